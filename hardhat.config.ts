@@ -1,0 +1,71 @@
+import { createRequire } from "node:module";
+import hardhatEthers from "@nomicfoundation/hardhat-ethers";
+import hardhatIgnitionViem from "@nomicfoundation/hardhat-ignition-viem";
+import hardhatKeystore from "@nomicfoundation/hardhat-keystore";
+import hardhatMocha from "@nomicfoundation/hardhat-mocha";
+import hardhatNetworkHelpers from "@nomicfoundation/hardhat-network-helpers";
+import hardhatTypechain from "@nomicfoundation/hardhat-typechain";
+import hardhatViem from "@nomicfoundation/hardhat-viem";
+import { configVariable, defineConfig } from "hardhat/config";
+
+// The compiler comes from npm, so nothing is downloaded at build time. Both profiles carry all settings:
+// `ignition deploy` builds with `production`, and Hardhat would otherwise derive that one without evmVersion.
+// foundry.toml repeats these values; test/ts/unit/config-parity.test.ts holds the two together.
+const compiler = {
+  version: "0.8.37",
+  path: createRequire(import.meta.url).resolve("solc/soljson.js"),
+  settings: {
+    optimizer: { enabled: true, runs: 200 },
+    evmVersion: "cancun",
+    metadata: { bytecodeHash: "none" as const },
+    outputSelection: { "*": { "*": ["storageLayout"] } },
+  },
+};
+
+// Base's own hardforks are unknown to EDR; up to Isthmus (the Prague EVM) they are the OP stack's.
+const baseHardforks = {
+  bedrock: { timestamp: 0 },
+  regolith: { timestamp: 0 },
+  canyon: { timestamp: 1704992401 },
+  ecotone: { timestamp: 1710374401 },
+  fjord: { timestamp: 1720627201 },
+  granite: { timestamp: 1726070401 },
+  holocene: { timestamp: 1736445601 },
+  isthmus: { timestamp: 1746806401 },
+};
+
+export default defineConfig({
+  plugins: [
+    hardhatEthers,
+    hardhatIgnitionViem,
+    hardhatKeystore,
+    hardhatMocha,
+    hardhatNetworkHelpers,
+    hardhatTypechain,
+    hardhatViem,
+  ],
+  solidity: {
+    profiles: { default: compiler, production: compiler },
+    npmFilesToBuild: ["@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol"],
+  },
+  paths: { tests: { mocha: "test/ts", solidity: "test/contracts" } },
+  typechain: { outDir: "types/ethers-contracts" },
+  chainDescriptors: { 8453: { name: "Base", chainType: "op", hardforkHistory: baseHardforks } },
+  test: {
+    mocha: { timeout: 60_000, failZero: true, forbidOnly: process.env.CI !== undefined },
+    solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 32, failOnRevert: true } },
+  },
+  networks: {
+    // A fresh Base-like chain in this process: what tests, the demo and the local world run on.
+    local: { type: "edr-simulated", chainType: "op", chainId: 8453 },
+    // Somebody's node on this machine.
+    localhost: { type: "http", chainType: "op", chainId: 8453, url: "http://127.0.0.1:8545" },
+    base: {
+      type: "http",
+      chainType: "op",
+      chainId: 8453,
+      url: configVariable("BASE_RPC_URL"),
+      accounts: [configVariable("DSTACK_OWNER_KEY")],
+    },
+  },
+});

@@ -1,0 +1,153 @@
+import { DstackError, type DstackErrorOptions } from "./base.ts";
+
+type Cause = Pick<DstackErrorOptions, "cause">;
+
+abstract class ChainError extends DstackError {
+  readonly family = "chain";
+}
+
+export class RpcUnavailableError extends ChainError {
+  override readonly name = "RpcUnavailableError";
+  constructor(doing: string, options: Cause = {}) {
+    super(`The RPC endpoint did not answer while ${doing}.`, {
+      ...options,
+      nextStep: "Check the RPC URL and your network, then run the same command again; nothing is paid twice.",
+      context: { doing },
+    });
+  }
+}
+
+export class WrongChainError extends ChainError {
+  override readonly name = "WrongChainError";
+  constructor(expected: number, actual: number) {
+    super(`The app lives on chain ${expected}, but the RPC endpoint serves chain ${actual}.`, {
+      nextStep: `Use an RPC URL of chain ${expected}.`,
+      context: { expected, actual },
+    });
+  }
+}
+
+export class NoContractError extends ChainError {
+  override readonly name = "NoContractError";
+  constructor(address: string, chainId?: number) {
+    super(`There is no contract at ${address}${chainId === undefined ? "" : ` on chain ${chainId}`}.`, {
+      nextStep: "Check the address and that the RPC URL is of the app's chain.",
+      context: { address, chainId },
+    });
+  }
+}
+
+export interface NotOwnerFacts {
+  readonly contract: string;
+  readonly signer: string;
+  readonly owner: string;
+}
+
+export class NotOwnerError extends ChainError {
+  override readonly name: "NotOwnerError" | "ContractOwnerError" = "NotOwnerError";
+  readonly signer: string;
+  readonly owner: string;
+  readonly ownerIsContract: boolean = false;
+  constructor(facts: NotOwnerFacts, options: DstackErrorOptions = {}) {
+    super(`${facts.signer} may not change ${facts.contract}: its owner is ${facts.owner}.`, {
+      nextStep: "Sign with the owner's key.",
+      ...options,
+      context: { ...facts, ...options.context },
+    });
+    this.signer = facts.signer;
+    this.owner = facts.owner;
+  }
+}
+
+/** A NotOwnerError no other key can cure: the owner is a Safe, a timelock or another contract. */
+export class ContractOwnerError extends NotOwnerError {
+  override readonly name = "ContractOwnerError";
+  override readonly ownerIsContract = true;
+  constructor(facts: NotOwnerFacts, options: Cause = {}) {
+    super(facts, {
+      ...options,
+      nextStep: "Propose the call through the owner contract (Safe, timelock); a plain key can never sign for it.",
+    });
+  }
+}
+
+export class InsufficientFundsError extends ChainError {
+  override readonly name = "InsufficientFundsError";
+  constructor(signer: string, balanceWei: bigint | undefined, options: Cause = {}) {
+    super(
+      `${signer} cannot pay for the transaction${balanceWei === undefined ? "" : ` (balance ${balanceWei} wei)`}.`,
+      {
+        ...options,
+        nextStep: "Send some ETH on this chain to the signer and run the same command again.",
+        context: { signer, balanceWei: balanceWei?.toString() },
+      },
+    );
+  }
+}
+
+export interface ContractRevertedFacts {
+  readonly contract: string;
+  readonly functionName: string;
+  /** Decoded revert text or custom error, if the node gave one. */
+  readonly reason: string | undefined;
+}
+
+export class ContractRevertedError extends ChainError {
+  override readonly name = "ContractRevertedError";
+  constructor(facts: ContractRevertedFacts, options: Cause = {}) {
+    super(`${facts.functionName} on ${facts.contract} would revert: ${facts.reason ?? "no reason given"}.`, {
+      ...options,
+      nextStep: "Nothing was sent. Check the contract's version and state.",
+      context: { ...facts },
+    });
+  }
+}
+
+export class TransactionRevertedError extends ChainError {
+  override readonly name = "TransactionRevertedError";
+  constructor(transactionHash: string, functionName: string) {
+    super(`Transaction ${transactionHash} (${functionName}) was mined and reverted; its gas is spent.`, {
+      nextStep: "Look at the transaction in a block explorer. Running the same command again sends a new one.",
+      context: { transactionHash, functionName },
+    });
+  }
+}
+
+export class ReceiptTimeoutError extends ChainError {
+  override readonly name = "ReceiptTimeoutError";
+  constructor(transactionHash: string, waitedMs: number, options: Cause = {}) {
+    super(`No receipt of ${transactionHash} after ${Math.round(waitedMs / 1000)} s.`, {
+      ...options,
+      nextStep: "Run the same command again: it waits for this transaction and does not send another.",
+      context: { transactionHash, waitedMs },
+    });
+  }
+}
+
+export interface ReceiptMismatchFacts {
+  readonly transactionHash: string;
+  readonly eventName: string;
+  readonly emitter: string;
+  readonly expected: string;
+  readonly found: readonly string[];
+}
+
+export class ReceiptMismatchError extends ChainError {
+  override readonly name = "ReceiptMismatchError";
+  constructor(facts: ReceiptMismatchFacts) {
+    super(`Transaction ${facts.transactionHash} holds no ${facts.eventName}(${facts.expected}) of ${facts.emitter}.`, {
+      nextStep: "The contract at this address is not the app's, or not a DstackApp. Check the address.",
+      context: { ...facts },
+    });
+  }
+}
+
+export class NonceTakenError extends ChainError {
+  override readonly name = "NonceTakenError";
+  constructor(signer: string, nonce: number, transactionHash: string | undefined) {
+    super(`Nonce ${nonce} of ${signer} was used by another transaction than the recorded one.`, {
+      nextStep: "Check in a block explorer what used that nonce, then start the update again.",
+      context: { signer, nonce, transactionHash },
+    });
+  }
+}

@@ -1,0 +1,108 @@
+import { DstackError, type DstackErrorOptions } from "./base.ts";
+
+/** What the API said, field by field; bodies are data and never interpolated blindly into messages. */
+export interface CloudAnswer {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  /** The API's own code, such as ERR-01-007. */
+  readonly errorCode?: string | undefined;
+  readonly apiMessage?: string | undefined;
+  /** For a support ticket: `correlation_id`, `request_id` or the X-Request-ID header. */
+  readonly correlationId?: string | undefined;
+}
+
+export abstract class CloudError extends DstackError {
+  readonly family = "cloud";
+}
+
+export class CloudUnreachableError extends CloudError {
+  override readonly name = "CloudUnreachableError";
+  constructor(method: string, path: string, options: Pick<DstackErrorOptions, "cause"> = {}) {
+    super(`The cloud API did not answer ${method} ${path}.`, {
+      ...options,
+      nextStep: "Check the API address and your network, then run the same command again.",
+      context: { method, path },
+    });
+  }
+}
+
+/** An answer that is a refusal. Subclasses are the refusals a caller treats apart. */
+export class CloudResponseError extends CloudError {
+  override readonly name:
+    | "CloudResponseError"
+    | "UnauthorizedError"
+    | "CvmNotFoundError"
+    | "CvmBusyError"
+    | "HashExpiredError"
+    | "TransactionNotVerifiedError"
+    | "HashNotAllowedError" = "CloudResponseError";
+  readonly status: number;
+  readonly answer: CloudAnswer;
+  constructor(answer: CloudAnswer, nextStep?: string) {
+    const said = answer.apiMessage === undefined ? "" : `: ${answer.apiMessage}`;
+    super(`The cloud API refused ${answer.method} ${answer.path} with ${answer.status}${said}`, {
+      nextStep: nextStep ?? (answer.status >= 500 ? "Try again later." : "Correct the request and try again."),
+      context: { ...answer },
+      retryable: answer.status === 429 || answer.status >= 500 ? true : undefined,
+    });
+    this.status = answer.status;
+    this.answer = answer;
+  }
+}
+
+export class UnauthorizedError extends CloudResponseError {
+  override readonly name = "UnauthorizedError";
+  constructor(answer: CloudAnswer) {
+    super(answer, "Check the API key and the workspace it belongs to.");
+  }
+}
+
+export class CvmNotFoundError extends CloudResponseError {
+  override readonly name = "CvmNotFoundError";
+  constructor(answer: CloudAnswer) {
+    super(answer, "Check the CVM's name or id, and the workspace of the API key.");
+  }
+}
+
+export class CvmBusyError extends CloudResponseError {
+  override readonly name = "CvmBusyError";
+  constructor(answer: CloudAnswer) {
+    super(answer, "Wait until the running operation has ended, then run the same command again.");
+  }
+}
+
+export class HashExpiredError extends CloudResponseError {
+  override readonly name = "HashExpiredError";
+  constructor(answer: CloudAnswer) {
+    super(answer, "Start the update again: the cloud keeps a prepared one for 14 days and only the newest per CVM.");
+  }
+}
+
+export class TransactionNotVerifiedError extends CloudResponseError {
+  override readonly name = "TransactionNotVerifiedError";
+  constructor(answer: CloudAnswer) {
+    super(
+      answer,
+      "Check that your RPC endpoint follows the same chain as the cloud's, then run the same command again.",
+    );
+  }
+}
+
+export class HashNotAllowedError extends CloudResponseError {
+  override readonly name = "HashNotAllowedError";
+  constructor(answer: CloudAnswer) {
+    super(answer, "The hash was removed again or allowed on another contract. Check the app's address and its owner.");
+  }
+}
+
+export class CloudProtocolError extends CloudError {
+  override readonly name = "CloudProtocolError";
+  constructor(method: string, path: string, problem: string, options: Pick<DstackErrorOptions, "cause"> = {}) {
+    super(`The answer to ${method} ${path} has an unknown shape: ${problem}.`, {
+      ...options,
+      nextStep: "Check that the API address is a Phala Cloud API; if it is, report this as a bug.",
+      context: { method, path, problem },
+    });
+  }
+}

@@ -1,0 +1,63 @@
+/** Who has to act: the caller (input), the chain or its RPC, the cloud, or the update flow itself. */
+export type ErrorFamily = "input" | "chain" | "cloud" | "update";
+
+export interface ErrorEntry {
+  readonly code: `DSTK-${number}`;
+  /** Whether the same call, unchanged, may succeed later. */
+  readonly retryable: boolean;
+  /** One line for docs/errors.md. */
+  readonly summary: string;
+}
+
+/** Process exit code of each family; 1 is kept for what nobody foresaw. */
+export const exitCodes: Readonly<Record<ErrorFamily, number>> = { input: 2, chain: 3, cloud: 4, update: 5 };
+
+/** Every error this package throws on purpose, by class name. docs/errors.md lists the same rows. */
+export const errorTable = {
+  InvalidHexError: entry(1001, false, "A hash, id, address or key is not hex of the exact width asked for."),
+  InvalidAppComposeError: entry(1002, false, "An app-compose document or its docker-compose file is malformed."),
+  PayloadTooLargeError: entry(1003, false, "Compose file and pre-launch script together exceed 200 KiB."),
+  InvalidEnvironmentError: entry(1004, false, "An environment variable or .env file is malformed."),
+  EnvironmentDecryptionError: entry(1005, false, "An encrypted environment does not open with this key."),
+  UntrustedEncryptionKeyError: entry(1006, false, "An app's encryption key is not signed by the expected KMS key."),
+
+  RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
+  WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),
+  NoContractError: entry(2003, false, "There is no contract code at the address."),
+  NotOwnerError: entry(2004, false, "The signer is not the owner of the contract."),
+  ContractOwnerError: entry(2005, false, "The owner is a contract, so no plain key can sign for it."),
+  InsufficientFundsError: entry(2006, false, "The signer cannot pay for the transaction."),
+  ContractRevertedError: entry(2007, false, "The contract refused the call in simulation; nothing was sent."),
+  TransactionRevertedError: entry(2008, false, "The transaction was mined and reverted."),
+  ReceiptTimeoutError: entry(
+    2009,
+    true,
+    "No receipt appeared in the time allowed; the transaction may still be mined.",
+  ),
+  ReceiptMismatchError: entry(2010, false, "The receipt lacks the event this step must have emitted."),
+  NonceTakenError: entry(2011, false, "Another transaction of the signer used the nonce of a recorded one."),
+
+  CloudUnreachableError: entry(3001, true, "The cloud API cannot be reached."),
+  CloudResponseError: entry(3002, false, "The cloud API refused the request."),
+  CloudProtocolError: entry(3003, false, "The cloud API answered in a shape this client does not know."),
+  UnauthorizedError: entry(3004, false, "The API key is missing, wrong or lacks the right."),
+  CvmNotFoundError: entry(3005, false, "No CVM matches the identifier."),
+  CvmBusyError: entry(3006, true, "Another operation on this CVM is still running."),
+  HashExpiredError: entry(3007, false, "The cloud no longer keeps the update behind this compose hash (466)."),
+  TransactionNotVerifiedError: entry(3008, true, "The cloud could not verify the transaction (467)."),
+  HashNotAllowedError: entry(3009, false, "The contract does not allow the compose hash (468)."),
+
+  HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the document we asked for."),
+  RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in the time allowed."),
+  RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose and fell back to the old one."),
+  JournalCorruptError: entry(4004, false, "The update journal cannot be read."),
+  JournalLockedError: entry(4005, true, "Another process is running an update with this journal."),
+  SignerRequiredError: entry(4006, false, "The update needs a transaction and no signer was given."),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorName = keyof typeof errorTable;
+export type ErrorCode = (typeof errorTable)[ErrorName]["code"];
+
+function entry<const Number extends number>(number: Number, retryable: boolean, summary: string) {
+  return { code: `DSTK-${number}`, retryable, summary } as const;
+}

@@ -1,0 +1,6 @@
+export { DstackError, type DstackErrorOptions, isDstackError } from "./base.ts";
+export * from "./chain.ts";
+export * from "./cloud.ts";
+export { type ErrorCode, type ErrorEntry, type ErrorFamily, type ErrorName, errorTable, exitCodes } from "./codes.ts";
+export * from "./input.ts";
+export * from "./update.ts";

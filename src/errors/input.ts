@@ -1,0 +1,52 @@
+import { DstackError, type DstackErrorOptions } from "./base.ts";
+
+abstract class InputError extends DstackError {
+  readonly family = "input";
+}
+
+export class InvalidHexError extends InputError {
+  override readonly name = "InvalidHexError";
+  constructor(what: string, raw: string, expectedBytes: number) {
+    super(`${what} must be ${expectedBytes} bytes of hex (${expectedBytes * 2} digits), got ${describe(raw)}.`, {
+      nextStep: "Copy the value again, whole; it is never padded or cut for you.",
+      context: { what, length: raw.length, expectedBytes },
+    });
+  }
+}
+
+export class InvalidAppComposeError extends InputError {
+  override readonly name = "InvalidAppComposeError";
+}
+
+export class PayloadTooLargeError extends InputError {
+  override readonly name = "PayloadTooLargeError";
+  constructor(actualBytes: number, limitBytes: number) {
+    super(`Compose file and pre-launch script are ${actualBytes} bytes together; the limit is ${limitBytes}.`, {
+      nextStep: "Move data out of the compose file, for example into an image.",
+      context: { actualBytes, limitBytes },
+    });
+  }
+}
+
+export class InvalidEnvironmentError extends InputError {
+  override readonly name = "InvalidEnvironmentError";
+}
+
+export class EnvironmentDecryptionError extends InputError {
+  override readonly name = "EnvironmentDecryptionError";
+}
+
+export class UntrustedEncryptionKeyError extends InputError {
+  override readonly name = "UntrustedEncryptionKeyError";
+  constructor(options: Omit<DstackErrorOptions, "nextStep"> = {}) {
+    super("The app's encryption key is not signed by the expected KMS key.", {
+      ...options,
+      nextStep: "Do not send secrets. Check the API address and the KMS public key you expect.",
+    });
+  }
+}
+
+/** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
+function describe(raw: string): string {
+  return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;
+}

@@ -1,0 +1,80 @@
+import { DstackError, type DstackErrorOptions } from "./base.ts";
+
+abstract class UpdateError extends DstackError {
+  readonly family = "update";
+}
+
+export interface HashMismatchFacts {
+  readonly expected: string;
+  readonly fromCloud: string;
+  /** What explains the difference, such as a field the cloud changed or another serialisation form. */
+  readonly explanation: string;
+}
+
+export class HashMismatchError extends UpdateError {
+  override readonly name = "HashMismatchError";
+  constructor(facts: HashMismatchFacts) {
+    super(
+      `The cloud wants hash ${facts.fromCloud} allowed, but the document asked for has ${facts.expected}: ${facts.explanation}.`,
+      {
+        nextStep:
+          "Nothing was paid. Review the difference; accept it explicitly (acceptHashMismatch) only if it is wanted.",
+        context: { ...facts },
+      },
+    );
+  }
+}
+
+export class RolloverTimeoutError extends UpdateError {
+  override readonly name = "RolloverTimeoutError";
+  constructor(cvm: string, status: string, waitedMs: number, correlationId: string | undefined) {
+    super(`CVM ${cvm} is still ${status} after ${Math.round(waitedMs / 1000)} s.`, {
+      nextStep:
+        "The update is confirmed and paid. Run the same command again to go on waiting; quote the correlation id in a ticket.",
+      context: { cvm, status, waitedMs, correlationId },
+    });
+  }
+}
+
+export class RolloverFailedError extends UpdateError {
+  override readonly name = "RolloverFailedError";
+  constructor(cvm: string, reason: string, correlationId: string | undefined) {
+    super(`CVM ${cvm} did not boot the new compose: ${reason}.`, {
+      nextStep:
+        "The CVM runs its previous compose. Cure the reason (device, OS image, registration), then update again.",
+      context: { cvm, reason, correlationId },
+    });
+  }
+}
+
+export class JournalCorruptError extends UpdateError {
+  override readonly name = "JournalCorruptError";
+  constructor(path: string, line: number, options: Pick<DstackErrorOptions, "cause"> = {}) {
+    super(`Line ${line} of the update journal ${path} cannot be read.`, {
+      ...options,
+      nextStep:
+        "Keep the file: it says which transactions were sent. Repair the line, or check the chain before you delete it.",
+      context: { path, line },
+    });
+  }
+}
+
+export class JournalLockedError extends UpdateError {
+  override readonly name = "JournalLockedError";
+  constructor(path: string, pid: number | undefined) {
+    super(`Another process${pid === undefined ? "" : ` (${pid})`} is using the update journal ${path}.`, {
+      nextStep: "Wait for it to end, or give this update a journal of its own.",
+      context: { path, pid },
+    });
+  }
+}
+
+export class SignerRequiredError extends UpdateError {
+  override readonly name = "SignerRequiredError";
+  constructor(steps: readonly string[]) {
+    super(`The update must send ${steps.join(" and ")}, and no signer was given.`, {
+      nextStep: "Pass the owner's account, from the Hardhat keystore or the environment.",
+      context: { steps },
+    });
+  }
+}
