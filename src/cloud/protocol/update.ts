@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { errorBodySchema } from "./error-body.ts";
+import { kmsInfoSchema } from "./kms.ts";
+
+/** An accepted change. Only `correlation_id` is sure to be there; `status` is `in_progress` or `no_change`. */
+export const updateAcceptedSchema = z.looseObject({
+  correlation_id: z.string(),
+  status: z.string().optional(),
+  message: z.string().optional(),
+});
+
+/** What `docker-compose`, `pre-launch-script` and `envs` answer; official clients accept no other status word. */
+export const inProgressSchema = z.looseObject({
+  status: z.literal("in_progress"),
+  message: z.string(),
+  correlation_id: z.string(),
+});
+
+export const envsInProgressSchema = inProgressSchema.extend({ allowed_envs_changed: z.boolean() });
+
+export const onchainStatusSchema = z.looseObject({
+  compose_hash_allowed: z.boolean(),
+  device_id_allowed: z.boolean(),
+  is_allowed: z.boolean(),
+});
+
+/** What a 465 asks for. Hashes and ids are hex without `0x`. */
+export const hashRegistrationSchema = z.looseObject({
+  compose_hash: z.string().min(1),
+  app_id: z.string().min(1),
+  device_id: z.string().optional(),
+  kms_info: kmsInfoSchema.optional(),
+  commit_token: z.string().optional(),
+  commit_url: z.string().optional(),
+  api_commit_url: z.string().optional(),
+  onchain_status: onchainStatusSchema.optional(),
+});
+
+/** A 465 on the wire: the values as `{field, value}` pairs in `details`, and flat copies for older clients. */
+export const hashRegistrationBodySchema = errorBodySchema.extend({
+  compose_hash: z.string().optional(),
+  app_id: z.string().optional(),
+  device_id: z.string().optional(),
+  kms_info: kmsInfoSchema.optional(),
+});
+
+/**
+ * The values of a 465 body, from `details` where they are there, else from the flat copies.
+ *
+ * @throws ZodError if the body is not a 465's, or a value is missing or of another type
+ */
+export function parseHashRegistration(body: unknown): HashRegistration {
+  const parsed = hashRegistrationBodySchema.parse(body);
+  const { compose_hash, app_id, device_id, kms_info } = parsed;
+  const values: Record<string, unknown> = { compose_hash, app_id, device_id, kms_info };
+  for (const { field, value } of parsed.details ?? []) {
+    if (field && value !== null && value !== undefined) values[field] = value;
+  }
+  return hashRegistrationSchema.parse(values);
+}
+
+/** `PATCH /cvms/{id}`, phase 1: any of these, absent or null meaning "as it is". */
+export const patchCvmRequestSchema = z.looseObject({
+  docker_compose_file: z.string().nullish(),
+  pre_launch_script: z.string().nullish(),
+  allowed_envs: z.array(z.string()).nullish(),
+  public_logs: z.boolean().nullish(),
+  public_sysinfo: z.boolean().nullish(),
+  public_tcbinfo: z.boolean().nullish(),
+  /** Replaces the whole environment; never merged with the one in force. */
+  encrypted_env: z.string().nullish(),
+  user_config: z.string().nullish(),
+  vcpu: z.number().nullish(),
+  memory: z.number().nullish(),
+  disk_size: z.number().nullish(),
+  instance_type: z.string().nullish(),
+  image: z.string().nullish(),
+  os_image_name: z.string().nullish(),
+  listed: z.boolean().nullish(),
+  gateway_enabled: z.boolean().nullish(),
+  secure_time: z.boolean().nullish(),
+  shutdown_timeout: z.number().nullish(),
+  allow_force_stop: z.boolean().nullish(),
+  /** Phase 2 of clients that confirm in the body instead of in headers. */
+  compose_hash: z.string().nullish(),
+  transaction_hash: z.string().nullish(),
+});
+
+/** `PATCH /cvms/{id}/envs`, both phases. Without `env_keys` the current list of allowed names stays. */
+export const patchEnvsRequestSchema = z.looseObject({
+  encrypted_env: z.string(),
+  env_keys: z.array(z.string()).nullish(),
+  compose_hash: z.string().nullish(),
+  transaction_hash: z.string().nullish(),
+});
+
+export type UpdateAccepted = z.infer<typeof updateAcceptedSchema>;
+export type InProgress = z.infer<typeof inProgressSchema>;
+export type EnvsInProgress = z.infer<typeof envsInProgressSchema>;
+export type HashRegistration = z.infer<typeof hashRegistrationSchema>;
+export type HashRegistrationBody = z.infer<typeof hashRegistrationBodySchema>;
+export type PatchCvmRequest = z.infer<typeof patchCvmRequestSchema>;
+export type PatchEnvsRequest = z.infer<typeof patchEnvsRequestSchema>;
