@@ -1,0 +1,2 @@
+export { dstackAppAbi } from "./dstack-app.ts";
+export { dstackKmsAbi } from "./dstack-kms.ts";
