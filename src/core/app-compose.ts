@@ -1,0 +1,246 @@
+import { InvalidAppComposeError, InvalidEnvironmentError, PayloadTooLargeError } from "../errors/index.ts";
+import { checkDockerCompose } from "./check-docker-compose.ts";
+import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
+import type { JsonObject } from "./json.ts";
+import { type JsonNode, jsonProblem, parseJsonTree } from "./parse-json-tree.ts";
+
+/**
+ * The manifest of an app (`app-compose.json`), whose bytes are hashed. Keys that are unknown here are kept, because
+ * every key takes part in the hash. `null` is legal for optional keys and hashes differently from an absent key.
+ */
+export interface AppCompose extends JsonObject {
+  readonly manifest_version?: number | string | null;
+  /** The manifest's own name; not the CVM's, and often empty. */
+  readonly name?: string | null;
+  /** `docker-compose`, `nerdctl-compose` or `bash`. */
+  readonly runner?: string | null;
+  readonly docker_compose_file?: string | null;
+  readonly bash_script?: string | null;
+  readonly pre_launch_script?: string | null;
+  /** Names the guest lets through; it discards every other variable. The order counts. */
+  readonly allowed_envs?: readonly string[] | null;
+  readonly features?: readonly string[] | null;
+  readonly public_logs?: boolean | null;
+  readonly public_sysinfo?: boolean | null;
+  readonly public_tcbinfo?: boolean | null;
+  readonly kms_enabled?: boolean | null;
+  readonly gateway_enabled?: boolean | null;
+  readonly tproxy_enabled?: boolean | null;
+  readonly local_key_provider_enabled?: boolean | null;
+  readonly key_provider?: string | null;
+  readonly key_provider_id?: string | null;
+  readonly no_instance_id?: boolean | null;
+  readonly secure_time?: boolean | null;
+  readonly storage_fs?: string | null;
+}
+
+/** Bytes of UTF-8 that docker compose file and pre-launch script may have together. */
+export const maximumPayloadBytes = 200 * 1024;
+
+const textFields = [
+  "name",
+  "runner",
+  "docker_compose_file",
+  "bash_script",
+  "pre_launch_script",
+  "key_provider",
+  "key_provider_id",
+  "storage_fs",
+] as const;
+const listFields = ["allowed_envs", "features"] as const;
+const flagFields = [
+  "public_logs",
+  "public_sysinfo",
+  "public_tcbinfo",
+  "kms_enabled",
+  "gateway_enabled",
+  "tproxy_enabled",
+  "local_key_provider_enabled",
+  "no_instance_id",
+  "secure_time",
+] as const;
+
+/**
+ * Parses the text of an `app-compose.json`: strict JSON, no repeated keys, no number that would be rounded, known
+ * fields of their type.
+ *
+ * @throws InvalidAppComposeError with line and column where the text itself is at fault
+ * @throws PayloadTooLargeError
+ */
+export function parseAppCompose(text: string): AppCompose {
+  const root = parseJsonTree(text);
+  if (root.kind !== "object") throw jsonProblem(text, root.offset, "must be an object");
+  refuseWhatWouldBeLost(root, text);
+  return checkAppCompose(JSON.parse(text));
+}
+
+/**
+ * Checks a manifest that arrived as an object, such as in an answer of the cloud. Returns the same object.
+ *
+ * @throws InvalidAppComposeError
+ * @throws PayloadTooLargeError
+ */
+export function checkAppCompose(document: JsonObject): AppCompose {
+  for (const field of textFields) requireType(document, field, "a string", isText);
+  for (const field of listFields) requireType(document, field, "a list of strings", isTextList);
+  for (const field of flagFields) requireType(document, field, "true or false", isFlag);
+  requireType(
+    document,
+    "manifest_version",
+    "a number or a string",
+    (value) => typeof value === "number" || isText(value),
+  );
+  const manifest = document as AppCompose; // every known field was checked above
+  const bytes = byteLength(manifest.docker_compose_file) + byteLength(manifest.pre_launch_script);
+  if (bytes > maximumPayloadBytes) throw new PayloadTooLargeError(bytes, maximumPayloadBytes);
+  return manifest;
+}
+
+export interface BuildAppComposeParameters {
+  /** Text of the docker compose file, kept byte for byte. */
+  readonly dockerCompose: string;
+  /** @default "" */
+  readonly name?: string | undefined;
+  readonly preLaunchScript?: string | undefined;
+  /** @default [] */
+  readonly allowedEnvs?: readonly string[] | undefined;
+  /** @default true */
+  readonly publicLogs?: boolean | undefined;
+  /** @default true */
+  readonly publicSysinfo?: boolean | undefined;
+  /** @default true */
+  readonly publicTcbinfo?: boolean | undefined;
+  /** @default true */
+  readonly kmsEnabled?: boolean | undefined;
+  /** @default true */
+  readonly gatewayEnabled?: boolean | undefined;
+  /** @default false */
+  readonly localKeyProviderEnabled?: boolean | undefined;
+  /** @default false */
+  readonly noInstanceId?: boolean | undefined;
+  /** @default false */
+  readonly secureTime?: boolean | undefined;
+  /** @default "zfs" */
+  readonly storageFs?: "zfs" | "ext4" | undefined;
+}
+
+/**
+ * Builds the manifest of a docker compose app with the fields and defaults the platform writes.
+ *
+ * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
+ */
+export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompose {
+  const { kmsEnabled = true, gatewayEnabled = true } = parameters;
+  const base = {
+    manifest_version: 2,
+    name: parameters.name ?? "",
+    runner: "docker-compose",
+    kms_enabled: kmsEnabled,
+    gateway_enabled: gatewayEnabled,
+    // The gateway's old name and the feature list say the same again; older guests read those.
+    tproxy_enabled: gatewayEnabled,
+    features: [...(kmsEnabled ? ["kms"] : []), ...(gatewayEnabled ? ["tproxy-net"] : [])],
+    local_key_provider_enabled: parameters.localKeyProviderEnabled ?? false,
+    no_instance_id: parameters.noInstanceId ?? false,
+    secure_time: parameters.secureTime ?? false,
+    storage_fs: parameters.storageFs ?? "zfs",
+  };
+  return changeAppCompose(base, {
+    dockerCompose: parameters.dockerCompose,
+    preLaunchScript: parameters.preLaunchScript,
+    allowedEnvs: parameters.allowedEnvs ?? [],
+    publicLogs: parameters.publicLogs ?? true,
+    publicSysinfo: parameters.publicSysinfo ?? true,
+    publicTcbinfo: parameters.publicTcbinfo ?? true,
+  });
+}
+
+/** What an update may change of a manifest; what is left out stays as it is. */
+export interface AppComposeChanges {
+  readonly dockerCompose?: string | undefined;
+  /** `""` takes the script away: normalisation drops an empty one before hashing. */
+  readonly preLaunchScript?: string | undefined;
+  readonly allowedEnvs?: readonly string[] | undefined;
+  readonly publicLogs?: boolean | undefined;
+  readonly publicSysinfo?: boolean | undefined;
+  readonly publicTcbinfo?: boolean | undefined;
+}
+
+/**
+ * A copy of `current` with the named fields replaced and every other key, known or not, untouched.
+ *
+ * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
+ */
+export function changeAppCompose(current: AppCompose, changes: AppComposeChanges): AppCompose {
+  const { dockerCompose, preLaunchScript, allowedEnvs, publicLogs, publicSysinfo, publicTcbinfo } = changes;
+  const changed = checkAppCompose({
+    ...current,
+    ...(dockerCompose !== undefined && { docker_compose_file: dockerCompose }),
+    ...(preLaunchScript !== undefined && { pre_launch_script: preLaunchScript }),
+    ...(allowedEnvs !== undefined && { allowed_envs: [...allowedEnvs] }),
+    ...(publicLogs !== undefined && { public_logs: publicLogs }),
+    ...(publicSysinfo !== undefined && { public_sysinfo: publicSysinfo }),
+    ...(publicTcbinfo !== undefined && { public_tcbinfo: publicTcbinfo }),
+  });
+  if (dockerCompose !== undefined) checkDockerCompose(dockerCompose);
+  if (allowedEnvs !== undefined) checkNames(allowedEnvs);
+  return changed;
+}
+
+function refuseWhatWouldBeLost(node: JsonNode, text: string): void {
+  if (node.kind === "number") {
+    const value = Number(node.lexeme);
+    const isRounded = /^-?\d+$/.test(node.lexeme) && !Number.isSafeInteger(value);
+    if (isRounded || !Number.isFinite(value)) throw jsonProblem(text, node.offset, "is a number that would be rounded");
+  }
+  if (node.kind === "array") for (const item of node.items) refuseWhatWouldBeLost(item, text);
+  if (node.kind !== "object") return;
+  const [repeated] = node.repeatedKeys;
+  if (repeated !== undefined) throw jsonProblem(text, repeated.offset, "is a key that stands there already");
+  for (const [key, value] of node.members) {
+    // An assignment to this key would set a prototype instead, here or in somebody else's serialiser.
+    if (key === "__proto__") throw jsonProblem(text, value.offset, "belongs to the key __proto__, which is refused");
+    refuseWhatWouldBeLost(value, text);
+  }
+}
+
+function requireType(
+  document: JsonObject,
+  field: string,
+  expected: string,
+  accepts: (value: unknown) => boolean,
+): void {
+  const value = document[field];
+  if (value === undefined || value === null || accepts(value)) return;
+  throw new InvalidAppComposeError(`The app-compose field ${field} must be ${expected}.`, {
+    nextStep: "Correct the field, or leave it out.",
+    context: { field, expected },
+  });
+}
+
+function checkNames(names: readonly string[]): void {
+  for (const [index, name] of names.entries()) {
+    if (!isEnvironmentName(name)) throw invalidEnvironmentName(`allowed environment variable ${index + 1}`, { index });
+    if (names.indexOf(name) === index) continue;
+    throw new InvalidEnvironmentError(`The environment variable ${name} is allowed twice.`, {
+      nextStep: "Name it once: the list is hashed as it stands.",
+      context: { name },
+    });
+  }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isTextList(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
+}
+
+function isFlag(value: unknown): boolean {
+  return typeof value === "boolean";
+}
+
+function byteLength(text: string | null | undefined): number {
+  return new TextEncoder().encode(text ?? "").length;
+}

@@ -1,0 +1,49 @@
+import { type Document, isMap, parseDocument } from "yaml";
+import { InvalidAppComposeError } from "../errors/index.ts";
+
+// Anchors may be used often in an honest file; a bomb multiplies them by the million.
+const maximumAliases = 1000;
+
+/**
+ * Checks that a text is a docker compose file: YAML with at least one service. The text itself is never rewritten.
+ *
+ * @throws InvalidAppComposeError with line and column where YAML itself is at fault
+ */
+export function checkDockerCompose(text: string): void {
+  const document = parseYaml(text);
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line, col: column } = error.linePos?.[0] ?? {};
+    const where = line === undefined ? "" : ` at line ${line}, column ${column}`;
+    throw invalid(`is not valid YAML${where} (${error.code})`, { line, column, problem: error.code });
+  }
+  const services = isMap(document.contents) ? expand(document).services : undefined;
+  if (typeof services !== "object" || services === null || Array.isArray(services)) {
+    throw invalid("has no mapping named services", {});
+  }
+  if (Object.keys(services).length === 0) throw invalid("has no service", {});
+}
+
+function parseYaml(text: string): Document {
+  try {
+    return parseDocument(text, { logLevel: "silent", prettyErrors: true });
+  } catch (cause) {
+    throw invalid("cannot be read as YAML", {}, cause); // such as nesting beyond the stack
+  }
+}
+
+function expand(document: Document): { readonly services?: unknown } {
+  try {
+    return document.toJS({ maxAliasCount: maximumAliases });
+  } catch (cause) {
+    throw invalid("uses YAML aliases that are unknown or multiply beyond reason", {}, cause);
+  }
+}
+
+function invalid(problem: string, context: Readonly<Record<string, unknown>>, cause?: unknown) {
+  return new InvalidAppComposeError(`The docker compose file ${problem}.`, {
+    nextStep: "Correct the docker compose file; `docker compose config` shows what it means.",
+    context,
+    ...(cause !== undefined && { cause }),
+  });
+}

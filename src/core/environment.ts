@@ -1,0 +1,149 @@
+import { gcm } from "@noble/ciphers/aes";
+import { randomBytes } from "@noble/ciphers/webcrypto";
+import { x25519 } from "@noble/curves/ed25519";
+import { bytesToHex, hexToBytes } from "viem";
+import { EnvironmentDecryptionError, InvalidEnvironmentError } from "../errors/index.ts";
+import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
+import { parseFixedHex, withoutPrefix } from "./hex.ts";
+
+export { parseEnvironment } from "./parse-environment.ts";
+
+export interface EnvironmentVariable {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** What makes an encryption unrepeatable. Both are used once and never again. */
+export interface EncryptionRandomness {
+  /** 32 bytes. */
+  readonly ephemeralPrivateKey: Uint8Array;
+  /** 12 bytes. Never twice with the same ephemeral key: that gives the plaintexts away. */
+  readonly iv: Uint8Array;
+}
+
+// Payload: ephemeral public key, iv, ciphertext, tag.
+const publicKeyBytes = 32;
+const ivBytes = 12;
+const tagBytes = 16;
+
+/**
+ * Encrypts an environment so that only the CVM can read it: x25519 with a fresh key, the raw shared secret as AES-256-GCM
+ * key. Returns lower-case hex without `0x`, as the cloud takes it in `encrypted_env`.
+ *
+ * @param recipientPublicKey the app's encryption key, 32 bytes of hex
+ * @throws InvalidHexError, InvalidEnvironmentError
+ */
+export function encryptEnvironment(variables: readonly EnvironmentVariable[], recipientPublicKey: string): string {
+  return encryptEnvironmentWith(variables, recipientPublicKey, {
+    ephemeralPrivateKey: x25519.utils.randomPrivateKey(),
+    iv: randomBytes(ivBytes),
+  });
+}
+
+/** `encryptEnvironment` with the randomness given, for tests that need the same bytes every time. */
+export function encryptEnvironmentWith(
+  variables: readonly EnvironmentVariable[],
+  recipientPublicKey: string,
+  randomness: EncryptionRandomness,
+): string {
+  const recipient = hexToBytes(parseFixedHex("An encryption key", recipientPublicKey, publicKeyBytes));
+  checkVariables(variables);
+  const plaintext = JSON.stringify({ env: variables.map(({ key, value }) => ({ key, value })) });
+  const { ephemeralPrivateKey, iv } = randomness;
+  const key = agree(ephemeralPrivateKey, recipient);
+  if (key === undefined) {
+    throw new InvalidEnvironmentError("Anybody could read what is encrypted to this key: it has a low order.", {
+      nextStep: "Do not send secrets. Check the API address: a KMS never hands out such a key.",
+    });
+  }
+  const sealed = gcm(key, iv).encrypt(new TextEncoder().encode(plaintext));
+  return [x25519.getPublicKey(ephemeralPrivateKey), iv, sealed].map((part) => withoutPrefix(bytesToHex(part))).join("");
+}
+
+/**
+ * Opens what `encryptEnvironment` or an official client made. Names and order are as sent.
+ *
+ * @param payload hex, with or without `0x`
+ * @param recipientPrivateKey 32 bytes of hex
+ * @throws EnvironmentDecryptionError when the payload is cut, changed or meant for another key
+ * @throws InvalidEnvironmentError when it opens and holds no environment
+ */
+export function decryptEnvironment(payload: string, recipientPrivateKey: string): EnvironmentVariable[] {
+  const privateKey = hexToBytes(parseFixedHex("An environment key", recipientPrivateKey, 32));
+  const digits = payload.startsWith("0x") ? payload.slice(2) : payload;
+  if (!/^([0-9a-fA-F]{2})*$/.test(digits)) throw undecryptable("is not hex");
+  const bytes = hexToBytes(`0x${digits}`);
+  if (bytes.length < publicKeyBytes + ivBytes + tagBytes) throw undecryptable("is shorter than an empty one");
+
+  const key = agree(privateKey, bytes.slice(0, publicKeyBytes));
+  if (key === undefined) throw undecryptable("begins with a key of low order");
+  const iv = bytes.slice(publicKeyBytes, publicKeyBytes + ivBytes);
+  let plaintext: Uint8Array;
+  try {
+    plaintext = gcm(key, iv).decrypt(bytes.slice(publicKeyBytes + ivBytes));
+  } catch (cause) {
+    throw undecryptable("was changed on the way or encrypted to another key", cause);
+  }
+  return parsePlaintext(plaintext);
+}
+
+/** The shared secret, or undefined where the public key is a point of low order and the secret would be public. */
+function agree(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  try {
+    return x25519.getSharedSecret(privateKey, publicKey);
+  } catch {
+    return undefined;
+  }
+}
+
+function checkVariables(variables: readonly EnvironmentVariable[]): void {
+  const seen = new Set<string>();
+  for (const [index, { key, value }] of variables.entries()) {
+    if (!isEnvironmentName(key)) throw invalidEnvironmentName(`environment variable ${index + 1}`, { index });
+    if (seen.has(key)) throw invalidEnvironment(`The environment variable ${key} is set twice.`, { name: key });
+    seen.add(key);
+    // The guest parses UTF-8 JSON and would discard the whole environment.
+    if (/\p{Cs}/u.test(value)) {
+      throw invalidEnvironment(`The value of ${key} holds half of a surrogate pair, which is not text.`, { name: key });
+    }
+  }
+}
+
+function parsePlaintext(plaintext: Uint8Array): EnvironmentVariable[] {
+  let document: unknown;
+  try {
+    document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(plaintext));
+  } catch {
+    // Without the cause: the parser's message quotes the plaintext.
+    throw invalidEnvironment("The decrypted environment is not JSON.", {});
+  }
+  if (!hasExactly(document, ["env"]) || !Array.isArray(document.env)) {
+    throw invalidEnvironment("The decrypted environment is not an object with one list named env.", {});
+  }
+  return document.env.map((entry: unknown, index) => {
+    if (hasExactly(entry, ["key", "value"])) {
+      const { key, value } = entry;
+      if (typeof key === "string" && typeof value === "string") return { key, value };
+    }
+    throw invalidEnvironment(`Entry ${index + 1} of the decrypted environment is not a pair of strings.`, { index });
+  });
+}
+
+function hasExactly<Key extends string>(value: unknown, keys: readonly Key[]): value is Record<Key, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.keys(value).length === keys.length && keys.every((key) => Object.hasOwn(value, key));
+}
+
+function invalidEnvironment(message: string, context: Readonly<Record<string, unknown>>): InvalidEnvironmentError {
+  return new InvalidEnvironmentError(message, {
+    nextStep: "Send every variable once, as a name and a text.",
+    context,
+  });
+}
+
+function undecryptable(problem: string, cause?: unknown): EnvironmentDecryptionError {
+  return new EnvironmentDecryptionError(`The encrypted environment ${problem}.`, {
+    nextStep: "Fetch the app's current encryption key and encrypt the environment again.",
+    cause,
+  });
+}
