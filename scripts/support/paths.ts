@@ -1,0 +1,22 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "..", "..");
+
+/** JavaScript behind a package's command, to be run by this Node: no PATH, no .cmd file, no shell. */
+export function commandOf(packageName: string, command: string): string {
+  const directory = join(root, "node_modules", packageName);
+  const { bin } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as {
+    bin: string | Record<string, string>;
+  };
+  const path = typeof bin === "string" ? bin : bin[command];
+  if (path === undefined) throw new Error(`${packageName} has no command ${command}.`);
+  return join(directory, path);
+}
+
+/** Files below `directory`, relative to the root, with forward slashes, sorted. */
+export function filesBelow(directory: string, ending: string): string[] {
+  return globSync(`${directory}/**/*${ending}`, { cwd: root })
+    .map((path) => path.replaceAll("\\", "/"))
+    .sort();
+}

@@ -1,0 +1,86 @@
+// Everything the repository checks about itself, stage by stage: `npm test`, or `npm test -- unit`.
+// A failing stage never hides a later one; the last line is `N passed, N failed` over all of them.
+
+import { filesBelow, root } from "./support/paths.ts";
+import { runCommand, signalRunning } from "./support/run-command.ts";
+import { runBuild, runChecks } from "./test/checks.ts";
+import { runForge } from "./test/forge.ts";
+import { type Plan, parsePlan, type StageName, stageOfFile, testsOf } from "./test/plan.ts";
+import {
+  compareRunners,
+  failedTally,
+  failuresOf,
+  formatSummary,
+  isTallyMessage,
+  judgeTests,
+  type StageResult,
+  type Tally,
+} from "./test/tally.ts";
+
+const ci = Boolean(process.env.CI) && process.env.CI !== "false";
+let interruptedBy: NodeJS.Signals | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => {
+    interruptedBy = signal;
+    // A terminal has signalled the runner already; twice would keep it from cleaning up.
+    if (signal !== "SIGINT" || !process.stdin.isTTY) signalRunning(signal);
+  });
+
+let plan: Plan;
+try {
+  plan = parsePlan(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(2);
+}
+process.exitCode = (await runAll(plan)) ? 0 : 1;
+
+async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
+  const results: StageResult[] = [];
+  // forge compiles for itself.
+  const needsBuild = stages.some((name) => name !== "forge");
+  const built = needsBuild && failuresOf(await run("build", runBuild)) === 0;
+  for (const name of stages) await run(name, () => runStage(name));
+
+  const [contracts, forge] = ["contracts", "forge"].map((name) => results.find((result) => result.name === name));
+  const difference = contracts && forge && compareRunners(contracts, forge);
+  if (difference !== undefined) results.push({ name: "parity", seconds: 0, ...failedTally(difference) });
+  console.log(`\n${formatSummary(results)}`);
+  return results.every((result) => failuresOf(result) === 0);
+
+  async function run(name: string, work: () => Promise<Tally>): Promise<StageResult> {
+    console.log(`\n== ${name}\n`);
+    const startedAt = performance.now();
+    const tally = interruptedBy === undefined ? await work() : failedTally(`not run, because of ${interruptedBy}`);
+    const result = { name, seconds: (performance.now() - startedAt) / 1000, ...tally };
+    results.push(result);
+    return result;
+  }
+
+  async function runStage(name: StageName): Promise<Tally> {
+    if (name === "check") return runChecks({ built });
+    if (name === "forge") return runForge({ ci, grep });
+    if (!built) return failedTally("not run, because the build failed");
+    const chosen = files.filter((file) => stageOfFile(file) === name);
+    const testFiles = chosen.length > 0 ? chosen : allFilesOf(name);
+    // Hardhat takes an empty list for "everything".
+    if (testFiles.length === 0) return failedTally("has no test file");
+    return runRunner(`scripts/test/${name === "contracts" ? "solidity" : "mocha"}-runner.ts`, testFiles);
+  }
+
+  async function runRunner(runner: string, testFiles: readonly string[]): Promise<Tally> {
+    const outcome = await runCommand({
+      command: process.execPath,
+      args: ["scripts/run.mjs", runner, ...(grep === undefined ? [] : [`--grep=${grep}`]), ...testFiles],
+      cwd: root,
+      reports: true,
+    });
+    const tallies = outcome.messages.filter(isTallyMessage).map(({ tally }) => tally);
+    return judgeTests(outcome, tallies, { ci });
+  }
+}
+
+function allFilesOf(name: StageName): string[] {
+  const tests = testsOf[name];
+  return tests === undefined ? [] : filesBelow(tests.directory, tests.ending);
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { styleText } from "node:util";
+import { commandOf, filesBelow, root } from "../support/paths.ts";
+import { describeEnd, runCommand } from "../support/run-command.ts";
+import { failedTally, type Tally } from "./tally.ts";
+
+export const soliditySources = ["contracts/**/*.sol", "test/{contracts,support}/**/*.sol"];
+
+interface Check {
+  readonly name: string;
+  /** Reads artifacts or generated types. */
+  readonly needsBuild?: boolean;
+  /** Resolves to what is wrong. */
+  readonly run: () => string | undefined | Promise<string | undefined>;
+}
+
+const checks: readonly Check[] = [
+  { name: "compiler warnings", needsBuild: true, run: findCompilerWarnings },
+  { name: "types", needsBuild: true, run: () => runNode(commandOf("typescript", "tsc"), "-p", ".") },
+  {
+    name: "lint and format (TypeScript, JSON)",
+    run: () => runNode(commandOf("@biomejs/biome", "biome"), "check", "--error-on-warnings", "."),
+  },
+  {
+    name: "format (Solidity)",
+    run: () => runNode(commandOf("prettier", "prettier"), "--check", ...soliditySources),
+  },
+  {
+    name: "generated files",
+    needsBuild: true,
+    run: () => runNode("scripts/run.mjs", "scripts/generate.ts", "--check"),
+  },
+  { name: "storage layout", needsBuild: true, run: () => runNode("scripts/run.mjs", "scripts/check-layout.ts") },
+];
+
+/** Compiles everything once; the stages after it run on these artifacts. */
+export async function runBuild(): Promise<Tally> {
+  const failure = await runNode(commandOf("hardhat", "hardhat"), "build");
+  return failure === undefined ? { passed: 1, failed: 0, skipped: 0, problems: [] } : failedTally(failure);
+}
+
+/** Every check counts as one, and none keeps the others from running. */
+export async function runChecks(options: { built: boolean }): Promise<Tally> {
+  const problems: string[] = [];
+  for (const { name, needsBuild = false, run } of checks) {
+    const startedAt = performance.now();
+    const failure = needsBuild && !options.built ? "not run, because the build failed" : await run();
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    if (failure !== undefined) problems.push(`${name}: ${failure}`);
+    console.log(
+      `${failure === undefined ? styleText("green", "ok") : styleText("red", "FAILED")}  ${name} (${seconds} s)`,
+    );
+  }
+  return { passed: checks.length - problems.length, failed: 0, skipped: 0, problems };
+}
+
+/** Read from the build output on disk: Hardhat prints a warning only in the run that compiles the file. */
+function findCompilerWarnings(): string | undefined {
+  const warnings = filesBelow("artifacts/build-info", ".output.json").flatMap((path) => {
+    const { output } = JSON.parse(readFileSync(join(root, path), "utf8")) as {
+      output: { errors?: { severity: string; formattedMessage: string }[] };
+    };
+    return (output.errors ?? []).filter(({ severity }) => severity === "warning");
+  });
+  for (const { formattedMessage } of warnings) console.log(formattedMessage);
+  return warnings.length === 0 ? undefined : `${warnings.length} found`;
+}
+
+async function runNode(...args: readonly string[]): Promise<string | undefined> {
+  const outcome = await runCommand({ command: process.execPath, args, cwd: root });
+  return outcome.code === 0 && outcome.problem === undefined ? undefined : describeEnd(outcome);
+}

@@ -1,0 +1,46 @@
+// Runs the given mocha files through Hardhat and sends the tally to the parent process. Hardhat's own result cannot
+// serve: it counts skipped tests, and those a broken hook kept from running, as passed.
+import { relative } from "node:path";
+import { parseArgs } from "node:util";
+import hre from "hardhat";
+import Mocha from "mocha";
+import { root } from "../support/paths.ts";
+import { sendTally } from "./send-tally.ts";
+import type { Tally } from "./tally.ts";
+
+const { positionals: files, values } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
+let tally: Tally | undefined;
+
+// Mocha leaves stray rejections to the process and a Hardhat plugin swallows most of them; thrown, they reach mocha as
+// uncaught and fail the test that is running.
+process.on("unhandledRejection", (reason) => {
+  throw reason;
+});
+
+class CountingReporter extends Mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
+    const withoutTests = values.grep === undefined ? filesWithoutTests(runner.suite) : [];
+    const planned = runner.total;
+    runner.once("end", () => {
+      const { passes, failures, pending } = this.stats;
+      const problems = withoutTests.map((file) => `${file} registers no test (is a describe callback async?)`);
+      const counted = passes + failures + pending;
+      if (failures === 0 && counted !== planned) problems.push(`ran ${counted} of ${planned} tests`);
+      tally = { passed: passes, failed: failures, skipped: pending, problems };
+    });
+  }
+}
+
+function filesWithoutTests(suite: Mocha.Suite): string[] {
+  const withTests = new Set<string>();
+  suite.eachTest((test) => {
+    if (test.file !== undefined) withTests.add(relative(root, test.file).replaceAll("\\", "/"));
+  });
+  return files.filter((file) => !withTests.has(file));
+}
+
+// Mocha takes a class as well as a name; Hardhat's config file only a name.
+Object.assign(hre.config.test.mocha, { reporter: CountingReporter });
+await hre.tasks.getTask(["test", "mocha"]).run({ testFiles: files, grep: values.grep, noCompile: true });
+if (tally !== undefined) sendTally(tally);

@@ -1,0 +1,53 @@
+import { parseArgs } from "node:util";
+
+export const stageNames = ["check", "contracts", "forge", "unit", "integration", "e2e"] as const;
+export type StageName = (typeof stageNames)[number];
+
+/** Where a stage's tests live. forge runs what `contracts` has. */
+export const testsOf: Readonly<Partial<Record<StageName, { directory: string; ending: string }>>> = {
+  contracts: { directory: "test/contracts", ending: ".t.sol" },
+  unit: { directory: "test/ts/unit", ending: ".test.ts" },
+  integration: { directory: "test/ts/integration", ending: ".test.ts" },
+  e2e: { directory: "test/ts/e2e", ending: ".test.ts" },
+};
+
+export interface Plan {
+  readonly stages: readonly StageName[];
+  /** Only these test files; none means all of a stage. */
+  readonly files: readonly string[];
+  readonly grep: string | undefined;
+}
+
+/**
+ * Stages and test files in any order: `unit e2e`, `test/ts/unit/core/ids.test.ts`, `contracts --grep Owner`. Nothing
+ * named means everything. Throws on a word that is neither.
+ */
+export function parsePlan(args: readonly string[]): Plan {
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { grep: { type: "string" } },
+  });
+  const named = new Set<StageName>();
+  const files: string[] = [];
+  for (const word of positionals) {
+    const path = word.replaceAll("\\", "/").replace(/^\.\//, "");
+    const stage = stageNames.find((name) => name === word) ?? stageOfFile(path);
+    if (stage === undefined)
+      throw new Error(`"${word}" is neither a stage (${stageNames.join(", ")}) nor a test file.`);
+    named.add(stage);
+    if (stage !== word) files.push(path);
+  }
+  return {
+    stages: named.size === 0 ? stageNames : stageNames.filter((name) => named.has(name)),
+    files,
+    grep: values.grep,
+  };
+}
+
+export function stageOfFile(path: string): StageName | undefined {
+  return stageNames.find((name) => {
+    const tests = testsOf[name];
+    return tests !== undefined && path.startsWith(`${tests.directory}/`) && path.endsWith(tests.ending);
+  });
+}
