@@ -41,6 +41,9 @@ function filesWithoutTests(suite: Mocha.Suite): string[] {
 }
 
 // Mocha takes a class as well as a name; Hardhat's config file only a name.
-Object.assign(hre.config.test.mocha, { reporter: CountingReporter });
+Object.assign(hre.config.test.mocha, {
+  reporter: CountingReporter,
+  color: process.stdout.isTTY === true && !process.env.NO_COLOR,
+});
 await hre.tasks.getTask(["test", "mocha"]).run({ testFiles: files, grep: values.grep, noCompile: true });
 if (tally !== undefined) sendTally(tally);

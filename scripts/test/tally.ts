@@ -54,7 +54,7 @@ export function judgeTests(outcome: Outcome, counted: readonly Tally[], options:
   else if (outcome.code !== 0 && tally.failed === 0 && problems.length === 0)
     problems.push(`${how} although no test failed`);
   if (tally.passed + tally.failed === 0) problems.push("ran no test");
-  if (options.ci && tally.skipped > 0) problems.push(`skipped ${tally.skipped} tests, which CI does not accept`);
+  if (options.ci && tally.skipped > 0) problems.push(`has ${tally.skipped} skipped, which CI does not accept`);
   return { ...tally, problems };
 }
 
