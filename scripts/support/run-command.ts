@@ -5,8 +5,8 @@ export interface Command {
   readonly args: readonly string[];
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Keep a copy of stdout for a parser. Everything is shown as it comes in any case. */
-  readonly capture?: boolean;
+  /** Show everything as it comes (default), show it and keep stdout for a parser, or only keep stdout and stderr. */
+  readonly output?: "show" | "tee" | "keep";
   /** The command is one of our own runners and sends its tally as a message. */
   readonly reports?: boolean;
   readonly timeoutMs?: number;
@@ -18,7 +18,7 @@ export interface Command {
 export interface Outcome {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
+  readonly output: string;
   readonly messages: readonly unknown[];
   /** Why it was killed or never started. */
   readonly problem: string | undefined;
@@ -28,16 +28,21 @@ const running = new Set<ChildProcess>();
 
 /** Runs one command without a shell, its output on ours. Never rejects: a command that cannot start is an outcome. */
 export function runCommand(command: Command): Promise<Outcome> {
-  const { capture = false, reports = false, timeoutMs = 15 * 60_000, graceMs = 20_000 } = command;
+  const { output = "show", reports = false, timeoutMs = 15 * 60_000, graceMs = 20_000 } = command;
   return new Promise((resolve) => {
     const child = spawn(command.command, command.args, {
       cwd: command.cwd,
       env: command.env ?? process.env,
-      stdio: ["inherit", capture ? "pipe" : "inherit", "inherit", ...(reports ? (["ipc"] as const) : [])],
+      stdio: [
+        "inherit",
+        output === "show" ? "inherit" : "pipe",
+        output === "keep" ? "pipe" : "inherit",
+        ...(reports ? (["ipc"] as const) : []),
+      ],
     });
     running.add(child);
     const messages: unknown[] = [];
-    let stdout = "";
+    let kept = "";
     let problem: string | undefined;
 
     const killAfter = (milliseconds: number, why: string) =>
@@ -48,10 +53,11 @@ export function runCommand(command: Command): Promise<Outcome> {
       }, milliseconds);
     const timers = [killAfter(timeoutMs, `was still running after ${Math.round(timeoutMs / 1000)} s`)];
 
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-      process.stdout.write(text);
-    });
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        kept += text;
+        if (output === "tee") process.stdout.write(text);
+      });
     child.on("message", (message) => {
       messages.push(message);
       timers.push(killAfter(graceMs, "kept running after its last test: something it opened was not closed"));
@@ -65,7 +71,7 @@ export function runCommand(command: Command): Promise<Outcome> {
     function finish(code: number | null, signal: NodeJS.Signals | null) {
       running.delete(child);
       for (const timer of timers) clearTimeout(timer);
-      resolve({ code, signal, stdout, messages, problem });
+      resolve({ code, signal, output: kept, messages, problem });
     }
   });
 }

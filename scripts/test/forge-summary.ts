@@ -6,19 +6,23 @@ const totals =
 const suite = /^Suite result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) skipped; finished in .+$/gm;
 
 /**
- * The counts in forge's output. Empty when there are none, as after a compiler error, or when they contradict each
- * other, as when output is cut off; more than one when a test prints a summary of its own.
+ * Every count of tests in forge's output: none after a compiler error, more than one when a test logs a summary of its
+ * own. A single one that contradicts the results above it, as when output was lost, is no count either.
  */
 export function parseForgeSummary(output: string): Tally[] {
-  const text = stripVTControlCharacters(output);
-  const suites = [...text.matchAll(suite)].map((match) => match.slice(1).map(Number));
+  const text = stripVTControlCharacters(output).replaceAll("\r\n", "\n");
+  const suites = [...text.matchAll(suite)].map(numbersIn);
   const sums = [0, 1, 2].map((column) => suites.reduce((sum, row) => sum + (row[column] ?? 0), 0));
-  return [...text.matchAll(totals)].flatMap((match) => {
-    const [suiteCount = 0, passed = 0, failed = 0, skipped = 0, total = 0] = match.slice(1).map(Number);
-    const agrees =
-      suiteCount === suites.length &&
-      total === passed + failed + skipped &&
-      [passed, failed, skipped].every((count, column) => count === sums[column]);
-    return agrees ? [{ passed, failed, skipped, problems: [] }] : [];
-  });
+  const summaries = [...text.matchAll(totals)].map(numbersIn);
+  const [[suiteCount, passed = 0, failed = 0, skipped = 0, total] = []] = summaries;
+  const agrees =
+    suiteCount === suites.length &&
+    total === passed + failed + skipped &&
+    [passed, failed, skipped].every((count, column) => count === sums[column]);
+  if (summaries.length === 1 && !agrees) return [];
+  return summaries.map(([, passed = 0, failed = 0, skipped = 0]) => ({ passed, failed, skipped, problems: [] }));
+}
+
+function numbersIn(match: RegExpExecArray): number[] {
+  return match.slice(1).map(Number);
 }

@@ -20,9 +20,9 @@ export async function runForge(options: { ci: boolean; grep: string | undefined 
     args: ["test", "--color", color, ...match],
     cwd: root,
     env: { ...process.env, FOUNDRY_PROFILE: "default" },
-    capture: true,
+    output: "tee",
   });
-  return judgeTests(outcome, parseForgeSummary(outcome.stdout), options);
+  return judgeTests(outcome, parseForgeSummary(outcome.output), options);
 }
 
 /**

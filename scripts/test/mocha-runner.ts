@@ -1,10 +1,9 @@
 // Runs the given mocha files through Hardhat and sends the tally to the parent process. Hardhat's own result cannot
 // serve: it counts skipped tests, and those a broken hook kept from running, as passed.
-import { relative } from "node:path";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import hre from "hardhat";
 import Mocha from "mocha";
-import { root } from "../support/paths.ts";
 import { sendTally } from "./send-tally.ts";
 import type { Tally } from "./tally.ts";
 
@@ -35,9 +34,9 @@ class CountingReporter extends Mocha.reporters.Spec {
 function filesWithoutTests(suite: Mocha.Suite): string[] {
   const withTests = new Set<string>();
   suite.eachTest((test) => {
-    if (test.file !== undefined) withTests.add(relative(root, test.file).replaceAll("\\", "/"));
+    if (test.file !== undefined) withTests.add(resolve(test.file));
   });
-  return files.filter((file) => !withTests.has(file));
+  return files.filter((file) => !withTests.has(resolve(file)));
 }
 
 // Mocha takes a class as well as a name; Hardhat's config file only a name.

@@ -1,0 +1,27 @@
+import { expect } from "chai";
+import { parsePlan, stageNames } from "../../../../scripts/test/plan.ts";
+
+describe("parsePlan", () => {
+  it("runs everything when nothing is named", () => {
+    expect(parsePlan([])).to.deep.equal({ stages: stageNames, files: [], grep: undefined });
+  });
+
+  it("keeps the stages in their own order, each once", () => {
+    expect(parsePlan(["e2e", "check", "e2e"]).stages).to.deep.equal(["check", "e2e"]);
+  });
+
+  it("finds the stage of a test file", () => {
+    const file = "test/ts/unit/core/ids.test.ts";
+    expect(parsePlan([`./${file}`])).to.deep.equal({ stages: ["unit"], files: [file], grep: undefined });
+    expect(parsePlan(["test\\contracts\\DstackApp.t.sol"]).stages).to.deep.equal(["contracts"]);
+  });
+
+  it("hands a name filter on", () => {
+    expect(parsePlan(["unit", "--grep", "some words"]).grep).to.equal("some words");
+  });
+
+  it("refuses what it does not know, rather than run something else", () => {
+    for (const args of [["units"], ["test/ts/unit"], ["src/index.ts"], ["--bail"], [""]])
+      expect(() => parsePlan(args), JSON.stringify(args)).to.throw();
+  });
+});
