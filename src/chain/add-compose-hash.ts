@@ -1,0 +1,26 @@
+import { encodeFunctionData } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+
+export interface AddComposeHashParameters extends WriteParameters {
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+}
+
+export type AddComposeHashReturnType = TransactionHash;
+
+/**
+ * Allows a compose hash on an app. Always emits ComposeHashAdded, also for a hash that is allowed already.
+ *
+ * @throws what sendContractCall throws
+ */
+export async function addComposeHash(
+  client: ChainClient,
+  { appId, composeHash, ...write }: AddComposeHashParameters,
+): Promise<AddComposeHashReturnType> {
+  const functionName = "addComposeHash";
+  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [composeHash] });
+  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+}

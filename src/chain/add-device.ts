@@ -1,0 +1,26 @@
+import { encodeFunctionData } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import type { AppId, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+
+export interface AddDeviceParameters extends WriteParameters {
+  readonly appId: AppId;
+  readonly deviceId: DeviceId;
+}
+
+export type AddDeviceReturnType = TransactionHash;
+
+/**
+ * Allows a device to boot an app. Always emits DeviceAdded, also for a device that is listed already.
+ *
+ * @throws what sendContractCall throws
+ */
+export async function addDevice(
+  client: ChainClient,
+  { appId, deviceId, ...write }: AddDeviceParameters,
+): Promise<AddDeviceReturnType> {
+  const functionName = "addDevice";
+  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [deviceId] });
+  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+}

@@ -1,0 +1,81 @@
+import {
+  type Abi,
+  decodeFunctionResult,
+  encodeFunctionData,
+  type Hex,
+  hexToBigInt,
+  multicall3Abi,
+  parseAbi,
+} from "viem";
+import { getBlockNumber } from "viem/actions";
+import type { ChainClient } from "./chain-client.ts";
+import { ethCall } from "./eth-call.ts";
+import { duringRpc } from "./translate-chain-error.ts";
+
+export interface CallManyParameters {
+  readonly to: Hex;
+  /** Encoded calls of views of `to`. */
+  readonly calls: readonly Hex[];
+  readonly abi: Abi;
+  readonly blockNumber?: bigint | undefined;
+  readonly doing: string;
+}
+
+export interface CallManyReturnType {
+  /** The block all answers belong to. */
+  readonly blockNumber: bigint;
+  /** One per call: the returned data, `0x` where there is no code, undefined if the call reverted. */
+  readonly answers: readonly (Hex | undefined)[];
+}
+
+const blockNumberAbi = parseAbi(["function getBlockNumber() view returns (uint256)"]);
+
+/**
+ * Asks one contract several things at one block: a single request through Multicall3 where the client's chain names
+ * one, else parallel calls pinned to a block. A named Multicall3 without code (a fresh local chain, an old block)
+ * answers an empty success, so anything but a whole answer from it means asking one by one.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function callMany(client: ChainClient, parameters: CallManyParameters): Promise<CallManyReturnType> {
+  return (await callTogether(client, parameters)) ?? (await callOneByOne(client, parameters));
+}
+
+async function callTogether(
+  client: ChainClient,
+  { to, calls, blockNumber, doing }: CallManyParameters,
+): Promise<CallManyReturnType | undefined> {
+  const multicall3 = client.chain?.contracts?.multicall3?.address;
+  if (multicall3 === undefined) return undefined;
+  const batch = [
+    ...calls.map((callData) => ({ target: to, allowFailure: true, callData })),
+    { target: multicall3, allowFailure: false, callData: encodeFunctionData({ abi: blockNumberAbi }) },
+  ];
+  const data = encodeFunctionData({ abi: multicall3Abi, functionName: "aggregate3", args: [batch] });
+  const answer = await ethCall(client, { to: multicall3, data, blockNumber, abi: multicall3Abi, doing });
+  const results = answer.data === undefined ? undefined : decodeBatch(answer.data);
+  const height = results?.at(-1)?.returnData;
+  if (results?.length !== batch.length || height === undefined) return undefined;
+  return {
+    blockNumber: hexToBigInt(height),
+    answers: results.slice(0, -1).map(({ success, returnData }) => (success ? returnData : undefined)),
+  };
+}
+
+function decodeBatch(data: Hex) {
+  try {
+    return decodeFunctionResult({ abi: multicall3Abi, functionName: "aggregate3", data });
+  } catch {
+    return undefined;
+  }
+}
+
+async function callOneByOne(
+  client: ChainClient,
+  { to, calls, abi, doing, ...parameters }: CallManyParameters,
+): Promise<CallManyReturnType> {
+  const blockNumber =
+    parameters.blockNumber ?? (await duringRpc(doing, () => getBlockNumber(client, { cacheTime: 0 })));
+  const answers = await Promise.all(calls.map((data) => ethCall(client, { to, data, blockNumber, abi, doing })));
+  return { blockNumber, answers: answers.map((answer) => answer.data) };
+}

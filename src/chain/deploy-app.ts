@@ -1,0 +1,41 @@
+import { type Address, encodeFunctionData, zeroHash } from "viem";
+import { dstackKmsAbi } from "../abi/index.ts";
+import type { ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { parseAddress } from "./parse-address.ts";
+import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+
+export interface DeployAppParameters extends WriteParameters {
+  readonly kms: Address;
+  /** Who may change the new app. Not necessarily who pays for its deployment. */
+  readonly owner: Address;
+  /** First device of the list. Default none. */
+  readonly deviceId?: DeviceId | undefined;
+  /** First allowed hash. Default none. */
+  readonly composeHash?: ComposeHash | undefined;
+  /** Default false. */
+  readonly allowAnyDevice?: boolean | undefined;
+  /** Whether machines with an outdated TCB are refused. Default false. */
+  readonly requireTcbUpToDate?: boolean | undefined;
+  /** Whether the app's code is frozen for good. Default false. */
+  readonly disableUpgrades?: boolean | undefined;
+}
+
+export type DeployAppReturnType = TransactionHash;
+
+/**
+ * Deploys an app through the factory of a KMS, which registers it there too. Its receipt tells the app's id
+ * (deployedApp).
+ *
+ * @throws InvalidHexError, and what sendContractCall throws
+ */
+export async function deployApp(client: ChainClient, parameters: DeployAppParameters): Promise<DeployAppReturnType> {
+  const { deviceId = zeroHash, composeHash = zeroHash, kms, owner, ...rest } = parameters;
+  const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false, ...write } = rest;
+  const functionName = "deployAndRegisterApp";
+  const newOwner = parseAddress("The owner's address", owner);
+  const args = [newOwner, disableUpgrades, requireTcbUpToDate, allowAnyDevice, deviceId, composeHash] as const;
+  const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args });
+  const to = parseAddress("The KMS address", kms);
+  return sendContractCall(client, { ...write, to, data, abi: dstackKmsAbi, functionName });
+}

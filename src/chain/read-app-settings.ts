@@ -1,0 +1,61 @@
+import { type Address, getAddress, type Hex, hexToBigInt, numberToHex, slice } from "viem";
+import { getStorageAt } from "viem/actions";
+import type { AppId } from "../core/ids.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { readAppViews } from "./read-app-views.ts";
+import { duringRpc } from "./translate-chain-error.ts";
+
+/** ERC-1967: keccak256("eip1967.proxy.implementation") - 1. */
+const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
+/** Byte 0 of this word is DstackApp's upgrades-disabled flag; it has no getter. Byte 1 is allowAnyDevice. */
+const flagsSlot = numberToHex(1, { size: 32 });
+
+export interface ReadAppSettingsParameters {
+  readonly appId: AppId;
+  /** Latest block if absent. */
+  readonly blockNumber?: bigint | undefined;
+}
+
+export interface ReadAppSettingsReturnType {
+  readonly blockNumber: bigint;
+  readonly allowAnyDevice: boolean;
+  /** False for contracts too old to know the flag: they do not look at the TCB status. */
+  readonly requireTcbUpToDate: boolean;
+  /** Undefined for contracts too old to tell. */
+  readonly version: bigint | undefined;
+  /** Undefined if the app is not an ERC-1967 proxy. */
+  readonly implementation: Address | undefined;
+  /** Once true, true for good. */
+  readonly upgradesDisabled: boolean;
+}
+
+/**
+ * Reads an app's switches and which code runs behind its proxy.
+ *
+ * @throws NoContractError, ContractRevertedError, RpcUnavailableError
+ */
+export async function readAppSettings(
+  client: ChainClient,
+  parameters: ReadAppSettingsParameters,
+): Promise<ReadAppSettingsReturnType> {
+  const doing = "reading the app's settings";
+  const { blockNumber, get } = await readAppViews(client, {
+    ...parameters,
+    calls: [{ view: "allowAnyDevice" }, { view: "requireTcbUpToDate" }, { view: "version" }],
+    doing,
+  });
+  const readWord = (slot: Hex) =>
+    duringRpc(doing, () => getStorageAt(client, { address: parameters.appId, slot, blockNumber }));
+  const [implementation = "0x0", flags = "0x0"] = await Promise.all([
+    readWord(implementationSlot),
+    readWord(flagsSlot),
+  ]);
+  return {
+    blockNumber,
+    allowAnyDevice: get("allowAnyDevice"),
+    requireTcbUpToDate: get("requireTcbUpToDate") ?? false,
+    version: get("version"),
+    implementation: hexToBigInt(implementation) === 0n ? undefined : getAddress(slice(implementation, -20)),
+    upgradesDisabled: (hexToBigInt(flags) & 0xffn) !== 0n,
+  };
+}

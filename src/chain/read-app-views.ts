@@ -1,0 +1,81 @@
+import { type ContractFunctionReturnType, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import type { AppId } from "../core/ids.ts";
+import { ContractRevertedError } from "../errors/index.ts";
+import { callMany } from "./call-many.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { requireCode } from "./require-code.ts";
+
+/** Views that apps deployed from older versions lack. */
+type YoungerView = "pendingOwner" | "requireTcbUpToDate" | "version";
+type MappingView = "allowedComposeHashes" | "allowedDeviceIds";
+type AppView = YoungerView | MappingView | "owner" | "allowAnyDevice";
+
+const youngerViews: ReadonlySet<AppView> = new Set<YoungerView>(["pendingOwner", "requireTcbUpToDate", "version"]);
+
+export type AppViewCall =
+  | { readonly view: MappingView; readonly key: Hex }
+  | { readonly view: Exclude<AppView, MappingView> };
+
+export interface ReadAppViewsParameters {
+  readonly appId: AppId;
+  readonly calls: readonly AppViewCall[];
+  readonly blockNumber?: bigint | undefined;
+  readonly doing: string;
+}
+
+export interface ReadAppViewsReturnType {
+  /** The block all answers belong to. */
+  readonly blockNumber: bigint;
+  /** The answer of one of the views asked for; undefined only where the contract is too old to have it. */
+  get<view extends AppView>(view: view): Answer<view> | (view extends YoungerView ? undefined : never);
+}
+
+type Answer<view extends AppView> = ContractFunctionReturnType<typeof dstackAppAbi, "view" | "pure", view>;
+
+/**
+ * Asks an app several of its views at one block, in one request where the chain has Multicall3.
+ *
+ * @throws NoContractError, ContractRevertedError if the contract lacks a view every DstackApp has, RpcUnavailableError
+ */
+export async function readAppViews(
+  client: ChainClient,
+  { appId, calls, doing, ...parameters }: ReadAppViewsParameters,
+): Promise<ReadAppViewsReturnType> {
+  const { blockNumber, answers } = await callMany(client, {
+    to: appId,
+    abi: dstackAppAbi,
+    calls: calls.map(encode),
+    blockNumber: parameters.blockNumber,
+    doing,
+  });
+  const values = new Map<AppView, unknown>(calls.map(({ view }, index) => [view, decode(view, answers[index])]));
+  for (const [view, value] of values) {
+    if (value !== undefined || youngerViews.has(view)) continue;
+    await requireCode(client, appId, { blockNumber });
+    throw new ContractRevertedError({
+      contract: appId,
+      functionName: view,
+      reason: "it does not answer like a DstackApp",
+    });
+  }
+  return {
+    blockNumber,
+    get: <view extends AppView>(view: view) => values.get(view) as Answer<view>, // decoded with this view's ABI item
+  };
+}
+
+function encode(call: AppViewCall): Hex {
+  return "key" in call
+    ? encodeFunctionData({ abi: dstackAppAbi, functionName: call.view, args: [call.key] })
+    : encodeFunctionData({ abi: dstackAppAbi, functionName: call.view });
+}
+
+function decode(view: AppView, data: Hex | undefined): unknown {
+  if (data === undefined) return undefined;
+  try {
+    return decodeFunctionResult({ abi: dstackAppAbi, functionName: view, data });
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,26 @@
+import { encodeFunctionData } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+
+export interface RemoveComposeHashParameters extends WriteParameters {
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+}
+
+export type RemoveComposeHashReturnType = TransactionHash;
+
+/**
+ * Withdraws a compose hash from an app. Machines that run it go on until their next boot.
+ *
+ * @throws what sendContractCall throws
+ */
+export async function removeComposeHash(
+  client: ChainClient,
+  { appId, composeHash, ...write }: RemoveComposeHashParameters,
+): Promise<RemoveComposeHashReturnType> {
+  const functionName = "removeComposeHash";
+  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [composeHash] });
+  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+}

@@ -1,0 +1,26 @@
+import { encodeFunctionData } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import type { AppId, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+
+export interface RemoveDeviceParameters extends WriteParameters {
+  readonly appId: AppId;
+  readonly deviceId: DeviceId;
+}
+
+export type RemoveDeviceReturnType = TransactionHash;
+
+/**
+ * Takes a device off an app's list. Without effect on booting while the app allows any device.
+ *
+ * @throws what sendContractCall throws
+ */
+export async function removeDevice(
+  client: ChainClient,
+  { appId, deviceId, ...write }: RemoveDeviceParameters,
+): Promise<RemoveDeviceReturnType> {
+  const functionName = "removeDevice";
+  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [deviceId] });
+  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+}
