@@ -1,0 +1,20 @@
+/** One of the official ways to turn a manifest into the bytes that are hashed. They disagree; see `composeHashForms`. */
+export interface ComposeHashForm {
+  readonly name: string;
+  /** Where it comes from and what it looks like, as one clause. */
+  readonly description: string;
+  /** Whether it drops what cannot take effect (see `normaliseAppCompose`) before writing. */
+  readonly normalisation: "always" | "optional" | "never";
+  /**
+   * The text that is hashed, or `undefined` where the original raises an error instead.
+   *
+   * @param text the manifest as JSON; key order and the spelling of numbers count in some forms
+   * @throws InvalidAppComposeError where `text` is not JSON
+   */
+  write(text: string, options?: ComposeHashFormOptions): string | undefined;
+}
+
+export interface ComposeHashFormOptions {
+  /** Heeded where normalisation is optional. @default false */
+  readonly normalise?: boolean;
+}

@@ -1,0 +1,102 @@
+import { compareCodePoints } from "../key-order.ts";
+import { type JsonNode, type JsonObjectNode, parseJsonTree } from "../parse-json-tree.ts";
+import type { ComposeHashForm } from "./compose-hash-form.ts";
+import { writePythonJson, writePythonNumber } from "./python-json.ts";
+
+// Of these nested objects the SDK makes typed ones and leaves out the keys named here that hold null.
+const typedFields: ReadonlyMap<string, readonly string[]> = new Map([
+  ["docker_config", ["registry", "username", "token_key"]],
+  ["requirements", ["os_version", "platforms", "tdx_measure_acpi_tables", "launch_token_hash", "gpu_policy"]],
+]);
+// Names that the typed object cannot take as attributes of its own.
+const reservedKeys: readonly string[] = ["self", "to_dict"];
+
+/**
+ * The SDK's newest source. The release 0.5.4 differs in three corners: normalising keeps the bash script of a
+ * nerdctl-compose app, an unknown key in `docker_config` raises, and `requirements` keeps its nulls.
+ */
+export const dstackPythonForm: ComposeHashForm = {
+  name: "dstack-python",
+  description: "compact JSON without top-level nulls, written by get_compose_hash of the dstack SDK for Python",
+  normalisation: "optional",
+  write(text, { normalise = false } = {}) {
+    const root = parseJsonTree(text);
+    if (root.kind !== "object") return undefined;
+    const attributes = readAttributes(root);
+    if (attributes === undefined) return undefined;
+    if (normalise) dropIneffective(attributes);
+    return writePythonJson(sort(objectOf(attributes)), { indent: false, infinity: "null" });
+  },
+};
+
+function readAttributes(root: JsonObjectNode): Map<string, JsonNode> | undefined {
+  const runner = root.members.get("runner");
+  const runnerText = runner && printAsPython(runner);
+  if (runnerText === undefined || reservedKeys.some((key) => root.members.has(key))) return undefined;
+  const attributes = new Map<string, JsonNode>();
+  for (const [key, value] of root.members) {
+    const optionalKeys = typedFields.get(key);
+    const read = optionalKeys === undefined ? value : readTyped(value, optionalKeys);
+    if (read === undefined) return undefined;
+    if (!key.startsWith("_") && !isNone(read)) attributes.set(key, read);
+  }
+  return attributes.set("runner", { kind: "string", value: runnerText, offset: 0 });
+}
+
+/** `undefined` where the typed object cannot be made; an explicit null collides with the default argument. */
+function readTyped(value: JsonNode, optionalKeys: readonly string[]): JsonNode | undefined {
+  if (value.kind !== "object" || value.members.has("self")) return undefined;
+  return objectOf([...value.members].filter(([key, member]) => !(optionalKeys.includes(key) && isNull(member))));
+}
+
+/** `str()` of a scalar; of a list or an object Python's notation is not reproduced. */
+function printAsPython(node: JsonNode): string | undefined {
+  if (node.kind === "string") return node.value;
+  if (node.kind === "number") return writePythonNumber(node.lexeme) ?? "None";
+  if (node.kind !== "literal") return undefined;
+  return node.value === null ? "None" : node.value ? "True" : "False";
+}
+
+function dropIneffective(attributes: Map<string, JsonNode>): void {
+  const runner = attributes.get("runner");
+  const name = runner?.kind === "string" ? runner.value : "";
+  if (name === "bash") attributes.delete("docker_compose_file");
+  if (name === "docker-compose" || name === "nerdctl-compose") attributes.delete("bash_script");
+  const script = attributes.get("pre_launch_script");
+  if (script !== undefined && isFalsy(script)) attributes.delete("pre_launch_script");
+}
+
+function isFalsy(node: JsonNode): boolean {
+  switch (node.kind) {
+    case "string":
+      return node.value === "";
+    case "number":
+      return Number(node.lexeme) === 0;
+    case "literal":
+      return !node.value;
+    case "array":
+      return node.items.length === 0;
+    case "object":
+      return node.members.size === 0;
+  }
+}
+
+function isNull(node: JsonNode): boolean {
+  return node.kind === "literal" && node.value === null;
+}
+
+/** At the top level a number beyond the range of a double becomes null too. */
+function isNone(node: JsonNode): boolean {
+  return isNull(node) || (node.kind === "number" && writePythonNumber(node.lexeme) === undefined);
+}
+
+function sort(node: JsonNode): JsonNode {
+  if (node.kind === "array") return { ...node, items: node.items.map(sort) };
+  if (node.kind !== "object") return node;
+  const members = [...node.members].sort(([a], [b]) => compareCodePoints(a, b));
+  return objectOf(members.map(([key, value]) => [key, sort(value)]));
+}
+
+function objectOf(members: Iterable<readonly [string, JsonNode]>): JsonObjectNode {
+  return { kind: "object", members: new Map(members), repeatedKeys: [], offset: 0 };
+}
