@@ -4,7 +4,11 @@ import published from "../../../support/vectors/compose-hash.json" with { type: 
 import outside from "../../../support/vectors/compose-hash-outside.json" with { type: "json" };
 
 /** By name of the form; `null` where the original raises an error. */
-type Hashes = Readonly<Record<string, { readonly plain?: string | null; readonly normalised?: string | null }>>;
+type Hashes = Readonly<Record<string, FormHashes | undefined>>;
+interface FormHashes {
+  readonly plain?: string | null;
+  readonly normalised?: string | null;
+}
 
 describe("official compose hash forms", () => {
   for (const { name, about, text, hashes } of published.vectors) {
@@ -23,7 +27,7 @@ describe("official compose hash forms", () => {
 
 function expectHashes(text: string, hashes: Hashes): void {
   const computed = hashInEveryForm(text);
-  for (const [name, { plain, normalised }] of Object.entries(hashes)) {
+  for (const [name, { plain, normalised } = {}] of Object.entries(hashes)) {
     if (plain !== undefined) expectHash(name, false, plain);
     if (normalised !== undefined) expectHash(name, true, normalised);
   }

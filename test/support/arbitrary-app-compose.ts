@@ -1,0 +1,72 @@
+import fc from "fast-check";
+import type { JsonObject, JsonValue } from "../../src/core/json.ts";
+
+const hardPieces = [
+  '"',
+  '": ',
+  ": ",
+  "\\",
+  "\\u0041",
+  "<",
+  "&",
+  "\n",
+  "\r\n",
+  "\b",
+  "\f",
+  "\u007f",
+  "\u2028",
+  "é",
+  "😀",
+];
+
+/** Any text without halves of surrogate pairs, rich in what serialisers disagree on. */
+export const arbitraryText: fc.Arbitrary<string> = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.array(fc.constantFrom(...hardPieces), { maxLength: 6 }).map((pieces) => pieces.join("")),
+);
+
+const arbitraryKey = fc.oneof(
+  arbitraryText,
+  fc.constantFrom("10", "9", "01", "4294967294", "4294967295", "a", "B", "_", "\uff5e"),
+);
+
+const arbitraryScalar: fc.Arbitrary<JsonValue> = fc.oneof(
+  arbitraryText,
+  fc.boolean(),
+  fc.constant(null),
+  fc.maxSafeInteger(),
+  // JSON.stringify would write -0 and integers beyond 2^53 in a way that a strict parser refuses or changes.
+  fc.double({ noNaN: true, min: -1, max: 1 }).filter((number) => !Object.is(number, -0)),
+);
+
+const { value: arbitraryValue } = fc.letrec<{ value: JsonValue; object: JsonObject }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    arbitraryScalar,
+    fc.array(tie("value"), { maxLength: 4 }),
+    tie("object"),
+  ),
+  object: fc.dictionary(arbitraryKey, tie("value"), { maxKeys: 4, noNullPrototype: true }),
+}));
+
+const knownFields = fc.record(
+  {
+    runner: fc.constantFrom("docker-compose", "nerdctl-compose", "bash"),
+    manifest_version: fc.nat(4),
+    name: arbitraryText,
+    bash_script: arbitraryText,
+    pre_launch_script: fc.oneof(fc.constant(""), arbitraryText),
+    allowed_envs: fc.array(fc.constantFrom("A", "B", "_c1")),
+    features: fc.array(arbitraryText, { maxLength: 2 }),
+    public_logs: fc.boolean(),
+    public_tcbinfo: fc.boolean(),
+    kms_enabled: fc.boolean(),
+    storage_fs: fc.constantFrom("zfs", "ext4"),
+  },
+  { requiredKeys: [] },
+);
+
+/** Manifests that the cloud SDK accepts: known fields of their type, and unknown ones of any. */
+export const arbitraryAppCompose: fc.Arbitrary<JsonObject> = fc
+  .tuple(fc.dictionary(arbitraryKey, arbitraryValue, { maxKeys: 4, noNullPrototype: true }), arbitraryText, knownFields)
+  .map(([unknown, docker_compose_file, known]) => ({ ...unknown, docker_compose_file, ...known }));
