@@ -10,7 +10,7 @@ import { configVariable, defineConfig } from "hardhat/config";
 
 // The compiler comes from npm, so nothing is downloaded at build time. Both profiles carry all settings:
 // `ignition deploy` builds with `production`, and Hardhat would otherwise derive that one without evmVersion.
-// foundry.toml repeats these values; test/ts/unit/config-parity.test.ts holds the two together.
+// foundry.toml repeats these values; test/ts/unit/tooling/config-parity.test.ts holds the two together.
 const compiler = {
   version: "0.8.37",
   path: createRequire(import.meta.url).resolve("solc/soljson.js"),

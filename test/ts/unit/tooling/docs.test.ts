@@ -1,0 +1,65 @@
+import { posix } from "node:path";
+import { expect } from "chai";
+import { type PackageManifest, readJson, readText, repositoryFiles } from "../../../support/repository/files.ts";
+
+const files = repositoryFiles();
+const pages = files.filter((path) => path.endsWith(".md"));
+
+describe("Markdown pages", () => {
+  it("link to files and headings that exist", () => {
+    const broken = pages.flatMap((page) =>
+      linksOf(readText(page))
+        .filter((link) => !/^(?:[a-z]+:|\/\/)/.test(link) && !exists(page, link))
+        .map((link) => `${page}: ${link}`),
+    );
+    expect(broken).to.deep.equal([]);
+  });
+
+  it("call only npm scripts that exist", () => {
+    const { scripts } = readJson<PackageManifest>("package.json");
+    const builtIn = ["test", "ci", "install", "pack", "exec", "init", "publish"];
+    const unknown = pages.flatMap((page) =>
+      [...readText(page).matchAll(/\bnpm (run )?([a-z][\w:-]*)/g)]
+        .filter(([, run, name = ""]) =>
+          run === undefined ? !builtIn.includes(name) && name in scripts : !(name in scripts),
+        )
+        .map(([command]) => `${page}: ${command}`),
+    );
+    expect(unknown).to.deep.equal([]);
+  });
+
+  it("name only files of ours that exist", () => {
+    const unknown = pages.flatMap((page) =>
+      [...readText(page).matchAll(/`((?:src|scripts|test|contracts|docs|bench|ignition)\/[\w./-]+\.\w+)`/g)]
+        .map(([, path = ""]) => path)
+        .filter((path) => !files.includes(path))
+        .map((path) => `${page}: ${path}`),
+    );
+    expect(unknown).to.deep.equal([]);
+  });
+});
+
+/** Targets of inline links and images outside code blocks. */
+function linksOf(markdown: string): string[] {
+  const prose = markdown.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "");
+  return [...prose.matchAll(/\]\(<?([^)>\s]+)>?(?:\s+"[^"]*")?\)/g)].map(([, target = ""]) => target);
+}
+
+function exists(page: string, link: string): boolean {
+  const [target = "", anchor] = link.split("#");
+  const path = target === "" ? page : posix.join(posix.dirname(page), target).replace(/\/$/, "");
+  const known = files.includes(path) || files.some((file) => file.startsWith(`${path}/`));
+  if (!known || anchor === undefined || !path.endsWith(".md")) return known;
+  return headingsOf(readText(path)).includes(anchor);
+}
+
+/** Anchors as GitHub makes them. */
+function headingsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .trim()
+      .replaceAll(" ", "-"),
+  );
+}

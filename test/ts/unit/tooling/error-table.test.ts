@@ -1,0 +1,110 @@
+import { expect } from "chai";
+import * as errors from "../../../../src/errors/index.ts";
+import { readText } from "../../../support/repository/files.ts";
+
+const { errorTable, exitCodes } = errors;
+const families = Object.keys(exitCodes) as errors.ErrorFamily[];
+
+const answer = { method: "GET", path: "/cvms/a", status: 404, apiMessage: "gone" };
+const owner = { contract: "0x01", signer: "0x02", owner: "0x03" };
+
+// One of each. The type makes a new row of the table demand a new line here.
+const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
+  InvalidHexError: new errors.InvalidHexError("A compose hash", "0x12", 32),
+  InvalidAppComposeError: new errors.InvalidAppComposeError("No services."),
+  PayloadTooLargeError: new errors.PayloadTooLargeError(300_000, 204_800),
+  InvalidEnvironmentError: new errors.InvalidEnvironmentError("Line 2 has no name."),
+  EnvironmentDecryptionError: new errors.EnvironmentDecryptionError("The payload was changed."),
+  UntrustedEncryptionKeyError: new errors.UntrustedEncryptionKeyError(),
+  RpcUnavailableError: new errors.RpcUnavailableError("reading the owner"),
+  WrongChainError: new errors.WrongChainError(8453, 1),
+  NoContractError: new errors.NoContractError("0x01", 8453),
+  NotOwnerError: new errors.NotOwnerError(owner),
+  ContractOwnerError: new errors.ContractOwnerError(owner),
+  InsufficientFundsError: new errors.InsufficientFundsError("0x02", 5n),
+  ContractRevertedError: new errors.ContractRevertedError({ contract: "0x01", functionName: "f", reason: undefined }),
+  TransactionRevertedError: new errors.TransactionRevertedError("0x04", "addDevice"),
+  ReceiptTimeoutError: new errors.ReceiptTimeoutError("0x04", 60_000),
+  ReceiptMismatchError: new errors.ReceiptMismatchError({
+    transactionHash: "0x04",
+    eventName: "ComposeHashAdded",
+    emitter: "0x01",
+    expected: "0x05",
+    found: [],
+  }),
+  NonceTakenError: new errors.NonceTakenError("0x02", 7, undefined),
+  CloudUnreachableError: new errors.CloudUnreachableError("GET", "/cvms/a"),
+  CloudResponseError: new errors.CloudResponseError(answer),
+  CloudProtocolError: new errors.CloudProtocolError("GET", "/cvms/a", "status is missing"),
+  UnauthorizedError: new errors.UnauthorizedError(answer),
+  CvmNotFoundError: new errors.CvmNotFoundError(answer),
+  CvmBusyError: new errors.CvmBusyError(answer),
+  HashExpiredError: new errors.HashExpiredError(answer),
+  TransactionNotVerifiedError: new errors.TransactionNotVerifiedError(answer),
+  HashNotAllowedError: new errors.HashNotAllowedError(answer),
+  HashMismatchError: new errors.HashMismatchError({ expected: "0x05", fromCloud: "0x06", explanation: "the name" }),
+  RolloverTimeoutError: new errors.RolloverTimeoutError("a", "updating", 1_000, "id"),
+  RolloverFailedError: new errors.RolloverFailedError("a", "OS image is not allowed", undefined),
+  JournalCorruptError: new errors.JournalCorruptError("journal.jsonl", 3),
+  JournalLockedError: new errors.JournalLockedError("journal.jsonl", 42),
+  SignerRequiredError: new errors.SignerRequiredError(["addDevice", "addComposeHash"]),
+};
+
+describe("error table", () => {
+  const rows = Object.entries(errorTable);
+
+  it("counts up from 1 in every family, in the order of the families", () => {
+    const numbers = rows.map(([, { code }]) => Number(code.replace("DSTK-", "")));
+    const expected = families.flatMap((_, index) => {
+      const base = (index + 1) * 1000;
+      return Array.from(
+        { length: numbers.filter((n) => Math.floor(n / 1000) === index + 1).length },
+        (_, i) => base + i + 1,
+      );
+    });
+    expect(numbers).to.deep.equal(expected);
+  });
+
+  it("gives every family its own exit code, none of them 0 or 1", () => {
+    const codes = Object.values(exitCodes);
+    expect(new Set(codes).size).to.equal(codes.length);
+    for (const code of codes) expect(code).to.be.within(2, 125);
+  });
+
+  it("says each meaning in one sentence", () => {
+    for (const [name, { summary }] of rows) expect(summary, name).to.match(/^[A-Z].+\.$/);
+  });
+
+  it("has a class for every row and a row for every class", () => {
+    const concrete = Object.entries(errors)
+      .filter(([, value]) => typeof value === "function" && value.prototype instanceof errors.DstackError)
+      .map(([name]) => name);
+    expect(concrete.filter((name) => !isAbstract(name)).sort()).to.deep.equal(rows.map(([name]) => name).sort());
+  });
+
+  for (const [name, { code }] of rows) {
+    it(`describes ${name} (${code})`, () => {
+      const error = examples[name as errors.ErrorName];
+      expect(error.constructor.name).to.equal(name);
+      expect(error).to.include({ name, code });
+      expect(code.startsWith(`DSTK-${families.indexOf(error.family) + 1}`), error.family).to.equal(true);
+      expect(error.exitCode).to.equal(exitCodes[error.family]);
+      expect(errors.isDstackError(error)).to.equal(true);
+      expect(error.message).to.match(/^.+\S$/);
+      expect(JSON.parse(JSON.stringify(error))).to.include({ code, name, retryable: error.retryable });
+      expect(JSON.stringify(error)).to.not.include("    at ");
+    });
+  }
+
+  it("is what docs/errors.md lists, row by row", () => {
+    const documented = [...readText("docs/errors.md").matchAll(/^\| (DSTK-\d+) \| `(\w+)` \| (yes|no) \| (.+) \|$/gm)];
+    expect(
+      documented.map(([, code, name, retryable, summary]) => [name, code, retryable === "yes", summary]),
+    ).to.deep.equal(rows.map(([name, { code, retryable, summary }]) => [name, code, retryable, summary]));
+  });
+
+  /** Exported only to be extended. */
+  function isAbstract(name: string): boolean {
+    return ["CloudError", "DstackError"].includes(name);
+  }
+});

@@ -1,0 +1,143 @@
+import { expect } from "chai";
+import { type PackageManifest, readJson, readText, repositoryFiles } from "../../../support/repository/files.ts";
+import { importsOf, packageOf } from "../../../support/repository/imports.ts";
+
+// What each folder of src may import from the others. Arrows never turn back: whoever needs something from a later row
+// moves it down or passes it in.
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  abi: [],
+  core: ["errors", "abi"],
+  chain: ["core", "errors", "abi"],
+  cloud: ["core", "errors"],
+  update: ["cloud", "chain", "core", "errors", "abi"],
+  "mock-cloud": ["core", "errors", "abi", "cloud/protocol"],
+  world: ["mock-cloud", "update", "cloud", "chain", "core", "errors", "abi"],
+  typechain: [],
+};
+// Doors of the package: they re-export and hold no logic.
+const entryPoints = ["src/index.ts"];
+
+// Same input, same output: no files, network, clock, environment or processes. Randomness only as a cipher's key.
+const impure = [
+  /\bprocess\b\.(?!versions)/,
+  /\bDate\b/,
+  /\bMath\.random\b/,
+  /\bperformance\b/,
+  /\bfetch\(/,
+  /\bset(?:Timeout|Interval|Immediate)\b/,
+  /\bconsole\b/,
+  /\bglobalThis\b/,
+];
+const pureNodeModules = ["node:crypto", "node:util", "node:buffer"];
+
+const sources = new Map(
+  repositoryFiles()
+    .filter((path) => path.startsWith("src/") && path.endsWith(".ts"))
+    .map((path) => [path, importsOf(path, readText(path))]),
+);
+
+/** `cloud/protocol` is a layer of its own: the mock cloud shares the wire format, never the client. */
+function layerOf(path: string): string {
+  if (/^src\/cloud\/protocol(?:\.ts$|\/)/.test(path)) return "cloud/protocol";
+  return path.split("/")[1] ?? "";
+}
+
+describe("imports of src", () => {
+  it("are found at all", () => {
+    const found = importsOf(
+      "src/a/b.ts",
+      [
+        'import type { A } from "../core/a.ts";',
+        'import {\n  b,\n  type C,\n} from "./c.ts";',
+        'export * from "./d.ts";',
+        'import "viem";',
+        'const e = await import("node:fs");',
+        'type F = import("@scope/f/deep").F;',
+      ].join("\n"),
+    );
+    expect(found.map(({ target }) => target)).to.have.members([
+      "src/core/a.ts",
+      "src/a/c.ts",
+      "src/a/d.ts",
+      "viem",
+      "node:fs",
+      "@scope/f/deep",
+    ]);
+    expect(sources.size).to.be.greaterThan(20);
+  });
+
+  it("stay inside src and name an existing file", () => {
+    const wrong = [...sources].flatMap(([path, imports]) =>
+      imports
+        .filter(({ isRelative, target }) => isRelative && !sources.has(target) && !isGenerated(path, target))
+        .map(({ target }) => `${path} imports ${target}`),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it("run one way", () => {
+    const wrong = [...sources]
+      .filter(([path]) => !entryPoints.includes(path))
+      .flatMap(([path, imports]) => {
+        const layer = layerOf(path);
+        const allowed = layer === "cloud/protocol" ? ["core", "errors"] : mayImport[layer];
+        if (allowed === undefined) return [`${path} is in no known layer`];
+        const within = layer === "cloud" ? ["cloud", "cloud/protocol"] : [layer];
+        const permitted = [...within, ...allowed, ...(allowed.includes("cloud") ? ["cloud/protocol"] : [])];
+        return imports
+          .filter(({ isRelative, target }) => isRelative && sources.has(target))
+          .filter(({ target }) => !permitted.includes(layerOf(target)) || entryPoints.includes(target))
+          .map(({ target }) => `${path} imports ${target}`);
+      });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it("name only packages that users install too", () => {
+    const { dependencies, peerDependencies = {} } = readJson<PackageManifest>("package.json");
+    const installed = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)]);
+    const wrong = [...sources].flatMap(([path, imports]) =>
+      imports
+        .filter(({ isRelative, target }) => !isRelative && !target.startsWith("node:"))
+        .filter(({ target }) => !installed.has(packageOf(target)))
+        .map(({ target }) => `${path} imports ${target}`),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+});
+
+describe("src/core and src/errors", () => {
+  const pure = [...sources].filter(([path]) => ["core", "errors", "abi"].includes(layerOf(path)));
+
+  it("use no Node module with side effects", () => {
+    const wrong = pure.flatMap(([path, imports]) =>
+      imports
+        .filter(({ target }) => target.startsWith("node:") && !pureNodeModules.includes(target))
+        .map(({ target }) => `${path} imports ${target}`),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it("read no clock, environment or chance, and print nothing", () => {
+    const wrong = pure.flatMap(([path]) =>
+      impure.filter((pattern) => pattern.test(withoutComments(readText(path)))).map((pattern) => `${path}: ${pattern}`),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+});
+
+describe("the environment", () => {
+  it("is read by the mock cloud's process alone, and handed to everybody else", () => {
+    const readers = [...sources.keys()].filter((path) => /\bprocess\.env\b/.test(withoutComments(readText(path))));
+    expect(readers.filter((path) => path !== "src/mock-cloud/server.ts")).to.deep.equal([]);
+  });
+});
+
+/** TypeChain's output, which no clone has before its first build. */
+function isGenerated(path: string, target: string): boolean {
+  return layerOf(path) === "typechain" && target.startsWith("types/ethers-contracts/");
+}
+
+function withoutComments(source: string): string {
+  return source.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "");
+}

@@ -1,0 +1,69 @@
+import { hostname, userInfo } from "node:os";
+import { expect } from "chai";
+import { readText, repositoryFiles } from "../../../support/repository/files.ts";
+
+const files = repositoryFiles();
+
+describe("files of the repository", () => {
+  it("name no folder of the machine they were written on", () => {
+    // Put together, or this file would find itself.
+    const homes = ["work", "root", "home", "Users"].map((name) => `/${name}/`).join("|");
+    const here = new RegExp(`(?<![\\w.$}*/-])(?:${homes})\\w`);
+    const wrong = texts().filter(([, text]) => here.test(text) || isNamedAfterThisMachine(text));
+    expect(wrong.map(([path]) => path)).to.deep.equal([]);
+  });
+
+  it("name no registry but the public one", () => {
+    const wrong = texts().filter(([, text]) =>
+      /\/\/(?!registry\.npmjs\.org)[\w.-]*(?:registry|verdaccio|artifactory)[\w.-]*[:/]/.test(text),
+    );
+    expect(wrong.map(([path]) => path)).to.deep.equal([]);
+  });
+
+  it("hold no private key but those of well-known test accounts", () => {
+    const wrong = texts().filter(([, text]) => /BEGIN (?:[A-Z]+ )?PRIVATE KEY|\bphak_[A-Za-z0-9_-]{20,}/.test(text));
+    expect(wrong.map(([path]) => path)).to.deep.equal([]);
+  });
+
+  it("are none that a build writes", () => {
+    expect(files.filter((path) => /^(?:artifacts|cache|dist|types|coverage|node_modules)\//.test(path))).to.deep.equal(
+      [],
+    );
+  });
+
+  it("run as tests wherever they look like tests, and nowhere else", () => {
+    const strays = files.filter(
+      (path) =>
+        (path.startsWith("test/ts/") && !/^test\/ts\/(?:unit|integration|e2e)\/.+\.test\.ts$/.test(path)) ||
+        (path.startsWith("test/contracts/") && !/\.(?:sol|md|tree)$/.test(path)) ||
+        (/\.(?:test\.ts|t\.sol)$/.test(path) && !/^test\/(?:ts|contracts|support\/projects)\//.test(path)),
+    );
+    expect(strays).to.deep.equal([]);
+  });
+
+  it("select no single test and skip none for good", () => {
+    const wrong = texts().filter(
+      ([path, text]) => path.startsWith("test/ts/") && /^\s*(?:describe|it|context)\.(?:only|skip)\(/m.test(text),
+    );
+    expect(wrong.map(([path]) => path)).to.deep.equal([]);
+  });
+
+  it("keep no unfinished work", () => {
+    const marks = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X"].join("|")})\\b`);
+    expect(
+      texts()
+        .filter(([, text]) => marks.test(text))
+        .map(([path]) => path),
+    ).to.deep.equal([]);
+  });
+
+  function texts(): [string, string][] {
+    return files
+      .filter((path) => path !== "package-lock.json" && !/\.(?:png|jpg|ico|woff2?)$/.test(path))
+      .map((path) => [path, readText(path)]);
+  }
+
+  function isNamedAfterThisMachine(text: string): boolean {
+    return [hostname(), userInfo().homedir].some((name) => name.length > 8 && text.includes(name));
+  }
+});
