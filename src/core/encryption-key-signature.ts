@@ -1,0 +1,87 @@
+import { secp256k1 } from "@noble/curves/secp256k1";
+import { bytesToHex, concat, hexToBytes, keccak256, numberToHex, stringToHex } from "viem";
+import { UntrustedEncryptionKeyError } from "../errors/index.ts";
+import { type Hex, parseFixedHex } from "./hex.ts";
+import type { AppId } from "./ids.ts";
+
+/** What a KMS signs about an app's encryption key. */
+export interface EncryptionKeyStatement {
+  readonly appId: AppId;
+  /** The app's x25519 key. 32 bytes of hex. */
+  readonly publicKey: string;
+  /** Unix time in seconds of a timestamped statement; left out in the legacy format, whose statements never expire. */
+  readonly timestamp?: bigint | undefined;
+}
+
+/** The Keccak-256 digest a KMS signs for this statement. */
+export function hashEncryptionKeyStatement({ appId, publicKey, timestamp }: EncryptionKeyStatement): Hex {
+  const key = parseFixedHex("An encryption key", publicKey, 32);
+  const time = timestamp === undefined ? "0x" : numberToHex(timestamp, { size: 8 });
+  return keccak256(concat([stringToHex("dstack-env-encrypt-pubkey:"), appId, time, key]));
+}
+
+export type RecoverEncryptionKeySignerParameters = EncryptionKeyStatement & {
+  /** r, s and recovery id (0, 1, 27 or 28). 65 bytes of hex. */
+  readonly signature: string;
+};
+
+/**
+ * The compressed secp256k1 public key (33 bytes) that signed a statement. Any well-formed signature has a signer: the
+ * answer proves something only once it equals the key expected.
+ *
+ * @throws InvalidHexError
+ * @throws UntrustedEncryptionKeyError where no key can have made the signature
+ */
+export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySignerParameters): Hex {
+  const signature = hexToBytes(parseFixedHex("A signature", parameters.signature, 65));
+  const digest = hexToBytes(hashEncryptionKeyStatement(parameters));
+  const recoveryId = recoveryIds.get(signature[64] ?? -1);
+  if (recoveryId === undefined) throw untrusted("the recovery id is none of 0, 1, 27 and 28");
+  try {
+    const point = secp256k1.Signature.fromCompact(signature.slice(0, 64))
+      .addRecoveryBit(recoveryId)
+      .recoverPublicKey(digest);
+    return bytesToHex(point.toRawBytes(true));
+  } catch (cause) {
+    throw untrusted("the signature is malformed", cause);
+  }
+}
+
+export type VerifyEncryptionKeyParameters = RecoverEncryptionKeySignerParameters & {
+  /** Compressed public key of the KMS. 33 bytes of hex. */
+  readonly expectedSigner: string;
+  /** Unix time in seconds, needed to judge a timestamped statement. */
+  readonly now?: bigint | undefined;
+  /** In seconds. @default 300 */
+  readonly maxAge?: bigint | undefined;
+};
+
+/** How far a KMS's clock may be ahead of ours, in seconds. */
+const maximumSkew = 60n;
+
+/**
+ * Makes sure that a KMS vouches for an app's encryption key, and lately, where the statement says when.
+ *
+ * @throws InvalidHexError
+ * @throws UntrustedEncryptionKeyError with the reason in its context
+ */
+export function verifyEncryptionKey(parameters: VerifyEncryptionKeyParameters): void {
+  const { timestamp, now, maxAge = 300n } = parameters;
+  const expected = parseFixedHex("A KMS public key", parameters.expectedSigner, 33);
+  if (recoverEncryptionKeySigner(parameters) !== expected) throw untrusted("another key signed it");
+  if (timestamp === undefined) return;
+  if (now === undefined) throw untrusted("the time to compare its timestamp with is missing");
+  if (timestamp > now + maximumSkew) throw untrusted("its timestamp lies in the future");
+  if (timestamp < now - maxAge) throw untrusted("its timestamp is too old");
+}
+
+const recoveryIds: ReadonlyMap<number, number> = new Map([
+  [0, 0],
+  [1, 1],
+  [27, 0],
+  [28, 1],
+]);
+
+function untrusted(reason: string, cause?: unknown): UntrustedEncryptionKeyError {
+  return new UntrustedEncryptionKeyError({ context: { reason }, cause });
+}
