@@ -36,8 +36,7 @@ async function sendSigned(
 ): Promise<TransactionHash> {
   const transactionHash = parseTransactionHash(keccak256(serializedTransaction));
   try {
-    const answer: unknown = await sendRawTransaction(client, { serializedTransaction });
-    if (typeof answer !== "string") throw new Error("The endpoint's answer holds no result.");
+    await sendRawTransaction(client, { serializedTransaction });
   } catch (error) {
     const isThere = says(error, alreadyKnown) || (await readIsKnown(client, transactionHash));
     if (!isThere) throw await explainRefusal(client, prepared, error);

@@ -3,24 +3,23 @@ import { kmsInfoSchema } from "./kms.ts";
 
 /** `GET /cvms/{id}/compose_file`: the app-compose document as an object. Any further key belongs to it. */
 export const composeFileSchema = z.looseObject({
-  docker_compose_file: z.string().optional(),
-  name: z.string().optional(),
-  manifest_version: z.number().optional(),
-  runner: z.string().optional(),
-  allowed_envs: z.array(z.string()).optional(),
-  features: z.array(z.string()).optional(),
-  pre_launch_script: z.string().optional(),
-  public_logs: z.boolean().optional(),
-  public_sysinfo: z.boolean().optional(),
-  public_tcbinfo: z.boolean().optional(),
-  kms_enabled: z.boolean().optional(),
-  gateway_enabled: z.boolean().optional(),
+  docker_compose_file: z.string().nullish(),
+  name: z.string().nullish(),
+  manifest_version: z.union([z.number(), z.string()]).nullish(),
+  runner: z.string().nullish(),
+  allowed_envs: z.array(z.string()).nullish(),
+  features: z.array(z.string()).nullish(),
+  pre_launch_script: z.string().nullish(),
+  public_logs: z.boolean().nullish(),
+  public_sysinfo: z.boolean().nullish(),
+  public_tcbinfo: z.boolean().nullish(),
+  kms_enabled: z.boolean().nullish(),
+  gateway_enabled: z.boolean().nullish(),
 });
 
 /** `POST /cvms/{id}/compose_file/provision`: fields of an app-compose document, and one flag beside them. */
 export const provisionComposeFileRequestSchema = composeFileSchema.extend({
   docker_compose_file: z.string(),
-  pre_launch_script: z.string().nullish(),
   encrypted_env: z.string().nullish(),
   update_env_vars: z.boolean().nullish(),
 });

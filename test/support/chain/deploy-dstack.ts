@@ -1,9 +1,17 @@
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Address, type Chain, createClient, custom, type Hex, type LocalAccount, parseEther } from "viem";
+import {
+  type Address,
+  type Chain,
+  createClient,
+  custom,
+  encodeFunctionData,
+  type Hex,
+  type LocalAccount,
+  parseEther,
+} from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import DstackKms from "../../../ignition/modules/dstack-kms.ts";
 import { dstackKmsAbi } from "../../../src/abi/index.ts";
 import type { ChainClient } from "../../../src/chain/chain-client.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
@@ -12,15 +20,17 @@ import { deployedApp } from "../../../src/core/deployed-app.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../../src/core/ids.ts";
 import { installMulticall3 } from "../../../src/world/multicall3.ts";
 
+export type OpConnection = NetworkConnection<"op">;
+
 /** One KMS and one app on a fresh Base-like chain, and accounts to act with. */
 export interface Dstack {
-  readonly connection: NetworkConnection;
-  /** Of Base's chain definition, so with Multicall3; without an account. */
+  readonly connection: OpConnection;
+  /** A client of Base's chain definition (so with Multicall3) and no account. */
   readonly client: ChainClient;
   readonly kms: Address;
   readonly appImplementation: Address;
   readonly appId: AppId;
-  /** Owns the KMS and the app; its key is here, and it has funds. */
+  /** Owns the KMS and the app; its key is here and it has funds. */
   readonly owner: LocalAccount;
   /** Has funds and no rights. */
   readonly stranger: LocalAccount;
@@ -32,54 +42,56 @@ export interface Dstack {
   readonly osImageHash: Hex;
 }
 
-/** Deploys as production does, the app through the factory. A fixture: `networkHelpers.loadFixture(deployDstack)`. */
-export async function deployDstack(connection: NetworkConnection): Promise<Dstack> {
-  const client = clientOf(connection);
+/** Deploys through the factory as production does. Works as a fixture: `networkHelpers.loadFixture(deployDstack)`. */
+export async function deployDstack(connection: OpConnection): Promise<Dstack> {
+  const { viem } = connection;
   const owner = await fundedAccount(connection);
   const stranger = await fundedAccount(connection);
+  const client = clientOf(connection);
   await installMulticall3(client);
-  const { kms, appImplementation } = await connection.ignition.deploy(DstackKms, {
-    parameters: { DstackKms: { owner: owner.address } },
+
+  const appImplementation = (await viem.deployContract("DstackApp")).address;
+  const kmsImplementation = (await viem.deployContract("DstackKms")).address;
+  const initialize = encodeFunctionData({
+    abi: dstackKmsAbi,
+    functionName: "initialize",
+    args: [owner.address, appImplementation],
   });
-  const dstack = {
-    connection,
-    client,
-    kms: kms.address,
-    appImplementation: appImplementation.address,
-    owner,
-    stranger,
-    composeHash: parseComposeHash("c0".repeat(32)),
-    deviceId: parseDeviceId("de".repeat(32)),
-    osImageHash: `0x${"05".repeat(32)}`,
-  } as const;
+  const kms = (await viem.deployContract("ERC1967Proxy", [kmsImplementation, initialize])).address;
+
+  const composeHash = parseComposeHash("c0".repeat(32));
+  const deviceId = parseDeviceId("de".repeat(32));
+  const transactionHash = await deployApp(client, {
+    account: owner,
+    kms,
+    owner: owner.address,
+    composeHash,
+    deviceId,
+  });
+  const receipt = await waitForReceipt(client, { transactionHash, functionName: "deployAndRegisterApp" });
+  const appId = deployedApp(receipt, { kms });
+
+  const osImageHash: Hex = `0x${"05".repeat(32)}`;
   await writeContract(client, {
     account: owner,
     chain: base,
-    address: kms.address,
+    address: kms,
     abi: dstackKmsAbi,
     functionName: "addOsImageHash",
-    args: [dstack.osImageHash],
+    args: [osImageHash],
   });
-  return { ...dstack, appId: await deployAppOf(dstack, owner.address) };
-}
-
-/** One more app of the same KMS, with the same first hash and device, owned by `owner`; the stranger pays. */
-export async function deployAppOf(
-  { client, kms, stranger, composeHash, deviceId }: Omit<Dstack, "appId">,
-  owner: Address,
-): Promise<AppId> {
-  const transactionHash = await deployApp(client, { account: stranger, kms, owner, composeHash, deviceId });
-  return deployedApp(await waitForReceipt(client, { transactionHash, functionName: "deployAndRegisterApp" }), { kms });
+  return { connection, client, kms, appImplementation, appId, owner, stranger, composeHash, deviceId, osImageHash };
 }
 
 /** A client on the connection's own provider, polling fast and asking once. */
-export function clientOf({ provider }: NetworkConnection, chain: Chain = base): ChainClient {
+export function clientOf({ provider }: OpConnection, chain: Chain = base): ChainClient {
   return createClient({ chain, transport: custom(provider, { retryCount: 0 }), pollingInterval: 20 });
 }
 
 /** A new key with ten ether. */
-export async function fundedAccount({ networkHelpers }: NetworkConnection): Promise<LocalAccount> {
+export async function fundedAccount({ viem }: OpConnection): Promise<LocalAccount> {
   const account = privateKeyToAccount(generatePrivateKey());
-  await networkHelpers.setBalance(account.address, parseEther("10"));
+  const test = await viem.getTestClient();
+  await test.setBalance({ address: account.address, value: parseEther("10") });
   return account;
 }

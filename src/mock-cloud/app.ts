@@ -1,0 +1,139 @@
+import { randomUUID } from "node:crypto";
+import Fastify, { type FastifyInstance } from "fastify";
+import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { apiBasePath } from "../cloud/protocol.ts";
+import type { EnvironmentVariable } from "../core/environment.ts";
+import type { Hex } from "../core/hex.ts";
+import type { ComposeHash } from "../core/ids.ts";
+import { systemClock } from "./clock.ts";
+import type { MockCloudOptions, MockCloudSeed } from "./options.ts";
+import { registerApiVersion } from "./plugins/api-version.ts";
+import { registerAuthentication } from "./plugins/authentication.ts";
+import { registerBodyParsers } from "./plugins/body-parsers.ts";
+import { registerErrorBodies } from "./plugins/error-bodies.ts";
+import { registerOpenApi } from "./plugins/openapi.ts";
+import { registerRequestEvents } from "./plugins/request-events.ts";
+import { openGuestEnvironment } from "./rollover/guest-environment.ts";
+import { Rollover } from "./rollover/rollover.ts";
+import { authRoutes } from "./routes/auth.ts";
+import { cvmRoutes } from "./routes/cvms.ts";
+import { kmsRoutes } from "./routes/kms.ts";
+import { updateRoutes } from "./routes/updates.ts";
+import { findKms } from "./services/find-kms.ts";
+import { KmsRuntime } from "./services/kms-runtime.ts";
+import { Provisioning } from "./services/provisioning.ts";
+import { RegistrationVerifier } from "./services/registration-verifier.ts";
+import { seedPlatform } from "./services/seed-platform.ts";
+import { Updates } from "./services/updates.ts";
+import type { Operation } from "./store/operations.ts";
+import { openStore } from "./store/store.ts";
+
+/** A mock cloud in this process, with or without a socket. `close` ends all it started. */
+export interface MockCloud {
+  /** Fastify's server, not listening yet; `inject` works without a socket. */
+  readonly app: FastifyInstance;
+  /** Adds or changes workspaces, KMS, nodes and OS images. */
+  seed(seed: MockCloudSeed): void;
+  /** The environment the CVM's guest sees. For tests: no API gives it away. @param hashid `cvm_…` */
+  readEnvironment(hashid: string): EnvironmentVariable[];
+  /** Every accepted change of a CVM and what became of it, oldest first. @param hashid `cvm_…` */
+  readHistory(hashid: string): OperationRecord[];
+  /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
+  kmsPublicKey(kms: string): Hex;
+  /** Resolves once no CVM is changing over. */
+  whenIdle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OperationRecord {
+  readonly correlationId: string;
+  readonly kind: Operation["kind"];
+  readonly state: Operation["state"];
+  readonly composeHash: ComposeHash;
+  readonly transactionHash: Operation["transactionHash"];
+  readonly failure: string | null;
+}
+
+/** Builds a mock cloud from its options alone: no environment variable, no global, no socket. */
+export async function buildMockCloud(options: MockCloudOptions = {}): Promise<MockCloud> {
+  const clock = options.clock ?? systemClock;
+  const emit = options.onEvent ?? (() => {});
+  const stopping = new AbortController();
+
+  const store = openStore(options.stateFile ?? ":memory:");
+  const kmsRuntime = new KmsRuntime();
+  seedPlatform(store, kmsRuntime, options, clock.now());
+
+  const rollover = new Rollover({
+    store,
+    kmsRuntime,
+    clock,
+    emit,
+    rolloverMs: options.rolloverMs ?? 1000,
+    bootRetryMs: options.bootRetryMs ?? 1000,
+  });
+  const verifier = new RegistrationVerifier({
+    platform: store.platform,
+    kmsRuntime,
+    clock,
+    receiptAttempts: options.receiptAttempts ?? 5,
+    receiptRetryMs: options.receiptRetryMs ?? 300,
+    signal: stopping.signal,
+  });
+  const updates = new Updates({ store, clock, emit, rollover, verifier });
+  const provisioning = new Provisioning({ store, clock, rollover });
+
+  const app = Fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  registerErrorBodies(app);
+  registerRequestEvents(app, emit);
+  registerBodyParsers(app);
+  await registerOpenApi(app);
+  await app.register(
+    async (api) => {
+      registerAuthentication(api, store.workspaces);
+      registerApiVersion(api);
+      await api.register(authRoutes);
+      await api.register(kmsRoutes, { platform: store.platform, kmsRuntime });
+      await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
+      await api.register(updateRoutes, { store, updates });
+    },
+    { prefix: apiBasePath },
+  );
+  app.addHook("preClose", async () => stopping.abort());
+  app.addHook("onClose", async () => {
+    await rollover.close();
+    store.close();
+  });
+  await app.ready();
+  rollover.resume();
+
+  const byHashid = (hashid: string) => {
+    const cvm = store.cvms.findHashid(hashid);
+    if (!cvm) throw new Error(`There is no CVM ${hashid}.`);
+    return cvm;
+  };
+  return {
+    app,
+    seed: (seed) => seedPlatform(store, kmsRuntime, seed, clock.now()),
+    readEnvironment: (hashid) => {
+      const cvm = byHashid(hashid);
+      return openGuestEnvironment(cvm, kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);
+    },
+    readHistory: (hashid) =>
+      store.operations
+        .ofCvm(byHashid(hashid).id)
+        .map(({ correlationId, kind, state, composeHash, transactionHash, failure }) => ({
+          correlationId,
+          kind,
+          state,
+          composeHash,
+          transactionHash,
+          failure,
+        })),
+    kmsPublicKey: (kms) => kmsRuntime.signingPublicKey(findKms(store.platform, kms).id),
+    whenIdle: () => rollover.whenIdle(),
+    close: () => app.close(),
+  };
+}

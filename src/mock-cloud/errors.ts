@@ -1,0 +1,96 @@
+import { errorCodes, statusCodes } from "../cloud/protocol.ts";
+
+/** Codes of this mock's own, for what the real API documents no code for. */
+export const mockErrorCodes = {
+  /** 503: the backend's own RPC endpoint gave no answer, so nothing was judged. */
+  chainUnavailable: "ERR-01-503",
+} as const;
+
+export interface ExplainedValue {
+  readonly field: string;
+  readonly value: unknown;
+}
+
+export interface ApiErrorOptions {
+  readonly details?: readonly ExplainedValue[];
+  readonly suggestions?: readonly string[];
+  /** Copied to the top level of the body, for clients that do not read `details`. */
+  readonly flat?: Readonly<Record<string, unknown>>;
+  readonly retryAfterSeconds?: number;
+  readonly cause?: unknown;
+}
+
+/** A refusal with a code and text. Thrown anywhere below a route; plugins/error-bodies.ts writes the answer. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  /** Without one the body is `{detail: message}`, which clients treat as "try again" on a 409. */
+  readonly errorCode: string | undefined;
+  readonly options: ApiErrorOptions;
+
+  constructor(status: number, errorCode: string | undefined, message: string, options: ApiErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.status = status;
+    this.errorCode = errorCode;
+    this.options = options;
+  }
+}
+
+/** One malformed part of a request. `location` starts with `body`, `path`, `query` or `header`. */
+export class InvalidRequestError extends Error {
+  override readonly name = "InvalidRequestError";
+  readonly location: readonly string[];
+  readonly type: string;
+
+  constructor(location: readonly string[], message: string, type = "value_error") {
+    super(message);
+    this.location = location;
+    this.type = type;
+  }
+}
+
+export function unauthorized(): ApiError {
+  return new ApiError(401, undefined, "Invalid or missing API key.");
+}
+
+export function cvmNotFound(identifier: string): ApiError {
+  return new ApiError(404, errorCodes.cvmNotFound, `No CVM in this workspace matches "${identifier}".`, {
+    suggestions: ["Check the identifier and the workspace of the API key."],
+  });
+}
+
+export function cvmAmbiguous(identifier: string, isName: boolean, hashids: readonly string[]): ApiError {
+  const code = isName ? errorCodes.multipleCvmsSameName : errorCodes.identifierMatchesSeveralCvms;
+  return new ApiError(400, code, `"${identifier}" matches ${hashids.length} CVMs.`, {
+    details: [{ field: "cvm_ids", value: hashids }],
+    suggestions: ["Use the id of one of them."],
+  });
+}
+
+/** Has no code on purpose: clients repeat a 409 only while it has none. */
+export function cvmBusy(name: string): ApiError {
+  return new ApiError(409, undefined, `Another operation on CVM ${name} is in progress. Try again when it has ended.`);
+}
+
+export function kmsNotFound(reference: string): ApiError {
+  return new ApiError(404, errorCodes.kmsNotFound, `There is no KMS "${reference}".`);
+}
+
+export function composeInvalid(message: string, nextStep: string | undefined): ApiError {
+  return new ApiError(400, errorCodes.composeFileInvalid, message, nextStep ? { suggestions: [nextStep] } : {});
+}
+
+export function hashInvalidOrExpired(problem: string): ApiError {
+  return new ApiError(statusCodes.hashInvalidOrExpired, errorCodes.hashInvalidOrExpired, problem, {
+    suggestions: ["Start the update again."],
+  });
+}
+
+export function chainUnavailable(chainId: number, cause: unknown): ApiError {
+  const message = `The cloud cannot read chain ${chainId} right now, so nothing was verified and nothing changed.`;
+  return new ApiError(503, mockErrorCodes.chainUnavailable, message, {
+    suggestions: ["Send the same request again later; the registration on chain stays valid."],
+    retryAfterSeconds: 5,
+    cause,
+  });
+}

@@ -1,0 +1,67 @@
+import type { ComposeHash } from "../core/ids.ts";
+
+/** What happens inside the mock cloud, for demos and tests to watch. No event carries a secret. */
+export type MockCloudEvent =
+  | RequestDone
+  | UpdateProposed
+  | RegistrationJudged
+  | OperationStarted
+  | BootJudged
+  | OperationFinished;
+
+export interface RequestDone {
+  readonly type: "request";
+  readonly method: string;
+  /** Without the query, which may hold a token. */
+  readonly path: string;
+  readonly status: number;
+  readonly durationMs: number;
+  readonly requestId: string;
+}
+
+/** Phase 1 was answered. */
+export interface UpdateProposed {
+  readonly type: "update.proposed";
+  readonly cvmId: string;
+  readonly composeHash: ComposeHash;
+  readonly outcome: "registration-required" | "accepted" | "no-change";
+}
+
+/** Phase 2: what the chain says about the registration of a hash. */
+export interface RegistrationJudged {
+  readonly type: "registration.judged";
+  readonly cvmId: string;
+  readonly composeHash: ComposeHash;
+  readonly transactionHash: string;
+  /** HTTP status of the answer: 202, 466, 467, 468 or 503. */
+  readonly status: number;
+  readonly message: string;
+}
+
+export interface OperationStarted {
+  readonly type: "operation.started";
+  readonly cvmId: string;
+  readonly correlationId: string;
+  readonly kind: "create" | "update";
+  readonly composeHash: ComposeHash;
+}
+
+/** The KMS was asked whether the CVM may boot this document. */
+export interface BootJudged {
+  readonly type: "boot.judged";
+  readonly cvmId: string;
+  readonly composeHash: ComposeHash;
+  readonly verdict: "allowed" | "refused" | "unreadable";
+  readonly reason: string;
+}
+
+export interface OperationFinished {
+  readonly type: "operation.finished";
+  readonly cvmId: string;
+  readonly correlationId: string;
+  readonly composeHash: ComposeHash;
+  readonly outcome: "done" | "failed";
+  readonly failure: string | null;
+}
+
+export type EventListener = (event: MockCloudEvent) => void;

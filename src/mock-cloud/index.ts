@@ -1,0 +1,5 @@
+export { buildMockCloud, type MockCloud, type OperationRecord } from "./app.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export type * from "./events.ts";
+export type * from "./options.ts";
+export { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "./start.ts";

@@ -1,0 +1,82 @@
+import type { Transport } from "viem";
+import type { Clock } from "./clock.ts";
+import type { EventListener } from "./events.ts";
+
+export interface ApiKeySeed {
+  readonly key: string;
+  readonly username?: string;
+  readonly email?: string;
+}
+
+export interface WorkspaceSeed {
+  readonly name: string;
+  /** @default the name, as a slug */
+  readonly slug?: string;
+  readonly apiKeys: readonly ApiKeySeed[];
+}
+
+interface KmsSeedBase {
+  /** Names the KMS in URLs, such as `kms-base-1`; its id is `kms_` and the slug's hash. */
+  readonly slug: string;
+  readonly url?: string;
+  readonly version?: string;
+  readonly gatewayAppId?: string;
+  /**
+   * 32 bytes of hex from which the KMS's keys and every app's keys are derived. It lives in memory only, so give
+   * the same one at every start. Derived from the slug by default: enough for a mock, no secret at all.
+   */
+  readonly rootSecret?: string;
+}
+
+export interface OffChainKmsSeed extends KmsSeedBase {
+  readonly chainId?: undefined;
+}
+
+/** A KMS whose policy is a DstackKms contract. `rpc` is the backend's own way to the chain; it is not stored. */
+export interface OnChainKmsSeed extends KmsSeedBase {
+  readonly chainId: number;
+  readonly contractAddress: string;
+  readonly rpc: string | Transport;
+}
+
+export type KmsSeed = OffChainKmsSeed | OnChainKmsSeed;
+
+export interface NodeSeed {
+  readonly id: number;
+  readonly name: string;
+  /** SHA-256 of the machine's PPID, 32 bytes of hex. */
+  readonly deviceId: string;
+  readonly region?: string;
+  /** @default "UpToDate" */
+  readonly tcbStatus?: string;
+  readonly advisoryIds?: readonly string[];
+}
+
+export interface OsImageSeed {
+  readonly name: string;
+  readonly version: string;
+  readonly osImageHash: string;
+  readonly isDev?: boolean;
+}
+
+/** What the cloud starts with. Seeding the same things again updates them. */
+export interface MockCloudSeed {
+  readonly workspaces?: readonly WorkspaceSeed[];
+  readonly kms?: readonly KmsSeed[];
+  readonly nodes?: readonly NodeSeed[];
+  readonly osImages?: readonly OsImageSeed[];
+}
+
+export interface MockCloudOptions extends MockCloudSeed {
+  /** A file that keeps all state across restarts. In memory by default. */
+  readonly stateFile?: string;
+  readonly clock?: Clock;
+  /** How long a CVM is away while it changes over. @default 1000 */
+  readonly rolloverMs?: number;
+  /** Pause before the boot gate asks a chain again that gave no answer. @default 1000 */
+  readonly bootRetryMs?: number;
+  /** How often, and with which pause, a receipt is looked for before it counts as missing. @default 5 × 300 ms */
+  readonly receiptAttempts?: number;
+  readonly receiptRetryMs?: number;
+  readonly onEvent?: EventListener;
+}

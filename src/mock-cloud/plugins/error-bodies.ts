@@ -1,0 +1,17 @@
+import type { FastifyInstance } from "fastify";
+import { headerNames } from "../../cloud/protocol.ts";
+import { toErrorAnswer } from "../wire/error-answers.ts";
+
+/** Every error leaves in a documented shape, and every answer carries its request id. */
+export function registerErrorBodies(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header(headerNames.requestId, request.id);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const { status, body, retryAfterSeconds } = toErrorAnswer(error, request.id);
+    if (status >= 500) request.log.error({ err: error }, "request failed");
+    if (retryAfterSeconds !== undefined) reply.header("Retry-After", retryAfterSeconds);
+    return reply.code(status).send(body);
+  });
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: "Not Found" }));
+}

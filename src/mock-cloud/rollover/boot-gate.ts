@@ -1,0 +1,51 @@
+import type { PublicClient } from "viem";
+import { dstackKmsAbi } from "../../abi/index.ts";
+import type { Hex } from "../../core/hex.ts";
+import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
+import { contractFault } from "../verification/contract-fault.ts";
+
+/** The struct a KMS hands to its policy contract when a guest asks for its keys. */
+export interface BootInfo {
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+  readonly instanceId: Hex;
+  readonly deviceId: DeviceId;
+  readonly mrAggregated: Hex;
+  readonly mrSystem: Hex;
+  readonly osImageHash: Hex;
+  readonly tcbStatus: string;
+  readonly advisoryIds: readonly string[];
+}
+
+export type BootVerdict =
+  | { readonly kind: "allowed" }
+  | { readonly kind: "refused"; readonly reason: string }
+  /** No answer from the chain: neither a yes nor a no. */
+  | { readonly kind: "unreadable"; readonly cause: unknown };
+
+export interface BootPolicy {
+  readonly chainId: number;
+  /** Address of the DstackKms. */
+  readonly contractAddress: Hex;
+}
+
+/** Asks DstackKms whether a guest with this boot info gets its keys. */
+export async function askBootGate(client: PublicClient, policy: BootPolicy, bootInfo: BootInfo): Promise<BootVerdict> {
+  try {
+    const chainId = await client.getChainId();
+    if (chainId !== policy.chainId) {
+      return { kind: "unreadable", cause: new Error(`The endpoint serves chain ${chainId}, not ${policy.chainId}.`) };
+    }
+    const [isAllowed, reason] = await client.readContract({
+      address: policy.contractAddress,
+      abi: dstackKmsAbi,
+      functionName: "isAppAllowed",
+      args: [bootInfo],
+    });
+    return isAllowed ? { kind: "allowed" } : { kind: "refused", reason };
+  } catch (error) {
+    const fault = contractFault(error);
+    if (fault === undefined) return { kind: "unreadable", cause: error };
+    return { kind: "refused", reason: `The boot policy gave no verdict, ${fault}` };
+  }
+}

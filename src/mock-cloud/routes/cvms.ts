@@ -1,0 +1,122 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import {
+  composeFileSchema,
+  createCvmRequestSchema,
+  cvmDetail20251028Schema,
+  cvmDetail20260121Schema,
+  cvmStateSchema,
+  errorBodySchema,
+  isAtLeast,
+  provisionCvmRequestSchema,
+  provisionCvmSchema,
+  vmSchema,
+} from "../../cloud/protocol.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
+import { findCvm } from "../services/find-cvm.ts";
+import type { KmsRuntime } from "../services/kms-runtime.ts";
+import type { Provisioning } from "../services/provisioning.ts";
+import { viewCvm } from "../services/view-cvm.ts";
+import type { Store } from "../store/store.ts";
+import { toCvmDetail20251028, toCvmDetail20260121, toCvmState, toVm } from "../wire/cvm-answers.ts";
+import { toProvisionAnswer } from "../wire/provision-answers.ts";
+import { readCreateRequest, readProvisionRequest } from "../wire/read-provision.ts";
+import { cvmParams, mutationRefusals, refusals, textAnswer } from "./schemas.ts";
+
+export interface CvmRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+  readonly provisioning: Provisioning;
+}
+
+export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, options) => {
+  const { store, kmsRuntime, provisioning } = options;
+  const tags = ["cvms"];
+
+  app.get(
+    "/cvms/:cvm_id",
+    {
+      schema: {
+        tags,
+        summary: "One CVM, in the shape of the API version asked for",
+        params: cvmParams,
+        response: { ...refusals, 200: z.union([cvmDetail20260121Schema, cvmDetail20251028Schema]) },
+      },
+    },
+    async ({ params, principal, apiVersion }) => {
+      const view = viewCvm(store, kmsRuntime, findCvm(store.cvms, principal.workspace.id, params.cvm_id));
+      return isAtLeast(apiVersion, "2026-01-21") ? toCvmDetail20260121(view) : toCvmDetail20251028(view);
+    },
+  );
+
+  app.get(
+    "/cvms/:cvm_id/state",
+    { schema: { tags, summary: "Its state", params: cvmParams, response: { ...refusals, 200: cvmStateSchema } } },
+    async ({ params, principal }) => toCvmState(findCvm(store.cvms, principal.workspace.id, params.cvm_id)),
+  );
+
+  app.get(
+    "/cvms/:cvm_id/compose_file",
+    {
+      schema: {
+        tags,
+        summary: "The app-compose document in force",
+        params: cvmParams,
+        response: { ...refusals, 200: composeFileSchema },
+      },
+    },
+    async ({ params, principal }) =>
+      composeFileSchema.parse(JSON.parse(findCvm(store.cvms, principal.workspace.id, params.cvm_id).composeText)),
+  );
+
+  for (const [path, field] of [
+    ["docker-compose.yml", "docker_compose_file"],
+    ["pre-launch-script", "pre_launch_script"],
+  ] as const) {
+    app.get(
+      `/cvms/:cvm_id/${path}`,
+      {
+        schema: {
+          tags,
+          summary: `The ${field} in force`,
+          params: cvmParams,
+          response: { ...refusals, 200: textAnswer },
+        },
+      },
+      async ({ params, principal }, reply) => {
+        const document = parseAppCompose(findCvm(store.cvms, principal.workspace.id, params.cvm_id).composeText);
+        return reply.type("text/plain; charset=utf-8").send(document[field] ?? "");
+      },
+    );
+  }
+
+  app.post(
+    "/cvms/provision",
+    {
+      schema: {
+        tags,
+        summary: "Plan a CVM: its compose hash and place",
+        body: provisionCvmRequestSchema,
+        response: { ...mutationRefusals, 200: provisionCvmSchema },
+      },
+    },
+    async ({ body, principal }) =>
+      toProvisionAnswer(provisioning.provision(principal.workspace.id, readProvisionRequest(body)), kmsRuntime),
+  );
+
+  app.post(
+    "/cvms",
+    {
+      schema: {
+        tags,
+        summary: "Create a planned CVM",
+        body: createCvmRequestSchema,
+        response: { ...mutationRefusals, 200: vmSchema, 466: errorBodySchema },
+      },
+    },
+    async ({ body, principal, id }) => {
+      const cvm = provisioning.create(principal.workspace.id, readCreateRequest(body), id);
+      return toVm(viewCvm(store, kmsRuntime, cvm));
+    },
+  );
+};

@@ -1,0 +1,47 @@
+import { z } from "zod";
+import {
+  errorBodySchema,
+  hashRegistrationBodySchema,
+  plainErrorBodySchema,
+  validationErrorBodySchema,
+} from "../../cloud/protocol.ts";
+
+const anyErrorSchema = z.union([errorBodySchema, plainErrorBodySchema]);
+
+/** What any endpoint may answer instead of its own. */
+export const refusals = {
+  400: errorBodySchema,
+  401: plainErrorBodySchema,
+  404: anyErrorSchema,
+  413: errorBodySchema,
+  415: plainErrorBodySchema,
+  422: validationErrorBodySchema,
+  500: plainErrorBodySchema,
+} as const;
+
+/** Endpoints that change a CVM: it may be busy, or its chain out of reach. */
+export const mutationRefusals = { ...refusals, 409: anyErrorSchema, 503: errorBodySchema } as const;
+
+/** Endpoints that work in two phases. */
+export const twoPhaseRefusals = {
+  ...mutationRefusals,
+  465: hashRegistrationBodySchema,
+  466: errorBodySchema,
+  467: errorBodySchema,
+  468: errorBodySchema,
+} as const;
+
+export const cvmParams = z.object({
+  cvm_id: z
+    .string()
+    .meta({ description: "Hashid, number, UUID, `app_…`, `0x…`, bare app id, `instance_…`, or unique name." }),
+});
+
+/** Hash and transaction of phase 2. A client may send them in the body instead. */
+export const confirmationHeaders = z.looseObject({
+  "x-compose-hash": z.string().optional(),
+  "x-transaction-hash": z.string().optional(),
+});
+
+/** A text as `text/plain`, not as a JSON string. */
+export const textAnswer = { content: { "text/plain": { schema: z.string() } } };

@@ -1,0 +1,187 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import {
+  commitComposeFileRequestSchema,
+  envsInProgressSchema,
+  inProgressSchema,
+  patchCvmRequestSchema,
+  patchEnvsRequestSchema,
+  provisionComposeFileRequestSchema,
+  provisionComposeFileSchema,
+  updateAcceptedSchema,
+} from "../../cloud/protocol.ts";
+import { withoutPrefix } from "../../core/hex.ts";
+import type { ComposeHash } from "../../core/ids.ts";
+import { findCvm } from "../services/find-cvm.ts";
+import type { UpdateOutcome, Updates } from "../services/updates.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { Store } from "../store/store.ts";
+import { toKmsInfo } from "../wire/kms-answers.ts";
+import {
+  readEncryptedEnv,
+  readEnvsChange,
+  readPatchChange,
+  readProvisionChange,
+  readTextChange,
+} from "../wire/read-change.ts";
+import { readComposeHash, readConfirmation } from "../wire/read-confirmation.ts";
+import { toHashRegistrationBody } from "../wire/update-answers.ts";
+import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "./schemas.ts";
+
+export interface UpdateRoutesOptions {
+  readonly store: Store;
+  readonly updates: Updates;
+}
+
+const textBody = z.union([z.string(), z.looseObject({})]).nullish();
+const textTypes = ["text/yaml", "text/plain", "application/json", "multipart/form-data"];
+
+export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (app, { store, updates }) => {
+  const tags = ["updates"];
+
+  const registrationBody = (cvm: Cvm, composeHash: ComposeHash, requestId: string) =>
+    toHashRegistrationBody({ ...store.platform.placeOf(cvm), composeHash, appId: cvm.appId, requestId });
+
+  // The update guide names the two POST paths; the clients only use PATCH.
+  for (const [method, url] of [
+    ["PATCH", "/cvms/:cvm_id"],
+    ["POST", "/cvms/:cvm_id"],
+    ["POST", "/cvms/:cvm_id/confirm-patch"],
+  ] as const) {
+    app.route({
+      method,
+      url,
+      schema: {
+        tags,
+        summary: "Change a CVM, or confirm the change whose compose hash was registered",
+        params: cvmParams,
+        headers: confirmationHeaders,
+        body: patchCvmRequestSchema.nullish(),
+        response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },
+      },
+      handler: async (request, reply) => {
+        const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
+        const outcome = await updates.submit(cvm, {
+          change: readPatchChange(request.body ?? {}),
+          confirmation: readConfirmation(request),
+          correlationId: request.id,
+        });
+        if (outcome.kind === "registration-required") {
+          return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
+        }
+        const status = outcome.kind === "no-change" ? "no_change" : "in_progress";
+        return reply.code(202).send({ ...describe(outcome, request.id), status });
+      },
+    });
+  }
+
+  for (const [path, field] of [
+    ["docker-compose", "docker_compose_file"],
+    ["pre-launch-script", "pre_launch_script"],
+  ] as const) {
+    app.patch(
+      `/cvms/:cvm_id/${path}`,
+      {
+        schema: {
+          tags,
+          summary: `Replace the ${field}: as raw text, in JSON, or as the part \`file\` of a form`,
+          consumes: textTypes,
+          params: cvmParams,
+          headers: confirmationHeaders,
+          body: textBody,
+          response: { ...twoPhaseRefusals, 202: inProgressSchema },
+        },
+      },
+      async (request, reply) => {
+        const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
+        const outcome = await updates.submit(cvm, {
+          change: readTextChange(request.body, field),
+          confirmation: readConfirmation(request),
+          correlationId: request.id,
+        });
+        if (outcome.kind === "registration-required") {
+          return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
+        }
+        return reply.code(202).send({ ...describe(outcome, request.id), status: "in_progress" });
+      },
+    );
+  }
+
+  app.patch(
+    "/cvms/:cvm_id/envs",
+    {
+      schema: {
+        tags,
+        summary: "Replace the whole environment, and which names the guest lets through",
+        params: cvmParams,
+        body: patchEnvsRequestSchema,
+        response: { ...twoPhaseRefusals, 202: envsInProgressSchema },
+      },
+    },
+    async (request, reply) => {
+      const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
+      const outcome = await updates.submit(cvm, {
+        change: readEnvsChange(request.body),
+        confirmation: readConfirmation(request),
+        correlationId: request.id,
+      });
+      if (outcome.kind === "registration-required") {
+        return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
+      }
+      const isChanged = outcome.kind === "accepted" && outcome.isAllowedEnvsChanged;
+      return reply
+        .code(202)
+        .send({ ...describe(outcome, request.id), status: "in_progress", allowed_envs_changed: isChanged });
+    },
+  );
+
+  app.post(
+    "/cvms/:cvm_id/compose_file/provision",
+    {
+      schema: {
+        tags,
+        summary: "Compute and keep a new app-compose document without putting it in force",
+        params: cvmParams,
+        body: provisionComposeFileRequestSchema,
+        response: { ...mutationRefusals, 200: provisionComposeFileSchema },
+      },
+    },
+    async ({ params, principal, body }) => {
+      const cvm = findCvm(store.cvms, principal.workspace.id, params.cvm_id);
+      const { kms, node } = store.platform.placeOf(cvm);
+      const composeHash = updates.provision(cvm, readProvisionChange(body));
+      return {
+        app_id: withoutPrefix(cvm.appId),
+        device_id: withoutPrefix(node.deviceId),
+        compose_hash: withoutPrefix(composeHash),
+        kms_info: toKmsInfo(kms),
+      };
+    },
+  );
+
+  app.patch(
+    "/cvms/:cvm_id/compose_file",
+    {
+      schema: {
+        tags,
+        summary: "Put a provisioned document in force; its hash must be allowed on chain by now",
+        params: cvmParams,
+        body: commitComposeFileRequestSchema,
+        response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },
+      },
+    },
+    async ({ params, principal, body, id }, reply) => {
+      const cvm = findCvm(store.cvms, principal.workspace.id, params.cvm_id);
+      const composeHash = readComposeHash(body.compose_hash, ["body", "compose_hash"]);
+      const encryptedEnv = body.update_env_vars === false ? undefined : readEncryptedEnv(body.encrypted_env);
+      const outcome = await updates.commit(cvm, composeHash, encryptedEnv, id);
+      return reply.code(202).send({ ...describe(outcome, id), status: "in_progress" });
+    },
+  );
+};
+
+function describe(outcome: UpdateOutcome, requestId: string) {
+  return outcome.kind === "accepted"
+    ? { message: "The CVM is being updated.", correlation_id: outcome.correlationId }
+    : { message: "Nothing to change.", correlation_id: requestId };
+}

@@ -1,0 +1,56 @@
+import { createPublicClient, http, type PublicClient } from "viem";
+import type { Hex } from "../../core/hex.ts";
+import type { AppId } from "../../core/ids.ts";
+import type { KmsSeed, OnChainKmsSeed } from "../options.ts";
+import {
+  type AppKey,
+  defaultRootSecret,
+  deriveAppKey,
+  deriveSigningPublicKey,
+  parseRootSecret,
+  signAppKey,
+} from "./kms-keys.ts";
+
+interface Live {
+  readonly rootSecret: Hex;
+  readonly client: PublicClient | undefined;
+}
+
+/** The parts of a KMS that live in memory only: its secret, and the backend's connection to its chain. */
+export class KmsRuntime {
+  readonly #live = new Map<string, Live>();
+
+  connect(kmsId: string, seed: KmsSeed): void {
+    const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
+    this.#live.set(kmsId, { rootSecret, client: seed.chainId === undefined ? undefined : connectChain(seed.rpc) });
+  }
+
+  /** The backend's own view of the KMS's chain; undefined while none is configured. */
+  chain(kmsId: string): PublicClient | undefined {
+    return this.#live.get(kmsId)?.client;
+  }
+
+  appKey(kmsId: string, appId: AppId): AppKey {
+    return deriveAppKey(this.#rootSecret(kmsId), appId);
+  }
+
+  signAppKey(kmsId: string, appId: AppId, publicKey: Hex): Hex {
+    return signAppKey(this.#rootSecret(kmsId), appId, publicKey);
+  }
+
+  signingPublicKey(kmsId: string): Hex {
+    return deriveSigningPublicKey(this.#rootSecret(kmsId));
+  }
+
+  #rootSecret(kmsId: string): Hex {
+    const live = this.#live.get(kmsId);
+    if (!live) throw new Error(`KMS ${kmsId} is known from the state file but was not given at this start.`);
+    return live.rootSecret;
+  }
+}
+
+function connectChain(rpc: OnChainKmsSeed["rpc"]): PublicClient {
+  // No retries inside: the callers retry themselves, and must learn of the first fault.
+  const transport = typeof rpc === "string" ? http(rpc, { retryCount: 0, timeout: 5_000 }) : rpc;
+  return createPublicClient({ transport, cacheTime: 0 });
+}

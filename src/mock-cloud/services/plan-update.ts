@@ -1,0 +1,56 @@
+import { isDeepStrictEqual } from "node:util";
+import { type AppComposeChanges, changeAppCompose, parseAppCompose } from "../../core/app-compose.ts";
+import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
+import type { JsonObject } from "../../core/json.ts";
+import type { CvmSettings, Workload } from "../store/cvms.ts";
+
+/** What a request wants changed; what is left out stays. */
+export interface UpdateChange {
+  readonly compose?: AppComposeChanges;
+  /** Further keys of the app-compose document, as they are. */
+  readonly manifest?: JsonObject;
+  /** Replaces the environment as a whole. */
+  readonly encryptedEnv?: string | undefined;
+  readonly settings?: Partial<CvmSettings>;
+}
+
+export interface UpdatePlan {
+  readonly workload: Workload;
+  /** A new document means a new hash, which an on-chain KMS must be told of first. */
+  readonly isComposeChanged: boolean;
+  readonly isNoChange: boolean;
+}
+
+/**
+ * What the CVM would run after the change. The current document's text stays byte for byte where nothing in it
+ * changes, so its hash does too.
+ *
+ * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
+ */
+export function planUpdate(current: Workload, change: UpdateChange): UpdatePlan {
+  const before = parseAppCompose(current.composeText);
+  const after = changeAppCompose({ ...before, ...change.manifest }, change.compose ?? {});
+  const text = writeAppCompose(after);
+  const isComposeChanged = text !== writeAppCompose(before);
+  const composeText = isComposeChanged ? text : current.composeText;
+  const settings = { ...current.settings, ...change.settings };
+  const isSettingsChanged = !isDeepStrictEqual(settings, current.settings);
+  return {
+    workload: {
+      composeText,
+      composeHash: hashAppComposeText(composeText),
+      encryptedEnv: change.encryptedEnv ?? current.encryptedEnv,
+      settings,
+    },
+    isComposeChanged,
+    isNoChange: !isComposeChanged && !isSettingsChanged && change.encryptedEnv === undefined,
+  };
+}
+
+export function isSameAllowedEnvs(composeText: string, otherText: string): boolean {
+  return isDeepStrictEqual(allowedEnvs(composeText), allowedEnvs(otherText));
+}
+
+function allowedEnvs(composeText: string): readonly string[] {
+  return parseAppCompose(composeText).allowed_envs ?? [];
+}

@@ -1,0 +1,177 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { errorCodes } from "../../cloud/protocol.ts";
+import { type AppCompose, buildAppCompose, changeAppCompose } from "../../core/app-compose.ts";
+import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
+import type { Hex } from "../../core/hex.ts";
+import { type AppId, type ComposeHash, parseAppId } from "../../core/ids.ts";
+import type { JsonObject } from "../../core/json.ts";
+import type { Clock } from "../clock.ts";
+import { ApiError, hashInvalidOrExpired, kmsNotFound } from "../errors.ts";
+import type { Rollover } from "../rollover/rollover.ts";
+import type { Cvm, CvmSettings } from "../store/cvms.ts";
+import type { Kms, Node, OsImage } from "../store/platform.ts";
+import type { Provision } from "../store/provisions.ts";
+import type { Store } from "../store/store.ts";
+import { findKms } from "./find-kms.ts";
+import { findInstanceType } from "./instance-types.ts";
+import { pendingLifetimeMs } from "./updates.ts";
+
+export interface ProvisionRequest {
+  readonly name: string;
+  readonly compose: Parameters<typeof buildAppCompose>[0];
+  /** Further keys of the app-compose document, as they are. */
+  readonly manifest: JsonObject;
+  /** Id, slug, type word or contract address. @default the first off-chain KMS, else the first one */
+  readonly kms: string | undefined;
+  readonly nodeId: number | undefined;
+  readonly osImage: string | undefined;
+  readonly instanceType: string | undefined;
+  readonly vcpu: number | undefined;
+  readonly memoryMb: number | undefined;
+  readonly diskGb: number | undefined;
+  readonly listed: boolean | undefined;
+  /** An app id of the caller's, on an off-chain KMS. */
+  readonly appId: AppId | undefined;
+}
+
+export interface Provisioned {
+  readonly provision: Omit<Provision, "id">;
+  readonly kms: Kms;
+  readonly node: Node;
+  readonly osImage: OsImage;
+}
+
+export interface CreateRequest {
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+  readonly encryptedEnv: string | undefined;
+  readonly deployerAddress: Hex | undefined;
+}
+
+export interface ProvisioningDependencies {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly rollover: Rollover;
+}
+
+/** New CVMs: first a hash and a place, then, once the app is known, the CVM itself. */
+export class Provisioning {
+  readonly #dependencies: ProvisioningDependencies;
+
+  constructor(dependencies: ProvisioningDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** @throws ApiError; InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
+  provision(workspaceId: string, request: ProvisionRequest): Provisioned {
+    const { store, clock } = this.#dependencies;
+    const document = changeAppCompose({ ...buildAppCompose(request.compose), ...request.manifest } as AppCompose, {}); // checked by changeAppCompose
+    if (store.cvms.withName(workspaceId, request.name).length > 0) {
+      throw new ApiError(409, errorCodes.duplicateCvmName, `The workspace has a CVM named ${request.name} already.`);
+    }
+    const kms = this.#chooseKms(request.kms);
+    const node = this.#chooseNode(request.nodeId);
+    const osImage = this.#chooseOsImage(request.osImage);
+    const composeText = writeAppCompose(document);
+    const provision = {
+      workspaceId,
+      composeHash: hashAppComposeText(composeText),
+      composeText,
+      appId: kms.chainId === null ? (request.appId ?? parseAppId(randomBytes(20).toString("hex"))) : null,
+      name: request.name,
+      kmsId: kms.id,
+      nodeId: node.id,
+      settings: chooseSettings(request, osImage),
+      expiresAt: clock.now() + pendingLifetimeMs,
+    };
+    store.provisions.insert(provision);
+    return { provision, kms, node, osImage };
+  }
+
+  /**
+   * Creates the provisioned CVM and lets it boot. The same app and hash again answer with the same CVM.
+   *
+   * @throws ApiError 466 when nothing was provisioned, 409 when the app runs another document
+   */
+  create(workspaceId: string, request: CreateRequest, correlationId: string): Cvm {
+    const { store, clock, rollover } = this.#dependencies;
+    const { appId, composeHash } = request;
+    const [existing] = store.cvms.ofApp(appId);
+    if (existing) {
+      if (existing.composeHash === composeHash && existing.workspaceId === workspaceId) return existing;
+      throw new ApiError(409, errorCodes.cvmAppIdConflict, `App ${appId} exists already, with another compose file.`);
+    }
+    const now = clock.now();
+    const provision = store.provisions
+      .find(workspaceId, composeHash, now)
+      .find((candidate) => candidate.appId === null || candidate.appId === appId);
+    if (!provision)
+      throw hashInvalidOrExpired(`No CVM of app ${appId} with compose hash ${composeHash} was provisioned.`);
+
+    const { composeText, name, kmsId, nodeId, settings } = provision;
+    const { cvm, operation } = store.transaction(() => {
+      const cvm = store.cvms.insert({
+        hashid: `cvm_${randomBytes(6).toString("base64url").replace(/[-_]/g, "0")}`,
+        vmUuid: randomUUID(),
+        workspaceId,
+        name,
+        appId,
+        instanceId: `0x${randomBytes(20).toString("hex")}`,
+        kmsId,
+        nodeId,
+        status: "creating",
+        bootError: null,
+        composeText,
+        composeHash,
+        encryptedEnv: request.encryptedEnv ?? null,
+        settings,
+        deployerAddress: request.deployerAddress ?? null,
+        createdAt: now,
+        updatedAt: now,
+      });
+      const record = { kind: "create", workload: cvm, correlationId, transactionHash: null } as const;
+      return { cvm, operation: rollover.record(cvm.id, record) };
+    });
+    rollover.start(operation);
+    return cvm;
+  }
+
+  #chooseKms(reference: string | undefined): Kms {
+    const { platform } = this.#dependencies.store;
+    if (reference !== undefined) return findKms(platform, reference);
+    const all = platform.listKms();
+    const kms = all.find(({ chainId }) => chainId === null) ?? all[0];
+    if (!kms) throw kmsNotFound("");
+    return kms;
+  }
+
+  #chooseNode(id: number | undefined): Node {
+    const { platform } = this.#dependencies.store;
+    const node = id === undefined ? platform.listNodes()[0] : platform.findNode(id);
+    if (!node) throw new ApiError(400, errorCodes.nodeNotFound, `There is no node ${id ?? "to run a CVM"}.`);
+    return node;
+  }
+
+  #chooseOsImage(name: string | undefined): OsImage {
+    const { platform } = this.#dependencies.store;
+    const all = platform.listOsImages();
+    const image = name === undefined ? (all.find(({ isDev }) => !isDev) ?? all[0]) : platform.findOsImage(name);
+    if (!image) throw new ApiError(400, errorCodes.imageNotFound, `There is no OS image ${name ?? "to boot"}.`);
+    return image;
+  }
+}
+
+function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSettings {
+  const size = findInstanceType(request.instanceType ?? "tdx.small");
+  return {
+    instanceType: size.name,
+    vcpu: request.vcpu ?? size.vcpu,
+    memoryMb: request.memoryMb ?? size.memoryMb,
+    diskGb: request.diskGb ?? 40,
+    osImage: osImage.name,
+    listed: request.listed ?? false,
+    userConfig: null,
+    shutdownTimeout: null,
+    allowForceStop: null,
+  };
+}

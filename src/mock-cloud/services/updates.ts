@@ -1,0 +1,265 @@
+import { alreadyRegistered } from "../../cloud/protocol.ts";
+import type { ComposeHash } from "../../core/ids.ts";
+import type { Clock } from "../clock.ts";
+import { ApiError, cvmBusy, hashInvalidOrExpired } from "../errors.ts";
+import type { EventListener, UpdateProposed } from "../events.ts";
+import type { Rollover } from "../rollover/rollover.ts";
+import type { Cvm, Workload } from "../store/cvms.ts";
+import type { Operation } from "../store/operations.ts";
+import type { PendingUpdate } from "../store/pending-updates.ts";
+import type { Store } from "../store/store.ts";
+import type { Confirmation } from "./confirmation.ts";
+import { isSameAllowedEnvs, planUpdate, type UpdateChange } from "./plan-update.ts";
+import type { RegistrationVerifier } from "./registration-verifier.ts";
+import { resolveSettings } from "./resolve-settings.ts";
+
+/** How long a proposed update waits for the registration of its hash. */
+export const pendingLifetimeMs = 14 * 24 * 60 * 60 * 1000;
+
+export type UpdateOutcome =
+  | { readonly kind: "no-change" }
+  | Accepted
+  | { readonly kind: "registration-required"; readonly composeHash: ComposeHash };
+
+export interface Accepted {
+  readonly kind: "accepted";
+  readonly correlationId: string;
+  readonly isAllowedEnvsChanged: boolean;
+}
+
+export interface Submission {
+  /** Undefined when the request says nothing of it, as a bare confirmation. */
+  readonly change: UpdateChange | undefined;
+  readonly confirmation: Confirmation | undefined;
+  /** Names the operation, if one starts. */
+  readonly correlationId: string;
+}
+
+export interface UpdatesDependencies {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly emit: EventListener;
+  readonly rollover: Rollover;
+  readonly verifier: RegistrationVerifier;
+}
+
+/** Changes of a CVM: at once, or in two phases where the hash of a new document belongs on chain first. */
+export class Updates {
+  readonly #dependencies: UpdatesDependencies;
+
+  constructor(dependencies: UpdatesDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Either phase, as the request has a confirmation or none.
+   *
+   * @throws what `propose` and `confirm` throw
+   */
+  async submit(cvm: Cvm, submission: Submission): Promise<UpdateOutcome> {
+    const { change, confirmation, correlationId } = submission;
+    if (confirmation) return this.confirm(cvm, confirmation, change, correlationId);
+    return this.propose(cvm, change ?? {}, correlationId);
+  }
+
+  /**
+   * Phase 1. Without a new document, or on an off-chain KMS, the change is accepted right away.
+   *
+   * @param correlationId names the operation, if one starts
+   * @throws ApiError 409 while another operation runs; what planUpdate throws
+   */
+  propose(cvm: Cvm, wanted: UpdateChange, correlationId: string): UpdateOutcome {
+    const change = this.#resolve(wanted);
+    const { workload, isComposeChanged, isNoChange } = planUpdate(cvm, change);
+    this.#refuseWhileBusy(cvm);
+    if (isNoChange) {
+      this.#emitProposed(cvm, workload, "no-change");
+      return { kind: "no-change" };
+    }
+    if (isComposeChanged && this.#isOnChain(cvm)) {
+      this.#keep(cvm, workload, change);
+      this.#emitProposed(cvm, workload, "registration-required");
+      return { kind: "registration-required", composeHash: workload.composeHash };
+    }
+    this.#emitProposed(cvm, workload, "accepted");
+    const { rollover } = this.#dependencies;
+    const operation = rollover.record(cvm.id, { kind: "update", workload, correlationId, transactionHash: null });
+    rollover.start(operation);
+    return accepted(cvm, operation);
+  }
+
+  /**
+   * Computes and keeps a new document without putting it in force, whatever the KMS; `commit` does that.
+   *
+   * @throws ApiError 409; what planUpdate throws
+   */
+  provision(cvm: Cvm, change: UpdateChange): ComposeHash {
+    const { workload } = planUpdate(cvm, change);
+    this.#refuseWhileBusy(cvm);
+    this.#keep(cvm, workload, change);
+    return workload.composeHash;
+  }
+
+  /**
+   * Puts a provisioned document in force, if the contract's state allows its hash.
+   *
+   * @param encryptedEnv replaces the one given when it was provisioned
+   * @throws ApiError 409, 466, 468, 503
+   */
+  async commit(
+    cvm: Cvm,
+    composeHash: ComposeHash,
+    encryptedEnv: string | undefined,
+    correlationId: string,
+  ): Promise<Accepted> {
+    return this.#confirm(cvm, { composeHash, transactionHash: alreadyRegistered }, correlationId, (now, pending) => {
+      const workload = applyPending(now, pending);
+      return encryptedEnv === undefined ? workload : { ...workload, encryptedEnv };
+    });
+  }
+
+  /**
+   * Phase 2. Sending the same confirmation again answers with the operation the first one started.
+   *
+   * @param resent the change, where a client sends it again; it must lead to the same hash
+   * @throws ApiError 409, 466, 467, 468, or 503 when the chain cannot be read
+   */
+  async confirm(
+    cvm: Cvm,
+    confirmation: Confirmation,
+    resent: UpdateChange | undefined,
+    correlationId: string,
+  ): Promise<Accepted> {
+    return this.#confirm(cvm, confirmation, correlationId, (now, pending) =>
+      resent === undefined ? applyPending(now, pending) : replan(now, pending, this.#resolve(resent)),
+    );
+  }
+
+  async #confirm(
+    cvm: Cvm,
+    confirmation: Confirmation,
+    correlationId: string,
+    decide: (cvm: Cvm, pending: PendingUpdate) => Workload,
+  ): Promise<Accepted> {
+    const { store, rollover } = this.#dependencies;
+    const { composeHash, transactionHash } = confirmation;
+    const prepare = () => {
+      const current = store.cvms.get(cvm.id);
+      const earlier = this.#findEarlier(current, confirmation);
+      if (earlier) return { earlier };
+      this.#refuseWhileBusy(current);
+      const pending = this.#requireLive(current, composeHash);
+      return { pending, workload: decide(current, pending) };
+    };
+
+    const first = prepare();
+    if (first.earlier) return accepted(cvm, first.earlier);
+    if (composeHash !== cvm.composeHash) await this.#verify(cvm, confirmation);
+
+    // Verifying takes a while: the same confirmation, or another update, may have overtaken this one.
+    const second = prepare();
+    if (second.earlier) return accepted(cvm, second.earlier);
+    const { pending, workload } = second;
+    const operation = store.transaction(() => {
+      store.pendingUpdates.confirm(pending.id);
+      return rollover.record(cvm.id, { kind: "update", workload, correlationId, transactionHash });
+    });
+    rollover.start(operation);
+    return accepted(cvm, operation);
+  }
+
+  #resolve(wanted: UpdateChange): UpdateChange {
+    if (wanted.settings === undefined) return wanted;
+    return { ...wanted, settings: resolveSettings(this.#dependencies.store.platform, wanted.settings) };
+  }
+
+  #isOnChain(cvm: Cvm): boolean {
+    return this.#dependencies.store.platform.findKms(cvm.kmsId)?.chainId !== null;
+  }
+
+  #refuseWhileBusy(cvm: Cvm): void {
+    if (this.#dependencies.store.operations.runningOf(cvm.id)) throw cvmBusy(cvm.name);
+  }
+
+  #keep(cvm: Cvm, { composeHash, composeText }: Workload, change: UpdateChange): void {
+    const { store, clock } = this.#dependencies;
+    const now = clock.now();
+    store.pendingUpdates.replace({
+      cvmId: cvm.id,
+      baseHash: cvm.composeHash,
+      composeHash,
+      composeText,
+      encryptedEnv: change.encryptedEnv ?? null,
+      settingsChange: change.settings ?? {},
+      createdAt: now,
+      expiresAt: now + pendingLifetimeMs,
+    });
+  }
+
+  #requireLive(cvm: Cvm, composeHash: ComposeHash): PendingUpdate {
+    const { store, clock } = this.#dependencies;
+    const pending = store.pendingUpdates.find(cvm.id, composeHash);
+    if (!pending) throw hashInvalidOrExpired(`No update of this CVM to compose hash ${composeHash} was started.`);
+    if (pending.state !== "live") {
+      const fate = pending.state === "superseded" ? "superseded by a newer one" : "confirmed before";
+      throw hashInvalidOrExpired(`The update to compose hash ${composeHash} was ${fate}.`);
+    }
+    if (clock.now() >= pending.expiresAt) {
+      throw hashInvalidOrExpired(`The update to compose hash ${composeHash} has expired.`);
+    }
+    if (pending.baseHash !== cvm.composeHash) {
+      throw hashInvalidOrExpired(`The CVM's compose file changed after the update to ${composeHash} was started.`);
+    }
+    return pending;
+  }
+
+  async #verify(cvm: Cvm, confirmation: Confirmation): Promise<void> {
+    const { emit, verifier } = this.#dependencies;
+    const subject = { type: "registration.judged", cvmId: cvm.hashid, ...confirmation } as const;
+    try {
+      await verifier.verify(cvm, confirmation);
+      emit({ ...subject, status: 202, message: "The registration is verified." });
+    } catch (error) {
+      if (error instanceof ApiError) emit({ ...subject, status: error.status, message: error.message });
+      throw error;
+    }
+  }
+
+  /** What this very confirmation started before, unless that failed or the update was proposed anew since. */
+  #findEarlier(cvm: Cvm, { composeHash, transactionHash }: Confirmation): Operation | undefined {
+    const { operations, pendingUpdates } = this.#dependencies.store;
+    const isConfirmed = pendingUpdates.find(cvm.id, composeHash)?.state === "confirmed";
+    const operation = isConfirmed ? operations.provenBy(cvm.id, composeHash, transactionHash) : undefined;
+    return operation?.state === "failed" ? undefined : operation;
+  }
+
+  #emitProposed(cvm: Cvm, { composeHash }: Workload, outcome: UpdateProposed["outcome"]): void {
+    this.#dependencies.emit({ type: "update.proposed", cvmId: cvm.hashid, composeHash, outcome });
+  }
+}
+
+function accepted(cvm: Cvm, operation: Operation): Accepted {
+  return {
+    kind: "accepted",
+    correlationId: operation.correlationId,
+    isAllowedEnvsChanged: !isSameAllowedEnvs(cvm.composeText, operation.composeText),
+  };
+}
+
+function applyPending(cvm: Cvm, pending: PendingUpdate): Workload {
+  return {
+    composeText: pending.composeText,
+    composeHash: pending.composeHash,
+    encryptedEnv: pending.encryptedEnv ?? cvm.encryptedEnv,
+    settings: { ...cvm.settings, ...pending.settingsChange },
+  };
+}
+
+/** The environment may be encrypted anew for each phase; the document may not differ. */
+function replan(cvm: Cvm, pending: PendingUpdate, resent: UpdateChange): Workload {
+  const { workload } = planUpdate(cvm, resent);
+  if (workload.composeHash === pending.composeHash) return workload;
+  throw hashInvalidOrExpired(
+    `The content sent now has compose hash ${workload.composeHash}, not ${pending.composeHash} as confirmed.`,
+  );
+}

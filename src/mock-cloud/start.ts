@@ -1,0 +1,34 @@
+import type { AddressInfo } from "node:net";
+import { apiBasePath } from "../cloud/protocol.ts";
+import { buildMockCloud, type MockCloud } from "./app.ts";
+import type { MockCloudOptions } from "./options.ts";
+
+export interface StartMockCloudOptions extends MockCloudOptions {
+  /** Anything but loopback lets the whole network in. @default "127.0.0.1" */
+  readonly host?: string;
+  /** @default 0, any free port */
+  readonly port?: number;
+}
+
+export interface RunningMockCloud extends MockCloud {
+  /** Such as `http://127.0.0.1:43121`. */
+  readonly url: string;
+  /** What clients take as their base URL: the same with `/api/v1`. */
+  readonly baseUrl: string;
+}
+
+/** Builds a mock cloud and listens. */
+export async function startMockCloud(options: StartMockCloudOptions = {}): Promise<RunningMockCloud> {
+  const { host = "127.0.0.1", port = 0, ...rest } = options;
+  const cloud = await buildMockCloud(rest);
+  try {
+    await cloud.app.listen({ host, port });
+  } catch (error) {
+    await cloud.close();
+    throw error;
+  }
+  const address = cloud.app.server.address() as AddressInfo; // listening on TCP
+  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  const url = `http://${name}:${address.port}`;
+  return { ...cloud, url, baseUrl: `${url}${apiBasePath}` };
+}

@@ -1,0 +1,130 @@
+import type { Hex } from "../../core/hex.ts";
+import type { AppId, ComposeHash } from "../../core/ids.ts";
+import type { Database } from "./database.ts";
+
+/** What an owner may set of a CVM beside its compose document and environment. */
+export interface CvmSettings {
+  readonly instanceType: string;
+  readonly vcpu: number;
+  readonly memoryMb: number;
+  readonly diskGb: number;
+  readonly osImage: string;
+  readonly listed: boolean;
+  readonly userConfig: string | null;
+  /** Seconds a guest is given to shut down. */
+  readonly shutdownTimeout: number | null;
+  readonly allowForceStop: boolean | null;
+}
+
+/** What a CVM runs: its document, byte for byte, the hash of those bytes, its encrypted environment, its settings. */
+export interface Workload {
+  readonly composeText: string;
+  readonly composeHash: ComposeHash;
+  readonly encryptedEnv: string | null;
+  readonly settings: CvmSettings;
+}
+
+export type CvmStatus = "creating" | "running" | "updating" | "error";
+
+export interface Cvm extends Workload {
+  readonly id: number;
+  readonly hashid: string;
+  readonly vmUuid: string;
+  readonly workspaceId: string;
+  readonly name: string;
+  readonly appId: AppId;
+  readonly instanceId: Hex;
+  readonly kmsId: string;
+  readonly nodeId: number;
+  readonly status: CvmStatus;
+  readonly bootError: string | null;
+  readonly deployerAddress: Hex | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+type CvmRow = Omit<Cvm, "settings"> & { readonly settings: string };
+
+const columns = `id, hashid, vm_uuid AS "vmUuid", workspace_id AS "workspaceId", name, app_id AS "appId",
+  instance_id AS "instanceId", kms_id AS "kmsId", node_id AS "nodeId", status, boot_error AS "bootError",
+  compose_text AS "composeText", compose_hash AS "composeHash", encrypted_env AS "encryptedEnv", settings,
+  deployer_address AS "deployerAddress", created_at AS "createdAt", updated_at AS "updatedAt"`;
+
+export class Cvms {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  insert(cvm: Omit<Cvm, "id">): Cvm {
+    const id = this.#database.run(
+      `INSERT INTO cvm (hashid, vm_uuid, workspace_id, name, app_id, instance_id, kms_id, node_id, status, boot_error,
+         compose_text, compose_hash, encrypted_env, settings, deployer_address, created_at, updated_at)
+       VALUES (:hashid, :vmUuid, :workspaceId, :name, :appId, :instanceId, :kmsId, :nodeId, :status, :bootError,
+         :composeText, :composeHash, :encryptedEnv, :settings, :deployerAddress, :createdAt, :updatedAt)`,
+      { ...cvm, settings: JSON.stringify(cvm.settings) },
+    );
+    return { ...cvm, id };
+  }
+
+  get(id: number): Cvm {
+    const [cvm] = this.#where("id = :id", { id });
+    if (!cvm) throw new Error(`There is no CVM ${id}.`);
+    return cvm;
+  }
+
+  findHashid(hashid: string): Cvm | undefined {
+    return this.#where("hashid = :hashid", { hashid })[0];
+  }
+
+  withId(workspaceId: string, id: number): Cvm[] {
+    return this.#where("workspace_id = :workspaceId AND id = :id", { workspaceId, id });
+  }
+
+  withHashid(workspaceId: string, hashid: string): Cvm[] {
+    return this.#where("workspace_id = :workspaceId AND hashid = :hashid", { workspaceId, hashid });
+  }
+
+  withUuid(workspaceId: string, vmUuid: string): Cvm[] {
+    return this.#where("workspace_id = :workspaceId AND vm_uuid = :vmUuid", { workspaceId, vmUuid });
+  }
+
+  withAppId(workspaceId: string, appId: Hex): Cvm[] {
+    return this.#where("workspace_id = :workspaceId AND app_id = :appId", { workspaceId, appId });
+  }
+
+  withInstanceId(workspaceId: string, instanceId: Hex): Cvm[] {
+    return this.#where("workspace_id = :workspaceId AND instance_id = :instanceId", { workspaceId, instanceId });
+  }
+
+  withName(workspaceId: string, name: string): Cvm[] {
+    return this.#where("workspace_id = :workspaceId AND name = :name", { workspaceId, name });
+  }
+
+  /** Whatever the workspace: an app id belongs to one app in the whole cloud. */
+  ofApp(appId: AppId): Cvm[] {
+    return this.#where("app_id = :appId", { appId });
+  }
+
+  setStatus(id: number, status: CvmStatus, bootError: string | null, updatedAt: number): void {
+    this.#database.run(
+      "UPDATE cvm SET status = :status, boot_error = :bootError, updated_at = :updatedAt WHERE id = :id",
+      { id, status, bootError, updatedAt },
+    );
+  }
+
+  setWorkload(id: number, workload: Workload): void {
+    const { composeText, composeHash, encryptedEnv, settings } = workload;
+    this.#database.run(
+      `UPDATE cvm SET compose_text = :composeText, compose_hash = :composeHash, encrypted_env = :encryptedEnv,
+         settings = :settings WHERE id = :id`,
+      { id, composeText, composeHash, encryptedEnv, settings: JSON.stringify(settings) },
+    );
+  }
+
+  #where(condition: string, parameters: Record<string, string | number>): Cvm[] {
+    const sql = `SELECT ${columns} FROM cvm WHERE ${condition} ORDER BY id`;
+    return this.#database.all<CvmRow>(sql, parameters).map((row) => ({ ...row, settings: JSON.parse(row.settings) }));
+  }
+}

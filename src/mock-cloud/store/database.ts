@@ -1,0 +1,76 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { migrations } from "./migrations/index.ts";
+
+export type SqlValue = SQLInputValue;
+
+/** SQLite, opened and brought to the newest schema. Everything is synchronous, so a transaction never interleaves. */
+export class Database {
+  readonly #sqlite: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+
+  /** @param path a file, or `:memory:` */
+  constructor(path: string) {
+    this.#sqlite = new DatabaseSync(path);
+    // WAL survives the death of the process at any moment; NORMAL may lose the last commits only with the power.
+    this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+    this.#sqlite.exec("PRAGMA busy_timeout = 5000;");
+    this.#migrate();
+  }
+
+  /** All rows. Row types are the caller's promise: the STRICT tables hold what the migrations say. */
+  all<Row>(sql: string, parameters: Record<string, SqlValue> = {}): Row[] {
+    return this.#prepare(sql).all(parameters) as Row[]; // STRICT tables: see above
+  }
+
+  first<Row>(sql: string, parameters: Record<string, SqlValue> = {}): Row | undefined {
+    return this.#prepare(sql).get(parameters) as Row | undefined; // STRICT tables: see above
+  }
+
+  /** Runs a statement and returns the id of the row it inserted, if it inserted one. */
+  run(sql: string, parameters: Record<string, SqlValue> = {}): number {
+    return Number(this.#prepare(sql).run(parameters).lastInsertRowid);
+  }
+
+  /** All or nothing. A call inside another one joins it. */
+  transaction<Result>(work: () => Result): Result {
+    if (this.#depth > 0) return work();
+    this.#sqlite.exec("BEGIN IMMEDIATE");
+    this.#depth += 1;
+    try {
+      const result = work();
+      this.#sqlite.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#sqlite.exec("ROLLBACK");
+      throw error;
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+
+  close(): void {
+    if (this.#sqlite.isOpen) this.#sqlite.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#sqlite.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #migrate(): void {
+    const version = this.first<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
+    if (version > migrations.length) {
+      throw new Error(
+        `The state file has schema ${version}; this version of the mock cloud knows ${migrations.length}.`,
+      );
+    }
+    for (const [index, migration] of migrations.entries()) {
+      if (index < version) continue;
+      this.transaction(() => this.#sqlite.exec(`${migration}; PRAGMA user_version = ${index + 1}`));
+    }
+  }
+}

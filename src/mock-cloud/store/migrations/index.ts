@@ -1,0 +1,4 @@
+import { firstTables } from "./0001-first-tables.ts";
+
+/** In the order they are applied; a released one never changes. Position + 1 is the schema's version. */
+export const migrations: readonly string[] = [firstTables];

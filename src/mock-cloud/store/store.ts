@@ -1,0 +1,34 @@
+import { Cvms } from "./cvms.ts";
+import { Database } from "./database.ts";
+import { Operations } from "./operations.ts";
+import { PendingUpdates } from "./pending-updates.ts";
+import { Platform } from "./platform.ts";
+import { Provisions } from "./provisions.ts";
+import { Workspaces } from "./workspaces.ts";
+
+/** Everything the cloud remembers, one repository per kind of thing, over one database. */
+export interface Store {
+  readonly workspaces: Workspaces;
+  readonly platform: Platform;
+  readonly cvms: Cvms;
+  readonly provisions: Provisions;
+  readonly pendingUpdates: PendingUpdates;
+  readonly operations: Operations;
+  transaction<Result>(work: () => Result): Result;
+  close(): void;
+}
+
+/** @param path a file, or `:memory:` */
+export function openStore(path: string): Store {
+  const database = new Database(path);
+  return {
+    workspaces: new Workspaces(database),
+    platform: new Platform(database),
+    cvms: new Cvms(database),
+    provisions: new Provisions(database),
+    pendingUpdates: new PendingUpdates(database),
+    operations: new Operations(database),
+    transaction: (work) => database.transaction(work),
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,86 @@
+import { type PublicClient, TransactionReceiptNotFoundError } from "viem";
+import { dstackAppAbi } from "../../abi/index.ts";
+import { alreadyRegistered } from "../../cloud/protocol.ts";
+import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
+import type { Clock } from "../clock.ts";
+import { contractFault } from "./contract-fault.ts";
+import type { RegistrationFacts } from "./judge-receipt.ts";
+
+export interface GatherFactsParameters {
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+  readonly transactionHash: TransactionHash | typeof alreadyRegistered;
+}
+
+export interface Patience {
+  readonly clock: Clock;
+  readonly attempts: number;
+  readonly retryMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads receipt and contract state with the backend's own client. A client's transaction may not have reached this
+ * endpoint yet, so what is missing is looked for a few times more before it counts as missing.
+ *
+ * @throws whatever the last attempt threw, if the chain could not be read
+ */
+export async function gatherFacts(
+  client: PublicClient,
+  parameters: GatherFactsParameters,
+  patience: Patience,
+): Promise<RegistrationFacts> {
+  for (let attempt = 1; ; attempt += 1) {
+    const isLast = attempt >= patience.attempts;
+    try {
+      const facts = await readFacts(client, parameters);
+      const isMissing = parameters.transactionHash === alreadyRegistered ? !facts.isHashAllowed : !facts.receipt;
+      if (isLast || !isMissing) return facts;
+    } catch (error) {
+      if (isLast) throw error;
+    }
+    await patience.clock.sleep(patience.retryMs, patience.signal);
+  }
+}
+
+async function readFacts(client: PublicClient, parameters: GatherFactsParameters): Promise<RegistrationFacts> {
+  const { appId, composeHash, transactionHash } = parameters;
+  const chainId = await client.getChainId();
+  const receipt = transactionHash === alreadyRegistered ? undefined : await findReceipt(client, transactionHash);
+  const blockNumber = await client.getBlockNumber();
+  // Behind a load balancer the next node may lag; its state would be older than the receipt.
+  if (receipt && blockNumber < receipt.blockNumber) {
+    throw new Error(`The endpoint is at block ${blockNumber}, before the receipt's, ${receipt.blockNumber}.`);
+  }
+  return { chainId, receipt, isHashAllowed: await isHashAllowed(client, appId, composeHash, blockNumber) };
+}
+
+async function findReceipt(client: PublicClient, hash: TransactionHash) {
+  try {
+    return await client.getTransactionReceipt({ hash });
+  } catch (error) {
+    if (error instanceof TransactionReceiptNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** False also where there is no app contract. */
+async function isHashAllowed(
+  client: PublicClient,
+  appId: AppId,
+  composeHash: ComposeHash,
+  blockNumber: bigint,
+): Promise<boolean> {
+  try {
+    return await client.readContract({
+      address: appId,
+      abi: dstackAppAbi,
+      functionName: "allowedComposeHashes",
+      args: [composeHash],
+      blockNumber,
+    });
+  } catch (error) {
+    if (contractFault(error) !== undefined) return false;
+    throw error;
+  }
+}

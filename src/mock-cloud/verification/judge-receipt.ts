@@ -1,0 +1,84 @@
+import { isAddressEqual, toEventSelector } from "viem";
+import { alreadyRegistered } from "../../cloud/protocol.ts";
+import type { Hex } from "../../core/hex.ts";
+import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
+
+/** What the backend itself saw on chain. */
+export interface RegistrationFacts {
+  /** Chain id the backend's endpoint reports. */
+  readonly chainId: number;
+  /** Undefined when the chain knows no such transaction, and when there was none to look for. */
+  readonly receipt: ReceiptFacts | undefined;
+  /** `allowedComposeHashes` of the app, read at a block not older than the receipt's. */
+  readonly isHashAllowed: boolean;
+}
+
+export interface ReceiptFacts {
+  readonly status: "success" | "reverted";
+  readonly logs: readonly LogFacts[];
+}
+
+export interface LogFacts {
+  readonly address: Hex;
+  readonly topics: readonly Hex[];
+  readonly data: Hex;
+}
+
+/** What the client claims. */
+export interface RegistrationClaim {
+  readonly chainId: number;
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+  readonly transactionHash: TransactionHash | typeof alreadyRegistered;
+}
+
+export type RegistrationVerdict =
+  | { readonly kind: "verified" }
+  | { readonly kind: "transaction-not-verified"; readonly message: string }
+  | { readonly kind: "hash-not-allowed"; readonly message: string }
+  /** The backend looks at another chain than the app's; it can say nothing. */
+  | { readonly kind: "wrong-chain" };
+
+const composeHashAdded = toEventSelector("ComposeHashAdded(bytes32)");
+
+/**
+ * Decides whether a compose hash is registered. The transaction may have gone to any contract (a Safe, a batcher):
+ * what counts is that the app's own contract emitted ComposeHashAdded for this hash, and still allows it.
+ */
+export function judgeReceipt(facts: RegistrationFacts, claim: RegistrationClaim): RegistrationVerdict {
+  const { appId, composeHash, transactionHash } = claim;
+  if (facts.chainId !== claim.chainId) return { kind: "wrong-chain" };
+  const isStateOnly = transactionHash === alreadyRegistered;
+  const problem = isStateOnly ? undefined : findReceiptProblem(facts.receipt, claim);
+  if (problem !== undefined) {
+    return { kind: "transaction-not-verified", message: `Transaction ${transactionHash} ${problem}.` };
+  }
+  if (facts.isHashAllowed) return { kind: "verified" };
+  const after = isStateOnly ? "" : " any more: it was removed after the transaction had added it";
+  return {
+    kind: "hash-not-allowed",
+    message: `App contract ${appId} does not allow compose hash ${composeHash}${after}.`,
+  };
+}
+
+function findReceiptProblem(receipt: ReceiptFacts | undefined, claim: RegistrationClaim): string | undefined {
+  const { appId, chainId, composeHash } = claim;
+  if (!receipt) return `was not found on chain ${chainId}`;
+  if (receipt.status === "reverted") return "was reverted";
+  const additions = receipt.logs.flatMap((log) => {
+    const added = readAddition(log);
+    return added === undefined ? [] : [{ emitter: log.address, added }];
+  });
+  const fromApp = additions.filter(({ emitter }) => isAddressEqual(emitter, appId));
+  if (fromApp.some(({ added }) => added === composeHash)) return undefined;
+  if (fromApp.length > 0) return `added another compose hash: ${fromApp.map(({ added }) => added).join(", ")}`;
+  const elsewhere = additions.find(({ added }) => added === composeHash);
+  if (elsewhere) return `added the compose hash to contract ${elsewhere.emitter}, not to the app's, ${appId}`;
+  return `holds no ComposeHashAdded event of app contract ${appId}`;
+}
+
+/** The hash a log says was added. Look-alikes count as nothing: an indexed argument, or data that is not 32 bytes. */
+function readAddition({ topics, data }: LogFacts): Hex | undefined {
+  const isExact = topics.length === 1 && topics[0]?.toLowerCase() === composeHashAdded && data.length === 66;
+  return isExact ? (data.toLowerCase() as Hex) : undefined; // lower-casing keeps it hex
+}

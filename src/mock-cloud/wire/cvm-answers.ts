@@ -1,0 +1,149 @@
+import type { CvmDetail20251028, CvmDetail20260121, CvmState, Vm } from "../../cloud/protocol.ts";
+import { type AppCompose, parseAppCompose } from "../../core/app-compose.ts";
+import { type Hex, withoutPrefix } from "../../core/hex.ts";
+import { toIsoTime } from "../clock.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { Operation } from "../store/operations.ts";
+import type { Kms, Node, OsImage } from "../store/platform.ts";
+import type { Workspace } from "../store/workspaces.ts";
+import { toKmsInfo } from "./kms-answers.ts";
+
+/** A CVM with everything its answers mention. */
+export interface CvmView {
+  readonly cvm: Cvm;
+  readonly kms: Kms;
+  readonly node: Node;
+  readonly osImage: OsImage | undefined;
+  readonly workspace: Workspace;
+  readonly running: Operation | undefined;
+  readonly envPublicKey: Hex;
+}
+
+export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
+  const { cvm, kms, node, running } = view;
+  const document = parseAppCompose(cvm.composeText);
+  const isOnChain = kms.chainId !== null;
+  return {
+    id: cvm.id,
+    name: cvm.name,
+    status: cvm.status,
+    in_progress: running !== undefined,
+    teepod_id: node.id,
+    teepod: { id: node.id, name: node.name, region_identifier: node.region },
+    app_id: withoutPrefix(cvm.appId),
+    vm_uuid: cvm.vmUuid,
+    instance_id: withoutPrefix(cvm.instanceId),
+    vcpu: cvm.settings.vcpu,
+    memory: cvm.settings.memoryMb,
+    disk_size: cvm.settings.diskGb,
+    base_image: cvm.settings.osImage,
+    encrypted_env_pubkey: withoutPrefix(view.envPublicKey),
+    kms_info: toKmsInfo(kms),
+    contract_address: isOnChain ? cvm.appId : null,
+    deployer_address: cvm.deployerAddress,
+    instance_type: cvm.settings.instanceType,
+    listed: cvm.settings.listed,
+    ...flags(document, ["public_logs", "public_sysinfo"]),
+    public_urls: [],
+    updated_at: toIsoTime(cvm.updatedAt),
+  };
+}
+
+export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
+  const { cvm, kms, node, osImage, running, workspace } = view;
+  const document = parseAppCompose(cvm.composeText);
+  const isOnChain = kms.chainId !== null;
+  return {
+    id: cvm.hashid,
+    name: cvm.name,
+    status: cvm.status,
+    app_id: withoutPrefix(cvm.appId),
+    vm_uuid: cvm.vmUuid,
+    instance_id: withoutPrefix(cvm.instanceId),
+    compose_hash: withoutPrefix(cvm.composeHash),
+    compose_file: { ...document },
+    in_progress: running !== undefined,
+    progress: running
+      ? { target: "running", started_at: toIsoTime(running.startedAt), correlation_id: running.correlationId }
+      : null,
+    resource: {
+      instance_type: cvm.settings.instanceType,
+      vcpu: cvm.settings.vcpu,
+      memory_in_gb: cvm.settings.memoryMb / 1024,
+      disk_in_gb: cvm.settings.diskGb,
+    },
+    node_info: {
+      object_type: "node",
+      id: node.id,
+      name: node.name,
+      region: node.region,
+      device_id: withoutPrefix(node.deviceId),
+    },
+    os: {
+      name: cvm.settings.osImage,
+      version: osImage?.version ?? null,
+      is_dev: osImage?.isDev ?? null,
+      os_image_hash: osImage ? withoutPrefix(osImage.osImageHash) : null,
+    },
+    base_image: cvm.settings.osImage,
+    kms_type: kms.type,
+    kms_info: {
+      chain_id: kms.chainId,
+      dstack_kms_address: kms.contractAddress,
+      dstack_app_address: isOnChain ? cvm.appId : null,
+      deployer_address: cvm.deployerAddress,
+      encrypted_env_pubkey: withoutPrefix(view.envPublicKey),
+    },
+    gateway: {},
+    endpoints: [],
+    listed: cvm.settings.listed,
+    ...flags(document, ["public_logs", "public_sysinfo", "public_tcbinfo", "gateway_enabled", "secure_time"]),
+    ...(typeof document.storage_fs === "string" && { storage_fs: document.storage_fs }),
+    workspace: { object_type: "workspace", id: workspace.id, name: workspace.name, slug: workspace.slug },
+    created_at: toIsoTime(cvm.createdAt),
+    updated_at: toIsoTime(cvm.updatedAt),
+  };
+}
+
+export function toCvmState(cvm: Cvm): CvmState {
+  return {
+    name: cvm.name,
+    status: cvm.status,
+    instance_id: withoutPrefix(cvm.instanceId),
+    ...(cvm.bootError !== null && { boot_error: cvm.bootError }),
+  };
+}
+
+export function toVm({ cvm, kms, node, envPublicKey }: CvmView): Vm {
+  const document = parseAppCompose(cvm.composeText);
+  return {
+    id: cvm.id,
+    name: cvm.name,
+    status: cvm.status,
+    teepod_id: node.id,
+    teepod: { id: node.id, name: node.name },
+    user_id: null,
+    app_id: withoutPrefix(cvm.appId),
+    vm_uuid: cvm.vmUuid,
+    instance_id: withoutPrefix(cvm.instanceId),
+    base_image: cvm.settings.osImage,
+    docker_compose_file: document.docker_compose_file ?? null,
+    vcpu: cvm.settings.vcpu,
+    memory: cvm.settings.memoryMb,
+    disk_size: cvm.settings.diskGb,
+    created_at: toIsoTime(cvm.createdAt),
+    encrypted_env_pubkey: withoutPrefix(envPublicKey),
+    app_auth_contract_address: kms.chainId === null ? null : cvm.appId,
+    deployer_address: cvm.deployerAddress,
+  };
+}
+
+/** Clients accept a missing flag, not one that is null. */
+function flags(document: AppCompose, names: readonly (keyof AppCompose & string)[]): Record<string, boolean> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = document[name];
+      return typeof value === "boolean" ? [[name, value]] : [];
+    }),
+  );
+}

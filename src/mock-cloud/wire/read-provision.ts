@@ -1,0 +1,72 @@
+import { type CreateCvmRequest, errorCodes, type ProvisionCvmRequest } from "../../cloud/protocol.ts";
+import { parseFixedHex } from "../../core/hex.ts";
+import { parseAppId } from "../../core/ids.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { ApiError, InvalidRequestError } from "../errors.ts";
+import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";
+import { definedOnly } from "./defined-only.ts";
+import { readEncryptedEnv } from "./read-change.ts";
+import { parseAt, readComposeHash } from "./read-confirmation.ts";
+
+/** @throws InvalidRequestError, or ApiError 400 without a compose file */
+export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {
+  if (!/^[a-zA-Z](?!.*--)[a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$/.test(body.name)) {
+    throw new InvalidRequestError(
+      ["body", "name"],
+      "Must be 5 to 63 letters, digits and single hyphens, and start with a letter.",
+    );
+  }
+  const wanted = definedOnly(body);
+  const { app_id: appId } = wanted;
+  const {
+    name,
+    docker_compose_file,
+    pre_launch_script,
+    allowed_envs,
+    public_logs,
+    public_sysinfo,
+    public_tcbinfo,
+    gateway_enabled,
+    tproxy_enabled,
+    ...manifest
+  } = definedOnly(body.compose_file);
+  if (!docker_compose_file) {
+    throw new ApiError(400, errorCodes.composeFileRequired, "The compose file has no docker_compose_file.");
+  }
+  return {
+    name: body.name,
+    compose: {
+      name,
+      dockerCompose: docker_compose_file,
+      preLaunchScript: pre_launch_script,
+      allowedEnvs: allowed_envs ?? wanted.env_keys,
+      publicLogs: public_logs,
+      publicSysinfo: public_sysinfo,
+      publicTcbinfo: public_tcbinfo,
+      gatewayEnabled: gateway_enabled ?? (typeof tproxy_enabled === "boolean" ? tproxy_enabled : undefined),
+    },
+    manifest: manifest as JsonObject, // it came in as JSON
+    kms: wanted.kms_contract ?? wanted.kms_id ?? wanted.kms ?? wanted.kms_type,
+    nodeId: wanted.teepod_id ?? wanted.node_id,
+    osImage: wanted.image,
+    instanceType: wanted.instance_type,
+    vcpu: wanted.vcpu,
+    memoryMb: wanted.memory,
+    diskGb: wanted.disk_size,
+    listed: wanted.listed,
+    appId: typeof appId === "string" ? parseAt(["body", "app_id"], () => parseAppId(appId)) : undefined,
+  };
+}
+
+/** @throws InvalidRequestError */
+export function readCreateRequest(body: CreateCvmRequest): CreateRequest {
+  const { deployer_address: deployer } = body;
+  return {
+    appId: parseAt(["body", "app_id"], () => parseAppId(body.app_id)),
+    composeHash: readComposeHash(body.compose_hash, ["body", "compose_hash"]),
+    encryptedEnv: readEncryptedEnv(body.encrypted_env || null),
+    deployerAddress: deployer
+      ? parseAt(["body", "deployer_address"], () => parseFixedHex("A deployer address", deployer, 20))
+      : undefined,
+  };
+}
