@@ -1,7 +1,8 @@
 import { hkdfSync } from "node:crypto";
 import { x25519 } from "@noble/curves/ed25519";
 import { secp256k1 } from "@noble/curves/secp256k1";
-import { bytesToHex, concat, hexToBytes, keccak256, stringToBytes, stringToHex } from "viem";
+import { bytesToHex, hexToBytes, keccak256, stringToBytes } from "viem";
+import { hashEncryptionKeyStatement } from "../../core/encryption-key-signature.ts";
 import { type Hex, parseFixedHex } from "../../core/hex.ts";
 import type { AppId } from "../../core/ids.ts";
 
@@ -34,8 +35,8 @@ export function deriveSigningPublicKey(rootSecret: Hex): Hex {
 
 /** r ‖ s ‖ recovery id over the app's public key, in the format without a timestamp. 65 bytes. */
 export function signAppKey(rootSecret: Hex, appId: AppId, publicKey: Hex): Hex {
-  const message = concat([stringToHex("dstack-env-encrypt-pubkey:"), appId, publicKey]);
-  const signature = secp256k1.sign(keccak256(message, "bytes"), signingKey(rootSecret));
+  const digest = hexToBytes(hashEncryptionKeyStatement({ appId, publicKey }));
+  const signature = secp256k1.sign(digest, signingKey(rootSecret));
   return bytesToHex(Uint8Array.of(...signature.toCompactRawBytes(), signature.recovery));
 }
 

@@ -21,7 +21,7 @@ import {
 } from "../../../src/mock-cloud/index.ts";
 import { type Dstack, deployDstack, type OpConnection } from "../chain/deploy-dstack.ts";
 
-export const apiKey = "phak_test-key-of-the-integration-tests";
+export const apiKey = "key-of-the-integration-tests";
 export const dockerCompose = "services:\n  app:\n    image: nginx:1\n";
 
 /** Contracts on a fresh chain and a mock cloud that watches it, listening on a port of its own. */
