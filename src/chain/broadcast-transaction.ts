@@ -36,7 +36,8 @@ async function sendSigned(
 ): Promise<TransactionHash> {
   const transactionHash = parseTransactionHash(keccak256(serializedTransaction));
   try {
-    await sendRawTransaction(client, { serializedTransaction });
+    const answer: unknown = await sendRawTransaction(client, { serializedTransaction });
+    if (typeof answer !== "string") throw new Error("The endpoint's answer holds no result.");
   } catch (error) {
     const isThere = says(error, alreadyKnown) || (await readIsKnown(client, transactionHash));
     if (!isThere) throw await explainRefusal(client, prepared, error);

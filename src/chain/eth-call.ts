@@ -1,4 +1,4 @@
-import { type Abi, type Hex, numberToHex } from "viem";
+import { type Abi, type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "./chain-client.ts";
 import { findRevert, type Revert } from "./find-revert.ts";
 import { translateChainError } from "./translate-chain-error.ts";
@@ -29,8 +29,9 @@ export async function ethCall(client: ChainClient, parameters: EthCallParameters
   const { to, data, from, blockNumber, abi, doing } = parameters;
   const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
   try {
-    const answer = await client.request({ method: "eth_call", params: [{ from, to, data }, block] });
-    return { data: answer ?? "0x" };
+    const answer: unknown = await client.request({ method: "eth_call", params: [{ from, to, data }, block] });
+    if (isHex(answer)) return { data: answer };
+    throw new Error("The endpoint's answer holds no result.");
   } catch (error) {
     const revert = findRevert(error, abi);
     if (revert === undefined) throw translateChainError(error, doing);

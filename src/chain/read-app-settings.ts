@@ -1,9 +1,8 @@
-import { type Address, getAddress, type Hex, hexToBigInt, numberToHex, slice } from "viem";
-import { getStorageAt } from "viem/actions";
+import { type Address, getAddress, type Hex, hexToBigInt, numberToHex, pad, slice } from "viem";
 import type { AppId } from "../core/ids.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { readAppViews } from "./read-app-views.ts";
-import { duringRpc } from "./translate-chain-error.ts";
+import { requestHex } from "./request-hex.ts";
 
 /** ERC-1967: keccak256("eip1967.proxy.implementation") - 1. */
 const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
@@ -44,18 +43,16 @@ export async function readAppSettings(
     calls: [{ view: "allowAnyDevice" }, { view: "requireTcbUpToDate" }, { view: "version" }],
     doing,
   });
+  const at = numberToHex(blockNumber);
   const readWord = (slot: Hex) =>
-    duringRpc(doing, () => getStorageAt(client, { address: parameters.appId, slot, blockNumber }));
-  const [implementation = "0x0", flags = "0x0"] = await Promise.all([
-    readWord(implementationSlot),
-    readWord(flagsSlot),
-  ]);
+    requestHex(doing, () => client.request({ method: "eth_getStorageAt", params: [parameters.appId, slot, at] }));
+  const [implementation, flags] = await Promise.all([readWord(implementationSlot), readWord(flagsSlot)]);
   return {
     blockNumber,
     allowAnyDevice: get("allowAnyDevice"),
     requireTcbUpToDate: get("requireTcbUpToDate") ?? false,
     version: get("version"),
-    implementation: hexToBigInt(implementation) === 0n ? undefined : getAddress(slice(implementation, -20)),
+    implementation: hexToBigInt(implementation) === 0n ? undefined : getAddress(slice(pad(implementation), -20)),
     upgradesDisabled: (hexToBigInt(flags) & 0xffn) !== 0n,
   };
 }

@@ -52,7 +52,7 @@ export async function readAppViews(
   const values = new Map<AppView, unknown>(calls.map(({ view }, index) => [view, decode(view, answers[index])]));
   for (const [view, value] of values) {
     if (value !== undefined || youngerViews.has(view)) continue;
-    await requireCode(client, appId, { blockNumber });
+    await requireCode(client, { address: appId, blockNumber });
     throw new ContractRevertedError({
       contract: appId,
       functionName: view,

@@ -62,7 +62,7 @@ export async function readBootVerdict(
     const [isAllowed, reason] = decodeFunctionResult({ abi: dstackKmsAbi, functionName, data: answer.data });
     return { isAllowed, reason };
   } catch {
-    await requireCode(client, kms, blockNumber === undefined ? {} : { blockNumber });
+    await requireCode(client, { address: kms, blockNumber });
     throw new ContractRevertedError({ contract: kms, functionName, reason: "it does not answer like a DstackKms" });
   }
 }

@@ -22,6 +22,7 @@ export async function readFees(client: ChainClient): Promise<ReadFeesReturnType>
   const [block, suggestedTip] = await duringRpc("reading the fees", () =>
     Promise.all([getBlock(client), estimateMaxPriorityFeePerGas(client)]),
   );
-  const maxPriorityFeePerGas = suggestedTip < highestTip ? suggestedTip : highestTip;
+  const isTame = suggestedTip <= highestTip;
+  const maxPriorityFeePerGas = isTame ? suggestedTip : highestTip;
   return { maxFeePerGas: 2n * (block.baseFeePerGas ?? 0n) + maxPriorityFeePerGas, maxPriorityFeePerGas };
 }

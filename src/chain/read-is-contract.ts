@@ -1,7 +1,6 @@
 import type { Address } from "viem";
-import { getCode } from "viem/actions";
 import type { ChainClient } from "./chain-client.ts";
-import { duringRpc } from "./translate-chain-error.ts";
+import { readCode } from "./read-code.ts";
 
 /** Code of an EOA that delegates to a contract (EIP-7702): this prefix and the contract's address. */
 const delegationPrefix = "0xef0100";
@@ -17,6 +16,6 @@ export interface ReadIsContractParameters {
  * @throws RpcUnavailableError
  */
 export async function readIsContract(client: ChainClient, parameters: ReadIsContractParameters): Promise<boolean> {
-  const code = await duringRpc("reading the owner's code", () => getCode(client, parameters));
-  return code !== undefined && !(code.startsWith(delegationPrefix) && code.length === 2 + 2 * 23);
+  const code = await readCode(client, parameters);
+  return code !== "0x" && !(code.startsWith(delegationPrefix) && code.length === 2 + 2 * 23);
 }

@@ -11,5 +11,5 @@ export async function readIsKnown(client: ChainClient, transactionHash: Transact
   const transaction = await duringRpc("looking for the transaction", () =>
     client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
   );
-  return transaction !== null;
+  return transaction?.hash?.toLowerCase() === transactionHash;
 }

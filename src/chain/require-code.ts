@@ -1,22 +1,12 @@
-import type { Hex } from "viem";
-import { getCode } from "viem/actions";
 import { NoContractError } from "../errors/index.ts";
 import type { ChainClient } from "./chain-client.ts";
-import { duringRpc } from "./translate-chain-error.ts";
+import { type ReadCodeParameters, readCode } from "./read-code.ts";
 
 /**
  * A call to an address without code succeeds and returns nothing, which reads like "not allowed" or "done".
  *
  * @throws NoContractError, RpcUnavailableError
  */
-export async function requireCode(
-  client: ChainClient,
-  address: Hex,
-  at: { readonly blockNumber?: bigint; readonly chainId?: number } = {},
-): Promise<void> {
-  const { blockNumber, chainId = client.chain?.id } = at;
-  const code = await duringRpc("looking for the contract", () =>
-    getCode(client, blockNumber === undefined ? { address } : { address, blockNumber }),
-  );
-  if (code === undefined) throw new NoContractError(address, chainId);
+export async function requireCode(client: ChainClient, parameters: ReadCodeParameters): Promise<void> {
+  if ((await readCode(client, parameters)) === "0x") throw new NoContractError(parameters.address, client.chain?.id);
 }

@@ -23,7 +23,7 @@ export interface SimulateCallParameters {
 export async function simulateCall(client: ChainClient, parameters: SimulateCallParameters): Promise<void> {
   const [answer] = await Promise.all([
     ethCall(client, { ...parameters, doing: `simulating ${parameters.functionName}` }),
-    requireCode(client, parameters.to),
+    requireCode(client, { address: parameters.to }),
   ]);
   if (answer.revert !== undefined) throw await explainRevert(client, parameters, answer.revert);
 }

@@ -63,7 +63,7 @@ async function readConfirmedReceipt(
 ): Promise<TransactionReceipt | undefined> {
   const options = { signal, retryCount: 0 }; // the loop retries
   const receipt = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }, options);
-  if (receipt === null || receipt.blockNumber === null) return undefined;
+  if (!receipt?.blockNumber) return undefined;
   if (confirmations > 1) {
     const head = await client.request({ method: "eth_blockNumber" }, options);
     if (hexToBigInt(head) - hexToBigInt(receipt.blockNumber) + 1n < BigInt(confirmations)) return undefined;

@@ -1,17 +1,9 @@
 import type { NetworkConnection } from "hardhat/types/network";
-import {
-  type Address,
-  type Chain,
-  createClient,
-  custom,
-  encodeFunctionData,
-  type Hex,
-  type LocalAccount,
-  parseEther,
-} from "viem";
+import { type Address, type Chain, createClient, custom, type Hex, type LocalAccount, parseEther } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
+import DstackKms from "../../../ignition/modules/dstack-kms.ts";
 import { dstackKmsAbi } from "../../../src/abi/index.ts";
 import type { ChainClient } from "../../../src/chain/chain-client.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
@@ -20,17 +12,18 @@ import { deployedApp } from "../../../src/core/deployed-app.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../../src/core/ids.ts";
 import { installMulticall3 } from "../../../src/world/multicall3.ts";
 
-export type OpConnection = NetworkConnection<"op">;
+/** A connection to network "local", a fresh OP-stack chain of this process. */
+export type OpConnection = NetworkConnection;
 
 /** One KMS and one app on a fresh Base-like chain, and accounts to act with. */
 export interface Dstack {
   readonly connection: OpConnection;
-  /** A client of Base's chain definition (so with Multicall3) and no account. */
+  /** Of Base's chain definition, so with Multicall3; without an account. */
   readonly client: ChainClient;
   readonly kms: Address;
   readonly appImplementation: Address;
   readonly appId: AppId;
-  /** Owns the KMS and the app; its key is here and it has funds. */
+  /** Owns the KMS and the app; its key is here, and it has funds. */
   readonly owner: LocalAccount;
   /** Has funds and no rights. */
   readonly stranger: LocalAccount;
@@ -42,45 +35,44 @@ export interface Dstack {
   readonly osImageHash: Hex;
 }
 
-/** Deploys through the factory as production does. Works as a fixture: `networkHelpers.loadFixture(deployDstack)`. */
+/** Deploys as production does, the app through the factory. A fixture: `networkHelpers.loadFixture(deployDstack)`. */
 export async function deployDstack(connection: OpConnection): Promise<Dstack> {
-  const { viem } = connection;
+  const client = clientOf(connection);
   const owner = await fundedAccount(connection);
   const stranger = await fundedAccount(connection);
-  const client = clientOf(connection);
   await installMulticall3(client);
-
-  const appImplementation = (await viem.deployContract("DstackApp")).address;
-  const kmsImplementation = (await viem.deployContract("DstackKms")).address;
-  const initialize = encodeFunctionData({
-    abi: dstackKmsAbi,
-    functionName: "initialize",
-    args: [owner.address, appImplementation],
+  const { kms, appImplementation } = await connection.ignition.deploy(DstackKms, {
+    parameters: { DstackKms: { owner: owner.address } },
   });
-  const kms = (await viem.deployContract("ERC1967Proxy", [kmsImplementation, initialize])).address;
-
-  const composeHash = parseComposeHash("c0".repeat(32));
-  const deviceId = parseDeviceId("de".repeat(32));
-  const transactionHash = await deployApp(client, {
-    account: owner,
-    kms,
-    owner: owner.address,
-    composeHash,
-    deviceId,
-  });
-  const receipt = await waitForReceipt(client, { transactionHash, functionName: "deployAndRegisterApp" });
-  const appId = deployedApp(receipt, { kms });
-
-  const osImageHash: Hex = `0x${"05".repeat(32)}`;
+  const dstack = {
+    connection,
+    client,
+    kms: kms.address,
+    appImplementation: appImplementation.address,
+    owner,
+    stranger,
+    composeHash: parseComposeHash("c0".repeat(32)),
+    deviceId: parseDeviceId("de".repeat(32)),
+    osImageHash: `0x${"05".repeat(32)}`,
+  } as const;
   await writeContract(client, {
     account: owner,
     chain: base,
-    address: kms,
+    address: kms.address,
     abi: dstackKmsAbi,
     functionName: "addOsImageHash",
-    args: [osImageHash],
+    args: [dstack.osImageHash],
   });
-  return { connection, client, kms, appImplementation, appId, owner, stranger, composeHash, deviceId, osImageHash };
+  return { ...dstack, appId: await deployAppOf(dstack, owner.address) };
+}
+
+/** One more app of the same KMS, with the same first hash and device, owned by `owner`; the stranger pays. */
+export async function deployAppOf(
+  { client, kms, stranger, composeHash, deviceId }: Omit<Dstack, "appId">,
+  owner: Address,
+): Promise<AppId> {
+  const transactionHash = await deployApp(client, { account: stranger, kms, owner, composeHash, deviceId });
+  return deployedApp(await waitForReceipt(client, { transactionHash, functionName: "deployAndRegisterApp" }), { kms });
 }
 
 /** A client on the connection's own provider, polling fast and asking once. */
@@ -89,9 +81,8 @@ export function clientOf({ provider }: OpConnection, chain: Chain = base): Chain
 }
 
 /** A new key with ten ether. */
-export async function fundedAccount({ viem }: OpConnection): Promise<LocalAccount> {
+export async function fundedAccount({ networkHelpers }: OpConnection): Promise<LocalAccount> {
   const account = privateKeyToAccount(generatePrivateKey());
-  const test = await viem.getTestClient();
-  await test.setBalance({ address: account.address, value: parseEther("10") });
+  await networkHelpers.setBalance(account.address, parseEther("10"));
   return account;
 }

@@ -1,0 +1,80 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { getAddress, pad } from "viem";
+import { writeContract } from "viem/actions";
+import { base } from "viem/chains";
+import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { readAppSettings } from "../../../../src/chain/read-app-settings.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { parseAppId } from "../../../../src/core/ids.ts";
+import { NoContractError } from "../../../../src/errors/index.ts";
+import { answeringCode } from "../../../support/chain/answering-code.ts";
+import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+describe("readAppSettings", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    connection = await network.create("local");
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+  });
+
+  it("reads a new app", async () => {
+    const { client, appId, appImplementation } = dstack;
+    expect(await readAppSettings(client, { appId })).to.include({
+      allowAnyDevice: false,
+      requireTcbUpToDate: false,
+      version: 2n,
+      implementation: getAddress(appImplementation),
+      upgradesDisabled: false,
+    });
+  });
+
+  it("keeps the two flags that share a word apart", async () => {
+    const { client, appId, owner } = dstack;
+    await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
+    expect(await readAppSettings(client, { appId })).to.include({ allowAnyDevice: true, upgradesDisabled: false });
+
+    const call = { account: owner, chain: base, address: appId, abi: dstackAppAbi } as const;
+    await writeContract(client, { ...call, functionName: "disableUpgrades" });
+    await writeContract(client, { ...call, functionName: "setRequireTcbUpToDate", args: [true] });
+    await setAllowAnyDevice(client, { appId, allowAnyDevice: false, account: owner });
+    expect(await readAppSettings(client, { appId })).to.include({
+      allowAnyDevice: false,
+      requireTcbUpToDate: true,
+      upgradesDisabled: true,
+    });
+  });
+
+  it("reads the past at one block", async () => {
+    const { client, appId, owner } = dstack;
+    const { blockNumber } = await readAppSettings(client, { appId });
+    const call = { account: owner, chain: base, address: appId, abi: dstackAppAbi } as const;
+    await writeContract(client, { ...call, functionName: "disableUpgrades" });
+    expect(await readAppSettings(client, { appId, blockNumber })).to.include({ blockNumber, upgradesDisabled: false });
+  });
+
+  it("reads an app too old for version and TCB flag, that is no proxy either", async () => {
+    const { client } = dstack;
+    const appId = parseAppId("01".repeat(20));
+    await connection.networkHelpers.setCode(appId, answeringCode({ "allowAnyDevice()": pad("0x01") }));
+    expect(await readAppSettings(client, { appId })).to.include({
+      allowAnyDevice: true,
+      requireTcbUpToDate: false,
+      version: undefined,
+      implementation: undefined,
+      upgradesDisabled: false,
+    });
+  });
+
+  it("refuses an address without code", async () => {
+    const appId = parseAppId("ab".repeat(20));
+    expect(await rejection(readAppSettings(dstack.client, { appId }))).to.be.instanceOf(NoContractError);
+  });
+});

@@ -1,0 +1,143 @@
+import { inspect } from "node:util";
+import { expect } from "chai";
+import { createClient, http } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { base } from "viem/chains";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import type { ChainClient } from "../../../../src/chain/chain-client.ts";
+import { deployApp } from "../../../../src/chain/deploy-app.ts";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAppSettings } from "../../../../src/chain/read-app-settings.ts";
+import { readBootVerdict } from "../../../../src/chain/read-boot-verdict.ts";
+import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import { sendPreparedTransaction } from "../../../../src/chain/send-prepared-transaction.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { parseAppId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { isDstackError, ReceiptTimeoutError, RpcUnavailableError } from "../../../../src/errors/index.ts";
+import { closedPort, startFaultServer } from "../../../support/chain/fault-server.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+const appId = parseAppId("a1".repeat(20));
+const composeHash = parseComposeHash("c0".repeat(32));
+const word = `0x${"00".repeat(32)}` as const;
+const account = privateKeyToAccount(generatePrivateKey());
+const apiKey = "Zk3vQ8tR1xW5yB7nM2pL9sD4";
+const password = "hunter2";
+
+function clientAt(port: number, timeout = 2_000): ChainClient {
+  const url = `http://user:${password}@127.0.0.1:${port}/v2/${apiKey}?token=${apiKey}`;
+  return createClient({ chain: base, transport: http(url, { retryCount: 0, timeout }), pollingInterval: 10 });
+}
+
+describe("an endpoint that fails", () => {
+  const transactionHash = parseTransactionHash(word);
+  const recorded = {
+    chainId: 8453,
+    from: account.address,
+    to: appId,
+    data: "0x",
+    nonce: 0,
+    gas: 21_000n,
+    maxFeePerGas: 1n,
+    maxPriorityFeePerGas: 0n,
+    functionName: "addComposeHash",
+    rawTransaction: "0x02",
+  } as const;
+  const bootInfo = {
+    appId,
+    composeHash,
+    deviceId: parseDeviceId("de".repeat(32)),
+    instanceId: appId,
+    mrAggregated: word,
+    mrSystem: word,
+    osImageHash: word,
+    tcbStatus: "UpToDate",
+    advisoryIds: [],
+  };
+  const actions: Record<string, (client: ChainClient) => Promise<unknown>> = {
+    readAllowlist: (client) => readAllowlist(client, { appId, composeHash }),
+    readOwnership: (client) => readOwnership(client, { appId }),
+    readAppSettings: (client) => readAppSettings(client, { appId }),
+    readBootVerdict: (client) => readBootVerdict(client, { kms: appId, bootInfo }),
+    addComposeHash: (client) => addComposeHash(client, { appId, composeHash, account }),
+    deployApp: (client) => deployApp(client, { kms: appId, owner: account.address, account }),
+    sendPreparedTransaction: (client) => sendPreparedTransaction(client, recorded),
+  };
+
+  for (const [name, act] of Object.entries(actions)) {
+    it(`makes ${name} say so: nobody listens`, async () => {
+      expect(await rejection(act(clientAt(await closedPort())))).to.be.instanceOf(RpcUnavailableError);
+    });
+  }
+
+  const answers: Record<string, { status: number; body: string }> = {
+    "HTTP 429": { status: 429, body: `{"message":"limit of key ${apiKey} exceeded"}` },
+    "HTTP 503": { status: 503, body: "<html>unavailable</html>" },
+    "HTTP 401": { status: 401, body: `no such project: ${apiKey}` },
+    "a JSON-RPC fault": { status: 200, body: '{"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"slow down"}}' },
+    "no JSON": { status: 200, body: "<html>captive portal</html>" },
+    "JSON that is no JSON-RPC": { status: 200, body: "{}" },
+    "an empty body": { status: 200, body: "" },
+  };
+  for (const [what, { status, body }] of Object.entries(answers)) {
+    it(`is never an answer, and leaks no key: ${what}`, async () => {
+      const server = await startFaultServer((_, response) => response.writeHead(status).end(body));
+      try {
+        for (const [name, act] of Object.entries(actions)) {
+          const error = await rejection(act(clientAt(server.port)));
+          expect(error, name).to.be.instanceOf(RpcUnavailableError);
+          expect(inspect(error, { depth: 10, showHidden: true }), name)
+            .to.not.include(apiKey)
+            .and.not.include(password);
+        }
+      } finally {
+        await server.close();
+      }
+    });
+  }
+
+  it("makes a reader give up when the transport does", async () => {
+    const server = await startFaultServer(() => {});
+    try {
+      const error = await rejection(readAllowlist(clientAt(server.port, 50), { appId, composeHash }));
+      expect(error).to.be.instanceOf(RpcUnavailableError);
+      expect(error).to.include({ retryable: true, exitCode: 3 });
+    } finally {
+      await server.close();
+    }
+  });
+
+  describe("while waiting for a receipt", () => {
+    it("keeps to its own time if the endpoint hangs", async () => {
+      const server = await startFaultServer(() => {});
+      try {
+        const start = Date.now();
+        const wait = { transactionHash, functionName: "addComposeHash", timeoutMs: 100 };
+        const error = await rejection(waitForReceipt(clientAt(server.port, 30_000), wait));
+        expect(error).to.be.instanceOf(ReceiptTimeoutError);
+        expect(Date.now() - start).to.be.within(90, 5_000);
+      } finally {
+        await server.close();
+      }
+    });
+
+    it("asks a failing endpoint again until the time is up, and leaks no key then", async () => {
+      let requests = 0;
+      const server = await startFaultServer((_, response) => {
+        requests += 1;
+        response.writeHead(503).end(apiKey);
+      });
+      try {
+        const wait = { transactionHash, functionName: "addComposeHash", timeoutMs: 150 };
+        const error = await rejection(waitForReceipt(clientAt(server.port), wait));
+        expect(error).to.be.instanceOf(ReceiptTimeoutError).and.satisfy(isDstackError);
+        expect(requests).to.be.at.least(2);
+        expect(inspect(error, { depth: 10, showHidden: true }))
+          .to.not.include(apiKey)
+          .and.not.include(password);
+      } finally {
+        await server.close();
+      }
+    });
+  });
+});

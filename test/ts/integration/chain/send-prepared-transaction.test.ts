@@ -1,0 +1,240 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { type Account, type Address, parseEther } from "viem";
+import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
+import { base, mainnet } from "viem/chains";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import type { ChainClient } from "../../../../src/chain/chain-client.ts";
+import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { sendPreparedTransaction } from "../../../../src/chain/send-prepared-transaction.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import {
+  InsufficientFundsError,
+  NonceTakenError,
+  RpcUnavailableError,
+  TransactionRevertedError,
+  WrongChainError,
+} from "../../../../src/errors/index.ts";
+import { clientOf, type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { type Intercept, interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+const composeHash = parseComposeHash("0c".repeat(32));
+
+describe("sendPreparedTransaction", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    connection = await network.create("local");
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+  });
+
+  /** What a journal holds after a crash between writing down and sending. */
+  async function crashBeforeSend(account: Account | Address = dstack.owner, appId: AppId = dstack.appId) {
+    let recorded: PreparedTransaction | undefined;
+    const crash = new Error("crash");
+    const beforeSend = (prepared: PreparedTransaction) => {
+      recorded = prepared;
+      throw crash;
+    };
+    expect(await rejection(addComposeHash(dstack.client, { appId, composeHash, account, beforeSend }))).to.equal(crash);
+    if (recorded === undefined) throw new Error("nothing was shown before the crash");
+    return recorded;
+  }
+
+  /** An account whose key the node holds, and an app of its own. */
+  async function nodeAccount() {
+    const [wallet] = await connection.viem.getWalletClients();
+    if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+    const { address } = wallet.account;
+    return { address, appId: await deployAppOf(dstack, address) };
+  }
+
+  async function useNonce(client: ChainClient, account: Account | Address): Promise<void> {
+    await sendTransaction(client, { account, chain: base, to: dstack.stranger.address, value: 1n });
+  }
+
+  function paid(address: Address): Promise<[bigint, number]> {
+    const { client } = dstack;
+    return Promise.all([getBalance(client, { address }), getTransactionCount(client, { address })]);
+  }
+
+  describe("with signed bytes", () => {
+    it("sends what was recorded, and pays once however often it is sent", async () => {
+      const { client, appId, owner } = dstack;
+      const recorded = await crashBeforeSend();
+      expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
+      expect(await readAllowlist(client, { appId, composeHash })).to.include({ composeHashAllowed: true });
+
+      const afterOnce = await paid(owner.address);
+      expect(afterOnce[1]).to.equal(recorded.nonce + 1);
+      expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
+      expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
+      expect(await paid(owner.address)).to.deep.equal(afterOnce);
+    });
+
+    it("is content with one that waits in the pool", async () => {
+      const { client, appId } = dstack;
+      const recorded = await crashBeforeSend();
+      await connection.provider.request({ method: "evm_setAutomine", params: [false] });
+      try {
+        for (const _ of ["first", "again"])
+          expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
+        expect(await readAllowlist(client, { appId, composeHash })).to.include({ composeHashAllowed: false });
+        await connection.networkHelpers.mine();
+        expect(await readAllowlist(client, { appId, composeHash })).to.include({ composeHashAllowed: true });
+      } finally {
+        await connection.provider.request({ method: "evm_setAutomine", params: [true] });
+      }
+    });
+
+    const lateAnswers: Record<string, Intercept> = {
+      "a lost connection": async ({ method }, pass) => {
+        const answer = await pass();
+        if (method === "eth_sendRawTransaction") throw new Error("socket hang up");
+        return answer;
+      },
+      '"already known"': async ({ method }, pass) => {
+        const answer = await pass();
+        if (method === "eth_sendRawTransaction") throw rpcError(-32000, "already known");
+        return answer;
+      },
+      '"nonce too low"': async ({ method }, pass) => {
+        const answer = await pass();
+        if (method === "eth_sendRawTransaction") throw rpcError(-32000, "nonce too low: next nonce 5, tx nonce 4");
+        return answer;
+      },
+    };
+    for (const [answer, intercept] of Object.entries(lateAnswers)) {
+      it(`takes ${answer} for success if the node has the transaction`, async () => {
+        const recorded = await crashBeforeSend();
+        const { client } = interceptedClient(connection, { intercept });
+        expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
+        expect((await paid(dstack.owner.address))[1]).to.equal(recorded.nonce + 1);
+      });
+    }
+
+    it("says so if another transaction of the signer took the nonce", async () => {
+      const { client, owner } = dstack;
+      const recorded = await crashBeforeSend();
+      await useNonce(client, owner);
+      const error = await rejection(sendPreparedTransaction(client, recorded));
+      expect(error).to.be.instanceOf(NonceTakenError);
+      expect(error).to.have.property("context").that.deep.equals({
+        signer: owner.address,
+        nonce: recorded.nonce,
+        transactionHash: recorded.transactionHash,
+      });
+    });
+
+    it("says so if another transaction with the nonce is waiting and will not be replaced", async () => {
+      const recorded = await crashBeforeSend();
+      const { client } = interceptedClient(connection, {
+        intercept: async ({ method }, pass) => {
+          if (method === "eth_sendRawTransaction") throw rpcError(-32000, "replacement transaction underpriced");
+          return pass();
+        },
+      });
+      expect(await rejection(sendPreparedTransaction(client, recorded))).to.be.instanceOf(NonceTakenError);
+    });
+
+    it("does not take answers without a result for success", async () => {
+      const recorded = await crashBeforeSend();
+      const { client } = interceptedClient(connection, {
+        intercept: async ({ method }, pass) =>
+          ["eth_sendRawTransaction", "eth_getTransactionByHash"].includes(method) ? undefined : pass(),
+      });
+      expect(await rejection(sendPreparedTransaction(client, recorded))).to.be.instanceOf(RpcUnavailableError);
+    });
+
+    it("can be tried again after an endpoint failed", async () => {
+      const recorded = await crashBeforeSend();
+      const { client } = interceptedClient(connection, {
+        intercept: async ({ method }, pass) => {
+          if (method === "eth_sendRawTransaction") throw rpcError(-32603, "internal error");
+          return pass();
+        },
+      });
+      expect(await rejection(sendPreparedTransaction(client, recorded))).to.be.instanceOf(RpcUnavailableError);
+      expect(await sendPreparedTransaction(dstack.client, recorded)).to.equal(recorded.transactionHash);
+    });
+
+    it("says so if the funds are gone by now", async () => {
+      const recorded = await crashBeforeSend();
+      const { address } = dstack.owner;
+      await connection.networkHelpers.setBalance(address, 1n);
+      const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
+      expect(error).to.be.instanceOf(InsufficientFundsError);
+      expect(error).to.have.property("context").that.deep.equals({ signer: address, balanceWei: "1" });
+      await connection.networkHelpers.setBalance(address, parseEther("1"));
+      expect(await sendPreparedTransaction(dstack.client, recorded)).to.equal(recorded.transactionHash);
+    });
+
+    it("answers the hash of one that was mined and reverted, for the receipt to tell", async () => {
+      const { client, owner } = dstack;
+      const recorded = await crashBeforeSend();
+      const tooLittleGas = { ...recorded, gas: 30_000n, type: "eip1559" } as const;
+      const rawTransaction = await owner.signTransaction(tooLittleGas);
+      const transactionHash = await sendPreparedTransaction(client, { ...recorded, rawTransaction });
+      const error = await rejection(waitForReceipt(client, { transactionHash, functionName: "addComposeHash" }));
+      expect(error).to.be.instanceOf(TransactionRevertedError);
+    });
+  });
+
+  describe("without signed bytes", () => {
+    it("sends the call while its nonce is free", async () => {
+      const { address, appId } = await nodeAccount();
+      const recorded = await crashBeforeSend(address, appId);
+      expect(recorded).to.not.have.property("rawTransaction");
+      await sendPreparedTransaction(dstack.client, recorded);
+      expect(await readAllowlist(dstack.client, { appId, composeHash })).to.include({ composeHashAllowed: true });
+      expect((await paid(address))[1]).to.equal(recorded.nonce + 1);
+    });
+
+    it("does not send it a second time, whether the hash was written down or not", async () => {
+      const { address, appId } = await nodeAccount();
+      const recorded = await crashBeforeSend(address, appId);
+      const transactionHash = await sendPreparedTransaction(dstack.client, recorded);
+      const afterOnce = await paid(address);
+
+      const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
+      expect(error).to.be.instanceOf(NonceTakenError);
+      expect(await sendPreparedTransaction(dstack.client, { ...recorded, transactionHash })).to.equal(transactionHash);
+      expect(await paid(address)).to.deep.equal(afterOnce);
+    });
+
+    it("counts transactions that wait in the pool", async () => {
+      const { address, appId } = await nodeAccount();
+      const recorded = await crashBeforeSend(address, appId);
+      await connection.provider.request({ method: "evm_setAutomine", params: [false] });
+      try {
+        await useNonce(dstack.client, address);
+        const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
+        expect(error).to.be.instanceOf(NonceTakenError);
+      } finally {
+        await connection.provider.request({ method: "evm_setAutomine", params: [true] });
+      }
+    });
+  });
+
+  it("never sends to another chain than the recorded one", async () => {
+    const recorded = await crashBeforeSend();
+    const elsewhere = interceptedClient(connection, {
+      chain: mainnet,
+      intercept: async ({ method }, pass) => (method === "eth_chainId" ? "0x1" : pass()),
+    });
+    const error = await rejection(sendPreparedTransaction(elsewhere.client, recorded));
+    expect(error).to.be.instanceOf(WrongChainError);
+    expect(elsewhere.methods).to.deep.equal(["eth_chainId"]);
+    expect(await rejection(sendPreparedTransaction(clientOf(connection, mainnet), recorded))).to.be.instanceOf(
+      WrongChainError,
+    );
+  });
+});

@@ -1,0 +1,350 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { encodeFunctionData, parseEther, zeroAddress } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { getBalance, getBlockNumber, getTransaction, getTransactionCount } from "viem/actions";
+import { mainnet } from "viem/chains";
+import { dstackKmsAbi } from "../../../../src/abi/index.ts";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import { addDevice } from "../../../../src/chain/add-device.ts";
+import type { ChainClient } from "../../../../src/chain/chain-client.ts";
+import { deployApp } from "../../../../src/chain/deploy-app.ts";
+import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAppSettings } from "../../../../src/chain/read-app-settings.ts";
+import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { removeDevice } from "../../../../src/chain/remove-device.ts";
+import { sendContractCall, type WriteParameters } from "../../../../src/chain/send-contract-call.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { parseAppId, parseComposeHash, parseDeviceId, type TransactionHash } from "../../../../src/core/ids.ts";
+import { requireEvent } from "../../../../src/core/receipt-events.ts";
+import {
+  ContractOwnerError,
+  ContractRevertedError,
+  InsufficientFundsError,
+  InvalidHexError,
+  NoContractError,
+  NotOwnerError,
+  SignerRequiredError,
+  WrongChainError,
+} from "../../../../src/errors/index.ts";
+import { clientOf, type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+const newHash = parseComposeHash("0c".repeat(32));
+const newDevice = parseDeviceId("ed".repeat(32));
+
+describe("paying actions", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    connection = await network.create("local");
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+  });
+
+  function receiptOf(transactionHash: TransactionHash) {
+    return waitForReceipt(dstack.client, { transactionHash, functionName: "test" });
+  }
+
+  describe("for the owner", () => {
+    it("addComposeHash allows the hash, and a repeat proves it again", async () => {
+      const { client, appId, owner } = dstack;
+      const event = { emitter: appId, eventName: "ComposeHashAdded", value: newHash } as const;
+      for (const time of ["first", "second"]) {
+        const transactionHash = await addComposeHash(client, { appId, composeHash: newHash, account: owner });
+        requireEvent(await receiptOf(transactionHash), event);
+        expect(await readAllowlist(client, { appId, composeHash: newHash }), time).to.include({
+          composeHashAllowed: true,
+        });
+      }
+    });
+
+    it("removeComposeHash withdraws the hash", async () => {
+      const { client, appId, owner, composeHash } = dstack;
+      const transactionHash = await removeComposeHash(client, { appId, composeHash, account: owner });
+      const event = { emitter: appId, eventName: "ComposeHashRemoved", value: composeHash } as const;
+      requireEvent(await receiptOf(transactionHash), event);
+      expect(await readAllowlist(client, { appId, composeHash })).to.include({ composeHashAllowed: false });
+    });
+
+    it("addDevice and removeDevice list and unlist a device", async () => {
+      const { client, appId, owner } = dstack;
+      const added = await addDevice(client, { appId, deviceId: newDevice, account: owner });
+      requireEvent(await receiptOf(added), { emitter: appId, eventName: "DeviceAdded", value: newDevice });
+      expect(await readAllowlist(client, { appId, deviceId: newDevice })).to.include({ deviceListed: true });
+
+      const removed = await removeDevice(client, { appId, deviceId: newDevice, account: owner });
+      requireEvent(await receiptOf(removed), { emitter: appId, eventName: "DeviceRemoved", value: newDevice });
+      expect(await readAllowlist(client, { appId, deviceId: newDevice })).to.include({ deviceListed: false });
+    });
+
+    it("setAllowAnyDevice switches both ways", async () => {
+      const { client, appId, owner } = dstack;
+      for (const allowAnyDevice of [true, false]) {
+        const transactionHash = await setAllowAnyDevice(client, { appId, allowAnyDevice, account: owner });
+        const event = { emitter: appId, eventName: "AllowAnyDeviceSet", value: allowAnyDevice } as const;
+        requireEvent(await receiptOf(transactionHash), event);
+        expect(await readAllowlist(client, { appId })).to.include({ allowAnyDevice });
+      }
+    });
+  });
+
+  describe("deployApp", () => {
+    it("deploys a registered app with every setting asked for, owned by somebody else than the payer", async () => {
+      const { client, kms, stranger, composeHash, deviceId } = dstack;
+      const owner = privateKeyToAccount(generatePrivateKey()).address;
+      const settings = { allowAnyDevice: true, requireTcbUpToDate: true, disableUpgrades: true };
+      const transactionHash = await deployApp(client, {
+        account: stranger,
+        kms,
+        owner,
+        composeHash,
+        deviceId,
+        ...settings,
+      });
+      const appId = deployedApp(await receiptOf(transactionHash), { kms });
+      expect(await readAllowlist(client, { appId, composeHash, deviceId })).to.include({
+        owner,
+        composeHashAllowed: true,
+        deviceListed: true,
+      });
+      const { allowAnyDevice, requireTcbUpToDate, upgradesDisabled } = await readAppSettings(client, { appId });
+      expect({ allowAnyDevice, requireTcbUpToDate, disableUpgrades: upgradesDisabled }).to.deep.equal(settings);
+    });
+
+    it("deploys a closed app by default", async () => {
+      const { client, kms, stranger, owner, composeHash, deviceId } = dstack;
+      const transactionHash = await deployApp(client, { account: stranger, kms, owner: owner.address });
+      const appId = deployedApp(await receiptOf(transactionHash), { kms });
+      expect(await readAllowlist(client, { appId, composeHash, deviceId })).to.include({
+        allowAnyDevice: false,
+        requireTcbUpToDate: false,
+        composeHashAllowed: false,
+        deviceListed: false,
+      });
+      expect(await readAppSettings(client, { appId })).to.include({ upgradesDisabled: false });
+    });
+
+    it("refuses an owner whose address has a typo", async () => {
+      const { client, kms, stranger } = dstack;
+      const typo = "0xd8DA6BF26964aF9D7eEd9e03E53415D37aA96045"; // one letter's case is wrong
+      const error = await rejection(deployApp(client, { account: stranger, kms, owner: typo }));
+      expect(error).to.be.instanceOf(InvalidHexError);
+    });
+
+    it("passes on why the factory refuses", async () => {
+      const { client, kms, stranger } = dstack;
+      const error = await rejection(deployApp(client, { account: stranger, kms, owner: zeroAddress }));
+      expect(error).to.be.instanceOf(ContractRevertedError);
+      expect(error).to.have.nested.property("context.reason", "Invalid owner address");
+    });
+  });
+
+  const actions: Record<string, (client: ChainClient, write: WriteParameters) => Promise<TransactionHash>> = {
+    addComposeHash: (client, write) => addComposeHash(client, { ...write, appId: dstack.appId, composeHash: newHash }),
+    removeComposeHash: (client, write) =>
+      removeComposeHash(client, { ...write, appId: dstack.appId, composeHash: dstack.composeHash }),
+    addDevice: (client, write) => addDevice(client, { ...write, appId: dstack.appId, deviceId: newDevice }),
+    removeDevice: (client, write) => removeDevice(client, { ...write, appId: dstack.appId, deviceId: dstack.deviceId }),
+    setAllowAnyDevice: (client, write) =>
+      setAllowAnyDevice(client, { ...write, appId: dstack.appId, allowAnyDevice: true }),
+  };
+  for (const [name, act] of Object.entries(actions)) {
+    it(`${name} refuses a stranger before anything is paid, and names both`, async () => {
+      const { client, appId, owner, stranger } = dstack;
+      const blockNumber = await getBlockNumber(client, { cacheTime: 0 });
+      const error = await rejection(act(client, { account: stranger }));
+      expect(error).to.be.instanceOf(NotOwnerError).and.not.instanceOf(ContractOwnerError);
+      expect(error).to.have.property("context").that.deep.equals({
+        contract: appId,
+        signer: stranger.address,
+        owner: owner.address,
+      });
+      expect(await getBlockNumber(client, { cacheTime: 0 })).to.equal(blockNumber);
+    });
+  }
+
+  it("tells a contract owner apart: no other key would do", async () => {
+    const { client, kms, owner } = dstack;
+    const appId = await deployAppOf(dstack, kms);
+    const error = await rejection(addComposeHash(client, { appId, composeHash: newHash, account: owner }));
+    expect(error).to.be.instanceOf(ContractOwnerError);
+    expect(error).to.include({ signer: owner.address, ownerIsContract: true });
+  });
+
+  it("names a custom error that is not about the owner", async () => {
+    const { client, kms, owner } = dstack;
+    const functionName = "initialize";
+    const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args: [owner.address, zeroAddress] });
+    const call = { account: owner, to: kms, data, abi: dstackKmsAbi, functionName };
+    const error = await rejection(sendContractCall(client, call));
+    expect(error).to.be.instanceOf(ContractRevertedError);
+    expect(error).to.have.nested.property("context.reason", "InvalidInitialization()");
+  });
+
+  it("refuses an endpoint of another chain than asked for, and than the client is for", async () => {
+    const { client, owner } = dstack;
+    const { addComposeHash: act } = actions;
+    if (act === undefined) throw new Error("listed above");
+    for (const [wrong, chainId] of [
+      [client, 1],
+      [clientOf(connection, mainnet), undefined],
+    ] as const) {
+      const error = await rejection(act(wrong, { account: owner, chainId }));
+      expect(error).to.be.instanceOf(WrongChainError);
+      expect(error).to.have.property("context").that.deep.equals({ expected: 1, actual: 8453 });
+    }
+    await act(client, { account: owner, chainId: 8453 });
+  });
+
+  it("refuses an address without code, where any call would seem to succeed", async () => {
+    const { client, owner } = dstack;
+    const appId = parseAppId("ab".repeat(20));
+    const error = await rejection(addComposeHash(client, { appId, composeHash: newHash, account: owner }));
+    expect(error).to.be.instanceOf(NoContractError);
+    expect(error).to.have.property("context").that.deep.equals({ address: appId, chainId: 8453 });
+  });
+
+  it("asks for a signer", async () => {
+    const { client, appId } = dstack;
+    const error = await rejection(addComposeHash(client, { appId, composeHash: newHash }));
+    expect(error).to.be.instanceOf(SignerRequiredError);
+  });
+
+  it("refuses an owner without funds, and one with too little, before anything is sent", async () => {
+    const poor = privateKeyToAccount(generatePrivateKey());
+    const appId = await deployAppOf(dstack, poor.address);
+    for (const balance of [0n, 1n]) {
+      await connection.networkHelpers.setBalance(poor.address, balance);
+      const { client, methods } = interceptedClient(connection);
+      const error = await rejection(addComposeHash(client, { appId, composeHash: newHash, account: poor }));
+      expect(error).to.be.instanceOf(InsufficientFundsError);
+      expect(error)
+        .to.have.property("context")
+        .that.deep.equals({ signer: poor.address, balanceWei: `${balance}` });
+      expect(methods).to.not.include("eth_sendRawTransaction");
+    }
+  });
+
+  it("shows the final transaction before it is sent, and sends exactly that", async () => {
+    const { client, appId, owner } = dstack;
+    const shown: PreparedTransaction[] = [];
+    const transactionHash = await addComposeHash(client, {
+      appId,
+      composeHash: newHash,
+      account: owner,
+      beforeSend: async (prepared) => {
+        expect(await getTransactionCount(client, { address: owner.address, blockTag: "pending" })).to.equal(
+          prepared.nonce,
+        );
+        shown.push(prepared);
+      },
+    });
+    const [prepared] = shown;
+    expect(shown).to.have.lengthOf(1);
+    expect(prepared).to.include({
+      chainId: 8453,
+      from: owner.address,
+      to: appId,
+      functionName: "addComposeHash",
+      transactionHash,
+    });
+    const { nonce, gas, maxFeePerGas, maxPriorityFeePerGas, input } = await getTransaction(client, {
+      hash: transactionHash,
+    });
+    expect(prepared).to.deep.include({ nonce, gas, maxFeePerGas, maxPriorityFeePerGas, data: input });
+  });
+
+  it("sends nothing if it cannot be written down first", async () => {
+    const { appId, owner } = dstack;
+    const { client, methods } = interceptedClient(connection);
+    const diskFull = new Error("disk full");
+    const beforeSend = () => {
+      throw diskFull;
+    };
+    const failed = await rejection(addComposeHash(client, { appId, composeHash: newHash, account: owner, beforeSend }));
+    expect(failed).to.equal(diskFull);
+    expect(methods.filter((method) => method.startsWith("eth_send"))).to.deep.equal([]);
+    expect(await readAllowlist(client, { appId, composeHash: newHash })).to.include({ composeHashAllowed: false });
+  });
+
+  it("leaves signing and the key to the node for a bare address, with every other field decided here", async () => {
+    const [wallet] = await connection.viem.getWalletClients();
+    if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+    const account = wallet.account.address;
+    const appId = await deployAppOf(dstack, account);
+    const { client, methods } = interceptedClient(connection);
+    let prepared: PreparedTransaction | undefined;
+    const transactionHash = await addComposeHash(client, {
+      appId,
+      composeHash: newHash,
+      account,
+      beforeSend: (shown) => {
+        prepared = shown;
+      },
+    });
+    expect(methods).to.include("eth_sendTransaction").and.not.include("eth_sendRawTransaction");
+    expect(prepared).to.not.have.property("rawTransaction");
+    const { nonce, gas, maxFeePerGas, maxPriorityFeePerGas } = await getTransaction(client, { hash: transactionHash });
+    expect(prepared).to.deep.include({ nonce, gas, maxFeePerGas, maxPriorityFeePerGas });
+    requireEvent(await receiptOf(transactionHash), { emitter: appId, eventName: "ComposeHashAdded", value: newHash });
+  });
+
+  it("uses the client's own account, as hardhat-viem's wallet clients have one", async () => {
+    const [wallet] = await connection.viem.getWalletClients();
+    if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+    const appId = await deployAppOf(dstack, wallet.account.address);
+    const transactionHash = await addComposeHash(wallet, { appId, composeHash: newHash });
+    expect(await getTransaction(dstack.client, { hash: transactionHash })).to.include({ from: wallet.account.address });
+  });
+
+  it("leaves room for a doubled base fee, and never tips more than 3 gwei", async () => {
+    const { appId, owner } = dstack;
+    const { client } = interceptedClient(connection, {
+      intercept: async ({ method }, pass) => {
+        if (method === "eth_maxPriorityFeePerGas") return `0x${parseEther("1").toString(16)}`;
+        return pass();
+      },
+    });
+    const balance = await getBalance(client, { address: owner.address });
+    let prepared: PreparedTransaction | undefined;
+    const transactionHash = await addComposeHash(client, {
+      appId,
+      composeHash: newHash,
+      account: owner,
+      beforeSend: (shown) => {
+        prepared = shown;
+      },
+    });
+    const { effectiveGasPrice, gasUsed } = await receiptOf(transactionHash);
+    expect(prepared?.maxPriorityFeePerGas).to.equal(3_000_000_000n);
+    expect(Number(prepared?.gas)).to.be.within(Number(gasUsed), Number(gasUsed) * 1.5);
+    const baseFee = effectiveGasPrice - 3_000_000_000n;
+    expect(Number(prepared?.maxFeePerGas)).to.be.at.least(Number(2n * baseFee + 3_000_000_000n) * 0.9);
+    expect(await getBalance(client, { address: owner.address })).to.equal(balance - gasUsed * effectiveGasPrice);
+  });
+
+  it("takes the nonce it is given, for endpoints that count late", async () => {
+    const { client, appId, owner } = dstack;
+    const next = await getTransactionCount(client, { address: owner.address });
+    const stale = interceptedClient(connection, {
+      intercept: async ({ method }, pass) =>
+        method === "eth_getTransactionCount" ? `0x${(next - 1).toString(16)}` : pass(),
+    });
+    const transactionHash = await addComposeHash(stale.client, {
+      appId,
+      composeHash: newHash,
+      account: owner,
+      nonce: next,
+    });
+    expect(await getTransaction(client, { hash: transactionHash })).to.include({ nonce: next });
+  });
+});
