@@ -1,0 +1,34 @@
+import { withoutPrefix } from "../core/hex.ts";
+import type { ComposeHash } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import type { CommitComposeFileRequest } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface CommitComposeFileParameters {
+  readonly cvm: string;
+  readonly composeHash: ComposeHash;
+  /** Hex from `encryptEnvironment`. Replaces the whole environment. */
+  readonly encryptedEnvironment?: string | undefined;
+  readonly allowedEnvs?: readonly string[] | undefined;
+}
+
+/**
+ * Puts a provisioned document in force. On an on-chain KMS its hash must be allowed by then.
+ *
+ * @throws HashExpiredError, HashNotAllowedError and other CloudErrors
+ */
+export async function commitComposeFile(
+  client: CloudClient,
+  { cvm, composeHash, encryptedEnvironment, allowedEnvs }: CommitComposeFileParameters,
+): Promise<void> {
+  const body: CommitComposeFileRequest = {
+    compose_hash: withoutPrefix(composeHash),
+    encrypted_env: encryptedEnvironment,
+    env_keys: allowedEnvs && [...allowedEnvs],
+    update_env_vars: encryptedEnvironment !== undefined,
+  };
+  await client.request({ method: "PATCH", path: apiPath`/cvms/${cvm}/compose_file`, json: body });
+}
+
+export const safeCommitComposeFile = safe(commitComposeFile);

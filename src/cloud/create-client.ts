@@ -1,0 +1,101 @@
+import { createHmac } from "node:crypto";
+import { defaultRetrySettings, type HttpMethod, type RetrySettings } from "./http/retry.ts";
+import { sendRequest } from "./http/send-request.ts";
+import { type ApiVersion, apiBasePath, headerNames } from "./protocol.ts";
+
+export interface CreateCloudClientParameters {
+  readonly apiKey: string;
+  /** Address of the API, such as `https://cloud-api.phala.com/api/v1`; an origin alone gets `/api/v1`. */
+  readonly baseUrl: string;
+  /** Shapes asked for where an action does not need its own. @default "2026-01-21" */
+  readonly apiVersion?: ApiVersion | undefined;
+  /** @default globalThis.fetch */
+  readonly fetch?: typeof fetch | undefined;
+  /** For one attempt, body included. @default 30_000 */
+  readonly timeoutMs?: number | undefined;
+  readonly retry?: Partial<RetrySettings> | undefined;
+}
+
+export interface CloudRequest {
+  readonly method: HttpMethod;
+  /** Below the base URL, with encoded segments: see `apiPath`. */
+  readonly path: string;
+  readonly json?: unknown;
+  /** A raw body; its type is `text/yaml` or `text/plain`. */
+  readonly text?: { readonly contentType: string; readonly content: string } | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly apiVersion?: ApiVersion | undefined;
+  /** Statuses beside 2xx that are answers here, such as 465. */
+  readonly alsoExpected?: readonly number[] | undefined;
+}
+
+export interface CloudReply {
+  readonly method: HttpMethod;
+  readonly path: string;
+  readonly status: number;
+  readonly text: string;
+  readonly apiVersion: ApiVersion;
+  /** Of the X-Request-ID header. */
+  readonly requestId: string | undefined;
+}
+
+/** What every cloud action takes first. It holds the API key where nothing can print it. */
+export interface CloudClient {
+  readonly baseUrl: string;
+  readonly apiVersion: ApiVersion;
+  /**
+   * Sends one request, repeated where that is safe. Answers of 2xx and `alsoExpected` return.
+   *
+   * @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses
+   */
+  request(request: CloudRequest): Promise<CloudReply>;
+  /**
+   * Keyed digest (HMAC-SHA256 under the API key) of a text, 64 hex digits: recognises the same text later, while
+   * nobody without the key can test guesses against it.
+   */
+  fingerprint(text: string): string;
+}
+
+/**
+ * A client of the cloud's API.
+ *
+ * @throws TypeError if the API key or the address cannot be one
+ */
+export function createCloudClient(parameters: CreateCloudClientParameters): CloudClient {
+  const { apiVersion = "2026-01-21", timeoutMs = 30_000, fetch = globalThis.fetch } = parameters;
+  const apiKey = parseApiKey(parameters.apiKey);
+  const baseUrl = parseBaseUrl(parameters.baseUrl);
+  const retry = { ...defaultRetrySettings, ...parameters.retry };
+  return Object.freeze({
+    baseUrl,
+    apiVersion,
+    request: (request: CloudRequest) =>
+      sendRequest(
+        {
+          ...request,
+          apiVersion: request.apiVersion ?? apiVersion,
+          headers: { ...request.headers, [headerNames.apiKey]: apiKey },
+        },
+        { baseUrl, fetch, timeoutMs, retry, secret: apiKey },
+      ),
+    fingerprint: (text: string) => createHmac("sha256", apiKey).update(text).digest("hex"),
+  });
+}
+
+/** Header values outside this alphabet make fetch throw an error that quotes them. */
+function parseApiKey(raw: string): string {
+  const apiKey = raw.trim();
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new TypeError("The API key must be printable ASCII without spaces.");
+  return apiKey;
+}
+
+function parseBaseUrl(raw: string): string {
+  if (!URL.canParse(raw)) throw new TypeError("The API address must be a URL.");
+  const url = new URL(raw);
+  const isHttp = url.protocol === "https:" || url.protocol === "http:";
+  if (!isHttp || url.username !== "" || url.search !== "" || url.hash !== "") {
+    throw new TypeError("The API address must be an http(s) URL without credentials, query and fragment.");
+  }
+  const path = url.pathname.replace(/\/+$/, "");
+  return url.origin + (path === "" ? apiBasePath : path);
+}

@@ -1,0 +1,48 @@
+import { type Hex, withoutPrefix } from "../core/hex.ts";
+import type { AppId, ComposeHash } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { toAppId } from "./kms.ts";
+import { type CreateCvmRequest, vmSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface CreateCvmParameters {
+  readonly appId: AppId;
+  /** Of the provisioned document. */
+  readonly composeHash: ComposeHash;
+  /** Hex from `encryptEnvironment`. */
+  readonly encryptedEnvironment?: string | undefined;
+  readonly environmentNames?: readonly string[] | undefined;
+  /** Id or slug; only for an on-chain KMS, like the next two. */
+  readonly kms?: string | undefined;
+  readonly contractAddress?: Hex | undefined;
+  readonly deployerAddress?: Hex | undefined;
+}
+
+export interface CreatedCvm {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly appId: AppId | undefined;
+  readonly vmUuid: string | undefined;
+}
+
+/** Creates the CVM of a provisioned document. The same app and hash again give the same CVM. @throws CloudError */
+export async function createCvm(client: CloudClient, parameters: CreateCvmParameters): Promise<CreatedCvm> {
+  const body: CreateCvmRequest = {
+    app_id: parameters.appId,
+    compose_hash: withoutPrefix(parameters.composeHash),
+    encrypted_env: parameters.encryptedEnvironment,
+    env_keys: parameters.environmentNames && [...parameters.environmentNames],
+    kms_id: parameters.kms,
+    contract_address: parameters.contractAddress,
+    deployer_address: parameters.deployerAddress,
+  };
+  const reply = await client.request({ method: "POST", path: "/cvms", json: body });
+  return parseReply(reply, (answer) => {
+    const { id, name, status, app_id, vm_uuid } = vmSchema.parse(answer);
+    return { id: String(id), name, status, appId: toAppId(app_id), vmUuid: vm_uuid ?? undefined };
+  });
+}
+
+export const safeCreateCvm = safe(createCvm);

@@ -1,0 +1,91 @@
+import type { Hex } from "../core/hex.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { toAddress, toAppId } from "./kms.ts";
+import {
+  type ApiVersion,
+  type CvmDetail20251028,
+  type CvmDetail20260121,
+  cvmDetail20251028Schema,
+  cvmDetail20260121Schema,
+  isAtLeast,
+} from "./protocol.ts";
+
+/** A confidential VM. Which fields the cloud fills depends on the API version asked for. */
+export interface Cvm {
+  /** `cvm_…`, or a number as text at 2025-10-28. */
+  readonly id: string;
+  readonly name: string;
+  /** Free text: `running`, `stopped`, `updating`, … */
+  readonly status: string;
+  /** Whether an operation on it is still under way. */
+  readonly busy: boolean;
+  /** Correlation id of the operation under way. From 2026-01-21 on. */
+  readonly operationId: string | undefined;
+  /** Absent until a new CVM has its app. */
+  readonly appId: AppId | undefined;
+  readonly vmUuid: string | undefined;
+  readonly instanceId: string | undefined;
+  /** Of the compose in force. From 2026-01-21 on. */
+  readonly composeHash: ComposeHash | undefined;
+  /** The machine it runs on. From 2026-01-21 on. */
+  readonly deviceId: DeviceId | undefined;
+  /** Chain of the app's contract. Absent where the KMS keeps its policy off chain. */
+  readonly chainId: number | undefined;
+  readonly kmsContractAddress: Hex | undefined;
+  /** How `getAppEncryptionKey` names the KMS. Only at 2025-10-28. */
+  readonly kmsReference: string | undefined;
+  /** The app's x25519 key as the cloud states it, unsigned. Hex without `0x`. */
+  readonly encryptionPublicKey: string | undefined;
+}
+
+/** @throws ZodError, InvalidHexError */
+export function parseCvm(body: unknown, apiVersion: ApiVersion): Cvm {
+  return isAtLeast(apiVersion, "2026-01-21")
+    ? fromNested(cvmDetail20260121Schema.parse(body))
+    : fromFlat(cvmDetail20251028Schema.parse(body));
+}
+
+function fromNested(wire: CvmDetail20260121): Cvm {
+  const busy = (wire.in_progress ?? false) || Boolean(wire.progress?.target) || isTransitional(wire.status);
+  return {
+    id: wire.id,
+    name: wire.name,
+    status: wire.status,
+    busy,
+    operationId: wire.progress?.correlation_id ?? undefined,
+    appId: toAppId(wire.app_id),
+    vmUuid: wire.vm_uuid ?? undefined,
+    instanceId: wire.instance_id ?? undefined,
+    composeHash: wire.compose_hash ? parseComposeHash(wire.compose_hash) : undefined,
+    deviceId: wire.node_info?.device_id ? parseDeviceId(wire.node_info.device_id) : undefined,
+    chainId: wire.kms_info?.chain_id ?? undefined,
+    kmsContractAddress: toAddress("A KMS address", wire.kms_info?.dstack_kms_address),
+    kmsReference: undefined,
+    encryptionPublicKey: wire.kms_info?.encrypted_env_pubkey ?? undefined,
+  };
+}
+
+function fromFlat(wire: CvmDetail20251028): Cvm {
+  const kms = wire.kms_info ?? undefined;
+  return {
+    id: String(wire.id),
+    name: wire.name,
+    status: wire.status,
+    busy: (wire.in_progress ?? false) || isTransitional(wire.status),
+    operationId: undefined,
+    appId: toAppId(wire.app_id),
+    vmUuid: wire.vm_uuid ?? undefined,
+    instanceId: wire.instance_id ?? undefined,
+    composeHash: undefined,
+    deviceId: undefined,
+    chainId: kms?.chain_id ?? undefined,
+    kmsContractAddress: toAddress("A KMS address", kms?.kms_contract_address),
+    kmsReference: kms?.slug ?? kms?.id,
+    encryptionPublicKey: wire.encrypted_env_pubkey ?? undefined,
+  };
+}
+
+/** The vocabulary of statuses is open; the ones of a CVM on its way end in "ing" (`updating`, `restarting`). */
+function isTransitional(status: string): boolean {
+  return status === "pending" || (status !== "running" && status.endsWith("ing"));
+}

@@ -1,0 +1,21 @@
+import { type AppCompose, parseAppCompose } from "../core/app-compose.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { checkShape } from "./http/parse-reply.ts";
+import { safe } from "./safe.ts";
+
+export interface GetComposeFileParameters {
+  readonly cvm: string;
+}
+
+/**
+ * Reads the app-compose document in force. The answer is the document, not the bytes that were hashed.
+ *
+ * @throws CloudError
+ */
+export async function getComposeFile(client: CloudClient, { cvm }: GetComposeFileParameters): Promise<AppCompose> {
+  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/compose_file` });
+  return checkShape(reply, () => parseAppCompose(reply.text));
+}
+
+export const safeGetComposeFile = safe(getComposeFile);

@@ -1,0 +1,27 @@
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { cvmStateSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetCvmStateParameters {
+  readonly cvm: string;
+}
+
+export interface CvmRuntimeState {
+  readonly status: string;
+  readonly bootProgress: string | undefined;
+  /** Why the last boot failed; the CVM then runs its previous compose. */
+  readonly bootError: string | undefined;
+}
+
+/** Reads how the CVM's machine is doing. @throws CloudError */
+export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParameters): Promise<CvmRuntimeState> {
+  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/state` });
+  return parseReply(reply, (body) => {
+    const { status, boot_progress, boot_error } = cvmStateSchema.parse(body);
+    return { status, bootProgress: boot_progress, bootError: boot_error || undefined };
+  });
+}
+
+export const safeGetCvmState = safe(getCvmState);

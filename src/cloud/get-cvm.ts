@@ -1,0 +1,21 @@
+import type { CloudClient } from "./create-client.ts";
+import { type Cvm, parseCvm } from "./cvm.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import type { ApiVersion } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetCvmParameters {
+  /** `cvm_…`, UUID, `app_…`, `0x` app address, `instance_…` or a unique name. */
+  readonly cvm: string;
+  /** 2025-10-28 names the KMS, later versions the compose hash. @default the client's */
+  readonly apiVersion?: ApiVersion | undefined;
+}
+
+/** Reads a CVM. @throws CloudError */
+export async function getCvm(client: CloudClient, { cvm, apiVersion }: GetCvmParameters): Promise<Cvm> {
+  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}`, apiVersion });
+  return parseReply(reply, (body) => parseCvm(body, reply.apiVersion));
+}
+
+export const safeGetCvm = safe(getCvm);

@@ -1,0 +1,15 @@
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { safe } from "./safe.ts";
+
+export interface GetDockerComposeParameters {
+  readonly cvm: string;
+}
+
+/** Reads the docker-compose file in force, as text. @throws CloudError */
+export async function getDockerCompose(client: CloudClient, { cvm }: GetDockerComposeParameters): Promise<string> {
+  const { text } = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/docker-compose.yml` });
+  return text;
+}
+
+export const safeGetDockerCompose = safe(getDockerCompose);

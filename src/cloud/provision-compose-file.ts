@@ -1,0 +1,49 @@
+import type { AppCompose } from "../core/app-compose.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { type Kms, toAppId, toKms } from "./kms.ts";
+import { type ProvisionComposeFile, provisionComposeFileSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface ProvisionComposeFileParameters {
+  readonly cvm: string;
+  readonly appCompose: AppCompose;
+  /** Whether the commit will bring a new environment. */
+  readonly updateEnvironment?: boolean | undefined;
+}
+
+export interface ProvisionedComposeFile {
+  readonly composeHash: ComposeHash;
+  readonly appId: AppId | undefined;
+  readonly deviceId: DeviceId | undefined;
+  readonly kms: Kms | undefined;
+  /** Whether the contract allows the hash already, where the cloud says so. */
+  readonly isRegistered: boolean | undefined;
+}
+
+/** Hands over a whole new document and learns its hash; `commitComposeFile` puts it in force. @throws CloudError */
+export async function provisionComposeFile(
+  client: CloudClient,
+  { cvm, appCompose, updateEnvironment }: ProvisionComposeFileParameters,
+): Promise<ProvisionedComposeFile> {
+  const reply = await client.request({
+    method: "POST",
+    path: apiPath`/cvms/${cvm}/compose_file/provision`,
+    json: { ...appCompose, update_env_vars: updateEnvironment },
+  });
+  return parseReply(reply, (body) => toProvisioned(provisionComposeFileSchema.parse(body)));
+}
+
+function toProvisioned(wire: ProvisionComposeFile): ProvisionedComposeFile {
+  return {
+    composeHash: parseComposeHash(wire.compose_hash),
+    appId: toAppId(wire.app_id),
+    deviceId: wire.device_id ? parseDeviceId(wire.device_id) : undefined,
+    kms: wire.kms_info ? toKms(wire.kms_info) : undefined,
+    isRegistered: wire.compose_hash_registered,
+  };
+}
+
+export const safeProvisionComposeFile = safe(provisionComposeFile);

@@ -1,0 +1,66 @@
+import type { AppCompose } from "../core/app-compose.ts";
+import type { Hex } from "../core/hex.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { type Kms, toAppId, toKms } from "./kms.ts";
+import { type ProvisionCvm, provisionCvmSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface ProvisionCvmParameters {
+  /** 5 to 63 characters: a letter first, then letters, digits and single hyphens. */
+  readonly name: string;
+  readonly appCompose: AppCompose;
+  /** Where the policy lives. `phala` keeps it off chain. */
+  readonly kmsType: "phala" | "base" | "ethereum";
+  /** Address of a DstackKms contract, where several serve one chain. */
+  readonly kmsContractAddress?: Hex | undefined;
+  /** The machine to run on; left out, the cloud picks one. */
+  readonly nodeId?: number | undefined;
+  /** Such as `tdx.small`. */
+  readonly instanceType?: string | undefined;
+  readonly osImage?: string | undefined;
+  readonly environmentNames?: readonly string[] | undefined;
+}
+
+/** A place reserved for a CVM. */
+export interface ProvisionedCvm {
+  readonly composeHash: ComposeHash;
+  /** Off chain the cloud assigns it; on chain the caller deploys the app's contract and this is absent. */
+  readonly appId: AppId | undefined;
+  /** Off chain only. x25519, hex without `0x`. */
+  readonly encryptionPublicKey: string | undefined;
+  readonly kms: Kms | undefined;
+  /** Device the CVM will boot on: allow it when the app's contract is deployed. */
+  readonly deviceId: DeviceId | undefined;
+  readonly nodeId: number | undefined;
+}
+
+/** Reserves a place for a new CVM and computes its compose hash; `createCvm` creates it. @throws CloudError */
+export async function provisionCvm(client: CloudClient, parameters: ProvisionCvmParameters): Promise<ProvisionedCvm> {
+  const body = {
+    name: parameters.name,
+    compose_file: parameters.appCompose,
+    kms: parameters.kmsType.toUpperCase(),
+    kms_contract: parameters.kmsContractAddress,
+    teepod_id: parameters.nodeId,
+    instance_type: parameters.instanceType,
+    image: parameters.osImage,
+    env_keys: parameters.environmentNames,
+  };
+  const reply = await client.request({ method: "POST", path: "/cvms/provision", json: body });
+  return parseReply(reply, (answer) => toProvisioned(provisionCvmSchema.parse(answer)));
+}
+
+function toProvisioned(wire: ProvisionCvm): ProvisionedCvm {
+  return {
+    composeHash: parseComposeHash(wire.compose_hash),
+    appId: toAppId(wire.app_id),
+    encryptionPublicKey: wire.app_env_encrypt_pubkey ?? undefined,
+    kms: wire.kms_info ? toKms(wire.kms_info) : undefined,
+    deviceId: wire.device_id ? parseDeviceId(wire.device_id) : undefined,
+    nodeId: wire.node_id ?? wire.teepod_id ?? undefined,
+  };
+}
+
+export const safeProvisionCvm = safe(provisionCvm);

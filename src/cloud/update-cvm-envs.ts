@@ -1,0 +1,35 @@
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-outcome.ts";
+import type { PatchEnvsRequest } from "./protocol.ts";
+import { type RegisteredHash, registrationFields } from "./registered-hash.ts";
+import { safe } from "./safe.ts";
+
+export interface UpdateCvmEnvsParameters {
+  readonly cvm: string;
+  /** Hex from `encryptEnvironment`. Replaces the whole environment. */
+  readonly encryptedEnvironment: string;
+  /** Names the guest accepts, in order. Left out, the current list stays. */
+  readonly allowedEnvs?: readonly string[] | undefined;
+  /** Phase 2: repeat everything with the registered hash. */
+  readonly registered?: RegisteredHash | undefined;
+}
+
+/** Replaces the environment. A changed list of names changes the compose hash. @throws CloudError */
+export async function updateCvmEnvs(client: CloudClient, parameters: UpdateCvmEnvsParameters): Promise<PatchOutcome> {
+  const { cvm, encryptedEnvironment, allowedEnvs, registered } = parameters;
+  const body: PatchEnvsRequest = {
+    encrypted_env: encryptedEnvironment,
+    env_keys: allowedEnvs && [...allowedEnvs],
+    ...(registered && registrationFields(registered)),
+  };
+  const reply = await client.request({
+    method: "PATCH",
+    path: apiPath`/cvms/${cvm}/envs`,
+    json: body,
+    alsoExpected: twoPhaseStatuses,
+  });
+  return parsePatchOutcome(reply);
+}
+
+export const safeUpdateCvmEnvs = safe(updateCvmEnvs);

@@ -1,0 +1,29 @@
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-outcome.ts";
+import { type RegisteredHash, registrationHeaders } from "./registered-hash.ts";
+import { safe } from "./safe.ts";
+
+export interface UpdateDockerComposeParameters {
+  readonly cvm: string;
+  readonly dockerCompose: string;
+  /** Phase 2: repeat the same text with the registered hash. */
+  readonly registered?: RegisteredHash | undefined;
+}
+
+/** Replaces the docker-compose file alone. @throws CloudError */
+export async function updateDockerCompose(
+  client: CloudClient,
+  { cvm, dockerCompose, registered }: UpdateDockerComposeParameters,
+): Promise<PatchOutcome> {
+  const reply = await client.request({
+    method: "PATCH",
+    path: apiPath`/cvms/${cvm}/docker-compose`,
+    text: { contentType: "text/yaml", content: dockerCompose },
+    headers: registered && registrationHeaders(registered),
+    alsoExpected: twoPhaseStatuses,
+  });
+  return parsePatchOutcome(reply);
+}
+
+export const safeUpdateDockerCompose = safe(updateDockerCompose);

@@ -1,0 +1,29 @@
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-outcome.ts";
+import { type RegisteredHash, registrationHeaders } from "./registered-hash.ts";
+import { safe } from "./safe.ts";
+
+export interface UpdatePreLaunchScriptParameters {
+  readonly cvm: string;
+  readonly preLaunchScript: string;
+  /** Phase 2: repeat the same text with the registered hash. */
+  readonly registered?: RegisteredHash | undefined;
+}
+
+/** Replaces the script that runs before the containers start. @throws CloudError */
+export async function updatePreLaunchScript(
+  client: CloudClient,
+  { cvm, preLaunchScript, registered }: UpdatePreLaunchScriptParameters,
+): Promise<PatchOutcome> {
+  const reply = await client.request({
+    method: "PATCH",
+    path: apiPath`/cvms/${cvm}/pre-launch-script`,
+    text: { contentType: "text/plain", content: preLaunchScript },
+    headers: registered && registrationHeaders(registered),
+    alsoExpected: twoPhaseStatuses,
+  });
+  return parsePatchOutcome(reply);
+}
+
+export const safeUpdatePreLaunchScript = safe(updatePreLaunchScript);
