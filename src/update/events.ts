@@ -1,0 +1,115 @@
+import type { Hex } from "../core/hex.ts";
+import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { PaymentStep } from "./journal-entry.ts";
+
+/** What each step has to tell when it has ended well, in the order of the steps. */
+export interface StepFacts {
+  readCvm: {
+    readonly status: string;
+    readonly composeHash: ComposeHash | undefined;
+    readonly appId: AppId;
+    /** Absent for an off-chain KMS. */
+    readonly chainId: number | undefined;
+  };
+  buildDocument: { readonly composeHash: ComposeHash; readonly isUnchanged: boolean };
+  encryptEnvironment: { readonly names: readonly string[] };
+  patch:
+    | { readonly answer: "accepted"; readonly correlationId: string }
+    | {
+        readonly answer: "registrationRequired";
+        readonly composeHash: ComposeHash;
+        readonly deviceId: DeviceId | undefined;
+      };
+  checkHash: { readonly composeHash: ComposeHash; readonly isMismatchAccepted: boolean };
+  readChain: {
+    readonly chainId: number;
+    readonly blockNumber: bigint;
+    readonly owner: Hex;
+    readonly composeHashAllowed: boolean;
+    readonly deviceAllowed: boolean;
+    /** What follows; a transaction on record is not sent anew. */
+    readonly planned: readonly PaymentStep[];
+  };
+  addDevice: PaymentFacts;
+  addComposeHash: PaymentFacts;
+  confirm: { readonly correlationId: string | undefined; readonly attempts: number };
+  followRollover: { readonly status: string; readonly composeHash: ComposeHash | undefined };
+}
+
+export interface PaymentFacts {
+  readonly transactionHash: TransactionHash;
+  readonly blockNumber: bigint;
+  readonly gasUsed: bigint;
+  /** Everything paid, in wei. */
+  readonly costWei: bigint;
+  /** Whether an earlier run had signed it. */
+  readonly isFromRecord: boolean;
+}
+
+export type UpdateStep = keyof StepFacts;
+
+type Finished = { [Step in UpdateStep]: { kind: "finished"; step: Step; durationMs: number; facts: StepFacts[Step] } };
+
+/** What `onStep` is told, as it happens. Holds no secret. */
+export type UpdateEvent =
+  | { readonly kind: "started"; readonly step: UpdateStep }
+  /** One call of the cloud's API; `status` is absent where none came back. */
+  | {
+      readonly kind: "http";
+      readonly step: UpdateStep;
+      readonly method: string;
+      readonly path: string;
+      readonly status: number | undefined;
+      readonly durationMs: number;
+    }
+  /** A transaction left this machine: for the first time, or as the same bytes once more. */
+  | {
+      readonly kind: "broadcast";
+      readonly step: UpdateStep;
+      readonly transactionHash: TransactionHash;
+      readonly isFromRecord: boolean;
+    }
+  /** A recorded transaction was given up and why; only then is another one signed. */
+  | {
+      readonly kind: "discarded";
+      readonly step: UpdateStep;
+      readonly transactionHash: TransactionHash | undefined;
+      readonly reason: "reverted" | "replaced" | "undone" | "abandoned";
+      readonly replacedBy: TransactionHash | undefined;
+    }
+  | Finished[UpdateStep];
+
+/** Times the steps, tells the observer and remembers the durations for the result. */
+export interface Reporter {
+  readonly step: UpdateStep | undefined;
+  readonly durations: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
+  tell(event: UpdateEvent): void;
+  during<Step extends UpdateStep, Outcome>(
+    step: Step,
+    work: () => Promise<Outcome>,
+    facts: (outcome: Outcome) => StepFacts[Step],
+  ): Promise<Outcome>;
+}
+
+export function createReporter(now: () => number, onStep: (event: UpdateEvent) => void = () => {}): Reporter {
+  const durations: { step: UpdateStep; durationMs: number }[] = [];
+  let current: UpdateStep | undefined;
+  return {
+    get step() {
+      return current;
+    },
+    durations,
+    tell: onStep,
+    async during(step, work, facts) {
+      const start = now();
+      current = step;
+      onStep({ kind: "started", step });
+      const outcome = await work();
+      const durationMs = now() - start;
+      durations.push({ step, durationMs });
+      // The compiler cannot see that step and facts of one call belong together.
+      onStep({ kind: "finished", step, durationMs, facts: facts(outcome) } as UpdateEvent);
+      return outcome;
+    },
+  };
+}

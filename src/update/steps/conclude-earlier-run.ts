@@ -1,0 +1,69 @@
+import { RolloverFailedError } from "../../errors/index.ts";
+import { findLatestUpdate, type UpdateRecord } from "../journal-state.ts";
+import { describeResult, type UpdateResult } from "../update-result.ts";
+import type { UpdateRun, UpdateTarget } from "../update-run.ts";
+import type { RequestedDocument } from "./build-document.ts";
+import { fingerprintEnvironment } from "./encrypt-environment.ts";
+
+export interface EarlierRun {
+  readonly record: UpdateRecord;
+  /** Why the CVM went back to its previous compose. Absent if what the run confirmed is in force. */
+  readonly bootError: string | undefined;
+}
+
+/**
+ * Ends, in the journal, what an interrupted run had confirmed: the CVM is at rest, so it is decided. Returns nothing
+ * if no run was interrupted there, or if what it wanted is no longer to be seen.
+ */
+export async function concludeEarlierRun(run: UpdateRun, target: UpdateTarget): Promise<EarlierRun | undefined> {
+  const { cloud, journal, request } = run;
+  const { composeHash } = target;
+  const record = findLatestUpdate(journal.state, { appId: target.appId, cvm: target.key });
+  if (record?.status !== "confirming" && record?.status !== "confirmed") return undefined;
+
+  const { id: update, subject } = record;
+  const isNews = subject.composeHash !== subject.previousComposeHash;
+  const isInForce = composeHash === subject.composeHash;
+  if (record.status === "confirming") {
+    // The CVM moved to the very hash that was being confirmed: the cloud had heard it. If not, phase 1 starts over.
+    if (!isInForce || !isNews) return undefined;
+    await journal.append({ type: "confirmed", update, correlationId: null });
+  }
+  const bootError = isInForce && isNews ? undefined : await cloud.readBootError(request.cvm);
+  const isFallBack = bootError !== undefined && (isInForce || composeHash === subject.previousComposeHash);
+  if (isFallBack || !isInForce) {
+    await journal.append({ type: "failed", update, reason: bootError ?? `the CVM is at rest on ${composeHash}` });
+    return isFallBack ? { record, bootError } : undefined;
+  }
+  await journal.append({ type: "completed", update });
+  return { record, bootError: undefined };
+}
+
+/**
+ * The earlier run's end is this run's too if both want the same. Returns nothing where more is wanted.
+ *
+ * @throws RolloverFailedError
+ */
+export function finishEarlierRun(
+  run: UpdateRun,
+  target: UpdateTarget,
+  document: RequestedDocument,
+  earlier: EarlierRun | undefined,
+): UpdateResult | undefined {
+  if (earlier === undefined) return undefined;
+  const { record, bootError } = earlier;
+  const { composeHash, previousComposeHash, environment } = record.subject;
+  if (bootError !== undefined) {
+    if (document.composeHash !== composeHash) return undefined;
+    throw new RolloverFailedError(run.request.cvm, bootError, record.correlationId);
+  }
+  const wanted = fingerprintEnvironment(run);
+  if (!document.isUnchanged || (wanted !== null && wanted !== environment)) return undefined;
+  return describeResult(run, {
+    outcome: composeHash === previousComposeHash ? "environmentReplaced" : "updated",
+    target,
+    previousComposeHash: previousComposeHash ?? undefined,
+    update: record.id,
+    isResumed: true,
+  });
+}

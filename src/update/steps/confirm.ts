@@ -1,0 +1,101 @@
+import type { TransactionHash } from "../../core/ids.ts";
+import {
+  CloudResponseError,
+  CloudUnreachableError,
+  HashNotAllowedError,
+  isDstackError,
+  TransactionNotVerifiedError,
+} from "../../errors/index.ts";
+import type { UpdatePayment } from "../payments.ts";
+import { poll } from "../poll.ts";
+import type { RegistrationRequired } from "../ports.ts";
+import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
+import { settle } from "./pay.ts";
+import { waitUntilAtRest } from "./read-cvm.ts";
+
+export interface Registered {
+  readonly answer: RegistrationRequired;
+  /** The one that allows the hash, and the transaction that proves it. */
+  readonly payment: UpdatePayment;
+  readonly transactionHash: TransactionHash;
+  /** As `pay` takes it. */
+  readonly head: bigint;
+}
+
+/**
+ * Phase 2: hands the cloud the transaction it asked for, and repeats that for as long as the cloud's view of the
+ * chain may merely be behind ours. Returns the cloud's correlation id.
+ *
+ * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError, CloudUnreachableError
+ */
+export function confirm(run: UpdateRun, target: UpdateTarget, registered: Registered): Promise<string | undefined> {
+  let attempts = 0;
+  return during(
+    run,
+    "confirm",
+    () =>
+      confirmUntilAccepted(run, target, registered, () => {
+        attempts++;
+        return confirmOnce(run, registered);
+      }),
+    (correlationId) => ({ correlationId, attempts }),
+  );
+}
+
+async function confirmUntilAccepted(
+  run: UpdateRun,
+  target: UpdateTarget,
+  { answer, payment, transactionHash, head }: Registered,
+  attempt: () => Promise<string>,
+): Promise<string | undefined> {
+  const { journal, settings, request } = run;
+  const { update } = payment;
+  await journal.append({ type: "confirming", update, transactionHash });
+
+  let isAnswerLost = false;
+  const mayPass = async (error: unknown) => {
+    isAnswerLost ||= mayHaveArrived(error);
+    if (error instanceof TransactionNotVerifiedError) {
+      // Reorganised away, it is sent again here; still there, the cloud's endpoint has not seen it yet.
+      await settle(run, payment, head);
+      return true;
+    }
+    if (error instanceof HashNotAllowedError) return (await run.chain.readAllowlist(answer)).composeHashAllowed;
+    return isDstackError(error) && error.retryable;
+  };
+  const confirmed = await poll(
+    run,
+    {
+      everyMs: settings.pollCloudMs,
+      growth: 1.5,
+      timeoutMs: settings.timeouts.confirmMs,
+      mayPass,
+      onTimeout: (_, fault) => fault ?? new CloudUnreachableError("PATCH", `/cvms/${request.cvm}`),
+    },
+    async () => {
+      if (isAnswerLost && (await isInForce(run, target, answer))) return { correlationId: undefined };
+      return { correlationId: await attempt() };
+    },
+  );
+  await journal.append({ type: "confirmed", update, correlationId: confirmed.correlationId ?? null });
+  return confirmed.correlationId;
+}
+
+async function confirmOnce({ cloud, request }: UpdateRun, registered: Registered): Promise<string> {
+  const { composeHash } = registered.answer;
+  const answer = await cloud.confirm(request.cvm, composeHash, registered.transactionHash);
+  if (answer.kind === "accepted") return answer.correlationId;
+  // Asked for once more, so the cloud reads the contract as not allowing the hash yet.
+  const { correlationId } = answer;
+  throw new HashNotAllowedError({ method: "PATCH", path: `/cvms/${request.cvm}`, status: 465, correlationId });
+}
+
+/** The request may have been heard although its answer was not: sent blindly again it would meet a busy CVM. */
+function mayHaveArrived(error: unknown): boolean {
+  return error instanceof CloudUnreachableError || (error instanceof CloudResponseError && error.status >= 500);
+}
+
+async function isInForce(run: UpdateRun, target: UpdateTarget, answer: RegistrationRequired): Promise<boolean> {
+  const { composeHash } = await waitUntilAtRest(run);
+  return composeHash === answer.composeHash && target.composeHash !== answer.composeHash;
+}

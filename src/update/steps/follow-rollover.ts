@@ -1,0 +1,82 @@
+import type { ComposeHash } from "../../core/ids.ts";
+import { RolloverFailedError, RolloverTimeoutError } from "../../errors/index.ts";
+import { poll } from "../poll.ts";
+import type { CvmFacts } from "../ports.ts";
+import { during, type UpdateRun } from "../update-run.ts";
+import type { RequestedDocument } from "./build-document.ts";
+import { hashMismatch } from "./check-hash.ts";
+
+export interface Rollover {
+  readonly update: string;
+  /** The compose that must be in force in the end. */
+  readonly composeHash: ComposeHash;
+  readonly correlationId: string | undefined;
+  /** Where the hash was not compared before, it is now. */
+  readonly document?: RequestedDocument | undefined;
+}
+
+/**
+ * Follows the CVM until it runs again. Boot is where the key service has its say: a CVM it refuses falls back to its
+ * previous compose.
+ *
+ * @throws RolloverFailedError, RolloverTimeoutError, HashMismatchError
+ */
+export function followRollover(run: UpdateRun, before: CvmFacts, rollover: Rollover): Promise<CvmFacts> {
+  return during(
+    run,
+    "followRollover",
+    () => waitUntilRunning(run, before, rollover),
+    ({ status, composeHash }) => ({ status, composeHash }),
+  );
+}
+
+async function waitUntilRunning(run: UpdateRun, before: CvmFacts, rollover: Rollover): Promise<CvmFacts> {
+  const { request, settings } = run;
+  let status = "unknown";
+  let wasBusy = false;
+  return poll(
+    run,
+    {
+      everyMs: settings.pollCloudMs,
+      timeoutMs: settings.timeouts.rolloverMs,
+      onTimeout: (waitedMs) => new RolloverTimeoutError(request.cvm, status, waitedMs, rollover.correlationId),
+    },
+    async () => {
+      const latest = await run.cloud.readCvm(request.cvm);
+      status = latest.status;
+      wasBusy ||= latest.busy;
+      if (latest.busy) return undefined;
+      const { composeHash = rollover.composeHash } = latest;
+      if (status === "running" && composeHash !== before.composeHash) {
+        await requireCompose(run, rollover, composeHash);
+        return latest;
+      }
+      const bootError = await run.cloud.readBootError(request.cvm);
+      const isBroken = status === "error" || status === "failed";
+      if (bootError !== undefined || isBroken) throw await fail(run, rollover, bootError ?? `its status is ${status}`);
+      if (status !== "running") return undefined;
+      if (composeHash === rollover.composeHash) return latest;
+      // At rest on its previous compose without having been seen at work, it may not have begun.
+      if (wasBusy) throw await fail(run, rollover, `it runs compose ${composeHash} again and gives no reason`);
+      return undefined;
+    },
+  );
+}
+
+async function requireCompose(run: UpdateRun, rollover: Rollover, running: ComposeHash): Promise<void> {
+  if (running === rollover.composeHash) return;
+  if (rollover.document === undefined) throw await fail(run, rollover, `it has been moved on to compose ${running}`);
+  const mismatch = hashMismatch(run, rollover.document, running);
+  if (mismatch === undefined) return;
+  await fail(run, rollover, `it runs compose ${running}`);
+  throw mismatch;
+}
+
+async function fail(
+  { journal, request }: UpdateRun,
+  { update, correlationId }: Rollover,
+  reason: string,
+): Promise<RolloverFailedError> {
+  await journal.append({ type: "failed", update, reason });
+  return new RolloverFailedError(request.cvm, reason, correlationId);
+}

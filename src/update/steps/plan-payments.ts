@@ -1,0 +1,95 @@
+import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
+import { findPayment } from "../journal-state.ts";
+import { recordDiscarded, type UpdatePayment } from "../payments.ts";
+import type { AllowlistFacts, RegistrationRequired } from "../ports.ts";
+import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
+
+export interface PaymentPlan {
+  /** Absent if the device may boot already. Goes first: a CVM must be able to boot once its hash is allowed. */
+  readonly addDevice: UpdatePayment | undefined;
+  readonly addComposeHash: UpdatePayment;
+  /** No transaction of this plan can be in an earlier block, unless it is on record. */
+  readonly head: bigint;
+}
+
+/**
+ * Decides what must be sent, and finds out everything that can stop it before the first wei is spent.
+ *
+ * @throws WrongChainError, NoContractError, SignerRequiredError, NotOwnerError, ContractOwnerError,
+ * InsufficientFundsError, RpcUnavailableError
+ */
+export function planPayments(
+  run: UpdateRun,
+  target: UpdateTarget,
+  answer: RegistrationRequired,
+  update: string,
+): Promise<PaymentPlan> {
+  return during(
+    run,
+    "readChain",
+    async () => {
+      const chainId = await requireChain(run, target, answer);
+      const facts = await run.chain.readAllowlist({ ...answer, appId: target.appId });
+      const plan = planFor(facts, { chainId, appId: target.appId, update }, answer);
+      await requirePayable(run, plan, facts);
+      return { chainId, facts, plan };
+    },
+    ({ chainId, facts, plan }) => ({ ...facts, chainId, planned: paymentsOf(plan).map(({ step }) => step) }),
+  ).then(({ plan }) => plan);
+}
+
+async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: RegistrationRequired): Promise<number> {
+  const actual = await chain.readChainId();
+  const expected = answer.chainId ?? target.chainId ?? actual;
+  if (expected !== actual) throw new WrongChainError(expected, actual);
+  return actual;
+}
+
+function planFor(
+  facts: AllowlistFacts,
+  app: Pick<UpdatePayment, "update" | "chainId" | "appId">,
+  { composeHash, deviceId }: RegistrationRequired,
+): PaymentPlan {
+  const isDeviceMissing = deviceId !== undefined && !facts.deviceAllowed;
+  return {
+    addDevice: isDeviceMissing ? { ...app, step: "addDevice", value: deviceId } : undefined,
+    // Also where the hash is allowed already: the cloud verifies a transaction, not only a state.
+    addComposeHash: { ...app, step: "addComposeHash", value: composeHash },
+    head: facts.blockNumber,
+  };
+}
+
+/** Transactions on record need neither key nor a new look at the balance. */
+async function requirePayable(run: UpdateRun, plan: PaymentPlan, facts: AllowlistFacts): Promise<void> {
+  const unsigned: UpdatePayment[] = [];
+  for (const payment of paymentsOf(plan)) {
+    const isAllowed = payment.step === "addComposeHash" && facts.composeHashAllowed;
+    if (!(await isOnRecord(run, payment, isAllowed, facts.blockNumber))) unsigned.push(payment);
+  }
+  if (unsigned.length === 0) return;
+  if (run.chain.signer === undefined) throw new SignerRequiredError(unsigned.map(({ step }) => step));
+  await run.chain.requireAffordable(unsigned);
+}
+
+function paymentsOf({ addDevice, addComposeHash }: PaymentPlan): readonly UpdatePayment[] {
+  return addDevice === undefined ? [addComposeHash] : [addDevice, addComposeHash];
+}
+
+/**
+ * Whether a recorded transaction stands for the payment. One whose effect somebody has taken back since does not:
+ * it was mined before the block in which the value is not allowed, so it can never have its effect again.
+ */
+async function isOnRecord(
+  run: UpdateRun,
+  payment: UpdatePayment,
+  isAllowed: boolean,
+  readAt: bigint,
+): Promise<boolean> {
+  const record = findPayment(run.journal.state, payment);
+  if (record?.transactionHash === undefined || record.status !== "mined" || isAllowed) return record !== undefined;
+  const receipt = await run.chain.readReceipt(payment, record.transactionHash);
+  // Reorganised away, or the read came from an endpoint that is behind: the transaction still counts.
+  if (receipt === undefined || receipt.blockNumber > readAt) return true;
+  await recordDiscarded(run, payment, "undone");
+  return false;
+}

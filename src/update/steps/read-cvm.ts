@@ -1,0 +1,50 @@
+import { CloudProtocolError, RolloverTimeoutError } from "../../errors/index.ts";
+import { poll } from "../poll.ts";
+import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
+
+/**
+ * Reads the CVM, once whatever it is busy with has ended: an update on top of another would be refused.
+ *
+ * @throws CvmNotFoundError, RolloverTimeoutError
+ */
+export function readCvm(run: UpdateRun): Promise<UpdateTarget> {
+  return during(
+    run,
+    "readCvm",
+    () => waitUntilAtRest(run),
+    ({ status, composeHash, appId, chainId }) => ({
+      status,
+      composeHash,
+      appId,
+      chainId,
+    }),
+  );
+}
+
+export async function waitUntilAtRest(run: UpdateRun): Promise<UpdateTarget> {
+  const { cvm: name } = run.request;
+  const { pollCloudMs, timeouts } = run.settings;
+  let latest = await run.cloud.readCvm(name);
+  if (latest.busy) {
+    latest = await poll(
+      run,
+      {
+        everyMs: pollCloudMs,
+        timeoutMs: timeouts.settleMs,
+        onTimeout: (waitedMs) => new RolloverTimeoutError(name, latest.status, waitedMs, latest.operationId),
+      },
+      async () => {
+        latest = await run.cloud.readCvm(name);
+        return latest.busy ? undefined : latest;
+      },
+    );
+  }
+  const { appId } = latest;
+  if (appId === undefined) throw new CloudProtocolError("GET", `/cvms/${name}`, "the CVM has no app id");
+  return { ...latest, appId, key: keyOf(latest) };
+}
+
+/** A UUID means the same CVM at every API version; the id changes its form. */
+function keyOf({ vmUuid, id }: { readonly vmUuid: string | undefined; readonly id: string }): string {
+  return vmUuid?.replaceAll("-", "").toLowerCase() ?? id;
+}

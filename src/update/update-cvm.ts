@@ -1,0 +1,83 @@
+import { openUpdate } from "./open-update.ts";
+import type { PatchAccepted, RegistrationRequired } from "./ports.ts";
+import { buildDocument, type RequestedDocument } from "./steps/build-document.ts";
+import { checkHash } from "./steps/check-hash.ts";
+import { concludeEarlierRun, finishEarlierRun } from "./steps/conclude-earlier-run.ts";
+import { confirm } from "./steps/confirm.ts";
+import { encryptEnvironment } from "./steps/encrypt-environment.ts";
+import { followRollover } from "./steps/follow-rollover.ts";
+import { patch } from "./steps/patch.ts";
+import { pay } from "./steps/pay.ts";
+import { planPayments } from "./steps/plan-payments.ts";
+import { readCvm } from "./steps/read-cvm.ts";
+import { describeResult, type UpdateResult } from "./update-result.ts";
+import type { UpdateRun, UpdateTarget } from "./update-run.ts";
+import { type UpdateCvmParameters, wireUpdate } from "./wire.ts";
+
+/**
+ * Updates a CVM from start to end: asks the cloud, compares its hash with our own, allows device and hash on chain,
+ * confirms, and follows the CVM until it runs the new compose. Interrupted at any point and called again with the
+ * same journal it goes on where it stopped, and pays nothing twice.
+ *
+ * @throws DstackError: every refusal has its class, with the next thing to do
+ */
+export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult> {
+  return runUpdate(wireUpdate(parameters));
+}
+
+/** The same over ports. */
+export async function runUpdate(run: UpdateRun): Promise<UpdateResult> {
+  const target = await readCvm(run);
+  const earlier = await concludeEarlierRun(run, target);
+  const document = await buildDocument(run, target);
+  const finished = finishEarlierRun(run, target, document, earlier);
+  if (finished !== undefined) return finished;
+  if (document.isUnchanged && run.request.environment === undefined) {
+    return describeResult(run, { outcome: "unchanged", target, isResumed: false });
+  }
+  const encryptedEnvironment = await encryptEnvironment(run);
+  const answer = await patch(run, target, encryptedEnvironment);
+  return answer.kind === "accepted"
+    ? followAccepted(run, target, document, answer)
+    : registerAndConfirm(run, target, document, answer);
+}
+
+/** An update with a price: its hash must be allowed on chain before the cloud goes on. */
+async function registerAndConfirm(
+  run: UpdateRun,
+  target: UpdateTarget,
+  document: RequestedDocument,
+  answer: RegistrationRequired,
+): Promise<UpdateResult> {
+  const { composeHash } = answer;
+  await checkHash(run, document, composeHash);
+  const { update, isReopened } = await openUpdate(run, target, { type: "patched", composeHash });
+  const { addDevice, addComposeHash, head } = await planPayments(run, target, answer, update);
+  const device = addDevice && (await pay(run, addDevice, head));
+  const proof = await pay(run, addComposeHash, head);
+  const correlationId = await confirm(run, target, { answer, payment: addComposeHash, head, ...proof });
+  await followRollover(run, target, { update, composeHash, correlationId });
+  await run.journal.append({ type: "completed", update });
+  const isResumed = isReopened || proof.isFromRecord || device?.isFromRecord === true;
+  return describeResult(run, { outcome: "updated", target, composeHash, update, isResumed });
+}
+
+/** An update without one: the KMS keeps its policy off chain, or the hash stays the same. */
+async function followAccepted(
+  run: UpdateRun,
+  target: UpdateTarget,
+  document: RequestedDocument,
+  { correlationId }: PatchAccepted,
+): Promise<UpdateResult> {
+  const expected = document.composeHash;
+  const { update } = await openUpdate(run, target, { type: "accepted", composeHash: expected, correlationId });
+  const { composeHash = expected } = await followRollover(run, target, {
+    update,
+    composeHash: expected,
+    correlationId,
+    document,
+  });
+  await run.journal.append({ type: "completed", update });
+  const outcome = document.isUnchanged ? "environmentReplaced" : "updated";
+  return describeResult(run, { outcome, target, composeHash, update, isResumed: false });
+}

@@ -1,0 +1,77 @@
+import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { UpdateStep } from "./events.ts";
+import { type PaymentStep, paymentSteps } from "./journal-entry.ts";
+import type { JournalState, PaymentRecord } from "./journal-state.ts";
+import type { UpdateRun, UpdateTarget } from "./update-run.ts";
+
+/** What an update came to. */
+export interface UpdateResult {
+  /** `unchanged`: the CVM runs what was asked for, so it was left alone. */
+  readonly outcome: "updated" | "environmentReplaced" | "unchanged";
+  /** The CVM's id. */
+  readonly cvm: string;
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash | undefined;
+  readonly previousComposeHash: ComposeHash | undefined;
+  /** Those that this update rests on, in the order they were mined. */
+  readonly transactions: readonly UpdateTransaction[];
+  /** What to quote in a support ticket. */
+  readonly correlationId: string | undefined;
+  /** Whether it went on where an interrupted run had stopped. */
+  readonly isResumed: boolean;
+  readonly steps: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
+}
+
+export interface UpdateTransaction {
+  readonly step: PaymentStep;
+  readonly transactionHash: TransactionHash;
+  readonly blockNumber: bigint;
+  readonly gasUsed: bigint;
+  /** Everything it cost, in wei. */
+  readonly costWei: bigint;
+}
+
+export interface DescribeResultParameters {
+  readonly outcome: UpdateResult["outcome"];
+  readonly target: UpdateTarget;
+  readonly composeHash?: ComposeHash | undefined;
+  readonly previousComposeHash?: ComposeHash | undefined;
+  /** Absent if there was nothing to do. */
+  readonly update?: string | undefined;
+  readonly isResumed: boolean;
+}
+
+export function describeResult(run: UpdateRun, parameters: DescribeResultParameters): UpdateResult {
+  const { outcome, target, update, isResumed } = parameters;
+  const { state } = run.journal;
+  return {
+    outcome,
+    cvm: target.id,
+    appId: target.appId,
+    composeHash: parameters.composeHash ?? target.composeHash,
+    previousComposeHash: parameters.previousComposeHash ?? target.composeHash,
+    transactions: update === undefined ? [] : transactionsOf(state, update),
+    correlationId: update === undefined ? undefined : state.updates.get(update)?.correlationId,
+    isResumed,
+    steps: run.reporter.durations,
+  };
+}
+
+function transactionsOf(state: JournalState, update: string): UpdateTransaction[] {
+  const payments = [...state.payments.values()];
+  return paymentSteps.flatMap((step) => payments.flatMap((payment) => toTransaction(payment, step, update)));
+}
+
+function toTransaction({ mined }: PaymentRecord, step: PaymentStep, update: string): UpdateTransaction[] {
+  if (mined?.step !== step || mined.update !== update) return [];
+  const { transactionHash, blockNumber, gasUsed, costWei } = mined;
+  return [
+    {
+      step,
+      transactionHash,
+      blockNumber: BigInt(blockNumber),
+      gasUsed: BigInt(gasUsed),
+      costWei: BigInt(costWei),
+    },
+  ];
+}

@@ -1,0 +1,79 @@
+import type { EnvironmentVariable } from "../core/environment.ts";
+import type { Hex } from "../core/hex.ts";
+import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { Reporter, StepFacts, UpdateStep } from "./events.ts";
+import type { CvmFacts, UpdatePorts } from "./ports.ts";
+
+/** What the caller wants of the CVM; what is left out stays as it is. */
+export interface UpdateRequest {
+  /** `cvm_…`, UUID, `app_…`, `0x` app address or a unique name. */
+  readonly cvm: string;
+  /** Text of the docker-compose file. */
+  readonly dockerCompose?: string | undefined;
+  readonly preLaunchScript?: string | undefined;
+  /** Replaces the whole environment. */
+  readonly environment?: readonly EnvironmentVariable[] | undefined;
+  /** Names the guest accepts, in order. @default the names in `environment`, when that is given */
+  readonly allowedEnvs?: readonly string[] | undefined;
+  readonly publicLogs?: boolean | undefined;
+  readonly publicSysinfo?: boolean | undefined;
+  readonly publicTcbinfo?: boolean | undefined;
+  /** Compressed secp256k1 key of the KMS: the environment is only encrypted to a key it has signed. */
+  readonly expectedKmsPublicKey?: Hex | undefined;
+  /** The one hash, other than our own, that may be allowed: exactly what a HashMismatchError named. */
+  readonly acceptHashMismatch?: ComposeHash | undefined;
+  /** The one recorded transaction that may be given up: exactly what a NonceTakenError named. */
+  readonly abandonTransaction?: TransactionHash | undefined;
+}
+
+/** All in milliseconds, for one step. */
+export interface UpdateTimeouts {
+  /** For a busy CVM to come to rest before the update. */
+  readonly settleMs: number;
+  /** For one transaction to be mined and confirmed. */
+  readonly receiptMs: number;
+  /** For the cloud to accept a transaction that the chain has. */
+  readonly confirmMs: number;
+  readonly rolloverMs: number;
+}
+
+export interface UpdateSettings {
+  /** Blocks a transaction must have, its own included. */
+  readonly confirmations: number;
+  readonly timeouts: UpdateTimeouts;
+  readonly pollCloudMs: number;
+  readonly pollChainMs: number;
+}
+
+export const defaultUpdateSettings: UpdateSettings = {
+  confirmations: 1,
+  timeouts: { settleMs: 600_000, receiptMs: 180_000, confirmMs: 120_000, rolloverMs: 900_000 },
+  pollCloudMs: 2_000,
+  pollChainMs: 2_000,
+};
+
+/** Everything the steps share. */
+export interface UpdateRun extends UpdatePorts {
+  readonly request: UpdateRequest;
+  readonly settings: UpdateSettings;
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A CVM at rest that an update can be made of. */
+export interface UpdateTarget extends CvmFacts {
+  readonly appId: AppId;
+  /** The name the journal knows it by, whatever the caller called it. */
+  readonly key: string;
+}
+
+/** Runs one step, unless the caller has asked to stop. A step that has begun is finished: it may be paying. */
+export async function during<Step extends UpdateStep, Outcome>(
+  run: UpdateRun,
+  step: Step,
+  work: () => Promise<Outcome>,
+  facts: (outcome: Outcome) => StepFacts[Step],
+): Promise<Outcome> {
+  run.signal?.throwIfAborted();
+  return run.reporter.during(step, work, facts);
+}

@@ -1,0 +1,144 @@
+import {
+  type Account,
+  type Address,
+  encodeFunctionData,
+  formatTransactionReceipt,
+  hexToBigInt,
+  type RpcTransactionReceipt,
+} from "viem";
+import { parseAccount } from "viem/accounts";
+import { getBalance, getBlockNumber, getTransactionCount } from "viem/actions";
+import { dstackAppAbi } from "../abi/index.ts";
+import { addComposeHash } from "../chain/add-compose-hash.ts";
+import { addDevice } from "../chain/add-device.ts";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { prepareTransaction } from "../chain/prepare-transaction.ts";
+import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
+import { readAllowlist } from "../chain/read-allowlist.ts";
+import { requireChain } from "../chain/require-chain.ts";
+import type { WriteParameters } from "../chain/send-contract-call.ts";
+import { sendPreparedTransaction } from "../chain/send-prepared-transaction.ts";
+import { duringRpc } from "../chain/translate-chain-error.ts";
+import { type Hex, parseFixedHex } from "../core/hex.ts";
+import { parseComposeHash, parseDeviceId, type TransactionHash } from "../core/ids.ts";
+import { requireEvent } from "../core/receipt-events.ts";
+import { InsufficientFundsError, SignerRequiredError } from "../errors/index.ts";
+import { findTransaction } from "./find-transaction.ts";
+import type { PaymentIntent } from "./journal-state.ts";
+import type { ChainPort, ReceiptFacts, SignedTransaction } from "./ports.ts";
+
+/** The chain as an update sees it, over a viem client. */
+export function wireChain(client: ChainClient, account: Account | Address | undefined = client.account): ChainPort {
+  const signer = account === undefined ? undefined : addressOf(parseAccount(account));
+  return {
+    signer,
+    readChainId: () => requireChain(client),
+    async readAllowlist({ appId, composeHash, deviceId }) {
+      const facts = await readAllowlist(client, { appId, composeHash, deviceId });
+      return {
+        blockNumber: facts.blockNumber,
+        owner: parseFixedHex("An owner", facts.owner, 20),
+        composeHashAllowed: facts.composeHashAllowed === true,
+        deviceAllowed: deviceId === undefined || facts.deviceAllowed === true,
+      };
+    },
+    requireAffordable: (intents) => requireAffordable(client, signer, intents),
+    async send(intent, { minimumNonce, beforeSend }) {
+      if (signer === undefined) throw new SignerRequiredError([intent.step]);
+      const pending = await readNonce(client, signer, "pending");
+      return send(client, intent, {
+        account,
+        chainId: intent.chainId,
+        nonce: Math.max(pending, minimumNonce),
+        beforeSend: (prepared) => beforeSend(toSigned(prepared)),
+      });
+    },
+    sendAgain: ({ step }, signed) => sendPreparedTransaction(client, { ...signed, functionName: step }),
+    readReceipt: (intent, transactionHash) => readReceipt(client, intent, transactionHash),
+    readNonce: (address) => readNonce(client, address, "latest"),
+    readPendingNonce: (address) => readNonce(client, address, "pending"),
+    findTransaction: (parameters) => findTransaction(client, parameters),
+  };
+}
+
+function send(
+  client: ChainClient,
+  { appId, step, value }: PaymentIntent,
+  write: WriteParameters,
+): Promise<TransactionHash> {
+  return step === "addDevice"
+    ? addDevice(client, { appId, deviceId: parseDeviceId(value), ...write })
+    : addComposeHash(client, { appId, composeHash: parseComposeHash(value), ...write });
+}
+
+/** Prepares all of them as the sending will, but without the key, and compares their highest price with the balance. */
+async function requireAffordable(
+  client: ChainClient,
+  signer: Hex | undefined,
+  intents: readonly PaymentIntent[],
+): Promise<void> {
+  if (signer === undefined) throw new SignerRequiredError(intents.map(({ step }) => step));
+  const prepared = await Promise.all(
+    intents.map(({ chainId, appId, step, value }) =>
+      prepareTransaction(client, {
+        account: parseAccount(signer),
+        chainId,
+        to: appId,
+        data: encodeFunctionData({ abi: dstackAppAbi, functionName: step, args: [value] }),
+        abi: dstackAppAbi,
+        functionName: step,
+      }),
+    ),
+  );
+  const highestPrice = prepared.reduce((sum, { gas, maxFeePerGas }) => sum + gas * maxFeePerGas, 0n);
+  const balance = await duringRpc("reading the balance", () => getBalance(client, { address: signer }));
+  if (balance < highestPrice) throw new InsufficientFundsError(signer, balance);
+}
+
+async function readReceipt(
+  client: ChainClient,
+  { appId, step, value }: PaymentIntent,
+  transactionHash: TransactionHash,
+): Promise<ReceiptFacts | undefined> {
+  const [wire, head] = await duringRpc("reading the receipt", () =>
+    Promise.all([
+      client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }),
+      getBlockNumber(client, { cacheTime: 0 }),
+    ]),
+  );
+  // A block that is still being built has receipts too, and no number.
+  if (wire === null || wire.blockNumber === null) return undefined;
+  const receipt = formatTransactionReceipt(wire);
+  const succeeded = receipt.status === "success";
+  if (succeeded && step === "addDevice") {
+    requireEvent(receipt, { emitter: appId, eventName: "DeviceAdded", value: parseDeviceId(value) });
+  } else if (succeeded) {
+    requireEvent(receipt, { emitter: appId, eventName: "ComposeHashAdded", value: parseComposeHash(value) });
+  }
+  return {
+    transactionHash,
+    succeeded,
+    blockNumber: receipt.blockNumber,
+    confirmations: head - receipt.blockNumber + 1n,
+    gasUsed: receipt.gasUsed,
+    costWei: receipt.gasUsed * receipt.effectiveGasPrice + dataFeeOf(wire),
+  };
+}
+
+/** What an OP stack rollup charges for publishing the transaction; other chains have no such field. */
+function dataFeeOf(receipt: RpcTransactionReceipt & { readonly l1Fee?: Hex | null }): bigint {
+  return receipt.l1Fee ? hexToBigInt(receipt.l1Fee) : 0n;
+}
+
+function readNonce(client: ChainClient, address: Hex, blockTag: "latest" | "pending"): Promise<number> {
+  return duringRpc("reading the nonce", () => getTransactionCount(client, { address, blockTag }));
+}
+
+function toSigned({ functionName: _, ...prepared }: PreparedTransaction): SignedTransaction {
+  return { ...prepared, from: addressOf({ address: prepared.from }), to: addressOf({ address: prepared.to }) };
+}
+
+/** viem writes addresses with a checksum in their letter case; the journal compares them as text. */
+function addressOf({ address }: { readonly address: Address }): Hex {
+  return parseFixedHex("An address", address, 20);
+}

@@ -1,0 +1,76 @@
+import { confirmCvmPatch } from "../cloud/confirm-cvm-patch.ts";
+import type { CloudClient, CloudReply } from "../cloud/create-client.ts";
+import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
+import { getComposeFile } from "../cloud/get-compose-file.ts";
+import { getCvm } from "../cloud/get-cvm.ts";
+import { getCvmState } from "../cloud/get-cvm-state.ts";
+import { patchCvm } from "../cloud/patch-cvm.ts";
+import type { PatchOutcome } from "../cloud/patch-outcome.ts";
+import type { Hex } from "../core/hex.ts";
+import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
+import type { Reporter } from "./events.ts";
+import type { CloudPort, PatchAnswer } from "./ports.ts";
+
+/** The cloud as an update sees it, over its API. Every call is told to the reporter. */
+export function wireCloud(cloud: CloudClient, reporter: Reporter, now: () => number): CloudPort {
+  const client = observe(cloud, reporter, now);
+  return {
+    // The version that tells the compose hash in force and the operation under way.
+    readCvm: (cvm) => getCvm(client, { cvm, apiVersion: "2026-01-21" }),
+    readAppCompose: (cvm) => getComposeFile(client, { cvm }),
+    readEncryptionKey: (cvm, expectedKmsPublicKey) => readEncryptionKey(client, cvm, expectedKmsPublicKey),
+    patch: async (cvm, draft) => toAnswer(await patchCvm(client, { cvm, ...draft })),
+    confirm: async (cvm, composeHash, transactionHash) =>
+      toAnswer(await confirmCvmPatch(client, { cvm, composeHash, transactionHash })),
+    readBootError: async (cvm) => (await getCvmState(client, { cvm })).bootError,
+    fingerprint: client.fingerprint,
+  };
+}
+
+/** A contract's KMS signs the key it hands out; off chain the CVM's own answer is all there is. */
+async function readEncryptionKey(
+  client: CloudClient,
+  cvm: string,
+  expectedKmsPublicKey: Hex | undefined,
+): Promise<string> {
+  // The only version that names the KMS in a way the key's endpoint understands.
+  const detail = await getCvm(client, { cvm, apiVersion: "2025-10-28" });
+  const { appId, kmsReference: kms, encryptionPublicKey } = detail;
+  const mustBeSigned = detail.chainId !== undefined || expectedKmsPublicKey !== undefined;
+  if (mustBeSigned && kms !== undefined && appId !== undefined) {
+    const { publicKey } = await getAppEncryptionKey(client, { kms, appId, expectedKmsPublicKey });
+    return publicKey;
+  }
+  if (expectedKmsPublicKey !== undefined) throw new UntrustedEncryptionKeyError({ context: { cvm } });
+  if (encryptionPublicKey !== undefined) return encryptionPublicKey;
+  throw new CloudProtocolError("GET", `/cvms/${cvm}`, "the CVM has no encryption key");
+}
+
+function toAnswer(outcome: PatchOutcome): PatchAnswer {
+  if (outcome.kind === "accepted") return { kind: outcome.kind, correlationId: outcome.correlationId };
+  const { kind, composeHash, appId, deviceId, kms, correlationId } = outcome;
+  return { kind, composeHash, appId, deviceId, chainId: kms?.chainId, correlationId };
+}
+
+function observe(client: CloudClient, reporter: Reporter, now: () => number): CloudClient {
+  return {
+    ...client,
+    async request(request): Promise<CloudReply> {
+      const start = now();
+      const tell = (status: number | undefined) => {
+        const { step } = reporter;
+        const { method, path } = request;
+        if (step !== undefined) reporter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
+      };
+      let reply: CloudReply;
+      try {
+        reply = await client.request(request);
+      } catch (error) {
+        tell(error instanceof CloudResponseError ? error.status : undefined);
+        throw error;
+      }
+      tell(reply.status);
+      return reply;
+    },
+  };
+}

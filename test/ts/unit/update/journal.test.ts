@@ -1,0 +1,177 @@
+import { spawn } from "node:child_process";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { JournalCorruptError, JournalLockedError } from "../../../../src/errors/index.ts";
+import { openJournal } from "../../../../src/update/journal.ts";
+import type { NewJournalEntry } from "../../../../src/update/journal-entry.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
+import { newEntries, update, wholeUpdate } from "../../../support/update/entries.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+describe("openJournal", () => {
+  const directory = useTemporaryDirectory();
+  const path = () => join(directory.path, "updates.jsonl");
+
+  async function write(entries = wholeUpdate): Promise<void> {
+    await using journal = await openJournal(path());
+    for (const entry of entries) await journal.append(entry);
+  }
+
+  it("remembers across processes what was appended", async () => {
+    await write(wholeUpdate.slice(0, 3));
+    await using journal = await openJournal(path());
+    expect(journal.state.updates.get(update)?.status).to.equal("patched");
+    expect([...journal.state.payments.values()].map(({ status }) => status)).to.deep.equal(["broadcast"]);
+    await journal.append(newEntries.mined);
+    expect(readFileSync(path(), "utf8").trimEnd().split("\n")).to.have.length(4);
+  });
+
+  it("writes one line per entry, stamped, and is readable by its owner alone", async () => {
+    await write();
+    const lines = readFileSync(path(), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ type }) => type)).to.deep.equal(wholeUpdate.map(({ type }) => type));
+    for (const line of lines) expect(line).to.include({ v: 1, update });
+    expect(statSync(path()).mode & 0o777).to.equal(0o600);
+  });
+
+  it("takes the rights of others away from a file that had them", async () => {
+    writeFileSync(path(), "", { mode: 0o644 });
+    await write([]);
+    expect(statSync(path()).mode & 0o777).to.equal(0o600);
+  });
+
+  it("drops a line that a crash cut short, at whatever byte, and goes on after it", async () => {
+    await write(wholeUpdate.slice(0, 2));
+    const whole = readFileSync(path());
+    const start = whole.indexOf("\n") + 1;
+    for (const end of [start + 1, start + 40, whole.length - 1]) {
+      writeFileSync(path(), whole);
+      truncateSync(path(), end);
+      const journal = await openJournal(path());
+      expect(journal.state.payments.size, `cut at ${end}`).to.equal(0);
+      await journal.append(newEntries.prepared);
+      await journal.close();
+      await using again = await openJournal(path());
+      expect(again.state.payments.size, `cut at ${end}`).to.equal(1);
+    }
+  });
+
+  it("drops the zeros a power cut leaves behind the last line", async () => {
+    await write(wholeUpdate.slice(0, 2));
+    appendFileSync(path(), Buffer.alloc(300));
+    await using journal = await openJournal(path());
+    expect(journal.state.payments.size).to.equal(1);
+    expect(readFileSync(path()).at(-1)).to.equal("\n".charCodeAt(0));
+  });
+
+  const damages: Readonly<Record<string, { line: number; edit: (lines: string[]) => void }>> = {
+    "text that is not JSON": { line: 2, edit: (lines) => lines.splice(1, 1, "{broken") },
+    "an unknown type": { line: 2, edit: (lines) => lines.splice(1, 0, '{"v":1,"type":"paid"}') },
+    "a field that is missing": {
+      line: 1,
+      edit: (lines) => lines.splice(0, 1, (lines[0] ?? "").replace('"appId"', '"app"')),
+    },
+    "a hash one digit short": { line: 2, edit: (lines) => lines.splice(1, 1, (lines[1] ?? "").replace(/c2"/, 'c"')) },
+    "a line taken out": { line: 2, edit: (lines) => lines.splice(1, 1) },
+    "a line twice": { line: 3, edit: (lines) => lines.splice(1, 0, lines[1] ?? "") },
+    "a version from the future": {
+      line: 1,
+      edit: (lines) => lines.splice(0, 1, (lines[0] ?? "").replace('"v":1', '"v":2')),
+    },
+    "an empty line": { line: 2, edit: (lines) => lines.splice(1, 0, "") },
+  };
+  for (const [name, { line, edit }] of Object.entries(damages)) {
+    it(`refuses ${name} and leaves the file as it is`, async () => {
+      await write();
+      const lines = readFileSync(path(), "utf8").trimEnd().split("\n");
+      edit(lines);
+      const damaged = `${lines.join("\n")}\n`;
+      writeFileSync(path(), damaged);
+      const error = await catchError(openJournal(path()), JournalCorruptError);
+      expect(error.context).to.include({ path: path(), line });
+      expect(readFileSync(path(), "utf8")).to.equal(damaged);
+      expect(existsSync(`${path()}.lock`)).to.equal(false);
+    });
+  }
+
+  it("refuses bytes that are not text", async () => {
+    await write(wholeUpdate.slice(0, 1));
+    appendFileSync(path(), Buffer.from([0xff, 0xfe, 0x0a]));
+    const error = await catchError(openJournal(path()), JournalCorruptError);
+    expect(error.context).to.include({ line: 2 });
+  });
+
+  it("keeps the lines of two updates that run at once whole and in order", async () => {
+    const other: readonly NewJournalEntry[] = [
+      { ...newEntries.patched, update: "ffeeddccbbaa9988", cvm: "cvm-two" },
+      { ...newEntries.confirming, update: "ffeeddccbbaa9988" },
+      { ...newEntries.confirmed, update: "ffeeddccbbaa9988" },
+    ];
+    await using journal = await openJournal(path());
+    await Promise.all([...wholeUpdate, ...other].map((entry) => journal.append(entry)));
+    expect([...journal.state.updates.values()].map(({ status }) => status)).to.deep.equal(["completed", "confirmed"]);
+    expect(readFileSync(path(), "utf8").trimEnd().split("\n")).to.have.length(wholeUpdate.length + other.length);
+  });
+
+  it("is for one owner at a time", async () => {
+    const first = await openJournal(path());
+    const error = await catchError(openJournal(path()), JournalLockedError);
+    expect(error.context).to.include({ path: path(), pid: process.pid });
+    await first.close();
+    await write([]);
+  });
+
+  it("lets exactly one of many in who come at once", async () => {
+    const results = await Promise.allSettled(Array.from({ length: 6 }, () => openJournal(path())));
+    const opened = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    expect(opened).to.have.length(1);
+    for (const journal of opened) await journal.close();
+    expect(existsSync(`${path()}.lock`)).to.equal(false);
+  });
+
+  it("is not kept by a process that has died", async () => {
+    const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    const { pid = 0 } = child;
+    const lockFile = (since: number) => `${pid}_${since}_${encodeURIComponent(hostname())}_${"0".repeat(16)}`;
+    mkdirSync(`${path()}.lock`);
+    writeFileSync(join(`${path()}.lock`, lockFile(Date.now())), "");
+    const error = await catchError(openJournal(path()), JournalLockedError);
+    expect(error.context).to.include({ pid });
+
+    child.kill("SIGKILL");
+    await new Promise((resolve) => child.once("exit", resolve));
+    await using journal = await openJournal(path());
+    expect(journal.state.updates.size).to.equal(0);
+    expect(readdirSync(`${path()}.lock`)).to.have.length(1);
+  });
+
+  it("is not kept by an earlier process with this one's number, as restarted containers have", async () => {
+    const before = Math.floor(Date.now() - process.uptime() * 1000) - 60_000;
+    mkdirSync(`${path()}.lock`);
+    writeFileSync(
+      join(`${path()}.lock`, `${process.pid}_${before}_${encodeURIComponent(hostname())}_${"0".repeat(16)}`),
+      "",
+    );
+    await write([]);
+  });
+
+  it("is left alone while a process of another machine has it", async () => {
+    mkdirSync(`${path()}.lock`);
+    writeFileSync(join(`${path()}.lock`, `4194304_${Date.now()}_elsewhere_${"0".repeat(16)}`), "");
+    await catchError(openJournal(path()), JournalLockedError);
+  });
+});
