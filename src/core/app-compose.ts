@@ -190,7 +190,7 @@ export function changeAppCompose(current: AppCompose, changes: AppComposeChanges
 function refuseWhatWouldBeLost(node: JsonNode, text: string): void {
   if (node.kind === "number") {
     const value = Number(node.lexeme);
-    const isRounded = /^-?\d+$/.test(node.lexeme) && !Number.isSafeInteger(value);
+    const isRounded = /^-?\d+$/.test(node.lexeme) && node.lexeme !== "-0" && String(value) !== node.lexeme;
     if (isRounded || !Number.isFinite(value)) throw jsonProblem(text, node.offset, "is a number that would be rounded");
   }
   if (node.kind === "array") for (const item of node.items) refuseWhatWouldBeLost(item, text);

@@ -6,8 +6,10 @@ import { writeCanonicalJson } from "./write-canonical-json.ts";
 
 /**
  * The canonical text of a manifest, the one form this package writes: normalised, keys sorted at every depth, four
- * spaces of indentation, no space after a colon. The platform's SDK writes the same for every document in which no
- * string, as JSON writes it, holds `": `; from such strings the SDK drops the space, so two documents can share a hash.
+ * spaces of indentation, no space after a colon.
+ *
+ * The platform's SDK writes the same, with two exceptions. Where a string, as JSON writes it, holds `": `, the SDK drops
+ * that space, so two documents can share a hash. And it does not sort an object that has a key named `constructor`.
  */
 export function writeAppCompose(document: AppCompose): string {
   return writeCanonicalJson(normaliseAppCompose(document));

@@ -25,10 +25,12 @@ export const arbitraryText: fc.Arbitrary<string> = fc.oneof(
   fc.array(fc.constantFrom(...hardPieces), { maxLength: 6 }).map((pieces) => pieces.join("")),
 );
 
-const arbitraryKey = fc.oneof(
-  arbitraryText,
-  fc.constantFrom("10", "9", "01", "4294967294", "4294967295", "a", "B", "_", "\uff5e"),
-);
+// Refused by our parser, and left unsorted by the official SDKs: both have tests of their own.
+const specialKeys = ["__proto__", "constructor"];
+
+const arbitraryKey = fc
+  .oneof(arbitraryText, fc.constantFrom("10", "9", "01", "4294967294", "4294967295", "a", "B", "_", "\uff5e"))
+  .filter((key) => !specialKeys.includes(key));
 
 const arbitraryScalar: fc.Arbitrary<JsonValue> = fc.oneof(
   arbitraryText,
