@@ -2,7 +2,7 @@ import { InvalidAppComposeError, InvalidEnvironmentError, PayloadTooLargeError }
 import { checkDockerCompose } from "./check-docker-compose.ts";
 import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
 import type { JsonObject } from "./json.ts";
-import { type JsonNode, jsonProblem, parseJsonTree } from "./parse-json-tree.ts";
+import { type JsonNode, jsonProblem, parseJsonTree, toJsonObject } from "./parse-json-tree.ts";
 
 /**
  * The manifest of an app (`app-compose.json`), whose bytes are hashed. Keys that are unknown here are kept, because
@@ -71,7 +71,7 @@ export function parseAppCompose(text: string): AppCompose {
   const root = parseJsonTree(text);
   if (root.kind !== "object") throw jsonProblem(text, root.offset, "must be an object");
   refuseWhatWouldBeLost(root, text);
-  return checkAppCompose(JSON.parse(text));
+  return checkAppCompose(toJsonObject(root));
 }
 
 /**

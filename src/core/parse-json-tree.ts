@@ -7,6 +7,7 @@ import {
   type SyntaxKind,
 } from "jsonc-parser";
 import { InvalidAppComposeError } from "../errors/index.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
 
 /** A parsed JSON text that still knows what `JSON.parse` forgets: number lexemes, key order, where things stand. */
 export type JsonNode =
@@ -50,7 +51,8 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 /**
- * Parses strict JSON (no comments, no trailing commas) without losing what hashes depend on.
+ * Parses strict JSON (no comments, no trailing commas) without losing what hashes depend on. `JSON.parse` is not used
+ * beside it: in current V8 it can read a key that holds an escape as another key (nodejs/node#63785).
  *
  * @throws InvalidAppComposeError with line and column of the first problem
  */
@@ -64,6 +66,24 @@ export function parseJsonTree(text: string): JsonNode {
     throw jsonProblem(text, first?.offset ?? 0, problems[code] ?? "is not JSON");
   }
   return convert(root, text);
+}
+
+/** The plain value of a tree, as `JSON.parse` would give it. */
+export function toJsonValue(node: JsonNode): JsonValue {
+  switch (node.kind) {
+    case "object":
+      return toJsonObject(node);
+    case "array":
+      return node.items.map(toJsonValue);
+    case "number":
+      return Number(node.lexeme);
+    default:
+      return node.value;
+  }
+}
+
+export function toJsonObject(node: JsonObjectNode): JsonObject {
+  return Object.fromEntries(Array.from(node.members, ([key, value]) => [key, toJsonValue(value)]));
 }
 
 /** An error that says where in the document the problem is; what stands there is not quoted. */

@@ -1,22 +1,26 @@
 import { expect } from "chai";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "../../../../src/core/compose-hash.ts";
+import type { JsonObject } from "../../../../src/core/json.ts";
+import { parseJsonTree, toJsonObject } from "../../../../src/core/parse-json-tree.ts";
 import published from "../../../support/vectors/compose-hash.json" with { type: "json" };
 
 describe("compose hash", () => {
   for (const { name, about, text, hashes } of published.vectors) {
-    // The platform's SDK damages this one: it takes the space out of a string value.
-    const expected = name === "V3" ? hashes["deployment-guide"]?.plain : hashes["cloud-sdk"].normalised;
+    // The platform's SDK takes a space out of a string of V3; a recipe in Python keeps it.
+    const [origin, expected] =
+      name === "V3"
+        ? ["the deployment guide's recipe", hashes["deployment-guide"]?.plain]
+        : ["the platform's SDK", hashes["cloud-sdk"].normalised];
 
-    it(`is what the platform's SDK computes for ${name} (${about})`, () => {
-      expect(computeComposeHash(JSON.parse(text))).to.equal(`0x${expected}`);
+    it(`is what ${origin} computes for ${name} (${about})`, () => {
+      expect(computeComposeHash(documentOf(text))).to.equal(`0x${expected}`);
     });
   }
 
   it("differs from the platform's SDK where a string holds a quote, a colon and a space", () => {
     const [vector] = published.vectors.filter(({ name }) => name === "V3");
-    expect(computeComposeHash(JSON.parse(vector?.text ?? ""))).not.to.equal(
-      `0x${vector?.hashes["cloud-sdk"].normalised}`,
-    );
+    const { normalised } = vector?.hashes["cloud-sdk"] ?? {};
+    expect(computeComposeHash(documentOf(vector?.text ?? ""))).not.to.equal(`0x${normalised}`);
   });
 
   it("is the hash of the text that is written", () => {
@@ -45,3 +49,9 @@ describe("compose hash", () => {
     expect(computeComposeHash(document)).to.equal(hashAppComposeText(new TextEncoder().encode(text)));
   });
 });
+
+/** Unlike `parseAppCompose` it lets through what would be rounded, as some vectors are. */
+function documentOf(text: string): JsonObject {
+  const root = parseJsonTree(text);
+  return root.kind === "object" ? toJsonObject(root) : expect.fail("a vector is not an object");
+}

@@ -42,7 +42,7 @@ describe("diffAppCompose", () => {
   it("is empty exactly when the hashes are equal", () => {
     fc.assert(
       fc.property(arbitraryAppCompose, arbitraryAppCompose, fc.boolean(), (before, other, isCopy) => {
-        const after = isCopy ? JSON.parse(JSON.stringify(before)) : other;
+        const after = isCopy ? structuredClone(before) : other;
         const isSameHash = computeComposeHash(before) === computeComposeHash(after);
         expect(diffAppCompose(before, after).length === 0).to.equal(isSameHash);
       }),
