@@ -4,6 +4,8 @@ import { errorCodes, statusCodes } from "../cloud/protocol.ts";
 export const mockErrorCodes = {
   /** 503: the backend's own RPC endpoint gave no answer, so nothing was judged. */
   chainUnavailable: "ERR-01-503",
+  /** 503: the KMS is not running. */
+  kmsUnavailable: "ERR-02-503",
 } as const;
 
 export interface ExplainedValue {
@@ -14,8 +16,6 @@ export interface ExplainedValue {
 export interface ApiErrorOptions {
   readonly details?: readonly ExplainedValue[];
   readonly suggestions?: readonly string[];
-  /** Copied to the top level of the body, for clients that do not read `details`. */
-  readonly flat?: Readonly<Record<string, unknown>>;
   readonly retryAfterSeconds?: number;
   readonly cause?: unknown;
 }
@@ -74,6 +74,13 @@ export function cvmBusy(name: string): ApiError {
 
 export function kmsNotFound(reference: string): ApiError {
   return new ApiError(404, errorCodes.kmsNotFound, `There is no KMS "${reference}".`);
+}
+
+export function kmsUnavailable(kmsId: string): ApiError {
+  return new ApiError(503, mockErrorCodes.kmsUnavailable, `KMS ${kmsId} does not answer.`, {
+    suggestions: ["Start the mock cloud with this KMS among its options, or seed it."],
+    retryAfterSeconds: 5,
+  });
 }
 
 export function composeInvalid(message: string, nextStep: string | undefined): ApiError {

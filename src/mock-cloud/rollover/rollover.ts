@@ -127,6 +127,7 @@ export class Rollover {
     const { kms, node } = store.platform.placeOf(cvm);
     const osImage = store.platform.findOsImage(operation.settings.osImage);
     if (!osImage) return { kind: "refused", reason: `OS image ${operation.settings.osImage} is gone` };
+    if (!kmsRuntime.isUp(kms.id)) return { kind: "unreadable", cause: new Error(`KMS ${kms.slug} is down.`) };
     if (kms.chainId === null || kms.contractAddress === null) return { kind: "allowed" };
     const client = kmsRuntime.chain(kms.id);
     if (!client) return { kind: "unreadable", cause: new Error(`No RPC endpoint is configured for KMS ${kms.slug}.`) };
@@ -150,10 +151,10 @@ export class Rollover {
     const now = clock.now();
     store.transaction(() => {
       if (failure === null) store.cvms.setWorkload(operation.cvmId, operation);
-      // A CVM that never ran has nothing to go back to.
-      const status = failure !== null && operation.kind === "create" ? "error" : "running";
-      store.cvms.setStatus(operation.cvmId, status, failure, now);
       store.operations.finish(operation.id, failure, now);
+      // A CVM that never ran has nothing to go back to.
+      const hasRun = store.operations.ofCvm(operation.cvmId).some(({ state }) => state === "done");
+      store.cvms.setStatus(operation.cvmId, hasRun ? "running" : "error", failure, now);
     });
     emit({
       type: "operation.finished",

@@ -17,10 +17,11 @@ export const refusals = {
   415: plainErrorBodySchema,
   422: validationErrorBodySchema,
   500: plainErrorBodySchema,
+  503: errorBodySchema,
 } as const;
 
-/** Endpoints that change a CVM: it may be busy, or its chain out of reach. */
-export const mutationRefusals = { ...refusals, 409: anyErrorSchema, 503: errorBodySchema } as const;
+/** Endpoints that change a CVM, which may be busy. */
+export const mutationRefusals = { ...refusals, 409: anyErrorSchema } as const;
 
 /** Endpoints that work in two phases. */
 export const twoPhaseRefusals = {

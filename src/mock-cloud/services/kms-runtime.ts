@@ -1,6 +1,7 @@
 import { createPublicClient, http, type PublicClient } from "viem";
 import type { Hex } from "../../core/hex.ts";
 import type { AppId } from "../../core/ids.ts";
+import { kmsUnavailable } from "../errors.ts";
 import type { KmsSeed, OnChainKmsSeed } from "../options.ts";
 import {
   type AppKey,
@@ -30,6 +31,12 @@ export class KmsRuntime {
     return this.#live.get(kmsId)?.client;
   }
 
+  /** Whether the KMS answers: one that is known from the state file only was not given at this start. */
+  isUp(kmsId: string): boolean {
+    return this.#live.has(kmsId);
+  }
+
+  /** @throws ApiError 503 while the KMS is down, as all below */
   appKey(kmsId: string, appId: AppId): AppKey {
     return deriveAppKey(this.#rootSecret(kmsId), appId);
   }
@@ -44,7 +51,7 @@ export class KmsRuntime {
 
   #rootSecret(kmsId: string): Hex {
     const live = this.#live.get(kmsId);
-    if (!live) throw new Error(`KMS ${kmsId} is known from the state file but was not given at this start.`);
+    if (!live) throw kmsUnavailable(kmsId);
     return live.rootSecret;
   }
 }

@@ -15,6 +15,6 @@ export function viewCvm(store: Store, kmsRuntime: KmsRuntime, cvm: Cvm): CvmView
     workspace,
     osImage: store.platform.findOsImage(cvm.settings.osImage),
     running: store.operations.runningOf(cvm.id),
-    envPublicKey: kmsRuntime.appKey(kms.id, cvm.appId).publicKey,
+    envPublicKey: kmsRuntime.isUp(kms.id) ? kmsRuntime.appKey(kms.id, cvm.appId).publicKey : null,
   };
 }

@@ -16,7 +16,8 @@ export interface CvmView {
   readonly osImage: OsImage | undefined;
   readonly workspace: Workspace;
   readonly running: Operation | undefined;
-  readonly envPublicKey: Hex;
+  /** Null while the KMS is down. */
+  readonly envPublicKey: Hex | null;
 }
 
 export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
@@ -37,7 +38,7 @@ export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
     memory: cvm.settings.memoryMb,
     disk_size: cvm.settings.diskGb,
     base_image: cvm.settings.osImage,
-    encrypted_env_pubkey: withoutPrefix(view.envPublicKey),
+    encrypted_env_pubkey: bareHex(view.envPublicKey),
     kms_info: toKmsInfo(kms),
     contract_address: isOnChain ? cvm.appId : null,
     deployer_address: cvm.deployerAddress,
@@ -92,7 +93,7 @@ export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
       dstack_kms_address: kms.contractAddress,
       dstack_app_address: isOnChain ? cvm.appId : null,
       deployer_address: cvm.deployerAddress,
-      encrypted_env_pubkey: withoutPrefix(view.envPublicKey),
+      encrypted_env_pubkey: bareHex(view.envPublicKey),
     },
     gateway: {},
     endpoints: [],
@@ -132,10 +133,14 @@ export function toVm({ cvm, kms, node, envPublicKey }: CvmView): Vm {
     memory: cvm.settings.memoryMb,
     disk_size: cvm.settings.diskGb,
     created_at: toIsoTime(cvm.createdAt),
-    encrypted_env_pubkey: withoutPrefix(envPublicKey),
+    encrypted_env_pubkey: bareHex(envPublicKey),
     app_auth_contract_address: kms.chainId === null ? null : cvm.appId,
     deployer_address: cvm.deployerAddress,
   };
+}
+
+function bareHex(hex: Hex | null): string | null {
+  return hex === null ? null : withoutPrefix(hex);
 }
 
 /** Clients accept a missing flag, not one that is null. */

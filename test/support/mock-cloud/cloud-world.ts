@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { createClient, encryptEnvVars } from "@phala/cloud";
 import type { Address } from "viem";
 import { custom } from "viem";
@@ -162,7 +163,7 @@ export async function encryptFor(
 }
 
 async function provision(cloud: RunningMockCloud, parameters: CreateTestCvmParameters & { readonly kms: string }) {
-  const { name = "my-test-cvm", kms, nodeId, allowedEnvs, environment } = parameters;
+  const { name = `cvm-${randomBytes(4).toString("hex")}`, kms, nodeId, allowedEnvs, environment } = parameters;
   const { status, body } = await request(cloud, "POST", "/cvms/provision", {
     body: {
       name,

@@ -1,0 +1,122 @@
+import { expect } from "chai";
+import { concat, encodeAbiParameters, type Hex, pad, toEventSelector } from "viem";
+import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
+import {
+  judgeReceipt,
+  type LogFacts,
+  type RegistrationClaim,
+  type RegistrationFacts,
+} from "../../../../src/mock-cloud/verification/judge-receipt.ts";
+
+const appId = parseAppId("a1".repeat(20));
+const otherContract: Hex = `0x${"b2".repeat(20)}`;
+const composeHash = parseComposeHash("c3".repeat(32));
+const otherHash: Hex = `0x${"d4".repeat(32)}`;
+const transactionHash = parseTransactionHash("e5".repeat(32));
+const claim: RegistrationClaim = { chainId: 8453, appId, composeHash, transactionHash };
+
+const added = toEventSelector("ComposeHashAdded(bytes32)");
+const removed = toEventSelector("ComposeHashRemoved(bytes32)");
+const addition: LogFacts = { address: appId, topics: [added], data: composeHash };
+
+function facts(logs: readonly LogFacts[], changes: Partial<RegistrationFacts> = {}): RegistrationFacts {
+  return { chainId: 8453, receipt: { status: "success", logs }, isHashAllowed: true, ...changes };
+}
+
+describe("judgeReceipt", () => {
+  it("verifies a receipt in which the app added the hash", () => {
+    expect(judgeReceipt(facts([addition]), claim)).to.deep.equal({ kind: "verified" });
+  });
+
+  it("does not care who was called: a Safe's receipt holds other events around the app's", () => {
+    const safe: LogFacts[] = [
+      { address: otherContract, topics: [toEventSelector("SafeReceived(address,uint256)")], data: pad("0x01") },
+      addition,
+      { address: otherContract, topics: [toEventSelector("ExecutionSuccess(bytes32,uint256)")], data: "0x" },
+    ];
+    expect(judgeReceipt(facts(safe), claim).kind).to.equal("verified");
+  });
+
+  it("compares addresses and hashes whatever their letter case", () => {
+    const shouting = {
+      address: appId.toUpperCase().replace("0X", "0x") as Hex,
+      topics: [added.toUpperCase().replace("0X", "0x") as Hex],
+      data: composeHash.toUpperCase().replace("0X", "0x") as Hex,
+    };
+    expect(judgeReceipt(facts([shouting]), claim).kind).to.equal("verified");
+  });
+
+  it("finds the hash among several additions of one batch", () => {
+    const batch = [{ ...addition, data: otherHash }, addition, { ...addition, data: pad("0x07") }];
+    expect(judgeReceipt(facts(batch), claim).kind).to.equal("verified");
+  });
+
+  const forged: [name: string, logs: LogFacts[], says: string][] = [
+    ["no event at all", [], "holds no ComposeHashAdded event"],
+    ["the event of another contract", [{ ...addition, address: otherContract }], `to contract ${otherContract}`],
+    ["the app's event for another hash", [{ ...addition, data: otherHash }], `another compose hash: ${otherHash}`],
+    [
+      "the right hash from another contract and another hash from the app",
+      [
+        { ...addition, address: otherContract },
+        { ...addition, data: otherHash },
+      ],
+      "another compose hash",
+    ],
+    ["the removal of the hash", [{ ...addition, topics: [removed] }], "holds no ComposeHashAdded event"],
+    ["an anonymous log", [{ ...addition, topics: [] }], "holds no ComposeHashAdded event"],
+    ["the hash as an indexed argument", [{ ...addition, topics: [added, composeHash], data: "0x" }], "holds no"],
+    ["an extra topic", [{ ...addition, topics: [added, composeHash] }], "holds no"],
+    ["31 bytes of data", [{ ...addition, data: composeHash.slice(0, -2) as Hex }], "holds no"],
+    ["33 bytes of data", [{ ...addition, data: concat([composeHash, "0x00"]) }], "holds no"],
+    ["no data", [{ ...addition, data: "0x" }], "holds no"],
+    [
+      "the hash as dynamic bytes",
+      [{ ...addition, data: encodeAbiParameters([{ type: "bytes" }], [composeHash]) }],
+      "holds no",
+    ],
+    [
+      "an event of another signature with the same name",
+      [{ ...addition, topics: [toEventSelector("ComposeHashAdded(bytes)")] }],
+      "holds no",
+    ],
+    [
+      "a device added under the same value",
+      [{ ...addition, topics: [toEventSelector("DeviceAdded(bytes32)")] }],
+      "holds no",
+    ],
+  ];
+  for (const [name, logs, says] of forged) {
+    it(`refuses ${name}`, () => {
+      const verdict = judgeReceipt(facts(logs), claim);
+      expect(verdict).to.have.property("kind", "transaction-not-verified");
+      expect(verdict).to.have.property("message").that.includes(says).and.includes(transactionHash);
+    });
+  }
+
+  it("refuses a reverted transaction, even with a matching log and an allowed hash", () => {
+    const verdict = judgeReceipt({ ...facts([]), receipt: { status: "reverted", logs: [addition] } }, claim);
+    expect(verdict).to.deep.include({ kind: "transaction-not-verified" });
+    expect(verdict).to.have.property("message").that.includes("was reverted");
+  });
+
+  it("refuses a transaction the chain does not know, even if the hash is allowed", () => {
+    const verdict = judgeReceipt(facts([], { receipt: undefined }), claim);
+    expect(verdict).to.have.property("message", `Transaction ${transactionHash} was not found on chain 8453.`);
+  });
+
+  it("tells a hash that was removed again from one that was never added", () => {
+    expect(judgeReceipt(facts([addition], { isHashAllowed: false }), claim).kind).to.equal("hash-not-allowed");
+    expect(judgeReceipt(facts([], { isHashAllowed: false }), claim).kind).to.equal("transaction-not-verified");
+  });
+
+  it("says nothing about another chain than the app's, whatever it shows", () => {
+    expect(judgeReceipt(facts([addition], { chainId: 1 }), claim)).to.deep.equal({ kind: "wrong-chain" });
+  });
+
+  it("looks at the state alone for already-registered", () => {
+    const stateOnly: RegistrationClaim = { ...claim, transactionHash: "already-registered" };
+    expect(judgeReceipt(facts([], { receipt: undefined }), stateOnly).kind).to.equal("verified");
+    expect(judgeReceipt(facts([addition], { isHashAllowed: false }), stateOnly).kind).to.equal("hash-not-allowed");
+  });
+});
