@@ -66,7 +66,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
       },
     },
     async ({ params, principal }) =>
-      composeFileSchema.parse(JSON.parse(findCvm(store.cvms, principal.workspace.id, params.cvm_id).composeText)),
+      composeFileSchema.parse(parseAppCompose(findCvm(store.cvms, principal.workspace.id, params.cvm_id).composeText)),
   );
 
   for (const [path, field] of [

@@ -113,6 +113,8 @@ export interface CreateTestCvmParameters {
   readonly allowedEnvs?: readonly string[];
   readonly environment?: readonly { readonly key: string; readonly value: string }[];
   readonly allowAnyDevice?: boolean;
+  /** Lets the new CVM boot. Default: waits for it. */
+  readonly settle?: () => Promise<void>;
 }
 
 /** Provision, deploy the app's contract, create, boot: what a client does for a new on-chain CVM. */
@@ -185,7 +187,7 @@ async function create(
   appId: AppId,
   composeHash: ComposeHash,
   deployer: Address | undefined,
-  { environment, kms }: CreateTestCvmParameters,
+  { environment, kms, settle = cloud.whenIdle }: CreateTestCvmParameters,
 ): Promise<TestCvm> {
   const encryptedEnv =
     environment && (await encryptFor(cloud, appId, environment, kms ?? (deployer ? "base" : "phala")));
@@ -193,7 +195,7 @@ async function create(
     body: { app_id: appId, compose_hash: composeHash, encrypted_env: encryptedEnv, deployer_address: deployer },
   });
   if (status !== 200) throw new Error(`create answered ${status}: ${JSON.stringify(body)}`);
-  await cloud.whenIdle();
+  await settle();
   const detail = await request(cloud, "GET", `/cvms/${body.id}`);
   return { id: String(detail.body.id), appId, composeHash };
 }
