@@ -20,6 +20,7 @@ export const errorTable = {
   InvalidEnvironmentError: entry(1004, false, "An environment variable or .env file is malformed."),
   EnvironmentDecryptionError: entry(1005, false, "An encrypted environment does not open with this key."),
   UntrustedEncryptionKeyError: entry(1006, false, "An app's encryption key is not signed by the expected KMS key."),
+  InvalidArgumentError: entry(1007, false, "A command was called with an argument it cannot use."),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
   WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),

@@ -46,6 +46,10 @@ export class UntrustedEncryptionKeyError extends InputError {
   }
 }
 
+export class InvalidArgumentError extends InputError {
+  override readonly name = "InvalidArgumentError";
+}
+
 /** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
 function describe(raw: string): string {
   return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;

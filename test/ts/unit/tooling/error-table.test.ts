@@ -16,6 +16,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   InvalidEnvironmentError: new errors.InvalidEnvironmentError("Line 2 has no name."),
   EnvironmentDecryptionError: new errors.EnvironmentDecryptionError("The payload was changed."),
   UntrustedEncryptionKeyError: new errors.UntrustedEncryptionKeyError(),
+  InvalidArgumentError: new errors.InvalidArgumentError("--cvm is missing."),
   RpcUnavailableError: new errors.RpcUnavailableError("reading the owner"),
   WrongChainError: new errors.WrongChainError(8453, 1),
   NoContractError: new errors.NoContractError("0x01", 8453),

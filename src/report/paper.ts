@@ -1,0 +1,32 @@
+import { styleText } from "node:util";
+import { formatDuration } from "./format.ts";
+
+/** Where reports for people are written: one stream, in one layout, with colour only where it can be seen. */
+export interface Paper {
+  title(text: string): void;
+  /** Something that was done, and what came of it. */
+  step(what: string, outcome: string, durationMs?: number): void;
+  /** A part of the step that follows. */
+  detail(what: string, outcome: string, durationMs?: number): void;
+  line(text?: string): void;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+const labelWidth = 22;
+
+export function createPaper(stream: NodeJS.WriteStream): Paper {
+  const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
+  const write = (text: string) => stream.write(`${text}\n`);
+  const entry = (mark: string, what: string, outcome: string, durationMs: number | undefined) => {
+    const time = durationMs === undefined ? "" : styled("dim", `  ${formatDuration(durationMs)}`);
+    write(`  ${mark} ${what.padEnd(labelWidth)} ${outcome}${time}`);
+  };
+  return {
+    title: (text) => write(`\n${styled("bold", text)}`),
+    step: (what, outcome, durationMs) => entry(styled("green", "✓"), what, outcome, durationMs),
+    detail: (what, outcome, durationMs) =>
+      entry(styled("dim", "·"), styled("dim", what.padEnd(labelWidth)), styled("dim", outcome), durationMs),
+    line: (text = "") => write(text),
+  };
+}

@@ -1,0 +1,81 @@
+import type { PaymentFacts, UpdateEvent } from "../update/events.ts";
+import { formatFee, formatGas } from "./format.ts";
+import type { Paper } from "./paper.ts";
+
+/** Tells a person what an update does, as it happens. Pass the result as `onStep`. */
+export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void {
+  let lastCall = "";
+  return (event) => {
+    if (event.kind !== "http") lastCall = "";
+    switch (event.kind) {
+      case "http": {
+        const call = `${event.method} ${event.path} ${event.status ?? "no answer"}`;
+        // Polling asks the same and mostly hears the same.
+        if (call !== lastCall)
+          paper.detail(`HTTP ${event.status ?? "–"}`, `${event.method} ${event.path}`, event.durationMs);
+        lastCall = call;
+        return;
+      }
+      case "broadcast":
+        paper.detail(event.isFromRecord ? "sent again" : "sent", event.transactionHash);
+        return;
+      case "discarded":
+        paper.detail("gave up the recorded transaction", `${event.transactionHash ?? ""} ${event.reason}`);
+        return;
+      case "finished":
+        paper.step(titles[event.step], describe(event), event.durationMs);
+    }
+  };
+}
+
+type FinishedEvent = Extract<UpdateEvent, { kind: "finished" }>;
+
+const titles: Readonly<Record<FinishedEvent["step"], string>> = {
+  readCvm: "read CVM",
+  buildDocument: "build app-compose",
+  encryptEnvironment: "encrypt environment",
+  patch: "ask for the update",
+  checkHash: "compare hashes",
+  readChain: "read allowlist",
+  addDevice: "addDevice",
+  addComposeHash: "addComposeHash",
+  confirm: "confirm",
+  followRollover: "roll over",
+};
+
+function describe(event: FinishedEvent): string {
+  switch (event.step) {
+    case "readCvm":
+      return `${event.facts.status}, compose hash ${event.facts.composeHash ?? "unknown"}`;
+    case "buildDocument":
+      return event.facts.isUnchanged ? `${event.facts.composeHash}, unchanged` : event.facts.composeHash;
+    case "encryptEnvironment":
+      return event.facts.names.join(", ");
+    case "patch":
+      return event.facts.answer === "accepted"
+        ? "accepted, no hash to register"
+        : `465: register ${event.facts.composeHash}`;
+    case "checkHash":
+      return event.facts.isMismatchAccepted ? "differs, accepted explicitly" : "the cloud's is ours";
+    case "readChain": {
+      const { composeHashAllowed, deviceAllowed, planned } = event.facts;
+      return `hash ${allowed(composeHashAllowed)}, device ${allowed(deviceAllowed)}; to send: ${planned.join(", ") || "nothing"}`;
+    }
+    case "addDevice":
+    case "addComposeHash":
+      return describePayment(event.facts);
+    case "confirm":
+      return `verified by the cloud${event.facts.correlationId === undefined ? "" : `, correlation id ${event.facts.correlationId}`}`;
+    case "followRollover":
+      return `${event.facts.status}, compose hash ${event.facts.composeHash ?? "unknown"}`;
+  }
+}
+
+function describePayment({ transactionHash, blockNumber, gasUsed, costWei, isFromRecord }: PaymentFacts): string {
+  const origin = isFromRecord ? ", on record from an earlier run" : "";
+  return `${transactionHash}, block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}${origin}`;
+}
+
+function allowed(isAllowed: boolean): string {
+  return isAllowed ? "allowed" : "not allowed";
+}

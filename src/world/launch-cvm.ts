@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Address } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { deployApp } from "../chain/deploy-app.ts";
+import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import { createCvm } from "../cloud/create-cvm.ts";
+import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
+import { getCvm } from "../cloud/get-cvm.ts";
+import { getCvmState } from "../cloud/get-cvm-state.ts";
+import { provisionCvm } from "../cloud/provision-cvm.ts";
+import { buildAppCompose } from "../core/app-compose.ts";
+import { deployedApp } from "../core/deployed-app.ts";
+import { type EnvironmentVariable, encryptEnvironment } from "../core/environment.ts";
+import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import { RolloverFailedError } from "../errors/index.ts";
+
+export interface LaunchCvmParameters {
+  readonly cloud: CloudClient;
+  /** With the account that will own the app. */
+  readonly chain: ChainClient;
+  readonly owner: Address;
+  readonly name: string;
+  readonly dockerCompose: string;
+  readonly environment?: readonly EnvironmentVariable[];
+}
+
+export interface LaunchedCvm {
+  readonly id: string;
+  readonly appId: AppId;
+  readonly composeHash: ComposeHash;
+  readonly deviceId: DeviceId;
+  readonly deployment: { readonly transactionHash: TransactionHash; readonly gasUsed: bigint };
+}
+
+/**
+ * Creates a CVM on an on-chain KMS from nothing: reserves a place, deploys the app through the KMS factory with its
+ * first hash and device, creates the CVM and waits until it runs.
+ */
+export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
+  const { cloud, chain, owner, name, dockerCompose, environment = [] } = parameters;
+  const environmentNames = environment.map(({ key }) => key);
+  const appCompose = buildAppCompose({ dockerCompose, allowedEnvs: environmentNames });
+  const { composeHash, deviceId, kms } = await provisionCvm(cloud, {
+    name,
+    appCompose,
+    kmsType: "base",
+    environmentNames,
+  });
+  if (kms?.contractAddress === undefined || deviceId === undefined) {
+    throw new TypeError("The cloud offered no on-chain KMS for this CVM.");
+  }
+
+  const transactionHash = await deployApp(chain, { kms: kms.contractAddress, owner, deviceId, composeHash });
+  const receipt = await waitForReceipt(chain, { transactionHash, functionName: "deployAndRegisterApp" });
+  const appId = deployedApp(receipt, { kms: kms.contractAddress });
+
+  const { publicKey } = await getAppEncryptionKey(cloud, { kms: kms.id, appId });
+  const { id } = await createCvm(cloud, {
+    appId,
+    composeHash,
+    encryptedEnvironment: encryptEnvironment(environment, publicKey),
+    environmentNames,
+    kms: kms.id,
+    contractAddress: appId,
+    deployerAddress: owner,
+  });
+  await waitUntilRunning(cloud, id);
+  return { id, appId, composeHash, deviceId, deployment: { transactionHash, gasUsed: receipt.gasUsed } };
+}
+
+async function waitUntilRunning(cloud: CloudClient, cvm: string): Promise<void> {
+  for (;;) {
+    const { status, busy } = await getCvm(cloud, { cvm });
+    if (status === "running" && !busy) return;
+    if (!busy) {
+      const { bootError } = await getCvmState(cloud, { cvm });
+      throw new RolloverFailedError(cvm, bootError ?? `its status is ${status}`, undefined);
+    }
+    await sleep(50);
+  }
+}
