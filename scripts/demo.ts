@@ -1,0 +1,150 @@
+// One verified update, from nothing: a Base-like chain, the contracts, the mock cloud, an app and its CVM; then a new
+// compose file and environment through `updateCvm`, and the old hash pruned. `npm run demo` runs it.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import hre from "hardhat";
+import { removeComposeHash } from "../src/chain/remove-compose-hash.ts";
+import { waitForReceipt } from "../src/chain/wait-for-receipt.ts";
+import type { ComposeHash } from "../src/core/ids.ts";
+import { requireEvent } from "../src/core/receipt-events.ts";
+import { exitWith } from "../src/report/exit-with.ts";
+import { formatDuration, formatGas } from "../src/report/format.ts";
+import { createPaper } from "../src/report/paper.ts";
+import { createUpdatePrinter } from "../src/report/update-printer.ts";
+import { openJournal } from "../src/update/journal.ts";
+import { updateCvm } from "../src/update/update-cvm.ts";
+import { type LaunchedCvm, launchCvm } from "../src/world/launch-cvm.ts";
+import { startWorld, type World } from "../src/world/start-world.ts";
+import { narrateCloud } from "./demo/narrate-cloud.ts";
+import { readVerdict } from "./demo/read-verdict.ts";
+
+const dockerCompose = (tag: string, digest: string) => `services:
+  app:
+    image: registry.example/shop:${tag}@sha256:${digest.repeat(32)}
+    environment:
+      - DATABASE_URL
+      - API_TOKEN
+`;
+const firstVersion = {
+  dockerCompose: dockerCompose("1.0.0", "a1"),
+  environment: [{ key: "DATABASE_URL", value: "postgres://first" }],
+};
+const secondVersion = {
+  dockerCompose: dockerCompose("1.1.0", "b2"),
+  environment: [
+    { key: "DATABASE_URL", value: "postgres://second" },
+    { key: "API_TOKEN", value: "made for the demo" },
+  ],
+};
+
+const paper = createPaper(process.stdout);
+const interruption = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => interruption.abort(new DOMException(`Stopped by ${signal}.`, "AbortError")));
+}
+process.exit(await main());
+
+async function main(): Promise<number> {
+  const start = performance.now();
+  const scratch = await mkdtemp(join(tmpdir(), "dstack-demo-"));
+  let world: World | undefined;
+  try {
+    world = await setUp();
+    const cvm = await deployFirstVersion(world);
+    const beforeUpdate = await world.chain.client.getBlockNumber();
+    const newHash = await update(world, cvm, join(scratch, "journal.jsonl"));
+    const afterUpdate = await world.chain.client.getBlockNumber();
+    await prune(world, cvm);
+    await printVerdicts(world, cvm, newHash, { beforeUpdate, afterUpdate });
+    paper.line(`\nDone in ${formatDuration(performance.now() - start)}; everything that was started is stopped.`);
+    return 0;
+  } catch (error) {
+    return exitWith(error, process.stderr);
+  } finally {
+    await world?.close();
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function setUp(): Promise<World> {
+  paper.title("1  A world: chain, contracts, cloud");
+  const start = performance.now();
+  const world = await startWorld({ hre, rolloverMs: 300, onCloudEvent: narrateCloud(paper) });
+  paper.step("chain", `${world.chain.rpcUrl}, chain id 8453, OP stack rules, Multicall3`);
+  paper.step("DstackKms", world.contracts.kms);
+  paper.step("DstackApp", `${world.contracts.appImplementation} (implementation)`);
+  paper.step("mock cloud", world.cloud.baseUrl, performance.now() - start);
+  interruption.signal.throwIfAborted();
+  return world;
+}
+
+async function deployFirstVersion(world: World): Promise<LaunchedCvm> {
+  paper.title("2  An app through the KMS factory, and its CVM");
+  const start = performance.now();
+  const cvm = await launchCvm({
+    cloud: world.cloudClient,
+    chain: world.ownerClient,
+    owner: world.owner.address,
+    name: "demo-shop",
+    ...firstVersion,
+  });
+  const { transactionHash, gasUsed } = cvm.deployment;
+  paper.step("deployAndRegisterApp", `${transactionHash}, ${formatGas(gasUsed)}`);
+  paper.step("app", cvm.appId);
+  paper.step("CVM", `${cvm.id} runs compose hash ${cvm.composeHash}`, performance.now() - start);
+  paper.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
+  interruption.signal.throwIfAborted();
+  return cvm;
+}
+
+async function update(world: World, cvm: LaunchedCvm, journalPath: string): Promise<ComposeHash> {
+  paper.title("3  One update: new compose file, changed environment");
+  const journal = await openJournal(journalPath);
+  try {
+    const { composeHash = cvm.composeHash } = await updateCvm({
+      cloud: world.cloudClient,
+      chain: world.ownerClient,
+      journal,
+      cvm: "demo-shop",
+      ...secondVersion,
+      pollCloudMs: 50,
+      pollChainMs: 50,
+      onStep: createUpdatePrinter(paper),
+      signal: interruption.signal,
+    });
+    paper.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
+    paper.step("boot verdict", `new hash ${await readVerdict(world, cvm, composeHash)}`);
+    return composeHash;
+  } finally {
+    await journal.close();
+  }
+}
+
+async function prune(world: World, { appId, composeHash }: LaunchedCvm): Promise<void> {
+  interruption.signal.throwIfAborted();
+  paper.title("4  Prune: the old version may not boot again");
+  const start = performance.now();
+  const transactionHash = await removeComposeHash(world.ownerClient, { appId, composeHash });
+  const receipt = await waitForReceipt(world.ownerClient, { transactionHash, functionName: "removeComposeHash" });
+  requireEvent(receipt, { emitter: appId, eventName: "ComposeHashRemoved", value: composeHash });
+  paper.step("removeComposeHash", `${transactionHash}, ${formatGas(receipt.gasUsed)}`, performance.now() - start);
+}
+
+async function printVerdicts(
+  world: World,
+  cvm: LaunchedCvm,
+  newHash: ComposeHash,
+  { beforeUpdate, afterUpdate }: { readonly beforeUpdate: bigint; readonly afterUpdate: bigint },
+): Promise<void> {
+  paper.title("Boot verdicts of DstackKms.isAppAllowed");
+  for (const [name, hash] of [
+    ["old", cvm.composeHash],
+    ["new", newHash],
+  ] as const) {
+    paper.line(`  ${name} hash ${hash}`);
+    paper.line(`    before the update   ${await readVerdict(world, cvm, hash, beforeUpdate)}`);
+    paper.line(`    after the update    ${await readVerdict(world, cvm, hash, afterUpdate)}`);
+    paper.line(`    after pruning       ${await readVerdict(world, cvm, hash)}`);
+  }
+}
