@@ -6,6 +6,7 @@ import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Ini
 import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/UUPSUpgradeable.sol";
 import {ERC165Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/introspection/ERC165Upgradeable.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {PolicyAudit} from "./PolicyAudit.sol";
 import {IAppAuth} from "./interfaces/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "./interfaces/IAppAuthBasicManagement.sol";
 import {IAppInitializer, IDstackApp} from "./interfaces/IDstackApp.sol";
@@ -14,7 +15,14 @@ import {TcbStatus} from "./libraries/TcbStatus.sol";
 
 /// @title The boot policy of one app, behind a UUPS proxy
 /// @dev Slots 0 to 52 are shared with the contracts that are deployed already; contracts/layout pins them.
-contract DstackApp is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, ERC165Upgradeable, IDstackApp {
+contract DstackApp is
+    Initializable,
+    Ownable2StepUpgradeable,
+    UUPSUpgradeable,
+    ERC165Upgradeable,
+    PolicyAudit,
+    IDstackApp
+{
     /// @inheritdoc IDstackApp
     mapping(bytes32 composeHash => bool) public allowedComposeHashes;
 
@@ -75,7 +83,7 @@ contract DstackApp is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function removeComposeHash(bytes32 composeHash) external onlyOwner {
         allowedComposeHashes[composeHash] = false;
         emit ComposeHashRemoved(composeHash);
-        emit PolicyChanged(msg.sender, PolicyLabels.COMPOSE_HASH, composeHash, false);
+        _recordPolicy(PolicyLabels.COMPOSE_HASH, composeHash, false);
     }
 
     /// @inheritdoc IAppAuthBasicManagement
@@ -87,28 +95,28 @@ contract DstackApp is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function removeDevice(bytes32 deviceId) external onlyOwner {
         allowedDeviceIds[deviceId] = false;
         emit DeviceRemoved(deviceId);
-        emit PolicyChanged(msg.sender, PolicyLabels.DEVICE, deviceId, false);
+        _recordPolicy(PolicyLabels.DEVICE, deviceId, false);
     }
 
     /// @inheritdoc IDstackApp
     function setAllowAnyDevice(bool allowAny) external onlyOwner {
         allowAnyDevice = allowAny;
         emit AllowAnyDeviceSet(allowAny);
-        emit PolicyChanged(msg.sender, PolicyLabels.ALLOW_ANY_DEVICE, 0, allowAny);
+        _recordPolicy(PolicyLabels.ALLOW_ANY_DEVICE, 0, allowAny);
     }
 
     /// @inheritdoc IDstackApp
     function setRequireTcbUpToDate(bool requireUpToDate) external onlyOwner {
         requireTcbUpToDate = requireUpToDate;
         emit RequireTcbUpToDateSet(requireUpToDate);
-        emit PolicyChanged(msg.sender, PolicyLabels.REQUIRE_TCB_UP_TO_DATE, 0, requireUpToDate);
+        _recordPolicy(PolicyLabels.REQUIRE_TCB_UP_TO_DATE, 0, requireUpToDate);
     }
 
     /// @inheritdoc IDstackApp
     function disableUpgrades() external onlyOwner {
         _upgradesDisabled = true;
         emit UpgradesDisabled();
-        emit PolicyChanged(msg.sender, PolicyLabels.UPGRADES_DISABLED, 0, true);
+        _recordPolicy(PolicyLabels.UPGRADES_DISABLED, 0, true);
     }
 
     /// @inheritdoc IAppAuth
@@ -149,9 +157,10 @@ contract DstackApp is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     ) private initializer {
         require(initialOwner != address(0), "invalid owner address");
         __Ownable_init(initialOwner);
-        _upgradesDisabled = disableUpgrades_;
-        allowAnyDevice = allowAnyDevice_;
-        requireTcbUpToDate = requireTcbUpToDate_;
+        // Every slot of a new proxy is zero, so writing false would only pay for touching it.
+        if (disableUpgrades_) _upgradesDisabled = true;
+        if (allowAnyDevice_) allowAnyDevice = true;
+        if (requireTcbUpToDate_) requireTcbUpToDate = true;
         if (initialDeviceId != 0) _addDevice(initialDeviceId);
         if (initialComposeHash != 0) _addComposeHash(initialComposeHash);
     }
@@ -159,22 +168,17 @@ contract DstackApp is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function _addComposeHash(bytes32 composeHash) private {
         allowedComposeHashes[composeHash] = true;
         emit ComposeHashAdded(composeHash);
-        emit PolicyChanged(msg.sender, PolicyLabels.COMPOSE_HASH, composeHash, true);
+        _recordPolicy(PolicyLabels.COMPOSE_HASH, composeHash, true);
     }
 
     function _addDevice(bytes32 deviceId) private {
         allowedDeviceIds[deviceId] = true;
         emit DeviceAdded(deviceId);
-        emit PolicyChanged(msg.sender, PolicyLabels.DEVICE, deviceId, true);
+        _recordPolicy(PolicyLabels.DEVICE, deviceId, true);
     }
 
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!_upgradesDisabled, "Upgrades are permanently disabled");
-        emit PolicyChanged(
-            msg.sender,
-            PolicyLabels.IMPLEMENTATION_UPGRADE,
-            bytes32(uint256(uint160(newImplementation))),
-            true
-        );
+        _recordPolicy(PolicyLabels.IMPLEMENTATION_UPGRADE, newImplementation, true);
     }
 }

@@ -7,6 +7,7 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/U
 import {ERC165Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/introspection/ERC165Upgradeable.sol";
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {PolicyAudit} from "./PolicyAudit.sol";
 import {IAppAuth} from "./interfaces/IAppAuth.sol";
 import {IAppInitializer} from "./interfaces/IDstackApp.sol";
 import {IDstackKms} from "./interfaces/IDstackKms.sol";
@@ -15,7 +16,14 @@ import {TcbStatus} from "./libraries/TcbStatus.sol";
 
 /// @title Registry, OS image list and app factory, behind a UUPS proxy
 /// @dev Slots 0 to 59 are shared with the contracts that are deployed already; contracts/layout pins them.
-contract DstackKms is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, ERC165Upgradeable, IDstackKms {
+contract DstackKms is
+    Initializable,
+    Ownable2StepUpgradeable,
+    UUPSUpgradeable,
+    ERC165Upgradeable,
+    PolicyAudit,
+    IDstackKms
+{
     /// @inheritdoc IDstackKms
     KmsInfo public kmsInfo;
 
@@ -54,7 +62,7 @@ contract DstackKms is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function setKmsInfo(KmsInfo calldata info) external onlyOwner {
         kmsInfo = info;
         emit KmsInfoSet(info.k256Pubkey);
-        emit PolicyChanged(msg.sender, PolicyLabels.KMS_INFO, keccak256(info.k256Pubkey), true);
+        _recordPolicy(PolicyLabels.KMS_INFO, keccak256(info.k256Pubkey), true);
     }
 
     /// @inheritdoc IDstackKms
@@ -71,7 +79,7 @@ contract DstackKms is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function setGatewayAppId(string calldata appId) external onlyOwner {
         gatewayAppId = appId;
         emit GatewayAppIdSet(appId);
-        emit PolicyChanged(msg.sender, PolicyLabels.GATEWAY_APP_ID, keccak256(bytes(appId)), true);
+        _recordPolicy(PolicyLabels.GATEWAY_APP_ID, keccak256(bytes(appId)), true);
     }
 
     /// @inheritdoc IDstackKms
@@ -129,42 +137,42 @@ contract DstackKms is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function addKmsAggregatedMr(bytes32 mrAggregated) external onlyOwner {
         kmsAllowedAggregatedMrs[mrAggregated] = true;
         emit KmsAggregatedMrAdded(mrAggregated);
-        emit PolicyChanged(msg.sender, PolicyLabels.KMS_AGGREGATED_MR, mrAggregated, true);
+        _recordPolicy(PolicyLabels.KMS_AGGREGATED_MR, mrAggregated, true);
     }
 
     /// @inheritdoc IDstackKms
     function removeKmsAggregatedMr(bytes32 mrAggregated) external onlyOwner {
         kmsAllowedAggregatedMrs[mrAggregated] = false;
         emit KmsAggregatedMrRemoved(mrAggregated);
-        emit PolicyChanged(msg.sender, PolicyLabels.KMS_AGGREGATED_MR, mrAggregated, false);
+        _recordPolicy(PolicyLabels.KMS_AGGREGATED_MR, mrAggregated, false);
     }
 
     /// @inheritdoc IDstackKms
     function addKmsDevice(bytes32 deviceId) external onlyOwner {
         kmsAllowedDeviceIds[deviceId] = true;
         emit KmsDeviceAdded(deviceId);
-        emit PolicyChanged(msg.sender, PolicyLabels.KMS_DEVICE, deviceId, true);
+        _recordPolicy(PolicyLabels.KMS_DEVICE, deviceId, true);
     }
 
     /// @inheritdoc IDstackKms
     function removeKmsDevice(bytes32 deviceId) external onlyOwner {
         kmsAllowedDeviceIds[deviceId] = false;
         emit KmsDeviceRemoved(deviceId);
-        emit PolicyChanged(msg.sender, PolicyLabels.KMS_DEVICE, deviceId, false);
+        _recordPolicy(PolicyLabels.KMS_DEVICE, deviceId, false);
     }
 
     /// @inheritdoc IDstackKms
     function addOsImageHash(bytes32 osImageHash) external onlyOwner {
         allowedOsImages[osImageHash] = true;
         emit OsImageHashAdded(osImageHash);
-        emit PolicyChanged(msg.sender, PolicyLabels.OS_IMAGE, osImageHash, true);
+        _recordPolicy(PolicyLabels.OS_IMAGE, osImageHash, true);
     }
 
     /// @inheritdoc IDstackKms
     function removeOsImageHash(bytes32 osImageHash) external onlyOwner {
         allowedOsImages[osImageHash] = false;
         emit OsImageHashRemoved(osImageHash);
-        emit PolicyChanged(msg.sender, PolicyLabels.OS_IMAGE, osImageHash, false);
+        _recordPolicy(PolicyLabels.OS_IMAGE, osImageHash, false);
     }
 
     /// @inheritdoc IDstackKms
@@ -228,20 +236,16 @@ contract DstackKms is Initializable, Ownable2StepUpgradeable, UUPSUpgradeable, E
     function _registerApp(address appId) private {
         registeredApps[appId] = true;
         emit AppRegistered(appId);
-        emit PolicyChanged(msg.sender, PolicyLabels.REGISTERED_APP, _widen(appId), true);
+        _recordPolicy(PolicyLabels.REGISTERED_APP, appId, true);
     }
 
     function _setAppImplementation(address implementation) private {
         appImplementation = implementation;
         emit AppImplementationSet(implementation);
-        emit PolicyChanged(msg.sender, PolicyLabels.APP_IMPLEMENTATION, _widen(implementation), true);
+        _recordPolicy(PolicyLabels.APP_IMPLEMENTATION, implementation, true);
     }
 
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
-        emit PolicyChanged(msg.sender, PolicyLabels.IMPLEMENTATION_UPGRADE, _widen(newImplementation), true);
-    }
-
-    function _widen(address account) private pure returns (bytes32) {
-        return bytes32(uint256(uint160(account)));
+        _recordPolicy(PolicyLabels.IMPLEMENTATION_UPGRADE, newImplementation, true);
     }
 }
