@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Defaults} from "../support/Defaults.sol";
+import {OwnableLike} from "../support/OwnableLike.sol";
+import {OwnershipBehaviour} from "../support/behaviours/OwnershipBehaviour.sol";
+
+contract DstackApp_Ownership_Test is OwnershipBehaviour {
+    function _ownable() internal view override returns (OwnableLike) {
+        return OwnableLike(address(app));
+    }
+
+    function _ownerOnlyCall() internal override {
+        app.addComposeHash(Defaults.OTHER_COMPOSE_HASH);
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Slots} from "../support/Slots.sol";
+import {Topics} from "../support/Topics.sol";
+import {ListWriteBehaviour} from "../support/behaviours/ListWriteBehaviour.sol";
+
+contract DstackKms_RemoveKmsDevice_Test is ListWriteBehaviour {
+    function _target() internal view override returns (address) {
+        return address(kms);
+    }
+
+    function _call(bytes32 value) internal override {
+        kms.removeKmsDevice(value);
+    }
+
+    function _has(bytes32 value) internal view override returns (bool) {
+        return kms.kmsAllowedDeviceIds(value);
+    }
+
+    function _list() internal pure override returns (uint256) {
+        return Slots.KMS_ALLOWED_DEVICE_IDS;
+    }
+
+    function _topic() internal pure override returns (bytes32) {
+        return Topics.KMS_DEVICE_REMOVED;
+    }
+
+    function _policy() internal pure override returns (string memory) {
+        return "kms-device";
+    }
+
+    function _adds() internal pure override returns (bool) {
+        return false;
+    }
+}
