@@ -32,7 +32,8 @@ interface IAppAuth is IERC165 {
 
     /// @notice May this machine boot this app and receive its keys?
     /// @dev A verdict for the present block only. Keys that were released stay released whatever the answer
-    /// becomes later.
+    /// becomes later. An app contract does not compare `bootInfo.appId` with its own address: whoever asks chooses
+    /// whom to ask.
     /// @return isAllowed True when every rule passes.
     /// @return reason The first rule that fails, in words; empty when `isAllowed` is true.
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason);

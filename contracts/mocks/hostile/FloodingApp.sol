@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @dev Returns as many zero bytes as it was told to.
+contract FloodingApp {
+    uint256 private immutable _length;
+
+    constructor(uint256 length) {
+        _length = length;
+    }
+
+    fallback() external {
+        uint256 length = _length;
+        assembly ("memory-safe") {
+            // Memory behind the free pointer was never written.
+            return(mload(0x40), length)
+        }
+    }
+}
