@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {DstackKms} from "../../../contracts/DstackKms.sol";
+import {IAppAuth} from "../../../contracts/interfaces/IAppAuth.sol";
+import {FloodingApp} from "../../../contracts/mocks/hostile/FloodingApp.sol";
+import {GasBurningApp} from "../../../contracts/mocks/hostile/GasBurningApp.sol";
+import {LyingApp} from "../../../contracts/mocks/hostile/LyingApp.sol";
+import {RawAnsweringApp} from "../../../contracts/mocks/hostile/RawAnsweringApp.sol";
+import {ReenteringApp} from "../../../contracts/mocks/hostile/ReenteringApp.sol";
+import {WritingApp} from "../../../contracts/mocks/hostile/WritingApp.sol";
+import {Base_Test} from "../support/Base.sol";
+import {Defaults} from "../support/Defaults.sol";
+import {Slots} from "../support/Slots.sol";
+
+/// @dev Anyone can register anything, so a registered app is assumed to be malicious. Each test asks the KMS about
+/// one and then checks that it answered for itself alone: no slot of the KMS was written, nothing was emitted.
+contract DstackKms_HostileApps_Test is Base_Test {
+    error AppSpecificError(uint256 code);
+
+    function test_WhenAppLies_ItSpeaksForItselfAlone() external {
+        address liar = address(new LyingApp("trust me"));
+        _assertAnswers(liar, true, "trust me");
+
+        (bool isAllowed, ) = kms.isAppAllowed(_bootInfoOf(address(app), Defaults.OTHER_COMPOSE_HASH));
+        vm.assertFalse(isAllowed, "an honest neighbour still refuses");
+    }
+
+    function test_WhenAppLies_TheRulesOfTheKmsStillStand() external {
+        address liar = address(new LyingApp(""));
+        kms.registerApp(liar);
+        IAppAuth.AppBootInfo memory bootInfo = _bootInfoOf(liar, Defaults.COMPOSE_HASH);
+        bootInfo.osImageHash = Defaults.OTHER_OS_IMAGE_HASH;
+
+        (bool isAllowed, string memory reason) = kms.isAppAllowed(bootInfo);
+        vm.assertFalse(isAllowed, "verdict");
+        vm.assertEq(reason, "OS image is not allowed", "reason");
+    }
+
+    function test_WhenAppRevertsWithAReason_ItPropagates() external {
+        bytes memory revertData = _reason("no");
+        _assertFails(address(new RawAnsweringApp(revertData, true)), revertData);
+    }
+
+    function test_WhenAppRevertsWithACustomError_ItPropagates() external {
+        bytes memory revertData = abi.encodeWithSelector(AppSpecificError.selector, 465);
+        _assertFails(address(new RawAnsweringApp(revertData, true)), revertData);
+    }
+
+    function test_WhenAppRevertsWithNothing_NothingPropagates() external {
+        _assertFails(address(new RawAnsweringApp("", true)), "");
+    }
+
+    function testFuzz_WhenAppRevertsWithAnything_ItPropagates(bytes calldata revertData) external {
+        _assertFails(address(new RawAnsweringApp(revertData, true)), revertData);
+    }
+
+    function test_WhenAppBurnsAllGas_OnlyTheQuestionFails() external {
+        _assertFails(address(new GasBurningApp()), "");
+    }
+
+    function test_WhenAppReturnsNothing() external {
+        _assertFails(address(new RawAnsweringApp("", false)), "");
+    }
+
+    function test_WhenAppReturnsOnlyABoolean() external {
+        _assertFails(address(new RawAnsweringApp(abi.encode(true), false)), "");
+    }
+
+    function test_WhenAppReturnsABooleanThatIsNeither() external {
+        _assertFails(address(new RawAnsweringApp(abi.encode(uint256(2), "yes"), false)), "");
+    }
+
+    function test_WhenAppReturnsAnOffsetBeyondItsAnswer() external {
+        _assertFails(address(new RawAnsweringApp(abi.encode(true, uint256(1 << 20)), false)), "");
+    }
+
+    function test_WhenAppReturnsALengthBeyondItsAnswer() external {
+        _assertFails(address(new RawAnsweringApp(abi.encode(true, uint256(64), uint256(1 << 20)), false)), "");
+    }
+
+    /// @dev The compiler's own panic for a length that no memory could hold.
+    function test_WhenAppReturnsALengthBeyondMemory() external {
+        _assertFails(
+            address(new RawAnsweringApp(abi.encode(true, uint256(64), type(uint256).max), false)),
+            abi.encodeWithSignature("Panic(uint256)", 0x41)
+        );
+    }
+
+    function test_WhenAppFloodsTheKmsWithZeros() external {
+        // Decodes as (false, ""): an offset of zero points back at the zero word of the verdict.
+        _assertAnswers(address(new FloodingApp(100_000)), false, "");
+    }
+
+    function test_WhenAppFloodsTheKmsBeyondItsGas() external {
+        _assertFails(address(new FloodingApp(10_000_000)), "");
+    }
+
+    function test_WhenAppReturnsAVeryLongReason_ItIsForwardedWhole() external {
+        string memory long = string(new bytes(10_000));
+        _assertAnswers(address(new LyingApp(long)), true, long);
+    }
+
+    /// @dev Asked by a transaction rather than a view: it is the KMS itself that lets nothing change.
+    function test_WhenAppReentersARegistration_ItIsKeptOut() external {
+        _assertKeptOut(
+            address(new ReenteringApp(address(kms), abi.encodeCall(DstackKms.registerApp, (stranger)))),
+            _mappingCell(_widen(stranger), Slots.KMS_REGISTERED_APPS)
+        );
+        vm.assertFalse(kms.registeredApps(stranger), "not registered");
+    }
+
+    function test_WhenAppReentersTheFactory_ItIsKeptOut() external {
+        bytes memory reentry = abi.encodeWithSignature(
+            "deployAndRegisterApp(address,bool,bool,bytes32,bytes32)",
+            stranger,
+            false,
+            true,
+            bytes32(0),
+            bytes32(0)
+        );
+        uint64 nonce = vm.getNonce(address(kms));
+
+        _assertAnswers(address(new ReenteringApp(address(kms), reentry)), false, "was kept out");
+        vm.assertEq(vm.getNonce(address(kms)), nonce, "nothing was created");
+    }
+
+    /// @dev Even the owner's own contract, registered as an app, cannot act while it is being asked.
+    function test_WhenOwnerIsTheAppAndReenters_ItIsKeptOut() external {
+        ReenteringApp reentering = new ReenteringApp(
+            address(kms),
+            abi.encodeCall(DstackKms.removeOsImageHash, (Defaults.OS_IMAGE_HASH))
+        );
+        vm.prank(owner);
+        kms.transferOwnership(address(reentering));
+        vm.prank(address(reentering));
+        kms.acceptOwnership();
+
+        _assertKeptOut(address(reentering), _mappingCell(Defaults.OS_IMAGE_HASH, Slots.KMS_ALLOWED_OS_IMAGES));
+        vm.assertTrue(kms.allowedOsImages(Defaults.OS_IMAGE_HASH), "not removed");
+    }
+
+    function test_WhenAppAsksTheKmsBack_ReadingIsHarmless() external {
+        kms.registerApp(address(app));
+        address looping = address(
+            new ReenteringApp(
+                address(kms),
+                abi.encodeCall(DstackKms.isAppAllowed, (_bootInfoOf(address(app), Defaults.COMPOSE_HASH)))
+            )
+        );
+        _assertAnswers(looping, true, "reentered");
+    }
+
+    function test_WhenAppWritesItsOwnState_TheQuestionFails() external {
+        WritingApp writing = new WritingApp();
+        _assertFails(address(writing), "");
+        vm.assertEq(writing.timesAsked(), 0, "nothing was written");
+    }
+
+    function test_WhenAppIsAnAccountWithoutCode() external {
+        _assertAnswers(stranger, false, "App not deployed or invalid address");
+    }
+
+    /// @dev However the code went: the registration outlives it.
+    function test_WhenAppWasDestroyed() external {
+        address destroyed = address(new LyingApp(""));
+        _assertAnswers(destroyed, true, "");
+        vm.etch(destroyed, "");
+        _assertAnswers(destroyed, false, "App not deployed or invalid address");
+    }
+
+    function test_WhenAppIsTheKmsItself_GasEndsTheLoop() external {
+        _assertFails(address(kms), "");
+    }
+
+    function _assertAnswers(address appId, bool expected, string memory expectedReason) private {
+        (bool ok, bytes memory returned) = _askUntouched(appId);
+        vm.assertTrue(ok, "the KMS answers");
+        (bool isAllowed, string memory reason) = abi.decode(returned, (bool, string));
+        vm.assertEq(isAllowed, expected, "verdict");
+        vm.assertEq(reason, expectedReason, "reason");
+    }
+
+    function _assertFails(address appId, bytes memory revertData) private {
+        (bool ok, bytes memory returned) = _askUntouched(appId);
+        vm.assertFalse(ok, "the question fails");
+        vm.assertEq(returned, revertData, "revert data");
+    }
+
+    /// @dev The attempt shows up among the recorded writes, so the one slot it aims at is compared instead.
+    function _assertKeptOut(address reentering, bytes32 slot) private {
+        kms.registerApp(reentering);
+        bytes32 before = vm.load(address(kms), slot);
+        _startRecording();
+
+        (bool ok, bytes memory returned) = _ask(reentering);
+
+        vm.assertTrue(ok, "the KMS answers");
+        (bool isAllowed, string memory reason) = abi.decode(returned, (bool, string));
+        vm.assertFalse(isAllowed, "verdict");
+        vm.assertEq(reason, "was kept out", "reason");
+        _assertNoLogs();
+        _assertWritesOnly(address(kms), slot);
+        vm.assertEq(vm.load(address(kms), slot), before, "the slot it aimed at");
+    }
+
+    function _askUntouched(address appId) private returns (bool ok, bytes memory returned) {
+        kms.registerApp(appId);
+        _startRecording();
+
+        (ok, returned) = _ask(appId);
+
+        _assertNoLogs();
+        _assertWritesNothing(address(kms));
+    }
+
+    /// @dev An ordinary call with bounded gas, as in a transaction, so that only the KMS can make it static.
+    function _ask(address appId) private returns (bool ok, bytes memory returned) {
+        bytes memory call = abi.encodeCall(DstackKms.isAppAllowed, (_bootInfoOf(appId, Defaults.COMPOSE_HASH)));
+        return address(kms).call{gas: Defaults.VERDICT_GAS}(call);
+    }
+
+    function _bootInfoOf(
+        address appId,
+        bytes32 composeHash
+    ) private view returns (IAppAuth.AppBootInfo memory bootInfo) {
+        bootInfo = _bootInfo();
+        bootInfo.appId = appId;
+        bootInfo.composeHash = composeHash;
+    }
+}

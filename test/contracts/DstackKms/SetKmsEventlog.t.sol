@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IDstackKms} from "../../../contracts/interfaces/IDstackKms.sol";
+import {Defaults} from "../support/Defaults.sol";
+import {Slots} from "../support/Slots.sol";
+import {OwnerOnlyBehaviour} from "../support/behaviours/OwnerOnlyBehaviour.sol";
+
+contract DstackKms_SetKmsEventlog_Test is OwnerOnlyBehaviour {
+    function setUp() public override {
+        super.setUp();
+        vm.prank(owner);
+        kms.setKmsInfo(IDstackKms.KmsInfo(Defaults.K256_PUBKEY, Defaults.CA_PUBKEY, Defaults.QUOTE, Defaults.EVENTLOG));
+    }
+
+    function _target() internal view override returns (address) {
+        return address(kms);
+    }
+
+    function _call(bytes32 seed) internal override {
+        kms.setKmsEventlog(abi.encode(seed));
+    }
+
+    /// @dev Emits nothing, as IDstackKms warns.
+    function testFuzz_WhenCallerIsOwner_OnlyTheEventlogChanges(bytes calldata value) external {
+        _startRecording();
+
+        vm.prank(owner);
+        kms.setKmsEventlog(value);
+
+        _assertNoLogs();
+        (bytes memory k256, bytes memory ca, bytes memory quote, bytes memory eventlog) = kms.kmsInfo();
+        vm.assertEq(eventlog, value, "eventlog");
+        vm.assertEq(k256, Defaults.K256_PUBKEY, "k256Pubkey");
+        vm.assertEq(ca, Defaults.CA_PUBKEY, "caPubkey");
+        vm.assertEq(quote, Defaults.QUOTE, "quote");
+    }
+
+    /// @dev Up to 31 bytes live in the slot itself, so one word is all that may move.
+    function test_WhenValueIsShort_OneSlotIsWritten() external {
+        _startRecording();
+
+        vm.prank(owner);
+        kms.setKmsEventlog(Defaults.QUOTE);
+
+        _assertWritesOnly(address(kms), bytes32(Slots.KMS_EVENTLOG));
+    }
+
+    function test_WhenRepeated_Succeeds() external {
+        vm.startPrank(owner);
+        kms.setKmsEventlog(Defaults.CA_PUBKEY);
+        kms.setKmsEventlog(Defaults.CA_PUBKEY);
+        vm.stopPrank();
+
+        (, , bytes memory quote, bytes memory eventlog) = kms.kmsInfo();
+        vm.assertEq(eventlog, Defaults.CA_PUBKEY, "eventlog");
+        vm.assertEq(quote, Defaults.QUOTE, "quote");
+    }
+}
