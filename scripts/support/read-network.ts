@@ -3,6 +3,7 @@ import { createClient, type Hex, http } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { base } from "viem/chains";
 import type { ChainClient } from "../../src/chain/chain-client.ts";
+import { InvalidArgumentError } from "../../src/errors/index.ts";
 
 /**
  * A viem client of a network in hardhat.config.ts, signing with its first account. URL and key come from the Hardhat
@@ -10,7 +11,11 @@ import type { ChainClient } from "../../src/chain/chain-client.ts";
  */
 export async function readNetwork(hre: HardhatRuntimeEnvironment, name: string): Promise<ChainClient> {
   const network = hre.config.networks[name];
-  if (network?.type !== "http") throw new TypeError(`hardhat.config.ts has no HTTP network named ${name}.`);
+  if (network?.type !== "http") {
+    throw new InvalidArgumentError(`hardhat.config.ts has no HTTP network named ${name}.`, {
+      nextStep: "Name a network of type http, such as base.",
+    });
+  }
   const transport = http(await network.url.getUrl());
   if (network.accounts === "remote" || !Array.isArray(network.accounts))
     return createClient({ chain: base, transport });

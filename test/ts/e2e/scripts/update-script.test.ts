@@ -1,0 +1,93 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import hre from "hardhat";
+import { toHex } from "viem";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
+import { launchCvm } from "../../../../src/world/launch-cvm.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { runScript } from "../../../support/scripts/run-script.ts";
+
+const dockerCompose = (tag: string) => `services:\n  app:\n    image: registry.example/app:${tag}\n`;
+
+describe("npm run update", () => {
+  let world: World;
+  let directory: string;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "dstack-update-script-"));
+    world = await startWorld({ hre, rolloverMs: 50 });
+    await launchCvm({
+      cloud: world.cloudClient,
+      chain: world.ownerClient,
+      owner: world.owner.address,
+      name: "my-app",
+      dockerCompose: dockerCompose("1"),
+    });
+    await writeFile(join(directory, "docker-compose.yml"), dockerCompose("2"));
+    await writeFile(join(directory, ".env"), "TOKEN='top secret'\n");
+  });
+
+  after(async () => {
+    await world?.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    const privateKey = world.owner.getHdKey().privateKey;
+    return runScript({
+      args: ["scripts/update.ts", "--journal", join(directory, "journal.jsonl"), ...args],
+      env: {
+        PHALA_CLOUD_API_KEY: world.apiKey,
+        PHALA_CLOUD_API_PREFIX: world.cloud.baseUrl,
+        BASE_RPC_URL: world.chain.rpcUrl,
+        DSTACK_OWNER_KEY: privateKey ? toHex(privateKey) : "",
+        ...env,
+      },
+    });
+  }
+  const files = () => ["--compose", join(directory, "docker-compose.yml"), "--env-file", join(directory, ".env")];
+
+  it("updates the CVM and answers one JSON object", async () => {
+    const { code, stdout, stderr } = await run(["--cvm", "my-app", ...files(), "--json"]);
+
+    expect(code, stderr).to.equal(0);
+    const result = JSON.parse(stdout) as { outcome: string; composeHash: string; transactions: unknown[] };
+    expect(result.outcome).to.equal("updated");
+    expect(result.transactions).to.have.length(1);
+    const { composeHash, status } = await getCvm(world.cloudClient, { cvm: "my-app" });
+    expect([status, composeHash]).to.deep.equal(["running", result.composeHash]);
+    const journal = await readFile(join(directory, "journal.jsonl"), "utf8");
+    for (const text of [stderr, journal]) expect(text).not.to.include("top secret").and.not.to.include(world.apiKey);
+  });
+
+  it("sends nothing the second time", async () => {
+    const { code, stdout } = await run([
+      "--cvm",
+      "my-app",
+      "--compose",
+      join(directory, "docker-compose.yml"),
+      "--json",
+    ]);
+
+    expect(code).to.equal(0);
+    expect(JSON.parse(stdout)).to.deep.include({ outcome: "unchanged", transactions: [] });
+  });
+
+  for (const [title, args, env, code, text] of [
+    ["an unknown option", ["--cvm", "my-app", "--no-such"], {}, 2, "--no-such"],
+    ["a network nobody configured", ["--cvm", "my-app", "--network", "mainnet"], {}, 2, "mainnet"],
+    ["no API key", ["--cvm", "my-app"], { PHALA_CLOUD_API_KEY: undefined }, 2, "PHALA_CLOUD_API_KEY is not set."],
+    ["a wrong API key", ["--cvm", "my-app"], { PHALA_CLOUD_API_KEY: "phak_wrong" }, 4, "401"],
+  ] as const) {
+    it(`ends in a clear sentence and exit code ${code} for ${title}`, async () => {
+      const outcome = await run(args, env);
+
+      expect(outcome.code).to.equal(code);
+      expect(outcome.stderr).to.include(text);
+      expect(outcome.stderr).not.to.match(/^\s+at /m);
+      expect(outcome.stderr).not.to.include(world.apiKey);
+    });
+  }
+});
