@@ -28,6 +28,7 @@ contract DstackKms is
     KmsInfo public kmsInfo;
 
     /// @inheritdoc IDstackKms
+    /// @custom:oz-renamed-from tproxyAppId
     string public gatewayAppId;
 
     /// @inheritdoc IDstackKms

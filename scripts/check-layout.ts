@@ -1,0 +1,42 @@
+// Compares the storage of the compiled contracts with contracts/layout/, where deployed proxies keep their state.
+//
+//   node scripts/run.mjs scripts/check-layout.ts           exit 1 if a variable moved, appeared or went
+//   node scripts/run.mjs scripts/check-layout.ts --write   accept the compiled layout
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./support/paths.ts";
+import { compareLayouts, type LayoutEntry, readCompiledLayout } from "./support/storage-layout.ts";
+
+const contracts = ["DstackApp", "DstackKms"];
+const accept = process.argv.includes("--write");
+
+for (const contract of contracts) {
+  const name = `contracts/layout/${contract}.json`;
+  const path = join(root, name);
+  if (!existsSync(join(root, "artifacts", "contracts", `${contract}.sol`, `${contract}.json`))) {
+    fail(`${contract} is not compiled. Run "npm run hardhat build" first.`);
+    continue;
+  }
+  const compiled = readCompiledLayout(contract);
+  if (accept) {
+    writeFileSync(path, `${JSON.stringify(compiled, undefined, 2)}\n`);
+    continue;
+  }
+  if (!existsSync(path)) {
+    fail(`${name} is missing. Restore it from version control.`);
+    continue;
+  }
+  const committed = JSON.parse(readFileSync(path, "utf8")) as LayoutEntry[];
+  const differences = compareLayouts(committed, compiled);
+  if (differences.length > 0)
+    fail(
+      `The storage of ${contract} is no longer what ${name} says, so an upgrade would misread the state of deployed proxies:\n` +
+        `${differences.map((line) => `  ${line}\n`).join("")}` +
+        "Move the variable back, or, if it only takes room from the gap, accept the layout with --write.",
+    );
+}
+
+function fail(message: string): void {
+  console.error(message);
+  process.exitCode = 1;
+}
