@@ -18,6 +18,7 @@ import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import { toKmsInfo } from "../wire/kms-answers.ts";
 import {
+  readAbsentText,
   readEncryptedEnv,
   readEnvsChange,
   readPatchChange,
@@ -94,11 +95,9 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       },
       async (request, reply) => {
         const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
-        const outcome = await updates.submit(cvm, {
-          change: readTextChange(request.body, field),
-          confirmation: readConfirmation(request),
-          correlationId: request.id,
-        });
+        const confirmation = readConfirmation(request);
+        const change = readTextChange(request.body, field) ?? (confirmation ? undefined : readAbsentText(field));
+        const outcome = await updates.submit(cvm, { change, confirmation, correlationId: request.id });
         if (outcome.kind === "registration-required") {
           return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
         }

@@ -1,6 +1,11 @@
-import type { PatchCvmRequest, PatchEnvsRequest, ProvisionComposeFileRequest } from "../../cloud/protocol.ts";
+import {
+  errorCodes,
+  type PatchCvmRequest,
+  type PatchEnvsRequest,
+  type ProvisionComposeFileRequest,
+} from "../../cloud/protocol.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { InvalidRequestError } from "../errors.ts";
+import { ApiError, InvalidRequestError } from "../errors.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
 import type { CvmSettings } from "../store/cvms.ts";
 import { definedOnly } from "./defined-only.ts";
@@ -40,20 +45,29 @@ export function readEnvsChange(body: PatchEnvsRequest): UpdateChange {
   };
 }
 
+export type TextField = "docker_compose_file" | "pre_launch_script";
+
 /**
  * A new text for one field of the document: the body itself, or JSON with the text in that field. Undefined when
- * there is no text, as in a confirmation; an empty script takes the script away.
+ * there is none.
  *
  * @throws InvalidRequestError
  */
-export function readTextChange(
-  body: unknown,
-  field: "docker_compose_file" | "pre_launch_script",
-): UpdateChange | undefined {
+export function readTextChange(body: unknown, field: TextField): UpdateChange | undefined {
   const text: unknown = typeof body === "object" && body !== null ? Reflect.get(body, field) : body;
-  if (text === undefined || text === null) return undefined;
+  if (text === undefined || text === null || body === "") return undefined;
   if (typeof text !== "string") throw new InvalidRequestError(["body", field], "Must be a string.");
   return { compose: field === "docker_compose_file" ? { dockerCompose: text } : { preLaunchScript: text } };
+}
+
+/**
+ * What a body without text means outside a confirmation: no script any more, for a client cannot send an empty body.
+ *
+ * @throws ApiError 400 for a compose file, which no CVM can do without
+ */
+export function readAbsentText(field: TextField): UpdateChange {
+  if (field === "pre_launch_script") return { compose: { preLaunchScript: "" } };
+  throw new ApiError(400, errorCodes.composeFileRequired, "The request has no docker compose file.");
 }
 
 /** The document to provision: every key sent, over the current document's. */

@@ -1,0 +1,220 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import {
+  apiKey,
+  type CloudWorld,
+  createOnChainCvm,
+  dockerCompose,
+  request,
+  startCloudWorld,
+  type TestCvm,
+} from "../../../support/mock-cloud/cloud-world.ts";
+
+const yamlBomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${[..."bcdefghij"]
+  .map((name, index) => {
+    const previous = "abcdefghi"[index];
+    return `${name}: &${name} [${Array(9).fill(`*${previous}`).join(",")}]\n`;
+  })
+  .join("")}services:\n  app:\n    image: nginx\n    x-bomb: *j\n`;
+const oversized = `services:\n  app:\n    image: nginx\n# ${"x".repeat(200 * 1024)}\n`;
+
+describe("bad input to the mock cloud", () => {
+  let world: CloudWorld;
+  let cvm: TestCvm;
+  let before_: Record<string, unknown>;
+
+  before(async () => {
+    world = await startCloudWorld(await network.create("local"));
+    cvm = await createOnChainCvm(world);
+    before_ = await state();
+  });
+  after(() => world.cloud.close());
+  // Whatever is sent here, nothing changes.
+  afterEach(async () => expect(await state()).to.deep.equal(before_));
+
+  async function state() {
+    const { body } = await request(world.cloud, "GET", `/cvms/${cvm.id}`);
+    return { ...body, history: world.cloud.readHistory(cvm.id) };
+  }
+
+  const patch = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+    request(world.cloud, "PATCH", `/cvms/${cvm.id}${path}`, { body, headers });
+
+  const malformed: [
+    name: string,
+    path: string,
+    body: unknown,
+    loc: (string | number)[],
+    headers?: Record<string, string>,
+  ][] = [
+    ["a number as compose file", "", { docker_compose_file: 7 }, ["body", "docker_compose_file"]],
+    ["a list as body", "", [], ["body"]],
+    ["names that are no texts", "", { allowed_envs: [1] }, ["body", "allowed_envs", "0"]],
+    ["a flag that is a text", "", { public_logs: "yes" }, ["body", "public_logs"]],
+    ["half a processor", "", { vcpu: 0.5 }, ["body", "vcpu"]],
+    ["negative memory", "", { memory: -1 }, ["body", "memory"]],
+    ["an environment that is not hex", "/envs", { encrypted_env: "zz".repeat(60) }, ["body", "encrypted_env"]],
+    ["hex with an odd number of digits", "/envs", { encrypted_env: "a".repeat(121) }, ["body", "encrypted_env"]],
+    [
+      "an environment shorter than an empty one",
+      "/envs",
+      { encrypted_env: "ab".repeat(59) },
+      ["body", "encrypted_env"],
+    ],
+    ["no environment", "/envs", {}, ["body", "encrypted_env"]],
+    ["an environment of null", "/envs", { encrypted_env: null }, ["body", "encrypted_env"]],
+    ["a script that is no text", "/pre-launch-script", { pre_launch_script: {} }, ["body", "pre_launch_script"]],
+    [
+      "a form without the part file",
+      "/docker-compose",
+      "--b\r\n\r\n--b--\r\n",
+      ["body", "file"],
+      { "Content-Type": "multipart/form-data; boundary=b" },
+    ],
+    ["no hash to commit", "/compose_file", {}, ["body", "compose_hash"]],
+    ["a hash of 31 bytes to commit", "/compose_file", { compose_hash: "ab".repeat(31) }, ["body", "compose_hash"]],
+    [
+      "a hash of 33 bytes in a header",
+      "",
+      {},
+      ["header", "X-Compose-Hash"],
+      { "X-Compose-Hash": "ab".repeat(33), "X-Transaction-Hash": "already-registered" },
+    ],
+    [
+      "a hash that is not hex",
+      "",
+      { compose_hash: "xy".repeat(32), transaction_hash: "already-registered" },
+      ["body", "compose_hash"],
+    ],
+    [
+      "a transaction hash cut short",
+      "",
+      {},
+      ["header", "X-Transaction-Hash"],
+      { "X-Compose-Hash": "ab".repeat(32), "X-Transaction-Hash": "0xabcd" },
+    ],
+  ];
+  for (const [name, path, body, loc, headers] of malformed) {
+    it(`answers 422 and says where: ${name}`, async () => {
+      const answer = await patch(path, body, headers);
+      expect(answer.status, answer.text).to.equal(422);
+      expect(answer.body.detail).to.have.nested.property("[0].loc").that.deep.equals(loc);
+      expect(answer.body.detail).to.have.nested.property("[0].msg").that.is.a("string");
+    });
+  }
+
+  it("answers 422 to a body that is not JSON", async () => {
+    const answer = await patch("", "{", { "Content-Type": "application/json" });
+    expect(answer.status).to.equal(422);
+    expect(answer.body.detail).to.have.nested.property("[0].type", "json_invalid");
+  });
+
+  const invalidCompose: [name: string, text: string][] = [
+    ["YAML that does not parse", "services: ["],
+    ["a compose file without services", "version: '3'\n"],
+    ["YAML that grows without end", yamlBomb],
+    ["more than 200 KiB", oversized],
+    ["an empty text", ""],
+  ];
+  for (const [name, text] of invalidCompose) {
+    it(`answers 400 with ERR-01-003 to ${name}, quickly`, async () => {
+      const start = performance.now();
+      for (const answer of [
+        await patch("", { docker_compose_file: text }),
+        await request(world.cloud, "POST", `/cvms/${cvm.id}/compose_file/provision`, {
+          body: { docker_compose_file: text },
+        }),
+      ]) {
+        expect(answer.status, answer.text.slice(0, 300)).to.equal(400);
+        expect(answer.body).to.include({ error_code: "ERR-01-003" });
+        expect(answer.body.message).to.be.a("string").with.lengthOf.at.most(400);
+      }
+      expect(performance.now() - start).to.be.below(2000);
+    });
+  }
+
+  it("counts compose file and script together against the limit", async () => {
+    const docker_compose_file = `${dockerCompose}# ${"x".repeat(150 * 1024)}\n`;
+    const answer = await patch("", { docker_compose_file, pre_launch_script: `# ${"x".repeat(60 * 1024)}` });
+    expect(answer.status).to.equal(400);
+    expect(answer.body).to.include({ error_code: "ERR-01-003" });
+  });
+
+  it("asks for the compose file where there is none", async () => {
+    for (const headers of [{ "Content-Type": "text/yaml" }, {}] as Record<string, string>[]) {
+      const answer = await patch("/docker-compose", undefined, headers);
+      expect(answer.status).to.equal(400);
+      expect(answer.body).to.include({ error_code: "ERR-01-002" });
+    }
+    const body = { name: "no-compose", compose_file: {} };
+    const provisioned = await request(world.cloud, "POST", "/cvms/provision", { body });
+    expect(provisioned.body).to.include({ error_code: "ERR-01-002" });
+  });
+
+  it("answers 413 to a body beyond any use, and 415 to one in an unknown format", async () => {
+    expect((await patch("", { docker_compose_file: "x".repeat(1_100_000) })).status).to.equal(413);
+    const answer = await patch("", "<a/>", { "Content-Type": "application/xml" });
+    expect(answer.status).to.equal(415);
+    expect(answer.body.detail).to.be.a("string");
+  });
+
+  it("knows no OS image, instance type, node or KMS but its own", async () => {
+    expect((await patch("", { image: "dstack-9.9.9" })).body).to.include({ error_code: "ERR-02-010" });
+    expect((await patch("", { instance_type: "tdx.galactic" })).body).to.include({ error_code: "ERR-02-001" });
+    for (const [extra, code] of [
+      [{ teepod_id: 99 }, "ERR-01-001"],
+      [{ image: "dstack-9.9.9" }, "ERR-02-010"],
+      [{ kms: "ETHEREUM" }, "ERR-02-011"],
+      [{ instance_type: "tdx.galactic" }, "ERR-02-001"],
+    ] as const) {
+      const body = { name: "new-cvm", compose_file: { docker_compose_file: dockerCompose }, ...extra };
+      const answer = await request(world.cloud, "POST", "/cvms/provision", { body });
+      expect(answer.body, JSON.stringify(extra)).to.include({ error_code: code });
+    }
+  });
+
+  it("creates no CVM that was not provisioned, and none with a malformed id", async () => {
+    const create = (body: unknown) => request(world.cloud, "POST", "/cvms", { body });
+    const compose_hash = "ab".repeat(32);
+    expect((await create({ app_id: "11".repeat(20), compose_hash })).status).to.equal(466);
+    expect((await create({ app_id: "11".repeat(19), compose_hash })).status).to.equal(422);
+    expect((await create({ app_id: cvm.appId, compose_hash })).body).to.include({ error_code: "ERR-03-007" });
+    const again = await create({ app_id: cvm.appId, compose_hash: cvm.composeHash });
+    expect(again.status).to.equal(200);
+    expect(again.body).to.include({ app_id: cvm.appId.slice(2) });
+  });
+
+  it("refuses names the official clients refuse, and names that are taken", async () => {
+    const compose_file = { docker_compose_file: dockerCompose };
+    for (const name of ["abcd", "1abcd", "ab--cd", "abcd-", "a".repeat(64), "under_score"]) {
+      const { status } = await request(world.cloud, "POST", "/cvms/provision", { body: { name, compose_file } });
+      expect(status, name).to.equal(422);
+    }
+    const { body } = await request(world.cloud, "GET", `/cvms/${cvm.id}`);
+    const taken = await request(world.cloud, "POST", "/cvms/provision", { body: { name: body.name, compose_file } });
+    expect(taken.status).to.equal(409);
+    expect(taken.body).to.include({ error_code: "ERR-01-004" });
+  });
+
+  it("keeps prototypes out of bodies", async () => {
+    const answer = await patch("", '{"__proto__": {"docker_compose_file": "x"}}', {
+      "Content-Type": "application/json",
+    });
+    expect(answer.status).to.equal(422);
+  });
+
+  it("never repeats a request's content in an error", async () => {
+    const secret = "sekret-value-1234";
+    for (const answer of [
+      await patch("/envs", { encrypted_env: secret }),
+      await patch("", { encrypted_env: [secret] }),
+      await patch("", `{"encrypted_env": "${secret}`, { "Content-Type": "application/json" }),
+      await patch("", { docker_compose_file: `services: [${secret}` }),
+      await patch("", {}, { "X-Compose-Hash": secret, "X-Transaction-Hash": secret }),
+    ]) {
+      expect(answer.status).to.be.oneOf([400, 422]);
+      expect(answer.text).to.not.include(secret);
+      expect(answer.text).to.not.include(apiKey);
+    }
+  });
+});
