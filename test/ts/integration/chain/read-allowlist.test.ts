@@ -152,6 +152,14 @@ describe("readAllowlist", () => {
         });
       });
 
+      it("does not take the data of a refusal for an answer", async () => {
+        const { client } = interceptedClient(connection, { chain });
+        const appId = parseAppId("04".repeat(20));
+        await connection.networkHelpers.setCode(appId, revertingCode(pad("0x01")));
+        const error = await rejection(readAllowlist(client, { appId, composeHash: otherHash }));
+        expect(error).to.be.instanceOf(ContractRevertedError);
+      });
+
       it("refuses a flag that is neither true nor false", async () => {
         const { client } = interceptedClient(connection, { chain });
         const appId = parseAppId("02".repeat(20));

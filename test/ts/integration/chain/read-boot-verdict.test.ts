@@ -104,6 +104,11 @@ describe("readBootVerdict", () => {
     });
     const down = await rejection(readBootVerdict(client, { kms: dstack.kms, bootInfo: bootInfo() }));
     expect(down).to.be.instanceOf(RpcUnavailableError);
+    const mute = interceptedClient(connection, {
+      intercept: async ({ method }, pass) => (method === "eth_call" ? undefined : pass()),
+    });
+    const unanswered = await rejection(readBootVerdict(mute.client, { kms: dstack.kms, bootInfo: bootInfo() }));
+    expect(unanswered).to.be.instanceOf(RpcUnavailableError);
     const kms = parseAppId("ab".repeat(20));
     const empty = await rejection(readBootVerdict(dstack.client, { kms, bootInfo: bootInfo() }));
     expect(empty).to.be.instanceOf(NoContractError);

@@ -204,9 +204,11 @@ describe("sendPreparedTransaction", () => {
       const transactionHash = await sendPreparedTransaction(dstack.client, recorded);
       const afterOnce = await paid(address);
 
-      const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
+      const { client, methods } = interceptedClient(connection);
+      const error = await rejection(sendPreparedTransaction(client, recorded));
       expect(error).to.be.instanceOf(NonceTakenError);
-      expect(await sendPreparedTransaction(dstack.client, { ...recorded, transactionHash })).to.equal(transactionHash);
+      expect(await sendPreparedTransaction(client, { ...recorded, transactionHash })).to.equal(transactionHash);
+      expect(methods, "a wallet would ask its user").to.not.include("eth_sendTransaction");
       expect(await paid(address)).to.deep.equal(afterOnce);
     });
 
@@ -216,8 +218,9 @@ describe("sendPreparedTransaction", () => {
       await connection.provider.request({ method: "evm_setAutomine", params: [false] });
       try {
         await useNonce(dstack.client, address);
-        const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
-        expect(error).to.be.instanceOf(NonceTakenError);
+        const { client, methods } = interceptedClient(connection);
+        expect(await rejection(sendPreparedTransaction(client, recorded))).to.be.instanceOf(NonceTakenError);
+        expect(methods).to.not.include("eth_sendTransaction");
       } finally {
         await connection.provider.request({ method: "evm_setAutomine", params: [true] });
       }

@@ -3,7 +3,7 @@ import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { encodeFunctionData, parseEther, zeroAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
-import { getBalance, getBlockNumber, getTransaction, getTransactionCount } from "viem/actions";
+import { getBalance, getBlockNumber, getTransaction, getTransactionCount, readContract } from "viem/actions";
 import { mainnet } from "viem/chains";
 import { dstackKmsAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
@@ -28,6 +28,7 @@ import {
   InvalidHexError,
   NoContractError,
   NotOwnerError,
+  ReceiptMismatchError,
   SignerRequiredError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
@@ -67,6 +68,18 @@ describe("paying actions", () => {
       }
     });
 
+    it("a receipt of one app proves nothing about another", async () => {
+      const { client, appId, owner } = dstack;
+      const other = await deployAppOf(dstack, owner.address);
+      const receipt = await receiptOf(
+        await addComposeHash(client, { appId: other, composeHash: newHash, account: owner }),
+      );
+      requireEvent(receipt, { emitter: other, eventName: "ComposeHashAdded", value: newHash });
+      expect(() => requireEvent(receipt, { emitter: appId, eventName: "ComposeHashAdded", value: newHash })).to.throw(
+        ReceiptMismatchError,
+      );
+    });
+
     it("removeComposeHash withdraws the hash", async () => {
       const { client, appId, owner, composeHash } = dstack;
       const transactionHash = await removeComposeHash(client, { appId, composeHash, account: owner });
@@ -98,27 +111,33 @@ describe("paying actions", () => {
   });
 
   describe("deployApp", () => {
-    it("deploys a registered app with every setting asked for, owned by somebody else than the payer", async () => {
+    it("deploys a registered app for another owner than the payer", async () => {
       const { client, kms, stranger, composeHash, deviceId } = dstack;
       const owner = privateKeyToAccount(generatePrivateKey()).address;
-      const settings = { allowAnyDevice: true, requireTcbUpToDate: true, disableUpgrades: true };
-      const transactionHash = await deployApp(client, {
-        account: stranger,
-        kms,
-        owner,
-        composeHash,
-        deviceId,
-        ...settings,
-      });
-      const appId = deployedApp(await receiptOf(transactionHash), { kms });
+      const transactionHash = await deployApp(client, { account: stranger, kms, owner, composeHash, deviceId });
+      const receipt = await receiptOf(transactionHash);
+      const appId = deployedApp(receipt, { kms });
+      requireEvent(receipt, { emitter: appId, eventName: "ComposeHashAdded", value: composeHash });
       expect(await readAllowlist(client, { appId, composeHash, deviceId })).to.include({
         owner,
         composeHashAllowed: true,
         deviceListed: true,
       });
-      const { allowAnyDevice, requireTcbUpToDate, upgradesDisabled } = await readAppSettings(client, { appId });
-      expect({ allowAnyDevice, requireTcbUpToDate, disableUpgrades: upgradesDisabled }).to.deep.equal(settings);
+      const call = { address: kms, abi: dstackKmsAbi, functionName: "registeredApps", args: [appId] } as const;
+      expect(await readContract(client, call)).to.equal(true);
     });
+
+    const none = { allowAnyDevice: false, requireTcbUpToDate: false, disableUpgrades: false };
+    for (const setting of Object.keys(none)) {
+      it(`sets ${setting} alone`, async () => {
+        const { client, kms, stranger } = dstack;
+        const wanted = { ...none, [setting]: true };
+        const deployment = { account: stranger, kms, owner: stranger.address, ...wanted };
+        const appId = deployedApp(await receiptOf(await deployApp(client, deployment)), { kms });
+        const { allowAnyDevice, requireTcbUpToDate, upgradesDisabled } = await readAppSettings(client, { appId });
+        expect({ allowAnyDevice, requireTcbUpToDate, disableUpgrades: upgradesDisabled }).to.deep.equal(wanted);
+      });
+    }
 
     it("deploys a closed app by default", async () => {
       const { client, kms, stranger, owner, composeHash, deviceId } = dstack;
