@@ -1,8 +1,10 @@
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
-import { recordDiscarded, type UpdatePayment } from "../payments.ts";
+import { recordDiscarded, recordMined, type UpdatePayment } from "../payments.ts";
 import type { AllowlistFacts, RegistrationRequired } from "../ports.ts";
 import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
+
+type App = Pick<UpdatePayment, "update" | "chainId" | "appId">;
 
 export interface PaymentPlan {
   /** Absent if the device may boot already. Goes first: a CVM must be able to boot once its hash is allowed. */
@@ -30,7 +32,9 @@ export function planPayments(
     async () => {
       const chainId = await requireChain(run, target, answer);
       const facts = await run.chain.readAllowlist({ ...answer, appId: target.appId });
-      const plan = planFor(facts, { chainId, appId: target.appId, update }, answer);
+      const app = { chainId, appId: target.appId, update };
+      const plan = planFor(facts, app, answer);
+      if (plan.addDevice === undefined) await catchUpWithDevice(run, app, answer);
       await requirePayable(run, plan, facts);
       return { chainId, facts, plan };
     },
@@ -45,18 +49,24 @@ async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: 
   return actual;
 }
 
-function planFor(
-  facts: AllowlistFacts,
-  app: Pick<UpdatePayment, "update" | "chainId" | "appId">,
-  { composeHash, deviceId }: RegistrationRequired,
-): PaymentPlan {
-  const isDeviceMissing = deviceId !== undefined && !facts.deviceAllowed;
+function planFor(facts: AllowlistFacts, app: App, { composeHash, deviceId }: RegistrationRequired): PaymentPlan {
+  const addDevice = deviceId && ({ ...app, step: "addDevice", value: deviceId } as const);
   return {
-    addDevice: isDeviceMissing ? { ...app, step: "addDevice", value: deviceId } : undefined,
+    addDevice: facts.deviceAllowed ? undefined : addDevice,
     // Also where the hash is allowed already: the cloud verifies a transaction, not only a state.
     addComposeHash: { ...app, step: "addComposeHash", value: composeHash },
     head: facts.blockNumber,
   };
+}
+
+/** A run that died before it saw its addDevice mined leaves money spent without a receipt on record. */
+async function catchUpWithDevice(run: UpdateRun, app: App, { deviceId }: RegistrationRequired): Promise<void> {
+  if (deviceId === undefined) return;
+  const payment: UpdatePayment = { ...app, step: "addDevice", value: deviceId };
+  const { status, transactionHash } = findPayment(run.journal.state, payment) ?? {};
+  if (transactionHash === undefined || status === "mined") return;
+  const receipt = await run.chain.readReceipt(payment, transactionHash);
+  if (receipt?.succeeded) await recordMined(run, payment, receipt);
 }
 
 /** Transactions on record need neither key nor a new look at the balance. */
@@ -86,10 +96,10 @@ async function isOnRecord(
   readAt: bigint,
 ): Promise<boolean> {
   const record = findPayment(run.journal.state, payment);
-  if (record?.transactionHash === undefined || record.status !== "mined" || isAllowed) return record !== undefined;
+  if (record?.transactionHash === undefined || isAllowed) return record !== undefined;
   const receipt = await run.chain.readReceipt(payment, record.transactionHash);
-  // Reorganised away, or the read came from an endpoint that is behind: the transaction still counts.
-  if (receipt === undefined || receipt.blockNumber > readAt) return true;
+  // Not mined, mined after that block, or without effect: it is for `pay` to find out.
+  if (!receipt?.succeeded || receipt.blockNumber > readAt) return true;
   await recordDiscarded(run, payment, "undone");
   return false;
 }

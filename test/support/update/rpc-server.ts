@@ -1,0 +1,37 @@
+import { sendJson, startServer, type TestServer } from "./http-server.ts";
+
+interface RpcRequest {
+  readonly id: number | string;
+  readonly method: string;
+  readonly params?: readonly unknown[];
+}
+
+/** Anything that answers JSON-RPC, such as the provider of an in-process chain. */
+export interface RpcProvider {
+  request(request: { readonly method: string; readonly params?: readonly unknown[] }): Promise<unknown>;
+}
+
+/** Stands between the chain and whoever asks; may answer itself, change the answer or throw. */
+export type RpcInterceptor = (request: RpcRequest, forward: () => Promise<unknown>) => Promise<unknown>;
+
+/** Serves a chain of this process over HTTP, as a node would. */
+export function startRpcServer(
+  provider: RpcProvider,
+  intercept: RpcInterceptor = (_, forward) => forward(),
+): Promise<TestServer> {
+  return startServer(async (response, { body }) => {
+    const request: RpcRequest = JSON.parse(body);
+    const { id, method, params = [] } = request;
+    try {
+      const result = await intercept(request, () => provider.request({ method, params }));
+      sendJson(response, 200, { jsonrpc: "2.0", id, result: result ?? null });
+    } catch (error) {
+      const {
+        code = -32000,
+        message = String(error),
+        data,
+      } = error as { code?: number; message?: string; data?: unknown }; // whatever the chain threw
+      sendJson(response, 200, { jsonrpc: "2.0", id, error: { code, message, data } });
+    }
+  });
+}

@@ -1,0 +1,124 @@
+import { network } from "hardhat";
+import { type Account, createClient, http, type LocalAccount } from "viem";
+import { getLogs, getTransactionCount } from "viem/actions";
+import { base } from "viem/chains";
+import { dstackAppAbi } from "../../../src/abi/index.ts";
+import type { ChainClient } from "../../../src/chain/chain-client.ts";
+import { removeDevice } from "../../../src/chain/remove-device.ts";
+import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
+import { type CloudClient, createCloudClient } from "../../../src/cloud/create-client.ts";
+import type { AppId, ComposeHash } from "../../../src/core/ids.ts";
+import type { StartMockCloudOptions } from "../../../src/mock-cloud/index.ts";
+import { updateCvm } from "../../../src/update/update-cvm.ts";
+import type { UpdateResult } from "../../../src/update/update-result.ts";
+import type { UpdateCvmParameters } from "../../../src/update/wire.ts";
+import type { OpConnection } from "../chain/deploy-dstack.ts";
+import {
+  apiKey,
+  type CloudWorld,
+  type CreateTestCvmParameters,
+  createOffChainCvm,
+  createOnChainCvm,
+  startCloudWorld,
+  type TestCvm,
+} from "../mock-cloud/cloud-world.ts";
+import type { TestServer } from "./http-server.ts";
+import { type RpcInterceptor, startRpcServer } from "./rpc-server.ts";
+
+/** Contracts, a chain served over HTTP and a mock cloud, all of this process and listening on loopback. */
+export interface UpdateWorld extends CloudWorld {
+  readonly connection: OpConnection;
+  readonly rpc: TestServer;
+  readonly client: CloudClient;
+  /** Owns every app of this world. */
+  readonly owner: LocalAccount;
+  close(): Promise<void>;
+}
+
+export interface StartUpdateWorldParameters {
+  readonly cloud?: (connection: OpConnection) => StartMockCloudOptions;
+  readonly rpc?: RpcInterceptor;
+}
+
+export async function startUpdateWorld({ cloud, rpc }: StartUpdateWorldParameters = {}): Promise<UpdateWorld> {
+  const connection = await network.create("local");
+  const world = await startCloudWorld(connection, cloud?.(connection));
+  const server = await startRpcServer(connection.provider, rpc);
+  return {
+    ...world,
+    connection,
+    rpc: server,
+    client: createCloudClient({ apiKey, baseUrl: world.cloud.baseUrl, retry: { baseDelayMs: 1, maxDelayMs: 10_000 } }),
+    owner: world.dstack.owner,
+    async close() {
+      await Promise.all([world.cloud.close(), server.close()]);
+      await connection.close();
+    },
+  };
+}
+
+/** A client of the world's chain over HTTP, as a user would make it. */
+export function chainOf({ rpc }: { readonly rpc: Pick<TestServer, "url"> }, account?: Account): ChainClient {
+  return createClient({ chain: base, transport: http(rpc.url, { retryCount: 0 }), account, pollingInterval: 10 });
+}
+
+/** Waiting as short as a local world allows. */
+export const fast = {
+  pollCloudMs: 5,
+  pollChainMs: 5,
+  timeouts: { settleMs: 10_000, receiptMs: 10_000, confirmMs: 10_000, rolloverMs: 10_000 },
+} as const;
+
+export type UpdateChanges = Partial<UpdateCvmParameters> & Pick<UpdateCvmParameters, "journal">;
+
+export function update(world: UpdateWorld, cvm: TestCvm, changes: UpdateChanges): Promise<UpdateResult> {
+  return updateCvm({
+    cloud: world.client,
+    chain: chainOf(world, world.owner),
+    cvm: cvm.id,
+    ...fast,
+    ...changes,
+  });
+}
+
+let names = 0;
+
+export function createCvm(world: UpdateWorld, parameters: CreateTestCvmParameters = {}): Promise<TestCvm> {
+  return createOnChainCvm(world, { name: `update-test-${names++}`, ...parameters });
+}
+
+export function createCvmOffChain(world: UpdateWorld, parameters: CreateTestCvmParameters = {}): Promise<TestCvm> {
+  return createOffChainCvm(world, { name: `update-test-${names++}`, ...parameters });
+}
+
+/** Takes the CVM's device off the list: the next boot needs an addDevice first. */
+export async function forgetDevice({ dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
+  const { client, deviceId } = dstack;
+  const transactionHash = await removeDevice(client, { account: owner, appId, deviceId });
+  await waitForReceipt(client, { transactionHash, functionName: "removeDevice" });
+}
+
+/** What happened to an app on chain, by its own events. */
+export interface AppHistory {
+  readonly hashesAdded: readonly ComposeHash[];
+  readonly devicesAdded: number;
+}
+
+export async function readAppHistory({ dstack }: UpdateWorld, appId: AppId): Promise<AppHistory> {
+  const logs = await getLogs(dstack.client, { address: appId, fromBlock: 0n, events: dstackAppAbi.filter(isEvent) });
+  return {
+    hashesAdded: logs.flatMap((log) =>
+      log.eventName === "ComposeHashAdded" && log.args.composeHash ? [log.args.composeHash as ComposeHash] : [],
+    ),
+    devicesAdded: logs.filter(({ eventName }) => eventName === "DeviceAdded").length,
+  };
+}
+
+/** Transactions the owner has had mined. */
+export function countTransactions({ dstack, owner }: UpdateWorld): Promise<number> {
+  return getTransactionCount(dstack.client, { address: owner.address });
+}
+
+function isEvent<Item extends { readonly type: string }>(item: Item): item is Extract<Item, { type: "event" }> {
+  return item.type === "event";
+}

@@ -1,0 +1,167 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { openJournal } from "../../../../src/update/journal.ts";
+import type { NewJournalEntry } from "../../../../src/update/journal-entry.ts";
+import type { UpdateResult } from "../../../../src/update/update-result.ts";
+import type { TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
+import { Crash, type CrashPoint, crashingJournal } from "../../../support/update/crashing-journal.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+import {
+  chainOf,
+  countTransactions,
+  createCvm,
+  createCvmOffChain,
+  forgetDevice,
+  readAppHistory,
+  startUpdateWorld,
+  type UpdateWorld,
+  update,
+} from "../../../support/update/update-world.ts";
+
+const dockerCompose = "services:\n  app:\n    image: nginx:2\n";
+const environment = [{ key: "MODE", value: "green" }];
+
+/** The writes of an update that allows a device and a hash, in their order. */
+const writes: readonly NewJournalEntry["type"][] = [
+  "patched",
+  "prepared",
+  "broadcast",
+  "mined",
+  "prepared",
+  "broadcast",
+  "mined",
+  "confirming",
+  "confirmed",
+  "completed",
+];
+const whens = ["before", "after"] as const;
+
+describe("an update that crashes", () => {
+  const directory = useTemporaryDirectory();
+  let world: UpdateWorld;
+  before(async () => {
+    world = await startUpdateWorld();
+  });
+  after(() => world.close());
+
+  /** One process's life: opens the journal, updates, and dies where it is told to. */
+  async function runOnce(
+    cvm: TestCvm,
+    point: CrashPoint | undefined,
+    changes: { readonly environment?: typeof environment } = {},
+  ): Promise<UpdateResult | Crash> {
+    await using journal = await openJournal(join(directory.path, "updates.jsonl"));
+    try {
+      return await update(world, cvm, {
+        dockerCompose,
+        environment,
+        ...changes,
+        journal: crashingJournal(journal, point),
+      });
+    } catch (error) {
+      if (error instanceof Crash) return error;
+      throw error;
+    }
+  }
+
+  async function freshCvm(): Promise<TestCvm> {
+    const cvm = await createCvm(world, { environment: [{ key: "MODE", value: "blue" }] });
+    await forgetDevice(world, cvm);
+    return cvm;
+  }
+
+  for (const [write, type] of writes.entries()) {
+    for (const when of whens) {
+      it(`${when} writing ${type} (${write}) ends in one confirmed update once it is run again`, async () => {
+        const cvm = await freshCvm();
+        const transactionsBefore = await countTransactions(world);
+        const devicesBefore = (await readAppHistory(world, cvm.appId)).devicesAdded;
+
+        expect(await runOnce(cvm, { write, when })).to.be.instanceOf(Crash);
+        const result = await runOnce(cvm, undefined);
+        if (result instanceof Crash) throw result;
+
+        const { hashesAdded, devicesAdded } = await readAppHistory(world, cvm.appId);
+        const { composeHash } = result;
+        expect(hashesAdded).to.deep.equal([cvm.composeHash, composeHash]);
+        expect(devicesAdded - devicesBefore).to.equal(1);
+        expect(await countTransactions(world)).to.equal(transactionsBefore + 2);
+        const isNothingLeft = type === "completed" && when === "after";
+        const operations = world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update");
+        expect(operations.map(({ state }) => state)).to.deep.equal(isNothingLeft ? ["done", "done"] : ["done"]);
+        expect(operations[0]).to.deep.include({ composeHash });
+        expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
+        // After the last write there is nothing to resume, and an environment that is asked for anew is sent anew.
+        expect(result).to.include(
+          isNothingLeft
+            ? { outcome: "environmentReplaced", isResumed: false }
+            : { outcome: "updated", isResumed: write > 0 || when === "after" },
+        );
+        if (!isNothingLeft) {
+          expect(result.transactions.map(({ step }) => step)).to.deep.equal(["addDevice", "addComposeHash"]);
+          expect(result).to.include({ previousComposeHash: cvm.composeHash });
+        }
+      });
+    }
+  }
+
+  it("again and again still pays each step once", async () => {
+    const cvm = await freshCvm();
+    const before = await countTransactions(world);
+    let crashes = 0;
+    for (;;) {
+      // A few writes further at most, then dead again.
+      const result = await runOnce(cvm, { write: crashes % 4, when: "after" });
+      if (!(result instanceof Crash)) break;
+      expect(++crashes).to.be.lessThan(40);
+    }
+    expect(crashes).to.be.greaterThan(5);
+    expect(await countTransactions(world)).to.equal(before + 2);
+    expect(world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update")).to.have.length(1);
+  });
+
+  it("after it was confirmed replaces the environment if the one wanted has changed since", async () => {
+    const cvm = await freshCvm();
+    const before = await countTransactions(world);
+    expect(await runOnce(cvm, { write: writes.indexOf("confirmed"), when: "after" })).to.be.instanceOf(Crash);
+    const changed = [{ key: "MODE", value: "red" }];
+    const result = await runOnce(cvm, undefined, { environment: changed });
+    expect(result).to.include({ outcome: "environmentReplaced" });
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(changed);
+    expect(await countTransactions(world)).to.equal(before + 2);
+  });
+
+  it("is resumed without a key when all that is to be paid is on record", async () => {
+    const cvm = await freshCvm();
+    await runOnce(cvm, { write: 4, when: "after" });
+    await using journal = await openJournal(join(directory.path, "updates.jsonl"));
+    const result = await update(world, cvm, { dockerCompose, environment, journal, chain: chainOf(world) });
+    expect(result).to.include({ outcome: "updated", isResumed: true });
+  });
+
+  describe("on an off-chain KMS", () => {
+    for (const write of [0, 1]) {
+      for (const when of whens) {
+        it(`${when} write ${write} ends with the new compose and environment`, async () => {
+          const cvm = await createCvmOffChain(world, { environment: [{ key: "MODE", value: "blue" }] });
+          expect(await runOnce(cvm, { write, when })).to.be.instanceOf(Crash);
+          const result = await runOnce(cvm, undefined);
+          expect(result).to.have.property("outcome").that.is.oneOf(["updated", "environmentReplaced"]);
+          expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
+          const last = world.cloud.readHistory(cvm.id).at(-1);
+          expect(last).to.deep.include({ state: "done", composeHash: (result as UpdateResult).composeHash });
+        });
+      }
+    }
+  });
+
+  it("leaves nothing in the journal that is a secret", async () => {
+    const cvm = await freshCvm();
+    await runOnce(cvm, undefined, { environment: [{ key: "MODE", value: "a-very-secret-value" }] });
+    const text = readFileSync(join(directory.path, "updates.jsonl"), "utf8");
+    for (const secret of ["a-very-secret-value", "key-of-the-integration-tests", "MODE"]) {
+      expect(text, secret).to.not.include(secret);
+    }
+  });
+});
