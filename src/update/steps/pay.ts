@@ -78,9 +78,9 @@ function lowestNonce({ chain, journal }: UpdateRun, { chainId }: UpdatePayment):
 }
 
 async function rememberMined(run: UpdateRun, payment: UpdatePayment, receipt: ReceiptFacts): Promise<void> {
-  const known = findPayment(run.journal.state, payment)?.mined;
-  const isKnown = known?.update === payment.update && known.blockNumber === `${receipt.blockNumber}`;
-  if (!isKnown) await recordMined(run, payment, receipt);
+  const { status, mined } = findPayment(run.journal.state, payment) ?? {};
+  const isSame = mined?.update === payment.update && mined.blockNumber === `${receipt.blockNumber}`;
+  if (status !== "mined" || !isSame) await recordMined(run, payment, receipt);
 }
 
 function factsOf(receipt: ReceiptFacts, isFromRecord: boolean): PaymentFacts {

@@ -1,14 +1,13 @@
 import { sendJson, startServer, type TestServer } from "./http-server.ts";
 
-interface RpcRequest {
-  readonly id: number | string;
+export interface RpcRequest {
   readonly method: string;
   readonly params?: readonly unknown[];
 }
 
 /** Anything that answers JSON-RPC, such as the provider of an in-process chain. */
 export interface RpcProvider {
-  request(request: { readonly method: string; readonly params?: readonly unknown[] }): Promise<unknown>;
+  request(request: RpcRequest): Promise<unknown>;
 }
 
 /** Stands between the chain and whoever asks; may answer itself, change the answer or throw. */
@@ -20,10 +19,9 @@ export function startRpcServer(
   intercept: RpcInterceptor = (_, forward) => forward(),
 ): Promise<TestServer> {
   return startServer(async (response, { body }) => {
-    const request: RpcRequest = JSON.parse(body);
-    const { id, method, params = [] } = request;
+    const { id, method, params = [] } = JSON.parse(body);
     try {
-      const result = await intercept(request, () => provider.request({ method, params }));
+      const result = await intercept({ method, params }, () => provider.request({ method, params }));
       sendJson(response, 200, { jsonrpc: "2.0", id, result: result ?? null });
     } catch (error) {
       const {

@@ -1,5 +1,5 @@
 import { network } from "hardhat";
-import { type Account, createClient, http, type LocalAccount } from "viem";
+import { type Account, createClient, custom, http, type LocalAccount, type Transport } from "viem";
 import { getLogs, getTransactionCount } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../src/abi/index.ts";
@@ -8,18 +8,18 @@ import { removeDevice } from "../../../src/chain/remove-device.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../src/cloud/create-client.ts";
 import type { AppId, ComposeHash } from "../../../src/core/ids.ts";
-import type { StartMockCloudOptions } from "../../../src/mock-cloud/index.ts";
+import { type MockCloudEvent, startMockCloud } from "../../../src/mock-cloud/index.ts";
 import { updateCvm } from "../../../src/update/update-cvm.ts";
 import type { UpdateResult } from "../../../src/update/update-result.ts";
 import type { UpdateCvmParameters } from "../../../src/update/wire.ts";
-import type { OpConnection } from "../chain/deploy-dstack.ts";
+import { type Dstack, deployDstack, type OpConnection } from "../chain/deploy-dstack.ts";
 import {
   apiKey,
   type CloudWorld,
   type CreateTestCvmParameters,
   createOffChainCvm,
   createOnChainCvm,
-  startCloudWorld,
+  platformOf,
   type TestCvm,
 } from "../mock-cloud/cloud-world.ts";
 import type { TestServer } from "./http-server.ts";
@@ -36,25 +36,42 @@ export interface UpdateWorld extends CloudWorld {
 }
 
 export interface StartUpdateWorldParameters {
-  readonly cloud?: (connection: OpConnection) => StartMockCloudOptions;
-  readonly rpc?: RpcInterceptor;
+  /** Stands between the cloud's backend and its chain. */
+  readonly backendRpc?: RpcInterceptor;
 }
 
-export async function startUpdateWorld({ cloud, rpc }: StartUpdateWorldParameters = {}): Promise<UpdateWorld> {
+export async function startUpdateWorld({ backendRpc }: StartUpdateWorldParameters = {}): Promise<UpdateWorld> {
   const connection = await network.create("local");
-  const world = await startCloudWorld(connection, cloud?.(connection));
-  const server = await startRpcServer(connection.provider, rpc);
+  const dstack = await deployDstack(connection);
+  const platform = platformOf(dstack);
+  const [offChain, onChain] = platform.kms ?? [];
+  const kms =
+    backendRpc && offChain && onChain ? [offChain, { ...onChain, rpc: wayTo(dstack, backendRpc) }] : undefined;
+  const events: MockCloudEvent[] = [];
+  const cloud = await startMockCloud({ ...platform, ...(kms && { kms }), onEvent: (event) => events.push(event) });
+  const rpc = await startRpcServer(connection.provider);
   return {
-    ...world,
+    dstack,
+    cloud,
+    events,
     connection,
-    rpc: server,
-    client: createCloudClient({ apiKey, baseUrl: world.cloud.baseUrl, retry: { baseDelayMs: 1, maxDelayMs: 10_000 } }),
-    owner: world.dstack.owner,
+    rpc,
+    client: createCloudClient({ apiKey, baseUrl: cloud.baseUrl, retry: { baseDelayMs: 1, maxDelayMs: 10_000 } }),
+    owner: dstack.owner,
     async close() {
-      await Promise.all([world.cloud.close(), server.close()]);
+      await Promise.all([cloud.close(), rpc.close()]);
       await connection.close();
     },
   };
+}
+
+function wayTo({ connection: { provider } }: Dstack, intercept: RpcInterceptor): Transport {
+  return custom({ request: (request) => intercept(request, () => provider.request(request)) }, { retryCount: 0 });
+}
+
+/** Another way to the world's chain, with somebody in between. Close it. */
+export function interceptRpc({ connection }: UpdateWorld, intercept: RpcInterceptor): Promise<TestServer> {
+  return startRpcServer(connection.provider, intercept);
 }
 
 /** A client of the world's chain over HTTP, as a user would make it. */

@@ -1,0 +1,519 @@
+import { createServer } from "node:net";
+import { expect } from "chai";
+import { createWalletClient, custom, parseEther } from "viem";
+import { writeContract } from "viem/actions";
+import { base } from "viem/chains";
+import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
+import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
+import {
+  ContractOwnerError,
+  CvmNotFoundError,
+  HashExpiredError,
+  HashMismatchError,
+  HashNotAllowedError,
+  InsufficientFundsError,
+  InvalidAppComposeError,
+  NotOwnerError,
+  RolloverFailedError,
+  RpcUnavailableError,
+  SignerRequiredError,
+  UnauthorizedError,
+  UntrustedEncryptionKeyError,
+  WrongChainError,
+} from "../../../../src/errors/index.ts";
+import type { UpdateEvent } from "../../../../src/update/events.ts";
+import { memoryJournal } from "../../../../src/update/journal.ts";
+import type { UpdateCvmParameters } from "../../../../src/update/wire.ts";
+import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
+import { hookedJournal } from "../../../support/update/crashing-journal.ts";
+import { startRpcServer } from "../../../support/update/rpc-server.ts";
+import {
+  chainOf,
+  countTransactions,
+  createCvm,
+  createCvmOffChain,
+  forgetDevice,
+  readAppHistory,
+  startUpdateWorld,
+  type UpdateWorld,
+  update,
+} from "../../../support/update/update-world.ts";
+
+const dockerCompose = "services:\n  app:\n    image: nginx:2\n";
+const otherCompose = "services:\n  app:\n    image: nginx:3\n";
+const blue = [{ key: "MODE", value: "blue" }];
+const green = [{ key: "MODE", value: "green" }];
+
+describe("updateCvm", () => {
+  let world: UpdateWorld;
+  before(async () => {
+    world = await startUpdateWorld();
+  });
+  after(() => world.close());
+
+  function updatesOf({ id }: TestCvm) {
+    return world.cloud.readHistory(id).filter(({ kind }) => kind === "update");
+  }
+
+  /** How many transactions the owner had mined meanwhile. */
+  async function paying<Outcome>(work: () => Promise<Outcome>): Promise<{ outcome: Outcome; paid: number }> {
+    const before = await countTransactions(world);
+    const outcome = await work();
+    return { outcome, paid: (await countTransactions(world)) - before };
+  }
+
+  it("takes a CVM to a new compose and environment, and tells every step", async () => {
+    const cvm = await createCvm(world, { environment: blue });
+    const events: UpdateEvent[] = [];
+    const { outcome: result, paid } = await paying(() =>
+      update(world, cvm, {
+        journal: memoryJournal(),
+        dockerCompose,
+        environment: green,
+        expectedKmsPublicKey: world.cloud.kmsPublicKey("kms-base-1"),
+        onStep: (event) => events.push(event),
+      }),
+    );
+
+    expect(paid).to.equal(1);
+    expect(result).to.include({
+      outcome: "updated",
+      appId: cvm.appId,
+      previousComposeHash: cvm.composeHash,
+      isResumed: false,
+    });
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(green);
+    const [operation, ...more] = updatesOf(cvm);
+    expect(more).to.deep.equal([]);
+    const [transaction] = result.transactions;
+    expect(operation).to.deep.include({
+      state: "done",
+      composeHash: result.composeHash,
+      correlationId: result.correlationId,
+      transactionHash: transaction?.transactionHash,
+    });
+    expect(transaction?.gasUsed).to.satisfy((gas: bigint) => gas > 21_000n && gas < 80_000n);
+    expect(transaction?.costWei).to.satisfy((cost: bigint) => cost > 0n);
+
+    const steps = [
+      "readCvm",
+      "buildDocument",
+      "encryptEnvironment",
+      "patch",
+      "checkHash",
+      "readChain",
+      "addComposeHash",
+      "confirm",
+      "followRollover",
+    ];
+    expect(events.flatMap((event) => (event.kind === "started" ? [event.step] : []))).to.deep.equal(steps);
+    expect(result.steps.map(({ step }) => step)).to.deep.equal(steps);
+    const patches = events.filter((event) => event.kind === "http" && event.method === "PATCH");
+    expect(patches.map((event) => "status" in event && event.status)).to.deep.equal([465, 202]);
+    expect(events.find((event) => event.kind === "broadcast")).to.include({ isFromRecord: false });
+  });
+
+  it("allows the device first where it is unknown", async () => {
+    const cvm = await createCvm(world);
+    await forgetDevice(world, cvm);
+    const { outcome: result, paid } = await paying(() =>
+      update(world, cvm, { journal: memoryJournal(), dockerCompose }),
+    );
+    expect(paid).to.equal(2);
+    expect(result.transactions.map(({ step }) => step)).to.deep.equal(["addDevice", "addComposeHash"]);
+    expect(updatesOf(cvm)).to.have.length(1);
+  });
+
+  it("allows no device where any device may boot", async () => {
+    const cvm = await createCvm(world, { allowAnyDevice: true });
+    await forgetDevice(world, cvm);
+    const { paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), dockerCompose }));
+    expect(paid).to.equal(1);
+  });
+
+  it("replaces the environment alone without a transaction, a signer or a chain", async () => {
+    const cvm = await createCvm(world, { environment: blue });
+    const { outcome: result, paid } = await paying(async () =>
+      update(world, cvm, { journal: memoryJournal(), environment: green, chain: chainOf(await deadRpc()) }),
+    );
+    expect(paid).to.equal(0);
+    expect(result).to.deep.include({ outcome: "environmentReplaced", composeHash: cvm.composeHash, transactions: [] });
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(green);
+  });
+
+  it("registers a hash when the names in the environment change", async () => {
+    const cvm = await createCvm(world, { environment: blue });
+    const environment = [...green, { key: "LEVEL", value: "3" }];
+    const { outcome: result, paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), environment }));
+    expect(paid).to.equal(1);
+    expect(result).to.include({ outcome: "updated" });
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
+  });
+
+  it("leaves a CVM alone that runs what is asked for", async () => {
+    const cvm = await createCvm(world);
+    const { outcome: result, paid } = await paying(() =>
+      update(world, cvm, { journal: memoryJournal(), dockerCompose: "services:\n  app:\n    image: nginx:1\n" }),
+    );
+    expect(paid).to.equal(0);
+    expect(result).to.include({ outcome: "unchanged", composeHash: cvm.composeHash });
+    expect(updatesOf(cvm)).to.deep.equal([]);
+  });
+
+  it("needs no chain on an off-chain KMS", async () => {
+    const cvm = await createCvmOffChain(world, { environment: blue });
+    const chain = chainOf(await deadRpc());
+    const result = await update(world, cvm, { journal: memoryJournal(), chain, dockerCompose, environment: green });
+    expect(result).to.deep.include({ outcome: "updated", previousComposeHash: cvm.composeHash, transactions: [] });
+    expect(updatesOf(cvm)[0]).to.include({ state: "done", composeHash: result.composeHash });
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(green);
+  });
+
+  it("finds the CVM by any of its names, and its own record under all of them", async () => {
+    const cvm = await createCvm(world);
+    const journal = memoryJournal();
+    await catchError(update(world, cvm, { journal: dyingAt(journal, "broadcast"), dockerCompose }), Error);
+    const { outcome: result, paid } = await paying(() =>
+      update(world, cvm, { journal, dockerCompose, cvm: `app_${cvm.appId.slice(2)}` }),
+    );
+    expect(paid).to.equal(0);
+    expect(result).to.include({ outcome: "updated", isResumed: true });
+  });
+
+  it("sends the transaction also for a hash that is allowed already", async () => {
+    const cvm = await createCvm(world);
+    const first = await update(world, cvm, { journal: memoryJournal(), dockerCompose });
+    await update(world, cvm, { journal: memoryJournal(), dockerCompose: otherCompose });
+    const { outcome: back, paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), dockerCompose }));
+    expect(back.composeHash).to.equal(first.composeHash);
+    expect(paid).to.equal(1);
+  });
+
+  it("does not, where a transaction on record proves it", async () => {
+    const cvm = await createCvm(world);
+    const journal = memoryJournal();
+    const first = await update(world, cvm, { journal, dockerCompose });
+    await update(world, cvm, { journal, dockerCompose: otherCompose });
+    const { outcome: back, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+    expect(paid).to.equal(0);
+    expect(back.transactions).to.deep.equal(first.transactions);
+    expect(updatesOf(cvm)).to.have.length(3);
+  });
+
+  it("sends it again where the proven hash was pruned since", async () => {
+    const cvm = await createCvm(world);
+    const journal = memoryJournal();
+    const first = await update(world, cvm, { journal, dockerCompose });
+    await update(world, cvm, { journal, dockerCompose: otherCompose });
+    await removeHash(world, cvm, first.composeHash);
+    const { outcome: back, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+    expect(paid).to.equal(1);
+    expect(back).to.include({ outcome: "updated", composeHash: first.composeHash });
+  });
+
+  it("waits until a busy CVM has come to rest", async () => {
+    const cvm = await createCvm(world, { environment: blue });
+    const results = await Promise.all([
+      update(world, cvm, { journal: memoryJournal(), environment: green }),
+      update(world, cvm, { journal: memoryJournal(), dockerCompose }),
+    ]);
+    expect(results.map(({ outcome }) => outcome)).to.have.members(["environmentReplaced", "updated"]);
+  });
+
+  describe("stops before anything is paid", () => {
+    async function refused<Thrown extends Error>(
+      cvm: TestCvm,
+      type: abstract new (...args: never[]) => Thrown,
+      changes: Partial<UpdateCvmParameters> = {},
+    ): Promise<Thrown> {
+      const { outcome: error, paid } = await paying(() =>
+        catchError(update(world, cvm, { journal: memoryJournal(), dockerCompose, ...changes }), type),
+      );
+      expect(paid).to.equal(0);
+      expect(updatesOf(cvm)).to.deep.equal([]);
+      return error;
+    }
+
+    it("when the signer is not the owner", async () => {
+      const cvm = await createCvm(world);
+      await forgetDevice(world, cvm);
+      const { stranger } = world.dstack;
+      const error = await refused(cvm, NotOwnerError, { chain: chainOf(world, stranger) });
+      expect(error).to.include({ ownerIsContract: false });
+      expect(error.signer.toLowerCase()).to.equal(stranger.address.toLowerCase());
+      expect(error.owner.toLowerCase()).to.equal(world.owner.address.toLowerCase());
+    });
+
+    it("when the owner is a contract", async () => {
+      const cvm = await createCvm(world);
+      await giveToContract(world, cvm);
+      const error = await refused(cvm, ContractOwnerError);
+      expect(error.nextStep).to.be.a("string");
+    });
+
+    it("when there is no signer", async () => {
+      const cvm = await createCvm(world);
+      await forgetDevice(world, cvm);
+      const error = await refused(cvm, SignerRequiredError, { chain: chainOf(world) });
+      expect(error.context).to.deep.include({ steps: ["addDevice", "addComposeHash"] });
+    });
+
+    it("when the RPC endpoint serves another chain", async () => {
+      const cvm = await createCvm(world);
+      const rpc = await startRpcServer(world.connection.provider, async ({ method }, forward) =>
+        method === "eth_chainId" ? "0x1" : forward(),
+      );
+      const client = chainOf({ rpc }, world.owner);
+      const error = await refused(cvm, WrongChainError, { chain: { ...client, chain: undefined } });
+      expect(error.context).to.include({ expected: 8453, actual: 1 });
+      await rpc.close();
+    });
+
+    it("when the RPC endpoint is dead", async () => {
+      const cvm = await createCvm(world);
+      const error = await refused(cvm, RpcUnavailableError, { chain: chainOf(await deadRpc(), world.owner) });
+      expect(error).to.include({ retryable: true });
+    });
+
+    it("when the signer can pay for the device but not for the hash too", async () => {
+      const cvm = await createCvm(world);
+      await forgetDevice(world, cvm);
+      const test = await world.connection.viem.getTestClient();
+      const address = world.owner.address;
+      const { baseFeePerGas } = await (await world.connection.viem.getPublicClient()).getBlock();
+      // A call needs about 55,000 gas and the price allowed is at least twice the base fee: enough for one, not two.
+      await test.setBalance({ address, value: 80_000n * (2n * (baseFeePerGas ?? 0n) + 10n ** 9n) });
+      const error = await refused(cvm, InsufficientFundsError);
+      expect(error.context).to.include({ signer: address.toLowerCase() });
+      await test.setBalance({ address, value: parseEther("10") });
+    });
+
+    it("when the document is not one", async () => {
+      const cvm = await createCvm(world);
+      await refused(cvm, InvalidAppComposeError, { dockerCompose: "services: [" });
+    });
+
+    it("when the encryption key is not signed by the expected KMS", async () => {
+      const cvm = await createCvm(world, { environment: blue });
+      await refused(cvm, UntrustedEncryptionKeyError, {
+        environment: green,
+        expectedKmsPublicKey: world.cloud.kmsPublicKey("kms-phala-1"),
+      });
+    });
+
+    it("when the API key is wrong, or the CVM unknown", async () => {
+      const cvm = await createCvm(world);
+      await refused(cvm, UnauthorizedError, {
+        cloud: createCloudClient({ apiKey: "wrong", baseUrl: world.cloud.baseUrl }),
+      });
+      await refused(cvm, CvmNotFoundError, { cvm: "no-such-cvm" });
+    });
+
+    it("when the caller gives up, whatever the step", async () => {
+      const cvm = await createCvm(world);
+      for (const step of ["readCvm", "buildDocument", "patch", "checkHash", "readChain"] as const) {
+        const abort = new AbortController();
+        const reason = new Error("enough");
+        const onStep = (event: UpdateEvent) => {
+          if (event.kind === "finished" && event.step === step) abort.abort(reason);
+        };
+        expect(await refused(cvm, Error, { signal: abort.signal, onStep })).to.equal(reason);
+      }
+    });
+  });
+
+  it("ends an update that was stopped after its transaction, without another one", async () => {
+    const cvm = await createCvm(world);
+    const journal = memoryJournal();
+    const abort = new AbortController();
+    const onStep = (event: UpdateEvent) => {
+      if (event.kind === "broadcast") abort.abort(new Error("enough"));
+    };
+    const { paid } = await paying(async () => {
+      await catchError(update(world, cvm, { journal, dockerCompose, signal: abort.signal, onStep }), Error);
+      return update(world, cvm, { journal, dockerCompose });
+    });
+    expect(paid).to.equal(1);
+    expect(updatesOf(cvm)).to.have.length(1);
+  });
+
+  describe("with a cloud whose hash is not ours", () => {
+    /** The document we are shown lacks a field that the one in force has. */
+    function hidingField(field: string): CloudClient {
+      const rewrite: typeof fetch = async (input, init) => {
+        const response = await fetch(input, init);
+        if (!String(input).endsWith("/compose_file")) return response;
+        const document: unknown = await response.json();
+        return Response.json({ ...(document as object), [field]: undefined });
+      };
+      return createCloudClient({ apiKey, baseUrl: world.cloud.baseUrl, fetch: rewrite });
+    }
+
+    async function mismatch(cvm: TestCvm, acceptHashMismatch?: ComposeHash) {
+      const journal = memoryJournal();
+      return catchError(
+        update(world, cvm, { journal, dockerCompose, cloud: hidingField("public_logs"), acceptHashMismatch }),
+        HashMismatchError,
+      );
+    }
+
+    it("pays nothing, and names the field that explains it", async () => {
+      const cvm = await createCvm(world);
+      const { outcome: error, paid } = await paying(() => mismatch(cvm));
+      expect(paid).to.equal(0);
+      expect(error.context.explanation).to.include("public_logs");
+    });
+
+    it("does not take the consent to one hash as consent to another", async () => {
+      const cvm = await createCvm(world);
+      const { paid } = await paying(() => mismatch(cvm, parseComposeHash("c9".repeat(32))));
+      expect(paid).to.equal(0);
+    });
+
+    it("goes on with exactly the hash that was accepted", async () => {
+      const cvm = await createCvm(world);
+      const { fromCloud } = (await mismatch(cvm)).context;
+      const acceptHashMismatch = parseComposeHash(String(fromCloud));
+      const events: UpdateEvent[] = [];
+      const { outcome: result, paid } = await paying(() =>
+        update(world, cvm, {
+          journal: memoryJournal(),
+          dockerCompose,
+          cloud: hidingField("public_logs"),
+          acceptHashMismatch,
+          onStep: (event) => events.push(event),
+        }),
+      );
+      expect(paid).to.equal(1);
+      expect(result).to.include({ outcome: "updated", composeHash: acceptHashMismatch });
+      const checked = events.find((event) => event.kind === "finished" && event.step === "checkHash");
+      expect(checked).to.have.nested.property("facts.isMismatchAccepted", true);
+    });
+  });
+
+  describe("when the cloud refuses the confirmation", () => {
+    it("because the hash was removed meanwhile, says so, and pays again only when it is run again", async () => {
+      const cvm = await createCvm(world);
+      const journal = memoryJournal();
+      const removing = hookedJournal(journal, {
+        before: async ({ type }) => {
+          const hash = journal.state.updates.values().next().value?.subject.composeHash;
+          if (type === "confirming") await removeHash(world, cvm, hash);
+        },
+      });
+      const { outcome: error, paid } = await paying(() =>
+        catchError(update(world, cvm, { journal: removing, dockerCompose }), HashNotAllowedError),
+      );
+      expect(error).to.include({ status: 468 });
+      expect(paid).to.equal(2); // ours, and the one that removed it
+      const again = await paying(() => update(world, cvm, { journal, dockerCompose }));
+      expect(again.paid).to.equal(1);
+      expect(again.outcome).to.include({ outcome: "updated" });
+    });
+
+    it("because another machine began a newer update", async () => {
+      const cvm = await createCvm(world);
+      const journal = memoryJournal();
+      let other: Promise<unknown> | undefined;
+      const overtaken = hookedJournal(journal, {
+        before: async ({ type }) => {
+          if (type !== "confirming") return;
+          const stopped = dyingAt(memoryJournal(), "prepared");
+          other = catchError(update(world, cvm, { journal: stopped, dockerCompose: otherCompose }), Error);
+          await other;
+        },
+      });
+      const error = await catchError(update(world, cvm, { journal: overtaken, dockerCompose }), HashExpiredError);
+      expect(error).to.include({ status: 466 });
+      expect(updatesOf(cvm)).to.deep.equal([]);
+      const { paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+      expect(paid).to.equal(0);
+      expect(updatesOf(cvm)).to.have.length(1);
+    });
+  });
+
+  describe("when the CVM does not boot the new compose", () => {
+    it("says why, and pays nothing more once the reason is cured", async () => {
+      const cvm = await createCvm(world);
+      const journal = memoryJournal();
+      const sabotaged = hookedJournal(journal, {
+        before: ({ type }) => (type === "confirming" ? forgetDevice(world, cvm) : undefined),
+      });
+      const error = await catchError(update(world, cvm, { journal: sabotaged, dockerCompose }), RolloverFailedError);
+      expect(error.context.reason).to.include("Device not allowed");
+      expect(error.context.correlationId).to.be.a("string");
+
+      const { outcome: result, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+      expect(result).to.include({ outcome: "updated" });
+      expect(result.transactions.map(({ step }) => step)).to.include("addDevice");
+      expect(paid).to.equal(1); // the device; the hash is proven by the transaction on record
+    });
+
+    it("tells the next run, if this one had crashed before it could see that", async () => {
+      const cvm = await createCvm(world);
+      const journal = memoryJournal();
+      const sabotaged = hookedJournal(journal, {
+        before: ({ type }) => (type === "confirming" ? forgetDevice(world, cvm) : undefined),
+        after: ({ type }) => {
+          if (type === "confirmed") throw new Error("crash");
+        },
+      });
+      await catchError(update(world, cvm, { journal: sabotaged, dockerCompose }), Error);
+      await world.cloud.whenIdle();
+      await catchError(update(world, cvm, { journal, dockerCompose }), RolloverFailedError);
+      expect(await update(world, cvm, { journal, dockerCompose })).to.include({ outcome: "updated" });
+    });
+  });
+
+  it("works for two CVMs at once with one journal and one key, though both reach for the same nonce", async () => {
+    const [one, other] = [await createCvm(world), await createCvm(world)];
+    const journal = memoryJournal();
+    const { outcome: results, paid } = await paying(() =>
+      Promise.all([one, other].map((cvm) => update(world, cvm, { journal, dockerCompose }))),
+    );
+    expect(results.map(({ outcome }) => outcome)).to.deep.equal(["updated", "updated"]);
+    expect(paid).to.equal(2);
+    for (const cvm of [one, other]) expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
+  });
+});
+
+/** A journal whose owner dies before this type of line is written. */
+function dyingAt(journal: ReturnType<typeof memoryJournal>, type: string) {
+  return hookedJournal(journal, {
+    before: (entry) => {
+      if (entry.type === type) throw new Error("crash");
+    },
+  });
+}
+
+async function removeHash({ dstack, owner }: UpdateWorld, { appId }: TestCvm, hash: ComposeHash | undefined) {
+  if (hash === undefined) throw new Error("No hash to remove.");
+  const { client } = dstack;
+  const transactionHash = await removeComposeHash(client, { account: owner, appId, composeHash: hash });
+  await waitForReceipt(client, { transactionHash, functionName: "removeComposeHash" });
+}
+
+/** Moves the app to its KMS contract, which stands for a Safe here. */
+async function giveToContract({ connection, dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
+  const contract = dstack.kms;
+  const call = { chain: base, address: appId, abi: dstackAppAbi } as const;
+  await writeContract(dstack.client, { ...call, account: owner, functionName: "transferOwnership", args: [contract] });
+  const test = await connection.viem.getTestClient();
+  await test.impersonateAccount({ address: contract });
+  await test.setBalance({ address: contract, value: parseEther("1") });
+  const wallet = createWalletClient({ chain: base, transport: custom(connection.provider) });
+  await wallet.writeContract({ ...call, account: contract, functionName: "acceptOwnership" });
+}
+
+/** An address nobody listens at. */
+async function deadRpc(): Promise<{ readonly rpc: { readonly url: string } }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return { rpc: { url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}` } };
+}
