@@ -1,4 +1,4 @@
-import { type Account, keccak256 } from "viem";
+import { type Abi, type Account, type Address, type Hex, keccak256 } from "viem";
 import { estimateGas, getBalance, getTransactionCount } from "viem/actions";
 import { parseTransactionHash } from "../core/ids.ts";
 import { InsufficientFundsError } from "../errors/index.ts";
@@ -7,12 +7,23 @@ import { findRevert } from "./find-revert.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
 import { readFees } from "./read-fees.ts";
 import { requireChain } from "./require-chain.ts";
-import type { SendContractCallParameters } from "./send-contract-call.ts";
-import { explainRevert, simulateCall } from "./simulate-call.ts";
+import { explainRevert, type SimulateCallParameters, simulateCall } from "./simulate-call.ts";
 import { duringRpc, translateChainError } from "./translate-chain-error.ts";
 
-export interface PrepareTransactionParameters extends Omit<SendContractCallParameters, "account" | "beforeSend"> {
+export interface PrepareTransactionParameters {
   readonly account: Account;
+  readonly to: Address;
+  readonly data: Hex;
+  /** Whose custom errors a refusal is decoded with. */
+  readonly abi: Abi;
+  readonly functionName: string;
+  /** The chain the contract lives on. Another one behind the endpoint is a WrongChainError. */
+  readonly chainId?: number | undefined;
+  /**
+   * By default the signer's next one, pending transactions counted. Pass the last one plus one after a transaction
+   * you have just seen mined: endpoints behind a balancer may still answer with the old count.
+   */
+  readonly nonce?: number | undefined;
 }
 
 /**
@@ -27,12 +38,13 @@ export async function prepareTransaction(
   { account, to, data, abi, functionName, ...wanted }: PrepareTransactionParameters,
 ): Promise<PreparedTransaction> {
   const from = account.address;
+  const call = { from, to, data, abi, functionName };
   const chainId = await requireChain(client, wanted.chainId);
-  await simulateCall(client, { from, to, data, abi, functionName });
+  await simulateCall(client, call);
   const [nonce, gas, fees, balance] = await Promise.all([
     wanted.nonce ??
       duringRpc("reading the nonce", () => getTransactionCount(client, { address: from, blockTag: "pending" })),
-    readGasLimit(client, { account, to, data, abi, functionName }),
+    readGasLimit(client, call),
     readFees(client),
     duringRpc("reading the balance", () => getBalance(client, { address: from })),
   ]);
@@ -49,16 +61,13 @@ export async function prepareTransaction(
 }
 
 /** A fifth more than the node's estimate, in gas: the state may move before the transaction is mined. */
-async function readGasLimit(
-  client: ChainClient,
-  call: Pick<PrepareTransactionParameters, "account" | "to" | "data" | "abi" | "functionName">,
-): Promise<bigint> {
-  const { account, to, data, abi, functionName } = call;
+async function readGasLimit(client: ChainClient, call: SimulateCallParameters): Promise<bigint> {
+  const { from, to, data, abi, functionName } = call;
   try {
-    return ((await estimateGas(client, { account: account.address, to, data })) * 6n) / 5n;
+    return ((await estimateGas(client, { account: from, to, data })) * 6n) / 5n;
   } catch (error) {
     const revert = findRevert(error, abi);
     if (revert === undefined) throw translateChainError(error, `estimating the gas of ${functionName}`);
-    throw await explainRevert(client, { from: account.address, to, functionName }, revert);
+    throw await explainRevert(client, call, revert);
   }
 }

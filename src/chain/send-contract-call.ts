@@ -1,40 +1,30 @@
-import type { Abi, Account, Address, Hex } from "viem";
+import type { Account, Address } from "viem";
 import { parseAccount } from "viem/accounts";
 import type { TransactionHash } from "../core/ids.ts";
 import { SignerRequiredError } from "../errors/index.ts";
 import { broadcastTransaction } from "./broadcast-transaction.ts";
 import type { ChainClient } from "./chain-client.ts";
-import { prepareTransaction } from "./prepare-transaction.ts";
+import { parseAddress } from "./parse-address.ts";
+import { type PrepareTransactionParameters, prepareTransaction } from "./prepare-transaction.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
 
+type CallParameters = Omit<PrepareTransactionParameters, "account">;
+
 /** What every paying action takes beside its own values. */
-export interface WriteParameters {
+export interface WriteParameters extends Pick<CallParameters, "chainId" | "nonce"> {
   /** Who signs and pays; a bare address is one whose key the node holds. By default the client's account. */
   readonly account?: Account | Address | undefined;
-  /** The chain the contract lives on. Another one behind the endpoint is a WrongChainError. */
-  readonly chainId?: number | undefined;
-  /**
-   * By default the signer's next one, pending transactions counted. Pass the last one plus one after a transaction
-   * you have just seen mined: endpoints behind a balancer may still answer with the old count.
-   */
-  readonly nonce?: number | undefined;
   /** Called with the final (for a local account: signed) transaction before it is sent. If it throws, nothing is sent. */
   readonly beforeSend?: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
 }
 
-export interface SendContractCallParameters extends WriteParameters {
-  readonly to: Address;
-  readonly data: Hex;
-  /** Whose custom errors a refusal is decoded with. */
-  readonly abi: Abi;
-  readonly functionName: string;
-}
+export interface SendContractCallParameters extends WriteParameters, CallParameters {}
 
 /**
  * The only way this package pays: check the chain, simulate, decide nonce, gas and fees, sign, let the caller write
  * it down, broadcast. It does not wait for the receipt.
  *
- * @throws SignerRequiredError, WrongChainError, NoContractError, NotOwnerError, ContractOwnerError,
+ * @throws SignerRequiredError, InvalidHexError, WrongChainError, NoContractError, NotOwnerError, ContractOwnerError,
  * ContractRevertedError, InsufficientFundsError, NonceTakenError, RpcUnavailableError
  */
 export async function sendContractCall(
@@ -42,7 +32,8 @@ export async function sendContractCall(
   { account = client.account, beforeSend, ...call }: SendContractCallParameters,
 ): Promise<TransactionHash> {
   if (account === undefined) throw new SignerRequiredError([call.functionName]);
-  const prepared = await prepareTransaction(client, { ...call, account: parseAccount(account) });
+  const signer = typeof account === "string" ? parseAddress("The signer's address", account) : account;
+  const prepared = await prepareTransaction(client, { ...call, account: parseAccount(signer) });
   await beforeSend?.(prepared);
   return broadcastTransaction(client, prepared);
 }
