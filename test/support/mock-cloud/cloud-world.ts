@@ -33,6 +33,9 @@ export interface CloudWorld {
   readonly events: MockCloudEvent[];
 }
 
+/** A mock cloud in this process or another. */
+export type AnyCloud = Pick<RunningMockCloud, "baseUrl"> & Partial<Pick<RunningMockCloud, "whenIdle">>;
+
 /** A CVM that was created through the API. */
 export interface TestCvm {
   readonly id: string;
@@ -86,7 +89,7 @@ export interface Answer {
 
 /** An HTTP request with the API key; bodies that are objects travel as JSON. */
 export async function request(
-  cloud: RunningMockCloud,
+  cloud: Pick<RunningMockCloud, "baseUrl">,
   method: string,
   path: string,
   options: { readonly body?: unknown; readonly headers?: Record<string, string> } = {},
@@ -118,7 +121,10 @@ export interface CreateTestCvmParameters {
 }
 
 /** Provision, deploy the app's contract, create, boot: what a client does for a new on-chain CVM. */
-export async function createOnChainCvm(world: CloudWorld, parameters: CreateTestCvmParameters = {}): Promise<TestCvm> {
+export async function createOnChainCvm(
+  world: { readonly dstack: Dstack; readonly cloud: AnyCloud },
+  parameters: CreateTestCvmParameters = {},
+): Promise<TestCvm> {
   const { dstack, cloud } = world;
   const provisioned = await provision(cloud, { kms: "BASE", ...parameters });
   const composeHash = parseComposeHash(String(provisioned.compose_hash));
@@ -135,14 +141,21 @@ export async function createOnChainCvm(world: CloudWorld, parameters: CreateTest
   return create(cloud, appId, composeHash, dstack.owner.address, parameters);
 }
 
-export async function createOffChainCvm(world: CloudWorld, parameters: CreateTestCvmParameters = {}): Promise<TestCvm> {
+export async function createOffChainCvm(
+  world: { readonly cloud: AnyCloud },
+  parameters: CreateTestCvmParameters = {},
+): Promise<TestCvm> {
   const provisioned = await provision(world.cloud, { kms: "PHALA", ...parameters });
   const { app_id, compose_hash } = provisioned;
   return create(world.cloud, parseAppId(String(app_id)), parseComposeHash(String(compose_hash)), undefined, parameters);
 }
 
 /** Registers the hash as the app's owner and waits for the receipt. */
-export async function registerHash(world: CloudWorld, appId: AppId, composeHash: string): Promise<TransactionHash> {
+export async function registerHash(
+  world: { readonly dstack: Dstack },
+  appId: AppId,
+  composeHash: string,
+): Promise<TransactionHash> {
   const { client, owner } = world.dstack;
   const transactionHash = await addComposeHash(client, {
     account: owner,
@@ -155,7 +168,7 @@ export async function registerHash(world: CloudWorld, appId: AppId, composeHash:
 
 /** An environment encrypted to the app's key, by the official function. */
 export async function encryptFor(
-  cloud: RunningMockCloud,
+  cloud: AnyCloud,
   appId: AppId,
   environment: readonly { readonly key: string; readonly value: string }[],
   kms = "kms-base-1",
@@ -164,7 +177,7 @@ export async function encryptFor(
   return encryptEnvVars([...environment], String(body.public_key));
 }
 
-async function provision(cloud: RunningMockCloud, parameters: CreateTestCvmParameters & { readonly kms: string }) {
+async function provision(cloud: AnyCloud, parameters: CreateTestCvmParameters & { readonly kms: string }) {
   const { name = `cvm-${randomBytes(4).toString("hex")}`, kms, nodeId, allowedEnvs, environment } = parameters;
   const { status, body } = await request(cloud, "POST", "/cvms/provision", {
     body: {
@@ -183,7 +196,7 @@ async function provision(cloud: RunningMockCloud, parameters: CreateTestCvmParam
 }
 
 async function create(
-  cloud: RunningMockCloud,
+  cloud: AnyCloud,
   appId: AppId,
   composeHash: ComposeHash,
   deployer: Address | undefined,
@@ -195,7 +208,7 @@ async function create(
     body: { app_id: appId, compose_hash: composeHash, encrypted_env: encryptedEnv, deployer_address: deployer },
   });
   if (status !== 200) throw new Error(`create answered ${status}: ${JSON.stringify(body)}`);
-  await settle();
+  await settle?.();
   const detail = await request(cloud, "GET", `/cvms/${body.id}`);
   return { id: String(detail.body.id), appId, composeHash };
 }

@@ -1,0 +1,43 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+/** The mock cloud as a process of its own. */
+export interface CloudProcess {
+  readonly baseUrl: string;
+  readonly pid: number;
+  /** Everything it wrote to stderr so far. */
+  log(): string;
+  /** Sends a signal and waits for the end. Returns the exit code, or null where the signal ended it. */
+  stop(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface StartCloudProcessParameters {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export async function startCloudProcess({ args, env }: StartCloudProcessParameters): Promise<CloudProcess> {
+  const child = spawn(process.execPath, ["scripts/run.mjs", "src/mock-cloud/server.ts", "--port", "0", ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const log: string[] = [];
+  child.stderr.setEncoding("utf8").on("data", (text: string) => log.push(text));
+  const exit = once(child, "exit");
+  const line = await Promise.race([
+    once(createInterface({ input: child.stdout }), "line").then(([text]) => String(text)),
+    exit.then(() => undefined),
+  ]);
+  if (line === undefined || child.pid === undefined) throw new Error(`The mock cloud did not start: ${log.join("")}`);
+  return {
+    baseUrl: JSON.parse(line).baseUrl,
+    pid: child.pid,
+    log: () => log.join(""),
+    stop: async (signal) => {
+      child.kill(signal);
+      const [code] = await exit;
+      return code;
+    },
+  };
+}
