@@ -25,6 +25,7 @@ export interface EncryptionRandomness {
 const publicKeyBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
+const minimumBytes = publicKeyBytes + ivBytes + tagBytes;
 
 /**
  * Encrypts an environment so that only the CVM can read it: x25519 with a fresh key, the raw shared secret as AES-256-GCM
@@ -73,7 +74,8 @@ export function decryptEnvironment(payload: string, recipientPrivateKey: string)
   const digits = payload.startsWith("0x") ? payload.slice(2) : payload;
   if (!/^([0-9a-fA-F]{2})*$/.test(digits)) throw undecryptable("is not hex");
   const bytes = hexToBytes(`0x${digits}`);
-  if (bytes.length < publicKeyBytes + ivBytes + tagBytes) throw undecryptable("is shorter than an empty one");
+  if (bytes.length < minimumBytes)
+    throw undecryptable("is shorter than an empty one", { bytes: bytes.length, minimumBytes });
 
   const key = agree(privateKey, bytes.slice(0, publicKeyBytes));
   if (key === undefined) throw undecryptable("begins with a key of low order");
@@ -82,7 +84,7 @@ export function decryptEnvironment(payload: string, recipientPrivateKey: string)
   try {
     plaintext = gcm(key, iv).decrypt(bytes.slice(publicKeyBytes + ivBytes));
   } catch (cause) {
-    throw undecryptable("was changed on the way or encrypted to another key", cause);
+    throw undecryptable("was changed on the way or encrypted to another key", {}, cause);
   }
   return parsePlaintext(plaintext);
 }
@@ -141,9 +143,10 @@ function invalidEnvironment(message: string, context: Readonly<Record<string, un
   });
 }
 
-function undecryptable(problem: string, cause?: unknown): EnvironmentDecryptionError {
+function undecryptable(problem: string, context: Readonly<Record<string, number>> = {}, cause?: unknown) {
   return new EnvironmentDecryptionError(`The encrypted environment ${problem}.`, {
     nextStep: "Fetch the app's current encryption key and encrypt the environment again.",
+    context,
     cause,
   });
 }

@@ -10,7 +10,7 @@ interface Line {
   readonly name?: string;
 }
 
-const assignment = /^(\s*(?:export\s+)?)([\w.-]+)(?=\s*=|:\s)/;
+const assignment = /^\s*(?:export\s+)?([\w.-]+)(?=\s*=|:\s)/;
 
 /**
  * Parses the text of a `.env` file with dotenv's quoting rules, in the order of the file. Nothing is read from disk or
@@ -44,29 +44,22 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
  * the lines it starts an assignment at.
  */
 function findAssignments(text: string): Line[] {
-  const mark = unusedName(text);
   const lines = text.split("\n").map(readLine);
   const marked = lines.map(({ number, text: line, name }) => {
     if (isIgnorable(line)) return line;
-    return name === undefined ? `${mark}${number}=${line}` : line.replace(assignment, `$1${mark}${number}`);
+    return name === undefined ? `LINE_${number}=${line}` : line.replace(assignment, `LINE_${number}`);
   });
   const found = parse(marked.join("\n"));
-  return lines.filter(({ number }) => Object.hasOwn(found, `${mark}${number}`));
+  return lines.filter(({ number }) => Object.hasOwn(found, `LINE_${number}`));
 }
 
 function readLine(text: string, index: number): Line {
-  const name = assignment.exec(text)?.[2];
+  const name = assignment.exec(text)?.[1];
   return { number: index + 1, text, ...(name !== undefined && { name }) };
 }
 
 function isIgnorable(line: string): boolean {
   return /^\s*(#|$)/.test(line);
-}
-
-function unusedName(text: string): string {
-  let name = "LINE_";
-  while (text.includes(name)) name += "_";
-  return name;
 }
 
 function malformed(message: string, context: Readonly<Record<string, unknown>>): InvalidEnvironmentError {

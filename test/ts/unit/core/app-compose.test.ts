@@ -51,6 +51,11 @@ describe("parseAppCompose", () => {
     });
   }
 
+  it("accepts many values side by side", () => {
+    const document = { x: Array.from({ length: 300 }, () => [{}]) };
+    expect(parseAppCompose(JSON.stringify(document))).to.deep.equal(document);
+  });
+
   it("refuses nesting that would exhaust the stack", () => {
     const text = `{"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
     expect(() => parseAppCompose(text)).to.throw(InvalidAppComposeError);

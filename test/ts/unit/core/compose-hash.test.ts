@@ -23,6 +23,12 @@ describe("compose hash", () => {
     expect(computeComposeHash(documentOf(vector?.text ?? ""))).not.to.equal(`0x${normalised}`);
   });
 
+  it("takes an undefined field for an absent one and a null for itself", () => {
+    expect(writeAppCompose({ runner: undefined, name: null, x: { y: undefined } })).to.equal(
+      '{\n    "name":null,\n    "x":{}\n}',
+    );
+  });
+
   it("is the hash of the text that is written", () => {
     const document = {
       runner: "docker-compose",

@@ -11,10 +11,11 @@ const current = buildAppCompose({
   preLaunchScript: "#!/bin/sh\necho 'official'\n",
   allowedEnvs: ["TOKEN", "API_URL"],
 });
+// White space, line ends and a byte order mark that a platform may tidy away.
 const requested = changeAppCompose(current, {
-  dockerCompose: `services:\n  app:\n    image: nginx:2\n    command: 'echo <{"b": 1}>'\n`,
-  preLaunchScript: "#!/bin/sh\necho 'ours'\n",
-  allowedEnvs: ["TOKEN", "API_URL", "LEVEL"],
+  dockerCompose: `\nservices:\n  app:  \n    image: nginx:2\n    command: 'echo <{"b": 1}>'\n\n`,
+  preLaunchScript: "\ufeff#!/bin/sh\r\necho 'ours'\r\n",
+  allowedEnvs: ["TOKEN", "LEVEL"],
   publicLogs: false,
 });
 
@@ -42,20 +43,7 @@ describe("hash mismatch", () => {
     "an injected name": { sent: { ...requested, name: "web-1" }, fields: ["name"] },
     "a dropped name": { sent: without("name"), fields: ["name"] },
     "an injected flag": { sent: { ...requested, public_tcbinfo: false }, fields: ["public_tcbinfo"] },
-    "sorted names": { sent: { ...requested, allowed_envs: ["API_URL", "LEVEL", "TOKEN"] }, fields: ["allowed_envs"] },
     "another file system": { sent: { ...requested, storage_fs: "ext4" }, fields: ["storage_fs"] },
-    "a compose file without its last newline": {
-      sent: { ...requested, docker_compose_file: requested.docker_compose_file?.trimEnd() },
-      fields: ["docker_compose_file"],
-    },
-    "a compose file with CRLF": {
-      sent: { ...requested, docker_compose_file: requested.docker_compose_file?.replaceAll("\n", "\r\n") },
-      fields: ["docker_compose_file"],
-    },
-    "a script with one more newline": {
-      sent: { ...requested, pre_launch_script: `${requested.pre_launch_script}\n` },
-      fields: ["pre_launch_script"],
-    },
     "a dropped script and an injected name": {
       sent: { ...without("pre_launch_script"), name: "web-1" },
       fields: ["name", "pre_launch_script"],
@@ -67,6 +55,30 @@ describe("hash mismatch", () => {
       const diagnosis = diagnose(computeComposeHash(sent));
       expect(diagnosis).to.deep.include({ kind: "fields" }).and.not.to.have.property("form");
       expect([...diagnosis.fields].sort()).to.deep.equal(fields);
+    });
+  }
+
+  const compose = requested.docker_compose_file ?? "";
+  const script = requested.pre_launch_script ?? "";
+  const edited: readonly [string, keyof AppCompose, AppCompose[keyof AppCompose]][] = [
+    ["a compose file without its last newline", "docker_compose_file", compose.slice(0, -1)],
+    ["a compose file without white space at its end", "docker_compose_file", compose.trimEnd()],
+    ["a compose file without white space around it", "docker_compose_file", compose.trim()],
+    ["a compose file without spaces at the ends of lines", "docker_compose_file", compose.replace("app:  ", "app:")],
+    ["a compose file with CRLF", "docker_compose_file", compose.replaceAll("\n", "\r\n")],
+    ["a script with LF", "pre_launch_script", script.replaceAll("\r", "")],
+    ["a script with one more newline", "pre_launch_script", `${script}\n`],
+    ["a script without its byte order mark", "pre_launch_script", script.slice(1)],
+    ["sorted names", "allowed_envs", ["LEVEL", "TOKEN"]],
+    ["names added to the old ones", "allowed_envs", ["TOKEN", "API_URL", "LEVEL"]],
+    ["old names added", "allowed_envs", ["TOKEN", "LEVEL", "API_URL"]],
+    ["old names added and all sorted", "allowed_envs", ["API_URL", "LEVEL", "TOKEN"]],
+    ["no names", "allowed_envs", []],
+  ];
+  for (const [what, field, value] of edited) {
+    it(`is traced to ${what}`, () => {
+      const fromCloud = computeComposeHash({ ...requested, [field]: value });
+      expect(diagnose(fromCloud)).to.deep.include({ kind: "fields", fields: [field] });
     });
   }
 
@@ -117,6 +129,22 @@ describe("hash mismatch", () => {
     const hashes = [computeComposeHash(current), hashAppComposeText(text), hashAppComposeText(JSON.stringify(current))];
     for (const fromCloud of hashes) {
       expect(diagnoseHashMismatch({ current, currentText: text, requested, fromCloud }).kind).to.equal("unchanged");
+    }
+  });
+
+  it("is traced to what a platform puts in by itself", () => {
+    const { features: _, ...bare } = { ...requested, name: "manifest-name" };
+    const injections: readonly AppCompose[] = [
+      { ...bare, name: "" },
+      { ...bare, features: ["kms", "tproxy-net"] },
+      { ...bare, no_instance_id: true },
+      { ...bare, manifest_version: 3 },
+    ];
+    for (const sent of injections) {
+      const [field] = Object.keys(sent).filter((key) => sent[key] !== bare[key as keyof typeof bare]);
+      expect(diagnoseHashMismatch({ requested: bare, fromCloud: computeComposeHash(sent) }).fields).to.deep.equal([
+        field,
+      ]);
     }
   });
 

@@ -90,10 +90,19 @@ describe("environment encryption", () => {
       { numRuns: 60 },
     );
     const { payload } = deterministic;
-    for (const damaged of ["", "zz", payload.slice(1), payload.slice(2), payload.slice(0, 118), `${payload}00`]) {
+    for (const damaged of ["zz", payload.slice(1), payload.slice(2), payload.slice(0, -2), `${payload}00`]) {
       expect(() => decryptEnvironment(damaged, recipientPrivateKey)).to.throw(EnvironmentDecryptionError);
     }
     expect(() => decryptEnvironment(payload, "08".repeat(32))).to.throw(EnvironmentDecryptionError);
+  });
+
+  it("fails to open when it is too short to hold anything", () => {
+    for (const bytes of [0, 31, 59]) {
+      expect(() => decryptEnvironment(deterministic.payload.slice(0, bytes * 2), recipientPrivateKey))
+        .to.throw(EnvironmentDecryptionError)
+        .with.property("context")
+        .that.deep.equals({ bytes, minimumBytes: 60 });
+    }
   });
 
   it("refuses keys of a wrong width", () => {
@@ -162,7 +171,9 @@ describe("decrypted environment", () => {
   }
 
   it("may not be anything but UTF-8", () => {
-    expectRefusal(() => decryptEnvironment(seal(Uint8Array.of(0x22, 0xff, 0x22)), recipientPrivateKey));
+    const bytes = new TextEncoder().encode('{"env":[{"key":"A","value":"?"}]}');
+    bytes[bytes.indexOf("?".charCodeAt(0))] = 0xff;
+    expectRefusal(() => decryptEnvironment(seal(bytes), recipientPrivateKey));
   });
 });
 

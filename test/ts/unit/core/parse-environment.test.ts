@@ -43,7 +43,7 @@ describe("parseEnvironment", () => {
     ]);
   });
 
-  it("is not misled by names within names or by values that look like its own marks", () => {
+  it("is not misled by names that look like keywords or like its own marks", () => {
     expect(parseEnvironment("export e=1\nexport=2\nLINE_1=LINE_2=x\nLINE_=LINE__3\n")).to.deep.equal([
       { key: "e", value: "1" },
       { key: "export", value: "2" },
