@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { AppCompose } from "./app-compose.ts";
 import { type ComposeHash, parseComposeHash } from "./ids.ts";
 import { normaliseAppCompose } from "./normalise-app-compose.ts";
@@ -17,7 +17,7 @@ export function writeAppCompose(document: AppCompose): string {
 
 /** SHA-256 of exactly these bytes, which is what a CVM measures of the file it was given. */
 export function hashAppComposeText(text: string | Uint8Array): ComposeHash {
-  return parseComposeHash(createHash("sha256").update(text).digest("hex"));
+  return parseComposeHash(hash("sha256", text));
 }
 
 /** The hash of the canonical text. */
