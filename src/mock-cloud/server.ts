@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The mock cloud as a process of its own: settings from flags and the environment, one line per event on stderr.
 //
 //   node scripts/run.mjs src/mock-cloud/server.ts --port 4000 --state cloud.db --seed seed.json

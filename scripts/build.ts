@@ -1,0 +1,85 @@
+// Writes dist/, which is what `npm publish` packs: the library, the Ignition modules and the TypeChain bindings.
+// With --no-compile the contracts must be compiled already.
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { commandOf, filesBelow, root } from "./support/paths.ts";
+import { describeEnd, runCommand } from "./support/run-command.ts";
+
+const dist = join(root, "dist");
+const scratch = join(root, "cache", "build");
+
+rmSync(dist, { recursive: true, force: true });
+if (!process.argv.includes("--no-compile")) await run(commandOf("hardhat", "hardhat"), "build");
+await compile("tsconfig.build.json");
+await compileIgnitionModules();
+await compileTypechain();
+for (const path of filesBelow("dist", ".d.ts")) useJavaScriptExtensions(path);
+
+async function compile(project: string): Promise<void> {
+  await run(commandOf("typescript", "tsc"), "-p", project);
+}
+
+function compileIgnitionModules(): Promise<void> {
+  return compile(
+    writeProject("ignition.json", {
+      rootDir: join(root, "ignition", "modules"),
+      outDir: join(dist, "ignition"),
+      include: [join(root, "ignition", "modules")],
+    }),
+  );
+}
+
+/** TypeChain's output lies outside src, so it is moved beside its door first. */
+function compileTypechain(): Promise<void> {
+  const sources = join(scratch, "typechain");
+  rmSync(sources, { recursive: true, force: true });
+  cpSync(join(root, "src", "typechain"), sources, { recursive: true });
+  cpSync(join(root, "types", "ethers-contracts"), join(sources, "ethers-contracts"), { recursive: true });
+  // It declares types for Hardhat's own ethers plugin, which users of the package may not have.
+  rmSync(join(sources, "ethers-contracts", "hardhat.d.ts"));
+  for (const path of filesBelow("cache/build/typechain", ".ts"))
+    rewrite(path, (text) => text.replaceAll(/(["'])(?:\.\.\/)+types\/ethers-contracts\//g, "$1./ethers-contracts/"));
+  return compile(
+    writeProject("typechain.json", { rootDir: sources, outDir: join(dist, "typechain"), include: [sources] }),
+  );
+}
+
+interface Project {
+  readonly rootDir: string;
+  readonly outDir: string;
+  readonly include: readonly string[];
+}
+
+/** Generated code is not held to the rules of ours: it has namespaces and unused names. */
+function writeProject(name: string, { include, ...directories }: Project): string {
+  const path = join(scratch, name);
+  const lenient = { erasableSyntaxOnly: false, verbatimModuleSyntax: false, noUnusedLocals: false, declaration: true };
+  mkdirSync(scratch, { recursive: true });
+  writeFileSync(
+    path,
+    JSON.stringify({
+      extends: join(root, "tsconfig.build.json"),
+      compilerOptions: { ...lenient, ...directories },
+      include,
+      exclude: [],
+    }),
+  );
+  return path;
+}
+
+/** tsc rewrites `.ts` specifiers in the JavaScript only; in declarations not every tool resolves them. */
+function useJavaScriptExtensions(path: string): void {
+  rewrite(path, (text) => text.replaceAll(/((?:\bfrom |\bimport ?\(?)["']\.{1,2}\/[^"']+)\.ts(["'])/g, "$1.js$2"));
+}
+
+function rewrite(path: string, change: (text: string) => string): void {
+  const absolute = join(root, path);
+  writeFileSync(absolute, change(readFileSync(absolute, "utf8")));
+}
+
+async function run(...args: readonly string[]): Promise<void> {
+  const outcome = await runCommand({ command: process.execPath, args, cwd: root });
+  if (outcome.code === 0) return;
+  console.error(`${args.slice(1).join(" ")} ${describeEnd(outcome)}.`);
+  process.exit(1);
+}

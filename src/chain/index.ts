@@ -1,0 +1,15 @@
+export * from "./add-compose-hash.ts";
+export * from "./add-device.ts";
+export type { ChainClient } from "./chain-client.ts";
+export * from "./deploy-app.ts";
+export type { PreparedTransaction } from "./prepared-transaction.ts";
+export * from "./read-allowlist.ts";
+export * from "./read-app-settings.ts";
+export * from "./read-boot-verdict.ts";
+export * from "./read-ownership.ts";
+export * from "./remove-compose-hash.ts";
+export * from "./remove-device.ts";
+export type { WriteParameters } from "./send-contract-call.ts";
+export * from "./send-prepared-transaction.ts";
+export * from "./set-allow-any-device.ts";
+export * from "./wait-for-receipt.ts";

@@ -1,0 +1,74 @@
+// What a user of the package writes: every entry point, resolved through the package's exports alone.
+import { strict as assert } from "node:assert";
+import {
+  type AppId,
+  buildAppCompose,
+  computeComposeHash,
+  isDstackError,
+  memoryJournal,
+  parseAppId,
+  updateCvm,
+} from "dstack-toolkit";
+import { dstackAppAbi, dstackKmsAbi } from "dstack-toolkit/abi";
+import { type ReadAllowlistReturnType, readAllowlist } from "dstack-toolkit/chain";
+import { createCloudClient, getCvm, safeGetCvm } from "dstack-toolkit/cloud";
+import dstackKms from "dstack-toolkit/ignition/dstack-kms";
+import { startMockCloud } from "dstack-toolkit/mock-cloud";
+import { type DstackApp, DstackApp__factory } from "dstack-toolkit/typechain";
+import { updateCvm as sameUpdateCvm, type UpdateResult } from "dstack-toolkit/update";
+import { Interface } from "ethers";
+import { createPublicClient, custom, encodeFunctionData, toFunctionSelector } from "viem";
+
+const appId: AppId = parseAppId("0x" + "12".repeat(20));
+// @ts-expect-error a bare string is no AppId: an address typed by hand must be parsed first
+const notParsed: AppId = "0x12";
+assert.equal(notParsed.length, 4);
+
+// Bindings for viem: names and arguments are typed.
+const data = encodeFunctionData({ abi: dstackAppAbi, functionName: "removeDevice", args: [`0x${"34".repeat(32)}`] });
+assert.equal(data.slice(0, 10), toFunctionSelector("removeDevice(bytes32)"));
+// @ts-expect-error no such function
+assert.throws(() => encodeFunctionData({ abi: dstackKmsAbi, functionName: "removeDevices", args: [] }));
+
+// Bindings for ethers.
+const app: DstackApp = DstackApp__factory.connect(appId);
+assert.equal(app.interface.encodeFunctionData("removeDevice", [`0x${"34".repeat(32)}`]), data);
+assert.ok(new Interface(DstackApp__factory.abi).getEvent("ComposeHashAdded"));
+assert.match(DstackApp__factory.bytecode, /^0x60/);
+
+// The compose hash.
+const dockerCompose = "services:\n  web:\n    image: nginx\n";
+assert.match(computeComposeHash(buildAppCompose({ name: "demo", dockerCompose })), /^0x[0-9a-f]{64}$/);
+assert.throws(
+  () => parseAppId("0x12"),
+  (error) => isDstackError(error) && error.code === "DSTK-1001",
+);
+
+// A chain action, against a node that is down.
+const down = custom({ request: () => Promise.reject(new Error("down")) }, { retryCount: 0 });
+const chain = createPublicClient({ transport: down });
+const allowlist: Promise<ReadAllowlistReturnType> = readAllowlist(chain, { appId });
+await assert.rejects(allowlist, isDstackError);
+
+// The mock cloud, over HTTP, with the client and the update flow.
+const mockCloud = await startMockCloud({ workspaces: [{ name: "Mine", apiKeys: [{ key: "local-key" }] }] });
+try {
+  const cloud = createCloudClient({ apiKey: "local-key", baseUrl: mockCloud.baseUrl });
+  await assert.rejects(getCvm(cloud, { cvm: "absent" }), { name: "CvmNotFoundError", code: "DSTK-3005" });
+  const answer = await safeGetCvm(cloud, { cvm: "absent" });
+  assert.equal(answer.success, false);
+  const update: Promise<UpdateResult> = updateCvm({
+    cloud,
+    chain,
+    journal: memoryJournal(),
+    cvm: "absent",
+    dockerCompose,
+  });
+  await assert.rejects(update, { name: "CvmNotFoundError" });
+  assert.equal(updateCvm, sameUpdateCvm);
+} finally {
+  await mockCloud.close();
+}
+
+assert.equal(dstackKms.id, "DstackKms");
+console.log("consumer ok");

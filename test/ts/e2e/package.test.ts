@@ -1,0 +1,146 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect } from "chai";
+import { npmCommand } from "../../../scripts/npm.mjs";
+import { commandOf, root } from "../../../scripts/support/paths.ts";
+import type { PackageManifest } from "../../support/repository/files.ts";
+
+interface Tarball {
+  readonly filename: string;
+  /** Bytes of the archive and of what it unpacks to. */
+  readonly size: number;
+  readonly unpackedSize: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+// The package as a stranger gets it: packed, unpacked into a project of its own and reached through its exports alone.
+describe("the published package", () => {
+  const directory = mkdtempSync(join(tmpdir(), "dstack-toolkit-package-"));
+  const consumer = join(directory, "consumer");
+  const installed = join(consumer, "node_modules", "dstack-toolkit");
+  let tarball: Tarball;
+  let manifest: PackageManifest & { readonly bin?: Readonly<Record<string, string>> };
+
+  before(() => {
+    run(root, ["scripts/run.mjs", "scripts/build.ts", "--no-compile"]);
+    tarball = pack();
+    cpSync(join(root, "test/support/projects/consumer"), consumer, { recursive: true });
+    install();
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  it("holds what its users need and nothing else", () => {
+    const paths = tarball.files.map(({ path }) => path);
+    const wanted =
+      /^(?:dist\/.+(?:\.d\.ts|\.js|\.sql)|contracts\/.+\.sol|docs\/.+\.(?:md|svg)|README\.md|LICENSE|package\.json)$/;
+    expect(paths.filter((path) => !wanted.test(path))).to.deep.equal([]);
+    expect(paths.filter((path) => /\btest|mock(?!-cloud)|world|\.env|key(?:store|\.json)/i.test(path))).to.deep.equal(
+      [],
+    );
+    expect(paths).to.include.members(["LICENSE", "contracts/DstackApp.sol", "contracts/DstackKms.sol"]);
+    for (const path of paths.filter((path) => /\.(?:js|d\.ts)$/.test(path)))
+      expect(readFileSync(join(installed, path), "utf8"), path).to.not.match(/from ["'][^"']+\.ts["']/);
+  });
+
+  it("is small", () => {
+    console.log(`      ${kilobytes(tarball.size)} packed, ${kilobytes(tarball.unpackedSize)} unpacked`);
+    expect(tarball.size).to.be.lessThan(512 * 1024);
+  });
+
+  it("has a file behind every export and command", () => {
+    const targets = [...targetsOf(manifest.exports), ...targetsOf(manifest.bin)];
+    const missing = targets.filter((target) => !existsSync(join(installed, target.split("*")[0] ?? target)));
+    expect(targets.length).to.be.greaterThan(10);
+    expect(missing).to.deep.equal([]);
+  });
+
+  it("makes every extra it needs an optional one", () => {
+    const optional = Object.entries(manifest.peerDependenciesMeta ?? {}).filter(([, meta]) => meta.optional === true);
+    expect(optional.map(([name]) => name).sort()).to.deep.equal(Object.keys(manifest.peerDependencies ?? {}).sort());
+  });
+
+  it("type-checks, strictly, in an empty TypeScript project", () => {
+    run(consumer, [commandOf("typescript", "tsc"), "-p", "."]);
+  });
+
+  it("runs there", () => {
+    expect(run(consumer, ["out/main.js"])).to.include("consumer ok");
+  });
+
+  it("lets a Hardhat project build and extend its contracts", () => {
+    run(consumer, [commandOf("hardhat", "hardhat"), "build"]);
+    const artifact = join(consumer, "artifacts", "contracts", "CountingApp.sol", "CountingApp.json");
+    const { abi } = JSON.parse(readFileSync(artifact, "utf8")) as { abi: { name?: string }[] };
+    expect(abi.map(({ name }) => name)).to.include.members(["count", "addComposeHash", "isAppAllowed"]);
+    expect(readdirSync(join(consumer, "artifacts", "dstack-toolkit", "contracts"))).to.include("DstackKms.sol");
+  });
+
+  it("starts the mock cloud as a command and stops it on a signal", async () => {
+    const path = join(installed, manifest.bin?.["dstack-mock-cloud"] ?? "");
+    expect(readFileSync(path, "utf8")).to.match(/^#!\/usr\/bin\/env node\n/);
+    const server = spawn(process.execPath, [path, "--port=0"], { cwd: consumer, stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(server, "exit");
+    const [line] = (await once(server.stdout.setEncoding("utf8"), "data")) as [string];
+    const { url } = JSON.parse(line) as { url: string };
+    expect((await fetch(`${url}/api/v1/auth/me`)).status).to.equal(401);
+    server.kill("SIGTERM");
+    expect(await exited).to.deep.equal([0, null]);
+  });
+
+  it("keeps its inner files to itself", () => {
+    const probe = 'import("dstack-toolkit/dist/core/hex.js").catch((error) => console.log(error.code))';
+    expect(run(consumer, ["-e", probe])).to.include("ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+
+  function pack(): Tarball {
+    const { command, args } = npmCommand(["pack", "--json", "--ignore-scripts", "--pack-destination", directory]);
+    const packed = spawnSync(command, args, { cwd: root, encoding: "utf8" });
+    expect(packed.status, packed.stderr).to.equal(0);
+    const [report] = JSON.parse(packed.stdout) as Tarball[];
+    if (report === undefined) throw new Error(packed.stdout);
+    return report;
+  }
+
+  /** As `npm install` would leave it, with what our lock file has already installed in place of a download. */
+  function install(): void {
+    mkdirSync(installed, { recursive: true });
+    const unpacked = spawnSync("tar", ["-xzf", join("..", tarball.filename), "--strip-components=1", "-C", installed], {
+      cwd: consumer,
+      encoding: "utf8",
+    });
+    expect(unpacked.status, unpacked.stderr).to.equal(0);
+    manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
+    const ofTheUser = ["typescript", "@types/node", "solc"];
+    const names = [
+      ...Object.keys(manifest.dependencies),
+      ...Object.keys(manifest.peerDependencies ?? {}),
+      ...ofTheUser,
+    ];
+    for (const name of names) {
+      const link = join(consumer, "node_modules", name);
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(join(root, "node_modules", name), link, "junction");
+    }
+  }
+});
+
+function run(cwd: string, args: readonly string[]): string {
+  // Hardhat hands its options, our config file among them, to child processes in variables.
+  const strangers = Object.entries(process.env).filter(([name]) => !/^(?:HARDHAT|HH|npm)_/.test(name));
+  const env = { ...Object.fromEntries(strangers), HARDHAT_DISABLE_TELEMETRY: "true" };
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, env, encoding: "utf8" });
+  expect(status, `${args.join(" ")}\n${stdout}${stderr}`).to.equal(0);
+  return stdout;
+}
+
+function targetsOf(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(targetsOf) : [];
+}
+
+function kilobytes(bytes: number): string {
+  return `${Math.round(bytes / 1024)} kB`;
+}
