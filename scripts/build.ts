@@ -35,12 +35,15 @@ function compileTypechain(): Promise<void> {
   rmSync(sources, { recursive: true, force: true });
   cpSync(join(root, "src", "typechain"), sources, { recursive: true });
   cpSync(join(root, "types", "ethers-contracts"), join(sources, "ethers-contracts"), { recursive: true });
-  // It declares types for Hardhat's own ethers plugin, which users of the package may not have.
-  rmSync(join(sources, "ethers-contracts", "hardhat.d.ts"));
   for (const path of filesBelow("cache/build/typechain", ".ts"))
     rewrite(path, (text) => text.replaceAll(/(["'])(?:\.\.\/)+types\/ethers-contracts\//g, "$1./ethers-contracts/"));
   return compile(
-    writeProject("typechain.json", { rootDir: sources, outDir: join(dist, "typechain"), include: [sources] }),
+    // Only what the door leads to: TypeChain writes classes for the tests' contracts too.
+    writeProject("typechain.json", {
+      rootDir: sources,
+      outDir: join(dist, "typechain"),
+      include: [join(sources, "index.ts")],
+    }),
   );
 }
 

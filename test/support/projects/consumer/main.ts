@@ -19,7 +19,7 @@ import { updateCvm as sameUpdateCvm, type UpdateResult } from "dstack-toolkit/up
 import { Interface } from "ethers";
 import { createPublicClient, custom, encodeFunctionData, toFunctionSelector } from "viem";
 
-const appId: AppId = parseAppId("0x" + "12".repeat(20));
+const appId: AppId = parseAppId(`0x${"12".repeat(20)}`);
 // @ts-expect-error a bare string is no AppId: an address typed by hand must be parsed first
 const notParsed: AppId = "0x12";
 assert.equal(notParsed.length, 4);

@@ -90,6 +90,7 @@ const errors = [
   "HashNotAllowedError",
   "InsufficientFundsError",
   "InvalidAppComposeError",
+  "InvalidArgumentError",
   "InvalidEnvironmentError",
   "InvalidHexError",
   "JournalCorruptError",
