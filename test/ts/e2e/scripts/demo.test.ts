@@ -10,7 +10,7 @@ describe("npm run demo", () => {
     expect(stderr).to.equal("");
     expect(code).to.equal(0);
     const [, oldHash, newHash] =
-      /old hash (0x\w{64})[^]*new hash (0x\w{64})/.exec(stdout.split("Boot verdicts")[1] ?? "") ?? [];
+      /old hash (0x\w{64})[\s\S]*new hash (0x\w{64})/.exec(stdout.split("Boot verdicts")[1] ?? "") ?? [];
     expect(oldHash).to.be.a("string").and.not.equal(newHash);
     const verdicts = [...stdout.matchAll(/(before the update|after the update|after pruning) +(.+)/g)].map(
       ([, when, what]) => [when, what],
