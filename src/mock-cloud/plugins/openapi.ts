@@ -1,10 +1,21 @@
+import { STATUS_CODES } from "node:http";
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
-import { jsonSchemaTransform } from "fastify-type-provider-zod";
-import { headerNames } from "../../cloud/protocol.ts";
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
+import { headerNames, statusCodes } from "../../cloud/protocol.ts";
+import { schemaRegistry } from "../routes/schema-registry.ts";
+
+const statusTexts: Readonly<Record<number, string>> = {
+  ...STATUS_CODES,
+  [statusCodes.hashRegistrationRequired]: "The compose hash must be registered on chain first",
+  [statusCodes.hashInvalidOrExpired]: "No live update of this CVM has this compose hash",
+  [statusCodes.transactionNotVerified]: "The transaction does not prove the registration",
+  [statusCodes.hashNotAllowed]: "The app's contract does not allow the compose hash",
+};
 
 /** Describes every route from its schemas, at `/openapi.json`. Register it before the routes. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
+  const addComponents = createJsonSchemaTransformObject({ schemaRegistry });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -18,7 +29,32 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
       },
       security: [{ apiKey: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: createJsonSchemaTransform({ schemaRegistry }),
+    transformObject: (document) => describeStatuses(dropUnused(addComponents(document))),
   });
   app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
+}
+
+type Document = ReturnType<ReturnType<typeof createJsonSchemaTransformObject>>;
+
+/** The library lists every schema as an input too, used or not. */
+function dropUnused(document: Document): Document {
+  const { components } = document as { components?: { schemas?: Record<string, unknown> } }; // OpenAPI 3, as asked for
+  const schemas = components?.schemas ?? {};
+  const text = JSON.stringify(document);
+  const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`));
+  for (const name of unused) delete schemas[name];
+  // What only an unused schema referred to is unused now.
+  return unused.length > 0 ? dropUnused(document) : document;
+}
+
+/** OpenAPI wants a text for every status, and zod's schemas have none. */
+function describeStatuses(document: Document): Document {
+  const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {}));
+  for (const { responses = {} } of operations as { responses?: Record<string, { description?: string }> }[]) {
+    for (const [status, response] of Object.entries(responses)) {
+      response.description = statusTexts[Number(status)] ?? status;
+    }
+  }
+  return document;
 }

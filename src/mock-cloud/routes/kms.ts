@@ -8,14 +8,14 @@ import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { Platform } from "../store/platform.ts";
 import { toKmsInfo } from "../wire/kms-answers.ts";
 import { parseAt } from "../wire/read-confirmation.ts";
-import { refusals } from "./schemas.ts";
+import { described, refusals } from "./schemas.ts";
 
 export interface KmsRoutesOptions {
   readonly platform: Platform;
   readonly kmsRuntime: KmsRuntime;
 }
 
-const kmsParams = z.object({ kms: z.string().meta({ description: "Id, slug, or `base`, `ethereum`, `phala`." }) });
+const kmsParams = z.object({ kms: described(z.string(), "Id, slug, or `base`, `ethereum`, `phala`.") });
 
 export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { platform, kmsRuntime }) => {
   app.get(

@@ -5,6 +5,7 @@ import {
   plainErrorBodySchema,
   validationErrorBodySchema,
 } from "../../cloud/protocol.ts";
+import { schemaRegistry } from "./schema-registry.ts";
 
 const anyErrorSchema = z.union([errorBodySchema, plainErrorBodySchema]);
 
@@ -33,9 +34,7 @@ export const twoPhaseRefusals = {
 } as const;
 
 export const cvmParams = z.object({
-  cvm_id: z
-    .string()
-    .meta({ description: "Hashid, number, UUID, `app_…`, `0x…`, bare app id, `instance_…`, or unique name." }),
+  cvm_id: described(z.string(), "Hashid, number, UUID, `app_…`, `0x…`, bare app id, `instance_…`, or unique name."),
 });
 
 /** Hash and transaction of phase 2. A client may send them in the body instead. */
@@ -46,3 +45,8 @@ export const confirmationHeaders = z.looseObject({
 
 /** A text as `text/plain`, not as a JSON string. */
 export const textAnswer = { content: { "text/plain": { schema: z.string() } } };
+
+export function described<Schema extends z.ZodType>(schema: Schema, description: string): Schema {
+  schemaRegistry.add(schema, { description });
+  return schema;
+}

@@ -208,11 +208,16 @@ describe("reading from the mock cloud", () => {
   it("describes itself: every path, every status, both keys", async () => {
     const response = await fetch(`${world.cloud.url}/openapi.json`);
     expect(response.status).to.equal(200);
-    const document = (await response.json()) as {
+    const text = await response.text();
+    const document = JSON.parse(text) as {
       openapi: string;
+      components: { schemas: Record<string, unknown> };
       paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
     };
     expect(document.openapi).to.equal("3.1.0");
+    const references = [...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+    expect([...new Set(references)]).to.have.members(Object.keys(document.components.schemas));
+    expect(text).to.not.include("Default Response");
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method} ${path.replace("/api/v1", "")}`),
     );
