@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "..", "..");
@@ -16,7 +16,10 @@ export function commandOf(packageName: string, command: string): string {
 
 /** Files below `directory`, relative to the root, with forward slashes, sorted. */
 export function filesBelow(directory: string, ending: string): string[] {
-  return globSync(`${directory}/**/*${ending}`, { cwd: root })
-    .map((path) => path.replaceAll("\\", "/"))
+  const absolute = join(root, directory);
+  if (!existsSync(absolute)) return [];
+  return readdirSync(absolute, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(ending))
+    .map((path) => `${directory}/${path.replaceAll("\\", "/")}`)
     .sort();
 }

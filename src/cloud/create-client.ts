@@ -1,7 +1,10 @@
 import { createHmac } from "node:crypto";
-import { defaultRetrySettings, type HttpMethod, type RetrySettings } from "./http/retry.ts";
+import type { CloudReply, CloudRequest } from "./http/exchange.ts";
+import { defaultRetrySettings, type RetrySettings } from "./http/retry.ts";
 import { sendRequest } from "./http/send-request.ts";
 import { type ApiVersion, apiBasePath, headerNames } from "./protocol.ts";
+
+export type { CloudReply, CloudRequest } from "./http/exchange.ts";
 
 export interface CreateCloudClientParameters {
   readonly apiKey: string;
@@ -14,29 +17,6 @@ export interface CreateCloudClientParameters {
   /** For one attempt, body included. @default 30_000 */
   readonly timeoutMs?: number | undefined;
   readonly retry?: Partial<RetrySettings> | undefined;
-}
-
-export interface CloudRequest {
-  readonly method: HttpMethod;
-  /** Below the base URL, with encoded segments: see `apiPath`. */
-  readonly path: string;
-  readonly json?: unknown;
-  /** A raw body; its type is `text/yaml` or `text/plain`. */
-  readonly text?: { readonly contentType: string; readonly content: string } | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly apiVersion?: ApiVersion | undefined;
-  /** Statuses beside 2xx that are answers here, such as 465. */
-  readonly alsoExpected?: readonly number[] | undefined;
-}
-
-export interface CloudReply {
-  readonly method: HttpMethod;
-  readonly path: string;
-  readonly status: number;
-  readonly text: string;
-  readonly apiVersion: ApiVersion;
-  /** Of the X-Request-ID header. */
-  readonly requestId: string | undefined;
 }
 
 /** What every cloud action takes first. It holds the API key where nothing can print it. */

@@ -4,14 +4,11 @@ import { x25519 } from "@noble/curves/ed25519";
 import { bytesToHex, hexToBytes } from "viem";
 import { EnvironmentDecryptionError, InvalidEnvironmentError } from "../errors/index.ts";
 import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
+import type { EnvironmentVariable } from "./environment-variable.ts";
 import { parseFixedHex, withoutPrefix } from "./hex.ts";
 
+export type { EnvironmentVariable } from "./environment-variable.ts";
 export { parseEnvironment } from "./parse-environment.ts";
-
-export interface EnvironmentVariable {
-  readonly key: string;
-  readonly value: string;
-}
 
 /** What makes an encryption unrepeatable. Both are used once and never again. */
 export interface EncryptionRandomness {

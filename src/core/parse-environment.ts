@@ -1,7 +1,7 @@
 import { parse } from "dotenv";
 import { InvalidEnvironmentError } from "../errors/index.ts";
-import type { EnvironmentVariable } from "./environment.ts";
 import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
+import type { EnvironmentVariable } from "./environment-variable.ts";
 
 interface Line {
   readonly number: number;

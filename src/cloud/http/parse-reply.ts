@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CloudProtocolError, isDstackError } from "../../errors/index.ts";
-import type { CloudReply } from "../create-client.ts";
+import type { CloudReply } from "./exchange.ts";
 import { parseJson } from "./parse-json.ts";
 
 /**

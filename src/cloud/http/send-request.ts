@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CloudProtocolError, CloudUnreachableError } from "../../errors/index.ts";
-import type { CloudReply, CloudRequest } from "../create-client.ts";
 import { type ApiVersion, headerNames } from "../protocol.ts";
+import type { CloudReply, CloudRequest } from "./exchange.ts";
 import { parseJson } from "./parse-json.ts";
 import { readBody } from "./read-body.ts";
 import { causeWithout, redact } from "./redact.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import * as errors from "../../../../src/errors/index.ts";
-import { readText } from "../../../support/repository/files.ts";
+import { readText, repositoryFiles } from "../../../support/repository/files.ts";
 
 const { errorTable, exitCodes } = errors;
 const families = Object.keys(exitCodes) as errors.ErrorFamily[];
@@ -102,6 +102,15 @@ describe("error table", () => {
     expect(
       documented.map(([, code, name, retryable, summary]) => [name, code, retryable === "yes", summary]),
     ).to.deep.equal(rows.map(([name, { code, retryable, summary }]) => [name, code, retryable, summary]));
+  });
+
+  it("has no row that nothing throws", () => {
+    const source = repositoryFiles()
+      .filter((path) => /^(?:src|scripts)\/(?!errors\/).+\.ts$/.test(path))
+      .map(readText)
+      .join("\n");
+    const unused = rows.map(([name]) => name).filter((name) => !new RegExp(`\\b${name}\\b`).test(source));
+    expect(unused).to.deep.equal([]);
   });
 
   /** Exported only to be extended. */

@@ -95,6 +95,10 @@ describe("imports of src", () => {
     expect(wrong).to.deep.equal([]);
   });
 
+  it("never run in a circle", () => {
+    expect(findCycle()?.join(" -> ")).to.equal(undefined);
+  });
+
   it("name only packages that users install too", () => {
     const { dependencies, peerDependencies = {} } = readJson<PackageManifest>("package.json");
     const installed = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)]);
@@ -147,4 +151,24 @@ function mayLeaveSrc(path: string, target: string): boolean {
 
 function withoutComments(source: string): string {
   return source.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "");
+}
+
+/** Paths of one circle, first and last the same. */
+function findCycle(): string[] | undefined {
+  const finished = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): string[] | undefined => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path];
+    if (finished.has(path)) return undefined;
+    for (const { target } of sources.get(path) ?? []) {
+      const cycle = sources.has(target) ? visit(target, [...trail, path]) : undefined;
+      if (cycle !== undefined) return cycle;
+    }
+    finished.add(path);
+    return undefined;
+  };
+  for (const path of sources.keys()) {
+    const cycle = visit(path, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
 }

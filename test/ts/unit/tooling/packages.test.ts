@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type PackageManifest, readJson, readText } from "../../../support/repository/files.ts";
+import { type PackageManifest, readJson, readText, repositoryFiles } from "../../../support/repository/files.ts";
 
 interface LockEntry {
   readonly version?: string;
@@ -53,4 +53,41 @@ describe("package.json", () => {
     );
     expect(loose).to.deep.equal([]);
   });
+
+  it("lists nothing that nobody uses", () => {
+    // Every place that can make a package necessary.
+    const users = repositoryFiles()
+      .filter((path) => /\.(?:[cm]?[jt]s|sol|json)$|^scripts\/solc$/.test(path))
+      .filter((path) => !/^package(?:-lock)?\.json$/.test(path))
+      .map(readText)
+      .join("\n");
+    // Needed without being named: `commandOf` in scripts names the rest of the tools.
+    const needed = new Map([
+      ["tsx", "node_modules by scripts/run.mjs"],
+      ["@types/node", "tsconfig.json types"],
+      ["@types/mocha", "tsconfig.json types"],
+      ["@types/chai", "the types of chai"],
+    ]);
+    const unused = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
+      (name) => !needed.has(name) && !new RegExp(`["']${name}["'/]`).test(users) && !isPeerOfAnother(name),
+    );
+    expect(unused).to.deep.equal([]);
+  });
+
+  it("names only scripts that exist", () => {
+    const files = repositoryFiles();
+    const missing = Object.entries(manifest.scripts).flatMap(([name, command]) =>
+      (command.match(/\b(?:scripts|bench)\/[\w./-]+/g) ?? [])
+        .filter((path) => !files.includes(path))
+        .map((path) => `${name}: ${path}`),
+    );
+    expect(missing).to.deep.equal([]);
+  });
+
+  /** Installed because another one of ours demands that its user installs it. */
+  function isPeerOfAnother(name: string): boolean {
+    return Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).some(
+      (other) => name in (lock[`node_modules/${other}`]?.peerDependencies ?? {}),
+    );
+  }
 });

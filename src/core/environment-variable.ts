@@ -1,0 +1,4 @@
+export interface EnvironmentVariable {
+  readonly key: string;
+  readonly value: string;
+}
