@@ -40,7 +40,7 @@ describe("the published package", () => {
     expect(paths.filter((path) => /\btest|mock(?!-cloud)|world|\.env|key(?:store|\.json)/i.test(path))).to.deep.equal(
       [],
     );
-    expect(paths).to.include.members(["LICENSE", "contracts/DstackApp.sol", "contracts/DstackKms.sol"]);
+    expect(paths).to.include.members(["README.md", "LICENSE", "contracts/DstackApp.sol", "contracts/DstackKms.sol"]);
     for (const path of paths.filter((path) => /\.(?:js|d\.ts)$/.test(path)))
       expect(readFileSync(join(installed, path), "utf8"), path).to.not.match(/from ["'][^"']+\.ts["']/);
   });
