@@ -87,10 +87,10 @@ contract DstackApp_Invariant_Test is InvariantBase {
     function invariant_VerdictIsExactlyItsRules() external view {
         _assertNoViolation();
         for (uint256 i = 0; i < VALUES; i++) {
-            for (uint256 j = 0; j < VALUES; j++) {
-                _assertVerdict(handler.value(i), handler.value(j), true);
-                _assertVerdict(handler.value(i), handler.value(j), false);
-            }
+            // Another device beside each hash after every call, so that all pairs get their turn.
+            bytes32 deviceId = handler.value(i + handler.callCount());
+            _assertVerdict(handler.value(i), deviceId, true);
+            _assertVerdict(handler.value(i), deviceId, false);
         }
     }
 

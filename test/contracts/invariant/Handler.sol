@@ -32,6 +32,8 @@ abstract contract Handler is TestBase {
     mapping(bytes32 policy => mapping(bytes32 value => bool)) public replayed;
     mapping(bytes32 policy => mapping(bytes32 value => bool)) public audited;
 
+    uint256 public callCount;
+
     /// @dev The first rule that was broken in front of the handler.
     string public violation;
 
@@ -139,6 +141,7 @@ abstract contract Handler is TestBase {
     }
 
     function _sendRecorded(address actor, bytes memory call) internal returns (bool ok) {
+        callCount++;
         vm.recordLogs();
         vm.prank(actor);
         // Bounded, because a hostile app burns whatever it gets.
