@@ -209,16 +209,17 @@ describe("updateCvm on a chain with faults", () => {
     const cvm = await createCvm(world);
     await forgetDevice(world, cvm);
     const stale = numberToHex(await countTransactions(world));
-    const { outcome: result, paid } = await paying(() =>
+    const journal = memoryJournal();
+    const { paid } = await paying(() =>
       updateThrough(
         cvm,
         async ({ method, params }, forward) =>
           method === "eth_getTransactionCount" && params?.[1] === "pending" ? stale : forward(),
-        { journal: memoryJournal() },
+        { journal },
       ),
     );
     expect(paid).to.equal(2);
-    expect(result.transactions).to.have.length(2);
+    expect(journal.entries().filter(({ type }) => type === "prepared")).to.have.length(2);
   });
 
   it("does not believe a receipt without the app's own event", async () => {
@@ -280,6 +281,25 @@ describe("updateCvm on a chain with faults", () => {
       const other = await getTransaction(world.dstack.client, { hash: discarded.replacedBy });
       expect(other.value).to.equal(1n);
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
+    });
+
+    it("signs anew only once the other one is confirmed as deeply as its own must be", async () => {
+      const { cvm, journal } = await overtake();
+      const depths: bigint[] = [];
+      const rpc: RpcInterceptor = async ({ method }, forward) => {
+        if (method === "eth_getTransactionReceipt") await ask("evm_mine");
+        return forward();
+      };
+      const watched = hookedJournal(journal, {
+        before: async (entry) => {
+          if (entry.type !== "discarded" || entry.replacedBy === null) return;
+          const other = await getTransaction(world.dstack.client, { hash: entry.replacedBy });
+          depths.push(BigInt(String(await ask("eth_blockNumber"))) - (other.blockNumber ?? 0n) + 1n);
+        },
+      });
+      await updateThrough(cvm, rpc, { journal: watched, confirmations: 15 });
+      expect(depths).to.have.length(1);
+      expect(Number(depths[0])).to.be.within(15, 20);
     });
 
     /** Full nodes keep no old states. */
