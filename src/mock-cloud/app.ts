@@ -86,7 +86,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const app = Fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  registerErrorBodies(app);
+  registerErrorBodies(app, emit);
   registerRequestEvents(app, emit);
   registerBodyParsers(app);
   await registerOpenApi(app);

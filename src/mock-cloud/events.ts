@@ -7,7 +7,8 @@ export type MockCloudEvent =
   | RegistrationJudged
   | OperationStarted
   | BootJudged
-  | OperationFinished;
+  | OperationFinished
+  | InternalError;
 
 export interface RequestDone {
   readonly type: "request";
@@ -62,6 +63,13 @@ export interface OperationFinished {
   readonly composeHash: ComposeHash;
   readonly outcome: "done" | "failed";
   readonly failure: string | null;
+}
+
+/** A bug of the mock cloud's own: the client sees a 500 without details. */
+export interface InternalError {
+  readonly type: "internal-error";
+  readonly requestId: string;
+  readonly message: string;
 }
 
 export type EventListener = (event: MockCloudEvent) => void;

@@ -42,7 +42,8 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
       functionName: "isAppAllowed",
       args: [bootInfo],
     });
-    return isAllowed ? { kind: "allowed" } : { kind: "refused", reason };
+    if (isAllowed) return { kind: "allowed" };
+    return { kind: "refused", reason: reason || "The boot policy refused without a reason" };
   } catch (error) {
     const fault = contractFault(error);
     if (fault === undefined) return { kind: "unreadable", cause: error };

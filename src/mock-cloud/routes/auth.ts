@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { currentUser20251028Schema, currentUser20260121Schema, isAtLeast } from "../../cloud/protocol.ts";
-import { refusals } from "./schemas.ts";
+import { refusals, versionHeaders } from "./schemas.ts";
 
 export const authRoutes: FastifyPluginAsyncZod = async (app) => {
   app.get(
@@ -10,6 +10,7 @@ export const authRoutes: FastifyPluginAsyncZod = async (app) => {
       schema: {
         tags: ["auth"],
         summary: "Who the API key belongs to",
+        headers: versionHeaders,
         response: { ...refusals, 200: z.union([currentUser20260121Schema, currentUser20251028Schema]) },
       },
     },

@@ -21,7 +21,7 @@ import type { Store } from "../store/store.ts";
 import { toCvmDetail20251028, toCvmDetail20260121, toCvmState, toVm } from "../wire/cvm-answers.ts";
 import { toProvisionAnswer } from "../wire/provision-answers.ts";
 import { readCreateRequest, readProvisionRequest } from "../wire/read-provision.ts";
-import { cvmParams, mutationRefusals, refusals, textAnswer } from "./schemas.ts";
+import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "./schemas.ts";
 
 export interface CvmRoutesOptions {
   readonly store: Store;
@@ -40,6 +40,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
         tags,
         summary: "One CVM, in the shape of the API version asked for",
         params: cvmParams,
+        headers: versionHeaders,
         response: { ...refusals, 200: z.union([cvmDetail20260121Schema, cvmDetail20251028Schema]) },
       },
     },

@@ -37,6 +37,11 @@ export const cvmParams = z.object({
   cvm_id: described(z.string(), "Hashid, number, UUID, `app_…`, `0x…`, bare app id, `instance_…`, or unique name."),
 });
 
+/** Endpoints whose answers differ between API versions. Any date is taken; the newest shapes are the default. */
+export const versionHeaders = z.looseObject({
+  "x-phala-version": described(z.string().optional(), "A date such as 2026-01-21, or `latest`."),
+});
+
 /** Hash and transaction of phase 2. A client may send them in the body instead. */
 export const confirmationHeaders = z.looseObject({
   "x-compose-hash": z.string().optional(),

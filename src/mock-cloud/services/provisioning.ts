@@ -45,6 +45,8 @@ export interface CreateRequest {
   readonly appId: AppId;
   readonly composeHash: ComposeHash;
   readonly encryptedEnv: string | undefined;
+  /** Of which KMS the plan was, where a client says so. */
+  readonly kms: string | undefined;
   readonly deployerAddress: Hex | undefined;
 }
 
@@ -102,9 +104,10 @@ export class Provisioning {
       throw new ApiError(409, errorCodes.cvmAppIdConflict, `App ${appId} exists already, with another compose file.`);
     }
     const now = clock.now();
-    const provision = store.provisions
+    const planned = store.provisions
       .find(workspaceId, composeHash, now)
-      .find((candidate) => candidate.appId === null || candidate.appId === appId);
+      .filter(({ kmsId }) => request.kms === undefined || kmsId === findKms(store.platform, request.kms).id);
+    const provision = planned.find((plan) => plan.appId === appId) ?? planned.find((plan) => plan.appId === null);
     if (!provision)
       throw hashInvalidOrExpired(`No CVM of app ${appId} with compose hash ${composeHash} was provisioned.`);
 

@@ -50,7 +50,7 @@ export class Database {
   }
 
   close(): void {
-    if (this.#sqlite.isOpen) this.#sqlite.close();
+    this.#sqlite.close();
   }
 
   #prepare(sql: string): StatementSync {

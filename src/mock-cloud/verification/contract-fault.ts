@@ -22,5 +22,15 @@ export function contractFault(error: unknown): string | undefined {
   if (fault instanceof ContractFunctionRevertedError) {
     return `the contract reverted: ${fault.reason ?? fault.shortMessage}`;
   }
-  return fault === null ? undefined : "there is no such contract at the address";
+  if (fault !== null) return "there is no such contract at the address";
+  const failure = error.walk(isExecutionFailure);
+  return failure instanceof BaseError ? `the call failed: ${failure.details}` : undefined;
+}
+
+/** Nodes report a call that ran out of gas, or into an invalid opcode, under the code of many other problems. */
+function isExecutionFailure(cause: unknown): boolean {
+  const isNodeError = cause instanceof BaseError && "code" in cause && (cause.code === -32000 || cause.code === -32015);
+  return (
+    isNodeError && /out of gas|invalid (?:opcode|jump)|stack (?:over|under)flow|bad instruction/i.test(cause.details)
+  );
 }

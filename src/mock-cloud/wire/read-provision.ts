@@ -65,6 +65,7 @@ export function readCreateRequest(body: CreateCvmRequest): CreateRequest {
     appId: parseAt(["body", "app_id"], () => parseAppId(body.app_id)),
     composeHash: readComposeHash(body.compose_hash, ["body", "compose_hash"]),
     encryptedEnv: readEncryptedEnv(body.encrypted_env || null),
+    kms: body.kms_id || undefined,
     deployerAddress: deployer
       ? parseAt(["body", "deployer_address"], () => parseFixedHex("A deployer address", deployer, 20))
       : undefined,

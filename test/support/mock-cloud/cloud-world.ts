@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createClient, encryptEnvVars } from "@phala/cloud";
-import type { Address } from "viem";
-import { custom } from "viem";
+import { type Address, custom, type Transport } from "viem";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
@@ -43,15 +42,18 @@ export interface TestCvm {
   readonly composeHash: ComposeHash;
 }
 
-/** The KMS, node and image the cloud knows by default; node 2's device is on nobody's list. */
-export function platformOf(dstack: Dstack): StartMockCloudOptions {
-  const rpc = custom(dstack.connection.provider, { retryCount: 0 });
+/** The KMS, node and image the cloud knows by default; node 2's device is on nobody's list, node 3's TCB is out of date. */
+export function platformOf(
+  dstack: Dstack,
+  rpc: Transport = custom(dstack.connection.provider, { retryCount: 0 }),
+): StartMockCloudOptions {
   return {
     workspaces: [{ name: "Test", apiKeys: [{ key: apiKey, username: "tess", email: "tess@example.com" }] }],
     kms: [{ slug: "kms-phala-1" }, { slug: "kms-base-1", chainId: 8453, contractAddress: dstack.kms, rpc }],
     nodes: [
       { id: 1, name: "node-1", deviceId: dstack.deviceId },
       { id: 2, name: "node-2", deviceId: "ee".repeat(32) },
+      { id: 3, name: "node-3", deviceId: dstack.deviceId, tcbStatus: "OutOfDate", advisoryIds: ["INTEL-SA-00837"] },
     ],
     osImages: [
       { name: "dstack-0.5.7", version: "0.5.7", osImageHash: dstack.osImageHash },
@@ -66,11 +68,13 @@ export function platformOf(dstack: Dstack): StartMockCloudOptions {
 
 export async function startCloudWorld(
   connection: OpConnection,
-  options: StartMockCloudOptions = {},
+  options: StartMockCloudOptions & { readonly rpc?: Transport } = {},
 ): Promise<CloudWorld> {
+  const { rpc, ...changes } = options;
   const dstack = await deployDstack(connection);
   const events: MockCloudEvent[] = [];
-  const cloud = await startMockCloud({ ...platformOf(dstack), onEvent: (event) => events.push(event), ...options });
+  const onEvent = (event: MockCloudEvent) => void events.push(event);
+  const cloud = await startMockCloud({ ...platformOf(dstack, rpc), onEvent, ...changes });
   return { dstack, cloud, events };
 }
 
@@ -116,6 +120,7 @@ export interface CreateTestCvmParameters {
   readonly allowedEnvs?: readonly string[];
   readonly environment?: readonly { readonly key: string; readonly value: string }[];
   readonly allowAnyDevice?: boolean;
+  readonly requireTcbUpToDate?: boolean;
   /** Lets the new CVM boot. Default: waits for it. */
   readonly settle?: () => Promise<void>;
 }
@@ -135,6 +140,7 @@ export async function createOnChainCvm(
     composeHash,
     deviceId: dstack.deviceId,
     allowAnyDevice: parameters.allowAnyDevice,
+    requireTcbUpToDate: parameters.requireTcbUpToDate,
   });
   const receipt = await waitForReceipt(dstack.client, { transactionHash, functionName: "deployAndRegisterApp" });
   const appId = deployedApp(receipt, { kms: dstack.kms });

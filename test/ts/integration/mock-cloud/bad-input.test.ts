@@ -24,7 +24,12 @@ describe("bad input to the mock cloud", () => {
   let before_: Record<string, unknown>;
 
   before(async () => {
-    world = await startCloudWorld(await network.create("local"));
+    world = await startCloudWorld(await network.create("local"), {
+      workspaces: [
+        { name: "Test", apiKeys: [{ key: apiKey }] },
+        { name: "Other", apiKeys: [{ key: "the-other-key" }] },
+      ],
+    });
     cvm = await createOnChainCvm(world);
     before_ = await state();
   });
@@ -182,6 +187,11 @@ describe("bad input to the mock cloud", () => {
     const again = await create({ app_id: cvm.appId, compose_hash: cvm.composeHash });
     expect(again.status).to.equal(200);
     expect(again.body).to.include({ app_id: cvm.appId.slice(2) });
+    const foreign = await request(world.cloud, "POST", "/cvms", {
+      body: { app_id: cvm.appId, compose_hash: cvm.composeHash },
+      headers: { "X-API-Key": "the-other-key" },
+    });
+    expect(foreign.body).to.include({ error_code: "ERR-03-007" });
   });
 
   it("refuses names the official clients refuse, and names that are taken", async () => {

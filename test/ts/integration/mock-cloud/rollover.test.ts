@@ -15,6 +15,7 @@ import {
   platformOf,
   registerHash,
   request,
+  startCloudWorld,
   type TestCvm,
 } from "../../../support/mock-cloud/cloud-world.ts";
 import { type FaultyRpc, faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
@@ -27,15 +28,9 @@ describe("rollover through the boot gate", () => {
   let rpc: FaultyRpc;
 
   before(async () => {
-    const dstack = await deployDstack(await network.create("local"));
-    rpc = faultyRpc(dstack.connection.provider);
-    const kms = [
-      { slug: "kms-phala-1" },
-      { slug: "kms-base-1", chainId: 8453, contractAddress: dstack.kms, rpc: rpc.transport },
-    ];
-    const events: CloudWorld["events"] = [];
-    const cloud = await startMockCloud({ ...platformOf(dstack), kms, onEvent: (event) => events.push(event) });
-    world = { dstack, cloud, events };
+    const connection = await network.create("local");
+    rpc = faultyRpc(connection.provider);
+    world = await startCloudWorld(connection, { rpc: rpc.transport });
   });
   after(() => world.cloud.close());
   afterEach(() => rpc.setFault(undefined));
@@ -77,6 +72,10 @@ describe("rollover through the boot gate", () => {
     const refused = await propose(cvm, body);
     const transactionHash = await registerHash(world, cvm.appId, refused);
     await expectFallback(cvm, await confirm(cvm, refused, transactionHash), "OS image is not allowed");
+    const repeated = await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, {
+      body: { compose_hash: refused, transaction_hash: transactionHash },
+    });
+    expect(repeated.status).to.equal(466);
 
     const composeHash = await propose(cvm, { docker_compose_file: nextCompose });
     expect(composeHash).to.equal(refused);
@@ -148,6 +147,26 @@ describe("rollover through the boot gate", () => {
     const verdicts = world.events.flatMap((event) => (event.type === "boot.judged" ? [event.verdict] : []));
     expect(verdicts.at(-1)).to.equal("allowed");
     expect(new Set(verdicts.slice(0, -1))).to.deep.equal(new Set(["unreadable"]));
+  });
+
+  it("does not take the verdict of another chain", async () => {
+    const cvm = await createOnChainCvm(world);
+    const encrypted_env = await encryptFor(world.cloud, cvm.appId, []);
+    world.events.length = 0;
+    rpc.setFault((method) => (method === "eth_chainId" ? Promise.resolve("0x1") : undefined));
+    const answer = await request(world.cloud, "PATCH", `/cvms/${cvm.id}/envs`, { body: { encrypted_env } });
+    expect(answer.status).to.equal(202);
+    await eventually(() => world.events.filter((event) => event.type === "boot.judged").length >= 2);
+    expect((await request(world.cloud, "GET", `/cvms/${cvm.id}`)).body).to.include({ status: "updating" });
+    rpc.setFault(undefined);
+    expect((await read(cvm)).state).to.include({ status: "running" });
+  });
+
+  it("stops a machine with an outdated TCB where the app wants none", async () => {
+    const strict = await createOnChainCvm(world, { nodeId: 3, requireTcbUpToDate: true });
+    expect((await read(strict)).state).to.include({ status: "error", boot_error: "TCB status is not up to date" });
+    const lenient = await createOnChainCvm(world, { nodeId: 3, allowedEnvs: ["LENIENT"] });
+    expect((await read(lenient)).state).to.include({ status: "running" });
   });
 
   it("discards environment variables the document does not allow", async () => {

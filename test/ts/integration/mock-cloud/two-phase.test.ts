@@ -373,6 +373,42 @@ describe("updates in two phases", () => {
       expect(world.cloud.readHistory(cvm.id).map(({ state }) => state)).to.deep.equal(Array(5).fill("done"));
     });
 
+    it("does not commit a document that was made from one no longer in force", async () => {
+      const provisioned = await request(world.cloud, "POST", `/cvms/${cvm.id}/compose_file/provision`, {
+        body: { docker_compose_file: nextCompose },
+      });
+      expect((await patch("/docker-compose", otherCompose, yaml)).status).to.equal(202);
+      await world.cloud.whenIdle();
+      const late = await patch("/compose_file", { compose_hash: provisioned.body.compose_hash });
+      expect(late.status).to.equal(466);
+      expect(late.body.message).to.include("changed after");
+    });
+
+    it("creates the CVM on the KMS it was planned for, though another plan has the same hash", async () => {
+      const plan = (kms: string) =>
+        request(world.cloud, "POST", "/cvms/provision", {
+          body: { name: `planned-for-${kms}`, compose_file: { docker_compose_file: nextCompose, name: "both" }, kms },
+        });
+      const offChain = await plan("phala");
+      const onChain = await plan("base");
+      expect(onChain.body.compose_hash).to.equal(offChain.body.compose_hash);
+      const { app_id, compose_hash } = offChain.body;
+      const created = await request(world.cloud, "POST", "/cvms", { body: { app_id, compose_hash } });
+      await world.cloud.whenIdle();
+      expect((await request(world.cloud, "GET", `/cvms/${created.body.id}`)).body).to.include({ kms_type: "phala" });
+      const kms_id = (await request(world.cloud, "GET", "/kms/base")).body.id;
+      const refused = await request(world.cloud, "POST", "/cvms", {
+        body: { app_id: "ab".repeat(20), compose_hash, kms_id: "nowhere" },
+      });
+      expect(refused.status).to.equal(404);
+      const chosen = await request(world.cloud, "POST", "/cvms", {
+        body: { app_id: "ab".repeat(20), compose_hash, kms_id },
+      });
+      await world.cloud.whenIdle();
+      const { body } = await request(world.cloud, "GET", `/cvms/${chosen.body.id}`);
+      expect(body).to.include({ kms_type: "base", status: "error" });
+    });
+
     it("still provisions and commits a document in two calls", async () => {
       const provisioned = await request(world.cloud, "POST", `/cvms/${cvm.id}/compose_file/provision`, {
         body: { docker_compose_file: nextCompose },

@@ -6,15 +6,13 @@ import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
-import { startMockCloud } from "../../../../src/mock-cloud/index.ts";
-import { deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { deployForwarder, forward } from "../../../support/mock-cloud/call-forwarder.ts";
 import {
   type CloudWorld,
   createOnChainCvm,
-  platformOf,
   registerHash,
   request,
+  startCloudWorld,
   type TestCvm,
 } from "../../../support/mock-cloud/cloud-world.ts";
 import { type FaultyRpc, faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
@@ -26,12 +24,9 @@ describe("verification of a registration", () => {
   let composeHash: string;
 
   before(async () => {
-    const dstack = await deployDstack(await network.create("local"));
-    rpc = faultyRpc(dstack.connection.provider);
-    const kms = [{ slug: "kms-base-1", chainId: 8453, contractAddress: dstack.kms, rpc: rpc.transport }];
-    const events: CloudWorld["events"] = [];
-    const cloud = await startMockCloud({ ...platformOf(dstack), kms, onEvent: (event) => events.push(event) });
-    world = { dstack, cloud, events };
+    const connection = await network.create("local");
+    rpc = faultyRpc(connection.provider);
+    world = await startCloudWorld(connection, { rpc: rpc.transport });
   });
   after(() => world.cloud.close());
   afterEach(() => rpc.setFault(undefined));
