@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import hre from "hardhat";
 import { createClient, custom, type EIP1193RequestFn } from "viem";
 import { base } from "viem/chains";
 import { createCloudClient } from "../src/cloud/create-client.ts";
@@ -17,7 +16,7 @@ const dockerCompose = (version: number) => `services:\n  app:\n    image: regist
 
 /** Wall time of one whole update, journal on disk, and what it is spent on. The CVM itself boots in no time. */
 export async function benchUpdate(): Promise<BenchReport> {
-  const world = await startWorld({ hre, rolloverMs: 0 });
+  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 0 } });
   const scratch = await mkdtemp(join(tmpdir(), "dstack-bench-"));
   const journal = await openJournal(join(scratch, "journal.jsonl"));
   try {

@@ -16,6 +16,7 @@ import { openJournal } from "../src/update/journal.ts";
 import { updateCvm } from "../src/update/update-cvm.ts";
 import { type LaunchedCvm, launchCvm } from "../src/world/launch-cvm.ts";
 import { startWorld, type World } from "../src/world/start-world.ts";
+import { deployWithIgnition } from "./demo/deploy-with-ignition.ts";
 import { narrateCloud } from "./demo/narrate-cloud.ts";
 import { readVerdict } from "./demo/read-verdict.ts";
 
@@ -70,7 +71,12 @@ async function main(): Promise<number> {
 async function setUp(): Promise<World> {
   paper.title("1  A world: chain, contracts, cloud");
   const start = performance.now();
-  const world = await startWorld({ hre, rolloverMs: 300, onCloudEvent: narrateCloud(paper) });
+  const world = await startWorld({
+    deploy: (client) => deployWithIgnition(hre, client),
+    cloud: { onEvent: narrateCloud(paper) },
+    cvms: false,
+    signal: interruption.signal,
+  });
   paper.step("chain", `${world.chain.rpcUrl}, chain id 8453, OP stack rules, Multicall3`);
   paper.step("DstackKms", world.contracts.kms);
   paper.step("DstackApp", `${world.contracts.appImplementation} (implementation)`);

@@ -18,7 +18,7 @@ export async function readVerdict(
       appId: cvm.appId,
       composeHash,
       deviceId: cvm.deviceId,
-      osImageHash: world.osImage.hash,
+      osImageHash: world.osImages[0].hash,
       tcbStatus: "UpToDate",
       // No rule of the contracts reads the rest.
       instanceId: zeroAddress,

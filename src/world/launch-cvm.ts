@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Address } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { deployApp } from "../chain/deploy-app.ts";
@@ -6,14 +5,12 @@ import { waitForReceipt } from "../chain/wait-for-receipt.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { createCvm } from "../cloud/create-cvm.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
-import { getCvm } from "../cloud/get-cvm.ts";
-import { getCvmState } from "../cloud/get-cvm-state.ts";
-import { provisionCvm } from "../cloud/provision-cvm.ts";
+import { type ProvisionCvmParameters, provisionCvm } from "../cloud/provision-cvm.ts";
 import { buildAppCompose } from "../core/app-compose.ts";
 import { deployedApp } from "../core/deployed-app.ts";
 import { type EnvironmentVariable, encryptEnvironment } from "../core/environment.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
-import { RolloverFailedError } from "../errors/index.ts";
+import { waitUntilRunning } from "./wait-until-running.ts";
 
 export interface LaunchCvmParameters {
   readonly cloud: CloudClient;
@@ -23,6 +20,9 @@ export interface LaunchCvmParameters {
   readonly name: string;
   readonly dockerCompose: string;
   readonly environment?: readonly EnvironmentVariable[];
+  /** Which on-chain KMS. @default "base" */
+  readonly kmsType?: Exclude<ProvisionCvmParameters["kmsType"], "phala">;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LaunchedCvm {
@@ -38,15 +38,10 @@ export interface LaunchedCvm {
  * first hash and device, creates the CVM and waits until it runs.
  */
 export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
-  const { cloud, chain, owner, name, dockerCompose, environment = [] } = parameters;
+  const { cloud, chain, owner, name, dockerCompose, environment = [], kmsType = "base", signal } = parameters;
   const environmentNames = environment.map(({ key }) => key);
-  const appCompose = buildAppCompose({ dockerCompose, allowedEnvs: environmentNames });
-  const { composeHash, deviceId, kms } = await provisionCvm(cloud, {
-    name,
-    appCompose,
-    kmsType: "base",
-    environmentNames,
-  });
+  const appCompose = buildAppCompose({ name, dockerCompose, allowedEnvs: environmentNames });
+  const { composeHash, deviceId, kms } = await provisionCvm(cloud, { name, appCompose, kmsType, environmentNames });
   if (kms?.contractAddress === undefined || deviceId === undefined) {
     throw new TypeError("The cloud offered no on-chain KMS for this CVM.");
   }
@@ -65,18 +60,6 @@ export async function launchCvm(parameters: LaunchCvmParameters): Promise<Launch
     contractAddress: appId,
     deployerAddress: owner,
   });
-  await waitUntilRunning(cloud, id);
+  await waitUntilRunning(cloud, { cvm: id, signal });
   return { id, appId, composeHash, deviceId, deployment: { transactionHash, gasUsed: receipt.gasUsed } };
-}
-
-async function waitUntilRunning(cloud: CloudClient, cvm: string): Promise<void> {
-  for (;;) {
-    const { status, busy } = await getCvm(cloud, { cvm });
-    if (status === "running" && !busy) return;
-    if (!busy) {
-      const { bootError } = await getCvmState(cloud, { cvm });
-      throw new RolloverFailedError(cvm, bootError ?? `its status is ${status}`, undefined);
-    }
-    await sleep(50);
-  }
 }

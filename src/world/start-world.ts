@@ -1,84 +1,113 @@
-import { randomBytes } from "node:crypto";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { createClient, type HDAccount, type Hex, http, sha256, stringToHex } from "viem";
+import type { HDAccount } from "viem";
 import { base } from "viem/chains";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { waitForReceipt } from "../chain/wait-for-receipt.ts";
-import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
-import { type DeviceId, parseDeviceId } from "../core/ids.ts";
-import { type EventListener, type RunningMockCloud, startMockCloud } from "../mock-cloud/index.ts";
-import { allowOsImage } from "./allow-os-image.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { RunningMockCloud } from "../mock-cloud/index.ts";
+import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
+import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
+import { type LocalChain, startChain } from "./chain/start-chain.ts";
 import { type DeployedContracts, deployContracts } from "./deploy-contracts.ts";
 import { devAccount } from "./dev-accounts.ts";
-import { type LocalChain, startChain } from "./start-chain.ts";
+import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
+import { worldNodes, worldOsImages } from "./platform.ts";
+import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
+import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
+import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
+import { Teardown } from "./teardown.ts";
 
 export interface StartWorldParameters {
-  readonly hre: HardhatRuntimeEnvironment;
+  /** Any free port by default. */
   readonly chainPort?: number | undefined;
-  readonly cloudPort?: number | undefined;
-  /** Keeps the cloud's state; the chain lives in memory. */
+  /** Lets the chain begin as a fork of the Base-like chain at this RPC URL; the contracts are deployed anew. */
+  readonly forkUrl?: string | undefined;
+  /**
+   * Keeps all of the world: the cloud in this file, the API key and what happened on the chain in `<stateFile>.world`.
+   * In memory by default.
+   */
   readonly stateFile?: string | undefined;
-  /** How long a CVM is away while it changes over. */
-  readonly rolloverMs?: number | undefined;
-  readonly onCloudEvent?: EventListener | undefined;
+  /** What the mock cloud is to do differently, its port among it. */
+  readonly cloud?: WorldCloudOptions | undefined;
+  /** Whether to create the two CVMs every world begins with. @default true */
+  readonly cvms?: boolean | undefined;
+  /** How the contracts get onto the chain, by default in plain transactions. */
+  readonly deploy?: ((client: OwnerClient) => Promise<DeployedContracts>) | undefined;
+  /** Stops the start. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** A chain, the contracts on it and a mock cloud that reads them: everything an update needs. */
+/** A chain, the contracts on it and a mock cloud that reads them: everything the official clients need. */
 export interface World {
   readonly chain: LocalChain;
   readonly contracts: DeployedContracts;
   readonly cloud: RunningMockCloud;
   readonly apiKey: string;
-  /** Owner of the KMS and funded; the apps of this world are best its own too. */
+  /** Owns the KMS and the app of the on-chain CVM, and is funded. */
   readonly owner: HDAccount;
-  /** Speaks to the chain as the owner. */
-  readonly ownerClient: ChainClient;
+  readonly ownerClient: OwnerClient;
   readonly cloudClient: CloudClient;
-  readonly node: { readonly id: number; readonly name: string; readonly deviceId: DeviceId };
-  readonly osImage: { readonly name: string; readonly hash: Hex };
+  readonly nodes: typeof worldNodes;
+  readonly osImages: typeof worldOsImages;
+  readonly cvms: WorldCvms;
+  /** Ends everything that was started. */
   close(): Promise<void>;
 }
 
-const node = { id: 1, name: "node-1", deviceId: parseDeviceId(sha256(stringToHex("node-1"))) };
-const osImage = { name: "dstack-0.5.7", version: "0.5.7", hash: sha256(stringToHex("dstack-0.5.7")) };
-
-/** Starts a whole world on free ports of this machine. What has started is stopped again if the rest fails. */
-export async function startWorld(parameters: StartWorldParameters): Promise<World> {
-  const { hre, chainPort, cloudPort, stateFile, rolloverMs, onCloudEvent } = parameters;
-  const owner = devAccount(0);
-  const apiKey = `phak_${randomBytes(24).toString("hex")}`;
-  const started: Array<() => Promise<void>> = [];
-  const close = async () => {
-    for (const stop of started.splice(0).reverse()) await stop();
-  };
+/**
+ * Starts a whole world in this process, on loopback. Any number of them run side by side. What has started is stopped
+ * again if the rest fails.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
+  const { chainPort, forkUrl, stateFile, cloud: options = {}, cvms: withCvms = true, signal } = parameters;
+  const teardown = new Teardown();
   try {
-    const chain = await startChain({ hre, ...(chainPort !== undefined && { port: chainPort }) });
-    started.push(() => chain.close());
+    const state = await openWorldState({ stateFile, describeChain: () => describeChain(forkUrl) });
+    teardown.add(() => state.close());
+    const fork = toForkPoint(state.chain, parameters);
+    const chain = await startChain({ port: chainPort, fork, record: state.record });
+    teardown.add(() => chain.close());
+    signal?.throwIfAborted();
+
     const { rpcUrl } = chain;
-    const contracts = await deployContracts({ hre, chain, owner: owner.address });
+    const owner = devAccount(0);
+    const ownerClient = createOwnerClient({ rpcUrl, chain: base, owner });
+    const contracts = state.contracts ?? (await (parameters.deploy ?? deployContracts)(ownerClient));
+    const { kms } = contracts;
+    await allowOsImages(ownerClient, kms, await findRefusedOsImages(ownerClient, kms, worldOsImages));
+    if (state.contracts === undefined) state.noteContracts(contracts);
+    signal?.throwIfAborted();
 
-    const ownerClient = createClient({ account: owner, chain: base, transport: http(rpcUrl), pollingInterval: 50 });
-    const transactionHash = await allowOsImage(ownerClient, { kms: contracts.kms, osImageHash: osImage.hash });
-    await waitForReceipt(ownerClient, { transactionHash, functionName: "addOsImageHash" });
-
-    const cloud = await startMockCloud({
-      workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
-      kms: [
-        { slug: "kms-base-1", chainId: base.id, contractAddress: contracts.kms, rpc: rpcUrl },
-        { slug: "kms-phala-1" },
-      ],
-      nodes: [node],
-      osImages: [{ name: osImage.name, version: osImage.version, osImageHash: osImage.hash }],
-      ...(cloudPort !== undefined && { port: cloudPort }),
-      ...(stateFile !== undefined && { stateFile }),
-      ...(rolloverMs !== undefined && { rolloverMs }),
-      ...(onCloudEvent !== undefined && { onEvent: onCloudEvent }),
-    });
-    started.push(() => cloud.close());
-    const cloudClient = createCloudClient({ apiKey, baseUrl: cloud.baseUrl });
-    return { chain, contracts, cloud, apiKey, owner, ownerClient, cloudClient, node, osImage, close };
+    const { apiKey } = state;
+    const { cloud, cloudClient } = await startCloud({ apiKey, chainId: base.id, kms, rpcUrl, stateFile, options });
+    teardown.add(() => cloud.close());
+    const cvms = await settleCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
+    return {
+      chain,
+      contracts,
+      cloud,
+      apiKey,
+      owner,
+      ownerClient,
+      cloudClient,
+      nodes: worldNodes,
+      osImages: worldOsImages,
+      cvms,
+      close: () => teardown.run(),
+    };
   } catch (error) {
-    await close();
-    throw error;
+    throw await teardown.after(error);
   }
+}
+
+async function describeChain(forkUrl: string | undefined): Promise<ChainDescription> {
+  const genesis = new Date().toISOString();
+  if (forkUrl === undefined) return { kind: "local", genesis };
+  const { blockNumber, hardfork } = await findForkPoint(forkUrl);
+  return { kind: "fork", genesis, blockNumber: blockNumber.toString(), hardfork };
+}
+
+function toForkPoint(chain: ChainDescription, { forkUrl, stateFile }: StartWorldParameters): ForkPoint | undefined {
+  if (chain.kind !== (forkUrl === undefined ? "local" : "fork")) throw otherChain(stateFile, chain);
+  if (chain.kind !== "fork" || forkUrl === undefined) return undefined;
+  return { url: forkUrl, blockNumber: BigInt(chain.blockNumber), hardfork: chain.hardfork };
 }

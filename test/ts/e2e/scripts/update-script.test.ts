@@ -2,7 +2,6 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import hre from "hardhat";
 import { toHex } from "viem";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { launchCvm } from "../../../../src/world/launch-cvm.ts";
@@ -17,7 +16,7 @@ describe("npm run update", () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "dstack-update-script-"));
-    world = await startWorld({ hre, rolloverMs: 50 });
+    world = await startWorld({ cvms: false, cloud: { rolloverMs: 50 } });
     await launchCvm({
       cloud: world.cloudClient,
       chain: world.ownerClient,

@@ -12,7 +12,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cloud: ["core", "errors"],
   update: ["cloud", "chain", "core", "errors", "abi"],
   "mock-cloud": ["core", "errors", "abi", "cloud/protocol"],
-  // The last two serve this repository's own scripts and tests and are not published.
   report: ["update", "cloud", "chain", "core", "errors"],
   world: ["mock-cloud", "update", "cloud", "chain", "core", "errors", "abi"],
   typechain: [],
@@ -139,14 +138,9 @@ describe("the environment", () => {
   });
 });
 
-/** TypeChain's output, which no clone has before its first build; and the module the local world deploys. */
+/** TypeChain's output, which no clone has before its first build. */
 function mayLeaveSrc(path: string, target: string): boolean {
-  const allowed: Readonly<Record<string, string>> = {
-    typechain: "types/ethers-contracts/",
-    world: "ignition/modules/",
-  };
-  const folder = allowed[layerOf(path)];
-  return folder !== undefined && target.startsWith(folder);
+  return layerOf(path) === "typechain" && target.startsWith("types/ethers-contracts/");
 }
 
 function withoutComments(source: string): string {

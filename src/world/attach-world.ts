@@ -1,0 +1,112 @@
+import type { LocalAccount } from "viem";
+import { readOwnership } from "../chain/read-ownership.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import { parseAppId } from "../core/ids.ts";
+import type { RunningMockCloud } from "../mock-cloud/index.ts";
+import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
+import type { DeployedContracts } from "./deploy-contracts.ts";
+import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
+import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
+import { worldNodes, worldOsImages } from "./platform.ts";
+import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
+import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
+import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
+import { Teardown } from "./teardown.ts";
+
+export interface AttachWorldParameters {
+  readonly rpcUrl: string;
+  /** Address of a DstackKms proxy on that chain. */
+  readonly kms: string;
+  /** Deploys and owns the app of the on-chain CVM, and pays for it. Without it nothing is ever sent. */
+  readonly owner?: LocalAccount | undefined;
+  /** As in `startWorld`, but the chain keeps itself. */
+  readonly stateFile?: string | undefined;
+  readonly cloud?: WorldCloudOptions | undefined;
+  /** @default true */
+  readonly cvms?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A mock cloud on a chain and a KMS that somebody else runs. */
+export interface AttachedWorld {
+  readonly chain: ExistingChain;
+  readonly contracts: DeployedContracts;
+  readonly cloud: RunningMockCloud;
+  readonly apiKey: string;
+  readonly owner: LocalAccount | undefined;
+  readonly cloudClient: CloudClient;
+  readonly nodes: typeof worldNodes;
+  readonly osImages: typeof worldOsImages;
+  readonly cvms: WorldCvms;
+  /** Why there is no on-chain CVM, as one sentence. */
+  readonly missing: string | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a mock cloud that reads an existing chain and KMS. No contract of the platform is deployed or changed, except
+ * that on a dev chain the owner of the KMS allows this world's OS images.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, NoContractError, RpcUnavailableError
+ */
+export async function attachWorld(parameters: AttachWorldParameters): Promise<AttachedWorld> {
+  const { rpcUrl, owner, stateFile, cloud: options = {}, cvms: withCvms = true, signal } = parameters;
+  const teardown = new Teardown();
+  try {
+    const chain = await findExistingChain(parameters);
+    const { id: chainId } = chain.definition;
+    const { kms } = chain.contracts;
+    const wanted: ChainDescription = { kind: "existing", id: chainId, kms };
+    const state = await openWorldState({ stateFile, describeChain: async () => wanted });
+    teardown.add(() => state.close());
+    if (!isSame(state.chain, wanted)) throw otherChain(stateFile, state.chain);
+    signal?.throwIfAborted();
+
+    const ownerClient = owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner });
+    const missing = await findObstacle(chain, ownerClient);
+    const { apiKey } = state;
+    const { cloud, cloudClient } = await startCloud({ apiKey, chainId, kms, rpcUrl, stateFile, options });
+    teardown.add(() => cloud.close());
+    const payer = missing === undefined ? ownerClient : undefined;
+    return {
+      chain,
+      contracts: chain.contracts,
+      cloud,
+      apiKey,
+      owner,
+      cloudClient,
+      nodes: worldNodes,
+      osImages: worldOsImages,
+      cvms: await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal }),
+      missing,
+      close: () => teardown.run(),
+    };
+  } catch (error) {
+    throw await teardown.after(error);
+  }
+}
+
+/** What keeps an on-chain CVM from being created and booted, after what may be done about it was done. */
+async function findObstacle(chain: ExistingChain, ownerClient: OwnerClient | undefined): Promise<string | undefined> {
+  const { client, contracts, isDevChain } = chain;
+  if (ownerClient === undefined) return "There is no on-chain CVM: deploying its app takes a key, and none was given.";
+  const refused = await findRefusedOsImages(client, contracts.kms, worldOsImages);
+  // A KMS that guards real apps must never learn the made-up images of a mock.
+  if (isDevChain && (await isOwner(chain, ownerClient))) {
+    await allowOsImages(ownerClient, contracts.kms, refused);
+    return undefined;
+  }
+  const [image] = worldOsImages;
+  if (!refused.includes(image)) return undefined;
+  return `There is no on-chain CVM: the KMS does not allow OS image ${image.name} (${image.hash}), so none would boot.`;
+}
+
+async function isOwner({ client, contracts }: ExistingChain, { account }: OwnerClient): Promise<boolean> {
+  const { owner } = await readOwnership(client, { appId: parseAppId(contracts.kms) });
+  return owner.toLowerCase() === account.address.toLowerCase();
+}
+
+function isSame(known: ChainDescription, wanted: ChainDescription): boolean {
+  if (known.kind !== "existing" || wanted.kind !== "existing") return false;
+  return known.id === wanted.id && known.kms === wanted.kms;
+}

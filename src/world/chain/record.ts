@@ -1,0 +1,113 @@
+import { InvalidArgumentError } from "../../errors/index.ts";
+import type { AnswerRpc } from "./rpc-server.ts";
+
+/** A call that changed the chain, and what makes it happen again in the same way. */
+export interface RecordedRequest {
+  readonly method: string;
+  readonly params: readonly unknown[];
+  /** Timestamp of the first block it mined, if it mined any. Unix seconds. */
+  readonly minedAt?: number | undefined;
+  /** Hash of the latest block afterwards. */
+  readonly head: string;
+  /** By how many seconds the chain's clock was ahead of this machine's afterwards. */
+  readonly clockOffset: number;
+}
+
+/** What a simulated chain went through, kept by somebody. EDR itself can neither save its state nor load one. */
+export interface ChainRecord {
+  readonly genesis: Date;
+  /** Of earlier runs. */
+  readonly requests: readonly RecordedRequest[];
+  append(request: RecordedRequest): void;
+}
+
+interface Block {
+  readonly number: string;
+  readonly timestamp: string;
+  readonly hash: string;
+}
+
+/**
+ * Passes calls on and notes those that change the chain, one at a time and before they are answered: whoever has got
+ * an answer will find it true after a restart, however the process ends.
+ */
+export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRpc {
+  let turn: Promise<unknown> = Promise.resolve();
+  let failure: unknown;
+  return (method, params) => {
+    if (!changesChain(method)) return answer(method, params);
+    const result = turn.then(() => run(method, params));
+    turn = result.catch(() => {});
+    return result;
+  };
+
+  async function run(method: string, params: readonly unknown[]): Promise<unknown> {
+    if (failure !== undefined) throw failure;
+    if (startsTheTimer(method, params)) {
+      throw new Error("A chain that is kept in a state file mines on request only: its blocks could not be repeated.");
+    }
+    const before = await readBlock(answer, "latest");
+    const [outcome] = await Promise.allSettled([answer(method, params)]);
+    try {
+      record.append({ method, params, ...(await readEffect(answer, before)) });
+    } catch (error) {
+      // The chain is ahead of its record now, so no later call may be noted as if it followed the last one.
+      failure = error;
+      throw error;
+    }
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  }
+}
+
+/**
+ * Makes all of it happen again, block by block with the same timestamps, so that every hash comes out the same.
+ *
+ * @throws InvalidArgumentError if it does not
+ */
+export async function replayRequests(answer: AnswerRpc, { requests }: ChainRecord): Promise<void> {
+  const last = requests.at(-1);
+  if (last === undefined) return;
+  for (const { method, params, minedAt } of requests) {
+    if (minedAt !== undefined) await answer("evm_setNextBlockTimestamp", [minedAt]);
+    // What was refused is refused again.
+    await answer(method, params).catch(() => {});
+  }
+  if ((await readBlock(answer, "latest")).hash !== last.head) {
+    throw new InvalidArgumentError("The recorded chain came out differently, so its state file cannot be used.", {
+      nextStep: "Use the version of Hardhat it was made with, or start with a new state file.",
+      context: { requests: requests.length, expectedHead: last.head },
+    });
+  }
+  // Mining in the past has set the chain's clock back by the time this process was not running.
+  const behind = last.clockOffset - (await readClockOffset(answer));
+  if (behind > 0) await answer("evm_increaseTime", [behind]);
+}
+
+function changesChain(method: string): boolean {
+  if (method === "eth_sendTransaction" || method === "eth_sendRawTransaction") return true;
+  return /^(?:evm|hardhat)_(?!getAutomine$|metadata$|setLoggingEnabled$)/.test(method);
+}
+
+function startsTheTimer(method: string, [interval]: readonly unknown[]): boolean {
+  return method === "evm_setIntervalMining" && Number(interval) !== 0;
+}
+
+async function readEffect(answer: AnswerRpc, before: Block) {
+  const head = await readBlock(answer, "latest");
+  const next = BigInt(before.number) + 1n;
+  const first = next <= BigInt(head.number) ? await readBlock(answer, `0x${next.toString(16)}`) : undefined;
+  return {
+    ...(first && { minedAt: Number(first.timestamp) }),
+    head: head.hash,
+    clockOffset: await readClockOffset(answer),
+  };
+}
+
+async function readBlock(answer: AnswerRpc, block: string): Promise<Block> {
+  return (await answer("eth_getBlockByNumber", [block, false])) as Block; // a block of our own chain
+}
+
+async function readClockOffset(answer: AnswerRpc): Promise<number> {
+  return Number(await answer("evm_increaseTime", [0]));
+}

@@ -1,0 +1,51 @@
+import { createTestClient, http, publicActions, walletActions } from "viem";
+import { base } from "viem/chains";
+import { installMulticall3, multicall3Address } from "../multicall3.ts";
+import { Teardown } from "../teardown.ts";
+import type { ForkPoint } from "./fork-point.ts";
+import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
+import { serveRpc } from "./rpc-server.ts";
+import { createSimulatedChain } from "./simulated-chain.ts";
+
+export interface StartChainParameters {
+  /** 0, the default, takes a free port. */
+  readonly port?: number | undefined;
+  readonly fork?: ForkPoint | undefined;
+  /** Keeps what happens on the chain, and has it happen again first. In memory only by default. */
+  readonly record?: ChainRecord | undefined;
+}
+
+export interface LocalChain {
+  readonly rpcUrl: string;
+  readonly client: LocalChainClient;
+  close(): Promise<void>;
+}
+
+export type LocalChainClient = ReturnType<typeof createLocalChainClient>;
+
+/**
+ * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback: OP stack rules, chain id 8453,
+ * Multicall3 at its canonical address, a block per transaction, Hardhat's well-known funded accounts.
+ */
+export async function startChain({ port = 0, fork, record }: StartChainParameters = {}): Promise<LocalChain> {
+  const teardown = new Teardown();
+  try {
+    const chain = await createSimulatedChain({ genesis: record?.genesis ?? new Date(), fork });
+    teardown.add(() => chain.close());
+    if (record !== undefined) await replayRequests(chain.answer, record);
+    const server = await serveRpc(record === undefined ? chain.answer : recordRequests(chain.answer, record), port);
+    teardown.add(() => server.close());
+    const client = createLocalChainClient(server.url);
+    // A fork of Base has it, and so has a chain that was recorded.
+    if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
+    return { rpcUrl: server.url, client, close: () => teardown.run() };
+  } catch (error) {
+    throw await teardown.after(error);
+  }
+}
+
+function createLocalChainClient(rpcUrl: string) {
+  return createTestClient({ chain: base, mode: "hardhat", transport: http(rpcUrl), pollingInterval: 50 })
+    .extend(publicActions)
+    .extend(walletActions);
+}

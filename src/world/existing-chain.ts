@@ -1,0 +1,91 @@
+import {
+  type Address,
+  type Chain,
+  createClient,
+  decodeFunctionResult,
+  defineChain,
+  encodeFunctionData,
+  http,
+} from "viem";
+import { base, hardhat, mainnet } from "viem/chains";
+import { dstackKmsAbi } from "../abi/index.ts";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { ethCall } from "../chain/eth-call.ts";
+import { parseAddress } from "../chain/parse-address.ts";
+import { requireChain } from "../chain/require-chain.ts";
+import { requireCode } from "../chain/require-code.ts";
+import { duringRpc } from "../chain/translate-chain-error.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import type { DeployedContracts } from "./deploy-contracts.ts";
+
+export interface ExistingChain {
+  readonly rpcUrl: string;
+  readonly definition: Chain;
+  /** Reads; it has no account. */
+  readonly client: ChainClient;
+  readonly contracts: DeployedContracts;
+  /** Whether it is Hardhat's or anvil's own, where nothing that is done lasts or costs. */
+  readonly isDevChain: boolean;
+}
+
+export interface FindExistingChainParameters {
+  readonly rpcUrl: string;
+  /** Address of a DstackKms proxy. */
+  readonly kms: string;
+}
+
+/**
+ * Looks at a chain somebody else runs and at the KMS on it. Sends nothing.
+ *
+ * @throws InvalidHexError, InvalidArgumentError, NoContractError, RpcUnavailableError
+ */
+export async function findExistingChain({ rpcUrl, kms }: FindExistingChainParameters): Promise<ExistingChain> {
+  const address = parseAddress("The KMS address", kms);
+  const anonymous = createClient({ transport: http(rpcUrl) });
+  const definition = definitionOf(await requireChain(anonymous));
+  const client = createClient({ chain: definition, transport: http(rpcUrl), pollingInterval: 50 });
+  await requireCode(client, { address });
+  return {
+    rpcUrl,
+    definition,
+    client,
+    contracts: { kms: address, appImplementation: await readAppImplementation(client, address) },
+    isDevChain: await readIsDevChain(client),
+  };
+}
+
+/** Only chains that viem knows have a Multicall3 it would look for. */
+function definitionOf(id: number): Chain {
+  const known = [base, mainnet, hardhat].find((chain) => chain.id === id);
+  return (
+    known ??
+    defineChain({
+      id,
+      name: `Chain ${id}`,
+      nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+      rpcUrls: { default: { http: [] } },
+    })
+  );
+}
+
+async function readAppImplementation(client: ChainClient, kms: Address): Promise<Address> {
+  const call = { abi: dstackKmsAbi, functionName: "appImplementation" } as const;
+  const { data = "0x" } = await ethCall(client, {
+    to: kms,
+    data: encodeFunctionData(call),
+    abi: dstackKmsAbi,
+    doing: "reading the KMS",
+  });
+  if (data.length !== 66) {
+    throw new InvalidArgumentError(`The contract at ${kms} is no DstackKms: it names no app implementation.`, {
+      nextStep: "Give the address of the KMS proxy, not of an app or an implementation.",
+      context: { kms },
+    });
+  }
+  return decodeFunctionResult({ ...call, data });
+}
+
+async function readIsDevChain(client: ChainClient): Promise<boolean> {
+  const version = await duringRpc("asking for its version", () => client.request({ method: "web3_clientVersion" }));
+  return /^(?:hardhat|anvil)/i.test(version);
+}

@@ -1,0 +1,81 @@
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { Cvm } from "../cloud/cvm.ts";
+import { safeGetCvm } from "../cloud/get-cvm.ts";
+import { CvmNotFoundError } from "../errors/index.ts";
+import { launchCvm } from "./launch-cvm.ts";
+import { launchOffChainCvm } from "./launch-off-chain-cvm.ts";
+import type { OwnerClient } from "./owner-client.ts";
+import type { WorldState } from "./state/world-state.ts";
+
+/** CVMs every world begins with. One is missing where it could not be created, or has been deleted since. */
+export interface WorldCvms {
+  /** Its KMS is a contract on the world's chain. */
+  readonly onChain?: WorldCvm;
+  /** Its KMS keeps its policy to itself. */
+  readonly offChain?: WorldCvm;
+}
+
+export interface WorldCvm extends Pick<Cvm, "id" | "name" | "appId"> {}
+
+const names = { onChain: "onchain-app", offChain: "offchain-app" } as const;
+
+/** Small enough to read, and with something to change: a tag and a variable. */
+const dockerCompose = `services:
+  web:
+    image: nginx:1.28
+    environment:
+      - GREETING
+    ports:
+      - "80:80"
+`;
+const environment = [{ key: "GREETING", value: "hello" }];
+
+export interface SettleCvmsParameters {
+  readonly state: Pick<WorldState, "isSeeded" | "noteSeeded">;
+  readonly cloud: CloudClient;
+  /** Without it the on-chain CVM is left out: its app must be deployed by somebody. */
+  readonly owner: OwnerClient | undefined;
+  readonly withCvms: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Creates the two CVMs in a world that never had them. One that was deleted later stays away. */
+export async function settleCvms({ state, withCvms, ...parameters }: SettleCvmsParameters): Promise<WorldCvms> {
+  if (withCvms && !state.isSeeded) {
+    await seedCvms(parameters);
+    state.noteSeeded();
+  }
+  return findCvms(parameters.cloud);
+}
+
+/** Both at once. One that exists was made by a start that was cut short. */
+async function seedCvms({ cloud, owner, signal }: Pick<SettleCvmsParameters, "cloud" | "owner" | "signal">) {
+  const known = await findCvms(cloud);
+  await Promise.all([
+    known.offChain ?? launchOffChainCvm({ cloud, name: names.offChain, dockerCompose, environment, signal }),
+    known.onChain ??
+      (owner &&
+        launchCvm({
+          cloud,
+          chain: owner,
+          owner: owner.account.address,
+          name: names.onChain,
+          dockerCompose,
+          environment,
+          kmsType: owner.chain.id === 1 ? "ethereum" : "base",
+          signal,
+        })),
+  ]);
+}
+
+async function findCvms(cloud: CloudClient): Promise<WorldCvms> {
+  const [onChain, offChain] = await Promise.all([find(cloud, names.onChain), find(cloud, names.offChain)]);
+  return { ...(onChain && { onChain }), ...(offChain && { offChain }) };
+}
+
+async function find(cloud: CloudClient, cvm: string): Promise<WorldCvm | undefined> {
+  const result = await safeGetCvm(cloud, { cvm });
+  if (result.success) return { id: result.data.id, name: result.data.name, appId: result.data.appId };
+  if (result.error instanceof CvmNotFoundError) return undefined;
+  throw result.error;
+}
