@@ -4,7 +4,7 @@ import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod
 import { apiBasePath } from "../cloud/protocol.ts";
 import type { EnvironmentVariable } from "../core/environment.ts";
 import type { Hex } from "../core/hex.ts";
-import type { ComposeHash } from "../core/ids.ts";
+import type { ComposeHash, DeviceId } from "../core/ids.ts";
 import { systemClock } from "./clock.ts";
 import type { MockCloudOptions, MockCloudSeed } from "./options.ts";
 import { registerApiVersion } from "./plugins/api-version.ts";
@@ -20,6 +20,7 @@ import { cvmRoutes } from "./routes/cvms.ts";
 import { kmsRoutes } from "./routes/kms.ts";
 import { updateRoutes } from "./routes/updates.ts";
 import { findKms } from "./services/find-kms.ts";
+import { Fleet } from "./services/fleet.ts";
 import { KmsRuntime } from "./services/kms-runtime.ts";
 import { Provisioning } from "./services/provisioning.ts";
 import { RegistrationVerifier } from "./services/registration-verifier.ts";
@@ -38,6 +39,10 @@ export interface MockCloud {
   readEnvironment(hashid: string): EnvironmentVariable[];
   /** Every accepted change of a CVM and what became of it, oldest first. @param hashid `cvm_…` */
   readHistory(hashid: string): OperationRecord[];
+  /** Has the CVM's next rollover take it to another node, whose device its app may not allow. @param hashid `cvm_…` */
+  moveCvm(hashid: string, nodeId: number): void;
+  /** Gives a node another device id, which boots on it present from now on. */
+  driftDevice(nodeId: number): DeviceId;
   /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
   kmsPublicKey(kms: string): Hex;
   /** Resolves once no CVM is changing over. */
@@ -81,7 +86,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     signal: stopping.signal,
   });
   const updates = new Updates({ store, clock, emit, rollover, verifier });
-  const provisioning = new Provisioning({ store, clock, rollover });
+  const fleet = new Fleet(store);
+  const provisioning = new Provisioning({ store, clock, rollover, fleet });
 
   const app = Fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
   app.setValidatorCompiler(validatorCompiler);
@@ -95,7 +101,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       registerAuthentication(api, store.workspaces);
       registerApiVersion(api);
       await api.register(authRoutes);
-      await api.register(kmsRoutes, { platform: store.platform, kmsRuntime });
+      await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
       await api.register(updateRoutes, { store, updates });
     },
@@ -132,6 +138,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
           transactionHash,
           failure,
         })),
+    moveCvm: (hashid, nodeId) => fleet.move(byHashid(hashid), nodeId),
+    driftDevice: (nodeId) => fleet.driftDevice(nodeId),
     kmsPublicKey: (kms) => kmsRuntime.signingPublicKey(findKms(store.platform, kms).id),
     whenIdle: () => rollover.whenIdle(),
     close: () => app.close(),

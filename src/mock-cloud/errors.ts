@@ -59,6 +59,12 @@ export function cvmNotFound(identifier: string): ApiError {
   });
 }
 
+export function appNotFound(reference: string): ApiError {
+  return new ApiError(404, errorCodes.cvmNotFound, `This workspace has no CVM of an app "${reference}".`, {
+    suggestions: ["Check the app id and the workspace of the API key."],
+  });
+}
+
 export function cvmAmbiguous(identifier: string, isName: boolean, hashids: readonly string[]): ApiError {
   const code = isName ? errorCodes.multipleCvmsSameName : errorCodes.identifierMatchesSeveralCvms;
   return new ApiError(400, code, `"${identifier}" matches ${hashids.length} CVMs.`, {

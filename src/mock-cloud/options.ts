@@ -50,6 +50,8 @@ export interface NodeSeed {
   /** @default "UpToDate" */
   readonly tcbStatus?: string;
   readonly advisoryIds?: readonly string[];
+  /** What it has room for. @default more than a test will ask for */
+  readonly capacity?: { readonly vcpu: number; readonly memoryMb: number; readonly cvmSlots: number };
 }
 
 export interface OsImageSeed {

@@ -43,6 +43,9 @@ const seedFileSchema = z.strictObject({
         region: z.string().optional(),
         tcbStatus: z.string().optional(),
         advisoryIds: z.array(z.string()).optional(),
+        capacity: z
+          .strictObject({ vcpu: z.number().int(), memoryMb: z.number().int(), cvmSlots: z.number().int() })
+          .optional(),
       }),
     )
     .default([{ id: 1, name: "node-1", deviceId: "d1".repeat(32) }]),

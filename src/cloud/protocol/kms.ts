@@ -22,6 +22,71 @@ export const kmsListSchema = z.object({
   pages: z.number().int(),
 });
 
+/**
+ * `GET /kms/{kms}` from 2026-06-23 on: the KMS nodes that share one contract and root key, as one. Off chain the
+ * address is the word `phala` and the chain id 0.
+ */
+export const kmsContractSchema = z.object({
+  id: z.string(),
+  slug: z.string().nullable(),
+  label: z.string().nullable(),
+  contract_address: z.string(),
+  chain_id: z.number().int(),
+  k256_pubkey: z.string().nullable(),
+  ca_pubkey: z.string().nullable(),
+  node_count: z.number().int(),
+});
+
+/** `GET /kms` from 2026-06-23 on. */
+export const kmsContractListSchema = kmsListSchema.extend({ items: z.array(kmsContractSchema) });
+
+/** `GET /kms/{slug}/nodes`, since 2026-06-23: the replicas behind a contract. */
+export const kmsContractNodesSchema = z.object({
+  items: z.array(
+    z.object({
+      id: z.string(),
+      slug: z.string().nullable(),
+      url: z.string(),
+      version: z.string(),
+      kms_type: z.string(),
+    }),
+  ),
+  total: z.number().int(),
+});
+
+/** `GET /kms/on-chain/{chain}`: what the KMS contracts of a chain allow. `null` where the chain gave no answer. */
+export const kmsOnChainDetailSchema = z.looseObject({
+  chain_name: z.string(),
+  chain_id: z.number().int(),
+  contracts: z.array(
+    z.looseObject({
+      contract_address: z.string(),
+      chain_id: z.number().int(),
+      chain_name: z.string(),
+      devices: z.array(
+        z.looseObject({
+          device_id: z.string(),
+          node_name: z.string().nullish(),
+          on_chain_allowed: z.boolean().nullable(),
+        }),
+      ),
+      os_images: z.array(
+        z.looseObject({
+          name: z.string(),
+          version: z.string(),
+          os_image_hash: z.string().nullable(),
+          on_chain_allowed: z.boolean().nullable(),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** `GET /kms/phala/next_app_id`: app ids that are free, each with the nonce to provision it with. */
+export const nextAppIdsSchema = z.object({
+  app_ids: z.array(z.object({ app_id: z.string(), nonce: z.number().int().min(0) })),
+});
+
 /** `GET /kms/{kms}/pubkey/{app}`. Hex without `0x`; the signature is 65 bytes, r ‖ s ‖ recovery id. */
 export const appPublicKeySchema = z.object({ public_key: z.string(), signature: z.string() });
 
@@ -30,5 +95,7 @@ export const kmsTypeSchema = z.enum(["phala", "ethereum", "base", "legacy"]);
 
 export type KmsInfo = z.infer<typeof kmsInfoSchema>;
 export type KmsList = z.infer<typeof kmsListSchema>;
+export type KmsContract = z.infer<typeof kmsContractSchema>;
+export type KmsOnChainDetail = z.infer<typeof kmsOnChainDetailSchema>;
 export type AppPublicKey = z.infer<typeof appPublicKeySchema>;
 export type KmsType = z.infer<typeof kmsTypeSchema>;

@@ -13,7 +13,9 @@ export const provisionCvmRequestSchema = z.looseObject({
   kms_contract: z.string().nullish(),
   teepod_id: z.number().int().nullish(),
   node_id: z.number().int().nullish(),
+  /** Any node of it. */
   region: z.string().nullish(),
+  prefer_dev: z.boolean().nullish(),
   image: z.string().nullish(),
   instance_type: z.string().nullish(),
   vcpu: z.number().nullish(),
@@ -21,6 +23,10 @@ export const provisionCvmRequestSchema = z.looseObject({
   disk_size: z.number().nullish(),
   listed: z.boolean().nullish(),
   env_keys: z.array(z.string()).nullish(),
+  /** An app id of the caller's choice; on an off-chain KMS the one that `nonce` leads to. */
+  app_id: z.string().nullish(),
+  custom_app_id: z.string().nullish(),
+  nonce: z.number().int().min(0).nullish(),
 });
 
 /**

@@ -51,6 +51,7 @@ export class Rollover {
     const { composeText, composeHash, encryptedEnv, settings } = request.workload;
     const startedAt = clock.now();
     return store.transaction(() => {
+      const { nodeId, nextNodeId } = store.cvms.get(cvmId);
       store.cvms.setStatus(cvmId, kind === "create" ? "creating" : "updating", null, startedAt);
       return store.operations.insert({
         correlationId,
@@ -60,6 +61,7 @@ export class Rollover {
         composeHash,
         encryptedEnv,
         settings,
+        nodeId: nextNodeId ?? nodeId,
         transactionHash,
         startedAt,
       });
@@ -124,7 +126,7 @@ export class Rollover {
 
   async #askPolicy(cvm: Cvm, operation: Operation): Promise<BootVerdict> {
     const { store, kmsRuntime } = this.#dependencies;
-    const { kms, node } = store.platform.placeOf(cvm);
+    const { kms, node } = store.platform.placeOf({ kmsId: cvm.kmsId, nodeId: operation.nodeId });
     const osImage = store.platform.findOsImage(operation.settings.osImage);
     if (!osImage) return { kind: "refused", reason: `OS image ${operation.settings.osImage} is gone` };
     if (!kmsRuntime.isUp(kms.id)) return { kind: "unreadable", cause: new Error(`KMS ${kms.slug} is down.`) };
@@ -150,7 +152,10 @@ export class Rollover {
     const { store, clock, emit } = this.#dependencies;
     const now = clock.now();
     store.transaction(() => {
-      if (failure === null) store.cvms.setWorkload(operation.cvmId, operation);
+      if (failure === null) {
+        store.cvms.setWorkload(operation.cvmId, operation);
+        store.cvms.setNode(operation.cvmId, operation.nodeId);
+      }
       store.operations.finish(operation.id, failure, now);
       // A CVM that never ran has nothing to go back to.
       const hasRun = store.operations.ofCvm(operation.cvmId).some(({ state }) => state === "done");

@@ -1,62 +1,136 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { appPublicKeySchema, kmsInfoSchema, kmsListSchema } from "../../cloud/protocol.ts";
+import {
+  appPublicKeySchema,
+  isAtLeast,
+  kmsContractListSchema,
+  kmsContractNodesSchema,
+  kmsContractSchema,
+  kmsInfoSchema,
+  kmsListSchema,
+  kmsOnChainDetailSchema,
+  nextAppIdsSchema,
+} from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/hex.ts";
 import { parseAppId } from "../../core/ids.ts";
+import { deriveAppId } from "../services/custom-app-id.ts";
 import { findKms } from "../services/find-kms.ts";
+import { findKmsContract, type KmsContract, listKmsContracts } from "../services/kms-contracts.ts";
+import { describeOnChainKms } from "../services/kms-policy.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
-import type { Platform } from "../store/platform.ts";
-import { toKmsInfo } from "../wire/kms-answers.ts";
+import type { Store } from "../store/store.ts";
+import { toKmsContract, toKmsInfo } from "../wire/kms-answers.ts";
+import { pageQuery, paginate } from "../wire/page.ts";
 import { parseAt } from "../wire/read-confirmation.ts";
 import { described, refusals } from "./schemas.ts";
 
 export interface KmsRoutesOptions {
-  readonly platform: Platform;
+  readonly store: Store;
   readonly kmsRuntime: KmsRuntime;
 }
 
 const kmsParams = z.object({ kms: described(z.string(), "Id, slug, or `base`, `ethereum`, `phala`.") });
 
-export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { platform, kmsRuntime }) => {
+export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { store, kmsRuntime }) => {
+  const tags = ["kms"];
+  const { platform } = store;
+
+  const contractAnswer = (contract: KmsContract) => {
+    const [{ id }] = contract.nodes;
+    return toKmsContract(contract, kmsRuntime.isUp(id) ? kmsRuntime.signingPublicKey(id) : null);
+  };
+
   app.get(
     "/kms",
     {
       schema: {
-        tags: ["kms"],
-        summary: "List key management services",
-        querystring: z.object({
-          page: z.coerce.number().int().min(1).default(1),
-          page_size: z.coerce.number().int().min(1).max(1000).default(30),
-          is_onchain: z.enum(["true", "false"]).optional(),
-        }),
-        response: { ...refusals, 200: kmsListSchema },
+        tags,
+        summary: "List key management services; from 2026-06-23 on by contract",
+        querystring: pageQuery.extend({ is_onchain: z.enum(["true", "false"]).optional() }),
+        response: { ...refusals, 200: z.union([kmsContractListSchema, kmsListSchema]) },
       },
     },
-    async ({ query }) => {
+    async ({ query, apiVersion }) => {
       const wanted = query.is_onchain === undefined ? undefined : query.is_onchain === "true";
-      const all = platform.listKms().filter(({ chainId }) => wanted === undefined || (chainId !== null) === wanted);
-      const from = (query.page - 1) * query.page_size;
-      return {
-        items: all.slice(from, from + query.page_size).map(toKmsInfo),
-        total: all.length,
-        page: query.page,
-        page_size: query.page_size,
-        pages: Math.ceil(all.length / query.page_size),
-      };
+      const isWanted = (chainId: number | null) => wanted === undefined || (chainId !== null) === wanted;
+      if (isAtLeast(apiVersion, "2026-06-23")) {
+        const contracts = listKmsContracts(platform).filter(({ nodes: [{ chainId }] }) => isWanted(chainId));
+        return paginate(contracts.map(contractAnswer), query);
+      }
+      const all = platform.listKms().filter(({ chainId }) => isWanted(chainId));
+      return paginate(all.map(toKmsInfo), query);
     },
   );
 
   app.get(
     "/kms/:kms",
-    { schema: { tags: ["kms"], summary: "One KMS", params: kmsParams, response: { ...refusals, 200: kmsInfoSchema } } },
-    async ({ params }) => toKmsInfo(findKms(platform, params.kms)),
+    {
+      schema: {
+        tags,
+        summary: "One KMS; from 2026-06-23 on its contract",
+        params: kmsParams,
+        response: { ...refusals, 200: z.union([kmsContractSchema, kmsInfoSchema]) },
+      },
+    },
+    async ({ params, apiVersion }) =>
+      isAtLeast(apiVersion, "2026-06-23")
+        ? contractAnswer(findKmsContract(platform, params.kms))
+        : toKmsInfo(findKms(platform, params.kms)),
+  );
+
+  app.get(
+    "/kms/:kms/nodes",
+    {
+      schema: {
+        tags,
+        summary: "The KMS nodes that share a contract",
+        params: kmsParams,
+        response: { ...refusals, 200: kmsContractNodesSchema },
+      },
+    },
+    async ({ params }) => {
+      const { nodes } = findKmsContract(platform, params.kms);
+      const items = nodes.map(({ id, slug, url, version, type }) => ({ id, slug, url, version, kms_type: type }));
+      return { items, total: items.length };
+    },
+  );
+
+  app.get(
+    "/kms/on-chain/:chain",
+    {
+      schema: {
+        tags,
+        summary: "What the KMS contracts of a chain allow",
+        params: z.object({ chain: described(z.string(), "`base` or `ethereum`.") }),
+        response: { ...refusals, 200: kmsOnChainDetailSchema },
+      },
+    },
+    async ({ params }) => describeOnChainKms(platform, kmsRuntime, params.chain),
+  );
+
+  app.get(
+    "/kms/phala/next_app_id",
+    {
+      schema: {
+        tags,
+        summary: "App ids that are free, each with the nonce to provision it with",
+        querystring: z.object({ counts: z.coerce.number().int().min(1).max(20).default(1) }),
+        response: { ...refusals, 200: nextAppIdsSchema },
+      },
+    },
+    async ({ query, principal }) => {
+      const { id } = principal.workspace;
+      const first = store.cvms.nextAppNonce(id);
+      const nonces = Array.from({ length: query.counts }, (_, index) => first + index);
+      return { app_ids: nonces.map((nonce) => ({ app_id: withoutPrefix(deriveAppId(id, nonce)), nonce })) };
+    },
   );
 
   app.get(
     "/kms/:kms/pubkey/:app_id",
     {
       schema: {
-        tags: ["kms"],
+        tags,
         summary: "The key an app's environment is encrypted to, signed by the KMS",
         params: kmsParams.extend({ app_id: z.string() }),
         response: { ...refusals, 200: appPublicKeySchema },

@@ -41,7 +41,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
   const tags = ["updates"];
 
   const registrationBody = (cvm: Cvm, composeHash: ComposeHash, requestId: string) =>
-    toHashRegistrationBody({ ...store.platform.placeOf(cvm), composeHash, appId: cvm.appId, requestId });
+    toHashRegistrationBody({ ...store.platform.nextPlaceOf(cvm), composeHash, appId: cvm.appId, requestId });
 
   // The update guide names the two POST paths; the clients only use PATCH.
   for (const [method, url] of [
@@ -147,7 +147,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
     },
     async ({ params, principal, body }) => {
       const cvm = findCvm(store.cvms, principal.workspace.id, params.cvm_id);
-      const { kms, node } = store.platform.placeOf(cvm);
+      const { kms, node } = store.platform.nextPlaceOf(cvm);
       const composeHash = updates.provision(cvm, readProvisionChange(body));
       return {
         app_id: withoutPrefix(cvm.appId),

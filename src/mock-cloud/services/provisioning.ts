@@ -12,7 +12,9 @@ import type { Cvm, CvmSettings } from "../store/cvms.ts";
 import type { Kms, Node, OsImage } from "../store/platform.ts";
 import type { Provision } from "../store/provisions.ts";
 import type { Store } from "../store/store.ts";
+import { deriveAppId } from "./custom-app-id.ts";
 import { findKms } from "./find-kms.ts";
+import type { Fleet } from "./fleet.ts";
 import { findInstanceType } from "./instance-types.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
@@ -24,14 +26,17 @@ export interface ProvisionRequest {
   /** Id, slug, type word or contract address. @default the first off-chain KMS, else the first one */
   readonly kms: string | undefined;
   readonly nodeId: number | undefined;
+  readonly region: string | undefined;
   readonly osImage: string | undefined;
+  readonly preferDev: boolean | undefined;
   readonly instanceType: string | undefined;
   readonly vcpu: number | undefined;
   readonly memoryMb: number | undefined;
   readonly diskGb: number | undefined;
   readonly listed: boolean | undefined;
-  /** An app id of the caller's, on an off-chain KMS. */
+  /** An app id of the caller's: on an off-chain KMS the one its nonce leads to, else an app contract that exists. */
   readonly appId: AppId | undefined;
+  readonly nonce: number | undefined;
 }
 
 export interface Provisioned {
@@ -54,6 +59,7 @@ export interface ProvisioningDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly rollover: Rollover;
+  readonly fleet: Fleet;
 }
 
 /** New CVMs: first a hash and a place, then, once the app is known, the CVM itself. */
@@ -66,24 +72,26 @@ export class Provisioning {
 
   /** @throws ApiError; InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
   provision(workspaceId: string, request: ProvisionRequest): Provisioned {
-    const { store, clock } = this.#dependencies;
+    const { store, clock, fleet } = this.#dependencies;
     const document = changeAppCompose({ ...buildAppCompose(request.compose), ...request.manifest } as AppCompose, {}); // checked by changeAppCompose
     if (store.cvms.withName(workspaceId, request.name).length > 0) {
       throw new ApiError(409, errorCodes.duplicateCvmName, `The workspace has a CVM named ${request.name} already.`);
     }
     const kms = this.#chooseKms(request.kms);
-    const node = this.#chooseNode(request.nodeId);
-    const osImage = this.#chooseOsImage(request.osImage);
+    const osImage = this.#chooseOsImage(request);
+    const settings = chooseSettings(request, osImage);
+    const { vcpu, memoryMb } = settings;
+    const node = fleet.choose({ nodeId: request.nodeId, region: request.region, vcpu, memoryMb });
     const composeText = writeAppCompose(document);
     const provision = {
       workspaceId,
       composeHash: hashAppComposeText(composeText),
       composeText,
-      appId: kms.chainId === null ? (request.appId ?? parseAppId(randomBytes(20).toString("hex"))) : null,
+      ...this.#chooseAppId(workspaceId, kms, request),
       name: request.name,
       kmsId: kms.id,
       nodeId: node.id,
-      settings: chooseSettings(request, osImage),
+      settings,
       expiresAt: clock.now() + pendingLifetimeMs,
     };
     store.provisions.insert(provision);
@@ -98,11 +106,10 @@ export class Provisioning {
   create(workspaceId: string, request: CreateRequest, correlationId: string): Cvm {
     const { store, clock, rollover } = this.#dependencies;
     const { appId, composeHash } = request;
-    const [existing] = store.cvms.ofApp(appId);
-    if (existing) {
-      if (existing.composeHash === composeHash && existing.workspaceId === workspaceId) return existing;
-      throw new ApiError(409, errorCodes.cvmAppIdConflict, `App ${appId} exists already, with another compose file.`);
-    }
+    const ofApp = store.cvms.ofApp(appId);
+    const existing = ofApp.find((cvm) => cvm.composeHash === composeHash && cvm.workspaceId === workspaceId);
+    if (existing) return existing;
+    if (ofApp.length > 0) throw appExists(appId);
     const now = clock.now();
     const planned = store.provisions
       .find(workspaceId, composeHash, now)
@@ -111,7 +118,7 @@ export class Provisioning {
     if (!provision)
       throw hashInvalidOrExpired(`No CVM of app ${appId} with compose hash ${composeHash} was provisioned.`);
 
-    const { composeText, name, kmsId, nodeId, settings } = provision;
+    const { composeText, name, kmsId, nodeId, appNonce, settings } = provision;
     const { cvm, operation } = store.transaction(() => {
       const cvm = store.cvms.insert({
         hashid: `cvm_${randomBytes(6).toString("base64url").replace(/[-_]/g, "0")}`,
@@ -122,6 +129,8 @@ export class Provisioning {
         instanceId: `0x${randomBytes(20).toString("hex")}`,
         kmsId,
         nodeId,
+        nextNodeId: null,
+        appNonce,
         status: "creating",
         bootError: null,
         composeText,
@@ -148,20 +157,37 @@ export class Provisioning {
     return kms;
   }
 
-  #chooseNode(id: number | undefined): Node {
-    const { platform } = this.#dependencies.store;
-    const node = id === undefined ? platform.listNodes()[0] : platform.findNode(id);
-    if (!node) throw new ApiError(400, errorCodes.nodeNotFound, `There is no node ${id ?? "to run a CVM"}.`);
-    return node;
+  /** Null where the app's contract, which the caller deploys next, will be the id. */
+  #chooseAppId(workspaceId: string, kms: Kms, { appId, nonce }: ProvisionRequest) {
+    if (appId !== undefined && this.#dependencies.store.cvms.ofApp(appId).length > 0) throw appExists(appId);
+    if (kms.chainId !== null) return { appId: appId ?? null, appNonce: null };
+    if (nonce === undefined) {
+      if (appId === undefined) return { appId: parseAppId(randomBytes(20).toString("hex")), appNonce: null };
+      throw invalidAppId(`App id ${appId} needs the nonce it was derived from.`);
+    }
+    const derived = deriveAppId(workspaceId, nonce);
+    if (appId !== undefined && appId !== derived) throw invalidAppId(`Nonce ${nonce} leads to app id ${derived}.`);
+    return { appId: derived, appNonce: nonce };
   }
 
-  #chooseOsImage(name: string | undefined): OsImage {
+  #chooseOsImage({ osImage: name, preferDev = false }: ProvisionRequest): OsImage {
     const { platform } = this.#dependencies.store;
     const all = platform.listOsImages();
-    const image = name === undefined ? (all.find(({ isDev }) => !isDev) ?? all[0]) : platform.findOsImage(name);
+    const preferred = all.find(({ isDev }) => isDev === preferDev) ?? all[0];
+    const image = name === undefined ? preferred : platform.findOsImage(name);
     if (!image) throw new ApiError(400, errorCodes.imageNotFound, `There is no OS image ${name ?? "to boot"}.`);
     return image;
   }
+}
+
+function appExists(appId: AppId): ApiError {
+  return new ApiError(409, errorCodes.cvmAppIdConflict, `App ${appId} exists already, with another compose file.`);
+}
+
+function invalidAppId(problem: string): ApiError {
+  return new ApiError(400, errorCodes.invalidRequest, problem, {
+    suggestions: ["GET /kms/phala/next_app_id names an app id and its nonce."],
+  });
 }
 
 function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSettings {

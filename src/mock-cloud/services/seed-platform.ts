@@ -28,6 +28,7 @@ export function seedPlatform(store: Store, kmsRuntime: KmsRuntime, seed: MockClo
         deviceId: parseDeviceId(node.deviceId),
         tcbStatus: node.tcbStatus ?? "UpToDate",
         advisoryIds: node.advisoryIds ?? [],
+        capacity: node.capacity ?? { vcpu: 4096, memoryMb: 16 * 1024 * 1024, cvmSlots: 4096 },
       });
     }
     for (const image of seed.osImages ?? []) {

@@ -1,6 +1,7 @@
 import type { Hex } from "../../core/hex.ts";
 import type { AppId, ComposeHash } from "../../core/ids.ts";
 import type { Database } from "./database.ts";
+import type { NodeCapacity } from "./platform.ts";
 
 /** What an owner may set of a CVM beside its compose document and environment. */
 export interface CvmSettings {
@@ -36,6 +37,10 @@ export interface Cvm extends Workload {
   readonly instanceId: Hex;
   readonly kmsId: string;
   readonly nodeId: number;
+  /** Where the scheduler wants it at its next rollover. */
+  readonly nextNodeId: number | null;
+  /** What its app id was derived from, where the caller chose one. */
+  readonly appNonce: number | null;
   readonly status: CvmStatus;
   readonly bootError: string | null;
   readonly deployerAddress: Hex | null;
@@ -43,10 +48,16 @@ export interface Cvm extends Workload {
   readonly updatedAt: number;
 }
 
+/** Taken up on one node, in the terms of its capacity. */
+export interface NodeUsage extends NodeCapacity {
+  readonly nodeId: number;
+}
+
 type CvmRow = Omit<Cvm, "settings"> & { readonly settings: string };
 
 const columns = `id, hashid, vm_uuid AS "vmUuid", workspace_id AS "workspaceId", name, app_id AS "appId",
-  instance_id AS "instanceId", kms_id AS "kmsId", node_id AS "nodeId", status, boot_error AS "bootError",
+  instance_id AS "instanceId", kms_id AS "kmsId", node_id AS "nodeId", next_node_id AS "nextNodeId",
+  app_nonce AS "appNonce", status, boot_error AS "bootError",
   compose_text AS "composeText", compose_hash AS "composeHash", encrypted_env AS "encryptedEnv", settings,
   deployer_address AS "deployerAddress", created_at AS "createdAt", updated_at AS "updatedAt"`;
 
@@ -59,10 +70,10 @@ export class Cvms {
 
   insert(cvm: Omit<Cvm, "id">): Cvm {
     const id = this.#database.run(
-      `INSERT INTO cvm (hashid, vm_uuid, workspace_id, name, app_id, instance_id, kms_id, node_id, status, boot_error,
-         compose_text, compose_hash, encrypted_env, settings, deployer_address, created_at, updated_at)
-       VALUES (:hashid, :vmUuid, :workspaceId, :name, :appId, :instanceId, :kmsId, :nodeId, :status, :bootError,
-         :composeText, :composeHash, :encryptedEnv, :settings, :deployerAddress, :createdAt, :updatedAt)`,
+      `INSERT INTO cvm (hashid, vm_uuid, workspace_id, name, app_id, instance_id, kms_id, node_id, next_node_id,
+         app_nonce, status, boot_error, compose_text, compose_hash, encrypted_env, settings, deployer_address, created_at, updated_at)
+       VALUES (:hashid, :vmUuid, :workspaceId, :name, :appId, :instanceId, :kmsId, :nodeId, :nextNodeId,
+         :appNonce, :status, :bootError, :composeText, :composeHash, :encryptedEnv, :settings, :deployerAddress, :createdAt, :updatedAt)`,
       { ...cvm, settings: JSON.stringify(cvm.settings) },
     );
     return { ...cvm, id };
@@ -102,6 +113,10 @@ export class Cvms {
     return this.#where("workspace_id = :workspaceId AND name = :name", { workspaceId, name });
   }
 
+  inWorkspace(workspaceId: string): Cvm[] {
+    return this.#where("workspace_id = :workspaceId", { workspaceId });
+  }
+
   /** Whatever the workspace: an app id belongs to one app in the whole cloud. */
   ofApp(appId: AppId): Cvm[] {
     return this.#where("app_id = :appId", { appId });
@@ -121,6 +136,36 @@ export class Cvms {
          settings = :settings WHERE id = :id`,
       { id, composeText, composeHash, encryptedEnv, settings: JSON.stringify(settings) },
     );
+  }
+
+  /** Where the next rollover is to take it; null to leave it where it is. */
+  setNextNode(id: number, nextNodeId: number | null): void {
+    this.#database.run("UPDATE cvm SET next_node_id = :nextNodeId WHERE id = :id", { id, nextNodeId });
+  }
+
+  /** It runs there now; what the scheduler wanted in the meantime stays. */
+  setNode(id: number, nodeId: number): void {
+    this.#database.run(
+      "UPDATE cvm SET node_id = :nodeId, next_node_id = nullif(next_node_id, :nodeId) WHERE id = :id",
+      { id, nodeId },
+    );
+  }
+
+  /** What the CVMs of each node take up. */
+  usage(): NodeUsage[] {
+    return this.#database.all(
+      `SELECT node_id AS "nodeId", count(*) AS "cvmSlots", sum(settings ->> 'vcpu') AS "vcpu",
+         sum(settings ->> 'memoryMb') AS "memoryMb" FROM cvm GROUP BY node_id`,
+    );
+  }
+
+  /** The lowest number that no app id of the workspace was derived from, nor any above it. */
+  nextAppNonce(workspaceId: string): number {
+    const row = this.#database.first<{ next: number }>(
+      "SELECT coalesce(max(app_nonce) + 1, 0) AS next FROM cvm WHERE workspace_id = :workspaceId",
+      { workspaceId },
+    );
+    return row?.next ?? 0;
   }
 
   #where(condition: string, parameters: Record<string, string | number>): Cvm[] {

@@ -13,6 +13,8 @@ export interface Operation extends Workload {
   readonly state: "running" | "done" | "failed";
   /** What proved the hash's registration: a transaction, `already-registered`, or null where nothing had to. */
   readonly transactionHash: TransactionHash | "already-registered" | null;
+  /** Where it boots the CVM. */
+  readonly nodeId: number;
   readonly startedAt: number;
   readonly finishedAt: number | null;
   /** Why it did not come into force. */
@@ -23,7 +25,7 @@ type OperationRow = Omit<Operation, "settings"> & { readonly settings: string };
 
 const columns = `id, correlation_id AS "correlationId", cvm_id AS "cvmId", kind, state,
   compose_hash AS "composeHash", compose_text AS "composeText", encrypted_env AS "encryptedEnv", settings,
-  transaction_hash AS "transactionHash", started_at AS "startedAt", finished_at AS "finishedAt", failure`;
+  node_id AS "nodeId", transaction_hash AS "transactionHash", started_at AS "startedAt", finished_at AS "finishedAt", failure`;
 
 export class Operations {
   readonly #database: Database;
@@ -35,9 +37,9 @@ export class Operations {
   insert(operation: Omit<Operation, "id" | "state" | "finishedAt" | "failure">): Operation {
     const id = this.#database.run(
       `INSERT INTO operation (correlation_id, cvm_id, kind, state, compose_hash, compose_text, encrypted_env, settings,
-         transaction_hash, started_at)
+         node_id, transaction_hash, started_at)
        VALUES (:correlationId, :cvmId, :kind, 'running', :composeHash, :composeText, :encryptedEnv, :settings,
-         :transactionHash, :startedAt)`,
+         :nodeId, :transactionHash, :startedAt)`,
       { ...operation, settings: JSON.stringify(operation.settings) },
     );
     return { ...operation, id, state: "running", finishedAt: null, failure: null };

@@ -19,9 +19,17 @@ export interface Node {
   readonly id: number;
   readonly name: string;
   readonly region: string;
+  /** What the machine attests to now. */
   readonly deviceId: DeviceId;
   readonly tcbStatus: string;
   readonly advisoryIds: readonly string[];
+  readonly capacity: NodeCapacity;
+}
+
+export interface NodeCapacity {
+  readonly vcpu: number;
+  readonly memoryMb: number;
+  readonly cvmSlots: number;
 }
 
 export interface OsImage {
@@ -31,12 +39,18 @@ export interface OsImage {
   readonly isDev: boolean;
 }
 
+export interface Place {
+  readonly kms: Kms;
+  readonly node: Node;
+}
+
 const kmsColumns = `id, slug, type, url, version, chain_id AS "chainId", contract_address AS "contractAddress",
   gateway_app_id AS "gatewayAppId"`;
-const nodeColumns = `id, name, region, device_id AS "deviceId", tcb_status AS "tcbStatus", advisory_ids AS "advisoryIds"`;
+const nodeColumns = `id, name, region, coalesce(drifted_device_id, device_id) AS "deviceId",
+  tcb_status AS "tcbStatus", advisory_ids AS "advisoryIds", vcpu, memory_mb AS "memoryMb", cvm_slots AS "cvmSlots"`;
 const osImageColumns = `name, version, os_image_hash AS "osImageHash", is_dev AS "isDev"`;
 
-type NodeRow = Omit<Node, "advisoryIds"> & { readonly advisoryIds: string };
+type NodeRow = Omit<Node, "advisoryIds" | "capacity"> & NodeCapacity & { readonly advisoryIds: string };
 type OsImageRow = Omit<OsImage, "isDev"> & { readonly isDev: number };
 
 /** What the operator of the cloud set up: key management services, machines, guest images. */
@@ -58,14 +72,22 @@ export class Platform {
     );
   }
 
-  saveNode(node: Node): void {
+  /** A device id that changed since stays changed, unless the node is saved with another one than before. */
+  saveNode({ capacity, ...node }: Node): void {
     this.#database.run(
-      `INSERT INTO node (id, name, region, device_id, tcb_status, advisory_ids)
-       VALUES (:id, :name, :region, :deviceId, :tcbStatus, :advisoryIds)
+      `INSERT INTO node (id, name, region, device_id, tcb_status, advisory_ids, vcpu, memory_mb, cvm_slots)
+       VALUES (:id, :name, :region, :deviceId, :tcbStatus, :advisoryIds, :vcpu, :memoryMb, :cvmSlots)
        ON CONFLICT (id) DO UPDATE SET name = excluded.name, region = excluded.region, device_id = excluded.device_id,
-         tcb_status = excluded.tcb_status, advisory_ids = excluded.advisory_ids`,
-      { ...node, advisoryIds: JSON.stringify(node.advisoryIds) },
+         tcb_status = excluded.tcb_status, advisory_ids = excluded.advisory_ids, vcpu = excluded.vcpu,
+         memory_mb = excluded.memory_mb, cvm_slots = excluded.cvm_slots,
+         drifted_device_id = iif(node.device_id = excluded.device_id, node.drifted_device_id, NULL)`,
+      { ...node, ...capacity, advisoryIds: JSON.stringify(node.advisoryIds) },
     );
+  }
+
+  /** Gives the machine another device id. */
+  setDeviceId(nodeId: number, deviceId: DeviceId): void {
+    this.#database.run("UPDATE node SET drifted_device_id = :deviceId WHERE id = :nodeId", { nodeId, deviceId });
   }
 
   saveOsImage(image: OsImage): void {
@@ -95,11 +117,16 @@ export class Platform {
   }
 
   /** Where a CVM runs. */
-  placeOf(cvm: { readonly kmsId: string; readonly nodeId: number }): { readonly kms: Kms; readonly node: Node } {
-    const kms = this.findKms(cvm.kmsId);
-    const node = this.findNode(cvm.nodeId);
-    if (!kms || !node) throw new Error(`KMS ${cvm.kmsId} or node ${cvm.nodeId} is gone.`);
+  placeOf({ kmsId, nodeId }: { readonly kmsId: string; readonly nodeId: number }): Place {
+    const kms = this.findKms(kmsId);
+    const node = this.findNode(nodeId);
+    if (!kms || !node) throw new Error(`KMS ${kmsId} or node ${nodeId} is gone.`);
     return { kms, node };
+  }
+
+  /** Where it will run after its next rollover: a device its app may not know yet. */
+  nextPlaceOf(cvm: { readonly kmsId: string; readonly nodeId: number; readonly nextNodeId: number | null }): Place {
+    return this.placeOf({ kmsId: cvm.kmsId, nodeId: cvm.nextNodeId ?? cvm.nodeId });
   }
 
   listOsImages(): OsImage[] {
@@ -112,8 +139,8 @@ export class Platform {
   }
 }
 
-function toNode(row: NodeRow): Node {
-  return { ...row, advisoryIds: JSON.parse(row.advisoryIds) };
+function toNode({ vcpu, memoryMb, cvmSlots, ...row }: NodeRow): Node {
+  return { ...row, advisoryIds: JSON.parse(row.advisoryIds), capacity: { vcpu, memoryMb, cvmSlots } };
 }
 
 function toOsImage(row: OsImageRow): OsImage {

@@ -10,6 +10,8 @@ export interface Provision {
   readonly composeText: string;
   /** Assigned here on an off-chain KMS; null where the app's contract will be the id. */
   readonly appId: AppId | null;
+  /** What the app id was derived from, where the caller chose it. */
+  readonly appNonce: number | null;
   readonly name: string;
   readonly kmsId: string;
   readonly nodeId: number;
@@ -28,8 +30,10 @@ export class Provisions {
 
   insert(provision: Omit<Provision, "id">): void {
     this.#database.run(
-      `INSERT INTO provision (workspace_id, compose_hash, compose_text, app_id, name, kms_id, node_id, settings, expires_at)
-       VALUES (:workspaceId, :composeHash, :composeText, :appId, :name, :kmsId, :nodeId, :settings, :expiresAt)`,
+      `INSERT INTO provision (workspace_id, compose_hash, compose_text, app_id, app_nonce, name, kms_id, node_id,
+         settings, expires_at)
+       VALUES (:workspaceId, :composeHash, :composeText, :appId, :appNonce, :name, :kmsId, :nodeId,
+         :settings, :expiresAt)`,
       { ...provision, settings: JSON.stringify(provision.settings) },
     );
   }
@@ -39,7 +43,7 @@ export class Provisions {
     return this.#database
       .all<ProvisionRow>(
         `SELECT id, workspace_id AS "workspaceId", compose_hash AS "composeHash", compose_text AS "composeText",
-           app_id AS "appId", name, kms_id AS "kmsId", node_id AS "nodeId", settings, expires_at AS "expiresAt"
+           app_id AS "appId", app_nonce AS "appNonce", name, kms_id AS "kmsId", node_id AS "nodeId", settings, expires_at AS "expiresAt"
          FROM provision
          WHERE workspace_id = :workspaceId AND compose_hash = :composeHash AND expires_at > :now ORDER BY id DESC`,
         { workspaceId, composeHash, now },

@@ -1,4 +1,6 @@
-import type { KmsInfo } from "../../cloud/protocol.ts";
+import type { KmsContract, KmsInfo } from "../../cloud/protocol.ts";
+import { type Hex, withoutPrefix } from "../../core/hex.ts";
+import type { KmsContract as KmsContractRecord } from "../services/kms-contracts.ts";
 import type { Kms } from "../store/platform.ts";
 
 export function toKmsInfo(kms: Kms): KmsInfo {
@@ -10,5 +12,20 @@ export function toKmsInfo(kms: Kms): KmsInfo {
     chain_id: kms.chainId,
     kms_contract_address: kms.contractAddress,
     gateway_app_id: kms.gatewayAppId,
+  };
+}
+
+/** @param signingPublicKey of the root key its nodes share; null while they are down */
+export function toKmsContract({ id, nodes }: KmsContractRecord, signingPublicKey: Hex | null): KmsContract {
+  const [{ slug, contractAddress, chainId }] = nodes;
+  return {
+    id,
+    slug,
+    label: null,
+    contract_address: contractAddress ?? "phala",
+    chain_id: chainId ?? 0,
+    k256_pubkey: signingPublicKey === null ? null : withoutPrefix(signingPublicKey),
+    ca_pubkey: null,
+    node_count: nodes.length,
   };
 }

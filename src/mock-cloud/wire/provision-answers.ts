@@ -20,5 +20,6 @@ export function toProvisionAnswer(
     fmspc: null,
     instance_type: settings.instanceType,
     teepod_id: node.id,
+    node_id: node.id,
   };
 }

@@ -17,7 +17,7 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
     );
   }
   const wanted = definedOnly(body);
-  const { app_id: appId } = wanted;
+  const appId = wanted.app_id ?? wanted.custom_app_id;
   const {
     name,
     docker_compose_file,
@@ -48,13 +48,16 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
     manifest: manifest as JsonObject, // it came in as JSON
     kms: wanted.kms_contract ?? wanted.kms_id ?? wanted.kms ?? wanted.kms_type,
     nodeId: wanted.teepod_id ?? wanted.node_id,
+    region: wanted.region,
     osImage: wanted.image,
+    preferDev: wanted.prefer_dev,
     instanceType: wanted.instance_type,
     vcpu: wanted.vcpu,
     memoryMb: wanted.memory,
     diskGb: wanted.disk_size,
     listed: wanted.listed,
-    appId: typeof appId === "string" ? parseAt(["body", "app_id"], () => parseAppId(appId)) : undefined,
+    appId: appId === undefined ? undefined : parseAt(["body", "app_id"], () => parseAppId(appId)),
+    nonce: wanted.nonce,
   };
 }
 

@@ -1,4 +1,5 @@
 import { firstTables } from "./0001-first-tables.ts";
+import { fleet } from "./0003-fleet.ts";
 
 /** In the order they are applied; a released one never changes. Position + 1 is the schema's version. */
-export const migrations: readonly string[] = [firstTables];
+export const migrations: readonly string[] = [firstTables, fleet];

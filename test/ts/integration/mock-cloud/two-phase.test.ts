@@ -70,7 +70,7 @@ describe("updates in two phases", () => {
       compose_hash: composeHash,
       app_id: cvm.appId.slice(2),
       device_id: world.dstack.deviceId.slice(2),
-      kms_info: (await request(world.cloud, "GET", "/kms/base")).body,
+      kms_info: (await request(world.cloud, "GET", "/kms/base", { headers: { "X-Phala-Version": "2026-01-21" } })).body,
     };
     expect(answer.body).to.deep.include({ error_code: "ERR-01-005", ...values });
     expect(answer.body.details).to.deep.equal(Object.entries(values).map(([field, value]) => ({ field, value })));

@@ -24,7 +24,9 @@ describe("findCvm", () => {
       gatewayAppId: null,
     });
     const deviceId = parseDeviceId("de".repeat(32));
-    store.platform.saveNode({ id: 1, name: "n", region: "r", deviceId, tcbStatus: "UpToDate", advisoryIds: [] });
+    const capacity = { vcpu: 8, memoryMb: 8192, cvmSlots: 8 };
+    const node = { id: 1, name: "n", region: "r", deviceId, tcbStatus: "UpToDate", advisoryIds: [], capacity };
+    store.platform.saveNode(node);
   });
   afterEach(() => store.close());
 
@@ -39,6 +41,8 @@ describe("findCvm", () => {
       instanceId: `0x${"b2".repeat(20)}`,
       kmsId: "kms_1",
       nodeId: 1,
+      nextNodeId: null,
+      appNonce: null,
       status: "running",
       bootError: null,
       composeText: "{}",

@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import { errorCodes } from "../../cloud/protocol.ts";
+import { withoutPrefix } from "../../core/hex.ts";
+import { type DeviceId, parseDeviceId } from "../../core/ids.ts";
+import { ApiError } from "../errors.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { Node, NodeCapacity } from "../store/platform.ts";
+import type { Store } from "../store/store.ts";
+
+export interface PlacementRequest {
+  /** The one node that will do. @default any */
+  readonly nodeId: number | undefined;
+  /** @default any */
+  readonly region?: string | undefined;
+  readonly vcpu: number;
+  readonly memoryMb: number;
+  /** Nodes to take only if no other has room, such as those that run the app already. */
+  readonly avoid?: readonly number[];
+}
+
+/** The machines, what is left on them, and which CVM goes where. No clock, no chance: the same calls, the same nodes. */
+export class Fleet {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /**
+   * The asked node, or the first one with room.
+   *
+   * @throws ApiError 400 when there is no such node or region, or no room
+   */
+  choose({ nodeId, region, avoid = [], ...size }: PlacementRequest): Node {
+    const nodes = this.#store.platform.listNodes();
+    if (nodeId !== undefined) {
+      const node = nodes.find(({ id }) => id === nodeId);
+      if (!node) throw nodeNotFound(nodeId);
+      const shortage = findShortage(this.remaining(node), size);
+      if (shortage) throw noRoom(shortage, `Node ${node.name}`);
+      return node;
+    }
+    const inRegion = nodes.filter((node) => region === undefined || node.region === region);
+    if (inRegion.length === 0) {
+      throw new ApiError(400, errorCodes.nodeNotFound, `There is no node${region ? ` in region ${region}` : ""}.`);
+    }
+    const withRoom = inRegion.filter((node) => !findShortage(this.remaining(node), size));
+    const node = withRoom.find(({ id }) => !avoid.includes(id)) ?? withRoom[0];
+    if (!node) throw noRoom("resourceNotAvailable", region ? `No node in region ${region}` : "No node");
+    return node;
+  }
+
+  remaining({ id, capacity }: Node): NodeCapacity {
+    const used = this.#store.cvms.usage().find(({ nodeId }) => nodeId === id);
+    return {
+      vcpu: capacity.vcpu - (used?.vcpu ?? 0),
+      memoryMb: capacity.memoryMb - (used?.memoryMb ?? 0),
+      cvmSlots: capacity.cvmSlots - (used?.cvmSlots ?? 0),
+    };
+  }
+
+  /**
+   * Has the CVM's next rollover take it to that node, so that from now on its updates ask for that node's device.
+   * Naming the node where it is takes the plan back.
+   *
+   * @throws ApiError 400 when there is no such node
+   */
+  move(cvm: Cvm, nodeId: number): void {
+    if (!this.#store.platform.findNode(nodeId)) throw nodeNotFound(nodeId);
+    this.#store.cvms.setNextNode(cvm.id, nodeId === cvm.nodeId ? null : nodeId);
+  }
+
+  /**
+   * Gives the machine a new device id, as a new PPID does: later boots on it present the new one.
+   *
+   * @throws ApiError 400 when there is no such node
+   */
+  driftDevice(nodeId: number): DeviceId {
+    const node = this.#store.platform.findNode(nodeId);
+    if (!node) throw nodeNotFound(nodeId);
+    const next = createHash("sha256")
+      .update(`after ${withoutPrefix(node.deviceId)}`)
+      .digest("hex");
+    const deviceId = parseDeviceId(next);
+    this.#store.platform.setDeviceId(nodeId, deviceId);
+    return deviceId;
+  }
+}
+
+type Shortage = "insufficientSlots" | "insufficientVcpu" | "insufficientMemory" | "resourceNotAvailable";
+
+function findShortage(remaining: NodeCapacity, size: { vcpu: number; memoryMb: number }): Shortage | undefined {
+  if (remaining.cvmSlots < 1) return "insufficientSlots";
+  if (remaining.vcpu < size.vcpu) return "insufficientVcpu";
+  return remaining.memoryMb < size.memoryMb ? "insufficientMemory" : undefined;
+}
+
+function noRoom(shortage: Shortage, who: string): ApiError {
+  return new ApiError(400, errorCodes[shortage], `${who} has no room for this CVM.`, {
+    suggestions: ["Ask for less, name another node, or delete a CVM."],
+  });
+}
+
+function nodeNotFound(nodeId: number): ApiError {
+  return new ApiError(400, errorCodes.nodeNotFound, `There is no node ${nodeId}.`, {
+    suggestions: ["GET /teepods/available lists the nodes."],
+  });
+}

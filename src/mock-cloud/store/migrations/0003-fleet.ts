@@ -1,0 +1,18 @@
+/** Several nodes with room of their own, CVMs that move between them, CVMs of one app beside each other. */
+export const fleet = `
+ALTER TABLE node ADD COLUMN vcpu INTEGER NOT NULL DEFAULT 4096;
+ALTER TABLE node ADD COLUMN memory_mb INTEGER NOT NULL DEFAULT 16777216;
+ALTER TABLE node ADD COLUMN cvm_slots INTEGER NOT NULL DEFAULT 4096;
+-- The machine's id since it changed; null while it has the one it was set up with.
+ALTER TABLE node ADD COLUMN drifted_device_id TEXT;
+
+-- Where the scheduler wants the CVM at its next rollover; null where it is.
+ALTER TABLE cvm ADD COLUMN next_node_id INTEGER REFERENCES node (id);
+-- What an app id of the caller's choice was derived from.
+ALTER TABLE provision ADD COLUMN app_nonce INTEGER;
+ALTER TABLE cvm ADD COLUMN app_nonce INTEGER;
+
+-- Where the operation boots the CVM.
+ALTER TABLE operation ADD COLUMN node_id INTEGER REFERENCES node (id);
+UPDATE operation SET node_id = (SELECT node_id FROM cvm WHERE cvm.id = operation.cvm_id);
+`;
