@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { InvalidArgumentError } from "../errors/index.ts";
 import type { CloudReply, CloudRequest } from "./http/exchange.ts";
 import { defaultRetrySettings, type RetrySettings } from "./http/retry.ts";
 import { sendRequest } from "./http/send-request.ts";
@@ -39,7 +40,7 @@ export interface CloudClient {
 /**
  * A client of the cloud's API.
  *
- * @throws TypeError if the API key or the address cannot be one
+ * @throws InvalidArgumentError if the API key or the address cannot be one
  */
 export function createCloudClient(parameters: CreateCloudClientParameters): CloudClient {
   const { apiVersion = "2026-01-21", timeoutMs = 30_000, fetch = globalThis.fetch } = parameters;
@@ -65,16 +66,21 @@ export function createCloudClient(parameters: CreateCloudClientParameters): Clou
 /** Header values outside this alphabet make fetch throw an error that quotes them. */
 function parseApiKey(raw: string): string {
   const apiKey = raw.trim();
-  if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new TypeError("The API key must be printable ASCII without spaces.");
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new InvalidArgumentError("The API key must be printable ASCII without spaces.", {
+      nextStep: "Copy the key again, whole.",
+    });
+  }
   return apiKey;
 }
 
 function parseBaseUrl(raw: string): string {
-  if (!URL.canParse(raw)) throw new TypeError("The API address must be a URL.");
-  const url = new URL(raw);
-  const isHttp = url.protocol === "https:" || url.protocol === "http:";
+  const url = URL.canParse(raw) ? new URL(raw) : undefined;
+  const isHttp = url?.protocol === "https:" || url?.protocol === "http:";
   if (!isHttp || url.username !== "" || url.search !== "" || url.hash !== "") {
-    throw new TypeError("The API address must be an http(s) URL without credentials, query and fragment.");
+    throw new InvalidArgumentError("The API address must be an http(s) URL without credentials, query and fragment.", {
+      nextStep: "Give an address such as https://cloud-api.phala.com/api/v1.",
+    });
   }
   const path = url.pathname.replace(/\/+$/, "");
   return url.origin + (path === "" ? apiBasePath : path);

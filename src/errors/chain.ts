@@ -146,7 +146,8 @@ export class NonceTakenError extends ChainError {
   override readonly name = "NonceTakenError";
   constructor(signer: string, nonce: number, transactionHash: string | undefined) {
     super(`Nonce ${nonce} of ${signer} was used by another transaction than the recorded one.`, {
-      nextStep: "Check in a block explorer what used that nonce, then start the update again.",
+      nextStep:
+        "Check in a block explorer what used that nonce. If it was not this update, start again and give up the recorded transaction by its hash (abandonTransaction).",
       context: { signer, nonce, transactionHash },
     });
   }

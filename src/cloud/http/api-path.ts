@@ -1,7 +1,9 @@
+import { InvalidArgumentError } from "../../errors/index.ts";
+
 /**
  * Template tag for paths below the API's base: every placeholder becomes exactly one segment.
  *
- * @throws TypeError for an identifier that cannot be a segment: it would address another endpoint
+ * @throws InvalidArgumentError for an identifier that would address another endpoint
  */
 export function apiPath(literals: TemplateStringsArray, ...segments: readonly string[]): string {
   return String.raw({ raw: literals }, ...segments.map(encodeSegment));
@@ -10,7 +12,7 @@ export function apiPath(literals: TemplateStringsArray, ...segments: readonly st
 function encodeSegment(segment: string): string {
   // URL parsers resolve "." and ".." even when they are percent-encoded.
   if (segment === "" || segment === "." || segment === "..") {
-    throw new TypeError(`"${segment}" is not an identifier.`);
+    throw new InvalidArgumentError(`"${segment}" is not an identifier.`, { nextStep: "Give a name or an id." });
   }
   return encodeURIComponent(segment);
 }

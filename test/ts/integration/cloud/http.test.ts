@@ -211,7 +211,8 @@ describe("the cloud client over HTTP", () => {
     const result = await safeGetCvm(client, { cvm: "a" });
     expect(result).to.have.property("success", false);
     expect(result).to.have.property("error").that.is.instanceOf(CvmNotFoundError);
-    await catchError(safeGetCvm(client, { cvm: ".." }), TypeError);
+    const broken: typeof client = { ...client, request: () => Promise.reject(new RangeError("a bug")) };
+    await catchError(safeGetCvm(broken, { cvm: "a" }), RangeError);
   });
 
   describe("names the call whose answer it does not understand", () => {

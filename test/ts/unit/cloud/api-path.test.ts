@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { apiPath } from "../../../../src/cloud/http/api-path.ts";
+import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 
 describe("apiPath", () => {
   it("keeps every identifier inside its segment", () => {
@@ -18,6 +19,6 @@ describe("apiPath", () => {
   });
 
   it("refuses identifiers that would address another endpoint", () => {
-    for (const name of ["", ".", ".."]) expect(() => apiPath`/cvms/${name}/state`, name).to.throw(TypeError);
+    for (const name of ["", ".", ".."]) expect(() => apiPath`/cvms/${name}/state`, name).to.throw(InvalidArgumentError);
   });
 });

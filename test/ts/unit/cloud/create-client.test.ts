@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { inspect } from "node:util";
 import { expect } from "chai";
 import { createCloudClient } from "../../../../src/cloud/create-client.ts";
+import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 
 const apiKey = "key-SECRET-of-the-tests";
 const baseUrl = "https://cloud.example/api/v1";
@@ -33,7 +34,7 @@ describe("createCloudClient", () => {
       "https://a/?k=hunter2",
     ]) {
       expect(() => createCloudClient({ apiKey, baseUrl: url }), url)
-        .to.throw(TypeError)
+        .to.throw(InvalidArgumentError)
         .that.satisfies((error: Error) => !error.message.includes("hunter2"));
     }
   });
@@ -41,7 +42,7 @@ describe("createCloudClient", () => {
   it("refuses a key that no header can carry, without quoting it", () => {
     for (const key of ["", "  ", "SECRET key", "SECRET\nkey", "SECRETé"]) {
       expect(() => createCloudClient({ apiKey: key, baseUrl }), key)
-        .to.throw(TypeError)
+        .to.throw(InvalidArgumentError)
         .that.satisfies((error: Error) => !inspect(error).split("\n")[0]?.includes("SECRET"));
     }
   });

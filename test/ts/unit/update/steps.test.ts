@@ -1,0 +1,360 @@
+import { expect } from "chai";
+import { buildAppCompose, changeAppCompose } from "../../../../src/core/app-compose.ts";
+import { computeComposeHash } from "../../../../src/core/compose-hash.ts";
+import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import {
+  CloudProtocolError,
+  CloudUnreachableError,
+  HashMismatchError,
+  RolloverFailedError,
+  RolloverTimeoutError,
+  UnauthorizedError,
+} from "../../../../src/errors/index.ts";
+import { createReporter, type UpdateEvent } from "../../../../src/update/events.ts";
+import { memoryJournal } from "../../../../src/update/journal.ts";
+import { poll } from "../../../../src/update/poll.ts";
+import type { CloudPort, CvmFacts, PatchAnswer } from "../../../../src/update/ports.ts";
+import { fingerprintEnvironment } from "../../../../src/update/steps/encrypt-environment.ts";
+import { followRollover } from "../../../../src/update/steps/follow-rollover.ts";
+import { patch } from "../../../../src/update/steps/patch.ts";
+import { readCvm } from "../../../../src/update/steps/read-cvm.ts";
+import { runUpdate } from "../../../../src/update/update-cvm.ts";
+import type { UpdateRequest, UpdateRun } from "../../../../src/update/update-run.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
+import { appId, chainId, simulate } from "../../../support/update/simulation.ts";
+
+const oldHash = parseComposeHash("c1".repeat(32));
+const newHash = parseComposeHash("c2".repeat(32));
+const thirdHash = parseComposeHash("c3".repeat(32));
+
+function facts(
+  status: string,
+  composeHash: ComposeHash | undefined = oldHash,
+  changes: Partial<CvmFacts> = {},
+): CvmFacts {
+  const busy = status.endsWith("ing") && status !== "running";
+  return {
+    id: "cvm_1",
+    name: "my-app",
+    status,
+    busy,
+    operationId: undefined,
+    appId,
+    vmUuid: undefined,
+    composeHash,
+    chainId,
+    ...changes,
+  };
+}
+
+/** A run whose cloud tells these states of the CVM one after the other, and the last one for ever. */
+function watching(
+  states: readonly (CvmFacts | Error)[],
+  cloud: Partial<CloudPort> = {},
+  request: Omit<UpdateRequest, "cvm"> = {},
+) {
+  const journal = memoryJournal();
+  const run = simulate().start(journal, request);
+  let next = 0;
+  const port: CloudPort = {
+    ...run.cloud,
+    readCvm: async () => {
+      const state = states[Math.min(next++, states.length - 1)];
+      if (state === undefined || state instanceof Error) throw state;
+      return state;
+    },
+    readBootError: async () => undefined,
+    ...cloud,
+  };
+  return { run: { ...run, cloud: port } satisfies UpdateRun, journal };
+}
+
+const unreachable = new CloudUnreachableError("GET", "/cvms/my-app");
+
+describe("readCvm", () => {
+  it("waits for a CVM that is busy", async () => {
+    const { run } = watching([facts("updating"), facts("restarting"), facts("running", newHash)]);
+    expect(await readCvm(run)).to.include({ status: "running", composeHash: newHash });
+  });
+
+  it("takes a CVM as it is that rests, running or not", async () => {
+    for (const status of ["running", "stopped", "error"]) {
+      const { run } = watching([facts(status), unreachable]);
+      expect(await readCvm(run)).to.include({ status });
+    }
+  });
+
+  it("gives up on one that never comes to rest", async () => {
+    const { run } = watching([facts("updating", oldHash, { operationId: "op-1" })]);
+    const error = await catchError(readCvm(run), RolloverTimeoutError);
+    expect(error.context).to.include({ cvm: "my-app", status: "updating", correlationId: "op-1" });
+  });
+
+  it("refuses one without an app", async () => {
+    const { run } = watching([facts("running", oldHash, { appId: undefined })]);
+    await catchError(readCvm(run), CloudProtocolError);
+  });
+
+  it("knows a CVM by its UUID however that is written", async () => {
+    const keys = ["9F5D6D0E-6F0A-4A86-9D4B-9D3D0D1F0A11", "9f5d6d0e6f0a4a869d4b9d3d0d1f0a11"].map(async (vmUuid) => {
+      const { run } = watching([facts("running", oldHash, { vmUuid })]);
+      return (await readCvm(run)).key;
+    });
+    expect(new Set(await Promise.all(keys)).size).to.equal(1);
+  });
+});
+
+describe("patch", () => {
+  const registration: PatchAnswer = {
+    kind: "registrationRequired",
+    composeHash: newHash,
+    appId,
+    deviceId: undefined,
+    chainId,
+    correlationId: undefined,
+  };
+  const target = { ...facts("running"), appId, key: "cvm_1" };
+
+  it("does not register a hash with another app, or on another chain, than the CVM's", async () => {
+    for (const wrong of [{ appId: parseAppId("a2".repeat(20)) }, { chainId: 1 }]) {
+      const { run } = watching([], { patch: async () => ({ ...registration, ...wrong }) });
+      await catchError(patch(run, target, undefined), CloudProtocolError);
+    }
+    const { run } = watching([], { patch: async () => registration });
+    expect(await patch(run, target, undefined)).to.equal(registration);
+  });
+
+  it("hands over what is asked for, the environment encrypted only", async () => {
+    let draft: unknown;
+    const request = { dockerCompose: "x", environment: [{ key: "A", value: "secret" }], publicLogs: false };
+    const cloud: Partial<CloudPort> = {
+      patch: async (_, given) => {
+        draft = given;
+        return registration;
+      },
+    };
+    await patch(watching([], cloud, request).run, target, "cipher");
+    expect(JSON.parse(JSON.stringify(draft))).to.deep.equal({
+      dockerCompose: "x",
+      allowedEnvs: ["A"],
+      publicLogs: false,
+      encryptedEnvironment: "cipher",
+    });
+  });
+});
+
+describe("fingerprintEnvironment", () => {
+  const of = (environment: UpdateRequest["environment"]) =>
+    fingerprintEnvironment(watching([], {}, { environment }).run);
+
+  it("is the same for the same variables in another order, and for nothing else", () => {
+    const [a, b] = [
+      { key: "A", value: "1" },
+      { key: "B", value: "2" },
+    ];
+    expect(of([a, b])).to.equal(of([b, a]));
+    expect(of([a, b])).to.not.equal(of([a]));
+    expect(of([a, b])).to.not.equal(
+      of([
+        { key: "A", value: "2" },
+        { key: "B", value: "1" },
+      ]),
+    );
+    expect(of([])).to.be.a("string");
+    expect(of(undefined)).to.equal(null);
+  });
+});
+
+describe("followRollover", () => {
+  const before = facts("running", oldHash);
+  const rollover = { update: "00112233aabbccdd", composeHash: newHash, correlationId: "op-1" };
+
+  async function begun(
+    states: readonly (CvmFacts | Error)[],
+    cloud: Partial<CloudPort> = {},
+    request: Omit<UpdateRequest, "cvm"> = {},
+  ) {
+    const watched = watching(states, cloud, request);
+    const subject = {
+      cvm: "cvm_1",
+      appId,
+      chainId,
+      composeHash: newHash,
+      previousComposeHash: oldHash,
+      environment: null,
+    };
+    await watched.journal.append({ type: "accepted", update: rollover.update, correlationId: null, ...subject });
+    return watched;
+  }
+  const lastEntry = (journal: ReturnType<typeof memoryJournal>) => journal.entries().at(-1);
+
+  it("ends when the CVM runs the new compose, through faults that pass", async () => {
+    const { run } = await begun([facts("updating"), unreachable, facts("updating"), facts("running", newHash)]);
+    expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
+  });
+
+  it("does not take the old compose, seen before the CVM goes down, for a fall back", async () => {
+    const { run } = await begun([facts("running"), facts("updating"), facts("running", newHash)]);
+    expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
+  });
+
+  it("says why the CVM fell back, and writes it down", async () => {
+    const { run, journal } = await begun([facts("updating"), facts("running")], {
+      readBootError: async () => "no device",
+    });
+    const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
+    expect(error.context).to.include({ reason: "no device", correlationId: "op-1" });
+    expect(lastEntry(journal)).to.include({ type: "failed", reason: "no device" });
+  });
+
+  it("recognises a fall back for which no reason is given", async () => {
+    const { run, journal } = await begun([facts("updating"), facts("running")]);
+    await catchError(followRollover(run, before, rollover), RolloverFailedError);
+    expect(lastEntry(journal)).to.include({ type: "failed" });
+  });
+
+  for (const status of ["error", "failed"]) {
+    it(`ends with a CVM in status ${status}`, async () => {
+      const { run } = await begun([facts("updating"), facts(status, newHash)]);
+      const error = await catchError(
+        followRollover(run, { ...before, composeHash: newHash }, rollover),
+        RolloverFailedError,
+      );
+      expect(error.context.reason).to.include(status);
+    });
+  }
+
+  it("takes an environment's failure to open as the failure it is, though the hash is the same", async () => {
+    const sameHash = { ...before, composeHash: newHash };
+    const failing = await begun([facts("updating"), facts("running", newHash)], {
+      readBootError: async () => "unreadable",
+    });
+    await catchError(followRollover(failing.run, sameHash, rollover), RolloverFailedError);
+    const fine = await begun([facts("updating"), facts("running", newHash)]);
+    expect(await followRollover(fine.run, sameHash, rollover)).to.include({ composeHash: newHash });
+  });
+
+  it("waits for a stopped CVM, but not for ever", async () => {
+    const { run, journal } = await begun([facts("stopped")]);
+    const error = await catchError(followRollover(run, before, rollover), RolloverTimeoutError);
+    expect(error.context).to.include({ status: "stopped", correlationId: "op-1" });
+    expect(lastEntry(journal)).to.include({ type: "accepted" });
+  });
+
+  it("does not go on through a fault that will not pass", async () => {
+    const refusal = new UnauthorizedError({ method: "GET", path: "/cvms/my-app", status: 401 });
+    const { run } = await begun([facts("updating"), refusal, facts("running", newHash)]);
+    expect(await catchError(followRollover(run, before, rollover), UnauthorizedError)).to.equal(refusal);
+  });
+
+  it("reports a CVM that somebody moved on meanwhile", async () => {
+    const { run } = await begun([facts("updating"), facts("running", thirdHash)]);
+    const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
+    expect(error.context.reason).to.include(thirdHash);
+  });
+
+  describe("where the hash was not compared before", () => {
+    const current = buildAppCompose({ dockerCompose: "services:\n  app:\n    image: nginx:1\n" });
+    const requested = changeAppCompose(current, { publicLogs: false });
+    const document = {
+      cvmName: "my-app",
+      current,
+      requested,
+      composeHash: computeComposeHash(requested),
+      isUnchanged: false,
+    };
+    const uncompared = { ...rollover, composeHash: document.composeHash, document };
+
+    it("compares it with the one in force in the end", async () => {
+      const { run, journal } = await begun([facts("updating"), facts("running", thirdHash)]);
+      const error = await catchError(followRollover(run, before, uncompared), HashMismatchError);
+      expect(error.context).to.include({ expected: document.composeHash, fromCloud: thirdHash });
+      expect(lastEntry(journal)).to.include({ type: "failed" });
+    });
+
+    it("takes the very hash that was accepted", async () => {
+      const { run } = await begun([facts("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
+      expect(await followRollover(run, before, uncompared)).to.include({ composeHash: thirdHash });
+    });
+  });
+});
+
+describe("runUpdate", () => {
+  const request = { dockerCompose: "services:\n  app:\n    image: nginx:2\n" };
+
+  it("tells every step's start and end, and nothing after a step that failed", async () => {
+    const simulation = simulate();
+    const events: UpdateEvent[] = [];
+    const run = simulation.start(memoryJournal(), request, (event) => events.push(event));
+    const broken = { ...run, chain: { ...run.chain, readChainId: async () => 1 } };
+    await catchError(runUpdate(broken), Error);
+    expect(events.map(({ kind, step }) => `${kind} ${step}`)).to.deep.equal([
+      "started readCvm",
+      "finished readCvm",
+      "started buildDocument",
+      "finished buildDocument",
+      "started patch",
+      "finished patch",
+      "started checkHash",
+      "finished checkHash",
+      "started readChain",
+    ]);
+  });
+
+  it("leaves the journal alone where there is nothing to do", async () => {
+    const journal = memoryJournal();
+    const result = await runUpdate(simulate().start(journal, {}));
+    expect(result).to.include({ outcome: "unchanged" });
+    expect(journal.entries()).to.deep.equal([]);
+  });
+
+  it("measures its steps with the clock it is given", async () => {
+    const result = await runUpdate(simulate().start(memoryJournal(), request));
+    const durations = Object.fromEntries(result.steps.map(({ step, durationMs }) => [step, durationMs]));
+    // The simulated clock stands still but for the waits, each of a second.
+    expect(durations).to.include({ buildDocument: 0, checkHash: 0 });
+    expect(durations.addComposeHash).to.be.greaterThan(999);
+  });
+});
+
+describe("createReporter", () => {
+  it("knows the step it is in", async () => {
+    const reporter = createReporter(() => 0);
+    await reporter.during(
+      "confirm",
+      async () => expect(reporter.step).to.equal("confirm"),
+      () => ({ correlationId: undefined, attempts: 1 }),
+    );
+  });
+});
+
+describe("poll", () => {
+  /** Asks and notes the pauses in between. */
+  async function pausesOf(parameters: { everyMs: number; growth?: number; timeoutMs: number }): Promise<number[]> {
+    const pauses: number[] = [];
+    let now = 0;
+    const clock = {
+      now: () => now,
+      sleep: async (milliseconds: number) => {
+        pauses.push(milliseconds);
+        now += milliseconds;
+      },
+    };
+    const expired = new Error("expired");
+    const onTimeout = () => expired;
+    const error = await catchError(
+      poll({ clock, signal: undefined }, { ...parameters, onTimeout }, async () => undefined),
+      Error,
+    );
+    expect(error).to.equal(expired);
+    return pauses;
+  }
+
+  it("asks in even steps, and once more when the time is up", async () => {
+    expect(await pausesOf({ everyMs: 30, timeoutMs: 100 })).to.deep.equal([30, 30, 30, 10]);
+  });
+
+  it("lets its pauses grow to ten times the first", async () => {
+    expect(await pausesOf({ everyMs: 10, growth: 4, timeoutMs: 300 })).to.deep.equal([10, 40, 100, 100, 50]);
+  });
+});

@@ -1,0 +1,20 @@
+import { expect } from "chai";
+import { readText, repositoryFiles } from "../../../support/repository/files.ts";
+import { importsOf } from "../../../support/repository/imports.ts";
+
+// What connects the flow with the real chain and cloud. Everything else speaks to ports, so it can be simulated.
+const connectors = ["wire.ts", "wire-chain.ts", "wire-cloud.ts", "find-transaction.ts"].map(
+  (name) => `src/update/${name}`,
+);
+
+describe("the update flow", () => {
+  it("sees chain and cloud through its ports alone", () => {
+    const files = repositoryFiles().filter((path) => path.startsWith("src/update/") && path.endsWith(".ts"));
+    const wrong = files
+      .filter((path) => !connectors.includes(path))
+      .flatMap((path) => importsOf(path, readText(path)).map(({ target }) => ({ path, target })))
+      .filter(({ target }) => /^src\/(?:chain|cloud)\//.test(target) || target.startsWith("viem"));
+    expect(wrong).to.deep.equal([]);
+    expect(files).to.include.members(connectors);
+  });
+});
