@@ -18,6 +18,8 @@ import {
 } from "./test/tally.ts";
 
 const ci = Boolean(process.env.CI) && process.env.CI !== "false";
+// Some runners colour their output on CI as if its log were a terminal.
+if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
 let interruptedBy: NodeJS.Signals | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => {
