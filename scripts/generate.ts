@@ -7,12 +7,12 @@ const generators = ["scripts/generate-abi.ts", "scripts/generate-bytecode.ts", "
 const check = process.argv.includes("--check");
 
 // The check belongs to `npm test`, which has just built.
-if (!check) await run(commandOf("hardhat", "hardhat"), "build");
-for (const generator of generators) await run("scripts/run.mjs", generator, ...(check ? ["--check"] : []));
+if (!check && !(await run(commandOf("hardhat", "hardhat"), "build"))) process.exit(1);
+for (const generator of generators)
+  if (!(await run("scripts/run.mjs", generator, ...(check ? ["--check"] : [])))) process.exitCode = 1;
 
-async function run(...args: readonly string[]): Promise<void> {
+async function run(...args: readonly string[]): Promise<boolean> {
   const outcome = await runCommand({ command: process.execPath, args, cwd: root });
-  if (outcome.code === 0) return;
-  console.error(`${args[1]} ${describeEnd(outcome)}.`);
-  process.exitCode = 1;
+  if (outcome.code !== 0) console.error(`${args[1]} ${describeEnd(outcome)}.`);
+  return outcome.code === 0;
 }
