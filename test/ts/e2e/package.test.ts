@@ -1,6 +1,16 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
@@ -17,7 +27,9 @@ interface Tarball {
 }
 
 // The package as a stranger gets it: packed, unpacked into a project of its own and reached through its exports alone.
-describe("the published package", () => {
+describe("the published package", function () {
+  // A build, a strict type check of every dependency and a compiler run, perhaps on a busy machine.
+  this.timeout(5 * 60_000);
   const directory = mkdtempSync(join(tmpdir(), "dstack-toolkit-package-"));
   const consumer = join(directory, "consumer");
   const installed = join(consumer, "node_modules", "dstack-toolkit");
@@ -28,6 +40,8 @@ describe("the published package", () => {
     run(root, ["scripts/run.mjs", "scripts/build.ts", "--no-compile"]);
     tarball = pack();
     cpSync(join(root, "test/support/projects/consumer"), consumer, { recursive: true });
+    for (const [index, example] of readmeExamples().entries())
+      writeFileSync(join(consumer, `readme-${index}.ts`), example);
     install();
   });
   after(() => rmSync(directory, { recursive: true }));
@@ -62,7 +76,7 @@ describe("the published package", () => {
     expect(optional.map(([name]) => name).sort()).to.deep.equal(Object.keys(manifest.peerDependencies ?? {}).sort());
   });
 
-  it("type-checks, strictly, in an empty TypeScript project", () => {
+  it("type-checks, strictly, in an empty TypeScript project, and so do the examples of the README", () => {
     run(consumer, [commandOf("typescript", "tsc"), "-p", "."]);
   });
 
@@ -81,7 +95,10 @@ describe("the published package", () => {
   it("starts the mock cloud as a command and stops it on a signal", async () => {
     const path = join(installed, manifest.bin?.["dstack-mock-cloud"] ?? "");
     expect(readFileSync(path, "utf8")).to.match(/^#!\/usr\/bin\/env node\n/);
-    const server = spawn(process.execPath, [path, "--port=0"], { cwd: consumer, stdio: ["ignore", "pipe", "inherit"] });
+    const server = spawn(process.execPath, [path, "--port=0", "--quiet"], {
+      cwd: consumer,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const exited = once(server, "exit");
     const [line] = (await once(server.stdout.setEncoding("utf8"), "data")) as [string];
     const { url } = JSON.parse(line) as { url: string };
@@ -134,6 +151,12 @@ function run(cwd: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, env, encoding: "utf8" });
   expect(status, `${args.join(" ")}\n${stdout}${stderr}`).to.equal(0);
   return stdout;
+}
+
+function readmeExamples(): string[] {
+  const examples = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
+  expect(examples).to.not.have.length(0);
+  return examples.map(([, code = ""]) => code);
 }
 
 function targetsOf(value: unknown): string[] {
