@@ -13,7 +13,6 @@ import {
   vmSchema,
 } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
-import { findCvm } from "../services/find-cvm.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { Provisioning } from "../services/provisioning.ts";
 import { viewCvm } from "../services/view-cvm.ts";
@@ -21,6 +20,7 @@ import type { Store } from "../store/store.ts";
 import { toCvmDetail20251028, toCvmDetail20260121, toCvmState, toVm } from "../wire/cvm-answers.ts";
 import { toProvisionAnswer } from "../wire/provision-answers.ts";
 import { readCreateRequest, readProvisionRequest } from "../wire/read-provision.ts";
+import { namedCvm } from "./named-cvm.ts";
 import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "./schemas.ts";
 
 export interface CvmRoutesOptions {
@@ -44,16 +44,16 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
         response: { ...refusals, 200: z.union([cvmDetail20260121Schema, cvmDetail20251028Schema]) },
       },
     },
-    async ({ params, principal, apiVersion }) => {
-      const view = viewCvm(store, kmsRuntime, findCvm(store.cvms, principal.workspace.id, params.cvm_id));
-      return isAtLeast(apiVersion, "2026-01-21") ? toCvmDetail20260121(view) : toCvmDetail20251028(view);
+    async (request) => {
+      const view = viewCvm(store, kmsRuntime, namedCvm(store, request));
+      return isAtLeast(request.apiVersion, "2026-01-21") ? toCvmDetail20260121(view) : toCvmDetail20251028(view);
     },
   );
 
   app.get(
     "/cvms/:cvm_id/state",
     { schema: { tags, summary: "Its state", params: cvmParams, response: { ...refusals, 200: cvmStateSchema } } },
-    async ({ params, principal }) => toCvmState(findCvm(store.cvms, principal.workspace.id, params.cvm_id)),
+    async (request) => toCvmState(namedCvm(store, request)),
   );
 
   app.get(
@@ -66,8 +66,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
         response: { ...refusals, 200: composeFileSchema },
       },
     },
-    async ({ params, principal }) =>
-      composeFileSchema.parse(parseAppCompose(findCvm(store.cvms, principal.workspace.id, params.cvm_id).composeText)),
+    async (request) => composeFileSchema.parse(parseAppCompose(namedCvm(store, request).composeText)),
   );
 
   for (const [path, field] of [
@@ -84,8 +83,8 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
           response: { ...refusals, 200: textAnswer },
         },
       },
-      async ({ params, principal }, reply) => {
-        const document = parseAppCompose(findCvm(store.cvms, principal.workspace.id, params.cvm_id).composeText);
+      async (request, reply) => {
+        const document = parseAppCompose(namedCvm(store, request).composeText);
         return reply.type("text/plain; charset=utf-8").send(document[field] ?? "");
       },
     );

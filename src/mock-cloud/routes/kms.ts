@@ -21,7 +21,7 @@ import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { Store } from "../store/store.ts";
 import { toKmsContract, toKmsInfo } from "../wire/kms-answers.ts";
 import { pageQuery, paginate } from "../wire/page.ts";
-import { parseAt } from "../wire/read-confirmation.ts";
+import { parseAt } from "../wire/parse-at.ts";
 import { described, refusals } from "./schemas.ts";
 
 export interface KmsRoutesOptions {

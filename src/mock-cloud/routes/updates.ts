@@ -12,7 +12,6 @@ import {
 } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/hex.ts";
 import type { ComposeHash } from "../../core/ids.ts";
-import { findCvm } from "../services/find-cvm.ts";
 import type { UpdateOutcome, Updates } from "../services/updates.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
@@ -27,6 +26,7 @@ import {
 } from "../wire/read-change.ts";
 import { readComposeHash, readConfirmation } from "../wire/read-confirmation.ts";
 import { toHashRegistrationBody } from "../wire/update-answers.ts";
+import { namedCvm } from "./named-cvm.ts";
 import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "./schemas.ts";
 
 export interface UpdateRoutesOptions {
@@ -61,7 +61,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },
       },
       handler: async (request, reply) => {
-        const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
+        const cvm = namedCvm(store, request);
         const outcome = await updates.submit(cvm, {
           change: readPatchChange(request.body ?? {}),
           confirmation: readConfirmation(request),
@@ -94,7 +94,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         },
       },
       async (request, reply) => {
-        const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
+        const cvm = namedCvm(store, request);
         const confirmation = readConfirmation(request);
         const change = readTextChange(request.body, field) ?? (confirmation ? undefined : readAbsentText(field));
         const outcome = await updates.submit(cvm, { change, confirmation, correlationId: request.id });
@@ -118,7 +118,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       },
     },
     async (request, reply) => {
-      const cvm = findCvm(store.cvms, request.principal.workspace.id, request.params.cvm_id);
+      const cvm = namedCvm(store, request);
       const outcome = await updates.submit(cvm, {
         change: readEnvsChange(request.body),
         confirmation: readConfirmation(request),
@@ -145,10 +145,10 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         response: { ...mutationRefusals, 200: provisionComposeFileSchema },
       },
     },
-    async ({ params, principal, body }) => {
-      const cvm = findCvm(store.cvms, principal.workspace.id, params.cvm_id);
+    async (request) => {
+      const cvm = namedCvm(store, request);
       const { kms, node } = store.platform.nextPlaceOf(cvm);
-      const composeHash = updates.provision(cvm, readProvisionChange(body));
+      const composeHash = updates.provision(cvm, readProvisionChange(request.body));
       return {
         app_id: withoutPrefix(cvm.appId),
         device_id: withoutPrefix(node.deviceId),
@@ -169,11 +169,11 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },
       },
     },
-    async ({ params, principal, body, id }, reply) => {
-      const cvm = findCvm(store.cvms, principal.workspace.id, params.cvm_id);
+    async (request, reply) => {
+      const { body, id } = request;
       const composeHash = readComposeHash(body.compose_hash, ["body", "compose_hash"]);
       const encryptedEnv = body.update_env_vars === false ? undefined : readEncryptedEnv(body.encrypted_env);
-      const outcome = await updates.commit(cvm, composeHash, encryptedEnv, id);
+      const outcome = await updates.commit(namedCvm(store, request), composeHash, encryptedEnv, id);
       return reply.code(202).send({ ...describe(outcome, id), status: "in_progress" });
     },
   );

@@ -15,6 +15,8 @@ import {
 interface Live {
   readonly rootSecret: Hex;
   readonly client: PublicClient | undefined;
+  /** Deriving one takes milliseconds, and every answer about a CVM shows one. */
+  readonly appKeys: Map<AppId, AppKey>;
 }
 
 /** The parts of a KMS that live in memory only: its secret, and the backend's connection to its chain. */
@@ -23,7 +25,8 @@ export class KmsRuntime {
 
   connect(kmsId: string, seed: KmsSeed): void {
     const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
-    this.#live.set(kmsId, { rootSecret, client: seed.chainId === undefined ? undefined : connectChain(seed.rpc) });
+    const client = seed.chainId === undefined ? undefined : connectChain(seed.rpc);
+    this.#live.set(kmsId, { rootSecret, client, appKeys: new Map() });
   }
 
   /** The backend's own view of the KMS's chain; undefined while none is configured. */
@@ -38,21 +41,24 @@ export class KmsRuntime {
 
   /** @throws ApiError 503 while the KMS is down, as all below */
   appKey(kmsId: string, appId: AppId): AppKey {
-    return deriveAppKey(this.#rootSecret(kmsId), appId);
+    const { rootSecret, appKeys } = this.#require(kmsId);
+    const appKey = appKeys.get(appId) ?? deriveAppKey(rootSecret, appId);
+    appKeys.set(appId, appKey);
+    return appKey;
   }
 
   signAppKey(kmsId: string, appId: AppId, publicKey: Hex): Hex {
-    return signAppKey(this.#rootSecret(kmsId), appId, publicKey);
+    return signAppKey(this.#require(kmsId).rootSecret, appId, publicKey);
   }
 
   signingPublicKey(kmsId: string): Hex {
-    return deriveSigningPublicKey(this.#rootSecret(kmsId));
+    return deriveSigningPublicKey(this.#require(kmsId).rootSecret);
   }
 
-  #rootSecret(kmsId: string): Hex {
+  #require(kmsId: string): Live {
     const live = this.#live.get(kmsId);
     if (!live) throw kmsUnavailable(kmsId);
-    return live.rootSecret;
+    return live;
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { errorCodes } from "../../cloud/protocol.ts";
-import { type AppCompose, buildAppCompose, changeAppCompose } from "../../core/app-compose.ts";
+import { type BuildAppComposeParameters, buildAppCompose, checkAppCompose } from "../../core/app-compose.ts";
 import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
 import type { Hex } from "../../core/hex.ts";
 import { type AppId, type ComposeHash, parseAppId } from "../../core/ids.ts";
@@ -20,7 +20,7 @@ import { pendingLifetimeMs } from "./updates.ts";
 
 export interface ProvisionRequest {
   readonly name: string;
-  readonly compose: Parameters<typeof buildAppCompose>[0];
+  readonly compose: BuildAppComposeParameters;
   /** Further keys of the app-compose document, as they are. */
   readonly manifest: JsonObject;
   /** Id, slug, type word or contract address. @default the first off-chain KMS, else the first one */
@@ -73,7 +73,7 @@ export class Provisioning {
   /** @throws ApiError; InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
   provision(workspaceId: string, request: ProvisionRequest): Provisioned {
     const { store, clock, fleet } = this.#dependencies;
-    const document = changeAppCompose({ ...buildAppCompose(request.compose), ...request.manifest } as AppCompose, {}); // checked by changeAppCompose
+    const document = checkAppCompose({ ...buildAppCompose(request.compose), ...request.manifest });
     if (store.cvms.withName(workspaceId, request.name).length > 0) {
       throw new ApiError(409, errorCodes.duplicateCvmName, `The workspace has a CVM named ${request.name} already.`);
     }

@@ -112,10 +112,10 @@ export class Updates {
     encryptedEnv: string | undefined,
     correlationId: string,
   ): Promise<Accepted> {
-    return this.#confirm(cvm, { composeHash, transactionHash: alreadyRegistered }, correlationId, (now, pending) => {
-      const workload = applyPending(now, pending);
-      return encryptedEnv === undefined ? workload : { ...workload, encryptedEnv };
-    });
+    const confirmation = { composeHash, transactionHash: alreadyRegistered } as const;
+    return this.#confirm(cvm, confirmation, correlationId, (now, pending) =>
+      applyPending(now, { ...pending, encryptedEnv: encryptedEnv ?? pending.encryptedEnv }),
+    );
   }
 
   /**
@@ -131,7 +131,7 @@ export class Updates {
     correlationId: string,
   ): Promise<Accepted> {
     return this.#confirm(cvm, confirmation, correlationId, (now, pending) =>
-      resent === undefined ? applyPending(now, pending) : replan(now, pending, this.#resolve(resent)),
+      resent === undefined ? applyPending(now, pending) : applyResent(now, pending, this.#resolve(resent)),
     );
   }
 
@@ -255,11 +255,17 @@ function applyPending(cvm: Cvm, pending: PendingUpdate): Workload {
   };
 }
 
-/** The environment may be encrypted anew for each phase; the document may not differ. */
-function replan(cvm: Cvm, pending: PendingUpdate, resent: UpdateChange): Workload {
-  const { workload } = planUpdate(cvm, resent);
-  if (workload.composeHash === pending.composeHash) return workload;
-  throw hashInvalidOrExpired(
-    `The content sent now has compose hash ${workload.composeHash}, not ${pending.composeHash} as confirmed.`,
-  );
+/** Environment and settings may be sent anew with the confirmation; the document may not differ. */
+function applyResent(cvm: Cvm, pending: PendingUpdate, resent: UpdateChange): Workload {
+  const { composeHash } = planUpdate(cvm, resent).workload;
+  if (composeHash !== pending.composeHash) {
+    throw hashInvalidOrExpired(
+      `The content sent now has compose hash ${composeHash}, not ${pending.composeHash} as confirmed.`,
+    );
+  }
+  return applyPending(cvm, {
+    ...pending,
+    encryptedEnv: resent.encryptedEnv ?? pending.encryptedEnv,
+    settingsChange: { ...pending.settingsChange, ...resent.settings },
+  });
 }

@@ -1,7 +1,22 @@
+import type { Hex } from "../../core/hex.ts";
 import type { Cvm } from "../store/cvms.ts";
+import type { Operation } from "../store/operations.ts";
+import type { Kms, Node, OsImage } from "../store/platform.ts";
 import type { Store } from "../store/store.ts";
-import type { CvmView } from "../wire/cvm-answers.ts";
+import type { Workspace } from "../store/workspaces.ts";
 import type { KmsRuntime } from "./kms-runtime.ts";
+
+/** A CVM with everything its answers mention. */
+export interface CvmView {
+  readonly cvm: Cvm;
+  readonly kms: Kms;
+  readonly node: Node;
+  readonly osImage: OsImage | undefined;
+  readonly workspace: Workspace;
+  readonly running: Operation | undefined;
+  /** Null while the KMS is down. */
+  readonly envPublicKey: Hex | null;
+}
 
 /** Collects what the answers about a CVM show beside the CVM itself. */
 export function viewCvm(store: Store, kmsRuntime: KmsRuntime, cvm: Cvm): CvmView {

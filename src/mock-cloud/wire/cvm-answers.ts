@@ -2,23 +2,9 @@ import type { CvmDetail20251028, CvmDetail20260121, CvmState, Vm } from "../../c
 import { type AppCompose, parseAppCompose } from "../../core/app-compose.ts";
 import { type Hex, withoutPrefix } from "../../core/hex.ts";
 import { toIsoTime } from "../clock.ts";
+import type { CvmView } from "../services/view-cvm.ts";
 import type { Cvm } from "../store/cvms.ts";
-import type { Operation } from "../store/operations.ts";
-import type { Kms, Node, OsImage } from "../store/platform.ts";
-import type { Workspace } from "../store/workspaces.ts";
 import { toKmsInfo } from "./kms-answers.ts";
-
-/** A CVM with everything its answers mention. */
-export interface CvmView {
-  readonly cvm: Cvm;
-  readonly kms: Kms;
-  readonly node: Node;
-  readonly osImage: OsImage | undefined;
-  readonly workspace: Workspace;
-  readonly running: Operation | undefined;
-  /** Null while the KMS is down. */
-  readonly envPublicKey: Hex | null;
-}
 
 export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
   const { cvm, kms, node, running } = view;

@@ -1,8 +1,8 @@
 import { alreadyRegistered, headerNames } from "../../cloud/protocol.ts";
 import { type ComposeHash, parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
-import { isDstackError } from "../../errors/index.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { Confirmation } from "../services/confirmation.ts";
+import { parseAt } from "./parse-at.ts";
 
 interface Source {
   readonly headers: Readonly<Record<string, unknown>>;
@@ -32,16 +32,6 @@ export function readConfirmation(source: Source): Confirmation | undefined {
 /** @throws InvalidRequestError */
 export function readComposeHash(raw: string, location: readonly string[]): ComposeHash {
   return parseAt(location, () => parseComposeHash(raw));
-}
-
-/** Turns what a parser of the core throws into the answer for a malformed request. */
-export function parseAt<Result>(location: readonly string[], parse: () => Result): Result {
-  try {
-    return parse();
-  } catch (error) {
-    if (isDstackError(error)) throw new InvalidRequestError(location, error.message);
-    throw error;
-  }
 }
 
 /** An empty value counts as none, as clients send it for what they do not know. */

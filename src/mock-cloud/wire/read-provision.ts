@@ -5,8 +5,9 @@ import type { JsonObject } from "../../core/json.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
 import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";
 import { definedOnly } from "./defined-only.ts";
+import { parseAt } from "./parse-at.ts";
 import { readEncryptedEnv } from "./read-change.ts";
-import { parseAt, readComposeHash } from "./read-confirmation.ts";
+import { readComposeHash } from "./read-confirmation.ts";
 
 /** @throws InvalidRequestError, or ApiError 400 without a compose file */
 export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {

@@ -87,6 +87,7 @@ describe("KMS, by contract and by node", () => {
     expect(contract?.devices.map(({ node_name, on_chain_allowed }) => [node_name, on_chain_allowed])).to.deep.equal([
       ["node-1", false],
       ["node-2", false],
+      ["node-3", false],
     ]);
   });
 

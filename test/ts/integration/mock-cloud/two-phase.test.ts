@@ -199,6 +199,16 @@ describe("updates in two phases", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "OTHER", value: "second" }]);
   });
 
+  it("keeps the first phase's environment when only the compose file is sent again", async () => {
+    const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "new" }]);
+    const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose, encrypted_env, vcpu: 2 }));
+    const headers = confirmation(composeHash, await registerHash(world, cvm.appId, composeHash));
+    expect((await patch("/docker-compose", nextCompose, { ...yaml, ...headers })).status).to.equal(202);
+    await expectInForce(composeHash);
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "MODE", value: "new" }]);
+    expect((await get()).body.resource).to.include({ vcpu: 2 });
+  });
+
   it("keeps an environment that was replaced while a new document waited for its registration", async () => {
     const composeHash = registrationOf(await patch("/docker-compose", nextCompose, yaml));
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "between" }]);
@@ -396,7 +406,8 @@ describe("updates in two phases", () => {
       const created = await request(world.cloud, "POST", "/cvms", { body: { app_id, compose_hash } });
       await world.cloud.whenIdle();
       expect((await request(world.cloud, "GET", `/cvms/${created.body.id}`)).body).to.include({ kms_type: "phala" });
-      const kms_id = (await request(world.cloud, "GET", "/kms/base")).body.id;
+      const byNode = { headers: { "X-Phala-Version": "2026-01-21" } };
+      const kms_id = (await request(world.cloud, "GET", "/kms/base", byNode)).body.id;
       const refused = await request(world.cloud, "POST", "/cvms", {
         body: { app_id: "ab".repeat(20), compose_hash, kms_id: "nowhere" },
       });
