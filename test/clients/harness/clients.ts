@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { root } from "../../../scripts/support/paths.ts";
+import { buildGoShapes, hasGo } from "../install/go-shapes.ts";
+import { installNpmClients } from "../install/npm-clients.ts";
+import { findPython, installPythonPackage } from "../install/python-package.ts";
+import { nodeEnvironment } from "./cli.ts";
+import type { StartDriverParameters } from "./driver.ts";
+
+export const clientNames = ["cli", "js", "js-2025-10-28", "python-0.2.0", "python-0.1.1", "go-shapes"] as const;
+export type ClientName = (typeof clientNames)[number];
+
+/** The columns of the table. */
+export const clientTitles: Readonly<Record<ClientName, string>> = {
+  cli: "CLI (npm phala 1.1.18)",
+  js: "JS SDK (npm @phala/cloud 0.2.9)",
+  "js-2025-10-28": "JS SDK 0.2.9, set to API version 2025-10-28",
+  "python-0.2.0": "Python SDK (PyPI phala-cloud 0.2.0)",
+  "python-0.1.1": "Python SDK (PyPI phala-cloud 0.1.1)",
+  "go-shapes": "Go request shapes (our program, not the Go SDK)",
+};
+
+export type InstalledClient =
+  | { readonly kind: "cli"; readonly clients: string }
+  | {
+      readonly kind: "sdk";
+      readonly driver: StartDriverParameters;
+      /** The API version it is set to. @default its own default */
+      readonly version?: string;
+    };
+
+export interface Installation {
+  readonly installed: ReadonlyMap<ClientName, InstalledClient>;
+  /** The clients that can't run on this machine, and why. */
+  readonly leftOut: ReadonlyMap<ClientName, string>;
+  /** Folders of the installed packages, to look up a line named as evidence. */
+  readonly folders: ReadonlyMap<ClientName, string>;
+  readonly python: string | undefined;
+}
+
+const drivers = join(root, "test", "clients", "drivers");
+
+/** Installs every client this machine can run. */
+export async function installClients(): Promise<Installation> {
+  const installed = new Map<ClientName, InstalledClient>();
+  const leftOut = new Map<ClientName, string>();
+  const folders = new Map<ClientName, string>();
+
+  const npm = await installNpmClients();
+  const args = [join(drivers, "phala-cloud.mjs"), npm];
+  const js: InstalledClient = {
+    kind: "sdk",
+    driver: { command: process.execPath, args, env: nodeEnvironment() },
+  };
+  installed.set("cli", { kind: "cli", clients: npm });
+  folders.set("cli", join(npm, "node_modules", "phala"));
+  installed.set("js", js);
+  installed.set("js-2025-10-28", { ...js, version: "2025-10-28" });
+  for (const name of ["js", "js-2025-10-28"] as const) folders.set(name, join(npm, "node_modules", "@phala", "cloud"));
+
+  const python = await findPython();
+  for (const version of ["0.2.0", "0.1.1"] as const) {
+    const name: ClientName = `python-${version}`;
+    if (python === undefined) {
+      leftOut.set(name, "there is no Python 3.11 or newer");
+      continue;
+    }
+    const { python: command, sitePackages } = await installPythonPackage(python, `phala-cloud-${version}`);
+    const driver = { command, args: [join(drivers, "phala_cloud_driver.py")], env: process.env };
+    installed.set(name, { kind: "sdk", driver });
+    folders.set(name, join(sitePackages, "phala_cloud"));
+  }
+
+  if (await hasGo()) {
+    installed.set("go-shapes", { kind: "sdk", driver: { command: await buildGoShapes(), args: [], env: process.env } });
+  } else leftOut.set("go-shapes", "there is no Go");
+  return { installed, leftOut, folders, python };
+}

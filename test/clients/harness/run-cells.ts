@@ -1,0 +1,97 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { cliOf } from "./cli.ts";
+import { describeBug, findClientBug } from "./client-bugs.ts";
+import { MethodMissingError } from "./client-errors.ts";
+import type { ClientName, InstalledClient } from "./clients.ts";
+import { type Driver, startDriver } from "./driver.ts";
+import { type Lane, startLane } from "./lane.ts";
+import type { Operation } from "./operation.ts";
+import type { Cell } from "./outcome.ts";
+import { sdkOf } from "./sdk.ts";
+
+export interface RunCellsParameters {
+  readonly hre: HardhatRuntimeEnvironment;
+  readonly operations: readonly Operation[];
+  readonly installed: ReadonlyMap<ClientName, InstalledClient>;
+  /** How many cells run at once, each lane in a world of its own. */
+  readonly lanes: number;
+  readonly onCell: (cell: Cell) => void;
+}
+
+interface Task {
+  readonly operation: Operation;
+  readonly name: ClientName;
+  readonly client: InstalledClient;
+}
+
+const timeoutMs = 120_000;
+
+/** Runs every operation with every client. Commands of the CLI first: they take longest. */
+export async function runCells({ hre, operations, installed, lanes, onCell }: RunCellsParameters): Promise<Cell[]> {
+  const tasks: Task[] = [...installed].flatMap(([name, client]) =>
+    operations.map((operation) => ({ operation, name, client })),
+  );
+  tasks.sort((a, b) => Number(isCommand(b)) - Number(isCommand(a)));
+  const cells: Cell[] = [];
+  await Promise.all(Array.from({ length: Math.min(lanes, tasks.length) }, runLane));
+  return cells;
+
+  async function runLane(): Promise<void> {
+    const lane = await startLane(hre);
+    const drivers = new Map<ClientName, Driver>();
+    try {
+      for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
+        const cell = await runCell(task, lane, drivers);
+        cells.push(cell);
+        onCell(cell);
+      }
+    } finally {
+      for (const driver of drivers.values()) await driver.close();
+      await lane.close();
+    }
+  }
+}
+
+function isCommand({ client, operation }: Task): boolean {
+  return client.kind === "cli" && operation.cli !== undefined;
+}
+
+async function runCell(task: Task, lane: Lane, drivers: Map<ClientName, Driver>): Promise<Cell> {
+  const operation = task.operation.name;
+  const client = task.name;
+  const startedAt = performance.now();
+  const verdict = await attempt(task, lane, drivers);
+  return { operation, client, ...verdict, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+async function attempt(
+  { operation, name, client }: Task,
+  lane: Lane,
+  drivers: Map<ClientName, Driver>,
+): Promise<Pick<Cell, "outcome" | "reason">> {
+  try {
+    if (client.kind === "cli") {
+      if (!operation.cli) return { outcome: "not in this client", reason: "no command for it" };
+      await withTimeout(operation.cli({ cli: cliOf(client.clients, lane), lane }));
+    } else {
+      if (!operation.sdk) return { outcome: "not in this client", reason: "a matter of the CLI alone" };
+      const driver = drivers.get(name) ?? startDriver(client.driver);
+      drivers.set(name, driver);
+      await withTimeout(operation.sdk({ sdk: sdkOf(driver, lane, client.version), lane }));
+    }
+    return { outcome: "pass" };
+  } catch (error) {
+    if (error instanceof MethodMissingError) return { outcome: "not in this client", reason: error.message };
+    const failure = error instanceof Error ? error.message : String(error);
+    const bug = findClientBug(name, operation.name, failure);
+    return bug ? { outcome: "client bug", reason: describeBug(bug) } : { outcome: "fail", reason: failure };
+  }
+}
+
+async function withTimeout(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not done after ${timeoutMs / 1000} s`)), timeoutMs);
+  });
+  await Promise.race([work, timeout]).finally(() => clearTimeout(timer));
+}
