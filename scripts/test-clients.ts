@@ -3,7 +3,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import hre from "hardhat";
 import { findWrongEvidence } from "../test/clients/harness/client-bugs.ts";
 import { clientNames, installClients } from "../test/clients/harness/clients.ts";
 import { type Cell, compareCells, type Expectation, expectationOf } from "../test/clients/harness/outcome.ts";
@@ -36,7 +35,6 @@ const operations = groups.flatMap((group) => group.operations);
 const isWhole = values.grep === undefined && values.client === undefined;
 
 const unordered = await runCells({
-  hre,
   operations,
   installed: chosen,
   lanes: 4,

@@ -30,7 +30,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 
 let plan: Plan;
 try {
-  plan = parsePlan(process.argv.slice(2));
+  plan = parsePlan(process.argv.slice(2), { ci });
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exit(2);
@@ -39,8 +39,8 @@ process.exitCode = (await runAll(plan)) ? 0 : 1;
 
 async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
   const results: StageResult[] = [];
-  // forge compiles for itself.
-  const needsBuild = stages.some((name) => name !== "forge");
+  // forge compiles for itself, and the clients see only what the sources hold.
+  const needsBuild = stages.some((name) => name !== "forge" && name !== "clients");
   const built = needsBuild && failuresOf(await run("build", runBuild)) === 0;
   for (const name of stages) await run(name, () => runStage(name));
 
@@ -62,6 +62,7 @@ async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
   async function runStage(name: StageName): Promise<Tally> {
     if (name === "check") return runChecks({ built });
     if (name === "forge") return runForge({ ci, grep });
+    if (name === "clients") return runRunner("scripts/test-clients.ts", []);
     if (!built) return failedTally("not run, because the build failed");
     const chosen = files.filter((file) => stageOfFile(file) === name);
     const testFiles = chosen.length > 0 ? chosen : allFilesOf(name);

@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
 
-export const stageNames = ["check", "contracts", "forge", "unit", "integration", "e2e"] as const;
+export const stageNames = ["check", "contracts", "forge", "unit", "integration", "e2e", "clients"] as const;
 export type StageName = (typeof stageNames)[number];
 
-/** Where a stage's tests live. forge runs what `contracts` has. */
+/** Where a stage's tests live. forge runs what `contracts` has; clients has a table of its own. */
 export const testsOf: Readonly<Partial<Record<StageName, { directory: string; ending: string }>>> = {
   contracts: { directory: "test/contracts", ending: ".t.sol" },
   unit: { directory: "test/ts/unit", ending: ".test.ts" },
@@ -22,7 +22,7 @@ export interface Plan {
  * Stages and test files in any order: `unit e2e`, `test/ts/unit/core/ids.test.ts`, `contracts --grep Owner`. Nothing
  * named means everything. Throws on a word that is neither.
  */
-export function parsePlan(args: readonly string[]): Plan {
+export function parsePlan(args: readonly string[], { ci = false } = {}): Plan {
   const { positionals, values } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -39,7 +39,7 @@ export function parsePlan(args: readonly string[]): Plan {
     if (stage !== word) files.push(path);
   }
   return {
-    stages: named.size === 0 ? stageNames : stageNames.filter((name) => named.has(name)),
+    stages: stageNames.filter((name) => (named.size === 0 ? ci || name !== "clients" : named.has(name))),
     files,
     grep: values.grep,
   };

@@ -1,15 +1,11 @@
 import { randomBytes } from "node:crypto";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Hex, toHex } from "viem";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../src/chain/add-device.ts";
 import { removeComposeHash } from "../../../src/chain/remove-compose-hash.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
-import { createCvm } from "../../../src/cloud/create-cvm.ts";
 import { getAppEncryptionKey } from "../../../src/cloud/get-app-encryption-key.ts";
 import { getCvm } from "../../../src/cloud/get-cvm.ts";
-import { provisionCvm } from "../../../src/cloud/provision-cvm.ts";
-import { buildAppCompose } from "../../../src/core/app-compose.ts";
 import { type EnvironmentVariable, encryptEnvironment } from "../../../src/core/environment.ts";
 import {
   type AppId,
@@ -19,6 +15,7 @@ import {
   type TransactionHash,
 } from "../../../src/core/ids.ts";
 import { launchCvm } from "../../../src/world/launch-cvm.ts";
+import { launchOffChainCvm } from "../../../src/world/launch-off-chain-cvm.ts";
 import { startWorld, type World } from "../../../src/world/start-world.ts";
 
 /** Where the policy of a CVM's app lives: in a contract on the chain of the world, or in the cloud alone. */
@@ -32,6 +29,8 @@ export interface TestCvm {
   readonly appId: AppId;
   readonly vmUuid: string;
   readonly composeHash: ComposeHash;
+  /** Of the node it runs on. */
+  readonly deviceId: DeviceId;
   readonly kms: KmsKind;
 }
 
@@ -56,8 +55,8 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-export async function startLane(hre: HardhatRuntimeEnvironment): Promise<Lane> {
-  const world = await startWorld({ hre, rolloverMs: 20 });
+export async function startLane(): Promise<Lane> {
+  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20 } });
   const standing = new Map<KmsKind, Promise<TestCvm>>();
 
   const lane: Lane = {
@@ -96,27 +95,20 @@ export async function startLane(hre: HardhatRuntimeEnvironment): Promise<Lane> {
   }
 
   async function createOffChain(): Promise<TestCvm> {
-    const environmentNames = firstEnvironment.map(({ key }) => key);
-    const appCompose = buildAppCompose({ dockerCompose: firstCompose, allowedEnvs: environmentNames });
-    const planned = await provisionCvm(world.cloudClient, {
+    const { id } = await launchOffChainCvm({
+      cloud: world.cloudClient,
       name: newName(),
-      appCompose,
-      kmsType: "phala",
-      environmentNames,
+      dockerCompose: firstCompose,
+      environment: firstEnvironment,
     });
-    const { appId, composeHash, encryptionPublicKey } = planned;
-    if (appId === undefined || encryptionPublicKey === undefined) throw new Error("The cloud assigned no app.");
-    const encryptedEnvironment = encryptEnvironment(firstEnvironment, encryptionPublicKey);
-    const { id } = await createCvm(world.cloudClient, { appId, composeHash, encryptedEnvironment, environmentNames });
-    await world.cloud.whenIdle();
     return describe(id, "off-chain");
   }
 
   async function describe(id: string, kms: KmsKind): Promise<TestCvm> {
     const cvm = await getCvm(world.cloudClient, { cvm: id });
-    const { name, appId, vmUuid, composeHash } = cvm;
-    if (!appId || !vmUuid || !composeHash) throw new Error(`CVM ${id} is incomplete.`);
-    return { id: cvm.id, name, appId, vmUuid, composeHash, kms };
+    const { name, appId, vmUuid, composeHash, deviceId } = cvm;
+    if (!appId || !vmUuid || !composeHash || !deviceId) throw new Error(`CVM ${id} is incomplete.`);
+    return { id: cvm.id, name, appId, vmUuid, composeHash, deviceId, kms };
   }
 
   async function mined(functionName: string, sending: Promise<TransactionHash>): Promise<TransactionHash> {

@@ -1,4 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { cliOf } from "./cli.ts";
 import { describeBug, findClientBug } from "./client-bugs.ts";
 import { MethodMissingError } from "./client-errors.ts";
@@ -10,7 +9,6 @@ import type { Cell } from "./outcome.ts";
 import { sdkOf } from "./sdk.ts";
 
 export interface RunCellsParameters {
-  readonly hre: HardhatRuntimeEnvironment;
   readonly operations: readonly Operation[];
   readonly installed: ReadonlyMap<ClientName, InstalledClient>;
   /** How many cells run at once, each lane in a world of its own. */
@@ -27,7 +25,7 @@ interface Task {
 const timeoutMs = 120_000;
 
 /** Runs every operation with every client. Commands of the CLI first: they take longest. */
-export async function runCells({ hre, operations, installed, lanes, onCell }: RunCellsParameters): Promise<Cell[]> {
+export async function runCells({ operations, installed, lanes, onCell }: RunCellsParameters): Promise<Cell[]> {
   const tasks: Task[] = [...installed].flatMap(([name, client]) =>
     operations.map((operation) => ({ operation, name, client })),
   );
@@ -37,7 +35,7 @@ export async function runCells({ hre, operations, installed, lanes, onCell }: Ru
   return cells;
 
   async function runLane(): Promise<void> {
-    const lane = await startLane(hre);
+    const lane = await startLane();
     const drivers = new Map<ClientName, Driver>();
     try {
       for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {

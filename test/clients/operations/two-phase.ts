@@ -67,14 +67,6 @@ export const twoPhaseUpdates: readonly TwoPhaseUpdate[] = [
         : sdk.call("patchCvm", { id, docker_compose_file: nextCompose, public_logs: false, encrypted_env }),
     inForce: { document: { docker_compose_file: nextCompose, public_logs: false }, environment: sameKeys },
   },
-  {
-    name: "updateCvmVisibility",
-    send: (sdk, { id }, _env, proof) =>
-      proof
-        ? sdk.call("confirmCvmPatch", { id, ...proof })
-        : sdk.call("updateCvmVisibility", { id, public_logs: false, public_sysinfo: false }),
-    inForce: { document: { public_logs: false, public_sysinfo: false } },
-  },
 ];
 
 export const twoPhaseGroup: OperationGroup = {
@@ -122,7 +114,7 @@ function refusedForUnknownHash(update: TwoPhaseUpdate): Operation {
     name: `${update.name}, hash never proposed: 466`,
     sdk: async ({ sdk, lane }) => {
       const cvm = await lane.createCvm("on-chain");
-      const transactionHash = await lane.allowDevice(cvm, lane.world.node.deviceId);
+      const transactionHash = await lane.allowDevice(cvm, cvm.deviceId);
       const sent = update.send(sdk, cvm, await encryptedFor(update, lane, cvm), {
         composeHash: "ab".repeat(32),
         transactionHash,
@@ -139,7 +131,7 @@ function refusedForWrongTransaction(update: TwoPhaseUpdate): Operation {
     sdk: async ({ sdk, lane }) => {
       const cvm = await lane.createCvm("on-chain");
       const { composeHash, encryptedEnv } = await propose(update, sdk, lane, cvm);
-      const transactionHash = await lane.allowDevice(cvm, lane.world.node.deviceId);
+      const transactionHash = await lane.allowDevice(cvm, cvm.deviceId);
       const sent = update.send(sdk, cvm, encryptedEnv, { composeHash, transactionHash });
       await expectRefusal(sent, { status: 467, code: "ERR-01-007" });
       await expectUntouched(lane, cvm);
@@ -167,7 +159,7 @@ async function propose(update: TwoPhaseUpdate, sdk: Sdk, lane: Lane, cvm: TestCv
   const encryptedEnv = await encryptedFor(update, lane, cvm);
   const proposal = await readProposal(update.send(sdk, cvm, encryptedEnv));
   expect(proposal.appId).to.equal(withoutPrefix(cvm.appId));
-  expect(proposal.deviceId).to.equal(withoutPrefix(lane.world.node.deviceId));
+  expect(proposal.deviceId).to.equal(withoutPrefix(cvm.deviceId));
   expect(proposal.kmsInfo).to.include({ chain_id: 8453, kms_contract_address: lane.world.contracts.kms.toLowerCase() });
   return { composeHash: proposal.composeHash, encryptedEnv };
 }

@@ -2,8 +2,11 @@ import { expect } from "chai";
 import { parsePlan, stageNames } from "../../../../scripts/test/plan.ts";
 
 describe("parsePlan", () => {
-  it("runs everything when nothing is named", () => {
-    expect(parsePlan([])).to.deep.equal({ stages: stageNames, files: [], grep: undefined });
+  it("runs everything when nothing is named, the official clients only on CI", () => {
+    const stages = stageNames.filter((name) => name !== "clients");
+    expect(parsePlan([])).to.deep.equal({ stages, files: [], grep: undefined });
+    expect(parsePlan([], { ci: true }).stages).to.deep.equal(stageNames);
+    expect(parsePlan(["clients"]).stages).to.deep.equal(["clients"]);
   });
 
   it("keeps the stages in their own order, each once", () => {
