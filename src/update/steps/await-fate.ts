@@ -22,13 +22,13 @@ const pollsBetweenBroadcasts = 10;
  *
  * @throws ReceiptTimeoutError, NonceTakenError, RpcUnavailableError, InsufficientFundsError, ReceiptMismatchError
  */
-export function awaitFate(
+export async function awaitFate(
   run: UpdateRun,
   payment: UpdatePayment,
   { isJustSent }: { readonly isJustSent: boolean },
 ): Promise<Fate> {
   const { pollChainMs, timeouts } = run.settings;
-  let isNonceTaken = false;
+  let isNonceUsed = false;
   let polls = isJustSent ? 1 : 0;
 
   const ask = async (): Promise<Fate | undefined> => {
@@ -37,22 +37,26 @@ export function awaitFate(
     if (receipt !== undefined) return judge(run, receipt);
 
     const { from, nonce } = record.prepared;
-    if ((await run.chain.readNonce(from)) > nonce) {
-      isNonceTaken = true;
-      return findReplacement(run, payment, record);
-    }
+    isNonceUsed = (await run.chain.readNonce(from)) > nonce;
+    if (isNonceUsed) return findReplacement(run, payment, record);
     if (isGivenUp(run, record) && (await run.chain.readPendingNonce(from)) <= nonce) return { kind: "abandoned" };
-    if (polls++ % pollsBetweenBroadcasts === 0) isNonceTaken = !(await sendAgain(run, payment, record));
+    if (polls++ % pollsBetweenBroadcasts === 0) await sendAgain(run, payment, record);
     return undefined;
   };
   const onTimeout = (waitedMs: number, fault: unknown) => {
     const { prepared, transactionHash } = recordOf(run, payment);
     if (fault instanceof RpcUnavailableError) return fault;
-    return isNonceTaken || transactionHash === undefined
+    return isNonceUsed || transactionHash === undefined
       ? new NonceTakenError(prepared.from, prepared.nonce, transactionHash)
       : new ReceiptTimeoutError(transactionHash, waitedMs);
   };
-  return poll(run, { everyMs: pollChainMs, timeoutMs: timeouts.receiptMs, onTimeout }, ask);
+  try {
+    return await poll(run, { everyMs: pollChainMs, timeoutMs: timeouts.receiptMs, onTimeout }, ask);
+  } catch (error) {
+    // Consent counts only after the whole wait: until then the receipt may merely be late.
+    if (error instanceof NonceTakenError && isGivenUp(run, recordOf(run, payment))) return { kind: "abandoned" };
+    throw error;
+  }
 }
 
 function judge({ settings }: UpdateRun, receipt: ReceiptFacts): Fate | undefined {
@@ -68,8 +72,8 @@ async function findReplacement(
 ): Promise<Fate | undefined> {
   const { from, nonce, to, data, head } = record.prepared;
   const found = await run.chain.findTransaction({ from, nonce, fromBlock: BigInt(head) });
-  if (found === undefined) return isGivenUp(run, record) ? { kind: "abandoned" } : undefined;
-  if (found.transactionHash === record.transactionHash) return undefined; // its receipt will follow
+  // Unknown, or the very one whose receipt has yet to appear.
+  if (found === undefined || found.transactionHash === record.transactionHash) return undefined;
   if (record.transactionHash === undefined && found.to === to && found.data === data) {
     // A remote wallet sent it, and the crash came before its hash was written down.
     await recordBroadcast(run, payment, found.transactionHash, true);
@@ -80,15 +84,13 @@ async function findReplacement(
     : { kind: "replaced", by: found.transactionHash };
 }
 
-/** False if the node says that another transaction has the nonce. */
-async function sendAgain(run: UpdateRun, payment: UpdatePayment, record: PaymentRecord): Promise<boolean> {
+async function sendAgain(run: UpdateRun, payment: UpdatePayment, record: PaymentRecord): Promise<void> {
   try {
     const transactionHash = await run.chain.sendAgain(payment, signedTransactionOf(record));
     if (record.status !== "broadcast") await recordBroadcast(run, payment, transactionHash, true);
-    return true;
   } catch (error) {
+    // Another one with this nonce is waiting. Which of the two it will be, the chain decides.
     if (!(error instanceof NonceTakenError)) throw error;
-    return false;
   }
 }
 
