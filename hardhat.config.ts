@@ -7,6 +7,8 @@ import hardhatNetworkHelpers from "@nomicfoundation/hardhat-network-helpers";
 import hardhatTypechain from "@nomicfoundation/hardhat-typechain";
 import hardhatViem from "@nomicfoundation/hardhat-viem";
 import { configVariable, defineConfig } from "hardhat/config";
+import dstack from "./src/hardhat/index.ts";
+import { baseChainDescriptor, baseChainId } from "./src/world/chain/base-network.ts";
 
 // The compiler comes from npm, so nothing is downloaded at build time. Both profiles carry all settings:
 // `ignition deploy` builds with `production`, and Hardhat would otherwise derive that one without evmVersion.
@@ -22,18 +24,6 @@ const compiler = {
   },
 };
 
-// Base's own hardforks are unknown to EDR; up to Isthmus (the Prague EVM) they are the OP stack's.
-const baseHardforks = {
-  bedrock: { timestamp: 0 },
-  regolith: { timestamp: 0 },
-  canyon: { timestamp: 1704992401 },
-  ecotone: { timestamp: 1710374401 },
-  fjord: { timestamp: 1720627201 },
-  granite: { timestamp: 1726070401 },
-  holocene: { timestamp: 1736445601 },
-  isthmus: { timestamp: 1746806401 },
-};
-
 export default defineConfig({
   plugins: [
     hardhatEthers,
@@ -43,6 +33,7 @@ export default defineConfig({
     hardhatNetworkHelpers,
     hardhatTypechain,
     hardhatViem,
+    dstack,
   ],
   solidity: {
     profiles: { default: compiler, production: compiler },
@@ -50,7 +41,7 @@ export default defineConfig({
   },
   paths: { tests: { mocha: "test/ts", solidity: "test/contracts" } },
   typechain: { outDir: "types/ethers-contracts" },
-  chainDescriptors: { 8453: { name: "Base", chainType: "op", hardforkHistory: baseHardforks } },
+  chainDescriptors: { [baseChainId]: baseChainDescriptor },
   test: {
     mocha: { timeout: 60_000, failZero: true, forbidOnly: process.env.CI !== undefined },
     solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 32, failOnRevert: true } },

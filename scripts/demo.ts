@@ -8,6 +8,7 @@ import { removeComposeHash } from "../src/chain/remove-compose-hash.ts";
 import { waitForReceipt } from "../src/chain/wait-for-receipt.ts";
 import type { ComposeHash } from "../src/core/ids.ts";
 import { requireEvent } from "../src/core/receipt-events.ts";
+import { createCloudPrinter } from "../src/report/cloud-printer.ts";
 import { exitWith } from "../src/report/exit-with.ts";
 import { formatDuration, formatGas } from "../src/report/format.ts";
 import { createPaper } from "../src/report/paper.ts";
@@ -17,7 +18,6 @@ import { updateCvm } from "../src/update/update-cvm.ts";
 import { type LaunchedCvm, launchCvm } from "../src/world/launch-cvm.ts";
 import { startWorld, type World } from "../src/world/start-world.ts";
 import { deployWithIgnition } from "./demo/deploy-with-ignition.ts";
-import { narrateCloud } from "./demo/narrate-cloud.ts";
 import { readVerdict } from "./demo/read-verdict.ts";
 
 const dockerCompose = (tag: string, digest: string) => `services:
@@ -73,7 +73,7 @@ async function setUp(): Promise<World> {
   const start = performance.now();
   const world = await startWorld({
     deploy: (client) => deployWithIgnition(hre, client),
-    cloud: { onEvent: narrateCloud(paper) },
+    cloud: { onEvent: createCloudPrinter(paper) },
     cvms: false,
     signal: interruption.signal,
   });

@@ -4,6 +4,7 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import { parseAppId } from "../core/ids.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
+import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
 import type { DeployedContracts } from "./deploy-contracts.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
 import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
@@ -38,6 +39,8 @@ export interface AttachedWorld {
   readonly nodes: typeof worldNodes;
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
+  /** For programs that are to use this world; the owner's key is not in it. */
+  readonly environment: ClientEnvironment;
   /** Why there is no on-chain CVM, as one sentence. */
   readonly missing: string | undefined;
   close(): Promise<void>;
@@ -54,7 +57,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
   const teardown = new Teardown();
   try {
     const chain = await findExistingChain(parameters);
-    const { id: chainId } = chain.definition;
+    const { id: chainId } = chain;
     const { kms } = chain.contracts;
     const wanted: ChainDescription = { kind: "existing", id: chainId, kms };
     const state = await openWorldState({ stateFile, describeChain: async () => wanted });
@@ -78,6 +81,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms: await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal }),
+      environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl }),
       missing,
       close: () => teardown.run(),
     };

@@ -19,6 +19,7 @@ import { InvalidArgumentError } from "../errors/index.ts";
 import type { DeployedContracts } from "./deploy-contracts.ts";
 
 export interface ExistingChain {
+  readonly id: number;
   readonly rpcUrl: string;
   readonly definition: Chain;
   /** Reads; it has no account. */
@@ -46,6 +47,7 @@ export async function findExistingChain({ rpcUrl, kms }: FindExistingChainParame
   const client = createClient({ chain: definition, transport: http(rpcUrl), pollingInterval: 50 });
   await requireCode(client, { address });
   return {
+    id: definition.id,
     rpcUrl,
     definition,
     client,

@@ -6,6 +6,7 @@ import {
   type StartMockCloudOptions,
   startMockCloud,
 } from "../mock-cloud/index.ts";
+import { whileListening } from "./listen-error.ts";
 import { worldNodes, worldOsImages } from "./platform.ts";
 
 /** What a world passes on to its cloud; it seeds the cloud itself. */
@@ -28,18 +29,20 @@ export interface WorldCloud {
 /** Starts a mock cloud with one workspace, one KMS on the chain, one off chain, nodes and OS images. */
 export async function startCloud(parameters: StartCloudParameters): Promise<WorldCloud> {
   const { apiKey, chainId, kms, rpcUrl, stateFile, options } = parameters;
-  const cloud = await startMockCloud({
-    // A second is long for a test and short for a person; either may say so.
-    rolloverMs: 300,
-    ...options,
-    workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
-    kms: [
-      { slug: chainId === 1 ? "kms-ethereum-1" : "kms-base-1", chainId, contractAddress: kms, rpc: rpcUrl },
-      { slug: "kms-phala-1" },
-    ],
-    nodes: worldNodes,
-    osImages: worldOsImages.map(({ name, version, hash, isDev }) => ({ name, version, osImageHash: hash, isDev })),
-    ...(stateFile !== undefined && { stateFile }),
-  });
+  const start = () =>
+    startMockCloud({
+      // A second is long for a test and short for a person; either may say so.
+      rolloverMs: 300,
+      ...options,
+      workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
+      kms: [
+        { slug: chainId === 1 ? "kms-ethereum-1" : "kms-base-1", chainId, contractAddress: kms, rpc: rpcUrl },
+        { slug: "kms-phala-1" },
+      ],
+      nodes: worldNodes,
+      osImages: worldOsImages.map(({ name, version, hash, isDev }) => ({ name, version, osImageHash: hash, isDev })),
+      ...(stateFile !== undefined && { stateFile }),
+    });
+  const cloud = await whileListening(start);
   return { cloud, cloudClient: createCloudClient({ apiKey, baseUrl: cloud.baseUrl }) };
 }

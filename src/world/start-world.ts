@@ -5,8 +5,9 @@ import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
 import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
 import { type LocalChain, startChain } from "./chain/start-chain.ts";
+import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
 import { type DeployedContracts, deployContracts } from "./deploy-contracts.ts";
-import { devAccount } from "./dev-accounts.ts";
+import { devAccount, devPrivateKey } from "./dev-accounts.ts";
 import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
 import { worldNodes, worldOsImages } from "./platform.ts";
 import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
@@ -47,6 +48,8 @@ export interface World {
   readonly nodes: typeof worldNodes;
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
+  /** For programs that are to use this world. */
+  readonly environment: ClientEnvironment;
   /** Ends everything that was started. */
   close(): Promise<void>;
 }
@@ -92,6 +95,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms,
+      environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, privateKey: devPrivateKey(0) }),
       close: () => teardown.run(),
     };
   } catch (error) {

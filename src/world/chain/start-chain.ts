@@ -1,7 +1,17 @@
-import { createTestClient, http, publicActions, walletActions } from "viem";
+import {
+  type Chain,
+  createTestClient,
+  type HttpTransport,
+  http,
+  type PublicActions,
+  publicActions,
+  type TestClient,
+} from "viem";
 import { base } from "viem/chains";
+import { whileListening } from "../listen-error.ts";
 import { installMulticall3, multicall3Address } from "../multicall3.ts";
 import { Teardown } from "../teardown.ts";
+import { baseChainId } from "./base-network.ts";
 import type { ForkPoint } from "./fork-point.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { serveRpc } from "./rpc-server.ts";
@@ -16,12 +26,14 @@ export interface StartChainParameters {
 }
 
 export interface LocalChain {
+  readonly id: number;
   readonly rpcUrl: string;
   readonly client: LocalChainClient;
   close(): Promise<void>;
 }
 
-export type LocalChainClient = ReturnType<typeof createLocalChainClient>;
+/** Reads the chain, and may do with it what only a test may. */
+export type LocalChainClient = TestClient<"hardhat", HttpTransport, Chain> & PublicActions<HttpTransport, Chain>;
 
 /**
  * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback: OP stack rules, chain id 8453,
@@ -33,19 +45,23 @@ export async function startChain({ port = 0, fork, record }: StartChainParameter
     const chain = await createSimulatedChain({ genesis: record?.genesis ?? new Date(), fork });
     teardown.add(() => chain.close());
     if (record !== undefined) await replayRequests(chain.answer, record);
-    const server = await serveRpc(record === undefined ? chain.answer : recordRequests(chain.answer, record), port);
+    const answer = record === undefined ? chain.answer : recordRequests(chain.answer, record);
+    const server = await whileListening(() => serveRpc(answer, port));
     teardown.add(() => server.close());
     const client = createLocalChainClient(server.url);
     // A fork of Base has it, and so has a chain that was recorded.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
-    return { rpcUrl: server.url, client, close: () => teardown.run() };
+    return { id: baseChainId, rpcUrl: server.url, client, close: () => teardown.run() };
   } catch (error) {
     throw await teardown.after(error);
   }
 }
 
-function createLocalChainClient(rpcUrl: string) {
-  return createTestClient({ chain: base, mode: "hardhat", transport: http(rpcUrl), pollingInterval: 50 })
-    .extend(publicActions)
-    .extend(walletActions);
+function createLocalChainClient(rpcUrl: string): LocalChainClient {
+  return createTestClient({
+    chain: base as Chain, // its formatters of OP fields are not part of what is promised
+    mode: "hardhat",
+    transport: http(rpcUrl),
+    pollingInterval: 50,
+  }).extend(publicActions);
 }

@@ -51,9 +51,7 @@ describe("the published package", function () {
     const wanted =
       /^(?:dist\/.+(?:\.d\.ts|\.js|\.sql)|contracts\/.+\.sol|docs\/.+\.(?:md|svg)|README\.md|LICENSE|package\.json)$/;
     expect(paths.filter((path) => !wanted.test(path))).to.deep.equal([]);
-    expect(paths.filter((path) => /\btest|mock(?!-cloud)|world|\.env|key(?:store|\.json)/i.test(path))).to.deep.equal(
-      [],
-    );
+    expect(paths.filter((path) => /\btest|mock(?!-cloud)|\.env|key(?:store|\.json)/i.test(path))).to.deep.equal([]);
     expect(paths).to.include.members(["README.md", "LICENSE", "contracts/DstackApp.sol", "contracts/DstackKms.sol"]);
     for (const path of paths.filter((path) => /\.(?:js|d\.ts)$/.test(path)))
       expect(readFileSync(join(installed, path), "utf8"), path).to.not.match(/from ["'][^"']+\.ts["']/);
@@ -90,6 +88,24 @@ describe("the published package", function () {
     const { abi } = JSON.parse(readFileSync(artifact, "utf8")) as { abi: { name?: string }[] };
     expect(abi.map(({ name }) => name)).to.include.members(["count", "addComposeHash", "isAppAllowed"]);
     expect(readdirSync(join(consumer, "artifacts", "dstack-toolkit", "contracts"))).to.include("DstackKms.sol");
+  });
+
+  it("starts a local world from a Hardhat project that has nothing but the plugin", async () => {
+    const args = [commandOf("hardhat", "hardhat"), "dstack", "up", "--json", "--chain-port=0", "--cloud-port=0"];
+    const world = spawn(process.execPath, args, {
+      cwd: consumer,
+      env: ownEnvironment(),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exited = once(world, "exit");
+    const [line] = (await once(world.stdout.setEncoding("utf8"), "data")) as [string];
+    const { environment } = JSON.parse(line) as { environment: Record<string, string> };
+    const answer = await fetch(`${environment.PHALA_CLOUD_API_PREFIX}/cvms/${environment.ONCHAIN_CVM}`, {
+      headers: { "x-api-key": environment.PHALA_CLOUD_API_KEY ?? "" },
+    });
+    expect(await answer.json()).to.include({ name: "onchain-app", status: "running" });
+    world.kill("SIGTERM");
+    expect(await exited).to.deep.equal([0, null]);
   });
 
   it("starts the mock cloud as a command and stops it on a signal", async () => {
@@ -145,9 +161,7 @@ describe("the published package", function () {
 });
 
 function run(cwd: string, args: readonly string[]): string {
-  // Hardhat hands its options, our config file among them, to child processes in variables.
-  const strangers = Object.entries(process.env).filter(([name]) => !/^(?:HARDHAT|HH|npm)_/.test(name));
-  const env = { ...Object.fromEntries(strangers), HARDHAT_DISABLE_TELEMETRY: "true" };
+  const env = ownEnvironment();
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, env, encoding: "utf8" });
   expect(status, `${args.join(" ")}\n${stdout}${stderr}`).to.equal(0);
   return stdout;
@@ -157,6 +171,12 @@ function readmeExamples(): string[] {
   const examples = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
   expect(examples).to.not.have.length(0);
   return examples.map(([, code = ""]) => code);
+}
+
+/** Hardhat hands its options, our config file among them, to child processes in variables. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const strangers = Object.entries(process.env).filter(([name]) => !/^(?:HARDHAT|HH|npm)_/.test(name));
+  return { ...Object.fromEntries(strangers), HARDHAT_DISABLE_TELEMETRY: "true" };
 }
 
 function targetsOf(value: unknown): string[] {

@@ -1,7 +1,10 @@
 import { createRequire } from "node:module";
-import { defineConfig } from "hardhat/config";
+import dstack from "dstack-toolkit/hardhat";
+import { configVariable, defineConfig } from "hardhat/config";
 
 export default defineConfig({
+  plugins: [dstack],
+  dstack: { ownerKey: configVariable("MY_KEY") },
   solidity: {
     version: "0.8.37",
     path: createRequire(import.meta.url).resolve("solc/soljson.js"),

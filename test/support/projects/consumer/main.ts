@@ -16,6 +16,7 @@ import dstackKms from "dstack-toolkit/ignition/dstack-kms";
 import { startMockCloud } from "dstack-toolkit/mock-cloud";
 import { type DstackApp, DstackApp__factory } from "dstack-toolkit/typechain";
 import { updateCvm as sameUpdateCvm, type UpdateResult } from "dstack-toolkit/update";
+import { startWorld } from "dstack-toolkit/world";
 import { Interface } from "ethers";
 import { createPublicClient, custom, encodeFunctionData, toFunctionSelector } from "viem";
 
@@ -68,6 +69,18 @@ try {
   assert.equal(updateCvm, sameUpdateCvm);
 } finally {
   await mockCloud.close();
+}
+
+// A whole world: chain, contracts, mock cloud and two CVMs.
+const world = await startWorld({ cloud: { rolloverMs: 0 } });
+try {
+  const cvm = await getCvm(world.cloudClient, { cvm: "onchain-app" });
+  assert.equal(cvm.status, "running");
+  assert.ok(cvm.appId);
+  const allowed = await readAllowlist(world.chain.client, { appId: cvm.appId, composeHash: cvm.composeHash });
+  assert.equal(allowed.composeHashAllowed, true);
+} finally {
+  await world.close();
 }
 
 assert.equal(dstackKms.id, "DstackKms");

@@ -123,6 +123,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "src/cloud/index.ts": cloud,
   "src/update/index.ts": update,
   "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
+  "src/world/index.ts": ["attachWorld", "devAccount", "devPrivateKey", "launchCvm", "launchOffChainCvm", "startWorld"],
+  "src/hardhat/index.ts": ["default"],
   "src/typechain/index.ts": [
     "DstackApp__factory",
     "DstackKms__factory",

@@ -1,0 +1,58 @@
+import { emptyTask, task } from "hardhat/config";
+import { definePlugin } from "hardhat/plugins";
+import { ArgumentType } from "hardhat/types/arguments";
+import type { HardhatPlugin } from "hardhat/types/plugins";
+
+export type * from "./type-extensions.ts";
+
+/** Tasks for apps on dstack / Phala Cloud, all of them below `hardhat dstack`. */
+const dstack: HardhatPlugin = definePlugin({
+  id: "dstack-toolkit",
+  npmPackage: "dstack-toolkit",
+  hookHandlers: { config: () => import("./config.ts") },
+  tasks: [
+    emptyTask("dstack", "Confidential VMs on dstack / Phala Cloud").build(),
+    task(["dstack", "up"], "Starts a local world: chain, contracts and mock cloud, for the official clients")
+      .addOption({
+        name: "chainPort",
+        description: "Port of the chain's RPC; 0 takes a free one (default: 8545)",
+        type: ArgumentType.STRING_WITHOUT_DEFAULT,
+        defaultValue: undefined,
+      })
+      .addOption({
+        name: "cloudPort",
+        description: "Port of the cloud API; 0 takes a free one (default: 4000)",
+        type: ArgumentType.STRING_WITHOUT_DEFAULT,
+        defaultValue: undefined,
+      })
+      .addOption({
+        name: "state",
+        description: "File that keeps the world across restarts (default: in memory)",
+        type: ArgumentType.STRING_WITHOUT_DEFAULT,
+        defaultValue: undefined,
+      })
+      .addOption({
+        name: "fork",
+        description: "RPC URL of Base, to start the chain as its fork",
+        type: ArgumentType.STRING_WITHOUT_DEFAULT,
+        defaultValue: undefined,
+      })
+      .addOption({
+        name: "chainRpc",
+        description: "RPC URL of an existing chain, to start none; needs --kms",
+        type: ArgumentType.STRING_WITHOUT_DEFAULT,
+        defaultValue: undefined,
+      })
+      .addOption({
+        name: "kms",
+        description: "Address of the DstackKms on that chain",
+        type: ArgumentType.STRING_WITHOUT_DEFAULT,
+        defaultValue: undefined,
+      })
+      .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
+      .setAction(() => import("./tasks/up.ts"))
+      .build(),
+  ],
+});
+
+export default dstack;

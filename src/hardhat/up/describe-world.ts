@@ -1,0 +1,44 @@
+import type { AttachedWorld } from "../../world/attach-world.ts";
+import type { World } from "../../world/start-world.ts";
+
+/** What a program, or a person, must know to use a world. */
+export type WorldDescription = ReturnType<typeof describeWorld>;
+
+export function describeWorld(world: World | AttachedWorld) {
+  const { chain, contracts, cloud, cvms, environment } = world;
+  return {
+    apiUrl: cloud.baseUrl,
+    openApiUrl: `${cloud.url}/openapi.json`,
+    rpcUrl: chain.rpcUrl,
+    chainId: chain.id,
+    kms: contracts.kms,
+    appImplementation: contracts.appImplementation,
+    owner: world.owner?.address,
+    cvms,
+    environment: {
+      ...environment,
+      ...(cvms.onChain && { ONCHAIN_CVM: cvms.onChain.name }),
+      ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name }),
+    },
+    /** What this world lacks, as one sentence. */
+    note: "missing" in world ? world.missing : undefined,
+  };
+}
+
+/** The description as shell: every line is an export or a comment, so all of it can be pasted. */
+export function toShell(description: WorldDescription): string {
+  const { apiUrl, openApiUrl, rpcUrl, chainId, kms, note, environment } = description;
+  const facts = [
+    `cloud API  ${apiUrl}`,
+    `OpenAPI    ${openApiUrl}`,
+    `chain RPC  ${rpcUrl}, chain id ${chainId}`,
+    `DstackKms  ${kms}`,
+    ...(note === undefined ? [] : [note]),
+  ];
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
+  return [...facts.map((fact) => `# ${fact}`), ...exports, ""].join("\n");
+}
+
+function quote(value: string): string {
+  return /^[\w.:/-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,66 @@
+import { parseAddress } from "../../chain/parse-address.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+
+/** As Hardhat hands them over: what was not given is undefined. */
+export interface UpArguments {
+  readonly chainPort?: string | undefined;
+  readonly cloudPort?: string | undefined;
+  readonly state?: string | undefined;
+  readonly fork?: string | undefined;
+  readonly chainRpc?: string | undefined;
+  readonly kms?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+export interface UpSettings {
+  readonly chain:
+    | { readonly kind: "own"; readonly port: number; readonly forkUrl: string | undefined }
+    | { readonly kind: "existing"; readonly rpcUrl: string; readonly kms: string };
+  readonly cloudPort: number;
+  readonly stateFile: string | undefined;
+  readonly isJson: boolean;
+}
+
+const nextStep = "See npx hardhat dstack up --help.";
+
+/** @throws InvalidArgumentError, InvalidHexError */
+export function parseUpArguments(args: UpArguments): UpSettings {
+  const { cloudPort, state, json = false } = args;
+  if (state === "") throw new InvalidArgumentError("--state needs the name of a file.", { nextStep });
+  return {
+    chain: parseChain(args),
+    cloudPort: parsePort("--cloud-port", cloudPort, 4000),
+    stateFile: state,
+    isJson: json,
+  };
+}
+
+function parseChain({ chainPort, fork, chainRpc, kms }: UpArguments): UpSettings["chain"] {
+  if (chainRpc === undefined) {
+    if (kms !== undefined) throw new InvalidArgumentError("--kms goes with --chain-rpc.", { nextStep });
+    const forkUrl = fork === undefined ? undefined : parseUrl("--fork", fork);
+    return { kind: "own", port: parsePort("--chain-port", chainPort, 8545), forkUrl };
+  }
+  if (kms === undefined) throw new InvalidArgumentError("--chain-rpc needs --kms.", { nextStep });
+  for (const [option, value] of Object.entries({ "--fork": fork, "--chain-port": chainPort })) {
+    if (value === undefined) continue;
+    throw new InvalidArgumentError(`${option} is for a chain of its own; --chain-rpc names an existing one.`, {
+      nextStep,
+    });
+  }
+  return { kind: "existing", rpcUrl: parseUrl("--chain-rpc", chainRpc), kms: parseAddress("--kms", kms) };
+}
+
+function parsePort(option: string, raw: string | undefined, fallback: number): number {
+  if (raw === undefined) return fallback;
+  const port = Number(raw);
+  if (/^\d{1,5}$/.test(raw) && port <= 65_535) return port;
+  throw new InvalidArgumentError(`${option} must be a whole number from 0 to 65535.`, { nextStep });
+}
+
+/** The URL is not repeated in the message: it may hold a key. */
+function parseUrl(option: string, raw: string): string {
+  const protocol = URL.canParse(raw) ? new URL(raw).protocol : "";
+  if (protocol === "http:" || protocol === "https:") return raw;
+  throw new InvalidArgumentError(`${option} must be an http or https URL.`, { nextStep });
+}

@@ -1,0 +1,42 @@
+import type { MockCloudEvent } from "../mock-cloud/events.ts";
+import type { Paper } from "./paper.ts";
+
+/** Whoever repeats a call sooner is polling. */
+const pollPauseMs = 5000;
+
+export interface CloudPrinterOptions {
+  /** Also tells which calls came in; not for a report that tells of them itself. @default false */
+  readonly requests?: boolean;
+}
+
+/** Tells a person what the backend does on its own side. Pass the result as the mock cloud's `onEvent`. */
+export function createCloudPrinter(
+  paper: Paper,
+  { requests = false }: CloudPrinterOptions = {},
+): (event: MockCloudEvent) => void {
+  const lastTold = new Map<string, number>();
+  return (event) => {
+    switch (event.type) {
+      case "request": {
+        const call = `${event.method} ${event.path} ${event.status}`;
+        // Polling asks the same and mostly hears the same.
+        const isPoll = performance.now() - (lastTold.get(call) ?? Number.NEGATIVE_INFINITY) < pollPauseMs;
+        lastTold.set(call, performance.now());
+        if (!requests || isPoll) return;
+        paper.detail(`HTTP ${event.status}`, `${event.method} ${event.path}`, event.durationMs);
+        return;
+      }
+      case "registration.judged":
+        paper.detail("cloud: receipt", `${event.status} ${event.message}`);
+        return;
+      case "operation.started":
+        paper.detail("cloud: CVM down", `${event.kind} ${event.cvmId}, correlation id ${event.correlationId}`);
+        return;
+      case "boot.judged":
+        paper.detail("cloud: boot verdict", `${event.verdict}${event.reason && `: ${event.reason}`}`);
+        return;
+      case "operation.finished":
+        paper.detail("cloud: CVM up", `${event.outcome}${event.failure === null ? "" : `: ${event.failure}`}`);
+    }
+  };
+}

@@ -1,0 +1,27 @@
+import type { Hex } from "../core/hex.ts";
+
+/** What the official clients (CLI, JS, Python, Go) read from the environment. */
+export interface ClientEnvironment {
+  readonly PHALA_CLOUD_API_PREFIX: string;
+  readonly PHALA_CLOUD_API_KEY: string;
+  readonly ETH_RPC_URL: string;
+  /** Only where it is a dev account's, whose key everybody knows. */
+  readonly PRIVATE_KEY?: Hex;
+}
+
+export interface ClientEnvironmentParameters {
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly rpcUrl: string;
+  readonly privateKey?: Hex | undefined;
+}
+
+export function clientEnvironment(parameters: ClientEnvironmentParameters): ClientEnvironment {
+  const { baseUrl, apiKey, rpcUrl, privateKey } = parameters;
+  return {
+    PHALA_CLOUD_API_PREFIX: baseUrl,
+    PHALA_CLOUD_API_KEY: apiKey,
+    ETH_RPC_URL: rpcUrl,
+    ...(privateKey !== undefined && { PRIVATE_KEY: privateKey }),
+  };
+}
