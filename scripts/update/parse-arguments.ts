@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { parseComposeHash } from "../../src/core/ids.ts";
+import { parseComposeHash, parseTransactionHash } from "../../src/core/ids.ts";
 import { parseEnvironment } from "../../src/core/parse-environment.ts";
 import { InvalidArgumentError } from "../../src/errors/index.ts";
 import type { UpdateRequest } from "../../src/update/update-run.ts";
@@ -15,7 +15,7 @@ export interface UpdateArguments {
 
 const usage =
   "Usage: npm run update -- --cvm NAME [--compose FILE] [--env-file FILE] [--pre-launch-script FILE] " +
-  "[--network base] [--journal FILE] [--accept-hash-mismatch HASH] [--json]";
+  "[--network base] [--journal FILE] [--accept-hash-mismatch HASH] [--abandon-transaction HASH] [--json]";
 
 /** Reads the command line and the files it names. @throws InvalidArgumentError, InvalidEnvironmentError, InvalidHexError */
 export async function parseUpdateArguments(argv: readonly string[]): Promise<UpdateArguments> {
@@ -25,6 +25,7 @@ export async function parseUpdateArguments(argv: readonly string[]): Promise<Upd
   const environment = await read(values["env-file"]);
   const preLaunchScript = await read(values["pre-launch-script"]);
   const accepted = values["accept-hash-mismatch"];
+  const abandoned = values["abandon-transaction"];
   return {
     request: {
       cvm,
@@ -32,6 +33,7 @@ export async function parseUpdateArguments(argv: readonly string[]): Promise<Upd
       preLaunchScript,
       environment: environment === undefined ? undefined : parseEnvironment(environment),
       acceptHashMismatch: accepted === undefined ? undefined : parseComposeHash(accepted),
+      abandonTransaction: abandoned === undefined ? undefined : parseTransactionHash(abandoned),
     },
     network: values.network,
     journal: values.journal,
@@ -49,6 +51,7 @@ function parseOptions(argv: readonly string[]) {
         "env-file": { type: "string" },
         "pre-launch-script": { type: "string" },
         "accept-hash-mismatch": { type: "string" },
+        "abandon-transaction": { type: "string" },
         network: { type: "string", default: "base" },
         journal: { type: "string", default: ".dstack/journal.jsonl" },
         json: { type: "boolean", default: false },

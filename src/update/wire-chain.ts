@@ -101,10 +101,7 @@ async function readReceipt(
   transactionHash: TransactionHash,
 ): Promise<ReceiptFacts | undefined> {
   const [wire, head] = await duringRpc("reading the receipt", () =>
-    Promise.all([
-      client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }),
-      getBlockNumber(client, { cacheTime: 0 }),
-    ]),
+    Promise.all([requestReceipt(client, transactionHash), getBlockNumber(client, { cacheTime: 0 })]),
   );
   // A block that is still being built has receipts too, and no number.
   if (wire === null || wire.blockNumber === null) return undefined;
@@ -123,6 +120,13 @@ async function readReceipt(
     gasUsed: receipt.gasUsed,
     costWei: receipt.gasUsed * receipt.effectiveGasPrice + dataFeeOf(wire),
   };
+}
+
+async function requestReceipt(client: ChainClient, transactionHash: TransactionHash) {
+  const wire = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] });
+  // Some proxies answer 200 with neither result nor error; that says nothing about the transaction.
+  if (wire === undefined) throw new Error("The endpoint's answer holds no result.");
+  return wire;
 }
 
 /** What an OP stack rollup charges for publishing the transaction; other chains have no such field. */

@@ -37,6 +37,7 @@ describe("the command line of npm run update", () => {
           { key: "A", value: "one" },
         ],
         acceptHashMismatch: undefined,
+        abandonTransaction: undefined,
       },
       network: "base",
       journal: ".dstack/journal.jsonl",
