@@ -6,6 +6,7 @@ import type { EnvironmentVariable } from "../core/environment.ts";
 import type { Hex } from "../core/hex.ts";
 import type { ComposeHash, DeviceId } from "../core/ids.ts";
 import { systemClock } from "./clock.ts";
+import type { EventListener } from "./events.ts";
 import type { MockCloudOptions, MockCloudSeed } from "./options.ts";
 import { registerApiVersion } from "./plugins/api-version.ts";
 import { registerAuthentication } from "./plugins/authentication.ts";
@@ -15,10 +16,20 @@ import { registerOpenApi } from "./plugins/openapi.ts";
 import { registerRequestEvents } from "./plugins/request-events.ts";
 import { openGuestEnvironment } from "./rollover/guest-environment.ts";
 import { Rollover } from "./rollover/rollover.ts";
+import { appRoutes } from "./routes/apps.ts";
 import { authRoutes } from "./routes/auth.ts";
+import { catalogRoutes } from "./routes/catalog.ts";
+import { cvmListRoutes } from "./routes/cvm-lists.ts";
 import { cvmRoutes } from "./routes/cvms.ts";
+import { deviceLoginRoutes } from "./routes/device-login.ts";
+import { guestRoutes } from "./routes/guest.ts";
 import { kmsRoutes } from "./routes/kms.ts";
+import { nodeRoutes } from "./routes/nodes.ts";
+import { sshKeyRoutes } from "./routes/ssh-keys.ts";
+import { stateRoutes } from "./routes/state.ts";
 import { updateRoutes } from "./routes/updates.ts";
+import { workspaceRoutes } from "./routes/workspaces.ts";
+import { CvmChanges } from "./services/cvm-changes.ts";
 import { findKms } from "./services/find-kms.ts";
 import { Fleet } from "./services/fleet.ts";
 import { KmsRuntime } from "./services/kms-runtime.ts";
@@ -62,7 +73,12 @@ export interface OperationRecord {
 /** Builds a mock cloud from its options alone: no environment variable, no global, no socket. */
 export async function buildMockCloud(options: MockCloudOptions = {}): Promise<MockCloud> {
   const clock = options.clock ?? systemClock;
-  const emit = options.onEvent ?? (() => {});
+  const listener = options.onEvent ?? (() => {});
+  const changes = new CvmChanges();
+  const emit: EventListener = (event) => {
+    if (event.type === "operation.started" || event.type === "operation.finished") changes.announce(event.cvmId);
+    listener(event);
+  };
   const stopping = new AbortController();
 
   const store = openStore(options.stateFile ?? ":memory:");
@@ -104,9 +120,18 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
       await api.register(updateRoutes, { store, updates });
+      await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
+      await api.register(guestRoutes, { store, kmsRuntime, clock });
+      await api.register(cvmListRoutes, { store, kmsRuntime, clock });
+      await api.register(appRoutes, { store, kmsRuntime, clock });
+      await api.register(nodeRoutes, { platform: store.platform, fleet });
+      await api.register(catalogRoutes, { platform: store.platform });
+      await api.register(workspaceRoutes, { store, fleet, clock });
+      await api.register(sshKeyRoutes, { sshKeys: store.sshKeys, clock });
     },
     { prefix: apiBasePath },
   );
+  await app.register(deviceLoginRoutes, { store, clock, prefix: apiBasePath });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {
     await rollover.close();

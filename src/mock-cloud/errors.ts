@@ -65,6 +65,10 @@ export function appNotFound(reference: string): ApiError {
   });
 }
 
+export function workspaceNotFound(reference: string): ApiError {
+  return new ApiError(404, undefined, `The API key belongs to no workspace "${reference}".`);
+}
+
 export function cvmAmbiguous(identifier: string, isName: boolean, hashids: readonly string[]): ApiError {
   const code = isName ? errorCodes.multipleCvmsSameName : errorCodes.identifierMatchesSeveralCvms;
   return new ApiError(400, code, `"${identifier}" matches ${hashids.length} CVMs.`, {

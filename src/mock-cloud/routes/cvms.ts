@@ -5,7 +5,6 @@ import {
   createCvmRequestSchema,
   cvmDetail20251028Schema,
   cvmDetail20260121Schema,
-  cvmStateSchema,
   errorBodySchema,
   isAtLeast,
   provisionCvmRequestSchema,
@@ -17,7 +16,7 @@ import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { Provisioning } from "../services/provisioning.ts";
 import { viewCvm } from "../services/view-cvm.ts";
 import type { Store } from "../store/store.ts";
-import { toCvmDetail20251028, toCvmDetail20260121, toCvmState, toVm } from "../wire/cvm-answers.ts";
+import { toCvmDetail20251028, toCvmDetail20260121, toVm } from "../wire/cvm-answers.ts";
 import { toProvisionAnswer } from "../wire/provision-answers.ts";
 import { readCreateRequest, readProvisionRequest } from "../wire/read-provision.ts";
 import { namedCvm } from "./named-cvm.ts";
@@ -48,12 +47,6 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
       const view = viewCvm(store, kmsRuntime, namedCvm(store, request));
       return isAtLeast(request.apiVersion, "2026-01-21") ? toCvmDetail20260121(view) : toCvmDetail20251028(view);
     },
-  );
-
-  app.get(
-    "/cvms/:cvm_id/state",
-    { schema: { tags, summary: "Its state", params: cvmParams, response: { ...refusals, 200: cvmStateSchema } } },
-    async (request) => toCvmState(namedCvm(store, request)),
   );
 
   app.get(

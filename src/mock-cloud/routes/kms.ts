@@ -22,7 +22,7 @@ import type { Store } from "../store/store.ts";
 import { toKmsContract, toKmsInfo } from "../wire/kms-answers.ts";
 import { pageQuery, paginate } from "../wire/page.ts";
 import { parseAt } from "../wire/parse-at.ts";
-import { described, refusals } from "./schemas.ts";
+import { described, refusals, versionHeaders } from "./schemas.ts";
 
 export interface KmsRoutesOptions {
   readonly store: Store;
@@ -46,6 +46,7 @@ export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { 
       schema: {
         tags,
         summary: "List key management services; from 2026-06-23 on by contract",
+        headers: versionHeaders,
         querystring: pageQuery.extend({ is_onchain: z.enum(["true", "false"]).optional() }),
         response: { ...refusals, 200: z.union([kmsContractListSchema, kmsListSchema]) },
       },
@@ -68,6 +69,7 @@ export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { 
       schema: {
         tags,
         summary: "One KMS; from 2026-06-23 on its contract",
+        headers: versionHeaders,
         params: kmsParams,
         response: { ...refusals, 200: z.union([kmsContractSchema, kmsInfoSchema]) },
       },

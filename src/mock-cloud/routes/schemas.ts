@@ -37,6 +37,8 @@ export const cvmParams = z.object({
   cvm_id: described(z.string(), "Hashid, number, UUID, `app_…`, `0x…`, bare app id, `instance_…`, or unique name."),
 });
 
+export const appParams = z.object({ app_id: described(z.string(), "Bare app id, `0x…` or `app_…`.") });
+
 /** Endpoints whose answers differ between API versions. Any date is taken; the newest shapes are the default. */
 export const versionHeaders = z.looseObject({
   "x-phala-version": described(z.string().optional(), "A date such as 2026-01-21, or `latest`."),

@@ -5,13 +5,21 @@ export interface InstanceType {
   readonly name: string;
   readonly vcpu: number;
   readonly memoryMb: number;
+  /** Dollars, as text. */
+  readonly hourlyRate: string;
 }
 
-const instanceTypes: readonly InstanceType[] = [
-  { name: "tdx.small", vcpu: 1, memoryMb: 2048 },
-  { name: "tdx.medium", vcpu: 2, memoryMb: 4096 },
-  { name: "tdx.large", vcpu: 4, memoryMb: 8192 },
-  { name: "tdx.xlarge", vcpu: 8, memoryMb: 16_384 },
+/** All of one family: no GPU is pretended to be here. */
+export const instanceTypeFamily = "cpu";
+
+/** Gigabytes a CVM gets when nobody says otherwise. */
+export const defaultDiskGb = 40;
+
+export const instanceTypes: readonly InstanceType[] = [
+  { name: "tdx.small", vcpu: 1, memoryMb: 2048, hourlyRate: "0.058" },
+  { name: "tdx.medium", vcpu: 2, memoryMb: 4096, hourlyRate: "0.116" },
+  { name: "tdx.large", vcpu: 4, memoryMb: 8192, hourlyRate: "0.232" },
+  { name: "tdx.xlarge", vcpu: 8, memoryMb: 16_384, hourlyRate: "0.464" },
 ];
 
 /** @throws ApiError 400 */

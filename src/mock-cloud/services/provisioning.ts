@@ -15,7 +15,7 @@ import type { Store } from "../store/store.ts";
 import { deriveAppId } from "./custom-app-id.ts";
 import { findKms } from "./find-kms.ts";
 import type { Fleet } from "./fleet.ts";
-import { findInstanceType } from "./instance-types.ts";
+import { defaultDiskGb, findInstanceType } from "./instance-types.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
 export interface ProvisionRequest {
@@ -196,7 +196,7 @@ function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSetting
     instanceType: size.name,
     vcpu: request.vcpu ?? size.vcpu,
     memoryMb: request.memoryMb ?? size.memoryMb,
-    diskGb: request.diskGb ?? 40,
+    diskGb: request.diskGb ?? defaultDiskGb,
     osImage: osImage.name,
     listed: request.listed ?? false,
     userConfig: null,

@@ -65,6 +65,15 @@ export class Operations {
     return this.#where("cvm_id = :cvmId", { cvmId });
   }
 
+  /** When the CVM's last operation ended; undefined before its first one has. */
+  lastFinishedAt(cvmId: number): number | undefined {
+    const row = this.#database.first<{ at: number | null }>(
+      "SELECT max(finished_at) AS at FROM operation WHERE cvm_id = :cvmId",
+      { cvmId },
+    );
+    return row?.at ?? undefined;
+  }
+
   /** The newest operation that the registration of this hash by this transaction started. */
   provenBy(cvmId: number, composeHash: ComposeHash, transactionHash: string): Operation | undefined {
     return this.#where("cvm_id = :cvmId AND compose_hash = :composeHash AND transaction_hash = :transactionHash", {

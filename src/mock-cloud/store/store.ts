@@ -1,9 +1,11 @@
 import { Cvms } from "./cvms.ts";
 import { Database } from "./database.ts";
+import { DeviceLogins } from "./device-logins.ts";
 import { Operations } from "./operations.ts";
 import { PendingUpdates } from "./pending-updates.ts";
 import { Platform } from "./platform.ts";
 import { Provisions } from "./provisions.ts";
+import { SshKeys } from "./ssh-keys.ts";
 import { Workspaces } from "./workspaces.ts";
 
 /** Everything the cloud remembers, one repository per kind of thing, over one database. */
@@ -14,6 +16,8 @@ export interface Store {
   readonly provisions: Provisions;
   readonly pendingUpdates: PendingUpdates;
   readonly operations: Operations;
+  readonly sshKeys: SshKeys;
+  readonly deviceLogins: DeviceLogins;
   transaction<Result>(work: () => Result): Result;
   close(): void;
 }
@@ -28,6 +32,8 @@ export function openStore(path: string): Store {
     provisions: new Provisions(database),
     pendingUpdates: new PendingUpdates(database),
     operations: new Operations(database),
+    sshKeys: new SshKeys(database),
+    deviceLogins: new DeviceLogins(database),
     transaction: (work) => database.transaction(work),
     close: () => database.close(),
   };

@@ -49,6 +49,21 @@ export class Workspaces {
     return { workspace, username, email };
   }
 
+  createdAt(id: string): number {
+    const row = this.#database.first<{ createdAt: number }>(
+      'SELECT created_at AS "createdAt" FROM workspace WHERE id = :id',
+      { id },
+    );
+    if (!row) throw new Error(`Workspace ${id} is gone.`);
+    return row.createdAt;
+  }
+
+  /** Whose key came first; undefined while there is none. */
+  firstPrincipal(): Principal | undefined {
+    const row = this.#database.first<{ keyHash: string }>('SELECT key_hash AS "keyHash" FROM api_key ORDER BY rowid');
+    return row && this.findPrincipal(row.keyHash);
+  }
+
   find(id: string): Workspace | undefined {
     return this.#database.first("SELECT id, name, slug FROM workspace WHERE id = :id", { id });
   }

@@ -5,6 +5,7 @@ import { toIsoTime } from "../clock.ts";
 import type { CvmView } from "../services/view-cvm.ts";
 import type { Cvm } from "../store/cvms.ts";
 import { toKmsInfo } from "./kms-answers.ts";
+import { toNodeRef } from "./node-answers.ts";
 
 export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
   const { cvm, kms, node, running } = view;
@@ -59,13 +60,7 @@ export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
       memory_in_gb: cvm.settings.memoryMb / 1024,
       disk_in_gb: cvm.settings.diskGb,
     },
-    node_info: {
-      object_type: "node",
-      id: node.id,
-      name: node.name,
-      region: node.region,
-      device_id: withoutPrefix(node.deviceId),
-    },
+    node_info: toNodeRef(node),
     os: {
       name: cvm.settings.osImage,
       version: osImage?.version ?? null,

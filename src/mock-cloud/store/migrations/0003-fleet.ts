@@ -15,4 +15,22 @@ ALTER TABLE cvm ADD COLUMN app_nonce INTEGER;
 -- Where the operation boots the CVM.
 ALTER TABLE operation ADD COLUMN node_id INTEGER REFERENCES node (id);
 UPDATE operation SET node_id = (SELECT node_id FROM cvm WHERE cvm.id = operation.cvm_id);
+
+CREATE TABLE ssh_key (
+  id TEXT PRIMARY KEY,
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  username TEXT NOT NULL,
+  name TEXT NOT NULL,
+  public_key TEXT NOT NULL,
+  key_type TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  UNIQUE (workspace_id, username, fingerprint)
+) STRICT;
+
+-- A login that a device started; gone once its token was fetched.
+CREATE TABLE device_login (
+  code_hash TEXT PRIMARY KEY,
+  expires_at INTEGER NOT NULL
+) STRICT;
 `;

@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { cvmInfo20260121Schema } from "./cvm-list.ts";
+
+/** A CVM of an app at 2025-10-28. `memory` in MB, `disk_size` in GB. */
+export const cvmBasicInfoSchema = z.looseObject({
+  vm_uuid: z.string().nullable(),
+  app_id: z.string(),
+  name: z.string(),
+  status: z.string(),
+  vcpu: z.number().int(),
+  memory: z.number().int(),
+  disk_size: z.number().int(),
+  teepod_id: z.number().int(),
+  teepod_name: z.string(),
+  region_identifier: z.string().nullish(),
+  kms_type: z.string().nullish(),
+  kms_slug: z.string().nullish(),
+  kms_id: z.string().nullish(),
+  instance_type: z.string().nullish(),
+  instance_id: z.string().nullish(),
+  listed: z.boolean().nullish(),
+  base_image: z.string().nullish(),
+  updated_at: z.string().nullish(),
+});
+
+const appFields = {
+  id: z.string(),
+  name: z.string(),
+  app_id: z.string(),
+  app_provision_type: z.string().nullish(),
+  app_icon_url: z.string().nullish(),
+  created_at: z.string(),
+  kms_type: z.string(),
+  profile: z.looseObject({ display_name: z.string().nullish() }).nullish(),
+  cvm_count: z.number().int(),
+};
+
+/** `GET /apps/{app}`: an app and its CVMs, oldest first; `current_cvm` is the newest. */
+export const app20251028Schema = z.looseObject({
+  ...appFields,
+  current_cvm: cvmBasicInfoSchema.nullish(),
+  cvms: z.array(cvmBasicInfoSchema),
+});
+export const app20260121Schema = z.looseObject({
+  ...appFields,
+  current_cvm: cvmInfo20260121Schema.nullish(),
+  cvms: z.array(cvmInfo20260121Schema),
+});
+
+const listFields = {
+  page: z.number().int(),
+  page_size: z.number().int(),
+  total: z.number().int(),
+  total_pages: z.number().int(),
+};
+
+/** `GET /apps`. */
+export const appList20251028Schema = z.looseObject({ dstack_apps: z.array(app20251028Schema), ...listFields });
+export const appList20260121Schema = z.looseObject({ dstack_apps: z.array(app20260121Schema), ...listFields });
+
+/** `GET /apps/filter-options`: the values that `GET /apps` can be filtered by and that occur. */
+export const appFilterOptionsSchema = z.looseObject({
+  statuses: z.array(z.string()),
+  image_versions: z.array(z.string()),
+  instance_types: z.array(z.string()),
+  kms_slugs: z.array(z.string()),
+  kms_types: z.array(z.string()),
+  regions: z.array(z.string()),
+  nodes: z.array(z.string()),
+});
+
+export type App20251028 = z.infer<typeof app20251028Schema>;
+export type App20260121 = z.infer<typeof app20260121Schema>;
+export type CvmBasicInfo = z.infer<typeof cvmBasicInfoSchema>;
+export type AppFilterOptions = z.infer<typeof appFilterOptionsSchema>;

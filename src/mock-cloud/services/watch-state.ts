@@ -1,0 +1,50 @@
+import type { CvmState } from "../../cloud/protocol.ts";
+import type { Clock } from "../clock.ts";
+import type { CvmChanges } from "./cvm-changes.ts";
+
+export interface WatchStateParameters {
+  /** `cvm_…` */
+  readonly hashid: string;
+  /** The status to wait for; without one only the timeout ends the stream. */
+  readonly target: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Undefined once the CVM is gone. */
+  readonly read: () => { readonly state: CvmState; readonly isBusy: boolean } | undefined;
+  readonly changes: CvmChanges;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A CVM's state as server-sent events: `state` at once, at every change and every interval, then `complete` with the
+ * target's state, `timeout`, or `error` when the CVM is gone. An aborted stream just ends.
+ */
+export async function* watchState(parameters: WatchStateParameters): AsyncGenerator<string> {
+  const { hashid, target, intervalMs, timeoutMs, read, changes, clock, signal } = parameters;
+  const deadline = clock.now() + timeoutMs;
+  while (!signal.aborted) {
+    const pause = new AbortController();
+    const stop = () => pause.abort();
+    signal.addEventListener("abort", stop);
+    // Listening starts before the reading, so no change falls in between.
+    const changed = changes.next(hashid, pause.signal);
+    try {
+      const now = read();
+      if (!now) return yield event("error", { error: "The CVM is gone." });
+      yield event("state", now.state);
+      if (now.state.status === target && !now.isBusy) return yield event("complete", now.state);
+      const left = deadline - clock.now();
+      if (left <= 0) return yield event("timeout", { timeout: timeoutMs / 1000, status: now.state.status });
+      const slept = clock.sleep(Math.min(intervalMs, left), pause.signal).catch(() => {});
+      await Promise.race([changed, slept]);
+    } finally {
+      pause.abort();
+      signal.removeEventListener("abort", stop);
+    }
+  }
+}
+
+function event(name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}
