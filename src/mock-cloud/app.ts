@@ -5,9 +5,10 @@ import { apiBasePath } from "../cloud/protocol.ts";
 import type { EnvironmentVariable } from "../core/environment.ts";
 import type { Hex } from "../core/hex.ts";
 import type { ComposeHash, DeviceId } from "../core/ids.ts";
-import { systemClock } from "./clock.ts";
+import { createAdjustableClock } from "./clock.ts";
 import type { EventListener } from "./events.ts";
 import type { MockCloudOptions, MockCloudSeed } from "./options.ts";
+import { checkAdminKey } from "./plugins/admin-guard.ts";
 import { registerApiVersion } from "./plugins/api-version.ts";
 import { registerAuthentication } from "./plugins/authentication.ts";
 import { registerBodyParsers } from "./plugins/body-parsers.ts";
@@ -16,6 +17,7 @@ import { registerOpenApi } from "./plugins/openapi.ts";
 import { registerRequestEvents } from "./plugins/request-events.ts";
 import { openGuestEnvironment } from "./rollover/guest-environment.ts";
 import { Rollover } from "./rollover/rollover.ts";
+import { adminRoutes } from "./routes/admin.ts";
 import { appRoutes } from "./routes/apps.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
@@ -36,6 +38,7 @@ import { KmsRuntime } from "./services/kms-runtime.ts";
 import { Provisioning } from "./services/provisioning.ts";
 import { RegistrationVerifier } from "./services/registration-verifier.ts";
 import { seedPlatform } from "./services/seed-platform.ts";
+import { Timekeeper } from "./services/timekeeper.ts";
 import { Updates } from "./services/updates.ts";
 import type { Operation } from "./store/operations.ts";
 import { openStore } from "./store/store.ts";
@@ -54,6 +57,11 @@ export interface MockCloud {
   moveCvm(hashid: string, nodeId: number): void;
   /** Gives a node another device id, which boots on it present from now on. */
   driftDevice(nodeId: number): DeviceId;
+  /**
+   * Moves time for all that waits or expires, and by `onAdvance` for others first. What is due by then is woken, and
+   * not waited for: see `whenIdle`.
+   */
+  advance(milliseconds: number): Promise<void>;
   /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
   kmsPublicKey(kms: string): Hex;
   /** Resolves once no CVM is changing over. */
@@ -72,16 +80,18 @@ export interface OperationRecord {
 
 /** Builds a mock cloud from its options alone: no environment variable, no global, no socket. */
 export async function buildMockCloud(options: MockCloudOptions = {}): Promise<MockCloud> {
-  const clock = options.clock ?? systemClock;
   const listener = options.onEvent ?? (() => {});
   const changes = new CvmChanges();
   const emit: EventListener = (event) => {
     if (event.type === "operation.started" || event.type === "operation.finished") changes.announce(event.cvmId);
     listener(event);
   };
+  const adminKey = options.admin && checkAdminKey(options.admin.key);
   const stopping = new AbortController();
 
   const store = openStore(options.stateFile ?? ":memory:");
+  const clock = createAdjustableClock(options.clock, store.settings.clockOffset());
+  const timekeeper = new Timekeeper({ store, clock, emit, onAdvance: options.onAdvance ?? (() => {}) });
   const kmsRuntime = new KmsRuntime();
   seedPlatform(store, kmsRuntime, options, clock.now());
 
@@ -132,6 +142,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     { prefix: apiBasePath },
   );
   await app.register(deviceLoginRoutes, { store, clock, prefix: apiBasePath });
+  if (adminKey !== undefined) await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {
     await rollover.close();
@@ -165,6 +176,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
         })),
     moveCvm: (hashid, nodeId) => fleet.move(byHashid(hashid), nodeId),
     driftDevice: (nodeId) => fleet.driftDevice(nodeId),
+    advance: (milliseconds) => timekeeper.advance(milliseconds),
     kmsPublicKey: (kms) => kmsRuntime.signingPublicKey(findKms(store.platform, kms).id),
     whenIdle: () => rollover.whenIdle(),
     close: () => app.close(),

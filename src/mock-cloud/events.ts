@@ -8,6 +8,7 @@ export type MockCloudEvent =
   | OperationStarted
   | BootJudged
   | OperationFinished
+  | ClockAdvanced
   | InternalError;
 
 export interface RequestDone {
@@ -63,6 +64,13 @@ export interface OperationFinished {
   readonly composeHash: ComposeHash;
   readonly outcome: "done" | "failed";
   readonly failure: string | null;
+}
+
+export interface ClockAdvanced {
+  readonly type: "clock.advanced";
+  readonly milliseconds: number;
+  /** ISO 8601, after the move. */
+  readonly now: string;
 }
 
 /** A bug of the mock cloud's own: the client sees a 500 without details. */

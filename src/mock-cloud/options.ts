@@ -72,7 +72,15 @@ export interface MockCloudSeed {
 export interface MockCloudOptions extends MockCloudSeed {
   /** A file that keeps all state across restarts. In memory by default. */
   readonly stateFile?: string;
+  /** What the cloud's own clock is set against; that one can be advanced besides. @default real time */
   readonly clock?: Clock;
+  /** Awaited before the cloud's time is advanced, so that others, such as a chain, can be moved first. */
+  readonly onAdvance?: (milliseconds: number) => Promise<void> | void;
+  /**
+   * Opens `/admin/…` on the cloud's port: clock, faults, snapshots. Callers must come from this machine and send the
+   * key, of at least 16 characters, as `X-Admin-Key`. Without it there are no such endpoints.
+   */
+  readonly admin?: { readonly key: string };
   /** How long a CVM is away while it changes over. @default 1000 */
   readonly rolloverMs?: number;
   /** Pause before the boot gate asks a chain again that gave no answer. @default 1000 */

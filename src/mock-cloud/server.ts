@@ -5,6 +5,7 @@
 //
 // The seed file is a MockCloudSeed as JSON. DSTACK_CLOUD_API_KEY adds an API key for its first workspace, so that no
 // key needs to be in the file; DSTACK_CLOUD_RPC_URL, where set, is the endpoint of every on-chain KMS in it.
+// DSTACK_CLOUD_ADMIN_KEY opens the admin endpoints to whoever has it.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { MockCloudEvent } from "./events.ts";
@@ -31,6 +32,7 @@ const cloud = await startMockCloud({
   host: flags.host,
   port: Number(flags.port),
   ...(flags.state !== undefined && { stateFile: flags.state }),
+  ...(process.env.DSTACK_CLOUD_ADMIN_KEY && { admin: { key: process.env.DSTACK_CLOUD_ADMIN_KEY } }),
   ...(flags["rollover-ms"] !== undefined && { rolloverMs: Number(flags["rollover-ms"]) }),
   ...(!flags.quiet && { onEvent: report }),
 });

@@ -5,6 +5,7 @@ import { Operations } from "./operations.ts";
 import { PendingUpdates } from "./pending-updates.ts";
 import { Platform } from "./platform.ts";
 import { Provisions } from "./provisions.ts";
+import { Settings } from "./settings.ts";
 import { SshKeys } from "./ssh-keys.ts";
 import { Workspaces } from "./workspaces.ts";
 
@@ -18,6 +19,7 @@ export interface Store {
   readonly operations: Operations;
   readonly sshKeys: SshKeys;
   readonly deviceLogins: DeviceLogins;
+  readonly settings: Settings;
   transaction<Result>(work: () => Result): Result;
   close(): void;
 }
@@ -34,6 +36,7 @@ export function openStore(path: string): Store {
     operations: new Operations(database),
     sshKeys: new SshKeys(database),
     deviceLogins: new DeviceLogins(database),
+    settings: new Settings(database),
     transaction: (work) => database.transaction(work),
     close: () => database.close(),
   };

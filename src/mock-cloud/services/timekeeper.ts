@@ -1,0 +1,49 @@
+import { InvalidArgumentError } from "../../errors/index.ts";
+import { type AdjustableClock, toIsoTime } from "../clock.ts";
+import type { EventListener } from "../events.ts";
+import type { Store } from "../store/store.ts";
+
+/** A hundred years: more than any expiry, and within what a date can hold. */
+export const longestAdvanceMs = 100 * 365 * 24 * 60 * 60 * 1000;
+
+export interface TimekeeperDependencies {
+  readonly store: Store;
+  readonly clock: AdjustableClock;
+  readonly emit: EventListener;
+  readonly onAdvance: (milliseconds: number) => Promise<void> | void;
+}
+
+/** Moves the cloud's time, and keeps how far across restarts. */
+export class Timekeeper {
+  readonly #dependencies: TimekeeperDependencies;
+
+  constructor(dependencies: TimekeeperDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  now(): number {
+    return this.#dependencies.clock.now();
+  }
+
+  /**
+   * Moves everybody else first, then the cloud. If they cannot be moved, nothing is.
+   *
+   * @throws InvalidArgumentError; what `onAdvance` throws
+   */
+  async advance(milliseconds: number): Promise<void> {
+    if (!Number.isSafeInteger(milliseconds) || milliseconds < 0 || milliseconds > longestAdvanceMs) {
+      throw new InvalidArgumentError(`Time can be advanced by 0 to ${longestAdvanceMs} whole milliseconds.`);
+    }
+    const { clock, emit, onAdvance } = this.#dependencies;
+    await onAdvance(milliseconds);
+    this.set(clock.now() + milliseconds);
+    emit({ type: "clock.advanced", milliseconds, now: toIsoTime(clock.now()) });
+  }
+
+  /** Makes it this time, for the cloud alone. */
+  set(time: number): void {
+    const { clock, store } = this.#dependencies;
+    clock.set(time);
+    store.settings.saveClockOffset(clock.offsetMs);
+  }
+}
