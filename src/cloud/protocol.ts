@@ -11,6 +11,7 @@ export * from "./protocol/error-body.ts";
 export * from "./protocol/error-codes.ts";
 export * from "./protocol/guest.ts";
 export * from "./protocol/headers.ts";
+export * from "./protocol/instance.ts";
 export * from "./protocol/kms.ts";
 export * from "./protocol/node.ts";
 export * from "./protocol/page.ts";

@@ -25,6 +25,7 @@ import { cvmListRoutes } from "./routes/cvm-lists.ts";
 import { cvmRoutes } from "./routes/cvms.ts";
 import { deviceLoginRoutes } from "./routes/device-login.ts";
 import { guestRoutes } from "./routes/guest.ts";
+import { instanceRoutes } from "./routes/instances.ts";
 import { kmsRoutes } from "./routes/kms.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { sshKeyRoutes } from "./routes/ssh-keys.ts";
@@ -34,6 +35,7 @@ import { workspaceRoutes } from "./routes/workspaces.ts";
 import { CvmChanges } from "./services/cvm-changes.ts";
 import { findKms } from "./services/find-kms.ts";
 import { Fleet } from "./services/fleet.ts";
+import { Instances } from "./services/instances.ts";
 import { KmsRuntime } from "./services/kms-runtime.ts";
 import { Provisioning } from "./services/provisioning.ts";
 import { RegistrationVerifier } from "./services/registration-verifier.ts";
@@ -114,6 +116,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const updates = new Updates({ store, clock, emit, rollover, verifier });
   const fleet = new Fleet(store);
   const provisioning = new Provisioning({ store, clock, rollover, fleet });
+  const instances = new Instances({ store, clock, fleet, rollover, verifier, kmsRuntime });
 
   const app = Fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
   app.setValidatorCompiler(validatorCompiler);
@@ -130,6 +133,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
       await api.register(updateRoutes, { store, updates });
+      await api.register(instanceRoutes, { store, kmsRuntime, instances });
       await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
       await api.register(guestRoutes, { store, kmsRuntime, clock });
       await api.register(cvmListRoutes, { store, kmsRuntime, clock });

@@ -28,6 +28,7 @@ export const errorCodes = {
   cvmNotFound: "ERR-03-001",
   multipleCvmsSameName: "ERR-03-002",
   cvmAppIdConflict: "ERR-03-007",
+  composeHashNeeded: "ERR-03-009",
   identifierMatchesSeveralCvms: "ERR-03-010",
 } as const;
 

@@ -57,6 +57,7 @@ for (const [id, schema] of Object.entries({
   SshKey: protocol.sshKeySchema,
   GithubProfileImport: protocol.importGithubProfileSchema,
   GithubKeySync: protocol.syncGithubKeysSchema,
+  InstanceRegistrationRequired: protocol.instanceRegistrationBodySchema,
   DeviceCode: protocol.deviceCodeSchema,
   DeviceToken: protocol.deviceTokenSchema,
   DeviceTokenError: protocol.deviceTokenErrorSchema,

@@ -50,6 +50,9 @@ export const confirmationHeaders = z.looseObject({
   "x-transaction-hash": z.string().optional(),
 });
 
+/** Asks for a commit token instead of an immediate change. */
+export const prepareHeaders = versionHeaders.extend({ "x-prepare-only": z.string().optional() });
+
 /** A text as `text/plain`, not as a JSON string. */
 export const textAnswer = { content: { "text/plain": { schema: z.string() } } };
 

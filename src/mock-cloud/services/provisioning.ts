@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { errorCodes } from "../../cloud/protocol.ts";
 import { type BuildAppComposeParameters, buildAppCompose, checkAppCompose } from "../../core/app-compose.ts";
 import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
@@ -16,6 +16,7 @@ import { deriveAppId } from "./custom-app-id.ts";
 import { findKms } from "./find-kms.ts";
 import type { Fleet } from "./fleet.ts";
 import { defaultDiskGb, findInstanceType } from "./instance-types.ts";
+import { newCvmIds } from "./new-cvm-ids.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
 export interface ProvisionRequest {
@@ -121,12 +122,10 @@ export class Provisioning {
     const { composeText, name, kmsId, nodeId, appNonce, settings } = provision;
     const { cvm, operation } = store.transaction(() => {
       const cvm = store.cvms.insert({
-        hashid: `cvm_${randomBytes(6).toString("base64url").replace(/[-_]/g, "0")}`,
-        vmUuid: randomUUID(),
+        ...newCvmIds(),
         workspaceId,
         name,
         appId,
-        instanceId: `0x${randomBytes(20).toString("hex")}`,
         kmsId,
         nodeId,
         nextNodeId: null,

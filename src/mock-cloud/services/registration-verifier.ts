@@ -27,7 +27,7 @@ export class RegistrationVerifier {
   }
 
   /** @throws ApiError 467 or 468, or 503 when the chain cannot be read: an outage is never taken for a refusal */
-  async verify(cvm: Cvm, { composeHash, transactionHash }: Confirmation): Promise<void> {
+  async verify(cvm: Pick<Cvm, "kmsId" | "appId">, { composeHash, transactionHash }: Confirmation): Promise<void> {
     const chainId = this.#dependencies.platform.findKms(cvm.kmsId)?.chainId ?? null;
     if (chainId === null) return;
     const claim = { chainId, appId: cvm.appId, composeHash, transactionHash };

@@ -4,6 +4,7 @@ import { DeviceLogins } from "./device-logins.ts";
 import { Operations } from "./operations.ts";
 import { PendingUpdates } from "./pending-updates.ts";
 import { Platform } from "./platform.ts";
+import { PreparedInstances } from "./prepared-instances.ts";
 import { Provisions } from "./provisions.ts";
 import { Settings } from "./settings.ts";
 import { SshKeys } from "./ssh-keys.ts";
@@ -17,6 +18,7 @@ export interface Store {
   readonly provisions: Provisions;
   readonly pendingUpdates: PendingUpdates;
   readonly operations: Operations;
+  readonly preparedInstances: PreparedInstances;
   readonly sshKeys: SshKeys;
   readonly deviceLogins: DeviceLogins;
   readonly settings: Settings;
@@ -34,6 +36,7 @@ export function openStore(path: string): Store {
     provisions: new Provisions(database),
     pendingUpdates: new PendingUpdates(database),
     operations: new Operations(database),
+    preparedInstances: new PreparedInstances(database),
     sshKeys: new SshKeys(database),
     deviceLogins: new DeviceLogins(database),
     settings: new Settings(database),

@@ -11,12 +11,6 @@ import { readComposeHash } from "./read-confirmation.ts";
 
 /** @throws InvalidRequestError, or ApiError 400 without a compose file */
 export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {
-  if (!/^[a-zA-Z](?!.*--)[a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$/.test(body.name)) {
-    throw new InvalidRequestError(
-      ["body", "name"],
-      "Must be 5 to 63 letters, digits and single hyphens, and start with a letter.",
-    );
-  }
   const wanted = definedOnly(body);
   const appId = wanted.app_id ?? wanted.custom_app_id;
   const {
@@ -35,7 +29,7 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
     throw new ApiError(400, errorCodes.composeFileRequired, "The compose file has no docker_compose_file.");
   }
   return {
-    name: body.name,
+    name: readCvmName(body.name),
     compose: {
       name,
       dockerCompose: docker_compose_file,
@@ -74,4 +68,13 @@ export function readCreateRequest(body: CreateCvmRequest): CreateRequest {
       ? parseAt(["body", "deployer_address"], () => parseFixedHex("A deployer address", deployer, 20))
       : undefined,
   };
+}
+
+/** @throws InvalidRequestError */
+export function readCvmName(raw: string): string {
+  if (/^[a-zA-Z](?!.*--)[a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$/.test(raw)) return raw;
+  throw new InvalidRequestError(
+    ["body", "name"],
+    "Must be 5 to 63 letters, digits and single hyphens, and start with a letter.",
+  );
 }

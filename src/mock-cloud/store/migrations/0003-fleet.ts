@@ -16,6 +16,23 @@ ALTER TABLE cvm ADD COLUMN app_nonce INTEGER;
 ALTER TABLE operation ADD COLUMN node_id INTEGER REFERENCES node (id);
 UPDATE operation SET node_id = (SELECT node_id FROM cvm WHERE cvm.id = operation.cvm_id);
 
+-- A further CVM of an app, prepared and waiting for its token. At the end it says which CVM it became.
+CREATE TABLE prepared_instance (
+  id INTEGER PRIMARY KEY,
+  token_hash TEXT NOT NULL UNIQUE,
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  app_id TEXT NOT NULL,
+  source_cvm_id INTEGER NOT NULL REFERENCES cvm (id),
+  node_id INTEGER NOT NULL REFERENCES node (id),
+  name TEXT NOT NULL,
+  compose_hash TEXT NOT NULL,
+  compose_text TEXT NOT NULL,
+  encrypted_env TEXT,
+  settings TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  cvm_id INTEGER REFERENCES cvm (id)
+) STRICT;
+
 CREATE TABLE ssh_key (
   id TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL REFERENCES workspace (id),

@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { hashRegistrationBodySchema } from "./update.ts";
+
+/** What finishes a prepared CVM. Clients send an empty text for what they leave out. */
+export const commitInstanceRequestSchema = z.looseObject({
+  token: z.string().nullish(),
+  compose_hash: z.string().nullish(),
+  transaction_hash: z.string().nullish(),
+});
+
+/** `POST /cvms/{id}/replicas`: a further CVM like this one. The body may be `null` or missing. */
+export const replicateCvmRequestSchema = z.looseObject({
+  node_id: z.number().int().nullish(),
+  /** In place of the source's. */
+  encrypted_env: z.string().nullish(),
+  /** Of another document the app runs or ran. */
+  compose_hash: z.string().nullish(),
+});
+
+/** `POST /apps/{app}/instances`: creates a further CVM of an app or, with a token, finishes a prepared one. */
+export const createAppInstanceRequestSchema = commitInstanceRequestSchema.extend({
+  name: z.string().nullish(),
+  node_id: z.number().int().nullish(),
+  docker_compose_file: z.string().nullish(),
+  pre_launch_script: z.string().nullish(),
+  encrypted_env: z.string().nullish(),
+});
+
+/** A 465 for a new CVM of an app: its `details` also hold `commit_token`, `commit_url`, `api_commit_url`, `onchain_status`. */
+export const instanceRegistrationBodySchema = hashRegistrationBodySchema.extend({ commit_token: z.string() });
+
+export type ReplicateCvmRequest = z.infer<typeof replicateCvmRequestSchema>;
+export type CreateAppInstanceRequest = z.infer<typeof createAppInstanceRequestSchema>;
+export type CommitInstanceRequest = z.infer<typeof commitInstanceRequestSchema>;
+export type InstanceRegistrationBody = z.infer<typeof instanceRegistrationBodySchema>;

@@ -1,0 +1,164 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import {
+  type ApiVersion,
+  commitInstanceRequestSchema,
+  createAppInstanceRequestSchema,
+  cvmInfo20260121Schema,
+  errorBodySchema,
+  instanceRegistrationBodySchema,
+  isAtLeast,
+  replicateCvmRequestSchema,
+  vmSchema,
+} from "../../cloud/protocol.ts";
+import { cvmNotFound } from "../errors.ts";
+import { findAppCvms } from "../services/find-app.ts";
+import { findCvm } from "../services/find-cvm.ts";
+import type { InstanceOutcome, Instances } from "../services/instances.ts";
+import type { KmsRuntime } from "../services/kms-runtime.ts";
+import { viewCvm } from "../services/view-cvm.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { Store } from "../store/store.ts";
+import { toVm } from "../wire/cvm-answers.ts";
+import { toCvmInfo20260121 } from "../wire/cvm-list-answers.ts";
+import { type RegistrationOutcome, toInstanceRegistrationBody } from "../wire/instance-answers.ts";
+import { readInstanceCommit, readInstanceRequest, readReplicaRequest } from "../wire/read-instance.ts";
+import { namedCvm } from "./named-cvm.ts";
+import { appParams, cvmParams, mutationRefusals, prepareHeaders, versionHeaders } from "./schemas.ts";
+
+export interface InstanceRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+  readonly instances: Instances;
+}
+
+const commitRefusals = { ...mutationRefusals, 466: errorBodySchema, 467: errorBodySchema, 468: errorBodySchema };
+const createRefusals = { ...commitRefusals, 465: instanceRegistrationBodySchema };
+const tokenQuery = z.object({ token: z.string().optional() });
+
+/** Replicas and further instances of apps that exist. */
+export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = async (app, options) => {
+  const { store, kmsRuntime, instances } = options;
+  const tags = ["instances"];
+
+  const vmAnswer = (cvm: Cvm, version: ApiVersion) => ({
+    ...toVm(viewCvm(store, kmsRuntime, cvm)),
+    id: isAtLeast(version, "2026-05-22") ? cvm.hashid : cvm.id,
+  });
+  const registrationAnswer = (
+    outcome: RegistrationOutcome,
+    request: { readonly id: string; readonly protocol: string; readonly host: string },
+    commitPath: string,
+  ) =>
+    toInstanceRegistrationBody(outcome, {
+      origin: `${request.protocol}://${request.host}`,
+      commitPath,
+      localRpcUrl: kmsRuntime.localRpcUrl(outcome.kms.id),
+      requestId: request.id,
+    });
+
+  app.post(
+    "/cvms/:cvm_id/replicas",
+    {
+      schema: {
+        tags,
+        summary: "Add a CVM like this one",
+        params: cvmParams,
+        headers: prepareHeaders,
+        body: replicateCvmRequestSchema.nullish(),
+        response: { ...createRefusals, 200: vmSchema },
+      },
+    },
+    async (request, reply) => {
+      const source = namedCvm(store, request);
+      const outcome = await instances.replicate(source, readReplicaRequest(request.body ?? {}, request));
+      if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
+      const path = `/cvms/${source.vmUuid}/commit-replica`;
+      return reply.code(465).send(registrationAnswer(outcome, request, path));
+    },
+  );
+
+  app.post(
+    "/apps/:app_id/cvms/:cvm_id/replicas",
+    {
+      schema: {
+        tags,
+        summary: "Add a CVM like this one of the app",
+        params: appParams.extend(cvmParams.shape),
+        headers: prepareHeaders,
+        body: replicateCvmRequestSchema.nullish(),
+        response: { ...createRefusals, 200: vmSchema },
+      },
+    },
+    async (request, reply) => {
+      const { app_id, cvm_id } = request.params;
+      const { id: workspaceId } = request.principal.workspace;
+      const source = findCvm(store.cvms, workspaceId, cvm_id);
+      const ofApp = findAppCvms(store.cvms, workspaceId, app_id);
+      if (!ofApp.some(({ id }) => id === source.id)) throw cvmNotFound(cvm_id);
+      const outcome = await instances.replicate(source, readReplicaRequest(request.body ?? {}, request));
+      if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
+      const path = `/cvms/${source.vmUuid}/commit-replica`;
+      return reply.code(465).send(registrationAnswer(outcome, request, path));
+    },
+  );
+
+  app.post(
+    "/cvms/:cvm_id/commit-replica",
+    {
+      schema: {
+        tags,
+        summary: "Create a prepared replica",
+        params: cvmParams,
+        headers: versionHeaders,
+        querystring: tokenQuery,
+        body: commitInstanceRequestSchema.nullish(),
+        response: { ...commitRefusals, 200: vmSchema },
+      },
+    },
+    async (request) => {
+      const source = namedCvm(store, request);
+      const commit = readInstanceCommit(request.body ?? {}, request.query.token, request.id);
+      const cvm = await instances.commit(source.workspaceId, source.appId, commit);
+      return vmAnswer(cvm, request.apiVersion);
+    },
+  );
+
+  app.post(
+    "/apps/:app_id/instances",
+    {
+      schema: {
+        tags,
+        summary: "Add a CVM to an app or, with a token, create the prepared one",
+        params: appParams,
+        headers: prepareHeaders,
+        querystring: tokenQuery,
+        body: createAppInstanceRequestSchema.nullish(),
+        response: { ...createRefusals, 200: z.union([cvmInfo20260121Schema, vmSchema]) },
+      },
+    },
+    async (request, reply) => {
+      const { query, principal, params } = request;
+      const body = request.body ?? {};
+      const ofApp = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
+      const [{ appId }] = ofApp;
+      const outcome: InstanceOutcome =
+        body.token || query.token
+          ? {
+              kind: "created",
+              cvm: await instances.commit(
+                principal.workspace.id,
+                appId,
+                readInstanceCommit(body, query.token, request.id),
+              ),
+            }
+          : await instances.create(ofApp, readInstanceRequest(body, request));
+      if (outcome.kind === "registration-required") {
+        return reply.code(465).send(registrationAnswer(outcome, request, `/apps/${appId.slice(2)}/instances`));
+      }
+      return isAtLeast(request.apiVersion, "2026-05-22")
+        ? toCvmInfo20260121(viewCvm(store, kmsRuntime, outcome.cvm))
+        : vmAnswer(outcome.cvm, request.apiVersion);
+    },
+  );
+};

@@ -1,0 +1,250 @@
+import { createHash, randomBytes } from "node:crypto";
+import { alreadyRegistered, errorCodes } from "../../cloud/protocol.ts";
+import type { AppComposeChanges } from "../../core/app-compose.ts";
+import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
+import type { Clock } from "../clock.ts";
+import { ApiError, chainUnavailable, cvmBusy, hashInvalidOrExpired } from "../errors.ts";
+import type { Rollover } from "../rollover/rollover.ts";
+import type { Cvm, Workload } from "../store/cvms.ts";
+import type { Kms, Node } from "../store/platform.ts";
+import type { PreparedInstance } from "../store/prepared-instances.ts";
+import type { Store } from "../store/store.ts";
+import { type OnchainStatus, readOnchainStatus } from "../verification/read-onchain-status.ts";
+import type { Fleet } from "./fleet.ts";
+import type { KmsRuntime } from "./kms-runtime.ts";
+import { newCvmIds } from "./new-cvm-ids.ts";
+import { planUpdate } from "./plan-update.ts";
+import type { RegistrationVerifier } from "./registration-verifier.ts";
+import { pendingLifetimeMs } from "./updates.ts";
+
+export interface InstanceRequest {
+  /** @default the source's */
+  readonly name?: string | undefined;
+  /** @default a node that runs no CVM of the app, if one has room */
+  readonly nodeId: number | undefined;
+  /** Of a document the app runs or ran. */
+  readonly composeHash: ComposeHash | undefined;
+  readonly compose?: AppComposeChanges;
+  readonly encryptedEnv: string | undefined;
+  /** Asks for a token even if nothing is left to register. */
+  readonly isPrepareOnly: boolean;
+  readonly correlationId: string;
+}
+
+export type InstanceOutcome =
+  | { readonly kind: "created"; readonly cvm: Cvm }
+  | {
+      readonly kind: "registration-required";
+      readonly token: string;
+      readonly appId: AppId;
+      readonly composeHash: ComposeHash;
+      readonly kms: Kms;
+      readonly node: Node;
+      readonly onchain: OnchainStatus;
+    };
+
+export interface InstanceCommit {
+  readonly token: string;
+  /** @default the prepared one */
+  readonly composeHash: ComposeHash | undefined;
+  /** @default the contract's state alone */
+  readonly transactionHash: TransactionHash | typeof alreadyRegistered | undefined;
+  readonly correlationId: string;
+}
+
+export interface InstancesDependencies {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly fleet: Fleet;
+  readonly rollover: Rollover;
+  readonly verifier: RegistrationVerifier;
+  readonly kmsRuntime: KmsRuntime;
+}
+
+/**
+ * Further CVMs of an app that exists. Each has a document of its own, so several hashes may be live in one app. On an
+ * on-chain KMS the app's contract must allow document and device first; a commit token waits for that.
+ */
+export class Instances {
+  readonly #dependencies: InstancesDependencies;
+
+  constructor(dependencies: InstancesDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** A CVM like `source`. @throws ApiError 400, 409, 466, or 503 when the chain cannot be read */
+  async replicate(source: Cvm, request: InstanceRequest): Promise<InstanceOutcome> {
+    if (this.#dependencies.store.operations.runningOf(source.id)) throw cvmBusy(source.name);
+    const { composeHash } = request;
+    const app = this.#dependencies.store.cvms.withAppId(source.workspaceId, source.appId);
+    const template = composeHash === undefined ? source : this.#findDocument(app, composeHash);
+    return this.#add(source, template, request);
+  }
+
+  /**
+   * A further CVM of an app, after the newest one that runs the same document.
+   *
+   * @param app its CVMs, oldest first
+   * @throws ApiError 400 when the app runs several documents and the request names none; what `replicate` throws
+   */
+  async create(app: readonly [Cvm, ...Cvm[]], request: InstanceRequest): Promise<InstanceOutcome> {
+    const hashes = [...new Set(app.map(({ composeHash }) => composeHash))];
+    const [onlyHash] = hashes;
+    if (request.composeHash === undefined && hashes.length > 1) {
+      throw new ApiError(400, errorCodes.composeHashNeeded, "The app runs several compose files; name one of them.", {
+        details: [{ field: "compose_hashes", value: hashes.map((hash) => hash.slice(2)) }],
+        suggestions: ["Send its compose_hash."],
+      });
+    }
+    const composeHash = request.composeHash ?? onlyHash ?? app[0].composeHash;
+    const source = app.findLast((cvm) => cvm.composeHash === composeHash) ?? app[app.length - 1] ?? app[0];
+    return this.#add(source, this.#findDocument(app, composeHash), request);
+  }
+
+  /**
+   * Creates what was prepared. The same token again answers with the same CVM.
+   *
+   * @throws ApiError 466 when the token is unknown, expired or of another app or hash; 467, 468, 503
+   */
+  async commit(workspaceId: string, appId: AppId, commit: InstanceCommit): Promise<Cvm> {
+    const { store, clock, verifier } = this.#dependencies;
+    const find = () => {
+      const prepared = store.preparedInstances.find(hashToken(commit.token));
+      if (!prepared || prepared.workspaceId !== workspaceId || prepared.appId !== appId) {
+        throw hashInvalidOrExpired("There is no such commit token for this app.");
+      }
+      if (commit.composeHash !== undefined && commit.composeHash !== prepared.composeHash) {
+        throw hashInvalidOrExpired(`The token is for compose hash ${prepared.composeHash}.`);
+      }
+      if (prepared.cvmId === null && clock.now() >= prepared.expiresAt) {
+        throw hashInvalidOrExpired("The commit token has expired.");
+      }
+      return prepared;
+    };
+    const prepared = find();
+    const source = store.cvms.get(prepared.sourceCvmId);
+    if (prepared.cvmId === null) {
+      const { composeHash } = prepared;
+      await verifier.verify(source, { composeHash, transactionHash: commit.transactionHash ?? alreadyRegistered });
+    }
+    // Verifying takes a while: the same token may have come a second time.
+    const { cvmId, ...still } = find();
+    if (cvmId !== null) return store.cvms.get(cvmId);
+    const transactionHash = commit.transactionHash ?? alreadyRegistered;
+    return this.#insert(source, still, commit.correlationId, transactionHash, (cvm) =>
+      store.preparedInstances.become(still.id, cvm.id),
+    );
+  }
+
+  async #add(source: Cvm, template: Workload, request: InstanceRequest): Promise<InstanceOutcome> {
+    const { store, clock, fleet } = this.#dependencies;
+    const { compose = {}, encryptedEnv, isPrepareOnly } = request;
+    const { workload } = planUpdate(template, { compose, encryptedEnv });
+    const name = request.name ?? source.name;
+    this.#refuseForeignName(source, name);
+    const node = fleet.choose({
+      nodeId: request.nodeId,
+      vcpu: workload.settings.vcpu,
+      memoryMb: workload.settings.memoryMb,
+      avoid: store.cvms.ofApp(source.appId).map(({ nodeId }) => nodeId),
+    });
+    const place = { name, nodeId: node.id };
+    const { kms } = store.platform.placeOf(source);
+    const onchain = await this.#readChain(source, kms, node, workload.composeHash);
+    if (!onchain || (onchain.isHashAllowed && onchain.isDeviceAllowed && !isPrepareOnly)) {
+      const transactionHash = onchain ? alreadyRegistered : null;
+      const cvm = this.#insert(source, { ...workload, ...place }, request.correlationId, transactionHash, () => {});
+      return { kind: "created", cvm };
+    }
+    const token = `ct_${randomBytes(24).toString("base64url")}`;
+    const { composeText, composeHash, settings } = workload;
+    store.preparedInstances.insert(hashToken(token), {
+      ...place,
+      workspaceId: source.workspaceId,
+      appId: source.appId,
+      sourceCvmId: source.id,
+      composeText,
+      composeHash,
+      encryptedEnv: workload.encryptedEnv,
+      settings,
+      expiresAt: clock.now() + pendingLifetimeMs,
+    });
+    return { kind: "registration-required", token, appId: source.appId, composeHash, kms, node, onchain };
+  }
+
+  #insert(
+    source: Cvm,
+    wanted: Workload & Pick<PreparedInstance, "name" | "nodeId">,
+    correlationId: string,
+    transactionHash: TransactionHash | typeof alreadyRegistered | null,
+    note: (cvm: Cvm) => void,
+  ): Cvm {
+    const { store, clock, rollover } = this.#dependencies;
+    const now = clock.now();
+    const { name, nodeId, composeText, composeHash, encryptedEnv, settings } = wanted;
+    const { cvm, operation } = store.transaction(() => {
+      const cvm = store.cvms.insert({
+        ...newCvmIds(),
+        workspaceId: source.workspaceId,
+        name,
+        appId: source.appId,
+        kmsId: source.kmsId,
+        nodeId,
+        nextNodeId: null,
+        appNonce: source.appNonce,
+        status: "creating",
+        bootError: null,
+        composeText,
+        composeHash,
+        encryptedEnv,
+        settings,
+        deployerAddress: source.deployerAddress,
+        createdAt: now,
+        updatedAt: now,
+      });
+      note(cvm);
+      const record = { kind: "create", workload: cvm, correlationId, transactionHash } as const;
+      return { cvm, operation: rollover.record(cvm.id, record) };
+    });
+    rollover.start(operation);
+    return cvm;
+  }
+
+  /** Undefined on an off-chain KMS, which asks no contract. */
+  async #readChain(
+    { appId, kmsId }: Cvm,
+    { chainId }: Kms,
+    { deviceId }: Node,
+    composeHash: ComposeHash,
+  ): Promise<OnchainStatus | undefined> {
+    if (chainId === null) return undefined;
+    const client = this.#dependencies.kmsRuntime.chain(kmsId);
+    if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
+    try {
+      return await readOnchainStatus(client, { appId, composeHash, deviceId });
+    } catch (error) {
+      throw chainUnavailable(chainId, error);
+    }
+  }
+
+  /** A document that runs in the app, or did once. */
+  #findDocument(app: readonly Cvm[], composeHash: ComposeHash): Workload {
+    const { operations } = this.#dependencies.store;
+    const running = app.findLast((cvm) => cvm.composeHash === composeHash);
+    const earlier = () =>
+      app.flatMap(({ id }) => operations.ofCvm(id)).findLast((operation) => operation.composeHash === composeHash);
+    const found = running ?? earlier();
+    if (!found) throw hashInvalidOrExpired(`The app has no compose file with hash ${composeHash}.`);
+    return found;
+  }
+
+  /** CVMs of one app may share a name. */
+  #refuseForeignName({ workspaceId, appId }: Cvm, name: string): void {
+    if (this.#dependencies.store.cvms.withName(workspaceId, name).every((cvm) => cvm.appId === appId)) return;
+    throw new ApiError(409, errorCodes.duplicateCvmName, `Another app of the workspace has a CVM named ${name}.`);
+  }
+}
+
+function hashToken(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
