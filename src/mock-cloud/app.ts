@@ -27,6 +27,7 @@ import { deviceLoginRoutes } from "./routes/device-login.ts";
 import { guestRoutes } from "./routes/guest.ts";
 import { instanceRoutes } from "./routes/instances.ts";
 import { kmsRoutes } from "./routes/kms.ts";
+import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { sshKeyRoutes } from "./routes/ssh-keys.ts";
 import { stateRoutes } from "./routes/state.ts";
@@ -37,6 +38,7 @@ import { findKms } from "./services/find-kms.ts";
 import { Fleet } from "./services/fleet.ts";
 import { Instances } from "./services/instances.ts";
 import { KmsRuntime } from "./services/kms-runtime.ts";
+import { Lifecycle } from "./services/lifecycle.ts";
 import { Provisioning } from "./services/provisioning.ts";
 import { RegistrationVerifier } from "./services/registration-verifier.ts";
 import { seedPlatform } from "./services/seed-platform.ts";
@@ -117,6 +119,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const fleet = new Fleet(store);
   const provisioning = new Provisioning({ store, clock, rollover, fleet });
   const instances = new Instances({ store, clock, fleet, rollover, verifier, kmsRuntime });
+  const lifecycle = new Lifecycle({ store, clock, emit, rollover });
 
   const app = Fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
   app.setValidatorCompiler(validatorCompiler);
@@ -142,6 +145,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(catalogRoutes, { platform: store.platform });
       await api.register(workspaceRoutes, { store, fleet, clock });
       await api.register(sshKeyRoutes, { sshKeys: store.sshKeys, clock });
+      await api.register(lifecycleRoutes, { store, kmsRuntime, lifecycle });
     },
     { prefix: apiBasePath },
   );

@@ -1,4 +1,5 @@
 import type { ComposeHash } from "../core/ids.ts";
+import type { OperationKind } from "./store/operations.ts";
 
 /** What happens inside the mock cloud, for demos and tests to watch. No event carries a secret. */
 export type MockCloudEvent =
@@ -44,7 +45,7 @@ export interface OperationStarted {
   readonly type: "operation.started";
   readonly cvmId: string;
   readonly correlationId: string;
-  readonly kind: "create" | "update";
+  readonly kind: OperationKind;
   readonly composeHash: ComposeHash;
 }
 
@@ -61,6 +62,7 @@ export interface OperationFinished {
   readonly type: "operation.finished";
   readonly cvmId: string;
   readonly correlationId: string;
+  readonly kind: OperationKind;
   readonly composeHash: ComposeHash;
   readonly outcome: "done" | "failed";
   readonly failure: string | null;

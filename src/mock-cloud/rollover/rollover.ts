@@ -2,8 +2,8 @@ import { isDstackError } from "../../errors/index.ts";
 import type { Clock } from "../clock.ts";
 import type { EventListener } from "../events.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
-import type { Cvm, Workload } from "../store/cvms.ts";
-import type { Operation, OperationKind } from "../store/operations.ts";
+import type { Cvm, CvmStatus, Workload } from "../store/cvms.ts";
+import type { BusyKind, Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { askBootGate, type BootVerdict } from "./boot-gate.ts";
 import { buildBootInfo } from "./boot-info.ts";
@@ -19,16 +19,33 @@ export interface RolloverDependencies {
 }
 
 export interface OperationRequest {
-  readonly kind: OperationKind;
+  readonly kind: BusyKind;
   readonly workload: Workload;
   readonly correlationId: string;
   readonly transactionHash: Operation["transactionHash"];
 }
 
+/** How an operation leaves its CVM. */
+interface Outcome {
+  readonly status: CvmStatus;
+  /** Why the operation did not succeed. */
+  readonly failure: string | null;
+  readonly bootError: string | null;
+}
+
+const busyStatus: Readonly<Record<BusyKind, CvmStatus>> = {
+  create: "creating",
+  update: "updating",
+  start: "starting",
+  stop: "stopping",
+  shutdown: "stopping",
+  restart: "restarting",
+};
+
 /**
- * Brings accepted operations into force: the CVM goes down, asks the KMS whether it may boot the new document, and
- * either runs it or goes back to what it ran before, with the reason kept. What is under way is in the store, so a
- * restarted server goes on where the last one was killed.
+ * Brings accepted operations into force. A CVM that boots asks the KMS whether it may: a refused update goes back to
+ * what ran before, if that may still boot, and any other refusal leaves the CVM down, each with the reason kept. What
+ * is under way is in the store, so a restarted server goes on where the last one was killed.
  */
 export class Rollover {
   readonly #dependencies: RolloverDependencies;
@@ -44,15 +61,19 @@ export class Rollover {
     for (const operation of this.#dependencies.store.operations.running()) this.start(operation);
   }
 
-  /** Notes an operation and takes the CVM out of service, in one step. `start` it afterwards. */
+  /**
+   * Notes an operation and takes the CVM out of service, in one step. `start` it afterwards. Where the CVM is stopped
+   * an update leaves it so, and comes into force with `start`.
+   */
   record(cvmId: number, request: OperationRequest): Operation {
     const { store, clock } = this.#dependencies;
     const { kind, correlationId, transactionHash } = request;
     const { composeText, composeHash, encryptedEnv, settings } = request.workload;
     const startedAt = clock.now();
     return store.transaction(() => {
-      const { nodeId, nextNodeId } = store.cvms.get(cvmId);
-      store.cvms.setStatus(cvmId, kind === "create" ? "creating" : "updating", null, startedAt);
+      const { nodeId, nextNodeId, status } = store.cvms.get(cvmId);
+      const isAsleep = kind === "update" && status === "stopped";
+      store.cvms.setStatus(cvmId, isAsleep ? "stopped" : busyStatus[kind], null, startedAt);
       return store.operations.insert({
         correlationId,
         cvmId,
@@ -94,53 +115,77 @@ export class Rollover {
   }
 
   async #run(operation: Operation): Promise<void> {
-    const { clock, rolloverMs, bootRetryMs } = this.#dependencies;
+    const { store, clock, rolloverMs } = this.#dependencies;
     const { signal } = this.#stopping;
     try {
+      const cvm = store.cvms.get(operation.cvmId);
+      if (cvm.status === "stopped")
+        return this.#settle(operation, { status: "stopped", failure: null, bootError: null });
       await clock.sleep(Math.max(0, operation.startedAt + rolloverMs - clock.now()), signal);
-      let verdict = await this.#boot(operation);
-      while (verdict.kind === "unreadable") {
-        await clock.sleep(bootRetryMs, signal);
-        verdict = await this.#boot(operation);
-      }
+      const outcome = await this.#perform(cvm, operation);
       signal.throwIfAborted();
-      this.#settle(operation, verdict.kind === "refused" ? verdict.reason : null);
+      this.#settle(operation, outcome);
     } catch (error) {
-      if (!signal.aborted) this.#settle(operation, `Internal error of the mock cloud: ${String(error)}`);
+      if (signal.aborted) return;
+      const failure = `Internal error of the mock cloud: ${String(error)}`;
+      this.#settle(operation, { status: "error", failure, bootError: failure });
     }
   }
 
-  async #boot(operation: Operation): Promise<BootVerdict> {
-    const cvm = this.#dependencies.store.cvms.get(operation.cvmId);
-    const policyVerdict = await this.#askPolicy(cvm, operation);
-    const verdict = policyVerdict.kind === "allowed" ? this.#openEnvironment(cvm, operation) : policyVerdict;
+  async #perform(cvm: Cvm, operation: Operation): Promise<Outcome> {
+    const { kind } = operation;
+    if (kind === "stop" || kind === "shutdown") return { status: "stopped", failure: null, bootError: null };
+    const failure = await this.#boot(cvm, operation, operation.nodeId);
+    if (failure === null) return { status: "running", failure, bootError: null };
+    if (kind !== "update") return { status: "error", failure, bootError: failure };
+    const fallbackFailure = await this.#boot(cvm, cvm, cvm.nodeId);
+    if (fallbackFailure === null) return { status: "running", failure, bootError: failure };
+    const isSameReason = failure === fallbackFailure;
+    const bootError = isSameReason ? failure : `${failure}; nor does the previous compose boot: ${fallbackFailure}`;
+    return { status: "error", failure, bootError };
+  }
+
+  /** Why the CVM may not boot this, or null where it may. Asks until there is an answer. */
+  async #boot(cvm: Cvm, workload: Workload, nodeId: number): Promise<string | null> {
+    const { clock, bootRetryMs } = this.#dependencies;
+    let verdict = await this.#askForKeys(cvm, workload, nodeId);
+    while (verdict.kind === "unreadable") {
+      await clock.sleep(bootRetryMs, this.#stopping.signal);
+      verdict = await this.#askForKeys(cvm, workload, nodeId);
+    }
+    return verdict.kind === "refused" ? verdict.reason : null;
+  }
+
+  async #askForKeys(cvm: Cvm, workload: Workload, nodeId: number): Promise<BootVerdict> {
+    const policyVerdict = await this.#askPolicy(cvm, workload, nodeId);
+    const verdict = policyVerdict.kind === "allowed" ? this.#openEnvironment(cvm, workload) : policyVerdict;
     this.#dependencies.emit({
       type: "boot.judged",
       cvmId: cvm.hashid,
-      composeHash: operation.composeHash,
+      composeHash: workload.composeHash,
       verdict: verdict.kind,
       reason: verdict.kind === "refused" ? verdict.reason : "",
     });
     return verdict;
   }
 
-  async #askPolicy(cvm: Cvm, operation: Operation): Promise<BootVerdict> {
+  async #askPolicy(cvm: Cvm, workload: Workload, nodeId: number): Promise<BootVerdict> {
     const { store, kmsRuntime } = this.#dependencies;
-    const { kms, node } = store.platform.placeOf({ kmsId: cvm.kmsId, nodeId: operation.nodeId });
-    const osImage = store.platform.findOsImage(operation.settings.osImage);
-    if (!osImage) return { kind: "refused", reason: `OS image ${operation.settings.osImage} is gone` };
+    const { kms, node } = store.platform.placeOf({ kmsId: cvm.kmsId, nodeId });
+    const osImage = store.platform.findOsImage(workload.settings.osImage);
+    if (!osImage) return { kind: "refused", reason: `OS image ${workload.settings.osImage} is gone` };
     if (!kmsRuntime.isUp(kms.id)) return { kind: "unreadable", cause: new Error(`KMS ${kms.slug} is down.`) };
     if (kms.chainId === null || kms.contractAddress === null) return { kind: "allowed" };
     const client = kmsRuntime.chain(kms.id);
     if (!client) return { kind: "unreadable", cause: new Error(`No RPC endpoint is configured for KMS ${kms.slug}.`) };
     const policy = { chainId: kms.chainId, contractAddress: kms.contractAddress };
-    return askBootGate(client, policy, buildBootInfo(cvm, operation, node, osImage));
+    return askBootGate(client, policy, buildBootInfo(cvm, workload, node, osImage));
   }
 
   /** Only the guest can open its environment; the backend never could, so this fails as late as it does for real. */
-  #openEnvironment(cvm: Cvm, operation: Operation): BootVerdict {
+  #openEnvironment(cvm: Cvm, workload: Workload): BootVerdict {
     try {
-      openGuestEnvironment(operation, this.#dependencies.kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);
+      openGuestEnvironment(workload, this.#dependencies.kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);
       return { kind: "allowed" };
     } catch (error) {
       if (isDstackError(error)) return { kind: "refused", reason: error.message };
@@ -148,24 +193,22 @@ export class Rollover {
     }
   }
 
-  #settle(operation: Operation, failure: string | null): void {
+  #settle(operation: Operation, { status, failure, bootError }: Outcome): void {
     const { store, clock, emit } = this.#dependencies;
+    const { id, cvmId, correlationId, kind, composeHash, nodeId } = operation;
     const now = clock.now();
     store.transaction(() => {
-      if (failure === null) {
-        store.cvms.setWorkload(operation.cvmId, operation);
-        store.cvms.setNode(operation.cvmId, operation.nodeId);
-      }
-      store.operations.finish(operation.id, failure, now);
-      // A CVM that never ran has nothing to go back to.
-      const hasRun = store.operations.ofCvm(operation.cvmId).some(({ state }) => state === "done");
-      store.cvms.setStatus(operation.cvmId, hasRun ? "running" : "error", failure, now);
+      if (failure === null && kind === "update") store.cvms.setWorkload(cvmId, operation);
+      if (status === "running" && failure === null) store.cvms.setNode(cvmId, nodeId);
+      store.operations.finish(id, failure, now);
+      store.cvms.setStatus(cvmId, status, bootError, now);
     });
     emit({
       type: "operation.finished",
-      cvmId: store.cvms.get(operation.cvmId).hashid,
-      correlationId: operation.correlationId,
-      composeHash: operation.composeHash,
+      cvmId: store.cvms.get(cvmId).hashid,
+      correlationId,
+      kind,
+      composeHash,
       outcome: failure === null ? "done" : "failed",
       failure,
     });

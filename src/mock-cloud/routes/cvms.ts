@@ -103,13 +103,14 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
       schema: {
         tags,
         summary: "Create a planned CVM",
+        headers: versionHeaders,
         body: createCvmRequestSchema,
         response: { ...mutationRefusals, 200: vmSchema, 466: errorBodySchema },
       },
     },
-    async ({ body, principal, id }) => {
+    async ({ body, principal, apiVersion, id }) => {
       const cvm = provisioning.create(principal.workspace.id, readCreateRequest(body), id);
-      return toVm(viewCvm(store, kmsRuntime, cvm));
+      return toVm(viewCvm(store, kmsRuntime, cvm), apiVersion);
     },
   );
 };

@@ -41,10 +41,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
   const { store, kmsRuntime, instances } = options;
   const tags = ["instances"];
 
-  const vmAnswer = (cvm: Cvm, version: ApiVersion) => ({
-    ...toVm(viewCvm(store, kmsRuntime, cvm)),
-    id: isAtLeast(version, "2026-05-22") ? cvm.hashid : cvm.id,
-  });
+  const vmAnswer = (cvm: Cvm, version: ApiVersion) => toVm(viewCvm(store, kmsRuntime, cvm), version);
   const registrationAnswer = (
     outcome: RegistrationOutcome,
     request: { readonly id: string; readonly protocol: string; readonly host: string },

@@ -201,5 +201,6 @@ function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSetting
     userConfig: null,
     shutdownTimeout: null,
     allowForceStop: null,
+    gpus: null,
   };
 }

@@ -15,6 +15,12 @@ export interface CvmSettings {
   /** Seconds a guest is given to shut down. */
   readonly shutdownTimeout: number | null;
   readonly allowForceStop: boolean | null;
+  readonly gpus: Gpus | null;
+}
+
+export interface Gpus {
+  readonly count: number;
+  readonly productName: string | null;
 }
 
 /** What a CVM runs: its document, byte for byte, the hash of those bytes, its encrypted environment, its settings. */
@@ -25,7 +31,16 @@ export interface Workload {
   readonly settings: CvmSettings;
 }
 
-export type CvmStatus = "creating" | "running" | "updating" | "error";
+/** At rest a CVM is `running`, `stopped`, or in `error`: it should run and could not boot. */
+export type CvmStatus =
+  | "creating"
+  | "running"
+  | "updating"
+  | "starting"
+  | "stopping"
+  | "restarting"
+  | "stopped"
+  | "error";
 
 export interface Cvm extends Workload {
   readonly id: number;
@@ -79,10 +94,15 @@ export class Cvms {
     return { ...cvm, id };
   }
 
+  /** A deleted one too, unlike all below. */
   get(id: number): Cvm {
-    const [cvm] = this.#where("id = :id", { id });
+    const [cvm] = this.#select("id = :id", { id });
     if (!cvm) throw new Error(`There is no CVM ${id}.`);
     return cvm;
+  }
+
+  find(id: number): Cvm | undefined {
+    return this.#where("id = :id", { id })[0];
   }
 
   findHashid(hashid: string): Cvm | undefined {
@@ -155,7 +175,7 @@ export class Cvms {
   usage(): NodeUsage[] {
     return this.#database.all(
       `SELECT node_id AS "nodeId", count(*) AS "cvmSlots", sum(settings ->> 'vcpu') AS "vcpu",
-         sum(settings ->> 'memoryMb') AS "memoryMb" FROM cvm GROUP BY node_id`,
+         sum(settings ->> 'memoryMb') AS "memoryMb" FROM cvm WHERE deleted_at IS NULL GROUP BY node_id`,
     );
   }
 
@@ -168,7 +188,16 @@ export class Cvms {
     return row?.next ?? 0;
   }
 
+  /** From now on only `get` knows it, and its name is free. */
+  delete(id: number, deletedAt: number): void {
+    this.#database.run("UPDATE cvm SET deleted_at = :deletedAt WHERE id = :id", { id, deletedAt });
+  }
+
   #where(condition: string, parameters: Record<string, string | number>): Cvm[] {
+    return this.#select(`deleted_at IS NULL AND ${condition}`, parameters);
+  }
+
+  #select(condition: string, parameters: Record<string, string | number>): Cvm[] {
     const sql = `SELECT ${columns} FROM cvm WHERE ${condition} ORDER BY id`;
     return this.#database.all<CvmRow>(sql, parameters).map((row) => ({ ...row, settings: JSON.parse(row.settings) }));
   }

@@ -2,7 +2,11 @@ import type { ComposeHash, TransactionHash } from "../../core/ids.ts";
 import type { Workload } from "./cvms.ts";
 import type { Database } from "./database.ts";
 
-export type OperationKind = "create" | "update";
+/** What keeps a CVM busy. */
+export type BusyKind = "create" | "update" | "start" | "stop" | "shutdown" | "restart";
+
+/** A deletion takes no time. */
+export type OperationKind = BusyKind | "delete";
 
 /** An accepted change on its way into force, or its outcome. The workload is what the CVM is to run. */
 export interface Operation extends Workload {

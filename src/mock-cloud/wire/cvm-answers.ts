@@ -1,9 +1,11 @@
-import type { CvmDetail20251028, CvmDetail20260121, CvmState, Vm } from "../../cloud/protocol.ts";
+import type { ApiVersion, CvmDetail20251028, CvmDetail20260121, CvmState, Vm } from "../../cloud/protocol.ts";
 import { type AppCompose, parseAppCompose } from "../../core/app-compose.ts";
 import { type Hex, withoutPrefix } from "../../core/hex.ts";
 import { toIsoTime } from "../clock.ts";
 import type { CvmView } from "../services/view-cvm.ts";
 import type { Cvm } from "../store/cvms.ts";
+import type { Operation } from "../store/operations.ts";
+import { toCvmId } from "./cvm-id.ts";
 import { toKmsInfo } from "./kms-answers.ts";
 import { toNodeRef } from "./node-answers.ts";
 
@@ -52,7 +54,7 @@ export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
     compose_file: { ...document },
     in_progress: running !== undefined,
     progress: running
-      ? { target: "running", started_at: toIsoTime(running.startedAt), correlation_id: running.correlationId }
+      ? { target: targetOf(running), started_at: toIsoTime(running.startedAt), correlation_id: running.correlationId }
       : null,
     resource: {
       instance_type: cvm.settings.instanceType,
@@ -96,10 +98,10 @@ export function toCvmState(cvm: Cvm): CvmState {
   };
 }
 
-export function toVm({ cvm, kms, node, envPublicKey }: CvmView): Vm {
+export function toVm({ cvm, kms, node, envPublicKey }: CvmView, version: ApiVersion): Vm {
   const document = parseAppCompose(cvm.composeText);
   return {
-    id: cvm.id,
+    id: toCvmId(cvm, version),
     name: cvm.name,
     status: cvm.status,
     teepod_id: node.id,
@@ -118,6 +120,11 @@ export function toVm({ cvm, kms, node, envPublicKey }: CvmView): Vm {
     app_auth_contract_address: kms.chainId === null ? null : cvm.appId,
     deployer_address: cvm.deployerAddress,
   };
+}
+
+/** The status a running operation leads to, if all goes well. */
+function targetOf({ kind }: Operation): string {
+  return kind === "stop" || kind === "shutdown" ? "stopped" : "running";
 }
 
 function bareHex(hex: Hex | null): string | null {

@@ -58,6 +58,7 @@ describe("findCvm", () => {
         userConfig: null,
         shutdownTimeout: null,
         allowForceStop: null,
+        gpus: null,
       },
       deployerAddress: null,
       createdAt: 0,

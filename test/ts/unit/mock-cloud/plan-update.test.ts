@@ -16,6 +16,7 @@ const settings: Workload["settings"] = {
   userConfig: null,
   shutdownTimeout: null,
   allowForceStop: null,
+  gpus: null,
 };
 
 function running(composeText: string): Workload {
