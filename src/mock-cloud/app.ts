@@ -21,6 +21,7 @@ import { adminRoutes } from "./routes/admin.ts";
 import { appRoutes } from "./routes/apps.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
+import { commitInstanceRoutes } from "./routes/commit-instance.ts";
 import { cvmListRoutes } from "./routes/cvm-lists.ts";
 import { cvmRoutes } from "./routes/cvms.ts";
 import { deviceLoginRoutes } from "./routes/device-login.ts";
@@ -32,6 +33,7 @@ import { nodeRoutes } from "./routes/nodes.ts";
 import { sshKeyRoutes } from "./routes/ssh-keys.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { updateRoutes } from "./routes/updates.ts";
+import { createVmAnswer } from "./routes/vm-answer.ts";
 import { workspaceRoutes } from "./routes/workspaces.ts";
 import { CvmChanges } from "./services/cvm-changes.ts";
 import { findKms } from "./services/find-kms.ts";
@@ -118,6 +120,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const updates = new Updates({ store, clock, emit, rollover, verifier });
   const fleet = new Fleet(store);
   const provisioning = new Provisioning({ store, clock, rollover, fleet });
+  const vmAnswer = createVmAnswer(store, kmsRuntime);
   const instances = new Instances({ store, clock, fleet, rollover, verifier, kmsRuntime });
   const lifecycle = new Lifecycle({ store, clock, emit, rollover });
 
@@ -136,7 +139,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
       await api.register(updateRoutes, { store, updates });
-      await api.register(instanceRoutes, { store, kmsRuntime, instances });
+      await api.register(instanceRoutes, { store, kmsRuntime, instances, vmAnswer });
       await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
       await api.register(guestRoutes, { store, kmsRuntime, clock });
       await api.register(cvmListRoutes, { store, kmsRuntime, clock });
@@ -149,7 +152,15 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     },
     { prefix: apiBasePath },
   );
-  await app.register(deviceLoginRoutes, { store, clock, prefix: apiBasePath });
+  // Without an API key: a login has none yet, and a commit token stands for itself.
+  await app.register(
+    async (open) => {
+      registerApiVersion(open);
+      await open.register(deviceLoginRoutes, { store, clock });
+      await open.register(commitInstanceRoutes, { store, clock, instances, vmAnswer });
+    },
+    { prefix: apiBasePath },
+  );
   if (adminKey !== undefined) await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {

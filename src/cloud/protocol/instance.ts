@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { hashRegistrationBodySchema } from "./update.ts";
+import { nodeRefSchema } from "./cvm.ts";
+import { hashRegistrationBodySchema, onchainStatusSchema } from "./update.ts";
 
 /** What finishes a prepared CVM. Clients send an empty text for what they leave out. */
 export const commitInstanceRequestSchema = z.looseObject({
@@ -29,6 +30,21 @@ export const createAppInstanceRequestSchema = commitInstanceRequestSchema.extend
 /** A 465 for a new CVM of an app: its `details` also hold `commit_token`, `commit_url`, `api_commit_url`, `onchain_status`. */
 export const instanceRegistrationBodySchema = hashRegistrationBodySchema.extend({ commit_token: z.string() });
 
+/** What a commit token is for, by GET of its commit URL. No API key needed: the token itself is the permission. */
+export const preparedInstanceSchema = z.looseObject({
+  status: z.enum(["pending", "committed", "expired"]),
+  name: z.string(),
+  app_id: z.string(),
+  compose_hash: z.string(),
+  device_id: z.string(),
+  node: nodeRefSchema,
+  expires_at: z.string(),
+  /** The CVM it became, by its UUID. */
+  vm_uuid: z.string().nullable(),
+  onchain_status: onchainStatusSchema.nullable(),
+});
+
+export type PreparedInstanceAnswer = z.infer<typeof preparedInstanceSchema>;
 export type ReplicateCvmRequest = z.infer<typeof replicateCvmRequestSchema>;
 export type CreateAppInstanceRequest = z.infer<typeof createAppInstanceRequestSchema>;
 export type CommitInstanceRequest = z.infer<typeof commitInstanceRequestSchema>;

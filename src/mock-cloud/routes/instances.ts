@@ -1,8 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
-  type ApiVersion,
-  commitInstanceRequestSchema,
   createAppInstanceRequestSchema,
   cvmInfo20260121Schema,
   errorBodySchema,
@@ -17,19 +15,19 @@ import { findCvm } from "../services/find-cvm.ts";
 import type { InstanceOutcome, Instances } from "../services/instances.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import { viewCvm } from "../services/view-cvm.ts";
-import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import { toVm } from "../wire/cvm-answers.ts";
 import { toCvmInfo20260121 } from "../wire/cvm-list-answers.ts";
 import { type RegistrationOutcome, toInstanceRegistrationBody } from "../wire/instance-answers.ts";
 import { readInstanceCommit, readInstanceRequest, readReplicaRequest } from "../wire/read-instance.ts";
 import { namedCvm } from "./named-cvm.ts";
-import { appParams, cvmParams, mutationRefusals, prepareHeaders, versionHeaders } from "./schemas.ts";
+import { appParams, cvmParams, mutationRefusals, prepareHeaders } from "./schemas.ts";
+import type { VmAnswer } from "./vm-answer.ts";
 
 export interface InstanceRoutesOptions {
   readonly store: Store;
   readonly kmsRuntime: KmsRuntime;
   readonly instances: Instances;
+  readonly vmAnswer: VmAnswer;
 }
 
 const commitRefusals = { ...mutationRefusals, 466: errorBodySchema, 467: errorBodySchema, 468: errorBodySchema };
@@ -38,10 +36,9 @@ const tokenQuery = z.object({ token: z.string().optional() });
 
 /** Replicas and further instances of apps that exist. */
 export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = async (app, options) => {
-  const { store, kmsRuntime, instances } = options;
+  const { store, kmsRuntime, instances, vmAnswer } = options;
   const tags = ["instances"];
 
-  const vmAnswer = (cvm: Cvm, version: ApiVersion) => toVm(viewCvm(store, kmsRuntime, cvm), version);
   const registrationAnswer = (
     outcome: RegistrationOutcome,
     request: { readonly id: string; readonly protocol: string; readonly host: string },
@@ -97,27 +94,6 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
       if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
       const path = `/cvms/${source.vmUuid}/commit-replica`;
       return reply.code(465).send(registrationAnswer(outcome, request, path));
-    },
-  );
-
-  app.post(
-    "/cvms/:cvm_id/commit-replica",
-    {
-      schema: {
-        tags,
-        summary: "Create a prepared replica",
-        params: cvmParams,
-        headers: versionHeaders,
-        querystring: tokenQuery,
-        body: commitInstanceRequestSchema.nullish(),
-        response: { ...commitRefusals, 200: vmSchema },
-      },
-    },
-    async (request) => {
-      const source = namedCvm(store, request);
-      const commit = readInstanceCommit(request.body ?? {}, request.query.token, request.id);
-      const cvm = await instances.commit(source.workspaceId, source.appId, commit);
-      return vmAnswer(cvm, request.apiVersion);
     },
   );
 

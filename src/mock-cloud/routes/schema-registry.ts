@@ -58,6 +58,7 @@ for (const [id, schema] of Object.entries({
   GithubProfileImport: protocol.importGithubProfileSchema,
   GithubKeySync: protocol.syncGithubKeysSchema,
   InstanceRegistrationRequired: protocol.instanceRegistrationBodySchema,
+  PreparedInstance: protocol.preparedInstanceSchema,
   DeviceCode: protocol.deviceCodeSchema,
   DeviceToken: protocol.deviceTokenSchema,
   DeviceTokenError: protocol.deviceTokenErrorSchema,

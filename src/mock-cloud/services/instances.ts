@@ -101,6 +101,21 @@ export class Instances {
     return this.#add(source, this.#findDocument(app, composeHash), request);
   }
 
+  /** What a token is for. @throws ApiError 466 */
+  find(token: string): PreparedInstance {
+    const prepared = this.#dependencies.store.preparedInstances.find(hashToken(token));
+    if (!prepared) throw hashInvalidOrExpired("There is no such commit token.");
+    return prepared;
+  }
+
+  /** What the contract says of a prepared CVM now; undefined on an off-chain KMS. @throws ApiError 503 */
+  async readStatus({ sourceCvmId, nodeId, composeHash }: PreparedInstance): Promise<OnchainStatus | undefined> {
+    const { store } = this.#dependencies;
+    const source = store.cvms.get(sourceCvmId);
+    const { kms, node } = store.platform.placeOf({ kmsId: source.kmsId, nodeId });
+    return this.#readChain(source, kms, node, composeHash);
+  }
+
   /**
    * Creates what was prepared. The same token again answers with the same CVM.
    *
@@ -109,9 +124,9 @@ export class Instances {
   async commit(workspaceId: string, appId: AppId, commit: InstanceCommit): Promise<Cvm> {
     const { store, clock, verifier } = this.#dependencies;
     const find = () => {
-      const prepared = store.preparedInstances.find(hashToken(commit.token));
-      if (!prepared || prepared.workspaceId !== workspaceId || prepared.appId !== appId) {
-        throw hashInvalidOrExpired("There is no such commit token for this app.");
+      const prepared = this.find(commit.token);
+      if (prepared.workspaceId !== workspaceId || prepared.appId !== appId) {
+        throw hashInvalidOrExpired("The commit token is of another app.");
       }
       if (commit.composeHash !== undefined && commit.composeHash !== prepared.composeHash) {
         throw hashInvalidOrExpired(`The token is for compose hash ${prepared.composeHash}.`);

@@ -1,6 +1,12 @@
-import { apiBasePath, type InstanceRegistrationBody } from "../../cloud/protocol.ts";
+import { apiBasePath, type InstanceRegistrationBody, type PreparedInstanceAnswer } from "../../cloud/protocol.ts";
+import { withoutPrefix } from "../../core/hex.ts";
+import { toIsoTime } from "../clock.ts";
 import type { InstanceOutcome } from "../services/instances.ts";
+import type { Node } from "../store/platform.ts";
+import type { PreparedInstance } from "../store/prepared-instances.ts";
+import type { OnchainStatus } from "../verification/read-onchain-status.ts";
 import { describeChain } from "./chain-answers.ts";
+import { toNodeRef } from "./node-answers.ts";
 import { toHashRegistrationBody } from "./update-answers.ts";
 
 export type RegistrationOutcome = Extract<InstanceOutcome, { kind: "registration-required" }>;
@@ -30,11 +36,7 @@ export function toInstanceRegistrationBody(
     commit_token: token,
     commit_url: url,
     api_commit_url: url,
-    onchain_status: {
-      compose_hash_allowed: onchain.isHashAllowed,
-      device_id_allowed: onchain.isDeviceAllowed,
-      is_allowed: onchain.isHashAllowed && onchain.isDeviceAllowed,
-    },
+    onchain_status: toOnchainStatus(onchain),
   };
   const details = (body.details ?? []).map((detail) =>
     detail.field === "kms_info" ? { ...detail, value: kms_info } : detail,
@@ -46,5 +48,42 @@ export function toInstanceRegistrationBody(
     details: [...details, ...Object.entries(commit).map(([field, value]) => ({ field, value }))],
     kms_info,
     commit_token: token,
+  };
+}
+
+export interface PreparedInstanceView {
+  readonly prepared: PreparedInstance;
+  readonly node: Node;
+  readonly onchain: OnchainStatus | undefined;
+  /** Of the CVM it became. */
+  readonly vmUuid: string | undefined;
+  readonly now: number;
+}
+
+export function toPreparedInstance({
+  prepared,
+  node,
+  onchain,
+  vmUuid,
+  now,
+}: PreparedInstanceView): PreparedInstanceAnswer {
+  return {
+    status: vmUuid !== undefined ? "committed" : now >= prepared.expiresAt ? "expired" : "pending",
+    name: prepared.name,
+    app_id: withoutPrefix(prepared.appId),
+    compose_hash: withoutPrefix(prepared.composeHash),
+    device_id: withoutPrefix(node.deviceId),
+    node: toNodeRef(node),
+    expires_at: toIsoTime(prepared.expiresAt),
+    vm_uuid: vmUuid ?? null,
+    onchain_status: onchain ? toOnchainStatus(onchain) : null,
+  };
+}
+
+function toOnchainStatus({ isHashAllowed, isDeviceAllowed }: OnchainStatus) {
+  return {
+    compose_hash_allowed: isHashAllowed,
+    device_id_allowed: isDeviceAllowed,
+    is_allowed: isHashAllowed && isDeviceAllowed,
   };
 }

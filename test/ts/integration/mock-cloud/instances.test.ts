@@ -129,6 +129,31 @@ describe("several CVMs of one app", () => {
     await world.cloud.whenIdle();
   });
 
+  it("tells whoever has a token what it is for, and lets them commit it, without an API key", async () => {
+    const registration = readRegistration(
+      await post(`/cvms/${uuid}/replicas`, { node_id: 1 }, { "X-Prepare-Only": "true" }),
+    );
+    const describeToken = async () => {
+      const response = await fetch(String(registration.commit_url));
+      expect(response.status).to.equal(200);
+      return response.json();
+    };
+    expect(await describeToken()).to.deep.include({
+      status: "pending",
+      app_id: cvm.appId.slice(2),
+      compose_hash: registration.compose_hash,
+      vm_uuid: null,
+      onchain_status: { compose_hash_allowed: true, device_id_allowed: true, is_allowed: true },
+    });
+    const committed = await fetch(String(registration.api_commit_url), { method: "POST" });
+    expect(committed.status).to.equal(200);
+    const { vm_uuid } = (await committed.json()) as Record<string, unknown>;
+    expect(await describeToken()).to.include({ status: "committed", vm_uuid });
+    const wrong = String(registration.commit_url).replace("ct_", "ct_x");
+    expect((await fetch(wrong)).status).to.equal(466);
+    await world.cloud.whenIdle();
+  });
+
   it("gives an app instances with documents of their own, all live at once", async () => {
     const registration = readRegistration(
       await post(`${apps()}/instances`, { docker_compose_file: nextCompose, node_id: 1 }),
