@@ -7,6 +7,8 @@ import type { Hex } from "../core/hex.ts";
 import type { ComposeHash, DeviceId } from "../core/ids.ts";
 import { createAdjustableClock } from "./clock.ts";
 import type { EventListener } from "./events.ts";
+import { Faults } from "./faults/faults.ts";
+import type { FaultRule, SetFault } from "./faults/rule.ts";
 import type { MockCloudOptions, MockCloudSeed } from "./options.ts";
 import { checkAdminKey } from "./plugins/admin-guard.ts";
 import { registerApiVersion } from "./plugins/api-version.ts";
@@ -15,6 +17,7 @@ import { registerBodyParsers } from "./plugins/body-parsers.ts";
 import { registerErrorBodies } from "./plugins/error-bodies.ts";
 import { registerOpenApi } from "./plugins/openapi.ts";
 import { registerRequestEvents } from "./plugins/request-events.ts";
+import { registerRequestFaults } from "./plugins/request-faults.ts";
 import { openGuestEnvironment } from "./rollover/guest-environment.ts";
 import { Rollover } from "./rollover/rollover.ts";
 import { adminRoutes } from "./routes/admin.ts";
@@ -68,6 +71,9 @@ export interface MockCloud {
    * not waited for: see `whenIdle`.
    */
   advance(milliseconds: number): Promise<void>;
+  /** Has something fail from now on, as the rule says. @throws ZodError when there is no such rule */
+  setFault(rule: FaultRule): SetFault;
+  clearFaults(): void;
   /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
   kmsPublicKey(kms: string): Hex;
   /** Resolves once no CVM is changing over. */
@@ -98,7 +104,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const store = openStore(options.stateFile ?? ":memory:");
   const clock = createAdjustableClock(options.clock, store.settings.clockOffset());
   const timekeeper = new Timekeeper({ store, clock, emit, onAdvance: options.onAdvance ?? (() => {}) });
-  const kmsRuntime = new KmsRuntime();
+  const faults = new Faults(emit);
+  const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal });
   seedPlatform(store, kmsRuntime, options, clock.now());
 
   const rollover = new Rollover({
@@ -106,6 +113,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     kmsRuntime,
     clock,
     emit,
+    faults,
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
   });
@@ -129,6 +137,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   app.setSerializerCompiler(serializerCompiler);
   registerErrorBodies(app, emit);
   registerRequestEvents(app, emit);
+  registerRequestFaults(app, { faults, clock, store, stopping: stopping.signal });
   registerBodyParsers(app);
   await registerOpenApi(app);
   await app.register(
@@ -161,7 +170,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     },
     { prefix: apiBasePath },
   );
-  if (adminKey !== undefined) await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper });
+  if (adminKey !== undefined) await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper, faults });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {
     await rollover.close();
@@ -196,6 +205,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     moveCvm: (hashid, nodeId) => fleet.move(byHashid(hashid), nodeId),
     driftDevice: (nodeId) => fleet.driftDevice(nodeId),
     advance: (milliseconds) => timekeeper.advance(milliseconds),
+    setFault: (rule) => faults.set(rule),
+    clearFaults: () => void faults.clear(),
     kmsPublicKey: (kms) => kmsRuntime.signingPublicKey(findKms(store.platform, kms).id),
     whenIdle: () => rollover.whenIdle(),
     close: () => app.close(),

@@ -4,6 +4,8 @@ import { errorCodes, statusCodes } from "../cloud/protocol.ts";
 export const mockErrorCodes = {
   /** 503: the backend's own RPC endpoint gave no answer, so nothing was judged. */
   chainUnavailable: "ERR-01-503",
+  /** 503: a fault that was set. */
+  serviceUnavailable: "ERR-00-503",
   /** 503: the KMS is not running. */
   kmsUnavailable: "ERR-02-503",
 } as const;

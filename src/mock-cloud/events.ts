@@ -1,15 +1,18 @@
 import type { ComposeHash } from "../core/ids.ts";
+import type { FaultKind } from "./faults/rule.ts";
 import type { OperationKind } from "./store/operations.ts";
 
 /** What happens inside the mock cloud, for demos and tests to watch. No event carries a secret. */
 export type MockCloudEvent =
   | RequestDone
   | UpdateProposed
+  | UpdatePrepared
   | RegistrationJudged
   | OperationStarted
   | BootJudged
   | OperationFinished
   | ClockAdvanced
+  | FaultStruck
   | InternalError;
 
 export interface RequestDone {
@@ -28,6 +31,15 @@ export interface UpdateProposed {
   readonly cvmId: string;
   readonly composeHash: ComposeHash;
   readonly outcome: "registration-required" | "accepted" | "no-change";
+}
+
+/** The update waits for its registration by others, and a commit token was given out. */
+export interface UpdatePrepared {
+  readonly type: "update.prepared";
+  readonly cvmId: string;
+  readonly composeHash: ComposeHash;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
 }
 
 /** Phase 2: what the chain says about the registration of a hash. */
@@ -73,6 +85,17 @@ export interface ClockAdvanced {
   readonly milliseconds: number;
   /** ISO 8601, after the move. */
   readonly now: string;
+}
+
+/** A fault that was set made something fail. */
+export interface FaultStruck {
+  readonly type: "fault.struck";
+  /** Of the rule, as `setFault` answered it. */
+  readonly id: string;
+  readonly kind: FaultKind;
+  readonly cvmId: string | null;
+  /** Request, RPC method or webhook event; empty where the CVM says it all. */
+  readonly where: string;
 }
 
 /** A bug of the mock cloud's own: the client sees a 500 without details. */

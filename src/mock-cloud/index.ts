@@ -1,5 +1,6 @@
 export { buildMockCloud, type MockCloud, type OperationRecord } from "./app.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export type * from "./events.ts";
+export type { FaultKind, FaultRule, SetFault } from "./faults/rule.ts";
 export type * from "./options.ts";
 export { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "./start.ts";

@@ -1,6 +1,7 @@
 import { isDstackError } from "../../errors/index.ts";
 import type { Clock } from "../clock.ts";
 import type { EventListener } from "../events.ts";
+import type { Faults } from "../faults/faults.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { Cvm, CvmStatus, Workload } from "../store/cvms.ts";
 import type { BusyKind, Operation } from "../store/operations.ts";
@@ -14,6 +15,7 @@ export interface RolloverDependencies {
   readonly kmsRuntime: KmsRuntime;
   readonly clock: Clock;
   readonly emit: EventListener;
+  readonly faults: Faults;
   readonly rolloverMs: number;
   readonly bootRetryMs: number;
 }
@@ -115,13 +117,14 @@ export class Rollover {
   }
 
   async #run(operation: Operation): Promise<void> {
-    const { store, clock, rolloverMs } = this.#dependencies;
+    const { store, clock, faults, rolloverMs } = this.#dependencies;
     const { signal } = this.#stopping;
     try {
       const cvm = store.cvms.get(operation.cvmId);
       if (cvm.status === "stopped")
         return this.#settle(operation, { status: "stopped", failure: null, bootError: null });
-      await clock.sleep(Math.max(0, operation.startedAt + rolloverMs - clock.now()), signal);
+      const delayMs = rolloverMs + (faults.strike(["slow-rollover"], { cvm: cvm.hashid })?.ms ?? 0);
+      await clock.sleep(Math.max(0, operation.startedAt + delayMs - clock.now()), signal);
       const outcome = await this.#perform(cvm, operation);
       signal.throwIfAborted();
       this.#settle(operation, outcome);
@@ -170,13 +173,15 @@ export class Rollover {
   }
 
   async #askPolicy(cvm: Cvm, workload: Workload, nodeId: number): Promise<BootVerdict> {
-    const { store, kmsRuntime } = this.#dependencies;
+    const { store, kmsRuntime, faults } = this.#dependencies;
+    const fault = faults.strike(["boot-failure"], { cvm: cvm.hashid });
+    if (fault) return { kind: "refused", reason: fault.reason };
     const { kms, node } = store.platform.placeOf({ kmsId: cvm.kmsId, nodeId });
     const osImage = store.platform.findOsImage(workload.settings.osImage);
     if (!osImage) return { kind: "refused", reason: `OS image ${workload.settings.osImage} is gone` };
     if (!kmsRuntime.isUp(kms.id)) return { kind: "unreadable", cause: new Error(`KMS ${kms.slug} is down.`) };
     if (kms.chainId === null || kms.contractAddress === null) return { kind: "allowed" };
-    const client = kmsRuntime.chain(kms.id);
+    const client = kmsRuntime.chain(kms.id, cvm.hashid);
     if (!client) return { kind: "unreadable", cause: new Error(`No RPC endpoint is configured for KMS ${kms.slug}.`) };
     const policy = { chainId: kms.chainId, contractAddress: kms.contractAddress };
     return askBootGate(client, policy, buildBootInfo(cvm, workload, node, osImage));

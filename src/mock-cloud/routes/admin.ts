@@ -1,16 +1,20 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { toIsoTime } from "../clock.ts";
+import { ApiError } from "../errors.ts";
+import type { Faults } from "../faults/faults.ts";
+import { faultRuleSchema } from "../faults/rule.ts";
 import { registerAdminGuard } from "../plugins/admin-guard.ts";
 import { longestAdvanceMs, type Timekeeper } from "../services/timekeeper.ts";
 
 export interface AdminRoutesOptions {
   readonly key: string;
   readonly timekeeper: Timekeeper;
+  readonly faults: Faults;
 }
 
 /** Handles on the mock itself. They are no part of the API that is mocked, so its OpenAPI document leaves them out. */
-export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (app, { key, timekeeper }) => {
+export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (app, { key, timekeeper, faults }) => {
   registerAdminGuard(app, key);
 
   const clockAnswer = () => ({ now: toIsoTime(timekeeper.now()) });
@@ -23,6 +27,26 @@ export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (app
     async ({ body }) => {
       await timekeeper.advance(body.ms);
       return clockAnswer();
+    },
+  );
+
+  app.get("/faults", { schema: { hide: true } }, async () => ({ items: faults.list() }));
+
+  app.post("/faults", { schema: { hide: true, body: faultRuleSchema } }, async ({ body }, reply) =>
+    reply.code(201).send(faults.set(body)),
+  );
+
+  app.delete("/faults", { schema: { hide: true } }, async (_request, reply) => {
+    faults.clear();
+    return reply.code(204).send();
+  });
+
+  app.delete(
+    "/faults/:id",
+    { schema: { hide: true, params: z.object({ id: z.string() }) } },
+    async ({ params }, reply) => {
+      if (!faults.clear(params.id)) throw new ApiError(404, undefined, `There is no fault ${params.id}.`);
+      return reply.code(204).send();
     },
   );
 };

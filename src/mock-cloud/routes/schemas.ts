@@ -17,6 +17,7 @@ export const refusals = {
   413: errorBodySchema,
   415: plainErrorBodySchema,
   422: validationErrorBodySchema,
+  429: plainErrorBodySchema,
   500: plainErrorBodySchema,
   503: errorBodySchema,
 } as const;

@@ -1,7 +1,8 @@
-import { createPublicClient, http, type PublicClient } from "viem";
+import { createPublicClient, http, type PublicClient, type Transport } from "viem";
 import type { Hex } from "../../core/hex.ts";
 import type { AppId } from "../../core/ids.ts";
 import { kmsUnavailable } from "../errors.ts";
+import { type ChainFaultsParameters, faultyTransport } from "../faults/faulty-transport.ts";
 import type { KmsSeed, OnChainKmsSeed } from "../options.ts";
 import {
   type AppKey,
@@ -14,6 +15,7 @@ import {
 
 interface Live {
   readonly rootSecret: Hex;
+  readonly transport: Transport | undefined;
   readonly client: PublicClient | undefined;
   /** The endpoint, where clients on this machine may know it too. */
   readonly localRpcUrl: string | undefined;
@@ -21,20 +23,34 @@ interface Live {
   readonly appKeys: Map<AppId, AppKey>;
 }
 
+const chainFaults = ["receipt-invisible", "stale-state", "rpc-error", "rpc-timeout"] as const;
+
 /** The parts of a KMS that live in memory only: its secret, and the backend's connection to its chain. */
 export class KmsRuntime {
   readonly #live = new Map<string, Live>();
+  readonly #faults: ChainFaultsParameters;
+
+  constructor(faults: ChainFaultsParameters) {
+    this.#faults = faults;
+  }
 
   connect(kmsId: string, seed: KmsSeed): void {
     const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
-    const client = seed.chainId === undefined ? undefined : connectChain(seed.rpc);
+    const transport = seed.chainId === undefined ? undefined : toTransport(seed.rpc);
+    const client = transport && connectChain(transport);
     const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.rpc);
-    this.#live.set(kmsId, { rootSecret, client, localRpcUrl, appKeys: new Map() });
+    this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, appKeys: new Map() });
   }
 
-  /** The backend's own view of the KMS's chain; undefined while none is configured. */
-  chain(kmsId: string): PublicClient | undefined {
-    return this.#live.get(kmsId)?.client;
+  /**
+   * The backend's own view of the KMS's chain; undefined while none is configured.
+   *
+   * @param cvm hashid of the CVM for whose sake the chain is read, whose faults then count
+   */
+  chain(kmsId: string, cvm?: string): PublicClient | undefined {
+    const live = this.#live.get(kmsId);
+    if (!live?.transport || !this.#faults.faults.has(...chainFaults)) return live?.client;
+    return connectChain(faultyTransport(live.transport, { ...this.#faults, cvm }));
   }
 
   /** An endpoint of the chain that may be told to clients: one on this machine, without credentials. */
@@ -70,9 +86,12 @@ export class KmsRuntime {
   }
 }
 
-function connectChain(rpc: OnChainKmsSeed["rpc"]): PublicClient {
+function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
   // No retries inside: the callers retry themselves, and must learn of the first fault.
-  const transport = typeof rpc === "string" ? http(rpc, { retryCount: 0, timeout: 5_000 }) : rpc;
+  return typeof rpc === "string" ? http(rpc, { retryCount: 0, timeout: 5_000 }) : rpc;
+}
+
+function connectChain(transport: Transport): PublicClient {
   return createPublicClient({ transport, cacheTime: 0 });
 }
 

@@ -18,6 +18,9 @@ export interface RegistrationVerifierDependencies {
   readonly signal: AbortSignal;
 }
 
+/** The CVM, or what is known of it before it exists. */
+type Subject = Pick<Cvm, "appId" | "kmsId"> & Partial<Pick<Cvm, "hashid">>;
+
 /** Proves a registration by what the backend itself reads from the app's chain. */
 export class RegistrationVerifier {
   readonly #dependencies: RegistrationVerifierDependencies;
@@ -27,11 +30,11 @@ export class RegistrationVerifier {
   }
 
   /** @throws ApiError 467 or 468, or 503 when the chain cannot be read: an outage is never taken for a refusal */
-  async verify(cvm: Pick<Cvm, "kmsId" | "appId">, { composeHash, transactionHash }: Confirmation): Promise<void> {
+  async verify(cvm: Subject, { composeHash, transactionHash }: Confirmation): Promise<void> {
     const chainId = this.#dependencies.platform.findKms(cvm.kmsId)?.chainId ?? null;
     if (chainId === null) return;
     const claim = { chainId, appId: cvm.appId, composeHash, transactionHash };
-    const verdict = judgeReceipt(await this.#gather(cvm.kmsId, chainId, claim), claim);
+    const verdict = judgeReceipt(await this.#gather(cvm, chainId, claim), claim);
     if (verdict.kind === "verified") return;
     if (verdict.kind === "wrong-chain") throw chainUnavailable(chainId, "its endpoint serves another chain");
     const [status, code] =
@@ -43,9 +46,9 @@ export class RegistrationVerifier {
     });
   }
 
-  async #gather(kmsId: string, chainId: number, claim: Parameters<typeof gatherFacts>[1]): Promise<RegistrationFacts> {
+  async #gather(cvm: Subject, chainId: number, claim: Parameters<typeof gatherFacts>[1]): Promise<RegistrationFacts> {
     const { kmsRuntime, clock, receiptAttempts, receiptRetryMs, signal } = this.#dependencies;
-    const client = kmsRuntime.chain(kmsId);
+    const client = kmsRuntime.chain(cvm.kmsId, cvm.hashid);
     if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
     try {
       return await gatherFacts(client, claim, { clock, attempts: receiptAttempts, retryMs: receiptRetryMs, signal });

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { type MockCloudOptions, startMockCloud } from "../../../../src/mock-cloud/index.ts";
+import { adminKey, adminRequest } from "../../../support/mock-cloud/admin-request.ts";
 import { createOffChainCvm, dockerCompose, request } from "../../../support/mock-cloud/cloud-world.ts";
 import { manualClock } from "../../../support/mock-cloud/manual-clock.ts";
 import { offChainPlatform } from "../../../support/mock-cloud/off-chain-platform.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const day = 24 * 60 * 60 * 1000;
-const adminKey = "an-admin-key-for-tests";
 
 describe("the mock cloud's clock", () => {
   it("ends a rollover that would take a day", async () => {
@@ -84,7 +84,7 @@ describe("the mock cloud's clock", () => {
       await first.advance(day);
       await first.close();
       const second = await startMockCloud(options);
-      const { body } = await admin(second, "GET", "/admin/clock");
+      const { body } = await adminRequest(second, "GET", "/clock");
       expect(body).to.deep.equal({ now: new Date(clock.now() + day).toISOString() });
       await second.close();
     } finally {
@@ -97,7 +97,7 @@ describe("admin endpoints", () => {
   it("are not there unless asked for", async () => {
     const cloud = await startMockCloud(offChainPlatform());
     try {
-      expect((await admin(cloud, "POST", "/admin/clock/advance", { ms: 1 })).status).to.equal(404);
+      expect((await adminRequest(cloud, "POST", "/clock/advance", { ms: 1 })).status).to.equal(404);
     } finally {
       await cloud.close();
     }
@@ -117,7 +117,7 @@ describe("admin endpoints", () => {
     after(() => cloud.close());
 
     it("advance the clock", async () => {
-      const { status, body } = await admin(cloud, "POST", "/admin/clock/advance", { ms: 90_000 });
+      const { status, body } = await adminRequest(cloud, "POST", "/clock/advance", { ms: 90_000 });
       expect(status).to.equal(200);
       expect(body).to.deep.equal({ now: new Date(clock.now() + 90_000).toISOString() });
     });
@@ -148,7 +148,7 @@ describe("admin endpoints", () => {
 
     it("say what is wrong with a request", async () => {
       for (const body of [{}, { ms: -1 }, { ms: "1" }, { ms: 1, s: 1 }]) {
-        expect((await admin(cloud, "POST", "/admin/clock/advance", body)).status).to.equal(422);
+        expect((await adminRequest(cloud, "POST", "/clock/advance", body)).status).to.equal(422);
       }
     });
 
@@ -158,12 +158,3 @@ describe("admin endpoints", () => {
     });
   });
 });
-
-async function admin(cloud: { readonly url: string }, method: string, path: string, body?: unknown) {
-  const response = await fetch(`${cloud.url}${path}`, {
-    method,
-    headers: { "X-Admin-Key": adminKey, ...(body !== undefined && { "Content-Type": "application/json" }) },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, body: (await response.json()) as unknown };
-}
