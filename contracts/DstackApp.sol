@@ -9,7 +9,8 @@ import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {PolicyAudit} from "./PolicyAudit.sol";
 import {IAppAuth} from "./interfaces/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "./interfaces/IAppAuthBasicManagement.sol";
-import {IAppInitializer, IDstackApp} from "./interfaces/IDstackApp.sol";
+import {IAppInitializer} from "./interfaces/IAppInitializer.sol";
+import {IDstackApp} from "./interfaces/IDstackApp.sol";
 import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";
 

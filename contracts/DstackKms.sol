@@ -9,7 +9,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {PolicyAudit} from "./PolicyAudit.sol";
 import {IAppAuth} from "./interfaces/IAppAuth.sol";
-import {IAppInitializer} from "./interfaces/IDstackApp.sol";
+import {IAppInitializer} from "./interfaces/IAppInitializer.sol";
 import {IDstackKms} from "./interfaces/IDstackKms.sol";
 import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Initializable.sol";
 import {DstackApp} from "../../../contracts/DstackApp.sol";
-import {SeizingImplementation} from "../../../contracts/mocks/RefusedImplementations.sol";
+import {SeizingImplementation} from "../../../contracts/mocks/upgrades/SeizingImplementation.sol";
 import {Slots} from "../support/Slots.sol";
 import {UpgradeBehaviour} from "../support/behaviours/UpgradeBehaviour.sol";
 

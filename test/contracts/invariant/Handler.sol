@@ -2,7 +2,8 @@
 pragma solidity ^0.8.24;
 
 import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/UUPSUpgradeable.sol";
-import {ForeignSlotImplementation, NotUupsImplementation} from "../../../contracts/mocks/RefusedImplementations.sol";
+import {ForeignSlotImplementation} from "../../../contracts/mocks/upgrades/ForeignSlotImplementation.sol";
+import {NotUupsImplementation} from "../../../contracts/mocks/upgrades/NotUupsImplementation.sol";
 import {Defaults} from "../support/Defaults.sol";
 import {OwnableLike} from "../support/OwnableLike.sol";
 import {Slots} from "../support/Slots.sol";

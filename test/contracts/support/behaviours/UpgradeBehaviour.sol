@@ -3,7 +3,8 @@ pragma solidity ^0.8.24;
 
 import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/UUPSUpgradeable.sol";
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
-import {ForeignSlotImplementation, NotUupsImplementation} from "../../../../contracts/mocks/RefusedImplementations.sol";
+import {ForeignSlotImplementation} from "../../../../contracts/mocks/upgrades/ForeignSlotImplementation.sol";
+import {NotUupsImplementation} from "../../../../contracts/mocks/upgrades/NotUupsImplementation.sol";
 import {OwnableLike} from "../OwnableLike.sol";
 import {Slots} from "../Slots.sol";
 import {Topics} from "../Topics.sol";

@@ -4,22 +4,6 @@ pragma solidity ^0.8.24;
 import {IERC1822Proxiable} from "@openzeppelin/contracts/interfaces/draft-IERC1822.sol";
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
 
-/// @dev Has code, but nothing of UUPS: a proxy moved here could never move again.
-contract NotUupsImplementation {
-    function version() external pure returns (uint256) {
-        return 3;
-    }
-}
-
-/// @dev Speaks UUPS, but keeps its address in another slot.
-contract ForeignSlotImplementation is IERC1822Proxiable {
-    bytes32 public constant FOREIGN_SLOT = keccak256("some other slot");
-
-    function proxiableUUID() external pure returns (bytes32) {
-        return FOREIGN_SLOT;
-    }
-}
-
 /// @dev An acceptable upgrade target that hands the proxy to whoever asks and wipes the flags of an app: what a
 /// thief of the owner's key would install, and what disabled upgrades must keep out.
 contract SeizingImplementation is IERC1822Proxiable {
