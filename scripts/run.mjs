@@ -32,6 +32,7 @@ function isOldNode(version) {
 /** @param {string} program */
 async function runHere(program) {
   process.env.HARDHAT_DISABLE_TELEMETRY ??= "true";
+  hideSqliteWarning();
   installOnce();
   const isHardhat = program === "hardhat";
   const entry = isHardhat ? join(modules, "hardhat", "dist", "src", "cli.js") : resolve(root, program);
@@ -62,6 +63,15 @@ function installOnce() {
   const { status, error } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", 2, 2] });
   if (status !== 0) fail(error ? `npm could not be started: ${error.message}` : "npm ci failed.", status ?? 1);
   writeFileSync(stamp, wanted);
+}
+
+/** Node 22 calls the database inside it experimental at every start; Node 24 no longer does. */
+function hideSqliteWarning() {
+  const { emitWarning } = process;
+  process.emitWarning = (warning, ...rest) => {
+    if (!String(warning).startsWith("SQLite is an experimental feature"))
+      Reflect.apply(emitWarning, process, [warning, ...rest]);
+  };
 }
 
 async function handOverToNewerNode() {
