@@ -3,6 +3,7 @@ export * from "./protocol/api-version.ts";
 export * from "./protocol/app.ts";
 export * from "./protocol/auth.ts";
 export * from "./protocol/catalog.ts";
+export * from "./protocol/commit-update.ts";
 export * from "./protocol/compose-file.ts";
 export * from "./protocol/cvm.ts";
 export * from "./protocol/cvm-list.ts";

@@ -25,6 +25,7 @@ import { appRoutes } from "./routes/apps.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { commitInstanceRoutes } from "./routes/commit-instance.ts";
+import { commitRoutes } from "./routes/commits.ts";
 import { cvmListRoutes } from "./routes/cvm-lists.ts";
 import { cvmRoutes } from "./routes/cvms.ts";
 import { deviceLoginRoutes } from "./routes/device-login.ts";
@@ -44,6 +45,7 @@ import { Fleet } from "./services/fleet.ts";
 import { Instances } from "./services/instances.ts";
 import { KmsRuntime } from "./services/kms-runtime.ts";
 import { Lifecycle } from "./services/lifecycle.ts";
+import { PreparedUpdates } from "./services/prepared-updates.ts";
 import { Provisioning } from "./services/provisioning.ts";
 import { RegistrationVerifier } from "./services/registration-verifier.ts";
 import { seedPlatform } from "./services/seed-platform.ts";
@@ -126,6 +128,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     signal: stopping.signal,
   });
   const updates = new Updates({ store, clock, emit, rollover, verifier });
+  const prepared = new PreparedUpdates({ store, clock, updates });
   const fleet = new Fleet(store);
   const provisioning = new Provisioning({ store, clock, rollover, fleet });
   const vmAnswer = createVmAnswer(store, kmsRuntime);
@@ -147,7 +150,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(authRoutes);
       await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
-      await api.register(updateRoutes, { store, updates });
+      await api.register(updateRoutes, { store, kmsRuntime, updates });
       await api.register(instanceRoutes, { store, kmsRuntime, instances, vmAnswer });
       await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
       await api.register(guestRoutes, { store, kmsRuntime, clock });
@@ -170,6 +173,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     },
     { prefix: apiBasePath },
   );
+  await app.register(commitRoutes, { store, kmsRuntime, prepared });
   if (adminKey !== undefined) await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper, faults });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {

@@ -105,6 +105,16 @@ export function hashInvalidOrExpired(problem: string): ApiError {
   });
 }
 
+/** Says "Invalid": a client looks for that word before it suggests to prepare the update again. */
+export function commitTokenInvalid(problem: string): ApiError {
+  return new ApiError(
+    statusCodes.hashInvalidOrExpired,
+    errorCodes.hashInvalidOrExpired,
+    `Invalid or expired commit token: ${problem}`,
+    { suggestions: ["Prepare the update again."] },
+  );
+}
+
 export function chainUnavailable(chainId: number, cause: unknown): ApiError {
   const message = `The cloud cannot read chain ${chainId} right now, so nothing was verified and nothing changed.`;
   return new ApiError(503, mockErrorCodes.chainUnavailable, message, {

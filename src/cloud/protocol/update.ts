@@ -18,6 +18,7 @@ export const inProgressSchema = z.looseObject({
 
 export const envsInProgressSchema = inProgressSchema.extend({ allowed_envs_changed: z.boolean() });
 
+/** What the app's contract says at the time. A device is allowed by its own entry, or because any is. */
 export const onchainStatusSchema = z.looseObject({
   compose_hash_allowed: z.boolean(),
   device_id_allowed: z.boolean(),
@@ -94,6 +95,7 @@ export const patchEnvsRequestSchema = z.looseObject({
   transaction_hash: z.string().nullish(),
 });
 
+export type OnchainStatusAnswer = z.infer<typeof onchainStatusSchema>;
 export type UpdateAccepted = z.infer<typeof updateAcceptedSchema>;
 export type InProgress = z.infer<typeof inProgressSchema>;
 export type EnvsInProgress = z.infer<typeof envsInProgressSchema>;

@@ -59,6 +59,8 @@ for (const [id, schema] of Object.entries({
   GithubKeySync: protocol.syncGithubKeysSchema,
   InstanceRegistrationRequired: protocol.instanceRegistrationBodySchema,
   PreparedInstance: protocol.preparedInstanceSchema,
+  CommitAccepted: protocol.commitUpdateSchema,
+  CommitTokenInfo: protocol.commitTokenInfoSchema,
   DeviceCode: protocol.deviceCodeSchema,
   DeviceToken: protocol.deviceTokenSchema,
   DeviceTokenError: protocol.deviceTokenErrorSchema,

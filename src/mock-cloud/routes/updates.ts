@@ -11,9 +11,8 @@ import {
   updateAcceptedSchema,
 } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/hex.ts";
-import type { ComposeHash } from "../../core/ids.ts";
+import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { UpdateOutcome, Updates } from "../services/updates.ts";
-import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import { toKmsInfo } from "../wire/kms-answers.ts";
 import {
@@ -25,23 +24,23 @@ import {
   readTextChange,
 } from "../wire/read-change.ts";
 import { readComposeHash, readConfirmation } from "../wire/read-confirmation.ts";
-import { toHashRegistrationBody } from "../wire/update-answers.ts";
+import { readPrepareOnly } from "../wire/read-prepare-only.ts";
+import { answerRegistration } from "./answer-registration.ts";
 import { namedCvm } from "./named-cvm.ts";
 import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "./schemas.ts";
 
 export interface UpdateRoutesOptions {
   readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
   readonly updates: Updates;
 }
 
 const textBody = z.union([z.string(), z.looseObject({})]).nullish();
 const textTypes = ["text/yaml", "text/plain", "application/json", "multipart/form-data"];
 
-export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (app, { store, updates }) => {
+export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (app, options) => {
+  const { store, updates } = options;
   const tags = ["updates"];
-
-  const registrationBody = (cvm: Cvm, composeHash: ComposeHash, requestId: string) =>
-    toHashRegistrationBody({ ...store.platform.nextPlaceOf(cvm), composeHash, appId: cvm.appId, requestId });
 
   // The update guide names the two POST paths; the clients only use PATCH.
   for (const [method, url] of [
@@ -65,10 +64,11 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         const outcome = await updates.submit(cvm, {
           change: readPatchChange(request.body ?? {}),
           confirmation: readConfirmation(request),
+          isPrepareOnly: readPrepareOnly(request.headers),
           correlationId: request.id,
         });
         if (outcome.kind === "registration-required") {
-          return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
+          return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
         }
         const status = outcome.kind === "no-change" ? "no_change" : "in_progress";
         return reply.code(202).send({ ...describe(outcome, request.id), status });
@@ -97,9 +97,10 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         const cvm = namedCvm(store, request);
         const confirmation = readConfirmation(request);
         const change = readTextChange(request.body, field) ?? (confirmation ? undefined : readAbsentText(field));
-        const outcome = await updates.submit(cvm, { change, confirmation, correlationId: request.id });
+        const isPrepareOnly = readPrepareOnly(request.headers);
+        const outcome = await updates.submit(cvm, { change, confirmation, isPrepareOnly, correlationId: request.id });
         if (outcome.kind === "registration-required") {
-          return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
+          return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
         }
         return reply.code(202).send({ ...describe(outcome, request.id), status: "in_progress" });
       },
@@ -113,6 +114,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         tags,
         summary: "Replace the whole environment, and which names the guest lets through",
         params: cvmParams,
+        headers: confirmationHeaders,
         body: patchEnvsRequestSchema,
         response: { ...twoPhaseRefusals, 202: envsInProgressSchema },
       },
@@ -122,10 +124,11 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       const outcome = await updates.submit(cvm, {
         change: readEnvsChange(request.body),
         confirmation: readConfirmation(request),
+        isPrepareOnly: readPrepareOnly(request.headers),
         correlationId: request.id,
       });
       if (outcome.kind === "registration-required") {
-        return reply.code(465).send(registrationBody(cvm, outcome.composeHash, request.id));
+        return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
       }
       const isChanged = outcome.kind === "accepted" && outcome.isAllowedEnvsChanged;
       return reply

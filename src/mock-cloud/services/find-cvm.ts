@@ -22,6 +22,11 @@ export function findCvm(cvms: Cvms, workspaceId: string, raw: string): Cvm {
   return cvm;
 }
 
+/** Whether that is one of the CVM's names; others may share it. */
+export function isNamed(cvms: Cvms, cvm: Cvm, raw: string): boolean {
+  return findMatches(cvms, cvm.workspaceId, parseCvmIdentifier(raw)).some(({ id }) => id === cvm.id);
+}
+
 function findMatches(cvms: Cvms, workspaceId: string, identifier: CvmIdentifier): Cvm[] {
   switch (identifier.kind) {
     case "id":

@@ -1,13 +1,14 @@
 import { alreadyRegistered } from "../../cloud/protocol.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
-import { ApiError, cvmBusy, hashInvalidOrExpired } from "../errors.ts";
+import { ApiError, cvmBusy, cvmNotFound, hashInvalidOrExpired } from "../errors.ts";
 import type { EventListener, UpdateProposed } from "../events.ts";
 import type { Rollover } from "../rollover/rollover.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
+import { createCommitToken } from "./commit-token.ts";
 import type { Confirmation } from "./confirmation.ts";
 import { isSameAllowedEnvs, planUpdate, type UpdateChange } from "./plan-update.ts";
 import type { RegistrationVerifier } from "./registration-verifier.ts";
@@ -16,10 +17,14 @@ import { resolveSettings } from "./resolve-settings.ts";
 /** How long a proposed update waits for the registration of its hash. */
 export const pendingLifetimeMs = 14 * 24 * 60 * 60 * 1000;
 
-export type UpdateOutcome =
-  | { readonly kind: "no-change" }
-  | Accepted
-  | { readonly kind: "registration-required"; readonly composeHash: ComposeHash };
+export type UpdateOutcome = { readonly kind: "no-change" } | Accepted | RegistrationRequired;
+
+export interface RegistrationRequired {
+  readonly kind: "registration-required";
+  readonly composeHash: ComposeHash;
+  /** What commits a prepared update, once. It is not stored and cannot be read again. */
+  readonly commitToken: string | undefined;
+}
 
 export interface Accepted {
   readonly kind: "accepted";
@@ -31,6 +36,8 @@ export interface Submission {
   /** Undefined when the request says nothing of it, as a bare confirmation. */
   readonly change: UpdateChange | undefined;
   readonly confirmation: Confirmation | undefined;
+  /** Asks for a commit token where a hash has to be registered first. */
+  readonly isPrepareOnly: boolean;
   /** Names the operation, if one starts. */
   readonly correlationId: string;
 }
@@ -57,9 +64,9 @@ export class Updates {
    * @throws what `propose` and `confirm` throw
    */
   async submit(cvm: Cvm, submission: Submission): Promise<UpdateOutcome> {
-    const { change, confirmation, correlationId } = submission;
+    const { change, confirmation, isPrepareOnly, correlationId } = submission;
     if (confirmation) return this.confirm(cvm, confirmation, change, correlationId);
-    return this.propose(cvm, change ?? {}, correlationId);
+    return this.propose(cvm, change ?? {}, correlationId, isPrepareOnly);
   }
 
   /**
@@ -68,7 +75,7 @@ export class Updates {
    * @param correlationId names the operation, if one starts
    * @throws ApiError 409 while another operation runs; what planUpdate throws
    */
-  propose(cvm: Cvm, wanted: UpdateChange, correlationId: string): UpdateOutcome {
+  propose(cvm: Cvm, wanted: UpdateChange, correlationId: string, isPrepareOnly = false): UpdateOutcome {
     const change = this.#resolve(wanted);
     const { workload, isComposeChanged, isNoChange } = planUpdate(cvm, change);
     this.#refuseWhileBusy(cvm);
@@ -77,9 +84,14 @@ export class Updates {
       return { kind: "no-change" };
     }
     if (isComposeChanged && this.#isOnChain(cvm)) {
-      this.#keep(cvm, workload, change);
+      const { composeHash } = workload;
+      const { token, tokenHash } = isPrepareOnly ? createCommitToken() : {};
+      const expiresAt = this.#keep(cvm, workload, change, tokenHash);
       this.#emitProposed(cvm, workload, "registration-required");
-      return { kind: "registration-required", composeHash: workload.composeHash };
+      if (isPrepareOnly) {
+        this.#dependencies.emit({ type: "update.prepared", cvmId: cvm.hashid, composeHash, expiresAt });
+      }
+      return { kind: "registration-required", composeHash, commitToken: token };
     }
     this.#emitProposed(cvm, workload, "accepted");
     const { rollover } = this.#dependencies;
@@ -135,20 +147,37 @@ export class Updates {
     );
   }
 
+  /**
+   * Confirms this very pending update, once: a second call is refused even where it repeats the first.
+   *
+   * @throws ApiError 409, 466, 467, 468, 503
+   */
+  async confirmPrepared(
+    cvm: Cvm,
+    pending: PendingUpdate,
+    transactionHash: Confirmation["transactionHash"],
+    correlationId: string,
+  ): Promise<Accepted> {
+    const { composeHash } = pending;
+    return this.#confirm(cvm, { composeHash, transactionHash }, correlationId, applyPending, pending.id);
+  }
+
   async #confirm(
     cvm: Cvm,
     confirmation: Confirmation,
     correlationId: string,
     decide: (cvm: Cvm, pending: PendingUpdate) => Workload,
+    pendingId?: number,
   ): Promise<Accepted> {
     const { store, rollover } = this.#dependencies;
     const { composeHash, transactionHash } = confirmation;
     const prepare = () => {
-      const current = store.cvms.get(cvm.id);
-      const earlier = this.#findEarlier(current, confirmation);
+      const current = store.cvms.find(cvm.id);
+      if (!current) throw cvmNotFound(cvm.hashid);
+      const earlier = pendingId === undefined ? this.#findEarlier(current, confirmation) : undefined;
       if (earlier) return { earlier };
       this.#refuseWhileBusy(current);
-      const pending = this.#requireLive(current, composeHash);
+      const pending = this.#requireLive(current, composeHash, pendingId);
       return { pending, workload: decide(current, pending) };
     };
 
@@ -161,7 +190,7 @@ export class Updates {
     if (second.earlier) return accepted(cvm, second.earlier);
     const { pending, workload } = second;
     const operation = store.transaction(() => {
-      store.pendingUpdates.confirm(pending.id);
+      store.pendingUpdates.confirm(pending.id, correlationId);
       return rollover.record(cvm.id, { kind: "update", workload, correlationId, transactionHash });
     });
     rollover.start(operation);
@@ -181,9 +210,11 @@ export class Updates {
     if (this.#dependencies.store.operations.runningOf(cvm.id)) throw cvmBusy(cvm.name);
   }
 
-  #keep(cvm: Cvm, { composeHash, composeText }: Workload, change: UpdateChange): void {
+  /** @returns when it expires */
+  #keep(cvm: Cvm, { composeHash, composeText }: Workload, change: UpdateChange, tokenHash?: string): number {
     const { store, clock } = this.#dependencies;
     const now = clock.now();
+    const expiresAt = now + pendingLifetimeMs;
     store.pendingUpdates.replace({
       cvmId: cvm.id,
       baseHash: cvm.composeHash,
@@ -191,14 +222,20 @@ export class Updates {
       composeText,
       encryptedEnv: change.encryptedEnv ?? null,
       settingsChange: change.settings ?? {},
+      tokenHash: tokenHash ?? null,
       createdAt: now,
-      expiresAt: now + pendingLifetimeMs,
+      expiresAt,
     });
+    return expiresAt;
   }
 
-  #requireLive(cvm: Cvm, composeHash: ComposeHash): PendingUpdate {
+  /** @param pendingId of the only one that will do */
+  #requireLive(cvm: Cvm, composeHash: ComposeHash, pendingId: number | undefined): PendingUpdate {
     const { store, clock } = this.#dependencies;
     const pending = store.pendingUpdates.find(cvm.id, composeHash);
+    if (pendingId !== undefined && pending?.id !== pendingId) {
+      throw hashInvalidOrExpired(`The update to compose hash ${composeHash} was superseded by a newer one.`);
+    }
     if (!pending) throw hashInvalidOrExpired(`No update of this CVM to compose hash ${composeHash} was started.`);
     if (pending.state !== "live") {
       const fate = pending.state === "superseded" ? "superseded by a newer one" : "confirmed before";

@@ -15,6 +15,10 @@ export interface PendingUpdate {
   /** Null keeps the environment that is in force at the time of the confirmation. */
   readonly encryptedEnv: string | null;
   readonly settingsChange: Partial<CvmSettings>;
+  /** SHA-256 of the token that may commit it; null unless it was prepared. */
+  readonly tokenHash: string | null;
+  /** The operation its confirmation started. */
+  readonly correlationId: string | null;
   readonly state: PendingState;
   readonly createdAt: number;
   readonly expiresAt: number;
@@ -23,8 +27,8 @@ export interface PendingUpdate {
 type PendingRow = Omit<PendingUpdate, "settingsChange"> & { readonly settingsChange: string };
 
 const columns = `id, cvm_id AS "cvmId", base_hash AS "baseHash", compose_hash AS "composeHash",
-  compose_text AS "composeText", encrypted_env AS "encryptedEnv", settings_change AS "settingsChange", state,
-  created_at AS "createdAt", expires_at AS "expiresAt"`;
+  compose_text AS "composeText", encrypted_env AS "encryptedEnv", settings_change AS "settingsChange",
+  token_hash AS "tokenHash", correlation_id AS "correlationId", state, created_at AS "createdAt", expires_at AS "expiresAt"`;
 
 export class PendingUpdates {
   readonly #database: Database;
@@ -34,16 +38,16 @@ export class PendingUpdates {
   }
 
   /** Makes this the CVM's live update; an older one is superseded. */
-  replace(pending: Omit<PendingUpdate, "id" | "state">): void {
+  replace(pending: Omit<PendingUpdate, "id" | "state" | "correlationId">): void {
     this.#database.transaction(() => {
       this.#database.run("UPDATE pending_update SET state = 'superseded' WHERE cvm_id = :cvmId AND state = 'live'", {
         cvmId: pending.cvmId,
       });
       this.#database.run(
         `INSERT INTO pending_update (cvm_id, base_hash, compose_hash, compose_text, encrypted_env, settings_change,
-           state, created_at, expires_at)
-         VALUES (:cvmId, :baseHash, :composeHash, :composeText, :encryptedEnv, :settingsChange, 'live', :createdAt,
-           :expiresAt)`,
+           token_hash, state, created_at, expires_at)
+         VALUES (:cvmId, :baseHash, :composeHash, :composeText, :encryptedEnv, :settingsChange, :tokenHash, 'live',
+           :createdAt, :expiresAt)`,
         { ...pending, settingsChange: JSON.stringify(pending.settingsChange) },
       );
     });
@@ -51,15 +55,28 @@ export class PendingUpdates {
 
   /** The newest one with this hash, in any state. */
   find(cvmId: number, composeHash: ComposeHash): PendingUpdate | undefined {
-    const row = this.#database.first<PendingRow>(
-      `SELECT ${columns} FROM pending_update WHERE cvm_id = :cvmId AND compose_hash = :composeHash
-       ORDER BY id DESC LIMIT 1`,
-      { cvmId, composeHash },
-    );
-    return row && { ...row, settingsChange: JSON.parse(row.settingsChange) };
+    return this.#first("cvm_id = :cvmId AND compose_hash = :composeHash", { cvmId, composeHash });
   }
 
-  confirm(id: number): void {
-    this.#database.run("UPDATE pending_update SET state = 'confirmed' WHERE id = :id", { id });
+  /** In any state. */
+  findToken(tokenHash: string): PendingUpdate | undefined {
+    return this.#first("token_hash = :tokenHash", { tokenHash });
+  }
+
+  /** @param correlationId of the operation that brings it into force */
+  confirm(id: number, correlationId: string): void {
+    this.#database.run(
+      "UPDATE pending_update SET state = 'confirmed', correlation_id = :correlationId WHERE id = :id",
+      {
+        id,
+        correlationId,
+      },
+    );
+  }
+
+  #first(condition: string, parameters: Record<string, string | number>): PendingUpdate | undefined {
+    const sql = `SELECT ${columns} FROM pending_update WHERE ${condition} ORDER BY id DESC LIMIT 1`;
+    const row = this.#database.first<PendingRow>(sql, parameters);
+    return row && { ...row, settingsChange: JSON.parse(row.settingsChange) };
   }
 }

@@ -7,7 +7,7 @@ import type { PreparedInstance } from "../store/prepared-instances.ts";
 import type { OnchainStatus } from "../verification/read-onchain-status.ts";
 import { describeChain } from "./chain-answers.ts";
 import { toNodeRef } from "./node-answers.ts";
-import { toHashRegistrationBody } from "./update-answers.ts";
+import { toHashRegistrationBody, toOnchainStatus } from "./update-answers.ts";
 
 export type RegistrationOutcome = Extract<InstanceOutcome, { kind: "registration-required" }>;
 
@@ -77,13 +77,5 @@ export function toPreparedInstance({
     expires_at: toIsoTime(prepared.expiresAt),
     vm_uuid: vmUuid ?? null,
     onchain_status: onchain ? toOnchainStatus(onchain) : null,
-  };
-}
-
-function toOnchainStatus({ isHashAllowed, isDeviceAllowed }: OnchainStatus) {
-  return {
-    compose_hash_allowed: isHashAllowed,
-    device_id_allowed: isDeviceAllowed,
-    is_allowed: isHashAllowed && isDeviceAllowed,
   };
 }

@@ -22,11 +22,13 @@ export function readConfirmation(source: Source): Confirmation | undefined {
   if (!transactionHash) throw missing("transaction_hash");
   return {
     composeHash: readComposeHash(composeHash.value, composeHash.location),
-    transactionHash:
-      transactionHash.value === alreadyRegistered
-        ? alreadyRegistered
-        : parseAt(transactionHash.location, () => parseTransactionHash(transactionHash.value)),
+    transactionHash: readTransactionHash(transactionHash.value, transactionHash.location),
   };
+}
+
+/** @throws InvalidRequestError */
+export function readTransactionHash(raw: string, location: readonly string[]): Confirmation["transactionHash"] {
+  return raw === alreadyRegistered ? alreadyRegistered : parseAt(location, () => parseTransactionHash(raw));
 }
 
 /** @throws InvalidRequestError */

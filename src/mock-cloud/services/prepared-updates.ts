@@ -1,0 +1,87 @@
+import { alreadyRegistered } from "../../cloud/protocol.ts";
+import type { ComposeHash } from "../../core/ids.ts";
+import type { Clock } from "../clock.ts";
+import { commitTokenInvalid, cvmNotFound } from "../errors.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { PendingUpdate } from "../store/pending-updates.ts";
+import type { Store } from "../store/store.ts";
+import { hashCommitToken } from "./commit-token.ts";
+import type { Confirmation } from "./confirmation.ts";
+import { isNamed } from "./find-cvm.ts";
+import type { Accepted, Updates } from "./updates.ts";
+
+/** What has become of a prepared update. `outdated`: the CVM's document has changed since. */
+export type PreparedState = "pending" | "committed" | "superseded" | "expired" | "outdated";
+
+export interface PreparedUpdate {
+  readonly cvm: Cvm;
+  readonly pending: PendingUpdate;
+  readonly state: PreparedState;
+}
+
+export interface UpdateCommit {
+  readonly token: string;
+  /** @default the prepared one */
+  readonly composeHash: ComposeHash | undefined;
+  /** @default the contract's state alone */
+  readonly transactionHash: Confirmation["transactionHash"] | undefined;
+  readonly correlationId: string;
+}
+
+export interface PreparedUpdatesDependencies {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly updates: Updates;
+}
+
+/** Updates that others register on chain: whoever holds the token may look at one and commit it, without an API key. */
+export class PreparedUpdates {
+  readonly #dependencies: PreparedUpdatesDependencies;
+
+  constructor(dependencies: PreparedUpdatesDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * The update a token stands for, dead or alive.
+   *
+   * @param identifier names the CVM; one that is not the token's is refused like an unknown token
+   * @throws ApiError 466, or 404 when the CVM is gone
+   */
+  find(identifier: string, token: string): PreparedUpdate {
+    const { store, clock } = this.#dependencies;
+    const pending = store.pendingUpdates.findToken(hashCommitToken(token));
+    if (!pending) throw commitTokenInvalid("there is no such token.");
+    const cvm = store.cvms.find(pending.cvmId);
+    if (!cvm) throw cvmNotFound(identifier);
+    if (!isNamed(store.cvms, cvm, identifier)) throw commitTokenInvalid("it is not for this CVM.");
+    return { cvm, pending, state: stateOf(pending, cvm, clock.now()) };
+  }
+
+  /** @throws ApiError 404, 409, 466, 467, 468, or 503 when the chain cannot be read */
+  async commit(identifier: string, commit: UpdateCommit): Promise<Accepted & { readonly cvm: Cvm }> {
+    const { cvm, pending, state } = this.find(identifier, commit.token);
+    const problem = problems[state];
+    if (problem !== undefined) throw commitTokenInvalid(problem);
+    if (commit.composeHash !== undefined && commit.composeHash !== pending.composeHash) {
+      throw commitTokenInvalid(`it is for compose hash ${pending.composeHash}.`);
+    }
+    const { transactionHash = alreadyRegistered, correlationId } = commit;
+    const accepted = await this.#dependencies.updates.confirmPrepared(cvm, pending, transactionHash, correlationId);
+    return { ...accepted, cvm };
+  }
+}
+
+const problems: Readonly<Record<PreparedState, string | undefined>> = {
+  pending: undefined,
+  committed: "it was used before.",
+  superseded: "a newer update of this CVM superseded it.",
+  expired: "it has expired.",
+  outdated: "the CVM's compose file has changed since.",
+};
+
+function stateOf(pending: PendingUpdate, cvm: Cvm, now: number): PreparedState {
+  if (pending.state !== "live") return pending.state === "confirmed" ? "committed" : "superseded";
+  if (now >= pending.expiresAt) return "expired";
+  return pending.baseHash === cvm.composeHash ? "pending" : "outdated";
+}
