@@ -101,6 +101,23 @@ describe("a scheduler that moves CVMs", () => {
     expect((await get(cvm)).node_info).to.include({ id: 2 });
   });
 
+  it("moves a CVM at a restart, but not when it is switched off", async () => {
+    const cvm = await createOnChainCvm(world);
+    const act = async (action: string) => {
+      await request(world.cloud, "POST", `/cvms/${cvm.id}/${action}`);
+      await world.cloud.whenIdle();
+      return get(cvm);
+    };
+    world.cloud.moveCvm(cvm.id, 2);
+    expect((await act("stop")).node_info).to.include({ id: 1 });
+    expect(await act("start")).to.include({ status: "error" });
+    expect((await get(cvm)).node_info).to.include({ id: 1 });
+    await allowDevice(cvm, secondDevice);
+    const moved = await act("restart");
+    expect(moved).to.include({ status: "running" });
+    expect(moved.node_info).to.include({ id: 2 });
+  });
+
   it("takes a plan back when told to leave the CVM where it is, and knows no node that is not there", async () => {
     const cvm = await createOnChainCvm(world);
     world.cloud.moveCvm(cvm.id, 2);
