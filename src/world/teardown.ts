@@ -1,15 +1,30 @@
 /** Collects how to undo what was done, and undoes it, the last first. */
 export class Teardown {
   readonly #steps: Array<() => Promise<void> | void> = [];
+  #run: Promise<void> | undefined;
 
   add(step: () => Promise<void> | void): void {
     this.#steps.push(step);
   }
 
-  /** Takes every step, also after one that fails, and then throws what the first one threw. Running again does nothing. */
-  async run(): Promise<void> {
+  /**
+   * Takes every step, also after one that fails, and then throws what the first one threw. Whoever asks again waits for
+   * the same.
+   */
+  run(): Promise<void> {
+    this.#run ??= this.#runSteps();
+    return this.#run;
+  }
+
+  /** Runs because something failed, and answers that failure: it is the one to tell, whatever else goes wrong. */
+  async after(failure: unknown): Promise<unknown> {
+    await this.run().catch(() => {});
+    return failure;
+  }
+
+  async #runSteps(): Promise<void> {
     const failures: unknown[] = [];
-    for (const step of this.#steps.splice(0).reverse()) {
+    for (const step of this.#steps.reverse()) {
       try {
         await step();
       } catch (error) {
@@ -17,11 +32,5 @@ export class Teardown {
       }
     }
     if (failures.length > 0) throw failures[0];
-  }
-
-  /** Runs because something failed, and answers that failure: it is the one to tell, whatever else goes wrong. */
-  async after(failure: unknown): Promise<unknown> {
-    await this.run().catch(() => {});
-    return failure;
   }
 }

@@ -1,0 +1,117 @@
+import { expect } from "chai";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
+import { InvalidArgumentError, InvalidHexError, NoContractError } from "../../../../src/errors/index.ts";
+import { attachWorld } from "../../../../src/world/attach-world.ts";
+import { type LocalChain, startChain } from "../../../../src/world/chain/start-chain.ts";
+import { type DeployedContracts, deployContracts } from "../../../../src/world/deploy-contracts.ts";
+import { devAccount } from "../../../../src/world/dev-accounts.ts";
+import { createOwnerClient } from "../../../../src/world/owner-client.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
+import type { TestServer } from "../../../support/update/http-server.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";
+import { openSockets, untilSocketsAre } from "../../../support/world/sockets.ts";
+
+describe("attachWorld", () => {
+  const directory = useTemporaryDirectory();
+  const cloud = { rolloverMs: 0 };
+  let chain: LocalChain;
+  /** The same chain, calling itself what a real one does. */
+  let real: TestServer;
+  let contracts: DeployedContracts;
+
+  beforeEach(async () => {
+    chain = await startChain();
+    real = await rewriteRpc(chain.rpcUrl, (method, result) =>
+      method === "web3_clientVersion" ? "op-geth/v1.101" : result,
+    );
+    const { rpcUrl, client } = chain;
+    contracts = await deployContracts(createOwnerClient({ rpcUrl, chain: client.chain, owner: devAccount(0) }));
+  });
+  afterEach(async () => {
+    await real.close();
+    await chain.close();
+  });
+
+  it("sends nothing without a key, and says what is missing", async () => {
+    const height = await chain.client.getBlockNumber();
+    const world = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, cloud });
+    try {
+      expect(world.contracts.appImplementation.toLowerCase()).to.equal(contracts.appImplementation);
+      expect(Object.keys(world.cvms)).to.deep.equal(["offChain"]);
+      expect(world.missing).to.include("key");
+      expect(world.environment).to.not.have.property("PRIVATE_KEY");
+      expect(await chain.client.getBlockNumber()).to.equal(height);
+    } finally {
+      await world.close();
+    }
+  });
+
+  it("creates the on-chain CVM with the key of the KMS's owner on a dev chain", async () => {
+    const owner = devAccount(0);
+    const world = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, owner, cloud });
+    try {
+      expect(world.missing).to.equal(undefined);
+      const { status, appId, composeHash } = await getCvm(world.cloudClient, { cvm: "onchain-app" });
+      if (appId === undefined || composeHash === undefined) throw new Error("an on-chain CVM has both");
+      expect(status).to.equal("running");
+      const allowlist = await readAllowlist(chain.client, { appId, composeHash });
+      expect([allowlist.owner, allowlist.composeHashAllowed]).to.deep.equal([owner.address, true]);
+      expect(world.environment).to.not.have.property("PRIVATE_KEY");
+    } finally {
+      await world.close();
+    }
+  });
+
+  it("never teaches a real KMS the images of a mock, even with its owner's key", async () => {
+    const height = await chain.client.getBlockNumber();
+    const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, owner: devAccount(0), cloud });
+    try {
+      expect(world.missing).to.include(world.osImages[0].hash);
+      expect(Object.keys(world.cvms)).to.deep.equal(["offChain"]);
+      expect(await chain.client.getBlockNumber()).to.equal(height);
+    } finally {
+      await world.close();
+    }
+  });
+
+  it("creates the on-chain CVM of somebody who does not own the KMS, where that allows the OS image", async () => {
+    const prepared = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), cloud });
+    await prepared.close();
+    const owner = devAccount(5);
+    const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, owner, cloud });
+    try {
+      expect(world.missing).to.equal(undefined);
+      expect(await getCvm(world.cloudClient, { cvm: "onchain-app" })).to.include({ status: "running" });
+    } finally {
+      await world.close();
+    }
+  });
+
+  it("goes on with a state file, but only on the same chain and KMS", async () => {
+    const stateFile = `${directory.path}/world.db`;
+    const parameters = { rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), stateFile, cloud };
+    const first = await attachWorld(parameters);
+    await first.close();
+    const height = await chain.client.getBlockNumber();
+
+    const second = await attachWorld(parameters);
+    expect([second.apiKey, second.cvms]).to.deep.equal([first.apiKey, first.cvms]);
+    expect(await chain.client.getBlockNumber()).to.equal(height);
+    await second.close();
+
+    const { rpcUrl, client } = chain;
+    const other = await deployContracts(createOwnerClient({ rpcUrl, chain: client.chain, owner: devAccount(0) }));
+    await catchError(attachWorld({ ...parameters, kms: other.kms }), InvalidArgumentError);
+  });
+
+  it("refuses what is no KMS, and leaves nothing behind", async () => {
+    const sockets = openSockets();
+    const { rpcUrl } = chain;
+    await catchError(attachWorld({ rpcUrl, kms: contracts.appImplementation }), InvalidArgumentError);
+    await catchError(attachWorld({ rpcUrl, kms: devAccount(7).address }), NoContractError);
+    await catchError(attachWorld({ rpcUrl, kms: "0x12" }), InvalidHexError);
+    await untilSocketsAre(sockets);
+  });
+});

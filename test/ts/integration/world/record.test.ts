@@ -1,0 +1,141 @@
+import { expect } from "chai";
+import { parseEther } from "viem";
+import type { ChainRecord, RecordedRequest } from "../../../../src/world/chain/record.ts";
+import { startChain } from "../../../../src/world/chain/start-chain.ts";
+import { devAccount } from "../../../../src/world/dev-accounts.ts";
+import { createOwnerClient } from "../../../../src/world/owner-client.ts";
+import { rejection } from "../../../support/rejection.ts";
+import { postRpc } from "../../../support/world/post-rpc.ts";
+
+const stranger = devAccount(3).address;
+const anHourAgo = () => new Date(Date.now() - 3_600_000);
+
+/** A record in memory, which a second chain can be started from. */
+function newRecord(
+  genesis = new Date(),
+  requests: RecordedRequest[] = [],
+): ChainRecord & { requests: RecordedRequest[] } {
+  return { genesis, requests, append: (request) => void requests.push(JSON.parse(JSON.stringify(request))) };
+}
+
+describe("a recorded chain", () => {
+  it("comes out the same to the last hash, whatever was done to it", async () => {
+    const record = newRecord(anHourAgo());
+    const chain = await startChain({ record });
+    const { client, rpcUrl } = chain;
+    const owner = createOwnerClient({ rpcUrl, chain: client.chain, owner: devAccount(0) });
+    const sent = await owner.request({
+      method: "eth_sendTransaction",
+      params: [{ from: devAccount(1).address, to: stranger, value: "0x1" }],
+    });
+    await client.setBalance({ address: stranger, value: 5n });
+    await client.setNextBlockTimestamp({ timestamp: (await client.getBlock()).timestamp + 1000n });
+    await client.mine({ blocks: 9, interval: 3 });
+    // Refused, and mined nothing.
+    await rejection(owner.request({ method: "eth_sendRawTransaction", params: ["0x02"] }));
+    const snapshot = await client.snapshot();
+    await client.mine({ blocks: 1 });
+    await client.revert({ id: snapshot });
+    await client.setAutomine(false);
+    await owner.request({
+      method: "eth_sendTransaction",
+      params: [{ from: devAccount(2).address, to: stranger, value: "0x2" }],
+    });
+    await client.mine({ blocks: 1 });
+    const head = await client.getBlock();
+    await chain.close();
+
+    const again = await startChain({ record: newRecord(record.genesis, record.requests) });
+    try {
+      expect(await again.client.getBlock()).to.deep.equal(head);
+      expect(await again.client.getBalance({ address: stranger })).to.equal(7n);
+      expect((await again.client.getTransactionReceipt({ hash: sent })).status).to.equal("success");
+      expect(await again.client.getAutomine()).to.equal(false);
+    } finally {
+      await again.close();
+    }
+  });
+
+  it("notes a call before it is answered, and reading never", async () => {
+    const record = newRecord();
+    const chain = await startChain({ record });
+    try {
+      const length = record.requests.length;
+      await chain.client.getBlockNumber();
+      expect(record.requests.length).to.equal(length);
+      await chain.client.setBalance({ address: stranger, value: parseEther("1") });
+      expect(record.requests.at(-1)).to.include({ method: "hardhat_setBalance" }).and.not.have.property("minedAt");
+      await chain.client.mine({ blocks: 1 });
+      expect(record.requests.at(-1)).to.have.property("minedAt", Number((await chain.client.getBlock()).timestamp));
+    } finally {
+      await chain.close();
+    }
+  });
+
+  it("goes on at the time of day after a pause, and keeps time it was put ahead", async () => {
+    const record = newRecord(anHourAgo());
+    const first = await startChain({ record });
+    await first.client.increaseTime({ seconds: 86_400 });
+    await first.client.mine({ blocks: 1 });
+    await first.close();
+    // That chain was an hour behind; as it would read if it had run then, on time but for the day it was put ahead.
+    const requests = record.requests.map((request) => ({ ...request, clockOffset: 86_400 }));
+
+    const second = await startChain({ record: newRecord(record.genesis, requests) });
+    try {
+      await second.client.mine({ blocks: 1 });
+      const { timestamp } = await second.client.getBlock();
+      expect(Number(timestamp) - 86_400).to.be.closeTo(Date.now() / 1000, 5);
+    } finally {
+      await second.close();
+    }
+  });
+
+  it("does not mine by itself, as that could not be repeated", async () => {
+    const chain = await startChain({ record: newRecord() });
+    try {
+      const call = (params: unknown) =>
+        postRpc<object>(chain.rpcUrl, { id: 1, method: "evm_setIntervalMining", params });
+      expect(await call([1000])).to.have.nested.property("error.code", -32603);
+      expect(await call([0])).to.have.property("result", true);
+    } finally {
+      await chain.close();
+    }
+  });
+
+  it("does not go on after something could not be noted", async () => {
+    const record = newRecord();
+    let isFull = false;
+    const chain = await startChain({
+      record: {
+        ...record,
+        append: (request) => {
+          if (isFull) throw new Error("no space left on device");
+          record.append(request);
+        },
+      },
+    });
+    try {
+      isFull = true;
+      const mine = () => postRpc<object>(chain.rpcUrl, { id: 1, method: "evm_mine" });
+      expect(await mine()).to.have.nested.property("error.message", "no space left on device");
+      isFull = false;
+      expect(await mine()).to.have.nested.property("error.message", "no space left on device");
+    } finally {
+      await chain.close();
+    }
+  });
+
+  it("is refused when it comes out differently", async () => {
+    const record = newRecord();
+    const chain = await startChain({ record });
+    await chain.client.setBalance({ address: stranger, value: 5n });
+    await chain.client.mine({ blocks: 1 });
+    await chain.close();
+
+    const tampered = record.requests.filter(({ method }) => method !== "hardhat_setBalance");
+    const error = await rejection(startChain({ record: newRecord(record.genesis, tampered) }));
+
+    expect(error).to.have.property("name", "InvalidArgumentError");
+  });
+});
