@@ -1,6 +1,12 @@
 import { expect } from "chai";
 import { parseEther } from "viem";
-import type { ChainRecord, RecordedRequest } from "../../../../src/world/chain/record.ts";
+import {
+  type ChainRecord,
+  type RecordedRequest,
+  recordRequests,
+  replayRequests,
+} from "../../../../src/world/chain/record.ts";
+import { createSimulatedChain } from "../../../../src/world/chain/simulated-chain.ts";
 import { startChain } from "../../../../src/world/chain/start-chain.ts";
 import { devAccount } from "../../../../src/world/dev-accounts.ts";
 import { createOwnerClient } from "../../../../src/world/owner-client.ts";
@@ -54,6 +60,40 @@ describe("a recorded chain", () => {
     } finally {
       await again.close();
     }
+  });
+
+  it("repeats the pauses between its blocks", async () => {
+    const record = newRecord();
+    const chain = await createSimulatedChain(record);
+    const recorded = recordRequests(chain.answer, record);
+    await recorded("evm_mine", []);
+    // Time passes; the record hears nothing of it.
+    await chain.answer("evm_increaseTime", [500]);
+    await recorded("hardhat_mine", ["0x3", "0x5"]);
+    const head = await chain.answer("eth_getBlockByNumber", ["latest", false]);
+    await chain.close();
+
+    const again = await createSimulatedChain(record);
+    await replayRequests(again.answer, record);
+    expect(await again.answer("eth_getBlockByNumber", ["latest", false])).to.deep.equal(head);
+    await again.close();
+  });
+
+  it("keeps apart what many clients do at once", async () => {
+    const record = newRecord();
+    const chain = await createSimulatedChain(record);
+    const recorded = recordRequests(chain.answer, record);
+    await Promise.all(Array.from({ length: 20 }, () => recorded("evm_mine", [])));
+    const heads = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const block = await chain.answer("eth_getBlockByNumber", [`0x${(index + 1).toString(16)}`, false]);
+        return (block as { hash: string }).hash;
+      }),
+    );
+    await chain.close();
+
+    expect(record.requests.map(({ head }) => head)).to.deep.equal(heads);
+    expect(new Set(record.requests.map(({ minedAt }) => minedAt)).size).to.equal(20);
   });
 
   it("notes a call before it is answered, and reading never", async () => {
