@@ -8,7 +8,6 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export async function exitCodeOf(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
   const interruption = new AbortController();
-  // Again and again: npm passes on a Ctrl-C that the terminal has sent to everybody already.
   const stop = () => interruption.abort();
   for (const signal of signals) process.on(signal, stop);
   try {
@@ -18,7 +17,8 @@ export async function exitCodeOf(work: (signal: AbortSignal) => Promise<void>): 
     const isStopped = interruption.signal.aborted && error instanceof Error && error.name === "AbortError";
     return isStopped ? 0 : fail(error);
   } finally {
-    for (const signal of signals) process.off(signal, stop);
+    // After a Ctrl-C they stay: npm passes it on once more, and the second one must not spoil the exit code.
+    if (!interruption.signal.aborted) for (const signal of signals) process.off(signal, stop);
   }
 }
 

@@ -15,7 +15,7 @@ type Style = Parameters<typeof styleText>[0];
 
 const labelWidth = 22;
 
-export function createPaper(stream: NodeJS.WriteStream): Paper {
+export function createPaper(stream: NodeJS.WritableStream): Paper {
   const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
   const write = (text: string) => stream.write(`${text}\n`);
   const entry = (mark: string, what: string, outcome: string, durationMs: number | undefined) => {

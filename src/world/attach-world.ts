@@ -86,7 +86,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       close: () => teardown.run(),
     };
   } catch (error) {
-    throw await teardown.after(error);
+    throw await teardown.after(signal?.aborted ? signal.reason : error);
   }
 }
 

@@ -33,6 +33,7 @@ export interface FindExistingChainParameters {
   readonly rpcUrl: string;
   /** Address of a DstackKms proxy. */
   readonly kms: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -40,11 +41,12 @@ export interface FindExistingChainParameters {
  *
  * @throws InvalidHexError, InvalidArgumentError, NoContractError, RpcUnavailableError
  */
-export async function findExistingChain({ rpcUrl, kms }: FindExistingChainParameters): Promise<ExistingChain> {
+export async function findExistingChain(parameters: FindExistingChainParameters): Promise<ExistingChain> {
+  const { rpcUrl, kms, signal } = parameters;
   const address = parseAddress("The KMS address", kms);
-  const anonymous = createClient({ transport: http(rpcUrl) });
-  const definition = definitionOf(await requireChain(anonymous));
-  const client = createClient({ chain: definition, transport: http(rpcUrl), pollingInterval: 50 });
+  const transport = http(rpcUrl, { fetchOptions: { signal: signal ?? null } });
+  const definition = definitionOf(await requireChain(createClient({ transport })));
+  const client = createClient({ chain: definition, transport, pollingInterval: 50 });
   await requireCode(client, { address });
   return {
     id: definition.id,

@@ -64,7 +64,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
   const { chainPort, forkUrl, stateFile, cloud: options = {}, cvms: withCvms = true, signal } = parameters;
   const teardown = new Teardown();
   try {
-    const state = await openWorldState({ stateFile, describeChain: () => describeChain(forkUrl) });
+    const state = await openWorldState({ stateFile, describeChain: () => describeChain(forkUrl, signal) });
     teardown.add(() => state.close());
     const fork = toForkPoint(state.chain, parameters);
     const chain = await startChain({ port: chainPort, fork, record: state.record });
@@ -99,14 +99,14 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       close: () => teardown.run(),
     };
   } catch (error) {
-    throw await teardown.after(error);
+    throw await teardown.after(signal?.aborted ? signal.reason : error);
   }
 }
 
-async function describeChain(forkUrl: string | undefined): Promise<ChainDescription> {
+async function describeChain(forkUrl: string | undefined, signal: AbortSignal | undefined): Promise<ChainDescription> {
   const genesis = new Date().toISOString();
   if (forkUrl === undefined) return { kind: "local", genesis };
-  const { blockNumber, hardfork } = await findForkPoint(forkUrl);
+  const { blockNumber, hardfork } = await findForkPoint(forkUrl, signal);
   return { kind: "fork", genesis, blockNumber: blockNumber.toString(), hardfork };
 }
 

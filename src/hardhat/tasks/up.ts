@@ -10,9 +10,9 @@ import "../type-extensions.ts";
 
 export interface UpContext {
   /** Takes the description of the world and nothing else. */
-  readonly stdout: NodeJS.WriteStream;
+  readonly stdout: NodeJS.WritableStream;
   /** Takes what happens in it, for people. */
-  readonly stderr: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WritableStream;
   readonly readOwnerKey: () => Promise<string>;
   /** Ends the world. */
   readonly signal: AbortSignal;

@@ -20,8 +20,8 @@ const shortestHoloceneExtraData = 9;
  *
  * @throws InvalidArgumentError, RpcUnavailableError
  */
-export async function findForkPoint(url: string): Promise<ForkPoint> {
-  const client = createPublicClient({ transport: http(url) });
+export async function findForkPoint(url: string, signal?: AbortSignal): Promise<ForkPoint> {
+  const client = createPublicClient({ transport: http(url, { fetchOptions: { signal: signal ?? null } }) });
   const [chainId, block] = await duringRpc("looking for the block to fork from", () =>
     Promise.all([client.getChainId(), client.getBlock()]),
   );

@@ -1,0 +1,206 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { addComposeHash, confirmCvmPatch, createClient, patchCvm } from "@phala/cloud";
+import { expect } from "chai";
+import type { Hex } from "viem";
+import { base } from "viem/chains";
+import { root } from "../../../../scripts/support/paths.ts";
+import type { WorldDescription } from "../../../../src/hardhat/up/describe-world.ts";
+import { startChain } from "../../../../src/world/chain/start-chain.ts";
+import { devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { runScript } from "../../../support/scripts/run-script.ts";
+import { startServer } from "../../../support/update/http-server.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+import { isListening } from "../../../support/world/sockets.ts";
+import { useUpProcesses } from "../../../support/world/up-process.ts";
+
+const up = ["hardhat", "dstack", "up", "--chain-port", "0", "--cloud-port", "0"];
+
+describe("hardhat dstack up", () => {
+  const directory = useTemporaryDirectory();
+  const startUpProcess = useUpProcesses();
+
+  it("gives the official client all it needs for an update, and stops on Ctrl-C", async () => {
+    const { world, stop, log } = await startUpProcess();
+    const client = officialClient(world);
+    const { items } = await client.getCvmList();
+    expect(items.map(({ name }) => name)).to.have.members(["onchain-app", "offchain-app"]);
+
+    const { composeHash } = await updateOnChainCvm(world, "1.29");
+    expect(await client.getCvmInfo({ id: world.environment.ONCHAIN_CVM ?? "" })).to.include({
+      compose_hash: composeHash.replace("0x", ""),
+    });
+    const { openapi } = (await (await fetch(world.openApiUrl)).json()) as { openapi: string };
+    expect(openapi).to.match(/^3\./);
+
+    expect(await stop("SIGINT")).to.equal(0);
+    expect(log()).to.equal("");
+    for (const url of [world.rpcUrl, world.apiUrl]) expect(await isListening(url)).to.equal(false);
+  });
+
+  it("goes on from its state file, after SIGTERM and after kill -9", async () => {
+    const args = ["--state", join(directory.path, "world.db")];
+    const first = await startUpProcess(args);
+    const afterFirst = await updateOnChainCvm(first.world, "1.29");
+    expect(await first.stop("SIGTERM")).to.equal(0);
+
+    const second = await startUpProcess(args);
+    expect(withoutPorts(second.world)).to.deep.equal(withoutPorts(first.world));
+    expect(await hashOf(second.world)).to.equal(afterFirst.composeHash);
+    const afterSecond = await updateOnChainCvm(second.world, "1.30");
+    await second.stop("SIGKILL");
+
+    const third = await startUpProcess(args);
+    expect(withoutPorts(third.world)).to.deep.equal(withoutPorts(first.world));
+    expect(await hashOf(third.world)).to.equal(afterSecond.composeHash);
+    for (const { transactionHash } of [afterFirst, afterSecond]) {
+      expect(await readReceiptStatus(third.world, transactionHash)).to.equal("0x1");
+    }
+    await updateOnChainCvm(third.world, "1.31");
+    expect(await third.stop("SIGINT")).to.equal(0);
+  }).timeout(120_000);
+
+  it("prints lines for a shell, all of them exports or comments, and what happens to people", async () => {
+    const { code, stdout, stderr } = await runScript({
+      args: up,
+      interrupt: { at: "export OFFCHAIN_CVM", signal: "SIGTERM" },
+    });
+
+    expect(code).to.equal(0);
+    const lines = stdout.trimEnd().split("\n");
+    const exports = lines.flatMap((line) => /^export ([A-Z_]+)=[\w.:/-]+$/.exec(line)?.[1] ?? []);
+    expect(exports).to.deep.equal([
+      "PHALA_CLOUD_API_PREFIX",
+      "PHALA_CLOUD_API_KEY",
+      "ETH_RPC_URL",
+      "PRIVATE_KEY",
+      "ONCHAIN_CVM",
+      "OFFCHAIN_CVM",
+    ]);
+    expect(lines.filter((line) => !/^export |^# /.test(line))).to.deep.equal([]);
+    expect(stdout).to.match(/^# OpenAPI +http:\/\/127\.0\.0\.1:\d+\/openapi\.json$/m);
+    expect(stderr).to.include("Ctrl-C");
+  });
+
+  describe("on a chain that is there already", () => {
+    let world: World;
+    before(async () => {
+      world = await startWorld({ cvms: false });
+    });
+    after(() => world.close());
+
+    const run = (key: string | undefined) =>
+      runScript({
+        args: [
+          ...up.slice(0, 3),
+          "--cloud-port=0",
+          `--chain-rpc=${world.chain.rpcUrl}`,
+          `--kms=${world.contracts.kms}`,
+        ],
+        env: { DSTACK_OWNER_KEY: key },
+        interrupt: { at: "export OFFCHAIN_CVM", signal: "SIGINT" },
+      });
+
+    it("leaves the on-chain CVM out without a key", async () => {
+      const { code, stdout, stderr } = await run(undefined);
+      expect(code, stderr).to.equal(0);
+      expect(stdout).to.include(`export ETH_RPC_URL=${world.chain.rpcUrl}`);
+      expect(stdout).to.match(/^# There is no on-chain CVM/m);
+      expect(stdout).to.not.match(/PRIVATE_KEY|onchain-app/);
+    });
+
+    it("creates it with a key, which it never prints", async () => {
+      const key = devPrivateKey(0);
+      const { code, stdout, stderr } = await run(key);
+      expect(code, stderr).to.equal(0);
+      expect(stdout).to.include("export ONCHAIN_CVM=onchain-app");
+      expect(stdout + stderr).to.not.include(key.slice(2));
+    });
+  });
+
+  it("begins on a fork", async () => {
+    const upstream = await startChain();
+    const { world, stop } = await startUpProcess(["--fork", upstream.rpcUrl]);
+    await updateOnChainCvm(world, "1.29");
+    expect(await stop("SIGINT")).to.equal(0);
+    await upstream.close();
+  });
+
+  it("ends well when it is stopped before it is up", async () => {
+    const silent = await startServer(() => child.kill("SIGINT"));
+    const args = [join(root, "scripts", "run.mjs"), ...up, "--fork", silent.url];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const [[code], stdout] = await Promise.all([once(child, "exit"), text(child.stdout)]);
+    await silent.close();
+    expect([code, stdout]).to.deep.equal([0, ""]);
+  });
+
+  it("refuses a port that is taken in one sentence, with exit code 2", async () => {
+    const other = await startServer((response) => response.end());
+    const { port } = new URL(other.url);
+    const args = ["hardhat", "dstack", "up", "--chain-port", "0", "--cloud-port", port];
+    const { code, stdout, stderr } = await runScript({ args });
+    await other.close();
+    expect([code, stdout]).to.deep.equal([2, ""]);
+    expect(stderr).to.include(`Port ${port} `);
+    expect(stderr).to.not.match(/^\s+at /m);
+  });
+});
+
+function officialClient({ environment }: WorldDescription) {
+  return createClient({ baseURL: environment.PHALA_CLOUD_API_PREFIX, apiKey: environment.PHALA_CLOUD_API_KEY });
+}
+
+/** A whole update with nothing but the official client and what the task has printed. */
+async function updateOnChainCvm(world: WorldDescription, tag: string) {
+  const client = officialClient(world);
+  const id = world.environment.ONCHAIN_CVM ?? "";
+  const docker_compose_file = `services:\n  web:\n    image: nginx:${tag}\n`;
+  const proposed = await patchCvm(client, { id, docker_compose_file });
+  if (!proposed.requiresOnChainHash) throw new Error("expected a 465");
+  const { composeHash, appId } = proposed;
+  const log = console.log;
+  // The client prints the receipt's logs.
+  console.log = () => {};
+  const { transactionHash } = await addComposeHash({
+    chain: base,
+    rpcUrl: world.environment.ETH_RPC_URL,
+    privateKey: world.environment.PRIVATE_KEY as Hex,
+    appId: `0x${appId}`,
+    composeHash,
+  }).finally(() => {
+    console.log = log;
+  });
+  await confirmCvmPatch(client, { id, composeHash, transactionHash });
+  await untilHashIs(world, composeHash.replace("0x", ""));
+  return { composeHash: composeHash.replace("0x", ""), transactionHash };
+}
+
+async function untilHashIs(world: WorldDescription, composeHash: string): Promise<void> {
+  for (;;) {
+    const cvm = await officialClient(world).getCvmInfo({ id: world.environment.ONCHAIN_CVM ?? "" });
+    if (cvm.status === "running") return expect(cvm.compose_hash).to.equal(composeHash) && undefined;
+  }
+}
+
+async function hashOf(world: WorldDescription) {
+  return (await officialClient(world).getCvmInfo({ id: world.environment.ONCHAIN_CVM ?? "" })).compose_hash;
+}
+
+async function readReceiptStatus(world: WorldDescription, hash: string): Promise<string> {
+  const call = { jsonrpc: "2.0", id: 1, method: "eth_getTransactionReceipt", params: [hash] };
+  const response = await fetch(world.rpcUrl, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(call),
+  });
+  return ((await response.json()) as { result: { status: string } }).result.status;
+}
+
+/** What must stay the same from one start to the next, on free ports. */
+function withoutPorts({ chainId, kms, owner, cvms, environment }: WorldDescription) {
+  return { chainId, kms, owner, cvms, apiKey: environment.PHALA_CLOUD_API_KEY };
+}

@@ -1,0 +1,123 @@
+import { once } from "node:events";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import hre from "hardhat";
+import { createCloudClient } from "../../../../src/cloud/create-client.ts";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
+import { up } from "../../../../src/hardhat/tasks/up.ts";
+import type { WorldDescription } from "../../../../src/hardhat/up/describe-world.ts";
+import { toShell } from "../../../../src/hardhat/up/describe-world.ts";
+import { parseUpArguments, type UpArguments } from "../../../../src/hardhat/up/parse-arguments.ts";
+import { isListening } from "../../../support/world/sockets.ts";
+
+const rpc = "http://127.0.0.1:1";
+const kms = `0x${"12".repeat(20)}`;
+
+describe("task dstack up", () => {
+  it("starts a world, keeps it until it is told to stop, and then closes it", async () => {
+    const stdout = new PassThrough();
+    const stderr = new PassThrough();
+    const stop = new AbortController();
+    const done = up(
+      { chainPort: "0", cloudPort: "0", json: true },
+      { stdout, stderr, signal: stop.signal, readOwnerKey: () => Promise.reject(new Error("not asked for")) },
+    );
+    const [line] = (await Promise.race([once(stdout, "data"), done])) as [Buffer];
+    const { environment, rpcUrl, apiUrl } = JSON.parse(line.toString()) as WorldDescription;
+    const cloud = createCloudClient({
+      apiKey: environment.PHALA_CLOUD_API_KEY,
+      baseUrl: environment.PHALA_CLOUD_API_PREFIX,
+    });
+    expect(await getCvm(cloud, { cvm: "onchain-app" })).to.include({ status: "running" });
+
+    stop.abort();
+    await done;
+    expect(await Promise.all([isListening(rpcUrl), isListening(apiUrl)])).to.deep.equal([false, false]);
+    stderr.end();
+    expect(await text(stderr)).to.equal("");
+  });
+
+  describe("through Hardhat's task runner", () => {
+    let stderr: string;
+    const write = process.stderr.write;
+    beforeEach(() => {
+      stderr = "";
+      process.stderr.write = (chunk: unknown) => {
+        stderr += String(chunk);
+        return true;
+      };
+    });
+    afterEach(() => {
+      process.stderr.write = write;
+      process.exitCode = undefined;
+    });
+
+    const refused: readonly [string, UpArguments, string][] = [
+      ["a port that is no number", { chainPort: "many" }, "--chain-port"],
+      ["a port with a sign", { chainPort: "-1" }, "--chain-port"],
+      ["a port that is too large", { cloudPort: "65536" }, "--cloud-port"],
+      ["an empty port", { cloudPort: "" }, "--cloud-port"],
+      ["a fork URL that is none", { fork: "base" }, "--fork"],
+      ["a fork URL of another kind", { fork: "file:///chain" }, "--fork"],
+      ["--chain-rpc without --kms", { chainRpc: rpc }, "--kms"],
+      ["--kms without --chain-rpc", { kms }, "--chain-rpc"],
+      ["--fork with --chain-rpc", { chainRpc: rpc, kms, fork: rpc }, "--fork"],
+      ["--chain-port with --chain-rpc", { chainRpc: rpc, kms, chainPort: "0" }, "--chain-port"],
+      ["a KMS address that is none", { chainRpc: rpc, kms: "0x12" }, "--kms"],
+      ["a state file without a name", { state: "" }, "--state"],
+      ["a state file of something else", { state: "package.json" }, "package.json"],
+    ];
+    for (const [what, args, word] of refused) {
+      it(`refuses ${what} in one clear sentence, with exit code 2`, async () => {
+        const code = await hre.tasks.getTask(["dstack", "up"]).run({ ...args });
+        expect([code, process.exitCode]).to.deep.equal([2, 2]);
+        expect(stderr)
+          .to.match(/^DSTK-1\d{3} .+\n.+\n$/)
+          .and.to.include(word);
+      });
+    }
+
+    it("names no secret of a URL it could not use", async () => {
+      const code = await hre.tasks
+        .getTask(["dstack", "up"])
+        .run({ chainRpc: "http://127.0.0.1:1/v2/secretsecretsecret1", kms, cloudPort: "0" });
+      expect(code).to.equal(3);
+      expect(stderr).to.include("RPC").and.to.not.include("secretsecret");
+    });
+  });
+
+  it("has ports of its own by default, and none when it is asked for any", () => {
+    expect(parseUpArguments({})).to.deep.equal({
+      chain: { kind: "own", port: 8545, forkUrl: undefined },
+      cloudPort: 4000,
+      stateFile: undefined,
+      isJson: false,
+    });
+    expect(parseUpArguments({ chainPort: "0", cloudPort: "0" })).to.deep.include({
+      chain: { kind: "own", port: 0, forkUrl: undefined },
+      cloudPort: 0,
+    });
+  });
+
+  it("quotes what a shell would take for something else", () => {
+    const rpcUrl = "https://rpc.example/?key=a&b='c' $(d)";
+    const lines = toShell({
+      apiUrl: "http://127.0.0.1:1/api/v1",
+      openApiUrl: "http://127.0.0.1:1/openapi.json",
+      rpcUrl: "http://127.0.0.1:2",
+      chainId: 8453,
+      kms,
+      appImplementation: kms,
+      owner: undefined,
+      cvms: {},
+      note: undefined,
+      environment: {
+        PHALA_CLOUD_API_PREFIX: "http://127.0.0.1:1/api/v1",
+        PHALA_CLOUD_API_KEY: "k",
+        ETH_RPC_URL: rpcUrl,
+      },
+    } as WorldDescription);
+    expect(lines).to.include("export ETH_RPC_URL='https://rpc.example/?key=a&b='\\''c'\\'' $(d)'\n");
+  });
+});
