@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { checkOpenApi } from "../test/clients/harness/check-openapi.ts";
 import { findWrongEvidence } from "../test/clients/harness/client-bugs.ts";
 import { clientNames, installClients } from "../test/clients/harness/clients.ts";
 import { type Cell, compareCells, type Expectation, expectationOf } from "../test/clients/harness/outcome.ts";
@@ -23,7 +24,7 @@ const ci = Boolean(process.env.CI) && process.env.CI !== "false";
 const expectationFile = join(root, "test", "clients", "expected.json");
 const reportFile = join(root, "cache", "clients", "report.json");
 
-const { installed, leftOut, folders } = await installClients();
+const { installed, leftOut, folders, python } = await installClients();
 for (const [client, reason] of leftOut) console.log(`${client} is left out: ${reason}.`);
 const chosen = new Map([...installed].filter(([name]) => values.client?.includes(name) ?? true));
 const wanted = new RegExp(values.grep ?? "", "i");
@@ -62,6 +63,12 @@ console.log(
 );
 
 const problems = findWrongEvidence(folders);
+if (isWhole && python !== undefined) {
+  console.log("\nRequests made from the OpenAPI document, by schemathesis (75 s)…");
+  const fault = await checkOpenApi(python);
+  if (fault !== undefined) console.log(fault);
+  problems.push(...(fault === undefined ? [] : ["schemathesis found an answer outside the OpenAPI document"]));
+}
 if (ci) problems.push(...[...leftOut].map(([client, reason]) => `${client} has to run on CI, but ${reason}`));
 sendTally({
   passed: cells.length - differences.length - count("client bug") - count("not in this client"),

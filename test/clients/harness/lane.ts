@@ -1,19 +1,28 @@
 import { randomBytes } from "node:crypto";
-import { type Hex, toHex } from "viem";
+import { type HDAccount, type Hex, toHex } from "viem";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../src/chain/add-device.ts";
+import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { removeComposeHash } from "../../../src/chain/remove-compose-hash.ts";
+import { removeDevice } from "../../../src/chain/remove-device.ts";
+import { setAllowAnyDevice } from "../../../src/chain/set-allow-any-device.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
 import { getAppEncryptionKey } from "../../../src/cloud/get-app-encryption-key.ts";
+import { getComposeFile } from "../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../src/cloud/get-cvm.ts";
+import { type CvmDetail20251028, cvmDetail20251028Schema } from "../../../src/cloud/protocol.ts";
+import type { AppCompose } from "../../../src/core/app-compose.ts";
+import { deployedApp } from "../../../src/core/deployed-app.ts";
 import { type EnvironmentVariable, encryptEnvironment } from "../../../src/core/environment.ts";
 import {
   type AppId,
   type ComposeHash,
   type DeviceId,
   parseComposeHash,
+  parseDeviceId,
   type TransactionHash,
 } from "../../../src/core/ids.ts";
+import { devAccount } from "../../../src/world/dev-accounts.ts";
 import { launchCvm } from "../../../src/world/launch-cvm.ts";
 import { launchOffChainCvm } from "../../../src/world/launch-off-chain-cvm.ts";
 import { startWorld, type World } from "../../../src/world/start-world.ts";
@@ -43,15 +52,29 @@ export interface Lane {
   readonly world: World;
   /** Private key of the apps' owner, a well-known test account. */
   readonly ownerKey: Hex;
+  /** Of a funded account that owns nothing. */
+  readonly strangerKey: Hex;
   createCvm(kms: KmsKind): Promise<TestCvm>;
   /** The same CVM at every call, for operations that change nothing. */
   standingCvm(kms: KmsKind): Promise<TestCvm>;
+  /** By any identifier. The environment it was created with may be another. */
+  findCvm(identifier: string, kms: KmsKind): Promise<TestCvm>;
+  /** As the API describes it at 2025-10-28, the version that names its size in numbers. */
+  readCvm(cvm: TestCvm): Promise<CvmDetail20251028>;
+  readDocument(cvm: TestCvm): Promise<AppCompose>;
+  /** Deploys the app of a CVM that a client planned, as its owner would, and encrypts to the new app's key. */
+  deployPlanned(
+    planned: { readonly compose_hash: string; readonly device_id: string },
+    environment: readonly EnvironmentVariable[],
+  ): Promise<{ readonly appId: AppId; readonly encryptedEnv: string }>;
   /** Encrypts to the app's key. */
   encrypt(cvm: TestCvm, environment: readonly EnvironmentVariable[]): Promise<string>;
   /** As the app's owner would, with or without `0x`. */
   registerHash(cvm: TestCvm, composeHash: string): Promise<TransactionHash>;
   withdrawHash(cvm: TestCvm, composeHash: string): Promise<TransactionHash>;
   allowDevice(cvm: TestCvm, deviceId: DeviceId): Promise<TransactionHash>;
+  disallowDevice(cvm: TestCvm, deviceId: DeviceId): Promise<TransactionHash>;
+  allowAnyDevice(cvm: TestCvm, allowed: boolean): Promise<TransactionHash>;
   close(): Promise<void>;
 }
 
@@ -61,12 +84,41 @@ export async function startLane(): Promise<Lane> {
 
   const lane: Lane = {
     world,
-    ownerKey: toHex(world.owner.getHdKey().privateKey ?? new Uint8Array()),
+    ownerKey: keyOf(world.owner),
+    strangerKey: keyOf(devAccount(7)),
     createCvm: (kms) => (kms === "on-chain" ? createOnChain() : createOffChain()),
     standingCvm: (kms) => {
       const cvm = standing.get(kms) ?? lane.createCvm(kms);
       standing.set(kms, cvm);
       return cvm;
+    },
+    findCvm: async (identifier, kms) => {
+      await world.cloud.whenIdle();
+      return describe(identifier, kms);
+    },
+    readCvm: async ({ id }) => {
+      const reply = await world.cloudClient.request({ method: "GET", path: `/cvms/${id}`, apiVersion: "2025-10-28" });
+      return cvmDetail20251028Schema.parse(JSON.parse(reply.text));
+    },
+    readDocument: ({ id }) => getComposeFile(world.cloudClient, { cvm: id }),
+    deployPlanned: async ({ compose_hash, device_id }, environment) => {
+      const { kms } = world.contracts;
+      const transactionHash = await mined(
+        "deployAndRegisterApp",
+        deployApp(world.ownerClient, {
+          kms,
+          owner: world.owner.address,
+          composeHash: parseComposeHash(compose_hash),
+          deviceId: parseDeviceId(device_id),
+        }),
+      );
+      const receipt = await waitForReceipt(world.ownerClient, {
+        transactionHash,
+        functionName: "deployAndRegisterApp",
+      });
+      const appId = deployedApp(receipt, { kms });
+      const { publicKey } = await getAppEncryptionKey(world.cloudClient, { kms: "base", appId });
+      return { appId, encryptedEnv: encryptEnvironment(environment, publicKey) };
     },
     encrypt: async (cvm, environment) => {
       const kms = cvm.kms === "on-chain" ? "base" : "phala";
@@ -78,6 +130,10 @@ export async function startLane(): Promise<Lane> {
     withdrawHash: (cvm, composeHash) =>
       mined("removeComposeHash", removeComposeHash(world.ownerClient, target(cvm, composeHash))),
     allowDevice: (cvm, deviceId) => mined("addDevice", addDevice(world.ownerClient, { appId: cvm.appId, deviceId })),
+    disallowDevice: (cvm, deviceId) =>
+      mined("removeDevice", removeDevice(world.ownerClient, { appId: cvm.appId, deviceId })),
+    allowAnyDevice: (cvm, allowAnyDevice) =>
+      mined("setAllowAnyDevice", setAllowAnyDevice(world.ownerClient, { appId: cvm.appId, allowAnyDevice })),
     close: () => world.close(),
   };
   return lane;
@@ -116,6 +172,10 @@ export async function startLane(): Promise<Lane> {
     await waitForReceipt(world.ownerClient, { transactionHash, functionName });
     return transactionHash;
   }
+}
+
+function keyOf(account: HDAccount): Hex {
+  return toHex(account.getHdKey().privateKey ?? new Uint8Array());
 }
 
 export function newName(): string {

@@ -1,5 +1,5 @@
 import { cliOf } from "./cli.ts";
-import { describeBug, findClientBug } from "./client-bugs.ts";
+import { findClientBug } from "./client-bugs.ts";
 import { MethodMissingError } from "./client-errors.ts";
 import type { ClientName, InstalledClient } from "./clients.ts";
 import { type Driver, startDriver } from "./driver.ts";
@@ -82,7 +82,7 @@ async function attempt(
     if (error instanceof MethodMissingError) return { outcome: "not in this client", reason: error.message };
     const failure = error instanceof Error ? error.message : String(error);
     const bug = findClientBug(name, operation.name, failure);
-    return bug ? { outcome: "client bug", reason: describeBug(bug) } : { outcome: "fail", reason: failure };
+    return bug ? { outcome: "client bug", reason: bug } : { outcome: "fail", reason: failure };
   }
 }
 

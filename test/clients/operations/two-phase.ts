@@ -67,6 +67,14 @@ export const twoPhaseUpdates: readonly TwoPhaseUpdate[] = [
         : sdk.call("patchCvm", { id, docker_compose_file: nextCompose, public_logs: false, encrypted_env }),
     inForce: { document: { docker_compose_file: nextCompose, public_logs: false }, environment: sameKeys },
   },
+  {
+    name: "updateCvmVisibility",
+    send: (sdk, { id }, _env, proof) =>
+      proof
+        ? sdk.call("confirmCvmPatch", { id, ...proof })
+        : sdk.call("updateCvmVisibility", { id, public_logs: false, public_sysinfo: false }),
+    inForce: { document: { public_logs: false, public_sysinfo: false } },
+  },
 ];
 
 export const twoPhaseGroup: OperationGroup = {

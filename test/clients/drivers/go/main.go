@@ -59,7 +59,10 @@ func main() {
 
 func send(c call, shape shape) (any, *failure) {
 	given := parameters{}
-	if len(c.Parameters) > 0 {
+	var slug string
+	if json.Unmarshal(c.Parameters, &slug) == nil {
+		given["teamSlug"] = slug
+	} else if len(c.Parameters) > 0 {
 		if err := json.Unmarshal(c.Parameters, &given); err != nil {
 			return nil, broken(err)
 		}

@@ -251,7 +251,11 @@ func pinned(shape shape) shape {
 
 func ofCvm(method, below string, body func(parameters) any, read func([]byte) (any, *failure)) shape {
 	return func(p parameters) request {
-		path := "/cvms/" + cvmID(p.text("id")) + below
+		id := p.text("id")
+		if id == "" {
+			id = p.text("uuid")
+		}
+		path := "/cvms/" + cvmID(id) + below
 		if body == nil {
 			return request{method: method, path: path, read: read}
 		}

@@ -1,0 +1,280 @@
+import { expect } from "chai";
+import { encryptEnvironment } from "../../../src/core/environment.ts";
+import { parseComposeHash } from "../../../src/core/ids.ts";
+import { expectInForce, expectRegistered, expectUntouched, isHashAllowed, readDevices } from "../harness/checks.ts";
+import type { Cli, CliOptions, CliRun } from "../harness/cli.ts";
+import { firstEnvironment, type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";
+import type { Operation, OperationGroup } from "../harness/operation.ts";
+
+const compose = "docker-compose.yml";
+const files = { [compose]: nextCompose };
+
+const updates: readonly Operation[] = [
+  {
+    name: "deploy --cvm-id: another compose file",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      await update(cli, lane, cvm, []);
+      await expectUpdated(lane, cvm, { document: { docker_compose_file: nextCompose } });
+    },
+  },
+  {
+    name: "deploy --cvm-id, off-chain KMS",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("off-chain");
+      await cli.succeed(["deploy", "--cvm-id", cvm.id, "-c", compose, "--json"], { files });
+      await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose } });
+    },
+  },
+  {
+    name: "deploy --cvm-id: other values, no transaction",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { docker_compose_file: text } = await lane.readDocument(cvm);
+      await update(cli, lane, cvm, ["-e", "MODE=green"], { files: { [compose]: text ?? "" } });
+      const environment = [{ key: "MODE", value: "green" }];
+      await expectInForce(lane, cvm, { composeHash: cvm.composeHash, environment });
+      expect(lane.world.cloud.readHistory(cvm.id).at(-1)).to.include({ transactionHash: null });
+    },
+  },
+  {
+    name: "deploy --cvm-id: other names in the environment",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      await update(cli, lane, cvm, ["-e", "MODE=green", "-e", "LEVEL=7"]);
+      await expectUpdated(lane, cvm, {
+        document: { docker_compose_file: nextCompose, allowed_envs: ["MODE", "LEVEL"] },
+        environment: [
+          { key: "MODE", value: "green" },
+          { key: "LEVEL", value: "7" },
+        ],
+      });
+    },
+  },
+  {
+    name: "deploy --cvm-id: device not allowed yet",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      await lane.disallowDevice(cvm, cvm.deviceId);
+      await update(cli, lane, cvm, []);
+      await expectUpdated(lane, cvm, { document: { docker_compose_file: nextCompose } });
+      expect((await readDevices(lane, cvm, cvm.deviceId)).deviceListed, "device on chain").to.equal(true);
+    },
+  },
+  {
+    name: "deploy --cvm-id --wait",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      await update(cli, lane, cvm, ["--wait"]);
+      await expectUpdated(lane, cvm, { document: { docker_compose_file: nextCompose } });
+    },
+  },
+  {
+    name: "deploy --cvm-id: key of somebody else",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const key = lane.strangerKey;
+      const args = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--private-key", key, "--rpc-url"];
+      const { text } = await cli.fail([...args, lane.world.chain.rpcUrl], { files });
+      expect(text).to.match(/owner/i);
+      await expectUntouched(lane, cvm);
+    },
+  },
+];
+
+const prepared: readonly Operation[] = [
+  {
+    name: "deploy --prepare-only, register, --commit with both hashes",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { token, composeHash } = await prepare(cli, lane, cvm);
+      await expectUntouched(lane, cvm);
+      const transactionHash = await lane.registerHash(cvm, composeHash);
+      await commit(cli, cvm, token, ["--compose-hash", composeHash, "--transaction-hash", transactionHash]);
+      await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose }, composeHash });
+      await expectRegistered(lane, cvm, { composeHash, transactionHash });
+    },
+    sdk: async ({ sdk, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const wanted = { id: cvm.id, docker_compose_file: nextCompose, prepareOnly: true };
+      const proposal = Object(await sdk.call("patchCvm", wanted));
+      await expectUntouched(lane, cvm);
+      const transactionHash = await lane.registerHash(cvm, proposal.composeHash);
+      await sdk.call("commitCvmUpdate", {
+        id: cvm.id,
+        token: proposal.commitToken,
+        composeHash: proposal.composeHash,
+        transactionHash,
+      });
+      const { composeHash } = proposal;
+      await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose }, composeHash });
+      await expectRegistered(lane, cvm, { composeHash, transactionHash });
+    },
+  },
+  {
+    name: "deploy --commit without hashes, which the token knows",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { token, composeHash } = await prepare(cli, lane, cvm);
+      await lane.registerHash(cvm, composeHash);
+      await commit(cli, cvm, token, []);
+      await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose }, composeHash });
+    },
+  },
+  {
+    name: "deploy --commit --transaction-hash already-registered",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { token, composeHash } = await prepare(cli, lane, cvm);
+      await lane.registerHash(cvm, composeHash);
+      await commit(cli, cvm, token, ["--transaction-hash", "already-registered"]);
+      await expectInForce(lane, cvm, { composeHash });
+    },
+  },
+  {
+    name: "deploy --commit with a token that a newer one replaced: 466",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { token, composeHash } = await prepare(cli, lane, cvm);
+      await prepare(cli, lane, cvm, "services:\n  app:\n    image: nginx:1.29\n");
+      await lane.registerHash(cvm, composeHash);
+      await refuseCommit(cli, cvm, token, []);
+      await expectUntouched(lane, cvm);
+    },
+  },
+  {
+    name: "deploy --commit with the transaction of something else: 467",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { token, composeHash } = await prepare(cli, lane, cvm);
+      const other = await lane.allowDevice(cvm, cvm.deviceId);
+      await refuseCommit(cli, cvm, token, ["--compose-hash", composeHash, "--transaction-hash", other]);
+      await expectUntouched(lane, cvm);
+    },
+  },
+  {
+    name: "deploy --commit before the hash is registered: 468",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const { token } = await prepare(cli, lane, cvm);
+      await refuseCommit(cli, cvm, token, ["--transaction-hash", "already-registered"]);
+      await expectUntouched(lane, cvm);
+    },
+  },
+];
+
+const fresh: readonly Operation[] = [
+  {
+    name: "create a CVM, on-chain KMS: plan, deploy the app's contract, create",
+    cli: async ({ cli, lane }) => {
+      const name = newName();
+      const args = ["deploy", "-n", name, "-c", compose, "--kms", "base", "-e", "MODE=blue", "--json"];
+      await cli.succeed([...args, ...onChain(lane)], { files });
+      await expectCreated(lane, await lane.findCvm(name, "on-chain"));
+    },
+    sdk: async ({ sdk, lane }) => {
+      const name = newName();
+      const planned = Object(
+        await sdk.call("provisionCvm", {
+          name,
+          compose_file: { docker_compose_file: nextCompose, allowed_envs: ["MODE"], name: "" },
+          kms: "BASE",
+          instance_type: "tdx.small",
+        }),
+      );
+      expect(planned.app_id ?? null, "app id before there is a contract").to.equal(null);
+      const { appId, encryptedEnv } = await lane.deployPlanned(planned, firstEnvironment);
+      await sdk.call("commitCvmProvision", {
+        app_id: appId,
+        compose_hash: planned.compose_hash,
+        encrypted_env: encryptedEnv,
+        env_keys: ["MODE"],
+        kms_id: planned.kms_info.id,
+        contract_address: appId,
+        deployer_address: lane.world.owner.address,
+      });
+      await expectCreated(lane, await lane.findCvm(name, "on-chain"));
+    },
+  },
+  {
+    name: "create a CVM, off-chain KMS: plan, create",
+    cli: async ({ cli, lane }) => {
+      const name = newName();
+      await cli.succeed(["deploy", "-n", name, "-c", compose, "-e", "MODE=blue", "--json"], { files });
+      await expectCreated(lane, await lane.findCvm(name, "off-chain"));
+    },
+    sdk: async ({ sdk, lane }) => {
+      const name = newName();
+      const planned = Object(
+        await sdk.call("provisionCvm", {
+          name,
+          compose_file: { docker_compose_file: nextCompose, allowed_envs: ["MODE"], name: "" },
+          kms: "PHALA",
+          instance_type: "tdx.small",
+        }),
+      );
+      const encrypted_env = encryptEnvironment(firstEnvironment, planned.app_env_encrypt_pubkey);
+      const { app_id, compose_hash } = planned;
+      await sdk.call("commitCvmProvision", { app_id, compose_hash, encrypted_env, env_keys: ["MODE"] });
+      await expectCreated(lane, await lane.findCvm(name, "off-chain"));
+    },
+  },
+];
+
+export const deployGroups: readonly OperationGroup[] = [
+  { title: "Creating", operations: fresh },
+  { title: "Updates by the CLI", operations: updates },
+  { title: "Prepare and commit", operations: prepared },
+];
+
+function onChain({ ownerKey, world }: Lane): string[] {
+  return ["--private-key", ownerKey, "--rpc-url", world.chain.rpcUrl];
+}
+
+function update(cli: Cli, lane: Lane, { id }: TestCvm, more: readonly string[], options?: CliOptions): Promise<CliRun> {
+  const args = ["deploy", "--cvm-id", id, "-c", compose, ...onChain(lane), ...more];
+  return cli.succeed(args, { files, ...options });
+}
+
+async function expectUpdated(lane: Lane, cvm: TestCvm, wanted: Parameters<typeof expectInForce>[2]): Promise<void> {
+  await expectInForce(lane, cvm, wanted);
+  const last = lane.world.cloud.readHistory(cvm.id).at(-1);
+  if (!last?.transactionHash) throw new Error("The backend knows no transaction.");
+  await expectRegistered(lane, cvm, { composeHash: last.composeHash, transactionHash: last.transactionHash });
+}
+
+async function prepare(cli: Cli, lane: Lane, cvm: TestCvm, text = nextCompose) {
+  const args = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--prepare-only", "--json"];
+  const answer = (await cli.succeed(args, { files: { [compose]: text } })).json();
+  const composeHash = parseComposeHash(String(answer.compose_hash));
+  expect(answer, "commit URLs").to.include.keys("commit_token", "commit_url", "api_commit_url");
+  expect(answer.onchain_status).to.deep.equal({
+    compose_hash_allowed: false,
+    device_id_allowed: true,
+    is_allowed: false,
+  });
+  expect(await isHashAllowed(lane, cvm, composeHash), "hash on chain").to.equal(false);
+  return { token: String(answer.commit_token), composeHash };
+}
+
+function commitArgs(cvm: TestCvm, token: string, more: readonly string[]): string[] {
+  return ["deploy", "--cvm-id", cvm.id, "--commit", "--token", token, ...more];
+}
+
+function commit(cli: Cli, cvm: TestCvm, token: string, more: readonly string[]): Promise<CliRun> {
+  return cli.succeed(commitArgs(cvm, token, more));
+}
+
+async function refuseCommit(cli: Cli, cvm: TestCvm, token: string, more: readonly string[]): Promise<void> {
+  const { text } = await cli.fail(commitArgs(cvm, token, more));
+  expect(text).to.include("Failed to commit CVM update");
+}
+
+/** A new CVM runs, and on an on-chain KMS its contract allows what it runs and where. */
+async function expectCreated(lane: Lane, cvm: TestCvm): Promise<void> {
+  const { composeHash } = cvm;
+  await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose }, composeHash });
+  if (cvm.kms === "off-chain") return;
+  expect(await isHashAllowed(lane, cvm, composeHash), "hash on chain").to.equal(true);
+  expect((await readDevices(lane, cvm, cvm.deviceId)).deviceListed, "device on chain").to.equal(true);
+}

@@ -1,0 +1,347 @@
+import { expect } from "chai";
+import { hashAppComposeText } from "../../../src/core/compose-hash.ts";
+import { withoutPrefix } from "../../../src/core/hex.ts";
+import { firstCompose, firstEnvironment, type Lane, type TestCvm } from "../harness/lane.ts";
+import type { Operation, OperationGroup } from "../harness/operation.ts";
+
+interface Reading {
+  readonly name: string;
+  /** Of the SDKs, where it is not the name. */
+  readonly method?: string;
+  readonly parameters?: (cvm: TestCvm, lane: Lane) => unknown;
+  /** What the answer has to hold. Absent where only the CLI has it. */
+  readonly expect?: (answer: Answer, cvm: TestCvm, lane: Lane) => void;
+  readonly command?: (cvm: TestCvm) => readonly string[];
+  /** What the CLI has to print. @default the CVM's name */
+  readonly prints?: (cvm: TestCvm, lane: Lane) => string | RegExp;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what a client returns is its own affair; the expectations judge it
+type Answer = any;
+
+const byId = ({ id }: TestCvm) => ({ id });
+const byApp = ({ appId }: TestCvm) => ({ appId: withoutPrefix(appId) });
+
+const ofCvm: readonly Reading[] = [
+  {
+    name: "getCvmInfo",
+    parameters: byId,
+    expect: (info, cvm) => expect(info).to.include({ name: cvm.name, status: "running" }),
+    command: ({ id }) => ["cvms", "get", id, "--json"],
+  },
+  {
+    name: "getCvmInfo by app id",
+    method: "getCvmInfo",
+    parameters: ({ appId }) => ({ id: withoutPrefix(appId) }),
+    expect: (info, cvm) => expect(info).to.include({ name: cvm.name }),
+    command: ({ appId }) => ["cvms", "get", `app_${withoutPrefix(appId)}`, "--json"],
+  },
+  {
+    name: "getCvmInfo by UUID",
+    method: "getCvmInfo",
+    parameters: ({ vmUuid }) => ({ uuid: vmUuid }),
+    expect: (info, cvm) => expect(info).to.include({ name: cvm.name }),
+    command: ({ vmUuid }) => ["cvms", "get", vmUuid, "--json"],
+  },
+  {
+    name: "getCvmDockerCompose",
+    parameters: byId,
+    expect: (text) => expect(text).to.equal(firstCompose),
+  },
+  {
+    name: "getCvmComposeFile",
+    parameters: byId,
+    expect: (file) => expect(file).to.deep.include({ docker_compose_file: firstCompose, allowed_envs: ["MODE"] }),
+  },
+  {
+    name: "getCvmPreLaunchScript of a CVM that has none",
+    method: "getCvmPreLaunchScript",
+    parameters: byId,
+    expect: (text) => expect(text).to.equal(""),
+  },
+  {
+    name: "getAvailableOsImages",
+    parameters: byId,
+    expect: (images, _cvm, { world }) => expect(JSON.stringify(images)).to.include(world.osImages[0].name),
+  },
+  {
+    name: "getCvmState",
+    parameters: byId,
+    expect: (state, cvm) => expect(state).to.include({ name: cvm.name, status: "running" }),
+  },
+  {
+    name: "watchCvmState, server-sent events",
+    method: "watchCvmState",
+    parameters: ({ id }) => ({ id, target: "running", interval: 5, timeout: 10, maxRetries: 1 }),
+    expect: (state) => expect(state).to.include({ status: "running" }),
+  },
+  { name: "getCvmStats", parameters: byId, expect: (stats) => expect(stats).to.include({ is_online: true }) },
+  { name: "getCvmNetwork", parameters: byId, expect: (network) => expect(network).to.include({ is_online: true }) },
+  {
+    name: "getCvmContainersStats",
+    parameters: byId,
+    expect: (stats) => expect(stats).to.include({ is_online: true }),
+    command: ({ id }) => ["ps", id, "--json"],
+    prints: () => /containers/,
+  },
+  {
+    name: "getCvmAttestation",
+    parameters: byId,
+    expect: (attestation, cvm) => {
+      expect(attestation).to.include({ is_online: true });
+      expect(hashAppComposeText(attestation.tcb_info.app_compose)).to.equal(cvm.composeHash);
+    },
+    command: ({ id }) => ["cvms", "attestation", id, "--json"],
+    prints: () => /tcb_info/,
+  },
+  {
+    name: "getCvmUserConfig",
+    parameters: byId,
+    expect: (config) => expect(config).to.be.an("object"),
+    command: ({ id }) => ["runtime-config", id, "--json"],
+    prints: () => /hostname|ssh_authorized_keys|default_gateway_domain/,
+  },
+  {
+    name: "getCvmStatusBatch",
+    parameters: ({ vmUuid }) => ({ vmUuids: [vmUuid] }),
+    expect: (statuses, { vmUuid }) => expect(statuses[vmUuid]).to.include({ status: "running", in_progress: false }),
+  },
+  {
+    name: "getCvmList",
+    parameters: () => ({ page: 1, page_size: 100 }),
+    expect: (list, cvm) => expect(JSON.stringify(list.items)).to.include(cvm.name),
+  },
+  {
+    name: "refreshCvmInstanceId",
+    parameters: byId,
+    expect: (result) => expect(result).to.include.keys("status", "source"),
+  },
+  {
+    name: "refreshCvmInstanceIds",
+    parameters: () => ({ limit: 10, dry_run: true }),
+    expect: (result) => expect(result.items).to.be.an("array"),
+  },
+];
+
+const ofApp: readonly Reading[] = [
+  {
+    name: "getAppList",
+    parameters: () => ({ page: 1, page_size: 100 }),
+    expect: (list, cvm) => expect(JSON.stringify(list)).to.include(cvm.name),
+    command: () => ["apps", "--page-size", "100", "--json"],
+  },
+  {
+    name: "cvms list",
+    command: () => ["cvms", "list", "--json"],
+    prints: () => /cvm-/,
+  },
+  {
+    name: "getAppInfo",
+    parameters: byApp,
+    expect: (app, cvm) => expect(JSON.stringify(app)).to.include(withoutPrefix(cvm.appId)),
+  },
+  {
+    name: "getAppCvms",
+    parameters: byApp,
+    expect: (cvms, cvm) => expect(JSON.stringify(cvms)).to.include(cvm.name),
+    command: ({ appId }) => ["instances", "ls", "--app-id", withoutPrefix(appId), "--json"],
+  },
+  {
+    name: "getAppRevisions",
+    parameters: byApp,
+    expect: (list, cvm) =>
+      expect(list.revisions[0]).to.include({ compose_hash: withoutPrefix(cvm.composeHash), vm_uuid: cvm.vmUuid }),
+  },
+  { name: "getAppFilterOptions", expect: (options) => expect(options.statuses).to.be.an("array") },
+  {
+    name: "getAppAttestation",
+    parameters: byApp,
+    expect: (attestation) => expect(attestation.instances).to.have.length(1),
+  },
+];
+
+const ofPlatform: readonly Reading[] = [
+  {
+    name: "getCurrentUser",
+    expect: (user) => expect(user).to.satisfy((answer: Answer) => answer.workspace?.name || answer.team_name),
+    command: () => ["status", "--json"],
+    prints: () => /username/i,
+  },
+  {
+    name: "whoami",
+    command: () => ["whoami"],
+    prints: () => /\w/,
+  },
+  {
+    name: "getAvailableNodes",
+    expect: (answer, _cvm, { world }) => expect(JSON.stringify(answer.nodes)).to.include(world.nodes[1].name),
+    command: () => ["cvms", "list-nodes", "--json"],
+    prints: (_cvm, { world }) => world.nodes[1].name,
+  },
+  {
+    name: "getWorkspaceNodes",
+    parameters: () => ({ teamSlug: "local" }),
+    expect: (answer, _cvm, { world }) => expect(JSON.stringify(answer)).to.include(world.nodes[0].name),
+    command: () => ["nodes", "list", "--json"],
+    prints: (_cvm, { world }) => world.nodes[0].name,
+  },
+  { name: "listWorkspaces", expect: (answer) => expect(answer.data).to.have.length(1) },
+  {
+    name: "getWorkspace",
+    parameters: () => "local",
+    expect: (answer) => expect(answer).to.include({ slug: "local" }),
+  },
+  {
+    name: "getWorkspaceQuotas",
+    parameters: () => ({ teamSlug: "local" }),
+    expect: (answer) => expect(answer).to.be.an("object"),
+  },
+  {
+    name: "getKmsList",
+    parameters: () => ({ is_onchain: true }),
+    expect: (answer) => expect(JSON.stringify(answer.items)).to.include("kms-base-1"),
+    command: () => ["kms", "list", "--json"],
+    prints: () => "kms-base-1",
+  },
+  {
+    name: "getKmsInfo",
+    parameters: () => ({ kms_id: "kms-base-1" }),
+    expect: (answer) => expect(answer).to.include({ slug: "kms-base-1", chain_id: 8453 }),
+  },
+  {
+    name: "listKmsContracts",
+    expect: (answer, _cvm, { world }) =>
+      expect(JSON.stringify(answer.items).toLowerCase()).to.include(world.contracts.kms.toLowerCase()),
+  },
+  {
+    name: "getKmsOnChainDetail",
+    parameters: () => ({ chain: "base" }),
+    expect: (answer) => expect(answer.contracts[0].devices).to.be.an("array"),
+    command: () => ["kms", "base", "--json"],
+    prints: (_cvm, { world }) => new RegExp(world.contracts.kms, "i"),
+  },
+  {
+    name: "nextAppIds",
+    parameters: () => ({ counts: 2 }),
+    expect: (answer) => expect(answer.app_ids[0]).to.include.keys("app_id", "nonce"),
+  },
+  {
+    name: "getAppEnvEncryptPubKey",
+    parameters: ({ appId }) => ({ kms: "kms-base-1", app_id: withoutPrefix(appId) }),
+    expect: (answer) => expect(answer.public_key).to.match(/^[0-9a-f]{64}$/),
+  },
+  {
+    name: "listAllInstanceTypeFamilies",
+    expect: (answer) => expect(JSON.stringify(answer.result)).to.include("tdx.small"),
+    command: () => ["instance-types", "--json"],
+    prints: () => "tdx.small",
+  },
+  {
+    name: "listFamilyInstanceTypes",
+    parameters: () => ({ family: "cpu" }),
+    expect: (answer) => expect(JSON.stringify(answer.items)).to.include("tdx.small"),
+    command: () => ["instance-types", "cpu", "--json"],
+    prints: () => "tdx.small",
+  },
+  {
+    name: "getOsImages",
+    expect: (answer, _cvm, { world }) => expect(JSON.stringify(answer.items)).to.include(world.osImages[1].name),
+    command: () => ["os-images", "--json"],
+    prints: (_cvm, { world }) => world.osImages[1].name,
+  },
+  { name: "getCvmCreateResources", expect: (answer) => expect(answer.nodes).to.be.an("array") },
+  {
+    name: "listSshKeys",
+    expect: (keys) => expect(keys).to.be.an("array"),
+    command: () => ["ssh-keys", "list", "--json"],
+    prints: () => /"success": true/,
+  },
+];
+
+const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9hWkz0pYhxkZQp3bHqQ1o7oJ0n2mEo1Z5v8f7j3c2k test";
+
+export const readingGroups: readonly OperationGroup[] = [
+  {
+    title: "Reading a CVM",
+    operations: [
+      ...ofCvm.map(toOperation),
+      {
+        name: "getCvmPreLaunchScript",
+        sdk: async ({ sdk, lane }) => {
+          const { id } = await lane.createCvm("off-chain");
+          const pre_launch_script = "#!/bin/sh\necho ready\n";
+          await sdk.call("updatePreLaunchScript", { id, pre_launch_script });
+          await lane.world.cloud.whenIdle();
+          expect(await sdk.call("getCvmPreLaunchScript", { id })).to.equal(pre_launch_script);
+        },
+      },
+      {
+        name: "encrypt with the client's own function, decrypted by the guest",
+        sdk: async ({ sdk, lane }) => {
+          const cvm = await lane.createCvm("on-chain");
+          const kms = { kms: "kms-base-1", app_id: withoutPrefix(cvm.appId) };
+          const { public_key } = Object(await sdk.call("getAppEnvEncryptPubKey", kms));
+          const environment = [{ key: "MODE", value: "grün ☕" }];
+          const encrypted_env = await sdk.callHelper("encryptEnvVars", environment, public_key);
+          await sdk.call("updateCvmEnvs", { id: cvm.id, encrypted_env });
+          await lane.world.cloud.whenIdle();
+          expect(lane.world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
+          expect(environment).not.to.deep.equal(firstEnvironment);
+        },
+      },
+    ],
+  },
+  {
+    title: "Reading an app",
+    operations: [
+      ...ofApp.map(toOperation),
+      {
+        name: "getAppRevisionDetail",
+        sdk: async ({ sdk, lane }) => {
+          const cvm = await lane.standingCvm("on-chain");
+          const { revisions } = Object(await sdk.call("getAppRevisions", byApp(cvm)));
+          const wanted = { ...byApp(cvm), revisionId: revisions[0].revision_id };
+          const detail = await sdk.call("getAppRevisionDetail", wanted);
+          expect(detail).to.include({ compose_hash: withoutPrefix(cvm.composeHash) });
+          expect(JSON.stringify(Object(detail).compose_file)).to.include("nginx:1.27");
+        },
+      },
+    ],
+  },
+  {
+    title: "Reading the platform",
+    operations: [
+      ...ofPlatform.map(toOperation),
+      {
+        name: "createSshKey, listSshKeys, deleteSshKey",
+        sdk: async ({ sdk }) => {
+          const created = Object(await sdk.call("createSshKey", { name: "laptop", public_key: sshKey }));
+          expect(JSON.stringify(await sdk.call("listSshKeys"))).to.include(created.id);
+          await sdk.call("deleteSshKey", { keyId: created.id });
+          expect(JSON.stringify(await sdk.call("listSshKeys"))).not.to.include(created.id);
+        },
+      },
+    ],
+  },
+];
+
+function toOperation({ name, method = name, parameters, expect: judge, command, prints }: Reading): Operation {
+  return {
+    name,
+    ...(judge && {
+      sdk: async ({ sdk, lane }) => {
+        const cvm = await lane.standingCvm("on-chain");
+        judge(await sdk.call(method, parameters?.(cvm, lane)), cvm, lane);
+      },
+    }),
+    ...(command && {
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.standingCvm("on-chain");
+        const { text } = await cli.succeed(command(cvm));
+        const wanted = prints?.(cvm, lane) ?? cvm.name;
+        if (typeof wanted === "string") expect(text).to.include(wanted);
+        else expect(text).to.match(wanted);
+      },
+    }),
+  };
+}

@@ -1,0 +1,108 @@
+import { expect } from "chai";
+import { withoutPrefix } from "../../../src/core/hex.ts";
+import { readDevices } from "../harness/checks.ts";
+import { ClientError } from "../harness/client-errors.ts";
+import type { Lane, TestCvm } from "../harness/lane.ts";
+import type { OperationGroup } from "../harness/operation.ts";
+import { signing } from "./devices.ts";
+
+export const replicaGroup: OperationGroup = {
+  title: "Replicas and instances",
+  operations: [
+    {
+      name: "replicateCvm, off-chain KMS",
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.createCvm("off-chain");
+        await cli.succeed(["cvms", "replicate", cvm.id, "--node-id", "2"]);
+        await expectInstances(lane, cvm, 2);
+      },
+      sdk: async ({ sdk, lane }) => {
+        const cvm = await lane.createCvm("off-chain");
+        await sdk.call("replicateCvm", { id: cvm.id, node_id: 2 });
+        await expectInstances(lane, cvm, 2);
+      },
+    },
+    {
+      name: "replicateCvm, on-chain KMS, node not allowed: 465 with a token",
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.createCvm("on-chain");
+        await lane.disallowDevice(cvm, lane.world.nodes[1].deviceId);
+        await cli.succeed(["cvms", "replicate", cvm.id, "--node-id", "2"], { env: signing(lane) });
+        await expectInstances(lane, cvm, 2);
+        expect((await readDevices(lane, cvm, lane.world.nodes[1].deviceId)).deviceListed).to.equal(true);
+      },
+      sdk: async ({ sdk, lane }) => {
+        const cvm = await lane.createCvm("on-chain");
+        await lane.disallowDevice(cvm, lane.world.nodes[1].deviceId);
+        const error = await sdk.call("replicateCvm", { id: cvm.id, node_id: 2 }).then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        if (!(error instanceof ClientError)) throw error ?? new Error("Expected a 465.");
+        expect(error.status).to.equal(465);
+        expect(JSON.stringify(error.detail)).to.include("commit_token");
+        await expectInstances(lane, cvm, 1);
+      },
+    },
+    {
+      name: "cvms replicate --prepare-only, register, --commit",
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.createCvm("on-chain");
+        const { deviceId } = lane.world.nodes[1];
+        await lane.disallowDevice(cvm, deviceId);
+        const args = ["cvms", "replicate", cvm.id];
+        const prepared = await cli.succeed([...args, "--node-id", "2", "--prepare-only", "--json"]);
+        await expectInstances(lane, cvm, 1);
+        const { commit_token, compose_hash } = prepared.json();
+        await lane.allowDevice(cvm, deviceId);
+        await lane.registerHash(cvm, String(compose_hash));
+        const token = ["--commit", "--token", String(commit_token), "--compose-hash", String(compose_hash)];
+        await cli.succeed([...args, ...token]);
+        await expectInstances(lane, cvm, 2);
+      },
+    },
+    {
+      name: "createAppInstance, off-chain KMS",
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.createCvm("off-chain");
+        await cli.succeed(["instances", "add", "--app-id", withoutPrefix(cvm.appId), "--node-id", "2"]);
+        await expectInstances(lane, cvm, 2);
+      },
+      sdk: async ({ sdk, lane }) => {
+        const cvm = await lane.createCvm("off-chain");
+        await sdk.call("createAppInstance", { appId: withoutPrefix(cvm.appId), node_id: 2 });
+        await expectInstances(lane, cvm, 2);
+      },
+    },
+    {
+      name: "instances add, on-chain KMS, node not allowed",
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.createCvm("on-chain");
+        await lane.disallowDevice(cvm, lane.world.nodes[1].deviceId);
+        const args = ["instances", "add", "--app-id", withoutPrefix(cvm.appId), "--node-id", "2"];
+        await cli.succeed(args, { env: signing(lane) });
+        await expectInstances(lane, cvm, 2);
+        expect((await readDevices(lane, cvm, lane.world.nodes[1].deviceId)).deviceListed).to.equal(true);
+      },
+    },
+    {
+      name: "instances rm",
+      cli: async ({ cli, lane }) => {
+        const cvm = await lane.createCvm("off-chain");
+        await cli.succeed(["cvms", "replicate", cvm.id, "--node-id", "2"]);
+        const replica = (await expectInstances(lane, cvm, 2)).find(({ vm_uuid }) => vm_uuid !== cvm.vmUuid);
+        await cli.succeed(["instances", "rm", String(replica?.vm_uuid), "-y"]);
+        await expectInstances(lane, cvm, 1);
+      },
+    },
+  ],
+};
+
+async function expectInstances(lane: Lane, cvm: TestCvm, count: number): Promise<{ vm_uuid: string }[]> {
+  await lane.world.cloud.whenIdle();
+  const path = `/apps/${withoutPrefix(cvm.appId)}/cvms` as const;
+  const { text } = await lane.world.cloudClient.request({ method: "GET", path });
+  const instances: { vm_uuid: string; status: string }[] = JSON.parse(text);
+  expect(instances.map(({ status }) => status)).to.deep.equal(Array.from({ length: count }, () => "running"));
+  return instances;
+}
