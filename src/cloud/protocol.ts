@@ -21,4 +21,5 @@ export * from "./protocol/page.ts";
 export * from "./protocol/provision.ts";
 export * from "./protocol/ssh-key.ts";
 export * from "./protocol/update.ts";
+export * from "./protocol/webhook.ts";
 export * from "./protocol/workspace.ts";

@@ -38,6 +38,7 @@ import { sshKeyRoutes } from "./routes/ssh-keys.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { updateRoutes } from "./routes/updates.ts";
 import { createVmAnswer } from "./routes/vm-answer.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 import { workspaceRoutes } from "./routes/workspaces.ts";
 import { CvmChanges } from "./services/cvm-changes.ts";
 import { findKms } from "./services/find-kms.ts";
@@ -53,6 +54,7 @@ import { Timekeeper } from "./services/timekeeper.ts";
 import { Updates } from "./services/updates.ts";
 import type { Operation } from "./store/operations.ts";
 import { openStore } from "./store/store.ts";
+import { WebhookService } from "./webhooks/webhook-service.ts";
 
 /** A mock cloud in this process, with or without a socket. `close` ends all it started. */
 export interface MockCloud {
@@ -80,6 +82,8 @@ export interface MockCloud {
   kmsPublicKey(kms: string): Hex;
   /** Resolves once no CVM is changing over. */
   whenIdle(): Promise<void>;
+  /** Resolves once nothing is on its way to a webhook; retries whose time has not come do not count. */
+  whenDelivered(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -98,6 +102,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const changes = new CvmChanges();
   const emit: EventListener = (event) => {
     if (event.type === "operation.started" || event.type === "operation.finished") changes.announce(event.cvmId);
+    webhookService.announce(event);
     listener(event);
   };
   const adminKey = options.admin && checkAdminKey(options.admin.key);
@@ -107,6 +112,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const clock = createAdjustableClock(options.clock, store.settings.clockOffset());
   const timekeeper = new Timekeeper({ store, clock, emit, onAdvance: options.onAdvance ?? (() => {}) });
   const faults = new Faults(emit);
+  const webhookService = new WebhookService({ store, clock, emit, faults });
   const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal });
   seedPlatform(store, kmsRuntime, options, clock.now());
 
@@ -150,6 +156,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(authRoutes);
       await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
+      await api.register(webhookRoutes, { webhooks: store.webhooks, webhookService });
       await api.register(updateRoutes, { store, kmsRuntime, updates });
       await api.register(instanceRoutes, { store, kmsRuntime, instances, vmAnswer });
       await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
@@ -178,9 +185,11 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {
     await rollover.close();
+    await webhookService.pause();
     store.close();
   });
   await app.ready();
+  webhookService.resume();
   rollover.resume();
 
   const byHashid = (hashid: string) => {
@@ -212,6 +221,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     setFault: (rule) => faults.set(rule),
     clearFaults: () => void faults.clear(),
     kmsPublicKey: (kms) => kmsRuntime.signingPublicKey(findKms(store.platform, kms).id),
+    whenDelivered: () => webhookService.whenDelivered(),
     whenIdle: () => rollover.whenIdle(),
     close: () => app.close(),
   };

@@ -95,6 +95,10 @@ export function kmsUnavailable(kmsId: string): ApiError {
   });
 }
 
+export function webhookNotFound(reference: string): ApiError {
+  return new ApiError(404, undefined, `This workspace has no webhook ${reference}.`);
+}
+
 export function composeInvalid(message: string, nextStep: string | undefined): ApiError {
   return new ApiError(400, errorCodes.composeFileInvalid, message, nextStep ? { suggestions: [nextStep] } : {});
 }

@@ -13,6 +13,7 @@ export type MockCloudEvent =
   | OperationFinished
   | ClockAdvanced
   | FaultStruck
+  | WebhookAttempted
   | InternalError;
 
 export interface RequestDone {
@@ -96,6 +97,20 @@ export interface FaultStruck {
   readonly cvmId: string | null;
   /** Request, RPC method or webhook event; empty where the CVM says it all. */
   readonly where: string;
+}
+
+/** A webhook was called. */
+export interface WebhookAttempted {
+  readonly type: "webhook.attempted";
+  readonly webhookId: string;
+  readonly eventId: string;
+  readonly event: string;
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** `pending` while there will be another attempt. */
+  readonly state: "pending" | "delivered" | "failed";
+  /** HTTP status; null where there was no answer. */
+  readonly status: number | null;
 }
 
 /** A bug of the mock cloud's own: the client sees a 500 without details. */

@@ -109,6 +109,11 @@ export class Cvms {
     return this.#where("hashid = :hashid", { hashid })[0];
   }
 
+  /** A deleted one too. */
+  findHashidEver(hashid: string): Cvm | undefined {
+    return this.#select("hashid = :hashid", { hashid })[0];
+  }
+
   withId(workspaceId: string, id: number): Cvm[] {
     return this.#where("workspace_id = :workspaceId AND id = :id", { workspaceId, id });
   }

@@ -8,6 +8,7 @@ import { PreparedInstances } from "./prepared-instances.ts";
 import { Provisions } from "./provisions.ts";
 import { Settings } from "./settings.ts";
 import { SshKeys } from "./ssh-keys.ts";
+import { Webhooks } from "./webhooks.ts";
 import { Workspaces } from "./workspaces.ts";
 
 /** Everything the cloud remembers, one repository per kind of thing, over one database. */
@@ -22,6 +23,7 @@ export interface Store {
   readonly sshKeys: SshKeys;
   readonly deviceLogins: DeviceLogins;
   readonly settings: Settings;
+  readonly webhooks: Webhooks;
   transaction<Result>(work: () => Result): Result;
   close(): void;
 }
@@ -40,6 +42,7 @@ export function openStore(path: string): Store {
     sshKeys: new SshKeys(database),
     deviceLogins: new DeviceLogins(database),
     settings: new Settings(database),
+    webhooks: new Webhooks(database),
     transaction: (work) => database.transaction(work),
     close: () => database.close(),
   };

@@ -67,4 +67,10 @@ export class Workspaces {
   find(id: string): Workspace | undefined {
     return this.#database.first("SELECT id, name, slug FROM workspace WHERE id = :id", { id });
   }
+
+  /** Of its API keys, in the order of their names. */
+  firstUsername(workspaceId: string): string | undefined {
+    const sql = "SELECT min(username) AS username FROM api_key WHERE workspace_id = :workspaceId";
+    return this.#database.first<{ username: string | null }>(sql, { workspaceId })?.username ?? undefined;
+  }
 }

@@ -1,0 +1,218 @@
+import { randomBytes } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { WebhookEvent } from "../../cloud/protocol.ts";
+import { type Clock, toIsoTime } from "../clock.ts";
+import { webhookNotFound } from "../errors.ts";
+import type { EventListener, MockCloudEvent } from "../events.ts";
+import type { Faults } from "../faults/faults.ts";
+import type { Store } from "../store/store.ts";
+import type { Webhook, WebhookDelivery } from "../store/webhooks.ts";
+import type { Workspace } from "../store/workspaces.ts";
+import { findOccurrence } from "./find-occurrence.ts";
+import { postEvent } from "./post-event.ts";
+
+export interface WebhookServiceDependencies {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly emit: EventListener;
+  readonly faults: Faults;
+}
+
+export type WebhookChange = Pick<Webhook, "url" | "events" | "isEnabled">;
+
+const minute = 60_000;
+/** How long after a failed attempt the next one follows. After as many again it has failed for good. */
+const retryDelaysMs = [minute, 10 * minute, 60 * minute];
+
+/** Tells webhooks what happens, apart from the requests that caused it. What is under way outlives the process. */
+export class WebhookService {
+  readonly #dependencies: WebhookServiceDependencies;
+  readonly #deliveries = new Set<Promise<void>>();
+  readonly #attempts = new Set<Promise<unknown>>();
+  #stopping = new AbortController();
+
+  constructor(dependencies: WebhookServiceDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Takes up what a former process, or a pause, left unfinished. */
+  resume(): void {
+    for (const delivery of this.#dependencies.store.webhooks.pendingDeliveries()) this.#start(delivery);
+  }
+
+  /** Ends all sending; `resume` takes it up again. */
+  async pause(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#deliveries);
+    this.#stopping = new AbortController();
+  }
+
+  /** Resolves once nothing is on the wire. Retries whose time has not come do not count. */
+  async whenDelivered(): Promise<void> {
+    do {
+      await nextTurn();
+      await Promise.allSettled(this.#attempts);
+    } while (this.#attempts.size > 0);
+  }
+
+  /** Tells every webhook that wants to know. */
+  announce(occurred: MockCloudEvent): void {
+    const { store } = this.#dependencies;
+    const occurrence = findOccurrence(store, occurred);
+    if (!occurrence) return;
+    const { event, workspaceId, data, cause } = occurrence;
+    const wanting = store.webhooks
+      .inWorkspace(workspaceId)
+      .filter(({ isEnabled, events }) => isEnabled && events.includes(event));
+    // One occurrence is one event, with one id, whoever is told.
+    const eventId = createEventId();
+    for (const webhook of wanting) this.#send({ webhook, event, eventId, data, cause });
+  }
+
+  create(workspaceId: string, change: WebhookChange): Webhook {
+    const { store, clock } = this.#dependencies;
+    const now = clock.now();
+    const id = `wh_${randomBytes(8).toString("hex")}`;
+    const webhook = { id, workspaceId, ...change, secret: createSecret(), createdAt: now, updatedAt: now };
+    store.webhooks.save(webhook);
+    return webhook;
+  }
+
+  /** @throws ApiError 404, as all below */
+  find(workspaceId: string, id: string): Webhook {
+    const webhook = this.#dependencies.store.webhooks.find(id);
+    if (webhook?.workspaceId !== workspaceId) throw webhookNotFound(id);
+    return webhook;
+  }
+
+  update(workspaceId: string, id: string, change: Partial<WebhookChange & Pick<Webhook, "secret">>): Webhook {
+    const { store, clock } = this.#dependencies;
+    const webhook = { ...this.find(workspaceId, id), ...change, updatedAt: clock.now() };
+    store.webhooks.save(webhook);
+    return webhook;
+  }
+
+  /** From now on deliveries, those that wait among them, are signed with a new secret. */
+  rotateSecret(workspaceId: string, id: string): Webhook {
+    return this.update(workspaceId, id, { secret: createSecret() });
+  }
+
+  delete(workspaceId: string, id: string): void {
+    this.#dependencies.store.webhooks.delete(this.find(workspaceId, id).id);
+  }
+
+  /** Sends an example, whether or not the webhook is enabled. */
+  test(workspaceId: string, id: string): WebhookDelivery {
+    const webhook = this.find(workspaceId, id);
+    const data = { cvm_id: "cvm_example", cvm_name: "example", app_id: `app_${"0".repeat(40)}`, status: "running" };
+    return this.#sendAnyway({ webhook, event: "webhook.test", eventId: createEventId(), data });
+  }
+
+  /** Sends an event again, under an id of its own that names the first one. */
+  resend(workspaceId: string, id: string, eventId: string): WebhookDelivery {
+    const webhook = this.find(workspaceId, id);
+    const original = this.#dependencies.store.webhooks.findDelivery(id, eventId);
+    if (!original) throw webhookNotFound(`${id}/deliveries/${eventId}`);
+    const originalEventId = original.originalEventId ?? original.eventId;
+    const { data } = JSON.parse(original.body);
+    return this.#sendAnyway({ webhook, event: original.event, eventId: createEventId(), data, originalEventId });
+  }
+
+  #sendAnyway(sending: Omit<Sending, "cause">): WebhookDelivery {
+    const delivery = this.#send({ ...sending, cause: null });
+    if (!delivery) throw new Error("A delivery without a cause was taken for a repetition.");
+    return delivery;
+  }
+
+  #send({ webhook, event, eventId, data, cause, originalEventId = null }: Sending): WebhookDelivery | undefined {
+    const { store, clock } = this.#dependencies;
+    const createdAt = clock.now();
+    const { name } = store.workspaces.find(webhook.workspaceId) as Workspace; // its row refers to it
+    const body = JSON.stringify({
+      id: eventId,
+      event,
+      version: "1",
+      created_at: toIsoTime(createdAt),
+      ...(originalEventId !== null && { original_event_id: originalEventId }),
+      workspace: { id: webhook.workspaceId, name },
+      data,
+    });
+    const webhookId = webhook.id;
+    const delivery = store.webhooks.insertDelivery({
+      webhookId,
+      eventId,
+      event,
+      cause,
+      originalEventId,
+      body,
+      createdAt,
+    });
+    if (delivery) this.#start(delivery);
+    return delivery;
+  }
+
+  #start(delivery: WebhookDelivery): void {
+    const run = this.#deliver(delivery).finally(() => this.#deliveries.delete(run));
+    this.#deliveries.add(run);
+  }
+
+  async #deliver({ webhookId, eventId }: WebhookDelivery): Promise<void> {
+    const { store, clock, emit } = this.#dependencies;
+    const { signal } = this.#stopping;
+    const find = () => store.webhooks.findDelivery(webhookId, eventId);
+    try {
+      for (let delivery = find(); delivery?.state === "pending"; delivery = find()) {
+        const waitMs = (delivery.nextAttemptAt ?? 0) - clock.now();
+        if (waitMs > 0) await clock.sleep(waitMs, signal);
+        const attempt = this.#attempt(delivery, signal);
+        this.#attempts.add(attempt);
+        await attempt.finally(() => this.#attempts.delete(attempt));
+      }
+    } catch (error) {
+      if (!signal.aborted) emit({ type: "internal-error", requestId: eventId, message: String(error) });
+    }
+  }
+
+  async #attempt(delivery: WebhookDelivery, signal: AbortSignal): Promise<void> {
+    const { store, clock, emit, faults } = this.#dependencies;
+    const { id, webhookId, eventId, event } = delivery;
+    const webhook = store.webhooks.find(webhookId);
+    if (!webhook) return;
+    const { isAccepted, ...met } = await postEvent(webhook, delivery, signal);
+    signal.throwIfAborted();
+    const attempts = delivery.attempts + 1;
+    const delayMs = retryDelaysMs[attempts - 1];
+    const state = isAccepted ? "delivered" : delayMs === undefined ? "failed" : "pending";
+    const attemptedAt = clock.now();
+    const nextAttemptAt = state === "pending" && delayMs !== undefined ? attemptedAt + delayMs : null;
+    store.webhooks.recordAttempt(id, { ...met, state, attempts, attemptedAt, nextAttemptAt });
+    emit({
+      type: "webhook.attempted",
+      webhookId,
+      eventId,
+      event,
+      attempt: attempts,
+      state,
+      status: met.responseStatus,
+    });
+    const { cvm_id: cvm } = JSON.parse(delivery.body).data;
+    if (isAccepted && faults.strike(["duplicate-delivery"], { event, cvm })) await postEvent(webhook, delivery, signal);
+  }
+}
+
+interface Sending {
+  readonly webhook: Webhook;
+  readonly event: WebhookEvent;
+  readonly eventId: string;
+  readonly data: unknown;
+  readonly cause: string | null;
+  readonly originalEventId?: string | null;
+}
+
+function createEventId(): string {
+  return `evt_${randomBytes(8).toString("hex")}`;
+}
+
+function createSecret(): string {
+  return `whsec_${randomBytes(32).toString("hex")}`;
+}

@@ -1,0 +1,306 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseWebhookEvent } from "@phala/cloud/webhook";
+import { expect } from "chai";
+import { network } from "hardhat";
+import { type MockCloudEvent, type RunningMockCloud, startMockCloud } from "../../../../src/mock-cloud/index.ts";
+import {
+  createOffChainCvm,
+  createOnChainCvm,
+  request,
+  startCloudWorld,
+} from "../../../support/mock-cloud/cloud-world.ts";
+import { offChainPlatform } from "../../../support/mock-cloud/off-chain-platform.ts";
+import { startWebhookReceiver, type WebhookReceiver } from "../../../support/mock-cloud/webhook-receiver.ts";
+
+const minute = 60_000;
+const nextCompose = "services:\n  app:\n    image: nginx:2\n";
+
+describe("webhooks", () => {
+  let cloud: RunningMockCloud;
+  let receiver: WebhookReceiver;
+  const events: MockCloudEvent[] = [];
+  beforeEach(async () => {
+    events.length = 0;
+    receiver = await startWebhookReceiver();
+    cloud = await startMockCloud({ ...offChainPlatform(), onEvent: (event) => void events.push(event) });
+  });
+  afterEach(async () => {
+    await cloud.close();
+    await receiver.close();
+  });
+
+  const names = () => receiver.received.map(({ headers }) => headers["x-webhook-event"]);
+  const deliveries = async (id: unknown) =>
+    (await request(cloud, "GET", `/workspace/webhooks/${id}/deliveries`)).body.items as Record<string, unknown>[];
+  const allEvents = ["cvm.created", "cvm.started", "cvm.create_failed", "cvm.restarted", "cvm.updated", "cvm.stopped"];
+
+  async function subscribe(wanted: readonly string[] = [...allEvents, "cvm.deleted"]) {
+    const body = { url: receiver.url, events: wanted };
+    const created = await request(cloud, "POST", "/workspace/webhooks", { body });
+    expect(created.status, created.text).to.equal(201);
+    return { id: String(created.body.id), secret: String(created.body.secret) };
+  }
+
+  async function settled(): Promise<void> {
+    await cloud.whenIdle();
+    await cloud.whenDelivered();
+  }
+
+  it("are told what becomes of a CVM, signed so that the official helper believes it", async () => {
+    const { secret } = await subscribe();
+    const cvm = await createOffChainCvm({ cloud });
+    await settled();
+    for (const action of ["stop", "start", "restart"]) {
+      await request(cloud, "POST", `/cvms/${cvm.id}/${action}`);
+      await settled();
+    }
+    await request(cloud, "PATCH", `/cvms/${cvm.id}`, { body: { docker_compose_file: nextCompose } });
+    await settled();
+    await request(cloud, "DELETE", `/cvms/${cvm.id}`);
+    await settled();
+    expect(names().sort()).to.deep.equal(
+      [
+        "cvm.created",
+        "cvm.started",
+        "cvm.stopped",
+        "cvm.started",
+        "cvm.restarted",
+        "cvm.updated",
+        "cvm.deleted",
+      ].sort(),
+    );
+    for (const { headers, body } of receiver.received) {
+      const event = parseWebhookEvent({ headers, body, secret });
+      expect(event.id).to.match(/^evt_[0-9a-f]{16}$/);
+      expect(event).to.deep.include({ version: "1", event: headers["x-webhook-event"] });
+      expect(event.workspace).to.have.property("name", "Test");
+      expect(event.data).to.include({ cvm_id: cvm.id, app_id: `app_${cvm.appId.slice(2)}` });
+      expect(headers).to.include({ "user-agent": "PhalaCloud-Webhook/1.0", "x-webhook-id": event.id });
+      expect(headers["content-type"]).to.equal("application/json");
+    }
+    expect(JSON.parse(receiver.received.at(-1)?.body ?? "").data.status).to.equal("deleted");
+  });
+
+  it("are told why a CVM could not be created", async () => {
+    await subscribe(["cvm.create_failed"]);
+    cloud.setFault({ kind: "boot-failure", reason: "The disk is full" });
+    await createOffChainCvm({ cloud });
+    await settled();
+    expect(names()).to.deep.equal(["cvm.create_failed"]);
+    expect(JSON.parse(receiver.received[0]?.body ?? "").data).to.include({
+      status: "error",
+      error: "The disk is full",
+    });
+  });
+
+  it("are called again after a minute, ten minutes and an hour, and then no more", async () => {
+    const { id } = await subscribe();
+    receiver.respond = (response) => response.writeHead(500).end("x".repeat(5000));
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    for (const [count, ms] of [
+      [1, minute - 1000],
+      [1, 1000],
+      [2, 10 * minute],
+      [3, 60 * minute],
+      [4, 1000 * minute],
+      [4, 0],
+    ] as const) {
+      await settled();
+      expect(receiver.received, `before ${ms} ms more`).to.have.lengthOf(count);
+      await cloud.advance(ms);
+    }
+    const [delivery] = await deliveries(id);
+    expect(delivery).to.include({ status: "failed", attempts: 4, response_status: 500, next_attempt_at: null });
+    expect(delivery?.response_body).to.equal("x".repeat(4096));
+    expect(new Set(receiver.received.map(({ body }) => body)).size, "the same event each time").to.equal(1);
+    expect(events.filter(({ type }) => type === "webhook.attempted")).to.have.lengthOf(4);
+  });
+
+  it("get through once a later attempt is accepted", async () => {
+    const { id } = await subscribe();
+    receiver.respond = (response) => response.destroy();
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    const [broken] = await deliveries(id);
+    expect(broken).to.include({ status: "pending", attempts: 1, response_status: null });
+    expect(broken?.error).to.be.a("string").that.is.not.empty;
+    receiver.respond = (response) => response.writeHead(200).end("thanks");
+    await cloud.advance(minute);
+    await settled();
+    expect((await deliveries(id))[0]).to.include({
+      status: "delivered",
+      attempts: 2,
+      response_body: "thanks",
+      error: null,
+    });
+  });
+
+  it("are not followed when they redirect", async () => {
+    const { id } = await subscribe();
+    receiver.respond = (response) => response.writeHead(302, { location: receiver.url }).end();
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    expect(receiver.received).to.have.lengthOf(1);
+    expect((await deliveries(id))[0]).to.include({ status: "pending", response_status: 302 });
+  });
+
+  it("get an event again on demand, under a new id that names the first", async () => {
+    const { id, secret } = await subscribe();
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    const [first] = await deliveries(id);
+    const again = await request(cloud, "POST", `/workspace/webhooks/${id}/deliveries/${first?.event_id}/resend`);
+    expect(again.status).to.equal(202);
+    await settled();
+    const [, sent] = receiver.received;
+    const event = parseWebhookEvent({ headers: sent?.headers ?? {}, body: sent?.body ?? "", secret });
+    expect(event).to.include({ id: again.body.event_id, event: "webhook.test", original_event_id: first?.event_id });
+    expect(event.id).to.not.equal(first?.event_id);
+    expect((await request(cloud, "POST", `/workspace/webhooks/${id}/deliveries/evt_none/resend`)).status).to.equal(404);
+  });
+
+  it("get the same event twice where a fault says so", async () => {
+    const { id } = await subscribe();
+    cloud.setFault({ kind: "duplicate-delivery", times: 1 });
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    expect(receiver.received).to.have.lengthOf(2);
+    expect(receiver.received[0]?.body).to.equal(receiver.received[1]?.body);
+    expect(await deliveries(id)).to.have.lengthOf(1);
+  });
+
+  it("keep the last 50 deliveries", async () => {
+    const { id } = await subscribe();
+    for (let count = 0; count < 53; count += 1) {
+      await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+      await settled();
+    }
+    expect(await deliveries(id)).to.have.lengthOf(50);
+  });
+
+  it("show their secret when created or asked for, and nowhere else", async () => {
+    const { id, secret } = await subscribe();
+    expect(secret).to.match(/^whsec_[0-9a-f]{64}$/);
+    const revealed = await request(cloud, "POST", `/workspace/webhooks/${id}/reveal-secret`);
+    expect(revealed.body).to.deep.equal({ id, secret });
+    const rotated = await request(cloud, "POST", `/workspace/webhooks/${id}/rotate-secret`);
+    expect(rotated.body.secret)
+      .to.match(/^whsec_/)
+      .and.not.equal(secret);
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    const { headers, body } = receiver.received[0] ?? { headers: {}, body: "" };
+    parseWebhookEvent({ headers, body, secret: String(rotated.body.secret) });
+    expect(() => parseWebhookEvent({ headers, body, secret })).to.throw(/signature/);
+    const changed = { url: receiver.url, events: ["cvm.updated"], enabled: false };
+    const answers = [
+      await request(cloud, "GET", "/workspace/webhooks"),
+      await request(cloud, "PUT", `/workspace/webhooks/${id}`, { body: changed }),
+      await request(cloud, "GET", `/workspace/webhooks/${id}/deliveries`),
+    ];
+    for (const { status, text } of answers) {
+      expect(status).to.equal(200);
+      expect(text).to.not.contain("whsec_");
+    }
+    expect(JSON.stringify(events)).to.not.contain("whsec_");
+  });
+
+  it("are told only what they asked for, and nothing while switched off or gone", async () => {
+    const { id } = await subscribe(["cvm.updated"]);
+    const cvm = await createOffChainCvm({ cloud });
+    await settled();
+    expect(names()).to.deep.equal([]);
+    const off = { url: receiver.url, events: ["cvm.updated"], enabled: false };
+    await request(cloud, "PUT", `/workspace/webhooks/${id}`, { body: off });
+    await request(cloud, "PATCH", `/cvms/${cvm.id}`, { body: { docker_compose_file: nextCompose } });
+    await settled();
+    expect(names()).to.deep.equal([]);
+    expect((await request(cloud, "DELETE", `/workspace/webhooks/${id}`)).status).to.equal(204);
+    expect((await request(cloud, "GET", `/workspace/webhooks/${id}/deliveries`)).status).to.equal(404);
+    expect((await request(cloud, "GET", "/workspace/webhooks")).body).to.deep.equal({ items: [], total: 0 });
+  });
+
+  it("are refused where their address or events make no sense", async () => {
+    for (const body of [
+      { url: "ftp://127.0.0.1/", events: ["cvm.updated"] },
+      { url: "http://user:secret@127.0.0.1/", events: ["cvm.updated"] },
+      { url: "nowhere", events: ["cvm.updated"] },
+      { url: receiver.url, events: [] },
+      { url: receiver.url, events: ["cvm.exploded"] },
+      { events: ["cvm.updated"] },
+    ]) {
+      expect((await request(cloud, "POST", "/workspace/webhooks", { body })).status, JSON.stringify(body)).to.equal(
+        422,
+      );
+    }
+  });
+});
+
+describe("webhooks of a cloud that stops", () => {
+  it("are told after the restart, once", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "mock-cloud-"));
+    const receiver = await startWebhookReceiver();
+    try {
+      const options = { ...offChainPlatform(), stateFile: join(folder, "cloud.db") };
+      const first = await startMockCloud({ ...options, rolloverMs: 60 * minute });
+      receiver.respond = (response) => response.writeHead(503).end();
+      const body = { url: receiver.url, events: ["cvm.created", "cvm.started"] };
+      await request(first, "POST", "/workspace/webhooks", { body });
+      await createOffChainCvm({ cloud: first }, { settle: async () => {} });
+      await first.whenDelivered();
+      expect(receiver.received).to.have.lengthOf(1);
+      await first.close();
+
+      receiver.respond = (response) => response.writeHead(204).end();
+      const second = await startMockCloud(options);
+      await second.whenIdle();
+      await second.whenDelivered();
+      await second.advance(minute);
+      await second.whenDelivered();
+      expect(receiver.received.map(({ headers }) => headers["x-webhook-event"])).to.deep.equal([
+        "cvm.created",
+        "cvm.started",
+        "cvm.created",
+      ]);
+      expect(receiver.received[2]?.body).to.equal(receiver.received[0]?.body);
+      await second.close();
+    } finally {
+      await receiver.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("webhooks of an update that waits for its owner", () => {
+  it("are told what has to be registered, where, and until when", async () => {
+    const world = await startCloudWorld(await network.create("local"));
+    const receiver = await startWebhookReceiver();
+    try {
+      const { cloud } = world;
+      const events = ["cvm.update.pending_approval"];
+      await request(cloud, "POST", "/workspace/webhooks", { body: { url: receiver.url, events } });
+      const cvm = await createOnChainCvm(world);
+      const headers = { "X-Prepare-Only": "true" };
+      const body = { docker_compose_file: nextCompose };
+      const prepared = await request(cloud, "PATCH", `/cvms/${cvm.id}`, { body, headers });
+      expect(prepared.status).to.equal(465);
+      await cloud.whenDelivered();
+      expect(receiver.received).to.have.lengthOf(1);
+      const { data } = JSON.parse(receiver.received[0]?.body ?? "");
+      expect(data).to.deep.include({
+        cvm_id: cvm.id,
+        status: "running",
+        kms: { chain_id: 8453, contract_address: world.dstack.kms.toLowerCase() },
+        onchain_action: { to: cvm.appId, method: "addComposeHash", calldata: `0x${prepared.body.compose_hash}` },
+        initiated_by: "tess",
+      });
+      const days = (Date.parse(data.expires_at) - Date.now()) / (24 * 60 * minute);
+      expect(days).to.be.within(13.9, 14);
+    } finally {
+      await world.cloud.close();
+      await receiver.close();
+    }
+  });
+});
