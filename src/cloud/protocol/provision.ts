@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { composeFileSchema } from "./compose-file.ts";
 import { kmsInfoSchema } from "./kms.ts";
+import { sizeSchema } from "./size.ts";
 
 /** `POST /cvms/provision`: reserves a place and computes the compose hash of a CVM to be. */
 export const provisionCvmRequestSchema = z.looseObject({
@@ -18,9 +19,9 @@ export const provisionCvmRequestSchema = z.looseObject({
   prefer_dev: z.boolean().nullish(),
   image: z.string().nullish(),
   instance_type: z.string().nullish(),
-  vcpu: z.number().nullish(),
-  memory: z.number().nullish(),
-  disk_size: z.number().nullish(),
+  vcpu: sizeSchema.nullish(),
+  memory: sizeSchema.nullish(),
+  disk_size: sizeSchema.nullish(),
   listed: z.boolean().nullish(),
   env_keys: z.array(z.string()).nullish(),
   /** An app id of the caller's choice; on an off-chain KMS the one that `nonce` leads to. */

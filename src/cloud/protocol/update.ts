@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { errorBodySchema } from "./error-body.ts";
 import { kmsInfoSchema } from "./kms.ts";
+import { sizeSchema } from "./size.ts";
 
 /** An accepted change. Only `correlation_id` is sure to be there; `status` is `in_progress` or `no_change`. */
 export const updateAcceptedSchema = z.looseObject({
@@ -71,9 +72,9 @@ export const patchCvmRequestSchema = z.looseObject({
   /** Replaces the whole environment; never merged with the one in force. */
   encrypted_env: z.string().nullish(),
   user_config: z.string().nullish(),
-  vcpu: z.number().nullish(),
-  memory: z.number().nullish(),
-  disk_size: z.number().nullish(),
+  vcpu: sizeSchema.nullish(),
+  memory: sizeSchema.nullish(),
+  disk_size: sizeSchema.nullish(),
   instance_type: z.string().nullish(),
   image: z.string().nullish(),
   os_image_name: z.string().nullish(),
