@@ -1,6 +1,7 @@
 /** The wire format of the cloud's API, shared by our client and the mock cloud. Field names stay as they travel. */
 export * from "./protocol/api-version.ts";
 export * from "./protocol/app.ts";
+export * from "./protocol/app-policy.ts";
 export * from "./protocol/auth.ts";
 export * from "./protocol/catalog.ts";
 export * from "./protocol/commit-update.ts";
@@ -19,6 +20,7 @@ export * from "./protocol/lifecycle.ts";
 export * from "./protocol/node.ts";
 export * from "./protocol/page.ts";
 export * from "./protocol/provision.ts";
+export * from "./protocol/settings.ts";
 export * from "./protocol/ssh-key.ts";
 export * from "./protocol/update.ts";
 export * from "./protocol/webhook.ts";

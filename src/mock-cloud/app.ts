@@ -21,6 +21,7 @@ import { registerRequestFaults } from "./plugins/request-faults.ts";
 import { openGuestEnvironment } from "./rollover/guest-environment.ts";
 import { Rollover } from "./rollover/rollover.ts";
 import { adminRoutes } from "./routes/admin.ts";
+import { appPolicyRoutes } from "./routes/app-policy.ts";
 import { appRoutes } from "./routes/apps.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
@@ -34,6 +35,7 @@ import { instanceRoutes } from "./routes/instances.ts";
 import { kmsRoutes } from "./routes/kms.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
+import { settingsRoutes } from "./routes/settings.ts";
 import { sshKeyRoutes } from "./routes/ssh-keys.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { updateRoutes } from "./routes/updates.ts";
@@ -167,6 +169,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(catalogRoutes, { platform: store.platform });
       await api.register(workspaceRoutes, { store, fleet, clock });
       await api.register(sshKeyRoutes, { sshKeys: store.sshKeys, clock });
+      await api.register(settingsRoutes, { store, kmsRuntime, updates });
+      await api.register(appPolicyRoutes, { store, kmsRuntime });
       await api.register(lifecycleRoutes, { store, kmsRuntime, lifecycle });
     },
     { prefix: apiBasePath },

@@ -84,6 +84,21 @@ export function cvmBusy(name: string): ApiError {
   return new ApiError(409, undefined, `Another operation on CVM ${name} is in progress. Try again when it has ended.`);
 }
 
+export function restartNeeded(name: string): ApiError {
+  return new ApiError(
+    400,
+    errorCodes.invalidRequest,
+    `CVM ${name} would have to restart, which allow_restart forbids.`,
+    {
+      suggestions: ["Allow the restart, or stop the CVM first."],
+    },
+  );
+}
+
+export function notOnChain(appId: string): ApiError {
+  return new ApiError(400, errorCodes.incompatibleConfig, `App ${appId} uses no on-chain KMS, so no contract decides.`);
+}
+
 export function kmsNotFound(reference: string): ApiError {
   return new ApiError(404, errorCodes.kmsNotFound, `There is no KMS "${reference}".`);
 }

@@ -23,6 +23,7 @@ export const errorCodes = {
   insufficientMemory: "ERR-02-004",
   insufficientSlots: "ERR-02-005",
   invalidRequest: "ERR-02-008",
+  incompatibleConfig: "ERR-02-009",
   imageNotFound: "ERR-02-010",
   kmsNotFound: "ERR-02-011",
   cvmNotFound: "ERR-03-001",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { errorBodySchema } from "./error-body.ts";
+import { flagSchema } from "./flag.ts";
 import { kmsInfoSchema } from "./kms.ts";
 import { sizeSchema } from "./size.ts";
 
@@ -78,11 +79,15 @@ export const patchCvmRequestSchema = z.looseObject({
   instance_type: z.string().nullish(),
   image: z.string().nullish(),
   os_image_name: z.string().nullish(),
-  listed: z.boolean().nullish(),
-  gateway_enabled: z.boolean().nullish(),
-  secure_time: z.boolean().nullish(),
+  gpus: z.looseObject({ count: z.number(), product_name: z.string().nullish() }).nullish(),
+  listed: flagSchema.nullish(),
+  gateway_enabled: flagSchema.nullish(),
+  secure_time: flagSchema.nullish(),
+  /** Seconds, 10 to 1200. */
   shutdown_timeout: z.number().nullish(),
-  allow_force_stop: z.boolean().nullish(),
+  allow_force_stop: flagSchema.nullish(),
+  /** False refuses a change that a running CVM would have to boot for. */
+  allow_restart: flagSchema.nullish(),
   /** Phase 2 of clients that confirm in the body instead of in headers. */
   compose_hash: z.string().nullish(),
   transaction_hash: z.string().nullish(),

@@ -12,6 +12,8 @@ export interface UpdateChange {
   /** Replaces the environment as a whole. */
   readonly encryptedEnv?: string | undefined;
   readonly settings?: Partial<CvmSettings>;
+  /** False refuses a change that a running CVM would have to boot for. @default true */
+  readonly isRestartAllowed?: boolean | undefined;
 }
 
 export interface UpdatePlan {

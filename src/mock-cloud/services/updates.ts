@@ -1,7 +1,7 @@
 import { alreadyRegistered } from "../../cloud/protocol.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
-import { ApiError, cvmBusy, cvmNotFound, hashInvalidOrExpired } from "../errors.ts";
+import { ApiError, cvmBusy, cvmNotFound, hashInvalidOrExpired, restartNeeded } from "../errors.ts";
 import type { EventListener, UpdateProposed } from "../events.ts";
 import type { Rollover } from "../rollover/rollover.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
@@ -79,6 +79,7 @@ export class Updates {
     const change = this.#resolve(wanted);
     const { workload, isComposeChanged, isNoChange } = planUpdate(cvm, change);
     this.#refuseWhileBusy(cvm);
+    if (change.isRestartAllowed === false && !isNoChange && cvm.status !== "stopped") throw restartNeeded(cvm.name);
     if (isNoChange) {
       this.#emitProposed(cvm, workload, "no-change");
       return { kind: "no-change" };

@@ -7,6 +7,9 @@ export interface OnchainStatus {
   readonly isHashAllowed: boolean;
   /** By its own entry, or because any device is. */
   readonly isDeviceAllowed: boolean;
+  readonly isAnyDeviceAllowed: boolean;
+  /** By its own entry alone. */
+  readonly isDeviceListed: boolean;
 }
 
 /**
@@ -24,7 +27,8 @@ export async function readOnchainStatus(
     orFalse(client.readContract({ ...contract, functionName: "allowAnyDevice" })),
     orFalse(client.readContract({ ...contract, functionName: "allowedDeviceIds", args: [deviceId] })),
   ]);
-  return { isHashAllowed, isDeviceAllowed: isAnyDeviceAllowed || isDeviceListed };
+  const isDeviceAllowed = isAnyDeviceAllowed || isDeviceListed;
+  return { isHashAllowed, isDeviceAllowed, isAnyDeviceAllowed, isDeviceListed };
 }
 
 async function orFalse(reading: Promise<boolean>): Promise<boolean> {

@@ -61,6 +61,7 @@ export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
       vcpu: cvm.settings.vcpu,
       memory_in_gb: cvm.settings.memoryMb / 1024,
       disk_in_gb: cvm.settings.diskGb,
+      ...(cvm.settings.gpus && { gpus: cvm.settings.gpus.count }),
     },
     node_info: toNodeRef(node),
     os: {

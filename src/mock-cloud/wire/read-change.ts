@@ -2,12 +2,14 @@ import {
   errorCodes,
   type PatchCvmRequest,
   type PatchEnvsRequest,
+  type PatchResourcesRequest,
+  type PatchVisibilityRequest,
   type ProvisionComposeFileRequest,
 } from "../../cloud/protocol.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
-import type { CvmSettings } from "../store/cvms.ts";
+import type { CvmSettings, Gpus } from "../store/cvms.ts";
 import { definedOnly } from "./defined-only.ts";
 
 // Ephemeral public key, iv and tag: what an encryption of nothing would still hold.
@@ -21,7 +23,6 @@ const shortestEncryptedEnvBytes = 60;
 export function readPatchChange(body: PatchCvmRequest): UpdateChange | undefined {
   const { compose_hash: _, transaction_hash: __, ...change } = body;
   if (Object.values(change).every((value) => value === null || value === undefined)) return undefined;
-  const { gateway_enabled, secure_time } = body;
   return {
     compose: {
       dockerCompose: body.docker_compose_file ?? undefined,
@@ -31,10 +32,32 @@ export function readPatchChange(body: PatchCvmRequest): UpdateChange | undefined
       publicSysinfo: body.public_sysinfo ?? undefined,
       publicTcbinfo: body.public_tcbinfo ?? undefined,
     },
-    manifest: definedOnly({ gateway_enabled, secure_time }),
+    manifest: definedOnly({
+      gateway_enabled: readFlag(body.gateway_enabled),
+      secure_time: readFlag(body.secure_time),
+    }),
     encryptedEnv: readEncryptedEnv(body.encrypted_env),
     settings: readSettings(body),
+    isRestartAllowed: readFlag(body.allow_restart),
   };
+}
+
+/** @throws InvalidRequestError */
+export function readResourcesChange(body: PatchResourcesRequest): UpdateChange {
+  return {
+    settings: definedOnly({ ...readSizes(body), instanceType: body.instance_type }),
+    isRestartAllowed: readFlag(body.allow_restart),
+  };
+}
+
+export function readVisibilityChange(body: PatchVisibilityRequest): UpdateChange | undefined {
+  const { public_sysinfo, public_logs, public_tcbinfo } = body;
+  const compose = definedOnly({
+    publicSysinfo: public_sysinfo,
+    publicLogs: public_logs,
+    publicTcbinfo: public_tcbinfo,
+  });
+  return Object.keys(compose).length === 0 ? undefined : { compose };
 }
 
 /** @throws InvalidRequestError */
@@ -107,16 +130,41 @@ export function readEncryptedEnv(raw: string | null | undefined): string | undef
 
 function readSettings(body: PatchCvmRequest): Partial<CvmSettings> {
   return definedOnly({
+    ...readSizes(body),
+    instanceType: body.instance_type,
+    osImage: body.image ?? body.os_image_name,
+    listed: readFlag(body.listed),
+    userConfig: body.user_config,
+    shutdownTimeout: readShutdownTimeout(body.shutdown_timeout),
+    allowForceStop: readFlag(body.allow_force_stop),
+    gpus: readGpus(body.gpus),
+  });
+}
+
+function readSizes(body: Pick<PatchResourcesRequest, "vcpu" | "memory" | "disk_size">) {
+  return {
     vcpu: readSize(body.vcpu, "vcpu"),
     memoryMb: readSize(body.memory, "memory"),
     diskGb: readSize(body.disk_size, "disk_size"),
-    instanceType: body.instance_type,
-    osImage: body.image ?? body.os_image_name,
-    listed: body.listed,
-    userConfig: body.user_config,
-    shutdownTimeout: body.shutdown_timeout,
-    allowForceStop: body.allow_force_stop,
-  });
+  };
+}
+
+function readFlag(value: boolean | 0 | 1 | null | undefined): boolean | undefined {
+  return value === null || value === undefined ? undefined : Boolean(value);
+}
+
+function readShutdownTimeout(seconds: number | null | undefined): number | undefined {
+  if (seconds === null || seconds === undefined) return undefined;
+  if (seconds >= 10 && seconds <= 1200) return seconds;
+  throw new InvalidRequestError(["body", "shutdown_timeout"], "Must be 10 to 1200 seconds.");
+}
+
+function readGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
+  if (gpus === null || gpus === undefined) return undefined;
+  if (Number.isInteger(gpus.count) && gpus.count >= 0) {
+    return { count: gpus.count, productName: gpus.product_name ?? null };
+  }
+  throw new InvalidRequestError(["body", "gpus", "count"], "Must be a whole number, 0 or more.");
 }
 
 /** Clients send whole numbers as floats too. */

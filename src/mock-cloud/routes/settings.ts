@@ -1,0 +1,140 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import {
+  availableOsImagesSchema,
+  patchOsImageRequestSchema,
+  patchResourcesRequestSchema,
+  patchVisibilityRequestSchema,
+  updateAcceptedSchema,
+  userConfigSchema,
+  visibilitySchema,
+} from "../../cloud/protocol.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
+import type { KmsRuntime } from "../services/kms-runtime.ts";
+import type { UpdateChange } from "../services/plan-update.ts";
+import type { Updates } from "../services/updates.ts";
+import { viewCvm } from "../services/view-cvm.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { Store } from "../store/store.ts";
+import { toCvmDetail20251028 } from "../wire/cvm-answers.ts";
+import { toAvailableOsImages } from "../wire/os-image-answers.ts";
+import { readResourcesChange, readVisibilityChange } from "../wire/read-change.ts";
+import { readConfirmation } from "../wire/read-confirmation.ts";
+import { readPrepareOnly } from "../wire/read-prepare-only.ts";
+import { readUserConfig } from "../wire/read-user-config.ts";
+import { answerRegistration } from "./answer-registration.ts";
+import { namedCvm } from "./named-cvm.ts";
+import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "./schemas.ts";
+
+export interface SettingsRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+  readonly updates: Updates;
+}
+
+/** Single settings of a CVM, and what they may be. */
+export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = async (app, options) => {
+  const { store, kmsRuntime, updates } = options;
+  const tags = ["settings"];
+
+  const propose = (cvm: Cvm, change: UpdateChange, requestId: string) => {
+    const outcome = updates.propose(cvm, change, requestId);
+    return outcome.kind === "accepted"
+      ? { status: "in_progress", message: "The CVM is being updated.", correlation_id: outcome.correlationId }
+      : { status: "no_change", message: "Nothing to change.", correlation_id: requestId };
+  };
+
+  app.patch(
+    "/cvms/:cvm_id/resources",
+    {
+      schema: {
+        tags,
+        summary: "Resize a CVM",
+        params: cvmParams,
+        body: patchResourcesRequestSchema.nullish(),
+        response: { ...mutationRefusals, 202: updateAcceptedSchema },
+      },
+    },
+    async (request, reply) => {
+      const change = readResourcesChange(request.body ?? {});
+      return reply.code(202).send(propose(namedCvm(store, request), change, request.id));
+    },
+  );
+
+  app.patch(
+    "/cvms/:cvm_id/os-image",
+    {
+      schema: {
+        tags,
+        summary: "Boot another OS image",
+        params: cvmParams,
+        body: patchOsImageRequestSchema,
+        response: { ...mutationRefusals, 202: updateAcceptedSchema },
+      },
+    },
+    async (request, reply) => {
+      const change = { settings: { osImage: request.body.os_image_name } };
+      return reply.code(202).send(propose(namedCvm(store, request), change, request.id));
+    },
+  );
+
+  app.patch(
+    "/cvms/:cvm_id/visibility",
+    {
+      schema: {
+        tags,
+        summary:
+          "Publish system figures, logs or TCB info, or no longer. The flags belong to the document that is hashed",
+        params: cvmParams,
+        headers: confirmationHeaders,
+        body: patchVisibilityRequestSchema.nullish(),
+        response: { ...twoPhaseRefusals, 200: visibilitySchema },
+      },
+    },
+    async (request, reply) => {
+      const cvm = namedCvm(store, request);
+      const change = readVisibilityChange(request.body ?? {});
+      const outcome = await updates.submit(cvm, {
+        change,
+        confirmation: readConfirmation(request),
+        isPrepareOnly: readPrepareOnly(request.headers),
+        correlationId: request.id,
+      });
+      if (outcome.kind === "registration-required") {
+        return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
+      }
+      const document = parseAppCompose(store.operations.runningOf(cvm.id)?.composeText ?? cvm.composeText);
+      return {
+        ...toCvmDetail20251028(viewCvm(store, kmsRuntime, store.cvms.get(cvm.id))),
+        public_sysinfo: document.public_sysinfo ?? false,
+        public_logs: document.public_logs ?? false,
+        public_tcbinfo: document.public_tcbinfo ?? false,
+      };
+    },
+  );
+
+  app.get(
+    "/cvms/:cvm_id/available-os-images",
+    {
+      schema: {
+        tags,
+        summary: "The OS images a CVM can boot",
+        params: cvmParams,
+        response: { ...refusals, 200: availableOsImagesSchema },
+      },
+    },
+    async (request) => toAvailableOsImages(store.platform.listOsImages(), namedCvm(store, request).settings.osImage),
+  );
+
+  app.get(
+    "/cvms/:cvm_id/user_config",
+    {
+      schema: {
+        tags,
+        summary: "The configuration its owner gave the guest",
+        params: cvmParams,
+        response: { ...refusals, 200: userConfigSchema },
+      },
+    },
+    async (request) => readUserConfig(namedCvm(store, request).settings.userConfig),
+  );
+};
