@@ -3,7 +3,12 @@
 import { commandOf, root } from "./support/paths.ts";
 import { describeEnd, runCommand } from "./support/run-command.ts";
 
-const generators = ["scripts/generate-abi.ts", "scripts/generate-bytecode.ts", "scripts/generate-error-docs.ts"];
+const generators = [
+  "scripts/generate-abi.ts",
+  "scripts/generate-bytecode.ts",
+  "scripts/generate-error-docs.ts",
+  "scripts/generate-conformance-docs.ts",
+];
 const check = process.argv.includes("--check");
 
 // The check belongs to `npm test`, which has just built.
