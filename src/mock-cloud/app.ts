@@ -54,6 +54,7 @@ import { RegistrationVerifier } from "./services/registration-verifier.ts";
 import { seedPlatform } from "./services/seed-platform.ts";
 import { Timekeeper } from "./services/timekeeper.ts";
 import { Updates } from "./services/updates.ts";
+import { Snapshots } from "./snapshot/snapshots.ts";
 import type { Operation } from "./store/operations.ts";
 import { openStore } from "./store/store.ts";
 import { WebhookService } from "./webhooks/webhook-service.ts";
@@ -80,6 +81,14 @@ export interface MockCloud {
   /** Has something fail from now on, as the rule says. @throws ZodError when there is no such rule */
   setFault(rule: FaultRule): SetFault;
   clearFaults(): void;
+  /** Keeps the backend's state and time, to go back to while this cloud lives. Returns its id. */
+  snapshot(): string;
+  /**
+   * Goes back to a snapshot: all that is stored, the clock, and what was under way. Faults stay as they are set now.
+   *
+   * @throws ApiError 404
+   */
+  restore(id: string): Promise<void>;
   /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
   kmsPublicKey(kms: string): Hex;
   /** Resolves once no CVM is changing over. */
@@ -127,6 +136,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
   });
+  const snapshots = new Snapshots({ store, timekeeper, rollover, webhookService });
   const verifier = new RegistrationVerifier({
     platform: store.platform,
     kmsRuntime,
@@ -185,11 +195,12 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     { prefix: apiBasePath },
   );
   await app.register(commitRoutes, { store, kmsRuntime, prepared });
-  if (adminKey !== undefined) await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper, faults });
+  if (adminKey !== undefined)
+    await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper, faults, snapshots });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {
     await rollover.close();
-    await webhookService.pause();
+    await webhookService.close();
     store.close();
   });
   await app.ready();
@@ -223,6 +234,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     driftDevice: (nodeId) => fleet.driftDevice(nodeId),
     advance: (milliseconds) => timekeeper.advance(milliseconds),
     setFault: (rule) => faults.set(rule),
+    snapshot: () => snapshots.take(),
+    restore: (id) => snapshots.restore(id),
     clearFaults: () => void faults.clear(),
     kmsPublicKey: (kms) => kmsRuntime.signingPublicKey(findKms(store.platform, kms).id),
     whenDelivered: () => webhookService.whenDelivered(),

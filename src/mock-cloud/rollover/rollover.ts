@@ -51,8 +51,8 @@ const busyStatus: Readonly<Record<BusyKind, CvmStatus>> = {
  */
 export class Rollover {
   readonly #dependencies: RolloverDependencies;
-  readonly #stopping = new AbortController();
   readonly #active = new Set<Promise<void>>();
+  #stopping = new AbortController();
 
   constructor(dependencies: RolloverDependencies) {
     this.#dependencies = dependencies;
@@ -114,6 +114,12 @@ export class Rollover {
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#active);
+  }
+
+  /** Leaves unfinished operations to `resume`. */
+  async pause(): Promise<void> {
+    await this.close();
+    this.#stopping = new AbortController();
   }
 
   async #run(operation: Operation): Promise<void> {

@@ -6,15 +6,20 @@ import type { Faults } from "../faults/faults.ts";
 import { faultRuleSchema } from "../faults/rule.ts";
 import { registerAdminGuard } from "../plugins/admin-guard.ts";
 import { longestAdvanceMs, type Timekeeper } from "../services/timekeeper.ts";
+import type { Snapshots } from "../snapshot/snapshots.ts";
 
 export interface AdminRoutesOptions {
   readonly key: string;
   readonly timekeeper: Timekeeper;
   readonly faults: Faults;
+  readonly snapshots: Snapshots;
 }
 
 /** Handles on the mock itself. They are no part of the API that is mocked, so its OpenAPI document leaves them out. */
-export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (app, { key, timekeeper, faults }) => {
+export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (
+  app,
+  { key, timekeeper, faults, snapshots },
+) => {
   registerAdminGuard(app, key);
 
   const clockAnswer = () => ({ now: toIsoTime(timekeeper.now()) });
@@ -47,6 +52,19 @@ export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (app
     async ({ params }, reply) => {
       if (!faults.clear(params.id)) throw new ApiError(404, undefined, `There is no fault ${params.id}.`);
       return reply.code(204).send();
+    },
+  );
+
+  app.post("/snapshots", { schema: { hide: true } }, async (_request, reply) =>
+    reply.code(201).send({ id: snapshots.take() }),
+  );
+
+  app.post(
+    "/snapshots/:id/restore",
+    { schema: { hide: true, params: z.object({ id: z.string() }) } },
+    async ({ params }) => {
+      await snapshots.restore(params.id);
+      return clockAnswer();
     },
   );
 };

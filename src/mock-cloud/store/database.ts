@@ -3,6 +3,14 @@ import { migrations } from "./migrations/index.ts";
 
 export type SqlValue = SQLInputValue;
 
+/** Where SQLite keeps the highest id of each table that never gives one twice. */
+const counters = "sqlite_sequence";
+
+type Row = Record<string, SqlValue>;
+
+/** Every row of every table. */
+export type StoreContent = ReadonlyMap<string, readonly Row[]>;
+
 /** SQLite, opened and brought to the newest schema. Everything is synchronous, so a transaction never interleaves. */
 export class Database {
   readonly #sqlite: DatabaseSync;
@@ -47,6 +55,31 @@ export class Database {
     } finally {
       this.#depth -= 1;
     }
+  }
+
+  /** A copy of everything. */
+  dump(): StoreContent {
+    const tables = this.all<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'");
+    // Rows come back in their order: what no statement sorts is read in it.
+    return new Map(tables.map(({ name }) => [name, this.all<Row>(`SELECT * FROM ${name} ORDER BY rowid`)]));
+  }
+
+  /** Puts back what `dump` copied, in place of everything, the counters of ids included. */
+  load(content: StoreContent): void {
+    this.transaction(() => {
+      this.#sqlite.exec("PRAGMA defer_foreign_keys = ON");
+      for (const table of content.keys()) this.#sqlite.exec(`DELETE FROM ${table}`);
+      // Inserting moves the counters, so their own table comes last.
+      const byOrder = [...content].sort(([one], [other]) => Number(one === counters) - Number(other === counters));
+      for (const [table, rows] of byOrder) {
+        if (table === counters) this.#sqlite.exec(`DELETE FROM ${counters}`);
+        for (const row of rows) {
+          const names = Object.keys(row);
+          const values = names.map((name) => `:${name}`);
+          this.run(`INSERT INTO ${table} (${names.join(", ")}) VALUES (${values.join(", ")})`, { ...row });
+        }
+      }
+    });
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import { Cvms } from "./cvms.ts";
-import { Database } from "./database.ts";
+import { Database, type StoreContent } from "./database.ts";
 import { DeviceLogins } from "./device-logins.ts";
 import { Operations } from "./operations.ts";
 import { PendingUpdates } from "./pending-updates.ts";
@@ -25,6 +25,9 @@ export interface Store {
   readonly settings: Settings;
   readonly webhooks: Webhooks;
   transaction<Result>(work: () => Result): Result;
+  dump(): StoreContent;
+  /** All or nothing, as `transaction`. */
+  load(content: StoreContent): void;
   close(): void;
 }
 
@@ -44,6 +47,8 @@ export function openStore(path: string): Store {
     settings: new Settings(database),
     webhooks: new Webhooks(database),
     transaction: (work) => database.transaction(work),
+    dump: () => database.dump(),
+    load: (content) => database.load(content),
     close: () => database.close(),
   };
 }

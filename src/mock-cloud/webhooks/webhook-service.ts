@@ -40,10 +40,15 @@ export class WebhookService {
     for (const delivery of this.#dependencies.store.webhooks.pendingDeliveries()) this.#start(delivery);
   }
 
-  /** Ends all sending; `resume` takes it up again. */
-  async pause(): Promise<void> {
+  /** Ends all sending, and leaves the rest to the next start. */
+  async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#deliveries);
+  }
+
+  /** Ends all sending; `resume` takes it up again. */
+  async pause(): Promise<void> {
+    await this.close();
     this.#stopping = new AbortController();
   }
 
