@@ -23,6 +23,7 @@ import { Rollover } from "./rollover/rollover.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { appPolicyRoutes } from "./routes/app-policy.ts";
 import { appRoutes } from "./routes/apps.ts";
+import { attestationRoutes } from "./routes/attestation.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { commitInstanceRoutes } from "./routes/commit-instance.ts";
@@ -35,6 +36,7 @@ import { instanceRoutes } from "./routes/instances.ts";
 import { kmsRoutes } from "./routes/kms.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
+import { revisionRoutes } from "./routes/revisions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
 import { sshKeyRoutes } from "./routes/ssh-keys.ts";
 import { stateRoutes } from "./routes/state.ts";
@@ -181,6 +183,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(sshKeyRoutes, { sshKeys: store.sshKeys, clock });
       await api.register(settingsRoutes, { store, kmsRuntime, updates });
       await api.register(appPolicyRoutes, { store, kmsRuntime });
+      await api.register(attestationRoutes, { store, kmsRuntime });
+      await api.register(revisionRoutes, { store, clock });
       await api.register(lifecycleRoutes, { store, kmsRuntime, lifecycle });
     },
     { prefix: apiBasePath },

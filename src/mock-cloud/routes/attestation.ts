@@ -1,0 +1,124 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import {
+  type ApiVersion,
+  attestationSchema,
+  type InstanceIdRefresh,
+  instanceIdRefreshesSchema,
+  instanceIdRefreshSchema,
+  refreshInstanceIdRequestSchema,
+  refreshInstanceIdsRequestSchema,
+} from "../../cloud/protocol.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
+import { withoutPrefix } from "../../core/hex.ts";
+import { findCvm } from "../services/find-cvm.ts";
+import type { KmsRuntime } from "../services/kms-runtime.ts";
+import { measureGuest } from "../services/measure-guest.ts";
+import { viewCvm } from "../services/view-cvm.ts";
+import type { Cvm } from "../store/cvms.ts";
+import type { Store } from "../store/store.ts";
+import { toCvmId } from "../wire/cvm-id.ts";
+import { namedCvm } from "./named-cvm.ts";
+import { cvmParams, refusals, versionHeaders } from "./schemas.ts";
+
+export interface AttestationRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+}
+
+/** What a guest proves of itself, and which instance it is. */
+export const attestationRoutes: FastifyPluginAsyncZod<AttestationRoutesOptions> = async (
+  app,
+  { store, kmsRuntime },
+) => {
+  const tags = ["guest"];
+
+  app.get(
+    "/cvms/:cvm_id/attestation",
+    {
+      schema: {
+        tags,
+        summary: "Measurements of a running guest; not signed by any hardware",
+        params: cvmParams,
+        response: { ...refusals, 200: attestationSchema },
+      },
+    },
+    async (request) => {
+      const cvm = namedCvm(store, request);
+      const document = parseAppCompose(cvm.composeText);
+      const isOnline = cvm.status === "running";
+      return {
+        name: cvm.name,
+        is_online: isOnline,
+        is_public: document.public_tcbinfo === true,
+        error: isOnline ? null : "The CVM is not running.",
+        app_certificates: isOnline ? [] : null,
+        tcb_info: isOnline ? measureGuest(viewCvm(store, kmsRuntime, cvm)) : null,
+        compose_file: isOnline ? (document.docker_compose_file ?? null) : null,
+      };
+    },
+  );
+
+  app.patch(
+    "/cvms/:cvm_id/instance-id",
+    {
+      schema: {
+        tags,
+        summary: "Compare the instance id on record with the running guest's",
+        params: cvmParams,
+        headers: versionHeaders,
+        body: refreshInstanceIdRequestSchema.nullish(),
+        response: { ...refusals, 200: instanceIdRefreshSchema },
+      },
+    },
+    async (request) => refresh(namedCvm(store, request), request.apiVersion),
+  );
+
+  app.patch(
+    "/cvms/instance-ids",
+    {
+      schema: {
+        tags,
+        summary: "The same for several CVMs, or all",
+        headers: versionHeaders,
+        body: refreshInstanceIdsRequestSchema.nullish(),
+        response: { ...refusals, 200: instanceIdRefreshesSchema },
+      },
+    },
+    async ({ body, principal, apiVersion }) => {
+      const { id: workspaceId } = principal.workspace;
+      const named = body?.cvm_ids?.map((id) => findCvm(store.cvms, workspaceId, id));
+      const all = named ?? store.cvms.inWorkspace(workspaceId);
+      const isWanted = ({ status }: Cvm) => !body?.missing_only && (!body?.running_only || status === "running");
+      const items = all
+        .filter(isWanted)
+        .slice(0, body?.limit ?? 500)
+        .map((cvm) => refresh(cvm, apiVersion));
+      const count = (status: InstanceIdRefresh["status"]) => items.filter((item) => item.status === status).length;
+      return {
+        total: all.length,
+        scanned: items.length,
+        updated: count("updated"),
+        unchanged: count("unchanged"),
+        skipped: count("skipped"),
+        conflicts: count("conflict"),
+        errors: count("error"),
+        items,
+      };
+    },
+  );
+};
+
+/** Record and guest are one here, so there is never anything to write, dry run or not. */
+function refresh(cvm: Cvm, version: ApiVersion): InstanceIdRefresh {
+  const isOnline = cvm.status === "running";
+  return {
+    cvm_id: toCvmId(cvm, version),
+    identifier: cvm.vmUuid,
+    status: isOnline ? "unchanged" : "skipped",
+    source: isOnline ? "teepod_state" : "none",
+    verified_with_gateway: false,
+    old_instance_id: withoutPrefix(cvm.instanceId),
+    new_instance_id: isOnline ? withoutPrefix(cvm.instanceId) : null,
+    reason: isOnline ? null : "The CVM is not running.",
+  };
+}

@@ -1,0 +1,131 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import {
+  pendingUpdatePreviewSchema,
+  type Revision,
+  revisionDetailSchema,
+  revisionListSchema,
+} from "../../cloud/protocol.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
+import { withoutPrefix } from "../../core/hex.ts";
+import type { Clock } from "../clock.ts";
+import { toIsoTime } from "../clock.ts";
+import { ApiError } from "../errors.ts";
+import { findAppCvms } from "../services/find-app.ts";
+import type { Cvm, Workload } from "../store/cvms.ts";
+import type { Operation } from "../store/operations.ts";
+import type { Store } from "../store/store.ts";
+import { pageQuery, paginate } from "../wire/page.ts";
+import { readComposeHash } from "../wire/read-confirmation.ts";
+import { appParams, refusals } from "./schemas.ts";
+
+export interface RevisionRoutesOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+}
+
+/** What an app's CVMs were asked to run, and what one waits to run. */
+export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = async (app, { store, clock }) => {
+  const tags = ["revisions"];
+
+  /** Newest first. Switching a CVM on or off is no revision. */
+  function listRevisions(workspaceId: string, appId: string) {
+    return findAppCvms(store.cvms, workspaceId, appId)
+      .flatMap((cvm) => store.operations.ofCvm(cvm.id).map((operation) => ({ cvm, operation })))
+      .filter(({ operation: { kind } }) => kind === "create" || kind === "update")
+      .sort((one, other) => other.operation.id - one.operation.id);
+  }
+
+  app.get(
+    "/apps/:app_id/revisions",
+    {
+      schema: {
+        tags,
+        summary: "Every accepted change of an app's CVMs, newest first",
+        params: appParams,
+        querystring: pageQuery,
+        response: { ...refusals, 200: revisionListSchema },
+      },
+    },
+    async ({ params, principal, query }) => {
+      const { items, pages, ...page } = paginate(listRevisions(principal.workspace.id, params.app_id), query);
+      return { revisions: items.map(({ cvm, operation }) => toRevision(cvm, operation)), ...page, total_pages: pages };
+    },
+  );
+
+  app.get(
+    "/apps/:app_id/revisions/:revision_id",
+    {
+      schema: {
+        tags,
+        summary: "One change with its document and encrypted environment",
+        params: appParams.extend({ revision_id: z.string() }),
+        querystring: z.object({ raw_compose_file: z.enum(["true", "false"]).optional() }),
+        response: { ...refusals, 200: revisionDetailSchema },
+      },
+    },
+    async ({ params, principal, query }) => {
+      const all = listRevisions(principal.workspace.id, params.app_id);
+      const found = all.find(({ operation }) => revisionId(operation) === params.revision_id);
+      if (!found) throw new ApiError(404, undefined, `The app has no revision "${params.revision_id}".`);
+      const { composeText, encryptedEnv, settings } = found.operation;
+      return {
+        ...toRevision(found.cvm, found.operation),
+        compose_file: query.raw_compose_file === "true" ? composeText : { ...parseAppCompose(composeText) },
+        encrypted_env: encryptedEnv ?? "",
+        user_config: settings.userConfig ?? "",
+      };
+    },
+  );
+
+  app.get(
+    "/apps/:app_id/pending-updates/:vm_uuid/:compose_hash/preview",
+    {
+      schema: {
+        tags,
+        summary: "The document in force beside the one that waits for its registration",
+        params: appParams.extend({ vm_uuid: z.string(), compose_hash: z.string() }),
+        response: { ...refusals, 200: pendingUpdatePreviewSchema },
+      },
+    },
+    async ({ params, principal }) => {
+      const composeHash = readComposeHash(params.compose_hash, ["path", "compose_hash"]);
+      const wanted = params.vm_uuid.replaceAll("-", "").toLowerCase();
+      const cvms = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
+      const cvm = cvms.find(({ vmUuid }) => vmUuid.replaceAll("-", "") === wanted);
+      const pending = cvm && store.pendingUpdates.find(cvm.id, composeHash);
+      if (!cvm || pending?.state !== "live" || clock.now() >= pending.expiresAt) {
+        throw new ApiError(404, undefined, `No update of this CVM to compose hash ${composeHash} is pending.`);
+      }
+      return {
+        app_id: withoutPrefix(cvm.appId),
+        vm_uuid: cvm.vmUuid,
+        current: toDocument(cvm),
+        pending: toDocument(pending),
+        created_at: toIsoTime(pending.createdAt),
+        expires_at: toIsoTime(pending.expiresAt),
+      };
+    },
+  );
+};
+
+function revisionId({ id }: Operation): string {
+  return `rev_${id}`;
+}
+
+function toRevision(cvm: Cvm, operation: Operation): Revision {
+  const subject = { app_id: withoutPrefix(cvm.appId), vm_uuid: cvm.vmUuid };
+  return {
+    ...subject,
+    revision_id: revisionId(operation),
+    compose_hash: withoutPrefix(operation.composeHash),
+    created_at: toIsoTime(operation.startedAt),
+    trace_id: operation.correlationId,
+    operation_type: operation.kind,
+    cvm: { object_type: "cvm", id: cvm.hashid, name: cvm.name, ...subject },
+  };
+}
+
+function toDocument({ composeHash, composeText }: Pick<Workload, "composeHash" | "composeText">) {
+  return { compose_hash: withoutPrefix(composeHash), compose_file: composeText };
+}
