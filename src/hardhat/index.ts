@@ -49,6 +49,7 @@ const dstack: HardhatPlugin = definePlugin({
         type: ArgumentType.STRING_WITHOUT_DEFAULT,
         defaultValue: undefined,
       })
+      .addFlag({ name: "admin", description: "Open the admin endpoints: clock, faults, snapshots" })
       .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
       .setAction(() => import("./tasks/up.ts"))
       .build(),

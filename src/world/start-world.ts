@@ -3,6 +3,7 @@ import { base } from "viem/chains";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
+import { advanceChain } from "./chain/advance-chain.ts";
 import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
 import { type LocalChain, startChain } from "./chain/start-chain.ts";
 import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
@@ -50,6 +51,11 @@ export interface World {
   readonly cvms: WorldCvms;
   /** For programs that are to use this world. */
   readonly environment: ClientEnvironment;
+  /**
+   * Moves the time of chain and cloud together, as advancing the cloud's clock by any other way does too. What falls
+   * due is woken and not waited for: see `cloud.whenIdle`.
+   */
+  advance(seconds: number): Promise<void>;
   /** Ends everything that was started. */
   close(): Promise<void>;
 }
@@ -81,7 +87,18 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
     signal?.throwIfAborted();
 
     const { apiKey } = state;
-    const { cloud, cloudClient } = await startCloud({ apiKey, chainId: base.id, kms, rpcUrl, stateFile, options });
+    const onAdvance = async (milliseconds: number) => {
+      await advanceChain(chain.client, milliseconds);
+      await options.onAdvance?.(milliseconds);
+    };
+    const { cloud, cloudClient } = await startCloud({
+      apiKey,
+      chainId: base.id,
+      kms,
+      rpcUrl,
+      stateFile,
+      options: { ...options, onAdvance },
+    });
     teardown.add(() => cloud.close());
     const cvms = await settleCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
     return {
@@ -96,6 +113,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       osImages: worldOsImages,
       cvms,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, privateKey: devPrivateKey(0) }),
+      advance: (seconds) => cloud.advance(seconds * 1000),
       close: () => teardown.run(),
     };
   } catch (error) {

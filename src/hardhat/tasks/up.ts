@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { createCloudPrinter } from "../../report/cloud-printer.ts";
@@ -34,17 +35,19 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
   const settings = parseUpArguments(args);
   const paper = createPaper(stderr);
   const tell = createCloudPrinter(paper, { requests: true });
+  const adminKey = settings.hasAdmin ? `admin_${randomBytes(24).toString("hex")}` : undefined;
   let isUp = false;
   const world = await openWorld({
     settings,
     readOwnerKey,
+    adminKey,
     signal,
     // What the world does to set itself up is nobody's concern.
     onCloudEvent: (event) => (isUp && !settings.isJson ? tell(event) : undefined),
   });
   try {
     isUp = true;
-    const description = describeWorld(world);
+    const description = describeWorld(world, adminKey);
     stdout.write(settings.isJson ? `${JSON.stringify(description)}\n` : toShell(description));
     if (!settings.isJson) paper.line("\nThe world is up. Paste the lines above into another shell; Ctrl-C ends it.");
     if (!signal.aborted) await once(signal, "abort");

@@ -4,11 +4,12 @@ import type { World } from "../../world/start-world.ts";
 /** What a program, or a person, must know to use a world. */
 export type WorldDescription = ReturnType<typeof describeWorld>;
 
-export function describeWorld(world: World | AttachedWorld) {
+export function describeWorld(world: World | AttachedWorld, adminKey: string | undefined) {
   const { chain, contracts, cloud, cvms, environment } = world;
   return {
     apiUrl: cloud.baseUrl,
     openApiUrl: `${cloud.url}/openapi.json`,
+    adminUrl: adminKey === undefined ? undefined : `${cloud.url}/admin`,
     rpcUrl: chain.rpcUrl,
     chainId: chain.id,
     kms: contracts.kms,
@@ -19,6 +20,7 @@ export function describeWorld(world: World | AttachedWorld) {
       ...environment,
       ...(cvms.onChain && { ONCHAIN_CVM: cvms.onChain.name }),
       ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name }),
+      ...(adminKey !== undefined && { DSTACK_CLOUD_ADMIN_KEY: adminKey }),
     },
     /** What this world lacks, as one sentence. */
     note: "missing" in world ? world.missing : undefined,
@@ -27,10 +29,11 @@ export function describeWorld(world: World | AttachedWorld) {
 
 /** The description as shell: every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
-  const { apiUrl, openApiUrl, rpcUrl, chainId, kms, note, environment } = description;
+  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, note, environment } = description;
   const facts = [
     `cloud API  ${apiUrl}`,
     `OpenAPI    ${openApiUrl}`,
+    ...(adminUrl === undefined ? [] : [`admin      ${adminUrl}`]),
     `chain RPC  ${rpcUrl}, chain id ${chainId}`,
     `DstackKms  ${kms}`,
     ...(note === undefined ? [] : [note]),

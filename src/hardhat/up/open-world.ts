@@ -9,6 +9,7 @@ export interface OpenWorldParameters {
   readonly settings: UpSettings;
   /** The owner's private key for an existing chain, asked for only there. Empty if there is none. */
   readonly readOwnerKey: () => Promise<string>;
+  readonly adminKey: string | undefined;
   readonly onCloudEvent: EventListener;
   readonly signal: AbortSignal;
 }
@@ -17,9 +18,10 @@ export interface OpenWorldParameters {
 const rolloverMs = 1500;
 
 export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {
-  const { settings, readOwnerKey, onCloudEvent, signal } = parameters;
+  const { settings, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
   const { chain, cloudPort, stateFile } = settings;
-  const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent };
+  const admin = adminKey === undefined ? {} : { admin: { key: adminKey } };
+  const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent, ...admin };
   if (chain.kind === "own") {
     return startWorld({ chainPort: chain.port, forkUrl: chain.forkUrl, stateFile, cloud, signal });
   }

@@ -9,6 +9,7 @@ export interface UpArguments {
   readonly fork?: string | undefined;
   readonly chainRpc?: string | undefined;
   readonly kms?: string | undefined;
+  readonly admin?: boolean | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -18,6 +19,8 @@ export interface UpSettings {
     | { readonly kind: "existing"; readonly rpcUrl: string; readonly kms: string };
   readonly cloudPort: number;
   readonly stateFile: string | undefined;
+  /** Whether clock, faults and snapshots can be had over HTTP. */
+  readonly hasAdmin: boolean;
   readonly isJson: boolean;
 }
 
@@ -25,12 +28,13 @@ const nextStep = "See npx hardhat dstack up --help.";
 
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parseUpArguments(args: UpArguments): UpSettings {
-  const { cloudPort, state, json = false } = args;
+  const { cloudPort, state, admin = false, json = false } = args;
   if (state === "") throw new InvalidArgumentError("--state needs the name of a file.", { nextStep });
   return {
     chain: parseChain(args),
     cloudPort: parsePort("--cloud-port", cloudPort, 4000),
     stateFile: state,
+    hasAdmin: admin,
     isJson: json,
   };
 }

@@ -92,6 +92,7 @@ describe("task dstack up", () => {
       chain: { kind: "own", port: 8545, forkUrl: undefined },
       cloudPort: 4000,
       stateFile: undefined,
+      hasAdmin: false,
       isJson: false,
     });
     expect(parseUpArguments({ chainPort: "0", cloudPort: "0" })).to.deep.include({
