@@ -20,8 +20,7 @@ const groups: readonly OperationGroup[] = [
 ];
 
 /** Rows that wait for their endpoint in the mock cloud. */
-const waiting =
-  /^(deploy --prep|deploy --commit|updateCvmVis|updateCvmRes|updateOs|getAvailableOs|cvms replicate --prep|refreshCvm|allow-dev|check|cvms device|device allow|getAppAtt|getAppRev|getCvmAtt|getCvmUser)/;
+const waiting = /^deploy --prep|^deploy --commit|^cvms replicate --prep|^refreshCvm|^getAppAtt|^getAppRev|^getCvmAtt/;
 
 /** Every row of the table, in its order. */
 export const operationGroups: readonly OperationGroup[] = groups.map(({ title, operations }) => ({
