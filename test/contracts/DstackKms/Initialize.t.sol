@@ -14,33 +14,14 @@ import {Vm} from "../support/Vm.sol";
 contract DstackKms_Initialize_Test is Base_Test {
     bytes private constant ALREADY_INITIALIZED = abi.encodePacked(Initializable.InvalidInitialization.selector);
 
-    function testFuzz_WhenCalled(address initialOwner, address implementation) external {
+    function testFuzz_WhenImplementationIsNamed(address initialOwner, address implementation) external {
+        vm.assume(initialOwner != address(0) && implementation != address(0));
+        _assertInitializes(initialOwner, implementation);
+    }
+
+    function testFuzz_WhenImplementationIsZero_NothingIsSaidOfIt(address initialOwner) external {
         vm.assume(initialOwner != address(0));
-        _startRecording();
-
-        DstackKms fresh = DstackKms(
-            address(
-                new ERC1967Proxy(
-                    address(kmsImplementation),
-                    abi.encodeCall(DstackKms.initialize, (initialOwner, implementation))
-                )
-            )
-        );
-
-        Vm.Log[] memory expected = new Vm.Log[](implementation == address(0) ? 3 : 5);
-        uint256 next = 0;
-        expected[next++] = _event(address(fresh), Topics.UPGRADED, address(kmsImplementation));
-        expected[next++] = _event(address(fresh), Topics.OWNERSHIP_TRANSFERRED, address(0), initialOwner);
-        if (implementation != address(0)) {
-            bytes32 value = _widen(implementation);
-            expected[next++] = _event(address(fresh), Topics.APP_IMPLEMENTATION_SET, abi.encode(implementation));
-            expected[next++] = _policyChanged(address(fresh), address(this), "app-implementation", value, true);
-        }
-        expected[next++] = _event(address(fresh), Topics.INITIALIZED, abi.encode(1));
-        _assertLogs(expected);
-        vm.assertEq(fresh.owner(), initialOwner, "owner");
-        vm.assertEq(fresh.pendingOwner(), address(0), "pending owner");
-        vm.assertEq(fresh.appImplementation(), implementation, "implementation");
+        _assertInitializes(initialOwner, address(0));
     }
 
     function test_RevertWhen_OwnerIsZero() external {
@@ -98,5 +79,33 @@ contract DstackKms_Initialize_Test is Base_Test {
     function test_RevertWhen_ProxyIsCreatedWithoutInitialisation() external {
         vm.expectRevert(abi.encodePacked(ERC1967Proxy.ERC1967ProxyUninitialized.selector));
         new ERC1967Proxy(address(kmsImplementation), "");
+    }
+
+    function _assertInitializes(address initialOwner, address implementation) private {
+        _startRecording();
+
+        DstackKms fresh = DstackKms(
+            address(
+                new ERC1967Proxy(
+                    address(kmsImplementation),
+                    abi.encodeCall(DstackKms.initialize, (initialOwner, implementation))
+                )
+            )
+        );
+
+        Vm.Log[] memory expected = new Vm.Log[](implementation == address(0) ? 3 : 5);
+        uint256 next = 0;
+        expected[next++] = _event(address(fresh), Topics.UPGRADED, address(kmsImplementation));
+        expected[next++] = _event(address(fresh), Topics.OWNERSHIP_TRANSFERRED, address(0), initialOwner);
+        if (implementation != address(0)) {
+            bytes32 value = _widen(implementation);
+            expected[next++] = _event(address(fresh), Topics.APP_IMPLEMENTATION_SET, abi.encode(implementation));
+            expected[next++] = _policyChanged(address(fresh), address(this), "app-implementation", value, true);
+        }
+        expected[next++] = _event(address(fresh), Topics.INITIALIZED, abi.encode(1));
+        _assertLogs(expected);
+        vm.assertEq(fresh.owner(), initialOwner, "owner");
+        vm.assertEq(fresh.pendingOwner(), address(0), "pending owner");
+        vm.assertEq(fresh.appImplementation(), implementation, "implementation");
     }
 }
