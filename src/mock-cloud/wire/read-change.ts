@@ -161,16 +161,19 @@ function readShutdownTimeout(seconds: number | null | undefined): number | undef
 
 function readGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
   if (gpus === null || gpus === undefined) return undefined;
-  if (Number.isInteger(gpus.count) && gpus.count >= 0) {
+  if (Number.isInteger(gpus.count) && gpus.count >= 0 && gpus.count <= largestSize) {
     return { count: gpus.count, productName: gpus.product_name ?? null };
   }
   throw new InvalidRequestError(["body", "gpus", "count"], "Must be a whole number, 0 or more.");
 }
 
-/** Clients send whole numbers as floats too. */
-function readSize(value: number | null | undefined, field: string): number | undefined {
+/** No machine is larger: 16 TiB in MB. */
+const largestSize = 2 ** 24;
+
+/** Clients send whole numbers as floats too. @throws InvalidRequestError */
+export function readSize(value: number | null | undefined, field: string): number | undefined {
   if (value === null || value === undefined) return undefined;
-  if (Number.isInteger(value) && value > 0) return value;
+  if (Number.isInteger(value) && value > 0 && value <= largestSize) return value;
   throw new InvalidRequestError(["body", field], "Must be a positive whole number.");
 }
 

@@ -6,7 +6,7 @@ import { ApiError, InvalidRequestError } from "../errors.ts";
 import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";
 import { definedOnly } from "./defined-only.ts";
 import { parseAt } from "./parse-at.ts";
-import { readEncryptedEnv } from "./read-change.ts";
+import { readEncryptedEnv, readSize } from "./read-change.ts";
 import { readComposeHash } from "./read-confirmation.ts";
 
 /** @throws InvalidRequestError, or ApiError 400 without a compose file */
@@ -47,9 +47,9 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
     osImage: wanted.image,
     preferDev: wanted.prefer_dev,
     instanceType: wanted.instance_type,
-    vcpu: wanted.vcpu,
-    memoryMb: wanted.memory,
-    diskGb: wanted.disk_size,
+    vcpu: readSize(wanted.vcpu, "vcpu"),
+    memoryMb: readSize(wanted.memory, "memory"),
+    diskGb: readSize(wanted.disk_size, "disk_size"),
     listed: wanted.listed,
     appId: appId === undefined ? undefined : parseAt(["body", "app_id"], () => parseAppId(appId)),
     nonce: wanted.nonce,

@@ -162,6 +162,7 @@ describe("settings of a CVM", () => {
     const before_ = await settled();
     const refusals: [path: string, body: unknown, loc: string[]][] = [
       ["/resources", { vcpu: 0.5 }, ["body", "vcpu"]],
+      ["/resources", { vcpu: 1e300 }, ["body", "vcpu"]],
       ["/resources", { memory: "4096" }, ["body", "memory"]],
       ["/resources", { allow_restart: "yes" }, ["body", "allow_restart"]],
       ["/os-image", {}, ["body", "os_image_name"]],
