@@ -84,7 +84,7 @@ export interface MockCloud {
   setFault(rule: FaultRule): SetFault;
   clearFaults(): void;
   /** Keeps the backend's state and time, to go back to while this cloud lives. Returns its id. */
-  snapshot(): string;
+  snapshot(): Promise<string>;
   /**
    * Goes back to a snapshot: all that is stored, the clock, and what was under way. Faults stay as they are set now.
    *
@@ -138,7 +138,14 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
   });
-  const snapshots = new Snapshots({ store, timekeeper, rollover, webhookService });
+  const snapshots = new Snapshots({
+    store,
+    timekeeper,
+    rollover,
+    webhookService,
+    onSnapshot: options.onSnapshot ?? (() => {}),
+    onRestore: options.onRestore ?? (() => {}),
+  });
   const verifier = new RegistrationVerifier({
     platform: store.platform,
     kmsRuntime,

@@ -76,6 +76,10 @@ export interface MockCloudOptions extends MockCloudSeed {
   readonly clock?: Clock;
   /** Awaited before the cloud's time is advanced, so that others, such as a chain, can be moved first. */
   readonly onAdvance?: (milliseconds: number) => Promise<void> | void;
+  /** Awaited before a snapshot is taken, so that others can keep theirs under the same id. */
+  readonly onSnapshot?: (id: string) => Promise<void> | void;
+  /** Awaited before the cloud goes back to a snapshot, while nothing is under way. If it fails, the cloud stays. */
+  readonly onRestore?: (id: string) => Promise<void> | void;
   /**
    * Opens `/admin/…` on the cloud's port: clock, faults, snapshots. Callers must come from this machine and send the
    * key, of at least 16 characters, as `X-Admin-Key`. Without it there are no such endpoints.

@@ -3,12 +3,12 @@ import { base } from "viem/chains";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
-import { advanceChain } from "./chain/advance-chain.ts";
 import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
 import { type LocalChain, startChain } from "./chain/start-chain.ts";
 import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
 import { type DeployedContracts, deployContracts } from "./deploy-contracts.ts";
 import { devAccount, devPrivateKey } from "./dev-accounts.ts";
+import { inStepWith } from "./in-step-with.ts";
 import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
 import { worldNodes, worldOsImages } from "./platform.ts";
 import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
@@ -56,6 +56,14 @@ export interface World {
    * due is woken and not waited for: see `cloud.whenIdle`.
    */
   advance(seconds: number): Promise<void>;
+  /** Keeps the state and the time of chain and cloud, to go back to while this world lives. Answers its name. */
+  snapshot(): Promise<string>;
+  /**
+   * Takes chain and cloud back, any number of times. Snapshots taken after it are gone then: the chain forgets them.
+   *
+   * @throws InvalidArgumentError, or the cloud's 404
+   */
+  restore(name: string): Promise<void>;
   /** Ends everything that was started. */
   close(): Promise<void>;
 }
@@ -87,17 +95,13 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
     signal?.throwIfAborted();
 
     const { apiKey } = state;
-    const onAdvance = async (milliseconds: number) => {
-      await advanceChain(chain.client, milliseconds);
-      await options.onAdvance?.(milliseconds);
-    };
     const { cloud, cloudClient } = await startCloud({
       apiKey,
       chainId: base.id,
       kms,
       rpcUrl,
       stateFile,
-      options: { ...options, onAdvance },
+      options: inStepWith(chain, options),
     });
     teardown.add(() => cloud.close());
     const cvms = await settleCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
@@ -114,6 +118,8 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       cvms,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, privateKey: devPrivateKey(0) }),
       advance: (seconds) => cloud.advance(seconds * 1000),
+      snapshot: () => cloud.snapshot(),
+      restore: (name) => cloud.restore(name),
       close: () => teardown.run(),
     };
   } catch (error) {

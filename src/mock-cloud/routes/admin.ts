@@ -56,7 +56,7 @@ export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (
   );
 
   app.post("/snapshots", { schema: { hide: true } }, async (_request, reply) =>
-    reply.code(201).send({ id: snapshots.take() }),
+    reply.code(201).send({ id: await snapshots.take() }),
   );
 
   app.post(

@@ -10,6 +10,10 @@ export interface SnapshotsDependencies {
   readonly timekeeper: Timekeeper;
   readonly rollover: Rollover;
   readonly webhookService: WebhookService;
+  /** Awaited before the state is kept: others may keep theirs under the same id. */
+  readonly onSnapshot: (id: string) => Promise<void> | void;
+  /** Awaited while nothing is under way, before the cloud goes back. If it fails, the cloud stays as it is. */
+  readonly onRestore: (id: string) => Promise<void> | void;
 }
 
 interface Snapshot {
@@ -21,6 +25,7 @@ interface Snapshot {
 export class Snapshots {
   readonly #dependencies: SnapshotsDependencies;
   readonly #taken = new Map<string, Snapshot>();
+  #count = 0;
   #restoring: Promise<void> = Promise.resolve();
 
   constructor(dependencies: SnapshotsDependencies) {
@@ -28,9 +33,11 @@ export class Snapshots {
   }
 
   /** Keeps all that is stored, and the time. Reading it is one step, so nothing is caught halfway. */
-  take(): string {
-    const { store, timekeeper } = this.#dependencies;
-    const id = `snapshot_${this.#taken.size + 1}`;
+  async take(): Promise<string> {
+    const { store, timekeeper, onSnapshot } = this.#dependencies;
+    this.#count += 1;
+    const id = `snapshot_${this.#count}`;
+    await onSnapshot(id);
     this.#taken.set(id, { content: store.dump(), takenAt: timekeeper.now() });
     return id;
   }
@@ -38,24 +45,29 @@ export class Snapshots {
   /**
    * Ends what is under way, goes back to the snapshot and its time, and takes up what was under way then.
    *
-   * @throws ApiError 404
+   * @throws ApiError 404; what `onRestore` throws
    */
   async restore(id: string): Promise<void> {
     const snapshot = this.#taken.get(id);
     if (!snapshot) throw new ApiError(404, undefined, `There is no snapshot ${id}.`);
     const before = this.#restoring;
-    this.#restoring = before.then(() => this.#goBack(snapshot));
+    // Whoever waited for the one before has been told how it ended.
+    this.#restoring = before.catch(() => {}).then(() => this.#goBack(id, snapshot));
     await this.#restoring;
   }
 
-  async #goBack({ content, takenAt }: Snapshot): Promise<void> {
-    const { store, timekeeper, rollover, webhookService } = this.#dependencies;
+  async #goBack(id: string, { content, takenAt }: Snapshot): Promise<void> {
+    const { store, timekeeper, rollover, webhookService, onRestore } = this.#dependencies;
     await Promise.all([rollover.pause(), webhookService.pause()]);
-    store.transaction(() => {
-      store.load(content);
-      timekeeper.set(takenAt);
-    });
-    webhookService.resume();
-    rollover.resume();
+    try {
+      await onRestore(id);
+      store.transaction(() => {
+        store.load(content);
+        timekeeper.set(takenAt);
+      });
+    } finally {
+      webhookService.resume();
+      rollover.resume();
+    }
   }
 }

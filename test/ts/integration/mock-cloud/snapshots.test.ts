@@ -25,7 +25,7 @@ describe("snapshots", () => {
   const read = async () => (await request(cloud, "GET", `/cvms/${cvm.id}`)).text;
 
   it("bring back the same state, as often as one likes, ids to come included", async () => {
-    const id = cloud.snapshot();
+    const id = await cloud.snapshot();
     const before = await read();
     const seen = [];
     for (const image of ["nginx:2", "nginx:3"]) {
@@ -47,7 +47,7 @@ describe("snapshots", () => {
   it("stop what is under way, and take up what was under way then", async () => {
     cloud.setFault({ kind: "slow-rollover", ms: hour });
     const accepted = await update("nginx:2");
-    const id = cloud.snapshot();
+    const id = await cloud.snapshot();
     await cloud.advance(hour);
     await cloud.whenIdle();
     await update("nginx:3");
