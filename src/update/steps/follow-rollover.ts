@@ -16,7 +16,7 @@ export interface Rollover {
 }
 
 /**
- * Follows the CVM until it runs again. Boot is where the key service has its say: a CVM it refuses falls back to its
+ * Follows the CVM until it runs again, or is at rest if it was stopped before. Boot is where the key service has its say: a CVM it refuses falls back to its
  * previous compose.
  *
  * @throws RolloverFailedError, RolloverTimeoutError, HashMismatchError
@@ -47,14 +47,16 @@ async function waitUntilRunning(run: UpdateRun, before: CvmFacts, rollover: Roll
       wasBusy ||= latest.busy;
       if (latest.busy) return undefined;
       const { composeHash = rollover.composeHash } = latest;
-      if (status === "running" && composeHash !== before.composeHash) {
+      // A CVM that was stopped stays stopped, with the new compose in force for its next start.
+      const isSettled = status === "running" || (status === "stopped" && before.status === "stopped");
+      if (isSettled && composeHash !== before.composeHash) {
         await requireCompose(run, rollover, composeHash);
         return latest;
       }
       const bootError = await run.cloud.readBootError(request.cvm);
       const isBroken = status === "error" || status === "failed";
       if (bootError !== undefined || isBroken) throw await fail(run, rollover, bootError ?? `its status is ${status}`);
-      if (status !== "running") return undefined;
+      if (!isSettled) return undefined;
       if (composeHash === rollover.composeHash) return latest;
       // At rest on its previous compose without having been seen at work, it may not have begun.
       if (wasBusy) throw await fail(run, rollover, `it runs compose ${composeHash} again and gives no reason`);

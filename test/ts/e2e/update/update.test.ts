@@ -7,6 +7,7 @@ import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   ContractOwnerError,
@@ -65,6 +66,21 @@ describe("updateCvm", () => {
     const outcome = await work();
     return { outcome, paid: (await countTransactions(world)) - before };
   }
+
+  it("changes a stopped CVM and leaves it stopped", async () => {
+    const cvm = await createCvm(world, { environment: blue });
+    const stop = await fetch(`${world.cloud.baseUrl}/cvms/${cvm.id}/stop`, {
+      method: "POST",
+      headers: { "X-API-Key": apiKey },
+    });
+    expect(stop.ok).to.equal(true);
+    await world.cloud.whenIdle();
+
+    const result = await update(world, cvm, { journal: memoryJournal(), dockerCompose });
+    expect(result.outcome).to.equal("updated");
+    const { status, composeHash } = await getCvm(world.client, { cvm: cvm.id });
+    expect([status, composeHash]).to.deep.equal(["stopped", result.composeHash]);
+  });
 
   it("takes a CVM to a new compose and environment, and tells every step", async () => {
     const cvm = await createCvm(world, { environment: blue });
