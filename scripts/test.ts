@@ -4,7 +4,7 @@
 import { filesBelow, root } from "./support/paths.ts";
 import { runCommand, signalRunning } from "./support/run-command.ts";
 import { runBuild, runChecks } from "./test/checks.ts";
-import { runForge } from "./test/forge.ts";
+import { compileWithForge, runForge } from "./test/forge.ts";
 import { type Plan, parsePlan, type StageName, stageOfFile, testsOf } from "./test/plan.ts";
 import {
   compareRunners,
@@ -39,6 +39,7 @@ process.exitCode = (await runAll(plan)) ? 0 : 1;
 
 async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
   const results: StageResult[] = [];
+  const forgeCompiled = stages.includes("forge") ? compileWithForge() : undefined;
   // forge compiles for itself, and the clients see only what the sources hold.
   const needsBuild = stages.some((name) => name !== "forge" && name !== "clients");
   const built = needsBuild && failuresOf(await run("build", runBuild)) === 0;
@@ -61,7 +62,10 @@ async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
 
   async function runStage(name: StageName): Promise<Tally> {
     if (name === "check") return runChecks({ built });
-    if (name === "forge") return runForge({ ci, grep });
+    if (name === "forge") {
+      await forgeCompiled;
+      return runForge({ ci, grep });
+    }
     if (name === "clients") return runRunner("scripts/test-clients.ts", []);
     if (!built) return failedTally("not run, because the build failed");
     const chosen = files.filter((file) => stageOfFile(file) === name);

@@ -3,26 +3,33 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { npmCommand } from "../npm.mjs";
 import { root } from "../support/paths.ts";
-import { runCommand } from "../support/run-command.ts";
+import { type Command, runCommand } from "../support/run-command.ts";
 import { parseForgeSummary } from "./forge-summary.ts";
 import { failedTally, judgeTests, type Tally } from "./tally.ts";
 
 /** Foundry is no dependency: 84 MB that only this stage needs, fetched once into npm's cache. */
 const forgeVersion = "1.7.1";
 
+/**
+ * Compiles in the background: Hardhat's compiler leaves the second core idle, and both take most of a minute on a
+ * fresh clone. Says nothing; what goes wrong here goes wrong again, visibly, in `runForge`.
+ */
+export async function compileWithForge(): Promise<void> {
+  const forge = fetchForge();
+  if (forge !== undefined) await runCommand({ ...forgeCommand(forge, ["build"]), output: "keep" });
+}
+
 export async function runForge(options: { ci: boolean; grep: string | undefined }): Promise<Tally> {
   const forge = fetchForge();
   if (forge === undefined) return failedTally(`npm could not fetch forge ${forgeVersion} for this platform`);
   const color = process.stdout.isTTY && !process.env.NO_COLOR ? "always" : "never";
   const match = options.grep === undefined ? [] : ["--match-test", options.grep];
-  const outcome = await runCommand({
-    command: forge,
-    args: ["test", "--color", color, ...match],
-    cwd: root,
-    env: { ...process.env, FOUNDRY_PROFILE: "default" },
-    output: "tee",
-  });
+  const outcome = await runCommand({ ...forgeCommand(forge, ["test", "--color", color, ...match]), output: "tee" });
   return judgeTests(outcome, parseForgeSummary(outcome.output), options);
+}
+
+function forgeCommand(forge: string, args: readonly string[]): Command {
+  return { command: forge, args, cwd: root, env: { ...process.env, FOUNDRY_PROFILE: "default" } };
 }
 
 /**
