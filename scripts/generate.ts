@@ -8,6 +8,7 @@ const generators = [
   "scripts/generate-bytecode.ts",
   "scripts/generate-error-docs.ts",
   "scripts/generate-conformance-docs.ts",
+  "scripts/generate-openapi.ts",
 ];
 const check = process.argv.includes("--check");
 
