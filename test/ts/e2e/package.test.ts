@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { npmCommand } from "../../../scripts/npm.mjs";
-import { commandOf, root } from "../../../scripts/support/paths.ts";
+import { commandOf, filesBelow, root } from "../../../scripts/support/paths.ts";
 import type { PackageManifest } from "../../support/repository/files.ts";
 
 interface Tarball {
@@ -40,8 +40,8 @@ describe("the published package", function () {
     run(root, ["scripts/run.mjs", "scripts/build.ts", "--no-compile"]);
     tarball = pack();
     cpSync(join(root, "test/support/projects/consumer"), consumer, { recursive: true });
-    for (const [index, example] of readmeExamples().entries())
-      writeFileSync(join(consumer, `readme-${index}.ts`), example);
+    for (const [index, example] of documentedExamples().entries())
+      writeFileSync(join(consumer, `documented-${index}.ts`), example);
     install();
   });
   after(() => rmSync(directory, { recursive: true }));
@@ -74,7 +74,7 @@ describe("the published package", function () {
     expect(optional.map(([name]) => name).sort()).to.deep.equal(Object.keys(manifest.peerDependencies ?? {}).sort());
   });
 
-  it("type-checks, strictly, in an empty TypeScript project, and so do the examples of the README", () => {
+  it("type-checks, strictly, in an empty TypeScript project, and so do the examples of the docs", () => {
     run(consumer, [commandOf("typescript", "tsc"), "-p", "."]);
   });
 
@@ -146,7 +146,7 @@ describe("the published package", function () {
     });
     expect(unpacked.status, unpacked.stderr).to.equal(0);
     manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
-    const ofTheUser = ["typescript", "@types/node", "solc"];
+    const ofTheUser = ["typescript", "@types/node", "solc", "@phala/cloud"];
     const names = [
       ...Object.keys(manifest.dependencies),
       ...Object.keys(manifest.peerDependencies ?? {}),
@@ -167,10 +167,13 @@ function run(cwd: string, args: readonly string[]): string {
   return stdout;
 }
 
-function readmeExamples(): string[] {
-  const examples = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
-  expect(examples).to.not.have.length(0);
-  return examples.map(([, code = ""]) => code);
+/** Of the README and of every page that is shipped beside it. */
+function documentedExamples(): string[] {
+  const examples = ["README.md", ...filesBelow("docs", ".md")].flatMap((page) =>
+    [...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code),
+  );
+  expect(examples.length).to.be.greaterThan(2);
+  return examples;
 }
 
 /** Hardhat hands its options, our config file among them, to child processes in variables. */
