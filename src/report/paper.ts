@@ -16,6 +16,10 @@ type Style = Parameters<typeof styleText>[0];
 const labelWidth = 22;
 
 export function createPaper(stream: NodeJS.WritableStream): Paper {
+  // A reader that leaves early (`| head`) must not end an update halfway.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
   const write = (text: string) => stream.write(`${text}\n`);
   const entry = (mark: string, what: string, outcome: string, durationMs: number | undefined) => {

@@ -10,6 +10,8 @@ export interface RunScriptParameters {
   readonly env?: NodeJS.ProcessEnv;
   /** Sends this signal as soon as the text appears on standard output. */
   readonly interrupt?: { readonly at: string; readonly signal: NodeJS.Signals };
+  /** Stops reading standard output after the first words, as `| head` does. */
+  readonly stopsReading?: boolean;
 }
 
 export interface ScriptOutcome {
@@ -19,7 +21,12 @@ export interface ScriptOutcome {
 }
 
 /** Runs one of the repository's scripts the way `npm run` does, without a terminal. */
-export async function runScript({ args, env, interrupt }: RunScriptParameters): Promise<ScriptOutcome> {
+export async function runScript({
+  args,
+  env,
+  interrupt,
+  stopsReading = false,
+}: RunScriptParameters): Promise<ScriptOutcome> {
   const child = spawn(process.execPath, [join(root, "scripts", "run.mjs"), ...args], {
     cwd: root,
     env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, ...env },
@@ -30,6 +37,7 @@ export async function runScript({ args, env, interrupt }: RunScriptParameters): 
   let isInterrupted = false;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
+    if (stopsReading) child.stdout.destroy();
     if (interrupt !== undefined && !isInterrupted && stdout.includes(interrupt.at)) {
       isInterrupted = true;
       child.kill(interrupt.signal);

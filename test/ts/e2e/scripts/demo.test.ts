@@ -29,6 +29,13 @@ describe("npm run demo", () => {
     expect(stdout).not.to.include("postgres://");
   });
 
+  it("goes on to its end when nobody reads what it says", async () => {
+    const { code, stderr } = await runScript({ args: demo, stopsReading: true });
+
+    expect(stderr).to.equal("");
+    expect(code).to.equal(0);
+  });
+
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     it(`stops everything on ${signal} in the middle of the update`, async () => {
       const { code, stdout, stderr } = await runScript({ args: demo, interrupt: { at: "HTTP 465", signal } });
