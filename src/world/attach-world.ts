@@ -65,12 +65,14 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
     if (!isSame(state.chain, wanted)) throw otherChain(stateFile, state.chain);
     signal?.throwIfAborted();
 
-    const ownerClient = owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner });
+    const ownerClient =
+      owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner, pollingMs: chain.pollingMs });
     const missing = await findObstacle(chain, ownerClient);
     const { apiKey } = state;
     const { cloud, cloudClient } = await startCloud({ apiKey, chainId, kms, rpcUrl, stateFile, options });
     teardown.add(() => cloud.close());
     const payer = missing === undefined ? ownerClient : undefined;
+    const cvms = await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal });
     return {
       chain,
       contracts: chain.contracts,
@@ -80,9 +82,9 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       cloudClient,
       nodes: worldNodes,
       osImages: worldOsImages,
-      cvms: await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal }),
+      cvms,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl }),
-      missing,
+      missing: withCvms && cvms.onChain === undefined ? missing : undefined,
       close: () => teardown.run(),
     };
   } catch (error) {

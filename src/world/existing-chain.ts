@@ -27,6 +27,8 @@ export interface ExistingChain {
   readonly contracts: DeployedContracts;
   /** Whether it is Hardhat's or anvil's own, where nothing that is done lasts or costs. */
   readonly isDevChain: boolean;
+  /** How long to wait before asking it for the same thing again. */
+  readonly pollingMs: number;
 }
 
 export interface FindExistingChainParameters {
@@ -46,15 +48,17 @@ export async function findExistingChain(parameters: FindExistingChainParameters)
   const address = parseAddress("The KMS address", kms);
   const transport = http(rpcUrl, { fetchOptions: { signal: signal ?? null } });
   const definition = definitionOf(await requireChain(createClient({ transport })));
-  const client = createClient({ chain: definition, transport, pollingInterval: 50 });
+  const client = createClient({ chain: definition, transport });
   await requireCode(client, { address });
+  const isDevChain = await readIsDevChain(client);
   return {
     id: definition.id,
     rpcUrl,
     definition,
     client,
     contracts: { kms: address, appImplementation: await readAppImplementation(client, address) },
-    isDevChain: await readIsDevChain(client),
+    isDevChain,
+    pollingMs: isDevChain ? 50 : 1000,
   };
 }
 

@@ -7,9 +7,11 @@ export interface CreateOwnerClientParameters {
   readonly rpcUrl: string;
   readonly chain: Chain;
   readonly owner: LocalAccount;
+  /** Pause between looks for a receipt. A local chain mines at once. @default 50 */
+  readonly pollingMs?: number;
 }
 
-export function createOwnerClient({ rpcUrl, chain, owner }: CreateOwnerClientParameters): OwnerClient {
-  // A local chain mines at once.
-  return createClient({ account: owner, chain, transport: http(rpcUrl), pollingInterval: 50 });
+export function createOwnerClient(parameters: CreateOwnerClientParameters): OwnerClient {
+  const { rpcUrl, chain, owner, pollingMs = 50 } = parameters;
+  return createClient({ account: owner, chain, transport: http(rpcUrl), pollingInterval: pollingMs });
 }

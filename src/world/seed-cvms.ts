@@ -5,7 +5,7 @@ import { CvmNotFoundError } from "../errors/index.ts";
 import { launchCvm } from "./launch-cvm.ts";
 import { launchOffChainCvm } from "./launch-off-chain-cvm.ts";
 import type { OwnerClient } from "./owner-client.ts";
-import type { WorldState } from "./state/world-state.ts";
+import type { SeededCvm, WorldState } from "./state/world-state.ts";
 
 /** CVMs every world begins with. One is missing where it could not be created, or has been deleted since. */
 export interface WorldCvms {
@@ -39,33 +39,38 @@ export interface SettleCvmsParameters {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Creates the two CVMs in a world that never had them. One that was deleted later stays away. */
-export async function settleCvms({ state, withCvms, ...parameters }: SettleCvmsParameters): Promise<WorldCvms> {
-  if (withCvms && !state.isSeeded) {
-    await seedCvms(parameters);
-    state.noteSeeded();
+/**
+ * Creates the two CVMs, both at once, in a world that never had them. One that was deleted later stays away; one that
+ * a start cut short has left is taken as it is.
+ */
+export async function settleCvms(parameters: SettleCvmsParameters): Promise<WorldCvms> {
+  const { state, cloud, withCvms } = parameters;
+  if (withCvms) {
+    const known = await findCvms(cloud);
+    const launches = launchers(parameters).map(async ([cvm, launch]) => {
+      if (state.isSeeded(cvm)) return;
+      if (known[cvm] === undefined) await launch();
+      state.noteSeeded(cvm);
+    });
+    // Whatever one of them comes to, the other one must not go on behind a world that is being closed.
+    const failed = (await Promise.allSettled(launches)).find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
-  return findCvms(parameters.cloud);
+  return findCvms(cloud);
 }
 
-/** Both at once. One that exists was made by a start that was cut short. */
-async function seedCvms({ cloud, owner, signal }: Pick<SettleCvmsParameters, "cloud" | "owner" | "signal">) {
-  const known = await findCvms(cloud);
-  await Promise.all([
-    known.offChain ?? launchOffChainCvm({ cloud, name: names.offChain, dockerCompose, environment, signal }),
-    known.onChain ??
-      (owner &&
-        launchCvm({
-          cloud,
-          chain: owner,
-          owner: owner.account.address,
-          name: names.onChain,
-          dockerCompose,
-          environment,
-          kmsType: owner.chain.id === 1 ? "ethereum" : "base",
-          signal,
-        })),
-  ]);
+function launchers(parameters: SettleCvmsParameters): Array<[SeededCvm, () => Promise<unknown>]> {
+  const { cloud, owner, signal } = parameters;
+  const common = { cloud, dockerCompose, environment, signal };
+  const offChain = () => launchOffChainCvm({ ...common, name: names.offChain });
+  if (owner === undefined) return [["offChain", offChain]];
+  const { account, chain } = owner;
+  const kmsType = chain.id === 1 ? "ethereum" : "base";
+  const onChain = () => launchCvm({ ...common, chain: owner, owner: account.address, name: names.onChain, kmsType });
+  return [
+    ["offChain", offChain],
+    ["onChain", onChain],
+  ];
 }
 
 async function findCvms(cloud: CloudClient): Promise<WorldCvms> {

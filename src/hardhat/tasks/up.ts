@@ -36,6 +36,7 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
   const paper = createPaper(stderr);
   const tell = createCloudPrinter(paper, { requests: true });
   const adminKey = settings.hasAdmin ? `admin_${randomBytes(24).toString("hex")}` : undefined;
+  if (!settings.isJson) paper.line("Starting chain, contracts and cloud…");
   let isUp = false;
   const world = await openWorld({
     settings,

@@ -29,13 +29,14 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
 
 /** The description as shell: every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
-  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, note, environment } = description;
+  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, environment } = description;
   const facts = [
     `cloud API  ${apiUrl}`,
     `OpenAPI    ${openApiUrl}`,
     ...(adminUrl === undefined ? [] : [`admin      ${adminUrl}`]),
     `chain RPC  ${rpcUrl}, chain id ${chainId}`,
     `DstackKms  ${kms}`,
+    ...Object.values(cvms).map(({ name, appId }) => `CVM        ${name}, app ${appId}`),
     ...(note === undefined ? [] : [note]),
   ];
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);

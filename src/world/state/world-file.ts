@@ -31,7 +31,7 @@ const entrySchema = z.discriminatedUnion("type", [
     clockOffset: z.number(),
   }),
   z.object({ type: z.literal("contracts"), kms: hex, appImplementation: hex }),
-  z.object({ type: z.literal("seeded") }),
+  z.object({ type: z.literal("seeded"), cvm: z.enum(["onChain", "offChain"]) }),
 ]);
 
 export type WorldHeader = z.infer<typeof headerSchema>;
@@ -47,8 +47,8 @@ export interface WorldFile {
 }
 
 /**
- * Opens the file, or begins it with what `makeHeader` answers. Every line is written before anything rests on it, so the death of
- * the process at any moment costs at most a last line nobody has heard of.
+ * Opens the file, or begins it with what `makeHeader` answers. Every line is written before anything rests on it, so
+ * the death of the process at any moment costs at most a last line nobody has heard of.
  *
  * @throws InvalidArgumentError, and what `makeHeader` throws
  */

@@ -7,6 +7,7 @@ import type { DeployedContracts } from "../deploy-contracts.ts";
 import { openWorldFile, type WorldEntry, type WorldHeader } from "./world-file.ts";
 
 export type ChainDescription = WorldHeader["chain"];
+export type SeededCvm = Extract<WorldEntry, { type: "seeded" }>["cvm"];
 
 /** What a world knows of itself from earlier runs, and what it notes for later ones. */
 export interface WorldState {
@@ -15,10 +16,10 @@ export interface WorldState {
   /** Absent where the chain is not ours to keep, or nothing is kept. */
   readonly record: ChainRecord | undefined;
   readonly contracts: DeployedContracts | undefined;
-  /** Whether the world has got its first CVMs, whatever became of them. */
-  readonly isSeeded: boolean;
   noteContracts(contracts: DeployedContracts): void;
-  noteSeeded(): void;
+  /** Whether the world has got this one of its first CVMs, whatever became of it. */
+  isSeeded(cvm: SeededCvm): boolean;
+  noteSeeded(cvm: SeededCvm): void;
   close(): Promise<void>;
 }
 
@@ -40,8 +41,8 @@ function forgetfulState(chain: ChainDescription): WorldState {
     chain,
     record: undefined,
     contracts: undefined,
-    isSeeded: false,
     noteContracts: () => {},
+    isSeeded: () => false,
     noteSeeded: () => {},
     close: async () => {},
   };
@@ -60,8 +61,8 @@ async function keptState(
     });
     const { header, entries, append } = file;
     const deployed = entries.findLast((entry) => entry.type === "contracts");
-    const isSeeded = entries.some(({ type }) => type === "seeded");
-    if (isSeeded && !existsSync(stateFile)) {
+    const seeded = new Set(entries.flatMap((entry) => (entry.type === "seeded" ? [entry.cvm] : [])));
+    if (seeded.size > 0 && !existsSync(stateFile)) {
       file.close();
       throw notAWorld(stateFile, "it is gone");
     }
@@ -70,9 +71,9 @@ async function keptState(
       chain: header.chain,
       record: header.chain.kind === "existing" ? undefined : toRecord(header.chain.genesis, entries, append),
       contracts: deployed && { kms: deployed.kms, appImplementation: deployed.appImplementation },
-      isSeeded,
       noteContracts: ({ kms, appImplementation }) => append({ type: "contracts", kms, appImplementation }),
-      noteSeeded: () => append({ type: "seeded" }),
+      isSeeded: (cvm) => seeded.has(cvm),
+      noteSeeded: (cvm) => append({ type: "seeded", cvm }),
       close: () => {
         file.close();
         return lock.release();

@@ -73,7 +73,7 @@ describe("task dstack up", () => {
         const code = await hre.tasks.getTask(["dstack", "up"]).run({ ...args });
         expect([code, process.exitCode]).to.deep.equal([2, 2]);
         expect(stderr)
-          .to.match(/^DSTK-1\d{3} .+\n.+\n$/)
+          .to.match(/(?:^|…\n)DSTK-1\d{3} .+\n.+\n$/)
           .and.to.include(word);
       });
     }

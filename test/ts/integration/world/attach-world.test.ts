@@ -89,6 +89,20 @@ describe("attachWorld", () => {
     }
   });
 
+  it("creates later, with a key, what it could not create without one", async () => {
+    const parameters = { rpcUrl: chain.rpcUrl, kms: contracts.kms, stateFile: `${directory.path}/world.db`, cloud };
+    const first = await attachWorld(parameters);
+    await first.close();
+    const second = await attachWorld({ ...parameters, owner: devAccount(0) });
+    await second.close();
+    const third = await attachWorld(parameters);
+    await third.close();
+
+    expect(second.cvms.offChain).to.deep.equal(first.cvms.offChain);
+    expect(Object.keys(second.cvms)).to.have.members(["onChain", "offChain"]);
+    expect([third.cvms, third.missing]).to.deep.equal([second.cvms, undefined]);
+  });
+
   it("goes on with a state file, but only on the same chain and KMS", async () => {
     const stateFile = `${directory.path}/world.db`;
     const parameters = { rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), stateFile, cloud };
