@@ -17,10 +17,7 @@ export const nodeCapacitySchema = z.looseObject({
     z.looseObject({
       name: z.string(),
       is_dev: z.boolean(),
-      version: z.union([
-        z.tuple([z.number(), z.number(), z.number()]),
-        z.tuple([z.number(), z.number(), z.number(), z.number()]),
-      ]),
+      version: z.array(z.number()).min(3).max(4),
       os_image_hash: z.string().nullish(),
     }),
   ),

@@ -39,10 +39,7 @@ const osImageVariantSchema = z.object({
 /** `GET /cvms/{id}/available-os-images`, newest version first. */
 export const availableOsImagesSchema = z.array(
   z.object({
-    version: z.union([
-      z.tuple([z.number(), z.number(), z.number()]),
-      z.tuple([z.number(), z.number(), z.number(), z.number()]),
-    ]),
+    version: z.array(z.number()).min(3).max(4),
     prod: osImageVariantSchema.nullable(),
     dev: osImageVariantSchema.nullable(),
   }),
