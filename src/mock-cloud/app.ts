@@ -162,7 +162,12 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const instances = new Instances({ store, clock, fleet, rollover, verifier, kmsRuntime });
   const lifecycle = new Lifecycle({ store, clock, emit, rollover });
 
-  const app = Fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
+  const app = Fastify({
+    genReqId: () => randomUUID(),
+    forceCloseConnections: true,
+    // An id too long to exist is not found like any other; the default answers 414 above 100 characters.
+    routerOptions: { maxParamLength: 16_384 },
+  });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   registerErrorBodies(app, emit);
