@@ -1,0 +1,63 @@
+import type { ComposeHash } from "../ids.ts";
+import type { KeepReason } from "./keep-reason.ts";
+import { keepRules } from "./keep-rules.ts";
+import { newestFirst } from "./newest-first.ts";
+import type { Addition, PinnedBlock, PruneFacts, UnknownFact } from "./prune-facts.ts";
+import type { PrunePolicy } from "./prune-policy.ts";
+import type { KeepRule } from "./rules/keep-rule.ts";
+
+export interface PrunePlan extends Pick<PruneFacts, "chainId" | "appId"> {
+  /** The block whose state was judged. */
+  readonly pinned: PinnedBlock;
+  readonly policy: PrunePolicy;
+  /** One per allowed hash, the newest first. */
+  readonly rows: readonly PruneRow[];
+  readonly unknowns: readonly JudgedUnknown[];
+  /** Whether every unknown fact is waived. Only then may anything be removed. */
+  readonly isExecutable: boolean;
+}
+
+export interface PruneRow {
+  readonly composeHash: ComposeHash;
+  readonly added: Addition | undefined;
+  readonly verdict: "keep" | "remove";
+  /** Why it is kept. Empty for a hash that goes: no rule knows a reason to keep it. */
+  readonly reasons: readonly KeepReason[];
+}
+
+export interface JudgedUnknown extends UnknownFact {
+  readonly isWaived: boolean;
+}
+
+/**
+ * Judges every allowed hash: what no rule has a reason to keep is to go.
+ *
+ * @param rules other than all of them only to show what a rule is for
+ */
+export function planPrune(facts: PruneFacts, policy: PrunePolicy, rules: readonly KeepRule[] = keepRules): PrunePlan {
+  const { chainId, appId, pinned } = facts;
+  const judges = rules.map((rule) => rule.prepare(facts, policy));
+  const judged = newestFirst(facts.allowed).map((hash) => ({ hash, reasons: judges.flatMap((judge) => judge(hash)) }));
+  const isLastOneLeft = !policy.mayEmptyList && judged.every(({ reasons }) => reasons.length === 0);
+  const unknowns = facts.unknowns.map((fact) => ({ ...fact, isWaived: policy.waived.includes(fact.kind) }));
+  return {
+    chainId,
+    appId,
+    pinned,
+    policy,
+    rows: judged.map(({ hash, reasons }, index) =>
+      toRow(hash, isLastOneLeft && index === 0 ? [{ rule: "last" }] : reasons),
+    ),
+    unknowns,
+    isExecutable: unknowns.every(({ isWaived }) => isWaived),
+  };
+}
+
+function toRow({ composeHash, added }: PruneFacts["allowed"][number], reasons: readonly KeepReason[]): PruneRow {
+  return { composeHash, added, verdict: reasons.length > 0 ? "keep" : "remove", reasons };
+}
+
+/** What the plan takes off the list, the newest first. */
+export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeHash[] {
+  return rows.filter(({ verdict }) => verdict === "remove").map(({ composeHash }) => composeHash);
+}

@@ -1,0 +1,58 @@
+import { type ComposeHash, parseAppId, parseComposeHash, parseTransactionHash } from "../../src/core/ids.ts";
+import type { Addition, AllowedHash, CvmReference, PruneFacts } from "../../src/core/prune/prune-facts.ts";
+import type { PrunePolicy } from "../../src/core/prune/prune-policy.ts";
+
+/** The block that tests judge at, and its time in seconds. */
+export const pinned = { number: 1_000n, hash: `0x${"b1".repeat(32)}`, timestamp: 1_800_000_000n } as const;
+
+/** The hash that is `number` in all of its bytes' places. */
+export function hashNumber(number: number): ComposeHash {
+  return parseComposeHash(number.toString(16).padStart(64, "0"));
+}
+
+/** An addition in this block; two seconds pass from block to block. */
+export function addedIn(blockNumber: number, logIndex = 0): Addition {
+  return {
+    blockNumber: BigInt(blockNumber),
+    logIndex,
+    timestamp: pinned.timestamp - 2n * (pinned.number - BigInt(blockNumber)),
+    transactionHash: parseTransactionHash("7a".repeat(32)),
+    by: undefined,
+  };
+}
+
+/** Hash `number`, added in block `number`. */
+export function allowedHash(number: number): AllowedHash {
+  return { composeHash: hashNumber(number), added: addedIn(number) };
+}
+
+export function cvm(name: string, status = "running"): CvmReference {
+  return { id: `cvm_${name}`, name, status };
+}
+
+export function pruneFacts(changes: Partial<PruneFacts> = {}): PruneFacts {
+  return {
+    chainId: 8453,
+    appId: parseAppId("a0".repeat(20)),
+    pinned,
+    allowed: [],
+    running: [],
+    movingTo: [],
+    prepared: [],
+    unknowns: [],
+    ...changes,
+  };
+}
+
+/** Keeps nothing but what is in use. */
+export function prunePolicy(changes: Partial<PrunePolicy> = {}): PrunePolicy {
+  return {
+    keep: 0,
+    olderThanSeconds: undefined,
+    pins: [],
+    queued: [],
+    waived: [],
+    mayEmptyList: false,
+    ...changes,
+  };
+}

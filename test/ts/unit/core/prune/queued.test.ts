@@ -1,0 +1,68 @@
+import { expect } from "chai";
+import { concatHex, encodeFunctionData, numberToHex, parseAbi, size } from "viem";
+import { dstackAppAbi } from "../../../../../src/abi/index.ts";
+import { parseAppId, parseComposeHash } from "../../../../../src/core/ids.ts";
+import { canMention, findMentions } from "../../../../../src/core/prune/find-mentions.ts";
+import { parseAge } from "../../../../../src/core/prune/parse-age.ts";
+import { InvalidArgumentError } from "../../../../../src/errors/index.ts";
+
+const appId = parseAppId("a0".repeat(20));
+const hash = parseComposeHash("abcdef01".repeat(8));
+const other = parseComposeHash("11".repeat(32));
+const add = encodeFunctionData({ abi: dstackAppAbi, functionName: "addComposeHash", args: [hash] });
+const remove = encodeFunctionData({ abi: dstackAppAbi, functionName: "removeComposeHash", args: [hash] });
+
+describe("findMentions", () => {
+  const found = (text: string) => findMentions(text, [hash, other]);
+
+  it("finds a hash in its own calldata, whatever the call does with it", () => {
+    expect(found(add)).to.deep.equal([hash]);
+    expect(found(remove)).to.deep.equal([hash]);
+  });
+
+  it("finds it in a Transaction Builder file, in any letter case and with or without prefix", () => {
+    const file = { version: "1.0", chainId: "8453", transactions: [{ to: appId, value: "0", data: add }] };
+    expect(found(JSON.stringify(file))).to.deep.equal([hash]);
+    expect(found(JSON.stringify({ contractInputsValues: { composeHash: hash.toUpperCase() } }))).to.deep.equal([hash]);
+    expect(found(hash.slice(2))).to.deep.equal([hash]);
+  });
+
+  it("finds it in a MultiSend inside a timelock's operation, at no even boundary", () => {
+    const packed = concatHex(["0x00", appId, numberToHex(0, { size: 32 }), numberToHex(size(add), { size: 32 }), add]);
+    const multiSend = encodeFunctionData({ abi: parseAbi(["function multiSend(bytes)"]), args: [packed] });
+    const schedule = encodeFunctionData({
+      abi: parseAbi(["function schedule(address,uint256,bytes,bytes32,bytes32,uint256)"]),
+      args: [appId, 0n, multiSend, other, numberToHex(7, { size: 32 }), 86_400n],
+    });
+    expect(found(schedule)).to.deep.equal([hash, other]);
+  });
+
+  it("finds nothing in a part of a hash", () => {
+    expect(found(hash.slice(0, -2))).to.deep.equal([]);
+    expect(found("")).to.deep.equal([]);
+  });
+});
+
+describe("canMention", () => {
+  it("tells what can name a hash from what was taken for it", () => {
+    expect(canMention(add)).to.equal(true);
+    expect(canMention('{"transactions":[]}')).to.equal(false);
+  });
+});
+
+describe("parseAge", () => {
+  for (const [raw, seconds] of [
+    ["30d", 2_592_000],
+    ["12h", 43_200],
+    ["90m", 5_400],
+    ["45s", 45],
+    ["2w", 1_209_600],
+    ["0d", 0],
+  ] as const) {
+    it(`reads ${raw}`, () => expect(parseAge(raw)).to.equal(seconds));
+  }
+
+  for (const raw of ["", "30", "d", "-1d", "1.5h", "30 days", "1e3s", "9999999d", "30D"]) {
+    it(`refuses "${raw}"`, () => expect(() => parseAge(raw)).to.throw(InvalidArgumentError));
+  }
+});
