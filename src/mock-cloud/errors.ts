@@ -8,6 +8,8 @@ export const mockErrorCodes = {
   serviceUnavailable: "ERR-00-503",
   /** 503: the KMS is not running. */
   kmsUnavailable: "ERR-02-503",
+  /** 404: nothing waits for the registration of that hash. */
+  pendingUpdateNotFound: "ERR-01-404",
 } as const;
 
 export interface ExplainedValue {
@@ -93,6 +95,14 @@ export function restartNeeded(name: string): ApiError {
       suggestions: ["Allow the restart, or stop the CVM first."],
     },
   );
+}
+
+export function pendingUpdateNotFound(cvmName: string, composeHash: string): ApiError {
+  const message = `Nothing that CVM ${cvmName} was asked for waits for compose hash ${composeHash}.`;
+  return new ApiError(404, mockErrorCodes.pendingUpdateNotFound, message, {
+    details: [{ field: "compose_hash", value: composeHash.slice(2) }],
+    suggestions: ["It was never proposed, or is committed, superseded, outdated or expired by now."],
+  });
 }
 
 export function notOnChain(appId: string): ApiError {

@@ -37,10 +37,17 @@ export const commitTokenInfoSchema = z.looseObject({
 /** A document's text and hash. */
 const documentSchema = z.looseObject({ compose_hash: z.string(), compose_file: z.string() });
 
-/** `GET /apps/{app}/pending-updates/{vm}/{hash}/preview`. */
+/**
+ * `GET /apps/{app}/pending-updates/{vm}/{hash}/preview`. The vendor publishes the path, not the fields: these names are
+ * this repository's.
+ */
 export const pendingUpdatePreviewSchema = z.looseObject({
+  /** `instance`: a replica or further instance that was prepared from this CVM, which itself stays as it is. */
+  kind: z.enum(["update", "instance"]),
   app_id: z.string(),
   vm_uuid: z.string(),
+  /** Whether a commit token was given out for it; else the same client is to confirm it. */
+  has_commit_token: z.boolean(),
   current: documentSchema,
   pending: documentSchema,
   created_at: z.string(),

@@ -10,14 +10,16 @@ import { parseAppCompose } from "../../core/app-compose.ts";
 import { withoutPrefix } from "../../core/hex.ts";
 import type { Clock } from "../clock.ts";
 import { toIsoTime } from "../clock.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, cvmNotFound, pendingUpdateNotFound } from "../errors.ts";
 import { findAppCvms } from "../services/find-app.ts";
+import { findCvm } from "../services/find-cvm.ts";
+import { findPendingDocument } from "../services/find-pending-document.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { pageQuery, paginate } from "../wire/page.ts";
 import { readComposeHash } from "../wire/read-confirmation.ts";
-import { appParams, refusals } from "./schemas.ts";
+import { appParams, described, refusals } from "./schemas.ts";
 
 export interface RevisionRoutesOptions {
   readonly store: Store;
@@ -83,23 +85,31 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
     {
       schema: {
         tags,
-        summary: "The document in force beside the one that waits for its registration",
-        params: appParams.extend({ vm_uuid: z.string(), compose_hash: z.string() }),
+        summary: "The document in force beside one that waits for its registration",
+        description:
+          "Answers while an update of this CVM, or a replica or instance prepared from it, can still be confirmed with " +
+          "this compose hash. Otherwise 404: ERR-01-404 when nothing waits for the hash, ERR-03-001 when there is no " +
+          "such CVM. The vendor publishes this path but not its answer: the field names and ERR-01-404 are ours.",
+        params: appParams.extend({
+          vm_uuid: described(z.string(), "Any identifier of one of the app's CVMs."),
+          compose_hash: described(z.string(), "64 hex digits, with `0x` or without."),
+        }),
         response: { ...refusals, 200: pendingUpdatePreviewSchema },
       },
     },
     async ({ params, principal }) => {
       const composeHash = readComposeHash(params.compose_hash, ["path", "compose_hash"]);
-      const wanted = params.vm_uuid.replaceAll("-", "").toLowerCase();
-      const cvms = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
-      const cvm = cvms.find(({ vmUuid }) => vmUuid.replaceAll("-", "") === wanted);
-      const pending = cvm && store.pendingUpdates.find(cvm.id, composeHash);
-      if (!cvm || pending?.state !== "live" || clock.now() >= pending.expiresAt) {
-        throw new ApiError(404, undefined, `No update of this CVM to compose hash ${composeHash} is pending.`);
-      }
+      const { id: workspaceId } = principal.workspace;
+      const [{ appId }] = findAppCvms(store.cvms, workspaceId, params.app_id);
+      const cvm = findCvm(store.cvms, workspaceId, params.vm_uuid);
+      if (cvm.appId !== appId) throw cvmNotFound(params.vm_uuid);
+      const pending = findPendingDocument(store, cvm, composeHash, clock.now());
+      if (!pending) throw pendingUpdateNotFound(cvm.name, composeHash);
       return {
+        kind: pending.kind,
         app_id: withoutPrefix(cvm.appId),
         vm_uuid: cvm.vmUuid,
+        has_commit_token: pending.hasCommitToken,
         current: toDocument(cvm),
         pending: toDocument(pending),
         created_at: toIsoTime(pending.createdAt),

@@ -134,6 +134,9 @@ export class Instances {
       if (prepared.cvmId === null && clock.now() >= prepared.expiresAt) {
         throw hashInvalidOrExpired("The commit token has expired.");
       }
+      if (prepared.cvmId === null && !store.cvms.find(prepared.sourceCvmId)) {
+        throw hashInvalidOrExpired("The CVM that this one was to be made after is gone.");
+      }
       return prepared;
     };
     const prepared = find();

@@ -55,7 +55,7 @@ export class PreparedUpdates {
     const cvm = store.cvms.find(pending.cvmId);
     if (!cvm) throw cvmNotFound(identifier);
     if (!isNamed(store.cvms, cvm, identifier)) throw commitTokenInvalid("it is not for this CVM.");
-    return { cvm, pending, state: stateOf(pending, cvm, clock.now()) };
+    return { cvm, pending, state: preparedStateOf(pending, cvm, clock.now()) };
   }
 
   /** @throws ApiError 404, 409, 466, 467, 468, or 503 when the chain cannot be read */
@@ -80,7 +80,7 @@ const problems: Readonly<Record<PreparedState, string | undefined>> = {
   outdated: "the CVM's compose file has changed since.",
 };
 
-function stateOf(pending: PendingUpdate, cvm: Cvm, now: number): PreparedState {
+export function preparedStateOf(pending: PendingUpdate, cvm: Cvm, now: number): PreparedState {
   if (pending.state !== "live") return pending.state === "confirmed" ? "committed" : "superseded";
   if (now >= pending.expiresAt) return "expired";
   return pending.baseHash === cvm.composeHash ? "pending" : "outdated";

@@ -1,4 +1,4 @@
-import type { AppId } from "../../core/ids.ts";
+import type { AppId, ComposeHash } from "../../core/ids.ts";
 import type { Workload } from "./cvms.ts";
 import type { Database } from "./database.ts";
 
@@ -37,17 +37,29 @@ export class PreparedInstances {
   }
 
   find(tokenHash: string): PreparedInstance | undefined {
-    const row = this.#database.first<PreparedRow>(
-      `SELECT id, workspace_id AS "workspaceId", app_id AS "appId", source_cvm_id AS "sourceCvmId",
-         node_id AS "nodeId", name, compose_hash AS "composeHash", compose_text AS "composeText",
-         encrypted_env AS "encryptedEnv", settings, expires_at AS "expiresAt", cvm_id AS "cvmId"
-       FROM prepared_instance WHERE token_hash = :tokenHash`,
-      { tokenHash },
-    );
-    return row && { ...row, settings: JSON.parse(row.settings) };
+    return this.#first("token_hash = :tokenHash", { tokenHash });
+  }
+
+  /** The one prepared last that became no CVM yet. */
+  newestFrom(sourceCvmId: number, composeHash: ComposeHash): PreparedInstance | undefined {
+    return this.#first("source_cvm_id = :sourceCvmId AND compose_hash = :composeHash AND cvm_id IS NULL", {
+      sourceCvmId,
+      composeHash,
+    });
   }
 
   become(id: number, cvmId: number): void {
     this.#database.run("UPDATE prepared_instance SET cvm_id = :cvmId WHERE id = :id", { id, cvmId });
+  }
+
+  #first(condition: string, parameters: Record<string, string | number>): PreparedInstance | undefined {
+    const row = this.#database.first<PreparedRow>(
+      `SELECT id, workspace_id AS "workspaceId", app_id AS "appId", source_cvm_id AS "sourceCvmId",
+         node_id AS "nodeId", name, compose_hash AS "composeHash", compose_text AS "composeText",
+         encrypted_env AS "encryptedEnv", settings, expires_at AS "expiresAt", cvm_id AS "cvmId"
+       FROM prepared_instance WHERE ${condition} ORDER BY id DESC LIMIT 1`,
+      parameters,
+    );
+    return row && { ...row, settings: JSON.parse(row.settings) };
   }
 }

@@ -17,6 +17,7 @@ import {
   startCloudWorld,
   type TestCvm,
 } from "../../../support/mock-cloud/cloud-world.ts";
+import { manualClock } from "../../../support/mock-cloud/manual-clock.ts";
 
 const nextCompose = "services:\n  app:\n    image: nginx:2\n";
 
@@ -39,6 +40,17 @@ describe("revisions, attestation and instance ids", () => {
     const answer = await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, { body });
     return String(answer.body.compose_hash);
   }
+
+  async function prepareUpdate(docker_compose_file = nextCompose) {
+    const headers = { "X-Prepare-Only": "true" };
+    const answer = await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, { body: { docker_compose_file }, headers });
+    const details = answer.body.details as { field: string; value: unknown }[];
+    const token = details.find(({ field }) => field === "commit_token")?.value;
+    return { compose_hash: String(answer.body.compose_hash), token };
+  }
+
+  const preview = (hash: string, id: string = cvm.id) =>
+    request(world.cloud, "GET", `/apps/${appId}/pending-updates/${id}/${hash}/preview`);
 
   it("keeps every accepted change as a revision, with its document's exact text", async () => {
     const client = officialClient(world.cloud);
@@ -68,16 +80,82 @@ describe("revisions, attestation and instance ids", () => {
     expect((await request(world.cloud, "GET", `/apps/${appId}/revisions?page=0`)).status).to.equal(422);
   });
 
-  it("shows a pending document beside the one in force", async () => {
-    const compose_hash = await propose();
-    const { body: detail } = await request(world.cloud, "GET", `/cvms/${cvm.id}`);
-    const path = (hash: string) => `/apps/${appId}/pending-updates/${detail.vm_uuid}/${hash}/preview`;
-    const { body } = await request(world.cloud, "GET", path(compose_hash));
+  it("shows a pending document beside the one in force, until it is committed", async () => {
+    const { compose_hash, token } = await prepareUpdate();
+    const { body } = await preview(compose_hash);
+    expect(body).to.include({ kind: "update", has_commit_token: true });
     const { current, pending } = body as Record<"current" | "pending", Record<string, string>>;
     expect(sha256(String(current.compose_file))).to.equal(cvm.composeHash.slice(2));
     expect(sha256(String(pending.compose_file))).to.equal(compose_hash);
-    expect((await request(world.cloud, "GET", path("ab".repeat(32)))).status).to.equal(404);
-    expect((await request(world.cloud, "GET", path("ab"))).status).to.equal(422);
+    const unasked = await preview("ab".repeat(32));
+    expect(unasked.status).to.equal(404);
+    expect(unasked.body).to.include({ error_code: "ERR-01-404" });
+    expect((await preview("ab")).status).to.equal(422);
+    expect((await preview(compose_hash, "cvm_nowhere")).body).to.include({ error_code: "ERR-03-001" });
+    const other = await createOnChainCvm(world);
+    expect((await preview(compose_hash, other.id)).body, "another app's").to.include({ error_code: "ERR-03-001" });
+
+    await registerHash(world, cvm.appId, compose_hash);
+    expect((await preview(compose_hash)).status, "registered, not committed").to.equal(200);
+    const committed = await request(world.cloud, "POST", `/cvms/${cvm.id}/commit-update`, { body: { token } });
+    expect(committed.status, committed.text).to.equal(202);
+    expect((await preview(compose_hash)).body).to.include({ error_code: "ERR-01-404" });
+    await world.cloud.whenIdle();
+  });
+
+  it("shows an update that is to be confirmed without a token, until a newer one supersedes it", async () => {
+    const compose_hash = await propose();
+    expect((await preview(compose_hash)).body).to.include({ kind: "update", has_commit_token: false });
+    const newer = await prepareUpdate("services:\n  app:\n    image: nginx:3\n");
+    expect((await preview(compose_hash)).status).to.equal(404);
+    expect((await preview(newer.compose_hash)).status).to.equal(200);
+  });
+
+  it("shows neither once its token has expired", async () => {
+    const clock = manualClock();
+    const late = await startCloudWorld(await network.create("local"), { clock });
+    const { id, appId } = await createOnChainCvm(late);
+    const headers = { "X-Prepare-Only": "true" };
+    const body = { docker_compose_file: nextCompose };
+    const update = await request(late.cloud, "PATCH", `/cvms/${id}`, { body, headers });
+    const instance = await request(late.cloud, "POST", `/cvms/${id}/replicas`, { body: {}, headers });
+    const statuses = () =>
+      Promise.all(
+        [update, instance].map(async ({ body: { compose_hash } }) => {
+          const path = `/apps/${appId}/pending-updates/${id}/${compose_hash}/preview`;
+          return (await request(late.cloud, "GET", path)).status;
+        }),
+      );
+    clock.advance(14 * 24 * 60 * 60 * 1000 - 1);
+    expect(await statuses()).to.deep.equal([200, 200]);
+    clock.advance(1);
+    expect(await statuses()).to.deep.equal([404, 404]);
+    await late.cloud.close();
+  });
+
+  it("shows what a replica or an instance was prepared with, while the CVM it was made after is there", async () => {
+    const headers = { "X-Prepare-Only": "true" };
+    const replica = await request(world.cloud, "POST", `/cvms/${cvm.id}/replicas`, { body: { node_id: 1 }, headers });
+    expect(replica.status).to.equal(465);
+    expect((await preview(cvm.composeHash)).body).to.include({ kind: "instance", has_commit_token: true });
+
+    const instance = await request(world.cloud, "POST", `/apps/${appId}/instances`, {
+      body: { docker_compose_file: nextCompose, node_id: 1 },
+    });
+    const compose_hash = String(instance.body.compose_hash);
+    expect((await preview(compose_hash)).body).to.include({ kind: "instance" });
+    await registerHash(world, cvm.appId, compose_hash);
+    const body = { token: instance.body.commit_token };
+    const committed = await request(world.cloud, "POST", `/apps/${appId}/instances`, { body });
+    expect(committed.status, committed.text).to.equal(200);
+    await world.cloud.whenIdle();
+    expect((await preview(compose_hash)).status, "committed").to.equal(404);
+
+    await request(world.cloud, "DELETE", `/cvms/${cvm.id}`);
+    expect((await preview(cvm.composeHash)).status, "its CVM is gone").to.equal(404);
+    const late = { token: replica.body.commit_token };
+    const orphan = await request(world.cloud, "POST", `/apps/${appId}/instances`, { body: late });
+    expect(orphan.status, orphan.text).to.equal(466);
   });
 
   it("attests the exact document, with events that replay to the register", async () => {
