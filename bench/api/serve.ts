@@ -1,0 +1,50 @@
+// The side under load, in a process of its own: a world, and a bare Fastify server that answers the same body. Tells
+// its parent where they are, and ends with it.
+import Fastify from "fastify";
+import { createClient, http } from "viem";
+import { base } from "viem/chains";
+import { devAccount } from "../../src/world/dev-accounts.ts";
+import { launchCvm } from "../../src/world/launch-cvm.ts";
+import { startWorld } from "../../src/world/start-world.ts";
+
+/** What the parent needs to know. One CVM an owner, so that neither nonces nor busy CVMs stand in anybody's way. */
+export interface ServedWorld {
+  readonly cloudUrl: string;
+  readonly apiKey: string;
+  readonly rpcUrl: string;
+  readonly bareUrl: string;
+  /** CVM `index` belongs to dev account `index`. */
+  readonly cvms: ReadonlyArray<{ readonly id: string; readonly appId: string }>;
+}
+
+const owners = Number(process.argv[2]);
+const world = await startWorld({ cvms: false, cloud: { rolloverMs: 0 } });
+const cvms = [];
+for (let index = 0; index < owners; index += 1) {
+  const owner = devAccount(index);
+  // Hardhat funds the first twenty.
+  await world.ownerClient.request<{
+    Method: "hardhat_setBalance";
+    Parameters: [string, string];
+    ReturnType: boolean;
+  }>({ method: "hardhat_setBalance", params: [owner.address, "0x3635c9adc5dea00000"] });
+  const { id, appId } = await launchCvm({
+    cloud: world.cloudClient,
+    chain: createClient({ account: owner, chain: base, transport: http(world.chain.rpcUrl), pollingInterval: 5 }),
+    owner: owner.address,
+    name: `bench-${index}`,
+    dockerCompose: "services:\n  app:\n    image: registry.example/app:0\n",
+  });
+  cvms.push({ id, appId });
+}
+
+const bare = Fastify();
+const { text } = await world.cloudClient.request({ method: "GET", path: `/cvms/${cvms[0]?.id}` });
+const body: unknown = JSON.parse(text);
+bare.get("/cvm", () => body);
+const bareUrl = `${await bare.listen({ host: "127.0.0.1", port: 0 })}/cvm`;
+
+const { rpcUrl } = world.chain;
+const served: ServedWorld = { cloudUrl: world.cloud.baseUrl, apiKey: world.apiKey, rpcUrl, bareUrl, cvms };
+process.send?.(served);
+process.once("disconnect", () => process.exit());

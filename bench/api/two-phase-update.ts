@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createClient, http } from "viem";
+import { base } from "viem/chains";
+import { addComposeHash } from "../../src/chain/add-compose-hash.ts";
+import { waitForReceipt } from "../../src/chain/wait-for-receipt.ts";
+import { confirmCvmPatch } from "../../src/cloud/confirm-cvm-patch.ts";
+import { type CloudClient, createCloudClient } from "../../src/cloud/create-client.ts";
+import { getCvm } from "../../src/cloud/get-cvm.ts";
+import { patchCvm } from "../../src/cloud/patch-cvm.ts";
+import { parseAppId, parseComposeHash } from "../../src/core/ids.ts";
+import { devAccount } from "../../src/world/dev-accounts.ts";
+import type { ServedWorld } from "./serve.ts";
+
+const pollMs = 5;
+
+/** One client's ways: both pay for the same transaction, only the first one talks to the cloud. */
+export interface Updater {
+  /** Ask, register, confirm, and see the CVM run the new version. */
+  update(): Promise<void>;
+  /** The registration alone. */
+  register(): Promise<void>;
+}
+
+export function createUpdater(world: ServedWorld, index: number): Updater {
+  const cvm = world.cvms[index];
+  if (cvm === undefined) throw new RangeError(`There is no CVM ${index}.`);
+  const appId = parseAppId(cvm.appId);
+  const cloud: CloudClient = createCloudClient({ apiKey: world.apiKey, baseUrl: world.cloudUrl });
+  const chain = createClient({
+    account: devAccount(index),
+    chain: base,
+    transport: http(world.rpcUrl),
+    pollingInterval: pollMs,
+  });
+  let version = 0;
+
+  const send = async (composeHash: ReturnType<typeof parseComposeHash>) => {
+    const transactionHash = await addComposeHash(chain, { appId, composeHash });
+    await waitForReceipt(chain, { transactionHash, functionName: "addComposeHash" });
+    return transactionHash;
+  };
+  return {
+    update: async () => {
+      version += 1;
+      const dockerCompose = `services:\n  app:\n    image: registry.example/app:${version}\n`;
+      const asked = await patchCvm(cloud, { cvm: cvm.id, dockerCompose });
+      if (asked.kind !== "registrationRequired") throw new Error(`The cloud answered ${asked.kind}.`);
+      const { composeHash } = asked;
+      const transactionHash = await send(composeHash);
+      const confirmed = await confirmCvmPatch(cloud, { cvm: cvm.id, composeHash, transactionHash });
+      if (confirmed.kind !== "accepted") throw new Error(`The cloud answered ${confirmed.kind}.`);
+      for (;;) {
+        const state = await getCvm(cloud, { cvm: cvm.id });
+        if (!state.busy && state.status === "running" && state.composeHash === composeHash) return;
+        await sleep(pollMs);
+      }
+    },
+    register: async () => {
+      version += 1;
+      await send(parseComposeHash(`0x${version.toString(16).padStart(64, "0")}`));
+    },
+  };
+}
