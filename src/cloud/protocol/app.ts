@@ -47,6 +47,9 @@ export const app20260121Schema = z.looseObject({
   cvms: z.array(cvmInfo20260121Schema),
 });
 
+/** What every version says of an app. */
+export const appSummarySchema = z.looseObject({ name: z.string(), cvm_count: z.number().int() });
+
 const listFields = {
   page: z.number().int(),
   page_size: z.number().int(),

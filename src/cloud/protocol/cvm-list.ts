@@ -43,6 +43,9 @@ export const cvmInfo20251028Schema = z.looseObject({
 /** A CVM in lists from 2026-01-21 on: its detail without the document. */
 export const cvmInfo20260121Schema = cvmDetail20260121Schema.omit({ compose_file: true });
 
+/** `GET /apps/{app}/cvms` from 2026-01-21 on. */
+export const cvmInfoListSchema = z.array(cvmInfo20260121Schema);
+
 /** `GET /cvms/paginated`. */
 export const cvmPage20251028Schema = pageSchema(cvmInfo20251028Schema);
 export const cvmPage20260121Schema = pageSchema(cvmInfo20260121Schema);

@@ -1,0 +1,28 @@
+import { withoutPrefix } from "../core/hex.ts";
+import type { AppId } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { type Cvm, parseCvm } from "./cvm.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { cvmInfoListSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetAppCvmsParameters {
+  readonly appId: AppId;
+}
+
+/** The only version from which on a CVM in a list says which compose hash it has. */
+const apiVersion = "2026-01-21";
+
+/**
+ * Lists the CVMs of an app that the API key's workspace has: its replicas and instances too, running or not.
+ *
+ * @throws CloudError; a workspace without a CVM of the app is a CloudResponseError of status 404
+ */
+export async function getAppCvms(client: CloudClient, { appId }: GetAppCvmsParameters): Promise<readonly Cvm[]> {
+  const path = apiPath`/apps/${withoutPrefix(appId)}/cvms`;
+  const reply = await client.request({ method: "GET", path, apiVersion });
+  return parseReply(reply, (body) => cvmInfoListSchema.parse(body).map((item) => parseCvm(item, apiVersion)));
+}
+
+export const safeGetAppCvms = safe(getAppCvms);

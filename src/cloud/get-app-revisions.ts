@@ -1,0 +1,53 @@
+import { withoutPrefix } from "../core/hex.ts";
+import { type AppId, type ComposeHash, parseComposeHash } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { revisionListSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetAppRevisionsParameters {
+  readonly appId: AppId;
+  /** From 1 on. @default 1 */
+  readonly page?: number | undefined;
+  /** @default 100 */
+  readonly pageSize?: number | undefined;
+}
+
+export interface AppRevisions {
+  /** Newest first. */
+  readonly revisions: readonly AppRevision[];
+  readonly pageCount: number;
+}
+
+/** A change of a CVM that the cloud accepted: its creation or an update. */
+export interface AppRevision {
+  readonly id: string;
+  readonly vmUuid: string;
+  readonly composeHash: ComposeHash;
+  /** Correlation id of the operation that carries it out. */
+  readonly operationId: string | undefined;
+}
+
+/** Lists one page of the changes of an app's CVMs. @throws CloudError, as getAppCvms does */
+export async function getAppRevisions(
+  client: CloudClient,
+  { appId, page = 1, pageSize = 100 }: GetAppRevisionsParameters,
+): Promise<AppRevisions> {
+  const path = `${apiPath`/apps/${withoutPrefix(appId)}/revisions`}?page=${page}&page_size=${pageSize}`;
+  const reply = await client.request({ method: "GET", path });
+  return parseReply(reply, (body) => {
+    const { revisions, total_pages } = revisionListSchema.parse(body);
+    return {
+      revisions: revisions.map((revision) => ({
+        id: revision.revision_id,
+        vmUuid: revision.vm_uuid,
+        composeHash: parseComposeHash(revision.compose_hash),
+        operationId: revision.trace_id ?? undefined,
+      })),
+      pageCount: total_pages,
+    };
+  });
+}
+
+export const safeGetAppRevisions = safe(getAppRevisions);

@@ -1,0 +1,28 @@
+import { withoutPrefix } from "../core/hex.ts";
+import type { AppId } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { appSummarySchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetAppParameters {
+  readonly appId: AppId;
+}
+
+export interface App {
+  readonly name: string;
+  /** How many CVMs the cloud counts to the app. */
+  readonly cvmCount: number;
+}
+
+/** Reads an app by its contract. @throws CloudError, as getAppCvms does */
+export async function getApp(client: CloudClient, { appId }: GetAppParameters): Promise<App> {
+  const reply = await client.request({ method: "GET", path: apiPath`/apps/${withoutPrefix(appId)}` });
+  return parseReply(reply, (body) => {
+    const { name, cvm_count } = appSummarySchema.parse(body);
+    return { name, cvmCount: cvm_count };
+  });
+}
+
+export const safeGetApp = safe(getApp);

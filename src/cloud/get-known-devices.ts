@@ -1,0 +1,25 @@
+import { withoutPrefix } from "../core/hex.ts";
+import { type AppId, type DeviceId, parseDeviceId } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { deviceAllowlistSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetKnownDevicesParameters {
+  readonly appId: AppId;
+}
+
+/** Lists the devices of the cloud's machines that an app may meet. @throws CloudError, as getAppCvms does */
+export async function getKnownDevices(
+  client: CloudClient,
+  { appId }: GetKnownDevicesParameters,
+): Promise<readonly DeviceId[]> {
+  const path = apiPath`/apps/${withoutPrefix(appId)}/device-allowlist`;
+  const reply = await client.request({ method: "GET", path });
+  return parseReply(reply, (body) =>
+    deviceAllowlistSchema.parse(body).devices.map(({ device_id }) => parseDeviceId(device_id)),
+  );
+}
+
+export const safeGetKnownDevices = safe(getKnownDevices);

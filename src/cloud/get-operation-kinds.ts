@@ -1,0 +1,34 @@
+import type { CloudClient } from "./create-client.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { statusBatchSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetOperationKindsParameters {
+  readonly vmUuids: readonly string[];
+}
+
+/** The cloud answers for no more at once. */
+const batchSize = 100;
+
+/**
+ * Tells what is under way on each CVM: `create`, `update`, `start`, `stop`, … by its UUID. CVMs at rest, and those the
+ * cloud says nothing of, are left out.
+ *
+ * @throws CloudError
+ */
+export async function getOperationKinds(
+  client: CloudClient,
+  { vmUuids }: GetOperationKindsParameters,
+): Promise<ReadonlyMap<string, string>> {
+  const kinds = new Map<string, string>();
+  for (let start = 0; start < vmUuids.length; start += batchSize) {
+    const json = { vm_uuids: vmUuids.slice(start, start + batchSize) };
+    const reply = await client.request({ method: "POST", path: "/status/batch", json });
+    const states = parseReply(reply, (body) => statusBatchSchema.parse(body));
+    for (const [vmUuid, { operation_type }] of Object.entries(states))
+      if (operation_type) kinds.set(vmUuid, operation_type);
+  }
+  return kinds;
+}
+
+export const safeGetOperationKinds = safe(getOperationKinds);

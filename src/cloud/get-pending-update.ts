@@ -1,0 +1,50 @@
+import { withoutPrefix } from "../core/hex.ts";
+import { type AppId, type ComposeHash, parseComposeHash } from "../core/ids.ts";
+import { CloudResponseError } from "../errors/index.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { pendingUpdatePreviewSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetPendingUpdateParameters {
+  readonly appId: AppId;
+  readonly vmUuid: string;
+  readonly composeHash: ComposeHash;
+}
+
+/** Something that waits for a hash to be registered, and can still be confirmed or committed. */
+export interface PendingUpdate {
+  readonly composeHash: ComposeHash;
+  /** ISO 8601. */
+  readonly expiresAt: string;
+}
+
+/** How the cloud says that nothing waits; a 404 with any other code says less than that. */
+const nothingPending = "ERR-01-404";
+
+/**
+ * Reads whether an update of this CVM, or a further CVM made after it, waits for this hash. Undefined if none does.
+ *
+ * @throws CloudError
+ */
+export async function getPendingUpdate(
+  client: CloudClient,
+  { appId, vmUuid, composeHash }: GetPendingUpdateParameters,
+): Promise<PendingUpdate | undefined> {
+  const [app, hash] = [withoutPrefix(appId), withoutPrefix(composeHash)];
+  const path = apiPath`/apps/${app}/pending-updates/${vmUuid}/${hash}/preview`;
+  try {
+    const reply = await client.request({ method: "GET", path });
+    return parseReply(reply, (body) => {
+      const { pending, expires_at } = pendingUpdatePreviewSchema.parse(body);
+      return { composeHash: parseComposeHash(pending.compose_hash), expiresAt: expires_at };
+    });
+  } catch (error) {
+    const isNothing = error instanceof CloudResponseError && error.answer.errorCode === nothingPending;
+    if (isNothing && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+export const safeGetPendingUpdate = safe(getPendingUpdate);
