@@ -31,5 +31,52 @@ export const attestationSchema = z.looseObject({
   compose_file: z.string().nullable(),
 });
 
+/** What a KMS or gateway says of the guest it runs in. */
+const guestAgentSchema = z
+  .looseObject({
+    app_id: z.string().optional(),
+    instance_id: z.string().optional(),
+    app_name: z.string().optional(),
+    device_id: z.string().optional(),
+  })
+  .nullable();
+
+/**
+ * `GET /apps/{app}/attestations`: every instance of an app and what stands behind it. Clients refuse null for an
+ * address or URL, so one that does not exist is an empty text; the chain id is a decimal text here alone.
+ */
+export const appAttestationSchema = z.looseObject({
+  app_id: z.string(),
+  contract_address: z.string(),
+  kms_info: z.looseObject({
+    contract_address: z.string(),
+    chain_id: z.string().nullable(),
+    version: z.string(),
+    url: z.string(),
+    gateway_app_id: z.string().nullable(),
+    gateway_app_url: z.string(),
+    kms_type: z.string(),
+  }),
+  instances: z.array(
+    z.looseObject({
+      vm_uuid: z.string(),
+      name: z.string(),
+      instance_id: z.string(),
+      status: z.string(),
+      image_version: z.string().nullable(),
+      quote: z.string().nullable(),
+      device_id: z.string(),
+      tcb_info: tcbInfoSchema.nullable(),
+      app_certificates: z.array(z.never()).nullable(),
+      compose_file: z.string().nullable(),
+      error: z.string().nullable(),
+    }),
+  ),
+  kms_guest_agent_info: guestAgentSchema,
+  gateway_guest_agent_info: guestAgentSchema,
+  qemu_version: z.string().nullable(),
+});
+
 export type TcbInfo = z.infer<typeof tcbInfoSchema>;
 export type Attestation = z.infer<typeof attestationSchema>;
+export type AppAttestation = z.infer<typeof appAttestationSchema>;

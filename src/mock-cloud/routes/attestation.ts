@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import {
   type ApiVersion,
+  appAttestationSchema,
   attestationSchema,
   type InstanceIdRefresh,
   instanceIdRefreshesSchema,
@@ -8,17 +9,17 @@ import {
   refreshInstanceIdRequestSchema,
   refreshInstanceIdsRequestSchema,
 } from "../../cloud/protocol.ts";
-import { parseAppCompose } from "../../core/app-compose.ts";
 import { withoutPrefix } from "../../core/hex.ts";
+import { findAppCvms } from "../services/find-app.ts";
 import { findCvm } from "../services/find-cvm.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
-import { measureGuest } from "../services/measure-guest.ts";
 import { viewCvm } from "../services/view-cvm.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
+import { toAppAttestation, toAttestation } from "../wire/attestation-answers.ts";
 import { toCvmId } from "../wire/cvm-id.ts";
 import { namedCvm } from "./named-cvm.ts";
-import { cvmParams, refusals, versionHeaders } from "./schemas.ts";
+import { appParams, cvmParams, refusals, versionHeaders } from "./schemas.ts";
 
 export interface AttestationRoutesOptions {
   readonly store: Store;
@@ -42,19 +43,23 @@ export const attestationRoutes: FastifyPluginAsyncZod<AttestationRoutesOptions> 
         response: { ...refusals, 200: attestationSchema },
       },
     },
-    async (request) => {
-      const cvm = namedCvm(store, request);
-      const document = parseAppCompose(cvm.composeText);
-      const isOnline = cvm.status === "running";
-      return {
-        name: cvm.name,
-        is_online: isOnline,
-        is_public: document.public_tcbinfo === true,
-        error: isOnline ? null : "The CVM is not running.",
-        app_certificates: isOnline ? [] : null,
-        tcb_info: isOnline ? measureGuest(viewCvm(store, kmsRuntime, cvm)) : null,
-        compose_file: isOnline ? (document.docker_compose_file ?? null) : null,
-      };
+    async (request) => toAttestation(viewCvm(store, kmsRuntime, namedCvm(store, request))),
+  );
+
+  app.get(
+    "/apps/:app_id/attestations",
+    {
+      schema: {
+        tags,
+        summary: "The same for every instance of an app",
+        params: appParams,
+        response: { ...refusals, 200: appAttestationSchema },
+      },
+    },
+    async ({ params, principal }) => {
+      const view = (cvm: Cvm) => viewCvm(store, kmsRuntime, cvm);
+      const [first, ...rest] = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
+      return toAppAttestation([view(first), ...rest.map(view)]);
     },
   );
 

@@ -65,6 +65,7 @@ for (const [id, schema] of Object.entries({
   Visibility: protocol.visibilitySchema,
   UserConfig: protocol.userConfigSchema,
   Attestation: protocol.attestationSchema,
+  AppAttestation: protocol.appAttestationSchema,
   InstanceIdRefresh: protocol.instanceIdRefreshSchema,
   InstanceIdRefreshes: protocol.instanceIdRefreshesSchema,
   Revision: protocol.revisionSchema,

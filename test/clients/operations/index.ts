@@ -8,7 +8,8 @@ import { refusalGroup } from "./refusals.ts";
 import { replicaGroup } from "./replicas.ts";
 import { twoPhaseGroup } from "./two-phase.ts";
 
-const groups: readonly OperationGroup[] = [
+/** Every row of the table, in its order. */
+export const operationGroups: readonly OperationGroup[] = [
   ...deployGroups,
   twoPhaseGroup,
   onePhaseGroup,
@@ -18,12 +19,3 @@ const groups: readonly OperationGroup[] = [
   deviceGroup,
   ...readingGroups,
 ];
-
-/** Rows that wait for their endpoint in the mock cloud. */
-const waiting = /^getAppAttestation|^cvms replicate --prep/;
-
-/** Every row of the table, in its order. */
-export const operationGroups: readonly OperationGroup[] = groups.map(({ title, operations }) => ({
-  title,
-  operations: operations.filter(({ name }) => !waiting.test(name)),
-}));

@@ -156,7 +156,13 @@ const ofApp: readonly Reading[] = [
   {
     name: "getAppAttestation",
     parameters: byApp,
-    expect: (attestation) => expect(attestation.instances).to.have.length(1),
+    expect: (attestation, cvm) => {
+      expect(attestation.contract_address.toLowerCase()).to.equal(cvm.appId);
+      expect(attestation.instances).to.have.length(1);
+      const [{ vm_uuid, tcb_info }] = attestation.instances;
+      expect(vm_uuid).to.equal(cvm.vmUuid);
+      expect(hashAppComposeText(tcb_info.app_compose)).to.equal(cvm.composeHash);
+    },
   },
 ];
 

@@ -53,10 +53,10 @@ export const replicaGroup: OperationGroup = {
         const args = ["cvms", "replicate", cvm.id];
         const prepared = await cli.succeed([...args, "--node-id", "2", "--prepare-only", "--json"]);
         await expectInstances(lane, cvm, 1);
-        const { commit_token, compose_hash } = prepared.json();
+        // Unlike deploy --prepare-only, this command prints its JSON in camel case.
+        const { commitToken, composeHash } = prepared.json();
         await lane.allowDevice(cvm, deviceId);
-        await lane.registerHash(cvm, String(compose_hash));
-        const token = ["--commit", "--token", String(commit_token), "--compose-hash", String(compose_hash)];
+        const token = ["--commit", "--token", String(commitToken), "--compose-hash", String(composeHash)];
         await cli.succeed([...args, ...token]);
         await expectInstances(lane, cvm, 2);
       },

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  getAppAttestation,
   getAppRevisionDetail,
   getAppRevisions,
   getCvmAttestation,
@@ -10,6 +11,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import {
   type CloudWorld,
+  createOffChainCvm,
   createOnChainCvm,
   officialClient,
   registerHash,
@@ -178,6 +180,29 @@ describe("revisions, attestation and instance ids", () => {
     await request(world.cloud, "POST", `/cvms/${cvm.id}/stop`);
     await world.cloud.whenIdle();
     expect(await getCvmAttestation(client, { id: cvm.id })).to.include({ is_online: false, tcb_info: null });
+  });
+
+  it("attests every instance of an app, on both kinds of KMS", async () => {
+    const client = officialClient(world.cloud);
+    await request(world.cloud, "POST", `/cvms/${cvm.id}/replicas`, { body: { node_id: 1 } });
+    await world.cloud.whenIdle();
+    await request(world.cloud, "POST", `/cvms/${cvm.id}/stop`);
+    await world.cloud.whenIdle();
+    const { instances, ...app } = await getAppAttestation(client, { appId });
+    expect(app).to.deep.include({ app_id: appId, contract_address: cvm.appId });
+    expect(app.kms_info).to.include({ chain_id: "8453", contract_address: world.dstack.kms.toLowerCase() });
+    expect(instances.map(({ status, tcb_info, error }) => [status, tcb_info === null, error === null])).to.deep.equal([
+      ["stopped", true, false],
+      ["running", false, true],
+    ]);
+    expect(sha256(String(instances[1]?.tcb_info?.app_compose))).to.equal(cvm.composeHash.slice(2));
+
+    const offChain = await createOffChainCvm(world);
+    const { body } = await request(world.cloud, "GET", `/cvms/${offChain.id}`);
+    const other = await getAppAttestation(client, { appId: String(body.app_id) });
+    expect(other).to.deep.include({ contract_address: "" });
+    expect(other.kms_info).to.include({ chain_id: null });
+    expect((await request(world.cloud, "GET", `/apps/${"11".repeat(20)}/attestations`)).status).to.equal(404);
   });
 
   it("finds instance ids as they are on record", async () => {
