@@ -1,27 +1,95 @@
 import { configVariable } from "hardhat/config";
-import type { HardhatUserConfig, SensitiveString } from "hardhat/types/config";
+import type { ConfigurationVariableResolver, HardhatUserConfig, SensitiveString } from "hardhat/types/config";
 import type { ConfigHooks, HardhatUserConfigValidationError } from "hardhat/types/hooks";
-import "./type-extensions.ts";
+import { z } from "zod";
+import { parseAddress } from "../chain/parse-address.ts";
+import { parseAppId, parseComposeHash } from "../core/ids.ts";
+import { isDstackError } from "../errors/index.ts";
+import type { DstackAppConfig, DstackConfig, DstackUserConfig } from "./type-extensions.ts";
 
 /** What the plugin makes of `dstack` in a user's configuration. */
 export default async (): Promise<Partial<ConfigHooks>> => ({
   validateUserConfig,
   resolveUserConfig: async (userConfig, resolveConfigurationVariable, next) => ({
     ...(await next(userConfig, resolveConfigurationVariable)),
-    dstack: { ownerKey: resolveConfigurationVariable(orEmpty(userConfig.dstack?.ownerKey)) },
+    dstack: resolve(userConfig.dstack ?? {}, resolveConfigurationVariable),
   }),
+});
+
+const phalaCloud = "https://cloud-api.phala.com/api/v1";
+
+const sensitive = z.union(
+  [z.string(), z.looseObject({ _type: z.literal("ConfigurationVariable"), name: z.string() })],
+  {
+    error: "Expected a string or a configuration variable",
+  },
+);
+const appAddress = parsedBy(parseAppId);
+const app = z.union([
+  appAddress,
+  z.strictObject({
+    address: appAddress,
+    cvm: z.string().min(1).optional(),
+    network: z.string().min(1).optional(),
+    pins: z.array(parsedBy(parseComposeHash)).optional(),
+  }),
+]);
+const alias = z.string().regex(/^(?!0x|app_)[\w.-]+$/i, "A name of letters, digits, _ . and -, unlike an address");
+const schema = z.strictObject({
+  ownerKey: sensitive.optional(),
+  apps: z.record(alias, app).optional(),
+  kms: parsedBy((raw) => parseAddress("The KMS address", raw)).optional(),
+  cloud: z.strictObject({ baseUrl: sensitive.optional(), apiKey: sensitive.optional() }).optional(),
 });
 
 async function validateUserConfig({ dstack }: HardhatUserConfig): Promise<HardhatUserConfigValidationError[]> {
   if (dstack === undefined) return [];
-  if (typeof dstack !== "object" || dstack === null) return [{ path: ["dstack"], message: "Expected an object" }];
-  const { ownerKey } = dstack;
-  const isVariable = typeof ownerKey === "object" && ownerKey !== null && "name" in ownerKey;
-  if (ownerKey === undefined || typeof ownerKey === "string" || isVariable) return [];
-  return [{ path: ["dstack", "ownerKey"], message: "Expected a string or a configuration variable" }];
+  const { error } = schema.safeParse(dstack);
+  return (error?.issues ?? []).flatMap(innermost).map(({ path, message }) => ({ path: ["dstack", ...path], message }));
 }
 
-/** Most tasks need no key, so a variable that is not set is no error. */
-function orEmpty(ownerKey: SensitiveString = configVariable("DSTACK_OWNER_KEY")): SensitiveString {
-  return typeof ownerKey === "string" ? ownerKey : { default: "", ...ownerKey };
+interface Issue {
+  readonly path: (string | number)[];
+  readonly message: string;
+}
+
+/** Of an app that is neither an address nor a good object, what is wrong with the object says more. */
+function innermost(issue: z.core.$ZodIssue): Issue[] {
+  const path = issue.path.filter((part) => typeof part !== "symbol");
+  const alternatives = issue.code === "invalid_union" ? issue.errors : [];
+  const best = alternatives.find((issues) => issues.some((inner) => inner.path.length > 0)) ?? alternatives[0];
+  const isOwnMessage = issue.message !== "Invalid input";
+  if (best === undefined || isOwnMessage) return [{ path, message: issue.message }];
+  return best.flatMap((inner) => innermost({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+function parsedBy(parse: (raw: string) => string) {
+  return z.string().superRefine((raw, context) => {
+    try {
+      parse(raw);
+    } catch (error) {
+      if (!isDstackError(error)) throw error;
+      context.addIssue({ code: "custom", message: error.message });
+    }
+  });
+}
+
+function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
+  const { ownerKey, apps = {}, kms, cloud = {} } = user;
+  const orElse = (value: SensitiveString, fallback: string) =>
+    variable(typeof value === "string" ? value : { default: fallback, ...value });
+  return {
+    ownerKey: orElse(ownerKey ?? configVariable("DSTACK_OWNER_KEY"), ""),
+    apps: Object.fromEntries(Object.entries(apps).map(([name, app]) => [name, resolveApp(app)])),
+    kms: kms === undefined ? undefined : parseAddress("The KMS address", kms),
+    cloud: {
+      baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
+      apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),
+    },
+  };
+}
+
+function resolveApp(user: NonNullable<DstackUserConfig["apps"]>[string]): DstackAppConfig {
+  const { address, cvm, network, pins = [] } = typeof user === "string" ? { address: user } : user;
+  return { address: parseAppId(address), cvm, network, pins: pins.map(parseComposeHash) };
 }

@@ -1,13 +1,50 @@
 import type { ResolvedConfigurationVariable, SensitiveString } from "hardhat/types/config";
+import type { Address } from "viem";
+import type { AppId, ComposeHash } from "../core/ids.ts";
+
+export interface DstackAppUserConfig {
+  /** `0x…` or `app_…`. */
+  address: string;
+  /** Name or id of its CVM in the cloud; replicas of the app are found without it. */
+  cvm?: string;
+  /** The Hardhat network its contract lives on, for commands without `--network`. */
+  network?: string;
+  /** Compose hashes that no prune plan may remove. */
+  pins?: string[];
+}
 
 export interface DstackUserConfig {
   /** Private key that owns apps on existing chains. @default configVariable("DSTACK_OWNER_KEY"), if it is set */
   ownerKey?: SensitiveString;
+  /** Names for apps, to be given to `--app`. An address alone is enough. */
+  apps?: Record<string, string | DstackAppUserConfig>;
+  /** The DstackKms contract, where neither `--kms` nor the cloud names one. */
+  kms?: string;
+  cloud?: {
+    /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
+    baseUrl?: SensitiveString;
+    /** @default configVariable("PHALA_CLOUD_API_KEY"), if it is set */
+    apiKey?: SensitiveString;
+  };
+}
+
+export interface DstackAppConfig {
+  readonly address: AppId;
+  readonly cvm: string | undefined;
+  readonly network: string | undefined;
+  readonly pins: readonly ComposeHash[];
 }
 
 export interface DstackConfig {
   /** Empty where there is none. */
   readonly ownerKey: ResolvedConfigurationVariable;
+  readonly apps: Readonly<Record<string, DstackAppConfig>>;
+  readonly kms: Address | undefined;
+  readonly cloud: {
+    readonly baseUrl: ResolvedConfigurationVariable;
+    /** Empty where there is none. */
+    readonly apiKey: ResolvedConfigurationVariable;
+  };
 }
 
 declare module "hardhat/types/config" {

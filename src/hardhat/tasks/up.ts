@@ -20,13 +20,13 @@ export interface UpContext {
 }
 
 const action: NewTaskActionFunction<UpArguments> = (args, { config }) =>
-  exitCodeOf((signal) =>
-    up(args, {
-      stdout: process.stdout,
-      stderr: process.stderr,
-      readOwnerKey: () => config.dstack.ownerKey.get(),
-      signal,
-    }),
+  exitCodeOf(
+    async (signal) => {
+      const { stdout, stderr } = process;
+      await up(args, { stdout, stderr, readOwnerKey: () => config.dstack.ownerKey.get(), signal });
+      return 0;
+    },
+    { whenStopped: 0 },
   );
 export default action;
 

@@ -1,0 +1,87 @@
+import type { Address } from "viem";
+import { parseAddress } from "../../chain/parse-address.ts";
+import type { CloudClient } from "../../cloud/create-client.ts";
+import { getCvm } from "../../cloud/get-cvm.ts";
+import { type AppId, type ComposeHash, parseAppId } from "../../core/ids.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import type { DstackAppConfig, DstackConfig } from "../type-extensions.ts";
+import { requireCloud } from "./connect-cloud.ts";
+
+export interface AppArguments {
+  /** `0x…`, `app_…` or a name of the configuration. */
+  readonly app?: string | undefined;
+  /** Name or id in the cloud. */
+  readonly cvm?: string | undefined;
+}
+
+export interface AppTarget {
+  readonly appId: AppId;
+  /** Its name in the configuration. */
+  readonly alias: string | undefined;
+  /** Name or id of its CVM, where one is known. */
+  readonly cvm: string | undefined;
+  /** Network of the configuration. */
+  readonly network: string | undefined;
+  readonly pins: readonly ComposeHash[];
+  /** As the cloud states it of the CVM; the chain must be asked before it is trusted. */
+  readonly chainId: number | undefined;
+  /** As the cloud states it of the CVM. */
+  readonly kms: Address | undefined;
+}
+
+export interface ResolveAppParameters {
+  readonly apps: DstackConfig["apps"];
+  readonly cloud: CloudClient | undefined;
+}
+
+/**
+ * Which app a command is about: `--app`, the app behind `--cvm`, or the only one of the configuration.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, CloudError
+ */
+export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveAppParameters): Promise<AppTarget> {
+  if (args.app !== undefined || args.cvm === undefined) return { ...named(args.app, apps), ...cvmOf(args) };
+  const cvm = await getCvm(requireCloud(cloud, `for the app of ${args.cvm}`), { cvm: args.cvm });
+  if (cvm.appId === undefined || cvm.kmsContractAddress === undefined) {
+    throw new InvalidArgumentError(`${args.cvm} has no app contract: its KMS keeps its policy off chain.`, {
+      nextStep: "Name a CVM whose KMS is on a chain.",
+      context: { cvm: args.cvm },
+    });
+  }
+  return { ...known(cvm.appId, apps), cvm: args.cvm, chainId: cvm.chainId, kms: cvm.kmsContractAddress };
+}
+
+function cvmOf({ cvm }: AppArguments): { readonly cvm: string } | undefined {
+  return cvm === undefined ? undefined : { cvm };
+}
+
+function named(raw: string | undefined, apps: DstackConfig["apps"]): AppTarget {
+  const names = Object.keys(apps);
+  const nextStep =
+    names.length === 0 ? "Give --app 0x…, --app app_… or --cvm NAME." : `Give --app with one of: ${names.join(", ")}.`;
+  const [only] = names;
+  const name = raw ?? (names.length === 1 ? only : undefined);
+  if (name === undefined) throw new InvalidArgumentError("No app was named.", { nextStep, context: { apps: names } });
+  const app = Object.hasOwn(apps, name) ? apps[name] : undefined;
+  if (app !== undefined) return target(app.address, name, app);
+  if (/^0x/i.test(name)) return known(parseAppId(parseAddress("The app's address", name)), apps);
+  if (/^app_/.test(name) || /^[0-9a-f]{40}$/i.test(name)) return known(parseAppId(name), apps);
+  throw new InvalidArgumentError(`The configuration has no app named ${name}.`, { nextStep, context: { apps: names } });
+}
+
+function known(appId: AppId, apps: DstackConfig["apps"]): AppTarget {
+  const [alias, app] = Object.entries(apps).find(([, { address }]) => address === appId) ?? [];
+  return target(appId, alias, app);
+}
+
+function target(appId: AppId, alias: string | undefined, app: DstackAppConfig | undefined): AppTarget {
+  return {
+    appId,
+    alias,
+    cvm: app?.cvm,
+    network: app?.network,
+    pins: app?.pins ?? [],
+    chainId: undefined,
+    kms: undefined,
+  };
+}

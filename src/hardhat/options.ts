@@ -1,0 +1,18 @@
+import { ArgumentType } from "hardhat/types/arguments";
+
+/** An option that is a text or absent; Hardhat knows no other kind that may be missing. */
+export function optional<const Name extends string>(name: Name, description: string) {
+  return { name, description, type: ArgumentType.STRING_WITHOUT_DEFAULT, defaultValue: undefined } as const;
+}
+
+/** A task's help, with the command as it is typed. */
+export function withExample(description: string, example: string): string {
+  return `${description}, as in: npx hardhat dstack ${example}`;
+}
+
+export const appOption = optional("app", "The app: 0x…, app_…, or its name in dstack.apps (default: the only one)");
+export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to look the app up in the cloud");
+export const kmsOption = optional("kms", "Address of the DstackKms (default: the CVM's, or dstack.kms)");
+export const acceptOption = optional("accept", "Rules of the linter to overrule, by name, separated by commas");
+export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;
+export const yesFlag = { name: "yes", description: "Ask nothing before sending" } as const;

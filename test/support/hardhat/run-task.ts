@@ -1,0 +1,65 @@
+import { createHardhatRuntimeEnvironment } from "hardhat/hre";
+import type { HardhatUserConfig } from "hardhat/types/config";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import dstack from "../../../src/hardhat/index.ts";
+import type { DstackUserConfig } from "../../../src/hardhat/type-extensions.ts";
+import { devPrivateKey } from "../../../src/world/dev-accounts.ts";
+import type { World } from "../../../src/world/start-world.ts";
+
+export interface TaskRun {
+  readonly exitCode: unknown;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output as the one JSON object it must be. */
+  json<Result>(): Result;
+}
+
+/** A project with nothing but the plugin, whose network `world` is the world's chain and whose cloud is the world's. */
+export function projectOf(
+  world: Pick<World, "chain" | "cloud" | "apiKey">,
+  dstackConfig: DstackUserConfig = {},
+  config: HardhatUserConfig = {},
+): Promise<HardhatRuntimeEnvironment> {
+  return createHardhatRuntimeEnvironment(
+    {
+      plugins: [dstack],
+      networks: { world: { type: "http", chainType: "op", chainId: world.chain.id, url: world.chain.rpcUrl } },
+      dstack: {
+        ownerKey: devPrivateKey(0),
+        cloud: { baseUrl: world.cloud.baseUrl, apiKey: world.apiKey },
+        ...dstackConfig,
+      },
+      ...config,
+    },
+    { network: "world" },
+  );
+}
+
+/** Runs one task as the command line would, in this process. */
+export async function runTask(
+  hre: HardhatRuntimeEnvironment,
+  task: readonly string[],
+  args: Record<string, unknown> = {},
+): Promise<TaskRun> {
+  const written = { stdout: "", stderr: "" };
+  const write = { stdout: process.stdout.write, stderr: process.stderr.write };
+  for (const name of ["stdout", "stderr"] as const) {
+    process[name].write = (chunk: unknown) => {
+      written[name] += String(chunk);
+      return true;
+    };
+  }
+  try {
+    const exitCode = await hre.tasks.getTask(["dstack", ...task]).run({ ...args });
+    return { exitCode, ...written, json: () => parseOne(written.stdout) };
+  } finally {
+    process.stdout.write = write.stdout;
+    process.stderr.write = write.stderr;
+    process.exitCode = undefined;
+  }
+}
+
+function parseOne<Result>(stdout: string): Result {
+  if (!/^[^\n]+\n$/.test(stdout)) throw new Error(`Standard output is not one line: ${stdout}`);
+  return JSON.parse(stdout);
+}

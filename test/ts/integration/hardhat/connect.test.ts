@@ -1,0 +1,168 @@
+import { expect } from "chai";
+import { createHardhatRuntimeEnvironment } from "hardhat/hre";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { Address } from "viem";
+import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import {
+  InvalidArgumentError,
+  InvalidHexError,
+  SignerRequiredError,
+  WrongChainError,
+} from "../../../../src/errors/index.ts";
+import { connectApp } from "../../../../src/hardhat/connect/connect-app.ts";
+import { connectChain } from "../../../../src/hardhat/connect/connect-chain.ts";
+import { type AppArguments, resolveApp } from "../../../../src/hardhat/connect/resolve-app.ts";
+import dstack from "../../../../src/hardhat/index.ts";
+import type { DstackConfig, DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { projectOf } from "../../../support/hardhat/run-task.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+const shop = `0x${"5a".repeat(20)}`;
+const bank = `0x${"ba".repeat(20)}`;
+const pin = `0x${"11".repeat(32)}`;
+
+const environmentOf = (config: unknown): Promise<HardhatRuntimeEnvironment> =>
+  createHardhatRuntimeEnvironment({ plugins: [dstack], dstack: config as DstackUserConfig }); // also what a JavaScript project can write
+const appsOf = async (apps: DstackUserConfig["apps"]): Promise<DstackConfig["apps"]> =>
+  (await environmentOf({ apps })).config.dstack.apps;
+
+describe("the configuration of the plugin", () => {
+  it("parses apps, pins and the KMS once", async () => {
+    const { apps, kms } = (
+      await environmentOf({
+        apps: {
+          shop: { address: `app_${shop.slice(2).toUpperCase()}`, cvm: "shop-1", network: "base", pins: [pin] },
+          bank,
+        },
+        kms: bank,
+      })
+    ).config.dstack;
+    expect(apps).to.deep.equal({
+      shop: { address: shop, cvm: "shop-1", network: "base", pins: [parseComposeHash(pin)] },
+      bank: { address: bank, cvm: undefined, network: undefined, pins: [] },
+    });
+    expect(kms).to.equal(bank);
+  });
+
+  for (const [what, config, path] of [
+    ["an address that is too short", { apps: { shop: "0x12" } }, "config.dstack.apps.shop"],
+    ["an object without an address", { apps: { shop: { cvm: "a" } } }, "config.dstack.apps.shop.address"],
+    [
+      "a pin of 31 bytes",
+      { apps: { shop: { address: shop, pins: ["11".repeat(31)] } } },
+      "config.dstack.apps.shop.pins.0",
+    ],
+    ["a misspelt field", { apps: { shop: { address: shop, pinned: [] } } }, "config.dstack.apps.shop"],
+    ["a name that looks like an address", { apps: { "0xshop": shop } }, "config.dstack.apps.0xshop"],
+    ["a misspelt section", { app: {} }, "config.dstack"],
+    ["a KMS that is none", { kms: "kms" }, "config.dstack.kms"],
+    ["an API key that is a number", { cloud: { apiKey: 7 } }, "config.dstack.cloud.apiKey"],
+  ] as const) {
+    it(`refuses ${what}, by its path`, async () => {
+      expect(await rejection(environmentOf(config)))
+        .to.have.property("message")
+        .that.includes(`${path}:`);
+    });
+  }
+});
+
+describe("resolveApp", () => {
+  const resolve = async (args: AppArguments, apps: DstackUserConfig["apps"]) =>
+    resolveApp(args, { apps: await appsOf(apps), cloud: undefined });
+
+  it("takes an address, an id with prefix and a name, and knows the name of an address", async () => {
+    const apps = { shop: { address: shop, pins: [pin] }, bank };
+    for (const app of ["shop", shop, `app_${shop.slice(2)}`, shop.slice(2)])
+      expect(await resolve({ app }, apps)).to.include({ appId: shop, alias: "shop" });
+    expect(await resolve({ app: `0x${"cc".repeat(20)}` }, apps)).to.include({ alias: undefined });
+  });
+
+  it("takes the only app of the configuration, and none of several", async () => {
+    expect(await resolve({}, { shop })).to.include({ appId: shop, alias: "shop" });
+    const error = await rejection(resolve({}, { shop, bank }));
+    expect(error)
+      .to.be.instanceOf(InvalidArgumentError)
+      .with.nested.property("context.apps")
+      .that.eqls(["shop", "bank"]);
+    expect(await rejection(resolve({}, {}))).to.be.instanceOf(InvalidArgumentError);
+  });
+
+  it("refuses names nobody gave, cut addresses and wrong checksums", async () => {
+    expect(await rejection(resolve({ app: "shpo" }, { shop }))).to.be.instanceOf(InvalidArgumentError);
+    expect(await rejection(resolve({ app: "toString" }, { shop }))).to.be.instanceOf(InvalidArgumentError);
+    for (const app of [shop.slice(0, -1), "0x", "app_12", "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045"])
+      expect(await rejection(resolve({ app }, {})), app).to.be.instanceOf(InvalidHexError);
+  });
+
+  it("asks nobody without an API key", async () => {
+    expect(await rejection(resolve({ cvm: "shop-1" }, { shop }))).to.be.instanceOf(InvalidArgumentError);
+  });
+});
+
+describe("connectApp, in a world", () => {
+  let world: World;
+  before(async () => {
+    world = await startWorld();
+  });
+  after(() => world.close());
+  const onChain = () => world.cvms.onChain?.appId ?? parseAppId("");
+
+  it("finds the app of a CVM, its chain and who may sign for it", async () => {
+    const hre = await projectOf(world, { apps: { shop: { address: onChain(), pins: [pin] } } });
+    const app = await connectApp({ cvm: "onchain-app" }, hre);
+    expect(app).to.include({
+      appId: onChain(),
+      alias: "shop",
+      cvm: "onchain-app",
+      chainId: 8453,
+      network: "world",
+      kms: world.contracts.kms.toLowerCase(),
+    });
+    expect(app.pins).to.deep.equal([pin]);
+    expect(app.client.chain?.blockExplorers).to.equal(undefined);
+    expect((await app.signer("a change")).address).to.equal(world.owner.address);
+  });
+
+  it("needs neither cloud nor key to read the chain", async () => {
+    const hre = await projectOf(world, { ownerKey: "not a key", cloud: { apiKey: "" } });
+    const app = await connectApp({ app: onChain() }, hre);
+    expect(app.cloud).to.equal(undefined);
+    expect(await rejection(app.signer("a change"))).to.be.instanceOf(InvalidHexError);
+  });
+
+  it("refuses a CVM without a contract and one of another chain", async () => {
+    const hre = await projectOf(world);
+    expect(await rejection(connectApp({ cvm: "offchain-app" }, hre))).to.be.instanceOf(InvalidArgumentError);
+    const elsewhere = await projectOf(world, {}, { networks: { world: { type: "edr-simulated", chainId: 31337 } } });
+    expect(await rejection(connectApp({ cvm: "onchain-app" }, elsewhere))).to.be.instanceOf(WrongChainError);
+  });
+
+  it("signs with the network's accounts where there is no owner key, by preference the wanted one", async () => {
+    const url = world.chain.rpcUrl;
+    const mnemonic = "test test test test test test test test test test test junk";
+    const accountOf = async (accounts: "remote" | string[] | { mnemonic: string }, wanted?: Address) => {
+      const networks = { world: { type: "http" as const, url, accounts } };
+      const app = await connectApp({ app: onChain() }, await projectOf(world, { ownerKey: "" }, { networks }));
+      return app.signer("a change", wanted);
+    };
+    const [first, second] = [devAccount(0).address, devAccount(1).address];
+    expect(await accountOf([devPrivateKey(0), devPrivateKey(1)])).to.include({ address: first, type: "local" });
+    expect(await accountOf([devPrivateKey(0), devPrivateKey(1)], second)).to.include({ address: second });
+    expect(await accountOf({ mnemonic }, second)).to.include({ address: second, type: "local" });
+    expect(await accountOf("remote", second)).to.include({ address: second, type: "json-rpc" });
+    expect(await rejection(accountOf([]))).to.be.instanceOf(SignerRequiredError);
+  });
+
+  it("wants a network to be chosen, and one that exists", async () => {
+    const config = { plugins: [dstack], networks: { base: { type: "http" as const, url: world.chain.rpcUrl } } };
+    const hre = await createHardhatRuntimeEnvironment(config);
+    expect(await rejection(connectChain(hre)))
+      .to.be.instanceOf(InvalidArgumentError)
+      .with.property("nextStep")
+      .that.includes("--network base");
+    expect(await connectChain(hre, "base")).to.include({ network: "base", chainId: 8453 });
+    expect(await rejection(connectChain(hre, "sepolia"))).to.be.instanceOf(InvalidArgumentError);
+  });
+});
