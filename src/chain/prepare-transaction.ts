@@ -1,14 +1,14 @@
-import { type Abi, type Account, type Address, type Hex, keccak256 } from "viem";
-import { estimateGas, getBalance, getTransactionCount } from "viem/actions";
-import { parseTransactionHash } from "../core/ids.ts";
+import type { Abi, Account, Address, Hex } from "viem";
+import { getBalance, getTransactionCount } from "viem/actions";
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { ChainClient } from "./chain-client.ts";
-import { findRevert } from "./find-revert.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
 import { readFees } from "./read-fees.ts";
+import { readGasLimit } from "./read-gas-limit.ts";
 import { requireChain } from "./require-chain.ts";
-import { explainRevert, type SimulateCallParameters, simulateCall } from "./simulate-call.ts";
-import { duringRpc, translateChainError } from "./translate-chain-error.ts";
+import { signTransaction } from "./sign-transaction.ts";
+import { simulateCall } from "./simulate-call.ts";
+import { duringRpc } from "./translate-chain-error.ts";
 
 export interface PrepareTransactionParameters {
   readonly account: Account;
@@ -50,24 +50,8 @@ export async function prepareTransaction(
   ]);
   if (balance < gas * fees.maxFeePerGas) throw new InsufficientFundsError(from, balance);
 
-  const transaction = { chainId, to, data, nonce, gas, ...fees };
-  const prepared = { ...transaction, from, functionName };
-  if (account.type !== "local") return prepared;
-  const rawTransaction = await account.signTransaction(
-    { ...transaction, type: "eip1559" },
-    { serializer: client.chain?.serializers?.transaction },
-  );
-  return { ...prepared, rawTransaction, transactionHash: parseTransactionHash(keccak256(rawTransaction)) };
-}
-
-/** A fifth more than the node's estimate, in gas: the state may move before the transaction is mined. */
-async function readGasLimit(client: ChainClient, call: SimulateCallParameters): Promise<bigint> {
-  const { from, to, data, abi, functionName } = call;
-  try {
-    return ((await estimateGas(client, { account: from, to, data })) * 6n) / 5n;
-  } catch (error) {
-    const revert = findRevert(error, abi);
-    if (revert === undefined) throw translateChainError(error, `estimating the gas of ${functionName}`);
-    throw await explainRevert(client, call, revert);
-  }
+  return signTransaction(client, {
+    account,
+    transaction: { chainId, to, data, nonce, gas, ...fees, functionName },
+  });
 }

@@ -38,6 +38,12 @@ export const errorTable = {
   ReceiptMismatchError: entry(2010, false, "The receipt lacks the event this step must have emitted."),
   NonceTakenError: entry(2011, false, "Another transaction of the signer used the nonce of a recorded one."),
 
+  BatchStoppedError: entry(2201, true, "A batch in several transactions stopped before its last one."),
+  NoEffectError: entry(2202, false, "A call of the batch would change nothing."),
+  ForeignDelegationError: entry(2203, false, "The account delegates to another contract than the batch executor."),
+  DelegationUnsupportedError: entry(2204, false, "The account or the node cannot delegate by EIP-7702."),
+  ExecutorMismatchError: entry(2205, false, "The contract at the batch executor's address is another one."),
+
   CloudUnreachableError: entry(3001, true, "The cloud API cannot be reached."),
   CloudResponseError: entry(3002, false, "The cloud API refused the request."),
   CloudProtocolError: entry(3003, false, "The cloud API answered in a shape this client does not know."),

@@ -1,4 +1,5 @@
 export { DstackError, type DstackErrorOptions, isDstackError } from "./base.ts";
+export * from "./batch.ts";
 export * from "./chain.ts";
 export * from "./cloud.ts";
 export { type ErrorCode, type ErrorEntry, type ErrorFamily, type ErrorName, errorTable, exitCodes } from "./codes.ts";

@@ -40,6 +40,7 @@ const entryPoints = [
   "src/chain/index.ts",
   "src/cloud/index.ts",
   "src/update/index.ts",
+  "src/batch/index.ts",
   "src/world/index.ts",
 ];
 

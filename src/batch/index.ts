@@ -1,0 +1,10 @@
+export * from "../core/batch/app-calls.ts";
+export { transactionGasCeiling } from "../core/batch/chunk-calls.ts";
+export * from "../core/batch/kms-calls.ts";
+export { decodePolicyCall, isSameCall, type PolicyCall, type PolicyProof } from "../core/batch/policy-call.ts";
+export type { PolicyContract } from "../core/batch/policy-functions.ts";
+export { proveCalls } from "../core/batch/prove-calls.ts";
+export type { BatchEvent } from "./batch-event.ts";
+export { type BatchEntry, type BatchEntryEnd, type BatchJournal, memoryBatchJournal } from "./batch-journal.ts";
+export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
+export { type SendBatchParameters, sendBatch } from "./send-batch.ts";

@@ -1,0 +1,53 @@
+import { decodeFunctionResult, encodeFunctionData } from "viem";
+import { callMany } from "../chain/call-many.ts";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { effectOf } from "../core/batch/call-effect.ts";
+import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
+import type { Hex } from "../core/hex.ts";
+import { NoEffectError } from "../errors/index.ts";
+
+/** So that one request stays small, and Multicall3's call within a node's gas limit for calls. */
+const callsAtOnce = 250;
+
+/**
+ * Refuses additions of what is listed, removals of what is absent and switches that stand as asked: they cost more
+ * than a real change, for want of a refund, and log an event that is not true.
+ *
+ * @throws NoEffectError, RpcUnavailableError
+ */
+export async function requireEffect(client: ChainClient, calls: readonly PolicyCall[]): Promise<void> {
+  const idle: PolicyCall[] = [];
+  for (const to of new Set(calls.map((call) => call.to))) {
+    const asked = calls.filter((call) => call.to === to && effectOf(call) !== undefined);
+    for (let start = 0; start < asked.length; start += callsAtOnce)
+      idle.push(...(await findIdle(client, asked.slice(start, start + callsAtOnce))));
+  }
+  if (idle.length > 0) throw new NoEffectError(idle);
+}
+
+async function findIdle(client: ChainClient, calls: readonly PolicyCall[]): Promise<readonly PolicyCall[]> {
+  const [first] = calls;
+  if (first === undefined) return [];
+  const views = calls.map((call) => {
+    const { view = "", args = [], alreadySo } = effectOf(call) ?? {};
+    return { call, alreadySo, view, data: encodeFunctionData({ abi: abiOf(call), functionName: view, args }) };
+  });
+  const { answers } = await callMany(client, {
+    to: first.to,
+    calls: views.map(({ data }) => data),
+    abi: abiOf(first),
+    doing: "reading what the batch would change",
+  });
+  // A view that an old contract lacks says nothing; the simulation of the call itself will.
+  return views
+    .filter(({ call, view, alreadySo }, index) => decode(call, view, answers[index]) === alreadySo)
+    .map(({ call }) => call);
+}
+
+function decode(call: PolicyCall, functionName: string, data: Hex | undefined): unknown {
+  try {
+    return data === undefined ? undefined : decodeFunctionResult({ abi: abiOf(call), functionName, data });
+  } catch {
+    return undefined;
+  }
+}

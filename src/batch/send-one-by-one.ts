@@ -1,0 +1,37 @@
+import { readGasLimit } from "../chain/read-gas-limit.ts";
+import { requireCode } from "../chain/require-code.ts";
+import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
+import type { BatchRun } from "./batch-run.ts";
+import { inParallel } from "./in-parallel.ts";
+import { type PlannedTransaction, sendTransactions } from "./send-transactions.ts";
+
+/** Endpoints limit how many requests they take at once. */
+const requestsAtOnce = 8;
+
+/**
+ * One transaction per call, for any account and any contract. All of a group are tried on the node before the first
+ * is sent; calls behind one that changes who may call, or what code answers, wait until it is mined.
+ */
+export async function sendOneByOne(run: BatchRun): Promise<void> {
+  for (const group of groupsOf(run.left)) await sendTransactions(run, await plan(run, group));
+}
+
+async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readonly PlannedTransaction[]> {
+  const { client, account } = run.settings;
+  // A call to an address without code succeeds, and does nothing.
+  for (const address of new Set(calls.map(({ to }) => to))) await requireCode(client, { address });
+  return inParallel(calls, requestsAtOnce, async (call) => {
+    const { to, data, functionName } = call;
+    const gas = await readGasLimit(client, { from: account.address, to, data, functionName, abi: abiOf(call) });
+    return { to, data, functionName, gas, calls: [call] };
+  });
+}
+
+function groupsOf(calls: readonly PolicyCall[]): readonly (readonly PolicyCall[])[] {
+  const groups: PolicyCall[][] = [[]];
+  for (const call of calls) {
+    groups.at(-1)?.push(call);
+    if (["acceptOwnership", "upgradeToAndCall"].includes(call.functionName)) groups.push([]);
+  }
+  return groups.filter((group) => group.length > 0);
+}

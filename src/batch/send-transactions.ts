@@ -1,0 +1,96 @@
+import type { Address, SignedAuthorization } from "viem";
+import { getBalance, getTransactionCount } from "viem/actions";
+import { broadcastTransaction } from "../chain/broadcast-transaction.ts";
+import { readFees } from "../chain/read-fees.ts";
+import { signTransaction } from "../chain/sign-transaction.ts";
+import { duringRpc } from "../chain/translate-chain-error.ts";
+import type { PolicyCall } from "../core/batch/policy-call.ts";
+import type { Hex } from "../core/hex.ts";
+import { InsufficientFundsError } from "../errors/index.ts";
+import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
+import type { BatchRun } from "./batch-run.ts";
+import { followTransaction } from "./follow-transaction.ts";
+
+/** A transaction whose price and nonce are still open. */
+export interface PlannedTransaction {
+  readonly to: Address;
+  readonly data: Hex;
+  /** Gas limit. */
+  readonly gas: bigint;
+  readonly functionName: string;
+  readonly calls: readonly PolicyCall[];
+  /** Signs the authorisation for the transaction's own nonce. */
+  readonly authorize?: ((transactionNonce: number) => Promise<SignedAuthorization>) | undefined;
+}
+
+/**
+ * Signs, records and sends transactions with consecutive nonces, several under way at a time, and waits until each
+ * is mined and proven. The first fault ends the sending; what is under way is still waited for.
+ */
+export async function sendTransactions(run: BatchRun, planned: readonly PlannedTransaction[]): Promise<void> {
+  const { client, account, window, signal } = run.settings;
+  let [nonce, fees] = await Promise.all([readNextNonce(run), readFees(client)]);
+  const limit = planned.reduce((gas, transaction) => gas + transaction.gas, 0n);
+  const balance = await duringRpc("reading the balance", () => getBalance(client, { address: account.address }));
+  if (balance < limit * fees.maxFeePerGas) throw new InsufficientFundsError(account.address, balance);
+
+  const underWay = new Set<Promise<void>>();
+  const faults: unknown[] = [];
+  for (const [index, transaction] of planned.entries()) {
+    if (underWay.size >= window) await Promise.race(underWay);
+    if (signal?.aborted) faults.push(signal.reason);
+    if (faults.length > 0) break;
+    if (index > 0 && index % window === 0) fees = await readFees(client);
+    let entry: BatchEntry;
+    try {
+      entry = await send(run, await sign(run, transaction, nonce, fees));
+    } catch (error) {
+      faults.push(error);
+      break;
+    }
+    nonce = nonceAfter(entry);
+    const end = followTransaction(run, entry, { isFromRecord: false })
+      .catch((error: unknown) => void faults.push(error))
+      .finally(() => underWay.delete(end));
+    underWay.add(end);
+  }
+  await Promise.all(underWay);
+  if (faults.length > 0) throw faults[0];
+}
+
+async function readNextNonce(run: BatchRun): Promise<number> {
+  const { client, account } = run.settings;
+  const count = await duringRpc("reading the nonce", () =>
+    getTransactionCount(client, { address: account.address, blockTag: "pending" }),
+  );
+  return Math.max(count, run.minimumNonce);
+}
+
+async function sign(
+  run: BatchRun,
+  { calls, authorize, ...transaction }: PlannedTransaction,
+  nonce: number,
+  fees: Awaited<ReturnType<typeof readFees>>,
+): Promise<BatchEntry> {
+  const { client, account, chainId } = run.settings;
+  const signed = await signTransaction(client, {
+    account,
+    transaction: { ...transaction, chainId, nonce, ...fees },
+    authorization: await authorize?.(nonce),
+  });
+  return { transaction: signed, calls, authorizes: authorize !== undefined };
+}
+
+/** Nothing leaves before the caller and the journal have it. Answers the entry with its hash. */
+async function send(run: BatchRun, entry: BatchEntry): Promise<BatchEntry> {
+  const { client, journal, beforeSend, onEvent } = run.settings;
+  const { transaction, calls } = entry;
+  await beforeSend?.(transaction);
+  await journal.prepared(entry);
+  run.mark(calls, "pending", transaction.transactionHash);
+  const transactionHash = await broadcastTransaction(client, transaction);
+  if (transaction.transactionHash === undefined) await journal.sent(entry, transactionHash);
+  run.mark(calls, "pending", transactionHash);
+  onEvent?.({ kind: "sent", transactionHash, calls, isFromRecord: false });
+  return { ...entry, transaction: { ...transaction, transactionHash } };
+}

@@ -1,0 +1,284 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { getBalance, getTransactionCount } from "viem/actions";
+import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
+import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import type { BatchResult } from "../../../../src/batch/batch-result.ts";
+import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
+import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import {
+  acceptOwnershipCall,
+  addComposeHashCall,
+  addDeviceCall,
+  removeComposeHashCall,
+  removeDeviceCall,
+  setAllowAnyDeviceCall,
+  transferOwnershipCall,
+} from "../../../../src/core/batch/app-calls.ts";
+import { addOsImageHashCall } from "../../../../src/core/batch/kms-calls.ts";
+import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
+import { type ComposeHash, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import {
+  BatchStoppedError,
+  InsufficientFundsError,
+  InvalidArgumentError,
+  NoContractError,
+  NoEffectError,
+  NotOwnerError,
+  SignerRequiredError,
+  TransactionRevertedError,
+  WrongChainError,
+} from "../../../../src/errors/index.ts";
+import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+function hashes(count: number): ComposeHash[] {
+  return Array.from({ length: count }, (_, index) => parseComposeHash((0xa000 + index).toString(16).repeat(16)));
+}
+
+describe("sendBatch, one transaction per call", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    connection = await network.create("local");
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+  });
+
+  function send(calls: readonly PolicyCall[], more: Partial<SendBatchParameters> = {}): Promise<BatchResult> {
+    return sendBatch(dstack.client, { calls, mode: "none", account: dstack.owner, ...more });
+  }
+
+  function additions(count: number): PolicyCall[] {
+    return hashes(count).map((composeHash) => addComposeHashCall({ appId: dstack.appId, composeHash }));
+  }
+
+  async function isAllowed(composeHash: ComposeHash): Promise<boolean | undefined> {
+    return (await readAllowlist(dstack.client, { appId: dstack.appId, composeHash })).composeHashAllowed;
+  }
+
+  it("carries out every call of app and KMS, and accounts for the cost to the wei", async () => {
+    const { client, appId, kms, owner, composeHash, deviceId } = dstack;
+    const before = await getBalance(client, { address: owner.address });
+    const result = await send([
+      removeComposeHashCall({ appId, composeHash }),
+      removeDeviceCall({ appId, deviceId }),
+      ...additions(2),
+      addDeviceCall({ appId, deviceId: parseDeviceId("d1".repeat(32)) }),
+      setAllowAnyDeviceCall({ appId, allowAny: true }),
+      addOsImageHashCall({ kms, osImageHash: `0x${"15".repeat(32)}` }),
+    ]);
+    expect(result.mode).to.equal("none");
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(Array(7).fill("done"));
+    expect(result.calls.map(({ call }) => call.functionName)).to.deep.equal([
+      "addComposeHash",
+      "addComposeHash",
+      "addDevice",
+      "setAllowAnyDevice",
+      "addOsImageHash",
+      "removeComposeHash",
+      "removeDevice",
+    ]);
+    expect(result.transactions).to.have.length(7);
+    expect(await getBalance(client, { address: owner.address })).to.equal(before - result.costWei);
+    expect(await readAllowlist(client, { appId, composeHash, deviceId })).to.include({
+      composeHashAllowed: false,
+      deviceListed: false,
+      allowAnyDevice: true,
+    });
+  });
+
+  it("lets a new owner accept before it changes anything", async () => {
+    const { client, appId, stranger } = dstack;
+    await send([transferOwnershipCall({ appId, newOwner: stranger.address })]);
+    const result = await send([...additions(1), acceptOwnershipCall({ appId })], { account: stranger });
+    expect(result.calls.map(({ call }) => call.functionName)).to.deep.equal(["acceptOwnership", "addComposeHash"]);
+    expect((await readOwnership(client, { appId })).owner).to.equal(stranger.address);
+  });
+
+  it("shows every transaction before it is sent, and sends none if that fails", async () => {
+    const seen: PreparedTransaction[] = [];
+    const full = new Error("disk full");
+    const failing = send(additions(3), {
+      beforeSend: (prepared) => {
+        seen.push(prepared);
+        if (seen.length === 1) throw full;
+      },
+    });
+    expect(await rejection(failing)).to.equal(full);
+    expect(seen).to.have.length(1);
+    const { client, owner } = dstack;
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(seen[0]?.nonce);
+  });
+
+  it("refuses all of it when one call would change nothing", async () => {
+    const { client, appId, owner, composeHash } = dstack;
+    const [absent] = hashes(1);
+    if (absent === undefined) throw new Error("asked for one");
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const idle = [addComposeHashCall({ appId, composeHash }), removeComposeHashCall({ appId, composeHash: absent })];
+    const error = await rejection(send([...idle, setAllowAnyDeviceCall({ appId, allowAny: true })]));
+    expect(error).to.be.instanceOf(NoEffectError);
+    expect((error as NoEffectError).context.calls).to.deep.equal(
+      idle.map(({ to, description }) => ({ to, description })),
+    );
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+    expect((await send(idle, { allowNoEffect: true })).transactions).to.have.length(2);
+  });
+
+  it("refuses calls that contradict or repeat each other", async () => {
+    const { appId } = dstack;
+    const [composeHash] = hashes(1);
+    if (composeHash === undefined) throw new Error("asked for one");
+    const add = addComposeHashCall({ appId, composeHash });
+    for (const calls of [
+      [add, add],
+      [add, removeComposeHashCall({ appId, composeHash })],
+      [setAllowAnyDeviceCall({ appId, allowAny: true }), setAllowAnyDeviceCall({ appId, allowAny: false })],
+    ]) {
+      expect(await rejection(send(calls))).to.be.instanceOf(InvalidArgumentError);
+    }
+  });
+
+  it("refuses strangers, other chains, empty addresses, missing keys and empty purses before anything is sent", async () => {
+    const { client, appId, stranger } = dstack;
+    const [composeHash] = hashes(1);
+    if (composeHash === undefined) throw new Error("asked for one");
+    expect(await rejection(send(additions(2), { account: stranger }))).to.be.instanceOf(NotOwnerError);
+    expect(await rejection(send(additions(2), { chainId: 1 }))).to.be.instanceOf(WrongChainError);
+    expect(await rejection(sendBatch(client, { calls: additions(1) }))).to.be.instanceOf(SignerRequiredError);
+    const nowhere = addComposeHashCall({ appId: `0x${"77".repeat(20)}` as typeof appId, composeHash });
+    expect(await rejection(send([nowhere]))).to.be.instanceOf(NoContractError);
+    await connection.networkHelpers.setBalance(dstack.owner.address, 1n);
+    expect(await rejection(send(additions(2)))).to.be.instanceOf(InsufficientFundsError);
+  });
+
+  it("keeps at most a window under way, with nonces in a row", async () => {
+    const { provider, networkHelpers } = connection;
+    await provider.request({ method: "evm_setAutomine", params: [false] });
+    const events: BatchEvent[] = [];
+    const nonces: number[] = [];
+    let waiting = 0;
+    let most = 0;
+    await send(additions(9), {
+      window: 3,
+      beforeSend: ({ nonce }) => void nonces.push(nonce),
+      onEvent: (event) => {
+        events.push(event);
+        waiting += event.kind === "sent" ? 1 : event.kind === "mined" ? -1 : 0;
+        most = Math.max(most, waiting);
+        if (event.kind === "sent" && waiting === 3) void networkHelpers.mine();
+      },
+    }).finally(() => provider.request({ method: "evm_setAutomine", params: [true] }));
+    expect(nonces).to.deep.equal(nonces.map((_, index) => (nonces[0] ?? 0) + index));
+    expect(most).to.equal(3);
+    expect(events.filter(({ kind }) => kind === "mined")).to.have.length(9);
+  });
+
+  it("stops at a transaction that reverts, and says what became of every call", async () => {
+    const { appId, composeHash } = dstack;
+    const refused = additions(4);
+    // Between simulation and the third transaction the ownership moves on.
+    let sent = 0;
+    const stopped = await rejection(
+      send([...refused, removeComposeHashCall({ appId, composeHash })], {
+        window: 1,
+        beforeSend: async () => {
+          sent += 1;
+          if (sent === 3) await moveOwnership();
+        },
+      }),
+    );
+    expect(stopped).to.be.instanceOf(BatchStoppedError);
+    const { cause, result, context } = stopped as BatchStoppedError<BatchResult>;
+    expect(cause).to.be.instanceOf(TransactionRevertedError);
+    expect(context).to.deep.equal({ done: 2, pending: 0, total: 5 });
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "failed", "notSent", "notSent"]);
+    expect(result.transactions).to.have.length(3);
+
+    async function moveOwnership(): Promise<void> {
+      const { owner, stranger } = dstack;
+      const [{ slot }] = [{ slot: "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300" }] as const;
+      expect((await readOwnership(dstack.client, { appId })).owner).to.equal(owner.address);
+      await connection.networkHelpers.setStorageAt(appId, slot, stranger.address);
+    }
+  });
+
+  it("sends what an earlier run recorded again, and nothing twice", async () => {
+    const { client, owner, connection } = dstack;
+    const journal = memoryBatchJournal();
+    const calls = additions(4);
+    let broadcasts = 0;
+    // The node takes the second transaction and its answer is lost; the third never arrives.
+    const flaky = interceptedClient(connection, {
+      intercept: async ({ method }, pass) => {
+        if (method !== "eth_sendRawTransaction")
+          return broadcasts < 2 ? pass() : Promise.reject(rpcError(-32000, "down"));
+        broadcasts += 1;
+        if (broadcasts === 1) return pass();
+        if (broadcasts === 2) await pass();
+        throw rpcError(-32000, "down");
+      },
+    });
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const stopped = await rejection(
+      sendBatch(flaky.client, { calls, mode: "none", account: owner, journal, timeoutMs: 200, window: 1 }),
+    );
+    expect(stopped).to.be.instanceOf(BatchStoppedError);
+    expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 1, pending: 1, total: 4 });
+    expect(journal.open).to.have.length(1);
+
+    const result = await send(calls.slice(1), { journal });
+    expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true, false, false]);
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "done"]);
+    expect(journal.open).to.deep.equal([]);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 4);
+    for (const composeHash of hashes(4)) expect(await isAllowed(composeHash)).to.equal(true);
+  });
+
+  it("gives a recorded transaction up whose nonce something else has used", async () => {
+    const { client, owner } = dstack;
+    const journal = memoryBatchJournal();
+    const calls = additions(1);
+    const crash = new Error("crash");
+    const recording = { ...journal, open: journal.open };
+    recording.prepared = async (entry) => {
+      await journal.prepared(entry);
+      throw crash;
+    };
+    expect(await rejection(send(calls, { journal: recording }))).to.equal(crash);
+    expect(journal.open).to.have.length(1);
+    await send(
+      hashes(2)
+        .slice(1)
+        .map((composeHash) => addComposeHashCall({ appId: dstack.appId, composeHash })),
+    );
+
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const result = await send(calls, { journal });
+    expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([false]);
+    expect(journal.open).to.deep.equal([]);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
+  });
+
+  it("stops between two transactions when it is told to", async () => {
+    const stop = new AbortController();
+    const reason = new Error("Ctrl-C");
+    const stopped = await rejection(
+      send(additions(5), {
+        window: 1,
+        signal: stop.signal,
+        onEvent: ({ kind }) => (kind === "mined" ? stop.abort(reason) : undefined),
+      }),
+    );
+    expect((stopped as Error).cause).to.equal(reason);
+    expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 1, pending: 0, total: 5 });
+  });
+});
