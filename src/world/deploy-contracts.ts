@@ -1,15 +1,27 @@
-import { type Address, encodeDeployData, encodeFunctionData, type Hex, parseAbi } from "viem";
+import {
+  type Account,
+  type Address,
+  type Chain,
+  type Client,
+  encodeDeployData,
+  encodeFunctionData,
+  type Hex,
+  parseAbi,
+  type Transport,
+} from "viem";
 import { sendTransaction } from "viem/actions";
 import { dstackKmsAbi } from "../abi/index.ts";
 import { waitForReceipt } from "../chain/wait-for-receipt.ts";
 import { parseTransactionHash } from "../core/ids.ts";
 import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "./bytecode.ts";
-import type { OwnerClient } from "./owner-client.ts";
 
 export interface DeployedContracts {
   readonly kms: Address;
   readonly appImplementation: Address;
 }
+
+/** A client that pays as its account, whose key is here or with the node. */
+type DeployerClient = Client<Transport, Chain, Account>;
 
 const proxyAbi = parseAbi(["constructor(address implementation, bytes data)"]);
 
@@ -17,7 +29,7 @@ const proxyAbi = parseAbi(["constructor(address implementation, bytes data)"]);
  * Deploys DstackKms behind its proxy, owned by the client's account, and the DstackApp implementation. The same
  * contracts as ignition/modules/dstack-kms.ts, from the code in this package: no compiler, no artifacts, no journal.
  */
-export async function deployContracts(client: OwnerClient): Promise<DeployedContracts> {
+export async function deployContracts(client: DeployerClient): Promise<DeployedContracts> {
   const appImplementation = await deploy(client, dstackAppBytecode);
   const kmsImplementation = await deploy(client, dstackKmsBytecode);
   const data = encodeFunctionData({
@@ -32,7 +44,7 @@ export async function deployContracts(client: OwnerClient): Promise<DeployedCont
   return { kms, appImplementation };
 }
 
-async function deploy(client: OwnerClient, data: Hex): Promise<Address> {
+async function deploy(client: DeployerClient, data: Hex): Promise<Address> {
   const transactionHash = parseTransactionHash(await sendTransaction(client, { data }));
   const receipt = await waitForReceipt(client, { transactionHash, functionName: "constructor" });
   if (!receipt.contractAddress) throw new TypeError(`Transaction ${transactionHash} created no contract.`);

@@ -3,12 +3,12 @@ pragma solidity ^0.8.24;
 
 import {DstackKms} from "../../../contracts/DstackKms.sol";
 import {IAppAuth} from "../../../contracts/interfaces/IAppAuth.sol";
-import {FloodingApp} from "../../../contracts/mocks/hostile/FloodingApp.sol";
-import {GasBurningApp} from "../../../contracts/mocks/hostile/GasBurningApp.sol";
-import {LyingApp} from "../../../contracts/mocks/hostile/LyingApp.sol";
-import {RawAnsweringApp} from "../../../contracts/mocks/hostile/RawAnsweringApp.sol";
-import {ReenteringApp} from "../../../contracts/mocks/hostile/ReenteringApp.sol";
-import {WritingApp} from "../../../contracts/mocks/hostile/WritingApp.sol";
+import {FloodingApp} from "../../../contracts/testing/hostile/FloodingApp.sol";
+import {GasBurningApp} from "../../../contracts/testing/hostile/GasBurningApp.sol";
+import {LyingApp} from "../../../contracts/testing/hostile/LyingApp.sol";
+import {RawAnsweringApp} from "../../../contracts/testing/hostile/RawAnsweringApp.sol";
+import {ReenteringApp} from "../../../contracts/testing/hostile/ReenteringApp.sol";
+import {WritingApp} from "../../../contracts/testing/hostile/WritingApp.sol";
 import {Base_Test} from "../support/Base.sol";
 import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";

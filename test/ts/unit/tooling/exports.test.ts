@@ -170,6 +170,14 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "src/batch/index.ts": batch,
   "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
   "src/world/index.ts": ["attachWorld", "devAccount", "devPrivateKey", "launchCvm", "launchOffChainCvm", "startWorld"],
+  "src/testing/index.ts": [
+    "bootInfoOf",
+    "deployDstack",
+    "dstackMatchers",
+    "testComposeHash",
+    "testDeviceId",
+    "testOsImageHash",
+  ],
   "src/hardhat/index.ts": ["default"],
   "src/typechain/index.ts": [
     "DstackApp__factory",

@@ -42,6 +42,7 @@ const entryPoints = [
   "src/update/index.ts",
   "src/batch/index.ts",
   "src/world/index.ts",
+  "src/testing/index.ts",
 ];
 
 // Same input, same output: no files, network, clock, environment or processes. Randomness only as a cipher's key.

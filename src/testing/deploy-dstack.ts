@@ -1,0 +1,134 @@
+import {
+  type Account,
+  type Address,
+  type Chain,
+  type Client,
+  createClient,
+  custom,
+  defineChain,
+  type EIP1193RequestFn,
+  type GetContractReturnType,
+  getContract,
+  type Hex,
+  hexToNumber,
+  type Transport,
+} from "viem";
+import { parseAccount } from "viem/accounts";
+import { writeContract } from "viem/actions";
+import { dstackAppAbi, dstackKmsAbi } from "../abi/index.ts";
+import { deployApp } from "../chain/deploy-app.ts";
+import type { BootInfo } from "../chain/read-boot-verdict.ts";
+import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import { deployedApp } from "../core/deployed-app.ts";
+import { type ComposeHash, type DeviceId, parseAppId, parseTransactionHash } from "../core/ids.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { deployContracts } from "../world/deploy-contracts.ts";
+import { bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot-info.ts";
+
+/** Signs as the owner. */
+export type TestClient = Client<Transport, Chain, Account>;
+export type DstackAppContract = GetContractReturnType<typeof dstackAppAbi, TestClient>;
+export type DstackKmsContract = GetContractReturnType<typeof dstackKmsAbi, TestClient>;
+
+/** A test chain: a Hardhat connection, a viem client with or without an account, or any EIP-1193 provider. */
+export type TestChain = { readonly provider: Eip1193 } | (Eip1193 & { readonly account?: Account | undefined });
+
+/** Every library types its requests differently, so this is as lenient as viem's own transport. */
+type Eip1193 = Parameters<typeof custom>[0];
+
+export interface DeployTestAppParameters {
+  /** @default the owner of the KMS */
+  readonly owner?: Address | undefined;
+  /** @default testComposeHash */
+  readonly composeHash?: ComposeHash | undefined;
+  /** @default testDeviceId */
+  readonly deviceId?: DeviceId | undefined;
+  readonly allowAnyDevice?: boolean | undefined;
+  readonly requireTcbUpToDate?: boolean | undefined;
+  readonly disableUpgrades?: boolean | undefined;
+}
+
+/** A KMS and an app, deployed as production does, that say yes to `bootInfo()`. */
+export interface DeployedDstack {
+  readonly kms: DstackKmsContract;
+  readonly app: DstackAppContract;
+  readonly appImplementation: Address;
+  /** Owns both: the client's account, or the first one of the node. */
+  readonly owner: Account;
+  readonly client: TestClient;
+  /** Allowed on the app. */
+  readonly composeHash: ComposeHash;
+  /** Listed on the app. */
+  readonly deviceId: DeviceId;
+  /** Allowed on the KMS. */
+  readonly osImageHash: Hex;
+  /** What a machine reports that may boot `app`, with the fields the test is about replaced. */
+  bootInfo(changes?: Partial<BootInfo>): BootInfo;
+  /** One more app of the same KMS. */
+  deployApp(parameters?: DeployTestAppParameters): Promise<DstackAppContract>;
+}
+
+/**
+ * Deploys DstackKms and one DstackApp from the bytecode in this package. It is a fixture of hardhat-network-helpers,
+ * `networkHelpers.loadFixture(deployDstack)`, and takes any viem client or EIP-1193 provider of a test chain too.
+ *
+ * @throws InvalidArgumentError if the chain offers no account; what deployApp throws
+ */
+export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {
+  const client = await connect(chain);
+  const owner = client.account;
+  const { kms, appImplementation } = await deployContracts(client);
+  await allowOsImage(client, kms);
+  const deploy = async (parameters: DeployTestAppParameters = {}) => {
+    const wanted = { owner: owner.address, composeHash: testComposeHash, deviceId: testDeviceId, ...parameters };
+    const transactionHash = await deployApp(client, { kms, ...wanted });
+    const receipt = await waitForReceipt(client, { transactionHash, functionName: "deployAndRegisterApp" });
+    return getContract({ abi: dstackAppAbi, address: deployedApp(receipt, { kms }), client });
+  };
+  const app = await deploy();
+  return {
+    kms: getContract({ abi: dstackKmsAbi, address: kms, client }),
+    app,
+    appImplementation,
+    owner,
+    client,
+    composeHash: testComposeHash,
+    deviceId: testDeviceId,
+    osImageHash: testOsImageHash,
+    bootInfo: (changes) => bootInfoOf(parseAppId(app.address), changes),
+    deployApp: deploy,
+  };
+}
+
+/** A client of our own: the caller's may poll slowly, or name a chain with a Multicall3 that a fresh one lacks. */
+async function connect(chain: TestChain): Promise<TestClient> {
+  const provider = "provider" in chain ? chain.provider : chain;
+  const request: EIP1193RequestFn = (call) => provider.request(call);
+  const id = hexToNumber(await request({ method: "eth_chainId" }));
+  const account = ("account" in chain && chain.account) || parseAccount(await firstAccount(request));
+  return createClient({
+    account,
+    chain: defineChain({
+      id,
+      name: `Test chain ${id}`,
+      nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+      rpcUrls: { default: { http: [] } },
+    }),
+    transport: custom({ request }, { retryCount: 0 }),
+    pollingInterval: 20,
+  });
+}
+
+async function firstAccount(request: EIP1193RequestFn): Promise<Address> {
+  const [address]: readonly Address[] = await request({ method: "eth_accounts" });
+  if (address !== undefined) return address;
+  throw new InvalidArgumentError("The chain offers no account that could own the contracts.", {
+    nextStep: "Pass a viem client with an account, or a chain with accounts of its own.",
+  });
+}
+
+async function allowOsImage(client: TestClient, kms: Address): Promise<void> {
+  const functionName = "addOsImageHash";
+  const hash = await writeContract(client, { abi: dstackKmsAbi, address: kms, functionName, args: [testOsImageHash] });
+  await waitForReceipt(client, { transactionHash: parseTransactionHash(hash), functionName });
+}
