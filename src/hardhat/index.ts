@@ -2,6 +2,7 @@ import { emptyTask, task } from "hardhat/config";
 import { definePlugin } from "hardhat/plugins";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
+import { hashTasks } from "./definitions/hash.ts";
 
 export type * from "./type-extensions.ts";
 
@@ -53,6 +54,7 @@ const dstack: HardhatPlugin = definePlugin({
       .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
       .setAction(() => import("./tasks/up.ts"))
       .build(),
+    ...hashTasks,
   ],
 });
 

@@ -1,0 +1,78 @@
+import { readAllowlist } from "../../chain/read-allowlist.ts";
+import type { CloudClient } from "../../cloud/create-client.ts";
+import type { Cvm } from "../../cloud/cvm.ts";
+import { getAppCvms } from "../../cloud/get-app-cvms.ts";
+import { getComposeFile } from "../../cloud/get-compose-file.ts";
+import { getCvm } from "../../cloud/get-cvm.ts";
+import {
+  type BackendFacts,
+  examineHashes,
+  type HashExamination,
+  hashesToAsk,
+} from "../../core/hash-doctor/examine-hashes.ts";
+import { type AppDocument, readAppDocument } from "../../core/hash-doctor/read-app-document.ts";
+import type { ComposeHash } from "../../core/ids.ts";
+import { CloudResponseError } from "../../errors/index.ts";
+import type { ConnectedApp } from "../connect/connect-app.ts";
+
+export interface ExamineFileParameters {
+  readonly text: string;
+  readonly preLaunchScript: string | undefined;
+  readonly name: string | undefined;
+  readonly given: ComposeHash | undefined;
+  /** What to compare with; undefined computes only. */
+  readonly app: ConnectedApp | undefined;
+}
+
+export interface ExaminedFile {
+  readonly kind: AppDocument["kind"];
+  /** The CVM it was compared with; undefined where no CVM was asked. */
+  readonly cvm: string | undefined;
+  readonly examination: HashExamination;
+}
+
+/**
+ * Compares a file with every CVM of an app that the cloud shows, and with the app's contract: one examination per CVM,
+ * because a docker compose file means another manifest in each.
+ *
+ * @throws InvalidAppComposeError, CloudError, ChainError
+ */
+export async function examineFile(parameters: ExamineFileParameters): Promise<readonly ExaminedFile[]> {
+  const { app, given } = parameters;
+  const backends = app?.cloud === undefined ? [] : await readBackends(app.cloud, app);
+  return Promise.all(
+    (backends.length === 0 ? [undefined] : backends).map(async (backend) => {
+      const document = readAppDocument({ ...parameters, current: backend?.document });
+      const facts = { document, backend, given };
+      const isAllowed = app && (await readIsAllowed(app, hashesToAsk(facts)));
+      return { kind: document.kind, cvm: backend?.cvm, examination: examineHashes({ ...facts, isAllowed }) };
+    }),
+  );
+}
+
+async function readBackends(cloud: CloudClient, { appId, cvm }: ConnectedApp): Promise<readonly BackendFacts[]> {
+  const cvms = cvm === undefined ? await listCvms(cloud, appId) : [await getCvm(cloud, { cvm })];
+  const backends = cvms.map(async ({ id, name, composeHash }) =>
+    composeHash === undefined ? [] : [{ cvm: name, composeHash, document: await getComposeFile(cloud, { cvm: id }) }],
+  );
+  return (await Promise.all(backends)).flat();
+}
+
+/** An app whose CVMs belong to somebody else is judged by its contract alone. */
+async function listCvms(cloud: CloudClient, appId: ConnectedApp["appId"]): Promise<readonly Cvm[]> {
+  try {
+    return await getAppCvms(cloud, { appId });
+  } catch (error) {
+    if (error instanceof CloudResponseError && error.status === 404) return [];
+    throw error;
+  }
+}
+
+async function readIsAllowed({ client, appId }: ConnectedApp, composeHashes: readonly ComposeHash[]) {
+  const answers = composeHashes.map(async (composeHash) => {
+    const { composeHashAllowed } = await readAllowlist(client, { appId, composeHash });
+    return composeHashAllowed ? [composeHash] : [];
+  });
+  const allowed = new Set((await Promise.all(answers)).flat());
+  return (hash: ComposeHash) => allowed.has(hash);
+}

@@ -1,0 +1,86 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { parseComposeHash } from "../../../core/ids.ts";
+import { InvalidArgumentError } from "../../../errors/index.ts";
+import type { Paper } from "../../../report/paper.ts";
+import { formatTable } from "../../../report/table.ts";
+import { connectApp } from "../../connect/connect-app.ts";
+import type { AppArguments } from "../../connect/resolve-app.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../../connect/run-task.ts";
+import { type ExaminedFile, examineFile } from "../../hash/examine-file.ts";
+import { readTextFile } from "../../read-file.ts";
+
+export interface HashArguments extends AppArguments, OutputArguments {
+  readonly file: string;
+  readonly name?: string | undefined;
+  readonly preLaunchScript?: string | undefined;
+  readonly hash?: string | undefined;
+}
+
+const action: NewTaskActionFunction<HashArguments> = (args, hre) => runTask(args, () => examine(args, hre));
+export default action;
+
+async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  if (args.file === "") {
+    throw new InvalidArgumentError("No file was named.", { nextStep: "See npx hardhat dstack hash --help." });
+  }
+  const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
+  const text = await readTextFile(args.file);
+  const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
+  const isCompared = args.app !== undefined || args.cvm !== undefined;
+  const app = isCompared ? await connectApp(args, hre) : undefined;
+  const examined = await examineFile({ text, preLaunchScript, name: args.name, given, app });
+  const isMatch = examined.every(({ examination }) => examination.isMatch);
+  return {
+    result: {
+      file: args.file,
+      app: app?.appId,
+      isMatch,
+      comparisons: examined.map(({ examination, ...rest }) => ({ ...rest, ...examination })),
+    },
+    show: (paper) => {
+      for (const one of examined) show(paper, one);
+    },
+    exitCode: isMatch ? 0 : negativeAnswer,
+  };
+}
+
+function show(paper: Paper, { kind, cvm, examination }: ExaminedFile): void {
+  const { hashes, differences, findings } = examination;
+  paper.title(cvm === undefined ? titles[kind] : `${titles[kind]}, compared with ${cvm}`);
+  const columns = ["form", "compose hash", ...(cvm === undefined ? [] : ["CVM"]), ...(isAsked(hashes) ? ["app"] : [])];
+  const rows = hashes.map((entry) => [
+    entry.normalised && entry.form !== "canonical" ? `${entry.form}, normalised` : entry.form,
+    entry.hash,
+    ...(cvm === undefined ? [] : [entry.isInForce ? "in force" : ""]),
+    ...(entry.isAllowed === undefined ? [] : [entry.isAllowed ? "allowed" : "not allowed"]),
+  ]);
+  paper.line(formatTable({ head: columns, rows }));
+  if (differences.length > 0) paper.line("");
+  for (const { field, before, after, firstDifferingLine: line } of differences) {
+    paper.line(
+      line === undefined
+        ? `${field}: the CVM has ${quote(before)}, the file ${quote(after)}`
+        : `${field}, line ${line.number}: the CVM has ${quote(line.before)}, the file ${quote(line.after)}`,
+    );
+  }
+  if (findings.length > 0) paper.line("");
+  for (const { isGood, text } of findings) paper.line(`${isGood ? "ok   " : "wrong"}  ${text}`);
+}
+
+const titles: Readonly<Record<ExaminedFile["kind"], string>> = {
+  "app-compose": "The app-compose manifest",
+  changed: "The docker compose file, in the CVM's manifest",
+  built: "The docker compose file, in a manifest with the platform's defaults",
+};
+
+function isAsked(hashes: ExaminedFile["examination"]["hashes"]): boolean {
+  return hashes.some(({ isAllowed }) => isAllowed !== undefined);
+}
+
+/** Long values are cut: whole ones are in --json. */
+function quote(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value);
+  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
+}
