@@ -50,6 +50,23 @@ export class InvalidArgumentError extends InputError {
   override readonly name = "InvalidArgumentError";
 }
 
+export interface LintRefusedFinding {
+  readonly rule: string;
+  readonly message: string;
+  readonly advice: string;
+}
+
+export class LintRefusedError extends InputError {
+  override readonly name = "LintRefusedError";
+  constructor(findings: readonly LintRefusedFinding[]) {
+    const rules = [...new Set(findings.map(({ rule }) => rule))];
+    super(findings.map(({ message, rule }) => `${message} (${rule})`).join(" "), {
+      nextStep: `Nothing was sent. ${findings[0]?.advice ?? ""} To go on all the same: --accept ${rules.join(",")}`,
+      context: { findings },
+    });
+  }
+}
+
 /** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
 function describe(raw: string): string {
   return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;

@@ -11,6 +11,8 @@ import { type AppArguments, type AppTarget, resolveApp } from "./resolve-app.ts"
 export interface ConnectedApp extends ConnectedChain, AppTarget {
   readonly chainId: number;
   readonly network: string;
+  /** Of the configuration. */
+  readonly configuredKms: Address | undefined;
   /** Undefined without an API key. */
   readonly cloud: CloudClient | undefined;
   /** The account that pays, by preference the wanted one. Asked for only now: reading needs no key. */
@@ -27,5 +29,11 @@ export async function connectApp(args: AppArguments, hre: HardhatRuntimeEnvironm
   const app = await resolveApp(args, { apps: hre.config.dstack.apps, cloud });
   const chain = await connectChain(hre, app.network);
   if (app.chainId !== undefined) await requireChain(chain.client, app.chainId);
-  return { ...app, ...chain, cloud, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
+  return {
+    ...app,
+    ...chain,
+    configuredKms: hre.config.dstack.kms,
+    cloud,
+    signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }),
+  };
 }

@@ -17,6 +17,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   EnvironmentDecryptionError: new errors.EnvironmentDecryptionError("The payload was changed."),
   UntrustedEncryptionKeyError: new errors.UntrustedEncryptionKeyError(),
   InvalidArgumentError: new errors.InvalidArgumentError("--cvm is missing."),
+  LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
   RpcUnavailableError: new errors.RpcUnavailableError("reading the owner"),
   WrongChainError: new errors.WrongChainError(8453, 1),
   NoContractError: new errors.NoContractError("0x01", 8453),

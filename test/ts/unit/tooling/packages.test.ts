@@ -67,6 +67,7 @@ describe("package.json", () => {
       ["@types/node", "tsconfig.json types"],
       ["@types/mocha", "tsconfig.json types"],
       ["@types/chai", "the types of chai"],
+      ["@types/cli-progress", "the types of cli-progress"],
     ]);
     const unused = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
       (name) => !needed.has(name) && !new RegExp(`["']${name}["'/]`).test(users) && !isPeerOfAnother(name),

@@ -1,0 +1,143 @@
+import {
+  type Address,
+  decodeAbiParameters,
+  encodeFunctionData,
+  getAddress,
+  type Hex,
+  hexToBigInt,
+  keccak256,
+  parseAbi,
+  size,
+  slice,
+  stringToHex,
+  zeroAddress,
+} from "viem";
+import { getBalance, getTransactionCount } from "viem/actions";
+import { callMany } from "./call-many.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { readCode } from "./read-code.ts";
+import { duringRpc } from "./translate-chain-error.ts";
+
+export interface ReadOwnerParameters {
+  /** The owner itself, not the contract it owns. */
+  readonly address: Address;
+  /** Latest block if absent. */
+  readonly blockNumber?: bigint | undefined;
+}
+
+/** What stands behind an address that may own a contract. */
+export type ReadOwnerReturnType = {
+  readonly address: Address;
+} /** The zero address: nobody can change anything any more. */ & (
+  | { readonly kind: "renounced" }
+  | {
+      readonly kind: "eoa";
+      /** Whether it ever sent or held anything. An address nobody has used may be one nobody has a key for. */
+      readonly isUsed: boolean;
+      /** The contract its code points to (EIP-7702); its key signs all the same. */
+      readonly delegatedTo: Address | undefined;
+    }
+  | {
+      readonly kind: "safe";
+      readonly version: string;
+      readonly threshold: bigint;
+      readonly owners: readonly Address[];
+      /** Of the next transaction. */
+      readonly nonce: bigint;
+    }
+  | { readonly kind: "timelock"; readonly minDelaySeconds: bigint }
+  /** Whether it can call anything at all cannot be told from outside. */
+  | { readonly kind: "contract" }
+);
+
+const abi = parseAbi([
+  "function VERSION() view returns (string)",
+  "function getThreshold() view returns (uint256)",
+  "function getOwners() view returns (address[])",
+  "function nonce() view returns (uint256)",
+  "function getMinDelay() view returns (uint256)",
+  "function PROPOSER_ROLE() view returns (bytes32)",
+]);
+/** OpenZeppelin's TimelockController answers its role with this. */
+const proposerRole = keccak256(stringToHex("PROPOSER_ROLE"));
+/** Code of an EOA that delegates to a contract (EIP-7702): this prefix and the contract's address. */
+const delegationPrefix = "0xef0100";
+
+/**
+ * Tells a person's account from a Safe, a timelock and other contracts, by what the address answers. A contract can
+ * answer like a Safe without being one: the answer describes, it does not vouch.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function readOwner(
+  client: ChainClient,
+  { address, blockNumber }: ReadOwnerParameters,
+): Promise<ReadOwnerReturnType> {
+  if (address === zeroAddress) return { address, kind: "renounced" };
+  const code = await readCode(client, { address, blockNumber });
+  const isDelegated = code.startsWith(delegationPrefix) && code.length === 2 + 2 * 23;
+  if (code === "0x" || isDelegated) {
+    const delegatedTo = isDelegated ? getAddress(slice(code, 3)) : undefined;
+    return { address, kind: "eoa", isUsed: await readIsUsed(client, address, blockNumber), delegatedTo };
+  }
+  const { answers } = await callMany(client, {
+    to: address,
+    abi,
+    calls: abi.map(({ name }) => encodeFunctionData({ abi, functionName: name })),
+    blockNumber,
+    doing: "reading what the owner is",
+  });
+  return { address, ...describe(answers) };
+}
+
+type Description =
+  Exclude<ReadOwnerReturnType, { kind: "renounced" | "eoa" }> extends infer Kind
+    ? Kind extends unknown
+      ? Omit<Kind, "address">
+      : never
+    : never;
+
+function describe(answers: readonly (Hex | undefined)[]): Description {
+  const [version, threshold, owners, nonce, minDelay, role] = answers;
+  const safe = {
+    version: decode(version, (data) => decodeAbiParameters([{ type: "string" }], data)[0]),
+    threshold: decode(threshold, hexToBigInt),
+    owners: decode(owners, (data) => decodeAbiParameters([{ type: "address[]" }], data)[0]),
+    nonce: decode(nonce, hexToBigInt),
+  };
+  if (isSafe(safe)) return { kind: "safe", ...safe };
+  const minDelaySeconds = decode(minDelay, hexToBigInt);
+  return minDelaySeconds !== undefined && role === proposerRole
+    ? { kind: "timelock", minDelaySeconds }
+    : { kind: "contract" };
+}
+
+interface SafeAnswers {
+  readonly version: string | undefined;
+  readonly threshold: bigint | undefined;
+  readonly owners: readonly Address[] | undefined;
+  readonly nonce: bigint | undefined;
+}
+
+function isSafe(answers: SafeAnswers): answers is { [name in keyof SafeAnswers]: NonNullable<SafeAnswers[name]> } {
+  const { version, threshold, owners, nonce } = answers;
+  if (version === undefined || threshold === undefined || owners === undefined || nonce === undefined) return false;
+  return threshold > 0n && threshold <= BigInt(owners.length);
+}
+
+function decode<Value>(data: Hex | undefined, read: (data: Hex) => Value): Value | undefined {
+  if (data === undefined || size(data) < 32) return undefined;
+  try {
+    return read(data);
+  } catch {
+    return undefined;
+  }
+}
+
+async function readIsUsed(client: ChainClient, address: Address, blockNumber: bigint | undefined): Promise<boolean> {
+  const at = blockNumber === undefined ? {} : { blockNumber };
+  const [nonce, balance] = await duringRpc("reading the owner's account", () =>
+    Promise.all([getTransactionCount(client, { address, ...at }), getBalance(client, { address, ...at })]),
+  );
+  return nonce > 0 || balance > 0n;
+}

@@ -1,0 +1,37 @@
+import type { Address } from "viem";
+import type { ChainClient } from "../../chain/chain-client.ts";
+import { readAppImplementation } from "../../chain/read-app-implementation.ts";
+import { type ReadAppStatusReturnType, readAppStatus } from "../../chain/read-app-status.ts";
+import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
+import type { AppFacts, LintSubject } from "../../core/lint/lint-subject.ts";
+
+export interface GatherLintSubjectParameters {
+  readonly appId: AppId;
+  /** Undefined if nobody knows it: the rules about it are silent then. */
+  readonly kms: Address | undefined;
+  /** From the history, where it was read. */
+  readonly lists?:
+    | { readonly composeHashes: readonly ComposeHash[]; readonly devices: readonly DeviceId[] }
+    | undefined;
+  /** Already read, to spare reading it again. */
+  readonly status?: ReadAppStatusReturnType | undefined;
+}
+
+/** What the linter can know from the chain. @throws what readAppStatus and readAppImplementation throw */
+export async function gatherLintSubject(
+  client: ChainClient,
+  { appId, kms, lists, ...parameters }: GatherLintSubjectParameters,
+): Promise<LintSubject> {
+  const status = parameters.status ?? (await readAppStatus(client, { appId }));
+  const { blockNumber } = status;
+  const isItself = kms?.toLowerCase() === appId;
+  const implementation =
+    kms === undefined || isItself ? undefined : await readAppImplementation(client, { kms, blockNumber });
+  const app: AppFacts = {
+    appId,
+    hasCode: status.kind !== "noCode",
+    isKms: status.kind === "kms",
+    policy: status.kind === "app" ? { ...status, ...lists } : undefined,
+  };
+  return { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
+}

@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { type Abi, type Account, type Address, encodeFunctionData, type Hex, zeroAddress } from "viem";
+import { deployContract, simulateContract, waitForTransactionReceipt, writeContract } from "viem/actions";
+import type { ChainClient } from "../../../src/chain/chain-client.ts";
+
+interface Artifact {
+  readonly abi: Abi;
+  readonly bytecode: Hex;
+}
+
+const require = createRequire(import.meta.url);
+const artifactOf = (path: string): Artifact => JSON.parse(readFileSync(require.resolve(path), "utf8"));
+const safeArtifacts = "@safe-global/safe-smart-account/build/artifacts/contracts";
+const safe = artifactOf(`${safeArtifacts}/SafeL2.sol/SafeL2.json`);
+const safeProxyFactory = artifactOf(`${safeArtifacts}/proxies/SafeProxyFactory.sol/SafeProxyFactory.json`);
+const timelock = artifactOf("@openzeppelin/contracts/build/contracts/TimelockController.json");
+
+export interface DeploySafeParameters {
+  readonly payer: Account;
+  readonly owners: readonly Address[];
+  readonly threshold: number;
+}
+
+/** The Safe team's own contracts: singleton, factory and a proxy. */
+export async function deploySafe(
+  client: ChainClient,
+  { payer, owners, threshold }: DeploySafeParameters,
+): Promise<Address> {
+  const singleton = await deploy(client, payer, safe, []);
+  const factory = await deploy(client, payer, safeProxyFactory, []);
+  const initializer = encodeFunctionData({
+    abi: safe.abi,
+    functionName: "setup",
+    args: [owners, BigInt(threshold), zeroAddress, "0x", zeroAddress, zeroAddress, 0n, zeroAddress],
+  });
+  const call = {
+    abi: safeProxyFactory.abi,
+    functionName: "createProxyWithNonce",
+    args: [singleton, initializer, 1n],
+  } as const;
+  const { result } = await simulateContract(client, { ...call, address: factory, account: payer });
+  const hash = await writeContract(client, { ...call, address: factory, account: payer, chain: client.chain });
+  await waitForTransactionReceipt(client, { hash });
+  return result as Address; // of an ABI read from a file
+}
+
+/** OpenZeppelin's TimelockController. */
+export async function deployTimelock(client: ChainClient, payer: Account, minDelaySeconds: bigint): Promise<Address> {
+  return deploy(client, payer, timelock, [minDelaySeconds, [payer.address], [payer.address], payer.address]);
+}
+
+async function deploy(
+  client: ChainClient,
+  account: Account,
+  { abi, bytecode }: Artifact,
+  args: readonly unknown[],
+): Promise<Address> {
+  const hash = await deployContract(client, { abi, bytecode, args, account, chain: client.chain });
+  const { contractAddress } = await waitForTransactionReceipt(client, { hash });
+  if (!contractAddress) throw new Error("Nothing was deployed.");
+  return contractAddress;
+}

@@ -1,0 +1,216 @@
+import { createHash } from "node:crypto";
+import { expect } from "chai";
+import { keccak256 } from "viem";
+import type { Hex } from "../../../../src/core/hex.ts";
+import { lintApp } from "../../../../src/core/lint/lint-app.ts";
+import type { AppFacts, LintSubject, PolicyFacts } from "../../../../src/core/lint/lint-subject.ts";
+import { parseAccepted, requireClean } from "../../../../src/core/lint/require-clean.ts";
+import { lintRules } from "../../../../src/core/lint/rules.ts";
+import { InvalidArgumentError, LintRefusedError } from "../../../../src/errors/index.ts";
+
+const address = (byte: string): Hex => `0x${byte.repeat(20)}`;
+const word = (text: string): Hex => `0x${createHash("sha256").update(text).digest("hex")}`;
+const hash = word("a document");
+const device = word("a machine");
+const kms = { address: address("c5"), appImplementation: address("e1") };
+const owner = { address: address("0e"), kind: "safe" } as const;
+
+const goodPolicy: PolicyFacts = {
+  owner,
+  pendingOwner: undefined,
+  isTwoStep: true,
+  allowAnyDevice: false,
+  upgradesDisabled: false,
+  implementation: kms.appImplementation,
+  composeHashes: [hash],
+  devices: [device],
+};
+const app = (policy: Partial<PolicyFacts> = {}, facts: Partial<AppFacts> = {}): LintSubject => ({
+  app: { appId: address("a9"), hasCode: true, isKms: false, policy: { ...goodPolicy, ...policy }, ...facts },
+  kms,
+});
+const calls = (functionName: string, ...args: readonly unknown[]) => ({ functionName, args });
+const adding = (value: Hex, functionName = "addComposeHash"): LintSubject => ({ calls: [calls(functionName, value)] });
+const compose = (image: string, allowed_envs: string[] = []): LintSubject => ({
+  document: { docker_compose_file: `services:\n  web:\n    image: "${image}"\n`, allowed_envs },
+});
+const digest = "@sha256:".padEnd(72, "d1");
+
+const everyRule = (subject: LintSubject) => lintApp(subject).map(({ rule, severity }) => `${severity} ${rule}`);
+
+// What each rule must see, and what looks alike and is right.
+const cases: Readonly<
+  Record<string, { readonly bad: readonly [string, LintSubject][]; readonly good: readonly LintSubject[] }>
+> = {
+  "no-code": { bad: [["error", app({}, { hasCode: false, policy: undefined })]], good: [app()] },
+  "app-is-kms": {
+    bad: [
+      ["error", app({}, { isKms: true, policy: undefined })],
+      ["error", app({}, { appId: address("C5") })],
+    ],
+    good: [app()],
+  },
+  "owner-cannot-sign": {
+    bad: [
+      ["warning", app({ owner: { address: address("00"), kind: "renounced" } })],
+      ["error", { ...app({ owner: { address: address("00"), kind: "renounced" } }), ...adding(hash) }],
+      ["error", app({ owner: { address: address("a9"), kind: "contract" } })],
+      ["error", app({ owner: { address: address("C5"), kind: "contract" } })],
+      ["error", app({ owner: { address: `0x${"00".repeat(18)}dEaD`, kind: "eoa", isUsed: true } })],
+      ["error", app({ owner: { address: `0x${"00".repeat(19)}01`, kind: "eoa", isUsed: true } })],
+      ["error", app({ owner: { address: address("ff"), kind: "eoa", isUsed: true } })],
+      ["warning", app({ owner: { address: address("0e"), kind: "contract" } })],
+      ["warning", app({ owner: { address: address("0e"), kind: "eoa", isUsed: false } })],
+      ["warning", app({ pendingOwner: { address: address("0f"), kind: "eoa", isUsed: false } })],
+    ],
+    good: [
+      app({ owner: { address: address("0e"), kind: "timelock" } }),
+      app({ owner: { address: address("0e"), kind: "eoa", isUsed: true } }),
+    ],
+  },
+  "remove-device-without-effect": {
+    bad: [
+      ["error", { ...app({ allowAnyDevice: true, devices: [] }), calls: [calls("removeDevice", device)] }],
+      ["error", { ...app(), calls: [calls("setAllowAnyDevice", true), calls("removeDevice", device)] }],
+    ],
+    good: [
+      { ...app(), calls: [calls("removeDevice", device)] },
+      { ...app({ allowAnyDevice: true }), calls: [calls("removeDevice", device), calls("setAllowAnyDevice", false)] },
+      { ...app({ allowAnyDevice: true }), calls: [calls("removeComposeHash", hash)] },
+    ],
+  },
+  "hash-of-nothing": {
+    bad: [
+      ["error", adding(word(""))],
+      ["error", adding(word(""), "addDevice")],
+      ["error", adding(keccak256("0x"))],
+      ["error", adding(`0x${createHash("sha3-256").digest("hex")}`)],
+      ["error", adding(`0x${createHash("sha384").digest("hex").slice(0, 64)}`)],
+      ["warning", app({ devices: [word("")] })],
+    ],
+    good: [adding(hash), { calls: [calls("removeDevice", word(""))] }, adding(word(" "))],
+  },
+  "zero-value": {
+    bad: [
+      ["error", adding(`0x${"00".repeat(32)}`)],
+      ["error", adding(`0x${"00".repeat(32)}`, "addKmsDevice")],
+      ["warning", app({ composeHashes: [`0x${"00".repeat(32)}`] })],
+    ],
+    good: [adding(hash), { calls: [calls("removeComposeHash", `0x${"00".repeat(32)}`)] }],
+  },
+  "short-value": {
+    bad: [
+      ["error", adding(`0x${"ab".repeat(20).padStart(64, "0")}`)],
+      ["error", adding(`0x${"ab".repeat(24).padEnd(64, "0")}`)],
+      ["warning", app({ devices: [`0x${"1".padStart(64, "0")}`] })],
+    ],
+    good: [
+      adding(hash),
+      adding(`0x${"00".repeat(7)}${"ab".repeat(25)}`),
+      adding(`0x${"ab".repeat(25)}${"00".repeat(7)}`),
+    ],
+  },
+  "sha384-value": {
+    bad: [
+      ["error", { inputs: [{ what: "The compose hash", text: ` 0x${"a1".repeat(48)}\n` }] }],
+      ["error", { inputs: [{ what: "The device id", text: "A1".repeat(48) }] }],
+    ],
+    good: [
+      { inputs: [{ what: "The compose hash", text: hash }] },
+      { inputs: [{ what: "A name", text: "z1".repeat(48) }] },
+    ],
+  },
+  "image-from-variable": {
+    bad: [
+      ["error", compose(`\${IMAGE}`, ["IMAGE"])],
+      ["error", compose("$IMAGE", ["IMAGE"])],
+      ["error", compose(`reg/app:\${TAG:-1.0}`, ["OTHER", "TAG"])],
+      ["warning", compose(`reg/app:\${TAG}`, ["OTHER"])],
+    ],
+    good: [
+      compose(`reg/app${digest}`, ["IMAGE"]),
+      compose("$${IMAGE}", ["IMAGE"]),
+      { document: { docker_compose_file: "\t: no" } },
+    ],
+  },
+  "mutable-image": {
+    bad: [
+      ["warning", compose("nginx")],
+      ["warning", compose("nginx:1.28")],
+      ["warning", compose("localhost:5000/nginx@sha256:12")],
+    ],
+    good: [compose(`nginx:1.28${digest}`), { document: { bash_script: "true" } }],
+  },
+  "implementation-drift": {
+    bad: [
+      ["warning", app({ implementation: address("e0") })],
+      ["note", app({ implementation: address("e0"), upgradesDisabled: true })],
+    ],
+    good: [
+      app(),
+      app({ implementation: address("E1") }),
+      app({ implementation: undefined }),
+      { ...app({ implementation: address("e0") }), kms: { ...kms, appImplementation: address("00") } },
+    ],
+  },
+  "nothing-boots": {
+    bad: [
+      ["warning", app({ composeHashes: [] })],
+      ["warning", app({ devices: [] })],
+    ],
+    good: [app(), app({ devices: [], allowAnyDevice: true }), app({ composeHashes: undefined, devices: undefined })],
+  },
+  "devices-without-effect": {
+    bad: [["note", app({ allowAnyDevice: true })]],
+    good: [app(), app({ allowAnyDevice: true, devices: [] })],
+  },
+  "eoa-owner": { bad: [["note", app({ owner: { ...owner, kind: "eoa" } })]], good: [app()] },
+  "one-step-owner": { bad: [["note", app({ isTwoStep: false })]], good: [app()] },
+  "pending-owner": { bad: [["note", app({ pendingOwner: owner })]], good: [app()] },
+};
+
+describe("the linter", () => {
+  it("has examples of every rule, whose names tell them apart", () => {
+    expect(lintRules.map(({ name }) => name)).to.have.members(Object.keys(cases));
+    expect(new Set(lintRules.map(({ name }) => name)).size).to.equal(lintRules.length);
+  });
+
+  for (const [rule, { bad, good }] of Object.entries(cases)) {
+    it(`sees ${rule} and nothing that only looks like it`, () => {
+      for (const [severity, subject] of bad)
+        expect(everyRule(subject), JSON.stringify(subject)).to.include(`${severity} ${rule}`);
+      for (const subject of good)
+        expect(
+          lintApp(subject).map((finding) => finding.rule),
+          JSON.stringify(subject),
+        ).to.not.include(rule);
+    });
+  }
+
+  it("has nothing to say about a good app, or about nothing", () => {
+    expect(lintApp(app())).to.deep.equal([]);
+    expect(lintApp({})).to.deep.equal([]);
+  });
+
+  it("tells errors first, each once", () => {
+    const subject = { ...app({ isTwoStep: false, composeHashes: [] }), ...adding(word("")) };
+    expect(everyRule(subject)).to.deep.equal(["error hash-of-nothing", "warning nothing-boots", "note one-step-owner"]);
+  });
+
+  it("refuses errors, but for those accepted by name", () => {
+    const findings = lintApp({
+      ...app(),
+      calls: [calls("addDevice", word("")), calls("addComposeHash", `0x${"00".repeat(32)}`)],
+    });
+    expect(() => requireClean(findings, parseAccepted(undefined)))
+      .to.throw(LintRefusedError)
+      .with.nested.property("context.findings.length", 2);
+    expect(() => requireClean(findings, parseAccepted("zero-value"))).to.throw(LintRefusedError, "hash-of-nothing");
+    expect(() => requireClean(findings, parseAccepted(" zero-value,hash-of-nothing, "))).to.not.throw();
+    expect(() => requireClean(lintApp(app({ devices: [] })), new Set())).to.not.throw();
+  });
+
+  it("accepts no rule that does not exist", () => {
+    expect(() => parseAccepted("zero-values")).to.throw(InvalidArgumentError);
+  });
+});
