@@ -111,8 +111,8 @@ describe("readOwner", () => {
     const { client } = dstack;
     const blockNumber = await getBlockNumber(client, { cacheTime: 0 });
     const address = someone();
-    await connection.networkHelpers.setBalance(address, 1n);
     await connection.networkHelpers.mine();
+    await connection.networkHelpers.setBalance(address, 1n);
     expect(await readOwner(client, { address, blockNumber })).to.include({ isUsed: false });
     expect(await readOwner(client, { address })).to.include({ isUsed: true });
   });
