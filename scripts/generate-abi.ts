@@ -13,6 +13,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = [
   { contract: "DstackApp", constant: "dstackAppAbi", file: "src/abi/dstack-app.ts" },
   { contract: "DstackKms", constant: "dstackKmsAbi", file: "src/abi/dstack-kms.ts" },
+  { contract: "BatchExecutor", constant: "batchExecutorAbi", file: "src/abi/batch-executor.ts" },
 ];
 
 const wanted = modules.map((module) => ({ ...module, text: render(module.constant, module.contract, module.file) }));

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 
 // What users can import at run time. A name that comes or goes here is a change of the public interface.
-const abi = ["dstackAppAbi", "dstackKmsAbi"];
+const abi = ["batchExecutorAbi", "dstackAppAbi", "dstackKmsAbi"];
 const chain = [
   "addComposeHash",
   "addDevice",

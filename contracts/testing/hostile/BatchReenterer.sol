@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IBatchExecutor} from "../../interfaces/IBatchExecutor.sol";
+
+/// @dev Calls its caller back with a batch of its own, passes the refusal on or hides it, as it was told.
+contract BatchReenterer {
+    address private immutable _victim;
+    bool private immutable _hides;
+    bool public wasKeptOut;
+
+    constructor(address victim, bool hides) {
+        _victim = victim;
+        _hides = hides;
+    }
+
+    fallback() external {
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](1);
+        calls[0] = IBatchExecutor.Call({target: _victim, data: msg.data});
+        (bool ok, bytes memory reason) = msg.sender.call(abi.encodeCall(IBatchExecutor.execute, (calls)));
+        wasKeptOut = !ok;
+        if (ok || _hides) return;
+        assembly ("memory-safe") {
+            revert(add(reason, 0x20), mload(reason))
+        }
+    }
+}

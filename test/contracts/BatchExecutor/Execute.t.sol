@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+import {IBatchExecutor} from "../../../contracts/interfaces/IBatchExecutor.sol";
+import {BatchReenterer} from "../../../contracts/testing/hostile/BatchReenterer.sol";
+import {FloodingApp} from "../../../contracts/testing/hostile/FloodingApp.sol";
+import {GasBurningApp} from "../../../contracts/testing/hostile/GasBurningApp.sol";
+import {Defaults} from "../support/Defaults.sol";
+import {Topics} from "../support/Topics.sol";
+import {Vm} from "../support/Vm.sol";
+import {BatchExecutor_Test} from "./BatchExecutorBase.sol";
+
+contract BatchExecutor_Execute_Test is BatchExecutor_Test {
+    function test_WhenAccountCalls_TargetsSeeTheAccount() external {
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
+        calls[0] = IBatchExecutor.Call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        calls[1] = IBatchExecutor.Call(address(app), _removing(Defaults.COMPOSE_HASH));
+        _startRecording();
+
+        _execute(owner, calls);
+
+        Vm.Log[] memory logs = new Vm.Log[](4);
+        bytes32 added = Defaults.OTHER_COMPOSE_HASH;
+        bytes32 removed = Defaults.COMPOSE_HASH;
+        logs[0] = _event(address(app), Topics.COMPOSE_HASH_ADDED, abi.encode(added));
+        logs[1] = _policyChanged(address(app), owner, "compose-hash", added, true);
+        logs[2] = _event(address(app), Topics.COMPOSE_HASH_REMOVED, abi.encode(removed));
+        logs[3] = _policyChanged(address(app), owner, "compose-hash", removed, false);
+        _assertLogs(logs);
+        _assertWritesNothing(owner);
+        vm.assertTrue(app.allowedComposeHashes(added), "added");
+        vm.assertFalse(app.allowedComposeHashes(removed), "removed");
+    }
+
+    function test_WhenBatchIsEmpty_DoesNothing() external {
+        _startRecording();
+        _execute(owner, new IBatchExecutor.Call[](0));
+        _assertNoLogs();
+        _assertWritesNothing(owner);
+    }
+
+    function testFuzz_WhenAccountCalls_EveryCallHappensOnceInOrder(bytes32 seed, uint256 count) external {
+        count = _bound(count, 0, 40);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](count);
+        Vm.Log[] memory logs = new Vm.Log[](2 * count);
+        for (uint256 i = 0; i < count; i++) {
+            bytes32 composeHash = keccak256(abi.encode(seed, i));
+            calls[i] = IBatchExecutor.Call(address(app), _adding(composeHash));
+            logs[2 * i] = _event(address(app), Topics.COMPOSE_HASH_ADDED, abi.encode(composeHash));
+            logs[2 * i + 1] = _policyChanged(address(app), owner, "compose-hash", composeHash, true);
+        }
+        _startRecording();
+        _execute(owner, calls);
+        _assertLogs(logs);
+    }
+
+    function testFuzz_WhenDataHasAnyLength_ArrivesUnchanged(bytes calldata first, bytes calldata second) external {
+        Mirror mirror = new Mirror();
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
+        calls[0] = IBatchExecutor.Call(address(mirror), first);
+        calls[1] = IBatchExecutor.Call(address(mirror), second);
+        _execute(owner, calls);
+        bytes32 expected = keccak256(abi.encode(keccak256(abi.encode(bytes32(0), owner, first)), owner, second));
+        vm.assertEq(mirror.seen(), expected, "caller and data, in order");
+    }
+
+    function testFuzz_RevertWhen_CallerIsSomebodyElse(address caller, bytes32 composeHash) external {
+        vm.assume(caller != owner);
+        vm.expectRevert(abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, caller));
+        _execute(caller, _single(address(app), _adding(composeHash)));
+    }
+
+    function test_RevertWhen_AnotherDelegatedAccountCalls() external {
+        vm.etch(stranger, address(executor).code);
+        bytes memory theft = abi.encodeCall(
+            IBatchExecutor.execute,
+            (_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)))
+        );
+        bytes memory refusal = abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, stranger);
+        vm.prank(stranger);
+        vm.expectRevert(_failed(0, refusal));
+        IBatchExecutor(stranger).execute(_single(owner, theft));
+    }
+
+    function testFuzz_RevertWhen_OneCallReverts_NothingHappened(uint256 count, uint256 bad) external {
+        count = _bound(count, 1, 12);
+        bad = _bound(bad, 0, count - 1);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](count);
+        for (uint256 i = 0; i < count; i++) {
+            // The KMS belongs to somebody else.
+            address target = i == bad ? address(kms) : address(app);
+            bytes memory data =
+                i == bad ? abi.encodeWithSignature("addOsImageHash(bytes32)", bytes32(i)) : _adding(bytes32(i + 1));
+            calls[i] = IBatchExecutor.Call(target, data);
+        }
+        bytes memory reason = abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, owner);
+        vm.prank(owner);
+        _assertRevertsFrom(abi.encodeCall(IBatchExecutor.execute, (calls)), _failed(bad, reason));
+        for (uint256 i = 0; i < count; i++) {
+            vm.assertFalse(app.allowedComposeHashes(bytes32(i + 1)), "nothing of it stays");
+        }
+    }
+
+    function test_RevertWhen_TargetGivesNoReason() external {
+        GasBurningApp burner = new GasBurningApp();
+        bytes memory call = abi.encodeCall(IBatchExecutor.execute, (_single(address(burner), "")));
+        vm.prank(owner);
+        (bool ok, bytes memory returned) = owner.call{gas: 1_000_000}(call);
+        vm.assertFalse(ok, "the batch fails");
+        vm.assertEq(returned, _failed(0, ""), "and says where");
+    }
+
+    function test_WhenTargetReturnsMuch_CopiesNothingOfIt() external {
+        FloodingApp flood = new FloodingApp(100_000);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
+        calls[0] = IBatchExecutor.Call(address(flood), "");
+        calls[1] = IBatchExecutor.Call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        bytes memory call = abi.encodeCall(IBatchExecutor.execute, (calls));
+        vm.prank(owner);
+        // The flood itself costs 29 thousand for its memory; a copy of it would cost as much again.
+        (bool ok, ) = owner.call{gas: 29_000 + 60_000}(call);
+        vm.assertTrue(ok, "the batch goes on");
+        vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "and does the rest");
+    }
+
+    function test_WhenTargetCallsBack_IsKeptOut() external {
+        BatchReenterer reenterer = new BatchReenterer(address(app), true);
+        _execute(owner, _single(address(reenterer), _adding(Defaults.OTHER_COMPOSE_HASH)));
+        vm.assertTrue(reenterer.wasKeptOut(), "only the account itself");
+        vm.assertFalse(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "nothing came through");
+    }
+
+    function test_RevertWhen_TargetCallsBackAndGivesUp() external {
+        BatchReenterer reenterer = new BatchReenterer(address(app), false);
+        bytes memory refusal = abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, address(reenterer));
+        vm.expectRevert(_failed(0, refusal));
+        _execute(owner, _single(address(reenterer), _adding(Defaults.OTHER_COMPOSE_HASH)));
+    }
+
+    function test_WhenBatchHoldsABatch_MakesBoth() external {
+        bytes memory inner = abi.encodeCall(
+            IBatchExecutor.execute,
+            (_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)))
+        );
+        _execute(owner, _single(owner, inner));
+        vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "the account called itself");
+    }
+
+    function test_WhenCalledAtItsOwnAddress_NobodyIsTheAccount() external {
+        IBatchExecutor.Call[] memory calls = _single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        vm.expectRevert(abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, owner));
+        vm.prank(owner);
+        executor.execute(calls);
+    }
+
+    function test_WhenDelegationIsUndone_TheAccountIsBare() external {
+        _execute(owner, _single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)));
+        vm.etch(owner, "");
+        vm.assertEq(owner.code.length, 0, "no code");
+        vm.prank(owner);
+        app.removeComposeHash(Defaults.OTHER_COMPOSE_HASH);
+        vm.assertFalse(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "the key alone rules again");
+    }
+
+    function _assertRevertsFrom(bytes memory call, bytes memory revertData) private {
+        (bool ok, bytes memory returned) = owner.call(call);
+        vm.assertFalse(ok, "the batch fails");
+        vm.assertEq(returned, revertData, "and says where and why");
+    }
+}
+
+/// @dev Folds who called and with what into one word.
+contract Mirror {
+    bytes32 public seen;
+
+    fallback(bytes calldata data) external returns (bytes memory) {
+        seen = keccak256(abi.encode(seen, msg.sender, data));
+        return "";
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ERC1155} from "@openzeppelin/contracts/token/ERC1155/ERC1155.sol";
+import {IERC1155Receiver} from "@openzeppelin/contracts/token/ERC1155/IERC1155Receiver.sol";
+import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
+import {IERC721Receiver} from "@openzeppelin/contracts/token/ERC721/IERC721Receiver.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {IBatchExecutor} from "../../../contracts/interfaces/IBatchExecutor.sol";
+import {Defaults} from "../support/Defaults.sol";
+import {BatchExecutor_Test} from "./BatchExecutorBase.sol";
+
+/// @dev A delegated account can do and receive what it could without code.
+contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
+    uint256 private constant CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+
+    function testFuzz_WhenSentEtherOrAnyData_TakesIt(uint96 amount, bytes calldata data) external {
+        vm.assume(data.length < 4 || !_isKnown(bytes4(data[:4])));
+        vm.deal(stranger, amount);
+        _startRecording();
+        vm.prank(stranger);
+        (bool ok, bytes memory returned) = owner.call{value: amount}(data);
+        vm.assertTrue(ok, "taken");
+        vm.assertEq(returned, "", "without an answer");
+        vm.assertEq(owner.balance, amount, "all of it");
+        _assertWritesNothing(owner);
+        _assertNoLogs();
+    }
+
+    function test_WhenPaidWithTheStipendAlone_TakesIt() external {
+        vm.deal(address(this), 1 ether);
+        (bool ok, ) = owner.call{value: 1 ether, gas: 0}("");
+        vm.assertTrue(ok, "2,300 gas suffice");
+    }
+
+    function test_RevertWhen_BatchCarriesEther() external {
+        vm.deal(owner, 1 ether);
+        vm.prank(owner);
+        (bool ok, ) = owner.call{value: 1}(abi.encodeCall(IBatchExecutor.execute, (new IBatchExecutor.Call[](0))));
+        vm.assertFalse(ok, "execute is not payable");
+    }
+
+    function test_WhenSentTokensSafely_TakesThem() external {
+        new Collectible().safeMint(owner);
+        Bundle bundle = new Bundle();
+        bundle.mint(owner, 1, 5);
+        bundle.mintBatch(owner);
+        vm.assertEq(bundle.balanceOf(owner, 1), 6, "single and batch");
+    }
+
+    function testFuzz_WhenSigned_AnswersWhatRecoveringWould(uint256 key, bytes32 digest) external view {
+        key = _bound(key, 1, CURVE_ORDER - 1);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        bytes memory signature = abi.encodePacked(r, s, v);
+        bool isOurs = vm.addr(key) == owner;
+        vm.assertEq(SignatureChecker.isValidSignatureNow(owner, digest, signature), isOurs, "another key's");
+
+        (v, r, s) = vm.sign(OWNER_KEY, digest);
+        signature = abi.encodePacked(r, s, v);
+        vm.assertTrue(SignatureChecker.isValidSignatureNow(owner, digest, signature), "the account's own");
+        bytes32 other = keccak256(abi.encode(digest));
+        vm.assertFalse(SignatureChecker.isValidSignatureNow(owner, other, signature), "for another hash");
+        signature = abi.encodePacked(r, bytes32(CURVE_ORDER - uint256(s)), v == 27 ? uint8(28) : uint8(27));
+        vm.assertFalse(SignatureChecker.isValidSignatureNow(owner, digest, signature), "the malleable twin");
+        vm.assertFalse(SignatureChecker.isValidSignatureNow(stranger, digest, signature), "another account");
+    }
+
+    function testFuzz_WhenSignatureIsJunk_SaysNo(bytes32 digest, bytes calldata junk) external view {
+        vm.assertEq(
+            bytes32(IERC1271(owner).isValidSignature(digest, junk)),
+            bytes32(bytes4(0xffffffff)),
+            "no revert, no yes"
+        );
+    }
+
+    function test_WhenAskedForInterfaces_NamesItsOwn() external view {
+        BatchInterfaces account = BatchInterfaces(owner);
+        vm.assertTrue(account.supportsInterface(Defaults.ERC165_ID), "ERC-165");
+        vm.assertTrue(account.supportsInterface(type(IERC1271).interfaceId), "ERC-1271");
+        vm.assertTrue(account.supportsInterface(type(IERC721Receiver).interfaceId), "ERC-721");
+        vm.assertTrue(account.supportsInterface(type(IERC1155Receiver).interfaceId), "ERC-1155");
+        vm.assertFalse(account.supportsInterface(Defaults.ERC165_INVALID_ID), "no other");
+    }
+
+    function _isKnown(bytes4 selector) private pure returns (bool) {
+        return
+            selector == IBatchExecutor.execute.selector ||
+            selector == IERC1271.isValidSignature.selector ||
+            selector == IERC721Receiver.onERC721Received.selector ||
+            selector == IERC1155Receiver.onERC1155Received.selector ||
+            selector == IERC1155Receiver.onERC1155BatchReceived.selector ||
+            selector == bytes4(Defaults.ERC165_ID);
+    }
+}
+
+interface BatchInterfaces {
+    function supportsInterface(bytes4 interfaceId) external view returns (bool);
+}
+
+contract Collectible is ERC721("collectible", "C") {
+    function safeMint(address to) external {
+        _safeMint(to, 1);
+    }
+}
+
+contract Bundle is ERC1155("") {
+    function mint(address to, uint256 id, uint256 amount) external {
+        _mint(to, id, amount, "");
+    }
+
+    function mintBatch(address to) external {
+        uint256[] memory ids = new uint256[](2);
+        uint256[] memory amounts = new uint256[](2);
+        (ids[0], ids[1], amounts[0], amounts[1]) = (1, 2, 1, 1);
+        _mintBatch(to, ids, amounts, "");
+    }
+}
