@@ -152,3 +152,55 @@ export class NonceTakenError extends ChainError {
     });
   }
 }
+
+export interface RefusedBlocks {
+  readonly fromBlock: bigint;
+  readonly toBlock: bigint;
+}
+
+export class LogsRefusedError extends ChainError {
+  override readonly name = "LogsRefusedError";
+  constructor({ fromBlock }: RefusedBlocks, answer: string, options: Cause = {}) {
+    super(`The RPC endpoint refuses the logs of block ${fromBlock} alone: ${answer}`, {
+      ...options,
+      nextStep: "Use another RPC endpoint or plan; a smaller request than one block does not exist.",
+      context: { blockNumber: fromBlock.toString(), answer },
+    });
+  }
+}
+
+export class LogsUnavailableError extends ChainError {
+  override readonly name = "LogsUnavailableError";
+  constructor({ fromBlock, toBlock }: RefusedBlocks, answer: string, options: Cause = {}) {
+    super(`The RPC endpoint has no logs of blocks ${fromBlock} to ${toBlock}: ${answer}`, {
+      ...options,
+      nextStep: "Use an RPC endpoint that keeps all logs since the app was created.",
+      context: { fromBlock: fromBlock.toString(), toBlock: toBlock.toString(), answer },
+    });
+  }
+}
+
+const storeProblems = {
+  damaged: ["is damaged", "Delete it: history is read from the chain again."],
+  foreign: ["is not a history store", "Give the path of a history store, or of a file that does not exist."],
+  newer: ["was written by a newer version", "Update this package, or give another path."],
+  unusable: ["cannot be opened or written", "Check its directory, its permissions and the free space."],
+  locked: ["is held by another process", "Wait for the other process to finish, then run the same command again."],
+} as const;
+
+export type HistoryStoreProblem = keyof typeof storeProblems;
+
+export class HistoryStoreError extends ChainError {
+  override readonly name = "HistoryStoreError";
+  readonly problem: HistoryStoreProblem;
+  constructor(path: string, problem: HistoryStoreProblem, options: Cause = {}) {
+    const [what, nextStep] = storeProblems[problem];
+    super(`The history store ${path} ${what}.`, {
+      ...options,
+      nextStep,
+      context: { path, problem },
+      retryable: problem === "locked",
+    });
+    this.problem = problem;
+  }
+}

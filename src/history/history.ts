@@ -65,6 +65,8 @@ export type IncompletenessReason = { readonly message: string } & (
       readonly byEvents: Address | undefined;
       readonly onChain: Address | undefined;
     }
+  /** The endpoint does not serve the state of the pinned block, so nobody compared it. */
+  | { readonly kind: "notVerified" }
   /** The chain replaced the pinned block again and again while it was read. */
   | { readonly kind: "chainKeepsChanging" }
 );

@@ -41,6 +41,7 @@ const entryPoints = [
   "src/cloud/index.ts",
   "src/update/index.ts",
   "src/batch/index.ts",
+  "src/history/index.ts",
   "src/world/index.ts",
   "src/testing/index.ts",
 ];

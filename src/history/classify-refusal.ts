@@ -1,0 +1,118 @@
+import { errorChain, errorText } from "../chain/error-chain.ts";
+import { withoutSecrets } from "../chain/without-secrets.ts";
+import type { BlockRange } from "./block-range.ts";
+
+export interface Refusal {
+  /**
+   * - `tooMuch`: fewer blocks may pass, the same ones never will;
+   * - `busy`: the same request may pass later;
+   * - `unclear`: either of them;
+   * - `gone`: the endpoint keeps no logs of these blocks;
+   * - `unsupported`: no such request ever passes.
+   */
+  readonly kind: "tooMuch" | "busy" | "unclear" | "gone" | "unsupported";
+  /** How long the endpoint asks us to wait. */
+  readonly retryAfterMs: number | undefined;
+  /** A number of blocks the endpoint says would pass, always smaller than what was asked. */
+  readonly suggestedBlocks: bigint | undefined;
+  /** The endpoint's words, without secrets. */
+  readonly answer: string;
+}
+
+// Codes and words as providers use them in 2026. One code means different things at different providers (-32005 is
+// both "too many results" and "too many requests"), so the words decide where there are any.
+const tooMuchCodes = new Set([-32602, -32600, -32614, -32062]);
+const busyCodes = new Set([429, -32007, -32016, -32029]);
+const unsupportedCodes = new Set([-32601, -32004, 4200]);
+const prunedHistoryCode = 4444;
+
+const busyWords =
+  /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded/i;
+/** A backend behind a load balancer that has not seen the newest blocks yet. */
+const laggingWords =
+  /header not found|unknown block|block not found|beyond (?:the )?(?:current |latest )?head|after last (?:accepted|finalized)|future block|not yet available/i;
+const tooMuchWords =
+  /block range|range (?:is )?(?:too|limit|exceed)|(?:limited to|up to|maximum of|max(?:imum)?) .*(?:blocks?|range|results|logs)|more than [\d,]+|too (?:large|wide|big|many (?:blocks|logs|results|events|topics))|max(?:imum)? (?:allowed|block|results|logs|range)|(?:response|result|payload|batch) .*(?:size|large|too big|exceed)|exceeds? .*(?:results|range|blocks|size)|time(?:d)? ?out|narrow|smaller range|\d+[- ]block/i;
+const goneWords =
+  /\bpruned\b|history (?:is )?(?:not available|unavailable)|no longer (?:available|stored)|archive (?:node|data|access)/i;
+const tooMuchStatus = new Set([413]);
+const busyStatus = new Set([403, 425, 429, 502, 503]);
+const unsupportedStatus = new Set([401, 404, 405]);
+
+/** What a failed request for the logs of `asked` means. */
+export function classifyRefusal(error: unknown, asked: BlockRange): Refusal {
+  const chain = errorChain(error);
+  const code = numberIn(chain, "code");
+  const status = numberIn(chain, "status");
+  // Only the node's words: viem's own messages repeat the request, whose block numbers are no hint.
+  const words = chain[0] === undefined ? String(error) : errorText(chain[0]);
+  return {
+    kind: kindOf({ code, status, words, names: chain.map((link) => String(Reflect.get(link, "name"))) }),
+    retryAfterMs: retryAfterOf(chain),
+    suggestedBlocks: suggestionIn(words, asked),
+    answer: withoutSecrets(new Error(words)).message.slice(0, 300),
+  };
+}
+
+interface Facts {
+  readonly code: number | undefined;
+  readonly status: number | undefined;
+  readonly words: string;
+  readonly names: readonly string[];
+}
+
+function kindOf({ code, status, words, names }: Facts): Refusal["kind"] {
+  if (names.includes("ResponseBodyTooLargeError")) return "tooMuch";
+  if (names.includes("TimeoutError")) return "unclear";
+  const isTooMuch = tooMuchWords.test(words);
+  const isBusy = busyWords.test(words) || laggingWords.test(words);
+  if (status !== undefined) {
+    if (tooMuchStatus.has(status)) return "tooMuch";
+    if (unsupportedStatus.has(status)) return "unsupported";
+    if (busyStatus.has(status)) return isTooMuch ? "unclear" : "busy";
+  }
+  if (code !== undefined && busyCodes.has(code)) return isTooMuch ? "unclear" : "busy";
+  if (isTooMuch) return isBusy ? "unclear" : "tooMuch";
+  if (code === prunedHistoryCode || goneWords.test(words)) return "gone";
+  if (isBusy) return "busy";
+  // No answer at all, or none that can be read. An error page of the server's own may have any reason.
+  if (code === undefined) return status === undefined ? "busy" : "unclear";
+  if (unsupportedCodes.has(code)) return "unsupported";
+  return tooMuchCodes.has(code) ? "tooMuch" : "unclear";
+}
+
+function numberIn(chain: readonly object[], field: "code" | "status"): number | undefined {
+  return chain
+    .map((link): unknown => Reflect.get(link, field))
+    .find((value): value is number => typeof value === "number" && value !== -1); // viem's "unknown error"
+}
+
+/** Seconds or a date. viem keeps the headers only of answers that hold no JSON-RPC error. */
+function retryAfterOf(chain: readonly object[]): number | undefined {
+  for (const link of chain) {
+    const headers: unknown = Reflect.get(link, "headers");
+    const value = headers instanceof Headers ? headers.get("retry-after") : null;
+    if (value === null) continue;
+    const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+    if (Number.isFinite(ms)) return Math.max(0, ms);
+  }
+  return undefined;
+}
+
+/**
+ * The widest range the words offer: as `[0x…, 0x…]`, or as a number. Some providers suggest the very range they just
+ * refused, and a number may as well be one of results, so only what is smaller than `asked` counts as a suggestion.
+ */
+function suggestionIn(words: string, { fromBlock, toBlock }: BlockRange): bigint | undefined {
+  const asked = toBlock - fromBlock + 1n;
+  const isUsable = (blocks: bigint) => blocks > 0n && blocks < asked;
+  const [, first, last] = /\[\s*(0x[\da-f]+)\s*,\s*(0x[\da-f]+)\s*\]/i.exec(words) ?? [];
+  if (first !== undefined && last !== undefined) {
+    const blocks = BigInt(last) - BigInt(first) + 1n;
+    return isUsable(blocks) ? blocks : undefined;
+  }
+  const numbers = [...words.matchAll(/(?<![\w.-])(\d{1,3}(?:,\d{3})+|\d{1,9})(k)?(?![\w.])/gi)]
+    .map(([, digits = "", thousands]) => BigInt(digits.replaceAll(",", "")) * (thousands === undefined ? 1n : 1000n))
+    .filter((number) => number !== fromBlock && number !== toBlock && isUsable(number));
+  return numbers.length === 0 ? undefined : numbers.reduce((one, other) => (one > other ? one : other));
+}

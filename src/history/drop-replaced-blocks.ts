@@ -1,0 +1,29 @@
+import type { ChainClient } from "../chain/chain-client.ts";
+import type { Patience } from "./pause.ts";
+import { readBlock } from "./read-block.ts";
+import type { HistoryScope } from "./store/history-scope.ts";
+
+const newest = BigInt(Number.MAX_SAFE_INTEGER);
+
+/**
+ * Compares the newest block a store knows with the chain, and steps back in growing steps until both agree. What was
+ * read above that is forgotten: a reorganisation replaced it, or it was another chain.
+ *
+ * @throws RpcUnavailableError, HistoryStoreError, the signal's reason
+ */
+export async function dropReplacedBlocks(client: ChainClient, scope: HistoryScope, patience: Patience): Promise<void> {
+  let below = newest;
+  for (let step = 1n; ; step *= 2n) {
+    const known = scope.checkpointAtOrBelow(below);
+    if (known === undefined) {
+      if (scope.covered().length > 0) scope.forgetAbove(undefined);
+      return;
+    }
+    const actual = await readBlock(client, known.number, patience);
+    if (actual?.hash === known.hash) {
+      if (below !== newest) scope.forgetAbove(known.number);
+      return;
+    }
+    below = known.number - step;
+  }
+}

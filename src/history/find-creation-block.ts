@@ -1,0 +1,72 @@
+import { numberToHex } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { withoutSecrets } from "../chain/without-secrets.ts";
+import type { AppId } from "../core/ids.ts";
+import { NoContractError, RpcUnavailableError } from "../errors/index.ts";
+import { ask } from "./ask.ts";
+import { classifyRefusal } from "./classify-refusal.ts";
+import { type Patience, pause } from "./pause.ts";
+
+const mostTries = 6;
+
+export interface FindCreationBlockParameters extends Patience {
+  readonly appId: AppId;
+  /** The newest block to look at; the app's code must be there. */
+  readonly toBlock: bigint;
+}
+
+export interface FoundCreation {
+  /** The first block at which the endpoint shows the app's code. */
+  readonly block: bigint;
+  /** Whether the endpoint says that there was no code one block earlier. False where it does not serve that state. */
+  readonly isFirst: boolean;
+}
+
+/**
+ * Looks for the block an app was created in, by halving: one request per doubling of the chain's length.
+ *
+ * @throws NoContractError, RpcUnavailableError, the signal's reason
+ */
+export async function findCreationBlock(
+  client: ChainClient,
+  { appId, toBlock, ...patience }: FindCreationBlockParameters,
+): Promise<FoundCreation> {
+  if ((await readCodePresence(client, appId, toBlock, patience)) !== "code") throw new NoContractError(appId);
+  let first = toBlock;
+  let lowest = 0n;
+  let isFirst = true;
+  // Below `lowest` there is no code, or the endpoint does not say; at `first` there is.
+  while (lowest < first) {
+    const middle = (lowest + first) / 2n;
+    const presence = await readCodePresence(client, appId, middle, patience);
+    if (presence === "code") first = middle;
+    else {
+      lowest = middle + 1n;
+      isFirst = presence === "empty";
+    }
+  }
+  return { block: first, isFirst };
+}
+
+/** Whether there is code at a block; `unknown` if the endpoint does not serve that block's state. */
+export async function readCodePresence(
+  client: ChainClient,
+  appId: AppId,
+  block: bigint,
+  patience: Patience,
+): Promise<"code" | "empty" | "unknown"> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const code = await ask(client, { method: "eth_getCode", params: [appId, numberToHex(block)] }, patience.signal);
+      if (typeof code === "string" && code.startsWith("0x")) return code === "0x" ? "empty" : "code";
+      return "unknown";
+    } catch (error) {
+      patience.signal?.throwIfAborted();
+      const { kind, retryAfterMs } = classifyRefusal(error, { fromBlock: block, toBlock: block });
+      if (kind !== "busy") return "unknown";
+      if (tries >= mostTries)
+        throw new RpcUnavailableError("looking for the app's creation", { cause: withoutSecrets(error) });
+      await pause(patience, tries, retryAfterMs);
+    }
+  }
+}

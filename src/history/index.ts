@@ -1,0 +1,5 @@
+export * from "../core/policy/allowed-at.ts";
+export * from "../core/policy/policy-change.ts";
+export type * from "./history.ts";
+export { type ChainIdentity, type HistoryStore, openHistoryStore } from "./history-store.ts";
+export * from "./read-history.ts";

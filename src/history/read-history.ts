@@ -1,0 +1,337 @@
+import { zeroHash } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { readAppSettings } from "../chain/read-app-settings.ts";
+import { requireChain } from "../chain/require-chain.ts";
+import type { AppId } from "../core/ids.ts";
+import type { InitialFlags } from "../core/policy/allowed-at.ts";
+import { decodePolicyChanges } from "../core/policy/decode-policy-changes.ts";
+import type { PolicyChange, PolicyChangeKind } from "../core/policy/policy-change.ts";
+import { isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
+import { patiently } from "./ask.ts";
+import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "./block-range.ts";
+import { compareWithState } from "./compare-with-state.ts";
+import { dropReplacedBlocks } from "./drop-replaced-blocks.ts";
+import { type FoundCreation, findCreationBlock, readCodePresence } from "./find-creation-block.ts";
+import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
+import { type HistoryStore, openHistoryStore } from "./history-store.ts";
+import type { Patience } from "./pause.ts";
+import { RangeSize } from "./range-size.ts";
+import { readBlock } from "./read-block.ts";
+import { scanLogs } from "./scan-logs.ts";
+import type { HistoryScope, ScopeContent } from "./store/history-scope.ts";
+
+export interface ReadHistoryParameters {
+  readonly appId: AppId;
+  /** Keeps what is read for the next run. In memory only if absent. */
+  readonly store?: HistoryStore | undefined;
+  /**
+   * A block before the app's creation, for endpoints that do not serve old state: they cannot be asked when the app's
+   * code appeared. Not used where they can, and show that it is too late.
+   */
+  readonly fromBlock?: bigint | undefined;
+  /** The block the history is to end with. @default the latest */
+  readonly toBlock?: bigint | undefined;
+  readonly onProgress?: ((progress: HistoryProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Requests for logs under way at once. @default 4 */
+  readonly concurrency?: number | undefined;
+  /** Blocks asked for in the first request; later ones adapt to the endpoint. @default 2000 */
+  readonly firstRange?: number | undefined;
+  /** First pause after a fault, doubled each time. @default 250 */
+  readonly retryDelayMs?: number | undefined;
+}
+
+export interface HistoryProgress {
+  readonly phase: "locating" | "reading" | "verifying";
+  /** Of the blocks this run has to read, how many it has read. */
+  readonly blocksRead: bigint;
+  readonly blocksTotal: bigint;
+  readonly logsRead: number;
+}
+
+/** Blocks at the end of an earlier run that are read again: a lagging backend may have answered for them too early. */
+const doubtfulTail = 64n;
+/** Blocks below the pinned one whose hashes are kept, to find the place where a reorganisation began. */
+const checkpointDepths = [16n, 256n];
+/** How often to begin again because the chain replaced blocks meanwhile. */
+const mostAttempts = 5;
+const firstStepBack = 100_000n;
+
+/**
+ * Reads everything that ever happened to an app's policy, from its creation to one block, and compares the outcome
+ * with the contract's state at that block. The result says whether it is complete.
+ *
+ * @throws WrongChainError, NoContractError, ContractRevertedError if it is no DstackApp, LogsRefusedError,
+ *   LogsUnavailableError, RpcUnavailableError, HistoryStoreError, the signal's reason; what was read until then stays in
+ *   the store
+ */
+export async function readHistory(client: ChainClient, parameters: ReadHistoryParameters): Promise<History> {
+  const store = parameters.store ?? openHistoryStore(":memory:");
+  try {
+    return await new HistoryReader(client, parameters, store).read();
+  } finally {
+    if (parameters.store === undefined) store.close();
+  }
+}
+
+/** One run. */
+class HistoryReader {
+  readonly #client: ChainClient;
+  readonly #parameters: ReadHistoryParameters;
+  readonly #store: HistoryStore;
+  readonly #patience: Patience;
+  readonly #size: RangeSize;
+  #progress: HistoryProgress = { phase: "locating", blocksRead: 0n, blocksTotal: 0n, logsRead: 0 };
+
+  constructor(client: ChainClient, parameters: ReadHistoryParameters, store: HistoryStore) {
+    const { retryDelayMs = 250, signal, firstRange } = parameters;
+    this.#client = client;
+    this.#parameters = parameters;
+    this.#store = store;
+    this.#patience = { retryDelayMs, signal };
+    this.#size = new RangeSize(firstRange === undefined ? undefined : BigInt(firstRange));
+  }
+
+  async read(): Promise<History> {
+    const { appId } = this.#parameters;
+    const chainId = await patiently(this.#patience, "reading the chain id", () => requireChain(this.#client));
+    const genesisHash = await this.#readGenesisHash();
+    const scope = this.#store.scope({ chainId, genesisHash }, appId);
+    for (let attempt = 1; ; attempt += 1) {
+      const isLast = attempt === mostAttempts;
+      try {
+        const { history, isStill } = await this.#readOnce(scope, chainId);
+        if (isStill) return history;
+        if (isLast) return withReason(history, chainKeepsChanging);
+      } catch (error) {
+        if (!(error instanceof StaleEpochError) || isLast) throw error;
+      }
+    }
+  }
+
+  async #readOnce(scope: HistoryScope, chainId: number): Promise<{ history: History; isStill: boolean }> {
+    const { appId, toBlock } = this.#parameters;
+    this.#report({ phase: "locating" });
+    const pinned = await this.#readPinned(toBlock ?? "latest");
+    await dropReplacedBlocks(this.#client, scope, this.#patience);
+    const epoch = scope.epoch();
+    const found = await this.#locate(scope, pinned);
+    if (found.block > pinned.number) throw new NoContractError(appId);
+    // Before any log: whatever this run reads can then be held against the chain it was read from.
+    scope.saveCheckpoints(epoch, [pinned, ...(await this.#readCheckpoints(pinned, found.block))]);
+
+    const { content, creation, ...decoded } = await this.#readLogs(scope, epoch, found, pinned);
+    this.#report({ phase: "verifying" });
+    const fromBlock = creation ?? found.block;
+    const initialFlags = await this.#readInitialFlags(scope, fromBlock, pinned, decoded.changes);
+    const reasons: IncompletenessReason[] = [
+      ...gapsIn({ fromBlock, toBlock: pinned.number }, content.covered).map(notRead),
+      ...(creation === undefined ? [creationUnproven(fromBlock)] : []),
+      ...(await this.#compare(pinned, decoded.changes, initialFlags)),
+    ];
+    if (creation !== undefined) scope.saveFacts(epoch, { createdInBlock: creation.toString(), initialFlags });
+
+    const after = await readBlock(this.#client, pinned.number, this.#patience);
+    return {
+      isStill: after?.hash === pinned.hash && scope.epoch() === epoch,
+      history: {
+        chainId,
+        appId,
+        createdInBlock: fromBlock,
+        pinned,
+        changes: decoded.changes,
+        initialFlags,
+        unknownLogs: decoded.unknownLogs,
+        completeness: reasons.length === 0 ? { isComplete: true } : { isComplete: false, reasons },
+      },
+    };
+  }
+
+  /** A chain whose first block is not served is known by its id alone. */
+  async #readGenesisHash() {
+    try {
+      return (await readBlock(this.#client, 0n, this.#patience))?.hash ?? zeroHash;
+    } catch (error) {
+      if (isDstackError(error)) return zeroHash;
+      throw error;
+    }
+  }
+
+  async #readPinned(block: bigint | "latest"): Promise<PinnedBlock> {
+    const pinned = await readBlock(this.#client, block, this.#patience);
+    if (pinned !== undefined) return pinned;
+    throw new RpcUnavailableError(`reading block ${block}`, { cause: new Error("The chain has no such block.") });
+  }
+
+  async #readCheckpoints(pinned: PinnedBlock, start: bigint): Promise<PinnedBlock[]> {
+    const numbers = checkpointDepths.map((depth) => pinned.number - depth).filter((number) => number > start);
+    const blocks = await Promise.all(numbers.map((number) => readBlock(this.#client, number, this.#patience)));
+    return blocks.filter((block) => block !== undefined);
+  }
+
+  /** Where to begin reading. */
+  async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<FoundCreation & { isGiven: boolean }> {
+    const { appId, fromBlock } = this.#parameters;
+    const { createdInBlock } = scope.facts();
+    if (createdInBlock !== undefined) return { block: BigInt(createdInBlock), isFirst: true, isGiven: true };
+    if (fromBlock !== undefined && fromBlock <= toBlock) {
+      const earlier =
+        fromBlock === 0n ? "empty" : await readCodePresence(this.#client, appId, fromBlock - 1n, this.#patience);
+      if (earlier !== "code") return { block: fromBlock, isFirst: earlier === "empty", isGiven: true };
+    }
+    return {
+      ...(await findCreationBlock(this.#client, { appId, toBlock, ...this.#patience })),
+      isGiven: false,
+    };
+  }
+
+  /** Reads what the store lacks, and goes further back until the logs themselves show the app's creation. */
+  async #readLogs(
+    scope: HistoryScope,
+    epoch: number,
+    found: FoundCreation & { isGiven: boolean },
+    pinned: PinnedBlock,
+  ) {
+    let start = found.block;
+    const earlier = scope.covered();
+    await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tailOf(upTo(start), earlier)]));
+    for (let step = firstStepBack; ; step *= 2n) {
+      const content = scope.content(pinned.number);
+      const decoded = decodePolicyChanges(content.logs);
+      const creation = findCreation(found, start, content, decoded.changes);
+      const isStuck = found.isGiven && !found.isFirst; // told to read no further back
+      if (creation !== undefined || isStuck) return { content, creation, ...decoded };
+      const next = start > step ? start - step : 0n;
+      await this.#read(scope, epoch, gapsIn({ fromBlock: next, toBlock: start - 1n }, scope.covered()));
+      start = next;
+    }
+
+    function upTo(fromBlock: bigint): BlockRange {
+      return { fromBlock, toBlock: pinned.number };
+    }
+  }
+
+  async #read(scope: HistoryScope, epoch: number, ranges: readonly BlockRange[]): Promise<void> {
+    const { appId, concurrency = 4 } = this.#parameters;
+    const { blocksTotal } = this.#progress;
+    const blocks = ranges.reduce((sum, range) => sum + lengthOf(range), 0n);
+    this.#report({ phase: "reading", blocksTotal: blocksTotal + blocks });
+    await scanLogs(this.#client, {
+      address: appId,
+      ranges,
+      concurrency,
+      size: this.#size,
+      ...this.#patience,
+      onLogs: (piece, logs) => {
+        if (!scope.save(epoch, piece, logs)) throw new StaleEpochError();
+        const { blocksRead, logsRead } = this.#progress;
+        this.#report({ blocksRead: blocksRead + lengthOf(piece), logsRead: logsRead + logs.length });
+      },
+    });
+  }
+
+  /**
+   * The flags at the creation, by the state of that block. Where that is not served, a flag that no event ever names is
+   * still what it was.
+   */
+  async #readInitialFlags(
+    scope: HistoryScope,
+    createdInBlock: bigint,
+    pinned: PinnedBlock,
+    changes: readonly PolicyChange[],
+  ): Promise<InitialFlags> {
+    const { initialFlags: known, createdInBlock: knownFor } = scope.facts();
+    if (known !== undefined && knownFor === createdInBlock.toString()) return known;
+    const atCreation = await this.#readSettings(createdInBlock);
+    const settings = atCreation ?? (await this.#readSettings(pinned.number));
+    const until = atCreation === undefined ? pinned.number : createdInBlock;
+    const unlessNamed = <value>(kind: PolicyChangeKind, value: value) =>
+      changes.some((change) => change.kind === kind && change.blockNumber <= until) ? undefined : value;
+    return {
+      allowAnyDevice: unlessNamed("allowAnyDeviceSet", settings?.allowAnyDevice),
+      requireTcbUpToDate: unlessNamed("requireTcbUpToDateSet", settings?.requireTcbUpToDate),
+      upgradesDisabled: unlessNamed("upgradesDisabled", settings?.upgradesDisabled),
+    };
+  }
+
+  async #readSettings(blockNumber: bigint) {
+    try {
+      return await readAppSettings(this.#client, { appId: this.#parameters.appId, blockNumber });
+    } catch (error) {
+      if (isDstackError(error)) return undefined; // the endpoint does not serve that block's state
+      throw error;
+    }
+  }
+
+  async #compare(
+    { number: blockNumber }: PinnedBlock,
+    changes: readonly PolicyChange[],
+    initialFlags: InitialFlags,
+  ): Promise<IncompletenessReason[]> {
+    const { appId, toBlock } = this.#parameters;
+    try {
+      return await compareWithState(this.#client, { appId, blockNumber, changes, initialFlags, ...this.#patience });
+    } catch (error) {
+      if (toBlock === undefined || !(error instanceof RpcUnavailableError)) throw error;
+      const message = `The endpoint does not serve the state of block ${blockNumber}, so the events were not held against it.`;
+      return [{ kind: "notVerified", message }];
+    }
+  }
+
+  #report(news: Partial<HistoryProgress>): void {
+    this.#progress = { ...this.#progress, ...news };
+    this.#parameters.onProgress?.(this.#progress);
+  }
+}
+
+/** Somebody else dropped blocks from the store while this run was reading. */
+class StaleEpochError extends Error {}
+
+/** The end of what an earlier run read. */
+function tailOf({ fromBlock, toBlock }: BlockRange, covered: readonly BlockRange[]): BlockRange[] {
+  const last = covered.findLast((range) => range.fromBlock <= toBlock);
+  if (last === undefined || last.toBlock < fromBlock) return [];
+  const end = last.toBlock < toBlock ? last.toBlock : toBlock;
+  const start = end - doubtfulTail + 1n;
+  return [{ fromBlock: start > fromBlock ? start : fromBlock, toBlock: end }];
+}
+
+/**
+ * The block of an app's creation, if what was read from `start` shows that there is nothing before it. An endpoint's
+ * word that there was no code earlier counts only with a log in the very block the code appeared in: endpoints that
+ * have dropped old state have been seen to answer "no code" for it.
+ */
+function findCreation(
+  found: FoundCreation & { isGiven: boolean },
+  start: bigint,
+  { logs }: ScopeContent,
+  changes: readonly PolicyChange[],
+): bigint | undefined {
+  const [first] = logs;
+  const initialized = changes.find((change) => change.kind === "initialized" && change.version === 1n);
+  if (found.isFirst && found.block === start && (found.isGiven || first?.blockNumber === start))
+    return first?.blockNumber ?? start;
+  if (initialized !== undefined) return first?.blockNumber ?? initialized.blockNumber;
+  return start === 0n ? (first?.blockNumber ?? 0n) : undefined;
+}
+
+const chainKeepsChanging: IncompletenessReason = {
+  kind: "chainKeepsChanging",
+  message:
+    "The chain replaced its newest blocks each time while they were read. Try again later, or name an older block.",
+};
+
+function withReason(history: History, reason: IncompletenessReason): History {
+  const { completeness } = history;
+  const reasons = completeness.isComplete ? [reason] : [...completeness.reasons, reason];
+  return { ...history, completeness: { isComplete: false, reasons } };
+}
+
+function notRead(range: BlockRange): IncompletenessReason {
+  return { kind: "blocksNotRead", ...range, message: `Blocks ${range.fromBlock} to ${range.toBlock} were not read.` };
+}
+
+function creationUnproven(fromBlock: bigint): IncompletenessReason {
+  const message = `Nothing shows that the app did not exist before block ${fromBlock}, the first one that was read.`;
+  return { kind: "creationUnproven", fromBlock, message };
+}

@@ -1,0 +1,132 @@
+import type { Address } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { withoutSecrets } from "../chain/without-secrets.ts";
+import type { PolicyLog } from "../core/policy/decode-policy-changes.ts";
+import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
+import { type BlockRange, lengthOf } from "./block-range.ts";
+import { classifyRefusal } from "./classify-refusal.ts";
+import { type Patience, pause } from "./pause.ts";
+import type { RangeSize } from "./range-size.ts";
+import { readLogs } from "./read-logs.ts";
+
+/** A piece that was told to wait this often is not served any more. */
+const mostWaits = 8;
+/** One block cannot be made smaller: it is asked for a few times more, and that was it. */
+const mostWaitsOfOneBlock = 3;
+/** Who fails this often on the same blocks may well choke on them. */
+const waitsBeforeShrinking = 3;
+/** Requests that pass before one more goes out at the same time. */
+const passesPerRequestInFlight = 8;
+/** Some endpoints cut a long answer at a round number without saying so. */
+const roundNumberOfLogs = 1_000;
+
+export interface ScanLogsParameters extends Patience {
+  readonly address: Address;
+  readonly ranges: readonly BlockRange[];
+  /** How many requests may be under way at once. */
+  readonly concurrency: number;
+  /** Learns what the endpoint takes; pass the same one to several scans of it. */
+  readonly size: RangeSize;
+  /** Called once for every piece, in no particular order; the pieces are the ranges, each block exactly once. */
+  readonly onLogs: (piece: BlockRange, logs: readonly PolicyLog[]) => void;
+}
+
+interface Piece extends BlockRange {
+  /** Never cut larger than this: a piece only ever shrinks, so that any refusal brings the end nearer. */
+  readonly mostBlocks: bigint | undefined;
+  /** An endpoint's suggestion was followed once for these blocks. */
+  readonly suggested: boolean;
+  readonly waits: number;
+}
+
+/**
+ * Reads all logs of one contract in some ranges, in pieces the endpoint accepts, several at once.
+ *
+ * @throws LogsRefusedError, LogsUnavailableError, RpcUnavailableError, what `onLogs` throws, the signal's reason;
+ *   pieces that were read before have been handed over
+ */
+export async function scanLogs(client: ChainClient, parameters: ScanLogsParameters): Promise<void> {
+  const { address, concurrency, size, onLogs, retryDelayMs } = parameters;
+  const pending: Piece[] = parameters.ranges.map((range) => ({
+    ...range,
+    mostBlocks: undefined,
+    suggested: false,
+    waits: 0,
+  }));
+  const stop = new AbortController();
+  const signal = parameters.signal === undefined ? stop.signal : AbortSignal.any([parameters.signal, stop.signal]);
+  let mayRun = concurrency;
+  let passes = 0;
+  const running = new Set<Promise<void>>();
+
+  try {
+    while (pending.length > 0 || running.size > 0) {
+      parameters.signal?.throwIfAborted();
+      while (pending.length > 0 && running.size < mayRun) {
+        const work: Promise<void> = readPiece(take()).finally(() => running.delete(work));
+        running.add(work);
+      }
+      await Promise.race(running);
+    }
+  } finally {
+    stop.abort();
+    await Promise.allSettled(running);
+  }
+
+  /** The next blocks to ask for; what is left of their piece goes on waiting. */
+  function take(): Piece {
+    const piece = pending.shift() as Piece; // called while there is one
+    const blocks = piece.mostBlocks === undefined || piece.mostBlocks > size.blocks ? size.blocks : piece.mostBlocks;
+    if (lengthOf(piece) <= blocks) return piece;
+    const toBlock = piece.fromBlock + blocks - 1n;
+    pending.unshift({ ...piece, fromBlock: toBlock + 1n });
+    return { ...piece, toBlock };
+  }
+
+  async function readPiece(piece: Piece): Promise<void> {
+    let logs: PolicyLog[];
+    try {
+      logs = await readLogs(client, address, piece, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      return takeUp(piece, error);
+    }
+    const blocks = lengthOf(piece);
+    if (blocks > 1n && logs.length >= roundNumberOfLogs && logs.length % roundNumberOfLogs === 0)
+      return shrink(piece, blocks / 2n);
+    size.passed(blocks);
+    passes += 1;
+    if (passes % passesPerRequestInFlight === 0 && mayRun < concurrency) mayRun += 1;
+    onLogs({ fromBlock: piece.fromBlock, toBlock: piece.toBlock }, logs);
+  }
+
+  async function takeUp(piece: Piece, error: unknown): Promise<void> {
+    const { kind, retryAfterMs, suggestedBlocks, answer } = classifyRefusal(error, piece);
+    const cause = withoutSecrets(error);
+    if (kind === "gone" || kind === "unsupported") throw new LogsUnavailableError(piece, answer, { cause });
+    const blocks = lengthOf(piece);
+    if (kind === "busy" || blocks === 1n) {
+      const waits = piece.waits + 1;
+      if (kind === "tooMuch" && waits > mostWaitsOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
+      if (waits > (kind === "busy" ? mostWaits : mostWaitsOfOneBlock)) throw unavailable(cause);
+      if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
+      await pause({ retryDelayMs, signal }, waits, retryAfterMs);
+      const mostBlocks = waits < waitsBeforeShrinking || blocks === 1n ? piece.mostBlocks : blocks / 2n;
+      pending.unshift({ ...piece, waits, mostBlocks });
+      return;
+    }
+    if (kind === "unclear") await pause({ retryDelayMs, signal }, 1, retryAfterMs);
+    if (suggestedBlocks === undefined || piece.suggested) return shrink(piece, blocks / 2n);
+    size.limited(suggestedBlocks);
+    shrink({ ...piece, suggested: true }, suggestedBlocks);
+  }
+
+  function shrink(piece: Piece, mostBlocks: bigint): void {
+    size.refused(lengthOf(piece), mostBlocks);
+    pending.unshift({ ...piece, mostBlocks });
+  }
+}
+
+function unavailable(cause: Error): RpcUnavailableError {
+  return new RpcUnavailableError("reading the app's logs", { cause });
+}

@@ -1,0 +1,235 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { bytesToHex, type Hex } from "viem";
+import type { InitialFlags } from "../../core/policy/allowed-at.ts";
+import type { PolicyLog } from "../../core/policy/decode-policy-changes.ts";
+import type { BlockRange } from "../block-range.ts";
+import { withStoreErrors } from "./open-database.ts";
+
+/** A block whose hash was seen when it was part of the chain. */
+export interface Checkpoint {
+  readonly number: bigint;
+  readonly hash: Hex;
+}
+
+/** What was found out once and stays true while the blocks it was read from stay. */
+export interface ScopeFacts {
+  readonly createdInBlock?: string | undefined;
+  readonly initialFlags?: InitialFlags | undefined;
+}
+
+export interface ScopeContent {
+  /** Ascending. */
+  readonly logs: readonly PolicyLog[];
+  /** Ascending, neither overlapping nor touching. */
+  readonly covered: readonly BlockRange[];
+}
+
+type Row = Record<string, SQLInputValue>;
+
+/** What a store knows about one app on one chain. Every change is one transaction: all of it is kept, or nothing. */
+export class HistoryScope {
+  readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #scope: number;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync, path: string, scope: number) {
+    this.#database = database;
+    this.#path = path;
+    this.#scope = scope;
+  }
+
+  /** Grows whenever logs are dropped. What was read under an older epoch may be of blocks that are gone. */
+  epoch(): number {
+    return withStoreErrors(this.#path, () => this.#epoch());
+  }
+
+  covered(): BlockRange[] {
+    return withStoreErrors(this.#path, () => this.#covered());
+  }
+
+  facts(): ScopeFacts {
+    return withStoreErrors(this.#path, () => this.#facts());
+  }
+
+  /** All that was read of the blocks up to one, as of one moment. */
+  content(toBlock: bigint): ScopeContent {
+    return this.#transaction("BEGIN", () => ({
+      covered: this.#covered(),
+      logs: this.#all("SELECT * FROM log WHERE scope = :scope AND block_number <= :toBlock ORDER BY 1, 2, 3", {
+        toBlock: Number(toBlock),
+      }).map(toLog),
+    }));
+  }
+
+  /** The newest block at or below `number` whose hash is known, from a checkpoint or a log. */
+  checkpointAtOrBelow(number: bigint): Checkpoint | undefined {
+    return withStoreErrors(this.#path, () => {
+      const [row] = this.#all(
+        `SELECT number, hash FROM (
+           SELECT * FROM (SELECT number, hash FROM checkpoint
+             WHERE scope = :scope AND number <= :number ORDER BY number DESC LIMIT 1)
+           UNION ALL
+           SELECT * FROM (SELECT block_number, block_hash FROM log
+             WHERE scope = :scope AND block_number <= :number ORDER BY block_number DESC LIMIT 1)
+         ) ORDER BY number DESC LIMIT 1`,
+        { number: Number(number) },
+      );
+      return row && { number: BigInt(Number(row.number)), hash: toHex(row.hash) };
+    });
+  }
+
+  /** Keeps the logs of a range in place of any it had, and the range as read. False if the epoch has passed. */
+  save(epoch: number, { fromBlock, toBlock }: BlockRange, logs: readonly PolicyLog[]): boolean {
+    return this.#transaction("BEGIN IMMEDIATE", () => {
+      if (this.#epoch() !== epoch) return false;
+      const range = { from: Number(fromBlock), to: Number(toBlock) };
+      this.#run("DELETE FROM log WHERE scope = :scope AND block_number BETWEEN :from AND :to", range);
+      for (const log of logs)
+        this.#run(
+          `INSERT INTO log (scope, block_number, log_index, block_hash, transaction_hash, timestamp, topics, data)
+           VALUES (:scope, :block_number, :log_index, :block_hash, :transaction_hash, :timestamp, :topics, :data)`,
+          toRow(log),
+        );
+      const touching = "scope = :scope AND from_block <= :to + 1 AND to_block >= :from - 1";
+      const [joined] = this.#all(
+        `SELECT min(:from, min(from_block)) AS "from", max(:to, max(to_block)) AS "to" FROM covered WHERE ${touching}`,
+        range,
+      );
+      this.#run(`DELETE FROM covered WHERE ${touching}`, range);
+      this.#run("INSERT INTO covered (scope, from_block, to_block) VALUES (:scope, :from, :to)", {
+        from: joined?.from ?? range.from, // null where nothing touches
+        to: joined?.to ?? range.to,
+      });
+      return true;
+    });
+  }
+
+  /** False if the epoch has passed. */
+  saveCheckpoints(epoch: number, checkpoints: readonly Checkpoint[]): boolean {
+    return this.#transaction("BEGIN IMMEDIATE", () => {
+      if (this.#epoch() !== epoch) return false;
+      for (const { number, hash } of checkpoints)
+        this.#run("INSERT OR REPLACE INTO checkpoint (scope, number, hash) VALUES (:scope, :number, :hash)", {
+          number: Number(number),
+          hash: toBytes(hash),
+        });
+      return true;
+    });
+  }
+
+  /** False if the epoch has passed. */
+  saveFacts(epoch: number, facts: ScopeFacts): boolean {
+    return this.#transaction("BEGIN IMMEDIATE", () => {
+      if (this.#epoch() !== epoch) return false;
+      const merged = JSON.stringify({ ...this.#facts(), ...facts });
+      this.#run("UPDATE scope SET facts = :facts WHERE id = :scope", { facts: merged });
+      return true;
+    });
+  }
+
+  /** Times of blocks, by number, for the logs in them. */
+  saveTimestamps(epoch: number, timestamps: ReadonlyMap<bigint, bigint>): void {
+    this.#transaction("BEGIN IMMEDIATE", () => {
+      if (this.#epoch() !== epoch) return;
+      for (const [number, timestamp] of timestamps)
+        this.#run("UPDATE log SET timestamp = :timestamp WHERE scope = :scope AND block_number = :number", {
+          number: Number(number),
+          timestamp: Number(timestamp),
+        });
+    });
+  }
+
+  /** Forgets all that was read above a block, which the chain has replaced; everything if undefined. */
+  forgetAbove(number: bigint | undefined): void {
+    this.#transaction("BEGIN IMMEDIATE", () => {
+      const last = { last: number === undefined ? -1 : Number(number) };
+      this.#run("DELETE FROM log WHERE scope = :scope AND block_number > :last", last);
+      this.#run("DELETE FROM checkpoint WHERE scope = :scope AND number > :last", last);
+      this.#run("DELETE FROM covered WHERE scope = :scope AND from_block > :last", last);
+      this.#run("UPDATE covered SET to_block = :last WHERE scope = :scope AND to_block > :last", last);
+      const { createdInBlock } = this.#facts();
+      const isGone = createdInBlock !== undefined && (number === undefined || BigInt(createdInBlock) > number);
+      this.#run(`UPDATE scope SET epoch = epoch + 1${isGone ? ", facts = '{}'" : ""} WHERE id = :scope`, {});
+    });
+  }
+
+  #epoch(): number {
+    return Number(this.#all("SELECT epoch FROM scope WHERE id = :scope", {})[0]?.epoch);
+  }
+
+  #facts(): ScopeFacts {
+    return JSON.parse(String(this.#all("SELECT facts FROM scope WHERE id = :scope", {})[0]?.facts));
+  }
+
+  #covered(): BlockRange[] {
+    return this.#all("SELECT from_block, to_block FROM covered WHERE scope = :scope ORDER BY from_block", {}).map(
+      ({ from_block, to_block }) => ({ fromBlock: BigInt(Number(from_block)), toBlock: BigInt(Number(to_block)) }),
+    );
+  }
+
+  #all(sql: string, parameters: Row): Row[] {
+    return this.#prepare(sql).all({ scope: this.#scope, ...parameters }) as Row[]; // what SELECT gives
+  }
+
+  #run(sql: string, parameters: Row): void {
+    this.#prepare(sql).run({ scope: this.#scope, ...parameters });
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #transaction<result>(begin: "BEGIN" | "BEGIN IMMEDIATE", work: () => result): result {
+    return withStoreErrors(this.#path, () => {
+      this.#database.exec(begin);
+      try {
+        const result = work();
+        this.#database.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+}
+
+function toRow(log: PolicyLog): Row {
+  return {
+    block_number: Number(log.blockNumber),
+    log_index: log.logIndex,
+    block_hash: toBytes(log.blockHash),
+    transaction_hash: toBytes(log.transactionHash),
+    timestamp: log.timestamp === undefined ? null : Number(log.timestamp),
+    topics: toBytes(`0x${log.topics.map((topic) => topic.slice(2)).join("")}`),
+    data: toBytes(log.data),
+  };
+}
+
+function toLog(row: Row): PolicyLog {
+  const topics = toHex(row.topics).slice(2).match(/.{64}/g) ?? [];
+  return {
+    blockNumber: BigInt(Number(row.block_number)),
+    logIndex: Number(row.log_index),
+    blockHash: toHex(row.block_hash),
+    transactionHash: toHex(row.transaction_hash),
+    timestamp: row.timestamp === null ? undefined : BigInt(Number(row.timestamp)),
+    topics: topics.map((topic): Hex => `0x${topic}`),
+    data: toHex(row.data),
+  };
+}
+
+function toBytes(hex: Hex): Uint8Array {
+  return Buffer.from(hex.slice(2), "hex");
+}
+
+function toHex(value: SQLInputValue | undefined): Hex {
+  return value instanceof Uint8Array
+    ? `0x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}`
+    : bytesToHex(new Uint8Array());
+}

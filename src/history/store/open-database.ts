@@ -1,0 +1,108 @@
+import { DatabaseSync } from "node:sqlite";
+import { HistoryStoreError, type HistoryStoreProblem } from "../../errors/index.ts";
+
+/** Marks the file as ours: "dstk" in ASCII. */
+const applicationId = 0x6473746b;
+const schemaVersion = 1;
+const busyTimeoutMs = 10_000;
+
+// A scope is one app on one chain. Two chains can share an id (a local chain that was started again), so a chain is its
+// id and the hash of its first block. `epoch` counts the times what was read turned out to be of blocks that were replaced.
+const schema = `
+CREATE TABLE scope (
+  id INTEGER PRIMARY KEY,
+  chain_id INTEGER NOT NULL,
+  genesis BLOB NOT NULL,
+  app BLOB NOT NULL,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  facts TEXT NOT NULL DEFAULT '{}',
+  UNIQUE (chain_id, genesis, app)
+) STRICT;
+CREATE TABLE covered (
+  scope INTEGER NOT NULL REFERENCES scope,
+  from_block INTEGER NOT NULL,
+  to_block INTEGER NOT NULL CHECK (to_block >= from_block),
+  PRIMARY KEY (scope, from_block)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoint (
+  scope INTEGER NOT NULL REFERENCES scope,
+  number INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  PRIMARY KEY (scope, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE log (
+  scope INTEGER NOT NULL REFERENCES scope,
+  block_number INTEGER NOT NULL,
+  log_index INTEGER NOT NULL,
+  block_hash BLOB NOT NULL,
+  transaction_hash BLOB NOT NULL,
+  timestamp INTEGER,
+  topics BLOB NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (scope, block_number, log_index)
+) STRICT, WITHOUT ROWID;
+`;
+
+/**
+ * Opens a history store's file, which is made if it does not exist.
+ *
+ * @throws HistoryStoreError
+ */
+export function openDatabase(path: string): DatabaseSync {
+  return withStoreErrors(path, () => {
+    const database = new DatabaseSync(path);
+    try {
+      database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+      // WAL survives the death of the process at any moment; NORMAL may lose the last commits, only with the power.
+      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+      prepare(database, path);
+      return database;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  });
+}
+
+function prepare(database: DatabaseSync, path: string): void {
+  // Two processes may find the file empty at the same time: one of them makes the tables.
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const id = pragma(database, "application_id");
+    const version = pragma(database, "user_version");
+    const isEmpty = database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
+    if (isEmpty && id === 0 && version === 0) {
+      database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`);
+    } else if (id !== applicationId) throw new HistoryStoreError(path, "foreign");
+    else if (version !== schemaVersion) throw new HistoryStoreError(path, "newer");
+    database.exec("COMMIT");
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+  const [report] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
+  if (report !== "ok") throw new HistoryStoreError(path, "damaged");
+}
+
+function pragma(database: DatabaseSync, name: string): unknown {
+  return database.prepare(`PRAGMA ${name}`).get()?.[name];
+}
+
+// SQLite's primary result codes; the extended ones keep them in their low byte.
+const problemOf = new Map<number, HistoryStoreProblem>([
+  [5, "locked"], // BUSY
+  [6, "locked"], // LOCKED
+  [11, "damaged"], // CORRUPT
+  [26, "foreign"], // NOTADB: neither a database nor a part of one
+]);
+
+/** Gives SQLite's errors our own type. */
+export function withStoreErrors<result>(path: string, work: () => result): result {
+  try {
+    return work();
+  } catch (cause) {
+    const code: unknown = Reflect.get(Object(cause), "errcode");
+    if (typeof code !== "number") throw cause;
+    throw new HistoryStoreError(path, problemOf.get(code & 0xff) ?? "unusable", { cause });
+  }
+}

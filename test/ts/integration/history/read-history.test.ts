@@ -1,0 +1,155 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { encodeAbiParameters, keccak256, numberToHex } from "viem";
+import { getBlockNumber, writeContract } from "viem/actions";
+import { base } from "viem/chains";
+import { dstackAppAbi, dstackKmsAbi } from "../../../../src/abi/index.ts";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import { addDevice } from "../../../../src/chain/add-device.ts";
+import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { parseAppId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";
+import { NoContractError } from "../../../../src/errors/index.ts";
+import { readHistory } from "../../../../src/history/read-history.ts";
+import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { mineBlocks } from "../../../support/history/mine.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+const hashes = [1, 2, 3].map((index) => parseComposeHash(numberToHex(index, { size: 32 })));
+const [one, two, three] = hashes as [(typeof hashes)[0], (typeof hashes)[0], (typeof hashes)[0]];
+const otherDevice = parseDeviceId("ed".repeat(32));
+
+describe("readHistory", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    connection = await network.create("local");
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+  });
+
+  it("tells every change since the creation, with its actor, and that nothing is missing", async () => {
+    const { client, appId, owner, kms, composeHash, deviceId, appImplementation } = dstack;
+    await mineBlocks(connection, 10);
+    const createdInBlock = await creationOf(dstack);
+    await addComposeHash(client, { appId, composeHash: one, account: owner });
+    await mineBlocks(connection, 30);
+    await addComposeHash(client, { appId, composeHash: two, account: owner });
+    await addDevice(client, { appId, deviceId: otherDevice, account: owner });
+    await removeComposeHash(client, { appId, composeHash: one, account: owner });
+    await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
+
+    const history = await readHistory(client, { appId });
+    expect(history.completeness).to.deep.equal({ isComplete: true });
+    expect(history).to.include({ chainId: 8453, appId, createdInBlock, unknownLogs: 0 });
+    expect(history.pinned.number).to.equal(await getBlockNumber(client, { cacheTime: 0 }));
+    expect(history.initialFlags).to.deep.equal({
+      allowAnyDevice: false,
+      requireTcbUpToDate: false,
+      upgradesDisabled: false,
+    });
+    const by = owner.address;
+    expect(history.changes.map(({ kind, actor, ...change }) => [kind, actor, contentOf(change)])).to.deep.equal([
+      ["upgraded", undefined, appImplementation],
+      ["ownershipTransferred", undefined, by],
+      ["deviceAdded", kms, deviceId],
+      ["composeHashAdded", kms, composeHash],
+      ["initialized", undefined, 1n],
+      ["composeHashAdded", by, one],
+      ["composeHashAdded", by, two],
+      ["deviceAdded", by, otherDevice],
+      ["composeHashRemoved", by, one],
+      ["allowAnyDeviceSet", by, true],
+    ]);
+    expect([...allowedAt(history.changes).composeHashes.keys()]).to.deep.equal([composeHash, two]);
+  });
+
+  it("ends at the block asked for, and compares with the state of that block", async () => {
+    const { client, appId, owner, composeHash } = dstack;
+    await addComposeHash(client, { appId, composeHash: one, account: owner });
+    const toBlock = await getBlockNumber(client, { cacheTime: 0 });
+    await removeComposeHash(client, { appId, composeHash: one, account: owner });
+    const { changes, pinned, completeness } = await readHistory(client, { appId, toBlock });
+    expect(pinned.number).to.equal(toBlock);
+    expect(completeness.isComplete).to.equal(true);
+    expect([...allowedAt(changes).composeHashes.keys()]).to.deep.equal([composeHash, one]);
+  });
+
+  it("knows the flags of the creation, which no event tells", async () => {
+    const { client, kms, owner, stranger } = dstack;
+    const transactionHash = await writeContract(client, {
+      account: stranger,
+      chain: base,
+      address: kms,
+      abi: dstackKmsAbi,
+      functionName: "deployAndRegisterApp",
+      args: [owner.address, true, true, true, otherDevice, three],
+    });
+    const receipt = await waitForReceipt(client, {
+      transactionHash: parseTransactionHash(transactionHash),
+      functionName: "deployAndRegisterApp",
+    });
+    const appId = deployedApp(receipt, { kms });
+    await setAllowAnyDevice(client, { appId, allowAnyDevice: false, account: owner });
+    const { initialFlags, changes, completeness } = await readHistory(client, { appId });
+    const flags = { allowAnyDevice: true, requireTcbUpToDate: true, upgradesDisabled: true };
+    expect(initialFlags).to.deep.equal(flags);
+    expect(allowedAt(changes, undefined, initialFlags)).to.include({ ...flags, allowAnyDevice: false });
+    expect(completeness.isComplete).to.equal(true);
+  });
+
+  it("follows an ownership from invitation to acceptance", async () => {
+    const { client, appId, owner, stranger } = dstack;
+    const write = { address: appId, abi: dstackAppAbi, chain: base } as const;
+    await writeContract(client, {
+      ...write,
+      account: owner,
+      functionName: "transferOwnership",
+      args: [stranger.address],
+    });
+    const invited = await readHistory(client, { appId });
+    expect(allowedAt(invited.changes)).to.include({ owner: owner.address, pendingOwner: stranger.address });
+    expect(invited.completeness.isComplete).to.equal(true);
+    await writeContract(client, { ...write, account: stranger, functionName: "acceptOwnership" });
+    const accepted = await readHistory(client, { appId });
+    expect(allowedAt(accepted.changes)).to.include({ owner: stranger.address, pendingOwner: undefined });
+    expect(accepted.completeness.isComplete).to.equal(true);
+  });
+
+  it("says which hash the contract allows without an event", async () => {
+    const { client, appId, owner } = dstack;
+    await addComposeHash(client, { appId, composeHash: one, account: owner });
+    await removeComposeHash(client, { appId, composeHash: one, account: owner });
+    const slot = keccak256(encodeAbiParameters([{ type: "bytes32" }, { type: "uint256" }], [one, 0n]));
+    await connection.networkHelpers.setStorageAt(appId, slot, 1n);
+    const { completeness } = await readHistory(client, { appId });
+    expect(completeness).to.deep.include({ isComplete: false });
+    const [reason] = completeness.isComplete ? [] : completeness.reasons;
+    expect(reason).to.include({ kind: "composeHashDiffers", composeHash: one, byEvents: false, onChain: true });
+  });
+
+  it("finds no history where there is no contract", async () => {
+    const nobody = parseAppId("ab".repeat(20));
+    expect(await rejection(readHistory(dstack.client, { appId: nobody }))).to.be.instanceOf(NoContractError);
+  });
+});
+
+async function creationOf({ connection, client, appId }: Dstack): Promise<bigint> {
+  for (let block = 0n; ; block += 1n) {
+    const code = await connection.provider.request({ method: "eth_getCode", params: [appId, numberToHex(block)] });
+    if (code !== "0x") return block;
+    if (block > (await getBlockNumber(client, { cacheTime: 0 }))) throw new Error("There is no app.");
+  }
+}
+
+function contentOf(change: object): unknown {
+  const names = ["composeHash", "deviceId", "enabled", "implementation", "to", "version"];
+  return Object.entries(change).find(([name]) => names.includes(name))?.[1];
+}
