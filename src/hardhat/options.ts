@@ -14,5 +14,6 @@ export const appOption = optional("app", "The app: 0x…, app_…, or its name i
 export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to look the app up in the cloud");
 export const kmsOption = optional("kms", "Address of the DstackKms (default: the CVM's, or dstack.kms)");
 export const acceptOption = optional("accept", "Rules of the linter to overrule, by name, separated by commas");
+export const batchOption = optional("batch", "How to send several changes: auto, none or 7702 (default: auto)");
 export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;
 export const yesFlag = { name: "yes", description: "Ask nothing before sending" } as const;

@@ -1,0 +1,82 @@
+import type { Account, Address } from "viem";
+import type { BatchEvent } from "../../batch/batch-event.ts";
+import type { BatchResult } from "../../batch/batch-result.ts";
+import { sendBatch } from "../../batch/send-batch.ts";
+import type { PolicyCall } from "../../core/batch/policy-call.ts";
+import { explorerLink } from "../../report/explorer-link.ts";
+import { formatFee, formatGas } from "../../report/format.ts";
+import type { ConnectedChain } from "../connect/connect-chain.ts";
+import type { TaskIo } from "../connect/run-task.ts";
+import { parseBatch } from "./batch-argument.ts";
+
+export interface Signing {
+  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
+}
+
+export interface CarryOutParameters {
+  readonly calls: readonly PolicyCall[];
+  /** Whose signature the calls need: mostly the contract's owner. */
+  readonly wanted: Address;
+  /** As `--batch` was given. */
+  readonly batch: string | undefined;
+}
+
+/** What became of the calls, for `--json`. */
+export interface CarriedOut extends Omit<BatchResult, "calls"> {
+  readonly calls: readonly {
+    readonly description: string;
+    readonly status: string;
+    readonly transactionHash?: string;
+  }[];
+}
+
+/**
+ * The end of every task that changes something: shows the calls, asks, sends them, and tells each transaction with what
+ * it cost. Lint before.
+ *
+ * @throws InvalidArgumentError where nobody can be asked, AbortError if they decline, and what sendBatch throws
+ */
+export async function carryOut(
+  io: TaskIo,
+  chain: ConnectedChain & Signing,
+  { calls, wanted, batch }: CarryOutParameters,
+): Promise<CarriedOut> {
+  const mode = parseBatch(batch);
+  io.paper.line(`On ${chain.network}, chain ${chain.chainId}:`);
+  for (const { description, to } of calls) io.paper.line(`  ${description}, on ${to}`);
+  const account = await chain.signer(calls.map(({ functionName }) => functionName).join(" and "), wanted);
+  await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
+  const result = await sendBatch(chain.client, {
+    calls,
+    account,
+    mode,
+    chainId: chain.chainId,
+    signal: io.signal,
+    onEvent: (event) => tell(io, chain, event),
+  });
+  return toCarriedOut(result);
+}
+
+function tell({ paper }: TaskIo, { client }: ConnectedChain, event: BatchEvent): void {
+  if (event.kind === "chosen") return;
+  if (event.kind === "sent") {
+    paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
+    return;
+  }
+  const { transactionHash, blockNumber, gasUsed, costWei } = event.transaction;
+  const what = event.calls.length === 1 ? event.calls[0]?.functionName : `${event.calls.length} changes`;
+  paper.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+  const link = explorerLink(client.chain, "tx", transactionHash);
+  if (link !== undefined) paper.line(`    ${link}`);
+}
+
+function toCarriedOut({ calls, ...result }: BatchResult): CarriedOut {
+  return {
+    ...result,
+    calls: calls.map(({ call, status, transactionHash }) => ({
+      description: call.description,
+      status,
+      ...(transactionHash !== undefined && { transactionHash }),
+    })),
+  };
+}
