@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { styleText } from "node:util";
+import { findPython } from "../../test/clients/install/python-package.ts";
 import { commandOf, filesBelow, root } from "../support/paths.ts";
 import { describeEnd, runCommand } from "../support/run-command.ts";
 import { failedTally, type Tally } from "./tally.ts";
@@ -19,13 +20,14 @@ const checks: readonly Check[] = [
   { name: "compiler warnings", needsBuild: true, run: findCompilerWarnings },
   { name: "types", needsBuild: true, run: () => runNode(commandOf("typescript", "tsc"), "-p", ".") },
   {
-    name: "lint and format (TypeScript, JSON)",
+    name: "lint and format (TypeScript, JavaScript, JSON)",
     run: () => runNode(commandOf("@biomejs/biome", "biome"), "check", "--error-on-warnings", "."),
   },
   {
     name: "format (Solidity)",
     run: () => runNode(commandOf("prettier", "prettier"), "--check", ...soliditySources),
   },
+  { name: "syntax (Python)", run: compilePython },
   {
     name: "generated files",
     needsBuild: true,
@@ -78,6 +80,19 @@ function isTestSize({ message, sourceLocation }: Diagnostic): boolean {
     /^Contract (?:init)?code size is/.test(message) &&
     sourceLocation?.file.startsWith("project/test/contracts/") === true
   );
+}
+
+/** Compiles without writing anything. Where there is no Python, nothing here runs one either. */
+async function compilePython(): Promise<string | undefined> {
+  const python = await findPython();
+  if (python === undefined) {
+    console.log("There is no Python 3.11 or newer here, so its files were not looked at.");
+    return undefined;
+  }
+  const program = "import sys; [compile(open(f, encoding='utf-8').read(), f, 'exec') for f in sys.argv[1:]]";
+  const args = ["-c", program, ...filesBelow("test/clients/drivers", ".py")];
+  const outcome = await runCommand({ command: python, args, cwd: root });
+  return outcome.code === 0 && outcome.problem === undefined ? undefined : describeEnd(outcome);
 }
 
 async function runNode(...args: readonly string[]): Promise<string | undefined> {

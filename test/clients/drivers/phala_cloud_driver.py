@@ -38,7 +38,7 @@ def main():
 
 
 def run(kind, method, parameters, apiKey, baseUrl, version):
-    name = re.sub("([A-Z])", lambda match: "_" + match[1].lower(), method)
+    name = snake(method)
     if kind == "api":
         options = {"version": version} if version else {}
         with phala_cloud.create_client(api_key=apiKey, base_url=baseUrl, **options) as client:
@@ -49,7 +49,20 @@ def run(kind, method, parameters, apiKey, baseUrl, version):
     action = getattr(phala_cloud, name, None)
     if action is None:
         return missing(name)
+    if kind == "webhook":
+        parsed = action(**{snake(key): value for key, value in parameters[0].items()})
+        return {"value": attributes(parsed)}
     return {"value": action(**parameters) if isinstance(parameters, dict) else action(*parameters)}
+
+
+def snake(name):
+    return re.sub("([A-Z])", lambda match: "_" + match[1].lower(), name)
+
+
+def attributes(value):
+    """A webhook event is an object with slots, which JSON does not know."""
+    slots = [slot for slot in getattr(value, "__slots__", ()) if not slot.startswith("_")]
+    return {slot: getattr(value, slot) for slot in slots} if slots else value
 
 
 def missing(name):

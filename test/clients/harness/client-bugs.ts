@@ -38,6 +38,24 @@ export const clientBugs: readonly ClientBug[] = [
     },
     shows: /must be hex/,
   },
+  {
+    operations: ["deployAppAuth"],
+    reason: "deploy_app_auth imports a function that the dstack-sdk installed with it does not have",
+    evidence: {
+      "python-0.2.0": { file: "blockchains.py", line: 25, text: "from dstack_sdk import deploy_app_auth as _impl" },
+      "python-0.1.1": { file: "blockchains.py", line: 25, text: "from dstack_sdk import deploy_app_auth as _impl" },
+    },
+    shows: /requires optional blockchain dependencies/,
+  },
+  {
+    operations: [/^addComposeHash/],
+    reason: "add_compose_hash imports a function that the dstack-sdk installed with it does not have",
+    evidence: {
+      "python-0.2.0": { file: "blockchains.py", line: 12, text: "from dstack_sdk import add_compose_hash as _impl" },
+      "python-0.1.1": { file: "blockchains.py", line: 12, text: "from dstack_sdk import add_compose_hash as _impl" },
+    },
+    shows: /requires optional blockchain dependencies/,
+  },
 ];
 
 /** The named bug that explains this failure, as the table words it. */

@@ -6,8 +6,15 @@ import { findPython, installPythonPackage } from "../install/python-package.ts";
 import { nodeEnvironment } from "./cli.ts";
 import type { StartDriverParameters } from "./driver.ts";
 
-export const clientNames = ["cli", "js", "js-2025-10-28", "python-0.2.0", "python-0.1.1", "go-shapes"] as const;
+const officialClients = ["cli", "js", "js-2025-10-28", "python-0.2.0", "python-0.1.1"] as const;
+/** Programs of ours that send a client's requests because the client itself cannot be installed. Counted apart. */
+const requestShapes = ["go-shapes"] as const;
+export const clientNames = [...officialClients, ...requestShapes] as const;
 export type ClientName = (typeof clientNames)[number];
+
+export function isRequestShape(name: ClientName): boolean {
+  return requestShapes.some((shape) => shape === name);
+}
 
 /** The columns of the table. */
 export const clientTitles: Readonly<Record<ClientName, string>> = {

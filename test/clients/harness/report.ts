@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { clientTitles } from "./clients.ts";
+import { type ClientName, clientTitles, isRequestShape } from "./clients.ts";
 import type { OperationGroup } from "./operation.ts";
 import type { Cell, Difference, Outcome } from "./outcome.ts";
 
@@ -10,22 +10,30 @@ const marks: Readonly<Record<Outcome, string>> = {
   "not in this client": "–",
 };
 
-/** The table for people: a row per operation, a column per client. */
+/** The table for people: a row per operation, a column per client, then those of request shapes. */
 export function formatTable(groups: readonly OperationGroup[], cells: readonly Cell[]): string {
   const clients = [...new Set(cells.map(({ client }) => client))];
   const outcomes = new Map(cells.map(({ operation, client, outcome }) => [`${operation}\n${client}`, outcome]));
   const names = groups.flatMap(({ operations }) => operations.map(({ name }) => name));
   const width = Math.max(...names.map((name) => name.length), 0);
-  const lines = [`${" ".repeat(width + 2)}${clients.join("  ")}`];
+  const lines = [`${" ".repeat(width + 4)}${inColumns(clients, clients)}`];
   for (const { title, operations } of groups) {
     const rows = operations.filter(({ name }) => clients.some((client) => outcomes.has(`${name}\n${client}`)));
     if (rows.length > 0) lines.push("", title);
     for (const { name } of rows) {
       const row = clients.map((client) => mark(outcomes.get(`${name}\n${client}`), client.length));
-      lines.push(`  ${name.padEnd(width)}${row.join("  ")}`);
+      lines.push(`  ${name.padEnd(width)}  ${inColumns(clients, row)}`);
     }
   }
   return lines.join("\n");
+}
+
+/** What is no client stands apart, behind a bar. */
+function inColumns(clients: readonly ClientName[], texts: readonly string[]): string {
+  const [real, shapes] = [false, true].map((wanted) =>
+    texts.filter((_, index) => clients[index] !== undefined && isRequestShape(clients[index]) === wanted).join("  "),
+  );
+  return [real, shapes].filter(Boolean).join(" | ");
 }
 
 function mark(outcome: Outcome | undefined, width: number): string {

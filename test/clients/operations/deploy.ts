@@ -1,10 +1,12 @@
 import { expect } from "chai";
+import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
 import { encryptEnvironment } from "../../../src/core/environment.ts";
 import { parseComposeHash } from "../../../src/core/ids.ts";
 import { expectInForce, expectRegistered, expectUntouched, isHashAllowed, readDevices } from "../harness/checks.ts";
 import type { Cli, CliOptions, CliRun } from "../harness/cli.ts";
 import { firstEnvironment, type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";
 import type { Operation, OperationGroup } from "../harness/operation.ts";
+import { type Intercept, withRpcProxy } from "../harness/rpc-proxy.ts";
 
 const compose = "docker-compose.yml";
 const files = { [compose]: nextCompose };
@@ -77,6 +79,54 @@ const updates: readonly Operation[] = [
       const args = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--private-key", key, "--rpc-url"];
       const { text } = await cli.fail([...args, lane.world.chain.rpcUrl], { files });
       expect(text).to.match(/owner/i);
+      await expectUntouched(lane, cvm);
+    },
+  },
+];
+
+/** What `deploy` says when the confirmation, which it sends by itself after the transaction, is refused. */
+const refusedConfirmations: readonly Operation[] = [
+  {
+    name: "deploy --cvm-id: a newer update supersedes this one before its transaction is sent: 466",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const newer = "services:\n  app:\n    image: nginx:1.29\n";
+      const supersede = async () =>
+        void (await patchCvm(lane.world.cloudClient, { cvm: cvm.id, dockerCompose: newer }));
+      const text = await refuseConfirmation(cli, lane, cvm, async (method, forward) => {
+        if (method === "eth_sendRawTransaction") await supersede();
+        return forward();
+      });
+      expect(text).to.include("Compose hash expired");
+      await expectUntouched(lane, cvm);
+    },
+  },
+  {
+    name: "deploy --cvm-id: the backend's node does not find the receipt: 467",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      lane.world.cloud.setFault({ kind: "receipt-invisible", cvm: cvm.id });
+      const text = await refuseConfirmation(cli, lane, cvm, (_method, forward) => forward());
+      lane.world.cloud.clearFaults();
+      expect(text).to.include("Transaction verification failed on backend");
+      await expectUntouched(lane, cvm);
+    },
+  },
+  {
+    name: "deploy --cvm-id: the hash is withdrawn before the confirmation: 468",
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      let withdrawn: Promise<unknown> | undefined;
+      const text = await refuseConfirmation(cli, lane, cvm, async (method, forward) => {
+        const answer = await forward();
+        if (method === "eth_getTransactionReceipt" && answer !== null) {
+          withdrawn ??= lane.withdrawHash(cvm, addedHash(answer));
+          await withdrawn;
+        }
+        return answer;
+      });
+      expect(withdrawn, "withdrawn").not.to.equal(undefined);
+      expect(text).to.include("Compose hash not found on-chain");
       await expectUntouched(lane, cvm);
     },
   },
@@ -225,7 +275,7 @@ const fresh: readonly Operation[] = [
 
 export const deployGroups: readonly OperationGroup[] = [
   { title: "Creating", operations: fresh },
-  { title: "Updates by the CLI", operations: updates },
+  { title: "Updates by the CLI", operations: [...updates, ...refusedConfirmations] },
   { title: "Prepare and commit", operations: prepared },
 ];
 
@@ -236,6 +286,23 @@ function onChain({ ownerKey, world }: Lane): string[] {
 function update(cli: Cli, lane: Lane, { id }: TestCvm, more: readonly string[], options?: CliOptions): Promise<CliRun> {
   const args = ["deploy", "--cvm-id", id, "-c", compose, ...onChain(lane), ...more];
   return cli.succeed(args, { files, ...options });
+}
+
+/** Sends the transaction and is refused afterwards. Returns what the CLI says of it. */
+async function refuseConfirmation(cli: Cli, lane: Lane, cvm: TestCvm, intercept: Intercept): Promise<string> {
+  let text = "";
+  await withRpcProxy(lane, intercept, async (url) => {
+    const args = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--private-key", lane.ownerKey, "--rpc-url", url];
+    ({ text } = await cli.fail(args, { files }));
+  });
+  return text;
+}
+
+function addedHash(receipt: unknown): string {
+  const { logs }: { logs: readonly { data: string }[] } = Object(receipt);
+  const [log] = logs;
+  if (!log) throw new Error("The transaction logged nothing.");
+  return log.data;
 }
 
 async function expectUpdated(lane: Lane, cvm: TestCvm, wanted: Parameters<typeof expectInForce>[2]): Promise<void> {

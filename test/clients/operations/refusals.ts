@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { expectRefusal, expectUntouched } from "../harness/checks.ts";
-import { type Lane, nextCompose, type TestCvm } from "../harness/lane.ts";
+import { nextCompose } from "../harness/lane.ts";
+import { expectNothingMoved } from "../harness/movement.ts";
 import type { Operation, OperationGroup } from "../harness/operation.ts";
 import { provisionFile } from "./one-phase.ts";
 
@@ -98,13 +99,16 @@ export const refusalGroup: OperationGroup = {
       name: "provisionCvm, name already taken: 409",
       cli: async ({ cli, lane }) => {
         const { name } = await lane.standingCvm("off-chain");
-        await cli.fail(["deploy", "-n", name, "-c", "docker-compose.yml"], { files });
+        const args = ["deploy", "-n", name, "-c", "docker-compose.yml"];
+        await expectNothingMoved(lane, () => cli.fail(args, { files }));
       },
       sdk: async ({ sdk, lane }) => {
         const { name } = await lane.standingCvm("off-chain");
         const compose_file = { name: "", docker_compose_file: nextCompose };
-        const call = sdk.call("provisionCvm", { name, compose_file, kms: "PHALA", instance_type: "tdx.small" });
-        await expectRefusal(call, { status: 409, code: "ERR-01-004" });
+        const wanted = { name, compose_file, kms: "PHALA", instance_type: "tdx.small" };
+        await expectNothingMoved(lane, () =>
+          expectRefusal(sdk.call("provisionCvm", wanted), { status: 409, code: "ERR-01-004" }),
+        );
       },
     },
     {
@@ -121,8 +125,8 @@ export const refusalGroup: OperationGroup = {
       name: "updateDockerCompose, not YAML: 400",
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.standingCvm("off-chain");
-        const call = sdk.call("updateDockerCompose", { id: cvm.id, docker_compose_file: "services: [" });
-        await expectRefusal(call, { status: 400, code: "ERR-01-003" });
+        const call = () => sdk.call("updateDockerCompose", { id: cvm.id, docker_compose_file: "services: [" });
+        await expectNothingMoved(lane, () => expectRefusal(call(), { status: 400, code: "ERR-01-003" }));
       },
     },
   ],
@@ -131,13 +135,17 @@ export const refusalGroup: OperationGroup = {
 function unknownCvm({ method, parameters, cli }: Change): Operation {
   return {
     name: `${method}, CVM unknown: 404`,
-    sdk: async ({ sdk }) => {
-      await expectRefusal(sdk.call(method, parameters("cvm_nowhere")), { status: 404, code: "ERR-03-001" });
+    sdk: async ({ sdk, lane }) => {
+      await expectNothingMoved(lane, () =>
+        expectRefusal(sdk.call(method, parameters("cvm_nowhere")), { status: 404, code: "ERR-03-001" }),
+      );
     },
     ...(cli && {
-      cli: async ({ cli: phala }) => {
-        const { text } = await phala.fail(cli("cvm_nowhere"), { files });
-        expect(text).to.match(/not found|no CVM|does not exist/i);
+      cli: async ({ cli: phala, lane }) => {
+        await expectNothingMoved(lane, async () => {
+          const { text } = await phala.fail(cli("cvm_nowhere"), { files });
+          expect(text).to.match(/not found|no CVM|does not exist/i);
+        });
       },
     }),
   };
@@ -149,14 +157,17 @@ function wrongKey({ method, parameters, cli }: Change): Operation {
     name: `${method}, API key unknown: 401`,
     sdk: async ({ sdk, lane }) => {
       const { id } = await lane.standingCvm("on-chain");
-      await expectRefusal(sdk.call(method, parameters(id), { apiKey }), { status: 401 });
-      await expectUntouchedStanding(lane, "on-chain");
+      await expectNothingMoved(lane, () =>
+        expectRefusal(sdk.call(method, parameters(id), { apiKey }), { status: 401 }),
+      );
     },
     ...(cli && {
       cli: async ({ cli: phala, lane }) => {
         const { id } = await lane.standingCvm("on-chain");
-        const { text } = await phala.fail(cli(id), { files, apiKey });
-        expect(text).to.match(/401|unauthori[sz]ed|API key|authenticat/i);
+        await expectNothingMoved(lane, async () => {
+          const { text } = await phala.fail(cli(id), { files, apiKey });
+          expect(text).to.match(/401|unauthori[sz]ed|API key|authenticat/i);
+        });
       },
     }),
   };
@@ -169,13 +180,9 @@ function malformed({ method, parameters, malformed }: Change): Operation[] {
       name: `${method}, malformed: 422`,
       sdk: async ({ sdk, lane }) => {
         const { id } = await lane.standingCvm("on-chain");
-        await expectRefusal(sdk.call(method, { ...parameters(id), ...malformed }), { status: 422 });
-        await expectUntouchedStanding(lane, "on-chain");
+        const call = () => sdk.call(method, { ...parameters(id), ...malformed });
+        await expectNothingMoved(lane, () => expectRefusal(call(), { status: 422 }));
       },
     },
   ];
-}
-
-async function expectUntouchedStanding(lane: Lane, kms: TestCvm["kms"]): Promise<void> {
-  await expectUntouched(lane, await lane.standingCvm(kms));
 }

@@ -1,0 +1,36 @@
+import { expect } from "chai";
+import { getBlockNumber } from "viem/actions";
+import type { Lane } from "./lane.ts";
+
+/** Does the work and makes sure that meanwhile nothing moved: no block on the chain, no CVM or operation anywhere. */
+export async function expectNothingMoved(lane: Lane, work: () => Promise<unknown>): Promise<void> {
+  const before = await observe(lane);
+  await work();
+  expect(await observe(lane), "chain and backend").to.deep.equal(before);
+}
+
+/** Lets the work move the clocks of chain and backend and set faults, and takes all back to where it was. */
+export async function withOwnTime(lane: Lane, work: () => Promise<void>): Promise<void> {
+  const { world } = lane;
+  await world.cloud.whenIdle();
+  const before = await world.snapshot();
+  try {
+    await work();
+    await world.cloud.whenIdle();
+  } finally {
+    world.cloud.clearFaults();
+    await world.restore(before);
+  }
+}
+
+/** The world mines a block per transaction and none without. */
+async function observe({ world }: Lane) {
+  await world.cloud.whenIdle();
+  const { text } = await world.cloudClient.request({ method: "GET", path: "/cvms/paginated?page=1&page_size=100" });
+  const { items, total }: { items: { id: string; name: string; status: string }[]; total: number } = JSON.parse(text);
+  return {
+    blockNumber: await getBlockNumber(world.ownerClient, { cacheTime: 0 }),
+    total,
+    cvms: items.map(({ id, name, status }) => ({ id, name, status, history: world.cloud.readHistory(id) })),
+  };
+}
