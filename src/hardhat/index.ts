@@ -3,6 +3,7 @@ import { definePlugin } from "hardhat/plugins";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { hashTasks } from "./definitions/hash.ts";
+import { ownerTasks } from "./definitions/owner.ts";
 
 export type * from "./type-extensions.ts";
 
@@ -55,6 +56,7 @@ const dstack: HardhatPlugin = definePlugin({
       .setAction(() => import("./tasks/up.ts"))
       .build(),
     ...hashTasks,
+    ...ownerTasks,
   ],
 });
 

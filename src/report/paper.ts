@@ -14,12 +14,11 @@ export interface Paper {
 type Style = Parameters<typeof styleText>[0];
 
 const labelWidth = 22;
+/** Streams that have their listener already: a process has few streams and may have many papers. */
+const guarded = new WeakSet<NodeJS.WritableStream>();
 
 export function createPaper(stream: NodeJS.WritableStream): Paper {
-  // A reader that leaves early (`| head`) must not end an update halfway.
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
+  guard(stream);
   const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
   const write = (text: string) => stream.write(`${text}\n`);
   const entry = (mark: string, what: string, outcome: string, durationMs: number | undefined) => {
@@ -33,4 +32,13 @@ export function createPaper(stream: NodeJS.WritableStream): Paper {
       entry(styled("dim", "·"), styled("dim", what.padEnd(labelWidth)), styled("dim", outcome), durationMs),
     line: (text = "") => write(text),
   };
+}
+
+/** A reader that leaves early (`| head`) must not end an update halfway. */
+function guard(stream: NodeJS.WritableStream): void {
+  if (guarded.has(stream)) return;
+  guarded.add(stream);
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
 }

@@ -8,6 +8,8 @@ import type { Hex } from "../hex.ts";
 export interface LintSubject {
   readonly app?: AppFacts | undefined;
   readonly kms?: KmsFacts | undefined;
+  /** To whom the ownership is about to be transferred. */
+  readonly newOwner?: OwnerFacts | undefined;
   /** The document whose hash is, or is to be, allowed. */
   readonly document?: AppCompose | undefined;
   /** What is about to be sent. Calls of core/batch fit. */

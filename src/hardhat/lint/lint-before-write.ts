@@ -1,3 +1,4 @@
+import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
 import { type LintFinding, lintApp } from "../../core/lint/lint-app.ts";
 import type { LintSubject } from "../../core/lint/lint-subject.ts";
 import { parseAccepted, requireClean } from "../../core/lint/require-clean.ts";
@@ -7,9 +8,11 @@ import type { TaskIo } from "../connect/run-task.ts";
 import { gatherLintSubject } from "./gather-lint-subject.ts";
 import { showFindings } from "./show-findings.ts";
 
-export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs"> {
+export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs" | "newOwner"> {
   /** As `--accept` was given. */
   readonly accept: string | undefined;
+  /** Already read, to spare reading it again. */
+  readonly status?: ReadAppStatusReturnType | undefined;
 }
 
 /**
@@ -22,11 +25,11 @@ export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "
 export async function lintBeforeWrite(
   io: Pick<TaskIo, "paper">,
   app: ConnectedApp,
-  { accept, ...subject }: LintBeforeWriteParameters,
+  { accept, status, ...subject }: LintBeforeWriteParameters,
 ): Promise<readonly LintFinding[]> {
   const accepted = parseAccepted(accept);
   const kms = resolveKms({}, app);
-  const facts = await gatherLintSubject(app.client, { appId: app.appId, kms });
+  const facts = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
   const findings = lintApp({ ...facts, ...subject });
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");

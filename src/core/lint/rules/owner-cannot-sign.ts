@@ -6,13 +6,23 @@ export const ownerCannotSign: LintRule = {
   severity: "error",
   summary: "The owner, now or after a transfer, is an address that cannot act.",
   check: (subject) => {
-    const { owner, pendingOwner } = subject.app?.policy ?? {};
+    const { newOwner, app } = subject;
+    const { owner, pendingOwner } = app?.policy ?? {};
     return [
       ...(owner === undefined ? [] : judge(subject, owner, "The owner")),
       ...(pendingOwner === undefined ? [] : judge(subject, pendingOwner, "The invited owner")),
+      ...(newOwner === undefined ? [] : judgeNew(subject, newOwner)),
     ];
   },
 };
+
+/** Before a transfer a doubt is an error: afterwards it may be too late. */
+function judgeNew(subject: LintSubject, newOwner: OwnerFacts): LintProblem[] {
+  const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
+  // Where a new owner must accept, one that cannot call leaves everything as it is; zero withdraws an offer.
+  if (isTwoStep && ["renounced", "contract"].includes(newOwner.kind)) return [];
+  return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
+}
 
 function judge({ app, kms, calls = [] }: LintSubject, owner: OwnerFacts, who: string): LintProblem[] {
   const { address, kind, isUsed } = owner;

@@ -1,0 +1,135 @@
+import { expect } from "chai";
+import { type Address, getAddress } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import type { AppId } from "../../../../src/core/ids.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { deploySafe } from "../../../support/chain/deploy-owner-contracts.ts";
+import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+
+describe("tasks dstack owner", () => {
+  let world: World;
+  let appId: AppId;
+  let untouched: string;
+  const second = devAccount(1).address;
+
+  const run = async (task: string, args: Record<string, unknown> = {}, ownerKey = devPrivateKey(0)): Promise<TaskRun> =>
+    runTask(await projectOf(world, { ownerKey, apps: { shop: appId } }), ["owner", task], args);
+  const ownership = () => readOwnership(world.ownerClient, { appId });
+
+  before(async () => {
+    world = await startWorld();
+    if (world.cvms.onChain?.appId === undefined) throw new Error("The world has no app.");
+    appId = world.cvms.onChain.appId;
+  });
+  beforeEach(async () => {
+    untouched = await world.snapshot();
+  });
+  afterEach(() => world.restore(untouched));
+  after(() => world.close());
+
+  it("shows the owner, to people and to programs", async () => {
+    const forPeople = await run("show", { app: "shop" });
+    expect(forPeople).to.include({ exitCode: 0, stderr: "" });
+    expect(forPeople.stdout).to.include(world.owner.address).and.to.include("two steps");
+    expect((await run("show", { json: true })).json()).to.deep.include({
+      app: appId,
+      chainId: 8453,
+      owner: { kind: "eoa", address: world.owner.address, isUsed: true },
+      pendingOwner: null,
+      isTwoStep: true,
+    });
+  });
+
+  it("offers the app and lets the invited owner accept it", async () => {
+    const offered = await run("transfer", { address: second, yes: true });
+    expect(offered.exitCode, offered.stderr).to.equal(0);
+    expect(offered.stdout).to.include("Two steps").and.to.include("is still the owner");
+    expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: second });
+
+    const accepted = await run("accept", { yes: true, json: true }, devPrivateKey(1));
+    expect(accepted.exitCode, accepted.stderr).to.equal(0);
+    expect(accepted.json()).to.deep.include({ app: appId, pendingOwner: null });
+    expect(accepted.json<{ transactions: unknown[] }>().transactions).to.have.lengthOf(1);
+    expect(await ownership()).to.include({ owner: second, pendingOwner: undefined });
+  });
+
+  it("offers it to a Safe", async () => {
+    const { ownerClient, owner } = world;
+    const safe = await deploySafe(ownerClient, { payer: owner, owners: [owner.address, second], threshold: 2 });
+    const offered = await run("transfer", { address: safe, yes: true });
+    expect(offered.exitCode, offered.stderr).to.equal(0);
+    expect(offered.stdout).to.match(/Safe 1\.5\.0, 2 of 2 owners/);
+    expect(await ownership()).to.include({ pendingOwner: getAddress(safe) });
+  });
+
+  const unused = privateKeyToAccount(generatePrivateKey()).address;
+  const refused: readonly [string, string, Record<string, unknown>, number, RegExp][] = [
+    [
+      "an address that nobody ever used",
+      "transfer",
+      { address: unused, yes: true },
+      2,
+      /^DSTK-1101 .*owner-cannot-sign/,
+    ],
+    [
+      "an address of no key",
+      "transfer",
+      { address: "0x000000000000000000000000000000000000dEaD", yes: true },
+      2,
+      /^DSTK-1101/,
+    ],
+    ["a cut address", "transfer", { address: "0x12", yes: true }, 2, /^DSTK-1001/],
+    [
+      "a wrong checksum",
+      "transfer",
+      { address: "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045", yes: true },
+      2,
+      /^DSTK-1001/,
+    ],
+    ["the present owner", "transfer", { address: devAccount(0).address, yes: true }, 2, /^DSTK-1007/],
+    ["a rule that does not exist", "transfer", { address: second, yes: true, accept: "everything" }, 2, /^DSTK-1007/],
+    [
+      "a batch mode that does not exist",
+      "transfer",
+      { address: second, yes: true, batch: "all" },
+      2,
+      /^DSTK-1007 --batch/,
+    ],
+    ["to go on where nobody can be asked", "transfer", { address: second }, 2, /DSTK-1007 Nobody is there/],
+    ["to accept what nobody offered", "accept", { yes: true }, 2, /^DSTK-1007 Nobody is invited/],
+    ["an app that does not exist", "show", { app: "shpo" }, 2, /^DSTK-1007/],
+    ["an address without a contract", "show", { app: devAccount(3).address }, 2, /^DSTK-1101 .*no-code/],
+  ];
+  for (const [what, task, args, exitCode, message] of refused) {
+    it(`refuses ${what}, in one sentence and what to do`, async () => {
+      const told = await run(task, args);
+      expect(told.exitCode).to.equal(exitCode);
+      expect(told.stderr)
+        .to.match(message)
+        .and.to.match(/^.+\n.+\n$/);
+      const inJson = await run(task, { ...args, json: true });
+      expect(inJson.exitCode).to.equal(exitCode);
+      expect(inJson.json<{ error: { code: string } }>().error.code).to.match(/^DSTK-1\d{3}$/);
+      expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: undefined });
+    });
+  }
+
+  it("refuses the KMS in the app's place", async () => {
+    expect((await run("show", { app: world.contracts.kms })).stderr).to.include("app-is-kms");
+  });
+
+  it("transfers to a doubtful address once its rule is accepted by name", async () => {
+    const offered = await run("transfer", { address: unused, yes: true, accept: "owner-cannot-sign" });
+    expect(offered.exitCode, offered.stderr).to.equal(0);
+    expect(offered.stdout).to.include("owner-cannot-sign, accepted");
+    expect(await ownership()).to.include({ pendingOwner: unused as Address });
+  });
+
+  it("sends nothing with a key that is not the owner's", async () => {
+    const told = await run("transfer", { address: second, yes: true }, devPrivateKey(1));
+    expect(told.exitCode).to.equal(3);
+    expect(told.stderr).to.match(/^DSTK-2004/);
+  });
+});
