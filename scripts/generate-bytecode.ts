@@ -5,9 +5,17 @@
 //   node scripts/run.mjs scripts/generate-bytecode.ts --check   exit 1 if a committed file differs
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { type Hex, keccak256 } from "viem";
 import { root } from "./support/paths.ts";
 
-const files = [
+interface Contract {
+  readonly constant: string;
+  readonly artifact: string;
+  /** Constant for the Keccak hash of the deployed code; only for contracts without immutables. */
+  readonly codeHash?: string;
+}
+
+const files: readonly { readonly file: string; readonly contracts: readonly Contract[] }[] = [
   {
     file: "src/world/bytecode.ts",
     contracts: [
@@ -21,7 +29,13 @@ const files = [
   },
   {
     file: "src/core/batch/batch-executor-bytecode.ts",
-    contracts: [{ constant: "batchExecutorBytecode", artifact: "contracts/BatchExecutor.sol/BatchExecutor.json" }],
+    contracts: [
+      {
+        constant: "batchExecutorBytecode",
+        codeHash: "batchExecutorCodeHash",
+        artifact: "contracts/BatchExecutor.sol/BatchExecutor.json",
+      },
+    ],
   },
 ];
 
@@ -34,24 +48,30 @@ for (const { file, contracts } of files) {
   }
 }
 
-function render(file: string, contracts: (typeof files)[number]["contracts"]): string {
-  const constants = contracts.map(
-    ({ constant, artifact }) => `\nexport const ${constant}: Hex =\n  "${readBytecode(artifact)}";\n`,
-  );
-  const header = '// Creation code from the artifacts, written by "npm run generate". Do not edit.\n';
+function render(file: string, contracts: readonly Contract[]): string {
+  const constants = contracts.flatMap(({ constant, codeHash, artifact }) => {
+    const { bytecode, deployedBytecode } = readArtifact(artifact);
+    const lines = [`\nexport const ${constant}: Hex =\n  "${bytecode}";\n`];
+    if (codeHash !== undefined) lines.push(`\nexport const ${codeHash}: Hex = "${keccak256(deployedBytecode)}";\n`);
+    return lines;
+  });
+  const header = '// Code from the artifacts, written by "npm run generate". Do not edit.\n';
   const hex = relative(dirname(file), "src/core/hex.ts").replaceAll("\\", "/");
-  return `${header}import type { Hex } from "${hex.startsWith(".") ? hex : `./${hex}`}";\n${constants.join("")}`;
+  return `${header}import type { Hex } from "${hex}";\n${constants.join("")}`;
 }
 
-function readBytecode(artifact: string): string {
+interface Artifact {
+  readonly bytecode: Hex;
+  readonly deployedBytecode: Hex;
+  readonly linkReferences: object;
+}
+
+function readArtifact(artifact: string): Artifact {
   const path = join(root, "artifacts", artifact);
   if (!existsSync(path)) fail(`${artifact} is not compiled. Run "npm run hardhat build" first.`);
-  const { bytecode, linkReferences } = JSON.parse(readFileSync(path, "utf8")) as {
-    bytecode: string;
-    linkReferences: object;
-  };
-  if (Object.keys(linkReferences).length > 0) fail(`${artifact} needs libraries linked into it.`);
-  return bytecode;
+  const content: Artifact = JSON.parse(readFileSync(path, "utf8"));
+  if (Object.keys(content.linkReferences).length > 0) fail(`${artifact} needs libraries linked into it.`);
+  return content;
 }
 
 function fail(sentence: string): never {

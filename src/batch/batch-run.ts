@@ -5,7 +5,7 @@ import type { PolicyCall } from "../core/batch/policy-call.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { BatchStoppedError } from "../errors/index.ts";
 import type { BatchEvent } from "./batch-event.ts";
-import { type BatchEntry, type BatchJournal, nonceAfter } from "./batch-journal.ts";
+import type { BatchJournal } from "./batch-journal.ts";
 import type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
 
 export interface BatchSettings {
@@ -23,6 +23,13 @@ export interface BatchSettings {
   readonly confirmations: number | undefined;
   readonly timeoutMs: number | undefined;
   readonly pollIntervalMs: number | undefined;
+}
+
+export interface MinedFacts {
+  readonly calls: readonly PolicyCall[];
+  /** The first nonce the transaction leaves free. */
+  readonly nextNonce: number;
+  readonly isFromRecord: boolean;
 }
 
 /** One batch under way: what it was given, and what has become of its calls so far. */
@@ -60,18 +67,18 @@ export class BatchRun {
     }
   }
 
-  mined(entry: BatchEntry, receipt: TransactionReceipt, isFromRecord: boolean): void {
+  mined(receipt: TransactionReceipt, { calls, nextNonce, isFromRecord }: MinedFacts): void {
     const transaction: BatchTransaction = {
       transactionHash: parseTransactionHash(receipt.transactionHash),
       blockNumber: receipt.blockNumber,
       gasUsed: receipt.gasUsed,
       costWei: receipt.gasUsed * receipt.effectiveGasPrice + dataFeeOf(receipt),
-      calls: entry.calls.length,
+      calls: calls.length,
       isFromRecord,
     };
     this.#transactions.push(transaction);
-    this.minimumNonce = Math.max(this.minimumNonce, nonceAfter(entry));
-    if (receipt.status === "success") this.settings.onEvent?.({ kind: "mined", transaction, calls: entry.calls });
+    this.minimumNonce = Math.max(this.minimumNonce, nextNonce);
+    if (receipt.status === "success") this.settings.onEvent?.({ kind: "mined", transaction, calls });
   }
 
   result(mode: BatchMode, reason: string): BatchResult {

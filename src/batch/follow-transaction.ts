@@ -4,7 +4,7 @@ import { waitForReceipt } from "../chain/wait-for-receipt.ts";
 import { proveCalls } from "../core/batch/prove-calls.ts";
 import type { TransactionHash } from "../core/ids.ts";
 import { TransactionRevertedError } from "../errors/index.ts";
-import type { BatchEntry } from "./batch-journal.ts";
+import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
 import type { BatchRun } from "./batch-run.ts";
 
 /**
@@ -20,11 +20,12 @@ export async function followTransaction(
 ): Promise<void> {
   const { journal } = run.settings;
   const { transaction, calls } = entry;
+  const facts = { calls, nextNonce: nonceAfter(entry), isFromRecord };
   const { transactionHash, functionName } = transaction;
   if (transactionHash === undefined) throw new TypeError(`${functionName} was not sent.`);
   try {
     const receipt = await wait(run, transactionHash, functionName);
-    run.mined(entry, receipt, isFromRecord);
+    run.mined(receipt, facts);
     await journal.ended(entry, "mined");
     run.mark(calls, "failed", transactionHash);
     proveCalls(receipt, calls);
@@ -36,7 +37,7 @@ export async function followTransaction(
       const receipt = await getTransactionReceipt(run.settings.client, { hash: transactionHash }).catch(
         () => undefined,
       );
-      if (receipt !== undefined) run.mined(entry, receipt, isFromRecord);
+      if (receipt !== undefined) run.mined(receipt, facts);
       await journal.ended(entry, "reverted");
     }
     throw error;

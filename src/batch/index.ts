@@ -1,4 +1,5 @@
 export * from "../core/batch/app-calls.ts";
+export { batchExecutorAddress, batchExecutorCodeHash } from "../core/batch/batch-executor.ts";
 export { transactionGasCeiling } from "../core/batch/chunk-calls.ts";
 export * from "../core/batch/kms-calls.ts";
 export { decodePolicyCall, isSameCall, type PolicyCall, type PolicyProof } from "../core/batch/policy-call.ts";
@@ -7,4 +8,6 @@ export { proveCalls } from "../core/batch/prove-calls.ts";
 export type { BatchEvent } from "./batch-event.ts";
 export { type BatchEntry, type BatchEntryEnd, type BatchJournal, memoryBatchJournal } from "./batch-journal.ts";
 export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
+export * from "./read-delegation.ts";
 export { type SendBatchParameters, sendBatch } from "./send-batch.ts";
+export * from "./undo-delegation.ts";

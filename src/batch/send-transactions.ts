@@ -1,12 +1,13 @@
 import type { Address, SignedAuthorization } from "viem";
 import { getBalance, getTransactionCount } from "viem/actions";
 import { broadcastTransaction } from "../chain/broadcast-transaction.ts";
+import { errorChain, errorText } from "../chain/error-chain.ts";
 import { readFees } from "../chain/read-fees.ts";
 import { signTransaction } from "../chain/sign-transaction.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import type { PolicyCall } from "../core/batch/policy-call.ts";
 import type { Hex } from "../core/hex.ts";
-import { InsufficientFundsError } from "../errors/index.ts";
+import { DelegationUnsupportedError, InsufficientFundsError, RpcUnavailableError } from "../errors/index.ts";
 import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { followTransaction } from "./follow-transaction.ts";
@@ -58,7 +59,8 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
   if (faults.length > 0) throw faults[0];
 }
 
-async function readNextNonce(run: BatchRun): Promise<number> {
+/** Transactions that wait are counted. */
+export async function readNextNonce(run: BatchRun): Promise<number> {
   const { client, account } = run.settings;
   const count = await duringRpc("reading the nonce", () =>
     getTransactionCount(client, { address: account.address, blockTag: "pending" }),
@@ -88,9 +90,22 @@ async function send(run: BatchRun, entry: BatchEntry): Promise<BatchEntry> {
   await beforeSend?.(transaction);
   await journal.prepared(entry);
   run.mark(calls, "pending", transaction.transactionHash);
-  const transactionHash = await broadcastTransaction(client, transaction);
+  const transactionHash = await broadcastTransaction(client, transaction).catch(async (error: unknown) => {
+    if (!entry.authorizes || !isUnknownType(error)) throw error;
+    await journal.ended(entry, "refused");
+    run.mark(calls, "notSent");
+    throw new DelegationUnsupportedError("the node refuses EIP-7702 transactions", { cause: error });
+  });
   if (transaction.transactionHash === undefined) await journal.sent(entry, transactionHash);
   run.mark(calls, "pending", transactionHash);
   onEvent?.({ kind: "sent", transactionHash, calls, isFromRecord: false });
   return { ...entry, transaction: { ...transaction, transactionHash } };
+}
+
+/** A node that cannot read a transaction of type 4 cannot have passed it on either. */
+function isUnknownType(error: unknown): boolean {
+  return (
+    error instanceof RpcUnavailableError &&
+    errorChain(error).some((link) => /(?:transaction|tx)[ -]type|type (?:is )?not supported/i.test(errorText(link)))
+  );
 }

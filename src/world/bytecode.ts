@@ -1,4 +1,4 @@
-// Creation code from the artifacts, written by "npm run generate". Do not edit.
+// Code from the artifacts, written by "npm run generate". Do not edit.
 import type { Hex } from "../core/hex.ts";
 
 export const dstackAppBytecode: Hex =

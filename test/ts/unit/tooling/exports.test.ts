@@ -148,11 +148,14 @@ const batch = [
   "addKmsAggregatedMrCall",
   "addKmsDeviceCall",
   "addOsImageHashCall",
+  "batchExecutorAddress",
+  "batchExecutorCodeHash",
   "decodePolicyCall",
   "disableUpgradesCall",
   "isSameCall",
   "memoryBatchJournal",
   "proveCalls",
+  "readDelegation",
   "removeComposeHashCall",
   "removeDeviceCall",
   "removeKmsAggregatedMrCall",
@@ -166,6 +169,7 @@ const batch = [
   "transactionGasCeiling",
   "transferKmsOwnershipCall",
   "transferOwnershipCall",
+  "undoDelegation",
   "upgradeCall",
 ];
 

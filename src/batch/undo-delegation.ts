@@ -1,0 +1,66 @@
+import { type Address, zeroAddress } from "viem";
+import { estimateGas } from "viem/actions";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { duringRpc } from "../chain/translate-chain-error.ts";
+import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
+import type { BatchTransaction } from "./batch-result.ts";
+import { type BatchParameters, openRun } from "./open-run.ts";
+import { readDelegation } from "./read-delegation.ts";
+import { readIsExecutor } from "./read-executor.ts";
+import { readNextNonce, sendTransactions } from "./send-transactions.ts";
+import { settleJournal } from "./settle-journal.ts";
+import { signDelegation } from "./sign-delegation.ts";
+
+/** Enough on every chain with Ethereum's prices: 21,000 and 25,000 for the authorisation. */
+const leastGas = 60_000n;
+
+export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling"> {
+  /** The delegate to leave, by default the batch executor. Naming it is what it takes to undo somebody else's. */
+  readonly delegate?: Address | undefined;
+}
+
+export interface UndoDelegationReturnType {
+  /** What the account delegated to. */
+  readonly previous: Address;
+  readonly transaction: BatchTransaction;
+}
+
+/**
+ * Ends an account's delegation: it has no code again. Answers undefined, and sends nothing, if it has none.
+ *
+ * @throws ForeignDelegationError if it delegates to something else than was named
+ * @throws DelegationUnsupportedError, SignerRequiredError, WrongChainError, InsufficientFundsError,
+ * TransactionRevertedError, ReceiptTimeoutError, RpcUnavailableError
+ */
+export async function undoDelegation(
+  client: ChainClient,
+  { delegate, ...parameters }: UndoDelegationParameters,
+): Promise<UndoDelegationReturnType | undefined> {
+  const functionName = "the end of the delegation";
+  const run = await openRun(client, parameters, { calls: [], purpose: functionName });
+  await settleJournal(run);
+  const { address } = run.settings.account;
+  const delegation = await readDelegation(client, { address });
+  if (delegation.kind !== "delegated") return undefined;
+  const isMeant =
+    delegate === undefined
+      ? await readIsExecutor(client, { address: delegation.to })
+      : delegate.toLowerCase() === delegation.to;
+  if (!isMeant) throw new ForeignDelegationError(address, delegation.to);
+
+  const authorize = (transactionNonce: number) => signDelegation(run, { to: zeroAddress, transactionNonce });
+  const authorization = await authorize(await readNextNonce(run));
+  const estimate = await duringRpc(`estimating ${functionName}`, () =>
+    estimateGas(client, { account: address, to: address, authorizationList: [authorization] }),
+  );
+  const gas = (estimate * 6n) / 5n;
+  await sendTransactions(run, [
+    { to: address, data: "0x", gas: gas < leastGas ? leastGas : gas, functionName, calls: [], authorize },
+  ]);
+  if ((await readDelegation(client, { address })).kind !== "none") {
+    throw new DelegationUnsupportedError("the chain mined the transaction and the delegation is still there");
+  }
+  const transaction = run.result("7702", functionName).transactions.at(-1);
+  if (transaction === undefined) throw new TypeError("The transaction was waited for.");
+  return { previous: delegation.to, transaction };
+}

@@ -1,0 +1,303 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { type Address, concat, keccak256, zeroAddress } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { getBalance, getCode, getTransaction, getTransactionCount, sendTransaction } from "viem/actions";
+import { base } from "viem/chains";
+import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
+import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import type { BatchResult } from "../../../../src/batch/batch-result.ts";
+import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
+import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
+import type { ChainClient } from "../../../../src/chain/chain-client.ts";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
+import {
+  batchExecutorAddress,
+  batchExecutorCodeHash,
+  deterministicDeployer,
+} from "../../../../src/core/batch/batch-executor.ts";
+import { addOsImageHashCall } from "../../../../src/core/batch/kms-calls.ts";
+import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
+import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
+import {
+  BatchStoppedError,
+  ContractOwnerError,
+  DelegationUnsupportedError,
+  ExecutorMismatchError,
+  ForeignDelegationError,
+  NotOwnerError,
+} from "../../../../src/errors/index.ts";
+import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { installDeterministicDeployer } from "../../../support/chain/deterministic-deployer.ts";
+import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+function hashes(count: number, from = 0): ComposeHash[] {
+  return Array.from({ length: count }, (_, index) => parseComposeHash((0xa000 + from + index).toString(16).repeat(16)));
+}
+
+async function deployWithProxy(connection: NetworkConnection): Promise<Dstack> {
+  await installDeterministicDeployer(connection);
+  return deployDstack(connection);
+}
+
+async function deployWithoutProxy(connection: NetworkConnection): Promise<Dstack> {
+  await connection.networkHelpers.setCode(deterministicDeployer, "0x");
+  return deployDstack(connection);
+}
+
+describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    // The simulated OP stack chain cannot read transactions of type 4; this one has Base's id and reads them.
+    connection = await network.create({ network: "default", override: { chainId: 8453 } });
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployWithProxy);
+  });
+
+  function send(calls: readonly PolicyCall[], more: Partial<SendBatchParameters> = {}): Promise<BatchResult> {
+    return sendBatch(dstack.client, { calls, account: dstack.owner, ...more });
+  }
+
+  function additions(count: number, from = 0): PolicyCall[] {
+    return hashes(count, from).map((composeHash) => addComposeHashCall({ appId: dstack.appId, composeHash }));
+  }
+
+  async function isAllowed(composeHash: ComposeHash): Promise<boolean | undefined> {
+    return (await readAllowlist(dstack.client, { appId: dstack.appId, composeHash })).composeHashAllowed;
+  }
+
+  function codeOf(address: Address, client: ChainClient = dstack.client) {
+    return getCode(client, { address });
+  }
+
+  it("deploys the executor at its own address, delegates and carries all out, to the wei", async () => {
+    const { client, appId, kms, owner, composeHash } = dstack;
+    const before = await getBalance(client, { address: owner.address });
+    const calls = [
+      ...additions(3),
+      removeComposeHashCall({ appId, composeHash }),
+      addOsImageHashCall({ kms, osImageHash: `0x${"15".repeat(32)}` }),
+    ];
+    const result = await send(calls, { mode: "7702" });
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(Array(5).fill("done"));
+    expect(result.transactions.map((transaction) => transaction.calls)).to.deep.equal([0, 5]);
+    expect(new Set(result.calls.map(({ transactionHash }) => transactionHash))).to.have.length(1);
+    expect(await getBalance(client, { address: owner.address })).to.equal(before - result.costWei);
+    expect(keccak256((await codeOf(batchExecutorAddress)) ?? "0x")).to.equal(batchExecutorCodeHash);
+    expect(await codeOf(owner.address)).to.equal(concat(["0xef0100", batchExecutorAddress]));
+    for (const added of hashes(3)) expect(await isAllowed(added)).to.equal(true);
+    expect(await isAllowed(composeHash)).to.equal(false);
+  });
+
+  it("needs neither deployment nor authorisation the next time, and the account still signs as ever", async () => {
+    const { client, owner, stranger } = dstack;
+    await send(additions(2), { mode: "7702" });
+    const result = await send(additions(2, 2));
+    expect(result.mode).to.equal("7702");
+    expect(result.transactions).to.have.length(1);
+    const [transaction] = result.transactions;
+    if (transaction === undefined) throw new Error("there is one");
+    expect((await getTransaction(client, { hash: transaction.transactionHash })).type).to.equal("eip1559");
+    expect((await send(additions(1, 9))).mode).to.equal("none");
+    await sendTransaction(client, { account: stranger, chain: base, to: owner.address, value: 5n });
+  });
+
+  it("chooses by what is there, and says why", async () => {
+    const few = await send(additions(2));
+    expect(few.mode).to.equal("none");
+    expect(few.reason).to.contain("deployment");
+    const many = await send(additions(30, 10));
+    expect(many.mode).to.equal("7702");
+    expect(many.transactions.map(({ calls }) => calls)).to.deep.equal([0, 30]);
+  });
+
+  it("cuts a batch that no transaction can hold", async () => {
+    await send(additions(2, 100), { mode: "7702" });
+    const result = await send(additions(40), { gasCeiling: 1_000_000n });
+    expect(result.transactions.length).to.be.within(2, 4);
+    expect(result.transactions.reduce((sum, { calls }) => sum + calls, 0)).to.equal(40);
+    for (const { gasUsed } of result.transactions) expect(gasUsed < 1_000_000n).to.equal(true);
+  });
+
+  it("sends nothing when one call of it would be refused, and gives that call's own error", async () => {
+    const { client, owner, stranger, composeHash } = dstack;
+    await send(additions(2), { mode: "7702" });
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const foreign = await deployAppOf(dstack, stranger.address);
+    const calls = [...additions(2, 5), removeComposeHashCall({ appId: foreign, composeHash })];
+    const error = await rejection(send(calls, { mode: "7702" }));
+    expect(error).to.be.instanceOf(NotOwnerError).and.not.instanceOf(ContractOwnerError);
+    expect((error as NotOwnerError).context).to.include({ contract: foreign });
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+  });
+
+  it("never replaces somebody else's delegation", async () => {
+    const { client, owner } = dstack;
+    const foreign: Address = `0x${"77".repeat(20)}`;
+    await delegate(foreign);
+    const error = await rejection(send(additions(30), { mode: "7702" }));
+    expect(error).to.be.instanceOf(ForeignDelegationError);
+    expect((error as ForeignDelegationError).context).to.include({ delegate: foreign });
+    const chosen = await send(additions(30));
+    expect(chosen.mode).to.equal("none");
+    expect(chosen.reason).to.contain(foreign);
+    expect(await codeOf(owner.address)).to.equal(concat(["0xef0100", foreign]));
+
+    expect(await rejection(undoDelegation(client, { account: owner }))).to.be.instanceOf(ForeignDelegationError);
+    expect(await undoDelegation(client, { account: owner, delegate: foreign })).to.include({ previous: foreign });
+    expect(await codeOf(owner.address)).to.equal(undefined);
+
+    async function delegate(to: Address): Promise<void> {
+      const nonce = await getTransactionCount(client, { address: owner.address });
+      const authorization = await owner.signAuthorization?.({ address: to, chainId: base.id, nonce: nonce + 1 });
+      if (authorization === undefined) throw new Error("a local account signs");
+      await sendTransaction(client, {
+        account: owner,
+        chain: base,
+        to: zeroAddress,
+        authorizationList: [authorization],
+      });
+    }
+  });
+
+  it("undoes its own delegation, once", async () => {
+    const { client, owner } = dstack;
+    expect(await undoDelegation(client, { account: owner })).to.equal(undefined);
+    await send(additions(2), { mode: "7702" });
+    const before = await getBalance(client, { address: owner.address });
+    const undone = await undoDelegation(client, { account: owner });
+    expect(undone?.previous).to.equal(batchExecutorAddress);
+    expect(await getBalance(client, { address: owner.address })).to.equal(before - (undone?.transaction.costWei ?? 0n));
+    expect(await codeOf(owner.address)).to.equal(undefined);
+    expect(await undoDelegation(client, { account: owner })).to.equal(undefined);
+    expect((await send(additions(2, 2), { mode: "7702" })).transactions).to.have.length(1);
+  });
+
+  it("authorises nothing but the executor's own code", async () => {
+    const { owner } = dstack;
+    await connection.networkHelpers.setCode(batchExecutorAddress, "0x00");
+    expect(await rejection(send(additions(30)))).to.be.instanceOf(ExecutorMismatchError);
+    expect(await rejection(send(additions(2), { mode: "7702" }))).to.be.instanceOf(ExecutorMismatchError);
+    expect(await codeOf(owner.address)).to.equal(undefined);
+    expect((await send(additions(2), { mode: "none" })).transactions).to.have.length(2);
+  });
+
+  it("signs for this chain alone, and never for a key that is not here", async () => {
+    const { client, appId } = dstack;
+    const [wallet] = await connection.viem.getWalletClients();
+    if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+    const { address } = wallet.account;
+    const error = await rejection(send(additions(2), { mode: "7702", account: address }));
+    expect(error).to.be.instanceOf(DelegationUnsupportedError);
+    const own = await deployAppOf(dstack, address);
+    const calls = hashes(30).map((composeHash) => addComposeHashCall({ appId: own, composeHash }));
+    const chosen = await sendBatch(client, { calls, account: address });
+    expect(chosen).to.include({ mode: "none" });
+    expect(chosen.transactions).to.have.length(30);
+
+    const sent: string[] = [];
+    const watching = interceptedClient(connection, {
+      intercept: ({ method, params }, pass) => {
+        if (method === "eth_sendRawTransaction") sent.push(String(params?.[0]));
+        return pass();
+      },
+    });
+    await sendBatch(watching.client, { calls: additions(2), account: dstack.owner, mode: "7702" });
+    const delegating = sent.find((raw) => raw.startsWith("0x04"));
+    if (delegating === undefined) throw new Error("one transaction delegates");
+    // Authorisation tuple: list of one, chain id 8453, the executor.
+    expect(delegating).to.contain(`822105${"94"}${batchExecutorAddress.slice(2)}`);
+    expect(await readAllowlist(client, { appId, composeHash: hashes(1)[0] })).to.include({ composeHashAllowed: true });
+  });
+
+  it("falls back, left the choice, when the node refuses the type; asked for it, it says so", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2, 200), { mode: "7702" });
+    await undoDelegation(client, { account: owner });
+    const old = interceptedClient(connection, {
+      intercept: ({ method, params }, pass) =>
+        method === "eth_sendRawTransaction" && String(params?.[0]).startsWith("0x04")
+          ? Promise.reject(rpcError(-32000, "transaction type not supported"))
+          : pass(),
+    });
+    const journal = memoryBatchJournal();
+    const asked = sendBatch(old.client, { calls: additions(3), account: owner, mode: "7702", journal });
+    expect(await rejection(asked)).to.be.instanceOf(DelegationUnsupportedError);
+    expect(journal.open).to.deep.equal([]);
+    const events: BatchEvent[] = [];
+    const left = await sendBatch(old.client, {
+      calls: additions(3),
+      account: owner,
+      journal,
+      onEvent: (event) => events.push(event),
+    });
+    expect(left.mode).to.equal("none");
+    expect(left.reason).to.contain("refuses");
+    expect(left.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "done"]);
+    expect(events.flatMap((event) => (event.kind === "chosen" ? [event.mode] : []))).to.deep.equal(["7702", "none"]);
+  });
+
+  it("is found again after the answer to its broadcast was lost", async () => {
+    const { client, owner, composeHash, appId } = dstack;
+    await send(additions(2, 200), { mode: "7702" });
+    await undoDelegation(client, { account: owner });
+    const journal = memoryBatchJournal();
+    let isDown = false;
+    const flaky = interceptedClient(connection, {
+      intercept: async ({ method }, pass) => {
+        if (method === "eth_sendRawTransaction") {
+          await pass();
+          isDown = true;
+        }
+        if (isDown) throw rpcError(-32000, "down");
+        return pass();
+      },
+    });
+    const calls = [...additions(3), removeComposeHashCall({ appId, composeHash })];
+    const lost = await rejection(sendBatch(flaky.client, { calls, account: owner, journal, mode: "7702" }));
+    expect(lost).to.be.instanceOf(BatchStoppedError);
+    expect((lost as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 4, total: 4 });
+    const nonce = await getTransactionCount(client, { address: owner.address });
+
+    const result = await send(calls, { journal, mode: "7702" });
+    expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(Array(4).fill("done"));
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+    // The next nonce is the one after the authorisation's.
+    expect((await send(additions(2, 50), { journal })).calls).to.have.length(2);
+  });
+
+  it("works on a chain without the deterministic-deployment proxy, if it is asked to", async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployWithoutProxy);
+    const { client, owner } = dstack;
+    expect((await send(additions(30))).reason).to.contain("not on this chain");
+    const result = await send(additions(2, 40), { mode: "7702" });
+    expect(result.transactions.map(({ calls }) => calls)).to.deep.equal([0, 2]);
+    const code = await codeOf(owner.address);
+    expect(code)
+      .to.match(/^0xef0100/)
+      .and.not.contain(batchExecutorAddress.slice(2));
+    // What the account delegates to is known by its code.
+    expect((await send(additions(2, 50))).transactions).to.have.length(1);
+    expect(await undoDelegation(client, { account: owner })).to.not.equal(undefined);
+    const executor: Address = `0x${code?.slice(8)}`;
+    expect((await send(additions(2, 60), { executor })).transactions).to.have.length(1);
+  });
+
+  it("tells a contract owner apart before it tries anything", async () => {
+    const safe = dstack.kms; // any contract
+    const owned = await deployAppOf(dstack, safe);
+    const calls = hashes(30).map((composeHash) => addComposeHashCall({ appId: owned, composeHash }));
+    for (const mode of ["auto", "none", "7702"] as const)
+      expect(await rejection(send(calls, { mode })), mode).to.be.instanceOf(ContractOwnerError);
+    const poor = privateKeyToAccount(generatePrivateKey());
+    expect(await rejection(send(calls, { account: poor }))).to.be.instanceOf(ContractOwnerError);
+  });
+});
