@@ -17,6 +17,7 @@ import { type HistoryStore, openHistoryStore } from "./history-store.ts";
 import type { Patience } from "./pause.ts";
 import { RangeSize } from "./range-size.ts";
 import { readBlock } from "./read-block.ts";
+import { readTimestamps } from "./read-timestamps.ts";
 import { scanLogs } from "./scan-logs.ts";
 import type { HistoryScope, ScopeContent } from "./store/history-scope.ts";
 
@@ -31,6 +32,11 @@ export interface ReadHistoryParameters {
   readonly fromBlock?: bigint | undefined;
   /** The block the history is to end with. @default the latest */
   readonly toBlock?: bigint | undefined;
+  /**
+   * Whether every change gets the time of its block. Many nodes send it with the logs; the others are asked once per
+   * block with a change. @default false
+   */
+  readonly timestamps?: boolean | undefined;
   readonly onProgress?: ((progress: HistoryProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Requests for logs under way at once. @default 4 */
@@ -55,6 +61,7 @@ const doubtfulTail = 64n;
 const checkpointDepths = [16n, 256n];
 /** How often to begin again because the chain replaced blocks meanwhile. */
 const mostAttempts = 5;
+const defaultConcurrency = 4;
 const firstStepBack = 100_000n;
 
 /**
@@ -121,13 +128,14 @@ class HistoryReader {
     scope.saveCheckpoints(epoch, [pinned, ...(await this.#readCheckpoints(pinned, found.block))]);
 
     const { content, creation, ...decoded } = await this.#readLogs(scope, epoch, found, pinned);
+    const changes = await this.#withTimestamps(scope, epoch, decoded.changes);
     this.#report({ phase: "verifying" });
     const fromBlock = creation ?? found.block;
-    const initialFlags = await this.#readInitialFlags(scope, fromBlock, pinned, decoded.changes);
+    const initialFlags = await this.#readInitialFlags(scope, fromBlock, pinned, changes);
     const reasons: IncompletenessReason[] = [
       ...gapsIn({ fromBlock, toBlock: pinned.number }, content.covered).map(notRead),
       ...(creation === undefined ? [creationUnproven(fromBlock)] : []),
-      ...(await this.#compare(pinned, decoded.changes, initialFlags)),
+      ...(await this.#compare(pinned, changes, initialFlags)),
     ];
     if (creation !== undefined) scope.saveFacts(epoch, { createdInBlock: creation.toString(), initialFlags });
 
@@ -139,7 +147,7 @@ class HistoryReader {
         appId,
         createdInBlock: fromBlock,
         pinned,
-        changes: decoded.changes,
+        changes,
         initialFlags,
         unknownLogs: decoded.unknownLogs,
         completeness: reasons.length === 0 ? { isComplete: true } : { isComplete: false, reasons },
@@ -212,7 +220,7 @@ class HistoryReader {
   }
 
   async #read(scope: HistoryScope, epoch: number, ranges: readonly BlockRange[]): Promise<void> {
-    const { appId, concurrency = 4 } = this.#parameters;
+    const { appId, concurrency = defaultConcurrency } = this.#parameters;
     const { blocksTotal } = this.#progress;
     const blocks = ranges.reduce((sum, range) => sum + lengthOf(range), 0n);
     this.#report({ phase: "reading", blocksTotal: blocksTotal + blocks });
@@ -228,6 +236,23 @@ class HistoryReader {
         this.#report({ blocksRead: blocksRead + lengthOf(piece), logsRead: logsRead + logs.length });
       },
     });
+  }
+
+  async #withTimestamps(scope: HistoryScope, epoch: number, changes: readonly PolicyChange[]) {
+    const { timestamps: areWanted = false, concurrency = defaultConcurrency } = this.#parameters;
+    const untimed = changes.filter(({ timestamp }) => timestamp === undefined);
+    if (!areWanted || untimed.length === 0) return changes;
+    const known = new Map<bigint, bigint>();
+    await readTimestamps(this.#client, {
+      blocks: [...new Set(untimed.map(({ blockNumber }) => blockNumber))],
+      concurrency,
+      ...this.#patience,
+      onTimestamps: (timestamps) => {
+        scope.saveTimestamps(epoch, timestamps);
+        for (const [block, timestamp] of timestamps) known.set(block, timestamp);
+      },
+    });
+    return changes.map((change) => ({ ...change, timestamp: change.timestamp ?? known.get(change.blockNumber) }));
   }
 
   /**

@@ -180,7 +180,14 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "src/cloud/index.ts": cloud,
   "src/update/index.ts": update,
   "src/batch/index.ts": batch,
-  "src/history/index.ts": ["allowedAt", "compareChanges", "openHistoryStore", "readHistory"],
+  "src/history/index.ts": [
+    "allowedAt",
+    "compareChanges",
+    "findBlockAt",
+    "openHistoryStore",
+    "proveAllowlist",
+    "readHistory",
+  ],
   "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
   "src/world/index.ts": ["attachWorld", "devAccount", "devPrivateKey", "launchCvm", "launchOffChainCvm", "startWorld"],
   "src/testing/index.ts": [

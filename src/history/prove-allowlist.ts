@@ -1,0 +1,189 @@
+import { fromRlp, type Hex, numberToHex } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import type { AppId } from "../core/ids.ts";
+import { allowedAt } from "../core/policy/allowed-at.ts";
+import { ask, patiently } from "./ask.ts";
+import type { History, PinnedBlock } from "./history.ts";
+import type { Patience } from "./pause.ts";
+import { hashHeader } from "./proof/block-header.ts";
+import { type AccountProof, readProof } from "./proof/read-proof.ts";
+import { composeHashSlot, deviceSlot, knownSlots, unusedSlots } from "./proof/storage-slots.ts";
+import { provenValue, storageRoot, storedValue } from "./proof/trie.ts";
+
+/** Slots of one request where entries are proven one by one. */
+const slotsPerRequest = 100;
+const one = numberToHex(1, { size: 32 });
+
+export interface ProveAllowlistParameters {
+  /** Its last state is what is proven; a gap in it does not matter if the proof succeeds. */
+  readonly history: Pick<History, "appId" | "pinned" | "changes">;
+  readonly signal?: AbortSignal | undefined;
+  /** First pause after a fault, doubled each time. @default 250 */
+  readonly retryDelayMs?: number | undefined;
+}
+
+export type Claim =
+  | { readonly isProven: true }
+  | { readonly isProven: false; readonly reason: UnprovenReason; readonly message: string };
+
+export type UnprovenReason =
+  /** The fields of the block's header, as far as we know headers, do not hash to the block's hash. */
+  | "headerDiffers"
+  /** The endpoint has no `eth_getProof`, or not for this block. */
+  | "proofNotOffered"
+  /** The endpoint's proof is wrong: it contradicts the header or itself. */
+  | "proofInvalid"
+  /** Entries the events name are not in the contract's storage. */
+  | "entryMissing"
+  /** The storage holds more than was found, or something else. */
+  | "storageDiffers"
+  /** Everything is accounted for once words are counted that no DstackApp writes. */
+  | "unknownSlots";
+
+/** What a proof of an app's storage showed at one block. Each claim rests on the ones above it. */
+export interface AllowlistProof {
+  readonly appId: AppId;
+  /** The one thing taken on trust: that this hash is the chain's. Compare it with another source. */
+  readonly block: PinnedBlock;
+  /** Whether all claims are proven. */
+  readonly isProven: boolean;
+  readonly claims: {
+    /** The state root belongs to the block's hash. */
+    readonly header: Claim;
+    /** The app's storage root and code belong to that state root. */
+    readonly account: Claim;
+    /** Every hash and device that the history says is allowed is in that storage. */
+    readonly entries: Claim;
+    /** Nothing else is: no hash or device that no event named. */
+    readonly nothingElse: Claim;
+  };
+  /** Words of storage the rebuilt trie has. */
+  readonly words: number;
+}
+
+/**
+ * Rebuilds an app's storage from its history and compares the root with the one the chain's state commits to. If they
+ * are equal, the allowlist has no entry beyond those of the history, whatever the node left out of its logs. It is a
+ * proof about storage: what the code behind the proxy makes of it is another matter.
+ *
+ * @throws RpcUnavailableError, the signal's reason; an endpoint that offers no proof is an answer, not an error
+ */
+export async function proveAllowlist(
+  client: ChainClient,
+  { history, signal, retryDelayMs = 250 }: ProveAllowlistParameters,
+): Promise<AllowlistProof> {
+  const { appId, pinned } = history;
+  const patience = { retryDelayMs, signal };
+  const allowed = allowedAt(history.changes, pinned.number);
+  const entries = [...allowed.composeHashes.keys()].map(composeHashSlot);
+  entries.push(...[...allowed.devices.keys()].map(deviceSlot));
+
+  const { stateRoot, header } = await readStateRoot(client, pinned, patience);
+  const proof = await readProof(client, {
+    appId,
+    slots: Object.values(knownSlots),
+    blockNumber: pinned.number,
+    ...patience,
+  });
+  if ("refusal" in proof) {
+    const refused = unproven(
+      "proofNotOffered",
+      `The endpoint gives no proof of block ${pinned.number}: ${proof.refusal}`,
+    );
+    return result({ header, account: refused, entries: refused, nothingElse: refused }, 0);
+  }
+  const account = await verifyAccount(stateRoot, appId, proof);
+  const words = new Map([...proof.storage].map(([slot, { value }]): [Hex, Hex] => [slot, value]));
+  for (const slot of entries) words.set(slot, one);
+  const filled = [...words.values()].filter((word) => storedValue(word) !== undefined).length;
+  if ((await storageRoot(words)) === proof.storageHash)
+    return result({ header, account, entries: proven, nothingElse: proven }, filled);
+
+  const missing = await findMissingEntries(client, { appId, pinned, entries, root: proof.storageHash, ...patience });
+  const nothingElse = await explainDifference(client, { appId, pinned, words, root: proof.storageHash, ...patience });
+  return result({ header, account, entries: missing, nothingElse }, filled);
+
+  function result(claims: AllowlistProof["claims"], words: number): AllowlistProof {
+    const isProven = Object.values(claims).every((claim) => claim.isProven);
+    return { appId, block: pinned, isProven, claims, words };
+  }
+}
+
+const proven: Claim = { isProven: true };
+
+function unproven(reason: UnprovenReason, message: string): Claim {
+  return { isProven: false, reason, message };
+}
+
+async function readStateRoot(client: ChainClient, pinned: PinnedBlock, patience: Patience) {
+  const params = [numberToHex(pinned.number), false];
+  const answer = await patiently(patience, "reading a block's header", () =>
+    ask(client, { method: "eth_getBlockByNumber", params }, patience.signal),
+  );
+  const block = Object(answer) as Record<string, unknown>;
+  const stateRoot = typeof block.stateRoot === "string" ? (block.stateRoot as Hex) : "0x"; // hashHeader checks it
+  const header =
+    hashHeader(block) === pinned.hash
+      ? proven
+      : unproven("headerDiffers", `The header the endpoint gives does not hash to ${pinned.hash}.`);
+  return { stateRoot, header };
+}
+
+async function verifyAccount(stateRoot: Hex, appId: AppId, proof: AccountProof): Promise<Claim> {
+  const invalid = (what: string) => unproven("proofInvalid", `The proof of the app's account ${what}.`);
+  try {
+    const account = await provenValue(stateRoot, appId, proof.accountProof);
+    if (account === undefined) return invalid("shows no account");
+    const [, , storageHash, codeHash] = fromRlp(account, "hex");
+    return storageHash === proof.storageHash && codeHash === proof.codeHash
+      ? proven
+      : invalid("shows another storage root than the endpoint says");
+  } catch {
+    return invalid("does not lead to the block's state root");
+  }
+}
+
+interface StorageQuestion extends Patience {
+  readonly appId: AppId;
+  readonly pinned: PinnedBlock;
+  readonly root: Hex;
+}
+
+async function findMissingEntries(
+  client: ChainClient,
+  { appId, pinned, entries, root, ...patience }: StorageQuestion & { readonly entries: readonly Hex[] },
+): Promise<Claim> {
+  let missing = 0;
+  for (let start = 0; start < entries.length; start += slotsPerRequest) {
+    const slots = entries.slice(start, start + slotsPerRequest);
+    const proof = await readProof(client, { appId, slots, blockNumber: pinned.number, ...patience });
+    if ("refusal" in proof) return unproven("proofNotOffered", `The endpoint proves no entries: ${proof.refusal}`);
+    for (const [slot, { proof: nodes }] of proof.storage) {
+      try {
+        if ((await provenValue(root, slot, nodes)) !== storedValue(one)) missing += 1;
+      } catch {
+        return unproven("proofInvalid", "The proof of an entry does not lead to the app's storage root.");
+      }
+    }
+  }
+  if (missing === 0) return proven;
+  return unproven("entryMissing", `${missing} of ${entries.length} entries are not in the contract's storage.`);
+}
+
+async function explainDifference(
+  client: ChainClient,
+  { appId, pinned, words, root, ...patience }: StorageQuestion & { readonly words: ReadonlyMap<Hex, Hex> },
+): Promise<Claim> {
+  const proof = await readProof(client, { appId, slots: unusedSlots, blockNumber: pinned.number, ...patience });
+  const strange =
+    "refusal" in proof ? [] : [...proof.storage].filter(([, { value }]) => storedValue(value) !== undefined);
+  const more = new Map([...words, ...strange.map(([slot, { value }]): [Hex, Hex] => [slot, value])]);
+  if (strange.length > 0 && (await storageRoot(more)) === root) {
+    const slots = strange.map(([slot]) => BigInt(slot)).join(", ");
+    return unproven("unknownSlots", `The contract uses slots that no DstackApp uses: ${slots}.`);
+  }
+  return unproven(
+    "storageDiffers",
+    "The contract's storage is not what the history says: it holds a hash, a device or another word that no event named.",
+  );
+}

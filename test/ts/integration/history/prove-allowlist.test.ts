@@ -1,0 +1,203 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { type Address, encodeFunctionData, getAddress, type Hex, numberToHex } from "viem";
+import { writeContract } from "viem/actions";
+import { base } from "viem/chains";
+import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import { addDevice } from "../../../../src/chain/add-device.ts";
+import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import { RpcUnavailableError } from "../../../../src/errors/index.ts";
+import { composeHashSlot } from "../../../../src/history/proof/storage-slots.ts";
+import { type AllowlistProof, proveAllowlist } from "../../../../src/history/prove-allowlist.ts";
+import { readHistory } from "../../../../src/history/read-history.ts";
+import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { mineBlocks } from "../../../support/history/mine.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+const hash = (index: number) => parseComposeHash(numberToHex(index, { size: 32 }));
+const device = (index: number) => parseDeviceId(numberToHex(1000 + index, { size: 32 }));
+const proven = { isProven: true };
+
+describe("proveAllowlist", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+
+  before(async () => {
+    connection = await network.create("local");
+  });
+
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+  });
+
+  const prove = async (client = dstack.client, appId = dstack.appId) =>
+    proveAllowlist(client, { history: await readHistory(dstack.client, { appId }), retryDelayMs: 1 });
+
+  it("proves that the entries of the events are all there are", async () => {
+    const { client, appId, owner } = dstack;
+    for (let index = 1; index <= 20; index += 1)
+      await addComposeHash(client, { appId, composeHash: hash(index), account: owner });
+    for (let index = 1; index <= 5; index += 1)
+      await removeComposeHash(client, { appId, composeHash: hash(index), account: owner });
+    await addDevice(client, { appId, deviceId: device(1), account: owner });
+    await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
+    const { isProven, claims, words } = await prove();
+    expect(claims).to.deep.equal({ header: proven, account: proven, entries: proven, nothingElse: proven });
+    expect(isProven).to.equal(true);
+    // 16 hashes, 2 devices; flags, owner, initializer version, implementation.
+    expect(words).to.equal(16 + 2 + 4);
+  });
+
+  it("proves an app of the first version, whose events name nobody", async () => {
+    const { client, owner } = dstack;
+    const { appId, implementation } = await deploySilentApp(dstack);
+    await writeContract(client, {
+      account: owner,
+      chain: base,
+      address: appId,
+      abi: dstackAppAbi,
+      functionName: "addComposeHash",
+      args: [hash(1)],
+    });
+    const history = await readHistory(client, { appId });
+    expect(history.completeness).to.deep.equal({ isComplete: true });
+    expect(history.changes.map(({ kind, actor }) => [kind, actor])).to.deep.equal([
+      ["upgraded", undefined],
+      ["ownershipTransferred", undefined],
+      ["deviceAdded", undefined],
+      ["initialized", undefined],
+      ["composeHashAdded", undefined],
+    ]);
+    expect(history.changes[0]).to.include({ implementation });
+    expect((await proveAllowlist(client, { history })).isProven).to.equal(true);
+  });
+
+  for (const [what, functionName, value] of [
+    ["hash", "hideComposeHash", hash(77)],
+    ["device", "hideDevice", device(77)],
+  ] as const) {
+    it(`finds a ${what} that a passing implementation allowed without an event, which the history cannot see`, async () => {
+      const { client, appId, owner, appImplementation, connection } = dstack;
+      const hiding = await connection.viem.deployContract("HidingImplementation");
+      const write = { account: owner, chain: base, address: appId } as const;
+      const upgrade = (to: Address, data: Hex = "0x") =>
+        writeContract(client, { ...write, abi: dstackAppAbi, functionName: "upgradeToAndCall", args: [to, data] });
+      await upgrade(hiding.address, encodeFunctionData({ abi: hiding.abi, functionName, args: [value] }));
+      await upgrade(appImplementation);
+      const question = what === "hash" ? { composeHash: hash(77) } : { deviceId: device(77) };
+      const { composeHashAllowed, deviceListed } = await readAllowlist(client, { appId, ...question });
+      expect(composeHashAllowed ?? deviceListed).to.equal(true);
+
+      const history = await readHistory(client, { appId });
+      expect(history.completeness.isComplete).to.equal(true);
+      const { isProven, claims } = await proveAllowlist(client, { history });
+      expect(isProven).to.equal(false);
+      expect(claims).to.deep.include({ header: proven, account: proven, entries: proven });
+      expect(claims.nothingElse).to.include({ isProven: false, reason: "storageDiffers" });
+    });
+  }
+
+  it("finds an entry written past the contract, and one that is not there", async () => {
+    const { appId, client } = dstack;
+    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(hash(5)), 1n);
+    await mineBlocks(connection, 1); // a state root that knows of it
+    expect((await prove()).claims.nothingElse).to.include({ reason: "storageDiffers" });
+
+    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(hash(5)), 0n);
+    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(dstack.composeHash), 0n);
+    await mineBlocks(connection, 1);
+    const { claims } = await proveAllowlist(client, { history: await readHistory(client, { appId }) });
+    expect(claims.entries).to.include({ reason: "entryMissing" });
+    expect(claims.nothingElse).to.include({ isProven: false });
+  });
+
+  it("names the slots in use that no DstackApp has", async () => {
+    await connection.networkHelpers.setStorageAt(dstack.appId, 7n, 42n);
+    await mineBlocks(connection, 1);
+    const { claims, isProven } = await prove();
+    expect(isProven).to.equal(false);
+    expect(claims.entries).to.deep.equal(proven);
+    expect(claims.nothingElse).to.include({ reason: "unknownSlots" });
+    expect(JSON.stringify(claims.nothingElse)).to.include("7");
+  });
+
+  describe("against an endpoint that lies", () => {
+    it("does not believe a storage root that the state root does not commit to", async () => {
+      const { appId, owner, client } = dstack;
+      const honest = await readHistory(client, { appId });
+      await addComposeHash(client, { appId, composeHash: hash(1), account: owner });
+      const history = { ...(await readHistory(client, { appId })), changes: honest.changes };
+      // Proves the state before the last add, and calls it the state after.
+      const { client: liar } = interceptedClient(connection, {
+        intercept: (call, pass) =>
+          call.method === "eth_getProof"
+            ? connection.provider.request({
+                method: "eth_getProof",
+                params: [...(call.params ?? []).slice(0, 2), numberToHex(honest.pinned.number)],
+              })
+            : pass(),
+      });
+      const { claims, isProven } = await proveAllowlist(liar, { history });
+      expect(isProven).to.equal(false);
+      expect(claims.header).to.deep.equal(proven);
+      expect(claims.account).to.include({ isProven: false, reason: "proofInvalid" });
+    });
+
+    it("does not believe a storage root that stands beside a proof of another one", async () => {
+      const lie = await lying((answer) => ({ ...answer, storageHash: `0x${"11".repeat(32)}` }));
+      expect(lie.claims.account).to.include({ reason: "proofInvalid" });
+    });
+
+    it("does not believe a state root that is not in the block's header", async () => {
+      const lie = await lying((answer) => ({ ...answer, stateRoot: `0x${"11".repeat(32)}` }), "eth_getBlockByNumber");
+      expect(lie.claims.header).to.include({ isProven: false, reason: "headerDiffers" });
+      expect(lie.isProven).to.equal(false);
+    });
+
+    async function lying(lie: (answer: object) => object, method = "eth_getProof"): Promise<AllowlistProof> {
+      const { client } = interceptedClient(connection, {
+        intercept: async (call, pass) => {
+          const answer = await pass();
+          return call.method === method ? lie(Object(answer)) : answer;
+        },
+      });
+      return prove(client);
+    }
+  });
+
+  it("says that nothing is proven where the endpoint offers no proofs", async () => {
+    const { client } = interceptedClient(connection, {
+      intercept: async (call, pass) => {
+        if (call.method === "eth_getProof") throw rpcError(-32601, "the method eth_getProof does not exist");
+        return pass();
+      },
+    });
+    const { claims, isProven } = await prove(client);
+    expect(isProven).to.equal(false);
+    expect(claims.header).to.deep.equal(proven);
+    for (const claim of [claims.account, claims.entries, claims.nothingElse])
+      expect(claim).to.include({ isProven: false, reason: "proofNotOffered" });
+  });
+
+  it("throws where the endpoint is down", async () => {
+    const { client } = interceptedClient(connection, {
+      intercept: async () => {
+        throw rpcError(429, "too many requests");
+      },
+    });
+    expect(await rejection(prove(client))).to.be.instanceOf(RpcUnavailableError);
+  });
+});
+
+async function deploySilentApp({ connection, owner }: Dstack) {
+  const { address: implementation, abi } = await connection.viem.deployContract("SilentDstackApp");
+  const data = encodeFunctionData({ abi, functionName: "initialize", args: [owner.address, false, device(1)] });
+  const proxy = await connection.viem.deployContract("ERC1967Proxy", [implementation, data]);
+  return { appId: parseAppId(proxy.address), implementation: getAddress(implementation) };
+}
