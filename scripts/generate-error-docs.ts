@@ -9,6 +9,10 @@ const families: Readonly<Record<ErrorFamily, { title: string; about: string }>> 
   chain: { title: "Chain", about: "The chain, its RPC endpoint or a contract said no." },
   cloud: { title: "Cloud", about: "The cloud API could not be reached or refused." },
   update: { title: "Update", about: "The update flow stopped; its journal says how far it came." },
+  prune: {
+    title: "Prune",
+    about: "Removing old hashes stopped, because a hash might be needed or its need is not known.",
+  },
 };
 
 const path = join(root, "docs", "errors.md");

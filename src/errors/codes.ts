@@ -1,5 +1,5 @@
-/** Who has to act: the caller (input), the chain or its RPC, the cloud, or the update flow itself. */
-export type ErrorFamily = "input" | "chain" | "cloud" | "update";
+/** Who has to act: the caller (input), the chain or its RPC, the cloud, the update flow, or who keeps an allowlist short. */
+export type ErrorFamily = "input" | "chain" | "cloud" | "update" | "prune";
 
 export interface ErrorEntry {
   readonly code: `DSTK-${number}`;
@@ -9,8 +9,8 @@ export interface ErrorEntry {
   readonly summary: string;
 }
 
-/** Process exit code of each family; 1 is kept for what nobody foresaw. */
-export const exitCodes: Readonly<Record<ErrorFamily, number>> = { input: 2, chain: 3, cloud: 4, update: 5 };
+/** Process exit code of each family; 1 is kept for what nobody foresaw, 6 for commands whose answer is no. */
+export const exitCodes: Readonly<Record<ErrorFamily, number>> = { input: 2, chain: 3, cloud: 4, update: 5, prune: 7 };
 
 /** Every error this package throws on purpose, by class name. docs/errors.md lists the same rows. */
 export const errorTable = {
@@ -64,6 +64,11 @@ export const errorTable = {
   JournalCorruptError: entry(4004, false, "The update journal cannot be read."),
   JournalLockedError: entry(4005, true, "Another process is running an update with this journal."),
   SignerRequiredError: entry(4006, false, "The update needs a transaction and no signer was given."),
+
+  PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),
+  PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),
+  InvalidPlanFileError: entry(5003, false, "A file is no prune plan, was changed by hand, or is for another app."),
+  PrunedHashInUseError: entry(5004, false, "A hash came into use in the moment in which it was removed."),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorName = keyof typeof errorTable;

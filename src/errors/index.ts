@@ -4,4 +4,5 @@ export * from "./chain.ts";
 export * from "./cloud.ts";
 export { type ErrorCode, type ErrorEntry, type ErrorFamily, type ErrorName, errorTable, exitCodes } from "./codes.ts";
 export * from "./input.ts";
+export * from "./prune.ts";
 export * from "./update.ts";

@@ -6,7 +6,7 @@ import type { Addition, PinnedBlock, PruneFacts, UnknownFact } from "./prune-fac
 import type { PrunePolicy } from "./prune-policy.ts";
 import type { KeepRule } from "./rules/keep-rule.ts";
 
-export interface PrunePlan extends Pick<PruneFacts, "chainId" | "appId"> {
+export interface PrunePlan extends Pick<PruneFacts, "chainId" | "appId" | "owner"> {
   /** The block whose state was judged. */
   readonly pinned: PinnedBlock;
   readonly policy: PrunePolicy;
@@ -35,7 +35,7 @@ export interface JudgedUnknown extends UnknownFact {
  * @param rules other than all of them only to show what a rule is for
  */
 export function planPrune(facts: PruneFacts, policy: PrunePolicy, rules: readonly KeepRule[] = keepRules): PrunePlan {
-  const { chainId, appId, pinned } = facts;
+  const { chainId, appId, owner, pinned } = facts;
   const judges = rules.map((rule) => rule.prepare(facts, policy));
   const judged = newestFirst(facts.allowed).map((hash) => ({ hash, reasons: judges.flatMap((judge) => judge(hash)) }));
   const isLastOneLeft = !policy.mayEmptyList && judged.every(({ reasons }) => reasons.length === 0);
@@ -43,6 +43,7 @@ export function planPrune(facts: PruneFacts, policy: PrunePolicy, rules: readonl
   return {
     chainId,
     appId,
+    owner,
     pinned,
     policy,
     rows: judged.map(({ hash, reasons }, index) =>

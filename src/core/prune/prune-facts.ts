@@ -6,6 +6,7 @@ export interface PruneFacts {
   readonly chainId: number;
   readonly appId: AppId;
   readonly pinned: PinnedBlock;
+  readonly owner: Hex;
   /** Every hash the contract allows, in any order. */
   readonly allowed: readonly AllowedHash[];
   /** What CVMs, replicas and instances boot, running or stopped. */

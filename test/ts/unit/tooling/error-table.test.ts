@@ -58,6 +58,10 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   JournalCorruptError: new errors.JournalCorruptError("journal.jsonl", 3),
   JournalLockedError: new errors.JournalLockedError("journal.jsonl", 42),
   SignerRequiredError: new errors.SignerRequiredError(["addDevice", "addComposeHash"]),
+  PruneBlockedError: new errors.PruneBlockedError([{ kind: "history", problem: "Block 7 was not read." }]),
+  PruneOvertakenError: new errors.PruneOvertakenError([{ composeHash: "0x05", problem: "runs on web" }]),
+  InvalidPlanFileError: new errors.InvalidPlanFileError("plan.json", "it is not JSON"),
+  PrunedHashInUseError: new errors.PrunedHashInUseError("0x01", [{ composeHash: "0x05", problem: "runs on web" }]),
 };
 
 describe("error table", () => {

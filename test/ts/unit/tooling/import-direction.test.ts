@@ -42,6 +42,7 @@ const entryPoints = [
   "src/update/index.ts",
   "src/batch/index.ts",
   "src/history/index.ts",
+  "src/prune/index.ts",
   "src/world/index.ts",
   "src/testing/index.ts",
 ];

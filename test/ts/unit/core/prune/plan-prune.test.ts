@@ -12,7 +12,7 @@ import {
   pinned,
   pruneFacts,
   prunePolicy,
-} from "../../../../support/prune-facts.ts";
+} from "../../../../support/prune/prune-facts.ts";
 
 const two = hashNumber(2);
 /** Hashes 1 to 5, added in this order. */

@@ -1,6 +1,6 @@
-import { type ComposeHash, parseAppId, parseComposeHash, parseTransactionHash } from "../../src/core/ids.ts";
-import type { Addition, AllowedHash, CvmReference, PruneFacts } from "../../src/core/prune/prune-facts.ts";
-import type { PrunePolicy } from "../../src/core/prune/prune-policy.ts";
+import { type ComposeHash, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
+import type { Addition, AllowedHash, CvmReference, PruneFacts } from "../../../src/core/prune/prune-facts.ts";
+import type { PrunePolicy } from "../../../src/core/prune/prune-policy.ts";
 
 /** The block that tests judge at, and its time in seconds. */
 export const pinned = { number: 1_000n, hash: `0x${"b1".repeat(32)}`, timestamp: 1_800_000_000n } as const;
@@ -35,6 +35,7 @@ export function pruneFacts(changes: Partial<PruneFacts> = {}): PruneFacts {
     chainId: 8453,
     appId: parseAppId("a0".repeat(20)),
     pinned,
+    owner: `0x${"0e".repeat(20)}`,
     allowed: [],
     running: [],
     movingTo: [],

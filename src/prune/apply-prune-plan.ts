@@ -1,0 +1,206 @@
+import { type Account, BlockNotFoundError } from "viem";
+import { getBlock } from "viem/actions";
+import type { BatchEvent } from "../batch/batch-event.ts";
+import type { BatchJournal } from "../batch/batch-journal.ts";
+import type { BatchMode, BatchTransaction } from "../batch/batch-result.ts";
+import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { duringRpc } from "../chain/translate-chain-error.ts";
+import { removeComposeHashCall } from "../core/batch/app-calls.ts";
+import type { PolicyCall } from "../core/batch/policy-call.ts";
+import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
+import { findMentions } from "../core/prune/find-mentions.ts";
+import { findObjections } from "../core/prune/find-objections.ts";
+import { describeReason } from "../core/prune/keep-reason.ts";
+import { type PrunePlan, planPrune, removalsOf } from "../core/prune/plan-prune.ts";
+import type { PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
+import { type Objection, PruneBlockedError, PrunedHashInUseError, PruneOvertakenError } from "../errors/index.ts";
+import { readAllowedKeys } from "../history/read-allowed-keys.ts";
+import { gatherCloudFacts } from "./gather-cloud-facts.ts";
+import { type PruneSource, readPruneFacts } from "./prune-source.ts";
+
+export interface ApplyPrunePlanParameters
+  extends Pick<SendBatchParameters, "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {
+  readonly plan: PrunePlan;
+  readonly source: PruneSource;
+  readonly account: Account;
+  /** @default "auto" */
+  readonly mode?: SendBatchParameters["mode"];
+  /** Of the earlier runs too: what they signed is seen to its end first. */
+  readonly journal: BatchJournal;
+  readonly onEvent?: ((event: BatchEvent) => void) | undefined;
+}
+
+export interface PruneResult {
+  /** What this run took off the list. */
+  readonly removed: readonly ComposeHash[];
+  /** What an earlier run had signed to take off, and this one saw to its end. */
+  readonly finished: readonly ComposeHash[];
+  /** Of this run and of the earlier one, in the order in which they were mined. */
+  readonly transactions: readonly BatchTransaction[];
+  /** How this run sent; undefined if nothing was left to send. */
+  readonly mode: BatchMode | undefined;
+}
+
+/**
+ * Carries out a plan. What an earlier run has signed comes first: it may be mined at any time. Then everything is read
+ * again, the removals are sent, and what is in use is looked at once more right before each transaction leaves and
+ * after the last one. Between the last look and the block that holds the transaction somebody may still start to use a
+ * hash, which no contract prevents: that is a matter of seconds, and it does not go unnoticed.
+ *
+ * @throws PruneBlockedError while facts are not known and not waived
+ * @throws PruneOvertakenError if a hash came into use, the owner changed or the list did; nothing more is sent
+ * @throws PrunedHashInUseError if a hash came into use in the moment in which it went
+ * @throws BatchStoppedError, and what sendBatch and readPruneFacts throw
+ */
+export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {
+  const { plan, source } = parameters;
+  await requireSameChain(source.chain, plan);
+  const recorded = recordedRemovals(parameters);
+  const earlier = recorded.length === 0 ? undefined : await finishRecorded(parameters, recorded);
+
+  const removed = removalsOf(plan).filter((hash) => earlier?.gone.has(hash) !== true);
+  const sent = removed.length === 0 ? undefined : await sendRemovals(parameters, removed);
+  const transactions = [earlier?.batch, sent].flatMap((batch) => batch?.transactions ?? []);
+  const finished = [...(earlier?.gone ?? [])];
+  const last = transactions.at(-1);
+  if (last !== undefined) await requireGone(parameters, [...finished, ...removed], last.blockNumber);
+  return { removed, finished, transactions, mode: sent?.mode };
+}
+
+/** What transactions that an earlier run signed, and nobody saw the end of, take off the app's list. */
+export function recordedRemovals({
+  journal,
+  plan,
+  account,
+}: Pick<ApplyPrunePlanParameters, "journal" | "plan" | "account">): readonly ComposeHash[] {
+  const ofApp = ({ to, functionName }: PolicyCall) => to === plan.appId && functionName === "removeComposeHash";
+  return journal.open
+    .filter(({ transaction }) => transaction.chainId === plan.chainId)
+    .filter(({ transaction }) => transaction.from.toLowerCase() === account.address.toLowerCase())
+    .flatMap(({ calls }) => calls.filter(ofApp))
+    .map(({ args: [hash] }) => parseComposeHash(String(hash)));
+}
+
+/** Sends the same bytes again, unless they would do harm by now, and waits for them. */
+async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: readonly ComposeHash[]) {
+  const { plan, source } = parameters;
+  const facts = await readPruneFacts(source, namedBy(plan, recorded));
+  const isOpen = new Set(facts.allowed.map(({ composeHash }) => composeHash));
+  requireNoObjection(
+    plan,
+    facts,
+    recorded.filter((hash) => isOpen.has(hash)),
+  );
+  const batch = await sendBatch(source.chain, { ...settingsOf(parameters), calls: [] });
+  // One whose nonce another transaction took has done nothing: what it was to remove is still to be removed.
+  const { number: blockNumber } = await duringRpc("reading the latest block", () => getBlock(source.chain));
+  const left = await readStillAllowed(parameters, recorded, blockNumber);
+  return { batch, gone: new Set(recorded.filter((hash) => !left.has(hash))) };
+}
+
+async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
+  const { plan, source, mode } = parameters;
+  requireNoObjection(plan, await readPruneFacts(source, namedBy(plan, removals)), removals);
+  return sendBatch(source.chain, {
+    ...settingsOf(parameters),
+    mode,
+    calls: removals.map((composeHash) => removeComposeHashCall({ appId: plan.appId, composeHash })),
+    beforeSend: ({ data }) => requireUnused(parameters, findMentions(data, removals)),
+  });
+}
+
+function settingsOf(parameters: ApplyPrunePlanParameters) {
+  const { plan, source, account, journal, onEvent, timeoutMs, pollIntervalMs, window, confirmations } = parameters;
+  const { chainId } = plan;
+  const { signal } = source;
+  return { account, chainId, journal, onEvent, signal, timeoutMs, pollIntervalMs, window, confirmations };
+}
+
+/** What the plan is about, whether or not an event tells of it. */
+function namedBy({ policy }: PrunePlan, hashes: readonly ComposeHash[]): readonly ComposeHash[] {
+  const pinned = policy.pins.map(({ composeHash }) => composeHash);
+  return [...new Set([...hashes, ...pinned, ...policy.queued.flatMap(({ composeHashes }) => composeHashes)])];
+}
+
+/** A local chain that was started anew has the same id; a reorganisation may have taken the plan's block. */
+async function requireSameChain(client: ChainClient, { pinned, chainId }: PrunePlan): Promise<void> {
+  const { number: blockNumber } = pinned;
+  const hash = await duringRpc("reading the plan's block", () =>
+    getBlock(client, { blockNumber }).then(
+      (block) => block.hash,
+      (error: unknown) => {
+        if (error instanceof BlockNotFoundError) return undefined;
+        throw error;
+      },
+    ),
+  );
+  if (hash === pinned.hash) return;
+  throw new PruneOvertakenError([
+    { problem: `block ${blockNumber} of chain ${chainId} is no longer the one the plan was made at` },
+  ]);
+}
+
+function requireNoObjection(plan: PrunePlan, facts: PruneFacts, removals: readonly ComposeHash[]): void {
+  requireKnown(plan, facts.unknowns);
+  const objections = findObjections(plan, facts, removals);
+  if (objections.length > 0) throw new PruneOvertakenError(objections);
+}
+
+function requireKnown({ policy }: PrunePlan, unknowns: readonly UnknownFact[]): void {
+  const open = unknowns.filter(({ kind }) => !policy.waived.includes(kind));
+  if (open.length > 0) throw new PruneBlockedError(open);
+}
+
+/** The last look before a transaction leaves. The chain needs none: nothing on it can be cut off by a removal. */
+async function requireUnused(
+  { plan, source }: ApplyPrunePlanParameters,
+  leaving: readonly ComposeHash[],
+): Promise<void> {
+  if (leaving.length === 0) return; // a batch's own preparations
+  const { objections, unknowns } = await findUses(source, plan, leaving);
+  requireKnown(plan, unknowns);
+  if (objections.length > 0) throw new PruneOvertakenError(objections);
+}
+
+async function requireGone(
+  parameters: ApplyPrunePlanParameters,
+  removed: readonly ComposeHash[],
+  blockNumber: bigint,
+): Promise<void> {
+  const { plan, source } = parameters;
+  const left = await readStillAllowed(parameters, removed, blockNumber);
+  if (left.size > 0) {
+    throw new PruneOvertakenError([...left].map((composeHash) => ({ composeHash, problem: "is still on the list" })));
+  }
+  const { objections } = await findUses(source, plan, removed);
+  if (objections.length > 0) throw new PrunedHashInUseError(plan.appId, objections);
+}
+
+function readStillAllowed(
+  { plan, source }: ApplyPrunePlanParameters,
+  keys: readonly ComposeHash[],
+  blockNumber: bigint,
+): Promise<ReadonlySet<ComposeHash>> {
+  const { appId } = plan;
+  const { chain, signal } = source;
+  return readAllowedKeys(chain, { appId, view: "allowedComposeHashes", keys, blockNumber, signal, retryDelayMs: 250 });
+}
+
+/** What of these hashes the cloud says is in use now. */
+async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, composeHashes: readonly ComposeHash[]) {
+  if (cloud === undefined) return { objections: [], unknowns: [] };
+  const { appId, chainId } = plan;
+  const facts = await gatherCloudFacts(cloud, { appId, chainId, composeHashes, signal });
+  const allowed = composeHashes.map((composeHash) => ({ composeHash, added: undefined }));
+  const inUse = planPrune({ ...plan, ...facts, allowed }, { ...plan.policy, ...nothingKept });
+  return {
+    objections: inUse.rows.flatMap(({ composeHash, reasons }): Objection[] =>
+      reasons.map((reason) => ({ composeHash, problem: describeReason(reason) })),
+    ),
+    unknowns: facts.unknowns,
+  };
+}
+
+/** Leaves the rules of use alone. */
+const nothingKept = { keep: 0, olderThanSeconds: undefined, mayEmptyList: true } as const;

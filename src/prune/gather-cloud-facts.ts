@@ -1,0 +1,144 @@
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { Cvm } from "../cloud/cvm.ts";
+import { safeGetApp } from "../cloud/get-app.ts";
+import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
+import { getPendingUpdate } from "../cloud/get-pending-update.ts";
+import type { AppId, ComposeHash } from "../core/ids.ts";
+import type { CvmReference, HashUse, PreparedHash, UnknownFact } from "../core/prune/prune-facts.ts";
+import { CloudResponseError, type DstackError, isDstackError, WrongChainError } from "../errors/index.ts";
+import { findMoveTargets } from "./find-move-targets.ts";
+import { mapLimited } from "./map-limited.ts";
+
+export interface GatherCloudFactsParameters {
+  readonly appId: AppId;
+  /** The chain the app's contract was read on. */
+  readonly chainId: number;
+  /** Hashes to ask about whether something prepared waits for them. */
+  readonly composeHashes: readonly ComposeHash[];
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CloudFacts {
+  /** Whether the cloud told of the app at all. */
+  readonly isAnswered: boolean;
+  readonly running: readonly HashUse[];
+  readonly movingTo: readonly HashUse[];
+  readonly prepared: readonly PreparedHash[];
+  readonly unknowns: readonly UnknownFact[];
+}
+
+/** Enough to hide the latency, and few enough for a rate limit. */
+const requestsAtOnce = 8;
+
+/**
+ * Asks the cloud what uses an app's hashes. The order matters: a prepared update that is committed while this reads
+ * stops being prepared and starts to move a CVM, so what is prepared is read first and the CVMs once more after it.
+ * Whatever the cloud does not tell becomes an unknown fact.
+ *
+ * @throws WrongChainError if the cloud's CVMs ask a contract on another chain
+ */
+export async function gatherCloudFacts(
+  cloud: CloudClient,
+  parameters: GatherCloudFactsParameters,
+): Promise<CloudFacts> {
+  const { appId, chainId } = parameters;
+  const before = await safeGetAppCvms(cloud, { appId });
+  if (!before.success) return nothingKnown(whyNoCvms(before.error));
+  const { prepared, problem } = await gatherPrepared(cloud, before.data, parameters);
+  const after = await safeGetAppCvms(cloud, { appId });
+  if (!after.success) return nothingKnown(whyNoCvms(after.error));
+  const counted = await safeGetApp(cloud, { appId });
+  const targets = await findMoveTargets(cloud, { appId, cvms: after.data });
+
+  const elsewhere = after.data.find((cvm) => cvm.chainId !== undefined && cvm.chainId !== chainId);
+  if (elsewhere?.chainId !== undefined) throw new WrongChainError(elsewhere.chainId, chainId);
+  const newcomers = after.data.filter(({ id }) => before.data.every((cvm) => cvm.id !== id));
+  return {
+    isAnswered: true,
+    running: distinct([...after.data, ...before.data].flatMap(toUse)),
+    movingTo: targets.movingTo,
+    prepared,
+    unknowns: [
+      ...after.data.filter(({ composeHash }) => composeHash === undefined).map(withoutHash),
+      ...countProblem(counted, after.data.length),
+      ...targets.problems.map((problem) => ({ kind: "running-hashes", problem }) as const),
+      ...newcomers.map(appeared),
+      ...(problem === undefined ? [] : [{ kind: "prepare-tokens", problem } as const]),
+    ],
+  };
+}
+
+/** What is not known about an app that no cloud can be asked about. */
+export function nothingKnown(problem: string): CloudFacts {
+  return {
+    isAnswered: false,
+    running: [],
+    movingTo: [],
+    prepared: [],
+    unknowns: [
+      { kind: "running-hashes", problem: `Nobody knows what the app's CVMs run: ${problem}` },
+      { kind: "prepare-tokens", problem: `Nobody knows what is prepared: ${problem}` },
+    ],
+  };
+}
+
+export function toReference({ id, name, status }: Cvm): CvmReference {
+  return { id, name, status };
+}
+
+async function gatherPrepared(
+  cloud: CloudClient,
+  cvms: readonly Cvm[],
+  { appId, composeHashes, onProgress, signal }: GatherCloudFactsParameters,
+): Promise<{ readonly prepared: readonly PreparedHash[]; readonly problem: string | undefined }> {
+  const questions = cvms.flatMap((cvm) => composeHashes.map((composeHash) => ({ cvm, composeHash })));
+  let done = 0;
+  try {
+    const answers = await mapLimited(
+      questions,
+      async ({ cvm, composeHash }) => {
+        const pending = await getPendingUpdate(cloud, { appId, vmUuid: cvm.vmUuid ?? cvm.id, composeHash });
+        onProgress?.(++done, questions.length);
+        return pending && { composeHash, cvm: toReference(cvm), expiresAt: pending.expiresAt };
+      },
+      { limit: requestsAtOnce, signal },
+    );
+    return { prepared: answers.filter((answer) => answer !== undefined), problem: undefined };
+  } catch (error) {
+    if (!isDstackError(error)) throw error;
+    return { prepared: [], problem: `Nobody knows what is prepared: ${error.message}` };
+  }
+}
+
+function whyNoCvms(error: DstackError): string {
+  const isUnseen = error instanceof CloudResponseError && error.status === 404;
+  return isUnseen ? "the API key's workspace has no CVM of this app, and another workspace may." : error.message;
+}
+
+function toUse(cvm: Cvm): HashUse[] {
+  return cvm.composeHash === undefined ? [] : [{ composeHash: cvm.composeHash, cvm: toReference(cvm) }];
+}
+
+/** One use per CVM and hash, the first of several. */
+function distinct(uses: readonly HashUse[]): readonly HashUse[] {
+  const isSame = (one: HashUse, other: HashUse) => one.cvm.id === other.cvm.id && one.composeHash === other.composeHash;
+  return uses.filter((use, index) => uses.findIndex((other) => isSame(use, other)) === index);
+}
+
+function withoutHash({ name, status }: Cvm): UnknownFact {
+  return { kind: "running-hashes", problem: `CVM ${name} (${status}) reports no compose hash.` };
+}
+
+function appeared({ name }: Cvm): UnknownFact {
+  return { kind: "prepare-tokens", problem: `CVM ${name} appeared while the cloud was being read.` };
+}
+
+function countProblem(counted: Awaited<ReturnType<typeof safeGetApp>>, listed: number): UnknownFact[] {
+  if (!counted.success) return [{ kind: "running-hashes", problem: counted.error.message }];
+  const { cvmCount } = counted.data;
+  if (cvmCount <= listed) return [];
+  return [
+    { kind: "running-hashes", problem: `The cloud counts ${cvmCount} CVMs and lists ${listed} to this API key.` },
+  ];
+}

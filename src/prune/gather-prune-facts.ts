@@ -1,0 +1,110 @@
+import type { ChainClient } from "../chain/chain-client.ts";
+import { readAllowlist } from "../chain/read-allowlist.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
+import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import { allowedAt } from "../core/policy/allowed-at.ts";
+import type { AllowedHash, PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
+import type { History } from "../history/history.ts";
+import { readAllowedKeys } from "../history/read-allowed-keys.ts";
+import { dateAdditions } from "./date-additions.ts";
+import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./gather-cloud-facts.ts";
+
+export interface GatherPruneFactsParameters {
+  readonly chain: ChainClient;
+  /** Undefined where there is no API key: what runs is then not known. */
+  readonly cloud: CloudClient | undefined;
+  /** Read just before; its pinned block is the plan's. */
+  readonly history: History;
+  /** Hashes the operator named, on top of what the history tells: they may be allowed although no event says so. */
+  readonly named?: readonly ComposeHash[] | undefined;
+  /** What a proof of the list's completeness came to, where one was asked for: one sentence, or nothing left open. */
+  readonly proofProblem?: string | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const patience = { retryDelayMs: 250 };
+
+/**
+ * Brings together what the chain and the cloud know of an app's hashes. What cannot be found out is an unknown fact;
+ * what the chain does not answer is an error, since nothing could be removed then either.
+ *
+ * @throws NoContractError, ContractRevertedError, RpcUnavailableError, WrongChainError
+ */
+export async function gatherPruneFacts(parameters: GatherPruneFactsParameters): Promise<PruneFacts> {
+  const { chain, cloud, history, named = [], proofProblem, ...rest } = parameters;
+  const { appId, chainId, pinned, changes } = history;
+  const blockNumber = pinned.number;
+  const byEvents = allowedAt(changes, blockNumber, history.initialFlags);
+  const additions = await dateAdditions(chain, changes);
+  const knownHashes = [...new Set([...byEvents.composeHashes.keys(), ...named])];
+  const uses = await (cloud === undefined
+    ? nothingKnown("no API key was given.")
+    : gatherCloudFacts(cloud, { ...rest, appId, chainId, composeHashes: knownHashes }));
+  const mentioned = [...uses.running, ...uses.movingTo].map(({ composeHash }) => composeHash);
+
+  const [allowed, { owner, allowAnyDevice }] = await Promise.all([
+    readAllowedKeys(chain, {
+      ...patience,
+      appId,
+      blockNumber,
+      signal: rest.signal,
+      view: "allowedComposeHashes",
+      keys: [...new Set([...knownHashes, ...mentioned])],
+    }),
+    readAllowlist(chain, { appId, blockNumber }),
+  ]);
+  const hidden = [...allowed].filter((hash) => !additions.has(hash));
+  return {
+    chainId,
+    appId,
+    pinned,
+    owner,
+    allowed: [...allowed].map((composeHash): AllowedHash => ({ composeHash, added: additions.get(composeHash) })),
+    running: uses.running,
+    movingTo: uses.movingTo,
+    prepared: uses.prepared,
+    unknowns: [
+      ...historyProblems(history, hidden),
+      ...(proofProblem === undefined ? [] : [{ kind: "proof", problem: proofProblem } as const]),
+      ...uses.unknowns,
+      ...(await findOtherMachines(cloud, { appId, uses, allowAnyDevice, devices: [...byEvents.devices.keys()] })),
+    ],
+  };
+}
+
+function historyProblems({ completeness }: History, hidden: readonly ComposeHash[]): UnknownFact[] {
+  const reasons = completeness.isComplete ? [] : completeness.reasons.map(({ message }) => message);
+  const unexplained = hidden.map((hash) => `${hash} is allowed, and no event that was read added it.`);
+  return [...reasons, ...unexplained].map((problem) => ({ kind: "history", problem }));
+}
+
+interface OtherMachines {
+  readonly appId: AppId;
+  readonly uses: CloudFacts;
+  readonly allowAnyDevice: boolean;
+  readonly devices: readonly DeviceId[];
+}
+
+/** Machines the app may run on without this cloud knowing: their CVMs are in no list. */
+async function findOtherMachines(
+  cloud: CloudClient | undefined,
+  { appId, uses, allowAnyDevice, devices }: OtherMachines,
+): Promise<UnknownFact[]> {
+  // Where nothing is known of the cloud's own machines, a word about others would only repeat it.
+  if (cloud === undefined || !uses.isAnswered) return [];
+  const known = await safeGetKnownDevices(cloud, { appId });
+  if (!known.success) return [{ kind: "other-machines", problem: known.error.message }];
+  if (allowAnyDevice) {
+    return [
+      { kind: "other-machines", problem: "The app allows any device, so it may run where this cloud does not look." },
+    ];
+  }
+  return devices
+    .filter((device) => !known.data.includes(device))
+    .map((device) => ({
+      kind: "other-machines",
+      problem: `Device ${device} is allowed and no machine of this cloud: something may run there.`,
+    }));
+}

@@ -1,0 +1,234 @@
+import { expect } from "chai";
+import { type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import type { ComposeHash } from "../../../../src/core/ids.ts";
+import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
+import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
+import { PruneBlockedError, PrunedHashInUseError, PruneOvertakenError } from "../../../../src/errors/index.ts";
+import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
+import { type PruneSource, readPruneFacts } from "../../../../src/prune/prune-source.ts";
+import { prunePolicy } from "../../../support/prune/prune-facts.ts";
+import {
+  allow,
+  allowedNow,
+  allowFillers,
+  commitUpdate,
+  type PruneWorld,
+  prepareUpdate,
+  sourceOf,
+  startPruneWorld,
+} from "../../../support/prune/prune-world.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
+
+describe("applyPrunePlan", () => {
+  let world: PruneWorld;
+  let start: string;
+  let old: ComposeHash[];
+  before(async () => {
+    world = await startPruneWorld({ cloud: { rolloverMs: 50 } });
+    old = await allowFillers(world, 5);
+    start = await world.snapshot();
+  });
+  beforeEach(async () => {
+    await world.restore(start);
+    start = await world.snapshot();
+  });
+  after(() => world.close());
+
+  const countTransactions = () => world.chain.client.getTransactionCount({ address: world.owner.address });
+
+  async function plan(policy: Partial<PrunePolicy> = {}, source: PruneSource = sourceOf(world)): Promise<PrunePlan> {
+    return planPrune(await readPruneFacts(source), prunePolicy({ keep: 1, ...policy }));
+  }
+
+  const apply = (plan: PrunePlan, changes: Partial<ApplyPrunePlanParameters> = {}) =>
+    applyPrunePlan({
+      plan,
+      source: sourceOf(world),
+      account: world.owner,
+      mode: "none",
+      journal: memoryBatchJournal(),
+      pollIntervalMs: 5,
+      ...changes,
+    });
+
+  /** Runs a plan that must be refused, and shows that nothing was sent. */
+  async function refuse<Thrown extends Error>(
+    plan: PrunePlan,
+    type: abstract new (...args: never[]) => Thrown,
+    changes: Partial<ApplyPrunePlanParameters> = {},
+  ): Promise<Thrown> {
+    const before = await countTransactions();
+    const error = await catchError(apply(plan, changes), type);
+    expect(await countTransactions(), "transactions sent").to.equal(before);
+    return error;
+  }
+
+  it("removes what was planned and nothing else", async () => {
+    const planned = await plan();
+    const removals = removalsOf(planned);
+    expect(removals).to.have.members(old.slice(0, 4));
+    const result = await apply(planned);
+    expect(result).to.deep.include({ removed: removals, finished: [], mode: "none" });
+    expect(result.transactions).to.have.lengthOf(4);
+    expect(await allowedNow(world, [world.firstHash, ...old])).to.have.members([world.firstHash, old[4]]);
+  });
+
+  it("sends nothing where there is nothing to remove", async () => {
+    const before = await countTransactions();
+    const result = await apply(await plan({ keep: 9 }));
+    expect(result).to.deep.equal({ removed: [], finished: [], transactions: [], mode: undefined });
+    expect(await countTransactions()).to.equal(before);
+  });
+
+  it("stops for facts that nobody knows, unless they are waived", async () => {
+    const blind = sourceOf(world, { cloud: undefined });
+    const { context } = await refuse(await plan(), PruneBlockedError, { source: blind });
+    expect(context.unknowns).to.have.lengthOf(2);
+    const waived = ["running-hashes", "prepare-tokens"] as const;
+    await refuse(await plan({ waived: ["running-hashes"] }, blind), PruneBlockedError, { source: blind });
+    const { removed } = await apply(await plan({ waived, keep: 4 }, blind), { source: blind });
+    expect(removed).to.have.lengthOf(2);
+  });
+
+  describe("stops, naming the hash, if since the plan", () => {
+    const objectionsOf = ({ context }: PruneOvertakenError) =>
+      (context.objections as { composeHash?: string }[]).map(({ composeHash }) => composeHash);
+
+    it("a CVM runs it", async () => {
+      const update = await prepareUpdate(world, "late");
+      await allow(world, update.composeHash);
+      await allowFillers(world, 1, "newer");
+      // A plan that does not know of the token, as if it had been made before.
+      const { prepared: _, ...facts } = await readPruneFacts(sourceOf(world));
+      const planned = planPrune({ ...facts, prepared: [] }, prunePolicy({ keep: 1 }));
+      expect(removalsOf(planned)).to.include(update.composeHash);
+      expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([update.composeHash]);
+      await commitUpdate(world, update);
+      expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.include(update.composeHash);
+      await world.cloud.whenIdle();
+      const after = objectionsOf(await refuse(planned, PruneOvertakenError));
+      expect(after).to.deep.equal([update.composeHash]);
+    });
+
+    it("it was added again", async () => {
+      const planned = await plan();
+      const [oldest] = old;
+      if (oldest !== undefined) await allow(world, oldest);
+      expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([oldest]);
+    });
+
+    it("somebody else removed it", async () => {
+      const planned = await plan();
+      await apply(await plan({ keep: 4 }));
+      expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([old[0]]);
+    });
+
+    it("the app has another owner", async () => {
+      const planned = { ...(await plan()), owner: `0x${"0f".repeat(20)}` } as const;
+      expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([undefined]);
+    });
+
+    it("the chain is another one with the same id", async () => {
+      const planned = await plan();
+      const pinned = { ...planned.pinned, hash: `0x${"ab".repeat(32)}` } as const;
+      await refuse({ ...planned, pinned }, PruneOvertakenError);
+      const beyond = { ...planned.pinned, number: planned.pinned.number + 1_000n };
+      await refuse({ ...planned, pinned: beyond }, PruneOvertakenError);
+    });
+
+    it("an update was prepared with it in the moment before it leaves", async () => {
+      const update = await prepareUpdate(world, "very late");
+      await allow(world, update.composeHash);
+      await allowFillers(world, 1, "newer");
+      const { cloudClient } = world;
+      // The cloud keeps silent about the token until the facts were read for the second time.
+      let reads = 0;
+      const forgetful: typeof cloudClient = {
+        ...cloudClient,
+        request: (request) =>
+          reads < 2 && request.path.includes("pending-updates")
+            ? cloudClient.request({ ...request, path: request.path.replace(/[0-9a-f]{64}/, "00".repeat(32)) })
+            : cloudClient.request(request),
+      };
+      const source = sourceOf(world, {
+        cloud: forgetful,
+        onProgress: (done, total) => {
+          if (done === total) reads += 1;
+        },
+      });
+      const planned = await plan({}, source);
+      expect(removalsOf(planned)).to.include(update.composeHash);
+      const found = objectionsOf(await refuse(planned, PruneOvertakenError, { source }));
+      expect(found).to.deep.equal([update.composeHash]);
+    });
+  });
+
+  it("tells at once if a hash came into use in the moment in which it went", async () => {
+    const update = await prepareUpdate(world, "in the same second");
+    await allow(world, update.composeHash);
+    await allowFillers(world, 1, "newer");
+    const { cloudClient } = world;
+    let isGone = false;
+    const forgetful: typeof cloudClient = {
+      ...cloudClient,
+      request: (request) =>
+        isGone || !request.path.includes("pending-updates")
+          ? cloudClient.request(request)
+          : cloudClient.request({ ...request, path: request.path.replace(/[0-9a-f]{64}/, "00".repeat(32)) }),
+    };
+    const source = sourceOf(world, { cloud: forgetful });
+    const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
+      if (kind === "mined") isGone = true;
+    };
+    const error = await catchError(apply(await plan({}, source), { source, onEvent, window: 1 }), Error);
+    expect(error).to.be.instanceOf(PrunedHashInUseError);
+    expect(String((error as PrunedHashInUseError).nextStep)).to.include(update.composeHash);
+  });
+
+  describe("after a crash", () => {
+    /** A journal whose process ends right after a write. */
+    function crashing(journal: BatchJournal, at: "prepared" | "ended"): BatchJournal {
+      return {
+        get open() {
+          return journal.open;
+        },
+        prepared: async (entry) => {
+          await journal.prepared(entry);
+          if (at === "prepared") throw new Error("crash");
+        },
+        sent: (entry, hash) => journal.sent(entry, hash),
+        ended: async (entry, end) => {
+          if (at === "ended") throw new Error("crash");
+          await journal.ended(entry, end);
+        },
+      };
+    }
+
+    for (const at of ["prepared", "ended"] as const) {
+      it(`goes on with what was signed, and pays nothing twice (${at})`, async () => {
+        const journal = memoryBatchJournal();
+        const planned = await plan({ keep: 4 });
+        const [only] = removalsOf(planned);
+        const before = await countTransactions();
+        await catchError(apply(planned, { journal: crashing(journal, at) }), Error);
+        expect(journal.open).to.have.lengthOf(1);
+
+        const again = await apply(planned, { journal });
+        expect(again).to.deep.include({ removed: [], finished: [only], mode: undefined });
+        expect(journal.open).to.have.lengthOf(0);
+        expect(await countTransactions()).to.equal(before + 1);
+        expect(await allowedNow(world, [...old])).to.have.lengthOf(4);
+      });
+    }
+
+    it("does not send what was signed if its hash is needed by now", async () => {
+      const journal = memoryBatchJournal();
+      const planned = await plan({ keep: 4 });
+      const [only] = removalsOf(planned);
+      await catchError(apply(planned, { journal: crashing(journal, "prepared") }), Error);
+      const pinned = { ...planned.policy, pins: [{ composeHash: only as ComposeHash, source: "--pin" }] };
+      await refuse({ ...planned, policy: pinned }, PruneOvertakenError, { journal });
+      expect(await allowedNow(world, [...old])).to.have.lengthOf(5);
+    });
+  });
+});

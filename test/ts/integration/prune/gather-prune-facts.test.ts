@@ -1,0 +1,238 @@
+import { expect } from "chai";
+import { createClient, http } from "viem";
+import { base } from "viem/chains";
+import { addDevice } from "../../../../src/chain/add-device.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
+import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
+import { parseDeviceId } from "../../../../src/core/ids.ts";
+import type { PruneFacts, UnknownKind } from "../../../../src/core/prune/prune-facts.ts";
+import { readHistory } from "../../../../src/history/read-history.ts";
+import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
+import {
+  addReplica,
+  allow,
+  allowFillers,
+  commitUpdate,
+  control,
+  fillerHash,
+  type PruneWorld,
+  prepareInstance,
+  prepareUpdate,
+  sourceOf,
+  startPruneWorld,
+} from "../../../support/prune/prune-world.ts";
+import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";
+
+/** The world's cloud, for a client that gets other answers to some paths. */
+function rewriting(world: PruneWorld, route: RegExp, rewrite: (text: string) => string, status = 200): CloudClient {
+  return createCloudClient({
+    apiKey: world.apiKey,
+    baseUrl: world.cloud.baseUrl,
+    retry: { attempts: 1 },
+    fetch: async (input, init) => {
+      const answer = await fetch(input, init);
+      if (!route.test(new URL(String(input)).pathname)) return answer;
+      return new Response(rewrite(await answer.text()), { status, headers: { "content-type": "application/json" } });
+    },
+  });
+}
+
+/** The world's cloud, out of order for some paths. */
+function refusing(world: PruneWorld, route: string): CloudClient {
+  return rewriting(world, new RegExp(route), () => '{"detail":"Internal error"}', 500);
+}
+
+describe("the facts of a prune", () => {
+  let world: PruneWorld;
+  let fresh: string;
+  before(async () => {
+    world = await startPruneWorld({ cloud: { rolloverMs: 150 } });
+    await allowFillers(world, 3);
+    fresh = await world.snapshot();
+  });
+  beforeEach(async () => {
+    await world.restore(fresh);
+    fresh = await world.snapshot();
+  });
+  after(() => world.close());
+
+  const read = () => readPruneFacts(sourceOf(world));
+  const kinds = ({ unknowns }: PruneFacts): UnknownKind[] => unknowns.map(({ kind }) => kind);
+
+  it("know every allowed hash with when, where and by whom it was added last", async () => {
+    const before = await read();
+    expect(before.allowed).to.have.lengthOf(4);
+    expect(kinds(before)).to.deep.equal([]);
+    expect(before).to.include({ chainId: 8453, appId: world.appId, owner: world.owner.address });
+    const oldest = fillerHash("old version 0");
+    await allow(world, oldest);
+    const { allowed, pinned } = await read();
+    const added = allowed.find(({ composeHash }) => composeHash === oldest)?.added;
+    const block = await world.chain.client.getBlock({ blockNumber: pinned.number });
+    expect(added).to.include({ blockNumber: pinned.number, timestamp: block.timestamp, by: world.owner.address });
+    expect(block.transactions).to.deep.equal([added?.transactionHash]);
+    expect(pinned).to.deep.equal({ number: block.number, hash: block.hash, timestamp: block.timestamp });
+  });
+
+  it("know what every CVM and replica has, running or stopped", async () => {
+    const replica = await addReplica(world, "replica");
+    const [, second] = await getAppCvms(world.cloudClient, { appId: world.appId });
+    await control(world, second?.id ?? "", "stop");
+    const { running, movingTo, prepared } = await read();
+    expect(running.map(({ composeHash, cvm }) => [composeHash, cvm.status])).to.deep.equal([
+      [world.firstHash, "running"],
+      [replica, "stopped"],
+    ]);
+    expect([...movingTo, ...prepared]).to.deep.equal([]);
+  });
+
+  it("know where an update under way leads to, and what it started from", async () => {
+    const update = await prepareUpdate(world, "next");
+    await allow(world, update.composeHash);
+    await commitUpdate(world, update);
+    const facts = await read();
+    expect(facts.movingTo.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
+    expect(facts.running.map(({ composeHash }) => composeHash)).to.include(world.firstHash);
+    expect(kinds(facts)).to.deep.equal([]);
+    await world.cloud.whenIdle();
+    const after = await read();
+    expect(after.movingTo).to.deep.equal([]);
+    expect(after.running.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
+  });
+
+  it("take a restart for what it is", async () => {
+    const path = `/cvms/${world.cvm}/restart`;
+    await world.cloudClient.request({ method: "POST", path, json: {} });
+    const facts = await read();
+    expect(facts.running.map(({ cvm }) => cvm.status)).to.include("restarting");
+    expect(kinds(facts)).to.deep.equal([]);
+    await world.cloud.whenIdle();
+  });
+
+  it("know what prepared updates and instances wait for, until their tokens expire", async () => {
+    const update = await prepareUpdate(world, "prepared");
+    const instance = await prepareInstance(world, "another");
+    await allow(world, update.composeHash);
+    await allow(world, instance.composeHash);
+    const { prepared } = await read();
+    expect(prepared.map(({ composeHash }) => composeHash)).to.have.members([update.composeHash, instance.composeHash]);
+    await world.advance(15 * 86_400);
+    expect((await read()).prepared).to.deep.equal([]);
+  });
+
+  it("do not lose a hash that is committed while they are read", async () => {
+    const update = await prepareUpdate(world, "committed meanwhile");
+    await allow(world, update.composeHash);
+    let isCommitted: Promise<void> | undefined;
+    const facts = await readPruneFacts(
+      sourceOf(world, {
+        onProgress: (done, total) => {
+          if (done === total) isCommitted ??= commitUpdate(world, update);
+        },
+      }),
+    );
+    await isCommitted;
+    const uses = [...facts.running, ...facts.movingTo, ...facts.prepared].map(({ composeHash }) => composeHash);
+    expect(uses).to.include(update.composeHash);
+    await world.cloud.whenIdle();
+  });
+
+  describe("say what they do not know", () => {
+    it("without an API key", async () => {
+      const facts = await readPruneFacts(sourceOf(world, { cloud: undefined }));
+      expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
+      expect(facts.allowed, "what the chain tells is known all the same").to.have.lengthOf(4);
+    });
+
+    it("with a wrong key, a dead address, or a workspace that does not have the app", async () => {
+      const stranger = createCloudClient({ apiKey: "nobodys", baseUrl: world.cloud.baseUrl });
+      const nowhere = createCloudClient({ apiKey: "any", baseUrl: "http://127.0.0.1:9", retry: { attempts: 1 } });
+      for (const cloud of [stranger, nowhere]) {
+        const facts = await readPruneFacts(sourceOf(world, { cloud }));
+        expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
+      }
+      await fetch(`${world.cloud.baseUrl}/cvms/${world.cvm}`, {
+        method: "DELETE",
+        headers: { "x-api-key": world.apiKey },
+      });
+      await world.cloud.whenIdle();
+      const facts = await read();
+      expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
+      expect(facts.unknowns[0]?.problem).to.include("workspace");
+    });
+
+    it("while the cloud answers some questions only", async () => {
+      const fails = async (route: string, kind: UnknownKind) => {
+        const client = refusing(world, route);
+        const facts = await readPruneFacts(sourceOf(world, { cloud: client }));
+        expect(kinds(facts), route).to.deep.equal([kind]);
+        expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
+      };
+      await fails("/pending-updates/", "prepare-tokens");
+      await fails("/device-allowlist", "other-machines");
+      await fails(`/apps/${world.appId.slice(2)}$`, "running-hashes");
+    });
+
+    it("of a CVM that is moved nobody knows where", async () => {
+      await world.cloudClient.request({ method: "POST", path: `/cvms/${world.cvm}/restart`, json: {} });
+      const facts = await readPruneFacts(sourceOf(world, { cloud: refusing(world, "/status/batch") }));
+      expect(kinds(facts)).to.deep.equal(["running-hashes"]);
+      await world.cloud.whenIdle();
+    });
+
+    it("of CVMs that are counted and not listed, or report no hash", async () => {
+      const rewritten = (route: RegExp, rewrite: (text: string) => string) =>
+        readPruneFacts(sourceOf(world, { cloud: rewriting(world, route, rewrite) }));
+      const hidden = await rewritten(/\/cvms$/, () => "[]");
+      expect(kinds(hidden)).to.deep.equal(["running-hashes"]);
+      const hashless = await rewritten(/\/cvms$/, (text) =>
+        text.replace(/"compose_hash":"[0-9a-f]+"/, '"compose_hash":null'),
+      );
+      expect(kinds(hashless)).to.deep.equal(["running-hashes"]);
+    });
+
+    it("of machines that are not the cloud's", async () => {
+      const deviceId = parseDeviceId("dd".repeat(32));
+      const { appId } = world;
+      const added = await addDevice(world.ownerClient, { appId, deviceId });
+      await waitForReceipt(world.ownerClient, { transactionHash: added, functionName: "addDevice" });
+      const facts = await read();
+      expect(kinds(facts)).to.deep.equal(["other-machines"]);
+      expect(facts.unknowns[0]?.problem).to.include(deviceId);
+      const opened = await setAllowAnyDevice(world.ownerClient, { appId, allowAnyDevice: true });
+      await waitForReceipt(world.ownerClient, { transactionHash: opened, functionName: "setAllowAnyDevice" });
+      expect(kinds(await read())).to.deep.equal(["other-machines"]);
+    });
+
+    it("where the history is not complete", async () => {
+      const hidden = fillerHash("old version 1");
+      const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) =>
+        method === "eth_getLogs" && Array.isArray(result)
+          ? result.filter(({ data }) => !String(data).includes(hidden.slice(2)))
+          : result,
+      );
+      try {
+        const chain = createClient({ chain: base, transport: http(rpc.url) });
+        const pins = [hidden];
+        const source = sourceOf(world, { chain, readHistory: () => readHistory(chain, { appId: world.appId }) });
+        const facts = await readPruneFacts(source, pins);
+        expect(kinds(facts)).to.deep.equal(["history"]);
+        expect(facts.allowed.find(({ composeHash }) => composeHash === hidden)?.added).to.equal(undefined);
+      } finally {
+        await rpc.close();
+      }
+    });
+
+    it("where a hash runs and is allowed, and no event added it", async () => {
+      const history = await readHistory(world.ownerClient, { appId: world.appId });
+      const changes = history.changes.filter(
+        (change) => change.kind !== "composeHashAdded" || change.composeHash !== world.firstHash,
+      );
+      const facts = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
+      expect(kinds(facts)).to.deep.equal(["history"]);
+      expect(facts.allowed.find(({ composeHash }) => composeHash === world.firstHash)?.added).to.equal(undefined);
+    });
+  });
+});

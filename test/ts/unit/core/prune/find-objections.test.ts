@@ -1,0 +1,62 @@
+import { expect } from "chai";
+import { parseAppId } from "../../../../../src/core/ids.ts";
+import { findObjections } from "../../../../../src/core/prune/find-objections.ts";
+import { planPrune } from "../../../../../src/core/prune/plan-prune.ts";
+import type { PruneFacts } from "../../../../../src/core/prune/prune-facts.ts";
+import {
+  addedIn,
+  allowedHash,
+  cvm,
+  hashNumber,
+  pruneFacts,
+  prunePolicy,
+} from "../../../../support/prune/prune-facts.ts";
+
+const two = hashNumber(2);
+const allowed = [1, 2, 3, 4, 5].map(allowedHash);
+/** Removes 1, 2 and 3. */
+const plan = planPrune(pruneFacts({ allowed }), prunePolicy({ keep: 2 }));
+
+const objections = (changes: Partial<PruneFacts>) => findObjections(plan, pruneFacts({ allowed, ...changes }));
+
+describe("findObjections", () => {
+  it("has none while all removals would be planned again", () => {
+    expect(objections({})).to.deep.equal([]);
+    const newer = allowedHash(900);
+    expect(objections({ allowed: [...allowed, newer] }), "one more could go by now").to.deep.equal([]);
+  });
+
+  it("names a hash that came into use, and by what", () => {
+    const web = cvm("web");
+    for (const changes of [
+      { running: [{ composeHash: two, cvm: web }] },
+      { movingTo: [{ composeHash: two, cvm: web }] },
+      { prepared: [{ composeHash: two, cvm: web, expiresAt: "2026-12-01T00:00:00Z" }] },
+    ] satisfies Partial<PruneFacts>[]) {
+      const found = objections(changes);
+      expect(found).to.have.lengthOf(1);
+      expect(found[0]).to.include({ composeHash: two });
+      expect(found[0]?.problem).to.include("web");
+    }
+  });
+
+  it("names a hash that was added again, or removed by somebody else", () => {
+    const again = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
+    expect(objections({ allowed: again }).map(({ composeHash }) => composeHash)).to.deep.equal([two]);
+    const without = allowed.filter(({ composeHash }) => composeHash !== two);
+    expect(objections({ allowed: without })).to.deep.equal([{ composeHash: two, problem: "is no longer on the list" }]);
+  });
+
+  it("minds only what the plan removes", () => {
+    expect(objections({ running: [{ composeHash: hashNumber(5), cvm: cvm("web") }] })).to.deep.equal([]);
+    const running = [{ composeHash: two, cvm: cvm("web") }];
+    expect(findObjections(plan, pruneFacts({ allowed, running }), [hashNumber(1)])).to.deep.equal([]);
+  });
+
+  it("stands against everything once the app has another owner, chain or address", () => {
+    expect(objections({ owner: `0x${"0f".repeat(20)}` })).to.have.lengthOf(1);
+    expect(objections({ owner: `0x${"0E".repeat(20)}` }), "another letter case").to.deep.equal([]);
+    expect(objections({ chainId: 1 })).to.have.lengthOf(1);
+    expect(objections({ appId: parseAppId("a1".repeat(20)) })).to.have.lengthOf(1);
+  });
+});

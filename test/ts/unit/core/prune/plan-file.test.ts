@@ -1,0 +1,68 @@
+import { expect } from "chai";
+import { readPlanFile, writePlanFile } from "../../../../../src/core/prune/plan-file.ts";
+import { planPrune } from "../../../../../src/core/prune/plan-prune.ts";
+import { allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../../support/prune/prune-facts.ts";
+
+const web = cvm("web");
+/** One row of every kind. */
+const plan = planPrune(
+  pruneFacts({
+    allowed: [...[1, 2, 3, 4, 5, 6, 7].map(allowedHash), { composeHash: hashNumber(99), added: undefined }],
+    running: [{ composeHash: hashNumber(1), cvm: web }],
+    movingTo: [{ composeHash: hashNumber(2), cvm: web }],
+    prepared: [{ composeHash: hashNumber(3), cvm: web, expiresAt: "2026-12-01T00:00:00Z" }],
+    unknowns: [{ kind: "prepare-tokens", problem: "The cloud did not answer." }],
+  }),
+  prunePolicy({
+    keep: 2,
+    olderThanSeconds: 60,
+    pins: [{ composeHash: hashNumber(4), source: "--pin" }],
+    queued: [{ source: "safe.json", composeHashes: [hashNumber(5)] }],
+    waived: ["prepare-tokens"],
+  }),
+);
+const only = planPrune(pruneFacts({ allowed: [allowedHash(1)] }), prunePolicy());
+
+function problemOf(text: string): string | undefined {
+  const reading = readPlanFile(text);
+  return "problem" in reading ? reading.problem : undefined;
+}
+
+/** The file's object after a change, as text. */
+function edited(change: (body: Record<string, unknown>) => void): string {
+  const body = JSON.parse(writePlanFile(plan));
+  change(body);
+  return JSON.stringify(body);
+}
+
+describe("a plan's file", () => {
+  it("comes back as the plan it was, with every kind of reason", () => {
+    expect(readPlanFile(writePlanFile(plan))).to.deep.equal({ plan });
+    expect(readPlanFile(writePlanFile(only))).to.deep.equal({ plan: only });
+    expect(new Set(plan.rows.flatMap(({ reasons }) => reasons.map(({ rule }) => rule))).size).to.equal(7);
+  });
+
+  it("may be indented anew", () => {
+    expect(readPlanFile(JSON.stringify(JSON.parse(writePlanFile(plan))))).to.deep.equal({ plan });
+  });
+
+  it("is refused once a verdict, a policy or an address was changed by hand", () => {
+    const changes: ((body: Record<string, unknown>) => void)[] = [
+      (body) => Object.assign((body.rows as Record<string, unknown>[])[0] ?? {}, { verdict: "remove", reasons: [] }),
+      (body) => Object.assign(body.policy as object, { keep: 0 }),
+      (body) => Object.assign(body, { appId: `0x${"a1".repeat(20)}` }),
+      (body) => Object.assign(body, { unknowns: [] }),
+      (body) => (body.rows as unknown[]).pop(),
+      (body) => Object.assign(body, { extra: true }),
+      (body) => Reflect.deleteProperty(body, "digest"),
+    ];
+    for (const change of changes) expect(problemOf(edited(change)), String(change)).to.include("changed");
+  });
+
+  it("is refused if it is something else, or of another version", () => {
+    for (const text of ["", "{", "null", "[]", '{"transactions":[]}', "0x1234"]) {
+      expect(problemOf(text), text).to.include("no prune plan");
+    }
+    expect(problemOf(edited((body) => Object.assign(body, { version: 2 })))).to.include("version 2");
+  });
+});
