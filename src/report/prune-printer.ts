@@ -1,0 +1,63 @@
+import { describeAge, describeReason } from "../core/prune/keep-reason.ts";
+import { type PrunePlan, type PruneRow, removalsOf } from "../core/prune/plan-prune.ts";
+import type { PruneResult } from "../prune/apply-prune-plan.ts";
+import { formatFee, formatGas } from "./format.ts";
+import type { Paper } from "./paper.ts";
+import { formatTable } from "./table.ts";
+
+/** What a removal does and does not do, in the words operators must have read before they agree. */
+export const whatRemovalMeans = [
+  "Removing a hash stops the next boot with it. A CVM that runs it goes on until it restarts,",
+  "and keys it was given are not taken back.",
+] as const;
+
+/** Shows a plan: every hash with the reasons it stays, or why nothing keeps it. */
+export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
+  const { appId, chainId, pinned, rows, unknowns } = plan;
+  const removals = removalsOf(plan);
+  paper.title(
+    `Prune of app ${appId} on chain ${chainId}, judged at block ${pinned.number} (${toTime(pinned.timestamp)})`,
+  );
+  if (rows.length > 0)
+    paper.line(
+      formatTable({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) }),
+    );
+  paper.line();
+  paper.line(
+    `${count(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
+  );
+  for (const { kind, problem, isWaived } of unknowns) {
+    paper.line(`Not known: ${problem} (${isWaived ? `waived: ${kind}` : `--waive ${kind} answers for it`})`);
+  }
+  if (removals.length > 0) for (const line of whatRemovalMeans) paper.line(line);
+}
+
+/** Shows what carrying out a plan came to. */
+export function showPruneResult(paper: Paper, { removed, finished, transactions }: PruneResult): void {
+  for (const { transactionHash, blockNumber, gasUsed, costWei, isFromRecord } of transactions) {
+    const origin = isFromRecord ? ", signed by an earlier run" : "";
+    paper.step(
+      "mined",
+      `${transactionHash}, block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}${origin}`,
+    );
+  }
+  const total = removed.length + finished.length;
+  paper.line(
+    `${count(total, "hash", "hashes")} removed in ${count(transactions.length, "transaction", "transactions")}.`,
+  );
+}
+
+function toCells({ composeHash, added, verdict, reasons }: PruneRow, { pinned }: PrunePlan): readonly string[] {
+  const age = added === undefined ? "age unknown" : `${describeAge(Number(pinned.timestamp - added.timestamp))} ago`;
+  const by = added?.by === undefined ? "" : ` by ${added.by}`;
+  const why = verdict === "remove" ? "nothing needs it" : reasons.map(describeReason).join("; ");
+  return [verdict, composeHash, `${age}${by}`, why];
+}
+
+function toTime(timestamp: bigint): string {
+  return new Date(Number(timestamp) * 1000).toISOString().replace(".000Z", "Z");
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
