@@ -16,6 +16,7 @@ import { registerAuthentication } from "./plugins/authentication.ts";
 import { registerBodyParsers } from "./plugins/body-parsers.ts";
 import { registerErrorBodies } from "./plugins/error-bodies.ts";
 import { registerOpenApi } from "./plugins/openapi.ts";
+import { registerQuietTime } from "./plugins/quiet-time.ts";
 import { registerRequestEvents } from "./plugins/request-events.ts";
 import { registerRequestFaults } from "./plugins/request-faults.ts";
 import { openGuestEnvironment } from "./rollover/guest-environment.ts";
@@ -56,6 +57,7 @@ import { RegistrationVerifier } from "./services/registration-verifier.ts";
 import { seedPlatform } from "./services/seed-platform.ts";
 import { Timekeeper } from "./services/timekeeper.ts";
 import { Updates } from "./services/updates.ts";
+import { QuietTime } from "./snapshot/quiet-time.ts";
 import { Snapshots } from "./snapshot/snapshots.ts";
 import type { Operation } from "./store/operations.ts";
 import { openStore } from "./store/store.ts";
@@ -83,12 +85,17 @@ export interface MockCloud {
   /** Has something fail from now on, as the rule says. @throws ZodError when there is no such rule */
   setFault(rule: FaultRule): SetFault;
   clearFaults(): void;
-  /** Keeps the backend's state and time, to go back to while this cloud lives. Returns its id. */
+  /**
+   * Keeps the backend's state and time, to go back to while this cloud lives. Returns its id.
+   *
+   * @throws ApiError 503 when requests are not answered in time
+   */
   snapshot(): Promise<string>;
   /**
    * Goes back to a snapshot: all that is stored, the clock, and what was under way. Faults stay as they are set now.
+   * Requests in flight are answered first; those that come meanwhile wait.
    *
-   * @throws ApiError 404
+   * @throws ApiError 404, or 503 when requests are not answered in time
    */
   restore(id: string): Promise<void>;
   /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
@@ -113,10 +120,13 @@ export interface OperationRecord {
 export async function buildMockCloud(options: MockCloudOptions = {}): Promise<MockCloud> {
   const listener = options.onEvent ?? (() => {});
   const changes = new CvmChanges();
+  // Called inside the transaction that makes an event true: webhooks are noted with it, all others are told after it.
   const emit: EventListener = (event) => {
-    if (event.type === "operation.started" || event.type === "operation.finished") changes.announce(event.cvmId);
     webhookService.announce(event);
-    listener(event);
+    store.afterCommit(() => {
+      if (event.type === "operation.started" || event.type === "operation.finished") changes.announce(event.cvmId);
+      listener(event);
+    });
   };
   const adminKey = options.admin && checkAdminKey(options.admin.key);
   const stopping = new AbortController();
@@ -125,7 +135,13 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const clock = createAdjustableClock(options.clock, store.settings.clockOffset());
   const timekeeper = new Timekeeper({ store, clock, emit, onAdvance: options.onAdvance ?? (() => {}) });
   const faults = new Faults(emit);
-  const webhookService = new WebhookService({ store, clock, emit, faults });
+  const webhookService = new WebhookService({
+    store,
+    clock,
+    emit,
+    faults,
+    timeoutMs: options.webhookTimeoutMs ?? 10_000,
+  });
   const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal });
   seedPlatform(store, kmsRuntime, options, clock.now());
 
@@ -138,11 +154,13 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
   });
+  const quietTime = new QuietTime(options.drainMs ?? 10_000);
   const snapshots = new Snapshots({
     store,
     timekeeper,
     rollover,
     webhookService,
+    quietTime,
     onSnapshot: options.onSnapshot ?? (() => {}),
     onRestore: options.onRestore ?? (() => {}),
   });
@@ -173,6 +191,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   registerErrorBodies(app, emit);
   registerRequestEvents(app, emit);
   registerRequestFaults(app, { faults, clock, store, stopping: stopping.signal });
+  registerQuietTime(app, quietTime);
   registerBodyParsers(app);
   await registerOpenApi(app);
   await app.register(

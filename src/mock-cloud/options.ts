@@ -92,5 +92,9 @@ export interface MockCloudOptions extends MockCloudSeed {
   /** How often, and with which pause, a receipt is looked for before it counts as missing. @default 5 × 300 ms */
   readonly receiptAttempts?: number;
   readonly receiptRetryMs?: number;
+  /** How long a webhook's target has to answer, in real time. @default 10_000 */
+  readonly webhookTimeoutMs?: number;
+  /** How long a snapshot or restore waits, in real time, for requests that are being answered. @default 10_000 */
+  readonly drainMs?: number;
   readonly onEvent?: EventListener;
 }

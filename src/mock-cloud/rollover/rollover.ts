@@ -60,7 +60,10 @@ export class Rollover {
 
   /** Takes up what a former process left unfinished. */
   resume(): void {
-    for (const operation of this.#dependencies.store.operations.running()) this.start(operation);
+    for (const operation of this.#dependencies.store.operations.running()) {
+      this.#announce(operation);
+      this.start(operation);
+    }
   }
 
   /**
@@ -76,7 +79,7 @@ export class Rollover {
       const { nodeId, nextNodeId, status } = store.cvms.get(cvmId);
       const isAsleep = kind === "update" && status === "stopped";
       store.cvms.setStatus(cvmId, isAsleep ? "stopped" : busyStatus[kind], null, startedAt);
-      return store.operations.insert({
+      const operation = store.operations.insert({
         correlationId,
         cvmId,
         kind,
@@ -88,19 +91,12 @@ export class Rollover {
         transactionHash,
         startedAt,
       });
+      this.#announce(operation);
+      return operation;
     });
   }
 
   start(operation: Operation): void {
-    const { correlationId, kind, composeHash } = operation;
-    const { store, emit } = this.#dependencies;
-    emit({
-      type: "operation.started",
-      cvmId: store.cvms.get(operation.cvmId).hashid,
-      correlationId,
-      kind,
-      composeHash,
-    });
     const run = this.#run(operation).finally(() => this.#active.delete(run));
     this.#active.add(run);
   }
@@ -120,6 +116,12 @@ export class Rollover {
   async pause(): Promise<void> {
     await this.close();
     this.#stopping = new AbortController();
+  }
+
+  #announce({ cvmId, correlationId, kind, composeHash }: Operation): void {
+    const { store, emit } = this.#dependencies;
+    const { hashid } = store.cvms.get(cvmId);
+    emit({ type: "operation.started", cvmId: hashid, correlationId, kind, composeHash });
   }
 
   async #run(operation: Operation): Promise<void> {
@@ -213,15 +215,15 @@ export class Rollover {
       if (status === "running" && failure === null) store.cvms.setNode(cvmId, nodeId);
       store.operations.finish(id, failure, now);
       store.cvms.setStatus(cvmId, status, bootError, now);
-    });
-    emit({
-      type: "operation.finished",
-      cvmId: store.cvms.get(cvmId).hashid,
-      correlationId,
-      kind,
-      composeHash,
-      outcome: failure === null ? "done" : "failed",
-      failure,
+      emit({
+        type: "operation.finished",
+        cvmId: store.cvms.get(cvmId).hashid,
+        correlationId,
+        kind,
+        composeHash,
+        outcome: failure === null ? "done" : "failed",
+        failure,
+      });
     });
   }
 }

@@ -58,10 +58,10 @@ export class Lifecycle {
       });
       store.operations.finish(id, null, now);
       store.cvms.delete(cvm.id, now);
+      const subject = { cvmId: cvm.hashid, correlationId, kind: "delete", composeHash } as const;
+      emit({ type: "operation.started", ...subject });
+      emit({ type: "operation.finished", ...subject, outcome: "done", failure: null });
     });
-    const subject = { cvmId: cvm.hashid, correlationId, kind: "delete", composeHash } as const;
-    emit({ type: "operation.started", ...subject });
-    emit({ type: "operation.finished", ...subject, outcome: "done", failure: null });
   }
 
   #refuseWhileBusy(cvm: Cvm): void {

@@ -87,11 +87,12 @@ export class Updates {
     if (isComposeChanged && this.#isOnChain(cvm)) {
       const { composeHash } = workload;
       const { token, tokenHash } = isPrepareOnly ? createCommitToken() : {};
-      const expiresAt = this.#keep(cvm, workload, change, tokenHash);
-      this.#emitProposed(cvm, workload, "registration-required");
-      if (isPrepareOnly) {
-        this.#dependencies.emit({ type: "update.prepared", cvmId: cvm.hashid, composeHash, expiresAt });
-      }
+      const { store, emit } = this.#dependencies;
+      store.transaction(() => {
+        const expiresAt = this.#keep(cvm, workload, change, tokenHash);
+        this.#emitProposed(cvm, workload, "registration-required");
+        if (isPrepareOnly) emit({ type: "update.prepared", cvmId: cvm.hashid, composeHash, expiresAt });
+      });
       return { kind: "registration-required", composeHash, commitToken: token };
     }
     this.#emitProposed(cvm, workload, "accepted");

@@ -4,12 +4,14 @@ import type { Timekeeper } from "../services/timekeeper.ts";
 import type { StoreContent } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import type { WebhookService } from "../webhooks/webhook-service.ts";
+import type { QuietTime } from "./quiet-time.ts";
 
 export interface SnapshotsDependencies {
   readonly store: Store;
   readonly timekeeper: Timekeeper;
   readonly rollover: Rollover;
   readonly webhookService: WebhookService;
+  readonly quietTime: QuietTime;
   /** Awaited before the state is kept: others may keep theirs under the same id. */
   readonly onSnapshot: (id: string) => Promise<void> | void;
   /** Awaited while nothing is under way, before the cloud goes back. If it fails, the cloud stays as it is. */
@@ -26,34 +28,38 @@ export class Snapshots {
   readonly #dependencies: SnapshotsDependencies;
   readonly #taken = new Map<string, Snapshot>();
   #count = 0;
-  #restoring: Promise<void> = Promise.resolve();
 
   constructor(dependencies: SnapshotsDependencies) {
     this.#dependencies = dependencies;
   }
 
-  /** Keeps all that is stored, and the time. Reading it is one step, so nothing is caught halfway. */
+  /**
+   * Keeps all that is stored, and the time, while no request is being answered: what others keep under the same id is
+   * of the same moment.
+   *
+   * @throws ApiError 503; what `onSnapshot` throws
+   */
   async take(): Promise<string> {
-    const { store, timekeeper, onSnapshot } = this.#dependencies;
+    const { store, timekeeper, quietTime, onSnapshot } = this.#dependencies;
     this.#count += 1;
     const id = `snapshot_${this.#count}`;
-    await onSnapshot(id);
-    this.#taken.set(id, { content: store.dump(), takenAt: timekeeper.now() });
-    return id;
+    return quietTime.during(async () => {
+      await onSnapshot(id);
+      this.#taken.set(id, { content: store.dump(), takenAt: timekeeper.now() });
+      return id;
+    });
   }
 
   /**
-   * Ends what is under way, goes back to the snapshot and its time, and takes up what was under way then.
+   * Ends what is under way, goes back to the snapshot and its time, and takes up what was under way then. Requests
+   * that came before are answered first, those that come meanwhile afterwards.
    *
-   * @throws ApiError 404; what `onRestore` throws
+   * @throws ApiError 404, 503; what `onRestore` throws
    */
   async restore(id: string): Promise<void> {
     const snapshot = this.#taken.get(id);
     if (!snapshot) throw new ApiError(404, undefined, `There is no snapshot ${id}.`);
-    const before = this.#restoring;
-    // Whoever waited for the one before has been told how it ended.
-    this.#restoring = before.catch(() => {}).then(() => this.#goBack(id, snapshot));
-    await this.#restoring;
+    await this.#dependencies.quietTime.during(() => this.#goBack(id, snapshot));
   }
 
   async #goBack(id: string, { content, takenAt }: Snapshot): Promise<void> {

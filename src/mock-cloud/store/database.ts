@@ -16,6 +16,7 @@ export class Database {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
+  #afterCommit: (() => void)[] = [];
 
   /** @param path a file, or `:memory:` */
   constructor(path: string) {
@@ -43,18 +44,17 @@ export class Database {
   /** All or nothing. A call inside another one joins it. */
   transaction<Result>(work: () => Result): Result {
     if (this.#depth > 0) return work();
-    this.#sqlite.exec("BEGIN IMMEDIATE");
-    this.#depth += 1;
-    try {
-      const result = work();
-      this.#sqlite.exec("COMMIT");
-      return result;
-    } catch (error) {
-      this.#sqlite.exec("ROLLBACK");
-      throw error;
-    } finally {
-      this.#depth -= 1;
-    }
+    const result = this.#commit(work);
+    const waiting = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const notify of waiting) notify();
+    return result;
+  }
+
+  /** Calls once what is being written stands: at once outside a transaction, never after one that was rolled back. */
+  afterCommit(notify: () => void): void {
+    if (this.#depth > 0) this.#afterCommit.push(notify);
+    else notify();
   }
 
   /** A copy of everything. */
@@ -84,6 +84,22 @@ export class Database {
 
   close(): void {
     this.#sqlite.close();
+  }
+
+  #commit<Result>(work: () => Result): Result {
+    this.#sqlite.exec("BEGIN IMMEDIATE");
+    this.#depth += 1;
+    try {
+      const result = work();
+      this.#sqlite.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#sqlite.exec("ROLLBACK");
+      this.#afterCommit = [];
+      throw error;
+    } finally {
+      this.#depth -= 1;
+    }
   }
 
   #prepare(sql: string): StatementSync {

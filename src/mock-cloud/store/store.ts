@@ -25,6 +25,8 @@ export interface Store {
   readonly settings: Settings;
   readonly webhooks: Webhooks;
   transaction<Result>(work: () => Result): Result;
+  /** Calls once what is being written stands: at once outside a transaction, never after one that was rolled back. */
+  afterCommit(notify: () => void): void;
   dump(): StoreContent;
   /** All or nothing, as `transaction`. */
   load(content: StoreContent): void;
@@ -47,6 +49,7 @@ export function openStore(path: string): Store {
     settings: new Settings(database),
     webhooks: new Webhooks(database),
     transaction: (work) => database.transaction(work),
+    afterCommit: (notify) => database.afterCommit(notify),
     dump: () => database.dump(),
     load: (content) => database.load(content),
     close: () => database.close(),

@@ -1,7 +1,6 @@
 import type { Webhook, WebhookDelivery } from "../store/webhooks.ts";
 import { signBody } from "./sign-body.ts";
 
-const timeoutMs = 10_000;
 const keptResponseBytes = 4096;
 
 export interface PostedEvent {
@@ -16,7 +15,7 @@ export interface PostedEvent {
 export async function postEvent(
   webhook: Webhook,
   delivery: WebhookDelivery,
-  signal: AbortSignal,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<PostedEvent> {
   // Receivers compare this with their own clock, which nobody advances.
   const timestamp = String(Math.floor(Date.now() / 1000));
@@ -39,7 +38,7 @@ export async function postEvent(
     return { isAccepted: response.ok, responseStatus: response.status, responseBody, error: null };
   } catch (error) {
     signal.throwIfAborted();
-    return { isAccepted: false, responseStatus: null, responseBody: null, error: describe(error) };
+    return { isAccepted: false, responseStatus: null, responseBody: null, error: describe(error, timeoutMs) };
   }
 }
 
@@ -54,7 +53,7 @@ async function readStart(response: Response): Promise<string> {
   return Buffer.concat(chunks).subarray(0, keptResponseBytes).toString("utf8");
 }
 
-function describe(error: unknown): string {
+function describe(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `No answer within ${timeoutMs / 1000} seconds.`;
   const { cause } = error;

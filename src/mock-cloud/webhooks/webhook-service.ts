@@ -16,6 +16,8 @@ export interface WebhookServiceDependencies {
   readonly clock: Clock;
   readonly emit: EventListener;
   readonly faults: Faults;
+  /** How long a target has to answer, in real time. */
+  readonly timeoutMs: number;
 }
 
 export type WebhookChange = Pick<Webhook, "url" | "events" | "isEnabled">;
@@ -60,7 +62,7 @@ export class WebhookService {
     } while (this.#attempts.size > 0);
   }
 
-  /** Tells every webhook that wants to know. */
+  /** Tells every webhook that wants to know. Inside a transaction it notes what to send, and sends it afterwards. */
   announce(occurred: MockCloudEvent): void {
     const { store } = this.#dependencies;
     const occurrence = findOccurrence(store, occurred);
@@ -152,7 +154,7 @@ export class WebhookService {
       body,
       createdAt,
     });
-    if (delivery) this.#start(delivery);
+    if (delivery) store.afterCommit(() => this.#start(delivery));
     return delivery;
   }
 
@@ -179,11 +181,11 @@ export class WebhookService {
   }
 
   async #attempt(delivery: WebhookDelivery, signal: AbortSignal): Promise<void> {
-    const { store, clock, emit, faults } = this.#dependencies;
+    const { store, clock, emit, faults, timeoutMs } = this.#dependencies;
     const { id, webhookId, eventId, event } = delivery;
     const webhook = store.webhooks.find(webhookId);
     if (!webhook) return;
-    const { isAccepted, ...met } = await postEvent(webhook, delivery, signal);
+    const { isAccepted, ...met } = await postEvent(webhook, delivery, { timeoutMs, signal });
     signal.throwIfAborted();
     const attempts = delivery.attempts + 1;
     const delayMs = retryDelaysMs[attempts - 1];
@@ -201,7 +203,8 @@ export class WebhookService {
       status: met.responseStatus,
     });
     const { cvm_id: cvm } = JSON.parse(delivery.body).data;
-    if (isAccepted && faults.strike(["duplicate-delivery"], { event, cvm })) await postEvent(webhook, delivery, signal);
+    if (!isAccepted || !faults.strike(["duplicate-delivery"], { event, cvm })) return;
+    await postEvent(webhook, delivery, { timeoutMs, signal });
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { parseWebhookEvent } from "@phala/cloud/webhook";
 import { expect } from "chai";
 import { network } from "hardhat";
@@ -137,6 +138,22 @@ describe("webhooks", () => {
     });
   });
 
+  it("are given up on when they do not answer in time, and called again", async () => {
+    await cloud.close();
+    cloud = await startMockCloud({ ...offChainPlatform(), webhookTimeoutMs: 50 });
+    const { id } = await subscribe();
+    receiver.respond = () => {};
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    const [late] = await deliveries(id);
+    expect(late).to.include({ status: "pending", attempts: 1, response_status: null });
+    expect(late?.error).to.equal("No answer within 0.05 seconds.");
+    receiver.respond = (response) => response.writeHead(204).end();
+    await cloud.advance(minute);
+    await settled();
+    expect((await deliveries(id))[0]).to.include({ status: "delivered", attempts: 2, error: null });
+  });
+
   it("are not followed when they redirect", async () => {
     const { id } = await subscribe();
     receiver.respond = (response) => response.writeHead(302, { location: receiver.url }).end();
@@ -269,6 +286,63 @@ describe("webhooks of a cloud that stops", () => {
     } finally {
       await receiver.close();
       rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("what webhooks are told of", () => {
+  let folder: string;
+  let stateFile: string;
+  let cloud: RunningMockCloud;
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "mock-cloud-"));
+    stateFile = join(folder, "cloud.db");
+    cloud = await startMockCloud({ ...offChainPlatform(), stateFile });
+    const body = { url: "http://127.0.0.1:9/", events: ["cvm.created", "cvm.deleted", "cvm.updated"] };
+    await request(cloud, "POST", "/workspace/webhooks", { body });
+  });
+  afterEach(async () => {
+    await cloud.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** From another connection, as a full disk would at the worst moment: between the state and what tells of it. */
+  function refuseDeliveries(): void {
+    const database = new DatabaseSync(stateFile);
+    database.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON webhook_delivery BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+    );
+    database.close();
+  }
+
+  it("does not happen where it cannot be noted for them", async () => {
+    const cvm = await createOffChainCvm({ cloud });
+    refuseDeliveries();
+    expect((await request(cloud, "DELETE", `/cvms/${cvm.id}`)).status).to.equal(500);
+    expect((await request(cloud, "GET", `/cvms/${cvm.id}`)).body).to.include({ status: "running" });
+    expect(cloud.readHistory(cvm.id).map(({ kind }) => kind)).to.deep.equal(["create"]);
+  });
+
+  it("is on disk together with the note, before anybody else hears of it", async () => {
+    await cloud.close();
+    const seen: [string, number, number][] = [];
+    cloud = await startMockCloud({ ...offChainPlatform(), stateFile, onEvent: ({ type }) => look(type) });
+    const cvm = await createOffChainCvm({ cloud });
+    await request(cloud, "PATCH", `/cvms/${cvm.id}`, { body: { docker_compose_file: nextCompose } });
+    await cloud.whenIdle();
+    expect(seen).to.deep.equal([
+      ["operation.started", 1, 1],
+      ["operation.finished", 1, 1],
+      ["operation.started", 2, 1],
+      ["operation.finished", 2, 2],
+    ]);
+
+    function look(type: string): void {
+      if (!type.startsWith("operation.")) return;
+      const database = new DatabaseSync(stateFile, { readOnly: true });
+      const count = (table: string) => Number(database.prepare(`SELECT count(*) AS count FROM ${table}`).get()?.count);
+      seen.push([type, count("operation"), count("webhook_delivery")]);
+      database.close();
     }
   });
 });
