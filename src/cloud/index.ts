@@ -12,6 +12,7 @@ export * from "./get-cvm.ts";
 export * from "./get-cvm-state.ts";
 export * from "./get-docker-compose.ts";
 export * from "./get-known-devices.ts";
+export * from "./get-nodes.ts";
 export * from "./get-operation-kinds.ts";
 export * from "./get-pending-update.ts";
 export type { Kms } from "./kms.ts";

@@ -22,6 +22,7 @@ export const errorTable = {
   UntrustedEncryptionKeyError: entry(1006, false, "An app's encryption key is not signed by the expected KMS key."),
   InvalidArgumentError: entry(1007, false, "A command was called with an argument it cannot use."),
   LintRefusedError: entry(1101, false, "The linter found an error that nobody accepted by name."),
+  HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
   WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),

@@ -67,6 +67,24 @@ export class LintRefusedError extends InputError {
   }
 }
 
+export interface RemovalObjection {
+  /** The name by which an operator overlooks it. */
+  readonly waiver: string;
+  /** One sentence. */
+  readonly problem: string;
+}
+
+export class HashNeededError extends InputError {
+  override readonly name = "HashNeededError";
+  constructor(objections: readonly RemovalObjection[]) {
+    const waivers = [...new Set(objections.map(({ waiver }) => waiver))];
+    super(objections.map(({ problem, waiver }) => `${problem} (${waiver})`).join(" "), {
+      nextStep: `Nothing was sent. Update or delete what needs the hash first; to go on all the same: --waive ${waivers.join(",")}`,
+      context: { objections },
+    });
+  }
+}
+
 /** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
 function describe(raw: string): string {
   return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;

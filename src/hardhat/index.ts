@@ -2,6 +2,7 @@ import { emptyTask, task } from "hardhat/config";
 import { definePlugin } from "hardhat/plugins";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
+import { deviceTasks } from "./definitions/device.ts";
 import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
 
@@ -57,6 +58,7 @@ const dstack: HardhatPlugin = definePlugin({
       .build(),
     ...hashTasks,
     ...ownerTasks,
+    ...deviceTasks,
   ],
 });
 

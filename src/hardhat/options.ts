@@ -5,6 +5,12 @@ export function optional<const Name extends string>(name: Name, description: str
   return { name, description, type: ArgumentType.STRING_WITHOUT_DEFAULT, defaultValue: undefined } as const;
 }
 
+/** An argument that may be given several times, one after the other; none at all is for the task to refuse. */
+export function several<const Name extends string>(name: Name, description: string) {
+  const none: string[] = [];
+  return { name, description, type: ArgumentType.STRING, defaultValue: none } as const;
+}
+
 /** A task's help, with the command as it is typed. */
 export function withExample(description: string, example: string): string {
   return `${description}, as in: npx hardhat dstack ${example}`;

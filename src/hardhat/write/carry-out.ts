@@ -19,6 +19,8 @@ export interface CarryOutParameters {
   readonly wanted: Address;
   /** As `--batch` was given. */
   readonly batch: string | undefined;
+  /** Sends calls that change nothing too. */
+  readonly allowNoEffect?: boolean | undefined;
 }
 
 /** What became of the calls, for `--json`. */
@@ -39,7 +41,7 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
 export async function carryOut(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, wanted, batch }: CarryOutParameters,
+  { calls, wanted, batch, allowNoEffect }: CarryOutParameters,
 ): Promise<CarriedOut> {
   const mode = parseBatch(batch);
   io.paper.line(`On ${chain.network}, chain ${chain.chainId}:`);
@@ -50,6 +52,7 @@ export async function carryOut(
     calls,
     account,
     mode,
+    allowNoEffect,
     chainId: chain.chainId,
     signal: io.signal,
     onEvent: (event) => tell(io, chain, event),

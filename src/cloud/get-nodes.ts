@@ -1,0 +1,25 @@
+import { type DeviceId, parseDeviceId } from "../core/ids.ts";
+import type { CloudClient } from "./create-client.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { availableNodesSchema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+/** A machine that can take CVMs of the API key's workspace. */
+export interface CloudNode {
+  readonly name: string;
+  /** Undefined where the cloud does not tell. */
+  readonly deviceId: DeviceId | undefined;
+}
+
+/** Lists the machines. @throws CloudError */
+export async function getNodes(client: CloudClient): Promise<readonly CloudNode[]> {
+  const reply = await client.request({ method: "GET", path: "/teepods/available" });
+  return parseReply(reply, (body) =>
+    availableNodesSchema.parse(body).nodes.map(({ name, device_id }) => ({
+      name,
+      deviceId: device_id ? parseDeviceId(device_id) : undefined,
+    })),
+  );
+}
+
+export const safeGetNodes = safe(getNodes);

@@ -1,0 +1,12 @@
+import { type ComposeHash, parseComposeHash } from "../../core/ids.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+
+/** Compose hashes of a command line, at least one. @throws InvalidArgumentError, InvalidHexError */
+export function parseHashes(raw: readonly string[]): readonly ComposeHash[] {
+  if (raw.length === 0) {
+    throw new InvalidArgumentError("No compose hash was given.", {
+      nextStep: "Give one or more; npx hardhat dstack hash FILE computes them.",
+    });
+  }
+  return raw.map((text) => parseComposeHash(text.trim()));
+}

@@ -1,0 +1,27 @@
+import type { Address } from "viem";
+import { getBlock, getTransaction } from "viem/actions";
+import type { ChainClient } from "../../chain/chain-client.ts";
+import { duringRpc } from "../../chain/translate-chain-error.ts";
+import type { TransactionHash } from "../../core/ids.ts";
+import type { ChangeOrigin } from "../../core/policy/policy-change.ts";
+
+export interface Origin {
+  readonly blockNumber: bigint;
+  readonly transactionHash: TransactionHash;
+  /** Of the block, ISO 8601. */
+  readonly time: string;
+  /** Who made the change: as the contract recorded it, or else who sent the transaction. */
+  readonly by: Address;
+}
+
+/** When a change was made, and by whom, asking the node for what its event does not say. @throws RpcUnavailableError */
+export async function readOrigin(client: ChainClient, change: ChangeOrigin): Promise<Origin> {
+  const { blockNumber, transactionHash, timestamp, actor } = change;
+  const [seconds, by] = await duringRpc("reading when and by whom", () =>
+    Promise.all([
+      timestamp ?? getBlock(client, { blockNumber }).then((block) => block.timestamp),
+      actor ?? getTransaction(client, { hash: transactionHash }).then(({ from }) => from),
+    ]),
+  );
+  return { blockNumber, transactionHash, time: new Date(Number(seconds) * 1000).toISOString(), by };
+}

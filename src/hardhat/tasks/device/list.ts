@@ -1,0 +1,46 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { Paper } from "../../../report/paper.ts";
+import { formatTable } from "../../../report/table.ts";
+import { connectApp } from "../../connect/connect-app.ts";
+import type { AppArguments } from "../../connect/resolve-app.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
+import { type DeviceList, listDevices } from "../../device/list-devices.ts";
+import { readAppHistory } from "../../history/read-app-history.ts";
+
+export interface DeviceListArguments extends AppArguments, OutputArguments {}
+
+const action: NewTaskActionFunction<DeviceListArguments> = (args, hre) => runTask(args, (io) => list(io, args, hre));
+export default action;
+
+async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const app = await connectApp(args, hre);
+  const devices = await listDevices(app, await readAppHistory(io, hre, app));
+  return {
+    result: { app: app.appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
+    show: (paper) => show(paper, app.appId, devices),
+  };
+}
+
+function show(paper: Paper, appId: string, { blockNumber, allowAnyDevice, devices, doubts }: DeviceList): void {
+  paper.title(`Devices of ${appId} at block ${blockNumber}`);
+  if (devices.length > 0) {
+    paper.line(
+      formatTable({
+        head: ["device", "", "since", "by", "transaction", "node", "CVM"],
+        rows: devices.map(({ deviceId, isListed, added, nodes, cvms }) => [
+          deviceId,
+          isListed ? "listed" : "not listed",
+          added?.time ?? "",
+          added?.by ?? "",
+          added?.transactionHash ?? "",
+          nodes.join(", "),
+          cvms.join(", "),
+        ]),
+      }),
+    );
+  }
+  if (!devices.some(({ isListed }) => isListed)) paper.line("No device is listed.");
+  if (allowAnyDevice) paper.line("Any device the KMS trusts may boot, so the list bars none.");
+  for (const doubt of doubts) paper.line(`There may be more: ${doubt}`);
+}

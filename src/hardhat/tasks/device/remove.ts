@@ -1,0 +1,28 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { removeDeviceCall } from "../../../core/batch/app-calls.ts";
+import { connectApp } from "../../connect/connect-app.ts";
+import type { AppArguments } from "../../connect/resolve-app.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
+import { parseDevices } from "../../device/parse-devices.ts";
+import { type ChangePolicyArguments, changePolicy } from "../../write/change-policy.ts";
+import { parseWaivers } from "../../write/parse-waivers.ts";
+
+export interface DeviceRemoveArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+  /** Device ids or names of nodes. */
+  readonly devices: readonly string[];
+  readonly waive?: string | undefined;
+}
+
+const action: NewTaskActionFunction<DeviceRemoveArguments> = (args, hre) =>
+  runTask(args, (io) => remove(io, args, hre));
+export default action;
+
+async function remove(io: TaskIo, args: DeviceRemoveArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const waivers = parseWaivers(args.waive, ["no-effect"]);
+  const app = await connectApp(args, hre);
+  const { appId } = app;
+  const deviceIds = await parseDevices(args.devices, app.cloud);
+  const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
+  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+}

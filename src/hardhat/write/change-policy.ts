@@ -1,0 +1,41 @@
+import { requireEffect } from "../../batch/require-effect.ts";
+import { readOwnership } from "../../chain/read-ownership.ts";
+import { orderCalls } from "../../core/batch/order-calls.ts";
+import type { PolicyCall } from "../../core/batch/policy-call.ts";
+import type { ConnectedApp } from "../connect/connect-app.ts";
+import type { TaskIo, TaskOutcome } from "../connect/run-task.ts";
+import { lintBeforeWrite } from "../lint/lint-before-write.ts";
+import { carryOut } from "./carry-out.ts";
+
+export interface ChangePolicyArguments {
+  /** Rules of the linter to overrule. */
+  readonly accept?: string | undefined;
+  readonly batch?: string | undefined;
+}
+
+export interface ChangePolicyParameters {
+  readonly app: ConnectedApp;
+  readonly calls: readonly PolicyCall[];
+  /** Sends calls that change nothing too. */
+  readonly allowNoEffect: boolean;
+}
+
+/**
+ * The way of every change of an app's lists and switches: lint it, refuse what changes nothing, and carry it out as the
+ * owner.
+ *
+ * @throws InvalidArgumentError if calls contradict each other
+ * @throws LintRefusedError, NoEffectError, and what carryOut throws
+ */
+export async function changePolicy(
+  io: TaskIo,
+  { accept, batch }: ChangePolicyArguments,
+  { app, calls: unordered, allowNoEffect }: ChangePolicyParameters,
+): Promise<TaskOutcome> {
+  const calls = orderCalls(unordered);
+  const findings = await lintBeforeWrite(io, app, { accept, calls });
+  if (!allowNoEffect) await requireEffect(app.client, calls);
+  const { owner } = await readOwnership(app.client, { appId: app.appId });
+  const carriedOut = await carryOut(io, app, { calls, wanted: owner, batch, allowNoEffect });
+  return { result: { app: app.appId, ...carriedOut, findings } };
+}

@@ -1,0 +1,158 @@
+import { expect } from "chai";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
+import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
+import { patchCvm } from "../../../../../src/cloud/patch-cvm.ts";
+import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
+import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+
+const first = parseComposeHash("a1".repeat(32));
+const second = parseComposeHash("a2".repeat(32));
+
+describe("dstack hash add and remove", () => {
+  let world: World;
+  let hre: HardhatRuntimeEnvironment;
+  let appId: AppId;
+  let inForce: ComposeHash;
+  let snapshot: string;
+
+  before(async () => {
+    world = await startWorld({ cloud: { rolloverMs: 0 } });
+    hre = await projectOf(world);
+    const cvm = await getCvm(world.cloudClient, { cvm: "onchain-app" });
+    if (cvm.appId === undefined || cvm.composeHash === undefined) throw new Error("The world's CVM has no app.");
+    appId = cvm.appId;
+    inForce = cvm.composeHash;
+  });
+  beforeEach(async () => {
+    snapshot = await world.snapshot();
+  });
+  afterEach(() => world.restore(snapshot));
+  after(() => world?.close());
+
+  const run = (verb: string, args: Record<string, unknown> = {}, project = hre): Promise<TaskRun> =>
+    runTask(project, ["hash", verb], { cvm: "onchain-app", json: true, yes: true, ...args });
+  const isAllowed = async (composeHash: ComposeHash) =>
+    (await readAllowlist(world.ownerClient, { appId, composeHash })).composeHashAllowed;
+  const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string; context: unknown } }>().error;
+  const waiversOf = (outcome: TaskRun) =>
+    (errorOf(outcome).context as { objections: { waiver: string }[] }).objections.map(({ waiver }) => waiver);
+  const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
+
+  it("adds a hash, and removes it again, touching no other", async () => {
+    const added = await run("add", { hashes: [first] });
+    expect(added.exitCode, added.stdout).to.equal(0);
+    expect(await isAllowed(first)).to.equal(true);
+    const removed = await run("remove", { hashes: [first] });
+    expect(removed.exitCode, removed.stdout).to.equal(0);
+    expect([await isAllowed(first), await isAllowed(inForce)]).to.deep.equal([false, true]);
+  });
+
+  it("puts a hash in another's place, both changes in the order that is never without one", async () => {
+    await run("add", { hashes: [first] });
+    const { json, exitCode } = await run("add", { hashes: [second], remove: first });
+    expect(exitCode).to.equal(0);
+    const { calls } = json<{ calls: { description: string; status: string }[] }>();
+    expect(calls.map(({ description }) => description)).to.deep.equal([
+      `allow compose hash ${second}`,
+      `remove compose hash ${first}`,
+    ]);
+    expect([await isAllowed(first), await isAllowed(second)]).to.deep.equal([false, true]);
+  });
+
+  it("refuses to add what is allowed and to remove what is not, unless that is waived by name", async () => {
+    const block = await head();
+    expect(errorOf(await run("add", { hashes: [inForce] }))).to.include({ name: "NoEffectError" });
+    expect(errorOf(await run("remove", { hashes: [first] }))).to.include({ name: "NoEffectError" });
+    expect(errorOf(await run("add", { hashes: [second], remove: first }))).to.include({ name: "NoEffectError" });
+    expect(await head()).to.equal(block);
+    expect((await run("add", { hashes: [inForce], waive: "no-effect" })).exitCode).to.equal(0);
+    expect(await head()).to.equal(block + 1n);
+  });
+
+  it("refuses to remove what a CVM runs, unless that is waived by name", async () => {
+    for (const refused of [
+      await run("remove", { hashes: [inForce] }),
+      await run("add", { hashes: [first], remove: inForce }),
+      await run("remove", { hashes: [inForce], waive: "pinned,running-hashes,prepare-tokens,no-effect" }),
+    ]) {
+      expect(errorOf(refused)).to.include({ name: "HashNeededError" });
+      expect(waiversOf(refused)).to.deep.equal(["in-use"]);
+      expect(refused.exitCode).to.equal(2);
+    }
+    expect(await isAllowed(inForce)).to.equal(true);
+    expect((await run("remove", { hashes: [inForce], waive: "in-use" })).exitCode).to.equal(0);
+    expect(await isAllowed(inForce)).to.equal(false);
+  });
+
+  it("refuses to remove what a prepared update waits for", async () => {
+    const answer = await patchCvm(world.cloudClient, {
+      cvm: "onchain-app",
+      dockerCompose: "services:\n  web:\n    image: nginx:1.29\n",
+    });
+    if (answer.kind !== "registrationRequired") throw new Error("The update needed no registration.");
+    const { composeHash } = answer;
+    await run("add", { hashes: [composeHash] });
+    const refused = await run("remove", { hashes: [composeHash] });
+    expect(waiversOf(refused)).to.deep.equal(["in-use"]);
+    expect(await isAllowed(composeHash)).to.equal(true);
+  });
+
+  it("keeps what the configuration pins", async () => {
+    const project = await projectOf(world, { apps: { shop: { address: appId, pins: [first] } } });
+    await run("add", { hashes: [first] }, project);
+    const refused = await run("remove", { hashes: [first], cvm: undefined, app: "shop" }, project);
+    expect(waiversOf(refused)).to.deep.equal(["pinned"]);
+    expect((await run("remove", { hashes: [first], waive: "pinned" }, project)).exitCode).to.equal(0);
+  });
+
+  it("removes nothing on what nobody knows, unless each doubt is waived by name", async () => {
+    const keyless = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } });
+    const app = { cvm: undefined, app: appId };
+    expect((await run("add", { hashes: [first], ...app }, keyless)).exitCode).to.equal(0);
+    expect(waiversOf(await run("remove", { hashes: [first], ...app }, keyless))).to.deep.equal([
+      "running-hashes",
+      "prepare-tokens",
+    ]);
+    const half = await run("remove", { hashes: [first], ...app, waive: "running-hashes" }, keyless);
+    expect(waiversOf(half)).to.deep.equal(["prepare-tokens"]);
+    expect(await isAllowed(first)).to.equal(true);
+    const waive = "running-hashes,prepare-tokens";
+    expect((await run("remove", { hashes: [first], ...app, waive }, keyless)).exitCode).to.equal(0);
+  });
+
+  it("refuses a stranger before anything is sent", async () => {
+    const stranger = await projectOf(world, { ownerKey: devPrivateKey(5) });
+    const block = await head();
+    const refused = await run("add", { hashes: [first] }, stranger);
+    expect(errorOf(refused)).to.include({ name: "NotOwnerError" });
+    expect(refused.exitCode).to.equal(3);
+    expect(await head()).to.equal(block);
+  });
+
+  it("tells people what it does, and that a removal stops no running CVM", async () => {
+    await run("add", { hashes: [first] });
+    const { stdout } = await run("remove", { hashes: [first], json: false });
+    for (const words of ["stops no running CVM", `remove compose hash ${first}`, "gas"])
+      expect(stdout).to.include(words);
+  });
+
+  for (const [what, verb, args, name] of [
+    ["no hash", "add", { hashes: [] }, "InvalidArgumentError"],
+    ["a short hash", "remove", { hashes: ["0x12"] }, "InvalidHexError"],
+    ["a hash that is both added and removed", "add", { hashes: [first], remove: first }, "InvalidArgumentError"],
+    ["the hash of nothing", "add", { hashes: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
+    ["an unknown waiver", "remove", { hashes: [first], waive: "all" }, "InvalidArgumentError"],
+    ["an unknown rule", "add", { hashes: [first], accept: "everything" }, "InvalidArgumentError"],
+    ["nobody to ask", "add", { hashes: [first], yes: false }, "InvalidArgumentError"],
+  ] as const)
+    it(`refuses ${what}`, async () => {
+      const block = await head();
+      const refused = await run(verb, args);
+      expect(errorOf(refused), refused.stdout).to.include({ name });
+      expect(refused.exitCode).to.equal(2);
+      expect(await head()).to.equal(block);
+    });
+});
