@@ -1,6 +1,6 @@
 import { custom, type EIP1193RequestFn, type Transport } from "viem";
 
-interface Provider {
+export interface Provider {
   request(call: { method: string; params?: unknown }): Promise<unknown>;
 }
 

@@ -12,7 +12,7 @@ import {
   request,
   type TestCvm,
 } from "../../../support/mock-cloud/cloud-world.ts";
-import { faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
+import { faultyRpc, type Provider } from "../../../support/mock-cloud/faulty-rpc.ts";
 import { manualClock } from "../../../support/mock-cloud/manual-clock.ts";
 import { offChainPlatform } from "../../../support/mock-cloud/off-chain-platform.ts";
 import { rejection } from "../../../support/rejection.ts";
@@ -105,11 +105,12 @@ describe("snapshots while a request is being answered", () => {
     onQuestion = () => {};
     const connection = await network.create("local");
     const dstack = await deployDstack(connection);
+    const provider: Provider = connection.provider;
     const { transport: rpc } = faultyRpc({
       request: async (call) => {
         onQuestion();
         await answering;
-        return connection.provider.request(call);
+        return provider.request(call);
       },
     });
     const kms = [{ slug: "kms-base-1", chainId: 8453, contractAddress: dstack.kms, rpc }];
