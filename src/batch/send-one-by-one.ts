@@ -1,5 +1,6 @@
 import { readGasLimit } from "../chain/read-gas-limit.ts";
 import { requireCode } from "../chain/require-code.ts";
+import { groupCalls } from "../core/batch/group-calls.ts";
 import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -13,7 +14,7 @@ const requestsAtOnce = 8;
  * is sent; calls behind one that changes who may call, or what code answers, wait until it is mined.
  */
 export async function sendOneByOne(run: BatchRun): Promise<void> {
-  for (const group of groupsOf(run.left)) await sendTransactions(run, await plan(run, group));
+  for (const group of groupCalls(run.left)) await sendTransactions(run, await plan(run, group));
 }
 
 async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readonly PlannedTransaction[]> {
@@ -25,13 +26,4 @@ async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readon
     const gas = await readGasLimit(client, { from: account.address, to, data, functionName, abi: abiOf(call) });
     return { to, data, functionName, gas, calls: [call] };
   });
-}
-
-function groupsOf(calls: readonly PolicyCall[]): readonly (readonly PolicyCall[])[] {
-  const groups: PolicyCall[][] = [[]];
-  for (const call of calls) {
-    groups.at(-1)?.push(call);
-    if (["acceptOwnership", "upgradeToAndCall"].includes(call.functionName)) groups.push([]);
-  }
-  return groups.filter((group) => group.length > 0);
 }

@@ -1,0 +1,109 @@
+import { type Address, encodeFunctionData, getAddress, parseAbi } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { ethCall } from "../chain/eth-call.ts";
+import { readOwner } from "../chain/read-owner.ts";
+import { requireChain } from "../chain/require-chain.ts";
+import { simulateCall } from "../chain/simulate-call.ts";
+import { groupCalls } from "../core/batch/group-calls.ts";
+import { orderCalls } from "../core/batch/order-calls.ts";
+import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
+import { buildSafeTx, hashSafeTx, type SafeTx } from "../core/batch/safe/safe-tx.ts";
+import {
+  buildTransactionBuilderFile,
+  type TransactionBuilderFile,
+} from "../core/batch/safe/transaction-builder-file.ts";
+import type { Hex } from "../core/hex.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { findMultiSend } from "./find-multi-send.ts";
+import { inParallel } from "./in-parallel.ts";
+import { requireEffect } from "./require-effect.ts";
+
+export interface BuildSafeBatchParameters {
+  readonly calls: readonly PolicyCall[];
+  /** The Safe that owns the contracts. */
+  readonly safe: Address;
+  /** Title of the batch in the Safe app. */
+  readonly name?: string | undefined;
+  readonly chainId?: number | undefined;
+  /** Of the Safe transaction; by default the next one to be executed. Name a later one if others are queued before. */
+  readonly nonce?: bigint | undefined;
+  /** By default Safe's own MultiSendCallOnly. */
+  readonly multiSend?: Address | undefined;
+  /** Builds calls that change nothing too. */
+  readonly allowNoEffect?: boolean | undefined;
+}
+
+export interface SafeBatch {
+  readonly safe: Address;
+  readonly chainId: number;
+  readonly version: string;
+  /** Signatures it takes. */
+  readonly threshold: bigint;
+  readonly owners: readonly Address[];
+  /** In the order in which the Safe will make them. */
+  readonly calls: readonly PolicyCall[];
+  /** For the Safe app's Transaction Builder. */
+  readonly file: TransactionBuilderFile;
+  /** The same calls as one transaction of the Safe. */
+  readonly safeTx: SafeTx;
+  /** What the owners' wallets must show for it. */
+  readonly safeTxHash: Hex;
+}
+
+const abi = parseAbi([
+  "function getTransactionHash(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, uint256 nonce) view returns (bytes32)",
+]);
+const requestsAtOnce = 8;
+
+/**
+ * Prepares calls for the Safe that owns the contracts: a file to import, and the transaction with the hash its owners
+ * check against what their wallets show. Each call is tried on the node as the Safe, and the Safe itself is asked for
+ * the hash: two computations that must agree. Sends nothing.
+ *
+ * @throws InvalidArgumentError if the address is no Safe, or the chain has no MultiSendCallOnly
+ * @throws NoEffectError, NotOwnerError, ContractOwnerError, ContractRevertedError, NoContractError, WrongChainError,
+ * RpcUnavailableError
+ */
+export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeBatchParameters): Promise<SafeBatch> {
+  const { safe, name = "dstack policy changes", allowNoEffect = false } = parameters;
+  const calls = orderCalls(parameters.calls);
+  if (calls.length === 0) throw new InvalidArgumentError("There is nothing to put into a Safe batch.");
+  const chainId = await requireChain(client, parameters.chainId);
+  const owner = await readOwner(client, { address: safe });
+  if (owner.kind !== "safe") {
+    throw new InvalidArgumentError(`${safe} is no Safe.`, {
+      nextStep: "Only a Safe reads this file. Send as the owner itself, or through your own governance.",
+      context: { safe, kind: owner.kind },
+    });
+  }
+  if (!allowNoEffect) await requireEffect(client, calls);
+  await inParallel(groupCalls(calls)[0] ?? [], requestsAtOnce, (call) => {
+    const { to, data, functionName } = call;
+    return simulateCall(client, { from: safe, to, data, functionName, abi: abiOf(call) });
+  });
+  const { version, threshold, owners } = owner;
+  const multiSend = parameters.multiSend ?? (calls.length === 1 ? safe : await findMultiSend(client, { version }));
+  const safeTx = buildSafeTx({ calls, multiSend, nonce: parameters.nonce ?? owner.nonce });
+  const safeTxHash = hashSafeTx(safeTx, { chainId, safe, version });
+  await requireSameHash(client, { safe, safeTx, safeTxHash });
+  const file = buildTransactionBuilderFile({ calls, chainId, safe, name, createdAt: Date.now() });
+  return { safe: getAddress(safe), chainId, version, threshold, owners, calls, file, safeTx, safeTxHash };
+}
+
+/** A Safe whose hash is another (a fork, an odd version) would have its owners sign something else. */
+async function requireSameHash(
+  client: ChainClient,
+  { safe, safeTx, safeTxHash }: Pick<SafeBatch, "safe" | "safeTx" | "safeTxHash">,
+): Promise<void> {
+  const { to, value, data, operation, safeTxGas, baseGas, gasPrice, gasToken, refundReceiver, nonce } = safeTx;
+  const question = encodeFunctionData({
+    abi,
+    args: [to, value, data, operation, safeTxGas, baseGas, gasPrice, gasToken, refundReceiver, nonce],
+  });
+  const answer = await ethCall(client, { to: safe, data: question, abi, doing: "asking the Safe for the hash" });
+  if (answer.data?.toLowerCase() === safeTxHash) return;
+  throw new InvalidArgumentError(`${safe} computes another hash than a Safe does.`, {
+    nextStep: "Do not sign. Check that the address is your Safe.",
+    context: { safe, expected: safeTxHash, actual: answer.data },
+  });
+}
