@@ -5,6 +5,7 @@ import type { HardhatPlugin } from "hardhat/types/plugins";
 import { deviceTasks } from "./definitions/device.ts";
 import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
+import { statusTasks } from "./definitions/status.ts";
 
 export type * from "./type-extensions.ts";
 
@@ -59,6 +60,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...hashTasks,
     ...ownerTasks,
     ...deviceTasks,
+    ...statusTasks,
   ],
 });
 

@@ -21,5 +21,7 @@ export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to loo
 export const kmsOption = optional("kms", "Address of the DstackKms (default: the CVM's, or dstack.kms)");
 export const acceptOption = optional("accept", "Rules of the linter to overrule, by name, separated by commas");
 export const batchOption = optional("batch", "How to send several changes: auto, none or 7702 (default: auto)");
+export const storeOption = optional("store", "File that keeps the history (default: in the project's cache)");
+export const fromBlockOption = optional("fromBlock", "A block before the app's creation, for nodes without old state");
 export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;
 export const yesFlag = { name: "yes", description: "Ask nothing before sending" } as const;

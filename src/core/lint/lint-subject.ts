@@ -12,6 +12,8 @@ export interface LintSubject {
   readonly newOwner?: OwnerFacts | undefined;
   /** The document whose hash is, or is to be, allowed. */
   readonly document?: AppCompose | undefined;
+  /** The app's CVMs, as the cloud knows them. */
+  readonly cvms?: readonly CvmFacts[] | undefined;
   /** What is about to be sent. Calls of core/batch fit. */
   readonly calls?: readonly LintCall[] | undefined;
   /** Values as a person gave them, before anything parsed them. */
@@ -53,6 +55,13 @@ export interface KmsFacts {
   readonly address: Hex;
   /** What its factory gives new apps. Undefined if not known. */
   readonly appImplementation: Hex | undefined;
+}
+
+export interface CvmFacts {
+  readonly name: string;
+  readonly composeHash?: Hex | undefined;
+  /** The machine it runs on. */
+  readonly deviceId?: Hex | undefined;
 }
 
 export interface LintCall {

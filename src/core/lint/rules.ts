@@ -1,5 +1,6 @@
 import type { LintRule } from "./lint-rule.ts";
 import { appIsKms } from "./rules/app-is-kms.ts";
+import { cvmWouldNotBoot } from "./rules/cvm-would-not-boot.ts";
 import { devicesWithoutEffect } from "./rules/devices-without-effect.ts";
 import { eoaOwner } from "./rules/eoa-owner.ts";
 import { hashOfNothing } from "./rules/hash-of-nothing.ts";
@@ -30,6 +31,7 @@ export const lintRules: readonly LintRule[] = [
   mutableImage,
   implementationDrift,
   nothingBoots,
+  cvmWouldNotBoot,
   devicesWithoutEffect,
   eoaOwner,
   oneStepOwner,

@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import type { AppId } from "../../core/ids.ts";
@@ -8,29 +8,42 @@ import { openHistoryStore } from "../../history/history-store.ts";
 import { readHistory } from "../../history/read-history.ts";
 import { createProgress } from "../../report/progress.ts";
 import type { TaskIo } from "../connect/run-task.ts";
+import { parseBlockNumber } from "./parse-block.ts";
+
+export interface HistoryArguments {
+  /** File that keeps what was read; `:memory:` keeps nothing. By default one in the project's cache folder. */
+  readonly store?: string | undefined;
+  /** A block before the app's creation. */
+  readonly fromBlock?: string | undefined;
+}
 
 /**
- * An app's history, kept in the project's cache folder so that the next run reads only new blocks, with a progress bar
+ * An app's history with the time of each change, kept so that the next run reads only new blocks, with a progress bar
  * on a terminal.
  *
- * @throws what readHistory throws
+ * @throws InvalidArgumentError, and what readHistory throws
  */
 export async function readAppHistory(
   io: Pick<TaskIo, "stderr" | "signal">,
   { config }: Pick<HardhatRuntimeEnvironment, "config">,
   { client, appId }: { readonly client: ChainClient; readonly appId: AppId },
+  args: HistoryArguments = {},
 ): Promise<History> {
-  const directory = join(config.paths.cache, "dstack");
-  await mkdir(directory, { recursive: true });
-  const store = openHistoryStore(join(directory, "history.sqlite"));
+  const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
+  const path = args.store ?? join(config.paths.cache, "dstack", "history.sqlite");
+  if (path !== ":memory:") await mkdir(dirname(path), { recursive: true });
+  const store = openHistoryStore(path);
   const progress = createProgress("Reading the history", io.stderr);
   try {
     return await readHistory(client, {
       appId,
       store,
+      fromBlock,
+      timestamps: true,
       signal: io.signal,
-      onProgress: ({ blocksRead, blocksTotal, phase }) =>
-        progress.update(Number(blocksRead), Number(blocksTotal), phase),
+      onProgress: ({ phase, blocksRead, blocksTotal, logsRead }) => {
+        if (phase === "reading") progress.update(Number(blocksRead), Number(blocksTotal), `${logsRead} events`);
+      },
     });
   } finally {
     progress.stop();

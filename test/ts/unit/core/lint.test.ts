@@ -160,6 +160,17 @@ const cases: Readonly<
     ],
     good: [app(), app({ devices: [], allowAnyDevice: true }), app({ composeHashes: undefined, devices: undefined })],
   },
+  "cvm-would-not-boot": {
+    bad: [
+      ["warning", { ...app(), cvms: [{ name: "web", composeHash: word("another document"), deviceId: device }] }],
+      ["warning", { ...app(), cvms: [{ name: "web", composeHash: hash, deviceId: word("another machine") }] }],
+    ],
+    good: [
+      { ...app(), cvms: [{ name: "web", composeHash: hash, deviceId: device }, { name: "new" }] },
+      { ...app({ allowAnyDevice: true, devices: [] }), cvms: [{ name: "web", deviceId: word("another machine") }] },
+      { ...app({ composeHashes: undefined, devices: undefined }), cvms: [{ name: "web", composeHash: hash }] },
+    ],
+  },
   "devices-without-effect": {
     bad: [["note", app({ allowAnyDevice: true })]],
     good: [app(), app({ allowAnyDevice: true, devices: [] })],

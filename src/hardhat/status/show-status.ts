@@ -1,0 +1,82 @@
+import type { Chain } from "viem";
+import type { Cvm } from "../../cloud/cvm.ts";
+import { describeOwnerFully } from "../../report/describe-owner.ts";
+import { explorerLink } from "../../report/explorer-link.ts";
+import { formatTime } from "../../report/format-time.ts";
+import type { Paper } from "../../report/paper.ts";
+import { formatTable } from "../../report/table.ts";
+import { showFindings } from "../lint/show-findings.ts";
+import { isSameValue, type Origin } from "./gather-lists.ts";
+import type { StatusReport } from "./status-report.ts";
+
+/** An app's status for people. */
+export function showStatus(paper: Paper, report: StatusReport, chain: Chain | undefined): void {
+  const { app, alias, network, chainId, contract, lists, completeness, running, findings } = report;
+  const cvms = running.kind === "known" ? running.cvms : [];
+  paper.title(`App ${app}${alias === undefined ? "" : ` (${alias})`}`);
+  for (const [label, value] of [
+    ["chain", `${network}, id ${chainId}, block ${contract.blockNumber}`],
+    ["explorer", explorerLink(chain, "address", app)],
+    ["owner", describeOwnerFully(contract.owner)],
+    ["invited", contract.pendingOwner && describeOwnerFully(contract.pendingOwner)],
+    ["transfers", contract.isTwoStep ? "in two steps" : "IN ONE STEP, at once"],
+    ["version", contract.version === undefined ? "too old to tell" : `${contract.version}`],
+    ["code", contract.implementation ?? "no ERC-1967 proxy"],
+    ["upgrades", contract.upgradesDisabled ? "disabled, for good" : "possible, by the owner"],
+    ["devices", contract.allowAnyDevice ? "any device may boot" : "listed devices only"],
+    ["TCB", contract.requireTcbUpToDate ? "must be up to date" : "any status may boot"],
+    ["KMS", report.kms],
+  ] as const) {
+    if (value !== undefined) paper.line(`  ${label.padEnd(10)} ${value}`);
+  }
+
+  if (!completeness.isComplete) {
+    paper.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
+    for (const { message } of completeness.reasons) paper.line(`  ${message}`);
+  }
+  showList(paper, "Compose hashes allowed", lists?.composeHashes, ({ composeHash }) => [
+    composeHash,
+    usersOf(cvms, (cvm) => isSameValue(cvm.composeHash, composeHash)),
+  ]);
+  showList(paper, "Devices listed", lists?.devices, ({ deviceId }) => [
+    deviceId,
+    usersOf(cvms, (cvm) => isSameValue(cvm.deviceId, deviceId)),
+  ]);
+
+  paper.title("CVMs");
+  if (running.kind === "noKey") paper.line("  not asked for: there is no API key (PHALA_CLOUD_API_KEY)");
+  else if (running.kind === "unknown") paper.line(`  not known: ${running.reason}`);
+  else if (cvms.length === 0) paper.line("  none in this workspace");
+  else {
+    const rows = cvms.map(({ name, status, composeHash = "", deviceId = "" }) => [name, status, composeHash, deviceId]);
+    paper.line(formatTable({ head: ["name", "status", "compose hash", "device"], rows }));
+  }
+  if (findings.length > 0) {
+    paper.title("Findings");
+    showFindings(paper, findings);
+  }
+}
+
+function showList<Entry extends Origin>(
+  paper: Paper,
+  title: string,
+  entries: readonly Entry[] | undefined,
+  describe: (entry: Entry) => readonly [value: string, users: string],
+): void {
+  paper.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
+  for (const entry of entries ?? []) {
+    const [value, users] = describe(entry);
+    const { timestamp, blockNumber, by, transactionHash } = entry;
+    paper.line(`  ${value}${users === "" ? "" : `  runs on ${users}`}`);
+    const when = timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `;
+    paper.line(`      ${when}block ${blockNumber}${by === undefined ? "" : `, by ${by}`}`);
+    paper.line(`      ${transactionHash}`);
+  }
+}
+
+function usersOf(cvms: readonly Cvm[], isUser: (cvm: Cvm) => boolean): string {
+  return cvms
+    .filter(isUser)
+    .map(({ name }) => name)
+    .join(", ");
+}

@@ -1,0 +1,24 @@
+import type { AppStatus } from "../../chain/read-app-status.ts";
+import type { LintFinding } from "../../core/lint/lint-app.ts";
+import type { Completeness } from "../../history/history.ts";
+import type { ConnectedApp } from "../connect/connect-app.ts";
+import type { AllowedLists } from "./gather-lists.ts";
+import type { Running } from "./gather-running.ts";
+
+/** Everything `dstack status` tells. */
+export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "chainId"> {
+  readonly app: string;
+  readonly kms: string | undefined;
+  readonly kmsImplementation: string | undefined;
+  readonly contract: AppStatus;
+  /** Undefined where the history could not be read at all. */
+  readonly lists: AllowedLists | undefined;
+  readonly completeness: Completeness | UnreadHistory;
+  readonly running: Running;
+  readonly findings: readonly LintFinding[];
+}
+
+interface UnreadHistory {
+  readonly isComplete: false;
+  readonly reasons: readonly { readonly kind: "notRead"; readonly message: string }[];
+}

@@ -1,0 +1,132 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { ChainClient } from "../../chain/chain-client.ts";
+import { allowedAt } from "../../core/policy/allowed-at.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import { findBlockAt } from "../../history/find-block-at.ts";
+import type { History } from "../../history/history.ts";
+import { type AllowlistProof, proveAllowlist } from "../../history/prove-allowlist.ts";
+import { explorerLink } from "../../report/explorer-link.ts";
+import { formatTime } from "../../report/format-time.ts";
+import { createPaper, type Paper } from "../../report/paper.ts";
+import { formatTable, terminalWidth } from "../../report/table.ts";
+import { connectApp } from "../connect/connect-app.ts";
+import type { AppArguments } from "../connect/resolve-app.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
+import { type HistoryRow, toCsv, toRows } from "../history/history-row.ts";
+import { type Moment, parseMoment } from "../history/parse-block.ts";
+import { type HistoryArguments as ReadArguments, readAppHistory } from "../history/read-app-history.ts";
+
+export interface HistoryArguments extends AppArguments, ReadArguments, OutputArguments {
+  readonly at?: string | undefined;
+  readonly prove?: boolean | undefined;
+  readonly csv?: boolean | undefined;
+}
+
+const action: NewTaskActionFunction<HistoryArguments> = (args, hre) => runTask(args, (io) => tell(args, hre, io));
+export default action;
+
+async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const { csv = false, prove = false } = args;
+  const moment = args.at === undefined ? undefined : parseMoment("--at", args.at);
+  if (csv && (io.isJson || moment !== undefined)) {
+    throw new InvalidArgumentError("--csv goes neither with --json nor with --at.", {
+      nextStep: "Choose one of them.",
+    });
+  }
+  const app = await connectApp(args, hre);
+  const { client } = app;
+  const history = await readAppHistory(io, hre, app, args);
+  const at = moment === undefined ? undefined : await blockOf(client, history, moment);
+  const rows = await toRows(client, at === undefined ? history.changes : []);
+  const proof = prove ? await proveAllowlist(client, { history, signal: io.signal }) : undefined;
+  const { appId, chainId, createdInBlock, pinned, completeness, unknownLogs } = history;
+  const isSound = completeness.isComplete && (proof?.isProven ?? true);
+  return {
+    result: {
+      app: appId,
+      chainId,
+      network: app.network,
+      createdInBlock,
+      pinned,
+      completeness,
+      unknownLogs,
+      ...(at === undefined ? { changes: rows } : { at, allowed: allowedThen(history, at) }),
+      ...(proof !== undefined && { proof }),
+    },
+    show: (paper) => {
+      // A table can be read with a warning in it; a file for other programs cannot.
+      const aside = csv ? createPaper(io.stderr) : paper;
+      warn(aside, history);
+      if (csv) paper.line(toCsv(rows));
+      else if (at === undefined) showRows(paper, rows, client);
+      else showAllowed(paper, history, at);
+      if (proof !== undefined) showProof(aside, proof);
+    },
+    exitCode: isSound ? 0 : negativeAnswer,
+  };
+}
+
+/** @throws InvalidArgumentError for a moment the history does not reach */
+async function blockOf(client: ChainClient, { createdInBlock, pinned }: History, moment: Moment): Promise<bigint> {
+  const block = "blockNumber" in moment ? moment.blockNumber : (await findBlockAt(client, moment))?.number;
+  if (block === undefined || block < createdInBlock || block > pinned.number) {
+    const isFuture = block !== undefined && block > pinned.number;
+    throw new InvalidArgumentError(
+      isFuture ? `The chain has no block ${block} yet.` : "The app did not exist at that time.",
+      { nextStep: `Name a moment between block ${createdInBlock} and ${pinned.number}.`, context: { createdInBlock } },
+    );
+  }
+  return block;
+}
+
+function allowedThen({ changes, initialFlags }: History, blockNumber: bigint) {
+  const { composeHashes, devices, ...rest } = allowedAt(changes, blockNumber, initialFlags);
+  return { composeHashes: [...composeHashes.keys()], devices: [...devices.keys()], ...rest };
+}
+
+function warn(paper: Paper, { completeness, unknownLogs }: History): void {
+  if (!completeness.isComplete) {
+    paper.line("THIS HISTORY IS INCOMPLETE. Do not take it for everything that happened:");
+    for (const { message } of completeness.reasons) paper.line(`  ${message}`);
+    paper.line("");
+  }
+  if (unknownLogs > 0) paper.line(`${unknownLogs} events of the contract are no DstackApp's and are left out.\n`);
+}
+
+function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainClient): void {
+  const table = rows.map(({ blockNumber, time, description, actor, sender, transactionHash }) => [
+    `${blockNumber}`,
+    time,
+    description,
+    actor ?? (sender === null ? "" : `${sender} (sent it)`),
+    explorerLink(chain, "tx", transactionHash) ?? transactionHash,
+  ]);
+  const head = ["block", "time (UTC)", "change", "by", "transaction"];
+  paper.line(formatTable({ head, rows: table, width: terminalWidth(process.stdout) }));
+}
+
+function showAllowed(paper: Paper, history: History, at: bigint): void {
+  const { composeHashes, devices, ...rest } = allowedAt(history.changes, at, history.initialFlags);
+  paper.line(`At the end of block ${at}, app ${history.appId} allowed:`);
+  for (const [title, changes] of [
+    ["compose hashes", composeHashes],
+    ["devices", devices],
+  ] as const) {
+    paper.title(`${changes.size} ${title}`);
+    for (const [value, { blockNumber, timestamp }] of changes)
+      paper.line(
+        `  ${value}  since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`,
+      );
+  }
+  paper.line("");
+  for (const [label, value] of Object.entries(rest))
+    paper.line(`${label.padEnd(20)} ${value === undefined ? "–" : String(value)}`);
+}
+
+function showProof(paper: Paper, { claims, block, words }: AllowlistProof): void {
+  paper.title(`Proof of the storage at block ${block.number}, ${words} words`);
+  for (const [claim, outcome] of Object.entries(claims))
+    paper.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
+  paper.line(`  The one thing taken on trust is the block's hash: ${block.hash}`);
+}

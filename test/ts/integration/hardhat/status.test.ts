@@ -1,0 +1,203 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { getBlockNumber } from "viem/actions";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import type { AppId, TransactionHash } from "../../../../src/core/ids.ts";
+import { parseComposeHash } from "../../../../src/core/ids.ts";
+import { parseMoment } from "../../../../src/hardhat/history/parse-block.ts";
+import type { DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
+import { devAccount } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+
+const newHash = parseComposeHash("1e".repeat(32));
+
+describe("tasks dstack status and dstack history", () => {
+  let world: World;
+  let appId: AppId;
+  let directory: string;
+  let firstBlock: bigint;
+
+  const run = async (
+    task: string,
+    args: Record<string, unknown> = {},
+    config: DstackUserConfig = {},
+  ): Promise<TaskRun> =>
+    runTask(await projectOf(world, { apps: { shop: appId }, ...config }), [task], {
+      store: join(directory, "history.sqlite"),
+      ...args,
+    });
+  const mined = async (transactionHash: TransactionHash) =>
+    waitForReceipt(world.ownerClient, { transactionHash, functionName: "a change" });
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "dstack-status-"));
+    world = await startWorld();
+    if (world.cvms.onChain?.appId === undefined) throw new Error("The world has no app.");
+    appId = world.cvms.onChain.appId;
+    firstBlock = await getBlockNumber(world.ownerClient, { cacheTime: 0 });
+    const client = world.ownerClient;
+    await mined(await addComposeHash(client, { appId, composeHash: newHash }));
+    await mined(await setAllowAnyDevice(client, { appId, allowAnyDevice: true }));
+  });
+  after(async () => {
+    await world.close();
+    await rm(directory, { recursive: true });
+  });
+
+  interface Status {
+    readonly composeHashes: readonly { composeHash: string; by: string; transactionHash: string; timestamp: string }[];
+    readonly devices: readonly { deviceId: string }[];
+    readonly cvms: readonly { name: string; composeHash: string; deviceId: string }[] | null;
+    readonly findings: readonly { rule: string; severity: string }[];
+    readonly cloud: { kind: string };
+  }
+
+  it("tells programs everything in one object", async () => {
+    const { exitCode, stderr, json } = await run("status", { json: true });
+    expect(exitCode, stderr).to.equal(0);
+    const status = json<Status>();
+    expect(status).to.deep.include({
+      app: appId,
+      alias: "shop",
+      network: "world",
+      chainId: 8453,
+      version: "2",
+      isTwoStep: true,
+      upgradesDisabled: false,
+      pendingOwner: null,
+      history: { isComplete: true },
+      cloud: { kind: "known" },
+      flags: { allowAnyDevice: true, requireTcbUpToDate: false },
+      owner: { address: world.owner.address, kind: "eoa", isUsed: true },
+    });
+    const [cvm] = status.cvms ?? [];
+    expect(cvm).to.include({ name: "onchain-app", status: "running" });
+    expect(status.composeHashes.map(({ composeHash }) => composeHash)).to.deep.equal([cvm?.composeHash, newHash]);
+    expect(status.devices.map(({ deviceId }) => deviceId)).to.deep.equal([cvm?.deviceId]);
+    for (const { by, transactionHash, timestamp } of status.composeHashes) {
+      expect(by).to.match(/^0x[0-9a-fA-F]{40}$/);
+      expect(transactionHash).to.match(/^0x[0-9a-f]{64}$/);
+      expect(Number(timestamp)).to.be.greaterThan(1_700_000_000);
+    }
+    expect(status.findings.map(({ rule }) => rule)).to.have.members([
+      "mutable-image",
+      "devices-without-effect",
+      "eoa-owner",
+    ]);
+  });
+
+  it("tells people the same, hashes whole", async () => {
+    const { exitCode, stdout, stderr } = await run("status");
+    expect([exitCode, stderr]).to.deep.equal([0, ""]);
+    for (const words of [
+      `App ${appId} (shop)`,
+      world.owner.address,
+      "one key",
+      newHash,
+      "runs on onchain-app",
+      "any device",
+      "mutable-image",
+    ])
+      expect(stdout).to.include(words);
+  });
+
+  it("finds the app through its CVM, and a CVM that would not boot again", async () => {
+    const untouched = await world.snapshot();
+    const composeHash = parseComposeHash(
+      (await run("status", { json: true })).json<Status>().cvms?.[0]?.composeHash ?? "",
+    );
+    await mined(await removeComposeHash(world.ownerClient, { appId, composeHash }));
+    const status = await run("status", { cvm: "onchain-app", json: true }, { apps: {} });
+    expect(status.json<Status>().findings.map(({ rule }) => rule)).to.include("cvm-would-not-boot");
+    await world.restore(untouched);
+  });
+
+  it("shows the chain without an API key, and with a cloud that does not answer", async () => {
+    const withoutKey = await run("status", { json: true }, { cloud: { apiKey: "" } });
+    expect([withoutKey.exitCode, withoutKey.json<Status>().cvms, withoutKey.json<Status>().cloud]).to.deep.equal([
+      0,
+      null,
+      { kind: "noKey" },
+    ]);
+    const wrongKey = await run("status", { json: true }, { cloud: { apiKey: "wrong", baseUrl: world.cloud.baseUrl } });
+    expect(wrongKey.exitCode).to.equal(0);
+    expect(wrongKey.json<Status>().cloud).to.include({ kind: "unknown" });
+  });
+
+  it("lists every change in order", async () => {
+    const { exitCode, stderr, json } = await run("history", { json: true });
+    expect(exitCode, stderr).to.equal(0);
+    const { changes, completeness } = json<{
+      changes: { kind: string; value: unknown; actor: string }[];
+      completeness: unknown;
+    }>();
+    expect(completeness).to.deep.equal({ isComplete: true });
+    expect(changes.map(({ kind }) => kind).slice(-2)).to.deep.equal(["composeHashAdded", "allowAnyDeviceSet"]);
+    expect(changes.at(-2)).to.include({ value: newHash, actor: world.owner.address });
+    expect(changes.at(-1)).to.include({ value: true, actor: world.owner.address });
+  });
+
+  it("prints a table for people and values for spreadsheets", async () => {
+    const table = await run("history");
+    expect(table.stdout).to.include(`allowed compose hash ${newHash}`).and.to.include("time (UTC)");
+    const { stdout, stderr } = await run("history", { csv: true });
+    const [head, ...lines] = stdout.trimEnd().split("\n");
+    expect(head).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex");
+    expect(lines.at(-2)).to.include(`composeHashAdded,${newHash},${world.owner.address},,0x`);
+    for (const line of lines) expect(line.split(",")).to.have.lengthOf(8);
+    expect(stderr).to.equal("");
+  });
+
+  it("tells what was allowed at a block and at a time", async () => {
+    const then = (await run("history", { at: `${firstBlock}`, json: true })).json<{
+      allowed: { composeHashes: string[]; allowAnyDevice: boolean };
+    }>();
+    expect(then.allowed.composeHashes).to.have.lengthOf(1);
+    expect(then.allowed.allowAnyDevice).to.equal(false);
+    const now = new Date(Date.now() + 60_000).toISOString().slice(0, 19);
+    const today = await run("history", { at: `${now}Z` });
+    expect(today.exitCode, today.stderr).to.equal(0);
+    expect(today.stdout).to.include("2 compose hashes").and.to.include(newHash);
+  });
+
+  it("proves the list against the chain's state, or says which claim is unproven", async () => {
+    const { exitCode, json } = await run("history", { prove: true, json: true });
+    const { proof } = json<{ proof: { isProven: boolean; claims: Record<string, { isProven: boolean }> } }>();
+    expect(Object.keys(proof.claims)).to.deep.equal(["header", "account", "entries", "nothingElse"]);
+    expect(exitCode).to.equal(proof.isProven ? 0 : 6);
+  });
+
+  const refused: readonly [string, string, Record<string, unknown>, number][] = [
+    ["a date that is none", "history", { at: "yesterday" }, 2],
+    ["a day that does not exist", "history", { at: "2026-13-01" }, 2],
+    ["a block of the future", "history", { at: "99999999" }, 2],
+    ["a time before the app", "history", { at: "2020-01-01" }, 2],
+    ["csv and json at once", "history", { csv: true, json: true }, 2],
+    ["a first block that is none", "status", { fromBlock: "-1" }, 2],
+    ["an address without a contract", "status", { app: devAccount(3).address }, 2],
+    ["an address without a contract", "history", { app: devAccount(3).address }, 3],
+    ["a CVM that does not exist", "status", { cvm: "no-such-cvm" }, 4],
+    ["a KMS that is none", "status", { kms: "0x12" }, 2],
+    ["a KMS without code", "status", { kms: devAccount(3).address }, 3],
+    ["a store that is no store", "history", { store: "package.json" }, 3],
+  ];
+  for (const [what, task, args, exitCode] of refused) {
+    it(`${task} refuses ${what} in one sentence and what to do`, async () => {
+      const told = await run(task, args);
+      expect(told.stderr).to.match(/^DSTK-\d{4} .+\n.+\n$/);
+      expect(told.exitCode).to.equal(exitCode);
+    });
+  }
+
+  it("takes a date for its end, and a time without a zone for UTC", () => {
+    expect(parseMoment("--at", "2026-11-21")).to.deep.equal({ timestamp: 1795305599n });
+    expect(parseMoment("--at", "2026-11-21T03:00")).to.deep.equal(parseMoment("--at", "2026-11-21 04:00:00+01:00"));
+    expect(parseMoment("--at", "17")).to.deep.equal({ blockNumber: 17n });
+  });
+});
