@@ -7,6 +7,8 @@ import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
 import { statusTasks } from "./definitions/status.ts";
 
+import { updateTasks } from "./definitions/update.ts";
+
 export type * from "./type-extensions.ts";
 
 /** Tasks for apps on dstack / Phala Cloud, all of them below `hardhat dstack`. */
@@ -58,6 +60,7 @@ const dstack: HardhatPlugin = definePlugin({
       .setAction(() => import("./tasks/up.ts"))
       .build(),
     ...hashTasks,
+    ...updateTasks,
     ...ownerTasks,
     ...deviceTasks,
     ...statusTasks,
