@@ -5,9 +5,8 @@ import type { HardhatPlugin } from "hardhat/types/plugins";
 import { deviceTasks } from "./definitions/device.ts";
 import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
+import { pruneTasks } from "./definitions/prune.ts";
 import { statusTasks } from "./definitions/status.ts";
-
-import { updateTasks } from "./definitions/update.ts";
 
 export type * from "./type-extensions.ts";
 
@@ -60,10 +59,10 @@ const dstack: HardhatPlugin = definePlugin({
       .setAction(() => import("./tasks/up.ts"))
       .build(),
     ...hashTasks,
-    ...updateTasks,
     ...ownerTasks,
     ...deviceTasks,
     ...statusTasks,
+    ...pruneTasks,
   ],
 });
 

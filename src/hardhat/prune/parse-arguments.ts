@@ -15,11 +15,11 @@ export interface PruneArguments extends AppArguments, OutputArguments {
   readonly plan?: string | undefined;
   readonly dryRun?: boolean | undefined;
   readonly batch?: string | undefined;
-  readonly out?: string | undefined;
+  readonly accept?: string | undefined;
   readonly prove?: boolean | undefined;
 }
 
-export const pruneBatchModes = ["auto", "none", "7702", "safe"] as const;
+export const pruneBatchModes = ["auto", "none", "7702"] as const;
 
 export interface PruneSettings {
   /** Undefined where it was not said, as with a plan that says it. */
@@ -33,13 +33,12 @@ export interface PruneSettings {
   readonly planFile: string | undefined;
   readonly isDryRun: boolean;
   readonly batch: (typeof pruneBatchModes)[number];
-  readonly out: string | undefined;
   readonly isProofWanted: boolean;
 }
 
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parsePruneArguments(args: PruneArguments): PruneSettings {
-  const { keep, olderThan, plan, dryRun = false, batch = "auto", out, prove = false, allowEmpty = false } = args;
+  const { keep, olderThan, plan, dryRun = false, batch = "auto", prove = false, allowEmpty = false } = args;
   return {
     keep: keep === undefined ? undefined : parseCount(keep),
     olderThanSeconds: olderThan === undefined ? undefined : parseAge(olderThan),
@@ -50,7 +49,6 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
     planFile: plan,
     isDryRun: dryRun,
     batch: oneOf("--batch", pruneBatchModes, batch),
-    out,
     isProofWanted: prove,
   };
 }

@@ -69,7 +69,7 @@ export async function prepareInstance(world: PruneWorld, tag: string): Promise<P
   const { text } = await world.cloudClient.request({
     method: "POST",
     path: `/apps/${world.appId}/instances`,
-    json: { docker_compose_file: compose(tag), node_id: 1 },
+    json: { docker_compose_file: compose(tag), node_id: 1, compose_hash: world.firstHash },
     alsoExpected: [465],
   });
   const { details } = JSON.parse(text) as { details: { field: string; value: unknown }[] };

@@ -1,0 +1,34 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { proveAllowlist } from "../../history/prove-allowlist.ts";
+import type { PruneSource } from "../../prune/prune-source.ts";
+import { createProgress } from "../../report/progress.ts";
+import type { ConnectedApp } from "../connect/connect-app.ts";
+import type { TaskIo } from "../connect/run-task.ts";
+import { readAppHistory } from "../history/read-app-history.ts";
+
+/** Where a prune of this app reads: its chain through the project's history store, and the cloud if there is a key. */
+export function pruneSourceOf(
+  io: Pick<TaskIo, "stderr" | "signal">,
+  hre: HardhatRuntimeEnvironment,
+  { app, isProofWanted }: { readonly app: ConnectedApp; readonly isProofWanted: boolean },
+): PruneSource {
+  const { client, cloud } = app;
+  const { signal, stderr } = io;
+  const progress = createProgress("Asking the cloud", stderr);
+  return {
+    chain: client,
+    cloud,
+    signal,
+    readHistory: () => readAppHistory(io, hre, app),
+    ...(isProofWanted && {
+      prove: async (history) => {
+        const { claims } = await proveAllowlist(client, { history, signal });
+        return Object.values(claims).find((claim) => !claim.isProven)?.message;
+      },
+    }),
+    onProgress: (done, total) => {
+      progress.update(done, total);
+      if (done === total) progress.stop();
+    },
+  };
+}

@@ -1,0 +1,194 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
+import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
+import type { ComposeHash } from "../../../../src/core/ids.ts";
+import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+import { delegateOwner } from "../../../support/prune/delegate-owner.ts";
+import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
+import {
+  allow,
+  allowedNow,
+  commitUpdate,
+  control,
+  fillerHash,
+  type PruneWorld,
+  startPruneWorld,
+} from "../../../support/prune/prune-world.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+interface PruneJson {
+  readonly outcome: string;
+  readonly removals: readonly ComposeHash[];
+  readonly removed: readonly ComposeHash[];
+  readonly transactions: readonly { readonly transactionHash: string; readonly calls: number }[];
+  readonly rows: readonly {
+    readonly composeHash: ComposeHash;
+    readonly verdict: string;
+    readonly reasons: readonly { readonly rule: string }[];
+  }[];
+  readonly error: { readonly code: string; readonly message: string; readonly context: Record<string, unknown> };
+}
+
+describe("dstack prune, on an app of 60 hashes", () => {
+  const directory = useTemporaryDirectory();
+  let world: PruneWorld;
+  let scenario: PruneScenario;
+  let untouched: string;
+  before(async () => {
+    world = await startPruneWorld({ cloud: { rolloverMs: 20 } });
+    await delegateOwner(world);
+    scenario = await buildScenario(world);
+    const [, second] = await getAppCvms(world.cloudClient, { appId: world.appId });
+    await control(world, second?.id ?? "", "stop");
+  });
+  beforeEach(async () => {
+    untouched = await world.snapshot();
+  });
+  afterEach(() => world.restore(untouched));
+  after(() => world.close());
+
+  const countTransactions = () => world.chain.client.getTransactionCount({ address: world.owner.address });
+
+  async function prune(args: Record<string, unknown> = {}, dstack = {}): Promise<TaskRun> {
+    const apps = { shop: { address: world.appId, pins: [scenario.pinned] } };
+    const paths = { cache: join(directory.path, "cache") };
+    const hre = await projectOf(world, { apps, ...dstack }, { paths });
+    return runTask(hre, ["prune"], { json: true, ...args });
+  }
+
+  async function queuedFile(): Promise<string> {
+    const path = join(directory.path, "safe.json");
+    await writeFile(path, scenario.safeFile);
+    return path;
+  }
+
+  it("removes exactly what nothing needs, in one transaction", async () => {
+    const before = await countTransactions();
+    const run = await prune({ yes: true, queued: await queuedFile() });
+    expect(run.exitCode, run.stderr).to.equal(0);
+    const { outcome, removed, transactions, rows } = run.json<PruneJson>();
+
+    const { first, replicas, prepared, queued, pinned, fillers, all } = scenario;
+    const kept = [first, ...replicas, prepared.composeHash, queued, pinned, ...fillers.slice(-3)];
+    expect(all).to.have.lengthOf(60);
+    expect(await allowedNow(world, all)).to.have.members(kept);
+    expect(removed).to.have.members(all.filter((hash) => !kept.includes(hash)));
+    expect(outcome).to.equal("removed");
+    expect(transactions).to.have.lengthOf(1);
+    expect(transactions[0]).to.include({ calls: 50 });
+    expect(await countTransactions()).to.equal(before + 1);
+
+    const rulesOf = (hash: ComposeHash) =>
+      rows.find(({ composeHash }) => composeHash === hash)?.reasons.map(({ rule }) => rule);
+    expect([first, ...replicas].map(rulesOf)).to.deep.equal(Array(4).fill(["running"]));
+    expect([prepared.composeHash, queued, pinned].map(rulesOf)).to.deep.equal([["prepared"], ["queued"], ["pinned"]]);
+    expect(fillers.slice(-4).map(rulesOf)).to.deep.equal([[], ["newest"], ["newest"], ["newest"]]);
+
+    // Whatever ran still boots, what was prepared can be committed, and a second run has nothing to do.
+    for (const { id, status } of await getAppCvms(world.cloudClient, { appId: world.appId })) {
+      await control(world, id, status === "stopped" ? "start" : "restart");
+      expect(await getCvmState(world.cloudClient, { cvm: id })).to.include({ status: "running", bootError: undefined });
+    }
+    await commitUpdate(world, prepared);
+    await world.cloud.whenIdle();
+    const [updated] = await getAppCvms(world.cloudClient, { appId: world.appId });
+    expect(updated).to.include({ status: "running", composeHash: prepared.composeHash });
+  });
+
+  it("says to people what stays and why, what goes, and what that means", async () => {
+    const { stdout, exitCode } = await prune({ json: false, dryRun: true, app: "shop" });
+    expect(exitCode).to.equal(0);
+    for (const hash of scenario.all) expect(stdout).to.include(hash);
+    expect(stdout)
+      .to.match(/runs on/)
+      .and.to.match(/boots next on .* \(stopped\)/)
+      .and.to.match(/until 20/);
+    expect(stdout).to.include("pinned by the configuration").and.to.include("51 to remove, 9 to keep");
+    expect(stdout.replace(/\s+/g, " ")).to.include("stops the next boot").and.to.include("are not taken back");
+    expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
+  });
+
+  it("sends nothing without a yes where nobody can be asked", async () => {
+    const before = await countTransactions();
+    const run = await prune();
+    expect(run.exitCode).to.equal(2);
+    expect(await countTransactions()).to.equal(before);
+  });
+
+  it("ends well where there is nothing to remove", async () => {
+    const run = await prune({ yes: true, keep: "60" });
+    expect(run.exitCode, run.stderr).to.equal(0);
+    expect(run.json<PruneJson>()).to.deep.include({ outcome: "nothing", removals: [] });
+  });
+
+  describe("with a plan in a file", () => {
+    const path = () => join(directory.path, "plan.json");
+    const write = async (args = {}) => {
+      const run = await prune({ dryRun: true, plan: path(), ...args });
+      expect(run.exitCode, run.stderr).to.equal(0);
+      return run.json<PruneJson>().removals;
+    };
+
+    it("carries out what was written, and no more", async () => {
+      const planned = await write();
+      // Three new versions push three others out of the newest three: they are not part of what was agreed to.
+      for (const name of ["a", "b", "c"]) await allow(world, fillerHash(name));
+      const run = await prune({ plan: path(), yes: true });
+      expect(run.exitCode, run.stderr).to.equal(0);
+      expect(run.json<PruneJson>().removed).to.have.members(planned);
+      expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60 - planned.length);
+    });
+
+    it("stops, with nothing sent, once a hash of it came into use", async () => {
+      const { first, prepared } = scenario;
+      await commitUpdate(world, prepared);
+      await world.cloud.whenIdle();
+      expect(await write()).to.include(first);
+
+      // A further CVM of a document the app ran before needs nobody's registration: its hash is allowed still.
+      const json = { compose_hash: first, node_id: 1 };
+      await world.cloudClient.request({ method: "POST", path: `/apps/${world.appId}/instances`, json });
+      const before = await countTransactions();
+      for (const isSettled of [false, true]) {
+        if (isSettled) await world.cloud.whenIdle();
+        const run = await prune({ plan: path(), yes: true });
+        expect(run.exitCode).to.equal(7);
+        const { code, context } = run.json<PruneJson>().error;
+        expect(code).to.equal("DSTK-5002");
+        expect((context.objections as { composeHash: string }[])[0]).to.include({ composeHash: first });
+      }
+      expect(await countTransactions()).to.equal(before);
+      expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
+    });
+
+    it("is refused when it was edited, is for another app, or meets another policy", async () => {
+      await write();
+      const text = await readFile(path(), "utf8");
+      const codeOf = async (args = {}) => {
+        const run = await prune({ plan: path(), yes: true, ...args });
+        return [run.exitCode, run.json<PruneJson>().error.code];
+      };
+      expect(await codeOf({ keep: "1" })).to.deep.equal([2, "DSTK-1007"]);
+      await writeFile(path(), text.replace('"verdict": "keep"', '"verdict": "remove"'));
+      expect(await codeOf()).to.deep.equal([7, "DSTK-5003"]);
+      await writeFile(path(), "{}");
+      expect(await codeOf()).to.deep.equal([7, "DSTK-5003"]);
+      expect(await codeOf({ dryRun: true }), "nothing else is overwritten").to.deep.equal([7, "DSTK-5003"]);
+      await writeFile(path(), text);
+      expect(await codeOf({ plan: join(directory.path, "none.json") })).to.deep.equal([2, "DSTK-1007"]);
+      expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
+    });
+  });
+
+  it("stops for what nobody knows, and names how to answer for it", async () => {
+    const cloud = { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } };
+    const blocked = await prune({ yes: true }, cloud);
+    expect(blocked.exitCode).to.equal(7);
+    expect(blocked.json<PruneJson>().error.code).to.equal("DSTK-5001");
+    expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
+    const waived = await prune({ yes: true, waive: "running-hashes,prepare-tokens", keep: "59" }, cloud);
+    expect(waived.exitCode, waived.stderr).to.equal(0);
+  });
+});
