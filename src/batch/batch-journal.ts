@@ -28,20 +28,56 @@ export interface BatchJournal {
 
 /** A journal that ends with the process: for tests, and where the caller reads the chain again before every run. */
 export function memoryBatchJournal(): BatchJournal {
-  const entries = new Map<string, BatchEntry>();
+  const entries = new OpenEntries();
   return {
     get open() {
-      return [...entries.values()];
+      return entries.list();
     },
-    prepared: async (entry) => void entries.set(keyOf(entry), entry),
-    sent: async (entry, transactionHash) =>
-      void entries.set(keyOf(entry), { ...entry, transaction: { ...entry.transaction, transactionHash } }),
-    ended: async (entry) => void entries.delete(keyOf(entry)),
+    prepared: async (entry) => entries.prepared(entry),
+    sent: async (entry, transactionHash) => entries.sent(entry, transactionHash),
+    ended: async (entry) => entries.ended(entry),
   };
 }
 
-/** A chain takes one transaction per nonce, so at most one recorded one can stand for it. */
-export function keyOf({ transaction: { chainId, from, nonce } }: BatchEntry): string {
+/** The entries of a journal that have not ended. A chain takes one transaction per nonce: at most one is open for it. */
+export class OpenEntries {
+  readonly #entries = new Map<string, BatchEntry>();
+
+  list(): readonly BatchEntry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** @throws Error if an open one has the nonce: signing a second would give the first up in silence */
+  prepared(entry: BatchEntry): void {
+    if (this.#entries.has(keyOf(entry))) throw new Error("The journal has an open transaction with this nonce.");
+    this.#entries.set(keyOf(entry), entry);
+  }
+
+  /** @throws Error if it is not open */
+  sent(entry: BatchKey, transactionHash: TransactionHash): void {
+    const known = this.#require(entry);
+    this.#entries.set(keyOf(entry), { ...known, transaction: { ...known.transaction, transactionHash } });
+  }
+
+  /** @throws Error if it is not open */
+  ended(entry: BatchKey): void {
+    this.#require(entry);
+    this.#entries.delete(keyOf(entry));
+  }
+
+  #require(entry: BatchKey): BatchEntry {
+    const known = this.#entries.get(keyOf(entry));
+    if (known === undefined) throw new Error("The journal has no open transaction with this nonce.");
+    return known;
+  }
+}
+
+/** What tells one transaction of a journal from another. */
+export interface BatchKey {
+  readonly transaction: Pick<PreparedTransaction, "chainId" | "from" | "nonce">;
+}
+
+function keyOf({ transaction: { chainId, from, nonce } }: BatchKey): string {
   return `${chainId} ${from.toLowerCase()} ${nonce}`;
 }
 

@@ -62,8 +62,8 @@ export const errorTable = {
   HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the document we asked for."),
   RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in the time allowed."),
   RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose and fell back to the old one."),
-  JournalCorruptError: entry(4004, false, "The update journal cannot be read."),
-  JournalLockedError: entry(4005, true, "Another process is running an update with this journal."),
+  JournalCorruptError: entry(4004, false, "A journal of sent transactions cannot be read."),
+  JournalLockedError: entry(4005, true, "Another process is using this journal."),
   SignerRequiredError: entry(4006, false, "The update needs a transaction and no signer was given."),
 
   PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),

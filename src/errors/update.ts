@@ -50,7 +50,7 @@ export class RolloverFailedError extends UpdateError {
 export class JournalCorruptError extends UpdateError {
   override readonly name = "JournalCorruptError";
   constructor(path: string, line: number, options: Pick<DstackErrorOptions, "cause"> = {}) {
-    super(`Line ${line} of the update journal ${path} cannot be read.`, {
+    super(`Line ${line} of the journal ${path} cannot be read.`, {
       ...options,
       nextStep:
         "Keep the file: it says which transactions were sent. Repair the line, or check the chain before you delete it.",
@@ -62,8 +62,8 @@ export class JournalCorruptError extends UpdateError {
 export class JournalLockedError extends UpdateError {
   override readonly name = "JournalLockedError";
   constructor(path: string, pid: number | undefined) {
-    super(`Another process${pid === undefined ? "" : ` (${pid})`} is using the update journal ${path}.`, {
-      nextStep: "Wait for it to end, or give this update a journal of its own.",
+    super(`Another process${pid === undefined ? "" : ` (${pid})`} is using the journal ${path}.`, {
+      nextStep: "Wait for it to end, or give this run a journal of its own.",
       context: { path, pid },
     });
   }

@@ -1,6 +1,6 @@
+import { acquireLock } from "../journal/lock.ts";
 import type { JournalEntry, NewJournalEntry } from "./journal-entry.ts";
 import { openJournalFile } from "./journal-file.ts";
-import { acquireLock } from "./journal-lock.ts";
 import { advance, emptyJournalState, type JournalState } from "./journal-state.ts";
 import type { JournalPort } from "./ports.ts";
 

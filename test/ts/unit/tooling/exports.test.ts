@@ -169,6 +169,7 @@ const batch = [
   "hashSafeTx",
   "isSameCall",
   "memoryBatchJournal",
+  "openBatchJournal",
   "proveCalls",
   "readDelegation",
   "removeComposeHashCall",

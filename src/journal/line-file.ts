@@ -1,0 +1,82 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { JournalCorruptError } from "../errors/index.ts";
+
+export interface LineFile<Content> {
+  /** What `read` made of the lines that were there when it was opened. */
+  readonly content: Content;
+  /** Returns once the line is on the disk, not merely on its way. */
+  write(line: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a file that only grows, line by line, or begins it. What `read` throws leaves the file as it is.
+ *
+ * @throws JournalCorruptError if it is no text
+ */
+export async function openLineFile<Content>(
+  path: string,
+  read: (lines: readonly string[]) => Content,
+): Promise<LineFile<Content>> {
+  // Signed transactions are in it: whoever reads them could send them.
+  const handle = await open(path, "a+", 0o600);
+  try {
+    await handle.chmod(0o600);
+    const bytes = await handle.readFile();
+    // Every write ends in a line feed, and nothing is done before its write has returned: what follows the last
+    // one was cut short by a crash, and nothing rests on it.
+    const end = bytes.lastIndexOf("\n") + 1;
+    const content = read(decode(path, bytes.subarray(0, end)).split("\n").slice(0, -1));
+    if (end < bytes.length) await handle.truncate(end);
+    await handle.sync();
+    await syncDirectory(dirname(path));
+    return { content, write: writerOf(handle, end), close: () => handle.close() };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function writerOf(handle: FileHandle, start: number): LineFile<unknown>["write"] {
+  let end = start;
+  let broken: unknown;
+  return async (text) => {
+    if (broken !== undefined) throw broken;
+    const line = Buffer.from(`${text}\n`);
+    try {
+      await handle.appendFile(line);
+      await handle.sync();
+      end += line.length;
+    } catch (error) {
+      // After a failed fsync nobody knows what the disk holds, so this process writes no further line.
+      broken = error;
+      await handle.truncate(end).catch(() => {});
+      throw error;
+    }
+  };
+}
+
+function decode(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new JournalCorruptError(path, lineOfBadByte(bytes), { cause });
+  }
+}
+
+function lineOfBadByte(bytes: Uint8Array): number {
+  const before = new TextDecoder("utf-8").decode(bytes).split("\u{fffd}", 1)[0] ?? "";
+  return before.split("\n").length;
+}
+
+/** A new file is only there after a power cut if its directory was written too. Windows cannot and need not. */
+async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
