@@ -20,7 +20,10 @@ export const appOption = optional("app", "The app: 0x…, app_…, or its name i
 export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to look the app up in the cloud");
 export const kmsOption = optional("kms", "Address of the DstackKms (default: the CVM's, or dstack.kms)");
 export const acceptOption = optional("accept", "Rules of the linter to overrule, by name, separated by commas");
-export const batchOption = optional("batch", "How to send several changes: auto, none or 7702 (default: auto)");
+export const batchOption = optional(
+  "batch",
+  "How to send several changes: auto, none, 7702, safe or safe:FILE (default: auto)",
+);
 export const storeOption = optional("store", "File that keeps the history (default: in the project's cache)");
 export const fromBlockOption = optional("fromBlock", "A block before the app's creation, for nodes without old state");
 export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;

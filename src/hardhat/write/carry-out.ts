@@ -8,6 +8,7 @@ import { formatFee, formatGas } from "../../report/format.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { parseBatch } from "./batch-argument.ts";
+import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 
 export interface Signing {
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
@@ -34,7 +35,7 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
 
 /**
  * The end of every task that changes something: shows the calls, asks, sends them, and tells each transaction with what
- * it cost. Lint before.
+ * it cost; or prepares them for the Safe whose signature they need. Lint before.
  *
  * @throws InvalidArgumentError where nobody can be asked, AbortError if they decline, and what sendBatch throws
  */
@@ -42,16 +43,18 @@ export async function carryOut(
   io: TaskIo,
   chain: ConnectedChain & Signing,
   { calls, wanted, batch, allowNoEffect }: CarryOutParameters,
-): Promise<CarriedOut> {
-  const mode = parseBatch(batch);
+): Promise<CarriedOut | PreparedForSafe> {
+  const argument = parseBatch(batch);
   io.paper.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.paper.line(`  ${description}, on ${to}`);
+  if (argument.mode === "safe")
+    return prepareForSafe(io, chain, { calls, safe: wanted, file: argument.file, allowNoEffect });
   const account = await chain.signer(calls.map(({ functionName }) => functionName).join(" and "), wanted);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
   const result = await sendBatch(chain.client, {
     calls,
     account,
-    mode,
+    mode: argument.mode,
     allowNoEffect,
     chainId: chain.chainId,
     signal: io.signal,
@@ -61,7 +64,10 @@ export async function carryOut(
 }
 
 function tell({ paper }: TaskIo, { client }: ConnectedChain, event: BatchEvent): void {
-  if (event.kind === "chosen") return;
+  if (event.kind === "chosen") {
+    paper.detail("batch", `${event.mode}: ${event.reason}`);
+    return;
+  }
   if (event.kind === "sent") {
     paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
     return;

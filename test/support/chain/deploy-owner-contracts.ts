@@ -1,6 +1,16 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type Abi, type Account, type Address, encodeFunctionData, type Hex, zeroAddress } from "viem";
+import {
+  type Abi,
+  type Account,
+  type Address,
+  concat,
+  encodeFunctionData,
+  type Hex,
+  pad,
+  zeroAddress,
+  zeroHash,
+} from "viem";
 import { deployContract, simulateContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import type { ChainClient } from "../../../src/chain/chain-client.ts";
 
@@ -43,6 +53,24 @@ export async function deploySafe(
   const hash = await writeContract(client, { ...call, address: factory, account: payer, chain: client.chain });
   await waitForTransactionReceipt(client, { hash });
   return result as Address; // of an ABI read from a file
+}
+
+/** Carries out a transaction of a Safe whose only signature is the sender's own. */
+export async function executeSafe(
+  client: ChainClient,
+  owner: Account,
+  { safe: address, to, data, operation }: { safe: Address; to: Address; data: Hex; operation: number },
+): Promise<void> {
+  const approval = concat([pad(owner.address), zeroHash, "0x01"]);
+  const hash = await writeContract(client, {
+    abi: safe.abi,
+    address,
+    functionName: "execTransaction",
+    args: [to, 0n, data, operation, 0n, 0n, 0n, zeroAddress, zeroAddress, approval],
+    account: owner,
+    chain: client.chain,
+  });
+  await waitForTransactionReceipt(client, { hash });
 }
 
 /** OpenZeppelin's TimelockController. */

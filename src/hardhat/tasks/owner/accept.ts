@@ -39,7 +39,16 @@ async function accept(args: OwnerAcceptArguments, hre: HardhatRuntimeEnvironment
   const sent = await carryOut(io, app, { calls, wanted: pendingOwner.address, batch: args.batch });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
-    result: { app: appId, chainId: app.chainId, owner: after.owner, pendingOwner: null, findings, ...sent },
-    show: (paper) => paper.line(`\nAccepted. ${after.owner.address} is the owner now.`),
+    result: {
+      app: appId,
+      chainId: app.chainId,
+      owner: after.owner,
+      pendingOwner: after.pendingOwner ?? null,
+      findings,
+      ...sent,
+    },
+    show: (paper) => {
+      if (sent.mode !== "safe") paper.line(`\nAccepted. ${after.owner.address} is the owner now.`);
+    },
   };
 }

@@ -58,6 +58,7 @@ async function transfer(
       ...sent,
     },
     show: (paper) => {
+      if (sent.mode === "safe") return;
       paper.line(
         isTwoStep
           ? `\nOffered. ${after.owner.address} is still the owner, until dstack owner accept runs as ${newOwner}.`

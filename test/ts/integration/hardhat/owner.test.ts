@@ -1,11 +1,17 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
-import { type Address, getAddress } from "viem";
+import { type Address, getAddress, type Hex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { deployedApp } from "../../../../src/core/deployed-app.ts";
 import type { AppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
-import { deploySafe } from "../../../support/chain/deploy-owner-contracts.ts";
+import { deploySafe, executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
 
 describe("tasks dstack owner", () => {
@@ -62,6 +68,35 @@ describe("tasks dstack owner", () => {
     expect(offered.exitCode, offered.stderr).to.equal(0);
     expect(offered.stdout).to.match(/Safe 1\.5\.0, 2 of 2 owners/);
     expect(await ownership()).to.include({ pendingOwner: getAddress(safe) });
+  });
+
+  it("prepares a transfer for the Safe that owns the app, which carries it out", async () => {
+    const { ownerClient, owner, contracts } = world;
+    const safe = await deploySafe(ownerClient, { payer: owner, owners: [owner.address], threshold: 1 });
+    const transactionHash = await deployApp(ownerClient, { kms: contracts.kms, owner: safe });
+    const functionName = "deployAndRegisterApp";
+    const owned = deployedApp(await waitForReceipt(ownerClient, { transactionHash, functionName }), contracts);
+    const directory = await mkdtemp(join(tmpdir(), "dstack-owner-"));
+    const file = join(directory, "batch.json");
+
+    const refused = await run("transfer", { app: owned, address: second, yes: true });
+    expect([refused.exitCode, refused.stderr.slice(0, 9)]).to.deep.equal([3, "DSTK-2005"]);
+    const prepared = await run("transfer", { app: owned, address: second, batch: `safe:${file}`, json: true });
+    expect(prepared.exitCode, prepared.stderr).to.equal(0);
+    const { safeTx, safeTxHash } = prepared.json<{
+      safeTx: { to: Address; data: Hex; operation: number };
+      safeTxHash: Hex;
+    }>();
+    expect(prepared.stderr).to.include(safeTxHash).and.to.include("Nothing was sent");
+    expect(JSON.parse(await readFile(file, "utf8"))).to.have.property("chainId", "8453");
+    expect(await readOwnership(ownerClient, { appId: owned })).to.include({ pendingOwner: undefined });
+
+    await executeSafe(ownerClient, owner, { safe, ...safeTx });
+    expect(await readOwnership(ownerClient, { appId: owned })).to.include({
+      owner: getAddress(safe),
+      pendingOwner: second,
+    });
+    await rm(directory, { recursive: true });
   });
 
   const unused = privateKeyToAccount(generatePrivateKey()).address;

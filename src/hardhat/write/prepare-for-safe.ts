@@ -1,0 +1,60 @@
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Address } from "viem";
+import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from "../../batch/build-safe-batch.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import type { ConnectedChain } from "../connect/connect-chain.ts";
+import type { TaskIo } from "../connect/run-task.ts";
+
+export interface PrepareForSafeParameters extends Pick<BuildSafeBatchParameters, "calls" | "allowNoEffect"> {
+  readonly safe: Address;
+  readonly file: string | undefined;
+}
+
+/** Calls that wait for the owners of a Safe. Nothing was sent. */
+export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
+  readonly mode: "safe";
+  /** Where the file for the Safe app was written. */
+  readonly file: string;
+  readonly calls: readonly { readonly description: string; readonly status: "prepared" }[];
+}
+
+/**
+ * Writes the file that a Safe's owners import into its Transaction Builder, and tells the hash they must see.
+ *
+ * @throws InvalidArgumentError if the file cannot be written, and what buildSafeBatch throws
+ */
+export async function prepareForSafe(
+  { paper }: Pick<TaskIo, "paper">,
+  { client, chainId }: ConnectedChain,
+  { safe, file: wantedFile, ...parameters }: PrepareForSafeParameters,
+): Promise<PreparedForSafe> {
+  const { calls, file: content, ...batch } = await buildSafeBatch(client, { ...parameters, safe, chainId });
+  const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTx.nonce}.json`);
+  await write(file, `${JSON.stringify(content, null, 2)}\n`);
+  paper.line(
+    `\nNothing was sent. It is for the owners of Safe ${batch.safe}, ${batch.threshold} of ${batch.owners.length}:`,
+  );
+  paper.line(`  file for the Transaction Builder   ${file}`);
+  paper.line(`  the same as one Safe transaction   to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
+  paper.line(`  calldata                           ${batch.safeTx.data}`);
+  paper.line(`  nonce                              ${batch.safeTx.nonce}`);
+  paper.line(`  hash their wallets must show       ${batch.safeTxHash}`);
+  return {
+    ...batch,
+    mode: "safe",
+    file,
+    calls: calls.map(({ description }) => ({ description, status: "prepared" as const })),
+  };
+}
+
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (cause) {
+    throw new InvalidArgumentError(`The file ${file} cannot be written.`, {
+      nextStep: "Name another one: --batch safe:FILE.",
+      cause,
+    });
+  }
+}
