@@ -7,6 +7,7 @@ import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
 import { pruneTasks } from "./definitions/prune.ts";
 import { statusTasks } from "./definitions/status.ts";
+import { updateTasks } from "./definitions/update.ts";
 
 export type * from "./type-extensions.ts";
 
@@ -59,6 +60,7 @@ const dstack: HardhatPlugin = definePlugin({
       .setAction(() => import("./tasks/up.ts"))
       .build(),
     ...hashTasks,
+    ...updateTasks,
     ...ownerTasks,
     ...deviceTasks,
     ...statusTasks,

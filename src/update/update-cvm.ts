@@ -56,9 +56,12 @@ async function registerAndConfirm(
   const device = addDevice && (await pay(run, addDevice, head));
   const proof = await pay(run, addComposeHash, head);
   const correlationId = await confirm(run, target, { answer, payment: addComposeHash, head, ...proof });
+  const isResumed = isReopened || proof.isFromRecord || device?.isFromRecord === true;
+  if (!run.settings.waitForRollover) {
+    return describeResult(run, { outcome: "confirmed", target, composeHash, update, isResumed });
+  }
   await followRollover(run, target, { update, composeHash, correlationId });
   await run.journal.append({ type: "completed", update });
-  const isResumed = isReopened || proof.isFromRecord || device?.isFromRecord === true;
   return describeResult(run, { outcome: "updated", target, composeHash, update, isResumed });
 }
 
@@ -71,6 +74,9 @@ async function followAccepted(
 ): Promise<UpdateResult> {
   const expected = document.composeHash;
   const { update } = await openUpdate(run, target, { type: "accepted", composeHash: expected, correlationId });
+  if (!run.settings.waitForRollover) {
+    return describeResult(run, { outcome: "confirmed", target, composeHash: expected, update, isResumed: false });
+  }
   const { composeHash = expected } = await followRollover(run, target, {
     update,
     composeHash: expected,

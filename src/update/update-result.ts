@@ -6,8 +6,11 @@ import type { UpdateRun, UpdateTarget } from "./update-run.ts";
 
 /** What an update came to. */
 export interface UpdateResult {
-  /** `unchanged`: the CVM runs what was asked for, so it was left alone. */
-  readonly outcome: "updated" | "environmentReplaced" | "unchanged";
+  /**
+   * `unchanged`: the CVM runs what was asked for, so it was left alone. `confirmed`: the cloud has taken the update, and
+   * nobody waited for its end.
+   */
+  readonly outcome: "updated" | "environmentReplaced" | "unchanged" | "confirmed";
   /** The CVM's id. */
   readonly cvm: string;
   readonly appId: AppId;

@@ -41,6 +41,11 @@ export interface UpdateSettings {
   /** Blocks a transaction must have, its own included. */
   readonly confirmations: number;
   readonly timeouts: UpdateTimeouts;
+  /**
+   * Whether to follow the CVM until it runs what was asked for. If not, the update ends as `confirmed`: the cloud has
+   * everything it needs, and the next call with the same journal says what became of it.
+   */
+  readonly waitForRollover: boolean;
   readonly pollCloudMs: number;
   readonly pollChainMs: number;
 }
@@ -48,6 +53,7 @@ export interface UpdateSettings {
 export const defaultUpdateSettings: UpdateSettings = {
   confirmations: 1,
   timeouts: { settleMs: 600_000, receiptMs: 180_000, confirmMs: 120_000, rolloverMs: 900_000 },
+  waitForRollover: true,
   pollCloudMs: 2_000,
   pollChainMs: 2_000,
 };

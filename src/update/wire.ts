@@ -33,11 +33,15 @@ export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateS
 export function wireUpdate(parameters: UpdateCvmParameters): UpdateRun {
   const { cloud, chain, account, journal, onStep, signal, timeouts, ...request } = parameters;
   const reporter = createReporter(clock.now, onStep);
-  const { confirmations, pollCloudMs, pollChainMs } = { ...defaultUpdateSettings, ...withoutUndefined(parameters) };
+  const { confirmations, waitForRollover, pollCloudMs, pollChainMs } = {
+    ...defaultUpdateSettings,
+    ...withoutUndefined(parameters),
+  };
   return {
     request,
     settings: {
       confirmations,
+      waitForRollover,
       pollCloudMs,
       pollChainMs,
       timeouts: { ...defaultUpdateSettings.timeouts, ...withoutUndefined(timeouts ?? {}) },

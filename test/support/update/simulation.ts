@@ -343,6 +343,7 @@ export function simulate(throws: readonly number[] = []): Simulation {
       request: { cvm: "my-app", ...request },
       settings: {
         confirmations: 2,
+        waitForRollover: true,
         pollCloudMs: 1_000,
         pollChainMs: 1_000,
         timeouts: { settleMs: 60_000, receiptMs: 60_000, confirmMs: 60_000, rolloverMs: 60_000 },

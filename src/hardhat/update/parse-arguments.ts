@@ -1,0 +1,80 @@
+import { isEnvironmentName } from "../../core/environment-name.ts";
+import type { EnvironmentVariable } from "../../core/environment-variable.ts";
+import { parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
+import { parseEnvironment } from "../../core/parse-environment.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import type { UpdateRequest } from "../../update/update-run.ts";
+import type { OutputArguments } from "../connect/run-task.ts";
+import { readTextFile } from "../read-file.ts";
+
+/** As Hardhat hands them over: what was not given is undefined. */
+export interface UpdateArguments extends OutputArguments {
+  readonly cvm?: string | undefined;
+  readonly compose?: string | undefined;
+  readonly preLaunchScript?: string | undefined;
+  /** Names of variables, separated by commas. */
+  readonly env?: string | undefined;
+  readonly envFile?: string | undefined;
+  readonly wait?: boolean | undefined;
+  readonly journal?: string | undefined;
+  readonly acceptHashMismatch?: string | undefined;
+  readonly abandonTransaction?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+const nextStep = "See npx hardhat dstack update --help.";
+
+/**
+ * Reads the arguments, the files they name and, of the process's variables, those they name.
+ *
+ * @throws InvalidArgumentError, InvalidEnvironmentError, InvalidHexError
+ */
+export async function parseUpdateArguments(
+  args: UpdateArguments,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<UpdateRequest> {
+  const { cvm, compose, preLaunchScript, env, envFile, acceptHashMismatch, abandonTransaction } = args;
+  if (!cvm) throw new InvalidArgumentError("--cvm is missing.", { nextStep });
+  const fromFile = envFile === undefined ? undefined : parseEnvironment(await readTextFile(envFile));
+  const named = env === undefined ? undefined : pickVariables(env, variables);
+  return {
+    cvm,
+    dockerCompose: compose === undefined ? undefined : await readTextFile(compose),
+    preLaunchScript: preLaunchScript === undefined ? undefined : await readTextFile(preLaunchScript),
+    environment: fromFile || named ? merge(fromFile ?? [], named ?? []) : undefined,
+    acceptHashMismatch: acceptHashMismatch === undefined ? undefined : parseComposeHash(acceptHashMismatch),
+    abandonTransaction: abandonTransaction === undefined ? undefined : parseTransactionHash(abandonTransaction),
+  };
+}
+
+/** Values stay out of the command line, where every process of the machine and the shell's history can read them. */
+function pickVariables(
+  names: string,
+  variables: Readonly<Record<string, string | undefined>>,
+): readonly EnvironmentVariable[] {
+  return names.split(",").map((raw) => {
+    const key = raw.trim();
+    if (!isEnvironmentName(key)) {
+      throw new InvalidArgumentError("-e takes names of variables, separated by commas, without their values.", {
+        nextStep: "Export the variables and name them, as in -e TOKEN,API_URL; or write them to a file for --env-file.",
+      });
+    }
+    const value = variables[key];
+    if (value !== undefined) return { key, value };
+    throw new InvalidArgumentError(`The variable ${key} is not set.`, {
+      nextStep: "Export it, or leave it out of -e.",
+      context: { name: key },
+    });
+  });
+}
+
+/** A variable that is named as well keeps its place in the file: the order of names is hashed. */
+function merge(
+  fromFile: readonly EnvironmentVariable[],
+  named: readonly EnvironmentVariable[],
+): readonly EnvironmentVariable[] {
+  return [...new Map([...fromFile, ...named].map(({ key, value }) => [key, value]))].map(([key, value]) => ({
+    key,
+    value,
+  }));
+}

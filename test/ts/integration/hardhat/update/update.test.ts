@@ -1,0 +1,144 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
+import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
+import type { UpdateResult } from "../../../../../src/update/update-result.ts";
+import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+
+const compose = (tag: string) => `services:\n  web:\n    image: nginx:${tag}\n    environment: [TOKEN, API_URL]\n`;
+const secret = "hunter2 is no password";
+
+describe("dstack update", () => {
+  let world: World;
+  let hre: HardhatRuntimeEnvironment;
+  let directory: string;
+  let snapshot: string;
+  let runs = 0;
+
+  before(async () => {
+    world = await startWorld({ cloud: { rolloverMs: 0 } });
+    hre = await projectOf(world);
+    directory = await mkdtemp(join(tmpdir(), "dstack-update-"));
+    await writeFile(path("new.yml"), compose("1.29"));
+    await writeFile(path("variable.yml"), "services:\n  web:\n    image: nginx:$TOKEN\n");
+    await writeFile(path(".env"), `TOKEN='${secret}'\nAPI_URL=first\n`);
+    await writeFile(path("init.sh"), "#!/bin/sh\necho hello\n");
+    await writeFile(path("broken.env"), "no assignment\n");
+  });
+  beforeEach(async () => {
+    snapshot = await world.snapshot();
+    runs++;
+  });
+  afterEach(() => {
+    delete process.env.API_URL;
+    return world.restore(snapshot);
+  });
+  after(async () => {
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  const path = (name: string) => join(directory, name);
+  const run = (args: Record<string, unknown>, project = hre): Promise<TaskRun> =>
+    runTask(project, ["update"], { cvm: "onchain-app", json: true, journal: path(`journal-${runs}.jsonl`), ...args });
+  const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string } }>().error;
+  const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
+
+  it("updates compose file, script and environment, names taken from file and process, and tells no secret", async () => {
+    process.env.API_URL = "https://api.example";
+    const args = { compose: path("new.yml"), preLaunchScript: path("init.sh"), envFile: path(".env"), env: "API_URL" };
+    const outcome = await run({ ...args, wait: true });
+    expect(outcome.exitCode, outcome.stdout).to.equal(0);
+    const result = outcome.json<UpdateResult>();
+    expect(result.outcome).to.equal("updated");
+    expect(result.transactions).to.have.length(1);
+    expect(await getCvm(world.cloudClient, { cvm: "onchain-app" })).to.include({
+      status: "running",
+      composeHash: result.composeHash,
+    });
+    const document = await getComposeFile(world.cloudClient, { cvm: "onchain-app" });
+    expect(document).to.deep.include({
+      docker_compose_file: compose("1.29"),
+      pre_launch_script: "#!/bin/sh\necho hello\n",
+      allowed_envs: ["TOKEN", "API_URL"],
+    });
+    const journal = await readFile(path(`journal-${runs}.jsonl`), "utf8");
+    for (const text of [outcome.stdout, outcome.stderr, journal])
+      expect(text).not.to.include(secret).and.not.to.include("api.example").and.not.to.include(world.apiKey);
+
+    const again = await run({ compose: path("new.yml"), wait: true });
+    expect(again.json<UpdateResult>()).to.deep.include({ outcome: "unchanged", transactions: [] });
+  });
+
+  it("ends with the cloud's confirmation unless it is told to wait, and a later run says what became of it", async () => {
+    const first = await run({ compose: path("new.yml") });
+    const { outcome, composeHash } = first.json<UpdateResult>();
+    expect([first.exitCode, outcome]).to.deep.equal([0, "confirmed"]);
+    const block = await head();
+    const second = await run({ compose: path("new.yml"), wait: true });
+    expect(second.json<UpdateResult>()).to.deep.include({ outcome: "updated", composeHash, isResumed: true });
+    expect(await head()).to.equal(block);
+  });
+
+  it("updates a CVM whose KMS keeps its policy off chain, without a network or a key", async () => {
+    const project = await projectOf(
+      world,
+      { ownerKey: "" },
+      { networks: { world: { type: "http", url: "http://127.0.0.1:9" } } },
+    );
+    const outcome = await run({ cvm: "offchain-app", compose: path("new.yml"), wait: true }, project);
+    expect(outcome.exitCode, outcome.stdout).to.equal(0);
+    expect(outcome.json<UpdateResult>()).to.deep.include({ outcome: "updated", transactions: [] });
+  });
+
+  it("lints the document before anything is asked of the cloud, and heeds what is accepted by name", async () => {
+    const args = { compose: path("variable.yml"), envFile: path(".env") };
+    const refused = await run(args);
+    expect(errorOf(refused)).to.include({ name: "LintRefusedError" });
+    expect(refused.exitCode).to.equal(2);
+    const accepted = await run({ ...args, accept: "image-from-variable" });
+    expect(accepted.exitCode, accepted.stdout).to.equal(0);
+  });
+
+  it("pays nothing for a stranger, and says that a signer is missing", async () => {
+    const block = await head();
+    const stranger = await projectOf(world, { ownerKey: devPrivateKey(5) });
+    expect(errorOf(await run({ compose: path("new.yml") }, stranger))).to.include({ name: "NotOwnerError" });
+    const keyless = await projectOf(
+      world,
+      { ownerKey: "" },
+      { networks: { world: { type: "http", url: world.chain.rpcUrl, accounts: [] } } },
+    );
+    expect(errorOf(await run({ compose: path("new.yml") }, keyless))).to.include({ name: "SignerRequiredError" });
+    expect(await head()).to.equal(block);
+  });
+
+  it("tells people each step", async () => {
+    const { stdout } = await run({ compose: path("new.yml"), json: false });
+    for (const words of ["compare hashes", "addComposeHash", "confirmed", "--wait"]) expect(stdout).to.include(words);
+  });
+
+  for (const [what, args, name, code] of [
+    ["no CVM", { cvm: undefined }, "InvalidArgumentError", 2],
+    ["a value on the command line", { env: `TOKEN=${secret}` }, "InvalidArgumentError", 2],
+    ["a variable that is not set", { env: "DSTACK_TEST_NOT_SET" }, "InvalidArgumentError", 2],
+    ["a file that is not there", { compose: "missing.yml" }, "InvalidArgumentError", 2],
+    ["a malformed environment file", { envFile: "broken.env" }, "InvalidEnvironmentError", 2],
+    ["a short hash", { acceptHashMismatch: "0x12" }, "InvalidHexError", 2],
+    ["an unknown CVM", { cvm: "nobody" }, "CvmNotFoundError", 4],
+  ] as const)
+    it(`refuses ${what}`, async () => {
+      const named = "envFile" in args ? { envFile: path(args.envFile) } : args;
+      const refused = await run(named);
+      expect(errorOf(refused)).to.include({ name });
+      expect(refused.exitCode).to.equal(code);
+      expect(refused.stdout + refused.stderr)
+        .not.to.include(secret)
+        .and.not.match(/^\s+at /m);
+    });
+});
