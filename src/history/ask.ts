@@ -27,6 +27,7 @@ export async function patiently<result>(
   patience: Patience,
   doing: string,
   read: () => Promise<result>,
+  triesAtMost = mostTries,
 ): Promise<result> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -34,7 +35,7 @@ export async function patiently<result>(
     } catch (cause) {
       patience.signal?.throwIfAborted();
       const error = translateChainError(cause, doing);
-      if (!(isDstackError(error) && error.retryable) || tries >= mostTries) throw error;
+      if (!(isDstackError(error) && error.retryable) || tries >= triesAtMost) throw error;
       await pause(patience, tries);
     }
   }

@@ -7,10 +7,11 @@ export interface Refusal {
    * - `tooMuch`: fewer blocks may pass, the same ones never will;
    * - `busy`: the same request may pass later;
    * - `unclear`: either of them;
+   * - `silent`: no answer, or none that can be read;
    * - `gone`: the endpoint keeps no logs of these blocks;
    * - `unsupported`: no such request ever passes.
    */
-  readonly kind: "tooMuch" | "busy" | "unclear" | "gone" | "unsupported";
+  readonly kind: "tooMuch" | "busy" | "unclear" | "silent" | "gone" | "unsupported";
   /** How long the endpoint asks us to wait. */
   readonly retryAfterMs: number | undefined;
   /** A number of blocks the endpoint says would pass, always smaller than what was asked. */
@@ -35,6 +36,7 @@ const tooMuchWords =
   /block range|range (?:is )?(?:too|limit|exceed)|(?:limited to|up to|maximum of|max(?:imum)?) .*(?:blocks?|range|results|logs)|more than [\d,]+|too (?:large|wide|big|many (?:blocks|logs|results|events|topics))|max(?:imum)? (?:allowed|block|results|logs|range)|(?:response|result|payload|batch) .*(?:size|large|too big|exceed)|exceeds? .*(?:results|range|blocks|size)|time(?:d)? ?out|narrow|smaller range|\d+[- ]block/i;
 const goneWords =
   /\bpruned\b|history (?:is )?(?:not available|unavailable)|no longer (?:available|stored)|archive (?:node|data|access)/i;
+const keyWords = /api.?key|unauthori[sz]ed|not authori[sz]ed|authenticat/i;
 const tooMuchStatus = new Set([413]);
 const busyStatus = new Set([403, 425, 429, 502, 503]);
 const unsupportedStatus = new Set([401, 404, 405]);
@@ -48,7 +50,7 @@ export function classifyRefusal(error: unknown, asked: BlockRange): Refusal {
   const words = chain[0] === undefined ? String(error) : errorText(chain[0]);
   return {
     kind: kindOf({ code, status, words, names: chain.map((link) => String(Reflect.get(link, "name"))) }),
-    retryAfterMs: retryAfterOf(chain),
+    retryAfterMs: retryAfterOf(chain, words),
     suggestedBlocks: suggestionIn(words, asked),
     answer: withoutSecrets(new Error(words)).message.slice(0, 300),
   };
@@ -75,9 +77,8 @@ function kindOf({ code, status, words, names }: Facts): Refusal["kind"] {
   if (isTooMuch) return isBusy ? "unclear" : "tooMuch";
   if (code === prunedHistoryCode || goneWords.test(words)) return "gone";
   if (isBusy) return "busy";
-  // No answer at all, or none that can be read. An error page of the server's own may have any reason.
-  if (code === undefined) return status === undefined ? "busy" : "unclear";
-  if (unsupportedCodes.has(code)) return "unsupported";
+  if (code === undefined) return "silent";
+  if (unsupportedCodes.has(code) || keyWords.test(words)) return "unsupported";
   return tooMuchCodes.has(code) ? "tooMuch" : "unclear";
 }
 
@@ -87,8 +88,8 @@ function numberIn(chain: readonly object[], field: "code" | "status"): number | 
     .find((value): value is number => typeof value === "number" && value !== -1); // viem's "unknown error"
 }
 
-/** Seconds or a date. viem keeps the headers only of answers that hold no JSON-RPC error. */
-function retryAfterOf(chain: readonly object[]): number | undefined {
+/** Seconds or a date in a header, which viem keeps only of answers without a JSON-RPC error, or seconds in words. */
+function retryAfterOf(chain: readonly object[], words: string): number | undefined {
   for (const link of chain) {
     const headers: unknown = Reflect.get(link, "headers");
     const value = headers instanceof Headers ? headers.get("retry-after") : null;
@@ -96,7 +97,8 @@ function retryAfterOf(chain: readonly object[]): number | undefined {
     const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
     if (Number.isFinite(ms)) return Math.max(0, ms);
   }
-  return undefined;
+  const [, number, unit] = /(?:retry|again) (?:after|in) (\d+(?:\.\d+)?) ?(ms|s\b|sec)/i.exec(words) ?? [];
+  return number === undefined ? undefined : Number(number) * (unit === "ms" ? 1 : 1000);
 }
 
 /**

@@ -30,9 +30,8 @@ export async function compareWithState(
 ): Promise<IncompletenessReason[]> {
   const expected = allowedAt(changes, blockNumber, initialFlags);
   const doing = "comparing the history with the contract";
-  const [owners, settings] = await patiently(patience, doing, () =>
-    Promise.all([readAllowlist(client, { appId, blockNumber }), readAppSettings(client, { appId, blockNumber })]),
-  );
+  const owners = await patiently(patience, doing, () => readAllowlist(client, { appId, blockNumber }));
+  const settings = await patiently(patience, doing, () => readAppSettings(client, { appId, blockNumber }));
   const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined) => [
     ...new Set(changes.map(keyOf).filter((key) => key !== undefined)),
   ];

@@ -8,6 +8,8 @@ import { classifyRefusal } from "./classify-refusal.ts";
 import { type Patience, pause } from "./pause.ts";
 
 const mostTries = 6;
+/** A refusal that may as well be a fault as a "no such state" is an answer when it is repeated. */
+const mostDoubts = 3;
 
 export interface FindCreationBlockParameters extends Patience {
   readonly appId: AppId;
@@ -16,7 +18,7 @@ export interface FindCreationBlockParameters extends Patience {
 }
 
 export interface FoundCreation {
-  /** The first block at which the endpoint shows the app's code. */
+  /** The first block at which the endpoint shows the app's code; the newest one, if it shows none of any block. */
   readonly block: bigint;
   /** Whether the endpoint says that there was no code one block earlier. False where it does not serve that state. */
   readonly isFirst: boolean;
@@ -31,7 +33,9 @@ export async function findCreationBlock(
   client: ChainClient,
   { appId, toBlock, ...patience }: FindCreationBlockParameters,
 ): Promise<FoundCreation> {
-  if ((await readCodePresence(client, appId, toBlock, patience)) !== "code") throw new NoContractError(appId);
+  const now = await readCodePresence(client, appId, toBlock, patience);
+  if (now === "empty") throw new NoContractError(appId);
+  if (now === "unknown") return { block: toBlock, isFirst: false };
   let first = toBlock;
   let lowest = 0n;
   let isFirst = true;
@@ -58,12 +62,13 @@ export async function readCodePresence(
   for (let tries = 1; ; tries += 1) {
     try {
       const code = await ask(client, { method: "eth_getCode", params: [appId, numberToHex(block)] }, patience.signal);
-      if (typeof code === "string" && code.startsWith("0x")) return code === "0x" ? "empty" : "code";
-      return "unknown";
+      if (typeof code !== "string" || !code.startsWith("0x")) throw new Error("The endpoint's answer holds no code.");
+      return code === "0x" ? "empty" : "code";
     } catch (error) {
       patience.signal?.throwIfAborted();
       const { kind, retryAfterMs } = classifyRefusal(error, { fromBlock: block, toBlock: block });
-      if (kind !== "busy") return "unknown";
+      const isFault = kind === "busy" || kind === "silent";
+      if (!isFault && tries >= mostDoubts) return "unknown";
       if (tries >= mostTries)
         throw new RpcUnavailableError("looking for the app's creation", { cause: withoutSecrets(error) });
       await pause(patience, tries, retryAfterMs);

@@ -62,6 +62,9 @@ const checkpointDepths = [16n, 256n];
 /** How often to begin again because the chain replaced blocks meanwhile. */
 const mostAttempts = 5;
 const defaultConcurrency = 4;
+const triesOfState = 6;
+/** Old state is mostly refused because it is not there; a fault that looks the same has passed by the third time. */
+const triesOfOldState = 3;
 const firstStepBack = 100_000n;
 
 /**
@@ -267,8 +270,8 @@ class HistoryReader {
   ): Promise<InitialFlags> {
     const { initialFlags: known, createdInBlock: knownFor } = scope.facts();
     if (known !== undefined && knownFor === createdInBlock.toString()) return known;
-    const atCreation = await this.#readSettings(createdInBlock);
-    const settings = atCreation ?? (await this.#readSettings(pinned.number));
+    const atCreation = await this.#readSettings(createdInBlock, triesOfOldState);
+    const settings = atCreation ?? (await this.#readSettings(pinned.number, triesOfState));
     const until = atCreation === undefined ? pinned.number : createdInBlock;
     const unlessNamed = <value>(kind: PolicyChangeKind, value: value) =>
       changes.some((change) => change.kind === kind && change.blockNumber <= until) ? undefined : value;
@@ -279,11 +282,19 @@ class HistoryReader {
     };
   }
 
-  async #readSettings(blockNumber: bigint) {
+  /** Undefined if the endpoint does not serve that block's state. */
+  async #readSettings(blockNumber: bigint, triesAtMost: number) {
+    const { appId } = this.#parameters;
     try {
-      return await readAppSettings(this.#client, { appId: this.#parameters.appId, blockNumber });
+      const doing = "reading the flags of the app's creation";
+      return await patiently(
+        this.#patience,
+        doing,
+        () => readAppSettings(this.#client, { appId, blockNumber }),
+        triesAtMost,
+      );
     } catch (error) {
-      if (isDstackError(error)) return undefined; // the endpoint does not serve that block's state
+      if (isDstackError(error)) return undefined;
       throw error;
     }
   }

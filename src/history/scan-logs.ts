@@ -9,12 +9,12 @@ import { type Patience, pause } from "./pause.ts";
 import type { RangeSize } from "./range-size.ts";
 import { readLogs } from "./read-logs.ts";
 
-/** A piece that was told to wait this often is not served any more. */
-const mostWaits = 8;
-/** One block cannot be made smaller: it is asked for a few times more, and that was it. */
-const mostWaitsOfOneBlock = 3;
-/** Who fails this often on the same blocks may well choke on them. */
-const waitsBeforeShrinking = 3;
+/** A piece that had to wait this often is not served any more. */
+const mostWaits = 10;
+/** One block cannot be made smaller: refused for its size, it is asked for a few times more, and that was it. */
+const mostTriesOfOneBlock = 4;
+/** Who says nothing this often about the same blocks may well choke on them. */
+const silencesBeforeShrinking = 3;
 /** Requests that pass before one more goes out at the same time. */
 const passesPerRequestInFlight = 8;
 /** Some endpoints cut a long answer at a round number without saying so. */
@@ -105,28 +105,25 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     const cause = withoutSecrets(error);
     if (kind === "gone" || kind === "unsupported") throw new LogsUnavailableError(piece, answer, { cause });
     const blocks = lengthOf(piece);
-    if (kind === "busy" || blocks === 1n) {
-      const waits = piece.waits + 1;
-      if (kind === "tooMuch" && waits > mostWaitsOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
-      if (waits > (kind === "busy" ? mostWaits : mostWaitsOfOneBlock)) throw unavailable(cause);
+    const waits = piece.waits + 1;
+    const isSilent = kind === "silent" && waits < silencesBeforeShrinking;
+    if (kind === "busy" || isSilent || blocks === 1n) {
+      if (kind === "tooMuch" && waits >= mostTriesOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
+      if (waits > mostWaits) throw new RpcUnavailableError("reading the app's logs", { cause });
       if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
       await pause({ retryDelayMs, signal }, waits, retryAfterMs);
-      const mostBlocks = waits < waitsBeforeShrinking || blocks === 1n ? piece.mostBlocks : blocks / 2n;
-      pending.unshift({ ...piece, waits, mostBlocks });
+      pending.unshift({ ...piece, waits });
       return;
     }
-    if (kind === "unclear") await pause({ retryDelayMs, signal }, 1, retryAfterMs);
-    if (suggestedBlocks === undefined || piece.suggested) return shrink(piece, blocks / 2n);
+    if (kind !== "tooMuch") await pause({ retryDelayMs, signal }, 1, retryAfterMs);
+    const fewer = { ...piece, waits: 0 };
+    if (suggestedBlocks === undefined || piece.suggested) return shrink(fewer, blocks / 2n);
     size.limited(suggestedBlocks);
-    shrink({ ...piece, suggested: true }, suggestedBlocks);
+    shrink({ ...fewer, suggested: true }, suggestedBlocks);
   }
 
   function shrink(piece: Piece, mostBlocks: bigint): void {
     size.refused(lengthOf(piece), mostBlocks);
     pending.unshift({ ...piece, mostBlocks });
   }
-}
-
-function unavailable(cause: Error): RpcUnavailableError {
-  return new RpcUnavailableError("reading the app's logs", { cause });
 }

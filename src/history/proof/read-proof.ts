@@ -39,7 +39,7 @@ export async function readProof(
     } catch (error) {
       patience.signal?.throwIfAborted();
       const { kind, retryAfterMs, answer } = classifyRefusal(error, { fromBlock: blockNumber, toBlock: blockNumber });
-      if (kind !== "busy") return { refusal: answer };
+      if (kind !== "busy" && kind !== "silent") return { refusal: answer };
       if (tries >= mostTries)
         throw new RpcUnavailableError("reading a proof of the app's storage", { cause: withoutSecrets(error) });
       await pause(patience, tries, retryAfterMs);

@@ -53,6 +53,7 @@ export function openDatabase(path: string): DatabaseSync {
     const database = new DatabaseSync(path);
     try {
       database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+      requireOurs(database, path);
       // WAL survives the death of the process at any moment; NORMAL may lose the last commits, only with the power.
       database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
       prepare(database, path);
@@ -64,17 +65,23 @@ export function openDatabase(path: string): DatabaseSync {
   });
 }
 
+/** Before anything is written: the file may be somebody else's. True if it is empty. */
+function requireOurs(database: DatabaseSync, path: string): boolean {
+  const id = pragma(database, "application_id");
+  const version = pragma(database, "user_version");
+  const isEmpty = database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
+  if (isEmpty && id === 0 && version === 0) return true;
+  if (id !== applicationId) throw new HistoryStoreError(path, "foreign");
+  if (version !== schemaVersion) throw new HistoryStoreError(path, "newer");
+  return false;
+}
+
 function prepare(database: DatabaseSync, path: string): void {
   // Two processes may find the file empty at the same time: one of them makes the tables.
   database.exec("BEGIN IMMEDIATE");
   try {
-    const id = pragma(database, "application_id");
-    const version = pragma(database, "user_version");
-    const isEmpty = database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
-    if (isEmpty && id === 0 && version === 0) {
+    if (requireOurs(database, path))
       database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`);
-    } else if (id !== applicationId) throw new HistoryStoreError(path, "foreign");
-    else if (version !== schemaVersion) throw new HistoryStoreError(path, "newer");
     database.exec("COMMIT");
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");

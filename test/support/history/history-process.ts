@@ -1,0 +1,16 @@
+// Reads one app's history into a store, in a process of its own that a test may kill. Prints the number of changes.
+import { createClient, http } from "viem";
+import { base } from "viem/chains";
+import { parseAppId } from "../../../src/core/ids.ts";
+import { openHistoryStore } from "../../../src/history/history-store.ts";
+import { readHistory } from "../../../src/history/read-history.ts";
+
+const [, , rpcUrl = "", appId = "", path = ""] = process.argv;
+const store = openHistoryStore(path);
+const { changes, completeness } = await readHistory(createClient({ chain: base, transport: http(rpcUrl) }), {
+  appId: parseAppId(appId),
+  store,
+  retryDelayMs: 1,
+});
+store.close();
+console.log(JSON.stringify({ changes: changes.length, isComplete: completeness.isComplete }));
