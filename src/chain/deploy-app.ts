@@ -1,8 +1,7 @@
-import { type Address, encodeFunctionData, zeroHash } from "viem";
-import { dstackKmsAbi } from "../abi/index.ts";
+import type { Address } from "viem";
 import type { ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
 import type { ChainClient } from "./chain-client.ts";
-import { parseAddress } from "./parse-address.ts";
+import { encodeDeployApp } from "./encode-deploy-app.ts";
 import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
 
 export interface DeployAppParameters extends WriteParameters {
@@ -30,12 +29,6 @@ export type DeployAppReturnType = TransactionHash;
  * @throws InvalidHexError, and what sendContractCall throws
  */
 export async function deployApp(client: ChainClient, parameters: DeployAppParameters): Promise<DeployAppReturnType> {
-  const { deviceId = zeroHash, composeHash = zeroHash, kms, owner, ...rest } = parameters;
-  const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false, ...write } = rest;
-  const functionName = "deployAndRegisterApp";
-  const newOwner = parseAddress("The owner's address", owner);
-  const args = [newOwner, disableUpgrades, requireTcbUpToDate, allowAnyDevice, deviceId, composeHash] as const;
-  const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args });
-  const to = parseAddress("The KMS address", kms);
-  return sendContractCall(client, { ...write, to, data, abi: dstackKmsAbi, functionName });
+  const { account, chainId, nonce, beforeSend } = parameters;
+  return sendContractCall(client, { account, chainId, nonce, beforeSend, ...encodeDeployApp(parameters) });
 }

@@ -2,6 +2,7 @@ import { emptyTask, task } from "hardhat/config";
 import { definePlugin } from "hardhat/plugins";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
+import { appTasks } from "./definitions/app.ts";
 import { deviceTasks } from "./definitions/device.ts";
 import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
@@ -59,6 +60,7 @@ const dstack: HardhatPlugin = definePlugin({
       .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
       .setAction(() => import("./tasks/up.ts"))
       .build(),
+    ...appTasks,
     ...hashTasks,
     ...updateTasks,
     ...ownerTasks,

@@ -1,0 +1,149 @@
+import { resolve } from "node:path";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { type Address, isAddressEqual } from "viem";
+import { parseAddress } from "../../../chain/parse-address.ts";
+import { type ReadOwnerReturnType, readOwner } from "../../../chain/read-owner.ts";
+import { type ComposeHash, type DeviceId, parseComposeHash } from "../../../core/ids.ts";
+import { lintApp } from "../../../core/lint/lint-app.ts";
+import { parseAccepted, requireClean } from "../../../core/lint/require-clean.ts";
+import { formatFee, formatGas } from "../../../report/format.ts";
+import type { Paper } from "../../../report/paper.ts";
+import { type ConnectedChain, connectChain } from "../../connect/connect-chain.ts";
+import { connectCloud } from "../../connect/connect-cloud.ts";
+import { readSigner } from "../../connect/read-signer.ts";
+import { type KmsArguments, requireKms, resolveKms } from "../../connect/resolve-kms.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
+import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.ts";
+import { openDeploymentJournal } from "../../deploy/deployment-journal.ts";
+import { parseDevices } from "../../device/parse-devices.ts";
+import { showFindings } from "../../lint/show-findings.ts";
+
+export interface AppDeployArguments extends KmsArguments, OutputArguments {
+  readonly owner?: string | undefined;
+  readonly hash?: string | undefined;
+  /** A device id or the name of a node. */
+  readonly device?: string | undefined;
+  readonly allowAnyDevice?: boolean | undefined;
+  readonly requireTcbUpToDate?: boolean | undefined;
+  readonly disableUpgrades?: boolean | undefined;
+  readonly again?: boolean | undefined;
+  readonly journal?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+const action: NewTaskActionFunction<AppDeployArguments> = (args, hre) => runTask(args, (io) => deploy(io, args, hre));
+export default action;
+
+/** What the app will be. */
+interface Plan {
+  readonly kms: Address;
+  readonly owner: Address;
+  readonly composeHash: ComposeHash | undefined;
+  readonly deviceId: DeviceId | undefined;
+  readonly allowAnyDevice: boolean;
+  readonly requireTcbUpToDate: boolean;
+  readonly disableUpgrades: boolean;
+}
+
+async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
+  const kms = requireKms(resolveKms(args, { configuredKms: hre.config.dstack.kms }));
+  const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
+  const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(hre));
+  const chain = await connectChain(hre);
+  const account = await readSigner(hre, { chain, wanted, purpose: "deployAndRegisterApp" });
+  const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
+  const owner = wanted ?? parseAddress("The signer's address", account.address);
+  const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
+  const plan: Plan = { kms, owner, composeHash, deviceId: devices[0], ...flags };
+  const ownerFacts = await readOwner(chain.client, { address: owner });
+  lint(io.paper, plan, ownerFacts, args.accept);
+  showPlan(io.paper, plan, { chain, signer: account.address, ownerFacts });
+
+  const journal = await openDeploymentJournal(
+    resolve(hre.config.paths.root, args.journal ?? ".dstack/deployments.jsonl"),
+  );
+  try {
+    await io.confirm("Deploy this app?");
+    const { chainId } = chain;
+    const deployed = await deployOnce(chain.client, { ...plan, account, chainId, journal, again: args.again === true });
+    return { result: describe(plan, chainId, deployed), show: (paper) => show(paper, deployed) };
+  } finally {
+    await journal.close();
+  }
+}
+
+/** The app does not exist yet, so only the values and the owner can be judged. @throws LintRefusedError */
+function lint(
+  paper: Paper,
+  { kms, composeHash, deviceId, ...flags }: Plan,
+  ownerFacts: ReadOwnerReturnType,
+  accept: string | undefined,
+): void {
+  const accepted = parseAccepted(accept);
+  const findings = lintApp({
+    app: {
+      appId: "0x",
+      hasCode: true,
+      isKms: false,
+      policy: {
+        owner: ownerFacts,
+        pendingOwner: undefined,
+        isTwoStep: true,
+        allowAnyDevice: flags.allowAnyDevice,
+        upgradesDisabled: flags.disableUpgrades,
+        implementation: undefined,
+        composeHashes: composeHash === undefined ? [] : [composeHash],
+        devices: deviceId === undefined ? [] : [deviceId],
+      },
+    },
+    kms: { address: kms, appImplementation: undefined },
+    calls: [
+      ...(composeHash === undefined ? [] : [{ functionName: "addComposeHash", args: [composeHash] }]),
+      ...(deviceId === undefined ? [] : [{ functionName: "addDevice", args: [deviceId] }]),
+    ],
+  });
+  requireClean(findings, accepted);
+  const shown = findings.filter(({ severity }) => severity !== "note");
+  if (shown.length > 0) showFindings(paper, shown, accepted);
+}
+
+interface Signing {
+  readonly chain: ConnectedChain;
+  readonly signer: Address;
+  readonly ownerFacts: ReadOwnerReturnType;
+}
+
+function showPlan(paper: Paper, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
+  paper.title(`A new app of the KMS ${plan.kms}, on ${chain.network}, chain ${chain.chainId}`);
+  paper.line(
+    `  owner            ${plan.owner} (${ownerFacts.kind})${isAddressEqual(plan.owner, signer) ? "" : ", not the signer"}`,
+  );
+  paper.line(`  signed by        ${signer}`);
+  paper.line(`  compose hash     ${plan.composeHash ?? "none"}`);
+  paper.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
+  paper.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "is not looked at"}`);
+  paper.line(`  upgrades         ${plan.disableUpgrades ? "disabled, for good" : "possible"}`);
+}
+
+function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {
+  return {
+    ...deployed,
+    chainId,
+    ...plan,
+    blockNumber: receipt?.blockNumber,
+    gasUsed: receipt?.gasUsed,
+    costWei: receipt && receipt.gasUsed * receipt.effectiveGasPrice,
+  };
+}
+
+function show(paper: Paper, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
+  if (isFromRecord) paper.line("  An earlier run signed this very deployment; --again makes one more app.");
+  if (receipt !== undefined) {
+    const { blockNumber, gasUsed, effectiveGasPrice } = receipt;
+    paper.step("deployed", `${transactionHash}, block ${blockNumber}`);
+    paper.line(`    ${formatGas(gasUsed)}, ${formatFee(gasUsed * effectiveGasPrice)}`);
+  }
+  paper.line(`\nThe app's id is ${appId}.`);
+}

@@ -1,0 +1,191 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { type Address, createClient, custom } from "viem";
+import { base } from "viem/chains";
+import type { ChainClient } from "../../../../../src/chain/chain-client.ts";
+import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
+import { readAppSettings } from "../../../../../src/chain/read-app-settings.ts";
+import { readBootVerdict } from "../../../../../src/chain/read-boot-verdict.ts";
+import { type AppId, parseComposeHash } from "../../../../../src/core/ids.ts";
+import { deployOnce } from "../../../../../src/hardhat/deploy/deploy-once.ts";
+import { openDeploymentJournal } from "../../../../../src/hardhat/deploy/deployment-journal.ts";
+import { bootInfoOf } from "../../../../../src/testing/index.ts";
+import { devAccount, devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { rejection } from "../../../../support/rejection.ts";
+
+interface Deployed {
+  readonly appId: AppId;
+  readonly transactionHash: string;
+  readonly isFromRecord: boolean;
+  readonly owner: Address;
+  readonly gasUsed?: string;
+}
+
+const composeHash = parseComposeHash("a1".repeat(32));
+
+describe("dstack app deploy", () => {
+  let world: World;
+  let hre: HardhatRuntimeEnvironment;
+  let directory: string;
+  let journal: string;
+  let runs = 0;
+
+  before(async () => {
+    world = await startWorld({ cvms: false });
+    hre = await projectOf(world, { kms: world.contracts.kms });
+    directory = await mkdtemp(join(tmpdir(), "dstack-deploy-"));
+  });
+  beforeEach(() => {
+    journal = join(directory, `deployments-${++runs}.jsonl`);
+  });
+  after(async () => {
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  const run = (args: Record<string, unknown> = {}, project = hre): Promise<TaskRun> =>
+    runTask(project, ["app", "deploy"], {
+      hash: composeHash,
+      device: "node-1",
+      journal,
+      json: true,
+      yes: true,
+      ...args,
+    });
+  const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string } }>().error;
+  const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
+
+  it("deploys an app that boots, owned by the signer", async () => {
+    const outcome = await run();
+    expect(outcome.exitCode, outcome.stdout).to.equal(0);
+    const { appId, isFromRecord, gasUsed } = outcome.json<Deployed>();
+    expect(isFromRecord).to.equal(false);
+    expect(gasUsed).to.match(/^\d+$/);
+    const [node] = world.nodes;
+    const bootInfo = bootInfoOf(appId, { composeHash, deviceId: node.deviceId, osImageHash: world.osImages[0].hash });
+    const { kms } = world.contracts;
+    expect((await readBootVerdict(world.ownerClient, { kms, bootInfo })).reason).to.equal("");
+    expect((await readAllowlist(world.ownerClient, { appId })).owner.toLowerCase()).to.equal(
+      world.owner.address.toLowerCase(),
+    );
+  });
+
+  it("answers the same app to the same command, and another one to any other", async () => {
+    const first = (await run()).json<Deployed>();
+    const block = await head();
+    const second = (await run()).json<Deployed>();
+    expect(second).to.deep.include({
+      appId: first.appId,
+      transactionHash: first.transactionHash,
+      isFromRecord: true,
+    });
+    expect(await head()).to.equal(block);
+    const third = (await run({ again: true })).json<Deployed>();
+    const fourth = (await run({ requireTcbUpToDate: true })).json<Deployed>();
+    expect(new Set([first.appId, third.appId, fourth.appId]).size).to.equal(3);
+    expect((await run()).json<Deployed>().appId).to.equal(third.appId);
+  });
+
+  it("heeds owner and flags, whoever pays", async () => {
+    const owner = devAccount(7).address;
+    const payer = await projectOf(world, { kms: world.contracts.kms, ownerKey: devPrivateKey(5) });
+    const flags = { allowAnyDevice: true, requireTcbUpToDate: true, disableUpgrades: true };
+    const outcome = await run({ owner, device: undefined, ...flags }, payer);
+    expect(outcome.exitCode, outcome.stdout).to.equal(0);
+    const { appId } = outcome.json<Deployed>();
+    const allowlist = await readAllowlist(world.ownerClient, { appId, composeHash });
+    expect(allowlist).to.include({ owner, allowAnyDevice: true, requireTcbUpToDate: true, composeHashAllowed: true });
+    expect(await readAppSettings(world.ownerClient, { appId })).to.include({ upgradesDisabled: true });
+  });
+
+  it("sends the same bytes again after a crash between signing and sending", async () => {
+    const { ownerClient, owner, contracts } = world;
+    const parameters = { kms: contracts.kms, owner: owner.address, composeHash, account: owner, chainId: base.id };
+    const deploy = async (client: ChainClient) => {
+      const opened = await openDeploymentJournal(journal);
+      try {
+        return await deployOnce(client, { ...parameters, journal: opened, again: false });
+      } finally {
+        await opened.close();
+      }
+    };
+    const without = (method: string): ChainClient =>
+      createClient({
+        chain: base,
+        transport: custom(
+          {
+            request: async (call: { method: string }) => {
+              if (call.method === method) throw new Error("The power went out.");
+              return ownerClient.request(call as Parameters<typeof ownerClient.request>[0]); // any method of the client's
+            },
+          },
+          { retryCount: 0 },
+        ),
+        pollingInterval: 5,
+      });
+    const block = await head();
+    await rejection(deploy(without("eth_sendRawTransaction")));
+    expect(await head()).to.equal(block);
+    await appendTornLine(journal);
+    const deployed = await deploy(ownerClient);
+    expect(deployed.isFromRecord).to.equal(true);
+    expect(await head()).to.equal(block + 1n);
+    expect((await deploy(ownerClient)).appId).to.equal(deployed.appId);
+    expect(await head()).to.equal(block + 1n);
+  });
+
+  it("forgets what was deployed on a chain that began anew", async () => {
+    const snapshot = await world.snapshot();
+    const first = (await run()).json<Deployed>();
+    await world.restore(snapshot);
+    const second = (await run()).json<Deployed>();
+    expect(second.isFromRecord).to.equal(false);
+    expect((await readAllowlist(world.ownerClient, { appId: second.appId })).owner).to.equal(world.owner.address);
+    expect(first.appId).to.match(/^0x/);
+  });
+
+  it("refuses a journal that cannot be read, and sends nothing", async () => {
+    await writeFile(journal, "not a journal\n");
+    const block = await head();
+    expect(errorOf(await run())).to.include({ name: "JournalCorruptError" });
+    expect(await head()).to.equal(block);
+    expect(await readFile(journal, "utf8")).to.equal("not a journal\n");
+  });
+
+  it("tells people what it will deploy, and the app's id", async () => {
+    const { stdout } = await run({ json: false });
+    for (const words of [world.contracts.kms, composeHash, "The app's id is 0x"]) expect(stdout).to.include(words);
+  });
+
+  for (const [what, args, name, code] of [
+    ["a short hash", { hash: "0x12" }, "InvalidHexError", 2],
+    ["a short owner", { owner: "0x12" }, "InvalidHexError", 2],
+    ["an owner with a wrong checksum", { owner: devAccount(0).address.replace("f39F", "F39f") }, "InvalidHexError", 2],
+    ["the KMS as owner", { owner: "kms" }, "LintRefusedError", 2],
+    ["the hash of nothing", { hash: `0x${"00".repeat(32)}` }, "LintRefusedError", 2],
+    ["an unknown node", { device: "node-9" }, "InvalidArgumentError", 2],
+    ["an address without a KMS", { kms: `0x${"12".repeat(20)}` }, "NoContractError", 3],
+    ["nobody to ask", { yes: false }, "InvalidArgumentError", 2],
+  ] as const)
+    it(`refuses ${what}`, async () => {
+      const block = await head();
+      const refused = await run("owner" in args && args.owner === "kms" ? { owner: world.contracts.kms } : args);
+      expect(errorOf(refused), refused.stdout).to.include({ name });
+      expect(refused.exitCode).to.equal(code);
+      expect(await head()).to.equal(block);
+    });
+
+  it("refuses to guess the KMS", async () => {
+    expect(errorOf(await run({}, await projectOf(world)))).to.include({ name: "InvalidArgumentError" });
+  });
+});
+
+/** What a crash in the middle of a write leaves. */
+async function appendTornLine(path: string): Promise<void> {
+  await writeFile(path, `${await readFile(path, "utf8")}{"v":1,"at":"20`);
+}
