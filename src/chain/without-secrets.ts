@@ -6,9 +6,15 @@ const longestMessage = 1000;
  */
 export function withoutSecrets(error: unknown): Error {
   const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
-  const copy = new Error(redact(message).slice(0, longestMessage));
+  const copy = new Error(redact(nodesWordsFirst(error, message)).slice(0, longestMessage));
   copy.name = name;
   return copy;
+}
+
+/** viem puts them behind the whole request, which alone may be longer than a message. */
+function nodesWordsFirst(error: unknown, message: string): string {
+  const { details } = Object(error) as { readonly details?: unknown };
+  return message.length > longestMessage && typeof details === "string" ? `${details}\n${message}` : message;
 }
 
 /** Cuts every URL to its origin and hides whatever looks like a key; `0x` values stay. */

@@ -4,6 +4,7 @@ import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { baseChainDescriptor, baseChainId } from "./base-network.ts";
 import type { ForkPoint } from "./fork-point.ts";
 import type { AnswerRpc } from "./rpc-server.ts";
+import { isTypeFour, sendTypeFour } from "./send-type-four.ts";
 
 export interface SimulatedChainParameters {
   /** Timestamp of block 0; a fork goes on from its own block's. */
@@ -45,7 +46,13 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
   const request = (method: string, params: readonly unknown[]) =>
     connection.provider.request({ method, params: [...params] });
   return {
-    answer: (method, params) => (method === "hardhat_mine" ? mine(request, params) : request(method, params)),
+    answer: (method, params) => {
+      if (method === "hardhat_mine") return mine(request, params);
+      const [raw] = params;
+      return method === "eth_sendRawTransaction" && isTypeFour(raw)
+        ? sendTypeFour(request, raw)
+        : request(method, params);
+    },
     close: () => connection.close(),
   };
 }

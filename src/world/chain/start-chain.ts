@@ -8,6 +8,8 @@ import {
   type TestClient,
 } from "viem";
 import { base } from "viem/chains";
+import { batchExecutorAddress } from "../../core/batch/batch-executor.ts";
+import { installBatchExecutor } from "../batch-executor.ts";
 import { whileListening } from "../listen-error.ts";
 import { installMulticall3, multicall3Address } from "../multicall3.ts";
 import { Teardown } from "../teardown.ts";
@@ -37,7 +39,7 @@ export type LocalChainClient = TestClient<"hardhat", HttpTransport, Chain> & Pub
 
 /**
  * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback: OP stack rules, chain id 8453,
- * Multicall3 at its canonical address, a block per transaction, Hardhat's well-known funded accounts.
+ * Multicall3 and the batch executor at their addresses, a block per transaction, Hardhat's well-known funded accounts.
  */
 export async function startChain({ port = 0, fork, record }: StartChainParameters = {}): Promise<LocalChain> {
   const teardown = new Teardown();
@@ -49,8 +51,9 @@ export async function startChain({ port = 0, fork, record }: StartChainParameter
     const server = await whileListening(() => serveRpc(answer, port));
     teardown.add(() => server.close());
     const client = createLocalChainClient(server.url);
-    // A fork of Base has it, and so has a chain that was recorded.
+    // A fork of Base has them, and so has a chain that was recorded.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
+    if ((await client.getCode({ address: batchExecutorAddress })) === undefined) await installBatchExecutor(client);
     return { id: baseChainId, rpcUrl: server.url, client, close: () => teardown.run() };
   } catch (error) {
     throw await teardown.after(error);

@@ -1,0 +1,66 @@
+import {
+  type Address,
+  type Hex,
+  isHex,
+  keccak256,
+  numberToHex,
+  parseTransaction,
+  recoverTransactionAddress,
+  type TransactionSerializedEIP7702,
+} from "viem";
+import type { AnswerRpc } from "./rpc-server.ts";
+
+/** Whether these are the signed bytes of a transaction with authorisations (EIP-7702). */
+export function isTypeFour(raw: unknown): raw is TransactionSerializedEIP7702 {
+  return isHex(raw) && raw.toLowerCase().startsWith("0x04");
+}
+
+/**
+ * Sends signed bytes of type 4, which EDR runs on an OP stack chain and yet cannot read there. It signs the same
+ * transaction again, which gives the same bytes and hash, as it has the keys of Hardhat's well-known accounts; those of
+ * other accounts it has not.
+ */
+export async function sendTypeFour(request: AnswerRpc, raw: TransactionSerializedEIP7702): Promise<unknown> {
+  const [from, accounts] = await Promise.all([
+    recoverTransactionAddress({ serializedTransaction: raw }),
+    request("eth_accounts", []),
+  ]);
+  if (!(accounts as readonly Address[]).some((account) => account.toLowerCase() === from.toLowerCase())) {
+    throw Object.assign(
+      new Error("Invalid transaction type 4: this simulated chain takes it of Hardhat's own accounts only."),
+      { code: -32_000 },
+    );
+  }
+  const hash = await request("eth_sendTransaction", [toRequest(from, raw)]);
+  if (hash !== keccak256(raw)) throw new Error("The simulated chain has made another transaction of the signed bytes.");
+  return hash;
+}
+
+function toRequest(from: Address, raw: TransactionSerializedEIP7702) {
+  const { to, data, value, gas, nonce, chainId, maxFeePerGas, maxPriorityFeePerGas, accessList, authorizationList } =
+    parseTransaction(raw);
+  return {
+    from,
+    to,
+    data: data ?? "0x",
+    value: toQuantity(value),
+    gas: toQuantity(gas),
+    nonce: toQuantity(nonce),
+    chainId: toQuantity(chainId),
+    maxFeePerGas: toQuantity(maxFeePerGas),
+    maxPriorityFeePerGas: toQuantity(maxPriorityFeePerGas),
+    accessList: accessList ?? [],
+    authorizationList: (authorizationList ?? []).map((authorization) => ({
+      chainId: toQuantity(authorization.chainId),
+      address: authorization.address,
+      nonce: toQuantity(authorization.nonce),
+      yParity: toQuantity(authorization.yParity),
+      r: authorization.r,
+      s: authorization.s,
+    })),
+  };
+}
+
+function toQuantity(value: number | bigint | undefined): Hex {
+  return numberToHex(value ?? 0);
+}
