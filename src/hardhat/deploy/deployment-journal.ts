@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
 import { type AppId, parseAppId, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { JournalCorruptError } from "../../errors/index.ts";
-import { acquireLock } from "../../update/journal-lock.ts";
+import { acquireLock } from "../../journal/lock.ts";
 
 /** One deployment that was signed, and what is known of its end. */
 export interface DeploymentRecord {

@@ -20,6 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   world: ["mock-cloud", "update", "journal", "cloud", "chain", "core", "errors", "abi"],
   testing: ["world", "chain", "core", "errors", "abi"],
   hardhat: [
+    "journal",
     "prune",
     "history",
     "batch",
