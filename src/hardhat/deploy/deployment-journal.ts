@@ -1,9 +1,10 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
 import { type AppId, parseAppId, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { JournalCorruptError } from "../../errors/index.ts";
+import { openLineFile } from "../../journal/line-file.ts";
 import { acquireLock } from "../../journal/lock.ts";
 
 /** One deployment that was signed, and what is known of its end. */
@@ -58,28 +59,23 @@ type Line = z.infer<typeof lineSchema>;
 export async function openDeploymentJournal(path: string): Promise<DeploymentJournal> {
   await mkdir(dirname(path), { recursive: true });
   const lock = await acquireLock(path);
-  // Signed transactions are in it: whoever reads them could send them.
-  const file = await open(path, "a+", 0o600);
-  const close = async () => {
-    await file.close();
-    await lock.release();
-  };
   try {
-    const text = await file.readFile("utf8");
-    // A line without its end was cut short by a crash, before anything was sent.
-    const end = text.lastIndexOf("\n") + 1;
-    if (end < text.length) await file.truncate(Buffer.byteLength(text.slice(0, end)));
-    const records = new Map<string, DeploymentRecord>();
-    for (const [index, line] of text.slice(0, end).split("\n").slice(0, -1).entries())
-      apply(records, parseLine(path, index + 1, line));
+    const file = await openLineFile(path, (lines) => {
+      const records = new Map<string, DeploymentRecord>();
+      for (const [index, line] of lines.entries()) apply(records, parseLine(path, index + 1, line));
+      return records;
+    });
     const write = async (line: Line) => {
-      await file.appendFile(`${JSON.stringify(line)}\n`);
-      await file.sync();
-      apply(records, line);
+      await file.write(JSON.stringify(line));
+      apply(file.content, line);
     };
-    return { ...journalOver(records, write), close };
+    const close = async () => {
+      await file.close();
+      await lock.release();
+    };
+    return { ...journalOver(file.content, write), close };
   } catch (error) {
-    await close();
+    await lock.release();
     throw error;
   }
 }
