@@ -3,6 +3,7 @@ import { definePlugin } from "hardhat/plugins";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { appTasks } from "./definitions/app.ts";
+import { batchTasks } from "./definitions/batch.ts";
 import { deviceTasks } from "./definitions/device.ts";
 import { hashTasks } from "./definitions/hash.ts";
 import { ownerTasks } from "./definitions/owner.ts";
@@ -67,6 +68,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...deviceTasks,
     ...statusTasks,
     ...pruneTasks,
+    ...batchTasks,
   ],
 });
 

@@ -12,6 +12,8 @@ export interface ConnectedChain {
   readonly chainId: number;
   /** As `--network` names it. */
   readonly network: string;
+  /** Of the project, where tasks keep what they must remember. */
+  readonly root: string;
 }
 
 /**
@@ -25,6 +27,7 @@ export async function connectChain(
   fallback?: string | undefined,
 ): Promise<ConnectedChain> {
   const network = hre.globalOptions.network ?? fallback ?? "default";
+  const { root } = hre.config.paths;
   const config = hre.config.networks[network];
   const isChosen = hre.globalOptions.network !== undefined || fallback !== undefined;
   if (config === undefined || (!isChosen && config.type !== "http")) {
@@ -37,21 +40,21 @@ export async function connectChain(
   if (config.type === "http") {
     const url = await config.url.getUrl();
     const fetchOptions = { headers: config.httpHeaders };
-    return connect(network, http(url, { fetchOptions, timeout: config.timeout }), isLoopback(url));
+    return connect({ network, root }, http(url, { fetchOptions, timeout: config.timeout }), isLoopback(url));
   }
   const { provider } = await hre.network.getOrCreate(network);
-  return connect(network, custom(provider, { retryCount: 0 }), true);
+  return connect({ network, root }, custom(provider, { retryCount: 0 }), true);
 }
 
 async function connect(
-  network: string,
+  place: Pick<ConnectedChain, "network" | "root">,
   transport: Transport | HttpTransport,
   isLocal: boolean,
 ): Promise<ConnectedChain> {
   const chainId = await duringRpc("reading the chain id", () => getChainId(createClient({ transport })));
   const chain = chainDefinition(chainId, { isLocal });
   const client = createClient({ chain, transport, ...(isLocal && { pollingInterval: 50 }) });
-  return { client, chainId, network };
+  return { ...place, client, chainId };
 }
 
 function isLoopback(url: string): boolean {

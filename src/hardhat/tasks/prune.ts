@@ -1,6 +1,5 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { memoryBatchJournal } from "../../batch/batch-journal.ts";
 import { readAppStatus } from "../../chain/read-app-status.ts";
 import { removeComposeHashCall } from "../../core/batch/app-calls.ts";
 import { findObjections } from "../../core/prune/find-objections.ts";
@@ -11,6 +10,7 @@ import { loadPlan, requirePlanFor, savePlan } from "../../prune/plan-file.ts";
 import { readPruneFacts } from "../../prune/prune-source.ts";
 import { readQueued } from "../../prune/read-queued.ts";
 import { showPrunePlan, showPruneResult } from "../../report/prune-printer.ts";
+import { openTaskJournal } from "../batch/open-task-journal.ts";
 import { connectApp } from "../connect/connect-app.ts";
 import { requireApp } from "../connect/require-app.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
@@ -56,7 +56,7 @@ async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: T
   if (removals.length > 0 && open.length > 0) throw new PruneBlockedError(open);
 
   const account = await app.signer("removeComposeHash", plan.owner as `0x${string}`);
-  const journal = memoryBatchJournal();
+  await using journal = await openTaskJournal(app);
   if (removals.length === 0) return { result: { ...describe(plan), outcome: "nothing" } };
   const calls = removals.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
   await lintBeforeWrite(io, app, { accept: args.accept, status, calls });

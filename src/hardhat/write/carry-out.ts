@@ -1,10 +1,12 @@
 import type { Account, Address } from "viem";
 import type { BatchEvent } from "../../batch/batch-event.ts";
+import type { BatchJournal } from "../../batch/batch-journal.ts";
 import type { BatchResult } from "../../batch/batch-result.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
 import type { PolicyCall } from "../../core/batch/policy-call.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatFee, formatGas } from "../../report/format.ts";
+import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { parseBatch } from "./batch-argument.ts";
@@ -49,11 +51,15 @@ export async function carryOut(
   for (const { description, to } of calls) io.paper.line(`  ${description}, on ${to}`);
   if (argument.mode === "safe")
     return prepareForSafe(io, chain, { calls, safe: wanted, file: argument.file, allowNoEffect });
-  const account = await chain.signer(calls.map(({ functionName }) => functionName).join(" and "), wanted);
+  const account = await chain.signer([...new Set(calls.map(({ functionName }) => functionName))].join(" and "), wanted);
+  await using journal = await openTaskJournal(chain);
+  for (const description of recordedOf(journal, chain, account))
+    io.paper.line(`  first what an earlier run has signed, if its end was not seen: ${description}`);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
   const result = await sendBatch(chain.client, {
     calls,
     account,
+    journal,
     mode: argument.mode,
     allowNoEffect,
     chainId: chain.chainId,
@@ -61,6 +67,14 @@ export async function carryOut(
     onEvent: (event) => tell(io, chain, event),
   });
   return toCarriedOut(result);
+}
+
+/** It is sent again before anything else: at any time it may be mined anyway. */
+function recordedOf({ open }: BatchJournal, { chainId }: ConnectedChain, { address }: Account): readonly string[] {
+  return open
+    .filter(({ transaction }) => transaction.chainId === chainId)
+    .filter(({ transaction }) => transaction.from.toLowerCase() === address.toLowerCase())
+    .flatMap(({ calls }) => calls.map(({ description, to }) => `${description}, on ${to}`));
 }
 
 function tell({ paper }: TaskIo, { client }: ConnectedChain, event: BatchEvent): void {

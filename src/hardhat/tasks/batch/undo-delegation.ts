@@ -1,0 +1,46 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { readDelegation } from "../../../batch/read-delegation.ts";
+import { undoDelegation } from "../../../batch/undo-delegation.ts";
+import { parseAddress } from "../../../chain/parse-address.ts";
+import { formatFee, formatGas } from "../../../report/format.ts";
+import { openTaskJournal } from "../../batch/open-task-journal.ts";
+import { connectChain } from "../../connect/connect-chain.ts";
+import { readSigner } from "../../connect/read-signer.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
+
+export interface UndoDelegationArguments extends OutputArguments {
+  /** To leave another contract than the batch executor. */
+  readonly delegate?: string | undefined;
+}
+
+const action: NewTaskActionFunction<UndoDelegationArguments> = (args, hre) =>
+  runTask(args, (io) => undo(args, hre, io));
+export default action;
+
+async function undo(args: UndoDelegationArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const delegate = args.delegate === undefined ? undefined : parseAddress("The delegate's address", args.delegate);
+  const chain = await connectChain(hre);
+  const { client, chainId, network } = chain;
+  const account = await readSigner(hre, { chain, purpose: "the end of the delegation" });
+  const { address } = account;
+  const delegation = await readDelegation(client, { address });
+  if (delegation.kind !== "delegated") {
+    return {
+      result: { account: address, chainId, previous: null },
+      show: (paper) => paper.line(`${address} delegates to nothing on ${network}.`),
+    };
+  }
+  io.paper.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
+  await io.confirm("End that? Its key keeps all its powers.");
+  await using journal = await openTaskJournal(chain);
+  const undone = await undoDelegation(client, { account, delegate, chainId, journal, signal: io.signal });
+  return {
+    result: { account: address, chainId, previous: delegation.to, ...undone },
+    show: (paper) => {
+      if (undone === undefined) return paper.line("It ended meanwhile.");
+      const { blockNumber, gasUsed, costWei } = undone.transaction;
+      paper.step("undone", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+    },
+  };
+}

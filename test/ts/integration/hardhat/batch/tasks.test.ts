@@ -1,0 +1,63 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { createHardhatRuntimeEnvironment } from "hardhat/hre";
+import { getCode } from "viem/actions";
+import { sendBatch } from "../../../../../src/batch/send-batch.ts";
+import { addComposeHashCall } from "../../../../../src/core/batch/app-calls.ts";
+import { batchExecutorAddress } from "../../../../../src/core/batch/batch-executor.ts";
+import { parseComposeHash } from "../../../../../src/core/ids.ts";
+import dstack from "../../../../../src/hardhat/index.ts";
+import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { runTask } from "../../../../support/hardhat/run-task.ts";
+import { useTemporaryDirectory } from "../../../../support/update/temporary-directory.ts";
+
+describe("task dstack batch undo-delegation", () => {
+  let world: World;
+  const directory = useTemporaryDirectory();
+
+  before(async () => {
+    world = await startWorld();
+  });
+  after(() => world.close());
+
+  async function undo(args: Record<string, unknown> = {}) {
+    await writeFile(join(directory.path, "package.json"), "{}");
+    const hre = await createHardhatRuntimeEnvironment(
+      {
+        plugins: [dstack],
+        networks: { world: { type: "http", chainType: "op", chainId: world.chain.id, url: world.chain.rpcUrl } },
+        dstack: { ownerKey: devPrivateKey(0) },
+      },
+      { network: "world" },
+      directory.path,
+    );
+    return runTask(hre, ["batch", "undo-delegation"], args);
+  }
+
+  it("says so if there is nothing to undo; undoes, asks first, and keeps a journal in the project", async () => {
+    const { owner, ownerClient: client, cvms } = world;
+    const none = await undo({ json: true });
+    expect(none.json()).to.deep.equal({ account: owner.address, chainId: 8453, previous: null });
+
+    const appId = cvms.onChain?.appId;
+    if (appId === undefined) throw new Error("the world has an app");
+    const hashes = ["1", "2"].map((digit) => parseComposeHash(digit.repeat(64)));
+    await sendBatch(client, { calls: hashes.map((composeHash) => addComposeHashCall({ appId, composeHash })) });
+    expect((await undo()).exitCode).to.equal(2); // nobody is there to be asked
+    expect(await getCode(client, { address: owner.address })).to.not.equal(undefined);
+
+    const foreign = await undo({ yes: true, json: true, delegate: world.contracts.kms });
+    expect(foreign.json<{ error: { name: string } }>().error.name).to.equal("ForeignDelegationError");
+
+    const undone = await undo({ yes: true });
+    expect(undone.exitCode, undone.stderr).to.equal(0);
+    expect(undone.stdout).to.contain(batchExecutorAddress).and.to.contain("undone");
+    expect(await getCode(client, { address: owner.address })).to.equal(undefined);
+    const [journal] = (await readdir(join(directory.path, ".dstack"))).filter((name) => name.endsWith(".jsonl"));
+    expect(journal).to.match(/^batch-8453-[0-9a-f]{8}\.jsonl$/);
+    const lines = (await readFile(join(directory.path, ".dstack", journal ?? ""), "utf8")).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line).type)).to.deep.equal(["prepared", "ended"]);
+  });
+});
