@@ -28,6 +28,7 @@ import { attestationRoutes } from "./routes/attestation.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { commitInstanceRoutes } from "./routes/commit-instance.ts";
+import { commitPageRoutes } from "./routes/commit-pages.ts";
 import { commitRoutes } from "./routes/commits.ts";
 import { cvmListRoutes } from "./routes/cvm-lists.ts";
 import { cvmRoutes } from "./routes/cvms.ts";
@@ -172,9 +173,9 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     receiptRetryMs: options.receiptRetryMs ?? 300,
     signal: stopping.signal,
   });
-  const updates = new Updates({ store, clock, emit, rollover, verifier });
-  const prepared = new PreparedUpdates({ store, clock, updates });
   const fleet = new Fleet(store);
+  const updates = new Updates({ store, clock, emit, rollover, fleet, verifier });
+  const prepared = new PreparedUpdates({ store, clock, updates });
   const provisioning = new Provisioning({ store, clock, rollover, fleet });
   const vmAnswer = createVmAnswer(store, kmsRuntime);
   const instances = new Instances({ store, clock, fleet, rollover, verifier, kmsRuntime });
@@ -226,10 +227,11 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       registerApiVersion(open);
       await open.register(deviceLoginRoutes, { store, clock });
       await open.register(commitInstanceRoutes, { store, clock, instances, vmAnswer });
+      await open.register(commitRoutes, { store, kmsRuntime, prepared });
     },
     { prefix: apiBasePath },
   );
-  await app.register(commitRoutes, { store, kmsRuntime, prepared });
+  await app.register(commitPageRoutes, { store, kmsRuntime, prepared });
   if (adminKey !== undefined)
     await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper, faults, snapshots });
   app.addHook("preClose", async () => stopping.abort());

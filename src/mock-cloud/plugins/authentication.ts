@@ -5,6 +5,10 @@ import { hashApiKey } from "../services/api-keys.ts";
 import type { Principal, Workspaces } from "../store/workspaces.ts";
 
 declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Lets requests without any key pass, with no principal: their handler takes a commit token in its place. */
+    readonly isTokenEnough?: boolean;
+  }
   interface FastifyRequest {
     /** Whose API key came with the request. */
     principal: Principal;
@@ -17,6 +21,7 @@ export function registerAuthentication(app: FastifyInstance, workspaces: Workspa
   app.addHook("onRequest", async (request) => {
     const key = request.headers[headerNames.apiKey.toLowerCase()];
     const principal = typeof key === "string" ? workspaces.findPrincipal(hashApiKey(key)) : undefined;
+    if (key === undefined && request.routeOptions.config.isTokenEnough) return;
     if (!principal) throw unauthorized();
     request.principal = principal;
   });

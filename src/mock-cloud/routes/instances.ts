@@ -9,13 +9,14 @@ import {
   replicateCvmRequestSchema,
   vmSchema,
 } from "../../cloud/protocol.ts";
-import { cvmNotFound } from "../errors.ts";
+import { cvmNotFound, unauthorized } from "../errors.ts";
 import { findAppCvms } from "../services/find-app.ts";
 import { findCvm } from "../services/find-cvm.ts";
 import type { InstanceOutcome, Instances } from "../services/instances.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import { viewCvm } from "../services/view-cvm.ts";
 import type { Store } from "../store/store.ts";
+import type { Principal } from "../store/workspaces.ts";
 import { toCvmInfo20260121 } from "../wire/cvm-list-answers.ts";
 import { type RegistrationOutcome, toInstanceRegistrationBody } from "../wire/instance-answers.ts";
 import { readInstanceCommit, readInstanceRequest, readReplicaRequest } from "../wire/read-instance.ts";
@@ -103,29 +104,26 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
       schema: {
         tags,
         summary: "Add a CVM to an app or, with a token, create the prepared one",
+        description: "With a token, in the body or the URL, no API key is asked for: the token is the credential.",
+        security: [{ apiKey: [] }, {}],
         params: appParams,
         headers: prepareHeaders,
         querystring: tokenQuery,
         body: createAppInstanceRequestSchema.nullish(),
         response: { ...createRefusals, 200: z.union([cvmInfo20260121Schema, vmSchema]) },
       },
+      config: { isTokenEnough: true },
     },
     async (request, reply) => {
-      const { query, principal, params } = request;
+      const { query, params } = request;
       const body = request.body ?? {};
-      const ofApp = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
+      const commit = body.token || query.token ? readInstanceCommit(body, query.token, request.id) : undefined;
+      const workspaceId = commit ? instances.find(commit.token).workspaceId : requirePrincipal(request).workspace.id;
+      const ofApp = findAppCvms(store.cvms, workspaceId, params.app_id);
       const [{ appId }] = ofApp;
-      const outcome: InstanceOutcome =
-        body.token || query.token
-          ? {
-              kind: "created",
-              cvm: await instances.commit(
-                principal.workspace.id,
-                appId,
-                readInstanceCommit(body, query.token, request.id),
-              ),
-            }
-          : await instances.create(ofApp, readInstanceRequest(body, request));
+      const outcome: InstanceOutcome = commit
+        ? { kind: "created", cvm: await instances.commit(workspaceId, appId, commit) }
+        : await instances.create(ofApp, readInstanceRequest(body, request));
       if (outcome.kind === "registration-required") {
         return reply.code(465).send(registrationAnswer(outcome, request, `/apps/${appId.slice(2)}/instances`));
       }
@@ -135,3 +133,9 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
     },
   );
 };
+
+/** @throws ApiError 401 */
+function requirePrincipal({ principal }: { readonly principal: Principal | undefined }): Principal {
+  if (!principal) throw unauthorized();
+  return principal;
+}

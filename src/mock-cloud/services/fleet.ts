@@ -3,7 +3,7 @@ import { errorCodes } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/hex.ts";
 import { type DeviceId, parseDeviceId } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
-import type { Cvm } from "../store/cvms.ts";
+import type { Cvm, CvmSettings } from "../store/cvms.ts";
 import type { Node, NodeCapacity } from "../store/platform.ts";
 import type { Store } from "../store/store.ts";
 
@@ -48,6 +48,16 @@ export class Fleet {
     const node = withRoom.find(({ id }) => !avoid.includes(id)) ?? withRoom[0];
     if (!node) throw noRoom("resourceNotAvailable", region ? `No node in region ${region}` : "No node");
     return node;
+  }
+
+  /** @throws ApiError 400 when the CVM's node has no room for what it would grow by */
+  requireRoomToGrow({ nodeId, settings }: Cvm, wanted: Pick<CvmSettings, "vcpu" | "memoryMb">): void {
+    const node = this.#store.platform.findNode(nodeId);
+    if (!node) throw nodeNotFound(nodeId);
+    const { vcpu, memoryMb } = this.remaining(node);
+    if (wanted.vcpu - settings.vcpu > Math.max(0, vcpu)) throw noRoom("insufficientVcpu", `Node ${node.name}`);
+    if (wanted.memoryMb - settings.memoryMb > Math.max(0, memoryMb))
+      throw noRoom("insufficientMemory", `Node ${node.name}`);
   }
 
   remaining({ id, capacity }: Node): NodeCapacity {

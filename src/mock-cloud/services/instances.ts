@@ -63,7 +63,8 @@ export interface InstancesDependencies {
 
 /**
  * Further CVMs of an app that exists. Each has a document of its own, so several hashes may be live in one app. On an
- * on-chain KMS the app's contract must allow document and device first; a commit token waits for that.
+ * on-chain KMS the app's contract must allow document and device first; a commit token waits for that. Each token is for
+ * a CVM of its own, so a newer one supersedes none: only of updates does a CVM have one at a time.
  */
 export class Instances {
   readonly #dependencies: InstancesDependencies;

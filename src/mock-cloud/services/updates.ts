@@ -10,6 +10,7 @@ import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
 import { createCommitToken } from "./commit-token.ts";
 import type { Confirmation } from "./confirmation.ts";
+import type { Fleet } from "./fleet.ts";
 import { isSameAllowedEnvs, planUpdate, type UpdateChange } from "./plan-update.ts";
 import type { RegistrationVerifier } from "./registration-verifier.ts";
 import { resolveSettings } from "./resolve-settings.ts";
@@ -47,6 +48,7 @@ export interface UpdatesDependencies {
   readonly clock: Clock;
   readonly emit: EventListener;
   readonly rollover: Rollover;
+  readonly fleet: Fleet;
   readonly verifier: RegistrationVerifier;
 }
 
@@ -73,12 +75,13 @@ export class Updates {
    * Phase 1. Without a new document, or on an off-chain KMS, the change is accepted right away.
    *
    * @param correlationId names the operation, if one starts
-   * @throws ApiError 409 while another operation runs; what planUpdate throws
+   * @throws ApiError 409 while another operation runs, 400 where its node has no room; what planUpdate throws
    */
   propose(cvm: Cvm, wanted: UpdateChange, correlationId: string, isPrepareOnly = false): UpdateOutcome {
     const change = this.#resolve(wanted);
     const { workload, isComposeChanged, isNoChange } = planUpdate(cvm, change);
     this.#refuseWhileBusy(cvm);
+    this.#dependencies.fleet.requireRoomToGrow(cvm, workload.settings);
     if (change.isRestartAllowed === false && !isNoChange && cvm.status !== "stopped") throw restartNeeded(cvm.name);
     if (isNoChange) {
       this.#emitProposed(cvm, workload, "no-change");

@@ -222,6 +222,21 @@ describe("the place of a new CVM", () => {
     }
   });
 
+  it("has to have room for what a CVM on it grows by", async () => {
+    const { app_id } = await create({ node_id: 3, vcpu: 1, memory: 2048 });
+    await world.cloud.whenIdle();
+    const resize = (path: string, body: object) => request(world.cloud, "PATCH", `/cvms/${app_id}${path}`, { body });
+    for (const path of ["/resources", ""]) {
+      expect((await resize(path, { vcpu: 3 })).body).to.include({ error_code: "ERR-02-003" });
+      expect((await resize(path, { memory: 4097 })).body).to.include({ error_code: "ERR-02-004" });
+    }
+    const fitting = await resize("/resources", { vcpu: 2, memory: 4096 });
+    expect(fitting.status, fitting.text).to.equal(202);
+    await world.cloud.whenIdle();
+    expect((await resize("/resources", { vcpu: 1 })).status, "shrinks on a full node").to.equal(202);
+    await world.cloud.whenIdle();
+  });
+
   it("boots a development image for those who prefer one", async () => {
     expect((await provision({ prefer_dev: true })).body).to.include({ os_image_hash: "0d".repeat(32) });
     expect((await provision({ prefer_dev: false })).body).to.include({ os_image_hash: "07".repeat(32) });

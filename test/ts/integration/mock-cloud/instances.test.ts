@@ -154,6 +154,27 @@ describe("several CVMs of one app", () => {
     await world.cloud.whenIdle();
   });
 
+  it("creates a prepared instance for whoever has its token, without an API key", async () => {
+    const headers = { "X-Prepare-Only": "true" };
+    const registration = readRegistration(await post(`${apps()}/instances`, { node_id: 1 }, headers));
+    const send = (path: string, body: object, more: Record<string, string> = {}) =>
+      fetch(`${world.cloud.baseUrl}${path}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...more },
+        body: JSON.stringify(body),
+      });
+    const { commit_token: token } = registration;
+    expect((await send(`${apps()}/instances`, { node_id: 1 })).status, "no token").to.equal(401);
+    expect((await send(`${apps()}/instances`, { token: "ct_unknown" })).status).to.equal(466);
+    expect((await send(`${apps()}/instances`, { token }, { "X-API-Key": "phak_wrong" })).status).to.equal(401);
+    const other = await createOnChainCvm(world);
+    expect((await send(`/apps/${other.appId.slice(2)}/instances`, { token })).status, "another app's").to.equal(466);
+    const committed = await send(`${apps()}/instances`, { token });
+    expect(committed.status).to.equal(200);
+    expect(await committed.json()).to.include({ app_id: cvm.appId.slice(2) });
+    await world.cloud.whenIdle();
+  });
+
   it("gives an app instances with documents of their own, all live at once", async () => {
     const registration = readRegistration(
       await post(`${apps()}/instances`, { docker_compose_file: nextCompose, node_id: 1 }),

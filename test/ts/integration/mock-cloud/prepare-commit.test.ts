@@ -273,6 +273,14 @@ describe("prepare and commit", () => {
     expect((await commit({ token })).status).to.equal(404);
   });
 
+  it("refuses an unknown API version like every other endpoint", async () => {
+    const cvm = await createOnChainCvm(world);
+    const headers = { "X-Phala-Version": "yesterday" };
+    const path = `/cvms/${cvm.id}/commit-update?token=unknown`;
+    expect((await request(world.cloud, "GET", path, { headers })).status).to.equal(422);
+    expect((await request(world.cloud, "POST", path, { headers })).status).to.equal(422);
+  });
+
   it("keeps no token: neither in events nor in what it repeats", async () => {
     world.events.length = 0;
     const { token, api_commit_url = "", compose_hash } = await prepared();
