@@ -9,6 +9,7 @@ export * from "./get-app-encryption-key.ts";
 export * from "./get-app-revisions.ts";
 export * from "./get-compose-file.ts";
 export * from "./get-cvm.ts";
+export * from "./get-cvm-os-image.ts";
 export * from "./get-cvm-state.ts";
 export * from "./get-docker-compose.ts";
 export * from "./get-known-devices.ts";

@@ -4,8 +4,10 @@ import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { appTasks } from "./definitions/app.ts";
 import { batchTasks } from "./definitions/batch.ts";
+import { bootCheckTasks } from "./definitions/boot-check.ts";
 import { deviceTasks } from "./definitions/device.ts";
 import { hashTasks } from "./definitions/hash.ts";
+import { kmsTasks } from "./definitions/kms.ts";
 import { ownerTasks } from "./definitions/owner.ts";
 import { pruneTasks } from "./definitions/prune.ts";
 import { statusTasks } from "./definitions/status.ts";
@@ -67,6 +69,8 @@ const dstack: HardhatPlugin = definePlugin({
     ...ownerTasks,
     ...deviceTasks,
     ...statusTasks,
+    ...bootCheckTasks,
+    ...kmsTasks,
     ...pruneTasks,
     ...batchTasks,
   ],

@@ -1,0 +1,128 @@
+import { decodeFunctionResult, encodeFunctionData, type Hex, size } from "viem";
+import { dstackKmsAbi } from "../abi/index.ts";
+import { ContractRevertedError, NoContractError } from "../errors/index.ts";
+import { callMany } from "./call-many.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { parseAddress } from "./parse-address.ts";
+import { readAppViews } from "./read-app-views.ts";
+import {
+  type ReadBootVerdictParameters,
+  type ReadBootVerdictReturnType,
+  readBootVerdict,
+} from "./read-boot-verdict.ts";
+import { readCode } from "./read-code.ts";
+import { requireCode } from "./require-code.ts";
+
+export type BootRuleName = "registered" | "osImage" | "code" | "tcbStatus" | "composeHash" | "device";
+
+/** One thing KMS or app look at before a boot. */
+export interface BootRule {
+  readonly rule: BootRuleName;
+  /** Whose rule it is. */
+  readonly of: "kms" | "app";
+  /** Undefined where the app's contract does not tell: it is no DstackApp, or not there. */
+  readonly isMet: boolean | undefined;
+  /** Why, in a few words. */
+  readonly detail: string;
+}
+
+export interface ReadBootRulesReturnType {
+  /** The block everything here belongs to. */
+  readonly blockNumber: bigint;
+  /** In the order in which the contracts look at them. */
+  readonly rules: readonly BootRule[];
+  /** The KMS's own answer, which alone decides. `reverts` if the app's contract fails instead of answering. */
+  readonly verdict: ReadBootVerdictReturnType & { readonly reverts: boolean };
+}
+
+/**
+ * Looks at every rule of a boot one by one, and asks the contracts beside. A contract stops at the first rule that is
+ * not met; this tells all of them.
+ *
+ * @throws InvalidHexError, NoContractError or ContractRevertedError if there is no KMS, RpcUnavailableError
+ */
+export async function readBootRules(
+  client: ChainClient,
+  { bootInfo, blockNumber: wantedBlock, ...parameters }: ReadBootVerdictParameters,
+): Promise<ReadBootRulesReturnType> {
+  const kms = parseAddress("The KMS address", parameters.kms);
+  const { appId, osImageHash } = bootInfo;
+  const { blockNumber, answers } = await callMany(client, {
+    to: kms,
+    abi: dstackKmsAbi,
+    calls: [
+      encodeFunctionData({ abi: dstackKmsAbi, functionName: "registeredApps", args: [appId] }),
+      encodeFunctionData({ abi: dstackKmsAbi, functionName: "allowedOsImages", args: [osImageHash] }),
+    ],
+    blockNumber: wantedBlock,
+    doing: "reading the rules of the KMS",
+  });
+  await requireCode(client, { address: kms, blockNumber });
+  const [isRegistered, isOsImageAllowed] = answers.map(decodeFlag);
+  if (isRegistered === undefined || isOsImageAllowed === undefined) {
+    const reason = "it does not answer like a DstackKms";
+    throw new ContractRevertedError({ contract: kms, functionName: "registeredApps", reason });
+  }
+  const hasCode = (await readCode(client, { address: appId, blockNumber })) !== "0x";
+  const rules: readonly BootRule[] = [
+    rule("kms", "registered", isRegistered, isRegistered ? "the KMS knows the app" : "the KMS does not know the app"),
+    rule("kms", "osImage", isOsImageAllowed, osImageHash),
+    rule("kms", "code", hasCode, hasCode ? "there is a contract" : "there is no contract at the app's address"),
+    ...(await readAppRules(client, bootInfo, blockNumber)),
+  ];
+  return { blockNumber, rules, verdict: await readVerdict(client, { kms, bootInfo, blockNumber }) };
+}
+
+async function readAppRules(
+  client: ChainClient,
+  { appId, composeHash, deviceId, tcbStatus }: ReadBootVerdictParameters["bootInfo"],
+  blockNumber: bigint,
+): Promise<readonly BootRule[]> {
+  try {
+    const { get } = await readAppViews(client, {
+      appId,
+      calls: [
+        { view: "requireTcbUpToDate" },
+        { view: "allowedComposeHashes", key: composeHash },
+        { view: "allowAnyDevice" },
+        { view: "allowedDeviceIds", key: deviceId },
+      ],
+      blockNumber,
+      doing: "reading the rules of the app",
+    });
+    const mustBeUpToDate = get("requireTcbUpToDate") ?? false;
+    const allowsAny = get("allowAnyDevice");
+    return [
+      rule(
+        "app",
+        "tcbStatus",
+        !mustBeUpToDate || tcbStatus === "UpToDate",
+        mustBeUpToDate ? `must be UpToDate, is ${tcbStatus}` : "any status may boot",
+      ),
+      rule("app", "composeHash", get("allowedComposeHashes"), composeHash),
+      rule("app", "device", allowsAny || get("allowedDeviceIds"), allowsAny ? "any device may boot" : deviceId),
+    ];
+  } catch (error) {
+    if (!(error instanceof ContractRevertedError || error instanceof NoContractError)) throw error;
+    const names = ["tcbStatus", "composeHash", "device"] as const;
+    return names.map((name) => rule("app", name, undefined, "the app is no DstackApp: its rules cannot be looked at"));
+  }
+}
+
+async function readVerdict(client: ChainClient, parameters: ReadBootVerdictParameters) {
+  try {
+    return { ...(await readBootVerdict(client, parameters)), reverts: false };
+  } catch (error) {
+    if (!(error instanceof ContractRevertedError)) throw error;
+    return { isAllowed: false, reason: error.message, reverts: true };
+  }
+}
+
+function rule(of: BootRule["of"], name: BootRuleName, isMet: boolean | undefined, detail: string): BootRule {
+  return { rule: name, of, isMet, detail };
+}
+
+function decodeFlag(data: Hex | undefined): boolean | undefined {
+  if (data === undefined || size(data) !== 32) return undefined;
+  return decodeFunctionResult({ abi: dstackKmsAbi, functionName: "registeredApps", data });
+}

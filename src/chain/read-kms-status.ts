@@ -1,0 +1,138 @@
+import {
+  type Address,
+  type ContractFunctionReturnType,
+  decodeFunctionResult,
+  encodeFunctionData,
+  getAddress,
+  type Hex,
+  numberToHex,
+  size,
+  slice,
+} from "viem";
+import { dstackKmsAbi } from "../abi/index.ts";
+import { parseAppId } from "../core/ids.ts";
+import { ContractRevertedError } from "../errors/index.ts";
+import { callMany } from "./call-many.ts";
+import type { ChainClient } from "./chain-client.ts";
+import { type ReadOwnerReturnType, readOwner } from "./read-owner.ts";
+import { readOwnership } from "./read-ownership.ts";
+import { requestHex } from "./request-hex.ts";
+import { requireCode } from "./require-code.ts";
+
+/** ERC-1967: keccak256("eip1967.proxy.implementation") - 1. */
+const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
+
+export interface ReadKmsStatusParameters {
+  readonly kms: Address;
+  /** OS images to ask for: the contract has no list of them. */
+  readonly osImageHashes?: readonly Hex[] | undefined;
+  /** Devices of KMS nodes to ask for. */
+  readonly deviceIds?: readonly Hex[] | undefined;
+  /** Aggregated measurements of KMS nodes to ask for. */
+  readonly mrsAggregated?: readonly Hex[] | undefined;
+}
+
+export interface ReadKmsStatusReturnType {
+  readonly blockNumber: bigint;
+  readonly owner: ReadOwnerReturnType;
+  readonly pendingOwner: ReadOwnerReturnType | undefined;
+  readonly isTwoStep: boolean;
+  /** Undefined if the KMS is no ERC-1967 proxy. */
+  readonly implementation: Address | undefined;
+  /** The code its factory gives new apps; the zero address where none is set. */
+  readonly appImplementation: Address;
+  /** Undefined for contracts of the first version, which name it otherwise. */
+  readonly gatewayAppId: string | undefined;
+  /** Public key of the root key, as the KMS published it; `0x` where it did not. */
+  readonly k256Pubkey: Hex;
+  readonly osImages: readonly AskedValue[];
+  readonly devices: readonly AskedValue[];
+  readonly measurements: readonly AskedValue[];
+}
+
+export interface AskedValue {
+  readonly value: Hex;
+  readonly isAllowed: boolean;
+}
+
+type ListView = "allowedOsImages" | "kmsAllowedDeviceIds" | "kmsAllowedAggregatedMrs";
+
+/**
+ * Reads who owns a KMS, what it gives new apps, and whether it allows the values asked for, all at one block.
+ *
+ * @throws NoContractError, ContractRevertedError if it is no DstackKms, RpcUnavailableError
+ */
+export async function readKmsStatus(
+  client: ChainClient,
+  { kms, osImageHashes = [], deviceIds = [], mrsAggregated = [] }: ReadKmsStatusParameters,
+): Promise<ReadKmsStatusReturnType> {
+  const asked = [
+    ...osImageHashes.map((value) => ({ view: "allowedOsImages", value }) as const),
+    ...deviceIds.map((value) => ({ view: "kmsAllowedDeviceIds", value }) as const),
+    ...mrsAggregated.map((value) => ({ view: "kmsAllowedAggregatedMrs", value }) as const),
+  ];
+  const doing = "reading the KMS";
+  const { blockNumber, answers } = await callMany(client, {
+    to: kms,
+    abi: dstackKmsAbi,
+    calls: [
+      encodeFunctionData({ abi: dstackKmsAbi, functionName: "appImplementation" }),
+      encodeFunctionData({ abi: dstackKmsAbi, functionName: "gatewayAppId" }),
+      encodeFunctionData({ abi: dstackKmsAbi, functionName: "kmsInfo" }),
+      ...asked.map(({ view, value }) => encodeFunctionData({ abi: dstackKmsAbi, functionName: view, args: [value] })),
+    ],
+    doing,
+  });
+  await requireCode(client, { address: kms, blockNumber });
+  const [appImplementation, gatewayAppId, kmsInfo, ...flags] = answers;
+  const info = decode("kmsInfo", kmsInfo);
+  const implementationOfApps = decode("appImplementation", appImplementation);
+  if (info === undefined || implementationOfApps === undefined) {
+    const reason = "it does not answer like a DstackKms";
+    throw new ContractRevertedError({ contract: kms, functionName: "appImplementation", reason });
+  }
+  const [ownership, word] = await Promise.all([
+    readOwnership(client, { appId: parseAppId(kms), blockNumber }),
+    requestHex(doing, () =>
+      client.request({ method: "eth_getStorageAt", params: [kms, implementationSlot, numberToHex(blockNumber)] }),
+    ),
+  ]);
+  const describe = (address: Address) => readOwner(client, { address, blockNumber });
+  const { owner, pendingOwner, isTwoStep } = ownership;
+  const valuesOf = (view: ListView) =>
+    asked.flatMap((one, index) =>
+      one.view === view ? { value: one.value, isAllowed: decode(view, flags[index]) ?? false } : [],
+    );
+  return {
+    blockNumber,
+    owner: await describe(owner),
+    pendingOwner: pendingOwner === undefined ? undefined : await describe(pendingOwner),
+    isTwoStep,
+    implementation: size(word) === 32 && BigInt(word) !== 0n ? getAddress(slice(word, 12)) : undefined,
+    appImplementation: implementationOfApps,
+    gatewayAppId: decode("gatewayAppId", gatewayAppId),
+    k256Pubkey: info[0],
+    osImages: valuesOf("allowedOsImages"),
+    devices: valuesOf("kmsAllowedDeviceIds"),
+    measurements: valuesOf("kmsAllowedAggregatedMrs"),
+  };
+}
+
+type View = "appImplementation" | "gatewayAppId" | "kmsInfo" | ListView;
+
+function decode<view extends View>(
+  functionName: view,
+  data: Hex | undefined,
+): ContractFunctionReturnType<typeof dstackKmsAbi, "view", view> | undefined {
+  if (data === undefined) return undefined;
+  try {
+    // Decoded with this view's own ABI item, which the type of viem's answer no longer shows.
+    return decodeFunctionResult({
+      abi: dstackKmsAbi,
+      functionName: functionName as View,
+      data,
+    }) as ContractFunctionReturnType<typeof dstackKmsAbi, "view", view>;
+  } catch {
+    return undefined;
+  }
+}

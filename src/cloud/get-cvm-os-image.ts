@@ -1,0 +1,24 @@
+import { type Hex, parseFixedHex } from "../core/hex.ts";
+import type { CloudClient } from "./create-client.ts";
+import { apiPath } from "./http/api-path.ts";
+import { parseReply } from "./http/parse-reply.ts";
+import { cvmDetail20260121Schema } from "./protocol.ts";
+import { safe } from "./safe.ts";
+
+export interface GetCvmOsImageParameters {
+  readonly cvm: string;
+}
+
+/** The only version from which on the cloud says so. */
+const apiVersion = "2026-01-21";
+
+/** Reads the hash of the OS image a CVM boots, 32 bytes; undefined if the cloud does not know it. @throws CloudError */
+export async function getCvmOsImage(client: CloudClient, { cvm }: GetCvmOsImageParameters): Promise<Hex | undefined> {
+  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}`, apiVersion });
+  return parseReply(reply, (body) => {
+    const hash = cvmDetail20260121Schema.parse(body).os?.os_image_hash;
+    return hash ? parseFixedHex("An OS image hash", hash, 32) : undefined;
+  });
+}
+
+export const safeGetCvmOsImage = safe(getCvmOsImage);

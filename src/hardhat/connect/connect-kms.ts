@@ -1,0 +1,37 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { Account, Address } from "viem";
+import { requireChain } from "../../chain/require-chain.ts";
+import { getCvm } from "../../cloud/get-cvm.ts";
+import "../type-extensions.ts";
+import { type ConnectedChain, connectChain } from "./connect-chain.ts";
+import { connectCloud, requireCloud } from "./connect-cloud.ts";
+import { readSigner } from "./read-signer.ts";
+import { type KmsArguments, requireKms, resolveKms } from "./resolve-kms.ts";
+
+export interface ConnectKmsArguments extends KmsArguments {
+  /** A CVM whose KMS is meant. */
+  readonly cvm?: string | undefined;
+}
+
+export interface ConnectedKms extends ConnectedChain {
+  readonly kms: Address;
+  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
+}
+
+/**
+ * Everything a command about a KMS begins with.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
+ */
+export async function connectKms(args: ConnectKmsArguments, hre: HardhatRuntimeEnvironment): Promise<ConnectedKms> {
+  const { cvm } = args;
+  const found =
+    cvm === undefined
+      ? undefined
+      : await getCvm(requireCloud(await connectCloud(hre), `for the KMS of ${cvm}`), { cvm });
+  const sources = { kms: found?.kmsContractAddress, configuredKms: hre.config.dstack.kms };
+  const kms = requireKms(resolveKms(args, sources));
+  const chain = await connectChain(hre);
+  if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
+  return { ...chain, kms, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
+}

@@ -1,0 +1,179 @@
+import { createHash } from "node:crypto";
+import { expect } from "chai";
+import { getAddress, type Hex } from "viem";
+import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+
+const newValue: Hex = `0x${createHash("sha256").update("something new").digest("hex")}`;
+
+describe("tasks dstack kms and dstack boot-check", () => {
+  let world: World;
+  let untouched: string;
+  before(async () => {
+    world = await startWorld();
+  });
+  beforeEach(async () => {
+    untouched = await world.snapshot();
+  });
+  afterEach(() => world.restore(untouched));
+  after(() => world.close());
+
+  const run = async (
+    task: readonly string[],
+    args: Record<string, unknown> = {},
+    ownerKey = devPrivateKey(0),
+  ): Promise<TaskRun> => runTask(await projectOf(world, { ownerKey, kms: world.contracts.kms }), task, args);
+  const knownImage = () => world.osImages[0].hash;
+
+  describe("kms", () => {
+    it("shows the KMS and whether it allows what it is asked for", async () => {
+      const shown = await run(["kms", "show"], { osImage: knownImage(), json: true });
+      expect(shown.exitCode, shown.stderr).to.equal(0);
+      expect(shown.json()).to.deep.include({
+        kms: world.contracts.kms.toLowerCase(),
+        chainId: 8453,
+        isTwoStep: true,
+        pendingOwner: null,
+        appImplementation: getAddress(world.contracts.appImplementation),
+        owner: { address: world.owner.address, kind: "eoa", isUsed: true },
+        osImages: [{ value: knownImage(), isAllowed: true }],
+      });
+      const refused = await run(["kms", "show"], { osImage: `${knownImage()},${newValue}`, device: newValue });
+      expect(refused.exitCode).to.equal(6);
+      expect(refused.stdout).to.include(`${knownImage()}  allowed`).and.to.include(`${newValue}  NOT ALLOWED`);
+    });
+
+    it("finds the KMS of a CVM", async () => {
+      const hre = await projectOf(world);
+      const shown = await runTask(hre, ["kms", "show"], { cvm: "onchain-app", json: true });
+      expect(shown.json()).to.include({ kms: world.contracts.kms.toLowerCase() });
+    });
+
+    for (const [list, option] of [
+      ["os-image", "osImage"],
+      ["device", "device"],
+      ["measurement", "measurement"],
+    ] as const) {
+      it(`adds and removes a ${list}`, async () => {
+        const isAllowed = async () => (await run(["kms", "show"], { [option]: newValue })).exitCode === 0;
+        expect(await isAllowed()).to.equal(false);
+        const added = await run(["kms", `add-${list}`], { value: newValue, yes: true, json: true });
+        expect(added.exitCode, added.stderr).to.equal(0);
+        expect(added.json<{ transactions: unknown[] }>().transactions).to.have.lengthOf(1);
+        expect(await isAllowed()).to.equal(true);
+        const removed = await run(["kms", `remove-${list}`], { value: newValue, yes: true });
+        expect(removed.exitCode, removed.stderr).to.equal(0);
+        expect(removed.stdout).to.match(/gas/);
+        expect(await isAllowed()).to.equal(false);
+      });
+    }
+
+    it("chooses the code of new apps", async () => {
+      const { kms } = world.contracts;
+      const chosen = await run(["kms", "set-app-implementation"], { value: kms, yes: true });
+      expect(chosen.exitCode, chosen.stderr).to.equal(0);
+      const { appImplementation } = (await run(["kms", "show"], { json: true })).json<{ appImplementation: string }>();
+      expect(appImplementation.toLowerCase()).to.equal(kms.toLowerCase());
+    });
+
+    const refused: readonly [string, string, Record<string, unknown>, number, string][] = [
+      ["a SHA-384", "add-os-image", { value: "a1".repeat(48) }, 2, "sha384-value"],
+      ["zero", "add-os-image", { value: "00".repeat(32) }, 2, "zero-value"],
+      ["a cut hash", "add-os-image", { value: "a1".repeat(31) }, 2, "DSTK-1001"],
+      ["an image that is allowed already", "add-os-image", {}, 3, "DSTK-2202"],
+      ["an image that is not there", "remove-os-image", { value: newValue }, 3, "DSTK-2202"],
+      ["code that is not there", "set-app-implementation", { value: devAccount(5).address }, 3, "DSTK-2003"],
+      ["an app in the KMS's place", "show", { kms: "app" }, 3, "DSTK-2007"],
+      ["an address without a contract", "show", { kms: devAccount(5).address }, 3, "DSTK-2003"],
+    ];
+    for (const [what, task, args, exitCode, words] of refused) {
+      it(`${task} refuses ${what}`, async () => {
+        const value = task === "show" ? {} : { value: knownImage(), yes: true };
+        const kms = args.kms === "app" ? { kms: world.cvms.onChain?.appId } : {};
+        const told = await run(["kms", task], { ...value, ...args, ...kms });
+        expect(told.stderr)
+          .to.match(/^DSTK-\d{4} .+\n.+\n$/)
+          .and.to.include(words);
+        expect(told.exitCode).to.equal(exitCode);
+      });
+    }
+
+    it("sends nothing as a stranger", async () => {
+      const told = await run(["kms", "add-os-image"], { value: newValue, yes: true }, devPrivateKey(1));
+      expect([told.exitCode, told.stderr.slice(0, 9)]).to.deep.equal([3, "DSTK-2004"]);
+    });
+  });
+
+  describe("boot-check", () => {
+    interface Check {
+      readonly wouldBoot: boolean;
+      readonly reason: string;
+      readonly rules: readonly { rule: string; isMet?: boolean }[];
+    }
+    const unmet = ({ rules }: Check) => rules.filter(({ isMet }) => isMet !== true).map(({ rule }) => rule);
+
+    it("says that a running CVM would boot, rule by rule", async () => {
+      const told = await run(["boot-check"], { cvm: "onchain-app" });
+      expect(told.exitCode, told.stderr).to.equal(0);
+      expect(told.stdout)
+        .to.include("It would boot")
+        .and.to.match(/^app +device +met/m);
+      const checked = (await run(["boot-check"], { cvm: "onchain-app", json: true })).json<Check>();
+      expect(checked.rules.map(({ rule }) => rule)).to.deep.equal([
+        "registered",
+        "osImage",
+        "code",
+        "tcbStatus",
+        "composeHash",
+        "device",
+      ]);
+      expect([checked.wouldBoot, unmet(checked)]).to.deep.equal([true, []]);
+    });
+
+    it("tells every rule that is not met, where the contract tells the first", async () => {
+      const told = await run(["boot-check"], {
+        cvm: "onchain-app",
+        hash: newValue,
+        device: newValue,
+        osImage: newValue,
+        json: true,
+      });
+      expect(told.exitCode).to.equal(6);
+      const checked = told.json<Check>();
+      expect(checked).to.include({ wouldBoot: false, reason: "OS image is not allowed" });
+      expect(unmet(checked)).to.deep.equal(["osImage", "composeHash", "device"]);
+      const forPeople = await run(["boot-check"], { cvm: "onchain-app", hash: newValue });
+      expect(forPeople.stdout).to.include("IT WOULD NOT BOOT").and.to.include("Compose hash not allowed");
+    });
+
+    it("needs no cloud where everything is given", async () => {
+      const hre = await projectOf(world, { cloud: { apiKey: "" }, kms: world.contracts.kms });
+      const given = { app: devAccount(5).address, hash: newValue, device: newValue, osImage: knownImage() };
+      const told = await runTask(hre, ["boot-check"], { ...given, json: true });
+      expect(told.exitCode, told.stderr).to.equal(6);
+      const checked = told.json<Check>();
+      expect(checked.reason).to.equal("App not registered");
+      expect(unmet(checked)).to.deep.equal(["registered", "code", "tcbStatus", "composeHash", "device"]);
+    });
+
+    it("asks for what it does not know, in one sentence", async () => {
+      const app = world.cvms.onChain?.appId;
+      for (const [args, words] of [
+        [{ app }, "--hash"],
+        [{ app, hash: newValue }, "--device"],
+        [{ app, hash: newValue, device: newValue }, "--os-image"],
+        [{ app, hash: "0x12" }, "DSTK-1001"],
+      ] as const) {
+        const told = await run(["boot-check"], args);
+        expect(told.exitCode).to.equal(2);
+        expect(told.stderr)
+          .to.match(/^DSTK-1\d{3} .+\n.+\n$/)
+          .and.to.include(words);
+      }
+      const hre = await projectOf(world, { cloud: { apiKey: "" } });
+      const told = await runTask(hre, ["boot-check"], { app, hash: newValue, device: newValue, osImage: newValue });
+      expect(told.stderr).to.include("No KMS was named");
+    });
+  });
+});
