@@ -1,10 +1,24 @@
 // `npm run bench`: figures are ratios against something in the same run; absolute ones only say what this machine does.
+// BENCH=prune-gas runs one of them alone; several names are separated by commas.
 import { benchApi } from "./api.ts";
 import { benchCli } from "./cli.ts";
 import { benchComposeHash } from "./compose-hash.ts";
+import { benchPruneGas } from "./prune-gas.ts";
 import { benchUpdate } from "./update.ts";
 
-for (const bench of [benchUpdate, benchComposeHash, benchApi, benchCli]) {
+const benches = {
+  update: benchUpdate,
+  "compose-hash": benchComposeHash,
+  "prune-gas": benchPruneGas,
+  api: benchApi,
+  cli: benchCli,
+};
+const wanted = process.env.BENCH?.split(",");
+const unknown = wanted?.find((name) => !Object.hasOwn(benches, name));
+if (unknown !== undefined) throw new Error(`There is no bench ${unknown}, only ${Object.keys(benches).join(", ")}.`);
+
+for (const [name, bench] of Object.entries(benches)) {
+  if (wanted !== undefined && !wanted.includes(name)) continue;
   const { title, rows, note } = await bench();
   console.log(`\n${title}`);
   console.table(rows);

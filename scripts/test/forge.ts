@@ -36,7 +36,7 @@ function forgeCommand(forge: string, args: readonly string[]): Command {
  * Path of the native forge. Of Foundry's npm packages only those per platform will do: the wrapper's command always
  * exits with 0. Run directly rather than through `npm exec`, which does not pass signals on.
  */
-function fetchForge(): string | undefined {
+export function fetchForge(): string | undefined {
   const os = process.platform;
   const cpu = process.arch === "x64" ? "amd64" : process.arch;
   const memo = join(root, "cache", `forge-${forgeVersion}-${os}-${cpu}`);

@@ -29,9 +29,12 @@ const multiSendArtifact = artifactOf("libraries/MultiSendCallOnly.sol/MultiSendC
 /** Where the Safe team has MultiSendCallOnly 1.5.0 on every chain they serve. */
 export const multiSend: Address = "0xA83c336B20401Af773B6219BA5027174338D1836";
 
+/** The Safe team's own code of it. */
+export const multiSendCode = multiSendArtifact.deployedBytecode;
+
 /** Puts the Safe team's own MultiSendCallOnly where their deployments have it. */
 export async function installMultiSend({ networkHelpers }: NetworkConnection, address = multiSend): Promise<void> {
-  await networkHelpers.setCode(address, multiSendArtifact.deployedBytecode);
+  await networkHelpers.setCode(address, multiSendCode);
 }
 
 export interface ExecuteSafeBatchParameters {
