@@ -1,5 +1,16 @@
 import { task } from "hardhat/config";
-import { acceptOption, appOption, cvmOption, jsonFlag, optional, withExample, yesFlag } from "../options.ts";
+import {
+  acceptOption,
+  appOption,
+  batchOption,
+  cvmOption,
+  fromBlockOption,
+  jsonFlag,
+  optional,
+  storeOption,
+  withExample,
+  yesFlag,
+} from "../options.ts";
 
 export const pruneTasks = [
   task(
@@ -26,8 +37,11 @@ export const pruneTasks = [
     .addFlag({ name: "allowEmpty", description: "Remove even the last hash of the list" })
     .addFlag({ name: "dryRun", description: "Show the plan and send nothing" })
     .addOption(optional("plan", "File to write the plan to, or to carry out if it is there"))
-    .addOption(optional("batch", "How to send: auto, none or 7702 (default: auto)"))
+    .addOption(batchOption)
     .addFlag({ name: "prove", description: "Prove by eth_getProof that the list has no hash the events hide" })
+    .addOption(optional("journal", "File that remembers what was signed (default: one per app in .dstack)"))
+    .addOption(storeOption)
+    .addOption(fromBlockOption)
     .addOption(acceptOption)
     .addFlag(jsonFlag)
     .addFlag(yesFlag)

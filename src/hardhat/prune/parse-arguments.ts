@@ -4,8 +4,11 @@ import { type UnknownKind, unknownKinds } from "../../core/prune/prune-facts.ts"
 import { InvalidArgumentError } from "../../errors/index.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import type { OutputArguments } from "../connect/run-task.ts";
+import type { HistoryArguments } from "../history/read-app-history.ts";
+import { type BatchArgument, parseBatch } from "../write/batch-argument.ts";
+import type { PruneJournalArguments } from "./open-prune-journal.ts";
 
-export interface PruneArguments extends AppArguments, OutputArguments {
+export interface PruneArguments extends AppArguments, OutputArguments, HistoryArguments, PruneJournalArguments {
   readonly keep?: string | undefined;
   readonly olderThan?: string | undefined;
   readonly pin?: string | undefined;
@@ -19,8 +22,6 @@ export interface PruneArguments extends AppArguments, OutputArguments {
   readonly prove?: boolean | undefined;
 }
 
-export const pruneBatchModes = ["auto", "none", "7702"] as const;
-
 export interface PruneSettings {
   /** Undefined where it was not said, as with a plan that says it. */
   readonly keep: number | undefined;
@@ -32,13 +33,16 @@ export interface PruneSettings {
   readonly mayEmptyList: boolean;
   readonly planFile: string | undefined;
   readonly isDryRun: boolean;
-  readonly batch: (typeof pruneBatchModes)[number];
+  readonly batch: BatchArgument;
+  readonly accept: string | undefined;
   readonly isProofWanted: boolean;
+  readonly history: HistoryArguments;
+  readonly journal: string | undefined;
 }
 
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parsePruneArguments(args: PruneArguments): PruneSettings {
-  const { keep, olderThan, plan, dryRun = false, batch = "auto", prove = false, allowEmpty = false } = args;
+  const { keep, olderThan, plan, dryRun = false, batch, accept, prove = false, allowEmpty = false } = args;
   return {
     keep: keep === undefined ? undefined : parseCount(keep),
     olderThanSeconds: olderThan === undefined ? undefined : parseAge(olderThan),
@@ -48,8 +52,11 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
     mayEmptyList: allowEmpty,
     planFile: plan,
     isDryRun: dryRun,
-    batch: oneOf("--batch", pruneBatchModes, batch),
+    batch: parseBatch(batch),
+    accept,
     isProofWanted: prove,
+    history: { store: args.store, fromBlock: args.fromBlock },
+    journal: args.journal,
   };
 }
 

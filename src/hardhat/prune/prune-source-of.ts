@@ -5,12 +5,16 @@ import { createProgress } from "../../report/progress.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { readAppHistory } from "../history/read-app-history.ts";
+import type { PruneSettings } from "./parse-arguments.ts";
 
 /** Where a prune of this app reads: its chain through the project's history store, and the cloud if there is a key. */
 export function pruneSourceOf(
   io: Pick<TaskIo, "stderr" | "signal">,
   hre: HardhatRuntimeEnvironment,
-  { app, isProofWanted }: { readonly app: ConnectedApp; readonly isProofWanted: boolean },
+  {
+    app,
+    settings,
+  }: { readonly app: ConnectedApp; readonly settings: Pick<PruneSettings, "isProofWanted" | "history"> },
 ): PruneSource {
   const { client, cloud } = app;
   const { signal, stderr } = io;
@@ -19,8 +23,8 @@ export function pruneSourceOf(
     chain: client,
     cloud,
     signal,
-    readHistory: () => readAppHistory(io, hre, app),
-    ...(isProofWanted && {
+    readHistory: () => readAppHistory(io, hre, app, settings.history),
+    ...(settings.isProofWanted && {
       prove: async (history) => {
         const { claims } = await proveAllowlist(client, { history, signal });
         return Object.values(claims).find((claim) => !claim.isProven)?.message;

@@ -1,16 +1,18 @@
-import { keccak256, stringToHex } from "viem";
+import { type Address, keccak256, stringToHex } from "viem";
 import { memoryBatchJournal } from "../../../src/batch/batch-journal.ts";
 import { sendBatch } from "../../../src/batch/send-batch.ts";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
 import { getAppCvms } from "../../../src/cloud/get-app-cvms.ts";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
-import { addComposeHashCall } from "../../../src/core/batch/app-calls.ts";
+import { acceptOwnershipCall, addComposeHashCall, transferOwnershipCall } from "../../../src/core/batch/app-calls.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../src/core/ids.ts";
 import { readAllowedKeys } from "../../../src/history/read-allowed-keys.ts";
 import { readHistory } from "../../../src/history/read-history.ts";
 import type { PruneSource } from "../../../src/prune/prune-source.ts";
 import { type StartWorldParameters, startWorld, type World } from "../../../src/world/start-world.ts";
+import { deploySafe, executeSafe } from "../chain/deploy-owner-contracts.ts";
+import { multiSend, multiSendCode } from "../chain/safe.ts";
 
 /** A local world and the app that is pruned in it. */
 export interface PruneWorld extends World {
@@ -122,4 +124,14 @@ export async function allowedNow(world: PruneWorld, composeHashes: readonly Comp
   return [
     ...(await readAllowedKeys(world.ownerClient, { appId, view, keys: composeHashes, blockNumber, retryDelayMs: 10 })),
   ];
+}
+
+/** Makes a Safe of one owner the owner of the app. */
+export async function giveToSafe(world: PruneWorld): Promise<Address> {
+  const { owner, ownerClient, appId, chain } = world;
+  await chain.client.setCode({ address: multiSend, bytecode: multiSendCode });
+  const safe = await deploySafe(ownerClient, { payer: owner, owners: [owner.address], threshold: 1 });
+  await sendBatch(ownerClient, { calls: [transferOwnershipCall({ appId, newOwner: safe })], mode: "none" });
+  await executeSafe(ownerClient, owner, { safe, to: appId, data: acceptOwnershipCall({ appId }).data, operation: 0 });
+  return safe;
 }

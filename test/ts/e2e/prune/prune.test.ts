@@ -1,11 +1,19 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { Address, Hex } from "viem";
+import type { BatchJournal } from "../../../../src/batch/batch-journal.ts";
+import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
+import { planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
+import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
+import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
+import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
 import { delegateOwner } from "../../../support/prune/delegate-owner.ts";
+import { prunePolicy } from "../../../support/prune/prune-facts.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {
   allow,
@@ -13,9 +21,12 @@ import {
   commitUpdate,
   control,
   fillerHash,
+  giveToSafe,
   type PruneWorld,
+  sourceOf,
   startPruneWorld,
 } from "../../../support/prune/prune-world.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 interface PruneJson {
@@ -29,6 +40,28 @@ interface PruneJson {
     readonly reasons: readonly { readonly rule: string }[];
   }[];
   readonly error: { readonly code: string; readonly message: string; readonly context: Record<string, unknown> };
+}
+
+/** A run that is killed between the journal and the broadcast. Answers what it was about to remove. */
+async function signAndDie(world: PruneWorld, pinned: ComposeHash, path: string): Promise<readonly ComposeHash[]> {
+  const source = sourceOf(world);
+  const policy = prunePolicy({ keep: 3, pins: [{ composeHash: pinned, source: "--pin" }] });
+  const plan = planPrune(await readPruneFacts(source), policy);
+  const file = await openBatchJournal(path);
+  const journal: BatchJournal = {
+    get open() {
+      return file.open;
+    },
+    prepared: async (entry) => {
+      await file.prepared(entry);
+      throw new Error("killed");
+    },
+    sent: file.sent,
+    ended: file.ended,
+  };
+  await catchError(applyPrunePlan({ plan, source, account: world.owner, journal }), Error);
+  await file.close();
+  return removalsOf(plan);
 }
 
 describe("dstack prune, on an app of 60 hashes", () => {
@@ -55,7 +88,8 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const apps = { shop: { address: world.appId, pins: [scenario.pinned] } };
     const paths = { cache: join(directory.path, "cache") };
     const hre = await projectOf(world, { apps, ...dstack }, { paths });
-    return runTask(hre, ["prune"], { json: true, ...args });
+    const journal = join(directory.path, "prune.jsonl");
+    return runTask(hre, ["prune"], { json: true, journal, ...args });
   }
 
   async function queuedFile(): Promise<string> {
@@ -103,7 +137,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     for (const hash of scenario.all) expect(stdout).to.include(hash);
     expect(stdout)
       .to.match(/runs on/)
-      .and.to.match(/boots next on .* \(stopped\)/)
+      .and.to.match(/boots next on .*, which is stopped/)
       .and.to.match(/until 20/);
     expect(stdout).to.include("pinned by the configuration").and.to.include("51 to remove, 9 to keep");
     expect(stdout.replace(/\s+/g, " ")).to.include("stops the next boot").and.to.include("are not taken back");
@@ -121,6 +155,45 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const run = await prune({ yes: true, keep: "60" });
     expect(run.exitCode, run.stderr).to.equal(0);
     expect(run.json<PruneJson>()).to.deep.include({ outcome: "nothing", removals: [] });
+  });
+
+  it("gives a Safe's owners one transaction that removes exactly the rest", async () => {
+    const safe = await giveToSafe(world);
+    const file = join(directory.path, "batch.json");
+    const args = { queued: await queuedFile() };
+    const run = await prune({ ...args, batch: `safe:${file}` });
+    expect(run.exitCode, run.stderr).to.equal(0);
+    const { outcome, removals, safeTx } = run.json<
+      PruneJson & { safeTx: { to: Address; data: Hex; operation: number } }
+    >();
+    expect(outcome).to.equal("prepared");
+    expect(removals).to.have.lengthOf(50);
+    expect(JSON.parse(await readFile(file, "utf8")).transactions).to.have.lengthOf(50);
+    expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
+
+    await executeSafe(world.ownerClient, world.owner, { safe, ...safeTx });
+    const left = await allowedNow(world, scenario.all);
+    expect(left).to.have.members(scenario.all.filter((hash) => !removals.includes(hash)));
+    // Left to choose, it sees whose the app is.
+    const again = (await prune({ ...args, keep: "2" })).json<PruneJson & { file: string }>();
+    expect(again).to.deep.include({ outcome: "prepared", mode: "safe" });
+    await rm(again.file);
+  });
+
+  it("sees what a killed run has signed to its end, and sends nothing twice", async () => {
+    const before = await countTransactions();
+    const path = join(directory.path, "journal.jsonl");
+    const removals = await signAndDie(world, scenario.pinned, path);
+    expect(removals).to.have.lengthOf(51);
+    expect(await countTransactions(), "nothing was broadcast").to.equal(before);
+
+    const run = await prune({ yes: true, journal: path });
+    expect(run.exitCode, run.stderr).to.equal(0);
+    expect(run.json<PruneJson & { finished: unknown }>().finished).to.have.members(removals);
+    expect(await allowedNow(world, removals)).to.deep.equal([]);
+    expect(await countTransactions()).to.equal(before + 1);
+    const again = await prune({ yes: true, journal: path });
+    expect(again.json<PruneJson>().outcome).to.equal("nothing");
   });
 
   describe("with a plan in a file", () => {
