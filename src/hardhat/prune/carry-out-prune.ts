@@ -1,4 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
 import { removeComposeHashCall } from "../../core/batch/app-calls.ts";
 import { findObjections } from "../../core/prune/find-objections.ts";
@@ -31,18 +30,14 @@ export interface CarryOutPruneParameters {
  * @throws PruneBlockedError, PruneOvertakenError, LintRefusedError, InvalidArgumentError where nobody can be asked, and
  * what applyPrunePlan and prepareForSafe throw
  */
-export async function carryOutPrune(
-  io: TaskIo,
-  hre: HardhatRuntimeEnvironment,
-  parameters: CarryOutPruneParameters,
-): Promise<TaskOutcome> {
+export async function carryOutPrune(io: TaskIo, parameters: CarryOutPruneParameters): Promise<TaskOutcome> {
   const { app, status, settings } = parameters;
   const { batch } = settings;
   const isOfSafe = status.kind === "app" && status.owner.kind === "safe";
   if (batch.mode === "safe" || (batch.mode === "auto" && isOfSafe)) {
     return forSafe(io, parameters, batch.mode === "safe" ? batch.file : undefined);
   }
-  const journal = await openPruneJournal(hre, app, settings);
+  const journal = await openPruneJournal(app, settings);
   try {
     return await send(io, parameters, { mode: batch.mode, journal });
   } finally {

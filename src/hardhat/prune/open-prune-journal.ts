@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { dirname, resolve } from "node:path";
 import { type BatchJournalFile, openBatchJournal } from "../../batch/open-batch-journal.ts";
+import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 
 export interface PruneJournalArguments {
@@ -10,17 +10,17 @@ export interface PruneJournalArguments {
 }
 
 /**
- * Where the removals of one app are written down before they are sent. Each app has its own: finishing what a crash
- * cut short must not touch another app's transactions.
+ * Where the removals of one app are written down before they are sent. It is not the journal of all other tasks: they
+ * finish whatever is on record, and a removal may only be finished after a look at what needs its hash by now.
  *
- * @throws JournalLockedError while another prune of the app runs, JournalCorruptError
+ * @throws JournalLockedError while another prune of the app runs, JournalCorruptError, RpcUnavailableError
  */
 export async function openPruneJournal(
-  { config }: Pick<HardhatRuntimeEnvironment, "config">,
-  { chainId, appId }: Pick<ConnectedApp, "chainId" | "appId">,
-  { journal = join(".dstack", `prune-${chainId}-${appId}.jsonl`) }: PruneJournalArguments,
+  app: ConnectedApp,
+  { journal }: PruneJournalArguments,
 ): Promise<BatchJournalFile> {
-  const path = resolve(config.paths.root, journal);
+  if (journal === undefined) return openTaskJournal(app, `prune-${app.appId}`);
+  const path = resolve(app.root, journal);
   await mkdir(dirname(path), { recursive: true });
   return openBatchJournal(path);
 }

@@ -46,7 +46,7 @@ async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: T
     io.paper.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);
   }
   if (isToBeWritten || isDryRun) return { result: { ...described, outcome: "planned" } };
-  const { result, show } = await carryOutPrune(io, hre, { app, status, plan, facts, source, settings });
+  const { result, show } = await carryOutPrune(io, { app, status, plan, facts, source, settings });
   return { result: { ...described, ...result }, show };
 }
 
