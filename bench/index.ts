@@ -3,6 +3,7 @@
 import { benchApi } from "./api.ts";
 import { benchCli } from "./cli.ts";
 import { benchComposeHash } from "./compose-hash.ts";
+import { benchHistory } from "./history/index.ts";
 import { benchPruneGas } from "./prune-gas.ts";
 import { benchUpdate } from "./update.ts";
 
@@ -12,6 +13,7 @@ const benches = {
   "prune-gas": benchPruneGas,
   api: benchApi,
   cli: benchCli,
+  history: benchHistory,
 };
 const wanted = process.env.BENCH?.split(",");
 const unknown = wanted?.find((name) => !Object.hasOwn(benches, name));

@@ -13,16 +13,23 @@ export class RangeSize {
   /** The narrowest range that was refused. */
   #refused = mostBlocks + 1n;
   #passedAtThisSize = 0;
+  #isProbing = false;
 
   constructor(first = 2_000n) {
     this.#blocks = first;
   }
 
-  get blocks(): bigint {
-    return this.#blocks;
+  /** How many of `available` blocks to ask for next. Only one request at a time asks for more than has passed. */
+  next(available: bigint): bigint {
+    const wanted = minimum(available, this.#blocks);
+    if (this.#passed === 0n || wanted <= this.#passed) return wanted;
+    if (this.#isProbing) return this.#passed;
+    this.#isProbing = true;
+    return wanted;
   }
 
   passed(blocks: bigint): void {
+    if (blocks > this.#passed) this.#isProbing = false;
     if (blocks > this.#passed) this.#passed = blocks;
     if (blocks < this.#blocks) return;
     this.#passedAtThisSize += 1;
@@ -35,6 +42,7 @@ export class RangeSize {
 
   /** @param next how many blocks to try instead, which is fewer than were refused */
   refused(blocks: bigint, next: bigint): void {
+    if (blocks > this.#passed) this.#isProbing = false;
     if (blocks < this.#refused) this.#refused = blocks;
     if (this.#passed >= blocks) this.#passed = 0n;
     this.#passedAtThisSize = 0;

@@ -1,4 +1,4 @@
-import { decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
+import { concat, decodeFunctionResult, type Hex, toFunctionSelector } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
 import { callMany } from "../chain/call-many.ts";
 import type { ChainClient } from "../chain/chain-client.ts";
@@ -11,6 +11,11 @@ import type { Patience } from "./pause.ts";
 const togetherAtMost = 400;
 /** Requests at once where it does not. */
 const apartAtMost = 16;
+// There may be ten thousand keys, and the encoder would hash the view's signature for each.
+const selectors = {
+  allowedComposeHashes: toFunctionSelector("function allowedComposeHashes(bytes32)"),
+  allowedDeviceIds: toFunctionSelector("function allowedDeviceIds(bytes32)"),
+};
 /** So few calls are not refused for being many. */
 const fewCalls = 16;
 
@@ -50,7 +55,7 @@ async function readChunk<key extends Hex>(
     callMany(client, {
       to: appId,
       abi: dstackAppAbi,
-      calls: keys.map((key) => encodeFunctionData({ abi: dstackAppAbi, functionName: view, args: [key] })),
+      calls: keys.map((key) => concat([selectors[view], key])),
       blockNumber,
       doing,
     });

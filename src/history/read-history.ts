@@ -4,7 +4,6 @@ import { readAppSettings } from "../chain/read-app-settings.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import type { AppId } from "../core/ids.ts";
 import type { InitialFlags } from "../core/policy/allowed-at.ts";
-import { decodePolicyChanges } from "../core/policy/decode-policy-changes.ts";
 import type { PolicyChange, PolicyChangeKind } from "../core/policy/policy-change.ts";
 import { isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
 import { patiently } from "./ask.ts";
@@ -130,8 +129,8 @@ class HistoryReader {
     // Before any log: whatever this run reads can then be held against the chain it was read from.
     scope.saveCheckpoints(epoch, [pinned, ...(await this.#readCheckpoints(pinned, found.block))]);
 
-    const { content, creation, ...decoded } = await this.#readLogs(scope, epoch, found, pinned);
-    const changes = await this.#withTimestamps(scope, epoch, decoded.changes);
+    const { content, creation } = await this.#readLogs(scope, epoch, found, pinned);
+    const changes = await this.#withTimestamps(scope, epoch, content.changes);
     this.#report({ phase: "verifying" });
     const fromBlock = creation ?? found.block;
     const initialFlags = await this.#readInitialFlags(scope, fromBlock, pinned, changes);
@@ -152,7 +151,7 @@ class HistoryReader {
         pinned,
         changes,
         initialFlags,
-        unknownLogs: decoded.unknownLogs,
+        unknownLogs: content.unknownLogs,
         completeness: reasons.length === 0 ? { isComplete: true } : { isComplete: false, reasons },
       },
     };
@@ -208,10 +207,9 @@ class HistoryReader {
     await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tailOf(upTo(start), earlier)]));
     for (let step = firstStepBack; ; step *= 2n) {
       const content = scope.content(pinned.number);
-      const decoded = decodePolicyChanges(content.logs);
-      const creation = findCreation(found, start, content, decoded.changes);
+      const creation = findCreation(found, start, content);
       const isStuck = found.isGiven && !found.isFirst; // told to read no further back
-      if (creation !== undefined || isStuck) return { content, creation, ...decoded };
+      if (creation !== undefined || isStuck) return { content, creation };
       const next = start > step ? start - step : 0n;
       await this.#read(scope, epoch, gapsIn({ fromBlock: next, toBlock: start - 1n }, scope.covered()));
       start = next;
@@ -340,15 +338,12 @@ function tailOf({ fromBlock, toBlock }: BlockRange, covered: readonly BlockRange
 function findCreation(
   found: FoundCreation & { isGiven: boolean },
   start: bigint,
-  { logs }: ScopeContent,
-  changes: readonly PolicyChange[],
+  { firstBlockWithLogs: first, changes }: ScopeContent,
 ): bigint | undefined {
-  const [first] = logs;
   const initialized = changes.find((change) => change.kind === "initialized" && change.version === 1n);
-  if (found.isFirst && found.block === start && (found.isGiven || first?.blockNumber === start))
-    return first?.blockNumber ?? start;
-  if (initialized !== undefined) return first?.blockNumber ?? initialized.blockNumber;
-  return start === 0n ? (first?.blockNumber ?? 0n) : undefined;
+  if (found.isFirst && found.block === start && (found.isGiven || first === start)) return first ?? start;
+  if (initialized !== undefined) return first ?? initialized.blockNumber;
+  return start === 0n ? (first ?? 0n) : undefined;
 }
 
 const chainKeepsChanging: IncompletenessReason = {

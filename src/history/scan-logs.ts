@@ -76,8 +76,9 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
   /** The next blocks to ask for; what is left of their piece goes on waiting. */
   function take(): Piece {
     const piece = pending.shift() as Piece; // called while there is one
-    const blocks = piece.mostBlocks === undefined || piece.mostBlocks > size.blocks ? size.blocks : piece.mostBlocks;
-    if (lengthOf(piece) <= blocks) return piece;
+    const length = lengthOf(piece);
+    const blocks = size.next(piece.mostBlocks === undefined || piece.mostBlocks > length ? length : piece.mostBlocks);
+    if (length <= blocks) return piece;
     const toBlock = piece.fromBlock + blocks - 1n;
     pending.unshift({ ...piece, fromBlock: toBlock + 1n });
     return { ...piece, toBlock };

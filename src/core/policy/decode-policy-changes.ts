@@ -60,22 +60,30 @@ const decoders: ReadonlyMap<Hex, Decoder> = new Map(
  * lends its actor to the event beside it, whether the contract emits it before (upgrades) or after.
  */
 export function decodePolicyChanges(logs: readonly PolicyLog[]): DecodePolicyChangesReturnType {
-  const contents: { content: PolicyChangeContent; log: PolicyLog }[] = [];
+  return decodeOrderedPolicyChanges(logs.toSorted(compareChanges));
+}
+
+/** As `decodePolicyChanges`, for logs that come in their order, one by one: none is kept. */
+export function decodeOrderedPolicyChanges(logs: Iterable<PolicyLog>): DecodePolicyChangesReturnType {
+  const changes: PolicyChange[] = [];
   let unknownLogs = 0;
-  for (const log of logs.toSorted(compareChanges)) {
+  let transaction: DecodedLog[] = [];
+  for (const log of logs) {
+    if (transaction.length > 0 && transaction[0]?.log.transactionHash !== log.transactionHash) {
+      changes.push(...changesOf(transaction));
+      transaction = [];
+    }
     const content = decode(log);
     if (content === undefined) unknownLogs += 1;
-    else contents.push({ content, log });
+    else transaction.push({ content, log });
   }
-  const { actors, paired } = pairWithRecords(contents);
-  const changes = contents
-    .filter(({ log }) => !paired.has(log))
-    .map(({ content, log }): PolicyChange => {
-      const { blockNumber, blockHash, logIndex, timestamp } = log;
-      const transactionHash = parseTransactionHash(log.transactionHash);
-      return { ...content, blockNumber, blockHash, logIndex, transactionHash, timestamp, actor: actors.get(log) };
-    });
+  changes.push(...changesOf(transaction));
   return { changes, unknownLogs };
+}
+
+interface DecodedLog {
+  readonly content: PolicyChangeContent;
+  readonly log: PolicyLog;
 }
 
 function decode({ topics, data }: PolicyLog): PolicyChangeContent | undefined {
@@ -86,26 +94,34 @@ function decode({ topics, data }: PolicyLog): PolicyChangeContent | undefined {
   return decoder.decode(words) || undefined;
 }
 
-/** The k-th record of a fact in a transaction belongs to the k-th event of that fact in it. */
-function pairWithRecords(contents: readonly { content: PolicyChangeContent; log: PolicyLog }[]) {
-  const waiting = new Map<string, PolicyLog[]>();
-  for (const { content, log } of contents) {
-    const fact = factOf(content);
-    if (fact === undefined || content.kind === "otherPolicyChanged") continue;
-    const key = `${log.transactionHash} ${fact}`;
-    waiting.set(key, [...(waiting.get(key) ?? []), log]);
+/** The changes of one transaction. The k-th record of a fact belongs to the k-th event of that fact. */
+function changesOf(transaction: readonly DecodedLog[]): PolicyChange[] {
+  const events = transaction.filter(({ content }) => content.kind !== "otherPolicyChanged");
+  if (events.length === transaction.length) return events.map((event) => toChange(event));
+  const waiting = new Map<string, DecodedLog[]>();
+  for (const event of events) {
+    const fact = factOf(event.content);
+    const others = fact === undefined ? undefined : waiting.get(fact);
+    if (others !== undefined) others.push(event);
+    else if (fact !== undefined) waiting.set(fact, [event]);
   }
-  const actors = new Map<PolicyLog, Address>();
-  const paired = new Set<PolicyLog>();
-  for (const { content, log } of contents) {
-    if (content.kind !== "otherPolicyChanged") continue;
-    const event = waiting.get(`${log.transactionHash} ${factOf(content)}`)?.shift();
-    const actor = event && log.topics[1] && addressOf(log.topics[1]);
-    if (!actor) continue;
+  const actors = new Map<DecodedLog, Address>();
+  const paired = new Set<DecodedLog>();
+  for (const record of transaction) {
+    if (record.content.kind !== "otherPolicyChanged") continue;
+    const event = waiting.get(factOf(record.content) ?? "")?.shift();
+    const actor = record.log.topics[1] && addressOf(record.log.topics[1]);
+    if (!event || !actor) continue;
     actors.set(event, actor);
-    paired.add(log);
+    paired.add(record);
   }
-  return { actors, paired };
+  return transaction.filter((log) => !paired.has(log)).map((log) => toChange(log, actors.get(log)));
+}
+
+function toChange({ content, log }: DecodedLog, actor?: Address): PolicyChange {
+  const { blockNumber, blockHash, logIndex, timestamp } = log;
+  const transactionHash = parseTransactionHash(log.transactionHash);
+  return { ...content, blockNumber, blockHash, logIndex, transactionHash, timestamp, actor };
 }
 
 const zeroWord: Hex = `0x${"00".repeat(32)}`;

@@ -1,7 +1,11 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { bytesToHex, type Hex } from "viem";
+import type { Hex } from "viem";
 import type { InitialFlags } from "../../core/policy/allowed-at.ts";
-import type { PolicyLog } from "../../core/policy/decode-policy-changes.ts";
+import {
+  type DecodePolicyChangesReturnType,
+  decodeOrderedPolicyChanges,
+  type PolicyLog,
+} from "../../core/policy/decode-policy-changes.ts";
 import type { BlockRange } from "../block-range.ts";
 import { withStoreErrors } from "./open-database.ts";
 
@@ -17,11 +21,11 @@ export interface ScopeFacts {
   readonly initialFlags?: InitialFlags | undefined;
 }
 
-export interface ScopeContent {
-  /** Ascending. */
-  readonly logs: readonly PolicyLog[];
+export interface ScopeContent extends DecodePolicyChangesReturnType {
   /** Ascending, neither overlapping nor touching. */
   readonly covered: readonly BlockRange[];
+  /** Undefined if there is none. */
+  readonly firstBlockWithLogs: bigint | undefined;
 }
 
 type Row = Record<string, SQLInputValue>;
@@ -54,12 +58,17 @@ export class HistoryScope {
 
   /** All that was read of the blocks up to one, as of one moment. */
   content(toBlock: bigint): ScopeContent {
-    return this.#transaction("BEGIN", () => ({
-      covered: this.#covered(),
-      logs: this.#all("SELECT * FROM log WHERE scope = :scope AND block_number <= :toBlock ORDER BY 1, 2, 3", {
-        toBlock: Number(toBlock),
-      }).map(toLog),
-    }));
+    return this.#transaction("BEGIN", () => {
+      const upTo = "FROM log WHERE scope = :scope AND block_number <= :toBlock";
+      const parameters = { scope: this.#scope, toBlock: Number(toBlock) };
+      const first = this.#all(`SELECT min(block_number) AS number ${upTo}`, parameters)[0]?.number;
+      const rows = this.#prepare(`SELECT * ${upTo} ORDER BY scope, block_number, log_index`).iterate(parameters);
+      return {
+        covered: this.#covered(),
+        firstBlockWithLogs: first == null ? undefined : BigInt(Number(first)),
+        ...decodeOrderedPolicyChanges(toLogs(rows)),
+      };
+    });
   }
 
   /** The newest block at or below `number` whose hash is known, from a checkpoint or a log. */
@@ -211,15 +220,22 @@ function toRow(log: PolicyLog): Row {
   };
 }
 
+function* toLogs(rows: Iterable<Row>): Iterable<PolicyLog> {
+  for (const row of rows) yield toLog(row);
+}
+
 function toLog(row: Row): PolicyLog {
-  const topics = toHex(row.topics).slice(2).match(/.{64}/g) ?? [];
+  const topics = toHex(row.topics);
   return {
     blockNumber: BigInt(Number(row.block_number)),
     logIndex: Number(row.log_index),
     blockHash: toHex(row.block_hash),
     transactionHash: toHex(row.transaction_hash),
     timestamp: row.timestamp === null ? undefined : BigInt(Number(row.timestamp)),
-    topics: topics.map((topic): Hex => `0x${topic}`),
+    topics: Array.from(
+      { length: topics.length >> 6 },
+      (_, index): Hex => `0x${topics.slice(2 + 64 * index, 66 + 64 * index)}`,
+    ),
     data: toHex(row.data),
   };
 }
@@ -228,8 +244,8 @@ function toBytes(hex: Hex): Uint8Array {
   return Buffer.from(hex.slice(2), "hex");
 }
 
+/** Of a BLOB column. */
 function toHex(value: SQLInputValue | undefined): Hex {
-  return value instanceof Uint8Array
-    ? `0x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}`
-    : bytesToHex(new Uint8Array());
+  const { buffer, byteOffset, byteLength } = value as Uint8Array; // STRICT tables
+  return `0x${Buffer.from(buffer, byteOffset, byteLength).toString("hex")}`;
 }

@@ -1,0 +1,42 @@
+// One reader in a process of its own, so that its memory is its own: `reader.ts MODE URL APP CREATED [STORE]`.
+import { createPublicClient, http } from "viem";
+import { base } from "viem/chains";
+import { dstackAppAbi } from "../../src/abi/index.ts";
+import { parseAppId } from "../../src/core/ids.ts";
+import { openHistoryStore } from "../../src/history/history-store.ts";
+import { readHistory } from "../../src/history/read-history.ts";
+import { mostBlocks } from "./settings.ts";
+
+const [, , mode = "", url = "", app = "", created = "0", path = ":memory:"] = process.argv;
+const appId = parseAppId(app);
+const client = createPublicClient({ chain: base, transport: http(url) });
+const start = performance.now();
+const result = await read();
+console.log(
+  JSON.stringify({
+    ...result,
+    wallMs: performance.now() - start,
+    peakMb: process.resourceUsage().maxRSS / 1024,
+  }),
+);
+
+async function read(): Promise<{ events: number; isComplete: boolean | undefined }> {
+  if (mode === "nothing") return { events: 0, isComplete: undefined };
+  if (mode === "plain") return { events: await scanPlainly(), isComplete: undefined };
+  const store = openHistoryStore(path);
+  const { changes, completeness } = await readHistory(client, { appId, store });
+  store.close();
+  return { events: changes.length, isComplete: completeness.isComplete };
+}
+
+/** What a script does: range after range, from a creation block and with a limit that somebody told it. */
+async function scanPlainly(): Promise<number> {
+  const head = await client.getBlockNumber();
+  const events = dstackAppAbi.filter((item) => item.type === "event");
+  const logs: unknown[] = [];
+  for (let fromBlock = BigInt(created); fromBlock <= head; fromBlock += BigInt(mostBlocks)) {
+    const last = fromBlock + BigInt(mostBlocks) - 1n;
+    logs.push(...(await client.getLogs({ address: appId, events, fromBlock, toBlock: last < head ? last : head })));
+  }
+  return logs.length;
+}

@@ -1,0 +1,160 @@
+import {
+  decodeFunctionData,
+  encodeFunctionResult,
+  type Hex,
+  keccak256,
+  multicall3Abi,
+  numberToHex,
+  pad,
+  stringToHex,
+  toEventSelector,
+  toFunctionSelector,
+} from "viem";
+import { base } from "viem/chains";
+
+export interface SyntheticChainSettings {
+  /** Of the newest block. */
+  readonly head: number;
+  /** Blocks from one change to the next. */
+  readonly every: number;
+  /** Different compose hashes, added and removed in turn. */
+  readonly hashes: number;
+}
+
+export interface SyntheticChain {
+  readonly appId: Hex;
+  readonly createdInBlock: number;
+  /** Logs of all blocks so far. */
+  logCount(): number;
+  /** Appends blocks, with changes as before. */
+  grow(blocks: number): void;
+  request(call: { method: string; params?: unknown[] }): Promise<unknown>;
+}
+
+const word = (value: bigint | number) => numberToHex(value, { size: 32 });
+const selector = (signature: string) => toFunctionSelector(`function ${signature}`);
+const topic = (signature: string) => toEventSelector(`event ${signature}`);
+
+const appId: Hex = `0x${"a9".repeat(20)}`;
+const owner: Hex = `0x${"0e".repeat(20)}`;
+const implementation: Hex = `0x${"1e".repeat(20)}`;
+const createdInBlock = 1_000;
+const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
+const added = topic("ComposeHashAdded(bytes32)");
+const removed = topic("ComposeHashRemoved(bytes32)");
+const recorded = topic("PolicyChanged(address,bytes32,bytes32,bool)");
+const composeHashLabel = keccak256(stringToHex("compose-hash"));
+
+/**
+ * A node that has one app with a long life, made up as it is asked: real chains cannot mine a million blocks while
+ * somebody waits. Every change is an event and its PolicyChanged; each hash is added and removed in turn.
+ */
+export function createSyntheticChain({ head: firstHead, every, hashes }: SyntheticChainSettings): SyntheticChain {
+  let head = firstHead;
+  const changesUpTo = (block: number) => Math.max(0, Math.floor((block - createdInBlock) / every));
+  const composeHash = (change: number) => keccak256(word(change % hashes));
+  const hashNumbers = new Map(Array.from({ length: hashes }, (_, index) => [composeHash(index), index]));
+  const isAdd = (change: number) => Math.floor(change / hashes) % 2 === 0;
+  const isAllowed = (hash: Hex) => {
+    const index = hashNumbers.get(hash);
+    if (index === undefined) return false;
+    const times = Math.ceil((changesUpTo(head) - index) / hashes);
+    return times > 0 && times % 2 === 1;
+  };
+
+  return {
+    appId,
+    createdInBlock,
+    logCount: () => 3 + 2 * changesUpTo(head),
+    grow: (blocks) => {
+      head += blocks;
+    },
+    request: async ({ method, params = [] }) => answer(method, params),
+  };
+
+  function answer(method: string, params: readonly unknown[]): unknown {
+    switch (method) {
+      case "eth_chainId":
+        return numberToHex(base.id);
+      case "eth_blockNumber":
+        return numberToHex(head);
+      case "eth_getBlockByNumber":
+        return blockOf(params[0] === "latest" ? head : Number(params[0]));
+      case "eth_getCode":
+        return Number(params[1]) >= createdInBlock ? "0xfe" : "0x";
+      case "eth_getStorageAt":
+        return params[1] === implementationSlot ? pad(implementation) : word(0);
+      case "eth_getLogs": {
+        const { fromBlock, toBlock } = Object(params[0]) as { fromBlock: Hex; toBlock: Hex };
+        return logsIn(Number(fromBlock), Math.min(head, Number(toBlock)));
+      }
+      case "eth_call": {
+        const { to, data } = Object(params[0]) as { to: Hex; data: Hex };
+        return to === appId ? view(data) : together(data);
+      }
+      default:
+        throw Object.assign(new Error(`the method ${method} does not exist`), { code: -32601 });
+    }
+  }
+
+  function blockOf(number: number) {
+    if (number > head) return null;
+    return { number: numberToHex(number), hash: keccak256(word(number)), timestamp: numberToHex(2 * number) };
+  }
+
+  function logsIn(from: number, to: number): object[] {
+    const logs: object[] = [];
+    if (from <= createdInBlock && to >= createdInBlock) {
+      const creation = [
+        [[topic("Upgraded(address)"), pad(implementation)], "0x"],
+        [[topic("OwnershipTransferred(address,address)"), word(0), pad(owner)], "0x"],
+        [[topic("Initialized(uint64)")], word(1)],
+      ] as const;
+      for (const [index, [topics, data]] of creation.entries()) logs.push(log(createdInBlock, index, topics, data));
+    }
+    const first = Math.max(0, Math.ceil((from - createdInBlock) / every) - 1);
+    for (let change = first; change < changesUpTo(to); change += 1) {
+      const block = createdInBlock + (change + 1) * every;
+      const hash = composeHash(change);
+      const topics = [recorded, pad(owner), composeHashLabel, hash];
+      logs.push(log(block, 0, [isAdd(change) ? added : removed], hash));
+      logs.push(log(block, 1, topics, word(isAdd(change) ? 1 : 0)));
+    }
+    return logs;
+  }
+
+  function log(block: number, logIndex: number, topics: readonly Hex[], data: Hex): object {
+    const blockNumber = numberToHex(block);
+    return {
+      address: appId,
+      blockNumber,
+      blockHash: keccak256(word(block)),
+      blockTimestamp: numberToHex(2 * block),
+      transactionHash: pad(blockNumber, { size: 32 }),
+      transactionIndex: "0x0",
+      logIndex: numberToHex(logIndex),
+      topics,
+      data,
+      removed: false,
+    };
+  }
+
+  function view(data: Hex): Hex {
+    const asked = data.slice(0, 10);
+    if (asked === selector("owner()")) return pad(owner);
+    if (asked === selector("version()")) return word(2);
+    if (asked === selector("getBlockNumber()")) return word(head);
+    if (asked === selector("allowedComposeHashes(bytes32)")) return word(isAllowed(`0x${data.slice(10)}`) ? 1 : 0);
+    return word(0);
+  }
+
+  function together(data: Hex): Hex {
+    const { args } = decodeFunctionData({ abi: multicall3Abi, data });
+    const calls = args?.[0];
+    const result = (Array.isArray(calls) ? calls : []).map((call: { callData: Hex }) => ({
+      success: true,
+      returnData: view(call.callData),
+    }));
+    return encodeFunctionResult({ abi: multicall3Abi, functionName: "aggregate3", result });
+  }
+}
