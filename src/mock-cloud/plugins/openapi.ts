@@ -13,6 +13,9 @@ const statusTexts: Readonly<Record<number, string>> = {
   [statusCodes.hashNotAllowed]: "The app's contract does not allow the compose hash",
 };
 
+/** Statuses of requests that are worth repeating after a while. */
+const mayComeAgain: ReadonlySet<string> = new Set(["429", "503"]);
+
 /** Describes every route from its schemas, at `/openapi.json`. Register it before the routes. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   const addComponents = createJsonSchemaTransformObject({ schemaRegistry });
@@ -26,11 +29,19 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
       },
       components: {
         securitySchemes: { apiKey: { type: "apiKey", in: "header", name: headerNames.apiKey } },
+        headers: {
+          RequestId: {
+            description: "Names this exchange; what the mock logs of it has the same id.",
+            required: true,
+            schema: { type: "string" },
+          },
+          RetryAfter: { description: "Seconds to wait before trying again.", schema: { type: "integer" } },
+        },
       },
       security: [{ apiKey: [] }],
     },
     transform: createJsonSchemaTransform({ schemaRegistry }),
-    transformObject: (document) => describeStatuses(dropUnused(addComponents(document))),
+    transformObject: (document) => describeResponses(dropUnused(addComponents(document))),
   });
   app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
 }
@@ -48,12 +59,21 @@ function dropUnused(document: Document): Document {
   return unused.length > 0 ? dropUnused(document) : document;
 }
 
-/** OpenAPI wants a text for every status, and zod's schemas have none. */
-function describeStatuses(document: Document): Document {
+interface Response {
+  description?: string;
+  headers?: Record<string, { readonly $ref: string }>;
+}
+
+/** What zod's schemas do not say of an answer: the text OpenAPI wants for every status, and the headers. */
+function describeResponses(document: Document): Document {
   const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {}));
-  for (const { responses = {} } of operations as { responses?: Record<string, { description?: string }> }[]) {
+  for (const { responses = {} } of operations as { responses?: Record<string, Response> }[]) {
     for (const [status, response] of Object.entries(responses)) {
       response.description = statusTexts[Number(status)] ?? status;
+      response.headers = {
+        [headerNames.requestId]: { $ref: "#/components/headers/RequestId" },
+        ...(mayComeAgain.has(status) && { "Retry-After": { $ref: "#/components/headers/RetryAfter" } }),
+      };
     }
   }
   return document;
