@@ -15,6 +15,7 @@ import { registerApiVersion } from "./plugins/api-version.ts";
 import { registerAuthentication } from "./plugins/authentication.ts";
 import { registerBodyParsers } from "./plugins/body-parsers.ts";
 import { registerErrorBodies } from "./plugins/error-bodies.ts";
+import { registerMethodNotAllowed } from "./plugins/method-not-allowed.ts";
 import { registerOpenApi } from "./plugins/openapi.ts";
 import { registerQuietTime } from "./plugins/quiet-time.ts";
 import { registerRequestEvents } from "./plugins/request-events.ts";
@@ -190,6 +191,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   registerErrorBodies(app, emit);
+  registerMethodNotAllowed(app);
   registerRequestEvents(app, emit);
   registerRequestFaults(app, { faults, clock, store, stopping: stopping.signal });
   registerQuietTime(app, quietTime);

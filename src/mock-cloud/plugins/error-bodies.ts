@@ -14,5 +14,4 @@ export function registerErrorBodies(app: FastifyInstance, emit: EventListener): 
     if (retryAfterSeconds !== undefined) reply.header("Retry-After", retryAfterSeconds);
     return reply.code(status).send(body);
   });
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: "Not Found" }));
 }

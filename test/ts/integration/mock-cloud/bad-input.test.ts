@@ -206,6 +206,25 @@ describe("bad input to the mock cloud", () => {
     expect(taken.body).to.include({ error_code: "ERR-01-004" });
   });
 
+  it("names the methods of a path that has another one than asked for", async () => {
+    for (const [method, path, allow] of [
+      ["PUT", `/cvms/${cvm.id}`, "DELETE, GET, HEAD, PATCH, POST"],
+      ["OPTIONS", "/auth/me", "GET, HEAD"],
+      ["DELETE", `/cvms/${cvm.id}/commit-update`, "GET, HEAD, POST"],
+    ] as const) {
+      const answer = await request(world.cloud, method, path);
+      expect({ status: answer.status, allow: answer.headers.get("allow"), body: answer.body }).to.deep.equal({
+        status: 405,
+        allow,
+        body: { detail: "Method Not Allowed" },
+      });
+    }
+    expect((await request(world.cloud, "PUT", "/cvms/a/b/c/d")).status).to.equal(404);
+    const headers = { "X-API-Key": apiKey };
+    const head = await fetch(`${world.cloud.baseUrl}/auth/me`, { method: "HEAD", headers });
+    expect({ status: head.status, text: await head.text() }).to.deep.equal({ status: 200, text: "" });
+  });
+
   it("keeps prototypes out of bodies", async () => {
     const answer = await patch("", '{"__proto__": {"docker_compose_file": "x"}}', {
       "Content-Type": "application/json",
