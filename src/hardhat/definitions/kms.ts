@@ -46,7 +46,7 @@ export const kmsTasks = [
 
 function change(name: string, description: string, value: string) {
   return task(["dstack", "kms", name], withExample(description, `kms ${name} 0x… --kms 0x…`))
-    .addPositionalArgument({ name: "value", description: value, type: ArgumentType.STRING })
+    .addPositionalArgument({ name: "value", description: value, type: ArgumentType.STRING, defaultValue: "" })
     .addOption(kmsOption)
     .addOption(cvmOfKmsOption)
     .addOption(batchOption)

@@ -20,7 +20,12 @@ export const ownerTasks = [
       "owner transfer 0x… --app my-app",
     ),
   )
-    .addPositionalArgument({ name: "address", description: "Address of the new owner", type: ArgumentType.STRING })
+    .addPositionalArgument({
+      name: "address",
+      description: "Address of the new owner",
+      type: ArgumentType.STRING,
+      defaultValue: "",
+    })
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)

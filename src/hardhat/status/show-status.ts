@@ -34,11 +34,12 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
     paper.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
     for (const { message } of completeness.reasons) paper.line(`  ${message}`);
   }
-  showList(paper, "Compose hashes allowed", lists?.composeHashes, ({ composeHash }) => [
+  const nameOf = (by: string) => (isSameAddress(by, report.kms) ? `${by} (the KMS, as it deployed the app)` : by);
+  showList(paper, nameOf, "Compose hashes allowed", lists?.composeHashes, ({ composeHash }) => [
     composeHash,
     usersOf(cvms, (cvm) => isSameValue(cvm.composeHash, composeHash)),
   ]);
-  showList(paper, "Devices listed", lists?.devices, ({ deviceId }) => [
+  showList(paper, nameOf, "Devices listed", lists?.devices, ({ deviceId }) => [
     deviceId,
     usersOf(cvms, (cvm) => isSameValue(cvm.deviceId, deviceId)),
   ]);
@@ -59,6 +60,7 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
 
 function showList<Entry extends Origin>(
   paper: Paper,
+  nameOf: (by: string) => string,
   title: string,
   entries: readonly Entry[] | undefined,
   describe: (entry: Entry) => readonly [value: string, users: string],
@@ -69,7 +71,7 @@ function showList<Entry extends Origin>(
     const { timestamp, blockNumber, by, transactionHash } = entry;
     paper.line(`  ${value}${users === "" ? "" : `  runs on ${users}`}`);
     const when = timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `;
-    paper.line(`      ${when}block ${blockNumber}${by === undefined ? "" : `, by ${by}`}`);
+    paper.line(`      ${when}block ${blockNumber}${by === undefined ? "" : `, by ${nameOf(by)}`}`);
     paper.line(`      ${transactionHash}`);
   }
 }
@@ -79,4 +81,8 @@ function usersOf(cvms: readonly Cvm[], isUser: (cvm: Cvm) => boolean): string {
     .filter(isUser)
     .map(({ name }) => name)
     .join(", ");
+}
+
+function isSameAddress(one: string, other: string | undefined): boolean {
+  return one.toLowerCase() === other?.toLowerCase();
 }

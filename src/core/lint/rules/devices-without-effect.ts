@@ -10,7 +10,7 @@ export const devicesWithoutEffect: LintRule = {
       ? [
           {
             message: `Any device may boot, so the ${devices.length} on the list decide nothing.`,
-            advice: "Switch to the list (dstack device allow-any --off) once it is complete.",
+            advice: "Switch to the list (dstack device allow-any off) once it is complete.",
           },
         ]
       : [];

@@ -13,7 +13,7 @@ export const removeDeviceWithoutEffect: LintRule = {
           .filter(({ functionName }) => functionName === "removeDevice")
           .map(({ args: [device] }) => ({
             message: `Removing device ${device} bars nothing: the app lets any device boot.`,
-            advice: "Stop allowing any device (dstack device allow-any --off), in the same batch or before.",
+            advice: "Stop allowing any device (dstack device allow-any off), in the same batch or before.",
           }));
   },
 };
