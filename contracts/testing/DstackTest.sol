@@ -22,8 +22,9 @@ interface IDstackCheatcodes {
 /// `contract MyTest is Test, DstackTest`. The functions that deploy act as the owner for one call each and therefore
 /// cannot run inside `startPrank`.
 abstract contract DstackTest {
-    IDstackCheatcodes private constant _CHEATCODES =
-        IDstackCheatcodes(address(uint160(uint256(keccak256("hevm cheat code")))));
+    IDstackCheatcodes private constant _CHEATCODES = IDstackCheatcodes(
+        address(uint160(uint256(keccak256("hevm cheat code"))))
+    );
 
     /// @dev A KMS behind its proxy, with an app implementation for its factory and the default OS image allowed.
     function _deployDstackKms(address owner) internal returns (DstackKms kms) {

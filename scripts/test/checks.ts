@@ -6,7 +6,7 @@ import { commandOf, filesBelow, root } from "../support/paths.ts";
 import { describeEnd, runCommand } from "../support/run-command.ts";
 import { failedTally, type Tally } from "./tally.ts";
 
-export const soliditySources = ["contracts/**/*.sol", "test/{contracts,support}/**/*.sol"];
+export const soliditySources = ["contracts/**/*.sol", "test/{contracts,support}/**/*.sol", "examples/**/*.sol"];
 
 interface Check {
   readonly name: string;

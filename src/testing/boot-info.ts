@@ -1,24 +1,37 @@
 import type { BootInfo } from "../chain/read-boot-verdict.ts";
 import type { Hex } from "../core/hex.ts";
-import { type AppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 
 // The values of contracts/testing/DstackDefaults.sol.
 export const testComposeHash = parseComposeHash("c0".repeat(32));
 export const testDeviceId = parseDeviceId("de".repeat(32));
 export const testOsImageHash: Hex = `0x${"05".repeat(32)}`;
 
-/** What a patched machine reports that runs the default compose hash on the default device. */
-export function bootInfoOf(appId: AppId, changes: Partial<BootInfo> = {}): BootInfo {
+/** Boot information before its ids are parsed. */
+export interface BootInfoChanges extends Partial<Omit<BootInfo, "appId" | "composeHash" | "deviceId">> {
+  readonly appId?: Hex | undefined;
+  readonly composeHash?: Hex | undefined;
+  readonly deviceId?: Hex | undefined;
+}
+
+/**
+ * What a patched machine reports that runs the default compose hash on the default device, with the fields the test is
+ * about replaced.
+ *
+ * @throws InvalidHexError
+ */
+export function bootInfoOf(appId: Hex, changes: BootInfoChanges = {}): BootInfo {
+  const { appId: app = appId, composeHash = testComposeHash, deviceId = testDeviceId, ...rest } = changes;
   return {
-    appId,
-    composeHash: testComposeHash,
     instanceId: `0x${"11".repeat(20)}`,
-    deviceId: testDeviceId,
     mrAggregated: `0x${"a6".repeat(32)}`,
     mrSystem: `0x${"57".repeat(32)}`,
     osImageHash: testOsImageHash,
     tcbStatus: "UpToDate",
     advisoryIds: [],
-    ...changes,
+    ...rest,
+    appId: parseAppId(app),
+    composeHash: parseComposeHash(composeHash),
+    deviceId: parseDeviceId(deviceId),
   };
 }

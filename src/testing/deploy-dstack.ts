@@ -20,10 +20,10 @@ import { deployApp } from "../chain/deploy-app.ts";
 import type { BootInfo } from "../chain/read-boot-verdict.ts";
 import { waitForReceipt } from "../chain/wait-for-receipt.ts";
 import { deployedApp } from "../core/deployed-app.ts";
-import { type ComposeHash, type DeviceId, parseAppId, parseTransactionHash } from "../core/ids.ts";
+import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { deployContracts } from "../world/deploy-contracts.ts";
-import { bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot-info.ts";
+import { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot-info.ts";
 
 /** Signs as the owner. */
 export type TestClient = Client<Transport, Chain, Account>;
@@ -40,9 +40,9 @@ export interface DeployTestAppParameters {
   /** @default the owner of the KMS */
   readonly owner?: Address | undefined;
   /** @default testComposeHash */
-  readonly composeHash?: ComposeHash | undefined;
+  readonly composeHash?: Hex | undefined;
   /** @default testDeviceId */
-  readonly deviceId?: DeviceId | undefined;
+  readonly deviceId?: Hex | undefined;
   readonly allowAnyDevice?: boolean | undefined;
   readonly requireTcbUpToDate?: boolean | undefined;
   readonly disableUpgrades?: boolean | undefined;
@@ -63,7 +63,7 @@ export interface DeployedDstack {
   /** Allowed on the KMS. */
   readonly osImageHash: Hex;
   /** What a machine reports that may boot `app`, with the fields the test is about replaced. */
-  bootInfo(changes?: Partial<BootInfo>): BootInfo;
+  bootInfo(changes?: BootInfoChanges): BootInfo;
   /** One more app of the same KMS. */
   deployApp(parameters?: DeployTestAppParameters): Promise<DstackAppContract>;
 }
@@ -80,8 +80,14 @@ export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {
   const { kms, appImplementation } = await deployContracts(client);
   await allowOsImage(client, kms);
   const deploy = async (parameters: DeployTestAppParameters = {}) => {
-    const wanted = { owner: owner.address, composeHash: testComposeHash, deviceId: testDeviceId, ...parameters };
-    const transactionHash = await deployApp(client, { kms, ...wanted });
+    const { composeHash = testComposeHash, deviceId = testDeviceId, owner: appOwner = owner.address } = parameters;
+    const transactionHash = await deployApp(client, {
+      ...parameters,
+      kms,
+      owner: appOwner,
+      composeHash: parseComposeHash(composeHash),
+      deviceId: parseDeviceId(deviceId),
+    });
     const receipt = await waitForReceipt(client, { transactionHash, functionName: "deployAndRegisterApp" });
     return getContract({ abi: dstackAppAbi, address: deployedApp(receipt, { kms }), client });
   };
@@ -95,7 +101,7 @@ export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {
     composeHash: testComposeHash,
     deviceId: testDeviceId,
     osImageHash: testOsImageHash,
-    bootInfo: (changes) => bootInfoOf(parseAppId(app.address), changes),
+    bootInfo: (changes) => bootInfoOf(app.address, changes),
     deployApp: deploy,
   };
 }

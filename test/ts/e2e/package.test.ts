@@ -34,6 +34,7 @@ describe("the published package", function () {
   const directory = mkdtempSync(join(tmpdir(), "dstack-toolkit-package-"));
   const consumer = join(directory, "consumer");
   const installed = join(consumer, "node_modules", "dstack-toolkit");
+  const example = join(directory, "example");
   let tarball: Tarball;
   let manifest: PackageManifest & { readonly bin?: Readonly<Record<string, string>> };
 
@@ -43,7 +44,9 @@ describe("the published package", function () {
     cpSync(join(root, "test/support/projects/consumer"), consumer, { recursive: true });
     for (const [index, example] of documentedExamples().entries())
       writeFileSync(join(consumer, `documented-${index}.ts`), example);
-    install();
+    install(consumer, ["typescript", "@types/node", "@types/chai", "solc", "@phala/cloud"]);
+    manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
+    cpSync(join(root, "examples/hardhat"), example, { recursive: true });
   });
   after(() => rmSync(directory, { recursive: true }));
 
@@ -53,7 +56,7 @@ describe("the published package", function () {
       /^(?:dist\/.+(?:\.d\.ts|\.js|\.sql)|contracts\/.+\.sol|docs\/.+\.(?:md|svg)|README\.md|LICENSE|package\.json)$/;
     expect(paths.filter((path) => !wanted.test(path))).to.deep.equal([]);
     expect(
-      paths.filter((path) => /\btest(?!ing\/)|mock(?!-cloud)|\.env|key(?:store|\.json)/i.test(path)),
+      paths.filter((path) => /\btest(?!ing\b)|mock(?!-cloud)|\.env|key(?:store|\.json)/i.test(path)),
     ).to.deep.equal([]);
     expect(paths).to.include.members(["README.md", "LICENSE", "contracts/DstackApp.sol", "contracts/DstackKms.sol"]);
     for (const path of paths.filter((path) => /\.(?:js|d\.ts)$/.test(path)))
@@ -91,6 +94,18 @@ describe("the published package", function () {
     const { abi } = JSON.parse(readFileSync(artifact, "utf8")) as { abi: { name?: string }[] };
     expect(abi.map(({ name }) => name)).to.include.members(["count", "addComposeHash", "isAppAllowed"]);
     expect(readdirSync(join(consumer, "artifacts", "dstack-toolkit", "contracts"))).to.include("DstackKms.sol");
+  });
+
+  it("lets the example project test its own contract, in TypeScript and in Solidity", () => {
+    const { devDependencies } = JSON.parse(readFileSync(join(example, "package.json"), "utf8")) as PackageManifest;
+    install(
+      example,
+      Object.keys(devDependencies).filter((name) => name !== "dstack-toolkit"),
+    );
+    const output = run(example, [commandOf("hardhat", "hardhat"), "test"]);
+    expect(output).to.include("5 passing (3 solidity, 2 mocha)");
+    expect(output).to.include("lets a version boot once its notice is over");
+    run(example, [commandOf("typescript", "tsc"), "-p", "."]);
   });
 
   describe("in a Hardhat project that has nothing but the plugin", () => {
@@ -207,22 +222,18 @@ describe("the published package", function () {
   }
 
   /** As `npm install` would leave it, with what our lock file has already installed in place of a download. */
-  function install(): void {
-    mkdirSync(installed, { recursive: true });
-    const unpacked = spawnSync("tar", ["-xzf", join("..", tarball.filename), "--strip-components=1", "-C", installed], {
-      cwd: consumer,
+  function install(project: string, ofTheUser: readonly string[]): void {
+    const target = join(project, "node_modules", "dstack-toolkit");
+    mkdirSync(target, { recursive: true });
+    const unpacked = spawnSync("tar", ["-xzf", join("..", tarball.filename), "--strip-components=1", "-C", target], {
+      cwd: project,
       encoding: "utf8",
     });
     expect(unpacked.status, unpacked.stderr).to.equal(0);
-    manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
-    const ofTheUser = ["typescript", "@types/node", "solc", "@phala/cloud"];
-    const names = [
-      ...Object.keys(manifest.dependencies),
-      ...Object.keys(manifest.peerDependencies ?? {}),
-      ...ofTheUser,
-    ];
-    for (const name of names) {
-      const link = join(consumer, "node_modules", name);
+    const packed = JSON.parse(readFileSync(join(target, "package.json"), "utf8")) as PackageManifest;
+    const names = [...Object.keys(packed.dependencies), ...Object.keys(packed.peerDependencies ?? {}), ...ofTheUser];
+    for (const name of new Set(names)) {
+      const link = join(project, "node_modules", name);
       mkdirSync(dirname(link), { recursive: true });
       symlinkSync(join(root, "node_modules", name), link, "junction");
     }

@@ -1,5 +1,6 @@
 // What a user of the package writes: every entry point, resolved through the package's exports alone.
 import { strict as assert } from "node:assert";
+import { expect, use } from "chai";
 import {
   type AppId,
   buildAppCompose,
@@ -14,6 +15,7 @@ import { type ReadAllowlistReturnType, readAllowlist } from "dstack-toolkit/chai
 import { createCloudClient, getCvm, safeGetCvm } from "dstack-toolkit/cloud";
 import dstackKms from "dstack-toolkit/ignition/dstack-kms";
 import { startMockCloud } from "dstack-toolkit/mock-cloud";
+import { deployDstack, dstackMatchers } from "dstack-toolkit/testing";
 import { type DstackApp, DstackApp__factory } from "dstack-toolkit/typechain";
 import { updateCvm as sameUpdateCvm, type UpdateResult } from "dstack-toolkit/update";
 import { startWorld } from "dstack-toolkit/world";
@@ -79,6 +81,12 @@ try {
   assert.ok(cvm.appId);
   const allowed = await readAllowlist(world.chain.client, { appId: cvm.appId, composeHash: cvm.composeHash });
   assert.equal(allowed.composeHashAllowed, true);
+
+  // What tests of contracts use: a fixture and matchers.
+  use(dstackMatchers);
+  const { app: testApp, composeHash, bootInfo, kms } = await deployDstack(world.ownerClient);
+  await expect(testApp).to.allowComposeHash(composeHash);
+  await expect(kms).to.refuseBoot("Device not allowed", bootInfo({ deviceId: `0x${"99".repeat(32)}` }));
 } finally {
   await world.close();
 }

@@ -43,7 +43,7 @@ describe("the chai matchers", () => {
 
       it("ask it about a boot", async () => {
         const app = apps[library];
-        const refused = dstack.bootInfo({ composeHash: otherHash as DeployedDstack["composeHash"] });
+        const refused = dstack.bootInfo({ composeHash: otherHash });
         await expect(app).to.allowBoot(dstack.bootInfo());
         await expect(app).to.refuseBoot("Compose hash not allowed", refused);
         await expect(app).to.refuseBoot(undefined, refused);

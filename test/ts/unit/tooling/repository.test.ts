@@ -36,7 +36,7 @@ describe("files of the repository", () => {
       (path) =>
         (path.startsWith("test/ts/") && !/^test\/ts\/(?:unit|integration|e2e)\/.+\.test\.ts$/.test(path)) ||
         (path.startsWith("test/contracts/") && !/\.(?:sol|md|tree)$/.test(path)) ||
-        (/\.(?:test\.ts|t\.sol)$/.test(path) && !/^test\/(?:ts|contracts|support\/projects)\//.test(path)),
+        (/\.(?:test\.ts|t\.sol)$/.test(path) && !/^(?:test\/(?:ts|contracts|support\/projects)|examples)\//.test(path)),
     );
     expect(strays).to.deep.equal([]);
   });
