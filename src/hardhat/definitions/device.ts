@@ -5,9 +5,11 @@ import {
   appOption,
   batchOption,
   cvmOption,
+  fromBlockOption,
   jsonFlag,
   optional,
   several,
+  storeOption,
   withExample,
   yesFlag,
 } from "../options.ts";
@@ -26,6 +28,8 @@ export const deviceTasks = [
   )
     .addOption(appOption)
     .addOption(cvmOption)
+    .addOption(storeOption)
+    .addOption(fromBlockOption)
     .addFlag(jsonFlag)
     .setAction(() => import("../tasks/device/list.ts"))
     .build(),

@@ -6,16 +6,16 @@ import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeviceList, listDevices } from "../../device/list-devices.ts";
-import { readAppHistory } from "../../history/read-app-history.ts";
+import { type HistoryArguments, readAppHistory } from "../../history/read-app-history.ts";
 
-export interface DeviceListArguments extends AppArguments, OutputArguments {}
+export interface DeviceListArguments extends AppArguments, HistoryArguments, OutputArguments {}
 
 const action: NewTaskActionFunction<DeviceListArguments> = (args, hre) => runTask(args, (io) => list(io, args, hre));
 export default action;
 
 async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
   const app = await connectApp(args, hre);
-  const devices = await listDevices(app, await readAppHistory(io, hre, app));
+  const devices = await listDevices(app, await readAppHistory(io, hre, app, args));
   return {
     result: { app: app.appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
     show: (paper) => show(paper, app.appId, devices),

@@ -48,13 +48,16 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
 function show(paper: Paper, { kind, cvm, examination }: ExaminedFile): void {
   const { hashes, differences, findings } = examination;
   paper.title(cvm === undefined ? titles[kind] : `${titles[kind]}, compared with ${cvm}`);
-  const columns = ["form", "compose hash", ...(cvm === undefined ? [] : ["CVM"]), ...(isAsked(hashes) ? ["app"] : [])];
-  const rows = hashes.map((entry) => [
-    entry.normalised && entry.form !== "canonical" ? `${entry.form}, normalised` : entry.form,
-    entry.hash,
-    ...(cvm === undefined ? [] : [entry.isInForce ? "in force" : ""]),
-    ...(entry.isAllowed === undefined ? [] : [entry.isAllowed ? "allowed" : "not allowed"]),
-  ]);
+  const columns = ["compose hash", ...(cvm === undefined ? [] : ["CVM"]), ...(isAsked(hashes) ? ["app"] : []), "forms"];
+  const rows = [...new Set(hashes.map(({ hash }) => hash))].map((hash) => {
+    const forms = hashes.filter((entry) => entry.hash === hash);
+    return [
+      hash,
+      ...(cvm === undefined ? [] : [forms.some(({ isInForce }) => isInForce) ? "in force" : ""]),
+      ...(isAsked(hashes) ? [forms.some(({ isAllowed }) => isAllowed) ? "allowed" : "not allowed"] : []),
+      [...new Set(forms.map(({ form }) => form))].join(", "),
+    ];
+  });
   paper.line(formatTable({ head: columns, rows }));
   if (differences.length > 0) paper.line("");
   for (const { field, before, after, firstDifferingLine: line } of differences) {

@@ -50,11 +50,12 @@ describe("dstack hash add and remove", () => {
     expect([await isAllowed(first), await isAllowed(inForce)]).to.deep.equal([false, true]);
   });
 
-  it("puts a hash in another's place, both changes in the order that is never without one", async () => {
+  it("puts a hash in another's place in one transaction, never without either", async () => {
     await run("add", { hashes: [first] });
-    const { json, exitCode } = await run("add", { hashes: [second], remove: first });
+    const { json, exitCode } = await run("add", { hashes: [second], remove: first, batch: "7702" });
     expect(exitCode).to.equal(0);
-    const { calls } = json<{ calls: { description: string; status: string }[] }>();
+    const { calls } = json<{ calls: { description: string; transactionHash: string }[] }>();
+    expect(new Set(calls.map(({ transactionHash }) => transactionHash)).size).to.equal(1);
     expect(calls.map(({ description }) => description)).to.deep.equal([
       `allow compose hash ${second}`,
       `remove compose hash ${first}`,
