@@ -22,10 +22,13 @@ import {
   parseDeviceId,
   type TransactionHash,
 } from "../../../src/core/ids.ts";
+import type { MockCloudEvent } from "../../../src/mock-cloud/index.ts";
 import { devAccount } from "../../../src/world/dev-accounts.ts";
 import { launchCvm } from "../../../src/world/launch-cvm.ts";
 import { launchOffChainCvm } from "../../../src/world/launch-off-chain-cvm.ts";
 import { startWorld, type World } from "../../../src/world/start-world.ts";
+
+type RequestDone = Extract<MockCloudEvent, { type: "request" }>;
 
 /** Where the policy of a CVM's app lives: in a contract on the chain of the world, or in the cloud alone. */
 export type KmsKind = "on-chain" | "off-chain";
@@ -75,11 +78,17 @@ export interface Lane {
   allowDevice(cvm: TestCvm, deviceId: DeviceId): Promise<TransactionHash>;
   disallowDevice(cvm: TestCvm, deviceId: DeviceId): Promise<TransactionHash>;
   allowAnyDevice(cvm: TestCvm, allowed: boolean): Promise<TransactionHash>;
+  /** Resolves once the cloud has answered such a request, from now on. */
+  untilAnswered(isWanted: (request: RequestDone) => boolean): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startLane(): Promise<Lane> {
-  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20 } });
+  const answered = new Set<(request: RequestDone) => void>();
+  const onEvent = (event: MockCloudEvent) => {
+    if (event.type === "request") for (const tell of answered) tell(event);
+  };
+  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20, onEvent } });
   const standing = new Map<KmsKind, Promise<TestCvm>>();
 
   const lane: Lane = {
@@ -134,6 +143,15 @@ export async function startLane(): Promise<Lane> {
       mined("removeDevice", removeDevice(world.ownerClient, { appId: cvm.appId, deviceId })),
     allowAnyDevice: (cvm, allowAnyDevice) =>
       mined("setAllowAnyDevice", setAllowAnyDevice(world.ownerClient, { appId: cvm.appId, allowAnyDevice })),
+    untilAnswered: (isWanted) =>
+      new Promise((resolve) => {
+        const tell = (request: RequestDone) => {
+          if (!isWanted(request)) return;
+          answered.delete(tell);
+          resolve();
+        };
+        answered.add(tell);
+      }),
     close: () => world.close(),
   };
   return lane;

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
 import { withoutPrefix } from "../../../src/core/hex.ts";
 import { expectInForce, expectRefusal, expectUntouched } from "../harness/checks.ts";
+import type { CliRun } from "../harness/cli.ts";
 import { type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";
 import { expectNothingMoved, withOwnTime } from "../harness/movement.ts";
 import type { OperationGroup } from "../harness/operation.ts";
@@ -18,17 +19,14 @@ export const conflictGroup: OperationGroup = {
   operations: [
     {
       name: "restartCvm while an update rolls over: the CLI waits, the others get a 409",
-      cli: async ({ cli, lane }) => {
-        const cvm = await startSlowUpdate(lane);
-        const { text } = await cli.succeed(["cvms", "restart", cvm.id]);
-        expect(text).to.match(/in progress/i);
-        await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose } });
-        expect(lane.world.cloud.readHistory(cvm.id).map(({ kind }) => kind)).to.deep.equal([
-          "create",
-          "update",
-          "restart",
-        ]);
-      },
+      cli: async ({ cli, lane }) =>
+        sitOutRollover(lane, {
+          run: (cvm) => cli.succeed(["cvms", "restart", cvm.id]),
+          // It looks at the CVM first.
+          isHeldUp: ({ method }) => method === "GET",
+          says: /in progress/i,
+          done: "restart",
+        }),
       sdk: async ({ sdk, lane }) =>
         whileRollingOver(lane, async (cvm) => {
           await expectRefusal(sdk.call("restartCvm", { id: cvm.id, force: false }), { status: 409 });
@@ -50,14 +48,17 @@ export const conflictGroup: OperationGroup = {
     },
     {
       name: "updateCvmResources while an update rolls over: the CLI waits, the others get a 409",
-      cli: async ({ cli, lane }) => {
-        const cvm = await startSlowUpdate(lane);
-        const size = ["--vcpu", "2", "--memory", "4096", "--disk-size", "60"];
-        const { text } = await cli.succeed(["cvms", "resize", cvm.id, ...size, "--allow-restart", "true", "-y"]);
-        expect(text).to.match(/busy/i);
-        await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose } });
-        expect(await lane.readCvm(cvm)).to.include({ vcpu: 2 });
-      },
+      cli: async ({ cli, lane }) =>
+        sitOutRollover(lane, {
+          run: (cvm) => {
+            const size = ["--vcpu", "2", "--memory", "4096", "--disk-size", "60"];
+            return cli.succeed(["cvms", "resize", cvm.id, ...size, "--allow-restart", "true", "-y"]);
+          },
+          // It tries until it is let.
+          isHeldUp: ({ status }) => status === 409,
+          says: /busy/i,
+          done: "update",
+        }),
       sdk: async ({ sdk, lane }) =>
         whileRollingOver(lane, async (cvm) => {
           const call = sdk.call("updateCvmResources", { id: cvm.id, vcpu: 2, allow_restart: true });
@@ -193,12 +194,32 @@ async function whileRollingOver(lane: Lane, work: (cvm: TestCvm) => Promise<void
   });
 }
 
-/** Rolls over for some seconds: longer than the CLI takes to start, and no longer than it waits. */
-async function startSlowUpdate(lane: Lane): Promise<TestCvm> {
+interface Waiting {
+  /** The command. */
+  run(cvm: TestCvm): Promise<CliRun>;
+  /** Whether that answer tells it to wait. */
+  isHeldUp(request: { readonly method: string; readonly status: number }): boolean;
+  /** What it tells of waiting. */
+  readonly says: RegExp;
+  /** The operation it starts in the end. */
+  readonly done: "restart" | "update";
+}
+
+/** Runs a command while an update rolls over, and lets that end once the command has met with it. */
+async function sitOutRollover(lane: Lane, { run, isHeldUp, says, done }: Waiting): Promise<void> {
   const cvm = await lane.createCvm("off-chain");
-  lane.world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, times: 1, ms: 6_000 });
-  await startUpdate(lane, cvm);
-  return cvm;
+  await withOwnTime(lane, async () => {
+    lane.world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, times: 1, ms: slowMs });
+    await startUpdate(lane, cvm);
+    const heldUp = lane.untilAnswered((request) => request.path.includes("/cvms/") && isHeldUp(request));
+    const running = run(cvm);
+    await Promise.race([heldUp, running]);
+    await endRollover(lane);
+    expect((await running).text).to.match(says);
+    await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose } });
+    const kinds = lane.world.cloud.readHistory(cvm.id).map(({ kind }) => kind);
+    expect(kinds).to.deep.equal(["create", "update", done]);
+  });
 }
 
 async function startUpdate({ world }: Lane, cvm: TestCvm): Promise<void> {
