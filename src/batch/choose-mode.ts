@@ -34,11 +34,12 @@ export interface ChooseModeParameters {
  */
 export async function chooseMode(run: BatchRun, { wanted, executor }: ChooseModeParameters): Promise<ModeChoice> {
   const count = run.left.length;
+  if (count === 0) return { mode: "none", reason: "nothing is left to send" };
   if (wanted === "none") return { mode: "none", reason: "one transaction per call was asked for" };
   if (wanted === "7702") {
     return { mode: "7702", reason: "one transaction was asked for", executor: await findExecutor(run, executor) };
   }
-  if (count < 2) return { mode: "none", reason: count === 0 ? "nothing is left to send" : "one call needs no batch" };
+  if (count === 1) return { mode: "none", reason: "one call needs no batch" };
   try {
     const found = await findExecutor(run, executor);
     if (found !== undefined) return { mode: "7702", reason: `${count} calls fit one transaction`, executor: found };

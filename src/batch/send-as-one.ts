@@ -90,9 +90,9 @@ async function estimateBatch(run: BatchRun, { calls, data, authorization }: Esti
     if (revert === undefined) throw translateChainError(error, `estimating a batch of ${calls.length} calls`);
     throw await explainBatchRevert(run, calls, revert.data, revert.reason);
   }
-  // An endpoint that does not know authorisations estimates a transfer of nothing to an account without code.
+  // An endpoint that leaves the authorisation out estimates a call of an account without code, which does nothing.
   if (estimate < leastOfAll + leastPerCall * BigInt(calls.length)) {
-    throw new DelegationUnsupportedError("the endpoint does not know EIP-7702 authorisations");
+    throw new DelegationUnsupportedError("the endpoint estimates as if the account could not delegate");
   }
   return estimate;
 }

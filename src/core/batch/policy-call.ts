@@ -61,11 +61,12 @@ export interface DecodePolicyCallParameters {
  * The call behind calldata, such as that of a queued Safe transaction. Undefined for functions that are no owner's
  * and for bytes that are not exactly such a call.
  */
-export function decodePolicyCall({ contract, to, data }: DecodePolicyCallParameters): PolicyCall | undefined {
+export function decodePolicyCall({ contract, to, ...raw }: DecodePolicyCallParameters): PolicyCall | undefined {
+  const data = lowerCase(raw.data);
   try {
     const { functionName, args = [] } = decodeFunctionData<Abi>({ abi: policyAbis[contract], data });
     const call = buildPolicyCall({ contract, to, functionName, args });
-    return call.data === data.toLowerCase() ? call : undefined;
+    return call.data === data ? call : undefined;
   } catch {
     return undefined;
   }

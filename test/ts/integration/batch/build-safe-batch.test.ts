@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Address, decodeFunctionData, isAddressEqual, type LocalAccount, parseAbi } from "viem";
+import { type Address, decodeFunctionData, isAddressEqual, type LocalAccount, parseAbi, zeroHash } from "viem";
 import { readContract } from "viem/actions";
 import { buildSafeBatch, type SafeBatch } from "../../../../src/batch/build-safe-batch.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
@@ -19,6 +19,7 @@ import {
 } from "../../../../src/errors/index.ts";
 import { type Dstack, deployAppOf, deployDstack, fundedAccount } from "../../../support/chain/deploy-dstack.ts";
 import { deploySafe } from "../../../support/chain/deploy-owner-contracts.ts";
+import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
 import { executeSafeBatch, installMultiSend, multiSend } from "../../../support/chain/safe.ts";
 import { rejection } from "../../../support/rejection.ts";
 
@@ -167,6 +168,20 @@ describe("buildSafeBatch", () => {
     expect(await rejection(build({ calls: [...calls(), foreign] }))).to.have.property("owner");
     const idle = addComposeHashCall({ appId: app, composeHash });
     expect(await rejection(build({ calls: [idle] }))).to.be.instanceOf(NoEffectError);
+  });
+
+  it("refuses a Safe whose own hash is another than the one its owners would check", async () => {
+    const { client: _, ...rest } = world;
+    const odd = interceptedClient(rest.connection, {
+      intercept: ({ method, params }, pass) => {
+        const [call] = params ?? [];
+        const isQuestion = method === "eth_call" && JSON.stringify(call).includes("0xd8d11f78"); // getTransactionHash
+        return isQuestion ? Promise.resolve(zeroHash) : pass();
+      },
+    });
+    const error = await rejection(buildSafeBatch(odd.client, { calls: calls(), safe: world.safe }));
+    expect(error).to.be.instanceOf(InvalidArgumentError);
+    expect((error as InvalidArgumentError).context).to.include({ actual: zeroHash });
   });
 
   it("is what sendBatch sends the operator of a Safe-owned app to", async () => {

@@ -274,6 +274,45 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect((await send(additions(2, 50), { journal })).calls).to.have.length(2);
   });
 
+  it("looks again before it authorises, and stops if somebody else's delegation came in between", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2, 200), { mode: "7702" });
+    await undoDelegation(client, { account: owner });
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    let looks = 0;
+    const racing = interceptedClient(connection, {
+      intercept: ({ method, params }, pass) => {
+        const isLook = method === "eth_getCode" && String(params?.[0]).toLowerCase() === owner.address.toLowerCase();
+        if (isLook) looks += 1;
+        return isLook && looks > 1 ? Promise.resolve(`0xef0100${"77".repeat(20)}`) : pass();
+      },
+    });
+    const stopped = sendBatch(racing.client, { calls: additions(3), account: owner, mode: "7702" });
+    expect(await rejection(stopped)).to.be.instanceOf(ForeignDelegationError);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+  });
+
+  it("counts the nonce of its authorisation, though the endpoint still answers the old one", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2, 200), { mode: "7702" });
+    await undoDelegation(client, { account: owner });
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const stale = interceptedClient(connection, {
+      intercept: ({ method }, pass) =>
+        method === "eth_getTransactionCount" ? Promise.resolve(`0x${nonce.toString(16)}`) : pass(),
+    });
+    const result = await sendBatch(stale.client, {
+      calls: additions(40),
+      account: owner,
+      mode: "7702",
+      gasCeiling: 1_000_000n,
+    });
+    expect(result.calls.every(({ status }) => status === "done")).to.equal(true);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(
+      nonce + 1 + result.transactions.length,
+    );
+  });
+
   it("works on a chain without the deterministic-deployment proxy, if it is asked to", async () => {
     dstack = await connection.networkHelpers.loadFixture(deployWithoutProxy);
     const { client, owner } = dstack;

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
+import { zeroHash } from "viem";
 import { getBalance, getTransactionCount } from "viem/actions";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
 import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
@@ -20,7 +21,7 @@ import {
 } from "../../../../src/core/batch/app-calls.ts";
 import { addOsImageHashCall } from "../../../../src/core/batch/kms-calls.ts";
 import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
-import { type ComposeHash, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   BatchStoppedError,
   InsufficientFundsError,
@@ -28,10 +29,12 @@ import {
   NoContractError,
   NoEffectError,
   NotOwnerError,
+  ReceiptMismatchError,
   SignerRequiredError,
   TransactionRevertedError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
+import { answeringCode } from "../../../support/chain/answering-code.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
@@ -266,6 +269,20 @@ describe("sendBatch, one transaction per call", () => {
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([false]);
     expect(journal.open).to.deep.equal([]);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
+  });
+
+  it("believes no receipt without the event: a contract that only looks like an app did nothing", async () => {
+    const impostor = parseAppId("99".repeat(20));
+    await connection.networkHelpers.setCode(
+      impostor,
+      answeringCode({ "addComposeHash(bytes32)": "0x", "allowedComposeHashes(bytes32)": zeroHash }),
+    );
+    const calls = hashes(2).map((composeHash) => addComposeHashCall({ appId: impostor, composeHash }));
+    const stopped = await rejection(send(calls, { window: 1 }));
+    expect(stopped).to.be.instanceOf(BatchStoppedError);
+    expect((stopped as BatchStoppedError).cause).to.be.instanceOf(ReceiptMismatchError);
+    const { result } = stopped as BatchStoppedError<BatchResult>;
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["failed", "notSent"]);
   });
 
   it("stops between two transactions when it is told to", async () => {

@@ -1,0 +1,162 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { type AbiFunction, concat, encodeAbiParameters, encodeEventTopics, type Hex, slice, zeroAddress } from "viem";
+import { chunkCalls, transactionGasCeiling } from "../../../../src/core/batch/chunk-calls.ts";
+import { groupCalls } from "../../../../src/core/batch/group-calls.ts";
+import { orderCalls } from "../../../../src/core/batch/order-calls.ts";
+import { buildPolicyCall, decodePolicyCall, type PolicyCall } from "../../../../src/core/batch/policy-call.ts";
+import { type PolicyContract, policyAbis, policyFunctions } from "../../../../src/core/batch/policy-functions.ts";
+import { proveCalls } from "../../../../src/core/batch/prove-calls.ts";
+import { InvalidArgumentError, ReceiptMismatchError } from "../../../../src/errors/index.ts";
+
+const to: Hex = `0x${"ab".repeat(20)}`;
+const contracts: readonly PolicyContract[] = ["app", "kms"];
+const all = contracts.flatMap((contract) =>
+  Object.keys(policyFunctions[contract]).map((functionName) => ({ contract, functionName })),
+);
+
+function functionOf(contract: PolicyContract, functionName: string): AbiFunction {
+  const item = policyAbis[contract].find((item) => item.type === "function" && item.name === functionName);
+  if (item?.type !== "function") throw new Error(`${contract} has no ${functionName}`);
+  return item;
+}
+
+function example(type: string, digit = "c"): unknown {
+  if (type === "bool") return digit !== "0";
+  return type === "bytes" ? "0x" : `0x${digit.repeat(type === "address" ? 40 : 64)}`;
+}
+
+function callOf(functionName: string, digit = "c", contract: PolicyContract = "app", target = to): PolicyCall {
+  const args = functionOf(contract, functionName).inputs.map(({ type }) => example(type, digit));
+  return buildPolicyCall({ contract, to: target, functionName, args });
+}
+
+/** The log a contract writes for a call, of the event its ABI has. */
+function logOf({ contract, to: address, proof }: PolicyCall, eventName = proof.eventNames[0]) {
+  const event = policyAbis[contract].find((item) => item.type === "event" && item.name === eventName);
+  if (event?.type !== "event") throw new Error(`${contract} has no event ${eventName}`);
+  const value = (input: { readonly name?: string; readonly type: string }) =>
+    proof.args[input.name ?? ""] ?? (input.type === "address" ? zeroAddress : example(input.type));
+  const indexed = event.inputs.filter((input) => input.indexed);
+  const topics = encodeEventTopics({
+    abi: [event],
+    args: Object.fromEntries(indexed.map((input) => [input.name, value(input)])),
+  }) as Hex[]; // every indexed argument is given
+  const plain = event.inputs.filter((input) => !input.indexed);
+  return { address, topics, data: encodeAbiParameters(plain, plain.map(value)) };
+}
+
+const receiptOf = (logs: ReturnType<typeof logOf>[]) =>
+  ({ status: "success", transactionHash: `0x${"77".repeat(32)}`, logs }) as const;
+
+describe("policy calls", () => {
+  for (const { contract, functionName } of all) {
+    it(`builds, reads back and proves ${functionName} of the ${contract}`, () => {
+      const call = callOf(functionName, "c", contract);
+      const raw = { contract, to, data: call.data.toUpperCase().replace("0X", "0x") as Hex };
+      expect(decodePolicyCall(raw)).to.deep.equal(call);
+      expect(JSON.parse(JSON.stringify(call))).to.deep.equal(call);
+      expect(call.description).to.match(/^[a-z].+[^.]$/);
+      for (const eventName of call.proof.eventNames) proveCalls(receiptOf([logOf(call, eventName)]), [call]);
+      expect(() => proveCalls(receiptOf([]), [call])).to.throw(ReceiptMismatchError);
+      const elsewhere = { ...logOf(call), address: `0x${"ee".repeat(20)}` as const };
+      expect(() => proveCalls(receiptOf([elsewhere]), [call])).to.throw(ReceiptMismatchError);
+    });
+  }
+
+  it("knows every function of the app that only its owner may call", () => {
+    const known = new Set([...Object.keys(policyFunctions.app), "initialize"]);
+    const writes = policyAbis.app.flatMap((item) =>
+      item.type === "function" && item.stateMutability !== "view" && item.stateMutability !== "pure" ? [item.name] : [],
+    );
+    expect(writes.filter((name) => !known.has(name))).to.deep.equal([]);
+  });
+
+  it("reads nothing into bytes that are not exactly a call", () => {
+    const { data } = callOf("addComposeHash");
+    for (const other of [slice(data, 0, 35), concat([data, "0x00"]), "0x", "0x12345678"] as const)
+      expect(decodePolicyCall({ contract: "app", to, data: other })).to.equal(undefined);
+    expect(decodePolicyCall({ contract: "kms", to, data })).to.equal(undefined);
+    expect(() => buildPolicyCall({ contract: "app", to, functionName: "initialize" })).to.throw(TypeError);
+  });
+
+  it("proves a call by its own value, once", () => {
+    const [first, second] = [callOf("addComposeHash", "1"), callOf("addComposeHash", "2")];
+    proveCalls(receiptOf([logOf(second), logOf(first)]), [first, second]);
+    expect(() => proveCalls(receiptOf([logOf(first), logOf(first)]), [first, second])).to.throw(ReceiptMismatchError);
+    expect(() => proveCalls(receiptOf([logOf(first)]), [first, first])).to.throw(ReceiptMismatchError);
+    const removed = { ...logOf(callOf("removeComposeHash", "1")) };
+    expect(() => proveCalls(receiptOf([removed]), [first])).to.throw(ReceiptMismatchError);
+  });
+});
+
+describe("the order of a batch", () => {
+  it("accepts first, adds before it removes, and gives away last", () => {
+    const calls = [
+      "renounceOwnership",
+      "removeDevice",
+      "addDevice",
+      "disableUpgrades",
+      "upgradeToAndCall",
+      "removeComposeHash",
+      "setAllowAnyDevice",
+      "acceptOwnership",
+    ].map((name) => callOf(name, name.startsWith("remove") ? "1" : "2"));
+    const ordered = orderCalls(calls);
+    expect(ordered.map(({ functionName }) => functionName)).to.deep.equal([
+      "acceptOwnership",
+      "upgradeToAndCall",
+      "addDevice",
+      "setAllowAnyDevice",
+      "removeDevice",
+      "removeComposeHash",
+      "renounceOwnership",
+      "disableUpgrades",
+    ]);
+    expect(groupCalls(ordered).map((group) => group.length)).to.deep.equal([1, 1, 6]);
+  });
+
+  it("refuses a value that is decided twice, and keeps apart what only looks alike", () => {
+    const other: Hex = `0x${"cd".repeat(20)}`;
+    for (const pair of [
+      [callOf("addDevice"), callOf("addDevice")],
+      [callOf("removeDevice"), callOf("addDevice")],
+      [callOf("setAllowAnyDevice", "0"), callOf("setAllowAnyDevice", "1")],
+      [callOf("transferOwnership", "1"), callOf("transferOwnership", "2")],
+    ])
+      expect(() => orderCalls(pair)).to.throw(InvalidArgumentError);
+    for (const pair of [
+      [callOf("addDevice", "1"), callOf("removeDevice", "2")],
+      [callOf("addDevice"), callOf("removeComposeHash")],
+      [callOf("addDevice"), callOf("removeDevice", "c", "app", other)],
+      [callOf("addKmsDevice", "c", "kms"), callOf("removeDevice")],
+    ])
+      expect(orderCalls(pair)).to.have.length(2);
+  });
+});
+
+describe("chunks of a batch", () => {
+  const call = fc
+    .constantFrom("addComposeHash", "removeComposeHash", "setAllowAnyDevice")
+    .map((functionName) => callOf(functionName));
+
+  it("lose no call, keep the order and hold no more than fits", () => {
+    fc.assert(
+      fc.property(fc.array(call, { maxLength: 60 }), fc.integer({ min: 150_000, max: 2_000_000 }), (calls, ceiling) => {
+        const chunks = chunkCalls(calls, { ceiling: BigInt(ceiling) });
+        expect(chunks.flat()).to.deep.equal(calls);
+        for (const chunk of chunks) {
+          expect(chunk.length).to.be.greaterThan(0);
+          // A removal alone uses more than 8,000 gas before its refund.
+          if (chunk.length > 1) expect(chunk.length * 8_000).to.be.lessThan(ceiling);
+        }
+      }),
+    );
+  });
+
+  it("hold a thousand removals in one transaction under the ceiling of the chain", () => {
+    const removals = Array.from({ length: 1_000 }, () => callOf("removeComposeHash"));
+    expect(chunkCalls(removals, {})).to.have.length(1);
+    expect(chunkCalls([...removals, ...removals], { ceiling: transactionGasCeiling })).to.have.length(2);
+  });
+});
