@@ -2,13 +2,15 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type Address, getAddress, type Hex } from "viem";
+import hre from "hardhat";
+import { type Abi, type Address, encodeFunctionData, getAddress, type Hex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { deployContract, waitForTransactionReceipt } from "viem/actions";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { readOwnership } from "../../../../src/chain/read-ownership.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { deployedApp } from "../../../../src/core/deployed-app.ts";
-import type { AppId } from "../../../../src/core/ids.ts";
+import { type AppId, parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { deploySafe, executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
@@ -97,6 +99,54 @@ describe("tasks dstack owner", () => {
       pendingOwner: second,
     });
     await rm(directory, { recursive: true });
+  });
+
+  describe("on a contract of the first versions, which changes hands at once", () => {
+    let old: Address;
+    beforeEach(async () => {
+      const { ownerClient, owner } = world;
+      const deploy = async (name: string, args: (abi: Abi) => readonly unknown[]) => {
+        const { abi, bytecode } = await hre.artifacts.readArtifact(name);
+        const parameters = {
+          abi: abi as Abi,
+          bytecode: bytecode as Hex,
+          args: args(abi as Abi),
+          chain: ownerClient.chain,
+        };
+        const hash = await deployContract(ownerClient, { ...parameters, account: owner });
+        const { contractAddress } = await waitForTransactionReceipt(ownerClient, { hash });
+        return { address: getAddress(contractAddress ?? "0x"), abi: abi as Abi };
+      };
+      const { address, abi } = await deploy("DstackAppV1", () => []);
+      const initialize = { abi, functionName: "initialize", args: [owner.address, true, `0x${"de".repeat(32)}`] };
+      old = (await deploy("ERC1967Proxy", () => [address, encodeFunctionData(initialize)])).address;
+    });
+
+    it("says so in capitals, and transfers", async () => {
+      expect((await run("show", { app: old })).stdout).to.include("IN ONE STEP");
+      const told = await run("transfer", { app: old, address: second, yes: true });
+      expect(told.exitCode, told.stderr).to.equal(0);
+      expect(told.stdout)
+        .to.include("ONE STEP")
+        .and.to.include("one-step-owner")
+        .and.to.include(`${second} is the owner now`);
+      expect(await readOwnership(world.ownerClient, { appId: parseAppId(old) })).to.include({
+        owner: second,
+        isTwoStep: false,
+      });
+    });
+
+    it("refuses a contract that may be unable to call, and an address that nobody ever used", async () => {
+      for (const address of [world.contracts.kms, appId, unused])
+        expect((await run("transfer", { app: old, address, yes: true })).stderr, address).to.match(
+          /^DSTK-1101 .*owner-cannot-sign/,
+        );
+    });
+
+    it("has nothing to accept", async () => {
+      const told = await run("accept", { app: old, yes: true });
+      expect([told.exitCode, told.stderr.includes("changes hands at once")]).to.deep.equal([2, true]);
+    });
   });
 
   const unused = privateKeyToAccount(generatePrivateKey()).address;

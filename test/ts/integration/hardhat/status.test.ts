@@ -13,7 +13,10 @@ import { parseMoment } from "../../../../src/hardhat/history/parse-block.ts";
 import type { DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
 import { devAccount } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { closedPort } from "../../../support/chain/fault-server.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+import { sendJson, startServer } from "../../../support/update/http-server.ts";
+import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";
 
 const newHash = parseComposeHash("1e".repeat(32));
 
@@ -128,6 +131,51 @@ describe("tasks dstack status and dstack history", () => {
     const wrongKey = await run("status", { json: true }, { cloud: { apiKey: "wrong", baseUrl: world.cloud.baseUrl } });
     expect(wrongKey.exitCode).to.equal(0);
     expect(wrongKey.json<Status>().cloud).to.include({ kind: "unknown" });
+  });
+
+  describe("with an endpoint that fails", () => {
+    const runAt = async (url: string, task: string, args: Record<string, unknown> = {}) => {
+      const networks = { world: { type: "http" as const, url } };
+      const hre = await projectOf(world, { apps: { shop: appId } }, { networks });
+      return runTask(hre, [task], { store: ":memory:", ...args });
+    };
+
+    it("says in one sentence that it cannot be reached, without the key in its URL", async () => {
+      for (const task of ["status", "history"]) {
+        const told = await runAt(`http://127.0.0.1:${await closedPort()}/v2/secretsecretsecret1`, task);
+        expect(told.stderr)
+          .to.match(/^DSTK-2001 .+\n.+\n$/)
+          .and.to.not.include("secretsecret");
+        expect(told.exitCode).to.equal(3);
+      }
+    });
+
+    it("shows the rest where logs are left out, loudly and with exit code 6", async () => {
+      const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) => (method === "eth_getLogs" ? [] : result));
+      const told = await runAt(rpc.url, "status");
+      expect(told.exitCode, told.stderr).to.equal(6);
+      expect(told.stdout).to.include("THE HISTORY IS INCOMPLETE").and.to.include(world.owner.address);
+      const history = await runAt(rpc.url, "history", { csv: true });
+      expect(history.exitCode).to.equal(6);
+      expect(history.stderr).to.include("THIS HISTORY IS INCOMPLETE");
+      expect(history.stdout).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex\n");
+      await rpc.close();
+    });
+
+    it("shows the rest where logs are refused", async () => {
+      const rpc = await startServer(async (response, { body }) => {
+        const { id, method } = JSON.parse(body) as { id: number; method: string };
+        const error = { code: -32601, message: "the method eth_getLogs does not exist" };
+        if (method === "eth_getLogs") return sendJson(response, 200, { jsonrpc: "2.0", id, error });
+        const headers = { "content-type": "application/json" };
+        const answer = await fetch(world.chain.rpcUrl, { method: "POST", headers, body });
+        sendJson(response, 200, await answer.json());
+      });
+      const told = await runAt(rpc.url, "status", { json: true });
+      expect(told.exitCode, told.stderr).to.equal(6);
+      expect(told.json()).to.deep.include({ composeHashes: null, devices: null, isTwoStep: true });
+      await rpc.close();
+    });
   });
 
   it("lists every change in order", async () => {

@@ -1,0 +1,131 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";
+import { createConfirm } from "../../../../src/hardhat/connect/confirm.ts";
+import { runTask, type TaskOutcome } from "../../../../src/hardhat/connect/run-task.ts";
+import { rejection } from "../../../support/rejection.ts";
+
+/** What a task writes and answers, with the process left as it was. */
+async function observe(isJson: boolean, work: () => Promise<TaskOutcome>) {
+  const written = { stdout: "", stderr: "" };
+  const write = { stdout: process.stdout.write, stderr: process.stderr.write };
+  const exitCodeBefore = process.exitCode;
+  for (const name of ["stdout", "stderr"] as const) {
+    process[name].write = (chunk: unknown) => {
+      written[name] += String(chunk);
+      return true;
+    };
+  }
+  try {
+    const exitCode = await runTask({ json: isJson }, work);
+    return { ...written, exitCode, ofProcess: process.exitCode };
+  } finally {
+    process.stdout.write = write.stdout;
+    process.stderr.write = write.stderr;
+    process.exitCode = exitCodeBefore;
+  }
+}
+
+describe("runTask", () => {
+  const outcome: TaskOutcome = { result: { gas: 5n }, show: (paper) => paper.line("five gas") };
+  const failing = (error: unknown) => () => Promise.reject(error);
+
+  it("shows the result to people, or prints it as one object", async () => {
+    expect(await observe(false, async () => outcome)).to.include({ stdout: "five gas\n", stderr: "", exitCode: 0 });
+    expect(await observe(true, async () => outcome)).to.include({ stdout: '{"gas":"5"}\n', stderr: "", exitCode: 0 });
+  });
+
+  it("gives the process the exit code of an answer that is no", async () => {
+    expect(await observe(false, async () => ({ ...outcome, exitCode: 6 }))).to.include({ exitCode: 6, ofProcess: 6 });
+  });
+
+  it("tells an error of ours in two lines, in JSON as one object too", async () => {
+    const work = failing(new RpcUnavailableError("reading the owner"));
+    const forPeople = await observe(false, work);
+    expect(forPeople).to.include({ stdout: "", exitCode: 3, ofProcess: 3 });
+    expect(forPeople.stderr).to.match(/^DSTK-2001 .+\n.+\n$/);
+    const { stdout, stderr } = await observe(true, work);
+    expect(JSON.parse(stdout)).to.have.nested.include({ "error.code": "DSTK-2001", "error.retryable": true });
+    expect([stdout.split("\n").length, stderr]).to.deep.equal([2, forPeople.stderr]);
+  });
+
+  it("answers 1 for what nobody foresaw, and still one object", async () => {
+    const { stdout, exitCode } = await observe(true, failing(new TypeError("no")));
+    expect([JSON.parse(stdout), exitCode]).to.deep.equal([{ error: { name: "TypeError", message: "no" } }, 1]);
+  });
+
+  it("answers 130 when somebody declines", async () => {
+    const declined = new DOMException("Nothing was sent.", "AbortError");
+    expect(await observe(false, failing(declined))).to.include({ exitCode: 130, stderr: "Nothing was sent.\n" });
+  });
+
+  it("answers 130 when the process is told to stop, and tells the work", async () => {
+    const stopped = await observe(
+      false,
+      () =>
+        new Promise((_, reject) =>
+          setImmediate(() => {
+            process.emit("SIGINT", "SIGINT");
+            reject(new DOMException("Stopped by SIGINT.", "AbortError"));
+          }),
+        ),
+    );
+    expect(stopped).to.include({ exitCode: 130, stderr: "Stopped by SIGINT.\n" });
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      for (const listener of process.listeners(signal)) if (listener.name === "stop") process.off(signal, listener);
+  });
+});
+
+describe("the question before sending", () => {
+  const ask = async (typed: string, given: { isAgreed?: boolean; isJson?: boolean; isTTY?: boolean } = {}) => {
+    const { isAgreed = false, isJson = false, isTTY = true } = given;
+    const stdin = Object.assign(new PassThrough(), { isTTY });
+    const stderr = new PassThrough();
+    stdin.end(`${typed}\n`);
+    const confirm = createConfirm({ isAgreed, isJson, stdin, stderr, signal: new AbortController().signal });
+    const error = await confirm("Send it?").then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    stderr.end();
+    return { error, asked: await text(stderr) };
+  };
+
+  it("takes a typed yes for one, and nothing else", async () => {
+    for (const typed of ["y", "Y", "yes", " yes "]) expect((await ask(typed)).error, typed).to.equal(undefined);
+    for (const typed of ["", "n", "yep", "ja", "yes please"])
+      expect((await ask(typed)).error, typed).to.have.property("name", "AbortError");
+    expect((await ask("y")).asked).to.include("Send it? [y/N]");
+  });
+
+  it("is not asked with --yes", async () => {
+    expect(await ask("", { isAgreed: true, isTTY: false, isJson: true })).to.deep.equal({
+      error: undefined,
+      asked: "",
+    });
+  });
+
+  it("cannot be asked where nobody is, or where a program listens", async () => {
+    for (const given of [{ isTTY: false }, { isJson: true }]) {
+      const { error, asked } = await ask("y", given);
+      expect(error).to.be.instanceOf(InvalidArgumentError);
+      expect(asked).to.equal("");
+    }
+  });
+
+  it("ends when the process is told to stop", async () => {
+    const stop = new AbortController();
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    const confirm = createConfirm({
+      isAgreed: false,
+      isJson: false,
+      stdin,
+      stderr: new PassThrough(),
+      signal: stop.signal,
+    });
+    const asked = rejection(confirm("Send it?"));
+    stop.abort(new DOMException("Stopped by SIGINT.", "AbortError"));
+    expect(await asked).to.have.property("name", "AbortError");
+  });
+});

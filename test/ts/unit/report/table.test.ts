@@ -1,0 +1,70 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { createProgress } from "../../../../src/report/progress.ts";
+import { formatTable, terminalWidth } from "../../../../src/report/table.ts";
+import { toJson } from "../../../../src/report/to-json.ts";
+
+const hash = `0x${"ab".repeat(32)}`;
+
+describe("formatTable", () => {
+  it("is as wide as what it holds, without lines and colours", () => {
+    const table = formatTable({
+      head: ["hash", "who"],
+      rows: [
+        [hash, "me"],
+        ["none", ""],
+      ],
+    });
+    expect(table).to.equal([`hash${" ".repeat(64)}who`, `${hash}  me`, "none"].join("\n"));
+  });
+
+  it("becomes one block a row where the terminal is too narrow, hashes still whole", () => {
+    const rows = [
+      [hash, "me", "7"],
+      [hash, "", "8"],
+    ];
+    const table = formatTable({ head: ["hash", "who", "block"], rows, width: 70 });
+    expect(table).to.equal([`hash   ${hash}`, "who    me", "block  7", "", `hash   ${hash}`, "block  8"].join("\n"));
+    expect(formatTable({ head: ["hash", "who", "block"], rows, width: 78 })).to.match(/^hash +who +block\n/);
+  });
+
+  it("can hold nothing", () => {
+    expect(formatTable({ head: ["hash"], rows: [] })).to.equal("hash");
+  });
+
+  it("asks the stream for the width", () => {
+    expect(terminalWidth(new PassThrough())).to.equal(undefined);
+    expect(terminalWidth(Object.assign(new PassThrough(), { columns: 80 }))).to.equal(80);
+  });
+});
+
+describe("createProgress", () => {
+  it("is silent where nobody watches", async () => {
+    const stream = new PassThrough();
+    const bar = createProgress("Reading", stream);
+    bar.update(1, 2);
+    bar.stop();
+    stream.end();
+    expect(await text(stream)).to.equal("");
+  });
+
+  it("draws on a terminal", async () => {
+    const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80, cursorTo() {}, clearLine() {} });
+    const bar = createProgress("Reading", stream);
+    bar.update(1, 2, "17 events");
+    bar.stop();
+    stream.end();
+    expect(await text(stream))
+      .to.include("Reading")
+      .and.to.include("50%")
+      .and.to.include("17 events");
+  });
+});
+
+describe("toJson", () => {
+  it("keeps every digit, entries of maps and members of sets", () => {
+    const value = { wei: 2n ** 70n, map: new Map([["a", 1n]]), set: new Set(["b"]), nothing: undefined };
+    expect(toJson(value)).to.equal('{"wei":"1180591620717411303424","map":{"a":"1"},"set":["b"]}');
+  });
+});
