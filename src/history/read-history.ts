@@ -121,13 +121,16 @@ class HistoryReader {
   async #readOnce(scope: HistoryScope, chainId: number): Promise<{ history: History; isStill: boolean }> {
     const { appId, toBlock } = this.#parameters;
     this.#report({ phase: "locating" });
+    // From before the pinned block is chosen: if another run finds blocks replaced from now on, this one begins again.
+    const epochBefore = scope.epoch();
     const pinned = await this.#readPinned(toBlock ?? "latest");
-    await dropReplacedBlocks(this.#client, scope, this.#patience);
-    const epoch = scope.epoch();
+    const hasDropped = await dropReplacedBlocks(this.#client, scope, this.#patience);
+    const epoch = epochBefore + (hasDropped ? 1 : 0);
     const found = await this.#locate(scope, pinned);
     if (found.block > pinned.number) throw new NoContractError(appId);
     // Before any log: whatever this run reads can then be held against the chain it was read from.
-    scope.saveCheckpoints(epoch, [pinned, ...(await this.#readCheckpoints(pinned, found.block))]);
+    const checkpoints = [pinned, ...(await this.#readCheckpoints(pinned, found.block))];
+    if (!scope.saveCheckpoints(epoch, checkpoints)) throw new StaleEpochError();
 
     const { content, creation } = await this.#readLogs(scope, epoch, found, pinned);
     const changes = await this.#withTimestamps(scope, epoch, content.changes);

@@ -241,7 +241,7 @@ describe("a history store", () => {
     await mineBlocks(connection, 80);
     const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
     await add(hash(1));
-    await read();
+    await mineBlocks(connection, 100); // so deep that no later run looks there again
     const second = openHistoryStore(path());
     let isForked = false;
     provider.behave(async (call, pass) => {
@@ -250,6 +250,7 @@ describe("a history store", () => {
       const stale = await pass();
       await chain.request({ method: "evm_revert", params: [beforeFork] });
       await add(hash(2));
+      await mineBlocks(connection, 110);
       await readHistory(dstack.client, { appId: dstack.appId, store: second });
       return { result: stale };
     });
