@@ -66,7 +66,8 @@ export class ContractOwnerError extends NotOwnerError {
   constructor(facts: NotOwnerFacts, options: Cause = {}) {
     super(facts, {
       ...options,
-      nextStep: "Propose the call through the owner contract (Safe, timelock); a plain key can never sign for it.",
+      nextStep:
+        "Propose the call through the owner contract; a plain key can never sign for it. For a Safe, --batch safe (buildSafeBatch) writes what its owners import.",
     });
   }
 }

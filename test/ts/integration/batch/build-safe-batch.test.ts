@@ -188,7 +188,7 @@ describe("buildSafeBatch", () => {
     const { client, owners } = world;
     const error = await rejection(sendBatch(client, { calls: calls(), account: owners[0] }));
     expect(error).to.be.instanceOf(ContractOwnerError);
-    expect((error as ContractOwnerError).nextStep).to.contain("Safe");
+    expect((error as ContractOwnerError).nextStep).to.contain("--batch safe");
   });
 
   it("proves a call only by the event of its own contract", async () => {
