@@ -24,6 +24,9 @@ export {
   parseEnvironment,
 } from "./core/environment.ts";
 export { explainHashMismatch } from "./core/explain-hash-mismatch.ts";
+export * from "./core/hash-doctor/examine-hashes.ts";
+export * from "./core/hash-doctor/list-document-hashes.ts";
+export * from "./core/hash-doctor/read-app-document.ts";
 export type { Hex } from "./core/hex.ts";
 export * from "./core/ids.ts";
 export type { JsonObject, JsonValue } from "./core/json.ts";
