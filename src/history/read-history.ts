@@ -5,7 +5,7 @@ import { requireChain } from "../chain/require-chain.ts";
 import type { AppId } from "../core/ids.ts";
 import type { InitialFlags } from "../core/policy/allowed-at.ts";
 import type { PolicyChange, PolicyChangeKind } from "../core/policy/policy-change.ts";
-import { isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
+import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
 import { patiently } from "./ask.ts";
 import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "./block-range.ts";
 import { compareWithState } from "./compare-with-state.ts";
@@ -110,10 +110,13 @@ class HistoryReader {
       const isLast = attempt === mostAttempts;
       try {
         const { history, isStill } = await this.#readOnce(scope, chainId);
-        if (isStill) return history;
+        // The newest logs may have come from a backend that had not seen them yet: they are read again, once.
+        const isDoubtful = attempt === 1 && differs(history);
+        if (isStill && !isDoubtful) return history;
         if (isLast) return withReason(history, chainKeepsChanging);
       } catch (error) {
-        if (!(error instanceof StaleEpochError) || isLast) throw error;
+        if (!(error instanceof StaleEpochError)) throw error;
+        if (isLast) throw new HistoryStoreError(this.#store.path, "locked");
       }
     }
   }
@@ -347,6 +350,10 @@ function findCreation(
   if (found.isFirst && found.block === start && (found.isGiven || first === start)) return first ?? start;
   if (initialized !== undefined) return first ?? initialized.blockNumber;
   return start === 0n ? (first ?? 0n) : undefined;
+}
+
+function differs({ completeness }: History): boolean {
+  return !completeness.isComplete && completeness.reasons.some(({ kind }) => kind.endsWith("Differs"));
 }
 
 const chainKeepsChanging: IncompletenessReason = {

@@ -219,6 +219,19 @@ describe("readHistory through a provider", () => {
     expect(reason).to.have.property("composeHash", lost?.kind === "composeHashRemoved" && lost.composeHash);
   });
 
+  it("reads the newest blocks again when a lagging backend kept its last events to itself", async () => {
+    let answers = 0;
+    const newest = whole.changes.at(-1)?.blockNumber;
+    provider.behave(async (call, pass) => {
+      if (call.method !== "eth_getLogs") return undefined;
+      const logs = (await pass()) as { blockNumber: string }[];
+      answers += 1;
+      return { result: answers === 1 ? logs.filter((log) => BigInt(log.blockNumber) !== newest) : logs };
+    });
+    expect(await read()).to.deep.equal(whole);
+    expect(answers).to.equal(2);
+  });
+
   it("has several ranges in flight, and never more than it may", async () => {
     let inFlight = 0;
     let most = 0;
