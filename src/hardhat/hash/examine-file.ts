@@ -21,7 +21,15 @@ export interface ExamineFileParameters {
   readonly name: string | undefined;
   readonly given: ComposeHash | undefined;
   /** What to compare with; undefined computes only. */
+  readonly target: HashTarget | undefined;
+}
+
+export interface HashTarget {
+  /** Undefined for a CVM whose KMS keeps its policy off chain. */
   readonly app: ConnectedApp | undefined;
+  readonly cloud: CloudClient | undefined;
+  /** The one CVM to compare with. By default all of the app that the cloud shows. */
+  readonly cvm: string | undefined;
 }
 
 export interface ExaminedFile {
@@ -38,8 +46,9 @@ export interface ExaminedFile {
  * @throws InvalidAppComposeError, CloudError, ChainError
  */
 export async function examineFile(parameters: ExamineFileParameters): Promise<readonly ExaminedFile[]> {
-  const { app, given } = parameters;
-  const backends = app?.cloud === undefined ? [] : await readBackends(app.cloud, app);
+  const { target, given } = parameters;
+  const app = target?.app;
+  const backends = target === undefined ? [] : await readBackends(target);
   return Promise.all(
     (backends.length === 0 ? [undefined] : backends).map(async (backend) => {
       const document = readAppDocument({ ...parameters, current: backend?.document });
@@ -50,8 +59,9 @@ export async function examineFile(parameters: ExamineFileParameters): Promise<re
   );
 }
 
-async function readBackends(cloud: CloudClient, { appId, cvm }: ConnectedApp): Promise<readonly BackendFacts[]> {
-  const cvms = cvm === undefined ? await listCvms(cloud, appId) : [await getCvm(cloud, { cvm })];
+async function readBackends({ app, cloud, cvm }: HashTarget): Promise<readonly BackendFacts[]> {
+  if (cloud === undefined) return [];
+  const cvms = cvm === undefined ? await listCvms(cloud, app) : [await getCvm(cloud, { cvm })];
   const backends = cvms.map(async ({ id, name, composeHash }) =>
     composeHash === undefined ? [] : [{ cvm: name, composeHash, document: await getComposeFile(cloud, { cvm: id }) }],
   );
@@ -59,9 +69,10 @@ async function readBackends(cloud: CloudClient, { appId, cvm }: ConnectedApp): P
 }
 
 /** An app whose CVMs belong to somebody else is judged by its contract alone. */
-async function listCvms(cloud: CloudClient, appId: ConnectedApp["appId"]): Promise<readonly Cvm[]> {
+async function listCvms(cloud: CloudClient, app: ConnectedApp | undefined): Promise<readonly Cvm[]> {
+  if (app === undefined) return [];
   try {
-    return await getAppCvms(cloud, { appId });
+    return await getAppCvms(cloud, { appId: app.appId });
   } catch (error) {
     if (error instanceof CloudResponseError && error.status === 404) return [];
     throw error;

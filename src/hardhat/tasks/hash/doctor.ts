@@ -1,13 +1,15 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { getCvm } from "../../../cloud/get-cvm.ts";
 import { parseComposeHash } from "../../../core/ids.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { formatTable } from "../../../report/table.ts";
 import { connectApp } from "../../connect/connect-app.ts";
+import { connectCloud, requireCloud } from "../../connect/connect-cloud.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../../connect/run-task.ts";
-import { type ExaminedFile, examineFile } from "../../hash/examine-file.ts";
+import { type ExaminedFile, examineFile, type HashTarget } from "../../hash/examine-file.ts";
 import { readTextFile } from "../../read-file.ts";
 
 export interface HashArguments extends AppArguments, OutputArguments {
@@ -27,14 +29,13 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
-  const isCompared = args.app !== undefined || args.cvm !== undefined;
-  const app = isCompared ? await connectApp(args, hre) : undefined;
-  const examined = await examineFile({ text, preLaunchScript, name: args.name, given, app });
+  const target = await connectTarget(args, hre);
+  const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
   const isMatch = examined.every(({ examination }) => examination.isMatch);
   return {
     result: {
       file: args.file,
-      app: app?.appId,
+      app: target?.app?.appId,
       isMatch,
       comparisons: examined.map(({ examination, ...rest }) => ({ ...rest, ...examination })),
     },
@@ -43,6 +44,20 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
     },
     exitCode: isMatch ? 0 : negativeAnswer,
   };
+}
+
+/** Undefined where neither app nor CVM was named: then no network is needed. */
+async function connectTarget(
+  { app: name, cvm }: HashArguments,
+  hre: HardhatRuntimeEnvironment,
+): Promise<HashTarget | undefined> {
+  if (name === undefined && cvm === undefined) return undefined;
+  const cloud = await connectCloud(hre);
+  if (name === undefined && cvm !== undefined) {
+    const { kmsContractAddress } = await getCvm(requireCloud(cloud, `about ${cvm}`), { cvm });
+    if (kmsContractAddress === undefined) return { app: undefined, cloud, cvm };
+  }
+  return { app: await connectApp({ app: name, cvm }, hre), cloud, cvm };
 }
 
 function show(paper: Paper, { kind, cvm, examination }: ExaminedFile): void {

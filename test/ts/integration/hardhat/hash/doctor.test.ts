@@ -14,6 +14,7 @@ import type { HashExamination } from "../../../../../src/core/hash-doctor/examin
 import type { AppId, ComposeHash, TransactionHash } from "../../../../../src/core/ids.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask } from "../../../../support/hardhat/run-task.ts";
+import { addReplica, compose, type PruneWorld } from "../../../../support/prune/prune-world.ts";
 
 interface Answer {
   readonly isMatch: boolean;
@@ -55,6 +56,7 @@ describe("dstack hash", () => {
   const run = (file: string, args: Record<string, unknown> = {}) =>
     runTask(hre, ["hash"], { file: files[file] ?? file, json: true, ...args });
   const kindsOf = ({ comparisons }: Answer) => comparisons[0]?.findings.map(({ kind }) => kind);
+  const pruneWorld = (): PruneWorld => ({ ...world, appId, cvm: "onchain-app", firstHash: inForce });
   const mined = (transactionHash: TransactionHash) =>
     waitForReceipt(world.ownerClient, { transactionHash, functionName: "change" });
 
@@ -113,6 +115,26 @@ describe("dstack hash", () => {
     await mined(await removeComposeHash(ownerClient, { appId, composeHash: inForce }));
     const { exitCode, json, stderr } = await run("app-compose.json", { app: appId });
     expect(kindsOf(json<Answer>()), stderr).to.deep.equal(["inForce", "wrongFormAllowed"]);
+    expect(exitCode).to.equal(6);
+    await world.restore(snapshot);
+  });
+
+  it("compares with the cloud alone where the KMS keeps its policy off chain", async () => {
+    const { exitCode, json } = await run("same.yml", { cvm: "offchain-app" });
+    expect(kindsOf(json<Answer>())).to.deep.equal(["inForce"]);
+    expect(exitCode).to.equal(0);
+  });
+
+  it("compares with every CVM of an app, each with its own manifest", async () => {
+    const snapshot = await world.snapshot();
+    await addReplica(pruneWorld(), "1.29");
+    await write("replica.yml", compose("1.29"));
+    const { exitCode, json } = await run("replica.yml", { app: appId });
+    const kinds = json<Answer>().comparisons.map(({ findings }) => findings.map(({ kind }) => kind));
+    expect(kinds).to.deep.include.members([
+      ["inForce", "allowed"],
+      ["otherDocument", "allowedAhead"],
+    ]);
     expect(exitCode).to.equal(6);
     await world.restore(snapshot);
   });
