@@ -4,15 +4,14 @@ import { readSenders } from "../../chain/read-senders.ts";
 import type { Hex } from "../../core/hex.ts";
 import type { PolicyChange } from "../../core/policy/policy-change.ts";
 import { describeChange } from "../../report/describe-change.ts";
-import { formatTime } from "../../report/format-time.ts";
 
 /** One change, as every form of the output tells it. */
 export interface HistoryRow {
   readonly blockNumber: bigint;
   /** Seconds since 1970. */
   readonly timestamp: bigint | undefined;
-  /** UTC, for people. */
-  readonly time: string;
+  /** The same as ISO 8601. */
+  readonly time: string | null;
   readonly kind: PolicyChange["kind"];
   /** What was added, removed, switched or named. */
   readonly value: Hex | boolean | bigint | null;
@@ -37,7 +36,7 @@ export async function toRows(client: ChainClient, changes: readonly PolicyChange
   return changes.map((change) => ({
     blockNumber: change.blockNumber,
     timestamp: change.timestamp,
-    time: change.timestamp === undefined ? "" : formatTime(change.timestamp),
+    time: change.timestamp === undefined ? null : new Date(Number(change.timestamp) * 1000).toISOString(),
     kind: change.kind,
     value: subjectOf(change),
     description: describeChange(change),

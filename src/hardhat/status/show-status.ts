@@ -2,11 +2,11 @@ import type { Chain } from "viem";
 import type { Cvm } from "../../cloud/cvm.ts";
 import { describeOwnerFully } from "../../report/describe-owner.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
-import { formatTime } from "../../report/format-time.ts";
 import type { Paper } from "../../report/paper.ts";
 import { formatTable } from "../../report/table.ts";
+import type { Origin } from "../history/read-origin.ts";
 import { showFindings } from "../lint/show-findings.ts";
-import { isSameValue, type Origin } from "./gather-lists.ts";
+import { isSameValue } from "./gather-lists.ts";
 import type { StatusReport } from "./status-report.ts";
 
 /** An app's status for people. */
@@ -68,10 +68,9 @@ function showList<Entry extends Origin>(
   paper.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
   for (const entry of entries ?? []) {
     const [value, users] = describe(entry);
-    const { timestamp, blockNumber, by, transactionHash } = entry;
+    const { time, blockNumber, by, transactionHash } = entry;
     paper.line(`  ${value}${users === "" ? "" : `  runs on ${users}`}`);
-    const when = timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `;
-    paper.line(`      ${when}block ${blockNumber}${by === undefined ? "" : `, by ${nameOf(by)}`}`);
+    paper.line(`      ${time.slice(0, 19).replace("T", " ")} UTC, block ${blockNumber}, by ${nameOf(by)}`);
     paper.line(`      ${transactionHash}`);
   }
 }

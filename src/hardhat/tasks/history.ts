@@ -95,9 +95,9 @@ function warn(paper: Paper, { completeness, unknownLogs }: History): void {
 }
 
 function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainClient): void {
-  const table = rows.map(({ blockNumber, time, description, actor, sender, transactionHash }) => [
+  const table = rows.map(({ blockNumber, timestamp, description, actor, sender, transactionHash }) => [
     `${blockNumber}`,
-    time,
+    timestamp === undefined ? "" : formatTime(timestamp),
     description,
     actor ?? (sender === null ? "" : `${sender} (sent it)`),
     explorerLink(chain, "tx", transactionHash) ?? transactionHash,
