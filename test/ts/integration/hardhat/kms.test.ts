@@ -1,6 +1,10 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { getAddress, type Hex } from "viem";
+import { writeContract } from "viem/actions";
+import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
@@ -81,7 +85,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       ["a SHA-384", "add-os-image", { value: "a1".repeat(48) }, 2, "sha384-value"],
       ["zero", "add-os-image", { value: "00".repeat(32) }, 2, "zero-value"],
       ["a cut hash", "add-os-image", { value: "a1".repeat(31) }, 2, "DSTK-1001"],
-      ["an image that is allowed already", "add-os-image", {}, 3, "DSTK-2202"],
+      ["an image that is allowed already, before it asks,", "add-os-image", { yes: false }, 3, "DSTK-2202"],
       ["an image that is not there", "remove-os-image", { value: newValue }, 3, "DSTK-2202"],
       ["code that is not there", "set-app-implementation", { value: devAccount(5).address }, 3, "DSTK-2003"],
       ["an app in the KMS's place", "show", { kms: "app" }, 3, "DSTK-2007"],
@@ -145,6 +149,21 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect(unmet(checked)).to.deep.equal(["osImage", "composeHash", "device"]);
       const forPeople = await run(["boot-check"], { cvm: "onchain-app", hash: newValue });
       expect(forPeople.stdout).to.include("IT WOULD NOT BOOT").and.to.include("Compose hash not allowed");
+    });
+
+    it("looks at the list only where it counts, and at the TCB status only where that is required", async () => {
+      const appId = world.cvms.onChain?.appId ?? parseAppId("");
+      const client = world.ownerClient;
+      await setAllowAnyDevice(client, { appId, allowAnyDevice: true });
+      const anywhere = { cvm: "onchain-app", device: newValue, tcbStatus: "OutOfDate", json: true };
+      expect(unmet((await run(["boot-check"], anywhere)).json<Check>())).to.deep.equal([]);
+      const abi = dstackAppAbi;
+      await writeContract(client, { abi, address: appId, functionName: "setRequireTcbUpToDate", args: [true] });
+      const told = await run(["boot-check"], anywhere);
+      expect(told.exitCode).to.equal(6);
+      expect(told.json()).to.include({ reason: "TCB status is not up to date" });
+      expect(unmet(told.json<Check>())).to.deep.equal(["tcbStatus"]);
+      expect((await run(["boot-check"], { ...anywhere, tcbStatus: "UpToDate" })).exitCode).to.equal(0);
     });
 
     it("needs no cloud where everything is given", async () => {

@@ -63,6 +63,17 @@ describe("tasks dstack owner", () => {
     expect(await ownership()).to.include({ owner: second, pendingOwner: undefined });
   });
 
+  it("signs as whom it takes, where the network has several accounts", async () => {
+    const accounts = [devPrivateKey(0), devPrivateKey(1)];
+    const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, accounts } };
+    const hre = await projectOf(world, { ownerKey: "", apps: { shop: appId } }, { networks });
+    const offered = await runTask(hre, ["owner", "transfer"], { address: second, yes: true });
+    expect(offered.exitCode, offered.stderr).to.equal(0);
+    const accepted = await runTask(hre, ["owner", "accept"], { yes: true });
+    expect(accepted.exitCode, accepted.stderr).to.equal(0);
+    expect(await ownership()).to.include({ owner: second });
+  });
+
   it("offers it to a Safe", async () => {
     const { ownerClient, owner } = world;
     const safe = await deploySafe(ownerClient, { payer: owner, owners: [owner.address, second], threshold: 2 });
