@@ -60,9 +60,11 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
         calls[0] = IBatchExecutor.Call(address(mirror), first);
         calls[1] = IBatchExecutor.Call(address(mirror), second);
+        vm.deal(owner, 1 ether);
         _execute(owner, calls);
         bytes32 expected = keccak256(abi.encode(keccak256(abi.encode(bytes32(0), owner, first)), owner, second));
         vm.assertEq(mirror.seen(), expected, "caller and data, in order");
+        vm.assertEq(owner.balance, 1 ether, "no ether goes along");
     }
 
     function testFuzz_RevertWhen_CallerIsSomebodyElse(address caller, bytes32 composeHash) external {
@@ -174,7 +176,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
 contract Mirror {
     bytes32 public seen;
 
-    fallback(bytes calldata data) external returns (bytes memory) {
+    fallback(bytes calldata data) external payable returns (bytes memory) {
         seen = keccak256(abi.encode(seen, msg.sender, data));
         return "";
     }

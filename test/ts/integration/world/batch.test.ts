@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { expect } from "chai";
 import { concat } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getCode, getTransaction, getTransactionCount } from "viem/actions";
+import type { BatchTransaction } from "../../../../src/batch/batch-result.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
@@ -10,11 +12,13 @@ import { batchExecutorAddress } from "../../../../src/core/batch/batch-executor.
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { launchCvm } from "../../../../src/world/launch-cvm.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 const hashes = ["1", "2", "3"].map((digit) => parseComposeHash(digit.repeat(64)));
 
 describe("a batch in a local world", () => {
   let world: World;
+  const directory = useTemporaryDirectory();
 
   before(async () => {
     world = await startWorld({ cvms: false });
@@ -62,5 +66,24 @@ describe("a batch in a local world", () => {
     expect(mode).to.equal("none");
     expect(transactions).to.have.length(3);
     expect(await getTransactionCount(client, { address: account.address })).to.equal(3);
+  });
+
+  it("is there again after a restart with a state file", async () => {
+    const stateFile = join(directory.path, "world.db");
+    const first = await startWorld({ stateFile });
+    const appId = first.cvms.onChain?.appId;
+    if (appId === undefined) throw new Error("the world has an app");
+    const calls = hashes.map((composeHash) => addComposeHashCall({ appId, composeHash }));
+    const { mode, transactions } = await sendBatch(first.ownerClient, { calls });
+    expect(mode).to.equal("7702");
+    await first.close();
+
+    const second = await startWorld({ stateFile });
+    const { ownerClient: client, owner } = second;
+    const [{ transactionHash: hash }] = transactions as [BatchTransaction];
+    expect(await getTransaction(client, { hash })).to.include({ type: "eip7702" });
+    expect(await getCode(client, { address: owner.address })).to.equal(concat(["0xef0100", batchExecutorAddress]));
+    expect(await readAllowlist(client, { appId, composeHash: hashes[0] })).to.include({ composeHashAllowed: true });
+    await second.close();
   });
 });
