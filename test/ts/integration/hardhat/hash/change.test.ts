@@ -1,12 +1,18 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { Address, Hex } from "viem";
 import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { patchCvm } from "../../../../../src/cloud/patch-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { giveToSafe } from "../../../../support/prune/prune-world.ts";
 
 const first = parseComposeHash("a1".repeat(32));
 const second = parseComposeHash("a2".repeat(32));
@@ -131,6 +137,27 @@ describe("dstack hash add and remove", () => {
     expect(errorOf(refused)).to.include({ name: "NotOwnerError" });
     expect(refused.exitCode).to.equal(3);
     expect(await head()).to.equal(block);
+  });
+
+  it("prepares one transaction for the Safe that owns the app, which does both", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "dstack-safe-"));
+    try {
+      await run("add", { hashes: [first] });
+      const safe = await giveToSafe({ ...world, appId, cvm: "onchain-app", firstHash: inForce });
+      const block = await head();
+      const args = { hashes: [second], remove: first };
+      const refused = await run("add", args);
+      expect(errorOf(refused)).to.include({ name: "ContractOwnerError" });
+      expect(refused.exitCode).to.equal(3);
+      const prepared = await run("add", { ...args, batch: `safe:${join(directory, "batch.json")}` });
+      expect(prepared.exitCode, prepared.stdout).to.equal(0);
+      expect(await head()).to.equal(block);
+      const { safeTx } = prepared.json<{ safeTx: { to: Address; data: Hex; operation: number } }>();
+      await executeSafe(world.ownerClient, world.owner, { safe, ...safeTx });
+      expect([await isAllowed(first), await isAllowed(second)]).to.deep.equal([false, true]);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 
   it("tells people what it does, and that a removal stops no running CVM", async () => {
