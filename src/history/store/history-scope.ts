@@ -7,7 +7,7 @@ import {
   type PolicyLog,
 } from "../../core/policy/decode-policy-changes.ts";
 import type { BlockRange } from "../block-range.ts";
-import { withStoreErrors } from "./open-database.ts";
+import { inTransaction, withStoreErrors } from "./open-database.ts";
 
 /** A block whose hash was seen when it was part of the chain. */
 export interface Checkpoint {
@@ -194,17 +194,7 @@ export class HistoryScope {
   }
 
   #transaction<result>(begin: "BEGIN" | "BEGIN IMMEDIATE", work: () => result): result {
-    return withStoreErrors(this.#path, () => {
-      this.#database.exec(begin);
-      try {
-        const result = work();
-        this.#database.exec("COMMIT");
-        return result;
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-        throw error;
-      }
-    });
+    return withStoreErrors(this.#path, () => inTransaction(this.#database, begin, work));
   }
 }
 

@@ -5,6 +5,7 @@ import { HistoryStoreError, type HistoryStoreProblem } from "../../errors/index.
 const applicationId = 0x6473746b;
 const schemaVersion = 1;
 const busyTimeoutMs = 10_000;
+const pauseMs = 20;
 
 // A scope is one app on one chain. Two chains can share an id (a local chain that was started again), so a chain is its
 // id and the hash of its first block. `epoch` counts the times what was read turned out to be of blocks that were replaced.
@@ -49,23 +50,42 @@ CREATE TABLE log (
  * @throws HistoryStoreError
  */
 export function openDatabase(path: string): DatabaseSync {
-  return withStoreErrors(path, () => {
-    const database = new DatabaseSync(path);
+  const until = performance.now() + busyTimeoutMs;
+  for (;;) {
     try {
-      database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
-      requireOurs(database, path);
-      // WAL survives the death of the process at any moment; NORMAL may lose the last commits, only with the power.
-      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-      prepare(database, path);
-      return database;
+      return withStoreErrors(path, () => open(path));
     } catch (error) {
-      database.close();
-      throw error;
+      // Switching a new file to WAL does not wait for another process that does the same.
+      const isLocked = error instanceof HistoryStoreError && error.problem === "locked";
+      if (!isLocked || performance.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
     }
-  });
+  }
 }
 
-/** Before anything is written: the file may be somebody else's. True if it is empty. */
+function open(path: string): DatabaseSync {
+  const database = new DatabaseSync(path);
+  try {
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    // Looks before it writes anything: the file may be somebody else's.
+    inTransaction(database, "BEGIN", () => requireOurs(database, path));
+    // WAL survives the death of the process at any moment; NORMAL may lose the last commits, only with the power.
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+    // Two processes may find the file empty at the same time: one of them makes the tables.
+    inTransaction(database, "BEGIN IMMEDIATE", () => {
+      if (requireOurs(database, path))
+        database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`);
+    });
+    const [report] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
+    if (report !== "ok") throw new HistoryStoreError(path, "damaged");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** True if the file is empty. @throws HistoryStoreError if it is not ours */
 function requireOurs(database: DatabaseSync, path: string): boolean {
   const id = pragma(database, "application_id");
   const version = pragma(database, "user_version");
@@ -76,19 +96,30 @@ function requireOurs(database: DatabaseSync, path: string): boolean {
   return false;
 }
 
-function prepare(database: DatabaseSync, path: string): void {
-  // Two processes may find the file empty at the same time: one of them makes the tables.
-  database.exec("BEGIN IMMEDIATE");
+/** All or nothing. */
+export function inTransaction<result>(
+  database: DatabaseSync,
+  begin: "BEGIN" | "BEGIN IMMEDIATE",
+  work: () => result,
+): result {
+  database.exec(begin);
   try {
-    if (requireOurs(database, path))
-      database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`);
+    const result = work();
     database.exec("COMMIT");
+    return result;
   } catch (error) {
-    if (database.isTransaction) database.exec("ROLLBACK");
+    rollBack(database);
     throw error;
   }
-  const [report] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
-  if (report !== "ok") throw new HistoryStoreError(path, "damaged");
+}
+
+/** After a fault: SQLite has rolled some of them back by itself. */
+function rollBack(database: DatabaseSync): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // Nothing was open any more; the fault itself is what the caller has to hear of.
+  }
 }
 
 function pragma(database: DatabaseSync, name: string): unknown {

@@ -236,6 +236,20 @@ describe("a history store", () => {
     expect(await read()).to.deep.equal(await readFresh());
   });
 
+  it("is made and filled by several processes at once", async function () {
+    this.timeout(120_000);
+    for (let index = 1; index <= 5; index += 1) {
+      await add(hash(index));
+      await mineBlocks(connection, 20);
+    }
+    provider.behave(limited(7));
+    const shared = join(directory.path, "shared.sqlite");
+    const readers = Array.from({ length: 4 }, () => startReader(provider.url, dstack.appId, shared));
+    const found = await Promise.all(readers.map((reader) => json(reader.stdout)));
+    const { changes } = await readFresh();
+    expect(found).to.deep.equal(readers.map(() => ({ changes: changes.length, isComplete: true })));
+  });
+
   it("turns away what a run has read of replaced blocks, after another run has noticed", async () => {
     const { provider: chain } = connection;
     await mineBlocks(connection, 80);
