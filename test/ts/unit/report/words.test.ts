@@ -1,0 +1,74 @@
+import { expect } from "chai";
+import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
+import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
+import type { PolicyChangeContent } from "../../../../src/core/policy/policy-change.ts";
+import { chainDefinition } from "../../../../src/hardhat/connect/chain-definition.ts";
+import { describeChange } from "../../../../src/report/describe-change.ts";
+import { describeOwner, describeOwnerFully } from "../../../../src/report/describe-owner.ts";
+import { explorerLink } from "../../../../src/report/explorer-link.ts";
+
+const address = `0x${"0e".repeat(20)}` as const;
+const hash = `0x${"ab".repeat(32)}` as const;
+
+describe("what stands behind an owner, in words", () => {
+  const owners: readonly [ReadOwnerReturnType, string][] = [
+    [{ address, kind: "renounced" }, "nobody: the ownership was renounced"],
+    [{ address, kind: "eoa", isUsed: true, delegatedTo: undefined }, "one key"],
+    [{ address, kind: "eoa", isUsed: false, delegatedTo: undefined }, "one key, never used on this chain"],
+    [{ address, kind: "eoa", isUsed: true, delegatedTo: address }, `one key, delegates to ${address} (EIP-7702)`],
+    [{ address, kind: "timelock", minDelaySeconds: 0n }, "timelock, delay 0 ms"],
+    [{ address, kind: "timelock", minDelaySeconds: 90n }, "timelock, delay 1 min 30 s"],
+    [{ address, kind: "timelock", minDelaySeconds: 9_000n }, "timelock, delay 2.5 hours"],
+    [{ address, kind: "timelock", minDelaySeconds: 172_800n }, "timelock, delay 2 days"],
+    [{ address, kind: "contract" }, "a contract that is no Safe and no timelock"],
+  ];
+  for (const [owner, words] of owners) {
+    it(`says "${words}"`, () => expect(describeOwner(owner)).to.equal(words));
+  }
+
+  it("names the owners of a Safe whole", () => {
+    const safe = {
+      address,
+      kind: "safe",
+      version: "1.4.1",
+      threshold: 2n,
+      owners: [address, address],
+      nonce: 0n,
+    } as const;
+    expect(describeOwnerFully(safe)).to.equal(`${address}  Safe 1.4.1, 2 of 2 owners\n    ${address}\n    ${address}`);
+  });
+});
+
+describe("describeChange", () => {
+  const origin = { blockNumber: 1n, blockHash: hash, logIndex: 0, transactionHash: parseTransactionHash(hash) };
+  const words = (content: PolicyChangeContent) => describeChange({ ...content, ...origin });
+
+  it("tells what was added from what was removed, and on from off", () => {
+    const composeHash = parseComposeHash(hash);
+    expect(words({ kind: "composeHashAdded", composeHash })).to.equal(`allowed compose hash ${hash}`);
+    expect(words({ kind: "composeHashRemoved", composeHash })).to.equal(`removed compose hash ${hash}`);
+    expect(words({ kind: "allowAnyDeviceSet", enabled: true })).to.equal("allowed any device");
+    expect(words({ kind: "allowAnyDeviceSet", enabled: false })).to.equal("allowed listed devices only");
+  });
+
+  it("does not take a renouncement for a transfer", () => {
+    expect(words({ kind: "ownershipTransferred", from: address, to: address })).to.include(`made ${address} the owner`);
+    const to = `0x${"00".repeat(20)}` as const;
+    expect(words({ kind: "ownershipTransferred", from: address, to })).to.equal("renounced the ownership");
+  });
+});
+
+describe("explorerLink", () => {
+  it("leads to the explorer of a known chain, and nowhere from a chain on this machine", () => {
+    const base = chainDefinition(8453, { isLocal: false });
+    expect(explorerLink(base, "tx", hash)).to.equal(`https://basescan.org/tx/${hash}`);
+    expect(explorerLink(chainDefinition(8453, { isLocal: true }), "tx", hash)).to.equal(undefined);
+    expect(explorerLink(chainDefinition(31337, { isLocal: false }), "tx", hash)).to.equal(undefined);
+    expect(explorerLink(undefined, "tx", hash)).to.equal(undefined);
+  });
+
+  it("belongs to a definition that keeps its Multicall3 on a fork of Base", () => {
+    expect(chainDefinition(8453, { isLocal: true }).contracts).to.have.property("multicall3");
+    expect(chainDefinition(99, { isLocal: false }).contracts).to.equal(undefined);
+  });
+});
