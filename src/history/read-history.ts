@@ -1,24 +1,25 @@
 import { zeroHash } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
-import { readAppSettings } from "../chain/read-app-settings.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import type { AppId } from "../core/ids.ts";
 import type { InitialFlags } from "../core/policy/allowed-at.ts";
-import type { PolicyChange, PolicyChangeKind } from "../core/policy/policy-change.ts";
+import type { PolicyChange } from "../core/policy/policy-change.ts";
 import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
 import { patiently } from "./ask.ts";
 import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "./block-range.ts";
 import { compareWithState } from "./compare-with-state.ts";
 import { dropReplacedBlocks } from "./drop-replaced-blocks.ts";
-import { type FoundCreation, findCreationBlock, readCodePresence } from "./find-creation-block.ts";
+import { findCreationBlock, readCodePresence } from "./find-creation-block.ts";
+import { findCreationInLogs, type Start } from "./find-creation-in-logs.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
 import { type HistoryStore, openHistoryStore } from "./history-store.ts";
 import type { Patience } from "./pause.ts";
 import { RangeSize } from "./range-size.ts";
 import { readBlock } from "./read-block.ts";
+import { readInitialFlags } from "./read-initial-flags.ts";
 import { readTimestamps } from "./read-timestamps.ts";
 import { scanLogs } from "./scan-logs.ts";
-import type { HistoryScope, ScopeContent } from "./store/history-scope.ts";
+import type { HistoryScope } from "./store/history-scope.ts";
 
 export interface ReadHistoryParameters {
   readonly appId: AppId;
@@ -61,9 +62,6 @@ const checkpointDepths = [16n, 256n];
 /** How often to begin again because the chain replaced blocks meanwhile. */
 const mostAttempts = 5;
 const defaultConcurrency = 4;
-const triesOfState = 6;
-/** Old state is mostly refused because it is not there; a fault that looks the same has passed by the third time. */
-const triesOfOldState = 3;
 const firstStepBack = 100_000n;
 
 /**
@@ -139,17 +137,26 @@ class HistoryReader {
     const changes = await this.#withTimestamps(scope, epoch, content.changes);
     this.#report({ phase: "verifying" });
     const fromBlock = creation ?? found.block;
-    const initialFlags = await this.#readInitialFlags(scope, fromBlock, pinned, changes);
+    const initialFlags =
+      scope.facts().initialFlags ??
+      (await readInitialFlags(this.#client, {
+        appId,
+        createdInBlock: fromBlock,
+        toBlock: pinned.number,
+        changes,
+        ...this.#patience,
+      }));
     const reasons: IncompletenessReason[] = [
       ...gapsIn({ fromBlock, toBlock: pinned.number }, content.covered).map(notRead),
       ...(creation === undefined ? [creationUnproven(fromBlock)] : []),
       ...(await this.#compare(pinned, changes, initialFlags)),
     ];
-    if (creation !== undefined) scope.saveFacts(epoch, { createdInBlock: creation.toString(), initialFlags });
-
     const after = await readBlock(this.#client, pinned.number, this.#patience);
+    const isStill = after?.hash === pinned.hash && scope.epoch() === epoch;
+    const isComplete = reasons.length === 0;
+    if (isStill && isComplete) scope.saveFacts(epoch, { createdInBlock: fromBlock.toString(), initialFlags });
     return {
-      isStill: after?.hash === pinned.hash && scope.epoch() === epoch,
+      isStill,
       history: {
         chainId,
         appId,
@@ -158,7 +165,7 @@ class HistoryReader {
         changes,
         initialFlags,
         unknownLogs: content.unknownLogs,
-        completeness: reasons.length === 0 ? { isComplete: true } : { isComplete: false, reasons },
+        completeness: isComplete ? { isComplete } : { isComplete, reasons },
       },
     };
   }
@@ -186,7 +193,7 @@ class HistoryReader {
   }
 
   /** Where to begin reading. */
-  async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<FoundCreation & { isGiven: boolean }> {
+  async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<Start> {
     const { appId, fromBlock } = this.#parameters;
     const { createdInBlock } = scope.facts();
     if (createdInBlock !== undefined) return { block: BigInt(createdInBlock), isFirst: true, isGiven: true };
@@ -202,18 +209,13 @@ class HistoryReader {
   }
 
   /** Reads what the store lacks, and goes further back until the logs themselves show the app's creation. */
-  async #readLogs(
-    scope: HistoryScope,
-    epoch: number,
-    found: FoundCreation & { isGiven: boolean },
-    pinned: PinnedBlock,
-  ) {
+  async #readLogs(scope: HistoryScope, epoch: number, found: Start, pinned: PinnedBlock) {
     let start = found.block;
     const earlier = scope.covered();
     await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tailOf(upTo(start), earlier)]));
     for (let step = firstStepBack; ; step *= 2n) {
       const content = scope.content(pinned.number);
-      const creation = findCreation(found, start, content);
+      const creation = findCreationInLogs(found, start, content);
       const isStuck = found.isGiven && !found.isFirst; // told to read no further back
       if (creation !== undefined || isStuck) return { content, creation };
       const next = start > step ? start - step : 0n;
@@ -262,47 +264,6 @@ class HistoryReader {
     return changes.map((change) => ({ ...change, timestamp: change.timestamp ?? known.get(change.blockNumber) }));
   }
 
-  /**
-   * The flags at the creation, by the state of that block. Where that is not served, a flag that no event ever names is
-   * still what it was.
-   */
-  async #readInitialFlags(
-    scope: HistoryScope,
-    createdInBlock: bigint,
-    pinned: PinnedBlock,
-    changes: readonly PolicyChange[],
-  ): Promise<InitialFlags> {
-    const { initialFlags: known, createdInBlock: knownFor } = scope.facts();
-    if (known !== undefined && knownFor === createdInBlock.toString()) return known;
-    const atCreation = await this.#readSettings(createdInBlock, triesOfOldState);
-    const settings = atCreation ?? (await this.#readSettings(pinned.number, triesOfState));
-    const until = atCreation === undefined ? pinned.number : createdInBlock;
-    const unlessNamed = <value>(kind: PolicyChangeKind, value: value) =>
-      changes.some((change) => change.kind === kind && change.blockNumber <= until) ? undefined : value;
-    return {
-      allowAnyDevice: unlessNamed("allowAnyDeviceSet", settings?.allowAnyDevice),
-      requireTcbUpToDate: unlessNamed("requireTcbUpToDateSet", settings?.requireTcbUpToDate),
-      upgradesDisabled: unlessNamed("upgradesDisabled", settings?.upgradesDisabled),
-    };
-  }
-
-  /** Undefined if the endpoint does not serve that block's state. */
-  async #readSettings(blockNumber: bigint, triesAtMost: number) {
-    const { appId } = this.#parameters;
-    try {
-      const doing = "reading the flags of the app's creation";
-      return await patiently(
-        this.#patience,
-        doing,
-        () => readAppSettings(this.#client, { appId, blockNumber }),
-        triesAtMost,
-      );
-    } catch (error) {
-      if (isDstackError(error)) return undefined;
-      throw error;
-    }
-  }
-
   async #compare(
     { number: blockNumber }: PinnedBlock,
     changes: readonly PolicyChange[],
@@ -334,22 +295,6 @@ function tailOf({ fromBlock, toBlock }: BlockRange, covered: readonly BlockRange
   const end = last.toBlock < toBlock ? last.toBlock : toBlock;
   const start = end - doubtfulTail + 1n;
   return [{ fromBlock: start > fromBlock ? start : fromBlock, toBlock: end }];
-}
-
-/**
- * The block of an app's creation, if what was read from `start` shows that there is nothing before it. An endpoint's
- * word that there was no code earlier counts only with a log in the very block the code appeared in: endpoints that
- * have dropped old state have been seen to answer "no code" for it.
- */
-function findCreation(
-  found: FoundCreation & { isGiven: boolean },
-  start: bigint,
-  { firstBlockWithLogs: first, changes }: ScopeContent,
-): bigint | undefined {
-  const initialized = changes.find((change) => change.kind === "initialized" && change.version === 1n);
-  if (found.isFirst && found.block === start && (found.isGiven || first === start)) return first ?? start;
-  if (initialized !== undefined) return first ?? initialized.blockNumber;
-  return start === 0n ? (first ?? 0n) : undefined;
 }
 
 function differs({ completeness }: History): boolean {
