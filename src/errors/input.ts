@@ -58,10 +58,12 @@ export interface LintRefusedFinding {
 
 export class LintRefusedError extends InputError {
   override readonly name = "LintRefusedError";
-  constructor(findings: readonly LintRefusedFinding[]) {
+  constructor(findings: readonly LintRefusedFinding[], { canAccept = true }: { readonly canAccept?: boolean } = {}) {
     const rules = [...new Set(findings.map(({ rule }) => rule))];
     super(findings.map(({ message, rule }) => `${message} (${rule})`).join(" "), {
-      nextStep: `Nothing was sent. ${findings[0]?.advice ?? ""} To go on all the same: --accept ${rules.join(",")}`,
+      nextStep: canAccept
+        ? `Nothing was sent. ${findings[0]?.advice ?? ""} To go on all the same: --accept ${rules.join(",")}`
+        : findings[0]?.advice,
       context: { findings },
     });
   }

@@ -19,9 +19,10 @@ export function parseAccepted(raw: string | undefined): ReadonlySet<string> {
 /**
  * Returns if no finding is an error, or every error's rule is accepted by name.
  *
+ * @param accepted left out where there is nothing to go on with, whoever accepts what
  * @throws LintRefusedError
  */
-export function requireClean(findings: readonly LintFinding[], accepted: ReadonlySet<string>): void {
-  const errors = findings.filter(({ rule, severity }) => severity === "error" && !accepted.has(rule));
-  if (errors.length > 0) throw new LintRefusedError(errors);
+export function requireClean(findings: readonly LintFinding[], accepted?: ReadonlySet<string>): void {
+  const errors = findings.filter(({ rule, severity }) => severity === "error" && accepted?.has(rule) !== true);
+  if (errors.length > 0) throw new LintRefusedError(errors, { canAccept: accepted !== undefined });
 }

@@ -8,6 +8,6 @@ import { NoContractError } from "../../errors/index.ts";
 export function requireApp(status: ReadAppStatusReturnType, appId: AppId): AppStatus {
   if (status.kind === "app") return status;
   const facts = { appId, hasCode: status.kind !== "noCode", isKms: status.kind === "kms", policy: undefined };
-  requireClean(lintApp({ app: facts }), new Set());
+  requireClean(lintApp({ app: facts }));
   throw new NoContractError(appId);
 }

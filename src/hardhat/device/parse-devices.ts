@@ -3,12 +3,13 @@ import { getNodes } from "../../cloud/get-nodes.ts";
 import { type DeviceId, parseDeviceId } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { requireCloud } from "../connect/connect-cloud.ts";
+import { lintInputs } from "../lint/lint-inputs.ts";
 
 /**
  * Devices of a command line: ids, or names of the cloud's nodes. What looks like hex is an id, so a short one is
  * refused rather than looked up.
  *
- * @throws InvalidArgumentError, InvalidHexError, CloudError
+ * @throws InvalidArgumentError, LintRefusedError, InvalidHexError, CloudError
  */
 export async function parseDevices(
   raw: readonly string[],
@@ -17,6 +18,7 @@ export async function parseDevices(
   if (raw.length === 0) {
     throw new InvalidArgumentError("No device was given.", { nextStep: "Give device ids, or names of nodes." });
   }
+  lintInputs("The device id", raw);
   const isId = (text: string) => /^(?:0x|[0-9a-f]{16})/i.test(text);
   const nodes = raw.every(isId) ? [] : await getNodes(requireCloud(cloud, "for the device of a node"));
   return raw.map((text) => {

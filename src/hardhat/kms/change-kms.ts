@@ -8,6 +8,7 @@ import { lintApp } from "../../core/lint/lint-app.ts";
 import { parseAccepted, requireClean } from "../../core/lint/require-clean.ts";
 import { type ConnectedKms, type ConnectKmsArguments, connectKms } from "../connect/connect-kms.ts";
 import type { OutputArguments, TaskIo, TaskOutcome } from "../connect/run-task.ts";
+import { lintInputs } from "../lint/lint-inputs.ts";
 import { carryOut } from "../write/carry-out.ts";
 
 export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments {
@@ -40,7 +41,7 @@ export async function changeKms(
   { what, bytes, build, warning, check }: ChangeKmsParameters,
 ): Promise<TaskOutcome> {
   const accepted = parseAccepted(args.accept);
-  requireClean(lintApp({ inputs: [{ what, text: args.value }] }), accepted);
+  lintInputs(what, [args.value]);
   const value = parseFixedHex(what, args.value, bytes);
   const connected = await connectKms(args, hre);
   const { kms, client, chainId } = connected;

@@ -243,6 +243,16 @@ describe("tasks dstack status and dstack history", () => {
     });
   }
 
+  for (const [task, args] of [
+    [["hash", "add"], { hashes: ["a1".repeat(48)] }],
+    [["device", "add"], { devices: [`0x${"a1".repeat(48)}`] }],
+  ] as const) {
+    it(`${task.join(" ")} knows a SHA-384 by its width`, async () => {
+      const told = await runTask(await projectOf(world, { apps: { shop: appId } }), task, { ...args, yes: true });
+      expect([told.exitCode, told.stderr.includes("sha384-value")]).to.deep.equal([2, true]);
+    });
+  }
+
   it("takes a date for its end, and a time without a zone for UTC", () => {
     expect(parseMoment("--at", "2026-11-21")).to.deep.equal({ timestamp: 1795305599n });
     expect(parseMoment("--at", "2026-11-21T03:00")).to.deep.equal(parseMoment("--at", "2026-11-21 04:00:00+01:00"));

@@ -221,6 +221,18 @@ describe("the linter", () => {
     expect(() => requireClean(lintApp(app({ devices: [] })), new Set())).to.not.throw();
   });
 
+  it("offers no way on where there is none", () => {
+    const findings = lintApp({ inputs: [{ what: "The compose hash", text: "a1".repeat(48) }] });
+    expect(() => requireClean(findings))
+      .to.throw(LintRefusedError)
+      .with.property("nextStep")
+      .that.not.includes("--accept");
+    expect(() => requireClean(findings, new Set()))
+      .to.throw(LintRefusedError)
+      .with.property("nextStep")
+      .that.includes("--accept");
+  });
+
   it("accepts no rule that does not exist", () => {
     expect(() => parseAccepted("zero-values")).to.throw(InvalidArgumentError);
   });
