@@ -16,10 +16,12 @@ import { deterministicDeployerCode } from "../chain/deterministic-deployer.ts";
  */
 export async function delegateOwner({ chain, owner, ownerClient }: World): Promise<void> {
   const { client } = chain;
-  await client.setCode({ address: deterministicDeployer, bytecode: deterministicDeployerCode });
   const wallet = createWalletClient({ account: owner, chain: base, transport: http(chain.rpcUrl) });
-  const deployment = await wallet.sendTransaction({ to: deterministicDeployer, data: batchExecutorDeployment });
-  await waitForTransactionReceipt(ownerClient, { hash: deployment, pollingInterval: 5 });
+  if ((await client.getCode({ address: batchExecutorAddress })) === undefined) {
+    await client.setCode({ address: deterministicDeployer, bytecode: deterministicDeployerCode });
+    const deployment = await wallet.sendTransaction({ to: deterministicDeployer, data: batchExecutorDeployment });
+    await waitForTransactionReceipt(ownerClient, { hash: deployment, pollingInterval: 5 });
+  }
   const authorization = await wallet.signAuthorization({ contractAddress: batchExecutorAddress, executor: "self" });
   await client.impersonateAccount({ address: owner.address });
   const unlocked = createWalletClient({ account: owner.address, chain: base, transport: custom(client) });

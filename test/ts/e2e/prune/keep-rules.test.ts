@@ -60,7 +60,9 @@ describe("without one of the keep rules", () => {
     await control(world, id, "restart");
     return (await getCvmState(world.cloudClient, { cvm: id })).bootError;
   }
-  const isGone = async (...hashes: readonly ComposeHash[]) => expect(await allowedNow(world, hashes)).to.deep.equal([]);
+  const isGone = async (...hashes: readonly ComposeHash[]): Promise<void> => {
+    expect(await allowedNow(world, hashes)).to.deep.equal([]);
+  };
   /** Everything of the scenario that has a reason, but for one rule's. */
   const others = (...left: readonly ComposeHash[]) =>
     scenario.all.filter((hash) => !left.includes(hash)).map((composeHash) => ({ composeHash, source: "--pin" }));
@@ -78,11 +80,12 @@ describe("without one of the keep rules", () => {
       async arrange() {
         const update = await prepareUpdate(world, "moving");
         await allow(world, update.composeHash);
-        world.cloud.setFault({ kind: "slow-rollover", ms: 2_000 });
+        world.cloud.setFault({ kind: "slow-rollover", ms: 3_600_000 });
         await commitUpdate(world, update);
         return [update.composeHash];
       },
       async harm() {
+        await world.advance(3_600);
         await world.cloud.whenIdle();
         const { bootError } = await getCvmState(world.cloudClient, { cvm: world.cvm });
         expect(bootError).to.equal("Compose hash not allowed");
