@@ -23,6 +23,7 @@ export const errorTable = {
   InvalidArgumentError: entry(1007, false, "A command was called with an argument it cannot use."),
   LintRefusedError: entry(1101, false, "The linter found an error that nobody accepted by name."),
   HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
+  DeviceNeededError: entry(1103, false, "A device that is to be barred is needed, or may be."),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
   WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),

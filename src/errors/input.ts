@@ -87,6 +87,17 @@ export class HashNeededError extends InputError {
   }
 }
 
+export class DeviceNeededError extends InputError {
+  override readonly name = "DeviceNeededError";
+  constructor(objections: readonly RemovalObjection[]) {
+    const waivers = [...new Set(objections.map(({ waiver }) => waiver))];
+    super(objections.map(({ problem, waiver }) => `${problem} (${waiver})`).join(" "), {
+      nextStep: `Nothing was sent. Move or delete what needs the device first; to go on all the same: --waive ${waivers.join(",")}`,
+      context: { objections },
+    });
+  }
+}
+
 /** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
 function describe(raw: string): string {
   return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;

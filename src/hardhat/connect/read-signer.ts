@@ -5,7 +5,7 @@ import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accou
 import { getAddresses } from "viem/actions";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { parseFixedHex } from "../../core/hex.ts";
-import { SignerRequiredError } from "../../errors/index.ts";
+import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
 import "../type-extensions.ts";
 import type { ConnectedChain } from "./connect-chain.ts";
 
@@ -21,7 +21,7 @@ export interface ReadSignerParameters {
  * The account that pays: the owner's key of the configuration, or one of the network's accounts. Keys of the
  * configuration sign in this process, so that a transaction can be written down before it is sent.
  *
- * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
+ * @throws SignerRequiredError, InvalidHexError, InvalidArgumentError, RpcUnavailableError
  */
 export async function readSigner(
   { config }: Pick<HardhatRuntimeEnvironment, "config">,
@@ -63,5 +63,13 @@ function textOf(key: ResolvedConfigurationVariable): Promise<string> {
 }
 
 function accountOf(key: string): Account {
-  return privateKeyToAccount(parseFixedHex("The signer's private key", key.trim(), 32));
+  const digits = parseFixedHex("The signer's private key", key.trim(), 32);
+  try {
+    return privateKeyToAccount(digits);
+  } catch {
+    // The cause may hold the key.
+    throw new InvalidArgumentError("The signer's private key is no key of this curve: it is zero or too large.", {
+      nextStep: "Set DSTACK_OWNER_KEY, dstack.ownerKey or the network's accounts to the account's own key.",
+    });
+  }
 }

@@ -16,6 +16,10 @@ import {
 
 const devices = several("devices", "Device ids, or names of nodes in the cloud");
 const waive = optional("waive", "no-effect: send changes that change nothing, too");
+const waiveUse = optional(
+  "waive",
+  "What to overlook, by name: in-use, running-devices, no-effect; separated by commas",
+);
 
 export const deviceTasks = [
   emptyTask(["dstack", "device"], "The devices an app may boot on").build(),
@@ -50,7 +54,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption)
     .addOption(batchOption)
-    .addOption(waive)
+    .addOption(waiveUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(() => import("../tasks/device/remove.ts"))
@@ -66,7 +70,7 @@ export const deviceTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption)
-    .addOption(waive)
+    .addOption(waiveUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(() => import("../tasks/device/allow-any.ts"))

@@ -1,10 +1,13 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { readAllowlist } from "../../../chain/read-allowlist.ts";
 import { setAllowAnyDeviceCall } from "../../../core/batch/app-calls.ts";
+import type { DeviceId } from "../../../core/ids.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
+import { barringWaivers, requireNoneBarred } from "../../device/require-none-barred.ts";
 import { type ChangePolicyArguments, changePolicy } from "../../write/change-policy.ts";
 import { parseWaivers } from "../../write/parse-waivers.ts";
 
@@ -23,11 +26,15 @@ async function allowAny(
   args: DeviceAllowAnyArguments,
   hre: HardhatRuntimeEnvironment,
 ): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, ["no-effect"]);
+  const waivers = parseWaivers(args.waive, barringWaivers);
   if (args.state !== "on" && args.state !== "off") {
     throw new InvalidArgumentError("Say on or off.", { nextStep: "As in: npx hardhat dstack device allow-any off." });
   }
   const app = await connectApp(args, hre);
-  const calls = [setAllowAnyDeviceCall({ appId: app.appId, allowAny: args.state === "on" })];
+  const { appId, client } = app;
+  const isUnlisted = async (deviceId: DeviceId) => !(await readAllowlist(client, { appId, deviceId })).deviceListed;
+  const { allowAnyDevice } = await readAllowlist(client, { appId });
+  if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, waivers);
+  const calls = [setAllowAnyDeviceCall({ appId, allowAny: args.state === "on" })];
   return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
 }

@@ -1,10 +1,12 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { readAllowlist } from "../../../chain/read-allowlist.ts";
 import { removeDeviceCall } from "../../../core/batch/app-calls.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { parseDevices } from "../../device/parse-devices.ts";
+import { barringWaivers, requireNoneBarred } from "../../device/require-none-barred.ts";
 import { type ChangePolicyArguments, changePolicy } from "../../write/change-policy.ts";
 import { parseWaivers } from "../../write/parse-waivers.ts";
 
@@ -19,10 +21,12 @@ const action: NewTaskActionFunction<DeviceRemoveArguments> = (args, hre) =>
 export default action;
 
 async function remove(io: TaskIo, args: DeviceRemoveArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, ["no-effect"]);
+  const waivers = parseWaivers(args.waive, barringWaivers);
   const app = await connectApp(args, hre);
-  const { appId } = app;
+  const { appId, client } = app;
   const deviceIds = await parseDevices(args.devices, app.cloud);
+  const { allowAnyDevice } = await readAllowlist(client, { appId });
+  if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
   const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
   return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
 }

@@ -18,6 +18,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   UntrustedEncryptionKeyError: new errors.UntrustedEncryptionKeyError(),
   InvalidArgumentError: new errors.InvalidArgumentError("--cvm is missing."),
   LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
+  DeviceNeededError: new errors.DeviceNeededError([{ waiver: "in-use", problem: "CVM a is on it." }]),
   HashNeededError: new errors.HashNeededError([{ waiver: "in-use", problem: "CVM a has it." }]),
   RpcUnavailableError: new errors.RpcUnavailableError("reading the owner"),
   WrongChainError: new errors.WrongChainError(8453, 1),

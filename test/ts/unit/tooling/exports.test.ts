@@ -111,6 +111,7 @@ const errors = [
   "CvmBusyError",
   "CvmNotFoundError",
   "DelegationUnsupportedError",
+  "DeviceNeededError",
   "DstackError",
   "EnvironmentDecryptionError",
   "ExecutorMismatchError",

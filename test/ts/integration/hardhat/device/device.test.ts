@@ -100,6 +100,32 @@ describe("dstack device", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
+  it("keeps the device a CVM is on, until that is waived by name", async () => {
+    const { deviceId } = world.nodes[0];
+    const refused = await run("remove", { devices: ["node-1"] });
+    expect(refused.exitCode).to.equal(2);
+    expect(errorOf(refused)).to.include({ name: "DeviceNeededError" });
+    expect(refused.stdout).to.include("onchain-app").and.to.include("--waive in-use");
+    expect(await isListed(deviceId)).to.equal(true);
+    expect((await run("remove", { devices: ["node-1"], waive: "in-use" })).exitCode).to.equal(0);
+    expect(await isListed(deviceId)).to.equal(false);
+  });
+
+  for (const [what, apiKey] of [
+    ["nobody can be asked", ""],
+    ["the cloud refuses the key", "phak_wrong"],
+  ] as const)
+    it(`removes no device while ${what} where the CVMs are, until that is waived by name`, async () => {
+      await run("add", { devices: [foreign] });
+      const blind = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey } });
+      const args = { app: appId, cvm: undefined, devices: [foreign] };
+      const refused = await run("remove", args, blind);
+      expect(errorOf(refused)).to.include({ name: "DeviceNeededError" });
+      expect(await isListed(foreign)).to.equal(true);
+      expect((await run("remove", { ...args, waive: "running-devices" }, blind)).exitCode).to.equal(0);
+      expect(await isListed(foreign)).to.equal(false);
+    });
+
   it("switches between any device and the listed ones, and refuses removals that bar nothing", async () => {
     expect((await run("allow-any", { state: "on" })).exitCode).to.equal(0);
     expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(true);
@@ -111,7 +137,10 @@ describe("dstack device", () => {
     const accepted = await run("remove", { devices: ["node-1"], accept: "remove-device-without-effect" });
     expect(accepted.exitCode, accepted.stdout).to.equal(0);
 
-    expect((await run("allow-any", { state: "off" })).exitCode).to.equal(0);
+    const barring = await run("allow-any", { state: "off" });
+    expect(errorOf(barring)).to.include({ name: "DeviceNeededError" });
+    expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(true);
+    expect((await run("allow-any", { state: "off", waive: "in-use" })).exitCode).to.equal(0);
     expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(false);
   });
 
@@ -123,6 +152,14 @@ describe("dstack device", () => {
     expect(errorOf(refused)).to.deep.include({ name: "NotOwnerError" });
     expect(refused.stdout.toLowerCase()).to.include(devAccount(5).address.toLowerCase());
     expect(await head()).to.equal(block);
+  });
+
+  it("calls a private key that cannot be one an input, and never shows it", async () => {
+    const key = `0x${"ff".repeat(32)}` as const;
+    const refused = await run("add", { devices: [foreign] }, await projectOf(world, { ownerKey: key }));
+    expect(refused.exitCode).to.equal(2);
+    expect(errorOf(refused)).to.include({ name: "InvalidArgumentError" });
+    expect(`${refused.stdout}${refused.stderr}`).not.to.include("ffff");
   });
 
   it("lists from the chain alone without an API key", async () => {
