@@ -10,21 +10,28 @@ export const ownerCannotSign: LintRule = {
     const { owner, pendingOwner } = app?.policy ?? {};
     return [
       ...(owner === undefined ? [] : judge(subject, owner, "The owner")),
-      ...(pendingOwner === undefined ? [] : judge(subject, pendingOwner, "The invited owner")),
+      ...(pendingOwner === undefined ? [] : judgeInvited(subject, pendingOwner)),
       ...(newOwner === undefined ? [] : judgeNew(subject, newOwner)),
     ];
   },
 };
 
+/** An offer that nobody can take changes nothing, least of all what the present owner may do. */
+function judgeInvited(subject: LintSubject, invited: OwnerFacts): LintProblem[] {
+  return judge(subject, invited, "The invited owner").map((problem) => ({ ...problem, severity: "warning" }));
+}
+
 /** Before a transfer a doubt is an error: afterwards it may be too late. */
 function judgeNew(subject: LintSubject, newOwner: OwnerFacts): LintProblem[] {
   const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
-  // Where a new owner must accept, one that cannot call leaves everything as it is; zero withdraws an offer.
-  if (isTwoStep && ["renounced", "contract"].includes(newOwner.kind)) return [];
+  // Where a new owner must accept, one that may be unable to call leaves everything as it is; zero withdraws an offer.
+  const isKnownNotToCall = isAppOrKms(subject, newOwner.address);
+  if (isTwoStep && !isKnownNotToCall && ["renounced", "contract"].includes(newOwner.kind)) return [];
   return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
 }
 
-function judge({ app, kms, calls = [] }: LintSubject, owner: OwnerFacts, who: string): LintProblem[] {
+function judge(subject: LintSubject, owner: OwnerFacts, who: string): LintProblem[] {
+  const { calls = [] } = subject;
   const { address, kind, isUsed } = owner;
   if (kind === "renounced") {
     const message = "The ownership was renounced: nobody can change this app any more.";
@@ -32,8 +39,7 @@ function judge({ app, kms, calls = [] }: LintSubject, owner: OwnerFacts, who: st
       { message, advice: "Deploy a new app to change anything.", severity: calls.length > 0 ? "error" : "warning" },
     ];
   }
-  const contracts = [app?.appId, kms?.address].map((contract) => contract?.toLowerCase());
-  if (contracts.includes(address.toLowerCase()) || isKeyless(address)) {
+  if (isAppOrKms(subject, address) || isKeyless(address)) {
     return [{ message: `${who} ${address} can sign nothing.`, advice: "Transfer to an address somebody holds." }];
   }
   if (kind === "contract") {
@@ -54,6 +60,10 @@ function judge({ app, kms, calls = [] }: LintSubject, owner: OwnerFacts, who: st
         },
       ]
     : [];
+}
+
+function isAppOrKms({ app, kms }: LintSubject, address: string): boolean {
+  return [app?.appId, kms?.address].some((contract) => contract?.toLowerCase() === address.toLowerCase());
 }
 
 /** Precompiles, and the addresses things are sent to in order to be lost. */

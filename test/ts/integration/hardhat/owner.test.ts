@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import hre from "hardhat";
-import { type Abi, type Address, encodeFunctionData, getAddress, type Hex } from "viem";
+import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, zeroAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { deployContract, waitForTransactionReceipt } from "viem/actions";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
@@ -211,6 +211,16 @@ describe("tasks dstack owner", () => {
       expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: undefined });
     });
   }
+
+  it("refuses to offer the app to itself, and withdraws such an offer freely", async () => {
+    const offered = await run("transfer", { address: appId, yes: true });
+    expect(offered.stderr).to.match(/^DSTK-1101 .*owner-cannot-sign/);
+    await run("transfer", { address: appId, yes: true, accept: "owner-cannot-sign" });
+    expect((await ownership()).pendingOwner?.toLowerCase()).to.equal(appId);
+    const withdrawn = await run("transfer", { address: zeroAddress, yes: true });
+    expect(withdrawn.exitCode, withdrawn.stderr).to.equal(0);
+    expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: undefined });
+  });
 
   it("refuses the KMS in the app's place", async () => {
     expect((await run("show", { app: world.contracts.kms })).stderr).to.include("app-is-kms");

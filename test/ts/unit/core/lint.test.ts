@@ -62,6 +62,7 @@ const cases: Readonly<
       ["warning", app({ owner: { address: address("0e"), kind: "contract" } })],
       ["warning", app({ owner: { address: address("0e"), kind: "eoa", isUsed: false } })],
       ["warning", app({ pendingOwner: { address: address("0f"), kind: "eoa", isUsed: false } })],
+      ["warning", { ...app({ pendingOwner: { address: address("a9"), kind: "contract" } }), ...adding(hash) }],
     ],
     good: [
       app({ owner: { address: address("0e"), kind: "timelock" } }),
