@@ -1,7 +1,6 @@
 import { describeAge, describeReason } from "../core/prune/keep-reason.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../core/prune/plan-prune.ts";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
-import { formatFee, formatGas } from "./format.ts";
 import type { Paper } from "./paper.ts";
 import { formatTable } from "./table.ts";
 
@@ -32,15 +31,8 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   if (removals.length > 0) for (const line of whatRemovalMeans) paper.line(line);
 }
 
-/** Shows what carrying out a plan came to. */
+/** Shows what carrying out a plan came to, once its transactions were told as they happened. */
 export function showPruneResult(paper: Paper, { removed, finished, transactions }: PruneResult): void {
-  for (const { transactionHash, blockNumber, gasUsed, costWei, isFromRecord } of transactions) {
-    const origin = isFromRecord ? ", signed by an earlier run" : "";
-    paper.step(
-      "mined",
-      `${transactionHash}, block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}${origin}`,
-    );
-  }
   const total = removed.length + finished.length;
   paper.line(
     `${count(total, "hash", "hashes")} removed in ${count(transactions.length, "transaction", "transactions")}.`,

@@ -11,6 +11,7 @@ import type { ConnectedApp } from "../connect/connect-app.ts";
 import type { TaskIo, TaskOutcome } from "../connect/run-task.ts";
 import { lintBeforeWrite } from "../lint/lint-before-write.ts";
 import { prepareForSafe } from "../write/prepare-for-safe.ts";
+import { tellBatch } from "../write/tell-batch.ts";
 import { openPruneJournal } from "./open-prune-journal.ts";
 import type { PruneSettings } from "./parse-arguments.ts";
 
@@ -66,7 +67,7 @@ async function send(
   );
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);
-  const result = await applyPrunePlan({ plan, source, account, mode, journal });
+  const result = await applyPrunePlan({ plan, source, account, mode, journal, onEvent: tellBatch(io, app) });
   return { result: { outcome: "removed", ...result }, show: (paper) => showPruneResult(paper, result) };
 }
 

@@ -1,16 +1,14 @@
 import type { Account, Address } from "viem";
-import type { BatchEvent } from "../../batch/batch-event.ts";
 import type { BatchJournal } from "../../batch/batch-journal.ts";
 import type { BatchResult } from "../../batch/batch-result.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
 import type { PolicyCall } from "../../core/batch/policy-call.ts";
-import { explorerLink } from "../../report/explorer-link.ts";
-import { formatFee, formatGas } from "../../report/format.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { parseBatch } from "./batch-argument.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
+import { tellBatch } from "./tell-batch.ts";
 
 export interface Signing {
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
@@ -64,7 +62,7 @@ export async function carryOut(
     allowNoEffect,
     chainId: chain.chainId,
     signal: io.signal,
-    onEvent: (event) => tell(io, chain, event),
+    onEvent: tellBatch(io, chain),
   });
   return toCarriedOut(result);
 }
@@ -75,22 +73,6 @@ function recordedOf({ open }: BatchJournal, { chainId }: ConnectedChain, { addre
     .filter(({ transaction }) => transaction.chainId === chainId)
     .filter(({ transaction }) => transaction.from.toLowerCase() === address.toLowerCase())
     .flatMap(({ calls }) => calls.map(({ description, to }) => `${description}, on ${to}`));
-}
-
-function tell({ paper }: TaskIo, { client }: ConnectedChain, event: BatchEvent): void {
-  if (event.kind === "chosen") {
-    paper.detail("batch", `${event.mode}: ${event.reason}`);
-    return;
-  }
-  if (event.kind === "sent") {
-    paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
-    return;
-  }
-  const { transactionHash, blockNumber, gasUsed, costWei } = event.transaction;
-  const what = event.calls.length === 1 ? event.calls[0]?.functionName : `${event.calls.length} changes`;
-  paper.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
-  const link = explorerLink(client.chain, "tx", transactionHash);
-  if (link !== undefined) paper.line(`    ${link}`);
 }
 
 function toCarriedOut({ calls, ...result }: BatchResult): CarriedOut {
