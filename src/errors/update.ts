@@ -63,7 +63,7 @@ export class JournalLockedError extends UpdateError {
   override readonly name = "JournalLockedError";
   constructor(path: string, pid: number | undefined) {
     super(`Another process${pid === undefined ? "" : ` (${pid})`} is using the journal ${path}.`, {
-      nextStep: "Wait for it to end, or give this run a journal of its own.",
+      nextStep: "Wait for it to end. A journal of its own helps only a run about another app or CVM.",
       context: { path, pid },
     });
   }

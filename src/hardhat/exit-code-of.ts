@@ -7,18 +7,30 @@ export interface ExitCodeOptions {
   readonly whenStopped?: number | undefined;
   /** Told of a failure before it is printed. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** How long stopped work may take to end: a request under way may not listen to the signal. @default 10_000 ms */
+  readonly graceMs?: number | undefined;
+  /** Ends the process once that time is over. @default process.exit */
+  readonly leave?: ((code: number) => void) | undefined;
 }
 
 /**
  * Runs a task's work until it ends or somebody stops the process. Answers the exit code and gives it to the
- * process: Hardhat itself knows only 0 and 1, and prints a stack trace with what it does not know.
+ * process: Hardhat itself knows only 0 and 1, and prints a stack trace with what it does not know. Work that hangs on
+ * after a signal is left behind: what it has signed is on record, and the next run sees it to its end.
  */
 export async function exitCodeOf(
   work: (signal: AbortSignal) => Promise<number>,
-  { whenStopped = 130, onError }: ExitCodeOptions = {},
+  { whenStopped = 130, onError, graceMs = 10_000, leave = process.exit }: ExitCodeOptions = {},
 ): Promise<number> {
   const interruption = new AbortController();
-  const stop = (signal: string) => interruption.abort(new DOMException(`Stopped by ${signal}.`, "AbortError"));
+  let grace: NodeJS.Timeout | undefined;
+  const stop = (signal: string) => {
+    interruption.abort(new DOMException(`Stopped by ${signal}.`, "AbortError"));
+    grace ??= setTimeout(() => {
+      process.stderr.write(`Stopped by ${signal}, in the middle of a request that did not end.\n`);
+      leave(whenStopped);
+    }, graceMs);
+  };
   for (const signal of signals) process.on(signal, stop);
   try {
     return exit(await work(interruption.signal));
@@ -29,6 +41,7 @@ export async function exitCodeOf(
     const code = exitWith(error, process.stderr);
     return exit(isStopped ? whenStopped : code);
   } finally {
+    clearTimeout(grace);
     // After a Ctrl-C they stay: npm passes it on once more, and the second one must not spoil the exit code.
     if (!interruption.signal.aborted) for (const signal of signals) process.off(signal, stop);
   }

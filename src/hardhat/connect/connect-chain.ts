@@ -5,6 +5,7 @@ import type { ChainClient } from "../../chain/chain-client.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { chainDefinition } from "./chain-definition.ts";
+import { impatientFetch } from "./impatient-fetch.ts";
 
 export interface ConnectedChain {
   /** Reads; it has no account. */
@@ -40,7 +41,8 @@ export async function connectChain(
   if (config.type === "http") {
     const url = await config.url.getUrl();
     const fetchOptions = { headers: config.httpHeaders };
-    return connect({ network, root }, http(url, { fetchOptions, timeout: config.timeout }), isLoopback(url));
+    const transport = http(url, { fetchOptions, fetchFn: impatientFetch, timeout: config.timeout });
+    return connect({ network, root }, transport, isLoopback(url));
   }
   const { provider } = await hre.network.getOrCreate(network);
   return connect({ network, root }, custom(provider, { retryCount: 0 }), true);

@@ -14,7 +14,8 @@ export function tellBatch(
       case "chosen":
         paper.detail("batch", `${event.mode}: ${event.reason}`);
         // The one thing a batch leaves behind on the account itself.
-        if (event.mode === "7702") paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
+        if (event.mode === "7702")
+          paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
         return;
       case "sent":
         paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);

@@ -180,4 +180,6 @@ contract Mirror {
         seen = keccak256(abi.encode(seen, msg.sender, data));
         return "";
     }
+
+    receive() external payable {}
 }

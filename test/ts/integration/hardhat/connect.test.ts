@@ -6,6 +6,7 @@ import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   InvalidArgumentError,
   InvalidHexError,
+  RpcUnavailableError,
   SignerRequiredError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
@@ -16,6 +17,7 @@ import dstack from "../../../../src/hardhat/index.ts";
 import type { DstackConfig, DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { startFaultServer } from "../../../support/chain/fault-server.ts";
 import { projectOf } from "../../../support/hardhat/run-task.ts";
 import { rejection } from "../../../support/rejection.ts";
 
@@ -153,6 +155,20 @@ describe("connectApp, in a world", () => {
     expect(await accountOf({ mnemonic }, second)).to.include({ address: second, type: "local" });
     expect(await accountOf("remote", second)).to.include({ address: second, type: "json-rpc" });
     expect(await rejection(accountOf([]))).to.be.instanceOf(SignerRequiredError);
+  });
+
+  it("does not wait for an endpoint that asks for a day's patience", async () => {
+    const busy = await startFaultServer((_, response) => response.writeHead(429, { "Retry-After": "86400" }).end());
+    try {
+      const hre = await createHardhatRuntimeEnvironment({
+        plugins: [dstack],
+        networks: { base: { type: "http", url: `http://127.0.0.1:${busy.port}` } },
+      });
+      const chain = connectChain(hre, "base");
+      expect(await rejection(chain)).to.be.instanceOf(RpcUnavailableError);
+    } finally {
+      await busy.close();
+    }
   });
 
   it("wants a network to be chosen, and one that exists", async () => {

@@ -1,9 +1,11 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { createConfirm } from "../../../../src/hardhat/connect/confirm.ts";
 import { runTask, type TaskOutcome } from "../../../../src/hardhat/connect/run-task.ts";
+import { exitCodeOf } from "../../../../src/hardhat/exit-code-of.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 /** What a task writes and answers, with the process left as it was. */
@@ -72,6 +74,36 @@ describe("runTask", () => {
         ),
     );
     expect(stopped).to.include({ exitCode: 130, stderr: "Stopped by SIGINT.\n" });
+  });
+
+  it("leaves work behind that does not end when it is told to stop", async () => {
+    let end = (_: number) => {};
+    const hanging = new Promise<number>((resolve) => {
+      end = resolve;
+    });
+    const left = new Promise<number>((leave) => {
+      setImmediate(() => process.emit("SIGTERM", "SIGTERM"));
+      void exitCodeOf(() => hanging, { graceMs: 20, leave });
+    });
+    expect(await left).to.equal(130);
+    end(0);
+  });
+
+  it("stays with work that ends in time, however often it is told", async () => {
+    let hasLeft = false;
+    const code = await exitCodeOf(
+      async () => {
+        for (let count = 0; count < 2; count += 1) process.emit("SIGTERM", "SIGTERM");
+        return 0;
+      },
+      { graceMs: 20, leave: () => (hasLeft = true) },
+    );
+    process.emit("SIGTERM", "SIGTERM");
+    await sleep(60);
+    expect([code, hasLeft]).to.deep.equal([0, false]);
+  });
+
+  afterEach(() => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       for (const listener of process.listeners(signal)) if (listener.name === "stop") process.off(signal, listener);
   });
