@@ -14,6 +14,8 @@ interface Reading {
   readonly command?: (cvm: TestCvm) => readonly string[];
   /** What the CLI has to print. @default the CVM's name */
   readonly prints?: (cvm: TestCvm, lane: Lane) => string | RegExp;
+  /** For lists by the page: the newest come first, so only a CVM made just before is sure to be on the first one. */
+  readonly ofNewCvm?: true;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what a client returns is its own affair; the expectations judge it
@@ -108,6 +110,7 @@ const ofCvm: readonly Reading[] = [
   },
   {
     name: "getCvmList",
+    ofNewCvm: true,
     parameters: () => ({ page: 1, page_size: 100 }),
     expect: (list, cvm) => expect(JSON.stringify(list.items)).to.include(cvm.name),
   },
@@ -126,6 +129,7 @@ const ofCvm: readonly Reading[] = [
 const ofApp: readonly Reading[] = [
   {
     name: "getAppList",
+    ofNewCvm: true,
     parameters: () => ({ page: 1, page_size: 100 }),
     expect: (list, cvm) => expect(JSON.stringify(list)).to.include(cvm.name),
     command: () => ["apps", "--page-size", "100", "--json"],
@@ -331,18 +335,20 @@ export const readingGroups: readonly OperationGroup[] = [
   },
 ];
 
-function toOperation({ name, method = name, parameters, expect: judge, command, prints }: Reading): Operation {
+function toOperation(reading: Reading): Operation {
+  const { name, method = name, parameters, expect: judge, command, prints, ofNewCvm } = reading;
+  const cvmIn = (lane: Lane) => (ofNewCvm ? lane.createCvm("on-chain") : lane.standingCvm("on-chain"));
   return {
     name,
     ...(judge && {
       sdk: async ({ sdk, lane }) => {
-        const cvm = await lane.standingCvm("on-chain");
+        const cvm = await cvmIn(lane);
         judge(await sdk.call(method, parameters?.(cvm, lane)), cvm, lane);
       },
     }),
     ...(command && {
       cli: async ({ cli, lane }) => {
-        const cvm = await lane.standingCvm("on-chain");
+        const cvm = await cvmIn(lane);
         const { text } = await cli.succeed(command(cvm));
         const wanted = prints?.(cvm, lane) ?? cvm.name;
         if (typeof wanted === "string") expect(text).to.include(wanted);
