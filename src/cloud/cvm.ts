@@ -1,3 +1,4 @@
+import { cleanText } from "../core/clean-text.ts";
 import type { Hex } from "../core/hex.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { toAddress, toAppId } from "./kms.ts";
@@ -49,8 +50,8 @@ function fromNested(wire: CvmDetail20260121): Cvm {
   const busy = (wire.in_progress ?? false) || Boolean(wire.progress?.target) || isTransitional(wire.status);
   return {
     id: wire.id,
-    name: wire.name,
-    status: wire.status,
+    name: cleanText(wire.name),
+    status: cleanText(wire.status),
     busy,
     operationId: wire.progress?.correlation_id ?? undefined,
     appId: toAppId(wire.app_id),
@@ -69,8 +70,8 @@ function fromFlat(wire: CvmDetail20251028): Cvm {
   const kms = wire.kms_info ?? undefined;
   return {
     id: String(wire.id),
-    name: wire.name,
-    status: wire.status,
+    name: cleanText(wire.name),
+    status: cleanText(wire.status),
     busy: (wire.in_progress ?? false) || isTransitional(wire.status),
     operationId: undefined,
     appId: toAppId(wire.app_id),

@@ -1,3 +1,4 @@
+import { cleanText } from "../core/clean-text.ts";
 import { withoutPrefix } from "../core/hex.ts";
 import type { AppId } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
@@ -21,7 +22,7 @@ export async function getApp(client: CloudClient, { appId }: GetAppParameters): 
   const reply = await client.request({ method: "GET", path: apiPath`/apps/${withoutPrefix(appId)}` });
   return parseReply(reply, (body) => {
     const { name, cvm_count } = appSummarySchema.parse(body);
-    return { name, cvmCount: cvm_count };
+    return { name: cleanText(name), cvmCount: cvm_count };
   });
 }
 

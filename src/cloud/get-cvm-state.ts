@@ -1,3 +1,4 @@
+import { cleanText } from "../core/clean-text.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";
@@ -20,7 +21,8 @@ export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParam
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/state` });
   return parseReply(reply, (body) => {
     const { status, boot_progress, boot_error } = cvmStateSchema.parse(body);
-    return { status, bootProgress: boot_progress, bootError: boot_error || undefined };
+    const bootError = cleanText(boot_error ?? "") || undefined;
+    return { status: cleanText(status), bootProgress: boot_progress, bootError };
   });
 }
 

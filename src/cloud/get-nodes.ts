@@ -1,3 +1,4 @@
+import { cleanText } from "../core/clean-text.ts";
 import { type DeviceId, parseDeviceId } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { parseReply } from "./http/parse-reply.ts";
@@ -16,7 +17,7 @@ export async function getNodes(client: CloudClient): Promise<readonly CloudNode[
   const reply = await client.request({ method: "GET", path: "/teepods/available" });
   return parseReply(reply, (body) =>
     availableNodesSchema.parse(body).nodes.map(({ name, device_id }) => ({
-      name,
+      name: cleanText(name),
       deviceId: device_id ? parseDeviceId(device_id) : undefined,
     })),
   );

@@ -1,3 +1,4 @@
+import { cleanText } from "../core/clean-text.ts";
 import { withoutPrefix } from "../core/hex.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../core/ids.ts";
 import { CloudResponseError } from "../errors/index.ts";
@@ -38,7 +39,7 @@ export async function getPendingUpdate(
     const reply = await client.request({ method: "GET", path });
     return parseReply(reply, (body) => {
       const { pending, expires_at } = pendingUpdatePreviewSchema.parse(body);
-      return { composeHash: parseComposeHash(pending.compose_hash), expiresAt: expires_at };
+      return { composeHash: parseComposeHash(pending.compose_hash), expiresAt: cleanText(expires_at) };
     });
   } catch (error) {
     const isNothing = error instanceof CloudResponseError && error.answer.errorCode === nothingPending;

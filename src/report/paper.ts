@@ -1,7 +1,11 @@
 import { styleText } from "node:util";
 import { formatDuration } from "./format.ts";
+import { printable } from "./printable.ts";
 
-/** Where reports for people are written: one stream, in one layout, with colour only where it can be seen. */
+/**
+ * Where reports for people are written: one stream, in one layout, with colour only where it can be seen. Text may be
+ * of any origin: it cannot steer the terminal.
+ */
 export interface Paper {
   title(text: string): void;
   /** Something that was done, and what came of it. */
@@ -26,11 +30,16 @@ export function createPaper(stream: NodeJS.WritableStream): Paper {
     write(`  ${mark} ${what.padEnd(labelWidth)} ${outcome}${time}`);
   };
   return {
-    title: (text) => write(`\n${styled("bold", text)}`),
-    step: (what, outcome, durationMs) => entry(styled("green", "✓"), what, outcome, durationMs),
+    title: (text) => write(`\n${styled("bold", printable(text))}`),
+    step: (what, outcome, durationMs) => entry(styled("green", "✓"), printable(what), printable(outcome), durationMs),
     detail: (what, outcome, durationMs) =>
-      entry(styled("dim", "·"), styled("dim", what.padEnd(labelWidth)), styled("dim", outcome), durationMs),
-    line: (text = "") => write(text),
+      entry(
+        styled("dim", "·"),
+        styled("dim", printable(what).padEnd(labelWidth)),
+        styled("dim", printable(outcome)),
+        durationMs,
+      ),
+    line: (text = "") => write(printable(text)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { cleanText } from "../../core/clean-text.ts";
 import {
   type CloudAnswer,
   CloudResponseError,
@@ -10,7 +11,6 @@ import {
   UnauthorizedError,
 } from "../../errors/index.ts";
 import { errorCodes, statusCodes, validationErrorBodySchema } from "../protocol.ts";
-import { cleanText } from "./clean-text.ts";
 
 const structuredSchema = z.looseObject({
   error_code: z.string().optional(),

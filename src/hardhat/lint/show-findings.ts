@@ -1,3 +1,4 @@
+import { cleanText } from "../../core/clean-text.ts";
 import type { LintFinding } from "../../core/lint/lint-app.ts";
 import type { Paper } from "../../report/paper.ts";
 
@@ -9,7 +10,7 @@ export function showFindings(
 ): void {
   for (const { rule, severity, message, advice } of findings) {
     const consent = severity === "error" && accepted.has(rule) ? ", accepted" : "";
-    paper.line(`  ${severity.padEnd(7)} ${message} (${rule}${consent})`);
-    paper.line(`          ${advice}`);
+    paper.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`);
+    paper.line(`          ${cleanText(advice)}`);
   }
 }

@@ -1,0 +1,73 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { InvalidArgumentError } from "../../../../src/errors/index.ts";
+import { showFindings } from "../../../../src/hardhat/lint/show-findings.ts";
+import { exitWith } from "../../../../src/report/exit-with.ts";
+import { createPaper, type Paper } from "../../../../src/report/paper.ts";
+import { toJson } from "../../../../src/report/to-json.ts";
+
+/** Clears the screen, sets the window's title, writes backwards, and is red where a terminal reads 8-bit controls. */
+const steering = "a\u001b[2J\u001b]0;title\u0007\u202eb\u009b31mc\r";
+const unprintable = /(?!\n)[\p{Cc}\p{Cf}]/u;
+
+async function writtenBy(write: (stream: PassThrough) => unknown): Promise<string> {
+  const stream = new PassThrough();
+  write(stream);
+  stream.end();
+  return text(stream);
+}
+
+const onPaper = (write: (paper: Paper) => void) => writtenBy((stream) => write(createPaper(stream)));
+
+describe("text of others on a terminal", () => {
+  const places: readonly [string, (paper: Paper) => void][] = [
+    ["a title", (paper) => paper.title(steering)],
+    ["a step", (paper) => paper.step(steering, steering)],
+    ["a detail", (paper) => paper.detail(steering, steering)],
+    ["a line", (paper) => paper.line(steering)],
+  ];
+  for (const [name, write] of places) {
+    it(`cannot steer it from ${name}`, async () => {
+      const written = await onPaper(write);
+      expect(written).to.include("a\ufffd[2J").and.not.match(unprintable);
+    });
+  }
+
+  it("keeps the lines of a table", async () => {
+    expect(await onPaper((paper) => paper.line("one\ntwo"))).to.equal("one\ntwo\n");
+  });
+
+  it("cannot steer it from an error, nor begin a line that looks like ours", async () => {
+    const error = new InvalidArgumentError(`No node named ${steering}\n0 hashes removed.`, { nextStep: steering });
+    const written = await writtenBy((stream) => exitWith(error, stream));
+    expect(written).to.not.match(unprintable);
+    expect(written.split("\n")).to.have.length(3);
+    expect(await writtenBy((stream) => exitWith(new Error(steering), stream))).to.not.match(unprintable);
+  });
+
+  it("stays on the line of its finding", async () => {
+    const finding = { rule: "mutable-image", severity: "warning", message: "runs a\nb", advice: "c\nd" } as const;
+    expect(await onPaper((paper) => showFindings(paper, [finding]))).to.match(/^ {2}.+\n {10}.+\n$/);
+  });
+
+  it("is escaped in JSON, and the same to whoever reads it", () => {
+    const value = { name: `${steering}\u{e0001}` };
+    expect(toJson(value)).to.not.match(unprintable);
+    expect(JSON.parse(toJson(value))).to.deep.equal(value);
+  });
+});
+
+describe("a fault of the system", () => {
+  it("is told in its own words, without a stack trace", async () => {
+    const error = Object.assign(new Error("EACCES: permission denied, open '.dstack/x'"), {
+      code: "EACCES",
+      syscall: "open",
+    });
+    let code: number | undefined;
+    const written = await writtenBy((stream) => {
+      code = exitWith(error, stream);
+    });
+    expect([written, code]).to.deep.equal(["EACCES: permission denied, open '.dstack/x'\n", 1]);
+  });
+});
