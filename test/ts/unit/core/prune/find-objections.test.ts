@@ -47,6 +47,31 @@ describe("findObjections", () => {
     expect(objections({ allowed: without })).to.deep.equal([{ composeHash: two, problem: "is no longer on the list" }]);
   });
 
+  it("judges by the whole policy of the plan, as it would be planned again", () => {
+    const aged = planPrune(pruneFacts({ allowed }), prunePolicy({ olderThanSeconds: 1_000 }));
+    const again = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
+    expect(findObjections(aged, pruneFacts({ allowed: again })).map(({ composeHash }) => composeHash)).to.deep.equal([
+      two,
+    ]);
+    for (const kept of [
+      { pins: [{ composeHash: two, source: "--pin" }] },
+      { queued: [{ source: "safe.json", composeHashes: [two] }] },
+    ]) {
+      const stricter = { ...plan, policy: { ...plan.policy, ...kept } };
+      const found = findObjections(stricter, pruneFacts({ allowed }));
+      expect(found.map(({ composeHash }) => composeHash)).to.deep.equal([two]);
+    }
+  });
+
+  it("does not let a list become empty because what stayed has gone another way", () => {
+    const running = [{ composeHash: hashNumber(5), cvm: cvm("web") }];
+    const facts = pruneFacts({ allowed: allowed.slice(0, 4) });
+    const careful = planPrune(pruneFacts({ allowed, running }), prunePolicy());
+    expect(findObjections(careful, facts).map(({ composeHash }) => composeHash)).to.deep.equal([hashNumber(4)]);
+    const willing = planPrune(pruneFacts({ allowed, running }), prunePolicy({ mayEmptyList: true }));
+    expect(findObjections(willing, facts)).to.deep.equal([]);
+  });
+
   it("minds only what the plan removes", () => {
     expect(objections({ running: [{ composeHash: hashNumber(5), cvm: cvm("web") }] })).to.deep.equal([]);
     const running = [{ composeHash: two, cvm: cvm("web") }];

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { readPlanFile, writePlanFile } from "../../../../../src/core/prune/plan-file.ts";
 import { planPrune } from "../../../../../src/core/prune/plan-prune.ts";
@@ -35,6 +36,13 @@ function edited(change: (body: Record<string, unknown>) => void): string {
   return JSON.stringify(body);
 }
 
+/** As `edited`, with the digest of the changed body: what somebody writes who knows how. */
+function forged(change: (body: Record<string, unknown>) => void): string {
+  const { digest: _, ...body } = JSON.parse(writePlanFile(plan));
+  change(body);
+  return JSON.stringify({ ...body, digest: createHash("sha256").update(JSON.stringify(body)).digest("hex") });
+}
+
 describe("a plan's file", () => {
   it("comes back as the plan it was, with every kind of reason", () => {
     expect(readPlanFile(writePlanFile(plan))).to.deep.equal({ plan });
@@ -57,6 +65,35 @@ describe("a plan's file", () => {
       (body) => Reflect.deleteProperty(body, "digest"),
     ];
     for (const change of changes) expect(problemOf(edited(change)), String(change)).to.include("changed");
+  });
+
+  it("keeps what nobody knew, and with it that the plan may not be carried out", () => {
+    const open = planPrune(
+      pruneFacts({ allowed: [allowedHash(1)], unknowns: [{ kind: "history", problem: "Blocks were not read." }] }),
+      prunePolicy({ waived: ["prepare-tokens"] }),
+    );
+    expect(open.isExecutable).to.equal(false);
+    expect(readPlanFile(writePlanFile(open))).to.deep.equal({ plan: open });
+  });
+
+  it("is refused if a part of it makes no sense, whatever its digest says", () => {
+    expect(problemOf(forged(() => {}))).to.equal(undefined);
+    const row = (body: Record<string, unknown>) => (body.rows as Record<string, unknown>[])[0] ?? {};
+    const changes: ((body: Record<string, unknown>) => void)[] = [
+      (body) => Object.assign(body.policy as object, { keep: -1 }),
+      (body) => Object.assign(body.policy as object, { olderThanSeconds: -1 }),
+      (body) => Object.assign(body.policy as object, { waived: ["everything"] }),
+      (body) => Reflect.deleteProperty(body.policy as object, "mayEmptyList"),
+      (body) => Object.assign(body, { chainId: 0 }),
+      (body) => Object.assign(body, { appId: "0x12" }),
+      (body) => Object.assign(body, { owner: "nobody" }),
+      (body) => Object.assign(body.pinned as object, { hash: "0x12" }),
+      (body) => Object.assign(row(body), { verdict: "perhaps" }),
+      (body) => Object.assign(row(body), { composeHash: "0x12" }),
+      (body) => Object.assign(row(body), { reasons: [{ rule: "liked" }] }),
+      (body) => Object.assign(body, { extra: true }),
+    ];
+    for (const change of changes) expect(problemOf(forged(change)), String(change)).to.include("malformed");
   });
 
   it("is refused if it is something else, or of another version", () => {

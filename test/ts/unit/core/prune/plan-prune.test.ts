@@ -103,11 +103,21 @@ describe("planPrune", () => {
       expect(reasonsFor(5, { running: [{ composeHash: two, cvm: web }] })).to.deep.equal([]);
     });
 
-    it("for every reason there is", () => {
-      const running = [{ composeHash: two, cvm: web }];
+    it("for every reason there is, the weightiest first", () => {
+      const uses = [{ composeHash: two, cvm: web, expiresAt: "2026-12-01T00:00:00Z" }];
       const pins = [{ composeHash: two, source: "the configuration" }];
-      const reasons = reasonsFor(2, { running }, { pins, keep: 5 });
-      expect(reasons?.map(({ rule }) => rule)).to.deep.equal(["running", "pinned", "newest"]);
+      const queued = [{ source: "safe.json", composeHashes: [two] }];
+      const facts = { running: uses, movingTo: uses, prepared: uses };
+      const reasons = reasonsFor(2, facts, { pins, queued, keep: 5, olderThanSeconds: 5_000 });
+      expect(reasons?.map(({ rule }) => rule)).to.deep.equal([
+        "running",
+        "moving-to",
+        "prepared",
+        "queued",
+        "pinned",
+        "newest",
+        "young",
+      ]);
     });
   });
 

@@ -45,8 +45,10 @@ describe("findMentions", () => {
 
 describe("canMention", () => {
   it("tells what can name a hash from what was taken for it", () => {
-    expect(canMention(add)).to.equal(true);
-    expect(canMention('{"transactions":[]}')).to.equal(false);
+    for (const text of [add, hash.slice(2), hash.toUpperCase()]) expect(canMention(text), text).to.equal(true);
+    for (const text of ['{"transactions":[]}', appId, hash.slice(0, -1)]) {
+      expect(canMention(text), text).to.equal(false);
+    }
   });
 });
 
@@ -62,7 +64,7 @@ describe("parseAge", () => {
     it(`reads ${raw}`, () => expect(parseAge(raw)).to.equal(seconds));
   }
 
-  for (const raw of ["", "30", "d", "-1d", "1.5h", "30 days", "1e3s", "9999999d", "30D"]) {
+  for (const raw of ["", "30", "d", "-1d", "1.5h", "30 days", "1e3s", "9999999d", "30D", "30d6h", "x30d"]) {
     it(`refuses "${raw}"`, () => expect(() => parseAge(raw)).to.throw(InvalidArgumentError));
   }
 });
