@@ -1,10 +1,8 @@
-import { type Address, encodeFunctionData, type Hex, size } from "viem";
-import { dstackAppAbi, dstackKmsAbi } from "../abi/index.ts";
+import type { Address } from "viem";
 import type { AppId } from "../core/ids.ts";
-import { callMany } from "./call-many.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { type ReadAppSettingsReturnType, readAppSettings } from "./read-app-settings.ts";
-import { readCode } from "./read-code.ts";
+import { readContractKind } from "./read-contract-kind.ts";
 import { type ReadOwnerReturnType, readOwner } from "./read-owner.ts";
 import { readOwnership } from "./read-ownership.ts";
 
@@ -37,19 +35,8 @@ export async function readAppStatus(
   client: ChainClient,
   { appId, ...parameters }: ReadAppStatusParameters,
 ): Promise<ReadAppStatusReturnType> {
-  const { blockNumber, answers } = await callMany(client, {
-    to: appId,
-    abi: dstackAppAbi,
-    calls: [
-      encodeFunctionData({ abi: dstackAppAbi, functionName: "allowAnyDevice" }),
-      encodeFunctionData({ abi: dstackKmsAbi, functionName: "appImplementation" }),
-    ],
-    blockNumber: parameters.blockNumber,
-    doing: "reading what the address is",
-  });
-  const [isApp, isKms] = answers.map(isWord);
-  if (!isApp && (await readCode(client, { address: appId, blockNumber })) === "0x")
-    return { kind: "noCode", blockNumber };
+  const { blockNumber, hasCode, isApp, isKms } = await readContractKind(client, { address: appId, ...parameters });
+  if (!hasCode) return { kind: "noCode", blockNumber };
   if (!isApp && isKms) return { kind: "kms", blockNumber };
   const [settings, ownership] = await Promise.all([
     readAppSettings(client, { appId, blockNumber }),
@@ -61,8 +48,4 @@ export async function readAppStatus(
     ownership.pendingOwner === undefined ? undefined : describe(ownership.pendingOwner),
   ]);
   return { kind: "app", ...settings, owner, pendingOwner, isTwoStep: ownership.isTwoStep };
-}
-
-function isWord(data: Hex | undefined): boolean {
-  return data !== undefined && size(data) === 32;
 }

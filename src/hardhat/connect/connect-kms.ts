@@ -6,6 +6,7 @@ import "../type-extensions.ts";
 import { type ConnectedChain, connectChain } from "./connect-chain.ts";
 import { connectCloud, requireCloud } from "./connect-cloud.ts";
 import { readSigner } from "./read-signer.ts";
+import { requireDstackKms } from "./require-dstack-kms.ts";
 import { type KmsArguments, requireKms, resolveKms } from "./resolve-kms.ts";
 
 export interface ConnectKmsArguments extends KmsArguments {
@@ -33,5 +34,6 @@ export async function connectKms(args: ConnectKmsArguments, hre: HardhatRuntimeE
   const kms = requireKms(resolveKms(args, sources));
   const chain = await connectChain(hre);
   if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
+  await requireDstackKms(chain.client, kms);
   return { ...chain, kms, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
 }

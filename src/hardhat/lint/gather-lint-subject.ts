@@ -4,6 +4,7 @@ import { readAppImplementation } from "../../chain/read-app-implementation.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../../chain/read-app-status.ts";
 import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
 import type { AppFacts, LintSubject } from "../../core/lint/lint-subject.ts";
+import { requireDstackKms } from "../connect/require-dstack-kms.ts";
 
 export interface GatherLintSubjectParameters {
   readonly appId: AppId;
@@ -17,7 +18,7 @@ export interface GatherLintSubjectParameters {
   readonly status?: ReadAppStatusReturnType | undefined;
 }
 
-/** What the linter can know from the chain. @throws what readAppStatus and readAppImplementation throw */
+/** What the linter can know from the chain. @throws InvalidArgumentError if the KMS is none, what readAppStatus throws */
 export async function gatherLintSubject(
   client: ChainClient,
   { appId, kms, lists, ...parameters }: GatherLintSubjectParameters,
@@ -26,7 +27,7 @@ export async function gatherLintSubject(
   const { blockNumber } = status;
   const isItself = kms?.toLowerCase() === appId;
   const implementation =
-    kms === undefined || isItself ? undefined : await readAppImplementation(client, { kms, blockNumber });
+    kms === undefined || isItself ? undefined : await implementationOf(client, { kms, blockNumber });
   const app: AppFacts = {
     appId,
     hasCode: status.kind !== "noCode",
@@ -34,4 +35,12 @@ export async function gatherLintSubject(
     policy: status.kind === "app" ? { ...status, ...lists } : undefined,
   };
   return { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
+}
+
+async function implementationOf(
+  client: ChainClient,
+  { kms, blockNumber }: { readonly kms: Address; readonly blockNumber: bigint },
+): Promise<Address> {
+  await requireDstackKms(client, kms);
+  return readAppImplementation(client, { kms, blockNumber });
 }

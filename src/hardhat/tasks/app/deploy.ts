@@ -12,6 +12,7 @@ import type { Paper } from "../../../report/paper.ts";
 import { type ConnectedChain, connectChain } from "../../connect/connect-chain.ts";
 import { connectCloud } from "../../connect/connect-cloud.ts";
 import { readSigner } from "../../connect/read-signer.ts";
+import { requireDstackKms } from "../../connect/require-dstack-kms.ts";
 import { type KmsArguments, requireKms, resolveKms } from "../../connect/resolve-kms.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.ts";
@@ -52,6 +53,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
   const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(hre));
   const chain = await connectChain(hre);
+  await requireDstackKms(chain.client, kms);
   const account = await readSigner(hre, { chain, wanted, purpose: "deployAndRegisterApp" });
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);

@@ -169,7 +169,7 @@ describe("dstack app deploy", () => {
     ["the KMS as owner", { owner: "kms" }, "LintRefusedError", 2],
     ["the hash of nothing", { hash: `0x${"00".repeat(32)}` }, "LintRefusedError", 2],
     ["an unknown node", { device: "node-9" }, "InvalidArgumentError", 2],
-    ["an address without a KMS", { kms: `0x${"12".repeat(20)}` }, "NoContractError", 3],
+    ["an address without a contract as KMS", { kms: `0x${"12".repeat(20)}` }, "InvalidArgumentError", 2],
     ["nobody to ask", { yes: false }, "InvalidArgumentError", 2],
   ] as const)
     it(`refuses ${what}`, async () => {
@@ -179,6 +179,14 @@ describe("dstack app deploy", () => {
       expect(refused.exitCode).to.equal(code);
       expect(await head()).to.equal(block);
     });
+
+  it("refuses an app in the KMS's place, before a key is asked for", async () => {
+    const { appId } = (await run()).json<Deployed>();
+    const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, accounts: [] } };
+    const refused = await run({ kms: appId }, await projectOf(world, { ownerKey: "" }, { networks }));
+    expect([refused.exitCode, errorOf(refused).name]).to.deep.equal([2, "InvalidArgumentError"]);
+    expect(refused.stdout).to.include(`${appId} is an app, not a DstackKms.`);
+  });
 
   it("refuses to guess the KMS", async () => {
     expect(errorOf(await run({}, await projectOf(world)))).to.include({ name: "InvalidArgumentError" });

@@ -1,0 +1,25 @@
+import type { Address } from "viem";
+import type { ChainClient } from "../../chain/chain-client.ts";
+import { readContractKind } from "../../chain/read-contract-kind.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+
+/**
+ * Returns if a KMS is at the address. An app in its place is a slip of the command line or the configuration, and so is
+ * an address without a contract.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+export async function requireDstackKms(client: ChainClient, kms: Address): Promise<void> {
+  const { hasCode, isApp, isKms } = await readContractKind(client, { address: kms });
+  if (isKms) return;
+  if (!hasCode) {
+    throw new InvalidArgumentError(`There is no contract at the KMS address ${kms}.`, {
+      nextStep: "Check --kms or dstack.kms, and --network.",
+      context: { kms },
+    });
+  }
+  throw new InvalidArgumentError(`${kms} is ${isApp ? "an app" : "another contract"}, not a DstackKms.`, {
+    nextStep: "Give --kms or dstack.kms the address of the KMS; dstack status --cvm NAME shows an app's.",
+    context: { kms, isApp },
+  });
+}
