@@ -4,6 +4,7 @@ import { ContractOwnerError, ContractRevertedError, NotOwnerError } from "../err
 import type { ChainClient } from "./chain-client.ts";
 import { ethCall } from "./eth-call.ts";
 import type { Revert } from "./find-revert.ts";
+import { readOwner } from "./read-owner.ts";
 import { readOwnership } from "./read-ownership.ts";
 import { requireCode } from "./require-code.ts";
 
@@ -38,5 +39,7 @@ export async function explainRevert(
     return new ContractRevertedError({ contract: to, functionName, reason });
   const { owner, ownerIsContract } = await readOwnership(client, { appId: parseAppId(to) });
   const facts = { contract: to, signer: from, owner };
-  return ownerIsContract ? new ContractOwnerError(facts) : new NotOwnerError(facts);
+  if (!ownerIsContract) return new NotOwnerError(facts);
+  const { kind } = await readOwner(client, { address: owner });
+  return new ContractOwnerError({ ...facts, ownerKind: kind === "safe" || kind === "timelock" ? kind : "contract" });
 }

@@ -63,14 +63,22 @@ export class NotOwnerError extends ChainError {
 export class ContractOwnerError extends NotOwnerError {
   override readonly name = "ContractOwnerError";
   override readonly ownerIsContract = true;
-  constructor(facts: NotOwnerFacts, options: Cause = {}) {
-    super(facts, {
-      ...options,
-      nextStep:
-        "Propose the call through the owner contract; a plain key can never sign for it. For a Safe, --batch safe (buildSafeBatch) writes what its owners import.",
-    });
+  constructor(
+    { ownerKind = "contract", ...facts }: NotOwnerFacts & { readonly ownerKind?: ContractOwnerKind },
+    options: Cause = {},
+  ) {
+    super(facts, { ...options, nextStep: waysThrough[ownerKind], context: { ownerKind } });
   }
 }
+
+export type ContractOwnerKind = keyof typeof waysThrough;
+
+const waysThrough = {
+  safe: "No plain key signs for a Safe. Tasks such as dstack hash add prepare the change for its owners, with --batch auto or --batch safe (buildSafeBatch).",
+  timelock:
+    "No plain key signs for a timelock: an account with its PROPOSER_ROLE schedules the change, and after the delay one with its EXECUTOR_ROLE carries it out. buildTimelockBatch encodes both.",
+  contract: "No plain key signs for a contract: have the change proposed and made through it.",
+} as const;
 
 export class InsufficientFundsError extends ChainError {
   override readonly name = "InsufficientFundsError";

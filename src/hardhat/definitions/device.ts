@@ -70,6 +70,7 @@ export const deviceTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption)
+    .addOption(batchOption)
     .addOption(waiveUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)

@@ -52,6 +52,6 @@ export async function changeKms(
   const { owner } = await readKmsStatus(client, { kms });
   await requireEffect(client, calls);
   io.paper.line(warning);
-  const sent = await carryOut(io, connected, { calls, wanted: owner.address, batch: args.batch });
+  const sent = await carryOut(io, connected, { calls, signatory: owner, batch: args.batch });
   return { result: { kms, chainId, ...sent, findings } };
 }

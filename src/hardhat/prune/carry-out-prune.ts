@@ -8,9 +8,11 @@ import { applyPrunePlan, recordedRemovals } from "../../prune/apply-prune-plan.t
 import type { PruneSource } from "../../prune/prune-source.ts";
 import { showPruneResult } from "../../report/prune-printer.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { requireApp } from "../connect/require-app.ts";
 import type { TaskIo, TaskOutcome } from "../connect/run-task.ts";
 import { lintBeforeWrite } from "../lint/lint-before-write.ts";
-import { prepareForSafe } from "../write/prepare-for-safe.ts";
+import { chooseDelivery } from "../write/choose-delivery.ts";
+import { type PrepareForSafeParameters, prepareForSafe } from "../write/prepare-for-safe.ts";
 import { tellBatch } from "../write/tell-batch.ts";
 import { openPruneJournal } from "./open-prune-journal.ts";
 import type { PruneSettings } from "./parse-arguments.ts";
@@ -33,14 +35,11 @@ export interface CarryOutPruneParameters {
  */
 export async function carryOutPrune(io: TaskIo, parameters: CarryOutPruneParameters): Promise<TaskOutcome> {
   const { app, status, settings } = parameters;
-  const { batch } = settings;
-  const isOfSafe = status.kind === "app" && status.owner.kind === "safe";
-  if (batch.mode === "safe" || (batch.mode === "auto" && isOfSafe)) {
-    return forSafe(io, parameters, batch.mode === "safe" ? batch.file : undefined);
-  }
+  const delivery = chooseDelivery(settings.batch, requireApp(status, app.appId).owner);
+  if (delivery.kind === "prepare") return forSafe(io, parameters, delivery);
   const journal = await openPruneJournal(app, settings);
   try {
-    return await send(io, parameters, { mode: batch.mode, journal });
+    return await send(io, parameters, { mode: delivery.mode, journal });
   } finally {
     await journal.close();
   }
@@ -74,13 +73,13 @@ async function send(
 async function forSafe(
   io: TaskIo,
   parameters: CarryOutPruneParameters,
-  file: string | undefined,
+  delivery: Omit<PrepareForSafeParameters, "calls">,
 ): Promise<TaskOutcome> {
   const { app, plan } = parameters;
   const removals = removalsOf(plan);
   if (removals.length === 0) return nothing;
   const calls = await check(io, parameters, removals);
-  const prepared = await prepareForSafe(io, app, { calls, safe: plan.owner, file });
+  const prepared = await prepareForSafe(io, app, { ...delivery, calls });
   for (const line of untilSigned) io.paper.line(line);
   return { result: { outcome: "prepared", ...prepared } };
 }
@@ -92,8 +91,8 @@ const nothing: TaskOutcome = {
 
 /** Nobody looks again once the owners have signed. */
 const untilSigned = [
-  "\nWhat is in use may change until the last owner signs, and nothing checks it then. Keep the plan in a file",
-  "(--dry-run --plan FILE) and hold it against the facts right before: --plan FILE --batch safe stops if it is overtaken.",
+  "Keep the plan in a file (--dry-run --plan FILE) and hold it against the facts right before they sign:",
+  "--plan FILE --batch safe stops if it is overtaken.",
 ] as const;
 
 async function check(

@@ -2,11 +2,13 @@ import type { Account, Address } from "viem";
 import type { BatchJournal } from "../../batch/batch-journal.ts";
 import type { BatchResult } from "../../batch/batch-result.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
+import type { ReadOwnerReturnType } from "../../chain/read-owner.ts";
 import type { PolicyCall } from "../../core/batch/policy-call.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { parseBatch } from "./batch-argument.ts";
+import { chooseDelivery } from "./choose-delivery.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import { tellBatch } from "./tell-batch.ts";
 
@@ -17,7 +19,7 @@ export interface Signing {
 export interface CarryOutParameters {
   readonly calls: readonly PolicyCall[];
   /** Whose signature the calls need: mostly the contract's owner. */
-  readonly wanted: Address;
+  readonly signatory: ReadOwnerReturnType;
   /** As `--batch` was given. */
   readonly batch: string | undefined;
   /** Sends calls that change nothing too. */
@@ -42,14 +44,14 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
 export async function carryOut(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, wanted, batch, allowNoEffect }: CarryOutParameters,
+  { calls, signatory, batch, allowNoEffect }: CarryOutParameters,
 ): Promise<CarriedOut | PreparedForSafe> {
-  const argument = parseBatch(batch);
+  const delivery = chooseDelivery(parseBatch(batch), signatory);
   io.paper.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.paper.line(`  ${description}, on ${to}`);
-  if (argument.mode === "safe")
-    return prepareForSafe(io, chain, { calls, safe: wanted, file: argument.file, allowNoEffect });
-  const account = await chain.signer([...new Set(calls.map(({ functionName }) => functionName))].join(" and "), wanted);
+  if (delivery.kind === "prepare") return prepareForSafe(io, chain, { ...delivery, calls, allowNoEffect });
+  const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
+  const account = await chain.signer(purpose, signatory.address);
   await using journal = await openTaskJournal(chain);
   for (const description of recordedOf(journal, chain, account))
     io.paper.line(`  first what an earlier run has signed, if its end was not seen: ${description}`);
@@ -58,7 +60,7 @@ export async function carryOut(
     calls,
     account,
     journal,
-    mode: argument.mode,
+    mode: delivery.mode,
     allowNoEffect,
     chainId: chain.chainId,
     signal: io.signal,

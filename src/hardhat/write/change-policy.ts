@@ -1,8 +1,9 @@
 import { requireEffect } from "../../batch/require-effect.ts";
-import { readOwnership } from "../../chain/read-ownership.ts";
+import { readAppStatus } from "../../chain/read-app-status.ts";
 import { orderCalls } from "../../core/batch/order-calls.ts";
 import type { PolicyCall } from "../../core/batch/policy-call.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { requireApp } from "../connect/require-app.ts";
 import type { TaskIo, TaskOutcome } from "../connect/run-task.ts";
 import { lintBeforeWrite } from "../lint/lint-before-write.ts";
 import { carryOut } from "./carry-out.ts";
@@ -33,9 +34,11 @@ export async function changePolicy(
   { app, calls: unordered, allowNoEffect }: ChangePolicyParameters,
 ): Promise<TaskOutcome> {
   const calls = orderCalls(unordered);
-  const findings = await lintBeforeWrite(io, app, { accept, calls });
-  if (!allowNoEffect) await requireEffect(app.client, calls);
-  const { owner } = await readOwnership(app.client, { appId: app.appId });
-  const carriedOut = await carryOut(io, app, { calls, wanted: owner, batch, allowNoEffect });
-  return { result: { app: app.appId, ...carriedOut, findings } };
+  const { client, appId, chainId } = app;
+  const status = await readAppStatus(client, { appId });
+  const { owner } = requireApp(status, appId);
+  const findings = await lintBeforeWrite(io, app, { accept, status, calls });
+  if (!allowNoEffect) await requireEffect(client, calls);
+  const carriedOut = await carryOut(io, app, { calls, signatory: owner, batch, allowNoEffect });
+  return { result: { appId, chainId, ...carriedOut, findings } };
 }

@@ -9,11 +9,15 @@ import type { TaskIo } from "../connect/run-task.ts";
 export interface PrepareForSafeParameters extends Pick<BuildSafeBatchParameters, "calls" | "allowNoEffect"> {
   readonly safe: Address;
   readonly file: string | undefined;
+  /** Why it is not sent, for people. */
+  readonly reason: string;
 }
 
 /** Calls that wait for the owners of a Safe. Nothing was sent. */
 export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
   readonly mode: "safe";
+  /** Why this mode, for people. */
+  readonly reason: string;
   /** Where the file for the Safe app was written. */
   readonly file: string;
   readonly calls: readonly { readonly description: string; readonly status: "prepared" }[];
@@ -27,22 +31,27 @@ export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
 export async function prepareForSafe(
   { paper }: Pick<TaskIo, "paper">,
   { client, chainId }: ConnectedChain,
-  { safe, file: wantedFile, ...parameters }: PrepareForSafeParameters,
+  { safe, file: wantedFile, reason, calls: wanted, allowNoEffect }: PrepareForSafeParameters,
 ): Promise<PreparedForSafe> {
-  const { calls, file: content, ...batch } = await buildSafeBatch(client, { ...parameters, safe, chainId });
-  const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTx.nonce}.json`);
+  const prepared = await buildSafeBatch(client, { calls: wanted, allowNoEffect, safe, chainId });
+  const { calls, file: content, ...batch } = prepared;
+  // Named after what it holds: until the Safe executes something, its nonce stays and another file must not go.
+  const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTxHash.slice(2, 10)}.json`);
   await write(file, `${JSON.stringify(content, null, 2)}\n`);
   paper.line(
-    `\nNothing was sent. It is for the owners of Safe ${batch.safe}, ${batch.threshold} of ${batch.owners.length}:`,
+    `\nNothing was sent: ${reason}. For the owners of ${batch.safe}, ${batch.threshold} of ${batch.owners.length}:`,
   );
   paper.line(`  file for the Transaction Builder   ${file}`);
   paper.line(`  the same as one Safe transaction   to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
   paper.line(`  calldata                           ${batch.safeTx.data}`);
   paper.line(`  nonce                              ${batch.safeTx.nonce}`);
   paper.line(`  hash their wallets must show       ${batch.safeTxHash}`);
+  if (calls.some(({ functionName }) => functionName.startsWith("remove")))
+    paper.line("\nWhat is in use may change until the last owner signs, and nothing checks it then.");
   return {
     ...batch,
     mode: "safe",
+    reason,
     file,
     calls: calls.map(({ description }) => ({ description, status: "prepared" as const })),
   };

@@ -36,11 +36,11 @@ async function accept(args: OwnerAcceptArguments, hre: HardhatRuntimeEnvironment
   const findings = await lintBeforeWrite(io, app, { accept: args.accept, status, calls });
   io.paper.line(`owner      ${describeOwnerFully(owner)}`);
   io.paper.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
-  const sent = await carryOut(io, app, { calls, wanted: pendingOwner.address, batch: args.batch });
+  const sent = await carryOut(io, app, { calls, signatory: pendingOwner, batch: args.batch });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
-      app: appId,
+      appId,
       chainId: app.chainId,
       owner: after.owner,
       pendingOwner: after.pendingOwner ?? null,

@@ -45,11 +45,11 @@ async function transfer(
   io.paper.line(`owner      ${describeOwnerFully(owner)}`);
   io.paper.line(`new owner  ${describeOwnerFully(described)}`);
   for (const line of isTwoStep ? twoSteps : oneStep) io.paper.line(line);
-  const sent = await carryOut(io, app, { calls, wanted: owner.address, batch: args.batch });
+  const sent = await carryOut(io, app, { calls, signatory: owner, batch: args.batch });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
-      app: appId,
+      appId,
       chainId: app.chainId,
       isTwoStep,
       owner: after.owner,

@@ -42,7 +42,7 @@ describe("tasks dstack owner", () => {
     expect(forPeople).to.include({ exitCode: 0, stderr: "" });
     expect(forPeople.stdout).to.include(world.owner.address).and.to.include("two steps");
     expect((await run("show", { json: true })).json()).to.deep.include({
-      app: appId,
+      appId,
       chainId: 8453,
       owner: { kind: "eoa", address: world.owner.address, isUsed: true },
       pendingOwner: null,
@@ -58,7 +58,7 @@ describe("tasks dstack owner", () => {
 
     const accepted = await run("accept", { yes: true, json: true }, devPrivateKey(1));
     expect(accepted.exitCode, accepted.stderr).to.equal(0);
-    expect(accepted.json()).to.deep.include({ app: appId, pendingOwner: null });
+    expect(accepted.json()).to.deep.include({ appId, pendingOwner: null });
     expect(accepted.json<{ transactions: unknown[] }>().transactions).to.have.lengthOf(1);
     expect(await ownership()).to.include({ owner: second, pendingOwner: undefined });
   });
@@ -92,7 +92,7 @@ describe("tasks dstack owner", () => {
     const directory = await mkdtemp(join(tmpdir(), "dstack-owner-"));
     const file = join(directory, "batch.json");
 
-    const refused = await run("transfer", { app: owned, address: second, yes: true });
+    const refused = await run("transfer", { app: owned, address: second, yes: true, batch: "none" });
     expect([refused.exitCode, refused.stderr.slice(0, 9)]).to.deep.equal([3, "DSTK-2005"]);
     const prepared = await run("transfer", { app: owned, address: second, batch: `safe:${file}`, json: true });
     expect(prepared.exitCode, prepared.stderr).to.equal(0);

@@ -50,6 +50,7 @@ describe("dstack hash add and remove", () => {
   it("adds a hash, and removes it again, touching no other", async () => {
     const added = await run("add", { hashes: [first] });
     expect(added.exitCode, added.stdout).to.equal(0);
+    expect(added.json()).to.include({ appId, chainId: 8453, mode: "none" });
     expect(await isAllowed(first)).to.equal(true);
     const removed = await run("remove", { hashes: [first] });
     expect(removed.exitCode, removed.stdout).to.equal(0);
@@ -146,7 +147,7 @@ describe("dstack hash add and remove", () => {
       const safe = await giveToSafe({ ...world, appId, cvm: "onchain-app", firstHash: inForce });
       const block = await head();
       const args = { hashes: [second], remove: first };
-      const refused = await run("add", args);
+      const refused = await run("add", { ...args, batch: "none" });
       expect(errorOf(refused)).to.include({ name: "ContractOwnerError" });
       expect(refused.exitCode).to.equal(3);
       const prepared = await run("add", { ...args, batch: `safe:${join(directory, "batch.json")}` });
