@@ -11,12 +11,12 @@ import type { StatusReport } from "./status-report.ts";
 
 /** An app's status for people. */
 export function showStatus(paper: Paper, report: StatusReport, chain: Chain | undefined): void {
-  const { app, alias, network, chainId, contract, lists, completeness, running, findings } = report;
+  const { appId, alias, network, chainId, contract, lists, completeness, running, findings } = report;
   const cvms = running.kind === "known" ? running.cvms : [];
-  paper.title(`App ${app}${alias === undefined ? "" : ` (${alias})`}`);
+  paper.title(`App ${appId}${alias === undefined ? "" : ` (${alias})`}`);
   for (const [label, value] of [
     ["chain", `${network}, id ${chainId}, block ${contract.blockNumber}`],
-    ["explorer", explorerLink(chain, "address", app)],
+    ["explorer", explorerLink(chain, "address", appId)],
     ["owner", describeOwnerFully(contract.owner)],
     ["invited", contract.pendingOwner && describeOwnerFully(contract.pendingOwner)],
     ["transfers", contract.isTwoStep ? "in two steps" : "IN ONE STEP, at once"],

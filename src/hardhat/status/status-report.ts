@@ -1,4 +1,5 @@
 import type { AppStatus } from "../../chain/read-app-status.ts";
+import type { AppId } from "../../core/ids.ts";
 import type { LintFinding } from "../../core/lint/lint-app.ts";
 import type { Completeness } from "../../history/history.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
@@ -7,7 +8,7 @@ import type { Running } from "./gather-running.ts";
 
 /** Everything `dstack status` tells. */
 export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "chainId"> {
-  readonly app: string;
+  readonly appId: AppId;
   readonly kms: string | undefined;
   readonly kmsImplementation: string | undefined;
   readonly contract: AppStatus;

@@ -22,7 +22,7 @@ async function check(args: BootCheckArguments, hre: HardhatRuntimeEnvironment): 
   const { isAllowed, reason, reverts } = verdict;
   return {
     result: {
-      app: app.appId,
+      appId: app.appId,
       kms,
       chainId: app.chainId,
       blockNumber,

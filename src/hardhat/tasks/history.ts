@@ -44,7 +44,7 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
   const isSound = completeness.isComplete && (proof?.isProven ?? true);
   return {
     result: {
-      app: appId,
+      appId,
       chainId,
       network: app.network,
       createdInBlock,

@@ -35,7 +35,7 @@ async function status(args: StatusArguments, hre: HardhatRuntimeEnvironment, io:
     ...(lists !== undefined && { lists: valuesOf(lists) }),
   });
   const report: StatusReport = {
-    app: appId,
+    appId,
     alias: app.alias,
     network: app.network,
     chainId: app.chainId,

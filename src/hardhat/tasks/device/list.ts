@@ -17,7 +17,7 @@ async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEn
   const app = await connectApp(args, hre);
   const devices = await listDevices(app, await readAppHistory(io, hre, app, args));
   return {
-    result: { app: app.appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
+    result: { appId: app.appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
     show: (paper) => show(paper, app.appId, devices),
   };
 }

@@ -35,7 +35,7 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
   return {
     result: {
       file: args.file,
-      app: target?.app?.appId,
+      appId: target?.app?.appId,
       isMatch,
       comparisons: examined.map(({ examination, ...rest }) => ({ ...rest, ...examination })),
     },

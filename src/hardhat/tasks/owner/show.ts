@@ -16,7 +16,7 @@ async function show(args: OwnerShowArguments, hre: HardhatRuntimeEnvironment): P
   const { client, appId, chainId } = await connectApp(args, hre);
   const { owner, pendingOwner, isTwoStep, blockNumber } = requireApp(await readAppStatus(client, { appId }), appId);
   return {
-    result: { app: appId, chainId, blockNumber, owner, pendingOwner: pendingOwner ?? null, isTwoStep },
+    result: { appId, chainId, blockNumber, owner, pendingOwner: pendingOwner ?? null, isTwoStep },
     show: (paper) => {
       paper.line(`app       ${appId}`);
       paper.line(`owner     ${describeOwnerFully(owner)}`);

@@ -88,8 +88,10 @@ describe("tasks dstack kms and dstack boot-check", () => {
       ["an image that is allowed already, before it asks,", "add-os-image", { yes: false }, 3, "DSTK-2202"],
       ["an image that is not there", "remove-os-image", { value: newValue }, 3, "DSTK-2202"],
       ["code that is not there", "set-app-implementation", { value: devAccount(5).address }, 3, "DSTK-2003"],
-      ["an app in the KMS's place", "show", { kms: "app" }, 3, "DSTK-2007"],
-      ["an address without a contract", "show", { kms: devAccount(5).address }, 3, "DSTK-2003"],
+      ["an app in the KMS's place", "show", { kms: "app" }, 2, "is an app, not a DstackKms"],
+      ["an app in the KMS's place", "add-os-image", { kms: "app" }, 2, "is an app, not a DstackKms"],
+      ["an address without a contract", "show", { kms: devAccount(5).address }, 2, "no contract at the KMS address"],
+      ["an address without a contract", "remove-device", { kms: devAccount(5).address }, 2, "no contract at the KMS"],
     ];
     for (const [what, task, args, exitCode, words] of refused) {
       it(`${task} refuses ${what}`, async () => {
@@ -111,6 +113,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
 
   describe("boot-check", () => {
     interface Check {
+      readonly appId: string;
       readonly wouldBoot: boolean;
       readonly reason: string;
       readonly rules: readonly { rule: string; isMet?: boolean }[];
@@ -133,6 +136,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
         "device",
       ]);
       expect([checked.wouldBoot, unmet(checked)]).to.deep.equal([true, []]);
+      expect(checked.appId).to.equal(world.cvms.onChain?.appId);
     });
 
     it("tells every rule that is not met, where the contract tells the first", async () => {
@@ -174,6 +178,11 @@ describe("tasks dstack kms and dstack boot-check", () => {
       const checked = told.json<Check>();
       expect(checked.reason).to.equal("App not registered");
       expect(unmet(checked)).to.deep.equal(["registered", "code", "tcbStatus", "composeHash", "device"]);
+    });
+
+    it("refuses an app in the KMS's place", async () => {
+      const told = await run(["boot-check"], { cvm: "onchain-app", kms: world.cvms.onChain?.appId });
+      expect([told.exitCode, told.stderr.includes("is an app, not a DstackKms")]).to.deep.equal([2, true]);
     });
 
     it("asks for what it does not know, in one sentence", async () => {

@@ -8,6 +8,7 @@ import { startWorld, type World } from "../../../../../src/world/start-world.ts"
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 
 interface Listed {
+  readonly appId: AppId;
   readonly allowAnyDevice: boolean;
   readonly doubts: readonly string[];
   readonly devices: readonly {
@@ -60,7 +61,8 @@ describe("dstack device", () => {
     expect((await run("add", { devices: ["node-2"] })).exitCode).to.equal(0);
 
     const { json } = await run("list", { app: appId, cvm: undefined });
-    const { devices, doubts, allowAnyDevice } = json<Listed>();
+    const { devices, doubts, allowAnyDevice, ...about } = json<Listed>();
+    expect(about.appId).to.equal(appId);
     expect(doubts).to.deep.equal([]);
     expect(allowAnyDevice).to.equal(false);
     const of = (deviceId: DeviceId) => devices.find((device) => device.deviceId === deviceId);

@@ -17,6 +17,7 @@ import { projectOf, runTask } from "../../../../support/hardhat/run-task.ts";
 import { addReplica, compose, type PruneWorld } from "../../../../support/prune/prune-world.ts";
 
 interface Answer {
+  readonly appId?: AppId;
   readonly isMatch: boolean;
   readonly comparisons: readonly (HashExamination & { kind: string; cvm?: string })[];
 }
@@ -77,6 +78,7 @@ describe("dstack hash", () => {
     for (const args of [{ cvm: "onchain-app" }, { app: appId }]) {
       for (const file of ["same.yml", "app-compose.json"]) {
         const { exitCode, json } = await run(file, args);
+        expect(json<Answer>().appId).to.equal(appId);
         expect(json<Answer>().comparisons.map(({ cvm }) => cvm)).to.deep.equal(["onchain-app"]);
         expect(kindsOf(json<Answer>())).to.deep.equal(["inForce", "allowed"]);
         expect(exitCode).to.equal(0);
