@@ -10,7 +10,8 @@ const requestsAtOnce = 8;
 
 /**
  * When each hash was added last, even where it was allowed all along: an operator who adds a hash again means to use
- * it. Nodes that send no time along with an event are asked for its block.
+ * it. A removed one has no date: should it be allowed all the same, it was added in an event nobody has read. Nodes
+ * that send no time along with an event are asked for its block.
  *
  * @throws RpcUnavailableError
  */
@@ -19,7 +20,10 @@ export async function dateAdditions(
   changes: readonly PolicyChange[],
 ): Promise<ReadonlyMap<ComposeHash, Addition>> {
   const last = new Map<ComposeHash, PolicyChange>();
-  for (const change of changes) if (change.kind === "composeHashAdded") last.set(change.composeHash, change);
+  for (const change of changes) {
+    if (change.kind === "composeHashAdded") last.set(change.composeHash, change);
+    if (change.kind === "composeHashRemoved") last.delete(change.composeHash);
+  }
   const undated = [...last.values()].filter(({ timestamp }) => timestamp === undefined);
   const blockNumbers = [...new Set(undated.map(({ blockNumber }) => blockNumber))];
   const times = await mapLimited(

@@ -20,46 +20,54 @@ export interface FindMoveTargetsReturnType {
 /** Operations that boot what a CVM has already, or nothing. */
 const switching = ["start", "stop", "shutdown", "restart"];
 
-/** Tells which hashes the CVMs with an operation under way will boot: its revision says so. */
+/**
+ * Tells which hashes the CVMs with an operation under way will boot: its revision says so. What is found out counts,
+ * though the cloud leaves another question open.
+ */
 export async function findMoveTargets(
   cloud: CloudClient,
   { appId, cvms }: FindMoveTargetsParameters,
 ): Promise<FindMoveTargetsReturnType> {
   const busy = cvms.filter((cvm) => cvm.busy);
-  if (busy.length === 0) return { movingTo: [], problems: [] };
+  const targets = new Map<string | undefined, AppRevision>();
+  const targetOf = ({ operationId }: Cvm) => targets.get(operationId);
+  const isLost = (cvm: Cvm) => targetOf(cvm) === undefined;
+  let problems: string[] = [];
   try {
-    const revisions = await findRevisions(cloud, appId, new Set(busy.map(({ operationId }) => operationId)));
-    const kinds = await getOperationKinds(cloud, { vmUuids: busy.flatMap(({ vmUuid }) => vmUuid ?? []) });
-    const judged = busy.map((cvm) => ({
-      cvm,
-      target: revisions.get(cvm.operationId),
-      isSwitching: switching.includes(kinds.get(cvm.vmUuid ?? "") ?? ""),
-    }));
-    return {
-      movingTo: judged.flatMap(({ cvm: { id, name, status }, target }) =>
-        target === undefined ? [] : [{ composeHash: target.composeHash, cvm: { id, name, status } }],
-      ),
-      problems: judged
-        .filter(({ target, isSwitching }) => target === undefined && !isSwitching)
-        .map(({ cvm }) => `CVM ${cvm.name} is ${cvm.status}, and the cloud does not say to which compose hash.`),
-    };
+    if (busy.length > 0)
+      await findRevisions(cloud, appId, new Set(busy.map(({ operationId }) => operationId)), targets);
+    const kinds = await getOperationKinds(cloud, {
+      vmUuids: busy.filter(isLost).flatMap(({ vmUuid }) => vmUuid ?? []),
+    });
+    const isSwitching = ({ vmUuid = "" }: Cvm) => switching.includes(kinds.get(vmUuid) ?? "");
+    problems = busy
+      .filter((cvm) => isLost(cvm) && !isSwitching(cvm))
+      .map(({ name, status }) => `CVM ${name} is ${status}, and the cloud does not say to which compose hash.`);
   } catch (error) {
     if (!isDstackError(error)) throw error;
-    return { movingTo: [], problems: busy.map(({ name, status }) => `CVM ${name} is ${status}: ${error.message}`) };
+    problems = busy.filter(isLost).map(({ name, status }) => `CVM ${name} is ${status}: ${error.message}`);
   }
+  const movingTo = busy.flatMap((cvm) => {
+    const { id, name, status } = cvm;
+    const target = targetOf(cvm);
+    return target === undefined ? [] : [{ composeHash: target.composeHash, cvm: { id, name, status } }];
+  });
+  return { movingTo, problems };
 }
 
-/** The revisions of these operations. Newest first, so the pages are read only until all are found. */
-async function findRevisions(cloud: CloudClient, appId: AppId, operationIds: ReadonlySet<string | undefined>) {
-  const found = new Map<string | undefined, AppRevision>();
+/** Adds the revisions of these operations. Newest first, so the pages are read only until all are found. */
+async function findRevisions(
+  cloud: CloudClient,
+  appId: AppId,
+  operationIds: ReadonlySet<string | undefined>,
+  found: Map<string | undefined, AppRevision>,
+): Promise<void> {
   for (let page = 1; ; page++) {
     const { revisions, pageCount } = await getAppRevisions(cloud, { appId, page });
     for (const revision of revisions) {
       const { operationId } = revision;
       if (operationId !== undefined && operationIds.has(operationId)) found.set(operationId, revision);
     }
-    // An empty page ends it too: how many there are is only the cloud's word.
-    const isLast = page >= pageCount || revisions.length === 0;
-    if (isLast || found.size === operationIds.size) return found;
+    if (page >= pageCount || found.size === operationIds.size) return;
   }
 }

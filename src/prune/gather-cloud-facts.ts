@@ -34,7 +34,8 @@ const requestsAtOnce = 8;
 /**
  * Asks the cloud what uses an app's hashes. The order matters: a prepared update that is committed while this reads
  * stops being prepared and starts to move a CVM, so what is prepared is read first and the CVMs once more after it.
- * Whatever the cloud does not tell becomes an unknown fact.
+ * Whatever the cloud does not tell becomes an unknown fact, and what it told before it fell silent still counts: whoever
+ * waives the one does not mean the other.
  *
  * @throws WrongChainError if the cloud's CVMs ask a contract on another chain
  */
@@ -47,7 +48,9 @@ export async function gatherCloudFacts(
   if (!before.success) return nothingKnown(whyNoCvms(before.error));
   const { prepared, problem } = await gatherPrepared(cloud, before.data, parameters);
   const after = await safeGetAppCvms(cloud, { appId });
-  if (!after.success) return nothingKnown(whyNoCvms(after.error));
+  if (!after.success) {
+    return { ...nothingKnown(whyNoCvms(after.error)), running: before.data.flatMap(toUse), prepared };
+  }
   const counted = await safeGetApp(cloud, { appId });
   const targets = await findMoveTargets(cloud, { appId, cvms: after.data });
 
@@ -93,21 +96,23 @@ async function gatherPrepared(
   { appId, composeHashes, onProgress, signal }: GatherCloudFactsParameters,
 ): Promise<{ readonly prepared: readonly PreparedHash[]; readonly problem: string | undefined }> {
   const questions = cvms.flatMap((cvm) => composeHashes.map((composeHash) => ({ cvm, composeHash })));
+  const answers: (PreparedHash | undefined)[] = [];
+  const prepared = () => answers.filter((answer) => answer !== undefined);
   let done = 0;
   try {
-    const answers = await mapLimited(
-      questions,
-      async ({ cvm, composeHash }) => {
+    await mapLimited(
+      [...questions.entries()],
+      async ([index, { cvm, composeHash }]) => {
         const pending = await getPendingUpdate(cloud, { appId, vmUuid: cvm.vmUuid ?? cvm.id, composeHash });
         onProgress?.(++done, questions.length);
-        return pending && { composeHash, cvm: toReference(cvm), expiresAt: pending.expiresAt };
+        answers[index] = pending && { composeHash, cvm: toReference(cvm), expiresAt: pending.expiresAt };
       },
       { limit: requestsAtOnce, signal },
     );
-    return { prepared: answers.filter((answer) => answer !== undefined), problem: undefined };
+    return { prepared: prepared(), problem: undefined };
   } catch (error) {
     if (!isDstackError(error)) throw error;
-    return { prepared: [], problem: `Nobody knows what is prepared: ${error.message}` };
+    return { prepared: prepared(), problem: `Nobody knows all that is prepared: ${error.message}` };
   }
 }
 

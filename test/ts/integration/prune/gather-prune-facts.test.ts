@@ -8,6 +8,7 @@ import { type CloudClient, createCloudClient } from "../../../../src/cloud/creat
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";
 import type { PruneFacts, UnknownKind } from "../../../../src/core/prune/prune-facts.ts";
+import { WrongChainError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
 import {
@@ -23,6 +24,7 @@ import {
   sourceOf,
   startPruneWorld,
 } from "../../../support/prune/prune-world.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
 import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";
 
 /** The world's cloud, for a client that gets other answers to some paths. */
@@ -139,6 +141,115 @@ describe("the facts of a prune", () => {
     await world.cloud.whenIdle();
   });
 
+  it("do not lose a hash that is committed before the cloud is asked what is prepared", async () => {
+    const update = await prepareUpdate(world, "committed just before");
+    await allow(world, update.composeHash);
+    const { cloudClient } = world;
+    let isCommitted: Promise<void> | undefined;
+    const committing: CloudClient = {
+      ...cloudClient,
+      request: async (request) => {
+        if (request.path.includes("pending-updates")) {
+          isCommitted ??= commitUpdate(world, update);
+          await isCommitted;
+        }
+        return cloudClient.request(request);
+      },
+    };
+    const { movingTo, prepared } = await readPruneFacts(sourceOf(world, { cloud: committing }));
+    expect(isCommitted).to.not.equal(undefined);
+    expect([...movingTo, ...prepared].map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
+    await world.cloud.whenIdle();
+  });
+
+  it("ask for what is prepared on every CVM", async () => {
+    await addReplica(world, "replica");
+    const [, second] = await getAppCvms(world.cloudClient, { appId: world.appId });
+    const update = await prepareUpdate(world, "of the second", second?.id);
+    await allow(world, update.composeHash);
+    const { prepared } = await read();
+    expect(prepared.map(({ composeHash, cvm }) => [composeHash, cvm.id])).to.deep.equal([
+      [update.composeHash, second?.id],
+    ]);
+  });
+
+  it("know replicas of one hash apart", async () => {
+    const json = { compose_hash: world.firstHash, node_id: 1 };
+    await world.cloudClient.request({ method: "POST", path: `/apps/${world.appId}/instances`, json });
+    await world.cloud.whenIdle();
+    const { running } = await read();
+    expect(running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash, world.firstHash]);
+    expect(new Set(running.map(({ cvm }) => cvm.id)).size).to.equal(2);
+  });
+
+  it("date additions by their blocks where the node sends no times along, and count a hash's last one", async () => {
+    const again = fillerHash("old version 0");
+    await world.advance(1_000);
+    await allow(world, again);
+    const history = await readHistory(world.ownerClient, { appId: world.appId });
+    const changes = history.changes.map((change) => ({ ...change, timestamp: undefined }));
+    const undated = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
+    expect(undated.allowed).to.deep.equal((await read()).allowed);
+    const times = undated.allowed.map(({ added }) => added?.timestamp);
+    expect(new Set(times).size).to.equal(times.length);
+    expect(times.every((time) => time !== undefined && time > 0n)).to.equal(true);
+  });
+
+  describe("count what the cloud told before it fell silent", () => {
+    /** The list of CVMs, as it is for the first request and for all that follow. */
+    function listing(first: (text: string) => string, then: (text: string) => string): CloudClient {
+      let requests = 0;
+      return rewriting(world, /\/cvms$/, (text) => (requests++ === 0 ? first(text) : then(text)));
+    }
+    const same = (text: string) => text;
+
+    it("where a CVM is no longer in the list", async () => {
+      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(same, () => "[]") }));
+      expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
+    });
+
+    it("where a CVM is listed that was not there before: what is prepared on it nobody asked", async () => {
+      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(() => "[]", same) }));
+      expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
+      expect(kinds(facts)).to.deep.equal(["prepare-tokens"]);
+    });
+
+    it("where the list cannot be read a second time", async () => {
+      const update = await prepareUpdate(world, "prepared");
+      await allow(world, update.composeHash);
+      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(same, () => "{") }));
+      expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
+      expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
+      expect(facts.prepared.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
+    });
+
+    it("where it answers for some hashes and not for others", async () => {
+      const update = await prepareUpdate(world, "prepared");
+      await allow(world, update.composeHash);
+      const [last] = await allowFillers(world, 1, "last");
+      const cloud = refusing(world, `/pending-updates/.*/${last?.slice(2)}/`);
+      const facts = await readPruneFacts(sourceOf(world, { cloud }));
+      expect(kinds(facts)).to.deep.equal(["prepare-tokens"]);
+      expect(facts.prepared.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
+    });
+  });
+
+  it("are not those of an app on another chain", async () => {
+    const elsewhere = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":1'));
+    await catchError(readPruneFacts(sourceOf(world, { cloud: elsewhere })), WrongChainError);
+    const unsaid = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":null'));
+    expect(kinds(await readPruneFacts(sourceOf(world, { cloud: unsaid })))).to.deep.equal([]);
+  });
+
+  it("end with the reason they were told to end for", async () => {
+    const stop = new AbortController();
+    const reason = new Error("Ctrl-C");
+    const onProgress = () => stop.abort(reason);
+    expect(await catchError(readPruneFacts(sourceOf(world, { signal: stop.signal, onProgress })), Error)).to.equal(
+      reason,
+    );
+  });
+
   describe("say what they do not know", () => {
     it("without an API key", async () => {
       const facts = await readPruneFacts(sourceOf(world, { cloud: undefined }));
@@ -191,6 +302,14 @@ describe("the facts of a prune", () => {
         text.replace(/"compose_hash":"[0-9a-f]+"/, '"compose_hash":null'),
       );
       expect(kinds(hashless)).to.deep.equal(["running-hashes"]);
+      const stopped = await rewritten(/\/cvms$/, (text) =>
+        text
+          .replace(/"compose_hash":"[0-9a-f]+"/, '"compose_hash":null')
+          .replace('"status":"running"', '"status":"stopped"'),
+      );
+      expect(kinds(stopped)).to.deep.equal(["running-hashes"]);
+      const more = await rewritten(/\/apps\/[0-9a-f]{40}$/, (text) => text.replace('"cvm_count":1', '"cvm_count":2'));
+      expect(kinds(more)).to.deep.equal(["running-hashes"]);
     });
 
     it("of machines that are not the cloud's", async () => {
