@@ -14,7 +14,7 @@ import { checkAdminKey } from "./plugins/admin-guard.ts";
 import { registerApiVersion } from "./plugins/api-version.ts";
 import { registerAuthentication } from "./plugins/authentication.ts";
 import { registerBodyParsers } from "./plugins/body-parsers.ts";
-import { registerErrorBodies } from "./plugins/error-bodies.ts";
+import { refuseUnroutable, registerErrorBodies } from "./plugins/error-bodies.ts";
 import { registerMethodNotAllowed } from "./plugins/method-not-allowed.ts";
 import { registerOpenApi } from "./plugins/openapi.ts";
 import { registerQuietTime } from "./plugins/quiet-time.ts";
@@ -187,6 +187,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     forceCloseConnections: true,
     // An id too long to exist is not found like any other; the default answers 414 above 100 characters.
     routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: refuseUnroutable,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { headerNames } from "../../cloud/protocol.ts";
 import type { EventListener } from "../events.ts";
 import { toErrorAnswer } from "../wire/error-answers.ts";
@@ -14,4 +14,10 @@ export function registerErrorBodies(app: FastifyInstance, emit: EventListener): 
     if (retryAfterSeconds !== undefined) reply.header("Retry-After", retryAfterSeconds);
     return reply.code(status).send(body);
   });
+}
+
+/** The same for a request that reaches no route and no hook, such as one whose URL cannot be decoded. */
+export function refuseUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const { status, body } = toErrorAnswer(error, request.id);
+  void reply.code(status).header(headerNames.requestId, request.id).send(body);
 }

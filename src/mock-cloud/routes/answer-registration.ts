@@ -18,7 +18,7 @@ export async function answerRegistration(
   const { appId } = cvm;
   const body = { ...place, composeHash, appId, requestId: request.id };
   if (token === undefined) return toHashRegistrationBody(body);
-  const onchain = await tryOnchainStatus(kmsRuntime, place.kms, { appId, composeHash, deviceId: place.node.deviceId });
+  const onchain = await tryOnchainStatus(kmsRuntime, place.kms, cvm, { composeHash, deviceId: place.node.deviceId });
   const origin = `${request.protocol}://${request.host}`;
   const pageUrl = `${origin}${commitPagePath(cvm)}?token=${token}`;
   const apiUrl = `${origin}${apiBasePath}/cvms/${cvm.vmUuid}/commit-update?token=${token}`;

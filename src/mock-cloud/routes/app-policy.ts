@@ -39,7 +39,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
   const tags = ["policy"];
 
   const read = ({ cvm, composeHash, deviceId }: Question) =>
-    readAppPolicy(kmsRuntime, store.platform.placeOf(cvm).kms, { appId: cvm.appId, composeHash, deviceId });
+    readAppPolicy(kmsRuntime, store.platform.placeOf(cvm).kms, cvm, { composeHash, deviceId });
 
   /** The device or node asked about, or else the CVM's. */
   function readDevice(body: { node_id?: number | null; device_id?: string | null }, cvm: Cvm): DeviceId {

@@ -78,9 +78,8 @@ export async function describeToken(
 ): Promise<CommitTokenInfo> {
   const found = prepared.find(identifier, token);
   const place = store.platform.nextPlaceOf(found.cvm);
-  const { appId } = found.cvm;
   const { composeHash } = found.pending;
   const { deviceId } = place.node;
-  const onchain = await tryOnchainStatus(kmsRuntime, place.kms, { appId, composeHash, deviceId });
+  const onchain = await tryOnchainStatus(kmsRuntime, place.kms, found.cvm, { composeHash, deviceId });
   return toCommitTokenInfo(found, place, onchain);
 }

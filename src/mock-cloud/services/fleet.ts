@@ -37,7 +37,7 @@ export class Fleet {
       const node = nodes.find(({ id }) => id === nodeId);
       if (!node) throw nodeNotFound(nodeId);
       const shortage = findShortage(this.remaining(node), size);
-      if (shortage) throw noRoom(shortage, `Node ${node.name}`);
+      if (shortage) throw noRoom(shortage, `Node ${node.name} has no room`);
       return node;
     }
     const inRegion = nodes.filter((node) => region === undefined || node.region === region);
@@ -46,7 +46,7 @@ export class Fleet {
     }
     const withRoom = inRegion.filter((node) => !findShortage(this.remaining(node), size));
     const node = withRoom.find(({ id }) => !avoid.includes(id)) ?? withRoom[0];
-    if (!node) throw noRoom("resourceNotAvailable", region ? `No node in region ${region}` : "No node");
+    if (!node) throw noRoom("resourceNotAvailable", `No node${region ? ` in region ${region}` : ""} has room`);
     return node;
   }
 
@@ -55,9 +55,10 @@ export class Fleet {
     const node = this.#store.platform.findNode(nodeId);
     if (!node) throw nodeNotFound(nodeId);
     const { vcpu, memoryMb } = this.remaining(node);
-    if (wanted.vcpu - settings.vcpu > Math.max(0, vcpu)) throw noRoom("insufficientVcpu", `Node ${node.name}`);
+    if (wanted.vcpu - settings.vcpu > Math.max(0, vcpu))
+      throw noRoom("insufficientVcpu", `Node ${node.name} has no room`);
     if (wanted.memoryMb - settings.memoryMb > Math.max(0, memoryMb))
-      throw noRoom("insufficientMemory", `Node ${node.name}`);
+      throw noRoom("insufficientMemory", `Node ${node.name} has no room`);
   }
 
   remaining({ id, capacity }: Node): NodeCapacity {
@@ -106,7 +107,7 @@ function findShortage(remaining: NodeCapacity, size: { vcpu: number; memoryMb: n
 }
 
 function noRoom(shortage: Shortage, who: string): ApiError {
-  return new ApiError(400, errorCodes[shortage], `${who} has no room for this CVM.`, {
+  return new ApiError(400, errorCodes[shortage], `${who} for this CVM.`, {
     suggestions: ["Ask for less, name another node, or delete a CVM."],
   });
 }

@@ -231,13 +231,13 @@ export class Instances {
 
   /** Undefined on an off-chain KMS, which asks no contract. */
   async #readChain(
-    { appId, kmsId }: Cvm,
+    { appId, kmsId, hashid }: Cvm,
     { chainId }: Kms,
     { deviceId }: Node,
     composeHash: ComposeHash,
   ): Promise<OnchainStatus | undefined> {
     if (chainId === null) return undefined;
-    const client = this.#dependencies.kmsRuntime.chain(kmsId);
+    const client = this.#dependencies.kmsRuntime.chain(kmsId, hashid);
     if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
     try {
       return await readOnchainStatus(client, { appId, composeHash, deviceId });

@@ -7,10 +7,10 @@ import type { Platform } from "../store/platform.ts";
 import { listKmsContracts } from "./kms-contracts.ts";
 import type { KmsRuntime } from "./kms-runtime.ts";
 
-const chains: Readonly<Record<string, { readonly name: string; readonly id: number }>> = {
-  base: { name: "Base", id: 8453 },
-  ethereum: { name: "Ethereum", id: 1 },
-};
+const chains: ReadonlyMap<string, { readonly name: string; readonly id: number }> = new Map([
+  ["base", { name: "Base", id: 8453 }],
+  ["ethereum", { name: "Ethereum", id: 1 }],
+]);
 
 /**
  * The KMS contracts of a chain, and which of the cloud's devices and OS images each allows, read from the chain.
@@ -23,7 +23,7 @@ export async function describeOnChainKms(
   kmsRuntime: KmsRuntime,
   word: string,
 ): Promise<KmsOnChainDetail> {
-  const chain = chains[word.toLowerCase()];
+  const chain = chains.get(word.toLowerCase());
   if (!chain) throw kmsNotFound(word);
   const here = listKmsContracts(platform).filter(({ nodes: [{ type }] }) => type === word.toLowerCase());
   const contracts = await Promise.all(

@@ -64,7 +64,10 @@ function fromFastifyError(error: unknown, requestId: string): ErrorAnswer {
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
     return fromApiError(new ApiError(413, errorCodes.invalidRequest, "The body is too large."), requestId);
   }
-  if (statusCode >= 400 && statusCode < 500 && error instanceof Error) {
+  if (statusCode === 400 && error instanceof Error) {
+    return fromApiError(new ApiError(400, errorCodes.invalidRequest, error.message), requestId);
+  }
+  if (statusCode > 400 && statusCode < 500 && error instanceof Error) {
     return { status: statusCode, body: { detail: error.message } };
   }
   return { status: 500, body: { detail: "Internal server error", request_id: requestId } };

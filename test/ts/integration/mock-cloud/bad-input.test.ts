@@ -225,6 +225,59 @@ describe("bad input to the mock cloud", () => {
     expect({ status: head.status, text: await head.text() }).to.deep.equal({ status: 200, text: "" });
   });
 
+  it("answers a URL that cannot be decoded in the shape of any refusal", async () => {
+    for (const id of ["%zz", "%ff", "a%"]) {
+      const { status, body, headers } = await request(world.cloud, "GET", `/cvms/${id}`);
+      expect(status, id).to.equal(400);
+      expect(body).to.include({ error_code: "ERR-02-008", request_id: headers.get("x-request-id") });
+      expect(body.message).to.be.a("string");
+    }
+  });
+
+  it("finds nothing under the names that every JavaScript object has", async () => {
+    for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
+      for (const path of ["/kms", "/kms/on-chain", "/instance-types", "/cvms", "/apps", "/workspaces"]) {
+        const { status, text } = await request(world.cloud, "GET", `${path}/${name}`);
+        expect(status, `${path}/${name}: ${text}`).to.equal(404);
+      }
+    }
+  });
+
+  it("answers 422 to JSON of too many levels, wherever a document may hold any key", async () => {
+    const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    const headers = { "Content-Type": "application/json" };
+    for (const levels of [101, 5_000, 100_000]) {
+      const compose = `"docker_compose_file": ${JSON.stringify(dockerCompose)}, "x": ${nested(levels)}`;
+      for (const [path, body] of [
+        [`/cvms/${cvm.id}/compose_file/provision`, `{${compose}}`],
+        ["/cvms/provision", `{"name": "deep-cvm", "compose_file": {${compose}}}`],
+        ["/auth/device/code", nested(levels)],
+      ] as const) {
+        const answer = await request(world.cloud, "POST", path, { body, headers });
+        expect(answer.status, `${path}, ${levels} levels: ${answer.text}`).to.equal(422);
+        expect(answer.body.detail).to.have.nested.property("[0].type", "recursion_limit");
+      }
+    }
+  });
+
+  it("takes compose file and script of exactly 200 KiB, counted in bytes, and not one byte more", async () => {
+    const compose = `${dockerCompose}# ${"é".repeat(1000)}\n`;
+    const room = 200 * 1024 - Buffer.byteLength(compose);
+    const answers = [room, room + 1].map((bytes) =>
+      patch("", { docker_compose_file: compose, pre_launch_script: "x".repeat(bytes) }),
+    );
+    const [fits, exceeds] = await Promise.all(answers);
+    expect(fits?.status).to.equal(465);
+    expect(exceeds?.body).to.include({ error_code: "ERR-01-003" });
+  });
+
+  it("says in plain words that no node has room", async () => {
+    const compose_file = { docker_compose_file: dockerCompose };
+    const body = { name: "huge-cvm", compose_file, vcpu: 1_000_000 };
+    const answer = await request(world.cloud, "POST", "/cvms/provision", { body });
+    expect(answer.body).to.include({ error_code: "ERR-02-002", message: "No node has room for this CVM." });
+  });
+
   it("keeps prototypes out of bodies", async () => {
     const answer = await patch("", '{"__proto__": {"docker_compose_file": "x"}}', {
       "Content-Type": "application/json",

@@ -121,6 +121,51 @@ describe("faults", () => {
       await world.cloud.whenIdle();
     });
 
+    it("fail in the middle of a call, which is no answer of the contract's", async () => {
+      const headers = await register();
+      const { composeHash } = onChain;
+      const question = { compose_hash: composeHash };
+      world.cloud.setFault({ kind: "rpc-error", rpcMethod: "eth_call" });
+      expect((await confirm(headers)).status).to.equal(503);
+      const path = `/cvms/${onChain.id}/is-allowed`;
+      expect((await request(world.cloud, "POST", path, { body: question })).status).to.equal(503);
+      const app = `/apps/${withoutPrefix(onChain.appId)}`;
+      expect((await request(world.cloud, "GET", `${app}/device-allowlist`)).status).to.equal(503);
+      const all = await request(world.cloud, "POST", `${app}/cvms/is-allowed`, { body: {} });
+      expect(all.body).to.include({ denied_count: 0, error_count: 1 });
+      world.cloud.clearFaults();
+      expect((await confirm(headers)).status).to.equal(202);
+      await world.cloud.whenIdle();
+    });
+
+    it("keep a CVM waiting at the boot gate until there is an answer", async () => {
+      world.cloud.setFault({ kind: "rpc-error", rpcMethod: "eth_call", cvm: onChain.id, times: 3 });
+      expect((await request(world.cloud, "POST", `/cvms/${onChain.id}/restart`, { body: {} })).status).to.equal(202);
+      await world.cloud.whenIdle();
+      expect(world.cloud.readHistory(onChain.id).at(-1)).to.include({ kind: "restart", state: "done" });
+      const verdicts = world.events.filter(
+        (event) => event.type === "boot.judged" && event.cvmId === onChain.id && event.verdict === "unreadable",
+      );
+      expect(verdicts).to.have.lengthOf(3);
+    });
+
+    it("strike whatever is read for a CVM's sake, and nothing that is read for another's", async () => {
+      const path = `/cvms/${onChain.id}`;
+      const prepare = { "X-Prepare-Only": "true" };
+      const foreign = await createOnChainCvm(world);
+      world.cloud.setFault({ kind: "rpc-error", cvm: onChain.id });
+      const isAllowed = (id: string) => request(world.cloud, "POST", `/cvms/${id}/is-allowed`, { body: {} });
+      expect((await isAllowed(onChain.id)).status).to.equal(503);
+      expect((await isAllowed(foreign.id)).status).to.equal(200);
+      expect((await request(world.cloud, "POST", `${path}/replicas`, { body: {} })).status).to.equal(503);
+      const prepared = await request(world.cloud, "PATCH", path, {
+        body: { docker_compose_file: nextCompose() },
+        headers: prepare,
+      });
+      expect(prepared.status).to.equal(465);
+      expect(prepared.text).to.include("commit_token").and.not.include("onchain_status");
+    });
+
     it("show an older state to the verifier, which notices, and to the boot gate, which cannot", async () => {
       const headers = await register();
       world.cloud.setFault({ kind: "stale-state", blocks: 1 });
