@@ -4,8 +4,10 @@ import type { AppCompose } from "../app-compose.ts";
 export interface ServiceImage {
   readonly service: string;
   readonly image: string;
-  /** Names of the variables the reference is put together from. */
+  /** Names of the variables the reference is put together from, each once. */
   readonly variables: readonly string[];
+  /** Whether it ends with a whole digest: that alone decides which code comes, whatever stands before it. */
+  readonly isPinned: boolean;
 }
 
 /** The images of a document's services. None where its compose file cannot be read: others say so. */
@@ -14,13 +16,15 @@ export function listImages(document: AppCompose | undefined): readonly ServiceIm
   if (typeof text !== "string") return [];
   return Object.entries(servicesOf(text)).flatMap(([service, settings]) => {
     const image = typeof settings === "object" && settings !== null && "image" in settings ? settings.image : undefined;
-    return typeof image === "string" ? [{ service, image, variables: variablesOf(image) }] : [];
+    if (typeof image !== "string") return [];
+    return [{ service, image, variables: variablesOf(image), isPinned: /@sha256:[0-9a-f]{64}$/.test(image) }];
   });
 }
 
 function servicesOf(text: string): object {
   try {
-    const document = parseDocument(text, { logLevel: "silent" });
+    // Docker resolves merge keys (<<), which YAML 1.2 does not have.
+    const document = parseDocument(text, { logLevel: "silent", merge: true });
     const { services } = isMap(document.contents) ? document.toJS({ maxAliasCount: 1000 }) : {};
     return typeof services === "object" && services !== null ? services : {};
   } catch {
@@ -31,5 +35,5 @@ function servicesOf(text: string): object {
 /** `$NAME` and `${NAME…}`; `$$` is a dollar sign. */
 function variablesOf(image: string): string[] {
   const found = image.replaceAll("$$", "").matchAll(/\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))/g);
-  return [...found].map(([, braced, plain]) => braced ?? plain ?? "");
+  return [...new Set([...found].map(([, braced, plain]) => braced ?? plain ?? ""))];
 }

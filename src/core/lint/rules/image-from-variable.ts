@@ -6,8 +6,8 @@ export const imageFromVariable: LintRule = {
   severity: "error",
   summary: "An image is named by a variable of allowed_envs, so that the compose hash proves nothing about the code.",
   check: ({ document }) =>
-    listImages(document).flatMap(({ service, image, variables }) =>
-      variables.map((variable) =>
+    listImages(document).flatMap(({ service, image, variables, isPinned }) =>
+      (isPinned ? [] : variables).map((variable) =>
         document?.allowed_envs?.includes(variable)
           ? {
               message: `Service ${service} runs ${image}: whoever sets ${variable} chooses the code, under this hash.`,

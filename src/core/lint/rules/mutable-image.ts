@@ -7,9 +7,12 @@ export const mutableImage: LintRule = {
   summary: "An image is named by a tag, which can point to other code tomorrow under the same compose hash.",
   check: ({ document }) =>
     listImages(document)
-      .filter(({ image, variables }) => variables.length === 0 && !/@sha256:[0-9a-f]{64}$/.test(image))
-      .map(({ service, image }) => ({
-        message: `Service ${service} runs ${image}, which is a tag and not a digest.`,
-        advice: `Pin it: ${image.replace(/:[^:/]*$/, "")}@sha256:…`,
-      })),
+      .filter(({ variables, isPinned }) => variables.length === 0 && !isPinned)
+      .map(({ service, image }) => {
+        const problem = image.includes("@")
+          ? "whose digest is not one of 64 small digits"
+          : "which is a tag and not a digest";
+        const name = image.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+        return { message: `Service ${service} runs ${image}, ${problem}.`, advice: `Pin it: ${name}@sha256:…` };
+      }),
 };

@@ -34,6 +34,7 @@ const adding = (value: Hex, functionName = "addComposeHash"): LintSubject => ({ 
 const compose = (image: string, allowed_envs: string[] = []): LintSubject => ({
   document: { docker_compose_file: `services:\n  web:\n    image: "${image}"\n`, allowed_envs },
 });
+const services = (text: string): LintSubject => ({ document: { docker_compose_file: text } });
 const digest = "@sha256:".padEnd(72, "d1");
 
 const everyRule = (subject: LintSubject) => lintApp(subject).map(({ rule, severity }) => `${severity} ${rule}`);
@@ -131,6 +132,7 @@ const cases: Readonly<
     good: [
       compose(`reg/app${digest}`, ["IMAGE"]),
       compose("$${IMAGE}", ["IMAGE"]),
+      compose(`\${REGISTRY}/app:\${TAG}${digest}`, ["REGISTRY", "TAG"]),
       { document: { docker_compose_file: "\t: no" } },
     ],
   },
@@ -138,9 +140,17 @@ const cases: Readonly<
     bad: [
       ["warning", compose("nginx")],
       ["warning", compose("nginx:1.28")],
+      ["warning", compose("localhost:5000/nginx")],
       ["warning", compose("localhost:5000/nginx@sha256:12")],
+      ["warning", services("x-base: &base\n  image: nginx:1.28\nservices:\n  web:\n    <<: *base\n")],
+      ["warning", services("x-image: &image nginx:1.28\nservices:\n  web: { image: *image }\n")],
     ],
-    good: [compose(`nginx:1.28${digest}`), { document: { bash_script: "true" } }],
+    good: [
+      compose(`nginx:1.28${digest}`),
+      compose(`localhost:5000/nginx${digest}`),
+      services("services:\n  web:\n    build: { context: ., args: { image: nginx:1.28 } }\n"),
+      { document: { bash_script: "true" } },
+    ],
   },
   "implementation-drift": {
     bad: [
@@ -202,6 +212,20 @@ describe("the linter", () => {
   it("has nothing to say about a good app, or about nothing", () => {
     expect(lintApp(app())).to.deep.equal([]);
     expect(lintApp({})).to.deep.equal([]);
+  });
+
+  it("names the image to pin, without tag or digest and with its registry's port", () => {
+    for (const [image, name] of [
+      ["nginx", "nginx"],
+      ["localhost:5000/nginx", "localhost:5000/nginx"],
+      ["localhost:5000/nginx:1.28", "localhost:5000/nginx"],
+      ["localhost:5000/nginx:1.28@sha256:12", "localhost:5000/nginx"],
+    ] as const)
+      expect(lintApp(compose(image)).map(({ advice }) => advice)).to.deep.equal([`Pin it: ${name}@sha256:…`]);
+  });
+
+  it("tells of a variable once, wherever it stands in an image", () => {
+    expect(everyRule(compose(`\${A}/app:\${A}`, ["A"]))).to.deep.equal(["error image-from-variable"]);
   });
 
   it("tells errors first, each once", () => {
