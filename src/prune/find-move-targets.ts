@@ -3,6 +3,7 @@ import type { Cvm } from "../cloud/cvm.ts";
 import { type AppRevision, getAppRevisions } from "../cloud/get-app-revisions.ts";
 import { getOperationKinds } from "../cloud/get-operation-kinds.ts";
 import type { AppId } from "../core/ids.ts";
+import { nameOfCvm } from "../core/name-of-cvm.ts";
 import type { HashUse } from "../core/prune/prune-facts.ts";
 import { isDstackError } from "../errors/index.ts";
 
@@ -42,10 +43,10 @@ export async function findMoveTargets(
     const isSwitching = ({ vmUuid = "" }: Cvm) => switching.includes(kinds.get(vmUuid) ?? "");
     problems = busy
       .filter((cvm) => isLost(cvm) && !isSwitching(cvm))
-      .map(({ name, status }) => `CVM ${name} is ${status}, and the cloud does not say to which compose hash.`);
+      .map((cvm) => `CVM ${nameOfCvm(cvm)} is ${cvm.status}, and the cloud does not say to which compose hash.`);
   } catch (error) {
     if (!isDstackError(error)) throw error;
-    problems = busy.filter(isLost).map(({ name, status }) => `CVM ${name} is ${status}: ${error.message}`);
+    problems = busy.filter(isLost).map((cvm) => `CVM ${nameOfCvm(cvm)} is ${cvm.status}: ${error.message}`);
   }
   const movingTo = busy.flatMap((cvm) => {
     const { id, name, status } = cvm;

@@ -4,6 +4,7 @@ import { safeGetApp } from "../cloud/get-app.ts";
 import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
 import { getPendingUpdate } from "../cloud/get-pending-update.ts";
 import type { AppId, ComposeHash } from "../core/ids.ts";
+import { nameOfCvm } from "../core/name-of-cvm.ts";
 import type { CvmReference, HashUse, PreparedHash, UnknownFact } from "../core/prune/prune-facts.ts";
 import { CloudResponseError, type DstackError, isDstackError, WrongChainError } from "../errors/index.ts";
 import { findMoveTargets } from "./find-move-targets.ts";
@@ -131,12 +132,12 @@ function distinct(uses: readonly HashUse[]): readonly HashUse[] {
   return uses.filter((use, index) => uses.findIndex((other) => isSame(use, other)) === index);
 }
 
-function withoutHash({ name, status }: Cvm): UnknownFact {
-  return { kind: "running-hashes", problem: `CVM ${name} (${status}) reports no compose hash.` };
+function withoutHash(cvm: Cvm): UnknownFact {
+  return { kind: "running-hashes", problem: `CVM ${nameOfCvm(cvm)}, ${cvm.status}, reports no compose hash.` };
 }
 
-function appeared({ name }: Cvm): UnknownFact {
-  return { kind: "prepare-tokens", problem: `CVM ${name} appeared while the cloud was being read.` };
+function appeared(cvm: Cvm): UnknownFact {
+  return { kind: "prepare-tokens", problem: `CVM ${nameOfCvm(cvm)} appeared while the cloud was being read.` };
 }
 
 function countProblem(counted: Awaited<ReturnType<typeof safeGetApp>>, listed: number): UnknownFact[] {

@@ -54,12 +54,17 @@ export function refusalOf(answer: CloudAnswer): CloudResponseError {
     case statusCodes.hashNotAllowed:
       return new HashNotAllowedError(answer);
     default:
-      return new CloudResponseError(answer);
+      return new CloudResponseError(answer, isAmbiguous(answer) ? "Name one of them by its id, cvm_…" : undefined);
   }
 }
 
 function isAboutCvm({ path, errorCode }: CloudAnswer): boolean {
   return path.startsWith("/cvms/") && (errorCode === undefined || errorCode === errorCodes.cvmNotFound);
+}
+
+/** Replicas of an app may share their name. */
+function isAmbiguous({ errorCode }: CloudAnswer): boolean {
+  return errorCode === errorCodes.multipleCvmsSameName || errorCode === errorCodes.identifierMatchesSeveralCvms;
 }
 
 function isConflictOfNames({ errorCode }: CloudAnswer): boolean {

@@ -1,3 +1,4 @@
+import { nameOfCvm } from "../name-of-cvm.ts";
 import type { CvmReference } from "./prune-facts.ts";
 
 /** Why a hash stays allowed. Each kind is one rule's. */
@@ -18,12 +19,12 @@ export function describeReason(reason: KeepReason): string {
   switch (reason.rule) {
     case "running":
       return reason.cvm.status === "running"
-        ? `runs on ${nameOf(reason.cvm)}`
-        : `boots next on ${nameOf(reason.cvm)}, which is ${reason.cvm.status}`;
+        ? `runs on ${nameOfCvm(reason.cvm)}`
+        : `boots next on ${nameOfCvm(reason.cvm)}, which is ${reason.cvm.status}`;
     case "moving-to":
-      return `${nameOf(reason.cvm)} is being moved to it`;
+      return `${nameOfCvm(reason.cvm)} is being moved to it`;
     case "prepared":
-      return `an update of ${nameOf(reason.cvm)}, or a CVM made after it, is prepared with it until ${reason.expiresAt}`;
+      return `an update of ${nameOfCvm(reason.cvm)}, or a CVM made after it, is prepared with it until ${reason.expiresAt}`;
     case "queued":
       return `is named in ${reason.source}`;
     case "newest":
@@ -37,11 +38,6 @@ export function describeReason(reason: KeepReason): string {
     case "last":
       return "would be the last one removed, and a list without a hash lets nothing boot";
   }
-}
-
-/** Replicas of an app may share a name. */
-function nameOf({ name, id }: CvmReference): string {
-  return `${name} (${id})`;
 }
 
 /** Whole days from two days on, else hours, minutes or seconds. */

@@ -57,8 +57,8 @@ function cvmOf({ cvm }: AppArguments): { readonly cvm: string } | undefined {
 
 function named(raw: string | undefined, apps: DstackConfig["apps"]): AppTarget {
   const names = Object.keys(apps);
-  const nextStep =
-    names.length === 0 ? "Give --app 0x…, --app app_… or --cvm NAME." : `Give --app with one of: ${names.join(", ")}.`;
+  const among = names.length === 0 ? "" : `one of ${names.join(", ")}, `;
+  const nextStep = `Give --app ${among}0x… or app_…, or --cvm NAME.`;
   const [only] = names;
   const name = raw ?? (names.length === 1 ? only : undefined);
   if (name === undefined) throw new InvalidArgumentError("No app was named.", { nextStep, context: { apps: names } });

@@ -1,13 +1,15 @@
 import { readAllowlist } from "../../chain/read-allowlist.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import type { Cvm } from "../../cloud/cvm.ts";
-import { getAppCvms } from "../../cloud/get-app-cvms.ts";
 import { type CloudNode, getNodes } from "../../cloud/get-nodes.ts";
-import type { DeviceId } from "../../core/ids.ts";
+import type { AppId, DeviceId } from "../../core/ids.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";
-import { CloudResponseError } from "../../errors/index.ts";
+import type { CvmReference } from "../../core/prune/prune-facts.ts";
+import { isDstackError } from "../../errors/index.ts";
 import type { History } from "../../history/history.ts";
+import { toReference } from "../../prune/gather-cloud-facts.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { listCvms } from "../connect/list-cvms.ts";
 import { type Origin, readOrigin } from "../history/read-origin.ts";
 
 export interface ListedDevice {
@@ -18,8 +20,8 @@ export interface ListedDevice {
   readonly added: Origin | undefined;
   /** Names of the cloud's nodes with this device. */
   readonly nodes: readonly string[];
-  /** Names of the app's CVMs on it. */
-  readonly cvms: readonly string[];
+  /** The app's CVMs on it, running or not. */
+  readonly cvms: readonly CvmReference[];
 }
 
 export interface DeviceList {
@@ -27,15 +29,17 @@ export interface DeviceList {
   readonly allowAnyDevice: boolean;
   /** Listed ones first, the newest last. */
   readonly devices: readonly ListedDevice[];
+  /** Why neither nodes nor CVMs are named; undefined if the cloud told of them, or was not asked. */
+  readonly cloudProblem: string | undefined;
   /** Why there may be more. Empty if the history is complete. */
   readonly doubts: readonly string[];
 }
 
-/** The devices an app lists, and those its CVMs and the cloud's nodes are on. @throws ChainError, CloudError */
+/** The devices an app lists, and those its CVMs and the cloud's nodes are on. @throws ChainError */
 export async function listDevices(app: ConnectedApp, history: History): Promise<DeviceList> {
   const { client, appId, cloud } = app;
   const blockNumber = history.pinned.number;
-  const [nodes, cvms] = cloud === undefined ? [[], []] : await Promise.all([getNodes(cloud), listCvms(cloud, appId)]);
+  const { nodes, cvms, problem } = await askCloud(cloud, appId);
   const byEvents = allowedAt(history.changes).devices;
   const candidates = [...byEvents.keys(), ...[...cvms, ...nodes].flatMap(({ deviceId }) => deviceId ?? [])];
   const { allowAnyDevice } = await readAllowlist(client, { appId, blockNumber });
@@ -46,8 +50,8 @@ export async function listDevices(app: ConnectedApp, history: History): Promise<
       deviceId,
       isListed: deviceListed === true,
       added: deviceListed && change ? await readOrigin(client, change) : undefined,
-      nodes: namesOn(deviceId, nodes),
-      cvms: namesOn(deviceId, cvms),
+      nodes: nodes.filter((node) => node.deviceId === deviceId).map(({ name }) => name),
+      cvms: cvms.filter((cvm) => cvm.deviceId === deviceId).map(toReference),
     };
   });
   const { completeness } = history;
@@ -55,20 +59,25 @@ export async function listDevices(app: ConnectedApp, history: History): Promise<
     blockNumber,
     allowAnyDevice,
     devices: (await Promise.all(devices)).toSorted((one, other) => Number(other.isListed) - Number(one.isListed)),
+    cloudProblem: problem,
     doubts: completeness.isComplete ? [] : completeness.reasons.map(({ message }) => message),
   };
 }
 
-/** A workspace without a CVM of the app knows of none: 404. */
-async function listCvms(cloud: CloudClient, appId: ConnectedApp["appId"]): Promise<readonly Cvm[]> {
-  try {
-    return await getAppCvms(cloud, { appId });
-  } catch (error) {
-    if (error instanceof CloudResponseError && error.status === 404) return [];
-    throw error;
-  }
+interface CloudMachines {
+  readonly nodes: readonly CloudNode[];
+  readonly cvms: readonly Cvm[];
+  readonly problem?: string | undefined;
 }
 
-function namesOn(deviceId: DeviceId, machines: readonly (CloudNode | Cvm)[]): readonly string[] {
-  return machines.filter((machine) => machine.deviceId === deviceId).map(({ name }) => name);
+/** A cloud that cannot answer is an answer here: the contract's list can still be shown. */
+async function askCloud(cloud: CloudClient | undefined, appId: AppId): Promise<CloudMachines> {
+  if (cloud === undefined) return { nodes: [], cvms: [] };
+  try {
+    const [nodes, cvms] = await Promise.all([getNodes(cloud), listCvms(cloud, appId)]);
+    return { nodes, cvms };
+  } catch (error) {
+    if (!isDstackError(error)) throw error;
+    return { nodes: [], cvms: [], problem: error.message };
+  }
 }

@@ -1,5 +1,6 @@
 import { safeGetAppCvms } from "../../cloud/get-app-cvms.ts";
 import type { DeviceId } from "../../core/ids.ts";
+import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { DeviceNeededError, type RemovalObjection } from "../../errors/index.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 
@@ -36,10 +37,10 @@ async function findObjections(
   const cvms = await safeGetAppCvms(cloud, { appId });
   if (!cvms.success) return [unknown(cvms.error.message)];
   const objections = await Promise.all(
-    cvms.data.map(async ({ name, status, deviceId }): Promise<Objection[]> => {
-      if (deviceId === undefined) return [unknown(`the cloud does not say it of ${name} (${status}).`)];
+    cvms.data.map(async ({ deviceId, ...cvm }): Promise<Objection[]> => {
+      if (deviceId === undefined) return [unknown(`the cloud does not say it of ${nameOfCvm(cvm)}.`)];
       if (!(await isBarred(deviceId))) return [];
-      const problem = `CVM ${name} (${status}) is on device ${deviceId}: its next boot would be refused.`;
+      const problem = `CVM ${nameOfCvm(cvm)}, ${cvm.status}, is on device ${deviceId}: its next boot would be refused.`;
       return [{ waiver: "in-use", problem }];
     }),
   );

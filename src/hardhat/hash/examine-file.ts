@@ -1,7 +1,5 @@
 import { readAllowlist } from "../../chain/read-allowlist.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
-import type { Cvm } from "../../cloud/cvm.ts";
-import { getAppCvms } from "../../cloud/get-app-cvms.ts";
 import { getComposeFile } from "../../cloud/get-compose-file.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import {
@@ -12,8 +10,8 @@ import {
 } from "../../core/hash-doctor/examine-hashes.ts";
 import { type AppDocument, readAppDocument } from "../../core/hash-doctor/read-app-document.ts";
 import type { ComposeHash } from "../../core/ids.ts";
-import { CloudResponseError } from "../../errors/index.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { listCvms } from "../connect/list-cvms.ts";
 
 export interface ExamineFileParameters {
   readonly text: string;
@@ -36,6 +34,7 @@ export interface ExaminedFile {
   readonly kind: AppDocument["kind"];
   /** The CVM it was compared with; undefined where no CVM was asked. */
   readonly cvm: string | undefined;
+  readonly cvmId: string | undefined;
   readonly examination: HashExamination;
 }
 
@@ -54,29 +53,29 @@ export async function examineFile(parameters: ExamineFileParameters): Promise<re
       const document = readAppDocument({ ...parameters, current: backend?.document });
       const facts = { document, backend, given };
       const isAllowed = app && (await readIsAllowed(app, hashesToAsk(facts)));
-      return { kind: document.kind, cvm: backend?.cvm, examination: examineHashes({ ...facts, isAllowed }) };
+      const examination = examineHashes({ ...facts, isAllowed });
+      return { kind: document.kind, cvm: backend?.cvm, cvmId: backend?.cvmId, examination };
     }),
   );
 }
 
-async function readBackends({ app, cloud, cvm }: HashTarget): Promise<readonly BackendFacts[]> {
+interface Backend extends BackendFacts {
+  readonly cvmId: string;
+}
+
+async function readBackends({ app, cloud, cvm }: HashTarget): Promise<readonly Backend[]> {
   if (cloud === undefined) return [];
-  const cvms = cvm === undefined ? await listCvms(cloud, app) : [await getCvm(cloud, { cvm })];
-  const backends = cvms.map(async ({ id, name, composeHash }) =>
-    composeHash === undefined ? [] : [{ cvm: name, composeHash, document: await getComposeFile(cloud, { cvm: id }) }],
-  );
+  const backends = (await findCvms(cloud, app, cvm)).map(async ({ id, name, composeHash }): Promise<Backend[]> => {
+    if (composeHash === undefined) return [];
+    return [{ cvm: name, cvmId: id, composeHash, document: await getComposeFile(cloud, { cvm: id }) }];
+  });
   return (await Promise.all(backends)).flat();
 }
 
 /** An app whose CVMs belong to somebody else is judged by its contract alone. */
-async function listCvms(cloud: CloudClient, app: ConnectedApp | undefined): Promise<readonly Cvm[]> {
-  if (app === undefined) return [];
-  try {
-    return await getAppCvms(cloud, { appId: app.appId });
-  } catch (error) {
-    if (error instanceof CloudResponseError && error.status === 404) return [];
-    throw error;
-  }
+async function findCvms(cloud: CloudClient, app: ConnectedApp | undefined, cvm: string | undefined) {
+  if (cvm !== undefined) return [await getCvm(cloud, { cvm })];
+  return app === undefined ? [] : listCvms(cloud, app.appId);
 }
 
 async function readIsAllowed({ client, appId }: ConnectedApp, composeHashes: readonly ComposeHash[]) {

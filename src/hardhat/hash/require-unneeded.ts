@@ -1,4 +1,5 @@
 import type { ComposeHash } from "../../core/ids.ts";
+import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { HashNeededError, type RemovalObjection } from "../../errors/index.ts";
 import { gatherCloudFacts, nothingKnown } from "../../prune/gather-cloud-facts.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
@@ -38,15 +39,15 @@ export async function requireUnneeded(
     ...running
       .filter(isRemoved)
       .map(({ composeHash, cvm }) =>
-        inUse(`CVM ${cvm.name} (${cvm.status}) has ${composeHash}: its next boot would be refused.`),
+        inUse(`CVM ${nameOfCvm(cvm)}, ${cvm.status}, has ${composeHash}: its next boot would be refused.`),
       ),
     ...movingTo
       .filter(isRemoved)
-      .map(({ composeHash, cvm }) => inUse(`CVM ${cvm.name} is on its way to ${composeHash}.`)),
+      .map(({ composeHash, cvm }) => inUse(`CVM ${nameOfCvm(cvm)} is on its way to ${composeHash}.`)),
     ...prepared
       .filter(isRemoved)
       .map(({ composeHash, cvm, expiresAt }) =>
-        inUse(`An update prepared for CVM ${cvm.name} waits for ${composeHash} until ${expiresAt}.`),
+        inUse(`An update prepared for CVM ${nameOfCvm(cvm)} waits for ${composeHash} until ${expiresAt}.`),
       ),
     ...unknowns.flatMap(({ kind, problem }) => {
       const waiver = removalWaivers.find((name) => name === kind);

@@ -1,4 +1,4 @@
-import type { Address } from "viem";
+import { type Address, checksumAddress } from "viem";
 import { getBlock, getTransaction } from "viem/actions";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
@@ -10,8 +10,9 @@ export interface Origin {
   readonly transactionHash: TransactionHash;
   /** Of the block, ISO 8601. */
   readonly time: string;
-  /** Who made the change: as the contract recorded it, or else who sent the transaction. */
+  /** Who made the change, where the contract recorded it; else who sent the transaction, perhaps for a Safe. */
   readonly by: Address;
+  readonly isRecorded: boolean;
 }
 
 /** When a change was made, and by whom, asking the node for what its event does not say. @throws RpcUnavailableError */
@@ -20,8 +21,9 @@ export async function readOrigin(client: ChainClient, change: ChangeOrigin): Pro
   const [seconds, by] = await duringRpc("reading when and by whom", () =>
     Promise.all([
       timestamp ?? getBlock(client, { blockNumber }).then((block) => block.timestamp),
-      actor ?? getTransaction(client, { hash: transactionHash }).then(({ from }) => from),
+      actor ?? getTransaction(client, { hash: transactionHash }).then(({ from }) => checksumAddress(from)),
     ]),
   );
-  return { blockNumber, transactionHash, time: new Date(Number(seconds) * 1000).toISOString(), by };
+  const time = new Date(Number(seconds) * 1000).toISOString();
+  return { blockNumber, transactionHash, time, by, isRecorded: actor !== undefined };
 }

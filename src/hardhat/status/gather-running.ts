@@ -1,16 +1,24 @@
 import type { CloudClient } from "../../cloud/create-client.ts";
 import type { Cvm } from "../../cloud/cvm.ts";
-import { getAppCvms } from "../../cloud/get-app-cvms.ts";
-import { getComposeFile } from "../../cloud/get-compose-file.ts";
+import { safeGetComposeFile } from "../../cloud/get-compose-file.ts";
 import type { AppCompose } from "../../core/app-compose.ts";
 import type { AppId } from "../../core/ids.ts";
-import { CloudResponseError, isDstackError } from "../../errors/index.ts";
+import { nameOfCvm } from "../../core/name-of-cvm.ts";
+import { isDstackError } from "../../errors/index.ts";
+import { listCvms } from "../connect/list-cvms.ts";
 
 /** What the cloud says of an app. */
 export type Running =
   | { readonly kind: "noKey" }
   | { readonly kind: "unknown"; readonly reason: string }
-  | { readonly kind: "known"; readonly cvms: readonly Cvm[]; readonly documents: readonly AppCompose[] };
+  | {
+      readonly kind: "known";
+      readonly cvms: readonly Cvm[];
+      /** What they run, each document once. */
+      readonly documents: readonly AppCompose[];
+      /** One sentence for each document that nobody looked into. */
+      readonly unread: readonly string[];
+    };
 
 /** Documents are fetched once per hash, and of no more hashes than this. */
 const mostDocuments = 10;
@@ -20,21 +28,27 @@ export async function gatherRunning(cloud: CloudClient | undefined, appId: AppId
   if (cloud === undefined) return { kind: "noKey" };
   try {
     const cvms = await listCvms(cloud, appId);
-    const byHash = new Map(cvms.map((cvm) => [cvm.composeHash, cvm]));
-    const wanted = [...byHash.values()].slice(0, mostDocuments);
-    const documents = await Promise.all(wanted.map(({ id }) => getComposeFile(cloud, { cvm: id })));
-    return { kind: "known", cvms, documents };
+    const distinct = [...new Map(cvms.map((cvm) => [cvm.composeHash, cvm])).values()];
+    const replies = await Promise.all(
+      distinct
+        .slice(0, mostDocuments)
+        .map(async (cvm) => ({ cvm, ...(await safeGetComposeFile(cloud, { cvm: cvm.id })) })),
+    );
+    return {
+      kind: "known",
+      cvms,
+      documents: replies.flatMap((reply) => (reply.success ? [reply.data] : [])),
+      unread: [
+        ...replies.flatMap((reply) =>
+          reply.success ? [] : `What ${nameOfCvm(reply.cvm)} runs was not looked into: ${reply.error.message}`,
+        ),
+        ...distinct
+          .slice(mostDocuments)
+          .map((cvm) => `What ${nameOfCvm(cvm)} runs was not looked into: more than ${mostDocuments} documents run.`),
+      ],
+    };
   } catch (error) {
     if (!isDstackError(error)) throw error;
     return { kind: "unknown", reason: error.message };
-  }
-}
-
-async function listCvms(cloud: CloudClient, appId: AppId): Promise<readonly Cvm[]> {
-  try {
-    return await getAppCvms(cloud, { appId });
-  } catch (error) {
-    if (error instanceof CloudResponseError && error.status === 404) return [];
-    throw error;
   }
 }

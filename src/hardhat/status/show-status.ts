@@ -1,5 +1,6 @@
 import type { Chain } from "viem";
 import type { Cvm } from "../../cloud/cvm.ts";
+import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { describeOwnerFully } from "../../report/describe-owner.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import type { Paper } from "../../report/paper.ts";
@@ -34,14 +35,14 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
     paper.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
     for (const { message } of completeness.reasons) paper.line(`  ${message}`);
   }
-  const nameOf = (by: string) => (isSameAddress(by, report.kms) ? `${by} (the KMS, as it deployed the app)` : by);
-  showList(paper, nameOf, "Compose hashes allowed", lists?.composeHashes, ({ composeHash }) => [
+  const isKms = (by: string) => isSameAddress(by, report.kms);
+  showList(paper, isKms, "Compose hashes allowed", lists?.composeHashes, ({ composeHash }) => [
     composeHash,
-    usersOf(cvms, (cvm) => isSameValue(cvm.composeHash, composeHash)),
+    cvms.filter((cvm) => isSameValue(cvm.composeHash, composeHash)).map(describeUse),
   ]);
-  showList(paper, nameOf, "Devices listed", lists?.devices, ({ deviceId }) => [
+  showList(paper, isKms, "Devices listed", lists?.devices, ({ deviceId }) => [
     deviceId,
-    usersOf(cvms, (cvm) => isSameValue(cvm.deviceId, deviceId)),
+    cvms.filter((cvm) => isSameValue(cvm.deviceId, deviceId)).map((cvm) => `hosts ${describeCvm(cvm)}`),
   ]);
 
   paper.title("CVMs");
@@ -49,8 +50,9 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
   else if (running.kind === "unknown") paper.line(`  not known: ${running.reason}`);
   else if (cvms.length === 0) paper.line("  none in this workspace");
   else {
-    const rows = cvms.map(({ name, status, composeHash = "", deviceId = "" }) => [name, status, composeHash, deviceId]);
-    paper.line(formatTable({ head: ["name", "status", "compose hash", "device"], rows }));
+    const rows = cvms.map((cvm) => [nameOfCvm(cvm), cvm.status, cvm.composeHash ?? "", cvm.deviceId ?? ""]);
+    paper.line(formatTable({ head: ["CVM", "status", "compose hash", "device"], rows }));
+    if (running.kind === "known") for (const line of running.unread) paper.line(line);
   }
   if (findings.length > 0) {
     paper.title("Findings");
@@ -60,26 +62,29 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
 
 function showList<Entry extends Origin>(
   paper: Paper,
-  nameOf: (by: string) => string,
+  isKms: (by: string) => boolean,
   title: string,
   entries: readonly Entry[] | undefined,
-  describe: (entry: Entry) => readonly [value: string, users: string],
+  describe: (entry: Entry) => readonly [value: string, uses: readonly string[]],
 ): void {
   paper.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
   for (const entry of entries ?? []) {
-    const [value, users] = describe(entry);
-    const { time, blockNumber, by, transactionHash } = entry;
-    paper.line(`  ${value}${users === "" ? "" : `  runs on ${users}`}`);
-    paper.line(`      ${time.slice(0, 19).replace("T", " ")} UTC, block ${blockNumber}, by ${nameOf(by)}`);
+    const [value, uses] = describe(entry);
+    const { time, blockNumber, by, isRecorded, transactionHash } = entry;
+    const who = `${isRecorded ? "by" : "sent by"} ${by}${isKms(by) ? " (the KMS, as it deployed the app)" : ""}`;
+    paper.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
+    for (const use of uses.slice(1)) paper.line(`  ${" ".repeat(value.length)}  ${use}`);
+    paper.line(`      ${time.slice(0, 19).replace("T", " ")} UTC, block ${blockNumber}, ${who}`);
     paper.line(`      ${transactionHash}`);
   }
 }
 
-function usersOf(cvms: readonly Cvm[], isUser: (cvm: Cvm) => boolean): string {
-  return cvms
-    .filter(isUser)
-    .map(({ name }) => name)
-    .join(", ");
+function describeUse(cvm: Cvm): string {
+  return `${cvm.status === "running" ? "runs on" : "is on"} ${describeCvm(cvm)}`;
+}
+
+function describeCvm(cvm: Cvm): string {
+  return cvm.status === "running" ? nameOfCvm(cvm) : `${nameOfCvm(cvm)}, which is ${cvm.status}`;
 }
 
 function isSameAddress(one: string, other: string | undefined): boolean {

@@ -110,10 +110,10 @@ function showAllowed(paper: Paper, history: History, at: bigint): void {
   const { composeHashes, devices, ...rest } = allowedAt(history.changes, at, history.initialFlags);
   paper.line(`At the end of block ${at}, app ${history.appId} allowed:`);
   for (const [title, changes] of [
-    ["compose hashes", composeHashes],
-    ["devices", devices],
+    ["Compose hashes", composeHashes],
+    ["Devices", devices],
   ] as const) {
-    paper.title(`${changes.size} ${title}`);
+    paper.title(`${title}: ${changes.size}`);
     for (const [value, { blockNumber, timestamp }] of changes)
       paper.line(
         `  ${value}  since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`,
@@ -124,9 +124,9 @@ function showAllowed(paper: Paper, history: History, at: bigint): void {
     paper.line(`${label.padEnd(20)} ${value === undefined ? "–" : String(value)}`);
 }
 
-function showProof(paper: Paper, { claims, block, words }: AllowlistProof): void {
+function showProof(paper: Paper, { claims, block, words, isProven }: AllowlistProof): void {
   paper.title(`Proof of the storage at block ${block.number}, ${words} words`);
   for (const [claim, outcome] of Object.entries(claims))
     paper.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
-  paper.line(`  The one thing taken on trust is the block's hash: ${block.hash}`);
+  if (isProven) paper.line(`  Taken on trust: the contract's code, and the hash of that block, ${block.hash}`);
 }

@@ -3,6 +3,7 @@ import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../chain/read-app-status.ts";
 import type { Cvm } from "../../cloud/cvm.ts";
 import { type LintFinding, lintApp } from "../../core/lint/lint-app.ts";
+import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { isDstackError } from "../../errors/index.ts";
 import { type ConnectedApp, connectApp } from "../connect/connect-app.ts";
 import { requireApp } from "../connect/require-app.ts";
@@ -82,7 +83,10 @@ function kmsOf(running: Running) {
 function findingsOf(subject: Parameters<typeof lintApp>[0], running: Running): readonly LintFinding[] {
   const cvms = running.kind === "known" ? running.cvms : undefined;
   const documents = running.kind === "known" ? running.documents : [];
-  const all = [...lintApp({ ...subject, cvms }), ...documents.flatMap((document) => lintApp({ document }))];
+  const all = [
+    ...lintApp({ ...subject, cvms: cvms?.map((cvm) => ({ ...cvm, name: nameOfCvm(cvm) })) }),
+    ...documents.flatMap((document) => lintApp({ document })),
+  ];
   const unique = new Map(all.map((finding) => [`${finding.rule} ${finding.message}`, finding]));
   const order = ["error", "warning", "note"];
   return [...unique.values()].sort((one, other) => order.indexOf(one.severity) - order.indexOf(other.severity));
@@ -106,8 +110,13 @@ function toResult(report: StatusReport): object {
     devices: lists?.devices ?? null,
     history: completeness,
     cvms: running.kind === "known" ? running.cvms.map(describeCvm) : null,
-    cloud: running.kind === "unknown" ? { kind: running.kind, reason: running.reason } : { kind: running.kind },
+    cloud: describeCloud(running),
   };
+}
+
+function describeCloud(running: Running): object {
+  if (running.kind === "unknown") return { kind: running.kind, reason: running.reason };
+  return running.kind === "known" ? { kind: running.kind, unread: running.unread } : { kind: running.kind };
 }
 
 function describeCvm({ id, name, status, busy, composeHash, deviceId, instanceId }: Cvm): object {

@@ -1,5 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { formatTable } from "../../../report/table.ts";
 import { connectApp } from "../../connect/connect-app.ts";
@@ -22,7 +23,8 @@ async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEn
   };
 }
 
-function show(paper: Paper, appId: string, { blockNumber, allowAnyDevice, devices, doubts }: DeviceList): void {
+function show(paper: Paper, appId: string, list: DeviceList): void {
+  const { blockNumber, allowAnyDevice, devices, cloudProblem, doubts } = list;
   paper.title(`Devices of ${appId} at block ${blockNumber}`);
   if (devices.length > 0) {
     paper.line(
@@ -32,15 +34,16 @@ function show(paper: Paper, appId: string, { blockNumber, allowAnyDevice, device
           deviceId,
           isListed ? "listed" : "not listed",
           added?.time ?? "",
-          added?.by ?? "",
+          added === undefined || added.isRecorded ? (added?.by ?? "") : `${added.by} (sent it)`,
           added?.transactionHash ?? "",
           nodes.join(", "),
-          cvms.join(", "),
+          cvms.map(nameOfCvm).join(", "),
         ]),
       }),
     );
   }
   if (!devices.some(({ isListed }) => isListed)) paper.line("No device is listed.");
   if (allowAnyDevice) paper.line("Any device the KMS trusts may boot, so the list bars none.");
+  if (cloudProblem !== undefined) paper.line(`Nodes and CVMs are not known: ${cloudProblem}`);
   for (const doubt of doubts) paper.line(`There may be more: ${doubt}`);
 }

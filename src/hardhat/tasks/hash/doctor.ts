@@ -2,6 +2,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { getCvm } from "../../../cloud/get-cvm.ts";
 import { parseComposeHash } from "../../../core/ids.ts";
+import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { formatTable } from "../../../report/table.ts";
@@ -60,9 +61,10 @@ async function connectTarget(
   return { app: await connectApp({ app: name, cvm }, hre), cloud, cvm };
 }
 
-function show(paper: Paper, { kind, cvm, examination }: ExaminedFile): void {
+function show(paper: Paper, { kind, cvm, cvmId, examination }: ExaminedFile): void {
   const { hashes, differences, findings } = examination;
-  paper.title(cvm === undefined ? titles[kind] : `${titles[kind]}, compared with ${cvm}`);
+  const isCompared = cvm !== undefined && cvmId !== undefined;
+  paper.title(isCompared ? `${titles[kind]}, compared with ${nameOfCvm({ name: cvm, id: cvmId })}` : titles[kind]);
   const columns = ["compose hash", ...(cvm === undefined ? [] : ["CVM"]), ...(isAsked(hashes) ? ["app"] : []), "forms"];
   const rows = [...new Set(hashes.map(({ hash }) => hash))].map((hash) => {
     const forms = hashes.filter((entry) => entry.hash === hash);

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import hre from "hardhat";
 import type { Task } from "hardhat/types/tasks";
+import { filesBelow } from "../../../../scripts/support/paths.ts";
 import { lintRules } from "../../../../src/core/lint/rules.ts";
 import { exitCodes } from "../../../../src/errors/index.ts";
 import { negativeAnswer } from "../../../../src/hardhat/connect/run-task.ts";
@@ -36,9 +37,23 @@ describe("docs/operator.md", () => {
   });
 
   it("has its promise kept: every task explains itself with an example of its own", () => {
-    const silent = tasks.filter(
-      ({ id, description }) => id[1] !== "up" && !description.includes(`npx hardhat ${id.join(" ")}`),
-    );
+    const silent = tasks.filter(({ id, description }) => !description.includes(`npx hardhat ${id.join(" ")}`));
     expect(silent.map(({ id }) => id.join(" "))).to.deep.equal([]);
+  });
+
+  it("gives no example with an option its task does not take, on no page and not in --help", () => {
+    const pages = ["README.md", ...filesBelow("docs", ".md")].flatMap((path) => readText(path).split("\n"));
+    const examples = [...tasks.map(({ description }) => description), ...pages].flatMap((text) =>
+      [...text.matchAll(/hardhat(?: --)? (dstack [^`|]*)/g)].map(([, command = ""]) => command.split(/[ .,]+/)),
+    );
+    expect(examples.length).to.be.greaterThan(2 * tasks.length);
+    for (const words of examples) {
+      const longestFirst = tasks.toSorted((one, other) => other.id.length - one.id.length);
+      const task = longestFirst.find(({ id }) => id.every((word, index) => word === words[index]));
+      const given = words.flatMap((word) => /^--([a-z-]+)/.exec(word)?.[1] ?? []);
+      const taken = [...(task?.options.keys() ?? [])].map((name) => name.replace(/[A-Z]/g, "-$&").toLowerCase());
+      expect(["help", "network", ...taken], words.join(" ")).to.include.members(given);
+      expect(task, words.join(" ")).to.not.equal(undefined);
+    }
   });
 });

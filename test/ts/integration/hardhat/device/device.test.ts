@@ -11,12 +11,13 @@ interface Listed {
   readonly appId: AppId;
   readonly allowAnyDevice: boolean;
   readonly doubts: readonly string[];
+  readonly cloudProblem?: string;
   readonly devices: readonly {
     readonly deviceId: DeviceId;
     readonly isListed: boolean;
     readonly added?: { readonly by: string; readonly time: string; readonly transactionHash: string };
     readonly nodes: readonly string[];
-    readonly cvms: readonly string[];
+    readonly cvms: readonly { readonly id: string; readonly name: string; readonly status: string }[];
   }[];
 }
 
@@ -54,6 +55,16 @@ describe("dstack device", () => {
   const transactionsOf = (outcome: TaskRun) => outcome.json<{ transactions: unknown[] }>().transactions;
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
+  it("lists the contract's devices where the cloud does not answer, and says so", async () => {
+    const project = await projectOf(world, { cloud: { apiKey: "wrong", baseUrl: world.cloud.baseUrl } });
+    const { exitCode, json } = await run("list", { app: appId, cvm: undefined }, project);
+    const { devices, cloudProblem } = json<Listed>();
+    expect([exitCode, devices.map(({ deviceId }) => deviceId)]).to.deep.equal([0, [world.nodes[0].deviceId]]);
+    expect(cloudProblem).to.include("401");
+    const told = await run("list", { app: appId, cvm: undefined, json: false }, project);
+    expect(told.stdout).to.include("Nodes and CVMs are not known: ");
+  });
+
   it("adds a device by id and one by its node's name, and lists both with their origin", async () => {
     const added = await run("add", { devices: [foreign] });
     expect(added.exitCode, added.stdout).to.equal(0);
@@ -66,7 +77,10 @@ describe("dstack device", () => {
     expect(doubts).to.deep.equal([]);
     expect(allowAnyDevice).to.equal(false);
     const of = (deviceId: DeviceId) => devices.find((device) => device.deviceId === deviceId);
-    expect(of(world.nodes[0].deviceId)).to.deep.include({ isListed: true, nodes: ["node-1"], cvms: ["onchain-app"] });
+    expect(of(world.nodes[0].deviceId)).to.deep.include({ isListed: true, nodes: ["node-1"] });
+    expect(of(world.nodes[0].deviceId)?.cvms).to.deep.equal([
+      { id: world.cvms.onChain?.id, name: "onchain-app", status: "running" },
+    ]);
     expect(of(world.nodes[1].deviceId)).to.deep.include({ isListed: true, nodes: ["node-2"], cvms: [] });
     expect(of(foreign)).to.deep.include({ isListed: true, nodes: [], cvms: [] });
     expect(of(foreign)?.added?.by.toLowerCase()).to.equal(world.owner.address.toLowerCase());
