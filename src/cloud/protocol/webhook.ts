@@ -19,10 +19,19 @@ const targetSchema = z
   .max(2048)
   .refine((url) => !/^[^/?#]*\/\/[^/?#]*@/.test(url), "Credentials do not belong in a URL.");
 
+const eventsSchema = z.array(z.enum(webhookEvents)).min(1);
+
 export const webhookRequestSchema = z.object({
   url: targetSchema,
-  events: z.array(z.enum(webhookEvents)).min(1),
+  events: eventsSchema,
   enabled: z.boolean().default(true),
+});
+
+/** What is left out stays as it is. */
+export const webhookChangeSchema = z.object({
+  url: targetSchema.optional(),
+  events: eventsSchema.optional(),
+  enabled: z.boolean().optional(),
 });
 
 export const webhookSchema = z.object({

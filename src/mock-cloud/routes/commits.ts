@@ -54,18 +54,18 @@ export const commitRoutes: FastifyPluginAsyncZod<CommitRoutesOptions> = async (a
         params: cvmParams,
         querystring: tokenQuery,
         body: commitUpdateRequestSchema.nullish(),
-        response: { ...commitRefusals, 202: commitUpdateSchema },
+        response: { ...commitRefusals, 200: commitUpdateSchema },
       },
     },
-    async ({ params, query, body, id }, reply) => {
+    async ({ params, query, body, id }) => {
       const commit = readUpdateCommit(body ?? {}, query.token, id);
       const { cvm, correlationId } = await prepared.commit(params.cvm_id, commit);
-      return reply.code(202).send({
+      return {
         vm_uuid: cvm.vmUuid,
         correlation_id: correlationId,
         status: "in_progress",
         message: "The CVM is being updated.",
-      });
+      };
     },
   );
 };

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
   createdWebhookSchema,
+  webhookChangeSchema,
   webhookDeliveryListSchema,
   webhookDeliverySchema,
   webhookListSchema,
@@ -11,6 +12,7 @@ import {
 } from "../../cloud/protocol.ts";
 import type { Webhooks } from "../store/webhooks.ts";
 import type { WebhookService } from "../webhooks/webhook-service.ts";
+import { definedOnly } from "../wire/defined-only.ts";
 import { toWebhook, toWebhookDelivery } from "../wire/webhook-answers.ts";
 import { refusals } from "./schemas.ts";
 
@@ -57,15 +59,16 @@ export const webhookRoutes: FastifyPluginAsyncZod<WebhookRoutesOptions> = async 
     {
       schema: {
         tags,
-        summary: "Change a webhook; its secret stays",
+        summary: "Change a webhook; its secret, and what is left out, stays",
         params,
-        body: webhookRequestSchema,
+        body: webhookChangeSchema,
         response: { ...refusals, 200: webhookSchema },
       },
     },
     async ({ params: { webhook_id }, body, principal }) => {
-      const { enabled, ...rest } = body;
-      return toWebhook(webhookService.update(principal.workspace.id, webhook_id, { ...rest, isEnabled: enabled }));
+      const { url, events, enabled: isEnabled } = body;
+      const change = definedOnly({ url, events, isEnabled });
+      return toWebhook(webhookService.update(principal.workspace.id, webhook_id, change));
     },
   );
 

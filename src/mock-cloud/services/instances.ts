@@ -102,10 +102,14 @@ export class Instances {
     return this.#add(source, this.#findDocument(app, composeHash), request);
   }
 
-  /** What a token is for. @throws ApiError 466 */
+  /** What a token is for, or was. @throws ApiError 466 */
   find(token: string): PreparedInstance {
-    const prepared = this.#dependencies.store.preparedInstances.find(hashToken(token));
+    const { cvms, preparedInstances } = this.#dependencies.store;
+    const prepared = preparedInstances.find(hashToken(token));
     if (!prepared) throw hashInvalidOrExpired("There is no such commit token.");
+    if (prepared.cvmId === null && !cvms.find(prepared.sourceCvmId)) {
+      throw hashInvalidOrExpired("The CVM that this one was to be made after is gone.");
+    }
     return prepared;
   }
 
@@ -120,7 +124,8 @@ export class Instances {
   /**
    * Creates what was prepared. The same token again answers with the same CVM.
    *
-   * @throws ApiError 466 when the token is unknown, expired or of another app or hash; 467, 468, 503
+   * @throws ApiError 466 when the token is unknown, expired, of another app or hash, or of a CVM that is deleted; 467,
+   * 468, 503
    */
   async commit(workspaceId: string, appId: AppId, commit: InstanceCommit): Promise<Cvm> {
     const { store, clock, verifier } = this.#dependencies;
@@ -135,8 +140,8 @@ export class Instances {
       if (prepared.cvmId === null && clock.now() >= prepared.expiresAt) {
         throw hashInvalidOrExpired("The commit token has expired.");
       }
-      if (prepared.cvmId === null && !store.cvms.find(prepared.sourceCvmId)) {
-        throw hashInvalidOrExpired("The CVM that this one was to be made after is gone.");
+      if (prepared.cvmId !== null && !store.cvms.find(prepared.cvmId)) {
+        throw hashInvalidOrExpired("The commit token was used, and the CVM that it became is deleted.");
       }
       return prepared;
     };

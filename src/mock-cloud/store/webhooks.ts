@@ -20,6 +20,8 @@ export interface WebhookDelivery {
   readonly eventId: string;
   readonly event: WebhookEvent;
   readonly originalEventId: string | null;
+  /** What happened once is told once: a second delivery of the same cause is not noted. Null tells it anyway. */
+  readonly cause: string | null;
   /** The envelope, byte for byte as it is signed and sent. */
   readonly body: string;
   readonly state: "pending" | "delivered" | "failed";
@@ -32,11 +34,10 @@ export interface WebhookDelivery {
   readonly attemptedAt: number | null;
 }
 
-export interface NewDelivery
-  extends Pick<WebhookDelivery, "webhookId" | "eventId" | "event" | "originalEventId" | "body" | "createdAt"> {
-  /** What happened once is told once: a second delivery of the same cause is not noted. Null tells it anyway. */
-  readonly cause: string | null;
-}
+export type NewDelivery = Pick<
+  WebhookDelivery,
+  "webhookId" | "eventId" | "event" | "originalEventId" | "cause" | "body" | "createdAt"
+>;
 
 export type AttemptRecord = Pick<
   WebhookDelivery,
@@ -54,7 +55,7 @@ export const deliveryLogLength = 50;
 const webhookColumns = `id, workspace_id AS "workspaceId", url, events, is_enabled AS "isEnabled", secret,
   created_at AS "createdAt", updated_at AS "updatedAt"`;
 const deliveryColumns = `id, webhook_id AS "webhookId", event_id AS "eventId", event,
-  original_event_id AS "originalEventId", body, state, attempts, next_attempt_at AS "nextAttemptAt",
+  original_event_id AS "originalEventId", cause, body, state, attempts, next_attempt_at AS "nextAttemptAt",
   response_status AS "responseStatus", response_body AS "responseBody", error, created_at AS "createdAt",
   attempted_at AS "attemptedAt"`;
 

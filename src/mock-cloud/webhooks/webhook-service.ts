@@ -170,7 +170,10 @@ export class WebhookService {
     try {
       for (let delivery = find(); delivery?.state === "pending"; delivery = find()) {
         const waitMs = (delivery.nextAttemptAt ?? 0) - clock.now();
-        if (waitMs > 0) await clock.sleep(waitMs, signal);
+        if (waitMs > 0) {
+          await clock.sleep(waitMs, signal);
+          continue;
+        }
         const attempt = this.#attempt(delivery, signal);
         this.#attempts.add(attempt);
         await attempt.finally(() => this.#attempts.delete(attempt));
@@ -185,6 +188,12 @@ export class WebhookService {
     const { id, webhookId, eventId, event } = delivery;
     const webhook = store.webhooks.find(webhookId);
     if (!webhook) return;
+    // Tests and repetitions are sent because somebody asks for them, whether it is switched on or not.
+    if (!webhook.isEnabled && delivery.cause !== null) {
+      const { attempts, attemptedAt, responseStatus, responseBody } = delivery;
+      const met = { attempts, attemptedAt, responseStatus, responseBody, error: "The webhook is switched off." };
+      return store.webhooks.recordAttempt(id, { ...met, state: "failed", nextAttemptAt: null });
+    }
     const { isAccepted, ...met } = await postEvent(webhook, delivery, { timeoutMs, signal });
     signal.throwIfAborted();
     const attempts = delivery.attempts + 1;

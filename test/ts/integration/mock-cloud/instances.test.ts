@@ -254,6 +254,24 @@ describe("several CVMs of one app", () => {
     expect((await post(`/cvms/${uuid}/commit-replica`, unproven)).status).to.equal(467);
   });
 
+  it("has no token for a CVM that is deleted, be it the new one or the one it is made after", async () => {
+    const source = await createOnChainCvm(world);
+    const { vm_uuid: sourceUuid } = await readCvm(source.id);
+    const prepare = async () =>
+      readRegistration(await post(`/cvms/${sourceUuid}/replicas`, { node_id: 1 }, { "X-Prepare-Only": "true" }));
+    const [used, unused] = [await prepare(), await prepare()];
+    const commit = async (url: unknown) => (await fetch(String(url), { method: "POST" })).status;
+    const created = await fetch(String(used.api_commit_url), { method: "POST" });
+    const { vm_uuid } = (await created.json()) as Record<string, unknown>;
+    await world.cloud.whenIdle();
+    expect(await commit(used.api_commit_url), "again").to.equal(200);
+    await request(world.cloud, "DELETE", `/cvms/${vm_uuid}`);
+    expect(await commit(used.api_commit_url)).to.equal(466);
+    await request(world.cloud, "DELETE", `/cvms/${source.id}`);
+    expect(await commit(unused.api_commit_url)).to.equal(466);
+    expect((await fetch(String(unused.commit_url))).status).to.equal(466);
+  });
+
   it("creates nothing while the chain cannot be read", async () => {
     rpc.setFault(async () => {
       throw new Error("down");

@@ -105,7 +105,7 @@ describe("prepare and commit", () => {
 
     await registerHash(world, cvm.appId, compose_hash);
     const committed = await anonymous("POST", String(api_commit_url), {});
-    expect(committed.status, committed.text).to.equal(202);
+    expect(committed.status, committed.text).to.equal(200);
     await expectInForce(compose_hash);
   });
 
@@ -131,7 +131,7 @@ describe("prepare and commit", () => {
       const { compose_hash, commit_token: token } = registration;
       const transaction_hash = await registerHash(world, cvm.appId, compose_hash);
       const answer = await commit({ token, compose_hash: `0x${compose_hash}`, transaction_hash });
-      expect(answer.status, answer.text).to.equal(202);
+      expect(answer.status, answer.text).to.equal(200);
       expect(answer.body).to.include({ status: "in_progress" }).and.to.have.property("correlation_id");
       await expectInForce(compose_hash);
       expect(world.cloud.readHistory(cvm.id).at(-1)).to.include({ transactionHash: transaction_hash, state: "done" });
@@ -143,7 +143,7 @@ describe("prepare and commit", () => {
     const answer = await patch("/envs", { encrypted_env, env_keys: ["LEVEL"] }, prepare);
     const { compose_hash, commit_token: token } = parseHashRegistration(answer.body);
     await registerHash(world, cvm.appId, compose_hash);
-    expect((await commit({ token, compose_hash: "", transaction_hash: "" })).status).to.equal(202);
+    expect((await commit({ token, compose_hash: "", transaction_hash: "" })).status).to.equal(200);
     await expectInForce(compose_hash);
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "LEVEL", value: "7" }]);
   });
@@ -202,7 +202,7 @@ describe("prepare and commit", () => {
         : encodeFunctionData({ abi: dstackAppAbi, functionName, args: [parseComposeHash(compose_hash)] });
     await forward(world.dstack, forwarder, cvm.appId, call("acceptOwnership"));
     const transaction_hash = await forward(world.dstack, forwarder, cvm.appId, call("addComposeHash"));
-    expect((await commit({ token, transaction_hash })).status).to.equal(202);
+    expect((await commit({ token, transaction_hash })).status).to.equal(200);
     await expectInForce(compose_hash);
   });
 
@@ -218,7 +218,7 @@ describe("prepare and commit", () => {
     });
     await expectRefusal(await commit({ token, transaction_hash }), 468, "ERR-01-008");
     await registerHash(world, cvm.appId, compose_hash);
-    expect((await commit({ token, transaction_hash: "already-registered" })).status).to.equal(202);
+    expect((await commit({ token, transaction_hash: "already-registered" })).status).to.equal(200);
     await expectInForce(compose_hash);
   });
 
@@ -226,8 +226,8 @@ describe("prepare and commit", () => {
     const { token, compose_hash } = await prepared();
     await registerHash(world, cvm.appId, compose_hash);
     const answers = await Promise.all([commit({ token }), commit({ token }), commit({ token })]);
-    expect(answers.filter(({ status }) => status === 202)).to.have.lengthOf(1);
-    for (const { status } of answers) expect(status).to.be.oneOf([202, 409, 466]);
+    expect(answers.filter(({ status }) => status === 200)).to.have.lengthOf(1);
+    for (const { status } of answers) expect(status).to.be.oneOf([200, 409, 466]);
     await expectInForce(compose_hash);
     const late = await commit({ token });
     expect(late.status).to.equal(466);
@@ -286,7 +286,7 @@ describe("prepare and commit", () => {
     const { token, api_commit_url = "", compose_hash } = await prepared();
     await registerHash(world, cvm.appId, compose_hash);
     await anonymous("GET", api_commit_url);
-    expect((await anonymous("POST", api_commit_url, {})).status).to.equal(202);
+    expect((await anonymous("POST", api_commit_url, {})).status).to.equal(200);
     await expectInForce(compose_hash);
     expect(JSON.stringify(world.events)).to.not.include(token);
     expect(world.events.map(({ type }) => type)).to.include("update.prepared");

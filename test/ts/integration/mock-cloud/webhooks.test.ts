@@ -239,6 +239,35 @@ describe("webhooks", () => {
     expect((await request(cloud, "GET", "/workspace/webhooks")).body).to.deep.equal({ items: [], total: 0 });
   });
 
+  it("are changed in what is said of them alone", async () => {
+    const { id } = await subscribe(["cvm.updated"]);
+    const change = async (body: object) => (await request(cloud, "PUT", `/workspace/webhooks/${id}`, { body })).body;
+    expect(await change({ enabled: false })).to.deep.include({ url: receiver.url, events: ["cvm.updated"] });
+    expect(await change({ events: ["cvm.stopped"] })).to.deep.include({ enabled: false, events: ["cvm.stopped"] });
+    expect(await change({})).to.deep.include({ url: receiver.url, enabled: false, events: ["cvm.stopped"] });
+  });
+
+  it("are not called again for an event once they are switched off, but for a test they are", async () => {
+    const { id } = await subscribe(["cvm.restarted"]);
+    const cvm = await createOffChainCvm({ cloud });
+    receiver.respond = (response) => response.writeHead(500).end();
+    await request(cloud, "POST", `/cvms/${cvm.id}/restart`);
+    await settled();
+    expect(receiver.received).to.have.lengthOf(1);
+    await request(cloud, "PUT", `/workspace/webhooks/${id}`, { body: { enabled: false } });
+    await cloud.advance(minute);
+    await settled();
+    expect(receiver.received).to.have.lengthOf(1);
+    const [given] = await deliveries(id);
+    expect(given).to.include({ status: "failed", attempts: 1, response_status: 500, next_attempt_at: null });
+    expect(given?.error).to.include("switched off");
+    await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+    await settled();
+    await cloud.advance(minute);
+    await settled();
+    expect(receiver.received).to.have.lengthOf(3);
+  });
+
   it("are refused where their address or events make no sense", async () => {
     for (const body of [
       { url: "ftp://127.0.0.1/", events: ["cvm.updated"] },
