@@ -46,5 +46,12 @@ function withLine(difference: AppComposeDifference): AppComposeDifference {
   const right = after.split("\n");
   const index = left.findIndex((line, index) => line !== right[index]);
   const first = index === -1 ? left.length : index; // then `before` is the beginning of `after`
-  return { ...difference, firstDifferingLine: { number: first + 1, before: left[first], after: right[first] } };
+  const line = { number: first + 1, before: lineAt(left, right, first), after: lineAt(right, left, first) };
+  return { ...difference, firstDifferingLine: line };
+}
+
+/** What follows a text's last line feed is no line, unless that line feed is all that differs. */
+function lineAt(lines: readonly string[], others: readonly string[], index: number): string | undefined {
+  const isEnd = index === lines.length - 1 && lines[index] === "";
+  return isEnd && others[index] !== undefined ? undefined : lines[index];
 }

@@ -1,3 +1,4 @@
+import { checksumAddress } from "viem";
 import { describeAge, describeReason } from "../core/prune/keep-reason.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../core/prune/plan-prune.ts";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
@@ -28,6 +29,7 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   for (const { kind, problem, isWaived } of unknowns) {
     paper.line(`Not known: ${problem} (${isWaived ? `waived: ${kind}` : `--waive ${kind} answers for it`})`);
   }
+  if (!plan.isExecutable) paper.line("Nothing is removed while that is not known.");
   if (removals.length > 0) for (const line of whatRemovalMeans) paper.line(line);
 }
 
@@ -39,10 +41,14 @@ export function showPruneResult(paper: Paper, { removed, finished, transactions 
   );
 }
 
-function toCells({ composeHash, added, verdict, reasons }: PruneRow, { pinned }: PrunePlan): readonly string[] {
+function toCells(
+  { composeHash, added, verdict, reasons }: PruneRow,
+  { pinned, unknowns }: PrunePlan,
+): readonly string[] {
+  const noReason = unknowns.length === 0 ? "nothing needs it" : "nothing that is known needs it";
   const age = added === undefined ? "age unknown" : `${describeAge(Number(pinned.timestamp - added.timestamp))} ago`;
-  const by = added?.by === undefined ? "" : ` by ${added.by}`;
-  const why = verdict === "remove" ? "nothing needs it" : reasons.map(describeReason).join("; ");
+  const by = added?.by === undefined ? "" : ` by ${checksumAddress(added.by)}`;
+  const why = verdict === "remove" ? noReason : reasons.map(describeReason).join("; ");
   return [verdict, composeHash, `${age}${by}`, why];
 }
 

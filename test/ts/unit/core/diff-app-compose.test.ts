@@ -19,7 +19,9 @@ describe("diffAppCompose", () => {
 
   const texts: readonly [string, string, string, unknown][] = [
     ["a changed line", "a\nb\nc\n", "a\nx\nc\n", { number: 2, before: "b", after: "x" }],
-    ["an added line", "a\n", "a\nb\n", { number: 2, before: "", after: "b" }],
+    ["an added line", "a\n", "a\nb\n", { number: 2, before: undefined, after: "b" }],
+    ["a missing line", "a\nb\n", "a\n", { number: 2, before: "b", after: undefined }],
+    ["an added empty line", "a\nb\n", "a\n\nb\n", { number: 2, before: "b", after: "" }],
     ["a missing newline at the end", "a\n", "a", { number: 2, before: "", after: undefined }],
     ["an added newline at the end", "a", "a\n", { number: 2, before: undefined, after: "" }],
     ["other line ends", "a\nb\n", "a\r\nb\r\n", { number: 1, before: "a", after: "a\r" }],

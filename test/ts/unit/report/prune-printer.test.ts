@@ -1,0 +1,40 @@
+import { PassThrough } from "node:stream";
+import { expect } from "chai";
+import { planPrune } from "../../../../src/core/prune/plan-prune.ts";
+import type { PruneFacts } from "../../../../src/core/prune/prune-facts.ts";
+import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
+import { createPaper } from "../../../../src/report/paper.ts";
+import { showPrunePlan } from "../../../../src/report/prune-printer.ts";
+import { addedIn, allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
+
+describe("showPrunePlan", () => {
+  const show = (facts: Partial<PruneFacts>, policy: Partial<PrunePolicy> = {}): string => {
+    const stream = new PassThrough();
+    showPrunePlan(createPaper(stream), planPrune(pruneFacts(facts), prunePolicy(policy)));
+    return String(stream.read());
+  };
+  const rowOf = (text: string, hash: string) => text.split("\n").find((line) => line.includes(hash));
+  const running = [{ composeHash: hashNumber(1), cvm: cvm("web") }];
+  const unknowns = [{ kind: "prepare-tokens", problem: "Nobody knows what is prepared." }] as const;
+
+  it("says of each hash why it stays or goes, and what removal does not do", () => {
+    const text = show({ allowed: [allowedHash(1), allowedHash(2)], running });
+    expect(rowOf(text, hashNumber(1))).to.match(/^keep .* runs on web \(cvm_web\)$/);
+    expect(rowOf(text, hashNumber(2))).to.match(/^remove .* nothing needs it$/);
+    expect(text).to.include("goes on until it restarts").and.to.include("keys it was given are not taken back");
+  });
+
+  it("claims no more than is known, waived or not", () => {
+    for (const waived of [[], ["prepare-tokens"]] as const) {
+      const text = show({ allowed: [allowedHash(1), allowedHash(2)], running, unknowns }, { waived });
+      expect(rowOf(text, hashNumber(2))).to.match(/ nothing that is known needs it$/);
+      expect(text.includes("Nothing is removed while that is not known.")).to.equal(waived.length === 0);
+    }
+  });
+
+  it("writes addresses in one way, from a file or from the chain", () => {
+    const by = `0x${"ab".repeat(20)}` as const;
+    const allowed = [{ composeHash: hashNumber(1), added: { ...addedIn(1), by } }];
+    expect(show({ allowed, running })).to.include("by 0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB");
+  });
+});
