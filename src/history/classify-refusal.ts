@@ -28,7 +28,7 @@ const unsupportedCodes = new Set([-32601, -32004, 4200]);
 const prunedHistoryCode = 4444;
 
 const busyWords =
-  /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded/i;
+  /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded|no backend/i;
 /** A backend behind a load balancer that has not seen the newest blocks yet. */
 const laggingWords =
   /header not found|unknown block|block not found|beyond (?:the )?(?:current |latest )?head|after last (?:accepted|finalized)|future block|not yet available/i;
@@ -36,10 +36,10 @@ const tooMuchWords =
   /block range|range (?:is )?(?:too|limit|exceed)|(?:limited to|up to|maximum of|max(?:imum)?) .*(?:blocks?|range|results|logs)|more than [\d,]+|too (?:large|wide|big|many (?:blocks|logs|results|events|topics))|max(?:imum)? (?:allowed|block|results|logs|range)|(?:response|result|payload|batch) .*(?:size|large|too big|exceed)|exceeds? .*(?:results|range|blocks|size)|time(?:d)? ?out|narrow|smaller range|\d+[- ]block/i;
 const goneWords =
   /\bpruned\b|history (?:is )?(?:not available|unavailable)|no longer (?:available|stored)|archive (?:node|data|access)/i;
-const keyWords = /api.?key|unauthori[sz]ed|not authori[sz]ed|authenticat/i;
+const keyWords = /api.?key|personal token|(?:free|your) (?:plan|tier)|unauthori[sz]ed|not authori[sz]ed|authenticat/i;
 const tooMuchStatus = new Set([413]);
 const busyStatus = new Set([403, 425, 429, 502, 503]);
-const unsupportedStatus = new Set([401, 404, 405]);
+const unsupportedStatus = new Set([401, 402, 404, 405]);
 
 /** What a failed request for the logs of `asked` means. */
 export function classifyRefusal(error: unknown, asked: BlockRange): Refusal {

@@ -22,6 +22,7 @@ describe("classifyRefusal", () => {
     ["compute units", rpc(-32000, "Your app has exceeded its compute units per second capacity"), "busy"],
     ["429", status(429), "busy"],
     ["503", status(503), "busy"],
+    ["no backend", rpc(-32011, "no backend is currently healthy to serve traffic"), "busy"],
     ["429 for a range", status(429, "block range too large"), "unclear"],
     ["lagging backend", rpc(-32000, "header not found"), "busy"],
     ["lagging backend, of ranges", rpc(-32000, "block range extends beyond current head block"), "unclear"],
@@ -34,6 +35,10 @@ describe("classifyRefusal", () => {
     ["pruned", rpc(4444, "pruned history unavailable"), "gone"],
     ["no such method", rpc(-32601, "the method does not exist"), "unsupported"],
     ["key", status(401, "who are you"), "unsupported"],
+    ["no money", status(402), "unsupported"],
+    ["a token", rpc(-32701, "Archive requests require a personal token."), "unsupported"],
+    ["another plan", rpc(-32000, "the method eth_getLogs is not available on the free plan"), "unsupported"],
+    ["a range of this plan", rpc(-32600, "Under the Free tier plan, up to a 10 block range"), "tooMuch"],
     ["not an error at all", undefined, "silent"],
   ];
   for (const [what, error, kind] of cases)
