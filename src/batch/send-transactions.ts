@@ -33,7 +33,8 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
   let [nonce, fees] = await Promise.all([readNextNonce(run), readFees(client)]);
   const limit = planned.reduce((gas, transaction) => gas + transaction.gas, 0n);
   const balance = await duringRpc("reading the balance", () => getBalance(client, { address: account.address }));
-  if (balance < limit * fees.maxFeePerGas) throw new InsufficientFundsError(account.address, balance);
+  const highestPrice = limit * fees.maxFeePerGas;
+  if (balance < highestPrice) throw new InsufficientFundsError(account.address, balance, highestPrice);
 
   const underWay = new Set<Promise<void>>();
   const faults: unknown[] = [];

@@ -48,7 +48,8 @@ export async function prepareTransaction(
     readFees(client),
     duringRpc("reading the balance", () => getBalance(client, { address: from })),
   ]);
-  if (balance < gas * fees.maxFeePerGas) throw new InsufficientFundsError(from, balance);
+  const highestPrice = gas * fees.maxFeePerGas;
+  if (balance < highestPrice) throw new InsufficientFundsError(from, balance, highestPrice);
 
   return signTransaction(client, {
     account,

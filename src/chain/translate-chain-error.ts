@@ -1,8 +1,9 @@
 import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
+import { endpointsWords } from "./endpoints-words.ts";
 import { withoutSecrets } from "./without-secrets.ts";
 
 /**
- * Runs one request and gives its failure our own type. `doing` completes "the RPC endpoint did not answer while …".
+ * Runs one request and gives its failure our own type. `doing` completes "the RPC endpoint did not answer while …", and its own words follow if it had any.
  * A refusal by the EVM is the caller's to recognise (findRevert) before it gets here.
  *
  * @throws RpcUnavailableError
@@ -17,5 +18,7 @@ export async function duringRpc<result>(doing: string, request: () => Promise<re
 
 /** An endpoint that is down, slow, rate limited or answers with a fault. Our own errors pass unchanged. */
 export function translateChainError(error: unknown, doing: string): DstackError {
-  return isDstackError(error) ? error : new RpcUnavailableError(doing, { cause: withoutSecrets(error) });
+  return isDstackError(error)
+    ? error
+    : new RpcUnavailableError(doing, { cause: withoutSecrets(error), said: endpointsWords(error) });
 }

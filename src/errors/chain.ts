@@ -8,11 +8,13 @@ abstract class ChainError extends DstackError {
 
 export class RpcUnavailableError extends ChainError {
   override readonly name = "RpcUnavailableError";
-  constructor(doing: string, options: Cause = {}) {
-    super(`The RPC endpoint did not answer while ${doing}.`, {
+  /** @param options.said the endpoint's own words, if it had any */
+  constructor(doing: string, { said, ...options }: Cause & { readonly said?: string | undefined } = {}) {
+    const failure = said === undefined ? "did not answer" : "gave no usable answer";
+    super(`The RPC endpoint ${failure} while ${doing}${said === undefined ? "" : ` (${said})`}.`, {
       ...options,
       nextStep: "Check the RPC URL and your network, then run the same command again; nothing is paid twice.",
-      context: { doing },
+      context: { doing, ...(said !== undefined && { said }) },
     });
   }
 }
@@ -20,7 +22,7 @@ export class RpcUnavailableError extends ChainError {
 export class WrongChainError extends ChainError {
   override readonly name = "WrongChainError";
   constructor(expected: number, actual: number) {
-    super(`The app lives on chain ${expected}, but the RPC endpoint serves chain ${actual}.`, {
+    super(`This is for chain ${expected}, but the RPC endpoint serves chain ${actual}.`, {
       nextStep: `Use an RPC URL of chain ${expected}.`,
       context: { expected, actual },
     });
@@ -82,15 +84,17 @@ const waysThrough = {
 
 export class InsufficientFundsError extends ChainError {
   override readonly name = "InsufficientFundsError";
-  constructor(signer: string, balanceWei: bigint | undefined, options: Cause = {}) {
-    super(
-      `${signer} cannot pay for the transaction${balanceWei === undefined ? "" : ` (balance ${balanceWei} wei)`}.`,
-      {
-        ...options,
-        nextStep: "Send some ETH on this chain to the signer and run the same command again.",
-        context: { signer, balanceWei: balanceWei?.toString() },
+  /** @param neededWei what the signer must be able to pay at most, where that was computed */
+  constructor(signer: string, balanceWei: bigint, neededWei?: bigint) {
+    const needed = neededWei === undefined ? "" : ` of the ${neededWei} wei it may cost`;
+    super(`${signer} cannot pay for the transaction: it has ${balanceWei} wei${needed}.`, {
+      nextStep: "Send some ETH on this chain to the signer and run the same command again.",
+      context: {
+        signer,
+        balanceWei: balanceWei.toString(),
+        ...(neededWei !== undefined && { neededWei: neededWei.toString() }),
       },
-    );
+    });
   }
 }
 

@@ -92,7 +92,7 @@ async function requireAffordable(
   );
   const highestPrice = prepared.reduce((sum, { gas, maxFeePerGas }) => sum + gas * maxFeePerGas, 0n);
   const balance = await duringRpc("reading the balance", () => getBalance(client, { address: signer }));
-  if (balance < highestPrice) throw new InsufficientFundsError(signer, balance);
+  if (balance < highestPrice) throw new InsufficientFundsError(signer, balance, highestPrice);
 }
 
 async function readReceipt(

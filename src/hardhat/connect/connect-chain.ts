@@ -3,7 +3,7 @@ import { createClient, custom, type HttpTransport, http, type Transport } from "
 import { getChainId } from "viem/actions";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
-import { InvalidArgumentError } from "../../errors/index.ts";
+import { InvalidArgumentError, WrongChainError } from "../../errors/index.ts";
 import { chainDefinition } from "./chain-definition.ts";
 import { impatientFetch } from "./impatient-fetch.ts";
 
@@ -21,7 +21,7 @@ export interface ConnectedChain {
  * The chain that `--network` names, or else `fallback`. An HTTP network is asked directly: Hardhat's own provider would
  * want the keys of its accounts first, and may change a transaction on its way.
  *
- * @throws InvalidArgumentError, RpcUnavailableError
+ * @throws InvalidArgumentError, RpcUnavailableError, WrongChainError if the network is configured for another chain
  */
 export async function connectChain(
   hre: Pick<HardhatRuntimeEnvironment, "config" | "globalOptions" | "network">,
@@ -42,7 +42,10 @@ export async function connectChain(
     const url = await config.url.getUrl();
     const fetchOptions = { headers: config.httpHeaders };
     const transport = http(url, { fetchOptions, fetchFn: impatientFetch, timeout: config.timeout });
-    return connect({ network, root }, transport, isLoopback(url));
+    const connected = await connect({ network, root }, transport, isLoopback(url));
+    if (config.chainId !== undefined && config.chainId !== connected.chainId)
+      throw new WrongChainError(config.chainId, connected.chainId);
+    return connected;
   }
   const { provider } = await hre.network.getOrCreate(network);
   return connect({ network, root }, custom(provider, { retryCount: 0 }), true);

@@ -16,9 +16,15 @@ export type Moment = { readonly blockNumber: bigint } | { readonly timestamp: bi
 export function parseMoment(option: string, raw: string): Moment {
   if (/^\d{1,15}$/.test(raw)) return { blockNumber: BigInt(raw) };
   const [, date, time, zone] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(raw) ?? [];
-  const milliseconds = date === undefined ? Number.NaN : Date.parse(`${date}T${time ?? "23:59:59"}${zone ?? "Z"}`);
+  const milliseconds = isDay(date) ? Date.parse(`${date}T${time ?? "23:59:59"}${zone ?? "Z"}`) : Number.NaN;
   if (!Number.isNaN(milliseconds)) return { timestamp: BigInt(milliseconds / 1000) };
   throw new InvalidArgumentError(`${option} must be a block number or a date.`, {
     nextStep: "Give a number, 2026-11-21 (its end, UTC) or 2026-11-21T03:00Z.",
   });
+}
+
+/** JavaScript takes February 30 for the second of March. */
+function isDay(date: string | undefined): boolean {
+  const time = date === undefined ? Number.NaN : Date.parse(date);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(`${date}T`);
 }

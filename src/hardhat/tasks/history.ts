@@ -67,8 +67,17 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
   };
 }
 
+/** A day means its end, and the day that goes on now is asked for more than any other. */
+const secondsPerDay = 86_400n;
+
 /** @throws InvalidArgumentError for a moment the history does not reach */
 async function blockOf(client: ChainClient, { createdInBlock, pinned }: History, moment: Moment): Promise<bigint> {
+  if ("timestamp" in moment && moment.timestamp >= pinned.timestamp + secondsPerDay) {
+    throw new InvalidArgumentError("What will be allowed then is not known yet.", {
+      nextStep: `The newest block, ${pinned.number}, is of ${formatTime(pinned.timestamp)} UTC.`,
+      context: { newestBlock: pinned.number },
+    });
+  }
   const block = "blockNumber" in moment ? moment.blockNumber : (await findBlockAt(client, moment))?.number;
   if (block === undefined || block < createdInBlock || block > pinned.number) {
     const isFuture = block !== undefined && block > pinned.number;

@@ -9,13 +9,12 @@ export function tellBatch(
   { paper }: Pick<TaskIo, "paper">,
   { client }: Pick<ConnectedChain, "client">,
 ): (event: BatchEvent) => void {
+  let delegates = false;
   return (event) => {
     switch (event.kind) {
       case "chosen":
         paper.detail("batch", `${event.mode}: ${event.reason}`);
-        // The one thing a batch leaves behind on the account itself.
-        if (event.mode === "7702")
-          paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
+        delegates = event.mode === "7702";
         return;
       case "sent":
         paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
@@ -26,6 +25,11 @@ export function tellBatch(
         paper.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
         const link = explorerLink(client.chain, "tx", transactionHash);
         if (link !== undefined) paper.line(`    ${link}`);
+        // The one thing a batch leaves behind on the account itself; told once, and only of what was mined.
+        if (delegates && event.calls.length > 0) {
+          delegates = false;
+          paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
+        }
       }
     }
   };

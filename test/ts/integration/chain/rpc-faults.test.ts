@@ -75,6 +75,10 @@ describe("an endpoint that fails", () => {
     "HTTP 503": { status: 503, body: "<html>unavailable</html>" },
     "HTTP 401": { status: 401, body: `no such project: ${apiKey}` },
     "a JSON-RPC fault": { status: 200, body: '{"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"slow down"}}' },
+    "a JSON-RPC fault that repeats the key": {
+      status: 200,
+      body: `{"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"${apiKey} is over its limit"}}`,
+    },
     "no JSON": { status: 200, body: "<html>captive portal</html>" },
     "JSON that is no JSON-RPC": { status: 200, body: "{}" },
     "an empty body": { status: 200, body: "" },
@@ -95,6 +99,18 @@ describe("an endpoint that fails", () => {
       }
     });
   }
+
+  it("is told in its own words, which cannot steer a terminal", async () => {
+    const body = { jsonrpc: "2.0", id: 0, error: { code: -32000, message: "max fee\u001b[2J below base fee" } };
+    const server = await startFaultServer((_, response) => response.end(JSON.stringify(body)));
+    try {
+      const error = await rejection(addComposeHash(clientAt(server.port), { appId, composeHash, account }));
+      expect(error).to.have.nested.property("context.said", "max fee [2J below base fee");
+      expect(error).to.have.property("message").that.includes("max fee [2J below base fee");
+    } finally {
+      await server.close();
+    }
+  });
 
   it("makes a reader give up when the transport does", async () => {
     const server = await startFaultServer(() => {});

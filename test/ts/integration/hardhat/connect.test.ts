@@ -157,6 +157,15 @@ describe("connectApp, in a world", () => {
     expect(await rejection(accountOf([]))).to.be.instanceOf(SignerRequiredError);
   });
 
+  it("refuses an endpoint of another chain than the network's", async () => {
+    const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, chainId: 1 } };
+    const hre = await projectOf(world, {}, { networks });
+    const refusal = await rejection(connectApp({ app: onChain() }, hre));
+    expect(refusal)
+      .to.be.instanceOf(WrongChainError)
+      .and.deep.include({ context: { expected: 1, actual: 8453 } });
+  });
+
   it("does not wait for an endpoint that asks for a day's patience", async () => {
     const busy = await startFaultServer((_, response) => response.writeHead(429, { "Retry-After": "86400" }).end());
     try {

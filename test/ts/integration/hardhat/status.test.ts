@@ -225,6 +225,8 @@ describe("tasks dstack status and dstack history", () => {
   const refused: readonly [string, string, Record<string, unknown>, number][] = [
     ["a date that is none", "history", { at: "yesterday" }, 2],
     ["a day that does not exist", "history", { at: "2026-13-01" }, 2],
+    ["a day a month does not have", "history", { at: "2027-02-29" }, 2],
+    ["a day of the future", "history", { at: "2222-01-01" }, 2],
     ["a block of the future", "history", { at: "99999999" }, 2],
     ["a time before the app", "history", { at: "2020-01-01" }, 2],
     ["csv and json at once", "history", { csv: true, json: true }, 2],

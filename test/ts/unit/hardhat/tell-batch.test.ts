@@ -1,0 +1,35 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { createClient, http } from "viem";
+import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
+import { addComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
+import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { tellBatch } from "../../../../src/hardhat/write/tell-batch.ts";
+import { createPaper } from "../../../../src/report/paper.ts";
+
+const calls = [
+  addComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: parseComposeHash("c0".repeat(32)) }),
+];
+const transactionHash = parseTransactionHash("d0".repeat(32));
+const chosen: BatchEvent = { kind: "chosen", mode: "7702", reason: "one transaction was asked for" };
+const transaction = { transactionHash, blockNumber: 1n, gasUsed: 1n, costWei: 1n, calls: 1, isFromRecord: false };
+const mined: BatchEvent = { kind: "mined", transaction, calls };
+const deployed: BatchEvent = { kind: "mined", transaction, calls: [] };
+
+async function told(...events: readonly BatchEvent[]): Promise<number> {
+  const stream = new PassThrough();
+  const tell = tellBatch({ paper: createPaper(stream) }, { client: createClient({ transport: http("http://x") }) });
+  for (const event of events) tell(event);
+  stream.end();
+  return (await text(stream)).split("undo-delegation").length - 1;
+}
+
+describe("what a person hears of a delegation", () => {
+  it("is told once, and not before it is there", async () => {
+    expect(await told(chosen)).to.equal(0);
+    expect(await told(chosen, deployed)).to.equal(0);
+    expect(await told(chosen, deployed, mined, mined)).to.equal(1);
+    expect(await told({ ...chosen, mode: "none" }, mined)).to.equal(0);
+  });
+});
