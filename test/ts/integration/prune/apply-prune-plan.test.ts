@@ -1,9 +1,19 @@
 import { expect } from "chai";
+import { createClient, custom, numberToHex } from "viem";
+import { base } from "viem/chains";
 import { type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import { sendBatch } from "../../../../src/batch/send-batch.ts";
+import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
 import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
-import { PruneBlockedError, PrunedHashInUseError, PruneOvertakenError } from "../../../../src/errors/index.ts";
+import {
+  BatchStoppedError,
+  PruneBlockedError,
+  PrunedHashInUseError,
+  PruneOvertakenError,
+} from "../../../../src/errors/index.ts";
+import { readHistory } from "../../../../src/history/read-history.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { type PruneSource, readPruneFacts } from "../../../../src/prune/prune-source.ts";
 import { prunePolicy } from "../../../support/prune/prune-facts.ts";
@@ -61,6 +71,23 @@ describe("applyPrunePlan", () => {
     const error = await catchError(apply(plan, changes), type);
     expect(await countTransactions(), "transactions sent").to.equal(before);
     return error;
+  }
+
+  /** A cloud that keeps what is prepared to itself until it is to reveal it. */
+  function forgetful(): { source: PruneSource; reveal(): void } {
+    const { cloudClient } = world;
+    let isRevealed = false;
+    const cloud: typeof cloudClient = {
+      ...cloudClient,
+      request: (request) =>
+        isRevealed || !request.path.includes("pending-updates")
+          ? cloudClient.request(request)
+          : cloudClient.request({ ...request, path: request.path.replace(/[0-9a-f]{64}/, "00".repeat(32)) }),
+    };
+    const reveal = () => {
+      isRevealed = true;
+    };
+    return { source: sourceOf(world, { cloud }), reveal };
   }
 
   it("removes what was planned and nothing else", async () => {
@@ -139,7 +166,7 @@ describe("applyPrunePlan", () => {
     it("an update was prepared with it in the moment before it leaves", async () => {
       const update = await prepareUpdate(world, "very late");
       await allow(world, update.composeHash);
-      await allowFillers(world, 1, "newer");
+      await allowFillers(world, 2, "newer");
       const { cloudClient } = world;
       // The cloud keeps silent about the token until the facts were read for the second time.
       let reads = 0;
@@ -157,32 +184,135 @@ describe("applyPrunePlan", () => {
         },
       });
       const planned = await plan({}, source);
-      expect(removalsOf(planned)).to.include(update.composeHash);
-      const found = objectionsOf(await refuse(planned, PruneOvertakenError, { source }));
+      // One transaction for all, so that the hash is neither its first nor its last.
+      expect(removalsOf(planned).indexOf(update.composeHash)).to.equal(1);
+      const found = objectionsOf(await refuse(planned, PruneOvertakenError, { source, mode: "7702" }));
       expect(found).to.deep.equal([update.composeHash]);
     });
+
+    it("the list would lose its last hash by it", async () => {
+      const planned = await plan({ keep: 0 });
+      expect(removalsOf(planned)).to.deep.equal(old.toReversed());
+      await fetch(`${world.cloud.baseUrl}/cvms/${world.cvm}`, {
+        method: "DELETE",
+        headers: { "x-api-key": world.apiKey },
+      });
+      await world.cloud.whenIdle();
+      await sendBatch(world.ownerClient, {
+        calls: [removeComposeHashCall({ appId: world.appId, composeHash: world.firstHash })],
+        mode: "none",
+      });
+      const blind = sourceOf(world, { cloud: undefined });
+      const waived = {
+        ...planned,
+        policy: { ...planned.policy, waived: ["running-hashes", "prepare-tokens"] as const },
+      };
+      expect(objectionsOf(await refuse(waived, PruneOvertakenError, { source: blind }))).to.deep.equal([old.at(-1)]);
+    });
+  });
+
+  it("stops, with nothing sent, when the cloud falls silent in the moment before the first leaves", async () => {
+    const { cloudClient } = world;
+    let reads = 0;
+    const source = sourceOf(world, {
+      cloud: {
+        ...cloudClient,
+        request: (request) =>
+          cloudClient.request(reads < 2 ? request : { ...request, path: `/nowhere${request.path}` }),
+      },
+      onProgress: (done, total) => {
+        if (done === total) reads += 1;
+      },
+    });
+    const { context } = await refuse(await plan({}, source), PruneBlockedError, { source });
+    expect(context.unknowns).to.have.lengthOf(2);
+  });
+
+  it("carries out a plan that keeps the young ones", async () => {
+    await world.advance(1_000);
+    await allowFillers(world, 2, "young");
+    const planned = await plan({ keep: 0, olderThanSeconds: 500 });
+    expect(removalsOf(planned)).to.deep.equal(old.toReversed());
+    expect((await apply(planned)).removed).to.have.members(old);
+  });
+
+  it("looks at a hash that no event tells of wherever the plan does", async () => {
+    const [hidden, second] = old;
+    if (hidden === undefined || second === undefined) throw new Error("there are five");
+    const chain = world.ownerClient;
+    /** A history from which the first hash's addition is missing. */
+    const readPart = async () => {
+      const history = await readHistory(chain, { appId: world.appId });
+      return {
+        ...history,
+        changes: history.changes.filter((change) => !("composeHash" in change) || change.composeHash !== hidden),
+      };
+    };
+    const source = sourceOf(world, { readHistory: readPart });
+    const facts = await readPruneFacts(source, [hidden]);
+    const policy = prunePolicy({ waived: ["history"] });
+    // It may be the newest of all, so it takes the one place among the newest; at execution it must take it again.
+    const kept = planPrune(facts, { ...policy, keep: 1, pins: [{ composeHash: hidden, source: "--pin" }] });
+    expect(removalsOf(kept)).to.deep.equal(old.slice(1).toReversed());
+    const alone = { ...kept, rows: kept.rows.filter(({ composeHash }) => composeHash !== second) };
+    expect((await apply(alone, { source })).removed).to.deep.equal(old.slice(2).toReversed());
+
+    const queued = [{ source: "safe.json", composeHashes: [hidden] }];
+    const named = planPrune(await readPruneFacts(source, [hidden]), { ...policy, keep: 1, queued });
+    expect((await apply(named, { source })).removed).to.deep.equal([second]);
+
+    const last = planPrune(await readPruneFacts(source, [hidden]), policy);
+    expect((await apply(last, { source })).removed).to.deep.equal([hidden]);
+  });
+
+  it("does not call a hash removed that the contract still allows", async () => {
+    const planned = await plan();
+    let isMined = false;
+    const { ownerClient } = world;
+    /** An endpoint that answers for the state before the removals, once they are mined. */
+    const lagging = createClient({
+      chain: base,
+      transport: custom({
+        request: ({ method, params }) => {
+          const isStale = method === "eth_call" && isMined;
+          const at = isStale ? [params[0], numberToHex(planned.pinned.number)] : params;
+          return ownerClient.request({ method, params: at });
+        },
+      }),
+    });
+    const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
+      if (kind === "mined") isMined = true;
+    };
+    const source = { ...sourceOf(world), chain: lagging };
+    const error = await catchError(apply(planned, { source, onEvent }), PruneOvertakenError);
+    const objections = error.context.objections as { composeHash: string }[];
+    expect(objections.map(({ composeHash }) => composeHash)).to.have.members(removalsOf(planned));
+  });
+
+  it("stops between two transactions when it is told to", async () => {
+    const stop = new AbortController();
+    const source = sourceOf(world, { signal: stop.signal });
+    const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
+      if (kind === "mined") stop.abort(new Error("Ctrl-C"));
+    };
+    const { context } = await catchError(apply(await plan(), { source, onEvent, window: 1 }), BatchStoppedError);
+    expect(context).to.deep.equal({ done: 1, pending: 0, total: 4 });
   });
 
   it("tells at once if a hash came into use in the moment in which it went", async () => {
     const update = await prepareUpdate(world, "in the same second");
     await allow(world, update.composeHash);
-    await allowFillers(world, 1, "newer");
-    const { cloudClient } = world;
-    let isGone = false;
-    const forgetful: typeof cloudClient = {
-      ...cloudClient,
-      request: (request) =>
-        isGone || !request.path.includes("pending-updates")
-          ? cloudClient.request(request)
-          : cloudClient.request({ ...request, path: request.path.replace(/[0-9a-f]{64}/, "00".repeat(32)) }),
-    };
-    const source = sourceOf(world, { cloud: forgetful });
+    await allowFillers(world, 2, "newer");
+    const { source, reveal } = forgetful();
+    const planned = await plan({}, source);
+    expect(removalsOf(planned).indexOf(update.composeHash)).to.equal(1);
+    let mined = 0;
     const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
-      if (kind === "mined") isGone = true;
+      if (kind === "mined") mined += 1;
+      if (mined === removalsOf(planned).length) reveal();
     };
-    const error = await catchError(apply(await plan({}, source), { source, onEvent, window: 1 }), Error);
-    expect(error).to.be.instanceOf(PrunedHashInUseError);
-    expect(String((error as PrunedHashInUseError).nextStep)).to.include(update.composeHash);
+    const error = await catchError(apply(planned, { source, onEvent, window: 1 }), PrunedHashInUseError);
+    expect(String(error.nextStep)).to.include(update.composeHash);
   });
 
   describe("after a crash", () => {
@@ -229,6 +359,38 @@ describe("applyPrunePlan", () => {
       const pinned = { ...planned.policy, pins: [{ composeHash: only as ComposeHash, source: "--pin" }] };
       await refuse({ ...planned, policy: pinned }, PruneOvertakenError, { journal });
       expect(await allowedNow(world, [...old])).to.have.lengthOf(5);
+    });
+
+    it("removes what a recorded transaction can no longer remove, since another took its nonce", async () => {
+      const journal = memoryBatchJournal();
+      const planned = await plan({ keep: 4 });
+      const [only] = removalsOf(planned);
+      await catchError(apply(planned, { journal: crashing(journal, "prepared") }), Error);
+      await allow(world, world.firstHash);
+
+      const again = await apply(planned, { journal });
+      expect(again).to.deep.include({ removed: [only], finished: [], mode: "none" });
+      expect(journal.open).to.have.lengthOf(0);
+      expect(await allowedNow(world, [...old])).to.have.lengthOf(4);
+    });
+
+    it("tells if the hash of a recorded transaction came into use in the moment in which it went", async () => {
+      const update = await prepareUpdate(world, "in the same second");
+      await allow(world, update.composeHash);
+      await allowFillers(world, 1, "newer");
+      const { source, reveal } = forgetful();
+      const planned = await plan({ keep: 1 }, source);
+      const [newest] = removalsOf(planned);
+      expect(newest).to.equal(update.composeHash);
+      const alone = { ...planned, rows: planned.rows.filter(({ composeHash }) => composeHash === newest) };
+      const journal = memoryBatchJournal();
+      await catchError(apply(alone, { source, journal: crashing(journal, "prepared") }), Error);
+
+      const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
+        if (kind === "mined") reveal();
+      };
+      const error = await catchError(apply(alone, { source, journal, onEvent }), PrunedHashInUseError);
+      expect(String(error.nextStep)).to.include(update.composeHash);
     });
   });
 });
