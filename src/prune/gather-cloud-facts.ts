@@ -55,8 +55,8 @@ export async function gatherCloudFacts(
   const counted = await safeGetApp(cloud, { appId });
   const targets = await findMoveTargets(cloud, { appId, cvms: after.data });
 
-  const elsewhere = after.data.find((cvm) => cvm.chainId !== undefined && cvm.chainId !== chainId);
-  if (elsewhere?.chainId !== undefined) throw new WrongChainError(elsewhere.chainId, chainId);
+  const elsewhere = after.data.map((cvm) => cvm.chainId ?? chainId).find((id) => id !== chainId);
+  if (elsewhere !== undefined) throw new WrongChainError(elsewhere, chainId);
   const newcomers = after.data.filter(({ id }) => before.data.every((cvm) => cvm.id !== id));
   return {
     isAnswered: true,

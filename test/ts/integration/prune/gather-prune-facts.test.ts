@@ -208,6 +208,13 @@ describe("the facts of a prune", () => {
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
     });
 
+    it("where a CVM has another hash by the second look", async () => {
+      const other = fillerHash("old version 1");
+      const moved = (text: string) => text.replaceAll(world.firstHash.slice(2), other.slice(2));
+      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(same, moved) }));
+      expect(facts.running.map(({ composeHash }) => composeHash)).to.have.members([world.firstHash, other]);
+    });
+
     it("where a CVM is listed that was not there before: what is prepared on it nobody asked", async () => {
       const facts = await readPruneFacts(sourceOf(world, { cloud: listing(() => "[]", same) }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
@@ -263,6 +270,7 @@ describe("the facts of a prune", () => {
       for (const cloud of [stranger, nowhere]) {
         const facts = await readPruneFacts(sourceOf(world, { cloud }));
         expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
+        expect(facts.unknowns[0]?.problem).to.not.include("workspace");
       }
       await fetch(`${world.cloud.baseUrl}/cvms/${world.cvm}`, {
         method: "DELETE",

@@ -64,8 +64,19 @@ const cases: Readonly<
       ["warning", app({ owner: { address: address("0e"), kind: "eoa", isUsed: false } })],
       ["warning", app({ pendingOwner: { address: address("0f"), kind: "eoa", isUsed: false } })],
       ["warning", { ...app({ pendingOwner: { address: address("a9"), kind: "contract" } }), ...adding(hash) }],
+      ["error", app({ owner: { address: `0x${"00".repeat(18)}ffff`, kind: "eoa", isUsed: true } })],
+      // Before a transfer a doubt is an error, unless the new owner has to accept.
+      ["error", { ...app(), newOwner: { address: address("0f"), kind: "eoa", isUsed: false } }],
+      ["error", { ...app(), newOwner: { address: address("a9"), kind: "contract" } }],
+      ["error", { ...app({ isTwoStep: false }), newOwner: { address: address("0f"), kind: "contract" } }],
+      ["error", { ...app({ isTwoStep: false }), newOwner: { address: address("00"), kind: "renounced" } }],
     ],
     good: [
+      { ...app(), newOwner: { address: address("0f"), kind: "contract" } },
+      { ...app(), newOwner: { address: address("00"), kind: "renounced" } },
+      { ...app(), newOwner: { address: address("0f"), kind: "eoa", isUsed: true } },
+      { ...app({ isTwoStep: false }), newOwner: { address: address("0f"), kind: "safe" } },
+      app({ owner: { address: `0x${"00".repeat(17)}010000`, kind: "eoa", isUsed: true } }),
       app({ owner: { address: address("0e"), kind: "timelock" } }),
       app({ owner: { address: address("0e"), kind: "eoa", isUsed: true } }),
     ],
@@ -79,12 +90,18 @@ const cases: Readonly<
       { ...app(), calls: [calls("removeDevice", device)] },
       { ...app({ allowAnyDevice: true }), calls: [calls("removeDevice", device), calls("setAllowAnyDevice", false)] },
       { ...app({ allowAnyDevice: true }), calls: [calls("removeComposeHash", hash)] },
+      { calls: [calls("removeDevice", device)] },
+      {
+        ...app({ allowAnyDevice: true }),
+        calls: [calls("setAllowAnyDevice", true), calls("setAllowAnyDevice", false), calls("removeDevice", device)],
+      },
     ],
   },
   "hash-of-nothing": {
     bad: [
       ["error", adding(word(""))],
       ["error", adding(word(""), "addDevice")],
+      ["error", adding(`0x${word("").slice(2).toUpperCase()}`)],
       ["error", adding(keccak256("0x"))],
       ["error", adding(`0x${createHash("sha3-256").digest("hex")}`)],
       ["error", adding(`0x${createHash("sha384").digest("hex").slice(0, 64)}`)],
@@ -96,6 +113,8 @@ const cases: Readonly<
     bad: [
       ["error", adding(`0x${"00".repeat(32)}`)],
       ["error", adding(`0x${"00".repeat(32)}`, "addKmsDevice")],
+      ["error", adding(`0x${"00".repeat(32)}`, "addKmsAggregatedMr")],
+      ["error", adding(`0x${"00".repeat(32)}`, "addOsImageHash")],
       ["warning", app({ composeHashes: [`0x${"00".repeat(32)}`] })],
     ],
     good: [adding(hash), { calls: [calls("removeComposeHash", `0x${"00".repeat(32)}`)] }],
@@ -110,6 +129,8 @@ const cases: Readonly<
       adding(hash),
       adding(`0x${"00".repeat(7)}${"ab".repeat(25)}`),
       adding(`0x${"ab".repeat(25)}${"00".repeat(7)}`),
+      adding(`0x${"0".repeat(15)}${"b".repeat(49)}`),
+      adding(`0x${"b".repeat(49)}${"0".repeat(15)}`),
     ],
   },
   "sha384-value": {
@@ -126,6 +147,7 @@ const cases: Readonly<
     bad: [
       ["error", compose(`\${IMAGE}`, ["IMAGE"])],
       ["error", compose("$IMAGE", ["IMAGE"])],
+      ["error", compose("$image_of_web", ["image_of_web"])],
       ["error", compose(`reg/app:\${TAG:-1.0}`, ["OTHER", "TAG"])],
       ["warning", compose(`reg/app:\${TAG}`, ["OTHER"])],
     ],
@@ -180,6 +202,7 @@ const cases: Readonly<
       { ...app(), cvms: [{ name: "web", composeHash: hash, deviceId: device }, { name: "new" }] },
       { ...app({ allowAnyDevice: true, devices: [] }), cvms: [{ name: "web", deviceId: word("another machine") }] },
       { ...app({ composeHashes: undefined, devices: undefined }), cvms: [{ name: "web", composeHash: hash }] },
+      { ...app(), cvms: [{ name: "web", composeHash: `0x${hash.slice(2).toUpperCase()}` }] },
     ],
   },
   "devices-without-effect": {
@@ -187,7 +210,13 @@ const cases: Readonly<
     good: [app(), app({ allowAnyDevice: true, devices: [] })],
   },
   "eoa-owner": { bad: [["note", app({ owner: { ...owner, kind: "eoa" } })]], good: [app()] },
-  "one-step-owner": { bad: [["note", app({ isTwoStep: false })]], good: [app()] },
+  "one-step-owner": {
+    bad: [
+      ["note", app({ isTwoStep: false })],
+      ["warning", { ...app({ isTwoStep: false }), newOwner: owner }],
+    ],
+    good: [app(), { ...app(), newOwner: owner }],
+  },
   "pending-owner": { bad: [["note", app({ pendingOwner: owner })]], good: [app()] },
 };
 

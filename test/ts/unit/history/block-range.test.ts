@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { type BlockRange, gapsIn, mergeRanges } from "../../../../src/history/block-range.ts";
+import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "../../../../src/history/block-range.ts";
 
 const range = fc
   .tuple(fc.bigInt({ min: 0n, max: 40n }), fc.bigInt({ min: 0n, max: 10n }))
@@ -15,6 +15,10 @@ const blocksOf = (ranges: readonly BlockRange[]) => {
 const ascending = (blocks: Iterable<bigint>) => [...new Set(blocks)].sort((one, other) => Number(one - other));
 
 describe("block ranges", () => {
+  it("have both of their ends", () => {
+    fc.assert(fc.property(range, (one) => lengthOf(one) === BigInt(blocksOf([one]).length)));
+  });
+
   it("merge into as few as have the same blocks, each once", () => {
     fc.assert(
       fc.property(fc.array(range, { maxLength: 8 }), (ranges) => {

@@ -38,6 +38,24 @@ describe("allowedAt", () => {
     expect(allowedAt(changes).composeHashes.get(hash)?.blockNumber).to.equal(40n);
   });
 
+  it("does not depend on the order in which the changes are given", () => {
+    for (const block of [10n, 25n, 30n, 40n, 50n])
+      expect(allowedAt(changes.toReversed(), block)).to.deep.equal(allowedAt(changes, block));
+  });
+
+  it("dates and removes each device by itself", () => {
+    const other = parseDeviceId("33".repeat(32));
+    const { devices } = allowedAt(
+      changesOf(
+        policyLog("DeviceAdded", [device], { blockNumber: 1n }),
+        policyLog("DeviceAdded", [other], { blockNumber: 2n }),
+        policyLog("DeviceAdded", [device], { blockNumber: 3n }),
+        policyLog("DeviceRemoved", [other], { blockNumber: 4n }),
+      ),
+    );
+    expect([...devices].map(([id, { blockNumber }]) => [id, blockNumber])).to.deep.equal([[device, 1n]]);
+  });
+
   it("does not guess a flag no event tells, and starts from the initial ones", () => {
     const flags = changesOf(
       policyLog("AllowAnyDeviceSet", [false], { blockNumber: 5n }),

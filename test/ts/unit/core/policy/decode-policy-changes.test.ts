@@ -47,14 +47,15 @@ describe("decodePolicyChanges", () => {
     const flag = policyLog("AllowAnyDeviceSet", [true]);
     const upgrade = policyLog("Upgraded", [alice]);
     expect(decodeOne({ ...flag, data: pad("0x02") }).unknownLogs).to.equal(1);
-    expect(decodeOne({ ...upgrade, topics: [upgrade.topics[0] ?? "0x", one] }).unknownLogs).to.equal(1);
+    for (const word of [one, pad(concat(["0x01", alice])), pad("0x01", { dir: "right" })])
+      expect(decodeOne({ ...upgrade, topics: [upgrade.topics[0] ?? "0x", word] }).unknownLogs).to.equal(1);
   });
 
   it("orders by block and position, however the logs came", () => {
     const logs = [
-      policyLog("ComposeHashAdded", [one], { blockNumber: 10n, logIndex: 2 }),
-      policyLog("ComposeHashAdded", [two], { blockNumber: 9n, logIndex: 11 }),
       policyLog("ComposeHashRemoved", [one], { blockNumber: 10n, logIndex: 10 }),
+      policyLog("ComposeHashAdded", [two], { blockNumber: 9n, logIndex: 11 }),
+      policyLog("ComposeHashAdded", [one], { blockNumber: 10n, logIndex: 2 }),
     ];
     const places = decodePolicyChanges(logs).changes.map(({ blockNumber, logIndex }) => [blockNumber, logIndex]);
     expect(places).to.deep.equal([

@@ -48,8 +48,9 @@ describe("findObjections", () => {
   });
 
   it("judges by the whole policy of the plan, as it would be planned again", () => {
-    const aged = planPrune(pruneFacts({ allowed }), prunePolicy({ olderThanSeconds: 1_000 }));
-    const again = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
+    const aged = planPrune(pruneFacts({ allowed }), prunePolicy({ keep: 1, olderThanSeconds: 1_000 }));
+    const readded = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
+    const again = [...readded, allowedHash(1_000)];
     expect(findObjections(aged, pruneFacts({ allowed: again })).map(({ composeHash }) => composeHash)).to.deep.equal([
       two,
     ]);

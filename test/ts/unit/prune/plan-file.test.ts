@@ -1,0 +1,49 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { parseAppId } from "../../../../src/core/ids.ts";
+import { planPrune } from "../../../../src/core/prune/plan-prune.ts";
+import { InvalidPlanFileError } from "../../../../src/errors/index.ts";
+import { loadPlan, requirePlanFor, savePlan } from "../../../../src/prune/plan-file.ts";
+import { allowedHash, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
+import { catchError } from "../../../support/update/catch-error.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+const plan = planPrune(pruneFacts({ allowed: [1, 2, 3].map(allowedHash) }), prunePolicy({ keep: 1 }));
+
+describe("a plan in a file", () => {
+  const directory = useTemporaryDirectory();
+  const path = () => join(directory.path, "plan.json");
+
+  it("is read as it was saved, and written over an older one", async () => {
+    expect(await loadPlan(path())).to.equal(undefined);
+    await savePlan(path(), plan);
+    expect(await loadPlan(path())).to.deep.equal(plan);
+    const newer = planPrune(pruneFacts({ allowed: [1, 2].map(allowedHash) }), prunePolicy({ keep: 2 }));
+    await savePlan(path(), newer);
+    expect(await loadPlan(path())).to.deep.equal(newer);
+  });
+
+  it("is never written over anything else", async () => {
+    for (const text of ["", "{}", '{"transactions":[]}', "notes"]) {
+      await writeFile(path(), text);
+      const { context } = await catchError(savePlan(path(), plan), InvalidPlanFileError);
+      expect(context).to.include({ path: path() });
+      expect(await readFile(path(), "utf8")).to.equal(text);
+    }
+  });
+
+  it("says so where there is no file to read or write", async () => {
+    await mkdir(path());
+    await catchError(loadPlan(path()), InvalidPlanFileError);
+    await catchError(savePlan(join(directory.path, "none", "plan.json"), plan), InvalidPlanFileError);
+  });
+
+  it("is for one app on one chain", () => {
+    const { chainId, appId } = plan;
+    const other = parseAppId("a1".repeat(20));
+    expect(() => requirePlanFor(path(), plan, { chainId, appId })).to.not.throw();
+    expect(() => requirePlanFor(path(), plan, { chainId: 1, appId })).to.throw(InvalidPlanFileError, "chain 1");
+    expect(() => requirePlanFor(path(), plan, { chainId, appId: other })).to.throw(InvalidPlanFileError, other);
+  });
+});
