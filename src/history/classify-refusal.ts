@@ -28,7 +28,7 @@ const unsupportedCodes = new Set([-32601, -32004, 4200]);
 const prunedHistoryCode = 4444;
 
 const busyWords =
-  /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded|no backend/i;
+  /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded|currently healthy/i;
 /** A backend behind a load balancer that has not seen the newest blocks yet. */
 const laggingWords =
   /header not found|unknown block|block not found|beyond (?:the )?(?:current |latest )?head|after last (?:accepted|finalized)|future block|not yet available/i;
