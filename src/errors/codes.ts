@@ -65,7 +65,7 @@ export const errorTable = {
   RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose and fell back to the old one."),
   JournalCorruptError: entry(4004, false, "A journal of sent transactions cannot be read."),
   JournalLockedError: entry(4005, true, "Another process is using this journal."),
-  SignerRequiredError: entry(4006, false, "The update needs a transaction and no signer was given."),
+  SignerRequiredError: entry(4006, false, "A transaction is needed and no signer was given."),
 
   PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),
   PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),

@@ -72,8 +72,8 @@ export class JournalLockedError extends UpdateError {
 export class SignerRequiredError extends UpdateError {
   override readonly name = "SignerRequiredError";
   constructor(steps: readonly string[]) {
-    super(`The update must send ${steps.join(" and ")}, and no signer was given.`, {
-      nextStep: "Pass the owner's account, from the Hardhat keystore or the environment.",
+    super(`No signer was given for ${steps.join(" and ")}.`, {
+      nextStep: "Pass the owner's account, or set DSTACK_OWNER_KEY in the environment or the Hardhat keystore.",
       context: { steps },
     });
   }

@@ -22,7 +22,7 @@ export const kmsOption = optional("kms", "Address of the DstackKms (default: the
 export const acceptOption = optional("accept", "Rules of the linter to overrule, by name, separated by commas");
 export const batchOption = optional(
   "batch",
-  "How to send changes: auto, none, 7702 (the account delegates); safe or safe:FILE writes them for the Safe that owns the contract, as auto does where one does (default: auto)",
+  "How to send: auto, none, 7702 (the account delegates), safe or safe:FILE; where a Safe is the owner, auto writes the file for it (default: auto)",
 );
 export const storeOption = optional("store", "File that keeps the history (default: in the project's cache)");
 export const fromBlockOption = optional("fromBlock", "A block before the app's creation, for nodes without old state");

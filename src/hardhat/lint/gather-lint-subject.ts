@@ -25,9 +25,8 @@ export async function gatherLintSubject(
 ): Promise<LintSubject> {
   const status = parameters.status ?? (await readAppStatus(client, { appId }));
   const { blockNumber } = status;
-  const isItself = kms?.toLowerCase() === appId;
-  const implementation =
-    kms === undefined || isItself ? undefined : await implementationOf(client, { kms, blockNumber });
+  if (kms !== undefined) await requireDstackKms(client, kms);
+  const implementation = kms === undefined ? undefined : await readAppImplementation(client, { kms, blockNumber });
   const app: AppFacts = {
     appId,
     hasCode: status.kind !== "noCode",
@@ -35,12 +34,4 @@ export async function gatherLintSubject(
     policy: status.kind === "app" ? { ...status, ...lists } : undefined,
   };
   return { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
-}
-
-async function implementationOf(
-  client: ChainClient,
-  { kms, blockNumber }: { readonly kms: Address; readonly blockNumber: bigint },
-): Promise<Address> {
-  await requireDstackKms(client, kms);
-  return readAppImplementation(client, { kms, blockNumber });
 }

@@ -1,6 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import type { ChainClient } from "../../chain/chain-client.ts";
+import { readAppStatus } from "../../chain/read-app-status.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { findBlockAt } from "../../history/find-block-at.ts";
@@ -11,6 +12,7 @@ import { formatTime } from "../../report/format-time.ts";
 import { createPaper, type Paper } from "../../report/paper.ts";
 import { formatTable, terminalWidth } from "../../report/table.ts";
 import { connectApp } from "../connect/connect-app.ts";
+import { requireApp } from "../connect/require-app.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
 import { type HistoryRow, toCsv, toRows } from "../history/history-row.ts";
@@ -36,6 +38,7 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
   }
   const app = await connectApp(args, hre);
   const { client } = app;
+  requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
   const history = await readAppHistory(io, hre, app, args);
   const at = moment === undefined ? undefined : await blockOf(client, history, moment);
   const rows = await toRows(client, at === undefined ? history.changes : []);

@@ -1,9 +1,11 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { readAppStatus } from "../../../chain/read-app-status.ts";
 import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { formatTable } from "../../../report/table.ts";
 import { connectApp } from "../../connect/connect-app.ts";
+import { requireApp } from "../../connect/require-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeviceList, listDevices } from "../../device/list-devices.ts";
@@ -16,10 +18,12 @@ export default action;
 
 async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
   const app = await connectApp(args, hre);
+  const { client, appId } = app;
+  requireApp(await readAppStatus(client, { appId }), appId);
   const devices = await listDevices(app, await readAppHistory(io, hre, app, args));
   return {
-    result: { appId: app.appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
-    show: (paper) => show(paper, app.appId, devices),
+    result: { appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
+    show: (paper) => show(paper, appId, devices),
   };
 }
 

@@ -232,7 +232,7 @@ describe("tasks dstack status and dstack history", () => {
     ["csv and json at once", "history", { csv: true, json: true }, 2],
     ["a first block that is none", "status", { fromBlock: "-1" }, 2],
     ["an address without a contract", "status", { app: devAccount(3).address }, 2],
-    ["an address without a contract", "history", { app: devAccount(3).address }, 3],
+    ["an address without a contract", "history", { app: devAccount(3).address }, 2],
     ["a CVM that does not exist", "status", { cvm: "no-such-cvm" }, 4],
     ["a KMS that is none", "status", { kms: "0x12" }, 2],
     ["a KMS without code", "status", { kms: devAccount(3).address }, 2],
@@ -245,6 +245,25 @@ describe("tasks dstack status and dstack history", () => {
       expect(told.exitCode).to.equal(exitCode);
     });
   }
+
+  it("refuses an app in the KMS's place, even the very app, and says which is which", async () => {
+    for (const run of [
+      async () => runTask(await projectOf(world), ["status"], { app: appId, kms: appId }),
+      async () => runTask(await projectOf(world, { kms: appId }), ["hash", "add"], { app: appId, hashes: [newHash] }),
+    ]) {
+      const told = await run();
+      expect(told.stderr).to.match(/^DSTK-1007 0x[0-9a-f]{40} is an app, not a DstackKms\.\n.+\n$/);
+      expect(told.exitCode).to.equal(2);
+    }
+  });
+
+  it("refuses the KMS in the app's place", async () => {
+    for (const task of [["status"], ["history"], ["device", "list"]]) {
+      const told = await runTask(await projectOf(world), task, { app: world.contracts.kms });
+      expect(told.stderr, task.join(" ")).to.match(/^DSTK-1101 .*app-is-kms/);
+      expect(told.exitCode).to.equal(2);
+    }
+  });
 
   for (const [task, args] of [
     [["hash", "add"], { hashes: ["a1".repeat(48)] }],
