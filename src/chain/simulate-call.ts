@@ -37,9 +37,11 @@ export async function explainRevert(
 ): Promise<NotOwnerError | ContractRevertedError> {
   if (errorName !== "OwnableUnauthorizedAccount")
     return new ContractRevertedError({ contract: to, functionName, reason });
-  const { owner, ownerIsContract } = await readOwnership(client, { appId: parseAppId(to) });
-  const facts = { contract: to, signer: from, owner };
-  if (!ownerIsContract) return new NotOwnerError(facts);
-  const { kind } = await readOwner(client, { address: owner });
-  return new ContractOwnerError({ ...facts, ownerKind: kind === "safe" || kind === "timelock" ? kind : "contract" });
+  const { owner, pendingOwner } = await readOwnership(client, { appId: parseAppId(to) });
+  const invited = functionName === "acceptOwnership" ? pendingOwner : undefined;
+  const { kind } = await readOwner(client, { address: invited ?? owner });
+  const facts = { contract: to, signer: from, owner, ...(invited !== undefined && { invited }) };
+  return kind === "eoa" || kind === "renounced"
+    ? new NotOwnerError(facts)
+    : new ContractOwnerError({ ...facts, ownerKind: kind });
 }

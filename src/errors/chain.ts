@@ -43,6 +43,8 @@ export interface NotOwnerFacts {
   readonly contract: string;
   readonly signer: string;
   readonly owner: string;
+  /** Of a call that takes the ownership over: who alone may make it. */
+  readonly invited?: string;
 }
 
 export class NotOwnerError extends ChainError {
@@ -51,17 +53,22 @@ export class NotOwnerError extends ChainError {
   readonly owner: string;
   readonly ownerIsContract: boolean = false;
   constructor(facts: NotOwnerFacts, options: DstackErrorOptions = {}) {
-    super(`${facts.signer} may not change ${facts.contract}: its owner is ${facts.owner}.`, {
-      nextStep: "Sign with the owner's key.",
+    const { signer, contract, owner, invited } = facts;
+    const isInvitation = invited !== undefined;
+    const refusal = isInvitation
+      ? `${signer} may not take over ${contract}: ${invited} is invited to.`
+      : `${signer} may not change ${contract}: its owner is ${owner}.`;
+    super(refusal, {
+      nextStep: isInvitation ? "Sign with the key of whom the owner has invited." : "Sign with the owner's key.",
       ...options,
       context: { ...facts, ...options.context },
     });
-    this.signer = facts.signer;
-    this.owner = facts.owner;
+    this.signer = signer;
+    this.owner = owner;
   }
 }
 
-/** A NotOwnerError no other key can cure: the owner is a Safe, a timelock or another contract. */
+/** A NotOwnerError no other key can cure: the owner, or whoever is invited, is a Safe, a timelock or another contract. */
 export class ContractOwnerError extends NotOwnerError {
   override readonly name = "ContractOwnerError";
   override readonly ownerIsContract = true;

@@ -228,6 +228,14 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     expect(JSON.parse(await readFile(one.file, "utf8")).transactions[0].data).to.equal(one.safeTx.data);
   });
 
+  it("says who is invited to whoever accepts in another's name", async () => {
+    await execute(safe, await prepare(["owner", "transfer"], { address: devAccount(1).address }));
+    const project = await projectOf(world, { apps: { shop: appId } });
+    const outcome = await runTask(project, ["owner", "accept"], { yes: true, json: true });
+    expect([outcome.exitCode, errorOf(outcome).code]).to.deep.equal([3, "DSTK-2004"]);
+    expect(errorOf(outcome).context).to.include({ invited: devAccount(1).address, signer: world.owner.address });
+  });
+
   it("refuses to send as anybody else where sending is insisted on, and says what to do", async () => {
     const project = await projectOf(world, { apps: { shop: appId } });
     for (const batch of ["none", "7702"]) {
@@ -249,8 +257,11 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
       [kms, "contract", ["proposed"]],
     ] as const) {
       const state = await world.snapshot();
-      // Contracts that take no part in a test of ours cannot accept: the chain is told to let them.
       await execute(safe, await prepare(["owner", "transfer"], { address: contract, accept: "owner-cannot-sign" }));
+      const accepted = await runTask(project, ["owner", "accept"], { yes: true, json: true });
+      expect([accepted.exitCode, errorOf(accepted).code]).to.deep.equal([3, "DSTK-2005"]);
+      expect(errorOf(accepted).context).to.include({ invited: getAddress(contract), ownerKind: kind });
+      // Contracts that take no part in a test of ours cannot accept: the chain is told to let them.
       await world.chain.client.impersonateAccount({ address: contract });
       await world.chain.client.setBalance({ address: contract, value: 10n ** 18n });
       await writeContract(world.chain.client, {
