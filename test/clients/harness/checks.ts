@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { getBlock } from "viem/actions";
 import { readAllowlist } from "../../../src/chain/read-allowlist.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
 import { getComposeFile } from "../../../src/cloud/get-compose-file.ts";
@@ -34,6 +35,12 @@ export async function expectInForce(lane: Lane, cvm: TestCvm, wanted: InForce): 
   expect(cloud.readHistory(cvm.id).at(-1)).to.include({ state: "done", composeHash });
 }
 
+/** The backend did this to the CVM and nothing else, and all of it came to a good end. */
+export function expectOperations({ world }: Lane, cvm: TestCvm, kinds: readonly string[]): void {
+  const history = world.cloud.readHistory(cvm.id);
+  expect(history.map(({ kind, state }) => `${kind} ${state}`)).to.deep.equal(kinds.map((kind) => `${kind} done`));
+}
+
 /** Nothing happened: the CVM runs what it was created with, and no operation was started. */
 export async function expectUntouched(lane: Lane, cvm: TestCvm): Promise<void> {
   const { cloud, cloudClient } = lane.world;
@@ -65,6 +72,18 @@ export async function expectEvent<name extends ProvingEventName>(
   const transactionHash = parseTransactionHash(transaction);
   const receipt = await waitForReceipt(lane.world.ownerClient, { transactionHash, functionName: eventName });
   requireEvent(receipt, { emitter: cvm.appId, eventName, value });
+}
+
+/** The newest block holds a transaction that logged this event of the app. */
+export async function expectNewestEvent<name extends ProvingEventName>(
+  lane: Lane,
+  cvm: TestCvm,
+  eventName: name,
+  value: ProvenValues[name],
+): Promise<void> {
+  const { transactions } = await getBlock(lane.world.ownerClient, { blockTag: "latest" });
+  const [transaction = ""] = transactions;
+  await expectEvent(lane, cvm, transaction, eventName, value);
 }
 
 export async function isHashAllowed(lane: Lane, { appId }: TestCvm, hash: string): Promise<boolean | undefined> {

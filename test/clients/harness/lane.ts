@@ -80,13 +80,18 @@ export interface Lane {
   allowAnyDevice(cvm: TestCvm, allowed: boolean): Promise<TransactionHash>;
   /** Resolves once the cloud has answered such a request, from now on. */
   untilAnswered(isWanted: (request: RequestDone) => boolean): Promise<void>;
+  /** Status of the last answer to a request whose path ends so. */
+  lastAnswer(path: string): number | undefined;
   close(): Promise<void>;
 }
 
 export async function startLane(): Promise<Lane> {
   const answered = new Set<(request: RequestDone) => void>();
+  const answers: RequestDone[] = [];
   const onEvent = (event: MockCloudEvent) => {
-    if (event.type === "request") for (const tell of answered) tell(event);
+    if (event.type !== "request") return;
+    answers.push(event);
+    for (const tell of answered) tell(event);
   };
   const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20, onEvent } });
   const standing = new Map<KmsKind, Promise<TestCvm>>();
@@ -152,6 +157,7 @@ export async function startLane(): Promise<Lane> {
         };
         answered.add(tell);
       }),
+    lastAnswer: (path) => answers.findLast((answer) => answer.path.endsWith(path))?.status,
     close: () => world.close(),
   };
   return lane;

@@ -6,6 +6,7 @@ import type { CliRun } from "../harness/cli.ts";
 import { type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";
 import { expectNothingMoved, withOwnTime } from "../harness/movement.ts";
 import type { OperationGroup } from "../harness/operation.ts";
+import { refuseCommit } from "./deploy.ts";
 
 const compose = "docker-compose.yml";
 const otherCompose = "services:\n  app:\n    image: nginx:1.29\n";
@@ -156,9 +157,7 @@ export const conflictGroup: OperationGroup = {
           const prepared = (await cli.succeed(prepare, { files })).json();
           await lane.registerHash(cvm, String(prepared.compose_hash));
           await lane.world.advance(14 * 24 * 60 * 60);
-          const commit = ["deploy", "--cvm-id", cvm.id, "--commit", "--token", String(prepared.commit_token)];
-          const { text } = await cli.fail(commit);
-          expect(text).to.include("Failed to commit CVM update");
+          await refuseCommit(cli, lane, cvm, String(prepared.commit_token), [], 466);
           await expectUntouched(lane, cvm);
         });
       },

@@ -67,7 +67,8 @@ const updates: readonly Operation[] = [
     name: "deploy --cvm-id --wait",
     cli: async ({ cli, lane }) => {
       const cvm = await lane.createCvm("on-chain");
-      await update(cli, lane, cvm, ["--wait"]);
+      const { text } = await update(cli, lane, cvm, ["--wait"]);
+      expect(text).to.include("CVM is ready");
       await expectUpdated(lane, cvm, { document: { docker_compose_file: nextCompose } });
     },
   },
@@ -171,6 +172,7 @@ const prepared: readonly Operation[] = [
       await lane.registerHash(cvm, composeHash);
       await commit(cli, cvm, token, []);
       await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose }, composeHash });
+      expect(lane.world.cloud.readHistory(cvm.id).at(-1)).to.include({ transactionHash: "already-registered" });
     },
   },
   {
@@ -181,6 +183,7 @@ const prepared: readonly Operation[] = [
       await lane.registerHash(cvm, composeHash);
       await commit(cli, cvm, token, ["--transaction-hash", "already-registered"]);
       await expectInForce(lane, cvm, { composeHash });
+      expect(lane.world.cloud.readHistory(cvm.id).at(-1)).to.include({ transactionHash: "already-registered" });
     },
   },
   {
@@ -190,7 +193,7 @@ const prepared: readonly Operation[] = [
       const { token, composeHash } = await prepare(cli, lane, cvm);
       await prepare(cli, lane, cvm, "services:\n  app:\n    image: nginx:1.29\n");
       await lane.registerHash(cvm, composeHash);
-      await refuseCommit(cli, cvm, token, []);
+      await refuseCommit(cli, lane, cvm, token, [], 466);
       await expectUntouched(lane, cvm);
     },
   },
@@ -200,7 +203,7 @@ const prepared: readonly Operation[] = [
       const cvm = await lane.createCvm("on-chain");
       const { token, composeHash } = await prepare(cli, lane, cvm);
       const other = await lane.allowDevice(cvm, cvm.deviceId);
-      await refuseCommit(cli, cvm, token, ["--compose-hash", composeHash, "--transaction-hash", other]);
+      await refuseCommit(cli, lane, cvm, token, ["--compose-hash", composeHash, "--transaction-hash", other], 467);
       await expectUntouched(lane, cvm);
     },
   },
@@ -209,7 +212,7 @@ const prepared: readonly Operation[] = [
     cli: async ({ cli, lane }) => {
       const cvm = await lane.createCvm("on-chain");
       const { token } = await prepare(cli, lane, cvm);
-      await refuseCommit(cli, cvm, token, ["--transaction-hash", "already-registered"]);
+      await refuseCommit(cli, lane, cvm, token, ["--transaction-hash", "already-registered"], 468);
       await expectUntouched(lane, cvm);
     },
   },
@@ -334,9 +337,18 @@ function commit(cli: Cli, cvm: TestCvm, token: string, more: readonly string[]):
   return cli.succeed(commitArgs(cvm, token, more));
 }
 
-async function refuseCommit(cli: Cli, cvm: TestCvm, token: string, more: readonly string[]): Promise<void> {
+/** The CLI says the same of every refusal, so its status is read from what the cloud answered. */
+export async function refuseCommit(
+  cli: Cli,
+  lane: Lane,
+  cvm: TestCvm,
+  token: string,
+  more: readonly string[],
+  status: number,
+): Promise<void> {
   const { text } = await cli.fail(commitArgs(cvm, token, more));
   expect(text).to.include("Failed to commit CVM update");
+  expect(lane.lastAnswer(`/cvms/${cvm.id}/commit-update`), "status").to.equal(status);
 }
 
 /** A new CVM runs, and on an on-chain KMS its contract allows what it runs and where. */

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { withoutPrefix } from "../../../src/core/hex.ts";
-import { readDevices } from "../harness/checks.ts";
+import { expectNewestEvent, readDevices } from "../harness/checks.ts";
 import type { Lane, TestCvm } from "../harness/lane.ts";
 import type { Operation, OperationGroup } from "../harness/operation.ts";
 
@@ -11,8 +11,10 @@ export const deviceGroup: OperationGroup = {
       name: "allow-devices list",
       cli: async ({ cli, lane }) => {
         const cvm = await lane.standingCvm("on-chain");
-        const { text } = await cli.succeed(["allow-devices", "list", cvm.id, "--json"], { env: signing(lane) });
-        expect(text).to.include(cvm.deviceId.slice(2));
+        const list = async () =>
+          (await cli.succeed(["allow-devices", "list", cvm.id, "--json"], { env: signing(lane) })).json();
+        const device = { deviceId: cvm.deviceId, nodeName: lane.world.nodes[0].name };
+        expect(await list()).to.deep.include({ allowAnyDevice: false, devices: [device] });
       },
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.standingCvm("on-chain");
@@ -39,8 +41,16 @@ export const deviceGroup: OperationGroup = {
       name: "cvms device-allowlist",
       cli: async ({ cli, lane }) => {
         const cvm = await lane.standingCvm("on-chain");
-        const { text } = await cli.succeed(["cvms", "device-allowlist", cvm.id, "--json"]);
-        expect(text).to.include(withoutPrefix(cvm.deviceId));
+        await lane.disallowDevice(cvm, lane.world.nodes[1].deviceId);
+        const { devices } = (await cli.succeed(["cvms", "device-allowlist", cvm.id, "--json"])).json();
+        const known = (devices as readonly Record<string, unknown>[]).map(({ device_id, status }) => [
+          device_id,
+          status,
+        ]);
+        expect(known).to.deep.equal([
+          [withoutPrefix(cvm.deviceId), "allowed"],
+          [withoutPrefix(lane.world.nodes[1].deviceId), "not_allowed"],
+        ]);
       },
     },
     byName("allow-devices add, by device id", (_lane, device) => device),
@@ -51,6 +61,7 @@ export const deviceGroup: OperationGroup = {
         const cvm = await lane.createCvm("on-chain");
         await cli.succeed(["allow-devices", "remove", cvm.id, cvm.deviceId, "--wait"], { env: signing(lane) });
         expect((await readDevices(lane, cvm, cvm.deviceId)).deviceListed).to.equal(false);
+        await expectNewestEvent(lane, cvm, "DeviceRemoved", cvm.deviceId);
       },
     },
     flag("allow-devices allow-any --enable", ["allow-any", "--enable"], { before: false, after: true }),
@@ -97,6 +108,7 @@ function byName(name: string, word: (lane: Lane, device: string) => string): Ope
       await lane.disallowDevice(cvm, deviceId);
       await cli.succeed(["allow-devices", "add", cvm.id, word(lane, deviceId)], { env: signing(lane) });
       expect((await readDevices(lane, cvm, deviceId)).deviceListed).to.equal(true);
+      await expectNewestEvent(lane, cvm, "DeviceAdded", deviceId);
     },
   };
 }
@@ -110,6 +122,7 @@ function flag(name: string, words: readonly string[], state: { before: boolean; 
       const [command = "", ...options] = words;
       await cli.succeed(["allow-devices", command, cvm.id, ...options], { env: signing(lane) });
       expect((await readDevices(lane, cvm, cvm.deviceId)).allowAnyDevice).to.equal(state.after);
+      await expectNewestEvent(lane, cvm, "AllowAnyDeviceSet", state.after);
     },
   };
 }

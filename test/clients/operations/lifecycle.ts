@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { safeGetCvm } from "../../../src/cloud/get-cvm.ts";
 import { CvmNotFoundError } from "../../../src/errors/index.ts";
-import { expectInForce } from "../harness/checks.ts";
+import { expectInForce, expectOperations, isHashAllowed } from "../harness/checks.ts";
 import type { Lane, TestCvm } from "../harness/lane.ts";
 import type { OperationGroup } from "../harness/operation.ts";
 
@@ -16,6 +16,7 @@ export const lifecycleGroup: OperationGroup = {
         await expectStatus(lane, cvm, "stopped");
         await cli.succeed(["cvms", "start", cvm.id]);
         await expectStatus(lane, cvm, "running");
+        expectOperations(lane, cvm, ["create", "stop", "start"]);
       },
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("on-chain");
@@ -23,6 +24,7 @@ export const lifecycleGroup: OperationGroup = {
         await expectStatus(lane, cvm, "stopped");
         await sdk.call("startCvm", { id: cvm.id });
         await expectStatus(lane, cvm, "running");
+        expectOperations(lane, cvm, ["create", "stop", "start"]);
       },
     },
     {
@@ -31,6 +33,7 @@ export const lifecycleGroup: OperationGroup = {
         const cvm = await lane.createCvm("off-chain");
         await sdk.call("shutdownCvm", { id: cvm.id });
         await expectStatus(lane, cvm, "stopped");
+        expectOperations(lane, cvm, ["create", "shutdown"]);
       },
     },
     {
@@ -39,11 +42,13 @@ export const lifecycleGroup: OperationGroup = {
         const cvm = await lane.createCvm("on-chain");
         await cli.succeed(["cvms", "restart", cvm.id]);
         await expectInForce(lane, cvm, { composeHash: cvm.composeHash });
+        expectOperations(lane, cvm, ["create", "restart"]);
       },
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("on-chain");
         await sdk.call("restartCvm", { id: cvm.id, force: true });
         await expectInForce(lane, cvm, { composeHash: cvm.composeHash });
+        expectOperations(lane, cvm, ["create", "restart"]);
       },
     },
     {
@@ -54,9 +59,10 @@ export const lifecycleGroup: OperationGroup = {
         await expectStatus(lane, cvm, "stopped");
         await lane.withdrawHash(cvm, cvm.composeHash);
         await sdk.call("startCvm", { id: cvm.id });
-        await lane.world.cloud.whenIdle();
-        const { status } = await lane.readCvm(cvm);
-        expect(status).not.to.equal("running");
+        await expectStatus(lane, cvm, "error");
+        const refused = lane.world.cloud.readHistory(cvm.id).at(-1);
+        expect(refused).to.include({ kind: "start", state: "failed" });
+        expect(refused?.failure).to.match(/compose hash/i);
       },
     },
     {
@@ -80,8 +86,10 @@ async function expectStatus(lane: Lane, cvm: TestCvm, status: string): Promise<v
   expect(await lane.readCvm(cvm)).to.include({ status });
 }
 
-async function expectGone(lane: Lane, { id }: TestCvm): Promise<void> {
+/** The backend has it no more, and the contract, which only its owner changes, is as it was. */
+async function expectGone(lane: Lane, cvm: TestCvm): Promise<void> {
   await lane.world.cloud.whenIdle();
-  const answer = await safeGetCvm(lane.world.cloudClient, { cvm: id });
+  const answer = await safeGetCvm(lane.world.cloudClient, { cvm: cvm.id });
   expect(answer).to.have.property("error").that.is.instanceOf(CvmNotFoundError);
+  expect(await isHashAllowed(lane, cvm, cvm.composeHash), "hash on chain").to.equal(true);
 }

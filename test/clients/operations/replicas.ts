@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { withoutPrefix } from "../../../src/core/hex.ts";
 import { readDevices } from "../harness/checks.ts";
 import { ClientError } from "../harness/client-errors.ts";
-import type { Lane, TestCvm } from "../harness/lane.ts";
+import { firstEnvironment, type Lane, type TestCvm } from "../harness/lane.ts";
 import type { OperationGroup } from "../harness/operation.ts";
 import { signing } from "./devices.ts";
 
@@ -98,11 +98,29 @@ export const replicaGroup: OperationGroup = {
   ],
 };
 
-async function expectInstances(lane: Lane, cvm: TestCvm, count: number): Promise<{ vm_uuid: string }[]> {
-  await lane.world.cloud.whenIdle();
+interface Instance {
+  readonly id: string;
+  readonly vm_uuid: string;
+  readonly status: string;
+  readonly compose_hash: string;
+  readonly node_info: { readonly id: number };
+}
+
+/** That many CVMs of the app run, with its document and environment; every further one is on the second node. */
+async function expectInstances(lane: Lane, cvm: TestCvm, count: number): Promise<Instance[]> {
+  const { cloud, cloudClient, nodes } = lane.world;
+  await cloud.whenIdle();
   const path = `/apps/${withoutPrefix(cvm.appId)}/cvms` as const;
-  const { text } = await lane.world.cloudClient.request({ method: "GET", path });
-  const instances: { vm_uuid: string; status: string }[] = JSON.parse(text);
-  expect(instances.map(({ status }) => status)).to.deep.equal(Array.from({ length: count }, () => "running"));
+  const { text } = await cloudClient.request({ method: "GET", path });
+  const instances: Instance[] = JSON.parse(text);
+  expect(instances).to.have.length(count);
+  for (const { id, vm_uuid, status, compose_hash, node_info } of instances) {
+    expect({ status, compose_hash }).to.deep.equal({
+      status: "running",
+      compose_hash: withoutPrefix(cvm.composeHash),
+    });
+    expect(cloud.readEnvironment(id)).to.deep.equal(firstEnvironment);
+    if (vm_uuid !== cvm.vmUuid) expect(node_info.id).to.equal(nodes[1].id);
+  }
   return instances;
 }
