@@ -1,4 +1,5 @@
 import { DstackError, type DstackErrorOptions } from "./base.ts";
+import { type ContractOwnerKind, waysThrough } from "./ways-through.ts";
 
 type Cause = Pick<DstackErrorOptions, "cause">;
 
@@ -79,15 +80,6 @@ export class ContractOwnerError extends NotOwnerError {
     super(facts, { ...options, nextStep: waysThrough[ownerKind], context: { ownerKind } });
   }
 }
-
-export type ContractOwnerKind = keyof typeof waysThrough;
-
-const waysThrough = {
-  safe: "No plain key signs for a Safe. Tasks such as dstack hash add prepare the change for its owners, with --batch auto or --batch safe (buildSafeBatch).",
-  timelock:
-    "No plain key signs for a timelock: an account with its PROPOSER_ROLE schedules the change, and after the delay one with its EXECUTOR_ROLE carries it out. buildTimelockBatch encodes both.",
-  contract: "No plain key signs for a contract: have the change proposed and made through it.",
-} as const;
 
 export class InsufficientFundsError extends ChainError {
   override readonly name = "InsufficientFundsError";

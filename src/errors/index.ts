@@ -6,3 +6,4 @@ export { type ErrorCode, type ErrorEntry, type ErrorFamily, type ErrorName, erro
 export * from "./input.ts";
 export * from "./prune.ts";
 export * from "./update.ts";
+export type { ContractOwnerKind } from "./ways-through.ts";

@@ -1,4 +1,5 @@
 import { DstackError, type DstackErrorOptions } from "./base.ts";
+import { type ContractOwnerKind, waysThrough } from "./ways-through.ts";
 
 abstract class UpdateError extends DstackError {
   readonly family = "update";
@@ -71,10 +72,14 @@ export class JournalLockedError extends UpdateError {
 
 export class SignerRequiredError extends UpdateError {
   override readonly name = "SignerRequiredError";
-  constructor(steps: readonly string[]) {
+  /** @param options.ownerKind where the owner is a contract, so that no key would do */
+  constructor(steps: readonly string[], { ownerKind }: { readonly ownerKind?: ContractOwnerKind | undefined } = {}) {
     super(`No signer was given for ${steps.join(" and ")}.`, {
-      nextStep: "Pass the owner's account, or set DSTACK_OWNER_KEY in the environment or the Hardhat keystore.",
-      context: { steps },
+      nextStep:
+        ownerKind === undefined
+          ? "Pass the owner's account, or set DSTACK_OWNER_KEY in the environment or the Hardhat keystore."
+          : waysThrough[ownerKind],
+      context: { steps, ...(ownerKind !== undefined && { ownerKind }) },
     });
   }
 }

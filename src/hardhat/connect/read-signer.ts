@@ -3,6 +3,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Account, type Address, isAddressEqual } from "viem";
 import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accounts";
 import { getAddresses } from "viem/actions";
+import { readOwner } from "../../chain/read-owner.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { parseFixedHex } from "../../core/hex.ts";
 import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
@@ -31,8 +32,9 @@ export async function readSigner(
   const candidates = ownerKey === "" ? await networkAccounts(config, chain) : [accountOf(ownerKey)];
   const match = wanted && candidates.find(({ address }) => isAddressEqual(address, wanted));
   const signer = match ?? candidates[0];
-  if (signer === undefined) throw new SignerRequiredError([purpose]);
-  return signer;
+  if (signer !== undefined) return signer;
+  const kind = wanted && (await readOwner(chain.client, { address: wanted })).kind;
+  throw new SignerRequiredError([purpose], { ownerKind: kind === "eoa" || kind === "renounced" ? undefined : kind });
 }
 
 async function networkAccounts(

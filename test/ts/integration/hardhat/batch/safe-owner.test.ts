@@ -275,7 +275,10 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
       const outcome = await runTask(project, ["hash", "add"], { hashes: [newHash], yes: true, json: true });
       expect([outcome.exitCode, errorOf(outcome).code]).to.deep.equal([3, "DSTK-2005"]);
       expect(errorOf(outcome).context).to.include({ ownerKind: kind });
-      for (const word of words) expect(errorOf(outcome).nextStep).to.include(word);
+      const add = { hashes: [newHash], yes: true, json: true, accept: "owner-cannot-sign" };
+      const unsigned = await runTask(keyless, ["hash", "add"], add);
+      expect([unsigned.exitCode, errorOf(unsigned).code]).to.deep.equal([5, "DSTK-4006"]);
+      for (const word of words) for (const told of [outcome, unsigned]) expect(errorOf(told).nextStep).to.include(word);
       await world.restore(state);
     }
   });
