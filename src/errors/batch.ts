@@ -33,8 +33,8 @@ export class NoEffectError extends BatchError {
   constructor(calls: readonly { readonly to: string; readonly description: string }[]) {
     const [first] = calls;
     const more = calls.length > 1 ? `, and ${calls.length - 1} more` : "";
-    super(`Nothing to change: ${first?.description} is so already on ${first?.to}${more}.`, {
-      nextStep: "Leave these out. Such a call costs more than a real change and logs an event that is not true.",
+    super(`It is so already on ${first?.to}: ${first?.description}${more}.`, {
+      nextStep: "Leave it out. Such a call costs more than a real change and logs an event that is not true.",
       context: { calls: calls.map(({ to, description }) => ({ to, description })) },
     });
   }

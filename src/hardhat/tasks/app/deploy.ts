@@ -1,12 +1,13 @@
 import { resolve } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { type Address, isAddressEqual } from "viem";
+import { type Address, checksumAddress, isAddressEqual } from "viem";
 import { parseAddress } from "../../../chain/parse-address.ts";
 import { type ReadOwnerReturnType, readOwner } from "../../../chain/read-owner.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash } from "../../../core/ids.ts";
 import { lintApp } from "../../../core/lint/lint-app.ts";
 import { parseAccepted, requireClean } from "../../../core/lint/require-clean.ts";
+import { describeOwner } from "../../../report/describe-owner.ts";
 import { formatFee, formatGas } from "../../../report/format.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { type ConnectedChain, connectChain } from "../../connect/connect-chain.ts";
@@ -119,9 +120,8 @@ interface Signing {
 
 function showPlan(paper: Paper, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
   paper.title(`A new app of the KMS ${plan.kms}, on ${chain.network}, chain ${chain.chainId}`);
-  paper.line(
-    `  owner            ${plan.owner} (${ownerFacts.kind})${isAddressEqual(plan.owner, signer) ? "" : ", not the signer"}`,
-  );
+  const other = isAddressEqual(plan.owner, signer) ? "" : "; not the signer";
+  paper.line(`  owner            ${checksumAddress(plan.owner)}  ${describeOwner(ownerFacts)}${other}`);
   paper.line(`  signed by        ${signer}`);
   paper.line(`  compose hash     ${plan.composeHash ?? "none"}`);
   paper.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
