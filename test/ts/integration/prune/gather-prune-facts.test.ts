@@ -50,7 +50,7 @@ describe("the facts of a prune", () => {
   let world: PruneWorld;
   let fresh: string;
   before(async () => {
-    world = await startPruneWorld({ cloud: { rolloverMs: 150 } });
+    world = await startPruneWorld({ cloud: { rolloverMs: 20 } });
     await allowFillers(world, 3);
     fresh = await world.snapshot();
   });
@@ -58,7 +58,17 @@ describe("the facts of a prune", () => {
     await world.restore(fresh);
     fresh = await world.snapshot();
   });
+  afterEach(() => {
+    world.cloud.clearFaults();
+  });
   after(() => world.close());
+
+  /** What begins from now on stays under way, however long the reading takes. */
+  const hold = () => world.cloud.setFault({ kind: "slow-rollover", ms: 3_600_000 });
+  async function settle(): Promise<void> {
+    await world.advance(3_600);
+    await world.cloud.whenIdle();
+  }
 
   const read = () => readPruneFacts(sourceOf(world));
   const kinds = ({ unknowns }: PruneFacts): UnknownKind[] => unknowns.map(({ kind }) => kind);
@@ -93,24 +103,26 @@ describe("the facts of a prune", () => {
   it("know where an update under way leads to, and what it started from", async () => {
     const update = await prepareUpdate(world, "next");
     await allow(world, update.composeHash);
+    hold();
     await commitUpdate(world, update);
     const facts = await read();
     expect(facts.movingTo.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
     expect(facts.running.map(({ composeHash }) => composeHash)).to.include(world.firstHash);
     expect(kinds(facts)).to.deep.equal([]);
-    await world.cloud.whenIdle();
+    await settle();
     const after = await read();
     expect(after.movingTo).to.deep.equal([]);
     expect(after.running.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
   });
 
   it("take a restart for what it is", async () => {
+    hold();
     const path = `/cvms/${world.cvm}/restart`;
     await world.cloudClient.request({ method: "POST", path, json: {} });
     const facts = await read();
     expect(facts.running.map(({ cvm }) => cvm.status)).to.include("restarting");
     expect(kinds(facts)).to.deep.equal([]);
-    await world.cloud.whenIdle();
+    await settle();
   });
 
   it("know what prepared updates and instances wait for, until their tokens expire", async () => {
@@ -145,6 +157,7 @@ describe("the facts of a prune", () => {
     const update = await prepareUpdate(world, "committed just before");
     await allow(world, update.composeHash);
     const { cloudClient } = world;
+    hold();
     let isCommitted: Promise<void> | undefined;
     const committing: CloudClient = {
       ...cloudClient,
@@ -159,7 +172,7 @@ describe("the facts of a prune", () => {
     const { movingTo, prepared } = await readPruneFacts(sourceOf(world, { cloud: committing }));
     expect(isCommitted).to.not.equal(undefined);
     expect([...movingTo, ...prepared].map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
-    await world.cloud.whenIdle();
+    await settle();
   });
 
   it("ask for what is prepared on every CVM", async () => {
@@ -295,10 +308,11 @@ describe("the facts of a prune", () => {
     });
 
     it("of a CVM that is moved nobody knows where", async () => {
+      hold();
       await world.cloudClient.request({ method: "POST", path: `/cvms/${world.cvm}/restart`, json: {} });
       const facts = await readPruneFacts(sourceOf(world, { cloud: refusing(world, "/status/batch") }));
       expect(kinds(facts)).to.deep.equal(["running-hashes"]);
-      await world.cloud.whenIdle();
+      await settle();
     });
 
     it("of CVMs that are counted and not listed, or report no hash", async () => {
