@@ -4,6 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { type Address, decodeFunctionData, isAddressEqual, type LocalAccount, parseAbi, zeroHash } from "viem";
 import { readContract } from "viem/actions";
 import { buildSafeBatch, type SafeBatch } from "../../../../src/batch/build-safe-batch.ts";
+import { findMultiSend } from "../../../../src/batch/find-multi-send.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
 import { addComposeHashCall, addDeviceCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
@@ -16,6 +17,7 @@ import {
   InvalidArgumentError,
   NoEffectError,
   ReceiptMismatchError,
+  WrongChainError,
 } from "../../../../src/errors/index.ts";
 import { type Dstack, deployAppOf, deployDstack, fundedAccount } from "../../../support/chain/deploy-dstack.ts";
 import { deploySafe } from "../../../support/chain/deploy-owner-contracts.ts";
@@ -158,6 +160,23 @@ describe("buildSafeBatch", () => {
       data: batch.safeTx.data,
     });
     for (const call of batch.calls) expect(multi.args[0]).to.contain(call.data.slice(2));
+  });
+
+  it("takes the MultiSendCallOnly of the Safe's own version, as the Safe app does", async () => {
+    const own: Address = "0x40A2aCCbd92BCA938b02010E17A5b8929b49130D";
+    expect(await findMultiSend(world.client, { version: "1.3.0" })).to.equal(multiSend);
+    await installMultiSend(connection, own);
+    expect(await findMultiSend(world.client, { version: "1.3.0" })).to.equal(own);
+    expect(await findMultiSend(world.client, { version: "1.5.0" })).to.equal(multiSend);
+  });
+
+  it("has the calls in one order, in the file too", async () => {
+    const { calls, file } = await build();
+    expect(file.transactions.map(({ data }) => data)).to.deep.equal(calls.map(({ data }) => data));
+  });
+
+  it("is for the chain that was meant", async () => {
+    expect(await rejection(build({ chainId: 1 }))).to.be.instanceOf(WrongChainError);
   });
 
   it("refuses what is no Safe, what is not the Safe's, and what changes nothing", async () => {

@@ -1,8 +1,9 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { zeroHash } from "viem";
-import { getBalance, getTransactionCount } from "viem/actions";
+import { type Address, zeroHash } from "viem";
+import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
+import { base } from "viem/chains";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
 import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import type { BatchResult } from "../../../../src/batch/batch-result.ts";
@@ -35,7 +36,7 @@ import {
   WrongChainError,
 } from "../../../../src/errors/index.ts";
 import { answeringCode } from "../../../support/chain/answering-code.ts";
-import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
 
@@ -163,6 +164,119 @@ describe("sendBatch, one transaction per call", () => {
     expect(await rejection(send(additions(2)))).to.be.instanceOf(InsufficientFundsError);
   });
 
+  it("begins nothing that the purse cannot end", async () => {
+    const { client, owner } = dstack;
+    const { address } = owner;
+    const [first] = additions(9);
+    if (first === undefined) throw new Error("asked for nine");
+    const { costWei } = await send([first]);
+    const nonce = await getTransactionCount(client, { address });
+    // Enough for some of the eight, whatever a node wants to see for each.
+    await connection.networkHelpers.setBalance(address, costWei * 5n);
+    expect(await rejection(send(additions(9).slice(1)))).to.be.instanceOf(InsufficientFundsError);
+    expect(await getTransactionCount(client, { address })).to.equal(nonce);
+  });
+
+  it("makes the same call on several contracts, each for itself", async () => {
+    const other = await deployAppOf(dstack, dstack.owner.address);
+    const [composeHash] = hashes(1);
+    if (composeHash === undefined) throw new Error("asked for one");
+    const calls = [dstack.appId, other].map((appId) => addComposeHashCall({ appId, composeHash }));
+    const result = await send(calls);
+    expect(result.calls.map(({ call, status }) => [call.to, status])).to.deep.equal([
+      [dstack.appId, "done"],
+      [other, "done"],
+    ]);
+    for (const appId of [dstack.appId, other])
+      expect((await readAllowlist(dstack.client, { appId, composeHash })).composeHashAllowed).to.equal(true);
+    // On one of them it would change nothing now.
+    const idle = removeComposeHashCall({ appId: other, composeHash: dstack.composeHash });
+    await send([idle]);
+    const both = [dstack.appId, other].map((appId) =>
+      removeComposeHashCall({ appId, composeHash: dstack.composeHash }),
+    );
+    const error = await rejection(send(both));
+    expect((error as NoEffectError).context.calls).to.deep.equal([{ to: other, description: idle.description }]);
+  });
+
+  it("takes its place behind transactions of the account that wait", async () => {
+    const { client, owner, stranger } = dstack;
+    const { provider, networkHelpers } = connection;
+    await provider.request({ method: "evm_setAutomine", params: [false] });
+    const nonces: number[] = [];
+    try {
+      const nonce = await getTransactionCount(client, { address: owner.address });
+      await sendTransaction(client, { account: owner, chain: base, to: stranger.address, value: 1n });
+      await send(additions(2), {
+        beforeSend: (prepared) => void nonces.push(prepared.nonce),
+        onEvent: ({ kind }) => (kind === "sent" && nonces.length === 2 ? void networkHelpers.mine() : undefined),
+      });
+      expect(nonces).to.deep.equal([nonce + 1, nonce + 2]);
+    } finally {
+      await provider.request({ method: "evm_setAutomine", params: [true] });
+    }
+  });
+
+  it("calls a recorded transaction that is sent again, and not mined yet, neither done nor unsent", async () => {
+    const { client, owner } = dstack;
+    const journal = memoryBatchJournal();
+    const crash = new Error("crash");
+    const recording = { ...journal, open: journal.open };
+    recording.prepared = async (entry) => {
+      await journal.prepared(entry);
+      throw crash;
+    };
+    const calls = additions(2);
+    await rejection(send(calls, { journal: recording }));
+    await connection.provider.request({ method: "evm_setAutomine", params: [false] });
+    const stopped = await rejection(send(calls, { journal, timeoutMs: 100 })).finally(() =>
+      connection.provider.request({ method: "evm_setAutomine", params: [true] }),
+    );
+    expect(stopped).to.be.instanceOf(BatchStoppedError);
+    expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 1, total: 2 });
+    expect(journal.open).to.have.length(1);
+    await connection.networkHelpers.mine();
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    expect((await send(calls, { journal })).transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([
+      true,
+      false,
+    ]);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
+  });
+
+  it("minds only records of its own account and chain", async () => {
+    const { client, owner, stranger, appId } = dstack;
+    const journal = memoryBatchJournal();
+    const seen: PreparedTransaction[] = [];
+    const crash = new Error("crash");
+    await rejection(
+      send(additions(1), {
+        beforeSend: (prepared) => {
+          seen.push(prepared);
+          throw crash;
+        },
+      }),
+    );
+    const [transaction] = seen;
+    if (transaction === undefined) throw new Error("it was shown");
+    const entry = { transaction, calls: additions(1), authorizes: false };
+    // Of another chain, and of another account: both stay where they are.
+    await journal.prepared({ ...entry, transaction: { ...transaction, chainId: 10 } });
+    await journal.prepared({ ...entry, transaction: { ...transaction, from: stranger.address } });
+    await send([], { journal });
+    expect(journal.open).to.have.length(2);
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    expect(nonce).to.equal(transaction.nonce);
+
+    // Its own is known in any letter case.
+    const from: Address = `0x${owner.address.slice(2).toLowerCase()}`;
+    await journal.prepared({ ...entry, transaction: { ...transaction, from } });
+    await send([], { journal });
+    expect(journal.open).to.have.length(2);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
+    expect((await readAllowlist(client, { appId, composeHash: hashes(1)[0] })).composeHashAllowed).to.equal(true);
+  });
+
   it("keeps at most a window under way, with nonces in a row", async () => {
     const { provider, networkHelpers } = connection;
     await provider.request({ method: "evm_setAutomine", params: [false] });
@@ -190,6 +304,7 @@ describe("sendBatch, one transaction per call", () => {
     const refused = additions(4);
     // Between simulation and the third transaction the ownership moves on.
     let sent = 0;
+    const mined: number[] = [];
     const stopped = await rejection(
       send([...refused, removeComposeHashCall({ appId, composeHash })], {
         window: 1,
@@ -197,6 +312,7 @@ describe("sendBatch, one transaction per call", () => {
           sent += 1;
           if (sent === 3) await moveOwnership();
         },
+        onEvent: ({ kind }) => (kind === "mined" ? void mined.push(sent) : undefined),
       }),
     );
     expect(stopped).to.be.instanceOf(BatchStoppedError);
@@ -205,6 +321,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(context).to.deep.equal({ done: 2, pending: 0, total: 5 });
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "failed", "notSent", "notSent"]);
     expect(result.transactions).to.have.length(3);
+    expect(mined, "told as mined").to.deep.equal([1, 2]);
 
     async function moveOwnership(): Promise<void> {
       const { owner, stranger } = dstack;

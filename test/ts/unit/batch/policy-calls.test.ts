@@ -1,12 +1,19 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { type AbiFunction, concat, encodeAbiParameters, encodeEventTopics, type Hex, slice, zeroAddress } from "viem";
+import { effectOf } from "../../../../src/core/batch/call-effect.ts";
 import { chunkCalls, transactionGasCeiling } from "../../../../src/core/batch/chunk-calls.ts";
 import { groupCalls } from "../../../../src/core/batch/group-calls.ts";
 import { orderCalls } from "../../../../src/core/batch/order-calls.ts";
-import { buildPolicyCall, decodePolicyCall, type PolicyCall } from "../../../../src/core/batch/policy-call.ts";
+import {
+  buildPolicyCall,
+  decodePolicyCall,
+  isSameCall,
+  type PolicyCall,
+} from "../../../../src/core/batch/policy-call.ts";
 import { type PolicyContract, policyAbis, policyFunctions } from "../../../../src/core/batch/policy-functions.ts";
 import { proveCalls } from "../../../../src/core/batch/prove-calls.ts";
+import { buildSafeTx, hashSafeTx } from "../../../../src/core/batch/safe/safe-tx.ts";
 import { InvalidArgumentError, ReceiptMismatchError } from "../../../../src/errors/index.ts";
 
 const to: Hex = `0x${"ab".repeat(20)}`;
@@ -110,8 +117,67 @@ describe("policy calls", () => {
     proveCalls(receiptOf([logOf(second), logOf(first)]), [first, second]);
     expect(() => proveCalls(receiptOf([logOf(first), logOf(first)]), [first, second])).to.throw(ReceiptMismatchError);
     expect(() => proveCalls(receiptOf([logOf(first)]), [first, first])).to.throw(ReceiptMismatchError);
+    const elsewhere = callOf("addComposeHash", "1", "app", `0x${"cd".repeat(20)}`);
+    expect(() => proveCalls(receiptOf([logOf(first), logOf(first)]), [first, elsewhere])).to.throw(
+      ReceiptMismatchError,
+    );
+    proveCalls(receiptOf([logOf(elsewhere), logOf(first)]), [first, elsewhere]);
     const removed = { ...logOf(callOf("removeComposeHash", "1")) };
     expect(() => proveCalls(receiptOf([removed]), [first])).to.throw(ReceiptMismatchError);
+  });
+});
+
+describe("a policy call", () => {
+  const hash = `0x${"AB".repeat(32)}`;
+  const mixed: Hex = `0x${"aB".repeat(20)}`;
+
+  it("is the same however its hex was written", () => {
+    const build = (target: Hex, value: string) =>
+      buildPolicyCall({ contract: "app", to: target, functionName: "addComposeHash", args: [value] });
+    expect(build(mixed, hash)).to.deep.equal(build(to, hash.toLowerCase()));
+    expect(build(mixed, hash)).to.include({ to }).and.have.nested.property("args[0]", hash.toLowerCase());
+  });
+
+  it("is the same as another only on the same contract", () => {
+    const { data } = callOf("addComposeHash");
+    expect(isSameCall({ to, data }, { to: mixed, data: `0x${data.slice(2).toUpperCase()}` })).to.equal(true);
+    expect(isSameCall({ to, data }, { to: `0x${"cd".repeat(20)}`, data })).to.equal(false);
+    expect(isSameCall({ to, data }, { to, data: callOf("removeComposeHash").data })).to.equal(false);
+  });
+
+  it("changes nothing where the contract's own view says that it is so already", () => {
+    const effects = all.map(({ contract, functionName }) => {
+      const effect = effectOf(callOf(functionName, "c", contract));
+      if (effect === undefined) return [functionName];
+      expect(functionOf(contract, effect.view).outputs.map(({ type }) => type)).to.deep.equal(["bool"]);
+      return [functionName, effect.view, effect.alreadySo, effect.args.length];
+    });
+    expect(effects.filter((effect) => effect.length > 1)).to.deep.equal([
+      ["addComposeHash", "allowedComposeHashes", true, 1],
+      ["removeComposeHash", "allowedComposeHashes", false, 1],
+      ["addDevice", "allowedDeviceIds", true, 1],
+      ["removeDevice", "allowedDeviceIds", false, 1],
+      ["setAllowAnyDevice", "allowAnyDevice", true, 0],
+      ["setRequireTcbUpToDate", "requireTcbUpToDate", true, 0],
+      ["addOsImageHash", "allowedOsImages", true, 1],
+      ["removeOsImageHash", "allowedOsImages", false, 1],
+      ["addKmsAggregatedMr", "kmsAllowedAggregatedMrs", true, 1],
+      ["removeKmsAggregatedMr", "kmsAllowedAggregatedMrs", false, 1],
+      ["addKmsDevice", "kmsAllowedDeviceIds", true, 1],
+      ["removeKmsDevice", "kmsAllowedDeviceIds", false, 1],
+    ]);
+    expect(effectOf(callOf("setAllowAnyDevice", "0"))?.alreadySo).to.equal(false);
+  });
+});
+
+describe("the hash of a Safe transaction", () => {
+  it("is bound to the chain from version 1.3.0 on", () => {
+    const safeTx = buildSafeTx({ calls: [callOf("addComposeHash")], multiSend: to, nonce: 0n });
+    const at = (version: string, chainId: number) => hashSafeTx(safeTx, { chainId, safe: to, version });
+    for (const version of ["1.3.0", "1.3.0+L2", "1.3", "1.4.1", "1.5.0-beta", "1.10.0", "2.0.0"])
+      expect(at(version, 1), version).to.equal(at("1.5.0", 1)).and.not.equal(at(version, 8453));
+    for (const version of ["1.2.0", "1.1.1", "1.0.0", "0.1.0"])
+      expect(at(version, 1), version).to.equal(at(version, 8453)).and.not.equal(at("1.5.0", 1));
   });
 });
 
@@ -120,6 +186,7 @@ describe("the order of a batch", () => {
     const calls = [
       "renounceOwnership",
       "removeDevice",
+      "transferOwnership",
       "addDevice",
       "disableUpgrades",
       "upgradeToAndCall",
@@ -136,9 +203,10 @@ describe("the order of a batch", () => {
       "removeDevice",
       "removeComposeHash",
       "renounceOwnership",
+      "transferOwnership",
       "disableUpgrades",
     ]);
-    expect(groupCalls(ordered).map((group) => group.length)).to.deep.equal([1, 1, 6]);
+    expect(groupCalls(ordered).map((group) => group.length)).to.deep.equal([1, 1, 7]);
   });
 
   it("refuses a value that is decided twice, and keeps apart what only looks alike", () => {
