@@ -13,9 +13,9 @@ import {
   type TransactionBuilderFile,
 } from "../core/batch/safe/transaction-builder-file.ts";
 import type { Hex } from "../core/hex.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { findMultiSend } from "./find-multi-send.ts";
-import { inParallel } from "./in-parallel.ts";
 import { requireEffect } from "./require-effect.ts";
 
 export interface BuildSafeBatchParameters {
@@ -77,10 +77,11 @@ export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeB
     });
   }
   if (!allowNoEffect) await requireEffect(client, calls);
-  await inParallel(groupCalls(calls)[0] ?? [], requestsAtOnce, (call) => {
+  const simulate = (call: PolicyCall) => {
     const { to, data, functionName } = call;
     return simulateCall(client, { from: safe, to, data, functionName, abi: abiOf(call) });
-  });
+  };
+  await mapLimited(groupCalls(calls)[0] ?? [], simulate, { limit: requestsAtOnce });
   const { version, threshold, owners } = owner;
   const multiSend = parameters.multiSend ?? (calls.length === 1 ? safe : await findMultiSend(client, { version }));
   const safeTx = buildSafeTx({ calls, multiSend, nonce: parameters.nonce ?? owner.nonce });

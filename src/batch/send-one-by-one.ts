@@ -2,8 +2,8 @@ import { readGasLimit } from "../chain/read-gas-limit.ts";
 import { requireCode } from "../chain/require-code.ts";
 import { groupCalls } from "../core/batch/group-calls.ts";
 import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import type { BatchRun } from "./batch-run.ts";
-import { inParallel } from "./in-parallel.ts";
 import { type PlannedTransaction, sendTransactions } from "./send-transactions.ts";
 
 /** Endpoints limit how many requests they take at once. */
@@ -21,9 +21,10 @@ async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readon
   const { client, account } = run.settings;
   // A call to an address without code succeeds, and does nothing.
   for (const address of new Set(calls.map(({ to }) => to))) await requireCode(client, { address });
-  return inParallel(calls, requestsAtOnce, async (call) => {
+  const toPlanned = async (call: PolicyCall): Promise<PlannedTransaction> => {
     const { to, data, functionName } = call;
     const gas = await readGasLimit(client, { from: account.address, to, data, functionName, abi: abiOf(call) });
     return { to, data, functionName, gas, calls: [call] };
-  });
+  };
+  return mapLimited(calls, toPlanned, { limit: requestsAtOnce });
 }

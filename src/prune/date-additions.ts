@@ -2,9 +2,9 @@ import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import type { ComposeHash } from "../core/ids.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import type { PolicyChange } from "../core/policy/policy-change.ts";
 import type { Addition } from "../core/prune/prune-facts.ts";
-import { mapLimited } from "./map-limited.ts";
 
 const requestsAtOnce = 8;
 

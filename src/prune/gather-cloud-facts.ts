@@ -4,11 +4,11 @@ import { safeGetApp } from "../cloud/get-app.ts";
 import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
 import { getPendingUpdate } from "../cloud/get-pending-update.ts";
 import type { AppId, ComposeHash } from "../core/ids.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import { nameOfCvm } from "../core/name-of-cvm.ts";
 import type { CvmReference, HashUse, PreparedHash, UnknownFact } from "../core/prune/prune-facts.ts";
 import { CloudResponseError, type DstackError, isDstackError, WrongChainError } from "../errors/index.ts";
 import { findMoveTargets } from "./find-move-targets.ts";
-import { mapLimited } from "./map-limited.ts";
 
 export interface GatherCloudFactsParameters {
   readonly appId: AppId;

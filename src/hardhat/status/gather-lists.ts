@@ -1,7 +1,7 @@
-import { inParallel } from "../../batch/in-parallel.ts";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import type { Hex } from "../../core/hex.ts";
 import type { ComposeHash, DeviceId } from "../../core/ids.ts";
+import { mapLimited } from "../../core/map-limited.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";
 import type { History } from "../../history/history.ts";
 import { type Origin, readOrigin } from "../history/read-origin.ts";
@@ -11,20 +11,22 @@ export interface AllowedLists {
   readonly devices: readonly ({ readonly deviceId: DeviceId } & Origin)[];
 }
 
-const requestsAtOnce = 8;
+const fewAtOnce = { limit: 8 };
 
 /** What is allowed at the end of a history, oldest first. @throws RpcUnavailableError */
 export async function gatherLists(client: ChainClient, history: History): Promise<AllowedLists> {
   const { composeHashes, devices } = allowedAt(history.changes, undefined, history.initialFlags);
   return {
-    composeHashes: await inParallel([...composeHashes], requestsAtOnce, async ([composeHash, change]) => ({
-      composeHash,
-      ...(await readOrigin(client, change)),
-    })),
-    devices: await inParallel([...devices], requestsAtOnce, async ([deviceId, change]) => ({
-      deviceId,
-      ...(await readOrigin(client, change)),
-    })),
+    composeHashes: await mapLimited(
+      [...composeHashes],
+      async ([composeHash, change]) => ({ composeHash, ...(await readOrigin(client, change)) }),
+      fewAtOnce,
+    ),
+    devices: await mapLimited(
+      [...devices],
+      async ([deviceId, change]) => ({ deviceId, ...(await readOrigin(client, change)) }),
+      fewAtOnce,
+    ),
   };
 }
 

@@ -14,6 +14,7 @@ export function parseBatch(raw = "auto"): BatchArgument {
   if (raw === "safe") return { mode: "safe", file: undefined };
   if (raw.startsWith("safe:") && raw.length > 5) return { mode: "safe", file: raw.slice(5) };
   throw new InvalidArgumentError("--batch must be auto, none, 7702, safe or safe:FILE.", {
-    nextStep: "auto, the default, writes a file where a Safe is the owner, else takes one transaction where that is worth it.",
+    nextStep:
+      "auto, the default, writes a file where a Safe is the owner, else takes one transaction where that is worth it.",
   });
 }
