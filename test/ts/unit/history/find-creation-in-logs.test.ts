@@ -1,0 +1,47 @@
+import { expect } from "chai";
+import { parseComposeHash } from "../../../../src/core/ids.ts";
+import { decodePolicyChanges } from "../../../../src/core/policy/decode-policy-changes.ts";
+import { findCreationInLogs, type Start } from "../../../../src/history/find-creation-in-logs.ts";
+import { policyLog } from "../../../support/history/policy-logs.ts";
+
+const hash = parseComposeHash("11".repeat(32));
+const creation = policyLog("Initialized", [1n], { blockNumber: 40n });
+const upgrade = policyLog("Initialized", [2n], { blockNumber: 60n });
+const addition = policyLog("ComposeHashAdded", [hash], { blockNumber: 50n });
+
+/** The creation, by what reading from `fromBlock` on has brought. */
+function find(start: Partial<Start>, fromBlock: bigint, ...logs: (typeof creation)[]): bigint | undefined {
+  const blocks = logs.map(({ blockNumber }) => blockNumber).sort((one, other) => Number(one - other));
+  const content = { ...decodePolicyChanges(logs), covered: [], firstBlockWithLogs: blocks[0] };
+  return findCreationInLogs({ block: 50n, isFirst: false, isGiven: false, ...start }, fromBlock, content);
+}
+
+describe("findCreationInLogs", () => {
+  it("believes that there was no code before only with a log in the block it appeared in", () => {
+    expect(find({ isFirst: true }, 50n, addition)).to.equal(50n);
+    expect(find({ isFirst: true }, 50n)).to.equal(undefined);
+    expect(find({ isFirst: true, block: 45n }, 45n, addition)).to.equal(undefined);
+    expect(find({ isFirst: false }, 50n, addition)).to.equal(undefined);
+  });
+
+  it("believes it of a block that was named, which is before the creation", () => {
+    expect(find({ isFirst: true, isGiven: true, block: 30n }, 30n, addition)).to.equal(50n);
+    expect(find({ isFirst: true, isGiven: true, block: 30n }, 30n)).to.equal(30n);
+    expect(find({ isFirst: false, isGiven: true, block: 50n }, 50n, addition)).to.equal(undefined);
+  });
+
+  it("believes it of no other block than the one that was asked about", () => {
+    expect(find({ isFirst: true, isGiven: true }, 45n, addition)).to.equal(undefined);
+  });
+
+  it("sees it in the event that ends a creation, and in no later initialisation", () => {
+    expect(find({}, 20n, creation, addition)).to.equal(40n);
+    expect(find({}, 20n, addition, upgrade)).to.equal(undefined);
+  });
+
+  it("needs no more than the whole chain", () => {
+    expect(find({}, 0n, addition)).to.equal(50n);
+    expect(find({}, 0n)).to.equal(0n);
+    expect(find({}, 1n, addition)).to.equal(undefined);
+  });
+});

@@ -1,0 +1,126 @@
+import { expect } from "chai";
+import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import { type HistoryStore, openHistoryStore } from "../../../../src/history/history-store.ts";
+import type { HistoryScope } from "../../../../src/history/store/history-scope.ts";
+import { policyLog } from "../../../support/history/policy-logs.ts";
+
+const appId = parseAppId("a0".repeat(20));
+const chain = { chainId: 8453, genesisHash: `0x${"01".repeat(32)}` } as const;
+const hash = (number: number) => parseComposeHash(number.toString(16).padStart(64, "0"));
+const blockHash = (number: number) => `0x${number.toString(16).padStart(64, "b")}` as const;
+const added = (number: number, blockNumber: bigint, logIndex = 0) =>
+  policyLog("ComposeHashAdded", [hash(number)], { blockNumber, logIndex });
+
+describe("what a history store keeps of an app", () => {
+  let store: HistoryStore;
+  let scope: HistoryScope;
+  beforeEach(() => {
+    store = openHistoryStore(":memory:");
+    scope = store.scope(chain, appId);
+  });
+  afterEach(() => store.close());
+
+  const save = (from: number, to: number, ...logs: ReturnType<typeof added>[]) =>
+    scope.save(scope.epoch(), { fromBlock: BigInt(from), toBlock: BigInt(to) }, logs);
+  const covered = () => scope.covered().map(({ fromBlock, toBlock }) => [Number(fromBlock), Number(toBlock)]);
+  const hashesUpTo = (block: bigint) =>
+    scope.content(block).changes.flatMap((change) => ("composeHash" in change ? [Number(change.composeHash)] : []));
+
+  it("joins ranges that touch or overlap, and never over a block that was not read", () => {
+    save(10, 20);
+    save(22, 30);
+    expect(covered()).to.deep.equal([
+      [10, 20],
+      [22, 30],
+    ]);
+    save(8, 8);
+    expect(covered()[0]).to.deep.equal([8, 8]);
+    save(21, 21);
+    save(9, 12);
+    expect(covered()).to.deep.equal([[8, 30]]);
+  });
+
+  it("has the logs of a range once, as they were read last", () => {
+    save(10, 20, added(1, 10n), added(2, 15n), added(3, 20n));
+    save(12, 18, added(4, 16n, 1), added(5, 16n));
+    expect(hashesUpTo(20n)).to.deep.equal([1, 5, 4, 3]);
+  });
+
+  it("ends with the block asked for", () => {
+    save(10, 20, added(1, 10n), added(2, 15n), added(3, 20n));
+    expect(hashesUpTo(15n)).to.deep.equal([1, 2]);
+    expect(hashesUpTo(14n)).to.deep.equal([1]);
+    expect(scope.content(9n)).to.deep.include({ changes: [], firstBlockWithLogs: undefined });
+    expect(scope.content(15n).firstBlockWithLogs).to.equal(10n);
+  });
+
+  it("knows the newest block at or below another, by checkpoint or by log", () => {
+    expect(scope.checkpointAtOrBelow(100n)).to.equal(undefined);
+    save(10, 20, added(1, 11n), added(2, 15n));
+    scope.saveCheckpoints(scope.epoch(), [
+      { number: 12n, hash: blockHash(12) },
+      { number: 20n, hash: blockHash(20) },
+    ]);
+    const below = (number: bigint) => scope.checkpointAtOrBelow(number)?.number;
+    expect([100n, 20n, 19n, 14n, 12n, 11n, 10n].map(below)).to.deep.equal([20n, 20n, 15n, 12n, 12n, 11n, undefined]);
+    expect(scope.checkpointAtOrBelow(15n)?.hash).to.equal(added(2, 15n).blockHash);
+    expect(scope.checkpointAtOrBelow(12n)?.hash).to.equal(blockHash(12));
+  });
+
+  it("forgets all above a block, and keeps that block and all below", () => {
+    save(10, 20, added(1, 10n), added(2, 15n), added(3, 16n));
+    save(30, 40, added(4, 30n));
+    scope.saveCheckpoints(scope.epoch(), [
+      { number: 15n, hash: blockHash(15) },
+      { number: 16n, hash: blockHash(16) },
+    ]);
+    scope.saveFacts(scope.epoch(), { createdInBlock: "10" });
+    scope.forgetAbove(15n);
+    expect(covered()).to.deep.equal([[10, 15]]);
+    expect(hashesUpTo(100n)).to.deep.equal([1, 2]);
+    expect(scope.checkpointAtOrBelow(100n)?.number).to.equal(15n);
+    expect(scope.facts()).to.deep.equal({ createdInBlock: "10" });
+    scope.forgetAbove(9n);
+    expect(covered()).to.deep.equal([]);
+    expect(scope.facts(), "of a creation that is gone").to.deep.equal({});
+  });
+
+  it("keeps the creation that is in the last block it keeps", () => {
+    scope.saveFacts(scope.epoch(), { createdInBlock: "10" });
+    scope.forgetAbove(10n);
+    expect(scope.facts()).to.deep.equal({ createdInBlock: "10" });
+    scope.forgetAbove(undefined);
+    expect(scope.facts()).to.deep.equal({});
+  });
+
+  it("takes nothing that was read before blocks were forgotten", () => {
+    save(10, 20, added(1, 10n));
+    const before = scope.epoch();
+    scope.forgetAbove(15n);
+    expect(scope.save(before, { fromBlock: 16n, toBlock: 20n }, [added(2, 17n)])).to.equal(false);
+    expect(scope.saveCheckpoints(before, [{ number: 20n, hash: blockHash(20) }])).to.equal(false);
+    expect(scope.saveFacts(before, { createdInBlock: "10" })).to.equal(false);
+    scope.saveTimestamps(before, new Map([[10n, 5n]]));
+    expect(covered()).to.deep.equal([[10, 15]]);
+    expect(hashesUpTo(100n)).to.deep.equal([1]);
+    expect(scope.facts()).to.deep.equal({});
+    expect(scope.content(100n).changes.map(({ timestamp }) => timestamp)).to.deep.equal([undefined]);
+    scope.saveTimestamps(scope.epoch(), new Map([[10n, 5n]]));
+    expect(scope.content(100n).changes.map(({ timestamp }) => timestamp)).to.deep.equal([5n]);
+  });
+
+  it("is another one for every chain and app", () => {
+    save(10, 20, added(1, 10n));
+    const others = [
+      store.scope({ ...chain, chainId: 1 }, appId),
+      store.scope({ ...chain, genesisHash: `0x${"02".repeat(32)}` }, appId),
+      store.scope(chain, parseAppId("a1".repeat(20))),
+    ];
+    for (const other of others) {
+      expect(other.covered()).to.deep.equal([]);
+      other.forgetAbove(undefined);
+    }
+    expect(hashesUpTo(20n)).to.deep.equal([1]);
+    expect(store.scope(chain, appId).covered()).to.have.lengthOf(1);
+  });
+});
