@@ -12,7 +12,7 @@ import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";
-import { HistoryStoreError } from "../../../../src/errors/index.ts";
+import { HistoryStoreError, NoContractError } from "../../../../src/errors/index.ts";
 import type { History } from "../../../../src/history/history.ts";
 import { type HistoryStore, openHistoryStore } from "../../../../src/history/history-store.ts";
 import { type ReadHistoryParameters, readHistory } from "../../../../src/history/read-history.ts";
@@ -106,6 +106,23 @@ describe("a history store", () => {
     expect(history.completeness.isComplete).to.equal(true);
     expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(2)]);
     expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(1)]);
+  });
+
+  it("ends with an older block where that is asked for, and with none before the creation", async () => {
+    await add(hash(1));
+    await mineBlocks(connection, 5);
+    const { pinned: older, createdInBlock } = await read();
+    await add(hash(2));
+    await remove(hash(1));
+    await mineBlocks(connection, 5);
+    expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(2)]);
+    const toBlock = older.number;
+    const history = await read({ toBlock });
+    expect(history.completeness.isComplete).to.equal(true);
+    expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(1)]);
+    expect(history).to.deep.equal(await readHistory(dstack.client, { appId: dstack.appId, toBlock }));
+    expect(await rejection(read({ toBlock: createdInBlock - 1n }))).to.be.instanceOf(NoContractError);
+    expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(2)]);
   });
 
   it("goes on where a run was stopped", async () => {

@@ -117,6 +117,51 @@ describe("proveAllowlist", () => {
     expect(claims.nothingElse).to.include({ isProven: false });
   });
 
+  it("finds each entry that is not there, however many there are", async () => {
+    const { appId, client, composeHash } = dstack;
+    const history = await readHistory(client, { appId });
+    const real = history.changes.find((change) => change.kind === "composeHashAdded");
+    if (real?.kind !== "composeHashAdded") throw new Error("the app has a hash");
+    const invented = Array.from({ length: 250 }, (_, index) => ({ ...real, composeHash: hash(index + 1) }));
+    const { claims } = await proveAllowlist(client, {
+      history: { ...history, changes: [...history.changes, ...invented] },
+    });
+    expect(claims.entries).to.include({ isProven: false, reason: "entryMissing" });
+    expect(JSON.stringify(claims.entries)).to.match(/\b250 of 252\b/);
+
+    // Anything but true is not an entry either.
+    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(composeHash), 2n);
+    await mineBlocks(connection, 1);
+    const { pinned } = await readHistory(client, { appId });
+    const odd = await proveAllowlist(client, { history: { ...history, pinned } });
+    expect(odd.claims.entries).to.include({ reason: "entryMissing" });
+  });
+
+  it("proves the state of the history's last block, whatever came after it", async () => {
+    const { appId, client, owner, deviceId } = dstack;
+    const older = await readHistory(client, { appId });
+    await addComposeHash(client, { appId, composeHash: hash(1), account: owner });
+    await removeComposeHash(client, { appId, composeHash: dstack.composeHash, account: owner });
+    await addDevice(client, { appId, deviceId: device(2), account: owner });
+    await mineBlocks(connection, 3);
+    expect((await proveAllowlist(client, { history: older })).isProven).to.equal(true);
+    const { changes } = await readHistory(client, { appId });
+    expect((await proveAllowlist(client, { history: { ...older, changes } })).isProven).to.equal(true);
+    // Devices count as much as hashes do.
+    const without = older.changes.filter((change) => change.kind !== "deviceAdded" || change.deviceId !== deviceId);
+    const { claims } = await proveAllowlist(client, { history: { ...older, changes: without } });
+    expect(claims.nothingElse).to.include({ reason: "storageDiffers" });
+  });
+
+  it("proves nothing of an address without an account", async () => {
+    const { client } = dstack;
+    const { pinned } = await readHistory(client, { appId: dstack.appId });
+    const nobody = parseAppId("ab".repeat(20));
+    const { claims, isProven } = await proveAllowlist(client, { history: { appId: nobody, pinned, changes: [] } });
+    expect(isProven).to.equal(false);
+    expect(claims.account).to.include({ isProven: false, reason: "proofInvalid" });
+  });
+
   it("names the slots in use that no DstackApp has", async () => {
     await connection.networkHelpers.setStorageAt(dstack.appId, 7n, 42n);
     await mineBlocks(connection, 1);
@@ -152,6 +197,23 @@ describe("proveAllowlist", () => {
     it("does not believe a storage root that stands beside a proof of another one", async () => {
       const lie = await lying((answer) => ({ ...answer, storageHash: `0x${"11".repeat(32)}` }));
       expect(lie.claims.account).to.include({ reason: "proofInvalid" });
+    });
+
+    it("does not believe code that stands beside a proof of another one", async () => {
+      const lie = await lying((answer) => ({ ...answer, codeHash: `0x${"11".repeat(32)}` }));
+      expect(lie.claims.account).to.include({ isProven: false, reason: "proofInvalid" });
+      expect(lie.isProven).to.equal(false);
+    });
+
+    it("does not believe an entry whose proof leads elsewhere", async () => {
+      await connection.networkHelpers.setStorageAt(dstack.appId, composeHashSlot(hash(5)), 1n);
+      await mineBlocks(connection, 1);
+      const lie = await lying((answer) => {
+        const { storageProof } = answer as { storageProof: object[] };
+        return { ...answer, storageProof: storageProof.map((entry) => ({ ...entry, proof: ["0xc0"] })) };
+      });
+      expect(lie.claims.entries).to.include({ isProven: false, reason: "proofInvalid" });
+      expect(lie.isProven).to.equal(false);
     });
 
     it("does not believe a state root that is not in the block's header", async () => {

@@ -197,6 +197,20 @@ describe("readHistory through a provider", () => {
     });
   }
 
+  it("reads hex in either letter case", async () => {
+    const shout = (value: unknown): unknown => {
+      if (typeof value === "string")
+        return value.replace(/^0x([0-9a-f]+)$/, (_, digits) => `0x${digits.toUpperCase()}`);
+      if (Array.isArray(value)) return value.map(shout);
+      if (typeof value !== "object" || value === null) return value;
+      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, shout(item)]));
+    };
+    provider.behave(async (call, pass) =>
+      ["eth_getLogs", "eth_getBlockByNumber"].includes(call.method) ? { result: shout(await pass()) } : undefined,
+    );
+    expect(await read()).to.deep.equal(whole);
+  });
+
   it("does not take a log twice", async () => {
     provider.behave(async (call, pass) => {
       if (call.method !== "eth_getLogs") return undefined;

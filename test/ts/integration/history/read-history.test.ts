@@ -1,12 +1,24 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { encodeAbiParameters, keccak256, numberToHex } from "viem";
-import { getBlockNumber, writeContract } from "viem/actions";
+import {
+  type Abi,
+  type AbiEvent,
+  encodeAbiParameters,
+  getAbiItem,
+  getAddress,
+  getContractAddress,
+  type Hex,
+  keccak256,
+  numberToHex,
+  toEventSelector,
+} from "viem";
+import { getBlockNumber, getTransactionCount, writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi, dstackKmsAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
+import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
@@ -16,6 +28,7 @@ import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";
 import { NoContractError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { mineBlocks } from "../../../support/history/mine.ts";
 import { rejection } from "../../../support/rejection.ts";
 
@@ -76,6 +89,9 @@ describe("readHistory", () => {
     await addComposeHash(client, { appId, composeHash: one, account: owner });
     const toBlock = await getBlockNumber(client, { cacheTime: 0 });
     await removeComposeHash(client, { appId, composeHash: one, account: owner });
+    await addDevice(client, { appId, deviceId: otherDevice, account: owner });
+    await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
+    await invite(dstack);
     const { changes, pinned, completeness } = await readHistory(client, { appId, toBlock });
     expect(pinned.number).to.equal(toBlock);
     expect(completeness.isComplete).to.equal(true);
@@ -135,11 +151,174 @@ describe("readHistory", () => {
     expect(reason).to.include({ kind: "composeHashDiffers", composeHash: one, byEvents: false, onChain: true });
   });
 
+  describe("says where the contract is not what its events say", () => {
+    const flags = ["allowAnyDevice", "requireTcbUpToDate", "upgradesDisabled"] as const;
+
+    /** Reads through an endpoint that keeps these events of everything since the creation to itself. */
+    async function readWithout(...names: readonly EventName[]): Promise<object[]> {
+      const { appId } = dstack;
+      const createdInBlock = numberToHex(await creationOf(dstack));
+      const hidden = names.map((name) => toEventSelector(getAbiItem({ abi: dstackAppAbi, name }) as AbiEvent)); // of this ABI
+      const { client } = interceptedClient(connection, {
+        intercept: async ({ method }, pass) => {
+          const answer = await pass();
+          if (method !== "eth_getLogs") return answer;
+          const logs = answer as { blockNumber: string; topics: [Hex] }[];
+          return logs.filter(
+            ({ blockNumber, topics }) => blockNumber === createdInBlock || !hidden.includes(topics[0]),
+          );
+        },
+      });
+      const { completeness } = await readHistory(client, { appId, retryDelayMs: 1 });
+      return completeness.isComplete ? [] : completeness.reasons.map(({ message: _, ...reason }) => reason);
+    }
+    const write = (functionName: string, ...args: unknown[]) =>
+      writeContract(dstack.client, {
+        account: dstack.owner,
+        chain: base,
+        address: dstack.appId,
+        abi: dstackAppAbi as Abi,
+        functionName,
+        args,
+      });
+
+    it("for a hash whose removal, or whose last addition, is missing", async () => {
+      await write("removeComposeHash", dstack.composeHash);
+      const differs = { kind: "composeHashDiffers", composeHash: dstack.composeHash };
+      expect(await readWithout("ComposeHashRemoved")).to.deep.equal([{ ...differs, byEvents: true, onChain: false }]);
+      await write("addComposeHash", dstack.composeHash);
+      expect(await readWithout("ComposeHashAdded")).to.deep.equal([{ ...differs, byEvents: false, onChain: true }]);
+    });
+
+    it("for a device whose removal, or whose last addition, is missing", async () => {
+      await write("removeDevice", dstack.deviceId);
+      const differs = { kind: "deviceDiffers", deviceId: dstack.deviceId };
+      expect(await readWithout("DeviceRemoved")).to.deep.equal([{ ...differs, byEvents: true, onChain: false }]);
+      await write("addDevice", dstack.deviceId);
+      expect(await readWithout("DeviceAdded")).to.deep.equal([{ ...differs, byEvents: false, onChain: true }]);
+    });
+
+    it("for each flag", async () => {
+      await write("setAllowAnyDevice", true);
+      await write("setRequireTcbUpToDate", true);
+      await write("disableUpgrades");
+      const events = ["AllowAnyDeviceSet", "RequireTcbUpToDateSet", "UpgradesDisabled"] as const;
+      for (const [index, name] of events.entries()) {
+        expect(await readWithout(name), name).to.deep.equal([
+          { kind: "flagDiffers", flag: flags[index], byEvents: false, onChain: true },
+        ]);
+      }
+    });
+
+    it("for owner, invited owner and implementation", async () => {
+      const { client, appId, owner, stranger, appImplementation } = dstack;
+      await invite(dstack);
+      expect(await readWithout("OwnershipTransferStarted")).to.deep.equal([
+        { kind: "addressDiffers", what: "pendingOwner", byEvents: undefined, onChain: stranger.address },
+      ]);
+      await writeContract(client, {
+        account: stranger,
+        chain: base,
+        address: appId,
+        abi: dstackAppAbi,
+        functionName: "acceptOwnership",
+      });
+      expect(await readWithout("OwnershipTransferred")).to.deep.equal([
+        { kind: "addressDiffers", what: "owner", byEvents: owner.address, onChain: stranger.address },
+        { kind: "addressDiffers", what: "pendingOwner", byEvents: stranger.address, onChain: undefined },
+      ]);
+      const { address: next } = await connection.viem.deployContract("DstackApp");
+      await writeContract(client, {
+        account: stranger,
+        chain: base,
+        address: appId,
+        abi: dstackAppAbi,
+        functionName: "upgradeToAndCall",
+        args: [next, "0x"],
+      });
+      expect(await readWithout("Upgraded")).to.deep.equal([
+        {
+          kind: "addressDiffers",
+          what: "implementation",
+          byEvents: getAddress(appImplementation),
+          onChain: getAddress(next),
+        },
+      ]);
+      expect(await readWithout()).to.deep.equal([]);
+    });
+  });
+
+  describe("does not guess a flag of the creation", () => {
+    it("that was switched in the same block", async () => {
+      const { client, owner, stranger, kms } = dstack;
+      await connection.provider.request({ method: "evm_setAutomine", params: [false] });
+      try {
+        const parameters = { account: stranger, kms, owner: owner.address, composeHash: one, deviceId: otherDevice };
+        const nonce = await getTransactionCount(client, { address: kms });
+        const appId = parseAppId(getContractAddress({ from: kms, nonce: BigInt(nonce) }));
+        const created = await deployApp(client, parameters);
+        await writeContract(client, {
+          account: owner,
+          chain: base,
+          address: appId,
+          abi: dstackAppAbi,
+          functionName: "setAllowAnyDevice",
+          args: [true],
+          gas: 200_000n,
+        });
+        await connection.networkHelpers.mine();
+        const receipt = await waitForReceipt(client, { transactionHash: created, functionName: "deploy" });
+        expect(deployedApp(receipt, { kms })).to.equal(appId);
+        const { initialFlags, changes, completeness } = await readHistory(client, { appId });
+        expect(initialFlags).to.include({ allowAnyDevice: undefined, requireTcbUpToDate: false });
+        expect(allowedAt(changes, undefined, initialFlags).allowAnyDevice).to.equal(true);
+        expect(completeness.isComplete).to.equal(true);
+      } finally {
+        await connection.provider.request({ method: "evm_setAutomine", params: [true] });
+      }
+    });
+
+    it("that was switched since, where that block's state is not served", async () => {
+      const { appId, owner, client } = dstack;
+      await mineBlocks(connection, 3);
+      await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
+      const createdInBlock = numberToHex(await creationOf(dstack));
+      const { client: forgetful } = interceptedClient(connection, {
+        intercept: async ({ method, params }, pass) => {
+          const isOld = params?.at(-1) === createdInBlock;
+          if (isOld && ["eth_call", "eth_getStorageAt"].includes(method)) throw rpcError(-32000, "missing trie node");
+          return pass();
+        },
+      });
+      const { initialFlags, completeness } = await readHistory(forgetful, { appId, retryDelayMs: 1 });
+      expect(initialFlags).to.deep.equal({
+        allowAnyDevice: undefined,
+        requireTcbUpToDate: false,
+        upgradesDisabled: false,
+      });
+      expect(completeness.isComplete).to.equal(true);
+    });
+  });
+
   it("finds no history where there is no contract", async () => {
     const nobody = parseAppId("ab".repeat(20));
     expect(await rejection(readHistory(dstack.client, { appId: nobody }))).to.be.instanceOf(NoContractError);
   });
 });
+
+type EventName = Extract<(typeof dstackAppAbi)[number], { type: "event" }>["name"];
+
+/** Offers the app to the stranger. */
+function invite({ client, appId, owner, stranger }: Dstack): Promise<Hex> {
+  return writeContract(client, {
+    account: owner,
+    chain: base,
+    address: appId,
+    abi: dstackAppAbi,
+    functionName: "transferOwnership",
+    args: [stranger.address],
+  });
+}
 
 async function creationOf({ connection, client, appId }: Dstack): Promise<bigint> {
   for (let block = 0n; ; block += 1n) {

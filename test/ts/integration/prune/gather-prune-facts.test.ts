@@ -344,7 +344,9 @@ describe("the facts of a prune", () => {
       expect(facts.unknowns[0]?.problem).to.include(deviceId);
       const opened = await setAllowAnyDevice(world.ownerClient, { appId, allowAnyDevice: true });
       await waitForReceipt(world.ownerClient, { transactionHash: opened, functionName: "setAllowAnyDevice" });
-      expect(kinds(await read())).to.deep.equal(["other-machines"]);
+      const anywhere = await read();
+      expect(kinds(anywhere)).to.deep.equal(["other-machines"]);
+      expect(anywhere.unknowns[0]?.problem).to.include("any device").and.not.include(deviceId);
     });
 
     it("where the history is not complete", async () => {
@@ -364,6 +366,58 @@ describe("the facts of a prune", () => {
       } finally {
         await rpc.close();
       }
+    });
+
+    it("where a CVM is moved to a hash that is allowed, and no event added it", async () => {
+      const update = await prepareUpdate(world, "next");
+      await allow(world, update.composeHash);
+      hold();
+      await commitUpdate(world, update);
+      const history = await readHistory(world.ownerClient, { appId: world.appId });
+      const changes = history.changes.filter(
+        (change) => change.kind !== "composeHashAdded" || change.composeHash !== update.composeHash,
+      );
+      const facts = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
+      expect(kinds(facts)).to.deep.equal(["history"]);
+      expect(facts.allowed.map(({ composeHash }) => composeHash)).to.include(update.composeHash);
+      await settle();
+    });
+
+    it("where a hash is allowed again after its last event took it away", async () => {
+      const hidden = fillerHash("old version 1");
+      const history = await readHistory(world.ownerClient, { appId: world.appId });
+      const added = history.changes.find((change) => "composeHash" in change && change.composeHash === hidden);
+      if (added?.kind !== "composeHashAdded") throw new Error("it was added");
+      const changes = [
+        ...history.changes,
+        { ...added, kind: "composeHashRemoved", logIndex: added.logIndex + 1 } as const,
+      ];
+      const source = sourceOf(world, { readHistory: async () => ({ ...history, changes }) });
+      const facts = await readPruneFacts(source, [hidden]);
+      expect(kinds(facts)).to.deep.equal(["history"]);
+      expect(facts.allowed.find(({ composeHash }) => composeHash === hidden)?.added).to.equal(undefined);
+    });
+
+    it("where a proof of completeness was wanted and came to nothing", async () => {
+      const problem = "The endpoint gives no proof.";
+      const facts = await readPruneFacts(sourceOf(world, { prove: async () => problem }));
+      expect(facts.unknowns).to.deep.equal([{ kind: "proof", problem }]);
+      expect(kinds(await readPruneFacts(sourceOf(world, { prove: async () => undefined })))).to.deep.equal([]);
+    });
+
+    it("for every reason a history is not complete", async () => {
+      const history = await readHistory(world.ownerClient, { appId: world.appId });
+      const messages = ["Blocks 1 to 2 were not read.", "Nothing shows that the app did not exist before."];
+      const [notRead = "", unproven = ""] = messages;
+      const completeness = {
+        isComplete: false,
+        reasons: [
+          { kind: "blocksNotRead", fromBlock: 1n, toBlock: 2n, message: notRead },
+          { kind: "creationUnproven", fromBlock: 3n, message: unproven },
+        ],
+      } as const;
+      const facts = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, completeness }) }));
+      expect(facts.unknowns).to.deep.equal(messages.map((problem) => ({ kind: "history", problem })));
     });
 
     it("where a hash runs and is allowed, and no event added it", async () => {
