@@ -1,7 +1,7 @@
 import type { CloudClient } from "../cloud/create-client.ts";
-import type { Cvm } from "../cloud/cvm.ts";
-import { safeGetCvm } from "../cloud/get-cvm.ts";
-import { CvmNotFoundError } from "../errors/index.ts";
+import { type Cvm, parseCvm } from "../cloud/cvm.ts";
+import { parseReply } from "../cloud/http/parse-reply.ts";
+import { appList20260121Schema } from "../cloud/protocol.ts";
 import { launchCvm } from "./launch-cvm.ts";
 import { launchOffChainCvm } from "./launch-off-chain-cvm.ts";
 import type { OwnerClient } from "./owner-client.ts";
@@ -78,9 +78,13 @@ async function findCvms(cloud: CloudClient): Promise<WorldCvms> {
   return { ...(onChain && { onChain }), ...(offChain && { offChain }) };
 }
 
-async function find(cloud: CloudClient, cvm: string): Promise<WorldCvm | undefined> {
-  const result = await safeGetCvm(cloud, { cvm });
-  if (result.success) return { id: result.data.id, name: result.data.name, appId: result.data.appId };
-  if (result.error instanceof CvmNotFoundError) return undefined;
-  throw result.error;
+/** The oldest CVM with this name, which replicas share. */
+async function find(cloud: CloudClient, name: string): Promise<WorldCvm | undefined> {
+  const apiVersion = "2026-01-21";
+  const reply = await cloud.request({ method: "GET", path: `/apps?search=${name}&page_size=1000`, apiVersion });
+  const { dstack_apps: apps } = parseReply(reply, (body) => appList20260121Schema.parse(body));
+  const found = apps.flatMap(({ cvms }) => cvms).find((cvm) => cvm.name === name);
+  if (found === undefined) return undefined;
+  const { id, appId } = parseCvm(found, apiVersion);
+  return { id, name, appId };
 }

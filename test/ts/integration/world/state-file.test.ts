@@ -53,6 +53,21 @@ describe("the state file of a world", () => {
     );
   });
 
+  it("starts again with replicas, which have the name of the CVM they are made after", async () => {
+    const first = await start();
+    const headers = { "x-api-key": first.apiKey };
+    for (const name of ["onchain-app", "offchain-app"]) {
+      const path = `${first.cloud.baseUrl}/cvms/${name}/replicas`;
+      expect((await fetch(path, { method: "POST", headers })).status).to.be.oneOf([200, 465]);
+    }
+    await first.cloud.whenIdle();
+    await first.close();
+
+    const second = await start();
+    expect(second.cvms).to.deep.equal(first.cvms);
+    await second.close();
+  });
+
   it("does not bring back a CVM that was deleted", async () => {
     const first = await start();
     const headers = { "x-api-key": first.apiKey };
