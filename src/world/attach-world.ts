@@ -4,9 +4,11 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import { parseAppId } from "../core/ids.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
+import { createLocalChainClient } from "./chain/local-chain-client.ts";
 import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
 import type { DeployedContracts } from "./deploy-contracts.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
+import { inStepWith } from "./in-step-with.ts";
 import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
 import { worldNodes, worldOsImages } from "./platform.ts";
 import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
@@ -43,6 +45,16 @@ export interface AttachedWorld {
   readonly environment: ClientEnvironment;
   /** Why there is no on-chain CVM, as one sentence. */
   readonly missing: string | undefined;
+  /** Moves the cloud's time and, where it is a dev chain, the chain's. */
+  advance(seconds: number): Promise<void>;
+  /** Keeps the state and the time of the cloud and, where it is a dev chain, of the chain. Answers its name. */
+  snapshot(): Promise<string>;
+  /**
+   * Takes back what was kept, any number of times.
+   *
+   * @throws InvalidArgumentError, or the cloud's 404
+   */
+  restore(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -69,7 +81,15 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner, pollingMs: chain.pollingMs });
     const missing = await findObstacle(chain, ownerClient);
     const { apiKey } = state;
-    const { cloud, cloudClient } = await startCloud({ apiKey, chainId, kms, rpcUrl, stateFile, options });
+    const { cloud, cloudClient } = await startCloud({
+      apiKey,
+      chainId,
+      kms,
+      rpcUrl,
+      stateFile,
+      // Only a dev chain lets its time and its state be moved.
+      options: chain.isDevChain ? inStepWith(createLocalChainClient(rpcUrl, chain.definition), options) : options,
+    });
     teardown.add(() => cloud.close());
     const payer = missing === undefined ? ownerClient : undefined;
     const cvms = await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal });
@@ -85,6 +105,9 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       cvms,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl }),
       missing: withCvms && cvms.onChain === undefined ? missing : undefined,
+      advance: (seconds) => cloud.advance(seconds * 1000),
+      snapshot: () => cloud.snapshot(),
+      restore: (name) => cloud.restore(name),
       close: () => teardown.run(),
     };
   } catch (error) {

@@ -1,10 +1,10 @@
 import { advanceChain } from "./chain/advance-chain.ts";
 import { ChainSnapshots } from "./chain/chain-snapshots.ts";
-import type { LocalChain } from "./chain/start-chain.ts";
+import type { LocalChainClient } from "./chain/local-chain-client.ts";
 import type { WorldCloudOptions } from "./start-cloud.ts";
 
 /** Whoever moves the cloud in time, by method or by admin endpoint, moves the chain too. */
-export function inStepWith({ client }: LocalChain, options: WorldCloudOptions): WorldCloudOptions {
+export function inStepWith(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
   const snapshots = new ChainSnapshots(client);
   return {
     ...options,

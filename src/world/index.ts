@@ -1,5 +1,6 @@
 export { type AttachedWorld, type AttachWorldParameters, attachWorld } from "./attach-world.ts";
-export type { LocalChain, LocalChainClient } from "./chain/start-chain.ts";
+export type { LocalChainClient } from "./chain/local-chain-client.ts";
+export type { LocalChain } from "./chain/start-chain.ts";
 export type { ClientEnvironment } from "./client-environment.ts";
 export type { DeployedContracts } from "./deploy-contracts.ts";
 export { devAccount, devPrivateKey } from "./dev-accounts.ts";

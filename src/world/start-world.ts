@@ -101,7 +101,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       kms,
       rpcUrl,
       stateFile,
-      options: inStepWith(chain, options),
+      options: inStepWith(chain.client, options),
     });
     teardown.add(() => cloud.close());
     const cvms = await settleCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });

@@ -1,4 +1,4 @@
-import type { LocalChainClient } from "./start-chain.ts";
+import type { LocalChainClient } from "./local-chain-client.ts";
 
 /** Puts the chain's clock ahead, by whole seconds, and mines a block so that it shows. */
 export async function advanceChain(client: LocalChainClient, milliseconds: number): Promise<void> {

@@ -1,12 +1,4 @@
-import {
-  type Chain,
-  createTestClient,
-  type HttpTransport,
-  http,
-  type PublicActions,
-  publicActions,
-  type TestClient,
-} from "viem";
+import type { Chain } from "viem";
 import { base } from "viem/chains";
 import { batchExecutorAddress } from "../../core/batch/batch-executor.ts";
 import { installBatchExecutor } from "../batch-executor.ts";
@@ -15,6 +7,7 @@ import { installMulticall3, multicall3Address } from "../multicall3.ts";
 import { Teardown } from "../teardown.ts";
 import { baseChainId } from "./base-network.ts";
 import type { ForkPoint } from "./fork-point.ts";
+import { createLocalChainClient, type LocalChainClient } from "./local-chain-client.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { serveRpc } from "./rpc-server.ts";
 import { createSimulatedChain } from "./simulated-chain.ts";
@@ -34,9 +27,6 @@ export interface LocalChain {
   close(): Promise<void>;
 }
 
-/** Reads the chain, and may do with it what only a test may. */
-export type LocalChainClient = TestClient<"hardhat", HttpTransport, Chain> & PublicActions<HttpTransport, Chain>;
-
 /**
  * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback: OP stack rules, chain id 8453,
  * Multicall3 and the batch executor at their addresses, a block per transaction, Hardhat's well-known funded accounts.
@@ -50,7 +40,8 @@ export async function startChain({ port = 0, fork, record }: StartChainParameter
     const answer = record === undefined ? chain.answer : recordRequests(chain.answer, record);
     const server = await whileListening(() => serveRpc(answer, port));
     teardown.add(() => server.close());
-    const client = createLocalChainClient(server.url);
+    // Its formatters of OP fields are not part of what is promised.
+    const client = createLocalChainClient(server.url, base as Chain);
     // A fork of Base has them, and so has a chain that was recorded.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
     if ((await client.getCode({ address: batchExecutorAddress })) === undefined) await installBatchExecutor(client);
@@ -58,13 +49,4 @@ export async function startChain({ port = 0, fork, record }: StartChainParameter
   } catch (error) {
     throw await teardown.after(error);
   }
-}
-
-function createLocalChainClient(rpcUrl: string): LocalChainClient {
-  return createTestClient({
-    chain: base as Chain, // its formatters of OP fields are not part of what is promised
-    mode: "hardhat",
-    transport: http(rpcUrl),
-    pollingInterval: 50,
-  }).extend(publicActions);
 }

@@ -64,6 +64,34 @@ describe("attachWorld", () => {
     }
   });
 
+  it("moves a dev chain's time and state with the cloud's", async () => {
+    const world = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), cloud });
+    try {
+      const before = await chain.client.getBlock();
+      const name = await world.snapshot();
+      await world.advance(86_400);
+      const after = await chain.client.getBlock();
+      expect(Number(after.timestamp - before.timestamp)).to.be.closeTo(86_400, 30);
+      await world.restore(name);
+      expect((await chain.client.getBlock()).hash).to.equal(before.hash);
+    } finally {
+      await world.close();
+    }
+  });
+
+  it("moves the cloud alone where the chain is a real one", async () => {
+    const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, cloud });
+    try {
+      const before = await chain.client.getBlock();
+      const name = await world.snapshot();
+      await world.advance(86_400);
+      await world.restore(name);
+      expect(await chain.client.getBlock()).to.deep.equal(before);
+    } finally {
+      await world.close();
+    }
+  });
+
   it("never teaches a real KMS the images of a mock, even with its owner's key", async () => {
     const height = await chain.client.getBlockNumber();
     const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, owner: devAccount(0), cloud });

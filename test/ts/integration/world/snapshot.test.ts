@@ -46,6 +46,18 @@ describe("a snapshot of a world", () => {
     expect((await update(world, "1.31")).outcome).to.equal("updated");
   });
 
+  it("is refused, and leaves the cloud where it is, once somebody took the chain back past it", async () => {
+    const { client } = world.chain;
+    const id = await client.snapshot();
+    const name = await world.snapshot();
+    await client.revert({ id });
+    await world.advance(3600);
+    expect(await rejection(world.restore(name))).to.be.instanceOf(InvalidArgumentError);
+    const answer = await fetch(`${world.cloud.url}/admin/clock`, { headers: { "x-admin-key": admin.key } });
+    const { now } = (await answer.json()) as { now: string };
+    expect(Date.parse(now) - Date.now()).to.be.above(3_000_000);
+  });
+
   it("turns both clocks back", async () => {
     const now = async () => {
       await world.chain.client.mine({ blocks: 1 });
