@@ -1,5 +1,6 @@
 import { type Address, getAddress, isHex } from "viem";
 import type { TransactionHash } from "../core/ids.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { duringRpc } from "./translate-chain-error.ts";
 
@@ -19,16 +20,12 @@ export async function readSenders(
   client: ChainClient,
   { transactionHashes }: ReadSendersParameters,
 ): Promise<ReadonlyMap<TransactionHash, Address>> {
-  const senders = new Map<TransactionHash, Address>();
-  const waiting = new Set(transactionHashes).values();
-  const work = async () => {
-    for (const hash of waiting) {
-      const transaction = await duringRpc("reading who sent a transaction", () =>
-        client.request({ method: "eth_getTransactionByHash", params: [hash] }),
-      );
-      if (isHex(transaction?.from)) senders.set(hash, getAddress(transaction.from));
-    }
+  const readSender = async (hash: TransactionHash): Promise<[TransactionHash, Address][]> => {
+    const transaction = await duringRpc("reading who sent a transaction", () =>
+      client.request({ method: "eth_getTransactionByHash", params: [hash] }),
+    );
+    return isHex(transaction?.from) ? [[hash, getAddress(transaction.from)]] : [];
   };
-  await Promise.all(Array.from({ length: requestsAtOnce }, work));
-  return senders;
+  const found = await mapLimited([...new Set(transactionHashes)], readSender, { limit: requestsAtOnce });
+  return new Map(found.flat());
 }

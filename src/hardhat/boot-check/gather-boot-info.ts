@@ -6,6 +6,7 @@ import { getCvmOsImage } from "../../cloud/get-cvm-os-image.ts";
 import { parseFixedHex } from "../../core/hex.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { requireSameApp } from "../connect/resolve-app.ts";
 
 export interface BootArguments {
   readonly hash?: string | undefined;
@@ -31,7 +32,7 @@ export async function gatherBootInfo(
   { appId, cvm, cloud }: GatherBootInfoParameters,
 ): Promise<BootInfo> {
   const isComplete = hash !== undefined && device !== undefined && osImage !== undefined;
-  const known = isComplete || cvm === undefined || cloud === undefined ? {} : await askCloud(cloud, cvm);
+  const known = isComplete || cvm === undefined || cloud === undefined ? {} : await askCloud(cloud, cvm, appId);
   const composeHash = hash === undefined ? known.composeHash : parseComposeHash(hash);
   const deviceId = device === undefined ? known.deviceId : parseDeviceId(device);
   const osImageHash = osImage === undefined ? known.osImageHash : parseFixedHex("An OS image hash", osImage, 32);
@@ -57,11 +58,12 @@ interface Known {
   readonly osImageHash?: BootInfo["osImageHash"] | undefined;
 }
 
-async function askCloud(cloud: CloudClient, cvm: string): Promise<Known> {
-  const [{ composeHash, deviceId }, osImageHash] = await Promise.all([
+async function askCloud(cloud: CloudClient, cvm: string, appId: AppId): Promise<Known> {
+  const [{ appId: itsApp, composeHash, deviceId }, osImageHash] = await Promise.all([
     getCvm(cloud, { cvm }),
     getCvmOsImage(cloud, { cvm }),
   ]);
+  requireSameApp(cvm, itsApp, appId);
   return { composeHash, deviceId, osImageHash };
 }
 

@@ -35,12 +35,15 @@ export interface ResolveAppParameters {
 }
 
 /**
- * Which app a command is about: `--app`, the app behind `--cvm`, or the only one of the configuration.
+ * Which app a command is about: `--app`, the app behind `--cvm`, or the only one of the configuration. Where both are
+ * given and the cloud can be asked, they must agree.
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError
  */
 export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveAppParameters): Promise<AppTarget> {
-  if (args.app !== undefined || args.cvm === undefined) return { ...named(args.app, apps), ...cvmOf(args) };
+  if (args.cvm === undefined) return named(args.app, apps);
+  const chosen = args.app === undefined ? undefined : named(args.app, apps);
+  if (chosen !== undefined && cloud === undefined) return { ...chosen, cvm: args.cvm };
   const cvm = await getCvm(requireCloud(cloud, `for the app of ${args.cvm}`), { cvm: args.cvm });
   if (cvm.appId === undefined || cvm.kmsContractAddress === undefined) {
     throw new InvalidArgumentError(`${args.cvm} has no app contract: its KMS keeps its policy off chain.`, {
@@ -48,11 +51,17 @@ export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveApp
       context: { cvm: args.cvm },
     });
   }
-  return { ...known(cvm.appId, apps), cvm: args.cvm, chainId: cvm.chainId, kms: cvm.kmsContractAddress };
+  requireSameApp(args.cvm, cvm.appId, chosen?.appId ?? cvm.appId);
+  return { ...(chosen ?? known(cvm.appId, apps)), cvm: args.cvm, chainId: cvm.chainId, kms: cvm.kmsContractAddress };
 }
 
-function cvmOf({ cvm }: AppArguments): { readonly cvm: string } | undefined {
-  return cvm === undefined ? undefined : { cvm };
+/** What one app's CVM has says nothing about another app. @throws InvalidArgumentError */
+export function requireSameApp(cvm: string, itsApp: AppId | undefined, wanted: AppId): void {
+  if (itsApp === wanted) return;
+  throw new InvalidArgumentError(`${cvm} is a CVM of app ${itsApp ?? "none"}, and the command is about ${wanted}.`, {
+    nextStep: "Name a CVM of the app, or leave --app out.",
+    context: { cvm, itsApp, wanted },
+  });
 }
 
 function named(raw: string | undefined, apps: DstackConfig["apps"]): AppTarget {

@@ -1,6 +1,7 @@
-import { type Address, checksumAddress } from "viem";
-import { getBlock, getTransaction } from "viem/actions";
+import type { Address } from "viem";
+import { getBlock } from "viem/actions";
 import type { ChainClient } from "../../chain/chain-client.ts";
+import { readSenders } from "../../chain/read-senders.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
 import type { TransactionHash } from "../../core/ids.ts";
 import type { ChangeOrigin } from "../../core/policy/policy-change.ts";
@@ -10,20 +11,23 @@ export interface Origin {
   readonly transactionHash: TransactionHash;
   /** Of the block, ISO 8601. */
   readonly time: string;
-  /** Who made the change, where the contract recorded it; else who sent the transaction, perhaps for a Safe. */
-  readonly by: Address;
+  /**
+   * Who made the change, where the contract recorded it; else who sent the transaction, perhaps for a Safe. Null if the
+   * node no longer knows it.
+   */
+  readonly by: Address | null;
   readonly isRecorded: boolean;
 }
 
 /** When a change was made, and by whom, asking the node for what its event does not say. @throws RpcUnavailableError */
 export async function readOrigin(client: ChainClient, change: ChangeOrigin): Promise<Origin> {
   const { blockNumber, transactionHash, timestamp, actor } = change;
-  const [seconds, by] = await duringRpc("reading when and by whom", () =>
-    Promise.all([
-      timestamp ?? getBlock(client, { blockNumber }).then((block) => block.timestamp),
-      actor ?? getTransaction(client, { hash: transactionHash }).then(({ from }) => checksumAddress(from)),
-    ]),
-  );
+  const readTime = () => duringRpc("reading when", () => getBlock(client, { blockNumber }));
+  const readSender = () => readSenders(client, { transactionHashes: [transactionHash] });
+  const [seconds, by] = await Promise.all([
+    timestamp ?? readTime().then((block) => block.timestamp),
+    actor ?? readSender().then((senders) => senders.get(transactionHash) ?? null),
+  ]);
   const time = new Date(Number(seconds) * 1000).toISOString();
   return { blockNumber, transactionHash, time, by, isRecorded: actor !== undefined };
 }

@@ -71,12 +71,17 @@ function showList<Entry extends Origin>(
   for (const entry of entries ?? []) {
     const [value, uses] = describe(entry);
     const { time, blockNumber, by, isRecorded, transactionHash } = entry;
-    const who = `${isRecorded ? "by" : "sent by"} ${by}${isKms(by) ? " (the KMS, as it deployed the app)" : ""}`;
+    const who = describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, as it deployed the app)" : "");
     paper.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
     for (const use of uses.slice(1)) paper.line(`  ${" ".repeat(value.length)}  ${use}`);
     paper.line(`      ${time.slice(0, 19).replace("T", " ")} UTC, block ${blockNumber}, ${who}`);
     paper.line(`      ${transactionHash}`);
   }
+}
+
+function describeOrigin(by: string | null, isRecorded: boolean): string {
+  if (by === null) return "sent by somebody the node no longer knows";
+  return `${isRecorded ? "by" : "sent by"} ${by}`;
 }
 
 function describeUse(cvm: Cvm): string {

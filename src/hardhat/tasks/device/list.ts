@@ -10,6 +10,7 @@ import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeviceList, listDevices } from "../../device/list-devices.ts";
 import { type HistoryArguments, readAppHistory } from "../../history/read-app-history.ts";
+import type { Origin } from "../../history/read-origin.ts";
 
 export interface DeviceListArguments extends AppArguments, HistoryArguments, OutputArguments {}
 
@@ -38,7 +39,7 @@ function show(paper: Paper, appId: string, list: DeviceList): void {
           deviceId,
           isListed ? "listed" : "not listed",
           added?.time ?? "",
-          added === undefined || added.isRecorded ? (added?.by ?? "") : `${added.by} (sent it)`,
+          describeOrigin(added),
           added?.transactionHash ?? "",
           nodes.join(", "),
           cvms.map(nameOfCvm).join(", "),
@@ -50,4 +51,9 @@ function show(paper: Paper, appId: string, list: DeviceList): void {
   if (allowAnyDevice) paper.line("Any device the KMS trusts may boot, so the list bars none.");
   if (cloudProblem !== undefined) paper.line(`Nodes and CVMs are not known: ${cloudProblem}`);
   for (const doubt of doubts) paper.line(`There may be more: ${doubt}`);
+}
+
+function describeOrigin(added: Origin | undefined): string {
+  if (added === undefined || added.by === null) return "";
+  return added.isRecorded ? added.by : `${added.by} (sent it)`;
 }

@@ -127,6 +127,18 @@ describe("connectApp, in a world", () => {
     expect((await app.signer("a change")).address).to.equal(world.owner.address);
   });
 
+  it("refuses a CVM of another app than the one named beside it", async () => {
+    const hre = await projectOf(world, { apps: { bank } });
+    expect(await connectApp({ app: onChain(), cvm: "onchain-app" }, hre)).to.include({ cvm: "onchain-app" });
+    const refusal = await rejection(connectApp({ app: "bank", cvm: "onchain-app" }, hre));
+    expect(refusal)
+      .to.be.instanceOf(InvalidArgumentError)
+      .with.property("context")
+      .that.deep.equals({ cvm: "onchain-app", itsApp: onChain(), wanted: bank });
+    const keyless = await projectOf(world, { apps: { bank }, cloud: { apiKey: "" } });
+    expect(await connectApp({ app: "bank", cvm: "onchain-app" }, keyless)).to.include({ cvm: "onchain-app" });
+  });
+
   it("needs neither cloud nor key to read the chain", async () => {
     const hre = await projectOf(world, { ownerKey: "not a key", cloud: { apiKey: "" } });
     const app = await connectApp({ app: onChain() }, hre);

@@ -55,6 +55,18 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
     expect((await run(["device", "list"])).stdout).to.include(`${sender} (sent it)`);
   });
 
+  it("go on where the node no longer knows the transactions", async () => {
+    const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) =>
+      method === "eth_getTransactionByHash" ? null : result,
+    );
+    const status = await run(["status"], {}, rpc.url);
+    expect(status.exitCode, status.stderr).to.equal(0);
+    expect(status.stdout).to.match(new RegExp(`${composeHash}\\n.+sent by somebody the node no longer knows\\n`));
+    expect((await run(["device", "list"], {}, rpc.url)).exitCode).to.equal(0);
+    expect((await run(["history"], {}, rpc.url)).stdout).to.include(composeHash);
+    await rpc.close();
+  });
+
   it("keep the history apart: nobody recorded, somebody sent", async () => {
     const { stdout, exitCode } = await run(["history"], { csv: true });
     const added = stdout
