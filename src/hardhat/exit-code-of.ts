@@ -1,4 +1,5 @@
 import { exitWith } from "../report/exit-with.ts";
+import { guardOutput } from "../report/guard-output.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -22,6 +23,7 @@ export async function exitCodeOf(
   work: (signal: AbortSignal) => Promise<number>,
   { whenStopped = 130, onError, graceMs = 10_000, leave = process.exit }: ExitCodeOptions = {},
 ): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) guardOutput(stream);
   const interruption = new AbortController();
   let grace: NodeJS.Timeout | undefined;
   const stop = (signal: string) => {

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { formatDuration } from "./format.ts";
+import { guardOutput } from "./guard-output.ts";
 import { printable } from "./printable.ts";
 
 /**
@@ -18,11 +19,9 @@ export interface Paper {
 type Style = Parameters<typeof styleText>[0];
 
 const labelWidth = 22;
-/** Streams that have their listener already: a process has few streams and may have many papers. */
-const guarded = new WeakSet<NodeJS.WritableStream>();
 
 export function createPaper(stream: NodeJS.WritableStream): Paper {
-  guard(stream);
+  guardOutput(stream);
   const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
   const write = (text: string) => stream.write(`${text}\n`);
   const entry = (mark: string, what: string, outcome: string, durationMs: number | undefined) => {
@@ -41,13 +40,4 @@ export function createPaper(stream: NodeJS.WritableStream): Paper {
       ),
     line: (text = "") => write(printable(text)),
   };
-}
-
-/** A reader that leaves early (`| head`) must not end an update halfway. */
-function guard(stream: NodeJS.WritableStream): void {
-  if (guarded.has(stream)) return;
-  guarded.add(stream);
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
 }

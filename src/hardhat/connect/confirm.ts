@@ -20,12 +20,10 @@ export function createConfirm({ isAgreed, isJson, stdin, stderr, signal }: Creat
       });
     }
     const prompt = createInterface({ input: stdin, output: stderr });
-    try {
-      const answer = await prompt.question(`${question} [y/N] `, { signal });
-      if (/^y(?:es)?$/i.test(answer.trim())) return;
-    } finally {
-      prompt.close();
-    }
+    // Ctrl-C, Ctrl-D and a signal reject: whoever leaves the question has not agreed.
+    const answer = await prompt.question(`${question} [y/N] `, { signal }).catch(() => "");
+    prompt.close();
+    if (/^y(?:es)?$/i.test(answer.trim())) return;
     throw new DOMException("Nothing was sent.", "AbortError");
   };
 }

@@ -146,6 +146,11 @@ describe("the question before sending", () => {
     }
   });
 
+  it("ends when somebody leaves it, with nothing sent", async () => {
+    const { error } = await ask("\u0004".repeat(2));
+    expect(error).to.include({ name: "AbortError", message: "Nothing was sent." });
+  });
+
   it("ends when the process is told to stop", async () => {
     const stop = new AbortController();
     const stdin = Object.assign(new PassThrough(), { isTTY: true });

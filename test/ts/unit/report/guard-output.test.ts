@@ -1,0 +1,41 @@
+import { Writable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect } from "chai";
+import { createPaper } from "../../../../src/report/paper.ts";
+
+/** What becomes of the process when an output fails with this code at every write. */
+async function failing(code: string) {
+  const stream = new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error(`${code}: write`), { code })),
+  });
+  const write = process.stderr.write;
+  const before = process.exitCode;
+  let told = "";
+  process.stderr.write = (chunk: unknown) => {
+    told += String(chunk);
+    return true;
+  };
+  try {
+    const paper = createPaper(stream);
+    paper.line("one");
+    paper.line("two");
+    await nextTurn();
+    return { told, exitCode: process.exitCode };
+  } finally {
+    process.stderr.write = write;
+    process.exitCode = before;
+  }
+}
+
+describe("an output that fails", () => {
+  it("is told once and spoils the exit code, and ends no work", async () => {
+    expect(await failing("ENOSPC")).to.deep.equal({
+      told: "Not all of the output was written: ENOSPC: write\n",
+      exitCode: 1,
+    });
+  });
+
+  it("is no fault where a reader left early", async () => {
+    expect(await failing("EPIPE")).to.deep.equal({ told: "", exitCode: process.exitCode });
+  });
+});
