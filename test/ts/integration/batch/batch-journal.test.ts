@@ -17,7 +17,7 @@ import {
   JournalCorruptError,
   JournalLockedError,
 } from "../../../../src/errors/index.ts";
-import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { installDeterministicDeployer } from "../../../support/chain/deterministic-deployer.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
@@ -134,6 +134,28 @@ describe("a batch journal on disk", () => {
     expect(text).to.contain(first.data);
   });
 
+  it("finds a transaction again that a node signed, by the hash it told", async () => {
+    const [wallet] = await connection.viem.getWalletClients();
+    if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+    const account = wallet.account.address;
+    const appId = await deployAppOf(dstack, account);
+    const [composeHash] = hashes;
+    if (composeHash === undefined) throw new Error("there are three");
+    const { client } = dstack;
+    const own = [addComposeHashCall({ appId, composeHash })];
+    const file = await openBatchJournal(path);
+    // The third write would be the transaction's end.
+    await rejection(sendBatch(client, { calls: own, account, mode: "none", journal: crashingAt(file, 3, false) }));
+    await file.close();
+    const nonce = await getTransactionCount(client, { address: account });
+
+    await using reopened = await openBatchJournal(path);
+    expect(reopened.open[0]?.transaction.transactionHash).to.match(/^0x[0-9a-f]{64}$/);
+    const result = await sendBatch(client, { calls: own, account, mode: "none", journal: reopened });
+    expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
+    expect(await getTransactionCount(client, { address: account })).to.equal(nonce);
+  });
+
   it("is one process's at a time", async () => {
     await using _mine = await openBatchJournal(path);
     expect(await rejection(openBatchJournal(path))).to.be.instanceOf(JournalLockedError);
@@ -159,6 +181,7 @@ describe("a batch journal on disk", () => {
       const error = await rejection(openBatchJournal(path));
       expect(error).to.be.instanceOf(JournalCorruptError);
       expect(isDstackError(error) && error.context).to.include({ path });
+      expect(isDstackError(error) && error.context.line).to.equal(damaged === text + text ? 2 : 1);
     }
   });
 });

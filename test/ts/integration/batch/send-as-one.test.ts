@@ -20,13 +20,14 @@ import {
 } from "../../../../src/core/batch/batch-executor.ts";
 import { addOsImageHashCall } from "../../../../src/core/batch/kms-calls.ts";
 import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
-import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
+import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   BatchStoppedError,
   ContractOwnerError,
   DelegationUnsupportedError,
   ExecutorMismatchError,
   ForeignDelegationError,
+  NoContractError,
   NotOwnerError,
 } from "../../../../src/errors/index.ts";
 import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
@@ -113,9 +114,99 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     const few = await send(additions(2));
     expect(few.mode).to.equal("none");
     expect(few.reason).to.contain("deployment");
-    const many = await send(additions(30, 10));
+    expect((await send(additions(24, 300))).mode).to.equal("none");
+    const many = await send(additions(25, 10));
     expect(many.mode).to.equal("7702");
-    expect(many.transactions.map(({ calls }) => calls)).to.deep.equal([0, 30]);
+    expect(many.transactions.map(({ calls }) => calls)).to.deep.equal([0, 25]);
+  });
+
+  it("pays for no executor before the first call to each contract has passed", async () => {
+    const { client, owner, stranger, composeHash } = dstack;
+    const foreign = await deployAppOf(dstack, stranger.address);
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const calls = [...additions(30), removeComposeHashCall({ appId: foreign, composeHash })];
+    expect(await rejection(send(calls))).to.be.instanceOf(NotOwnerError);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+    expect(await codeOf(batchExecutorAddress)).to.equal(undefined);
+  });
+
+  it("takes no executor that is not where it was said to be, and none for an account with code", async () => {
+    const { owner } = dstack;
+    const executor: Address = `0x${"77".repeat(20)}`;
+    const absent = await rejection(send(additions(2), { mode: "7702", executor }));
+    expect(absent).to.be.instanceOf(DelegationUnsupportedError);
+    expect((absent as Error).message).to.contain(executor);
+    await connection.networkHelpers.setCode(owner.address, "0x00");
+    expect(await rejection(send(additions(2), { mode: "7702" }))).to.be.instanceOf(DelegationUnsupportedError);
+    expect(await codeOf(owner.address)).to.equal("0x00");
+  });
+
+  it("sends nothing to an address without code", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2), { mode: "7702" });
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const [composeHash] = hashes(1, 9);
+    if (composeHash === undefined) throw new Error("asked for one");
+    const nowhere = addComposeHashCall({ appId: parseAppId("77".repeat(20)), composeHash });
+    expect(await rejection(send([...additions(2, 5), nowhere], { mode: "7702" }))).to.be.instanceOf(NoContractError);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+  });
+
+  describe("by the node's own estimate", () => {
+    /** A node that estimates so much for a batch of so many calls; undefined: what it really takes. */
+    function estimating(estimate: (calls: number) => bigint | undefined) {
+      return interceptedClient(connection, {
+        intercept: ({ method, params }, pass) => {
+          if (method !== "eth_estimateGas") return pass();
+          const { data = "" } = Object(params?.[0]) as { data?: string };
+          const gas = estimate(countCalls(data));
+          return gas === undefined ? pass() : Promise.resolve(`0x${gas.toString(16)}`);
+        },
+      }).client;
+    }
+    const countCalls = (data: string) => data.split(additions(1)[0]?.data.slice(2, 10) ?? "").length - 1;
+
+    it("halves what does not fit, and leaves nothing out", async () => {
+      await send(additions(2, 100), { mode: "7702" });
+      const client = estimating((calls) => (calls > 2 ? 2_000_000n : undefined));
+      const calls = additions(5);
+      const result = await sendBatch(client, { calls, account: dstack.owner, mode: "7702", gasCeiling: 1_000_000n });
+      expect(result.transactions.map((transaction) => transaction.calls)).to.deep.equal([2, 1, 2]);
+      expect(result.calls.map(({ status }) => status)).to.deep.equal(Array(5).fill("done"));
+      for (const added of hashes(5)) expect(await isAllowed(added)).to.equal(true);
+    });
+
+    it("leaves room above it, and none above the ceiling", async () => {
+      await send(additions(2, 100), { mode: "7702" });
+      const limitAt = async (estimate: bigint, from: number) => {
+        const client = estimating(() => estimate);
+        const calls = additions(2, from);
+        const { transactions } = await sendBatch(client, {
+          calls,
+          account: dstack.owner,
+          mode: "7702",
+          gasCeiling: 1_000_000n,
+        });
+        const hash = transactions[0]?.transactionHash ?? "0x";
+        return (await getTransaction(client, { hash })).gas;
+      };
+      expect(await limitAt(500_000n, 0)).to.equal(600_000n);
+      expect(await limitAt(950_000n, 2)).to.equal(1_000_000n);
+    });
+
+    it("does not believe one that leaves the authorisation out", async () => {
+      const { owner } = dstack;
+      await send(additions(2, 100), { mode: "7702" });
+      await undoDelegation(dstack.client, { account: owner });
+      const nonce = await getTransactionCount(dstack.client, { address: owner.address });
+      // A transfer with this much calldata.
+      const client = estimating((calls) => (calls > 1 ? 29_000n : undefined));
+      const calls = additions(3);
+      const asked = sendBatch(client, { calls, account: owner, mode: "7702" });
+      expect(await rejection(asked)).to.be.instanceOf(DelegationUnsupportedError);
+      expect(await getTransactionCount(dstack.client, { address: owner.address })).to.equal(nonce);
+      expect((await sendBatch(client, { calls, account: owner })).mode).to.equal("none");
+    });
   });
 
   it("cuts a batch that no transaction can hold", async () => {
@@ -141,6 +232,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
   it("never replaces somebody else's delegation", async () => {
     const { client, owner } = dstack;
     const foreign: Address = `0x${"77".repeat(20)}`;
+    await connection.networkHelpers.setCode(foreign, "0x00"); // code of its own, and not the executor's
     await delegate(foreign);
     const error = await rejection(send(additions(30), { mode: "7702" }));
     expect(error).to.be.instanceOf(ForeignDelegationError);
@@ -151,6 +243,8 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await codeOf(owner.address)).to.equal(concat(["0xef0100", foreign]));
 
     expect(await rejection(undoDelegation(client, { account: owner }))).to.be.instanceOf(ForeignDelegationError);
+    const another = undoDelegation(client, { account: owner, delegate: batchExecutorAddress });
+    expect(await rejection(another)).to.be.instanceOf(ForeignDelegationError);
     expect(await undoDelegation(client, { account: owner, delegate: foreign })).to.include({ previous: foreign });
     expect(await codeOf(owner.address)).to.equal(undefined);
 

@@ -110,7 +110,9 @@ describe("sendBatch, one transaction per call", () => {
   it("shows every transaction before it is sent, and sends none if that fails", async () => {
     const seen: PreparedTransaction[] = [];
     const full = new Error("disk full");
+    const journal = memoryBatchJournal();
     const failing = send(additions(3), {
+      journal,
       beforeSend: (prepared) => {
         seen.push(prepared);
         if (seen.length === 1) throw full;
@@ -118,6 +120,7 @@ describe("sendBatch, one transaction per call", () => {
     });
     expect(await rejection(failing)).to.equal(full);
     expect(seen).to.have.length(1);
+    expect(journal.open, "what may not leave is not on record, or the next run would send it").to.deep.equal([]);
     const { client, owner } = dstack;
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(seen[0]?.nonce);
   });
@@ -305,9 +308,11 @@ describe("sendBatch, one transaction per call", () => {
     // Between simulation and the third transaction the ownership moves on.
     let sent = 0;
     const mined: number[] = [];
+    const journal = memoryBatchJournal();
     const stopped = await rejection(
       send([...refused, removeComposeHashCall({ appId, composeHash })], {
         window: 1,
+        journal,
         beforeSend: async () => {
           sent += 1;
           if (sent === 3) await moveOwnership();
@@ -322,6 +327,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "failed", "notSent", "notSent"]);
     expect(result.transactions).to.have.length(3);
     expect(mined, "told as mined").to.deep.equal([1, 2]);
+    expect(journal.open).to.deep.equal([]);
 
     async function moveOwnership(): Promise<void> {
       const { owner, stranger } = dstack;
@@ -400,6 +406,15 @@ describe("sendBatch, one transaction per call", () => {
     expect((stopped as BatchStoppedError).cause).to.be.instanceOf(ReceiptMismatchError);
     const { result } = stopped as BatchStoppedError<BatchResult>;
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["failed", "notSent"]);
+  });
+
+  it("calls nothing done before as many blocks have it as were asked for", async () => {
+    const stopped = await rejection(send(additions(1), { confirmations: 2, timeoutMs: 150 }));
+    expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 1, total: 1 });
+    const { networkHelpers } = connection;
+    const onEvent = ({ kind }: BatchEvent) => (kind === "sent" ? void networkHelpers.mine() : undefined);
+    const result = await send(additions(2).slice(1), { confirmations: 2, onEvent });
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
   });
 
   it("stops between two transactions when it is told to", async () => {
