@@ -29,8 +29,22 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   for (const { kind, problem, isWaived } of unknowns) {
     paper.line(`Not known: ${problem} (${isWaived ? `waived: ${kind}` : `--waive ${kind} answers for it`})`);
   }
+  for (const line of describeIdle(plan)) paper.line(line);
   if (!plan.isExecutable) paper.line("Nothing is removed while that is not known.");
   if (removals.length > 0) for (const line of whatRemovalMeans) paper.line(line);
+}
+
+/** What was named to keep something and keeps nothing: meant for later perhaps, or mistyped. */
+function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
+  const listed = new Set(rows.map(({ composeHash }) => composeHash));
+  return [
+    ...policy.pins
+      .filter(({ composeHash }) => !listed.has(composeHash))
+      .map(({ composeHash, source }) => `${composeHash}, pinned by ${source}, is not on the list.`),
+    ...policy.queued
+      .filter(({ composeHashes }) => composeHashes.length === 0)
+      .map(({ source }) => `${source} names no hash of the list, so nothing stays for it.`),
+  ];
 }
 
 /** Shows what carrying out a plan came to, once its transactions were told as they happened. */

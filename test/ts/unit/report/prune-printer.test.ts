@@ -32,6 +32,20 @@ describe("showPrunePlan", () => {
     }
   });
 
+  it("names pins and waiting calls that keep nothing, and no others", () => {
+    const pins = [1, 3].map((number) => ({ composeHash: hashNumber(number), source: "the configuration" }));
+    const queued = [
+      { source: "old.json", composeHashes: [] },
+      { source: "next.json", composeHashes: [hashNumber(2)] },
+    ];
+    const text = show({ allowed: [allowedHash(1), allowedHash(2)], running }, { pins, queued });
+    const lines = text.split("\n").filter((line) => /is not on the list|nothing stays for it/.test(line));
+    expect(lines).to.deep.equal([
+      `${hashNumber(3)}, pinned by the configuration, is not on the list.`,
+      "old.json names no hash of the list, so nothing stays for it.",
+    ]);
+  });
+
   it("writes addresses in one way, from a file or from the chain", () => {
     const by = `0x${"ab".repeat(20)}` as const;
     const allowed = [{ composeHash: hashNumber(1), added: { ...addedIn(1), by } }];
