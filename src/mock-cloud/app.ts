@@ -236,7 +236,15 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   );
   await app.register(commitPageRoutes, { store, kmsRuntime, prepared });
   if (adminKey !== undefined)
-    await app.register(adminRoutes, { prefix: "/admin", key: adminKey, timekeeper, faults, snapshots });
+    await app.register(adminRoutes, {
+      prefix: "/admin",
+      key: adminKey,
+      timekeeper,
+      faults,
+      snapshots,
+      fleet,
+      cvms: store.cvms,
+    });
   app.addHook("preClose", async () => stopping.abort());
   app.addHook("onClose", async () => {
     await rollover.close();

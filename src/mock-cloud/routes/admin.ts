@@ -1,24 +1,31 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { withoutPrefix } from "../../core/hex.ts";
 import { toIsoTime } from "../clock.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, cvmNotFound } from "../errors.ts";
 import type { Faults } from "../faults/faults.ts";
 import { faultRuleSchema } from "../faults/rule.ts";
 import { registerAdminGuard } from "../plugins/admin-guard.ts";
+import type { Fleet } from "../services/fleet.ts";
 import { longestAdvanceMs, type Timekeeper } from "../services/timekeeper.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
+import type { Cvms } from "../store/cvms.ts";
 
 export interface AdminRoutesOptions {
   readonly key: string;
   readonly timekeeper: Timekeeper;
   readonly faults: Faults;
   readonly snapshots: Snapshots;
+  readonly fleet: Fleet;
+  readonly cvms: Cvms;
 }
+
+const nodeId = z.number().int().min(0);
 
 /** Handles on the mock itself. They are no part of the API that is mocked, so its OpenAPI document leaves them out. */
 export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (
   app,
-  { key, timekeeper, faults, snapshots },
+  { key, timekeeper, faults, snapshots, fleet, cvms },
 ) => {
   registerAdminGuard(app, key);
 
@@ -53,6 +60,23 @@ export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (
       if (!faults.clear(params.id)) throw new ApiError(404, undefined, `There is no fault ${params.id}.`);
       return reply.code(204).send();
     },
+  );
+
+  app.post(
+    "/cvms/:id/move",
+    { schema: { hide: true, params: z.object({ id: z.string() }), body: z.strictObject({ node_id: nodeId }) } },
+    async ({ params, body }, reply) => {
+      const cvm = cvms.findHashid(params.id);
+      if (!cvm) throw cvmNotFound(params.id);
+      fleet.move(cvm, body.node_id);
+      return reply.code(204).send();
+    },
+  );
+
+  app.post(
+    "/nodes/:id/drift",
+    { schema: { hide: true, params: z.object({ id: z.coerce.number().pipe(nodeId) }) } },
+    async ({ params }) => ({ device_id: withoutPrefix(fleet.driftDevice(params.id)) }),
   );
 
   app.post("/snapshots", { schema: { hide: true } }, async (_request, reply) =>

@@ -9,6 +9,7 @@ import { addDevice } from "../../../../src/chain/add-device.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";
 import { type RunningMockCloud, startMockCloud } from "../../../../src/mock-cloud/index.ts";
+import { adminKey, adminRequest } from "../../../support/mock-cloud/admin-request.ts";
 import {
   apiKey,
   type CloudWorld,
@@ -30,7 +31,7 @@ describe("a scheduler that moves CVMs", () => {
   let world: CloudWorld;
 
   before(async () => {
-    world = await startCloudWorld(await network.create("local"));
+    world = await startCloudWorld(await network.create("local"), { admin: { key: adminKey } });
   });
   after(() => world.cloud.close());
 
@@ -126,6 +127,25 @@ describe("a scheduler that moves CVMs", () => {
     expect(() => world.cloud.moveCvm(cvm.id, 77))
       .to.throw()
       .with.property("errorCode", "ERR-01-001");
+  });
+
+  it("is told what to do over HTTP too", async () => {
+    const cvm = await createOnChainCvm(world);
+    const move = (id: string, body: unknown) => adminRequest(world.cloud, "POST", `/cvms/${id}/move`, body);
+    expect((await move(cvm.id, { node_id: 2 })).status).to.equal(204);
+    expect((await propose(cvm)).deviceId).to.equal(secondDevice);
+    expect((await move(cvm.id, { node_id: 1 })).status).to.equal(204);
+    expect((await propose(cvm)).deviceId).to.equal(world.dstack.deviceId.slice(2));
+    expect((await move(cvm.id, { node_id: 77 })).status).to.equal(400);
+    expect((await move(cvm.id, {})).status).to.equal(422);
+    expect((await move("cvm_nowhere", { node_id: 1 })).status).to.equal(404);
+
+    const { body } = await adminRequest(world.cloud, "POST", "/nodes/2/drift");
+    expect((body as { device_id: string }).device_id)
+      .to.match(/^[0-9a-f]{64}$/)
+      .and.not.equal(secondDevice);
+    expect((await adminRequest(world.cloud, "POST", "/nodes/77/drift")).status).to.equal(400);
+    expect((await adminRequest(world.cloud, "POST", "/nodes/two/drift")).status).to.equal(422);
   });
 });
 
