@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import { formatDuration } from "./format.ts";
 import { guardOutput } from "./guard-output.ts";
 import { printable } from "./printable.ts";
+import { formatTable, type TableRows, terminalWidth } from "./table.ts";
 
 /**
  * Where reports for people are written: one stream, in one layout, with colour only where it can be seen. Text may be
@@ -14,6 +15,8 @@ export interface Paper {
   /** A part of the step that follows. */
   detail(what: string, outcome: string, durationMs?: number): void;
   line(text?: string): void;
+  /** Rows under heads; in a terminal too narrow for them, one block per row. */
+  table(rows: Omit<TableRows, "width">): void;
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -39,5 +42,6 @@ export function createPaper(stream: NodeJS.WritableStream): Paper {
         durationMs,
       ),
     line: (text = "") => write(printable(text)),
+    table: (rows) => write(printable(formatTable({ ...rows, width: terminalWidth(stream) }))),
   };
 }

@@ -3,7 +3,6 @@ import { describeAge, describeReason } from "../core/prune/keep-reason.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../core/prune/plan-prune.ts";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
 import type { Paper } from "./paper.ts";
-import { formatTable } from "./table.ts";
 
 /** What a removal does and does not do, in the words operators must have read before they agree. */
 export const whatRemovalMeans = [
@@ -19,9 +18,7 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
     `Prune of app ${appId} on chain ${chainId}, judged at block ${pinned.number} (${toTime(pinned.timestamp)})`,
   );
   if (rows.length > 0)
-    paper.line(
-      formatTable({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) }),
-    );
+    paper.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
   paper.line();
   paper.line(
     `${count(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,

@@ -36,7 +36,10 @@ export function formatTable({ head, rows, width }: TableRows): string {
 /** One row, a line per column. */
 function formatBlock(head: readonly string[], row: readonly string[]): string {
   const labels = Math.max(...head.map((label) => label.length));
-  return row.flatMap((cell, index) => (cell === "" ? [] : `${(head[index] ?? "").padEnd(labels)}  ${cell}`)).join("\n");
+  const lines = row.map((cell, index) =>
+    head[index] === "" ? cell : `${(head[index] ?? "").padEnd(labels)}  ${cell}`,
+  );
+  return lines.filter((_, index) => row[index] !== "").join("\n");
 }
 
 /** Of the terminal behind a stream; undefined for files and pipes. */

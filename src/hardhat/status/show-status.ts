@@ -4,7 +4,6 @@ import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { describeOwnerFully } from "../../report/describe-owner.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import type { Paper } from "../../report/paper.ts";
-import { formatTable } from "../../report/table.ts";
 import type { Origin } from "../history/read-origin.ts";
 import { showFindings } from "../lint/show-findings.ts";
 import { isSameValue } from "./gather-lists.ts";
@@ -51,7 +50,7 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
   else if (cvms.length === 0) paper.line("  none in this workspace");
   else {
     const rows = cvms.map((cvm) => [nameOfCvm(cvm), cvm.status, cvm.composeHash ?? "", cvm.deviceId ?? ""]);
-    paper.line(formatTable({ head: ["CVM", "status", "compose hash", "device"], rows }));
+    paper.table({ head: ["CVM", "status", "compose hash", "device"], rows });
     if (running.kind === "known") for (const line of running.unread) paper.line(line);
   }
   if (findings.length > 0) {

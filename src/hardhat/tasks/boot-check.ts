@@ -1,7 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type BootRule, readBootRules } from "../../chain/read-boot-rules.ts";
-import { formatTable } from "../../report/table.ts";
 import { type BootArguments, gatherBootInfo } from "../boot-check/gather-boot-info.ts";
 import { connectApp } from "../connect/connect-app.ts";
 import { findKms } from "../connect/find-kms.ts";
@@ -34,7 +33,7 @@ async function check(args: BootCheckArguments, hre: HardhatRuntimeEnvironment): 
     },
     show: (paper) => {
       const rows = rules.map(({ rule, of, isMet, detail }) => [of, rule, wordFor(isMet), detail]);
-      paper.line(formatTable({ head: ["of", "rule", "verdict", "detail"], rows }));
+      paper.table({ head: ["of", "rule", "verdict", "detail"], rows });
       paper.line(
         `\n${isAllowed ? "It would boot" : "IT WOULD NOT BOOT"}: the KMS ${kms} answers ${quote(isAllowed, reason)}.`,
       );

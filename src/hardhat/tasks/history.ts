@@ -10,7 +10,6 @@ import { type AllowlistProof, proveAllowlist } from "../../history/prove-allowli
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatTime } from "../../report/format-time.ts";
 import { createPaper, type Paper } from "../../report/paper.ts";
-import { formatTable, terminalWidth } from "../../report/table.ts";
 import { connectApp } from "../connect/connect-app.ts";
 import { requireApp } from "../connect/require-app.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
@@ -115,7 +114,7 @@ function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainCli
     explorerLink(chain, "tx", transactionHash) ?? transactionHash,
   ]);
   const head = ["block", "time (UTC)", "change", "by", "transaction"];
-  paper.line(formatTable({ head, rows: table, width: terminalWidth(process.stdout) }));
+  paper.table({ head, rows: table });
 }
 
 function showAllowed(paper: Paper, history: History, at: bigint): void {

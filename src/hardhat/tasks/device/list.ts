@@ -3,7 +3,6 @@ import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../../chain/read-app-status.ts";
 import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import type { Paper } from "../../../report/paper.ts";
-import { formatTable } from "../../../report/table.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { requireApp } from "../../connect/require-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
@@ -32,20 +31,18 @@ function show(paper: Paper, appId: string, list: DeviceList): void {
   const { blockNumber, allowAnyDevice, devices, cloudProblem, doubts } = list;
   paper.title(`Devices of ${appId} at block ${blockNumber}`);
   if (devices.length > 0) {
-    paper.line(
-      formatTable({
-        head: ["device", "", "since", "by", "transaction", "node", "CVM"],
-        rows: devices.map(({ deviceId, isListed, added, nodes, cvms }) => [
-          deviceId,
-          isListed ? "listed" : "not listed",
-          added?.time ?? "",
-          describeOrigin(added),
-          added?.transactionHash ?? "",
-          nodes.join(", "),
-          cvms.map(nameOfCvm).join(", "),
-        ]),
-      }),
-    );
+    paper.table({
+      head: ["device", "", "since", "by", "transaction", "node", "CVM"],
+      rows: devices.map(({ deviceId, isListed, added, nodes, cvms }) => [
+        deviceId,
+        isListed ? "listed" : "not listed",
+        added?.time ?? "",
+        describeOrigin(added),
+        added?.transactionHash ?? "",
+        nodes.join(", "),
+        cvms.map(nameOfCvm).join(", "),
+      ]),
+    });
   }
   if (!devices.some(({ isListed }) => isListed)) paper.line("No device is listed.");
   if (allowAnyDevice) paper.line("Any device the KMS trusts may boot, so the list bars none.");

@@ -5,7 +5,6 @@ import { parseComposeHash } from "../../../core/ids.ts";
 import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import type { Paper } from "../../../report/paper.ts";
-import { formatTable } from "../../../report/table.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { connectCloud, requireCloud } from "../../connect/connect-cloud.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
@@ -75,7 +74,7 @@ function show(paper: Paper, { kind, cvm, cvmId, examination }: ExaminedFile): vo
       [...new Set(forms.map(({ form }) => form))].join(", "),
     ];
   });
-  paper.line(formatTable({ head: columns, rows }));
+  paper.table({ head: columns, rows });
   if (differences.length > 0) paper.line("");
   for (const { field, before, after, firstDifferingLine: line } of differences) {
     paper.line(

@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
+import { createPaper } from "../../../../src/report/paper.ts";
 import { createProgress } from "../../../../src/report/progress.ts";
 import { formatTable, terminalWidth } from "../../../../src/report/table.ts";
 import { toJson } from "../../../../src/report/to-json.ts";
@@ -27,6 +28,21 @@ describe("formatTable", () => {
     const table = formatTable({ head: ["hash", "who", "block"], rows, width: 70 });
     expect(table).to.equal([`hash   ${hash}`, "who    me", "block  7", "", `hash   ${hash}`, "block  8"].join("\n"));
     expect(formatTable({ head: ["hash", "who", "block"], rows, width: 78 })).to.match(/^hash +who +block\n/);
+  });
+
+  it("leaves out the label of a column without a head", () => {
+    const table = formatTable({ head: ["", "hash"], rows: [["keep", hash]], width: 70 });
+    expect(table).to.equal(`keep\nhash  ${hash}`);
+  });
+
+  it("is as wide as the terminal that a paper writes to", () => {
+    const shownAt = (columns: number) => {
+      const stream = Object.assign(new PassThrough(), { columns });
+      createPaper(stream).table({ head: ["hash", "who"], rows: [[hash, "me"]] });
+      return String(stream.read()).split("\n")[0];
+    };
+    expect(shownAt(80)).to.match(/^hash +who$/);
+    expect(shownAt(60)).to.equal(`hash  ${hash}`);
   });
 
   it("can hold nothing", () => {
