@@ -166,6 +166,21 @@ describe("a history store", () => {
     });
   }
 
+  it("reads again what a reorganisation replaced where nothing had happened before", async () => {
+    const { provider: chain } = connection;
+    await add(hash(1));
+    const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
+    await mineBlocks(connection, 300);
+    await read();
+    await chain.request({ method: "evm_revert", params: [beforeFork] });
+    await mineBlocks(connection, 1);
+    await add(hash(3));
+    await mineBlocks(connection, 310);
+    const history = await read();
+    expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(1), hash(3)]);
+    expect(history).to.deep.equal(await readFresh());
+  });
+
   it("forgets blocks that a shorter chain no longer has", async () => {
     const { provider: chain } = connection;
     await mineBlocks(connection, 50);

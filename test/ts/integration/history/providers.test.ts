@@ -183,7 +183,8 @@ describe("readHistory through a provider", () => {
 
   for (const [what, spoil] of [
     ["of another contract", (log: object) => ({ ...log, address: `0x${"11".repeat(20)}` })],
-    ["of another block", (log: object) => ({ ...log, blockNumber: hex(1) })],
+    ["of an earlier block", (log: object) => ({ ...log, blockNumber: hex(1) })],
+    ["of a later block", (log: object) => ({ ...log, blockNumber: hex(1_000_000_000) })],
     ["that was removed", (log: object) => ({ ...log, removed: true })],
     ["that is not mined", (log: object) => ({ ...log, blockHash: null })],
   ] as const) {

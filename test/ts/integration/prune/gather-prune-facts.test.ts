@@ -1,11 +1,13 @@
 import { expect } from "chai";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
+import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
+import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";
 import type { PruneFacts, UnknownKind } from "../../../../src/core/prune/prune-facts.ts";
 import { WrongChainError } from "../../../../src/errors/index.ts";
@@ -18,6 +20,7 @@ import {
   commitUpdate,
   control,
   fillerHash,
+  giveToSafe,
   type PruneWorld,
   prepareInstance,
   prepareUpdate,
@@ -86,6 +89,21 @@ describe("the facts of a prune", () => {
     expect(added).to.include({ blockNumber: pinned.number, timestamp: block.timestamp, by: world.owner.address });
     expect(block.transactions).to.deep.equal([added?.transactionHash]);
     expect(pinned).to.deep.equal({ number: block.number, hash: block.hash, timestamp: block.timestamp });
+  });
+
+  it("are those of the history's block, whatever the chain did since", async () => {
+    const history = await readHistory(world.ownerClient, { appId: world.appId });
+    const gone = fillerHash("old version 1");
+    const calls = [removeComposeHashCall({ appId: world.appId, composeHash: gone })];
+    await sendBatch(world.ownerClient, { calls, mode: "none" });
+    await giveToSafe(world);
+    const { allowed, owner, pinned } = await readPruneFacts(sourceOf(world, { readHistory: async () => history }));
+    expect(pinned).to.deep.equal(history.pinned);
+    expect(owner).to.equal(world.owner.address);
+    expect(allowed.map(({ composeHash }) => composeHash)).to.include(gone);
+    const now = await read();
+    expect(now.owner).to.not.equal(world.owner.address);
+    expect(now.allowed.map(({ composeHash }) => composeHash)).to.not.include(gone);
   });
 
   it("know what every CVM and replica has, running or stopped", async () => {
