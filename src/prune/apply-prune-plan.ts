@@ -88,7 +88,7 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
   const facts = await readPruneFacts(source, namedBy(plan, recorded));
   const isOpen = new Set(facts.allowed.map(({ composeHash }) => composeHash));
   requireNoObjection(
-    plan,
+    parameters,
     facts,
     recorded.filter((hash) => isOpen.has(hash)),
   );
@@ -101,7 +101,7 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
 
 async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
   const { plan, source, mode } = parameters;
-  requireNoObjection(plan, await readPruneFacts(source, namedBy(plan, removals)), removals);
+  requireNoObjection(parameters, await readPruneFacts(source, namedBy(plan, removals)), removals);
   return sendBatch(source.chain, {
     ...settingsOf(parameters),
     mode,
@@ -117,8 +117,11 @@ function settingsOf(parameters: ApplyPrunePlanParameters) {
   return { account, chainId, journal, onEvent, signal, timeoutMs, pollIntervalMs, window, confirmations };
 }
 
-/** What the plan is about, whether or not an event tells of it. */
-function namedBy({ policy }: PrunePlan, hashes: readonly ComposeHash[]): readonly ComposeHash[] {
+/** What the plan is about, whether or not an event tells of it: all of that is to be looked at again. */
+export function namedBy(
+  { policy, rows }: Pick<PrunePlan, "policy" | "rows">,
+  hashes: readonly ComposeHash[] = removalsOf({ rows }),
+): readonly ComposeHash[] {
   const pinned = policy.pins.map(({ composeHash }) => composeHash);
   return [...new Set([...hashes, ...pinned, ...policy.queued.flatMap(({ composeHashes }) => composeHashes)])];
 }
@@ -141,8 +144,14 @@ async function requireSameChain(client: ChainClient, { pinned, chainId }: PruneP
   ]);
 }
 
-function requireNoObjection(plan: PrunePlan, facts: PruneFacts, removals: readonly ComposeHash[]): void {
-  requireKnown(plan, facts.unknowns);
+function requireNoObjection(
+  { plan, source }: ApplyPrunePlanParameters,
+  facts: PruneFacts,
+  removals: readonly ComposeHash[],
+): void {
+  // A proof is made where it is wanted: one that failed for the plan has not succeeded because nobody asked again.
+  const unproven = source.prove === undefined ? plan.unknowns.filter(({ kind }) => kind === "proof") : [];
+  requireKnown(plan, [...facts.unknowns, ...unproven]);
   const objections = findObjections(plan, facts, removals);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
 }

@@ -3,6 +3,7 @@ import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../chain/read-app-status.ts";
 import { planPrune, removalsOf } from "../../core/prune/plan-prune.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { namedBy } from "../../prune/apply-prune-plan.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../../prune/plan-file.ts";
 import { readPruneFacts } from "../../prune/prune-source.ts";
 import { readQueued } from "../../prune/read-queued.ts";
@@ -34,9 +35,11 @@ async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: T
     requireNoOtherPolicy(settings, planFile);
   }
 
-  const source = pruneSourceOf(io, hre, { app, settings });
+  // What was to be proven for the plan, and was not, is to be proven for carrying it out.
+  const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
+  const source = pruneSourceOf(io, hre, { app, settings: { ...settings, isProofWanted } });
   const documents = await Promise.all(settings.queued.map(readQueued));
-  const facts = await readPruneFacts(source, [...settings.pins, ...app.pins]);
+  const facts = await readPruneFacts(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
   const policy = buildPolicy({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
   const plan = stored === undefined ? planPrune(facts, policy) : { ...stored, policy };
   showPrunePlan(io.paper, plan);

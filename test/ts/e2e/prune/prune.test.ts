@@ -1,13 +1,14 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { Address, Hex } from "viem";
+import { type Address, type Hex, numberToHex } from "viem";
 import type { BatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
 import { planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
+import { composeHashSlot } from "../../../../src/history/proof/storage-slots.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
 import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
@@ -233,6 +234,39 @@ describe("dstack prune, on an app of 60 hashes", () => {
       }
       expect(await countTransactions()).to.equal(before);
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
+    });
+
+    it("stops as long as the proof fails that was wanted for it, whoever asks for one", async () => {
+      const hidden = fillerHash("hidden");
+      const slot = { index: composeHashSlot(hidden), value: numberToHex(1, { size: 32 }) };
+      await world.chain.client.setStorageAt({ address: world.appId, ...slot });
+      await world.chain.client.mine({ blocks: 1 });
+      await write({ prove: true });
+      const stopped = await prune({ plan: path(), yes: true });
+      expect(stopped.exitCode).to.equal(7);
+      const { code, context } = stopped.json<PruneJson>().error;
+      expect(code).to.equal("DSTK-5001");
+      expect((context.unknowns as { kind: string }[]).map(({ kind }) => kind)).to.deep.equal(["proof"]);
+      await world.chain.client.setStorageAt({ address: world.appId, ...slot, value: numberToHex(0, { size: 32 }) });
+      await world.chain.client.mine({ blocks: 1 });
+      const proven = await prune({ plan: path(), yes: true });
+      expect(proven.exitCode, proven.stderr).to.equal(0);
+    });
+
+    it("counts a hash that no event tells of wherever the plan counted it", async () => {
+      const hidden = fillerHash("hidden");
+      await world.chain.client.setStorageAt({
+        address: world.appId,
+        index: composeHashSlot(hidden),
+        value: numberToHex(1, { size: 32 }),
+      });
+      await world.chain.client.mine({ blocks: 1 });
+      // It may be the newest of all, so it has a place among the newest three.
+      const planned = await write({ pin: hidden, waive: "history" });
+      expect(planned).to.have.lengthOf(52);
+      const run = await prune({ plan: path(), yes: true });
+      expect(run.exitCode, run.stderr).to.equal(0);
+      expect(run.json<PruneJson>().removed).to.have.members(planned);
     });
 
     it("is refused when it was edited, is for another app, or meets another policy", async () => {

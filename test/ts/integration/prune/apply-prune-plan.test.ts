@@ -117,6 +117,20 @@ describe("applyPrunePlan", () => {
     expect(removed).to.have.lengthOf(2);
   });
 
+  it("stops for a proof that failed for the plan, until it succeeds or is waived", async () => {
+    const failing = sourceOf(world, { prove: async () => "The storage holds a hash that no event named." });
+    const proving = sourceOf(world, { prove: async () => undefined });
+    const planned = await plan({}, failing);
+    for (const source of [failing, sourceOf(world)]) {
+      const { context } = await refuse(planned, PruneBlockedError, { source });
+      expect((context.unknowns as { kind: string }[]).map(({ kind }) => kind)).to.deep.equal(["proof"]);
+    }
+    expect((await apply(planned, { source: proving })).removed).to.have.lengthOf(4);
+    await allowFillers(world, 2, "newer");
+    const waived = await plan({ waived: ["proof"] }, failing);
+    expect((await apply(waived)).removed).to.have.lengthOf(2);
+  });
+
   describe("stops, naming the hash, if since the plan", () => {
     const objectionsOf = ({ context }: PruneOvertakenError) =>
       (context.objections as { composeHash?: string }[]).map(({ composeHash }) => composeHash);
