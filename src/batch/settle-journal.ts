@@ -1,10 +1,11 @@
 import { getTransactionCount } from "viem/actions";
+import type { ChainClient } from "../chain/chain-client.ts";
 import { readIsKnown } from "../chain/read-is-known.ts";
 import { sendPreparedTransaction } from "../chain/send-prepared-transaction.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import { NonceTakenError } from "../errors/index.ts";
 import type { BatchEntry } from "./batch-journal.ts";
-import type { BatchRun } from "./batch-run.ts";
+import type { BatchRun, BatchSettings } from "./batch-run.ts";
 import { followTransaction } from "./follow-transaction.ts";
 
 /**
@@ -12,12 +13,29 @@ import { followTransaction } from "./follow-transaction.ts";
  * transaction whose nonce something else has used is given up; its calls are open again.
  */
 export async function settleJournal(run: BatchRun): Promise<void> {
-  const { account, chainId, journal } = run.settings;
-  const mine = journal.open.filter(
+  for (const entry of recordedBy(run.settings)) await settle(run, entry);
+}
+
+/**
+ * Gives up what can never be mined any more, and sends nothing. One whose hash a wallet never told may have been mined
+ * under it, and stays.
+ */
+export async function giveUpReplaced(settings: JournalOwner & Pick<BatchSettings, "client">): Promise<void> {
+  const { client, journal } = settings;
+  for (const entry of recordedBy(settings)) {
+    const isNamed = entry.transaction.transactionHash !== undefined;
+    if (isNamed && (await isReplaced(client, entry))) await journal.ended(entry, "replaced");
+  }
+}
+
+type JournalOwner = Pick<BatchSettings, "account" | "chainId" | "journal">;
+
+/** What is open of this account on this chain. */
+export function recordedBy({ account, chainId, journal }: JournalOwner): readonly BatchEntry[] {
+  return journal.open.filter(
     ({ transaction }) =>
       transaction.chainId === chainId && transaction.from.toLowerCase() === account.address.toLowerCase(),
   );
-  for (const entry of mine) await settle(run, entry);
 }
 
 async function settle(run: BatchRun, entry: BatchEntry): Promise<void> {
@@ -30,15 +48,14 @@ async function settle(run: BatchRun, entry: BatchEntry): Promise<void> {
     const sent = { ...entry, transaction: { ...transaction, transactionHash } };
     await followTransaction(run, sent, { isFromRecord: true });
   } catch (error) {
-    if (!(error instanceof NonceTakenError) || !(await isReplaced(run, entry))) throw error;
+    if (!(error instanceof NonceTakenError) || !(await isReplaced(client, entry))) throw error;
     await journal.ended(entry, "replaced");
     run.mark(calls, "notSent");
   }
 }
 
 /** Whether a mined transaction has the nonce and it is not this one. */
-async function isReplaced(run: BatchRun, { transaction }: BatchEntry): Promise<boolean> {
-  const { client } = run.settings;
+async function isReplaced(client: ChainClient, { transaction }: BatchEntry): Promise<boolean> {
   const { from, nonce, transactionHash } = transaction;
   const used = await duringRpc("reading the nonce", () =>
     getTransactionCount(client, { address: from, blockTag: "latest" }),

@@ -4,6 +4,7 @@ import type { BatchEvent } from "../batch/batch-event.ts";
 import type { BatchJournal } from "../batch/batch-journal.ts";
 import type { BatchMode, BatchTransaction } from "../batch/batch-result.ts";
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
+import { giveUpReplaced, recordedBy } from "../batch/settle-journal.ts";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import { removeComposeHashCall } from "../core/batch/app-calls.ts";
@@ -54,8 +55,10 @@ export interface PruneResult {
  * @throws BatchStoppedError, and what sendBatch and readPruneFacts throw
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {
-  const { plan, source } = parameters;
+  const { plan, source, account, journal } = parameters;
   await requireSameChain(source.chain, plan);
+  // What can never be mined needs no look at what needs its hash by now, and is in nobody's way.
+  await giveUpReplaced({ client: source.chain, account, journal, chainId: plan.chainId });
   const recorded = recordedRemovals(parameters);
   const earlier = recorded.length === 0 ? undefined : await finishRecorded(parameters, recorded);
 
@@ -75,9 +78,7 @@ export function recordedRemovals({
   account,
 }: Pick<ApplyPrunePlanParameters, "journal" | "plan" | "account">): readonly ComposeHash[] {
   const ofApp = ({ to, functionName }: PolicyCall) => to === plan.appId && functionName === "removeComposeHash";
-  return journal.open
-    .filter(({ transaction }) => transaction.chainId === plan.chainId)
-    .filter(({ transaction }) => transaction.from.toLowerCase() === account.address.toLowerCase())
+  return recordedBy({ journal, account, chainId: plan.chainId })
     .flatMap(({ calls }) => calls.filter(ofApp))
     .map(({ args: [hash] }) => parseComposeHash(String(hash)));
 }

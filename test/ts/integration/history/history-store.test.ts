@@ -170,12 +170,12 @@ describe("a history store", () => {
     const { provider: chain } = connection;
     await add(hash(1));
     const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
-    await mineBlocks(connection, 300);
+    await mineBlocks(connection, 600);
     await read();
     await chain.request({ method: "evm_revert", params: [beforeFork] });
     await mineBlocks(connection, 1);
     await add(hash(3));
-    await mineBlocks(connection, 310);
+    await mineBlocks(connection, 610);
     const history = await read();
     expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(1), hash(3)]);
     expect(history).to.deep.equal(await readFresh());

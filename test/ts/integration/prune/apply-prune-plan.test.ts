@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createClient, custom, numberToHex } from "viem";
 import { base } from "viem/chains";
-import { type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
@@ -391,6 +391,38 @@ describe("applyPrunePlan", () => {
       expect(again).to.deep.include({ removed: [only], finished: [], mode: "none" });
       expect(journal.open).to.have.lengthOf(0);
       expect(await allowedNow(world, [...old])).to.have.lengthOf(4);
+    });
+
+    it("is held up by no record that can never be mined, whatever needs its hash by now", async () => {
+      const journal = memoryBatchJournal();
+      const planned = await plan({ keep: 3 });
+      const [second, first] = removalsOf(planned);
+      const alone = { ...planned, rows: planned.rows.filter(({ composeHash }) => composeHash === first) };
+      await catchError(apply(alone, { journal: crashing(journal, "prepared") }), Error);
+      const pins = [{ composeHash: first as ComposeHash, source: "--pin" }];
+      const pinned = planPrune(await readPruneFacts(sourceOf(world)), { ...planned.policy, pins });
+      await refuse(pinned, PruneOvertakenError, { journal });
+      await allow(world, world.firstHash);
+
+      const result = await apply(pinned, { journal });
+      expect(result).to.deep.include({ removed: [second], finished: [] });
+      expect(journal.open).to.have.lengthOf(0);
+      expect(await allowedNow(world, [...old])).to.have.members(old.filter((hash) => hash !== second));
+    });
+
+    it("takes no transaction for replaced whose hash a wallet never told: it may be the one that was mined", async () => {
+      const journal = memoryBatchJournal();
+      const planned = await plan({ keep: 4 });
+      const [only] = removalsOf(planned);
+      const entries: BatchEntry[] = [];
+      const recording = { ...memoryBatchJournal(), prepared: async (entry: BatchEntry) => void entries.push(entry) };
+      await apply(planned, { journal: { ...recording, open: [], ended: async () => {} } });
+      const [entry] = entries;
+      if (entry === undefined) throw new Error("one was sent");
+      const unsigned = { ...entry.transaction, rawTransaction: undefined, transactionHash: undefined };
+      await journal.prepared({ ...entry, transaction: unsigned });
+      expect(await apply(planned, { journal })).to.deep.include({ removed: [], finished: [only] });
+      expect(journal.open).to.have.lengthOf(0);
     });
 
     it("tells if the hash of a recorded transaction came into use in the moment in which it went", async () => {
