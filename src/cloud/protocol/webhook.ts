@@ -19,7 +19,8 @@ const targetSchema = z
   .max(2048)
   .refine((url) => !/^[^/?#]*\/\/[^/?#]*@/.test(url), "Credentials do not belong in a URL.");
 
-const eventsSchema = z.array(z.enum(webhookEvents)).min(1);
+/** The test event may be named like the others, and comes anyway. */
+const eventsSchema = z.array(z.enum([...webhookEvents, "webhook.test"])).min(1);
 
 export const webhookRequestSchema = z.object({
   url: targetSchema,

@@ -239,6 +239,15 @@ describe("webhooks", () => {
     expect((await request(cloud, "GET", "/workspace/webhooks")).body).to.deep.equal({ items: [], total: 0 });
   });
 
+  it("may name the test event, which comes whether it is named or not", async () => {
+    for (const wanted of [["webhook.test"], ["cvm.updated"]]) {
+      const { id } = await subscribe(wanted);
+      await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
+      await settled();
+    }
+    expect(names()).to.deep.equal(["webhook.test", "webhook.test"]);
+  });
+
   it("are changed in what is said of them alone", async () => {
     const { id } = await subscribe(["cvm.updated"]);
     const change = async (body: object) => (await request(cloud, "PUT", `/workspace/webhooks/${id}`, { body })).body;
