@@ -4,12 +4,21 @@ import { InvalidAppComposeError } from "../errors/index.ts";
 // Anchors may be used often in an honest file; a bomb multiplies them by the million.
 const maximumAliases = 1000;
 
+// Our parser takes them; the one on the CVM refuses the file, once the update is paid for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const unreadable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
+
 /**
  * Checks that a text is a docker compose file: YAML with at least one service. The text itself is never rewritten.
  *
  * @throws InvalidAppComposeError with line and column where YAML itself is at fault
  */
 export function checkDockerCompose(text: string): void {
+  const [before] = text.split(unreadable, 1);
+  if (before !== undefined && before.length < text.length) {
+    const line = before.split("\n").length;
+    throw invalid(`holds a control character in line ${line}, which YAML does not allow`, { line });
+  }
   const document = parseYaml(text);
   const [error] = document.errors;
   if (error !== undefined) {

@@ -40,7 +40,7 @@ export class RolloverTimeoutError extends UpdateError {
 export class RolloverFailedError extends UpdateError {
   override readonly name = "RolloverFailedError";
   constructor(cvm: string, reason: string, correlationId: string | undefined) {
-    super(`CVM ${cvm} did not boot the new compose: ${reason}.`, {
+    super(`CVM ${cvm} did not boot the new compose: ${reason.replace(/\.+$/, "")}.`, {
       nextStep:
         "The CVM runs its previous compose. Cure the reason (device, OS image, registration), then update again.",
       context: { cvm, reason, correlationId },

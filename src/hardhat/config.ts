@@ -34,7 +34,9 @@ const app = z.union([
     pins: z.array(parsedBy(parseComposeHash)).optional(),
   }),
 ]);
-const alias = z.string().regex(/^(?!0x|app_)[\w.-]+$/i, "A name of letters, digits, _ . and -, unlike an address");
+const alias = z
+  .string()
+  .regex(/^(?!0x|app_|[0-9a-f]{40}$)[\w.-]+$/i, "A name of letters, digits, _ . and -, unlike an address");
 const schema = z.strictObject({
   ownerKey: sensitive.optional(),
   apps: z.record(alias, app).optional(),

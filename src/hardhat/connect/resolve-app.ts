@@ -4,7 +4,7 @@ import type { CloudClient } from "../../cloud/create-client.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import { type AppId, type ComposeHash, parseAppId } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
-import type { DstackAppConfig, DstackConfig } from "../type-extensions.ts";
+import type { DstackConfig } from "../type-extensions.ts";
 import { requireCloud } from "./connect-cloud.ts";
 
 export interface AppArguments {
@@ -72,24 +72,27 @@ function named(raw: string | undefined, apps: DstackConfig["apps"]): AppTarget {
   const name = raw ?? (names.length === 1 ? only : undefined);
   if (name === undefined) throw new InvalidArgumentError("No app was named.", { nextStep, context: { apps: names } });
   const app = Object.hasOwn(apps, name) ? apps[name] : undefined;
-  if (app !== undefined) return target(app.address, name, app);
+  if (app !== undefined) return target(app.address, name, apps);
   if (/^0x/i.test(name)) return known(parseAppId(parseAddress("The app's address", name)), apps);
   if (/^app_/.test(name) || /^[0-9a-f]{40}$/i.test(name)) return known(parseAppId(name), apps);
   throw new InvalidArgumentError(`The configuration has no app named ${name}.`, { nextStep, context: { apps: names } });
 }
 
 function known(appId: AppId, apps: DstackConfig["apps"]): AppTarget {
-  const [alias, app] = Object.entries(apps).find(([, { address }]) => address === appId) ?? [];
-  return target(appId, alias, app);
+  const [alias] = Object.entries(apps).find(([, { address }]) => address === appId) ?? [];
+  return target(appId, alias, apps);
 }
 
-function target(appId: AppId, alias: string | undefined, app: DstackAppConfig | undefined): AppTarget {
+function target(appId: AppId, alias: string | undefined, apps: DstackConfig["apps"]): AppTarget {
+  const app = alias === undefined ? undefined : apps[alias];
+  // An app may have several names; what one of them pins stays, whichever is used.
+  const pins = Object.values(apps).flatMap((one) => (one.address === appId ? one.pins : []));
   return {
     appId,
     alias,
     cvm: app?.cvm,
     network: app?.network,
-    pins: app?.pins ?? [],
+    pins: [...new Set(pins)],
     chainId: undefined,
     kms: undefined,
   };

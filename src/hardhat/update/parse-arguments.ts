@@ -59,7 +59,8 @@ function pickVariables(
         nextStep: "Export the variables and name them, as in -e TOKEN,API_URL; or write them to a file for --env-file.",
       });
     }
-    const value = variables[key];
+    // Every object has a `constructor`, process.env too.
+    const value = Object.hasOwn(variables, key) ? variables[key] : undefined;
     if (value !== undefined) return { key, value };
     throw new InvalidArgumentError(`The variable ${key} is not set.`, {
       nextStep: "Export it, or leave it out of -e.",

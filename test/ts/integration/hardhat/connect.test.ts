@@ -58,6 +58,7 @@ describe("the configuration of the plugin", () => {
     ],
     ["a misspelt field", { apps: { shop: { address: shop, pinned: [] } } }, "config.dstack.apps.shop"],
     ["a name that looks like an address", { apps: { "0xshop": shop } }, "config.dstack.apps.0xshop"],
+    ["a name that is one without prefix", { apps: { [shop.slice(2)]: bank } }, `config.dstack.apps.${shop.slice(2)}`],
     ["a misspelt section", { app: {} }, "config.dstack"],
     ["a KMS that is none", { kms: "kms" }, "config.dstack.kms"],
     ["an API key that is a number", { cloud: { apiKey: 7 } }, "config.dstack.cloud.apiKey"],
@@ -79,6 +80,14 @@ describe("resolveApp", () => {
     for (const app of ["shop", shop, `app_${shop.slice(2)}`, shop.slice(2)])
       expect(await resolve({ app }, apps)).to.include({ appId: shop, alias: "shop" });
     expect(await resolve({ app: `0x${"cc".repeat(20)}` }, apps)).to.include({ alias: undefined });
+  });
+
+  it("keeps what any name of an app pins", async () => {
+    const other = `0x${"22".repeat(32)}`;
+    const apps = { shop: { address: shop, pins: [pin] }, again: { address: shop, pins: [other, pin] }, bank };
+    for (const app of ["shop", "again", shop])
+      expect((await resolve({ app }, apps)).pins, app).to.have.members([pin, other]);
+    expect((await resolve({ app: "bank" }, apps)).pins).to.deep.equal([]);
   });
 
   it("takes the only app of the configuration, and none of several", async () => {

@@ -194,7 +194,9 @@ describe("readHistory through a provider", () => {
         const [first = {}, ...others] = (await pass()) as object[];
         return { result: [spoil(first), ...others] };
       });
-      expect(await rejection(read())).to.be.instanceOf(RpcUnavailableError);
+      const refusal = await rejection(read());
+      expect(refusal).to.be.instanceOf(RpcUnavailableError);
+      expect(refusal).to.have.nested.property("context.said").that.is.a("string");
     });
   }
 

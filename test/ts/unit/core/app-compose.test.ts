@@ -133,6 +133,7 @@ describe("buildAppCompose", () => {
     ["a list of services", "services:\n  - app\n"],
     ["an unknown alias", "services:\n  app: *nothing\n"],
     ["an alias bomb", `${bomb}${dockerCompose}`],
+    ["a control character", "services:\n  app: {} # \0\n"],
     ["deep nesting", `services: ${"[".repeat(50_000)}`],
   ];
   for (const [what, text] of wrong) {

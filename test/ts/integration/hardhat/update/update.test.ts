@@ -127,6 +127,7 @@ describe("dstack update", () => {
     ["no CVM", { cvm: undefined }, "InvalidArgumentError", 2],
     ["a value on the command line", { env: `TOKEN=${secret}` }, "InvalidArgumentError", 2],
     ["a variable that is not set", { env: "DSTACK_TEST_NOT_SET" }, "InvalidArgumentError", 2],
+    ["a name every object has", { env: "constructor" }, "InvalidArgumentError", 2],
     ["a file that is not there", { compose: "missing.yml" }, "InvalidArgumentError", 2],
     ["a malformed environment file", { envFile: "broken.env" }, "InvalidEnvironmentError", 2],
     ["a short hash", { acceptHashMismatch: "0x12" }, "InvalidHexError", 2],
