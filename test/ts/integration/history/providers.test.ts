@@ -364,6 +364,11 @@ describe("readHistory through a provider", () => {
       expect(await read({ fromBlock: whole.createdInBlock + 1n })).to.deep.equal(whole);
     });
 
+    it("is no history where not even the newest state is served", async () => {
+      provider.behave(withoutStateBelow(whole.pinned.number + 1n, pruned));
+      expect(await rejection(read())).to.be.instanceOf(RpcUnavailableError);
+    });
+
     it("says that an old block was not compared with its state", async () => {
       provider.behave(withoutStateBelow(whole.pinned.number - 5n, pruned));
       const { completeness } = await read({ toBlock: whole.pinned.number - 50n });

@@ -248,6 +248,30 @@ describe("readHistory", () => {
     });
   });
 
+  it("reads the newest events again, of whatever kind, that a lagging backend kept to itself at first", async () => {
+    const { appId, client, owner, stranger, deviceId } = dstack;
+    const write = { account: owner, chain: base, address: appId, abi: dstackAppAbi } as const;
+    const changes = [
+      () => writeContract(client, { ...write, functionName: "removeDevice", args: [deviceId] }),
+      () => writeContract(client, { ...write, functionName: "setAllowAnyDevice", args: [true] }),
+      () => writeContract(client, { ...write, functionName: "transferOwnership", args: [stranger.address] }),
+    ];
+    for (const change of changes) {
+      await change();
+      const newest = numberToHex(await getBlockNumber(client, { cacheTime: 0 }));
+      let answers = 0;
+      const { client: lagging } = interceptedClient(connection, {
+        intercept: async ({ method }, pass) => {
+          const answer = await pass();
+          if (method !== "eth_getLogs" || answers++ > 0) return answer;
+          return (answer as { blockNumber: string }[]).filter(({ blockNumber }) => blockNumber !== newest);
+        },
+      });
+      expect(await readHistory(lagging, { appId })).to.deep.equal(await readHistory(client, { appId }));
+      expect(answers).to.equal(2);
+    }
+  });
+
   describe("does not guess a flag of the creation", () => {
     it("that was switched in the same block", async () => {
       const { client, owner, stranger, kms } = dstack;

@@ -248,6 +248,12 @@ describe("chunks of a batch", () => {
     );
   });
 
+  it("hold no more additions than fit, each of which fills an empty slot", () => {
+    const additions = Array.from({ length: 60 }, () => callOf("addComposeHash"));
+    for (const chunk of chunkCalls(additions, { ceiling: 500_000n }))
+      expect(21_000 + 24_000 * chunk.length).to.be.lessThan(500_000);
+  });
+
   it("hold a thousand removals in one transaction under the ceiling of the chain", () => {
     const removals = Array.from({ length: 1_000 }, () => callOf("removeComposeHash"));
     expect(transactionGasCeiling).to.equal(2n ** 24n); // EIP-7825

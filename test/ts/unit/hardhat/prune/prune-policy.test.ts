@@ -1,0 +1,119 @@
+import { expect } from "chai";
+import { removeComposeHashCall } from "../../../../../src/core/batch/app-calls.ts";
+import { parseAppId } from "../../../../../src/core/ids.ts";
+import { defaultKeep } from "../../../../../src/core/prune/prune-policy.ts";
+import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
+import { type BuildPolicyParameters, buildPolicy } from "../../../../../src/hardhat/prune/build-policy.ts";
+import {
+  type PruneArguments,
+  parsePruneArguments,
+  requireNoOtherPolicy,
+} from "../../../../../src/hardhat/prune/parse-arguments.ts";
+import { allowedHash, hashNumber, prunePolicy } from "../../../../support/prune/prune-facts.ts";
+
+const [one, two, three, four] = [hashNumber(1), hashNumber(2), hashNumber(3), hashNumber(4)];
+const { data } = removeComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: hashNumber(3) });
+
+/** The policy of a command line, for an app with the hashes 1 to 3. */
+function policyOf(args: Partial<PruneArguments>, more: Partial<BuildPolicyParameters> = {}) {
+  return buildPolicy({
+    settings: parsePruneArguments(args as PruneArguments), // where and how to answer is of no matter here
+    pins: [],
+    documents: [],
+    facts: { allowed: [1, 2, 3].map(allowedHash) },
+    planned: undefined,
+    ...more,
+  });
+}
+
+describe("the policy of a prune", () => {
+  it("keeps the newest three and waives nothing, where nothing is said", () => {
+    expect(defaultKeep).to.equal(3);
+    expect(policyOf({})).to.deep.equal(prunePolicy({ keep: 3 }));
+  });
+
+  it("is what the command line says, none of it included", () => {
+    const args = { keep: "0", olderThan: "30d", waive: " history, proof", allowEmpty: true };
+    expect(policyOf(args)).to.deep.equal(
+      prunePolicy({ keep: 0, olderThanSeconds: 2_592_000, waived: ["history", "proof"], mayEmptyList: true }),
+    );
+  });
+
+  it("has the pins of configuration and command line, each with its source", () => {
+    const { pins } = policyOf({ pin: `${one},${two.slice(2).toUpperCase()}` }, { pins: [hashNumber(9)] });
+    expect(pins).to.deep.equal([
+      { composeHash: hashNumber(9), source: "the configuration" },
+      { composeHash: one, source: "--pin" },
+      { composeHash: two, source: "--pin" },
+    ]);
+  });
+
+  it("has of each waiting call the hashes of the list it names", () => {
+    const documents = [
+      { source: "safe.json", text: `{"data":"${data}","other":"${four}"}` },
+      { source: "0x00…", text: two },
+    ];
+    expect(policyOf({}, { documents }).queued).to.deep.equal([
+      { source: "safe.json", composeHashes: [three] },
+      { source: "0x00…", composeHashes: [two] },
+    ]);
+  });
+
+  it("takes no pin and no bare hash that is not on the list: whoever typed it believes it protected", () => {
+    expect(() => policyOf({ pin: `${one},${four}` })).to.throw(InvalidArgumentError, four);
+    const documents = [{ source: "0x00…", text: four }];
+    expect(() => policyOf({}, { documents })).to.throw(InvalidArgumentError, four);
+    // A file may well name other apps' hashes alone.
+    expect(policyOf({}, { documents: [{ source: "safe.json", text: `"${four}"` }] }).queued).to.have.lengthOf(1);
+  });
+
+  describe("of a plan that is carried out", () => {
+    const planned = prunePolicy({
+      keep: 0,
+      pins: [{ composeHash: hashNumber(1), source: "--pin" }],
+      queued: [{ source: "old.json", composeHashes: [hashNumber(2)] }],
+      waived: ["proof"],
+    });
+
+    it("is the plan's, to which only more to keep is added", () => {
+      expect(policyOf({}, { planned })).to.deep.equal(planned);
+      const documents = [{ source: "new.json", text: data }];
+      const more = policyOf({ pin: three }, { planned, documents, pins: [hashNumber(2)] });
+      expect(more).to.deep.equal({
+        ...planned,
+        pins: [
+          ...planned.pins,
+          { composeHash: two, source: "the configuration" },
+          { composeHash: three, source: "--pin" },
+        ],
+        queued: [...planned.queued, { source: "new.json", composeHashes: [three] }],
+      });
+    });
+
+    it("is loosened by nothing, though it were asked for", () => {
+      const args = { keep: "1", olderThan: "1s", waive: "history", allowEmpty: true };
+      expect(policyOf(args, { planned })).to.deep.equal(planned);
+      const strict = { ...planned, olderThanSeconds: 60 };
+      expect(policyOf({}, { planned: strict })).to.deep.equal(strict);
+    });
+
+    it("is refused beside another one, by the name of each option", () => {
+      const refuse = (args: Partial<PruneArguments>) => () =>
+        requireNoOtherPolicy(parsePruneArguments(args as PruneArguments), "plan.json");
+      for (const [option, args] of [
+        ["--keep", { keep: "0" }],
+        ["--older-than", { olderThan: "0s" }],
+        ["--waive", { waive: "history" }],
+        ["--allow-empty", { allowEmpty: true }],
+      ] as const)
+        expect(refuse(args), option).to.throw(InvalidArgumentError, option);
+      expect(refuse({ pin: one, queued: "safe.json", dryRun: true, prove: true, batch: "none" })).to.not.throw();
+    });
+  });
+
+  it("is refused where an option is none", () => {
+    for (const args of [{ keep: "-1" }, { keep: "1.5" }, { keep: "all" }, { waive: "everything" }, { olderThan: "30" }])
+      expect(() => policyOf(args), JSON.stringify(args)).to.throw(InvalidArgumentError);
+    expect(() => policyOf({ pin: "0x12" })).to.throw(InvalidHexError);
+  });
+});
