@@ -1,12 +1,16 @@
+import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { type Address, type Hex, numberToHex } from "viem";
 import type { BatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
+import { deployApp } from "../../../../src/chain/deploy-app.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
-import type { ComposeHash } from "../../../../src/core/ids.ts";
+import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import type { AppId, ComposeHash } from "../../../../src/core/ids.ts";
 import { planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
 import { composeHashSlot } from "../../../../src/history/proof/storage-slots.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
@@ -180,6 +184,24 @@ describe("dstack prune, on an app of 60 hashes", () => {
     await rm(again.file);
   });
 
+  it("gives them no file while facts are unknown, nor for a plan that is overtaken", async () => {
+    await giveToSafe(world);
+    const [plan, file] = [join(directory.path, "safe-plan.json"), join(directory.path, "no-batch.json")];
+    const batch = `safe:${file}`;
+    const cloud = { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } };
+    const blocked = await prune({ batch }, cloud);
+    expect([blocked.exitCode, blocked.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5001"]);
+
+    const [planned] = (await prune({ dryRun: true, plan })).json<PruneJson>().removals;
+    const overtaken = await prune({ plan, batch, pin: planned });
+    const { code, context } = overtaken.json<PruneJson>().error;
+    expect([overtaken.exitCode, code]).to.deep.equal([7, "DSTK-5002"]);
+    expect((context.objections as { composeHash: string }[]).map(({ composeHash }) => composeHash)).to.deep.equal([
+      planned,
+    ]);
+    expect(existsSync(file)).to.equal(false);
+  });
+
   it("sees what a killed run has signed to its end, and sends nothing twice", async () => {
     const before = await countTransactions();
     const path = join(directory.path, "journal.jsonl");
@@ -277,6 +299,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
         return [run.exitCode, run.json<PruneJson>().error.code];
       };
       expect(await codeOf({ keep: "1" })).to.deep.equal([2, "DSTK-1007"]);
+      expect(await codeOf({ app: await deployAnother() })).to.deep.equal([7, "DSTK-5003"]);
       await writeFile(path(), text.replace('"verdict": "keep"', '"verdict": "remove"'));
       expect(await codeOf()).to.deep.equal([7, "DSTK-5003"]);
       await writeFile(path(), "{}");
@@ -287,6 +310,16 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
     });
   });
+
+  /** A further app of the same KMS. */
+  async function deployAnother(): Promise<AppId> {
+    const { ownerClient, owner, contracts } = world;
+    const { kms } = contracts;
+    const transactionHash = await deployApp(ownerClient, { kms, owner: owner.address, composeHash: scenario.first });
+    return deployedApp(await waitForReceipt(ownerClient, { transactionHash, functionName: "deployAndRegisterApp" }), {
+      kms,
+    });
+  }
 
   it("stops for what nobody knows, and names how to answer for it", async () => {
     const cloud = { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } };
