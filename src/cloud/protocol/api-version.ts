@@ -12,7 +12,7 @@ export const newestApiVersion: ApiVersion = "2026-06-23";
  */
 export function resolveApiVersion(header: string | undefined): ApiVersion | undefined {
   if (header === undefined || header === "" || header.toLowerCase() === "latest") return newestApiVersion;
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(header)) return undefined;
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(header) || Number.isNaN(Date.parse(header))) return undefined;
   return apiVersions.findLast((version) => version <= header) ?? apiVersions[0];
 }
 

@@ -71,13 +71,14 @@ export class Rollover {
    * an update leaves it so, and comes into force with `start`.
    */
   record(cvmId: number, request: OperationRequest): Operation {
-    const { store, clock } = this.#dependencies;
+    const { store, clock, faults } = this.#dependencies;
     const { kind, correlationId, transactionHash } = request;
     const { composeText, composeHash, encryptedEnv, settings } = request.workload;
     const startedAt = clock.now();
     return store.transaction(() => {
-      const { nodeId, nextNodeId, status } = store.cvms.get(cvmId);
+      const { hashid, nodeId, nextNodeId, status } = store.cvms.get(cvmId);
       const isAsleep = kind === "update" && status === "stopped";
+      const slowness = isAsleep ? undefined : faults.strike(["slow-rollover"], { cvm: hashid });
       store.cvms.setStatus(cvmId, isAsleep ? "stopped" : busyStatus[kind], null, startedAt);
       const operation = store.operations.insert({
         correlationId,
@@ -90,6 +91,7 @@ export class Rollover {
         nodeId: nextNodeId ?? nodeId,
         transactionHash,
         startedAt,
+        delayMs: slowness?.ms ?? 0,
       });
       this.#announce(operation);
       return operation;
@@ -125,14 +127,14 @@ export class Rollover {
   }
 
   async #run(operation: Operation): Promise<void> {
-    const { store, clock, faults, rolloverMs } = this.#dependencies;
+    const { store, clock, rolloverMs } = this.#dependencies;
     const { signal } = this.#stopping;
     try {
       const cvm = store.cvms.get(operation.cvmId);
       if (cvm.status === "stopped")
         return this.#settle(operation, { status: "stopped", failure: null, bootError: null });
-      const delayMs = rolloverMs + (faults.strike(["slow-rollover"], { cvm: cvm.hashid })?.ms ?? 0);
-      await clock.sleep(Math.max(0, operation.startedAt + delayMs - clock.now()), signal);
+      const endsAt = operation.startedAt + rolloverMs + operation.delayMs;
+      await clock.sleep(Math.max(0, endsAt - clock.now()), signal);
       const outcome = await this.#perform(cvm, operation);
       signal.throwIfAborted();
       this.#settle(operation, outcome);

@@ -55,6 +55,7 @@ export class Lifecycle {
         nodeId,
         transactionHash: null,
         startedAt: now,
+        delayMs: 0,
       });
       store.operations.finish(id, null, now);
       store.cvms.delete(cvm.id, now);

@@ -20,6 +20,8 @@ export interface Operation extends Workload {
   /** Where it boots the CVM. */
   readonly nodeId: number;
   readonly startedAt: number;
+  /** Milliseconds that a fault makes it take longer. */
+  readonly delayMs: number;
   readonly finishedAt: number | null;
   /** Why it did not come into force. */
   readonly failure: string | null;
@@ -29,7 +31,8 @@ type OperationRow = Omit<Operation, "settings"> & { readonly settings: string };
 
 const columns = `id, correlation_id AS "correlationId", cvm_id AS "cvmId", kind, state,
   compose_hash AS "composeHash", compose_text AS "composeText", encrypted_env AS "encryptedEnv", settings,
-  node_id AS "nodeId", transaction_hash AS "transactionHash", started_at AS "startedAt", finished_at AS "finishedAt", failure`;
+  node_id AS "nodeId", transaction_hash AS "transactionHash", started_at AS "startedAt", delay_ms AS "delayMs",
+  finished_at AS "finishedAt", failure`;
 
 export class Operations {
   readonly #database: Database;
@@ -41,9 +44,9 @@ export class Operations {
   insert(operation: Omit<Operation, "id" | "state" | "finishedAt" | "failure">): Operation {
     const id = this.#database.run(
       `INSERT INTO operation (correlation_id, cvm_id, kind, state, compose_hash, compose_text, encrypted_env, settings,
-         node_id, transaction_hash, started_at)
+         node_id, transaction_hash, started_at, delay_ms)
        VALUES (:correlationId, :cvmId, :kind, 'running', :composeHash, :composeText, :encryptedEnv, :settings,
-         :nodeId, :transactionHash, :startedAt)`,
+         :nodeId, :transactionHash, :startedAt, :delayMs)`,
       { ...operation, settings: JSON.stringify(operation.settings) },
     );
     return { ...operation, id, state: "running", finishedAt: null, failure: null };

@@ -13,7 +13,8 @@ import {
 } from "../../../support/mock-cloud/cloud-world.ts";
 import { rejection } from "../../../support/rejection.ts";
 
-let version = 0;
+// What every CVM begins with is of version 1.
+let version = 1;
 function nextCompose(): string {
   version += 1;
   return `services:\n  app:\n    image: nginx:${version}\n`;
@@ -199,6 +200,22 @@ describe("faults", () => {
       await world.cloud.whenIdle();
       expect((await get(cvm.id)).body.status).to.equal("running");
     });
+  });
+
+  it("make one rollover slow for good: after a snapshot is restored it takes as long again", async () => {
+    world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, ms: 3_600_000, times: 1 });
+    await update(cvm.id);
+    const snapshot = await world.cloud.snapshot();
+    for (const time of ["once", "again"]) {
+      await world.cloud.advance(3_500_000);
+      expect((await get(cvm.id)).body.status, time).to.equal("updating");
+      await world.cloud.advance(100_000);
+      await world.cloud.whenIdle();
+      expect((await get(cvm.id)).body.status, time).to.equal("running");
+      await world.cloud.restore(snapshot);
+    }
+    await world.cloud.advance(3_600_000);
+    await world.cloud.whenIdle();
   });
 
   it("are reported, each with what it struck", async () => {

@@ -83,6 +83,7 @@ describe("wire protocol", () => {
       ["2026-01-20", "2025-10-28"],
       ["2025-05-31", "2025-10-28"],
       ["v1", undefined],
+      ["2026-13-45", undefined],
     ];
     for (const [header, version] of cases) expect(resolveApiVersion(header), String(header)).to.equal(version);
   });
