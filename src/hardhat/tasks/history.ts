@@ -4,8 +4,7 @@ import type { ChainClient } from "../../chain/chain-client.ts";
 import { readAppStatus } from "../../chain/read-app-status.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
-import { findBlockAt } from "../../history/find-block-at.ts";
-import type { History } from "../../history/history.ts";
+import type { History, PinnedBlock } from "../../history/history.ts";
 import { type AllowlistProof, proveAllowlist } from "../../history/prove-allowlist.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatTime } from "../../report/format-time.ts";
@@ -14,8 +13,9 @@ import { connectApp } from "../connect/connect-app.ts";
 import { requireApp } from "../connect/require-app.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
+import { blockOfMoment } from "../history/block-of-moment.ts";
 import { type HistoryRow, toCsv, toRows } from "../history/history-row.ts";
-import { type Moment, parseMoment } from "../history/parse-block.ts";
+import { parseMoment } from "../history/parse-block.ts";
 import { type HistoryArguments as ReadArguments, readAppHistory } from "../history/read-app-history.ts";
 
 export interface HistoryArguments extends AppArguments, ReadArguments, OutputArguments {
@@ -39,7 +39,7 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
   const { client } = app;
   requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
   const history = await readAppHistory(io, hre, app, args);
-  const at = moment === undefined ? undefined : await blockOf(client, history, moment);
+  const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
   const rows = await toRows(client, at === undefined ? history.changes : []);
   const proof = prove ? await proveAllowlist(client, { history, signal: io.signal }) : undefined;
   const { appId, chainId, createdInBlock, pinned, completeness, unknownLogs } = history;
@@ -53,7 +53,9 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
       pinned,
       completeness,
       unknownLogs,
-      ...(at === undefined ? { changes: rows } : { at, allowed: allowedThen(history, at) }),
+      ...(at === undefined
+        ? { changes: rows }
+        : { at: at.number, atTime: at.timestamp, allowed: allowedThen(history, at.number) }),
       ...(proof !== undefined && { proof }),
     },
     show: (paper) => {
@@ -67,28 +69,6 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
     },
     exitCode: isSound ? 0 : negativeAnswer,
   };
-}
-
-/** A day means its end, and the day that goes on now is asked for more than any other. */
-const secondsPerDay = 86_400n;
-
-/** @throws InvalidArgumentError for a moment the history does not reach */
-async function blockOf(client: ChainClient, { createdInBlock, pinned }: History, moment: Moment): Promise<bigint> {
-  if ("timestamp" in moment && moment.timestamp >= pinned.timestamp + secondsPerDay) {
-    throw new InvalidArgumentError("What will be allowed then is not known yet.", {
-      nextStep: `The newest block, ${pinned.number}, is of ${formatTime(pinned.timestamp)} UTC.`,
-      context: { newestBlock: pinned.number },
-    });
-  }
-  const block = "blockNumber" in moment ? moment.blockNumber : (await findBlockAt(client, moment))?.number;
-  if (block === undefined || block < createdInBlock || block > pinned.number) {
-    const isFuture = block !== undefined && block > pinned.number;
-    throw new InvalidArgumentError(
-      isFuture ? `The chain has no block ${block} yet.` : "The app did not exist at that time.",
-      { nextStep: `Name a moment between block ${createdInBlock} and ${pinned.number}.`, context: { createdInBlock } },
-    );
-  }
-  return block;
 }
 
 function allowedThen({ changes, initialFlags }: History, blockNumber: bigint) {
@@ -117,9 +97,9 @@ function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainCli
   paper.table({ head, rows: table });
 }
 
-function showAllowed(paper: Paper, history: History, at: bigint): void {
-  const { composeHashes, devices, ...rest } = allowedAt(history.changes, at, history.initialFlags);
-  paper.line(`At the end of block ${at}, app ${history.appId} allowed:`);
+function showAllowed(paper: Paper, history: History, { number, timestamp }: PinnedBlock): void {
+  const { composeHashes, devices, ...rest } = allowedAt(history.changes, number, history.initialFlags);
+  paper.line(`At the end of block ${number}, ${formatTime(timestamp)} UTC, app ${history.appId} allowed:`);
   for (const [title, changes] of [
     ["Compose hashes", composeHashes],
     ["Devices", devices],

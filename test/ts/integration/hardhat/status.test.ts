@@ -178,6 +178,28 @@ describe("tasks dstack status and dstack history", () => {
     });
   });
 
+  it("tells what is allowed today while the chain goes on", async () => {
+    const rpc = await startServer(async (response, { body }) => {
+      const { method, params } = JSON.parse(body) as { method: string; params?: unknown[] };
+      if (method === "eth_getBlockByNumber" && params?.[0] === "latest") await world.chain.client.mine({ blocks: 1 });
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(world.chain.rpcUrl, { method: "POST", headers, body });
+      sendJson(response, 200, await answer.json());
+    });
+    try {
+      const networks = { world: { type: "http" as const, url: rpc.url } };
+      const { timestamp } = await world.chain.client.getBlock({ blockTag: "latest" });
+      const today = new Date(Number(timestamp) * 1000).toISOString().slice(0, 10);
+      const hre = await projectOf(world, { apps: { shop: appId } }, { networks });
+      const told = await runTask(hre, ["history"], { at: today, store: ":memory:", json: true });
+      expect(told.exitCode, told.stdout).to.equal(0);
+      const { at, atTime, pinned } = told.json<{ at: string; atTime: string; pinned: Record<string, string> }>();
+      expect([at, atTime]).to.deep.equal([pinned.number, pinned.timestamp]);
+    } finally {
+      await rpc.close();
+    }
+  });
+
   it("lists every change in order", async () => {
     const { exitCode, stderr, json } = await run("history", { json: true });
     expect(exitCode, stderr).to.equal(0);
@@ -212,6 +234,7 @@ describe("tasks dstack status and dstack history", () => {
     const now = new Date(Date.now() + 60_000).toISOString().slice(0, 19);
     const today = await run("history", { at: `${now}Z` });
     expect(today.exitCode, today.stderr).to.equal(0);
+    expect(today.stdout).to.match(/^At the end of block \d+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, app /);
     expect(today.stdout).to.include("Compose hashes: 2").and.to.include(newHash);
   });
 
