@@ -10,10 +10,13 @@ export interface LineFile<Content> {
   close(): Promise<void>;
 }
 
+/** How every line of every journal begins. */
+const beginning = '{"v":';
+
 /**
  * Opens a file that only grows, line by line, or begins it. What `read` throws leaves the file as it is.
  *
- * @throws JournalCorruptError if it is no text
+ * @throws JournalCorruptError if it is no text, or one that no journal begins with
  */
 export async function openLineFile<Content>(
   path: string,
@@ -22,12 +25,13 @@ export async function openLineFile<Content>(
   // Signed transactions are in it: whoever reads them could send them.
   const handle = await open(path, "a+", 0o600);
   try {
-    await handle.chmod(0o600);
     const bytes = await handle.readFile();
     // Every write ends in a line feed, and nothing is done before its write has returned: what follows the last
     // one was cut short by a crash, and nothing rests on it.
     const end = bytes.lastIndexOf("\n") + 1;
+    if (end === 0 && !isTorn(bytes)) throw new JournalCorruptError(path, 1);
     const content = read(decode(path, bytes.subarray(0, end)).split("\n").slice(0, -1));
+    await handle.chmod(0o600);
     if (end < bytes.length) await handle.truncate(end);
     await handle.sync();
     await syncDirectory(dirname(path));
@@ -55,6 +59,12 @@ function writerOf(handle: FileHandle, start: number): LineFile<unknown>["write"]
       throw error;
     }
   };
+}
+
+/** Whether a crash can have left these bytes: a part of a first line, or the zeros of a power cut. */
+function isTorn(bytes: Buffer): boolean {
+  const [written = ""] = bytes.subarray(0, beginning.length).toString("latin1").split("\0", 1);
+  return beginning.startsWith(written);
 }
 
 function decode(path: string, bytes: Uint8Array): string {

@@ -1,7 +1,8 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { readPlanFile, writePlanFile } from "../core/prune/plan-file.ts";
 import type { PrunePlan } from "../core/prune/plan-prune.ts";
 import { InvalidPlanFileError } from "../errors/index.ts";
+import { writeWholeFile } from "../journal/write-whole-file.ts";
 
 /** The plan in a file; undefined if there is no such file. @throws InvalidPlanFileError */
 export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
@@ -22,7 +23,7 @@ export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
  */
 export async function savePlan(path: string, plan: PrunePlan): Promise<void> {
   await loadPlan(path);
-  await writeFile(path, writePlanFile(plan)).catch((cause: unknown) => {
+  await writeWholeFile(path, writePlanFile(plan)).catch((cause: unknown) => {
     throw new InvalidPlanFileError(path, "it cannot be written", { cause });
   });
 }

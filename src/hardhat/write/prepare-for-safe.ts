@@ -1,8 +1,9 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Address } from "viem";
 import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from "../../batch/build-safe-batch.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { writeWholeFile } from "../../journal/write-whole-file.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 
@@ -26,7 +27,7 @@ export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
 /**
  * Writes the file that a Safe's owners import into its Transaction Builder, and tells the hash they must see.
  *
- * @throws InvalidArgumentError if the file cannot be written, and what buildSafeBatch throws
+ * @throws InvalidArgumentError if the file cannot be written or holds something else, and what buildSafeBatch throws
  */
 export async function prepareForSafe(
   { paper }: Pick<TaskIo, "paper">,
@@ -58,12 +59,35 @@ export async function prepareForSafe(
 }
 
 async function write(file: string, text: string): Promise<void> {
+  if (await holdsSomethingElse(file)) {
+    throw new InvalidArgumentError(`The file ${file} holds something else, and is left as it is.`, {
+      nextStep: "Name another one: --batch safe:FILE.",
+    });
+  }
   try {
-    await writeFile(file, text);
+    await writeWholeFile(file, text);
   } catch (cause) {
     throw new InvalidArgumentError(`The file ${file} cannot be written.`, {
       nextStep: "Name another one: --batch safe:FILE.",
       cause,
     });
+  }
+}
+
+/** An earlier batch may be written over. */
+async function holdsSomethingElse(file: string): Promise<boolean> {
+  const isFile = await stat(file).then(
+    (found) => found.isFile() && found.size > 0,
+    () => false,
+  );
+  return isFile && !isBatch(await readFile(file, "utf8").catch(() => ""));
+}
+
+function isBatch(text: string): boolean {
+  try {
+    const content: unknown = JSON.parse(text);
+    return typeof content === "object" && content !== null && "transactions" in content && "chainId" in content;
+  } catch {
+    return false;
   }
 }

@@ -15,7 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "mock-cloud": ["core", "errors", "abi", "cloud/protocol"],
   history: ["chain", "core", "errors", "abi"],
   batch: ["journal", "chain", "core", "errors", "abi"],
-  prune: ["history", "batch", "cloud", "chain", "core", "errors", "abi"],
+  prune: ["history", "batch", "journal", "cloud", "chain", "core", "errors", "abi"],
   report: ["prune", "history", "batch", "mock-cloud", "update", "cloud", "chain", "core", "errors"],
   world: ["mock-cloud", "update", "journal", "cloud", "chain", "core", "errors", "abi"],
   testing: ["world", "chain", "core", "errors", "abi"],

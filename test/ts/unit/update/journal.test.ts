@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import {
   appendFileSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -67,6 +68,27 @@ describe("openJournal", () => {
       await journal.close();
       await using again = await openJournal(path());
       expect(again.state.payments.size, `cut at ${end}`).to.equal(1);
+    }
+  });
+
+  it("goes on after a first line that was cut short at whatever byte", async () => {
+    await write(wholeUpdate.slice(0, 1));
+    const whole = readFileSync(path());
+    for (const end of [1, 4, 5, 40, whole.length - 1]) {
+      writeFileSync(path(), Buffer.concat([whole.subarray(0, end), Buffer.alloc(end === 40 ? 9 : 0)]));
+      await using journal = await openJournal(path());
+      expect(journal.state.payments.size, `cut at ${end}`).to.equal(0);
+      expect(readFileSync(path()), `cut at ${end}`).to.have.length(0);
+    }
+  });
+
+  it("leaves somebody's file of one line as it is, its rights too", async () => {
+    for (const text of ['{"name":"shop"}', "secret", "{ }"]) {
+      writeFileSync(path(), text);
+      chmodSync(path(), 0o644);
+      const before = readFileSync(path());
+      await catchError(openJournal(path()), JournalCorruptError);
+      expect([readFileSync(path()), statSync(path()).mode & 0o777]).to.deep.equal([before, 0o644]);
     }
   });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -150,8 +150,16 @@ describe("dstack hash add and remove", () => {
       const refused = await run("add", { ...args, batch: "none" });
       expect(errorOf(refused)).to.include({ name: "ContractOwnerError" });
       expect(refused.exitCode).to.equal(3);
-      const prepared = await run("add", { ...args, batch: `safe:${join(directory, "batch.json")}` });
+      const other = join(directory, "package.json");
+      await writeFile(other, '{"name":"shop"}');
+      const spared = await run("add", { ...args, batch: `safe:${other}` });
+      expect(errorOf(spared)).to.include({ name: "InvalidArgumentError" });
+      expect(await readFile(other, "utf8")).to.equal('{"name":"shop"}');
+      const batch = `safe:${join(directory, "batch.json")}`;
+      const prepared = await run("add", { ...args, batch });
       expect(prepared.exitCode, prepared.stdout).to.equal(0);
+      expect((await run("add", { ...args, batch })).exitCode, "an earlier batch is written over").to.equal(0);
+      expect(await readdir(directory)).to.have.members(["package.json", "batch.json"]);
       expect(await head()).to.equal(block);
       const { safeTx } = prepared.json<{ safeTx: { to: Address; data: Hex; operation: number } }>();
       await executeSafe(world.ownerClient, world.owner, { safe, ...safeTx });

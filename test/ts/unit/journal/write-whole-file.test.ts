@@ -1,0 +1,31 @@
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { writeWholeFile } from "../../../../src/journal/write-whole-file.ts";
+import { rejection } from "../../../support/rejection.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+describe("writeWholeFile", () => {
+  const directory = useTemporaryDirectory();
+
+  it("writes a new file and over an old one, also behind a link, and leaves nothing else", async () => {
+    const [file, link] = [join(directory.path, "plan.json"), join(directory.path, "link.json")];
+    await writeWholeFile(file, "one");
+    symlinkSync(file, link);
+    await writeWholeFile(link, "two");
+    expect(readFileSync(file, "utf8")).to.equal("two");
+    expect(readdirSync(directory.path)).to.have.members(["plan.json", "link.json"]);
+  });
+
+  it("leaves no draft behind where the file cannot be put", async () => {
+    const place = join(directory.path, "place");
+    mkdirSync(place);
+    writeFileSync(join(place, "kept"), "");
+    expect(await rejection(writeWholeFile(place, "text"))).to.have.property("code", "EISDIR");
+    expect(await rejection(writeWholeFile(join(directory.path, "none", "x"), "text"))).to.have.property(
+      "code",
+      "ENOENT",
+    );
+    expect([readdirSync(directory.path), readdirSync(place)]).to.deep.equal([["place"], ["kept"]]);
+  });
+});
