@@ -10,6 +10,7 @@ import {
 } from "../../../../src/cloud/protocol.ts";
 import {
   type CloudWorld,
+  dockerCompose,
   officialClient,
   platformOf,
   request,
@@ -70,6 +71,19 @@ describe("KMS, by contract and by node", () => {
     expect((await get("/kms/kc_nowhere/nodes")).status).to.equal(404);
     const node = kmsInfoSchema.parse((await get("/kms/kms-base-2", byNode)).body);
     expect(node).to.include({ slug: "kms-base-2", chain_id: 8453 });
+  });
+
+  it("takes a contract's id wherever a KMS is named, for newer lists show no other", async () => {
+    const { items } = kmsContractListSchema.parse((await get("/kms?is_onchain=true")).body);
+    const [contract] = items;
+    const key = `/pubkey/${"11".repeat(20)}`;
+    const { status, body } = await get(`/kms/${contract?.id}${key}`);
+    expect(status).to.equal(200);
+    expect(body).to.deep.equal((await get(`/kms/kms-base-1${key}`)).body);
+    const planned = await request(world.cloud, "POST", "/cvms/provision", {
+      body: { name: "by-contract", compose_file: { docker_compose_file: dockerCompose }, kms_id: contract?.id },
+    });
+    expect(planned.body).to.have.nested.property("kms_info.kms_contract_address", contract?.contract_address);
   });
 
   it("tells which devices and images a chain's contracts allow, as the chain has it", async () => {
