@@ -11,9 +11,10 @@ import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import { deployedApp } from "../../../../src/core/deployed-app.ts";
 import type { AppId, ComposeHash } from "../../../../src/core/ids.ts";
-import { planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
+import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
 import { composeHashSlot } from "../../../../src/history/proof/storage-slots.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
+import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
 import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
@@ -46,11 +47,8 @@ interface PruneJson {
   readonly error: { readonly code: string; readonly message: string; readonly context: Record<string, unknown> };
 }
 
-/** A run that is killed between the journal and the broadcast. Answers what it was about to remove. */
-async function signAndDie(world: PruneWorld, pinned: ComposeHash, path: string): Promise<readonly ComposeHash[]> {
-  const source = sourceOf(world);
-  const policy = prunePolicy({ keep: 3, pins: [{ composeHash: pinned, source: "--pin" }] });
-  const plan = planPrune(await readPruneFacts(source), policy);
+/** Carries a plan out, and is killed right after its transaction is on record, or right before its end is. */
+async function die(world: PruneWorld, plan: PrunePlan, path: string, at: "prepared" | "ended"): Promise<void> {
   const file = await openBatchJournal(path);
   const journal: BatchJournal = {
     get open() {
@@ -58,14 +56,15 @@ async function signAndDie(world: PruneWorld, pinned: ComposeHash, path: string):
     },
     prepared: async (entry) => {
       await file.prepared(entry);
-      throw new Error("killed");
+      if (at === "prepared") throw new Error("killed");
     },
     sent: file.sent,
-    ended: file.ended,
+    ended: async () => {
+      throw new Error("killed");
+    },
   };
-  await catchError(applyPrunePlan({ plan, source, account: world.owner, journal }), Error);
+  await catchError(applyPrunePlan({ plan, source: sourceOf(world), account: world.owner, journal }), Error);
   await file.close();
-  return removalsOf(plan);
 }
 
 describe("dstack prune, on an app of 60 hashes", () => {
@@ -206,9 +205,17 @@ describe("dstack prune, on an app of 60 hashes", () => {
   it("sees what a killed run has signed to its end, and sends nothing twice", async () => {
     const before = await countTransactions();
     const path = join(directory.path, "journal.jsonl");
-    const removals = await signAndDie(world, scenario.pinned, path);
+    const policy = prunePolicy({ keep: 3, pins: [{ composeHash: scenario.pinned, source: "--pin" }] });
+    const plan = planPrune(await readPruneFacts(sourceOf(world)), policy);
+    const removals = removalsOf(plan);
+    await die(world, plan, path, "prepared");
     expect(removals).to.have.lengthOf(51);
     expect(await countTransactions(), "nothing was broadcast").to.equal(before);
+
+    // Whoever wants to keep it all is told what is on record.
+    const kept = await prune({ yes: true, journal: path, keep: "60" });
+    expect([kept.exitCode, kept.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5002"]);
+    expect(await countTransactions()).to.equal(before);
 
     const run = await prune({ yes: true, journal: path });
     expect(run.exitCode, run.stderr).to.equal(0);
@@ -235,6 +242,21 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(run.exitCode, run.stderr).to.equal(0);
       expect(run.json<PruneJson>().removed).to.have.members(planned);
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60 - planned.length);
+    });
+
+    it("is seen to its end where a run of it was killed after its transaction was mined", async () => {
+      const planned = await write();
+      const plan = await loadPlan(path());
+      if (plan === undefined) throw new Error("it was written");
+      const journal = join(directory.path, "mined.jsonl");
+      await die(world, plan, journal, "ended");
+      const before = await countTransactions();
+      const run = await prune({ plan: path(), yes: true, journal });
+      expect(run.exitCode, run.stderr).to.equal(0);
+      const { removed, finished } = run.json<PruneJson & { finished: readonly ComposeHash[] }>();
+      expect(removed).to.deep.equal([]);
+      expect(finished).to.have.members(planned);
+      expect(await countTransactions()).to.equal(before);
     });
 
     it("stops, with nothing sent, once a hash of it came into use", async () => {
