@@ -5,10 +5,14 @@ import type { PruneResult } from "../prune/apply-prune-plan.ts";
 import type { Paper } from "./paper.ts";
 
 /** What a removal does and does not do, in the words operators must have read before they agree. */
-export const whatRemovalMeans = [
+const whatRemovalMeans = [
   "Removing a hash stops the next boot with it. A CVM that runs it goes on until it restarts,",
   "and keys it was given are not taken back.",
 ] as const;
+
+export function showWhatRemovalMeans(paper: Paper): void {
+  for (const line of whatRemovalMeans) paper.line(line);
+}
 
 /** Shows a plan: every hash with the reasons it stays, or why nothing keeps it. */
 export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
@@ -28,7 +32,7 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   }
   for (const line of describeIdle(plan)) paper.line(line);
   if (!plan.isExecutable) paper.line("Nothing is removed while that is not known.");
-  if (removals.length > 0) for (const line of whatRemovalMeans) paper.line(line);
+  if (removals.length > 0) showWhatRemovalMeans(paper);
 }
 
 /** What was named to keep something and keeps nothing: meant for later perhaps, or mistyped. */

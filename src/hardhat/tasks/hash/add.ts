@@ -1,6 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { addComposeHashCall, removeComposeHashCall } from "../../../core/batch/app-calls.ts";
+import { showWhatRemovalMeans } from "../../../report/prune-printer.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
@@ -26,6 +27,7 @@ async function add(io: TaskIo, args: HashAddArguments, hre: HardhatRuntimeEnviro
   const app = await connectApp(args, hre);
   const { appId } = app;
   await requireUnneeded(app, removed, waivers);
+  if (removed.length > 0) showWhatRemovalMeans(io.paper);
   return changePolicy(io, args, {
     app,
     calls: [

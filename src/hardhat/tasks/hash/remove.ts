@@ -1,6 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { removeComposeHashCall } from "../../../core/batch/app-calls.ts";
+import { showWhatRemovalMeans } from "../../../report/prune-printer.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
@@ -22,7 +23,7 @@ async function remove(io: TaskIo, args: HashRemoveArguments, hre: HardhatRuntime
   const composeHashes = parseHashes(args.hashes);
   const app = await connectApp(args, hre);
   await requireUnneeded(app, composeHashes, waivers);
-  io.paper.line("A removal stops the next boot. It stops no running CVM and takes back no keys.");
+  showWhatRemovalMeans(io.paper);
   return changePolicy(io, args, {
     app,
     calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),

@@ -170,9 +170,12 @@ describe("dstack hash add and remove", () => {
   });
 
   it("tells people what it does, and that a removal stops no running CVM", async () => {
-    await run("add", { hashes: [first] });
-    const { stdout } = await run("remove", { hashes: [first], json: false });
-    for (const words of ["stops no running CVM", `remove compose hash ${first}`, "gas"])
+    const added = await run("add", { hashes: [first], json: false });
+    expect(added.stdout).to.not.include("goes on until it restarts");
+    const replaced = await run("add", { hashes: [second], remove: first, json: false });
+    expect(replaced.stdout).to.include("goes on until it restarts");
+    const { stdout } = await run("remove", { hashes: [second], json: false });
+    for (const words of ["goes on until it restarts", "not taken back", `remove compose hash ${second}`, "gas"])
       expect(stdout).to.include(words);
   });
 
