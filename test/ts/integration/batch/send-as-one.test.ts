@@ -274,6 +274,24 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect((await send(additions(2, 2), { mode: "7702" })).transactions).to.have.length(1);
   });
 
+  it("undoes a delegation only after what is on record has come to its end", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2), { mode: "7702" });
+    const journal = memoryBatchJournal();
+    const crash = new Error("crash");
+    const crashing = { ...journal, open: [] };
+    crashing.prepared = async (entry) => {
+      await journal.prepared(entry);
+      throw crash;
+    };
+    expect(await rejection(send(additions(2, 2), { mode: "7702", journal: crashing }))).to.equal(crash);
+    expect(journal.open).to.have.length(1);
+    expect(await undoDelegation(client, { account: owner, journal })).to.include({ previous: batchExecutorAddress });
+    expect(journal.open).to.deep.equal([]);
+    for (const added of hashes(2, 2)) expect(await isAllowed(added)).to.equal(true);
+    expect(await codeOf(owner.address)).to.equal(undefined);
+  });
+
   it("authorises nothing but the executor's own code", async () => {
     const { owner } = dstack;
     await connection.networkHelpers.setCode(batchExecutorAddress, "0x00");

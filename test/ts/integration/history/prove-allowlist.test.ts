@@ -248,12 +248,16 @@ describe("proveAllowlist", () => {
   });
 
   it("throws where the endpoint is down", async () => {
-    const { client } = interceptedClient(connection, {
-      intercept: async () => {
-        throw rpcError(429, "too many requests");
-      },
-    });
-    expect(await rejection(prove(client))).to.be.instanceOf(RpcUnavailableError);
+    for (const fault of [rpcError(429, "too many requests"), new Error("fetch failed")])
+      for (const method of ["eth_getProof", "eth_getBlockByNumber"]) {
+        const { client } = interceptedClient(connection, {
+          intercept: async (call, pass) => {
+            if (call.method === method) throw fault;
+            return pass();
+          },
+        });
+        expect(await rejection(prove(client)), method).to.be.instanceOf(RpcUnavailableError);
+      }
   });
 });
 

@@ -275,6 +275,11 @@ describe("the facts of a prune", () => {
   it("are not those of an app on another chain", async () => {
     const elsewhere = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":1'));
     await catchError(readPruneFacts(sourceOf(world, { cloud: elsewhere })), WrongChainError);
+    await addReplica(world, "replica");
+    const second = rewriting(world, /\/cvms$/, (text) =>
+      text.replace('"chain_id":8453', '"chain_id":null').replace('"chain_id":8453', '"chain_id":1'),
+    );
+    await catchError(readPruneFacts(sourceOf(world, { cloud: second })), WrongChainError);
     const unsaid = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":null'));
     expect(kinds(await readPruneFacts(sourceOf(world, { cloud: unsaid })))).to.deep.equal([]);
   });
