@@ -1,7 +1,7 @@
 import type { Address } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
+import { endpointsWords } from "../chain/endpoints-words.ts";
 import { withoutSecrets } from "../chain/without-secrets.ts";
-import { cleanText } from "../core/clean-text.ts";
 import type { PolicyLog } from "../core/policy/decode-policy-changes.ts";
 import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
 import { type BlockRange, lengthOf } from "./block-range.ts";
@@ -112,7 +112,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     if (kind === "busy" || isSilent || blocks === 1n) {
       if (kind === "tooMuch" && waits >= mostTriesOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
       if (waits > mostWaits)
-        throw new RpcUnavailableError("reading the app's logs", { cause, said: cleanText(answer) || undefined });
+        throw new RpcUnavailableError("reading the app's logs", { cause, said: endpointsWords(error) });
       if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
       await pause({ retryDelayMs, signal }, waits, retryAfterMs);
       pending.unshift({ ...piece, waits });

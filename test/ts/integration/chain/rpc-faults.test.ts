@@ -100,6 +100,19 @@ describe("an endpoint that fails", () => {
     });
   }
 
+  it("is told without a key, however short, that it repeats", async () => {
+    const body = { jsonrpc: "2.0", id: 0, error: { code: -32000, message: `${password} and k3y-789 are over quota` } };
+    const server = await startFaultServer((_, response) => response.end(JSON.stringify(body)));
+    try {
+      const url = `http://user:${password}@127.0.0.1:${server.port}/v2/k3y-789`;
+      const client = createClient({ chain: base, transport: http(url, { retryCount: 0 }) });
+      const error = await rejection(readAllowlist(client, { appId, composeHash }));
+      expect(error).to.have.nested.property("context.said", "[hidden] and [hidden] are over quota");
+    } finally {
+      await server.close();
+    }
+  });
+
   it("is told in its own words, which cannot steer a terminal", async () => {
     const body = { jsonrpc: "2.0", id: 0, error: { code: -32000, message: "max fee\u001b[2J below base fee" } };
     const server = await startFaultServer((_, response) => response.end(JSON.stringify(body)));
