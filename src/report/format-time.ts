@@ -1,4 +1,5 @@
-/** `2026-11-21 03:00:00`, in UTC. @param timestamp seconds since 1970 */
-export function formatTime(timestamp: bigint): string {
-  return new Date(Number(timestamp) * 1000).toISOString().replace("T", " ").slice(0, 19);
+/** `2026-11-21 03:00:00`, in UTC. @param time seconds since 1970, or ISO 8601 */
+export function formatTime(time: bigint | string): string {
+  const date = new Date(typeof time === "string" ? time : Number(time) * 1000);
+  return date.toISOString().replace("T", " ").slice(0, 19);
 }

@@ -2,6 +2,7 @@ import { checksumAddress } from "viem";
 import { describeAge, describeReason } from "../core/prune/keep-reason.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../core/prune/plan-prune.ts";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
+import { formatTime } from "./format-time.ts";
 import type { Paper } from "./paper.ts";
 
 /** What a removal does and does not do, in the words operators must have read before they agree. */
@@ -19,7 +20,7 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   const { appId, chainId, pinned, rows, unknowns } = plan;
   const removals = removalsOf(plan);
   paper.title(
-    `Prune of app ${appId} on chain ${chainId}, judged at block ${pinned.number} (${toTime(pinned.timestamp)})`,
+    `Prune of app ${appId} on chain ${chainId}, judged at block ${pinned.number} (${formatTime(pinned.timestamp)} UTC)`,
   );
   if (rows.length > 0)
     paper.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
@@ -65,10 +66,6 @@ function toCells(
   const by = added?.by === undefined ? "" : ` by ${checksumAddress(added.by)}`;
   const why = verdict === "remove" ? noReason : reasons.map(describeReason).join("; ");
   return [verdict, composeHash, `${age}${by}`, why];
-}
-
-function toTime(timestamp: bigint): string {
-  return new Date(Number(timestamp) * 1000).toISOString().replace(".000Z", "Z");
 }
 
 function count(number: number, one: string, many: string): string {

@@ -3,6 +3,7 @@ import type { Cvm } from "../../cloud/cvm.ts";
 import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { describeOwnerFully } from "../../report/describe-owner.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
+import { formatTime } from "../../report/format-time.ts";
 import type { Paper } from "../../report/paper.ts";
 import type { Origin } from "../history/read-origin.ts";
 import { showFindings } from "../lint/show-findings.ts";
@@ -73,7 +74,7 @@ function showList<Entry extends Origin>(
     const who = describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, as it deployed the app)" : "");
     paper.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
     for (const use of uses.slice(1)) paper.line(`  ${" ".repeat(value.length)}  ${use}`);
-    paper.line(`      ${time.slice(0, 19).replace("T", " ")} UTC, block ${blockNumber}, ${who}`);
+    paper.line(`      ${formatTime(time)} UTC, block ${blockNumber}, ${who}`);
     paper.line(`      ${transactionHash}`);
   }
 }

@@ -2,6 +2,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../../chain/read-app-status.ts";
 import { nameOfCvm } from "../../../core/name-of-cvm.ts";
+import { formatTime } from "../../../report/format-time.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { requireApp } from "../../connect/require-app.ts";
@@ -32,11 +33,11 @@ function show(paper: Paper, appId: string, list: DeviceList): void {
   paper.title(`Devices of ${appId} at block ${blockNumber}`);
   if (devices.length > 0) {
     paper.table({
-      head: ["device", "", "since", "by", "transaction", "node", "CVM"],
+      head: ["device", "", "since (UTC)", "by", "transaction", "node", "CVM"],
       rows: devices.map(({ deviceId, isListed, added, nodes, cvms }) => [
         deviceId,
         isListed ? "listed" : "not listed",
-        added?.time ?? "",
+        added === undefined ? "" : formatTime(added.time),
         describeOrigin(added),
         added?.transactionHash ?? "",
         nodes.join(", "),

@@ -21,6 +21,7 @@ describe("showPrunePlan", () => {
     const text = show({ allowed: [allowedHash(1), allowedHash(2)], running });
     expect(rowOf(text, hashNumber(1))).to.match(/^keep .* runs on web \(cvm_web\)$/);
     expect(rowOf(text, hashNumber(2))).to.match(/^remove .* nothing needs it$/);
+    expect(text).to.include("judged at block 1000 (2027-01-15 08:00:00 UTC)");
     expect(text).to.include("goes on until it restarts").and.to.include("keys it was given are not taken back");
   });
 
