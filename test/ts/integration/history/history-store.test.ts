@@ -181,19 +181,24 @@ describe("a history store", () => {
     expect(history).to.deep.equal(await readFresh());
   });
 
-  it("forgets blocks that a shorter chain no longer has", async () => {
-    const { provider: chain } = connection;
-    await mineBlocks(connection, 50);
-    const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
-    await add(hash(1));
-    await mineBlocks(connection, 30);
-    await read();
-    await chain.request({ method: "evm_revert", params: [beforeFork] });
-    await add(hash(2));
-    const history = await read();
-    expect(history.completeness.isComplete).to.equal(true);
-    expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(2)]);
-  });
+  for (const [former, latter] of [
+    [30, 0],
+    [200, 100],
+  ] as const)
+    it(`forgets ${former} blocks that a chain of ${latter} new ones no longer has`, async () => {
+      const { provider: chain } = connection;
+      await mineBlocks(connection, 50);
+      const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
+      await add(hash(1));
+      await mineBlocks(connection, former);
+      await read();
+      await chain.request({ method: "evm_revert", params: [beforeFork] });
+      await add(hash(2));
+      await mineBlocks(connection, latter);
+      const history = await read();
+      expect(history.completeness.isComplete).to.equal(true);
+      expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(2)]);
+    });
 
   it("begins again when the chain replaces blocks while they are read", async () => {
     const { provider: chain } = connection;

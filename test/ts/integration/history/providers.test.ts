@@ -214,6 +214,13 @@ describe("readHistory through a provider", () => {
     expect(await read()).to.deep.equal(whole);
   });
 
+  it("needs no first block of the chain, which some endpoints do not keep", async () => {
+    provider.behave((call) =>
+      call.method === "eth_getBlockByNumber" && call.params[0] === "0x0" ? error(-32000, "pruned") : undefined,
+    );
+    expect(await read()).to.deep.equal(whole);
+  });
+
   it("does not take a log twice", async () => {
     provider.behave(async (call, pass) => {
       if (call.method !== "eth_getLogs") return undefined;
