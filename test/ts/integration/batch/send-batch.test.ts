@@ -140,6 +140,14 @@ describe("sendBatch, one transaction per call", () => {
     expect((await send(idle, { allowNoEffect: true })).transactions).to.have.length(2);
   });
 
+  it("names each of very many calls that would change nothing", async () => {
+    const { appId } = dstack;
+    const idle = hashes(505).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+    const error = await rejection(send(idle));
+    expect(error).to.be.instanceOf(NoEffectError);
+    expect((error as NoEffectError).context.calls).to.have.length(505);
+  });
+
   it("refuses calls that contradict or repeat each other", async () => {
     const { appId } = dstack;
     const [composeHash] = hashes(1);

@@ -10,6 +10,7 @@ import { ContractRevertedError, RpcUnavailableError } from "../../../../src/erro
 import { readAllowedKeys } from "../../../../src/history/read-allowed-keys.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { mineBlocks } from "../../../support/history/mine.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const keys = Array.from({ length: 1_000 }, (_, index) => parseComposeHash(numberToHex(index + 1, { size: 32 })));
@@ -68,5 +69,13 @@ describe("readAllowedKeys", () => {
     expect(await rejection(read(client, { of: keys.slice(0, 20) }))).to.be.instanceOf(RpcUnavailableError);
     const nobody = parseAppId("ab".repeat(20));
     expect(await rejection(read(dstack.client, { appId: nobody }))).to.be.instanceOf(ContractRevertedError);
+    const refusing = parseAppId("fd".repeat(20));
+    await connection.networkHelpers.setCode(refusing, "0x5f5ffd"); // reverts, whatever it is asked
+    await mineBlocks(connection, 1);
+    const latest = await getBlockNumber(dstack.client, { cacheTime: 0 });
+    for (const of of [keys, keys.slice(0, 2)]) {
+      const asked = read(dstack.client, { appId: refusing, blockNumber: latest, of });
+      expect(await rejection(asked)).to.be.instanceOf(ContractRevertedError);
+    }
   });
 });
