@@ -39,6 +39,15 @@ describe("an app with two CVMs of one name", () => {
     await control(world, second.id, "start");
   });
 
+  it("is shown where the document of one cannot be read, which is said", async () => {
+    world.cloud.setFault({ kind: "too-many-requests", route: `/cvms/${second.id}/compose_file`, seconds: 3600 });
+    const { exitCode, stdout } = await run(["status"]);
+    world.cloud.clearFaults();
+    expect([exitCode, stdout.includes(`runs on ${second.name} (${second.id})`)]).to.deep.equal([0, true]);
+    expect(stdout).to.include(`What ${second.name} (${second.id}) runs was not looked into: `).and.to.include("429");
+    expect(stdout).to.not.include(`What ${first.name} (${first.id})`);
+  });
+
   it("is compared with a file CVM by CVM", async () => {
     const { stdout } = await run(["hash"], { file: "examples/hardhat/package.json", app: "shop", hash: undefined });
     expect(stdout).to.include(`(${first.id})`).and.to.include(`(${second.id})`);
