@@ -377,6 +377,32 @@ describe("sendBatch, one transaction per call", () => {
     for (const composeHash of hashes(4)) expect(await isAllowed(composeHash)).to.equal(true);
   });
 
+  it("sees all of several recorded transactions to their end", async () => {
+    const { client, owner } = dstack;
+    const { provider, networkHelpers } = connection;
+    const journal = memoryBatchJournal();
+    const calls = additions(3);
+    const forgetting = { ...journal, open: [], ended: () => Promise.reject(new Error("killed")) };
+    let sent = 0;
+    const onEvent = ({ kind }: BatchEvent) => {
+      if (kind === "sent") sent += 1;
+      if (kind === "sent" && sent === 3) void networkHelpers.mine();
+    };
+    await provider.request({ method: "evm_setAutomine", params: [false] });
+    const stopped = await rejection(send(calls, { journal: forgetting, onEvent })).finally(() =>
+      provider.request({ method: "evm_setAutomine", params: [true] }),
+    );
+    expect(stopped).to.be.instanceOf(BatchStoppedError);
+    expect(journal.open).to.have.length(3);
+    const nonce = await getTransactionCount(client, { address: owner.address });
+
+    const result = await send(calls, { journal });
+    expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true, true, true]);
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "done"]);
+    expect(journal.open).to.deep.equal([]);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+  });
+
   it("gives a recorded transaction up whose nonce something else has used", async () => {
     const { client, owner } = dstack;
     const journal = memoryBatchJournal();
