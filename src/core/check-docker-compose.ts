@@ -35,7 +35,8 @@ export function checkDockerCompose(text: string): void {
 
 function parseYaml(text: string): Document {
   try {
-    return parseDocument(text, { logLevel: "silent", prettyErrors: true });
+    // Docker resolves merge keys (<<), which YAML 1.2 does not have.
+    return parseDocument(text, { logLevel: "silent", prettyErrors: true, merge: true });
   } catch (cause) {
     throw invalid("cannot be read as YAML", {}, cause); // such as nesting beyond the stack
   }

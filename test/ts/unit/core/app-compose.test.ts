@@ -147,6 +147,12 @@ describe("buildAppCompose", () => {
     expect(context).to.include({ line: 3, column: 3 });
   });
 
+  it("finds services behind a merge key, and none where it merges nothing", () => {
+    const merged = "x-all: &all\n  services:\n    app: {}\n<<: *all\n";
+    expect(buildAppCompose({ dockerCompose: merged })).to.include({ docker_compose_file: merged });
+    expect(() => buildAppCompose({ dockerCompose: "services:\n  <<: {}\n" })).to.throw(InvalidAppComposeError);
+  });
+
   it("accepts anchors, merge keys, custom tags and services from an alias", () => {
     const texts = [
       "x-base: &base\n  restart: always\nservices:\n  a:\n    <<: *base\n    ports: !override []\n",
