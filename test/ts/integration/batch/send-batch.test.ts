@@ -29,6 +29,7 @@ import {
   InvalidArgumentError,
   NoContractError,
   NoEffectError,
+  NonceTakenError,
   NotOwnerError,
   ReceiptMismatchError,
   SignerRequiredError,
@@ -426,6 +427,34 @@ describe("sendBatch, one transaction per call", () => {
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([false]);
     expect(journal.open).to.deep.equal([]);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
+  });
+
+  it("gives no recorded transaction up while the one that has its nonce is not mined", async () => {
+    const { owner, stranger, client } = dstack;
+    const { provider, networkHelpers } = connection;
+    const journal = memoryBatchJournal();
+    const crash = new Error("crash");
+    const recording = { ...journal, open: journal.open };
+    recording.prepared = async (entry) => {
+      await journal.prepared(entry);
+      throw crash;
+    };
+    const calls = additions(1);
+    await rejection(send(calls, { journal: recording }));
+    await provider.request({ method: "evm_setAutomine", params: [false] });
+    try {
+      const price = { maxFeePerGas: 10n ** 11n, maxPriorityFeePerGas: 10n ** 11n };
+      await sendTransaction(client, { account: owner, chain: base, to: stranger.address, value: 1n, ...price });
+      expect(await rejection(send(calls, { journal }))).to.be.instanceOf(NonceTakenError);
+      expect(journal.open).to.have.length(1);
+      await networkHelpers.mine();
+    } finally {
+      await provider.request({ method: "evm_setAutomine", params: [true] });
+    }
+    expect((await send(calls, { journal })).transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([
+      false,
+    ]);
+    expect(journal.open).to.deep.equal([]);
   });
 
   it("believes no receipt without the event: a contract that only looks like an app did nothing", async () => {
