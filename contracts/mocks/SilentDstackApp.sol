@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/UUPSUpgradeable.sol";
+import {IAppAuth} from "../interfaces/IAppAuth.sol";
 
 /// @dev An app of the time before PolicyChanged, two-step ownership and the TCB flag: its events name no actor.
 contract SilentDstackApp is OwnableUpgradeable, UUPSUpgradeable {
@@ -42,6 +43,12 @@ contract SilentDstackApp is OwnableUpgradeable, UUPSUpgradeable {
     function setAllowAnyDevice(bool allowAny) external onlyOwner {
         allowAnyDevice = allowAny;
         emit AllowAnyDeviceSet(allowAny);
+    }
+
+    function isAppAllowed(IAppAuth.AppBootInfo calldata bootInfo) external view returns (bool, string memory) {
+        if (!allowedComposeHashes[bootInfo.composeHash]) return (false, "Compose hash not allowed");
+        if (!allowAnyDevice && !allowedDeviceIds[bootInfo.deviceId]) return (false, "Device not allowed");
+        return (true, "");
     }
 
     function _authorizeUpgrade(address) internal view override onlyOwner {

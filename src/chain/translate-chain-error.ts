@@ -3,7 +3,8 @@ import { endpointsWords } from "./endpoints-words.ts";
 import { withoutSecrets } from "./without-secrets.ts";
 
 /**
- * Runs one request and gives its failure our own type. `doing` completes "the RPC endpoint did not answer while …", and its own words follow if it had any.
+ * Runs one request and gives its failure our own type. `doing` completes "the RPC endpoint did not answer while …", and
+ * the endpoint's own words follow if it had any.
  * A refusal by the EVM is the caller's to recognise (findRevert) before it gets here.
  *
  * @throws RpcUnavailableError
