@@ -69,6 +69,8 @@ async function findRevisions(
       const { operationId } = revision;
       if (operationId !== undefined && operationIds.has(operationId)) found.set(operationId, revision);
     }
-    if (page >= pageCount || found.size === operationIds.size) return;
+    // An empty page ends it too: how many there are is only the cloud's word.
+    const isLast = page >= pageCount || revisions.length === 0;
+    if (isLast || found.size === operationIds.size) return;
   }
 }

@@ -108,6 +108,12 @@ describe("findMoveTargets", () => {
     expect(asked.filter((path) => path.endsWith("/revisions"))).to.have.lengthOf(3);
   });
 
+  it("takes an empty page for the end, however many the cloud promises", async () => {
+    const { problems, asked } = await find([cvm("web")], { pages: [[revision("x", 8)], [], [], []], kinds: {} });
+    expect(problems).to.have.lengthOf(1);
+    expect(asked.filter((path) => path.endsWith("/revisions"))).to.have.lengthOf(2);
+  });
+
   for (const kind of ["start", "stop", "shutdown", "restart"])
     it(`needs no hash for a ${kind}`, async () => {
       const { movingTo, problems } = await find([cvm("web")], { kinds: { web: kind } });
