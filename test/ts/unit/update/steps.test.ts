@@ -207,6 +207,14 @@ describe("followRollover", () => {
     expect(lastEntry(journal)).to.include({ type: "failed", reason: "no device" });
   });
 
+  it("ends the reason of a fall back with one full stop, whoever wrote the first", async () => {
+    const { run } = await begun([facts("updating"), facts("running")], {
+      readBootError: async () => "OS image is not allowed.",
+    });
+    const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
+    expect(error.message).to.match(/: OS image is not allowed\.$/);
+  });
+
   it("recognises a fall back for which no reason is given", async () => {
     const { run, journal } = await begun([facts("updating"), facts("running")]);
     await catchError(followRollover(run, before, rollover), RolloverFailedError);
