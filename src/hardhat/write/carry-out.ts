@@ -1,7 +1,7 @@
 import type { Account, Address } from "viem";
-import type { BatchJournal } from "../../batch/batch-journal.ts";
 import type { BatchResult } from "../../batch/batch-result.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
+import { recordedBy } from "../../batch/settle-journal.ts";
 import type { ReadOwnerReturnType } from "../../chain/read-owner.ts";
 import type { PolicyCall } from "../../core/batch/policy-call.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";
@@ -53,8 +53,9 @@ export async function carryOut(
   const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
   const account = await chain.signer(purpose, signatory.address);
   await using journal = await openTaskJournal(chain);
-  for (const description of recordedOf(journal, chain, account))
-    io.paper.line(`  first what an earlier run has signed, if its end was not seen: ${description}`);
+  const { chainId } = chain;
+  for (const { description, to } of recordedBy({ account, chainId, journal }).flatMap((entry) => entry.calls))
+    io.paper.line(`  first what an earlier run has signed, if its end was not seen: ${description}, on ${to}`);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
   const result = await sendBatch(chain.client, {
     calls,
@@ -62,19 +63,11 @@ export async function carryOut(
     journal,
     mode: delivery.mode,
     allowNoEffect,
-    chainId: chain.chainId,
+    chainId,
     signal: io.signal,
     onEvent: tellBatch(io, chain),
   });
   return toCarriedOut(result);
-}
-
-/** It is sent again before anything else: at any time it may be mined anyway. */
-function recordedOf({ open }: BatchJournal, { chainId }: ConnectedChain, { address }: Account): readonly string[] {
-  return open
-    .filter(({ transaction }) => transaction.chainId === chainId)
-    .filter(({ transaction }) => transaction.from.toLowerCase() === address.toLowerCase())
-    .flatMap(({ calls }) => calls.map(({ description, to }) => `${description}, on ${to}`));
 }
 
 function toCarriedOut({ calls, ...result }: BatchResult): CarriedOut {
