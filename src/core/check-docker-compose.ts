@@ -1,5 +1,6 @@
-import { type Document, isMap, parseDocument } from "yaml";
+import { type Document, isMap } from "yaml";
 import { InvalidAppComposeError } from "../errors/index.ts";
+import { parseComposeYaml } from "./parse-compose-yaml.ts";
 
 // Anchors may be used often in an honest file; a bomb multiplies them by the million.
 const maximumAliases = 1000;
@@ -35,8 +36,7 @@ export function checkDockerCompose(text: string): void {
 
 function parseYaml(text: string): Document {
   try {
-    // Docker resolves merge keys (<<), which YAML 1.2 does not have.
-    return parseDocument(text, { logLevel: "silent", prettyErrors: true, merge: true });
+    return parseComposeYaml(text);
   } catch (cause) {
     throw invalid("cannot be read as YAML", {}, cause); // such as nesting beyond the stack
   }

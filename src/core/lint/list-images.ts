@@ -1,5 +1,6 @@
-import { isMap, parseDocument } from "yaml";
+import { isMap } from "yaml";
 import type { AppCompose } from "../app-compose.ts";
+import { parseComposeYaml } from "../parse-compose-yaml.ts";
 
 export interface ServiceImage {
   readonly service: string;
@@ -23,8 +24,7 @@ export function listImages(document: AppCompose | undefined): readonly ServiceIm
 
 function servicesOf(text: string): object {
   try {
-    // Docker resolves merge keys (<<), which YAML 1.2 does not have.
-    const document = parseDocument(text, { logLevel: "silent", merge: true });
+    const document = parseComposeYaml(text);
     const { services } = isMap(document.contents) ? document.toJS({ maxAliasCount: 1000 }) : {};
     return typeof services === "object" && services !== null ? services : {};
   } catch {
