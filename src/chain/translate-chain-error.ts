@@ -3,8 +3,8 @@ import { endpointsWords } from "./endpoints-words.ts";
 import { withoutSecrets } from "./without-secrets.ts";
 
 /**
- * Runs one request and gives its failure our own type. `doing` completes "the RPC endpoint did not answer while …", and
- * the endpoint's own words follow if it had any.
+ * Runs one request and gives its failure our own type. `doing` completes "… did not answer while …", or
+ * "… gave no usable answer while …" with the endpoint's own words if it had any.
  * A refusal by the EVM is the caller's to recognise (findRevert) before it gets here.
  *
  * @throws RpcUnavailableError

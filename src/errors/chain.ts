@@ -23,7 +23,7 @@ export class RpcUnavailableError extends ChainError {
 export class WrongChainError extends ChainError {
   override readonly name = "WrongChainError";
   constructor(expected: number, actual: number) {
-    super(`This is for chain ${expected}, but the RPC endpoint serves chain ${actual}.`, {
+    super(`Chain ${expected} is wanted, but the RPC endpoint serves chain ${actual}.`, {
       nextStep: `Use an RPC URL of chain ${expected}.`,
       context: { expected, actual },
     });

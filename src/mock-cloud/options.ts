@@ -81,8 +81,8 @@ export interface MockCloudOptions extends MockCloudSeed {
   /** Awaited before the cloud goes back to a snapshot, while nothing is under way. If it fails, the cloud stays. */
   readonly onRestore?: (id: string) => Promise<void> | void;
   /**
-   * Opens `/admin/…` on the cloud's port: clock, faults, snapshots, placement of CVMs. Callers must come from this machine and send the
-   * key, of at least 16 characters, as `X-Admin-Key`. Without it there are no such endpoints.
+   * Opens `/admin/…` on the cloud's port: clock, faults, snapshots, placement of CVMs. Callers must come from this
+   * machine and send the key, of at least 16 characters, as `X-Admin-Key`. Without it there are no such endpoints.
    */
   readonly admin?: { readonly key: string };
   /** How long a CVM is away while it changes over. @default 1000 */
