@@ -5,7 +5,7 @@ import { type Address, zeroHash } from "viem";
 import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
-import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import { type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import type { BatchResult } from "../../../../src/batch/batch-result.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
@@ -43,6 +43,15 @@ import { rejection } from "../../../support/rejection.ts";
 
 function hashes(count: number): ComposeHash[] {
   return Array.from({ length: count }, (_, index) => parseComposeHash((0xa000 + index).toString(16).repeat(16)));
+}
+
+/** Ends the run between the record of a transaction and its sending. */
+function crashingOnceRecorded(journal: BatchJournal, crash: Error): BatchJournal {
+  const prepared: BatchJournal["prepared"] = async (entry) => {
+    await journal.prepared(entry);
+    throw crash;
+  };
+  return { ...journal, open: journal.open, prepared };
 }
 
 describe("sendBatch, one transaction per call", () => {
@@ -233,13 +242,8 @@ describe("sendBatch, one transaction per call", () => {
     const { client, owner } = dstack;
     const journal = memoryBatchJournal();
     const crash = new Error("crash");
-    const recording = { ...journal, open: journal.open };
-    recording.prepared = async (entry) => {
-      await journal.prepared(entry);
-      throw crash;
-    };
     const calls = additions(2);
-    await rejection(send(calls, { journal: recording }));
+    await rejection(send(calls, { journal: crashingOnceRecorded(journal, crash) }));
     await connection.provider.request({ method: "evm_setAutomine", params: [false] });
     const stopped = await rejection(send(calls, { journal, timeoutMs: 100 })).finally(() =>
       connection.provider.request({ method: "evm_setAutomine", params: [true] }),
@@ -409,12 +413,7 @@ describe("sendBatch, one transaction per call", () => {
     const journal = memoryBatchJournal();
     const calls = additions(1);
     const crash = new Error("crash");
-    const recording = { ...journal, open: journal.open };
-    recording.prepared = async (entry) => {
-      await journal.prepared(entry);
-      throw crash;
-    };
-    expect(await rejection(send(calls, { journal: recording }))).to.equal(crash);
+    expect(await rejection(send(calls, { journal: crashingOnceRecorded(journal, crash) }))).to.equal(crash);
     expect(journal.open).to.have.length(1);
     await send(
       hashes(2)
@@ -434,13 +433,8 @@ describe("sendBatch, one transaction per call", () => {
     const { provider, networkHelpers } = connection;
     const journal = memoryBatchJournal();
     const crash = new Error("crash");
-    const recording = { ...journal, open: journal.open };
-    recording.prepared = async (entry) => {
-      await journal.prepared(entry);
-      throw crash;
-    };
     const calls = additions(1);
-    await rejection(send(calls, { journal: recording }));
+    await rejection(send(calls, { journal: crashingOnceRecorded(journal, crash) }));
     await provider.request({ method: "evm_setAutomine", params: [false] });
     try {
       const price = { maxFeePerGas: 10n ** 11n, maxPriorityFeePerGas: 10n ** 11n };
