@@ -39,6 +39,7 @@ const secondVersion = {
   ],
 };
 
+const cvmName = "demo-shop";
 const paper = createPaper(process.stdout);
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -92,13 +93,13 @@ async function deployFirstVersion(world: World): Promise<LaunchedCvm> {
     cloud: world.cloudClient,
     chain: world.ownerClient,
     owner: world.owner.address,
-    name: "demo-shop",
+    name: cvmName,
     ...firstVersion,
   });
   const { transactionHash, gasUsed } = cvm.deployment;
   paper.step("deployAndRegisterApp", `${transactionHash}, ${formatGas(gasUsed)}`);
   paper.step("app", cvm.appId);
-  paper.step("CVM", `${cvm.id} runs compose hash ${cvm.composeHash}`, performance.now() - start);
+  paper.step("CVM", `${cvmName} runs compose hash ${cvm.composeHash}`, performance.now() - start);
   paper.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
   interruption.signal.throwIfAborted();
   return cvm;
@@ -112,7 +113,7 @@ async function update(world: World, cvm: LaunchedCvm, journalPath: string): Prom
       cloud: world.cloudClient,
       chain: world.ownerClient,
       journal,
-      cvm: "demo-shop",
+      cvm: cvmName,
       ...secondVersion,
       pollCloudMs: 50,
       pollChainMs: 50,
