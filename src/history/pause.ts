@@ -12,8 +12,8 @@ export interface Patience {
 }
 
 /**
- * Waits before try number `tries` (from 1), at least as long as the endpoint asked, within reason. A part is left to chance, so that
- * several requests refused together do not come back together.
+ * Waits before try number `tries` (from 1), at least as long as the endpoint asked, within reason. A part is left to
+ * chance, so that several requests refused together do not come back together.
  *
  * @throws the signal's reason
  */
