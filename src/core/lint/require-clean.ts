@@ -2,15 +2,24 @@ import { InvalidArgumentError, LintRefusedError } from "../../errors/index.ts";
 import type { LintFinding } from "./lint-app.ts";
 import { lintRules } from "./rules.ts";
 
-/** Names of rules from `--accept`, separated by commas. @throws InvalidArgumentError for a rule that does not exist */
+/**
+ * Refusals outside the linter that a user can accept by name, with what accepting means.
+ *
+ * - `unproven-key`: encrypt the environment to a key that no trusted KMS signed for this app
+ * - `key-epochs`: use a contract whose key epochs this toolkit does not read, through its lists for app epoch 0
+ */
+export const acceptableRisks = ["unproven-key", "key-epochs"] as const;
+export type AcceptableRisk = (typeof acceptableRisks)[number];
+
+/** Names from `--accept`, separated by commas: rules of the linter and risks. @throws InvalidArgumentError for others */
 export function parseAccepted(raw: string | undefined): ReadonlySet<string> {
   const names = (raw ?? "").split(",").flatMap((name) => name.trim() || []);
-  const rules = lintRules.map(({ name }) => name);
+  const known: readonly string[] = [...lintRules.map(({ name }) => name), ...acceptableRisks];
   for (const name of names) {
-    if (rules.includes(name)) continue;
-    throw new InvalidArgumentError(`There is no rule named ${name}.`, {
-      nextStep: `The rules are ${rules.join(", ")}.`,
-      context: { rule: name, rules },
+    if (known.includes(name)) continue;
+    throw new InvalidArgumentError(`There is nothing named ${name} to accept.`, {
+      nextStep: `The names are ${known.join(", ")}.`,
+      context: { name, known },
     });
   }
   return new Set(names);

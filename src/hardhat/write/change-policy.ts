@@ -9,7 +9,7 @@ import { lintBeforeWrite } from "../lint/lint-before-write.ts";
 import { carryOut } from "./carry-out.ts";
 
 export interface ChangePolicyArguments {
-  /** Rules of the linter to overrule. */
+  /** What `--accept` names: rules of the linter and risks. */
   readonly accept?: string | undefined;
   readonly batch?: string | undefined;
 }
