@@ -1,16 +1,19 @@
 import type { LocalAccount } from "viem";
 import { readOwnership } from "../chain/read-ownership.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
+import type { Hex } from "../core/hex.ts";
 import { parseAppId } from "../core/ids.ts";
+import { isDstackError } from "../errors/index.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
-import { createLocalChainClient } from "./chain/local-chain-client.ts";
+import { createLocalChainClient, type LocalChainClient } from "./chain/local-chain-client.ts";
 import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
 import type { DeployedContracts } from "./deploy-contracts.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
 import { inStepWith } from "./in-step-with.ts";
 import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
 import { worldNodes, worldOsImages } from "./platform.ts";
+import { isKmsKeyPublished, publishKmsKeyAsOwner } from "./publish-kms-key.ts";
 import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
 import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
 import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
@@ -20,7 +23,10 @@ export interface AttachWorldParameters {
   readonly rpcUrl: string;
   /** Address of a DstackKms proxy on that chain. */
   readonly kms: string;
-  /** Deploys and owns the app of the on-chain CVM, and pays for it. Without it nothing is ever sent. */
+  /**
+   * Deploys and owns the app of the on-chain CVM, and pays for it. Without it nothing is ever signed; on a dev chain the
+   * node itself sends one transaction as the owner of the KMS.
+   */
   readonly owner?: LocalAccount | undefined;
   /** As in `startWorld`, but the chain keeps itself. */
   readonly stateFile?: string | undefined;
@@ -45,6 +51,8 @@ export interface AttachedWorld {
   readonly environment: ClientEnvironment;
   /** Why there is no on-chain CVM, as one sentence. */
   readonly missing: string | undefined;
+  /** Why updates cannot find on chain which key vouches for an app's, as one sentence. */
+  readonly unprovable: string | undefined;
   /** Moves the cloud's time and, where it is a dev chain, the chain's. */
   advance(seconds: number): Promise<void>;
   /** Keeps the state and the time of the cloud and, where it is a dev chain, of the chain. Answers its name. */
@@ -60,7 +68,8 @@ export interface AttachedWorld {
 
 /**
  * Starts a mock cloud that reads an existing chain and KMS. No contract of the platform is deployed or changed, except
- * that on a dev chain the owner of the KMS allows this world's OS images.
+ * on a dev chain: there the owner of the KMS allows this world's OS images, and the node publishes the mock KMS's key as
+ * the impersonated owner.
  *
  * @throws InvalidArgumentError, InvalidHexError, NoContractError, RpcUnavailableError
  */
@@ -77,20 +86,22 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
     if (!isSame(state.chain, wanted)) throw otherChain(stateFile, state.chain);
     signal?.throwIfAborted();
 
+    // Only a dev chain lets its time and its state be moved.
+    const localClient = chain.isDevChain ? createLocalChainClient(rpcUrl, chain.definition) : undefined;
     const ownerClient =
       owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner, pollingMs: chain.pollingMs });
     const missing = await findObstacle(chain, ownerClient);
     const { apiKey } = state;
-    const { cloud, cloudClient } = await startCloud({
+    const { cloud, cloudClient, kmsPublicKey } = await startCloud({
       apiKey,
       chainId,
       kms,
       rpcUrl,
       stateFile,
-      // Only a dev chain lets its time and its state be moved.
-      options: chain.isDevChain ? inStepWith(createLocalChainClient(rpcUrl, chain.definition), options) : options,
+      options: localClient === undefined ? options : inStepWith(localClient, options),
     });
     teardown.add(() => cloud.close());
+    const unprovable = await publishKey(chain, localClient, kmsPublicKey);
     const payer = missing === undefined ? ownerClient : undefined;
     const cvms = await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal });
     return {
@@ -103,8 +114,9 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms,
-      environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl }),
+      environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, kms }),
       missing: withCvms && cvms.onChain === undefined ? missing : undefined,
+      unprovable,
       advance: (seconds) => cloud.advance(seconds * 1000),
       snapshot: () => cloud.snapshot(),
       restore: (name) => cloud.restore(name),
@@ -128,6 +140,26 @@ async function findObstacle(chain: ExistingChain, ownerClient: OwnerClient | und
   const [image] = worldOsImages;
   if (!refused.includes(image)) return undefined;
   return `There is no on-chain CVM: the KMS does not allow OS image ${image.name} (${image.hash}), so none would boot.`;
+}
+
+/** Why the KMS's contract does not name the mock KMS's key, after a dev chain was made to name it. */
+async function publishKey(
+  { client, contracts: { kms } }: ExistingChain,
+  localClient: LocalChainClient | undefined,
+  publicKey: Hex,
+): Promise<string | undefined> {
+  const advice = `An update with an environment needs dstack.kmsPublicKey ${publicKey}, or --accept unproven-key.`;
+  if (localClient !== undefined) {
+    try {
+      await publishKmsKeyAsOwner(localClient, { kms, publicKey });
+      return undefined;
+    } catch (error) {
+      if (!isDstackError(error)) throw error;
+      return `The mock KMS's key could not be published on ${kms}: ${error.message} ${advice}`;
+    }
+  }
+  if (await isKmsKeyPublished(client, { kms, publicKey })) return undefined;
+  return `The KMS ${kms} does not vouch for this mock cloud's keys. ${advice}`;
 }
 
 async function isOwner({ client, contracts }: ExistingChain, { account }: OwnerClient): Promise<boolean> {

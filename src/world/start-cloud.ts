@@ -1,5 +1,6 @@
 import type { Address } from "viem";
 import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
+import type { Hex } from "../core/hex.ts";
 import {
   type MockCloudSeed,
   type RunningMockCloud,
@@ -24,25 +25,26 @@ export interface StartCloudParameters {
 export interface WorldCloud {
   readonly cloud: RunningMockCloud;
   readonly cloudClient: CloudClient;
+  /** What the KMS on the chain signs app keys with. Compressed secp256k1, 33 bytes. */
+  readonly kmsPublicKey: Hex;
 }
 
 /** Starts a mock cloud with one workspace, one KMS on the chain, one off chain, nodes and OS images. */
 export async function startCloud(parameters: StartCloudParameters): Promise<WorldCloud> {
   const { apiKey, chainId, kms, rpcUrl, stateFile, options } = parameters;
+  const slug = chainId === 1 ? "kms-ethereum-1" : "kms-base-1";
   const start = () =>
     startMockCloud({
       // A second is long for a test and short for a person; either may say so.
       rolloverMs: 300,
       ...options,
       workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
-      kms: [
-        { slug: chainId === 1 ? "kms-ethereum-1" : "kms-base-1", chainId, contractAddress: kms, rpc: rpcUrl },
-        { slug: "kms-phala-1" },
-      ],
+      kms: [{ slug, chainId, contractAddress: kms, rpc: rpcUrl }, { slug: "kms-phala-1" }],
       nodes: worldNodes,
       osImages: worldOsImages.map(({ name, version, hash, isDev }) => ({ name, version, osImageHash: hash, isDev })),
       ...(stateFile !== undefined && { stateFile }),
     });
   const cloud = await whileListening(start);
-  return { cloud, cloudClient: createCloudClient({ apiKey, baseUrl: cloud.baseUrl }) };
+  const cloudClient = createCloudClient({ apiKey, baseUrl: cloud.baseUrl });
+  return { cloud, cloudClient, kmsPublicKey: cloud.kmsPublicKey(slug) };
 }

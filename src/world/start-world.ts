@@ -11,6 +11,7 @@ import { devAccount, devPrivateKey } from "./dev-accounts.ts";
 import { inStepWith } from "./in-step-with.ts";
 import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
 import { worldNodes, worldOsImages } from "./platform.ts";
+import { publishKmsKey } from "./publish-kms-key.ts";
 import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
 import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
 import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
@@ -95,7 +96,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
     signal?.throwIfAborted();
 
     const { apiKey } = state;
-    const { cloud, cloudClient } = await startCloud({
+    const { cloud, cloudClient, kmsPublicKey } = await startCloud({
       apiKey,
       chainId: base.id,
       kms,
@@ -104,6 +105,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       options: inStepWith(chain.client, options),
     });
     teardown.add(() => cloud.close());
+    await publishKmsKey(ownerClient, { kms, publicKey: kmsPublicKey });
     const cvms = await settleCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
     return {
       chain,
@@ -116,7 +118,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms,
-      environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, privateKey: devPrivateKey(0) }),
+      environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, kms, privateKey: devPrivateKey(0) }),
       advance: (seconds) => cloud.advance(seconds * 1000),
       snapshot: () => cloud.snapshot(),
       restore: (name) => cloud.restore(name),

@@ -24,12 +24,14 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
     },
     /** What this world lacks, as one sentence. */
     note: "missing" in world ? world.missing : undefined,
+    /** Why updates cannot prove the key of an environment here, as one sentence. */
+    keyNote: "unprovable" in world ? world.unprovable : undefined,
   };
 }
 
 /** The description as shell: every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
-  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, environment } = description;
+  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, keyNote, environment } = description;
   const facts = [
     `cloud API  ${apiUrl}`,
     `OpenAPI    ${openApiUrl}`,
@@ -37,7 +39,7 @@ export function toShell(description: WorldDescription): string {
     `chain RPC  ${rpcUrl}, chain id ${chainId}`,
     `DstackKms  ${kms}`,
     ...Object.values(cvms).map(({ name, appId }) => `CVM        ${name}, app ${appId}`),
-    ...(note === undefined ? [] : [note]),
+    ...[note, keyNote].flatMap((sentence) => sentence ?? []),
   ];
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
   return [...facts.map((fact) => `# ${fact}`), ...exports, ""].join("\n");

@@ -1,4 +1,6 @@
 import { expect } from "chai";
+import { createWalletClient, http, parseEther } from "viem";
+import { dstackKmsAbi } from "../../../../src/abi/index.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { InvalidArgumentError, InvalidHexError, NoContractError } from "../../../../src/errors/index.ts";
@@ -8,7 +10,7 @@ import { type DeployedContracts, deployContracts } from "../../../../src/world/d
 import { devAccount } from "../../../../src/world/dev-accounts.ts";
 import { createOwnerClient } from "../../../../src/world/owner-client.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
-import type { TestServer } from "../../../support/update/http-server.ts";
+import { sendJson, startServer, type TestServer } from "../../../support/update/http-server.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";
 import { openSockets, untilSocketsAre } from "../../../support/world/sockets.ts";
@@ -34,7 +36,12 @@ describe("attachWorld", () => {
     await chain.close();
   });
 
-  it("sends nothing without a key, and says what is missing", async () => {
+  const publishedKey = async () => {
+    const { client } = chain;
+    return (await client.readContract({ address: contracts.kms, abi: dstackKmsAbi, functionName: "kmsInfo" }))[0];
+  };
+
+  it("signs nothing without a key, and says what is missing", async () => {
     const height = await chain.client.getBlockNumber();
     const world = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, cloud });
     try {
@@ -42,10 +49,66 @@ describe("attachWorld", () => {
       expect(Object.keys(world.cvms)).to.deep.equal(["offChain"]);
       expect(world.missing).to.include("key");
       expect(world.environment).to.not.have.property("PRIVATE_KEY");
-      expect(await chain.client.getBlockNumber()).to.equal(height);
+      // The node itself published the mock KMS's key, as the owner.
+      expect(await chain.client.getBlockNumber()).to.equal(height + 1n);
     } finally {
       await world.close();
     }
+  });
+
+  it("publishes the key of the mock KMS on a dev chain as the owner, be it a contract without a balance", async () => {
+    const { client } = chain;
+    const kms = contracts.kms;
+    const owner = contracts.appImplementation; // any contract
+    const given = { abi: dstackKmsAbi, address: kms } as const;
+    await client.impersonateAccount({ address: owner });
+    const from = devAccount(0).address;
+    await client.impersonateAccount({ address: from });
+    const send = createWalletClient({ chain: client.chain, transport: http(chain.rpcUrl) });
+    await send.writeContract({ ...given, account: from, functionName: "transferOwnership", args: [owner] });
+    await client.setBalance({ address: owner, value: parseEther("1") });
+    await send.writeContract({ ...given, account: owner, functionName: "acceptOwnership" });
+    await client.setBalance({ address: owner, value: 0n });
+    await client.stopImpersonatingAccount({ address: owner });
+
+    const first = await attachWorld({ rpcUrl: chain.rpcUrl, kms, cloud });
+    const height = await client.getBlockNumber({ cacheTime: 0 });
+    const ours = first.cloud.kmsPublicKey("kms-base-1");
+    await first.close();
+    expect(await publishedKey()).to.equal(ours);
+    expect([first.unprovable, first.environment.DSTACK_KMS]).to.deep.equal([undefined, kms]);
+
+    const second = await attachWorld({ rpcUrl: chain.rpcUrl, kms, cloud });
+    await second.close();
+    expect(await client.getBlockNumber({ cacheTime: 0 })).to.equal(height);
+  });
+
+  it("leaves the key of a real KMS alone, and says how an update goes on", async () => {
+    const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, owner: devAccount(0), cloud });
+    const ours = world.cloud.kmsPublicKey("kms-base-1");
+    await world.close();
+    expect(await publishedKey()).to.equal("0x");
+    expect(world.unprovable).to.include("kmsPublicKey").and.to.include(ours);
+  });
+
+  it("goes on where a dev chain refuses, and says so", async () => {
+    const refusing = await startServer(async (response, { body }) => {
+      const { id, method } = JSON.parse(body) as { id: number; method: string };
+      if (method === "hardhat_impersonateAccount") {
+        sendJson(response, 200, { jsonrpc: "2.0", id, error: { code: -32601, message: "no impersonation here" } });
+        return;
+      }
+      const upstream = await fetch(chain.rpcUrl, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+      sendJson(response, 200, await upstream.json());
+    });
+    const world = await attachWorld({ rpcUrl: refusing.url, kms: contracts.kms, cloud });
+    await world.close();
+    await refusing.close();
+    expect(world.unprovable).to.include("no impersonation here").and.to.include("--accept unproven-key");
   });
 
   it("creates the on-chain CVM with the key of the KMS's owner on a dev chain", async () => {

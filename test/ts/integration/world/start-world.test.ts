@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
+import { dstackKmsAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
@@ -43,6 +44,14 @@ describe("startWorld", () => {
       expect(allowlist).to.include({ composeHashAllowed: true, deviceAllowed: true });
       expect(allowlist.owner.toLowerCase()).to.equal(world.owner.address.toLowerCase());
       expect(world.cloud.readEnvironment(onChain?.id ?? "")).to.deep.equal([{ key: "GREETING", value: "hello" }]);
+      const { kms } = world.contracts;
+      const [published] = await world.chain.client.readContract({
+        address: kms,
+        abi: dstackKmsAbi,
+        functionName: "kmsInfo",
+      });
+      expect(published).to.equal(world.cloud.kmsPublicKey("kms-base-1"));
+      expect(world.environment).to.include({ DSTACK_KMS: kms });
     } finally {
       await world.close();
     }

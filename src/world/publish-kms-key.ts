@@ -1,0 +1,87 @@
+import { type Address, encodeFunctionData, parseEther } from "viem";
+import { getBalance, readContract, sendTransaction } from "viem/actions";
+import { dstackKmsAbi } from "../abi/index.ts";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { readOwnership } from "../chain/read-ownership.ts";
+import { sendContractCall } from "../chain/send-contract-call.ts";
+import { duringRpc } from "../chain/translate-chain-error.ts";
+import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import type { Hex } from "../core/hex.ts";
+import { parseAppId, parseTransactionHash } from "../core/ids.ts";
+import type { LocalChainClient } from "./chain/local-chain-client.ts";
+import type { OwnerClient } from "./owner-client.ts";
+
+export interface PublishKmsKeyParameters {
+  readonly kms: Address;
+  /** The key that the mock cloud's KMS signs app keys with: compressed secp256k1, 33 bytes. */
+  readonly publicKey: Hex;
+}
+
+const functionName = "setKmsInfo";
+
+/**
+ * Publishes the mock KMS's key as the contract's `k256Pubkey`, unless it stands there already: updates then find out from
+ * the chain which key may vouch for an app's. The client's account must own the KMS.
+ */
+export async function publishKmsKey(client: OwnerClient, parameters: PublishKmsKeyParameters): Promise<void> {
+  const data = await encodePublication(client, parameters);
+  if (data === undefined) return;
+  const { kms: to } = parameters;
+  const transactionHash = await sendContractCall(client, { to, data, abi: dstackKmsAbi, functionName });
+  await waitForReceipt(client, { transactionHash, functionName });
+}
+
+/**
+ * The same on a dev chain, whoever owns the KMS: the node sends as the impersonated owner, and no key signs.
+ *
+ * @throws RpcUnavailableError, TransactionRevertedError where the node or the contract refuses
+ */
+export async function publishKmsKeyAsOwner(
+  client: LocalChainClient,
+  parameters: PublishKmsKeyParameters,
+): Promise<void> {
+  const data = await encodePublication(client, parameters);
+  if (data === undefined) return;
+  const { kms } = parameters;
+  const { owner } = await readOwnership(client, { appId: parseAppId(kms) });
+  const transactionHash = await duringRpc("publishing the mock KMS's key as the owner of the KMS", async () => {
+    await client.impersonateAccount({ address: owner });
+    try {
+      // An owner on a fork is often a contract without a balance.
+      const enough = parseEther("1");
+      if ((await getBalance(client, { address: owner })) < enough) {
+        await client.setBalance({ address: owner, value: enough });
+      }
+      return parseTransactionHash(await sendTransaction(client, { account: owner, to: kms, data }));
+    } finally {
+      await client.stopImpersonatingAccount({ address: owner });
+    }
+  });
+  await waitForReceipt(client, { transactionHash, functionName });
+}
+
+/** Whether the contract names this key. */
+export async function isKmsKeyPublished(
+  client: ChainClient,
+  { kms, publicKey }: PublishKmsKeyParameters,
+): Promise<boolean> {
+  const [published] = await readKmsInfo(client, kms);
+  return published.toLowerCase() === publicKey;
+}
+
+/** Undefined if the key is published. What else the KMS says of itself stays as it is. */
+async function encodePublication(
+  client: ChainClient,
+  { kms, publicKey }: PublishKmsKeyParameters,
+): Promise<Hex | undefined> {
+  const [published, caPubkey, quote, eventlog] = await readKmsInfo(client, kms);
+  if (published.toLowerCase() === publicKey) return undefined;
+  const info = { k256Pubkey: publicKey, caPubkey, quote, eventlog };
+  return encodeFunctionData({ abi: dstackKmsAbi, functionName, args: [info] });
+}
+
+function readKmsInfo(client: ChainClient, kms: Address) {
+  return duringRpc("reading the KMS's published key", () =>
+    readContract(client, { address: kms, abi: dstackKmsAbi, functionName: "kmsInfo" }),
+  );
+}
