@@ -24,6 +24,7 @@ export {
   parseEnvironment,
 } from "./core/environment.ts";
 export { explainHashMismatch } from "./core/explain-hash-mismatch.ts";
+export type { Generation, GenerationId } from "./core/generation.ts";
 export * from "./core/hash-doctor/examine-hashes.ts";
 export * from "./core/hash-doctor/list-document-hashes.ts";
 export * from "./core/hash-doctor/read-app-document.ts";

@@ -1,4 +1,5 @@
 import { type Address, isAddressEqual, zeroAddress } from "viem";
+import type { Generation } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { type AppViewCall, readAppViews } from "./read-app-views.ts";
@@ -14,6 +15,8 @@ export interface ReadAllowlistParameters {
 /** What an app's contract says about one hash and one device, all at one block. */
 export interface ReadAllowlistReturnType {
   readonly blockNumber: bigint;
+  /** On one with key epochs, the lists are those of app epoch 0 and may not be what governs. */
+  readonly generation: Generation;
   readonly owner: Address;
   /** Undefined if nobody is invited to take over, or if the contract is too old for two-step transfers. */
   readonly pendingOwner: Address | undefined;
@@ -52,6 +55,7 @@ export async function readAllowlist(
   const deviceListed = deviceId === undefined ? undefined : views.get("allowedDeviceIds");
   return {
     blockNumber: views.blockNumber,
+    generation: views.generation,
     owner: views.get("owner"),
     pendingOwner: pendingOwner === undefined || isAddressEqual(pendingOwner, zeroAddress) ? undefined : pendingOwner,
     allowAnyDevice,

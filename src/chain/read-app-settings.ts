@@ -1,4 +1,5 @@
 import { type Address, getAddress, type Hex, hexToBigInt, numberToHex, pad, slice } from "viem";
+import { type Generation, narrowApp } from "../core/generation.ts";
 import type { AppId } from "../core/ids.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { readAppViews } from "./read-app-views.ts";
@@ -17,6 +18,8 @@ export interface ReadAppSettingsParameters {
 
 export interface ReadAppSettingsReturnType {
   readonly blockNumber: bigint;
+  /** With the releases whose views the app has. */
+  readonly generation: Generation;
   readonly allowAnyDevice: boolean;
   /** False for contracts too old to know the flag: they do not look at the TCB status. */
   readonly requireTcbUpToDate: boolean;
@@ -38,9 +41,9 @@ export async function readAppSettings(
   parameters: ReadAppSettingsParameters,
 ): Promise<ReadAppSettingsReturnType> {
   const doing = "reading the app's settings";
-  const { blockNumber, get } = await readAppViews(client, {
+  const { blockNumber, generation, get } = await readAppViews(client, {
     ...parameters,
-    calls: [{ view: "allowAnyDevice" }, { view: "requireTcbUpToDate" }, { view: "version" }],
+    calls: [{ view: "allowAnyDevice" }, { view: "requireTcbUpToDate" }, { view: "version" }, { view: "pendingOwner" }],
     doing,
   });
   const at = numberToHex(blockNumber);
@@ -49,6 +52,10 @@ export async function readAppSettings(
   const [implementation, flags] = await Promise.all([readWord(implementationSlot), readWord(flagsSlot)]);
   return {
     blockNumber,
+    generation: narrowApp(generation, {
+      hasTcbFlag: get("requireTcbUpToDate") !== undefined,
+      isTwoStep: get("pendingOwner") !== undefined,
+    }),
     allowAnyDevice: get("allowAnyDevice"),
     requireTcbUpToDate: get("requireTcbUpToDate") ?? false,
     version: get("version"),

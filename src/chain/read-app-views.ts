@@ -1,9 +1,11 @@
 import { type ContractFunctionReturnType, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
+import type { Generation } from "../core/generation.ts";
 import type { AppId } from "../core/ids.ts";
 import { ContractRevertedError } from "../errors/index.ts";
 import { callMany } from "./call-many.ts";
 import type { ChainClient } from "./chain-client.ts";
+import { generationCalls, notLike, takeGeneration } from "./read-generation.ts";
 import { requireCode } from "./require-code.ts";
 
 /** Views that apps deployed from older versions lack. */
@@ -27,6 +29,8 @@ export interface ReadAppViewsParameters {
 export interface ReadAppViewsReturnType {
   /** The block all answers belong to. */
   readonly blockNumber: bigint;
+  /** Of a later one than the first, the views answer for app epoch 0 at most. */
+  readonly generation: Generation;
   /** The answer of one of the views asked for; undefined only where the contract is too old to have it. */
   get<view extends AppView>(view: view): Answer<view> | (view extends YoungerView ? undefined : never);
 }
@@ -45,22 +49,24 @@ export async function readAppViews(
   const { blockNumber, answers } = await callMany(client, {
     to: appId,
     abi: dstackAppAbi,
-    calls: calls.map(encode),
+    calls: [...calls.map(encode), ...generationCalls],
     blockNumber: parameters.blockNumber,
     doing,
   });
   const values = new Map<AppView, unknown>(calls.map(({ view }, index) => [view, decode(view, answers[index])]));
+  const generation = takeGeneration(answers);
   for (const [view, value] of values) {
     if (value !== undefined || youngerViews.has(view)) continue;
     await requireCode(client, { address: appId, blockNumber });
     throw new ContractRevertedError({
       contract: appId,
       functionName: view,
-      reason: "it does not answer like a DstackApp",
+      reason: notLike("a DstackApp", generation),
     });
   }
   return {
     blockNumber,
+    generation,
     get: <view extends AppView>(view: view) => values.get(view) as Answer<view>, // decoded with this view's ABI item
   };
 }

@@ -1,5 +1,6 @@
 import { decodeFunctionResult, encodeFunctionData, type Hex, size } from "viem";
 import { dstackKmsAbi } from "../abi/index.ts";
+import type { Generation } from "../core/generation.ts";
 import { ContractRevertedError, NoContractError } from "../errors/index.ts";
 import { callMany } from "./call-many.ts";
 import type { ChainClient } from "./chain-client.ts";
@@ -11,6 +12,7 @@ import {
   readBootVerdict,
 } from "./read-boot-verdict.ts";
 import { readCode } from "./read-code.ts";
+import { generationCalls, notLike, readGeneration, takeGeneration } from "./read-generation.ts";
 import { requireCode } from "./require-code.ts";
 
 export type BootRuleName = "registered" | "osImage" | "code" | "tcbStatus" | "composeHash" | "device";
@@ -29,6 +31,12 @@ export interface BootRule {
 export interface ReadBootRulesReturnType {
   /** The block everything here belongs to. */
   readonly blockNumber: bigint;
+  /** Where one has key epochs, rules and verdict are those of app epoch 0 and may not be what governs. */
+  readonly generations: {
+    readonly kms: Generation;
+    /** Undefined where there is no contract at the app's address. */
+    readonly app: Generation | undefined;
+  };
   /** In the order in which the contracts look at them. */
   readonly rules: readonly BootRule[];
   /** The KMS's own answer, which alone decides. `reverts` if the app's contract fails instead of answering. */
@@ -53,33 +61,37 @@ export async function readBootRules(
     calls: [
       encodeFunctionData({ abi: dstackKmsAbi, functionName: "registeredApps", args: [appId] }),
       encodeFunctionData({ abi: dstackKmsAbi, functionName: "allowedOsImages", args: [osImageHash] }),
+      ...generationCalls,
     ],
     blockNumber: wantedBlock,
     doing: "reading the rules of the KMS",
   });
   await requireCode(client, { address: kms, blockNumber });
-  const [isRegistered, isOsImageAllowed] = answers.map(decodeFlag);
+  const generation = takeGeneration(answers);
+  const [isRegistered, isOsImageAllowed] = answers.slice(0, 2).map(decodeFlag);
   if (isRegistered === undefined || isOsImageAllowed === undefined) {
-    const reason = "it does not answer like a DstackKms";
+    const reason = notLike("a DstackKms", generation);
     throw new ContractRevertedError({ contract: kms, functionName: "registeredApps", reason });
   }
   const hasCode = (await readCode(client, { address: appId, blockNumber })) !== "0x";
+  const app = await readAppRules(client, bootInfo, blockNumber);
   const rules: readonly BootRule[] = [
     rule("kms", "registered", isRegistered, isRegistered ? "the KMS knows the app" : "the KMS does not know the app"),
     rule("kms", "osImage", isOsImageAllowed, osImageHash),
     rule("kms", "code", hasCode, hasCode ? "there is a contract" : "there is no contract at the app's address"),
-    ...(await readAppRules(client, bootInfo, blockNumber)),
+    ...app.rules,
   ];
-  return { blockNumber, rules, verdict: await readVerdict(client, { kms, bootInfo, blockNumber }) };
+  const generations = { kms: generation, app: hasCode ? app.generation : undefined };
+  return { blockNumber, generations, rules, verdict: await readVerdict(client, { kms, bootInfo, blockNumber }) };
 }
 
 async function readAppRules(
   client: ChainClient,
   { appId, composeHash, deviceId, tcbStatus }: ReadBootVerdictParameters["bootInfo"],
   blockNumber: bigint,
-): Promise<readonly BootRule[]> {
+): Promise<{ readonly rules: readonly BootRule[]; readonly generation: Generation | undefined }> {
   try {
-    const { get } = await readAppViews(client, {
+    const { get, generation } = await readAppViews(client, {
       appId,
       calls: [
         { view: "requireTcbUpToDate" },
@@ -92,7 +104,7 @@ async function readAppRules(
     });
     const mustBeUpToDate = get("requireTcbUpToDate") ?? false;
     const allowsAny = get("allowAnyDevice");
-    return [
+    const rules = [
       rule(
         "app",
         "tcbStatus",
@@ -102,10 +114,16 @@ async function readAppRules(
       rule("app", "composeHash", get("allowedComposeHashes"), composeHash),
       rule("app", "device", allowsAny || get("allowedDeviceIds"), allowsAny ? "any device may boot" : deviceId),
     ];
+    return { rules, generation };
   } catch (error) {
     if (!(error instanceof ContractRevertedError || error instanceof NoContractError)) throw error;
     const names = ["tcbStatus", "composeHash", "device"] as const;
-    return names.map((name) => rule("app", name, undefined, "the app is no DstackApp: its rules cannot be looked at"));
+    const why = "the app is no DstackApp: its rules cannot be looked at";
+    return {
+      rules: names.map((name) => rule("app", name, undefined, why)),
+      generation:
+        error instanceof NoContractError ? undefined : await readGeneration(client, { address: appId, blockNumber }),
+    };
   }
 }
 

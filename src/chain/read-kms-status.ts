@@ -10,10 +10,12 @@ import {
   slice,
 } from "viem";
 import { dstackKmsAbi } from "../abi/index.ts";
+import { type Generation, narrowKms } from "../core/generation.ts";
 import { parseAppId } from "../core/ids.ts";
 import { ContractRevertedError } from "../errors/index.ts";
 import { callMany } from "./call-many.ts";
 import type { ChainClient } from "./chain-client.ts";
+import { generationCalls, notLike, takeGeneration } from "./read-generation.ts";
 import { type ReadOwnerReturnType, readOwner } from "./read-owner.ts";
 import { readOwnership } from "./read-ownership.ts";
 import { requestHex } from "./request-hex.ts";
@@ -34,6 +36,8 @@ export interface ReadKmsStatusParameters {
 
 export interface ReadKmsStatusReturnType {
   readonly blockNumber: bigint;
+  /** With the releases whose views the KMS has. */
+  readonly generation: Generation;
   readonly owner: ReadOwnerReturnType;
   readonly pendingOwner: ReadOwnerReturnType | undefined;
   readonly isTwoStep: boolean;
@@ -80,15 +84,17 @@ export async function readKmsStatus(
       encodeFunctionData({ abi: dstackKmsAbi, functionName: "gatewayAppId" }),
       encodeFunctionData({ abi: dstackKmsAbi, functionName: "kmsInfo" }),
       ...asked.map(({ view, value }) => encodeFunctionData({ abi: dstackKmsAbi, functionName: view, args: [value] })),
+      ...generationCalls,
     ],
     doing,
   });
   await requireCode(client, { address: kms, blockNumber });
   const [appImplementation, gatewayAppId, kmsInfo, ...flags] = answers;
+  const generation = takeGeneration(answers);
   const info = decode("kmsInfo", kmsInfo);
   const implementationOfApps = decode("appImplementation", appImplementation);
   if (info === undefined || implementationOfApps === undefined) {
-    const reason = "it does not answer like a DstackKms";
+    const reason = notLike("a DstackKms", generation);
     throw new ContractRevertedError({ contract: kms, functionName: "appImplementation", reason });
   }
   const [ownership, word] = await Promise.all([
@@ -105,6 +111,7 @@ export async function readKmsStatus(
     );
   return {
     blockNumber,
+    generation: narrowKms(generation, { isTwoStep }),
     owner: await describe(owner),
     pendingOwner: pendingOwner === undefined ? undefined : await describe(pendingOwner),
     isTwoStep,

@@ -24,6 +24,7 @@ export const errorTable = {
   LintRefusedError: entry(1101, false, "The linter found an error that nobody accepted by name."),
   HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
   DeviceNeededError: entry(1103, false, "A device that is to be barred is needed, or may be."),
+  KeyEpochsError: entry(1201, false, "A contract approves per key epoch, or may, and nobody accepted that by name."),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
   WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),

@@ -98,6 +98,33 @@ export class DeviceNeededError extends InputError {
   }
 }
 
+export interface KeyEpochsFacts {
+  readonly role: string;
+  readonly address: string;
+  /** Its name in the table of generations. */
+  readonly generation: string;
+  readonly releases: string;
+  /** Null if not known. */
+  readonly hasKeyEpochs: boolean | null;
+}
+
+export class KeyEpochsError extends InputError {
+  override readonly name = "KeyEpochsError";
+  constructor(contracts: readonly KeyEpochsFacts[]) {
+    super(contracts.map(describeEpochs).join(" "), {
+      nextStep:
+        "Nothing was sent. Use the tools of that release; to go on with app epoch 0 alone, accept key-epochs by name (acceptKeyEpochs, --accept key-epochs).",
+      context: { contracts },
+    });
+  }
+}
+
+function describeEpochs({ role, address, releases, hasKeyEpochs }: KeyEpochsFacts): string {
+  return hasKeyEpochs
+    ? `The ${role} ${address} is of release ${releases}, which approves per key epoch: what can be read and changed here is app epoch 0, and may not be what governs.`
+    : `The release of the ${role} ${address} is not known, and it may approve per key epoch: what can be read and changed here may not be what governs.`;
+}
+
 /** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
 function describe(raw: string): string {
   return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;

@@ -144,7 +144,9 @@ export function commitTokenInvalid(problem: string): ApiError {
   );
 }
 
+/** @param cause a refusal that reading the chain led to stays what it is */
 export function chainUnavailable(chainId: number, cause: unknown): ApiError {
+  if (cause instanceof ApiError) return cause;
   const message = `The cloud cannot read chain ${chainId} right now, so nothing was verified and nothing changed.`;
   return new ApiError(503, mockErrorCodes.chainUnavailable, message, {
     suggestions: ["Send the same request again later; the registration on chain stays valid."],

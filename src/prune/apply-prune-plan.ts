@@ -52,6 +52,7 @@ export interface PruneResult {
  * @throws PruneBlockedError while facts are not known and not waived
  * @throws PruneOvertakenError if a hash came into use, the owner changed or the list did; nothing more is sent
  * @throws PrunedHashInUseError if a hash came into use in the moment in which it went
+ * @throws KeyEpochsError unless the source accepts them
  * @throws BatchStoppedError, and what sendBatch and readPruneFacts throw
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {

@@ -1,8 +1,11 @@
+import type { Address } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { readAllowlist } from "../chain/read-allowlist.ts";
+import { findKmsGeneration } from "../chain/read-contract-kind.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import { requireNoKeyEpochs } from "../core/key-epochs.ts";
 import { allowedAt } from "../core/policy/allowed-at.ts";
 import type { AllowedHash, PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
 import type { History } from "../history/history.ts";
@@ -14,6 +17,13 @@ export interface GatherPruneFactsParameters {
   readonly chain: ChainClient;
   /** Undefined where there is no API key: what runs is then not known. */
   readonly cloud: CloudClient | undefined;
+  /** Whose generation counts beside the app's. */
+  readonly kms?: Address | undefined;
+  /**
+   * Goes on where app or KMS approve per key epoch: only the list of app epoch 0 is looked at then, and it may not be
+   * what governs.
+   */
+  readonly acceptKeyEpochs?: boolean | undefined;
   /** Read just before; its pinned block is the plan's. */
   readonly history: History;
   /** Hashes the operator named, on top of what the history tells: they may be allowed although no event says so. */
@@ -30,10 +40,10 @@ const patience = { retryDelayMs: 250 };
  * Brings together what the chain and the cloud know of an app's hashes. What cannot be found out is an unknown fact;
  * what the chain does not answer is an error, since nothing could be removed then either.
  *
- * @throws NoContractError, ContractRevertedError, RpcUnavailableError, WrongChainError
+ * @throws KeyEpochsError, NoContractError, ContractRevertedError, RpcUnavailableError, WrongChainError
  */
 export async function gatherPruneFacts(parameters: GatherPruneFactsParameters): Promise<PruneFacts> {
-  const { chain, cloud, history, named = [], proofProblem, ...rest } = parameters;
+  const { chain, cloud, kms, history, named = [], proofProblem, acceptKeyEpochs = false, ...rest } = parameters;
   const { appId, chainId, pinned, changes } = history;
   const blockNumber = pinned.number;
   const byEvents = allowedAt(changes, blockNumber, history.initialFlags);
@@ -44,7 +54,7 @@ export async function gatherPruneFacts(parameters: GatherPruneFactsParameters): 
     : gatherCloudFacts(cloud, { ...rest, appId, chainId, composeHashes: knownHashes }));
   const mentioned = [...uses.running, ...uses.movingTo].map(({ composeHash }) => composeHash);
 
-  const [allowed, { owner, allowAnyDevice }] = await Promise.all([
+  const [allowed, { owner, allowAnyDevice, generation }, ofKms] = await Promise.all([
     readAllowedKeys(chain, {
       ...patience,
       appId,
@@ -54,7 +64,15 @@ export async function gatherPruneFacts(parameters: GatherPruneFactsParameters): 
       keys: [...new Set([...knownHashes, ...mentioned])],
     }),
     readAllowlist(chain, { appId, blockNumber }),
+    kms === undefined ? undefined : findKmsGeneration(chain, { address: kms, blockNumber }),
   ]);
+  requireNoKeyEpochs(
+    [
+      { role: "app", address: appId, generation },
+      ...(kms === undefined || ofKms === undefined ? [] : [{ role: "KMS", address: kms, generation: ofKms } as const]),
+    ],
+    acceptKeyEpochs,
+  );
   const hidden = [...allowed].filter((hash) => !additions.has(hash));
   return {
     chainId,

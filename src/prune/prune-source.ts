@@ -1,3 +1,4 @@
+import type { Address } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
@@ -10,6 +11,13 @@ export interface PruneSource {
   readonly chain: ChainClient;
   /** Undefined where there is no API key. */
   readonly cloud: CloudClient | undefined;
+  /** Whose generation counts beside the app's. */
+  readonly kms?: Address | undefined;
+  /**
+   * Goes on where app or KMS approve per key epoch: only the list of app epoch 0 is looked at then, and it may not be
+   * what governs.
+   */
+  readonly acceptKeyEpochs?: boolean | undefined;
   /** Reads the app's history up to now: readHistory, with whatever store it has. */
   readonly readHistory: () => Promise<History>;
   /** Proves that the history hides nothing; answers one sentence where it could not. Undefined: no proof is wanted. */

@@ -58,8 +58,9 @@ function describe(event: FinishedEvent): string {
     case "checkHash":
       return event.facts.isMismatchAccepted ? "differs, accepted explicitly" : "the cloud's is ours";
     case "readChain": {
-      const { composeHashAllowed, deviceAllowed, planned } = event.facts;
-      return `hash ${allowed(composeHashAllowed)}, device ${allowed(deviceAllowed)}; to send: ${planned.join(", ") || "nothing"}`;
+      const { composeHashAllowed, deviceAllowed, planned, caveat } = event.facts;
+      const caution = caveat === null ? "" : ` (CAUTION: ${caveat})`;
+      return `hash ${allowed(composeHashAllowed)}, device ${allowed(deviceAllowed)}; to send: ${planned.join(", ") || "nothing"}${caution}`;
     }
     case "addDevice":
     case "addComposeHash":

@@ -27,6 +27,8 @@ export interface StepFacts {
     readonly owner: Hex;
     readonly composeHashAllowed: boolean;
     readonly deviceAllowed: boolean;
+    /** What stands beside these answers where app or KMS approve per key epoch, or may; null elsewhere. */
+    readonly caveat: string | null;
     /** What follows; a transaction on record is not sent anew. */
     readonly planned: readonly PaymentStep[];
   };

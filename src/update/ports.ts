@@ -1,6 +1,7 @@
 import type { AppCompose } from "../core/app-compose.ts";
 import type { Hex } from "../core/hex.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { JudgedContract } from "../core/key-epochs.ts";
 import type { NewJournalEntry } from "./journal-entry.ts";
 import type { JournalState, PaymentIntent } from "./journal-state.ts";
 
@@ -37,6 +38,8 @@ export interface CvmFacts {
   readonly composeHash: ComposeHash | undefined;
   /** Absent for an off-chain KMS. */
   readonly chainId: number | undefined;
+  /** As the cloud names it. */
+  readonly kmsContractAddress?: Hex | undefined;
 }
 
 export interface UpdateDraft {
@@ -88,6 +91,8 @@ export interface AllowlistFacts {
   readonly composeHashAllowed: boolean;
   /** Listed, or any device may boot. True if the cloud named no device. */
   readonly deviceAllowed: boolean;
+  /** The app and, where one is named, its KMS, with the generation each is of. */
+  readonly contracts: readonly JudgedContract[];
 }
 
 /** A transaction with every field decided, as the journal keeps it. */
@@ -124,6 +129,8 @@ export interface ChainPort {
     readonly appId: AppId;
     readonly composeHash: ComposeHash;
     readonly deviceId: DeviceId | undefined;
+    /** Whose generation is read beside the app's. */
+    readonly kms?: Hex | undefined;
   }): Promise<AllowlistFacts>;
   /** @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError */
   requireAffordable(intents: readonly PaymentIntent[]): Promise<void>;

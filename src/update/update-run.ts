@@ -22,6 +22,11 @@ export interface UpdateRequest {
   readonly expectedKmsPublicKey?: Hex | undefined;
   /** The one hash, other than our own, that may be allowed: exactly what a HashMismatchError named. */
   readonly acceptHashMismatch?: ComposeHash | undefined;
+  /**
+   * Allows the hash also where app or KMS approve per key epoch, or may: it is allowed for app epoch 0 alone then, which
+   * may not be what governs.
+   */
+  readonly acceptKeyEpochs?: boolean | undefined;
   /** The one recorded transaction that may be given up: exactly what a NonceTakenError named. */
   readonly abandonTransaction?: TransactionHash | undefined;
 }

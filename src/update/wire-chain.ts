@@ -15,6 +15,7 @@ import type { ChainClient } from "../chain/chain-client.ts";
 import { prepareTransaction } from "../chain/prepare-transaction.ts";
 import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
 import { readAllowlist } from "../chain/read-allowlist.ts";
+import { findKmsGeneration } from "../chain/read-contract-kind.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import type { WriteParameters } from "../chain/send-contract-call.ts";
 import { sendPreparedTransaction } from "../chain/send-prepared-transaction.ts";
@@ -33,13 +34,22 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
   return {
     signer,
     readChainId: () => requireChain(client),
-    async readAllowlist({ appId, composeHash, deviceId }) {
-      const facts = await readAllowlist(client, { appId, composeHash, deviceId });
+    async readAllowlist({ appId, composeHash, deviceId, kms }) {
+      const [facts, ofKms] = await Promise.all([
+        readAllowlist(client, { appId, composeHash, deviceId }),
+        kms === undefined ? undefined : findKmsGeneration(client, { address: kms }),
+      ]);
       return {
         blockNumber: facts.blockNumber,
         owner: parseFixedHex("An owner", facts.owner, 20),
         composeHashAllowed: facts.composeHashAllowed === true,
         deviceAllowed: deviceId === undefined || facts.deviceAllowed === true,
+        contracts: [
+          { role: "app", address: appId, generation: facts.generation },
+          ...(kms === undefined || ofKms === undefined
+            ? []
+            : [{ role: "KMS", address: kms, generation: ofKms } as const]),
+        ],
       };
     },
     requireAffordable: (intents) => requireAffordable(client, signer, intents),

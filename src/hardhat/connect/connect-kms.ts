@@ -2,6 +2,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account, Address } from "viem";
 import { requireChain } from "../../chain/require-chain.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
+import type { Generation } from "../../core/generation.ts";
 import "../type-extensions.ts";
 import { type ConnectedChain, connectChain } from "./connect-chain.ts";
 import { connectCloud, requireCloud } from "./connect-cloud.ts";
@@ -16,6 +17,7 @@ export interface ConnectKmsArguments extends KmsArguments {
 
 export interface ConnectedKms extends ConnectedChain {
   readonly kms: Address;
+  readonly generation: Generation;
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
 }
 
@@ -34,6 +36,6 @@ export async function connectKms(args: ConnectKmsArguments, hre: HardhatRuntimeE
   const kms = requireKms(resolveKms(args, sources));
   const chain = await connectChain(hre);
   if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
-  await requireDstackKms(chain.client, kms);
-  return { ...chain, kms, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
+  const generation = await requireDstackKms(chain.client, kms);
+  return { ...chain, kms, generation, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
 }

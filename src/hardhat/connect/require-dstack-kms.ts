@@ -1,17 +1,19 @@
 import type { Address } from "viem";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import { readContractKind } from "../../chain/read-contract-kind.ts";
+import type { Generation } from "../../core/generation.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 
 /**
- * Returns if a KMS is at the address. An app in its place is a slip of the command line or the configuration, and so is
+ * Returns the generation of the KMS at the address. An app in its place is a slip of the command line or the configuration, and so is
  * an address without a contract.
  *
  * @throws InvalidArgumentError, RpcUnavailableError
  */
-export async function requireDstackKms(client: ChainClient, kms: Address): Promise<void> {
-  const { hasCode, isApp, isKms } = await readContractKind(client, { address: kms });
-  if (isKms) return;
+export async function requireDstackKms(client: ChainClient, kms: Address): Promise<Generation> {
+  const { hasCode, isApp, isKms, generation } = await readContractKind(client, { address: kms });
+  // A KMS with key epochs need not have the views of the first generation.
+  if (isKms || (generation.hasKeyEpochs === true && !isApp)) return generation;
   if (!hasCode) {
     throw new InvalidArgumentError(`There is no contract at the KMS address ${kms}.`, {
       nextStep: "Check --kms or dstack.kms, and --network.",

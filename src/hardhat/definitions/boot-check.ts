@@ -1,5 +1,5 @@
 import { task } from "hardhat/config";
-import { appOption, cvmOption, jsonFlag, kmsOption, optional, withExample } from "../options.ts";
+import { acceptOption, appOption, cvmOption, jsonFlag, kmsOption, optional, withExample } from "../options.ts";
 
 export const bootCheckTasks = [
   task(
@@ -16,6 +16,7 @@ export const bootCheckTasks = [
     .addOption(optional("device", "Device id of the machine (default: the CVM's)"))
     .addOption(optional("osImage", "Hash of the OS image (default: the CVM's)"))
     .addOption(optional("tcbStatus", "TCB status the machine reports (default: UpToDate)"))
+    .addOption(acceptOption)
     .addFlag(jsonFlag)
     .setAction(() => import("../tasks/boot-check.ts"))
     .build(),

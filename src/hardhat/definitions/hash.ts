@@ -37,6 +37,7 @@ export const hashTasks = [
     .addOption(optional("hash", "A compose hash from elsewhere, to be explained"))
     .addOption(optional("name", "The name in the manifest, for a docker compose file of no CVM (default: empty)"))
     .addOption(optional("preLaunchScript", "File with the pre-launch script that goes with the docker compose file"))
+    .addOption(acceptOption)
     .addFlag(jsonFlag)
     .setAction(() => import("../tasks/hash/doctor.ts"))
     .build(),

@@ -2,6 +2,7 @@ import { readAllowlist } from "../../chain/read-allowlist.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getComposeFile } from "../../cloud/get-compose-file.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
+import type { Generation } from "../../core/generation.ts";
 import {
   type BackendFacts,
   examineHashes,
@@ -35,6 +36,8 @@ export interface ExaminedFile {
   /** The CVM it was compared with; undefined where no CVM was asked. */
   readonly cvm: string | undefined;
   readonly cvmId: string | undefined;
+  /** Of the app's contract; undefined where none was asked. */
+  readonly generation: Generation | undefined;
   readonly examination: HashExamination;
 }
 
@@ -52,9 +55,10 @@ export async function examineFile(parameters: ExamineFileParameters): Promise<re
     (backends.length === 0 ? [undefined] : backends).map(async (backend) => {
       const document = readAppDocument({ ...parameters, current: backend?.document });
       const facts = { document, backend, given };
-      const isAllowed = app && (await readIsAllowed(app, hashesToAsk(facts)));
-      const examination = examineHashes({ ...facts, isAllowed });
-      return { kind: document.kind, cvm: backend?.cvm, cvmId: backend?.cvmId, examination };
+      const allowlist = app && (await readAllowed(app, hashesToAsk(facts)));
+      const examination = examineHashes({ ...facts, isAllowed: allowlist?.isAllowed });
+      const { cvm, cvmId } = backend ?? {};
+      return { kind: document.kind, cvm, cvmId, generation: allowlist?.generation, examination };
     }),
   );
 }
@@ -78,11 +82,13 @@ async function findCvms(cloud: CloudClient, app: ConnectedApp | undefined, cvm: 
   return app === undefined ? [] : listCvms(cloud, app.appId);
 }
 
-async function readIsAllowed({ client, appId }: ConnectedApp, composeHashes: readonly ComposeHash[]) {
-  const answers = composeHashes.map(async (composeHash) => {
-    const { composeHashAllowed } = await readAllowlist(client, { appId, composeHash });
-    return composeHashAllowed ? [composeHash] : [];
-  });
-  const allowed = new Set((await Promise.all(answers)).flat());
-  return (hash: ComposeHash) => allowed.has(hash);
+async function readAllowed({ client, appId }: ConnectedApp, composeHashes: readonly ComposeHash[]) {
+  const answers = await Promise.all(
+    composeHashes.map(async (composeHash) => ({
+      composeHash,
+      ...(await readAllowlist(client, { appId, composeHash })),
+    })),
+  );
+  const allowed = new Set(answers.filter((answer) => answer.composeHashAllowed).map(({ composeHash }) => composeHash));
+  return { isAllowed: (hash: ComposeHash) => allowed.has(hash), generation: answers[0]?.generation };
 }

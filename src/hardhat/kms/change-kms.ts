@@ -4,9 +4,11 @@ import { requireEffect } from "../../batch/require-effect.ts";
 import { readKmsStatus } from "../../chain/read-kms-status.ts";
 import type { PolicyCall } from "../../core/batch/policy-call.ts";
 import { type Hex, parseFixedHex } from "../../core/hex.ts";
+import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../../core/key-epochs.ts";
 import { lintApp } from "../../core/lint/lint-app.ts";
 import { parseAccepted, requireClean } from "../../core/lint/require-clean.ts";
 import { type ConnectedKms, type ConnectKmsArguments, connectKms } from "../connect/connect-kms.ts";
+import { showCaveat } from "../connect/generations.ts";
 import type { OutputArguments, TaskIo, TaskOutcome } from "../connect/run-task.ts";
 import { lintInputs } from "../lint/lint-inputs.ts";
 import { carryOut } from "../write/carry-out.ts";
@@ -30,9 +32,10 @@ export interface ChangeKmsParameters {
 }
 
 /**
- * The way of every change of a KMS: parse, lint, refuse what changes nothing, carry it out as the owner.
+ * The way of every change of a KMS: parse, refuse one with key epochs, lint, refuse what changes nothing, carry it out as
+ * the owner.
  *
- * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, NoEffectError, and what carryOut throws
+ * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what carryOut throws
  */
 export async function changeKms(
   io: TaskIo,
@@ -44,7 +47,10 @@ export async function changeKms(
   lintInputs(what, [args.value]);
   const value = parseFixedHex(what, args.value, bytes);
   const connected = await connectKms(args, hre);
-  const { kms, client, chainId } = connected;
+  const { kms, client, chainId, generation } = connected;
+  const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
+  showCaveat(io.paper, contracts);
   const calls = [build(kms, value)];
   const findings = lintApp({ calls });
   requireClean(findings, accepted);
@@ -53,5 +59,5 @@ export async function changeKms(
   await requireEffect(client, calls);
   io.paper.line(warning);
   const sent = await carryOut(io, connected, { calls, signatory: owner, batch: args.batch });
-  return { result: { kms, chainId, ...sent, findings } };
+  return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
 }

@@ -3,6 +3,7 @@ import type { ChainClient } from "../../chain/chain-client.ts";
 import { readAppImplementation } from "../../chain/read-app-implementation.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../../chain/read-app-status.ts";
 import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
+import type { JudgedContract } from "../../core/key-epochs.ts";
 import type { AppFacts, LintSubject } from "../../core/lint/lint-subject.ts";
 import { requireDstackKms } from "../connect/require-dstack-kms.ts";
 
@@ -18,14 +19,22 @@ export interface GatherLintSubjectParameters {
   readonly status?: ReadAppStatusReturnType | undefined;
 }
 
+export interface GatherLintSubjectReturnType {
+  readonly subject: LintSubject;
+  /** The app and, where one is known, its KMS. */
+  readonly contracts: readonly JudgedContract[];
+}
+
 /** What the linter can know from the chain. @throws InvalidArgumentError if the KMS is none, what readAppStatus throws */
 export async function gatherLintSubject(
   client: ChainClient,
   { appId, kms, lists, ...parameters }: GatherLintSubjectParameters,
-): Promise<LintSubject> {
+): Promise<GatherLintSubjectReturnType> {
   const status = parameters.status ?? (await readAppStatus(client, { appId }));
   const { blockNumber } = status;
-  if (kms !== undefined) await requireDstackKms(client, kms);
+  const contracts: JudgedContract[] = [];
+  if (status.kind === "app") contracts.push({ role: "app", address: appId, generation: status.generation });
+  if (kms !== undefined) contracts.push({ role: "KMS", address: kms, generation: await requireDstackKms(client, kms) });
   const implementation = kms === undefined ? undefined : await readAppImplementation(client, { kms, blockNumber });
   const app: AppFacts = {
     appId,
@@ -33,5 +42,6 @@ export async function gatherLintSubject(
     isKms: status.kind === "kms",
     policy: status.kind === "app" ? { ...status, ...lists } : undefined,
   };
-  return { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
+  const subject = { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
+  return { subject, contracts };
 }

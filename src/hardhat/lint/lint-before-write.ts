@@ -1,8 +1,10 @@
 import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../../core/key-epochs.ts";
 import { type LintFinding, lintApp } from "../../core/lint/lint-app.ts";
 import type { LintSubject } from "../../core/lint/lint-subject.ts";
 import { parseAccepted, requireClean } from "../../core/lint/require-clean.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { showCaveat } from "../connect/generations.ts";
 import { resolveKms } from "../connect/resolve-kms.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { gatherLintSubject } from "./gather-lint-subject.ts";
@@ -13,26 +15,37 @@ export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "
   readonly accept: string | undefined;
   /** Already read, to spare reading it again. */
   readonly status?: ReadAppStatusReturnType | undefined;
+  /** For what key epochs have no part in, such as the ownership. */
+  readonly ignoresKeyEpochs?: boolean | undefined;
+}
+
+export interface LintBeforeWriteReturnType {
+  readonly findings: readonly LintFinding[];
+  /** The app and, where one is known, its KMS. */
+  readonly contracts: readonly JudgedContract[];
 }
 
 /**
  * Lints an app and what is about to be sent to it, before every write. Shows errors and warnings, and returns all
- * findings; notes belong to `dstack status`.
+ * findings; notes belong to `dstack status`. Refuses contracts whose first-generation lists may not be what governs.
  *
+ * @throws KeyEpochsError unless that risk was accepted by name
  * @throws LintRefusedError for errors whose rule was not accepted by name
  * @throws InvalidArgumentError, and what reading the app throws
  */
 export async function lintBeforeWrite(
   io: Pick<TaskIo, "paper">,
   app: ConnectedApp,
-  { accept, status, ...subject }: LintBeforeWriteParameters,
-): Promise<readonly LintFinding[]> {
+  { accept, status, ignoresKeyEpochs = false, ...about }: LintBeforeWriteParameters,
+): Promise<LintBeforeWriteReturnType> {
   const accepted = parseAccepted(accept);
   const kms = resolveKms({}, app);
-  const facts = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
-  const findings = lintApp({ ...facts, ...subject });
+  const { subject, contracts } = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
+  requireNoKeyEpochs(contracts, ignoresKeyEpochs || accepted.has("key-epochs"));
+  if (!ignoresKeyEpochs) showCaveat(io.paper, contracts);
+  const findings = lintApp({ ...subject, ...about });
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");
   if (shown.length > 0) showFindings(io.paper, shown, accepted);
-  return findings;
+  return { findings, contracts };
 }

@@ -3,6 +3,7 @@ import { proveAllowlist } from "../../history/prove-allowlist.ts";
 import type { PruneSource } from "../../prune/prune-source.ts";
 import { createProgress } from "../../report/progress.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { resolveKms } from "../connect/resolve-kms.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { readAppHistory } from "../history/read-app-history.ts";
 import type { PruneSettings } from "./parse-arguments.ts";
@@ -14,7 +15,12 @@ export function pruneSourceOf(
   {
     app,
     settings,
-  }: { readonly app: ConnectedApp; readonly settings: Pick<PruneSettings, "isProofWanted" | "history"> },
+    acceptKeyEpochs,
+  }: {
+    readonly app: ConnectedApp;
+    readonly settings: Pick<PruneSettings, "isProofWanted" | "history">;
+    readonly acceptKeyEpochs: boolean;
+  },
 ): PruneSource {
   const { client, cloud } = app;
   const { signal, stderr } = io;
@@ -22,6 +28,8 @@ export function pruneSourceOf(
   return {
     chain: client,
     cloud,
+    kms: resolveKms({}, app),
+    acceptKeyEpochs,
     signal,
     readHistory: () => readAppHistory(io, hre, app, settings.history),
     ...(settings.isProofWanted && {

@@ -1,5 +1,6 @@
 import type { Chain } from "viem";
 import type { Cvm } from "../../cloud/cvm.ts";
+import { describeGeneration } from "../../core/generation.ts";
 import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { describeOwnerFully } from "../../report/describe-owner.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
@@ -12,7 +13,7 @@ import type { StatusReport } from "./status-report.ts";
 
 /** An app's status for people. */
 export function showStatus(paper: Paper, report: StatusReport, chain: Chain | undefined): void {
-  const { appId, alias, network, chainId, contract, lists, completeness, running, findings } = report;
+  const { appId, alias, network, chainId, contract, lists, completeness, running, findings, caveat } = report;
   const cvms = running.kind === "known" ? running.cvms : [];
   paper.title(`App ${appId}${alias === undefined ? "" : ` (${alias})`}`);
   for (const [label, value] of [
@@ -21,26 +22,36 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
     ["owner", describeOwnerFully(contract.owner)],
     ["invited", contract.pendingOwner && describeOwnerFully(contract.pendingOwner)],
     ["transfers", contract.isTwoStep ? "in two steps" : "IN ONE STEP, at once"],
+    ["generation", describeGeneration(contract.generation)],
     ["version", contract.version === undefined ? "too old to tell" : `${contract.version}`],
     ["code", contract.implementation ?? "no ERC-1967 proxy"],
     ["upgrades", contract.upgradesDisabled ? "disabled, for good" : "possible, by the owner"],
     ["devices", contract.allowAnyDevice ? "any device may boot" : "listed devices only"],
     ["TCB", contract.requireTcbUpToDate ? "must be up to date" : "any status may boot"],
     ["KMS", report.kms],
+    [
+      "KMS is of",
+      report.kmsGeneration === null ? "not known: no KMS is named" : describeGeneration(report.kmsGeneration),
+    ],
   ] as const) {
     if (value !== undefined) paper.line(`  ${label.padEnd(10)} ${value}`);
   }
 
+  if (caveat !== null) {
+    paper.title(`CAUTION: ${caveat}`);
+    paper.line("  That is true of all lists, switches and findings below.");
+  }
   if (!completeness.isComplete) {
     paper.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
     for (const { message } of completeness.reasons) paper.line(`  ${message}`);
   }
   const isKms = (by: string) => isSameAddress(by, report.kms);
-  showList(paper, isKms, "Compose hashes allowed", lists?.composeHashes, ({ composeHash }) => [
+  const titled = (title: string) => (caveat === null ? title : `${title} (${caveat})`);
+  showList(paper, isKms, titled("Compose hashes allowed"), lists?.composeHashes, ({ composeHash }) => [
     composeHash,
     cvms.filter((cvm) => isSameValue(cvm.composeHash, composeHash)).map(describeUse),
   ]);
-  showList(paper, isKms, "Devices listed", lists?.devices, ({ deviceId }) => [
+  showList(paper, isKms, titled("Devices listed"), lists?.devices, ({ deviceId }) => [
     deviceId,
     cvms.filter((cvm) => isSameValue(cvm.deviceId, deviceId)).map((cvm) => `hosts ${describeCvm(cvm)}`),
   ]);
@@ -55,7 +66,7 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
     if (running.kind === "known") for (const line of running.unread) paper.line(line);
   }
   if (findings.length > 0) {
-    paper.title("Findings");
+    paper.title(titled("Findings"));
     showFindings(paper, findings);
   }
 }

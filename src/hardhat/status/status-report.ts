@@ -3,11 +3,12 @@ import type { AppId } from "../../core/ids.ts";
 import type { LintFinding } from "../../core/lint/lint-app.ts";
 import type { Completeness } from "../../history/history.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import type { GenerationReport } from "../connect/generations.ts";
 import type { AllowedLists } from "./gather-lists.ts";
 import type { Running } from "./gather-running.ts";
 
 /** Everything `dstack status` tells. */
-export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "chainId"> {
+export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "chainId">, GenerationReport {
   readonly appId: AppId;
   readonly kms: string | undefined;
   readonly kmsImplementation: string | undefined;

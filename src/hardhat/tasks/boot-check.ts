@@ -1,23 +1,34 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type BootRule, readBootRules } from "../../chain/read-boot-rules.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../../core/key-epochs.ts";
+import { parseAccepted } from "../../core/lint/require-clean.ts";
 import { type BootArguments, gatherBootInfo } from "../boot-check/gather-boot-info.ts";
 import { connectApp } from "../connect/connect-app.ts";
 import { findKms } from "../connect/find-kms.ts";
+import { reportGenerations, showCaveat } from "../connect/generations.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import type { KmsArguments } from "../connect/resolve-kms.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../connect/run-task.ts";
 
-export interface BootCheckArguments extends AppArguments, KmsArguments, BootArguments, OutputArguments {}
+export interface BootCheckArguments extends AppArguments, KmsArguments, BootArguments, OutputArguments {
+  readonly accept?: string | undefined;
+}
 
 const action: NewTaskActionFunction<BootCheckArguments> = (args, hre) => runTask(args, () => check(args, hre));
 export default action;
 
 async function check(args: BootCheckArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const isAccepted = parseAccepted(args.accept).has("key-epochs");
   const app = await connectApp(args, hre);
-  const kms = await findKms(args, app);
+  const { kms, generation } = await findKms(args, app);
+  requireNoKeyEpochs([{ role: "KMS", address: kms, generation }], isAccepted);
   const bootInfo = await gatherBootInfo(args, app);
-  const { blockNumber, rules, verdict } = await readBootRules(app.client, { kms, bootInfo });
+  const { blockNumber, generations, rules, verdict } = await readBootRules(app.client, { kms, bootInfo });
+  const contracts: JudgedContract[] = [{ role: "KMS", address: kms, generation: generations.kms }];
+  if (generations.app !== undefined)
+    contracts.unshift({ role: "app", address: app.appId, generation: generations.app });
+  requireNoKeyEpochs(contracts, isAccepted);
   const { isAllowed, reason, reverts } = verdict;
   return {
     result: {
@@ -25,6 +36,7 @@ async function check(args: BootCheckArguments, hre: HardhatRuntimeEnvironment): 
       kms,
       chainId: app.chainId,
       blockNumber,
+      ...reportGenerations(contracts),
       wouldBoot: isAllowed,
       reason,
       reverts,
@@ -32,6 +44,7 @@ async function check(args: BootCheckArguments, hre: HardhatRuntimeEnvironment): 
       bootInfo,
     },
     show: (paper) => {
+      showCaveat(paper, contracts);
       const rows = rules.map(({ rule, of, isMet, detail }) => [of, rule, wordFor(isMet), detail]);
       paper.table({ head: ["of", "rule", "verdict", "detail"], rows });
       paper.line(

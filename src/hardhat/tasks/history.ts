@@ -10,6 +10,7 @@ import { explorerLink } from "../../report/explorer-link.ts";
 import { formatTime } from "../../report/format-time.ts";
 import { createPaper, type Paper } from "../../report/paper.ts";
 import { connectApp } from "../connect/connect-app.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "../connect/generations.ts";
 import { requireApp } from "../connect/require-app.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
@@ -37,7 +38,8 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
   }
   const app = await connectApp(args, hre);
   const { client } = app;
-  requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
+  const { generation } = requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
+  const contracts = await gatherContracts(app, generation);
   const history = await readAppHistory(io, hre, app, args);
   const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
   const rows = await toRows(client, at === undefined ? history.changes : []);
@@ -49,6 +51,7 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
       appId,
       chainId,
       network: app.network,
+      ...reportGenerations(contracts),
       createdInBlock,
       pinned,
       completeness,
@@ -61,6 +64,7 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
     show: (paper) => {
       // A table can be read with a warning in it; a file for other programs cannot.
       const aside = csv ? createPaper(io.stderr) : paper;
+      showCaveat(aside, contracts);
       warn(aside, history);
       if (csv) paper.line(toCsv(rows));
       else if (at === undefined) showRows(paper, rows, client);

@@ -1,6 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../chain/read-app-status.ts";
+import { requireNoKeyEpochs } from "../../core/key-epochs.ts";
+import { parseAccepted } from "../../core/lint/require-clean.ts";
 import { planPrune, removalsOf } from "../../core/prune/plan-prune.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { namedBy } from "../../prune/apply-prune-plan.ts";
@@ -9,6 +11,7 @@ import { readPruneFacts } from "../../prune/prune-source.ts";
 import { readQueued } from "../../prune/read-queued.ts";
 import { showPrunePlan } from "../../report/prune-printer.ts";
 import { connectApp } from "../connect/connect-app.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "../connect/generations.ts";
 import { requireApp } from "../connect/require-app.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
 import { buildPolicy } from "../prune/build-policy.ts";
@@ -25,7 +28,10 @@ async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: T
   const app = await connectApp(args, hre);
   const { client, appId, chainId } = app;
   const status = await readAppStatus(client, { appId });
-  requireApp(status, appId);
+  const contracts = await gatherContracts(app, requireApp(status, appId).generation);
+  const acceptKeyEpochs = parseAccepted(settings.accept).has("key-epochs");
+  requireNoKeyEpochs(contracts, acceptKeyEpochs);
+  showCaveat(io.paper, contracts);
 
   const stored = planFile === undefined || isDryRun ? undefined : await loadPlan(planFile);
   const isToBeWritten = planFile !== undefined && stored === undefined;
@@ -37,13 +43,13 @@ async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: T
 
   // What was to be proven for the plan, and was not, is to be proven for carrying it out.
   const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
-  const source = pruneSourceOf(io, hre, { app, settings: { ...settings, isProofWanted } });
+  const source = pruneSourceOf(io, hre, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
   const facts = await readPruneFacts(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
   const policy = buildPolicy({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
   const plan = stored === undefined ? planPrune(facts, policy) : { ...stored, policy };
   showPrunePlan(io.paper, plan);
-  const described = { ...plan, removals: removalsOf(plan) };
+  const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
   if (isToBeWritten) {
     await savePlan(planFile, plan);
     io.paper.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);

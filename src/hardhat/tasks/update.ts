@@ -6,6 +6,7 @@ import { createUpdatePrinter } from "../../report/update-printer.ts";
 import { openJournal } from "../../update/journal.ts";
 import { updateCvm } from "../../update/update-cvm.ts";
 import type { UpdateResult } from "../../update/update-result.ts";
+import { reportGenerations } from "../connect/generations.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
 import { connectUpdate } from "../update/connect-update.ts";
 import { parseUpdateArguments, type UpdateArguments } from "../update/parse-arguments.ts";
@@ -15,22 +16,23 @@ export default action;
 
 async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
   const request = await parseUpdateArguments(args, process.env);
-  const { cloud, chain, account } = await connectUpdate(io, hre, { request, accept: args.accept });
+  const { contracts, ...connected } = await connectUpdate(io, hre, { request, accept: args.accept });
   const path = resolve(hre.config.paths.root, args.journal ?? ".dstack/journal.jsonl");
   await mkdir(dirname(path), { recursive: true });
   const journal = await openJournal(path);
   try {
     const result = await updateCvm({
       ...request,
-      cloud,
-      chain,
-      account,
+      ...connected,
       journal,
       waitForRollover: args.wait === true,
       signal: io.signal,
       onStep: createUpdatePrinter(io.paper),
     });
-    return { result, show: (paper) => paper.line(`\n${describe(result)}`) };
+    return {
+      result: { ...result, ...reportGenerations(contracts) },
+      show: (paper) => paper.line(`\n${describe(result)}`),
+    };
   } finally {
     await journal.close();
   }

@@ -3,6 +3,7 @@ import { dstackKmsAbi } from "../../abi/index.ts";
 import type { Hex } from "../../core/hex.ts";
 import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
 import { contractFault } from "../verification/contract-fault.ts";
+import { readGeneration, whyNotJudged } from "../verification/generation.ts";
 
 /** The struct a KMS hands to its policy contract when a guest asks for its keys. */
 export interface BootInfo {
@@ -36,12 +37,23 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
     if (chainId !== policy.chainId) {
       return { kind: "unreadable", cause: new Error(`The endpoint serves chain ${chainId}, not ${policy.chainId}.`) };
     }
+    const contracts = await Promise.all(
+      [policy.contractAddress, bootInfo.appId].map(async (address) => ({
+        address,
+        generation: await readGeneration(client, address),
+      })),
+    );
+    const later = contracts.find(({ generation }) => generation.hasKeyEpochs);
+    if (later !== undefined) return { kind: "refused", reason: whyNotJudged(later.address, later.generation) };
     const [isAllowed, reason] = await client.readContract({
       address: policy.contractAddress,
       abi: dstackKmsAbi,
       functionName: "isAppAllowed",
       args: [bootInfo],
     });
+    // A no stands, whoever gives it. A yes counts only of contracts whose rules are known.
+    const unknown = contracts.find(({ generation }) => generation.hasKeyEpochs === null);
+    if (isAllowed && unknown) return { kind: "refused", reason: whyNotJudged(unknown.address, unknown.generation) };
     if (isAllowed) return { kind: "allowed" };
     return { kind: "refused", reason: reason || "The boot policy refused without a reason" };
   } catch (error) {

@@ -4,6 +4,7 @@ import { alreadyRegistered } from "../../cloud/protocol.ts";
 import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import { contractFault } from "./contract-fault.ts";
+import { readGeneration } from "./generation.ts";
 import type { RegistrationFacts } from "./judge-receipt.ts";
 
 export interface GatherFactsParameters {
@@ -52,7 +53,11 @@ async function readFacts(client: PublicClient, parameters: GatherFactsParameters
   if (receipt && blockNumber < receipt.blockNumber) {
     throw new Error(`The endpoint is at block ${blockNumber}, before the receipt's, ${receipt.blockNumber}.`);
   }
-  return { chainId, receipt, isHashAllowed: await isHashAllowed(client, appId, composeHash, blockNumber) };
+  const [isAllowed, generation] = await Promise.all([
+    isHashAllowed(client, appId, composeHash, blockNumber),
+    readGeneration(client, appId, blockNumber),
+  ]);
+  return { chainId, receipt, isHashAllowed: isAllowed, generation };
 }
 
 async function findReceipt(client: PublicClient, hash: TransactionHash) {

@@ -1,7 +1,9 @@
 import { isAddressEqual, toEventSelector } from "viem";
 import { alreadyRegistered } from "../../cloud/protocol.ts";
+import { type Generation, generations } from "../../core/generation.ts";
 import type { Hex } from "../../core/hex.ts";
 import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
+import { whyNotJudged } from "./generation.ts";
 
 /** What the backend itself saw on chain. */
 export interface RegistrationFacts {
@@ -11,6 +13,8 @@ export interface RegistrationFacts {
   readonly receipt: ReceiptFacts | undefined;
   /** `allowedComposeHashes` of the app, read at a block not older than the receipt's. */
   readonly isHashAllowed: boolean;
+  /** Of the app's contract. Left out it is the first, whose rules these are. */
+  readonly generation?: Generation | undefined;
 }
 
 export interface ReceiptFacts {
@@ -48,6 +52,9 @@ const composeHashAdded = toEventSelector("ComposeHashAdded(bytes32)");
 export function judgeReceipt(facts: RegistrationFacts, claim: RegistrationClaim): RegistrationVerdict {
   const { appId, composeHash, transactionHash } = claim;
   if (facts.chainId !== claim.chainId) return { kind: "wrong-chain" };
+  const { generation = generations.first } = facts;
+  if (generation.hasKeyEpochs !== false)
+    return { kind: "hash-not-allowed", message: `${whyNotJudged(appId, generation)}.` };
   const isStateOnly = transactionHash === alreadyRegistered;
   const problem = isStateOnly ? undefined : findReceiptProblem(facts.receipt, claim);
   if (problem !== undefined) {

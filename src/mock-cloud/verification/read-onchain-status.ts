@@ -2,6 +2,7 @@ import type { PublicClient } from "viem";
 import { dstackAppAbi } from "../../abi/index.ts";
 import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
 import { contractFault } from "./contract-fault.ts";
+import { requireJudgeable } from "./generation.ts";
 
 export interface OnchainStatus {
   readonly isHashAllowed: boolean;
@@ -15,7 +16,7 @@ export interface OnchainStatus {
 /**
  * Whether an app's contract allows a document and a device. Where there is no such contract nothing is allowed.
  *
- * @throws when the chain cannot be read
+ * @throws ApiError 468 for a contract of a later generation, and when the chain cannot be read
  */
 export async function readOnchainStatus(
   client: PublicClient,
@@ -26,6 +27,7 @@ export async function readOnchainStatus(
     orFalse(client.readContract({ ...contract, functionName: "allowedComposeHashes", args: [composeHash] })),
     orFalse(client.readContract({ ...contract, functionName: "allowAnyDevice" })),
     orFalse(client.readContract({ ...contract, functionName: "allowedDeviceIds", args: [deviceId] })),
+    requireJudgeable(client, appId),
   ]);
   const isDeviceAllowed = isAnyDeviceAllowed || isDeviceListed;
   return { isHashAllowed, isDeviceAllowed, isAnyDeviceAllowed, isDeviceListed };

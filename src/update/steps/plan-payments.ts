@@ -1,3 +1,4 @@
+import { caveatOf, requireNoKeyEpochs } from "../../core/key-epochs.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
 import { recordDiscarded, recordMined, type UpdatePayment } from "../payments.ts";
@@ -17,7 +18,7 @@ export interface PaymentPlan {
 /**
  * Decides what must be sent, and finds out everything that can stop it before the first wei is spent.
  *
- * @throws WrongChainError, NoContractError, SignerRequiredError, NotOwnerError, ContractOwnerError,
+ * @throws WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError, ContractOwnerError,
  * InsufficientFundsError, RpcUnavailableError
  */
 export function planPayments(
@@ -31,14 +32,21 @@ export function planPayments(
     "readChain",
     async () => {
       const chainId = await requireChain(run, target, answer);
-      const facts = await run.chain.readAllowlist({ ...answer, appId: target.appId });
+      const kms = target.kmsContractAddress;
+      const facts = await run.chain.readAllowlist({ ...answer, appId: target.appId, kms });
+      requireNoKeyEpochs(facts.contracts, run.request.acceptKeyEpochs === true);
       const app = { chainId, appId: target.appId, update };
       const plan = planFor(facts, app, answer);
       if (plan.addDevice === undefined) await catchUpWithDevice(run, app, answer);
       await requirePayable(run, plan, facts);
       return { chainId, facts, plan };
     },
-    ({ chainId, facts, plan }) => ({ ...facts, chainId, planned: paymentsOf(plan).map(({ step }) => step) }),
+    ({ chainId, facts: { contracts, ...facts }, plan }) => ({
+      ...facts,
+      chainId,
+      caveat: caveatOf(contracts),
+      planned: paymentsOf(plan).map(({ step }) => step),
+    }),
   ).then(({ plan }) => plan);
 }
 

@@ -123,6 +123,7 @@ export class SimulatedChain {
           owner: signer,
           composeHashAllowed: isAllowed(composeHash),
           deviceAllowed: isAllowed(device),
+          contracts: [],
         });
       },
       requireAffordable: async () => this.#answer(undefined),

@@ -5,6 +5,7 @@ import { type Address, checksumAddress, isAddressEqual } from "viem";
 import { parseAddress } from "../../../chain/parse-address.ts";
 import { type ReadOwnerReturnType, readOwner } from "../../../chain/read-owner.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash } from "../../../core/ids.ts";
+import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../../../core/key-epochs.ts";
 import { lintApp } from "../../../core/lint/lint-app.ts";
 import { parseAccepted, requireClean } from "../../../core/lint/require-clean.ts";
 import { describeOwner } from "../../../report/describe-owner.ts";
@@ -12,6 +13,7 @@ import { formatFee, formatGas } from "../../../report/format.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { type ConnectedChain, connectChain } from "../../connect/connect-chain.ts";
 import { connectCloud } from "../../connect/connect-cloud.ts";
+import { showCaveat } from "../../connect/generations.ts";
 import { readSigner } from "../../connect/read-signer.ts";
 import { requireDstackKms } from "../../connect/require-dstack-kms.ts";
 import { type KmsArguments, requireKms, resolveKms } from "../../connect/resolve-kms.ts";
@@ -54,7 +56,10 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
   const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(hre));
   const chain = await connectChain(hre);
-  await requireDstackKms(chain.client, kms);
+  const generation = await requireDstackKms(chain.client, kms);
+  const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
+  requireNoKeyEpochs(contracts, parseAccepted(args.accept).has("key-epochs"));
+  showCaveat(io.paper, contracts);
   const account = await readSigner(hre, { chain, wanted, purpose: "deployAndRegisterApp" });
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);
@@ -71,7 +76,8 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
     await io.confirm("Deploy this app?");
     const { chainId } = chain;
     const deployed = await deployOnce(chain.client, { ...plan, account, chainId, journal, again: args.again === true });
-    return { result: describe(plan, chainId, deployed), show: (paper) => show(paper, deployed) };
+    const result = { ...describe(plan, chainId, deployed), generation, caveat: caveatOf(contracts) };
+    return { result, show: (paper) => show(paper, deployed) };
   } finally {
     await journal.close();
   }

@@ -33,8 +33,10 @@ async function allowAny(
   const app = await connectApp(args, hre);
   const { appId, client } = app;
   const isUnlisted = async (deviceId: DeviceId) => !(await readAllowlist(client, { appId, deviceId })).deviceListed;
-  const { allowAnyDevice } = await readAllowlist(client, { appId });
-  if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, waivers);
+  const guard = async () => {
+    const { allowAnyDevice } = await readAllowlist(client, { appId });
+    if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, waivers);
+  };
   const calls = [setAllowAnyDeviceCall({ appId, allowAny: args.state === "on" })];
-  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
 }

@@ -5,6 +5,7 @@ import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import { formatTime } from "../../../report/format-time.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { connectApp } from "../../connect/connect-app.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "../../connect/generations.ts";
 import { requireApp } from "../../connect/require-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
@@ -20,11 +21,21 @@ export default action;
 async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
   const app = await connectApp(args, hre);
   const { client, appId } = app;
-  requireApp(await readAppStatus(client, { appId }), appId);
+  const { generation } = requireApp(await readAppStatus(client, { appId }), appId);
+  const contracts = await gatherContracts(app, generation);
   const devices = await listDevices(app, await readAppHistory(io, hre, app, args));
   return {
-    result: { appId, chainId: app.chainId, isCloudAsked: app.cloud !== undefined, ...devices },
-    show: (paper) => show(paper, appId, devices),
+    result: {
+      appId,
+      chainId: app.chainId,
+      isCloudAsked: app.cloud !== undefined,
+      ...reportGenerations(contracts),
+      ...devices,
+    },
+    show: (paper) => {
+      showCaveat(paper, contracts);
+      show(paper, appId, devices);
+    },
   };
 }
 

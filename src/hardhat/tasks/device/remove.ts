@@ -25,8 +25,10 @@ async function remove(io: TaskIo, args: DeviceRemoveArguments, hre: HardhatRunti
   const app = await connectApp(args, hre);
   const { appId, client } = app;
   const deviceIds = await parseDevices(args.devices, app.cloud);
-  const { allowAnyDevice } = await readAllowlist(client, { appId });
-  if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
+  const guard = async () => {
+    const { allowAnyDevice } = await readAllowlist(client, { appId });
+    if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
+  };
   const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
-  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
 }

@@ -26,8 +26,6 @@ async function add(io: TaskIo, args: HashAddArguments, hre: HardhatRuntimeEnviro
   const removed = args.remove === undefined ? [] : parseHashes(args.remove.split(","));
   const app = await connectApp(args, hre);
   const { appId } = app;
-  await requireUnneeded(app, removed, waivers);
-  if (removed.length > 0) showWhatRemovalMeans(io.paper);
   return changePolicy(io, args, {
     app,
     calls: [
@@ -35,5 +33,9 @@ async function add(io: TaskIo, args: HashAddArguments, hre: HardhatRuntimeEnviro
       ...removed.map((composeHash) => removeComposeHashCall({ appId, composeHash })),
     ],
     allowNoEffect: waivers.has("no-effect"),
+    guard: async () => {
+      await requireUnneeded(app, removed, waivers);
+      if (removed.length > 0) showWhatRemovalMeans(io.paper);
+    },
   });
 }

@@ -2,11 +2,14 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { getCvm } from "../../../cloud/get-cvm.ts";
 import { parseComposeHash } from "../../../core/ids.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../../../core/key-epochs.ts";
+import { parseAccepted } from "../../../core/lint/require-clean.ts";
 import { nameOfCvm } from "../../../core/name-of-cvm.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { connectCloud, requireCloud } from "../../connect/connect-cloud.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "../../connect/generations.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../../connect/run-task.ts";
 import { type ExaminedFile, examineFile, type HashTarget } from "../../hash/examine-file.ts";
@@ -17,6 +20,7 @@ export interface HashArguments extends AppArguments, OutputArguments {
   readonly name?: string | undefined;
   readonly preLaunchScript?: string | undefined;
   readonly hash?: string | undefined;
+  readonly accept?: string | undefined;
 }
 
 const action: NewTaskActionFunction<HashArguments> = (args, hre) => runTask(args, () => examine(args, hre));
@@ -26,24 +30,38 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
   if (args.file === "") {
     throw new InvalidArgumentError("No file was named.", { nextStep: "See npx hardhat dstack hash --help." });
   }
+  const accepted = parseAccepted(args.accept);
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
   const target = await connectTarget(args, hre);
   const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
+  const contracts = await contractsOf(target, examined);
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
   const isMatch = examined.every(({ examination }) => examination.isMatch);
   return {
     result: {
       file: args.file,
       appId: target?.app?.appId,
       isMatch,
-      comparisons: examined.map(({ examination, ...rest }) => ({ ...rest, ...examination })),
+      ...reportGenerations(contracts),
+      comparisons: examined.map(({ examination, generation: _, ...rest }) => ({ ...rest, ...examination })),
     },
     show: (paper) => {
+      showCaveat(paper, contracts);
       for (const one of examined) show(paper, one);
     },
     exitCode: isMatch ? 0 : negativeAnswer,
   };
+}
+
+/** None where no contract was asked. */
+async function contractsOf(
+  target: HashTarget | undefined,
+  examined: readonly ExaminedFile[],
+): Promise<readonly JudgedContract[]> {
+  const { generation } = examined[0] ?? {};
+  return target?.app === undefined || generation === undefined ? [] : gatherContracts(target.app, generation);
 }
 
 /** Undefined where neither app nor CVM was named: then no network is needed. */

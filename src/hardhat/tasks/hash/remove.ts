@@ -22,11 +22,13 @@ async function remove(io: TaskIo, args: HashRemoveArguments, hre: HardhatRuntime
   const waivers = parseWaivers(args.waive, removalWaivers);
   const composeHashes = parseHashes(args.hashes);
   const app = await connectApp(args, hre);
-  await requireUnneeded(app, composeHashes, waivers);
-  showWhatRemovalMeans(io.paper);
   return changePolicy(io, args, {
     app,
     calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),
     allowNoEffect: waivers.has("no-effect"),
+    guard: async () => {
+      await requireUnneeded(app, composeHashes, waivers);
+      showWhatRemovalMeans(io.paper);
+    },
   });
 }

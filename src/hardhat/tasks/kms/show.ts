@@ -1,7 +1,9 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type AskedValue, readKmsStatus } from "../../../chain/read-kms-status.ts";
+import { describeGeneration } from "../../../core/generation.ts";
 import { type Hex, parseFixedHex } from "../../../core/hex.ts";
+import { caveatOf } from "../../../core/key-epochs.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";
 import { type ConnectKmsArguments, connectKms } from "../../connect/connect-kms.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../../connect/run-task.ts";
@@ -22,13 +24,16 @@ async function show(args: KmsShowArguments, hre: HardhatRuntimeEnvironment): Pro
   const mrsAggregated = parseList("An aggregated measurement", args.measurement);
   const { client, kms, chainId, network } = await connectKms(args, hre);
   const status = await readKmsStatus(client, { kms, osImageHashes, deviceIds, mrsAggregated });
+  const caveat = caveatOf([status]);
   const asked = [...status.osImages, ...status.devices, ...status.measurements];
   return {
-    result: { kms, chainId, network, ...status, pendingOwner: status.pendingOwner ?? null },
+    result: { kms, chainId, network, ...status, caveat, pendingOwner: status.pendingOwner ?? null },
     show: (paper) => {
       for (const [label, value] of [
         ["KMS", kms],
         ["chain", `${network}, id ${chainId}, block ${status.blockNumber}`],
+        ["generation", describeGeneration(status.generation)],
+        ["CAUTION", caveat ?? undefined],
         ["owner", describeOwnerFully(status.owner)],
         ["invited", status.pendingOwner && describeOwnerFully(status.pendingOwner)],
         ["code", status.implementation ?? "no ERC-1967 proxy"],

@@ -40,7 +40,13 @@ async function transfer(
   }
   const described = await readOwner(client, { address: newOwner });
   const calls = [transferOwnershipCall({ appId, newOwner })];
-  const findings = await lintBeforeWrite(io, app, { accept: args.accept, status, calls, newOwner: described });
+  const { findings } = await lintBeforeWrite(io, app, {
+    accept: args.accept,
+    status,
+    calls,
+    newOwner: described,
+    ignoresKeyEpochs: true,
+  });
 
   io.paper.line(`owner      ${describeOwnerFully(owner)}`);
   io.paper.line(`new owner  ${describeOwnerFully(described)}`);

@@ -8,6 +8,7 @@ import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
+import { generations } from "../../../../src/core/generation.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { ContractRevertedError, NoContractError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { multicall3Address } from "../../../../src/world/multicall3.ts";
@@ -37,6 +38,7 @@ describe("readAllowlist", () => {
     const { client, appId, composeHash, deviceId, owner } = dstack;
     expect(await readAllowlist(client, { appId, composeHash, deviceId })).to.deep.equal({
       blockNumber: await getBlockNumber(client, { cacheTime: 0 }),
+      generation: generations.first,
       owner: owner.address,
       pendingOwner: undefined,
       allowAnyDevice: false,
@@ -75,7 +77,7 @@ describe("readAllowlist", () => {
     expect(answer).to.include({ composeHashAllowed: true, deviceListed: false });
     expect(await readAllowlist(oneByOne.client, question)).to.deep.equal(answer);
     expect(together.methods).to.deep.equal(["eth_call"]);
-    expect(oneByOne.methods).to.deep.equal(["eth_blockNumber", ...Array(6).fill("eth_call")]);
+    expect(oneByOne.methods).to.deep.equal(["eth_blockNumber", ...Array(11).fill("eth_call")]);
   });
 
   for (const [what, code] of [

@@ -20,6 +20,9 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
   DeviceNeededError: new errors.DeviceNeededError([{ waiver: "in-use", problem: "CVM a is on it." }]),
   HashNeededError: new errors.HashNeededError([{ waiver: "in-use", problem: "CVM a has it." }]),
+  KeyEpochsError: new errors.KeyEpochsError([
+    { role: "app", address: "0x01", generation: "0.6.4", releases: "0.6.4", hasKeyEpochs: true },
+  ]),
   RpcUnavailableError: new errors.RpcUnavailableError("reading the owner"),
   WrongChainError: new errors.WrongChainError(8453, 1),
   NoContractError: new errors.NoContractError("0x01", 8453),

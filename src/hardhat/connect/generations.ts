@@ -1,0 +1,44 @@
+import { findKmsGeneration } from "../../chain/read-contract-kind.ts";
+import { describeGeneration, type Generation } from "../../core/generation.ts";
+import { caveatOf, type JudgedContract } from "../../core/key-epochs.ts";
+import type { Paper } from "../../report/paper.ts";
+import type { ConnectedApp } from "./connect-app.ts";
+import { resolveKms } from "./resolve-kms.ts";
+
+/**
+ * The contracts that decide about an app: the app, whose generation was read with what the task reads of it, and the KMS
+ * of the cloud or the configuration. A KMS that is not named, or is none, has no generation that could be told.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function gatherContracts(app: ConnectedApp, generation: Generation): Promise<readonly JudgedContract[]> {
+  const ofApp = { role: "app", address: app.appId, generation } as const;
+  const kms = resolveKms({}, app);
+  if (kms === undefined) return [ofApp];
+  const ofKms = await findKmsGeneration(app.client, { address: kms });
+  return ofKms === undefined ? [ofApp] : [ofApp, { role: "KMS", address: kms, generation: ofKms }];
+}
+
+/** What every result of a task about an app says of the contracts that decide, for `--json`. */
+export interface GenerationReport {
+  /** Of the app. */
+  readonly generation: Generation | null;
+  /** Null where no KMS is named, so that its generation is not known. */
+  readonly kmsGeneration: Generation | null;
+  /** What stands beside every list and verdict of contracts with key epochs. */
+  readonly caveat: string | null;
+}
+
+export function reportGenerations(contracts: readonly JudgedContract[]): GenerationReport {
+  const of = (wanted: JudgedContract["role"]) => contracts.find(({ role }) => role === wanted)?.generation ?? null;
+  return { generation: of("app"), kmsGeneration: of("KMS"), caveat: caveatOf(contracts) };
+}
+
+/** Says it above what was read or will be sent. Nothing, where the first generation's lists govern. */
+export function showCaveat(paper: Pick<Paper, "line">, contracts: readonly JudgedContract[]): void {
+  const caveat = caveatOf(contracts);
+  if (caveat === null) return;
+  for (const { role, generation } of contracts)
+    if (generation.hasKeyEpochs !== false) paper.line(`Generation of the ${role}: ${describeGeneration(generation)}`);
+  paper.line(`CAUTION: ${caveat}\n`);
+}
