@@ -45,7 +45,7 @@ export class ForeignDelegationError extends BatchError {
   constructor(account: string, delegate: string) {
     super(`${account} delegates to ${delegate} already, which is not the batch executor.`, {
       nextStep:
-        "Use --batch none, or undo that delegation first if you know it is not needed: it is never replaced silently.",
+        "Use mode none, or undo that delegation first by naming its address as the delegate, if you know it is not needed: it is never replaced silently.",
       context: { account, delegate },
     });
   }

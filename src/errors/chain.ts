@@ -154,13 +154,68 @@ export class ReceiptMismatchError extends ChainError {
   }
 }
 
+/** What is known of the transaction that has a recorded one's nonce. */
+export type NonceTaker =
+  /** Mined, with other calldata or another target than the recorded one. */
+  | { readonly kind: "mined"; readonly transactionHash: string }
+  /** The nonce is used, and the endpoint does not tell by what. */
+  | { readonly kind: "notFound" }
+  /** It may be the recorded one, whose hash was never told. */
+  | { readonly kind: "waiting" };
+
 export class NonceTakenError extends ChainError {
   override readonly name = "NonceTakenError";
-  constructor(signer: string, nonce: number, transactionHash: string | undefined) {
-    super(`Nonce ${nonce} of ${signer} was used by another transaction than the recorded one.`, {
-      nextStep:
+  readonly taker: NonceTaker | undefined;
+  /** @param taker where it was looked for */
+  constructor(signer: string, nonce: number, transactionHash: string | undefined, taker?: NonceTaker) {
+    const [problem, nextStep] = describeTaker(signer, nonce, taker);
+    const by = taker?.kind === "mined" ? { takenBy: taker.transactionHash } : {};
+    super(problem, { nextStep, context: { signer, nonce, transactionHash, ...by } });
+    this.taker = taker;
+  }
+}
+
+function describeTaker(signer: string, nonce: number, taker: NonceTaker | undefined): [problem: string, next: string] {
+  const used = `Nonce ${nonce} of ${signer}`;
+  switch (taker?.kind) {
+    case "mined":
+      return [
+        `${used} was used by transaction ${taker.transactionHash}, which is not the recorded one.`,
+        "The recorded one can never be mined. Look at the other one in a block explorer, then run the same command again.",
+      ];
+    case "notFound":
+      return [
+        `${used} is used, and the transaction that used it could not be found: it may be the recorded one.`,
+        "Use an RPC endpoint that keeps old states. If you know what became of the recorded transaction, move the journal away.",
+      ];
+    case "waiting":
+      return [
+        `${used} is taken by a transaction that waits to be mined: it may be the recorded one.`,
+        "Run the same command again once it is mined.",
+      ];
+    default:
+      return [
+        `${used} was used by another transaction than the recorded one.`,
         "Check in a block explorer what used that nonce. If it was not this update, start again and give up the recorded transaction by its hash (abandonTransaction).",
-      context: { signer, nonce, transactionHash },
+      ];
+  }
+}
+
+export interface ImplausibleFacts {
+  /** What the figure is, with its unit: "the gas of addDevice". */
+  readonly what: string;
+  readonly told: bigint | number;
+  /** Most that is believed. */
+  readonly most: bigint | number;
+}
+
+export class ImplausibleAnswerError extends ChainError {
+  override readonly name = "ImplausibleAnswerError";
+  constructor({ what, told, most }: ImplausibleFacts) {
+    super(`The RPC endpoint answers ${told} as ${what}; more than ${most} is never signed for.`, {
+      nextStep:
+        "Use another RPC endpoint. If it answers the same, look at the account and the contract before you go on.",
+      context: { what, told: told.toString(), most: most.toString() },
     });
   }
 }

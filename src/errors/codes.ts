@@ -41,6 +41,7 @@ export const errorTable = {
   ),
   ReceiptMismatchError: entry(2010, false, "The receipt lacks the event this step must have emitted."),
   NonceTakenError: entry(2011, false, "Another transaction of the signer used the nonce of a recorded one."),
+  ImplausibleAnswerError: entry(2012, false, "The RPC endpoint names a figure beyond what is ever signed for."),
   LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs even of a single block."),
   LogsUnavailableError: entry(2102, false, "The RPC endpoint has no logs of these blocks, or none at all."),
   HistoryStoreError: entry(2103, false, "The file of read history is damaged, or is not one this version can use."),

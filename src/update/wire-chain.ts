@@ -12,10 +12,12 @@ import { dstackAppAbi } from "../abi/index.ts";
 import { addComposeHash } from "../chain/add-compose-hash.ts";
 import { addDevice } from "../chain/add-device.ts";
 import type { ChainClient } from "../chain/chain-client.ts";
+import { findTransaction } from "../chain/find-transaction.ts";
 import { prepareTransaction } from "../chain/prepare-transaction.ts";
 import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
 import { readAllowlist } from "../chain/read-allowlist.ts";
 import { findKmsGeneration } from "../chain/read-contract-kind.ts";
+import { readNextNonce } from "../chain/read-nonce.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import type { WriteParameters } from "../chain/send-contract-call.ts";
 import { sendPreparedTransaction } from "../chain/send-prepared-transaction.ts";
@@ -24,7 +26,6 @@ import { type Hex, parseFixedHex } from "../core/hex.ts";
 import { parseComposeHash, parseDeviceId, type TransactionHash } from "../core/ids.ts";
 import { requireEvent } from "../core/receipt-events.ts";
 import { InsufficientFundsError, SignerRequiredError } from "../errors/index.ts";
-import { findTransaction } from "./find-transaction.ts";
 import type { PaymentIntent } from "./journal-state.ts";
 import type { ChainPort, ReceiptFacts, SignedTransaction } from "./ports.ts";
 
@@ -55,11 +56,11 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
     requireAffordable: (intents) => requireAffordable(client, signer, intents),
     async send(intent, { minimumNonce, beforeSend }) {
       if (signer === undefined) throw new SignerRequiredError([intent.step]);
-      const pending = await readNonce(client, signer, "pending");
+      const next = await readNextNonce(client, { address: signer });
       return send(client, intent, {
         account,
         chainId: intent.chainId,
-        nonce: Math.max(pending, minimumNonce),
+        nonce: Math.max(next, minimumNonce),
         beforeSend: (prepared) => beforeSend(toSigned(prepared)),
       });
     },

@@ -1,13 +1,11 @@
 import type { Account, TransactionReceipt } from "viem";
-import { getTransactionCount } from "viem/actions";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import { type DeployAppParameters, deployApp } from "../../chain/deploy-app.ts";
 import { encodeDeployApp } from "../../chain/encode-deploy-app.ts";
+import { findNonceTaker } from "../../chain/find-transaction.ts";
 import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
 import { readCode } from "../../chain/read-code.ts";
-import { readIsKnown } from "../../chain/read-is-known.ts";
 import { sendPreparedTransaction } from "../../chain/send-prepared-transaction.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { waitForReceipt } from "../../chain/wait-for-receipt.ts";
 import { deployedApp } from "../../core/deployed-app.ts";
 import type { AppId, TransactionHash } from "../../core/ids.ts";
@@ -34,8 +32,10 @@ export interface DeployOnceReturnType {
 
 /**
  * Deploys an app unless the journal shows that the same command has done so already: equal parameters, signer, KMS and
- * chain. What was signed and not seen mined is sent again, as the same bytes.
+ * chain. What was signed and not seen mined is sent again, as the same bytes; what a node or a wallet signed is looked
+ * for by its nonce.
  *
+ * @throws NonceTakenError if another transaction took the nonce of a recorded one, or what took it cannot be found
  * @throws what deployApp and waitForReceipt throw, ReceiptMismatchError
  */
 export async function deployOnce(client: ChainClient, parameters: DeployOnceParameters): Promise<DeployOnceReturnType> {
@@ -72,13 +72,33 @@ async function takeUp(
     return { appId, transactionHash: transaction.transactionHash, receipt: undefined, isFromRecord: true };
   }
   try {
-    const transactionHash = await sendPreparedTransaction(client, transaction);
+    const transactionHash = await takenUpAs(client, journal, transaction);
+    if (transactionHash === undefined) return undefined;
     return { ...(await follow(client, journal, transaction, transactionHash)), isFromRecord: true };
   } catch (error) {
     if (error instanceof TransactionRevertedError) return undefined;
-    if (!(error instanceof NonceTakenError) || !(await isReplaced(client, transaction))) throw error;
-    await journal.givenUp(transaction);
-    return undefined;
+    throw error;
+  }
+}
+
+/** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined any more. */
+async function takenUpAs(
+  client: ChainClient,
+  journal: DeploymentJournal,
+  transaction: PreparedTransaction,
+): Promise<TransactionHash | undefined> {
+  try {
+    const transactionHash = await sendPreparedTransaction(client, transaction);
+    if (transaction.transactionHash === undefined) await journal.sent(transaction, transactionHash);
+    return transactionHash;
+  } catch (error) {
+    if (!(error instanceof NonceTakenError)) throw error;
+    const { from, nonce, transactionHash, rawTransaction } = transaction;
+    const taker = error.taker ?? (await findNonceTaker(client, transaction));
+    if (taker.kind === "same") return taker.transactionHash;
+    if (taker.kind === "mined") await journal.givenUp(transaction);
+    if (taker.kind === "mined" && rawTransaction !== undefined) return undefined;
+    throw new NonceTakenError(from, nonce, transactionHash, taker);
   }
 }
 
@@ -97,13 +117,4 @@ async function follow(
     if (error instanceof TransactionRevertedError) await journal.givenUp(transaction);
     throw error;
   }
-}
-
-/** Whether a mined transaction has the nonce and it is certainly not this one. */
-async function isReplaced(client: ChainClient, { from, nonce, transactionHash }: PreparedTransaction) {
-  if (transactionHash === undefined) return false;
-  const used = await duringRpc("reading the nonce", () =>
-    getTransactionCount(client, { address: from, blockTag: "latest" }),
-  );
-  return used > nonce && !(await readIsKnown(client, transactionHash));
 }

@@ -205,11 +205,37 @@ describe("sendPreparedTransaction", () => {
       const afterOnce = await paid(address);
 
       const { client, methods } = interceptedClient(connection);
-      const error = await rejection(sendPreparedTransaction(client, recorded));
-      expect(error).to.be.instanceOf(NonceTakenError);
-      expect(await sendPreparedTransaction(client, { ...recorded, transactionHash })).to.equal(transactionHash);
+      for (const known of [recorded, { ...recorded, transactionHash }]) {
+        expect(await sendPreparedTransaction(client, known)).to.equal(transactionHash);
+        await connection.networkHelpers.mine(40);
+      }
       expect(methods, "a wallet would ask its user").to.not.include("eth_sendTransaction");
       expect(await paid(address)).to.deep.equal(afterOnce);
+    });
+
+    it("names another transaction that took the nonce, and says so if it cannot be found", async () => {
+      const { address, appId } = await nodeAccount();
+      const recorded = await crashBeforeSend(address, appId);
+      const takenBy = await sendTransaction(dstack.client, {
+        account: address,
+        chain: base,
+        to: dstack.stranger.address,
+        value: 1n,
+      });
+      const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
+      expect(error).to.be.instanceOf(NonceTakenError);
+      expect((error as NonceTakenError).message).to.contain(takenBy);
+      // A full node has no old states.
+      const { client, methods } = interceptedClient(connection, {
+        intercept: ({ method, params }, pass) =>
+          method === "eth_getTransactionCount" && !["latest", "pending"].includes(String(params?.[1]))
+            ? Promise.reject(rpcError(-32000, "missing trie node"))
+            : pass(),
+      });
+      const unknown = await rejection(sendPreparedTransaction(client, recorded));
+      expect(unknown).to.be.instanceOf(NonceTakenError);
+      expect((unknown as NonceTakenError).taker).to.deep.equal({ kind: "notFound" });
+      expect(methods).to.not.include("eth_sendTransaction");
     });
 
     it("counts transactions that wait in the pool", async () => {

@@ -40,6 +40,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
     found: [],
   }),
   NonceTakenError: new errors.NonceTakenError("0x02", 7, undefined),
+  ImplausibleAnswerError: new errors.ImplausibleAnswerError({ what: "the gas of addDevice", told: 9n, most: 1n }),
   BatchStoppedError: new errors.BatchStoppedError({ done: 1, pending: 0, total: 2 }, undefined, new Error("Refused.")),
   NoEffectError: new errors.NoEffectError([{ to: "0x01", description: "allow device 0x07" }]),
   ForeignDelegationError: new errors.ForeignDelegationError("0x02", "0x08"),

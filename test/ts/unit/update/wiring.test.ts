@@ -3,9 +3,7 @@ import { readText, repositoryFiles } from "../../../support/repository/files.ts"
 import { importsOf } from "../../../support/repository/imports.ts";
 
 // What connects the flow with the real chain and cloud. Everything else speaks to ports, so it can be simulated.
-const connectors = ["wire.ts", "wire-chain.ts", "wire-cloud.ts", "find-transaction.ts"].map(
-  (name) => `src/update/${name}`,
-);
+const connectors = ["wire.ts", "wire-chain.ts", "wire-cloud.ts"].map((name) => `src/update/${name}`);
 
 describe("the update flow", () => {
   it("sees chain and cloud through its ports alone", () => {
