@@ -2,7 +2,7 @@ import type { Account, Address } from "viem";
 import { parseAccount } from "viem/accounts";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { parseAddress } from "../chain/parse-address.ts";
-import { requireChain } from "../chain/require-chain.ts";
+import { requireSigningChain } from "../chain/require-chain.ts";
 import type { WriteParameters } from "../chain/send-contract-call.ts";
 import { transactionGasCeiling } from "../core/batch/chunk-calls.ts";
 import type { PolicyCall } from "../core/batch/policy-call.ts";
@@ -42,7 +42,7 @@ export async function openRun(
     {
       client,
       account,
-      chainId: await requireChain(client, chainId),
+      chainId: await requireSigningChain(client, { account, chainId }),
       journal: journal ?? memoryBatchJournal(),
       beforeSend: rest.beforeSend,
       onEvent: rest.onEvent,

@@ -1,5 +1,6 @@
 import { readGasLimit } from "../chain/read-gas-limit.ts";
 import { requireCode } from "../chain/require-code.ts";
+import { gasCeilingOf } from "../core/batch/gas-ceilings.ts";
 import { groupCalls } from "../core/batch/group-calls.ts";
 import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
 import { mapLimited } from "../core/map-limited.ts";
@@ -23,7 +24,15 @@ async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readon
   for (const address of new Set(calls.map(({ to }) => to))) await requireCode(client, { address });
   const toPlanned = async (call: PolicyCall): Promise<PlannedTransaction> => {
     const { to, data, functionName } = call;
-    const gas = await readGasLimit(client, { from: account.address, to, data, functionName, abi: abiOf(call) });
+    const ceiling = gasCeilingOf(functionName);
+    const gas = await readGasLimit(client, {
+      from: account.address,
+      to,
+      data,
+      functionName,
+      abi: abiOf(call),
+      ceiling,
+    });
     return { to, data, functionName, gas, calls: [call] };
   };
   return mapLimited(calls, toPlanned, { limit: requestsAtOnce });

@@ -1,11 +1,13 @@
 import type { Abi, Account, Address, Hex } from "viem";
-import { getBalance, getTransactionCount } from "viem/actions";
+import { getBalance } from "viem/actions";
+import { gasCeilingOf } from "../core/batch/gas-ceilings.ts";
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { ChainClient } from "./chain-client.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
 import { readFees } from "./read-fees.ts";
 import { readGasLimit } from "./read-gas-limit.ts";
-import { requireChain } from "./require-chain.ts";
+import { readNextNonce } from "./read-nonce.ts";
+import { requireSigningChain } from "./require-chain.ts";
 import { signTransaction } from "./sign-transaction.ts";
 import { simulateCall } from "./simulate-call.ts";
 import { duringRpc } from "./translate-chain-error.ts";
@@ -28,10 +30,10 @@ export interface PrepareTransactionParameters {
 
 /**
  * Decides every field of the transaction, after a simulation has shown that the contract would accept it, and signs
- * it if the key is here. Sends nothing.
+ * it if the key is here. Sends nothing. What the endpoint has a say in is bounded here: gas, tip, base fee and nonce.
  *
  * @throws WrongChainError, NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError,
- * InsufficientFundsError, RpcUnavailableError
+ * ImplausibleAnswerError, InsufficientFundsError, RpcUnavailableError
  */
 export async function prepareTransaction(
   client: ChainClient,
@@ -39,12 +41,11 @@ export async function prepareTransaction(
 ): Promise<PreparedTransaction> {
   const from = account.address;
   const call = { from, to, data, abi, functionName };
-  const chainId = await requireChain(client, wanted.chainId);
+  const chainId = await requireSigningChain(client, { account, chainId: wanted.chainId });
   await simulateCall(client, call);
   const [nonce, gas, fees, balance] = await Promise.all([
-    wanted.nonce ??
-      duringRpc("reading the nonce", () => getTransactionCount(client, { address: from, blockTag: "pending" })),
-    readGasLimit(client, call),
+    wanted.nonce ?? readNextNonce(client, { address: from }),
+    readGasLimit(client, { ...call, ceiling: gasCeilingOf(functionName) }),
     readFees(client),
     duringRpc("reading the balance", () => getBalance(client, { address: from })),
   ]);

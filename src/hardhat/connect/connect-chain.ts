@@ -1,8 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { createClient, custom, type HttpTransport, http, type Transport } from "viem";
-import { getChainId } from "viem/actions";
 import type { ChainClient } from "../../chain/chain-client.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
+import { requireChain } from "../../chain/require-chain.ts";
 import { InvalidArgumentError, WrongChainError } from "../../errors/index.ts";
 import { chainDefinition } from "./chain-definition.ts";
 import { impatientFetch } from "./impatient-fetch.ts";
@@ -56,10 +55,43 @@ async function connect(
   transport: Transport | HttpTransport,
   isLocal: boolean,
 ): Promise<ConnectedChain> {
-  const chainId = await duringRpc("reading the chain id", () => getChainId(createClient({ transport })));
+  const chainId = await requireChain(createClient({ transport }));
   const chain = chainDefinition(chainId, { isLocal });
   const client = createClient({ chain, transport, ...(isLocal && { pollingInterval: 50 }) });
   return { ...place, client, chainId };
+}
+
+/** Chains by the names that Hardhat projects give their networks. */
+const wellKnown: Readonly<Record<string, number>> = {
+  mainnet: 1,
+  ethereum: 1,
+  sepolia: 11_155_111,
+  base: 8453,
+  baseMainnet: 8453,
+  baseSepolia: 84_532,
+  "base-sepolia": 84_532,
+};
+
+/**
+ * Returns if something else than the endpoint says which chain the network is: its `chainId` in the configuration, or a
+ * name that stands for one chain. A contract has the same address on several chains, so that an endpoint which may name
+ * the chain turns a change meant for a test network into one of the real app. This machine's own nodes are believed.
+ *
+ * @throws WrongChainError, InvalidArgumentError
+ */
+export async function requirePinnedChain(
+  { networks }: HardhatRuntimeEnvironment["config"],
+  { network, chainId }: Pick<ConnectedChain, "network" | "chainId">,
+): Promise<void> {
+  const config = networks[network];
+  if (config?.type !== "http" || config.chainId !== undefined || isLoopback(await config.url.getUrl())) return;
+  const expected = Object.hasOwn(wellKnown, network) ? wellKnown[network] : undefined;
+  if (expected === chainId) return;
+  if (expected !== undefined) throw new WrongChainError(expected, chainId);
+  throw new InvalidArgumentError(`Only the RPC endpoint says that the network ${network} is chain ${chainId}.`, {
+    nextStep: `Nothing was signed. Set networks.${network}.chainId in hardhat.config, to ${chainId} if that is the chain you mean.`,
+    context: { network, chainId },
+  });
 }
 
 function isLoopback(url: string): boolean {

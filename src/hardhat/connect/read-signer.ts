@@ -8,7 +8,7 @@ import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { parseFixedHex } from "../../core/hex.ts";
 import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
 import "../type-extensions.ts";
-import type { ConnectedChain } from "./connect-chain.ts";
+import { type ConnectedChain, requirePinnedChain } from "./connect-chain.ts";
 
 export interface ReadSignerParameters {
   readonly chain: ConnectedChain;
@@ -22,12 +22,14 @@ export interface ReadSignerParameters {
  * The account that pays: the owner's key of the configuration, or one of the network's accounts. Keys of the
  * configuration sign in this process, so that a transaction can be written down before it is sent.
  *
- * @throws SignerRequiredError, InvalidHexError, InvalidArgumentError, RpcUnavailableError
+ * @throws InvalidArgumentError, WrongChainError if only the endpoint says which chain it is
+ * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
  */
 export async function readSigner(
   { config }: Pick<HardhatRuntimeEnvironment, "config">,
   { chain, wanted, purpose }: ReadSignerParameters,
 ): Promise<Account> {
+  await requirePinnedChain(config, chain);
   const ownerKey = await config.dstack.ownerKey.get();
   const candidates = ownerKey === "" ? await networkAccounts(config, chain) : [accountOf(ownerKey)];
   const match = wanted && candidates.find(({ address }) => isAddressEqual(address, wanted));
