@@ -37,6 +37,10 @@ export class BatchRun {
   readonly settings: BatchSettings;
   /** Lowest nonce the next transaction may have: endpoints behind a balancer may answer with an old count. */
   minimumNonce = 0;
+  /** What the next nonce was said to be when the batch was planned: it must not run away from that. */
+  knownNonce: number | undefined;
+  /** What is left of the gas that all transactions together may ask for. */
+  gasLeft: bigint | undefined;
   readonly #calls: Map<string, CallOutcome>;
   readonly #transactions: BatchTransaction[] = [];
 

@@ -14,6 +14,12 @@ export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus 
 export * from "./build-safe-batch.ts";
 export * from "./find-multi-send.ts";
 export { type BatchJournalFile, openBatchJournal } from "./open-batch-journal.ts";
+export {
+  type BatchPlan,
+  type DelegationPlan,
+  type PlanBatchParameters,
+  planBatch,
+} from "./plan-batch.ts";
 export * from "./read-delegation.ts";
 export { type SendBatchParameters, sendBatch } from "./send-batch.ts";
 export * from "./undo-delegation.ts";

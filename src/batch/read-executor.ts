@@ -9,17 +9,8 @@ export interface ReadExecutorParameters {
 }
 
 /**
- * Whether the code at an address is the executor's. An account that delegates hands all it has to that code, so no
- * address is trusted for what it is.
- *
- * @throws RpcUnavailableError
- */
-export async function readIsExecutor(client: ChainClient, { address }: ReadExecutorParameters): Promise<boolean> {
-  return keccak256(await readCode(client, { address })) === batchExecutorCodeHash;
-}
-
-/**
- * Whether the executor is at this address, or nothing is.
+ * Whether the executor is at this address, or nothing is. The endpoint answers, so this guards against a mistake and
+ * not against the endpoint: an address must never be authorised because of it alone.
  *
  * @throws ExecutorMismatchError if something else is; RpcUnavailableError
  */

@@ -1,20 +1,21 @@
-import type { Address, SignedAuthorization } from "viem";
-import { decodeErrorResult } from "viem";
+import { type Address, decodeErrorResult, isAddressEqual, type SignedAuthorization } from "viem";
 import { estimateGas } from "viem/actions";
 import { batchExecutorAbi } from "../abi/index.ts";
 import { findRevert } from "../chain/find-revert.ts";
+import { withRoom } from "../chain/read-gas-limit.ts";
 import { requireCode } from "../chain/require-code.ts";
 import { explainRevert } from "../chain/simulate-call.ts";
 import { translateChainError } from "../chain/translate-chain-error.ts";
 import { encodeExecute } from "../core/batch/batch-executor.ts";
 import { chunkCalls } from "../core/batch/chunk-calls.ts";
+import { batchGasCeilingOf } from "../core/batch/gas-ceilings.ts";
 import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
 import type { Hex } from "../core/hex.ts";
 import { ContractRevertedError, DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import type { BatchRun } from "./batch-run.ts";
+import type { DelegationPlan } from "./plan-batch.ts";
 import { readDelegation } from "./read-delegation.ts";
-import { readIsExecutor } from "./read-executor.ts";
-import { readNextNonce, sendTransactions } from "./send-transactions.ts";
+import { nextNonceOf, sendTransactions } from "./send-transactions.ts";
 import { signDelegation } from "./sign-delegation.ts";
 
 /** Least gas a call of a batch can cost, whatever it does: a touch of cold storage and an event. */
@@ -23,52 +24,49 @@ const leastOfAll = 21_000n;
 
 /**
  * All calls in one transaction of the account to itself, by the executor's code; in several, one after the other,
- * only where the gas limit of a transaction forces it. The first carries the authorisation if the account does not
- * delegate yet.
- *
- * @param executor verified to be the executor's code
+ * only where the gas limit of a transaction forces it. The first carries the authorisation that the plan has.
  */
-export async function sendAsOne(run: BatchRun, executor: Address): Promise<void> {
+export async function sendAsOne(run: BatchRun, { executor, authorizes }: DelegationPlan): Promise<void> {
   const { client } = run.settings;
   for (const address of new Set(run.left.map(({ to }) => to))) await requireCode(client, { address });
-  for (const chunk of chunkCalls(run.left, { ceiling: run.settings.gasCeiling })) await sendChunk(run, executor, chunk);
+  let delegate = authorizes && !(await isDelegatedTo(run, executor)) ? executor : undefined;
+  for (const chunk of chunkCalls(run.left, { ceiling: run.settings.gasCeiling })) {
+    await sendChunk(run, delegate, chunk);
+    delegate = undefined;
+  }
 }
 
-async function sendChunk(run: BatchRun, executor: Address, calls: readonly PolicyCall[]): Promise<void> {
+/** @param delegate what the transaction authorises, if it authorises anything */
+async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: readonly PolicyCall[]): Promise<void> {
   const { account, gasCeiling } = run.settings;
-  const isDelegated = await isDelegatedTo(run);
-  const authorize = (nonce: number) => signDelegation(run, { to: executor, transactionNonce: nonce });
-  const authorization = isDelegated ? undefined : await authorize(await readNextNonce(run));
+  const authorize =
+    delegate === undefined
+      ? undefined
+      : (nonce: number) => signDelegation(run, { to: delegate, transactionNonce: nonce });
+  const authorization = await authorize?.(await nextNonceOf(run));
   const data = encodeExecute(calls);
+  const functionName = `a batch of ${calls.length} calls`;
   const estimate = await estimateBatch(run, { calls, data, authorization });
+  const gas = withRoom(estimate, { ceiling: batchGasCeilingOf(calls), functionName });
   if (estimate > gasCeiling && calls.length > 1) {
     const middle = Math.ceil(calls.length / 2);
-    await sendChunk(run, executor, calls.slice(0, middle));
-    return sendChunk(run, executor, calls.slice(middle));
+    await sendChunk(run, delegate, calls.slice(0, middle));
+    return sendChunk(run, undefined, calls.slice(middle));
   }
-  const gas = (estimate * 6n) / 5n;
-  await sendTransactions(run, [
-    {
-      to: account.address,
-      data,
-      gas: gas > gasCeiling ? gasCeiling : gas,
-      functionName: `a batch of ${calls.length} calls`,
-      calls,
-      authorize: isDelegated ? undefined : authorize,
-    },
-  ]);
+  const limit = gas > gasCeiling ? gasCeiling : gas;
+  await sendTransactions(run, [{ to: account.address, data, gas: limit, functionName, calls, authorize }]);
 }
 
-/** Looked at right before each transaction, so that nobody's delegation is replaced. */
-async function isDelegatedTo({ settings: { client, account } }: BatchRun): Promise<boolean> {
+/**
+ * A last look before the authorisation is signed, so that nobody's delegation is replaced. It only ever takes the
+ * authorisation away: that there is one, and for which address, was decided when the batch was planned.
+ */
+async function isDelegatedTo({ settings: { client, account } }: BatchRun, executor: Address): Promise<boolean> {
   const delegation = await readDelegation(client, { address: account.address });
+  if (delegation.kind === "contract") throw new DelegationUnsupportedError(`${account.address} is a contract`);
   if (delegation.kind === "none") return false;
-  if (delegation.kind === "contract") {
-    throw new DelegationUnsupportedError(`${account.address} is a contract`);
-  }
-  const isOurs = await readIsExecutor(client, { address: delegation.to });
-  if (!isOurs) throw new ForeignDelegationError(account.address, delegation.to);
-  return true;
+  if (isAddressEqual(delegation.to, executor)) return true;
+  throw new ForeignDelegationError(account.address, delegation.to);
 }
 
 interface EstimateBatchParameters {

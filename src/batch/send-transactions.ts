@@ -1,13 +1,19 @@
 import type { Address, SignedAuthorization } from "viem";
-import { getBalance, getTransactionCount } from "viem/actions";
+import { getBalance } from "viem/actions";
 import { broadcastTransaction } from "../chain/broadcast-transaction.ts";
 import { errorChain, errorText } from "../chain/error-chain.ts";
 import { readFees } from "../chain/read-fees.ts";
+import { readNextNonce } from "../chain/read-nonce.ts";
 import { signTransaction } from "../chain/sign-transaction.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import type { PolicyCall } from "../core/batch/policy-call.ts";
 import type { Hex } from "../core/hex.ts";
-import { DelegationUnsupportedError, InsufficientFundsError, RpcUnavailableError } from "../errors/index.ts";
+import {
+  DelegationUnsupportedError,
+  ImplausibleAnswerError,
+  InsufficientFundsError,
+  RpcUnavailableError,
+} from "../errors/index.ts";
 import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { followTransaction } from "./follow-transaction.ts";
@@ -30,8 +36,13 @@ export interface PlannedTransaction {
  */
 export async function sendTransactions(run: BatchRun, planned: readonly PlannedTransaction[]): Promise<void> {
   const { client, account, window, signal } = run.settings;
-  let [nonce, fees] = await Promise.all([readNextNonce(run), readFees(client)]);
+  let [nonce, fees] = await Promise.all([nextNonceOf(run), readFees(client)]);
   const limit = planned.reduce((gas, transaction) => gas + transaction.gas, 0n);
+  const { gasLeft = limit } = run;
+  if (limit > gasLeft) {
+    throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most: gasLeft });
+  }
+  if (run.gasLeft !== undefined) run.gasLeft -= limit;
   const balance = await duringRpc("reading the balance", () => getBalance(client, { address: account.address }));
   const highestPrice = limit * fees.maxFeePerGas;
   if (balance < highestPrice) throw new InsufficientFundsError(account.address, balance, highestPrice);
@@ -60,13 +71,12 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
   if (faults.length > 0) throw faults[0];
 }
 
-/** Transactions that wait are counted. */
-export async function readNextNonce(run: BatchRun): Promise<number> {
+/** Transactions that wait are counted. @throws ImplausibleAnswerError, RpcUnavailableError */
+export async function nextNonceOf(run: BatchRun): Promise<number> {
   const { client, account } = run.settings;
-  const count = await duringRpc("reading the nonce", () =>
-    getTransactionCount(client, { address: account.address, blockTag: "pending" }),
-  );
-  return Math.max(count, run.minimumNonce);
+  const { knownNonce, minimumNonce } = run;
+  const known = knownNonce === undefined ? undefined : Math.max(knownNonce, minimumNonce);
+  return Math.max(await readNextNonce(client, { address: account.address, known }), minimumNonce);
 }
 
 async function sign(

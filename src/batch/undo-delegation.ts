@@ -1,13 +1,15 @@
-import { type Address, zeroAddress } from "viem";
+import { type Address, isAddressEqual, zeroAddress } from "viem";
 import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/chain-client.ts";
+import { withRoom } from "../chain/read-gas-limit.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
+import { batchExecutorAddress } from "../core/batch/batch-executor.ts";
+import { undoDelegationGasCeiling } from "../core/batch/gas-ceilings.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import type { BatchTransaction } from "./batch-result.ts";
 import { type BatchParameters, openRun } from "./open-run.ts";
 import { readDelegation } from "./read-delegation.ts";
-import { readIsExecutor } from "./read-executor.ts";
-import { readNextNonce, sendTransactions } from "./send-transactions.ts";
+import { nextNonceOf, sendTransactions } from "./send-transactions.ts";
 import { settleJournal } from "./settle-journal.ts";
 import { signDelegation } from "./sign-delegation.ts";
 
@@ -15,7 +17,7 @@ import { signDelegation } from "./sign-delegation.ts";
 const leastGas = 60_000n;
 
 export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling"> {
-  /** The delegate to leave, by default the batch executor. Naming it is what it takes to undo somebody else's. */
+  /** The delegate to leave, by default the batch executor at its own address. Naming it is what it takes to undo another. */
   readonly delegate?: Address | undefined;
 }
 
@@ -29,8 +31,8 @@ export interface UndoDelegationReturnType {
  * Ends an account's delegation: it has no code again. Answers undefined, and sends nothing, if it has none.
  *
  * @throws ForeignDelegationError if it delegates to something else than was named
- * @throws DelegationUnsupportedError, SignerRequiredError, WrongChainError, InsufficientFundsError,
- * TransactionRevertedError, ReceiptTimeoutError, RpcUnavailableError
+ * @throws DelegationUnsupportedError, SignerRequiredError, WrongChainError, ImplausibleAnswerError,
+ * InsufficientFundsError, TransactionRevertedError, ReceiptTimeoutError, RpcUnavailableError
  */
 export async function undoDelegation(
   client: ChainClient,
@@ -42,18 +44,16 @@ export async function undoDelegation(
   const { address } = run.settings.account;
   const delegation = await readDelegation(client, { address });
   if (delegation.kind !== "delegated") return undefined;
-  const isMeant =
-    delegate === undefined
-      ? await readIsExecutor(client, { address: delegation.to })
-      : delegate.toLowerCase() === delegation.to;
-  if (!isMeant) throw new ForeignDelegationError(address, delegation.to);
+  if (!isAddressEqual(delegation.to, delegate ?? batchExecutorAddress)) {
+    throw new ForeignDelegationError(address, delegation.to);
+  }
 
   const authorize = (transactionNonce: number) => signDelegation(run, { to: zeroAddress, transactionNonce });
-  const authorization = await authorize(await readNextNonce(run));
+  const authorization = await authorize(await nextNonceOf(run));
   const estimate = await duringRpc(`estimating ${functionName}`, () =>
     estimateGas(client, { account: address, to: address, authorizationList: [authorization] }),
   );
-  const gas = (estimate * 6n) / 5n;
+  const gas = withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });
   await sendTransactions(run, [
     { to: address, data: "0x", gas: gas < leastGas ? leastGas : gas, functionName, calls: [], authorize },
   ]);

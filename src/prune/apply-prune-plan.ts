@@ -27,6 +27,8 @@ export interface ApplyPrunePlanParameters
   readonly account: Account;
   /** @default "auto" */
   readonly mode?: SendBatchParameters["mode"];
+  /** Of planBatch for the plan's removals, as a person has seen it; `mode` counts no more. */
+  readonly batchPlan?: SendBatchParameters["plan"];
   /** Of the earlier runs too: what they signed is seen to its end first. */
   readonly journal: BatchJournal;
   readonly onEvent?: ((event: BatchEvent) => void) | undefined;
@@ -102,11 +104,12 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
 }
 
 async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
-  const { plan, source, mode } = parameters;
+  const { plan, source, mode, batchPlan } = parameters;
   requireNoObjection(parameters, await readPruneFacts(source, namedBy(plan, removals)), removals);
   return sendBatch(source.chain, {
     ...settingsOf(parameters),
     mode,
+    plan: batchPlan,
     calls: removals.map((composeHash) => removeComposeHashCall({ appId: plan.appId, composeHash })),
     beforeSend: ({ data }) => requireUnused(parameters, findMentions(data, removals)),
   });

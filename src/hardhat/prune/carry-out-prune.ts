@@ -1,3 +1,4 @@
+import { planBatch } from "../../batch/plan-batch.ts";
 import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
 import { removeComposeHashCall } from "../../core/batch/app-calls.ts";
 import { findObjections } from "../../core/prune/find-objections.ts";
@@ -13,7 +14,7 @@ import type { TaskIo, TaskOutcome } from "../connect/run-task.ts";
 import { lintBeforeWrite } from "../lint/lint-before-write.ts";
 import { chooseDelivery } from "../write/choose-delivery.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "../write/prepare-for-safe.ts";
-import { tellBatch } from "../write/tell-batch.ts";
+import { showBatchPlan, tellBatch } from "../write/tell-batch.ts";
 import { openPruneJournal } from "./open-prune-journal.ts";
 import type { PruneSettings } from "./parse-arguments.ts";
 
@@ -64,9 +65,14 @@ async function send(
     parameters,
     removals.filter((hash) => !recorded.includes(hash)),
   );
+  // A record that another transaction has replaced leaves its removals to this run.
+  const all = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
+  const { chainId } = app;
+  const batchPlan = await planBatch(app.client, { calls: all, account, journal, mode, chainId });
+  showBatchPlan(io, batchPlan);
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);
-  const result = await applyPrunePlan({ plan, source, account, mode, journal, onEvent: tellBatch(io, app) });
+  const result = await applyPrunePlan({ plan, source, account, batchPlan, journal, onEvent: tellBatch(io, app) });
   return { result: { outcome: "removed", ...result }, show: (paper) => showPruneResult(paper, result) };
 }
 

@@ -1,5 +1,6 @@
 import type { Account, Address } from "viem";
 import type { BatchResult } from "../../batch/batch-result.ts";
+import { type BatchPlan, planBatch } from "../../batch/plan-batch.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
 import { recordedBy } from "../../batch/settle-journal.ts";
 import type { ReadOwnerReturnType } from "../../chain/read-owner.ts";
@@ -10,7 +11,7 @@ import type { TaskIo } from "../connect/run-task.ts";
 import { parseBatch } from "./batch-argument.ts";
 import { chooseDelivery } from "./choose-delivery.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
-import { tellBatch } from "./tell-batch.ts";
+import { showBatchPlan, showRecorded, tellBatch } from "./tell-batch.ts";
 
 export interface Signing {
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
@@ -33,7 +34,13 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
     readonly status: string;
     readonly transactionHash?: string;
   }[];
+  /** What was shown before anything was signed. */
+  readonly plan: PlanDescription;
 }
+
+type PlanDescription = Omit<BatchPlan, "calls" | "delegation"> & {
+  readonly delegation: BatchPlan["delegation"] | null;
+};
 
 /**
  * The end of every task that changes something: shows the calls, asks, sends them, and tells each transaction with what
@@ -53,24 +60,29 @@ export async function carryOut(
   const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
   const account = await chain.signer(purpose, signatory.address);
   await using journal = await openTaskJournal(chain);
-  const { chainId } = chain;
-  for (const { description, to } of recordedBy({ account, chainId, journal }).flatMap((entry) => entry.calls))
-    io.paper.line(`  first what an earlier run has signed, if its end was not seen: ${description}, on ${to}`);
+  const { chainId, client } = chain;
+  showRecorded(io, recordedBy({ account, chainId, journal }));
+  const plan = await planBatch(client, { calls, account, journal, mode: delivery.mode, chainId });
+  showBatchPlan(io, plan);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
-  const result = await sendBatch(chain.client, {
+  const result = await sendBatch(client, {
     calls,
     account,
     journal,
-    mode: delivery.mode,
+    plan,
     allowNoEffect,
     chainId,
     signal: io.signal,
     onEvent: tellBatch(io, chain),
   });
-  return toCarriedOut(result);
+  return { ...toCarriedOut(result), plan: describePlan(plan) };
 }
 
-function toCarriedOut({ calls, ...result }: BatchResult): CarriedOut {
+function describePlan({ calls: _, delegation, ...plan }: BatchPlan): PlanDescription {
+  return { ...plan, delegation: delegation ?? null };
+}
+
+function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan"> {
   return {
     ...result,
     calls: calls.map(({ call, status, transactionHash }) => ({

@@ -1,8 +1,48 @@
+import { formatGwei } from "viem";
 import type { BatchEvent } from "../../batch/batch-event.ts";
+import type { BatchEntry } from "../../batch/batch-journal.ts";
+import type { BatchPlan } from "../../batch/plan-batch.ts";
+import { highestTip } from "../../chain/read-fees.ts";
+import { deterministicDeployer } from "../../core/batch/batch-executor.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatFee, formatGas } from "../../report/format.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
+
+/** Tells a person, before they agree, everything that may be signed beside the calls themselves. */
+export function showBatchPlan({ paper }: Pick<TaskIo, "paper">, plan: BatchPlan): void {
+  const { account, delegation, calls, nonce, gas } = plan;
+  if (calls.length === 0) return;
+  const transactions =
+    delegation === undefined
+      ? `${calls.length === 1 ? "one transaction" : `${calls.length} transactions, one per change`}`
+      : "one transaction for all, or as few as fit";
+  paper.line(`Sent by ${account} as ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
+  paper.line(`  from nonce ${nonce} on, as the endpoint counts; ${formatBounds(gas)}`);
+  if (delegation === undefined) return;
+  const { executor, authorizes, deploys } = delegation;
+  if (deploys) paper.line(`  deploys the batch executor first, at ${executor}, through ${deterministicDeployer}`);
+  paper.line(
+    authorizes
+      ? `  signs a delegation: the code at ${executor}, the batch executor, acts for the account from then on, until dstack batch undo-delegation`
+      : `  the account delegates to the batch executor, ${executor}, already: nothing is authorised`,
+  );
+  if (plan.fallsBack) paper.line("  if the endpoint refuses that: one transaction per change instead");
+}
+
+/** What a transaction can cost at most, beside the base fee that the chain itself sets. */
+export function formatBounds(gas: bigint): string {
+  return `at most ${formatGas(gas)} in all, and a tip of ${formatGwei(highestTip)} gwei per gas`;
+}
+
+/** Tells what earlier runs have signed and is sent first. */
+export function showRecorded({ paper }: Pick<TaskIo, "paper">, recorded: readonly BatchEntry[]): void {
+  for (const { transaction, calls } of recorded) {
+    const first = `  first what an earlier run has signed (nonce ${transaction.nonce}), if its end was not seen: `;
+    for (const { description, to } of calls) paper.line(`${first}${description}, on ${to}`);
+    if (calls.length === 0) paper.line(`${first}${transaction.functionName}, to ${transaction.to}`);
+  }
+}
 
 /** Tells a person what a batch does, as it happens. Pass the result as `onEvent`. */
 export function tellBatch(

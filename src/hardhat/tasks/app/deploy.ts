@@ -4,6 +4,7 @@ import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type Address, checksumAddress, isAddressEqual } from "viem";
 import { parseAddress } from "../../../chain/parse-address.ts";
 import { type ReadOwnerReturnType, readOwner } from "../../../chain/read-owner.ts";
+import { gasCeilingOf } from "../../../core/batch/gas-ceilings.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash } from "../../../core/ids.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../../../core/key-epochs.ts";
 import { lintApp } from "../../../core/lint/lint-app.ts";
@@ -22,6 +23,7 @@ import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.
 import { openDeploymentJournal } from "../../deploy/deployment-journal.ts";
 import { parseDevices } from "../../device/parse-devices.ts";
 import { showFindings } from "../../lint/show-findings.ts";
+import { formatBounds } from "../../write/tell-batch.ts";
 
 export interface AppDeployArguments extends KmsArguments, OutputArguments {
   readonly owner?: string | undefined;
@@ -133,6 +135,7 @@ function showPlan(paper: Paper, plan: Plan, { chain, signer, ownerFacts }: Signi
   paper.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
   paper.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "is not looked at"}`);
   paper.line(`  upgrades         ${plan.disableUpgrades ? "disabled, for good" : "possible"}`);
+  paper.line(`  cost             ${formatBounds(gasCeilingOf("deployAndRegisterApp"))}`);
 }
 
 function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {

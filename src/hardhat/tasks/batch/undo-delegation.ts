@@ -1,13 +1,16 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readDelegation } from "../../../batch/read-delegation.ts";
+import { recordedBy } from "../../../batch/settle-journal.ts";
 import { undoDelegation } from "../../../batch/undo-delegation.ts";
 import { parseAddress } from "../../../chain/parse-address.ts";
+import { undoDelegationGasCeiling } from "../../../core/batch/gas-ceilings.ts";
 import { formatFee, formatGas } from "../../../report/format.ts";
 import { openTaskJournal } from "../../batch/open-task-journal.ts";
 import { connectChain } from "../../connect/connect-chain.ts";
 import { readSigner } from "../../connect/read-signer.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
+import { formatBounds, showRecorded } from "../../write/tell-batch.ts";
 
 export interface UndoDelegationArguments extends OutputArguments {
   /** To leave another contract than the batch executor. */
@@ -32,8 +35,13 @@ async function undo(args: UndoDelegationArguments, hre: HardhatRuntimeEnvironmen
     };
   }
   io.paper.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
-  await io.confirm("End that? Its key keeps all its powers.");
   await using journal = await openTaskJournal(chain);
+  showRecorded(io, recordedBy({ account, chainId, journal }));
+  io.paper.line(
+    `Signed: a transaction of the account to itself, with the authorisation of nothing (the zero address);`,
+  );
+  io.paper.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
+  await io.confirm("End that? Its key keeps all its powers.");
   const undone = await undoDelegation(client, { account, delegate, chainId, journal, signal: io.signal });
   return {
     result: { account: address, chainId, previous: delegation.to, ...undone },

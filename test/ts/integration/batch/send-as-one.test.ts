@@ -168,9 +168,9 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
 
     it("halves what does not fit, and leaves nothing out", async () => {
       await send(additions(2, 100), { mode: "7702" });
-      const client = estimating((calls) => (calls > 2 ? 2_000_000n : undefined));
+      const client = estimating((calls) => (calls > 2 ? 290_000n * BigInt(calls) : undefined));
       const calls = additions(5);
-      const result = await sendBatch(client, { calls, account: dstack.owner, mode: "7702", gasCeiling: 1_000_000n });
+      const result = await sendBatch(client, { calls, account: dstack.owner, mode: "7702", gasCeiling: 700_000n });
       expect(result.transactions.map((transaction) => transaction.calls)).to.deep.equal([2, 1, 2]);
       expect(result.calls.map(({ status }) => status)).to.deep.equal(Array(5).fill("done"));
       for (const added of hashes(5)) expect(await isAllowed(added)).to.equal(true);
@@ -185,13 +185,13 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
           calls,
           account: dstack.owner,
           mode: "7702",
-          gasCeiling: 1_000_000n,
+          gasCeiling: 600_000n,
         });
         const hash = transactions[0]?.transactionHash ?? "0x";
         return (await getTransaction(client, { hash })).gas;
       };
-      expect(await limitAt(500_000n, 0)).to.equal(600_000n);
-      expect(await limitAt(950_000n, 2)).to.equal(1_000_000n);
+      expect(await limitAt(300_000n, 0)).to.equal(360_000n);
+      expect(await limitAt(550_000n, 2)).to.equal(600_000n);
     });
 
     it("does not believe one that leaves the authorisation out", async () => {
@@ -425,21 +425,32 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     );
   });
 
-  it("works on a chain without the deterministic-deployment proxy, if it is asked to", async () => {
+  it("goes one by one on a chain without the deterministic-deployment proxy, and says so if it is asked for more", async () => {
     dstack = await connection.networkHelpers.loadFixture(deployWithoutProxy);
     const { client, owner } = dstack;
-    expect((await send(additions(30))).reason).to.contain("not on this chain");
-    const result = await send(additions(2, 40), { mode: "7702" });
-    expect(result.transactions.map(({ calls }) => calls)).to.deep.equal([0, 2]);
-    const code = await codeOf(owner.address);
-    expect(code)
-      .to.match(/^0xef0100/)
-      .and.not.contain(batchExecutorAddress.slice(2));
-    // What the account delegates to is known by its code.
-    expect((await send(additions(2, 50))).transactions).to.have.length(1);
-    expect(await undoDelegation(client, { account: owner })).to.not.equal(undefined);
-    const executor: Address = `0x${code?.slice(8)}`;
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const asked = await rejection(send(additions(2), { mode: "7702" }));
+    expect(asked).to.be.instanceOf(DelegationUnsupportedError);
+    expect((asked as Error).message).to.contain(deterministicDeployer);
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+    const left = await send(additions(30));
+    expect(left.mode).to.equal("none");
+    expect(left.reason).to.contain("not on this chain");
+    expect(await codeOf(owner.address)).to.equal(undefined);
+  });
+
+  it("uses the executor elsewhere if the caller names it, and never because its code is found there", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2, 100), { mode: "7702" });
+    await undoDelegation(client, { account: owner });
+    const executor: Address = `0x${"77".repeat(20)}`;
+    await connection.networkHelpers.setCode(executor, (await codeOf(batchExecutorAddress)) ?? "0x");
+    await send(additions(2), { mode: "7702", executor });
+    expect(await codeOf(owner.address)).to.equal(concat(["0xef0100", executor]));
+    expect(await rejection(send(additions(2, 50), { mode: "7702" }))).to.be.instanceOf(ForeignDelegationError);
     expect((await send(additions(2, 60), { executor })).transactions).to.have.length(1);
+    expect(await rejection(undoDelegation(client, { account: owner }))).to.be.instanceOf(ForeignDelegationError);
+    expect(await undoDelegation(client, { account: owner, delegate: executor })).to.include({ previous: executor });
   });
 
   it("tells a contract owner apart before it tries anything", async () => {

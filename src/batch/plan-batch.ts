@@ -1,0 +1,183 @@
+import { type Address, isAddressEqual } from "viem";
+import type { ChainClient } from "../chain/chain-client.ts";
+import { readCode } from "../chain/read-code.ts";
+import { readNextNonce } from "../chain/read-nonce.ts";
+import { batchExecutorAddress, deterministicDeployer } from "../core/batch/batch-executor.ts";
+import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf } from "../core/batch/gas-ceilings.ts";
+import { orderCalls } from "../core/batch/order-calls.ts";
+import type { PolicyCall } from "../core/batch/policy-call.ts";
+import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
+import type { BatchMode } from "./batch-result.ts";
+import type { BatchRun } from "./batch-run.ts";
+import { type BatchParameters, openRun } from "./open-run.ts";
+import { readDelegation } from "./read-delegation.ts";
+import { readHasExecutor } from "./read-executor.ts";
+import { recordedBy } from "./settle-journal.ts";
+import { signerOf } from "./sign-delegation.ts";
+
+export interface PlanBatchParameters extends BatchParameters {
+  readonly calls: readonly PolicyCall[];
+  /**
+   * `none`: one transaction per call. `7702`: one for all, through the batch executor (EIP-7702). `auto`, the
+   * default, takes the second where it is possible and worth it.
+   */
+  readonly mode?: BatchMode | "auto" | undefined;
+  /** Where the executor is, if not at the address that follows from its code. Its code is verified. */
+  readonly executor?: Address | undefined;
+}
+
+/**
+ * All that a batch may sign. sendBatch signs nothing else: if the chain has changed so that more would be needed, it
+ * stops. Less is possible, such as no authorisation for an account that delegates by then.
+ */
+export interface BatchPlan {
+  readonly chainId: number;
+  readonly account: Address;
+  /** In the order in which they are carried out. */
+  readonly calls: readonly PolicyCall[];
+  readonly mode: BatchMode;
+  /** Why this mode, for people. */
+  readonly reason: string;
+  /** Of the first transaction. The endpoint alone names it. */
+  readonly nonce: number;
+  /** Most gas that all transactions together may ask for. */
+  readonly gas: bigint;
+  /** Of mode `7702`. */
+  readonly delegation: DelegationPlan | undefined;
+  /** Whether one transaction per call is sent if the endpoint refuses the delegation. */
+  readonly fallsBack: boolean;
+}
+
+export interface DelegationPlan {
+  /** Whose code acts for the account: the executor's own address, or the one that the caller named. Never an endpoint's. */
+  readonly executor: Address;
+  /** Whether the first transaction authorises it. Not if the account delegates to it already. */
+  readonly authorizes: boolean;
+  /** Whether the executor is deployed first. */
+  readonly deploys: boolean;
+}
+
+/** From so many calls on, deploying the executor costs less gas than it saves. */
+const worthADeployment = 25;
+
+/**
+ * Decides how calls are to be carried out, for a person to see before anything is signed. Pass the result to sendBatch.
+ *
+ * @throws InvalidArgumentError if calls contradict each other
+ * @throws DelegationUnsupportedError, ForeignDelegationError, ExecutorMismatchError if `7702` was asked for
+ * @throws SignerRequiredError, WrongChainError, ImplausibleAnswerError, RpcUnavailableError
+ */
+export async function planBatch(client: ChainClient, parameters: PlanBatchParameters): Promise<BatchPlan> {
+  const calls = orderCalls(parameters.calls);
+  const run = await openRun(client, parameters, { calls, purpose: purposeOf(calls) });
+  return planFor(run, parameters);
+}
+
+export function purposeOf(calls: readonly PolicyCall[]): string {
+  return [...new Set(calls.map(({ functionName }) => functionName))].join(", ");
+}
+
+/** The plan for what a run has left to send. */
+export async function planFor(
+  run: BatchRun,
+  { mode: wanted = "auto", executor }: Pick<PlanBatchParameters, "mode" | "executor">,
+): Promise<BatchPlan> {
+  const { client, account, chainId } = run.settings;
+  const { address } = account;
+  const calls = run.left;
+  const [choice, nonce] = await Promise.all([
+    chooseMode(run, { wanted, executor }),
+    readNextNonce(client, { address }),
+  ]);
+  const oneByOne = calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
+  const fallsBack = choice.mode === "7702" && wanted === "auto";
+  return {
+    ...choice,
+    ...{ chainId, account: address, calls, nonce, fallsBack },
+    gas:
+      (choice.delegation === undefined ? 0n : gasOf(run, choice.delegation)) +
+      (fallsBack || choice.mode === "none" ? oneByOne : 0n),
+  };
+}
+
+/** Each transaction has the overhead, and there may be as many as calls. */
+function gasOf({ left }: BatchRun, { deploys }: DelegationPlan): bigint {
+  return batchGasCeilingOf(left) + (deploys ? executorDeploymentGasCeiling : 0n);
+}
+
+/** Returns if the plan covers what is left to send. @throws InvalidArgumentError */
+export function requirePlanned({ settings, left }: BatchRun, plan: BatchPlan): void {
+  const isSame = plan.chainId === settings.chainId && isAddressEqual(plan.account, settings.account.address);
+  const shown = new Set(plan.calls.map(({ to, data }) => `${to} ${data}`));
+  if (isSame && left.every(({ to, data }) => shown.has(`${to} ${data}`))) return;
+  throw new InvalidArgumentError("The plan is for other calls, another account or another chain.", {
+    nextStep: "Plan again with the same calls, account and chain that are sent.",
+  });
+}
+
+type ModeChoice = Pick<BatchPlan, "mode" | "reason" | "delegation">;
+
+interface ChooseModeParameters {
+  readonly wanted: BatchMode | "auto";
+  readonly executor: Address | undefined;
+}
+
+async function chooseMode(run: BatchRun, { wanted, executor }: ChooseModeParameters): Promise<ModeChoice> {
+  const count = run.left.length;
+  if (count === 0) return oneByOne("nothing is left to send");
+  if (wanted === "none") return oneByOne("one transaction per call was asked for");
+  if (wanted === "7702") {
+    const delegation = await planDelegation(run, executor);
+    if (delegation.deploys) await requireDeployer(run);
+    return { mode: "7702", reason: "one transaction was asked for", delegation };
+  }
+  if (count === 1) return oneByOne("one call needs no batch");
+  try {
+    const delegation = await planDelegation(run, executor);
+    if (!delegation.deploys) return { mode: "7702", reason: `${count} calls fit one transaction`, delegation };
+    if (count < worthADeployment) {
+      return oneByOne(`for ${count} calls the batch executor is not worth its deployment`);
+    }
+    await requireDeployer(run);
+    return { mode: "7702", reason: `${count} calls are worth deploying the batch executor`, delegation };
+  } catch (error) {
+    if (!(error instanceof DelegationUnsupportedError || error instanceof ForeignDelegationError)) throw error;
+    return oneByOne(error.message);
+  }
+}
+
+function oneByOne(reason: string): ModeChoice {
+  return { mode: "none", reason, delegation: undefined };
+}
+
+/**
+ * Decides once what is authorised. An authorisation hands the whole account over, so its target is an address computed
+ * here or named by the caller; what the endpoint says of the account can only take it away.
+ */
+async function planDelegation(run: BatchRun, named: Address | undefined): Promise<DelegationPlan> {
+  const { client, account } = run.settings;
+  if (signerOf(account) === undefined) {
+    throw new DelegationUnsupportedError("the key is with the node or a wallet, which signs no authorisations for us");
+  }
+  const executor = named ?? batchExecutorAddress;
+  const delegation = await readDelegation(client, { address: account.address });
+  if (delegation.kind === "contract") throw new DelegationUnsupportedError(`${account.address} is a contract`);
+  if (delegation.kind === "delegated" && !isAddressEqual(delegation.to, executor)) {
+    throw new ForeignDelegationError(account.address, delegation.to);
+  }
+  // What is on record is sent first, and may end a delegation that is there now.
+  const isEnding = recordedBy(run.settings).some(({ authorizes, calls }) => authorizes && calls.length === 0);
+  const authorizes = delegation.kind === "none" || isEnding;
+  const isThere = await readHasExecutor(client, { address: executor });
+  if (!isThere && !isAddressEqual(executor, batchExecutorAddress)) {
+    throw new DelegationUnsupportedError(`there is no batch executor at ${executor}`);
+  }
+  return { executor, authorizes, deploys: !isThere };
+}
+
+async function requireDeployer({ settings: { client } }: BatchRun): Promise<void> {
+  if ((await readCode(client, { address: deterministicDeployer })) !== "0x") return;
+  throw new DelegationUnsupportedError(
+    `the batch executor is not on this chain, and neither is the proxy ${deterministicDeployer} that could deploy it`,
+  );
+}
