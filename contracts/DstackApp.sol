@@ -53,7 +53,7 @@ contract DstackApp is
         bool allowAnyDevice_,
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
-    ) external {
+    ) public {
         _initializeOnce(
             initialOwner,
             disableUpgrades_,
@@ -71,12 +71,13 @@ contract DstackApp is
         bool allowAnyDevice_,
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
-    ) external {
+    ) public {
         _initializeOnce(initialOwner, disableUpgrades_, false, allowAnyDevice_, initialDeviceId, initialComposeHash);
     }
 
     /// @inheritdoc IAppAuthBasicManagement
     function addComposeHash(bytes32 composeHash) external onlyOwner {
+        require(composeHash != 0, "invalid compose hash");
         _addComposeHash(composeHash);
     }
 
@@ -89,6 +90,7 @@ contract DstackApp is
 
     /// @inheritdoc IAppAuthBasicManagement
     function addDevice(bytes32 deviceId) external onlyOwner {
+        require(deviceId != 0, "invalid device ID");
         _addDevice(deviceId);
     }
 
@@ -136,12 +138,14 @@ contract DstackApp is
     }
 
     /// @inheritdoc IDstackApp
-    function version() external pure returns (uint256) {
+    function version() public pure returns (uint256) {
         return 2;
     }
 
     /// @inheritdoc IERC165
-    function supportsInterface(bytes4 interfaceId) public view override(ERC165Upgradeable, IERC165) returns (bool) {
+    function supportsInterface(
+        bytes4 interfaceId
+    ) public view virtual override(ERC165Upgradeable, IERC165) returns (bool) {
         return
             interfaceId == type(IAppAuth).interfaceId ||
             interfaceId == type(IAppAuthBasicManagement).interfaceId ||
@@ -157,13 +161,14 @@ contract DstackApp is
         bytes32 initialComposeHash
     ) private initializer {
         require(initialOwner != address(0), "invalid owner address");
-        __Ownable_init(initialOwner);
         // Every slot of a new proxy is zero, so writing false would only pay for touching it.
         if (disableUpgrades_) _upgradesDisabled = true;
         if (allowAnyDevice_) allowAnyDevice = true;
         if (requireTcbUpToDate_) requireTcbUpToDate = true;
         if (initialDeviceId != 0) _addDevice(initialDeviceId);
         if (initialComposeHash != 0) _addComposeHash(initialComposeHash);
+        // Last, because deployed apps emit OwnershipTransferred after the first device and hash.
+        __Ownable_init(initialOwner);
     }
 
     function _addComposeHash(bytes32 composeHash) private {

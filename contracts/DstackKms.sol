@@ -24,6 +24,20 @@ contract DstackKms is
     PolicyAudit,
     IDstackKms
 {
+    /// @notice Public identity of the KMS, for clients to check against what nodes present.
+    /// @dev Declared here and not in IDstackKms: Solidity finds `DstackKms.KmsInfo` in no parent, and that is the name
+    /// existing sources use.
+    /// @param k256Pubkey Root public key (secp256k1) that signs app keys.
+    /// @param caPubkey Public key of the certificate authority.
+    /// @param quote Attestation quote of the node that generated the keys.
+    /// @param eventlog Event log belonging to the quote.
+    struct KmsInfo {
+        bytes k256Pubkey;
+        bytes caPubkey;
+        bytes quote;
+        bytes eventlog;
+    }
+
     /// @inheritdoc IDstackKms
     KmsInfo public kmsInfo;
 
@@ -54,13 +68,15 @@ contract DstackKms is
     }
 
     /// @inheritdoc IDstackKms
-    function initialize(address initialOwner, address appImplementation_) external initializer {
+    function initialize(address initialOwner, address appImplementation_) public initializer {
         __Ownable_init(initialOwner);
         if (appImplementation_ != address(0)) _setAppImplementation(appImplementation_);
     }
 
     /// @inheritdoc IDstackKms
-    function setKmsInfo(KmsInfo calldata info) external onlyOwner {
+    /// @dev `memory` makes the decoder refuse a member whose offset points outside the struct, such as a negative one.
+    /// A `calldata` struct takes offsets as signed and would store whatever lies there.
+    function setKmsInfo(KmsInfo memory info) external onlyOwner {
         kmsInfo = info;
         emit KmsInfoSet(info.k256Pubkey);
         _recordPolicy(PolicyLabels.KMS_INFO, keccak256(info.k256Pubkey), true);
@@ -84,7 +100,7 @@ contract DstackKms is
     }
 
     /// @inheritdoc IDstackKms
-    function registerApp(address appId) external {
+    function registerApp(address appId) public {
         require(appId != address(0), "Invalid app ID");
         _registerApp(appId);
     }
@@ -103,7 +119,7 @@ contract DstackKms is
         bool allowAnyDevice,
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
-    ) external returns (address appId) {
+    ) public returns (address appId) {
         return
             _deployAndRegisterApp(
                 initialOwner,
@@ -122,7 +138,7 @@ contract DstackKms is
         bool allowAnyDevice,
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
-    ) external returns (address appId) {
+    ) public returns (address appId) {
         return
             _deployAndRegisterApp(
                 initialOwner,
@@ -211,7 +227,9 @@ contract DstackKms is
     }
 
     /// @inheritdoc IERC165
-    function supportsInterface(bytes4 interfaceId) public view override(ERC165Upgradeable, IERC165) returns (bool) {
+    function supportsInterface(
+        bytes4 interfaceId
+    ) public view virtual override(ERC165Upgradeable, IERC165) returns (bool) {
         return interfaceId == type(IAppAuth).interfaceId || super.supportsInterface(interfaceId);
     }
 

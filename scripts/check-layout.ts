@@ -5,15 +5,20 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./support/paths.ts";
-import { compareLayouts, type LayoutEntry, readCompiledLayout } from "./support/storage-layout.ts";
+import {
+  artifactPath,
+  compareLayouts,
+  type LayoutEntry,
+  layoutContracts,
+  readCompiledLayout,
+} from "./support/storage-layout.ts";
 
-const contracts = ["DstackApp", "DstackKms"];
 const accept = process.argv.includes("--write");
 
-for (const contract of contracts) {
+for (const contract of Object.keys(layoutContracts)) {
   const name = `contracts/layout/${contract}.json`;
   const path = join(root, name);
-  if (!existsSync(join(root, "artifacts", "contracts", `${contract}.sol`, `${contract}.json`))) {
+  if (!existsSync(join(root, artifactPath(contract)))) {
     fail(`${contract} is not compiled. Run "npm run hardhat build" first.`);
     continue;
   }
@@ -30,7 +35,7 @@ for (const contract of contracts) {
   const differences = compareLayouts(committed, compiled);
   if (differences.length > 0)
     fail(
-      `The storage of ${contract} is no longer what ${name} says, so an upgrade would misread the state of deployed proxies:\n` +
+      `The storage of ${contract} is no longer what ${name} says, so an upgrade would misread the state of deployed proxies, or the layouts of older releases would test nothing:\n` +
         `${differences.map((line) => `  ${line}\n`).join("")}` +
         "Move the variable back, or, if it only takes room from the gap, accept the layout with --write.",
     );

@@ -26,19 +26,22 @@ interface IAppAuthBasicManagement is IERC165 {
     event DeviceRemoved(bytes32 deviceId);
 
     /// @notice Lets one version of the app boot. Owner only.
-    /// @dev Earlier versions stay allowed until each is removed: an owner who never removes leaves every old
+    /// @dev Reverts with "invalid compose hash" for zero, which is what a missing value looks like.
+    /// Earlier versions stay allowed until each is removed: an owner who never removes leaves every old
     /// version, and its known faults, bootable with the app's keys.
     function addComposeHash(bytes32 composeHash) external;
 
     /// @notice Withdraws one version of the app. Owner only.
+    /// @dev Takes zero too: apps of older code may list it.
     function removeComposeHash(bytes32 composeHash) external;
 
     /// @notice Lets one machine boot the app. Owner only.
-    /// @dev Has no effect on verdicts while any device is allowed, and takes effect when that is switched off.
+    /// @dev Reverts with "invalid device ID" for zero.
+    /// Has no effect on verdicts while any device is allowed, and takes effect when that is switched off.
     function addDevice(bytes32 deviceId) external;
 
     /// @notice Withdraws one machine. Owner only.
-    /// @dev Moot while any device is allowed: the state and the event say "removed", yet the machine still
+    /// @dev Takes zero too. Moot while any device is allowed: the state and the event say "removed", yet the machine still
     /// boots. Switch that off first when a removal is meant to bite.
     function removeDevice(bytes32 deviceId) external;
 }

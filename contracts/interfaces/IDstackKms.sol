@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {DstackKms} from "../DstackKms.sol";
 import {IAppAuth} from "./IAppAuth.sol";
 import {IPolicyAudit} from "./IPolicyAudit.sol";
 
@@ -11,18 +12,6 @@ import {IPolicyAudit} from "./IPolicyAudit.sol";
 /// unregisters an app. After `renounceOwnership` every list, the app implementation and the code are frozen.
 /// Put the proxy and its initialisation into one transaction: whoever initialises a bare proxy owns it.
 interface IDstackKms is IAppAuth, IPolicyAudit {
-    /// @notice Public identity of the KMS, for clients to check against what nodes present.
-    /// @param k256Pubkey Root public key (secp256k1) that signs app keys.
-    /// @param caPubkey Public key of the certificate authority.
-    /// @param quote Attestation quote of the node that generated the keys.
-    /// @param eventlog Event log belonging to the quote.
-    struct KmsInfo {
-        bytes k256Pubkey;
-        bytes caPubkey;
-        bytes quote;
-        bytes eventlog;
-    }
-
     /// @notice All of the public identity was replaced.
     event KmsInfoSet(bytes k256Pubkey);
 
@@ -63,7 +52,7 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
 
     /// @notice Replaces the whole public identity. Owner only.
     /// @dev The event carries only the root key. The keys inside the KMS do not change by this.
-    function setKmsInfo(KmsInfo calldata info) external;
+    function setKmsInfo(DstackKms.KmsInfo calldata info) external;
 
     /// @notice Replaces the quote. Owner only.
     /// @dev Emits nothing: watchers have to read `kmsInfo` to notice.

@@ -23,11 +23,26 @@ interface SolcLayout {
   types: Record<string, { label: string; members?: SolcVariable[] }> | null;
 }
 
+/** The contracts behind proxies, ours and those of older releases, with the folder below contracts/ each stands in. */
+export const layoutContracts: Readonly<Record<string, string>> = {
+  DstackApp: "",
+  DstackKms: "",
+  AppAuthV042: "testing/layouts",
+  DstackAppV054: "testing/layouts",
+  DstackAppV059: "testing/layouts",
+  KmsAuthV042: "testing/layouts",
+  DstackKmsV054: "testing/layouts",
+  DstackKmsV059: "testing/layouts",
+};
+
+/** Where the compiler's output for a contract lies. */
+export function artifactPath(contract: string): string {
+  return join("artifacts", "contracts", layoutContracts[contract] ?? "", `${contract}.sol`, `${contract}.json`);
+}
+
 /** The compiler's own account of a contract, without its node ids, which change with every edit anywhere. */
 export function readCompiledLayout(contract: string): LayoutEntry[] {
-  const artifact = readJson<{ buildInfoId: string; inputSourceName: string }>(
-    join("artifacts", "contracts", `${contract}.sol`, `${contract}.json`),
-  );
+  const artifact = readJson<{ buildInfoId: string; inputSourceName: string }>(artifactPath(contract));
   const { output } = readJson<{ output: { contracts: Record<string, Record<string, { storageLayout: SolcLayout }>> } }>(
     join("artifacts", "build-info", `${artifact.buildInfoId}.output.json`),
   );

@@ -255,7 +255,7 @@ export const dstackKmsAbi = [
           { internalType: "bytes", name: "quote", type: "bytes" },
           { internalType: "bytes", name: "eventlog", type: "bytes" },
         ],
-        internalType: "struct IDstackKms.KmsInfo",
+        internalType: "struct DstackKms.KmsInfo",
         name: "info",
         type: "tuple",
       },

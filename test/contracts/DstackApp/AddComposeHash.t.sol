@@ -33,4 +33,8 @@ contract DstackApp_AddComposeHash_Test is ListWriteBehaviour {
     function _adds() internal pure override returns (bool) {
         return true;
     }
+
+    function _zeroRefusal() internal pure override returns (string memory) {
+        return "invalid compose hash";
+    }
 }

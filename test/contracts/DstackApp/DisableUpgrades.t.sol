@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
 import {Topics} from "../support/Topics.sol";
 import {Vm} from "../support/Vm.sol";
@@ -55,11 +56,11 @@ contract DstackApp_DisableUpgrades_Test is OwnerOnlyBehaviour {
         app.setAllowAnyDevice(true);
         app.setAllowAnyDevice(false);
         app.setRequireTcbUpToDate(true);
-        app.addDevice(0);
-        app.addComposeHash(0);
+        app.addDevice(Defaults.OTHER_DEVICE_ID);
+        app.addComposeHash(Defaults.OTHER_COMPOSE_HASH);
         vm.stopPrank();
 
-        vm.assertTrue(app.allowedComposeHashes(0), "hash added");
+        vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "hash added");
         vm.assertEq(vm.load(address(app), bytes32(Slots.APP_FLAGS)), bytes32(uint256(1)), "still disabled");
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IDstackKms} from "../../../contracts/interfaces/IDstackKms.sol";
+import {DstackKms} from "../../../contracts/DstackKms.sol";
 import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
 import {OwnerOnlyBehaviour} from "../support/behaviours/OwnerOnlyBehaviour.sol";
@@ -10,7 +10,7 @@ contract DstackKms_SetKmsEventlog_Test is OwnerOnlyBehaviour {
     function setUp() public override {
         super.setUp();
         vm.prank(owner);
-        kms.setKmsInfo(IDstackKms.KmsInfo(Defaults.K256_PUBKEY, Defaults.CA_PUBKEY, Defaults.QUOTE, Defaults.EVENTLOG));
+        kms.setKmsInfo(DstackKms.KmsInfo(Defaults.K256_PUBKEY, Defaults.CA_PUBKEY, Defaults.QUOTE, Defaults.EVENTLOG));
     }
 
     function _target() internal view override returns (address) {

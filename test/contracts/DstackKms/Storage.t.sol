@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IDstackKms} from "../../../contracts/interfaces/IDstackKms.sol";
+import {DstackKms} from "../../../contracts/DstackKms.sol";
 import {Base_Test} from "../support/Base.sol";
 import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
@@ -11,7 +11,7 @@ contract DstackKms_Storage_Test is Base_Test {
     function setUp() public override {
         super.setUp();
         vm.startPrank(owner);
-        kms.setKmsInfo(IDstackKms.KmsInfo(Defaults.K256_PUBKEY, Defaults.CA_PUBKEY, Defaults.QUOTE, Defaults.EVENTLOG));
+        kms.setKmsInfo(DstackKms.KmsInfo(Defaults.K256_PUBKEY, Defaults.CA_PUBKEY, Defaults.QUOTE, Defaults.EVENTLOG));
         kms.setGatewayAppId(Defaults.GATEWAY_APP_ID);
         kms.transferOwnership(nextOwner);
         vm.stopPrank();

@@ -39,7 +39,7 @@ contract AppHandler is Handler {
 
     function addComposeHash(uint256 actorSeed, uint256 valueSeed) external {
         bytes32 composeHash = value(valueSeed);
-        if (_sendAsOwner(actorSeed, abi.encodeCall(app.addComposeHash, (composeHash)))) {
+        if (_sendAddition(actorSeed, composeHash, abi.encodeCall(app.addComposeHash, (composeHash)))) {
             composeHashes[composeHash] = true;
         }
     }
@@ -53,7 +53,7 @@ contract AppHandler is Handler {
 
     function addDevice(uint256 actorSeed, uint256 valueSeed) external {
         bytes32 deviceId = value(valueSeed);
-        if (_sendAsOwner(actorSeed, abi.encodeCall(app.addDevice, (deviceId)))) devices[deviceId] = true;
+        if (_sendAddition(actorSeed, deviceId, abi.encodeCall(app.addDevice, (deviceId)))) devices[deviceId] = true;
     }
 
     function removeDevice(uint256 actorSeed, uint256 valueSeed) external {
@@ -114,6 +114,12 @@ contract AppHandler is Handler {
         list[9] = this.acceptOwnership.selector;
         list[10] = this.renounceOwnership.selector;
         list[11] = this.upgrade.selector;
+    }
+
+    /// @dev Zero, which is among the values, must be refused whoever adds it.
+    function _sendAddition(uint256 actorSeed, bytes32 added, bytes memory call) private returns (bool) {
+        address actor = _pick(actorSeed);
+        return _send(actor, call, _isOwner(actor) && added != 0);
     }
 
     function _upgradesAreOpen() internal view override returns (bool) {

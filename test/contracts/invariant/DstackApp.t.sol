@@ -47,6 +47,7 @@ contract DstackApp_Invariant_Test is InvariantBase {
             vm.assertEq(app.allowedComposeHashes(value), handler.composeHashes(value), "compose hash");
             vm.assertEq(app.allowedDeviceIds(value), handler.devices(value), "device");
         }
+        vm.assertFalse(app.allowedComposeHashes(0) || app.allowedDeviceIds(0), "zero is never listed");
         uint256 flags = (handler.upgradesDisabled() ? 0x01 : 0) | (handler.anyDevice() ? 0x0100 : 0);
         vm.assertEq(uint256(vm.load(address(app), bytes32(Slots.APP_FLAGS))), flags, "raw flags");
         vm.assertEq(app.requireTcbUpToDate(), handler.tcbRequired(), "TCB");

@@ -88,7 +88,7 @@ contract KmsHandler is Handler {
     }
 
     function setKmsInfo(uint256 actorSeed, uint256 seed) external {
-        IDstackKms.KmsInfo memory next = IDstackKms.KmsInfo(
+        DstackKms.KmsInfo memory next = DstackKms.KmsInfo(
             _text(seed),
             _text(seed / 3),
             _text(seed / 9),

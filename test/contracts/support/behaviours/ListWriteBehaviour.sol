@@ -18,10 +18,16 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     /// @dev Whether the function adds.
     function _adds() internal pure virtual returns (bool);
 
+    /// @dev Why the function refuses zero; empty where it takes zero like any other value.
+    function _zeroRefusal() internal pure virtual returns (string memory) {
+        return "";
+    }
+
     /// @dev What the public getter says.
     function _has(bytes32 value) internal view virtual returns (bool);
 
     function testFuzz_WhenCallerIsOwner(bytes32 value, bool listedBefore) external {
+        _assumeTaken(value);
         _givenListed(value, listedBefore);
         _startRecording();
 
@@ -35,6 +41,7 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     }
 
     function testFuzz_WhenRepeated_SucceedsAndEmitsAgain(bytes32 value) external {
+        _assumeTaken(value);
         vm.prank(owner);
         _call(value);
         _startRecording();
@@ -49,6 +56,7 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
 
     function testFuzz_WhenCalled_OtherValuesStay(bytes32 value, bytes32 other, bool otherListed) external {
         vm.assume(other != value);
+        _assumeTaken(value);
         _givenListed(other, otherListed);
 
         vm.prank(owner);
@@ -57,12 +65,37 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
         vm.assertEq(_has(other), otherListed, "another value");
     }
 
+    /// @dev Older code took zero everywhere, so it may be listed already.
+    function testFuzz_WhenValueIsZero(bool listedBefore) external {
+        bytes memory refusal = bytes(_zeroRefusal());
+        _givenListed(0, listedBefore);
+        _startRecording();
+
+        if (refusal.length > 0) vm.expectRevert(_reason(string(refusal)));
+        vm.prank(owner);
+        _call(0);
+
+        if (refusal.length > 0) {
+            _assertNoLogs();
+            _assertWritesNothing(_target());
+            vm.assertEq(_has(0), listedBefore, "as before");
+        } else {
+            _assertLogs(_expectedLogs(0));
+            _assertWritesOnly(_target(), _cell(0));
+            vm.assertEq(_has(0), _adds(), "getter");
+        }
+    }
+
     function _expectedLogs(bytes32 value) private view returns (Vm.Log[] memory) {
         return
             _logs(
                 _event(_target(), _topic(), abi.encode(value)),
                 _policyChanged(_target(), owner, _policy(), value, _adds())
             );
+    }
+
+    function _assumeTaken(bytes32 value) private pure {
+        vm.assume(value != 0 || bytes(_zeroRefusal()).length == 0);
     }
 
     function _givenListed(bytes32 value, bool listed) private {

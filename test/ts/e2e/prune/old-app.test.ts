@@ -18,7 +18,7 @@ import { useTemporaryDirectory } from "../../../support/update/temporary-directo
 /** Gives the app the code of a contract from before PolicyChanged, two-step ownership and the TCB rule. */
 async function makeOld({ ownerClient, owner, appId }: PruneWorld): Promise<void> {
   const { chain } = ownerClient;
-  const { abi, bytecode } = await hre.artifacts.readArtifact("SilentDstackApp");
+  const { abi, bytecode } = await hre.artifacts.readArtifact("DstackAppV054");
   const deployed = await deployContract(ownerClient, {
     abi: abi as Abi, // of any contract
     bytecode: bytecode as Hex, // Hardhat's are hex

@@ -1,9 +1,18 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { compareLayouts, type LayoutEntry, readCompiledLayout } from "../../../../scripts/support/storage-layout.ts";
+import {
+  compareLayouts,
+  type LayoutEntry,
+  layoutContracts,
+  readCompiledLayout,
+} from "../../../../scripts/support/storage-layout.ts";
 
-/** The published table, which the committed files must not leave even with everyone's consent. */
-const PUBLISHED = {
+const KMS_IDENTITY = ["0+0 bytes", "1+0 bytes", "2+0 bytes", "3+0 bytes", "4+0 string"];
+const KMS_LISTS = ["6+0 mapping(bytes32 => bool)", "7+0 mapping(bytes32 => bool)", "8+0 mapping(bytes32 => bool)"];
+const KMS_V054 = [...KMS_IDENTITY, "5+0 mapping(address => bool)", ...KMS_LISTS, "9+0 address", "10+0 uint256[50]"];
+
+/** What the releases published, which the committed files must not leave even with everyone's consent. */
+const PUBLISHED: Readonly<Record<string, readonly string[]>> = {
   DstackApp: [
     "0+0 mapping(bytes32 => bool)",
     "1+0 bool",
@@ -12,27 +21,52 @@ const PUBLISHED = {
     "3+0 bool",
     "4+0 uint256[49]",
   ],
-  DstackKms: [
-    "0+0 bytes",
-    "1+0 bytes",
-    "2+0 bytes",
-    "3+0 bytes",
-    "4+0 string",
-    "5+0 mapping(address => bool)",
-    "6+0 mapping(bytes32 => bool)",
-    "7+0 mapping(bytes32 => bool)",
-    "8+0 mapping(bytes32 => bool)",
-    "9+0 address",
-    "10+0 uint256[50]",
+  DstackKms: KMS_V054,
+  AppAuthV042: [
+    "0+0 address",
+    "1+0 mapping(bytes32 => bool)",
+    "2+0 bool",
+    "2+1 bool",
+    "3+0 mapping(bytes32 => bool)",
+    "4+0 uint256[50]",
   ],
-} as const;
+  DstackAppV054: [
+    "0+0 mapping(bytes32 => bool)",
+    "1+0 bool",
+    "1+1 bool",
+    "2+0 mapping(bytes32 => bool)",
+    "3+0 uint256[50]",
+  ],
+  DstackAppV059: [
+    "0+0 mapping(bytes32 => bool)",
+    "1+0 bool",
+    "1+1 bool",
+    "2+0 mapping(bytes32 => bool)",
+    "3+0 bool",
+    "4+0 uint256[49]",
+  ],
+  KmsAuthV042: [
+    ...KMS_IDENTITY,
+    "5+0 mapping(address => struct AppControllers.AppConfig)",
+    ...KMS_LISTS,
+    "9+0 mapping(address => uint256)",
+    "10+0 address",
+    "11+0 uint256[50]",
+  ],
+  DstackKmsV054: KMS_V054,
+  DstackKmsV059: KMS_V054,
+};
 
 function committedLayout(contract: string): LayoutEntry[] {
   return JSON.parse(readFileSync(`contracts/layout/${contract}.json`, "utf8"));
 }
 
 describe("storage layout", () => {
-  for (const contract of ["DstackApp", "DstackKms"] as const) {
+  it("is held for every contract there is a table for", () => {
+    expect(Object.keys(layoutContracts)).to.have.members(Object.keys(PUBLISHED));
+  });
+
+  for (const contract of Object.keys(PUBLISHED)) {
     it(`of ${contract} is the committed one`, () => {
       expect(compareLayouts(committedLayout(contract), readCompiledLayout(contract))).to.deep.equal([]);
     });

@@ -15,25 +15,36 @@ describe("upgrade safety", () => {
   });
   after(() => rmSync(directory, { recursive: true }));
 
-  it("holds for DstackApp upgraded from the older layout", async () => {
-    const report = await validate({ contract: "DstackApp", reference: "DstackAppV1" });
-    expect(report.ok, report.explain(false)).to.equal(true);
+  for (const [contract, reference] of [
+    ["DstackApp", "DstackAppV054"],
+    ["DstackApp", "DstackAppV059"],
+    ["DstackKms", "DstackKmsV054"],
+    ["DstackKms", "DstackKmsV059"],
+  ] as const)
+    it(`holds for ${contract} upgraded from ${reference}`, async () => {
+      const report = await validate({ contract, reference });
+      expect(report.ok, report.explain(false)).to.equal(true);
+    });
+
+  it("is denied to the shifted layout, whose app would lose its policy", async () => {
+    const report = await validate({ contract: "DstackApp", reference: "AppAuthV042" });
+    expect(report.ok).to.equal(false);
+    expect(findings(report).join("\n")).to.include("`appId`");
   });
 
-  // The deployed versions kept 50 spare slots when the app implementation took the first of them. Spare slots only
-  // have to stay in place for contracts that inherit this one, and none is deployed.
-  it("holds for DstackKms upgraded from the older layout, but for spare slots that end one later", async () => {
-    const report = await validate({ contract: "DstackKms", reference: "DstackKmsV1" });
-    expect(findings(report)).to.deep.equal(["Layout changed for `__gap` (uint256[50] -> uint256[50])"]);
+  it("is denied to the first KMS, which would lose its apps and their code", async () => {
+    const report = await validate({ contract: "DstackKms", reference: "KmsAuthV042" });
+    expect(report.ok).to.equal(false);
+    expect(findings(report).join("\n")).to.include("`apps`").and.to.include("`appAuthImplementation`");
   });
 
   it("is denied to an upgrade between unrelated contracts", async () => {
-    const report = await validate({ contract: "DstackApp", reference: "DstackKmsV1" });
+    const report = await validate({ contract: "DstackApp", reference: "DstackKmsV054" });
     expect(report.ok).to.equal(false);
   });
 
   it("is denied to the way back, which would lose state", async () => {
-    const report = await validate({ contract: "DstackKmsV1", reference: "DstackKms" });
+    const report = await validate({ contract: "DstackAppV054", reference: "DstackApp" });
     expect(report.ok).to.equal(false);
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import hre from "hardhat";
-import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, zeroAddress } from "viem";
+import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, zeroAddress, zeroHash } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { deployContract, waitForTransactionReceipt } from "viem/actions";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
@@ -128,8 +128,9 @@ describe("tasks dstack owner", () => {
         const { contractAddress } = await waitForTransactionReceipt(ownerClient, { hash });
         return { address: getAddress(contractAddress ?? "0x"), abi: abi as Abi };
       };
-      const { address, abi } = await deploy("DstackAppV1", () => []);
-      const initialize = { abi, functionName: "initialize", args: [owner.address, true, `0x${"de".repeat(32)}`] };
+      const { address, abi } = await deploy("DstackAppV054", () => []);
+      const policy = [false, true, `0x${"de".repeat(32)}`, zeroHash];
+      const initialize = { abi, functionName: "initialize", args: [owner.address, ...policy] };
       old = (await deploy("ERC1967Proxy", () => [address, encodeFunctionData(initialize)])).address;
     });
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import hre from "hardhat";
-import { type Abi, type Address, encodeFunctionData, getAddress, type Hex } from "viem";
+import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, zeroHash } from "viem";
 import { deployContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import { devAccount } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
@@ -35,8 +35,8 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
       const { contractAddress } = await waitForTransactionReceipt(ownerClient, { hash });
       return { address: getAddress(contractAddress ?? "0x"), abi: abi as Abi }; // of any contract
     };
-    const { address, abi } = await deploy("SilentDstackApp", []);
-    const initialize = { abi, functionName: "initialize", args: [owner.address, false, deviceId] };
+    const { address, abi } = await deploy("DstackAppV054", []);
+    const initialize = { abi, functionName: "initialize", args: [owner.address, false, false, deviceId, zeroHash] };
     app = (await deploy("ERC1967Proxy", [address, encodeFunctionData(initialize)])).address;
     const call = { address: app, abi, functionName: "addComposeHash", args: [composeHash] };
     const hash = await writeContract(ownerClient, { ...call, account: owner, chain: ownerClient.chain });

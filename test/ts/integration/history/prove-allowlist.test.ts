@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Address, encodeFunctionData, getAddress, type Hex, numberToHex } from "viem";
+import { type Address, encodeFunctionData, getAddress, type Hex, numberToHex, zeroHash } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
@@ -69,8 +69,8 @@ describe("proveAllowlist", () => {
     expect(history.completeness).to.deep.equal({ isComplete: true });
     expect(history.changes.map(({ kind, actor }) => [kind, actor])).to.deep.equal([
       ["upgraded", undefined],
-      ["ownershipTransferred", undefined],
       ["deviceAdded", undefined],
+      ["ownershipTransferred", undefined],
       ["initialized", undefined],
       ["composeHashAdded", undefined],
     ]);
@@ -262,8 +262,12 @@ describe("proveAllowlist", () => {
 });
 
 async function deploySilentApp({ connection, owner }: Dstack) {
-  const { address: implementation, abi } = await connection.viem.deployContract("SilentDstackApp");
-  const data = encodeFunctionData({ abi, functionName: "initialize", args: [owner.address, false, device(1)] });
+  const { address: implementation, abi } = await connection.viem.deployContract("DstackAppV054");
+  const data = encodeFunctionData({
+    abi,
+    functionName: "initialize",
+    args: [owner.address, false, false, device(1), zeroHash],
+  });
   const proxy = await connection.viem.deployContract("ERC1967Proxy", [implementation, data]);
   return { appId: parseAppId(proxy.address), implementation: getAddress(implementation) };
 }

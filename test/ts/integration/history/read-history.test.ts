@@ -71,9 +71,9 @@ describe("readHistory", () => {
     const by = owner.address;
     expect(history.changes.map(({ kind, actor, ...change }) => [kind, actor, contentOf(change)])).to.deep.equal([
       ["upgraded", undefined, appImplementation],
-      ["ownershipTransferred", undefined, by],
       ["deviceAdded", kms, deviceId],
       ["composeHashAdded", kms, composeHash],
+      ["ownershipTransferred", undefined, by],
       ["initialized", undefined, 1n],
       ["composeHashAdded", by, one],
       ["composeHashAdded", by, two],
