@@ -29,7 +29,7 @@ describe("upgrade safety", () => {
   it("is denied to the shifted layout, whose app would lose its policy", async () => {
     const report = await validate({ contract: "DstackApp", reference: "AppAuthV042" });
     expect(report.ok).to.equal(false);
-    expect(findings(report).join("\n")).to.include("`appId`");
+    expect(report.explain(false)).to.include("AppIdSlot: Deleted `appId`");
   });
 
   it("is denied to the first KMS, which would lose its apps and their code", async () => {
