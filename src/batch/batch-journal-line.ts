@@ -1,5 +1,13 @@
+import { zeroAddress } from "viem";
 import { z } from "zod";
-import { decodePolicyCall } from "../core/batch/policy-call.ts";
+import { findContradiction } from "../chain/check-recorded-transaction.ts";
+import {
+  batchExecutorAddress,
+  batchExecutorDeployment,
+  deterministicDeployer,
+  encodeExecute,
+} from "../core/batch/batch-executor.ts";
+import { decodePolicyCall, type PolicyCall } from "../core/batch/policy-call.ts";
 import type { Hex } from "../core/hex.ts";
 import type { TransactionHash } from "../core/ids.ts";
 import type { BatchEntry } from "./batch-journal.ts";
@@ -68,25 +76,62 @@ export function toPreparedLine({ transaction, calls, authorizes }: BatchEntry): 
   };
 }
 
-/** @throws TypeError if a call is none this package makes */
-export function fromPreparedLine(line: PreparedLine): BatchEntry {
-  const { v: _, at: __, type: ___, calls, authorizes, ...transaction } = line;
-  return {
-    transaction: {
-      ...transaction,
-      gas: BigInt(line.gas),
-      maxFeePerGas: BigInt(line.maxFeePerGas),
-      maxPriorityFeePerGas: BigInt(line.maxPriorityFeePerGas),
-      rawTransaction: line.rawTransaction ?? undefined,
-      transactionHash: line.transactionHash ?? undefined,
-    },
-    calls: calls.map((raw) => {
-      const call = decodePolicyCall(raw);
-      if (call === undefined) throw new TypeError("The line holds a call nobody could have recorded.");
-      return call;
-    }),
-    authorizes,
+/** What a line claims and does not hold; `message` is the end of a sentence. */
+export class ContradictionError extends Error {}
+
+/**
+ * The entry that a line holds. It may come from a repository: nothing of it is believed that the calldata and the signed
+ * bytes do not say, except for the signatures themselves.
+ *
+ * @param executors besides this package's own, to which the line may delegate its sender's account
+ * @throws ContradictionError
+ */
+export function fromPreparedLine(line: PreparedLine, executors: readonly Hex[] = []): BatchEntry {
+  const { chainId, from, nonce, to, data, authorizes } = line;
+  const calls = line.calls.map((raw) => {
+    const call = decodePolicyCall(raw);
+    if (call === undefined) throw new ContradictionError("it lists a call that this package does not make");
+    return call;
+  });
+  const shape = findShape(line, calls);
+  if (shape === undefined) throw new ContradictionError("its calldata is not that of the calls it lists");
+  if (authorizes && shape.delegate === undefined)
+    throw new ContradictionError("no call of this kind delegates an account");
+  if ((line.rawTransaction === null) !== (line.transactionHash === null))
+    throw new ContradictionError("signed bytes and their hash are not both there");
+  const transaction = {
+    ...{ chainId, from, nonce, to, data, functionName: shape.functionName },
+    gas: BigInt(line.gas),
+    maxFeePerGas: BigInt(line.maxFeePerGas),
+    maxPriorityFeePerGas: BigInt(line.maxPriorityFeePerGas),
+    rawTransaction: line.rawTransaction ?? undefined,
+    transactionHash: line.transactionHash ?? undefined,
   };
+  const delegate = authorizes && shape.delegate ? [shape.delegate, ...executors] : undefined;
+  const problem = findContradiction(transaction, { delegate });
+  if (problem !== undefined) throw new ContradictionError(problem);
+  return { transaction, calls, authorizes };
+}
+
+interface Shape {
+  readonly functionName: string;
+  /** To whom a transaction of this kind may delegate its sender's account. */
+  readonly delegate?: Hex;
+}
+
+/** The one transaction that makes these calls, among those that this package sends. */
+function findShape({ from, to, data, authorizes }: PreparedLine, calls: readonly PolicyCall[]): Shape | undefined {
+  const [only] = calls;
+  if (only === undefined) {
+    if (authorizes && to === from && data === "0x")
+      return { functionName: "the end of the delegation", delegate: zeroAddress };
+    const isDeployment = to === deterministicDeployer && data === batchExecutorDeployment;
+    return isDeployment ? { functionName: "the deployment of the batch executor" } : undefined;
+  }
+  if (to === from && data === encodeExecute(calls))
+    return { functionName: `a batch of ${calls.length} calls`, delegate: batchExecutorAddress };
+  const isSingle = calls.length === 1 && to === only.to && data === only.data;
+  return isSingle ? { functionName: only.functionName } : undefined;
 }
 
 export function lowerCase(hex: Hex): Hex {

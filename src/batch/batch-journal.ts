@@ -56,6 +56,10 @@ export class OpenEntries {
   /** @throws Error if it is not open */
   sent(entry: BatchKey, transactionHash: TransactionHash): void {
     const known = this.#require(entry);
+    const { rawTransaction, transactionHash: ownHash } = known.transaction;
+    // Signed bytes have one hash; a wallet may replace what it signed.
+    if (rawTransaction !== undefined && ownHash !== transactionHash)
+      throw new Error("The journal has another hash of this transaction's signed bytes.");
     this.#entries.set(keyOf(entry), { ...known, transaction: { ...known.transaction, transactionHash } });
   }
 

@@ -13,7 +13,7 @@ export { type BatchEntry, type BatchEntryEnd, type BatchJournal, memoryBatchJour
 export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
 export * from "./build-safe-batch.ts";
 export * from "./find-multi-send.ts";
-export { type BatchJournalFile, openBatchJournal } from "./open-batch-journal.ts";
+export { type BatchJournalFile, type OpenBatchJournalOptions, openBatchJournal } from "./open-batch-journal.ts";
 export {
   type BatchPlan,
   type DelegationPlan,

@@ -25,6 +25,11 @@ export const errorTable = {
   HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
   DeviceNeededError: entry(1103, false, "A device that is to be barred is needed, or may be."),
   KeyEpochsError: entry(1201, false, "A contract approves per key epoch, or may, and nobody accepted that by name."),
+  UnusableFileError: entry(
+    1301,
+    false,
+    "A file is no regular file, is too large, cannot be opened, or may come from somebody else.",
+  ),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
   WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),

@@ -50,6 +50,18 @@ export class InvalidArgumentError extends InputError {
   override readonly name = "InvalidArgumentError";
 }
 
+export class UnusableFileError extends InputError {
+  override readonly name = "UnusableFileError";
+  /** @param problem the end of the sentence "… cannot be used: …" */
+  constructor(path: string, problem: string, options: Pick<DstackErrorOptions, "nextStep" | "cause"> = {}) {
+    super(`${path} cannot be used: ${problem}.`, {
+      nextStep: "Look at the file, then name another one.",
+      ...options,
+      context: { path, problem },
+    });
+  }
+}
+
 export interface LintRefusedFinding {
   readonly rule: string;
   readonly message: string;

@@ -50,12 +50,17 @@ export class RolloverFailedError extends UpdateError {
 
 export class JournalCorruptError extends UpdateError {
   override readonly name = "JournalCorruptError";
-  constructor(path: string, line: number, options: Pick<DstackErrorOptions, "cause"> = {}) {
-    super(`Line ${line} of the journal ${path} cannot be read.`, {
-      ...options,
+  /** @param options.problem what the line claims and does not hold: the end of a sentence */
+  constructor(
+    path: string,
+    line: number,
+    { cause, problem }: Pick<DstackErrorOptions, "cause"> & { readonly problem?: string | undefined } = {},
+  ) {
+    super(`Line ${line} of the journal ${path} cannot be ${problem === undefined ? "read" : `believed: ${problem}`}.`, {
+      cause,
       nextStep:
         "Keep the file: it says which transactions were sent. Repair the line, or check the chain before you delete it.",
-      context: { path, line },
+      context: { path, line, ...(problem !== undefined && { problem }) },
     });
   }
 }

@@ -1,14 +1,14 @@
-import { readFile } from "node:fs/promises";
 import { InvalidArgumentError } from "../errors/index.ts";
+import { readBounded } from "../files/read-bounded.ts";
 
-/** A text file that an argument names. @throws InvalidArgumentError */
+/** A text file that an argument names. @throws UnusableFileError, InvalidArgumentError if it is not UTF-8 */
 export async function readTextFile(path: string): Promise<string> {
+  const bytes = await readBounded(path);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await readFile(path));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    const isEncoding = cause instanceof TypeError;
-    throw new InvalidArgumentError(`${path} ${isEncoding ? "is not a text in UTF-8" : "cannot be read"}.`, {
-      nextStep: isEncoding ? "Save it as UTF-8: its bytes are hashed." : "Check the path.",
+    throw new InvalidArgumentError(`${path} is not a text in UTF-8.`, {
+      nextStep: "Save it as UTF-8: its bytes are hashed.",
       context: { path },
       cause,
     });

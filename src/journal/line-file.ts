@@ -1,6 +1,8 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { JournalCorruptError } from "../errors/index.ts";
+import { openOwnFile } from "../files/own-file.ts";
+import { readHandle } from "../files/read-bounded.ts";
 
 export interface LineFile<Content> {
   /** What `read` made of the lines that were there when it was opened. */
@@ -10,6 +12,9 @@ export interface LineFile<Content> {
   close(): Promise<void>;
 }
 
+/** Years of updates of a large fleet. */
+const maxBytes = 128 * 1024 * 1024;
+
 /** How every line of every journal begins. */
 const beginning = '{"v":';
 
@@ -17,20 +22,21 @@ const beginning = '{"v":';
  * Opens a file that only grows, line by line, or begins it. What `read` throws leaves the file as it is.
  *
  * @throws JournalCorruptError if it is no text, or one that no journal begins with
+ * @throws UnusableFileError if it is a link or a device, or may come from a repository or another user
  */
 export async function openLineFile<Content>(
   path: string,
-  read: (lines: readonly string[]) => Content,
+  read: (lines: readonly string[]) => Content | Promise<Content>,
 ): Promise<LineFile<Content>> {
-  // Signed transactions are in it: whoever reads them could send them.
-  const handle = await open(path, "a+", 0o600);
+  const handle = await openOwnFile(path);
   try {
-    const bytes = await handle.readFile();
+    const bytes = await readHandle(path, handle, maxBytes);
     // Every write ends in a line feed, and nothing is done before its write has returned: what follows the last
     // one was cut short by a crash, and nothing rests on it.
     const end = bytes.lastIndexOf("\n") + 1;
     if (end === 0 && !isTorn(bytes)) throw new JournalCorruptError(path, 1);
-    const content = read(decode(path, bytes.subarray(0, end)).split("\n").slice(0, -1));
+    const content = await read(decode(path, bytes.subarray(0, end)).split("\n").slice(0, -1));
+    // Signed transactions are in it: whoever reads them could send them.
     await handle.chmod(0o600);
     if (end < bytes.length) await handle.truncate(end);
     await handle.sync();

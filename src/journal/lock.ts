@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { JournalLockedError } from "../errors/index.ts";
+import { faultCode, unusable } from "../files/file-problem.ts";
+import { makeOwnDirectory } from "../files/own-directory.ts";
 
 export interface JournalLock {
   release(): Promise<void>;
@@ -18,6 +20,8 @@ interface Owner {
 }
 
 const attempts = 8;
+/** Of the signed 32-bit numbers that systems count processes with. */
+const highestPid = 0x7fffffff;
 
 /**
  * Takes the journal for this process. Everybody who wants it first puts a file of his own into `<path>.lock/` and
@@ -25,6 +29,7 @@ const attempts = 8;
  * and since no two files share a name, taking it away cannot hit a living one.
  *
  * @throws JournalLockedError
+ * @throws UnusableFileError if the folder of the lock cannot be made
  */
 export async function acquireLock(path: string): Promise<JournalLock> {
   const directory = `${path}.lock`;
@@ -44,19 +49,26 @@ function fileNameOf({ host, pid, since }: Owner): string {
   return `${pid}_${since}_${encodeURIComponent(host)}_${randomBytes(8).toString("hex")}`;
 }
 
+/** Undefined for a name that no process gave its file. */
 function parseFileName(name: string): Owner | undefined {
-  const [, pid, since, host] = /^(\d+)_(\d+)_(.*)_[0-9a-f]{16}$/.exec(name) ?? [];
-  return host === undefined ? undefined : { host: decodeURIComponent(host), pid: Number(pid), since: Number(since) };
+  const [, pid, since, encodedHost] = /^([1-9]\d{0,9})_(\d+)_(.*)_[0-9a-f]{16}$/.exec(name) ?? [];
+  if (encodedHost === undefined || Number(pid) > highestPid) return undefined;
+  try {
+    return { host: decodeURIComponent(encodedHost), pid: Number(pid), since: Number(since) };
+  } catch {
+    return undefined;
+  }
 }
 
 async function putFile(directory: string, name: string): Promise<void> {
-  for (;;) {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (let attempt = 1; ; attempt++) {
     try {
+      await makeOwnDirectory(directory);
       return await writeFile(join(directory, name), "", { flag: "wx", mode: 0o600 });
     } catch (error) {
-      // Whoever let go last took the empty directory along, between these two calls.
-      if (codeOf(error) !== "ENOENT") throw error;
+      // The process that let go last took the empty folder along, between any two of these calls.
+      const fault = unusable(directory, error);
+      if (faultCode(fault.cause) !== "ENOENT" || attempt === 100) throw fault;
     }
   }
 }
@@ -85,10 +97,6 @@ function isAlive({ host, pid, since }: Owner): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return codeOf(error) !== "ESRCH";
+    return faultCode(error) !== "ESRCH";
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -6,8 +6,8 @@
 // The seed file is a MockCloudSeed as JSON. DSTACK_CLOUD_API_KEY adds an API key for its first workspace, so that no
 // key needs to be in the file; DSTACK_CLOUD_RPC_URL, where set, is the endpoint of every on-chain KMS in it.
 // DSTACK_CLOUD_ADMIN_KEY opens the admin endpoints to whoever has it.
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { readBoundedText } from "../files/read-bounded.ts";
 import type { MockCloudEvent } from "./events.ts";
 import { parseSeed } from "./parse-seed.ts";
 import { startMockCloud } from "./start.ts";
@@ -23,7 +23,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-const seed = parseSeed(flags.seed === undefined ? {} : JSON.parse(readFileSync(flags.seed, "utf8")), {
+const seed = parseSeed(flags.seed === undefined ? {} : JSON.parse(await readBoundedText(flags.seed)), {
   apiKey: process.env.DSTACK_CLOUD_API_KEY,
   rpcUrl: process.env.DSTACK_CLOUD_RPC_URL,
 });

@@ -1,14 +1,16 @@
-import { readFile } from "node:fs/promises";
 import { readPlanFile, writePlanFile } from "../core/prune/plan-file.ts";
 import type { PrunePlan } from "../core/prune/plan-prune.ts";
-import { InvalidPlanFileError } from "../errors/index.ts";
+import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
+import { faultCode } from "../files/file-problem.ts";
+import { readBoundedText } from "../files/read-bounded.ts";
 import { writeWholeFile } from "../journal/write-whole-file.ts";
 
 /** The plan in a file; undefined if there is no such file. @throws InvalidPlanFileError */
 export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
-    throw new InvalidPlanFileError(path, "it cannot be read", { cause });
+  const text = await readBoundedText(path).catch((cause: unknown) => {
+    if (!(cause instanceof UnusableFileError)) throw cause;
+    if (faultCode(cause.cause) === "ENOENT") return undefined;
+    throw new InvalidPlanFileError(path, `${cause.context.problem}`, { cause });
   });
   if (text === undefined) return undefined;
   const reading = readPlanFile(text);

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { canMention } from "../core/prune/find-mentions.ts";
-import { InvalidArgumentError } from "../errors/index.ts";
+import { InvalidArgumentError, UnusableFileError } from "../errors/index.ts";
+import { readBoundedText } from "../files/read-bounded.ts";
 
 /** Something that waits for signatures or for its time, as text with its hex digits as they are. */
 export interface QueuedDocument {
@@ -18,8 +18,9 @@ export interface QueuedDocument {
 export async function readQueued(raw: string): Promise<QueuedDocument> {
   if (/^0x[0-9a-f]+$/i.test(raw))
     return requireMention({ source: raw.length > 20 ? `${raw.slice(0, 18)}…` : raw, text: raw });
-  const text = await readFile(raw, "utf8").catch((cause: unknown) => {
-    throw new InvalidArgumentError(`The queued call ${raw} cannot be read.`, {
+  const text = await readBoundedText(raw).catch((cause: unknown) => {
+    const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
+    throw new InvalidArgumentError(`The queued call ${raw} cannot be read${why}.`, {
       nextStep: "Name a file, or give calldata or a compose hash as 0x….",
       cause,
     });

@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type BatchJournalFile, openBatchJournal } from "../../batch/open-batch-journal.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
+import { makeOwnDirectory } from "../../files/own-directory.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 
 /**
@@ -9,7 +9,7 @@ import type { ConnectedChain } from "../connect/connect-chain.ts";
  * is another chain with the same id, and must not be sent what was meant for the last one: its first block tells.
  *
  * @param subject of the file's name, for tasks whose records nobody else may carry out
- * @throws JournalLockedError, JournalCorruptError, RpcUnavailableError
+ * @throws JournalLockedError, JournalCorruptError, UnusableFileError, RpcUnavailableError
  */
 export async function openTaskJournal(
   { client, chainId, root }: ConnectedChain,
@@ -19,6 +19,6 @@ export async function openTaskJournal(
     client.request({ method: "eth_getBlockByNumber", params: ["0x0", false] }),
   );
   const directory = join(root, ".dstack");
-  await mkdir(directory, { recursive: true });
+  await makeOwnDirectory(directory);
   return openBatchJournal(join(directory, `${subject}-${chainId}-${first?.hash?.slice(2, 10) ?? "unknown"}.jsonl`));
 }

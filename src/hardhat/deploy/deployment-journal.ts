@@ -1,5 +1,3 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
 import { z } from "zod";
 import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
 import { type AppId, parseAppId, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
@@ -57,7 +55,6 @@ type Line = z.infer<typeof lineSchema>;
 
 /** @throws JournalLockedError, JournalCorruptError */
 export async function openDeploymentJournal(path: string): Promise<DeploymentJournal> {
-  await mkdir(dirname(path), { recursive: true });
   const lock = await acquireLock(path);
   try {
     const file = await openLineFile(path, (lines) => {

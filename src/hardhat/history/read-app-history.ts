@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import type { AppId } from "../../core/ids.ts";
+import { makeDirectory, makeOwnDirectory } from "../../files/own-directory.ts";
 import type { History } from "../../history/history.ts";
 import { openHistoryStore } from "../../history/history-store.ts";
 import { readHistory } from "../../history/read-history.ts";
@@ -31,7 +31,7 @@ export async function readAppHistory(
 ): Promise<History> {
   const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
   const path = args.store ?? join(config.paths.cache, "dstack", "history.sqlite");
-  if (path !== ":memory:") await mkdir(dirname(path), { recursive: true });
+  if (path !== ":memory:") await (args.store === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
   const store = openHistoryStore(path);
   const progress = createProgress("Reading the history", io.stderr);
   try {

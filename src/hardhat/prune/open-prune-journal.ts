@@ -1,8 +1,7 @@
-import { mkdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import { type BatchJournalFile, openBatchJournal } from "../../batch/open-batch-journal.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
+import { prepareJournalPath } from "../journal-path.ts";
 
 export interface PruneJournalArguments {
   /** File that remembers what was signed. */
@@ -20,7 +19,5 @@ export async function openPruneJournal(
   { journal }: PruneJournalArguments,
 ): Promise<BatchJournalFile> {
   if (journal === undefined) return openTaskJournal(app, `prune-${app.appId}`);
-  const path = resolve(app.root, journal);
-  await mkdir(dirname(path), { recursive: true });
-  return openBatchJournal(path);
+  return openBatchJournal(await prepareJournalPath(app.root, journal, `prune-${app.appId}.jsonl`));
 }

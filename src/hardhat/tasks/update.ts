@@ -1,5 +1,3 @@
-import { mkdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { createUpdatePrinter } from "../../report/update-printer.ts";
@@ -8,6 +6,7 @@ import { updateCvm } from "../../update/update-cvm.ts";
 import type { UpdateResult } from "../../update/update-result.ts";
 import { reportGenerations } from "../connect/generations.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
+import { prepareJournalPath } from "../journal-path.ts";
 import { connectUpdate } from "../update/connect-update.ts";
 import { parseUpdateArguments, type UpdateArguments } from "../update/parse-arguments.ts";
 
@@ -17,9 +16,7 @@ export default action;
 async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
   const request = await parseUpdateArguments(args, process.env);
   const { contracts, ...connected } = await connectUpdate(io, hre, { request, accept: args.accept });
-  const path = resolve(hre.config.paths.root, args.journal ?? ".dstack/journal.jsonl");
-  await mkdir(dirname(path), { recursive: true });
-  const journal = await openJournal(path);
+  const journal = await openJournal(await prepareJournalPath(hre.config.paths.root, args.journal, "journal.jsonl"));
   try {
     const result = await updateCvm({
       ...request,

@@ -1,8 +1,9 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Address } from "viem";
 import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from "../../batch/build-safe-batch.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { readBoundedText } from "../../files/read-bounded.ts";
 import { writeWholeFile } from "../../journal/write-whole-file.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
@@ -80,7 +81,7 @@ async function holdsSomethingElse(file: string): Promise<boolean> {
     (found) => found.isFile() && found.size > 0,
     () => false,
   );
-  return isFile && !isBatch(await readFile(file, "utf8").catch(() => ""));
+  return isFile && !isBatch(await readBoundedText(file).catch(() => ""));
 }
 
 function isBatch(text: string): boolean {

@@ -1,11 +1,12 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Hex } from "viem";
-import type { InitialFlags } from "../../core/policy/allowed-at.ts";
+import { z } from "zod";
 import {
   type DecodePolicyChangesReturnType,
   decodeOrderedPolicyChanges,
   type PolicyLog,
 } from "../../core/policy/decode-policy-changes.ts";
+import { HistoryStoreError } from "../../errors/index.ts";
 import type { BlockRange } from "../block-range.ts";
 import { inTransaction, withStoreErrors } from "./open-database.ts";
 
@@ -15,11 +16,17 @@ export interface Checkpoint {
   readonly hash: Hex;
 }
 
+const flag = z.boolean().optional();
+const factsSchema = z.strictObject({
+  createdInBlock: z
+    .string()
+    .regex(/^\d{1,16}$/)
+    .optional(),
+  initialFlags: z.strictObject({ allowAnyDevice: flag, requireTcbUpToDate: flag, upgradesDisabled: flag }).optional(),
+});
+
 /** What was found out once and stays true while the blocks it was read from stay. */
-export interface ScopeFacts {
-  readonly createdInBlock?: string | undefined;
-  readonly initialFlags?: InitialFlags | undefined;
-}
+export type ScopeFacts = Readonly<z.infer<typeof factsSchema>>;
 
 export interface ScopeContent extends DecodePolicyChangesReturnType {
   /** Ascending, neither overlapping nor touching. */
@@ -66,7 +73,7 @@ export class HistoryScope {
       return {
         covered: this.#covered(),
         firstBlockWithLogs: first == null ? undefined : BigInt(Number(first)),
-        ...decodeOrderedPolicyChanges(toLogs(rows)),
+        ...decodeOrderedPolicyChanges(this.#logs(rows)),
       };
     });
   }
@@ -163,12 +170,26 @@ export class HistoryScope {
     });
   }
 
+  *#logs(rows: Iterable<Row>): Iterable<PolicyLog> {
+    for (const row of rows) {
+      const log = toLog(row);
+      const words = [log.blockHash, log.transactionHash, ...log.topics.slice(-1)];
+      if (words.some((word) => word.length !== 66)) throw new HistoryStoreError(this.#path, "damaged");
+      yield log;
+    }
+  }
+
   #epoch(): number {
     return Number(this.#all("SELECT epoch FROM scope WHERE id = :scope", {})[0]?.epoch);
   }
 
   #facts(): ScopeFacts {
-    return JSON.parse(String(this.#all("SELECT facts FROM scope WHERE id = :scope", {})[0]?.facts));
+    const text = String(this.#all("SELECT facts FROM scope WHERE id = :scope", {})[0]?.facts);
+    try {
+      return factsSchema.parse(JSON.parse(text));
+    } catch (cause) {
+      throw new HistoryStoreError(this.#path, "damaged", { cause });
+    }
   }
 
   #covered(): BlockRange[] {
@@ -210,10 +231,6 @@ function toRow(log: PolicyLog): Row {
   };
 }
 
-function* toLogs(rows: Iterable<Row>): Iterable<PolicyLog> {
-  for (const row of rows) yield toLog(row);
-}
-
 function toLog(row: Row): PolicyLog {
   const topics = toHex(row.topics);
   return {
@@ -223,7 +240,7 @@ function toLog(row: Row): PolicyLog {
     transactionHash: toHex(row.transaction_hash),
     timestamp: row.timestamp === null ? undefined : BigInt(Number(row.timestamp)),
     topics: Array.from(
-      { length: topics.length >> 6 },
+      { length: Math.ceil((topics.length - 2) / 64) },
       (_, index): Hex => `0x${topics.slice(2 + 64 * index, 66 + 64 * index)}`,
     ),
     data: toHex(row.data),

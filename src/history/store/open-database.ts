@@ -1,11 +1,14 @@
+import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { HistoryStoreError, type HistoryStoreProblem } from "../../errors/index.ts";
+import { prepareOwnDatabase, restrictDatabase } from "../../files/own-file.ts";
 
 /** Marks the file as ours: "dstk" in ASCII. */
 const applicationId = 0x6473746b;
 const schemaVersion = 1;
 const busyTimeoutMs = 10_000;
 const pauseMs = 20;
+const inMemory = ":memory:";
 
 // A scope is one app on one chain. Two chains can share an id (a local chain that was started again), so a chain is its
 // id and the hash of its first block. `epoch` counts the times what was read turned out to be of blocks that were replaced.
@@ -48,12 +51,16 @@ CREATE TABLE log (
  * Opens a history store's file, which is made if it does not exist.
  *
  * @throws HistoryStoreError
+ * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user: it could
+ * hide what an app allows
  */
 export function openDatabase(path: string): DatabaseSync {
+  const isKept = path !== inMemory;
+  if (isKept) prepareOwnDatabase(path);
   const until = performance.now() + busyTimeoutMs;
   for (;;) {
     try {
-      return withStoreErrors(path, () => open(path));
+      return withStoreErrors(path, () => open(path, isKept ? resolve(path) : inMemory));
     } catch (error) {
       // Switching a new file to WAL does not wait for another process that does the same.
       const isLocked = error instanceof HistoryStoreError && error.problem === "locked";
@@ -63,12 +70,15 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function open(path: string): DatabaseSync {
-  const database = new DatabaseSync(path);
+/** @param file never a URI, which a relative path may look like */
+function open(path: string, file: string): DatabaseSync {
+  const database = new DatabaseSync(file);
   try {
-    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    // What a damaged or foreign file defines, such as a trigger, may not call functions.
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA trusted_schema = OFF;`);
     // Looks before it writes anything: the file may be somebody else's.
     inTransaction(database, "BEGIN", () => requireOurs(database, path));
+    if (file !== inMemory) restrictDatabase(file);
     // WAL survives the death of the process at any moment; NORMAL may lose the last commits, only with the power.
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     // Two processes may find the file empty at the same time: one of them makes the tables.

@@ -1,4 +1,6 @@
+import { resolve } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { prepareOwnDatabase, restrictDatabase } from "../../files/own-file.ts";
 import { migrations } from "./migrations/index.ts";
 
 export type SqlValue = SQLInputValue;
@@ -18,12 +20,21 @@ export class Database {
   #depth = 0;
   #afterCommit: (() => void)[] = [];
 
-  /** @param path a file, or `:memory:` */
+  /**
+   * @param path a file, or `:memory:`
+   * @throws UnusableFileError if the file is a link or a device, or another user could have written it
+   */
   constructor(path: string) {
-    this.#sqlite = new DatabaseSync(path);
+    const isKept = path !== ":memory:";
+    // Webhook secrets and hashed tokens are in it. A project may keep the state of a world among its sources.
+    if (isKept) {
+      prepareOwnDatabase(path, { mayBeTracked: true });
+      restrictDatabase(path);
+    }
+    this.#sqlite = new DatabaseSync(isKept ? resolve(path) : path); // a relative path may look like a URI
     // WAL survives the death of the process at any moment; NORMAL may lose the last commits only with the power.
     this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-    this.#sqlite.exec("PRAGMA busy_timeout = 5000;");
+    this.#sqlite.exec("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;");
     this.#migrate();
   }
 

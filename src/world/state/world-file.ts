@@ -1,6 +1,12 @@
-import { appendFileSync, closeSync, existsSync, ftruncateSync, openSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { z } from "zod";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { openOwnFile } from "../../files/own-file.ts";
+import { readHandle } from "../../files/read-bounded.ts";
+
+/** Of a world whose chain has seen hundreds of thousands of requests. */
+const maxBytes = 256 * 1024 * 1024;
 
 const hex = z.templateLiteral(["0x", z.string().regex(/^[0-9a-fA-F]+$/)]);
 
@@ -43,7 +49,7 @@ export interface WorldFile {
   /** Of earlier runs. */
   readonly entries: readonly WorldEntry[];
   append(entry: WorldEntry): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /**
@@ -51,20 +57,28 @@ export interface WorldFile {
  * the death of the process at any moment costs at most a last line nobody has heard of.
  *
  * @throws InvalidArgumentError, and what `makeHeader` throws
+ * @throws UnusableFileError if the file is a link or a device, or another user could have written it
  */
 export async function openWorldFile(path: string, makeHeader: () => Promise<WorldHeader>): Promise<WorldFile> {
-  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
-  const end = bytes.lastIndexOf("\n") + 1;
-  const [first, ...rest] = bytes.subarray(0, end).toString("utf8").split("\n").slice(0, -1);
-  const header = first === undefined ? await makeHeader() : parseLine(path, 1, first, headerSchema);
-  const entries = rest.map((line, index) => parseLine(path, index + 2, line, entrySchema));
-
-  // The API key is in it.
-  const file = openSync(path, "a", 0o600);
-  ftruncateSync(file, end);
-  const append = (line: WorldHeader | WorldEntry) => appendFileSync(file, `${JSON.stringify(line)}\n`);
-  if (first === undefined) append(header);
-  return { header, entries, append, close: () => closeSync(file) };
+  const isNew = !existsSync(path);
+  // A project may keep the state of a world among its sources.
+  const file = await openOwnFile(path, { mayBeTracked: true });
+  try {
+    const bytes = await readHandle(path, file, maxBytes);
+    const end = bytes.lastIndexOf("\n") + 1;
+    const [first, ...rest] = bytes.subarray(0, end).toString("utf8").split("\n").slice(0, -1);
+    const header = first === undefined ? await makeHeader() : parseLine(path, 1, first, headerSchema);
+    const entries = rest.map((line, index) => parseLine(path, index + 2, line, entrySchema));
+    await file.chmod(0o600); // the API key is in it
+    await file.truncate(end);
+    const append = (line: WorldHeader | WorldEntry) => appendFileSync(file.fd, `${JSON.stringify(line)}\n`);
+    if (first === undefined) append(header);
+    return { header, entries, append, close: () => file.close() };
+  } catch (error) {
+    await file.close();
+    if (isNew) await rm(path, { force: true });
+    throw error;
+  }
 }
 
 function parseLine<Shape>(path: string, number: number, line: string, schema: z.ZodType<Shape>): Shape {

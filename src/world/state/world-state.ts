@@ -30,7 +30,7 @@ export interface OpenWorldStateParameters {
   readonly describeChain: () => Promise<ChainDescription>;
 }
 
-/** @throws InvalidArgumentError, and what `describeChain` throws */
+/** @throws InvalidArgumentError, UnusableFileError, and what `describeChain` throws */
 export async function openWorldState({ stateFile, describeChain }: OpenWorldStateParameters): Promise<WorldState> {
   return stateFile === undefined ? forgetfulState(await describeChain()) : keptState(stateFile, describeChain);
 }
@@ -63,7 +63,7 @@ async function keptState(
     const deployed = entries.findLast((entry) => entry.type === "contracts");
     const seeded = new Set(entries.flatMap((entry) => (entry.type === "seeded" ? [entry.cvm] : [])));
     if (seeded.size > 0 && !existsSync(stateFile)) {
-      file.close();
+      await file.close();
       throw notAWorld(stateFile, "it is gone");
     }
     return {
@@ -74,9 +74,9 @@ async function keptState(
       noteContracts: ({ kms, appImplementation }) => append({ type: "contracts", kms, appImplementation }),
       isSeeded: (cvm) => seeded.has(cvm),
       noteSeeded: (cvm) => append({ type: "seeded", cvm }),
-      close: () => {
-        file.close();
-        return lock.release();
+      close: async () => {
+        await file.close();
+        await lock.release();
       },
     };
   } catch (error) {

@@ -1,11 +1,28 @@
+import { encodeFunctionData, keccak256 } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+import { dstackAppAbi } from "../../../src/abi/index.ts";
+import type { Hex } from "../../../src/core/hex.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import type { EntryOf, JournalEntry, NewJournalEntry } from "../../../src/update/journal-entry.ts";
 
 export const appId = parseAppId("a1".repeat(20));
 export const composeHash = parseComposeHash("c2".repeat(32));
 export const previousComposeHash = parseComposeHash("c1".repeat(32));
-export const transactionHash = parseTransactionHash("70".repeat(32));
 export const update = "00112233aabbccdd";
+
+const signer = privateKeyToAccount(`0x${"0f".repeat(32)}`);
+const data = encodeFunctionData({ abi: dstackAppAbi, functionName: "addComposeHash", args: [composeHash] });
+const rawTransaction = await signer.signTransaction({
+  type: "eip1559",
+  chainId: 8453,
+  nonce: 7,
+  to: appId,
+  data,
+  gas: 60_000n,
+  maxFeePerGas: 2_000_000_000n,
+  maxPriorityFeePerGas: 1_000_000n,
+});
+export const transactionHash = parseTransactionHash(keccak256(rawTransaction));
 
 const payment = { update, chainId: 8453, appId, step: "addComposeHash", value: composeHash } as const;
 
@@ -24,15 +41,15 @@ export const newEntries = {
   prepared: {
     type: "prepared",
     ...payment,
-    from: `0x${"0f".repeat(20)}`,
+    from: signer.address.toLowerCase() as Hex,
     to: appId,
-    data: `0xabcdef01${composeHash.slice(2)}`,
+    data,
     nonce: 7,
     gas: "60000",
     maxFeePerGas: "2000000000",
     maxPriorityFeePerGas: "1000000",
     head: "100",
-    rawTransaction: "0x02f8",
+    rawTransaction,
     transactionHash,
   },
   broadcast: { type: "broadcast", ...payment, transactionHash },

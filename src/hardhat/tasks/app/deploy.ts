@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type Address, checksumAddress, isAddressEqual } from "viem";
@@ -22,6 +21,7 @@ import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "..
 import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.ts";
 import { openDeploymentJournal } from "../../deploy/deployment-journal.ts";
 import { parseDevices } from "../../device/parse-devices.ts";
+import { prepareJournalPath } from "../../journal-path.ts";
 import { showFindings } from "../../lint/show-findings.ts";
 import { formatBounds } from "../../write/tell-batch.ts";
 
@@ -72,7 +72,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
   showPlan(io.paper, plan, { chain, signer: account.address, ownerFacts });
 
   const journal = await openDeploymentJournal(
-    resolve(hre.config.paths.root, args.journal ?? ".dstack/deployments.jsonl"),
+    await prepareJournalPath(hre.config.paths.root, args.journal, "deployments.jsonl"),
   );
   try {
     await io.confirm("Deploy this app?");

@@ -12,7 +12,7 @@ import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";
-import { HistoryStoreError, NoContractError } from "../../../../src/errors/index.ts";
+import { HistoryStoreError, NoContractError, UnusableFileError } from "../../../../src/errors/index.ts";
 import type { History } from "../../../../src/history/history.ts";
 import { type HistoryStore, openHistoryStore } from "../../../../src/history/history-store.ts";
 import { type ReadHistoryParameters, readHistory } from "../../../../src/history/read-history.ts";
@@ -404,11 +404,26 @@ describe("a history store", () => {
       expect(await problemOf()).to.equal("damaged");
     });
 
+    for (const [what, sql] of [
+      ["facts that are no JSON", "UPDATE scope SET facts = '{'"],
+      ["facts of another shape", `UPDATE scope SET facts = '{"createdInBlock":"-1"}'`],
+      ["a transaction hash that is too short", "UPDATE log SET transaction_hash = x'0102'"],
+      ["a block hash that is too long", "UPDATE log SET block_hash = zeroblob(33)"],
+      ["topics that are no words", "UPDATE log SET topics = x'010203'"],
+    ] as const)
+      it(`has ${what} is refused`, async () => {
+        await mineBlocks(connection, 70); // beyond the blocks that are read again
+        const database = new DatabaseSync(path());
+        database.exec(sql);
+        database.close();
+        expect(await problemOf()).to.equal("damaged");
+      });
+
     it("is in a directory that does not exist is refused", () => {
       const nowhere = join(directory.path, "none", "history.sqlite");
       expect(() => openHistoryStore(nowhere))
-        .to.throw(HistoryStoreError)
-        .with.property("problem", "unusable");
+        .to.throw(UnusableFileError)
+        .with.nested.property("context.problem", "there is no such file or folder");
     });
   });
 

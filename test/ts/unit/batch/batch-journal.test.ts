@@ -3,14 +3,17 @@ import { expect } from "chai";
 import { type BatchEntry, memoryBatchJournal, nonceAfter } from "../../../../src/batch/batch-journal.ts";
 import {
   batchJournalLineSchema,
+  ContradictionError,
   fromPreparedLine,
   type PreparedLine,
   toPreparedLine,
 } from "../../../../src/batch/batch-journal-line.ts";
 import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
+import { encodeExecute } from "../../../../src/core/batch/batch-executor.ts";
 import type { Hex } from "../../../../src/core/hex.ts";
 import { parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { executor, signEntry } from "../../../support/journal/signed-entry.ts";
 import { hashNumber } from "../../../support/prune/prune-facts.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
@@ -24,12 +27,14 @@ const calls = [
   removeComposeHashCall({ appId, composeHash: hashNumber(1) }),
 ];
 
+const unsigned = { rawTransaction: undefined, transactionHash: undefined };
+
 function entry(changes: Partial<BatchEntry["transaction"]> = {}, authorizes = false): BatchEntry {
   const transaction = {
     chainId: 8453,
     from,
-    to: appId,
-    data: "0xabcd",
+    to: from,
+    data: encodeExecute(calls),
     nonce: 5,
     gas: 100_000n,
     maxFeePerGas: 10n ** 20n,
@@ -61,11 +66,11 @@ describe("the entries of a batch journal", () => {
 
   it("learn their hash, and end, only while they are open", async () => {
     const journal = memoryBatchJournal();
-    const unsigned = entry({ rawTransaction: undefined, transactionHash: undefined });
-    expect(await rejection(journal.sent(unsigned, hash))).to.be.instanceOf(Error);
-    expect(await rejection(journal.ended(unsigned, "mined"))).to.be.instanceOf(Error);
-    await journal.prepared(unsigned);
-    await journal.sent(unsigned, hash);
+    const isUnsigned = entry(unsigned);
+    expect(await rejection(journal.sent(isUnsigned, hash))).to.be.instanceOf(Error);
+    expect(await rejection(journal.ended(isUnsigned, "mined"))).to.be.instanceOf(Error);
+    await journal.prepared(isUnsigned);
+    await journal.sent(isUnsigned, hash);
     expect(journal.open[0]?.transaction.transactionHash).to.equal(hash);
   });
 
@@ -82,11 +87,10 @@ describe("a line of a batch journal", () => {
     ) as PreparedLine; // it is what was written
   const lower: Hex = `0x${from.slice(2).toLowerCase()}`;
 
-  it("brings back everything that is needed to send the same bytes again", () => {
-    for (const authorizes of [false, true])
-      expect(fromPreparedLine(written(entry({}, authorizes)))).to.deep.equal(entry({ from: lower }, authorizes));
-    const unsigned = { rawTransaction: undefined, transactionHash: undefined };
-    expect(fromPreparedLine(written(entry(unsigned)))).to.deep.equal(entry({ ...unsigned, from: lower }));
+  it("brings back everything that is needed to send the same bytes again", async () => {
+    for (const signed of [await signEntry({ calls }), await signEntry({ calls, delegate: executor })])
+      expect(fromPreparedLine(written(signed))).to.deep.equal(signed);
+    expect(fromPreparedLine(written(entry(unsigned)))).to.deep.equal(entry({ ...unsigned, from: lower, to: lower }));
   });
 
   it("is none with a call that is no owner's", () => {
@@ -94,7 +98,7 @@ describe("a line of a batch journal", () => {
     const [first] = line.calls;
     if (first === undefined) throw new Error("there are two");
     const strange = { ...line, calls: [{ ...first, data: "0x12345678" as Hex }] };
-    expect(() => fromPreparedLine(strange)).to.throw(TypeError);
+    expect(() => fromPreparedLine(strange)).to.throw(ContradictionError);
   });
 });
 
@@ -113,7 +117,7 @@ describe("a batch journal whose file fails", () => {
   it("has its lines in the order in which they were given", async () => {
     const path = join(directory.path, "batch.jsonl");
     const journal = await openBatchJournal(path);
-    const entries = Array.from({ length: 20 }, (_, nonce) => entry({ nonce }));
+    const entries = Array.from({ length: 20 }, (_, nonce) => entry({ nonce, ...unsigned }));
     await Promise.all(
       entries.flatMap((each) => [
         journal.prepared(each),

@@ -17,6 +17,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   EnvironmentDecryptionError: new errors.EnvironmentDecryptionError("The payload was changed."),
   UntrustedEncryptionKeyError: new errors.UntrustedEncryptionKeyError(),
   InvalidArgumentError: new errors.InvalidArgumentError("--cvm is missing."),
+  UnusableFileError: new errors.UnusableFileError("updates.jsonl", "it is a symbolic link"),
   LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
   DeviceNeededError: new errors.DeviceNeededError([{ waiver: "in-use", problem: "CVM a is on it." }]),
   HashNeededError: new errors.HashNeededError([{ waiver: "in-use", problem: "CVM a has it." }]),

@@ -153,6 +153,7 @@ const errors = [
   "TransactionRevertedError",
   "UnauthorizedError",
   "UntrustedEncryptionKeyError",
+  "UnusableFileError",
   "WrongChainError",
   "errorTable",
   "exitCodes",

@@ -1,0 +1,106 @@
+import { chmodSync, closeSync, constants, lstatSync, openSync, type Stats } from "node:fs";
+import { type FileHandle, lstat, open } from "node:fs/promises";
+import { UnusableFileError } from "../errors/index.ts";
+import { describeKind, faultCode, unusable } from "./file-problem.ts";
+import { isTrackedByGit } from "./git-index.ts";
+
+/** Windows has neither flag. */
+const noFollow = constants.O_NOFOLLOW ?? 0;
+const noWait = constants.O_NONBLOCK ?? 0;
+
+export interface OwnFileOptions {
+  /** Whether a file that git tracks is taken. A ledger must not be: a checked-out repository would decide what is sent. */
+  readonly mayBeTracked?: boolean | undefined;
+}
+
+/**
+ * Opens a file that this package keeps, to read it and to append, or makes it for this user alone. Nothing is read or
+ * made through a link, and a file is refused that a repository or another user of the machine may have put there.
+ *
+ * @throws UnusableFileError
+ */
+export async function openOwnFile(path: string, options: OwnFileOptions = {}): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_APPEND | noFollow | noWait;
+  try {
+    // Two processes may find no file at the same time: the second then finds the first one's.
+    for (;;) {
+      const found = await lstat(path).catch(undefinedIfMissing);
+      if (found !== undefined) requireOwn(path, found, options);
+      const handle = await open(path, found ? flags : flags | constants.O_CREAT | constants.O_EXCL, 0o600).catch(
+        (error: unknown) => {
+          if (faultCode(error) === (found ? "ENOENT" : "EEXIST")) return undefined;
+          throw error;
+        },
+      );
+      if (handle === undefined) continue;
+      try {
+        requireOwn(path, await handle.stat(), { mayBeTracked: true }); // asked before
+        return handle;
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+    }
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+/**
+ * Makes a database's file, for this user alone, or checks it and its companions as `openOwnFile` does.
+ *
+ * @throws UnusableFileError
+ */
+export function prepareOwnDatabase(path: string, options: OwnFileOptions = {}): void {
+  for (const each of filesOf(path)) {
+    try {
+      const found = lstatSync(each, { throwIfNoEntry: false });
+      if (found !== undefined) requireOwn(each, found, options);
+      else if (each === path) closeSync(openSync(each, constants.O_RDWR | constants.O_CREAT | noFollow, 0o600));
+    } catch (error) {
+      throw unusable(each, error);
+    }
+  }
+}
+
+/** Takes the rights of others away from a database that is known to be ours. @throws UnusableFileError */
+export function restrictDatabase(path: string): void {
+  for (const each of filesOf(path)) {
+    try {
+      const found = lstatSync(each, { throwIfNoEntry: false });
+      if (found?.isFile() && (found.mode & 0o077) !== 0) chmodSync(each, 0o600);
+    } catch (error) {
+      throw unusable(each, error);
+    }
+  }
+}
+
+/** SQLite gives the companions that it makes the mode of the database. */
+function filesOf(path: string): readonly string[] {
+  return ["", "-wal", "-shm", "-journal"].map((ending) => `${path}${ending}`);
+}
+
+/** @throws UnusableFileError */
+function requireOwn(path: string, stats: Stats, { mayBeTracked = false }: OwnFileOptions): void {
+  const kind = describeKind(stats);
+  if (kind !== undefined) throw new UnusableFileError(path, kind);
+  const user = process.geteuid?.(); // undefined on Windows, which has no such owners and modes
+  if (user !== undefined) {
+    if (stats.uid !== user)
+      throw new UnusableFileError(path, `another user (uid ${stats.uid}) owns it, and this is uid ${user}`, {
+        nextStep: "If its content is yours, take the file over with chown; otherwise name another file.",
+      });
+    if ((stats.mode & 0o022) !== 0)
+      throw new UnusableFileError(path, "other users may write to it", {
+        nextStep: "If its content is yours, run chmod 600 on it; otherwise name another file.",
+      });
+  }
+  if (!mayBeTracked && isTrackedByGit(path))
+    throw new UnusableFileError(path, "git tracks it, so that it may come from whoever wrote to the repository", {
+      nextStep: "If its content is yours, run git rm --cached on it; otherwise delete it, or name another file.",
+    });
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (faultCode(error) !== "ENOENT") throw error;
+}

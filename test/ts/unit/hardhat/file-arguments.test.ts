@@ -1,0 +1,107 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { isDstackError } from "../../../../src/errors/index.ts";
+import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-directory.ts";
+import { prepareJournalPath } from "../../../../src/hardhat/journal-path.ts";
+import { readTextFile } from "../../../../src/hardhat/read-file.ts";
+import { parseUpdateArguments } from "../../../../src/hardhat/update/parse-arguments.ts";
+import { loadPlan } from "../../../../src/prune/plan-file.ts";
+import { readQueued } from "../../../../src/prune/read-queued.ts";
+import { rejection } from "../../../support/rejection.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+const readers: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+  "--compose": (path) => parseUpdateArguments({ cvm: "a", compose: path }, {}),
+  "--env-file": (path) => parseUpdateArguments({ cvm: "a", envFile: path }, {}),
+  "--pre-launch-script": (path) => parseUpdateArguments({ cvm: "a", preLaunchScript: path }, {}),
+  "the file of dstack hash doctor": readTextFile,
+  "--plan": loadPlan,
+  "--queued": readQueued,
+};
+
+for (const [name, read] of Object.entries(readers))
+  describe(`${name} that names`, () => {
+    const directory = useTemporaryDirectory();
+    const path = () => join(directory.path, "argument");
+
+    async function expectRefused(problem: RegExp) {
+      const error = await rejection(read(path()));
+      if (!isDstackError(error)) throw error;
+      expect(error.message).to.include(path()).and.match(problem);
+      expect(error.nextStep).to.be.a("string");
+      expect(error.exitCode).to.be.oneOf([2, 7]);
+    }
+
+    it("a link to an endless device is refused at once", async () => {
+      symlinkSync("/dev/zero", path());
+      await expectRefused(/device, not a regular file/);
+    });
+
+    it("a pipe that nobody writes to is refused at once", async () => {
+      execFileSync("mkfifo", [path()]);
+      await expectRefused(/pipe, not a regular file/);
+    });
+
+    it("a folder is refused", async () => {
+      mkdirSync(path());
+      await expectRefused(/folder/);
+    });
+
+    it("a file larger than any honest one is refused", async () => {
+      const file = openSync(path(), "w");
+      ftruncateSync(file, 3 * 1024 ** 3);
+      closeSync(file);
+      await expectRefused(/more than 16 MiB/);
+    });
+
+    it("a link to a regular file is followed, as secret stores mount them", async () => {
+      const target = join(directory.path, "target");
+      writeFileSync(target, `A=${"1".repeat(64)}\n`);
+      symlinkSync(target, path());
+      const outcome = await read(path()).catch((error: unknown) => error);
+      if (outcome instanceof Error) expect(outcome.message).to.not.match(/cannot be (?:used|read)/);
+    });
+  });
+
+describe("a folder of this package", () => {
+  const directory = useTemporaryDirectory();
+
+  it("is this user's alone, also where an earlier version left it to others", async () => {
+    const path = await prepareJournalPath(directory.path, undefined, "journal.jsonl");
+    expect(path).to.equal(join(directory.path, ".dstack", "journal.jsonl"));
+    const modeOf = (file: string) => statSync(file).mode & 0o777;
+    expect(modeOf(join(directory.path, ".dstack"))).to.equal(0o700);
+    chmodSync(join(directory.path, ".dstack"), 0o775);
+    await prepareJournalPath(directory.path, undefined, "journal.jsonl");
+    expect(modeOf(join(directory.path, ".dstack"))).to.equal(0o700);
+  });
+
+  it("is no link, which a repository could bring", async () => {
+    for (const target of ["elsewhere", "nowhere"]) {
+      if (target === "elsewhere") mkdirSync(join(directory.path, target));
+      symlinkSync(join(directory.path, target), join(directory.path, `${target}-link`));
+      const error = await rejection(makeOwnDirectory(join(directory.path, `${target}-link`)));
+      expect(isDstackError(error) && error.name).to.equal("UnusableFileError");
+    }
+    expect(existsSync(join(directory.path, "nowhere"))).to.equal(false);
+  });
+
+  it("is not made where the system lets nobody, which ends at once", async () => {
+    for (const path of ["/proc/a/b/c", "/dev/null/a"]) {
+      const error = await rejection(makeDirectory(path));
+      expect(isDstackError(error) && error.name, path).to.equal("UnusableFileError");
+    }
+  });
+});

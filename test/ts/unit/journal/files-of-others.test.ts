@@ -1,0 +1,157 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
+import { UnusableFileError } from "../../../../src/errors/index.ts";
+import { openDeploymentJournal } from "../../../../src/hardhat/deploy/deployment-journal.ts";
+import { openHistoryStore } from "../../../../src/history/history-store.ts";
+import { Database } from "../../../../src/mock-cloud/store/database.ts";
+import { openJournal } from "../../../../src/update/journal.ts";
+import { openWorldState } from "../../../../src/world/state/world-state.ts";
+import { rejection } from "../../../support/rejection.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+const describeChain = async () => ({ kind: "local", genesis: "2026-11-30T00:00:00.000Z" }) as const;
+
+/** Everything that keeps a file between two runs, opened and closed again. `ledger`: what is on record is sent. */
+const keepers = {
+  "an update journal": { ledger: true, use: async (path: string) => (await openJournal(path)).close() },
+  "a batch journal": { ledger: true, use: async (path: string) => (await openBatchJournal(path)).close() },
+  "a deployment journal": { ledger: true, use: async (path: string) => (await openDeploymentJournal(path)).close() },
+  "a history store": { ledger: true, use: async (path: string) => openHistoryStore(path).close() },
+  "a cloud's database": { ledger: false, use: async (path: string) => new Database(path).close() },
+  "a world's file": {
+    ledger: false,
+    use: async (path: string) =>
+      (await openWorldState({ stateFile: path.replace(/\.world$/, ""), describeChain })).close(),
+  },
+};
+
+for (const [name, { ledger, use }] of Object.entries(keepers))
+  describe(`the file of ${name}`, () => {
+    const directory = useTemporaryDirectory();
+    const path = () => join(directory.path, "kept.world");
+
+    async function expectUnusable(problem: RegExp, at = path()) {
+      const error = await rejection(use(at));
+      if (!(error instanceof UnusableFileError)) throw error;
+      expect(error.message).to.include(directory.path).and.match(problem);
+      expect(error.nextStep).to.be.a("string");
+    }
+
+    it("is this user's alone, also where an earlier version left it to others", async () => {
+      await use(path());
+      expect(statSync(path()).mode & 0o777).to.equal(0o600);
+      chmodSync(path(), 0o644);
+      await use(path());
+      expect(statSync(path()).mode & 0o777).to.equal(0o600);
+    });
+
+    it("is not made through a link that leads nowhere", async () => {
+      const target = join(directory.path, "target");
+      symlinkSync(target, path());
+      await expectUnusable(/symbolic link/);
+      expect(existsSync(target)).to.equal(false);
+    });
+
+    it("is not read or written through a link", async () => {
+      const target = join(directory.path, "target");
+      writeFileSync(target, "");
+      chmodSync(target, 0o644);
+      symlinkSync(target, path());
+      await expectUnusable(/symbolic link/);
+      expect([readFileSync(target, "utf8"), statSync(target).mode & 0o777]).to.deep.equal(["", 0o644]);
+    });
+
+    it("is no device, pipe or folder", async () => {
+      symlinkSync("/dev/zero", path());
+      await expectUnusable(/symbolic link/);
+      const pipe = join(directory.path, "pipe.world");
+      execFileSync("mkfifo", [pipe]);
+      await expectUnusable(/pipe/, pipe);
+      const folder = join(directory.path, "folder.world");
+      mkdirSync(folder);
+      await expectUnusable(/folder/, folder);
+    });
+
+    it("is not made where the system lets nobody make a file", () => expectUnusableBelowProc(use));
+
+    it("is not taken where others may write to it", async () => {
+      for (const mode of [0o666, 0o620, 0o602]) {
+        writeFileSync(path(), "");
+        chmodSync(path(), mode);
+        await expectUnusable(/other users may write/);
+      }
+    });
+
+    it("is not taken from another user", async function () {
+      if (process.geteuid?.() !== 0) return this.skip();
+      writeFileSync(path(), "", { mode: 0o600 });
+      chownSync(path(), 12_345, 12_345);
+      await expectUnusable(/another user \(uid 12345\)/);
+    });
+
+    if (ledger)
+      it("is not taken from a repository, also where git is not installed", async () => {
+        await use(path());
+        const git = (...args: string[]) => execFileSync("git", args, { cwd: directory.path, stdio: "ignore" });
+        git("init", "--quiet");
+        await use(path());
+        git("add", "--force", "kept.world");
+        await expectUnusable(/git tracks it/);
+        const { PATH } = process.env;
+        try {
+          process.env.PATH = directory.path;
+          await expectUnusable(/git tracks it/);
+        } finally {
+          process.env.PATH = PATH;
+        }
+        git("rm", "--quiet", "--force", "--cached", "kept.world");
+        await use(path());
+      });
+  });
+
+async function expectUnusableBelowProc(use: (path: string) => Promise<void>): Promise<void> {
+  const error = await rejection(use("/proc/kept.world"));
+  expect(error).to.be.instanceOf(UnusableFileError);
+}
+
+describe("the lock of a journal", () => {
+  const directory = useTemporaryDirectory();
+  const path = () => join(directory.path, "updates.jsonl");
+
+  it("is not confused by files that no process put there", async () => {
+    mkdirSync(`${path()}.lock`);
+    for (const name of [
+      "%E0%A4%A",
+      "1_1_%E0%A4%A_0000000000000000",
+      `0_1_host_${"0".repeat(16)}`,
+      `99999999999_1_host_${"0".repeat(16)}`,
+    ])
+      writeFileSync(join(`${path()}.lock`, name), "");
+    await (await openJournal(path())).close();
+  });
+
+  it("is not put or looked for behind a link", async () => {
+    const elsewhere = join(directory.path, "elsewhere");
+    for (const isThere of [false, true]) {
+      if (isThere) mkdirSync(elsewhere);
+      else symlinkSync(elsewhere, `${path()}.lock`);
+      const error = await rejection(openJournal(path()));
+      expect(error).to.be.instanceOf(UnusableFileError);
+      expect(existsSync(path())).to.equal(false);
+    }
+    expect(lstatSync(`${path()}.lock`).isSymbolicLink()).to.equal(true);
+  });
+});
