@@ -413,6 +413,9 @@ describe("a history store", () => {
     ] as const)
       it(`has ${what} is refused`, async () => {
         await mineBlocks(connection, 70); // beyond the blocks that are read again
+        store = openHistoryStore(path());
+        await read();
+        store.close();
         const database = new DatabaseSync(path());
         database.exec(sql);
         database.close();
