@@ -1,4 +1,4 @@
-import { type ContractFunctionReturnType, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
+import { type ContractFunctionReturnType, decodeFunctionResult, encodeFunctionData, type Hex, parseAbi } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
 import type { Generation } from "../core/generation.ts";
 import type { AppId } from "../core/ids.ts";
@@ -8,12 +8,21 @@ import type { ChainClient } from "./chain-client.ts";
 import { generationCalls, notLike, takeGeneration } from "./read-generation.ts";
 import { requireCode } from "./require-code.ts";
 
+const abi = [...dstackAppAbi, ...parseAbi(["function appId() view returns (address)"])] as const;
+
 /** Views that apps deployed from older versions lack. */
 type YoungerView = "pendingOwner" | "requireTcbUpToDate" | "version";
 type MappingView = "allowedComposeHashes" | "allowedDeviceIds";
-type AppView = YoungerView | MappingView | "owner" | "allowAnyDevice";
+/** A view of v0.4.2 to v0.5.3 alone. */
+type OldestView = "appId";
+type AppView = YoungerView | OldestView | MappingView | "owner" | "allowAnyDevice";
 
-const youngerViews: ReadonlySet<AppView> = new Set<YoungerView>(["pendingOwner", "requireTcbUpToDate", "version"]);
+const optionalViews: ReadonlySet<AppView> = new Set<YoungerView | OldestView>([
+  "pendingOwner",
+  "requireTcbUpToDate",
+  "version",
+  "appId",
+]);
 
 export type AppViewCall =
   | { readonly view: MappingView; readonly key: Hex }
@@ -31,11 +40,11 @@ export interface ReadAppViewsReturnType {
   readonly blockNumber: bigint;
   /** Of a later one than the first, the views answer for app epoch 0 at most. */
   readonly generation: Generation;
-  /** The answer of one of the views asked for; undefined only where the contract is too old to have it. */
-  get<view extends AppView>(view: view): Answer<view> | (view extends YoungerView ? undefined : never);
+  /** The answer of one of the views asked for; undefined only where the contract's release does not have it. */
+  get<view extends AppView>(view: view): Answer<view> | (view extends YoungerView | OldestView ? undefined : never);
 }
 
-type Answer<view extends AppView> = ContractFunctionReturnType<typeof dstackAppAbi, "view" | "pure", view>;
+type Answer<view extends AppView> = ContractFunctionReturnType<typeof abi, "view" | "pure", view>;
 
 /**
  * Asks an app several of its views at one block, in one request where the chain has Multicall3.
@@ -48,7 +57,7 @@ export async function readAppViews(
 ): Promise<ReadAppViewsReturnType> {
   const { blockNumber, answers } = await callMany(client, {
     to: appId,
-    abi: dstackAppAbi,
+    abi,
     calls: [...calls.map(encode), ...generationCalls],
     blockNumber: parameters.blockNumber,
     doing,
@@ -56,7 +65,7 @@ export async function readAppViews(
   const values = new Map<AppView, unknown>(calls.map(({ view }, index) => [view, decode(view, answers[index])]));
   const generation = takeGeneration(answers);
   for (const [view, value] of values) {
-    if (value !== undefined || youngerViews.has(view)) continue;
+    if (value !== undefined || optionalViews.has(view)) continue;
     await requireCode(client, { address: appId, blockNumber });
     throw new ContractRevertedError({
       contract: appId,
@@ -73,14 +82,14 @@ export async function readAppViews(
 
 function encode(call: AppViewCall): Hex {
   return "key" in call
-    ? encodeFunctionData({ abi: dstackAppAbi, functionName: call.view, args: [call.key] })
-    : encodeFunctionData({ abi: dstackAppAbi, functionName: call.view });
+    ? encodeFunctionData({ abi, functionName: call.view, args: [call.key] })
+    : encodeFunctionData({ abi, functionName: call.view });
 }
 
 function decode(view: AppView, data: Hex | undefined): unknown {
   if (data === undefined) return undefined;
   try {
-    return decodeFunctionResult({ abi: dstackAppAbi, functionName: view, data });
+    return decodeFunctionResult({ abi, functionName: view, data });
   } catch {
     return undefined;
   }

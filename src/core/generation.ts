@@ -63,13 +63,19 @@ function decodeBool(data: Hex | undefined): boolean | undefined {
 export interface FirstGenerationViews {
   readonly hasTcbFlag: boolean;
   readonly isTwoStep: boolean;
+  /** Whether it has `appId()`, which only the first releases have. */
+  readonly isShifted: boolean;
 }
 
 /** The generation with the releases of apps that have these views. Later generations are told by their id alone. */
-export function narrowApp(generation: Generation, { hasTcbFlag, isTwoStep }: FirstGenerationViews): Generation {
+export function narrowApp(
+  generation: Generation,
+  { hasTcbFlag, isTwoStep, isShifted }: FirstGenerationViews,
+): Generation {
   if (generation.id !== "first") return generation;
+  if (isShifted) return { ...generation, releases: "0.4.2 to 0.5.3" };
   if (isTwoStep) return { ...generation, releases: hasTcbFlag ? "0.6.0" : generation.releases };
-  return { ...generation, releases: hasTcbFlag ? "0.5.9 to 0.5.16" : "up to 0.5.8" };
+  return { ...generation, releases: hasTcbFlag ? "0.5.9 to 0.5.16" : "0.5.4 to 0.5.8" };
 }
 
 /** The same for a KMS. */

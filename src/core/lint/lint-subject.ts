@@ -36,6 +36,8 @@ export interface PolicyFacts {
   readonly isTwoStep: boolean;
   readonly allowAnyDevice: boolean;
   readonly upgradesDisabled: boolean;
+  /** What `appId()` answers. An app that has it loses its policy when it is upgraded to code of later releases. */
+  readonly shiftedAppId: Hex | undefined;
   /** Undefined if the app is not an ERC-1967 proxy. */
   readonly implementation: Hex | undefined;
   /** All allowed hashes, or undefined if they are not known. */

@@ -15,6 +15,7 @@ import { pendingOwner } from "./rules/pending-owner.ts";
 import { removeDeviceWithoutEffect } from "./rules/remove-device-without-effect.ts";
 import { sha384Value } from "./rules/sha384-value.ts";
 import { shortValue } from "./rules/short-value.ts";
+import { upgradeLosesPolicy } from "./rules/upgrade-loses-policy.ts";
 import { zeroValue } from "./rules/zero-value.ts";
 
 /** Every rule of the linter. docs/operator.md lists the same rows. */
@@ -22,6 +23,7 @@ export const lintRules: readonly LintRule[] = [
   noCode,
   appIsKms,
   ownerCannotSign,
+  upgradeLosesPolicy,
   removeDeviceWithoutEffect,
   hashOfNothing,
   zeroValue,

@@ -25,7 +25,7 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
     ["generation", describeGeneration(contract.generation)],
     ["version", contract.version === undefined ? "too old to tell" : `${contract.version}`],
     ["code", contract.implementation ?? "no ERC-1967 proxy"],
-    ["upgrades", contract.upgradesDisabled ? "disabled, for good" : "possible, by the owner"],
+    ["upgrades", describeUpgrades(contract)],
     ["devices", contract.allowAnyDevice ? "any device may boot" : "listed devices only"],
     ["TCB", contract.requireTcbUpToDate ? "must be up to date" : "any status may boot"],
     ["KMS", report.kms],
@@ -69,6 +69,11 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
     paper.title(titled("Findings"));
     showFindings(paper, findings);
   }
+}
+
+function describeUpgrades({ upgradesDisabled, shiftedAppId }: StatusReport["contract"]): string {
+  if (upgradesDisabled) return "disabled, for good";
+  return shiftedAppId === undefined ? "possible, by the owner" : "DO NOT: possible, but the policy would be lost";
 }
 
 function showList<Entry extends Origin>(

@@ -96,7 +96,8 @@ function findingsOf(subject: Parameters<typeof lintApp>[0], running: Running): r
 
 function toResult(report: StatusReport): object {
   const { contract, lists, completeness, running, ...rest } = report;
-  const { owner, pendingOwner, isTwoStep, version, implementation, upgradesDisabled, blockNumber } = contract;
+  const { owner, pendingOwner, isTwoStep, version, implementation, upgradesDisabled, shiftedAppId, blockNumber } =
+    contract;
   const { allowAnyDevice, requireTcbUpToDate } = contract;
   return {
     ...rest,
@@ -107,6 +108,7 @@ function toResult(report: StatusReport): object {
     version: version ?? null,
     implementation: implementation ?? null,
     upgradesDisabled,
+    shiftedAppId: shiftedAppId ?? null,
     flags: { allowAnyDevice, requireTcbUpToDate },
     composeHashes: lists?.composeHashes ?? null,
     devices: lists?.devices ?? null,

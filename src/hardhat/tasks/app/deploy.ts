@@ -104,6 +104,7 @@ function lint(
         isTwoStep: true,
         allowAnyDevice: flags.allowAnyDevice,
         upgradesDisabled: flags.disableUpgrades,
+        shiftedAppId: undefined,
         implementation: undefined,
         composeHashes: composeHash === undefined ? [] : [composeHash],
         devices: deviceId === undefined ? [] : [deviceId],

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { getAddress, pad } from "viem";
+import { encodeFunctionData, getAddress, pad } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
@@ -33,7 +33,46 @@ describe("readAppSettings", () => {
       version: 2n,
       implementation: getAddress(appImplementation),
       upgradesDisabled: false,
+      shiftedAppId: undefined,
     });
+  });
+
+  it("reads an app of the first releases, whose flags lie one slot later", async () => {
+    const { client, owner, kms } = dstack;
+    const { address, abi } = await connection.viem.deployContract("AppAuthV042");
+    const hash = pad("0x01");
+    const args = [owner.address, kms, false, true, hash, hash] as const;
+    const data = encodeFunctionData({ abi, functionName: "initialize", args });
+    const proxy = await connection.viem.deployContract("ERC1967Proxy", [address, data]);
+    const appId = parseAppId(proxy.address);
+    const facts = {
+      allowAnyDevice: true,
+      requireTcbUpToDate: false,
+      version: undefined,
+      implementation: getAddress(address),
+      shiftedAppId: getAddress(kms),
+    };
+    const open = await readAppSettings(client, { appId });
+    expect(open).to.include({ ...facts, upgradesDisabled: false });
+    expect(open.generation).to.include({ id: "first", releases: "0.4.2 to 0.5.3" });
+
+    await writeContract(client, { account: owner, chain: base, address: appId, abi, functionName: "disableUpgrades" });
+    expect(await readAppSettings(client, { appId })).to.include({ ...facts, upgradesDisabled: true });
+  });
+
+  it("looks for the flags where they are in a contract that only answers appId()", async () => {
+    const { client } = dstack;
+    const appId = parseAppId("03".repeat(20));
+    const answers = { "allowAnyDevice()": pad("0x00"), "appId()": pad(appId) };
+    await connection.networkHelpers.setCode(appId, answeringCode(answers));
+    await connection.networkHelpers.setStorageAt(appId, 1, pad("0x01"));
+    expect(await readAppSettings(client, { appId })).to.include({
+      shiftedAppId: getAddress(appId),
+      upgradesDisabled: true,
+    });
+
+    await connection.networkHelpers.setCode(appId, answeringCode({ ...answers, "appId()": pad("0x") }));
+    expect(await readAppSettings(client, { appId })).to.include({ shiftedAppId: undefined });
   });
 
   it("keeps the two flags that share a word apart", async () => {

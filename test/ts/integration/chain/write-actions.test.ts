@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { encodeFunctionData, parseEther, zeroAddress } from "viem";
+import { encodeFunctionData, parseEther, zeroAddress, zeroHash } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransaction, getTransactionCount, readContract } from "viem/actions";
 import { mainnet } from "viem/chains";
@@ -190,6 +190,21 @@ describe("paying actions", () => {
       expect(await getBlockNumber(client, { cacheTime: 0 })).to.equal(blockNumber);
     });
   }
+
+  it("names the contract's own reason for refusing zero, before anything is paid", async () => {
+    const { client, appId, owner } = dstack;
+    const before = await getTransactionCount(client, { address: owner.address });
+    const hash = await rejection(
+      addComposeHash(client, { appId, composeHash: parseComposeHash(zeroHash), account: owner }),
+    );
+    expect(hash).to.be.instanceOf(ContractRevertedError).with.nested.property("context.reason", "invalid compose hash");
+    const device = await rejection(addDevice(client, { appId, deviceId: parseDeviceId(zeroHash), account: owner }));
+    expect(device).to.be.instanceOf(ContractRevertedError).with.nested.property("context.reason", "invalid device ID");
+    expect(await getTransactionCount(client, { address: owner.address })).to.equal(before);
+
+    const removed = await removeDevice(client, { appId, deviceId: parseDeviceId(zeroHash), account: owner });
+    expect((await receiptOf(removed)).status).to.equal("success");
+  });
 
   it("tells a contract owner apart: no other key would do", async () => {
     const { client, kms, owner } = dstack;

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { keccak256 } from "viem";
+import { upgradeCall } from "../../../../src/core/batch/app-calls.ts";
 import type { Hex } from "../../../../src/core/hex.ts";
+import { parseAppId } from "../../../../src/core/ids.ts";
 import { lintApp } from "../../../../src/core/lint/lint-app.ts";
 import type { AppFacts, LintSubject, PolicyFacts } from "../../../../src/core/lint/lint-subject.ts";
 import { parseAccepted, requireClean } from "../../../../src/core/lint/require-clean.ts";
@@ -15,12 +17,14 @@ const device = word("a machine");
 const kms = { address: address("c5"), appImplementation: address("e1") };
 const owner = { address: address("0e"), kind: "safe" } as const;
 
+const appId = parseAppId(address("a9"));
 const goodPolicy: PolicyFacts = {
   owner,
   pendingOwner: undefined,
   isTwoStep: true,
   allowAnyDevice: false,
   upgradesDisabled: false,
+  shiftedAppId: undefined,
   implementation: kms.appImplementation,
   composeHashes: [hash],
   devices: [device],
@@ -80,6 +84,17 @@ const cases: Readonly<
       app({ owner: { address: address("0e"), kind: "timelock" } }),
       app({ owner: { address: address("0e"), kind: "eoa", isUsed: true } }),
     ],
+  },
+  "upgrade-loses-policy": {
+    bad: [
+      ["note", app({ shiftedAppId: address("ad") })],
+      ["note", { ...app({ shiftedAppId: address("ad") }), ...adding(hash) }],
+      [
+        "error",
+        { ...app({ shiftedAppId: address("ad") }), calls: [upgradeCall({ appId, implementation: kms.address })] },
+      ],
+    ],
+    good: [app(), { ...app(), calls: [upgradeCall({ appId, implementation: kms.address })] }],
   },
   "remove-device-without-effect": {
     bad: [
@@ -178,6 +193,7 @@ const cases: Readonly<
     bad: [
       ["warning", app({ implementation: address("e0") })],
       ["note", app({ implementation: address("e0"), upgradesDisabled: true })],
+      ["note", app({ implementation: address("e0"), shiftedAppId: address("ad") })],
     ],
     good: [
       app(),
@@ -221,6 +237,23 @@ const cases: Readonly<
 };
 
 describe("the linter", () => {
+  it("advises against an upgrade that would lose the policy, whichever rule would advise it", () => {
+    const old = { isTwoStep: false, implementation: address("e0") };
+    const advice = (policy: Partial<PolicyFacts>) =>
+      lintApp(app({ ...old, ...policy }))
+        .filter(({ rule }) => ["one-step-owner", "implementation-drift", "upgrade-loses-policy"].includes(rule))
+        .map((finding) => finding.advice);
+    expect(advice({}))
+      .to.have.length(2)
+      .and.satisfy((all: string[]) => all.every((one) => /\bupgrade\b/i.test(one) && !one.startsWith("Do not")));
+    expect(advice({ shiftedAppId: address("ad") }))
+      .to.have.length(3)
+      .and.satisfy((all: string[]) => all.every((one) => one.startsWith("Do not upgrade: ")));
+    expect(advice({ upgradesDisabled: true }))
+      .to.have.length(2)
+      .and.satisfy((all: string[]) => all.every((one) => one.startsWith("Upgrades are disabled")));
+  });
+
   it("has examples of every rule, whose names tell them apart", () => {
     expect(lintRules.map(({ name }) => name)).to.have.members(Object.keys(cases));
     expect(new Set(lintRules.map(({ name }) => name)).size).to.equal(lintRules.length);

@@ -179,6 +179,16 @@ describe("dstack hash add and remove", () => {
       expect(stdout).to.include(words);
   });
 
+  for (const batch of ["none", "7702"])
+    it(`names the contract's reason for refusing zero, however it is accepted and sent (--batch ${batch})`, async () => {
+      const block = await head();
+      const hashes = [first, `0x${"00".repeat(32)}`];
+      const refused = await run("add", { hashes, accept: "zero-value", batch });
+      expect(errorOf(refused), refused.stdout).to.include({ name: "ContractRevertedError" });
+      expect(errorOf(refused)).to.have.nested.property("context.reason", "invalid compose hash");
+      expect([await head(), await isAllowed(first)]).to.deep.equal([block, false]);
+    });
+
   for (const [what, verb, args, name] of [
     ["no hash", "add", { hashes: [] }, "InvalidArgumentError"],
     ["a short hash", "remove", { hashes: ["0x12"] }, "InvalidHexError"],
