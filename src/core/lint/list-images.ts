@@ -1,6 +1,6 @@
-import { isMap } from "yaml";
+import { InvalidAppComposeError } from "../../errors/index.ts";
 import type { AppCompose } from "../app-compose.ts";
-import { parseComposeYaml } from "../parse-compose-yaml.ts";
+import { readComposeServices } from "../check-docker-compose.ts";
 
 export interface ServiceImage {
   readonly service: string;
@@ -11,24 +11,32 @@ export interface ServiceImage {
   readonly isPinned: boolean;
 }
 
-/** The images of a document's services. None where its compose file cannot be read: others say so. */
+/** The images of a document's services. None where its compose file cannot be read: the rule unreadable-compose says so. */
 export function listImages(document: AppCompose | undefined): readonly ServiceImage[] {
-  const text = document?.docker_compose_file;
-  if (typeof text !== "string") return [];
-  return Object.entries(servicesOf(text)).flatMap(([service, settings]) => {
+  const { services } = readServices(document);
+  return Object.entries(services).flatMap(([service, settings]) => {
     const image = typeof settings === "object" && settings !== null && "image" in settings ? settings.image : undefined;
     if (typeof image !== "string") return [];
     return [{ service, image, variables: variablesOf(image), isPinned: /@sha256:[0-9a-f]{64}$/.test(image) }];
   });
 }
 
-function servicesOf(text: string): object {
+/** Why the compose file of a document tells nothing of its services; undefined where it does, or there is none. */
+export function composeProblem(document: AppCompose | undefined): string | undefined {
+  return readServices(document).problem;
+}
+
+function readServices(document: AppCompose | undefined): {
+  readonly services: Readonly<Record<string, unknown>>;
+  readonly problem?: string;
+} {
+  const text = document?.docker_compose_file;
+  if (!text || document?.runner === "bash") return { services: {} };
   try {
-    const document = parseComposeYaml(text);
-    const { services } = isMap(document.contents) ? document.toJS({ maxAliasCount: 1000 }) : {};
-    return typeof services === "object" && services !== null ? services : {};
-  } catch {
-    return {};
+    return { services: readComposeServices(text) };
+  } catch (error) {
+    if (!(error instanceof InvalidAppComposeError)) throw error;
+    return { services: {}, problem: error.message };
   }
 }
 

@@ -15,6 +15,7 @@ import { pendingOwner } from "./rules/pending-owner.ts";
 import { removeDeviceWithoutEffect } from "./rules/remove-device-without-effect.ts";
 import { sha384Value } from "./rules/sha384-value.ts";
 import { shortValue } from "./rules/short-value.ts";
+import { unreadableCompose } from "./rules/unreadable-compose.ts";
 import { upgradeLosesPolicy } from "./rules/upgrade-loses-policy.ts";
 import { zeroValue } from "./rules/zero-value.ts";
 
@@ -29,6 +30,7 @@ export const lintRules: readonly LintRule[] = [
   zeroValue,
   shortValue,
   sha384Value,
+  unreadableCompose,
   imageFromVariable,
   mutableImage,
   implementationDrift,

@@ -1,3 +1,4 @@
+import { checkDockerCompose } from "../../core/check-docker-compose.ts";
 import { isEnvironmentName } from "../../core/environment-name.ts";
 import type { EnvironmentVariable } from "../../core/environment-variable.ts";
 import { parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
@@ -27,7 +28,7 @@ const nextStep = "See npx hardhat dstack update --help.";
 /**
  * Reads the arguments, the files they name and, of the process's variables, those they name.
  *
- * @throws InvalidArgumentError, InvalidEnvironmentError, InvalidHexError
+ * @throws InvalidArgumentError, InvalidAppComposeError, InvalidEnvironmentError, InvalidHexError
  */
 export async function parseUpdateArguments(
   args: UpdateArguments,
@@ -39,12 +40,19 @@ export async function parseUpdateArguments(
   const named = env === undefined ? undefined : pickVariables(env, variables);
   return {
     cvm,
-    dockerCompose: compose === undefined ? undefined : await readTextFile(compose),
+    dockerCompose: compose === undefined ? undefined : await readCompose(compose),
     preLaunchScript: preLaunchScript === undefined ? undefined : await readTextFile(preLaunchScript),
     environment: fromFile || named ? merge(fromFile ?? [], named ?? []) : undefined,
     acceptHashMismatch: acceptHashMismatch === undefined ? undefined : parseComposeHash(acceptHashMismatch),
     abandonTransaction: abandonTransaction === undefined ? undefined : parseTransactionHash(abandonTransaction),
   };
+}
+
+/** Checked before the cloud is asked for anything. @throws InvalidAppComposeError, InvalidArgumentError */
+async function readCompose(path: string): Promise<string> {
+  const text = await readTextFile(path);
+  checkDockerCompose(text);
+  return text;
 }
 
 /** Values stay out of the command line, where every process of the machine and the shell's history can read them. */

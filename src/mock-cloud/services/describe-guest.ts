@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { parse as parseYaml } from "yaml";
 import type { CvmComposition, CvmNetwork, CvmStats } from "../../cloud/protocol.ts";
 import { type AppCompose, parseAppCompose } from "../../core/app-compose.ts";
+import { readComposeServices } from "../../core/check-docker-compose.ts";
+import { InvalidAppComposeError } from "../../errors/index.ts";
 import { toIsoTime } from "../clock.ts";
 import type { Cvm } from "../store/cvms.ts";
 import { formatUptime } from "./uptime.ts";
@@ -105,10 +106,14 @@ function describeContainers(cvm: Cvm, document: AppCompose, uptimeMs: number, no
   });
 }
 
-/** The text was checked when it came in: it is YAML, has services, and no alias that explodes. */
+/** The text was checked when it came in, perhaps by an older version that let more through. */
 function listServices(document: AppCompose): [string, { readonly image?: unknown; readonly command?: unknown }][] {
   if (!document.docker_compose_file) return [];
-  const parsed: unknown = parseYaml(document.docker_compose_file, { logLevel: "silent", maxAliasCount: 1000 });
-  const services: unknown = Reflect.get(Object(parsed), "services");
-  return Object.entries(Object(services)).map(([name, service]) => [name, Object(service)]);
+  try {
+    const services = Object.entries(readComposeServices(document.docker_compose_file));
+    return services.map(([name, service]) => [name, Object(service)]);
+  } catch (error) {
+    if (error instanceof InvalidAppComposeError) return [];
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { getCvm } from "../../../cloud/get-cvm.ts";
+import { readAppDocument } from "../../../core/hash-doctor/read-app-document.ts";
 import { parseComposeHash } from "../../../core/ids.ts";
 import { type JudgedContract, requireNoKeyEpochs } from "../../../core/key-epochs.ts";
 import { parseAccepted } from "../../../core/lint/require-clean.ts";
@@ -34,6 +35,7 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
+  readAppDocument({ text, preLaunchScript, name: args.name }); // a file that is wrong is told so before the cloud is asked
   const target = await connectTarget(args, hre);
   const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
   const contracts = await contractsOf(target, examined);

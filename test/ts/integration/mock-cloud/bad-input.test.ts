@@ -118,6 +118,7 @@ describe("bad input to the mock cloud", () => {
     ["YAML that does not parse", "services: ["],
     ["a compose file without services", "version: '3'\n"],
     ["YAML that grows without end", yamlBomb],
+    ["several documents", `${dockerCompose}---\n${dockerCompose}`],
     ["more than 200 KiB", oversized],
     ["an empty text", ""],
   ];

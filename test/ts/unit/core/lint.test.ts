@@ -158,6 +158,18 @@ const cases: Readonly<
       { inputs: [{ what: "A name", text: "z1".repeat(48) }] },
     ],
   },
+  "unreadable-compose": {
+    bad: [
+      ["warning", services("services:\n  web: { image: a }\n---\nservices:\n  other: { image: b }\n")],
+      ["warning", services("services: {}\n")],
+      ["warning", services("\t: no")],
+    ],
+    good: [
+      services(`services:\n  web: { image: "nginx${digest}" }\n`),
+      { document: { runner: "bash", docker_compose_file: "", bash_script: "echo" } },
+      { document: { docker_compose_file: null } },
+    ],
+  },
   "image-from-variable": {
     bad: [
       ["error", compose(`\${IMAGE}`, ["IMAGE"])],

@@ -44,6 +44,7 @@ describe("dstack hash", () => {
     await write("other.yml", String(manifest.docker_compose_file).replace("nginx:1.28", "nginx:1.29"));
     await write("app-compose.json", JSON.stringify(manifest));
     await write("broken.yml", "services: [");
+    await write("several.yml", `${manifest.docker_compose_file}---\nservices:\n  other:\n    image: other\n`);
   });
   after(async () => {
     await world?.close();
@@ -165,6 +166,8 @@ describe("dstack hash", () => {
     ["no file", "", {}, 2, "InvalidArgumentError"],
     ["a file that is not there", "absent.yml", {}, 2, "InvalidArgumentError"],
     ["broken YAML", "broken.yml", {}, 2, "InvalidAppComposeError"],
+    ["several documents", "several.yml", {}, 2, "InvalidAppComposeError"],
+    ["several documents, before the CVM is asked for", "several.yml", { cvm: "nobody" }, 2, "InvalidAppComposeError"],
     ["a short hash", "same.yml", { hash: "0x12" }, 2, "InvalidHexError"],
     ["an unknown CVM", "same.yml", { cvm: "nobody" }, 4, "CvmNotFoundError"],
     ["an address without code", "same.yml", { app: `0x${"12".repeat(20)}` }, 3, "NoContractError"],

@@ -105,6 +105,24 @@ describe("dstack update", () => {
     expect(accepted.exitCode, accepted.stdout).to.equal(0);
   });
 
+  it("refuses a compose file that Docker would read differently before it asks the cloud, on chain or off", async () => {
+    const nowhere = await projectOf(world, { cloud: { apiKey: "key", baseUrl: "http://127.0.0.1:9/api/v1" } });
+    const files: Readonly<Record<string, string>> = {
+      "several documents": `${compose("1.29")}---\nservices:\n  other:\n    image: other:latest\n`,
+      "a second document that cannot be read": `${compose("1.29")}---\nservices: [\n`,
+      "two merge keys": "x-a: &a {image: a}\nservices:\n  web:\n    <<: *a\n    <<: *a\n",
+      "an undefined alias": "services:\n  web: *nothing\n",
+    };
+    for (const [what, text] of Object.entries(files)) {
+      await writeFile(path("bad.yml"), text);
+      for (const cvm of ["onchain-app", "offchain-app"]) {
+        const refused = await run({ cvm, compose: path("bad.yml") }, nowhere);
+        expect(errorOf(refused), what).to.include({ name: "InvalidAppComposeError" });
+        expect(refused.exitCode).to.equal(2);
+      }
+    }
+  });
+
   it("pays nothing for a stranger, and says that a signer is missing", async () => {
     const block = await head();
     const stranger = await projectOf(world, { ownerKey: devPrivateKey(5) });

@@ -1,0 +1,241 @@
+import { expect } from "chai";
+import { changeAppCompose } from "../../../../src/core/app-compose.ts";
+import { checkDockerCompose } from "../../../../src/core/check-docker-compose.ts";
+import { readAppDocument } from "../../../../src/core/hash-doctor/read-app-document.ts";
+import { listImages } from "../../../../src/core/lint/list-images.ts";
+import { parseComposeYaml } from "../../../../src/core/parse-compose-yaml.ts";
+import { InvalidAppComposeError } from "../../../../src/errors/index.ts";
+
+const good = "services:\n  web:\n    image: nginx\n";
+const other = "services:\n  other:\n    image: other:latest\n";
+const repeat = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_, i) => line(i));
+
+// What Docker Compose makes of each was looked up with compose-go 2.16.
+describe("checkDockerCompose", () => {
+  const several: readonly [string, string][] = [
+    ["two documents", `${good}---\n${other}`],
+    ["two in JSON", '{"services":{"web":{"image":"a"}}}\n---\n{"services":{"other":{"image":"b"}}}\n'],
+    ["a second on the line of its marker", `${good}--- {services: {other: {image: b}}}\n`],
+    ["a second behind a comment", `${good}--- # more\n${other}`],
+    ["a second behind white space", `${good}---  \t\n${other}`],
+    ["a second after an end", `${good}...\n---\n${other}`],
+    ["a second with CRLF", `${good}---\n${other}`.replaceAll("\n", "\r\n")],
+    ["a second behind a byte order mark", `\ufeff${good}---\n${other}`],
+    ["a second that ends a block of text", `x-text: |\n  text\n--- \n${good}`],
+    ["a version, and the services after it", `version: "3"\n---\n${good}`],
+    ["an empty one after it", `${good}---\n`],
+    ["a comment alone after it", `${good}---\n# nothing\n`],
+    ["null after it", `${good}---\nnull\n`],
+    ["an empty one before it", `---\n---\n${good}`],
+    ["null before it", `null\n---\n${good}`],
+    ["a list after it", `${good}---\n- a\n`],
+    ["three", `${good}---\n${other}---\n${other}`],
+  ];
+  for (const [what, text] of several)
+    it(`refuses several documents: ${what}`, () => {
+      expect(messageOf(text)).to.match(
+        / holds [23] YAML documents, and Docker Compose merges them; the second begins at/,
+      );
+      expect(listImages({ docker_compose_file: text })).to.deep.equal([]);
+    });
+
+  it("says at which line the second document begins, and what to do", () => {
+    expect(refusalOf(`${good}---\n${other}`)).to.deep.include({
+      context: { documents: 2, line: 4 },
+      nextStep: "Put everything into one document: `docker compose config` prints the merged file.",
+    });
+  });
+
+  const refused: readonly [string, string, RegExp][] = [
+    ["a syntax error in a later document", `${good}---\nservices: [\n`, /is not valid YAML at line \d/],
+    ["a repeated key in a later document", `${good}---\nx: 1\nx: 2\n`, /at line 6, column 1 \(DUPLICATE_KEY\)/],
+    ["an undefined alias in a later document", `${good}---\nx: *nothing\n`, /holds 2 YAML documents/],
+    ["text after the end", `${good}... more\n`, /is not valid YAML/],
+    ["a document after the end without a marker", `${good}...\n${other}`, /holds 2 YAML documents/],
+    ["a version of YAML", `%YAML 1.2\n---\n${good}`, /has a directive \(%\) at line 1, column 1/],
+    ["the version in which on is true", `%YAML 1.1\n---\n${good}`, /has a directive/],
+    ["a tag under another name", `%TAG ! tag:example,2000:\n---\n${good}`, /has a directive/],
+    ["an unknown directive", `%FOO bar\n---\n${good}`, /has a directive/],
+    ["a directive at the end", `${good}...\n%YAML 1.2\n---\n`, /has a directive/],
+    ["a service behind a carriage return", `${good.trimEnd()} # \r  other: {image: b}\n`, /end of a line .* in line 3/],
+    ["a service behind a next-line character", `${good.trimEnd()} # \u0085  other: {image: b}\n`, /in line 3/],
+    ["a service behind a line separator", `${good.trimEnd()} # \u2028  other: {image: b}\n`, /in line 3/],
+    ["a service behind a paragraph separator", `${good.trimEnd()} # \u2029  other: {image: b}\n`, /in line 3/],
+    ["carriage returns alone", good.replaceAll("\n", "\r"), /in line 1/],
+    ["a character that is none", `${good}# \uffff\n`, /control character.* in line 4/],
+    ["an image in base64", "services:\n  web: {image: !!binary ZXZpbA==}\n", /has a tag .* at line 2, column 25/],
+    ["the same with the tag in full", "services:\n  web: {image: !<tag:yaml.org,2002:binary> ZXZpbA==}\n", /has a tag/],
+    ["a service's name in base64", "services:\n  !!binary d2Vi: {image: b}\n", /has a tag/],
+    ["services as a set", "services: !!set\n  ? web\n", /has a tag/],
+    ["services as an ordered map", "services: !!omap\n  - web: {image: a}\n", /has a tag/],
+    ["a number as a key", "services:\n  1: {image: a}\n  '1': {image: b}\n", /has a key that is no text .* at line 2/],
+    ["nothing as a key", "services:\n  ~: {image: a}\n", /has a key that is no text/],
+    ["a list as a key", "services:\n  ? [a]\n  : {image: a}\n", /has a key that is no text/],
+    [
+      "a number as a key by an alias",
+      "x-a: &a 1\nservices:\n  *a : {image: a}\n",
+      /has a key that is no text .* line 3/,
+    ],
+    [
+      "two merge keys",
+      "x-a: &a {image: a}\nx-b: &b {command: b}\nservices:\n  web:\n    <<: *a\n    <<: *b\n",
+      /has a second merge key \(<<\) in one mapping, where YAML allows one, at line 6, column 5/,
+    ],
+    [
+      "two in a mapping of one line",
+      "x-a: &a {A: b}\nx-b: {<<: *a, <<: *a}\nservices: {web: {}}\n",
+      /at line 2, column 15/,
+    ],
+    [
+      "two of which one has a tag",
+      "x-a: &a {A: b}\nx-b: {<<: *a, !!merge <<: *a}\nservices: {web: {}}\n",
+      /second merge/,
+    ],
+    [
+      "a merged text",
+      "services:\n  web:\n    <<: text\n",
+      /has a merge key \(<<\) whose value is no mapping, at line 3/,
+    ],
+    ["a merged nothing", "services:\n  web:\n    <<:\n", /whose value is no mapping/],
+    ["a merged list of numbers", "services:\n  web:\n    <<: [1]\n", /whose value is no mapping/],
+    ["an alias of nothing merged", "x-a: &a\nservices:\n  web:\n    <<: *a\n", /whose value is no mapping/],
+    [
+      "an undefined alias",
+      "services:\n  web: *nothing\n",
+      /alias of an anchor that is undefined there, at line 2, column 8/,
+    ],
+    ["an alias before its anchor", "services:\n  web: *a\nx-a: &a {image: a}\n", /undefined there, at line 2/],
+    ["an undefined alias as a key", "services:\n  *a : {image: a}\n", /undefined there, at line 2/],
+    ["an undefined alias merged", "services:\n  web:\n    <<: *a\n", /undefined there, at line 3/],
+    [
+      "an alias inside its own anchor",
+      "services: &s\n  web: {x-services: *s}\n",
+      /an alias inside its own anchor, at line 2/,
+    ],
+    [
+      "an alias inside an anchor whose name was free before",
+      "x-a: &a {image: a}\nservices: &a\n  web: *a\n",
+      /an alias inside its own anchor/,
+    ],
+    ["aliases that multiply", `${bomb("[", "]")}${good}`, /has aliases that multiply beyond reason, at line \d/],
+    ["merges that multiply", `${mergeBomb()}${good}`, /has aliases that multiply beyond reason/],
+    [
+      "a long text used often",
+      `x-a: &a ${"x".repeat(50_000)}\nx-b: [${repeat(100, () => "*a").join(", ")}]\n${good}`,
+      /has aliases that multiply beyond reason/,
+    ],
+  ];
+  for (const [what, text, message] of refused)
+    it(`refuses ${what}`, () => {
+      expect(messageOf(text)).to.match(message);
+    });
+
+  const accepted: readonly [string, string, Readonly<Record<string, string>>?][] = [
+    ["one document behind a marker", `---\n${good}`],
+    ["one behind a comment and a marker", `# head\n---\n${good}`],
+    ["one behind a byte order mark and a marker", `\ufeff---\n${good}`],
+    ["one with an end", `${good}...\n`],
+    ["one with an end and a comment after it", `${good}...\n# end\n`],
+    ["CRLF", good.replaceAll("\n", "\r\n")],
+    ["JSON", '{\n\t"services": {\n\t\t"web": { "image": "nginx" }\n\t}\n}\n'],
+    ["markers inside a text", `${good}    command: |\n      a\n      ---\n      b\n`],
+    ["keys that are words of YAML 1.1", "services:\n  on: {image: a}\n  yes: {image: b}\n", { on: "a", yes: "b" }],
+    [
+      "one merge key with a list",
+      "x-a: &a {image: a}\nx-b: &b {image: b}\nservices:\n  web: {<<: [*a, *b]}\n",
+      { web: "a" },
+    ],
+    ["a merged list by an alias", "x-a: &a [{image: a}]\nservices:\n  web: {<<: *a}\n", { web: "a" }],
+    [
+      "a merge key before the key it yields to",
+      "x-a: &a {image: a}\nservices:\n  web: {<<: *a, image: b}\n",
+      { web: "b" },
+    ],
+    ["a merge key with its tag", "x-a: &a {image: a}\nservices:\n  web:\n    !!merge <<: *a\n", { web: "a" }],
+    ["an environment that has a variable <<", `${good}    environment: {"<<": a}\n`],
+    ["an anchor defined again", "x-a: &a {image: a}\nx-b: &a {image: b}\nservices:\n  web: *a\n", { web: "b" }],
+    ["an alias as a key", "x-a: &a web\nservices:\n  *a : {image: a}\n", { web: "a" }],
+    ["an anchor of a key", "services:\n  &k web: {image: *k}\n", { web: "web" }],
+    [
+      "a merged list whose anchors are defined again later",
+      "x-a: &a {image: a}\nx-l: &l [*a]\nx-b: &a {image: b}\nservices:\n  web: {<<: *l}\n",
+      { web: "a" },
+    ],
+    ["tags of Docker Compose", `${good}    ports: !override ["80"]\n    command: !reset null\n`],
+    ["tags that say the obvious", "services: !!map\n  !!str web: {image: !!str a}\n", { web: "a" }],
+  ];
+  for (const [what, text, images = { web: "nginx" }] of accepted)
+    it(`accepts ${what}`, () => {
+      checkDockerCompose(text);
+      const found = listImages({ docker_compose_file: text }).map(({ service, image }) => [service, image]);
+      expect(Object.fromEntries(found)).to.deep.equal(images);
+    });
+
+  it("accepts an anchor that is used honestly thousands of times, a scalar, a map or a merged map", () => {
+    const labels = repeat(1500, (index) => `      l${index}: *a\n`);
+    const services = repeat(1500, (index) => `  s${index}: {image: a, environment: *a}\n`);
+    const merged = repeat(1500, (index) => `  s${index}: {image: a, environment: {<<: *a, OWN: c}}\n`);
+    const variables = repeat(40, (index) => `NAME_${index}: value`).join(", ");
+    const texts = [
+      `x-a: &a hello\n${good}    labels:\n${labels.join("")}`,
+      `x-a: &a {${variables}}\nservices:\n${services.join("")}`,
+      `x-a: &a {A: b}\nservices:\n${merged.join("")}`,
+    ];
+    for (const text of texts) checkDockerCompose(text);
+    expect(listImages({ docker_compose_file: texts[2] })).to.have.length(1500);
+  });
+
+  it("answers in moments where many aliases look far back", () => {
+    const text = `${repeat(6000, (index) => `x-${index}: &a${index} v\n`).join("")}x-all: [${repeat(6000, (index) => `*a${index}`).join(", ")}]\n${good}`;
+    const startedAt = performance.now();
+    checkDockerCompose(text);
+    expect(performance.now() - startedAt).to.be.lessThan(3000);
+  });
+});
+
+describe("other readers of a compose file", () => {
+  const text = `${good}---\n${other}`;
+
+  it("refuse several documents with the same words", () => {
+    for (const read of [
+      () => parseComposeYaml(text),
+      () => changeAppCompose({ runner: "docker-compose" }, { dockerCompose: text }),
+      () => readAppDocument({ text }),
+      () => readAppDocument({ text, current: { runner: "docker-compose" } }),
+    ])
+      expect(read).to.throw(InvalidAppComposeError, "holds 2 YAML documents");
+  });
+
+  it("take JSON of several documents neither for a manifest nor for a compose file", () => {
+    for (const json of ['{"services":{"a":{}}}\n---\n{}', '{"docker_compose_file":""}\n---\n{"services":{"a":{}}}'])
+      expect(() => readAppDocument({ text: json })).to.throw(InvalidAppComposeError);
+  });
+});
+
+function bomb(open: string, close: string): string {
+  const lines = repeat(
+    9,
+    (index) => `x-${index + 1}: &a${index + 1} ${open}${Array(10).fill(`*a${index}`).join(", ")}${close}\n`,
+  );
+  return `x-0: &a0 [x, x, x, x, x, x, x, x, x, x]\n${lines.join("")}`;
+}
+
+/** Every merge copies the whole map. */
+function mergeBomb(): string {
+  const base = repeat(2000, (index) => `k${index}: v`).join(", ");
+  return `x-0: &a {${base}}\n${repeat(1500, (index) => `x-${index + 1}: {<<: *a}\n`).join("")}`;
+}
+
+function messageOf(text: string): string {
+  return refusalOf(text).message;
+}
+
+function refusalOf(text: string): InvalidAppComposeError {
+  try {
+    checkDockerCompose(text);
+  } catch (error) {
+    if (error instanceof InvalidAppComposeError) return error;
+    throw error;
+  }
+  return expect.fail("nothing was refused");
+}
