@@ -1,5 +1,6 @@
 import { cleanText } from "../core/clean-text.ts";
 import { errorChain, errorText } from "./error-chain.ts";
+import { describeRedirect } from "./fetch-without-redirects.ts";
 import { withoutSecrets } from "./without-secrets.ts";
 
 const longest = 200;
@@ -11,6 +12,8 @@ const shortestKey = 6;
  */
 export function endpointsWords(error: unknown): string | undefined {
   const chain = errorChain(error);
+  const redirect = chain.map(describeRedirect).find((words) => words !== undefined);
+  if (redirect !== undefined) return redirect;
   const refusal = chain.findLast(({ code }) => typeof code === "number") ?? chain.find(isOurs);
   if (refusal === undefined) return undefined;
   const words = chain.flatMap(keysOf).reduce((text, key) => text.replaceAll(key, "[hidden]"), errorText(refusal));

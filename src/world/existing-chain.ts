@@ -11,6 +11,7 @@ import { base, hardhat, mainnet } from "viem/chains";
 import { dstackKmsAbi } from "../abi/index.ts";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { ethCall } from "../chain/eth-call.ts";
+import { fetchWithoutRedirects } from "../chain/fetch-without-redirects.ts";
 import { parseAddress } from "../chain/parse-address.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import { requireCode } from "../chain/require-code.ts";
@@ -46,7 +47,7 @@ export interface FindExistingChainParameters {
 export async function findExistingChain(parameters: FindExistingChainParameters): Promise<ExistingChain> {
   const { rpcUrl, kms, signal } = parameters;
   const address = parseAddress("The KMS address", kms);
-  const transport = http(rpcUrl, { fetchOptions: { signal: signal ?? null } });
+  const transport = http(rpcUrl, { fetchFn: fetchWithoutRedirects, fetchOptions: { signal: signal ?? null } });
   const definition = definitionOf(await requireChain(createClient({ transport })));
   const client = createClient({ chain: definition, transport });
   await requireCode(client, { address });

@@ -1,4 +1,5 @@
 import { type Chain, type Client, createClient, http, type LocalAccount, type Transport } from "viem";
+import { fetchWithoutRedirects } from "../chain/fetch-without-redirects.ts";
 
 /** Speaks to a chain as the owner of the world's apps. */
 export type OwnerClient = Client<Transport, Chain, LocalAccount>;
@@ -13,5 +14,10 @@ export interface CreateOwnerClientParameters {
 
 export function createOwnerClient(parameters: CreateOwnerClientParameters): OwnerClient {
   const { rpcUrl, chain, owner, pollingMs = 50 } = parameters;
-  return createClient({ account: owner, chain, transport: http(rpcUrl), pollingInterval: pollingMs });
+  return createClient({
+    account: owner,
+    chain,
+    transport: http(rpcUrl, { fetchFn: fetchWithoutRedirects }),
+    pollingInterval: pollingMs,
+  });
 }

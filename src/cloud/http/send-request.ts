@@ -58,7 +58,9 @@ async function attemptOnce(request: VersionedRequest, transport: Transport): Pro
   if (response.ok || request.alsoExpected?.includes(status)) {
     return { reply: { method, path, status, text, apiVersion: request.apiVersion, requestId } };
   }
-  if (status >= 300 && status < 400) throw new CloudProtocolError(method, path, `a redirect (${status})`);
+  if (status >= 300 && status < 400) {
+    throw new CloudProtocolError(method, path, `a redirect (${status}${targetOf(response, transport)})`);
+  }
   const exchange = { method, path, status, correlationId: requestId };
   const answer = describeAnswer(exchange, parseJson(redact(text, transport.secret)));
   const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), Date.now());
@@ -66,6 +68,13 @@ async function attemptOnce(request: VersionedRequest, transport: Transport): Pro
     failure: { kind: "status", status, hasErrorCode: answer.errorCode !== undefined, retryAfterMs },
     error: refusalOf(answer),
   };
+}
+
+/** No more of a redirect's target than its origin: the rest is the other side's text. */
+function targetOf({ headers }: Response, { baseUrl, secret }: Transport): string {
+  const location = headers.get("location");
+  const target = location === null ? null : URL.parse(location, baseUrl);
+  return target?.host ? redact(` to ${target.protocol}//${target.host}`, secret) : "";
 }
 
 function headersOf({ headers, apiVersion, json, text }: VersionedRequest): Record<string, string> {

@@ -88,7 +88,9 @@ export class KmsRuntime {
 
 function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
   // No retries inside: the callers retry themselves, and must learn of the first fault.
-  return typeof rpc === "string" ? http(rpc, { retryCount: 0, timeout: 5_000 }) : rpc;
+  if (typeof rpc !== "string") return rpc;
+  // A followed redirect would hand the key in the URL's user part to another address.
+  return http(rpc, { retryCount: 0, timeout: 5_000, fetchOptions: { redirect: "manual" } });
 }
 
 function connectChain(transport: Transport): PublicClient {

@@ -1,4 +1,5 @@
 import { createPublicClient, http, size } from "viem";
+import { fetchWithoutRedirects } from "../../chain/fetch-without-redirects.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { baseChainId } from "./base-network.ts";
@@ -21,7 +22,8 @@ const shortestHoloceneExtraData = 9;
  * @throws InvalidArgumentError, RpcUnavailableError
  */
 export async function findForkPoint(url: string, signal?: AbortSignal): Promise<ForkPoint> {
-  const client = createPublicClient({ transport: http(url, { fetchOptions: { signal: signal ?? null } }) });
+  const transport = http(url, { fetchFn: fetchWithoutRedirects, fetchOptions: { signal: signal ?? null } });
+  const client = createPublicClient({ transport });
   const [chainId, block] = await duringRpc("looking for the block to fork from", () =>
     Promise.all([client.getChainId(), client.getBlock()]),
   );

@@ -236,6 +236,20 @@ describe("the cloud client over HTTP", () => {
       });
     }
 
+    it("a redirect, by its status and the origin it points to, and hands nothing to that address", async () => {
+      const other = await serve((response) => sendJson(response, 200, cvm));
+      const location = `http://user:pw@${new URL(other.server.url).host}/api/v1/cvms/a?key=${"k".repeat(30)}`;
+      for (const status of [301, 302, 303, 307, 308]) {
+        const { client } = await serve((response) => response.writeHead(status, { location }).end());
+        const { origin } = new URL(other.server.url);
+        for (const act of [() => getCvm(client, { cvm: "a" }), () => patchCvm(client, { cvm: "a" })]) {
+          const { message } = await catchError(act(), CloudProtocolError);
+          expect(message).to.include(`a redirect (${status} to ${origin})`).and.to.not.include("kkkk");
+        }
+      }
+      expect(other.server.received).to.have.length(0);
+    });
+
     const malformed = (details: unknown) => ({ ...registration, details });
     const registrations: Readonly<Record<string, unknown>> = {
       "without a hash": malformed(registration.details.slice(1)),
