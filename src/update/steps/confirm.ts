@@ -1,4 +1,5 @@
 import type { TransactionHash } from "../../core/ids.ts";
+import { caveatOf } from "../../core/key-epochs.ts";
 import {
   CloudResponseError,
   CloudUnreachableError,
@@ -60,7 +61,11 @@ async function confirmUntilAccepted(
       await settle(run, payment, head);
       return true;
     }
-    if (error instanceof HashNotAllowedError) return (await run.chain.readAllowlist(answer)).composeHashAllowed;
+    if (error instanceof HashNotAllowedError) {
+      const { composeHashAllowed, contracts } = await run.chain.readAllowlist(answer);
+      // Where epochs govern, our reading is no sign that the cloud's is only late.
+      return composeHashAllowed && caveatOf(contracts) === null;
+    }
     return isDstackError(error) && error.retryable;
   };
   const confirmed = await poll(

@@ -1,0 +1,33 @@
+import { artifacts } from "hardhat";
+import type { Abi, Address, Hex } from "viem";
+import { deployContract, waitForTransactionReceipt, writeContract } from "viem/actions";
+import { dstackAppAbi } from "../../../src/abi/index.ts";
+import type { OwnerClient } from "../../../src/world/owner-client.ts";
+
+/** Interface ids of the generations with key epochs. */
+export const epochInterfaces = { "0.6.4": "0xd33835bd", "0.6.5": "0xc396c1b0" } as const;
+
+/** What an `OddInterfaceApp` does when it is asked for an interface. */
+export const oddities = {
+  reverts: 0,
+  burnsAllGas: 1,
+  answersTwo: 2,
+  answersOneByte: 3,
+  saysYesToAll: 4,
+  saysNoToAll: 5,
+  failsForEpochs: 6,
+} as const;
+
+/** Deploys a compiled contract of ours and lets the client's account upgrade its proxy to it. */
+export async function upgradeTo(
+  client: OwnerClient,
+  { proxy, contract, args }: { readonly proxy: Address; readonly contract: string; readonly args: readonly unknown[] },
+): Promise<void> {
+  const { abi, bytecode } = await artifacts.readArtifact(contract);
+  const { account, chain } = client;
+  const deployed = await deployContract(client, { abi: abi as Abi, bytecode: bytecode as Hex, args, account, chain });
+  const { contractAddress } = await waitForTransactionReceipt(client, { hash: deployed });
+  if (!contractAddress) throw new Error(`${contract} was not deployed.`);
+  const call = { abi: dstackAppAbi, functionName: "upgradeToAndCall", args: [contractAddress, "0x"] } as const;
+  await waitForTransactionReceipt(client, { hash: await writeContract(client, { address: proxy, ...call }) });
+}
