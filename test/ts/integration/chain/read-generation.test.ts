@@ -114,6 +114,30 @@ describe("which generation a contract is of", () => {
         }
       });
 
+      for (const [layout, releases] of [
+        ["AppAuthV042", "up to 0.5.8"],
+        ["DstackAppV054", "up to 0.5.8"],
+        ["DstackAppV059", "0.5.9 to 0.5.16"],
+        ["DstackApp", "0.6.0"],
+      ] as const) {
+        it(`is the first of ${layout}, ${releases}`, async () => {
+          const { address } = await connection.viem.deployContract(layout);
+          const { generation } = await readAppSettings(reader(), { appId: parseAppId(address) });
+          expect(generation).to.include({ id: "first", releases });
+        });
+      }
+
+      for (const [layout, releases] of [
+        ["DstackKmsV054", "up to 0.5.16"],
+        ["DstackKmsV059", "up to 0.5.16"],
+        ["DstackKms", "0.6.0"],
+      ] as const) {
+        it(`is the first of ${layout}, ${releases}`, async () => {
+          const { address: kms } = await connection.viem.deployContract(layout);
+          expect((await readKmsStatus(reader(), { kms })).generation).to.include({ id: "first", releases });
+        });
+      }
+
       it("is nobody's where there is no contract", async () => {
         const nobody = parseAppId("ab".repeat(20));
         expect(await rejection(readGeneration(reader(), { address: nobody }))).to.be.instanceOf(NoContractError);

@@ -150,7 +150,9 @@ describe("tasks on contracts of each generation", () => {
     it("history keeps the label out of a file for other programs", async () => {
       await toEpochApp();
       const { stdout, stderr } = await run("history", { csv: true, json: false });
-      expect(stdout).to.match(/^block/).and.to.not.include("CAUTION");
+      expect(stdout)
+        .to.match(/^block/)
+        .and.to.not.include("CAUTION");
       expect(stderr).to.include(`CAUTION: ${caveat}`);
     });
 
