@@ -104,7 +104,8 @@ describe("which generation a contract is of", () => {
         const address: Hex = `0x${"00".repeat(12)}${"ab".repeat(20)}`;
         const old = { "owner()": address, "allowAnyDevice()": yes };
         for (const [views, releases] of [
-          [old, "up to 0.5.8"],
+          [{ ...old, "appId()": address }, "0.4.2 to 0.5.3"],
+          [old, "0.5.4 to 0.5.8"],
           [{ ...old, "requireTcbUpToDate()": yes }, "0.5.9 to 0.5.16"],
           [{ ...old, "requireTcbUpToDate()": yes, "pendingOwner()": address }, "0.6.0"],
         ] as const) {
@@ -115,8 +116,7 @@ describe("which generation a contract is of", () => {
       });
 
       for (const [layout, releases] of [
-        ["AppAuthV042", "up to 0.5.8"],
-        ["DstackAppV054", "up to 0.5.8"],
+        ["DstackAppV054", "0.5.4 to 0.5.8"],
         ["DstackAppV059", "0.5.9 to 0.5.16"],
         ["DstackApp", "0.6.0"],
       ] as const) {

@@ -58,18 +58,19 @@ describe("the generation of a contract", () => {
   });
 
   it("tells the releases of the first generation by their views, and those of later ones by their id alone", () => {
-    const app = (hasTcbFlag: boolean, isTwoStep: boolean) =>
-      narrowApp(generations.first, { hasTcbFlag, isTwoStep }).releases;
-    expect([app(false, false), app(true, false), app(true, true), app(false, true)]).to.deep.equal([
-      "up to 0.5.8",
-      "0.5.9 to 0.5.16",
-      "0.6.0",
-      "up to 0.6.0",
-    ]);
+    const app = (hasTcbFlag: boolean, isTwoStep: boolean, isShifted = false) =>
+      narrowApp(generations.first, { hasTcbFlag, isTwoStep, isShifted }).releases;
+    expect([
+      app(false, false, true),
+      app(false, false),
+      app(true, false),
+      app(true, true),
+      app(false, true),
+    ]).to.deep.equal(["0.4.2 to 0.5.3", "0.5.4 to 0.5.8", "0.5.9 to 0.5.16", "0.6.0", "up to 0.6.0"]);
     const kms = (isTwoStep: boolean) => narrowKms(generations.first, { isTwoStep }).releases;
     expect([kms(false), kms(true)]).to.deep.equal(["up to 0.5.16", "0.6.0"]);
     for (const generation of [generations["0.6.4"], generations["0.6.5"], generations.unknown]) {
-      expect(narrowApp(generation, { hasTcbFlag: true, isTwoStep: true })).to.equal(generation);
+      expect(narrowApp(generation, { hasTcbFlag: true, isTwoStep: true, isShifted: true })).to.equal(generation);
       expect(narrowKms(generation, { isTwoStep: true })).to.equal(generation);
     }
     expect(describeGeneration(generations["0.6.5"])).to.equal("0.6.5 or 0.6.6 (key epochs)");
