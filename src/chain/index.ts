@@ -9,6 +9,7 @@ export * from "./read-app-status.ts";
 export * from "./read-boot-rules.ts";
 export * from "./read-boot-verdict.ts";
 export { type ReadGenerationParameters, readGeneration } from "./read-generation.ts";
+export * from "./read-kms-public-key.ts";
 export * from "./read-kms-status.ts";
 export * from "./read-owner.ts";
 export * from "./read-ownership.ts";

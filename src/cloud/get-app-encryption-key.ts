@@ -4,14 +4,17 @@ import type { AppId } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";
-import { appPublicKeySchema } from "./protocol.ts";
+import { timestampedAppPublicKeySchema } from "./protocol.ts";
 import { safe } from "./safe.ts";
 
 export interface GetAppEncryptionKeyParameters {
   /** Id or slug of the KMS. */
   readonly kms: string;
   readonly appId: AppId;
-  /** Compressed secp256k1 public key of the KMS, 33 bytes: the answer must be signed by it. */
+  /**
+   * secp256k1 public key of the KMS, 33 bytes, from the DstackKms you trust or pinned: the answer must be signed by it.
+   * Without it the key is the cloud's word alone, and what is encrypted to it may be for the cloud to read.
+   */
   readonly expectedKmsPublicKey?: Hex | undefined;
 }
 
@@ -20,12 +23,14 @@ export interface AppEncryptionKey {
   readonly publicKey: Hex;
   /** secp256k1 over the key and the app's id: r ‖ s ‖ recovery id, 65 bytes. */
   readonly signature: Hex;
+  /** What the signature says of the time, in Unix seconds. Absent in the older format, whose signatures never expire. */
+  readonly timestamp?: bigint | undefined;
 }
 
 /**
- * Reads the key an app's environment is encrypted to.
+ * Reads the key an app's environment is encrypted to. Where the answer has a signature with a time, that one counts.
  *
- * @throws UntrustedEncryptionKeyError if a KMS key is expected and it did not sign
+ * @throws UntrustedEncryptionKeyError if a KMS key is expected and it did not sign for this app, or too long ago
  * @throws CloudError
  */
 export async function getAppEncryptionKey(
@@ -34,15 +39,18 @@ export async function getAppEncryptionKey(
 ): Promise<AppEncryptionKey> {
   const path = apiPath`/kms/${kms}/pubkey/${withoutPrefix(appId)}`;
   const reply = await client.request({ method: "GET", path });
-  const key = parseReply(reply, (body) => {
-    const { public_key, signature } = appPublicKeySchema.parse(body);
+  const key = parseReply(reply, (body): AppEncryptionKey => {
+    const { public_key, signature, signature_v1, timestamp } = timestampedAppPublicKeySchema.parse(body);
+    const isTimed = typeof signature_v1 === "string" && typeof timestamp === "number";
     return {
       publicKey: parseFixedHex("An encryption key", public_key, 32),
-      signature: parseFixedHex("A signature", signature, 65),
+      signature: parseFixedHex("A signature", isTimed ? signature_v1 : signature, 65),
+      ...(isTimed && { timestamp: BigInt(timestamp) }),
     };
   });
   if (expectedKmsPublicKey !== undefined) {
-    verifyEncryptionKey({ ...key, appId, expectedSigner: expectedKmsPublicKey });
+    const now = BigInt(Math.floor(Date.now() / 1000));
+    verifyEncryptionKey({ ...key, appId, expectedSigner: expectedKmsPublicKey, now });
   }
   return key;
 }

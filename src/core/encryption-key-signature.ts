@@ -1,7 +1,7 @@
 import { secp256k1 } from "@noble/curves/secp256k1";
 import { bytesToHex, concat, hexToBytes, keccak256, numberToHex, stringToHex } from "viem";
-import { UntrustedEncryptionKeyError } from "../errors/index.ts";
-import { type Hex, parseFixedHex } from "./hex.ts";
+import { InvalidArgumentError, UntrustedEncryptionKeyError } from "../errors/index.ts";
+import { type Hex, parseFixedHex, withoutPrefix } from "./hex.ts";
 import type { AppId } from "./ids.ts";
 
 /** What a KMS signs about an app's encryption key. */
@@ -47,8 +47,27 @@ export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySigne
   }
 }
 
+/**
+ * A KMS's secp256k1 public key, as DstackKms publishes it (`k256Pubkey`) or as it was pinned: 33 bytes, or 65
+ * uncompressed. Returns the compressed form.
+ *
+ * @throws InvalidHexError
+ * @throws InvalidArgumentError if no point of the curve has these coordinates
+ */
+export function parseKmsPublicKey(raw: string): Hex {
+  const isUncompressed = /^(?:0x)?[0-9a-f]{130}$/i.test(raw);
+  const key = parseFixedHex("A KMS public key", raw, isUncompressed ? 65 : 33);
+  try {
+    return bytesToHex(secp256k1.ProjectivePoint.fromHex(withoutPrefix(key)).toRawBytes(true));
+  } catch {
+    throw new InvalidArgumentError("The KMS public key is no key of the curve secp256k1.", {
+      nextStep: "Copy the key again, whole: k256Pubkey of the DstackKms.",
+    });
+  }
+}
+
 export type VerifyEncryptionKeyParameters = RecoverEncryptionKeySignerParameters & {
-  /** Compressed public key of the KMS. 33 bytes of hex. */
+  /** Public key of the KMS: 33 bytes of hex, or 65 uncompressed. */
   readonly expectedSigner: string;
   /** Unix time in seconds, needed to judge a timestamped statement. */
   readonly now?: bigint | undefined;
@@ -67,7 +86,7 @@ const maximumSkew = 60n;
  */
 export function verifyEncryptionKey(parameters: VerifyEncryptionKeyParameters): void {
   const { timestamp, now, maxAge = 300n } = parameters;
-  const expected = parseFixedHex("A KMS public key", parameters.expectedSigner, 33);
+  const expected = parseKmsPublicKey(parameters.expectedSigner);
   if (recoverEncryptionKeySigner(parameters) !== expected) throw untrusted("another key signed it");
   if (timestamp === undefined) return;
   if (now === undefined) throw untrusted("the time to compare its timestamp with is missing");

@@ -90,6 +90,15 @@ export const nextAppIdsSchema = z.object({
 /** `GET /kms/{kms}/pubkey/{app}`. Hex without `0x`; the signature is 65 bytes, r ‖ s ‖ recovery id. */
 export const appPublicKeySchema = z.object({ public_key: z.string(), signature: z.string() });
 
+/**
+ * The same from a KMS that also signs the time, in Unix seconds. The mock cloud never sends these fields: official clients
+ * refuse an answer that has them.
+ */
+export const timestampedAppPublicKeySchema = appPublicKeySchema.extend({
+  signature_v1: z.string().nullish(),
+  timestamp: z.int().nonnegative().nullish(),
+});
+
 /** Words that name a KMS by where its policy lives. */
 export const kmsTypeSchema = z.enum(["phala", "ethereum", "base", "legacy"]);
 
