@@ -51,6 +51,7 @@ export async function benchUpdate(): Promise<BenchReport> {
         cvm: "bench-app",
         dockerCompose: dockerCompose(version),
         environment: [{ key: "VERSION", value: `${version}` }],
+        kms: world.contracts.kms,
         pollChainMs: 1,
         pollCloudMs: 1,
       });

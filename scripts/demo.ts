@@ -114,6 +114,7 @@ async function update(world: World, cvm: LaunchedCvm, journalPath: string): Prom
       chain: world.ownerClient,
       journal,
       cvm: cvmName,
+      kms: world.contracts.kms,
       ...secondVersion,
       pollCloudMs: 50,
       pollChainMs: 50,

@@ -96,6 +96,18 @@ export class HashNotAllowedError extends CloudResponseError {
   }
 }
 
+export class KmsDowngradeError extends CloudError {
+  override readonly name = "KmsDowngradeError";
+  /** @param contradiction what says that the app is on a chain, as the end of a sentence */
+  constructor(cvm: string, contradiction: string) {
+    super(`The cloud says that the KMS of ${cvm} keeps its policy off chain, but ${contradiction}.`, {
+      nextStep:
+        "Nothing was changed and no secret was sent. Check the API address. If this CVM has no contract, name neither a network (chain) nor an app for it.",
+      context: { cvm, contradiction },
+    });
+  }
+}
+
 export class CloudProtocolError extends CloudError {
   override readonly name = "CloudProtocolError";
   constructor(method: string, path: string, problem: string, options: Pick<DstackErrorOptions, "cause"> = {}) {

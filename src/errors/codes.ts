@@ -21,6 +21,7 @@ export const errorTable = {
   EnvironmentDecryptionError: entry(1005, false, "An encrypted environment does not open with this key."),
   UntrustedEncryptionKeyError: entry(1006, false, "An app's encryption key is not signed by the expected KMS key."),
   InvalidArgumentError: entry(1007, false, "A command was called with an argument it cannot use."),
+  UnprovenEncryptionKeyError: entry(1008, false, "No trusted KMS vouches for the key of the app's environment."),
   LintRefusedError: entry(1101, false, "The linter found an error that nobody accepted by name."),
   HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
   DeviceNeededError: entry(1103, false, "A device that is to be barred is needed, or may be."),
@@ -66,6 +67,11 @@ export const errorTable = {
   HashExpiredError: entry(3007, false, "The cloud no longer keeps the update behind this compose hash (466)."),
   TransactionNotVerifiedError: entry(3008, true, "The cloud could not verify the transaction (467)."),
   HashNotAllowedError: entry(3009, false, "The contract does not allow the compose hash (468)."),
+  KmsDowngradeError: entry(
+    3010,
+    false,
+    "The cloud says that a CVM has no contract, although its app is known to be on a chain.",
+  ),
 
   HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the document we asked for."),
   RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in the time allowed."),
@@ -73,6 +79,7 @@ export const errorTable = {
   JournalCorruptError: entry(4004, false, "A journal of sent transactions cannot be read."),
   JournalLockedError: entry(4005, true, "Another process is using this journal."),
   SignerRequiredError: entry(4006, false, "A transaction is needed and no signer was given."),
+  UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
 
   PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),
   PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),

@@ -46,6 +46,18 @@ export class UntrustedEncryptionKeyError extends InputError {
   }
 }
 
+export class UnprovenEncryptionKeyError extends InputError {
+  override readonly name = "UnprovenEncryptionKeyError";
+  /** @param reason what is missing, as the end of a sentence */
+  constructor(reason: string, context: Readonly<Record<string, unknown>> = {}) {
+    super(`No trusted KMS vouches for the key that the environment would be encrypted to: ${reason}.`, {
+      nextStep:
+        "Nothing was asked for and no secret was sent. Name the DstackKms you trust (kms; in tasks DSTACK_KMS, dstack.kms or --kms), or pin its public key (expectedKmsPublicKey; dstack.kmsPublicKey). To trust the cloud alone: acceptUnprovenKey, in tasks --accept unproven-key.",
+      context: { reason, ...context },
+    });
+  }
+}
+
 export class InvalidArgumentError extends InputError {
   override readonly name = "InvalidArgumentError";
 }

@@ -75,6 +75,18 @@ export class JournalLockedError extends UpdateError {
   }
 }
 
+export class UnexpectedDeviceError extends UpdateError {
+  override readonly name = "UnexpectedDeviceError";
+  constructor(cvm: string, deviceId: string, allowed: readonly string[]) {
+    const instead = allowed.length === 0 ? "no device may be allowed" : `only ${allowed.join(", ")} may be allowed`;
+    super(`The cloud names device ${deviceId} for ${cvm}, and ${instead}.`, {
+      nextStep:
+        "Nothing was paid. If you know the device and trust it, add it to devices (in tasks apps.NAME.devices or --allow-device).",
+      context: { cvm, deviceId, allowed },
+    });
+  }
+}
+
 export class SignerRequiredError extends UpdateError {
   override readonly name = "SignerRequiredError";
   /** @param options.ownerKind where the owner is a contract, so that no key would do */

@@ -3,7 +3,8 @@ import type { ConfigurationVariableResolver, HardhatUserConfig, SensitiveString 
 import type { ConfigHooks, HardhatUserConfigValidationError } from "hardhat/types/hooks";
 import { z } from "zod";
 import { parseAddress } from "../chain/parse-address.ts";
-import { parseAppId, parseComposeHash } from "../core/ids.ts";
+import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
+import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
 import type { DstackAppConfig, DstackConfig, DstackUserConfig } from "./type-extensions.ts";
 
@@ -18,12 +19,8 @@ export default async (): Promise<Partial<ConfigHooks>> => ({
 
 const phalaCloud = "https://cloud-api.phala.com/api/v1";
 
-const sensitive = z.union(
-  [z.string(), z.looseObject({ _type: z.literal("ConfigurationVariable"), name: z.string() })],
-  {
-    error: "Expected a string or a configuration variable",
-  },
-);
+const variable = z.looseObject({ _type: z.literal("ConfigurationVariable"), name: z.string() });
+const sensitive = z.union([z.string(), variable], { error: "Expected a string or a configuration variable" });
 const appAddress = parsedBy(parseAppId);
 const app = z.union([
   appAddress,
@@ -32,6 +29,7 @@ const app = z.union([
     cvm: z.string().min(1).optional(),
     network: z.string().min(1).optional(),
     pins: z.array(parsedBy(parseComposeHash)).optional(),
+    devices: z.array(parsedBy(parseDeviceId)).optional(),
   }),
 ]);
 const alias = z
@@ -40,7 +38,8 @@ const alias = z
 const schema = z.strictObject({
   ownerKey: sensitive.optional(),
   apps: z.record(alias, app).optional(),
-  kms: parsedBy((raw) => parseAddress("The KMS address", raw)).optional(),
+  kms: z.union([parsedBy((raw) => parseAddress("The KMS address", raw)), variable]).optional(),
+  kmsPublicKey: z.union([parsedBy(parseKmsPublicKey), variable]).optional(),
   cloud: z.strictObject({ baseUrl: sensitive.optional(), apiKey: sensitive.optional() }).optional(),
 });
 
@@ -77,13 +76,14 @@ function parsedBy(parse: (raw: string) => string) {
 }
 
 function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
-  const { ownerKey, apps = {}, kms, cloud = {} } = user;
+  const { ownerKey, apps = {}, kms, kmsPublicKey = "", cloud = {} } = user;
   const orElse = (value: SensitiveString, fallback: string) =>
     variable(typeof value === "string" ? value : { default: fallback, ...value });
   return {
     ownerKey: orElse(ownerKey ?? configVariable("DSTACK_OWNER_KEY"), ""),
     apps: Object.fromEntries(Object.entries(apps).map(([name, app]) => [name, resolveApp(app)])),
-    kms: kms === undefined ? undefined : parseAddress("The KMS address", kms),
+    kms: orElse(kms ?? configVariable("DSTACK_KMS"), ""),
+    kmsPublicKey: orElse(kmsPublicKey, ""),
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),
@@ -92,6 +92,12 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
 }
 
 function resolveApp(user: NonNullable<DstackUserConfig["apps"]>[string]): DstackAppConfig {
-  const { address, cvm, network, pins = [] } = typeof user === "string" ? { address: user } : user;
-  return { address: parseAppId(address), cvm, network, pins: pins.map(parseComposeHash) };
+  const { address, cvm, network, pins = [], devices } = typeof user === "string" ? { address: user } : user;
+  return {
+    address: parseAppId(address),
+    cvm,
+    network,
+    pins: pins.map(parseComposeHash),
+    devices: devices?.map(parseDeviceId),
+  };
 }

@@ -18,7 +18,7 @@ export function withExample(description: string, example: string): string {
 
 export const appOption = optional("app", "The app: 0x…, app_…, or its name in dstack.apps (default: the only one)");
 export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to look the app up in the cloud");
-export const kmsOption = optional("kms", "Address of the DstackKms (default: the CVM's, or dstack.kms)");
+export const kmsOption = optional("kms", "Address of the DstackKms (default: dstack.kms or DSTACK_KMS, or the CVM's)");
 export const acceptOption = optional(
   "accept",
   "What to accept by name, separated by commas: rules of the linter, unproven-key, key-epochs",

@@ -1,6 +1,5 @@
 import type { ResolvedConfigurationVariable, SensitiveString } from "hardhat/types/config";
-import type { Address } from "viem";
-import type { AppId, ComposeHash } from "../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 
 export interface DstackAppUserConfig {
   /** `0x…` or `app_…`. */
@@ -11,6 +10,11 @@ export interface DstackAppUserConfig {
   network?: string;
   /** Compose hashes that no prune plan may remove. */
   pins?: string[];
+  /**
+   * Devices the app may be on. Where they are listed, an update allows no other one on chain, whatever the cloud names, and
+   * `device add NODE` neither. @default any that the cloud names
+   */
+  devices?: string[];
 }
 
 export interface DstackUserConfig {
@@ -18,8 +22,13 @@ export interface DstackUserConfig {
   ownerKey?: SensitiveString;
   /** Names for apps, to be given to `--app`. An address alone is enough. */
   apps?: Record<string, string | DstackAppUserConfig>;
-  /** The DstackKms contract, where neither `--kms` nor the cloud names one. */
-  kms?: string;
+  /**
+   * The DstackKms contract that is trusted: the key it publishes must vouch for every key an environment is encrypted to.
+   * @default configVariable("DSTACK_KMS"), if it is set
+   */
+  kms?: SensitiveString;
+  /** The secp256k1 key of that KMS, pinned: then no endpoint is asked for it. */
+  kmsPublicKey?: SensitiveString;
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
     baseUrl?: SensitiveString;
@@ -33,13 +42,18 @@ export interface DstackAppConfig {
   readonly cvm: string | undefined;
   readonly network: string | undefined;
   readonly pins: readonly ComposeHash[];
+  /** Undefined where they are not listed. */
+  readonly devices: readonly DeviceId[] | undefined;
 }
 
 export interface DstackConfig {
   /** Empty where there is none. */
   readonly ownerKey: ResolvedConfigurationVariable;
   readonly apps: Readonly<Record<string, DstackAppConfig>>;
-  readonly kms: Address | undefined;
+  /** An address, empty where there is none. */
+  readonly kms: ResolvedConfigurationVariable;
+  /** Empty where there is none. */
+  readonly kmsPublicKey: ResolvedConfigurationVariable;
   readonly cloud: {
     readonly baseUrl: ResolvedConfigurationVariable;
     /** Empty where there is none. */

@@ -1,4 +1,5 @@
 import type { PaymentFacts, UpdateEvent } from "../update/events.ts";
+import { describeWarnings } from "../update/update-result.ts";
 import { formatFee, formatGas } from "./format.ts";
 import type { Paper } from "./paper.ts";
 
@@ -24,6 +25,7 @@ export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void 
         return;
       case "finished":
         paper.step(titles[event.step], describe(event), event.durationMs);
+        for (const [what, text] of remarksOf(event)) paper.line(`  ! ${what.padEnd(22)} ${text}`);
     }
   };
 }
@@ -50,7 +52,7 @@ function describe(event: FinishedEvent): string {
     case "buildDocument":
       return event.facts.isUnchanged ? `${event.facts.composeHash}, unchanged` : event.facts.composeHash;
     case "encryptEnvironment":
-      return event.facts.names.join(", ");
+      return `${event.facts.names.join(", ") || "no variable"}, for app ${event.facts.appId}`;
     case "patch":
       return event.facts.answer === "accepted"
         ? "accepted, no hash to register"
@@ -69,6 +71,27 @@ function describe(event: FinishedEvent): string {
       return `verified by the cloud${event.facts.correlationId === undefined ? "" : `, correlation id ${event.facts.correlationId}`}`;
     case "followRollover":
       return `${event.facts.status}, compose hash ${event.facts.composeHash ?? "unknown"}`;
+  }
+}
+
+/** What a person should see before the next step, each under a heading. */
+function remarksOf(event: FinishedEvent): (readonly [what: string, text: string])[] {
+  switch (event.step) {
+    case "buildDocument":
+      return describeWarnings(undefined, event.facts.droppedVariables).map((text) => ["warning", text] as const);
+    case "encryptEnvironment":
+      return [
+        ...(event.facts.names.length === 0
+          ? [["warning", "Every variable is taken away; nobody can read the values back."] as const]
+          : []),
+        ...describeWarnings(event.facts.proof, []).map((text) => ["warning", text] as const),
+      ];
+    case "readChain":
+      return event.facts.newDevice === undefined
+        ? []
+        : [["will allow device", `${event.facts.newDevice}, named by the cloud`]];
+    default:
+      return [];
   }
 }
 

@@ -1,6 +1,16 @@
+import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { Hex } from "../core/hex.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
 import type { PaymentStep } from "./journal-entry.ts";
+
+/** Who vouches for the key that the environment was encrypted to. */
+export type KeyProof =
+  /** A KMS public key that the caller pinned. */
+  | "pinned-key"
+  /** The key that the DstackKms named by the caller publishes on chain. */
+  | "kms-contract"
+  /** The cloud alone, which the caller accepted. */
+  | "none";
 
 /** What each step has to tell when it has ended well, in the order of the steps. */
 export interface StepFacts {
@@ -11,8 +21,12 @@ export interface StepFacts {
     /** Absent for an off-chain KMS. */
     readonly chainId: number | undefined;
   };
-  buildDocument: { readonly composeHash: ComposeHash; readonly isUnchanged: boolean };
-  encryptEnvironment: { readonly names: readonly string[] };
+  buildDocument: {
+    readonly composeHash: ComposeHash;
+    readonly isUnchanged: boolean;
+    readonly droppedVariables: readonly DroppedVariable[];
+  };
+  encryptEnvironment: { readonly names: readonly string[]; readonly appId: AppId; readonly proof: KeyProof };
   patch:
     | { readonly answer: "accepted"; readonly correlationId: string }
     | {
@@ -31,6 +45,8 @@ export interface StepFacts {
     readonly caveat: string | null;
     /** What follows; a transaction on record is not sent anew. */
     readonly planned: readonly PaymentStep[];
+    /** The device that will be allowed, which only the cloud has named. */
+    readonly newDevice: DeviceId | undefined;
   };
   addDevice: PaymentFacts;
   addComposeHash: PaymentFacts;

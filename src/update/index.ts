@@ -1,4 +1,4 @@
-export type { PaymentFacts, StepFacts, UpdateEvent, UpdateStep } from "./events.ts";
+export type { KeyProof, PaymentFacts, StepFacts, UpdateEvent, UpdateStep } from "./events.ts";
 export { type Journal, memoryJournal, openJournal } from "./journal.ts";
 export type { JournalEntry, PaymentStep } from "./journal-entry.ts";
 export type { Clock, JournalPort } from "./ports.ts";

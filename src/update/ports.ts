@@ -75,8 +75,16 @@ export type PatchAnswer = PatchAccepted | RegistrationRequired;
 export interface CloudPort {
   readCvm(cvm: string): Promise<CvmFacts>;
   readAppCompose(cvm: string): Promise<AppCompose>;
-  /** The key to encrypt the CVM's environment to, 32 bytes of hex. */
-  readEncryptionKey(cvm: string, expectedKmsPublicKey: Hex | undefined): Promise<string>;
+  /**
+   * The key to encrypt the app's environment to, 32 bytes of hex. Signed for this app by `kmsPublicKey` where that is given,
+   * else the cloud's word.
+   *
+   * @throws UntrustedEncryptionKeyError
+   */
+  readEncryptionKey(
+    cvm: string,
+    parameters: { readonly appId: AppId; readonly kmsPublicKey: Hex | undefined },
+  ): Promise<string>;
   patch(cvm: string, draft: UpdateDraft): Promise<PatchAnswer>;
   confirm(cvm: string, composeHash: ComposeHash, transactionHash: TransactionHash): Promise<PatchAnswer>;
   /** Why the last boot of the CVM failed, if it did. */
@@ -125,6 +133,10 @@ export interface ChainPort {
   /** Address that signs, if there is one. */
   readonly signer: Hex | undefined;
   readChainId(): Promise<number>;
+  /** The KMS with its generation; empty if no KMS is there. */
+  judgeKms(kms: Hex): Promise<readonly JudgedContract[]>;
+  /** What a DstackKms publishes as its key; undefined if it publishes none. */
+  readKmsPublicKey(kms: Hex): Promise<Hex | undefined>;
   readAllowlist(parameters: {
     readonly appId: AppId;
     readonly composeHash: ComposeHash;

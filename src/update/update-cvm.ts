@@ -10,7 +10,8 @@ import { patch } from "./steps/patch.ts";
 import { pay } from "./steps/pay.ts";
 import { planPayments } from "./steps/plan-payments.ts";
 import { readCvm } from "./steps/read-cvm.ts";
-import { describeResult, type UpdateResult } from "./update-result.ts";
+import { checkRequest } from "./trust.ts";
+import { describeResult, type UpdateResult, withEnvironment } from "./update-result.ts";
 import type { UpdateRun, UpdateTarget } from "./update-run.ts";
 import { type UpdateCvmParameters, wireUpdate } from "./wire.ts";
 
@@ -26,7 +27,8 @@ export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult
 }
 
 /** The same over ports. */
-export async function runUpdate(run: UpdateRun): Promise<UpdateResult> {
+export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
+  const run: UpdateRun = { ...given, request: checkRequest(given.request) };
   const target = await readCvm(run);
   const earlier = await concludeEarlierRun(run, target);
   const document = await buildDocument(run, target);
@@ -35,11 +37,13 @@ export async function runUpdate(run: UpdateRun): Promise<UpdateResult> {
   if (document.isUnchanged && run.request.environment === undefined) {
     return describeResult(run, { outcome: "unchanged", target, isResumed: false });
   }
-  const encryptedEnvironment = await encryptEnvironment(run);
-  const answer = await patch(run, target, encryptedEnvironment);
-  return answer.kind === "accepted"
-    ? followAccepted(run, target, document, answer)
-    : registerAndConfirm(run, target, document, answer);
+  const encrypted = await encryptEnvironment(run, target);
+  const answer = await patch(run, target, encrypted?.payload);
+  const result =
+    answer.kind === "accepted"
+      ? await followAccepted(run, target, document, answer)
+      : await registerAndConfirm(run, target, document, answer);
+  return withEnvironment(result, encrypted?.proof, document.droppedVariables);
 }
 
 /** An update with a price: its hash must be allowed on chain before the cloud goes on. */

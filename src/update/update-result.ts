@@ -1,5 +1,6 @@
-import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
-import type { UpdateStep } from "./events.ts";
+import type { DroppedVariable } from "../core/dropped-variables.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseDeviceId, type TransactionHash } from "../core/ids.ts";
+import type { KeyProof, UpdateStep } from "./events.ts";
 import { type PaymentStep, paymentSteps } from "./journal-entry.ts";
 import type { JournalState, PaymentRecord } from "./journal-state.ts";
 import type { UpdateRun, UpdateTarget } from "./update-run.ts";
@@ -22,6 +23,14 @@ export interface UpdateResult {
   readonly correlationId: string | undefined;
   /** Whether it went on where an interrupted run had stopped. */
   readonly isResumed: boolean;
+  /** Who vouches for the key that this run encrypted the environment to. Absent where it encrypted none. */
+  readonly keyProof: KeyProof | undefined;
+  /** The device that this update allowed on chain, and whose word it took for it. Absent if it allowed none. */
+  readonly allowedDevice: { readonly deviceId: DeviceId; readonly namedBy: "cloud" } | undefined;
+  /** Variables that were set before and that the new environment does not set. */
+  readonly droppedVariables: readonly DroppedVariable[];
+  /** What a person should know of the outcome, in sentences. */
+  readonly warnings: readonly string[];
   readonly steps: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
 }
 
@@ -56,8 +65,41 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
     transactions: update === undefined ? [] : transactionsOf(state, update),
     correlationId: update === undefined ? undefined : state.updates.get(update)?.correlationId,
     isResumed,
+    keyProof: undefined,
+    allowedDevice: update === undefined ? undefined : allowedDeviceOf(state, update),
+    droppedVariables: [],
+    warnings: [],
     steps: run.reporter.durations,
   };
+}
+
+/** The result of a run that replaced the environment, if it did, with what is to be said about that. */
+export function withEnvironment(
+  result: UpdateResult,
+  keyProof: KeyProof | undefined,
+  droppedVariables: readonly DroppedVariable[],
+): UpdateResult {
+  return { ...result, keyProof, droppedVariables, warnings: describeWarnings(keyProof, droppedVariables) };
+}
+
+/** About an environment, in sentences. */
+export function describeWarnings(
+  keyProof: KeyProof | undefined,
+  droppedVariables: readonly DroppedVariable[],
+): readonly string[] {
+  const dropped = droppedVariables.map(({ name, isUsed }) =>
+    isUsed
+      ? `The compose file uses ${name}, which was set before and is not set any more.`
+      : `${name} was set before and is not set any more.`,
+  );
+  return keyProof === "none"
+    ? [...dropped, "The environment was encrypted to a key that no trusted KMS vouches for."]
+    : dropped;
+}
+
+function allowedDeviceOf({ payments }: JournalState, update: string): UpdateResult["allowedDevice"] {
+  const paid = [...payments.values()].find(({ mined }) => mined?.step === "addDevice" && mined.update === update);
+  return paid && { deviceId: parseDeviceId(paid.prepared.value), namedBy: "cloud" };
 }
 
 function transactionsOf(state: JournalState, update: string): UpdateTransaction[] {

@@ -1,6 +1,6 @@
 import type { EnvironmentVariable } from "../core/environment.ts";
 import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
 import type { Reporter, StepFacts, UpdateStep } from "./events.ts";
 import type { CvmFacts, UpdatePorts } from "./ports.ts";
 
@@ -11,15 +11,28 @@ export interface UpdateRequest {
   /** Text of the docker-compose file. */
   readonly dockerCompose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
-  /** Replaces the whole environment. */
+  /** The CVM's app, where the caller knows it: a CVM of another app is refused, and one without a contract. */
+  readonly appId?: AppId | undefined;
+  /** Replaces the whole environment. One that sets nothing is refused: see `clearEnvironment`. */
   readonly environment?: readonly EnvironmentVariable[] | undefined;
+  /** Takes every variable away, in place of `environment`. Nobody can read the values back afterwards. */
+  readonly clearEnvironment?: boolean | undefined;
   /** Names the guest accepts, in order. @default the names in `environment`, when that is given */
   readonly allowedEnvs?: readonly string[] | undefined;
   readonly publicLogs?: boolean | undefined;
   readonly publicSysinfo?: boolean | undefined;
   readonly publicTcbinfo?: boolean | undefined;
-  /** Compressed secp256k1 key of the KMS: the environment is only encrypted to a key it has signed. */
+  /**
+   * The DstackKms that the caller trusts, on the chain of the app: an environment is only encrypted to a key that it has
+   * signed for this app. Its own key is read through `chain`, whose endpoint could lie about it together with the cloud.
+   */
+  readonly kms?: Hex | undefined;
+  /** secp256k1 key of the trusted KMS, in place of `kms`: then no endpoint is asked. 33 bytes, or 65 uncompressed. */
   readonly expectedKmsPublicKey?: Hex | undefined;
+  /** Encrypts the environment to whatever key the cloud names, where no trusted KMS can vouch for one. @default false */
+  readonly acceptUnprovenKey?: boolean | undefined;
+  /** Which devices the update may allow on chain when the cloud names one: any, none, or only these. @default "any" */
+  readonly devices?: "any" | "none" | readonly DeviceId[] | undefined;
   /** The one hash, other than our own, that may be allowed: exactly what a HashMismatchError named. */
   readonly acceptHashMismatch?: ComposeHash | undefined;
   /**
@@ -65,6 +78,8 @@ export const defaultUpdateSettings: UpdateSettings = {
 
 /** Everything the steps share. */
 export interface UpdateRun extends UpdatePorts {
+  /** Whether the caller named the chain of the app. Without one, only a CVM without a contract can be updated. */
+  readonly isChainNamed: boolean;
   readonly request: UpdateRequest;
   readonly settings: UpdateSettings;
   readonly reporter: Reporter;

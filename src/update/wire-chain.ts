@@ -17,6 +17,7 @@ import { prepareTransaction } from "../chain/prepare-transaction.ts";
 import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
 import { readAllowlist } from "../chain/read-allowlist.ts";
 import { findKmsGeneration } from "../chain/read-contract-kind.ts";
+import { readKmsPublicKey } from "../chain/read-kms-public-key.ts";
 import { readNextNonce } from "../chain/read-nonce.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import type { WriteParameters } from "../chain/send-contract-call.ts";
@@ -24,6 +25,7 @@ import { sendPreparedTransaction } from "../chain/send-prepared-transaction.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import { type Hex, parseFixedHex } from "../core/hex.ts";
 import { parseComposeHash, parseDeviceId, type TransactionHash } from "../core/ids.ts";
+import type { JudgedContract } from "../core/key-epochs.ts";
 import { requireEvent } from "../core/receipt-events.ts";
 import { InsufficientFundsError, SignerRequiredError } from "../errors/index.ts";
 import type { PaymentIntent } from "./journal-state.ts";
@@ -35,22 +37,19 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
   return {
     signer,
     readChainId: () => requireChain(client),
+    judgeKms: (kms) => judgeKms(client, kms),
+    readKmsPublicKey: (kms) => readKmsPublicKey(client, { kms }),
     async readAllowlist({ appId, composeHash, deviceId, kms }) {
       const [facts, ofKms] = await Promise.all([
         readAllowlist(client, { appId, composeHash, deviceId }),
-        kms === undefined ? undefined : findKmsGeneration(client, { address: kms }),
+        kms === undefined ? [] : judgeKms(client, kms),
       ]);
       return {
         blockNumber: facts.blockNumber,
         owner: parseFixedHex("An owner", facts.owner, 20),
         composeHashAllowed: facts.composeHashAllowed === true,
         deviceAllowed: deviceId === undefined || facts.deviceAllowed === true,
-        contracts: [
-          { role: "app", address: appId, generation: facts.generation },
-          ...(kms === undefined || ofKms === undefined
-            ? []
-            : [{ role: "KMS", address: kms, generation: ofKms } as const]),
-        ],
+        contracts: [{ role: "app", address: appId, generation: facts.generation }, ...ofKms],
       };
     },
     requireAffordable: (intents) => requireAffordable(client, signer, intents),
@@ -70,6 +69,11 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
     readPendingNonce: (address) => readNonce(client, address, "pending"),
     findTransaction: (parameters) => findTransaction(client, parameters),
   };
+}
+
+async function judgeKms(client: ChainClient, kms: Hex): Promise<JudgedContract[]> {
+  const generation = await findKmsGeneration(client, { address: kms });
+  return generation === undefined ? [] : [{ role: "KMS", address: kms, generation }];
 }
 
 function send(

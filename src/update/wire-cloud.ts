@@ -7,6 +7,7 @@ import { getCvmState } from "../cloud/get-cvm-state.ts";
 import { patchCvm } from "../cloud/patch-cvm.ts";
 import type { PatchOutcome } from "../cloud/patch-outcome.ts";
 import type { Hex } from "../core/hex.ts";
+import type { AppId } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
 import type { Reporter } from "./events.ts";
 import type { CloudPort, PatchAnswer } from "./ports.ts";
@@ -18,7 +19,7 @@ export function wireCloud(cloud: CloudClient, reporter: Reporter, now: () => num
     // The version that tells the compose hash in force and the operation under way.
     readCvm: (cvm) => getCvm(client, { cvm, apiVersion: "2026-01-21" }),
     readAppCompose: (cvm) => getComposeFile(client, { cvm }),
-    readEncryptionKey: (cvm, expectedKmsPublicKey) => readEncryptionKey(client, cvm, expectedKmsPublicKey),
+    readEncryptionKey: (cvm, parameters) => readEncryptionKey(client, cvm, parameters),
     patch: async (cvm, draft) => toAnswer(await patchCvm(client, { cvm, ...draft })),
     confirm: async (cvm, composeHash, transactionHash) =>
       toAnswer(await confirmCvmPatch(client, { cvm, composeHash, transactionHash })),
@@ -27,21 +28,26 @@ export function wireCloud(cloud: CloudClient, reporter: Reporter, now: () => num
   };
 }
 
-/** A contract's KMS signs the key it hands out; off chain the CVM's own answer is all there is. */
+/** The app is the one of the update: what this second answer of the cloud says of it is no reason to take another. */
 async function readEncryptionKey(
   client: CloudClient,
   cvm: string,
-  expectedKmsPublicKey: Hex | undefined,
+  { appId, kmsPublicKey }: { readonly appId: AppId; readonly kmsPublicKey: Hex | undefined },
 ): Promise<string> {
   // The only version that names the KMS in a way the key's endpoint understands.
   const detail = await getCvm(client, { cvm, apiVersion: "2025-10-28" });
-  const { appId, kmsReference: kms, encryptionPublicKey } = detail;
-  const mustBeSigned = detail.chainId !== undefined || expectedKmsPublicKey !== undefined;
-  if (mustBeSigned && kms !== undefined && appId !== undefined) {
-    const { publicKey } = await getAppEncryptionKey(client, { kms, appId, expectedKmsPublicKey });
+  const { kmsReference: kms, encryptionPublicKey } = detail;
+  if (detail.appId !== appId) {
+    const problem = `it names app ${detail.appId ?? "none"} for the CVM, and an earlier one named ${appId}`;
+    throw new CloudProtocolError("GET", `/cvms/${cvm}`, problem);
+  }
+  if (kms !== undefined && (kmsPublicKey !== undefined || detail.chainId !== undefined)) {
+    const { publicKey } = await getAppEncryptionKey(client, { kms, appId, expectedKmsPublicKey: kmsPublicKey });
     return publicKey;
   }
-  if (expectedKmsPublicKey !== undefined) throw new UntrustedEncryptionKeyError({ context: { cvm } });
+  if (kmsPublicKey !== undefined) {
+    throw new UntrustedEncryptionKeyError({ context: { cvm, reason: "the cloud names no KMS that could sign it" } });
+  }
   if (encryptionPublicKey !== undefined) return encryptionPublicKey;
   throw new CloudProtocolError("GET", `/cvms/${cvm}`, "the CVM has no encryption key");
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Account, Address } from "viem";
+import { type Account, type Address, createClient, custom } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { createReporter, type UpdateEvent } from "./events.ts";
@@ -16,8 +16,11 @@ import { wireCloud } from "./wire-cloud.ts";
 
 export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateSettings, "timeouts">> {
   readonly cloud: CloudClient;
-  /** Any viem client of the app's chain. Without an account nothing can be paid, which some updates do not need. */
-  readonly chain: ChainClient;
+  /**
+   * Any viem client of the app's chain. Without an account nothing can be paid, which some updates do not need. Left out
+   * only for a CVM whose KMS keeps its policy off chain: with a chain, the cloud's word that there is no contract is refused.
+   */
+  readonly chain?: ChainClient | undefined;
   /** Who signs and pays; a bare address is one whose key the node holds. @default the chain client's account */
   readonly account?: Account | Address | undefined;
   /** From `openJournal`: where an interrupted update is taken up again. */
@@ -51,8 +54,15 @@ export function wireUpdate(parameters: UpdateCvmParameters): UpdateRun {
     clock,
     journal,
     cloud: wireCloud(cloud, reporter, clock.now),
-    chain: wireChain(chain, account),
+    isChainNamed: chain !== undefined,
+    chain: wireChain(chain ?? noChain(), account),
   };
+}
+
+/** For CVMs without a contract: their updates ask no chain. */
+function noChain(): ChainClient {
+  const request = () => Promise.reject(new Error("No chain was given for this update."));
+  return createClient({ transport: custom({ request }, { retryCount: 0 }) });
 }
 
 const clock: Clock = {

@@ -41,7 +41,7 @@ function readServices(document: AppCompose | undefined): {
 }
 
 /** `$NAME` and `${NAME…}`; `$$` is a dollar sign. */
-function variablesOf(image: string): string[] {
+export function variablesOf(image: string): string[] {
   const found = image.replaceAll("$$", "").matchAll(/\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))/g);
   return [...new Set([...found].map(([, braced, plain]) => braced ?? plain ?? ""))];
 }

@@ -7,6 +7,7 @@ import { type ConnectedChain, connectChain } from "./connect-chain.ts";
 import { connectCloud } from "./connect-cloud.ts";
 import { readSigner } from "./read-signer.ts";
 import { type AppArguments, type AppTarget, resolveApp } from "./resolve-app.ts";
+import { readConfiguredKms } from "./resolve-kms.ts";
 
 export interface ConnectedApp extends ConnectedChain, AppTarget {
   readonly chainId: number;
@@ -32,7 +33,7 @@ export async function connectApp(args: AppArguments, hre: HardhatRuntimeEnvironm
   return {
     ...app,
     ...chain,
-    configuredKms: hre.config.dstack.kms,
+    configuredKms: await readConfiguredKms(hre.config),
     cloud,
     signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }),
   };

@@ -8,7 +8,7 @@ import { type ConnectedChain, connectChain } from "./connect-chain.ts";
 import { connectCloud, requireCloud } from "./connect-cloud.ts";
 import { readSigner } from "./read-signer.ts";
 import { requireDstackKms } from "./require-dstack-kms.ts";
-import { type KmsArguments, requireKms, resolveKms } from "./resolve-kms.ts";
+import { type KmsArguments, readConfiguredKms, requireKms, resolveKms } from "./resolve-kms.ts";
 
 export interface ConnectKmsArguments extends KmsArguments {
   /** A CVM whose KMS is meant. */
@@ -32,7 +32,7 @@ export async function connectKms(args: ConnectKmsArguments, hre: HardhatRuntimeE
     cvm === undefined
       ? undefined
       : await getCvm(requireCloud(await connectCloud(hre), `for the KMS of ${cvm}`), { cvm });
-  const sources = { kms: found?.kmsContractAddress, configuredKms: hre.config.dstack.kms };
+  const sources = { kms: found?.kmsContractAddress, configuredKms: await readConfiguredKms(hre.config) };
   const kms = requireKms(resolveKms(args, sources));
   const chain = await connectChain(hre);
   if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);

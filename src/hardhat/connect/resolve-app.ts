@@ -2,7 +2,7 @@ import type { Address } from "viem";
 import { parseAddress } from "../../chain/parse-address.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
-import { type AppId, type ComposeHash, parseAppId } from "../../core/ids.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseAppId } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import type { DstackConfig } from "../type-extensions.ts";
 import { requireCloud } from "./connect-cloud.ts";
@@ -23,6 +23,8 @@ export interface AppTarget {
   /** Network of the configuration. */
   readonly network: string | undefined;
   readonly pins: readonly ComposeHash[];
+  /** Those the configuration lists; undefined if it lists none for this app. */
+  readonly devices: readonly DeviceId[] | undefined;
   /** As the cloud states it of the CVM; the chain must be asked before it is trusted. */
   readonly chainId: number | undefined;
   /** As the cloud states it of the CVM. */
@@ -86,13 +88,16 @@ function known(appId: AppId, apps: DstackConfig["apps"]): AppTarget {
 function target(appId: AppId, alias: string | undefined, apps: DstackConfig["apps"]): AppTarget {
   const app = alias === undefined ? undefined : apps[alias];
   // An app may have several names; what one of them pins stays, whichever is used.
-  const pins = Object.values(apps).flatMap((one) => (one.address === appId ? one.pins : []));
+  const entries = Object.values(apps).filter(({ address }) => address === appId);
+  const pins = entries.flatMap((one) => one.pins);
+  const lists = entries.flatMap(({ devices }) => (devices === undefined ? [] : [devices]));
   return {
     appId,
     alias,
     cvm: app?.cvm,
     network: app?.network,
     pins: [...new Set(pins)],
+    devices: lists.length === 0 ? undefined : [...new Set(lists.flat())],
     chainId: undefined,
     kms: undefined,
   };

@@ -10,7 +10,7 @@ export const appTasks = [
       "app deploy --kms 0x… --hash 0x… --device node-1 --network base",
     ),
   )
-    .addOption({ ...kmsOption, description: "Address of the DstackKms (default: dstack.kms)" })
+    .addOption({ ...kmsOption, description: "Address of the DstackKms (default: dstack.kms or DSTACK_KMS)" })
     .addOption(optional("owner", "Who may change the app (default: the signer)"))
     .addOption(optional("hash", "Its first compose hash"))
     .addOption(optional("device", "Its first device: an id, or the name of a node in the cloud"))

@@ -1,5 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { Paper } from "../../report/paper.ts";
 import { createUpdatePrinter } from "../../report/update-printer.ts";
 import { openJournal } from "../../update/journal.ts";
 import { updateCvm } from "../../update/update-cvm.ts";
@@ -7,15 +8,16 @@ import type { UpdateResult } from "../../update/update-result.ts";
 import { reportGenerations } from "../connect/generations.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "../connect/run-task.ts";
 import { prepareJournalPath } from "../journal-path.ts";
-import { connectUpdate } from "../update/connect-update.ts";
+import { connectUpdate, findGivenApp } from "../update/connect-update.ts";
 import { parseUpdateArguments, type UpdateArguments } from "../update/parse-arguments.ts";
 
 const action: NewTaskActionFunction<UpdateArguments> = (args, hre) => runTask(args, (io) => update(io, args, hre));
 export default action;
 
 async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
-  const request = await parseUpdateArguments(args, process.env);
-  const { contracts, ...connected } = await connectUpdate(io, hre, { request, accept: args.accept });
+  const app = await findGivenApp(args, hre);
+  const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm }, process.env);
+  const { contracts, request, ...connected } = await connectUpdate(io, hre, { args, app, request: asked });
   const journal = await openJournal(await prepareJournalPath(hre.config.paths.root, args.journal, "journal.jsonl"));
   try {
     const result = await updateCvm({
@@ -28,11 +30,18 @@ async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvi
     });
     return {
       result: { ...result, ...reportGenerations(contracts) },
-      show: (paper) => paper.line(`\n${describe(result)}`),
+      show: (paper) => show(paper, result),
     };
   } finally {
     await journal.close();
   }
+}
+
+function show(paper: Paper, result: UpdateResult): void {
+  paper.line(`\n${describe(result)}`);
+  const { allowedDevice, warnings } = result;
+  if (allowedDevice !== undefined) paper.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
+  for (const warning of warnings) paper.line(`Warning: ${warning}`);
 }
 
 function describe({ outcome, cvm, composeHash }: UpdateResult): string {

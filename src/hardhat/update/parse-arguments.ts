@@ -4,6 +4,7 @@ import type { EnvironmentVariable } from "../../core/environment-variable.ts";
 import { parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
 import { parseEnvironment } from "../../core/parse-environment.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { emptyEnvironment } from "../../update/trust.ts";
 import type { UpdateRequest } from "../../update/update-run.ts";
 import type { OutputArguments } from "../connect/run-task.ts";
 import { readTextFile } from "../read-file.ts";
@@ -11,11 +12,17 @@ import { readTextFile } from "../read-file.ts";
 /** As Hardhat hands them over: what was not given is undefined. */
 export interface UpdateArguments extends OutputArguments {
   readonly cvm?: string | undefined;
+  /** `0x…`, `app_…` or a name of the configuration. */
+  readonly app?: string | undefined;
   readonly compose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
   /** Names of variables, separated by commas. */
   readonly env?: string | undefined;
   readonly envFile?: string | undefined;
+  readonly clearEnvironment?: boolean | undefined;
+  readonly kms?: string | undefined;
+  readonly allowDevice?: string | undefined;
+  readonly noNewDevice?: boolean | undefined;
   readonly wait?: boolean | undefined;
   readonly journal?: string | undefined;
   readonly acceptHashMismatch?: string | undefined;
@@ -34,15 +41,25 @@ export async function parseUpdateArguments(
   args: UpdateArguments,
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<UpdateRequest> {
-  const { cvm, compose, preLaunchScript, env, envFile, acceptHashMismatch, abandonTransaction } = args;
+  const { cvm, compose, preLaunchScript, env, envFile, clearEnvironment = false } = args;
+  const { acceptHashMismatch, abandonTransaction } = args;
   if (!cvm) throw new InvalidArgumentError("--cvm is missing.", { nextStep });
   const fromFile = envFile === undefined ? undefined : parseEnvironment(await readTextFile(envFile));
   const named = env === undefined ? undefined : pickVariables(env, variables);
+  const isGiven = fromFile !== undefined || named !== undefined;
+  const environment = isGiven ? merge(fromFile ?? [], named ?? []) : undefined;
+  if (clearEnvironment && isGiven) {
+    throw new InvalidArgumentError("--clear-environment takes every variable away, and an environment is given too.", {
+      nextStep: "Give --env-file or -e, or --clear-environment alone.",
+    });
+  }
+  if (environment?.length === 0) throw emptyEnvironment();
   return {
     cvm,
     dockerCompose: compose === undefined ? undefined : await readCompose(compose),
     preLaunchScript: preLaunchScript === undefined ? undefined : await readTextFile(preLaunchScript),
-    environment: fromFile || named ? merge(fromFile ?? [], named ?? []) : undefined,
+    environment: clearEnvironment ? [] : environment,
+    clearEnvironment,
     acceptHashMismatch: acceptHashMismatch === undefined ? undefined : parseComposeHash(acceptHashMismatch),
     abandonTransaction: abandonTransaction === undefined ? undefined : parseTransactionHash(abandonTransaction),
   };

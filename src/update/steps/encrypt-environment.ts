@@ -1,15 +1,35 @@
 import { type EnvironmentVariable, encryptEnvironment as encrypt } from "../../core/environment.ts";
-import { during, type UpdateRun } from "../update-run.ts";
+import type { KeyProof } from "../events.ts";
+import { readTrustedKmsKey } from "../trust.ts";
+import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
 
-/** @throws UntrustedEncryptionKeyError */
-export async function encryptEnvironment(run: UpdateRun): Promise<string | undefined> {
-  const { cvm, environment, expectedKmsPublicKey } = run.request;
+export interface EncryptedEnvironment {
+  /** Hex, as the cloud takes it. */
+  readonly payload: string;
+  readonly proof: KeyProof;
+}
+
+/**
+ * Encrypts the environment for the CVM's app, to a key that the trusted KMS has signed for exactly this app. Undefined
+ * where none is to be replaced.
+ *
+ * @throws UnprovenEncryptionKeyError, UntrustedEncryptionKeyError, ChainError, CloudError
+ */
+export async function encryptEnvironment(
+  run: UpdateRun,
+  target: UpdateTarget,
+): Promise<EncryptedEnvironment | undefined> {
+  const { cvm, environment } = run.request;
   if (environment === undefined) return undefined;
   return during(
     run,
     "encryptEnvironment",
-    async () => encrypt(environment, await run.cloud.readEncryptionKey(cvm, expectedKmsPublicKey)),
-    () => ({ names: environment.map(({ key }) => key) }),
+    async () => {
+      const { kmsPublicKey, proof } = await readTrustedKmsKey(run, target);
+      const key = await run.cloud.readEncryptionKey(cvm, { appId: target.appId, kmsPublicKey });
+      return { payload: encrypt(environment, key), proof };
+    },
+    ({ proof }) => ({ names: environment.map(({ key }) => key), appId: target.appId, proof }),
   );
 }
 

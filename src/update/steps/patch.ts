@@ -33,7 +33,11 @@ export function patch(
 /** A hash allowed on another contract is money spent for nothing. */
 function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, cvm: string): PatchAnswer {
   if (answer.kind === "accepted") return answer;
-  const isOtherChain = answer.chainId !== undefined && chainId !== undefined && answer.chainId !== chainId;
+  if (chainId === undefined) {
+    const problem = "it asks to register a hash for a CVM that has no contract, as an earlier answer said";
+    throw new CloudProtocolError("PATCH", `/cvms/${cvm}`, problem);
+  }
+  const isOtherChain = answer.chainId !== undefined && answer.chainId !== chainId;
   if (answer.appId === appId && !isOtherChain) return answer;
   const asked = `${answer.appId} on chain ${answer.chainId}`;
   throw new CloudProtocolError(

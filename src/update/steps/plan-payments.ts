@@ -1,8 +1,10 @@
+import { parseDeviceId } from "../../core/ids.ts";
 import { caveatOf, requireNoKeyEpochs } from "../../core/key-epochs.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
 import { recordDiscarded, recordMined, type UpdatePayment } from "../payments.ts";
 import type { AllowlistFacts, RegistrationRequired } from "../ports.ts";
+import { requireExpectedDevice } from "../trust.ts";
 import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
 
 type App = Pick<UpdatePayment, "update" | "chainId" | "appId">;
@@ -18,8 +20,8 @@ export interface PaymentPlan {
 /**
  * Decides what must be sent, and finds out everything that can stop it before the first wei is spent.
  *
- * @throws WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError, ContractOwnerError,
- * InsufficientFundsError, RpcUnavailableError
+ * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError,
+ * ContractOwnerError, InsufficientFundsError, RpcUnavailableError
  */
 export function planPayments(
   run: UpdateRun,
@@ -32,11 +34,12 @@ export function planPayments(
     "readChain",
     async () => {
       const chainId = await requireChain(run, target, answer);
-      const kms = target.kmsContractAddress;
+      const kms = run.request.kms ?? target.kmsContractAddress;
       const facts = await run.chain.readAllowlist({ ...answer, appId: target.appId, kms });
       requireNoKeyEpochs(facts.contracts, run.request.acceptKeyEpochs === true);
       const app = { chainId, appId: target.appId, update };
       const plan = planFor(facts, app, answer);
+      if (plan.addDevice !== undefined) requireExpectedDevice(run, parseDeviceId(plan.addDevice.value));
       if (plan.addDevice === undefined) await catchUpWithDevice(run, app, answer);
       await requirePayable(run, plan, facts);
       return { chainId, facts, plan };
@@ -46,6 +49,7 @@ export function planPayments(
       chainId,
       caveat: caveatOf(contracts),
       planned: paymentsOf(plan).map(({ step }) => step),
+      newDevice: plan.addDevice && answer.deviceId,
     }),
   ).then(({ plan }) => plan);
 }

@@ -1,11 +1,12 @@
 import { CloudProtocolError, RolloverTimeoutError } from "../../errors/index.ts";
 import { poll } from "../poll.ts";
+import { requireTarget } from "../trust.ts";
 import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
 
 /**
  * Reads the CVM, once whatever it is busy with has ended: an update on top of another would be refused.
  *
- * @throws CvmNotFoundError, RolloverTimeoutError
+ * @throws CvmNotFoundError, RolloverTimeoutError, InvalidArgumentError, KmsDowngradeError
  */
 export function readCvm(run: UpdateRun): Promise<UpdateTarget> {
   return during(
@@ -41,7 +42,7 @@ export async function waitUntilAtRest(run: UpdateRun): Promise<UpdateTarget> {
   }
   const { appId } = latest;
   if (appId === undefined) throw new CloudProtocolError("GET", `/cvms/${name}`, "the CVM has no app id");
-  return { ...latest, appId, key: keyOf(latest) };
+  return requireTarget(run, { ...latest, appId, key: keyOf(latest) });
 }
 
 /** A UUID means the same CVM at every API version; the id changes its form. */

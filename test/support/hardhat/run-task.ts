@@ -19,6 +19,8 @@ export function projectOf(
   world: Pick<World, "chain" | "cloud" | "apiKey">,
   dstackConfig: DstackUserConfig = {},
   config: HardhatUserConfig = {},
+  /** As `--network` would be given. */
+  globalOptions: { readonly network?: string } = { network: "world" },
 ): Promise<HardhatRuntimeEnvironment> {
   return createHardhatRuntimeEnvironment(
     {
@@ -31,7 +33,7 @@ export function projectOf(
       },
       ...config,
     },
-    { network: "world" },
+    globalOptions,
   );
 }
 

@@ -25,6 +25,8 @@ import { Crash } from "./crashing-journal.ts";
 export const chainId = 8453;
 export const appId = parseAppId("a1".repeat(20));
 export const deviceId = parseDeviceId("d1".repeat(32));
+/** A point of the curve: the generator. */
+const kmsPublicKey: Hex = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 export const signer: Hex = `0x${"0f".repeat(20)}`;
 const firstDocument = buildAppCompose({ dockerCompose: "services:\n  app:\n    image: nginx:1\n" });
 
@@ -114,6 +116,8 @@ export class SimulatedChain {
     return {
       signer,
       readChainId: async () => this.#answer(chainId),
+      judgeKms: async () => this.#answer([]),
+      readKmsPublicKey: async () => this.#answer(kmsPublicKey),
       readAllowlist: async ({ composeHash, deviceId: device }) => {
         // An endpoint that is behind answers for a block of its own, and says which.
         const blocks = this.#dice.hits(10) ? this.#blocks.slice(0, -1) : this.#blocks;
@@ -341,7 +345,8 @@ export function simulate(throws: readonly number[] = []): Simulation {
       chain: chain.port(),
       journal,
       clock,
-      request: { cvm: "my-app", ...request },
+      isChainNamed: true,
+      request: { cvm: "my-app", expectedKmsPublicKey: kmsPublicKey, ...request },
       settings: {
         confirmations: 2,
         waitForRollover: true,

@@ -93,9 +93,15 @@ export function update(world: UpdateWorld, cvm: TestCvm, changes: UpdateChanges)
     cloud: world.client,
     chain: chainOf(world, world.owner),
     cvm: cvm.id,
+    expectedKmsPublicKey: world.cloud.kmsPublicKey("kms-base-1"),
     ...fast,
     ...changes,
   });
+}
+
+/** For a CVM whose KMS keeps its policy off chain: no chain, and that KMS's key. */
+export function offChain({ cloud }: UpdateWorld) {
+  return { chain: undefined, expectedKmsPublicKey: cloud.kmsPublicKey("kms-phala-1") };
 }
 
 let names = 0;

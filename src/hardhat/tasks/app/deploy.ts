@@ -16,7 +16,7 @@ import { connectCloud } from "../../connect/connect-cloud.ts";
 import { showCaveat } from "../../connect/generations.ts";
 import { readSigner } from "../../connect/read-signer.ts";
 import { requireDstackKms } from "../../connect/require-dstack-kms.ts";
-import { type KmsArguments, requireKms, resolveKms } from "../../connect/resolve-kms.ts";
+import { type KmsArguments, readConfiguredKms, requireKms, resolveKms } from "../../connect/resolve-kms.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.ts";
 import { openDeploymentJournal } from "../../deploy/deployment-journal.ts";
@@ -54,7 +54,7 @@ interface Plan {
 
 async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
   const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
-  const kms = requireKms(resolveKms(args, { configuredKms: hre.config.dstack.kms }));
+  const kms = requireKms(resolveKms(args, { configuredKms: await readConfiguredKms(hre.config) }));
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
   const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(hre));
   const chain = await connectChain(hre);

@@ -42,6 +42,7 @@ describe("npm run update", () => {
         PHALA_CLOUD_API_KEY: world.apiKey,
         PHALA_CLOUD_API_PREFIX: world.cloud.baseUrl,
         BASE_RPC_URL: world.chain.rpcUrl,
+        DSTACK_KMS: world.contracts.kms,
         DSTACK_OWNER_KEY: privateKey ? toHex(privateKey) : "",
         ...env,
       },

@@ -13,8 +13,10 @@ import {
   createCvm,
   createCvmOffChain,
   forgetDevice,
+  offChain,
   readAppHistory,
   startUpdateWorld,
+  type UpdateChanges,
   type UpdateWorld,
   update,
 } from "../../../support/update/update-world.ts";
@@ -49,7 +51,7 @@ describe("an update that crashes", () => {
   async function runOnce(
     cvm: TestCvm,
     point: CrashPoint | undefined,
-    changes: { readonly environment?: typeof environment } = {},
+    changes: Partial<UpdateChanges> = {},
   ): Promise<UpdateResult | Crash> {
     await using journal = await openJournal(join(directory.path, "updates.jsonl"));
     try {
@@ -145,8 +147,8 @@ describe("an update that crashes", () => {
       for (const when of whens) {
         it(`${when} write ${write} ends with the new compose and environment`, async () => {
           const cvm = await createCvmOffChain(world, { environment: [{ key: "MODE", value: "blue" }] });
-          expect(await runOnce(cvm, { write, when })).to.be.instanceOf(Crash);
-          const result = await runOnce(cvm, undefined);
+          expect(await runOnce(cvm, { write, when }, offChain(world))).to.be.instanceOf(Crash);
+          const result = await runOnce(cvm, undefined, offChain(world));
           expect(result).to.have.property("outcome").that.is.oneOf(["updated", "environmentReplaced"]);
           expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
           const last = world.cloud.readHistory(cvm.id).at(-1);

@@ -8,7 +8,7 @@ import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts"
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
-import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
+import { type ComposeHash, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   ContractOwnerError,
   CvmNotFoundError,
@@ -17,11 +17,15 @@ import {
   HashNotAllowedError,
   InsufficientFundsError,
   InvalidAppComposeError,
+  InvalidArgumentError,
+  KmsDowngradeError,
   NotOwnerError,
   RolloverFailedError,
   RpcUnavailableError,
   SignerRequiredError,
   UnauthorizedError,
+  UnexpectedDeviceError,
+  UnprovenEncryptionKeyError,
   UntrustedEncryptionKeyError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
@@ -38,6 +42,7 @@ import {
   createCvm,
   createCvmOffChain,
   forgetDevice,
+  offChain,
   readAppHistory,
   startUpdateWorld,
   type UpdateWorld,
@@ -90,7 +95,6 @@ describe("updateCvm", () => {
         journal: memoryJournal(),
         dockerCompose,
         environment: green,
-        expectedKmsPublicKey: world.cloud.kmsPublicKey("kms-base-1"),
         onStep: (event) => events.push(event),
       }),
     );
@@ -170,6 +174,13 @@ describe("updateCvm", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
   });
 
+  it("clears the environment where that is asked for by name", async () => {
+    const cvm = await createCvm(world, { environment: blue });
+    const result = await update(world, cvm, { journal: memoryJournal(), clearEnvironment: true });
+    expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([]);
+    expect(result.droppedVariables).to.deep.equal([{ name: "MODE", isUsed: false }]);
+  });
+
   it("leaves a CVM alone that runs what is asked for", async () => {
     const cvm = await createCvm(world);
     const { outcome: result, paid } = await paying(() =>
@@ -182,8 +193,8 @@ describe("updateCvm", () => {
 
   it("needs no chain on an off-chain KMS", async () => {
     const cvm = await createCvmOffChain(world, { environment: blue });
-    const chain = chainOf(await deadRpc());
-    const result = await update(world, cvm, { journal: memoryJournal(), chain, dockerCompose, environment: green });
+    const request = { journal: memoryJournal(), dockerCompose, environment: green };
+    const result = await update(world, cvm, { ...request, ...offChain(world) });
     expect(result).to.deep.include({ outcome: "updated", previousComposeHash: cvm.composeHash, transactions: [] });
     expect(updatesOf(cvm)[0]).to.include({ state: "done", composeHash: result.composeHash });
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(green);
@@ -319,6 +330,51 @@ describe("updateCvm", () => {
         environment: green,
         expectedKmsPublicKey: world.cloud.kmsPublicKey("kms-phala-1"),
       });
+    });
+
+    it("when no KMS is named that could vouch for the environment's key, and nothing else was asked for", async () => {
+      const cvm = await createCvm(world, { environment: blue });
+      const changes = { environment: green, expectedKmsPublicKey: undefined, cloud: unaskable() };
+      await refused(cvm, UnprovenEncryptionKeyError, changes);
+    });
+
+    for (const [what, request] of [
+      ["sets nothing", { environment: [] }],
+      ["is cleared and given", { environment: green, clearEnvironment: true }],
+      ["sets what the guest would discard", { environment: green, allowedEnvs: ["OTHER"] }],
+    ] as const)
+      it(`when the environment ${what}, and nothing else was asked for`, async () => {
+        const cvm = await createCvm(world, { environment: blue });
+        const error = await refused(cvm, Error, { ...request, cloud: unaskable() });
+        expect(error.name).to.be.oneOf(["InvalidEnvironmentError", "InvalidArgumentError"]);
+        expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(blue);
+      });
+
+    it("when the cloud denies a contract that the caller named a chain for, or shows one where no chain was given", async () => {
+      const offChainCvm = await createCvmOffChain(world, { environment: blue });
+      await refused(offChainCvm, KmsDowngradeError);
+      await refused(offChainCvm, KmsDowngradeError, { ...offChain(world), appId: offChainCvm.appId });
+      await refused(await createCvm(world), InvalidArgumentError, { chain: undefined });
+    });
+
+    it("when the CVM is of another app than the caller's", async () => {
+      const [cvm, other] = [await createCvm(world), await createCvm(world)];
+      await refused(cvm, InvalidArgumentError, { appId: other.appId });
+    });
+
+    it("when the cloud names a device that may not be allowed", async () => {
+      const cvm = await createCvm(world);
+      await forgetDevice(world, cvm);
+      for (const devices of ["none", [], [parseDeviceId("12".repeat(32))]] as const) {
+        const { context } = await refused(cvm, UnexpectedDeviceError, { devices });
+        expect(context).to.include({ deviceId: world.dstack.deviceId });
+      }
+      const result = await update(world, cvm, {
+        journal: memoryJournal(),
+        dockerCompose,
+        devices: [world.dstack.deviceId],
+      });
+      expect(result.allowedDevice).to.deep.equal({ deviceId: world.dstack.deviceId, namedBy: "cloud" });
     });
 
     it("when the API key is wrong, or the CVM unknown", async () => {
@@ -523,6 +579,17 @@ async function giveToContract({ connection, dstack, owner }: UpdateWorld, { appI
   await test.setBalance({ address: contract, value: parseEther("1") });
   const wallet = createWalletClient({ chain: base, transport: custom(connection.provider) });
   await wallet.writeContract({ ...call, account: contract, functionName: "acceptOwnership" });
+}
+
+/** A cloud that fails the test when it is asked for anything. */
+function unaskable(): CloudClient {
+  const fetch = () => Promise.reject(new Error("The cloud was asked."));
+  return createCloudClient({
+    apiKey,
+    baseUrl: "http://127.0.0.1:9/api/v1",
+    fetch,
+    retry: { baseDelayMs: 1, maxDelayMs: 1 },
+  });
 }
 
 /** An address nobody listens at. */

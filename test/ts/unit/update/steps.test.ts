@@ -270,6 +270,7 @@ describe("followRollover", () => {
       requested,
       composeHash: computeComposeHash(requested),
       isUnchanged: false,
+      droppedVariables: [],
     };
     const uncompared = { ...rollover, composeHash: document.composeHash, document };
 

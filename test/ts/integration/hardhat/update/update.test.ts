@@ -22,13 +22,16 @@ describe("dstack update", () => {
 
   before(async () => {
     world = await startWorld({ cloud: { rolloverMs: 0 } });
-    hre = await projectOf(world);
+    hre = await projectOf(world, { kms: world.contracts.kms });
     directory = await mkdtemp(join(tmpdir(), "dstack-update-"));
     await writeFile(path("new.yml"), compose("1.29"));
     await writeFile(path("variable.yml"), "services:\n  web:\n    image: nginx:$TOKEN\n");
     await writeFile(path(".env"), `TOKEN='${secret}'\nAPI_URL=first\n`);
     await writeFile(path("init.sh"), "#!/bin/sh\necho hello\n");
     await writeFile(path("broken.env"), "no assignment\n");
+    await writeFile(path("empty.env"), "");
+    await writeFile(path("comments.env"), "\ufeff# TOKEN=1\n\n  # nothing\r\n");
+    await writeFile(path("greeting.env"), "GREETING=hello\n");
   });
   beforeEach(async () => {
     snapshot = await world.snapshot();
@@ -90,6 +93,7 @@ describe("dstack update", () => {
       world,
       { ownerKey: "" },
       { networks: { world: { type: "http", url: "http://127.0.0.1:9" } } },
+      {},
     );
     const outcome = await run({ cvm: "offchain-app", compose: path("new.yml"), wait: true }, project);
     expect(outcome.exitCode, outcome.stdout).to.equal(0);
@@ -136,6 +140,69 @@ describe("dstack update", () => {
     expect(await head()).to.equal(block);
   });
 
+  describe("with an environment that takes variables away", () => {
+    const environment = () => world.cloud.readEnvironment(world.cvms.onChain?.id ?? "");
+    const tokens = [
+      { key: "TOKEN", value: secret },
+      { key: "API_URL", value: "first" },
+    ];
+
+    beforeEach(async () => {
+      const outcome = await run({ compose: path("new.yml"), envFile: path(".env"), wait: true });
+      expect(outcome.exitCode, outcome.stdout).to.equal(0);
+      runs++;
+    });
+
+    for (const [what, args] of [
+      ["an empty file", { envFile: "empty.env" }],
+      ["a file of comments", { envFile: "comments.env" }],
+      ["an empty file beside a new compose file", { envFile: "empty.env", compose: "variable.yml" }],
+    ] as const)
+      it(`refuses ${what}, before the cloud is asked for anything`, async () => {
+        const block = await head();
+        const named = Object.fromEntries(Object.entries(args).map(([option, name]) => [option, path(name)]));
+        const refused = await run(named);
+        expect(errorOf(refused)).to.include({ name: "InvalidEnvironmentError" });
+        expect(refused.exitCode).to.equal(2);
+        expect(refused.stdout).to.include("--clear-environment").and.to.include("cannot be read back");
+        expect(environment()).to.deep.equal(tokens);
+        expect(await head()).to.equal(block);
+      });
+
+    it("clears it on purpose, by name alone, and says that the values are gone", async () => {
+      const refused = await run({ clearEnvironment: true, envFile: path("greeting.env") });
+      expect(errorOf(refused)).to.include({ name: "InvalidArgumentError" });
+      const outcome = await run({ clearEnvironment: true, wait: true, json: false });
+      expect(outcome.exitCode, outcome.stderr).to.equal(0);
+      expect(outcome.stdout).to.include("nobody can read the values back");
+      expect(environment()).to.deep.equal([]);
+    });
+
+    it("names each variable that is not set any more, before it is paid and in the result", async () => {
+      const args = { envFile: path("greeting.env"), wait: true };
+      const result = (await run(args)).json<UpdateResult>();
+      expect(result.droppedVariables).to.deep.equal([
+        { name: "TOKEN", isUsed: true },
+        { name: "API_URL", isUsed: true },
+      ]);
+      expect(result.warnings).to.have.length(2);
+      expect(result.warnings.join()).to.include("TOKEN").and.to.include("API_URL");
+    });
+
+    it("names them to people too, and only those", async () => {
+      process.env.API_URL = "second";
+      const { stdout } = await run({ envFile: path("greeting.env"), env: "API_URL", json: false });
+      const told = stdout.indexOf("The compose file uses TOKEN");
+      expect(told).to.be.greaterThan(0).and.lessThan(stdout.indexOf("addComposeHash"));
+      expect(stdout).not.to.include("uses API_URL");
+      expect(stdout).to.include("Warning: The compose file uses TOKEN");
+    });
+
+    it("says nothing where the same names are set", async () => {
+      expect((await run({ envFile: path(".env") })).json<UpdateResult>().warnings).to.deep.equal([]);
+    });
+  });
+
   it("tells people each step", async () => {
     const { stdout } = await run({ compose: path("new.yml"), json: false });
     for (const words of ["compare hashes", "addComposeHash", "confirmed", "--wait"]) expect(stdout).to.include(words);
@@ -146,6 +213,8 @@ describe("dstack update", () => {
     ["a value on the command line", { env: `TOKEN=${secret}` }, "InvalidArgumentError", 2],
     ["a variable that is not set", { env: "DSTACK_TEST_NOT_SET" }, "InvalidArgumentError", 2],
     ["a name every object has", { env: "constructor" }, "InvalidArgumentError", 2],
+    ["an empty list of names", { env: "" }, "InvalidArgumentError", 2],
+    ["a list of nothing", { env: " , " }, "InvalidArgumentError", 2],
     ["a file that is not there", { compose: "missing.yml" }, "InvalidArgumentError", 2],
     ["a malformed environment file", { envFile: "broken.env" }, "InvalidEnvironmentError", 2],
     ["a short hash", { acceptHashMismatch: "0x12" }, "InvalidHexError", 2],

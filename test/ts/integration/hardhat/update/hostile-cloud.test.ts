@@ -1,0 +1,421 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { x25519 } from "@noble/curves/ed25519";
+import { secp256k1 } from "@noble/curves/secp256k1";
+import { expect } from "chai";
+import { bytesToHex, hexToBytes, sha256, stringToHex } from "viem";
+import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
+import { hashEncryptionKeyStatement } from "../../../../../src/core/encryption-key-signature.ts";
+import { decryptEnvironment } from "../../../../../src/core/environment.ts";
+import { type AppId, type DeviceId, parseDeviceId } from "../../../../../src/core/ids.ts";
+import type { DstackUserConfig } from "../../../../../src/hardhat/type-extensions.ts";
+import type { UpdateResult } from "../../../../../src/update/update-result.ts";
+import { deployContracts } from "../../../../../src/world/deploy-contracts.ts";
+import { launchCvm } from "../../../../../src/world/launch-cvm.ts";
+import { publishKmsKey } from "../../../../../src/world/publish-kms-key.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { type Lie, type LyingCloud, startLyingCloud } from "../../../../support/hostile/lying-cloud.ts";
+
+const compose = (tag: string) => `services:\n  web:\n    image: nginx:${tag}\n    environment: [TOKEN]\n`;
+const cvm = "onchain-app";
+const detail = /^\/cvms\/[^/]+$/;
+const appKey = /^\/kms\/[^/]+\/pubkey\/[0-9a-f]+$/;
+const thief = { environment: x25519.utils.randomPrivateKey(), kms: secp256k1.utils.randomPrivateKey() };
+const thiefsKey = bytesToHex(x25519.getPublicKey(thief.environment)).slice(2);
+const thiefsKmsKey = bytesToHex(secp256k1.getPublicKey(thief.kms, true));
+const strangeDevice = parseDeviceId(sha256(stringToHex("a machine of the cloud's choice")));
+
+function signedBy(key: Uint8Array, appId: AppId, publicKey: string, timestamp?: bigint): string {
+  const digest = hexToBytes(hashEncryptionKeyStatement({ appId, publicKey, timestamp }));
+  const signature = secp256k1.sign(digest, key);
+  return bytesToHex(Uint8Array.of(...signature.toCompactRawBytes(), signature.recovery)).slice(2);
+}
+
+describe("dstack update, against a cloud that lies", () => {
+  let world: World;
+  let directory: string;
+  let snapshot: string;
+  let appId: AppId;
+  let otherApp: AppId;
+  let cloud: LyingCloud | undefined;
+  let runs = 0;
+
+  before(async () => {
+    world = await startWorld({ cloud: { rolloverMs: 0 } });
+    if (world.cvms.onChain?.appId === undefined) throw new Error("The world began without its on-chain CVM.");
+    appId = world.cvms.onChain.appId;
+    const { cloudClient, ownerClient, owner } = world;
+    const other = { cloud: cloudClient, chain: ownerClient, owner: owner.address, name: "other-app" };
+    otherApp = (await launchCvm({ ...other, dockerCompose: compose("1") })).appId;
+    directory = await mkdtemp(join(tmpdir(), "dstack-hostile-cloud-"));
+    await writeFile(path("new.yml"), compose("1.29"));
+    await writeFile(path(".env"), "TOKEN=a secret\nGREETING=hi\n");
+  });
+  beforeEach(async () => {
+    snapshot = await world.snapshot();
+    runs++;
+  });
+  afterEach(async () => {
+    await cloud?.close();
+    cloud = undefined;
+    await world.restore(snapshot);
+  });
+  after(async () => {
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  const path = (name: string) => join(directory, name);
+  const withSecret = () => ({ compose: path("new.yml"), envFile: path(".env") });
+
+  interface Setting {
+    readonly lies?: readonly Lie[];
+    readonly config?: DstackUserConfig;
+    /** As `--network`; null leaves it out. */
+    readonly network?: null;
+    /** Whether the network is the project's default one. */
+    readonly isDefault?: boolean;
+  }
+
+  async function run(args: Record<string, unknown>, setting: Setting = {}): Promise<TaskRun> {
+    await cloud?.close();
+    cloud = await startLyingCloud(world.cloud.baseUrl, setting.lies ?? []);
+    const hre = await projectOf(
+      world,
+      {
+        kms: world.contracts.kms,
+        cloud: { baseUrl: cloud.baseUrl, apiKey: world.apiKey },
+        ...setting.config,
+      },
+      setting.isDefault === true
+        ? { networks: { default: { type: "http", chainType: "op", url: world.chain.rpcUrl } } }
+        : {},
+      setting.network === null ? {} : { network: "world" },
+    );
+    return runTask(hre, ["update"], { cvm, json: true, journal: path(`journal-${runs}.jsonl`), ...args });
+  }
+
+  const changes = () => (cloud?.received ?? []).filter(({ method }) => method !== "GET");
+  const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
+
+  /** Runs into a refusal before the cloud is asked to change anything, and before anything is paid. */
+  async function refused(name: string, args: Record<string, unknown>, setting: Setting = {}) {
+    const height = await head();
+    const outcome = await run(args, setting);
+    expect(outcome.exitCode, outcome.stdout).to.be.oneOf([2, 4]);
+    const { error } = outcome.json<{ error: { name: string; message: string; nextStep: string } }>();
+    expect(error.name, error.message).to.equal(name);
+    expect(changes()).to.deep.equal([]);
+    expect(await head()).to.equal(height);
+    expect(outcome.stdout + outcome.stderr).not.to.include("a secret");
+    return error;
+  }
+
+  async function done(args: Record<string, unknown>, setting: Setting = {}): Promise<UpdateResult> {
+    const outcome = await run(args, setting);
+    expect(outcome.exitCode, outcome.stdout).to.equal(0);
+    return outcome.json<UpdateResult>();
+  }
+
+  /** What the cloud was sent, opened with the thief's key; undefined if it does not open. */
+  function readAsThief(): unknown {
+    const [first] = changes();
+    const payload = String((JSON.parse(first?.body ?? "{}") as { encrypted_env?: string }).encrypted_env);
+    try {
+      return decryptEnvironment(payload, bytesToHex(thief.environment));
+    } catch {
+      return undefined;
+    }
+  }
+
+  describe("about the key of the environment", () => {
+    const ownKey = (signature: (truth: { signature: string }) => object): Lie => ({
+      path: appKey,
+      tell: (truth) => ({ public_key: thiefsKey, ...signature(truth) }),
+    });
+
+    it("proves an honest key by the KMS of the configuration, and says so", async () => {
+      const result = await done(withSecret());
+      expect(result).to.deep.include({ keyProof: "kms-contract", warnings: [] });
+      expect(readAsThief()).to.equal(undefined);
+    });
+
+    it("proves it by a pinned key, without the contract's", async () => {
+      const kmsPublicKey = world.cloud.kmsPublicKey("kms-base-1");
+      expect(await done(withSecret(), { config: { kms: undefined, kmsPublicKey } as never })).to.include({
+        keyProof: "pinned-key",
+      });
+    });
+
+    for (const [what, sign] of [
+      ["a worthless signature", () => ({ signature: `${"11".repeat(64)}00` })],
+      ["the true key's signature", ({ signature }: { signature: string }) => ({ signature })],
+      ["an honest signature of another KMS", () => ({ signature: signedBy(thief.kms, appId, thiefsKey) })],
+    ] as const) {
+      it(`refuses a key with ${what}`, async () => {
+        await refused("UntrustedEncryptionKeyError", withSecret(), { lies: [ownKey(sign)] });
+        expect(cloud?.told).to.deep.equal([1]);
+      });
+      it(`refuses a key with ${what} although unproven keys are accepted`, async () => {
+        const args = { ...withSecret(), accept: "unproven-key" };
+        await refused("UntrustedEncryptionKeyError", args, { lies: [ownKey(sign)] });
+      });
+    }
+
+    it("takes no other KMS from the cloud's word, though that has a contract and published its key", async () => {
+      const other = await deployContracts(world.ownerClient);
+      await publishKmsKey(world.ownerClient, { kms: other.kms, publicKey: thiefsKmsKey });
+      const lies: Lie[] = [
+        { path: detail, apiVersion: "2025-10-28", tell: (truth) => withKms(truth, other.kms) },
+        { path: detail, tell: (truth) => withKms(truth, other.kms) },
+        ownKey(() => ({ signature: signedBy(thief.kms, appId, thiefsKey) })),
+      ];
+      await refused("UntrustedEncryptionKeyError", withSecret(), { lies });
+      const unnamed = { lies, config: { kms: undefined } as never };
+      await refused("UnprovenEncryptionKeyError", withSecret(), unnamed);
+      // The person who names it by hand is believed.
+      expect(await done({ ...withSecret(), kms: other.kms }, { lies })).to.include({ keyProof: "kms-contract" });
+    });
+
+    it("prefers a signature with a time, and refuses an old one", async () => {
+      const kms = await deployContracts(world.ownerClient);
+      await publishKmsKey(world.ownerClient, { kms: kms.kms, publicKey: thiefsKmsKey });
+      const now = BigInt(Math.floor(Date.now() / 1000));
+      const at = (timestamp: bigint): Lie =>
+        ownKey(() => ({
+          signature: signedBy(thief.kms, appId, thiefsKey),
+          signature_v1: signedBy(thief.kms, appId, thiefsKey, timestamp),
+          timestamp: Number(timestamp),
+        }));
+      const args = { ...withSecret(), kms: kms.kms };
+      await refused("UntrustedEncryptionKeyError", args, { lies: [at(now - 3600n)] });
+      expect(await done(args, { lies: [at(now)] })).to.include({ keyProof: "kms-contract" });
+    });
+
+    it("asks for nothing at all where no KMS is named, and says how to name one", async () => {
+      const error = await refused("UnprovenEncryptionKeyError", withSecret(), { config: { kms: undefined } as never });
+      for (const way of ["DSTACK_KMS", "--kms", "kmsPublicKey", "--accept unproven-key"])
+        expect(error.nextStep).to.include(way);
+      expect(cloud?.received).to.deep.equal([]);
+    });
+
+    it("goes on with whatever key there is where that is accepted by name, and says so in JSON and to people", async () => {
+      const args = { ...withSecret(), accept: "unproven-key" };
+      const setting = { lies: [ownKey(({ signature }) => ({ signature }))], config: { kms: undefined } as never };
+      const result = await done(args, setting);
+      expect(result.keyProof).to.equal("none");
+      expect(result.warnings.join()).to.include("a key that no trusted KMS vouches for");
+      expect(readAsThief()).to.deep.equal([
+        { key: "TOKEN", value: "a secret" },
+        { key: "GREETING", value: "hi" },
+      ]);
+      await world.restore(snapshot);
+      runs++;
+      const { stdout } = await run({ ...args, json: false }, setting);
+      expect(stdout.match(/a key that no trusted KMS vouches for/g)).to.have.length(2);
+    });
+
+    it("says when the KMS has published no key, and goes on only where that is accepted", async () => {
+      const silent = await deployContracts(world.ownerClient);
+      const args = { ...withSecret(), kms: silent.kms };
+      expect((await refused("UnprovenEncryptionKeyError", args)).message).to.include("has published no key");
+      expect(await done({ ...args, accept: "unproven-key" })).to.include({ keyProof: "none" });
+    });
+
+    for (const [what, kms, name] of [
+      ["an app", () => appId, "InvalidArgumentError"],
+      ["an address without a contract", () => `0x${"12".repeat(20)}`, "InvalidArgumentError"],
+    ] as const)
+      it(`refuses ${what} as the KMS`, async () => {
+        await refused(name, { ...withSecret(), kms: kms() });
+      });
+
+    it("needs no KMS without an environment", async () => {
+      const result = await done({ compose: path("new.yml") }, { config: { kms: undefined } as never });
+      expect(result.keyProof).to.equal(undefined);
+    });
+  });
+
+  describe("about the app", () => {
+    const namesOther = (): Lie["tell"] => (truth) => ({ ...truth, app_id: otherApp.slice(2) });
+
+    it("refuses a second answer that names another app of the same KMS", async () => {
+      const lies = [{ path: detail, apiVersion: "2025-10-28", tell: namesOther() }];
+      const error = await refused("CloudProtocolError", withSecret(), { lies });
+      expect(error.message).to.include(otherApp).and.to.include(appId);
+    });
+
+    it("refuses the honestly signed key of another app", async () => {
+      const answer = await fetch(`${world.cloud.baseUrl}/kms/kms-base-1/pubkey/${otherApp.slice(2)}`, {
+        headers: { "X-API-Key": world.apiKey },
+      });
+      const honest: unknown = await answer.json();
+      await refused("UntrustedEncryptionKeyError", withSecret(), { lies: [{ path: appKey, tell: () => honest }] });
+    });
+
+    for (const after of [0, 1, 2]) {
+      it(`refuses another app than the first from answer ${after + 1} on, where the user named it`, async () => {
+        const lies = [{ path: detail, after, tell: namesOther() }];
+        const config = { apps: { shop: { address: appId, cvm } } };
+        await refused("InvalidArgumentError", withSecret(), { lies, config });
+        await refused("InvalidArgumentError", { ...withSecret(), app: appId }, { lies });
+        await refused("InvalidArgumentError", { ...withSecret(), app: "shop", cvm: undefined }, { lies, config });
+      });
+    }
+
+    it("refuses another app for a CVM that is named by its app", async () => {
+      const lies = [{ path: detail, tell: namesOther() }];
+      await refused("InvalidArgumentError", { ...withSecret(), cvm: `app_${appId.slice(2)}` }, { lies });
+    });
+  });
+
+  describe("about the chain", () => {
+    const offChain: Lie["tell"] = (truth) => ({
+      ...truth,
+      kms_type: "phala",
+      kms_info: truth.kms_info && {
+        ...truth.kms_info,
+        chain_id: null,
+        kms_contract_address: null,
+        dstack_kms_address: null,
+        dstack_app_address: null,
+        encrypted_env_pubkey: thiefsKey,
+      },
+      encrypted_env_pubkey: thiefsKey,
+    });
+    const lies: Lie[] = [{ path: detail, tell: offChain }];
+    const accepted = () => ({ ...withSecret(), accept: "unproven-key" });
+
+    it("refuses that there is none, where a network is named", async () => {
+      await refused("KmsDowngradeError", withSecret(), { lies });
+      await refused("KmsDowngradeError", accepted(), { lies });
+      await refused("KmsDowngradeError", { compose: path("new.yml") }, { lies });
+    });
+
+    it("refuses it where the configuration names the app, by its CVM or by its address", async () => {
+      for (const apps of [{ shop: { address: appId, cvm } }, { shop: { address: appId } }]) {
+        await refused("KmsDowngradeError", accepted(), { lies, network: null, config: { apps } });
+        await refused("KmsDowngradeError", { compose: path("new.yml") }, { lies, network: null, config: { apps } });
+      }
+      await refused("KmsDowngradeError", { ...accepted(), app: appId }, { lies, network: null });
+    });
+
+    it("refuses it where the default network has a contract at the app's address", async () => {
+      const error = await refused("KmsDowngradeError", accepted(), { lies, network: null, isDefault: true });
+      expect(error.message).to.include(appId);
+    });
+
+    for (const after of [1, 2]) {
+      it(`refuses it from answer ${after + 1} on`, async () => {
+        const outcome = await run(accepted(), { lies: [{ path: detail, after, tell: offChain }] });
+        const { error } = outcome.json<{ error: { name: string } }>();
+        expect(error.name).to.be.oneOf(["KmsDowngradeError", "InvalidArgumentError"]);
+        expect(changes()).to.deep.equal([]);
+      });
+    }
+
+    it("does not take the unsigned key of the last answer", async () => {
+      const late = [{ path: detail, apiVersion: "2025-10-28", tell: offChain }];
+      await done(withSecret(), { lies: late });
+      expect(readAsThief()).to.equal(undefined);
+    });
+
+    it("encrypts for a CVM without a contract only to a pinned key, or where unproven keys are accepted", async () => {
+      const args = { ...withSecret(), cvm: "offchain-app" };
+      await refused("UnprovenEncryptionKeyError", args, { network: null });
+      const kmsPublicKey = world.cloud.kmsPublicKey("kms-phala-1");
+      expect(await done(args, { network: null, config: { kmsPublicKey } })).to.include({ keyProof: "pinned-key" });
+      await world.restore(snapshot);
+      runs++;
+      expect(await done({ ...args, accept: "unproven-key" }, { network: null })).to.include({ keyProof: "none" });
+    });
+
+    it("refuses to register a hash for a CVM that was said to have no contract", async () => {
+      const outcome = await run({ compose: path("new.yml") }, { lies, network: null });
+      expect(outcome.json<{ error: { name: string } }>().error.name).to.equal("CloudProtocolError");
+    });
+  });
+
+  describe("about the device", () => {
+    const names = (deviceId: DeviceId): Lie => ({
+      method: "PATCH",
+      path: detail,
+      tell: (truth) =>
+        truth.details === undefined
+          ? truth
+          : {
+              ...truth,
+              device_id: deviceId.slice(2),
+              details: truth.details.map((one: { field: string }) =>
+                one.field === "device_id" ? { ...one, value: deviceId.slice(2) } : one,
+              ),
+            },
+    });
+    const lies = [names(strangeDevice)];
+    const args = () => ({ compose: path("new.yml") });
+    const isListed = async (deviceId: DeviceId) =>
+      (await readAllowlist(world.chain.client, { appId, deviceId })).deviceListed;
+
+    it("allows it, told before it is paid and in the result", async () => {
+      const result = await done(args(), { lies });
+      expect(result.allowedDevice).to.deep.equal({ deviceId: strangeDevice, namedBy: "cloud" });
+      expect(await isListed(strangeDevice)).to.equal(true);
+      await world.restore(snapshot);
+      runs++;
+      const { stdout } = await run({ ...args(), json: false }, { lies });
+      const told = stdout.indexOf(`will allow device      ${strangeDevice}, named by the cloud`);
+      expect(told).to.be.greaterThan(0).and.lessThan(stdout.indexOf("addDevice  "));
+      expect(stdout).to.include(`Allowed device ${strangeDevice}, named by the cloud.`);
+    });
+
+    it("says nothing of devices where none is new", async () => {
+      expect((await done(args())).allowedDevice).to.equal(undefined);
+    });
+
+    const stops = async (more: Record<string, unknown>, config: DstackUserConfig = {}) => {
+      const height = await head();
+      const outcome = await run({ ...args(), ...more }, { lies, config });
+      const { error } = outcome.json<{ error: { name: string; message: string } }>();
+      expect(error.name, error.message).to.equal("UnexpectedDeviceError");
+      expect(outcome.exitCode).to.equal(5);
+      expect(error.message).to.include(strangeDevice);
+      expect(await head()).to.equal(height);
+    };
+
+    it("stops where the configuration lists the app's devices, also under another of its names", async () => {
+      const [node] = world.nodes;
+      await stops({}, { apps: { shop: { address: appId, cvm, devices: [node.deviceId] } } });
+      await stops({}, { apps: { shop: { address: appId, cvm }, again: { address: appId, devices: [] } } });
+    });
+
+    it("goes on where the list has it", async () => {
+      const devices = [strangeDevice];
+      const result = await done(args(), { lies, config: { apps: { shop: { address: appId, devices } } } });
+      expect(result.allowedDevice).to.deep.include({ deviceId: strangeDevice });
+    });
+
+    it("heeds --allow-device and --no-new-device", async () => {
+      await stops({ noNewDevice: true });
+      await stops({ allowDevice: world.nodes[1].deviceId });
+      const result = await done({ ...args(), allowDevice: strangeDevice }, { lies });
+      expect(result.allowedDevice).to.deep.include({ deviceId: strangeDevice });
+    });
+
+    it("refuses options that contradict each other or the configuration, before the cloud is asked to change anything", async () => {
+      const both = { ...args(), allowDevice: strangeDevice, noNewDevice: true };
+      await refused("InvalidArgumentError", both);
+      const config = { apps: { shop: { address: appId, devices: [world.nodes[0].deviceId] } } };
+      await refused("InvalidArgumentError", { ...args(), allowDevice: strangeDevice }, { config });
+      await refused("InvalidHexError", { ...args(), allowDevice: "node-1" });
+    });
+  });
+
+  function withKms(truth: { kms_info?: object }, kms: string): object {
+    return {
+      ...truth,
+      kms_info: truth.kms_info && { ...truth.kms_info, kms_contract_address: kms, dstack_kms_address: kms },
+    };
+  }
+});

@@ -1,0 +1,52 @@
+import { expect } from "chai";
+import { findDroppedVariables } from "../../../../src/core/dropped-variables.ts";
+
+const braced = (name: string) => `$\{${name}}`;
+
+describe("findDroppedVariables", () => {
+  const used = (dockerCompose: string, before: readonly string[] = ["A", "B", "C", "D", "E"]) =>
+    findDroppedVariables({ before, after: [], dockerCompose }).flatMap(({ name, isUsed }) => (isUsed ? [name] : []));
+
+  it("names what was set and is not any more, each once, the used ones first", () => {
+    const dockerCompose = "services:\n  web:\n    image: nginx\n    command: echo $B\n";
+    const found = findDroppedVariables({ before: ["A", "B", "C", "A"], after: ["C", "D"], dockerCompose });
+    expect(found).to.deep.equal([
+      { name: "B", isUsed: true },
+      { name: "A", isUsed: false },
+    ]);
+  });
+
+  for (const [what, value] of [
+    ["a bare name", "x$A"],
+    ["a braced name", braced("A")],
+    ["a default", braced("A:-nothing")],
+    ["a name within another's default", braced(`Z:-${braced("A")}`)],
+  ] as const)
+    it(`takes ${what} for a use`, () => {
+      expect(used(`services:\n  web:\n    image: "${value}"\n`)).to.deep.equal(["A"]);
+    });
+
+  it("takes names that are passed on to a service for uses, in either form", () => {
+    const list = "services:\n  web:\n    environment:\n      - A\n      - B=1\n      - C=$D\n";
+    expect(used(list)).to.deep.equal(["A", "D"]);
+    const map = `services:\n  web:\n    environment:\n      A:\n      B: 1\n      C: ${braced("D")}\n`;
+    expect(used(map)).to.deep.equal(["A", "D"]);
+  });
+
+  it("takes neither an escaped dollar nor a mere mention for one", () => {
+    const text = `services:\n  web:\n    image: "A $$B $$${braced("C")}"\n    labels: {D: E}\n`;
+    expect(used(text)).to.deep.equal(["C"]);
+  });
+
+  it("follows anchors, once", () => {
+    const copies = Array.from({ length: 50 }, (_, index) => `  s${index}: *w`);
+    expect(used(["services:", "  web: &w {image: $A}", ...copies].join("\n"))).to.deep.equal(["A"]);
+  });
+
+  it("finds no use where the file cannot be read, and still names the variables", () => {
+    for (const dockerCompose of ["services: [", "", null, undefined]) {
+      const found = findDroppedVariables({ before: ["A"], after: [], dockerCompose });
+      expect(found).to.deep.equal([{ name: "A", isUsed: false }]);
+    }
+  });
+});
