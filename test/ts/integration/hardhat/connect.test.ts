@@ -13,6 +13,7 @@ import {
 import { connectApp } from "../../../../src/hardhat/connect/connect-app.ts";
 import { connectChain } from "../../../../src/hardhat/connect/connect-chain.ts";
 import { type AppArguments, resolveApp } from "../../../../src/hardhat/connect/resolve-app.ts";
+import { readConfiguredKms } from "../../../../src/hardhat/connect/resolve-kms.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import type { DstackConfig, DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
@@ -23,6 +24,7 @@ import { rejection } from "../../../support/rejection.ts";
 
 const shop = `0x${"5a".repeat(20)}`;
 const bank = `0x${"ba".repeat(20)}`;
+const device = `0x${"de".repeat(32)}`;
 const pin = `0x${"11".repeat(32)}`;
 
 const environmentOf = (config: unknown): Promise<HardhatRuntimeEnvironment> =>
@@ -31,21 +33,34 @@ const appsOf = async (apps: DstackUserConfig["apps"]): Promise<DstackConfig["app
   (await environmentOf({ apps })).config.dstack.apps;
 
 describe("the configuration of the plugin", () => {
-  it("parses apps, pins and the KMS once", async () => {
+  it("parses apps, pins, devices and the KMS once", async () => {
     const { apps, kms } = (
       await environmentOf({
         apps: {
           shop: { address: `app_${shop.slice(2).toUpperCase()}`, cvm: "shop-1", network: "base", pins: [pin] },
-          bank,
+          bank: { address: bank, devices: [device.slice(2).toUpperCase()] },
         },
         kms: bank,
       })
     ).config.dstack;
     expect(apps).to.deep.equal({
-      shop: { address: shop, cvm: "shop-1", network: "base", pins: [parseComposeHash(pin)] },
-      bank: { address: bank, cvm: undefined, network: undefined, pins: [] },
+      shop: { address: shop, cvm: "shop-1", network: "base", pins: [parseComposeHash(pin)], devices: undefined },
+      bank: { address: bank, cvm: undefined, network: undefined, pins: [], devices: [device] },
     });
-    expect(kms).to.equal(bank);
+    expect(await kms.get()).to.equal(bank);
+  });
+
+  it("takes the KMS from DSTACK_KMS where it is not configured, and none where that is not set", async () => {
+    const read = async () => readConfiguredKms((await environmentOf({})).config);
+    expect(await read()).to.equal(undefined);
+    try {
+      process.env.DSTACK_KMS = ` ${bank} `;
+      expect(await read()).to.equal(bank);
+      process.env.DSTACK_KMS = "0x12";
+      expect(await rejection(read())).to.be.instanceOf(InvalidHexError);
+    } finally {
+      delete process.env.DSTACK_KMS;
+    }
   });
 
   for (const [what, config, path] of [
@@ -61,6 +76,12 @@ describe("the configuration of the plugin", () => {
     ["a name that is one without prefix", { apps: { [shop.slice(2)]: bank } }, `config.dstack.apps.${shop.slice(2)}`],
     ["a misspelt section", { app: {} }, "config.dstack"],
     ["a KMS that is none", { kms: "kms" }, "config.dstack.kms"],
+    [
+      "a device id of 31 bytes",
+      { apps: { shop: { address: shop, devices: ["11".repeat(31)] } } },
+      "config.dstack.apps.shop.devices.0",
+    ],
+    ["a KMS key of no curve", { kmsPublicKey: "05".repeat(33) }, "config.dstack.kmsPublicKey"],
     ["an API key that is a number", { cloud: { apiKey: 7 } }, "config.dstack.cloud.apiKey"],
   ] as const) {
     it(`refuses ${what}, by its path`, async () => {
