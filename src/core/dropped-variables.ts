@@ -1,4 +1,3 @@
-import { isMap } from "yaml";
 import { variablesOf } from "./lint/list-images.ts";
 import { parseComposeYaml } from "./parse-compose-yaml.ts";
 
@@ -40,8 +39,7 @@ function usedVariables(text: string): ReadonlySet<string> {
     for (const inner of Object.values(value)) walk(inner);
   };
   try {
-    const document = parseComposeYaml(text);
-    const compose: unknown = isMap(document.contents) ? document.toJS({ maxAliasCount: 1000 }) : {};
+    const compose = parseComposeYaml(text);
     walk(compose);
     for (const service of valuesOf(fieldOf(compose, "services"))) {
       for (const name of passedOn(fieldOf(service, "environment"))) used.add(name);

@@ -215,7 +215,7 @@ describe("dstack update", () => {
     ["a name every object has", { env: "constructor" }, "InvalidArgumentError", 2],
     ["an empty list of names", { env: "" }, "InvalidArgumentError", 2],
     ["a list of nothing", { env: " , " }, "InvalidArgumentError", 2],
-    ["a file that is not there", { compose: "missing.yml" }, "InvalidArgumentError", 2],
+    ["a file that is not there", { compose: "missing.yml" }, "UnusableFileError", 2],
     ["a malformed environment file", { envFile: "broken.env" }, "InvalidEnvironmentError", 2],
     ["a short hash", { acceptHashMismatch: "0x12" }, "InvalidHexError", 2],
     ["an unknown CVM", { cvm: "nobody" }, "CvmNotFoundError", 4],
