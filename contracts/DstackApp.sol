@@ -15,7 +15,8 @@ import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";
 
 /// @title The boot policy of one app, behind a UUPS proxy
-/// @dev Slots 0 to 52 are shared with the contracts that are deployed already; contracts/layout pins them.
+/// @dev Slots 0 to 52 are shared with the apps that were deployed from v0.5.4 on; contracts/layout pins them. Apps of
+/// v0.4.2 to v0.5.3 lie one slot later and lose their policy when upgraded: contracts/testing/layouts/AppAuthV042.sol.
 contract DstackApp is
     Initializable,
     Ownable2StepUpgradeable,

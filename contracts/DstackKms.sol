@@ -15,7 +15,8 @@ import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";
 
 /// @title Registry, OS image list and app factory, behind a UUPS proxy
-/// @dev Slots 0 to 59 are shared with the contracts that are deployed already; contracts/layout pins them.
+/// @dev Slots 0 to 59 are shared with the KMSs that were deployed from v0.5.4 on; contracts/layout pins them. What a KMS
+/// of v0.4.2 to v0.5.3 loses when upgraded: contracts/testing/layouts/KmsAuthV042.sol.
 contract DstackKms is
     Initializable,
     Ownable2StepUpgradeable,

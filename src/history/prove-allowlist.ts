@@ -7,7 +7,7 @@ import type { History, PinnedBlock } from "./history.ts";
 import type { Patience } from "./pause.ts";
 import { hashHeader } from "./proof/block-header.ts";
 import { type AccountProof, readProof } from "./proof/read-proof.ts";
-import { composeHashSlot, deviceSlot, knownSlots, unusedSlots } from "./proof/storage-slots.ts";
+import { askedSlots, chooseSlots } from "./proof/storage-slots.ts";
 import { provenValue, storageRoot, storedValue } from "./proof/trie.ts";
 
 /** Slots of one request where entries are proven one by one. */
@@ -75,13 +75,11 @@ export async function proveAllowlist(
   const { appId, pinned } = history;
   const patience = { retryDelayMs, signal };
   const allowed = allowedAt(history.changes, pinned.number);
-  const entries = [...allowed.composeHashes.keys()].map(composeHashSlot);
-  entries.push(...[...allowed.devices.keys()].map(deviceSlot));
 
   const { stateRoot, header } = await readStateRoot(client, pinned, patience);
   const proof = await readProof(client, {
     appId,
-    slots: Object.values(knownSlots),
+    slots: askedSlots,
     blockNumber: pinned.number,
     ...patience,
   });
@@ -93,14 +91,25 @@ export async function proveAllowlist(
     return result({ header, account: refused, entries: refused, nothingElse: refused }, 0);
   }
   const account = await verifyAccount(stateRoot, appId, proof);
-  const words = new Map([...proof.storage].map(([slot, { value }]): [Hex, Hex] => [slot, value]));
+  const asked = new Map([...proof.storage].map(([slot, { value }]): [Hex, Hex] => [slot, value]));
+  const layout = chooseSlots(asked);
+  const entries = [...allowed.composeHashes.keys()].map(layout.composeHash);
+  entries.push(...[...allowed.devices.keys()].map(layout.device));
+  const words = new Map(layout.known.map((slot): [Hex, Hex] => [slot, asked.get(slot) ?? "0x"]));
   for (const slot of entries) words.set(slot, one);
   const filled = [...words.values()].filter((word) => storedValue(word) !== undefined).length;
   if ((await storageRoot(words)) === proof.storageHash)
     return result({ header, account, entries: proven, nothingElse: proven }, filled);
 
   const missing = await findMissingEntries(client, { appId, pinned, entries, root: proof.storageHash, ...patience });
-  const nothingElse = await explainDifference(client, { appId, pinned, words, root: proof.storageHash, ...patience });
+  const nothingElse = await explainDifference(client, {
+    appId,
+    pinned,
+    words,
+    unused: layout.unused,
+    root: proof.storageHash,
+    ...patience,
+  });
   return result({ header, account, entries: missing, nothingElse }, filled);
 
   function result(claims: AllowlistProof["claims"], words: number): AllowlistProof {
@@ -172,9 +181,16 @@ async function findMissingEntries(
 
 async function explainDifference(
   client: ChainClient,
-  { appId, pinned, words, root, ...patience }: StorageQuestion & { readonly words: ReadonlyMap<Hex, Hex> },
+  {
+    appId,
+    pinned,
+    words,
+    unused,
+    root,
+    ...patience
+  }: StorageQuestion & { readonly words: ReadonlyMap<Hex, Hex>; readonly unused: readonly Hex[] },
 ): Promise<Claim> {
-  const proof = await readProof(client, { appId, slots: unusedSlots, blockNumber: pinned.number, ...patience });
+  const proof = await readProof(client, { appId, slots: unused, blockNumber: pinned.number, ...patience });
   const strange =
     "refusal" in proof ? [] : [...proof.storage].filter(([, { value }]) => storedValue(value) !== undefined);
   const more = new Map([...words, ...strange.map(([slot, { value }]): [Hex, Hex] => [slot, value])]);

@@ -59,6 +59,15 @@ describe("the published package", function () {
       paths.filter((path) => /\btest(?!ing\b)|mock(?!-cloud)|\.env|key(?:store|\.json)/i.test(path)),
     ).to.deep.equal([]);
     expect(paths).to.include.members(["README.md", "LICENSE", "contracts/DstackApp.sol", "contracts/DstackKms.sol"]);
+    for (const layout of [
+      "AppAuthV042",
+      "DstackAppV054",
+      "DstackAppV059",
+      "KmsAuthV042",
+      "DstackKmsV054",
+      "DstackKmsV059",
+    ])
+      expect(paths).to.include(`contracts/testing/layouts/${layout}.sol`);
     for (const path of paths.filter((path) => /\.(?:js|d\.ts)$/.test(path)))
       expect(readFileSync(join(installed, path), "utf8"), path).to.not.match(/from ["'][^"']+\.ts["']/);
   });

@@ -12,7 +12,7 @@ import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import { deployedApp } from "../../../../src/core/deployed-app.ts";
 import type { AppId, ComposeHash } from "../../../../src/core/ids.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
-import { composeHashSlot } from "../../../../src/history/proof/storage-slots.ts";
+import { currentSlots } from "../../../../src/history/proof/storage-slots.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
@@ -283,7 +283,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
 
     it("stops as long as the proof fails that was wanted for it, whoever asks for one", async () => {
       const hidden = fillerHash("hidden");
-      const slot = { index: composeHashSlot(hidden), value: numberToHex(1, { size: 32 }) };
+      const slot = { index: currentSlots.composeHash(hidden), value: numberToHex(1, { size: 32 }) };
       await world.chain.client.setStorageAt({ address: world.appId, ...slot });
       await world.chain.client.mine({ blocks: 1 });
       await write({ prove: true });
@@ -302,7 +302,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       const hidden = fillerHash("hidden");
       await world.chain.client.setStorageAt({
         address: world.appId,
-        index: composeHashSlot(hidden),
+        index: currentSlots.composeHash(hidden),
         value: numberToHex(1, { size: 32 }),
       });
       await world.chain.client.mine({ blocks: 1 });

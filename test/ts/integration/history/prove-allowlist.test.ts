@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { network } from "hardhat";
+import { artifacts, network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Address, encodeFunctionData, getAddress, type Hex, numberToHex, zeroHash } from "viem";
+import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, numberToHex, zeroHash } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
@@ -12,7 +12,7 @@ import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts"
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { composeHashSlot } from "../../../../src/history/proof/storage-slots.ts";
+import { currentSlots, shiftedSlots } from "../../../../src/history/proof/storage-slots.ts";
 import { type AllowlistProof, proveAllowlist } from "../../../../src/history/prove-allowlist.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
@@ -56,7 +56,7 @@ describe("proveAllowlist", () => {
 
   it("proves an app of the first version, whose events name nobody", async () => {
     const { client, owner } = dstack;
-    const { appId, implementation } = await deploySilentApp(dstack);
+    const { appId, implementation } = await deployOldApp(dstack, "DstackAppV054");
     await writeContract(client, {
       account: owner,
       chain: base,
@@ -65,6 +65,7 @@ describe("proveAllowlist", () => {
       functionName: "addComposeHash",
       args: [hash(1)],
     });
+
     const history = await readHistory(client, { appId });
     expect(history.completeness).to.deep.equal({ isComplete: true });
     expect(history.changes.map(({ kind, actor }) => [kind, actor])).to.deep.equal([
@@ -76,6 +77,30 @@ describe("proveAllowlist", () => {
     ]);
     expect(history.changes[0]).to.include({ implementation });
     expect((await proveAllowlist(client, { history })).isProven).to.equal(true);
+  });
+
+  it("proves an app of the shifted layout, and finds what is hidden in it", async () => {
+    const { client, owner } = dstack;
+    const { appId } = await deployOldApp(dstack, "AppAuthV042");
+    const call = { account: owner, chain: base, address: appId, abi: dstackAppAbi } as const;
+    await writeContract(client, { ...call, functionName: "addComposeHash", args: [hash(1)] });
+    await writeContract(client, { ...call, functionName: "setAllowAnyDevice", args: [true] });
+    const { isProven, words } = await prove(client, appId);
+    expect(isProven).to.equal(true);
+    // 1 hash, 1 device; app id, flags, owner, initializer version, implementation.
+    expect(words).to.equal(2 + 5);
+
+    await connection.networkHelpers.setStorageAt(appId, shiftedSlots.composeHash(hash(5)), 1n);
+    await mineBlocks(connection, 1);
+    const hidden = (await prove(client, appId)).claims;
+    expect(hidden.entries).to.deep.equal(proven);
+    expect(hidden.nothingElse).to.include({ isProven: false, reason: "storageDiffers" });
+
+    // Of the later layout, an address in slot 0 is a word of nothing.
+    await connection.networkHelpers.setStorageAt(dstack.appId, 0n, BigInt(appId));
+    await connection.networkHelpers.setStorageAt(dstack.appId, 1n, 0x0100n);
+    await mineBlocks(connection, 1);
+    expect((await prove()).claims.nothingElse).to.include({ isProven: false, reason: "unknownSlots" });
   });
 
   for (const [what, functionName, value] of [
@@ -105,12 +130,12 @@ describe("proveAllowlist", () => {
 
   it("finds an entry written past the contract, and one that is not there", async () => {
     const { appId, client } = dstack;
-    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(hash(5)), 1n);
+    await connection.networkHelpers.setStorageAt(appId, currentSlots.composeHash(hash(5)), 1n);
     await mineBlocks(connection, 1); // a state root that knows of it
     expect((await prove()).claims.nothingElse).to.include({ reason: "storageDiffers" });
 
-    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(hash(5)), 0n);
-    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(dstack.composeHash), 0n);
+    await connection.networkHelpers.setStorageAt(appId, currentSlots.composeHash(hash(5)), 0n);
+    await connection.networkHelpers.setStorageAt(appId, currentSlots.composeHash(dstack.composeHash), 0n);
     await mineBlocks(connection, 1);
     const { claims } = await proveAllowlist(client, { history: await readHistory(client, { appId }) });
     expect(claims.entries).to.include({ reason: "entryMissing" });
@@ -130,7 +155,7 @@ describe("proveAllowlist", () => {
     expect(JSON.stringify(claims.entries)).to.match(/\b250 of 252\b/);
 
     // Anything but true is not an entry either.
-    await connection.networkHelpers.setStorageAt(appId, composeHashSlot(composeHash), 2n);
+    await connection.networkHelpers.setStorageAt(appId, currentSlots.composeHash(composeHash), 2n);
     await mineBlocks(connection, 1);
     const { pinned } = await readHistory(client, { appId });
     const odd = await proveAllowlist(client, { history: { ...history, pinned } });
@@ -206,7 +231,7 @@ describe("proveAllowlist", () => {
     });
 
     it("does not believe an entry whose proof leads elsewhere", async () => {
-      await connection.networkHelpers.setStorageAt(dstack.appId, composeHashSlot(hash(5)), 1n);
+      await connection.networkHelpers.setStorageAt(dstack.appId, currentSlots.composeHash(hash(5)), 1n);
       await mineBlocks(connection, 1);
       const lie = await lying((answer) => {
         const { storageProof } = answer as { storageProof: object[] };
@@ -261,13 +286,18 @@ describe("proveAllowlist", () => {
   });
 });
 
-async function deploySilentApp({ connection, owner }: Dstack) {
-  const { address: implementation, abi } = await connection.viem.deployContract("DstackAppV054");
-  const data = encodeFunctionData({
-    abi,
-    functionName: "initialize",
-    args: [owner.address, false, false, device(1), zeroHash],
-  });
+async function deployOldApp({ connection, owner, kms }: Dstack, name: "DstackAppV054" | "AppAuthV042") {
+  const policy = [false, false, device(1), zeroHash] as const;
+  const { address: implementation } = await connection.viem.deployContract(name);
+  const data =
+    name === "AppAuthV042"
+      ? await encodeInitialization(name, [owner.address, kms, ...policy])
+      : await encodeInitialization(name, [owner.address, ...policy]);
   const proxy = await connection.viem.deployContract("ERC1967Proxy", [implementation, data]);
   return { appId: parseAppId(proxy.address), implementation: getAddress(implementation) };
+}
+
+async function encodeInitialization(name: string, args: readonly unknown[]): Promise<Hex> {
+  const { abi } = await artifacts.readArtifact(name);
+  return encodeFunctionData({ abi: abi as Abi, functionName: "initialize", args });
 }
