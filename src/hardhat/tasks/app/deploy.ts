@@ -20,7 +20,7 @@ import { type KmsArguments, readConfiguredKms, requireKms, resolveKms } from "..
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.ts";
 import { openDeploymentJournal } from "../../deploy/deployment-journal.ts";
-import { parseDevices } from "../../device/parse-devices.ts";
+import { parseDevices, showNamedDevices } from "../../device/parse-devices.ts";
 import { prepareJournalPath } from "../../journal-path.ts";
 import { showFindings } from "../../lint/show-findings.ts";
 import { formatBounds } from "../../write/tell-batch.ts";
@@ -66,10 +66,11 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
-  const plan: Plan = { kms, owner, composeHash, deviceId: devices[0], ...flags };
+  const plan: Plan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
   const ownerFacts = await readOwner(chain.client, { address: owner });
   lint(io.paper, plan, ownerFacts, args.accept);
   showPlan(io.paper, plan, { chain, signer: account.address, ownerFacts });
+  const namedDevices = showNamedDevices(io.paper, devices);
 
   const journal = await openDeploymentJournal(
     await prepareJournalPath(hre.config.paths.root, args.journal, "deployments.jsonl"),
@@ -78,7 +79,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
     await io.confirm("Deploy this app?");
     const { chainId } = chain;
     const deployed = await deployOnce(chain.client, { ...plan, account, chainId, journal, again: args.again === true });
-    const result = { ...describe(plan, chainId, deployed), generation, caveat: caveatOf(contracts) };
+    const result = { ...describe(plan, chainId, deployed), namedDevices, generation, caveat: caveatOf(contracts) };
     return { result, show: (paper) => show(paper, deployed) };
   } finally {
     await journal.close();

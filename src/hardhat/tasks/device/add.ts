@@ -4,7 +4,7 @@ import { addDeviceCall } from "../../../core/batch/app-calls.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
-import { parseDevices } from "../../device/parse-devices.ts";
+import { parseDevices, requireConfigured, showNamedDevices } from "../../device/parse-devices.ts";
 import { type ChangePolicyArguments, changePolicy } from "../../write/change-policy.ts";
 import { parseWaivers } from "../../write/parse-waivers.ts";
 
@@ -21,7 +21,10 @@ async function add(io: TaskIo, args: DeviceAddArguments, hre: HardhatRuntimeEnvi
   const waivers = parseWaivers(args.waive, ["no-effect"]);
   const app = await connectApp(args, hre);
   const { appId } = app;
-  const deviceIds = await parseDevices(args.devices, app.cloud);
-  const calls = deviceIds.map((deviceId) => addDeviceCall({ appId, deviceId }));
-  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  const devices = await parseDevices(args.devices, app.cloud);
+  requireConfigured(devices, app.devices);
+  const namedDevices = showNamedDevices(io.paper, devices);
+  const calls = devices.map(({ deviceId }) => addDeviceCall({ appId, deviceId }));
+  const outcome = await changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  return { ...outcome, result: { ...outcome.result, namedDevices } };
 }

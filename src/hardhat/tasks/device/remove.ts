@@ -5,7 +5,7 @@ import { removeDeviceCall } from "../../../core/batch/app-calls.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
-import { parseDevices } from "../../device/parse-devices.ts";
+import { parseDevices, showNamedDevices } from "../../device/parse-devices.ts";
 import { barringWaivers, requireNoneBarred } from "../../device/require-none-barred.ts";
 import { type ChangePolicyArguments, changePolicy } from "../../write/change-policy.ts";
 import { parseWaivers } from "../../write/parse-waivers.ts";
@@ -24,11 +24,14 @@ async function remove(io: TaskIo, args: DeviceRemoveArguments, hre: HardhatRunti
   const waivers = parseWaivers(args.waive, barringWaivers);
   const app = await connectApp(args, hre);
   const { appId, client } = app;
-  const deviceIds = await parseDevices(args.devices, app.cloud);
+  const devices = await parseDevices(args.devices, app.cloud);
+  const namedDevices = showNamedDevices(io.paper, devices);
+  const deviceIds = devices.map(({ deviceId }) => deviceId);
   const guard = async () => {
     const { allowAnyDevice } = await readAllowlist(client, { appId });
     if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
   };
   const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
-  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+  const outcome = await changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+  return { ...outcome, result: { ...outcome.result, namedDevices } };
 }

@@ -48,6 +48,22 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect(refused.stdout).to.include(`${knownImage()}  allowed`).and.to.include(`${newValue}  NOT ALLOWED`);
     });
 
+    it("does not take a KMS from the cloud's word where the configuration has another", async () => {
+      const other = `0x${"0c".repeat(20)}`;
+      const project = await projectOf(world, { kms: other });
+      const refused = await runTask(project, ["kms", "show"], { cvm: "onchain-app", json: true });
+      expect(refused.json<{ error: { name: string; message: string } }>().error)
+        .to.include({ name: "InvalidArgumentError" })
+        .and.to.have.property("message")
+        .that.includes(other);
+      const named = await runTask(project, ["kms", "show"], {
+        cvm: "onchain-app",
+        kms: world.contracts.kms,
+        json: true,
+      });
+      expect(named.exitCode, named.stdout).to.equal(0);
+    });
+
     it("finds the KMS of a CVM", async () => {
       const hre = await projectOf(world);
       const shown = await runTask(hre, ["kms", "show"], { cvm: "onchain-app", json: true });

@@ -64,6 +64,9 @@ describe("dstack app deploy", () => {
     const outcome = await run();
     expect(outcome.exitCode, outcome.stdout).to.equal(0);
     const { appId, isFromRecord, gasUsed } = outcome.json<Deployed>();
+    const { deviceId } = world.nodes[0];
+    expect(outcome.stderr).to.include(`node-1 is device ${deviceId}, named by the cloud.`);
+    expect(outcome.json()).to.deep.include({ namedDevices: [{ node: "node-1", deviceId, namedBy: "cloud" }] });
     expect(isFromRecord).to.equal(false);
     expect(gasUsed).to.match(/^\d+$/);
     const [node] = world.nodes;

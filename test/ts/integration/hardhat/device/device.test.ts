@@ -87,6 +87,26 @@ describe("dstack device", () => {
     expect(of(foreign)?.added?.time).to.match(/^\d{4}-\d\d-\d\dT/);
   });
 
+  it("shows the id that the cloud names for a node before it asks, and in the result", async () => {
+    const [, node] = world.nodes;
+    const named = [{ node: "node-2", deviceId: node.deviceId, namedBy: "cloud" }];
+    const unasked = await run("add", { devices: ["node-2"], yes: false });
+    expect(unasked.stderr).to.include(`node-2 is device ${node.deviceId}, named by the cloud.`);
+    expect(await isListed(node.deviceId)).to.equal(false);
+    const added = await run("add", { devices: ["node-2", foreign] });
+    expect(added.json<{ namedDevices: unknown }>().namedDevices).to.deep.equal(named);
+    const removed = await run("remove", { devices: ["node-2"] });
+    expect(removed.json<{ namedDevices: unknown }>().namedDevices).to.deep.equal(named);
+  });
+
+  it("adds no device that only the cloud names where the configuration lists the app's devices", async () => {
+    const project = await projectOf(world, { apps: { shop: { address: appId, devices: [foreign] } } });
+    const refused = await run("add", { devices: ["node-2"] }, project);
+    expect(errorOf(refused)).to.include({ name: "UnexpectedDeviceError" });
+    expect(await isListed(world.nodes[1].deviceId)).to.equal(false);
+    expect((await run("add", { devices: [world.nodes[1].deviceId] }, project)).exitCode).to.equal(0);
+  });
+
   it("removes a device and nothing else", async () => {
     await run("add", { devices: [foreign] });
     expect((await run("remove", { devices: [foreign] })).exitCode).to.equal(0);
