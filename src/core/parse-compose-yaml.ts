@@ -67,7 +67,8 @@ function refuseCharacter(text: string, pattern: RegExp, what: string): void {
 function composeOne(text: string, lines: LineCounter): Document {
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
   // Docker resolves merge keys (<<), which YAML 1.2 does not have.
-  const documents = [...new Composer({ merge: true, logLevel: "silent" }).compose(tokens, true, text.length)];
+  const options = { merge: true, uniqueKeys: false, logLevel: "silent" } as const; // NodeReader sees to the keys
+  const documents = [...new Composer(options).compose(tokens, true, text.length)];
   const [error] = documents.flatMap(({ errors }) => errors);
   if (error !== undefined) {
     const { where, ...position } = locate(lines, error.pos[0]);
@@ -164,6 +165,7 @@ class NodeReader {
       } else {
         // Docker refuses such keys, and here 1 and "1" would become one.
         if (typeof name.value !== "string") return this.#refuse(key, "a key that is no text (write it in quotes)");
+        if (own.has(name.value)) return this.#refuse(key, "a key that stands there already");
         own.set(name.value, reading.value);
       }
     }
