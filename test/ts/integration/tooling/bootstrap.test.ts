@@ -1,12 +1,23 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { expect } from "chai";
 import { root } from "../../../../scripts/support/paths.ts";
 import { runCommand } from "../../../../scripts/support/run-command.ts";
+import { folderOf, pinnedNode, startRegistry } from "../../../support/scripts/registry.ts";
 
 // A checkout of its own, in a folder with a space: scripts/run.mjs, an installed tsx and a program that tells what it
 // was given. `beforehand` makes the running Node look too old, and the memo says where the newer one is.
@@ -30,7 +41,14 @@ describe("scripts/run.mjs", () => {
         .update(`${versions.node.split(".")[0]} ${platform} ${arch}`)
         .digest("hex"),
     );
-    writeFileSync(join(checkout, "cache", `node-${platform}-${arch}`), execPath);
+    const pins = join(checkout, "scripts", "pins", "node");
+    mkdirSync(pins, { recursive: true });
+    const runtime = pinnedNode({ version: "1.0.0", integrity: "sha512-unused" });
+    writeFileSync(join(pins, "package.json"), runtime.manifest);
+    writeFileSync(join(pins, "package-lock.json"), runtime.lock);
+    const bin = join(checkout, "cache", folderOf(runtime.lock), "node_modules", "a-node", "bin");
+    mkdirSync(bin, { recursive: true });
+    symlinkSync(execPath, join(bin, "node"));
     writeFileSync(beforehand, 'Object.defineProperty(process.versions, "node", { value: "20.20.2" });\n');
     writeFileSync(
       join(checkout, "tell.ts"),
@@ -60,8 +78,11 @@ describe("scripts/run.mjs", () => {
         const told = JSON.parse(output) as { args: string[]; node: string; path: string };
         expect(told).to.include({ node: process.versions.node });
         expect(told.args).to.deep.equal(args);
-        if (preload.length > 0)
-          expect(told.path).to.equal(dirname(process.execPath) + delimiter + join(checkout, "empty"));
+        if (preload.length > 0) {
+          const [first = "", ...rest] = told.path.split(delimiter);
+          expect(realpathSync(join(first, "node"))).to.equal(realpathSync(process.execPath));
+          expect(rest).to.deep.equal([join(checkout, "empty")]);
+        }
       });
 
       it("and passes a signal on, so that it can clean up", async () => {
@@ -79,6 +100,54 @@ describe("scripts/run.mjs", () => {
         expect(output).to.equal("ready\nstopped\n");
       });
     });
+
+  describe("fetches the newer Node", () => {
+    /** A checkout without a newer Node, whose lock pins version 1.0.0, and a registry that has 2.0.0 as well. */
+    async function fetchNode(tamper: (archive: Buffer) => Buffer = (archive) => archive) {
+      const folder = mkdtempSync(join(tmpdir(), "fetch node "));
+      const marker = join(folder, "a script ran");
+      const registry = await startRegistry({ marker, tamper });
+      try {
+        const pins = join(folder, "scripts", "pins", "node");
+        mkdirSync(pins, { recursive: true });
+        for (const file of ["run.mjs", "npm.mjs"]) cpSync(join(root, "scripts", file), join(folder, "scripts", file));
+        const runtime = pinnedNode({ version: "1.0.0", integrity: registry.integrity });
+        writeFileSync(join(pins, "package.json"), runtime.manifest);
+        writeFileSync(join(pins, "package-lock.json"), runtime.lock);
+        const env = {
+          ...process.env,
+          npm_config_registry: registry.url,
+          npm_config_cache: join(folder, "npm"),
+          npm_config_ignore_scripts: "false",
+          npm_config_fetch_retries: "0",
+        };
+        const args = ["--require", beforehand, "scripts/run.mjs", "hardhat", "--version"];
+        const outcome = await runCommand({ command: process.execPath, args, cwd: folder, env, output: "keep" });
+        const left = readdirSync(join(folder, "cache"));
+        return { ...outcome, lock: runtime.lock, left, fetched: registry.archives, ranScript: existsSync(marker) };
+      } finally {
+        await registry.close();
+        rmSync(folder, { recursive: true });
+      }
+    }
+
+    it("of the version that the lock pins, and runs no script of its package", async () => {
+      const { output, lock, left, fetched, ranScript } = await fetchNode();
+      expect(output).to.include("Fetching a-node 1.0.0").and.to.include("this is a-node 1.0.0: ");
+      expect({ left, fetched, ranScript }).to.deep.equal({
+        left: [folderOf(lock)],
+        fetched: ["1.0.0"],
+        ranScript: false,
+      });
+    });
+
+    it("and refuses one whose archive has another checksum", async () => {
+      const { code, output, left } = await fetchNode((archive) => Buffer.concat([archive, Buffer.from("more")]));
+      expect(code).to.equal(1);
+      expect(output).to.include("npm could not fetch the Node that").and.to.not.include("this is a-node");
+      expect(left).to.deep.equal([]);
+    });
+  });
 
   it("says how to use it when nothing is named", async () => {
     const { code, output } = await start(["scripts/run.mjs"]);
