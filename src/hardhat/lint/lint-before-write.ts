@@ -4,7 +4,7 @@ import { type LintFinding, lintApp } from "../../core/lint/lint-app.ts";
 import type { LintSubject } from "../../core/lint/lint-subject.ts";
 import { parseAccepted, requireClean } from "../../core/lint/require-clean.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
-import { showCaveat } from "../connect/generations.ts";
+import { gatherOtherKms, showCaveat } from "../connect/generations.ts";
 import { resolveKms } from "../connect/resolve-kms.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { gatherLintSubject } from "./gather-lint-subject.ts";
@@ -21,7 +21,7 @@ export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "
 
 export interface LintBeforeWriteReturnType {
   readonly findings: readonly LintFinding[];
-  /** The app and, where one is known, its KMS. */
+  /** The app and, where one is known, its KMS. None where key epochs have no part. */
   readonly contracts: readonly JudgedContract[];
 }
 
@@ -40,9 +40,11 @@ export async function lintBeforeWrite(
 ): Promise<LintBeforeWriteReturnType> {
   const accepted = parseAccepted(accept);
   const kms = resolveKms({}, app);
-  const { subject, contracts } = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
-  requireNoKeyEpochs(contracts, ignoresKeyEpochs || accepted.has("key-epochs"));
-  if (!ignoresKeyEpochs) showCaveat(io.paper, contracts);
+  const gathered = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
+  const { subject } = gathered;
+  const contracts = ignoresKeyEpochs ? [] : [...gathered.contracts, ...(await gatherOtherKms(app, kms))];
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
+  showCaveat(io.paper, contracts);
   const findings = lintApp({ ...subject, ...about });
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");

@@ -6,7 +6,7 @@ import { type LintFinding, lintApp } from "../../core/lint/lint-app.ts";
 import { nameOfCvm } from "../../core/name-of-cvm.ts";
 import { isDstackError } from "../../errors/index.ts";
 import { type ConnectedApp, connectApp } from "../connect/connect-app.ts";
-import { reportGenerations } from "../connect/generations.ts";
+import { gatherOtherKms, reportGenerations } from "../connect/generations.ts";
 import { requireApp } from "../connect/require-app.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import { type KmsArguments, resolveKms } from "../connect/resolve-kms.ts";
@@ -30,12 +30,13 @@ async function status(args: StatusArguments, hre: HardhatRuntimeEnvironment, io:
   const contract = requireApp(facts, appId);
   const { lists, completeness } = await listAllowed(args, hre, io, app);
   const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
-  const { subject, contracts } = await gatherLintSubject(client, {
+  const { subject, contracts: judged } = await gatherLintSubject(client, {
     appId,
     kms,
     status: facts,
     ...(lists !== undefined && { lists: valuesOf(lists) }),
   });
+  const contracts = [...judged, ...(await gatherOtherKms(app, kms))];
   const report: StatusReport = {
     appId,
     alias: app.alias,

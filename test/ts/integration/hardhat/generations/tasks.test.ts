@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { artifacts } from "hardhat";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Hex, parseAbi, zeroHash } from "viem";
-import { readContract, waitForTransactionReceipt, writeContract } from "viem/actions";
+import { deployContract, readContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
 import { readOwnership } from "../../../../../src/chain/read-ownership.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
@@ -293,6 +294,21 @@ describe("tasks on contracts of each generation", () => {
     expect([report.generation?.id, report.kmsGeneration]).to.deep.equal(["first", null]);
     const { stdout } = await runTask(keyless, ["status"], { app: appId });
     expect(stdout).to.include("not known: no KMS is named");
+  });
+
+  it("lets no KMS that the cloud names hide one with key epochs that the configuration names", async () => {
+    const { bytecode, abi } = await artifacts.readArtifact("EpochKms");
+    const { ownerClient } = world;
+    const args = [epochInterfaces["0.6.5"]] as const;
+    const deployed = await deployContract(ownerClient, { abi, bytecode: bytecode as Hex, args });
+    const { contractAddress } = await waitForTransactionReceipt(ownerClient, { hash: deployed });
+    const project = await projectOf(world, { kms: contractAddress ?? "0x" });
+    for (const task of [["hash", "add"], ["status"]]) {
+      const adding = task[0] === "hash" ? { hashes: [newHash], yes: true } : {};
+      const outcome = await runTask(project, task, { cvm: "onchain-app", json: true, ...adding });
+      if (task[0] === "hash") expect(errorOf(outcome), outcome.stdout).to.include({ name: "KeyEpochsError" });
+      else expect(outcome.json<Report>()).to.deep.include({ caveat });
+    }
   });
 
   it("lets no plan made before an upgrade be carried out after it", async () => {
