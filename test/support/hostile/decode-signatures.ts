@@ -1,0 +1,88 @@
+import {
+  type Address,
+  decodeFunctionData,
+  type Hex,
+  hexToBigInt,
+  hexToNumber,
+  parseTransaction,
+  recoverTransactionAddress,
+  type TransactionSerialized,
+} from "viem";
+import { recoverAuthorizationAddress } from "viem/utils";
+import { batchExecutorAbi } from "../../../src/abi/index.ts";
+import type { LyingRpc } from "./lying-rpc.ts";
+
+/** A transaction that left with a signature, decoded. */
+export interface SignedFacts {
+  readonly signer: Address;
+  readonly chainId: number | undefined;
+  /** Lower case; undefined for one that creates a contract. */
+  readonly to: Hex | undefined;
+  readonly data: Hex;
+  readonly value: bigint;
+  readonly nonce: number;
+  readonly gas: bigint;
+  readonly tip: bigint;
+  readonly authorizations: readonly AuthorizationFacts[];
+}
+
+export interface AuthorizationFacts {
+  readonly signer: Address;
+  readonly address: Hex;
+  readonly chainId: number;
+  readonly nonce: number;
+}
+
+/** Each signed transaction once, however often it was sent. */
+export async function signedTransactions(rpc: LyingRpc): Promise<readonly SignedFacts[]> {
+  return Promise.all([...new Set(rpc.transactions)].map(decode));
+}
+
+async function decode(raw: Hex): Promise<SignedFacts> {
+  const serialized = raw as TransactionSerialized;
+  const parsed = parseTransaction(serialized);
+  const authorizations = await Promise.all(
+    (parsed.type === "eip7702" ? (parsed.authorizationList ?? []) : []).map(async (authorization) => ({
+      signer: lowerCase(await recoverAuthorizationAddress({ authorization })),
+      address: lowerCase(authorization.address),
+      chainId: authorization.chainId,
+      nonce: authorization.nonce,
+    })),
+  );
+  return {
+    signer: lowerCase(await recoverTransactionAddress({ serializedTransaction: serialized })),
+    chainId: parsed.chainId,
+    to: parsed.to ? lowerCase(parsed.to) : undefined,
+    data: parsed.data ?? "0x",
+    value: parsed.value ?? 0n,
+    nonce: parsed.nonce ?? 0,
+    gas: parsed.gas ?? 0n,
+    // A transaction of the old kind would pay all of its price as the tip.
+    tip: parsed.maxPriorityFeePerGas ?? parsed.gasPrice ?? 0n,
+    authorizations,
+  };
+}
+
+/** Authorisations that the endpoint was shown on their own. */
+export function shownAuthorizations(rpc: LyingRpc): readonly Omit<AuthorizationFacts, "signer">[] {
+  return rpc.authorizations.map(({ address, chainId, nonce }) => ({
+    address: lowerCase(address),
+    chainId: hexToNumber(chainId),
+    nonce: Number(hexToBigInt(nonce)),
+  }));
+}
+
+/** The calls inside a batch of the executor, or nothing if it is none. */
+export function callsOfBatch(data: Hex): readonly { readonly to: Hex; readonly data: Hex }[] | undefined {
+  try {
+    const { args } = decodeFunctionData({ abi: batchExecutorAbi, data });
+    const [calls] = args as readonly [readonly { readonly target: Hex; readonly data: Hex }[]];
+    return calls.map((call) => ({ to: lowerCase(call.target), data: call.data }));
+  } catch {
+    return undefined;
+  }
+}
+
+function lowerCase(hex: Hex): Hex {
+  return `0x${hex.slice(2).toLowerCase()}`;
+}

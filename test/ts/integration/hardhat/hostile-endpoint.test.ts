@@ -1,0 +1,360 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import fc from "fast-check";
+import { createHardhatRuntimeEnvironment } from "hardhat/hre";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { type Address, concat, encodeFunctionData, type Hex, numberToHex, parseGwei } from "viem";
+import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { sendBatch } from "../../../../src/batch/send-batch.ts";
+import { deployApp } from "../../../../src/chain/deploy-app.ts";
+import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";
+import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import {
+  acceptOwnershipCall,
+  addComposeHashCall,
+  addDeviceCall,
+  removeComposeHashCall,
+  removeDeviceCall,
+  setAllowAnyDeviceCall,
+  transferOwnershipCall,
+} from "../../../../src/core/batch/app-calls.ts";
+import {
+  batchExecutorAddress,
+  batchExecutorDeployment,
+  deterministicDeployer,
+} from "../../../../src/core/batch/batch-executor.ts";
+import {
+  addKmsDeviceCall,
+  addOsImageHashCall,
+  setAppImplementationCall,
+} from "../../../../src/core/batch/kms-calls.ts";
+import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
+import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import dstack from "../../../../src/hardhat/index.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+import { arbitraryLie, attacker } from "../../../support/hostile/arbitrary-lies.ts";
+import {
+  callsOfBatch,
+  type SignedFacts,
+  shownAuthorizations,
+  signedTransactions,
+} from "../../../support/hostile/decode-signatures.ts";
+import { type Lie, type LyingRpc, startLyingRpc } from "../../../support/hostile/lying-rpc.ts";
+
+interface Call {
+  readonly to: Hex;
+  readonly data: Hex;
+}
+
+/** A task that signs, and all that its command line can mean. */
+interface Scenario {
+  readonly task: readonly string[];
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly calls: readonly Call[];
+  /** What it may authorise: the executor for a batch, nothing (the zero address) to end a delegation. */
+  readonly authorizes?: Hex | undefined;
+  readonly isCloudAsked?: boolean;
+}
+
+const hashes = ["1", "2", "3"].map((digit) => parseComposeHash(digit.repeat(64)));
+const stale = ["4", "5"].map((digit) => parseComposeHash(digit.repeat(64)));
+const device = parseDeviceId("d7".repeat(32));
+const staleDevice = parseDeviceId("d8".repeat(32));
+const image: Hex = `0x${"15".repeat(32)}`;
+const zeroAddress: Hex = `0x${"00".repeat(20)}`;
+const highestTip = parseGwei("3");
+const owner: Hex = `0x${devAccount(0).address.slice(2).toLowerCase()}`;
+
+describe("tasks that sign, at an endpoint that lies", () => {
+  let world: World;
+  let rpc: LyingRpc;
+  let directory: string;
+  let hre: HardhatRuntimeEnvironment;
+  let appId: AppId;
+  let offered: AppId;
+  let executorCode: Hex;
+  let snapshot: string;
+  let scenarios: readonly Scenario[];
+
+  before(async () => {
+    world = await startWorld({ cloud: { rolloverMs: 0 } });
+    rpc = await startLyingRpc(world.chain.rpcUrl);
+    directory = await mkdtemp(join(tmpdir(), "dstack-hostile-"));
+    await writeFile(join(directory, "package.json"), "{}");
+    await writeFile(join(directory, "new.yml"), "services:\n  web:\n    image: nginx:1.29\n");
+    const { onChain } = world.cvms;
+    if (onChain?.appId === undefined) throw new Error("the world has an app");
+    appId = onChain.appId;
+    offered = await offerAnApp();
+    executorCode = (await world.chain.client.getCode({ address: batchExecutorAddress })) ?? "0x";
+    await sendBatch(world.ownerClient, {
+      calls: [
+        ...stale.map((composeHash) => addComposeHashCall({ appId, composeHash })),
+        addDeviceCall({ appId, deviceId: staleDevice }),
+      ],
+      mode: "none",
+    });
+    scenarios = allScenarios();
+    hre = await project();
+    snapshot = await world.snapshot();
+  });
+
+  after(async () => {
+    await rpc?.close();
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  function project(): Promise<HardhatRuntimeEnvironment> {
+    const { baseUrl } = world.cloud;
+    return createHardhatRuntimeEnvironment(
+      {
+        plugins: [dstack],
+        networks: { world: { type: "http", chainType: "op", chainId: world.chain.id, url: rpc.url } },
+        dstack: { ownerKey: devPrivateKey(0), cloud: { baseUrl, apiKey: world.apiKey }, kms: world.contracts.kms },
+      },
+      { network: "world" },
+      directory,
+    );
+  }
+
+  /** An app of another owner, who has offered it to ours. */
+  async function offerAnApp(): Promise<AppId> {
+    const { kms } = world.contracts;
+    const account = devAccount(1);
+    const client = world.ownerClient;
+    const transactionHash = await deployApp(client, { account, kms, owner: account.address });
+    const app = deployedApp(await waitForReceipt(client, { transactionHash, functionName: "deploy" }), { kms });
+    await sendBatch(client, { account, calls: [transferOwnershipCall({ appId: app, newOwner: owner })] });
+    return app;
+  }
+
+  function allScenarios(): Scenario[] {
+    const { kms } = world.contracts;
+    const app = { app: appId, yes: true };
+    const onKms = { kms, yes: true };
+    const waive = "in-use,running-hashes,prepare-tokens";
+    const removals = stale.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+    const additions = hashes.map((composeHash) => addComposeHashCall({ appId, composeHash }));
+    const implementation: Address = world.contracts.appImplementation;
+    const scenario = (task: string, args: object, calls: readonly (PolicyCall | Call)[]): Scenario => ({
+      task: task.split(" "),
+      args: { ...args },
+      calls: calls.map(({ to, data }) => ({ to, data })),
+      authorizes: batchExecutorAddress,
+    });
+    const deployment = { kms, owner: attackerFree, composeHash: hashes[0], deviceId: device };
+    return [
+      scenario("hash add", { ...app, hashes }, additions),
+      scenario("hash add", { ...app, hashes, batch: "7702" }, additions),
+      scenario("hash add", { ...app, hashes: [hashes[0]], remove: stale.join(","), waive }, [
+        ...additions.slice(0, 1),
+        ...removals,
+      ]),
+      scenario("hash remove", { ...app, hashes: stale, waive, batch: "none" }, removals),
+      scenario("device add", { ...app, devices: [device] }, [addDeviceCall({ appId, deviceId: device })]),
+      scenario("device remove", { ...app, devices: [staleDevice], waive: "in-use,running-devices" }, [
+        removeDeviceCall({ appId, deviceId: staleDevice }),
+      ]),
+      scenario("device allow-any", { ...app, state: "on", waive: "in-use,running-devices" }, [
+        setAllowAnyDeviceCall({ appId, allowAny: true }),
+      ]),
+      scenario("prune", { ...app, keep: "0", store: ":memory:", waive: "other-machines" }, removals),
+      scenario("owner transfer", { ...app, address: devAccount(2).address }, [
+        transferOwnershipCall({ appId, newOwner: devAccount(2).address }),
+      ]),
+      scenario("owner accept", { app: offered, yes: true }, [acceptOwnershipCall({ appId: offered })]),
+      scenario("kms add-os-image", { ...onKms, value: image }, [addOsImageHashCall({ kms, osImageHash: image })]),
+      scenario("kms add-device", { ...onKms, value: device }, [addKmsDeviceCall({ kms, deviceId: device })]),
+      scenario("kms set-app-implementation", { ...onKms, value: implementation, batch: "7702" }, [
+        setAppImplementationCall({ kms, implementation }),
+      ]),
+      {
+        ...scenario("app deploy", { ...onKms, owner: attackerFree, hash: hashes[0], device }, [
+          { ...encodeDeployApp(deployment), to: lowerCase(kms) },
+        ]),
+        authorizes: undefined,
+      },
+      {
+        ...scenario("batch undo-delegation", { yes: true }, [{ to: owner, data: "0x" }]),
+        authorizes: zeroAddress,
+      },
+      {
+        ...scenario("update", { cvm: "onchain-app", compose: join(directory, "new.yml") }, []),
+        authorizes: undefined,
+        isCloudAsked: true,
+      },
+    ];
+  }
+
+  async function run({ task, args }: Scenario, lies: readonly Lie[], isDelegated: boolean): Promise<TaskRun> {
+    await world.restore(snapshot);
+    await rm(join(directory, ".dstack"), { recursive: true, force: true });
+    if (isDelegated)
+      await world.chain.client.setCode({ address: owner, bytecode: concat(["0xef0100", batchExecutorAddress]) });
+    rpc.tell(lies);
+    // An endpoint may keep a task waiting for minutes. A person would stop it.
+    const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), 3_000);
+    try {
+      return await runTask(hre, task, args);
+    } finally {
+      clearTimeout(stop);
+    }
+  }
+
+  /** Whatever the endpoint said, every signature it holds is for what the command line means, within our bounds. */
+  async function judge(scenario: Scenario, { stdout }: TaskRun): Promise<readonly SignedFacts[]> {
+    const signed = await signedTransactions(rpc);
+    expect(rpc.requests, "asked to sign by itself").to.deep.equal([]);
+    for (const authorization of [...shownAuthorizations(rpc), ...signed.flatMap((one) => one.authorizations)]) {
+      expect(authorization.address, "authorised").to.equal(scenario.authorizes);
+      expect(authorization.chainId, "chain of the authorisation").to.equal(world.chain.id);
+    }
+    for (const transaction of signed) {
+      expect(transaction.signer).to.equal(owner);
+      expect(transaction.chainId).to.equal(world.chain.id);
+      expect(transaction.value).to.equal(0n);
+      expect(transaction.tip <= highestTip, `a tip of ${transaction.tip} wei per gas`).to.equal(true);
+      expect(transaction.gas <= 3_000_000n, `${transaction.gas} gas`).to.equal(true);
+      for (const call of meaningOf(transaction)) expect(await callsOf(scenario)).to.deep.include(call);
+    }
+    if (scenario.isCloudAsked !== true) expectShown(scenario, stdout, signed);
+    return signed;
+  }
+
+  /** The calls a transaction makes, those inside a batch; none for the executor's own deployment. */
+  function meaningOf({ to, data }: SignedFacts): readonly Call[] {
+    expect(to, "creates a contract").to.not.equal(undefined);
+    if (to === lowerCase(deterministicDeployer)) {
+      expect(data).to.equal(batchExecutorDeployment);
+      return [];
+    }
+    const batch = to === owner ? callsOfBatch(data) : undefined;
+    return batch ?? [{ to: to ?? "0x", data }];
+  }
+
+  /** Of an update: whatever hash this document has in the cloud, and the machine it is on. */
+  async function callsOf({ calls, isCloudAsked }: Scenario): Promise<readonly Call[]> {
+    if (isCloudAsked !== true) return calls;
+    const data = await updateCalls();
+    return data.map((one) => ({ to: appId, data: one }));
+  }
+
+  async function updateCalls(): Promise<readonly Hex[]> {
+    const lines = await readFile(join(directory, ".dstack", "journal.jsonl"), "utf8");
+    const [patched] = lines.split("\n");
+    const { composeHash } = JSON.parse(patched ?? "{}") as { composeHash: Hex };
+    return [
+      encodeFunctionData({ abi: dstackAppAbi, functionName: "addComposeHash", args: [composeHash] }),
+      ...world.nodes.map(({ deviceId }) =>
+        encodeFunctionData({ abi: dstackAppAbi, functionName: "addDevice", args: [deviceId] }),
+      ),
+    ];
+  }
+
+  /** What the person saw before agreeing covers every signature. */
+  function expectShown({ task }: Scenario, stdout: string, signed: readonly SignedFacts[]): void {
+    if (signed.length === 0) return;
+    expect(stdout).to.contain(`chain ${world.chain.id}`);
+    const most = BigInt(/at most ([\d,]+) gas in all/.exec(stdout)?.[1]?.replaceAll(",", "") ?? "-1");
+    expect(signed.reduce((sum, { gas }) => sum + gas, 0n) <= most, "gas beyond the plan").to.equal(true);
+    expect(stdout).to.contain("tip of 3 gwei per gas");
+    const known = stdout.toLowerCase();
+    for (const transaction of signed) {
+      for (const { to } of meaningOf(transaction)) expect(known, "the target was shown").to.contain(to);
+      if (transaction.to === lowerCase(deterministicDeployer)) expect(stdout).to.contain("deploys the batch executor");
+      if (transaction.to === owner && task[1] !== "undo-delegation") expect(stdout).to.contain("(batch 7702: ");
+      for (const { address } of transaction.authorizations)
+        expect(known).to.contain(
+          task[1] === "undo-delegation" ? "authorisation of nothing" : `signs a delegation: the code at ${address}`,
+        );
+      const first = Number(/from nonce (\d+) on/.exec(stdout)?.[1] ?? Number.NaN);
+      if (!Number.isNaN(first)) expect(transaction.nonce).to.be.within(0, first + 80);
+    }
+  }
+
+  function find(task: string, batch?: string): Scenario {
+    const found = scenarios.find((one) => one.task.join(" ") === task && one.args.batch === batch);
+    if (found === undefined) throw new Error(`no scenario ${task}`);
+    return found;
+  }
+
+  it("tells the truth by itself, and every task does its work", async () => {
+    for (const scenario of scenarios) {
+      const isDelegated = scenario.task.includes("undo-delegation");
+      const outcome = await run(scenario, [], isDelegated);
+      expect(outcome.exitCode, `${scenario.task.join(" ")}: ${outcome.stderr}`).to.equal(0);
+      expect(await judge(scenario, outcome), scenario.task.join(" ")).to.not.deep.equal([]);
+    }
+  }).timeout(60_000);
+
+  it("signs nothing else, whatever the endpoint answers", async () => {
+    const { kms, appImplementation } = world.contracts;
+    const contracts = [appId, offered, kms, appImplementation].map(lowerCase);
+    const lie = arbitraryLie({ account: owner, contracts, executorCode });
+    let signatures = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(scenarios.length - 1),
+        fc.array(lie, { minLength: 1, maxLength: 4 }),
+        fc.boolean(),
+        async (index, lies, isDelegated) => {
+          const scenario = scenarios[index];
+          if (scenario === undefined) throw new Error("an index of a scenario");
+          signatures += (await judge(scenario, await run(scenario, lies, isDelegated))).length;
+        },
+      ),
+      { numRuns: Number(process.env.HOSTILE_RUNS ?? 60), seed: Number(process.env.HOSTILE_SEED ?? 8), endOnFailure: true },
+    );
+    expect(signatures, "the lies leave something to sign").to.be.greaterThan(10);
+  }).timeout(600_000);
+
+  describe("as it did once", () => {
+    const codeOf = (of: Hex, value: Hex, at?: number): Lie => ({ method: "eth_getCode", of, at, answer: { value } });
+
+    it("S1: says once that the account delegates to its contract", async () => {
+      // The account is looked at several times: to tell what kind of owner it is, to plan, and before it is signed for.
+      for (const at of [0, 1, 2, 3, undefined])
+        for (const scenario of [find("hash add"), find("hash add", "7702")]) {
+          const lies = [codeOf(owner, concat(["0xef0100", attacker]), at), codeOf(attacker, executorCode)];
+          const outcome = await run(scenario, lies, false);
+          const signed = await judge(scenario, outcome);
+          if (at === undefined) expect(signed.flatMap(({ authorizations }) => authorizations)).to.deep.equal([]);
+        }
+    });
+
+    it("S2: names its contract in the receipt of the executor's deployment", async () => {
+      const lies: Lie[] = [
+        codeOf(deterministicDeployer, "0x"),
+        codeOf(batchExecutorAddress, "0x"),
+        codeOf(attacker, executorCode),
+        { method: "eth_getTransactionReceipt", answer: { fields: { contractAddress: attacker } } },
+      ];
+      const scenario = find("hash add", "7702");
+      const outcome = await run(scenario, lies, false);
+      expect(await judge(scenario, outcome)).to.deep.equal([]);
+      expect(outcome.exitCode).to.equal(3);
+      expect(outcome.stderr).to.contain(deterministicDeployer);
+    });
+
+    it("S3: names a tip of millions of gwei", async () => {
+      const tip: Lie = { method: "eth_maxPriorityFeePerGas", answer: { value: numberToHex(parseGwei("9000000")) } };
+      const hidden = [codeOf(deterministicDeployer, "0x"), codeOf(batchExecutorAddress, "0x")];
+      for (const lies of [[tip], [tip, ...hidden], [tip, codeOf(batchExecutorAddress, "0x", 0)]])
+        for (const scenario of [find("hash add"), find("hash add", "7702"), find("app deploy")])
+          await judge(scenario, await run(scenario, lies, false));
+    });
+  });
+});
+
+/** Owns the app that a task deploys. */
+const attackerFree: Address = `0x${"b5".repeat(20)}`;
+
+function lowerCase(hex: Hex): Hex {
+  return `0x${hex.slice(2).toLowerCase()}`;
+}
