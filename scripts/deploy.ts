@@ -9,6 +9,7 @@ import dstackKmsModule from "../ignition/modules/dstack-kms.ts";
 import { parseFixedHex } from "../src/core/hex.ts";
 import { InvalidArgumentError } from "../src/errors/index.ts";
 import { exitWith } from "../src/report/exit-with.ts";
+import { guardDeployment } from "./support/guard-deployment.ts";
 
 const usage = "Usage: npm run deploy -- --network NAME [--owner ADDRESS] [--deployment-id ID]";
 
@@ -19,6 +20,7 @@ try {
     throw new InvalidArgumentError(`hardhat.config.ts has no network named ${network}.`, { nextStep: usage });
   }
   await hre.tasks.getTask("build").run({ quiet: true });
+  guardDeployment(hre);
   const connection = await hre.network.create(network);
   try {
     const { kms, appImplementation } = await connection.ignition.deploy(dstackKmsModule, {

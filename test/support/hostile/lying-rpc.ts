@@ -63,7 +63,9 @@ export async function startLyingRpc(upstream: string): Promise<LyingRpc> {
   async function answer(call: RpcCall): Promise<object> {
     const { id, method, params = [] } = call;
     note(method, params);
-    const fitting = lies.filter(({ lie }) => lie.method === method && (lie.of === undefined || isAbout(lie.of, params)));
+    const fitting = lies.filter(
+      ({ lie }) => lie.method === method && (lie.of === undefined || isAbout(lie.of, params)),
+    );
     const told = fitting.find((one) => lieFits(one))?.lie.answer;
     for (const one of fitting) one.count++;
     if (told !== undefined && "value" in told && method !== "eth_sendRawTransaction") return result(id, told.value);
@@ -80,7 +82,9 @@ export async function startLyingRpc(upstream: string): Promise<LyingRpc> {
   function note(method: string, params: readonly unknown[]): void {
     if (method === "eth_sendRawTransaction") seen.transactions.push(params[0] as Hex);
     if (method === "eth_sendTransaction" || method.startsWith("eth_sign")) seen.requests.push(params);
-    const { authorizationList = [] } = Object(params[0]) as { readonly authorizationList?: readonly RpcAuthorization[] };
+    const { authorizationList = [] } = Object(params[0]) as {
+      readonly authorizationList?: readonly RpcAuthorization[];
+    };
     seen.authorizations.push(...authorizationList);
   }
 

@@ -8,6 +8,7 @@ import { base } from "viem/chains";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
 import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import type { BatchResult } from "../../../../src/batch/batch-result.ts";
+import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
 import type { ChainClient } from "../../../../src/chain/chain-client.ts";
@@ -402,6 +403,24 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     const stopped = sendBatch(racing.client, { calls: additions(3), account: owner, mode: "7702" });
     expect(await rejection(stopped)).to.be.instanceOf(ForeignDelegationError);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
+  });
+
+  it("signs no authorisation that was not planned, though the account does not delegate by then", async () => {
+    const { client, owner } = dstack;
+    await send(additions(2, 200), { mode: "7702" });
+    const plan = await planBatch(client, { calls: additions(3), account: owner });
+    expect(plan.delegation).to.deep.equal({ executor: batchExecutorAddress, authorizes: false, deploys: false });
+    await undoDelegation(client, { account: owner });
+    const watching = interceptedClient(connection, {
+      intercept: ({ method, params }, pass) => {
+        expect(Object(params?.[0])).to.not.have.property("authorizationList");
+        if (method === "eth_sendRawTransaction") expect(String(params?.[0])).to.match(/^0x02/);
+        return pass();
+      },
+    });
+    const result = await sendBatch(watching.client, { calls: additions(3), account: owner, plan });
+    expect(result.mode, "as the plan says it falls back").to.equal("none");
+    expect(await codeOf(owner.address)).to.equal(undefined);
   });
 
   it("counts the nonce of its authorisation, though the endpoint still answers the old one", async () => {

@@ -1,12 +1,13 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Address, zeroHash } from "viem";
+import { type Address, createClient, custom, zeroHash } from "viem";
 import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
 import { type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import type { BatchResult } from "../../../../src/batch/batch-result.ts";
+import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
@@ -15,6 +16,7 @@ import {
   acceptOwnershipCall,
   addComposeHashCall,
   addDeviceCall,
+  disableUpgradesCall,
   removeComposeHashCall,
   removeDeviceCall,
   setAllowAnyDeviceCall,
@@ -25,6 +27,7 @@ import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
 import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   BatchStoppedError,
+  ImplausibleAnswerError,
   InsufficientFundsError,
   InvalidArgumentError,
   NoContractError,
@@ -426,6 +429,123 @@ describe("sendBatch, one transaction per call", () => {
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([false]);
     expect(journal.open).to.deep.equal([]);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
+  });
+
+  describe("with a record of a node's key, whose hash was never told", () => {
+    /** The node has signed and sent; the process dies before it writes the hash down. */
+    async function crashOnceSent(isSent: boolean) {
+      const [wallet] = await connection.viem.getWalletClients();
+      if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+      const { address } = wallet.account;
+      const appId = await deployAppOf(dstack, address);
+      const calls = [disableUpgradesCall({ appId })];
+      const journal = memoryBatchJournal();
+      const crash = new Error("crash");
+      const sent = () => Promise.reject(crash);
+      const crashing = isSent ? { ...journal, open: journal.open, sent } : crashingOnceRecorded(journal, crash);
+      await rejection(send(calls, { account: address, journal: crashing }));
+      expect(journal.open.map(({ transaction }) => transaction.transactionHash)).to.deep.equal([undefined]);
+      const count = () => getTransactionCount(dstack.client, { address });
+      const rerun = (client = dstack.client) => sendBatch(client, { calls, mode: "none", account: address, journal });
+      return { address, journal, count, rerun };
+    }
+
+    it("finds the transaction by its nonce, and does not send the call a second time", async () => {
+      const { journal, count, rerun } = await crashOnceSent(true);
+      await connection.networkHelpers.mine(7);
+      const nonce = await count();
+      const result = await rerun();
+      expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
+      expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
+      expect(await count()).to.equal(nonce);
+      expect(journal.open).to.deep.equal([]);
+    });
+
+    it("stops if another transaction took the nonce, names it, and sends anew only the next time", async () => {
+      const { address, journal, count, rerun } = await crashOnceSent(false);
+      const { client, stranger } = dstack;
+      const other = await sendTransaction(client, { account: address, chain: base, to: stranger.address, value: 1n });
+      const nonce = await count();
+      const stopped = await rejection(rerun());
+      expect(stopped).to.be.instanceOf(NonceTakenError);
+      expect((stopped as NonceTakenError).message).to.contain(other);
+      expect(await count()).to.equal(nonce);
+      expect(journal.open).to.deep.equal([]);
+      expect((await rerun()).calls.map(({ status }) => status)).to.deep.equal(["done"]);
+      expect(await count()).to.equal(nonce + 1);
+    });
+
+    it("stops, and keeps the record, where the transaction cannot be found", async () => {
+      const { journal, count, rerun } = await crashOnceSent(true);
+      const nonce = await count();
+      const withoutOldStates = interceptedClient(connection, {
+        intercept: ({ method, params }, pass) =>
+          method === "eth_getTransactionCount" && !["latest", "pending"].includes(String(params?.[1]))
+            ? Promise.reject(rpcError(-32000, "missing trie node"))
+            : pass(),
+      });
+      const stopped = await rejection(rerun(withoutOldStates.client));
+      expect((stopped as NonceTakenError).taker).to.deep.equal({ kind: "notFound" });
+      expect(withoutOldStates.methods).to.not.include("eth_sendTransaction");
+      expect(await count()).to.equal(nonce);
+      expect(journal.open).to.have.length(1);
+    });
+  });
+
+  it("signs for no nonce far ahead of the mined ones, nor of the one that was shown", async () => {
+    const { client, owner } = dstack;
+    const nonce = await getTransactionCount(client, { address: owner.address });
+    const counting = (tags: readonly string[], told: number) => {
+      const raw: string[] = [];
+      const { client } = interceptedClient(connection, {
+        intercept: ({ method, params }, pass) => {
+          if (method === "eth_sendRawTransaction") raw.push(String(params?.[0]));
+          const isLie = method === "eth_getTransactionCount" && tags.includes(String(params?.[1]));
+          return isLie ? Promise.resolve(`0x${told.toString(16)}`) : pass();
+        },
+      });
+      return { client, raw };
+    };
+    const ahead = counting(["pending"], nonce + 1_000);
+    const refused = await rejection(sendBatch(ahead.client, { calls: additions(1), account: owner }));
+    expect(refused).to.be.instanceOf(ImplausibleAnswerError);
+    const plan = await planBatch(client, { calls: additions(1), account: owner });
+    expect(plan.nonce).to.equal(nonce);
+    const later = counting(["pending", "latest"], nonce + 1_000);
+    const stopped = await rejection(sendBatch(later.client, { calls: additions(1), account: owner, plan }));
+    expect(stopped).to.be.instanceOf(ImplausibleAnswerError);
+    expect([...ahead.raw, ...later.raw]).to.deep.equal([]);
+    expect((await send(additions(1), { plan })).calls.map(({ status }) => status)).to.deep.equal(["done"]);
+  });
+
+  it("signs for no gas beyond what a call can take, and names the figures", async () => {
+    const { client } = interceptedClient(connection, {
+      intercept: ({ method }, pass) => (method === "eth_estimateGas" ? Promise.resolve("0x1312d00") : pass()),
+    });
+    const refused = await rejection(sendBatch(client, { calls: additions(1), account: dstack.owner }));
+    expect(refused).to.be.instanceOf(ImplausibleAnswerError);
+    expect((refused as ImplausibleAnswerError).context).to.deep.equal({
+      what: "the gas of addComposeHash",
+      told: "20000000",
+      most: "250000",
+    });
+  });
+
+  it("signs for no chain that only the endpoint names", async () => {
+    const { provider } = connection;
+    const unnamed = createClient({ transport: custom(provider), pollingInterval: 20 });
+    const asked = { calls: additions(1), account: dstack.owner };
+    expect(await rejection(sendBatch(unnamed, asked))).to.be.instanceOf(InvalidArgumentError);
+    expect((await sendBatch(unnamed, { ...asked, chainId: base.id })).transactions).to.have.length(1);
+  });
+
+  it("carries out no other calls than the plan's", async () => {
+    const { client, owner, stranger } = dstack;
+    const plan = await planBatch(client, { calls: additions(2), account: owner });
+    expect(await rejection(send(additions(3), { plan }))).to.be.instanceOf(InvalidArgumentError);
+    const elsewhere = { ...plan, account: stranger.address };
+    expect(await rejection(send(additions(2), { plan: elsewhere }))).to.be.instanceOf(InvalidArgumentError);
+    expect((await send(additions(1), { plan })).transactions).to.have.length(1);
   });
 
   it("gives no recorded transaction up while the one that has its nonce is not mined", async () => {

@@ -207,7 +207,7 @@ describe("sendPreparedTransaction", () => {
       const { client, methods } = interceptedClient(connection);
       for (const known of [recorded, { ...recorded, transactionHash }]) {
         expect(await sendPreparedTransaction(client, known)).to.equal(transactionHash);
-        await connection.networkHelpers.mine(40);
+        await connection.networkHelpers.mine(7);
       }
       expect(methods, "a wallet would ask its user").to.not.include("eth_sendTransaction");
       expect(await paid(address)).to.deep.equal(afterOnce);

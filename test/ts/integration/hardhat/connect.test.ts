@@ -11,7 +11,7 @@ import {
   WrongChainError,
 } from "../../../../src/errors/index.ts";
 import { connectApp } from "../../../../src/hardhat/connect/connect-app.ts";
-import { connectChain } from "../../../../src/hardhat/connect/connect-chain.ts";
+import { connectChain, requirePinnedChain } from "../../../../src/hardhat/connect/connect-chain.ts";
 import { type AppArguments, resolveApp } from "../../../../src/hardhat/connect/resolve-app.ts";
 import { readConfiguredKms } from "../../../../src/hardhat/connect/resolve-kms.ts";
 import dstack from "../../../../src/hardhat/index.ts";
@@ -90,6 +90,34 @@ describe("the configuration of the plugin", () => {
         .that.includes(`${path}:`);
     });
   }
+});
+
+describe("the chain a key signs for", () => {
+  async function judge(
+    network: string,
+    chainId: number,
+    more: { readonly chainId?: number; readonly url?: string } = {},
+  ) {
+    const { config } = await createHardhatRuntimeEnvironment({
+      plugins: [dstack],
+      networks: { [network]: { type: "http", url: "https://rpc.example", ...more } },
+    });
+    return requirePinnedChain(config, { network, chainId });
+  }
+
+  it("is the configured one, the one a network's name stands for, or that of a node on this machine", async () => {
+    await judge("mine", 8453, { chainId: 8453 });
+    await judge("base", 8453);
+    await judge("sepolia", 11_155_111);
+    await judge("mine", 31_337, { url: "http://127.0.0.1:8545" });
+  });
+
+  it("is never one that only the endpoint names", async () => {
+    expect(await rejection(judge("sepolia", 8453))).to.be.instanceOf(WrongChainError);
+    const unnamed = await rejection(judge("mine", 8453));
+    expect(unnamed).to.be.instanceOf(InvalidArgumentError);
+    expect((unnamed as InvalidArgumentError).nextStep).to.contain("networks.mine.chainId");
+  });
 });
 
 describe("resolveApp", () => {

@@ -110,12 +110,14 @@ describe("tasks that sign, at an endpoint that lies", () => {
     if (directory) await rm(directory, { recursive: true, force: true });
   });
 
-  function project(): Promise<HardhatRuntimeEnvironment> {
+  function project({ isPinned = true } = {}): Promise<HardhatRuntimeEnvironment> {
     const { baseUrl } = world.cloud;
     return createHardhatRuntimeEnvironment(
       {
         plugins: [dstack],
-        networks: { world: { type: "http", chainType: "op", chainId: world.chain.id, url: rpc.url } },
+        networks: {
+          world: { type: "http", chainType: "op", url: rpc.url, ...(isPinned && { chainId: world.chain.id }) },
+        },
         dstack: { ownerKey: devPrivateKey(0), cloud: { baseUrl, apiKey: world.apiKey }, kms: world.contracts.kms },
       },
       { network: "world" },
@@ -148,7 +150,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
       calls: calls.map(({ to, data }) => ({ to, data })),
       authorizes: batchExecutorAddress,
     });
-    const deployment = { kms, owner: attackerFree, composeHash: hashes[0], deviceId: device };
+    const deployment = { kms, owner: newOwner, composeHash: hashes[0], deviceId: device };
     return [
       scenario("hash add", { ...app, hashes }, additions),
       scenario("hash add", { ...app, hashes, batch: "7702" }, additions),
@@ -175,7 +177,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
         setAppImplementationCall({ kms, implementation }),
       ]),
       {
-        ...scenario("app deploy", { ...onKms, owner: attackerFree, hash: hashes[0], device }, [
+        ...scenario("app deploy", { ...onKms, owner: newOwner, hash: hashes[0], device }, [
           { ...encodeDeployApp(deployment), to: lowerCase(kms) },
         ]),
         authorizes: undefined,
@@ -197,7 +199,8 @@ describe("tasks that sign, at an endpoint that lies", () => {
     await rm(join(directory, ".dstack"), { recursive: true, force: true });
     if (isDelegated)
       await world.chain.client.setCode({ address: owner, bytecode: concat(["0xef0100", batchExecutorAddress]) });
-    rpc.tell(lies);
+    // The attacker's contract can have any code, that of the executor too.
+    rpc.tell([...lies, codeOf(attacker, executorCode)]);
     // An endpoint may keep a task waiting for minutes. A person would stop it.
     const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), 3_000);
     try {
@@ -309,19 +312,21 @@ describe("tasks that sign, at an endpoint that lies", () => {
           signatures += (await judge(scenario, await run(scenario, lies, isDelegated))).length;
         },
       ),
-      { numRuns: Number(process.env.HOSTILE_RUNS ?? 60), seed: Number(process.env.HOSTILE_SEED ?? 8), endOnFailure: true },
+      {
+        numRuns: Number(process.env.HOSTILE_RUNS ?? 60),
+        seed: Number(process.env.HOSTILE_SEED ?? 8),
+        endOnFailure: true,
+      },
     );
     expect(signatures, "the lies leave something to sign").to.be.greaterThan(10);
   }).timeout(600_000);
 
   describe("as it did once", () => {
-    const codeOf = (of: Hex, value: Hex, at?: number): Lie => ({ method: "eth_getCode", of, at, answer: { value } });
-
     it("S1: says once that the account delegates to its contract", async () => {
       // The account is looked at several times: to tell what kind of owner it is, to plan, and before it is signed for.
       for (const at of [0, 1, 2, 3, undefined])
         for (const scenario of [find("hash add"), find("hash add", "7702")]) {
-          const lies = [codeOf(owner, concat(["0xef0100", attacker]), at), codeOf(attacker, executorCode)];
+          const lies = [codeOf(owner, concat(["0xef0100", attacker]), at)];
           const outcome = await run(scenario, lies, false);
           const signed = await judge(scenario, outcome);
           if (at === undefined) expect(signed.flatMap(({ authorizations }) => authorizations)).to.deep.equal([]);
@@ -332,7 +337,6 @@ describe("tasks that sign, at an endpoint that lies", () => {
       const lies: Lie[] = [
         codeOf(deterministicDeployer, "0x"),
         codeOf(batchExecutorAddress, "0x"),
-        codeOf(attacker, executorCode),
         { method: "eth_getTransactionReceipt", answer: { fields: { contractAddress: attacker } } },
       ];
       const scenario = find("hash add", "7702");
@@ -340,6 +344,19 @@ describe("tasks that sign, at an endpoint that lies", () => {
       expect(await judge(scenario, outcome)).to.deep.equal([]);
       expect(outcome.exitCode).to.equal(3);
       expect(outcome.stderr).to.contain(deterministicDeployer);
+    });
+
+    it("says that the chain has the id 0, for which an authorisation holds everywhere", async () => {
+      const configured = hre;
+      hre = await project({ isPinned: false });
+      try {
+        for (const at of [undefined, 0, 1, 2]) {
+          const scenario = find("hash add", "7702");
+          await judge(scenario, await run(scenario, [{ method: "eth_chainId", at, answer: { value: "0x0" } }], false));
+        }
+      } finally {
+        hre = configured;
+      }
     });
 
     it("S3: names a tip of millions of gwei", async () => {
@@ -352,8 +369,12 @@ describe("tasks that sign, at an endpoint that lies", () => {
   });
 });
 
+function codeOf(of: Hex, value: Hex, at?: number): Lie {
+  return { method: "eth_getCode", of, at, answer: { value } };
+}
+
 /** Owns the app that a task deploys. */
-const attackerFree: Address = `0x${"b5".repeat(20)}`;
+const newOwner: Address = `0x${"b5".repeat(20)}`;
 
 function lowerCase(hex: Hex): Hex {
   return `0x${hex.slice(2).toLowerCase()}`;

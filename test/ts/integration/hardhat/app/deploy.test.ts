@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Address, createClient, custom } from "viem";
+import { parseAccount } from "viem/accounts";
 import { base } from "viem/chains";
 import type { ChainClient } from "../../../../../src/chain/chain-client.ts";
 import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
@@ -138,6 +139,41 @@ describe("dstack app deploy", () => {
     const deployed = await deploy(ownerClient);
     expect(deployed.isFromRecord).to.equal(true);
     expect(await head()).to.equal(block + 1n);
+    expect((await deploy(ownerClient)).appId).to.equal(deployed.appId);
+    expect(await head()).to.equal(block + 1n);
+  });
+
+  it("finds by its nonce what a node signed, and deploys nothing a second time", async () => {
+    const { ownerClient, contracts } = world;
+    const account = parseAccount(devAccount(6).address); // the world's node has the key
+    const parameters = { kms: contracts.kms, owner: account.address, composeHash, account, chainId: base.id };
+    const deploy = async (client: ChainClient) => {
+      const opened = await openDeploymentJournal(journal);
+      try {
+        return await deployOnce(client, { ...parameters, journal: opened, again: false });
+      } finally {
+        await opened.close();
+      }
+    };
+    const losing = createClient({
+      chain: base,
+      transport: custom(
+        {
+          request: async (call: { method: string }) => {
+            const answer = await ownerClient.request(call as Parameters<typeof ownerClient.request>[0]); // any method of the client's
+            if (call.method === "eth_sendTransaction") throw new Error("The power went out.");
+            return answer;
+          },
+        },
+        { retryCount: 0 },
+      ),
+    });
+    const block = await head();
+    await rejection(deploy(losing));
+    expect(await head()).to.equal(block + 1n);
+    const deployed = await deploy(ownerClient);
+    expect(deployed.isFromRecord).to.equal(true);
+    expect(deployed.transactionHash).to.match(/^0x/);
     expect((await deploy(ownerClient)).appId).to.equal(deployed.appId);
     expect(await head()).to.equal(block + 1n);
   });
