@@ -29,7 +29,11 @@ const leastOfAll = 21_000n;
 export async function sendAsOne(run: BatchRun, { executor, authorizes }: DelegationPlan): Promise<void> {
   const { client } = run.settings;
   for (const address of new Set(run.left.map(({ to }) => to))) await requireCode(client, { address });
-  let delegate = authorizes && !(await isDelegatedTo(run, executor)) ? executor : undefined;
+  const isDelegated = await isDelegatedTo(run, executor);
+  if (!isDelegated && !authorizes) {
+    throw new DelegationUnsupportedError("the account no longer delegates, and no authorisation was planned");
+  }
+  let delegate = isDelegated ? undefined : executor;
   for (const chunk of chunkCalls(run.left, { ceiling: run.settings.gasCeiling })) {
     await sendChunk(run, delegate, chunk);
     delegate = undefined;
@@ -58,8 +62,8 @@ async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: re
 }
 
 /**
- * A last look before the authorisation is signed, so that nobody's delegation is replaced. It only ever takes the
- * authorisation away: that there is one, and for which address, was decided when the batch was planned.
+ * A last look before anything is signed, so that nobody's delegation is replaced. It only ever takes the authorisation
+ * away: that there is one, and for which address, was decided when the batch was planned.
  */
 async function isDelegatedTo({ settings: { client, account } }: BatchRun, executor: Address): Promise<boolean> {
   const delegation = await readDelegation(client, { address: account.address });

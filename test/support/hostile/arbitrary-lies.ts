@@ -30,8 +30,33 @@ const faults = [
   "the method does not exist",
 ].map((message) => ({ fault: { code: -32_000, message } }));
 
-/** Lies of the right shape: what each method may answer, in another meaning. */
-export function arbitraryLie({ account, contracts, executorCode }: Subjects): fc.Arbitrary<Lie> {
+/**
+ * What an endpoint answers to get a signature: single lies of the right shape, and those that only do harm together or at
+ * the right moment, which chance alone would hardly ever combine.
+ */
+export function arbitraryLies(subjects: Subjects): fc.Arbitrary<readonly Lie[]> {
+  const { account } = subjects;
+  const code = (of: Hex, value: Hex, at?: number): Lie => ({ method: "eth_getCode", of, at, answer: { value } });
+  const wild = (method: string): Lie => ({ method, answer: { value: numberToHex(9n * 10n ** 15n) } });
+  const created: Lie = { method: "eth_getTransactionReceipt", answer: { fields: { contractAddress: attacker } } };
+  const plot = fc.oneof(
+    { arbitrary: arbitraryLie(subjects).map((lie) => [lie]), weight: 6 },
+    { arbitrary: fc.nat(4).map((at) => [code(account, concat(["0xef0100", attacker]), at)]), weight: 3 },
+    {
+      arbitrary: fc.constantFrom<Lie[]>(
+        [code(deterministicDeployer, "0x"), code(batchExecutorAddress, "0x")],
+        [created],
+        [wild("eth_maxPriorityFeePerGas")],
+        [wild("eth_estimateGas")],
+      ),
+      weight: 6,
+    },
+  );
+  return fc.array(plot, { minLength: 1, maxLength: 4 }).map((plots) => plots.flat());
+}
+
+/** What each method may answer, in another meaning. */
+function arbitraryLie({ account, contracts, executorCode }: Subjects): fc.Arbitrary<Lie> {
   const delegated = (to: Hex) => concat(["0xef0100", to]);
   const codes: readonly Hex[] = [
     "0x",

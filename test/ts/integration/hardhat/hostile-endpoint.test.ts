@@ -37,7 +37,7 @@ import dstack from "../../../../src/hardhat/index.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
-import { arbitraryLie, attacker } from "../../../support/hostile/arbitrary-lies.ts";
+import { arbitraryLies, attacker } from "../../../support/hostile/arbitrary-lies.ts";
 import {
   callsOfBatch,
   type SignedFacts,
@@ -202,7 +202,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     // The attacker's contract can have any code, that of the executor too.
     rpc.tell([...lies, codeOf(attacker, executorCode)]);
     // An endpoint may keep a task waiting for minutes. A person would stop it.
-    const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), 3_000);
+    const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), 1_500);
     try {
       return await runTask(hre, task, args);
     } finally {
@@ -299,16 +299,19 @@ describe("tasks that sign, at an endpoint that lies", () => {
   it("signs nothing else, whatever the endpoint answers", async () => {
     const { kms, appImplementation } = world.contracts;
     const contracts = [appId, offered, kms, appImplementation].map(lowerCase);
-    const lie = arbitraryLie({ account: owner, contracts, executorCode });
+    const untruths = arbitraryLies({ account: owner, contracts, executorCode });
     let signatures = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.nat(scenarios.length - 1),
-        fc.array(lie, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(undefined, "none", "7702"),
+        untruths,
         fc.boolean(),
-        async (index, lies, isDelegated) => {
-          const scenario = scenarios[index];
-          if (scenario === undefined) throw new Error("an index of a scenario");
+        async (index, batch, lies, isDelegated) => {
+          const found = scenarios[index];
+          if (found === undefined) throw new Error("an index of a scenario");
+          const takesBatch = found.authorizes === batchExecutorAddress;
+          const scenario = takesBatch ? { ...found, args: { ...found.args, batch } } : found;
           signatures += (await judge(scenario, await run(scenario, lies, isDelegated))).length;
         },
       ),
