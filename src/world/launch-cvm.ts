@@ -35,7 +35,8 @@ export interface LaunchedCvm {
 
 /**
  * Creates a CVM on an on-chain KMS from nothing: reserves a place, deploys the app through the KMS factory with its
- * first hash and device, creates the CVM and waits until it runs.
+ * first hash and device, creates the CVM and waits until it runs. For a cloud of one's own: the environment is encrypted to
+ * the key that the cloud names, and no KMS vouches for it.
  */
 export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
   const { cloud, chain, owner, name, dockerCompose, environment = [], kmsType = "base", signal } = parameters;

@@ -20,7 +20,9 @@ export interface LaunchedOffChainCvm {
   readonly composeHash: ComposeHash;
 }
 
-/** Creates a CVM whose KMS keeps its policy off chain, and waits until it runs. */
+/**
+ * Creates a CVM whose KMS keeps its policy off chain, and waits until it runs. For a cloud of one's own, as `launchCvm`.
+ */
 export async function launchOffChainCvm(parameters: LaunchOffChainCvmParameters): Promise<LaunchedOffChainCvm> {
   const { cloud, name, dockerCompose, environment = [], signal } = parameters;
   const environmentNames = environment.map(({ key }) => key);
