@@ -9,6 +9,7 @@ import { createAdjustableClock } from "./clock.ts";
 import type { EventListener } from "./events.ts";
 import { Faults } from "./faults/faults.ts";
 import type { FaultRule, SetFault } from "./faults/rule.ts";
+import { createLinks } from "./links.ts";
 import type { MockCloudOptions, MockCloudSeed } from "./options.ts";
 import { checkAdminKey } from "./plugins/admin-guard.ts";
 import { registerApiVersion } from "./plugins/api-version.ts";
@@ -17,6 +18,7 @@ import { registerBodyParsers } from "./plugins/body-parsers.ts";
 import { refuseUnroutable, registerErrorBodies } from "./plugins/error-bodies.ts";
 import { registerMethodNotAllowed } from "./plugins/method-not-allowed.ts";
 import { registerOpenApi } from "./plugins/openapi.ts";
+import { createPageGuard, registerPageGuard } from "./plugins/page-guard.ts";
 import { registerQuietTime } from "./plugins/quiet-time.ts";
 import { registerRequestEvents } from "./plugins/request-events.ts";
 import { registerRequestFaults } from "./plugins/request-faults.ts";
@@ -131,6 +133,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     });
   };
   const adminKey = options.admin && checkAdminKey(options.admin.key);
+  const guard = createPageGuard(options);
+  const links = createLinks(options.publicUrl, () => app.server.address());
   const stopping = new AbortController();
 
   const store = openStore(options.stateFile ?? ":memory:");
@@ -143,6 +147,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     emit,
     faults,
     timeoutMs: options.webhookTimeoutMs ?? 10_000,
+    isPrivateAllowed: options.privateWebhooks ?? false,
   });
   const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal });
   seedPlatform(store, kmsRuntime, options, clock.now());
@@ -185,13 +190,19 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const app = Fastify({
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    // Of requests that arrive slowly. How long an answer takes is not limited: streams stay open on purpose.
+    requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     // An id too long to exist is not found like any other; the default answers 414 above 100 characters.
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: refuseUnroutable,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  // An accept() that fails, for want of file descriptors, ends the process where nothing listens.
+  app.server.on("error", (error) => emit({ type: "internal-error", requestId: "", message: String(error) }));
   registerErrorBodies(app, emit);
+  registerPageGuard(app, guard);
   registerMethodNotAllowed(app);
   registerRequestEvents(app, emit);
   registerRequestFaults(app, { faults, clock, store, stopping: stopping.signal });
@@ -206,8 +217,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(kmsRoutes, { store, kmsRuntime });
       await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
       await api.register(webhookRoutes, { webhooks: store.webhooks, webhookService });
-      await api.register(updateRoutes, { store, kmsRuntime, updates });
-      await api.register(instanceRoutes, { store, kmsRuntime, instances, vmAnswer });
+      await api.register(updateRoutes, { store, kmsRuntime, updates, links });
+      await api.register(instanceRoutes, { store, kmsRuntime, instances, vmAnswer, links });
       await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
       await api.register(guestRoutes, { store, kmsRuntime, clock });
       await api.register(cvmListRoutes, { store, kmsRuntime, clock });
@@ -216,7 +227,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(catalogRoutes, { platform: store.platform });
       await api.register(workspaceRoutes, { store, fleet, clock });
       await api.register(sshKeyRoutes, { sshKeys: store.sshKeys, clock });
-      await api.register(settingsRoutes, { store, kmsRuntime, updates });
+      await api.register(settingsRoutes, { store, kmsRuntime, updates, links });
       await api.register(appPolicyRoutes, { store, kmsRuntime });
       await api.register(attestationRoutes, { store, kmsRuntime });
       await api.register(revisionRoutes, { store, clock });
@@ -228,7 +239,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   await app.register(
     async (open) => {
       registerApiVersion(open);
-      await open.register(deviceLoginRoutes, { store, clock });
+      await open.register(deviceLoginRoutes, { store, clock, links, isOffered: options.deviceLogin ?? false });
       await open.register(commitInstanceRoutes, { store, clock, instances, vmAnswer });
       await open.register(commitRoutes, { store, kmsRuntime, prepared });
     },

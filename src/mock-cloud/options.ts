@@ -1,6 +1,7 @@
 import type { Transport } from "viem";
 import type { Clock } from "./clock.ts";
 import type { EventListener } from "./events.ts";
+import type { PageGuardOptions } from "./plugins/page-guard.ts";
 
 export interface ApiKeySeed {
   readonly key: string;
@@ -69,7 +70,22 @@ export interface MockCloudSeed {
   readonly osImages?: readonly OsImageSeed[];
 }
 
-export interface MockCloudOptions extends MockCloudSeed {
+export interface MockCloudOptions extends MockCloudSeed, PageGuardOptions {
+  /**
+   * Where clients and browsers reach this cloud, as its answers name it in links: a URL without a path, such as
+   * `https://cloud.example`. @default the address it listens on
+   */
+  readonly publicUrl?: string | undefined;
+  /**
+   * Lets `phala login` have an API key of the first workspace. Every login is approved at once, so whoever reaches the
+   * port gets a key. @default false
+   */
+  readonly deviceLogin?: boolean | undefined;
+  /**
+   * Lets webhooks call addresses of private networks, link-local ones (where clouds serve machine credentials) and the
+   * like. Loopback and public addresses are always called. @default false
+   */
+  readonly privateWebhooks?: boolean | undefined;
   /** A file that keeps all state across restarts. In memory by default. */
   readonly stateFile?: string;
   /** What the cloud's own clock is set against; that one can be advanced besides. @default real time */

@@ -1,44 +1,112 @@
 #!/usr/bin/env node
 // The mock cloud as a process of its own: settings from flags and the environment, one line per event on stderr.
-//
-//   node scripts/run.mjs src/mock-cloud/server.ts --port 4000 --state cloud.db --seed seed.json
-//
-// The seed file is a MockCloudSeed as JSON. DSTACK_CLOUD_API_KEY adds an API key for its first workspace, so that no
-// key needs to be in the file; DSTACK_CLOUD_RPC_URL, where set, is the endpoint of every on-chain KMS in it.
-// DSTACK_CLOUD_ADMIN_KEY opens the admin endpoints to whoever has it.
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { readBoundedText } from "../files/read-bounded.ts";
+import { z } from "zod";
+import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { MockCloudEvent } from "./events.ts";
 import { parseSeed } from "./parse-seed.ts";
-import { startMockCloud } from "./start.ts";
+import { splitList } from "./plugins/page-guard.ts";
+import { type StartMockCloudOptions, startMockCloud } from "./start.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    host: { type: "string", default: "127.0.0.1" },
-    port: { type: "string", default: "4000" },
-    state: { type: "string" },
-    seed: { type: "string" },
-    "rollover-ms": { type: "string" },
-    quiet: { type: "boolean", default: false },
-  },
-});
+const help = `Usage: dstack-mock-cloud [options]
 
-const seed = parseSeed(flags.seed === undefined ? {} : JSON.parse(await readBoundedText(flags.seed)), {
-  apiKey: process.env.DSTACK_CLOUD_API_KEY,
-  rpcUrl: process.env.DSTACK_CLOUD_RPC_URL,
-});
-const cloud = await startMockCloud({
-  ...seed,
-  host: flags.host,
-  port: Number(flags.port),
-  ...(flags.state !== undefined && { stateFile: flags.state }),
-  ...(process.env.DSTACK_CLOUD_ADMIN_KEY && { admin: { key: process.env.DSTACK_CLOUD_ADMIN_KEY } }),
-  ...(flags["rollover-ms"] !== undefined && { rolloverMs: Number(flags["rollover-ms"]) }),
-  ...(!flags.quiet && { onEvent: report }),
-});
-console.log(JSON.stringify({ url: cloud.url, baseUrl: cloud.baseUrl }));
+  --host ADDRESS           where to listen; anything but loopback lets the whole network in (default: 127.0.0.1)
+  --port PORT              0 takes a free one (default: 4000)
+  --public-url URL         what links in answers begin with (default: where it listens)
+  --state FILE             keeps everything across restarts (default: in memory)
+  --seed FILE              what the cloud starts with, a MockCloudSeed as JSON
+  --rollover-ms MS         how long a CVM is away while it changes over (default: 1000)
+  --allowed-hosts NAMES    further host names to answer to, separated by commas
+  --allowed-origins LIST   origins of web pages that may call, separated by commas (default: none)
+  --device-login           let \`phala login\` have an API key, without anyone's approval
+  --private-webhooks       let webhooks call private and link-local addresses too
+  --quiet                  report no events
+  --help                   show this
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void cloud.close());
+Environment: DSTACK_CLOUD_API_KEY adds an API key to the seed's first workspace, so that no key needs to be in the
+file. DSTACK_CLOUD_RPC_URL is the endpoint of every on-chain KMS that names none. DSTACK_CLOUD_ADMIN_KEY opens the admin
+endpoints to whoever has it.
+`;
+
+try {
+  const flags = parseFlags();
+  if (flags.help) process.stdout.write(help);
+  else await serve(flags);
+} catch (error) {
+  console.error(describe(error));
+  process.exitCode = 2;
+}
+
+type Flags = ReturnType<typeof parseFlags>;
+
+function parseFlags() {
+  return parseArgs({
+    options: {
+      host: { type: "string", default: "127.0.0.1" },
+      port: { type: "string", default: "4000" },
+      "public-url": { type: "string" },
+      state: { type: "string" },
+      seed: { type: "string" },
+      "rollover-ms": { type: "string", default: "1000" },
+      "allowed-hosts": { type: "string" },
+      "allowed-origins": { type: "string" },
+      "device-login": { type: "boolean", default: false },
+      "private-webhooks": { type: "boolean", default: false },
+      quiet: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  }).values;
+}
+
+async function serve(flags: Flags): Promise<void> {
+  const cloud = await startMockCloud(toOptions(flags));
+  console.log(JSON.stringify({ url: cloud.url, baseUrl: cloud.baseUrl }));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void cloud.close());
+}
+
+function toOptions(flags: Flags): StartMockCloudOptions {
+  const { DSTACK_CLOUD_API_KEY: apiKey, DSTACK_CLOUD_RPC_URL: rpcUrl, DSTACK_CLOUD_ADMIN_KEY: adminKey } = process.env;
+  return {
+    ...parseSeed(flags.seed === undefined ? {} : readSeed(flags.seed), { apiKey, rpcUrl }),
+    host: flags.host,
+    port: parseNumber("--port", flags.port, 65_535),
+    publicUrl: flags["public-url"],
+    ...(flags.state !== undefined && { stateFile: flags.state }),
+    ...(adminKey && { admin: { key: adminKey } }),
+    rolloverMs: parseNumber("--rollover-ms", flags["rollover-ms"], 86_400_000),
+    allowedHosts: splitList(flags["allowed-hosts"]),
+    allowedOrigins: splitList(flags["allowed-origins"]),
+    deviceLogin: flags["device-login"],
+    privateWebhooks: flags["private-webhooks"],
+    ...(!flags.quiet && { onEvent: report }),
+  };
+}
+
+/** What is in the file is not repeated: it may hold API keys. */
+function readSeed(path: string): unknown {
+  const text = readFileSync(path, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError(`The seed file ${path} is not JSON.`);
+  }
+}
+
+function parseNumber(flag: string, raw: string, largest: number): number {
+  if (/^\d{1,9}$/.test(raw) && Number(raw) <= largest) return Number(raw);
+  throw new InvalidArgumentError(`${flag} must be a whole number from 0 to ${largest}.`);
+}
+
+/** One sentence and what to do, for whatever keeps the cloud from starting. */
+function describe(error: unknown): string {
+  const nextStep = "See dstack-mock-cloud --help.";
+  if (isDstackError(error)) return `${error.message}\n${error.nextStep ?? nextStep}`;
+  if (error instanceof z.ZodError) return `The seed is not valid.\n${z.prettifyError(error)}\n${nextStep}`;
+  const { code, port, message } = Object(error) as { code?: string; port?: number; message?: string };
+  if (code === "EADDRINUSE") return `Port ${port} is taken by another program.\nChoose another with --port, or 0.`;
+  return `${message ?? String(error)}\n${nextStep}`;
+}
 
 function report({ type, ...facts }: MockCloudEvent): void {
   const text = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);

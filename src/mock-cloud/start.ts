@@ -1,6 +1,6 @@
-import type { AddressInfo } from "node:net";
 import { apiBasePath } from "../cloud/protocol.ts";
 import { buildMockCloud, type MockCloud } from "./app.ts";
+import { listeningUrl } from "./links.ts";
 import type { MockCloudOptions } from "./options.ts";
 
 export interface StartMockCloudOptions extends MockCloudOptions {
@@ -27,8 +27,6 @@ export async function startMockCloud(options: StartMockCloudOptions = {}): Promi
     await cloud.close();
     throw error;
   }
-  const address = cloud.app.server.address() as AddressInfo; // listening on TCP
-  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
-  const url = `http://${name}:${address.port}`;
+  const url = listeningUrl(cloud.app.server.address());
   return { ...cloud, url, baseUrl: `${url}${apiBasePath}` };
 }

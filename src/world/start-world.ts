@@ -2,6 +2,7 @@ import type { HDAccount } from "viem";
 import { base } from "viem/chains";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
+import type { PageGuardOptions } from "../mock-cloud/plugins/page-guard.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
 import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
 import { type LocalChain, startChain } from "./chain/start-chain.ts";
@@ -17,7 +18,7 @@ import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
 import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
 import { Teardown } from "./teardown.ts";
 
-export interface StartWorldParameters {
+export interface StartWorldParameters extends PageGuardOptions {
   /** Any free port by default. */
   readonly chainPort?: number | undefined;
   /** Lets the chain begin as a fork of the Base-like chain at this RPC URL; the contracts are deployed anew. */
@@ -76,13 +77,14 @@ export interface World {
  * @throws InvalidArgumentError, RpcUnavailableError
  */
 export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
-  const { chainPort, forkUrl, stateFile, cloud: options = {}, cvms: withCvms = true, signal } = parameters;
+  const { chainPort, forkUrl, stateFile, cvms: withCvms = true, signal, allowedHosts, allowedOrigins } = parameters;
+  const options = { allowedHosts, allowedOrigins, ...parameters.cloud };
   const teardown = new Teardown();
   try {
     const state = await openWorldState({ stateFile, describeChain: () => describeChain(forkUrl, signal) });
     teardown.add(() => state.close());
     const fork = toForkPoint(state.chain, parameters);
-    const chain = await startChain({ port: chainPort, fork, record: state.record });
+    const chain = await startChain({ port: chainPort, fork, record: state.record, allowedHosts, allowedOrigins });
     teardown.add(() => chain.close());
     signal?.throwIfAborted();
 

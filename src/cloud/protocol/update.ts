@@ -93,6 +93,14 @@ export const patchCvmRequestSchema = z.looseObject({
   transaction_hash: z.string().nullish(),
 });
 
+/** `POST /cvms/{id}/confirm-patch`: both hashes, by either name. The headers of phase 2 may carry them instead. */
+export const confirmPatchRequestSchema = z.looseObject({
+  compose_hash: z.string().nullish(),
+  transaction_hash: z.string().nullish(),
+  composeHash: z.string().nullish(),
+  transactionHash: z.string().nullish(),
+});
+
 /** `PATCH /cvms/{id}/envs`, both phases. Without `env_keys` the current list of allowed names stays. */
 export const patchEnvsRequestSchema = z.looseObject({
   encrypted_env: z.string(),

@@ -58,8 +58,9 @@ export const webhookDeliverySchema = z.object({
   original_event_id: z.string().optional(),
   status: z.enum(["pending", "delivered", "failed"]),
   attempts: z.number().int(),
-  /** Of the last attempt: what the target answered, at most 4 KB of it, or why there was no answer. */
+  /** Of the last attempt, as `error`, which says why there was no answer. */
   response_status: z.number().int().nullable(),
+  /** The real service keeps up to 4 KB here. The mock keeps none: its targets may be services of the same machine. */
   response_body: z.string().nullable(),
   error: z.string().nullable(),
   created_at: z.string(),

@@ -15,6 +15,15 @@ export const upTasks = [
     .addOption(optional("fork", "RPC URL of Base, to start the chain as its fork"))
     .addOption(optional("chainRpc", "RPC URL of an existing chain, to start none; needs --kms"))
     .addOption(optional("kms", "Address of the DstackKms on that chain"))
+    .addOption(optional("allowedHosts", "Further host names both servers answer to, separated by commas"))
+    .addOption(
+      optional(
+        "allowedOrigins",
+        "Origins of web pages that may call both servers, separated by commas (default: none)",
+      ),
+    )
+    .addFlag({ name: "deviceLogin", description: "Let `phala login` have an API key, without anyone's approval" })
+    .addFlag({ name: "privateWebhooks", description: "Let webhooks call private and link-local addresses too" })
     .addFlag({ name: "admin", description: "Open the admin endpoints: clock, faults, snapshots" })
     .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
     .setAction(() => import("../tasks/up.ts"))

@@ -19,13 +19,21 @@ const rolloverMs = 1500;
 
 export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {
   const { settings, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
-  const { chain, cloudPort, stateFile } = settings;
+  const { chain, cloudPort, stateFile, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins } = settings;
+  const guard = { allowedHosts, allowedOrigins };
   const admin = adminKey === undefined ? {} : { admin: { key: adminKey } };
-  const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent, ...admin };
+  const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent, deviceLogin, privateWebhooks, ...admin };
   if (chain.kind === "own") {
-    return startWorld({ chainPort: chain.port, forkUrl: chain.forkUrl, stateFile, cloud, signal });
+    return startWorld({ chainPort: chain.port, forkUrl: chain.forkUrl, stateFile, cloud, signal, ...guard });
   }
   const key = await readOwnerKey();
   const owner = key === "" ? undefined : privateKeyToAccount(parseFixedHex("The owner's private key", key, 32));
-  return attachWorld({ rpcUrl: chain.rpcUrl, kms: chain.kms, owner, stateFile, cloud, signal });
+  return attachWorld({
+    rpcUrl: chain.rpcUrl,
+    kms: chain.kms,
+    owner,
+    stateFile,
+    cloud: { ...cloud, ...guard },
+    signal,
+  });
 }

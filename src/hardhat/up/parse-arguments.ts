@@ -1,5 +1,6 @@
 import { parseAddress } from "../../chain/parse-address.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../../mock-cloud/plugins/page-guard.ts";
 
 /** As Hardhat hands them over: what was not given is undefined. */
 export interface UpArguments {
@@ -9,6 +10,10 @@ export interface UpArguments {
   readonly fork?: string | undefined;
   readonly chainRpc?: string | undefined;
   readonly kms?: string | undefined;
+  readonly allowedHosts?: string | undefined;
+  readonly allowedOrigins?: string | undefined;
+  readonly deviceLogin?: boolean | undefined;
+  readonly privateWebhooks?: boolean | undefined;
   readonly admin?: boolean | undefined;
   readonly json?: boolean | undefined;
 }
@@ -19,6 +24,10 @@ export interface UpSettings {
     | { readonly kind: "existing"; readonly rpcUrl: string; readonly kms: string };
   readonly cloudPort: number;
   readonly stateFile: string | undefined;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly deviceLogin: boolean;
+  readonly privateWebhooks: boolean;
   /** Whether clock, faults and snapshots can be had over HTTP. */
   readonly hasAdmin: boolean;
   readonly isJson: boolean;
@@ -28,12 +37,16 @@ const nextStep = "See npx hardhat dstack up --help.";
 
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parseUpArguments(args: UpArguments): UpSettings {
-  const { cloudPort, state, admin = false, json = false } = args;
+  const { cloudPort, state, deviceLogin = false, privateWebhooks = false, admin = false, json = false } = args;
   if (state === "") throw new InvalidArgumentError("--state needs the name of a file.", { nextStep });
   return {
     chain: parseChain(args),
     cloudPort: parsePort("--cloud-port", cloudPort, 4000),
     stateFile: state,
+    allowedHosts: parseAllowedHosts(splitList(args.allowedHosts), "--allowed-hosts"),
+    allowedOrigins: parseAllowedOrigins(splitList(args.allowedOrigins), "--allowed-origins"),
+    deviceLogin,
+    privateWebhooks,
     hasAdmin: admin,
     isJson: json,
   };

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
-import { apiBasePath, type HashRegistrationBody } from "../../cloud/protocol.ts";
+import type { HashRegistrationBody } from "../../cloud/protocol.ts";
+import type { Links } from "../links.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import { tryOnchainStatus } from "../services/try-onchain-status.ts";
 import type { RegistrationRequired } from "../services/updates.ts";
@@ -9,8 +10,8 @@ import { toHashRegistrationBody } from "../wire/update-answers.ts";
 
 /** The 465 of an update: what to register and, for a prepared one, how others commit it. */
 export async function answerRegistration(
-  { store, kmsRuntime }: { readonly store: Store; readonly kmsRuntime: KmsRuntime },
-  request: Pick<FastifyRequest, "id" | "protocol" | "host">,
+  { store, kmsRuntime, links }: { readonly store: Store; readonly kmsRuntime: KmsRuntime; readonly links: Links },
+  request: Pick<FastifyRequest, "id">,
   cvm: Cvm,
   { composeHash, commitToken: token }: RegistrationRequired,
 ): Promise<HashRegistrationBody> {
@@ -19,12 +20,7 @@ export async function answerRegistration(
   const body = { ...place, composeHash, appId, requestId: request.id };
   if (token === undefined) return toHashRegistrationBody(body);
   const onchain = await tryOnchainStatus(kmsRuntime, place.kms, cvm, { composeHash, deviceId: place.node.deviceId });
-  const origin = `${request.protocol}://${request.host}`;
-  const pageUrl = `${origin}${commitPagePath(cvm)}?token=${token}`;
-  const apiUrl = `${origin}${apiBasePath}/cvms/${cvm.vmUuid}/commit-update?token=${token}`;
+  const pageUrl = `${links.commitPage(cvm)}?token=${token}`;
+  const apiUrl = links.api(`/cvms/${cvm.vmUuid}/commit-update?token=${token}`);
   return toHashRegistrationBody({ ...body, commit: { token, pageUrl, apiUrl, onchain } });
-}
-
-export function commitPagePath({ vmUuid }: Pick<Cvm, "vmUuid">): string {
-  return `/commit/${vmUuid}`;
 }

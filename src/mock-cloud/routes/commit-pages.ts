@@ -1,9 +1,9 @@
 import type { FastifyPluginAsync, FastifyReply } from "fastify";
 import { commitUpdateRequestSchema } from "../../cloud/protocol.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
+import { commitPagePath } from "../links.ts";
 import { readUpdateCommit, requireToken } from "../wire/commit-answers.ts";
 import { renderCommitPage, renderCommitResult } from "../wire/commit-page.ts";
-import { commitPagePath } from "./answer-registration.ts";
 import { type CommitRoutesOptions, describeToken, tokenQuery } from "./commits.ts";
 import { cvmParams } from "./schemas.ts";
 
@@ -42,14 +42,18 @@ export const commitPageRoutes: FastifyPluginAsync<CommitRoutesOptions> = async (
   );
 };
 
-/** The address holds the token, so no other site may learn it and no cache keep it. */
+/**
+ * The address holds the token, so no other site may learn it and no cache keep it. No page may show this one in a frame
+ * to have a person press its button. `same-origin`, as with `no-referrer` browsers send the form with `Origin: null`.
+ */
 function sendPage(reply: FastifyReply, status: number, html: string) {
   return reply
     .code(status)
     .headers({
       "Cache-Control": "no-store",
-      "Content-Security-Policy": "default-src 'none'; form-action 'self'",
-      "Referrer-Policy": "no-referrer",
+      "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+      "Referrer-Policy": "same-origin",
+      "X-Frame-Options": "DENY",
     })
     .type("text/html; charset=utf-8")
     .send(html);

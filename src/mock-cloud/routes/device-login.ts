@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
-  apiBasePath,
   deviceCodeRequestSchema,
   deviceCodeSchema,
   deviceTokenErrorSchema,
@@ -9,6 +8,8 @@ import {
   deviceTokenSchema,
 } from "../../cloud/protocol.ts";
 import type { Clock } from "../clock.ts";
+import { ApiError } from "../errors.ts";
+import type { Links } from "../links.ts";
 import { finishDeviceLogin, startDeviceLogin } from "../services/device-login.ts";
 import type { Store } from "../store/store.ts";
 import { refusals, textAnswer } from "./schemas.ts";
@@ -16,6 +17,8 @@ import { refusals, textAnswer } from "./schemas.ts";
 export interface DeviceLoginRoutesOptions {
   readonly store: Store;
   readonly clock: Clock;
+  readonly links: Links;
+  readonly isOffered: boolean;
 }
 
 const { 401: _, ...publicRefusals } = refusals;
@@ -26,10 +29,17 @@ const explanations = {
   access_denied: "No workspace has a user to log in.",
 } as const;
 
-/** How the CLI logs in (RFC 8628), without an API key. Every login is approved at once. */
-export const deviceLoginRoutes: FastifyPluginAsyncZod<DeviceLoginRoutesOptions> = async (app, { store, clock }) => {
+/** How the CLI logs in (RFC 8628), without an API key. Every login is approved at once, so it has to be asked for. */
+export const deviceLoginRoutes: FastifyPluginAsyncZod<DeviceLoginRoutesOptions> = async (app, options) => {
+  const { store, clock, links, isOffered } = options;
   const tags = ["auth"];
   const security: [] = [];
+
+  app.addHook("onRequest", async () => {
+    if (isOffered) return;
+    const message = "This mock cloud was started without device logins (--device-login). Use the API key it was given.";
+    throw new ApiError(403, undefined, message);
+  });
 
   app.post(
     "/auth/device/code",
@@ -42,9 +52,9 @@ export const deviceLoginRoutes: FastifyPluginAsyncZod<DeviceLoginRoutesOptions> 
         response: { ...publicRefusals, 200: deviceCodeSchema },
       },
     },
-    async (request) => {
+    async () => {
       const { deviceCode, userCode, lifetimeSeconds } = startDeviceLogin(store, clock);
-      const page = `${request.protocol}://${request.host}${apiBasePath}/auth/device`;
+      const page = links.api("/auth/device");
       return {
         device_code: deviceCode,
         user_code: userCode,

@@ -10,6 +10,7 @@ import {
   vmSchema,
 } from "../../cloud/protocol.ts";
 import { cvmNotFound, unauthorized } from "../errors.ts";
+import type { Links } from "../links.ts";
 import { findAppCvms } from "../services/find-app.ts";
 import { findCvm } from "../services/find-cvm.ts";
 import type { InstanceOutcome, Instances } from "../services/instances.ts";
@@ -29,6 +30,7 @@ export interface InstanceRoutesOptions {
   readonly kmsRuntime: KmsRuntime;
   readonly instances: Instances;
   readonly vmAnswer: VmAnswer;
+  readonly links: Links;
 }
 
 const commitRefusals = { ...mutationRefusals, 466: errorBodySchema, 467: errorBodySchema, 468: errorBodySchema };
@@ -37,17 +39,12 @@ const tokenQuery = z.object({ token: z.string().optional() });
 
 /** Replicas and further instances of apps that exist. */
 export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = async (app, options) => {
-  const { store, kmsRuntime, instances, vmAnswer } = options;
+  const { store, kmsRuntime, instances, vmAnswer, links } = options;
   const tags = ["instances"];
 
-  const registrationAnswer = (
-    outcome: RegistrationOutcome,
-    request: { readonly id: string; readonly protocol: string; readonly host: string },
-    commitPath: string,
-  ) =>
+  const registrationAnswer = (outcome: RegistrationOutcome, request: { readonly id: string }, commitPath: string) =>
     toInstanceRegistrationBody(outcome, {
-      origin: `${request.protocol}://${request.host}`,
-      commitPath,
+      commitUrl: links.api(commitPath),
       localRpcUrl: kmsRuntime.localRpcUrl(outcome.kms.id),
       requestId: request.id,
     });

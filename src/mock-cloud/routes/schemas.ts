@@ -13,6 +13,7 @@ const anyErrorSchema = z.union([errorBodySchema, plainErrorBodySchema]);
 export const refusals = {
   400: errorBodySchema,
   401: plainErrorBodySchema,
+  403: plainErrorBodySchema,
   404: anyErrorSchema,
   413: errorBodySchema,
   415: plainErrorBodySchema,

@@ -9,6 +9,7 @@ import {
   visibilitySchema,
 } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
+import type { Links } from "../links.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
 import type { Updates } from "../services/updates.ts";
@@ -29,6 +30,7 @@ export interface SettingsRoutesOptions {
   readonly store: Store;
   readonly kmsRuntime: KmsRuntime;
   readonly updates: Updates;
+  readonly links: Links;
 }
 
 /** Single settings of a CVM, and what they may be. */

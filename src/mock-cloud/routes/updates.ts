@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
   commitComposeFileRequestSchema,
+  confirmPatchRequestSchema,
   envsInProgressSchema,
   inProgressSchema,
   patchCvmRequestSchema,
@@ -11,6 +12,7 @@ import {
   updateAcceptedSchema,
 } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/hex.ts";
+import type { Links } from "../links.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { UpdateOutcome, Updates } from "../services/updates.ts";
 import type { Store } from "../store/store.ts";
@@ -23,7 +25,7 @@ import {
   readProvisionChange,
   readTextChange,
 } from "../wire/read-change.ts";
-import { readComposeHash, readConfirmation } from "../wire/read-confirmation.ts";
+import { readComposeHash, readConfirmation, requireConfirmation } from "../wire/read-confirmation.ts";
 import { readPrepareOnly } from "../wire/read-prepare-only.ts";
 import { answerRegistration } from "./answer-registration.ts";
 import { namedCvm } from "./named-cvm.ts";
@@ -33,8 +35,10 @@ export interface UpdateRoutesOptions {
   readonly store: Store;
   readonly kmsRuntime: KmsRuntime;
   readonly updates: Updates;
+  readonly links: Links;
 }
 
+const { 465: _, ...confirmRefusals } = twoPhaseRefusals;
 const textBody = z.union([z.string(), z.looseObject({})]).nullish();
 const textTypes = ["text/yaml", "text/plain", "application/json", "multipart/form-data"];
 
@@ -43,14 +47,10 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
   const tags = ["updates"];
 
   // The update guide names the two POST paths; the clients only use PATCH.
-  for (const [method, url] of [
-    ["PATCH", "/cvms/:cvm_id"],
-    ["POST", "/cvms/:cvm_id"],
-    ["POST", "/cvms/:cvm_id/confirm-patch"],
-  ] as const) {
+  for (const method of ["PATCH", "POST"] as const) {
     app.route({
       method,
-      url,
+      url: "/cvms/:cvm_id",
       schema: {
         tags,
         summary: "Change a CVM, or confirm the change whose compose hash was registered",
@@ -76,6 +76,25 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
     });
   }
 
+  app.post(
+    "/cvms/:cvm_id/confirm-patch",
+    {
+      schema: {
+        tags,
+        summary: "Confirm the change whose compose hash was registered; it takes nothing else",
+        params: cvmParams,
+        headers: confirmationHeaders,
+        body: confirmPatchRequestSchema.nullish(),
+        response: { ...confirmRefusals, 202: updateAcceptedSchema },
+      },
+    },
+    async (request, reply) => {
+      const confirmation = requireConfirmation(request);
+      const outcome = await updates.confirm(namedCvm(store, request), confirmation, undefined, request.id);
+      return reply.code(202).send({ ...describe(outcome, request.id), status: "in_progress" });
+    },
+  );
+
   for (const [path, field] of [
     ["docker-compose", "docker_compose_file"],
     ["pre-launch-script", "pre_launch_script"],
@@ -96,7 +115,8 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       async (request, reply) => {
         const cvm = namedCvm(store, request);
         const confirmation = readConfirmation(request);
-        const change = readTextChange(request.body, field) ?? (confirmation ? undefined : readAbsentText(field));
+        const change =
+          readTextChange(request.body, field) ?? (confirmation ? undefined : readAbsentText(request.body, field));
         const isPrepareOnly = readPrepareOnly(request.headers);
         const outcome = await updates.submit(cvm, { change, confirmation, isPrepareOnly, correlationId: request.id });
         if (outcome.kind === "registration-required") {

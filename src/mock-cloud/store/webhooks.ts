@@ -28,7 +28,6 @@ export interface WebhookDelivery {
   readonly attempts: number;
   readonly nextAttemptAt: number | null;
   readonly responseStatus: number | null;
-  readonly responseBody: string | null;
   readonly error: string | null;
   readonly createdAt: number;
   readonly attemptedAt: number | null;
@@ -41,7 +40,7 @@ export type NewDelivery = Pick<
 
 export type AttemptRecord = Pick<
   WebhookDelivery,
-  "state" | "attempts" | "nextAttemptAt" | "responseStatus" | "responseBody" | "error" | "attemptedAt"
+  "state" | "attempts" | "nextAttemptAt" | "responseStatus" | "error" | "attemptedAt"
 >;
 
 interface WebhookRow extends Omit<Webhook, "events" | "isEnabled"> {
@@ -56,7 +55,7 @@ const webhookColumns = `id, workspace_id AS "workspaceId", url, events, is_enabl
   created_at AS "createdAt", updated_at AS "updatedAt"`;
 const deliveryColumns = `id, webhook_id AS "webhookId", event_id AS "eventId", event,
   original_event_id AS "originalEventId", cause, body, state, attempts, next_attempt_at AS "nextAttemptAt",
-  response_status AS "responseStatus", response_body AS "responseBody", error, created_at AS "createdAt",
+  response_status AS "responseStatus", error, created_at AS "createdAt",
   attempted_at AS "attemptedAt"`;
 
 export class Webhooks {
@@ -137,7 +136,7 @@ export class Webhooks {
   recordAttempt(id: number, attempt: AttemptRecord): void {
     this.#database.run(
       `UPDATE webhook_delivery SET state = :state, attempts = :attempts, next_attempt_at = :nextAttemptAt,
-         response_status = :responseStatus, response_body = :responseBody, error = :error, attempted_at = :attemptedAt
+         response_status = :responseStatus, error = :error, attempted_at = :attemptedAt
        WHERE id = :id`,
       { id, ...attempt },
     );

@@ -1,29 +1,40 @@
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import type { Webhook, WebhookDelivery } from "../store/webhooks.ts";
 import { signBody } from "./sign-body.ts";
+import { ForbiddenTargetError, isForbiddenHost, lookupAllowed } from "./target-address.ts";
 
-const keptResponseBytes = 4096;
+export interface PostEventOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Whether private and link-local addresses may be called. */
+  readonly isPrivateAllowed: boolean;
+}
 
 export interface PostedEvent {
   readonly isAccepted: boolean;
   readonly responseStatus: number | null;
-  readonly responseBody: string | null;
   /** Why there is no answer. */
   readonly error: string | null;
 }
 
-/** Makes one attempt. Only 2xx accepts; redirects are answers like any other. Rejects only when `signal` aborts. */
+/**
+ * Makes one attempt. Only 2xx accepts; redirects are answers like any other. What else an answer says is not read: a
+ * URL can name any service of this machine, whose content is not for everyone with an API key. Rejects only when
+ * `signal` aborts.
+ */
 export async function postEvent(
   webhook: Webhook,
   delivery: WebhookDelivery,
-  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  { timeoutMs, signal, isPrivateAllowed }: PostEventOptions,
 ): Promise<PostedEvent> {
   // Receivers compare this with their own clock, which nobody advances.
   const timestamp = String(Math.floor(Date.now() / 1000));
+  const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(webhook.url, {
-      method: "POST",
-      redirect: "manual",
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    const status = await post(new URL(webhook.url), delivery.body, {
+      isPrivateAllowed,
+      signal: AbortSignal.any([signal, timeout]),
       headers: {
         "Content-Type": "application/json",
         "User-Agent": "PhalaCloud-Webhook/1.0",
@@ -32,30 +43,42 @@ export async function postEvent(
         "X-Webhook-Timestamp": timestamp,
         "X-Webhook-Signature": signBody(webhook.secret, timestamp, delivery.body),
       },
-      body: delivery.body,
     });
-    const responseBody = await readStart(response);
-    return { isAccepted: response.ok, responseStatus: response.status, responseBody, error: null };
+    return { isAccepted: status >= 200 && status < 300, responseStatus: status, error: null };
   } catch (error) {
     signal.throwIfAborted();
-    return { isAccepted: false, responseStatus: null, responseBody: null, error: describe(error, timeoutMs) };
+    const problem = timeout.aborted ? `No answer within ${timeoutMs / 1000} seconds.` : describe(error);
+    return { isAccepted: false, responseStatus: null, error: problem };
   }
 }
 
-async function readStart(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= keptResponseBytes) break; // ends the connection
-  }
-  return Buffer.concat(chunks).subarray(0, keptResponseBytes).toString("utf8");
+interface PostOptions extends Pick<PostEventOptions, "signal" | "isPrivateAllowed"> {
+  readonly headers: Readonly<Record<string, string | number>>;
 }
 
-function describe(error: unknown, timeoutMs: number): string {
+/** Node's own client, not `fetch`: it follows no redirect and lets the address be checked that it connects to. */
+function post(url: URL, body: string, { signal, isPrivateAllowed, headers }: PostOptions): Promise<number> {
+  if (!isPrivateAllowed && isForbiddenHost(url.hostname)) throw new ForbiddenTargetError(url.hostname);
+  const request = url.protocol === "https:" ? requestHttps : requestHttp;
+  return new Promise((resolve, reject) => {
+    request(url, {
+      method: "POST",
+      // A connection of its own, so that none made for another target's address is used again.
+      agent: false,
+      signal,
+      headers: { ...headers, "Content-Length": Buffer.byteLength(body) },
+      ...(!isPrivateAllowed && { lookup: lookupAllowed }),
+    })
+      .once("response", (response) => {
+        resolve(response.statusCode ?? 0);
+        response.on("error", () => {}).destroy();
+      })
+      .on("error", reject)
+      .end(body);
+  });
+}
+
+function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `No answer within ${timeoutMs / 1000} seconds.`;
-  const { cause } = error;
-  return cause instanceof Error && "code" in cause ? `${error.message}: ${String(cause.code)}` : error.message;
+  return error.message === "" && "code" in error ? String(error.code) : error.message;
 }

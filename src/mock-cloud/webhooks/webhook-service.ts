@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { WebhookEvent } from "../../cloud/protocol.ts";
 import { type Clock, toIsoTime } from "../clock.ts";
-import { webhookNotFound } from "../errors.ts";
+import { InvalidRequestError, webhookNotFound } from "../errors.ts";
 import type { EventListener, MockCloudEvent } from "../events.ts";
 import type { Faults } from "../faults/faults.ts";
 import type { Store } from "../store/store.ts";
@@ -10,6 +10,7 @@ import type { Webhook, WebhookDelivery } from "../store/webhooks.ts";
 import type { Workspace } from "../store/workspaces.ts";
 import { findOccurrence } from "./find-occurrence.ts";
 import { postEvent } from "./post-event.ts";
+import { isForbiddenHost } from "./target-address.ts";
 
 export interface WebhookServiceDependencies {
   readonly store: Store;
@@ -18,6 +19,8 @@ export interface WebhookServiceDependencies {
   readonly faults: Faults;
   /** How long a target has to answer, in real time. */
   readonly timeoutMs: number;
+  /** Whether webhooks may call private and link-local addresses. */
+  readonly isPrivateAllowed: boolean;
 }
 
 export type WebhookChange = Pick<Webhook, "url" | "events" | "isEnabled">;
@@ -76,7 +79,9 @@ export class WebhookService {
     for (const webhook of wanting) this.#send({ webhook, event, eventId, data, cause });
   }
 
+  /** @throws InvalidRequestError */
   create(workspaceId: string, change: WebhookChange): Webhook {
+    this.#checkUrl(change.url);
     const { store, clock } = this.#dependencies;
     const now = clock.now();
     const id = `wh_${randomBytes(8).toString("hex")}`;
@@ -93,6 +98,7 @@ export class WebhookService {
   }
 
   update(workspaceId: string, id: string, change: Partial<WebhookChange & Pick<Webhook, "secret">>): Webhook {
+    if (change.url !== undefined) this.#checkUrl(change.url);
     const { store, clock } = this.#dependencies;
     const webhook = { ...this.find(workspaceId, id), ...change, updatedAt: clock.now() };
     store.webhooks.save(webhook);
@@ -123,6 +129,15 @@ export class WebhookService {
     const originalEventId = original.originalEventId ?? original.eventId;
     const { data } = JSON.parse(original.body);
     return this.#sendAnyway({ webhook, event: original.event, eventId: createEventId(), data, originalEventId });
+  }
+
+  /** Tells at once what every delivery would tell. Names are resolved with each delivery only. */
+  #checkUrl(url: string): void {
+    if (this.#dependencies.isPrivateAllowed || !isForbiddenHost(new URL(url).hostname)) return;
+    throw new InvalidRequestError(
+      ["body", "url"],
+      "Webhooks may call loopback and public addresses; a mock cloud started with --private-webhooks calls others too.",
+    );
   }
 
   #sendAnyway(sending: Omit<Sending, "cause">): WebhookDelivery {
@@ -184,17 +199,17 @@ export class WebhookService {
   }
 
   async #attempt(delivery: WebhookDelivery, signal: AbortSignal): Promise<void> {
-    const { store, clock, emit, faults, timeoutMs } = this.#dependencies;
+    const { store, clock, emit, faults, timeoutMs, isPrivateAllowed } = this.#dependencies;
     const { id, webhookId, eventId, event } = delivery;
     const webhook = store.webhooks.find(webhookId);
     if (!webhook) return;
     // Tests and repetitions are sent because somebody asks for them, whether it is switched on or not.
     if (!webhook.isEnabled && delivery.cause !== null) {
-      const { attempts, attemptedAt, responseStatus, responseBody } = delivery;
-      const met = { attempts, attemptedAt, responseStatus, responseBody, error: "The webhook is switched off." };
+      const { attempts, attemptedAt, responseStatus } = delivery;
+      const met = { attempts, attemptedAt, responseStatus, error: "The webhook is switched off." };
       return store.webhooks.recordAttempt(id, { ...met, state: "failed", nextAttemptAt: null });
     }
-    const { isAccepted, ...met } = await postEvent(webhook, delivery, { timeoutMs, signal });
+    const { isAccepted, ...met } = await postEvent(webhook, delivery, { timeoutMs, signal, isPrivateAllowed });
     signal.throwIfAborted();
     const attempts = delivery.attempts + 1;
     const delayMs = retryDelaysMs[attempts - 1];
@@ -213,7 +228,7 @@ export class WebhookService {
     });
     const { cvm_id: cvm } = JSON.parse(delivery.body).data;
     if (!isAccepted || !faults.strike(["duplicate-delivery"], { event, cvm })) return;
-    await postEvent(webhook, delivery, { timeoutMs, signal });
+    await postEvent(webhook, delivery, { timeoutMs, signal, isPrivateAllowed });
   }
 }
 

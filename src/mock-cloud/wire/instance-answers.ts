@@ -1,4 +1,4 @@
-import { apiBasePath, type InstanceRegistrationBody, type PreparedInstanceAnswer } from "../../cloud/protocol.ts";
+import type { InstanceRegistrationBody, PreparedInstanceAnswer } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/hex.ts";
 import { toIsoTime } from "../clock.ts";
 import type { InstanceOutcome } from "../services/instances.ts";
@@ -12,10 +12,8 @@ import { toHashRegistrationBody, toOnchainStatus } from "./update-answers.ts";
 export type RegistrationOutcome = Extract<InstanceOutcome, { kind: "registration-required" }>;
 
 export interface InstanceRegistrationContext {
-  /** Such as `http://127.0.0.1:4000`. */
-  readonly origin: string;
-  /** Where the token is committed, below the API's base path. */
-  readonly commitPath: string;
+  /** Where the token is committed. */
+  readonly commitUrl: string;
   readonly localRpcUrl: string | undefined;
   readonly requestId: string;
 }
@@ -23,11 +21,11 @@ export interface InstanceRegistrationContext {
 /** A 465 for a new CVM: the registration to make, and the token to come back with. */
 export function toInstanceRegistrationBody(
   outcome: RegistrationOutcome,
-  { origin, commitPath, localRpcUrl, requestId }: InstanceRegistrationContext,
+  { commitUrl, localRpcUrl, requestId }: InstanceRegistrationContext,
 ): InstanceRegistrationBody {
   const { token, onchain, kms } = outcome;
   const body = toHashRegistrationBody({ ...outcome, requestId });
-  const url = `${origin}${apiBasePath}${commitPath}?token=${token}`;
+  const url = `${commitUrl}?token=${token}`;
   const kms_info = body.kms_info && {
     ...body.kms_info,
     ...(kms.chainId !== null && { chain: describeChain(kms.chainId, localRpcUrl) }),

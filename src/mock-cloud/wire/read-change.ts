@@ -5,6 +5,7 @@ import {
   type PatchResourcesRequest,
   type PatchVisibilityRequest,
   type ProvisionComposeFileRequest,
+  patchCvmRequestSchema,
 } from "../../cloud/protocol.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
@@ -15,14 +16,21 @@ import { definedOnly } from "./defined-only.ts";
 // Ephemeral public key, iv and tag: what an encryption of nothing would still hold.
 const shortestEncryptedEnvBytes = 60;
 
+const { compose_hash: _hash, transaction_hash: _transaction, ...changeFields } = patchCvmRequestSchema.shape;
+
+/** A field that asks for a change, where a body has one. Fields that no endpoint knows are clients' own business. */
+export function findChangeField(body: unknown): string | undefined {
+  const given: Record<string, unknown> = Object(body);
+  return [...Object.keys(changeFields), "env_keys"].find((name) => (given[name] ?? undefined) !== undefined);
+}
+
 /**
  * The change a body asks for; undefined when it asks for none, as the bare confirmation of phase 2.
  *
  * @throws InvalidRequestError
  */
 export function readPatchChange(body: PatchCvmRequest): UpdateChange | undefined {
-  const { compose_hash: _, transaction_hash: __, ...change } = body;
-  if (Object.values(change).every((value) => value === null || value === undefined)) return undefined;
+  if (findChangeField(body) === undefined) return undefined;
   return {
     compose: {
       dockerCompose: body.docker_compose_file ?? undefined,
@@ -85,11 +93,15 @@ export function readTextChange(body: unknown, field: TextField): UpdateChange | 
 
 /**
  * What a body without text means outside a confirmation: no script any more, for a client cannot send an empty body.
+ * JSON that names no script asks for nothing.
  *
- * @throws ApiError 400 for a compose file, which no CVM can do without
+ * @throws ApiError 400 for a compose file, which no CVM can do without; InvalidRequestError
  */
-export function readAbsentText(field: TextField): UpdateChange {
-  if (field === "pre_launch_script") return { compose: { preLaunchScript: "" } };
+export function readAbsentText(body: unknown, field: TextField): UpdateChange {
+  if (field === "pre_launch_script") {
+    if (typeof body !== "object" || body === null) return { compose: { preLaunchScript: "" } };
+    throw new InvalidRequestError(["body", field], "Field required", "missing");
+  }
   throw new ApiError(400, errorCodes.composeFileRequired, "The request has no docker compose file.");
 }
 

@@ -22,7 +22,7 @@ export function toWebhookDelivery(delivery: WebhookDelivery) {
     status: delivery.state,
     attempts: delivery.attempts,
     response_status: delivery.responseStatus,
-    response_body: delivery.responseBody,
+    response_body: null,
     error: delivery.error,
     created_at: toIsoTime(delivery.createdAt),
     attempted_at: toTime(delivery.attemptedAt),

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { createPageGuard, type PageGuard, type PageGuardOptions } from "../../mock-cloud/plugins/page-guard.ts";
 
 /** Answers one JSON-RPC call. What it throws may carry a numeric `code` and `data`, which the caller gets. */
 export type AnswerRpc = (method: string, params: readonly unknown[]) => Promise<unknown>;
@@ -19,23 +20,36 @@ interface RpcError {
 
 const revertCode = 3;
 const maximumBodyBytes = 8 * 1024 * 1024;
-/** Wallets in a browser may call. There is nothing behind this server that is not public. */
-const corsHeaders = {
-  "access-control-allow-origin": "*",
-  "access-control-allow-methods": "POST, OPTIONS",
-  "access-control-allow-headers": "*",
-};
+/** go-ethereum's limit too, and what viem sends at most by default. */
+const maximumBatch = 1000;
+/** Of a batch that run side by side: a fork waits for its upstream with each. */
+const callsAtOnce = 20;
+/** Of the answers to one batch. */
+const maximumAnswerBytes = 32 * 1024 * 1024;
+/** A page may send any other type to another origin without asking first, so that no preflight would stop it. */
+const jsonTypes = /^application\/(?:json|json-rpc|jsonrequest)\s*(?:;|$)/i;
 
 /**
  * JSON-RPC over HTTP on loopback, single calls and batches. Hardhat's own server is not used because it ends the
  * process when its port is taken and waits for its clients to hang up first.
+ *
+ * @throws InvalidArgumentError
  */
-export async function serveRpc(answer: AnswerRpc, port: number): Promise<RpcServer> {
-  const server = createServer((request, response) => void handle(answer, request, response));
+export async function serveRpc(answer: AnswerRpc, port: number, options: PageGuardOptions = {}): Promise<RpcServer> {
+  const guard = createPageGuard(options);
+  const limits = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 5_000 };
+  const server = createServer(limits, (request, response) => {
+    handle({ answer, guard, request, response }).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else send(response, 500, failure(null, toRpcError(error)));
+    });
+  });
   // Node's 5 s let clients reuse a connection just as it is being closed.
   server.keepAliveTimeout = 65_000;
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
+  // An accept() that fails, for want of file descriptors, ends the process where nothing listens.
+  server.on("error", () => {});
   const { port: listeningOn } = server.address() as AddressInfo; // listening on TCP
   return {
     url: `http://127.0.0.1:${listeningOn}`,
@@ -47,49 +61,125 @@ export async function serveRpc(answer: AnswerRpc, port: number): Promise<RpcServ
   };
 }
 
-async function handle(answer: AnswerRpc, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method === "OPTIONS") return void response.writeHead(204, corsHeaders).end();
-  if (request.method !== "POST") return void response.writeHead(405, { allow: "POST, OPTIONS" }).end();
-  const text = await readBody(request).catch(() => undefined);
-  if (text === undefined) return void response.destroy();
+interface Exchange {
+  readonly answer: AnswerRpc;
+  readonly guard: PageGuard;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+async function handle({ answer, guard, request, response }: Exchange): Promise<void> {
+  const refuse = (status: number, message: string) => {
+    // What is left of the request is not waited for.
+    response.setHeader("connection", "close");
+    send(response, status, failure(null, { code: -32600, message }));
+  };
+  response.setHeader("x-content-type-options", "nosniff");
+  const refusal = guard.refusalOf(request);
+  if (refusal !== undefined) return refuse(403, refusal);
+  const origin = guard.namedOriginOf(request);
+  if (origin !== undefined) {
+    response.setHeader("access-control-allow-origin", origin);
+    response.setHeader("vary", "origin");
+  }
+  if (request.method === "OPTIONS") return preflight(response, origin !== undefined);
+  if (request.method !== "POST") {
+    response.setHeader("allow", "POST, OPTIONS");
+    return refuse(405, "JSON-RPC calls are sent by POST.");
+  }
+  if (!jsonTypes.test(request.headers["content-type"] ?? "")) {
+    return refuse(415, "JSON-RPC calls have the content type application/json.");
+  }
+  const text = await readBody(request);
+  if (text === undefined) return refuse(413, `A request has at most ${maximumBodyBytes} bytes.`);
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch (error) {
-    return send(response, failure(null, { code: -32700, message: `Parse error: ${String(error)}` }));
+    return send(response, 200, failure(null, { code: -32700, message: `Parse error: ${String(error)}` }));
   }
-  const isBatch = Array.isArray(body) && body.length > 0;
-  send(response, isBatch ? await Promise.all((body as unknown[]).map(call)) : await call(body));
+  if (!Array.isArray(body) || body.length === 0) return sendText(response, 200, await answerCall(answer, body));
+  if (body.length > maximumBatch) {
+    const message = `A batch has at most ${maximumBatch} calls, this one ${body.length}.`;
+    return send(response, 200, failure(null, { code: -32600, message }));
+  }
+  sendText(response, 200, await answerBatch(answer, body, response));
+}
 
-  async function call(message: unknown): Promise<object> {
-    const { id = null, method, params = [] } = Object(message) as Record<string, unknown>;
-    if (typeof method !== "string" || !Array.isArray(params)) {
-      return failure(id, { code: -32600, message: "Not a JSON-RPC call with a list of parameters." });
+function preflight(response: ServerResponse, isNamed: boolean): void {
+  const allowed = { "access-control-allow-methods": "POST", "access-control-allow-headers": "content-type" };
+  response.writeHead(204, { allow: "POST, OPTIONS", ...(isNamed && allowed) }).end();
+}
+
+async function answerBatch(answer: AnswerRpc, calls: readonly unknown[], response: ServerResponse): Promise<string> {
+  const texts: string[] = [];
+  let bytes = 0;
+  for (let start = 0; start < calls.length && !response.destroyed; start += callsAtOnce) {
+    const isFull = bytes > maximumAnswerBytes;
+    const next = calls
+      .slice(start, start + callsAtOnce)
+      .map((call) => (isFull ? tooLarge(call) : answerCall(answer, call)));
+    for (const text of await Promise.all(next)) {
+      bytes += text.length;
+      texts.push(text);
     }
-    try {
-      return { jsonrpc: "2.0", id, result: await answer(method, params) };
-    } catch (error) {
-      return failure(id, toRpcError(error));
-    }
+  }
+  return `[${texts.join(",")}]`;
+}
+
+function tooLarge(call: unknown): string {
+  const message = `The answers to a batch have at most ${maximumAnswerBytes} bytes.`;
+  return JSON.stringify(failure(idOf(call), { code: -32003, message }));
+}
+
+/** The answer as JSON text, whatever the call is and whatever became of it. */
+async function answerCall(answer: AnswerRpc, call: unknown): Promise<string> {
+  const id = idOf(call);
+  const { method, params = [] } = Object(call) as Record<string, unknown>;
+  if (typeof method !== "string" || !Array.isArray(params)) {
+    const message = "Not a JSON-RPC call with a list of parameters.";
+    return JSON.stringify(failure(id, { code: -32600, message }));
+  }
+  try {
+    return JSON.stringify({ jsonrpc: "2.0", id, result: await answer(method, params) });
+  } catch (error) {
+    return JSON.stringify(failure(id, toRpcError(error)));
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maximumBodyBytes) throw new RangeError(`The body is larger than ${maximumBodyBytes} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+/** Only what an id may be is repeated: a document of thousands of levels cannot be written. */
+function idOf(call: unknown): string | number | null {
+  const { id } = Object(call) as Record<string, unknown>;
+  return typeof id === "string" || typeof id === "number" ? id : null;
 }
 
-function send(response: ServerResponse, body: object): void {
-  response.writeHead(200, { ...corsHeaders, "content-type": "application/json" }).end(JSON.stringify(body));
+/** Undefined if it is too large. Rejects when the client hangs up. */
+function readBody(request: IncomingMessage): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maximumBodyBytes) return chunks.push(chunk);
+      // The rest is read and dropped, so that the client gets to see the answer.
+      chunks.length = 0;
+      resolve(undefined);
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    request.on("error", reject);
+    request.on("close", () => reject(new Error("The client hung up.")));
+  });
 }
 
-function failure(id: unknown, error: RpcError): object {
+function send(response: ServerResponse, status: number, body: object): void {
+  sendText(response, status, JSON.stringify(body));
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(text);
+}
+
+function failure(id: string | number | null, error: RpcError): object {
   return { jsonrpc: "2.0", id, error };
 }
 

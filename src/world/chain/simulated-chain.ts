@@ -2,6 +2,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { baseChainDescriptor, baseChainId } from "./base-network.ts";
+import { refuseFatalCall } from "./fatal-calls.ts";
+import { createForkErrorCleaner } from "./fork-errors.ts";
 import type { ForkPoint } from "./fork-point.ts";
 import type { AnswerRpc } from "./rpc-server.ts";
 import { isTypeFour, sendTypeFour } from "./send-type-four.ts";
@@ -22,6 +24,7 @@ export interface SimulatedChain {
  * project it runs in, neither that project's configuration nor its artifacts change it.
  */
 export async function createSimulatedChain({ genesis, fork }: SimulatedChainParameters): Promise<SimulatedChain> {
+  const cleaned = fork === undefined ? (error: unknown) => error : createForkErrorCleaner(fork.url);
   const hre = await createHardhatRuntimeEnvironment(
     {
       chainDescriptors: { [baseChainId]: baseChainDescriptor },
@@ -32,6 +35,8 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
           type: "edr-simulated",
           chainType: "op",
           chainId: baseChainId,
+          // EDR keeps some 200 bytes for each unit of gas that a failing call burns; an endless loop would fill the memory.
+          transactionGasCap: 16_777_216n,
           // As on a real chain: a transaction that reverts is mined, and its receipt says so.
           throwOnTransactionFailures: false,
           ...(fork === undefined ? { initialDate: genesis } : forkSettings(fork)),
@@ -42,11 +47,17 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
     // Any directory of an npm package does, as nothing is read from it.
     import.meta.dirname,
   );
-  const connection = await hre.network.create("chain");
-  const request = (method: string, params: readonly unknown[]) =>
-    connection.provider.request({ method, params: [...params] });
+  const connection = await hre.network.create("chain").catch((error: unknown) => Promise.reject(cleaned(error)));
+  const request: AnswerRpc = async (method, params) => {
+    try {
+      return await connection.provider.request({ method, params: [...params] });
+    } catch (error) {
+      throw cleaned(error);
+    }
+  };
   return {
-    answer: (method, params) => {
+    answer: async (method, params) => {
+      refuseFatalCall(method, params);
       if (method === "hardhat_mine") return mine(request, params);
       const [raw] = params;
       return method === "eth_sendRawTransaction" && isTypeFour(raw)

@@ -1,6 +1,7 @@
 import type { Chain } from "viem";
 import { base } from "viem/chains";
 import { batchExecutorAddress } from "../../core/batch/batch-executor.ts";
+import type { PageGuardOptions } from "../../mock-cloud/plugins/page-guard.ts";
 import { installBatchExecutor } from "../batch-executor.ts";
 import { whileListening } from "../listen-error.ts";
 import { installMulticall3, multicall3Address } from "../multicall3.ts";
@@ -12,7 +13,7 @@ import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { serveRpc } from "./rpc-server.ts";
 import { createSimulatedChain } from "./simulated-chain.ts";
 
-export interface StartChainParameters {
+export interface StartChainParameters extends PageGuardOptions {
   /** 0, the default, takes a free port. */
   readonly port?: number | undefined;
   readonly fork?: ForkPoint | undefined;
@@ -31,14 +32,15 @@ export interface LocalChain {
  * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback: OP stack rules, chain id 8453,
  * Multicall3 and the batch executor at their addresses, a block per transaction, Hardhat's well-known funded accounts.
  */
-export async function startChain({ port = 0, fork, record }: StartChainParameters = {}): Promise<LocalChain> {
+export async function startChain(parameters: StartChainParameters = {}): Promise<LocalChain> {
+  const { port = 0, fork, record, ...guardOptions } = parameters;
   const teardown = new Teardown();
   try {
     const chain = await createSimulatedChain({ genesis: record?.genesis ?? new Date(), fork });
     teardown.add(() => chain.close());
     if (record !== undefined) await replayRequests(chain.answer, record);
     const answer = record === undefined ? chain.answer : recordRequests(chain.answer, record);
-    const server = await whileListening(() => serveRpc(answer, port));
+    const server = await whileListening(() => serveRpc(answer, port, guardOptions));
     teardown.add(() => server.close());
     // Its formatters of OP fields are not part of what is promised.
     const client = createLocalChainClient(server.url, base as Chain);

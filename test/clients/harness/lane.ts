@@ -93,7 +93,7 @@ export async function startLane(): Promise<Lane> {
     answers.push(event);
     for (const tell of answered) tell(event);
   };
-  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20, onEvent } });
+  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20, deviceLogin: true, onEvent } });
   const standing = new Map<KmsKind, Promise<TestCvm>>();
 
   const lane: Lane = {

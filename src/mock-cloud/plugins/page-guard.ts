@@ -1,0 +1,135 @@
+import type { IncomingMessage } from "node:http";
+import { isIPv4, isIPv6 } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import { ApiError } from "../errors.ts";
+
+export interface PageGuardOptions {
+  /** Host names that the server answers to besides loopback names and IP addresses, without a port. */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** Origins whose pages may call the server, such as `https://wallet.example`. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+}
+
+/** Tells a local server which requests come from a web page that has no business with it. */
+export interface PageGuard {
+  /** Why the request is refused, in one sentence. Undefined where it may pass. */
+  refusalOf(request: IncomingMessage): string | undefined;
+  /** The request's origin, where `allowedOrigins` names it. */
+  namedOriginOf(request: IncomingMessage): string | undefined;
+}
+
+/**
+ * A browser runs on the user's machine and reaches loopback for every page it shows. Three headers, which no page can
+ * set, tell its requests from those of programs:
+ *
+ * - `Host` is the page's own name after DNS rebinding. Loopback names, IP addresses and `allowedHosts` pass.
+ * - `Origin` is the page that asks. None, the server's own and `allowedOrigins` pass; `null` never does.
+ * - `Sec-Fetch-Site` says that another site asks, where a GET has no `Origin`. Following a link is allowed.
+ *
+ * @throws InvalidArgumentError
+ */
+export function createPageGuard({ allowedHosts = [], allowedOrigins = [] }: PageGuardOptions): PageGuard {
+  const hosts = new Set(parseAllowedHosts(allowedHosts));
+  const origins = new Set(parseAllowedOrigins(allowedOrigins));
+
+  const namedOriginOf = (request: IncomingMessage) => {
+    const [origin, ...more] = valuesOf(request, "origin");
+    return origin !== undefined && more.length === 0 && origins.has(origin.toLowerCase()) ? origin : undefined;
+  };
+  return {
+    namedOriginOf,
+    refusalOf: (request) => {
+      const named = valuesOf(request, "host");
+      if (named.length > 1) return "The request has more than one Host header.";
+      const [host] = named;
+      // Only HTTP/1.0 has no Host; every browser sends one.
+      if (host !== undefined && !isServed(host, hosts)) return foreignHost;
+      const target = authorityOf(request.url ?? "/");
+      if (target !== undefined && !isServed(target, hosts)) return foreignHost;
+      if (namedOriginOf(request) !== undefined) return undefined;
+      const own = `http://${host?.toLowerCase()}`;
+      if (valuesOf(request, "origin").some((origin) => origin.toLowerCase() !== own)) return foreignOrigin;
+      return isFromAnotherSite(request) ? foreignOrigin : undefined;
+    },
+  };
+}
+
+/** Refuses pages before anything else is done for them, and keeps browsers from guessing what an answer is. */
+export function registerPageGuard(app: FastifyInstance, guard: PageGuard): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("X-Content-Type-Options", "nosniff");
+    const refusal = guard.refusalOf(request.raw);
+    if (refusal !== undefined) throw new ApiError(403, undefined, refusal);
+  });
+}
+
+const foreignHost =
+  "This server answers to loopback names, IP addresses and the names it was started with (--allowed-hosts) only.";
+const foreignOrigin =
+  "Web pages of other origins may not call this server, except those it was started with (--allowed-origins).";
+
+/**
+ * @param parameter what the names were given as
+ * @throws InvalidArgumentError
+ */
+export function parseAllowedHosts(names: readonly string[], parameter = "allowedHosts"): string[] {
+  return names.map((name) => {
+    if (/^(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?$/i.test(name)) return normalName(name);
+    throw new InvalidArgumentError(`${parameter} takes host names, without scheme, port or wildcard.`, {
+      nextStep: "Give a name such as cloud.example.",
+      context: { name },
+    });
+  });
+}
+
+/**
+ * @param parameter what the origins were given as
+ * @throws InvalidArgumentError
+ */
+export function parseAllowedOrigins(origins: readonly string[], parameter = "allowedOrigins"): string[] {
+  return origins.map((origin) => {
+    // Extensions of browsers, wallets among them, have origins of schemes of their own.
+    const [, scheme = "", authority = ""] = /^([a-z][a-z0-9+.-]*):\/\/([^\s/?#@,*]+)\/?$/i.exec(origin) ?? [];
+    if (/^https?$/i.test(scheme) && URL.canParse(origin)) return new URL(origin).origin;
+    if (authority !== "" && !/^https?$/i.test(scheme)) return `${scheme}://${authority}`.toLowerCase();
+    throw new InvalidArgumentError(`${parameter} takes origins: a scheme and a host, and no path or wildcard.`, {
+      nextStep: "Give an origin such as https://wallet.example.",
+      context: { origin },
+    });
+  });
+}
+
+/** What an option names, separated by commas. */
+export function splitList(list: string | undefined): string[] {
+  return (list ?? "").split(",").flatMap((entry) => entry.trim() || []);
+}
+
+/** Every value of a header, as sent: what Node makes of a repeated one differs by header. */
+function valuesOf({ rawHeaders }: IncomingMessage, name: string): string[] {
+  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
+}
+
+/** Of a request in absolute form, which puts its own host above the header's. */
+function authorityOf(url: string): string | undefined {
+  return /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1];
+}
+
+function isServed(host: string, allowed: ReadonlySet<string>): boolean {
+  const [, address, rawName = ""] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::\d{0,5})?$/.exec(host) ?? [];
+  if (address !== undefined) return isIPv6(address) && !address.includes("%");
+  const name = normalName(rawName);
+  return isIPv4(name) || name === "localhost" || name.endsWith(".localhost") || allowed.has(name);
+}
+
+function normalName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, "");
+}
+
+function isFromAnotherSite({ method, headers }: IncomingMessage): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site === undefined || site === "same-origin" || site === "none") return false;
+  // A link that a person follows. What a page embeds has another destination.
+  const isLink = headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
+  return !(isLink && (method === "GET" || method === "HEAD"));
+}

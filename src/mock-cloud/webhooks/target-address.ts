@@ -1,0 +1,90 @@
+import { lookup } from "node:dns";
+import { BlockList, isIPv4, isIPv6, type LookupFunction } from "node:net";
+
+/** Says why an event is not sent: it would reach what only this machine's network reaches. */
+export class ForbiddenTargetError extends Error {
+  override readonly name = "ForbiddenTargetError";
+  constructor(address: string) {
+    super(`${address} is no public address, and this mock cloud was started without private webhooks.`);
+  }
+}
+
+/** Everything but loopback that is not the public internet, by its registered purpose. */
+const forbidden = new BlockList();
+for (const [network, prefix] of [
+  ["0.0.0.0", 8], // this host, unspecified
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10], // shared by carriers; a cloud's metadata too
+  ["169.254.0.0", 16], // link-local; most clouds' metadata
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24], // protocol assignments; a cloud's metadata too
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15], // benchmarks
+  ["224.0.0.0", 4], // multicast
+  ["240.0.0.0", 4], // reserved, broadcast
+] as const)
+  forbidden.addSubnet(network, prefix, "ipv4");
+for (const [network, prefix] of [
+  ["::", 128], // unspecified
+  ["64:ff9b:1::", 48], // local translation to IPv4
+  ["100::", 64], // discard
+  ["2001::", 32], // Teredo, which wraps IPv4
+  ["fc00::", 7], // unique local; a cloud's metadata too
+  ["fe80::", 10], // link-local
+  ["fec0::", 10], // site-local
+  ["ff00::", 8], // multicast
+] as const)
+  forbidden.addSubnet(network, prefix, "ipv6");
+
+/** IPv6 ranges that carry an IPv4 address, and the first of the two groups that hold it. */
+const wrappers = [
+  { list: subnet("::ffff:0:0", 96), group: 6 }, // mapped
+  { list: subnet("::ffff:0:0:0", 96), group: 6 }, // translated
+  { list: subnet("64:ff9b::", 96), group: 6 }, // translated by a gateway
+  { list: subnet("2002::", 16), group: 1 }, // 6to4
+];
+
+/** @param host of a URL: a name, which is allowed until it is resolved, or an address, in brackets if it is IPv6 */
+export function isForbiddenHost(host: string): boolean {
+  return isForbiddenAddress(host.replace(/^\[(.*)\]$/, "$1"));
+}
+
+/** Whether a name resolves to a forbidden address is asked as the connection is made, for the answer may change. */
+export const lookupAllowed: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    if (error) return callback(error, "", 0);
+    const wrong = addresses.find(({ address }) => isForbiddenAddress(address));
+    if (wrong) return callback(new ForbiddenTargetError(wrong.address), "", 0);
+    const [first] = addresses;
+    if (options.all) callback(null, addresses);
+    else callback(null, first?.address ?? "", first?.family ?? 0);
+  });
+};
+
+function isForbiddenAddress(address: string): boolean {
+  if (isIPv4(address)) return forbidden.check(address, "ipv4");
+  if (!isIPv6(address)) return false;
+  const [plain = ""] = address.split("%");
+  const wrapper = wrappers.find(({ list }) => list.check(plain, "ipv6"));
+  return forbidden.check(wrapper ? wrappedIn(plain, wrapper.group) : plain, wrapper ? "ipv4" : "ipv6");
+}
+
+/** Of an address in any notation: the two groups from `group` on, as IPv4. */
+function wrappedIn(address: string, group: number): string {
+  // The URL parser writes the short form without dots.
+  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  const left = head.split(":").filter(Boolean);
+  const right = (tail ?? "").split(":").filter(Boolean);
+  const groups = [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
+  return groups
+    .slice(group, group + 2)
+    .map((digits) => Number.parseInt(digits, 16))
+    .flatMap((value) => [value >> 8, value & 255])
+    .join(".");
+}
+
+function subnet(network: string, prefix: number): BlockList {
+  const list = new BlockList();
+  list.addSubnet(network, prefix, "ipv6");
+  return list;
+}
