@@ -25,6 +25,7 @@ describe("bad input to the mock cloud", () => {
 
   before(async () => {
     world = await startCloudWorld(await network.create("local"), {
+      deviceLogin: true,
       workspaces: [
         { name: "Test", apiKeys: [{ key: apiKey }] },
         { name: "Other", apiKeys: [{ key: "the-other-key" }] },
@@ -107,6 +108,44 @@ describe("bad input to the mock cloud", () => {
       expect(answer.body.detail).to.have.nested.property("[0].msg").that.is.a("string");
     });
   }
+
+  const hash = "ab".repeat(32);
+  const confirmations: [body: unknown, field: string][] = [
+    [undefined, "compose_hash"],
+    ["null", "compose_hash"],
+    [{}, "compose_hash"],
+    [{ compose_hash: null, transaction_hash: null }, "compose_hash"],
+    [{ compose_hash: "", transaction_hash: "" }, "compose_hash"],
+    [{ composeHash: "", transactionHash: null }, "compose_hash"],
+    [{ compose_hash: hash }, "transaction_hash"],
+    [{ composeHash: hash, transactionHash: "" }, "transaction_hash"],
+    [{ transactionHash: `0x${hash}` }, "compose_hash"],
+    [{ vcpu: 3 }, "compose_hash"],
+    [{ docker_compose_file: "services:\n  app:\n    image: nginx:9\n" }, "compose_hash"],
+    [{ compose_hash: hash, transaction_hash: `0x${hash}`, vcpu: 3 }, "vcpu"],
+    [{ composeHash: hash, transactionHash: `0x${hash}`, allowed_envs: [] }, "allowed_envs"],
+    [{ compose_hash: hash, composeHash: "cd".repeat(32), transaction_hash: `0x${hash}` }, "composeHash"],
+    [{ compose_hash: 7, transaction_hash: `0x${hash}` }, "compose_hash"],
+    [{ composeHash: [hash], transactionHash: `0x${hash}` }, "composeHash"],
+    [{ compose_hash: hash, transaction_hash: "0xabcd" }, "transaction_hash"],
+  ];
+  for (const [body, field] of confirmations) {
+    it(`confirms nothing and changes nothing: ${JSON.stringify(body)?.slice(0, 60)}`, async () => {
+      const headers = { "Content-Type": "application/json" };
+      const answer = await request(world.cloud, "POST", `/cvms/${cvm.id}/confirm-patch`, { body, headers });
+      expect(answer.status, answer.text).to.equal(422);
+      expect(answer.body.detail).to.have.nested.property("[0].loc").that.deep.equals(["body", field]);
+    });
+  }
+
+  it("takes no half of a confirmation for a change, and no JSON without a script for its removal", async () => {
+    for (const body of [{ composeHash: hash }, { transactionHash: hash }, { compose_hash: hash }]) {
+      expect((await patch("", body)).status, JSON.stringify(body)).to.equal(422);
+    }
+    for (const body of [{}, { pre_launch_script: null }, { preLaunchScript: "echo" }, { vcpu: 3 }]) {
+      expect((await patch("/pre-launch-script", body)).status, JSON.stringify(body)).to.equal(422);
+    }
+  });
 
   it("answers 422 to a body that is not JSON", async () => {
     const answer = await patch("", "{", { "Content-Type": "application/json" });

@@ -34,6 +34,7 @@ describe("lists, guests and catalogues", () => {
 
   before(async () => {
     world = await startCloudWorld(await network.create("local"), {
+      deviceLogin: true,
       workspaces: [
         { name: "Test", apiKeys: [{ key: apiKey, username: "tess", email: "tess@example.com" }] },
         { name: "Other", apiKeys: [{ key: otherKey }] },

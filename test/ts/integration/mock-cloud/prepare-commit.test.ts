@@ -9,9 +9,11 @@ import { parseHashRegistration } from "../../../../src/cloud/protocol.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { startMockCloud } from "../../../../src/mock-cloud/index.ts";
 import { deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { send } from "../../../support/hostile/page-requests.ts";
 import { deployForwarder, forward } from "../../../support/mock-cloud/call-forwarder.ts";
 import {
   type Answer,
+  apiKey,
   type CloudWorld,
   createOffChainCvm,
   createOnChainCvm,
@@ -107,6 +109,33 @@ describe("prepare and commit", () => {
     const committed = await anonymous("POST", String(api_commit_url), {});
     expect(committed.status, committed.text).to.equal(200);
     await expectInForce(compose_hash);
+  });
+
+  it("names itself in links, whatever name it was called by, and shows its page in no frame", async () => {
+    const { port } = new URL(world.cloud.url);
+    const path = `/api/v1/cvms/${cvm.id}`;
+    const answer = await send(`http://127.0.0.1:${port}${path}`, {
+      method: "PATCH",
+      headers: { ...prepare, "X-API-Key": apiKey, "Content-Type": "application/json", Host: `world.localhost:${port}` },
+      body: JSON.stringify({ docker_compose_file: nextCompose }),
+    });
+    expect(answer.status, answer.text).to.equal(465);
+    expect(answer.text).to.not.include("world.localhost");
+    const { commit_url = "", api_commit_url = "" } = parseHashRegistration(JSON.parse(answer.text));
+    for (const url of [commit_url, api_commit_url]) expect(url).to.match(new RegExp(`^${world.cloud.url}/`));
+
+    const { headers } = await send(commit_url);
+    expect(headers["content-security-policy"]).to.equal(
+      "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    );
+    expect(headers).to.include({
+      "x-frame-options": "DENY",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "same-origin",
+      "cache-control": "no-store",
+    });
+    const { headers: refused } = await send(commit_url.replace(/token=.*/, "token=no"));
+    expect(refused).to.include({ "x-frame-options": "DENY", "cache-control": "no-store" });
   });
 
   it("commits from the page's form", async () => {

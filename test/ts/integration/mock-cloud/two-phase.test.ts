@@ -100,6 +100,24 @@ describe("updates in two phases", () => {
     await expectInForce(composeHash);
   });
 
+  it("takes the update guide's spelling of both hashes, wherever it takes them in a body", async () => {
+    for (const [method, path, image] of [
+      ["POST", "/confirm-patch", 4],
+      ["PATCH", "", 5],
+    ] as const) {
+      const composeHash = registrationOf(
+        await patch("", { docker_compose_file: nextCompose.replace("2", `${image}`) }),
+      );
+      const transactionHash = await registerHash(world, cvm.appId, composeHash);
+      const answer = await request(world.cloud, method, `/cvms/${cvm.id}${path}`, {
+        // What no endpoint knows is no change.
+        body: { composeHash, transactionHash, id: cvm.id },
+      });
+      expect(answer.status, answer.text).to.equal(202);
+      await expectInForce(composeHash);
+    }
+  });
+
   it("serves the two POST paths of the update guide too", async () => {
     const proposed = await request(world.cloud, "POST", `/cvms/${cvm.id}`, {
       body: { docker_compose_file: nextCompose },

@@ -1,0 +1,127 @@
+import { expect } from "chai";
+import { privateKeyToAccount } from "viem/accounts";
+import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { rawRequests, throwAt } from "../../../support/hostile/raw-requests.ts";
+import { postRpc } from "../../../support/world/post-rpc.ts";
+
+interface Answer {
+  readonly id: unknown;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string };
+}
+
+// A request that ends the process ends this test run with it; an unhandled rejection fails it.
+describe("no request ends a world", function () {
+  this.timeout(60_000);
+  let world: World;
+  let internalErrors: string[];
+
+  before(async () => {
+    internalErrors = [];
+    world = await startWorld({
+      cvms: false,
+      cloud: {
+        deviceLogin: true,
+        onEvent: (event) => event.type === "internal-error" && internalErrors.push(event.message),
+      },
+    });
+  });
+  after(() => world.close());
+  afterEach(async () => {
+    expect((await post<Answer>({ id: 1, method: "eth_chainId" })).result).to.equal("0x2105");
+    const reply = await world.cloudClient.request({ method: "GET", path: "/auth/me" });
+    expect(reply.status).to.equal(200);
+  });
+
+  const post = <Shape>(body: unknown) => postRpc<Shape>(world.chain.rpcUrl, body);
+
+  it("whatever bytes it is made of, and whenever the client hangs up", async () => {
+    const { rpcUrl } = world.chain;
+    const { url } = world.cloud;
+    const targets = [
+      [rpcUrl, "/"],
+      [url, "/api/v1/cvms/provision"],
+      [url, "/api/v1/auth/device/code"],
+      [url, "/commit/x?token=y"],
+    ] as const;
+    let thrown = 0;
+    for (const [target, path] of targets) {
+      const requests = rawRequests(path, new URL(target).host);
+      const answers = await Promise.all(
+        requests.flatMap((bytes) => [
+          throwAt(target, bytes, 0),
+          throwAt(target, bytes, 10),
+          throwAt(target, bytes, 1500),
+        ]),
+      );
+      thrown += answers.length;
+      for (const answer of answers) {
+        expect(answer, path).to.not.match(/^HTTP\/1\.1 5\d\d/m);
+        expect(answer, path).to.not.match(/\bat .+\.[jt]s:\d+/);
+      }
+    }
+    expect(thrown).to.be.greaterThan(1000);
+    expect(internalErrors).to.deep.equal([]);
+  });
+
+  it("by an id that cannot be written, a batch beyond any use or a body beyond 8 MiB", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    expect(await post<Answer>(`{"id":${deep},"method":"eth_chainId"}`)).to.include({ id: null, result: "0x2105" });
+    expect((await post<Answer>(`{"id":1,"method":"eth_call","params":[${deep}]}`)).error).to.have.property("code");
+    const calls = (count: number) => Array(count).fill({ id: 1, method: "eth_chainId" });
+    expect((await post<Answer>(calls(40_000))).error).to.include({ code: -32600 });
+    expect((await post<Answer>(calls(1001))).error?.message).to.include("at most 1000 calls");
+    expect(await post<Answer[]>(calls(1000))).to.have.lengthOf(1000);
+    const headers = { "Content-Type": "application/json" };
+    const large = await fetch(world.chain.rpcUrl, { method: "POST", headers, body: " ".repeat(8 * 1024 * 1024 + 1) });
+    expect(large.status).to.equal(413);
+  });
+
+  it("by answers that are too many to be written at once", async () => {
+    const { address } = devAccount(0);
+    await post({ id: 1, method: "hardhat_setCode", params: [`0x${"c0de".repeat(10)}`, `0x${"fe".repeat(24_000)}`] });
+    const call = { id: 7, method: "eth_getCode", params: [`0x${"c0de".repeat(10)}`, "latest"] };
+    const answers = await post<Answer[]>([
+      ...Array(999).fill(call),
+      { id: 8, method: "eth_getBalance", params: [address] },
+    ]);
+    expect(answers).to.have.lengthOf(1000);
+    expect(answers[0]?.result).to.have.lengthOf(48_002);
+    expect(answers.at(-1)).to.have.nested.property("error.code", -32003);
+    expect(answers.at(-1)?.id).to.equal(8);
+  });
+
+  it("by times, amounts and blocks that make EDR abort", async () => {
+    const from = devAccount(0).address;
+    const huge = `0x${"f".repeat(64)}`;
+    const raw = await privateKeyToAccount(devPrivateKey(0)).signTransaction({
+      chainId: 8453,
+      value: 2n ** 256n - 1n,
+      gas: 21_000n,
+      maxFeePerGas: 2n ** 40n,
+      to: from,
+    });
+    for (const [method, params] of [
+      ["evm_increaseTime", ["0xffffffffffffffff"]],
+      ["evm_increaseTime", [2 ** 63]],
+      ["evm_setNextBlockTimestamp", ["0xffffffffffffffff"]],
+      ["evm_setNextBlockTimestamp", ["9".repeat(19)]],
+      ["evm_mine", ["0xffffffffffffffff"]],
+      ["hardhat_mine", ["0x2", "0xffffffffffffffff"]],
+      ["hardhat_mine", ["0xffffffffffffffff"]],
+      ["eth_call", [{ from, to: from, value: huge, gasPrice: "0xffffffffff" }]],
+      ["eth_call", [{ from, to: from, value: huge }]],
+      ["eth_call", [{ from, to: from, maxFeePerGas: huge, maxPriorityFeePerGas: huge }]],
+      ["eth_estimateGas", [{ from, to: from, value: huge }]],
+      ["debug_traceCall", [{ from, to: from, value: huge }, "latest"]],
+      ["eth_sendTransaction", [{ from, to: from, value: huge }]],
+      ["eth_sendRawTransaction", [raw]],
+    ] as const) {
+      const { error } = await post<Answer>({ id: 1, method, params });
+      expect(error?.message, `${method} ${JSON.stringify(params)}`).to.match(/^[A-Za-z].* (?:has|is|are) .*\.$/);
+    }
+    const endless = { from, data: "0x5b600056", gas: "0x3938700" };
+    expect((await post<Answer>({ id: 1, method: "eth_call", params: [endless] })).error?.message).to.include("cap");
+  });
+});

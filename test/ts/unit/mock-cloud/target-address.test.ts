@@ -1,0 +1,42 @@
+import type { LookupAddress } from "node:dns";
+import { expect } from "chai";
+import { isForbiddenHost, lookupAllowed } from "../../../../src/mock-cloud/webhooks/target-address.ts";
+
+describe("the address a webhook's name resolves to", () => {
+  /** What a connection is told, by name or by the address that a resolver would give. */
+  const resolve = (name: string, all: boolean) =>
+    new Promise<{ error: Error | null; address: string | LookupAddress[] }>((done) => {
+      lookupAllowed(name, { all }, (error, address) => done({ error, address }));
+    });
+
+  it("is refused as the connection is made, whatever was asked before", async () => {
+    for (const all of [true, false]) {
+      for (const address of ["169.254.169.254", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"]) {
+        const { error } = await resolve(address, all);
+        expect(error?.message, address).to.include("no public address");
+      }
+    }
+  });
+
+  it("is allowed where it is loopback or public", async () => {
+    expect(await resolve("127.0.0.1", false)).to.deep.equal({ error: null, address: "127.0.0.1" });
+    const { address } = await resolve("localhost", true);
+    expect(address).to.be.an("array").that.is.not.empty;
+    expect((await resolve("2606:4700::1111", false)).error).to.equal(null);
+  });
+
+  it("is told by the URL alone where it is an address", () => {
+    for (const host of [
+      "example.com",
+      "1.1.1.1",
+      "100.128.0.1",
+      "172.32.0.1",
+      "[::1]",
+      "[2606:4700::1111]",
+      "[::ffff:127.0.0.1]",
+      "[2002:101:101::1]",
+    ]) {
+      expect(isForbiddenHost(host), host).to.equal(false);
+    }
+  });
+});
