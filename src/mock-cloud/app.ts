@@ -200,7 +200,9 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   // An accept() that fails, for want of file descriptors, ends the process where nothing listens.
-  app.server.on("error", (error) => emit({ type: "internal-error", requestId: "", message: String(error) }));
+  app.addHook("onListen", async () => {
+    app.server.on("error", (error) => emit({ type: "internal-error", requestId: "", message: String(error) }));
+  });
   registerErrorBodies(app, emit);
   registerPageGuard(app, guard);
   registerMethodNotAllowed(app);

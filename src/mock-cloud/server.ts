@@ -6,7 +6,7 @@ import { z } from "zod";
 import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { MockCloudEvent } from "./events.ts";
 import { parseSeed } from "./parse-seed.ts";
-import { splitList } from "./plugins/page-guard.ts";
+import { parseAllowedHosts, parseAllowedOrigins, splitList } from "./plugins/page-guard.ts";
 import { type StartMockCloudOptions, startMockCloud } from "./start.ts";
 
 const help = `Usage: dstack-mock-cloud [options]
@@ -75,8 +75,8 @@ function toOptions(flags: Flags): StartMockCloudOptions {
     ...(flags.state !== undefined && { stateFile: flags.state }),
     ...(adminKey && { admin: { key: adminKey } }),
     rolloverMs: parseNumber("--rollover-ms", flags["rollover-ms"], 86_400_000),
-    allowedHosts: splitList(flags["allowed-hosts"]),
-    allowedOrigins: splitList(flags["allowed-origins"]),
+    allowedHosts: parseAllowedHosts(splitList(flags["allowed-hosts"]), "--allowed-hosts"),
+    allowedOrigins: parseAllowedOrigins(splitList(flags["allowed-origins"]), "--allowed-origins"),
     deviceLogin: flags["device-login"],
     privateWebhooks: flags["private-webhooks"],
     ...(!flags.quiet && { onEvent: report }),
@@ -104,6 +104,7 @@ function describe(error: unknown): string {
   if (isDstackError(error)) return `${error.message}\n${error.nextStep ?? nextStep}`;
   if (error instanceof z.ZodError) return `The seed is not valid.\n${z.prettifyError(error)}\n${nextStep}`;
   const { code, port, message } = Object(error) as { code?: string; port?: number; message?: string };
+  if (code === "ERR_SQLITE_ERROR") return `The state file cannot be used: ${message}.\nGive another with --state.`;
   if (code === "EADDRINUSE") return `Port ${port} is taken by another program.\nChoose another with --port, or 0.`;
   return `${message ?? String(error)}\n${nextStep}`;
 }

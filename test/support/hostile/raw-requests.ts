@@ -80,15 +80,15 @@ export function rawRequests(path: string, host: string): string[] {
       head(`POST ${target} HTTP/1.1`, "Content-Length: 0"),
     ]),
     ...bodies.map((body) => post(body)),
-    ...types.map((type) => head(`POST ${path} HTTP/1.1`, `Content-Type: ${type}`, "Content-Length: 2") + "{}"),
+    ...types.map((type) => `${head(`POST ${path} HTTP/1.1`, `Content-Type: ${type}`, "Content-Length: 2")}{}`),
     // Framing that lies or never ends.
-    head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 1000") + "{",
+    `${head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 1000")}{`,
     head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Length: -1"),
     head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 99999999999999999999"),
-    head(`POST ${path} HTTP/1.1`, "Content-Length: 2", "Content-Length: 3") + "{}",
-    head(`POST ${path} HTTP/1.1`, "Content-Length: 2", "Transfer-Encoding: chunked") + "{}",
-    head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Transfer-Encoding: chunked") + `zz${crlf}`,
-    head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Transfer-Encoding: chunked") + `ffffffff${crlf}{`,
+    `${head(`POST ${path} HTTP/1.1`, "Content-Length: 2", "Content-Length: 3")}{}`,
+    `${head(`POST ${path} HTTP/1.1`, "Content-Length: 2", "Transfer-Encoding: chunked")}{}`,
+    `${head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Transfer-Encoding: chunked")}zz${crlf}`,
+    `${head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Transfer-Encoding: chunked")}ffffffff${crlf}{`,
     head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Transfer-Encoding: gzip, chunked"),
     head(`POST ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Encoding: gzip", "Content-Length: 2") +
       "{}",
@@ -131,7 +131,7 @@ export function rawRequests(path: string, host: string): string[] {
     "G",
     "",
     // Several at once, the last one cut off.
-    post("{}").repeat(50) + "POST",
+    `${post("{}").repeat(50)}POST`,
   ];
 }
 

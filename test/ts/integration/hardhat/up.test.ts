@@ -65,6 +65,8 @@ describe("task dstack up", () => {
       ["--fork with --chain-rpc", { chainRpc: rpc, kms, fork: rpc }, "--fork"],
       ["--chain-port with --chain-rpc", { chainRpc: rpc, kms, chainPort: "0" }, "--chain-port"],
       ["a KMS address that is none", { chainRpc: rpc, kms: "0x12" }, "--kms"],
+      ["a host name with a scheme", { allowedHosts: "a.example, http://b.example" }, "--allowed-hosts"],
+      ["any origin", { allowedOrigins: "*" }, "--allowed-origins"],
       ["a state file without a name", { state: "" }, "--state"],
       ["a state file of something else", { state: "package.json" }, "package.json"],
     ];
@@ -91,6 +93,10 @@ describe("task dstack up", () => {
     expect(parseUpArguments({})).to.deep.equal({
       chain: { kind: "own", port: 8545, forkUrl: undefined },
       cloudPort: 4000,
+      allowedHosts: [],
+      allowedOrigins: [],
+      deviceLogin: false,
+      privateWebhooks: false,
       stateFile: undefined,
       hasAdmin: false,
       isJson: false,
