@@ -1,0 +1,131 @@
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
+import { readBoundedText } from "../files/read-bounded.ts";
+import type { MockCloudEvent } from "./events.ts";
+import { parseSeed } from "./parse-seed.ts";
+import { parseAllowedHosts, parseAllowedOrigins, splitList } from "./plugins/page-guard.ts";
+import { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "./start.ts";
+
+const help = `Usage: dstack-mock-cloud [options]
+
+  --host ADDRESS           where to listen; anything but loopback lets the whole network in (default: 127.0.0.1)
+  --port PORT              0 takes a free one (default: 4000)
+  --public-url URL         what links in answers begin with (default: where it listens)
+  --state FILE             keeps everything across restarts (default: in memory)
+  --seed FILE              what the cloud starts with, a MockCloudSeed as JSON
+  --rollover-ms MS         how long a CVM is away while it changes over (default: 1000)
+  --allowed-hosts NAMES    further host names to answer to, separated by commas
+  --allowed-origins LIST   origins of web pages that may call, separated by commas (default: none)
+  --device-login           let \`phala login\` have an API key, without anyone's approval
+  --private-webhooks       let webhooks call private and link-local addresses too
+  --quiet                  report no events
+  --help                   show this
+
+Environment: DSTACK_CLOUD_API_KEY adds an API key to the seed's first workspace, so that no key needs to be in the
+file. DSTACK_CLOUD_RPC_URL is the endpoint of every on-chain KMS that names none. DSTACK_CLOUD_ADMIN_KEY opens the admin
+endpoints to whoever has it.
+`;
+
+export interface CommandContext {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Takes one line of JSON that says where the cloud listens, or the help. */
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+export interface CommandOutcome {
+  /** For a process that ends here. */
+  readonly exitCode: 0 | 2;
+  readonly cloud: RunningMockCloud | undefined;
+}
+
+/** The command `dstack-mock-cloud`. What keeps it from starting is told in words, with exit code 2. */
+export async function runCommand(context: CommandContext): Promise<CommandOutcome> {
+  const { args, stdout, stderr } = context;
+  try {
+    const flags = parseFlags(args);
+    if (flags.help) {
+      stdout.write(help);
+      return { exitCode: 0, cloud: undefined };
+    }
+    const cloud = await startMockCloud(await toOptions(flags, context));
+    stdout.write(`${JSON.stringify({ url: cloud.url, baseUrl: cloud.baseUrl })}\n`);
+    return { exitCode: 0, cloud };
+  } catch (error) {
+    stderr.write(`${describe(error)}\n`);
+    return { exitCode: 2, cloud: undefined };
+  }
+}
+
+function parseFlags(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    options: {
+      host: { type: "string", default: "127.0.0.1" },
+      port: { type: "string", default: "4000" },
+      "public-url": { type: "string" },
+      state: { type: "string" },
+      seed: { type: "string" },
+      "rollover-ms": { type: "string", default: "1000" },
+      "allowed-hosts": { type: "string" },
+      "allowed-origins": { type: "string" },
+      "device-login": { type: "boolean", default: false },
+      "private-webhooks": { type: "boolean", default: false },
+      quiet: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  }).values;
+}
+
+type Flags = ReturnType<typeof parseFlags>;
+
+async function toOptions(flags: Flags, { env, stderr }: CommandContext): Promise<StartMockCloudOptions> {
+  const { DSTACK_CLOUD_API_KEY: apiKey, DSTACK_CLOUD_RPC_URL: rpcUrl, DSTACK_CLOUD_ADMIN_KEY: adminKey } = env;
+  const seed = flags.seed === undefined ? {} : await readSeed(flags.seed);
+  return {
+    ...parseSeed(seed, { apiKey, rpcUrl }),
+    host: flags.host,
+    port: parseNumber("--port", flags.port, 65_535),
+    publicUrl: flags["public-url"],
+    ...(flags.state !== undefined && { stateFile: flags.state }),
+    ...(adminKey && { admin: { key: adminKey } }),
+    rolloverMs: parseNumber("--rollover-ms", flags["rollover-ms"], 86_400_000),
+    allowedHosts: parseAllowedHosts(splitList(flags["allowed-hosts"]), "--allowed-hosts"),
+    allowedOrigins: parseAllowedOrigins(splitList(flags["allowed-origins"]), "--allowed-origins"),
+    deviceLogin: flags["device-login"],
+    privateWebhooks: flags["private-webhooks"],
+    ...(!flags.quiet && { onEvent: (event) => void stderr.write(`${describeEvent(event)}\n`) }),
+  };
+}
+
+/** What is in the file is not repeated: it may hold API keys. */
+async function readSeed(path: string): Promise<unknown> {
+  const text = await readBoundedText(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError(`The seed file ${path} is not JSON.`);
+  }
+}
+
+function parseNumber(flag: string, raw: string, largest: number): number {
+  if (/^\d{1,9}$/.test(raw) && Number(raw) <= largest) return Number(raw);
+  throw new InvalidArgumentError(`${flag} must be a whole number from 0 to ${largest}.`);
+}
+
+/** One sentence and what to do, for whatever keeps the cloud from starting. */
+function describe(error: unknown): string {
+  const nextStep = "See dstack-mock-cloud --help.";
+  if (isDstackError(error)) return `${error.message}\n${error.nextStep ?? nextStep}`;
+  if (error instanceof z.ZodError) return `The seed is not valid.\n${z.prettifyError(error)}\n${nextStep}`;
+  const { code, port, message } = Object(error) as { code?: string; port?: number; message?: string };
+  if (code === "ERR_SQLITE_ERROR") return `The state file cannot be used: ${message}.\nGive another with --state.`;
+  if (code === "EADDRINUSE") return `Port ${port} is taken by another program.\nChoose another with --port, or 0.`;
+  return `${message ?? String(error)}\n${nextStep}`;
+}
+
+function describeEvent({ type, ...facts }: MockCloudEvent): string {
+  return [type, ...Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`)].join(" ");
+}
