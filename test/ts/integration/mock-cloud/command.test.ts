@@ -11,11 +11,15 @@ describe("the command dstack-mock-cloud", () => {
   const directory = useTemporaryDirectory();
 
   async function run(args: readonly string[], env: Record<string, string> = {}) {
-    const written = { stdout: "", stderr: "" };
-    const stdout = { write: (text: string) => void (written.stdout += text) };
-    const stderr = { write: (text: string) => void (written.stderr += text) };
-    const { exitCode, cloud } = await runCommand({ args, env, stdout, stderr });
-    return { exitCode, cloud, ...written };
+    const stdout: string[] = [];
+    const stderr: string[] = [];
+    const { exitCode, cloud } = await runCommand({
+      args,
+      env,
+      stdout: { write: (text) => stdout.push(text) },
+      stderr: { write: (text) => stderr.push(text) },
+    });
+    return { exitCode, cloud, stdout: stdout.join(""), stderr: stderr.join("") };
   }
   const file = (name: string, text: string) => {
     const path = join(directory.path, name);
