@@ -7,6 +7,12 @@ import {
   deterministicDeployer,
   encodeExecute,
 } from "../core/batch/batch-executor.ts";
+import {
+  batchGasCeilingOf,
+  executorDeploymentGasCeiling,
+  gasCeilingOf,
+  undoDelegationGasCeiling,
+} from "../core/batch/gas-ceilings.ts";
 import { decodePolicyCall, type PolicyCall } from "../core/batch/policy-call.ts";
 import type { Hex } from "../core/hex.ts";
 import type { TransactionHash } from "../core/ids.ts";
@@ -108,13 +114,14 @@ export function fromPreparedLine(line: PreparedLine, executors: readonly Hex[] =
     transactionHash: line.transactionHash ?? undefined,
   };
   const delegate = authorizes && shape.delegate ? [shape.delegate, ...executors] : undefined;
-  const problem = findContradiction(transaction, { delegate });
+  const problem = findContradiction(transaction, { delegate, gasCeiling: shape.gasCeiling });
   if (problem !== undefined) throw new ContradictionError(problem);
   return { transaction, calls, authorizes };
 }
 
 interface Shape {
   readonly functionName: string;
+  readonly gasCeiling: bigint;
   /** To whom a transaction of this kind may delegate its sender's account. */
   readonly delegate?: Hex;
 }
@@ -124,14 +131,20 @@ function findShape({ from, to, data, authorizes }: PreparedLine, calls: readonly
   const [only] = calls;
   if (only === undefined) {
     if (authorizes && to === from && data === "0x")
-      return { functionName: "the end of the delegation", delegate: zeroAddress };
+      return { functionName: "the end of the delegation", gasCeiling: undoDelegationGasCeiling, delegate: zeroAddress };
     const isDeployment = to === deterministicDeployer && data === batchExecutorDeployment;
-    return isDeployment ? { functionName: "the deployment of the batch executor" } : undefined;
+    return isDeployment
+      ? { functionName: "the deployment of the batch executor", gasCeiling: executorDeploymentGasCeiling }
+      : undefined;
   }
   if (to === from && data === encodeExecute(calls))
-    return { functionName: `a batch of ${calls.length} calls`, delegate: batchExecutorAddress };
+    return {
+      functionName: `a batch of ${calls.length} calls`,
+      gasCeiling: batchGasCeilingOf(calls),
+      delegate: batchExecutorAddress,
+    };
   const isSingle = calls.length === 1 && to === only.to && data === only.data;
-  return isSingle ? { functionName: only.functionName } : undefined;
+  return isSingle ? { functionName: only.functionName, gasCeiling: gasCeilingOf(only.functionName) } : undefined;
 }
 
 export function lowerCase(hex: Hex): Hex {

@@ -4,21 +4,29 @@ import type { Hex } from "../core/hex.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
 import { highestTip } from "./read-fees.ts";
 
+export interface FindContradictionOptions {
+  /** To whom the transaction delegates its sender's account (EIP-7702); undefined if to no one. */
+  readonly delegate?: readonly Hex[] | undefined;
+  /** Most gas that a node or a wallet is asked to sign for. */
+  readonly gasCeiling?: bigint | undefined;
+}
+
 /**
  * What a record of a transaction claims and does not hold, as the end of a sentence; undefined if all of it agrees: the
  * signed bytes are this call at this nonce, they have this hash, and they authorise nothing but `delegate`. Signatures
  * are not looked at: that takes milliseconds, see `findForeignSignature`.
  *
- * @param delegate to whom the transaction delegates its sender's account (EIP-7702); undefined if to no one
  */
 export function findContradiction(
   prepared: Omit<PreparedTransaction, "functionName">,
-  { delegate }: { readonly delegate?: readonly Hex[] | undefined } = {},
+  { delegate, gasCeiling }: FindContradictionOptions = {},
 ): string | undefined {
   const { rawTransaction, transactionHash } = prepared;
   if (prepared.maxPriorityFeePerGas > prepared.maxFeePerGas) return "its tip is above its highest price";
   if (prepared.maxPriorityFeePerGas > highestTip) return "its tip is above what this package ever pays";
   if (rawTransaction === undefined) {
+    if (gasCeiling !== undefined && prepared.gas > gasCeiling)
+      return "its gas limit is above what such a call ever gets";
     return delegate === undefined ? undefined : "it delegates the account, and its signed bytes are missing";
   }
   if (transactionHash !== undefined && keccak256(rawTransaction) !== transactionHash.toLowerCase())

@@ -5,7 +5,6 @@ import { broadcastTransaction } from "./broadcast-transaction.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { findNonceTaker } from "./find-transaction.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
-import { readIsKnown } from "./read-is-known.ts";
 import { requireChain } from "./require-chain.ts";
 import { duringRpc } from "./translate-chain-error.ts";
 
@@ -25,13 +24,34 @@ export async function sendPreparedTransaction(
   await requireChain(client, prepared.chainId);
   if (prepared.rawTransaction === undefined) {
     const { from, nonce, transactionHash } = prepared;
-    if (transactionHash !== undefined && (await readIsKnown(client, transactionHash))) return transactionHash;
+    if (transactionHash !== undefined && (await readIsRecorded(client, prepared))) return transactionHash;
     const next = await duringRpc("reading the nonce", () =>
       getTransactionCount(client, { address: from, blockTag: "pending" }),
     );
     if (next > nonce) return findSent(client, prepared);
   }
   return broadcastTransaction(client, prepared);
+}
+
+/**
+ * Whether the node has the transaction that the record names, and it is the recorded call. A record that came from
+ * somebody else may name any transaction, such as an old one with the same event.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function readIsRecorded(
+  client: ChainClient,
+  { from, nonce, to, data, transactionHash }: PreparedTransaction,
+): Promise<boolean> {
+  if (transactionHash === undefined) return false;
+  const found = await duringRpc("looking for the transaction", () =>
+    client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
+  );
+  return (
+    found?.hash?.toLowerCase() === transactionHash.toLowerCase() &&
+    Number(found.nonce) === nonce &&
+    [found.from, found.to, found.input].join().toLowerCase() === [from, to, data].join().toLowerCase()
+  );
 }
 
 /** What was signed elsewhere for a record whose nonce is taken. @throws NonceTakenError if it is another call */

@@ -15,7 +15,13 @@ import { findObjections } from "../core/prune/find-objections.ts";
 import { describeReason } from "../core/prune/keep-reason.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../core/prune/plan-prune.ts";
 import type { PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
-import { type Objection, PruneBlockedError, PrunedHashInUseError, PruneOvertakenError } from "../errors/index.ts";
+import {
+  InvalidArgumentError,
+  type Objection,
+  PruneBlockedError,
+  PrunedHashInUseError,
+  PruneOvertakenError,
+} from "../errors/index.ts";
 import { readAllowedKeys } from "../history/read-allowed-keys.ts";
 import { gatherCloudFacts } from "./gather-cloud-facts.ts";
 import { type PruneSource, readPruneFacts } from "./prune-source.ts";
@@ -51,6 +57,7 @@ export interface PruneResult {
  * after the last one. Between the last look and the block that holds the transaction somebody may still start to use a
  * hash, which no contract prevents: that is a matter of seconds, and it does not go unnoticed.
  *
+ * @throws InvalidArgumentError if the journal holds another call of the account that may still be mined
  * @throws PruneBlockedError while facts are not known and not waived
  * @throws PruneOvertakenError if a hash came into use, the owner changed or the list did; nothing more is sent
  * @throws PrunedHashInUseError if a hash came into use in the moment in which it went
@@ -62,6 +69,7 @@ export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Prom
   await requireSameChain(source.chain, plan);
   // What can never be mined needs no look at what needs its hash by now, and is in nobody's way.
   await giveUpReplaced({ client: source.chain, account, journal, chainId: plan.chainId });
+  requireOnlyRemovals(parameters);
   const recorded = recordedRemovals(parameters);
   const earlier = recorded.length === 0 ? undefined : await finishRecorded(parameters, recorded);
 
@@ -84,6 +92,28 @@ export function recordedRemovals({
   return recordedBy({ journal, account, chainId: plan.chainId })
     .flatMap(({ calls }) => calls.filter(ofApp))
     .map(({ args: [hash] }) => parseComposeHash(String(hash)));
+}
+
+/**
+ * What is on record is sent before anything else, so nothing may be there that this plan does not look at: another
+ * app's removal, or a call that a repository put into the file.
+ */
+function requireOnlyRemovals({
+  journal,
+  plan,
+  account,
+}: Pick<ApplyPrunePlanParameters, "journal" | "plan" | "account">): void {
+  const foreign = recordedBy({ journal, account, chainId: plan.chainId })
+    .flatMap(({ calls }) => calls)
+    .find(({ to, functionName }) => to !== plan.appId || functionName !== "removeComposeHash");
+  if (foreign === undefined) return;
+  throw new InvalidArgumentError(
+    `The journal of this prune holds another call that was signed and not seen mined: ${foreign.description}, on ${foreign.to}.`,
+    {
+      nextStep: "Nothing was sent. Give each app's prunes a journal of their own, and no other task's.",
+      context: { description: foreign.description, to: foreign.to, appId: plan.appId },
+    },
+  );
 }
 
 /** Sends the same bytes again, unless they would do harm by now, and waits for them. */

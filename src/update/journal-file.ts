@@ -1,6 +1,7 @@
 import { encodeFunctionData } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
 import { findContradiction, findForeignSignature } from "../chain/check-recorded-transaction.ts";
+import { gasCeilingOf } from "../core/batch/gas-ceilings.ts";
 import { JournalCorruptError } from "../errors/index.ts";
 import { openLineFile } from "../journal/line-file.ts";
 import { type EntryOf, type JournalEntry, journalEntrySchema } from "./journal-entry.ts";
@@ -49,14 +50,15 @@ function findLie(line: EntryOf<"prepared">): string | undefined {
   if (data !== encodeFunctionData({ abi: dstackAppAbi, functionName: step, args: [value] }))
     return `its calldata is not ${step} of its value`;
   if ((rawTransaction === null) !== (transactionHash === null)) return "signed bytes and their hash are not both there";
-  return findContradiction({
+  const recorded = {
     ...line,
     gas: BigInt(line.gas),
     maxFeePerGas: BigInt(line.maxFeePerGas),
     maxPriorityFeePerGas: BigInt(line.maxPriorityFeePerGas),
     rawTransaction: rawTransaction ?? undefined,
     transactionHash: transactionHash ?? undefined,
-  });
+  };
+  return findContradiction(recorded, { gasCeiling: gasCeilingOf(step) });
 }
 
 function parseLine(path: string, number: number, line: string): JournalEntry {

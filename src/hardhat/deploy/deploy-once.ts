@@ -1,15 +1,21 @@
-import type { Account, TransactionReceipt } from "viem";
+import { type Account, type TransactionReceipt, TransactionReceiptNotFoundError } from "viem";
+import { getTransactionReceipt } from "viem/actions";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import { type DeployAppParameters, deployApp } from "../../chain/deploy-app.ts";
 import { encodeDeployApp } from "../../chain/encode-deploy-app.ts";
 import { findNonceTaker } from "../../chain/find-transaction.ts";
 import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
-import { readCode } from "../../chain/read-code.ts";
-import { sendPreparedTransaction } from "../../chain/send-prepared-transaction.ts";
+import { readIsRecorded, sendPreparedTransaction } from "../../chain/send-prepared-transaction.ts";
+import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { waitForReceipt } from "../../chain/wait-for-receipt.ts";
 import { deployedApp } from "../../core/deployed-app.ts";
 import type { AppId, TransactionHash } from "../../core/ids.ts";
-import { NonceTakenError, TransactionRevertedError } from "../../errors/index.ts";
+import {
+  InvalidArgumentError,
+  JournalCorruptError,
+  NonceTakenError,
+  TransactionRevertedError,
+} from "../../errors/index.ts";
 import type { DeploymentJournal, DeploymentRecord } from "./deployment-journal.ts";
 
 export interface DeployOnceParameters
@@ -36,6 +42,7 @@ export interface DeployOnceReturnType {
  * for by its nonce.
  *
  * @throws NonceTakenError if another transaction took the nonce of a recorded one, or what took it cannot be found
+ * @throws JournalCorruptError, InvalidArgumentError if the journal names an app that nothing shows to be the one
  * @throws what deployApp and waitForReceipt throw, ReceiptMismatchError
  */
 export async function deployOnce(client: ChainClient, parameters: DeployOnceParameters): Promise<DeployOnceReturnType> {
@@ -64,12 +71,13 @@ export async function deployOnce(client: ChainClient, parameters: DeployOncePara
 async function takeUp(
   client: ChainClient,
   journal: DeploymentJournal,
-  { transaction, appId }: DeploymentRecord,
+  record: DeploymentRecord,
 ): Promise<DeployOnceReturnType | undefined> {
+  const { transaction, appId } = record;
   if (appId !== undefined) {
-    // A local chain that began anew has forgotten the app.
-    if ((await readCode(client, { address: appId })) === "0x") return undefined;
-    return { appId, transactionHash: transaction.transactionHash, receipt: undefined, isFromRecord: true };
+    const transactionHash = await findDeployment(client, { journal, record, appId });
+    if (transactionHash === undefined) return undefined;
+    return { appId, transactionHash, receipt: undefined, isFromRecord: true };
   }
   try {
     const transactionHash = await takenUpAs(client, journal, transaction);
@@ -79,6 +87,55 @@ async function takeUp(
     if (error instanceof TransactionRevertedError) return undefined;
     throw error;
   }
+}
+
+interface FindDeploymentParameters {
+  readonly journal: DeploymentJournal;
+  readonly record: DeploymentRecord;
+  readonly appId: AppId;
+}
+
+/**
+ * The transaction that deployed the app which the journal names. The journal may come from a repository, and that a KMS
+ * knows an app which the owner owns proves nothing: anybody can deploy one for the owner, with a compose hash of theirs.
+ * So the receipt of the recorded call must name it. Undefined if the call was never mined on this chain, such as a local
+ * one that began anew.
+ *
+ * @throws JournalCorruptError if the call deployed another app, or none
+ * @throws InvalidArgumentError if the endpoint has no receipt to tell
+ */
+async function findDeployment(
+  client: ChainClient,
+  { journal, record, appId }: FindDeploymentParameters,
+): Promise<TransactionHash | undefined> {
+  const { transaction, line } = record;
+  const isThere = await readIsRecorded(client, transaction);
+  const taker = isThere ? undefined : await findNonceTaker(client, transaction);
+  if (taker?.kind === "waiting" || taker?.kind === "mined") return undefined;
+  const transactionHash = taker?.kind === "same" ? taker.transactionHash : transaction.transactionHash;
+  const receipt = transactionHash && taker?.kind !== "notFound" && (await readReceipt(client, transactionHash));
+  if (!receipt) {
+    throw new InvalidArgumentError(
+      `The journal ${journal.path} names app ${appId}, and the endpoint has no receipt that shows who deployed it.`,
+      {
+        nextStep: "Nothing was sent. Use an endpoint with old receipts. To deploy one more app instead: --again.",
+        context: { path: journal.path, line, appId, transactionHash },
+      },
+    );
+  }
+  const deployed = receipt.status === "success" ? deployedApp(receipt, { kms: transaction.to }) : undefined;
+  if (deployed === appId) return receipt.transactionHash as TransactionHash; // the node's own
+  const problem = `it names app ${appId}, and transaction ${transactionHash} deployed ${deployed ?? "none"}`;
+  throw new JournalCorruptError(journal.path, line, { problem });
+}
+
+async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
+  return duringRpc("reading the receipt of the deployment", () =>
+    getTransactionReceipt(client, { hash }).catch((error: unknown) => {
+      if (error instanceof TransactionReceiptNotFoundError) return undefined;
+      throw error;
+    }),
+  );
 }
 
 /** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined any more. */

@@ -1,6 +1,11 @@
+import { decodeFunctionData, encodeFunctionData } from "viem";
 import { z } from "zod";
+import { dstackKmsAbi } from "../../abi/index.ts";
+import { findContradiction, findForeignSignature } from "../../chain/check-recorded-transaction.ts";
 import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
-import { type AppId, parseAppId, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
+import { gasCeilingOf } from "../../core/batch/gas-ceilings.ts";
+import type { Hex } from "../../core/hex.ts";
+import type { AppId, TransactionHash } from "../../core/ids.ts";
 import { JournalCorruptError } from "../../errors/index.ts";
 import { openLineFile } from "../../journal/line-file.ts";
 import { acquireLock } from "../../journal/lock.ts";
@@ -8,8 +13,10 @@ import { acquireLock } from "../../journal/lock.ts";
 /** One deployment that was signed, and what is known of its end. */
 export interface DeploymentRecord {
   readonly transaction: PreparedTransaction;
-  /** Absent until its receipt was seen. */
+  /** As the journal says. Absent until its receipt was seen. Not to be shown before the receipt was asked again. */
   readonly appId: AppId | undefined;
+  /** Number of the last line about it, from 1. */
+  readonly line: number;
 }
 
 /**
@@ -17,6 +24,7 @@ export interface DeploymentRecord {
  * tell whether it was made already: each one makes another app.
  */
 export interface DeploymentJournal {
+  readonly path: string;
   /** The latest that was not given up with these bytes for this contract, by this signer. */
   find(wanted: Pick<PreparedTransaction, "chainId" | "from" | "to" | "data">): DeploymentRecord | undefined;
   prepared(transaction: PreparedTransaction): Promise<void>;
@@ -28,49 +36,55 @@ export interface DeploymentJournal {
   close(): Promise<void>;
 }
 
-const hex = z.custom<`0x${string}`>((value) => typeof value === "string" && /^0x(?:[0-9a-f]{2})*$/.test(value));
+const functionName = "deployAndRegisterApp";
+
+function fixedHex<Value extends Hex>(bytes: number) {
+  const pattern = new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`);
+  return z.custom<Value>((value) => typeof value === "string" && pattern.test(value), `expected ${bytes} bytes of hex`);
+}
+
+const hex = z.custom<Hex>((value) => typeof value === "string" && /^0x(?:[0-9a-f]{2})*$/.test(value), "expected hex");
+const transactionHash = fixedHex<TransactionHash>(32);
 const wholeNumber = z.string().regex(/^\d{1,78}$/);
-const position = { chainId: z.int().positive(), from: hex, nonce: z.int().nonnegative() };
+const position = { chainId: z.int().positive(), from: fixedHex<Hex>(20), nonce: z.int().nonnegative() };
 const lineSchema = z.discriminatedUnion("type", [
   z.object({
     v: z.literal(1),
     at: z.string(),
     type: z.literal("prepared"),
     ...position,
-    to: hex,
+    to: fixedHex<Hex>(20),
     data: hex,
     gas: wholeNumber,
     maxFeePerGas: wholeNumber,
     maxPriorityFeePerGas: wholeNumber,
-    functionName: z.string(),
+    functionName: z.literal(functionName),
     rawTransaction: hex.optional(),
-    transactionHash: hex.optional(),
+    transactionHash: transactionHash.optional(),
   }),
-  z.object({ v: z.literal(1), at: z.string(), type: z.literal("sent"), ...position, transactionHash: hex }),
-  z.object({ v: z.literal(1), at: z.string(), type: z.literal("deployed"), ...position, appId: hex }),
+  z.object({ v: z.literal(1), at: z.string(), type: z.literal("sent"), ...position, transactionHash }),
+  z.object({ v: z.literal(1), at: z.string(), type: z.literal("deployed"), ...position, appId: fixedHex<AppId>(20) }),
   z.object({ v: z.literal(1), at: z.string(), type: z.literal("givenUp"), ...position }),
 ]);
 
 type Line = z.infer<typeof lineSchema>;
 
-/** @throws JournalLockedError, JournalCorruptError */
+/** @throws JournalLockedError, JournalCorruptError, UnusableFileError */
 export async function openDeploymentJournal(path: string): Promise<DeploymentJournal> {
   const lock = await acquireLock(path);
   try {
-    const file = await openLineFile(path, (lines) => {
-      const records = new Map<string, DeploymentRecord>();
-      for (const [index, line] of lines.entries()) apply(records, parseLine(path, index + 1, line));
-      return records;
-    });
+    const file = await openLineFile(path, (lines) => readLines(path, lines));
+    let last = file.content.lines;
     const write = async (line: Line) => {
       await file.write(JSON.stringify(line));
-      apply(file.content, line);
+      last += 1;
+      apply(file.content.records, line, last);
     };
     const close = async () => {
       await file.close();
       await lock.release();
     };
-    return { ...journalOver(file.content, write), close };
+    return { path, ...journalOver(file.content.records, write), close };
   } catch (error) {
     await lock.release();
     throw error;
@@ -80,7 +94,7 @@ export async function openDeploymentJournal(path: string): Promise<DeploymentJou
 function journalOver(
   records: ReadonlyMap<string, DeploymentRecord>,
   write: (line: Line) => Promise<void>,
-): Omit<DeploymentJournal, "close"> {
+): Omit<DeploymentJournal, "path" | "close"> {
   const stamp = () => ({ v: 1, at: new Date().toISOString() }) as const;
   const lowerCase = (value: string) => value.toLowerCase() as `0x${string}`; // hex stays hex
   const at = ({ chainId, from, nonce }: PreparedTransaction) => ({ chainId, from: lowerCase(from), nonce });
@@ -103,7 +117,7 @@ function journalOver(
         gas: `${transaction.gas}`,
         maxFeePerGas: `${transaction.maxFeePerGas}`,
         maxPriorityFeePerGas: `${transaction.maxPriorityFeePerGas}`,
-        functionName: transaction.functionName,
+        functionName,
         rawTransaction: transaction.rawTransaction,
         transactionHash: transaction.transactionHash,
       }),
@@ -113,27 +127,64 @@ function journalOver(
   };
 }
 
-/** A chain takes one transaction per nonce, so at most one recorded one can stand for it. */
-function apply(records: Map<string, DeploymentRecord>, line: Line): void {
-  const key = `${line.chainId} ${line.from} ${line.nonce}`;
-  const record = records.get(key);
-  records.delete(key); // what is written last stands last
-  if (line.type === "prepared") records.set(key, { transaction: toTransaction(line), appId: undefined });
-  if (line.type === "sent" && record !== undefined) {
-    const transactionHash = parseTransactionHash(line.transactionHash);
-    records.set(key, { ...record, transaction: { ...record.transaction, transactionHash } });
+async function readLines(path: string, lines: readonly string[]) {
+  const records = new Map<string, DeploymentRecord>();
+  for (const [index, text] of lines.entries()) {
+    const line = parseLine(path, index + 1, text);
+    const problem = apply(records, line, index + 1);
+    if (problem !== undefined) throw new JournalCorruptError(path, index + 1, { problem });
   }
-  if (line.type === "deployed" && record !== undefined) records.set(key, { ...record, appId: parseAppId(line.appId) });
+  for (const { transaction, line } of records.values()) {
+    const problem = await findForeignSignature(transaction);
+    if (problem !== undefined) throw new JournalCorruptError(path, line, { problem });
+  }
+  return { records, lines: lines.length };
+}
+
+/**
+ * Takes a line up, or answers what it claims and does not hold. A chain takes one transaction per nonce, so at most one
+ * recorded one can stand for it.
+ */
+function apply(records: Map<string, DeploymentRecord>, line: Line, number: number): string | undefined {
+  const key = `${line.chainId} ${line.from} ${line.nonce}`;
+  if (line.type === "prepared") {
+    const transaction = toTransaction(line);
+    records.delete(key); // what is written last stands last
+    records.set(key, { transaction, appId: undefined, line: number });
+    return isDeployment(line.data)
+      ? findContradiction(transaction, { gasCeiling: gasCeilingOf(functionName) })
+      : "its calldata deploys no app";
+  }
+  const record = records.get(key);
+  if (record === undefined) return "no deployment with its nonce is on record";
+  records.delete(key);
+  if (line.type === "givenUp") return undefined;
+  if (line.type === "deployed") records.set(key, { ...record, appId: line.appId, line: number });
+  else {
+    const { rawTransaction, transactionHash: ownHash } = record.transaction;
+    const { transactionHash } = line;
+    records.set(key, { ...record, transaction: { ...record.transaction, transactionHash }, line: number });
+    if (rawTransaction !== undefined && transactionHash !== ownHash) return "its hash is not that of the signed bytes";
+  }
+  return undefined;
+}
+
+function isDeployment(data: Hex): boolean {
+  try {
+    const call = decodeFunctionData({ abi: dstackKmsAbi, data });
+    return call.functionName === functionName && encodeFunctionData({ abi: dstackKmsAbi, ...call }) === data;
+  } catch {
+    return false;
+  }
 }
 
 function toTransaction(line: Extract<Line, { type: "prepared" }>): PreparedTransaction {
-  const { chainId, from, to, data, nonce, functionName, rawTransaction, transactionHash } = line;
+  const { chainId, from, to, data, nonce, rawTransaction, transactionHash } = line;
   return {
-    ...{ chainId, from, to, data, nonce, functionName, rawTransaction },
+    ...{ chainId, from, to, data, nonce, functionName, rawTransaction, transactionHash },
     gas: BigInt(line.gas),
     maxFeePerGas: BigInt(line.maxFeePerGas),
     maxPriorityFeePerGas: BigInt(line.maxPriorityFeePerGas),
-    transactionHash: transactionHash === undefined ? undefined : parseTransactionHash(transactionHash),
   };
 }
 

@@ -1,4 +1,5 @@
 import { planBatch } from "../../batch/plan-batch.ts";
+import { recordedBy } from "../../batch/settle-journal.ts";
 import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
 import { removeComposeHashCall } from "../../core/batch/app-calls.ts";
 import { findObjections } from "../../core/prune/find-objections.ts";
@@ -14,7 +15,7 @@ import type { TaskIo, TaskOutcome } from "../connect/run-task.ts";
 import { lintBeforeWrite } from "../lint/lint-before-write.ts";
 import { chooseDelivery } from "../write/choose-delivery.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "../write/prepare-for-safe.ts";
-import { showBatchPlan, tellBatch } from "../write/tell-batch.ts";
+import { showBatchPlan, showRecorded, tellBatch } from "../write/tell-batch.ts";
 import { openPruneJournal } from "./open-prune-journal.ts";
 import type { PruneSettings } from "./parse-arguments.ts";
 
@@ -59,6 +60,7 @@ async function send(
   if (removals.length + recorded.length === 0) return nothing;
   if (recorded.length > 0) {
     io.paper.line(`An earlier run signed the removal of ${recorded.length}: that is seen to its end first.`);
+    showRecorded(io, recordedBy({ journal, account, chainId: plan.chainId }));
   }
   await check(
     io,

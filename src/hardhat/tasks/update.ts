@@ -3,6 +3,7 @@ import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import type { Paper } from "../../report/paper.ts";
 import { createUpdatePrinter } from "../../report/update-printer.ts";
 import { openJournal } from "../../update/journal.ts";
+import type { JournalState } from "../../update/journal-state.ts";
 import { updateCvm } from "../../update/update-cvm.ts";
 import type { UpdateResult } from "../../update/update-result.ts";
 import { reportGenerations } from "../connect/generations.ts";
@@ -20,6 +21,7 @@ async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvi
   const { contracts, request, ...connected } = await connectUpdate(io, hre, { args, app, request: asked });
   const journal = await openJournal(await prepareJournalPath(hre.config.paths.root, args.journal, "journal.jsonl"));
   try {
+    showRecorded(io.paper, journal.state);
     const result = await updateCvm({
       ...request,
       ...connected,
@@ -42,6 +44,15 @@ function show(paper: Paper, result: UpdateResult): void {
   const { allowedDevice, warnings } = result;
   if (allowedDevice !== undefined) paper.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
   for (const warning of warnings) paper.line(`Warning: ${warning}`);
+}
+
+/** What earlier runs have signed without seeing its end. This run sees to the end what it needs of it. */
+function showRecorded(paper: Paper, { payments }: JournalState): void {
+  for (const { status, prepared } of payments.values()) {
+    if (status === "mined") continue;
+    const { step, value, appId, chainId, nonce } = prepared;
+    paper.line(`On record, its end not seen: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`);
+  }
 }
 
 function describe({ outcome, cvm, composeHash }: UpdateResult): string {

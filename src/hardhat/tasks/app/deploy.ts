@@ -1,6 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type Address, checksumAddress, isAddressEqual } from "viem";
+import { encodeDeployApp } from "../../../chain/encode-deploy-app.ts";
 import { parseAddress } from "../../../chain/parse-address.ts";
 import { type ReadOwnerReturnType, readOwner } from "../../../chain/read-owner.ts";
 import { gasCeilingOf } from "../../../core/batch/gas-ceilings.ts";
@@ -19,7 +20,7 @@ import { requireDstackKms } from "../../connect/require-dstack-kms.ts";
 import { type KmsArguments, readConfiguredKms, requireKms, resolveKms } from "../../connect/resolve-kms.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "../../connect/run-task.ts";
 import { type DeployOnceReturnType, deployOnce } from "../../deploy/deploy-once.ts";
-import { openDeploymentJournal } from "../../deploy/deployment-journal.ts";
+import { type DeploymentRecord, openDeploymentJournal } from "../../deploy/deployment-journal.ts";
 import { parseDevices, showNamedDevices } from "../../device/parse-devices.ts";
 import { prepareJournalPath } from "../../journal-path.ts";
 import { showFindings } from "../../lint/show-findings.ts";
@@ -76,14 +77,29 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
     await prepareJournalPath(hre.config.paths.root, args.journal, "deployments.jsonl"),
   );
   try {
-    await io.confirm("Deploy this app?");
     const { chainId } = chain;
+    const recorded = args.again
+      ? undefined
+      : journal.find({ chainId, from: account.address, ...encodeDeployApp(plan) });
+    if (recorded !== undefined) showRecorded(io.paper, recorded);
+    await io.confirm("Deploy this app?");
     const deployed = await deployOnce(chain.client, { ...plan, account, chainId, journal, again: args.again === true });
     const result = { ...describe(plan, chainId, deployed), namedDevices, generation, caveat: caveatOf(contracts) };
     return { result, show: (paper) => show(paper, deployed) };
   } finally {
     await journal.close();
   }
+}
+
+/** What a person must know before they agree: no second app is made. */
+function showRecorded(paper: Paper, { transaction: { nonce, transactionHash }, appId }: DeploymentRecord): void {
+  const known = transactionHash ?? "its hash is not on record";
+  paper.line(`  on record        an earlier run signed this very deployment, nonce ${nonce}, ${known}`);
+  paper.line(
+    appId === undefined
+      ? "                   it is sent again first; --again makes one more app"
+      : `                   it is said to have made ${appId}, which its receipt must show; --again makes one more app`,
+  );
 }
 
 /** The app does not exist yet, so only the values and the owner can be judged. @throws LintRefusedError */

@@ -156,6 +156,33 @@ describe("a batch journal on disk", () => {
     expect(await getTransactionCount(client, { address: account })).to.equal(nonce);
   });
 
+  it("takes no other transaction for a recorded one, though it has the same event", async () => {
+    const [wallet] = await connection.viem.getWalletClients();
+    if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+    const account = wallet.account.address;
+    const appId = await deployAppOf(dstack, account);
+    const [composeHash] = hashes;
+    if (composeHash === undefined) throw new Error("there are three");
+    const { client } = dstack;
+    const add = [addComposeHashCall({ appId, composeHash })];
+    const old = await sendBatch(client, { calls: add, account, mode: "none" });
+    await sendBatch(client, { calls: [removeComposeHashCall({ appId, composeHash })], account, mode: "none" });
+
+    const file = await openBatchJournal(path);
+    await rejection(sendBatch(client, { calls: add, account, mode: "none", journal: crashingAt(file, 1, true) }));
+    await file.close();
+    const line = JSON.parse((await readFile(path, "utf8")).trimEnd());
+    const { v, at, chainId, from, nonce } = line;
+    const { transactionHash } = old.transactions[0] ?? {};
+    const lie = { v, at, type: "sent", chainId, from, nonce, transactionHash };
+    await appendFile(path, `${JSON.stringify(lie)}\n`);
+
+    await using reopened = await openBatchJournal(path);
+    const result = await sendBatch(client, { calls: [], account, mode: "none", journal: reopened });
+    expect(result.transactions.map((each) => each.transactionHash)).to.not.include(transactionHash);
+    expect((await readAllowlist(client, { appId, composeHash })).composeHashAllowed).to.equal(true);
+  });
+
   it("is one process's at a time", async () => {
     await using _mine = await openBatchJournal(path);
     expect(await rejection(openBatchJournal(path))).to.be.instanceOf(JournalLockedError);

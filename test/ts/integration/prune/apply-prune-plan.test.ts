@@ -3,12 +3,13 @@ import { createClient, custom, numberToHex } from "viem";
 import { base } from "viem/chains";
 import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
-import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
-import type { ComposeHash } from "../../../../src/core/ids.ts";
+import { removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/batch/app-calls.ts";
+import { type ComposeHash, parseAppId } from "../../../../src/core/ids.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
 import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
 import {
   BatchStoppedError,
+  InvalidArgumentError,
   PruneBlockedError,
   PrunedHashInUseError,
   PruneOvertakenError,
@@ -423,6 +424,32 @@ describe("applyPrunePlan", () => {
       await journal.prepared({ ...entry, transaction: unsigned });
       expect(await apply(planned, { journal })).to.deep.include({ removed: [], finished: [only] });
       expect(journal.open).to.have.lengthOf(0);
+    });
+
+    it("sends nothing that a journal holds beside removals of the app", async () => {
+      const planned = await plan({ keep: 4 });
+      const { from, nonce } = { from: world.owner.address, nonce: 10_000 };
+      const { appId, chainId } = planned;
+      const removal = removalsOf(planned).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+      const stranger = `0x${"ee".repeat(20)}` as const;
+      const otherApp = parseAppId("ee".repeat(20));
+      const foreign = [
+        transferOwnershipCall({ appId, newOwner: stranger }),
+        removeComposeHashCall({ appId: otherApp, composeHash: world.firstHash }),
+      ];
+      for (const call of foreign)
+        for (const calls of [[call], [...removal, call]]) {
+          const journal = memoryBatchJournal();
+          const { to, data, functionName } = call;
+          const fees = { gas: 100_000n, maxFeePerGas: 10n ** 9n, maxPriorityFeePerGas: 1n };
+          const transaction = { chainId, from, to, data, nonce, functionName, ...fees };
+          await journal.prepared({ transaction, calls, authorizes: false });
+          const before = await allowedNow(world, [...old]);
+          const error = await catchError(apply(planned, { journal }), InvalidArgumentError);
+          expect(error.message).to.include(call.description).and.include(to);
+          expect(await allowedNow(world, [...old])).to.deep.equal(before);
+          expect(journal.open).to.have.lengthOf(1);
+        }
     });
 
     it("tells if the hash of a recorded transaction came into use in the moment in which it went", async () => {

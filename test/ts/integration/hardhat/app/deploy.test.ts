@@ -196,6 +196,99 @@ describe("dstack app deploy", () => {
     expect(await readFile(journal, "utf8")).to.equal("not a journal\n");
   });
 
+  describe("with a journal that a repository brings", () => {
+    /** The journal of one deployment, with one line of it changed. */
+    async function tamper(type: string, changes: Record<string, unknown>): Promise<void> {
+      const lines = (await readFile(journal, "utf8")).trimEnd().split("\n");
+      const tampered = lines.map((text) => {
+        const line = JSON.parse(text);
+        return JSON.stringify(line.type === type ? { ...line, ...changes } : line);
+      });
+      await writeFile(journal, `${tampered.join("\n")}\n`);
+    }
+
+    async function expectCorrupt(problem: RegExp): Promise<void> {
+      const block = await head();
+      const refused = await run();
+      expect(errorOf(refused), refused.stdout).to.include({ name: "JournalCorruptError" });
+      expect(refused.stdout).to.match(problem).and.include(journal);
+      expect(refused.exitCode).to.equal(5);
+      expect(await head()).to.equal(block);
+    }
+
+    it("names no app that the recorded call did not make, be it the KMS's and the owner's own", async () => {
+      await run();
+      // Anybody can have the KMS make an app that the owner owns, with a compose hash of theirs.
+      const stranger = await projectOf(world, { kms: world.contracts.kms, ownerKey: devPrivateKey(6) });
+      const planted = await run(
+        { owner: world.owner.address, hash: `0x${"ee".repeat(32)}`, journal: `${journal}.planted` },
+        stranger,
+      );
+      for (const appId of [planted.json<Deployed>().appId, world.contracts.kms.toLowerCase(), `0x${"12".repeat(20)}`]) {
+        await tamper("deployed", { appId });
+        await expectCorrupt(/deployed 0x/);
+      }
+    });
+
+    it("sends nothing but the deployment it says it is", async () => {
+      await run();
+      const { transactionHash } = (await run()).json<Deployed>();
+      const { input } = await world.chain.client.getTransaction({ hash: transactionHash as `0x${string}` });
+      const original = await readFile(journal, "utf8");
+      for (const [changes, problem] of [
+        [
+          { data: `0xf2fde38b${"11".repeat(32)}`, rawTransaction: undefined, transactionHash: undefined },
+          /deploys no app/,
+        ],
+        [{ data: `${input}00` }, /deploys no app/],
+        [{ nonce: 7_777 }, /nonce/],
+        [{ to: `0x${"12".repeat(20)}` }, /another target/],
+        [{ from: `0x${"12".repeat(20)}` }, /another key|on record/],
+        [{ transactionHash: `0x${"12".repeat(32)}` }, /hash is not that/],
+        [{ rawTransaction: "0x02" }, /hash is not that/],
+        [{ gas: "3000001", rawTransaction: undefined, transactionHash: undefined }, /gas limit/],
+      ] as const) {
+        await writeFile(journal, original);
+        await tamper("prepared", changes);
+        await expectCorrupt(problem);
+      }
+    });
+
+    it("is told before the question", async () => {
+      const { appId, transactionHash } = (await run()).json<Deployed>();
+      const { stdout } = await run({ json: false });
+      expect(stdout).to.match(/on record.*earlier run signed this very deployment/);
+      expect(stdout.indexOf("on record")).to.be.lessThan(stdout.indexOf("The app's id is"));
+      for (const words of [appId, transactionHash]) expect(stdout).to.include(words);
+    });
+
+    it("says so where the endpoint cannot show who deployed the app", async () => {
+      await run();
+      const { ownerClient, owner, contracts } = world;
+      const forgetful: ChainClient = createClient({
+        chain: base,
+        transport: custom({
+          request: async (call: { method: string }) =>
+            call.method === "eth_getTransactionReceipt"
+              ? null
+              : ownerClient.request(call as Parameters<typeof ownerClient.request>[0]), // any method of the client's
+        }),
+      });
+      const opened = await openDeploymentJournal(journal);
+      try {
+        const deviceId = world.nodes[0].deviceId;
+        const parameters = { kms: contracts.kms, owner: owner.address, composeHash, deviceId, chainId: base.id };
+        const error = await rejection(
+          deployOnce(forgetful, { ...parameters, account: owner, journal: opened, again: false }),
+        );
+        expect(error).to.have.property("name", "InvalidArgumentError");
+        expect(error).to.have.property("nextStep").that.includes("--again");
+      } finally {
+        await opened.close();
+      }
+    });
+  });
+
   it("tells people what it will deploy, and the app's id", async () => {
     const { stdout } = await run({ json: false });
     for (const words of [world.contracts.kms, composeHash, "The app's id is 0x"]) expect(stdout).to.include(words);
