@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { UnusableFileError } from "../errors/index.ts";
 
 /**
  * Writes a file so that it is there whole, or as it was before: a crash or a full disk in the middle leaves no half of
- * it. Pipes and devices, such as /dev/stdout, take the text as it comes.
+ * it. Pipes and devices, such as /dev/stdout, take the text as it comes, unless a link of somebody's leads to them.
  *
- * @throws NodeJS.ErrnoException
+ * @throws NodeJS.ErrnoException, UnusableFileError
  */
 export async function writeWholeFile(path: string, text: string): Promise<void> {
   const target = await realpath(path).catch(() => path);
@@ -13,7 +15,11 @@ export async function writeWholeFile(path: string, text: string): Promise<void> 
     (found) => !found.isFile(),
     () => false,
   );
-  if (isSpecial) return writeFile(target, text);
+  if (isSpecial) {
+    const isLink = (await lstat(path)).isSymbolicLink() && !/^\/(?:dev|proc)\//.test(resolve(path));
+    if (isLink) throw new UnusableFileError(path, "it is a symbolic link to a pipe, a device or a folder");
+    return writeFile(target, text);
+  }
   const draft = `${target}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     await writeFile(draft, text, { flag: "wx" });

@@ -63,7 +63,12 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
         beforeSend: (prepared) => beforeSend(toSigned(prepared)),
       });
     },
-    sendAgain: ({ step }, signed) => sendPreparedTransaction(client, { ...signed, functionName: step }),
+    async sendAgain({ step }, signed) {
+      // Without signed bytes a node or a wallet is asked to sign, and must not be asked for another of its accounts.
+      const isOurs = signed.rawTransaction !== undefined || signed.from.toLowerCase() === signer;
+      if (!isOurs) throw new SignerRequiredError([`${step} by ${signed.from}, as recorded`]);
+      return sendPreparedTransaction(client, { ...signed, functionName: step });
+    },
     readReceipt: (intent, transactionHash) => readReceipt(client, intent, transactionHash),
     readNonce: (address) => readNonce(client, address, "latest"),
     readPendingNonce: (address) => readNonce(client, address, "pending"),

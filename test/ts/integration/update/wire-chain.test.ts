@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { zeroHash } from "viem";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
-import { RpcUnavailableError } from "../../../../src/errors/index.ts";
+import { RpcUnavailableError, SignerRequiredError } from "../../../../src/errors/index.ts";
 import type { PaymentIntent } from "../../../../src/update/journal-state.ts";
 import { wireChain } from "../../../../src/update/wire-chain.ts";
 import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
@@ -28,5 +28,26 @@ describe("the receipt of a payment", () => {
     });
     const reason = await rejection(wireChain(client).readReceipt(intent, transactionHash));
     expect(reason).to.be.instanceOf(RpcUnavailableError);
+  });
+});
+
+describe("a recorded payment that a node signs", () => {
+  it("is not sent by another account than the update's", async () => {
+    const connection = await network.create("local");
+    const [own, other] = (await connection.provider.request({ method: "eth_accounts" })) as `0x${string}`[];
+    if (own === undefined || other === undefined) throw new Error("Hardhat's chain has accounts");
+    const { client, methods } = interceptedClient(connection);
+    const intent: PaymentIntent = {
+      chainId: await client.request({ method: "eth_chainId" }).then(Number),
+      appId: parseAppId("11".repeat(20)),
+      step: "addComposeHash",
+      value: parseComposeHash("22".repeat(32)),
+    };
+    const { chainId, appId: to } = intent;
+    const fees = { gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n };
+    const recorded = { chainId, from: other, to, data: "0x", nonce: 0, ...fees } as const;
+    const error = await rejection(wireChain(client, own).sendAgain(intent, recorded));
+    expect(error).to.be.instanceOf(SignerRequiredError).and.have.property("message").that.includes(other);
+    expect(methods).to.not.include("eth_sendTransaction");
   });
 });

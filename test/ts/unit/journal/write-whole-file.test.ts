@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { writeWholeFile } from "../../../../src/journal/write-whole-file.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
@@ -15,6 +16,13 @@ describe("writeWholeFile", () => {
     await writeWholeFile(link, "two");
     expect(readFileSync(file, "utf8")).to.equal("two");
     expect(readdirSync(directory.path)).to.have.members(["plan.json", "link.json"]);
+  });
+
+  it("writes to a device or a pipe that is named, and not through a link to one", async () => {
+    await writeWholeFile("/dev/null", "text");
+    const link = join(directory.path, "plan.json");
+    symlinkSync("/dev/null", link);
+    expect(await rejection(writeWholeFile(link, "text"))).to.be.instanceOf(UnusableFileError);
   });
 
   it("leaves no draft behind where the file cannot be put", async () => {

@@ -312,6 +312,22 @@ describe("dstack app deploy", () => {
       expect(await head()).to.equal(block);
     });
 
+  for (const [what, name, problem] of [
+    ["a device", "/dev/full", "device"],
+    ["a file below /proc", "/proc/none/deployments.jsonl", "no such file or folder"],
+    ["a file of the journal's folder that is none", "/dev/null/deployments.jsonl", "no folder"],
+  ] as const)
+    it(`refuses ${what} as journal, and as history store, at once`, async () => {
+      const refused = await run({ journal: name });
+      expect(errorOf(refused), refused.stdout).to.include({ name: "UnusableFileError" });
+      expect([refused.exitCode, refused.stdout]).to.satisfy(
+        ([code, text]: [unknown, string]) => code === 2 && text.includes(problem),
+      );
+      const { appId } = (await run()).json<Deployed>();
+      const history = await runTask(hre, ["history"], { app: appId, store: name, json: true });
+      expect(errorOf(history), history.stdout).to.include({ name: "UnusableFileError" });
+    });
+
   it("refuses an app in the KMS's place, before a key is asked for", async () => {
     const { appId } = (await run()).json<Deployed>();
     const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, accounts: [] } };
