@@ -5,6 +5,7 @@ import { broadcastTransaction } from "./broadcast-transaction.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { findNonceTaker } from "./find-transaction.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
+import { readIsRecorded } from "./read-is-known.ts";
 import { requireChain } from "./require-chain.ts";
 import { duringRpc } from "./translate-chain-error.ts";
 
@@ -31,27 +32,6 @@ export async function sendPreparedTransaction(
     if (next > nonce) return findSent(client, prepared);
   }
   return broadcastTransaction(client, prepared);
-}
-
-/**
- * Whether the node has the transaction that the record names, and it is the recorded call. A record that came from
- * somebody else may name any transaction, such as an old one with the same event.
- *
- * @throws RpcUnavailableError
- */
-export async function readIsRecorded(
-  client: ChainClient,
-  { from, nonce, to, data, transactionHash }: PreparedTransaction,
-): Promise<boolean> {
-  if (transactionHash === undefined) return false;
-  const found = await duringRpc("looking for the transaction", () =>
-    client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
-  );
-  return (
-    found?.hash?.toLowerCase() === transactionHash.toLowerCase() &&
-    Number(found.nonce) === nonce &&
-    [found.from, found.to, found.input].join().toLowerCase() === [from, to, data].join().toLowerCase()
-  );
 }
 
 /** What was signed elsewhere for a record whose nonce is taken. @throws NonceTakenError if it is another call */
