@@ -39,6 +39,16 @@ describe("Markdown pages", () => {
   });
 });
 
+describe("SECURITY.md", () => {
+  it("names for each attack a test that exists", () => {
+    const rows = readText("SECURITY.md").match(/^\| (?!Attacker).*\|$/gm) ?? [];
+    const paths = rows.map((row) => [...row.matchAll(/`(test\/[\w./-]+\.test\.ts)`/g)].map(([, path = ""]) => path));
+    expect(rows.length).to.be.greaterThan(10);
+    expect(rows.filter((_, index) => paths[index]?.length === 0)).to.deep.equal([]);
+    expect(paths.flat().filter((path) => !files.includes(path))).to.deep.equal([]);
+  });
+});
+
 /** Targets of inline links and images outside code blocks. */
 function linksOf(markdown: string): string[] {
   const prose = markdown.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "");
