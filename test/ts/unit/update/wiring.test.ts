@@ -2,8 +2,9 @@ import { expect } from "chai";
 import { readText, repositoryFiles } from "../../../support/repository/files.ts";
 import { importsOf } from "../../../support/repository/imports.ts";
 
-// What connects the flow with the real chain and cloud. Everything else speaks to ports, so it can be simulated.
-const connectors = ["wire.ts", "wire-chain.ts", "wire-cloud.ts"].map((name) => `src/update/${name}`);
+// What connects the flow with the real chain, the cloud and the disk, whose lines it holds against their calldata and
+// signed bytes. Everything else speaks to ports, so it can be simulated.
+const connectors = ["wire.ts", "wire-chain.ts", "wire-cloud.ts", "journal-file.ts"].map((name) => `src/update/${name}`);
 
 describe("the update flow", () => {
   it("sees chain and cloud through its ports alone", () => {
