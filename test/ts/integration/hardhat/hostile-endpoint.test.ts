@@ -194,7 +194,12 @@ describe("tasks that sign, at an endpoint that lies", () => {
     ];
   }
 
-  async function run({ task, args }: Scenario, lies: readonly Lie[], isDelegated: boolean): Promise<TaskRun> {
+  async function run(
+    { task, args }: Scenario,
+    lies: readonly Lie[],
+    isDelegated: boolean,
+    patienceMs = 30_000,
+  ): Promise<TaskRun> {
     await world.restore(snapshot);
     await rm(join(directory, ".dstack"), { recursive: true, force: true });
     if (isDelegated)
@@ -202,7 +207,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     // The attacker's contract can have any code, that of the executor too.
     rpc.tell([...lies, codeOf(attacker, executorCode)]);
     // An endpoint may keep a task waiting for minutes. A person would stop it.
-    const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), 1_500);
+    const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), patienceMs);
     try {
       return await runTask(hre, task, args);
     } finally {
@@ -214,10 +219,6 @@ describe("tasks that sign, at an endpoint that lies", () => {
   async function judge(scenario: Scenario, { stdout }: TaskRun): Promise<readonly SignedFacts[]> {
     const signed = await signedTransactions(rpc);
     expect(rpc.requests, "asked to sign by itself").to.deep.equal([]);
-    for (const authorization of [...shownAuthorizations(rpc), ...signed.flatMap((one) => one.authorizations)]) {
-      expect(authorization.address, "authorised").to.equal(scenario.authorizes);
-      expect(authorization.chainId, "chain of the authorisation").to.equal(world.chain.id);
-    }
     for (const transaction of signed) {
       expect(transaction.signer).to.equal(owner);
       expect(transaction.chainId).to.equal(world.chain.id);
@@ -225,6 +226,10 @@ describe("tasks that sign, at an endpoint that lies", () => {
       expect(transaction.tip <= highestTip, `a tip of ${transaction.tip} wei per gas`).to.equal(true);
       expect(transaction.gas <= 3_000_000n, `${transaction.gas} gas`).to.equal(true);
       for (const call of meaningOf(transaction)) expect(await callsOf(scenario)).to.deep.include(call);
+    }
+    for (const authorization of [...shownAuthorizations(rpc), ...signed.flatMap((one) => one.authorizations)]) {
+      expect(authorization.address, "authorised").to.equal(scenario.authorizes);
+      expect(authorization.chainId, "chain of the authorisation").to.equal(world.chain.id);
     }
     if (scenario.isCloudAsked !== true) expectShown(scenario, stdout, signed);
     return signed;
@@ -312,7 +317,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
           if (found === undefined) throw new Error("an index of a scenario");
           const takesBatch = found.authorizes === batchExecutorAddress;
           const scenario = takesBatch ? { ...found, args: { ...found.args, batch } } : found;
-          signatures += (await judge(scenario, await run(scenario, lies, isDelegated))).length;
+          signatures += (await judge(scenario, await run(scenario, lies, isDelegated, 1_500))).length;
         },
       ),
       {
