@@ -1,8 +1,10 @@
 import { expect } from "chai";
+import { installFlags } from "../../../../scripts/npm.mjs";
 import { type PackageManifest, readJson, readText, repositoryFiles } from "../../../support/repository/files.ts";
 
 interface LockEntry {
   readonly version?: string;
+  readonly integrity?: string;
   readonly resolved?: string;
   readonly link?: boolean;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -11,8 +13,12 @@ interface LockEntry {
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
+interface Lock {
+  readonly packages: Readonly<Record<string, LockEntry>>;
+}
+
 const manifest = readJson<PackageManifest>("package.json");
-const lock = readJson<{ packages: Readonly<Record<string, LockEntry>> }>("package-lock.json").packages;
+const lock = readJson<Lock>("package-lock.json").packages;
 
 describe("package-lock.json", () => {
   // A lock made where a registry lacks some platforms omits them, and `npm ci` then fails on every platform.
@@ -44,6 +50,56 @@ describe("package-lock.json", () => {
     if (here in lock) return true;
     return from !== "" && isLocked(from.slice(0, Math.max(above - 1, 0)), name);
   }
+});
+
+describe("every lock file", () => {
+  const locks = repositoryFiles().filter((path) => /(?:^|\/)package-lock\.json$/.test(path));
+
+  it("is one of these", () => {
+    expect(locks).to.have.members([
+      "package-lock.json",
+      "scripts/pins/forge/package-lock.json",
+      "scripts/pins/node/package-lock.json",
+      "test/clients/pins/npm/package-lock.json",
+    ]);
+  });
+
+  for (const path of locks)
+    it(`has the checksum of every package, and names no registry: ${path}`, () => {
+      const entries = Object.entries(readJson<Lock>(path).packages).filter(([name]) => name !== "");
+      const unverified = entries.filter(([, { integrity }]) => !/^sha512-[\w+/]{86}==$/.test(integrity ?? ""));
+      expect(unverified.map(([name]) => name)).to.deep.equal([]);
+      expect(readText(path)).to.not.match(/"resolved"/);
+      expect(entries.length).to.be.greaterThan(4);
+    });
+
+  it("of a program pins one exact version for each platform, new enough where it is Node", () => {
+    for (const name of ["forge", "node"]) {
+      const { optionalDependencies = {} } = readJson<LockEntry>(`scripts/pins/${name}/package.json`);
+      const { "": root, ...packages } = readJson<Lock>(`scripts/pins/${name}/package-lock.json`).packages;
+      expect(root?.optionalDependencies).to.deep.equal(optionalDependencies);
+      const locked = Object.entries(packages).map(([path, { version }]) => [
+        path.replace("node_modules/", ""),
+        version,
+      ]);
+      expect(Object.fromEntries(locked)).to.deep.equal(optionalDependencies);
+      for (const version of Object.values(optionalDependencies)) {
+        expect(version).to.match(name === "node" ? /^(?:22\.(?:1[3-9]|[2-9]\d)|2[4-9]\.\d+)\.\d+$/ : /^\d+\.\d+\.\d+$/);
+      }
+    }
+  });
+
+  it("is installed without running a script of a package", () => {
+    expect(readText(".npmrc")).to.match(/^ignore-scripts=true$/m);
+    expect(installFlags).to.include("--ignore-scripts");
+    const unflagged = repositoryFiles()
+      .filter((path) => /\.(?:mjs|ts)$/.test(path))
+      .flatMap((path) =>
+        [...readText(path).matchAll(/npmCommand\(\[\s*"(?:ci|install|exec)"[^\]]*\]/g)].map(([call]) => call),
+      )
+      .filter((call) => !call.includes("...installFlags"));
+    expect(unflagged).to.deep.equal([]);
+  });
 });
 
 describe("package.json", () => {
