@@ -11,9 +11,9 @@ import type { Abi, AbiParameter } from "viem";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = [
-  { contract: "DstackApp", constant: "dstackAppAbi", file: "src/abi/dstack-app.ts" },
-  { contract: "DstackKms", constant: "dstackKmsAbi", file: "src/abi/dstack-kms.ts" },
-  { contract: "BatchExecutor", constant: "batchExecutorAbi", file: "src/abi/batch-executor.ts" },
+  { contract: "DstackApp", constant: "dstackAppAbi", file: "src/generated/dstack-app-abi.ts" },
+  { contract: "DstackKms", constant: "dstackKmsAbi", file: "src/generated/dstack-kms-abi.ts" },
+  { contract: "BatchExecutor", constant: "batchExecutorAbi", file: "src/generated/batch-executor-abi.ts" },
 ];
 
 const wanted = modules.map((module) => ({ ...module, text: render(module.constant, module.contract, module.file) }));

@@ -17,7 +17,7 @@ interface Contract {
 
 const files: readonly { readonly file: string; readonly contracts: readonly Contract[] }[] = [
   {
-    file: "src/world/bytecode.ts",
+    file: "src/generated/bytecode.ts",
     contracts: [
       { constant: "dstackAppBytecode", artifact: "contracts/DstackApp.sol/DstackApp.json" },
       { constant: "dstackKmsBytecode", artifact: "contracts/DstackKms.sol/DstackKms.json" },
@@ -28,7 +28,7 @@ const files: readonly { readonly file: string; readonly contracts: readonly Cont
     ],
   },
   {
-    file: "src/core/batch/batch-executor-bytecode.ts",
+    file: "src/generated/batch-executor-bytecode.ts",
     contracts: [
       {
         constant: "batchExecutorBytecode",

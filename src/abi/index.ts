@@ -1,3 +1,3 @@
-export { batchExecutorAbi } from "./batch-executor.ts";
-export { dstackAppAbi } from "./dstack-app.ts";
-export { dstackKmsAbi } from "./dstack-kms.ts";
+export { batchExecutorAbi } from "../generated/batch-executor-abi.ts";
+export { dstackAppAbi } from "../generated/dstack-app-abi.ts";
+export { dstackKmsAbi } from "../generated/dstack-kms-abi.ts";

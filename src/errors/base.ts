@@ -1,5 +1,3 @@
-import { type ErrorCode, type ErrorFamily, type ErrorName, errorTable, exitCodes } from "./codes.ts";
-
 // Two copies of this package can be loaded in one process (a plugin's and an app's), so `instanceof` is not enough.
 const marker = Symbol.for("dstack-toolkit.error");
 
@@ -51,3 +49,110 @@ export abstract class DstackError extends Error {
 export function isDstackError(value: unknown): value is DstackError {
   return value instanceof Error && marker in value;
 }
+
+/** Who has to act: the caller (input), the chain or its RPC, the cloud, the update flow, or who keeps an allowlist short. */
+export type ErrorFamily = "input" | "chain" | "cloud" | "update" | "prune";
+
+export interface ErrorEntry {
+  readonly code: `DSTK-${number}`;
+  /** Whether the same call, unchanged, may succeed later. */
+  readonly retryable: boolean;
+  /** One line for docs/errors.md. */
+  readonly summary: string;
+}
+
+/** Process exit code of each family; 1 is kept for what nobody foresaw, 6 for commands whose answer is no. */
+export const exitCodes: Readonly<Record<ErrorFamily, number>> = { input: 2, chain: 3, cloud: 4, update: 5, prune: 7 };
+
+/** Every error this package throws on purpose, by class name. docs/errors.md lists the same rows. */
+export const errorTable = {
+  InvalidHexError: entry(1001, false, "A hash, id, address or key is not hex of the exact width asked for."),
+  InvalidAppComposeError: entry(1002, false, "An app-compose document or its docker-compose file is malformed."),
+  PayloadTooLargeError: entry(1003, false, "Compose file and pre-launch script together exceed 200 KiB."),
+  InvalidEnvironmentError: entry(1004, false, "An environment variable or .env file is malformed."),
+  EnvironmentDecryptionError: entry(1005, false, "An encrypted environment does not open with this key."),
+  UntrustedEncryptionKeyError: entry(1006, false, "An app's encryption key is not signed by the expected KMS key."),
+  InvalidArgumentError: entry(1007, false, "A command was called with an argument it cannot use."),
+  UnprovenEncryptionKeyError: entry(1008, false, "No trusted KMS vouches for the key of the app's environment."),
+  LintRefusedError: entry(1101, false, "The linter found an error that nobody accepted by name."),
+  HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
+  DeviceNeededError: entry(1103, false, "A device that is to be barred is needed, or may be."),
+  KeyEpochsError: entry(1201, false, "A contract approves per key epoch, or may, and nobody accepted that by name."),
+  UnusableFileError: entry(
+    1301,
+    false,
+    "A file is no regular file, is too large, cannot be opened, or may come from somebody else.",
+  ),
+
+  RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
+  WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),
+  NoContractError: entry(2003, false, "There is no contract code at the address."),
+  NotOwnerError: entry(2004, false, "The signer is not the owner of the contract."),
+  ContractOwnerError: entry(2005, false, "The owner is a contract, so no plain key can sign for it."),
+  InsufficientFundsError: entry(2006, false, "The signer cannot pay for the transaction."),
+  ContractRevertedError: entry(2007, false, "The contract refused the call in simulation; nothing was sent."),
+  TransactionRevertedError: entry(2008, false, "The transaction was mined and reverted."),
+  ReceiptTimeoutError: entry(
+    2009,
+    true,
+    "No receipt appeared in the time allowed; the transaction may still be mined.",
+  ),
+  ReceiptMismatchError: entry(2010, false, "The receipt lacks the event this step must have emitted."),
+  NonceTakenError: entry(2011, false, "Another transaction of the signer used the nonce of a recorded one."),
+  ImplausibleAnswerError: entry(2012, false, "The RPC endpoint names a figure beyond what is ever signed for."),
+  LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs even of a single block."),
+  LogsUnavailableError: entry(2102, false, "The RPC endpoint has no logs of these blocks, or none at all."),
+  HistoryStoreError: entry(2103, false, "The file of read history is damaged, or is not one this version can use."),
+
+  BatchStoppedError: entry(2201, true, "A batch in several transactions stopped before its last one."),
+  NoEffectError: entry(2202, false, "A call of the batch would change nothing."),
+  ForeignDelegationError: entry(2203, false, "The account delegates to another contract than the batch executor."),
+  DelegationUnsupportedError: entry(2204, false, "The account or the node cannot delegate by EIP-7702."),
+  ExecutorMismatchError: entry(2205, false, "The contract at the batch executor's address is another one."),
+
+  CloudUnreachableError: entry(3001, true, "The cloud API cannot be reached."),
+  CloudResponseError: entry(3002, false, "The cloud API refused the request."),
+  CloudProtocolError: entry(3003, false, "The cloud API answered in a shape this client does not know."),
+  UnauthorizedError: entry(3004, false, "The API key is missing, wrong or lacks the right."),
+  CvmNotFoundError: entry(3005, false, "No CVM matches the identifier."),
+  CvmBusyError: entry(3006, true, "Another operation on this CVM is still running."),
+  HashExpiredError: entry(3007, false, "The cloud no longer keeps the update behind this compose hash (466)."),
+  TransactionNotVerifiedError: entry(3008, true, "The cloud could not verify the transaction (467)."),
+  HashNotAllowedError: entry(3009, false, "The contract does not allow the compose hash (468)."),
+  KmsDowngradeError: entry(
+    3010,
+    false,
+    "The cloud says that a CVM has no contract, although its app is known to be on a chain.",
+  ),
+
+  HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the document we asked for."),
+  RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in the time allowed."),
+  RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose and fell back to the old one."),
+  JournalCorruptError: entry(4004, false, "A journal of sent transactions cannot be read."),
+  JournalLockedError: entry(4005, true, "Another process is using this journal."),
+  SignerRequiredError: entry(4006, false, "A transaction is needed and no signer was given."),
+  UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
+
+  PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),
+  PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),
+  InvalidPlanFileError: entry(5003, false, "A file is no prune plan, was changed by hand, or is for another app."),
+  PrunedHashInUseError: entry(5004, false, "A hash came into use in the moment in which it was removed."),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorName = keyof typeof errorTable;
+export type ErrorCode = (typeof errorTable)[ErrorName]["code"];
+
+function entry<const Number extends number>(number: Number, retryable: boolean, summary: string) {
+  return { code: `DSTK-${number}`, retryable, summary } as const;
+}
+
+/** How a change is made where a contract must make it. */
+export const waysThrough = {
+  safe: "No plain key signs for a Safe. Tasks such as dstack hash add prepare the change for its owners, with --batch auto or --batch safe (buildSafeBatch).",
+  timelock:
+    "No plain key signs for a timelock: an account with its PROPOSER_ROLE schedules the change, and after the delay one with its EXECUTOR_ROLE carries it out. buildTimelockBatch encodes both.",
+  contract: "No plain key signs for a contract: have the change proposed and made through it.",
+} as const;
+
+/** What a contract is that owns another: a kind of `readOwner` for which no plain key signs. */
+export type ContractOwnerKind = keyof typeof waysThrough;

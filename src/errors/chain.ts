@@ -1,5 +1,4 @@
-import { DstackError, type DstackErrorOptions } from "./base.ts";
-import { type ContractOwnerKind, waysThrough } from "./ways-through.ts";
+import { type ContractOwnerKind, DstackError, type DstackErrorOptions, waysThrough } from "./base.ts";
 
 type Cause = Pick<DstackErrorOptions, "cause">;
 

@@ -13,7 +13,7 @@ import { sendTransaction } from "viem/actions";
 import { dstackKmsAbi } from "../abi/index.ts";
 import { waitForReceipt } from "../chain/wait-for-receipt.ts";
 import { parseTransactionHash } from "../core/ids.ts";
-import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "./bytecode.ts";
+import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "../generated/bytecode.ts";
 
 export interface DeployedContracts {
   readonly kms: Address;

@@ -1,10 +1,10 @@
 import { type Address, concat, encodeFunctionData, getContractAddress } from "viem";
 import { batchExecutorAbi } from "../../abi/index.ts";
+import { batchExecutorBytecode } from "../../generated/batch-executor-bytecode.ts";
 import type { Hex } from "../hex.ts";
-import { batchExecutorBytecode } from "./batch-executor-bytecode.ts";
 import type { PolicyCall } from "./policy-call.ts";
 
-export { batchExecutorCodeHash } from "./batch-executor-bytecode.ts";
+export { batchExecutorCodeHash } from "../../generated/batch-executor-bytecode.ts";
 
 /** The deterministic-deployment proxy: whoever sends it the same code gets the same address, on every chain. */
 export const deterministicDeployer: Address = "0x4e59b44847b379578588920ca78fbf26c0b4956c";
