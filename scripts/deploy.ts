@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import hre from "hardhat";
 import dstackKmsModule from "../ignition/modules/dstack-kms.ts";
-import { parseFixedHex } from "../src/core/hex.ts";
+import { parseFixedHex } from "../src/core/ids.ts";
 import { InvalidArgumentError } from "../src/errors/index.ts";
 import { exitWith } from "../src/report/exit-with.ts";
 import { guardDeployment } from "./support/guard-deployment.ts";

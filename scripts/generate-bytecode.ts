@@ -56,7 +56,7 @@ function render(file: string, contracts: readonly Contract[]): string {
     return lines;
   });
   const header = '// Code from the artifacts, written by "npm run generate". Do not edit.\n';
-  const hex = relative(dirname(file), "src/core/hex.ts").replaceAll("\\", "/");
+  const hex = relative(dirname(file), "src/core/ids.ts").replaceAll("\\", "/");
   return `${header}import type { Hex } from "${hex}";\n${constants.join("")}`;
 }
 

@@ -11,11 +11,8 @@ export {
   parseAppCompose,
 } from "./core/app-compose.ts";
 export * from "./core/compose-hash.ts";
-export type { ComposeHashForm, ComposeHashFormOptions } from "./core/compose-hash-forms/compose-hash-form.ts";
-export * from "./core/compose-hash-forms/registry.ts";
-export { deployedApp } from "./core/deployed-app.ts";
-export * from "./core/diagnose-hash-mismatch.ts";
-export * from "./core/diff-app-compose.ts";
+export type { ComposeHashForm, ComposeHashFormOptions } from "./core/compose-hash-forms/form.ts";
+export { type ComposeHashInForm, composeHashForms, hashInEveryForm } from "./core/compose-hash-forms/forms.ts";
 export * from "./core/encryption-key-signature.ts";
 export {
   decryptEnvironment,
@@ -23,18 +20,67 @@ export {
   encryptEnvironment,
   parseEnvironment,
 } from "./core/environment.ts";
-export { explainHashMismatch } from "./core/explain-hash-mismatch.ts";
+export {
+  type AppEvent,
+  appEvents,
+  deployedApp,
+  type EventLog,
+  type EventReceipt,
+  type ProvenValues,
+  type ProvingEventName,
+  type RequireEventParameters,
+  requireEvent,
+} from "./core/events.ts";
+export {
+  type AppDocument,
+  type BackendFacts,
+  type DocumentHash,
+  type ExaminedHash,
+  examineHashes,
+  type HashExamination,
+  type HashFacts,
+  type HashFinding,
+  hashesToAsk,
+  listDocumentHashes,
+  type ReadAppDocumentParameters,
+  readAppDocument,
+} from "./core/examine-hashes.ts";
 export type { Generation, GenerationId } from "./core/generation.ts";
-export * from "./core/hash-doctor/examine-hashes.ts";
-export * from "./core/hash-doctor/list-document-hashes.ts";
-export * from "./core/hash-doctor/read-app-document.ts";
-export type { Hex } from "./core/hex.ts";
-export * from "./core/ids.ts";
+export {
+  type AppComposeDifference,
+  type DifferingLine,
+  diagnoseHashMismatch,
+  diffAppCompose,
+  explainHashMismatch,
+  type HashMismatch,
+  type HashMismatchDiagnosis,
+} from "./core/hash-mismatch.ts";
+export {
+  type AppId,
+  type ComposeHash,
+  type DeviceId,
+  type Hex,
+  parseAppId,
+  parseComposeHash,
+  parseDeviceId,
+  parseTransactionHash,
+  type TransactionHash,
+} from "./core/ids.ts";
 export type { JsonObject, JsonValue } from "./core/json.ts";
-export * from "./core/lint/lint-app.ts";
-export type { LintProblem, LintRule, LintSeverity } from "./core/lint/lint-rule.ts";
-export type * from "./core/lint/lint-subject.ts";
+export { type LintFinding, lintApp } from "./core/lint/lint.ts";
+export type {
+  AppFacts,
+  CvmFacts,
+  KmsFacts,
+  LintCall,
+  LintInput,
+  LintProblem,
+  LintRule,
+  LintSeverity,
+  LintSubject,
+  OwnerFacts,
+  PolicyFacts,
+} from "./core/lint/rule.ts";
 export { lintRules } from "./core/lint/rules.ts";
-export * from "./core/receipt-events.ts";
 export * from "./errors/index.ts";
 export * from "./update/index.ts";

@@ -1,5 +1,5 @@
-import type { PolicyCall } from "../core/batch/policy-call.ts";
 import type { TransactionHash } from "../core/ids.ts";
+import type { PolicyCall } from "../core/owner-calls.ts";
 import type { BatchMode, BatchTransaction } from "./batch-result.ts";
 
 /** What a batch tells while it runs, for progress and logs. */

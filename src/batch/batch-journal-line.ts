@@ -6,16 +6,15 @@ import {
   batchExecutorDeployment,
   deterministicDeployer,
   encodeExecute,
-} from "../core/batch/batch-executor.ts";
+} from "../core/batch-executor.ts";
+import type { Hex, TransactionHash } from "../core/ids.ts";
 import {
   batchGasCeilingOf,
   executorDeploymentGasCeiling,
   gasCeilingOf,
   undoDelegationGasCeiling,
-} from "../core/batch/gas-ceilings.ts";
-import { decodePolicyCall, type PolicyCall } from "../core/batch/policy-call.ts";
-import type { Hex } from "../core/hex.ts";
-import type { TransactionHash } from "../core/ids.ts";
+} from "../core/order-calls.ts";
+import { decodePolicyCall, type PolicyCall } from "../core/owner-calls.ts";
 import type { BatchEntry } from "./batch-journal.ts";
 
 function fixedHex<Value extends Hex>(bytes: number) {

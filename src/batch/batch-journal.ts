@@ -1,6 +1,6 @@
 import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
-import type { PolicyCall } from "../core/batch/policy-call.ts";
 import type { TransactionHash } from "../core/ids.ts";
+import type { PolicyCall } from "../core/owner-calls.ts";
 
 /** A transaction of a batch as it was signed, and what it carries. */
 export interface BatchEntry {

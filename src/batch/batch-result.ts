@@ -1,5 +1,5 @@
-import type { PolicyCall } from "../core/batch/policy-call.ts";
 import type { TransactionHash } from "../core/ids.ts";
+import type { PolicyCall } from "../core/owner-calls.ts";
 
 /** How a batch was carried out. */
 export type BatchMode = "none" | "7702";

@@ -1,8 +1,8 @@
 import type { Account, TransactionReceipt } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
 import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
-import type { PolicyCall } from "../core/batch/policy-call.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
+import type { PolicyCall } from "../core/owner-calls.ts";
 import { BatchStoppedError } from "../errors/index.ts";
 import type { BatchEvent } from "./batch-event.ts";
 import type { BatchJournal } from "./batch-journal.ts";

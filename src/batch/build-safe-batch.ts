@@ -4,16 +4,17 @@ import { ethCall } from "../chain/eth-call.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { requireChain } from "../chain/require-chain.ts";
 import { simulateCall } from "../chain/simulate-call.ts";
-import { groupCalls } from "../core/batch/group-calls.ts";
-import { orderCalls } from "../core/batch/order-calls.ts";
-import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
-import { buildSafeTx, hashSafeTx, type SafeTx } from "../core/batch/safe/safe-tx.ts";
-import {
-  buildTransactionBuilderFile,
-  type TransactionBuilderFile,
-} from "../core/batch/safe/transaction-builder-file.ts";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
+import { groupCalls, orderCalls } from "../core/order-calls.ts";
+import { abiOf, type PolicyCall } from "../core/owner-calls.ts";
+import {
+  buildSafeTx,
+  buildTransactionBuilderFile,
+  hashSafeTx,
+  type SafeTx,
+  type TransactionBuilderFile,
+} from "../core/safe.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { findMultiSend } from "./find-multi-send.ts";
 import { requireEffect } from "./require-effect.ts";

@@ -1,9 +1,9 @@
 import type { Address } from "viem";
 import { readGasLimit } from "../chain/read-gas-limit.ts";
 import { simulateCall } from "../chain/simulate-call.ts";
-import { batchExecutorAddress, batchExecutorDeployment, deterministicDeployer } from "../core/batch/batch-executor.ts";
-import { executorDeploymentGasCeiling } from "../core/batch/gas-ceilings.ts";
-import { abiOf } from "../core/batch/policy-call.ts";
+import { batchExecutorAddress, batchExecutorDeployment, deterministicDeployer } from "../core/batch-executor.ts";
+import { executorDeploymentGasCeiling } from "../core/order-calls.ts";
+import { abiOf } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError } from "../errors/index.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { readHasExecutor } from "./read-executor.ts";

@@ -1,8 +1,8 @@
 import type { TransactionReceipt } from "viem";
 import { getTransactionReceipt } from "viem/actions";
 import { waitForReceipt } from "../chain/wait-for-receipt.ts";
-import { proveCalls } from "../core/batch/prove-calls.ts";
 import type { TransactionHash } from "../core/ids.ts";
+import { proveCalls } from "../core/owner-calls.ts";
 import { TransactionRevertedError } from "../errors/index.ts";
 import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
 import type { BatchRun } from "./batch-run.ts";

@@ -1,13 +1,46 @@
-export * from "../core/batch/app-calls.ts";
-export { batchExecutorAddress, batchExecutorCodeHash } from "../core/batch/batch-executor.ts";
-export { transactionGasCeiling } from "../core/batch/chunk-calls.ts";
-export * from "../core/batch/kms-calls.ts";
-export { decodePolicyCall, isSameCall, type PolicyCall, type PolicyProof } from "../core/batch/policy-call.ts";
-export type { PolicyContract } from "../core/batch/policy-functions.ts";
-export { proveCalls } from "../core/batch/prove-calls.ts";
-export { buildSafeTx, encodeMultiSend, hashSafeTx, type SafeDomain, type SafeTx } from "../core/batch/safe/safe-tx.ts";
-export * from "../core/batch/safe/transaction-builder-file.ts";
-export * from "../core/batch/timelock-batch.ts";
+export { batchExecutorAddress, batchExecutorCodeHash } from "../core/batch-executor.ts";
+export { transactionGasCeiling } from "../core/order-calls.ts";
+export {
+  acceptKmsOwnershipCall,
+  acceptOwnershipCall,
+  addComposeHashCall,
+  addDeviceCall,
+  addKmsAggregatedMrCall,
+  addKmsDeviceCall,
+  addOsImageHashCall,
+  decodePolicyCall,
+  disableUpgradesCall,
+  isSameCall,
+  type PolicyCall,
+  type PolicyContract,
+  type PolicyProof,
+  proveCalls,
+  removeComposeHashCall,
+  removeDeviceCall,
+  removeKmsAggregatedMrCall,
+  removeKmsDeviceCall,
+  removeOsImageHashCall,
+  renounceOwnershipCall,
+  setAllowAnyDeviceCall,
+  setAppImplementationCall,
+  setRequireTcbUpToDateCall,
+  transferKmsOwnershipCall,
+  transferOwnershipCall,
+  upgradeCall,
+} from "../core/owner-calls.ts";
+export {
+  type BuilderTransaction,
+  type BuildTransactionBuilderFileParameters,
+  buildSafeTx,
+  buildTransactionBuilderFile,
+  checksumOf,
+  encodeMultiSend,
+  hashSafeTx,
+  type SafeDomain,
+  type SafeTx,
+  type TransactionBuilderFile,
+} from "../core/safe.ts";
+export * from "../core/timelock.ts";
 export type { BatchEvent } from "./batch-event.ts";
 export { type BatchEntry, type BatchEntryEnd, type BatchJournal, memoryBatchJournal } from "./batch-journal.ts";
 export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";

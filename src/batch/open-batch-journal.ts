@@ -1,5 +1,5 @@
 import { findForeignSignature } from "../chain/check-recorded-transaction.ts";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
 import { JournalCorruptError } from "../errors/index.ts";
 import { openLineFile } from "../journal/line-file.ts";
 import { acquireLock } from "../journal/lock.ts";

@@ -1,7 +1,7 @@
 import { type Address, keccak256 } from "viem";
 import type { ChainClient } from "../chain/chain-client.ts";
 import { readCode } from "../chain/read-code.ts";
-import { batchExecutorCodeHash } from "../core/batch/batch-executor.ts";
+import { batchExecutorCodeHash } from "../core/batch-executor.ts";
 import { ExecutorMismatchError } from "../errors/index.ts";
 
 export interface ReadExecutorParameters {

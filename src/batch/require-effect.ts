@@ -1,9 +1,8 @@
 import { decodeFunctionResult, encodeFunctionData } from "viem";
 import { callMany } from "../chain/call-many.ts";
 import type { ChainClient } from "../chain/chain-client.ts";
-import { effectOf } from "../core/batch/call-effect.ts";
-import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
+import { abiOf, effectOf, type PolicyCall } from "../core/owner-calls.ts";
 import { NoEffectError } from "../errors/index.ts";
 
 /** So that one request stays small, and Multicall3's call within a node's gas limit for calls. */

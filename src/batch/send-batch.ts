@@ -1,5 +1,5 @@
 import type { ChainClient } from "../chain/chain-client.ts";
-import { orderCalls } from "../core/batch/order-calls.ts";
+import { orderCalls } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import type { BatchResult } from "./batch-result.ts";
 import type { BatchRun } from "./batch-run.ts";

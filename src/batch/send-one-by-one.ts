@@ -1,9 +1,8 @@
 import { readGasLimit } from "../chain/read-gas-limit.ts";
 import { requireCode } from "../chain/require-code.ts";
-import { gasCeilingOf } from "../core/batch/gas-ceilings.ts";
-import { groupCalls } from "../core/batch/group-calls.ts";
-import { abiOf, type PolicyCall } from "../core/batch/policy-call.ts";
 import { mapLimited } from "../core/map-limited.ts";
+import { gasCeilingOf, groupCalls } from "../core/order-calls.ts";
+import { abiOf, type PolicyCall } from "../core/owner-calls.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { type PlannedTransaction, sendTransactions } from "./send-transactions.ts";
 

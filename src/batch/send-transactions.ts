@@ -6,8 +6,8 @@ import { readFees } from "../chain/read-fees.ts";
 import { readNextNonce } from "../chain/read-nonce.ts";
 import { signTransaction } from "../chain/sign-transaction.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
-import type { PolicyCall } from "../core/batch/policy-call.ts";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
+import type { PolicyCall } from "../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,

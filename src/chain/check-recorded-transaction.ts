@@ -1,6 +1,6 @@
 import { keccak256, parseTransaction, recoverTransactionAddress, type TransactionSerialized } from "viem";
 import { recoverAuthorizationAddress } from "viem/utils";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";
 import { highestTip } from "./read-fees.ts";
 

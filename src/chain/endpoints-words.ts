@@ -1,4 +1,4 @@
-import { cleanText } from "../core/clean-text.ts";
+import { cleanText } from "../core/text.ts";
 import { errorChain, errorText } from "./error-chain.ts";
 import { describeRedirect } from "./fetch-without-redirects.ts";
 import { withoutSecrets } from "./without-secrets.ts";

@@ -1,5 +1,5 @@
 import { type Address, isAddress } from "viem";
-import { parseFixedHex } from "../core/hex.ts";
+import { parseFixedHex } from "../core/ids.ts";
 import { InvalidHexError } from "../errors/index.ts";
 
 /**

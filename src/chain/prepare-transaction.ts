@@ -1,6 +1,6 @@
 import type { Abi, Account, Address, Hex } from "viem";
 import { getBalance } from "viem/actions";
-import { gasCeilingOf } from "../core/batch/gas-ceilings.ts";
+import { gasCeilingOf } from "../core/order-calls.ts";
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { ChainClient } from "./chain-client.ts";
 import type { PreparedTransaction } from "./prepared-transaction.ts";

@@ -1,7 +1,6 @@
 import { type Address, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
 import { dstackKmsAbi } from "../abi/index.ts";
-import { parseFixedHex } from "../core/hex.ts";
-import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseFixedHex } from "../core/ids.ts";
 import { ContractRevertedError } from "../errors/index.ts";
 import type { ChainClient } from "./chain-client.ts";
 import { ethCall } from "./eth-call.ts";

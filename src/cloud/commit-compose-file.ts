@@ -1,5 +1,4 @@
-import { withoutPrefix } from "../core/hex.ts";
-import type { ComposeHash } from "../core/ids.ts";
+import { type ComposeHash, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import type { CommitComposeFileRequest } from "./protocol.ts";

@@ -1,5 +1,4 @@
-import { type Hex, withoutPrefix } from "../core/hex.ts";
-import type { AppId, ComposeHash } from "../core/ids.ts";
+import { type AppId, type ComposeHash, type Hex, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { parseReply } from "./http/parse-reply.ts";
 import { toAppId } from "./kms.ts";

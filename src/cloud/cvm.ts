@@ -1,6 +1,5 @@
-import { cleanText } from "../core/clean-text.ts";
-import type { Hex } from "../core/hex.ts";
-import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { type AppId, type ComposeHash, type DeviceId, type Hex, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import { toAddress, toAppId } from "./kms.ts";
 import {
   type ApiVersion,

@@ -1,5 +1,4 @@
-import { withoutPrefix } from "../core/hex.ts";
-import type { AppId } from "../core/ids.ts";
+import { type AppId, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { type Cvm, parseCvm } from "./cvm.ts";
 import { apiPath } from "./http/api-path.ts";

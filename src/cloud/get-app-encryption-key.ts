@@ -1,6 +1,5 @@
 import { verifyEncryptionKey } from "../core/encryption-key-signature.ts";
-import { type Hex, parseFixedHex, withoutPrefix } from "../core/hex.ts";
-import type { AppId } from "../core/ids.ts";
+import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";

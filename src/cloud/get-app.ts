@@ -1,6 +1,5 @@
-import { cleanText } from "../core/clean-text.ts";
-import { withoutPrefix } from "../core/hex.ts";
-import type { AppId } from "../core/ids.ts";
+import { type AppId, withoutPrefix } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";

@@ -1,4 +1,4 @@
-import { type Hex, parseFixedHex } from "../core/hex.ts";
+import { type Hex, parseFixedHex } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";

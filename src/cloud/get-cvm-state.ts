@@ -1,4 +1,4 @@
-import { cleanText } from "../core/clean-text.ts";
+import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";

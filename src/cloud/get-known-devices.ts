@@ -1,5 +1,4 @@
-import { withoutPrefix } from "../core/hex.ts";
-import { type AppId, type DeviceId, parseDeviceId } from "../core/ids.ts";
+import { type AppId, type DeviceId, parseDeviceId, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";
 import { parseReply } from "./http/parse-reply.ts";

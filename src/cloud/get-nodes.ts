@@ -1,5 +1,5 @@
-import { cleanText } from "../core/clean-text.ts";
 import { type DeviceId, parseDeviceId } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
 import { parseReply } from "./http/parse-reply.ts";
 import { availableNodesSchema } from "./protocol.ts";

@@ -1,6 +1,5 @@
-import { cleanText } from "../core/clean-text.ts";
-import { withoutPrefix } from "../core/hex.ts";
-import { type AppId, type ComposeHash, parseComposeHash } from "../core/ids.ts";
+import { type AppId, type ComposeHash, parseComposeHash, withoutPrefix } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import { CloudResponseError } from "../errors/index.ts";
 import type { CloudClient } from "./create-client.ts";
 import { apiPath } from "./http/api-path.ts";

@@ -1,5 +1,4 @@
-import { type Hex, parseFixedHex } from "../core/hex.ts";
-import { type AppId, parseAppId } from "../core/ids.ts";
+import { type AppId, type Hex, parseAppId, parseFixedHex } from "../core/ids.ts";
 import type { KmsInfo } from "./protocol.ts";
 
 /** The key management service of a CVM. */

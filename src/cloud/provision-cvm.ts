@@ -1,6 +1,5 @@
 import type { AppCompose } from "../core/app-compose.ts";
-import type { Hex } from "../core/hex.ts";
-import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { type AppId, type ComposeHash, type DeviceId, type Hex, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { parseReply } from "./http/parse-reply.ts";
 import { type Kms, toAppId, toKms } from "./kms.ts";

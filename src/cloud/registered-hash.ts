@@ -1,5 +1,4 @@
-import { withoutPrefix } from "../core/hex.ts";
-import type { ComposeHash, TransactionHash } from "../core/ids.ts";
+import { type ComposeHash, type TransactionHash, withoutPrefix } from "../core/ids.ts";
 import { type alreadyRegistered, headerNames } from "./protocol.ts";
 
 /** Phase 2 of an update: the hash, and the transaction that allowed it. */

@@ -1,8 +1,7 @@
 import { InvalidAppComposeError, InvalidEnvironmentError, PayloadTooLargeError } from "../errors/index.ts";
-import { checkDockerCompose } from "./check-docker-compose.ts";
-import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
-import type { JsonObject } from "./json.ts";
-import { type JsonNode, jsonProblem, parseJsonTree, toJsonObject } from "./parse-json-tree.ts";
+import { checkDockerCompose } from "./docker-compose.ts";
+import { invalidEnvironmentName, isEnvironmentName } from "./environment.ts";
+import { type JsonNode, type JsonObject, type JsonValue, jsonProblem, parseJsonTree, toJsonObject } from "./json.ts";
 
 /**
  * The manifest of an app (`app-compose.json`), whose bytes are hashed. Keys that are unknown here are kept, because
@@ -243,4 +242,16 @@ function isFlag(value: unknown): boolean {
 
 function byteLength(text: string | null | undefined): number {
   return new TextEncoder().encode(text ?? "").length;
+}
+
+/**
+ * Drops what cannot take effect: the compose file of a bash app, the bash script of a docker compose app, an empty
+ * pre-launch script. The platform does this before it hashes.
+ */
+export function normaliseAppCompose(document: JsonObject): JsonObject {
+  const kept: Record<string, JsonValue | undefined> = { ...document };
+  if (document.runner === "bash") delete kept.docker_compose_file;
+  if (document.runner === "docker-compose") delete kept.bash_script;
+  if (!document.pre_launch_script) delete kept.pre_launch_script;
+  return kept;
 }

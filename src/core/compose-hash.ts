@@ -1,8 +1,7 @@
 import { hash } from "node:crypto";
-import type { AppCompose } from "./app-compose.ts";
+import { type AppCompose, normaliseAppCompose } from "./app-compose.ts";
 import { type ComposeHash, parseComposeHash } from "./ids.ts";
-import { normaliseAppCompose } from "./normalise-app-compose.ts";
-import { writeCanonicalJson } from "./write-canonical-json.ts";
+import { writeCanonicalJson } from "./json.ts";
 
 /**
  * The canonical text of a manifest, the one form this package writes: normalised, keys sorted at every depth, four

@@ -1,8 +1,7 @@
 import { secp256k1 } from "@noble/curves/secp256k1";
 import { bytesToHex, concat, hexToBytes, keccak256, numberToHex, stringToHex } from "viem";
 import { InvalidArgumentError, UntrustedEncryptionKeyError } from "../errors/index.ts";
-import { type Hex, parseFixedHex, withoutPrefix } from "./hex.ts";
-import type { AppId } from "./ids.ts";
+import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "./ids.ts";
 
 /** What a KMS signs about an app's encryption key. */
 export interface EncryptionKeyStatement {

@@ -1,14 +1,10 @@
 import { gcm } from "@noble/ciphers/aes";
 import { randomBytes } from "@noble/ciphers/webcrypto";
 import { x25519 } from "@noble/curves/ed25519";
+import { parse } from "dotenv";
 import { bytesToHex, hexToBytes } from "viem";
 import { EnvironmentDecryptionError, InvalidEnvironmentError } from "../errors/index.ts";
-import { invalidEnvironmentName, isEnvironmentName } from "./environment-name.ts";
-import type { EnvironmentVariable } from "./environment-variable.ts";
-import { parseFixedHex, withoutPrefix } from "./hex.ts";
-
-export type { EnvironmentVariable } from "./environment-variable.ts";
-export { parseEnvironment } from "./parse-environment.ts";
+import { parseFixedHex, withoutPrefix } from "./ids.ts";
 
 /** What makes an encryption unrepeatable. Both are used once and never again. */
 export interface EncryptionRandomness {
@@ -145,5 +141,89 @@ function undecryptable(problem: string, context: Readonly<Record<string, number>
     nextStep: "Fetch the app's current encryption key and encrypt the environment again.",
     context,
     cause,
+  });
+}
+
+/** Whether a name can be an environment variable in every shell: letters, digits and underscores, no leading digit. */
+export function isEnvironmentName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
+}
+
+/** The name is not quoted: what is wrong as a name may be a secret that lost its key. */
+export function invalidEnvironmentName(where: string, context: Readonly<Record<string, number>>) {
+  return new InvalidEnvironmentError(`The name of ${where} is not a valid name of an environment variable.`, {
+    nextStep: "Use letters, digits and underscores only, and do not begin with a digit.",
+    context,
+  });
+}
+
+export interface EnvironmentVariable {
+  readonly key: string;
+  readonly value: string;
+}
+
+interface Line {
+  readonly number: number;
+  readonly text: string;
+  /** The name before `=` or `: `, if the line looks like an assignment. It may also be text within a quoted value. */
+  readonly name?: string;
+}
+
+const assignment = /^\s*(?:export\s+)?([\w.-]+)(?=\s*=|:\s)/;
+
+/**
+ * Parses the text of a `.env` file with dotenv's quoting rules, in the order of the file. Nothing is read from disk or
+ * from the process environment. Unlike dotenv it refuses lines that set nothing and names that are set twice.
+ *
+ * @throws InvalidEnvironmentError with the line, never with what stands there
+ */
+export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
+  const text = dotenvText.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
+  const values = parse(text);
+  const firstLines = new Map<string, number>();
+  for (const { number, name } of findAssignments(text)) {
+    if (name === undefined) throw malformed(`Line ${number} of the environment file sets nothing.`, { line: number });
+    if (!isEnvironmentName(name) || !Object.hasOwn(values, name))
+      throw invalidEnvironmentName(`line ${number} of the environment file`, { line: number });
+    const earlier = firstLines.get(name);
+    if (earlier !== undefined) {
+      throw malformed(`Lines ${earlier} and ${number} of the environment file both set ${name}.`, {
+        line: number,
+        name,
+      });
+    }
+    firstLines.set(name, number);
+  }
+  return Array.from(firstLines.keys(), (key) => ({ key, value: values[key] ?? "" }));
+}
+
+/**
+ * The lines that dotenv reads as assignments, and those it would skip in silence; not those within a quoted value.
+ * dotenv tells neither lines nor repeats, so every line is given a name of its own: the names dotenv then finds are
+ * the lines it starts an assignment at.
+ */
+function findAssignments(text: string): Line[] {
+  const lines = text.split("\n").map(readLine);
+  const marked = lines.map(({ number, text: line, name }) => {
+    if (isIgnorable(line)) return line;
+    return name === undefined ? `LINE_${number}=${line}` : line.replace(assignment, `LINE_${number}`);
+  });
+  const found = parse(marked.join("\n"));
+  return lines.filter(({ number }) => Object.hasOwn(found, `LINE_${number}`));
+}
+
+function readLine(text: string, index: number): Line {
+  const name = assignment.exec(text)?.[1];
+  return { number: index + 1, text, ...(name !== undefined && { name }) };
+}
+
+function isIgnorable(line: string): boolean {
+  return /^\s*(#|$)/.test(line);
+}
+
+function malformed(message: string, context: Readonly<Record<string, unknown>>): InvalidEnvironmentError {
+  return new InvalidEnvironmentError(message, {
+    nextStep: "Write every line as NAME=value; quote values that span lines.",
+    context,
   });
 }

@@ -1,6 +1,5 @@
 import { hexToBytes } from "viem";
-import type { Hex } from "../core/hex.ts";
-import type { AppId } from "../core/ids.ts";
+import type { AppId, Hex } from "../core/ids.ts";
 import { HistoryScope } from "./store/history-scope.ts";
 import { openDatabase, withStoreErrors } from "./store/open-database.ts";
 

@@ -1,6 +1,5 @@
 import type { Address } from "viem";
-import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import type { InitialFlags } from "../core/policy/allowed-at.ts";
 import type { PolicyChange } from "../core/policy/policy-change.ts";
 

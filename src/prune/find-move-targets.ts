@@ -2,8 +2,7 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { type AppRevision, getAppRevisions } from "../cloud/get-app-revisions.ts";
 import { getOperationKinds } from "../cloud/get-operation-kinds.ts";
-import type { AppId } from "../core/ids.ts";
-import { nameOfCvm } from "../core/name-of-cvm.ts";
+import { type AppId, nameOfCvm } from "../core/ids.ts";
 import type { HashUse } from "../core/prune/prune-facts.ts";
 import { isDstackError } from "../errors/index.ts";
 

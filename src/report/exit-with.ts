@@ -1,5 +1,5 @@
+import { printable } from "../core/text.ts";
 import { isDstackError } from "../errors/index.ts";
-import { printable } from "./printable.ts";
 
 /**
  * Tells a person what went wrong and what to do next, without a stack trace where the fault is one we know.

@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
+import { printable } from "../core/text.ts";
 import { formatDuration } from "./format.ts";
 import { guardOutput } from "./guard-output.ts";
-import { printable } from "./printable.ts";
 import { formatTable, type TableRows, terminalWidth } from "./table.ts";
 
 /**

@@ -1,6 +1,5 @@
 import type { BootInfo } from "../chain/read-boot-verdict.ts";
-import type { Hex } from "../core/hex.ts";
-import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { type Hex, parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 
 // The values of contracts/testing/DstackDefaults.sol.
 export const testComposeHash = parseComposeHash("c0".repeat(32));

@@ -19,7 +19,7 @@ import { dstackAppAbi, dstackKmsAbi } from "../abi/index.ts";
 import { deployApp } from "../chain/deploy-app.ts";
 import type { BootInfo } from "../chain/read-boot-verdict.ts";
 import { waitForReceipt } from "../chain/wait-for-receipt.ts";
-import { deployedApp } from "../core/deployed-app.ts";
+import { deployedApp } from "../core/events.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { deployContracts } from "../world/deploy-contracts.ts";

@@ -1,6 +1,5 @@
-import type { DroppedVariable } from "../core/dropped-variables.ts";
-import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { DroppedVariable } from "../core/docker-compose.ts";
+import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { PaymentStep } from "./journal-entry.ts";
 
 /** Who vouches for the key that the environment was encrypted to. */

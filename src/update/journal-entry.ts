@@ -1,6 +1,5 @@
 import { z } from "zod";
-import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { AppId, ComposeHash, Hex, TransactionHash } from "../core/ids.ts";
 
 /** The two calls an update may have to pay for. */
 export const paymentSteps = ["addDevice", "addComposeHash"] as const;

@@ -1,7 +1,7 @@
 import { encodeFunctionData } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
 import { findContradiction, findForeignSignature } from "../chain/check-recorded-transaction.ts";
-import { gasCeilingOf } from "../core/batch/gas-ceilings.ts";
+import { gasCeilingOf } from "../core/order-calls.ts";
 import { JournalCorruptError } from "../errors/index.ts";
 import { openLineFile } from "../journal/line-file.ts";
 import { type EntryOf, type JournalEntry, journalEntrySchema } from "./journal-entry.ts";

@@ -1,5 +1,4 @@
-import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
+import type { AppId, ComposeHash, Hex, TransactionHash } from "../core/ids.ts";
 import type { EntryOf, JournalEntry, PaymentStep } from "./journal-entry.ts";
 import { nextPaymentStatus, nextUpdateStatus, type PaymentStatus, type UpdateStatus } from "./state.ts";
 

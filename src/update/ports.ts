@@ -1,7 +1,6 @@
 import type { AppCompose } from "../core/app-compose.ts";
-import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
-import type { JudgedContract } from "../core/key-epochs.ts";
+import type { JudgedContract } from "../core/generation.ts";
+import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { NewJournalEntry } from "./journal-entry.ts";
 import type { JournalState, PaymentIntent } from "./journal-state.ts";
 

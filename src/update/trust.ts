@@ -1,7 +1,6 @@
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
-import type { Hex } from "../core/hex.ts";
-import { type AppId, type DeviceId, parseAppId } from "../core/ids.ts";
-import { requireNoKeyEpochs } from "../core/key-epochs.ts";
+import { requireNoKeyEpochs } from "../core/generation.ts";
+import { type AppId, type DeviceId, type Hex, parseAppId } from "../core/ids.ts";
 import {
   InvalidArgumentError,
   InvalidEnvironmentError,

@@ -1,4 +1,4 @@
-import type { DroppedVariable } from "../core/dropped-variables.ts";
+import type { DroppedVariable } from "../core/docker-compose.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseDeviceId, type TransactionHash } from "../core/ids.ts";
 import type { KeyProof, UpdateStep } from "./events.ts";
 import { type PaymentStep, paymentSteps } from "./journal-entry.ts";

@@ -1,6 +1,5 @@
 import type { EnvironmentVariable } from "../core/environment.ts";
-import type { Hex } from "../core/hex.ts";
-import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { Reporter, StepFacts, UpdateStep } from "./events.ts";
 import type { CvmFacts, UpdatePorts } from "./ports.ts";
 

@@ -1,8 +1,7 @@
 import type { LocalAccount } from "viem";
 import { readOwnership } from "../chain/read-ownership.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
-import type { Hex } from "../core/hex.ts";
-import { parseAppId } from "../core/ids.ts";
+import { type Hex, parseAppId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";

@@ -1,5 +1,5 @@
 import type { Client, Hex } from "viem";
-import { batchExecutorAddress, deterministicDeployer } from "../core/batch/batch-executor.ts";
+import { batchExecutorAddress, deterministicDeployer } from "../core/batch-executor.ts";
 import { batchExecutorBytecode } from "../generated/batch-executor-bytecode.ts";
 
 /** The proxy's 69 bytes: they create what follows the first word of the calldata, with that word as the salt. */

@@ -1,4 +1,4 @@
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
 
 /** What the official clients (CLI, JS, Python, Go) read from the environment, and what this toolkit's tasks do. */
 export interface ClientEnvironment {

@@ -1,6 +1,6 @@
 import { toHex } from "viem";
 import { type HDAccount, mnemonicToAccount } from "viem/accounts";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
 
 /** The phrase every Hardhat and anvil chain funds. Public: whatever these accounts own on a real chain is lost. */
 const mnemonic = "test test test test test test test test test test test junk";

@@ -7,8 +7,8 @@ import { createCvm } from "../cloud/create-cvm.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
 import { type ProvisionCvmParameters, provisionCvm } from "../cloud/provision-cvm.ts";
 import { buildAppCompose } from "../core/app-compose.ts";
-import { deployedApp } from "../core/deployed-app.ts";
 import { type EnvironmentVariable, encryptEnvironment } from "../core/environment.ts";
+import { deployedApp } from "../core/events.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
 import { waitUntilRunning } from "./wait-until-running.ts";
 

@@ -1,6 +1,5 @@
 import { sha256, stringToHex } from "viem";
-import type { Hex } from "../core/hex.ts";
-import { type DeviceId, parseDeviceId } from "../core/ids.ts";
+import { type DeviceId, type Hex, parseDeviceId } from "../core/ids.ts";
 
 /** A machine CVMs run on. */
 export interface WorldNode {

@@ -6,8 +6,7 @@ import { readOwnership } from "../chain/read-ownership.ts";
 import { sendContractCall } from "../chain/send-contract-call.ts";
 import { duringRpc } from "../chain/translate-chain-error.ts";
 import { waitForReceipt } from "../chain/wait-for-receipt.ts";
-import type { Hex } from "../core/hex.ts";
-import { parseAppId, parseTransactionHash } from "../core/ids.ts";
+import { type Hex, parseAppId, parseTransactionHash } from "../core/ids.ts";
 import type { LocalChainClient } from "./chain/local-chain-client.ts";
 import type { OwnerClient } from "./owner-client.ts";
 

@@ -1,6 +1,6 @@
 import type { Address } from "viem";
 import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
-import type { Hex } from "../core/hex.ts";
+import type { Hex } from "../core/ids.ts";
 import {
   type MockCloudSeed,
   type RunningMockCloud,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cleanText } from "../../core/clean-text.ts";
+import { cleanText } from "../../core/text.ts";
 import {
   type CloudAnswer,
   CloudResponseError,

@@ -1,23 +1,20 @@
-import type { LintRule } from "./lint-rule.ts";
-import { appIsKms } from "./rules/app-is-kms.ts";
-import { cvmWouldNotBoot } from "./rules/cvm-would-not-boot.ts";
-import { devicesWithoutEffect } from "./rules/devices-without-effect.ts";
-import { eoaOwner } from "./rules/eoa-owner.ts";
-import { hashOfNothing } from "./rules/hash-of-nothing.ts";
-import { imageFromVariable } from "./rules/image-from-variable.ts";
-import { implementationDrift } from "./rules/implementation-drift.ts";
-import { mutableImage } from "./rules/mutable-image.ts";
-import { noCode } from "./rules/no-code.ts";
-import { nothingBoots } from "./rules/nothing-boots.ts";
-import { oneStepOwner } from "./rules/one-step-owner.ts";
-import { ownerCannotSign } from "./rules/owner-cannot-sign.ts";
-import { pendingOwner } from "./rules/pending-owner.ts";
-import { removeDeviceWithoutEffect } from "./rules/remove-device-without-effect.ts";
-import { sha384Value } from "./rules/sha384-value.ts";
-import { shortValue } from "./rules/short-value.ts";
-import { unreadableCompose } from "./rules/unreadable-compose.ts";
-import { upgradeLosesPolicy } from "./rules/upgrade-loses-policy.ts";
-import { zeroValue } from "./rules/zero-value.ts";
+import {
+  appIsKms,
+  cvmWouldNotBoot,
+  devicesWithoutEffect,
+  eoaOwner,
+  implementationDrift,
+  noCode,
+  nothingBoots,
+  oneStepOwner,
+  ownerCannotSign,
+  pendingOwner,
+  removeDeviceWithoutEffect,
+  upgradeLosesPolicy,
+} from "./app-rules.ts";
+import { imageFromVariable, mutableImage, unreadableCompose } from "./compose-rules.ts";
+import type { LintRule } from "./rule.ts";
+import { hashOfNothing, sha384Value, shortValue, zeroValue } from "./value-rules.ts";
 
 /** Every rule of the linter. docs/operator.md lists the same rows. */
 export const lintRules: readonly LintRule[] = [

@@ -1,6 +1,5 @@
 import type { Address } from "viem";
-import type { Hex } from "../hex.ts";
-import type { ComposeHash, DeviceId, TransactionHash } from "../ids.ts";
+import type { ComposeHash, DeviceId, Hex, TransactionHash } from "../ids.ts";
 
 /** Where a change stands in the chain. */
 export interface ChangeOrigin {

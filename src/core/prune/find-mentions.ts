@@ -1,5 +1,4 @@
-import { withoutPrefix } from "../hex.ts";
-import type { ComposeHash } from "../ids.ts";
+import { type ComposeHash, withoutPrefix } from "../ids.ts";
 
 /**
  * The hashes whose digits occur anywhere in a text: a Transaction Builder file, calldata, a timelock's operation.

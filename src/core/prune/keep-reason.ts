@@ -1,4 +1,4 @@
-import { nameOfCvm } from "../name-of-cvm.ts";
+import { nameOfCvm } from "../ids.ts";
 import type { CvmReference } from "./prune-facts.ts";
 
 /** Why a hash stays allowed. Each kind is one rule's. */

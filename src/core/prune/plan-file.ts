@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { isDstackError } from "../../errors/index.ts";
-import { type Hex, parseFixedHex } from "../hex.ts";
-import { parseAppId, parseComposeHash, parseTransactionHash } from "../ids.ts";
+import { type Hex, parseAppId, parseComposeHash, parseFixedHex, parseTransactionHash } from "../ids.ts";
 import type { PrunePlan } from "./plan-prune.ts";
 import { unknownKinds } from "./prune-facts.ts";
 

@@ -1,5 +1,4 @@
-import type { Hex } from "../hex.ts";
-import type { AppId, ComposeHash, TransactionHash } from "../ids.ts";
+import type { AppId, ComposeHash, Hex, TransactionHash } from "../ids.ts";
 
 /** Everything a prune decides on, as far as it is known. All of the chain's part is true at `pinned`. */
 export interface PruneFacts {

@@ -3,8 +3,14 @@ import type { BootInfo } from "../../chain/read-boot-verdict.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import { getCvmOsImage } from "../../cloud/get-cvm-os-image.ts";
-import { parseFixedHex } from "../../core/hex.ts";
-import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../core/ids.ts";
+import {
+  type AppId,
+  type ComposeHash,
+  type DeviceId,
+  parseComposeHash,
+  parseDeviceId,
+  parseFixedHex,
+} from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { requireSameApp } from "../connect/resolve-app.ts";
 

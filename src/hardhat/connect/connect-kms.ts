@@ -1,9 +1,9 @@
+import "../type-extensions.ts";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account, Address } from "viem";
 import { requireChain } from "../../chain/require-chain.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import type { Generation } from "../../core/generation.ts";
-import "../type-extensions.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { type ConnectedChain, connectChain } from "./connect-chain.ts";
 import { connectCloud, requireCloud } from "./connect-cloud.ts";

@@ -1,7 +1,6 @@
 import { type Address, isAddressEqual } from "viem";
 import { findKmsGeneration } from "../../chain/read-contract-kind.ts";
-import { describeGeneration, type Generation } from "../../core/generation.ts";
-import { caveatOf, type JudgedContract } from "../../core/key-epochs.ts";
+import { caveatOf, describeGeneration, type Generation, type JudgedContract } from "../../core/generation.ts";
 import type { Paper } from "../../report/paper.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import { resolveKms } from "./resolve-kms.ts";

@@ -1,3 +1,4 @@
+import "../type-extensions.ts";
 import type { ResolvedConfigurationVariable } from "hardhat/types/config";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Account, type Address, isAddressEqual } from "viem";
@@ -5,9 +6,8 @@ import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accou
 import { getAddresses } from "viem/actions";
 import { readOwner } from "../../chain/read-owner.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
-import { parseFixedHex } from "../../core/hex.ts";
+import { parseFixedHex } from "../../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
-import "../type-extensions.ts";
 import { type ConnectedChain, requirePinnedChain } from "./connect-chain.ts";
 
 export interface ReadSignerParameters {

@@ -1,7 +1,6 @@
 import type { AppStatus, ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
 import type { AppId } from "../../core/ids.ts";
-import { lintApp } from "../../core/lint/lint-app.ts";
-import { requireClean } from "../../core/lint/require-clean.ts";
+import { lintApp, requireClean } from "../../core/lint/lint.ts";
 import { NoContractError } from "../../errors/index.ts";
 
 /** What was read of an app's address, if it is an app. @throws LintRefusedError, NoContractError */

@@ -9,7 +9,7 @@ import { readIsRecorded } from "../../chain/read-is-known.ts";
 import { sendPreparedTransaction } from "../../chain/send-prepared-transaction.ts";
 import { duringRpc } from "../../chain/translate-chain-error.ts";
 import { waitForReceipt } from "../../chain/wait-for-receipt.ts";
-import { deployedApp } from "../../core/deployed-app.ts";
+import { deployedApp } from "../../core/events.ts";
 import type { AppId, TransactionHash } from "../../core/ids.ts";
 import {
   InvalidArgumentError,

@@ -1,6 +1,5 @@
 import { safeGetAppCvms } from "../../cloud/get-app-cvms.ts";
-import type { DeviceId } from "../../core/ids.ts";
-import { nameOfCvm } from "../../core/name-of-cvm.ts";
+import { type DeviceId, nameOfCvm } from "../../core/ids.ts";
 import { DeviceNeededError, type RemovalObjection } from "../../errors/index.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 

@@ -2,14 +2,15 @@ import { readAllowlist } from "../../chain/read-allowlist.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getComposeFile } from "../../cloud/get-compose-file.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
-import type { Generation } from "../../core/generation.ts";
 import {
+  type AppDocument,
   type BackendFacts,
   examineHashes,
   type HashExamination,
   hashesToAsk,
-} from "../../core/hash-doctor/examine-hashes.ts";
-import { type AppDocument, readAppDocument } from "../../core/hash-doctor/read-app-document.ts";
+  readAppDocument,
+} from "../../core/examine-hashes.ts";
+import type { Generation } from "../../core/generation.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import { listCvms } from "../connect/list-cvms.ts";

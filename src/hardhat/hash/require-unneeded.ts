@@ -1,5 +1,4 @@
-import type { ComposeHash } from "../../core/ids.ts";
-import { nameOfCvm } from "../../core/name-of-cvm.ts";
+import { type ComposeHash, nameOfCvm } from "../../core/ids.ts";
 import { HashNeededError, type RemovalObjection } from "../../errors/index.ts";
 import { gatherCloudFacts, nothingKnown } from "../../prune/gather-cloud-facts.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";

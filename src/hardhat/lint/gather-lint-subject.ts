@@ -2,9 +2,9 @@ import type { Address } from "viem";
 import type { ChainClient } from "../../chain/chain-client.ts";
 import { readAppImplementation } from "../../chain/read-app-implementation.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../../chain/read-app-status.ts";
+import type { JudgedContract } from "../../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
-import type { JudgedContract } from "../../core/key-epochs.ts";
-import type { AppFacts, LintSubject } from "../../core/lint/lint-subject.ts";
+import type { AppFacts, LintSubject } from "../../core/lint/rule.ts";
 import { requireDstackKms } from "../connect/require-dstack-kms.ts";
 
 export interface GatherLintSubjectParameters {

@@ -1,8 +1,7 @@
 import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
-import { type JudgedContract, requireNoKeyEpochs } from "../../core/key-epochs.ts";
-import { type LintFinding, lintApp } from "../../core/lint/lint-app.ts";
-import type { LintSubject } from "../../core/lint/lint-subject.ts";
-import { parseAccepted, requireClean } from "../../core/lint/require-clean.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../../core/generation.ts";
+import { type LintFinding, lintApp, parseAccepted, requireClean } from "../../core/lint/lint.ts";
+import type { LintSubject } from "../../core/lint/rule.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import { gatherOtherKms, showCaveat } from "../connect/generations.ts";
 import { resolveKms } from "../connect/resolve-kms.ts";

@@ -1,5 +1,4 @@
-import { lintApp } from "../../core/lint/lint-app.ts";
-import { requireClean } from "../../core/lint/require-clean.ts";
+import { lintApp, requireClean } from "../../core/lint/lint.ts";
 
 /**
  * Lints values of a command line before they are parsed: what has the wrong width for a known reason is told that

@@ -1,5 +1,5 @@
-import { cleanText } from "../../core/clean-text.ts";
-import type { LintFinding } from "../../core/lint/lint-app.ts";
+import type { LintFinding } from "../../core/lint/lint.ts";
+import { cleanText } from "../../core/text.ts";
 import type { Paper } from "../../report/paper.ts";
 
 /** Findings for people, each with its advice below. */

@@ -1,6 +1,5 @@
 import type { ChainClient } from "../../chain/chain-client.ts";
-import type { Hex } from "../../core/hex.ts";
-import type { ComposeHash, DeviceId } from "../../core/ids.ts";
+import type { ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";
 import type { History } from "../../history/history.ts";

@@ -2,8 +2,7 @@ import type { CloudClient } from "../../cloud/create-client.ts";
 import type { Cvm } from "../../cloud/cvm.ts";
 import { safeGetComposeFile } from "../../cloud/get-compose-file.ts";
 import type { AppCompose } from "../../core/app-compose.ts";
-import type { AppId } from "../../core/ids.ts";
-import { nameOfCvm } from "../../core/name-of-cvm.ts";
+import { type AppId, nameOfCvm } from "../../core/ids.ts";
 import { isDstackError } from "../../errors/index.ts";
 import { listCvms } from "../connect/list-cvms.ts";
 

@@ -1,7 +1,7 @@
 import type { Chain } from "viem";
 import type { Cvm } from "../../cloud/cvm.ts";
 import { describeGeneration } from "../../core/generation.ts";
-import { nameOfCvm } from "../../core/name-of-cvm.ts";
+import { nameOfCvm } from "../../core/ids.ts";
 import { describeOwnerFully } from "../../report/describe-owner.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatTime } from "../../report/format-time.ts";

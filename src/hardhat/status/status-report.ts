@@ -1,6 +1,6 @@
 import type { AppStatus } from "../../chain/read-app-status.ts";
 import type { AppId } from "../../core/ids.ts";
-import type { LintFinding } from "../../core/lint/lint-app.ts";
+import type { LintFinding } from "../../core/lint/lint.ts";
 import type { Completeness } from "../../history/history.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import type { GenerationReport } from "../connect/generations.ts";

@@ -1,8 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type BootRule, readBootRules } from "../../chain/read-boot-rules.ts";
-import { type JudgedContract, requireNoKeyEpochs } from "../../core/key-epochs.ts";
-import { parseAccepted } from "../../core/lint/require-clean.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../../core/generation.ts";
+import { parseAccepted } from "../../core/lint/lint.ts";
 import { type BootArguments, gatherBootInfo } from "../boot-check/gather-boot-info.ts";
 import { connectApp } from "../connect/connect-app.ts";
 import { findKms } from "../connect/find-kms.ts";

@@ -1,8 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../chain/read-app-status.ts";
-import { requireNoKeyEpochs } from "../../core/key-epochs.ts";
-import { parseAccepted } from "../../core/lint/require-clean.ts";
+import { requireNoKeyEpochs } from "../../core/generation.ts";
+import { parseAccepted } from "../../core/lint/lint.ts";
 import { planPrune, removalsOf } from "../../core/prune/plan-prune.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { namedBy } from "../../prune/apply-prune-plan.ts";

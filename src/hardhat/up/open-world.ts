@@ -1,5 +1,5 @@
 import { privateKeyToAccount } from "viem/accounts";
-import { parseFixedHex } from "../../core/hex.ts";
+import { parseFixedHex } from "../../core/ids.ts";
 import type { EventListener } from "../../mock-cloud/index.ts";
 import { type AttachedWorld, attachWorld } from "../../world/attach-world.ts";
 import { startWorld, type World } from "../../world/start-world.ts";

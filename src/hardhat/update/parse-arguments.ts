@@ -1,8 +1,6 @@
-import { checkDockerCompose } from "../../core/check-docker-compose.ts";
-import { isEnvironmentName } from "../../core/environment-name.ts";
-import type { EnvironmentVariable } from "../../core/environment-variable.ts";
+import { checkDockerCompose } from "../../core/docker-compose.ts";
+import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../../core/environment.ts";
 import { parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
-import { parseEnvironment } from "../../core/parse-environment.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { emptyEnvironment } from "../../update/trust.ts";
 import type { UpdateRequest } from "../../update/update-run.ts";

@@ -4,7 +4,7 @@ import { type BatchPlan, planBatch } from "../../batch/plan-batch.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
 import { recordedBy } from "../../batch/settle-journal.ts";
 import type { ReadOwnerReturnType } from "../../chain/read-owner.ts";
-import type { PolicyCall } from "../../core/batch/policy-call.ts";
+import type { PolicyCall } from "../../core/owner-calls.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";

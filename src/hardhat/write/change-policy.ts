@@ -1,7 +1,7 @@
 import { requireEffect } from "../../batch/require-effect.ts";
 import { readAppStatus } from "../../chain/read-app-status.ts";
-import { orderCalls } from "../../core/batch/order-calls.ts";
-import type { PolicyCall } from "../../core/batch/policy-call.ts";
+import { orderCalls } from "../../core/order-calls.ts";
+import type { PolicyCall } from "../../core/owner-calls.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import { reportGenerations } from "../connect/generations.ts";
 import { requireApp } from "../connect/require-app.ts";

@@ -3,7 +3,7 @@ import type { BatchEvent } from "../../batch/batch-event.ts";
 import type { BatchEntry } from "../../batch/batch-journal.ts";
 import type { BatchPlan } from "../../batch/plan-batch.ts";
 import { highestTip } from "../../chain/read-fees.ts";
-import { deterministicDeployer } from "../../core/batch/batch-executor.ts";
+import { deterministicDeployer } from "../../core/batch-executor.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatFee, formatGas } from "../../report/format.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";

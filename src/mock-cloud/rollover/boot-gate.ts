@@ -1,7 +1,6 @@
 import type { PublicClient } from "viem";
 import { dstackKmsAbi } from "../../abi/index.ts";
-import type { Hex } from "../../core/hex.ts";
-import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
 import { contractFault } from "../verification/contract-fault.ts";
 import { readGeneration, whyNotJudged } from "../verification/generation.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Hex } from "../../core/hex.ts";
+import type { Hex } from "../../core/ids.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Node, OsImage } from "../store/platform.ts";
 import type { BootInfo } from "./boot-gate.ts";

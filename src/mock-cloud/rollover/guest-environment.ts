@@ -1,6 +1,6 @@
 import { parseAppCompose } from "../../core/app-compose.ts";
 import { decryptEnvironment, type EnvironmentVariable } from "../../core/environment.ts";
-import type { Hex } from "../../core/hex.ts";
+import type { Hex } from "../../core/ids.ts";
 import type { Workload } from "../store/cvms.ts";
 
 /**

@@ -8,8 +8,7 @@ import {
   type IsAllowed,
   isAllowedSchema,
 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
-import { type ComposeHash, type DeviceId, parseDeviceId } from "../../core/ids.ts";
+import { type ComposeHash, type DeviceId, parseDeviceId, withoutPrefix } from "../../core/ids.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
 import { readAppPolicy } from "../services/app-policy.ts";
 import { findAppCvms } from "../services/find-app.ts";

@@ -9,7 +9,7 @@ import {
   refreshInstanceIdRequestSchema,
   refreshInstanceIdsRequestSchema,
 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { findAppCvms } from "../services/find-app.ts";
 import { findCvm } from "../services/find-cvm.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";

@@ -7,7 +7,7 @@ import {
   instanceTypeFamilySchema,
   osImagePageSchema,
 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
 import { defaultDiskGb, instanceTypeFamily, instanceTypes } from "../services/instance-types.ts";
 import type { Platform } from "../store/platform.ts";

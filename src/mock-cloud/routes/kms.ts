@@ -11,8 +11,7 @@ import {
   kmsOnChainDetailSchema,
   nextAppIdsSchema,
 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
-import { parseAppId } from "../../core/ids.ts";
+import { parseAppId, withoutPrefix } from "../../core/ids.ts";
 import { deriveAppId } from "../services/custom-app-id.ts";
 import { findKms } from "../services/find-kms.ts";
 import { findKmsContract, type KmsContract, listKmsContracts } from "../services/kms-contracts.ts";

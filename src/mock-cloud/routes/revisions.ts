@@ -7,9 +7,8 @@ import {
   revisionListSchema,
 } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
-import { withoutPrefix } from "../../core/hex.ts";
-import type { Clock } from "../clock.ts";
-import { toIsoTime } from "../clock.ts";
+import { withoutPrefix } from "../../core/ids.ts";
+import { type Clock, toIsoTime } from "../clock.ts";
 import { ApiError, cvmNotFound, pendingUpdateNotFound } from "../errors.ts";
 import { findAppCvms } from "../services/find-app.ts";
 import { findCvm } from "../services/find-cvm.ts";

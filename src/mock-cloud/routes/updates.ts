@@ -11,7 +11,7 @@ import {
   provisionComposeFileSchema,
   updateAcceptedSchema,
 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import type { Links } from "../links.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { UpdateOutcome, Updates } from "../services/updates.ts";

@@ -1,4 +1,4 @@
-import type { Hex } from "../../core/hex.ts";
+import type { Hex } from "../../core/ids.ts";
 
 /** The ways a URL can name a CVM. */
 export type CvmIdentifier =

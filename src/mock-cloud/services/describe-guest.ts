@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CvmComposition, CvmNetwork, CvmStats } from "../../cloud/protocol.ts";
 import { type AppCompose, parseAppCompose } from "../../core/app-compose.ts";
-import { readComposeServices } from "../../core/check-docker-compose.ts";
+import { readComposeServices } from "../../core/docker-compose.ts";
 import { InvalidAppComposeError } from "../../errors/index.ts";
 import { toIsoTime } from "../clock.ts";
 import type { Cvm } from "../store/cvms.ts";

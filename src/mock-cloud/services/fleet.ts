@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { errorCodes } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
-import { type DeviceId, parseDeviceId } from "../../core/ids.ts";
+import { type DeviceId, parseDeviceId, withoutPrefix } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
 import type { Cvm, CvmSettings } from "../store/cvms.ts";
 import type { Node, NodeCapacity } from "../store/platform.ts";

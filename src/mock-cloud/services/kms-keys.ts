@@ -3,8 +3,7 @@ import { x25519 } from "@noble/curves/ed25519";
 import { secp256k1 } from "@noble/curves/secp256k1";
 import { bytesToHex, hexToBytes, keccak256, stringToBytes } from "viem";
 import { hashEncryptionKeyStatement } from "../../core/encryption-key-signature.ts";
-import { type Hex, parseFixedHex } from "../../core/hex.ts";
-import type { AppId } from "../../core/ids.ts";
+import { type AppId, type Hex, parseFixedHex } from "../../core/ids.ts";
 
 export interface AppKey {
   /** x25519, 32 bytes. */

@@ -1,7 +1,7 @@
 import type { PublicClient } from "viem";
 import { dstackKmsAbi } from "../../abi/index.ts";
 import type { KmsOnChainDetail } from "../../cloud/protocol.ts";
-import { type Hex, withoutPrefix } from "../../core/hex.ts";
+import { type Hex, withoutPrefix } from "../../core/ids.ts";
 import { kmsNotFound } from "../errors.ts";
 import type { Platform } from "../store/platform.ts";
 import { listKmsContracts } from "./kms-contracts.ts";

@@ -1,6 +1,5 @@
 import { createPublicClient, http, type PublicClient, type Transport } from "viem";
-import type { Hex } from "../../core/hex.ts";
-import type { AppId } from "../../core/ids.ts";
+import type { AppId, Hex } from "../../core/ids.ts";
 import { kmsUnavailable } from "../errors.ts";
 import { type ChainFaultsParameters, faultyTransport } from "../faults/faulty-transport.ts";
 import type { KmsSeed, OnChainKmsSeed } from "../options.ts";

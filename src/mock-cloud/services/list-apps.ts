@@ -1,4 +1,4 @@
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import type { AppView } from "../wire/app-answers.ts";
 import type { CvmView } from "./view-cvm.ts";
 

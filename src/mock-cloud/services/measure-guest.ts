@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { TcbInfo } from "../../cloud/protocol.ts";
-import { type Hex, withoutPrefix } from "../../core/hex.ts";
+import { type Hex, withoutPrefix } from "../../core/ids.ts";
 import type { CvmView } from "./view-cvm.ts";
 
 /** The event type under which dstack logs what it measures itself. */

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { Hex } from "../../core/hex.ts";
+import type { Hex } from "../../core/ids.ts";
 
 /** The names a new CVM has for good, beside the number its row gets. */
 export function newCvmIds(): { readonly hashid: string; readonly vmUuid: string; readonly instanceId: Hex } {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { parseFixedHex } from "../../core/hex.ts";
-import { parseDeviceId } from "../../core/ids.ts";
+import { parseDeviceId, parseFixedHex } from "../../core/ids.ts";
 import type { KmsSeed, MockCloudSeed, WorkspaceSeed } from "../options.ts";
 import type { Kms } from "../store/platform.ts";
 import type { Store } from "../store/store.ts";

@@ -1,4 +1,4 @@
-import type { Hex } from "../../core/hex.ts";
+import type { Hex } from "../../core/ids.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
 import type { Kms, Node, OsImage } from "../store/platform.ts";

@@ -1,5 +1,4 @@
-import type { Hex } from "../../core/hex.ts";
-import type { AppId, ComposeHash } from "../../core/ids.ts";
+import type { AppId, ComposeHash, Hex } from "../../core/ids.ts";
 import type { Database } from "./database.ts";
 import type { NodeCapacity } from "./platform.ts";
 

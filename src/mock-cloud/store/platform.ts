@@ -1,6 +1,5 @@
 import type { KmsType } from "../../cloud/protocol.ts";
-import type { Hex } from "../../core/hex.ts";
-import type { DeviceId } from "../../core/ids.ts";
+import type { DeviceId, Hex } from "../../core/ids.ts";
 import type { Database } from "./database.ts";
 
 /** A key management service. `chainId` and `contractAddress` are null when it keeps its policy off chain. */

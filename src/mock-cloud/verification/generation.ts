@@ -1,7 +1,7 @@
 import { AbiDecodingDataSizeTooSmallError, BaseError, type PublicClient, parseAbi } from "viem";
 import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
 import { askedInterfaceIds, describeGeneration, type Generation, judgeGeneration } from "../../core/generation.ts";
-import type { Hex } from "../../core/hex.ts";
+import type { Hex } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
 import { contractFault } from "./contract-fault.ts";
 

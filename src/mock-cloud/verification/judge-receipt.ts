@@ -1,8 +1,7 @@
 import { isAddressEqual, toEventSelector } from "viem";
 import { alreadyRegistered } from "../../cloud/protocol.ts";
 import { type Generation, generations } from "../../core/generation.ts";
-import type { Hex } from "../../core/hex.ts";
-import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
+import type { AppId, ComposeHash, Hex, TransactionHash } from "../../core/ids.ts";
 import { whyNotJudged } from "./generation.ts";
 
 /** What the backend itself saw on chain. */

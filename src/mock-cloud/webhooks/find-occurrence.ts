@@ -1,5 +1,5 @@
 import type { WebhookEvent } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
 import type { MockCloudEvent, OperationFinished, UpdatePrepared } from "../events.ts";
 import type { Cvm } from "../store/cvms.ts";

@@ -1,5 +1,5 @@
 import type { App20251028, App20260121 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
 import type { CvmView } from "../services/view-cvm.ts";
 import { toCvmBasicInfo, toCvmInfo20260121 } from "./cvm-list-answers.ts";

@@ -1,6 +1,6 @@
 import type { AppAttestation, Attestation } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { measureGuest } from "../services/measure-guest.ts";
 import type { CvmView } from "../services/view-cvm.ts";
 import type { AppView } from "./app-answers.ts";

@@ -1,5 +1,5 @@
 import type { CommitTokenInfo, CommitUpdateRequest } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { PreparedUpdate, UpdateCommit } from "../services/prepared-updates.ts";

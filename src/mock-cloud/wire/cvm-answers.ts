@@ -1,6 +1,6 @@
 import type { ApiVersion, CvmDetail20251028, CvmDetail20260121, CvmState, Vm } from "../../cloud/protocol.ts";
 import { type AppCompose, parseAppCompose } from "../../core/app-compose.ts";
-import { type Hex, withoutPrefix } from "../../core/hex.ts";
+import { type Hex, withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
 import type { CvmView } from "../services/view-cvm.ts";
 import type { Cvm } from "../store/cvms.ts";

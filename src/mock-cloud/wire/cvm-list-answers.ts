@@ -1,5 +1,5 @@
 import type { CvmBasicInfo, CvmInfo20251028, CvmInfo20260121 } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
 import { formatUptime } from "../services/uptime.ts";
 import type { CvmView } from "../services/view-cvm.ts";

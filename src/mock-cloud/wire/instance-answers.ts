@@ -1,5 +1,5 @@
 import type { InstanceRegistrationBody, PreparedInstanceAnswer } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
 import type { InstanceOutcome } from "../services/instances.ts";
 import type { Node } from "../store/platform.ts";

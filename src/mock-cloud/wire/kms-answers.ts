@@ -1,5 +1,5 @@
 import type { KmsContract, KmsInfo } from "../../cloud/protocol.ts";
-import { type Hex, withoutPrefix } from "../../core/hex.ts";
+import { type Hex, withoutPrefix } from "../../core/ids.ts";
 import type { KmsContract as KmsContractRecord } from "../services/kms-contracts.ts";
 import type { Kms } from "../store/platform.ts";
 

@@ -1,5 +1,5 @@
 import type { NodeCapacity, NodeRef } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import type { Kms, Node, OsImage, NodeCapacity as Room } from "../store/platform.ts";
 
 export function toNodeRef(node: Node): NodeRef {

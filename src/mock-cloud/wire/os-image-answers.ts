@@ -1,5 +1,5 @@
 import type { AvailableOsImages } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import type { OsImage } from "../store/platform.ts";
 
 type Entry = AvailableOsImages[number];

@@ -1,5 +1,5 @@
 import type { ProvisionCvm } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import type { KmsRuntime } from "../services/kms-runtime.ts";
 import type { Provisioned } from "../services/provisioning.ts";
 import { toKmsInfo } from "./kms-answers.ts";

@@ -1,5 +1,10 @@
-import type { CommitInstanceRequest, CreateAppInstanceRequest, ReplicateCvmRequest } from "../../cloud/protocol.ts";
-import { alreadyRegistered, headerNames } from "../../cloud/protocol.ts";
+import {
+  alreadyRegistered,
+  type CommitInstanceRequest,
+  type CreateAppInstanceRequest,
+  headerNames,
+  type ReplicateCvmRequest,
+} from "../../cloud/protocol.ts";
 import { parseTransactionHash } from "../../core/ids.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { InstanceCommit, InstanceRequest } from "../services/instances.ts";

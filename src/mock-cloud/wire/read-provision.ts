@@ -1,6 +1,5 @@
 import { type CreateCvmRequest, errorCodes, type ProvisionCvmRequest } from "../../cloud/protocol.ts";
-import { parseFixedHex } from "../../core/hex.ts";
-import { parseAppId } from "../../core/ids.ts";
+import { parseAppId, parseFixedHex } from "../../core/ids.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
 import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";

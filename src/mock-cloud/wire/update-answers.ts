@@ -1,6 +1,5 @@
 import { errorCodes, type HashRegistrationBody, type OnchainStatusAnswer } from "../../cloud/protocol.ts";
-import { withoutPrefix } from "../../core/hex.ts";
-import type { AppId, ComposeHash } from "../../core/ids.ts";
+import { type AppId, type ComposeHash, withoutPrefix } from "../../core/ids.ts";
 import type { Kms, Node } from "../store/platform.ts";
 import type { OnchainStatus } from "../verification/read-onchain-status.ts";
 import { toKmsInfo } from "./kms-answers.ts";

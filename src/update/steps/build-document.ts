@@ -1,6 +1,6 @@
 import { type AppCompose, changeAppCompose } from "../../core/app-compose.ts";
 import { computeComposeHash, writeAppCompose } from "../../core/compose-hash.ts";
-import { type DroppedVariable, findDroppedVariables } from "../../core/dropped-variables.ts";
+import { type DroppedVariable, findDroppedVariables } from "../../core/docker-compose.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import { during, type UpdateRequest, type UpdateRun, type UpdateTarget } from "../update-run.ts";
 

@@ -1,4 +1,4 @@
-import { explainHashMismatch } from "../../core/explain-hash-mismatch.ts";
+import { explainHashMismatch } from "../../core/hash-mismatch.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import { HashMismatchError } from "../../errors/index.ts";
 import { during, type UpdateRun } from "../update-run.ts";

@@ -1,5 +1,5 @@
+import { caveatOf } from "../../core/generation.ts";
 import type { TransactionHash } from "../../core/ids.ts";
-import { caveatOf } from "../../core/key-epochs.ts";
 import {
   CloudResponseError,
   CloudUnreachableError,

@@ -1,5 +1,5 @@
+import { caveatOf, requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseDeviceId } from "../../core/ids.ts";
-import { caveatOf, requireNoKeyEpochs } from "../../core/key-epochs.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
 import { recordDiscarded, recordMined, type UpdatePayment } from "../payments.ts";

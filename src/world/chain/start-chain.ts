@@ -1,6 +1,6 @@
 import type { Chain } from "viem";
 import { base } from "viem/chains";
-import { batchExecutorAddress } from "../../core/batch/batch-executor.ts";
+import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import type { PageGuardOptions } from "../../mock-cloud/plugins/page-guard.ts";
 import { installBatchExecutor } from "../batch-executor.ts";
 import { whileListening } from "../listen-error.ts";

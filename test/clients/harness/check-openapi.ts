@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { root } from "../../../scripts/support/paths.ts";
 import { describeEnd, runCommand } from "../../../scripts/support/run-command.ts";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../src/core/ids.ts";
 import { installPythonPackage } from "../install/python-package.ts";
 import { startLane } from "./lane.ts";
 

@@ -7,8 +7,8 @@ import { getCvm } from "../../../src/cloud/get-cvm.ts";
 import type { AppCompose } from "../../../src/core/app-compose.ts";
 import { computeComposeHash } from "../../../src/core/compose-hash.ts";
 import type { EnvironmentVariable } from "../../../src/core/environment.ts";
+import { type ProvenValues, type ProvingEventName, requireEvent } from "../../../src/core/events.ts";
 import { type DeviceId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
-import { type ProvenValues, type ProvingEventName, requireEvent } from "../../../src/core/receipt-events.ts";
 import { ClientError } from "./client-errors.ts";
 import { firstEnvironment, type Lane, type TestCvm } from "./lane.ts";
 

@@ -12,8 +12,8 @@ import { getComposeFile } from "../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../src/cloud/get-cvm.ts";
 import { type CvmDetail20251028, cvmDetail20251028Schema } from "../../../src/cloud/protocol.ts";
 import type { AppCompose } from "../../../src/core/app-compose.ts";
-import { deployedApp } from "../../../src/core/deployed-app.ts";
 import { type EnvironmentVariable, encryptEnvironment } from "../../../src/core/environment.ts";
+import { deployedApp } from "../../../src/core/events.ts";
 import {
   type AppId,
   type ComposeHash,

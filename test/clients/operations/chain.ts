@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { getTransactionReceipt } from "viem/actions";
 import { readAllowlist } from "../../../src/chain/read-allowlist.ts";
 import { readOwnership } from "../../../src/chain/read-ownership.ts";
-import { deployedApp } from "../../../src/core/deployed-app.ts";
+import { deployedApp } from "../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import { expectEvent, expectRegistered, isHashAllowed, readDevices } from "../harness/checks.ts";
 import { ClientError } from "../harness/client-errors.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../src/core/ids.ts";
 import { expectInForce, expectRefusal, expectUntouched } from "../harness/checks.ts";
 import type { CliRun } from "../harness/cli.ts";
 import { type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../src/core/ids.ts";
 import { expectNewestEvent, readDevices } from "../harness/checks.ts";
 import type { Lane, TestCvm } from "../harness/lane.ts";
 import type { Operation, OperationGroup } from "../harness/operation.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { hashAppComposeText } from "../../../src/core/compose-hash.ts";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../src/core/ids.ts";
 import { firstCompose, firstEnvironment, type Lane, type TestCvm } from "../harness/lane.ts";
 import type { Operation, OperationGroup } from "../harness/operation.ts";
 

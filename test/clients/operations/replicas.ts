@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../src/core/ids.ts";
 import { readDevices } from "../harness/checks.ts";
 import { ClientError } from "../harness/client-errors.ts";
 import { firstEnvironment, type Lane, type TestCvm } from "../harness/lane.ts";

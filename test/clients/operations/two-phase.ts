@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../src/core/ids.ts";
 import {
   expectInForce,
   expectRefusal,

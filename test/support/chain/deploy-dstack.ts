@@ -8,7 +8,7 @@ import { dstackKmsAbi } from "../../../src/abi/index.ts";
 import type { ChainClient } from "../../../src/chain/chain-client.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
-import { deployedApp } from "../../../src/core/deployed-app.ts";
+import { deployedApp } from "../../../src/core/events.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../../src/core/ids.ts";
 import { installMulticall3 } from "../../../src/world/multicall3.ts";
 

@@ -1,5 +1,5 @@
 import type { NetworkConnection } from "hardhat/types/network";
-import { deterministicDeployer } from "../../../src/core/batch/batch-executor.ts";
+import { deterministicDeployer } from "../../../src/core/batch-executor.ts";
 
 /** Its 69 bytes, which create what follows the first word of the calldata with that word as the salt. */
 export const deterministicDeployerCode =

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { concat, type Hex, numberToHex, padHex, zeroHash } from "viem";
-import { batchExecutorAddress, deterministicDeployer } from "../../../src/core/batch/batch-executor.ts";
+import { batchExecutorAddress, deterministicDeployer } from "../../../src/core/batch-executor.ts";
 import type { Lie } from "./lying-rpc.ts";
 
 /** Whom the endpoint works for. */

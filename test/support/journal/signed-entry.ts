@@ -1,10 +1,9 @@
 import { type Address, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import type { BatchEntry } from "../../../src/batch/batch-journal.ts";
-import { batchExecutorAddress, encodeExecute } from "../../../src/core/batch/batch-executor.ts";
-import type { PolicyCall } from "../../../src/core/batch/policy-call.ts";
-import type { Hex } from "../../../src/core/hex.ts";
-import { parseTransactionHash } from "../../../src/core/ids.ts";
+import { batchExecutorAddress, encodeExecute } from "../../../src/core/batch-executor.ts";
+import { type Hex, parseTransactionHash } from "../../../src/core/ids.ts";
+import type { PolicyCall } from "../../../src/core/owner-calls.ts";
 
 export const signer = privateKeyToAccount(`0x${"1a".repeat(32)}`);
 export const stranger = privateKeyToAccount(`0x${"1b".repeat(32)}`);

@@ -4,14 +4,14 @@ import { type Address, custom, type Transport } from "viem";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
-import { deployedApp } from "../../../src/core/deployed-app.ts";
-import { withoutPrefix } from "../../../src/core/hex.ts";
+import { deployedApp } from "../../../src/core/events.ts";
 import {
   type AppId,
   type ComposeHash,
   parseAppId,
   parseComposeHash,
   type TransactionHash,
+  withoutPrefix,
 } from "../../../src/core/ids.ts";
 import {
   type MockCloudEvent,

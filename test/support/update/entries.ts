@@ -1,8 +1,7 @@
 import { encodeFunctionData, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { dstackAppAbi } from "../../../src/abi/index.ts";
-import type { Hex } from "../../../src/core/hex.ts";
-import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
+import { type Hex, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import type { EntryOf, JournalEntry, NewJournalEntry } from "../../../src/update/journal-entry.ts";
 
 export const appId = parseAppId("a1".repeat(20));

@@ -1,10 +1,10 @@
 import { keccak256, stringToHex } from "viem";
 import { type AppCompose, buildAppCompose, changeAppCompose } from "../../../src/core/app-compose.ts";
 import { computeComposeHash } from "../../../src/core/compose-hash.ts";
-import type { Hex } from "../../../src/core/hex.ts";
 import {
   type ComposeHash,
   type DeviceId,
+  type Hex,
   parseAppId,
   parseDeviceId,
   parseTransactionHash,

@@ -4,7 +4,7 @@ import { readDelegation } from "../../../batch/read-delegation.ts";
 import { recordedBy } from "../../../batch/settle-journal.ts";
 import { undoDelegation } from "../../../batch/undo-delegation.ts";
 import { parseAddress } from "../../../chain/parse-address.ts";
-import { undoDelegationGasCeiling } from "../../../core/batch/gas-ceilings.ts";
+import { undoDelegationGasCeiling } from "../../../core/order-calls.ts";
 import { formatFee, formatGas } from "../../../report/format.ts";
 import { openTaskJournal } from "../../batch/open-task-journal.ts";
 import { connectChain } from "../../connect/connect-chain.ts";

@@ -1,8 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAllowlist } from "../../../chain/read-allowlist.ts";
-import { setAllowAnyDeviceCall } from "../../../core/batch/app-calls.ts";
 import type { DeviceId } from "../../../core/ids.ts";
+import { setAllowAnyDeviceCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";

@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../../chain/read-app-status.ts";
-import { nameOfCvm } from "../../../core/name-of-cvm.ts";
+import { nameOfCvm } from "../../../core/ids.ts";
 import { formatTime } from "../../../report/format-time.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { connectApp } from "../../connect/connect-app.ts";

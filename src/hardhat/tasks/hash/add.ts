@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { addComposeHashCall, removeComposeHashCall } from "../../../core/batch/app-calls.ts";
+import { addComposeHashCall, removeComposeHashCall } from "../../../core/owner-calls.ts";
 import { showWhatRemovalMeans } from "../../../report/prune-printer.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";

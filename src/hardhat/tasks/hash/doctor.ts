@@ -1,11 +1,10 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { getCvm } from "../../../cloud/get-cvm.ts";
-import { readAppDocument } from "../../../core/hash-doctor/read-app-document.ts";
-import { parseComposeHash } from "../../../core/ids.ts";
-import { type JudgedContract, requireNoKeyEpochs } from "../../../core/key-epochs.ts";
-import { parseAccepted } from "../../../core/lint/require-clean.ts";
-import { nameOfCvm } from "../../../core/name-of-cvm.ts";
+import { readAppDocument } from "../../../core/examine-hashes.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../../../core/generation.ts";
+import { nameOfCvm, parseComposeHash } from "../../../core/ids.ts";
+import { parseAccepted } from "../../../core/lint/lint.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import type { Paper } from "../../../report/paper.ts";
 import { connectApp } from "../../connect/connect-app.ts";

@@ -1,5 +1,5 @@
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { removeKmsDeviceCall } from "../../../core/batch/kms-calls.ts";
+import { removeKmsDeviceCall } from "../../../core/owner-calls.ts";
 import { runTask } from "../../connect/run-task.ts";
 import { type ChangeKmsArguments, changeKms } from "../../kms/change-kms.ts";
 

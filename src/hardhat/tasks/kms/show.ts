@@ -1,9 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type AskedValue, readKmsStatus } from "../../../chain/read-kms-status.ts";
-import { describeGeneration } from "../../../core/generation.ts";
-import { type Hex, parseFixedHex } from "../../../core/hex.ts";
-import { caveatOf } from "../../../core/key-epochs.ts";
+import { caveatOf, describeGeneration } from "../../../core/generation.ts";
+import { type Hex, parseFixedHex } from "../../../core/ids.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";
 import { type ConnectKmsArguments, connectKms } from "../../connect/connect-kms.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../../connect/run-task.ts";

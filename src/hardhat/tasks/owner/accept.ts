@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../../chain/read-app-status.ts";
-import { acceptOwnershipCall } from "../../../core/batch/app-calls.ts";
+import { acceptOwnershipCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";
 import { connectApp } from "../../connect/connect-app.ts";

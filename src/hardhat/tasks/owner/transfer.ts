@@ -4,7 +4,7 @@ import { isAddressEqual } from "viem";
 import { parseAddress } from "../../../chain/parse-address.ts";
 import { readAppStatus } from "../../../chain/read-app-status.ts";
 import { readOwner } from "../../../chain/read-owner.ts";
-import { transferOwnershipCall } from "../../../core/batch/app-calls.ts";
+import { transferOwnershipCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";
 import { connectApp } from "../../connect/connect-app.ts";

@@ -9,7 +9,7 @@ import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
-import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { deployedApp } from "../../../../src/core/events.ts";
 import type { AppId, ComposeHash } from "../../../../src/core/ids.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
 import { currentSlots } from "../../../../src/history/proof/storage-slots.ts";

@@ -8,9 +8,8 @@ import type { BatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
-import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
-import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall, type PolicyCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import {
   type BatchStoppedError,
   isDstackError,

@@ -7,11 +7,15 @@ import { buildSafeBatch, type SafeBatch } from "../../../../src/batch/build-safe
 import { findMultiSend } from "../../../../src/batch/find-multi-send.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
-import { addComposeHashCall, addDeviceCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
-import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
-import { proveCalls } from "../../../../src/core/batch/prove-calls.ts";
-import { hashSafeTx } from "../../../../src/core/batch/safe/safe-tx.ts";
 import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import {
+  addComposeHashCall,
+  addDeviceCall,
+  type PolicyCall,
+  proveCalls,
+  removeComposeHashCall,
+} from "../../../../src/core/owner-calls.ts";
+import { hashSafeTx } from "../../../../src/core/safe.ts";
 import {
   ContractOwnerError,
   InvalidArgumentError,

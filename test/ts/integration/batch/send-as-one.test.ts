@@ -13,15 +13,18 @@ import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
 import type { ChainClient } from "../../../../src/chain/chain-client.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
-import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import {
   batchExecutorAddress,
   batchExecutorCodeHash,
   deterministicDeployer,
-} from "../../../../src/core/batch/batch-executor.ts";
-import { addOsImageHashCall } from "../../../../src/core/batch/kms-calls.ts";
-import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
+} from "../../../../src/core/batch-executor.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import {
+  addComposeHashCall,
+  addOsImageHashCall,
+  type PolicyCall,
+  removeComposeHashCall,
+} from "../../../../src/core/owner-calls.ts";
 import {
   BatchStoppedError,
   ContractOwnerError,

@@ -12,19 +12,19 @@ import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-
 import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
 import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
 import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   acceptOwnershipCall,
   addComposeHashCall,
   addDeviceCall,
+  addOsImageHashCall,
   disableUpgradesCall,
+  type PolicyCall,
   removeComposeHashCall,
   removeDeviceCall,
   setAllowAnyDeviceCall,
   transferOwnershipCall,
-} from "../../../../src/core/batch/app-calls.ts";
-import { addOsImageHashCall } from "../../../../src/core/batch/kms-calls.ts";
-import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
-import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+} from "../../../../src/core/owner-calls.ts";
 import {
   BatchStoppedError,
   ImplausibleAnswerError,

@@ -18,9 +18,8 @@ import { removeDevice } from "../../../../src/chain/remove-device.ts";
 import { sendContractCall, type WriteParameters } from "../../../../src/chain/send-contract-call.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
-import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { deployedApp, requireEvent } from "../../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseDeviceId, type TransactionHash } from "../../../../src/core/ids.ts";
-import { requireEvent } from "../../../../src/core/receipt-events.ts";
 import {
   ContractOwnerError,
   ContractRevertedError,

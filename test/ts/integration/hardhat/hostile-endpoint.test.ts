@@ -12,27 +12,25 @@ import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import {
-  acceptOwnershipCall,
-  addComposeHashCall,
-  addDeviceCall,
-  removeComposeHashCall,
-  removeDeviceCall,
-  setAllowAnyDeviceCall,
-  transferOwnershipCall,
-} from "../../../../src/core/batch/app-calls.ts";
-import {
   batchExecutorAddress,
   batchExecutorDeployment,
   deterministicDeployer,
-} from "../../../../src/core/batch/batch-executor.ts";
+} from "../../../../src/core/batch-executor.ts";
+import { deployedApp } from "../../../../src/core/events.ts";
+import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
+  acceptOwnershipCall,
+  addComposeHashCall,
+  addDeviceCall,
   addKmsDeviceCall,
   addOsImageHashCall,
+  type PolicyCall,
+  removeComposeHashCall,
+  removeDeviceCall,
+  setAllowAnyDeviceCall,
   setAppImplementationCall,
-} from "../../../../src/core/batch/kms-calls.ts";
-import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
-import { deployedApp } from "../../../../src/core/deployed-app.ts";
-import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+  transferOwnershipCall,
+} from "../../../../src/core/owner-calls.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";

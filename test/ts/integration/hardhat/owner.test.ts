@@ -9,7 +9,7 @@ import { deployContract, waitForTransactionReceipt } from "viem/actions";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { readOwnership } from "../../../../src/chain/read-ownership.ts";
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
-import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";

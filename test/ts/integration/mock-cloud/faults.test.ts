@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { network } from "hardhat";
-import { withoutPrefix } from "../../../../src/core/hex.ts";
+import { withoutPrefix } from "../../../../src/core/ids.ts";
 import { adminKey, adminRequest } from "../../../support/mock-cloud/admin-request.ts";
 import {
   type CloudWorld,

@@ -7,8 +7,8 @@ import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts
 import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
-import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";
+import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import type { PruneFacts, UnknownKind } from "../../../../src/core/prune/prune-facts.ts";
 import { WrongChainError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";

@@ -9,10 +9,9 @@ import {
   toPreparedLine,
 } from "../../../../src/batch/batch-journal-line.ts";
 import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
-import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
-import { encodeExecute } from "../../../../src/core/batch/batch-executor.ts";
-import type { Hex } from "../../../../src/core/hex.ts";
-import { parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { encodeExecute } from "../../../../src/core/batch-executor.ts";
+import { type Hex, parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { executor, signEntry } from "../../../support/journal/signed-entry.ts";
 import { hashNumber } from "../../../support/prune/prune-facts.ts";
 import { rejection } from "../../../support/rejection.ts";

@@ -3,8 +3,8 @@ import { createClient, custom, type TransactionReceipt } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { BatchRun } from "../../../../src/batch/batch-run.ts";
-import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
+import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { BatchStoppedError } from "../../../../src/errors/index.ts";
 import { hashNumber } from "../../../support/prune/prune-facts.ts";
 

@@ -5,17 +5,9 @@ import { keccak256, zeroAddress } from "viem";
 import type { BatchEntry } from "../../../../src/batch/batch-journal.ts";
 import { toPreparedLine } from "../../../../src/batch/batch-journal-line.ts";
 import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
-import {
-  addComposeHashCall,
-  removeComposeHashCall,
-  transferOwnershipCall,
-} from "../../../../src/core/batch/app-calls.ts";
-import {
-  batchExecutorDeployment,
-  deterministicDeployer,
-  encodeExecute,
-} from "../../../../src/core/batch/batch-executor.ts";
+import { batchExecutorDeployment, deterministicDeployer, encodeExecute } from "../../../../src/core/batch-executor.ts";
 import { parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall, removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
 import { JournalCorruptError } from "../../../../src/errors/index.ts";
 import { executor, type SignEntryOptions, signEntry, signer, stranger } from "../../../support/journal/signed-entry.ts";
 import { hashNumber } from "../../../support/prune/prune-facts.ts";

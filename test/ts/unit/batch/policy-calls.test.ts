@@ -1,19 +1,19 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { type AbiFunction, concat, encodeAbiParameters, encodeEventTopics, type Hex, slice, zeroAddress } from "viem";
-import { effectOf } from "../../../../src/core/batch/call-effect.ts";
-import { chunkCalls, transactionGasCeiling } from "../../../../src/core/batch/chunk-calls.ts";
-import { groupCalls } from "../../../../src/core/batch/group-calls.ts";
-import { orderCalls } from "../../../../src/core/batch/order-calls.ts";
+import { chunkCalls, groupCalls, orderCalls, transactionGasCeiling } from "../../../../src/core/order-calls.ts";
 import {
   buildPolicyCall,
   decodePolicyCall,
+  effectOf,
   isSameCall,
   type PolicyCall,
-} from "../../../../src/core/batch/policy-call.ts";
-import { type PolicyContract, policyAbis, policyFunctions } from "../../../../src/core/batch/policy-functions.ts";
-import { proveCalls } from "../../../../src/core/batch/prove-calls.ts";
-import { buildSafeTx, hashSafeTx } from "../../../../src/core/batch/safe/safe-tx.ts";
+  type PolicyContract,
+  policyAbis,
+  policyFunctions,
+  proveCalls,
+} from "../../../../src/core/owner-calls.ts";
+import { buildSafeTx, hashSafeTx } from "../../../../src/core/safe.ts";
 import { InvalidArgumentError, ReceiptMismatchError } from "../../../../src/errors/index.ts";
 
 const to: Hex = `0x${"ab".repeat(20)}`;

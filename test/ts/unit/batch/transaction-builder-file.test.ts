@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { getAddress } from "viem";
-import { addComposeHashCall, setAllowAnyDeviceCall } from "../../../../src/core/batch/app-calls.ts";
-import { buildTransactionBuilderFile, checksumOf } from "../../../../src/core/batch/safe/transaction-builder-file.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall, setAllowAnyDeviceCall } from "../../../../src/core/owner-calls.ts";
+import { buildTransactionBuilderFile, checksumOf } from "../../../../src/core/safe.ts";
 
 const appId = parseAppId("ab".repeat(20));
 const composeHash = parseComposeHash("cd".repeat(32));

@@ -4,11 +4,11 @@ import {
   buildAppCompose,
   changeAppCompose,
   checkAppCompose,
+  normaliseAppCompose,
   parseAppCompose,
 } from "../../../../src/core/app-compose.ts";
 import { computeComposeHash, writeAppCompose } from "../../../../src/core/compose-hash.ts";
 import type { JsonObject } from "../../../../src/core/json.ts";
-import { normaliseAppCompose } from "../../../../src/core/normalise-app-compose.ts";
 import { InvalidAppComposeError, InvalidEnvironmentError, PayloadTooLargeError } from "../../../../src/errors/index.ts";
 import { arbitraryAppCompose, arbitraryText } from "../../../support/arbitrary-app-compose.ts";
 

@@ -6,11 +6,9 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { parseAppCompose } from "../../../../src/core/app-compose.ts";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "../../../../src/core/compose-hash.ts";
-import { cloudSdkForm } from "../../../../src/core/compose-hash-forms/cloud-sdk.ts";
-import type { ComposeHashForm } from "../../../../src/core/compose-hash-forms/compose-hash-form.ts";
-import { dstackJsForm } from "../../../../src/core/compose-hash-forms/dstack-js.ts";
-import type { JsonObject } from "../../../../src/core/json.ts";
-import { parseJsonTree, toJsonObject } from "../../../../src/core/parse-json-tree.ts";
+import type { ComposeHashForm } from "../../../../src/core/compose-hash-forms/form.ts";
+import { cloudSdkForm, dstackJsForm } from "../../../../src/core/compose-hash-forms/javascript.ts";
+import { type JsonObject, parseJsonTree, toJsonObject } from "../../../../src/core/json.ts";
 import { arbitraryAppCompose, arbitraryPlainAppCompose } from "../../../support/arbitrary-app-compose.ts";
 import outside from "../../../support/vectors/compose-hash-outside.json" with { type: "json" };
 

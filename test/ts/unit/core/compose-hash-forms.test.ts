@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { composeHashForms, hashInEveryForm } from "../../../../src/core/compose-hash-forms/registry.ts";
+import { composeHashForms, hashInEveryForm } from "../../../../src/core/compose-hash-forms/forms.ts";
 import published from "../../../support/vectors/compose-hash.json" with { type: "json" };
 import outside from "../../../support/vectors/compose-hash-outside.json" with { type: "json" };
 

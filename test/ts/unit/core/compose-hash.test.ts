@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "../../../../src/core/compose-hash.ts";
-import type { JsonObject } from "../../../../src/core/json.ts";
-import { parseJsonTree, toJsonObject } from "../../../../src/core/parse-json-tree.ts";
+import { type JsonObject, parseJsonTree, toJsonObject } from "../../../../src/core/json.ts";
 import published from "../../../support/vectors/compose-hash.json" with { type: "json" };
 
 describe("compose hash", () => {

@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import { type AppCompose, buildAppCompose, changeAppCompose } from "../../../../src/core/app-compose.ts";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "../../../../src/core/compose-hash.ts";
-import { composeHashForms } from "../../../../src/core/compose-hash-forms/registry.ts";
-import { diagnoseHashMismatch } from "../../../../src/core/diagnose-hash-mismatch.ts";
-import { explainHashMismatch } from "../../../../src/core/explain-hash-mismatch.ts";
+import { composeHashForms } from "../../../../src/core/compose-hash-forms/forms.ts";
+import { diagnoseHashMismatch, explainHashMismatch } from "../../../../src/core/hash-mismatch.ts";
 import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
 
 const current = buildAppCompose({

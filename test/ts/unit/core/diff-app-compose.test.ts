@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { computeComposeHash } from "../../../../src/core/compose-hash.ts";
-import { diffAppCompose } from "../../../../src/core/diff-app-compose.ts";
+import { diffAppCompose } from "../../../../src/core/hash-mismatch.ts";
 import { arbitraryAppCompose } from "../../../support/arbitrary-app-compose.ts";
 
 const runner = "docker-compose";

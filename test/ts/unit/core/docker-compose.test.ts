@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import { changeAppCompose } from "../../../../src/core/app-compose.ts";
-import { checkDockerCompose } from "../../../../src/core/check-docker-compose.ts";
-import { readAppDocument } from "../../../../src/core/hash-doctor/read-app-document.ts";
-import { listImages } from "../../../../src/core/lint/list-images.ts";
-import { parseComposeYaml } from "../../../../src/core/parse-compose-yaml.ts";
+import { checkDockerCompose, parseComposeYaml } from "../../../../src/core/docker-compose.ts";
+import { readAppDocument } from "../../../../src/core/examine-hashes.ts";
+import { listImages } from "../../../../src/core/lint/compose-rules.ts";
 import { InvalidAppComposeError } from "../../../../src/errors/index.ts";
 
 const good = "services:\n  web:\n    image: nginx\n";

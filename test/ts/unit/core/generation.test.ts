@@ -2,13 +2,15 @@ import { expect } from "chai";
 import { type Hex, pad } from "viem";
 import {
   askedInterfaceIds,
+  caveatOf,
   describeGeneration,
+  epochCaveat,
   generations,
   judgeGeneration,
   narrowApp,
   narrowKms,
+  requireNoKeyEpochs,
 } from "../../../../src/core/generation.ts";
-import { caveatOf, epochCaveat, requireNoKeyEpochs } from "../../../../src/core/key-epochs.ts";
 import { KeyEpochsError } from "../../../../src/errors/index.ts";
 
 const yes = pad("0x01");

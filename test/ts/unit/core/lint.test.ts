@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { keccak256 } from "viem";
-import { upgradeCall } from "../../../../src/core/batch/app-calls.ts";
-import type { Hex } from "../../../../src/core/hex.ts";
-import { parseAppId } from "../../../../src/core/ids.ts";
-import { lintApp } from "../../../../src/core/lint/lint-app.ts";
-import type { AppFacts, LintSubject, PolicyFacts } from "../../../../src/core/lint/lint-subject.ts";
-import { parseAccepted, requireClean } from "../../../../src/core/lint/require-clean.ts";
+import { type Hex, parseAppId } from "../../../../src/core/ids.ts";
+import { lintApp, parseAccepted, requireClean } from "../../../../src/core/lint/lint.ts";
+import type { AppFacts, LintSubject, PolicyFacts } from "../../../../src/core/lint/rule.ts";
 import { lintRules } from "../../../../src/core/lint/rules.ts";
+import { upgradeCall } from "../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError, LintRefusedError } from "../../../../src/errors/index.ts";
 
 const address = (byte: string): Hex => `0x${byte.repeat(20)}`;

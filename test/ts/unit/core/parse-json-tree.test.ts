@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { parseAppCompose } from "../../../../src/core/app-compose.ts";
-import { parseJsonTree, toJsonValue } from "../../../../src/core/parse-json-tree.ts";
+import { parseJsonTree, toJsonValue } from "../../../../src/core/json.ts";
 import { InvalidAppComposeError } from "../../../../src/errors/index.ts";
 
 describe("parseJsonTree", () => {

@@ -2,9 +2,8 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { concat, encodeAbiParameters, encodeEventTopics, type Hex, keccak256, pad, toHex } from "viem";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
-import { deployedApp } from "../../../../src/core/deployed-app.ts";
+import { appEvents, deployedApp, type EventLog, type EventReceipt, requireEvent } from "../../../../src/core/events.ts";
 import { type AppId, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
-import { appEvents, type EventLog, type EventReceipt, requireEvent } from "../../../../src/core/receipt-events.ts";
 import { ReceiptMismatchError } from "../../../../src/errors/index.ts";
 
 const app = parseAppId("a1".repeat(20));

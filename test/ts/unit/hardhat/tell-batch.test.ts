@@ -3,8 +3,8 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { createClient, http } from "viem";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
-import { addComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { tellBatch } from "../../../../src/hardhat/write/tell-batch.ts";
 import { createPaper } from "../../../../src/report/paper.ts";
 

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { removeComposeHashCall } from "../../../../src/core/batch/app-calls.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
+import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { findMentions } from "../../../../src/core/prune/find-mentions.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { readQueued } from "../../../../src/prune/read-queued.ts";

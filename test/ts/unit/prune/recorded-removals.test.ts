@@ -2,10 +2,13 @@ import { expect } from "chai";
 import { type Account, parseGwei } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
-import { addComposeHashCall, removeComposeHashCall, removeDeviceCall } from "../../../../src/core/batch/app-calls.ts";
-import type { PolicyCall } from "../../../../src/core/batch/policy-call.ts";
-import type { Hex } from "../../../../src/core/hex.ts";
-import { parseAppId, parseDeviceId } from "../../../../src/core/ids.ts";
+import { type Hex, parseAppId, parseDeviceId } from "../../../../src/core/ids.ts";
+import {
+  addComposeHashCall,
+  type PolicyCall,
+  removeComposeHashCall,
+  removeDeviceCall,
+} from "../../../../src/core/owner-calls.ts";
 import { planPrune } from "../../../../src/core/prune/plan-prune.ts";
 import { recordedRemovals } from "../../../../src/prune/apply-prune-plan.ts";
 import { hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";

@@ -8,13 +8,13 @@ import { sendBatch } from "../../../../../src/batch/send-batch.ts";
 import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
 import { readKmsStatus } from "../../../../../src/chain/read-kms-status.ts";
 import { readOwnership } from "../../../../../src/chain/read-ownership.ts";
+import { type AppId, parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
 import {
   acceptOwnershipCall,
   addComposeHashCall,
   addDeviceCall,
   transferOwnershipCall,
-} from "../../../../../src/core/batch/app-calls.ts";
-import { type AppId, parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
+} from "../../../../../src/core/owner-calls.ts";
 import { devAccount } from "../../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { deploySafe, deployTimelock, executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";

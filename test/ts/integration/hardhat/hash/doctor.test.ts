@@ -10,7 +10,7 @@ import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { type AppCompose, changeAppCompose } from "../../../../../src/core/app-compose.ts";
 import { computeComposeHash, hashAppComposeText } from "../../../../../src/core/compose-hash.ts";
-import type { HashExamination } from "../../../../../src/core/hash-doctor/examine-hashes.ts";
+import type { HashExamination } from "../../../../../src/core/examine-hashes.ts";
 import type { AppId, ComposeHash, TransactionHash } from "../../../../../src/core/ids.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask } from "../../../../support/hardhat/run-task.ts";

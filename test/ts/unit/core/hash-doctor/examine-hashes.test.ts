@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import { buildAppCompose, changeAppCompose } from "../../../../../src/core/app-compose.ts";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "../../../../../src/core/compose-hash.ts";
-import { dstackJsForm } from "../../../../../src/core/compose-hash-forms/dstack-js.ts";
-import { examineHashes, type HashFacts, hashesToAsk } from "../../../../../src/core/hash-doctor/examine-hashes.ts";
-import { readAppDocument } from "../../../../../src/core/hash-doctor/read-app-document.ts";
+import { dstackJsForm } from "../../../../../src/core/compose-hash-forms/javascript.ts";
+import { examineHashes, type HashFacts, hashesToAsk, readAppDocument } from "../../../../../src/core/examine-hashes.ts";
 import { type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
 
 const dockerCompose = (tag: string) => `services:\n  web:\n    image: nginx:${tag}\n    command: "run"\n`;

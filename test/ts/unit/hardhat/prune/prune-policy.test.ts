@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { removeComposeHashCall } from "../../../../../src/core/batch/app-calls.ts";
 import { parseAppId } from "../../../../../src/core/ids.ts";
+import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
 import { defaultKeep } from "../../../../../src/core/prune/prune-policy.ts";
 import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
 import { type BuildPolicyParameters, buildPolicy } from "../../../../../src/hardhat/prune/build-policy.ts";

@@ -1,0 +1,45 @@
+import { hashAppComposeText } from "../compose-hash.ts";
+import type { ComposeHash } from "../ids.ts";
+import type { ComposeHashForm } from "./form.ts";
+import { dstackGoForm } from "./go.ts";
+import { cloudSdkForm, dstackJsForm } from "./javascript.ts";
+import { deploymentGuideForm, dstackPythonForm } from "./python.ts";
+
+export const rawBytesForm: ComposeHashForm = {
+  name: "raw-bytes",
+  description: "the document exactly as given, which is how a CVM measures its file",
+  normalisation: "never",
+  write: (text) => text,
+};
+
+/** The official forms beside our own canonical one, most likely first. */
+export const composeHashForms: readonly ComposeHashForm[] = [
+  cloudSdkForm,
+  deploymentGuideForm,
+  dstackJsForm,
+  dstackPythonForm,
+  dstackGoForm,
+  rawBytesForm,
+];
+
+export interface ComposeHashInForm {
+  readonly form: ComposeHashForm;
+  readonly normalised: boolean;
+  readonly hash: ComposeHash;
+}
+
+/**
+ * The hashes that the official forms give a manifest, written as JSON. A form is missing where its original raises.
+ *
+ * @throws InvalidAppComposeError where `text` is not JSON
+ */
+export function hashInEveryForm(text: string): ComposeHashInForm[] {
+  return composeHashForms.flatMap((form) =>
+    variants[form.normalisation].flatMap((normalise) => {
+      const written = form.write(text, { normalise });
+      return written === undefined ? [] : [{ form, normalised: normalise, hash: hashAppComposeText(written) }];
+    }),
+  );
+}
+
+const variants = { always: [true], never: [false], optional: [false, true] } as const;

@@ -1,0 +1,287 @@
+import {
+  type Alias,
+  Composer,
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  Parser,
+  Scalar,
+  type YAMLMap,
+} from "yaml";
+import { InvalidAppComposeError } from "../errors/index.ts";
+import { variablesOf } from "./lint/compose-rules.ts";
+
+/** Characters and values a file may come to once its aliases are expanded: 20 times the longest file. */
+const maximumExpansion = 4_000_000;
+
+/** Line ends of YAML 1.1, which Docker's reader follows: what is a comment for YAML 1.2 is a service there. */
+const lineEnds = /\r(?!\n)|[\u0085\u2028\u2029]/;
+
+// Our parser takes them; the one on the CVM refuses the file, once the update is paid for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const unreadable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/;
+
+/** Tags of YAML itself that every reader takes for the same. `!!binary` is text for Docker and bytes here. */
+const plainTags = new Set(
+  ["str", "int", "float", "bool", "null", "seq", "map", "merge"].map((name) => `tag:yaml.org,2002:${name}`),
+);
+
+/**
+ * Reads a docker compose file to the value that Docker Compose reads, aliases and merge keys resolved. Refuses what the
+ * two would read differently, so that no check here looks at other services than those that run.
+ *
+ * @throws InvalidAppComposeError with line and column
+ */
+export function parseComposeYaml(text: string): unknown {
+  refuseCharacter(text, unreadable, "a control character, which YAML does not allow");
+  refuseCharacter(text, lineEnds, "a character that some YAML readers take for the end of a line (CR, NEL, LS or PS)");
+  try {
+    const lines = new LineCounter();
+    const document = composeOne(text, lines);
+    return new NodeReader(lines).read(document.contents).value;
+  } catch (cause) {
+    if (cause instanceof InvalidAppComposeError) throw cause;
+    throw invalidCompose("cannot be read as YAML", {}, cause); // such as nesting beyond the stack
+  }
+}
+
+export function invalidCompose(problem: string, context: Readonly<Record<string, unknown>>, cause?: unknown) {
+  return new InvalidAppComposeError(`The docker compose file ${problem}.`, {
+    nextStep: "Correct the docker compose file; `docker compose config` shows what it means.",
+    context,
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+function refuseCharacter(text: string, pattern: RegExp, what: string): void {
+  const index = text.search(pattern);
+  if (index < 0) return;
+  const line = text.slice(0, index).split("\n").length;
+  throw invalidCompose(`holds ${what}, in line ${line}`, { line });
+}
+
+/** Docker merges the documents of a file, by rules for every key; one document needs none of them. */
+function composeOne(text: string, lines: LineCounter): Document {
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  // Docker resolves merge keys (<<), which YAML 1.2 does not have.
+  const options = { merge: true, uniqueKeys: false, logLevel: "silent" } as const; // NodeReader sees to the keys
+  const documents = [...new Composer(options).compose(tokens, true, text.length)];
+  const [error] = documents.flatMap(({ errors }) => errors);
+  if (error !== undefined) {
+    const { where, ...position } = locate(lines, error.pos[0]);
+    throw invalidCompose(`is not valid YAML at ${where} (${error.code})`, { ...position, problem: error.code });
+  }
+  const directive = tokens.find(({ type }) => type === "directive");
+  if (directive !== undefined) {
+    const { where, ...position } = locate(lines, directive.offset);
+    throw invalidCompose(`has a directive (%) at ${where}, which YAML readers follow differently`, position);
+  }
+  const [document, second] = documents;
+  if (second !== undefined) {
+    const { line } = locate(lines, second.range[0]);
+    const problem = `holds ${documents.length} YAML documents, and Docker Compose merges them`;
+    throw new InvalidAppComposeError(`The docker compose file ${problem}; the second begins at line ${line}.`, {
+      nextStep: "Put everything into one document: `docker compose config` prints the merged file.",
+      context: { documents: documents.length, line },
+    });
+  }
+  if (document === undefined) throw invalidCompose("cannot be read as YAML", {});
+  return document;
+}
+
+function locate(lines: LineCounter, offset: number) {
+  const { line, col: column } = lines.linePos(offset);
+  return { where: `line ${line}, column ${column}`, line, column };
+}
+
+interface Reading {
+  readonly node: unknown;
+  readonly value: unknown;
+  /** Characters and values, with aliases expanded. */
+  readonly weight: number;
+  /** Of a sequence. */
+  readonly items?: readonly Reading[];
+}
+
+/**
+ * Reads the nodes of a document in the order of its text, in which an alias means the last anchor of its name before it.
+ * The parser's own conversion looks through all anchors for every alias, and counts uses instead of what they come to.
+ */
+class NodeReader {
+  readonly #lines: LineCounter;
+  /** Undefined while the anchor's own node is being read. */
+  readonly #anchors = new Map<string, Reading | undefined>();
+  /** What all aliases read so far come to. */
+  #expansion = 0;
+
+  constructor(lines: LineCounter) {
+    this.#lines = lines;
+  }
+
+  read(node: unknown): Reading {
+    if (!isNode(node)) return { node, value: null, weight: 1 }; // a key without a value
+    if (isAlias(node)) return this.#readAlias(node);
+    if (node.tag?.startsWith("tag:yaml.org,") && !plainTags.has(node.tag)) {
+      this.#refuse(node, "a tag that YAML readers take differently");
+    }
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, undefined);
+    const reading = this.#readContent(node);
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, reading);
+    return reading;
+  }
+
+  #readAlias(alias: Alias): Reading {
+    if (!this.#anchors.has(alias.source)) this.#refuse(alias, "an alias of an anchor that is undefined there");
+    const reading = this.#anchors.get(alias.source) ?? this.#refuse(alias, "an alias inside its own anchor");
+    this.#expansion += reading.weight;
+    if (this.#expansion > maximumExpansion) this.#refuse(alias, "aliases that multiply beyond reason");
+    return reading;
+  }
+
+  #readContent(node: Exclude<Node, Alias>): Reading {
+    if (isMap(node)) return this.#readMapping(node);
+    if (isScalar(node)) return { node, value: node.value, weight: 1 + (node.source?.length ?? 0) };
+    const items = node.items.map((item) => this.read(item));
+    return { node, value: items.map(({ value }) => value), weight: 1 + sum(items), items };
+  }
+
+  #readMapping(node: YAMLMap): Reading {
+    const readings: Reading[] = [];
+    const own = new Map<string, unknown>();
+    let merged: readonly Reading[] | undefined;
+    for (const { key, value } of node.items) {
+      const name = isMergeKey(key) ? undefined : this.read(key);
+      const reading = this.read(value);
+      readings.push(reading, ...(name === undefined ? [] : [name]));
+      if (name === undefined) {
+        if (merged !== undefined) this.#refuse(key, "a second merge key (<<) in one mapping, where YAML allows one");
+        merged = reading.items ?? [reading];
+        if (!merged.every((source) => isMap(source.node))) {
+          this.#refuse(key, "a merge key (<<) whose value is no mapping");
+        }
+      } else {
+        // Docker refuses such keys, and here 1 and "1" would become one.
+        if (typeof name.value !== "string") return this.#refuse(key, "a key that is no text (write it in quotes)");
+        if (own.has(name.value)) return this.#refuse(key, "a key that stands there already");
+        own.set(name.value, reading.value);
+      }
+    }
+    for (const source of merged ?? []) {
+      for (const [key, value] of Object.entries(Object(source.value))) if (!own.has(key)) own.set(key, value);
+    }
+    return { node, value: Object.fromEntries(own), weight: 1 + sum(readings) };
+  }
+
+  #refuse(node: unknown, what: string): never {
+    const { where, ...position } = locate(this.#lines, (isNode(node) && node.range?.[0]) || 0);
+    throw invalidCompose(`has ${what}, at ${where}`, position);
+  }
+}
+
+function sum(readings: readonly Reading[]): number {
+  return readings.reduce((total, { weight }) => total + weight, 0);
+}
+
+function isMergeKey(key: unknown): key is Scalar {
+  if (!isScalar(key)) return false;
+  return typeof key.value === "symbol" || (key.value === "<<" && key.type === Scalar.PLAIN);
+}
+
+/** A variable that a new environment takes away. */
+export interface DroppedVariable {
+  readonly name: string;
+  /** Whether the new compose file uses it: `${NAME}`, `$NAME`, or passed on to a service by its name. */
+  readonly isUsed: boolean;
+}
+
+export interface FindDroppedVariablesParameters {
+  /** Names set so far. */
+  readonly before: readonly string[];
+  /** Names that the new environment sets. */
+  readonly after: readonly string[];
+  /** Text of the compose file that will be in force. */
+  readonly dockerCompose: string | null | undefined;
+}
+
+/** The variables that were set and will not be, those first that the compose file uses. */
+export function findDroppedVariables(parameters: FindDroppedVariablesParameters): readonly DroppedVariable[] {
+  const { before, after, dockerCompose } = parameters;
+  const names = before.filter((name, index) => !after.includes(name) && before.indexOf(name) === index);
+  if (names.length === 0) return [];
+  const used = usedVariables(dockerCompose ?? "");
+  return names
+    .map((name) => ({ name, isUsed: used.has(name) }))
+    .toSorted((one, other) => Number(other.isUsed) - Number(one.isUsed));
+}
+
+/** None where the file cannot be read: others say so. */
+function usedVariables(text: string): ReadonlySet<string> {
+  const used = new Set<string>();
+  const seen = new Set<object>();
+  const walk = (value: unknown): void => {
+    if (typeof value === "string") for (const name of variablesOf(value)) used.add(name);
+    if (typeof value !== "object" || value === null || seen.has(value)) return;
+    seen.add(value); // anchors make one object stand in many places
+    for (const inner of Object.values(value)) walk(inner);
+  };
+  try {
+    const compose = parseComposeYaml(text);
+    walk(compose);
+    for (const service of valuesOf(fieldOf(compose, "services"))) {
+      for (const name of passedOn(fieldOf(service, "environment"))) used.add(name);
+    }
+  } catch {
+    return used;
+  }
+  return used;
+}
+
+/** Names without a value, in either form of `environment`: Docker takes their values from the CVM's environment. */
+function passedOn(environment: unknown): string[] {
+  if (Array.isArray(environment)) {
+    return environment.filter((entry) => typeof entry === "string" && !entry.includes("="));
+  }
+  if (typeof environment !== "object" || environment === null) return [];
+  return Object.entries(environment).flatMap(([name, value]) => (value === null ? [name] : []));
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name] // an object has whatever it owns
+    : undefined;
+}
+
+function valuesOf(value: unknown): unknown[] {
+  return typeof value === "object" && value !== null ? Object.values(value) : [];
+}
+
+/**
+ * The services of a docker compose file, each with what is written of it.
+ *
+ * @throws InvalidAppComposeError where it is no such file, or one that Docker Compose would read differently
+ */
+export function readComposeServices(text: string): Readonly<Record<string, unknown>> {
+  const file = parseComposeYaml(text);
+  const services = isMapping(file) ? file.services : undefined;
+  if (!isMapping(services)) throw invalidCompose("has no mapping named services", {});
+  if (Object.keys(services).length === 0) throw invalidCompose("has no service", {});
+  return services;
+}
+
+/**
+ * Checks that a text is a docker compose file: one YAML document with at least one service. The text itself is never
+ * rewritten.
+ *
+ * @throws InvalidAppComposeError with line and column where YAML itself is at fault
+ */
+export function checkDockerCompose(text: string): void {
+  readComposeServices(text);
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

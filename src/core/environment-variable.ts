@@ -1,4 +1,0 @@
-export interface EnvironmentVariable {
-  readonly key: string;
-  readonly value: string;
-}

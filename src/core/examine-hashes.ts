@@ -1,0 +1,273 @@
+import { isMap, parseDocument } from "yaml";
+import { InvalidAppComposeError } from "../errors/index.ts";
+import { type AppCompose, buildAppCompose, changeAppCompose, parseAppCompose } from "./app-compose.ts";
+import { computeComposeHash } from "./compose-hash.ts";
+import { hashInEveryForm } from "./compose-hash-forms/forms.ts";
+import { type AppComposeDifference, diagnoseHashMismatch, diffAppCompose } from "./hash-mismatch.ts";
+import type { ComposeHash } from "./ids.ts";
+
+/** What a backend says of one CVM. */
+export interface BackendFacts {
+  readonly cvm: string;
+  /** The hash the CVM was booted with, and will be judged by at its next boot. */
+  readonly composeHash: ComposeHash;
+  readonly document: AppCompose;
+}
+
+export interface HashFacts {
+  readonly document: AppDocument;
+  readonly backend?: BackendFacts | undefined;
+  /** Whether the app's contract allows a hash: of all of `hashesToAsk`. Left out if no contract was asked. */
+  readonly isAllowed?: ((hash: ComposeHash) => boolean) | undefined;
+  /** A hash from elsewhere, such as a log or an allowlist, to be explained. */
+  readonly given?: ComposeHash | undefined;
+}
+
+export interface ExaminedHash extends DocumentHash {
+  /** Whether the CVM has it. Undefined if no backend was asked. */
+  readonly isInForce: boolean | undefined;
+  /** Undefined if no chain was asked. */
+  readonly isAllowed: boolean | undefined;
+}
+
+/** One sentence each, with a name for programs. Those that are not good need somebody to act. */
+export interface HashFinding {
+  readonly kind:
+    | "inForce"
+    | "otherDocument"
+    | "otherForm"
+    | "backendContradictsItself"
+    | "allowed"
+    | "wrongFormAllowed"
+    | "allowedAhead"
+    | "notAllowed"
+    | "runningHashNotAllowed"
+    | "givenExplained"
+    | "givenDiffers";
+  readonly isGood: boolean;
+  readonly text: string;
+}
+
+export interface HashExamination {
+  readonly hashes: readonly ExaminedHash[];
+  /** How the file's manifest differs from the CVM's, field by field; `before` is the CVM's. */
+  readonly differences: readonly AppComposeDifference[];
+  readonly findings: readonly HashFinding[];
+  /** Whether all that was asked agrees with the file. */
+  readonly isMatch: boolean;
+}
+
+/** Hashes to ask the contract about before `examineHashes`. */
+export function hashesToAsk({ document, backend, given }: Omit<HashFacts, "isAllowed">): readonly ComposeHash[] {
+  const own = listDocumentHashes(document).map(({ hash }) => hash);
+  return [...new Set([...own, ...(backend ? [backend.composeHash] : []), ...(given ? [given] : [])])];
+}
+
+/** Finds out which form of a manifest a backend and a contract mean, and what differs where none is meant. */
+export function examineHashes(facts: HashFacts): HashExamination {
+  const { document, backend, isAllowed } = facts;
+  const hashes = listDocumentHashes(document).map((entry) => ({
+    ...entry,
+    isInForce: backend && entry.hash === backend.composeHash,
+    isAllowed: isAllowed?.(entry.hash),
+  }));
+  const findings = [
+    ...(backend === undefined ? [] : judgeBackend(document, backend, hashes)),
+    ...judgeChain(facts, hashes),
+    ...judgeGiven(facts, hashes),
+  ];
+  return {
+    hashes,
+    differences: backend === undefined ? [] : diffAppCompose(backend.document, document.document),
+    findings,
+    isMatch: findings.every(({ isGood }) => isGood),
+  };
+}
+
+function judgeBackend(
+  { document }: AppDocument,
+  backend: BackendFacts,
+  hashes: readonly ExaminedHash[],
+): readonly HashFinding[] {
+  const { cvm, composeHash } = backend;
+  const inForce = hashes.find(({ isInForce }) => isInForce);
+  if (inForce !== undefined) {
+    return [good("inForce", `${cvm} runs this document: ${composeHash} is its hash in the form ${inForce.form}.`)];
+  }
+  const fields = diffAppCompose(backend.document, document).map(({ field }) => field);
+  const own = listDocumentHashes({ kind: "app-compose", document: backend.document, text: undefined });
+  const explanation = explain(backend, document);
+  if (fields.length === 0) {
+    return [
+      bad(
+        "otherForm",
+        `${cvm} has ${composeHash}, and its document holds the same as the file, but in no official form is that its hash: ${explanation}.`,
+      ),
+    ];
+  }
+  const differs = bad("otherDocument", `${cvm} runs another document: ${list(fields)} ${verb(fields)}.`);
+  if (own.some(({ hash }) => hash === composeHash)) return [differs];
+  return [
+    differs,
+    bad(
+      "backendContradictsItself",
+      `What the cloud answers as the document of ${cvm} does not have the hash ${composeHash} in any official form (${explanation}). Do not compute a hash from that answer.`,
+    ),
+  ];
+}
+
+/** The proven reason why the CVM's hash is not that of the file, as one clause. */
+function explain({ composeHash, cvm, document: current }: BackendFacts, requested: AppCompose): string {
+  return diagnoseHashMismatch({ current, requested, fromCloud: composeHash, cvmName: cvm }).explanation;
+}
+
+function judgeChain({ backend, isAllowed }: HashFacts, hashes: readonly ExaminedHash[]): readonly HashFinding[] {
+  if (isAllowed === undefined) return [];
+  const allowed = hashes.filter((entry) => entry.isAllowed);
+  const inForce = hashes.find((entry) => entry.isInForce);
+  const canonical = hashes[0]?.hash;
+  const [first] = allowed;
+  if (backend === undefined) {
+    return first === undefined
+      ? [bad("notAllowed", `The app allows this document in no form; its canonical hash is ${canonical}.`)]
+      : [good("allowed", `The app allows this document in the form ${names(allowed)}: ${first.hash}.`)];
+  }
+  if (inForce !== undefined) {
+    if (inForce.isAllowed) return [good("allowed", `The app allows ${inForce.hash}, so the next boot passes.`)];
+    return first === undefined
+      ? [bad("notAllowed", `The app does not allow ${inForce.hash}, so the next boot is refused.`)]
+      : [
+          bad(
+            "wrongFormAllowed",
+            `The app allows ${first.hash}, the form ${names(allowed)} of this document, but ${backend.cvm} is measured as ${inForce.hash}, which it does not allow: the next boot is refused.`,
+          ),
+        ];
+  }
+  const ahead = allowed.find(({ hash }) => hash === canonical) ?? first;
+  return [
+    ...(isAllowed(backend.composeHash)
+      ? []
+      : [
+          bad(
+            "runningHashNotAllowed",
+            `The app does not allow ${backend.composeHash}, which ${backend.cvm} has: its next boot is refused.`,
+          ),
+        ]),
+    ahead === undefined
+      ? bad("notAllowed", `The app allows this document in no form; its canonical hash is ${canonical}.`)
+      : good("allowedAhead", `The app already allows this document in the form ${names(allowed)}: ${ahead.hash}.`),
+  ];
+}
+
+function judgeGiven(
+  { document, backend, isAllowed, given }: HashFacts,
+  hashes: readonly ExaminedHash[],
+): readonly HashFinding[] {
+  if (given === undefined) return [];
+  const form = hashes.find(({ hash }) => hash === given);
+  const word = isAllowed && (isAllowed(given) ? " The app allows it." : " The app does not allow it.");
+  if (form !== undefined) {
+    return [good("givenExplained", `${given} is the hash of this document in the form ${form.form}.${word ?? ""}`)];
+  }
+  const diagnosis = diagnoseHashMismatch({
+    current: backend?.document,
+    requested: document.document,
+    fromCloud: given,
+    cvmName: backend?.cvm,
+  });
+  const fields = diagnosis.fields.length === 0 ? "" : ` It differs in ${list(diagnosis.fields)}.`;
+  return [bad("givenDiffers", `${given} is not this document's hash: ${diagnosis.explanation}.${fields}${word ?? ""}`)];
+}
+
+function good(kind: HashFinding["kind"], text: string): HashFinding {
+  return { kind, isGood: true, text };
+}
+
+function bad(kind: HashFinding["kind"], text: string): HashFinding {
+  return { kind, isGood: false, text };
+}
+
+function names(hashes: readonly DocumentHash[]): string {
+  return list([...new Set(hashes.map(({ form }) => form))]);
+}
+
+function list(words: readonly string[]): string {
+  return words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}
+
+function verb(subjects: readonly string[]): string {
+  return subjects.length === 1 ? "differs" : "differ";
+}
+
+/** The manifest a file stands for. */
+export interface AppDocument {
+  /**
+   * `app-compose`: the file is the manifest. `changed`: the file is the docker compose file of a CVM, put into that
+   * CVM's manifest. `built`: it is one of no CVM, in a manifest with the platform's defaults, which a guess is.
+   */
+  readonly kind: "app-compose" | "changed" | "built";
+  readonly document: AppCompose;
+  /** The exact text, where the file is the manifest: key order and the spelling of numbers count in some forms. */
+  readonly text: string | undefined;
+}
+
+export interface ReadAppDocumentParameters {
+  /** An app-compose manifest (JSON) or a docker compose file (YAML). */
+  readonly text: string;
+  /** The manifest in force of the CVM it is for. */
+  readonly current?: AppCompose | undefined;
+  readonly preLaunchScript?: string | undefined;
+  /** For a docker compose file of no CVM. */
+  readonly name?: string | undefined;
+}
+
+/**
+ * Reads the manifest, or makes the one an update with this docker compose file would ask for.
+ *
+ * @throws InvalidAppComposeError, PayloadTooLargeError
+ */
+export function readAppDocument({ text, current, preLaunchScript, name }: ReadAppDocumentParameters): AppDocument {
+  if (isManifest(text)) {
+    if (preLaunchScript !== undefined) {
+      throw new InvalidAppComposeError("An app-compose manifest has its own pre-launch script.", {
+        nextStep: "Leave out the script, or give the docker compose file instead of the manifest.",
+      });
+    }
+    return { kind: "app-compose", document: parseAppCompose(text), text };
+  }
+  const changes = { dockerCompose: text, preLaunchScript };
+  return current === undefined
+    ? { kind: "built", document: buildAppCompose({ ...changes, name }), text: undefined }
+    : { kind: "changed", document: changeAppCompose(current, changes), text: undefined };
+}
+
+/** A docker compose file may be JSON too; what tells them apart is the mapping of services. */
+function isManifest(text: string): boolean {
+  if (!/^\s*\{/.test(text)) return false;
+  const { contents } = parseDocument(text, { logLevel: "silent" });
+  return !(isMap(contents) && contents.has("services") && !contents.has("docker_compose_file"));
+}
+
+export interface DocumentHash {
+  /** `canonical` is ours, which the platform's SDK writes too but for two rare exceptions. */
+  readonly form: string;
+  readonly description: string;
+  /** Whether what cannot take effect was dropped first. */
+  readonly normalised: boolean;
+  readonly hash: ComposeHash;
+}
+
+/** The hash of a manifest in every official form, the likeliest first. */
+export function listDocumentHashes({ document, text }: AppDocument): DocumentHash[] {
+  const canonical: DocumentHash = {
+    form: "canonical",
+    description: "four spaces of indentation, keys sorted at every depth: what an update with this package asks for",
+    normalised: true,
+    hash: computeComposeHash(document),
+  };
+  const official = hashInEveryForm(text ?? JSON.stringify(document))
+    // A manifest that no file holds has no bytes of its own.
+    .filter(({ form }) => text !== undefined || form.name !== "raw-bytes")
+    .map(({ form: { name, description }, normalised, hash }) => ({ form: name, description, normalised, hash }));
+  return [canonical, ...official];
+}

@@ -1,0 +1,265 @@
+import type { LintProblem, LintRule, LintSubject, OwnerFacts } from "./rule.ts";
+
+export const appIsKms: LintRule = {
+  name: "app-is-kms",
+  severity: "error",
+  summary: "The address given as the app is a DstackKms.",
+  check: ({ app, kms }) =>
+    app !== undefined && (app.isKms || app.appId.toLowerCase() === kms?.address.toLowerCase())
+      ? [{ message: `${app.appId} is a DstackKms, not an app.`, advice: "Give the address of the app's own contract." }]
+      : [],
+};
+
+/** Advice for an app with `appId()`, instead of any advice to upgrade. */
+export const doNotUpgrade =
+  "Do not upgrade: the app is of v0.4.2 to v0.5.3, and later code would find none of its hashes, devices and switches.";
+
+export const upgradeLosesPolicy: LintRule = {
+  name: "upgrade-loses-policy",
+  severity: "error",
+  summary: "The app is of v0.4.2 to v0.5.3 (it has `appId()`): an upgrade to later code would lose its whole policy.",
+  check: ({ app, calls }) => {
+    const shiftedAppId = app?.policy?.shiftedAppId;
+    if (shiftedAppId === undefined) return [];
+    const isUpgraded = calls?.some(({ functionName }) => functionName === "upgradeToAndCall") === true;
+    return [
+      {
+        message: isUpgraded
+          ? "The upgrade would succeed, and the app would allow nothing afterwards."
+          : `The app keeps its app id, ${shiftedAppId}, where later code looks for its hashes.`,
+        advice: `${doNotUpgrade} For later code, deploy a new app.`,
+        severity: isUpgraded ? "error" : "note",
+      },
+    ];
+  },
+};
+
+export const removeDeviceWithoutEffect: LintRule = {
+  name: "remove-device-without-effect",
+  severity: "error",
+  summary: "A device is removed while any device may boot, which bars nothing.",
+  check: ({ app, calls = [] }) => {
+    const switches = calls.filter(({ functionName }) => functionName === "setAllowAnyDevice");
+    const allowsAny = switches.at(-1)?.args[0] ?? app?.policy?.allowAnyDevice;
+    return allowsAny !== true
+      ? []
+      : calls
+          .filter(({ functionName }) => functionName === "removeDevice")
+          .map(({ args: [device] }) => ({
+            message: `Removing device ${device} bars nothing: the app lets any device boot.`,
+            advice: "Stop allowing any device (dstack device allow-any off), in the same batch or before.",
+          }));
+  },
+};
+
+export const implementationDrift: LintRule = {
+  name: "implementation-drift",
+  severity: "warning",
+  summary: "The app runs other code than the KMS gives new apps.",
+  check: ({ app, kms }) => {
+    const { implementation, upgradesDisabled, shiftedAppId } = app?.policy ?? {};
+    const current = kms?.appImplementation;
+    if (implementation === undefined || current === undefined) return [];
+    if (BigInt(current) === 0n || implementation.toLowerCase() === current.toLowerCase()) return [];
+    const stays = upgradesDisabled === true || shiftedAppId !== undefined;
+    const advice = upgradesDisabled ? "Upgrades are disabled: this app stays as it is." : doNotUpgrade;
+    return [
+      {
+        message: `The app runs ${implementation}; the KMS deploys ${current} now.`,
+        advice: stays ? advice : "Compare the two, and upgrade if the newer one cures something.",
+        severity: stays ? "note" : "warning",
+      },
+    ];
+  },
+};
+
+export const noCode: LintRule = {
+  name: "no-code",
+  severity: "error",
+  summary: "There is no contract at the app's address; calls to it would succeed and do nothing.",
+  check: ({ app }) =>
+    app?.hasCode === false
+      ? [{ message: `There is no contract at ${app.appId}.`, advice: "Check the address and the chosen network." }]
+      : [],
+};
+
+export const nothingBoots: LintRule = {
+  name: "nothing-boots",
+  severity: "warning",
+  summary: "No compose hash or no device is allowed, so nothing can boot.",
+  check: ({ app }) => {
+    const { composeHashes, devices, allowAnyDevice } = app?.policy ?? {};
+    const advice = "Allow one before the next restart.";
+    return [
+      ...(composeHashes?.length === 0 ? [{ message: "No compose hash is allowed: no CVM can boot.", advice }] : []),
+      ...(allowAnyDevice === false && devices?.length === 0
+        ? [{ message: "No device is allowed: no CVM can boot.", advice }]
+        : []),
+    ];
+  },
+};
+
+export const ownerCannotSign: LintRule = {
+  name: "owner-cannot-sign",
+  severity: "error",
+  summary: "The owner, now or after a transfer, is an address that cannot act.",
+  check: (subject) => {
+    const { newOwner, app } = subject;
+    const { owner, pendingOwner } = app?.policy ?? {};
+    return [
+      ...(owner === undefined ? [] : judge(subject, owner, "The owner")),
+      ...(pendingOwner === undefined ? [] : judgeInvited(subject, pendingOwner)),
+      ...(newOwner === undefined ? [] : judgeNew(subject, newOwner)),
+    ];
+  },
+};
+
+/** An offer that nobody can take changes nothing, least of all what the present owner may do. */
+function judgeInvited(subject: LintSubject, invited: OwnerFacts): LintProblem[] {
+  return judge(subject, invited, "The invited owner").map((problem) => ({ ...problem, severity: "warning" }));
+}
+
+/** Before a transfer a doubt is an error: afterwards it may be too late. */
+function judgeNew(subject: LintSubject, newOwner: OwnerFacts): LintProblem[] {
+  const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
+  // Where a new owner must accept, one that may be unable to call leaves everything as it is; zero withdraws an offer.
+  const isKnownNotToCall = isAppOrKms(subject, newOwner.address);
+  if (isTwoStep && !isKnownNotToCall && ["renounced", "contract"].includes(newOwner.kind)) return [];
+  return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
+}
+
+function judge(subject: LintSubject, owner: OwnerFacts, who: string): LintProblem[] {
+  const { calls = [] } = subject;
+  const { address, kind, isUsed } = owner;
+  if (kind === "renounced") {
+    const message = "The ownership was renounced: nobody can change this app any more.";
+    return [
+      { message, advice: "Deploy a new app to change anything.", severity: calls.length > 0 ? "error" : "warning" },
+    ];
+  }
+  if (isAppOrKms(subject, address) || isKeyless(address)) {
+    return [{ message: `${who} ${address} can sign nothing.`, advice: "Transfer to an address somebody holds." }];
+  }
+  if (kind === "contract") {
+    return [
+      {
+        message: `${who} ${address} is a contract that is no Safe and no timelock.`,
+        advice: "Make sure it can call the app, before you depend on it.",
+        severity: "warning",
+      },
+    ];
+  }
+  return isUsed === false
+    ? [
+        {
+          message: `${who} ${address} never sent or held anything on this chain.`,
+          advice: "Make sure somebody has its key: send it something and send it back.",
+          severity: "warning",
+        },
+      ]
+    : [];
+}
+
+function isAppOrKms({ app, kms }: LintSubject, address: string): boolean {
+  return [app?.appId, kms?.address].some((contract) => contract?.toLowerCase() === address.toLowerCase());
+}
+
+/** Precompiles, and the addresses things are sent to in order to be lost. */
+function isKeyless(address: string): boolean {
+  return BigInt(address) <= 0xffffn || /^0x(?:0{36}dead|dead0{32}dead|(.)\1{39})$/i.test(address);
+}
+
+export const eoaOwner: LintRule = {
+  name: "eoa-owner",
+  severity: "note",
+  summary: "One key alone decides what boots.",
+  check: ({ app }) =>
+    app?.policy?.owner.kind === "eoa"
+      ? [
+          {
+            message: "The owner is one key: whoever holds it decides what boots, at once.",
+            advice: "For production, transfer the app to a Safe or a timelock.",
+          },
+        ]
+      : [],
+};
+
+export const cvmWouldNotBoot: LintRule = {
+  name: "cvm-would-not-boot",
+  severity: "warning",
+  summary: "A CVM runs a compose hash, or on a device, that is no longer allowed: its next boot will be refused.",
+  check: ({ app, cvms = [] }) => {
+    const { composeHashes, devices, allowAnyDevice } = app?.policy ?? {};
+    const lacks = (list: readonly string[] | undefined, value: string | undefined) =>
+      list !== undefined && value !== undefined && !list.some((item) => item.toLowerCase() === value.toLowerCase());
+    return cvms.flatMap(({ name, composeHash, deviceId }) => [
+      ...(lacks(composeHashes, composeHash)
+        ? [
+            {
+              message: `${name} runs compose hash ${composeHash}, which is not allowed.`,
+              advice: "It runs until it is restarted. Allow the hash, or update the CVM.",
+            },
+          ]
+        : []),
+      ...(allowAnyDevice === false && lacks(devices, deviceId)
+        ? [
+            {
+              message: `${name} runs on device ${deviceId}, which is not allowed.`,
+              advice: "It runs until it is restarted. Allow the device.",
+            },
+          ]
+        : []),
+    ]);
+  },
+};
+
+export const devicesWithoutEffect: LintRule = {
+  name: "devices-without-effect",
+  severity: "note",
+  summary: "The app lists devices and lets any device boot.",
+  check: ({ app }) => {
+    const { allowAnyDevice, devices = [] } = app?.policy ?? {};
+    return allowAnyDevice === true && devices.length > 0
+      ? [
+          {
+            message: `Any device may boot, so the ${devices.length} on the list decide nothing.`,
+            advice: "Switch to the list (dstack device allow-any off) once it is complete.",
+          },
+        ]
+      : [];
+  },
+};
+
+export const oneStepOwner: LintRule = {
+  name: "one-step-owner",
+  severity: "note",
+  summary: "The contract is of the first versions: a transfer takes effect at once, without the new owner's consent.",
+  check: ({ app, newOwner }) => {
+    if (app?.policy?.isTwoStep !== false) return [];
+    const { shiftedAppId, upgradesDisabled } = app.policy;
+    const upgrade = "Upgrade the app to a version with two-step transfers before you transfer it.";
+    const compare = "Upgrades are disabled, so compare the new owner's address with a second source before a transfer.";
+    return [
+      {
+        message: "Ownership of this contract moves in one step: a typo in a transfer loses the app.",
+        severity: newOwner === undefined ? "note" : "warning",
+        advice: shiftedAppId !== undefined ? doNotUpgrade : upgradesDisabled ? compare : upgrade,
+      },
+    ];
+  },
+};
+
+export const pendingOwner: LintRule = {
+  name: "pending-owner",
+  severity: "note",
+  summary: "A transfer of the ownership was begun and not accepted.",
+  check: ({ app }) =>
+    app?.policy?.pendingOwner === undefined
+      ? []
+      : [
+          {
+            message: `${app.policy.pendingOwner.address} may take the ownership at any time.`,
+            advice: "Accept it (dstack owner accept), or transfer to the present owner to withdraw the offer.",
+          },
+        ],
+};

@@ -1,0 +1,101 @@
+import { InvalidAppComposeError } from "../../errors/index.ts";
+import type { AppCompose } from "../app-compose.ts";
+import { readComposeServices } from "../docker-compose.ts";
+import type { LintRule } from "./rule.ts";
+
+export interface ServiceImage {
+  readonly service: string;
+  readonly image: string;
+  /** Names of the variables the reference is put together from, each once. */
+  readonly variables: readonly string[];
+  /** Whether it ends with a whole digest: that alone decides which code comes, whatever stands before it. */
+  readonly isPinned: boolean;
+}
+
+/** The images of a document's services. None where its compose file cannot be read: the rule unreadable-compose says so. */
+export function listImages(document: AppCompose | undefined): readonly ServiceImage[] {
+  const { services } = readServices(document);
+  return Object.entries(services).flatMap(([service, settings]) => {
+    const image = typeof settings === "object" && settings !== null && "image" in settings ? settings.image : undefined;
+    if (typeof image !== "string") return [];
+    return [{ service, image, variables: variablesOf(image), isPinned: /@sha256:[0-9a-f]{64}$/.test(image) }];
+  });
+}
+
+/** Why the compose file of a document tells nothing of its services; undefined where it does, or there is none. */
+export function composeProblem(document: AppCompose | undefined): string | undefined {
+  return readServices(document).problem;
+}
+
+function readServices(document: AppCompose | undefined): {
+  readonly services: Readonly<Record<string, unknown>>;
+  readonly problem?: string;
+} {
+  const text = document?.docker_compose_file;
+  if (!text || document?.runner === "bash") return { services: {} };
+  try {
+    return { services: readComposeServices(text) };
+  } catch (error) {
+    if (!(error instanceof InvalidAppComposeError)) throw error;
+    return { services: {}, problem: error.message };
+  }
+}
+
+/** `$NAME` and `${NAME…}`; `$$` is a dollar sign. */
+export function variablesOf(image: string): string[] {
+  const found = image.replaceAll("$$", "").matchAll(/\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))/g);
+  return [...new Set([...found].map(([, braced, plain]) => braced ?? plain ?? ""))];
+}
+
+export const unreadableCompose: LintRule = {
+  name: "unreadable-compose",
+  severity: "warning",
+  summary: "The compose file in force is one that cannot be checked, so that nothing is known of its images.",
+  check: ({ document }) => {
+    const problem = composeProblem(document);
+    if (problem === undefined) return [];
+    return [
+      {
+        message: `No image was checked. ${problem}`,
+        advice: "Update the app to a compose file of one YAML document that `docker compose config` accepts.",
+      },
+    ];
+  },
+};
+
+export const mutableImage: LintRule = {
+  name: "mutable-image",
+  severity: "warning",
+  summary: "An image is named by a tag, which can point to other code tomorrow under the same compose hash.",
+  check: ({ document }) =>
+    listImages(document)
+      .filter(({ variables, isPinned }) => variables.length === 0 && !isPinned)
+      .map(({ service, image }) => {
+        const problem = image.includes("@")
+          ? "whose digest is not one of 64 small digits"
+          : "which is a tag and not a digest";
+        const name = image.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+        return { message: `Service ${service} runs ${image}, ${problem}.`, advice: `Pin it: ${name}@sha256:…` };
+      }),
+};
+
+export const imageFromVariable: LintRule = {
+  name: "image-from-variable",
+  severity: "error",
+  summary: "An image is named by a variable of allowed_envs, so that the compose hash proves nothing about the code.",
+  check: ({ document }) =>
+    listImages(document).flatMap(({ service, image, variables, isPinned }) =>
+      (isPinned ? [] : variables).map((variable) =>
+        document?.allowed_envs?.includes(variable)
+          ? {
+              message: `Service ${service} runs ${image}: whoever sets ${variable} chooses the code, under this hash.`,
+              advice: `Write the image and its digest into the compose file, or take ${variable} out of allowed_envs.`,
+            }
+          : {
+              message: `Service ${service} runs ${image}, and ${variable} is not in allowed_envs.`,
+              advice: "Write the image and its digest into the compose file.",
+              severity: "warning",
+            },
+      ),
+    ),
+};

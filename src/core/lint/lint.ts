@@ -1,0 +1,61 @@
+import { InvalidArgumentError, LintRefusedError } from "../../errors/index.ts";
+import type { LintSeverity, LintSubject } from "./rule.ts";
+import { lintRules } from "./rules.ts";
+
+/**
+ * Refusals outside the linter that a user can accept by name, with what accepting means.
+ *
+ * - `unproven-key`: encrypt the environment to a key that no trusted KMS signed for this app
+ * - `key-epochs`: use a contract whose key epochs this toolkit does not read, through its lists for app epoch 0
+ */
+export const acceptableRisks = ["unproven-key", "key-epochs"] as const;
+export type AcceptableRisk = (typeof acceptableRisks)[number];
+
+/** Names from `--accept`, separated by commas: rules of the linter and risks. @throws InvalidArgumentError for others */
+export function parseAccepted(raw: string | undefined): ReadonlySet<string> {
+  const names = (raw ?? "").split(",").flatMap((name) => name.trim() || []);
+  const known: readonly string[] = [...lintRules.map(({ name }) => name), ...acceptableRisks];
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    throw new InvalidArgumentError(`There is nothing named ${name} to accept.`, {
+      nextStep: `The names are ${known.join(", ")}.`,
+      context: { name, known },
+    });
+  }
+  return new Set(names);
+}
+
+/**
+ * Returns if no finding is an error, or every error's rule is accepted by name.
+ *
+ * @param accepted left out where there is nothing to go on with, whoever accepts what
+ * @throws LintRefusedError
+ */
+export function requireClean(findings: readonly LintFinding[], accepted?: ReadonlySet<string>): void {
+  const errors = findings.filter(({ rule, severity }) => severity === "error" && accepted?.has(rule) !== true);
+  if (errors.length > 0) throw new LintRefusedError(errors, { canAccept: accepted !== undefined });
+}
+
+export interface LintFinding {
+  /** Name of the rule, as `--accept` takes it. */
+  readonly rule: string;
+  readonly severity: LintSeverity;
+  /** One sentence. */
+  readonly message: string;
+  /** What to do about it, as one sentence. */
+  readonly advice: string;
+}
+
+const order: readonly LintSeverity[] = ["error", "warning", "note"];
+
+/** What looks wrong about an app, a document or the calls that are to be sent; errors first. */
+export function lintApp(subject: LintSubject): readonly LintFinding[] {
+  const findings = lintRules.flatMap(({ name, severity, check }) =>
+    check(subject).map((problem) => ({ rule: name, severity, ...withoutUndefined(problem) })),
+  );
+  return findings.toSorted((one, other) => order.indexOf(one.severity) - order.indexOf(other.severity));
+}
+
+function withoutUndefined({ severity, ...problem }: ReturnType<(typeof lintRules)[number]["check"]>[number]) {
+  return severity === undefined ? problem : { ...problem, severity };
+}

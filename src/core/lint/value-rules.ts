@@ -1,0 +1,100 @@
+import type { Hex } from "../ids.ts";
+import type { LintRule, LintSubject } from "./rule.ts";
+
+export interface LintValue {
+  readonly value: Hex;
+  /** As a person would call it: "compose hash". */
+  readonly what: string;
+  /** Whether it is about to be added, or is on a list already. */
+  readonly isNew: boolean;
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  addComposeHash: "compose hash",
+  addDevice: "device id",
+  addOsImageHash: "OS image hash",
+  addKmsAggregatedMr: "KMS measurement",
+  addKmsDevice: "KMS device id",
+};
+
+/** Every 32-byte value that is, or is to be, allowed. */
+export function listValues({ app, calls = [] }: LintSubject): readonly LintValue[] {
+  const { composeHashes = [], devices = [] } = app?.policy ?? {};
+  const listed = (what: string) => (value: Hex) => ({ value, what, isNew: false });
+  const added = calls.flatMap(({ functionName, args: [value] }): LintValue[] => {
+    const what = kinds[functionName];
+    return what === undefined || typeof value !== "string" ? [] : [{ value: value as Hex, what, isNew: true }]; // calls hold hex
+  });
+  return [...composeHashes.map(listed("compose hash")), ...devices.map(listed("device id")), ...added];
+}
+
+export const zeroValue: LintRule = {
+  name: "zero-value",
+  severity: "error",
+  summary: "A hash or device id is zero, which is what a missing value looks like.",
+  check: (subject) =>
+    listValues(subject)
+      .filter(({ value }) => BigInt(value) === 0n)
+      .map(({ what, isNew }) => ({
+        message: `The ${what} is zero.`,
+        advice: isNew ? "Look where the value comes from." : "Remove it: nothing honest has this value.",
+        severity: isNew ? "error" : "warning",
+      })),
+};
+
+/** Eight zero bytes at one end: by chance once in 2^63 hashes. */
+const padding = /^0x(?:0{16}|.*0{16}$)/;
+
+export const shortValue: LintRule = {
+  name: "short-value",
+  severity: "error",
+  summary: "A hash or device id is a shorter value that was filled up with zeros.",
+  check: (subject) =>
+    listValues(subject)
+      .filter(({ value }) => padding.test(value) && BigInt(value) !== 0n)
+      .map(({ value, what, isNew }) => ({
+        message: `The ${what} ${value} looks like a shorter value filled up with zeros.`,
+        advice: "Use the whole 32 bytes: no machine reports a shorter one.",
+        severity: isNew ? "error" : "warning",
+      })),
+};
+
+/** Digests of the empty text: what a pipeline yields when the file or command before it gave nothing. */
+const ofNothing: Readonly<Record<string, string>> = {
+  "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": "SHA-256",
+  "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470": "Keccak-256",
+  "0xa7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a": "SHA3-256",
+  "0x38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da": "cut SHA-384",
+};
+
+export const hashOfNothing: LintRule = {
+  name: "hash-of-nothing",
+  severity: "error",
+  summary: "A hash or device id is the digest of an empty text.",
+  check: (subject) =>
+    listValues(subject).flatMap(({ value, what, isNew }) => {
+      const algorithm = ofNothing[value.toLowerCase()];
+      return algorithm === undefined
+        ? []
+        : [
+            {
+              message: `The ${what} ${value} is the ${algorithm} of nothing.`,
+              advice: "Look at the command that computed it: its input was empty.",
+              severity: isNew ? "error" : "warning",
+            },
+          ];
+    }),
+};
+
+export const sha384Value: LintRule = {
+  name: "sha384-value",
+  severity: "error",
+  summary: "A value has 48 bytes, like an MRTD or an RTMR; the contracts know 32-byte values only.",
+  check: ({ inputs = [] }) =>
+    inputs
+      .filter(({ text }) => /^(?:0x)?[0-9a-f]{96}$/i.test(text.trim()))
+      .map(({ what }) => ({
+        message: `${what} has 48 bytes: a SHA-384, such as an MRTD or an RTMR.`,
+        advice: "Give the 32-byte SHA-256; cutting or folding the longer one gives another value.",
+      })),
+};

@@ -1,7 +1,0 @@
-/**
- * Text as a terminal may have it. Whatever stands in a compose file, in a node's error or on a command line may hold
- * sequences that clear the screen, hide a line or write one backwards; a mark shows where they were. Line feeds stay.
- */
-export function printable(text: string): string {
-  return text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, "\ufffd");
-}
