@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import hre from "hardhat";
 import { removeComposeHash } from "../src/chain/remove-compose-hash.ts";
-import { waitForReceipt } from "../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../src/chain/transactions/receipt.ts";
 import { requireEvent } from "../src/core/events.ts";
 import type { ComposeHash } from "../src/core/ids.ts";
 import { createCloudPrinter } from "../src/report/cloud-printer.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
 import { addComposeHash } from "../../src/chain/add-compose-hash.ts";
-import { waitForReceipt } from "../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../src/chain/transactions/receipt.ts";
 import { confirmCvmPatch } from "../../src/cloud/confirm-cvm-patch.ts";
 import { type CloudClient, createCloudClient } from "../../src/cloud/create-client.ts";
 import { getCvm } from "../../src/cloud/get-cvm.ts";

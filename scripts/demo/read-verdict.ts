@@ -1,5 +1,5 @@
 import { zeroAddress, zeroHash } from "viem";
-import { readBootVerdict } from "../../src/chain/read-boot-verdict.ts";
+import { readBootVerdict } from "../../src/chain/read-boot.ts";
 import type { ComposeHash } from "../../src/core/ids.ts";
 import type { LaunchedCvm } from "../../src/world/launch-cvm.ts";
 import type { World } from "../../src/world/start-world.ts";

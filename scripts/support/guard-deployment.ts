@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { JsonRpcRequest, JsonRpcResponse, SuccessfulJsonRpcResponse } from "hardhat/types/providers";
 import { type Address, getContractAddress, isAddressEqual, parseGwei } from "viem";
-import { highestTip } from "../../src/chain/read-fees.ts";
+import { highestTip } from "../../src/chain/transactions/prepare.ts";
 import { ImplausibleAnswerError } from "../../src/errors/index.ts";
 
 /** Three times what the largest contract takes. */

@@ -1,11 +1,11 @@
 import type { Account, TransactionReceipt } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import type { PreparedTransaction } from "../chain/prepared-transaction.ts";
+import type { ChainClient } from "../chain/client.ts";
+import type { BatchJournal } from "../chain/transactions/journal.ts";
+import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
 import { BatchStoppedError } from "../errors/index.ts";
 import type { BatchEvent } from "./batch-event.ts";
-import type { BatchJournal } from "./batch-journal.ts";
 import type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
 
 export interface BatchSettings {

@@ -1,9 +1,8 @@
 import { type Address, encodeFunctionData, getAddress, parseAbi } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { ethCall } from "../chain/eth-call.ts";
+import { ethCall } from "../chain/calls.ts";
+import { type ChainClient, requireChain } from "../chain/client.ts";
 import { readOwner } from "../chain/read-owner.ts";
-import { requireChain } from "../chain/require-chain.ts";
-import { simulateCall } from "../chain/simulate-call.ts";
+import { simulateCall } from "../chain/transactions/simulate.ts";
 import type { Hex } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { groupCalls, orderCalls } from "../core/order-calls.ts";

@@ -1,6 +1,5 @@
 import type { Address } from "viem";
-import { readGasLimit } from "../chain/read-gas-limit.ts";
-import { simulateCall } from "../chain/simulate-call.ts";
+import { readGasLimit, simulateCall } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress, batchExecutorDeployment, deterministicDeployer } from "../core/batch-executor.ts";
 import { executorDeploymentGasCeiling } from "../core/order-calls.ts";
 import { abiOf } from "../core/owner-calls.ts";

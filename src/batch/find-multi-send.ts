@@ -1,6 +1,6 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { readCode } from "../chain/read-code.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { readCode } from "../chain/code.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 
 /**

@@ -1,10 +1,10 @@
 import type { TransactionReceipt } from "viem";
 import { getTransactionReceipt } from "viem/actions";
-import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import { type BatchEntry, nonceAfter } from "../chain/transactions/journal.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import type { TransactionHash } from "../core/ids.ts";
 import { proveCalls } from "../core/owner-calls.ts";
 import { TransactionRevertedError } from "../errors/index.ts";
-import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
 import type { BatchRun } from "./batch-run.ts";
 
 /**

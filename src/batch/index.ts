@@ -1,3 +1,13 @@
+export { type ReadDelegationParameters, type ReadDelegationReturnType, readDelegation } from "../chain/code.ts";
+export {
+  type BatchEntry,
+  type BatchEntryEnd,
+  type BatchJournal,
+  type BatchJournalFile,
+  memoryBatchJournal,
+  type OpenBatchJournalOptions,
+  openBatchJournal,
+} from "../chain/transactions/journal.ts";
 export { batchExecutorAddress, batchExecutorCodeHash } from "../core/batch-executor.ts";
 export { transactionGasCeiling } from "../core/order-calls.ts";
 export {
@@ -42,17 +52,14 @@ export {
 } from "../core/safe.ts";
 export * from "../core/timelock.ts";
 export type { BatchEvent } from "./batch-event.ts";
-export { type BatchEntry, type BatchEntryEnd, type BatchJournal, memoryBatchJournal } from "./batch-journal.ts";
 export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
 export * from "./build-safe-batch.ts";
 export * from "./find-multi-send.ts";
-export { type BatchJournalFile, type OpenBatchJournalOptions, openBatchJournal } from "./open-batch-journal.ts";
 export {
   type BatchPlan,
   type DelegationPlan,
   type PlanBatchParameters,
   planBatch,
 } from "./plan-batch.ts";
-export * from "./read-delegation.ts";
 export { type SendBatchParameters, sendBatch } from "./send-batch.ts";
 export * from "./undo-delegation.ts";

@@ -1,14 +1,12 @@
 import type { Account, Address } from "viem";
 import { parseAccount } from "viem/accounts";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { parseAddress } from "../chain/parse-address.ts";
-import { requireSigningChain } from "../chain/require-chain.ts";
-import type { WriteParameters } from "../chain/send-contract-call.ts";
+import { type ChainClient, parseAddress, requireSigningChain } from "../chain/client.ts";
+import type { WriteParameters } from "../chain/transactions/broadcast.ts";
+import { type BatchJournal, memoryBatchJournal } from "../chain/transactions/journal.ts";
 import { transactionGasCeiling } from "../core/order-calls.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
 import { SignerRequiredError } from "../errors/index.ts";
 import type { BatchEvent } from "./batch-event.ts";
-import { type BatchJournal, memoryBatchJournal } from "./batch-journal.ts";
 import { BatchRun } from "./batch-run.ts";
 
 /** What everything takes that pays for a batch or around one. */

@@ -1,7 +1,7 @@
 import { type Address, isAddressEqual } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { readCode } from "../chain/read-code.ts";
-import { readNextNonce } from "../chain/read-nonce.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { readCode, readDelegation } from "../chain/code.ts";
+import { readNextNonce } from "../chain/transactions/prepare.ts";
 import { batchExecutorAddress, deterministicDeployer } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
@@ -9,7 +9,6 @@ import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentErro
 import type { BatchMode } from "./batch-result.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { type BatchParameters, openRun } from "./open-run.ts";
-import { readDelegation } from "./read-delegation.ts";
 import { readHasExecutor } from "./read-executor.ts";
 import { recordedBy } from "./settle-journal.ts";
 import { signerOf } from "./sign-delegation.ts";

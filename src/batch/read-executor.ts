@@ -1,6 +1,6 @@
 import { type Address, keccak256 } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { readCode } from "../chain/read-code.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { readCode } from "../chain/code.ts";
 import { batchExecutorCodeHash } from "../core/batch-executor.ts";
 import { ExecutorMismatchError } from "../errors/index.ts";
 

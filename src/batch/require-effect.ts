@@ -1,6 +1,6 @@
 import { decodeFunctionResult, encodeFunctionData } from "viem";
-import { callMany } from "../chain/call-many.ts";
-import type { ChainClient } from "../chain/chain-client.ts";
+import { callMany } from "../chain/calls.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { Hex } from "../core/ids.ts";
 import { abiOf, effectOf, type PolicyCall } from "../core/owner-calls.ts";
 import { NoEffectError } from "../errors/index.ts";

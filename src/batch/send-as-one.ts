@@ -1,11 +1,9 @@
 import { type Address, decodeErrorResult, isAddressEqual, type SignedAuthorization } from "viem";
 import { estimateGas } from "viem/actions";
 import { batchExecutorAbi } from "../abi/index.ts";
-import { findRevert } from "../chain/find-revert.ts";
-import { withRoom } from "../chain/read-gas-limit.ts";
-import { requireCode } from "../chain/require-code.ts";
-import { explainRevert } from "../chain/simulate-call.ts";
-import { translateChainError } from "../chain/translate-chain-error.ts";
+import { readDelegation, requireCode } from "../chain/code.ts";
+import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
+import { explainRevert, withRoom } from "../chain/transactions/simulate.ts";
 import { encodeExecute } from "../core/batch-executor.ts";
 import type { Hex } from "../core/ids.ts";
 import { batchGasCeilingOf, chunkCalls } from "../core/order-calls.ts";
@@ -13,7 +11,6 @@ import { abiOf, type PolicyCall } from "../core/owner-calls.ts";
 import { ContractRevertedError, DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import type { BatchRun } from "./batch-run.ts";
 import type { DelegationPlan } from "./plan-batch.ts";
-import { readDelegation } from "./read-delegation.ts";
 import { nextNonceOf, sendTransactions } from "./send-transactions.ts";
 import { signDelegation } from "./sign-delegation.ts";
 

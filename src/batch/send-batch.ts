@@ -1,4 +1,4 @@
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import type { BatchResult } from "./batch-result.ts";

@@ -1,5 +1,5 @@
-import { readGasLimit } from "../chain/read-gas-limit.ts";
-import { requireCode } from "../chain/require-code.ts";
+import { requireCode } from "../chain/code.ts";
+import { readGasLimit } from "../chain/transactions/simulate.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { gasCeilingOf, groupCalls } from "../core/order-calls.ts";
 import { abiOf, type PolicyCall } from "../core/owner-calls.ts";

@@ -1,11 +1,9 @@
 import type { Address, SignedAuthorization } from "viem";
 import { getBalance } from "viem/actions";
-import { broadcastTransaction } from "../chain/broadcast-transaction.ts";
-import { errorChain, errorText } from "../chain/error-chain.ts";
-import { readFees } from "../chain/read-fees.ts";
-import { readNextNonce } from "../chain/read-nonce.ts";
-import { signTransaction } from "../chain/sign-transaction.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
+import { duringRpc, errorChain, errorText } from "../chain/rpc-errors.ts";
+import { broadcastTransaction } from "../chain/transactions/broadcast.ts";
+import { type BatchEntry, nonceAfter } from "../chain/transactions/journal.ts";
+import { readFees, readNextNonce, signTransaction } from "../chain/transactions/prepare.ts";
 import type { Hex } from "../core/ids.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
 import {
@@ -14,7 +12,6 @@ import {
   InsufficientFundsError,
   RpcUnavailableError,
 } from "../errors/index.ts";
-import { type BatchEntry, nonceAfter } from "./batch-journal.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { followTransaction } from "./follow-transaction.ts";
 

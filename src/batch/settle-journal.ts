@@ -1,8 +1,8 @@
-import { findNonceTaker } from "../chain/find-transaction.ts";
-import { sendPreparedTransaction } from "../chain/send-prepared-transaction.ts";
+import { sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
+import { findNonceTaker } from "../chain/transactions/find.ts";
+import type { BatchEntry } from "../chain/transactions/journal.ts";
 import type { TransactionHash } from "../core/ids.ts";
 import { NonceTakenError } from "../errors/index.ts";
-import type { BatchEntry } from "./batch-journal.ts";
 import type { BatchRun, BatchSettings } from "./batch-run.ts";
 import { followTransaction } from "./follow-transaction.ts";
 

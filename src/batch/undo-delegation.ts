@@ -1,14 +1,14 @@
 import { type Address, isAddressEqual, zeroAddress } from "viem";
 import { estimateGas } from "viem/actions";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { withRoom } from "../chain/read-gas-limit.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { readDelegation } from "../chain/code.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRoom } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import type { BatchTransaction } from "./batch-result.ts";
 import { type BatchParameters, openRun } from "./open-run.ts";
-import { readDelegation } from "./read-delegation.ts";
 import { nextNonceOf, sendTransactions } from "./send-transactions.ts";
 import { settleJournal } from "./settle-journal.ts";
 import { signDelegation } from "./sign-delegation.ts";

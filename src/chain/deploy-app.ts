@@ -1,7 +1,7 @@
 import type { TransactionHash } from "../core/ids.ts";
-import type { ChainClient } from "./chain-client.ts";
+import type { ChainClient } from "./client.ts";
 import { encodeDeployApp, type NewApp } from "./encode-deploy-app.ts";
-import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
 
 export interface DeployAppParameters extends WriteParameters, NewApp {}
 

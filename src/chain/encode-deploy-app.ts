@@ -1,7 +1,7 @@
 import { type Address, encodeFunctionData, zeroHash } from "viem";
 import { dstackKmsAbi } from "../abi/index.ts";
 import type { ComposeHash, DeviceId } from "../core/ids.ts";
-import { parseAddress } from "./parse-address.ts";
+import { parseAddress } from "./client.ts";
 
 /** What the factory of a KMS is told of a new app. */
 export interface NewApp {

@@ -1,21 +1,49 @@
 export * from "./add-compose-hash.ts";
 export * from "./add-device.ts";
-export type { ChainClient } from "./chain-client.ts";
+export type { ChainClient } from "./client.ts";
 export * from "./deploy-app.ts";
-export type { PreparedTransaction } from "./prepared-transaction.ts";
-export * from "./read-allowlist.ts";
-export * from "./read-app-settings.ts";
-export * from "./read-app-status.ts";
-export * from "./read-boot-rules.ts";
-export * from "./read-boot-verdict.ts";
-export { type ReadGenerationParameters, readGeneration } from "./read-generation.ts";
-export * from "./read-kms-public-key.ts";
-export * from "./read-kms-status.ts";
+export { type ReadGenerationParameters, readGeneration } from "./generation.ts";
+export {
+  type AppStatus,
+  type ReadAllowlistParameters,
+  type ReadAllowlistReturnType,
+  type ReadAppSettingsParameters,
+  type ReadAppSettingsReturnType,
+  type ReadAppStatusParameters,
+  type ReadAppStatusReturnType,
+  type ReadOwnershipParameters,
+  type ReadOwnershipReturnType,
+  readAllowlist,
+  readAppSettings,
+  readAppStatus,
+  readOwnership,
+} from "./read-app.ts";
+export {
+  type BootInfo,
+  type BootRule,
+  type BootRuleName,
+  type ReadBootRulesReturnType,
+  type ReadBootVerdictParameters,
+  type ReadBootVerdictReturnType,
+  readBootRules,
+  readBootVerdict,
+} from "./read-boot.ts";
+export {
+  type AskedValue,
+  type ReadKmsPublicKeyParameters,
+  type ReadKmsStatusParameters,
+  type ReadKmsStatusReturnType,
+  readKmsPublicKey,
+  readKmsStatus,
+} from "./read-kms.ts";
 export * from "./read-owner.ts";
-export * from "./read-ownership.ts";
 export * from "./remove-compose-hash.ts";
 export * from "./remove-device.ts";
-export type { WriteParameters } from "./send-contract-call.ts";
-export * from "./send-prepared-transaction.ts";
 export * from "./set-allow-any-device.ts";
-export * from "./wait-for-receipt.ts";
+export { sendPreparedTransaction, type WriteParameters } from "./transactions/broadcast.ts";
+export type { PreparedTransaction } from "./transactions/prepare.ts";
+export {
+  type WaitForReceiptParameters,
+  type WaitForReceiptReturnType,
+  waitForReceipt,
+} from "./transactions/receipt.ts";

@@ -13,10 +13,10 @@ import {
   zeroAddress,
 } from "viem";
 import { getBalance, getTransactionCount } from "viem/actions";
-import { callMany } from "./call-many.ts";
-import type { ChainClient } from "./chain-client.ts";
-import { readCode } from "./read-code.ts";
-import { duringRpc } from "./translate-chain-error.ts";
+import { callMany } from "./calls.ts";
+import type { ChainClient } from "./client.ts";
+import { readCode } from "./code.ts";
+import { duringRpc } from "./rpc-errors.ts";
 
 export interface ReadOwnerParameters {
   /** The owner itself, not the contract it owns. */

@@ -1,8 +1,8 @@
 import { encodeFunctionData } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
 import type { AppId, TransactionHash } from "../core/ids.ts";
-import type { ChainClient } from "./chain-client.ts";
-import { sendContractCall, type WriteParameters } from "./send-contract-call.ts";
+import type { ChainClient } from "./client.ts";
+import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
 
 export interface SetAllowAnyDeviceParameters extends WriteParameters {
   readonly appId: AppId;

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, constants, lstatSync, openSync, type Stats } from "node:fs";
-import { type FileHandle, lstat, open } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, mkdir, open, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { UnusableFileError } from "../errors/index.ts";
-import { describeKind, faultCode, unusable } from "./file-problem.ts";
 import { isTrackedByGit } from "./git-index.ts";
 
 /** Windows has neither flag. */
@@ -103,4 +103,87 @@ function requireOwn(path: string, stats: Stats, { mayBeTracked = false }: OwnFil
 
 function undefinedIfMissing(error: unknown): undefined {
   if (faultCode(error) !== "ENOENT") throw error;
+}
+
+/** The code of a fault of the file system, such as ENOENT; undefined for any other error. */
+export function faultCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+const wordsOf: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file or folder",
+  EACCES: "this user has no right to it",
+  EPERM: "this user has no right to it",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is no folder",
+  ELOOP: "it is a symbolic link",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk is full",
+  EROFS: "its file system is read-only",
+};
+
+/** The end of the sentence "… cannot be used: …"; what is no fault of the file system is thrown. */
+export function unusable(path: string, cause: unknown): UnusableFileError {
+  if (cause instanceof UnusableFileError) return cause;
+  const code = faultCode(cause);
+  if (code === undefined) throw cause;
+  return new UnusableFileError(path, wordsOf[code] ?? `the system answers ${code}`, { cause });
+}
+
+/** What a file is that is neither a text nor a database; undefined for a regular file. */
+export function describeKind(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined;
+  if (stats.isSymbolicLink()) return "it is a symbolic link";
+  if (stats.isDirectory()) return "it is a folder";
+  if (stats.isFIFO()) return "it is a pipe, not a regular file";
+  if (stats.isSocket()) return "it is a socket, not a regular file";
+  return "it is a device, not a regular file";
+}
+
+/**
+ * Makes a folder, and what is missing above it. Not with `recursive`: Node then never returns where the file system lets
+ * nobody make one, as below /proc.
+ *
+ * @throws UnusableFileError
+ */
+export async function makeDirectory(path: string, mode?: number): Promise<void> {
+  try {
+    if (await isDirectory(path)) return;
+    const parent = dirname(resolve(path));
+    if (parent !== resolve(path)) await makeDirectory(parent);
+    await mkdir(path, { mode }).catch(async (error: unknown) => {
+      // Made by another process meanwhile; a link that leads nowhere exists as well and is no folder.
+      if (faultCode(error) !== "EEXIST" || !(await isDirectory(path))) throw error;
+    });
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+/**
+ * Makes a folder that holds nothing but this package's files, or takes the rights of others away from it.
+ *
+ * @throws UnusableFileError if it is a link: a repository could bring one that leads elsewhere
+ */
+export async function makeOwnDirectory(path: string): Promise<void> {
+  await makeDirectory(path, 0o700);
+  try {
+    const found = await lstat(path);
+    if (!found.isDirectory()) throw new UnusableFileError(path, "it is a symbolic link");
+    const isOurs = process.geteuid === undefined || found.uid === process.geteuid();
+    if (isOurs && (found.mode & 0o077) !== 0) await chmod(path, 0o700);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) return true;
+  } catch (error) {
+    if (faultCode(error) === "ENOENT") return false;
+    throw error;
+  }
+  throw new UnusableFileError(path, "it is no folder");
 }

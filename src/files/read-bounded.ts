@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { UnusableFileError } from "../errors/index.ts";
-import { describeKind, unusable } from "./file-problem.ts";
+import { describeKind, unusable } from "./own-file.ts";
 
 const mebibyte = 1024 * 1024;
 

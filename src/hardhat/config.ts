@@ -2,7 +2,7 @@ import { configVariable } from "hardhat/config";
 import type { ConfigurationVariableResolver, HardhatUserConfig, SensitiveString } from "hardhat/types/config";
 import type { ConfigHooks, HardhatUserConfigValidationError } from "hardhat/types/hooks";
 import { z } from "zod";
-import { parseAddress } from "../chain/parse-address.ts";
+import { parseAddress } from "../chain/client.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from "node:path";
-import { makeDirectory, makeOwnDirectory } from "../files/own-directory.ts";
+import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
 
 /**
  * Where a task's journal is, its folder made: what the person named, else a file in the project's `.dstack`, which no

@@ -1,5 +1,5 @@
-import type { ChainClient } from "../chain/chain-client.ts";
-import { translateChainError } from "../chain/translate-chain-error.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { translateChainError } from "../chain/rpc-errors.ts";
 import { isDstackError } from "../errors/index.ts";
 import { type Patience, pause } from "./pause.ts";
 

@@ -1,5 +1,4 @@
-import { errorChain, errorText } from "../chain/error-chain.ts";
-import { withoutSecrets } from "../chain/without-secrets.ts";
+import { errorChain, errorText, withoutSecrets } from "../chain/rpc-errors.ts";
 import type { BlockRange } from "./block-range.ts";
 
 export interface Refusal {

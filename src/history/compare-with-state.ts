@@ -1,7 +1,6 @@
 import { type Address, isAddressEqual } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { readAllowlist } from "../chain/read-allowlist.ts";
-import { readAppSettings } from "../chain/read-app-settings.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { readAllowlist, readAppSettings } from "../chain/read-app.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import { allowedAt, type InitialFlags } from "../core/policy/allowed-at.ts";
 import type { PolicyChange } from "../core/policy/policy-change.ts";

@@ -1,4 +1,4 @@
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { Patience } from "./pause.ts";
 import { readBlock } from "./read-block.ts";
 import type { HistoryScope } from "./store/history-scope.ts";

@@ -1,6 +1,6 @@
 import { numberToHex } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { withoutSecrets } from "../chain/without-secrets.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { withoutSecrets } from "../chain/rpc-errors.ts";
 import type { AppId } from "../core/ids.ts";
 import { NoContractError, RpcUnavailableError } from "../errors/index.ts";
 import { ask } from "./ask.ts";

@@ -1,5 +1,5 @@
 import { fromRlp, type Hex, numberToHex } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { AppId } from "../core/ids.ts";
 import { allowedAt } from "../core/policy/allowed-at.ts";
 import { ask, patiently } from "./ask.ts";

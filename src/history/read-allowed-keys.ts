@@ -1,7 +1,7 @@
 import { concat, decodeFunctionResult, type Hex, toFunctionSelector } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
-import { callMany } from "../chain/call-many.ts";
-import type { ChainClient } from "../chain/chain-client.ts";
+import { callMany } from "../chain/calls.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { AppId } from "../core/ids.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import { patiently } from "./ask.ts";

@@ -1,5 +1,5 @@
 import { type Hex, isHex, numberToHex } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import { ask, patiently } from "./ask.ts";
 import type { PinnedBlock } from "./history.ts";
 import type { Patience } from "./pause.ts";

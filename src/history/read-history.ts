@@ -1,6 +1,5 @@
 import { zeroHash } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { requireChain } from "../chain/require-chain.ts";
+import { type ChainClient, requireChain } from "../chain/client.ts";
 import type { AppId } from "../core/ids.ts";
 import type { InitialFlags } from "../core/policy/allowed-at.ts";
 import type { PolicyChange } from "../core/policy/policy-change.ts";

@@ -1,5 +1,5 @@
-import type { ChainClient } from "../chain/chain-client.ts";
-import { type ReadAppSettingsReturnType, readAppSettings } from "../chain/read-app-settings.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { type ReadAppSettingsReturnType, readAppSettings } from "../chain/read-app.ts";
 import type { AppId } from "../core/ids.ts";
 import type { InitialFlags } from "../core/policy/allowed-at.ts";
 import type { PolicyChange, PolicyChangeKind } from "../core/policy/policy-change.ts";

@@ -1,5 +1,5 @@
 import { type Address, type Hex, isHex, numberToHex } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { PolicyLog } from "../core/policy/decode-policy-changes.ts";
 import { ask } from "./ask.ts";
 import type { BlockRange } from "./block-range.ts";

@@ -1,7 +1,6 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { endpointsWords } from "../chain/endpoints-words.ts";
-import { withoutSecrets } from "../chain/without-secrets.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { endpointsWords, withoutSecrets } from "../chain/rpc-errors.ts";
 import type { PolicyLog } from "../core/policy/decode-policy-changes.ts";
 import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
 import { type BlockRange, lengthOf } from "./block-range.ts";

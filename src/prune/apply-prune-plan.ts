@@ -1,12 +1,12 @@
 import { type Account, BlockNotFoundError } from "viem";
 import { getBlock } from "viem/actions";
 import type { BatchEvent } from "../batch/batch-event.ts";
-import type { BatchJournal } from "../batch/batch-journal.ts";
 import type { BatchMode, BatchTransaction } from "../batch/batch-result.ts";
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
 import { giveUpReplaced, recordedBy } from "../batch/settle-journal.ts";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import type { BatchJournal } from "../chain/transactions/journal.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
 import { type PolicyCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import { findMentions } from "../core/prune/find-mentions.ts";

@@ -1,6 +1,6 @@
 import { getBlock } from "viem/actions";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import type { PolicyChange } from "../core/policy/policy-change.ts";

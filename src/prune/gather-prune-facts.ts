@@ -1,7 +1,6 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { readAllowlist } from "../chain/read-allowlist.ts";
-import { findKmsGeneration } from "../chain/read-contract-kind.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";

@@ -1,9 +1,9 @@
+import { writeWholeFile } from "../chain/transactions/journal-file.ts";
 import { readPlanFile, writePlanFile } from "../core/prune/plan-file.ts";
 import type { PrunePlan } from "../core/prune/plan-prune.ts";
 import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
-import { faultCode } from "../files/file-problem.ts";
+import { faultCode } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
-import { writeWholeFile } from "../journal/write-whole-file.ts";
 
 /** The plan in a file; undefined if there is no such file. @throws InvalidPlanFileError */
 export async function loadPlan(path: string): Promise<PrunePlan | undefined> {

@@ -1,5 +1,5 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import type { PruneFacts } from "../core/prune/prune-facts.ts";

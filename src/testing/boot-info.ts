@@ -1,4 +1,4 @@
-import type { BootInfo } from "../chain/read-boot-verdict.ts";
+import type { BootInfo } from "../chain/read-boot.ts";
 import { type Hex, parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 
 // The values of contracts/testing/DstackDefaults.sol.

@@ -1,6 +1,5 @@
 import { dstackAppAbi } from "../abi/index.ts";
-import { findRevert } from "../chain/find-revert.ts";
-import { translateChainError } from "../chain/translate-chain-error.ts";
+import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { ContractRevertedError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
 
 /** Asks a contract through the library that made it. */

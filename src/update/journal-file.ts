@@ -1,9 +1,9 @@
 import { encodeFunctionData } from "viem";
 import { dstackAppAbi } from "../abi/index.ts";
-import { findContradiction, findForeignSignature } from "../chain/check-recorded-transaction.ts";
+import { findContradiction, findForeignSignature } from "../chain/transactions/find.ts";
+import { openLineFile } from "../chain/transactions/journal-file.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
 import { JournalCorruptError } from "../errors/index.ts";
-import { openLineFile } from "../journal/line-file.ts";
 import { type EntryOf, type JournalEntry, journalEntrySchema } from "./journal-entry.ts";
 import { advance, emptyJournalState, type JournalState } from "./journal-state.ts";
 

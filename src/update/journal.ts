@@ -1,4 +1,4 @@
-import { acquireLock } from "../journal/lock.ts";
+import { acquireLock } from "../chain/transactions/journal-file.ts";
 import type { JournalEntry, NewJournalEntry } from "./journal-entry.ts";
 import { openJournalFile } from "./journal-file.ts";
 import { advance, emptyJournalState, type JournalState } from "./journal-state.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Account, type Address, createClient, custom } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { createReporter, type UpdateEvent } from "./events.ts";
 import type { Clock, JournalPort } from "./ports.ts";

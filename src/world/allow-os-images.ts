@@ -1,10 +1,10 @@
 import { type Address, encodeFunctionData } from "viem";
 import { readContract } from "viem/actions";
 import { dstackKmsAbi } from "../abi/index.ts";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { sendContractCall } from "../chain/send-contract-call.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
-import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import { sendContractCall } from "../chain/transactions/broadcast.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import type { OwnerClient } from "./owner-client.ts";
 import type { WorldOsImage } from "./platform.ts";
 

@@ -1,5 +1,5 @@
 import type { LocalAccount } from "viem";
-import { readOwnership } from "../chain/read-ownership.ts";
+import { readOwnership } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { type Hex, parseAppId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";

@@ -11,7 +11,7 @@ import {
 } from "viem";
 import { sendTransaction } from "viem/actions";
 import { dstackKmsAbi } from "../abi/index.ts";
-import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { parseTransactionHash } from "../core/ids.ts";
 import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "../generated/bytecode.ts";
 

@@ -9,13 +9,10 @@ import {
 } from "viem";
 import { base, hardhat, mainnet } from "viem/chains";
 import { dstackKmsAbi } from "../abi/index.ts";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { ethCall } from "../chain/eth-call.ts";
-import { fetchWithoutRedirects } from "../chain/fetch-without-redirects.ts";
-import { parseAddress } from "../chain/parse-address.ts";
-import { requireChain } from "../chain/require-chain.ts";
-import { requireCode } from "../chain/require-code.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
+import { ethCall } from "../chain/calls.ts";
+import { type ChainClient, fetchWithoutRedirects, parseAddress, requireChain } from "../chain/client.ts";
+import { requireCode } from "../chain/code.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import type { DeployedContracts } from "./deploy-contracts.ts";
 

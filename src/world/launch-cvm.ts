@@ -1,7 +1,7 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../chain/chain-client.ts";
+import type { ChainClient } from "../chain/client.ts";
 import { deployApp } from "../chain/deploy-app.ts";
-import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { createCvm } from "../cloud/create-cvm.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";

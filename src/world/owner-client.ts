@@ -1,5 +1,5 @@
 import { type Chain, type Client, createClient, http, type LocalAccount, type Transport } from "viem";
-import { fetchWithoutRedirects } from "../chain/fetch-without-redirects.ts";
+import { fetchWithoutRedirects } from "../chain/client.ts";
 
 /** Speaks to a chain as the owner of the world's apps. */
 export type OwnerClient = Client<Transport, Chain, LocalAccount>;

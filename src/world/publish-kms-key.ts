@@ -1,11 +1,11 @@
 import { type Address, encodeFunctionData, parseEther } from "viem";
 import { getBalance, readContract, sendTransaction } from "viem/actions";
 import { dstackKmsAbi } from "../abi/index.ts";
-import type { ChainClient } from "../chain/chain-client.ts";
-import { readOwnership } from "../chain/read-ownership.ts";
-import { sendContractCall } from "../chain/send-contract-call.ts";
-import { duringRpc } from "../chain/translate-chain-error.ts";
-import { waitForReceipt } from "../chain/wait-for-receipt.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { readOwnership } from "../chain/read-app.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import { sendContractCall } from "../chain/transactions/broadcast.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../core/ids.ts";
 import type { LocalChainClient } from "./chain/local-chain-client.ts";
 import type { OwnerClient } from "./owner-client.ts";

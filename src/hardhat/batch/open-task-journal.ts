@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { type BatchJournalFile, openBatchJournal } from "../../batch/open-batch-journal.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
-import { makeOwnDirectory } from "../../files/own-directory.ts";
+import { duringRpc } from "../../chain/rpc-errors.ts";
+import { type BatchJournalFile, openBatchJournal } from "../../chain/transactions/journal.ts";
+import { makeOwnDirectory } from "../../files/own-file.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 
 /**

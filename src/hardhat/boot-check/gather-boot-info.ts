@@ -1,5 +1,5 @@
 import { zeroAddress, zeroHash } from "viem";
-import type { BootInfo } from "../../chain/read-boot-verdict.ts";
+import type { BootInfo } from "../../chain/read-boot.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import { getCvmOsImage } from "../../cloud/get-cvm-os-image.ts";

@@ -1,8 +1,8 @@
+import "../type-extensions.ts";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account, Address } from "viem";
-import { requireChain } from "../../chain/require-chain.ts";
+import { requireChain } from "../../chain/client.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
-import "../type-extensions.ts";
 import { type ConnectedChain, connectChain } from "./connect-chain.ts";
 import { connectCloud } from "./connect-cloud.ts";
 import { readSigner } from "./read-signer.ts";

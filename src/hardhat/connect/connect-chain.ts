@@ -1,7 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { createClient, custom, type HttpTransport, http, type Transport } from "viem";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { requireChain } from "../../chain/require-chain.ts";
+import { type ChainClient, requireChain } from "../../chain/client.ts";
 import { InvalidArgumentError, WrongChainError } from "../../errors/index.ts";
 import { chainDefinition } from "./chain-definition.ts";
 import { impatientFetch } from "./impatient-fetch.ts";

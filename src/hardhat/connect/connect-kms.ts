@@ -1,7 +1,7 @@
 import "../type-extensions.ts";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account, Address } from "viem";
-import { requireChain } from "../../chain/require-chain.ts";
+import { requireChain } from "../../chain/client.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import type { Generation } from "../../core/generation.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";

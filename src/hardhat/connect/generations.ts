@@ -1,5 +1,5 @@
 import { type Address, isAddressEqual } from "viem";
-import { findKmsGeneration } from "../../chain/read-contract-kind.ts";
+import { findKmsGeneration } from "../../chain/read-app.ts";
 import { caveatOf, describeGeneration, type Generation, type JudgedContract } from "../../core/generation.ts";
 import type { Paper } from "../../report/paper.ts";
 import type { ConnectedApp } from "./connect-app.ts";

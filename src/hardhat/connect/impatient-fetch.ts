@@ -1,4 +1,4 @@
-import { fetchWithoutRedirects } from "../../chain/fetch-without-redirects.ts";
+import { fetchWithoutRedirects } from "../../chain/client.ts";
 
 /** Longest pause an endpoint may ask for, in seconds. viem keeps to what it reads, for hours if need be. */
 const longestPause = 30;

@@ -5,7 +5,7 @@ import { type Account, type Address, isAddressEqual } from "viem";
 import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accounts";
 import { getAddresses } from "viem/actions";
 import { readOwner } from "../../chain/read-owner.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
+import { duringRpc } from "../../chain/rpc-errors.ts";
 import { parseFixedHex } from "../../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
 import { type ConnectedChain, requirePinnedChain } from "./connect-chain.ts";

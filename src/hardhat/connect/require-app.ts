@@ -1,4 +1,4 @@
-import type { AppStatus, ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
+import type { AppStatus, ReadAppStatusReturnType } from "../../chain/read-app.ts";
 import type { AppId } from "../../core/ids.ts";
 import { lintApp, requireClean } from "../../core/lint/lint.ts";
 import { NoContractError } from "../../errors/index.ts";

@@ -1,6 +1,6 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { readContractKind } from "../../chain/read-contract-kind.ts";
+import type { ChainClient } from "../../chain/client.ts";
+import { readContractKind } from "../../chain/read-app.ts";
 import type { Generation } from "../../core/generation.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 

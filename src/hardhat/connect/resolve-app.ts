@@ -1,5 +1,5 @@
 import type { Address } from "viem";
-import { parseAddress } from "../../chain/parse-address.ts";
+import { parseAddress } from "../../chain/client.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseAppId } from "../../core/ids.ts";

@@ -1,8 +1,8 @@
+import "../type-extensions.ts";
 import type { HardhatConfig } from "hardhat/types/config";
 import type { Address } from "viem";
-import { parseAddress } from "../../chain/parse-address.ts";
+import { parseAddress } from "../../chain/client.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
-import "../type-extensions.ts";
 
 export interface KmsArguments {
   readonly kms?: string | undefined;

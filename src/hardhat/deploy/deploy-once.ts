@@ -1,14 +1,14 @@
 import { type Account, type TransactionReceipt, TransactionReceiptNotFoundError } from "viem";
 import { getTransactionReceipt } from "viem/actions";
-import type { ChainClient } from "../../chain/chain-client.ts";
+import type { ChainClient } from "../../chain/client.ts";
 import { type DeployAppParameters, deployApp } from "../../chain/deploy-app.ts";
 import { encodeDeployApp } from "../../chain/encode-deploy-app.ts";
-import { findNonceTaker } from "../../chain/find-transaction.ts";
-import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
-import { readIsRecorded } from "../../chain/read-is-known.ts";
-import { sendPreparedTransaction } from "../../chain/send-prepared-transaction.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
-import { waitForReceipt } from "../../chain/wait-for-receipt.ts";
+import { duringRpc } from "../../chain/rpc-errors.ts";
+import { readIsRecorded, sendPreparedTransaction } from "../../chain/transactions/broadcast.ts";
+import type { DeploymentJournal, DeploymentRecord } from "../../chain/transactions/deployment-journal.ts";
+import { findNonceTaker } from "../../chain/transactions/find.ts";
+import type { PreparedTransaction } from "../../chain/transactions/prepare.ts";
+import { waitForReceipt } from "../../chain/transactions/receipt.ts";
 import { deployedApp } from "../../core/events.ts";
 import type { AppId, TransactionHash } from "../../core/ids.ts";
 import {
@@ -17,7 +17,6 @@ import {
   NonceTakenError,
   TransactionRevertedError,
 } from "../../errors/index.ts";
-import type { DeploymentJournal, DeploymentRecord } from "./deployment-journal.ts";
 
 export interface DeployOnceParameters
   extends Omit<DeployAppParameters, "account" | "chainId" | "nonce" | "beforeSend"> {

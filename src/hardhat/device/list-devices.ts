@@ -1,4 +1,4 @@
-import { readAllowlist } from "../../chain/read-allowlist.ts";
+import { readAllowlist } from "../../chain/read-app.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import type { Cvm } from "../../cloud/cvm.ts";
 import { type CloudNode, getNodes } from "../../cloud/get-nodes.ts";

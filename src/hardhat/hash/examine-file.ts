@@ -1,4 +1,4 @@
-import { readAllowlist } from "../../chain/read-allowlist.ts";
+import { readAllowlist } from "../../chain/read-app.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getComposeFile } from "../../cloud/get-compose-file.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";

@@ -1,4 +1,4 @@
-import type { ChainClient } from "../../chain/chain-client.ts";
+import type { ChainClient } from "../../chain/client.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { findBlockAt } from "../../history/find-block-at.ts";
 import type { History, PinnedBlock } from "../../history/history.ts";

@@ -1,6 +1,6 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { readSenders } from "../../chain/read-senders.ts";
+import type { ChainClient } from "../../chain/client.ts";
+import { readSenders } from "../../chain/transactions/receipt.ts";
 import type { Hex } from "../../core/ids.ts";
 import type { PolicyChange } from "../../core/policy/policy-change.ts";
 import { describeChange } from "../../report/describe-change.ts";

@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { ChainClient } from "../../chain/chain-client.ts";
+import type { ChainClient } from "../../chain/client.ts";
 import type { AppId } from "../../core/ids.ts";
-import { makeDirectory, makeOwnDirectory } from "../../files/own-directory.ts";
+import { makeDirectory, makeOwnDirectory } from "../../files/own-file.ts";
 import type { History } from "../../history/history.ts";
 import { openHistoryStore } from "../../history/history-store.ts";
 import { readHistory } from "../../history/read-history.ts";

@@ -1,8 +1,8 @@
 import type { Address } from "viem";
 import { getBlock } from "viem/actions";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { readSenders } from "../../chain/read-senders.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
+import type { ChainClient } from "../../chain/client.ts";
+import { duringRpc } from "../../chain/rpc-errors.ts";
+import { readSenders } from "../../chain/transactions/receipt.ts";
 import type { TransactionHash } from "../../core/ids.ts";
 import type { ChangeOrigin } from "../../core/policy/policy-change.ts";
 

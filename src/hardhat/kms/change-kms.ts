@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Address } from "viem";
 import { requireEffect } from "../../batch/require-effect.ts";
-import { readKmsStatus } from "../../chain/read-kms-status.ts";
+import { readKmsStatus } from "../../chain/read-kms.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../../core/generation.ts";
 import { type Hex, parseFixedHex } from "../../core/ids.ts";
 import { lintApp, parseAccepted, requireClean } from "../../core/lint/lint.ts";

@@ -1,7 +1,7 @@
 import type { Address } from "viem";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { readAppImplementation } from "../../chain/read-app-implementation.ts";
-import { type ReadAppStatusReturnType, readAppStatus } from "../../chain/read-app-status.ts";
+import type { ChainClient } from "../../chain/client.ts";
+import { type ReadAppStatusReturnType, readAppStatus } from "../../chain/read-app.ts";
+import { readAppImplementation } from "../../chain/read-kms.ts";
 import type { JudgedContract } from "../../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
 import type { AppFacts, LintSubject } from "../../core/lint/rule.ts";

@@ -1,4 +1,4 @@
-import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
+import type { ReadAppStatusReturnType } from "../../chain/read-app.ts";
 import { type JudgedContract, requireNoKeyEpochs } from "../../core/generation.ts";
 import { type LintFinding, lintApp, parseAccepted, requireClean } from "../../core/lint/lint.ts";
 import type { LintSubject } from "../../core/lint/rule.ts";

@@ -1,6 +1,6 @@
 import { planBatch } from "../../batch/plan-batch.ts";
 import { recordedBy } from "../../batch/settle-journal.ts";
-import type { ReadAppStatusReturnType } from "../../chain/read-app-status.ts";
+import type { ReadAppStatusReturnType } from "../../chain/read-app.ts";
 import { removeComposeHashCall } from "../../core/owner-calls.ts";
 import { findObjections } from "../../core/prune/find-objections.ts";
 import { type PrunePlan, removalsOf } from "../../core/prune/plan-prune.ts";

@@ -1,4 +1,4 @@
-import { type BatchJournalFile, openBatchJournal } from "../../batch/open-batch-journal.ts";
+import { type BatchJournalFile, openBatchJournal } from "../../chain/transactions/journal.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import { prepareJournalPath } from "../journal-path.ts";

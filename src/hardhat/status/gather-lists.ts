@@ -1,4 +1,4 @@
-import type { ChainClient } from "../../chain/chain-client.ts";
+import type { ChainClient } from "../../chain/client.ts";
 import type { ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";

@@ -1,4 +1,4 @@
-import type { AppStatus } from "../../chain/read-app-status.ts";
+import type { AppStatus } from "../../chain/read-app.ts";
 import type { AppId } from "../../core/ids.ts";
 import type { LintFinding } from "../../core/lint/lint.ts";
 import type { Completeness } from "../../history/history.ts";

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { type BootRule, readBootRules } from "../../chain/read-boot-rules.ts";
+import { type BootRule, readBootRules } from "../../chain/read-boot.ts";
 import { type JudgedContract, requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseAccepted } from "../../core/lint/lint.ts";
 import { type BootArguments, gatherBootInfo } from "../boot-check/gather-boot-info.ts";

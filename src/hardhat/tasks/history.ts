@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { readAppStatus } from "../../chain/read-app-status.ts";
+import type { ChainClient } from "../../chain/client.ts";
+import { readAppStatus } from "../../chain/read-app.ts";
 import { allowedAt } from "../../core/policy/allowed-at.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import type { History, PinnedBlock } from "../../history/history.ts";

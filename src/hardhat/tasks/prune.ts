@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readAppStatus } from "../../chain/read-app-status.ts";
+import { readAppStatus } from "../../chain/read-app.ts";
 import { requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseAccepted } from "../../core/lint/lint.ts";
 import { planPrune, removalsOf } from "../../core/prune/plan-prune.ts";

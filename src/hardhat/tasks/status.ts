@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readAppStatus } from "../../chain/read-app-status.ts";
+import { readAppStatus } from "../../chain/read-app.ts";
 import type { Cvm } from "../../cloud/cvm.ts";
 import { nameOfCvm } from "../../core/ids.ts";
 import { type LintFinding, lintApp } from "../../core/lint/lint.ts";

@@ -1,4 +1,4 @@
-import { parseAddress } from "../../chain/parse-address.ts";
+import { parseAddress } from "../../chain/client.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../../mock-cloud/plugins/page-guard.ts";
 

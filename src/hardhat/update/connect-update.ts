@@ -1,8 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account } from "viem";
-import type { ChainClient } from "../../chain/chain-client.ts";
-import { readCode } from "../../chain/read-code.ts";
-import { readOwnership } from "../../chain/read-ownership.ts";
+import type { ChainClient } from "../../chain/client.ts";
+import { readCode } from "../../chain/code.ts";
+import { readOwnership } from "../../chain/read-app.ts";
 import type { CloudClient } from "../../cloud/create-client.ts";
 import { getComposeFile } from "../../cloud/get-compose-file.ts";
 import { getCvm } from "../../cloud/get-cvm.ts";

@@ -1,5 +1,5 @@
 import { requireEffect } from "../../batch/require-effect.ts";
-import { readAppStatus } from "../../chain/read-app-status.ts";
+import { readAppStatus } from "../../chain/read-app.ts";
 import { orderCalls } from "../../core/order-calls.ts";
 import type { PolicyCall } from "../../core/owner-calls.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";

@@ -2,9 +2,9 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Address } from "viem";
 import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from "../../batch/build-safe-batch.ts";
+import { writeWholeFile } from "../../chain/transactions/journal-file.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { readBoundedText } from "../../files/read-bounded.ts";
-import { writeWholeFile } from "../../journal/write-whole-file.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 

@@ -1,8 +1,8 @@
 import { formatGwei } from "viem";
 import type { BatchEvent } from "../../batch/batch-event.ts";
-import type { BatchEntry } from "../../batch/batch-journal.ts";
 import type { BatchPlan } from "../../batch/plan-batch.ts";
-import { highestTip } from "../../chain/read-fees.ts";
+import type { BatchEntry } from "../../chain/transactions/journal.ts";
+import { highestTip } from "../../chain/transactions/prepare.ts";
 import { deterministicDeployer } from "../../core/batch-executor.ts";
 import { explorerLink } from "../../report/explorer-link.ts";
 import { formatFee, formatGas } from "../../report/format.ts";

@@ -1,4 +1,4 @@
-import { withoutSecrets } from "../../chain/without-secrets.ts";
+import { withoutSecrets } from "../../chain/rpc-errors.ts";
 
 /** Shorter parts of a URL, such as `v2`, are no keys and stand in many a message. */
 const shortestKey = 6;

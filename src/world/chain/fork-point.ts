@@ -1,6 +1,6 @@
 import { createPublicClient, http, size } from "viem";
-import { fetchWithoutRedirects } from "../../chain/fetch-without-redirects.ts";
-import { duringRpc } from "../../chain/translate-chain-error.ts";
+import { fetchWithoutRedirects } from "../../chain/client.ts";
+import { duringRpc } from "../../chain/rpc-errors.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { baseChainId } from "./base-network.ts";
 

@@ -7,7 +7,7 @@ import {
   publicActions,
   type TestClient,
 } from "viem";
-import { fetchWithoutRedirects } from "../../chain/fetch-without-redirects.ts";
+import { fetchWithoutRedirects } from "../../chain/client.ts";
 
 /** Reads a chain, and may do with it what only a test may. */
 export type LocalChainClient = TestClient<"hardhat", HttpTransport, Chain> & PublicActions<HttpTransport, Chain>;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { acquireLock } from "../../chain/transactions/journal-file.ts";
 import { InvalidArgumentError, JournalLockedError } from "../../errors/index.ts";
-import { acquireLock } from "../../journal/lock.ts";
 import type { ChainRecord } from "../chain/record.ts";
 import type { DeployedContracts } from "../deploy-contracts.ts";
 import { openWorldFile, type WorldEntry, type WorldHeader } from "./world-file.ts";

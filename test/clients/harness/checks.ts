@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { getBlock } from "viem/actions";
-import { readAllowlist } from "../../../src/chain/read-allowlist.ts";
-import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
+import { readAllowlist } from "../../../src/chain/read-app.ts";
+import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { getComposeFile } from "../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../src/cloud/get-cvm.ts";
 import type { AppCompose } from "../../../src/core/app-compose.ts";

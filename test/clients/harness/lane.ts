@@ -6,7 +6,7 @@ import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { removeComposeHash } from "../../../src/chain/remove-compose-hash.ts";
 import { removeDevice } from "../../../src/chain/remove-device.ts";
 import { setAllowAnyDevice } from "../../../src/chain/set-allow-any-device.ts";
-import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { getAppEncryptionKey } from "../../../src/cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../src/cloud/get-cvm.ts";

@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { getTransactionReceipt } from "viem/actions";
-import { readAllowlist } from "../../../src/chain/read-allowlist.ts";
-import { readOwnership } from "../../../src/chain/read-ownership.ts";
+import { readAllowlist, readOwnership } from "../../../src/chain/read-app.ts";
 import { deployedApp } from "../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import { expectEvent, expectRegistered, isHashAllowed, readDevices } from "../harness/checks.ts";

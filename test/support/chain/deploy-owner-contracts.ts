@@ -12,7 +12,7 @@ import {
   zeroHash,
 } from "viem";
 import { deployContract, simulateContract, waitForTransactionReceipt, writeContract } from "viem/actions";
-import type { ChainClient } from "../../../src/chain/chain-client.ts";
+import type { ChainClient } from "../../../src/chain/client.ts";
 
 interface Artifact {
   readonly abi: Abi;

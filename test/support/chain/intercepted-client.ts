@@ -1,7 +1,7 @@
 import type { NetworkConnection } from "hardhat/types/network";
 import { type Chain, createClient, custom } from "viem";
 import { base } from "viem/chains";
-import type { ChainClient } from "../../../src/chain/chain-client.ts";
+import type { ChainClient } from "../../../src/chain/client.ts";
 
 export interface RpcRequest {
   readonly method: string;

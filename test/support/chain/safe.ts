@@ -12,7 +12,7 @@ import {
 } from "viem";
 import { waitForTransactionReceipt, writeContract } from "viem/actions";
 import type { SafeBatch } from "../../../src/batch/build-safe-batch.ts";
-import type { ChainClient } from "../../../src/chain/chain-client.ts";
+import type { ChainClient } from "../../../src/chain/client.ts";
 
 interface Artifact {
   readonly abi: Abi;

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
-import type { ChainClient } from "../../../src/chain/chain-client.ts";
+import type { ChainClient } from "../../../src/chain/client.ts";
 
 export interface RpcCall {
   readonly method: string;

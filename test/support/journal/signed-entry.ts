@@ -1,6 +1,6 @@
 import { type Address, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import type { BatchEntry } from "../../../src/batch/batch-journal.ts";
+import type { BatchEntry } from "../../../src/chain/transactions/journal.ts";
 import { batchExecutorAddress, encodeExecute } from "../../../src/core/batch-executor.ts";
 import { type Hex, parseTransactionHash } from "../../../src/core/ids.ts";
 import type { PolicyCall } from "../../../src/core/owner-calls.ts";

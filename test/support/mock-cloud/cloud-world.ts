@@ -3,7 +3,7 @@ import { createClient, encryptEnvVars } from "@phala/cloud";
 import { type Address, custom, type Transport } from "viem";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
-import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../src/core/events.ts";
 import {
   type AppId,

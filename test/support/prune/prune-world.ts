@@ -1,8 +1,8 @@
 import { type Address, keccak256, stringToHex } from "viem";
-import { memoryBatchJournal } from "../../../src/batch/batch-journal.ts";
 import { sendBatch } from "../../../src/batch/send-batch.ts";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
-import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
+import { memoryBatchJournal } from "../../../src/chain/transactions/journal.ts";
+import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { getAppCvms } from "../../../src/cloud/get-app-cvms.ts";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../src/core/ids.ts";

@@ -3,9 +3,9 @@ import { type Account, createClient, custom, http, type LocalAccount, type Trans
 import { getLogs, getTransactionCount } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../src/abi/index.ts";
-import type { ChainClient } from "../../../src/chain/chain-client.ts";
+import type { ChainClient } from "../../../src/chain/client.ts";
 import { removeDevice } from "../../../src/chain/remove-device.ts";
-import { waitForReceipt } from "../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../src/cloud/create-client.ts";
 import type { AppId, ComposeHash } from "../../../src/core/ids.ts";
 import { type MockCloudEvent, startMockCloud } from "../../../src/mock-cloud/index.ts";

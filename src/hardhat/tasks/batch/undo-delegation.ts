@@ -1,9 +1,9 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readDelegation } from "../../../batch/read-delegation.ts";
 import { recordedBy } from "../../../batch/settle-journal.ts";
 import { undoDelegation } from "../../../batch/undo-delegation.ts";
-import { parseAddress } from "../../../chain/parse-address.ts";
+import { parseAddress } from "../../../chain/client.ts";
+import { readDelegation } from "../../../chain/code.ts";
 import { undoDelegationGasCeiling } from "../../../core/order-calls.ts";
 import { formatFee, formatGas } from "../../../report/format.ts";
 import { openTaskJournal } from "../../batch/open-task-journal.ts";

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readAllowlist } from "../../../chain/read-allowlist.ts";
+import { readAllowlist } from "../../../chain/read-app.ts";
 import type { DeviceId } from "../../../core/ids.ts";
 import { setAllowAnyDeviceCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";

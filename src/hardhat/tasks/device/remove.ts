@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readAllowlist } from "../../../chain/read-allowlist.ts";
+import { readAllowlist } from "../../../chain/read-app.ts";
 import { removeDeviceCall } from "../../../core/owner-calls.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";

@@ -1,5 +1,5 @@
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { requireCode } from "../../../chain/require-code.ts";
+import { requireCode } from "../../../chain/code.ts";
 import { setAppImplementationCall } from "../../../core/owner-calls.ts";
 import { runTask } from "../../connect/run-task.ts";
 import { type ChangeKmsArguments, changeKms } from "../../kms/change-kms.ts";

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { type AskedValue, readKmsStatus } from "../../../chain/read-kms-status.ts";
+import { type AskedValue, readKmsStatus } from "../../../chain/read-kms.ts";
 import { caveatOf, describeGeneration } from "../../../core/generation.ts";
 import { type Hex, parseFixedHex } from "../../../core/ids.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readAppStatus } from "../../../chain/read-app-status.ts";
+import { readAppStatus } from "../../../chain/read-app.ts";
 import { acceptOwnershipCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { readAppStatus } from "../../../chain/read-app-status.ts";
+import { readAppStatus } from "../../../chain/read-app.ts";
 import { describeOwnerFully } from "../../../report/describe-owner.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { requireApp } from "../../connect/require-app.ts";

@@ -1,8 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { isAddressEqual } from "viem";
-import { parseAddress } from "../../../chain/parse-address.ts";
-import { readAppStatus } from "../../../chain/read-app-status.ts";
+import { parseAddress } from "../../../chain/client.ts";
+import { readAppStatus } from "../../../chain/read-app.ts";
 import { readOwner } from "../../../chain/read-owner.ts";
 import { transferOwnershipCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";

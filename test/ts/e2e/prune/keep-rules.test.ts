@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
+import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";

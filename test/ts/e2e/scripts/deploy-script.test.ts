@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import hre from "hardhat";
 import { toHex } from "viem";
-import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import { readOwnership } from "../../../../src/chain/read-app.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount } from "../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";

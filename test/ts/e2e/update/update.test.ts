@@ -5,7 +5,7 @@ import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { type ComposeHash, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";

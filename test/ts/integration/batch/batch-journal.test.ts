@@ -4,10 +4,9 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { getTransactionCount } from "viem/actions";
-import type { BatchJournal } from "../../../../src/batch/batch-journal.ts";
-import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { type BatchJournal, openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type PolicyCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import {

@@ -6,7 +6,7 @@ import { readContract } from "viem/actions";
 import { buildSafeBatch, type SafeBatch } from "../../../../src/batch/build-safe-batch.ts";
 import { findMultiSend } from "../../../../src/batch/find-multi-send.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   addComposeHashCall,

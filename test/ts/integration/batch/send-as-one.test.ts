@@ -6,13 +6,13 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBalance, getCode, getTransaction, getTransactionCount, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
-import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import type { BatchResult } from "../../../../src/batch/batch-result.ts";
 import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
-import type { ChainClient } from "../../../../src/chain/chain-client.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import type { ChainClient } from "../../../../src/chain/client.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import {
   batchExecutorAddress,
   batchExecutorCodeHash,

@@ -5,13 +5,12 @@ import { type Address, createClient, custom, zeroHash } from "viem";
 import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
-import { type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import type { BatchResult } from "../../../../src/batch/batch-result.ts";
 import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
-import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
-import { readOwnership } from "../../../../src/chain/read-ownership.ts";
+import { readAllowlist, readOwnership } from "../../../../src/chain/read-app.ts";
+import { type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
 import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   acceptOwnershipCall,

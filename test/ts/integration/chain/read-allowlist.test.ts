@@ -6,7 +6,7 @@ import { getBlockNumber } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { generations } from "../../../../src/core/generation.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";

@@ -5,7 +5,7 @@ import { encodeFunctionData, getAddress, pad } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
-import { readAppSettings } from "../../../../src/chain/read-app-settings.ts";
+import { readAppSettings } from "../../../../src/chain/read-app.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { NoContractError } from "../../../../src/errors/index.ts";

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { encodeErrorResult, pad, parseAbi, zeroAddress, zeroHash } from "viem";
-import { type BootInfo, readBootVerdict } from "../../../../src/chain/read-boot-verdict.ts";
+import { type BootInfo, readBootVerdict } from "../../../../src/chain/read-boot.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { parseAppId, parseDeviceId } from "../../../../src/core/ids.ts";
 import {

@@ -4,7 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { type Address, concat, encodeAbiParameters, getAddress, type Hex, numberToHex, zeroAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBlockNumber } from "viem/actions";
-import { readAppStatus } from "../../../../src/chain/read-app-status.ts";
+import { readAppStatus } from "../../../../src/chain/read-app.ts";
 import { readOwner } from "../../../../src/chain/read-owner.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { ContractRevertedError } from "../../../../src/errors/index.ts";

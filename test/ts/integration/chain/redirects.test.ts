@@ -3,7 +3,7 @@ import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { privateKeyToAccount } from "viem/accounts";
 import { getChainId, sendRawTransaction } from "viem/actions";
 import { base } from "viem/chains";
-import { duringRpc } from "../../../../src/chain/translate-chain-error.ts";
+import { duringRpc } from "../../../../src/chain/rpc-errors.ts";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { connectChain } from "../../../../src/hardhat/connect/connect-chain.ts";
 import dstack from "../../../../src/hardhat/index.ts";

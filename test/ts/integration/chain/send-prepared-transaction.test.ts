@@ -5,11 +5,11 @@ import { type Account, type Address, parseEther } from "viem";
 import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
 import { base, mainnet } from "viem/chains";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import type { ChainClient } from "../../../../src/chain/chain-client.ts";
-import type { PreparedTransaction } from "../../../../src/chain/prepared-transaction.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
-import { sendPreparedTransaction } from "../../../../src/chain/send-prepared-transaction.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import type { ChainClient } from "../../../../src/chain/client.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { sendPreparedTransaction } from "../../../../src/chain/transactions/broadcast.ts";
+import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   InsufficientFundsError,

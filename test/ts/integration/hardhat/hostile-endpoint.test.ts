@@ -10,7 +10,7 @@ import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import {
   batchExecutorAddress,
   batchExecutorDeployment,

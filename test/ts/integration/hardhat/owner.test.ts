@@ -7,8 +7,8 @@ import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, zeroA
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { deployContract, waitForTransactionReceipt } from "viem/actions";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
-import { readOwnership } from "../../../../src/chain/read-ownership.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { readOwnership } from "../../../../src/chain/read-app.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";

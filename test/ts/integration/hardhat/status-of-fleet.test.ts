@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import type { Cvm } from "../../../../src/cloud/cvm.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";

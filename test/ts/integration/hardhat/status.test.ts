@@ -6,7 +6,7 @@ import { getBlockNumber } from "viem/actions";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type AppId, parseComposeHash, type TransactionHash } from "../../../../src/core/ids.ts";
 import { parseMoment } from "../../../../src/hardhat/history/parse-block.ts";
 import type { DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";

@@ -7,7 +7,7 @@ import { base } from "viem/chains";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";

@@ -4,7 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { createClient, custom, numberToHex } from "viem";
 import { getBlockNumber } from "viem/actions";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import type { ChainClient } from "../../../../src/chain/chain-client.ts";
+import type { ChainClient } from "../../../../src/chain/client.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { ContractRevertedError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { readAllowedKeys } from "../../../../src/history/read-allowed-keys.ts";

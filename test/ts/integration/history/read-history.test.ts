@@ -21,7 +21,7 @@ import { addDevice } from "../../../../src/chain/add-device.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";

@@ -6,7 +6,7 @@ import { createClient } from "@phala/cloud";
 import { expect } from "chai";
 import { network } from "hardhat";
 import { addDevice } from "../../../../src/chain/add-device.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";
 import { type RunningMockCloud, startMockCloud } from "../../../../src/mock-cloud/index.ts";
 import { adminKey, adminRequest } from "../../../support/mock-cloud/admin-request.ts";

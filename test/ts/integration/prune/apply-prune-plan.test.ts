@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { createClient, custom, numberToHex } from "viem";
 import { base } from "viem/chains";
-import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
+import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { type ComposeHash, parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";

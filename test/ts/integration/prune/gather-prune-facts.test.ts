@@ -4,7 +4,7 @@ import { base } from "viem/chains";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
-import { waitForReceipt } from "../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";

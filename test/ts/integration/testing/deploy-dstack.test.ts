@@ -3,7 +3,7 @@ import { network } from "hardhat";
 import { createClient, custom } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { base } from "viem/chains";
-import { readBootVerdict } from "../../../../src/chain/read-boot-verdict.ts";
+import { readBootVerdict } from "../../../../src/chain/read-boot.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { deployDstack } from "../../../../src/testing/index.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
-import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
 import { HashNotAllowedError, KeyEpochsError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createWalletClient, http, parseEther } from "viem";
 import { dstackKmsAbi } from "../../../../src/abi/index.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { InvalidArgumentError, InvalidHexError, NoContractError } from "../../../../src/errors/index.ts";
 import { attachWorld } from "../../../../src/world/attach-world.ts";

@@ -6,7 +6,7 @@ import { getCode, getTransaction, getTransactionCount } from "viem/actions";
 import type { BatchTransaction } from "../../../../src/batch/batch-result.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { batchExecutorAddress } from "../../../../src/core/batch-executor.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { dstackKmsAbi } from "../../../../src/abi/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import { readAllowlist } from "../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
 import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";

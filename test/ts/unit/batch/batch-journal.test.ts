@@ -1,14 +1,16 @@
 import { join } from "node:path";
 import { expect } from "chai";
-import { type BatchEntry, memoryBatchJournal, nonceAfter } from "../../../../src/batch/batch-journal.ts";
 import {
+  type BatchEntry,
   batchJournalLineSchema,
   ContradictionError,
   fromPreparedLine,
+  memoryBatchJournal,
+  nonceAfter,
+  openBatchJournal,
   type PreparedLine,
   toPreparedLine,
-} from "../../../../src/batch/batch-journal-line.ts";
-import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
+} from "../../../../src/chain/transactions/journal.ts";
 import { encodeExecute } from "../../../../src/core/batch-executor.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";

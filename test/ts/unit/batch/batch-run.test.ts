@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { createClient, custom, type TransactionReceipt } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
 import { BatchRun } from "../../../../src/batch/batch-run.ts";
+import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { BatchStoppedError } from "../../../../src/errors/index.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createClient, custom } from "viem";
-import { readDelegation } from "../../../../src/batch/read-delegation.ts";
+import { readDelegation } from "../../../../src/chain/code.ts";
 
 const address = `0x${"0e".repeat(20)}` as const;
 const to = "ab".repeat(20);

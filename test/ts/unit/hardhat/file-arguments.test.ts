@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { expect } from "chai";
 import { isDstackError } from "../../../../src/errors/index.ts";
-import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-directory.ts";
+import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-file.ts";
 import { prepareJournalPath } from "../../../../src/hardhat/journal-path.ts";
 import { readTextFile } from "../../../../src/hardhat/read-file.ts";
 import { parseUpdateArguments } from "../../../../src/hardhat/update/parse-arguments.ts";

@@ -11,9 +11,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openBatchJournal } from "../../../../src/batch/open-batch-journal.ts";
+import { openDeploymentJournal } from "../../../../src/chain/transactions/deployment-journal.ts";
+import { openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
-import { openDeploymentJournal } from "../../../../src/hardhat/deploy/deployment-journal.ts";
 import { openHistoryStore } from "../../../../src/history/history-store.ts";
 import { Database } from "../../../../src/mock-cloud/store/database.ts";
 import { openJournal } from "../../../../src/update/journal.ts";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { type Account, parseGwei } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { memoryBatchJournal } from "../../../../src/batch/batch-journal.ts";
+import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { type Hex, parseAppId, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   addComposeHashCall,

@@ -5,9 +5,8 @@ import { type Address, getAddress, type Hex } from "viem";
 import { waitForTransactionReceipt, writeContract } from "viem/actions";
 import { dstackKmsAbi } from "../../../../../src/abi/index.ts";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
-import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
-import { readKmsStatus } from "../../../../../src/chain/read-kms-status.ts";
-import { readOwnership } from "../../../../../src/chain/read-ownership.ts";
+import { readAllowlist, readOwnership } from "../../../../../src/chain/read-app.ts";
+import { readKmsStatus } from "../../../../../src/chain/read-kms.ts";
 import { type AppId, parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
 import {
   acceptOwnershipCall,

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../../src/world/dev-accounts.ts";

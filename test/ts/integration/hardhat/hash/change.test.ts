@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Address, Hex } from "viem";
-import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { patchCvm } from "../../../../../src/cloud/patch-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { addComposeHash } from "../../../../../src/chain/add-compose-hash.ts";
 import { removeComposeHash } from "../../../../../src/chain/remove-compose-hash.ts";
-import { waitForReceipt } from "../../../../../src/chain/wait-for-receipt.ts";
+import { waitForReceipt } from "../../../../../src/chain/transactions/receipt.ts";
 import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { type AppCompose, changeAppCompose } from "../../../../../src/core/app-compose.ts";

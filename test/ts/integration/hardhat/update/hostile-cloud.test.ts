@@ -5,7 +5,7 @@ import { x25519 } from "@noble/curves/ed25519";
 import { secp256k1 } from "@noble/curves/secp256k1";
 import { expect } from "chai";
 import { bytesToHex, hexToBytes, sha256, stringToHex } from "viem";
-import { readAllowlist } from "../../../../../src/chain/read-allowlist.ts";
+import { readAllowlist } from "../../../../../src/chain/read-app.ts";
 import { hashEncryptionKeyStatement } from "../../../../../src/core/encryption-key-signature.ts";
 import { decryptEnvironment } from "../../../../../src/core/environment.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../../../../../src/core/ids.ts";

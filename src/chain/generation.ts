@@ -1,8 +1,8 @@
 import { type Address, encodeFunctionData, type Hex, parseAbi } from "viem";
 import { askedInterfaceIds, type Generation, judgeGeneration } from "../core/generation.ts";
-import { callMany } from "./call-many.ts";
-import type { ChainClient } from "./chain-client.ts";
-import { requireCode } from "./require-code.ts";
+import { callMany } from "./calls.ts";
+import type { ChainClient } from "./client.ts";
+import { requireCode } from "./code.ts";
 
 const abi = parseAbi(["function supportsInterface(bytes4 interfaceId) view returns (bool)"]);
 

@@ -1,8 +1,9 @@
-import { formatTransactionReceipt, hexToBigInt, type TransactionReceipt } from "viem";
-import type { TransactionHash } from "../core/ids.ts";
-import { ReceiptTimeoutError, TransactionRevertedError } from "../errors/index.ts";
-import type { ChainClient } from "./chain-client.ts";
-import { withoutSecrets } from "./without-secrets.ts";
+import { type Address, formatTransactionReceipt, getAddress, hexToBigInt, isHex, type TransactionReceipt } from "viem";
+import type { TransactionHash } from "../../core/ids.ts";
+import { mapLimited } from "../../core/map-limited.ts";
+import { ReceiptTimeoutError, TransactionRevertedError } from "../../errors/index.ts";
+import type { ChainClient } from "../client.ts";
+import { duringRpc, withoutSecrets } from "../rpc-errors.ts";
 
 export interface WaitForReceiptParameters {
   readonly transactionHash: TransactionHash;
@@ -69,4 +70,30 @@ async function readConfirmedReceipt(
     if (hexToBigInt(head) - hexToBigInt(receipt.blockNumber) + 1n < BigInt(confirmations)) return undefined;
   }
   return formatTransactionReceipt(receipt);
+}
+
+export interface ReadSendersParameters {
+  readonly transactionHashes: Iterable<TransactionHash>;
+}
+
+const requestsAtOnce = 8;
+
+/**
+ * Who sent each of these transactions; those the node no longer knows are left out. Of a change that went through a Safe
+ * it is whoever paid, not who decided.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function readSenders(
+  client: ChainClient,
+  { transactionHashes }: ReadSendersParameters,
+): Promise<ReadonlyMap<TransactionHash, Address>> {
+  const readSender = async (hash: TransactionHash): Promise<[TransactionHash, Address][]> => {
+    const transaction = await duringRpc("reading who sent a transaction", () =>
+      client.request({ method: "eth_getTransactionByHash", params: [hash] }),
+    );
+    return isHex(transaction?.from) ? [[hash, getAddress(transaction.from)]] : [];
+  };
+  const found = await mapLimited([...new Set(transactionHashes)], readSender, { limit: requestsAtOnce });
+  return new Map(found.flat());
 }

@@ -4,13 +4,14 @@ import {
   encodeFunctionData,
   type Hex,
   hexToBigInt,
+  isHex,
   multicall3Abi,
+  numberToHex,
   parseAbi,
 } from "viem";
 import { getBlockNumber } from "viem/actions";
-import type { ChainClient } from "./chain-client.ts";
-import { ethCall } from "./eth-call.ts";
-import { duringRpc } from "./translate-chain-error.ts";
+import type { ChainClient } from "./client.ts";
+import { duringRpc, findRevert, type Revert, translateChainError } from "./rpc-errors.ts";
 
 export interface CallManyParameters {
   readonly to: Hex;
@@ -78,4 +79,40 @@ async function callOneByOne(
     parameters.blockNumber ?? (await duringRpc(doing, () => getBlockNumber(client, { cacheTime: 0 })));
   const answers = await Promise.all(calls.map((data) => ethCall(client, { to, data, blockNumber, abi, doing })));
   return { blockNumber, answers: answers.map((answer) => answer.data) };
+}
+
+export interface EthCallParameters {
+  readonly to: Hex;
+  readonly data: Hex;
+  readonly from?: Hex | undefined;
+  /** Latest block if absent. */
+  readonly blockNumber?: bigint | undefined;
+  /** Whose custom errors a refusal is decoded with. */
+  readonly abi: Abi;
+  /** For the error message: what the call is for, as in "reading the allowlist". */
+  readonly doing: string;
+}
+
+export type EthCallReturnType =
+  /** `0x` where there is no code. */
+  { readonly data: Hex; readonly revert?: undefined } | { readonly data?: undefined; readonly revert: Revert };
+
+/**
+ * One plain `eth_call`. viem's own `call` would follow a contract's CCIP-read URLs and may merge calls into a
+ * Multicall3 that is not there; a contract we only ask must decide neither.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function ethCall(client: ChainClient, parameters: EthCallParameters): Promise<EthCallReturnType> {
+  const { to, data, from, blockNumber, abi, doing } = parameters;
+  const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
+  try {
+    const answer: unknown = await client.request({ method: "eth_call", params: [{ from, to, data }, block] });
+    if (isHex(answer)) return { data: answer };
+    throw new Error("The endpoint's answer holds no result.");
+  } catch (error) {
+    const revert = findRevert(error, abi);
+    if (revert === undefined) throw translateChainError(error, doing);
+    return { revert };
+  }
 }

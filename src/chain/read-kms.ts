@@ -10,16 +10,17 @@ import {
   slice,
 } from "viem";
 import { dstackKmsAbi } from "../abi/index.ts";
+import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type Generation, narrowKms } from "../core/generation.ts";
 import { parseAppId } from "../core/ids.ts";
-import { ContractRevertedError } from "../errors/index.ts";
-import { callMany } from "./call-many.ts";
-import type { ChainClient } from "./chain-client.ts";
-import { generationCalls, notLike, takeGeneration } from "./read-generation.ts";
+import { ContractRevertedError, isDstackError } from "../errors/index.ts";
+import { callMany, ethCall } from "./calls.ts";
+import type { ChainClient } from "./client.ts";
+import { requireCode } from "./code.ts";
+import { generationCalls, notLike, takeGeneration } from "./generation.ts";
+import { readOwnership } from "./read-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "./read-owner.ts";
-import { readOwnership } from "./read-ownership.ts";
-import { requestHex } from "./request-hex.ts";
-import { requireCode } from "./require-code.ts";
+import { requestHex } from "./rpc-errors.ts";
 
 /** ERC-1967: keccak256("eip1967.proxy.implementation") - 1. */
 const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
@@ -142,4 +143,81 @@ function decode<view extends View>(
   } catch {
     return undefined;
   }
+}
+
+export interface ReadKmsPublicKeyParameters {
+  readonly kms: Address;
+}
+
+/**
+ * Reads the secp256k1 key that a KMS publishes on its contract (`kmsInfo().k256Pubkey`): what signs the encryption keys of
+ * its apps. Returns the compressed form, or undefined if none is published.
+ *
+ * The answer is worth as much as the address and the endpoint: take the address from your own configuration, and pin the
+ * key where the endpoint may side with the cloud.
+ *
+ * @throws NoContractError, ContractRevertedError if it is no DstackKms or publishes no key of the curve, RpcUnavailableError
+ */
+export async function readKmsPublicKey(
+  client: ChainClient,
+  { kms }: ReadKmsPublicKeyParameters,
+): Promise<Hex | undefined> {
+  const call = { abi: dstackKmsAbi, functionName: "kmsInfo" } as const;
+  const { data = "0x" } = await ethCall(client, {
+    to: kms,
+    data: encodeFunctionData(call),
+    abi: dstackKmsAbi,
+    doing: "reading the KMS's public key",
+  });
+  if (data === "0x") await requireCode(client, { address: kms });
+  const published = decodeKmsInfo(data);
+  if (published === undefined) throw unreadable(kms, "it does not answer like a DstackKms");
+  if (published === "0x") return undefined;
+  try {
+    return parseKmsPublicKey(published);
+  } catch (error) {
+    if (isDstackError(error)) throw unreadable(kms, "the key it publishes is no secp256k1 key");
+    throw error;
+  }
+}
+
+function decodeKmsInfo(data: Hex): Hex | undefined {
+  try {
+    return decodeFunctionResult({ abi: dstackKmsAbi, functionName: "kmsInfo", data })[0];
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(kms: Address, reason: string): ContractRevertedError {
+  return new ContractRevertedError({ contract: kms, functionName: "kmsInfo", reason });
+}
+
+export interface ReadAppImplementationParameters {
+  readonly kms: Address;
+  /** Latest block if absent. */
+  readonly blockNumber?: bigint | undefined;
+}
+
+/**
+ * The code that the factory of a KMS gives new apps; the zero address where none is set.
+ *
+ * @throws NoContractError, ContractRevertedError if it is no DstackKms, RpcUnavailableError
+ */
+export async function readAppImplementation(
+  client: ChainClient,
+  { kms, blockNumber }: ReadAppImplementationParameters,
+): Promise<Address> {
+  const call = { abi: dstackKmsAbi, functionName: "appImplementation" } as const;
+  const { data = "0x" } = await ethCall(client, {
+    to: kms,
+    data: encodeFunctionData(call),
+    blockNumber,
+    abi: dstackKmsAbi,
+    doing: "reading the KMS",
+  });
+  if (data.length === 66) return decodeFunctionResult({ ...call, data });
+  await requireCode(client, { address: kms, blockNumber });
+  const reason = "it does not answer like a DstackKms";
+  throw new ContractRevertedError({ contract: kms, functionName: call.functionName, reason });
 }

@@ -1,13 +1,12 @@
 import { decodeFunctionData, encodeFunctionData } from "viem";
 import { z } from "zod";
 import { dstackKmsAbi } from "../../abi/index.ts";
-import { findContradiction, findForeignSignature } from "../../chain/check-recorded-transaction.ts";
-import type { PreparedTransaction } from "../../chain/prepared-transaction.ts";
 import type { AppId, Hex, TransactionHash } from "../../core/ids.ts";
 import { gasCeilingOf } from "../../core/order-calls.ts";
 import { JournalCorruptError } from "../../errors/index.ts";
-import { openLineFile } from "../../journal/line-file.ts";
-import { acquireLock } from "../../journal/lock.ts";
+import { findContradiction, findForeignSignature } from "./find.ts";
+import { acquireLock, openLineFile } from "./journal-file.ts";
+import type { PreparedTransaction } from "./prepare.ts";
 
 /** One deployment that was signed, and what is known of its end. */
 export interface DeploymentRecord {

@@ -1,0 +1,179 @@
+import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
+import { cleanText } from "../core/text.ts";
+import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
+import { describeRedirect } from "./client.ts";
+
+/** What a node said about a call the EVM refused. */
+export interface Revert {
+  /** Return data of the refusal, if the node passed it on. */
+  readonly data: Hex | undefined;
+  /** Decoded custom error name or revert text, or else the node's own words. */
+  readonly reason: string | undefined;
+  /** Name of the custom error, such as `OwnableUnauthorizedAccount`. */
+  readonly errorName: string | undefined;
+}
+
+const revertCode = 3;
+const refusals = /revert|out of gas|invalid opcode|stack (?:over|under)flow/i;
+const longestReason = 200;
+
+/**
+ * The refusal behind an error of a client library, or undefined if the node did not get as far as a refusal: an
+ * outage must never look like a contract's answer. Nodes disagree on the code (3, -32000, -32603, -32015) and on
+ * where the data sits, so the whole chain of causes is searched.
+ */
+export function findRevert(error: unknown, abi: Abi): Revert | undefined {
+  const chain = errorChain(error);
+  const data = chain.map(revertData).find((found) => found !== undefined && found !== "0x");
+  const refused =
+    chain.some((link) => link.code === revertCode) || chain.some((link) => refusals.test(errorText(link)));
+  if (!refused && data === undefined) return undefined;
+  return { data, ...explain(data, abi, chain) };
+}
+
+function explain(data: Hex | undefined, abi: Abi, chain: readonly ErrorLink[]): Omit<Revert, "data"> {
+  if (data !== undefined) {
+    try {
+      const { errorName, args = [] } = decodeErrorResult({ abi, data });
+      const isText = errorName === "Error";
+      return {
+        errorName: isText ? undefined : errorName,
+        reason: printable(isText ? String(args[0]) : `${errorName}(${args.join(", ")})`),
+      };
+    } catch {
+      return { errorName: undefined, reason: `unknown error ${data.slice(0, 10)}` };
+    }
+  }
+  const words = chain.map(errorText).findLast((text) => refusals.test(text));
+  return { errorName: undefined, reason: words === undefined ? undefined : printable(words) };
+}
+
+function revertData({ data }: ErrorLink): Hex | undefined {
+  const raw = typeof data === "object" && data !== null && "data" in data ? data.data : data;
+  return isHex(raw) ? raw : undefined;
+}
+
+/** A hostile contract chooses its revert text: no control characters, no walls of text in a terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{C}+/gu, " ").slice(0, longestReason);
+}
+
+/** The fields libraries and nodes put what they know into. */
+export interface ErrorLink {
+  readonly code?: unknown;
+  readonly data?: unknown;
+  readonly details?: unknown;
+  readonly message?: unknown;
+  readonly cause?: unknown;
+}
+
+const longestChain = 10;
+
+/** An error and its causes, outermost first: viem wraps what the transport threw, and that what the node said. */
+export function errorChain(error: unknown): readonly ErrorLink[] {
+  const chain: ErrorLink[] = [];
+  for (let link: unknown = error; isLink(link) && chain.length < longestChain; link = link.cause) chain.push(link);
+  return chain;
+}
+
+/** The node's words, where viem has kept them apart from its own. */
+export function errorText({ details, message }: ErrorLink): string {
+  return [details, message].find((text) => typeof text === "string" && text !== "")?.toString() ?? "";
+}
+
+function isLink(value: unknown): value is ErrorLink {
+  return typeof value === "object" && value !== null;
+}
+
+const longest = 200;
+const shortestKey = 6;
+
+/**
+ * What an endpoint itself said when it refused a request, or what is wrong with its answer, safe to print; undefined if
+ * it said nothing. Errors of JSON-RPC have a number as their code, and the innermost one is the endpoint's own.
+ */
+export function endpointsWords(error: unknown): string | undefined {
+  const chain = errorChain(error);
+  const redirect = chain.map(describeRedirect).find((words) => words !== undefined);
+  if (redirect !== undefined) return redirect;
+  const refusal = chain.findLast(({ code }) => typeof code === "number") ?? chain.find(isOurs);
+  if (refusal === undefined) return undefined;
+  const words = chain.flatMap(keysOf).reduce((text, key) => text.replaceAll(key, "[hidden]"), errorText(refusal));
+  const said = cleanText(withoutSecrets(new Error(words)).message).slice(0, longest);
+  return said.replace(/\.+$/, "") || undefined;
+}
+
+/** What this package says of an answer nobody can use is a plain Error; libraries give theirs a name. */
+function isOurs(link: object): boolean {
+  return Reflect.get(link, "name") === "Error" && !("code" in link);
+}
+
+/** A key may stand anywhere in the URL that viem keeps on its errors, and an endpoint may repeat it. */
+function keysOf(link: object): readonly string[] {
+  const url: unknown = Reflect.get(link, "url");
+  if (typeof url !== "string" || !URL.canParse(url)) return [];
+  const { username, password, pathname, searchParams } = new URL(url);
+  return [username, password, ...pathname.split("/"), ...searchParams.values()].filter(
+    (part) => part.length >= shortestKey,
+  );
+}
+
+const longestMessage = 1000;
+
+/**
+ * A copy of a client library's error that is safe to log: RPC URLs carry API keys in their path, query or user part,
+ * viem keeps the whole URL on its errors, and some providers repeat the key in their answer.
+ */
+export function withoutSecrets(error: unknown): Error {
+  const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+  const copy = new Error(redact(nodesWordsFirst(error, message)).slice(0, longestMessage));
+  copy.name = name;
+  return copy;
+}
+
+/** viem puts them behind the whole request, which alone may be longer than a message. */
+function nodesWordsFirst(error: unknown, message: string): string {
+  const { details } = Object(error) as { readonly details?: unknown };
+  return message.length > longestMessage && typeof details === "string" ? `${details}\n${message}` : message;
+}
+
+/** Cuts every URL to its origin and hides whatever looks like a key; `0x` values stay. */
+function redact(text: string): string {
+  return text
+    .replace(/\b(?:https?|wss?):\/\/[^\s"'<>]+/gi, (url) => (URL.canParse(url) ? new URL(url).origin : "[url]"))
+    .replace(/(?<![\w-])(?!0x)(?=[\w-]*\d)[\w-]{20,}/g, "[hidden]");
+}
+
+/**
+ * Runs one request and gives its failure our own type. `doing` completes "… did not answer while …", or
+ * "… gave no usable answer while …" with the endpoint's own words if it had any.
+ * A refusal by the EVM is the caller's to recognise (findRevert) before it gets here.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function duringRpc<result>(doing: string, request: () => Promise<result>): Promise<result> {
+  try {
+    return await request();
+  } catch (error) {
+    throw translateChainError(error, doing);
+  }
+}
+
+/** An endpoint that is down, slow, rate limited or answers with a fault. Our own errors pass unchanged. */
+export function translateChainError(error: unknown, doing: string): DstackError {
+  return isDstackError(error)
+    ? error
+    : new RpcUnavailableError(doing, { cause: withoutSecrets(error), said: endpointsWords(error) });
+}
+
+/**
+ * Runs a request whose answer must be hex. A proxy that answers 200 with some other JSON yields undefined, and a
+ * client library then reads undefined as "no code" or "zero".
+ *
+ * @throws RpcUnavailableError
+ */
+export async function requestHex(doing: string, request: () => Promise<unknown>): Promise<Hex> {
+  const answer = await duringRpc(doing, request);
+  if (isHex(answer)) return answer;
+  throw new RpcUnavailableError(doing, { cause: new Error("The endpoint's answer holds no result.") });
+}

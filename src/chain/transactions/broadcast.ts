@@ -1,0 +1,181 @@
+import { type Account, type Address, type Hex, keccak256, numberToHex } from "viem";
+import { parseAccount } from "viem/accounts";
+import { getBalance, getTransactionCount, sendRawTransaction } from "viem/actions";
+import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
+import { type DstackError, InsufficientFundsError, NonceTakenError, SignerRequiredError } from "../../errors/index.ts";
+import { type ChainClient, parseAddress, requireChain } from "../client.ts";
+import { duringRpc, errorChain, errorText, translateChainError } from "../rpc-errors.ts";
+import { findNonceTaker } from "./find.ts";
+import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
+
+// There are no codes for these; each node words them its own way.
+const alreadyKnown = /already ?known|already imported|\bknown transaction/i;
+const underpriced = /replacement transaction underpriced|could not replace/i;
+const noFunds = /insufficient funds|enough funds|exceeds transaction sender account balance/i;
+
+/**
+ * Hands a prepared transaction to the node. The same signed bytes may be handed over any number of times: the nonce
+ * in them lets them be mined once, and a node that has them already is no failure.
+ *
+ * @throws InsufficientFundsError, NonceTakenError, RpcUnavailableError
+ */
+export async function broadcastTransaction(
+  client: ChainClient,
+  prepared: PreparedTransaction,
+): Promise<TransactionHash> {
+  const { rawTransaction } = prepared;
+  return rawTransaction === undefined
+    ? sendThroughNode(client, prepared)
+    : sendSigned(client, prepared, rawTransaction);
+}
+
+async function sendSigned(
+  client: ChainClient,
+  prepared: PreparedTransaction,
+  serializedTransaction: Hex,
+): Promise<TransactionHash> {
+  const transactionHash = parseTransactionHash(keccak256(serializedTransaction));
+  try {
+    const answer: unknown = await sendRawTransaction(client, { serializedTransaction });
+    if (typeof answer !== "string") throw new Error("The endpoint's answer holds no result.");
+  } catch (error) {
+    const isThere = says(error, alreadyKnown) || (await readIsKnown(client, transactionHash));
+    if (!isThere) throw await explainRefusal(client, prepared, error);
+  }
+  return transactionHash;
+}
+
+async function sendThroughNode(client: ChainClient, prepared: PreparedTransaction): Promise<TransactionHash> {
+  const { chainId, from, to, data, nonce, gas, maxFeePerGas, maxPriorityFeePerGas } = prepared;
+  const transaction = {
+    chainId: numberToHex(chainId),
+    from,
+    to,
+    data,
+    nonce: numberToHex(nonce),
+    gas: numberToHex(gas),
+    maxFeePerGas: numberToHex(maxFeePerGas),
+    maxPriorityFeePerGas: numberToHex(maxPriorityFeePerGas),
+  };
+  try {
+    // Without the client's own retries: a wallet would ask its user once more for each.
+    const hash = await client.request({ method: "eth_sendTransaction", params: [transaction] }, { retryCount: 0 });
+    return parseTransactionHash(hash);
+  } catch (error) {
+    throw await explainRefusal(client, prepared, error);
+  }
+}
+
+async function explainRefusal(
+  client: ChainClient,
+  { from, nonce, functionName, transactionHash }: PreparedTransaction,
+  error: unknown,
+): Promise<DstackError> {
+  const doing = `broadcasting ${functionName}`;
+  if (says(error, noFunds)) {
+    return new InsufficientFundsError(from, await duringRpc(doing, () => getBalance(client, { address: from })));
+  }
+  if (says(error, underpriced)) return new NonceTakenError(from, nonce, transactionHash);
+  const used = await duringRpc(doing, () => getTransactionCount(client, { address: from, blockTag: "latest" }));
+  return used > nonce ? new NonceTakenError(from, nonce, transactionHash) : translateChainError(error, doing);
+}
+
+function says(error: unknown, words: RegExp): boolean {
+  return errorChain(error).some((link) => words.test(errorText(link)));
+}
+
+/**
+ * Sends a recorded transaction once more, after a crash or a lost answer. Signed bytes go out as they are, and their
+ * hash is returned also if they are known or mined already. Without bytes (the key is with the node or a wallet) the
+ * call goes out again only if its nonce is still free. If it is used, the transaction that used it is looked for: one
+ * with the recorded target and calldata is the recorded one, and its hash is returned.
+ *
+ * @throws WrongChainError, InsufficientFundsError, RpcUnavailableError
+ * @throws NonceTakenError if another transaction of the signer has the nonce, or the one that has it cannot be found
+ */
+export async function sendPreparedTransaction(
+  client: ChainClient,
+  prepared: PreparedTransaction,
+): Promise<TransactionHash> {
+  await requireChain(client, prepared.chainId);
+  if (prepared.rawTransaction === undefined) {
+    const { from, nonce, transactionHash } = prepared;
+    if (transactionHash !== undefined && (await readIsRecorded(client, prepared))) return transactionHash;
+    const next = await duringRpc("reading the nonce", () =>
+      getTransactionCount(client, { address: from, blockTag: "pending" }),
+    );
+    if (next > nonce) return findSent(client, prepared);
+  }
+  return broadcastTransaction(client, prepared);
+}
+
+/** What was signed elsewhere for a record whose nonce is taken. @throws NonceTakenError if it is another call */
+async function findSent(client: ChainClient, prepared: PreparedTransaction): Promise<TransactionHash> {
+  const { from, nonce, transactionHash } = prepared;
+  const taker = await findNonceTaker(client, prepared);
+  if (taker.kind === "same") return taker.transactionHash;
+  throw new NonceTakenError(from, nonce, transactionHash, taker);
+}
+
+type CallParameters = Omit<PrepareTransactionParameters, "account">;
+
+/** What every paying action takes beside its own values. */
+export interface WriteParameters extends Pick<CallParameters, "chainId" | "nonce"> {
+  /** Who signs and pays; a bare address is one whose key the node holds. By default the client's account. */
+  readonly account?: Account | Address | undefined;
+  /** Called with the final (for a local account: signed) transaction before it is sent. If it throws, nothing is sent. */
+  readonly beforeSend?: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
+}
+
+export interface SendContractCallParameters extends WriteParameters, CallParameters {}
+
+/**
+ * The only way this package pays: check the chain, simulate, decide nonce, gas and fees, sign, let the caller write
+ * it down, broadcast. It does not wait for the receipt.
+ *
+ * @throws SignerRequiredError, InvalidHexError, WrongChainError, NoContractError, NotOwnerError, ContractOwnerError,
+ * ContractRevertedError, InsufficientFundsError, NonceTakenError, RpcUnavailableError
+ */
+export async function sendContractCall(
+  client: ChainClient,
+  { account = client.account, beforeSend, ...call }: SendContractCallParameters,
+): Promise<TransactionHash> {
+  if (account === undefined) throw new SignerRequiredError([call.functionName]);
+  const signer = typeof account === "string" ? parseAddress("The signer's address", account) : account;
+  const prepared = await prepareTransaction(client, { ...call, account: parseAccount(signer) });
+  await beforeSend?.(prepared);
+  return broadcastTransaction(client, prepared);
+}
+
+/**
+ * Whether the node has the transaction, mined or waiting.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function readIsKnown(client: ChainClient, transactionHash: TransactionHash): Promise<boolean> {
+  const transaction = await duringRpc("looking for the transaction", () =>
+    client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
+  );
+  return transaction?.hash?.toLowerCase() === transactionHash;
+}
+
+/**
+ * Whether the node has the transaction that the record names, and it is the recorded call. A record that came from
+ * somebody else may name any transaction, such as an old one with the same event.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function readIsRecorded(
+  client: ChainClient,
+  { from, nonce, to, data, transactionHash }: PreparedTransaction,
+): Promise<boolean> {
+  if (transactionHash === undefined) return false;
+  const found = await duringRpc("looking for the transaction", () =>
+    client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
+  );
+  return (
+    found?.hash?.toLowerCase() === transactionHash.toLowerCase() &&
+    Number(found.nonce) === nonce &&
+    [found.from, found.to, found.input].join().toLowerCase() === [from, to, data].join().toLowerCase()
+  );
+}

@@ -1,0 +1,211 @@
+import {
+  keccak256,
+  parseTransaction,
+  recoverTransactionAddress,
+  type Transaction,
+  type TransactionSerialized,
+} from "viem";
+import { getBlock, getBlockNumber, getTransactionCount } from "viem/actions";
+import { recoverAuthorizationAddress } from "viem/utils";
+import { type Hex, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
+import type { NonceTaker } from "../../errors/index.ts";
+import type { ChainClient } from "../client.ts";
+import { duringRpc } from "../rpc-errors.ts";
+import { highestTip, type PreparedTransaction } from "./prepare.ts";
+
+export interface FindTransactionParameters {
+  readonly from: Hex;
+  readonly nonce: number;
+  /** Where to look first; older blocks only if the nonce was used up there already. By default back from the head. */
+  readonly fromBlock?: bigint | undefined;
+}
+
+export interface FoundTransaction {
+  readonly transactionHash: TransactionHash;
+  /** Lower case; null for one that creates a contract. */
+  readonly to: Hex | null;
+  /** Lower case. */
+  readonly data: Hex;
+  /** 1 for the newest block. */
+  readonly confirmations: bigint;
+}
+
+/**
+ * The mined transaction that used this nonce of a sender, by bisecting the blocks for the one in which the sender's
+ * count passed it: the sender's own, or one with the sender's authorisation (EIP-7702). Returns nothing where that
+ * cannot be told: an endpoint without old states, somebody else's transaction with the authorisation.
+ */
+export async function findTransaction(
+  client: ChainClient,
+  { from, nonce, fromBlock }: FindTransactionParameters,
+): Promise<FoundTransaction | undefined> {
+  const isUsedAt = async (blockNumber: bigint) =>
+    (await getTransactionCount(client, { address: from, blockNumber })) > nonce;
+  try {
+    const head = await getBlockNumber(client, { cacheTime: 0 });
+    if (!(await isUsedAt(head))) return undefined;
+    const { low, high } = await bounds(head, fromBlock, isUsedAt);
+    const blockNumber = await bisect(low, high, isUsedAt);
+    const { transactions } = await getBlock(client, { blockNumber, includeTransactions: true });
+    const own = transactions.filter((transaction) => isSameHex(transaction.from, from));
+    const found = own.find((one) => one.nonce === nonce) ?? own.find((one) => isAuthorisedWith(one, nonce));
+    if (found === undefined) return undefined;
+    return {
+      transactionHash: parseTransactionHash(found.hash),
+      to: found.to === null ? null : lowerCase(found.to),
+      data: lowerCase(found.input),
+      confirmations: head - blockNumber + 1n,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * What has the nonce of a recorded transaction. `same`: a mined one with the recorded target and calldata, be it the
+ * recorded one or one that a wallet has sped up. Only the chain's history is a reason to give up a record: a node that
+ * does not know a transaction may be behind or have forgotten it.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function findNonceTaker(
+  client: ChainClient,
+  { from, nonce, to, data }: PreparedTransaction,
+): Promise<NonceTaker | { readonly kind: "same"; readonly transactionHash: TransactionHash }> {
+  const found = await findTransaction(client, { from, nonce });
+  if (found !== undefined) {
+    const isSame = found.to === to.toLowerCase() && found.data === data.toLowerCase();
+    return { kind: isSame ? "same" : "mined", transactionHash: found.transactionHash };
+  }
+  const mined = await duringRpc("reading the nonce", () =>
+    getTransactionCount(client, { address: from, blockTag: "latest" }),
+  );
+  return { kind: mined > nonce ? "notFound" : "waiting" };
+}
+
+/** Where the block lies. Steps back from the head double: recent blocks are the likeliest, and full nodes have no others. */
+async function bounds(
+  head: bigint,
+  fromBlock: bigint | undefined,
+  isUsedAt: (block: bigint) => Promise<boolean>,
+): Promise<{ readonly low: bigint; readonly high: bigint }> {
+  if (fromBlock !== undefined && fromBlock <= head && !(await isUsedAt(fromBlock)))
+    return { low: fromBlock, high: head };
+  let high = fromBlock === undefined || fromBlock > head ? head : fromBlock;
+  for (let step = 1n; high > 0n; step *= 2n) {
+    const low = high > step ? high - step : 0n;
+    if (!(await isUsedAt(low))) return { low, high };
+    high = low;
+  }
+  return { low: 0n, high };
+}
+
+/** The lowest block for which `holds`, which holds for `high` and every block after the first. */
+async function bisect(low: bigint, high: bigint, holds: (block: bigint) => Promise<boolean>): Promise<bigint> {
+  if (low >= high) return high;
+  const middle = (low + high) / 2n;
+  return (await holds(middle)) ? bisect(low, middle, holds) : bisect(middle + 1n, high, holds);
+}
+
+function isAuthorisedWith(transaction: Transaction, nonce: number): boolean {
+  return transaction.authorizationList?.some((authorization) => authorization.nonce === nonce) ?? false;
+}
+
+function isSameHex(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+function lowerCase(hex: Hex): Hex {
+  return `0x${hex.slice(2).toLowerCase()}`;
+}
+
+export interface FindContradictionOptions {
+  /** To whom the transaction delegates its sender's account (EIP-7702); undefined if to no one. */
+  readonly delegate?: readonly Hex[] | undefined;
+  /** Most gas that a node or a wallet is asked to sign for. */
+  readonly gasCeiling?: bigint | undefined;
+}
+
+/**
+ * What a record of a transaction claims and does not hold, as the end of a sentence; undefined if all of it agrees: the
+ * signed bytes are this call at this nonce, they have this hash, and they authorise nothing but `delegate`. Signatures
+ * are not looked at: that takes milliseconds, see `findForeignSignature`.
+ *
+ */
+export function findContradiction(
+  prepared: Omit<PreparedTransaction, "functionName">,
+  { delegate, gasCeiling }: FindContradictionOptions = {},
+): string | undefined {
+  const { rawTransaction, transactionHash } = prepared;
+  if (prepared.maxPriorityFeePerGas > prepared.maxFeePerGas) return "its tip is above its highest price";
+  if (prepared.maxPriorityFeePerGas > highestTip) return "its tip is above what this package ever pays";
+  if (rawTransaction === undefined) {
+    if (gasCeiling !== undefined && prepared.gas > gasCeiling)
+      return "its gas limit is above what such a call ever gets";
+    return delegate === undefined ? undefined : "it delegates the account, and its signed bytes are missing";
+  }
+  if (transactionHash !== undefined && keccak256(rawTransaction) !== transactionHash.toLowerCase())
+    return "its hash is not that of its signed bytes";
+  const signed = parse(rawTransaction);
+  if (signed?.type !== "eip1559" && signed?.type !== "eip7702") return "its signed bytes are no such transaction";
+  const differing = fields.find((name) => normal(signed[name]) !== normal(prepared[name]));
+  if (differing !== undefined) return `its signed bytes have another ${words[differing]}`;
+  if ((signed.value ?? 0n) !== 0n) return "its signed bytes pay somebody";
+  if ((signed.accessList ?? []).length > 0) return "its signed bytes have an access list";
+
+  const authorizations = signed.type === "eip7702" ? signed.authorizationList : [];
+  if (delegate === undefined)
+    return authorizations.length > 0 || signed.type === "eip7702" ? "its signed bytes delegate an account" : undefined;
+  const [authorization] = authorizations;
+  if (authorizations.length !== 1 || authorization === undefined) return "its signed bytes do not delegate the account";
+  const { address, chainId, nonce } = authorization;
+  if (!delegate.some((each) => isSameHex(each, address))) return `its signed bytes delegate the account to ${address}`;
+  return chainId === prepared.chainId && nonce === prepared.nonce + 1
+    ? undefined
+    : "its authorisation is for another chain or nonce";
+}
+
+/** As `findContradiction`, of the signatures: the sender's key must have made all of them. */
+export async function findForeignSignature({
+  from,
+  rawTransaction,
+}: Pick<PreparedTransaction, "from" | "rawTransaction">): Promise<string | undefined> {
+  if (rawTransaction === undefined) return undefined;
+  const signed = parse(rawTransaction);
+  const isSender = (address: Hex) => isSameHex(address, from);
+  try {
+    const serializedTransaction = rawTransaction as TransactionSerialized; // parsed as one
+    if (!isSender(await recoverTransactionAddress({ serializedTransaction }))) return "another key signed it";
+    const authorizations = signed?.type === "eip7702" ? signed.authorizationList : [];
+    for (const authorization of authorizations)
+      if (!isSender(await recoverAuthorizationAddress({ authorization })))
+        return "another key signed its authorisation";
+    return undefined;
+  } catch {
+    return "its signature is none";
+  }
+}
+
+const fields = ["chainId", "nonce", "to", "data", "gas", "maxFeePerGas", "maxPriorityFeePerGas"] as const;
+const words: Readonly<Record<(typeof fields)[number], string>> = {
+  chainId: "chain",
+  nonce: "nonce",
+  to: "target",
+  data: "calldata",
+  gas: "gas limit",
+  maxFeePerGas: "price",
+  maxPriorityFeePerGas: "tip",
+};
+
+/** What is zero or empty is left out of a parsed transaction. */
+function normal(value: string | number | bigint | null | undefined): string {
+  return `${value ?? 0}`.toLowerCase().replace(/^0x$/, "0");
+}
+
+function parse(rawTransaction: Hex) {
+  try {
+    return parseTransaction(rawTransaction as TransactionSerialized); // throws if it is none
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import type { Abi, Address, Hex, SignedAuthorization } from "viem";
+import { estimateGas } from "viem/actions";
+import { parseAppId } from "../../core/ids.ts";
+import {
+  ContractOwnerError,
+  ContractRevertedError,
+  ImplausibleAnswerError,
+  NotOwnerError,
+} from "../../errors/index.ts";
+import { ethCall } from "../calls.ts";
+import type { ChainClient } from "../client.ts";
+import { requireCode } from "../code.ts";
+import { readOwnership } from "../read-app.ts";
+import { readOwner } from "../read-owner.ts";
+import { findRevert, type Revert, translateChainError } from "../rpc-errors.ts";
+
+export interface SimulateCallParameters {
+  readonly from: Address;
+  readonly to: Address;
+  readonly data: Hex;
+  readonly abi: Abi;
+  readonly functionName: string;
+}
+
+/**
+ * Runs the call on the node without sending it, and returns if it would pass.
+ *
+ * @throws NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError, RpcUnavailableError
+ */
+export async function simulateCall(client: ChainClient, parameters: SimulateCallParameters): Promise<void> {
+  const [answer] = await Promise.all([
+    ethCall(client, { ...parameters, doing: `simulating ${parameters.functionName}` }),
+    requireCode(client, { address: parameters.to }),
+  ]);
+  if (answer.revert !== undefined) throw await explainRevert(client, parameters, answer.revert);
+}
+
+/** The typed error of a refused call. Asks the chain who owns the contract if that is what the refusal is about. */
+export async function explainRevert(
+  client: ChainClient,
+  { from, to, functionName }: Omit<SimulateCallParameters, "data" | "abi">,
+  { errorName, reason }: Revert,
+): Promise<NotOwnerError | ContractRevertedError> {
+  if (errorName !== "OwnableUnauthorizedAccount")
+    return new ContractRevertedError({ contract: to, functionName, reason });
+  const { owner, pendingOwner } = await readOwnership(client, { appId: parseAppId(to) });
+  const invited = functionName === "acceptOwnership" ? pendingOwner : undefined;
+  const { kind } = await readOwner(client, { address: invited ?? owner });
+  const facts = { contract: to, signer: from, owner, ...(invited !== undefined && { invited }) };
+  return kind === "eoa" || kind === "renounced"
+    ? new NotOwnerError(facts)
+    : new ContractOwnerError({ ...facts, ownerKind: kind });
+}
+
+export interface ReadGasLimitParameters extends SimulateCallParameters {
+  /** Most gas the call may ask for. It must not come from the endpoint. */
+  readonly ceiling: bigint;
+  /** Estimates as if the account delegated by this (EIP-7702). */
+  readonly authorization?: SignedAuthorization | undefined;
+}
+
+/**
+ * A fifth more than the node's estimate, in gas: the state may move before the transaction is mined.
+ *
+ * @throws ImplausibleAnswerError if the estimate is above the ceiling
+ * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, RpcUnavailableError
+ */
+export async function readGasLimit(
+  client: ChainClient,
+  { authorization, ceiling, ...call }: ReadGasLimitParameters,
+): Promise<bigint> {
+  const { from, to, data, abi, functionName } = call;
+  const authorizationList = authorization === undefined ? undefined : [authorization];
+  let estimate: bigint;
+  try {
+    estimate = await estimateGas(client, { account: from, to, data, authorizationList });
+  } catch (error) {
+    const revert = findRevert(error, abi);
+    if (revert === undefined) throw translateChainError(error, `estimating the gas of ${functionName}`);
+    throw await explainRevert(client, call, revert);
+  }
+  return withRoom(estimate, { ceiling, functionName });
+}
+
+/** The limit to sign for what was estimated. @throws ImplausibleAnswerError */
+export function withRoom(
+  estimate: bigint,
+  { ceiling, functionName }: Pick<ReadGasLimitParameters, "ceiling" | "functionName">,
+): bigint {
+  if (estimate > ceiling) {
+    throw new ImplausibleAnswerError({ what: `the gas of ${functionName}`, told: estimate, most: ceiling });
+  }
+  const wanted = (estimate * 6n) / 5n;
+  return wanted > ceiling ? ceiling : wanted;
+}
