@@ -1,8 +1,7 @@
 import { type ComposeHash, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
 import type { CommitComposeFileRequest } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, safe } from "./replies.ts";
 
 export interface CommitComposeFileParameters {
   readonly cvm: string;

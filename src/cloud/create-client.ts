@@ -1,11 +1,9 @@
 import { createHmac } from "node:crypto";
 import { InvalidArgumentError } from "../errors/index.ts";
-import type { CloudReply, CloudRequest } from "./http/exchange.ts";
-import { defaultRetrySettings, type RetrySettings } from "./http/retry.ts";
-import { sendRequest } from "./http/send-request.ts";
+import { type CloudReply, type CloudRequest, defaultRetrySettings, type RetrySettings, sendRequest } from "./http.ts";
 import { type ApiVersion, apiBasePath, headerNames } from "./protocol.ts";
 
-export type { CloudReply, CloudRequest } from "./http/exchange.ts";
+export type { CloudReply, CloudRequest } from "./http.ts";
 
 export interface CreateCloudClientParameters {
   readonly apiKey: string;

@@ -1,9 +1,8 @@
 import { type AppId, type ComposeHash, type Hex, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { parseReply } from "./http/parse-reply.ts";
-import { toAppId } from "./kms.ts";
+import { toAppId } from "./cvm.ts";
 import { type CreateCvmRequest, vmSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { parseReply, safe } from "./replies.ts";
 
 export interface CreateCvmParameters {
   readonly appId: AppId;

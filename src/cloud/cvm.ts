@@ -1,13 +1,26 @@
-import { type AppId, type ComposeHash, type DeviceId, type Hex, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import {
+  type AppId,
+  type ComposeHash,
+  type DeviceId,
+  type Hex,
+  parseAppId,
+  parseComposeHash,
+  parseDeviceId,
+  parseFixedHex,
+  type TransactionHash,
+  withoutPrefix,
+} from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
-import { toAddress, toAppId } from "./kms.ts";
 import {
   type ApiVersion,
+  type alreadyRegistered,
   type CvmDetail20251028,
   type CvmDetail20260121,
   cvmDetail20251028Schema,
   cvmDetail20260121Schema,
+  headerNames,
   isAtLeast,
+  type KmsInfo,
 } from "./protocol.ts";
 
 /** A confidential VM. Which fields the cloud fills depends on the API version asked for. */
@@ -88,4 +101,55 @@ function fromFlat(wire: CvmDetail20251028): Cvm {
 /** The vocabulary of statuses is open; the ones of a CVM on its way end in "ing" (`updating`, `restarting`). */
 function isTransitional(status: string): boolean {
   return status === "pending" || (status !== "running" && status.endsWith("ing"));
+}
+
+/** The key management service of a CVM. */
+export interface Kms {
+  readonly id: string;
+  readonly slug: string | undefined;
+  readonly url: string;
+  readonly version: string;
+  /** Absent where the KMS keeps its policy off chain. */
+  readonly chainId: number | undefined;
+  /** Address of its DstackKms contract. */
+  readonly contractAddress: Hex | undefined;
+  readonly gatewayAppId: string | undefined;
+}
+
+/** @throws InvalidHexError */
+export function toKms(wire: KmsInfo): Kms {
+  return {
+    id: wire.id,
+    slug: wire.slug ?? undefined,
+    url: wire.url,
+    version: wire.version,
+    chainId: wire.chain_id ?? undefined,
+    contractAddress: toAddress("A KMS address", wire.kms_contract_address),
+    gatewayAppId: wire.gateway_app_id ?? undefined,
+  };
+}
+
+/** @throws InvalidHexError */
+export function toAddress(what: string, raw: string | null | undefined): Hex | undefined {
+  return raw ? parseFixedHex(what, raw, 20) : undefined;
+}
+
+/** @throws InvalidHexError */
+export function toAppId(raw: string | null | undefined): AppId | undefined {
+  return raw ? parseAppId(raw) : undefined;
+}
+
+/** Phase 2 of an update: the hash, and the transaction that allowed it. */
+export interface RegisteredHash {
+  readonly composeHash: ComposeHash;
+  /** `already-registered` asks the cloud to check the contract's state alone, without a receipt. */
+  readonly transactionHash: TransactionHash | typeof alreadyRegistered;
+}
+
+export function registrationHeaders({ composeHash, transactionHash }: RegisteredHash): Record<string, string> {
+  return { [headerNames.composeHash]: withoutPrefix(composeHash), [headerNames.transactionHash]: transactionHash };
+}
+
+export function registrationFields({ composeHash, transactionHash }: RegisteredHash) {
+  return { compose_hash: withoutPrefix(composeHash), transaction_hash: transactionHash };
 }

@@ -1,10 +1,8 @@
 import { verifyEncryptionKey } from "../core/encryption-key-signature.ts";
 import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { timestampedAppPublicKeySchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetAppEncryptionKeyParameters {
   /** Id or slug of the KMS. */

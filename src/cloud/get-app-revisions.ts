@@ -1,9 +1,7 @@
 import { type AppId, type ComposeHash, parseComposeHash, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { revisionListSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetAppRevisionsParameters {
   readonly appId: AppId;

@@ -1,10 +1,8 @@
 import { type AppId, withoutPrefix } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { appSummarySchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetAppParameters {
   readonly appId: AppId;

@@ -1,8 +1,6 @@
 import { type AppCompose, parseAppCompose } from "../core/app-compose.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { checkShape } from "./http/parse-reply.ts";
-import { safe } from "./safe.ts";
+import { apiPath, checkShape, safe } from "./replies.ts";
 
 export interface GetComposeFileParameters {
   readonly cvm: string;

@@ -1,9 +1,7 @@
 import { type Hex, parseFixedHex } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { cvmDetail20260121Schema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetCvmOsImageParameters {
   readonly cvm: string;

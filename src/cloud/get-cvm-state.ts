@@ -1,9 +1,7 @@
 import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { cvmStateSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetCvmStateParameters {
   readonly cvm: string;

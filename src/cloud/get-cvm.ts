@@ -1,9 +1,7 @@
 import type { CloudClient } from "./create-client.ts";
 import { type Cvm, parseCvm } from "./cvm.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import type { ApiVersion } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetCvmParameters {
   /** `cvm_…`, UUID, `app_…`, `0x` app address, `instance_…` or a unique name. */

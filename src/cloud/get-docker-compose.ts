@@ -1,6 +1,5 @@
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { safe } from "./safe.ts";
+import { apiPath, safe } from "./replies.ts";
 
 export interface GetDockerComposeParameters {
   readonly cvm: string;

@@ -1,9 +1,8 @@
 import { type DeviceId, parseDeviceId } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { availableNodesSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { parseReply, safe } from "./replies.ts";
 
 /** A machine that can take CVMs of the API key's workspace. */
 export interface CloudNode {

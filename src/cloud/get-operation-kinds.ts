@@ -1,7 +1,6 @@
 import type { CloudClient } from "./create-client.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { statusBatchSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { parseReply, safe } from "./replies.ts";
 
 export interface GetOperationKindsParameters {
   readonly vmUuids: readonly string[];

@@ -2,10 +2,8 @@ import { type AppId, type ComposeHash, parseComposeHash, withoutPrefix } from ".
 import { cleanText } from "../core/text.ts";
 import { CloudResponseError } from "../errors/index.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
 import { pendingUpdatePreviewSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface GetPendingUpdateParameters {
   readonly appId: AppId;

@@ -1,8 +1,7 @@
 export * from "./commit-compose-file.ts";
-export * from "./confirm-cvm-patch.ts";
 export * from "./create-client.ts";
 export * from "./create-cvm.ts";
-export type { Cvm } from "./cvm.ts";
+export type { Cvm, Kms, RegisteredHash } from "./cvm.ts";
 export * from "./get-app.ts";
 export * from "./get-app-cvms.ts";
 export * from "./get-app-encryption-key.ts";
@@ -16,13 +15,21 @@ export * from "./get-known-devices.ts";
 export * from "./get-nodes.ts";
 export * from "./get-operation-kinds.ts";
 export * from "./get-pending-update.ts";
-export type { Kms } from "./kms.ts";
-export * from "./patch-cvm.ts";
-export type { OnchainStatus, PatchAccepted, PatchOutcome, RegistrationRequired } from "./patch-outcome.ts";
+export {
+  type ConfirmCvmPatchParameters,
+  confirmCvmPatch,
+  type OnchainStatus,
+  type PatchAccepted,
+  type PatchCvmParameters,
+  type PatchOutcome,
+  patchCvm,
+  type RegistrationRequired,
+  safeConfirmCvmPatch,
+  safePatchCvm,
+} from "./patch-cvm.ts";
 export * from "./provision-compose-file.ts";
 export * from "./provision-cvm.ts";
-export type { RegisteredHash } from "./registered-hash.ts";
-export type { SafeResult } from "./safe.ts";
+export type { SafeResult } from "./replies.ts";
 export * from "./update-cvm-envs.ts";
 export * from "./update-docker-compose.ts";
 export * from "./update-pre-launch-script.ts";

@@ -1,30 +1,207 @@
+export {
+  type CurrentUser20251028,
+  type CurrentUser20260121,
+  createdWebhookSchema,
+  createSshKeyRequestSchema,
+  currentUser20251028Schema,
+  currentUser20260121Schema,
+  type DeviceCode,
+  deviceCodeRequestSchema,
+  deviceCodeSchema,
+  deviceTokenErrorSchema,
+  deviceTokenRequestSchema,
+  deviceTokenSchema,
+  importGithubProfileRequestSchema,
+  importGithubProfileSchema,
+  type SshKeyAnswer,
+  sshKeySchema,
+  syncGithubKeysSchema,
+  type WebhookEvent,
+  type WorkspaceAnswer,
+  type WorkspaceQuotas,
+  webhookChangeSchema,
+  webhookDeliveryListSchema,
+  webhookDeliverySchema,
+  webhookEvents,
+  webhookListSchema,
+  webhookRequestSchema,
+  webhookSchema,
+  webhookSecretSchema,
+  workspaceListSchema,
+  workspaceQuotasSchema,
+  workspaceSchema,
+} from "./protocol/account.ts";
+export {
+  type App20251028,
+  type App20260121,
+  type AppCvmsAreAllowed,
+  type AppFilterOptions,
+  app20251028Schema,
+  app20260121Schema,
+  appCvmsAreAllowedSchema,
+  appFilterOptionsSchema,
+  appIsAllowedRequestSchema,
+  appList20251028Schema,
+  appList20260121Schema,
+  appSummarySchema,
+  type CvmBasicInfo,
+  cvmBasicInfoSchema,
+  cvmIsAllowedRequestSchema,
+  type DeviceAllowlist,
+  deviceAllowlistSchema,
+  type IsAllowed,
+  isAllowedSchema,
+} from "./protocol/app.ts";
 /** The wire format of the cloud's API, shared by our client and the mock cloud. Field names stay as they travel. */
-export * from "./protocol/api-version.ts";
-export * from "./protocol/app.ts";
-export * from "./protocol/app-policy.ts";
-export * from "./protocol/attestation.ts";
-export * from "./protocol/auth.ts";
-export * from "./protocol/catalog.ts";
-export * from "./protocol/commit-update.ts";
-export * from "./protocol/compose-file.ts";
-export * from "./protocol/cvm.ts";
-export * from "./protocol/cvm-list.ts";
-export * from "./protocol/device-login.ts";
-export * from "./protocol/error-body.ts";
-export * from "./protocol/error-codes.ts";
-export * from "./protocol/flag.ts";
-export * from "./protocol/guest.ts";
-export * from "./protocol/headers.ts";
-export * from "./protocol/instance.ts";
-export * from "./protocol/instance-id.ts";
+export {
+  type ApiVersion,
+  alreadyRegistered,
+  apiBasePath,
+  apiVersions,
+  flagSchema,
+  headerNames,
+  isAtLeast,
+  newestApiVersion,
+  pageSchema,
+  resolveApiVersion,
+} from "./protocol/common.ts";
+export {
+  type AvailableOsImages,
+  availableOsImagesSchema,
+  type CommitComposeFileRequest,
+  type ComposeFile,
+  commitComposeFileRequestSchema,
+  composeFileSchema,
+  type PatchResourcesRequest,
+  type PatchVisibilityRequest,
+  type ProvisionComposeFile,
+  type ProvisionComposeFileRequest,
+  patchOsImageRequestSchema,
+  patchResourcesRequestSchema,
+  patchVisibilityRequestSchema,
+  provisionComposeFileRequestSchema,
+  provisionComposeFileSchema,
+  type Revision,
+  type RevisionDetail,
+  revisionDetailSchema,
+  revisionListSchema,
+  revisionSchema,
+  type UserConfig,
+  userConfigSchema,
+  visibilitySchema,
+} from "./protocol/compose-file.ts";
+export {
+  type CvmDetail20251028,
+  type CvmDetail20260121,
+  type CvmInfo20251028,
+  type CvmInfo20260121,
+  type CvmState,
+  cvmDetail20251028Schema,
+  cvmDetail20260121Schema,
+  cvmInfo20251028Schema,
+  cvmInfo20260121Schema,
+  cvmInfoListSchema,
+  cvmPage20251028Schema,
+  cvmPage20260121Schema,
+  cvmStateSchema,
+  type NodeRef,
+  nodeRefSchema,
+  type RestartCvmRequest,
+  restartCvmRequestSchema,
+  type StatusBatch,
+  statusBatchRequestSchema,
+  statusBatchSchema,
+} from "./protocol/cvm.ts";
+export {
+  type CloudErrorCode,
+  type ErrorBody,
+  type ErrorDetail,
+  errorBodySchema,
+  errorCodes,
+  errorDetailSchema,
+  type PlainErrorBody,
+  plainErrorBodySchema,
+  statusCodes,
+  type ValidationErrorBody,
+  validationErrorBodySchema,
+} from "./protocol/errors.ts";
+export {
+  type AppAttestation,
+  type Attestation,
+  appAttestationSchema,
+  attestationSchema,
+  type CvmComposition,
+  type CvmNetwork,
+  type CvmStats,
+  cvmCompositionSchema,
+  cvmNetworkSchema,
+  cvmStatsSchema,
+  type TcbInfo,
+  tcbInfoSchema,
+} from "./protocol/guest.ts";
+export {
+  type CommitInstanceRequest,
+  type CreateAppInstanceRequest,
+  commitInstanceRequestSchema,
+  createAppInstanceRequestSchema,
+  type InstanceIdRefresh,
+  type InstanceRegistrationBody,
+  instanceIdRefreshesSchema,
+  instanceIdRefreshSchema,
+  instanceRegistrationBodySchema,
+  type PreparedInstanceAnswer,
+  preparedInstanceSchema,
+  type ReplicateCvmRequest,
+  refreshInstanceIdRequestSchema,
+  refreshInstanceIdsRequestSchema,
+  replicateCvmRequestSchema,
+} from "./protocol/instance.ts";
 export * from "./protocol/kms.ts";
-export * from "./protocol/lifecycle.ts";
-export * from "./protocol/node.ts";
-export * from "./protocol/page.ts";
-export * from "./protocol/provision.ts";
-export * from "./protocol/revision.ts";
-export * from "./protocol/settings.ts";
-export * from "./protocol/ssh-key.ts";
-export * from "./protocol/update.ts";
-export * from "./protocol/webhook.ts";
-export * from "./protocol/workspace.ts";
+export {
+  type AvailableNodes,
+  availableNodesSchema,
+  type CreateCvmRequest,
+  type CvmCreateResources,
+  createCvmRequestSchema,
+  cvmCreateResourcesSchema,
+  type InstanceTypeAnswer,
+  instanceTypeFamiliesSchema,
+  instanceTypeFamilySchema,
+  instanceTypeSchema,
+  type NodeCapacity,
+  nodeCapacitySchema,
+  osImagePageSchema,
+  type ProvisionCvm,
+  type ProvisionCvmRequest,
+  provisionCvmRequestSchema,
+  provisionCvmSchema,
+  type Vm,
+  vmSchema,
+  workspaceNodesSchema,
+} from "./protocol/platform.ts";
+export {
+  type CommitTokenInfo,
+  type CommitUpdateRequest,
+  commitTokenInfoSchema,
+  commitUpdateRequestSchema,
+  commitUpdateSchema,
+  confirmPatchRequestSchema,
+  type EnvsInProgress,
+  envsInProgressSchema,
+  type HashRegistration,
+  type HashRegistrationBody,
+  hashRegistrationBodySchema,
+  hashRegistrationSchema,
+  type InProgress,
+  inProgressSchema,
+  type OnchainStatusAnswer,
+  onchainStatusSchema,
+  type PatchCvmRequest,
+  type PatchEnvsRequest,
+  parseHashRegistration,
+  patchCvmRequestSchema,
+  patchEnvsRequestSchema,
+  pendingUpdatePreviewSchema,
+  type UpdateAccepted,
+  updateAcceptedSchema,
+} from "./protocol/update.ts";

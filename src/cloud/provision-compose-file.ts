@@ -1,11 +1,9 @@
 import type { AppCompose } from "../core/app-compose.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { parseReply } from "./http/parse-reply.ts";
-import { type Kms, toAppId, toKms } from "./kms.ts";
+import { type Kms, toAppId, toKms } from "./cvm.ts";
 import { type ProvisionComposeFile, provisionComposeFileSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { apiPath, parseReply, safe } from "./replies.ts";
 
 export interface ProvisionComposeFileParameters {
   readonly cvm: string;

@@ -1,10 +1,9 @@
 import type { AppCompose } from "../core/app-compose.ts";
 import { type AppId, type ComposeHash, type DeviceId, type Hex, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
-import { parseReply } from "./http/parse-reply.ts";
-import { type Kms, toAppId, toKms } from "./kms.ts";
+import { type Kms, toAppId, toKms } from "./cvm.ts";
 import { type ProvisionCvm, provisionCvmSchema } from "./protocol.ts";
-import { safe } from "./safe.ts";
+import { parseReply, safe } from "./replies.ts";
 
 export interface ProvisionCvmParameters {
   /** 5 to 63 characters: a letter first, then letters, digits and single hyphens. */

@@ -1,9 +1,8 @@
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-outcome.ts";
+import { type RegisteredHash, registrationFields } from "./cvm.ts";
+import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-cvm.ts";
 import type { PatchEnvsRequest } from "./protocol.ts";
-import { type RegisteredHash, registrationFields } from "./registered-hash.ts";
-import { safe } from "./safe.ts";
+import { apiPath, safe } from "./replies.ts";
 
 export interface UpdateCvmEnvsParameters {
   readonly cvm: string;

@@ -1,8 +1,7 @@
 import type { CloudClient } from "./create-client.ts";
-import { apiPath } from "./http/api-path.ts";
-import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-outcome.ts";
-import { type RegisteredHash, registrationHeaders } from "./registered-hash.ts";
-import { safe } from "./safe.ts";
+import { type RegisteredHash, registrationHeaders } from "./cvm.ts";
+import { type PatchOutcome, parsePatchOutcome, twoPhaseStatuses } from "./patch-cvm.ts";
+import { apiPath, safe } from "./replies.ts";
 
 export interface UpdateDockerComposeParameters {
   readonly cvm: string;

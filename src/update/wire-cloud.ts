@@ -1,11 +1,9 @@
-import { confirmCvmPatch } from "../cloud/confirm-cvm-patch.ts";
 import type { CloudClient, CloudReply } from "../cloud/create-client.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import { getCvmState } from "../cloud/get-cvm-state.ts";
-import { patchCvm } from "../cloud/patch-cvm.ts";
-import type { PatchOutcome } from "../cloud/patch-outcome.ts";
+import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../cloud/patch-cvm.ts";
 import type { AppId, Hex } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
 import type { Reporter } from "./events.ts";

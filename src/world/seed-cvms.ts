@@ -1,7 +1,7 @@
 import type { CloudClient } from "../cloud/create-client.ts";
 import { type Cvm, parseCvm } from "../cloud/cvm.ts";
-import { parseReply } from "../cloud/http/parse-reply.ts";
 import { appList20260121Schema } from "../cloud/protocol.ts";
+import { parseReply } from "../cloud/replies.ts";
 import { launchCvm } from "./launch-cvm.ts";
 import { launchOffChainCvm } from "./launch-off-chain-cvm.ts";
 import type { OwnerClient } from "./owner-client.ts";

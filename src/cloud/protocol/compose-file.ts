@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { flagSchema } from "./common.ts";
+import { cvmDetail20251028Schema } from "./cvm.ts";
 import { kmsInfoSchema } from "./kms.ts";
 
 /** `GET /cvms/{id}/compose_file`: the app-compose document as an object. Any further key belongs to it. */
@@ -44,3 +46,97 @@ export type ComposeFile = z.infer<typeof composeFileSchema>;
 export type ProvisionComposeFileRequest = z.infer<typeof provisionComposeFileRequestSchema>;
 export type ProvisionComposeFile = z.infer<typeof provisionComposeFileSchema>;
 export type CommitComposeFileRequest = z.infer<typeof commitComposeFileRequestSchema>;
+
+/** An accepted change of a CVM of the app. Hashes and ids are hex without `0x`. */
+export const revisionSchema = z.looseObject({
+  revision_id: z.string(),
+  app_id: z.string(),
+  vm_uuid: z.string(),
+  compose_hash: z.string(),
+  created_at: z.string(),
+  /** The correlation id of the change. */
+  trace_id: z.string().nullish(),
+  /** `create` or `update`. */
+  operation_type: z.string(),
+  cvm: z.looseObject({
+    object_type: z.literal("cvm"),
+    id: z.string(),
+    name: z.string(),
+    app_id: z.string(),
+    vm_uuid: z.string(),
+  }),
+});
+
+/** `GET /apps/{app}/revisions`, newest first. */
+export const revisionListSchema = z.looseObject({
+  revisions: z.array(revisionSchema),
+  total: z.number().int(),
+  page: z.number().int(),
+  page_size: z.number().int(),
+  total_pages: z.number().int(),
+});
+
+/** `GET /apps/{app}/revisions/{rid}`: the document as an object, or as its exact text with `raw_compose_file=true`. */
+export const revisionDetailSchema = revisionSchema.extend({
+  compose_file: z.union([z.record(z.string(), z.unknown()), z.string()]),
+  encrypted_env: z.string(),
+  user_config: z.string(),
+});
+
+export type Revision = z.infer<typeof revisionSchema>;
+export type RevisionDetail = z.infer<typeof revisionDetailSchema>;
+
+/** `PATCH /cvms/{id}/resources`. Clients send floats for whole numbers, 1 and 0 for flags, and keys of their own. */
+export const patchResourcesRequestSchema = z.looseObject({
+  vcpu: z.number().nullish(),
+  memory: z.number().nullish(),
+  disk_size: z.number().nullish(),
+  instance_type: z.string().nullish(),
+  allow_restart: flagSchema.nullish(),
+});
+
+/** `PATCH /cvms/{id}/os-image`. */
+export const patchOsImageRequestSchema = z.looseObject({ os_image_name: z.string().min(1) });
+
+/** `PATCH /cvms/{id}/visibility`, both phases. */
+export const patchVisibilityRequestSchema = z.looseObject({
+  public_sysinfo: z.boolean().nullish(),
+  public_logs: z.boolean().nullish(),
+  public_tcbinfo: z.boolean().nullish(),
+  compose_hash: z.string().nullish(),
+  transaction_hash: z.string().nullish(),
+});
+
+/** The CVM in its oldest shape, whatever the version, with the flags it is to have. */
+export const visibilitySchema = cvmDetail20251028Schema.extend({
+  public_sysinfo: z.boolean(),
+  public_logs: z.boolean(),
+  public_tcbinfo: z.boolean(),
+});
+
+const osImageVariantSchema = z.object({
+  name: z.string(),
+  os_image_hash: z.string().nullable(),
+  is_current: z.boolean(),
+});
+
+/** `GET /cvms/{id}/available-os-images`, newest version first. */
+export const availableOsImagesSchema = z.array(
+  z.object({
+    version: z.array(z.number()).min(3).max(4),
+    prod: osImageVariantSchema.nullable(),
+    dev: osImageVariantSchema.nullable(),
+  }),
+);
+
+/** `GET /cvms/{id}/user_config`. */
+export const userConfigSchema = z.looseObject({
+  hostname: z.string().nullable(),
+  default_gateway_domain: z.string().nullable(),
+  ssh_authorized_keys: z.array(z.string()),
+});
+
+export type PatchResourcesRequest = z.infer<typeof patchResourcesRequestSchema>;
+export type PatchVisibilityRequest = z.infer<typeof patchVisibilityRequestSchema>;
+export type AvailableOsImages = z.infer<typeof availableOsImagesSchema>;
+export type UserConfig = z.infer<typeof userConfigSchema>;

@@ -74,3 +74,84 @@ export const cvmCompositionSchema = z.looseObject({
 export type CvmStats = z.infer<typeof cvmStatsSchema>;
 export type CvmNetwork = z.infer<typeof cvmNetworkSchema>;
 export type CvmComposition = z.infer<typeof cvmCompositionSchema>;
+
+/** Measurements as hex without `0x`, and the events that lead to `rtmr3`. `app_compose` is the document's exact text. */
+export const tcbInfoSchema = z.looseObject({
+  mrtd: z.string(),
+  rootfs_hash: z.string().nullish(),
+  rtmr0: z.string(),
+  rtmr1: z.string(),
+  rtmr2: z.string(),
+  rtmr3: z.string(),
+  event_log: z.array(
+    z.looseObject({
+      imr: z.number().int(),
+      event_type: z.number().int(),
+      digest: z.string(),
+      event: z.string(),
+      event_payload: z.string(),
+    }),
+  ),
+  app_compose: z.string(),
+});
+
+/** `GET /cvms/{id}/attestation`. */
+export const attestationSchema = z.looseObject({
+  name: z.string().nullable(),
+  is_online: z.boolean(),
+  is_public: z.boolean(),
+  error: z.string().nullable(),
+  app_certificates: z.array(z.never()).nullable(),
+  tcb_info: tcbInfoSchema.nullable(),
+  compose_file: z.string().nullable(),
+});
+
+/** What a KMS or gateway says of the guest it runs in. */
+const guestAgentSchema = z
+  .looseObject({
+    app_id: z.string().optional(),
+    instance_id: z.string().optional(),
+    app_name: z.string().optional(),
+    device_id: z.string().optional(),
+  })
+  .nullable();
+
+/**
+ * `GET /apps/{app}/attestations`: every instance of an app and what stands behind it. Clients refuse null for an
+ * address or URL, so one that does not exist is an empty text; the chain id is a decimal text here alone.
+ */
+export const appAttestationSchema = z.looseObject({
+  app_id: z.string(),
+  contract_address: z.string(),
+  kms_info: z.looseObject({
+    contract_address: z.string(),
+    chain_id: z.string().nullable(),
+    version: z.string(),
+    url: z.string(),
+    gateway_app_id: z.string().nullable(),
+    gateway_app_url: z.string(),
+    kms_type: z.string(),
+  }),
+  instances: z.array(
+    z.looseObject({
+      vm_uuid: z.string(),
+      name: z.string(),
+      instance_id: z.string(),
+      status: z.string(),
+      image_version: z.string().nullable(),
+      quote: z.string().nullable(),
+      device_id: z.string(),
+      tcb_info: tcbInfoSchema.nullable(),
+      app_certificates: z.array(z.never()).nullable(),
+      compose_file: z.string().nullable(),
+      error: z.string().nullable(),
+    }),
+  ),
+  kms_guest_agent_info: guestAgentSchema,
+  gateway_guest_agent_info: guestAgentSchema,
+  qemu_version: z.string().nullable(),
+});
+
+export type TcbInfo = z.infer<typeof tcbInfoSchema>;
+export type Attestation = z.infer<typeof attestationSchema>;
+export type AppAttestation = z.infer<typeof appAttestationSchema>;

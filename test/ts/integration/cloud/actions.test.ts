@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { commitComposeFile } from "../../../../src/cloud/commit-compose-file.ts";
-import { confirmCvmPatch } from "../../../../src/cloud/confirm-cvm-patch.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { createCvm } from "../../../../src/cloud/create-cvm.ts";
 import { getAppEncryptionKey } from "../../../../src/cloud/get-app-encryption-key.ts";
@@ -9,8 +8,7 @@ import { getComposeFile } from "../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import { getDockerCompose } from "../../../../src/cloud/get-docker-compose.ts";
-import { patchCvm } from "../../../../src/cloud/patch-cvm.ts";
-import type { PatchOutcome } from "../../../../src/cloud/patch-outcome.ts";
+import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../../../../src/cloud/patch-cvm.ts";
 import { provisionComposeFile } from "../../../../src/cloud/provision-compose-file.ts";
 import { provisionCvm } from "../../../../src/cloud/provision-cvm.ts";
 import { updateCvmEnvs } from "../../../../src/cloud/update-cvm-envs.ts";

@@ -2,13 +2,12 @@ import type { ServerResponse } from "node:http";
 import { createServer } from "node:net";
 import { inspect } from "node:util";
 import { expect } from "chai";
-import { confirmCvmPatch } from "../../../../src/cloud/confirm-cvm-patch.ts";
 import { type CreateCloudClientParameters, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getAppEncryptionKey } from "../../../../src/cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../../../../src/cloud/get-compose-file.ts";
 import { getCvm, safeGetCvm } from "../../../../src/cloud/get-cvm.ts";
-import { maximumBodyBytes } from "../../../../src/cloud/http/read-body.ts";
-import { patchCvm } from "../../../../src/cloud/patch-cvm.ts";
+import { maximumBodyBytes } from "../../../../src/cloud/http.ts";
+import { confirmCvmPatch, patchCvm } from "../../../../src/cloud/patch-cvm.ts";
 import { updateDockerCompose } from "../../../../src/cloud/update-docker-compose.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import {

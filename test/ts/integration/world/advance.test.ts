@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import { confirmCvmPatch } from "../../../../src/cloud/confirm-cvm-patch.ts";
-import { patchCvm } from "../../../../src/cloud/patch-cvm.ts";
+import { confirmCvmPatch, patchCvm } from "../../../../src/cloud/patch-cvm.ts";
 import { HashExpiredError, InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { apiPath } from "../../../../src/cloud/http/api-path.ts";
+import { apiPath } from "../../../../src/cloud/replies.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 
 describe("apiPath", () => {

@@ -5,7 +5,7 @@ import {
   parseRetryAfter,
   planRetry,
   type RetrySettings,
-} from "../../../../src/cloud/http/retry.ts";
+} from "../../../../src/cloud/http.ts";
 
 const settings: RetrySettings = { attempts: 4, baseDelayMs: 100, maxDelayMs: 1_000 };
 

@@ -1,0 +1,289 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
+import { z } from "zod";
+import { cleanText } from "../core/text.ts";
+import {
+  type CloudAnswer,
+  CloudProtocolError,
+  CloudResponseError,
+  CloudUnreachableError,
+  CvmBusyError,
+  CvmNotFoundError,
+  HashExpiredError,
+  HashNotAllowedError,
+  TransactionNotVerifiedError,
+  UnauthorizedError,
+} from "../errors/index.ts";
+import { type ApiVersion, errorCodes, headerNames, statusCodes, validationErrorBodySchema } from "./protocol.ts";
+
+export interface Transport {
+  readonly baseUrl: string;
+  readonly fetch: typeof fetch;
+  readonly timeoutMs: number;
+  readonly retry: RetrySettings;
+  /** Never shown in an error, whoever wrote the text. */
+  readonly secret: string;
+}
+
+type VersionedRequest = CloudRequest & { readonly apiVersion: ApiVersion };
+type Attempt = { readonly reply: CloudReply } | { readonly failure: Failure; readonly error: Error };
+
+/** @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses */
+export async function sendRequest(request: VersionedRequest, transport: Transport): Promise<CloudReply> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await attemptOnce(request, transport);
+    if ("reply" in result) return result.reply;
+    const { failure, error } = result;
+    const pause = planRetry({ method: request.method, attempt, failure, random: Math.random() }, transport.retry);
+    if (pause === undefined) throw error;
+    await sleep(pause);
+  }
+}
+
+async function attemptOnce(request: VersionedRequest, transport: Transport): Promise<Attempt> {
+  const { method, path } = request;
+  let response: Response;
+  let text: string;
+  try {
+    response = await transport.fetch(transport.baseUrl + path, {
+      method,
+      headers: headersOf(request),
+      // A followed redirect would hand the API key and the request to another address.
+      redirect: "manual",
+      signal: AbortSignal.timeout(transport.timeoutMs),
+      ...bodyOf(request),
+    });
+    text = await readBody(response);
+  } catch (error) {
+    if (error instanceof RangeError) throw new CloudProtocolError(method, path, error.message);
+    return {
+      failure: { kind: "network" },
+      error: new CloudUnreachableError(method, path, causeWithout(transport.secret, error)),
+    };
+  }
+  const { status } = response;
+  const requestId = redact(response.headers.get(headerNames.requestId) ?? "", transport.secret) || undefined;
+  if (response.ok || request.alsoExpected?.includes(status)) {
+    return { reply: { method, path, status, text, apiVersion: request.apiVersion, requestId } };
+  }
+  if (status >= 300 && status < 400) {
+    throw new CloudProtocolError(method, path, `a redirect (${status}${targetOf(response, transport)})`);
+  }
+  const exchange = { method, path, status, correlationId: requestId };
+  const answer = describeAnswer(exchange, parseJson(redact(text, transport.secret)));
+  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), Date.now());
+  return {
+    failure: { kind: "status", status, hasErrorCode: answer.errorCode !== undefined, retryAfterMs },
+    error: refusalOf(answer),
+  };
+}
+
+/** No more of a redirect's target than its origin: the rest is the other side's text. */
+function targetOf({ headers }: Response, { baseUrl, secret }: Transport): string {
+  const location = headers.get("location");
+  const target = location === null ? null : URL.parse(location, baseUrl);
+  return target?.host ? redact(` to ${target.protocol}//${target.host}`, secret) : "";
+}
+
+function headersOf({ headers, apiVersion, json, text }: VersionedRequest): Record<string, string> {
+  const contentType = json === undefined ? text?.contentType : "application/json";
+  return {
+    accept: "application/json, text/*;q=0.9",
+    ...(contentType === undefined ? {} : { "content-type": contentType }),
+    [headerNames.apiVersion]: apiVersion,
+    ...headers,
+  };
+}
+
+function bodyOf({ json, text }: CloudRequest): { body?: string } {
+  if (json !== undefined) return { body: JSON.stringify(json) };
+  return text === undefined ? {} : { body: text.content };
+}
+
+/** The value, or `undefined` where the text is not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const structuredSchema = z.looseObject({
+  error_code: z.string().optional(),
+  message: z.string().optional(),
+  correlation_id: z.string().optional(),
+  request_id: z.string().nullish(),
+});
+
+/** What a refusal says, whichever of the API's error shapes it has; a body that is none of them says nothing. */
+export function describeAnswer(
+  exchange: Pick<CloudAnswer, "method" | "path" | "status" | "correlationId">,
+  body: unknown,
+): CloudAnswer {
+  const inner = z.looseObject({ detail: z.unknown() }).safeParse(body);
+  const detail = inner.success ? inner.data.detail : undefined;
+  const parsed = structuredSchema.safeParse(isObject(detail) ? detail : body);
+  const { error_code, message, correlation_id, request_id } = parsed.success ? parsed.data : {};
+  const said = message ?? (typeof detail === "string" ? detail : describeValidation(body));
+  return {
+    ...exchange,
+    errorCode: error_code === undefined ? undefined : cleanText(error_code),
+    apiMessage: said === undefined ? undefined : cleanText(said),
+    correlationId: cleanText(correlation_id ?? request_id ?? exchange.correlationId ?? "") || undefined,
+  };
+}
+
+/** The error class that a caller can act on. */
+export function refusalOf(answer: CloudAnswer): CloudResponseError {
+  switch (answer.status) {
+    case 401:
+    case 403:
+      return new UnauthorizedError(answer);
+    case 404:
+      return isAboutCvm(answer) ? new CvmNotFoundError(answer) : new CloudResponseError(answer);
+    case 409:
+      return isConflictOfNames(answer) ? new CloudResponseError(answer) : new CvmBusyError(answer);
+    case statusCodes.hashInvalidOrExpired:
+      return new HashExpiredError(answer);
+    case statusCodes.transactionNotVerified:
+      return new TransactionNotVerifiedError(answer);
+    case statusCodes.hashNotAllowed:
+      return new HashNotAllowedError(answer);
+    default:
+      return new CloudResponseError(answer, isAmbiguous(answer) ? "Name one of them by its id, cvm_…" : undefined);
+  }
+}
+
+function isAboutCvm({ path, errorCode }: CloudAnswer): boolean {
+  return path.startsWith("/cvms/") && (errorCode === undefined || errorCode === errorCodes.cvmNotFound);
+}
+
+/** Replicas of an app may share their name. */
+function isAmbiguous({ errorCode }: CloudAnswer): boolean {
+  return errorCode === errorCodes.multipleCvmsSameName || errorCode === errorCodes.identifierMatchesSeveralCvms;
+}
+
+function isConflictOfNames({ errorCode }: CloudAnswer): boolean {
+  return errorCode === errorCodes.duplicateCvmName || errorCode === errorCodes.cvmAppIdConflict;
+}
+
+function describeValidation(body: unknown): string | undefined {
+  const parsed = validationErrorBodySchema.safeParse(body);
+  if (!parsed.success) return undefined;
+  return parsed.data.detail.map(({ loc, msg }) => `${loc.slice(1).join(".") || loc.join(".")}: ${msg}`).join("; ");
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export interface RetrySettings {
+  /** Attempts in all, the first included. */
+  readonly attempts: number;
+  /** Pause after the first failed attempt; doubles with each further one. */
+  readonly baseDelayMs: number;
+  /** No pause is longer. A `Retry-After` beyond it ends the attempts instead. */
+  readonly maxDelayMs: number;
+}
+
+export const defaultRetrySettings: RetrySettings = { attempts: 5, baseDelayMs: 500, maxDelayMs: 20_000 };
+
+export type HttpMethod = "GET" | "POST" | "PATCH";
+
+export type Failure =
+  | { readonly kind: "network" }
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      readonly hasErrorCode: boolean;
+      /** Of the `Retry-After` header, if it was there and readable. */
+      readonly retryAfterMs: number | undefined;
+    };
+
+export interface FailedAttempt {
+  readonly method: HttpMethod;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly failure: Failure;
+  /** A number in [0, 1): spreads clients that failed together. */
+  readonly random: number;
+}
+
+/** How long to wait before the next attempt, or `undefined` to give up. */
+export function planRetry(failed: FailedAttempt, settings: RetrySettings): number | undefined {
+  if (failed.attempt >= settings.attempts || !mayRepeat(failed.method, failed.failure)) return undefined;
+  const asked = failed.failure.kind === "status" ? failed.failure.retryAfterMs : undefined;
+  if (asked !== undefined) return asked <= settings.maxDelayMs ? asked : undefined;
+  const doubled = Math.min(settings.baseDelayMs * 2 ** (failed.attempt - 1), settings.maxDelayMs);
+  return doubled * (0.5 + failed.random / 2);
+}
+
+function mayRepeat(method: HttpMethod, failure: Failure): boolean {
+  if (method === "GET") return failure.kind === "network" || [429, 502, 503, 504].includes(failure.status);
+  // A change whose answer was lost may have happened; these answers say that it has not.
+  if (failure.kind === "network") return false;
+  return (
+    failure.status === 429 ||
+    (failure.status === 409 && !failure.hasErrorCode) ||
+    (failure.status === 503 && failure.retryAfterMs !== undefined)
+  );
+}
+
+/** Milliseconds a `Retry-After` header asks for, given as seconds or as a date. */
+export function parseRetryAfter(header: string | null, now: number): number | undefined {
+  if (header === null) return undefined;
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
+  const date = /^[A-Z][a-z]{2},/.test(header) ? Date.parse(header) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+export interface CloudRequest {
+  readonly method: HttpMethod;
+  /** Below the base URL, with encoded segments: see `apiPath`. */
+  readonly path: string;
+  readonly json?: unknown;
+  /** A raw body; its type is `text/yaml` or `text/plain`. */
+  readonly text?: { readonly contentType: string; readonly content: string } | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly apiVersion?: ApiVersion | undefined;
+  /** Statuses beside 2xx that are answers here, such as 465. */
+  readonly alsoExpected?: readonly number[] | undefined;
+}
+
+export interface CloudReply {
+  readonly method: HttpMethod;
+  readonly path: string;
+  readonly status: number;
+  readonly text: string;
+  readonly apiVersion: ApiVersion;
+  /** Of the X-Request-ID header. */
+  readonly requestId: string | undefined;
+}
+
+/** The largest document an answer can hold is a 200 KiB compose file; this leaves room for everything around it. */
+export const maximumBodyBytes = 8 * 1024 * 1024;
+
+/** @throws RangeError if the body is longer than the limit; the rest is not read */
+export async function readBody(response: Response, limit = maximumBodyBytes): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > limit) throw new RangeError(`the body is longer than ${limit} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** Takes a secret out of text that somebody else wrote. */
+export function redact(text: string, secret: string): string {
+  return text.replaceAll(secret, "[api key]");
+}
+
+/** The error as a cause, or nothing where its text would carry the secret along. */
+export function causeWithout(secret: string, error: unknown): { cause?: unknown } {
+  const shown = inspect(error, { depth: 10, showHidden: true });
+  return shown.includes(secret) ? {} : { cause: error };
+}

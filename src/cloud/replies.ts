@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { CloudProtocolError, type DstackError, InvalidArgumentError, isDstackError } from "../errors/index.ts";
+import { type CloudReply, parseJson } from "./http.ts";
+
+/**
+ * The body of an answer, through a converter that throws a ZodError or an InputError where the shape is off.
+ *
+ * @throws CloudProtocolError
+ */
+export function parseReply<Value>(reply: CloudReply, convert: (body: unknown) => Value): Value {
+  const body = parseJson(reply.text);
+  if (body === undefined) throw new CloudProtocolError(reply.method, reply.path, "it is not JSON");
+  return checkShape(reply, () => convert(body));
+}
+
+/** Turns what parsers of this package throw into the error that names the call. */
+export function checkShape<Value>(reply: Pick<CloudReply, "method" | "path">, parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    const problem = problemOf(error);
+    if (problem === undefined) throw error;
+    throw new CloudProtocolError(reply.method, reply.path, problem, { cause: error });
+  }
+}
+
+/** Paths and expectations only: a value of the answer may be anything. */
+function problemOf(error: unknown): string | undefined {
+  if (isDstackError(error) && error.family === "input") return error.message;
+  if (!(error instanceof z.ZodError)) return undefined;
+  const issues = error.issues.slice(0, 3).map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+  return issues.join("; ");
+}
+
+/**
+ * Template tag for paths below the API's base: every placeholder becomes exactly one segment.
+ *
+ * @throws InvalidArgumentError for an identifier that would address another endpoint
+ */
+export function apiPath(literals: TemplateStringsArray, ...segments: readonly string[]): string {
+  return String.raw({ raw: literals }, ...segments.map(encodeSegment));
+}
+
+function encodeSegment(segment: string): string {
+  // URL parsers resolve "." and ".." even when they are percent-encoded.
+  if (segment === "" || segment === "." || segment === "..") {
+    throw new InvalidArgumentError(`"${segment}" is not an identifier.`, { nextStep: "Give a name or an id." });
+  }
+  return encodeURIComponent(segment);
+}
+
+export type SafeResult<Data> =
+  | { readonly success: true; readonly data: Data }
+  | { readonly success: false; readonly error: DstackError };
+
+/** The same action with its refusals as values. What this package does not throw on purpose is still thrown. */
+export function safe<Arguments extends readonly unknown[], Data>(
+  action: (...args: Arguments) => Promise<Data>,
+): (...args: Arguments) => Promise<SafeResult<Data>> {
+  return async (...args) => {
+    try {
+      return { success: true, data: await action(...args) };
+    } catch (error) {
+      if (!isDstackError(error)) throw error;
+      return { success: false, error };
+    }
+  };
+}
