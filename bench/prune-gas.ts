@@ -1,7 +1,7 @@
 import { type Address, encodeAbiParameters, type Hex, keccak256, numberToHex } from "viem";
 import { getBalance } from "viem/actions";
-import type { BatchMode } from "../src/batch/batch-result.ts";
 import { buildSafeBatch } from "../src/batch/build-safe-batch.ts";
+import type { BatchMode } from "../src/batch/run.ts";
 import { sendBatch } from "../src/batch/send-batch.ts";
 import { deployApp } from "../src/chain/deploy-app.ts";
 import { readAllowlist } from "../src/chain/read-app.ts";

@@ -51,15 +51,19 @@ export {
   type TransactionBuilderFile,
 } from "../core/safe.ts";
 export * from "../core/timelock.ts";
-export type { BatchEvent } from "./batch-event.ts";
-export type { BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./batch-result.ts";
-export * from "./build-safe-batch.ts";
-export * from "./find-multi-send.ts";
+export {
+  type BuildSafeBatchParameters,
+  buildSafeBatch,
+  type FindMultiSendParameters,
+  findMultiSend,
+  type SafeBatch,
+} from "./build-safe-batch.ts";
 export {
   type BatchPlan,
   type DelegationPlan,
   type PlanBatchParameters,
   planBatch,
 } from "./plan-batch.ts";
+export type { BatchEvent, BatchMode, BatchResult, BatchTransaction, CallOutcome, CallStatus } from "./run.ts";
 export { type SendBatchParameters, sendBatch } from "./send-batch.ts";
 export * from "./undo-delegation.ts";

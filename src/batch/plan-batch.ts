@@ -6,12 +6,9 @@ import { batchExecutorAddress, deterministicDeployer } from "../core/batch-execu
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
-import type { BatchMode } from "./batch-result.ts";
-import type { BatchRun } from "./batch-run.ts";
-import { type BatchParameters, openRun } from "./open-run.ts";
-import { readHasExecutor } from "./read-executor.ts";
-import { recordedBy } from "./settle-journal.ts";
-import { signerOf } from "./sign-delegation.ts";
+import { readHasExecutor, signerOf } from "./delegation.ts";
+import { type BatchMode, type BatchParameters, type BatchRun, openRun } from "./run.ts";
+import { recordedBy } from "./send-transactions.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
   readonly calls: readonly PolicyCall[];

@@ -1,19 +1,22 @@
-import type { Address, SignedAuthorization } from "viem";
-import { getBalance } from "viem/actions";
+import type { Address, SignedAuthorization, TransactionReceipt } from "viem";
+import { getBalance, getTransactionReceipt } from "viem/actions";
 import { duringRpc, errorChain, errorText } from "../chain/rpc-errors.ts";
-import { broadcastTransaction } from "../chain/transactions/broadcast.ts";
+import { broadcastTransaction, sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
+import { findNonceTaker } from "../chain/transactions/find.ts";
 import { type BatchEntry, nonceAfter } from "../chain/transactions/journal.ts";
 import { readFees, readNextNonce, signTransaction } from "../chain/transactions/prepare.ts";
-import type { Hex } from "../core/ids.ts";
-import type { PolicyCall } from "../core/owner-calls.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
+import type { Hex, TransactionHash } from "../core/ids.ts";
+import { type PolicyCall, proveCalls } from "../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,
   InsufficientFundsError,
+  NonceTakenError,
   RpcUnavailableError,
+  TransactionRevertedError,
 } from "../errors/index.ts";
-import type { BatchRun } from "./batch-run.ts";
-import { followTransaction } from "./follow-transaction.ts";
+import type { BatchRun, BatchSettings } from "./run.ts";
 
 /** A transaction whose price and nonce are still open. */
 export interface PlannedTransaction {
@@ -116,4 +119,121 @@ function isUnknownType(error: unknown): boolean {
     error instanceof RpcUnavailableError &&
     errorChain(error).some((link) => /(?:transaction|tx)[ -]type|type (?:is )?not supported/i.test(errorText(link)))
   );
+}
+
+/**
+ * Sees what earlier runs recorded to its end: the same bytes go out again, and their receipts are waited for. Signed
+ * bytes whose nonce another mined transaction has used are given up, and their calls are open again. If a node or a
+ * wallet signed, the run stops there: what it did in our name has to be looked at first.
+ *
+ * @throws NonceTakenError
+ */
+export async function settleJournal(run: BatchRun): Promise<void> {
+  for (const entry of recordedBy(run.settings)) await settle(run, entry);
+}
+
+/** Gives up what can never be mined any more, and sends nothing. */
+export async function giveUpReplaced(settings: JournalOwner & Pick<BatchSettings, "client">): Promise<void> {
+  const { client, journal } = settings;
+  for (const entry of recordedBy(settings)) {
+    const taker = await findNonceTaker(client, entry.transaction);
+    if (taker.kind === "mined") await journal.ended(entry, "replaced");
+  }
+}
+
+type JournalOwner = Pick<BatchSettings, "account" | "chainId" | "journal">;
+
+/** What is open of this account on this chain. */
+export function recordedBy({ account, chainId, journal }: JournalOwner): readonly BatchEntry[] {
+  return journal.open.filter(
+    ({ transaction }) =>
+      transaction.chainId === chainId && transaction.from.toLowerCase() === account.address.toLowerCase(),
+  );
+}
+
+async function settle(run: BatchRun, entry: BatchEntry): Promise<void> {
+  const { client, journal, onEvent } = run.settings;
+  const { transaction, calls } = entry;
+  let transactionHash: TransactionHash;
+  try {
+    transactionHash = await sendPreparedTransaction(client, transaction);
+  } catch (error) {
+    if (!(error instanceof NonceTakenError)) throw error;
+    const { from, nonce } = transaction;
+    const taker = error.taker ?? (await findNonceTaker(client, transaction));
+    if (taker.kind !== "mined" && taker.kind !== "same") {
+      throw new NonceTakenError(from, nonce, transaction.transactionHash, taker);
+    }
+    if (taker.kind === "mined") {
+      await journal.ended(entry, "replaced");
+      run.mark(calls, "notSent");
+      if (transaction.rawTransaction !== undefined) return;
+      throw new NonceTakenError(from, nonce, transaction.transactionHash, taker);
+    }
+    transactionHash = taker.transactionHash;
+  }
+  if (transaction.transactionHash === undefined) await journal.sent(entry, transactionHash);
+  run.mark(calls, "pending", transactionHash);
+  onEvent?.({ kind: "sent", transactionHash, calls, isFromRecord: true });
+  const sent = { ...entry, transaction: { ...transaction, transactionHash } };
+  await followTransaction(run, sent, { isFromRecord: true });
+}
+
+/**
+ * Waits for a transaction that was sent, and demands the event of every call it carries. Unless its end is seen it
+ * stays open in the journal.
+ *
+ * @throws TransactionRevertedError, ReceiptTimeoutError, ReceiptMismatchError
+ */
+export async function followTransaction(
+  run: BatchRun,
+  entry: BatchEntry,
+  { isFromRecord }: { readonly isFromRecord: boolean },
+): Promise<void> {
+  const { journal } = run.settings;
+  const { transaction, calls } = entry;
+  const facts = { calls, nextNonce: nonceAfter(entry), isFromRecord };
+  const { transactionHash, functionName } = transaction;
+  if (transactionHash === undefined) throw new TypeError(`${functionName} was not sent.`);
+  try {
+    const receipt = await wait(run, transactionHash, functionName);
+    run.mined(receipt, facts);
+    await journal.ended(entry, "mined");
+    run.mark(calls, "failed", transactionHash);
+    proveCalls(receipt, calls);
+    run.mark(calls, "done", transactionHash);
+  } catch (error) {
+    if (error instanceof TransactionRevertedError) {
+      run.mark(calls, "failed", transactionHash);
+      // Without the receipt only the cost of a failure stays untold.
+      const receipt = await getTransactionReceipt(run.settings.client, { hash: transactionHash }).catch(
+        () => undefined,
+      );
+      if (receipt !== undefined) run.mined(receipt, facts);
+      await journal.ended(entry, "reverted");
+    }
+    throw error;
+  }
+}
+
+async function wait(
+  { settings }: BatchRun,
+  transactionHash: TransactionHash,
+  functionName: string,
+): Promise<TransactionReceipt> {
+  const { client, signal, confirmations, timeoutMs, pollIntervalMs } = settings;
+  const receipt = waitForReceipt(client, { transactionHash, functionName, confirmations, timeoutMs, pollIntervalMs });
+  if (signal === undefined) return receipt;
+  signal.throwIfAborted();
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([receipt, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    receipt.catch(() => {}); // nobody waits for it any more after an abort
+  }
 }

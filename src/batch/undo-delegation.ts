@@ -7,11 +7,9 @@ import { withRoom } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
-import type { BatchTransaction } from "./batch-result.ts";
-import { type BatchParameters, openRun } from "./open-run.ts";
-import { nextNonceOf, sendTransactions } from "./send-transactions.ts";
-import { settleJournal } from "./settle-journal.ts";
-import { signDelegation } from "./sign-delegation.ts";
+import { signDelegation } from "./delegation.ts";
+import { type BatchParameters, type BatchTransaction, openRun } from "./run.ts";
+import { nextNonceOf, sendTransactions, settleJournal } from "./send-transactions.ts";
 
 /** Enough on every chain with Ethereum's prices: 21,000 and 25,000 for the authorisation. */
 const leastGas = 60_000n;

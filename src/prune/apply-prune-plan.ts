@@ -1,9 +1,8 @@
 import { type Account, BlockNotFoundError } from "viem";
 import { getBlock } from "viem/actions";
-import type { BatchEvent } from "../batch/batch-event.ts";
-import type { BatchMode, BatchTransaction } from "../batch/batch-result.ts";
+import type { BatchEvent, BatchMode, BatchTransaction } from "../batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
-import { giveUpReplaced, recordedBy } from "../batch/settle-journal.ts";
+import { giveUpReplaced, recordedBy } from "../batch/send-transactions.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import type { BatchJournal } from "../chain/transactions/journal.ts";

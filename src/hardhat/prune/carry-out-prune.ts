@@ -1,5 +1,5 @@
 import { planBatch } from "../../batch/plan-batch.ts";
-import { recordedBy } from "../../batch/settle-journal.ts";
+import { recordedBy } from "../../batch/send-transactions.ts";
 import type { ReadAppStatusReturnType } from "../../chain/read-app.ts";
 import { removeComposeHashCall } from "../../core/owner-calls.ts";
 import { findObjections } from "../../core/prune/find-objections.ts";

@@ -1,8 +1,8 @@
 import type { Account, Address } from "viem";
-import type { BatchResult } from "../../batch/batch-result.ts";
 import { type BatchPlan, planBatch } from "../../batch/plan-batch.ts";
+import type { BatchResult } from "../../batch/run.ts";
 import { sendBatch } from "../../batch/send-batch.ts";
-import { recordedBy } from "../../batch/settle-journal.ts";
+import { recordedBy } from "../../batch/send-transactions.ts";
 import type { ReadOwnerReturnType } from "../../chain/read-owner.ts";
 import type { PolicyCall } from "../../core/owner-calls.ts";
 import { openTaskJournal } from "../batch/open-task-journal.ts";

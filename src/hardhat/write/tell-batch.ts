@@ -1,6 +1,6 @@
 import { formatGwei } from "viem";
-import type { BatchEvent } from "../../batch/batch-event.ts";
 import type { BatchPlan } from "../../batch/plan-batch.ts";
+import type { BatchEvent } from "../../batch/run.ts";
 import type { BatchEntry } from "../../chain/transactions/journal.ts";
 import { highestTip } from "../../chain/transactions/prepare.ts";
 import { deterministicDeployer } from "../../core/batch-executor.ts";

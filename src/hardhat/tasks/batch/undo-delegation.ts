@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import { recordedBy } from "../../../batch/settle-journal.ts";
+import { recordedBy } from "../../../batch/send-transactions.ts";
 import { undoDelegation } from "../../../batch/undo-delegation.ts";
 import { parseAddress } from "../../../chain/client.ts";
 import { readDelegation } from "../../../chain/code.ts";

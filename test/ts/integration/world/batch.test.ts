@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { concat } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getCode, getTransaction, getTransactionCount } from "viem/actions";
-import type { BatchTransaction } from "../../../../src/batch/batch-result.ts";
+import type { BatchTransaction } from "../../../../src/batch/run.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";

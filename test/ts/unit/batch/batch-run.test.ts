@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createClient, custom, type TransactionReceipt } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { BatchRun } from "../../../../src/batch/batch-run.ts";
+import { BatchRun } from "../../../../src/batch/run.ts";
 import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";

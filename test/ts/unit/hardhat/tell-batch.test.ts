@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { createClient, http } from "viem";
-import type { BatchEvent } from "../../../../src/batch/batch-event.ts";
+import type { BatchEvent } from "../../../../src/batch/run.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { tellBatch } from "../../../../src/hardhat/write/tell-batch.ts";
