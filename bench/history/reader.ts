@@ -3,8 +3,8 @@ import { createPublicClient, http } from "viem";
 import { base } from "viem/chains";
 import { dstackAppAbi } from "../../src/abi/index.ts";
 import { parseAppId } from "../../src/core/ids.ts";
-import { openHistoryStore } from "../../src/history/history-store.ts";
 import { readHistory } from "../../src/history/read-history.ts";
+import { openHistoryStore } from "../../src/history/store.ts";
 import { mostBlocks } from "./settings.ts";
 
 const [, , mode = "", url = "", app = "", created = "0", path = ":memory:"] = process.argv;

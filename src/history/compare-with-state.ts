@@ -1,13 +1,13 @@
-import { type Address, isAddressEqual } from "viem";
+import { type Address, concat, decodeFunctionResult, isAddressEqual, toFunctionSelector } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
-import { readAllowlist, readAppSettings } from "../chain/read-app.ts";
+import { type ReadAppSettingsReturnType, readAllowlist, readAppSettings } from "../chain/read-app.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
-import { allowedAt, type InitialFlags } from "../core/policy/allowed-at.ts";
-import type { PolicyChange } from "../core/policy/policy-change.ts";
-import { patiently } from "./ask.ts";
+import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import type { IncompletenessReason } from "./history.ts";
-import type { Patience } from "./pause.ts";
-import { readAllowedKeys } from "./read-allowed-keys.ts";
+import { allowedAt, type InitialFlags, type PolicyChange, type PolicyChangeKind } from "./policy.ts";
+import { type Patience, patiently } from "./retry.ts";
 
 export interface CompareWithStateParameters extends Patience {
   readonly appId: AppId;
@@ -81,4 +81,123 @@ export async function compareWithState(
 
 function isSame(one: Address | undefined, other: Address | undefined): boolean {
   return one === undefined || other === undefined ? one === other : isAddressEqual(one, other);
+}
+
+/** Views per request where Multicall3 answers them together; 10,000 gas each. */
+const togetherAtMost = 400;
+/** Requests at once where it does not. */
+const apartAtMost = 16;
+// There may be ten thousand keys, and the encoder would hash the view's signature for each.
+const selectors = {
+  allowedComposeHashes: toFunctionSelector("function allowedComposeHashes(bytes32)"),
+  allowedDeviceIds: toFunctionSelector("function allowedDeviceIds(bytes32)"),
+};
+/** So few calls are not refused for being many. */
+const fewCalls = 16;
+
+export interface ReadAllowedKeysParameters<key extends Hex> extends Patience {
+  readonly appId: AppId;
+  readonly view: "allowedComposeHashes" | "allowedDeviceIds";
+  readonly keys: readonly key[];
+  readonly blockNumber: bigint;
+}
+
+/**
+ * Which of these hashes or devices a contract allows at one block.
+ *
+ * @throws ContractRevertedError, RpcUnavailableError, the signal's reason
+ */
+export async function readAllowedKeys<key extends Hex>(
+  client: ChainClient,
+  parameters: ReadAllowedKeysParameters<key>,
+): Promise<Set<key>> {
+  const { keys } = parameters;
+  const atMost = client.chain?.contracts?.multicall3 === undefined ? apartAtMost : togetherAtMost;
+  const allowed = new Set<key>();
+  for (let start = 0; start < keys.length; start += atMost)
+    for (const key of await readChunk(client, parameters, keys.slice(start, start + atMost))) allowed.add(key);
+  return allowed;
+}
+
+async function readChunk<key extends Hex>(
+  client: ChainClient,
+  parameters: ReadAllowedKeysParameters<key>,
+  keys: readonly key[],
+): Promise<key[]> {
+  const { appId, view, blockNumber, signal } = parameters;
+  const doing = "comparing the history with the contract";
+  signal?.throwIfAborted();
+  const read = () =>
+    callMany(client, {
+      to: appId,
+      abi: dstackAppAbi,
+      calls: keys.map((key) => concat([selectors[view], key])),
+      blockNumber,
+      doing,
+    });
+  try {
+    const { answers } = keys.length > fewCalls ? await read() : await patiently(parameters, doing, read);
+    return keys.filter((_, index) => isTrue(answers[index], { appId, view }));
+  } catch (error) {
+    if (!isDstackError(error) || !error.retryable || keys.length <= fewCalls) throw error;
+    const half = Math.ceil(keys.length / 2);
+    const first = await readChunk(client, parameters, keys.slice(0, half));
+    return [...first, ...(await readChunk(client, parameters, keys.slice(half)))];
+  }
+}
+
+type View = Pick<ReadAllowedKeysParameters<Hex>, "appId" | "view">;
+
+function isTrue(data: Hex | undefined, { appId, view }: View): boolean {
+  try {
+    return decodeFunctionResult({ abi: dstackAppAbi, functionName: view, data: data ?? "0x" });
+  } catch (cause) {
+    const reason = "it does not answer like a DstackApp";
+    throw new ContractRevertedError({ contract: appId, functionName: view, reason }, { cause });
+  }
+}
+
+const triesOfState = 6;
+/** Old state is mostly refused because it is not there; a fault that looks the same has passed by the third time. */
+const triesOfOldState = 3;
+
+export interface ReadInitialFlagsParameters extends Patience {
+  readonly appId: AppId;
+  readonly createdInBlock: bigint;
+  /** The block the changes end with. */
+  readonly toBlock: bigint;
+  readonly changes: readonly PolicyChange[];
+}
+
+/**
+ * The flags an app was created with, by the state of that block. Where that is not served, a flag that no event ever
+ * names is still what it was. Undefined for what neither tells.
+ *
+ * @throws the signal's reason
+ */
+export async function readInitialFlags(
+  client: ChainClient,
+  { appId, createdInBlock, toBlock, changes, ...patience }: ReadInitialFlagsParameters,
+): Promise<InitialFlags> {
+  const atCreation = await readSettings(createdInBlock, triesOfOldState);
+  const settings = atCreation ?? (await readSettings(toBlock, triesOfState));
+  const until = atCreation === undefined ? toBlock : createdInBlock;
+  const unlessNamed = <value>(kind: PolicyChangeKind, value: value) =>
+    changes.some((change) => change.kind === kind && change.blockNumber <= until) ? undefined : value;
+  return {
+    allowAnyDevice: unlessNamed("allowAnyDeviceSet", settings?.allowAnyDevice),
+    requireTcbUpToDate: unlessNamed("requireTcbUpToDateSet", settings?.requireTcbUpToDate),
+    upgradesDisabled: unlessNamed("upgradesDisabled", settings?.upgradesDisabled),
+  };
+
+  /** Undefined if the endpoint does not serve that block's state. */
+  async function readSettings(blockNumber: bigint, tries: number): Promise<ReadAppSettingsReturnType | undefined> {
+    const read = () => readAppSettings(client, { appId, blockNumber });
+    try {
+      return await patiently(patience, "reading the flags of the app's creation", read, tries);
+    } catch (error) {
+      if (isDstackError(error)) return undefined;
+      throw error;
+    }
+  }
 }

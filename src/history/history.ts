@@ -1,7 +1,6 @@
 import type { Address } from "viem";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
-import type { InitialFlags } from "../core/policy/allowed-at.ts";
-import type { PolicyChange } from "../core/policy/policy-change.ts";
+import type { InitialFlags, PolicyChange } from "./policy.ts";
 
 /** Everything that happened to an app's policy up to one block. */
 export interface History {

@@ -1,7 +1,17 @@
-export * from "../core/policy/allowed-at.ts";
-export * from "../core/policy/policy-change.ts";
-export * from "./find-block-at.ts";
+export { type FindBlockAtParameters, findBlockAt } from "./blocks.ts";
 export type * from "./history.ts";
-export { type ChainIdentity, type HistoryStore, openHistoryStore } from "./history-store.ts";
+export {
+  type AllowedAtReturnType,
+  allowedAt,
+  type ChangeOrigin,
+  type ComposeHashChange,
+  compareChanges,
+  type DeviceChange,
+  type InitialFlags,
+  type PolicyChange,
+  type PolicyChangeContent,
+  type PolicyChangeKind,
+} from "./policy.ts";
 export * from "./prove-allowlist.ts";
 export * from "./read-history.ts";
+export { type ChainIdentity, type HistoryStore, openHistoryStore } from "./store.ts";

@@ -1,14 +1,19 @@
 import { fromRlp, type Hex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import type { AppId } from "../core/ids.ts";
-import { allowedAt } from "../core/policy/allowed-at.ts";
-import { ask, patiently } from "./ask.ts";
 import type { History, PinnedBlock } from "./history.ts";
-import type { Patience } from "./pause.ts";
-import { hashHeader } from "./proof/block-header.ts";
-import { type AccountProof, readProof } from "./proof/read-proof.ts";
-import { askedSlots, chooseSlots } from "./proof/storage-slots.ts";
-import { provenValue, storageRoot, storedValue } from "./proof/trie.ts";
+import { allowedAt } from "./policy.ts";
+import {
+  type AccountProof,
+  askedSlots,
+  chooseSlots,
+  hashHeader,
+  provenValue,
+  readProof,
+  storageRoot,
+  storedValue,
+} from "./proof.ts";
+import { ask, type Patience, patiently } from "./retry.ts";
 
 /** Slots of one request where entries are proven one by one. */
 const slotsPerRequest = 100;

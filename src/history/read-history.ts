@@ -1,24 +1,15 @@
 import { zeroHash } from "viem";
 import { type ChainClient, requireChain } from "../chain/client.ts";
 import type { AppId } from "../core/ids.ts";
-import type { InitialFlags } from "../core/policy/allowed-at.ts";
-import type { PolicyChange } from "../core/policy/policy-change.ts";
 import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
-import { patiently } from "./ask.ts";
-import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "./block-range.ts";
-import { compareWithState } from "./compare-with-state.ts";
-import { dropReplacedBlocks } from "./drop-replaced-blocks.ts";
-import { findCreationBlock, readCodePresence } from "./find-creation-block.ts";
-import { findCreationInLogs, type Start } from "./find-creation-in-logs.ts";
+import { dropReplacedBlocks, readBlock, readTimestamps } from "./blocks.ts";
+import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
+import { findCreationBlock, findCreationInLogs, readCodePresence, type Start } from "./creation.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
-import { type HistoryStore, openHistoryStore } from "./history-store.ts";
-import type { Patience } from "./pause.ts";
-import { RangeSize } from "./range-size.ts";
-import { readBlock } from "./read-block.ts";
-import { readInitialFlags } from "./read-initial-flags.ts";
-import { readTimestamps } from "./read-timestamps.ts";
-import { scanLogs } from "./scan-logs.ts";
-import type { HistoryScope } from "./store/history-scope.ts";
+import type { InitialFlags, PolicyChange } from "./policy.ts";
+import { type Patience, patiently } from "./retry.ts";
+import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize, scanLogs } from "./scan-logs.ts";
+import { type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
 
 export interface ReadHistoryParameters {
   readonly appId: AppId;

@@ -1,13 +1,9 @@
-import type { Address } from "viem";
+import { type Address, type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
-import { endpointsWords, withoutSecrets } from "../chain/rpc-errors.ts";
-import type { PolicyLog } from "../core/policy/decode-policy-changes.ts";
+import { endpointsWords, errorChain, errorText, withoutSecrets } from "../chain/rpc-errors.ts";
 import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
-import { type BlockRange, lengthOf } from "./block-range.ts";
-import { classifyRefusal } from "./classify-refusal.ts";
-import { type Patience, pause } from "./pause.ts";
-import type { RangeSize } from "./range-size.ts";
-import { readLogs } from "./read-logs.ts";
+import type { PolicyLog } from "./policy.ts";
+import { ask, type Patience, pause } from "./retry.ts";
 
 /** A piece that had to wait this often is not served any more. */
 const mostWaits = 10;
@@ -128,4 +124,274 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     size.refused(lengthOf(piece), mostBlocks);
     pending.unshift({ ...piece, mostBlocks });
   }
+}
+
+export interface Refusal {
+  /**
+   * - `tooMuch`: fewer blocks may pass, the same ones never will;
+   * - `busy`: the same request may pass later;
+   * - `unclear`: either of them;
+   * - `silent`: no answer, or none that can be read;
+   * - `gone`: the endpoint keeps no logs of these blocks;
+   * - `unsupported`: no such request ever passes.
+   */
+  readonly kind: "tooMuch" | "busy" | "unclear" | "silent" | "gone" | "unsupported";
+  /** How long the endpoint asks us to wait. */
+  readonly retryAfterMs: number | undefined;
+  /** A number of blocks the endpoint says would pass, always smaller than what was asked. */
+  readonly suggestedBlocks: bigint | undefined;
+  /** The endpoint's words, without secrets. */
+  readonly answer: string;
+}
+
+// Codes and words as providers use them in 2026. One code means different things at different providers (-32005 is
+// both "too many results" and "too many requests"), so the words decide where there are any.
+const tooMuchCodes = new Set([-32602, -32600, -32614, -32062]);
+const busyCodes = new Set([429, -32007, -32016, -32029]);
+const unsupportedCodes = new Set([-32601, -32004, 4200]);
+const prunedHistoryCode = 4444;
+
+const busyWords =
+  /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded|currently healthy/i;
+/** A backend behind a load balancer that has not seen the newest blocks yet. */
+const laggingWords =
+  /header not found|unknown block|block not found|beyond (?:the )?(?:current |latest )?head|after last (?:accepted|finalized)|future block|not yet available/i;
+const tooMuchWords =
+  /block range|range (?:is )?(?:too|limit|exceed)|(?:limited to|up to|maximum of|max(?:imum)?) .*(?:blocks?|range|results|logs)|more than [\d,]+|too (?:large|wide|big|many (?:blocks|logs|results|events|topics))|max(?:imum)? (?:allowed|block|results|logs|range)|(?:response|result|payload|batch) .*(?:size|large|too big|exceed)|exceeds? .*(?:results|range|blocks|size)|time(?:d)? ?out|narrow|smaller range|\d+[- ]block/i;
+const goneWords =
+  /\bpruned\b|history (?:is )?(?:not available|unavailable)|no longer (?:available|stored)|archive (?:node|data|access)/i;
+const keyWords = /api.?key|personal token|(?:free|your) (?:plan|tier)|unauthori[sz]ed|not authori[sz]ed|authenticat/i;
+const tooMuchStatus = new Set([413]);
+const busyStatus = new Set([403, 425, 429, 502, 503]);
+const unsupportedStatus = new Set([401, 402, 404, 405]);
+
+/** What a failed request for the logs of `asked` means. */
+export function classifyRefusal(error: unknown, asked: BlockRange): Refusal {
+  const chain = errorChain(error);
+  const code = numberIn(chain, "code");
+  const status = numberIn(chain, "status");
+  // Only the node's words: viem's own messages repeat the request, whose block numbers are no hint.
+  const words = chain[0] === undefined ? String(error) : errorText(chain[0]);
+  return {
+    kind: kindOf({ code, status, words, names: chain.map((link) => String(Reflect.get(link, "name"))) }),
+    retryAfterMs: retryAfterOf(chain, words),
+    suggestedBlocks: suggestionIn(words, asked),
+    answer: withoutSecrets(new Error(words)).message.slice(0, 300),
+  };
+}
+
+interface Facts {
+  readonly code: number | undefined;
+  readonly status: number | undefined;
+  readonly words: string;
+  readonly names: readonly string[];
+}
+
+function kindOf({ code, status, words, names }: Facts): Refusal["kind"] {
+  if (names.includes("ResponseBodyTooLargeError")) return "tooMuch";
+  if (names.includes("TimeoutError")) return "unclear";
+  const isTooMuch = tooMuchWords.test(words);
+  const isBusy = busyWords.test(words) || laggingWords.test(words);
+  if (status !== undefined) {
+    if (tooMuchStatus.has(status)) return "tooMuch";
+    if (unsupportedStatus.has(status)) return "unsupported";
+    if (busyStatus.has(status)) return isTooMuch ? "unclear" : "busy";
+  }
+  if (code !== undefined && busyCodes.has(code)) return isTooMuch ? "unclear" : "busy";
+  if (isTooMuch) return isBusy ? "unclear" : "tooMuch";
+  if (code === prunedHistoryCode || goneWords.test(words)) return "gone";
+  if (isBusy) return "busy";
+  if (code === undefined) return "silent";
+  if (unsupportedCodes.has(code) || keyWords.test(words)) return "unsupported";
+  return tooMuchCodes.has(code) ? "tooMuch" : "unclear";
+}
+
+function numberIn(chain: readonly object[], field: "code" | "status"): number | undefined {
+  return chain
+    .map((link): unknown => Reflect.get(link, field))
+    .find((value): value is number => typeof value === "number" && value !== -1); // viem's "unknown error"
+}
+
+/** Seconds or a date in a header, which viem keeps only of answers without a JSON-RPC error, or seconds in words. */
+function retryAfterOf(chain: readonly object[], words: string): number | undefined {
+  for (const link of chain) {
+    const headers: unknown = Reflect.get(link, "headers");
+    const value = headers instanceof Headers ? headers.get("retry-after") : null;
+    if (value === null) continue;
+    const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+    if (Number.isFinite(ms)) return Math.max(0, ms);
+  }
+  const [, number, unit] = /(?:retry|again) (?:after|in) (\d+(?:\.\d+)?) ?(ms|s\b|sec)/i.exec(words) ?? [];
+  return number === undefined ? undefined : Number(number) * (unit === "ms" ? 1 : 1000);
+}
+
+/**
+ * The widest range the words offer: as `[0x…, 0x…]`, or as a number. Some providers suggest the very range they just
+ * refused, and a number may as well be one of results, so only what is smaller than `asked` counts as a suggestion.
+ */
+function suggestionIn(words: string, { fromBlock, toBlock }: BlockRange): bigint | undefined {
+  const asked = toBlock - fromBlock + 1n;
+  const isUsable = (blocks: bigint) => blocks > 0n && blocks < asked;
+  const [, first, last] = /\[\s*(0x[\da-f]+)\s*,\s*(0x[\da-f]+)\s*\]/i.exec(words) ?? [];
+  if (first !== undefined && last !== undefined) {
+    const blocks = BigInt(last) - BigInt(first) + 1n;
+    return isUsable(blocks) ? blocks : undefined;
+  }
+  const numbers = [...words.matchAll(/(?<![\w.-])(\d{1,3}(?:,\d{3})+|\d{1,9})(k)?(?![\w.])/gi)]
+    .map(([, digits = "", thousands]) => BigInt(digits.replaceAll(",", "")) * (thousands === undefined ? 1n : 1000n))
+    .filter((number) => number !== fromBlock && number !== toBlock && isUsable(number));
+  return numbers.length === 0 ? undefined : numbers.reduce((one, other) => (one > other ? one : other));
+}
+
+/**
+ * One `eth_getLogs` for all logs of one contract in a range. An answer that is not exactly that (another contract's
+ * logs, other blocks, one log twice) is a fault like any other.
+ *
+ * @throws whatever the transport throws
+ */
+export async function readLogs(
+  client: ChainClient,
+  address: Address,
+  range: BlockRange,
+  signal?: AbortSignal,
+): Promise<PolicyLog[]> {
+  const filter = { address, fromBlock: numberToHex(range.fromBlock), toBlock: numberToHex(range.toBlock) };
+  const answer = await ask(client, { method: "eth_getLogs", params: [filter] }, signal);
+  if (!Array.isArray(answer)) throw new Error("The endpoint's answer holds no logs.");
+  const logs = answer.map((log: unknown) => parseLog(log, address, range));
+  if (new Set(logs.map(({ blockNumber, logIndex }) => `${blockNumber} ${logIndex}`)).size < logs.length)
+    throw new Error("The endpoint's answer holds a log twice.");
+  return logs;
+}
+
+function parseLog(raw: unknown, contract: Address, { fromBlock, toBlock }: BlockRange): PolicyLog {
+  const log = Object(raw) as Record<string, unknown>;
+  const { address, blockNumber, blockHash, transactionHash, logIndex, topics, data, blockTimestamp, removed } = log;
+  if (
+    !isHex(address) ||
+    !isHex(blockNumber) ||
+    !isHex(blockHash) ||
+    !isHex(transactionHash) ||
+    !isHex(logIndex) ||
+    !isHex(data) ||
+    !Array.isArray(topics) ||
+    !topics.every((topic): topic is Hex => isHex(topic))
+  )
+    throw new Error("The endpoint's answer holds something that is not a mined log.");
+  const number = BigInt(blockNumber);
+  if (address.toLowerCase() !== contract.toLowerCase() || number < fromBlock || number > toBlock || removed === true)
+    throw new Error("The endpoint's answer holds a log that was not asked for.");
+  return {
+    blockNumber: number,
+    blockHash: lowerCase(blockHash),
+    logIndex: Number(logIndex),
+    transactionHash: lowerCase(transactionHash),
+    timestamp: isHex(blockTimestamp) ? BigInt(blockTimestamp) : undefined,
+    topics: topics.map(lowerCase),
+    data: lowerCase(data),
+  };
+}
+
+function lowerCase(hex: Hex): Hex {
+  return hex.toLowerCase() as Hex; // still hex
+}
+
+const mostBlocks = 100_000n;
+/** Full-size ranges that pass before a wider one is tried again: limits by result count differ along the chain. */
+const patience = 100;
+
+/**
+ * How many blocks to ask for at once: doubles until the endpoint refuses, then closes in on the widest range it
+ * takes. Starts at what the public endpoints of Base allow.
+ */
+export class RangeSize {
+  #blocks: bigint;
+  /** The widest range that passed since the last refusal of it. */
+  #passed = 0n;
+  /** The narrowest range that was refused. */
+  #refused = mostBlocks + 1n;
+  #passedAtThisSize = 0;
+  #isProbing = false;
+
+  constructor(first = 2_000n) {
+    this.#blocks = first;
+  }
+
+  /** How many of `available` blocks to ask for next. Only one request at a time asks for more than has passed. */
+  next(available: bigint): bigint {
+    const wanted = minimum(available, this.#blocks);
+    if (this.#passed === 0n || wanted <= this.#passed) return wanted;
+    if (this.#isProbing) return this.#passed;
+    this.#isProbing = true;
+    return wanted;
+  }
+
+  passed(blocks: bigint): void {
+    if (blocks > this.#passed) this.#isProbing = false;
+    if (blocks > this.#passed) this.#passed = blocks;
+    if (blocks < this.#blocks) return;
+    this.#passedAtThisSize += 1;
+    if (this.#passedAtThisSize >= patience) this.#refused = minimum(this.#refused * 2n, mostBlocks + 1n);
+    const room = this.#refused - 1n - this.#blocks;
+    if (room <= this.#blocks / 8n) return;
+    this.#passedAtThisSize = 0;
+    this.#blocks = minimum(this.#blocks * 2n, this.#blocks + (room + 1n) / 2n);
+  }
+
+  /** @param next how many blocks to try instead, which is fewer than were refused */
+  refused(blocks: bigint, next: bigint): void {
+    if (blocks > this.#passed) this.#isProbing = false;
+    if (blocks < this.#refused) this.#refused = blocks;
+    if (this.#passed >= blocks) this.#passed = 0n;
+    this.#passedAtThisSize = 0;
+    const candidate = this.#passed > next ? this.#passed : next;
+    // Several ranges of one size are in flight: their refusals are one piece of news, not a reason to halve again.
+    if (candidate < this.#blocks) this.#blocks = candidate;
+  }
+
+  /** The endpoint has named its limit: there is no use in trying wider ranges soon. */
+  limited(blocks: bigint): void {
+    this.#refused = minimum(this.#refused, blocks + 1n);
+    this.#blocks = minimum(this.#blocks, blocks);
+  }
+}
+
+function minimum(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
+}
+
+/** Blocks from `fromBlock` to `toBlock`, both included. */
+export interface BlockRange {
+  readonly fromBlock: bigint;
+  readonly toBlock: bigint;
+}
+
+/** How many blocks a range has. */
+export function lengthOf({ fromBlock, toBlock }: BlockRange): bigint {
+  return toBlock - fromBlock + 1n;
+}
+
+/** The blocks of any of these ranges, as ascending ranges that neither overlap nor touch. */
+export function mergeRanges(ranges: readonly BlockRange[]): BlockRange[] {
+  const merged: BlockRange[] = [];
+  for (const range of ranges.toSorted((one, other) => (one.fromBlock < other.fromBlock ? -1 : 1))) {
+    const last = merged.at(-1);
+    if (last === undefined || range.fromBlock > last.toBlock + 1n) merged.push(range);
+    else if (range.toBlock > last.toBlock) merged.splice(-1, 1, { fromBlock: last.fromBlock, toBlock: range.toBlock });
+  }
+  return merged;
+}
+
+/** The blocks of `range` that none of these ranges has, ascending. */
+export function gapsIn(range: BlockRange, ranges: readonly BlockRange[]): BlockRange[] {
+  const gaps: BlockRange[] = [];
+  let next = range.fromBlock;
+  for (const { fromBlock, toBlock } of mergeRanges(ranges)) {
+    if (toBlock < next) continue;
+    if (fromBlock > range.toBlock) break;
+    if (fromBlock > next) gaps.push({ fromBlock: next, toBlock: fromBlock - 1n });
+    next = toBlock + 1n;
+  }
+  if (next <= range.toBlock) gaps.push({ fromBlock: next, toBlock: range.toBlock });
+  return gaps;
 }

@@ -20,7 +20,7 @@ import {
   PrunedHashInUseError,
   PruneOvertakenError,
 } from "../errors/index.ts";
-import { readAllowedKeys } from "../history/read-allowed-keys.ts";
+import { readAllowedKeys } from "../history/compare-with-state.ts";
 import { gatherCloudFacts } from "./gather-cloud-facts.ts";
 import { type PruneSource, readPruneFacts } from "./prune-source.ts";
 

@@ -3,8 +3,8 @@ import type { ChainClient } from "../chain/client.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
-import type { PolicyChange } from "../core/policy/policy-change.ts";
 import type { Addition } from "../core/prune/prune-facts.ts";
+import type { PolicyChange } from "../history/policy.ts";
 
 const requestsAtOnce = 8;
 

@@ -5,10 +5,10 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
-import { allowedAt } from "../core/policy/allowed-at.ts";
 import type { AllowedHash, PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
+import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { History } from "../history/history.ts";
-import { readAllowedKeys } from "../history/read-allowed-keys.ts";
+import { allowedAt } from "../history/policy.ts";
 import { dateAdditions } from "./date-additions.ts";
 import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./gather-cloud-facts.ts";
 

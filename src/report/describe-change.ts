@@ -1,4 +1,4 @@
-import type { PolicyChange } from "../core/policy/policy-change.ts";
+import type { PolicyChange } from "../history/policy.ts";
 
 /** What a change did, in words. */
 export function describeChange(change: PolicyChange): string {

@@ -1,8 +1,7 @@
 import type { ChainClient } from "../../chain/client.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
-import { findBlockAt } from "../../history/find-block-at.ts";
+import { findBlockAt, readBlock } from "../../history/blocks.ts";
 import type { History, PinnedBlock } from "../../history/history.ts";
-import { readBlock } from "../../history/read-block.ts";
 import { formatTime } from "../../report/format-time.ts";
 import type { Moment } from "./parse-block.ts";
 

@@ -2,7 +2,7 @@ import type { Address } from "viem";
 import type { ChainClient } from "../../chain/client.ts";
 import { readSenders } from "../../chain/transactions/receipt.ts";
 import type { Hex } from "../../core/ids.ts";
-import type { PolicyChange } from "../../core/policy/policy-change.ts";
+import type { PolicyChange } from "../../history/policy.ts";
 import { describeChange } from "../../report/describe-change.ts";
 
 /** One change, as every form of the output tells it. */

@@ -4,7 +4,7 @@ import type { ChainClient } from "../../chain/client.ts";
 import { duringRpc } from "../../chain/rpc-errors.ts";
 import { readSenders } from "../../chain/transactions/receipt.ts";
 import type { TransactionHash } from "../../core/ids.ts";
-import type { ChangeOrigin } from "../../core/policy/policy-change.ts";
+import type { ChangeOrigin } from "../../history/policy.ts";
 
 export interface Origin {
   readonly blockNumber: bigint;

@@ -1,8 +1,8 @@
 import type { ChainClient } from "../../chain/client.ts";
 import type { ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
-import { allowedAt } from "../../core/policy/allowed-at.ts";
 import type { History } from "../../history/history.ts";
+import { allowedAt } from "../../history/policy.ts";
 import { type Origin, readOrigin } from "../history/read-origin.ts";
 
 export interface AllowedLists {

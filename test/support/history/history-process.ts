@@ -2,8 +2,8 @@
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
 import { parseAppId } from "../../../src/core/ids.ts";
-import { openHistoryStore } from "../../../src/history/history-store.ts";
 import { readHistory } from "../../../src/history/read-history.ts";
+import { openHistoryStore } from "../../../src/history/store.ts";
 
 const [, , rpcUrl = "", appId = "", path = ""] = process.argv;
 const store = openHistoryStore(path);

@@ -10,7 +10,7 @@ import {
   stringToHex,
 } from "viem";
 import { dstackAppAbi } from "../../../src/abi/index.ts";
-import type { PolicyLog } from "../../../src/core/policy/decode-policy-changes.ts";
+import type { PolicyLog } from "../../../src/history/policy.ts";
 
 type EventName = Extract<(typeof dstackAppAbi)[number], { type: "event" }>["name"];
 

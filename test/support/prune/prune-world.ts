@@ -7,7 +7,7 @@ import { getAppCvms } from "../../../src/cloud/get-app-cvms.ts";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../src/core/ids.ts";
 import { acceptOwnershipCall, addComposeHashCall, transferOwnershipCall } from "../../../src/core/owner-calls.ts";
-import { readAllowedKeys } from "../../../src/history/read-allowed-keys.ts";
+import { readAllowedKeys } from "../../../src/history/compare-with-state.ts";
 import { readHistory } from "../../../src/history/read-history.ts";
 import type { PruneSource } from "../../../src/prune/prune-source.ts";
 import { type StartWorldParameters, startWorld, type World } from "../../../src/world/start-world.ts";

@@ -11,7 +11,7 @@ import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import type { AppId, ComposeHash } from "../../../../src/core/ids.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
-import { currentSlots } from "../../../../src/history/proof/storage-slots.ts";
+import { currentSlots } from "../../../../src/history/proof.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { readPruneFacts } from "../../../../src/prune/prune-source.ts";

@@ -3,7 +3,7 @@ import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { getBlock } from "viem/actions";
 import type { ChainClient } from "../../../../src/chain/client.ts";
-import { findBlockAt } from "../../../../src/history/find-block-at.ts";
+import { findBlockAt } from "../../../../src/history/blocks.ts";
 import { clientOf } from "../../../support/chain/deploy-dstack.ts";
 import { mineBlocks } from "../../../support/history/mine.ts";
 

@@ -11,11 +11,11 @@ import { numberToHex } from "viem";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
-import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";
 import { HistoryStoreError, NoContractError, UnusableFileError } from "../../../../src/errors/index.ts";
 import type { History } from "../../../../src/history/history.ts";
-import { type HistoryStore, openHistoryStore } from "../../../../src/history/history-store.ts";
+import { allowedAt } from "../../../../src/history/policy.ts";
 import { type ReadHistoryParameters, readHistory } from "../../../../src/history/read-history.ts";
+import { type HistoryStore, openHistoryStore } from "../../../../src/history/store.ts";
 import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { mineBlocks } from "../../../support/history/mine.ts";
 import {

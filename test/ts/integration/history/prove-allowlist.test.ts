@@ -12,7 +12,7 @@ import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts"
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { currentSlots, shiftedSlots } from "../../../../src/history/proof/storage-slots.ts";
+import { currentSlots, shiftedSlots } from "../../../../src/history/proof.ts";
 import { type AllowlistProof, proveAllowlist } from "../../../../src/history/prove-allowlist.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";

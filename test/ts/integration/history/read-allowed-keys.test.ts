@@ -7,7 +7,7 @@ import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { ContractRevertedError, RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { readAllowedKeys } from "../../../../src/history/read-allowed-keys.ts";
+import { readAllowedKeys } from "../../../../src/history/compare-with-state.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { mineBlocks } from "../../../support/history/mine.ts";

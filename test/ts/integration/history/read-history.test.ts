@@ -24,8 +24,8 @@ import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../../../../src/core/ids.ts";
-import { allowedAt } from "../../../../src/core/policy/allowed-at.ts";
 import { NoContractError } from "../../../../src/errors/index.ts";
+import { allowedAt } from "../../../../src/history/policy.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";

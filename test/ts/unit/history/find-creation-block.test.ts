@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { createClient, custom } from "viem";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { NoContractError, RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { findCreationBlock } from "../../../../src/history/find-creation-block.ts";
+import { findCreationBlock } from "../../../../src/history/creation.ts";
 import { rpcError } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
 

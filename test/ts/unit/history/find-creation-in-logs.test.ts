@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
-import { decodePolicyChanges } from "../../../../src/core/policy/decode-policy-changes.ts";
-import { findCreationInLogs, type Start } from "../../../../src/history/find-creation-in-logs.ts";
+import { findCreationInLogs, type Start } from "../../../../src/history/creation.ts";
+import { decodePolicyChanges } from "../../../../src/history/policy.ts";
 import { policyLog } from "../../../support/history/policy-logs.ts";
 
 const hash = parseComposeHash("11".repeat(32));

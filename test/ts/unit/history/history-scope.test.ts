@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
-import { type HistoryStore, openHistoryStore } from "../../../../src/history/history-store.ts";
-import type { HistoryScope } from "../../../../src/history/store/history-scope.ts";
+import { type HistoryScope, type HistoryStore, openHistoryStore } from "../../../../src/history/store.ts";
 import { policyLog } from "../../../support/history/policy-logs.ts";
 
 const appId = parseAppId("a0".repeat(20));

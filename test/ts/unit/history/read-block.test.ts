@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createClient, custom } from "viem";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { readBlock } from "../../../../src/history/read-block.ts";
+import { readBlock } from "../../../../src/history/blocks.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const block = { number: "0x7", hash: `0x${"AB".repeat(32)}`, timestamp: "0x64" };

@@ -1,9 +1,6 @@
 import { expect } from "chai";
 import { createClient, custom } from "viem";
-import type { BlockRange } from "../../../../src/history/block-range.ts";
-import { mergeRanges } from "../../../../src/history/block-range.ts";
-import { RangeSize } from "../../../../src/history/range-size.ts";
-import { scanLogs } from "../../../../src/history/scan-logs.ts";
+import { type BlockRange, mergeRanges, RangeSize, scanLogs } from "../../../../src/history/scan-logs.ts";
 import { createSyntheticChain } from "../../../support/history/synthetic-chain.ts";
 
 describe("scanLogs", () => {

@@ -14,7 +14,7 @@ import { expect } from "chai";
 import { openDeploymentJournal } from "../../../../src/chain/transactions/deployment-journal.ts";
 import { openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
-import { openHistoryStore } from "../../../../src/history/history-store.ts";
+import { openHistoryStore } from "../../../../src/history/store.ts";
 import { Database } from "../../../../src/mock-cloud/store/database.ts";
 import { openJournal } from "../../../../src/update/journal.ts";
 import { openWorldState } from "../../../../src/world/state/world-state.ts";

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
 import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
-import type { PolicyChangeContent } from "../../../../src/core/policy/policy-change.ts";
 import { chainDefinition } from "../../../../src/hardhat/connect/chain-definition.ts";
+import type { PolicyChangeContent } from "../../../../src/history/policy.ts";
 import { describeChange } from "../../../../src/report/describe-change.ts";
 import { describeOwner, describeOwnerFully } from "../../../../src/report/describe-owner.ts";
 import { explorerLink } from "../../../../src/report/explorer-link.ts";

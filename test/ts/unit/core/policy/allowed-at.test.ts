@@ -2,8 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { Hex } from "viem";
 import { parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
-import { allowedAt } from "../../../../../src/core/policy/allowed-at.ts";
-import { decodePolicyChanges, type PolicyLog } from "../../../../../src/core/policy/decode-policy-changes.ts";
+import { allowedAt, decodePolicyChanges, type PolicyLog } from "../../../../../src/history/policy.ts";
 import { policyLog } from "../../../../support/history/policy-logs.ts";
 
 const hash = parseComposeHash("11".repeat(32));

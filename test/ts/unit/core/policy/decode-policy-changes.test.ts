@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { concat, type Hex, pad, zeroHash } from "viem";
-import { decodePolicyChanges } from "../../../../../src/core/policy/decode-policy-changes.ts";
+import { decodePolicyChanges } from "../../../../../src/history/policy.ts";
 import { policyLog, recordLog } from "../../../../support/history/policy-logs.ts";
 
 const one: Hex = `0x${"11".repeat(32)}`;

@@ -3,9 +3,9 @@ import type { ChainClient } from "../chain/client.ts";
 import { withoutSecrets } from "../chain/rpc-errors.ts";
 import type { AppId } from "../core/ids.ts";
 import { NoContractError, RpcUnavailableError } from "../errors/index.ts";
-import { ask } from "./ask.ts";
-import { classifyRefusal } from "./classify-refusal.ts";
-import { type Patience, pause } from "./pause.ts";
+import { ask, type Patience, pause } from "./retry.ts";
+import { classifyRefusal } from "./scan-logs.ts";
+import type { ScopeContent } from "./store.ts";
 
 const mostTries = 6;
 /** A refusal that may as well be a fault as a "no such state" is an answer when it is repeated. */
@@ -74,4 +74,27 @@ export async function readCodePresence(
       await pause(patience, tries, retryAfterMs);
     }
   }
+}
+
+/** Where reading began. */
+export interface Start extends FoundCreation {
+  /** Somebody named the block; it is before the creation, not the creation's own. */
+  readonly isGiven: boolean;
+}
+
+/**
+ * The block of an app's creation, if what was read from `fromBlock` on shows that there is nothing before it. An
+ * endpoint's word that there was no code earlier counts only with a log in the very block the code appeared in: one
+ * that has dropped old state may answer "no code" for it.
+ */
+export function findCreationInLogs(
+  start: Start,
+  fromBlock: bigint,
+  { firstBlockWithLogs, changes }: ScopeContent,
+): bigint | undefined {
+  const isShownByCode =
+    start.isFirst && start.block === fromBlock && (start.isGiven || firstBlockWithLogs === fromBlock);
+  const isShownByEvent = changes.some((change) => change.kind === "initialized" && change.version === 1n);
+  const isWholeChain = fromBlock === 0n;
+  return isShownByCode || isShownByEvent || isWholeChain ? (firstBlockWithLogs ?? fromBlock) : undefined;
 }

@@ -1,7 +1,14 @@
-import { type Address, checksumAddress, type Hex, keccak256, size, slice, stringToHex, toEventSelector } from "viem";
-import { dstackAppAbi } from "../../abi/index.ts";
-import { parseComposeHash, parseDeviceId, parseTransactionHash } from "../ids.ts";
-import { type ChangeOrigin, compareChanges, type PolicyChange, type PolicyChangeContent } from "./policy-change.ts";
+import { type Address, checksumAddress, keccak256, size, slice, stringToHex, toEventSelector } from "viem";
+import { dstackAppAbi } from "../abi/index.ts";
+import {
+  type ComposeHash,
+  type DeviceId,
+  type Hex,
+  parseComposeHash,
+  parseDeviceId,
+  parseTransactionHash,
+  type TransactionHash,
+} from "../core/ids.ts";
 
 /** As much of a log as a change needs. Logs of one app, each at most once, in any order. */
 export interface PolicyLog extends Omit<ChangeOrigin, "transactionHash" | "actor"> {
@@ -178,4 +185,142 @@ function withAddresses(
 /** Undefined if the word is wider than an address. */
 function addressOf(word: Hex): Address | undefined {
   return /^0x0{24}/.test(word) ? checksumAddress(slice(word, 12)) : undefined;
+}
+
+/** Where a change stands in the chain. */
+export interface ChangeOrigin {
+  readonly blockNumber: bigint;
+  readonly blockHash: Hex;
+  /** Position of the event among all events of its block. */
+  readonly logIndex: number;
+  readonly transactionHash: TransactionHash;
+  /** Seconds since 1970. Undefined until somebody asked for it, where the node does not send it with the event. */
+  readonly timestamp?: bigint | undefined;
+  /** Who changed it, as the contract recorded it. Undefined for contracts without PolicyChanged. */
+  readonly actor?: Address | undefined;
+}
+
+/** What one event of an app says. */
+export type PolicyChangeContent =
+  | { readonly kind: "composeHashAdded" | "composeHashRemoved"; readonly composeHash: ComposeHash }
+  | { readonly kind: "deviceAdded" | "deviceRemoved"; readonly deviceId: DeviceId }
+  | { readonly kind: "allowAnyDeviceSet" | "requireTcbUpToDateSet"; readonly enabled: boolean }
+  | { readonly kind: "upgradesDisabled" }
+  | { readonly kind: "upgraded"; readonly implementation: Address }
+  | { readonly kind: "ownershipTransferStarted" | "ownershipTransferred"; readonly from: Address; readonly to: Address }
+  /** Version 1 ends an app's creation; a higher one is a re-initialisation after an upgrade. */
+  | { readonly kind: "initialized"; readonly version: bigint }
+  /** A PolicyChanged that no event of the kinds above stands beside: a contract we do not know, or a false one. */
+  | {
+      readonly kind: "otherPolicyChanged";
+      /** keccak256 of the policy's label. */
+      readonly policy: Hex;
+      readonly value: Hex;
+      readonly enabled: boolean;
+    };
+
+/** One event of an app, of those that change or explain its policy. */
+export type PolicyChange = PolicyChangeContent & ChangeOrigin;
+
+export type PolicyChangeKind = PolicyChange["kind"];
+
+/** Order in which changes took effect: by block, then by position in it. For `toSorted`. */
+export function compareChanges(
+  one: Pick<ChangeOrigin, "blockNumber" | "logIndex">,
+  other: Pick<ChangeOrigin, "blockNumber" | "logIndex">,
+): number {
+  if (one.blockNumber !== other.blockNumber) return one.blockNumber < other.blockNumber ? -1 : 1;
+  return one.logIndex - other.logIndex;
+}
+
+type ChangeOf<kind extends PolicyChange["kind"]> = Extract<PolicyChange, { kind: kind }>;
+export type ComposeHashChange = ChangeOf<"composeHashAdded" | "composeHashRemoved">;
+export type DeviceChange = ChangeOf<"deviceAdded" | "deviceRemoved">;
+
+/** The flags an app was created with. Its creation logs no event for them. */
+export interface InitialFlags {
+  readonly allowAnyDevice?: boolean | undefined;
+  readonly requireTcbUpToDate?: boolean | undefined;
+  readonly upgradesDisabled?: boolean | undefined;
+}
+
+/** What an app allowed at one block. A flag or address is undefined where the changes given do not tell. */
+export interface AllowedAtReturnType {
+  /** Each allowed hash with the change that allowed it: the first add since its last removal. */
+  readonly composeHashes: ReadonlyMap<ComposeHash, ComposeHashChange>;
+  /** Each listed device, in the same way. They count only while `allowAnyDevice` is false. */
+  readonly devices: ReadonlyMap<DeviceId, DeviceChange>;
+  readonly allowAnyDevice: boolean | undefined;
+  readonly requireTcbUpToDate: boolean | undefined;
+  readonly upgradesDisabled: boolean | undefined;
+  readonly owner: Address | undefined;
+  /** Who may accept the ownership; undefined if nobody is invited. */
+  readonly pendingOwner: Address | undefined;
+  readonly implementation: Address | undefined;
+}
+
+/**
+ * Replays an app's changes up to and including a block.
+ *
+ * @param blockNumber all changes if absent
+ * @param initial what the app's creation set without an event
+ */
+export function allowedAt(
+  changes: readonly PolicyChange[],
+  blockNumber?: bigint,
+  initial: InitialFlags = {},
+): AllowedAtReturnType {
+  const composeHashes = new Map<ComposeHash, ComposeHashChange>();
+  const devices = new Map<DeviceId, DeviceChange>();
+  let { allowAnyDevice, requireTcbUpToDate, upgradesDisabled } = initial;
+  let owner: Address | undefined;
+  let pendingOwner: Address | undefined;
+  let implementation: Address | undefined;
+  for (const change of changes.toSorted(compareChanges)) {
+    if (blockNumber !== undefined && change.blockNumber > blockNumber) break;
+    switch (change.kind) {
+      case "composeHashAdded":
+        // Adding an allowed hash again is a transaction like any other; it changes nothing.
+        if (!composeHashes.has(change.composeHash)) composeHashes.set(change.composeHash, change);
+        break;
+      case "composeHashRemoved":
+        composeHashes.delete(change.composeHash);
+        break;
+      case "deviceAdded":
+        if (!devices.has(change.deviceId)) devices.set(change.deviceId, change);
+        break;
+      case "deviceRemoved":
+        devices.delete(change.deviceId);
+        break;
+      case "allowAnyDeviceSet":
+        allowAnyDevice = change.enabled;
+        break;
+      case "requireTcbUpToDateSet":
+        requireTcbUpToDate = change.enabled;
+        break;
+      case "upgradesDisabled":
+        upgradesDisabled = true;
+        break;
+      case "upgraded":
+        implementation = change.implementation;
+        break;
+      case "ownershipTransferStarted":
+        pendingOwner = change.to;
+        break;
+      case "ownershipTransferred":
+        owner = change.to;
+        pendingOwner = undefined;
+        break;
+    }
+  }
+  return {
+    composeHashes,
+    devices,
+    allowAnyDevice,
+    requireTcbUpToDate,
+    upgradesDisabled,
+    owner,
+    pendingOwner: pendingOwner === undefined || BigInt(pendingOwner) === 0n ? undefined : pendingOwner,
+    implementation,
+  };
 }

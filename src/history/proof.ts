@@ -1,0 +1,184 @@
+import { createMPT, verifyMerkleProof } from "@ethereumjs/mpt";
+import { bytesToHex, concat, type Hex, hexToBigInt, hexToBytes, isHex, keccak256, numberToHex, toRlp } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import { withoutSecrets } from "../chain/rpc-errors.ts";
+import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import { RpcUnavailableError } from "../errors/index.ts";
+import { ask, type Patience, pause } from "./retry.ts";
+import { classifyRefusal } from "./scan-logs.ts";
+
+const mostTries = 6;
+
+export interface AccountProof {
+  readonly accountProof: readonly Hex[];
+  readonly storageHash: Hex;
+  readonly codeHash: Hex;
+  readonly storage: ReadonlyMap<Hex, { readonly value: Hex; readonly proof: readonly Hex[] }>;
+}
+
+export interface ReadProofParameters extends Patience {
+  readonly appId: AppId;
+  readonly slots: readonly Hex[];
+  readonly blockNumber: bigint;
+}
+
+/**
+ * One `eth_getProof`. Most public endpoints do not offer it, or only for the newest blocks, so a refusal is an answer:
+ * the endpoint's words.
+ *
+ * @throws RpcUnavailableError, the signal's reason
+ */
+export async function readProof(
+  client: ChainClient,
+  { appId, slots, blockNumber, ...patience }: ReadProofParameters,
+): Promise<AccountProof | { readonly refusal: string }> {
+  const params = [appId, slots, numberToHex(blockNumber)];
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return parseProof(await ask(client, { method: "eth_getProof", params }, patience.signal), slots);
+    } catch (error) {
+      patience.signal?.throwIfAborted();
+      const { kind, retryAfterMs, answer } = classifyRefusal(error, { fromBlock: blockNumber, toBlock: blockNumber });
+      if (kind !== "busy" && kind !== "silent") return { refusal: answer };
+      if (tries >= mostTries)
+        throw new RpcUnavailableError("reading a proof of the app's storage", { cause: withoutSecrets(error) });
+      await pause(patience, tries, retryAfterMs);
+    }
+  }
+}
+
+function parseProof(answer: unknown, slots: readonly Hex[]): AccountProof | { readonly refusal: string } {
+  const { accountProof, storageHash, codeHash, storageProof } = Object(answer) as Record<string, unknown>;
+  const malformed = { refusal: "The answer holds no proof." };
+  if (!isHexList(accountProof) || !isHex(storageHash) || !isHex(codeHash) || !Array.isArray(storageProof))
+    return malformed;
+  const storage = new Map<Hex, { value: Hex; proof: readonly Hex[] }>();
+  for (const [index, slot] of slots.entries()) {
+    const { value, proof } = Object(storageProof[index]) as Record<string, unknown>; // in the order asked for
+    if (!isHex(value) || !isHexList(proof)) return malformed;
+    storage.set(slot, { value, proof });
+  }
+  return { accountProof, storageHash, codeHash, storage };
+}
+
+function isHexList(value: unknown): value is readonly Hex[] {
+  return Array.isArray(value) && value.every((item) => isHex(item));
+}
+
+/** Root of the storage trie that holds exactly these words. Words that are zero are not in it. */
+export async function storageRoot(words: ReadonlyMap<Hex, Hex>): Promise<Hex> {
+  const trie = await createMPT({ useKeyHashing: true });
+  for (const [slot, word] of words) {
+    const value = storedValue(word);
+    if (value !== undefined) await trie.put(hexToBytes(slot), hexToBytes(value));
+  }
+  return bytesToHex(trie.root());
+}
+
+/** What a proof shows to be stored under `key` below `root`: undefined if nothing is. Throws if the proof is none. */
+export async function provenValue(root: Hex, key: Hex, proof: readonly Hex[]): Promise<Hex | undefined> {
+  const nodes = proof.map((node) => hexToBytes(node));
+  const value = await verifyMerkleProof(hexToBytes(key), nodes, { root: hexToBytes(root), useKeyHashing: true });
+  return value === null ? undefined : bytesToHex(value);
+}
+
+/** A storage word as the trie keeps it; undefined for zero. */
+export function storedValue(word: Hex): Hex | undefined {
+  const bytes = quantityBytes(word);
+  return bytes === undefined || bytes === "0x" ? undefined : toRlp(bytes);
+}
+
+/** Where a layout of the app's storage keeps what. contracts/layout pins every one of them. */
+export interface StorageSlots {
+  /** The words an app's proxy may hold besides its two mappings. */
+  readonly known: readonly Hex[];
+  /** Slots an app leaves at zero: the heads of its mappings, and its gap. */
+  readonly unused: readonly Hex[];
+  readonly composeHash: (composeHash: ComposeHash) => Hex;
+  readonly device: (deviceId: DeviceId) => Hex;
+}
+
+/** ERC-7201 namespaces of OpenZeppelin's upgradeable parents, and ERC-1967. The same in every release. */
+const namespaced: readonly Hex[] = [
+  "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300", // owner
+  "0x237e158222e3e6968b72b9db0d8043aacf074ad9f650f0d1606b4d82ee432c00", // pending owner
+  "0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00", // initializer version
+  "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc", // implementation
+];
+const gap = Array.from({ length: 49 }, (_, index) => 4n + BigInt(index));
+
+/**
+ * DstackApp from v0.5.4 on. The older ones of these lack the TCB flag: a word that is zero is not in the storage trie, so
+ * one list serves them all.
+ */
+export const currentSlots: StorageSlots = {
+  known: [plainSlot(1n), plainSlot(3n), ...namespaced],
+  unused: [0n, 2n, ...gap].map(plainSlot),
+  composeHash: (composeHash) => mappingSlot(composeHash, 0n),
+  device: (deviceId) => mappingSlot(deviceId, 2n),
+};
+
+/** AppAuth of v0.4.2 to v0.5.3: the app id in slot 0, everything one slot later, and no TCB flag. */
+export const shiftedSlots: StorageSlots = {
+  known: [plainSlot(0n), plainSlot(2n), ...namespaced],
+  unused: [1n, 3n, ...gap].map(plainSlot),
+  composeHash: (composeHash) => mappingSlot(composeHash, 1n),
+  device: (deviceId) => mappingSlot(deviceId, 3n),
+};
+
+/** Every word by which the layouts are told apart, and every known one. */
+export const askedSlots: readonly Hex[] = [...new Set([...currentSlots.known, ...shiftedSlots.known])];
+
+/**
+ * The layout by the words of `askedSlots`. A mistake costs the proof and proves nothing false: the rebuilt storage must
+ * have the root of the real one, whatever the layout is believed to be.
+ */
+export function chooseSlots(words: ReadonlyMap<Hex, Hex>): StorageSlots {
+  const wordAt = (slot: bigint) => {
+    const word = words.get(plainSlot(slot)) ?? "0x";
+    return word === "0x" ? 0n : hexToBigInt(word);
+  };
+  const holdsAnAddress = wordAt(0n) > 0n && wordAt(0n) < 2n ** 160n;
+  return holdsAnAddress && wordAt(1n) === 0n && wordAt(3n) === 0n ? shiftedSlots : currentSlots;
+}
+
+function mappingSlot(key: Hex, mapping: bigint): Hex {
+  return keccak256(concat([key, plainSlot(mapping)]));
+}
+
+function plainSlot(slot: bigint): Hex {
+  return numberToHex(slot, { size: 32 });
+}
+
+// In the order in which a header hashes them. Each fork has only added to the end, so the fields an answer lacks at the
+// end are those of later forks.
+const byteFields = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom"];
+const quantityFields = ["difficulty", "number", "gasLimit", "gasUsed", "timestamp"];
+const moreByteFields = ["extraData", "mixHash", "nonce"];
+const laterFields = [
+  { name: "baseFeePerGas", isQuantity: true },
+  { name: "withdrawalsRoot", isQuantity: false },
+  { name: "blobGasUsed", isQuantity: true },
+  { name: "excessBlobGas", isQuantity: true },
+  { name: "parentBeaconBlockRoot", isQuantity: false },
+  { name: "requestsHash", isQuantity: false },
+];
+
+/** Hash of the header in an `eth_getBlockBy…` answer, computed from its fields. Undefined if one is missing. */
+export function hashHeader(block: Readonly<Record<string, unknown>>): Hex | undefined {
+  const later = laterFields.filter(({ name }) => block[name] !== undefined && block[name] !== null);
+  const fields = [
+    ...byteFields.map((name) => block[name]),
+    ...quantityFields.map((name) => quantityBytes(block[name])),
+    ...moreByteFields.map((name) => block[name]),
+    ...later.map(({ name, isQuantity }) => (isQuantity ? quantityBytes(block[name]) : block[name])),
+  ];
+  return fields.every((field): field is Hex => isHex(field)) ? keccak256(toRlp(fields)) : undefined;
+}
+
+/** The shortest bytes of a number: none for zero. */
+export function quantityBytes(value: unknown): Hex | undefined {
+  if (!isHex(value)) return undefined;
+  const digits = value.slice(2).replace(/^0+/, "");
+  return `0x${digits.length % 2 === 0 ? "" : "0"}${digits}`;
+}
