@@ -8,11 +8,6 @@ import { duringRpc } from "../chain/rpc-errors.ts";
 import type { BatchJournal } from "../chain/transactions/journal.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
 import { type PolicyCall, removeComposeHashCall } from "../core/owner-calls.ts";
-import { findMentions } from "../core/prune/find-mentions.ts";
-import { findObjections } from "../core/prune/find-objections.ts";
-import { describeReason } from "../core/prune/keep-reason.ts";
-import { type PrunePlan, planPrune, removalsOf } from "../core/prune/plan-prune.ts";
-import type { PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
 import {
   InvalidArgumentError,
   type Objection,
@@ -21,8 +16,12 @@ import {
   PruneOvertakenError,
 } from "../errors/index.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
-import { gatherCloudFacts } from "./gather-cloud-facts.ts";
-import { type PruneSource, readPruneFacts } from "./prune-source.ts";
+import type { PruneFacts, UnknownFact } from "./facts.ts";
+import { describeReason } from "./keep-rules.ts";
+import { findObjections, type PrunePlan, planPrune, removalsOf } from "./plan-prune.ts";
+import { findMentions } from "./queued.ts";
+import { gatherCloudFacts } from "./read-cloud-use.ts";
+import { type PruneSource, readPruneFacts } from "./read-prune-facts.ts";
 
 export interface ApplyPrunePlanParameters
   extends Pick<SendBatchParameters, "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {

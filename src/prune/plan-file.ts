@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
 import { writeWholeFile } from "../chain/transactions/journal-file.ts";
-import { readPlanFile, writePlanFile } from "../core/prune/plan-file.ts";
-import type { PrunePlan } from "../core/prune/plan-prune.ts";
-import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
+import { type Hex, parseAppId, parseComposeHash, parseFixedHex, parseTransactionHash } from "../core/ids.ts";
+import { InvalidPlanFileError, isDstackError, UnusableFileError } from "../errors/index.ts";
 import { faultCode } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
+import { unknownKinds } from "./facts.ts";
+import type { PrunePlan } from "./plan-prune.ts";
 
 /** The plan in a file; undefined if there is no such file. @throws InvalidPlanFileError */
 export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
@@ -43,3 +46,117 @@ export function requirePlanFor(
     throw new InvalidPlanFileError(path, `it is for app ${plan.appId}, and the command for ${wanted.appId}`);
   }
 }
+
+/** What became of reading a plan: the plan, or the end of the sentence "The file cannot be carried out: …". */
+export type PlanReading = { readonly plan: PrunePlan } | { readonly problem: string };
+
+const kind = "dstack-prune-plan";
+const version = 1;
+
+/**
+ * A plan as the text of a file. Carrying it out judges everything anew, so a changed file can do no harm; its digest is
+ * there so that a change is noticed before anybody relies on it.
+ */
+export function writePlanFile(plan: PrunePlan): string {
+  const { chainId, appId, owner, pinned, policy, rows, unknowns } = plan;
+  const body = JSON.parse(
+    JSON.stringify({ kind, version, chainId, appId, owner, pinned, policy, rows, unknowns }, (_, value: unknown) =>
+      typeof value === "bigint" ? value.toString() : value,
+    ),
+  );
+  return `${JSON.stringify({ ...body, digest: digestOf(body) }, null, 2)}\n`;
+}
+
+/** Reads what `writePlanFile` wrote, however it is indented. */
+export function readPlanFile(text: string): PlanReading {
+  const raw = z.looseObject({ kind: z.literal(kind), version: z.number() }).safeParse(parseJson(text));
+  if (!raw.success) return { problem: "it is no prune plan" };
+  if (raw.data.version !== version) return { problem: `it has version ${raw.data.version}, and this is ${version}` };
+  const { digest, ...body } = raw.data;
+  if (digest !== digestOf(body)) return { problem: "it was changed after it was written" };
+  try {
+    const { kind: _, version: __, ...plan } = planSchema.parse(body);
+    return { plan: { ...plan, isExecutable: plan.unknowns.every(({ isWaived }) => isWaived) } };
+  } catch (error) {
+    if (error instanceof z.ZodError || isDstackError(error)) return { problem: "parts of it are missing or malformed" };
+    throw error;
+  }
+}
+
+function digestOf(body: object): string {
+  return createHash("sha256").update(JSON.stringify(body)).digest("hex");
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const composeHash = z.string().transform(parseComposeHash);
+const address = z.string().transform((raw): Hex => parseFixedHex("An address", raw, 20));
+const bigint = z
+  .string()
+  .regex(/^\d{1,30}$/)
+  .transform(BigInt);
+// JSON leaves out what is undefined; a plan that was read has the same keys as one that was made.
+const cvm = z.strictObject({ id: z.string(), name: z.string(), status: z.string() });
+const seconds = z.number().int().min(0);
+
+const reasonSchema = z.discriminatedUnion("rule", [
+  z.strictObject({ rule: z.literal("running"), cvm }),
+  z.strictObject({ rule: z.literal("moving-to"), cvm }),
+  z.strictObject({ rule: z.literal("prepared"), cvm, expiresAt: z.string() }),
+  z.strictObject({ rule: z.literal("queued"), source: z.string() }),
+  z.strictObject({ rule: z.literal("newest"), rank: z.number().int(), keep: z.number().int() }),
+  z
+    .strictObject({ rule: z.literal("young"), ageSeconds: z.number().int().optional(), olderThanSeconds: seconds })
+    .transform(({ ageSeconds, ...reason }) => ({ ...reason, ageSeconds })),
+  z.strictObject({ rule: z.literal("pinned"), source: z.string() }),
+  z.strictObject({ rule: z.literal("last") }),
+]);
+
+const planSchema = z.strictObject({
+  kind: z.literal(kind),
+  version: z.literal(version),
+  chainId: z.number().int().positive(),
+  appId: z.string().transform(parseAppId),
+  owner: address,
+  pinned: z.strictObject({
+    number: bigint,
+    hash: z.string().transform((raw) => parseFixedHex("A block hash", raw, 32)),
+    timestamp: bigint,
+  }),
+  policy: z
+    .strictObject({
+      keep: z.number().int().min(0),
+      olderThanSeconds: seconds.optional(),
+      pins: z.array(z.strictObject({ composeHash, source: z.string() })),
+      queued: z.array(z.strictObject({ source: z.string(), composeHashes: z.array(composeHash) })),
+      waived: z.array(z.enum(unknownKinds)),
+      mayEmptyList: z.boolean(),
+    })
+    .transform(({ olderThanSeconds, ...policy }) => ({ ...policy, olderThanSeconds })),
+  rows: z.array(
+    z
+      .strictObject({
+        composeHash,
+        added: z
+          .strictObject({
+            blockNumber: bigint,
+            logIndex: z.number().int().min(0),
+            timestamp: bigint,
+            transactionHash: z.string().transform(parseTransactionHash),
+            by: address.optional(),
+          })
+          .transform(({ by, ...addition }) => ({ ...addition, by }))
+          .optional(),
+        verdict: z.enum(["keep", "remove"]),
+        reasons: z.array(reasonSchema),
+      })
+      .transform(({ added, ...row }) => ({ ...row, added })),
+  ),
+  unknowns: z.array(z.strictObject({ kind: z.enum(unknownKinds), problem: z.string(), isWaived: z.boolean() })),
+});

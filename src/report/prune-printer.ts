@@ -1,7 +1,7 @@
 import { checksumAddress } from "viem";
-import { describeAge, describeReason } from "../core/prune/keep-reason.ts";
-import { type PrunePlan, type PruneRow, removalsOf } from "../core/prune/plan-prune.ts";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
+import { describeAge, describeReason } from "../prune/keep-rules.ts";
+import { type PrunePlan, type PruneRow, removalsOf } from "../prune/plan-prune.ts";
 import { formatTime } from "./format-time.ts";
 import type { Paper } from "./paper.ts";
 

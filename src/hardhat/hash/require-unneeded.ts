@@ -1,6 +1,6 @@
 import { type ComposeHash, nameOfCvm } from "../../core/ids.ts";
 import { HashNeededError, type RemovalObjection } from "../../errors/index.ts";
-import { gatherCloudFacts, nothingKnown } from "../../prune/gather-cloud-facts.ts";
+import { gatherCloudFacts, nothingKnown } from "../../prune/read-cloud-use.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 
 /** What `--waive` takes where hashes are removed. */

@@ -1,9 +1,7 @@
 import type { ComposeHash } from "../../core/ids.ts";
-import { findMentions } from "../../core/prune/find-mentions.ts";
-import type { PruneFacts } from "../../core/prune/prune-facts.ts";
-import { defaultKeep, type Pin, type PrunePolicy } from "../../core/prune/prune-policy.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
-import type { QueuedDocument } from "../../prune/read-queued.ts";
+import { defaultKeep, type Pin, type PruneFacts, type PrunePolicy } from "../../prune/facts.ts";
+import { findMentions, type QueuedDocument } from "../../prune/queued.ts";
 import type { PruneSettings } from "./parse-arguments.ts";
 
 export interface BuildPolicyParameters {

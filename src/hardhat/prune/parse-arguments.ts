@@ -1,7 +1,7 @@
 import { type ComposeHash, parseComposeHash } from "../../core/ids.ts";
 import { parseAge } from "../../core/prune/parse-age.ts";
-import { type UnknownKind, unknownKinds } from "../../core/prune/prune-facts.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { type UnknownKind, unknownKinds } from "../../prune/facts.ts";
 import type { AppArguments } from "../connect/resolve-app.ts";
 import type { OutputArguments } from "../connect/run-task.ts";
 import type { HistoryArguments } from "../history/read-app-history.ts";

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { proveAllowlist } from "../../history/prove-allowlist.ts";
-import type { PruneSource } from "../../prune/prune-source.ts";
+import type { PruneSource } from "../../prune/read-prune-facts.ts";
 import { createProgress } from "../../report/progress.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import { resolveKms } from "../connect/resolve-kms.ts";

@@ -1,6 +1,5 @@
 import { type ComposeHash, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
-import type { Addition, AllowedHash, CvmReference, PruneFacts } from "../../../src/core/prune/prune-facts.ts";
-import type { PrunePolicy } from "../../../src/core/prune/prune-policy.ts";
+import type { Addition, AllowedHash, CvmReference, PruneFacts, PrunePolicy } from "../../../src/prune/facts.ts";
 
 /** The block that tests judge at, and its time in seconds. */
 export const pinned = { number: 1_000n, hash: `0x${"b1".repeat(32)}`, timestamp: 1_800_000_000n } as const;

@@ -5,13 +5,13 @@ import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
-import { findMentions } from "../../../../src/core/prune/find-mentions.ts";
-import { keepRules } from "../../../../src/core/prune/keep-rules.ts";
-import { planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
-import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
 import { HashNotAllowedError, PruneOvertakenError } from "../../../../src/errors/index.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
-import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
+import type { PrunePolicy } from "../../../../src/prune/facts.ts";
+import { keepRules } from "../../../../src/prune/keep-rules.ts";
+import { planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
+import { findMentions } from "../../../../src/prune/queued.ts";
+import { readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
 import { prunePolicy } from "../../../support/prune/prune-facts.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {

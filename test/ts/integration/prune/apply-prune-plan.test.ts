@@ -5,8 +5,6 @@ import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { type ComposeHash, parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
-import { type PrunePlan, planPrune, removalsOf } from "../../../../src/core/prune/plan-prune.ts";
-import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
 import {
   BatchStoppedError,
   InvalidArgumentError,
@@ -16,7 +14,9 @@ import {
 } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
-import { type PruneSource, readPruneFacts } from "../../../../src/prune/prune-source.ts";
+import type { PrunePolicy } from "../../../../src/prune/facts.ts";
+import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
+import { type PruneSource, readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
 import { prunePolicy } from "../../../support/prune/prune-facts.ts";
 import {
   allow,

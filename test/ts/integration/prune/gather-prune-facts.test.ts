@@ -9,10 +9,10 @@ import { type CloudClient, createCloudClient } from "../../../../src/cloud/creat
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { parseDeviceId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
-import type { PruneFacts, UnknownKind } from "../../../../src/core/prune/prune-facts.ts";
 import { WrongChainError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
-import { readPruneFacts } from "../../../../src/prune/prune-source.ts";
+import type { PruneFacts, UnknownKind } from "../../../../src/prune/facts.ts";
+import { readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
 import {
   addReplica,
   allow,

@@ -18,7 +18,7 @@ import { prepareJournalPath } from "../../../../src/hardhat/journal-path.ts";
 import { readTextFile } from "../../../../src/hardhat/read-file.ts";
 import { parseUpdateArguments } from "../../../../src/hardhat/update/parse-arguments.ts";
 import { loadPlan } from "../../../../src/prune/plan-file.ts";
-import { readQueued } from "../../../../src/prune/read-queued.ts";
+import { readQueued } from "../../../../src/prune/queued.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

@@ -9,8 +9,8 @@ import {
   removeComposeHashCall,
   removeDeviceCall,
 } from "../../../../src/core/owner-calls.ts";
-import { planPrune } from "../../../../src/core/prune/plan-prune.ts";
 import { recordedRemovals } from "../../../../src/prune/apply-prune-plan.ts";
+import { planPrune } from "../../../../src/prune/plan-prune.ts";
 import { hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
 
 const account: Account = privateKeyToAccount(`0x${"1e".repeat(32)}`);

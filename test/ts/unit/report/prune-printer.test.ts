@@ -1,8 +1,7 @@
 import { PassThrough } from "node:stream";
 import { expect } from "chai";
-import { planPrune } from "../../../../src/core/prune/plan-prune.ts";
-import type { PruneFacts } from "../../../../src/core/prune/prune-facts.ts";
-import type { PrunePolicy } from "../../../../src/core/prune/prune-policy.ts";
+import type { PruneFacts, PrunePolicy } from "../../../../src/prune/facts.ts";
+import { planPrune } from "../../../../src/prune/plan-prune.ts";
 import { createPaper } from "../../../../src/report/paper.ts";
 import { showPrunePlan } from "../../../../src/report/prune-printer.ts";
 import { addedIn, allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";

@@ -1,8 +1,7 @@
 import { expect } from "chai";
 import { parseAppId } from "../../../../../src/core/ids.ts";
-import { findObjections } from "../../../../../src/core/prune/find-objections.ts";
-import { planPrune } from "../../../../../src/core/prune/plan-prune.ts";
-import type { PruneFacts } from "../../../../../src/core/prune/prune-facts.ts";
+import type { PruneFacts } from "../../../../../src/prune/facts.ts";
+import { findObjections, planPrune } from "../../../../../src/prune/plan-prune.ts";
 import {
   addedIn,
   allowedHash,

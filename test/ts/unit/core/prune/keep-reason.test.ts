@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { describeAge, describeReason, type KeepReason } from "../../../../../src/core/prune/keep-reason.ts";
+import { describeAge, describeReason, type KeepReason } from "../../../../../src/prune/keep-rules.ts";
 import { cvm } from "../../../../support/prune/prune-facts.ts";
 
 const expiresAt = "2026-12-01T00:00:00Z";

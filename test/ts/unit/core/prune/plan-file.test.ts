@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
-import { readPlanFile, writePlanFile } from "../../../../../src/core/prune/plan-file.ts";
-import { planPrune } from "../../../../../src/core/prune/plan-prune.ts";
+import { readPlanFile, writePlanFile } from "../../../../../src/prune/plan-file.ts";
+import { planPrune } from "../../../../../src/prune/plan-prune.ts";
 import { allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../../support/prune/prune-facts.ts";
 
 const web = cvm("web");

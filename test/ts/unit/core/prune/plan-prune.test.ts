@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { keepRules } from "../../../../../src/core/prune/keep-rules.ts";
-import { planPrune, removalsOf } from "../../../../../src/core/prune/plan-prune.ts";
-import { type PruneFacts, unknownKinds } from "../../../../../src/core/prune/prune-facts.ts";
-import type { PrunePolicy } from "../../../../../src/core/prune/prune-policy.ts";
+import { type PruneFacts, type PrunePolicy, unknownKinds } from "../../../../../src/prune/facts.ts";
+import { keepRules } from "../../../../../src/prune/keep-rules.ts";
+import { planPrune, removalsOf } from "../../../../../src/prune/plan-prune.ts";
 import {
   addedIn,
   allowedHash,

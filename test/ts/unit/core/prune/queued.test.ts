@@ -2,9 +2,9 @@ import { expect } from "chai";
 import { concatHex, encodeFunctionData, numberToHex, parseAbi, size } from "viem";
 import { dstackAppAbi } from "../../../../../src/abi/index.ts";
 import { parseAppId, parseComposeHash } from "../../../../../src/core/ids.ts";
-import { canMention, findMentions } from "../../../../../src/core/prune/find-mentions.ts";
 import { parseAge } from "../../../../../src/core/prune/parse-age.ts";
 import { InvalidArgumentError } from "../../../../../src/errors/index.ts";
+import { canMention, findMentions } from "../../../../../src/prune/queued.ts";
 
 const appId = parseAppId("a0".repeat(20));
 const hash = parseComposeHash("abcdef01".repeat(8));

@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { parseAppId } from "../../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
-import { defaultKeep } from "../../../../../src/core/prune/prune-policy.ts";
 import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
 import { type BuildPolicyParameters, buildPolicy } from "../../../../../src/hardhat/prune/build-policy.ts";
 import {
@@ -9,6 +8,7 @@ import {
   parsePruneArguments,
   requireNoOtherPolicy,
 } from "../../../../../src/hardhat/prune/parse-arguments.ts";
+import { defaultKeep } from "../../../../../src/prune/facts.ts";
 import { allowedHash, hashNumber, prunePolicy } from "../../../../support/prune/prune-facts.ts";
 
 const [one, two, three, four] = [hashNumber(1), hashNumber(2), hashNumber(3), hashNumber(4)];

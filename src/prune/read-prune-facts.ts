@@ -1,16 +1,18 @@
 import type { Address } from "viem";
+import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
-import type { AllowedHash, PruneFacts, UnknownFact } from "../core/prune/prune-facts.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { History } from "../history/history.ts";
-import { allowedAt } from "../history/policy.ts";
-import { dateAdditions } from "./date-additions.ts";
-import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./gather-cloud-facts.ts";
+import { allowedAt, type PolicyChange } from "../history/policy.ts";
+import type { Addition, AllowedHash, PruneFacts, UnknownFact } from "./facts.ts";
+import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./read-cloud-use.ts";
 
 export interface GatherPruneFactsParameters {
   readonly chain: ChainClient;
@@ -124,4 +126,79 @@ async function findOtherMachines(
       kind: "other-machines",
       problem: `Device ${device} is allowed and no machine of this cloud: something may run there.`,
     }));
+}
+
+/** Where the facts about one app come from. Asked once for a plan and again for carrying it out. */
+export interface PruneSource {
+  readonly chain: ChainClient;
+  /** Undefined where there is no API key. */
+  readonly cloud: CloudClient | undefined;
+  /** Whose generation counts beside the app's. */
+  readonly kms?: Address | undefined;
+  /**
+   * Goes on where app or KMS approve per key epoch: only the list of app epoch 0 is looked at then, and it may not be
+   * what governs.
+   */
+  readonly acceptKeyEpochs?: boolean | undefined;
+  /** Reads the app's history up to now: readHistory, with whatever store it has. */
+  readonly readHistory: () => Promise<History>;
+  /** Proves that the history hides nothing; answers one sentence where it could not. Undefined: no proof is wanted. */
+  readonly prove?: ((history: History) => Promise<string | undefined>) | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads all facts about an app, everything anew.
+ *
+ * @param named hashes to look at even if no event tells of them
+ * @throws what readHistory and gatherPruneFacts throw
+ */
+export async function readPruneFacts(source: PruneSource, named: readonly ComposeHash[] = []): Promise<PruneFacts> {
+  const { readHistory, prove, ...sources } = source;
+  const history = await readHistory();
+  return gatherPruneFacts({ ...sources, history, named, proofProblem: await prove?.(history) });
+}
+
+const requestsAtOnce = 8;
+
+/**
+ * When each hash was added last, even where it was allowed all along: an operator who adds a hash again means to use
+ * it. A removed one has no date: should it be allowed all the same, it was added in an event nobody has read. Nodes
+ * that send no time along with an event are asked for its block.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function dateAdditions(
+  client: ChainClient,
+  changes: readonly PolicyChange[],
+): Promise<ReadonlyMap<ComposeHash, Addition>> {
+  const last = new Map<ComposeHash, PolicyChange>();
+  for (const change of changes) {
+    if (change.kind === "composeHashAdded") last.set(change.composeHash, change);
+    if (change.kind === "composeHashRemoved") last.delete(change.composeHash);
+  }
+  const undated = [...last.values()].filter(({ timestamp }) => timestamp === undefined);
+  const blockNumbers = [...new Set(undated.map(({ blockNumber }) => blockNumber))];
+  const times = await mapLimited(
+    blockNumbers,
+    async (blockNumber) => {
+      const block = await duringRpc("reading when a hash was added", () => getBlock(client, { blockNumber }));
+      return [blockNumber, block.timestamp] as const;
+    },
+    { limit: requestsAtOnce },
+  );
+  const timeOf = new Map(times);
+  return new Map(
+    [...last].map(([hash, { blockNumber, logIndex, transactionHash, actor, timestamp }]) => [
+      hash,
+      {
+        blockNumber,
+        logIndex,
+        transactionHash,
+        by: actor,
+        timestamp: timestamp ?? timeOf.get(blockNumber) ?? 0n,
+      },
+    ]),
+  );
 }

@@ -1,4 +1,4 @@
-import { canMention } from "../core/prune/find-mentions.ts";
+import { type ComposeHash, withoutPrefix } from "../core/ids.ts";
 import { InvalidArgumentError, UnusableFileError } from "../errors/index.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
 
@@ -33,4 +33,19 @@ function requireMention(document: QueuedDocument): QueuedDocument {
   throw new InvalidArgumentError(`There is no hash of 32 bytes in ${document.source}.`, {
     nextStep: "Give the call itself: a Transaction Builder file, its calldata, or the compose hash it is about.",
   });
+}
+
+/**
+ * The hashes whose digits occur anywhere in a text: a Transaction Builder file, calldata, a timelock's operation.
+ * Calls are nested in ways nobody can list (MultiSend inside a timelock inside a Safe), but a hash keeps its 64 digits
+ * in a row in all of them.
+ */
+export function findMentions(text: string, hashes: readonly ComposeHash[]): readonly ComposeHash[] {
+  const digits = text.toLowerCase();
+  return hashes.filter((hash) => digits.includes(withoutPrefix(hash)));
+}
+
+/** Whether a text can name a hash at all; one that cannot was taken for something it is not. */
+export function canMention(text: string): boolean {
+  return /[0-9a-f]{64}/i.test(text);
 }

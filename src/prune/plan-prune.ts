@@ -1,10 +1,7 @@
-import type { ComposeHash } from "../ids.ts";
-import type { KeepReason } from "./keep-reason.ts";
-import { keepRules } from "./keep-rules.ts";
-import { newestFirst } from "./newest-first.ts";
-import type { Addition, PinnedBlock, PruneFacts, UnknownFact } from "./prune-facts.ts";
-import type { PrunePolicy } from "./prune-policy.ts";
-import type { KeepRule } from "./rules/keep-rule.ts";
+import type { ComposeHash } from "../core/ids.ts";
+import type { Objection } from "../errors/index.ts";
+import type { Addition, PinnedBlock, PruneFacts, PrunePolicy, UnknownFact } from "./facts.ts";
+import { describeReason, type KeepReason, type KeepRule, keepRules, newestFirst } from "./keep-rules.ts";
 
 export interface PrunePlan extends Pick<PruneFacts, "chainId" | "appId" | "owner"> {
   /** The block whose state was judged. */
@@ -61,4 +58,30 @@ function toRow({ composeHash, added }: PruneFacts["allowed"][number], reasons: r
 /** What the plan takes off the list, the newest first. */
 export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeHash[] {
   return rows.filter(({ verdict }) => verdict === "remove").map(({ composeHash }) => composeHash);
+}
+
+/**
+ * What stands against carrying out a plan, by facts that are newer than it. A plan whose removals all would be planned
+ * again has none: what else could be removed by now does not matter, since only what was agreed to goes.
+ *
+ * @param removals of the plan, where not all are about to go
+ */
+export function findObjections(
+  plan: PrunePlan,
+  facts: PruneFacts,
+  removals: readonly ComposeHash[] = removalsOf(plan),
+): readonly Objection[] {
+  const rows = new Map(planPrune(facts, plan.policy).rows.map((row) => [row.composeHash, row]));
+  return [
+    ...(facts.chainId === plan.chainId ? [] : [{ problem: `the plan is for chain ${plan.chainId}` }]),
+    ...(facts.appId === plan.appId ? [] : [{ problem: `the plan is for app ${plan.appId}` }]),
+    ...(facts.owner.toLowerCase() === plan.owner.toLowerCase()
+      ? []
+      : [{ problem: `the owner changed from ${plan.owner} to ${facts.owner}` }]),
+    ...removals.flatMap((composeHash): Objection[] => {
+      const row = rows.get(composeHash);
+      if (row === undefined) return [{ composeHash, problem: "is no longer on the list" }];
+      return row.reasons.map((reason) => ({ composeHash, problem: describeReason(reason) }));
+    }),
+  ];
 }
