@@ -1,5 +1,5 @@
 import type { PaymentFacts, UpdateEvent } from "../update/events.ts";
-import { describeWarnings } from "../update/update-result.ts";
+import { describeWarnings } from "../update/run.ts";
 import { formatFee, formatGas } from "./format.ts";
 import type { Paper } from "./paper.ts";
 

@@ -1,6 +1,6 @@
 import type { DroppedVariable } from "../core/docker-compose.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
-import type { PaymentStep } from "./journal-entry.ts";
+import type { PaymentStep } from "./journal-state.ts";
 
 /** Who vouches for the key that the environment was encrypted to. */
 export type KeyProof =

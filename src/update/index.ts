@@ -1,8 +1,7 @@
+export type { UpdateCvmParameters } from "./connect.ts";
 export type { KeyProof, PaymentFacts, StepFacts, UpdateEvent, UpdateStep } from "./events.ts";
 export { type Journal, memoryJournal, openJournal } from "./journal.ts";
-export type { JournalEntry, PaymentStep } from "./journal-entry.ts";
+export type { JournalEntry, PaymentStep } from "./journal-state.ts";
 export type { Clock, JournalPort } from "./ports.ts";
+export type { UpdateRequest, UpdateResult, UpdateSettings, UpdateTimeouts, UpdateTransaction } from "./run.ts";
 export { updateCvm } from "./update-cvm.ts";
-export type { UpdateResult, UpdateTransaction } from "./update-result.ts";
-export type { UpdateRequest, UpdateSettings, UpdateTimeouts } from "./update-run.ts";
-export type { UpdateCvmParameters } from "./wire.ts";

@@ -1,8 +1,7 @@
 import type { AppCompose } from "../core/app-compose.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
-import type { NewJournalEntry } from "./journal-entry.ts";
-import type { JournalState, PaymentIntent } from "./journal-state.ts";
+import type { JournalState, NewJournalEntry, PaymentIntent } from "./journal-state.ts";
 
 /** What an update needs from the outside, and nothing more. `wire.ts` connects the real chain and cloud. */
 export interface UpdatePorts {

@@ -11,7 +11,7 @@ import {
 } from "../errors/index.ts";
 import type { KeyProof } from "./events.ts";
 import type { CvmFacts } from "./ports.ts";
-import type { UpdateRequest, UpdateRun, UpdateTarget } from "./update-run.ts";
+import type { UpdateRequest, UpdateRun, UpdateTarget } from "./run.ts";
 
 // What the cloud says is held here against what the caller named. The cloud is not trusted: neither with the key an
 // environment is encrypted to, nor with which app a CVM belongs to, nor with whether that app has a contract.

@@ -1,19 +1,14 @@
-import { openUpdate } from "./open-update.ts";
+import { type UpdateCvmParameters, wireUpdate } from "./connect.ts";
 import type { PatchAccepted, RegistrationRequired } from "./ports.ts";
-import { buildDocument, type RequestedDocument } from "./steps/build-document.ts";
-import { checkHash } from "./steps/check-hash.ts";
-import { concludeEarlierRun, finishEarlierRun } from "./steps/conclude-earlier-run.ts";
+import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget, withEnvironment } from "./run.ts";
 import { confirm } from "./steps/confirm.ts";
-import { encryptEnvironment } from "./steps/encrypt-environment.ts";
+import { buildDocument, checkHash, encryptEnvironment, patch, type RequestedDocument } from "./steps/document.ts";
+import { concludeEarlierRun, finishEarlierRun, openUpdate } from "./steps/earlier-run.ts";
 import { followRollover } from "./steps/follow-rollover.ts";
-import { patch } from "./steps/patch.ts";
 import { pay } from "./steps/pay.ts";
 import { planPayments } from "./steps/plan-payments.ts";
 import { readCvm } from "./steps/read-cvm.ts";
 import { checkRequest } from "./trust.ts";
-import { describeResult, type UpdateResult, withEnvironment } from "./update-result.ts";
-import type { UpdateRun, UpdateTarget } from "./update-run.ts";
-import { type UpdateCvmParameters, wireUpdate } from "./wire.ts";
 
 /**
  * Updates a CVM from start to end: asks the cloud, compares its hash with our own, allows device and hash on chain,

@@ -2,8 +2,8 @@ import { checkDockerCompose } from "../../core/docker-compose.ts";
 import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../../core/environment.ts";
 import { parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import type { UpdateRequest } from "../../update/run.ts";
 import { emptyEnvironment } from "../../update/trust.ts";
-import type { UpdateRequest } from "../../update/update-run.ts";
 import type { OutputArguments } from "../connect/run-task.ts";
 import { readTextFile } from "../read-file.ts";
 

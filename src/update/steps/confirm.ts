@@ -7,11 +7,9 @@ import {
   isDstackError,
   TransactionNotVerifiedError,
 } from "../../errors/index.ts";
-import type { UpdatePayment } from "../payments.ts";
-import { poll } from "../poll.ts";
 import type { RegistrationRequired } from "../ports.ts";
-import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
-import { settle } from "./pay.ts";
+import { during, poll, type UpdateRun, type UpdateTarget } from "../run.ts";
+import { settle, type UpdatePayment } from "./pay.ts";
 import { waitUntilAtRest } from "./read-cvm.ts";
 
 export interface Registered {

@@ -1,10 +1,8 @@
 import type { ComposeHash } from "../../core/ids.ts";
 import { RolloverFailedError, RolloverTimeoutError } from "../../errors/index.ts";
-import { poll } from "../poll.ts";
 import type { CvmFacts } from "../ports.ts";
-import { during, type UpdateRun } from "../update-run.ts";
-import type { RequestedDocument } from "./build-document.ts";
-import { hashMismatch } from "./check-hash.ts";
+import { during, poll, type UpdateRun } from "../run.ts";
+import { hashMismatch, type RequestedDocument } from "./document.ts";
 
 export interface Rollover {
   readonly update: string;

@@ -1,10 +1,21 @@
-import { isDstackError, NonceTakenError, RpcUnavailableError, TransactionRevertedError } from "../../errors/index.ts";
+import type { TransactionHash } from "../../core/ids.ts";
+import {
+  isDstackError,
+  NonceTakenError,
+  ReceiptTimeoutError,
+  RpcUnavailableError,
+  TransactionRevertedError,
+} from "../../errors/index.ts";
 import type { PaymentFacts } from "../events.ts";
-import { findPayment, lowestFreeNonce } from "../journal-state.ts";
-import { recordBroadcast, recordDiscarded, recordMined, recordPrepared, type UpdatePayment } from "../payments.ts";
-import type { ReceiptFacts } from "../ports.ts";
-import { during, type UpdateRun } from "../update-run.ts";
-import { awaitFate } from "./await-fate.ts";
+import {
+  type EntryOf,
+  findPayment,
+  lowestFreeNonce,
+  type PaymentIntent,
+  type PaymentRecord,
+} from "../journal-state.ts";
+import type { ReceiptFacts, SignedTransaction } from "../ports.ts";
+import { during, poll, type UpdateRun } from "../run.ts";
 
 /** A nonce can be lost to another program that uses the same key; losing it again and again is a fight. */
 const maximumSignatures = 3;
@@ -86,4 +97,198 @@ async function rememberMined(run: UpdateRun, payment: UpdatePayment, receipt: Re
 function factsOf(receipt: ReceiptFacts, isFromRecord: boolean): PaymentFacts {
   const { transactionHash, blockNumber, gasUsed, costWei } = receipt;
   return { transactionHash, blockNumber, gasUsed, costWei, isFromRecord };
+}
+
+/** A payment as one update sees it. */
+export interface UpdatePayment extends PaymentIntent {
+  /** The update whose lines it is written among. */
+  readonly update: string;
+}
+
+/** The transaction as it was signed. */
+export function signedTransactionOf({ prepared, transactionHash }: PaymentRecord): SignedTransaction {
+  return {
+    chainId: prepared.chainId,
+    from: prepared.from,
+    to: prepared.to,
+    data: prepared.data,
+    nonce: prepared.nonce,
+    gas: BigInt(prepared.gas),
+    maxFeePerGas: BigInt(prepared.maxFeePerGas),
+    maxPriorityFeePerGas: BigInt(prepared.maxPriorityFeePerGas),
+    rawTransaction: prepared.rawTransaction ?? undefined,
+    transactionHash,
+  };
+}
+
+/** Writes the transaction down. From here on a crash cannot lead to a second one. */
+export async function recordPrepared(
+  { journal }: UpdateRun,
+  payment: UpdatePayment,
+  signed: SignedTransaction,
+  head: bigint,
+): Promise<void> {
+  await journal.append({
+    type: "prepared",
+    ...fieldsOf(payment),
+    from: signed.from,
+    to: signed.to,
+    data: signed.data,
+    nonce: signed.nonce,
+    gas: `${signed.gas}`,
+    maxFeePerGas: `${signed.maxFeePerGas}`,
+    maxPriorityFeePerGas: `${signed.maxPriorityFeePerGas}`,
+    head: `${head}`,
+    rawTransaction: signed.rawTransaction ?? null,
+    transactionHash: signed.transactionHash ?? null,
+  });
+}
+
+export async function recordBroadcast(
+  { journal, reporter }: UpdateRun,
+  payment: UpdatePayment,
+  transactionHash: TransactionHash,
+  isFromRecord: boolean,
+): Promise<void> {
+  await journal.append({ type: "broadcast", ...fieldsOf(payment), transactionHash });
+  if (reporter.step !== undefined) {
+    reporter.tell({ kind: "broadcast", step: reporter.step, transactionHash, isFromRecord });
+  }
+}
+
+export async function recordMined(
+  { journal }: UpdateRun,
+  payment: UpdatePayment,
+  { transactionHash, blockNumber, gasUsed, costWei }: ReceiptFacts,
+): Promise<void> {
+  await journal.append({
+    type: "mined",
+    ...fieldsOf(payment),
+    transactionHash,
+    blockNumber: `${blockNumber}`,
+    gasUsed: `${gasUsed}`,
+    costWei: `${costWei}`,
+  });
+}
+
+/** Gives a recorded transaction up, so that another may be signed. Every caller must know why that pays nothing twice. */
+export async function recordDiscarded(
+  { journal, reporter }: UpdateRun,
+  payment: UpdatePayment,
+  reason: EntryOf<"discarded">["reason"],
+  replacedBy?: TransactionHash,
+): Promise<void> {
+  const transactionHash = findPayment(journal.state, payment)?.transactionHash;
+  await journal.append({
+    type: "discarded",
+    ...fieldsOf(payment),
+    transactionHash: transactionHash ?? null,
+    reason,
+    replacedBy: replacedBy ?? null,
+  });
+  if (reporter.step !== undefined) {
+    reporter.tell({ kind: "discarded", step: reporter.step, transactionHash, reason, replacedBy });
+  }
+}
+
+function fieldsOf({ update, chainId, appId, step, value }: UpdatePayment): UpdatePayment {
+  return { update, chainId, appId, step, value };
+}
+
+export type Fate =
+  | { readonly kind: "mined" | "reverted"; readonly receipt: ReceiptFacts }
+  /** Another transaction has the nonce, so this one can never be mined. */
+  | { readonly kind: "replaced"; readonly by: TransactionHash }
+  /** The caller gave it up, and no node has it waiting. */
+  | { readonly kind: "abandoned" };
+
+/** Nodes forget transactions that wait long: every so many polls the same bytes go out again. */
+const pollsBetweenBroadcasts = 10;
+
+/**
+ * Waits until it is certain what becomes of the recorded transaction. "Not found" is never certain: the endpoint may
+ * be behind, or a reorg may have put the transaction back among the waiting ones.
+ *
+ * @throws ReceiptTimeoutError, NonceTakenError, RpcUnavailableError, InsufficientFundsError, ReceiptMismatchError
+ */
+export async function awaitFate(
+  run: UpdateRun,
+  payment: UpdatePayment,
+  { isJustSent }: { readonly isJustSent: boolean },
+): Promise<Fate> {
+  const { pollChainMs, timeouts } = run.settings;
+  let isNonceUsed = false;
+  let polls = isJustSent ? 1 : 0;
+
+  const ask = async (): Promise<Fate | undefined> => {
+    const record = recordOf(run, payment);
+    const receipt = record.transactionHash && (await run.chain.readReceipt(payment, record.transactionHash));
+    if (receipt !== undefined) return judge(run, receipt);
+
+    const { from, nonce } = record.prepared;
+    isNonceUsed = (await run.chain.readNonce(from)) > nonce;
+    if (isNonceUsed) return findReplacement(run, payment, record);
+    if (isGivenUp(run, record) && (await run.chain.readPendingNonce(from)) <= nonce) return { kind: "abandoned" };
+    if (polls++ % pollsBetweenBroadcasts === 0) await sendAgain(run, payment, record);
+    return undefined;
+  };
+  const onTimeout = (waitedMs: number, fault: unknown) => {
+    const { prepared, transactionHash } = recordOf(run, payment);
+    if (fault instanceof RpcUnavailableError) return fault;
+    return isNonceUsed || transactionHash === undefined
+      ? new NonceTakenError(prepared.from, prepared.nonce, transactionHash)
+      : new ReceiptTimeoutError(transactionHash, waitedMs);
+  };
+  try {
+    return await poll(run, { everyMs: pollChainMs, timeoutMs: timeouts.receiptMs, onTimeout }, ask);
+  } catch (error) {
+    // Consent counts only after the whole wait: until then the receipt may merely be late.
+    if (error instanceof NonceTakenError && isGivenUp(run, recordOf(run, payment))) return { kind: "abandoned" };
+    throw error;
+  }
+}
+
+function judge({ settings }: UpdateRun, receipt: ReceiptFacts): Fate | undefined {
+  if (receipt.confirmations < BigInt(settings.confirmations)) return undefined;
+  return { kind: receipt.succeeded ? "mined" : "reverted", receipt };
+}
+
+/** The nonce is used. Only the chain's history can tell by what, and only that is a reason to sign anew. */
+async function findReplacement(
+  run: UpdateRun,
+  payment: UpdatePayment,
+  record: PaymentRecord,
+): Promise<Fate | undefined> {
+  const { from, nonce, to, data, head } = record.prepared;
+  const found = await run.chain.findTransaction({ from, nonce, fromBlock: BigInt(head) });
+  // Unknown, or the very one whose receipt has yet to appear.
+  if (found === undefined || found.transactionHash === record.transactionHash) return undefined;
+  if (record.transactionHash === undefined && found.to === to && found.data === data) {
+    // A remote wallet sent it, and the crash came before its hash was written down.
+    await recordBroadcast(run, payment, found.transactionHash, true);
+    return undefined;
+  }
+  return found.confirmations < BigInt(run.settings.confirmations)
+    ? undefined
+    : { kind: "replaced", by: found.transactionHash };
+}
+
+async function sendAgain(run: UpdateRun, payment: UpdatePayment, record: PaymentRecord): Promise<void> {
+  try {
+    const transactionHash = await run.chain.sendAgain(payment, signedTransactionOf(record));
+    if (record.status !== "broadcast") await recordBroadcast(run, payment, transactionHash, true);
+  } catch (error) {
+    // Another one with this nonce is waiting. Which of the two it will be, the chain decides.
+    if (!(error instanceof NonceTakenError)) throw error;
+  }
+}
+
+function isGivenUp({ request }: UpdateRun, { transactionHash }: PaymentRecord): boolean {
+  return transactionHash !== undefined && transactionHash === request.abandonTransaction;
+}
+
+function recordOf({ journal }: UpdateRun, payment: UpdatePayment): PaymentRecord {
+  const record = findPayment(journal.state, payment);
+  if (record === undefined) throw new Error(`No transaction for ${payment.step} is on record.`);
+  return record;
 }

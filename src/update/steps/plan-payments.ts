@@ -2,10 +2,10 @@ import { caveatOf, requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseDeviceId } from "../../core/ids.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
-import { recordDiscarded, recordMined, type UpdatePayment } from "../payments.ts";
 import type { AllowlistFacts, RegistrationRequired } from "../ports.ts";
+import { during, type UpdateRun, type UpdateTarget } from "../run.ts";
 import { requireExpectedDevice } from "../trust.ts";
-import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
+import { recordDiscarded, recordMined, type UpdatePayment } from "./pay.ts";
 
 type App = Pick<UpdatePayment, "update" | "chainId" | "appId">;
 

@@ -1,7 +1,6 @@
 import { CloudProtocolError, RolloverTimeoutError } from "../../errors/index.ts";
-import { poll } from "../poll.ts";
+import { during, poll, type UpdateRun, type UpdateTarget } from "../run.ts";
 import { requireTarget } from "../trust.ts";
-import { during, type UpdateRun, type UpdateTarget } from "../update-run.ts";
 
 /**
  * Reads the CVM, once whatever it is busy with has ended: an update on top of another would be refused.

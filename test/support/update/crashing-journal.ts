@@ -1,4 +1,4 @@
-import type { NewJournalEntry } from "../../../src/update/journal-entry.ts";
+import type { NewJournalEntry } from "../../../src/update/journal-state.ts";
 import type { JournalPort } from "../../../src/update/ports.ts";
 
 export class Crash extends Error {

@@ -2,7 +2,7 @@ import { encodeFunctionData, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { dstackAppAbi } from "../../../src/abi/index.ts";
 import { type Hex, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
-import type { EntryOf, JournalEntry, NewJournalEntry } from "../../../src/update/journal-entry.ts";
+import type { EntryOf, JournalEntry, NewJournalEntry } from "../../../src/update/journal-state.ts";
 
 export const appId = parseAppId("a1".repeat(20));
 export const composeHash = parseComposeHash("c2".repeat(32));

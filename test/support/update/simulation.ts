@@ -19,7 +19,7 @@ import {
 import { createReporter, type UpdateEvent } from "../../../src/update/events.ts";
 import type { PaymentIntent } from "../../../src/update/journal-state.ts";
 import type { ChainPort, Clock, CloudPort, JournalPort, SignedTransaction } from "../../../src/update/ports.ts";
-import type { UpdateRequest, UpdateRun } from "../../../src/update/update-run.ts";
+import type { UpdateRequest, UpdateRun } from "../../../src/update/run.ts";
 import { Crash } from "./crashing-journal.ts";
 
 export const chainId = 8453;

@@ -9,9 +9,9 @@ import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../src/cloud/create-client.ts";
 import type { AppId, ComposeHash } from "../../../src/core/ids.ts";
 import { type MockCloudEvent, startMockCloud } from "../../../src/mock-cloud/index.ts";
+import type { UpdateCvmParameters } from "../../../src/update/connect.ts";
+import type { UpdateResult } from "../../../src/update/run.ts";
 import { updateCvm } from "../../../src/update/update-cvm.ts";
-import type { UpdateResult } from "../../../src/update/update-result.ts";
-import type { UpdateCvmParameters } from "../../../src/update/wire.ts";
 import { type Dstack, deployDstack, type OpConnection } from "../chain/deploy-dstack.ts";
 import {
   apiKey,

@@ -29,9 +29,9 @@ import {
   UntrustedEncryptionKeyError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
+import type { UpdateCvmParameters } from "../../../../src/update/connect.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";
-import type { UpdateCvmParameters } from "../../../../src/update/wire.ts";
 import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { hookedJournal } from "../../../support/update/crashing-journal.ts";

@@ -3,8 +3,8 @@ import { network } from "hardhat";
 import { zeroHash } from "viem";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { RpcUnavailableError, SignerRequiredError } from "../../../../src/errors/index.ts";
+import { wireChain } from "../../../../src/update/connect-chain.ts";
 import type { PaymentIntent } from "../../../../src/update/journal-state.ts";
-import { wireChain } from "../../../../src/update/wire-chain.ts";
 import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
 

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { JournalCorruptError, JournalLockedError } from "../../../../src/errors/index.ts";
 import { openJournal } from "../../../../src/update/journal.ts";
-import type { NewJournalEntry } from "../../../../src/update/journal-entry.ts";
+import type { NewJournalEntry } from "../../../../src/update/journal-state.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { newEntries, update, wholeUpdate } from "../../../support/update/entries.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";

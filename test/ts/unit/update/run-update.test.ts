@@ -2,8 +2,8 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { isDstackError } from "../../../../src/errors/index.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";
+import type { UpdateResult } from "../../../../src/update/run.ts";
 import { runUpdate } from "../../../../src/update/update-cvm.ts";
-import type { UpdateResult } from "../../../../src/update/update-result.ts";
 import { Crash, type CrashPoint, crashingJournal } from "../../../support/update/crashing-journal.ts";
 import { simulate } from "../../../support/update/simulation.ts";
 

@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import type { JournalEntry } from "../../../../src/update/journal-entry.ts";
 import {
+  type JournalEntry,
   nextPaymentStatus,
   nextUpdateStatus,
   type PaymentStatus,
   type UpdateStatus,
-} from "../../../../src/update/state.ts";
+} from "../../../../src/update/journal-state.ts";
 
 type EntryType = JournalEntry["type"];
 

@@ -12,14 +12,12 @@ import {
 } from "../../../../src/errors/index.ts";
 import { createReporter, type UpdateEvent } from "../../../../src/update/events.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";
-import { poll } from "../../../../src/update/poll.ts";
 import type { CloudPort, CvmFacts, PatchAnswer } from "../../../../src/update/ports.ts";
-import { fingerprintEnvironment } from "../../../../src/update/steps/encrypt-environment.ts";
+import { poll, type UpdateRequest, type UpdateRun } from "../../../../src/update/run.ts";
+import { fingerprintEnvironment, patch } from "../../../../src/update/steps/document.ts";
 import { followRollover } from "../../../../src/update/steps/follow-rollover.ts";
-import { patch } from "../../../../src/update/steps/patch.ts";
 import { readCvm } from "../../../../src/update/steps/read-cvm.ts";
 import { runUpdate } from "../../../../src/update/update-cvm.ts";
-import type { UpdateRequest, UpdateRun } from "../../../../src/update/update-run.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { appId, chainId, simulate } from "../../../support/update/simulation.ts";
 

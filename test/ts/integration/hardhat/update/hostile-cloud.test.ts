@@ -10,7 +10,7 @@ import { hashEncryptionKeyStatement } from "../../../../../src/core/encryption-k
 import { decryptEnvironment } from "../../../../../src/core/environment.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../../../../../src/core/ids.ts";
 import type { DstackUserConfig } from "../../../../../src/hardhat/type-extensions.ts";
-import type { UpdateResult } from "../../../../../src/update/update-result.ts";
+import type { UpdateResult } from "../../../../../src/update/run.ts";
 import { deployContracts } from "../../../../../src/world/deploy-contracts.ts";
 import { launchCvm } from "../../../../../src/world/launch-cvm.ts";
 import { publishKmsKey } from "../../../../../src/world/publish-kms-key.ts";

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
-import type { UpdateResult } from "../../../../../src/update/update-result.ts";
+import type { UpdateResult } from "../../../../../src/update/run.ts";
 import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";

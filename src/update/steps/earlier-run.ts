@@ -1,9 +1,9 @@
+import { randomBytes } from "node:crypto";
+import type { ComposeHash } from "../../core/ids.ts";
 import { RolloverFailedError } from "../../errors/index.ts";
-import { findLatestUpdate, type UpdateRecord } from "../journal-state.ts";
-import { describeResult, type UpdateResult } from "../update-result.ts";
-import type { UpdateRun, UpdateTarget } from "../update-run.ts";
-import type { RequestedDocument } from "./build-document.ts";
-import { fingerprintEnvironment } from "./encrypt-environment.ts";
+import { findLatestUpdate, findOpenUpdate, type UpdateRecord } from "../journal-state.ts";
+import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget } from "../run.ts";
+import { fingerprintEnvironment, type RequestedDocument } from "./document.ts";
 
 export interface EarlierRun {
   readonly record: UpdateRecord;
@@ -66,4 +66,33 @@ export function finishEarlierRun(
     update: record.id,
     isResumed: true,
   });
+}
+
+/** How the cloud took the update. */
+export type Opening =
+  | { readonly type: "patched"; readonly composeHash: ComposeHash }
+  | { readonly type: "accepted"; readonly composeHash: ComposeHash; readonly correlationId: string };
+
+export interface OpenedUpdate {
+  /** Names the update in the journal. */
+  readonly update: string;
+  /** Whether an earlier run had begun it and not ended it. */
+  readonly isReopened: boolean;
+}
+
+/** Writes down what the cloud holds from now on; the same update once more if an earlier run left it open. */
+export async function openUpdate(run: UpdateRun, target: UpdateTarget, opening: Opening): Promise<OpenedUpdate> {
+  const { journal } = run;
+  const subject = {
+    cvm: target.key,
+    appId: target.appId,
+    chainId: target.chainId ?? null,
+    composeHash: opening.composeHash,
+    previousComposeHash: target.composeHash ?? null,
+    environment: fingerprintEnvironment(run),
+  };
+  const open = findOpenUpdate(journal.state, subject);
+  const update = open?.id ?? randomBytes(8).toString("hex");
+  await journal.append({ ...opening, ...subject, update });
+  return { update, isReopened: open !== undefined };
 }

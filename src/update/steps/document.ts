@@ -1,0 +1,175 @@
+import { type AppCompose, changeAppCompose } from "../../core/app-compose.ts";
+import { computeComposeHash, writeAppCompose } from "../../core/compose-hash.ts";
+import { type DroppedVariable, findDroppedVariables } from "../../core/docker-compose.ts";
+import { type EnvironmentVariable, encryptEnvironment as encrypt } from "../../core/environment.ts";
+import { explainHashMismatch } from "../../core/hash-mismatch.ts";
+import type { ComposeHash } from "../../core/ids.ts";
+import { CloudProtocolError, HashMismatchError } from "../../errors/index.ts";
+import type { KeyProof } from "../events.ts";
+import type { PatchAnswer } from "../ports.ts";
+import { during, type UpdateRequest, type UpdateRun, type UpdateTarget } from "../run.ts";
+import { readTrustedKmsKey } from "../trust.ts";
+
+/** Phase 1: costs nothing, so every rerun does it again and what the cloud keeps is what was asked for last. */
+export function patch(
+  run: UpdateRun,
+  target: UpdateTarget,
+  encryptedEnvironment: string | undefined,
+): Promise<PatchAnswer> {
+  const { cvm, dockerCompose, preLaunchScript, publicLogs, publicSysinfo, publicTcbinfo } = run.request;
+  const draft = {
+    dockerCompose,
+    preLaunchScript,
+    allowedEnvs: allowedEnvsOf(run.request),
+    publicLogs,
+    publicSysinfo,
+    publicTcbinfo,
+    encryptedEnvironment,
+  };
+  return during(
+    run,
+    "patch",
+    async () => requireSameApp(await run.cloud.patch(cvm, draft), target, cvm),
+    (answer) =>
+      answer.kind === "accepted"
+        ? { answer: answer.kind, correlationId: answer.correlationId }
+        : { answer: answer.kind, composeHash: answer.composeHash, deviceId: answer.deviceId },
+  );
+}
+
+/** A hash allowed on another contract is money spent for nothing. */
+function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, cvm: string): PatchAnswer {
+  if (answer.kind === "accepted") return answer;
+  if (chainId === undefined) {
+    const problem = "it asks to register a hash for a CVM that has no contract, as an earlier answer said";
+    throw new CloudProtocolError("PATCH", `/cvms/${cvm}`, problem);
+  }
+  const isOtherChain = answer.chainId !== undefined && answer.chainId !== chainId;
+  if (answer.appId === appId && !isOtherChain) return answer;
+  const asked = `${answer.appId} on chain ${answer.chainId}`;
+  throw new CloudProtocolError(
+    "PATCH",
+    `/cvms/${cvm}`,
+    `it asks to register the hash with ${asked}, not the CVM's app`,
+  );
+}
+
+export interface RequestedDocument {
+  /** The cloud may have put it in place of the manifest's. */
+  readonly cvmName: string;
+  /** In force now. */
+  readonly current: AppCompose;
+  readonly requested: AppCompose;
+  /** Of the requested document, computed here and not taken from anybody. */
+  readonly composeHash: ComposeHash;
+  readonly isUnchanged: boolean;
+  /** Variables that were set and that the new environment does not set. Empty where none is given. */
+  readonly droppedVariables: readonly DroppedVariable[];
+}
+
+/** @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
+export function buildDocument(run: UpdateRun, { name }: UpdateTarget): Promise<RequestedDocument> {
+  return during(
+    run,
+    "buildDocument",
+    () => build(run, name),
+    ({ composeHash, isUnchanged, droppedVariables }) => ({ composeHash, isUnchanged, droppedVariables }),
+  );
+}
+
+async function build({ cloud, request }: UpdateRun, cvmName: string): Promise<RequestedDocument> {
+  const current = await cloud.readAppCompose(request.cvm);
+  const requested = changeAppCompose(current, { ...request, allowedEnvs: allowedEnvsOf(request) });
+  return {
+    cvmName,
+    current,
+    requested,
+    composeHash: computeComposeHash(requested),
+    isUnchanged: writeAppCompose(requested) === writeAppCompose(current),
+    droppedVariables: droppedVariablesOf(request, current, requested),
+  };
+}
+
+/** What was allowed so far is the best that can be known of what was set: the values are for the CVM to read alone. */
+function droppedVariablesOf(
+  { environment }: UpdateRequest,
+  current: AppCompose,
+  requested: AppCompose,
+): readonly DroppedVariable[] {
+  if (environment === undefined) return [];
+  return findDroppedVariables({
+    before: current.allowed_envs ?? [],
+    after: environment.map(({ key }) => key),
+    dockerCompose: requested.docker_compose_file,
+  });
+}
+
+/** The guest discards variables whose names are not allowed, so a new environment brings its names along. */
+export function allowedEnvsOf({ allowedEnvs, environment }: UpdateRequest): readonly string[] | undefined {
+  return allowedEnvs ?? environment?.map(({ key }) => key);
+}
+
+/**
+ * The last stop before money is spent: what the owner is about to allow must be what was asked for.
+ *
+ * @throws HashMismatchError
+ */
+export function checkHash(run: UpdateRun, document: RequestedDocument, fromCloud: ComposeHash): Promise<void> {
+  return during(
+    run,
+    "checkHash",
+    async () => {
+      const mismatch = hashMismatch(run, document, fromCloud);
+      if (mismatch !== undefined) throw mismatch;
+    },
+    () => ({ composeHash: fromCloud, isMismatchAccepted: fromCloud !== document.composeHash }),
+  );
+}
+
+/** The error of a hash that is neither ours nor explicitly accepted. */
+export function hashMismatch(
+  { request }: UpdateRun,
+  document: RequestedDocument,
+  fromCloud: ComposeHash,
+): HashMismatchError | undefined {
+  if (fromCloud === document.composeHash || fromCloud === request.acceptHashMismatch) return undefined;
+  const explanation = explainHashMismatch({ ...document, fromCloud });
+  return new HashMismatchError({ expected: document.composeHash, fromCloud, explanation });
+}
+
+export interface EncryptedEnvironment {
+  /** Hex, as the cloud takes it. */
+  readonly payload: string;
+  readonly proof: KeyProof;
+}
+
+/**
+ * Encrypts the environment for the CVM's app, to a key that the trusted KMS has signed for exactly this app. Undefined
+ * where none is to be replaced.
+ *
+ * @throws UnprovenEncryptionKeyError, UntrustedEncryptionKeyError, ChainError, CloudError
+ */
+export async function encryptEnvironment(
+  run: UpdateRun,
+  target: UpdateTarget,
+): Promise<EncryptedEnvironment | undefined> {
+  const { cvm, environment } = run.request;
+  if (environment === undefined) return undefined;
+  return during(
+    run,
+    "encryptEnvironment",
+    async () => {
+      const { kmsPublicKey, proof } = await readTrustedKmsKey(run, target);
+      const key = await run.cloud.readEncryptionKey(cvm, { appId: target.appId, kmsPublicKey });
+      return { payload: encrypt(environment, key), proof };
+    },
+    ({ proof }) => ({ names: environment.map(({ key }) => key), appId: target.appId, proof }),
+  );
+}
+
+/** Recognises the same variables with the same values later, in whatever order; null for "leave them alone". */
+export function fingerprintEnvironment({ cloud, request }: UpdateRun): string | null {
+  if (request.environment === undefined) return null;
+  const pairs = request.environment.map(({ key, value }: EnvironmentVariable) => [key, value] as const);
+  return cloud.fingerprint(JSON.stringify(["environment", pairs.sort(([a], [b]) => (a < b ? -1 : 1))]));
+}
