@@ -3,8 +3,8 @@ import { z } from "zod";
 import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
 import type { MockCloudEvent } from "./events.ts";
+import { parseAllowedHosts, parseAllowedOrigins, splitList } from "./http/page-guard.ts";
 import { parseSeed } from "./parse-seed.ts";
-import { parseAllowedHosts, parseAllowedOrigins, splitList } from "./plugins/page-guard.ts";
 import { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "./start.ts";
 
 const help = `Usage: dstack-mock-cloud [options]

@@ -1,7 +1,7 @@
 import type { Transport } from "viem";
 import type { Clock } from "./clock.ts";
 import type { EventListener } from "./events.ts";
-import type { PageGuardOptions } from "./plugins/page-guard.ts";
+import type { PageGuardOptions } from "./http/page-guard.ts";
 
 export interface ApiKeySeed {
   readonly key: string;

@@ -1,6 +1,6 @@
 import { apiBasePath } from "../cloud/protocol.ts";
 import { buildMockCloud, type MockCloud } from "./app.ts";
-import { listeningUrl } from "./links.ts";
+import { listeningUrl } from "./http/links.ts";
 import type { MockCloudOptions } from "./options.ts";
 
 export interface StartMockCloudOptions extends MockCloudOptions {

@@ -1,8 +1,8 @@
 import type { HDAccount } from "viem";
 import { base } from "viem/chains";
 import type { CloudClient } from "../cloud/create-client.ts";
+import type { PageGuardOptions } from "../mock-cloud/http/page-guard.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
-import type { PageGuardOptions } from "../mock-cloud/plugins/page-guard.ts";
 import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
 import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
 import { type LocalChain, startChain } from "./chain/start-chain.ts";

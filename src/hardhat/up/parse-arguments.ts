@@ -1,6 +1,6 @@
 import { parseAddress } from "../../chain/client.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
-import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../../mock-cloud/plugins/page-guard.ts";
+import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../../mock-cloud/http/page-guard.ts";
 
 /** As Hardhat hands them over: what was not given is undefined. */
 export interface UpArguments {

@@ -1,7 +1,12 @@
+import { createHash } from "node:crypto";
 import type { PublicClient } from "viem";
 import { dstackKmsAbi } from "../../abi/index.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
+import { decryptEnvironment, type EnvironmentVariable } from "../../core/environment.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
-import { contractFault } from "../verification/contract-fault.ts";
+import type { Cvm, Workload } from "../store/cvms.ts";
+import type { Node, OsImage } from "../store/platform.ts";
+import { contractFault } from "../verification/gather-facts.ts";
 import { readGeneration, whyNotJudged } from "../verification/generation.ts";
 
 /** The struct a KMS hands to its policy contract when a guest asks for its keys. */
@@ -60,4 +65,38 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
     if (fault === undefined) return { kind: "unreadable", cause: error };
     return { kind: "refused", reason: `The boot policy gave no verdict, ${fault}` };
   }
+}
+
+/**
+ * The boot info of a CVM that starts `workload`. The two measurement registers are stand-ins: like real ones they
+ * follow from image (and document), but no hardware measured them, and an app's boot policy does not look at them.
+ */
+export function buildBootInfo(cvm: Cvm, workload: Workload, node: Node, osImage: OsImage): BootInfo {
+  return {
+    appId: cvm.appId,
+    composeHash: workload.composeHash,
+    instanceId: cvm.instanceId,
+    deviceId: node.deviceId,
+    mrSystem: measure("system", osImage.osImageHash),
+    mrAggregated: measure("aggregated", osImage.osImageHash, workload.composeHash),
+    osImageHash: osImage.osImageHash,
+    tcbStatus: node.tcbStatus,
+    advisoryIds: node.advisoryIds,
+  };
+}
+
+function measure(...parts: readonly string[]): Hex {
+  return `0x${createHash("sha256").update(parts.join(" ")).digest("hex")}`;
+}
+
+/**
+ * The environment as the guest sees it: decrypted with the app's key, without the names its document does not allow.
+ * Computed where it is needed and kept nowhere, so the store holds ciphertext only.
+ *
+ * @throws EnvironmentDecryptionError, InvalidEnvironmentError
+ */
+export function openGuestEnvironment(workload: Workload, privateKey: Hex): EnvironmentVariable[] {
+  if (workload.encryptedEnv === null) return [];
+  const allowed = new Set(parseAppCompose(workload.composeText).allowed_envs ?? []);
+  return decryptEnvironment(workload.encryptedEnv, privateKey).filter(({ key }) => allowed.has(key));
 }

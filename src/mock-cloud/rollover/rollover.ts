@@ -2,13 +2,11 @@ import { isDstackError } from "../../errors/index.ts";
 import type { Clock } from "../clock.ts";
 import type { EventListener } from "../events.ts";
 import type { Faults } from "../faults/faults.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
+import type { KmsRuntime } from "../services/kms.ts";
 import type { Cvm, CvmStatus, Workload } from "../store/cvms.ts";
 import type { BusyKind, Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import { askBootGate, type BootVerdict } from "./boot-gate.ts";
-import { buildBootInfo } from "./boot-info.ts";
-import { openGuestEnvironment } from "./guest-environment.ts";
+import { askBootGate, type BootVerdict, buildBootInfo, openGuestEnvironment } from "./boot-gate.ts";
 
 export interface RolloverDependencies {
   readonly store: Store;

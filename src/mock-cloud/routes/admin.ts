@@ -5,10 +5,10 @@ import { toIsoTime } from "../clock.ts";
 import { ApiError, cvmNotFound } from "../errors.ts";
 import type { Faults } from "../faults/faults.ts";
 import { faultRuleSchema } from "../faults/rule.ts";
-import { registerAdminGuard } from "../plugins/admin-guard.ts";
+import { registerAdminGuard } from "../http/hooks.ts";
 import type { Fleet } from "../services/fleet.ts";
 import { longestAdvanceMs, type Timekeeper } from "../services/timekeeper.ts";
-import type { Snapshots } from "../snapshot/snapshots.ts";
+import type { Snapshots } from "../snapshots.ts";
 import type { Cvms } from "../store/cvms.ts";
 
 export interface AdminRoutesOptions {

@@ -10,17 +10,16 @@ import {
 } from "../../cloud/protocol.ts";
 import { type ComposeHash, type DeviceId, parseDeviceId, withoutPrefix } from "../../core/ids.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
-import { readAppPolicy } from "../services/app-policy.ts";
-import { findAppCvms } from "../services/find-app.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
+import { toCvmId } from "../http/cvm-answers.ts";
+import { parseAt, readComposeHash } from "../http/requests.ts";
+import { appParams, cvmParams, refusals, versionHeaders } from "../http/schemas.ts";
+import { findAppCvms } from "../services/find.ts";
+import type { KmsRuntime } from "../services/kms.ts";
+import { readAppPolicy } from "../services/onchain-policy.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import type { OnchainStatus } from "../verification/read-onchain-status.ts";
-import { toCvmId } from "../wire/cvm-id.ts";
-import { parseAt } from "../wire/parse-at.ts";
-import { readComposeHash } from "../wire/read-confirmation.ts";
-import { namedCvm } from "./named-cvm.ts";
-import { appParams, cvmParams, refusals, versionHeaders } from "./schemas.ts";
+import type { OnchainStatus } from "../verification/gather-facts.ts";
+import { namedCvm } from "./cvms.ts";
 
 export interface AppPolicyRoutesOptions {
   readonly store: Store;

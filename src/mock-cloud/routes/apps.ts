@@ -11,17 +11,15 @@ import {
   isAtLeast,
 } from "../../cloud/protocol.ts";
 import type { Clock } from "../clock.ts";
-import { findAppCvms } from "../services/find-app.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
-import { groupByApp, matchesFilter } from "../services/list-apps.ts";
-import { uptimeOf } from "../services/uptime.ts";
-import { viewCvm } from "../services/view-cvm.ts";
+import { type AppView, groupByApp, matchesFilter, toApp20251028, toApp20260121 } from "../http/app-answers.ts";
+import { toCvmInfo20251028, toCvmInfo20260121 } from "../http/cvm-answers.ts";
+import { pageQuery, paginate } from "../http/error-answers.ts";
+import { appParams, described, refusals, versionHeaders } from "../http/schemas.ts";
+import { findAppCvms, viewCvm } from "../services/find.ts";
+import { uptimeOf } from "../services/guest.ts";
+import type { KmsRuntime } from "../services/kms.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import { type AppView, toApp20251028, toApp20260121 } from "../wire/app-answers.ts";
-import { toCvmInfo20251028, toCvmInfo20260121 } from "../wire/cvm-list-answers.ts";
-import { pageQuery, paginate } from "../wire/page.ts";
-import { appParams, described, refusals, versionHeaders } from "./schemas.ts";
 
 export interface AppRoutesOptions {
   readonly store: Store;

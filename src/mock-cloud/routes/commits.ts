@@ -1,17 +1,39 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
   type CommitTokenInfo,
+  commitInstanceRequestSchema,
   commitTokenInfoSchema,
   commitUpdateRequestSchema,
   commitUpdateSchema,
+  errorBodySchema,
+  type HashRegistrationBody,
+  preparedInstanceSchema,
+  vmSchema,
 } from "../../cloud/protocol.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
+import type { Clock } from "../clock.ts";
+import { ApiError, InvalidRequestError } from "../errors.ts";
+import {
+  readUpdateCommit,
+  renderCommitPage,
+  renderCommitResult,
+  requireToken,
+  toCommitTokenInfo,
+} from "../http/commit-answers.ts";
+import { commitPagePath, type Links } from "../http/links.ts";
+import { readInstanceCommit } from "../http/provision-requests.ts";
+import { appParams, cvmParams, mutationRefusals, twoPhaseRefusals, versionHeaders } from "../http/schemas.ts";
+import { toHashRegistrationBody, toPreparedInstance } from "../http/update-answers.ts";
+import { findCvm } from "../services/find.ts";
+import type { Instances } from "../services/instances.ts";
+import type { KmsRuntime } from "../services/kms.ts";
+import { tryOnchainStatus } from "../services/onchain-policy.ts";
 import type { PreparedUpdates } from "../services/prepared-updates.ts";
-import { tryOnchainStatus } from "../services/try-onchain-status.ts";
+import type { RegistrationRequired } from "../services/updates.ts";
+import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import { readUpdateCommit, requireToken, toCommitTokenInfo } from "../wire/commit-answers.ts";
-import { cvmParams, twoPhaseRefusals } from "./schemas.ts";
+import type { VmAnswer } from "./cvms.ts";
 
 export interface CommitRoutesOptions {
   readonly store: Store;
@@ -82,4 +104,138 @@ export async function describeToken(
   const { deviceId } = place.node;
   const onchain = await tryOnchainStatus(kmsRuntime, place.kms, found.cvm, { composeHash, deviceId });
   return toCommitTokenInfo(found, place, onchain);
+}
+
+export interface CommitInstanceRoutesOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly instances: Instances;
+  readonly vmAnswer: VmAnswer;
+}
+
+const { 401: _unauthorized, ...publicRefusals } = { ...mutationRefusals, 466: errorBodySchema };
+
+/** What a commit token permits whoever holds it, with an API key or without. */
+export const commitInstanceRoutes: FastifyPluginAsyncZod<CommitInstanceRoutesOptions> = async (app, options) => {
+  const { store, clock, instances, vmAnswer } = options;
+  const tags = ["instances"];
+  const security: [] = [];
+
+  app.post(
+    "/cvms/:cvm_id/commit-replica",
+    {
+      schema: {
+        tags,
+        security,
+        summary: "Create a prepared replica",
+        params: cvmParams,
+        headers: versionHeaders,
+        querystring: z.object({ token: z.string().optional() }),
+        body: commitInstanceRequestSchema.nullish(),
+        response: { ...publicRefusals, 200: vmSchema, 467: errorBodySchema, 468: errorBodySchema },
+      },
+    },
+    async ({ params, query, body, id, apiVersion }) => {
+      const commit = readInstanceCommit(body ?? {}, query.token, id);
+      const { workspaceId } = instances.find(commit.token);
+      const { appId } = findCvm(store.cvms, workspaceId, params.cvm_id);
+      return vmAnswer(await instances.commit(workspaceId, appId, commit), apiVersion);
+    },
+  );
+
+  for (const [path, params] of [
+    ["/cvms/:cvm_id/commit-replica", cvmParams],
+    ["/apps/:app_id/instances", appParams],
+  ] as const) {
+    app.get(
+      path,
+      {
+        schema: {
+          tags,
+          security,
+          summary: "What a commit token is for",
+          params,
+          querystring: z.object({ token: z.string() }),
+          response: { ...publicRefusals, 200: preparedInstanceSchema },
+        },
+      },
+      async ({ query }) => {
+        const prepared = instances.find(query.token);
+        const node = store.platform.findNode(prepared.nodeId);
+        if (!node) throw new Error(`Node ${prepared.nodeId} is gone.`);
+        const vmUuid = prepared.cvmId === null ? undefined : store.cvms.get(prepared.cvmId).vmUuid;
+        const onchain = await instances.readStatus(prepared);
+        return toPreparedInstance({ prepared, node, onchain, vmUuid, now: clock.now() });
+      },
+    );
+  }
+};
+
+/** The same for people: a page with a form, behind the address that a prepared update answers with. */
+export const commitPageRoutes: FastifyPluginAsync<CommitRoutesOptions> = async (pages, options) => {
+  const { prepared } = options;
+  const pagePath = commitPagePath({ vmUuid: ":cvm_id" });
+
+  pages.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) =>
+    done(null, Object.fromEntries(new URLSearchParams(body.toString()))),
+  );
+  pages.setErrorHandler((error, _request, reply) => {
+    if (error instanceof ApiError) return sendPage(reply, error.status, renderCommitResult(error.message));
+    if (error instanceof InvalidRequestError) return sendPage(reply, 422, renderCommitResult(error.message));
+    throw error;
+  });
+  const schema = { hide: true, params: cvmParams, querystring: tokenQuery };
+
+  pages.get<{ Params: { cvm_id: string }; Querystring: { token?: string } }>(
+    pagePath,
+    { schema },
+    async ({ params, query }, reply) => {
+      const token = requireToken(query.token);
+      return sendPage(reply, 200, renderCommitPage(await describeToken(options, params.cvm_id, token), token));
+    },
+  );
+
+  pages.post<{ Params: { cvm_id: string }; Querystring: { token?: string } }>(
+    pagePath,
+    { schema: { ...schema, body: commitUpdateRequestSchema.nullish() } },
+    async ({ params, query, body, id }, reply) => {
+      const commit = readUpdateCommit(commitUpdateRequestSchema.nullish().parse(body) ?? {}, query.token, id);
+      const { correlationId } = await prepared.commit(params.cvm_id, commit);
+      return sendPage(reply, 202, renderCommitResult(`The CVM is being updated, operation ${correlationId}.`));
+    },
+  );
+};
+
+/**
+ * The address holds the token, so no other site may learn it and no cache keep it. No page may show this one in a frame
+ * to have a person press its button. `same-origin`, as with `no-referrer` browsers send the form with `Origin: null`.
+ */
+function sendPage(reply: FastifyReply, status: number, html: string) {
+  return reply
+    .code(status)
+    .headers({
+      "Cache-Control": "no-store",
+      "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+      "Referrer-Policy": "same-origin",
+      "X-Frame-Options": "DENY",
+    })
+    .type("text/html; charset=utf-8")
+    .send(html);
+}
+
+/** The 465 of an update: what to register and, for a prepared one, how others commit it. */
+export async function answerRegistration(
+  { store, kmsRuntime, links }: { readonly store: Store; readonly kmsRuntime: KmsRuntime; readonly links: Links },
+  request: Pick<FastifyRequest, "id">,
+  cvm: Cvm,
+  { composeHash, commitToken: token }: RegistrationRequired,
+): Promise<HashRegistrationBody> {
+  const place = store.platform.nextPlaceOf(cvm);
+  const { appId } = cvm;
+  const body = { ...place, composeHash, appId, requestId: request.id };
+  if (token === undefined) return toHashRegistrationBody(body);
+  const onchain = await tryOnchainStatus(kmsRuntime, place.kms, cvm, { composeHash, deviceId: place.node.deviceId });
+  const pageUrl = `${links.commitPage(cvm)}?token=${token}`;
+  const apiUrl = links.api(`/cvms/${cvm.vmUuid}/commit-update?token=${token}`);
+  return toHashRegistrationBody({ ...body, commit: { token, pageUrl, apiUrl, onchain } });
 }

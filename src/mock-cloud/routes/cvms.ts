@@ -1,26 +1,44 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
+  type ApiVersion,
   composeFileSchema,
   createCvmRequestSchema,
   cvmDetail20251028Schema,
   cvmDetail20260121Schema,
+  cvmPage20251028Schema,
+  cvmPage20260121Schema,
   errorBodySchema,
   isAtLeast,
   provisionCvmRequestSchema,
   provisionCvmSchema,
+  restartCvmRequestSchema,
+  statusBatchRequestSchema,
+  statusBatchSchema,
+  type Vm,
   vmSchema,
 } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
+import { type Clock, toIsoTime } from "../clock.ts";
+import {
+  toCvmDetail20251028,
+  toCvmDetail20260121,
+  toCvmInfo20251028,
+  toCvmInfo20260121,
+  toVm,
+} from "../http/cvm-answers.ts";
+import { pageQuery, paginate } from "../http/error-answers.ts";
+import { readCreateRequest, readProvisionRequest } from "../http/provision-requests.ts";
+import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "../http/schemas.ts";
+import { toProvisionAnswer } from "../http/update-answers.ts";
+import { findCvm, parseCvmIdentifier, viewCvm } from "../services/find.ts";
+import { formatUptime, uptimeOf } from "../services/guest.ts";
+import type { KmsRuntime } from "../services/kms.ts";
+import type { Lifecycle, PowerAction } from "../services/lifecycle.ts";
 import type { Provisioning } from "../services/provisioning.ts";
-import { viewCvm } from "../services/view-cvm.ts";
+import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import { toCvmDetail20251028, toCvmDetail20260121, toVm } from "../wire/cvm-answers.ts";
-import { toProvisionAnswer } from "../wire/provision-answers.ts";
-import { readCreateRequest, readProvisionRequest } from "../wire/read-provision.ts";
-import { namedCvm } from "./named-cvm.ts";
-import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "./schemas.ts";
+import type { Principal } from "../store/workspaces.ts";
 
 export interface CvmRoutesOptions {
   readonly store: Store;
@@ -114,3 +132,150 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
     },
   );
 };
+
+export interface CvmListRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+  readonly clock: Clock;
+}
+
+const nodeFilter = z.coerce.number().int().min(1).optional();
+
+export const cvmListRoutes: FastifyPluginAsyncZod<CvmListRoutesOptions> = async (app, options) => {
+  const { store, kmsRuntime, clock } = options;
+
+  app.get(
+    "/cvms/paginated",
+    {
+      schema: {
+        tags: ["cvms"],
+        summary: "The workspace's CVMs, the newest first",
+        headers: versionHeaders,
+        querystring: pageQuery.extend({ node_id: nodeFilter, teepod_id: nodeFilter }),
+        response: { ...refusals, 200: z.union([cvmPage20260121Schema, cvmPage20251028Schema]) },
+      },
+    },
+    async ({ query, principal, apiVersion }) => {
+      const nodeId = query.node_id ?? query.teepod_id;
+      const all = store.cvms
+        .inWorkspace(principal.workspace.id)
+        .filter((cvm) => nodeId === undefined || cvm.nodeId === nodeId)
+        .reverse();
+      const { items, ...page } = paginate(all, query);
+      const view = (cvm: Cvm) => viewCvm(store, kmsRuntime, cvm);
+      return isAtLeast(apiVersion, "2026-01-21")
+        ? { items: items.map((cvm) => toCvmInfo20260121(view(cvm))), ...page }
+        : { items: items.map((cvm) => toCvmInfo20251028(view(cvm), uptimeOf(store, cvm, clock.now()))), ...page };
+    },
+  );
+
+  app.post(
+    "/status/batch",
+    {
+      schema: {
+        tags: ["cvms"],
+        summary: "The states of many CVMs at once",
+        body: statusBatchRequestSchema,
+        response: { ...refusals, 200: statusBatchSchema },
+      },
+    },
+    async ({ body, principal }) => {
+      const found = body.vm_uuids.flatMap((uuid) => {
+        const identifier = parseCvmIdentifier(uuid);
+        if (identifier.kind !== "uuid") return [];
+        return store.cvms
+          .withUuid(principal.workspace.id, identifier.uuid)
+          .map((cvm) => [uuid, describe(cvm)] as const);
+      });
+      return Object.fromEntries(found);
+    },
+  );
+
+  function describe(cvm: Cvm) {
+    const running = store.operations.runningOf(cvm.id);
+    const uptime = uptimeOf(store, cvm, clock.now());
+    return {
+      vm_uuid: cvm.vmUuid,
+      status: cvm.status,
+      in_progress: running !== undefined,
+      uptime: uptime === undefined ? null : formatUptime(uptime),
+      boot_progress: null,
+      boot_error: cvm.bootError,
+      operation_type: running?.kind ?? null,
+      operation_started_at: running ? toIsoTime(running.startedAt) : null,
+      correlation_id: running?.correlationId ?? null,
+    };
+  }
+};
+
+export interface LifecycleRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+  readonly lifecycle: Lifecycle;
+}
+
+const summaries: Readonly<Record<PowerAction, string>> = {
+  start: "Boot a CVM that is down",
+  stop: "Switch a CVM off",
+  shutdown: "Ask the guest to shut down",
+  restart: "Boot a CVM again; the KMS is asked again too",
+};
+
+export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = async (app, options) => {
+  const { store, kmsRuntime, lifecycle } = options;
+  const tags = ["lifecycle"];
+
+  for (const action of ["start", "stop", "shutdown", "restart"] as const) {
+    app.post(
+      `/cvms/:cvm_id/${action}`,
+      {
+        schema: {
+          tags,
+          summary: summaries[action],
+          params: cvmParams,
+          headers: versionHeaders,
+          // No guest runs here that would have to be forced, so `force` changes nothing.
+          body: action === "restart" ? restartCvmRequestSchema.nullish() : z.unknown(),
+          response: { ...mutationRefusals, 202: vmSchema },
+        },
+      },
+      async ({ params, principal, apiVersion, id }, reply) => {
+        const cvm = lifecycle.power(findCvm(store.cvms, principal.workspace.id, params.cvm_id), action, id);
+        return reply.code(202).send(toVm(viewCvm(store, kmsRuntime, cvm), apiVersion));
+      },
+    );
+  }
+
+  app.delete(
+    "/cvms/:cvm_id",
+    {
+      schema: {
+        tags,
+        summary: "Delete a CVM; its app's contract stays",
+        params: cvmParams,
+        response: { ...mutationRefusals, 204: z.undefined() },
+      },
+    },
+    async ({ params, principal, id }, reply) => {
+      lifecycle.delete(findCvm(store.cvms, principal.workspace.id, params.cvm_id), id);
+      return reply.code(204).send();
+    },
+  );
+};
+
+interface CvmRequest {
+  readonly principal: Principal;
+  readonly params: { readonly cvm_id: string };
+}
+
+/** The CVM in a request's path, if it belongs to the key's workspace. @throws ApiError 404, or 400 where several match */
+export function namedCvm(store: Store, { principal, params }: CvmRequest): Cvm {
+  return findCvm(store.cvms, principal.workspace.id, params.cvm_id);
+}
+
+/** A CVM as actions answer it, at an API version. */
+export type VmAnswer = (cvm: Cvm, version: ApiVersion) => Vm;
+
+export function createVmAnswer(store: Store, kmsRuntime: KmsRuntime): VmAnswer {
+  return (cvm, version) => toVm(viewCvm(store, kmsRuntime, cvm), version);
+}

@@ -1,14 +1,29 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
-import { cvmCompositionSchema, cvmNetworkSchema, cvmStatsSchema } from "../../cloud/protocol.ts";
+import {
+  type ApiVersion,
+  appAttestationSchema,
+  attestationSchema,
+  cvmCompositionSchema,
+  cvmNetworkSchema,
+  cvmStatsSchema,
+  type InstanceIdRefresh,
+  instanceIdRefreshesSchema,
+  instanceIdRefreshSchema,
+  refreshInstanceIdRequestSchema,
+  refreshInstanceIdsRequestSchema,
+} from "../../cloud/protocol.ts";
+import { withoutPrefix } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
-import { describeComposition, describeNetwork, describeStats } from "../services/describe-guest.ts";
-import { findCvm } from "../services/find-cvm.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
-import { uptimeOf } from "../services/uptime.ts";
-import { viewCvm } from "../services/view-cvm.ts";
+import { toAppAttestation, toAttestation } from "../http/attestation-answers.ts";
+import { toCvmId } from "../http/cvm-answers.ts";
+import { appParams, cvmParams, refusals, versionHeaders } from "../http/schemas.ts";
+import { findAppCvms, findCvm, viewCvm } from "../services/find.ts";
+import { describeComposition, describeNetwork, describeStats, uptimeOf } from "../services/guest.ts";
+import type { KmsRuntime } from "../services/kms.ts";
+import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import type { Principal } from "../store/workspaces.ts";
-import { cvmParams, refusals } from "./schemas.ts";
+import { namedCvm } from "./cvms.ts";
 
 export interface GuestRoutesOptions {
   readonly store: Store;
@@ -65,3 +80,110 @@ export const guestRoutes: FastifyPluginAsyncZod<GuestRoutesOptions> = async (app
     async ({ params, principal }) => describeComposition(...visit(principal, params.cvm_id)),
   );
 };
+
+export interface AttestationRoutesOptions {
+  readonly store: Store;
+  readonly kmsRuntime: KmsRuntime;
+}
+
+/** What a guest proves of itself, and which instance it is. */
+export const attestationRoutes: FastifyPluginAsyncZod<AttestationRoutesOptions> = async (
+  app,
+  { store, kmsRuntime },
+) => {
+  const tags = ["guest"];
+
+  app.get(
+    "/cvms/:cvm_id/attestation",
+    {
+      schema: {
+        tags,
+        summary: "Measurements of a running guest; not signed by any hardware",
+        params: cvmParams,
+        response: { ...refusals, 200: attestationSchema },
+      },
+    },
+    async (request) => toAttestation(viewCvm(store, kmsRuntime, namedCvm(store, request))),
+  );
+
+  app.get(
+    "/apps/:app_id/attestations",
+    {
+      schema: {
+        tags,
+        summary: "The same for every instance of an app",
+        params: appParams,
+        response: { ...refusals, 200: appAttestationSchema },
+      },
+    },
+    async ({ params, principal }) => {
+      const view = (cvm: Cvm) => viewCvm(store, kmsRuntime, cvm);
+      const [first, ...rest] = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
+      return toAppAttestation([view(first), ...rest.map(view)]);
+    },
+  );
+
+  app.patch(
+    "/cvms/:cvm_id/instance-id",
+    {
+      schema: {
+        tags,
+        summary: "Compare the instance id on record with the running guest's",
+        params: cvmParams,
+        headers: versionHeaders,
+        body: refreshInstanceIdRequestSchema.nullish(),
+        response: { ...refusals, 200: instanceIdRefreshSchema },
+      },
+    },
+    async (request) => refresh(namedCvm(store, request), request.apiVersion),
+  );
+
+  app.patch(
+    "/cvms/instance-ids",
+    {
+      schema: {
+        tags,
+        summary: "The same for several CVMs, or all",
+        headers: versionHeaders,
+        body: refreshInstanceIdsRequestSchema.nullish(),
+        response: { ...refusals, 200: instanceIdRefreshesSchema },
+      },
+    },
+    async ({ body, principal, apiVersion }) => {
+      const { id: workspaceId } = principal.workspace;
+      const named = body?.cvm_ids?.map((id) => findCvm(store.cvms, workspaceId, id));
+      const all = named ?? store.cvms.inWorkspace(workspaceId);
+      const isWanted = ({ status }: Cvm) => !body?.missing_only && (!body?.running_only || status === "running");
+      const items = all
+        .filter(isWanted)
+        .slice(0, body?.limit ?? 500)
+        .map((cvm) => refresh(cvm, apiVersion));
+      const count = (status: InstanceIdRefresh["status"]) => items.filter((item) => item.status === status).length;
+      return {
+        total: all.length,
+        scanned: items.length,
+        updated: count("updated"),
+        unchanged: count("unchanged"),
+        skipped: count("skipped"),
+        conflicts: count("conflict"),
+        errors: count("error"),
+        items,
+      };
+    },
+  );
+};
+
+/** Record and guest are one here, so there is never anything to write, dry run or not. */
+function refresh(cvm: Cvm, version: ApiVersion): InstanceIdRefresh {
+  const isOnline = cvm.status === "running";
+  return {
+    cvm_id: toCvmId(cvm, version),
+    identifier: cvm.vmUuid,
+    status: isOnline ? "unchanged" : "skipped",
+    source: isOnline ? "teepod_state" : "none",
+    verified_with_gateway: false,
+    old_instance_id: withoutPrefix(cvm.instanceId),
+    new_instance_id: isOnline ? withoutPrefix(cvm.instanceId) : null,
+    reason: isOnline ? null : "The CVM is not running.",
+  };
+}

@@ -10,20 +10,17 @@ import {
   vmSchema,
 } from "../../cloud/protocol.ts";
 import { cvmNotFound, unauthorized } from "../errors.ts";
-import type { Links } from "../links.ts";
-import { findAppCvms } from "../services/find-app.ts";
-import { findCvm } from "../services/find-cvm.ts";
+import { toCvmInfo20260121 } from "../http/cvm-answers.ts";
+import type { Links } from "../http/links.ts";
+import { readInstanceCommit, readInstanceRequest, readReplicaRequest } from "../http/provision-requests.ts";
+import { appParams, cvmParams, mutationRefusals, prepareHeaders } from "../http/schemas.ts";
+import { type RegistrationOutcome, toInstanceRegistrationBody } from "../http/update-answers.ts";
+import { findAppCvms, findCvm, viewCvm } from "../services/find.ts";
 import type { InstanceOutcome, Instances } from "../services/instances.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
-import { viewCvm } from "../services/view-cvm.ts";
+import type { KmsRuntime } from "../services/kms.ts";
 import type { Store } from "../store/store.ts";
 import type { Principal } from "../store/workspaces.ts";
-import { toCvmInfo20260121 } from "../wire/cvm-list-answers.ts";
-import { type RegistrationOutcome, toInstanceRegistrationBody } from "../wire/instance-answers.ts";
-import { readInstanceCommit, readInstanceRequest, readReplicaRequest } from "../wire/read-instance.ts";
-import { namedCvm } from "./named-cvm.ts";
-import { appParams, cvmParams, mutationRefusals, prepareHeaders } from "./schemas.ts";
-import type { VmAnswer } from "./vm-answer.ts";
+import { namedCvm, type VmAnswer } from "./cvms.ts";
 
 export interface InstanceRoutesOptions {
   readonly store: Store;

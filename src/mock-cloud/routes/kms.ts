@@ -12,16 +12,20 @@ import {
   nextAppIdsSchema,
 } from "../../cloud/protocol.ts";
 import { parseAppId, withoutPrefix } from "../../core/ids.ts";
-import { deriveAppId } from "../services/custom-app-id.ts";
-import { findKms } from "../services/find-kms.ts";
-import { findKmsContract, type KmsContract, listKmsContracts } from "../services/kms-contracts.ts";
-import { describeOnChainKms } from "../services/kms-policy.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
+import { pageQuery, paginate } from "../http/error-answers.ts";
+import { toKmsContract, toKmsInfo } from "../http/platform-answers.ts";
+import { parseAt } from "../http/requests.ts";
+import { described, refusals, versionHeaders } from "../http/schemas.ts";
+import { findKms } from "../services/find.ts";
+import {
+  describeOnChainKms,
+  findKmsContract,
+  type KmsContract,
+  type KmsRuntime,
+  listKmsContracts,
+} from "../services/kms.ts";
+import { deriveAppId } from "../services/provisioning.ts";
 import type { Store } from "../store/store.ts";
-import { toKmsContract, toKmsInfo } from "../wire/kms-answers.ts";
-import { pageQuery, paginate } from "../wire/page.ts";
-import { parseAt } from "../wire/parse-at.ts";
-import { described, refusals, versionHeaders } from "./schemas.ts";
 
 export interface KmsRoutesOptions {
   readonly store: Store;

@@ -10,15 +10,14 @@ import { parseAppCompose } from "../../core/app-compose.ts";
 import { withoutPrefix } from "../../core/ids.ts";
 import { type Clock, toIsoTime } from "../clock.ts";
 import { ApiError, cvmNotFound, pendingUpdateNotFound } from "../errors.ts";
-import { findAppCvms } from "../services/find-app.ts";
-import { findCvm } from "../services/find-cvm.ts";
-import { findPendingDocument } from "../services/find-pending-document.ts";
+import { pageQuery, paginate } from "../http/error-answers.ts";
+import { readComposeHash } from "../http/requests.ts";
+import { appParams, described, refusals } from "../http/schemas.ts";
+import { findAppCvms, findCvm } from "../services/find.ts";
+import { findPendingDocument } from "../services/prepared-updates.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import { pageQuery, paginate } from "../wire/page.ts";
-import { readComposeHash } from "../wire/read-confirmation.ts";
-import { appParams, described, refusals } from "./schemas.ts";
 
 export interface RevisionRoutesOptions {
   readonly store: Store;

@@ -9,22 +9,25 @@ import {
   visibilitySchema,
 } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
-import type { Links } from "../links.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
+import { toCvmDetail20251028 } from "../http/cvm-answers.ts";
+import type { Links } from "../http/links.ts";
+import { toAvailableOsImages } from "../http/platform-answers.ts";
+import {
+  readConfirmation,
+  readPrepareOnly,
+  readResourcesChange,
+  readUserConfig,
+  readVisibilityChange,
+} from "../http/requests.ts";
+import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "../http/schemas.ts";
+import { viewCvm } from "../services/find.ts";
+import type { KmsRuntime } from "../services/kms.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
 import type { Updates } from "../services/updates.ts";
-import { viewCvm } from "../services/view-cvm.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import { toCvmDetail20251028 } from "../wire/cvm-answers.ts";
-import { toAvailableOsImages } from "../wire/os-image-answers.ts";
-import { readResourcesChange, readVisibilityChange } from "../wire/read-change.ts";
-import { readConfirmation } from "../wire/read-confirmation.ts";
-import { readPrepareOnly } from "../wire/read-prepare-only.ts";
-import { readUserConfig } from "../wire/read-user-config.ts";
-import { answerRegistration } from "./answer-registration.ts";
-import { namedCvm } from "./named-cvm.ts";
-import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "./schemas.ts";
+import { answerRegistration } from "./commits.ts";
+import { namedCvm } from "./cvms.ts";
 
 export interface SettingsRoutesOptions {
   readonly store: Store;

@@ -4,15 +4,14 @@ import { z } from "zod";
 import { type CvmState, cvmStateSchema, plainErrorBodySchema } from "../../cloud/protocol.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError } from "../errors.ts";
-import type { CvmChanges } from "../services/cvm-changes.ts";
-import { findCvm } from "../services/find-cvm.ts";
-import { formatUptime, uptimeOf } from "../services/uptime.ts";
-import { watchState } from "../services/watch-state.ts";
+import { toCvmState } from "../http/cvm-answers.ts";
+import { cvmParams, described, refusals } from "../http/schemas.ts";
+import { findCvm } from "../services/find.ts";
+import { formatUptime, uptimeOf } from "../services/guest.ts";
+import { type CvmChanges, watchState } from "../services/watch-state.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import type { Principal } from "../store/workspaces.ts";
-import { toCvmState } from "../wire/cvm-answers.ts";
-import { cvmParams, described, refusals } from "./schemas.ts";
 
 export interface StateRoutesOptions {
   readonly store: Store;

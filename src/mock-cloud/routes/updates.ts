@@ -12,24 +12,26 @@ import {
   updateAcceptedSchema,
 } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/ids.ts";
-import type { Links } from "../links.ts";
-import type { KmsRuntime } from "../services/kms-runtime.ts";
-import type { UpdateOutcome, Updates } from "../services/updates.ts";
-import type { Store } from "../store/store.ts";
-import { toKmsInfo } from "../wire/kms-answers.ts";
+import type { Links } from "../http/links.ts";
+import { toKmsInfo } from "../http/platform-answers.ts";
 import {
   readAbsentText,
+  readComposeHash,
+  readConfirmation,
   readEncryptedEnv,
   readEnvsChange,
   readPatchChange,
+  readPrepareOnly,
   readProvisionChange,
   readTextChange,
-} from "../wire/read-change.ts";
-import { readComposeHash, readConfirmation, requireConfirmation } from "../wire/read-confirmation.ts";
-import { readPrepareOnly } from "../wire/read-prepare-only.ts";
-import { answerRegistration } from "./answer-registration.ts";
-import { namedCvm } from "./named-cvm.ts";
-import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "./schemas.ts";
+  requireConfirmation,
+} from "../http/requests.ts";
+import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "../http/schemas.ts";
+import type { KmsRuntime } from "../services/kms.ts";
+import type { UpdateOutcome, Updates } from "../services/updates.ts";
+import type { Store } from "../store/store.ts";
+import { answerRegistration } from "./commits.ts";
+import { namedCvm } from "./cvms.ts";
 
 export interface UpdateRoutesOptions {
   readonly store: Store;

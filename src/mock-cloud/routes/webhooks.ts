@@ -10,11 +10,11 @@ import {
   webhookSchema,
   webhookSecretSchema,
 } from "../../cloud/protocol.ts";
+import { definedOnly } from "../http/requests.ts";
+import { refusals } from "../http/schemas.ts";
+import { toWebhook, toWebhookDelivery } from "../http/webhook-answers.ts";
 import type { Webhooks } from "../store/webhooks.ts";
 import type { WebhookService } from "../webhooks/webhook-service.ts";
-import { definedOnly } from "../wire/defined-only.ts";
-import { toWebhook, toWebhookDelivery } from "../wire/webhook-answers.ts";
-import { refusals } from "./schemas.ts";
 
 export interface WebhookRoutesOptions {
   readonly webhooks: Webhooks;

@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { errorCodes } from "../../cloud/protocol.ts";
-import { type DeviceId, parseDeviceId, withoutPrefix } from "../../core/ids.ts";
+import { type DeviceId, parseDeviceId, parseFixedHex, withoutPrefix } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
+import type { KmsSeed, MockCloudSeed, WorkspaceSeed } from "../options.ts";
 import type { Cvm, CvmSettings } from "../store/cvms.ts";
-import type { Node, NodeCapacity } from "../store/platform.ts";
+import type { Kms, Node, NodeCapacity } from "../store/platform.ts";
 import type { Store } from "../store/store.ts";
+import { hashApiKey } from "./account.ts";
+import type { KmsRuntime } from "./kms.ts";
 
 export interface PlacementRequest {
   /** The one node that will do. @default any */
@@ -115,4 +118,95 @@ function nodeNotFound(nodeId: number): ApiError {
   return new ApiError(400, errorCodes.nodeNotFound, `There is no node ${nodeId}.`, {
     suggestions: ["GET /teepods/available lists the nodes."],
   });
+}
+
+export interface InstanceType {
+  readonly name: string;
+  readonly vcpu: number;
+  readonly memoryMb: number;
+  /** Dollars, as text. */
+  readonly hourlyRate: string;
+}
+
+/** All of one family: no GPU is pretended to be here. */
+export const instanceTypeFamily = "cpu";
+
+/** Gigabytes a CVM gets when nobody says otherwise. */
+export const defaultDiskGb = 40;
+
+export const instanceTypes: readonly InstanceType[] = [
+  { name: "tdx.small", vcpu: 1, memoryMb: 2048, hourlyRate: "0.058" },
+  { name: "tdx.medium", vcpu: 2, memoryMb: 4096, hourlyRate: "0.116" },
+  { name: "tdx.large", vcpu: 4, memoryMb: 8192, hourlyRate: "0.232" },
+  { name: "tdx.xlarge", vcpu: 8, memoryMb: 16_384, hourlyRate: "0.464" },
+];
+
+/** @throws ApiError 400 */
+export function findInstanceType(name: string): InstanceType {
+  const type = instanceTypes.find((candidate) => candidate.name === name);
+  if (!type) throw new ApiError(400, errorCodes.instanceTypeNotFound, `There is no instance type ${name}.`);
+  return type;
+}
+
+/**
+ * Stores what a seed describes, over what an earlier seed did. Ids follow from slugs, so they survive restarts.
+ *
+ * @throws InvalidHexError
+ */
+export function seedPlatform(store: Store, kmsRuntime: KmsRuntime, seed: MockCloudSeed, now: number): void {
+  store.transaction(() => {
+    for (const workspace of seed.workspaces ?? []) seedWorkspace(store, workspace, now);
+    for (const kms of seed.kms ?? []) {
+      const record = toKms(kms);
+      store.platform.saveKms(record);
+      kmsRuntime.connect(record.id, kms);
+    }
+    for (const node of seed.nodes ?? []) {
+      store.platform.saveNode({
+        id: node.id,
+        name: node.name,
+        region: node.region ?? "local",
+        deviceId: parseDeviceId(node.deviceId),
+        tcbStatus: node.tcbStatus ?? "UpToDate",
+        advisoryIds: node.advisoryIds ?? [],
+        capacity: node.capacity ?? { vcpu: 4096, memoryMb: 16 * 1024 * 1024, cvmSlots: 4096 },
+      });
+    }
+    for (const image of seed.osImages ?? []) {
+      store.platform.saveOsImage({
+        name: image.name,
+        version: image.version,
+        osImageHash: parseFixedHex("An OS image hash", image.osImageHash, 32),
+        isDev: image.isDev ?? false,
+      });
+    }
+  });
+}
+
+function seedWorkspace(store: Store, seed: WorkspaceSeed, now: number): void {
+  const slug = seed.slug ?? seed.name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const id = `ws_${shortHash(slug)}`;
+  store.workspaces.save({ id, name: seed.name, slug }, now);
+  for (const { key, username = "owner", email = "owner@example.com" } of seed.apiKeys) {
+    store.workspaces.saveApiKey(hashApiKey(key), id, username, email);
+  }
+}
+
+function toKms(seed: KmsSeed): Kms {
+  const isOnChain = seed.chainId !== undefined;
+  return {
+    id: `kms_${shortHash(seed.slug)}`,
+    slug: seed.slug,
+    // Dev chains count as Base: clients know no word for them.
+    type: !isOnChain ? "phala" : seed.chainId === 1 ? "ethereum" : "base",
+    url: seed.url ?? `https://${seed.slug}.kms.invalid`,
+    version: seed.version ?? "0.5.7",
+    chainId: isOnChain ? seed.chainId : null,
+    contractAddress: isOnChain ? parseFixedHex("A KMS contract address", seed.contractAddress, 20) : null,
+    gatewayAppId: seed.gatewayAppId ?? null,
+  };
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }

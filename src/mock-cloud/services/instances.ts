@@ -9,12 +9,12 @@ import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Kms, Node } from "../store/platform.ts";
 import type { PreparedInstance } from "../store/prepared-instances.ts";
 import type { Store } from "../store/store.ts";
-import { type OnchainStatus, readOnchainStatus } from "../verification/read-onchain-status.ts";
+import { type OnchainStatus, readOnchainStatus } from "../verification/gather-facts.ts";
 import type { Fleet } from "./fleet.ts";
-import type { KmsRuntime } from "./kms-runtime.ts";
-import { newCvmIds } from "./new-cvm-ids.ts";
+import type { KmsRuntime } from "./kms.ts";
+import type { RegistrationVerifier } from "./onchain-policy.ts";
 import { planUpdate } from "./plan-update.ts";
-import type { RegistrationVerifier } from "./registration-verifier.ts";
+import { newCvmIds } from "./provisioning.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
 export interface InstanceRequest {

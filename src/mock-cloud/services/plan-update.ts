@@ -1,8 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
+import { errorCodes } from "../../cloud/protocol.ts";
 import { type AppComposeChanges, changeAppCompose, parseAppCompose } from "../../core/app-compose.ts";
 import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { ApiError } from "../errors.ts";
 import type { CvmSettings, Workload } from "../store/cvms.ts";
+import type { Platform } from "../store/platform.ts";
+import { findInstanceType } from "./fleet.ts";
 
 /** What a request wants changed; what is left out stays. */
 export interface UpdateChange {
@@ -55,4 +59,18 @@ export function isSameAllowedEnvs(composeText: string, otherText: string): boole
 
 function allowedEnvs(composeText: string): readonly string[] {
   return parseAppCompose(composeText).allowed_envs ?? [];
+}
+
+/**
+ * Wanted settings, checked against what the platform offers. An instance type brings its size with it.
+ *
+ * @throws ApiError 400
+ */
+export function resolveSettings(platform: Platform, wanted: Partial<CvmSettings>): Partial<CvmSettings> {
+  if (wanted.osImage !== undefined && !platform.findOsImage(wanted.osImage)) {
+    throw new ApiError(400, errorCodes.imageNotFound, `There is no OS image ${wanted.osImage}.`);
+  }
+  if (wanted.instanceType === undefined) return wanted;
+  const { vcpu, memoryMb } = findInstanceType(wanted.instanceType);
+  return { vcpu, memoryMb, ...wanted };
 }

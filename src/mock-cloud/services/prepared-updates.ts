@@ -5,10 +5,10 @@ import { commitTokenInvalid, cvmNotFound } from "../errors.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
-import { hashCommitToken } from "./commit-token.ts";
+import { hashCommitToken } from "./account.ts";
 import type { Confirmation } from "./confirmation.ts";
-import { isNamed } from "./find-cvm.ts";
-import type { Accepted, Updates } from "./updates.ts";
+import { isNamed } from "./find.ts";
+import { type Accepted, pendingLifetimeMs, type Updates } from "./updates.ts";
 
 /** What has become of a prepared update. `outdated`: the CVM's document has changed since. */
 export type PreparedState = "pending" | "committed" | "superseded" | "expired" | "outdated";
@@ -84,4 +84,32 @@ export function preparedStateOf(pending: PendingUpdate, cvm: Cvm, now: number): 
   if (pending.state !== "live") return pending.state === "confirmed" ? "committed" : "superseded";
   if (now >= pending.expiresAt) return "expired";
   return pending.baseHash === cvm.composeHash ? "pending" : "outdated";
+}
+
+/** A document that waits for the registration of its hash, and could still be confirmed or committed. */
+export interface PendingDocument {
+  /** `instance`: of a further CVM that was prepared from this one. */
+  readonly kind: "update" | "instance";
+  readonly composeHash: ComposeHash;
+  readonly composeText: string;
+  readonly hasCommitToken: boolean;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+/** What waits for this hash because of this CVM: its own update before anything prepared from it. */
+export function findPendingDocument(
+  store: Store,
+  cvm: Cvm,
+  composeHash: ComposeHash,
+  now: number,
+): PendingDocument | undefined {
+  const update = store.pendingUpdates.find(cvm.id, composeHash);
+  if (update && preparedStateOf(update, cvm, now) === "pending") {
+    return { ...update, kind: "update", hasCommitToken: update.tokenHash !== null };
+  }
+  const instance = store.preparedInstances.newestFrom(cvm.id, composeHash);
+  if (!instance || instance.cvmId !== null || now >= instance.expiresAt) return undefined;
+  const createdAt = instance.expiresAt - pendingLifetimeMs;
+  return { ...instance, kind: "instance", hasCommitToken: true, createdAt };
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { errorCodes } from "../../cloud/protocol.ts";
 import { type BuildAppComposeParameters, buildAppCompose, checkAppCompose } from "../../core/app-compose.ts";
 import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
@@ -9,13 +9,10 @@ import { ApiError, hashInvalidOrExpired, kmsNotFound } from "../errors.ts";
 import type { Rollover } from "../rollover/rollover.ts";
 import type { Cvm, CvmSettings } from "../store/cvms.ts";
 import type { Kms, Node, OsImage } from "../store/platform.ts";
-import type { Provision } from "../store/provisions.ts";
+import type { Provision } from "../store/small-tables.ts";
 import type { Store } from "../store/store.ts";
-import { deriveAppId } from "./custom-app-id.ts";
-import { findKms } from "./find-kms.ts";
-import type { Fleet } from "./fleet.ts";
-import { defaultDiskGb, findInstanceType } from "./instance-types.ts";
-import { newCvmIds } from "./new-cvm-ids.ts";
+import { findKms } from "./find.ts";
+import { defaultDiskGb, type Fleet, findInstanceType } from "./fleet.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
 export interface ProvisionRequest {
@@ -202,4 +199,18 @@ function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSetting
     allowForceStop: null,
     gpus: null,
   };
+}
+
+/** The names a new CVM has for good, beside the number its row gets. */
+export function newCvmIds(): { readonly hashid: string; readonly vmUuid: string; readonly instanceId: Hex } {
+  return {
+    hashid: `cvm_${randomBytes(6).toString("base64url").replace(/[-_]/g, "0")}`,
+    vmUuid: randomUUID(),
+    instanceId: `0x${randomBytes(20).toString("hex")}`,
+  };
+}
+
+/** The app id that a workspace gets for a nonce on an off-chain KMS. Anybody can tell it beforehand. */
+export function deriveAppId(workspaceId: string, nonce: number): AppId {
+  return parseAppId(createHash("sha256").update(`${workspaceId} ${nonce}`).digest("hex").slice(0, 40));
 }

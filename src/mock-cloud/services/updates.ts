@@ -8,12 +8,11 @@ import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
-import { createCommitToken } from "./commit-token.ts";
+import { createCommitToken } from "./account.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Fleet } from "./fleet.ts";
-import { isSameAllowedEnvs, planUpdate, type UpdateChange } from "./plan-update.ts";
-import type { RegistrationVerifier } from "./registration-verifier.ts";
-import { resolveSettings } from "./resolve-settings.ts";
+import type { RegistrationVerifier } from "./onchain-policy.ts";
+import { isSameAllowedEnvs, planUpdate, resolveSettings, type UpdateChange } from "./plan-update.ts";
 
 /** How long a proposed update waits for the registration of its hash. */
 export const pendingLifetimeMs = 14 * 24 * 60 * 60 * 1000;

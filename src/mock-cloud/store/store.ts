@@ -1,13 +1,10 @@
 import { Cvms } from "./cvms.ts";
 import { Database, type StoreContent } from "./database.ts";
-import { DeviceLogins } from "./device-logins.ts";
 import { Operations } from "./operations.ts";
 import { PendingUpdates } from "./pending-updates.ts";
 import { Platform } from "./platform.ts";
 import { PreparedInstances } from "./prepared-instances.ts";
-import { Provisions } from "./provisions.ts";
-import { Settings } from "./settings.ts";
-import { SshKeys } from "./ssh-keys.ts";
+import { DeviceLogins, Provisions, Settings, SshKeys } from "./small-tables.ts";
 import { Webhooks } from "./webhooks.ts";
 import { Workspaces } from "./workspaces.ts";
 

@@ -3,7 +3,7 @@ import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
 import { askedInterfaceIds, describeGeneration, type Generation, judgeGeneration } from "../../core/generation.ts";
 import type { Hex } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
-import { contractFault } from "./contract-fault.ts";
+import { contractFault } from "./gather-facts.ts";
 
 // The raw word: what is no bool must not pass for one.
 const abi = parseAbi(["function supportsInterface(bytes4 interfaceId) view returns (bytes32)"]);

@@ -1,7 +1,7 @@
+import { createHmac } from "node:crypto";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Webhook, WebhookDelivery } from "../store/webhooks.ts";
-import { signBody } from "./sign-body.ts";
 import { ForbiddenTargetError, isForbiddenHost, lookupAllowed } from "./target-address.ts";
 
 export interface PostEventOptions {
@@ -81,4 +81,14 @@ function post(url: URL, body: string, { signal, isPrivateAllowed, headers }: Pos
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message === "" && "code" in error ? String(error.code) : error.message;
+}
+
+/**
+ * What `X-Webhook-Signature` says of a body sent at a time.
+ *
+ * @param secret with its prefix `whsec_`
+ * @param timestamp seconds since 1970, as `X-Webhook-Timestamp` says it
+ */
+export function signBody(secret: string, timestamp: string, body: string): string {
+  return `sha256=${createHmac("sha256", secret).update(`${timestamp}.${body}`).digest("hex")}`;
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createPageGuard, type PageGuard, type PageGuardOptions } from "../../mock-cloud/plugins/page-guard.ts";
+import { createPageGuard, type PageGuard, type PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 
 /** Answers one JSON-RPC call. What it throws may carry a numeric `code` and `data`, which the caller gets. */
 export type AnswerRpc = (method: string, params: readonly unknown[]) => Promise<unknown>;

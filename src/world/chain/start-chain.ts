@@ -1,7 +1,7 @@
 import type { Chain } from "viem";
 import { base } from "viem/chains";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
-import type { PageGuardOptions } from "../../mock-cloud/plugins/page-guard.ts";
+import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 import { installBatchExecutor } from "../batch-executor.ts";
 import { whileListening } from "../listen-error.ts";
 import { installMulticall3, multicall3Address } from "../multicall3.ts";

@@ -9,7 +9,7 @@ import { connectChain } from "../../../../src/hardhat/connect/connect-chain.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import { systemClock } from "../../../../src/mock-cloud/clock.ts";
 import { Faults } from "../../../../src/mock-cloud/faults/faults.ts";
-import { KmsRuntime } from "../../../../src/mock-cloud/services/kms-runtime.ts";
+import { KmsRuntime } from "../../../../src/mock-cloud/services/kms.ts";
 import { findForkPoint } from "../../../../src/world/chain/fork-point.ts";
 import { createLocalChainClient } from "../../../../src/world/chain/local-chain-client.ts";
 import { devPrivateKey } from "../../../../src/world/dev-accounts.ts";

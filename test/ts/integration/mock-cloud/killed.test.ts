@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { hashAppComposeText } from "../../../../src/core/compose-hash.ts";
-import { createRandom } from "../../../../src/mock-cloud/faults/random.ts";
+import { createRandom } from "../../../../src/mock-cloud/faults/faults.ts";
 import { type CloudProcess, startCloudProcess } from "../../../support/mock-cloud/cloud-process.ts";
 import { apiKey, createOffChainCvm, request } from "../../../support/mock-cloud/cloud-world.ts";
 import { offChainPlatform } from "../../../support/mock-cloud/off-chain-platform.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type CvmIdentifier, parseCvmIdentifier } from "../../../../src/mock-cloud/services/cvm-identifier.ts";
+import { type CvmIdentifier, parseCvmIdentifier } from "../../../../src/mock-cloud/services/find.ts";
 
 const hex = "aB".repeat(20);
 const appId = `0x${"ab".repeat(20)}` as const;

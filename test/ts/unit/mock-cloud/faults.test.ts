@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import type { MockCloudEvent } from "../../../../src/mock-cloud/events.ts";
-import { Faults } from "../../../../src/mock-cloud/faults/faults.ts";
-import { matchRule, type Occasion } from "../../../../src/mock-cloud/faults/match-rule.ts";
+import { Faults, matchRule, type Occasion } from "../../../../src/mock-cloud/faults/faults.ts";
 import { faultRuleSchema } from "../../../../src/mock-cloud/faults/rule.ts";
 
 const patch: Occasion = { method: "PATCH", path: "/cvms/my-app/envs", route: "/cvms/:cvm_id/envs", cvm: "cvm_a" };

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { ApiError } from "../../../../src/mock-cloud/errors.ts";
-import { findCvm } from "../../../../src/mock-cloud/services/find-cvm.ts";
+import { findCvm } from "../../../../src/mock-cloud/services/find.ts";
 import type { Cvm } from "../../../../src/mock-cloud/store/cvms.ts";
 import { openStore, type Store } from "../../../../src/mock-cloud/store/store.ts";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { signBody } from "../../../../src/mock-cloud/webhooks/sign-body.ts";
+import { signBody } from "../../../../src/mock-cloud/webhooks/post-event.ts";
 
 describe("a webhook's signature", () => {
   it("is what the official helper computes", () => {

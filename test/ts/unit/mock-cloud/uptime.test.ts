@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { formatUptime } from "../../../../src/mock-cloud/services/uptime.ts";
+import { formatUptime } from "../../../../src/mock-cloud/services/guest.ts";
 
 describe("formatUptime", () => {
   it("starts at the largest unit that is not zero, and leaves none out after it", () => {

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { versionNumbers } from "../../../../src/mock-cloud/wire/node-answers.ts";
+import { versionNumbers } from "../../../../src/mock-cloud/http/platform-answers.ts";
 
 describe("versionNumbers", () => {
   it("reads three numbers, or four where there are four", () => {

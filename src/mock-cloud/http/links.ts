@@ -1,0 +1,46 @@
+import type { Server } from "node:net";
+import { apiBasePath } from "../../cloud/protocol.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import type { Cvm } from "../store/cvms.ts";
+
+/** Addresses of this cloud as its answers name them. They never repeat what a request calls the server. */
+export interface Links {
+  /** @param path below the API's base path, such as `/auth/device` */
+  api(path: string): string;
+  /** Of the page where people commit a prepared update. */
+  commitPage(cvm: Pick<Cvm, "vmUuid">): string;
+}
+
+/**
+ * @param publicUrl in place of the address it listens on
+ * @throws InvalidArgumentError
+ */
+export function createLinks(publicUrl: string | undefined, address: Server["address"]): Links {
+  const own = publicUrl === undefined ? undefined : parsePublicUrl(publicUrl);
+  const origin = () => own ?? listeningUrl(address());
+  return {
+    api: (path) => `${origin()}${apiBasePath}${path}`,
+    commitPage: (cvm) => `${origin()}${commitPagePath(cvm)}`,
+  };
+}
+
+export function commitPagePath({ vmUuid }: Pick<Cvm, "vmUuid">): string {
+  return `/commit/${vmUuid}`;
+}
+
+/** Of a server that listens on TCP. One that listens on every address is named by loopback; one without a socket too. */
+export function listeningUrl(address: ReturnType<Server["address"]>): string {
+  if (address === null || typeof address === "string") return "http://127.0.0.1";
+  const { address: ip, family, port } = address;
+  const name = family === "IPv6" ? `[${ip === "::" ? "::1" : ip}]` : ip === "0.0.0.0" ? "127.0.0.1" : ip;
+  return `http://${name}:${port}`;
+}
+
+/** @throws InvalidArgumentError */
+function parsePublicUrl(raw: string): string {
+  const url = URL.canParse(raw) ? new URL(raw) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
+  throw new InvalidArgumentError("publicUrl must be an http or https URL without path and credentials.", {
+    nextStep: "Give a URL such as https://cloud.example.",
+  });
+}

@@ -1,0 +1,349 @@
+import { z } from "zod";
+import {
+  alreadyRegistered,
+  errorCodes,
+  headerNames,
+  type PatchCvmRequest,
+  type PatchEnvsRequest,
+  type PatchResourcesRequest,
+  type PatchVisibilityRequest,
+  type ProvisionComposeFileRequest,
+  patchCvmRequestSchema,
+  type UserConfig,
+} from "../../cloud/protocol.ts";
+import { type ComposeHash, parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { isDstackError } from "../../errors/index.ts";
+import { ApiError, InvalidRequestError } from "../errors.ts";
+import type { Confirmation } from "../services/confirmation.ts";
+import type { UpdateChange } from "../services/plan-update.ts";
+import type { CvmSettings, Gpus } from "../store/cvms.ts";
+
+// Ephemeral public key, iv and tag: what an encryption of nothing would still hold.
+const shortestEncryptedEnvBytes = 60;
+
+const { compose_hash: _hash, transaction_hash: _transaction, ...changeFields } = patchCvmRequestSchema.shape;
+
+/** A field that asks for a change, where a body has one. Fields that no endpoint knows are clients' own business. */
+export function findChangeField(body: unknown): string | undefined {
+  const given: Record<string, unknown> = Object(body);
+  return [...Object.keys(changeFields), "env_keys"].find((name) => (given[name] ?? undefined) !== undefined);
+}
+
+/**
+ * The change a body asks for; undefined when it asks for none, as the bare confirmation of phase 2.
+ *
+ * @throws InvalidRequestError
+ */
+export function readPatchChange(body: PatchCvmRequest): UpdateChange | undefined {
+  if (findChangeField(body) === undefined) return undefined;
+  return {
+    compose: {
+      dockerCompose: body.docker_compose_file ?? undefined,
+      preLaunchScript: body.pre_launch_script ?? undefined,
+      allowedEnvs: readNames(body.allowed_envs ?? body.env_keys),
+      publicLogs: body.public_logs ?? undefined,
+      publicSysinfo: body.public_sysinfo ?? undefined,
+      publicTcbinfo: body.public_tcbinfo ?? undefined,
+    },
+    manifest: definedOnly({
+      gateway_enabled: readFlag(body.gateway_enabled),
+      secure_time: readFlag(body.secure_time),
+    }),
+    encryptedEnv: readEncryptedEnv(body.encrypted_env),
+    settings: readSettings(body),
+    isRestartAllowed: readFlag(body.allow_restart),
+  };
+}
+
+/** @throws InvalidRequestError */
+export function readResourcesChange(body: PatchResourcesRequest): UpdateChange {
+  return {
+    settings: definedOnly({ ...readSizes(body), instanceType: body.instance_type }),
+    isRestartAllowed: readFlag(body.allow_restart),
+  };
+}
+
+export function readVisibilityChange(body: PatchVisibilityRequest): UpdateChange | undefined {
+  const { public_sysinfo, public_logs, public_tcbinfo } = body;
+  const compose = definedOnly({
+    publicSysinfo: public_sysinfo,
+    publicLogs: public_logs,
+    publicTcbinfo: public_tcbinfo,
+  });
+  return Object.keys(compose).length === 0 ? undefined : { compose };
+}
+
+/** @throws InvalidRequestError */
+export function readEnvsChange(body: PatchEnvsRequest): UpdateChange {
+  return {
+    compose: { allowedEnvs: body.env_keys ?? undefined },
+    encryptedEnv: readEncryptedEnv(body.encrypted_env),
+  };
+}
+
+export type TextField = "docker_compose_file" | "pre_launch_script";
+
+/**
+ * A new text for one field of the document: the body itself, or JSON with the text in that field. Undefined when
+ * there is none.
+ *
+ * @throws InvalidRequestError
+ */
+export function readTextChange(body: unknown, field: TextField): UpdateChange | undefined {
+  const text: unknown = typeof body === "object" && body !== null ? Reflect.get(body, field) : body;
+  if (text === undefined || text === null || body === "") return undefined;
+  if (typeof text !== "string") throw new InvalidRequestError(["body", field], "Must be a string.");
+  return { compose: field === "docker_compose_file" ? { dockerCompose: text } : { preLaunchScript: text } };
+}
+
+/**
+ * What a body without text means outside a confirmation: no script any more, for a client cannot send an empty body.
+ * JSON that names no script asks for nothing.
+ *
+ * @throws ApiError 400 for a compose file, which no CVM can do without; InvalidRequestError
+ */
+export function readAbsentText(body: unknown, field: TextField): UpdateChange {
+  if (field === "pre_launch_script") {
+    if (typeof body !== "object" || body === null) return { compose: { preLaunchScript: "" } };
+    throw new InvalidRequestError(["body", field], "Field required", "missing");
+  }
+  throw new ApiError(400, errorCodes.composeFileRequired, "The request has no docker compose file.");
+}
+
+/** The document to provision: every key sent, over the current document's. */
+export function readProvisionChange(body: ProvisionComposeFileRequest): UpdateChange {
+  const {
+    docker_compose_file,
+    pre_launch_script,
+    allowed_envs,
+    encrypted_env,
+    update_env_vars: _,
+    ...manifest
+  } = definedOnly(body);
+  return {
+    compose: {
+      dockerCompose: docker_compose_file,
+      preLaunchScript: pre_launch_script,
+      allowedEnvs: allowed_envs,
+    },
+    manifest: manifest as JsonObject, // it came in as JSON
+    encryptedEnv: readEncryptedEnv(encrypted_env),
+  };
+}
+
+/**
+ * Hex of a plausible length, in lower case and without `0x`. Whether it opens is for the guest to find out.
+ *
+ * @throws InvalidRequestError
+ */
+export function readEncryptedEnv(raw: string | null | undefined): string | undefined {
+  if (raw === null || raw === undefined) return undefined;
+  const digits = raw.replace(/^0x/i, "").toLowerCase();
+  const isHex = /^([0-9a-f]{2})*$/.test(digits);
+  if (isHex && digits.length >= shortestEncryptedEnvBytes * 2) return digits;
+  const problem = isHex ? `needs at least ${shortestEncryptedEnvBytes} bytes` : "must be hex, two digits per byte";
+  throw new InvalidRequestError(["body", "encrypted_env"], `An encrypted environment ${problem}.`);
+}
+
+function readSettings(body: PatchCvmRequest): Partial<CvmSettings> {
+  return definedOnly({
+    ...readSizes(body),
+    instanceType: body.instance_type,
+    osImage: body.image ?? body.os_image_name,
+    listed: readFlag(body.listed),
+    userConfig: body.user_config,
+    shutdownTimeout: readShutdownTimeout(body.shutdown_timeout),
+    allowForceStop: readFlag(body.allow_force_stop),
+    gpus: readGpus(body.gpus),
+  });
+}
+
+function readSizes(body: Pick<PatchResourcesRequest, "vcpu" | "memory" | "disk_size">) {
+  return {
+    vcpu: readSize(body.vcpu, "vcpu"),
+    memoryMb: readSize(body.memory, "memory"),
+    diskGb: readSize(body.disk_size, "disk_size"),
+  };
+}
+
+function readFlag(value: boolean | 0 | 1 | null | undefined): boolean | undefined {
+  return value === null || value === undefined ? undefined : Boolean(value);
+}
+
+function readShutdownTimeout(seconds: number | null | undefined): number | undefined {
+  if (seconds === null || seconds === undefined) return undefined;
+  if (seconds >= 10 && seconds <= 1200) return seconds;
+  throw new InvalidRequestError(["body", "shutdown_timeout"], "Must be 10 to 1200 seconds.");
+}
+
+function readGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
+  if (gpus === null || gpus === undefined) return undefined;
+  if (Number.isInteger(gpus.count) && gpus.count >= 0 && gpus.count <= largestSize) {
+    return { count: gpus.count, productName: gpus.product_name ?? null };
+  }
+  throw new InvalidRequestError(["body", "gpus", "count"], "Must be a whole number, 0 or more.");
+}
+
+/** No machine is larger: 16 TiB in MB. */
+const largestSize = 2 ** 24;
+
+/** Clients send whole numbers as floats too. @throws InvalidRequestError */
+export function readSize(value: number | null | undefined, field: string): number | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (Number.isInteger(value) && value > 0 && value <= largestSize) return value;
+  throw new InvalidRequestError(["body", field], "Must be a positive whole number.");
+}
+
+/** An older Go client sends the names as one text, separated by commas. */
+function readNames(value: unknown): readonly string[] | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value === "string") return value.split(",").map((name) => name.trim());
+  if (Array.isArray(value) && value.every((name) => typeof name === "string")) return value;
+  throw new InvalidRequestError(["body", "env_keys"], "Must be a list of names.");
+}
+
+/** Whether the request only wants to prepare an update. @throws InvalidRequestError */
+export function readPrepareOnly(headers: Readonly<Record<string, unknown>>): boolean {
+  const header = String(headers[headerNames.prepareOnly.toLowerCase()] ?? "").toLowerCase();
+  if (["true", "1"].includes(header)) return true;
+  if (["", "false", "0"].includes(header)) return false;
+  throw new InvalidRequestError(["header", headerNames.prepareOnly], "Must be true or false.");
+}
+
+const knownParts = z.looseObject({
+  hostname: z.string().nullish().catch(null),
+  default_gateway_domain: z.string().nullish().catch(null),
+  ssh_authorized_keys: z.array(z.string()).nullish().catch(null),
+});
+
+/** The parts of a user config the API knows. The text is the owner's and may be anything; the guest gets it as it is. */
+export function readUserConfig(text: string | null): UserConfig {
+  const known = knownParts.safeParse(parseJson(text ?? "{}")).data;
+  return {
+    hostname: known?.hostname ?? null,
+    default_gateway_domain: known?.default_gateway_domain ?? null,
+    ssh_authorized_keys: known?.ssh_authorized_keys ?? [],
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Source {
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+}
+
+/** What the fields of a confirmation are called: by the Go client, and in the update guide. */
+const confirmationFields = {
+  composeHash: ["compose_hash", "composeHash"],
+  transactionHash: ["transaction_hash", "transactionHash"],
+} as const;
+
+/**
+ * The confirmation a request carries in its headers or its body.
+ *
+ * @throws InvalidRequestError when only one of the two values is there, or one is malformed
+ */
+export function readConfirmation(source: Source): Confirmation | undefined {
+  const { composeHash, transactionHash } = readValues(source);
+  return composeHash || transactionHash ? toConfirmation({ composeHash, transactionHash }) : undefined;
+}
+
+/**
+ * The confirmation of a request that can be nothing else.
+ *
+ * @throws InvalidRequestError when one of the two values is missing or malformed, or the body asks for a change as well
+ */
+export function requireConfirmation(source: Source): Confirmation {
+  const confirmation = toConfirmation(readValues(source));
+  const field = findChangeField(source.body);
+  if (field === undefined) return confirmation;
+  throw new InvalidRequestError(["body", field], "A confirmation changes nothing else. Send changes to PATCH.");
+}
+
+interface Values {
+  readonly composeHash: Value | undefined;
+  readonly transactionHash: Value | undefined;
+}
+
+interface Value {
+  readonly value: string;
+  readonly location: readonly string[];
+}
+
+function readValues(source: Source): Values {
+  return {
+    composeHash: readValue(source, headerNames.composeHash, confirmationFields.composeHash),
+    transactionHash: readValue(source, headerNames.transactionHash, confirmationFields.transactionHash),
+  };
+}
+
+/** @throws InvalidRequestError */
+function toConfirmation({ composeHash, transactionHash }: Values): Confirmation {
+  if (!composeHash) throw missing("compose_hash");
+  if (!transactionHash) throw missing("transaction_hash");
+  return {
+    composeHash: readComposeHash(composeHash.value, composeHash.location),
+    transactionHash: readTransactionHash(transactionHash.value, transactionHash.location),
+  };
+}
+
+/** @throws InvalidRequestError */
+export function readTransactionHash(raw: string, location: readonly string[]): Confirmation["transactionHash"] {
+  return raw === alreadyRegistered ? alreadyRegistered : parseAt(location, () => parseTransactionHash(raw));
+}
+
+/** @throws InvalidRequestError */
+export function readComposeHash(raw: string, location: readonly string[]): ComposeHash {
+  return parseAt(location, () => parseComposeHash(raw));
+}
+
+/**
+ * An empty value counts as none, as clients send it for what they do not know.
+ *
+ * @throws InvalidRequestError when the body says it twice and not the same
+ */
+function readValue({ headers, body }: Source, header: string, fields: readonly string[]): Value | undefined {
+  const inHeader = headers[header.toLowerCase()];
+  if (typeof inHeader === "string" && inHeader !== "") return { value: inHeader, location: ["header", header] };
+  if (typeof body !== "object" || body === null) return undefined;
+  const [first, second] = fields.flatMap((field) => {
+    const value: unknown = Object.hasOwn(body, field) ? Reflect.get(body, field) : null;
+    if (value === null || value === "") return [];
+    if (typeof value !== "string") throw new InvalidRequestError(["body", field], "Must be a string.");
+    return [{ value, location: ["body", field] }];
+  });
+  if (first && second && first.value !== second.value) {
+    throw new InvalidRequestError(second.location, `Differs from ${first.location.join(".")}.`);
+  }
+  return first;
+}
+
+function missing(field: string): InvalidRequestError {
+  return new InvalidRequestError(["body", field], `A confirmation needs ${field} too.`, "missing");
+}
+
+/** Turns what a parser of the core throws into the answer for a malformed request. */
+export function parseAt<Result>(location: readonly string[], parse: () => Result): Result {
+  try {
+    return parse();
+  } catch (error) {
+    if (isDstackError(error)) throw new InvalidRequestError(location, error.message);
+    throw error;
+  }
+}
+
+/** The members that have a value: clients send null for what they leave as it is. */
+export function definedOnly<Values extends object>(
+  values: Values,
+): { [Key in keyof Values]?: NonNullable<Values[Key]> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof Values]?: NonNullable<Values[Key]> }; // filtered just now
+}

@@ -1,0 +1,258 @@
+import { createHash, hkdfSync } from "node:crypto";
+import { x25519 } from "@noble/curves/ed25519";
+import { secp256k1 } from "@noble/curves/secp256k1";
+import {
+  bytesToHex,
+  createPublicClient,
+  hexToBytes,
+  http,
+  keccak256,
+  type PublicClient,
+  stringToBytes,
+  type Transport,
+} from "viem";
+import { dstackKmsAbi } from "../../abi/index.ts";
+import type { KmsOnChainDetail } from "../../cloud/protocol.ts";
+import { hashEncryptionKeyStatement } from "../../core/encryption-key-signature.ts";
+import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../../core/ids.ts";
+import { kmsNotFound, kmsUnavailable } from "../errors.ts";
+import { type ChainFaultsParameters, faultyTransport } from "../faults/faulty-transport.ts";
+import type { KmsSeed, OnChainKmsSeed } from "../options.ts";
+import type { Kms, Platform } from "../store/platform.ts";
+
+interface Live {
+  readonly rootSecret: Hex;
+  readonly transport: Transport | undefined;
+  readonly client: PublicClient | undefined;
+  /** The endpoint, where clients on this machine may know it too. */
+  readonly localRpcUrl: string | undefined;
+  /** Deriving one takes milliseconds, and every answer about a CVM shows one. */
+  readonly appKeys: Map<AppId, AppKey>;
+}
+
+const chainFaults = ["receipt-invisible", "stale-state", "rpc-error", "rpc-timeout"] as const;
+
+/** The parts of a KMS that live in memory only: its secret, and the backend's connection to its chain. */
+export class KmsRuntime {
+  readonly #live = new Map<string, Live>();
+  readonly #faults: ChainFaultsParameters;
+
+  constructor(faults: ChainFaultsParameters) {
+    this.#faults = faults;
+  }
+
+  connect(kmsId: string, seed: KmsSeed): void {
+    const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
+    const transport = seed.chainId === undefined ? undefined : toTransport(seed.rpc);
+    const client = transport && connectChain(transport);
+    const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.rpc);
+    this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, appKeys: new Map() });
+  }
+
+  /**
+   * The backend's own view of the KMS's chain; undefined while none is configured.
+   *
+   * @param cvm hashid of the CVM for whose sake the chain is read, whose faults then count
+   */
+  chain(kmsId: string, cvm?: string): PublicClient | undefined {
+    const live = this.#live.get(kmsId);
+    if (!live?.transport || !this.#faults.faults.has(...chainFaults)) return live?.client;
+    return connectChain(faultyTransport(live.transport, { ...this.#faults, cvm }));
+  }
+
+  /** An endpoint of the chain that may be told to clients: one on this machine, without credentials. */
+  localRpcUrl(kmsId: string): string | undefined {
+    return this.#live.get(kmsId)?.localRpcUrl;
+  }
+
+  /** Whether the KMS answers: one that is known from the state file only was not given at this start. */
+  isUp(kmsId: string): boolean {
+    return this.#live.has(kmsId);
+  }
+
+  /** @throws ApiError 503 while the KMS is down, as all below */
+  appKey(kmsId: string, appId: AppId): AppKey {
+    const { rootSecret, appKeys } = this.#require(kmsId);
+    const appKey = appKeys.get(appId) ?? deriveAppKey(rootSecret, appId);
+    appKeys.set(appId, appKey);
+    return appKey;
+  }
+
+  signAppKey(kmsId: string, appId: AppId, publicKey: Hex): Hex {
+    return signAppKey(this.#require(kmsId).rootSecret, appId, publicKey);
+  }
+
+  signingPublicKey(kmsId: string): Hex {
+    return deriveSigningPublicKey(this.#require(kmsId).rootSecret);
+  }
+
+  #require(kmsId: string): Live {
+    const live = this.#live.get(kmsId);
+    if (!live) throw kmsUnavailable(kmsId);
+    return live;
+  }
+}
+
+function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
+  // No retries inside: the callers retry themselves, and must learn of the first fault.
+  if (typeof rpc !== "string") return rpc;
+  // A followed redirect would hand the key in the URL's user part to another address.
+  return http(rpc, { retryCount: 0, timeout: 5_000, fetchOptions: { redirect: "manual" } });
+}
+
+function connectChain(transport: Transport): PublicClient {
+  return createPublicClient({ transport, cacheTime: 0 });
+}
+
+/** Other endpoints often carry a key in their path, which is nobody else's business. */
+function findLocalUrl(rpc: OnChainKmsSeed["rpc"]): string | undefined {
+  if (typeof rpc !== "string" || !URL.canParse(rpc)) return undefined;
+  const { hostname, username } = new URL(rpc);
+  return username === "" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname) ? rpc : undefined;
+}
+
+const chains: ReadonlyMap<string, { readonly name: string; readonly id: number }> = new Map([
+  ["base", { name: "Base", id: 8453 }],
+  ["ethereum", { name: "Ethereum", id: 1 }],
+]);
+
+/**
+ * The KMS contracts of a chain, and which of the cloud's devices and OS images each allows, read from the chain.
+ *
+ * @param word `base` or `ethereum`; a development chain counts as Base
+ * @throws ApiError 404
+ */
+export async function describeOnChainKms(
+  platform: Platform,
+  kmsRuntime: KmsRuntime,
+  word: string,
+): Promise<KmsOnChainDetail> {
+  const chain = chains.get(word.toLowerCase());
+  if (!chain) throw kmsNotFound(word);
+  const here = listKmsContracts(platform).filter(({ nodes: [{ type }] }) => type === word.toLowerCase());
+  const contracts = await Promise.all(
+    here.map(async ({ nodes: [kms] }) => {
+      const { chainId, contractAddress } = kms;
+      if (chainId === null || contractAddress === null) throw new Error(`KMS ${kms.slug} is on no chain.`);
+      const client = kmsRuntime.chain(kms.id);
+      const [devices, osImages] = await Promise.all([
+        Promise.all(
+          platform.listNodes().map(async ({ deviceId, name }) => ({
+            device_id: withoutPrefix(deviceId),
+            node_name: name,
+            on_chain_allowed: await readPolicy(client, contractAddress, "kmsAllowedDeviceIds", deviceId),
+          })),
+        ),
+        Promise.all(
+          platform.listOsImages().map(async ({ name, version, osImageHash }) => ({
+            name,
+            version,
+            os_image_hash: withoutPrefix(osImageHash),
+            on_chain_allowed: await readPolicy(client, contractAddress, "allowedOsImages", osImageHash),
+          })),
+        ),
+      ]);
+      return {
+        contract_address: contractAddress,
+        chain_id: chainId,
+        chain_name: chain.name,
+        devices,
+        os_images: osImages,
+      };
+    }),
+  );
+  return { chain_name: chain.name, chain_id: contracts[0]?.chain_id ?? chain.id, contracts };
+}
+
+/** Null when the chain gave no answer. */
+async function readPolicy(
+  client: PublicClient | undefined,
+  address: Hex,
+  functionName: "kmsAllowedDeviceIds" | "allowedOsImages",
+  value: Hex,
+): Promise<boolean | null> {
+  if (!client) return null;
+  return client.readContract({ address, abi: dstackKmsAbi, functionName, args: [value] }).catch(() => null);
+}
+
+/** The KMS that share a policy contract, and so a root key. Off chain every KMS stands alone. */
+export interface KmsContract {
+  readonly id: string;
+  /** Never empty; the first one gives the contract its slug. */
+  readonly nodes: readonly [Kms, ...Kms[]];
+}
+
+export function listKmsContracts(platform: Platform): KmsContract[] {
+  const groups = new Map<string, [Kms, ...Kms[]]>();
+  for (const kms of platform.listKms()) {
+    const key = kms.contractAddress === null ? kms.id : `${kms.chainId} ${kms.contractAddress}`;
+    const group = groups.get(key);
+    if (group) group.push(kms);
+    else groups.set(key, [kms]);
+  }
+  return [...groups].map(([key, nodes]) => ({
+    id: `kc_${createHash("sha256").update(key).digest("hex").slice(0, 12)}`,
+    nodes,
+  }));
+}
+
+/**
+ * The contract a request names by its id or address, by id or slug of one of its nodes, or by a type word.
+ *
+ * @throws ApiError 404
+ */
+export function findKmsContract(platform: Platform, reference: string): KmsContract {
+  const wanted = reference.toLowerCase();
+  const all = listKmsContracts(platform);
+  const contract =
+    all.find(({ id, nodes }) => id === wanted || nodes.some((kms) => namesOf(kms).includes(wanted))) ??
+    all.find(({ nodes: [first] }) => first.type === wanted);
+  if (!contract) throw kmsNotFound(reference);
+  return contract;
+}
+
+function namesOf({ id, slug, contractAddress }: Kms): readonly (string | null)[] {
+  return [id, slug, contractAddress];
+}
+
+export interface AppKey {
+  /** x25519, 32 bytes. */
+  readonly privateKey: Hex;
+  readonly publicKey: Hex;
+}
+
+/** The root secret a KMS seed without one gets. Anybody can compute it: a mock's keys protect nothing. */
+export function defaultRootSecret(slug: string): Hex {
+  return keccak256(stringToBytes(`dstack-toolkit mock KMS ${slug}`));
+}
+
+/** @throws InvalidHexError */
+export function parseRootSecret(raw: string): Hex {
+  return parseFixedHex("A KMS root secret", raw, 32);
+}
+
+/** The key an app's environment is encrypted to: the same for every version of the app, as in a real KMS. */
+export function deriveAppKey(rootSecret: Hex, appId: AppId): AppKey {
+  const privateKey = derive(rootSecret, `app environment key ${appId}`);
+  return { privateKey: bytesToHex(privateKey), publicKey: bytesToHex(x25519.getPublicKey(privateKey)) };
+}
+
+/** Compressed secp256k1 key that vouches for app keys; DstackKms publishes it as `k256Pubkey`. */
+export function deriveSigningPublicKey(rootSecret: Hex): Hex {
+  return bytesToHex(secp256k1.getPublicKey(signingKey(rootSecret), true));
+}
+
+/** r ‖ s ‖ recovery id over the app's public key, in the format without a timestamp. 65 bytes. */
+export function signAppKey(rootSecret: Hex, appId: AppId, publicKey: Hex): Hex {
+  const digest = hexToBytes(hashEncryptionKeyStatement({ appId, publicKey }));
+  const signature = secp256k1.sign(digest, signingKey(rootSecret));
+  return bytesToHex(Uint8Array.of(...signature.toCompactRawBytes(), signature.recovery));
+}
+
+function signingKey(rootSecret: Hex): Uint8Array {
+  return derive(rootSecret, "signing key");
+}
+
+function derive(rootSecret: Hex, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", hexToBytes(rootSecret), "dstack-toolkit", purpose, 32));
+}
