@@ -8,7 +8,7 @@ import hardhatTypechain from "@nomicfoundation/hardhat-typechain";
 import hardhatViem from "@nomicfoundation/hardhat-viem";
 import { configVariable, defineConfig } from "hardhat/config";
 import dstack from "./src/hardhat/index.ts";
-import { baseChainDescriptor, baseChainId } from "./src/world/chain/base-network.ts";
+import { baseChainDescriptor, baseChainId } from "./src/world/chain/predeploys.ts";
 
 // The compiler comes from npm, so nothing is downloaded at build time. Both profiles carry all settings:
 // `ignition deploy` builds with `production`, and Hardhat would otherwise derive that one without evmVersion.

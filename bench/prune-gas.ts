@@ -9,7 +9,7 @@ import { waitForReceipt } from "../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../src/core/events.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../src/core/ids.ts";
 import { proveCalls, removeComposeHashCall } from "../src/core/owner-calls.ts";
-import { devAccount, devPrivateKey } from "../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../src/world/chain/client.ts";
 import { startWorld, type World } from "../src/world/start-world.ts";
 import { deploySafe } from "../test/support/chain/deploy-owner-contracts.ts";
 import { executeSafeBatch, multiSend, multiSendCode } from "../test/support/chain/safe.ts";

@@ -6,7 +6,7 @@ import { base } from "viem/chains";
 import { createCloudClient } from "../src/cloud/create-client.ts";
 import { openJournal } from "../src/update/journal.ts";
 import { updateCvm } from "../src/update/update-cvm.ts";
-import { launchCvm } from "../src/world/launch-cvm.ts";
+import { launchCvm } from "../src/world/cvms.ts";
 import { startWorld } from "../src/world/start-world.ts";
 import type { BenchReport } from "./report.ts";
 import { Stopwatch } from "./stopwatch.ts";

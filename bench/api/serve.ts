@@ -3,8 +3,8 @@
 import Fastify from "fastify";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
-import { devAccount } from "../../src/world/dev-accounts.ts";
-import { launchCvm } from "../../src/world/launch-cvm.ts";
+import { devAccount } from "../../src/world/chain/client.ts";
+import { launchCvm } from "../../src/world/cvms.ts";
 import { startWorld } from "../../src/world/start-world.ts";
 
 /** What the parent needs to know. One CVM an owner, so that neither nonces nor busy CVMs stand in anybody's way. */

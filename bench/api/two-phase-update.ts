@@ -7,7 +7,7 @@ import { type CloudClient, createCloudClient } from "../../src/cloud/create-clie
 import { getCvm } from "../../src/cloud/get-cvm.ts";
 import { confirmCvmPatch, patchCvm } from "../../src/cloud/patch-cvm.ts";
 import { parseAppId, parseComposeHash } from "../../src/core/ids.ts";
-import { devAccount } from "../../src/world/dev-accounts.ts";
+import { devAccount } from "../../src/world/chain/client.ts";
 import type { ServedWorld } from "./serve.ts";
 
 const pollMs = 5;

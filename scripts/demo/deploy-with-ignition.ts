@@ -2,8 +2,8 @@ import { type ArtifactResolver, DeploymentResultType, deploy } from "@nomicfound
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Address } from "viem";
 import dstackKmsModule from "../../ignition/modules/dstack-kms.ts";
-import type { DeployedContracts } from "../../src/world/deploy-contracts.ts";
-import type { OwnerClient } from "../../src/world/owner-client.ts";
+import type { OwnerClient } from "../../src/world/chain/client.ts";
+import type { DeployedContracts } from "../../src/world/contracts.ts";
 
 /**
  * Deploys this repository's own compiled contracts as `npm run deploy` does. Through Ignition's core, because

@@ -1,7 +1,7 @@
 import { zeroAddress, zeroHash } from "viem";
 import { readBootVerdict } from "../../src/chain/read-boot.ts";
 import type { ComposeHash } from "../../src/core/ids.ts";
-import type { LaunchedCvm } from "../../src/world/launch-cvm.ts";
+import type { LaunchedCvm } from "../../src/world/cvms.ts";
 import type { World } from "../../src/world/start-world.ts";
 
 /** What the KMS contract would answer the CVM's machine if it booted this hash, as words. */

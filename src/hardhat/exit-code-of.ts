@@ -1,5 +1,5 @@
 import { exitWith } from "../report/exit-with.ts";
-import { guardOutput } from "../report/guard-output.ts";
+import { guardOutput } from "../report/output.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

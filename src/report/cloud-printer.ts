@@ -1,5 +1,5 @@
 import type { MockCloudEvent } from "../mock-cloud/events.ts";
-import type { Paper } from "./paper.ts";
+import type { Paper } from "./output.ts";
 
 /** Whoever repeats a call sooner is polling. */
 const pollPauseMs = 5000;

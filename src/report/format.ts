@@ -1,4 +1,6 @@
-import { formatEther } from "viem";
+import { type Chain, formatEther } from "viem";
+import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
+import type { PolicyChange } from "../history/policy.ts";
 
 export function formatGas(gas: bigint): string {
   return `${gas.toLocaleString("en-US")} gas`;
@@ -24,4 +26,100 @@ export function shortHash(hash: string): string {
 
 function trimmed(value: number): string {
   return value.toPrecision(3).replace(/\.?0+$/, "");
+}
+
+/** `2026-11-21 03:00:00`, in UTC. @param time seconds since 1970, or ISO 8601 */
+export function formatTime(time: bigint | string): string {
+  const date = new Date(typeof time === "string" ? time : Number(time) * 1000);
+  return date.toISOString().replace("T", " ").slice(0, 19);
+}
+
+/** Page of the chain's block explorer, or undefined where there is none, as for a chain on this machine. */
+export function explorerLink(
+  chain: Pick<Chain, "blockExplorers"> | undefined,
+  kind: "tx" | "address" | "block",
+  id: string,
+): string | undefined {
+  const url = chain?.blockExplorers?.default.url;
+  return url === undefined ? undefined : `${url.replace(/\/$/, "")}/${kind}/${id}`;
+}
+
+/**
+ * One line of JSON. Bigints become decimal strings, maps objects and sets arrays: no digit is lost on any reader. What
+ * could steer a terminal is escaped, also where JSON itself would not ask for it.
+ */
+export function toJson(value: unknown): string {
+  const json = JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === "bigint") return part.toString();
+    if (part instanceof Map) return Object.fromEntries(part);
+    return part instanceof Set ? [...part] : part;
+  });
+  return json.replace(/[\p{Cc}\p{Cf}]/gu, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  return Array.from({ length: character.length }, (_, index) => {
+    return `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`;
+  }).join("");
+}
+
+/** What a change did, in words. */
+export function describeChange(change: PolicyChange): string {
+  switch (change.kind) {
+    case "composeHashAdded":
+      return `allowed compose hash ${change.composeHash}`;
+    case "composeHashRemoved":
+      return `removed compose hash ${change.composeHash}`;
+    case "deviceAdded":
+      return `allowed device ${change.deviceId}`;
+    case "deviceRemoved":
+      return `removed device ${change.deviceId}`;
+    case "allowAnyDeviceSet":
+      return change.enabled ? "allowed any device" : "allowed listed devices only";
+    case "requireTcbUpToDateSet":
+      return change.enabled ? "required an up-to-date TCB" : "accepted any TCB status";
+    case "upgradesDisabled":
+      return "disabled upgrades, for good";
+    case "upgraded":
+      return `runs implementation ${change.implementation}`;
+    case "ownershipTransferStarted":
+      return `offered the ownership to ${change.to}`;
+    case "ownershipTransferred":
+      return BigInt(change.to) === 0n ? "renounced the ownership" : `made ${change.to} the owner`;
+    case "initialized":
+      return `initialised, version ${change.version}`;
+    case "otherPolicyChanged":
+      return `PolicyChanged ${change.policy} ${change.value} ${change.enabled}, without its event`;
+  }
+}
+
+/** What stands behind an owner's address, in a few words. */
+export function describeOwner(owner: ReadOwnerReturnType): string {
+  switch (owner.kind) {
+    case "renounced":
+      return "nobody: the ownership was renounced";
+    case "eoa": {
+      const delegation = owner.delegatedTo === undefined ? "" : `, delegates to ${owner.delegatedTo} (EIP-7702)`;
+      return `one key${owner.isUsed ? "" : ", never used on this chain"}${delegation}`;
+    }
+    case "safe":
+      return `Safe ${owner.version}, ${owner.threshold} of ${owner.owners.length} owners`;
+    case "timelock":
+      return `timelock, delay ${formatDelay(owner.minDelaySeconds)}`;
+    case "contract":
+      return "a contract that is no Safe and no timelock";
+  }
+}
+
+/** The address and what stands behind it; the owners of a Safe below. */
+export function describeOwnerFully(owner: ReadOwnerReturnType): string {
+  if (owner.kind === "renounced") return describeOwner(owner);
+  const members = owner.kind === "safe" ? owner.owners.map((address) => `\n    ${address}`).join("") : "";
+  return `${owner.address}  ${describeOwner(owner)}${members}`;
+}
+
+function formatDelay(seconds: bigint): string {
+  if (seconds >= 172_800n) return `${Number((seconds * 10n) / 86_400n) / 10} days`;
+  if (seconds >= 7_200n) return `${Number((seconds * 10n) / 3_600n) / 10} hours`;
+  return seconds >= 60n ? `${seconds / 60n} min ${seconds % 60n} s` : formatDuration(Number(seconds) * 1000);
 }

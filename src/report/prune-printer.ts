@@ -2,8 +2,8 @@ import { checksumAddress } from "viem";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
 import { describeAge, describeReason } from "../prune/keep-rules.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../prune/plan-prune.ts";
-import { formatTime } from "./format-time.ts";
-import type { Paper } from "./paper.ts";
+import { formatTime } from "./format.ts";
+import type { Paper } from "./output.ts";
 
 /** What a removal does and does not do, in the words operators must have read before they agree. */
 const whatRemovalMeans = [

@@ -1,7 +1,7 @@
 import type { PaymentFacts, UpdateEvent } from "../update/events.ts";
 import { describeWarnings } from "../update/run.ts";
 import { formatFee, formatGas } from "./format.ts";
-import type { Paper } from "./paper.ts";
+import type { Paper } from "./output.ts";
 
 /** Tells a person what an update does, as it happens. Pass the result as `onStep`. */
 export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void {

@@ -1,6 +1,6 @@
 /// <reference types="chai" />
 import { parseComposeHash, parseDeviceId } from "../core/ids.ts";
-import { type BootVerdict, toBootVerdict } from "./boot-verdict.ts";
+import { type BootVerdict, toBootVerdict } from "./boot.ts";
 import { toContractReader } from "./contract-reader.ts";
 
 declare global {

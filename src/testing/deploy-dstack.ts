@@ -22,8 +22,8 @@ import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { deployedApp } from "../core/events.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
-import { deployContracts } from "../world/deploy-contracts.ts";
-import { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot-info.ts";
+import { deployContracts } from "../world/contracts.ts";
+import { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot.ts";
 
 /** Signs as the owner. */
 export type TestClient = Client<Transport, Chain, Account>;

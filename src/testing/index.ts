@@ -1,4 +1,4 @@
-export { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot-info.ts";
+export { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot.ts";
 export { dstackMatchers } from "./chai-matchers.ts";
 export {
   type DeployedDstack,

@@ -4,18 +4,26 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import { type Hex, parseAppId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
-import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
-import { createLocalChainClient, type LocalChainClient } from "./chain/local-chain-client.ts";
-import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
-import type { DeployedContracts } from "./deploy-contracts.ts";
+import { createLocalChainClient, createOwnerClient, type LocalChainClient, type OwnerClient } from "./chain/client.ts";
+import {
+  allowOsImages,
+  type DeployedContracts,
+  findRefusedOsImages,
+  isKmsKeyPublished,
+  publishKmsKeyAsOwner,
+} from "./contracts.ts";
+import { settleCvms, type WorldCvms } from "./cvms.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
-import { inStepWith } from "./in-step-with.ts";
-import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
-import { worldNodes, worldOsImages } from "./platform.ts";
-import { isKmsKeyPublished, publishKmsKeyAsOwner } from "./publish-kms-key.ts";
-import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
-import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
-import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
+import {
+  type ClientEnvironment,
+  clientEnvironment,
+  inStepWith,
+  startCloud,
+  type WorldCloudOptions,
+  worldNodes,
+  worldOsImages,
+} from "./start-cloud.ts";
+import { type ChainDescription, openWorldState, otherChain } from "./state.ts";
 import { Teardown } from "./teardown.ts";
 
 export interface AttachWorldParameters {

@@ -14,7 +14,7 @@ import { type ChainClient, fetchWithoutRedirects, parseAddress, requireChain } f
 import { requireCode } from "../chain/code.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
-import type { DeployedContracts } from "./deploy-contracts.ts";
+import type { DeployedContracts } from "./contracts.ts";
 
 export interface ExistingChain {
   readonly id: number;

@@ -1,14 +1,14 @@
-import type { Address } from "viem";
+import { type Address, sha256, stringToHex } from "viem";
 import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
-import type { Hex } from "../core/ids.ts";
+import { type DeviceId, type Hex, parseDeviceId } from "../core/ids.ts";
 import {
   type MockCloudSeed,
   type RunningMockCloud,
   type StartMockCloudOptions,
   startMockCloud,
 } from "../mock-cloud/index.ts";
-import { whileListening } from "./listen-error.ts";
-import { worldNodes, worldOsImages } from "./platform.ts";
+import { advanceChain, ChainSnapshots, type LocalChainClient } from "./chain/client.ts";
+import { whileListening } from "./teardown.ts";
 
 /** What a world passes on to its cloud; it seeds the cloud itself. */
 export type WorldCloudOptions = Omit<StartMockCloudOptions, keyof MockCloudSeed | "stateFile">;
@@ -47,4 +47,86 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
   const cloud = await whileListening(start);
   const cloudClient = createCloudClient({ apiKey, baseUrl: cloud.baseUrl });
   return { cloud, cloudClient, kmsPublicKey: cloud.kmsPublicKey(slug) };
+}
+
+/** Whoever moves the cloud in time, by method or by admin endpoint, moves the chain too. */
+export function inStepWith(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
+  const snapshots = new ChainSnapshots(client);
+  return {
+    ...options,
+    onAdvance: async (milliseconds) => {
+      await advanceChain(client, milliseconds);
+      await options.onAdvance?.(milliseconds);
+    },
+    onSnapshot: async (name) => {
+      await snapshots.take(name);
+      await options.onSnapshot?.(name);
+    },
+    onRestore: async (name) => {
+      await snapshots.restore(name);
+      await options.onRestore?.(name);
+    },
+  };
+}
+
+/** A machine CVMs run on. */
+export interface WorldNode {
+  readonly id: number;
+  readonly name: string;
+  readonly deviceId: DeviceId;
+}
+
+/** A guest operating system CVMs boot. */
+export interface WorldOsImage {
+  readonly name: string;
+  readonly version: string;
+  readonly hash: Hex;
+  readonly isDev: boolean;
+}
+
+export const worldNodes = [node(1, "node-1"), node(2, "node-2")] as const;
+
+/** The first one is what a new CVM boots when nobody says otherwise. */
+export const worldOsImages = [
+  osImage("dstack-0.5.7", "0.5.7"),
+  osImage("dstack-0.5.6", "0.5.6"),
+  { ...osImage("dstack-dev-0.5.7", "0.5.7"), isDev: true },
+] as const;
+
+function node(id: number, name: string): WorldNode {
+  return { id, name, deviceId: parseDeviceId(sha256(stringToHex(name))) };
+}
+
+function osImage(name: string, version: string): WorldOsImage {
+  return { name, version, hash: sha256(stringToHex(name)), isDev: false };
+}
+
+/** What the official clients (CLI, JS, Python, Go) read from the environment, and what this toolkit's tasks do. */
+export interface ClientEnvironment {
+  readonly PHALA_CLOUD_API_PREFIX: string;
+  readonly PHALA_CLOUD_API_KEY: string;
+  readonly ETH_RPC_URL: string;
+  /** The DstackKms whose published key vouches for the keys that environments are encrypted to. */
+  readonly DSTACK_KMS: Hex;
+  /** Only where it is a dev account's, whose key everybody knows. */
+  readonly PRIVATE_KEY?: Hex;
+}
+
+export interface ClientEnvironmentParameters {
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly rpcUrl: string;
+  readonly kms: Hex;
+  readonly privateKey?: Hex | undefined;
+}
+
+export function clientEnvironment(parameters: ClientEnvironmentParameters): ClientEnvironment {
+  const { baseUrl, apiKey, rpcUrl, kms, privateKey } = parameters;
+  return {
+    PHALA_CLOUD_API_PREFIX: baseUrl,
+    PHALA_CLOUD_API_KEY: apiKey,
+    ETH_RPC_URL: rpcUrl,
+    DSTACK_KMS: kms,
+    ...(privateKey !== undefined && { PRIVATE_KEY: privateKey }),
+  };
 }

@@ -3,19 +3,26 @@ import { base } from "viem/chains";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { PageGuardOptions } from "../mock-cloud/http/page-guard.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
-import { allowOsImages, findRefusedOsImages } from "./allow-os-images.ts";
-import { type ForkPoint, findForkPoint } from "./chain/fork-point.ts";
-import { type LocalChain, startChain } from "./chain/start-chain.ts";
-import { type ClientEnvironment, clientEnvironment } from "./client-environment.ts";
-import { type DeployedContracts, deployContracts } from "./deploy-contracts.ts";
-import { devAccount, devPrivateKey } from "./dev-accounts.ts";
-import { inStepWith } from "./in-step-with.ts";
-import { createOwnerClient, type OwnerClient } from "./owner-client.ts";
-import { worldNodes, worldOsImages } from "./platform.ts";
-import { publishKmsKey } from "./publish-kms-key.ts";
-import { settleCvms, type WorldCvms } from "./seed-cvms.ts";
-import { startCloud, type WorldCloudOptions } from "./start-cloud.ts";
-import { type ChainDescription, openWorldState, otherChain } from "./state/world-state.ts";
+import { createOwnerClient, devAccount, devPrivateKey, type OwnerClient } from "./chain/client.ts";
+import { type ForkPoint, findForkPoint, type LocalChain, startChain } from "./chain/start-chain.ts";
+import {
+  allowOsImages,
+  type DeployedContracts,
+  deployContracts,
+  findRefusedOsImages,
+  publishKmsKey,
+} from "./contracts.ts";
+import { settleCvms, type WorldCvms } from "./cvms.ts";
+import {
+  type ClientEnvironment,
+  clientEnvironment,
+  inStepWith,
+  startCloud,
+  type WorldCloudOptions,
+  worldNodes,
+  worldOsImages,
+} from "./start-cloud.ts";
+import { type ChainDescription, openWorldState, otherChain } from "./state.ts";
 import { Teardown } from "./teardown.ts";
 
 export interface StartWorldParameters extends PageGuardOptions {

@@ -1,7 +1,7 @@
 import { type Address, isAddressEqual } from "viem";
 import { findKmsGeneration } from "../../chain/read-app.ts";
 import { caveatOf, describeGeneration, type Generation, type JudgedContract } from "../../core/generation.ts";
-import type { Paper } from "../../report/paper.ts";
+import type { Paper } from "../../report/output.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import { resolveKms } from "./resolve-kms.ts";
 

@@ -1,6 +1,6 @@
 import { isDstackError } from "../../errors/index.ts";
-import { createPaper, type Paper } from "../../report/paper.ts";
-import { toJson } from "../../report/to-json.ts";
+import { toJson } from "../../report/format.ts";
+import { createPaper, type Paper } from "../../report/output.ts";
 import { exitCodeOf } from "../exit-code-of.ts";
 import { createConfirm } from "./confirm.ts";
 

@@ -2,7 +2,7 @@ import type { CloudClient } from "../../cloud/create-client.ts";
 import { getNodes } from "../../cloud/get-nodes.ts";
 import { type DeviceId, parseDeviceId } from "../../core/ids.ts";
 import { InvalidArgumentError, UnexpectedDeviceError } from "../../errors/index.ts";
-import type { Paper } from "../../report/paper.ts";
+import type { Paper } from "../../report/output.ts";
 import { requireCloud } from "../connect/connect-cloud.ts";
 import { lintInputs } from "../lint/lint-inputs.ts";
 

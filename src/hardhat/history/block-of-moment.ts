@@ -2,7 +2,7 @@ import type { ChainClient } from "../../chain/client.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { findBlockAt, readBlock } from "../../history/blocks.ts";
 import type { History, PinnedBlock } from "../../history/history.ts";
-import { formatTime } from "../../report/format-time.ts";
+import { formatTime } from "../../report/format.ts";
 import type { Moment } from "./parse-block.ts";
 
 /** A day means its end, and the day that goes on now is asked for more than any other. */

@@ -3,7 +3,7 @@ import type { ChainClient } from "../../chain/client.ts";
 import { readSenders } from "../../chain/transactions/receipt.ts";
 import type { Hex } from "../../core/ids.ts";
 import type { PolicyChange } from "../../history/policy.ts";
-import { describeChange } from "../../report/describe-change.ts";
+import { describeChange } from "../../report/format.ts";
 
 /** One change, as every form of the output tells it. */
 export interface HistoryRow {

@@ -6,7 +6,7 @@ import { makeDirectory, makeOwnDirectory } from "../../files/own-file.ts";
 import type { History } from "../../history/history.ts";
 import { readHistory } from "../../history/read-history.ts";
 import { openHistoryStore } from "../../history/store.ts";
-import { createProgress } from "../../report/progress.ts";
+import { createProgress } from "../../report/output.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 import { parseBlockNumber } from "./parse-block.ts";
 

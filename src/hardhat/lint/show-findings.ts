@@ -1,6 +1,6 @@
 import type { LintFinding } from "../../core/lint/lint.ts";
 import { cleanText } from "../../core/text.ts";
-import type { Paper } from "../../report/paper.ts";
+import type { Paper } from "../../report/output.ts";
 
 /** Findings for people, each with its advice below. */
 export function showFindings(

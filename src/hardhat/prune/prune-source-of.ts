@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { proveAllowlist } from "../../history/prove-allowlist.ts";
 import type { PruneSource } from "../../prune/read-prune-facts.ts";
-import { createProgress } from "../../report/progress.ts";
+import { createProgress } from "../../report/output.ts";
 import type { ConnectedApp } from "../connect/connect-app.ts";
 import { resolveKms } from "../connect/resolve-kms.ts";
 import type { TaskIo } from "../connect/run-task.ts";

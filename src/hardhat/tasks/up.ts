@@ -1,13 +1,13 @@
+import "../type-extensions.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { createCloudPrinter } from "../../report/cloud-printer.ts";
-import { createPaper } from "../../report/paper.ts";
+import { createPaper } from "../../report/output.ts";
 import { exitCodeOf } from "../exit-code-of.ts";
 import { describeWorld, toShell } from "../up/describe-world.ts";
 import { openWorld } from "../up/open-world.ts";
 import { parseUpArguments, type UpArguments } from "../up/parse-arguments.ts";
-import "../type-extensions.ts";
 
 export interface UpContext {
   /** Takes the description of the world and nothing else. */

@@ -1,6 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
-import type { Paper } from "../../report/paper.ts";
+import type { Paper } from "../../report/output.ts";
 import { createUpdatePrinter } from "../../report/update-printer.ts";
 import { openJournal } from "../../update/journal.ts";
 import type { JournalState } from "../../update/journal-state.ts";

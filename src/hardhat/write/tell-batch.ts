@@ -4,8 +4,7 @@ import type { BatchEvent } from "../../batch/run.ts";
 import type { BatchEntry } from "../../chain/transactions/journal.ts";
 import { highestTip } from "../../chain/transactions/prepare.ts";
 import { deterministicDeployer } from "../../core/batch-executor.ts";
-import { explorerLink } from "../../report/explorer-link.ts";
-import { formatFee, formatGas } from "../../report/format.ts";
+import { explorerLink, formatFee, formatGas } from "../../report/format.ts";
 import type { ConnectedChain } from "../connect/connect-chain.ts";
 import type { TaskIo } from "../connect/run-task.ts";
 

@@ -23,9 +23,8 @@ import {
   type TransactionHash,
 } from "../../../src/core/ids.ts";
 import type { MockCloudEvent } from "../../../src/mock-cloud/index.ts";
-import { devAccount } from "../../../src/world/dev-accounts.ts";
-import { launchCvm } from "../../../src/world/launch-cvm.ts";
-import { launchOffChainCvm } from "../../../src/world/launch-off-chain-cvm.ts";
+import { devAccount } from "../../../src/world/chain/client.ts";
+import { launchCvm, launchOffChainCvm } from "../../../src/world/cvms.ts";
 import { startWorld, type World } from "../../../src/world/start-world.ts";
 
 type RequestDone = Extract<MockCloudEvent, { type: "request" }>;

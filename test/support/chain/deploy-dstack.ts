@@ -10,7 +10,7 @@ import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../src/core/events.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../../src/core/ids.ts";
-import { installMulticall3 } from "../../../src/world/multicall3.ts";
+import { installMulticall3 } from "../../../src/world/chain/predeploys.ts";
 
 /** A connection to network "local", a fresh OP-stack chain of this process. */
 export type OpConnection = NetworkConnection;

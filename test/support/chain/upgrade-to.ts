@@ -2,7 +2,7 @@ import { artifacts } from "hardhat";
 import type { Abi, Address, Hex } from "viem";
 import { deployContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import { dstackAppAbi } from "../../../src/abi/index.ts";
-import type { OwnerClient } from "../../../src/world/owner-client.ts";
+import type { OwnerClient } from "../../../src/world/chain/client.ts";
 
 /** Interface ids of the generations with key epochs. */
 export const epochInterfaces = { "0.6.4": "0xd33835bd", "0.6.5": "0xc396c1b0" } as const;

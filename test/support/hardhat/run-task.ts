@@ -3,7 +3,7 @@ import type { HardhatUserConfig } from "hardhat/types/config";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import dstack from "../../../src/hardhat/index.ts";
 import type { DstackUserConfig } from "../../../src/hardhat/type-extensions.ts";
-import { devPrivateKey } from "../../../src/world/dev-accounts.ts";
+import { devPrivateKey } from "../../../src/world/chain/client.ts";
 import type { World } from "../../../src/world/start-world.ts";
 
 export interface TaskRun {

@@ -9,9 +9,8 @@ import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../../../core
 import { type ComposeHash, type DeviceId, parseComposeHash } from "../../../core/ids.ts";
 import { lintApp, parseAccepted, requireClean } from "../../../core/lint/lint.ts";
 import { gasCeilingOf } from "../../../core/order-calls.ts";
-import { describeOwner } from "../../../report/describe-owner.ts";
-import { formatFee, formatGas } from "../../../report/format.ts";
-import type { Paper } from "../../../report/paper.ts";
+import { describeOwner, formatFee, formatGas } from "../../../report/format.ts";
+import type { Paper } from "../../../report/output.ts";
 import { type ConnectedChain, connectChain } from "../../connect/connect-chain.ts";
 import { connectCloud } from "../../connect/connect-cloud.ts";
 import { showCaveat } from "../../connect/generations.ts";

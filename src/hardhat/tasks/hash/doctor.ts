@@ -6,7 +6,7 @@ import { type JudgedContract, requireNoKeyEpochs } from "../../../core/generatio
 import { nameOfCvm, parseComposeHash } from "../../../core/ids.ts";
 import { parseAccepted } from "../../../core/lint/lint.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
-import type { Paper } from "../../../report/paper.ts";
+import type { Paper } from "../../../report/output.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { connectCloud, requireCloud } from "../../connect/connect-cloud.ts";
 import { gatherContracts, reportGenerations, showCaveat } from "../../connect/generations.ts";

@@ -3,7 +3,7 @@ import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type AskedValue, readKmsStatus } from "../../../chain/read-kms.ts";
 import { caveatOf, describeGeneration } from "../../../core/generation.ts";
 import { type Hex, parseFixedHex } from "../../../core/ids.ts";
-import { describeOwnerFully } from "../../../report/describe-owner.ts";
+import { describeOwnerFully } from "../../../report/format.ts";
 import { type ConnectKmsArguments, connectKms } from "../../connect/connect-kms.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "../../connect/run-task.ts";
 

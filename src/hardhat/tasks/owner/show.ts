@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAppStatus } from "../../../chain/read-app.ts";
-import { describeOwnerFully } from "../../../report/describe-owner.ts";
+import { describeOwnerFully } from "../../../report/format.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { requireApp } from "../../connect/require-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";

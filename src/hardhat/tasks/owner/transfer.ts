@@ -6,7 +6,7 @@ import { readAppStatus } from "../../../chain/read-app.ts";
 import { readOwner } from "../../../chain/read-owner.ts";
 import { transferOwnershipCall } from "../../../core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../errors/index.ts";
-import { describeOwnerFully } from "../../../report/describe-owner.ts";
+import { describeOwnerFully } from "../../../report/format.ts";
 import { connectApp } from "../../connect/connect-app.ts";
 import { requireApp } from "../../connect/require-app.ts";
 import type { AppArguments } from "../../connect/resolve-app.ts";

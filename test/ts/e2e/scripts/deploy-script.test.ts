@@ -5,7 +5,7 @@ import hre from "hardhat";
 import { toHex } from "viem";
 import { readOwnership } from "../../../../src/chain/read-app.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
-import { devAccount } from "../../../../src/world/dev-accounts.ts";
+import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { runScript } from "../../../support/scripts/run-script.ts";
 

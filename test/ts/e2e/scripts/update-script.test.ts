@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { toHex } from "viem";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
-import { launchCvm } from "../../../../src/world/launch-cvm.ts";
+import { launchCvm } from "../../../../src/world/cvms.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { runScript } from "../../../support/scripts/run-script.ts";
 

@@ -11,7 +11,7 @@ import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts
 import { generations } from "../../../../src/core/generation.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { ContractRevertedError, NoContractError, RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { multicall3Address } from "../../../../src/world/multicall3.ts";
+import { multicall3Address } from "../../../../src/world/chain/predeploys.ts";
 import { answeringCode, revertingCode } from "../../../support/chain/answering-code.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { startFaultServer } from "../../../support/chain/fault-server.ts";

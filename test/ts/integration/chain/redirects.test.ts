@@ -10,11 +10,9 @@ import dstack from "../../../../src/hardhat/index.ts";
 import { systemClock } from "../../../../src/mock-cloud/clock.ts";
 import { Faults } from "../../../../src/mock-cloud/faults/faults.ts";
 import { KmsRuntime } from "../../../../src/mock-cloud/services/kms.ts";
-import { findForkPoint } from "../../../../src/world/chain/fork-point.ts";
-import { createLocalChainClient } from "../../../../src/world/chain/local-chain-client.ts";
-import { devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { createLocalChainClient, createOwnerClient, devPrivateKey } from "../../../../src/world/chain/client.ts";
+import { findForkPoint } from "../../../../src/world/chain/start-chain.ts";
 import { findExistingChain } from "../../../../src/world/existing-chain.ts";
-import { createOwnerClient } from "../../../../src/world/owner-client.ts";
 import { type FaultServer, startFaultServer } from "../../../support/chain/fault-server.ts";
 import { rejection } from "../../../support/rejection.ts";
 

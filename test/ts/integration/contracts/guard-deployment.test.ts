@@ -4,7 +4,7 @@ import hre from "hardhat";
 import { getContractAddress, type Hex, numberToHex, parseGwei } from "viem";
 import dstackKmsModule from "../../../../ignition/modules/dstack-kms.ts";
 import { guardDeployment } from "../../../../scripts/support/guard-deployment.ts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { attacker } from "../../../support/hostile/arbitrary-lies.ts";
 import { signedTransactions } from "../../../support/hostile/decode-signatures.ts";

@@ -16,7 +16,7 @@ import { type AppArguments, resolveApp } from "../../../../src/hardhat/connect/r
 import { readConfiguredKms } from "../../../../src/hardhat/connect/resolve-kms.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import type { DstackConfig, DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { startFaultServer } from "../../../support/chain/fault-server.ts";
 import { projectOf } from "../../../support/hardhat/run-task.ts";

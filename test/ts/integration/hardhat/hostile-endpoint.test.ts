@@ -32,7 +32,7 @@ import {
   transferOwnershipCall,
 } from "../../../../src/core/owner-calls.ts";
 import dstack from "../../../../src/hardhat/index.ts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
 import { arbitraryLies, attacker } from "../../../support/hostile/arbitrary-lies.ts";

@@ -5,7 +5,7 @@ import { writeContract } from "viem/actions";
 import { dstackAppAbi } from "../../../../src/abi/index.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
 

@@ -11,7 +11,7 @@ import { readOwnership } from "../../../../src/chain/read-app.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseAppId } from "../../../../src/core/ids.ts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { deploySafe, executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import hre from "hardhat";
 import { type Abi, type Address, encodeFunctionData, getAddress, type Hex } from "viem";
 import { deployContract, waitForTransactionReceipt } from "viem/actions";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
 

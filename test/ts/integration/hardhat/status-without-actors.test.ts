@@ -2,7 +2,7 @@ import { expect } from "chai";
 import hre from "hardhat";
 import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, zeroHash } from "viem";
 import { deployContract, waitForTransactionReceipt, writeContract } from "viem/actions";
-import { devAccount } from "../../../../src/world/dev-accounts.ts";
+import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
 import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";

@@ -10,7 +10,7 @@ import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type AppId, parseComposeHash, type TransactionHash } from "../../../../src/core/ids.ts";
 import { parseMoment } from "../../../../src/hardhat/history/parse-block.ts";
 import type { DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
-import { devAccount } from "../../../../src/world/dev-accounts.ts";
+import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { closedPort } from "../../../support/chain/fault-server.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";

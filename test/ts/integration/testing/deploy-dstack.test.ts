@@ -6,7 +6,7 @@ import { base } from "viem/chains";
 import { readBootVerdict } from "../../../../src/chain/read-boot.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { deployDstack } from "../../../../src/testing/index.ts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 describe("deployDstack", () => {

@@ -10,7 +10,7 @@ import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { batchExecutorAddress } from "../../../../src/core/batch-executor.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
-import { launchCvm } from "../../../../src/world/launch-cvm.ts";
+import { launchCvm } from "../../../../src/world/cvms.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { privateKeyToAccount } from "viem/accounts";
-import { devAccount, devPrivateKey } from "../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { rawRequests, throwAt } from "../../../support/hostile/raw-requests.ts";
 import { postRpc } from "../../../support/world/post-rpc.ts";

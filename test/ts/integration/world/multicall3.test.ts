@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { parseAbi } from "viem";
 import { getBlockNumber, getCode, multicall } from "viem/actions";
-import { installMulticall3, multicall3Address } from "../../../../src/world/multicall3.ts";
+import { installMulticall3, multicall3Address } from "../../../../src/world/chain/predeploys.ts";
 import { clientOf } from "../../../support/chain/deploy-dstack.ts";
 
 describe("installMulticall3", () => {

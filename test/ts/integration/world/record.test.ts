@@ -1,15 +1,13 @@
 import { expect } from "chai";
 import { parseEther } from "viem";
+import { createOwnerClient, devAccount } from "../../../../src/world/chain/client.ts";
 import {
   type ChainRecord,
   type RecordedRequest,
   recordRequests,
   replayRequests,
 } from "../../../../src/world/chain/record.ts";
-import { createSimulatedChain } from "../../../../src/world/chain/simulated-chain.ts";
-import { startChain } from "../../../../src/world/chain/start-chain.ts";
-import { devAccount } from "../../../../src/world/dev-accounts.ts";
-import { createOwnerClient } from "../../../../src/world/owner-client.ts";
+import { createSimulatedChain, startChain } from "../../../../src/world/chain/start-chain.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { postRpc } from "../../../support/world/post-rpc.ts";
 

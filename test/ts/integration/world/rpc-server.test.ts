@@ -2,10 +2,9 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { expect } from "chai";
 import { encodeFunctionData, parseAbi } from "viem";
+import { createOwnerClient, devAccount } from "../../../../src/world/chain/client.ts";
 import { type LocalChain, startChain } from "../../../../src/world/chain/start-chain.ts";
-import { deployContracts } from "../../../../src/world/deploy-contracts.ts";
-import { devAccount } from "../../../../src/world/dev-accounts.ts";
-import { createOwnerClient } from "../../../../src/world/owner-client.ts";
+import { deployContracts } from "../../../../src/world/contracts.ts";
 import { postRpc } from "../../../support/world/post-rpc.ts";
 import { isListening } from "../../../support/world/sockets.ts";
 

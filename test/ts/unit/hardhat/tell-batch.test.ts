@@ -6,7 +6,7 @@ import type { BatchEvent } from "../../../../src/batch/run.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { tellBatch } from "../../../../src/hardhat/write/tell-batch.ts";
-import { createPaper } from "../../../../src/report/paper.ts";
+import { createPaper } from "../../../../src/report/output.ts";
 
 const calls = [
   addComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: parseComposeHash("c0".repeat(32)) }),

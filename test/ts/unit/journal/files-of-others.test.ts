@@ -17,7 +17,7 @@ import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { openHistoryStore } from "../../../../src/history/store.ts";
 import { Database } from "../../../../src/mock-cloud/store/database.ts";
 import { openJournal } from "../../../../src/update/journal.ts";
-import { openWorldState } from "../../../../src/world/state/world-state.ts";
+import { openWorldState } from "../../../../src/world/state.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

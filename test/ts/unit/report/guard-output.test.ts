@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "chai";
-import { createPaper } from "../../../../src/report/paper.ts";
+import { createPaper } from "../../../../src/report/output.ts";
 
 /** What becomes of the process when an output fails with this code at every write. */
 async function failing(code: string) {

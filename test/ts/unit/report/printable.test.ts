@@ -4,8 +4,8 @@ import { expect } from "chai";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { showFindings } from "../../../../src/hardhat/lint/show-findings.ts";
 import { exitWith } from "../../../../src/report/exit-with.ts";
-import { createPaper, type Paper } from "../../../../src/report/paper.ts";
-import { toJson } from "../../../../src/report/to-json.ts";
+import { toJson } from "../../../../src/report/format.ts";
+import { createPaper, type Paper } from "../../../../src/report/output.ts";
 
 /** Clears the screen, sets the window's title, writes backwards, and is red where a terminal reads 8-bit controls. */
 const steering = "a\u001b[2J\u001b]0;title\u0007\u202eb\u009b31mc\r";

@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { expect } from "chai";
 import type { PruneFacts, PrunePolicy } from "../../../../src/prune/facts.ts";
 import { planPrune } from "../../../../src/prune/plan-prune.ts";
-import { createPaper } from "../../../../src/report/paper.ts";
+import { createPaper } from "../../../../src/report/output.ts";
 import { showPrunePlan } from "../../../../src/report/prune-printer.ts";
 import { addedIn, allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
 

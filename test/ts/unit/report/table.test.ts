@@ -1,10 +1,8 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { createPaper } from "../../../../src/report/paper.ts";
-import { createProgress } from "../../../../src/report/progress.ts";
-import { formatTable, terminalWidth } from "../../../../src/report/table.ts";
-import { toJson } from "../../../../src/report/to-json.ts";
+import { toJson } from "../../../../src/report/format.ts";
+import { createPaper, createProgress, formatTable, terminalWidth } from "../../../../src/report/output.ts";
 
 const hash = `0x${"ab".repeat(32)}`;
 

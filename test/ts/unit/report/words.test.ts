@@ -3,9 +3,7 @@ import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
 import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { chainDefinition } from "../../../../src/hardhat/connect/chain-definition.ts";
 import type { PolicyChangeContent } from "../../../../src/history/policy.ts";
-import { describeChange } from "../../../../src/report/describe-change.ts";
-import { describeOwner, describeOwnerFully } from "../../../../src/report/describe-owner.ts";
-import { explorerLink } from "../../../../src/report/explorer-link.ts";
+import { describeChange, describeOwner, describeOwnerFully, explorerLink } from "../../../../src/report/format.ts";
 
 const address = `0x${"0e".repeat(20)}` as const;
 const hash = `0x${"ab".repeat(32)}` as const;

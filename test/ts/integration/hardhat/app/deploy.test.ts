@@ -13,7 +13,7 @@ import { openDeploymentJournal } from "../../../../../src/chain/transactions/dep
 import { type AppId, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { deployOnce } from "../../../../../src/hardhat/deploy/deploy-once.ts";
 import { bootInfoOf } from "../../../../../src/testing/index.ts";
-import { devAccount, devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 import { rejection } from "../../../../support/rejection.ts";

@@ -14,7 +14,7 @@ import {
   addDeviceCall,
   transferOwnershipCall,
 } from "../../../../../src/core/owner-calls.ts";
-import { devAccount } from "../../../../../src/world/dev-accounts.ts";
+import { devAccount } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { deploySafe, deployTimelock, executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { multiSend, multiSendCode } from "../../../../support/chain/safe.ts";

@@ -8,7 +8,7 @@ import { batchExecutorAddress } from "../../../../../src/core/batch-executor.ts"
 import { parseComposeHash } from "../../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../../src/core/owner-calls.ts";
 import dstack from "../../../../../src/hardhat/index.ts";
-import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { runTask } from "../../../../support/hardhat/run-task.ts";
 import { useTemporaryDirectory } from "../../../../support/update/temporary-directory.ts";

@@ -3,7 +3,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { readAllowlist } from "../../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../../../../../src/core/ids.ts";
-import { devAccount, devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 

@@ -9,7 +9,7 @@ import { deployContract, readContract, waitForTransactionReceipt, writeContract 
 import { readAllowlist, readOwnership } from "../../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
-import { devAccount } from "../../../../../src/world/dev-accounts.ts";
+import { devAccount } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { epochInterfaces, oddities, upgradeTo } from "../../../../support/chain/upgrade-to.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";

@@ -8,7 +8,7 @@ import { readAllowlist } from "../../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { patchCvm } from "../../../../../src/cloud/patch-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
-import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";

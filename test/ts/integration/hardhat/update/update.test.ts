@@ -6,7 +6,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import type { UpdateResult } from "../../../../../src/update/run.ts";
-import { devPrivateKey } from "../../../../../src/world/dev-accounts.ts";
+import { devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 

@@ -1,4 +1,14 @@
-import { type Address, encodeFunctionData, parseEther } from "viem";
+import {
+  type Account,
+  type Address,
+  type Chain,
+  type Client,
+  encodeDeployData,
+  encodeFunctionData,
+  parseAbi,
+  parseEther,
+  type Transport,
+} from "viem";
 import { getBalance, readContract, sendTransaction } from "viem/actions";
 import { dstackKmsAbi } from "../abi/index.ts";
 import type { ChainClient } from "../chain/client.ts";
@@ -7,8 +17,71 @@ import { duringRpc } from "../chain/rpc-errors.ts";
 import { sendContractCall } from "../chain/transactions/broadcast.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../core/ids.ts";
-import type { LocalChainClient } from "./chain/local-chain-client.ts";
-import type { OwnerClient } from "./owner-client.ts";
+import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "../generated/bytecode.ts";
+import type { LocalChainClient, OwnerClient } from "./chain/client.ts";
+import type { WorldOsImage } from "./start-cloud.ts";
+
+export interface DeployedContracts {
+  readonly kms: Address;
+  readonly appImplementation: Address;
+}
+
+/** A client that pays as its account, whose key is here or with the node. */
+type DeployerClient = Client<Transport, Chain, Account>;
+
+const proxyAbi = parseAbi(["constructor(address implementation, bytes data)"]);
+
+/**
+ * Deploys DstackKms behind its proxy, owned by the client's account, and the DstackApp implementation. The same
+ * contracts as ignition/modules/dstack-kms.ts, from the code in this package: no compiler, no artifacts, no journal.
+ */
+export async function deployContracts(client: DeployerClient): Promise<DeployedContracts> {
+  const appImplementation = await deploy(client, dstackAppBytecode);
+  const kmsImplementation = await deploy(client, dstackKmsBytecode);
+  const data = encodeFunctionData({
+    abi: dstackKmsAbi,
+    functionName: "initialize",
+    args: [client.account.address, appImplementation],
+  });
+  const kms = await deploy(
+    client,
+    encodeDeployData({ abi: proxyAbi, bytecode: erc1967ProxyBytecode, args: [kmsImplementation, data] }),
+  );
+  return { kms, appImplementation };
+}
+
+async function deploy(client: DeployerClient, data: Hex): Promise<Address> {
+  const transactionHash = parseTransactionHash(await sendTransaction(client, { data }));
+  const receipt = await waitForReceipt(client, { transactionHash, functionName: "constructor" });
+  if (!receipt.contractAddress) throw new TypeError(`Transaction ${transactionHash} created no contract.`);
+  return receipt.contractAddress;
+}
+
+/** Those of the images the KMS does not let boot. */
+export async function findRefusedOsImages(
+  client: ChainClient,
+  kms: Address,
+  images: readonly WorldOsImage[],
+): Promise<WorldOsImage[]> {
+  const allowed = await duringRpc("reading the allowed OS images", () =>
+    Promise.all(
+      images.map(({ hash }) =>
+        readContract(client, { address: kms, abi: dstackKmsAbi, functionName: "allowedOsImages", args: [hash] }),
+      ),
+    ),
+  );
+  return images.filter((_, index) => !allowed[index]);
+}
+
+/** Lets the images boot on a KMS, for every app of it. Owner of the KMS only. */
+export async function allowOsImages(client: OwnerClient, kms: Address, images: readonly WorldOsImage[]): Promise<void> {
+  const functionName = "addOsImageHash";
+  for (const { hash } of images) {
+    const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args: [hash] });
+    const transactionHash = await sendContractCall(client, { to: kms, data, abi: dstackKmsAbi, functionName });
+    await waitForReceipt(client, { transactionHash, functionName });
+  }
+}
 
 export interface PublishKmsKeyParameters {
   readonly kms: Address;
