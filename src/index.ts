@@ -1,4 +1,4 @@
-export * from "./abi/index.ts";
+export * from "./abi.ts";
 export * from "./chain/index.ts";
 export * from "./cloud/index.ts";
 export {

@@ -1,7 +1,7 @@
 // One reader in a process of its own, so that its memory is its own: `reader.ts MODE URL APP CREATED [STORE]`.
 import { createPublicClient, http } from "viem";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../src/abi/index.ts";
+import { dstackAppAbi } from "../../src/abi.ts";
 import { parseAppId } from "../../src/core/ids.ts";
 import { readHistory } from "../../src/history/read-history.ts";
 import { openHistoryStore } from "../../src/history/store.ts";

@@ -1,6 +1,6 @@
 import { type Address, decodeErrorResult, isAddressEqual, type SignedAuthorization } from "viem";
 import { estimateGas } from "viem/actions";
-import { batchExecutorAbi } from "../abi/index.ts";
+import { batchExecutorAbi } from "../abi.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation, requireCode } from "../chain/code.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";

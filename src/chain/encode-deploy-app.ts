@@ -1,5 +1,5 @@
 import { type Address, encodeFunctionData, zeroHash } from "viem";
-import { dstackKmsAbi } from "../abi/index.ts";
+import { dstackKmsAbi } from "../abi.ts";
 import type { ComposeHash, DeviceId } from "../core/ids.ts";
 import { parseAddress } from "./client.ts";
 

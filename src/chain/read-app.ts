@@ -14,7 +14,7 @@ import {
   slice,
   zeroAddress,
 } from "viem";
-import { dstackAppAbi, dstackKmsAbi } from "../abi/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { type Generation, narrowApp } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { ContractRevertedError } from "../errors/index.ts";

@@ -1,5 +1,5 @@
 import { type Address, decodeFunctionResult, encodeFunctionData, type Hex, size } from "viem";
-import { dstackKmsAbi } from "../abi/index.ts";
+import { dstackKmsAbi } from "../abi.ts";
 import type { Generation } from "../core/generation.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseFixedHex } from "../core/ids.ts";
 import { ContractRevertedError, NoContractError } from "../errors/index.ts";

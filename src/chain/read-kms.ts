@@ -9,7 +9,7 @@ import {
   size,
   slice,
 } from "viem";
-import { dstackKmsAbi } from "../abi/index.ts";
+import { dstackKmsAbi } from "../abi.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type Generation, narrowKms } from "../core/generation.ts";
 import { parseAppId } from "../core/ids.ts";

@@ -1,5 +1,5 @@
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../abi/index.ts";
+import { dstackAppAbi } from "../abi.ts";
 import type { AppId, DeviceId, TransactionHash } from "../core/ids.ts";
 import type { ChainClient } from "./client.ts";
 import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";

@@ -1,5 +1,5 @@
 import { type Abi, type AbiEvent, type DecodeEventLogReturnType, decodeEventLog, getAbiItem, size } from "viem";
-import { dstackAppAbi, dstackKmsAbi } from "../abi/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { ReceiptMismatchError } from "../errors/index.ts";
 import { type AppId, type ComposeHash, type DeviceId, type Hex, parseAppId } from "./ids.ts";
 

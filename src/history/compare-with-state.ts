@@ -1,5 +1,5 @@
 import { type Address, concat, decodeFunctionResult, isAddressEqual, toFunctionSelector } from "viem";
-import { dstackAppAbi } from "../abi/index.ts";
+import { dstackAppAbi } from "../abi.ts";
 import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { type ReadAppSettingsReturnType, readAllowlist, readAppSettings } from "../chain/read-app.ts";

@@ -1,5 +1,5 @@
 import { type Address, checksumAddress, keccak256, size, slice, stringToHex, toEventSelector } from "viem";
-import { dstackAppAbi } from "../abi/index.ts";
+import { dstackAppAbi } from "../abi.ts";
 import {
   type ComposeHash,
   type DeviceId,

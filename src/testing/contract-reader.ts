@@ -1,4 +1,4 @@
-import { dstackAppAbi } from "../abi/index.ts";
+import { dstackAppAbi } from "../abi.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { ContractRevertedError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
 

@@ -15,7 +15,7 @@ import {
 } from "viem";
 import { parseAccount } from "viem/accounts";
 import { writeContract } from "viem/actions";
-import { dstackAppAbi, dstackKmsAbi } from "../abi/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { deployApp } from "../chain/deploy-app.ts";
 import type { BootInfo } from "../chain/read-boot.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";

@@ -8,7 +8,7 @@ import {
 } from "viem";
 import { parseAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransactionCount } from "viem/actions";
-import { dstackAppAbi } from "../abi/index.ts";
+import { dstackAppAbi } from "../abi.ts";
 import { addComposeHash } from "../chain/add-compose-hash.ts";
 import { addDevice } from "../chain/add-device.ts";
 import { type ChainClient, requireChain } from "../chain/client.ts";

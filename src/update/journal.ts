@@ -1,5 +1,5 @@
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../abi/index.ts";
+import { dstackAppAbi } from "../abi.ts";
 import { findContradiction, findForeignSignature } from "../chain/transactions/find.ts";
 import { acquireLock, openLineFile } from "../chain/transactions/journal-file.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";

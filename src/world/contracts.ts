@@ -10,7 +10,7 @@ import {
   type Transport,
 } from "viem";
 import { getBalance, readContract, sendTransaction } from "viem/actions";
-import { dstackKmsAbi } from "../abi/index.ts";
+import { dstackKmsAbi } from "../abi.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";

@@ -8,7 +8,7 @@ import {
   http,
 } from "viem";
 import { base, hardhat, mainnet } from "viem/chains";
-import { dstackKmsAbi } from "../abi/index.ts";
+import { dstackKmsAbi } from "../abi.ts";
 import { ethCall } from "../chain/calls.ts";
 import { type ChainClient, fetchWithoutRedirects, parseAddress, requireChain } from "../chain/client.ts";
 import { requireCode } from "../chain/code.ts";

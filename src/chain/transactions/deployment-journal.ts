@@ -1,6 +1,6 @@
 import { decodeFunctionData, encodeFunctionData } from "viem";
 import { z } from "zod";
-import { dstackKmsAbi } from "../../abi/index.ts";
+import { dstackKmsAbi } from "../../abi.ts";
 import type { AppId, Hex, TransactionHash } from "../../core/ids.ts";
 import { gasCeilingOf } from "../../core/order-calls.ts";
 import { JournalCorruptError } from "../../errors/index.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { PublicClient } from "viem";
-import { dstackKmsAbi } from "../../abi/index.ts";
+import { dstackKmsAbi } from "../../abi.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
 import { decryptEnvironment, type EnvironmentVariable } from "../../core/environment.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../../core/ids.ts";

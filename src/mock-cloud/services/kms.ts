@@ -11,7 +11,7 @@ import {
   stringToBytes,
   type Transport,
 } from "viem";
-import { dstackKmsAbi } from "../../abi/index.ts";
+import { dstackKmsAbi } from "../../abi.ts";
 import type { KmsOnChainDetail } from "../../cloud/protocol.ts";
 import { hashEncryptionKeyStatement } from "../../core/encryption-key-signature.ts";
 import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../../core/ids.ts";

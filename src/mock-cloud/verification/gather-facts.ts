@@ -7,7 +7,7 @@ import {
   type PublicClient,
   TransactionReceiptNotFoundError,
 } from "viem";
-import { dstackAppAbi } from "../../abi/index.ts";
+import { dstackAppAbi } from "../../abi.ts";
 import { alreadyRegistered } from "../../cloud/protocol.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";

@@ -4,7 +4,7 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import DstackKms from "../../../ignition/modules/dstack-kms.ts";
-import { dstackKmsAbi } from "../../../src/abi/index.ts";
+import { dstackKmsAbi } from "../../../src/abi.ts";
 import type { ChainClient } from "../../../src/chain/client.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";

@@ -1,5 +1,5 @@
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../src/abi.ts";
 import type { ComposeHash } from "../../../src/core/ids.ts";
 import {
   addReplica,

@@ -1,6 +1,6 @@
 import { encodeFunctionData, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { dstackAppAbi } from "../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../src/abi.ts";
 import { type Hex, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import type { EntryOf, JournalEntry, NewJournalEntry } from "../../../src/update/journal-state.ts";
 

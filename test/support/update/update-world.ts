@@ -2,7 +2,7 @@ import { network } from "hardhat";
 import { type Account, createClient, custom, http, type LocalAccount, type Transport } from "viem";
 import { getLogs, getTransactionCount } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../src/abi.ts";
 import type { ChainClient } from "../../../src/chain/client.ts";
 import { removeDevice } from "../../../src/chain/remove-device.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { root } from "../../../scripts/support/paths.ts";
-import type { WorldDescription } from "../../../src/hardhat/up/describe-world.ts";
+import type { WorldDescription } from "../../../src/commands/up.ts";
 
 /** `hardhat dstack up --json` as a process of its own. */
 export interface UpProcess {

@@ -7,7 +7,7 @@ import { expect } from "chai";
 import type { Hex } from "viem";
 import { base } from "viem/chains";
 import { root } from "../../../../scripts/support/paths.ts";
-import type { WorldDescription } from "../../../../src/hardhat/up/describe-world.ts";
+import type { WorldDescription } from "../../../../src/commands/up.ts";
 import { devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startChain } from "../../../../src/world/chain/start-chain.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";

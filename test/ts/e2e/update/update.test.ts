@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { createWalletClient, custom, parseEther } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";

@@ -4,7 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { encodeErrorResult, encodeFunctionResult, pad, parseAbi, zeroAddress } from "viem";
 import { getBlockNumber } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";

@@ -4,7 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { encodeFunctionData, getAddress, pad } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { readAppSettings } from "../../../../src/chain/read-app.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";

@@ -4,7 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { concat, pad, zeroAddress } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { readOwnership } from "../../../../src/chain/read-app.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";

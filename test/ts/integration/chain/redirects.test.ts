@@ -5,7 +5,7 @@ import { getChainId, sendRawTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import { duringRpc } from "../../../../src/chain/rpc-errors.ts";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { connectChain } from "../../../../src/hardhat/connect/connect-chain.ts";
+import { connectChain } from "../../../../src/hardhat/connect.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import { systemClock } from "../../../../src/mock-cloud/clock.ts";
 import { Faults } from "../../../../src/mock-cloud/faults/faults.ts";

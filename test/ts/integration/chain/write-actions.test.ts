@@ -5,7 +5,7 @@ import { encodeFunctionData, parseEther, zeroAddress, zeroHash } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransaction, getTransactionCount, readContract } from "viem/actions";
 import { mainnet } from "viem/chains";
-import { dstackKmsAbi } from "../../../../src/abi/index.ts";
+import { dstackKmsAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";

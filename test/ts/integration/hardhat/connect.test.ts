@@ -2,6 +2,8 @@ import { expect } from "chai";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Address } from "viem";
+import { type AppArguments, connectApp, resolveApp } from "../../../../src/commands/connect-app.ts";
+import { readConfiguredKms } from "../../../../src/commands/connect-kms.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   InvalidArgumentError,
@@ -10,10 +12,7 @@ import {
   SignerRequiredError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
-import { connectApp } from "../../../../src/hardhat/connect/connect-app.ts";
-import { connectChain, requirePinnedChain } from "../../../../src/hardhat/connect/connect-chain.ts";
-import { type AppArguments, resolveApp } from "../../../../src/hardhat/connect/resolve-app.ts";
-import { readConfiguredKms } from "../../../../src/hardhat/connect/resolve-kms.ts";
+import { connectChain, requirePinnedChain } from "../../../../src/hardhat/connect.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import type { DstackConfig, DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Address, concat, encodeFunctionData, type Hex, numberToHex, parseGwei } from "viem";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { getAddress, type Hex } from "viem";
 import { writeContract } from "viem/actions";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";

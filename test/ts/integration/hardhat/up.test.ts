@@ -5,10 +5,7 @@ import { expect } from "chai";
 import hre from "hardhat";
 import { createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
-import { up } from "../../../../src/hardhat/tasks/up.ts";
-import type { WorldDescription } from "../../../../src/hardhat/up/describe-world.ts";
-import { toShell } from "../../../../src/hardhat/up/describe-world.ts";
-import { parseUpArguments, type UpArguments } from "../../../../src/hardhat/up/parse-arguments.ts";
+import { parseUpArguments, toShell, type UpArguments, up, type WorldDescription } from "../../../../src/commands/up.ts";
 import { isListening } from "../../../support/world/sockets.ts";
 
 const rpc = "http://127.0.0.1:1";

@@ -4,7 +4,7 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, numberToHex, zeroHash } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";

@@ -15,7 +15,7 @@ import {
 } from "viem";
 import { getBlockNumber, getTransactionCount, writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi, dstackKmsAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";

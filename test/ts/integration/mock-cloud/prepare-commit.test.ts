@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { encodeFunctionData } from "viem";
 import { waitForTransactionReceipt, writeContract } from "viem/actions";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { parseHashRegistration } from "../../../../src/cloud/protocol.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";

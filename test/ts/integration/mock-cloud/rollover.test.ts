@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { type AppId, type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";

@@ -3,7 +3,7 @@ import { AssertionError, expect } from "chai";
 import { Contract } from "ethers";
 import { network } from "hardhat";
 import { getContract } from "viem";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import {
   ContractRevertedError,
   InvalidArgumentError,

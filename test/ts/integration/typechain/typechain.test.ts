@@ -1,6 +1,11 @@
 import { expect } from "chai";
-import type { ContractTransactionReceipt, ContractTransactionResponse, Log } from "ethers";
-import { ZeroAddress, ZeroHash } from "ethers";
+import {
+  type ContractTransactionReceipt,
+  type ContractTransactionResponse,
+  type Log,
+  ZeroAddress,
+  ZeroHash,
+} from "ethers";
 import { network } from "hardhat";
 import {
   type DstackApp,
@@ -10,7 +15,7 @@ import {
   ERC1967Proxy__factory,
   IAppAuth__factory,
   IAppAuthBasicManagement__factory,
-} from "../../../../src/typechain/index.ts";
+} from "../../../../src/typechain.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const composeHash = `0x${"c0".repeat(32)}`;

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createWalletClient, http, parseEther } from "viem";
-import { dstackKmsAbi } from "../../../../src/abi/index.ts";
+import { dstackKmsAbi } from "../../../../src/abi.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { InvalidArgumentError, InvalidHexError, NoContractError } from "../../../../src/errors/index.ts";

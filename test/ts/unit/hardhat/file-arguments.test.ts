@@ -12,11 +12,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { prepareJournalPath, readTextFile } from "../../../../src/commands/arguments.ts";
+import { parseUpdateArguments } from "../../../../src/commands/update.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-file.ts";
-import { prepareJournalPath } from "../../../../src/hardhat/journal-path.ts";
-import { readTextFile } from "../../../../src/hardhat/read-file.ts";
-import { parseUpdateArguments } from "../../../../src/hardhat/update/parse-arguments.ts";
 import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { readQueued } from "../../../../src/prune/queued.ts";
 import { rejection } from "../../../support/rejection.ts";

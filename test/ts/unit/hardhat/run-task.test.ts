@@ -2,10 +2,8 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { createConfirm, exitCodeOf, runTask, type TaskOutcome } from "../../../../src/commands/run.ts";
 import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";
-import { createConfirm } from "../../../../src/hardhat/connect/confirm.ts";
-import { runTask, type TaskOutcome } from "../../../../src/hardhat/connect/run-task.ts";
-import { exitCodeOf } from "../../../../src/hardhat/exit-code-of.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 /** What a task writes and answers, with the process left as it was. */

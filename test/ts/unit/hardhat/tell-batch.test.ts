@@ -3,9 +3,9 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { createClient, http } from "viem";
 import type { BatchEvent } from "../../../../src/batch/run.ts";
+import { tellBatch } from "../../../../src/commands/write.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
-import { tellBatch } from "../../../../src/hardhat/write/tell-batch.ts";
 import { createPaper } from "../../../../src/report/output.ts";
 
 const calls = [

@@ -1,8 +1,8 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
+import { showFindings } from "../../../../src/commands/write.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
-import { showFindings } from "../../../../src/hardhat/lint/show-findings.ts";
 import { exitWith } from "../../../../src/report/exit-with.ts";
 import { toJson } from "../../../../src/report/format.ts";
 import { createPaper, type Paper } from "../../../../src/report/output.ts";

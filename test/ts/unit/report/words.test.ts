@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
 import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
-import { chainDefinition } from "../../../../src/hardhat/connect/chain-definition.ts";
+import { chainDefinition } from "../../../../src/hardhat/connect.ts";
 import type { PolicyChangeContent } from "../../../../src/history/policy.ts";
 import { describeChange, describeOwner, describeOwnerFully, explorerLink } from "../../../../src/report/format.ts";
 

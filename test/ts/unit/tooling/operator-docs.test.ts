@@ -2,9 +2,9 @@ import { expect } from "chai";
 import hre from "hardhat";
 import type { Task } from "hardhat/types/tasks";
 import { filesBelow } from "../../../../scripts/support/paths.ts";
+import { negativeAnswer } from "../../../../src/commands/run.ts";
 import { lintRules } from "../../../../src/core/lint/rules.ts";
 import { exitCodes } from "../../../../src/errors/index.ts";
-import { negativeAnswer } from "../../../../src/hardhat/connect/run-task.ts";
 import { readText } from "../../../support/repository/files.ts";
 
 const page = readText("docs/operator.md");

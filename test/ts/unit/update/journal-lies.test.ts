@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { encodeFunctionData, keccak256, type TransactionSerializableEIP1559 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { dstackAppAbi } from "../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../src/abi.ts";
 import { JournalCorruptError } from "../../../../src/errors/index.ts";
 import { openJournal } from "../../../../src/update/journal.ts";
 import { rejection } from "../../../support/rejection.ts";

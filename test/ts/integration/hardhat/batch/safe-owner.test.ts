@@ -3,7 +3,7 @@ import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Address, getAddress, type Hex } from "viem";
 import { waitForTransactionReceipt, writeContract } from "viem/actions";
-import { dstackKmsAbi } from "../../../../../src/abi/index.ts";
+import { dstackKmsAbi } from "../../../../../src/abi.ts";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
 import { readAllowlist, readOwnership } from "../../../../../src/chain/read-app.ts";
 import { readKmsStatus } from "../../../../../src/chain/read-kms.ts";

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { concatHex, encodeFunctionData, numberToHex, parseAbi, size } from "viem";
-import { dstackAppAbi } from "../../../../../src/abi/index.ts";
+import { dstackAppAbi } from "../../../../../src/abi.ts";
+import { parseAge } from "../../../../../src/commands/arguments.ts";
 import { parseAppId, parseComposeHash } from "../../../../../src/core/ids.ts";
-import { parseAge } from "../../../../../src/core/prune/parse-age.ts";
 import { InvalidArgumentError } from "../../../../../src/errors/index.ts";
 import { canMention, findMentions } from "../../../../../src/prune/queued.ts";
 

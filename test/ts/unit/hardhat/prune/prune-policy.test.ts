@@ -1,13 +1,14 @@
 import { expect } from "chai";
-import { parseAppId } from "../../../../../src/core/ids.ts";
-import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
-import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
-import { type BuildPolicyParameters, buildPolicy } from "../../../../../src/hardhat/prune/build-policy.ts";
 import {
+  type BuildPolicyParameters,
+  buildPolicy,
   type PruneArguments,
   parsePruneArguments,
   requireNoOtherPolicy,
-} from "../../../../../src/hardhat/prune/parse-arguments.ts";
+} from "../../../../../src/commands/prune.ts";
+import { parseAppId } from "../../../../../src/core/ids.ts";
+import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
+import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
 import { defaultKeep } from "../../../../../src/prune/facts.ts";
 import { allowedHash, hashNumber, prunePolicy } from "../../../../support/prune/prune-facts.ts";
 

@@ -1,0 +1,355 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import {
+  type Account,
+  type Address,
+  checksumAddress,
+  isAddressEqual,
+  type TransactionReceipt,
+  TransactionReceiptNotFoundError,
+} from "viem";
+import { getTransactionReceipt } from "viem/actions";
+import { type ChainClient, parseAddress } from "../chain/client.ts";
+import { type DeployAppParameters, deployApp } from "../chain/deploy-app.ts";
+import { encodeDeployApp } from "../chain/encode-deploy-app.ts";
+import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import { readIsRecorded, sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
+import {
+  type DeploymentJournal,
+  type DeploymentRecord,
+  openDeploymentJournal,
+} from "../chain/transactions/deployment-journal.ts";
+import { findNonceTaker } from "../chain/transactions/find.ts";
+import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
+import { waitForReceipt } from "../chain/transactions/receipt.ts";
+import { deployedApp } from "../core/events.ts";
+import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, type TransactionHash } from "../core/ids.ts";
+import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
+import { gasCeilingOf } from "../core/order-calls.ts";
+import {
+  InvalidArgumentError,
+  JournalCorruptError,
+  NonceTakenError,
+  TransactionRevertedError,
+} from "../errors/index.ts";
+import { type ConnectedChain, connectChain, readSigner } from "../hardhat/connect.ts";
+import { describeOwner, formatFee, formatGas } from "../report/format.ts";
+import type { Paper } from "../report/output.ts";
+import { prepareJournalPath } from "./arguments.ts";
+import { connectCloud } from "./connect-app.ts";
+import { type KmsArguments, readConfiguredKms, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
+import { showCaveat } from "./generations.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { parseDevices, showNamedDevices } from "./values.ts";
+import { formatBounds, showFindings } from "./write.ts";
+
+export interface AppDeployArguments extends KmsArguments, OutputArguments {
+  readonly owner?: string | undefined;
+  readonly hash?: string | undefined;
+  /** A device id or the name of a node. */
+  readonly device?: string | undefined;
+  readonly allowAnyDevice?: boolean | undefined;
+  readonly requireTcbUpToDate?: boolean | undefined;
+  readonly disableUpgrades?: boolean | undefined;
+  readonly again?: boolean | undefined;
+  readonly journal?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+const action: NewTaskActionFunction<AppDeployArguments> = (args, hre) => runTask(args, (io) => deploy(io, args, hre));
+export default action;
+
+/** What the app will be. */
+interface Plan {
+  readonly kms: Address;
+  readonly owner: Address;
+  readonly composeHash: ComposeHash | undefined;
+  readonly deviceId: DeviceId | undefined;
+  readonly allowAnyDevice: boolean;
+  readonly requireTcbUpToDate: boolean;
+  readonly disableUpgrades: boolean;
+}
+
+async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
+  const kms = requireKms(resolveKms(args, { configuredKms: await readConfiguredKms(hre.config) }));
+  const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
+  const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(hre));
+  const chain = await connectChain(hre);
+  const generation = await requireDstackKms(chain.client, kms);
+  const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
+  requireNoKeyEpochs(contracts, parseAccepted(args.accept).has("key-epochs"));
+  showCaveat(io.paper, contracts);
+  const account = await readSigner(hre, { chain, wanted, purpose: "deployAndRegisterApp" });
+  const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
+  const owner = wanted ?? parseAddress("The signer's address", account.address);
+  const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
+  const plan: Plan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
+  const ownerFacts = await readOwner(chain.client, { address: owner });
+  lint(io.paper, plan, ownerFacts, args.accept);
+  showPlan(io.paper, plan, { chain, signer: account.address, ownerFacts });
+  const namedDevices = showNamedDevices(io.paper, devices);
+
+  const journal = await openDeploymentJournal(
+    await prepareJournalPath(hre.config.paths.root, args.journal, "deployments.jsonl"),
+  );
+  try {
+    const { chainId } = chain;
+    const recorded = args.again
+      ? undefined
+      : journal.find({ chainId, from: account.address, ...encodeDeployApp(plan) });
+    if (recorded !== undefined) showRecorded(io.paper, recorded);
+    await io.confirm("Deploy this app?");
+    const deployed = await deployOnce(chain.client, { ...plan, account, chainId, journal, again: args.again === true });
+    const result = { ...describe(plan, chainId, deployed), namedDevices, generation, caveat: caveatOf(contracts) };
+    return { result, show: (paper) => show(paper, deployed) };
+  } finally {
+    await journal.close();
+  }
+}
+
+/** What a person must know before they agree: no second app is made. */
+function showRecorded(paper: Paper, { transaction: { nonce, transactionHash }, appId }: DeploymentRecord): void {
+  const known = transactionHash ?? "its hash is not on record";
+  paper.line(`  on record        an earlier run signed this very deployment, nonce ${nonce}, ${known}`);
+  paper.line(
+    appId === undefined
+      ? "                   it is sent again first; --again makes one more app"
+      : `                   it is said to have made ${appId}, which its receipt must show; --again makes one more app`,
+  );
+}
+
+/** The app does not exist yet, so only the values and the owner can be judged. @throws LintRefusedError */
+function lint(
+  paper: Paper,
+  { kms, composeHash, deviceId, ...flags }: Plan,
+  ownerFacts: ReadOwnerReturnType,
+  accept: string | undefined,
+): void {
+  const accepted = parseAccepted(accept);
+  const findings = lintApp({
+    app: {
+      appId: "0x",
+      hasCode: true,
+      isKms: false,
+      policy: {
+        owner: ownerFacts,
+        pendingOwner: undefined,
+        isTwoStep: true,
+        allowAnyDevice: flags.allowAnyDevice,
+        upgradesDisabled: flags.disableUpgrades,
+        shiftedAppId: undefined,
+        implementation: undefined,
+        composeHashes: composeHash === undefined ? [] : [composeHash],
+        devices: deviceId === undefined ? [] : [deviceId],
+      },
+    },
+    kms: { address: kms, appImplementation: undefined },
+    calls: [
+      ...(composeHash === undefined ? [] : [{ functionName: "addComposeHash", args: [composeHash] }]),
+      ...(deviceId === undefined ? [] : [{ functionName: "addDevice", args: [deviceId] }]),
+    ],
+  });
+  requireClean(findings, accepted);
+  const shown = findings.filter(({ severity }) => severity !== "note");
+  if (shown.length > 0) showFindings(paper, shown, accepted);
+}
+
+interface Signing {
+  readonly chain: ConnectedChain;
+  readonly signer: Address;
+  readonly ownerFacts: ReadOwnerReturnType;
+}
+
+function showPlan(paper: Paper, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
+  paper.title(`A new app of the KMS ${plan.kms}, on ${chain.network}, chain ${chain.chainId}`);
+  const other = isAddressEqual(plan.owner, signer) ? "" : "; not the signer";
+  paper.line(`  owner            ${checksumAddress(plan.owner)}  ${describeOwner(ownerFacts)}${other}`);
+  paper.line(`  signed by        ${signer}`);
+  paper.line(`  compose hash     ${plan.composeHash ?? "none"}`);
+  paper.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
+  paper.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "is not looked at"}`);
+  paper.line(`  upgrades         ${plan.disableUpgrades ? "disabled, for good" : "possible"}`);
+  paper.line(`  cost             ${formatBounds(gasCeilingOf("deployAndRegisterApp"))}`);
+}
+
+function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {
+  return {
+    ...deployed,
+    chainId,
+    ...plan,
+    blockNumber: receipt?.blockNumber,
+    gasUsed: receipt?.gasUsed,
+    costWei: receipt && receipt.gasUsed * receipt.effectiveGasPrice,
+  };
+}
+
+function show(paper: Paper, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
+  if (isFromRecord) paper.line("  An earlier run signed this very deployment; --again makes one more app.");
+  if (receipt !== undefined) {
+    const { blockNumber, gasUsed, effectiveGasPrice } = receipt;
+    paper.step("deployed", `${transactionHash}, block ${blockNumber}`);
+    paper.line(`    ${formatGas(gasUsed)}, ${formatFee(gasUsed * effectiveGasPrice)}`);
+  }
+  paper.line(`\nThe app's id is ${appId}.`);
+}
+
+export interface DeployOnceParameters
+  extends Omit<DeployAppParameters, "account" | "chainId" | "nonce" | "beforeSend"> {
+  readonly account: Account;
+  readonly chainId: number;
+  readonly journal: DeploymentJournal;
+  /** Deploys one more although the same app was deployed before. */
+  readonly again: boolean;
+}
+
+export interface DeployOnceReturnType {
+  readonly appId: AppId;
+  readonly transactionHash: TransactionHash | undefined;
+  /** Undefined for an app that an earlier run had seen deployed. */
+  readonly receipt: TransactionReceipt | undefined;
+  /** Whether an earlier run had signed it. */
+  readonly isFromRecord: boolean;
+}
+
+/**
+ * Deploys an app unless the journal shows that the same command has done so already: equal parameters, signer, KMS and
+ * chain. What was signed and not seen mined is sent again, as the same bytes; what a node or a wallet signed is looked
+ * for by its nonce.
+ *
+ * @throws NonceTakenError if another transaction took the nonce of a recorded one, or what took it cannot be found
+ * @throws JournalCorruptError, InvalidArgumentError if the journal names an app that nothing shows to be the one
+ * @throws what deployApp and waitForReceipt throw, ReceiptMismatchError
+ */
+export async function deployOnce(client: ChainClient, parameters: DeployOnceParameters): Promise<DeployOnceReturnType> {
+  const { account, chainId, journal, again, ...app } = parameters;
+  const { to, data } = encodeDeployApp(app);
+  const record = again ? undefined : journal.find({ chainId, from: account.address, to, data });
+  const earlier = record && (await takeUp(client, journal, record));
+  if (earlier !== undefined) return earlier;
+
+  let prepared: PreparedTransaction | undefined;
+  const transactionHash = await deployApp(client, {
+    ...app,
+    account,
+    chainId,
+    beforeSend: async (transaction) => {
+      await journal.prepared(transaction);
+      prepared = transaction;
+    },
+  });
+  if (prepared === undefined) throw new TypeError("A transaction was sent and never prepared.");
+  if (prepared.transactionHash === undefined) await journal.sent(prepared, transactionHash);
+  return { ...(await follow(client, journal, prepared, transactionHash)), isFromRecord: false };
+}
+
+/** Undefined if nothing came, or can come, of what was recorded. */
+async function takeUp(
+  client: ChainClient,
+  journal: DeploymentJournal,
+  record: DeploymentRecord,
+): Promise<DeployOnceReturnType | undefined> {
+  const { transaction, appId } = record;
+  if (appId !== undefined) {
+    const transactionHash = await findDeployment(client, { journal, record, appId });
+    if (transactionHash === undefined) return undefined;
+    return { appId, transactionHash, receipt: undefined, isFromRecord: true };
+  }
+  try {
+    const transactionHash = await takenUpAs(client, journal, transaction);
+    if (transactionHash === undefined) return undefined;
+    return { ...(await follow(client, journal, transaction, transactionHash)), isFromRecord: true };
+  } catch (error) {
+    if (error instanceof TransactionRevertedError) return undefined;
+    throw error;
+  }
+}
+
+interface FindDeploymentParameters {
+  readonly journal: DeploymentJournal;
+  readonly record: DeploymentRecord;
+  readonly appId: AppId;
+}
+
+/**
+ * The transaction that deployed the app which the journal names. The journal may come from a repository, and that a KMS
+ * knows an app which the owner owns proves nothing: anybody can deploy one for the owner, with a compose hash of theirs.
+ * So the receipt of the recorded call must name it. Undefined if the call was never mined on this chain, such as a local
+ * one that began anew.
+ *
+ * @throws JournalCorruptError if the call deployed another app, or none
+ * @throws InvalidArgumentError if the endpoint has no receipt to tell
+ */
+async function findDeployment(
+  client: ChainClient,
+  { journal, record, appId }: FindDeploymentParameters,
+): Promise<TransactionHash | undefined> {
+  const { transaction, line } = record;
+  const isThere = await readIsRecorded(client, transaction);
+  const taker = isThere ? undefined : await findNonceTaker(client, transaction);
+  if (taker?.kind === "waiting" || taker?.kind === "mined") return undefined;
+  const transactionHash = taker?.kind === "same" ? taker.transactionHash : transaction.transactionHash;
+  const receipt = transactionHash && taker?.kind !== "notFound" && (await readReceipt(client, transactionHash));
+  if (!receipt) {
+    throw new InvalidArgumentError(
+      `The journal ${journal.path} names app ${appId}, and the endpoint has no receipt that shows who deployed it.`,
+      {
+        nextStep: "Nothing was sent. Use an endpoint with old receipts. To deploy one more app instead: --again.",
+        context: { path: journal.path, line, appId, transactionHash },
+      },
+    );
+  }
+  const deployed = receipt.status === "success" ? deployedApp(receipt, { kms: transaction.to }) : undefined;
+  if (deployed === appId) return receipt.transactionHash as TransactionHash; // the node's own
+  const problem = `it names app ${appId}, and transaction ${transactionHash} deployed ${deployed ?? "none"}`;
+  throw new JournalCorruptError(journal.path, line, { problem });
+}
+
+async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
+  return duringRpc("reading the receipt of the deployment", () =>
+    getTransactionReceipt(client, { hash }).catch((error: unknown) => {
+      if (error instanceof TransactionReceiptNotFoundError) return undefined;
+      throw error;
+    }),
+  );
+}
+
+/** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined any more. */
+async function takenUpAs(
+  client: ChainClient,
+  journal: DeploymentJournal,
+  transaction: PreparedTransaction,
+): Promise<TransactionHash | undefined> {
+  try {
+    const transactionHash = await sendPreparedTransaction(client, transaction);
+    if (transaction.transactionHash === undefined) await journal.sent(transaction, transactionHash);
+    return transactionHash;
+  } catch (error) {
+    if (!(error instanceof NonceTakenError)) throw error;
+    const { from, nonce, transactionHash, rawTransaction } = transaction;
+    const taker = error.taker ?? (await findNonceTaker(client, transaction));
+    if (taker.kind === "same") return taker.transactionHash;
+    if (taker.kind === "mined") await journal.givenUp(transaction);
+    if (taker.kind === "mined" && rawTransaction !== undefined) return undefined;
+    throw new NonceTakenError(from, nonce, transactionHash, taker);
+  }
+}
+
+async function follow(
+  client: ChainClient,
+  journal: DeploymentJournal,
+  transaction: PreparedTransaction,
+  transactionHash: TransactionHash,
+) {
+  try {
+    const receipt = await waitForReceipt(client, { transactionHash, functionName: transaction.functionName });
+    const appId = deployedApp(receipt, { kms: transaction.to });
+    await journal.deployed(transaction, appId);
+    return { appId, transactionHash, receipt };
+  } catch (error) {
+    if (error instanceof TransactionRevertedError) await journal.givenUp(transaction);
+    throw error;
+  }
+}

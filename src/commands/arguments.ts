@@ -1,0 +1,111 @@
+import { dirname, join, resolve } from "node:path";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
+import { readBounded } from "../files/read-bounded.ts";
+
+/** @throws InvalidArgumentError */
+export function parseBlockNumber(option: string, raw: string): bigint {
+  if (/^\d{1,15}$/.test(raw)) return BigInt(raw);
+  throw new InvalidArgumentError(`${option} must be a block number.`, { nextStep: "Give a whole number." });
+}
+
+export type Moment = { readonly blockNumber: bigint } | { readonly timestamp: bigint };
+
+/**
+ * A block number or a time: `2026-11-21`, which means its end, or `2026-11-21T03:00Z`. A time without a zone is UTC.
+ *
+ * @throws InvalidArgumentError
+ */
+export function parseMoment(option: string, raw: string): Moment {
+  if (/^\d{1,15}$/.test(raw)) return { blockNumber: BigInt(raw) };
+  const [, date, time, zone] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(raw) ?? [];
+  const milliseconds = isDay(date) ? Date.parse(`${date}T${time ?? "23:59:59"}${zone ?? "Z"}`) : Number.NaN;
+  if (!Number.isNaN(milliseconds)) return { timestamp: BigInt(milliseconds / 1000) };
+  throw new InvalidArgumentError(`${option} must be a block number or a date.`, {
+    nextStep: "Give a number, 2026-11-21 (its end, UTC) or 2026-11-21T03:00Z.",
+  });
+}
+
+/** JavaScript takes February 30 for the second of March. */
+function isDay(date: string | undefined): boolean {
+  const time = date === undefined ? Number.NaN : Date.parse(date);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(`${date}T`);
+}
+
+const sent = ["auto", "none", "7702"] as const;
+
+export type BatchArgument =
+  | { readonly mode: (typeof sent)[number] }
+  /** `file` is where the Safe app's file goes; chosen for the operator if absent. */
+  | { readonly mode: "safe"; readonly file: string | undefined };
+
+/** What `--batch` says: `auto`, `none`, `7702`, `safe` or `safe:FILE`. @throws InvalidArgumentError */
+export function parseBatch(raw = "auto"): BatchArgument {
+  const mode = sent.find((mode) => mode === raw);
+  if (mode !== undefined) return { mode };
+  if (raw === "safe") return { mode: "safe", file: undefined };
+  if (raw.startsWith("safe:") && raw.length > 5) return { mode: "safe", file: raw.slice(5) };
+  throw new InvalidArgumentError("--batch must be auto, none, 7702, safe or safe:FILE.", {
+    nextStep:
+      "auto, the default, writes a file where a Safe is the owner, else takes one transaction where that is worth it.",
+  });
+}
+
+/**
+ * What an operator waives, by name and separated by commas.
+ *
+ * @throws InvalidArgumentError for a name that is none of `known`
+ */
+export function parseWaivers<Name extends string>(raw: string | undefined, known: readonly Name[]): ReadonlySet<Name> {
+  const names = (raw ?? "").split(",").flatMap((name) => name.trim() || []);
+  return new Set(
+    names.map((name) => {
+      const waiver = known.find((candidate) => candidate === name);
+      if (waiver !== undefined) return waiver;
+      throw new InvalidArgumentError(`Nothing named ${name} can be waived here.`, {
+        nextStep: `Give --waive one or more of ${known.join(", ")}.`,
+        context: { known },
+      });
+    }),
+  );
+}
+
+/** A text file that an argument names. @throws UnusableFileError, InvalidArgumentError if it is not UTF-8 */
+export async function readTextFile(path: string): Promise<string> {
+  const bytes = await readBounded(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new InvalidArgumentError(`${path} is not a text in UTF-8.`, {
+      nextStep: "Save it as UTF-8: its bytes are hashed.",
+      context: { path },
+      cause,
+    });
+  }
+}
+
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
+
+/** Seconds of `30d`, `12h`, `90m`, `45s` or `2w`. @throws InvalidArgumentError */
+export function parseAge(raw: string): number {
+  const [, count, unit = ""] = /^(\d{1,6})([smhdw])$/.exec(raw.trim()) ?? [];
+  const seconds = Number(count) * (secondsOf[unit] ?? Number.NaN);
+  if (!Number.isSafeInteger(seconds)) {
+    throw new InvalidArgumentError(`"${raw.slice(0, 20)}" is not an age.`, {
+      nextStep: "Write a whole number and a unit: 30d, 12h, 90m.",
+    });
+  }
+  return seconds;
+}
+
+/**
+ * Where a task's journal is, its folder made: what the person named, else a file in the project's `.dstack`, which no
+ * other user may read.
+ *
+ * @throws UnusableFileError
+ */
+export async function prepareJournalPath(root: string, named: string | undefined, name: string): Promise<string> {
+  const path = named === undefined ? join(root, ".dstack", name) : resolve(root, named);
+  await (named === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
+  return path;
+}

@@ -1,0 +1,52 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { recordedBy } from "../batch/send-transactions.ts";
+import { undoDelegation } from "../batch/undo-delegation.ts";
+import { parseAddress } from "../chain/client.ts";
+import { readDelegation } from "../chain/code.ts";
+import { undoDelegationGasCeiling } from "../core/order-calls.ts";
+import { connectChain, readSigner } from "../hardhat/connect.ts";
+import { formatFee, formatGas } from "../report/format.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { formatBounds, openTaskJournal, showRecorded } from "./write.ts";
+
+export interface UndoDelegationArguments extends OutputArguments {
+  /** To leave another contract than the batch executor. */
+  readonly delegate?: string | undefined;
+}
+
+const action: NewTaskActionFunction<UndoDelegationArguments> = (args, hre) =>
+  runTask(args, (io) => undo(args, hre, io));
+export default action;
+
+async function undo(args: UndoDelegationArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const delegate = args.delegate === undefined ? undefined : parseAddress("The delegate's address", args.delegate);
+  const chain = await connectChain(hre);
+  const { client, chainId, network } = chain;
+  const account = await readSigner(hre, { chain, purpose: "the end of the delegation" });
+  const { address } = account;
+  const delegation = await readDelegation(client, { address });
+  if (delegation.kind !== "delegated") {
+    return {
+      result: { account: address, chainId, previous: null },
+      show: (paper) => paper.line(`${address} delegates to nothing on ${network}.`),
+    };
+  }
+  io.paper.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
+  await using journal = await openTaskJournal(chain);
+  showRecorded(io, recordedBy({ account, chainId, journal }));
+  io.paper.line(
+    `Signed: a transaction of the account to itself, with the authorisation of nothing (the zero address);`,
+  );
+  io.paper.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
+  await io.confirm("End that? Its key keeps all its powers.");
+  const undone = await undoDelegation(client, { account, delegate, chainId, journal, signal: io.signal });
+  return {
+    result: { account: address, chainId, previous: delegation.to, ...undone },
+    show: (paper) => {
+      if (undone === undefined) return paper.line("It ended meanwhile.");
+      const { blockNumber, gasUsed, costWei } = undone.transaction;
+      paper.step("undone", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+    },
+  };
+}

@@ -1,0 +1,179 @@
+import "../hardhat/type-extensions.ts";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { Account, Address } from "viem";
+import { parseAddress, requireChain } from "../chain/client.ts";
+import type { AppStatus, ReadAppStatusReturnType } from "../chain/read-app.ts";
+import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
+import type { Cvm } from "../cloud/cvm.ts";
+import { getAppCvms } from "../cloud/get-app-cvms.ts";
+import { getCvm } from "../cloud/get-cvm.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseAppId } from "../core/ids.ts";
+import { lintApp, requireClean } from "../core/lint/lint.ts";
+import { CloudResponseError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
+import { type ConnectedChain, connectChain, readSigner } from "../hardhat/connect.ts";
+import type { DstackConfig } from "../hardhat/type-extensions.ts";
+import { readConfiguredKms } from "./connect-kms.ts";
+
+export interface AppArguments {
+  /** `0x…`, `app_…` or a name of the configuration. */
+  readonly app?: string | undefined;
+  /** Name or id in the cloud. */
+  readonly cvm?: string | undefined;
+}
+
+export interface AppTarget {
+  readonly appId: AppId;
+  /** Its name in the configuration. */
+  readonly alias: string | undefined;
+  /** Name or id of its CVM, where one is known. */
+  readonly cvm: string | undefined;
+  /** Network of the configuration. */
+  readonly network: string | undefined;
+  readonly pins: readonly ComposeHash[];
+  /** Those the configuration lists; undefined if it lists none for this app. */
+  readonly devices: readonly DeviceId[] | undefined;
+  /** As the cloud states it of the CVM; the chain must be asked before it is trusted. */
+  readonly chainId: number | undefined;
+  /** As the cloud states it of the CVM. */
+  readonly kms: Address | undefined;
+}
+
+export interface ResolveAppParameters {
+  readonly apps: DstackConfig["apps"];
+  readonly cloud: CloudClient | undefined;
+}
+
+/**
+ * Which app a command is about: `--app`, the app behind `--cvm`, or the only one of the configuration. Where both are
+ * given and the cloud can be asked, they must agree.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, CloudError
+ */
+export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveAppParameters): Promise<AppTarget> {
+  if (args.cvm === undefined) return named(args.app, apps);
+  const chosen = args.app === undefined ? undefined : named(args.app, apps);
+  if (chosen !== undefined && cloud === undefined) return { ...chosen, cvm: args.cvm };
+  const cvm = await getCvm(requireCloud(cloud, `for the app of ${args.cvm}`), { cvm: args.cvm });
+  if (cvm.appId === undefined || cvm.kmsContractAddress === undefined) {
+    throw new InvalidArgumentError(`${args.cvm} has no app contract: its KMS keeps its policy off chain.`, {
+      nextStep: "Name a CVM whose KMS is on a chain.",
+      context: { cvm: args.cvm },
+    });
+  }
+  requireSameApp(args.cvm, cvm.appId, chosen?.appId ?? cvm.appId);
+  return { ...(chosen ?? known(cvm.appId, apps)), cvm: args.cvm, chainId: cvm.chainId, kms: cvm.kmsContractAddress };
+}
+
+/** What one app's CVM has says nothing about another app. @throws InvalidArgumentError */
+export function requireSameApp(cvm: string, itsApp: AppId | undefined, wanted: AppId): void {
+  if (itsApp === wanted) return;
+  throw new InvalidArgumentError(`${cvm} is a CVM of app ${itsApp ?? "none"}, and the command is about ${wanted}.`, {
+    nextStep: "Name a CVM of the app, or leave --app out.",
+    context: { cvm, itsApp, wanted },
+  });
+}
+
+function named(raw: string | undefined, apps: DstackConfig["apps"]): AppTarget {
+  const names = Object.keys(apps);
+  const among = names.length === 0 ? "" : `one of ${names.join(", ")}, `;
+  const nextStep = `Give --app ${among}0x… or app_…, or --cvm NAME.`;
+  const [only] = names;
+  const name = raw ?? (names.length === 1 ? only : undefined);
+  if (name === undefined) throw new InvalidArgumentError("No app was named.", { nextStep, context: { apps: names } });
+  const app = Object.hasOwn(apps, name) ? apps[name] : undefined;
+  if (app !== undefined) return target(app.address, name, apps);
+  if (/^0x/i.test(name)) return known(parseAppId(parseAddress("The app's address", name)), apps);
+  if (/^app_/.test(name) || /^[0-9a-f]{40}$/i.test(name)) return known(parseAppId(name), apps);
+  throw new InvalidArgumentError(`The configuration has no app named ${name}.`, { nextStep, context: { apps: names } });
+}
+
+function known(appId: AppId, apps: DstackConfig["apps"]): AppTarget {
+  const [alias] = Object.entries(apps).find(([, { address }]) => address === appId) ?? [];
+  return target(appId, alias, apps);
+}
+
+function target(appId: AppId, alias: string | undefined, apps: DstackConfig["apps"]): AppTarget {
+  const app = alias === undefined ? undefined : apps[alias];
+  // An app may have several names; what one of them pins stays, whichever is used.
+  const entries = Object.values(apps).filter(({ address }) => address === appId);
+  const pins = entries.flatMap((one) => one.pins);
+  const lists = entries.flatMap(({ devices }) => (devices === undefined ? [] : [devices]));
+  return {
+    appId,
+    alias,
+    cvm: app?.cvm,
+    network: app?.network,
+    pins: [...new Set(pins)],
+    devices: lists.length === 0 ? undefined : [...new Set(lists.flat())],
+    chainId: undefined,
+    kms: undefined,
+  };
+}
+
+export interface ConnectedApp extends ConnectedChain, AppTarget {
+  readonly chainId: number;
+  readonly network: string;
+  /** Of the configuration. */
+  readonly configuredKms: Address | undefined;
+  /** Undefined without an API key. */
+  readonly cloud: CloudClient | undefined;
+  /** The account that pays, by preference the wanted one. Asked for only now: reading needs no key. */
+  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
+}
+
+/**
+ * Everything a command about one app begins with: the app, its chain and, where a key is configured, the cloud.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
+ */
+export async function connectApp(args: AppArguments, hre: HardhatRuntimeEnvironment): Promise<ConnectedApp> {
+  const cloud = await connectCloud(hre);
+  const app = await resolveApp(args, { apps: hre.config.dstack.apps, cloud });
+  const chain = await connectChain(hre, app.network);
+  if (app.chainId !== undefined) await requireChain(chain.client, app.chainId);
+  return {
+    ...app,
+    ...chain,
+    configuredKms: await readConfiguredKms(hre.config),
+    cloud,
+    signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }),
+  };
+}
+
+/** What was read of an app's address, if it is an app. @throws LintRefusedError, NoContractError */
+export function requireApp(status: ReadAppStatusReturnType, appId: AppId): AppStatus {
+  if (status.kind === "app") return status;
+  const facts = { appId, hasCode: status.kind !== "noCode", isKms: status.kind === "kms", policy: undefined };
+  requireClean(lintApp({ app: facts }));
+  throw new NoContractError(appId);
+}
+
+/**
+ * The cloud of the configuration, or undefined without an API key: what stands on the chain can be read by anybody.
+ *
+ * @throws InvalidArgumentError if key or address cannot be one
+ */
+export async function connectCloud({
+  config,
+}: Pick<HardhatRuntimeEnvironment, "config">): Promise<CloudClient | undefined> {
+  const apiKey = await config.dstack.cloud.apiKey.get();
+  return apiKey === "" ? undefined : createCloudClient({ apiKey, baseUrl: await config.dstack.cloud.baseUrl.get() });
+}
+
+/** @throws InvalidArgumentError */
+export function requireCloud(cloud: CloudClient | undefined, purpose: string): CloudClient {
+  if (cloud !== undefined) return cloud;
+  throw new InvalidArgumentError(`The cloud must be asked ${purpose}, and there is no API key.`, {
+    nextStep: "Set PHALA_CLOUD_API_KEY in the environment or the Hardhat keystore, or dstack.cloud.apiKey.",
+  });
+}
+
+/** The app's CVMs in the API key's workspace; one without any answers 404, which is none here. @throws CloudError */
+export async function listCvms(cloud: CloudClient, appId: AppId): Promise<readonly Cvm[]> {
+  try {
+    return await getAppCvms(cloud, { appId });
+  } catch (error) {
+    if (error instanceof CloudResponseError && error.status === 404) return [];
+    throw error;
+  }
+}

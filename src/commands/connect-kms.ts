@@ -1,0 +1,124 @@
+import "../hardhat/type-extensions.ts";
+import type { HardhatConfig } from "hardhat/types/config";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { Account, Address } from "viem";
+import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
+import { readContractKind } from "../chain/read-app.ts";
+import { getCvm } from "../cloud/get-cvm.ts";
+import type { Generation } from "../core/generation.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { type ConnectedChain, connectChain, readSigner } from "../hardhat/connect.ts";
+import { type ConnectedApp, connectCloud, requireCloud } from "./connect-app.ts";
+
+export interface ConnectKmsArguments extends KmsArguments {
+  /** A CVM whose KMS is meant. */
+  readonly cvm?: string | undefined;
+}
+
+export interface ConnectedKms extends ConnectedChain {
+  readonly kms: Address;
+  readonly generation: Generation;
+  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
+}
+
+/**
+ * Everything a command about a KMS begins with.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
+ */
+export async function connectKms(args: ConnectKmsArguments, hre: HardhatRuntimeEnvironment): Promise<ConnectedKms> {
+  const { cvm } = args;
+  const found =
+    cvm === undefined
+      ? undefined
+      : await getCvm(requireCloud(await connectCloud(hre), `for the KMS of ${cvm}`), { cvm });
+  const sources = { kms: found?.kmsContractAddress, configuredKms: await readConfiguredKms(hre.config) };
+  requireAgreement(args, sources);
+  const kms = requireKms(resolveKms(args, sources));
+  const chain = await connectChain(hre);
+  if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
+  const generation = await requireDstackKms(chain.client, kms);
+  return { ...chain, kms, generation, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
+}
+
+/**
+ * With --cvm the command is about the KMS of that CVM, and the cloud alone says which one that is.
+ *
+ * @throws InvalidArgumentError where the configuration has another one, and --kms does not decide
+ */
+function requireAgreement({ kms, cvm }: ConnectKmsArguments, { kms: fromCloud, configuredKms }: KmsSources): void {
+  if (kms !== undefined || fromCloud === undefined || configuredKms === undefined) return;
+  if (fromCloud.toLowerCase() === configuredKms.toLowerCase()) return;
+  throw new InvalidArgumentError(
+    `The cloud names ${fromCloud} as the KMS of ${cvm}, and the configuration has ${configuredKms}.`,
+    { nextStep: "Give --kms with the one that is meant.", context: { cvm, fromCloud, configuredKms } },
+  );
+}
+
+export interface KmsArguments {
+  readonly kms?: string | undefined;
+}
+
+/** Where else a KMS may be known from. */
+export interface KmsSources {
+  /** Of the configuration. */
+  readonly configuredKms?: Address | undefined;
+  /** As the cloud states it of a CVM: anyone can deploy a KMS, so it counts only where the user names none. */
+  readonly kms?: Address | undefined;
+}
+
+/** The DstackKms a command is about: `--kms`, the configuration's, or else the CVM's. @throws InvalidHexError */
+export function resolveKms(args: KmsArguments, { kms, configuredKms }: KmsSources): Address | undefined {
+  return args.kms === undefined ? (configuredKms ?? kms) : parseAddress("The KMS address", args.kms);
+}
+
+/** The DstackKms of the configuration, if it has one. @throws InvalidHexError */
+export async function readConfiguredKms({ dstack }: HardhatConfig): Promise<Address | undefined> {
+  const kms = (await dstack.kms.get()).trim();
+  return kms === "" ? undefined : parseAddress("The KMS address (dstack.kms or DSTACK_KMS)", kms);
+}
+
+/** @throws InvalidArgumentError */
+export function requireKms(kms: Address | undefined): Address {
+  if (kms !== undefined) return kms;
+  throw new InvalidArgumentError("No KMS was named.", {
+    nextStep: "Give --kms 0x…, or dstack.kms or DSTACK_KMS in the configuration; with --cvm the cloud names it.",
+  });
+}
+
+export interface FoundKms {
+  readonly kms: Address;
+  readonly generation: Generation;
+}
+
+/** The KMS of an app; where nothing else names it, the cloud is asked for its CVM's. @throws InvalidArgumentError, CloudError */
+export async function findKms(args: KmsArguments, app: ConnectedApp): Promise<FoundKms> {
+  const kms = requireKms(resolveKms(args, app) ?? (await kmsOfCvm(app)));
+  return { kms, generation: await requireDstackKms(app.client, kms) };
+}
+
+async function kmsOfCvm({ cvm, cloud }: ConnectedApp): Promise<Address | undefined> {
+  return cvm === undefined || cloud === undefined ? undefined : (await getCvm(cloud, { cvm })).kmsContractAddress;
+}
+
+/**
+ * Returns the generation of the KMS at the address. An app in its place is a slip of the command line or the configuration, and so is
+ * an address without a contract.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+export async function requireDstackKms(client: ChainClient, kms: Address): Promise<Generation> {
+  const { hasCode, isApp, isKms, generation } = await readContractKind(client, { address: kms });
+  // A KMS with key epochs need not have the views of the first generation.
+  if (isKms || (generation.hasKeyEpochs === true && !isApp)) return generation;
+  if (!hasCode) {
+    throw new InvalidArgumentError(`There is no contract at the KMS address ${kms}.`, {
+      nextStep: "Check --kms or dstack.kms, and --network.",
+      context: { kms },
+    });
+  }
+  throw new InvalidArgumentError(`${kms} is ${isApp ? "an app" : "another contract"}, not a DstackKms.`, {
+    nextStep: "Give --kms or dstack.kms the address of the KMS; dstack status --cvm NAME shows an app's.",
+    context: { kms, isApp },
+  });
+}

@@ -1,0 +1,269 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { readAllowlist, readAppStatus } from "../chain/read-app.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { Cvm } from "../cloud/cvm.ts";
+import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
+import { type CloudNode, getNodes } from "../cloud/get-nodes.ts";
+import { type AppId, type DeviceId, nameOfCvm } from "../core/ids.ts";
+import { addDeviceCall, removeDeviceCall, setAllowAnyDeviceCall } from "../core/owner-calls.ts";
+import { DeviceNeededError, InvalidArgumentError, isDstackError, type RemovalObjection } from "../errors/index.ts";
+import type { History } from "../history/history.ts";
+import { allowedAt } from "../history/policy.ts";
+import type { CvmReference } from "../prune/facts.ts";
+import { toReference } from "../prune/read-cloud-use.ts";
+import { formatTime } from "../report/format.ts";
+import type { Paper } from "../report/output.ts";
+import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
+import { parseWaivers } from "./arguments.ts";
+import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { parseDevices, requireConfigured, showNamedDevices } from "./values.ts";
+import { type ChangePolicyArguments, changePolicy } from "./write.ts";
+
+export interface ListedDevice {
+  readonly deviceId: DeviceId;
+  /** By its own entry, as the contract says at the pinned block. */
+  readonly isListed: boolean;
+  /** Undefined if it is not listed, or no event says so. */
+  readonly added: Origin | undefined;
+  /** Names of the cloud's nodes with this device. */
+  readonly nodes: readonly string[];
+  /** The app's CVMs on it, running or not. */
+  readonly cvms: readonly CvmReference[];
+}
+
+export interface DeviceList {
+  readonly blockNumber: bigint;
+  readonly allowAnyDevice: boolean;
+  /** Listed ones first, the newest last. */
+  readonly devices: readonly ListedDevice[];
+  /** Why neither nodes nor CVMs are named; undefined if the cloud told of them, or was not asked. */
+  readonly cloudProblem: string | undefined;
+  /** Why there may be more. Empty if the history is complete. */
+  readonly doubts: readonly string[];
+}
+
+/** The devices an app lists, and those its CVMs and the cloud's nodes are on. @throws ChainError */
+export async function listDevices(app: ConnectedApp, history: History): Promise<DeviceList> {
+  const { client, appId, cloud } = app;
+  const blockNumber = history.pinned.number;
+  const { nodes, cvms, problem } = await askCloud(cloud, appId);
+  const byEvents = allowedAt(history.changes).devices;
+  const candidates = [...byEvents.keys(), ...[...cvms, ...nodes].flatMap(({ deviceId }) => deviceId ?? [])];
+  const { allowAnyDevice } = await readAllowlist(client, { appId, blockNumber });
+  const devices = [...new Set(candidates)].map(async (deviceId) => {
+    const { deviceListed } = await readAllowlist(client, { appId, deviceId, blockNumber });
+    const change = byEvents.get(deviceId);
+    return {
+      deviceId,
+      isListed: deviceListed === true,
+      added: deviceListed && change ? await readOrigin(client, change) : undefined,
+      nodes: nodes.filter((node) => node.deviceId === deviceId).map(({ name }) => name),
+      cvms: cvms.filter((cvm) => cvm.deviceId === deviceId).map(toReference),
+    };
+  });
+  const { completeness } = history;
+  return {
+    blockNumber,
+    allowAnyDevice,
+    devices: (await Promise.all(devices)).toSorted((one, other) => Number(other.isListed) - Number(one.isListed)),
+    cloudProblem: problem,
+    doubts: completeness.isComplete ? [] : completeness.reasons.map(({ message }) => message),
+  };
+}
+
+interface CloudMachines {
+  readonly nodes: readonly CloudNode[];
+  readonly cvms: readonly Cvm[];
+  readonly problem?: string | undefined;
+}
+
+/** A cloud that cannot answer is an answer here: the contract's list can still be shown. */
+async function askCloud(cloud: CloudClient | undefined, appId: AppId): Promise<CloudMachines> {
+  if (cloud === undefined) return { nodes: [], cvms: [] };
+  try {
+    const [nodes, cvms] = await Promise.all([getNodes(cloud), listCvms(cloud, appId)]);
+    return { nodes, cvms };
+  } catch (error) {
+    if (!isDstackError(error)) throw error;
+    return { nodes: [], cvms: [], problem: error.message };
+  }
+}
+
+export interface DeviceAddArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+  /** Device ids or names of nodes. */
+  readonly devices: readonly string[];
+  readonly waive?: string | undefined;
+}
+
+export const deviceAdd: NewTaskActionFunction<DeviceAddArguments> = (args, hre) =>
+  runTask(args, (io) => add(io, args, hre));
+
+async function add(io: TaskIo, args: DeviceAddArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const waivers = parseWaivers(args.waive, ["no-effect"]);
+  const app = await connectApp(args, hre);
+  const { appId } = app;
+  const devices = await parseDevices(args.devices, app.cloud);
+  requireConfigured(devices, app.devices);
+  const namedDevices = showNamedDevices(io.paper, devices);
+  const calls = devices.map(({ deviceId }) => addDeviceCall({ appId, deviceId }));
+  const outcome = await changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  return { ...outcome, result: { ...outcome.result, namedDevices } };
+}
+
+export interface DeviceListArguments extends AppArguments, HistoryArguments, OutputArguments {}
+
+export const deviceList: NewTaskActionFunction<DeviceListArguments> = (args, hre) =>
+  runTask(args, (io) => list(io, args, hre));
+
+async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const app = await connectApp(args, hre);
+  const { client, appId } = app;
+  const { generation } = requireApp(await readAppStatus(client, { appId }), appId);
+  const contracts = await gatherContracts(app, generation);
+  const devices = await listDevices(app, await readAppHistory(io, hre, app, args));
+  return {
+    result: {
+      appId,
+      chainId: app.chainId,
+      isCloudAsked: app.cloud !== undefined,
+      ...reportGenerations(contracts),
+      ...devices,
+    },
+    show: (paper) => {
+      showCaveat(paper, contracts);
+      show(paper, appId, devices);
+    },
+  };
+}
+
+function show(paper: Paper, appId: string, list: DeviceList): void {
+  const { blockNumber, allowAnyDevice, devices, cloudProblem, doubts } = list;
+  paper.title(`Devices of ${appId} at block ${blockNumber}`);
+  if (devices.length > 0) {
+    paper.table({
+      head: ["device", "", "since (UTC)", "by", "transaction", "node", "CVM"],
+      rows: devices.map(({ deviceId, isListed, added, nodes, cvms }) => [
+        deviceId,
+        isListed ? "listed" : "not listed",
+        added === undefined ? "" : formatTime(added.time),
+        describeOrigin(added),
+        added?.transactionHash ?? "",
+        nodes.join(", "),
+        cvms.map(nameOfCvm).join(", "),
+      ]),
+    });
+  }
+  if (!devices.some(({ isListed }) => isListed)) paper.line("No device is listed.");
+  if (allowAnyDevice) paper.line("Any device the KMS trusts may boot, so the list bars none.");
+  if (cloudProblem !== undefined) paper.line(`Nodes and CVMs are not known: ${cloudProblem}`);
+  for (const doubt of doubts) paper.line(`There may be more: ${doubt}`);
+}
+
+function describeOrigin(added: Origin | undefined): string {
+  if (added === undefined || added.by === null) return "";
+  return added.isRecorded ? added.by : `${added.by} (sent it)`;
+}
+
+export interface DeviceRemoveArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+  /** Device ids or names of nodes. */
+  readonly devices: readonly string[];
+  readonly waive?: string | undefined;
+}
+
+export const deviceRemove: NewTaskActionFunction<DeviceRemoveArguments> = (args, hre) =>
+  runTask(args, (io) => remove(io, args, hre));
+
+async function remove(io: TaskIo, args: DeviceRemoveArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const waivers = parseWaivers(args.waive, barringWaivers);
+  const app = await connectApp(args, hre);
+  const { appId, client } = app;
+  const devices = await parseDevices(args.devices, app.cloud);
+  const namedDevices = showNamedDevices(io.paper, devices);
+  const deviceIds = devices.map(({ deviceId }) => deviceId);
+  const guard = async () => {
+    const { allowAnyDevice } = await readAllowlist(client, { appId });
+    if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
+  };
+  const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
+  const outcome = await changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+  return { ...outcome, result: { ...outcome.result, namedDevices } };
+}
+
+export interface DeviceAllowAnyArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+  /** `on` or `off`. */
+  readonly state: string;
+  readonly waive?: string | undefined;
+}
+
+export const deviceAllowAny: NewTaskActionFunction<DeviceAllowAnyArguments> = (args, hre) =>
+  runTask(args, (io) => allowAny(io, args, hre));
+
+async function allowAny(
+  io: TaskIo,
+  args: DeviceAllowAnyArguments,
+  hre: HardhatRuntimeEnvironment,
+): Promise<TaskOutcome> {
+  const waivers = parseWaivers(args.waive, barringWaivers);
+  if (args.state !== "on" && args.state !== "off") {
+    throw new InvalidArgumentError("Say on or off.", { nextStep: "As in: npx hardhat dstack device allow-any off." });
+  }
+  const app = await connectApp(args, hre);
+  const { appId, client } = app;
+  const isUnlisted = async (deviceId: DeviceId) => !(await readAllowlist(client, { appId, deviceId })).deviceListed;
+  const guard = async () => {
+    const { allowAnyDevice } = await readAllowlist(client, { appId });
+    if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, waivers);
+  };
+  const calls = [setAllowAnyDeviceCall({ appId, allowAny: args.state === "on" })];
+  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+}
+
+/** What `--waive` takes where fewer devices are let in. */
+export const barringWaivers = ["in-use", "running-devices", "no-effect"] as const;
+
+export type BarringWaiver = (typeof barringWaivers)[number];
+
+interface Objection extends RemovalObjection {
+  readonly waiver: BarringWaiver;
+}
+
+/**
+ * Returns if none of the app's CVMs, running or stopped, is on a device that will be barred, and the cloud says where
+ * they are; or else if it was waived by name.
+ *
+ * @throws DeviceNeededError, RpcUnavailableError
+ */
+export async function requireNoneBarred(
+  app: ConnectedApp,
+  isBarred: (deviceId: DeviceId) => Promise<boolean>,
+  waivers: ReadonlySet<BarringWaiver>,
+): Promise<void> {
+  const objections = await findObjections(app, isBarred);
+  const standing = objections.filter(({ waiver }) => !waivers.has(waiver));
+  if (standing.length > 0) throw new DeviceNeededError(standing);
+}
+
+async function findObjections(
+  { appId, cloud }: ConnectedApp,
+  isBarred: (deviceId: DeviceId) => Promise<boolean>,
+): Promise<readonly Objection[]> {
+  if (cloud === undefined) return [unknown("there is no API key.")];
+  const cvms = await safeGetAppCvms(cloud, { appId });
+  if (!cvms.success) return [unknown(cvms.error.message)];
+  const objections = await Promise.all(
+    cvms.data.map(async ({ deviceId, ...cvm }): Promise<Objection[]> => {
+      if (deviceId === undefined) return [unknown(`the cloud does not say it of ${nameOfCvm(cvm)}.`)];
+      if (!(await isBarred(deviceId))) return [];
+      const problem = `CVM ${nameOfCvm(cvm)}, ${cvm.status}, is on device ${deviceId}: its next boot would be refused.`;
+      return [{ waiver: "in-use", problem }];
+    }),
+  );
+  return objections.flat();
+}
+
+function unknown(why: string): Objection {
+  return { waiver: "running-devices", problem: `Nobody knows which devices the app's CVMs are on: ${why}` };
+}

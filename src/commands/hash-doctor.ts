@@ -1,0 +1,217 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { readAllowlist } from "../chain/read-app.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import { getComposeFile } from "../cloud/get-compose-file.ts";
+import { getCvm } from "../cloud/get-cvm.ts";
+import {
+  type AppDocument,
+  type BackendFacts,
+  examineHashes,
+  type HashExamination,
+  hashesToAsk,
+  readAppDocument,
+} from "../core/examine-hashes.ts";
+import { type Generation, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
+import { type ComposeHash, nameOfCvm, parseComposeHash } from "../core/ids.ts";
+import { parseAccepted } from "../core/lint/lint.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import type { Paper } from "../report/output.ts";
+import { readTextFile } from "./arguments.ts";
+import {
+  type AppArguments,
+  type ConnectedApp,
+  connectApp,
+  connectCloud,
+  listCvms,
+  requireCloud,
+} from "./connect-app.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "./run.ts";
+
+export interface HashArguments extends AppArguments, OutputArguments {
+  readonly file: string;
+  readonly name?: string | undefined;
+  readonly preLaunchScript?: string | undefined;
+  readonly hash?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+const action: NewTaskActionFunction<HashArguments> = (args, hre) => runTask(args, () => examine(args, hre));
+export default action;
+
+async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  if (args.file === "") {
+    throw new InvalidArgumentError("No file was named.", { nextStep: "See npx hardhat dstack hash --help." });
+  }
+  const accepted = parseAccepted(args.accept);
+  const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
+  const text = await readTextFile(args.file);
+  const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
+  readAppDocument({ text, preLaunchScript, name: args.name }); // a file that is wrong is told so before the cloud is asked
+  const target = await connectTarget(args, hre);
+  const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
+  const contracts = await contractsOf(target, examined);
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
+  const isMatch = examined.every(({ examination }) => examination.isMatch);
+  return {
+    result: {
+      file: args.file,
+      appId: target?.app?.appId,
+      isMatch,
+      ...reportGenerations(contracts),
+      comparisons: examined.map(({ examination, generation: _, ...rest }) => ({ ...rest, ...examination })),
+    },
+    show: (paper) => {
+      showCaveat(paper, contracts);
+      for (const one of examined) show(paper, one);
+    },
+    exitCode: isMatch ? 0 : negativeAnswer,
+  };
+}
+
+/** None where no contract was asked. */
+async function contractsOf(
+  target: HashTarget | undefined,
+  examined: readonly ExaminedFile[],
+): Promise<readonly JudgedContract[]> {
+  const { generation } = examined[0] ?? {};
+  return target?.app === undefined || generation === undefined ? [] : gatherContracts(target.app, generation);
+}
+
+/** Undefined where neither app nor CVM was named: then no network is needed. */
+async function connectTarget(
+  { app: name, cvm }: HashArguments,
+  hre: HardhatRuntimeEnvironment,
+): Promise<HashTarget | undefined> {
+  if (name === undefined && cvm === undefined) return undefined;
+  const cloud = await connectCloud(hre);
+  if (name === undefined && cvm !== undefined) {
+    const { kmsContractAddress } = await getCvm(requireCloud(cloud, `about ${cvm}`), { cvm });
+    if (kmsContractAddress === undefined) return { app: undefined, cloud, cvm };
+  }
+  return { app: await connectApp({ app: name, cvm }, hre), cloud, cvm };
+}
+
+function show(paper: Paper, { kind, cvm, cvmId, examination }: ExaminedFile): void {
+  const { hashes, differences, findings } = examination;
+  const isCompared = cvm !== undefined && cvmId !== undefined;
+  paper.title(isCompared ? `${titles[kind]}, compared with ${nameOfCvm({ name: cvm, id: cvmId })}` : titles[kind]);
+  const columns = ["compose hash", ...(cvm === undefined ? [] : ["CVM"]), ...(isAsked(hashes) ? ["app"] : []), "forms"];
+  const rows = [...new Set(hashes.map(({ hash }) => hash))].map((hash) => {
+    const forms = hashes.filter((entry) => entry.hash === hash);
+    return [
+      hash,
+      ...(cvm === undefined ? [] : [forms.some(({ isInForce }) => isInForce) ? "in force" : ""]),
+      ...(isAsked(hashes) ? [forms.some(({ isAllowed }) => isAllowed) ? "allowed" : "not allowed"] : []),
+      [...new Set(forms.map(({ form }) => form))].join(", "),
+    ];
+  });
+  paper.table({ head: columns, rows });
+  if (differences.length > 0) paper.line("");
+  for (const { field, before, after, firstDifferingLine: line } of differences) {
+    paper.line(
+      line === undefined
+        ? `${field}: the CVM has ${quote(before)}, the file ${quote(after)}`
+        : `${field}, line ${line.number}: the CVM has ${quote(line.before)}, the file ${quote(line.after)}`,
+    );
+  }
+  if (findings.length > 0) paper.line("");
+  for (const { isGood, text } of findings) paper.line(`${isGood ? "ok   " : "wrong"}  ${text}`);
+}
+
+const titles: Readonly<Record<ExaminedFile["kind"], string>> = {
+  "app-compose": "The app-compose manifest",
+  changed: "The docker compose file, in the CVM's manifest",
+  built: "The docker compose file, in a manifest with the platform's defaults",
+};
+
+function isAsked(hashes: ExaminedFile["examination"]["hashes"]): boolean {
+  return hashes.some(({ isAllowed }) => isAllowed !== undefined);
+}
+
+/** Long values are cut: whole ones are in --json. */
+function quote(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value);
+  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
+}
+
+export interface ExamineFileParameters {
+  readonly text: string;
+  readonly preLaunchScript: string | undefined;
+  readonly name: string | undefined;
+  readonly given: ComposeHash | undefined;
+  /** What to compare with; undefined computes only. */
+  readonly target: HashTarget | undefined;
+}
+
+export interface HashTarget {
+  /** Undefined for a CVM whose KMS keeps its policy off chain. */
+  readonly app: ConnectedApp | undefined;
+  readonly cloud: CloudClient | undefined;
+  /** The one CVM to compare with. By default all of the app that the cloud shows. */
+  readonly cvm: string | undefined;
+}
+
+export interface ExaminedFile {
+  readonly kind: AppDocument["kind"];
+  /** The CVM it was compared with; undefined where no CVM was asked. */
+  readonly cvm: string | undefined;
+  readonly cvmId: string | undefined;
+  /** Of the app's contract; undefined where none was asked. */
+  readonly generation: Generation | undefined;
+  readonly examination: HashExamination;
+}
+
+/**
+ * Compares a file with every CVM of an app that the cloud shows, and with the app's contract: one examination per CVM,
+ * because a docker compose file means another manifest in each.
+ *
+ * @throws InvalidAppComposeError, CloudError, ChainError
+ */
+export async function examineFile(parameters: ExamineFileParameters): Promise<readonly ExaminedFile[]> {
+  const { target, given } = parameters;
+  const app = target?.app;
+  const backends = target === undefined ? [] : await readBackends(target);
+  return Promise.all(
+    (backends.length === 0 ? [undefined] : backends).map(async (backend) => {
+      const document = readAppDocument({ ...parameters, current: backend?.document });
+      const facts = { document, backend, given };
+      const allowlist = app && (await readAllowed(app, hashesToAsk(facts)));
+      const examination = examineHashes({ ...facts, isAllowed: allowlist?.isAllowed });
+      const { cvm, cvmId } = backend ?? {};
+      return { kind: document.kind, cvm, cvmId, generation: allowlist?.generation, examination };
+    }),
+  );
+}
+
+interface Backend extends BackendFacts {
+  readonly cvmId: string;
+}
+
+async function readBackends({ app, cloud, cvm }: HashTarget): Promise<readonly Backend[]> {
+  if (cloud === undefined) return [];
+  const backends = (await findCvms(cloud, app, cvm)).map(async ({ id, name, composeHash }): Promise<Backend[]> => {
+    if (composeHash === undefined) return [];
+    return [{ cvm: name, cvmId: id, composeHash, document: await getComposeFile(cloud, { cvm: id }) }];
+  });
+  return (await Promise.all(backends)).flat();
+}
+
+/** An app whose CVMs belong to somebody else is judged by its contract alone. */
+async function findCvms(cloud: CloudClient, app: ConnectedApp | undefined, cvm: string | undefined) {
+  if (cvm !== undefined) return [await getCvm(cloud, { cvm })];
+  return app === undefined ? [] : listCvms(cloud, app.appId);
+}
+
+async function readAllowed({ client, appId }: ConnectedApp, composeHashes: readonly ComposeHash[]) {
+  const answers = await Promise.all(
+    composeHashes.map(async (composeHash) => ({
+      composeHash,
+      ...(await readAllowlist(client, { appId, composeHash })),
+    })),
+  );
+  const allowed = new Set(answers.filter((answer) => answer.composeHashAllowed).map(({ composeHash }) => composeHash));
+  return { isAllowed: (hash: ComposeHash) => allowed.has(hash), generation: answers[0]?.generation };
+}

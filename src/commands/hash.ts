@@ -1,0 +1,119 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
+import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.ts";
+import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
+import { gatherCloudFacts, nothingKnown } from "../prune/read-cloud-use.ts";
+import { showWhatRemovalMeans } from "../report/prune-printer.ts";
+import { parseWaivers } from "./arguments.ts";
+import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { parseHashes } from "./values.ts";
+import { type ChangePolicyArguments, changePolicy } from "./write.ts";
+
+/** What `--waive` takes where hashes are removed. */
+export const removalWaivers = ["in-use", "pinned", "running-hashes", "prepare-tokens", "no-effect"] as const;
+
+export type RemovalWaiver = (typeof removalWaivers)[number];
+
+interface Objection extends RemovalObjection {
+  readonly waiver: RemovalWaiver;
+}
+
+/**
+ * Returns if no CVM has one of the hashes or is on its way to it, nothing prepared waits for it and no pin keeps it,
+ * and all of that is known; or else if it was waived by name.
+ *
+ * @throws HashNeededError, CloudError, WrongChainError
+ */
+export async function requireUnneeded(
+  app: ConnectedApp,
+  composeHashes: readonly ComposeHash[],
+  waivers: ReadonlySet<RemovalWaiver>,
+): Promise<void> {
+  if (composeHashes.length === 0) return;
+  const { appId, chainId, cloud, pins } = app;
+  const { running, movingTo, prepared, unknowns } =
+    cloud === undefined
+      ? nothingKnown("there is no API key.")
+      : await gatherCloudFacts(cloud, { appId, chainId, composeHashes });
+  const isRemoved = ({ composeHash }: { readonly composeHash: ComposeHash }) => composeHashes.includes(composeHash);
+  const inUse = (problem: string): Objection => ({ waiver: "in-use", problem });
+  const objections: readonly Objection[] = [
+    ...pins
+      .filter((composeHash) => isRemoved({ composeHash }))
+      .map((composeHash): Objection => ({ waiver: "pinned", problem: `The configuration pins ${composeHash}.` })),
+    ...running
+      .filter(isRemoved)
+      .map(({ composeHash, cvm }) =>
+        inUse(`CVM ${nameOfCvm(cvm)}, ${cvm.status}, has ${composeHash}: its next boot would be refused.`),
+      ),
+    ...movingTo
+      .filter(isRemoved)
+      .map(({ composeHash, cvm }) => inUse(`CVM ${nameOfCvm(cvm)} is on its way to ${composeHash}.`)),
+    ...prepared
+      .filter(isRemoved)
+      .map(({ composeHash, cvm, expiresAt }) =>
+        inUse(`An update prepared for CVM ${nameOfCvm(cvm)} waits for ${composeHash} until ${expiresAt}.`),
+      ),
+    ...unknowns.flatMap(({ kind, problem }) => {
+      const waiver = removalWaivers.find((name) => name === kind);
+      return waiver === undefined ? [] : [{ waiver, problem }];
+    }),
+  ];
+  const standing = objections.filter(({ waiver }) => !waivers.has(waiver));
+  if (standing.length > 0) throw new HashNeededError(standing);
+}
+
+export interface HashAddArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+  readonly hashes: readonly string[];
+  /** Hashes to remove in the same transaction, separated by commas. */
+  readonly remove?: string | undefined;
+  readonly waive?: string | undefined;
+}
+
+export const hashAdd: NewTaskActionFunction<HashAddArguments> = (args, hre) =>
+  runTask(args, (io) => add(io, args, hre));
+
+async function add(io: TaskIo, args: HashAddArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const waivers = parseWaivers(args.waive, removalWaivers);
+  const added = parseHashes(args.hashes);
+  const removed = args.remove === undefined ? [] : parseHashes(args.remove.split(","));
+  const app = await connectApp(args, hre);
+  const { appId } = app;
+  return changePolicy(io, args, {
+    app,
+    calls: [
+      ...added.map((composeHash) => addComposeHashCall({ appId, composeHash })),
+      ...removed.map((composeHash) => removeComposeHashCall({ appId, composeHash })),
+    ],
+    allowNoEffect: waivers.has("no-effect"),
+    guard: async () => {
+      await requireUnneeded(app, removed, waivers);
+      if (removed.length > 0) showWhatRemovalMeans(io.paper);
+    },
+  });
+}
+
+export interface HashRemoveArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+  readonly hashes: readonly string[];
+  readonly waive?: string | undefined;
+}
+
+export const hashRemove: NewTaskActionFunction<HashRemoveArguments> = (args, hre) =>
+  runTask(args, (io) => remove(io, args, hre));
+
+async function remove(io: TaskIo, args: HashRemoveArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const waivers = parseWaivers(args.waive, removalWaivers);
+  const composeHashes = parseHashes(args.hashes);
+  const app = await connectApp(args, hre);
+  return changePolicy(io, args, {
+    app,
+    calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),
+    allowNoEffect: waivers.has("no-effect"),
+    guard: async () => {
+      await requireUnneeded(app, composeHashes, waivers);
+      showWhatRemovalMeans(io.paper);
+    },
+  });
+}

@@ -1,0 +1,230 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { Address } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import { readAppStatus } from "../chain/read-app.ts";
+import { readSenders } from "../chain/transactions/receipt.ts";
+import type { Hex } from "../core/ids.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { findBlockAt, readBlock } from "../history/blocks.ts";
+import type { History, PinnedBlock } from "../history/history.ts";
+import { allowedAt, type PolicyChange } from "../history/policy.ts";
+import { type AllowlistProof, proveAllowlist } from "../history/prove-allowlist.ts";
+import { describeChange, explorerLink, formatTime } from "../report/format.ts";
+import { createPaper, type Paper } from "../report/output.ts";
+import { type HistoryArguments as ReadArguments, readAppHistory } from "./app-history.ts";
+import { type Moment, parseMoment } from "./arguments.ts";
+import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+
+export interface HistoryArguments extends AppArguments, ReadArguments, OutputArguments {
+  readonly at?: string | undefined;
+  readonly prove?: boolean | undefined;
+  readonly csv?: boolean | undefined;
+}
+
+const action: NewTaskActionFunction<HistoryArguments> = (args, hre) => runTask(args, (io) => tell(args, hre, io));
+export default action;
+
+async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const { csv = false, prove = false } = args;
+  const moment = args.at === undefined ? undefined : parseMoment("--at", args.at);
+  if (csv && (io.isJson || moment !== undefined)) {
+    throw new InvalidArgumentError("--csv goes neither with --json nor with --at.", {
+      nextStep: "Choose one of them.",
+    });
+  }
+  const app = await connectApp(args, hre);
+  const { client } = app;
+  const { generation } = requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
+  const contracts = await gatherContracts(app, generation);
+  const history = await readAppHistory(io, hre, app, args);
+  const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
+  const rows = await toRows(client, at === undefined ? history.changes : []);
+  const proof = prove ? await proveAllowlist(client, { history, signal: io.signal }) : undefined;
+  const { appId, chainId, createdInBlock, pinned, completeness, unknownLogs } = history;
+  const isSound = completeness.isComplete && (proof?.isProven ?? true);
+  return {
+    result: {
+      appId,
+      chainId,
+      network: app.network,
+      ...reportGenerations(contracts),
+      createdInBlock,
+      pinned,
+      completeness,
+      unknownLogs,
+      ...(at === undefined
+        ? { changes: rows }
+        : { at: at.number, atTime: at.timestamp, allowed: allowedThen(history, at.number) }),
+      ...(proof !== undefined && { proof }),
+    },
+    show: (paper) => {
+      // A table can be read with a warning in it; a file for other programs cannot.
+      const aside = csv ? createPaper(io.stderr) : paper;
+      showCaveat(aside, contracts);
+      warn(aside, history);
+      if (csv) paper.line(toCsv(rows));
+      else if (at === undefined) showRows(paper, rows, client);
+      else showAllowed(paper, history, at);
+      if (proof !== undefined) showProof(aside, proof);
+    },
+    exitCode: isSound ? 0 : negativeAnswer,
+  };
+}
+
+function allowedThen({ changes, initialFlags }: History, blockNumber: bigint) {
+  const { composeHashes, devices, ...rest } = allowedAt(changes, blockNumber, initialFlags);
+  return { composeHashes: [...composeHashes.keys()], devices: [...devices.keys()], ...rest };
+}
+
+function warn(paper: Paper, { completeness, unknownLogs }: History): void {
+  if (!completeness.isComplete) {
+    paper.line("THIS HISTORY IS INCOMPLETE. Do not take it for everything that happened:");
+    for (const { message } of completeness.reasons) paper.line(`  ${message}`);
+    paper.line("");
+  }
+  if (unknownLogs > 0) paper.line(`${unknownLogs} events of the contract are no DstackApp's and are left out.\n`);
+}
+
+function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainClient): void {
+  const table = rows.map(({ blockNumber, timestamp, description, actor, sender, transactionHash }) => [
+    `${blockNumber}`,
+    timestamp === undefined ? "" : formatTime(timestamp),
+    description,
+    actor ?? (sender === null ? "" : `${sender} (sent it)`),
+    explorerLink(chain, "tx", transactionHash) ?? transactionHash,
+  ]);
+  const head = ["block", "time (UTC)", "change", "by", "transaction"];
+  paper.table({ head, rows: table });
+}
+
+function showAllowed(paper: Paper, history: History, { number, timestamp }: PinnedBlock): void {
+  const { composeHashes, devices, ...rest } = allowedAt(history.changes, number, history.initialFlags);
+  paper.line(`At the end of block ${number}, ${formatTime(timestamp)} UTC, app ${history.appId} allowed:`);
+  for (const [title, changes] of [
+    ["Compose hashes", composeHashes],
+    ["Devices", devices],
+  ] as const) {
+    paper.title(`${title}: ${changes.size}`);
+    for (const [value, { blockNumber, timestamp }] of changes)
+      paper.line(
+        `  ${value}  since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`,
+      );
+  }
+  paper.line("");
+  for (const [label, value] of Object.entries(rest))
+    paper.line(`${label.padEnd(20)} ${value === undefined ? "–" : String(value)}`);
+}
+
+function showProof(paper: Paper, { claims, block, words, isProven }: AllowlistProof): void {
+  paper.title(`Proof of the storage at block ${block.number}, ${words} words`);
+  for (const [claim, outcome] of Object.entries(claims))
+    paper.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
+  if (isProven) paper.line(`  Taken on trust: the contract's code, and the hash of that block, ${block.hash}`);
+}
+
+/** One change, as every form of the output tells it. */
+export interface HistoryRow {
+  readonly blockNumber: bigint;
+  /** Seconds since 1970. */
+  readonly timestamp: bigint | undefined;
+  /** The same as ISO 8601. */
+  readonly time: string | null;
+  readonly kind: PolicyChange["kind"];
+  /** What was added, removed, switched or named. */
+  readonly value: Hex | boolean | bigint | null;
+  readonly description: string;
+  /** As the contract recorded it. */
+  readonly actor: Address | null;
+  /** Who sent the transaction; looked up only where the contract recorded nobody. */
+  readonly sender: Address | null;
+  readonly transactionHash: Hex;
+  readonly logIndex: number;
+}
+
+/** Senders cost a request each; of longer histories than this they are left out. */
+const mostSenders = 1000;
+
+/** @throws RpcUnavailableError */
+export async function toRows(client: ChainClient, changes: readonly PolicyChange[]): Promise<readonly HistoryRow[]> {
+  const unsigned = new Set(
+    changes.flatMap(({ actor, transactionHash }) => (actor === undefined ? transactionHash : [])),
+  );
+  const senders = await readSenders(client, { transactionHashes: unsigned.size <= mostSenders ? unsigned : [] });
+  return changes.map((change) => ({
+    blockNumber: change.blockNumber,
+    timestamp: change.timestamp,
+    time: change.timestamp === undefined ? null : new Date(Number(change.timestamp) * 1000).toISOString(),
+    kind: change.kind,
+    value: subjectOf(change),
+    description: describeChange(change),
+    actor: change.actor ?? null,
+    sender: senders.get(change.transactionHash) ?? null,
+    transactionHash: change.transactionHash,
+    logIndex: change.logIndex,
+  }));
+}
+
+function subjectOf(change: PolicyChange): HistoryRow["value"] {
+  switch (change.kind) {
+    case "composeHashAdded":
+    case "composeHashRemoved":
+      return change.composeHash;
+    case "deviceAdded":
+    case "deviceRemoved":
+      return change.deviceId;
+    case "allowAnyDeviceSet":
+    case "requireTcbUpToDateSet":
+      return change.enabled;
+    case "upgraded":
+      return change.implementation;
+    case "ownershipTransferStarted":
+    case "ownershipTransferred":
+      return change.to;
+    case "initialized":
+      return change.version;
+    case "otherPolicyChanged":
+      return change.value;
+    case "upgradesDisabled":
+      return null;
+  }
+}
+
+const columns = ["blockNumber", "time", "kind", "value", "actor", "sender", "transactionHash", "logIndex"] as const;
+
+/** Comma-separated values with a head line. No value here can hold a comma or a quote. */
+export function toCsv(rows: readonly HistoryRow[]): string {
+  return [columns.join(","), ...rows.map((row) => columns.map((column) => row[column] ?? "").join(","))].join("\n");
+}
+
+/** A day means its end, and the day that goes on now is asked for more than any other. */
+const secondsPerDay = 86_400n;
+const patience = { retryDelayMs: 250 };
+
+/** The block of a history that was the newest at some moment. @throws InvalidArgumentError, RpcUnavailableError */
+export async function blockOfMoment(
+  client: ChainClient,
+  { createdInBlock, pinned }: Pick<History, "createdInBlock" | "pinned">,
+  moment: Moment,
+): Promise<PinnedBlock> {
+  const refuse = (problem: string) =>
+    new InvalidArgumentError(problem, {
+      nextStep: `Name a moment between block ${createdInBlock} and ${pinned.number}, of ${formatTime(pinned.timestamp)} UTC.`,
+      context: { createdInBlock, newestBlock: pinned.number },
+    });
+  if ("timestamp" in moment && moment.timestamp >= pinned.timestamp + secondsPerDay)
+    throw refuse("What will be allowed then is not known yet.");
+  if ("blockNumber" in moment && moment.blockNumber > pinned.number)
+    throw refuse(`The chain has no block ${moment.blockNumber} yet.`);
+  const block = await findBlock(client, pinned, moment);
+  if (block === undefined || block.number < createdInBlock) throw refuse("The app did not exist at that time.");
+  return block;
+}
+
+/** The history ends with its pinned block, although the chain goes on while it is read. */
+function findBlock(client: ChainClient, pinned: PinnedBlock, moment: Moment): Promise<PinnedBlock | undefined> {
+  if ("blockNumber" in moment) return readBlock(client, moment.blockNumber, patience);
+  return moment.timestamp >= pinned.timestamp ? Promise.resolve(pinned) : findBlockAt(client, moment);
+}

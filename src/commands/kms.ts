@@ -1,0 +1,194 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { Address } from "viem";
+import { requireEffect } from "../batch/require-effect.ts";
+import { requireCode } from "../chain/code.ts";
+import { type AskedValue, readKmsStatus } from "../chain/read-kms.ts";
+import { caveatOf, describeGeneration, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
+import { type Hex, parseFixedHex } from "../core/ids.ts";
+import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
+import {
+  addKmsAggregatedMrCall,
+  addKmsDeviceCall,
+  addOsImageHashCall,
+  type PolicyCall,
+  removeKmsAggregatedMrCall,
+  removeKmsDeviceCall,
+  removeOsImageHashCall,
+  setAppImplementationCall,
+} from "../core/owner-calls.ts";
+import { describeOwnerFully } from "../report/format.ts";
+import { type ConnectedKms, type ConnectKmsArguments, connectKms } from "./connect-kms.ts";
+import { showCaveat } from "./generations.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { carryOut, lintInputs } from "./write.ts";
+
+export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments {
+  /** The 32 bytes to add or remove, or an address. */
+  readonly value: string;
+  readonly batch?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+export interface ChangeKmsParameters {
+  /** As a person would call the value: "The OS image hash". */
+  readonly what: string;
+  /** Width of the value. */
+  readonly bytes: number;
+  readonly build: (kms: Address, value: Hex) => PolicyCall;
+  /** What a person must know before they agree. */
+  readonly warning: string;
+  readonly check?: ((connected: ConnectedKms, value: Hex) => Promise<void>) | undefined;
+}
+
+/**
+ * The way of every change of a KMS: parse, refuse one with key epochs, lint, refuse what changes nothing, carry it out as
+ * the owner.
+ *
+ * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what carryOut throws
+ */
+export async function changeKms(
+  io: TaskIo,
+  args: ChangeKmsArguments,
+  hre: HardhatRuntimeEnvironment,
+  { what, bytes, build, warning, check }: ChangeKmsParameters,
+): Promise<TaskOutcome> {
+  const accepted = parseAccepted(args.accept);
+  lintInputs(what, [args.value]);
+  const value = parseFixedHex(what, args.value, bytes);
+  const connected = await connectKms(args, hre);
+  const { kms, client, chainId, generation } = connected;
+  const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
+  showCaveat(io.paper, contracts);
+  const calls = [build(kms, value)];
+  const findings = lintApp({ calls });
+  requireClean(findings, accepted);
+  await check?.(connected, value);
+  const { owner } = await readKmsStatus(client, { kms });
+  await requireEffect(client, calls);
+  io.paper.line(warning);
+  const sent = await carryOut(io, connected, { calls, signatory: owner, batch: args.batch });
+  return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
+}
+
+export const kmsAddOsImage: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The OS image hash",
+      bytes: 32,
+      build: (kms, osImageHash) => addOsImageHashCall({ kms, osImageHash }),
+      warning: "Every app of this KMS may boot this OS image then.",
+    }),
+  );
+
+export const kmsAddDevice: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The device id",
+      bytes: 32,
+      build: (kms, deviceId) => addKmsDeviceCall({ kms, deviceId }),
+      warning: "KMS nodes, which hold the keys of all apps, may run on this device then.",
+    }),
+  );
+
+export interface KmsShowArguments extends ConnectKmsArguments, OutputArguments {
+  /** Values to ask for, separated by commas: the contract has no list of them. */
+  readonly osImage?: string | undefined;
+  readonly device?: string | undefined;
+  readonly measurement?: string | undefined;
+}
+
+export const kmsShow: NewTaskActionFunction<KmsShowArguments> = (args, hre) => runTask(args, () => show(args, hre));
+
+async function show(args: KmsShowArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const osImageHashes = parseList("An OS image hash", args.osImage);
+  const deviceIds = parseList("A device id", args.device);
+  const mrsAggregated = parseList("An aggregated measurement", args.measurement);
+  const { client, kms, chainId, network } = await connectKms(args, hre);
+  const status = await readKmsStatus(client, { kms, osImageHashes, deviceIds, mrsAggregated });
+  const caveat = caveatOf([status]);
+  const asked = [...status.osImages, ...status.devices, ...status.measurements];
+  return {
+    result: { kms, chainId, network, ...status, caveat, pendingOwner: status.pendingOwner ?? null },
+    show: (paper) => {
+      for (const [label, value] of [
+        ["KMS", kms],
+        ["chain", `${network}, id ${chainId}, block ${status.blockNumber}`],
+        ["generation", describeGeneration(status.generation)],
+        ["CAUTION", caveat ?? undefined],
+        ["owner", describeOwnerFully(status.owner)],
+        ["invited", status.pendingOwner && describeOwnerFully(status.pendingOwner)],
+        ["code", status.implementation ?? "no ERC-1967 proxy"],
+        ["new apps run", BigInt(status.appImplementation) === 0n ? "nothing: none is set" : status.appImplementation],
+        ["gateway app", status.gatewayAppId || "not set"],
+        ["root key", status.k256Pubkey === "0x" ? "not published" : status.k256Pubkey],
+        ...rowsOf("OS image", status.osImages),
+        ...rowsOf("device", status.devices),
+        ...rowsOf("measurement", status.measurements),
+      ] as const) {
+        if (value !== undefined) paper.line(`${label.padEnd(13)} ${value}`);
+      }
+    },
+    exitCode: asked.every(({ isAllowed }) => isAllowed) ? 0 : negativeAnswer,
+  };
+}
+
+function parseList(what: string, raw: string | undefined): readonly Hex[] {
+  return raw === undefined ? [] : raw.split(",").map((value) => parseFixedHex(what, value.trim(), 32));
+}
+
+function rowsOf(label: string, values: readonly AskedValue[]) {
+  return values.map(({ value, isAllowed }) => [label, `${value}  ${isAllowed ? "allowed" : "NOT ALLOWED"}`] as const);
+}
+
+export const kmsAddMeasurement: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The aggregated measurement",
+      bytes: 32,
+      build: (kms, mrAggregated) => addKmsAggregatedMrCall({ kms, mrAggregated }),
+      warning: "KMS nodes with this measurement get the keys of all apps then.",
+    }),
+  );
+
+export const kmsSetAppImplementation: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The implementation's address",
+      bytes: 20,
+      build: (kms, implementation) => setAppImplementationCall({ kms, implementation }),
+      warning: "Apps created from now on run this code. Those that exist keep theirs.",
+      check: ({ client }, address) => requireCode(client, { address }),
+    }),
+  );
+
+export const kmsRemoveMeasurement: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The aggregated measurement",
+      bytes: 32,
+      build: (kms, mrAggregated) => removeKmsAggregatedMrCall({ kms, mrAggregated }),
+      warning: "KMS nodes with this measurement do not start any more; those that run go on.",
+    }),
+  );
+
+export const kmsRemoveDevice: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The device id",
+      bytes: 32,
+      build: (kms, deviceId) => removeKmsDeviceCall({ kms, deviceId }),
+      warning: "KMS nodes do not start on this device any more; those that run go on.",
+    }),
+  );
+
+export const kmsRemoveOsImage: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+  runTask(args, (io) =>
+    changeKms(io, args, hre, {
+      what: "The OS image hash",
+      bytes: 32,
+      build: (kms, osImageHash) => removeOsImageHashCall({ kms, osImageHash }),
+      warning: "NO APP of this KMS boots this OS image any more, from the next start of each CVM on.",
+    }),
+  );

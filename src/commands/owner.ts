@@ -1,0 +1,141 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { isAddressEqual } from "viem";
+import { parseAddress } from "../chain/client.ts";
+import { readAppStatus } from "../chain/read-app.ts";
+import { readOwner } from "../chain/read-owner.ts";
+import { acceptOwnershipCall, transferOwnershipCall } from "../core/owner-calls.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { describeOwnerFully } from "../report/format.ts";
+import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { carryOut, lintBeforeWrite } from "./write.ts";
+
+export interface OwnerTransferArguments extends AppArguments, OutputArguments {
+  /** Of the new owner. */
+  readonly address: string;
+  readonly batch?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+export const ownerTransfer: NewTaskActionFunction<OwnerTransferArguments> = (args, hre) =>
+  runTask(args, (io) => transfer(args, hre, io));
+
+async function transfer(
+  args: OwnerTransferArguments,
+  hre: HardhatRuntimeEnvironment,
+  io: TaskIo,
+): Promise<TaskOutcome> {
+  const newOwner = parseAddress("The new owner's address", args.address);
+  const app = await connectApp(args, hre);
+  const { client, appId } = app;
+  const status = await readAppStatus(client, { appId });
+  const { owner, pendingOwner, isTwoStep } = requireApp(status, appId);
+  if (isAddressEqual(newOwner, owner.address) && pendingOwner === undefined) {
+    throw new InvalidArgumentError(`${newOwner} owns the app already.`, { nextStep: "Nothing was sent." });
+  }
+  const described = await readOwner(client, { address: newOwner });
+  const calls = [transferOwnershipCall({ appId, newOwner })];
+  const { findings } = await lintBeforeWrite(io, app, {
+    accept: args.accept,
+    status,
+    calls,
+    newOwner: described,
+    ignoresKeyEpochs: true,
+  });
+
+  io.paper.line(`owner      ${describeOwnerFully(owner)}`);
+  io.paper.line(`new owner  ${describeOwnerFully(described)}`);
+  for (const line of isTwoStep ? twoSteps : oneStep) io.paper.line(line);
+  const sent = await carryOut(io, app, { calls, signatory: owner, batch: args.batch });
+  const after = requireApp(await readAppStatus(client, { appId }), appId);
+  return {
+    result: {
+      appId,
+      chainId: app.chainId,
+      isTwoStep,
+      owner: after.owner,
+      pendingOwner: after.pendingOwner ?? null,
+      findings,
+      ...sent,
+    },
+    show: (paper) => {
+      if (sent.mode === "safe") return;
+      paper.line(
+        isTwoStep
+          ? `\nOffered. ${after.owner.address} is still the owner, until dstack owner accept runs as ${newOwner}.`
+          : `\nTransferred. ${after.owner.address} is the owner now.`,
+      );
+    },
+  };
+}
+
+const twoSteps = [
+  "Two steps: the new owner must accept. Until then the present one stays, and can withdraw the offer.",
+];
+const oneStep = [
+  "ONE STEP: this contract is of the first versions. The transfer takes effect at once and nobody can take it back.",
+  "A new owner that cannot sign means that this app can never be changed again.",
+];
+
+export interface OwnerAcceptArguments extends AppArguments, OutputArguments {
+  readonly batch?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+export const ownerAccept: NewTaskActionFunction<OwnerAcceptArguments> = (args, hre) =>
+  runTask(args, (io) => accept(args, hre, io));
+
+async function accept(args: OwnerAcceptArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const app = await connectApp(args, hre);
+  const { client, appId } = app;
+  const status = await readAppStatus(client, { appId });
+  const { owner, pendingOwner, isTwoStep } = requireApp(status, appId);
+  if (pendingOwner === undefined) {
+    throw new InvalidArgumentError(`Nobody is invited to own ${appId}.`, {
+      nextStep: isTwoStep
+        ? "The present owner must offer it first: dstack owner transfer."
+        : "A contract of this version changes hands at once, with dstack owner transfer.",
+      context: { appId, owner: owner.address },
+    });
+  }
+  const calls = [acceptOwnershipCall({ appId })];
+  const { findings } = await lintBeforeWrite(io, app, { accept: args.accept, status, calls, ignoresKeyEpochs: true });
+  io.paper.line(`owner      ${describeOwnerFully(owner)}`);
+  io.paper.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
+  const sent = await carryOut(io, app, { calls, signatory: pendingOwner, batch: args.batch });
+  const after = requireApp(await readAppStatus(client, { appId }), appId);
+  return {
+    result: {
+      appId,
+      chainId: app.chainId,
+      owner: after.owner,
+      pendingOwner: after.pendingOwner ?? null,
+      findings,
+      ...sent,
+    },
+    show: (paper) => {
+      if (sent.mode !== "safe") paper.line(`\nAccepted. ${after.owner.address} is the owner now.`);
+    },
+  };
+}
+
+export interface OwnerShowArguments extends AppArguments, OutputArguments {}
+
+export const ownerShow: NewTaskActionFunction<OwnerShowArguments> = (args, hre) => runTask(args, () => show(args, hre));
+
+async function show(args: OwnerShowArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const { client, appId, chainId } = await connectApp(args, hre);
+  const { owner, pendingOwner, isTwoStep, blockNumber } = requireApp(await readAppStatus(client, { appId }), appId);
+  return {
+    result: { appId, chainId, blockNumber, owner, pendingOwner: pendingOwner ?? null, isTwoStep },
+    show: (paper) => {
+      paper.line(`app       ${appId}`);
+      paper.line(`owner     ${describeOwnerFully(owner)}`);
+      paper.line(`invited   ${pendingOwner === undefined ? "nobody" : describeOwnerFully(pendingOwner)}`);
+      paper.line(
+        `transfer  ${isTwoStep ? "in two steps: the new owner must accept" : "IN ONE STEP: it takes effect at once"}`,
+      );
+    },
+  };
+}

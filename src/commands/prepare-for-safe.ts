@@ -1,0 +1,94 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Address } from "viem";
+import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from "../batch/build-safe-batch.ts";
+import { writeWholeFile } from "../chain/transactions/journal-file.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { readBoundedText } from "../files/read-bounded.ts";
+import type { ConnectedChain } from "../hardhat/connect.ts";
+import type { TaskIo } from "./run.ts";
+
+export interface PrepareForSafeParameters extends Pick<BuildSafeBatchParameters, "calls" | "allowNoEffect"> {
+  readonly safe: Address;
+  readonly file: string | undefined;
+  /** Why it is not sent, for people. */
+  readonly reason: string;
+}
+
+/** Calls that wait for the owners of a Safe. Nothing was sent. */
+export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
+  readonly mode: "safe";
+  /** Why this mode, for people. */
+  readonly reason: string;
+  /** Where the file for the Safe app was written. */
+  readonly file: string;
+  readonly calls: readonly { readonly description: string; readonly status: "prepared" }[];
+}
+
+/**
+ * Writes the file that a Safe's owners import into its Transaction Builder, and tells the hash they must see.
+ *
+ * @throws InvalidArgumentError if the file cannot be written or holds something else, and what buildSafeBatch throws
+ */
+export async function prepareForSafe(
+  { paper }: Pick<TaskIo, "paper">,
+  { client, chainId }: ConnectedChain,
+  { safe, file: wantedFile, reason, calls: wanted, allowNoEffect }: PrepareForSafeParameters,
+): Promise<PreparedForSafe> {
+  const prepared = await buildSafeBatch(client, { calls: wanted, allowNoEffect, safe, chainId });
+  const { calls, file: content, ...batch } = prepared;
+  // Named after what it holds: until the Safe executes something, its nonce stays and another file must not go.
+  const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTxHash.slice(2, 10)}.json`);
+  await write(file, `${JSON.stringify(content, null, 2)}\n`);
+  paper.line(
+    `\nNothing was sent: ${reason}. For the owners of ${batch.safe}, ${batch.threshold} of ${batch.owners.length}:`,
+  );
+  paper.line(`  file for the Transaction Builder   ${file}`);
+  paper.line(`  the same as one Safe transaction   to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
+  paper.line(`  calldata                           ${batch.safeTx.data}`);
+  paper.line(`  nonce                              ${batch.safeTx.nonce}`);
+  paper.line(`  hash their wallets must show       ${batch.safeTxHash}`);
+  if (calls.some(({ functionName }) => functionName.startsWith("remove")))
+    paper.line("\nWhat is in use may change until the last owner signs, and nothing checks it then.");
+  return {
+    ...batch,
+    mode: "safe",
+    reason,
+    file,
+    calls: calls.map(({ description }) => ({ description, status: "prepared" as const })),
+  };
+}
+
+async function write(file: string, text: string): Promise<void> {
+  if (await holdsSomethingElse(file)) {
+    throw new InvalidArgumentError(`The file ${file} holds something else, and is left as it is.`, {
+      nextStep: "Name another one: --batch safe:FILE.",
+    });
+  }
+  try {
+    await writeWholeFile(file, text);
+  } catch (cause) {
+    throw new InvalidArgumentError(`The file ${file} cannot be written.`, {
+      nextStep: "Name another one: --batch safe:FILE.",
+      cause,
+    });
+  }
+}
+
+/** An earlier batch may be written over. */
+async function holdsSomethingElse(file: string): Promise<boolean> {
+  const isFile = await stat(file).then(
+    (found) => found.isFile() && found.size > 0,
+    () => false,
+  );
+  return isFile && !isBatch(await readBoundedText(file).catch(() => ""));
+}
+
+function isBatch(text: string): boolean {
+  try {
+    const content: unknown = JSON.parse(text);
+    return typeof content === "object" && content !== null && "transactions" in content && "chainId" in content;
+  } catch {
+    return false;
+  }
+}

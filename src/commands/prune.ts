@@ -1,0 +1,376 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { planBatch } from "../batch/plan-batch.ts";
+import { recordedBy } from "../batch/send-transactions.ts";
+import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
+import { type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
+import { requireNoKeyEpochs } from "../core/generation.ts";
+import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
+import { parseAccepted } from "../core/lint/lint.ts";
+import { removeComposeHashCall } from "../core/owner-calls.ts";
+import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "../errors/index.ts";
+import { proveAllowlist } from "../history/prove-allowlist.ts";
+import { applyPrunePlan, namedBy, recordedRemovals } from "../prune/apply-prune-plan.ts";
+import {
+  defaultKeep,
+  type Pin,
+  type PruneFacts,
+  type PrunePolicy,
+  type UnknownKind,
+  unknownKinds,
+} from "../prune/facts.ts";
+import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
+import { findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
+import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
+import { type PruneSource, readPruneFacts } from "../prune/read-prune-facts.ts";
+import { createProgress } from "../report/output.ts";
+import { showPrunePlan, showPruneResult } from "../report/prune-printer.ts";
+import { type HistoryArguments, readAppHistory } from "./app-history.ts";
+import { type BatchArgument, parseAge, parseBatch, prepareJournalPath } from "./arguments.ts";
+import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
+import { resolveKms } from "./connect-kms.ts";
+import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { chooseDelivery, lintBeforeWrite, openTaskJournal, showBatchPlan, showRecorded, tellBatch } from "./write.ts";
+
+const action: NewTaskActionFunction<PruneArguments> = (args, hre) => runTask(args, (io) => prune(args, hre, io));
+export default action;
+
+async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const settings = parsePruneArguments(args);
+  const { planFile, isDryRun } = settings;
+  const app = await connectApp(args, hre);
+  const { client, appId, chainId } = app;
+  const status = await readAppStatus(client, { appId });
+  const contracts = await gatherContracts(app, requireApp(status, appId).generation);
+  const acceptKeyEpochs = parseAccepted(settings.accept).has("key-epochs");
+  requireNoKeyEpochs(contracts, acceptKeyEpochs);
+  showCaveat(io.paper, contracts);
+
+  const stored = planFile === undefined || isDryRun ? undefined : await loadPlan(planFile);
+  const isToBeWritten = planFile !== undefined && stored === undefined;
+  if (isToBeWritten && !isDryRun && args.yes === true) throw noSuchPlan(planFile);
+  if (planFile !== undefined && stored !== undefined) {
+    requirePlanFor(planFile, stored, { appId, chainId });
+    requireNoOtherPolicy(settings, planFile);
+  }
+
+  // What was to be proven for the plan, and was not, is to be proven for carrying it out.
+  const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
+  const source = pruneSourceOf(io, hre, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
+  const documents = await Promise.all(settings.queued.map(readQueued));
+  const facts = await readPruneFacts(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
+  const policy = buildPolicy({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
+  const plan = stored === undefined ? planPrune(facts, policy) : { ...stored, policy };
+  showPrunePlan(io.paper, plan);
+  const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
+  if (isToBeWritten) {
+    await savePlan(planFile, plan);
+    io.paper.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);
+  }
+  if (isToBeWritten || isDryRun) return { result: { ...described, outcome: "planned" } };
+  const { result, show } = await carryOutPrune(io, { app, status, plan, facts, source, settings });
+  return { result: { ...described, ...result }, show };
+}
+
+function noSuchPlan(path: string): InvalidArgumentError {
+  return new InvalidArgumentError(`There is no plan in ${path} to carry out.`, {
+    nextStep: `Write it first, and look at it: --dry-run --plan ${path}.`,
+  });
+}
+
+export interface PruneArguments extends AppArguments, OutputArguments, HistoryArguments, PruneJournalArguments {
+  readonly keep?: string | undefined;
+  readonly olderThan?: string | undefined;
+  readonly pin?: string | undefined;
+  readonly queued?: string | undefined;
+  readonly waive?: string | undefined;
+  readonly allowEmpty?: boolean | undefined;
+  readonly plan?: string | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly batch?: string | undefined;
+  readonly accept?: string | undefined;
+  readonly prove?: boolean | undefined;
+}
+
+export interface PruneSettings {
+  /** Undefined where it was not said, as with a plan that says it. */
+  readonly keep: number | undefined;
+  readonly olderThanSeconds: number | undefined;
+  readonly pins: readonly ComposeHash[];
+  /** Files and hex values, as they were typed. */
+  readonly queued: readonly string[];
+  readonly waived: readonly UnknownKind[];
+  readonly mayEmptyList: boolean;
+  readonly planFile: string | undefined;
+  readonly isDryRun: boolean;
+  readonly batch: BatchArgument;
+  readonly accept: string | undefined;
+  readonly isProofWanted: boolean;
+  readonly history: HistoryArguments;
+  readonly journal: string | undefined;
+}
+
+/** @throws InvalidArgumentError, InvalidHexError */
+export function parsePruneArguments(args: PruneArguments): PruneSettings {
+  const { keep, olderThan, plan, dryRun = false, batch, accept, prove = false, allowEmpty = false } = args;
+  return {
+    keep: keep === undefined ? undefined : parseCount(keep),
+    olderThanSeconds: olderThan === undefined ? undefined : parseAge(olderThan),
+    pins: listOf(args.pin).map(parseComposeHash),
+    queued: listOf(args.queued),
+    waived: listOf(args.waive).map((name) => oneOf("--waive", unknownKinds, name)),
+    mayEmptyList: allowEmpty,
+    planFile: plan,
+    isDryRun: dryRun,
+    batch: parseBatch(batch),
+    accept,
+    isProofWanted: prove,
+    history: { store: args.store, fromBlock: args.fromBlock },
+    journal: args.journal,
+  };
+}
+
+/**
+ * A plan that is carried out has its own policy: what would loosen or change it belongs into a new plan. Pins and
+ * queued calls only keep more, and stay welcome.
+ *
+ * @throws InvalidArgumentError
+ */
+export function requireNoOtherPolicy(settings: PruneSettings, path: string): void {
+  const given = [
+    settings.keep !== undefined && "--keep",
+    settings.olderThanSeconds !== undefined && "--older-than",
+    settings.waived.length > 0 && "--waive",
+    settings.mayEmptyList && "--allow-empty",
+  ].filter((name) => name !== false);
+  if (given.length === 0) return;
+  throw new InvalidArgumentError(`${path} is a plan with a policy of its own; ${given.join(", ")} would change it.`, {
+    nextStep: "Leave them out, or write a new plan: --dry-run --plan FILE.",
+  });
+}
+
+function parseCount(raw: string): number {
+  if (/^\d{1,6}$/.test(raw.trim())) return Number(raw);
+  throw new InvalidArgumentError(`--keep must be a whole number, got "${raw.slice(0, 20)}".`, {
+    nextStep: "Give how many of the newest hashes stay, as in --keep 3.",
+  });
+}
+
+function listOf(raw: string | undefined): readonly string[] {
+  return (raw ?? "")
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+function oneOf<const Name extends string>(option: string, names: readonly Name[], raw: string): Name {
+  const found = names.find((name) => name === raw);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`${option} does not know "${raw.slice(0, 30)}".`, {
+    nextStep: `Give one of: ${names.join(", ")}.`,
+  });
+}
+
+export interface CarryOutPruneParameters {
+  readonly app: ConnectedApp;
+  readonly status: ReadAppStatusReturnType;
+  readonly plan: PrunePlan;
+  /** Read just now: older plans are held against them before anybody is asked. */
+  readonly facts: PruneFacts;
+  readonly source: PruneSource;
+  readonly settings: PruneSettings;
+}
+
+/**
+ * Asks, then sends a plan's removals or writes them down for the Safe that owns the app.
+ *
+ * @throws PruneBlockedError, PruneOvertakenError, LintRefusedError, InvalidArgumentError where nobody can be asked, and
+ * what applyPrunePlan and prepareForSafe throw
+ */
+export async function carryOutPrune(io: TaskIo, parameters: CarryOutPruneParameters): Promise<TaskOutcome> {
+  const { app, status, settings } = parameters;
+  const delivery = chooseDelivery(settings.batch, requireApp(status, app.appId).owner);
+  if (delivery.kind === "prepare") return forSafe(io, parameters, delivery);
+  const journal = await openPruneJournal(app, settings);
+  try {
+    return await send(io, parameters, { mode: delivery.mode, journal });
+  } finally {
+    await journal.close();
+  }
+}
+
+async function send(
+  io: TaskIo,
+  parameters: CarryOutPruneParameters,
+  { mode, journal }: Pick<Parameters<typeof applyPrunePlan>[0], "mode" | "journal">,
+): Promise<TaskOutcome> {
+  const { app, plan, source } = parameters;
+  const removals = removalsOf(plan);
+  if (removals.length === 0 && journal.open.length === 0) return nothing;
+  const account = await app.signer("removeComposeHash", plan.owner);
+  const recorded = recordedRemovals({ journal, plan, account });
+  if (removals.length + recorded.length === 0) return nothing;
+  if (recorded.length > 0) {
+    io.paper.line(`An earlier run signed the removal of ${recorded.length}: that is seen to its end first.`);
+    showRecorded(io, recordedBy({ journal, account, chainId: plan.chainId }));
+  }
+  await check(
+    io,
+    parameters,
+    removals.filter((hash) => !recorded.includes(hash)),
+  );
+  // A record that another transaction has replaced leaves its removals to this run.
+  const all = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
+  const { chainId } = app;
+  const batchPlan = await planBatch(app.client, { calls: all, account, journal, mode, chainId });
+  showBatchPlan(io, batchPlan);
+  const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
+  await io.confirm(`Remove ${what} as ${account.address}?`);
+  const result = await applyPrunePlan({ plan, source, account, batchPlan, journal, onEvent: tellBatch(io, app) });
+  return { result: { outcome: "removed", ...result }, show: (paper) => showPruneResult(paper, result) };
+}
+
+async function forSafe(
+  io: TaskIo,
+  parameters: CarryOutPruneParameters,
+  delivery: Omit<PrepareForSafeParameters, "calls">,
+): Promise<TaskOutcome> {
+  const { app, plan } = parameters;
+  const removals = removalsOf(plan);
+  if (removals.length === 0) return nothing;
+  const calls = await check(io, parameters, removals);
+  const prepared = await prepareForSafe(io, app, { ...delivery, calls });
+  for (const line of untilSigned) io.paper.line(line);
+  return { result: { outcome: "prepared", ...prepared } };
+}
+
+const nothing: TaskOutcome = {
+  result: { outcome: "nothing" },
+  show: (paper) => paper.line("Nothing to remove."),
+};
+
+/** Nobody looks again once the owners have signed. */
+const untilSigned = [
+  "Keep the plan in a file (--dry-run --plan FILE) and hold it against the facts right before they sign:",
+  "--plan FILE --batch safe stops if it is overtaken.",
+] as const;
+
+async function check(
+  io: TaskIo,
+  { app, status, plan, facts, settings }: CarryOutPruneParameters,
+  removals: ReturnType<typeof removalsOf>,
+) {
+  const unknowns = facts.unknowns.filter(({ kind }) => !plan.policy.waived.includes(kind));
+  if (unknowns.length > 0) throw new PruneBlockedError(unknowns);
+  const objections = findObjections(plan, facts, removals);
+  if (objections.length > 0) throw new PruneOvertakenError(objections);
+  const calls = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
+  // The generation was judged before the plan was made, and is judged again with all facts before anything is sent.
+  await lintBeforeWrite(io, app, { accept: settings.accept, status, calls, ignoresKeyEpochs: true });
+  return calls;
+}
+
+export interface BuildPolicyParameters {
+  readonly settings: PruneSettings;
+  /** Of the configuration. */
+  readonly pins: readonly ComposeHash[];
+  readonly documents: readonly QueuedDocument[];
+  readonly facts: Pick<PruneFacts, "allowed">;
+  /** Of the plan that is carried out: its own policy counts, and more may be kept. */
+  readonly planned: PrunePolicy | undefined;
+}
+
+/**
+ * What the operator wants kept, by command line, configuration and plan.
+ *
+ * @throws InvalidArgumentError for a pin or a bare hash that is not on the list: whoever typed it believes it protected
+ */
+export function buildPolicy({ settings, documents, facts, planned, ...config }: BuildPolicyParameters): PrunePolicy {
+  const allowed = facts.allowed.map(({ composeHash }) => composeHash);
+  const pins: Pin[] = [
+    ...(planned?.pins ?? []),
+    ...config.pins.map((composeHash) => ({ composeHash, source: "the configuration" })),
+    ...settings.pins.map((composeHash) => ({ composeHash, source: "--pin" })),
+  ];
+  const typo = settings.pins.find((pin) => !allowed.includes(pin));
+  if (typo !== undefined) throw notListed("--pin", typo);
+  const queued = documents.map(({ source, text }) => ({ source, text, composeHashes: findMentions(text, allowed) }));
+  const bare = queued.find(({ text, composeHashes }) => isOneWord(text) && composeHashes.length === 0);
+  if (bare !== undefined) throw notListed("--queued", bare.text);
+  return {
+    keep: planned?.keep ?? settings.keep ?? defaultKeep,
+    olderThanSeconds: planned === undefined ? settings.olderThanSeconds : planned.olderThanSeconds,
+    pins,
+    queued: [...(planned?.queued ?? []), ...queued.map(({ source, composeHashes }) => ({ source, composeHashes }))],
+    waived: planned?.waived ?? settings.waived,
+    mayEmptyList: planned?.mayEmptyList ?? settings.mayEmptyList,
+  };
+}
+
+function isOneWord(text: string): boolean {
+  return /^0x[0-9a-f]{64}$/i.test(text);
+}
+
+function notListed(option: string, hash: string): InvalidArgumentError {
+  return new InvalidArgumentError(`${option} names ${hash}, which is not on the app's list.`, {
+    nextStep: "Copy the compose hash again. The hash of a transaction or operation says nothing about what it does.",
+  });
+}
+
+/** Where a prune of this app reads: its chain through the project's history store, and the cloud if there is a key. */
+export function pruneSourceOf(
+  io: Pick<TaskIo, "stderr" | "signal">,
+  hre: HardhatRuntimeEnvironment,
+  {
+    app,
+    settings,
+    acceptKeyEpochs,
+  }: {
+    readonly app: ConnectedApp;
+    readonly settings: Pick<PruneSettings, "isProofWanted" | "history">;
+    readonly acceptKeyEpochs: boolean;
+  },
+): PruneSource {
+  const { client, cloud } = app;
+  const { signal, stderr } = io;
+  const progress = createProgress("Asking the cloud", stderr);
+  return {
+    chain: client,
+    cloud,
+    kms: resolveKms({}, app),
+    acceptKeyEpochs,
+    signal,
+    readHistory: () => readAppHistory(io, hre, app, settings.history),
+    ...(settings.isProofWanted && {
+      prove: async (history) => {
+        const { claims } = await proveAllowlist(client, { history, signal });
+        return Object.values(claims).find((claim) => !claim.isProven)?.message;
+      },
+    }),
+    onProgress: (done, total) => {
+      progress.update(done, total);
+      if (done === total) progress.stop();
+    },
+  };
+}
+
+export interface PruneJournalArguments {
+  /** File that remembers what was signed. */
+  readonly journal?: string | undefined;
+}
+
+/**
+ * Where the removals of one app are written down before they are sent. It is not the journal of all other tasks: they
+ * finish whatever is on record, and a removal may only be finished after a look at what needs its hash by now.
+ *
+ * @throws JournalLockedError while another prune of the app runs, JournalCorruptError, RpcUnavailableError
+ */
+export async function openPruneJournal(
+  app: ConnectedApp,
+  { journal }: PruneJournalArguments,
+): Promise<BatchJournalFile> {
+  if (journal === undefined) return openTaskJournal(app, `prune-${app.appId}`);
+  return openBatchJournal(await prepareJournalPath(app.root, journal, `prune-${app.appId}.jsonl`));
+}

@@ -1,0 +1,336 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { Chain } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import { type AppStatus, readAppStatus } from "../chain/read-app.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { Cvm } from "../cloud/cvm.ts";
+import { safeGetComposeFile } from "../cloud/get-compose-file.ts";
+import type { AppCompose } from "../core/app-compose.ts";
+import { describeGeneration } from "../core/generation.ts";
+import { type AppId, type ComposeHash, type DeviceId, type Hex, nameOfCvm } from "../core/ids.ts";
+import { type LintFinding, lintApp } from "../core/lint/lint.ts";
+import { mapLimited } from "../core/map-limited.ts";
+import { isDstackError } from "../errors/index.ts";
+import type { Completeness, History } from "../history/history.ts";
+import { allowedAt } from "../history/policy.ts";
+import { describeOwnerFully, explorerLink, formatTime } from "../report/format.ts";
+import type { Paper } from "../report/output.ts";
+import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
+import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
+import { type KmsArguments, resolveKms } from "./connect-kms.ts";
+import { type GenerationReport, gatherOtherKms, reportGenerations } from "./generations.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { gatherLintSubject, showFindings } from "./write.ts";
+
+export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {}
+
+const action: NewTaskActionFunction<StatusArguments> = (args, hre) => runTask(args, (io) => status(args, hre, io));
+export default action;
+
+async function status(args: StatusArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+  const app = await connectApp(args, hre);
+  const { client, appId } = app;
+  const [facts, running] = await Promise.all([readAppStatus(client, { appId }), gatherRunning(app.cloud, appId)]);
+  const contract = requireApp(facts, appId);
+  const { lists, completeness } = await listAllowed(args, hre, io, app);
+  const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
+  const { subject, contracts: judged } = await gatherLintSubject(client, {
+    appId,
+    kms,
+    status: facts,
+    ...(lists !== undefined && { lists: valuesOf(lists) }),
+  });
+  const contracts = [...judged, ...(await gatherOtherKms(app, kms))];
+  const report: StatusReport = {
+    appId,
+    alias: app.alias,
+    network: app.network,
+    chainId: app.chainId,
+    kms,
+    kmsImplementation: subject.kms?.appImplementation,
+    ...reportGenerations(contracts),
+    contract,
+    lists,
+    completeness,
+    running,
+    findings: findingsOf(subject, running),
+  };
+  const isSound = completeness.isComplete && !report.findings.some(({ severity }) => severity === "error");
+  return {
+    result: toResult(report),
+    show: (paper) => showStatus(paper, report, client.chain),
+    exitCode: isSound ? 0 : negativeAnswer,
+  };
+}
+
+/** An endpoint that serves no logs does not keep the rest from being shown. */
+async function listAllowed(
+  args: HistoryArguments,
+  hre: HardhatRuntimeEnvironment,
+  io: TaskIo,
+  app: ConnectedApp,
+): Promise<Pick<StatusReport, "lists" | "completeness">> {
+  try {
+    const history = await readAppHistory(io, hre, app, args);
+    return { lists: await gatherLists(app.client, history), completeness: history.completeness };
+  } catch (error) {
+    if (!isDstackError(error) || error.family !== "chain") throw error;
+    const reasons = [{ kind: "notRead", message: error.message } as const];
+    return { lists: undefined, completeness: { isComplete: false, reasons } };
+  }
+}
+
+function kmsOf(running: Running) {
+  return running.kind === "known"
+    ? running.cvms.find(({ kmsContractAddress }) => kmsContractAddress)?.kmsContractAddress
+    : undefined;
+}
+
+/** Of the contract, and of each document the CVMs run. */
+function findingsOf(subject: Parameters<typeof lintApp>[0], running: Running): readonly LintFinding[] {
+  const cvms = running.kind === "known" ? running.cvms : undefined;
+  const documents = running.kind === "known" ? running.documents : [];
+  const all = [
+    ...lintApp({ ...subject, cvms: cvms?.map((cvm) => ({ ...cvm, name: nameOfCvm(cvm) })) }),
+    ...documents.flatMap((document) => lintApp({ document })),
+  ];
+  const unique = new Map(all.map((finding) => [`${finding.rule} ${finding.message}`, finding]));
+  const order = ["error", "warning", "note"];
+  return [...unique.values()].sort((one, other) => order.indexOf(one.severity) - order.indexOf(other.severity));
+}
+
+function toResult(report: StatusReport): object {
+  const { contract, lists, completeness, running, ...rest } = report;
+  const { owner, pendingOwner, isTwoStep, version, implementation, upgradesDisabled, shiftedAppId, blockNumber } =
+    contract;
+  const { allowAnyDevice, requireTcbUpToDate } = contract;
+  return {
+    ...rest,
+    blockNumber,
+    owner,
+    pendingOwner: pendingOwner ?? null,
+    isTwoStep,
+    version: version ?? null,
+    implementation: implementation ?? null,
+    upgradesDisabled,
+    shiftedAppId: shiftedAppId ?? null,
+    flags: { allowAnyDevice, requireTcbUpToDate },
+    composeHashes: lists?.composeHashes ?? null,
+    devices: lists?.devices ?? null,
+    history: completeness,
+    cvms: running.kind === "known" ? running.cvms.map(describeCvm) : null,
+    cloud: describeCloud(running),
+  };
+}
+
+function describeCloud(running: Running): object {
+  if (running.kind === "unknown") return { kind: running.kind, reason: running.reason };
+  return running.kind === "known" ? { kind: running.kind, unread: running.unread } : { kind: running.kind };
+}
+
+function describeCvm({ id, name, status, busy, composeHash, deviceId, instanceId }: Cvm): object {
+  return { id, name, status, busy, composeHash, deviceId, instanceId };
+}
+
+/** Everything `dstack status` tells. */
+export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "chainId">, GenerationReport {
+  readonly appId: AppId;
+  readonly kms: string | undefined;
+  readonly kmsImplementation: string | undefined;
+  readonly contract: AppStatus;
+  /** Undefined where the history could not be read at all. */
+  readonly lists: AllowedLists | undefined;
+  readonly completeness: Completeness | UnreadHistory;
+  readonly running: Running;
+  readonly findings: readonly LintFinding[];
+}
+
+interface UnreadHistory {
+  readonly isComplete: false;
+  readonly reasons: readonly { readonly kind: "notRead"; readonly message: string }[];
+}
+
+/** An app's status for people. */
+export function showStatus(paper: Paper, report: StatusReport, chain: Chain | undefined): void {
+  const { appId, alias, network, chainId, contract, lists, completeness, running, findings, caveat } = report;
+  const cvms = running.kind === "known" ? running.cvms : [];
+  paper.title(`App ${appId}${alias === undefined ? "" : ` (${alias})`}`);
+  for (const [label, value] of [
+    ["chain", `${network}, id ${chainId}, block ${contract.blockNumber}`],
+    ["explorer", explorerLink(chain, "address", appId)],
+    ["owner", describeOwnerFully(contract.owner)],
+    ["invited", contract.pendingOwner && describeOwnerFully(contract.pendingOwner)],
+    ["transfers", contract.isTwoStep ? "in two steps" : "IN ONE STEP, at once"],
+    ["generation", describeGeneration(contract.generation)],
+    ["version", contract.version === undefined ? "too old to tell" : `${contract.version}`],
+    ["code", contract.implementation ?? "no ERC-1967 proxy"],
+    ["upgrades", describeUpgrades(contract)],
+    ["devices", contract.allowAnyDevice ? "any device may boot" : "listed devices only"],
+    ["TCB", contract.requireTcbUpToDate ? "must be up to date" : "any status may boot"],
+    ["KMS", report.kms],
+    [
+      "KMS is of",
+      report.kmsGeneration === null ? "not known: no KMS is named" : describeGeneration(report.kmsGeneration),
+    ],
+  ] as const) {
+    if (value !== undefined) paper.line(`  ${label.padEnd(10)} ${value}`);
+  }
+
+  if (caveat !== null) {
+    paper.title(`CAUTION: ${caveat}`);
+    paper.line("  That is true of all lists, switches and findings below.");
+  }
+  if (!completeness.isComplete) {
+    paper.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
+    for (const { message } of completeness.reasons) paper.line(`  ${message}`);
+  }
+  const isKms = (by: string) => isSameAddress(by, report.kms);
+  const titled = (title: string) => (caveat === null ? title : `${title} (${caveat})`);
+  showList(paper, isKms, titled("Compose hashes allowed"), lists?.composeHashes, ({ composeHash }) => [
+    composeHash,
+    cvms.filter((cvm) => isSameValue(cvm.composeHash, composeHash)).map(describeUse),
+  ]);
+  showList(paper, isKms, titled("Devices listed"), lists?.devices, ({ deviceId }) => [
+    deviceId,
+    cvms.filter((cvm) => isSameValue(cvm.deviceId, deviceId)).map((cvm) => `hosts ${describeCvmRow(cvm)}`),
+  ]);
+
+  paper.title("CVMs");
+  if (running.kind === "noKey") paper.line("  not asked for: there is no API key (PHALA_CLOUD_API_KEY)");
+  else if (running.kind === "unknown") paper.line(`  not known: ${running.reason}`);
+  else if (cvms.length === 0) paper.line("  none in this workspace");
+  else {
+    const rows = cvms.map((cvm) => [nameOfCvm(cvm), cvm.status, cvm.composeHash ?? "", cvm.deviceId ?? ""]);
+    paper.table({ head: ["CVM", "status", "compose hash", "device"], rows });
+    if (running.kind === "known") for (const line of running.unread) paper.line(line);
+  }
+  if (findings.length > 0) {
+    paper.title(titled("Findings"));
+    showFindings(paper, findings);
+  }
+}
+
+function describeUpgrades({ upgradesDisabled, shiftedAppId }: StatusReport["contract"]): string {
+  if (upgradesDisabled) return "disabled, for good";
+  return shiftedAppId === undefined ? "possible, by the owner" : "DO NOT: possible, but the policy would be lost";
+}
+
+function showList<Entry extends Origin>(
+  paper: Paper,
+  isKms: (by: string) => boolean,
+  title: string,
+  entries: readonly Entry[] | undefined,
+  describe: (entry: Entry) => readonly [value: string, uses: readonly string[]],
+): void {
+  paper.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
+  for (const entry of entries ?? []) {
+    const [value, uses] = describe(entry);
+    const { time, blockNumber, by, isRecorded, transactionHash } = entry;
+    const who = describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, as it deployed the app)" : "");
+    paper.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
+    for (const use of uses.slice(1)) paper.line(`  ${" ".repeat(value.length)}  ${use}`);
+    paper.line(`      ${formatTime(time)} UTC, block ${blockNumber}, ${who}`);
+    paper.line(`      ${transactionHash}`);
+  }
+}
+
+function describeOrigin(by: string | null, isRecorded: boolean): string {
+  if (by === null) return "sent by somebody the node no longer knows";
+  return `${isRecorded ? "by" : "sent by"} ${by}`;
+}
+
+function describeUse(cvm: Cvm): string {
+  return `${cvm.status === "running" ? "runs on" : "is on"} ${describeCvmRow(cvm)}`;
+}
+
+function describeCvmRow(cvm: Cvm): string {
+  return cvm.status === "running" ? nameOfCvm(cvm) : `${nameOfCvm(cvm)}, which is ${cvm.status}`;
+}
+
+function isSameAddress(one: string, other: string | undefined): boolean {
+  return one.toLowerCase() === other?.toLowerCase();
+}
+
+export interface AllowedLists {
+  readonly composeHashes: readonly ({ readonly composeHash: ComposeHash } & Origin)[];
+  readonly devices: readonly ({ readonly deviceId: DeviceId } & Origin)[];
+}
+
+const fewAtOnce = { limit: 8 };
+
+/** What is allowed at the end of a history, oldest first. @throws RpcUnavailableError */
+export async function gatherLists(client: ChainClient, history: History): Promise<AllowedLists> {
+  const { composeHashes, devices } = allowedAt(history.changes, undefined, history.initialFlags);
+  return {
+    composeHashes: await mapLimited(
+      [...composeHashes],
+      async ([composeHash, change]) => ({ composeHash, ...(await readOrigin(client, change)) }),
+      fewAtOnce,
+    ),
+    devices: await mapLimited(
+      [...devices],
+      async ([deviceId, change]) => ({ deviceId, ...(await readOrigin(client, change)) }),
+      fewAtOnce,
+    ),
+  };
+}
+
+/** The values alone, for the linter. */
+export function valuesOf(lists: AllowedLists): { composeHashes: ComposeHash[]; devices: DeviceId[] } {
+  return {
+    composeHashes: lists.composeHashes.map(({ composeHash }) => composeHash),
+    devices: lists.devices.map(({ deviceId }) => deviceId),
+  };
+}
+
+/** Hex values in one case, to compare what the cloud and the chain say. */
+export function isSameValue(one: Hex | undefined, other: Hex): boolean {
+  return one?.toLowerCase() === other.toLowerCase();
+}
+
+/** What the cloud says of an app. */
+export type Running =
+  | { readonly kind: "noKey" }
+  | { readonly kind: "unknown"; readonly reason: string }
+  | {
+      readonly kind: "known";
+      readonly cvms: readonly Cvm[];
+      /** What they run, each document once. */
+      readonly documents: readonly AppCompose[];
+      /** One sentence for each document that nobody looked into. */
+      readonly unread: readonly string[];
+    };
+
+/** Documents are fetched once per hash, and of no more hashes than this. */
+const mostDocuments = 10;
+
+/** Asks the cloud, where there is one. A cloud that cannot answer is an answer here: the chain can still be shown. */
+export async function gatherRunning(cloud: CloudClient | undefined, appId: AppId): Promise<Running> {
+  if (cloud === undefined) return { kind: "noKey" };
+  try {
+    const cvms = await listCvms(cloud, appId);
+    const distinct = [...new Map(cvms.map((cvm) => [cvm.composeHash, cvm])).values()];
+    const replies = await Promise.all(
+      distinct
+        .slice(0, mostDocuments)
+        .map(async (cvm) => ({ cvm, ...(await safeGetComposeFile(cloud, { cvm: cvm.id })) })),
+    );
+    return {
+      kind: "known",
+      cvms,
+      documents: replies.flatMap((reply) => (reply.success ? [reply.data] : [])),
+      unread: [
+        ...replies.flatMap((reply) =>
+          reply.success ? [] : `What ${nameOfCvm(reply.cvm)} runs was not looked into: ${reply.error.message}`,
+        ),
+        ...distinct
+          .slice(mostDocuments)
+          .map((cvm) => `What ${nameOfCvm(cvm)} runs was not looked into: more than ${mostDocuments} documents run.`),
+      ],
+    };
+  } catch (error) {
+    if (!isDstackError(error)) throw error;
+    return { kind: "unknown", reason: error.message };
+  }
+}

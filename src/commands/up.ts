@@ -1,0 +1,224 @@
+import "../hardhat/type-extensions.ts";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import { privateKeyToAccount } from "viem/accounts";
+import { parseAddress } from "../chain/client.ts";
+import { parseFixedHex } from "../core/ids.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../mock-cloud/http/page-guard.ts";
+import type { EventListener } from "../mock-cloud/index.ts";
+import { createCloudPrinter } from "../report/cloud-printer.ts";
+import { createPaper } from "../report/output.ts";
+import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
+import { startWorld, type World } from "../world/start-world.ts";
+import { exitCodeOf } from "./run.ts";
+
+export interface UpContext {
+  /** Takes the description of the world and nothing else. */
+  readonly stdout: NodeJS.WritableStream;
+  /** Takes what happens in it, for people. */
+  readonly stderr: NodeJS.WritableStream;
+  readonly readOwnerKey: () => Promise<string>;
+  /** Ends the world. */
+  readonly signal: AbortSignal;
+}
+
+const action: NewTaskActionFunction<UpArguments> = (args, { config }) =>
+  exitCodeOf(
+    async (signal) => {
+      const { stdout, stderr } = process;
+      await up(args, { stdout, stderr, readOwnerKey: () => config.dstack.ownerKey.get(), signal });
+      return 0;
+    },
+    { whenStopped: 0 },
+  );
+export default action;
+
+/** Starts a world, tells how to use it, and keeps it until the signal. */
+export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, signal }: UpContext): Promise<void> {
+  const settings = parseUpArguments(args);
+  const paper = createPaper(stderr);
+  const tell = createCloudPrinter(paper, { requests: true });
+  const adminKey = settings.hasAdmin ? `admin_${randomBytes(24).toString("hex")}` : undefined;
+  if (!settings.isJson) paper.line("Starting chain, contracts and cloud…");
+  let isUp = false;
+  const world = await openWorld({
+    settings,
+    readOwnerKey,
+    adminKey,
+    signal,
+    // What the world does to set itself up is nobody's concern.
+    onCloudEvent: (event) => (isUp && !settings.isJson ? tell(event) : undefined),
+  });
+  try {
+    isUp = true;
+    const description = describeWorld(world, adminKey);
+    stdout.write(settings.isJson ? `${JSON.stringify(description)}\n` : toShell(description));
+    if (!settings.isJson) paper.line("\nThe world is up. Paste the lines above into another shell; Ctrl-C ends it.");
+    if (!signal.aborted) await once(signal, "abort");
+  } finally {
+    await world.close();
+  }
+}
+
+/** As Hardhat hands them over: what was not given is undefined. */
+export interface UpArguments {
+  readonly chainPort?: string | undefined;
+  readonly cloudPort?: string | undefined;
+  readonly state?: string | undefined;
+  readonly fork?: string | undefined;
+  readonly chainRpc?: string | undefined;
+  readonly kms?: string | undefined;
+  readonly allowedHosts?: string | undefined;
+  readonly allowedOrigins?: string | undefined;
+  readonly deviceLogin?: boolean | undefined;
+  readonly privateWebhooks?: boolean | undefined;
+  readonly admin?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+export interface UpSettings {
+  readonly chain:
+    | { readonly kind: "own"; readonly port: number; readonly forkUrl: string | undefined }
+    | { readonly kind: "existing"; readonly rpcUrl: string; readonly kms: string };
+  readonly cloudPort: number;
+  readonly stateFile: string | undefined;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly deviceLogin: boolean;
+  readonly privateWebhooks: boolean;
+  /** Whether clock, faults and snapshots can be had over HTTP. */
+  readonly hasAdmin: boolean;
+  readonly isJson: boolean;
+}
+
+const nextStep = "See npx hardhat dstack up --help.";
+
+/** @throws InvalidArgumentError, InvalidHexError */
+export function parseUpArguments(args: UpArguments): UpSettings {
+  const { cloudPort, state, deviceLogin = false, privateWebhooks = false, admin = false, json = false } = args;
+  if (state === "") throw new InvalidArgumentError("--state needs the name of a file.", { nextStep });
+  return {
+    chain: parseChain(args),
+    cloudPort: parsePort("--cloud-port", cloudPort, 4000),
+    stateFile: state,
+    allowedHosts: parseAllowedHosts(splitList(args.allowedHosts), "--allowed-hosts"),
+    allowedOrigins: parseAllowedOrigins(splitList(args.allowedOrigins), "--allowed-origins"),
+    deviceLogin,
+    privateWebhooks,
+    hasAdmin: admin,
+    isJson: json,
+  };
+}
+
+function parseChain({ chainPort, fork, chainRpc, kms }: UpArguments): UpSettings["chain"] {
+  if (chainRpc === undefined) {
+    if (kms !== undefined) throw new InvalidArgumentError("--kms goes with --chain-rpc.", { nextStep });
+    const forkUrl = fork === undefined ? undefined : parseUrl("--fork", fork);
+    return { kind: "own", port: parsePort("--chain-port", chainPort, 8545), forkUrl };
+  }
+  if (kms === undefined) throw new InvalidArgumentError("--chain-rpc needs --kms.", { nextStep });
+  for (const [option, value] of Object.entries({ "--fork": fork, "--chain-port": chainPort })) {
+    if (value === undefined) continue;
+    throw new InvalidArgumentError(`${option} is for a chain of its own; --chain-rpc names an existing one.`, {
+      nextStep,
+    });
+  }
+  return { kind: "existing", rpcUrl: parseUrl("--chain-rpc", chainRpc), kms: parseAddress("--kms", kms) };
+}
+
+function parsePort(option: string, raw: string | undefined, fallback: number): number {
+  if (raw === undefined) return fallback;
+  const port = Number(raw);
+  if (/^\d{1,5}$/.test(raw) && port <= 65_535) return port;
+  throw new InvalidArgumentError(`${option} must be a whole number from 0 to 65535.`, { nextStep });
+}
+
+/** The URL is not repeated in the message: it may hold a key. */
+function parseUrl(option: string, raw: string): string {
+  const protocol = URL.canParse(raw) ? new URL(raw).protocol : "";
+  if (protocol === "http:" || protocol === "https:") return raw;
+  throw new InvalidArgumentError(`${option} must be an http or https URL.`, { nextStep });
+}
+
+/** What a program, or a person, must know to use a world. */
+export type WorldDescription = ReturnType<typeof describeWorld>;
+
+export function describeWorld(world: World | AttachedWorld, adminKey: string | undefined) {
+  const { chain, contracts, cloud, cvms, environment } = world;
+  return {
+    apiUrl: cloud.baseUrl,
+    openApiUrl: `${cloud.url}/openapi.json`,
+    adminUrl: adminKey === undefined ? undefined : `${cloud.url}/admin`,
+    rpcUrl: chain.rpcUrl,
+    chainId: chain.id,
+    kms: contracts.kms,
+    appImplementation: contracts.appImplementation,
+    owner: world.owner?.address,
+    cvms,
+    environment: {
+      ...environment,
+      ...(cvms.onChain && { ONCHAIN_CVM: cvms.onChain.name }),
+      ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name }),
+      ...(adminKey !== undefined && { DSTACK_CLOUD_ADMIN_KEY: adminKey }),
+    },
+    /** What this world lacks, as one sentence. */
+    note: "missing" in world ? world.missing : undefined,
+    /** Why updates cannot prove the key of an environment here, as one sentence. */
+    keyNote: "unprovable" in world ? world.unprovable : undefined,
+  };
+}
+
+/** The description as shell: every line is an export or a comment, so all of it can be pasted. */
+export function toShell(description: WorldDescription): string {
+  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, keyNote, environment } = description;
+  const facts = [
+    `cloud API  ${apiUrl}`,
+    `OpenAPI    ${openApiUrl}`,
+    ...(adminUrl === undefined ? [] : [`admin      ${adminUrl}`]),
+    `chain RPC  ${rpcUrl}, chain id ${chainId}`,
+    `DstackKms  ${kms}`,
+    ...Object.values(cvms).map(({ name, appId }) => `CVM        ${name}, app ${appId}`),
+    ...[note, keyNote].flatMap((sentence) => sentence ?? []),
+  ];
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
+  return [...facts.map((fact) => `# ${fact}`), ...exports, ""].join("\n");
+}
+
+function quote(value: string): string {
+  return /^[\w.:/-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+}
+
+export interface OpenWorldParameters {
+  readonly settings: UpSettings;
+  /** The owner's private key for an existing chain, asked for only there. Empty if there is none. */
+  readonly readOwnerKey: () => Promise<string>;
+  readonly adminKey: string | undefined;
+  readonly onCloudEvent: EventListener;
+  readonly signal: AbortSignal;
+}
+
+/** Slow enough for a person to see a CVM go away and come back. */
+const rolloverMs = 1500;
+
+export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {
+  const { settings, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
+  const { chain, cloudPort, stateFile, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins } = settings;
+  const guard = { allowedHosts, allowedOrigins };
+  const admin = adminKey === undefined ? {} : { admin: { key: adminKey } };
+  const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent, deviceLogin, privateWebhooks, ...admin };
+  if (chain.kind === "own") {
+    return startWorld({ chainPort: chain.port, forkUrl: chain.forkUrl, stateFile, cloud, signal, ...guard });
+  }
+  const key = await readOwnerKey();
+  const owner = key === "" ? undefined : privateKeyToAccount(parseFixedHex("The owner's private key", key, 32));
+  return attachWorld({
+    rpcUrl: chain.rpcUrl,
+    kms: chain.kms,
+    owner,
+    stateFile,
+    cloud: { ...cloud, ...guard },
+    signal,
+  });
+}

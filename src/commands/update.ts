@@ -1,0 +1,331 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NewTaskActionFunction } from "hardhat/types/tasks";
+import type { Account } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import { readCode } from "../chain/code.ts";
+import { readOwnership } from "../chain/read-app.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import { getComposeFile } from "../cloud/get-compose-file.ts";
+import { getCvm } from "../cloud/get-cvm.ts";
+import { changeAppCompose } from "../core/app-compose.ts";
+import { checkDockerCompose } from "../core/docker-compose.ts";
+import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
+import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../core/environment.ts";
+import type { JudgedContract } from "../core/generation.ts";
+import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
+import { parseAccepted } from "../core/lint/lint.ts";
+import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
+import { connectChain } from "../hardhat/connect.ts";
+import type { Paper } from "../report/output.ts";
+import { createUpdatePrinter } from "../report/update-printer.ts";
+import { openJournal } from "../update/journal.ts";
+import type { JournalState } from "../update/journal-state.ts";
+import type { UpdateRequest, UpdateResult } from "../update/run.ts";
+import { allowedEnvsOf } from "../update/steps/document.ts";
+import { checkRequest, emptyEnvironment } from "../update/trust.ts";
+import { updateCvm } from "../update/update-cvm.ts";
+import { prepareJournalPath, readTextFile } from "./arguments.ts";
+import {
+  type AppTarget,
+  type ConnectedApp,
+  connectApp,
+  connectCloud,
+  requireCloud,
+  resolveApp,
+} from "./connect-app.ts";
+import { readConfiguredKms, resolveKms } from "./connect-kms.ts";
+import { reportGenerations } from "./generations.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { lintBeforeWrite } from "./write.ts";
+
+const action: NewTaskActionFunction<UpdateArguments> = (args, hre) => runTask(args, (io) => update(io, args, hre));
+export default action;
+
+async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+  const app = await findGivenApp(args, hre);
+  const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm }, process.env);
+  const { contracts, request, ...connected } = await connectUpdate(io, hre, { args, app, request: asked });
+  const journal = await openJournal(await prepareJournalPath(hre.config.paths.root, args.journal, "journal.jsonl"));
+  try {
+    showRecorded(io.paper, journal.state);
+    const result = await updateCvm({
+      ...request,
+      ...connected,
+      journal,
+      waitForRollover: args.wait === true,
+      signal: io.signal,
+      onStep: createUpdatePrinter(io.paper),
+    });
+    return {
+      result: { ...result, ...reportGenerations(contracts) },
+      show: (paper) => show(paper, result),
+    };
+  } finally {
+    await journal.close();
+  }
+}
+
+function show(paper: Paper, result: UpdateResult): void {
+  paper.line(`\n${describe(result)}`);
+  const { allowedDevice, warnings } = result;
+  if (allowedDevice !== undefined) paper.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
+  for (const warning of warnings) paper.line(`Warning: ${warning}`);
+}
+
+/** What earlier runs have signed without seeing its end. This run sees to the end what it needs of it. */
+function showRecorded(paper: Paper, { payments }: JournalState): void {
+  for (const { status, prepared } of payments.values()) {
+    if (status === "mined") continue;
+    const { step, value, appId, chainId, nonce } = prepared;
+    paper.line(`On record, its end not seen: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`);
+  }
+}
+
+function describe({ outcome, cvm, composeHash }: UpdateResult): string {
+  const what = `${cvm}: ${outcome}, compose hash ${composeHash}`;
+  return outcome === "confirmed" ? `${what}. The cloud rolls over now; --wait follows it to its end.` : what;
+}
+
+/** As Hardhat hands them over: what was not given is undefined. */
+export interface UpdateArguments extends OutputArguments {
+  readonly cvm?: string | undefined;
+  /** `0x…`, `app_…` or a name of the configuration. */
+  readonly app?: string | undefined;
+  readonly compose?: string | undefined;
+  readonly preLaunchScript?: string | undefined;
+  /** Names of variables, separated by commas. */
+  readonly env?: string | undefined;
+  readonly envFile?: string | undefined;
+  readonly clearEnvironment?: boolean | undefined;
+  readonly kms?: string | undefined;
+  readonly allowDevice?: string | undefined;
+  readonly noNewDevice?: boolean | undefined;
+  readonly wait?: boolean | undefined;
+  readonly journal?: string | undefined;
+  readonly acceptHashMismatch?: string | undefined;
+  readonly abandonTransaction?: string | undefined;
+  readonly accept?: string | undefined;
+}
+
+const nextStep = "See npx hardhat dstack update --help.";
+
+/**
+ * Reads the arguments, the files they name and, of the process's variables, those they name.
+ *
+ * @throws InvalidArgumentError, InvalidAppComposeError, InvalidEnvironmentError, InvalidHexError
+ */
+export async function parseUpdateArguments(
+  args: UpdateArguments,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<UpdateRequest> {
+  const { cvm, compose, preLaunchScript, env, envFile, clearEnvironment = false } = args;
+  const { acceptHashMismatch, abandonTransaction } = args;
+  if (!cvm) throw new InvalidArgumentError("--cvm is missing.", { nextStep });
+  const fromFile = envFile === undefined ? undefined : parseEnvironment(await readTextFile(envFile));
+  const named = env === undefined ? undefined : pickVariables(env, variables);
+  const isGiven = fromFile !== undefined || named !== undefined;
+  const environment = isGiven ? merge(fromFile ?? [], named ?? []) : undefined;
+  if (clearEnvironment && isGiven) {
+    throw new InvalidArgumentError("--clear-environment takes every variable away, and an environment is given too.", {
+      nextStep: "Give --env-file or -e, or --clear-environment alone.",
+    });
+  }
+  if (environment?.length === 0) throw emptyEnvironment();
+  return {
+    cvm,
+    dockerCompose: compose === undefined ? undefined : await readCompose(compose),
+    preLaunchScript: preLaunchScript === undefined ? undefined : await readTextFile(preLaunchScript),
+    environment: clearEnvironment ? [] : environment,
+    clearEnvironment,
+    acceptHashMismatch: acceptHashMismatch === undefined ? undefined : parseComposeHash(acceptHashMismatch),
+    abandonTransaction: abandonTransaction === undefined ? undefined : parseTransactionHash(abandonTransaction),
+  };
+}
+
+/** Checked before the cloud is asked for anything. @throws InvalidAppComposeError, InvalidArgumentError */
+async function readCompose(path: string): Promise<string> {
+  const text = await readTextFile(path);
+  checkDockerCompose(text);
+  return text;
+}
+
+/** Values stay out of the command line, where every process of the machine and the shell's history can read them. */
+function pickVariables(
+  names: string,
+  variables: Readonly<Record<string, string | undefined>>,
+): readonly EnvironmentVariable[] {
+  return names.split(",").map((raw) => {
+    const key = raw.trim();
+    if (!isEnvironmentName(key)) {
+      throw new InvalidArgumentError("-e takes names of variables, separated by commas, without their values.", {
+        nextStep: "Export the variables and name them, as in -e TOKEN,API_URL; or write them to a file for --env-file.",
+      });
+    }
+    // Every object has a `constructor`, process.env too.
+    const value = Object.hasOwn(variables, key) ? variables[key] : undefined;
+    if (value !== undefined) return { key, value };
+    throw new InvalidArgumentError(`The variable ${key} is not set.`, {
+      nextStep: "Export it, or leave it out of -e.",
+      context: { name: key },
+    });
+  });
+}
+
+/** A variable that is named as well keeps its place in the file: the order of names is hashed. */
+function merge(
+  fromFile: readonly EnvironmentVariable[],
+  named: readonly EnvironmentVariable[],
+): readonly EnvironmentVariable[] {
+  return [...new Map([...fromFile, ...named].map(({ key, value }) => [key, value]))].map(([key, value]) => ({
+    key,
+    value,
+  }));
+}
+
+export interface ConnectedUpdate {
+  readonly cloud: CloudClient;
+  /** Undefined for a CVM whose KMS keeps its policy off chain. */
+  readonly chain: ChainClient | undefined;
+  /** Undefined if there is no key: some updates need no transaction. */
+  readonly account: Account | undefined;
+  /** The app and its KMS; none where the KMS keeps its policy off chain. */
+  readonly contracts: readonly JudgedContract[];
+  /** The request, with what the user's configuration and command line say of app, KMS, devices and risks. */
+  readonly request: UpdateRequest;
+}
+
+export interface ConnectUpdateParameters {
+  readonly args: UpdateArguments;
+  /** The app that `--app` names. */
+  readonly app: AppTarget | undefined;
+  readonly request: UpdateRequest;
+}
+
+/** The app that `--app` names, if it is given. @throws InvalidArgumentError, InvalidHexError */
+export async function findGivenApp(
+  { app }: UpdateArguments,
+  { config }: HardhatRuntimeEnvironment,
+): Promise<AppTarget | undefined> {
+  return app === undefined ? undefined : resolveApp({ app }, { apps: config.dstack.apps, cloud: undefined });
+}
+
+/**
+ * Connects the cloud, the chain of the CVM's app and its owner's key, and lints what the update will ask for. A CVM whose
+ * KMS keeps its policy off chain needs neither chain nor key, and is one only where nothing the user named contradicts.
+ *
+ * @throws InvalidArgumentError, UnprovenEncryptionKeyError, KmsDowngradeError, LintRefusedError, KeyEpochsError, CloudError,
+ * ChainError
+ */
+export async function connectUpdate(
+  io: TaskIo,
+  hre: HardhatRuntimeEnvironment,
+  { args, app: given, request: asked }: ConnectUpdateParameters,
+): Promise<ConnectedUpdate> {
+  const devices = parseDeviceRule(args);
+  const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, hre)), devices: devices ?? "any" };
+  checkRequest(trusted);
+  const cloud = requireCloud(await connectCloud(hre), "for the update");
+  const cvm = await getCvm(cloud, { cvm: asked.cvm });
+  const named = given === undefined ? appsOfConfiguration(hre, asked.cvm, cvm.appId) : [given.appId];
+  if (cvm.kmsContractAddress === undefined || cvm.chainId === undefined) {
+    await requireNoDowngrade(hre, { cvm: asked.cvm, appId: cvm.appId, named });
+    return { cloud, chain: undefined, account: undefined, contracts: [], request: trusted };
+  }
+  const found = await connectApp({ app: args.app, cvm: asked.cvm }, hre);
+  const app: ConnectedApp = { ...found, configuredKms: trusted.kms ?? found.configuredKms };
+  const { appId } = app;
+  if (named.length > 0 && !named.includes(appId)) {
+    throw new InvalidArgumentError(
+      `The cloud says that ${asked.cvm} is a CVM of app ${appId}, and the configuration has it for ${named.join(" and ")}.`,
+      {
+        nextStep: "Do not go on before you know which is right. Check the API address, and dstack.apps.",
+        context: { cvm: asked.cvm, itsApp: appId, wanted: named },
+      },
+    );
+  }
+  const request = { ...trusted, appId, devices: withinConfigured(devices, app.devices) };
+  const current = await getComposeFile(cloud, { cvm: asked.cvm });
+  const document = changeAppCompose(current, { ...asked, allowedEnvs: allowedEnvsOf(asked) });
+  const { contracts } = await lintBeforeWrite(io, app, { accept: args.accept, document });
+  return { cloud, chain: app.client, account: await findSigner(app), contracts, request };
+}
+
+/** Whose word counts for the key of the environment, and which risks are taken. Nothing of it comes from the cloud. */
+async function readTrust(args: UpdateArguments, { config }: HardhatRuntimeEnvironment) {
+  const pinned = (await config.dstack.kmsPublicKey.get()).trim();
+  const accepted = parseAccepted(args.accept);
+  return {
+    kms: resolveKms(args, { configuredKms: await readConfiguredKms(config) }),
+    expectedKmsPublicKey: pinned === "" ? undefined : parseKmsPublicKey(pinned),
+    acceptUnprovenKey: accepted.has("unproven-key"),
+    acceptKeyEpochs: accepted.has("key-epochs"),
+  };
+}
+
+/**
+ * The app as the configuration has it for this CVM; or, where the configuration knows the app that the cloud names, that
+ * one. None where the user has never named it.
+ */
+function appsOfConfiguration(
+  { config: { dstack } }: HardhatRuntimeEnvironment,
+  cvm: string,
+  fromCloud: AppId | undefined,
+): readonly AppId[] {
+  const apps = Object.values(dstack.apps);
+  const ofCvm = apps.filter((app) => app.cvm === cvm);
+  const known = ofCvm.length > 0 ? ofCvm : apps.filter(({ address }) => address === fromCloud);
+  return [...new Set(known.map(({ address }) => address))];
+}
+
+/** @throws KmsDowngradeError, RpcUnavailableError */
+async function requireNoDowngrade(
+  hre: HardhatRuntimeEnvironment,
+  { cvm, appId, named }: { readonly cvm: string; readonly appId: AppId | undefined; readonly named: readonly AppId[] },
+): Promise<void> {
+  const { network } = hre.globalOptions;
+  if (network !== undefined) throw new KmsDowngradeError(cvm, `--network ${network} was given for its app`);
+  if (named.length > 0) throw new KmsDowngradeError(cvm, `its app ${named.join(" and ")} is named`);
+  if (appId === undefined || hre.config.networks.default?.type !== "http") return;
+  const { client, chainId } = await connectChain(hre);
+  if ((await readCode(client, { address: appId })) === "0x") return;
+  throw new KmsDowngradeError(cvm, `there is a contract at its app's address ${appId} on chain ${chainId}`);
+}
+
+/** What the command line says of devices; undefined if nothing. */
+function parseDeviceRule({
+  allowDevice,
+  noNewDevice = false,
+}: UpdateArguments): "none" | readonly DeviceId[] | undefined {
+  if (allowDevice === undefined) return noNewDevice ? "none" : undefined;
+  if (noNewDevice) {
+    throw new InvalidArgumentError("--allow-device and --no-new-device contradict each other.", {
+      nextStep: "Give one of them.",
+    });
+  }
+  return [parseDeviceId(allowDevice)];
+}
+
+/** Where the configuration lists the app's devices, the command line can only narrow the list. @throws InvalidArgumentError */
+function withinConfigured(
+  given: "none" | readonly DeviceId[] | undefined,
+  configured: readonly DeviceId[] | undefined,
+): "any" | "none" | readonly DeviceId[] {
+  if (configured === undefined || given === "none") return given ?? "any";
+  if (given === undefined) return configured;
+  const unlisted = given.find((deviceId) => !configured.includes(deviceId));
+  if (unlisted === undefined) return given;
+  throw new InvalidArgumentError(`The configuration lists the app's devices, and ${unlisted} is none of them.`, {
+    nextStep: "Add it to apps.NAME.devices, or leave --allow-device out.",
+    context: { deviceId: unlisted, configured },
+  });
+}
+
+async function findSigner({ client, appId, signer }: ConnectedApp): Promise<Account | undefined> {
+  const { owner } = await readOwnership(client, { appId });
+  try {
+    return await signer("addComposeHash", owner);
+  } catch (error) {
+    if (error instanceof SignerRequiredError) return undefined;
+    throw error;
+  }
+}

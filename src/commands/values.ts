@@ -1,0 +1,86 @@
+import type { CloudClient } from "../cloud/create-client.ts";
+import { getNodes } from "../cloud/get-nodes.ts";
+import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
+import { InvalidArgumentError, UnexpectedDeviceError } from "../errors/index.ts";
+import type { Paper } from "../report/output.ts";
+import { requireCloud } from "./connect-app.ts";
+import { lintInputs } from "./write.ts";
+
+export interface GivenDevice {
+  readonly deviceId: DeviceId;
+  /** The name it was given by: then its id is the cloud's word. Undefined for an id. */
+  readonly node: string | undefined;
+}
+
+/** A device whose id the user does not know from elsewhere, for `--json`. */
+export interface NamedDevice {
+  readonly node: string;
+  readonly deviceId: DeviceId;
+  readonly namedBy: "cloud";
+}
+
+/**
+ * Devices of a command line: ids, or names of the cloud's nodes. What looks like hex is an id, so a short one is
+ * refused rather than looked up.
+ *
+ * @throws InvalidArgumentError, LintRefusedError, InvalidHexError, CloudError
+ */
+export async function parseDevices(
+  raw: readonly string[],
+  cloud: CloudClient | undefined,
+): Promise<readonly GivenDevice[]> {
+  if (raw.length === 0) {
+    throw new InvalidArgumentError("No device was given.", { nextStep: "Give device ids, or names of nodes." });
+  }
+  lintInputs("The device id", raw);
+  const isId = (text: string) => /^(?:0x|[0-9a-f]{16})/i.test(text);
+  const nodes = raw.every(isId) ? [] : await getNodes(requireCloud(cloud, "for the device of a node"));
+  return raw.map((text) => {
+    if (isId(text)) return { deviceId: parseDeviceId(text), node: undefined };
+    const found = nodes.filter(({ name }) => name === text);
+    const [node] = found;
+    if (found.length === 1 && node?.deviceId !== undefined) return { deviceId: node.deviceId, node: text };
+    throw new InvalidArgumentError(
+      node === undefined
+        ? `The cloud shows no node named ${text}.`
+        : `The name ${text} does not lead to one device: the cloud ${found.length > 1 ? "has several" : "does not tell its id"}.`,
+      {
+        nextStep: `Give the device id, or one of: ${nodes.map(({ name }) => name).join(", ") || "(no node is shown)"}.`,
+        context: { node: text, nodes: nodes.map(({ name }) => name) },
+      },
+    );
+  });
+}
+
+/** Shows, before the question, which ids the cloud has named. */
+export function showNamedDevices(paper: Paper, devices: readonly GivenDevice[]): readonly NamedDevice[] {
+  const named = devices.flatMap(({ node, deviceId }) =>
+    node === undefined ? [] : [{ node, deviceId, namedBy: "cloud" } as const],
+  );
+  for (const { node, deviceId } of named) paper.line(`${node} is device ${deviceId}, named by the cloud.`);
+  return named;
+}
+
+/**
+ * Returns if the configuration lists every device that only the cloud has named, or lists none for the app. An id of the
+ * command line is the user's own word.
+ *
+ * @throws UnexpectedDeviceError
+ */
+export function requireConfigured(devices: readonly GivenDevice[], configured: readonly DeviceId[] | undefined): void {
+  for (const { node, deviceId } of devices) {
+    if (node === undefined || configured === undefined || configured.includes(deviceId)) continue;
+    throw new UnexpectedDeviceError(node, deviceId, configured);
+  }
+}
+
+/** Compose hashes of a command line, at least one. @throws InvalidArgumentError, LintRefusedError, InvalidHexError */
+export function parseHashes(raw: readonly string[]): readonly ComposeHash[] {
+  if (raw.length === 0) {
+    throw new InvalidArgumentError("No compose hash was given.", {
+      nextStep: "Give one or more; npx hardhat dstack hash FILE computes them.",
+    });
+  }
+  lintInputs("The compose hash", raw);
+  return raw.map((text) => parseComposeHash(text.trim()));
+}

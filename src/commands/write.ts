@@ -1,0 +1,365 @@
+import { join } from "node:path";
+import { type Account, type Address, formatGwei } from "viem";
+import { type BatchPlan, planBatch } from "../batch/plan-batch.ts";
+import { requireEffect } from "../batch/require-effect.ts";
+import type { BatchEvent, BatchResult } from "../batch/run.ts";
+import { sendBatch } from "../batch/send-batch.ts";
+import { recordedBy } from "../batch/send-transactions.ts";
+import type { ChainClient } from "../chain/client.ts";
+import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
+import { readAppImplementation } from "../chain/read-kms.ts";
+import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
+import { highestTip } from "../chain/transactions/prepare.ts";
+import { deterministicDeployer } from "../core/batch-executor.ts";
+import { type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
+import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import { type LintFinding, lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
+import type { AppFacts, LintSubject } from "../core/lint/rule.ts";
+import { orderCalls } from "../core/order-calls.ts";
+import type { PolicyCall } from "../core/owner-calls.ts";
+import { cleanText } from "../core/text.ts";
+import { makeOwnDirectory } from "../files/own-file.ts";
+import type { ConnectedChain } from "../hardhat/connect.ts";
+import { explorerLink, formatFee, formatGas } from "../report/format.ts";
+import type { Paper } from "../report/output.ts";
+import { type BatchArgument, parseBatch } from "./arguments.ts";
+import { type ConnectedApp, requireApp } from "./connect-app.ts";
+import { requireDstackKms, resolveKms } from "./connect-kms.ts";
+import { gatherOtherKms, reportGenerations, showCaveat } from "./generations.ts";
+import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
+import type { TaskIo, TaskOutcome } from "./run.ts";
+
+export interface Signing {
+  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
+}
+
+export interface CarryOutParameters {
+  readonly calls: readonly PolicyCall[];
+  /** Whose signature the calls need: mostly the contract's owner. */
+  readonly signatory: ReadOwnerReturnType;
+  /** As `--batch` was given. */
+  readonly batch: string | undefined;
+  /** Sends calls that change nothing too. */
+  readonly allowNoEffect?: boolean | undefined;
+}
+
+/** What became of the calls, for `--json`. */
+export interface CarriedOut extends Omit<BatchResult, "calls"> {
+  readonly calls: readonly {
+    readonly description: string;
+    readonly status: string;
+    readonly transactionHash?: string;
+  }[];
+  /** What was shown before anything was signed. */
+  readonly plan: PlanDescription;
+}
+
+type PlanDescription = Omit<BatchPlan, "calls" | "delegation"> & {
+  readonly delegation: BatchPlan["delegation"] | null;
+};
+
+/**
+ * The end of every task that changes something: shows the calls, asks, sends them, and tells each transaction with what
+ * it cost; or prepares them for the Safe whose signature they need. Lint before.
+ *
+ * @throws InvalidArgumentError where nobody can be asked, AbortError if they decline, and what sendBatch throws
+ */
+export async function carryOut(
+  io: TaskIo,
+  chain: ConnectedChain & Signing,
+  { calls, signatory, batch, allowNoEffect }: CarryOutParameters,
+): Promise<CarriedOut | PreparedForSafe> {
+  const delivery = chooseDelivery(parseBatch(batch), signatory);
+  io.paper.line(`On ${chain.network}, chain ${chain.chainId}:`);
+  for (const { description, to } of calls) io.paper.line(`  ${description}, on ${to}`);
+  if (delivery.kind === "prepare") return prepareForSafe(io, chain, { ...delivery, calls, allowNoEffect });
+  const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
+  const account = await chain.signer(purpose, signatory.address);
+  await using journal = await openTaskJournal(chain);
+  const { chainId, client } = chain;
+  showRecorded(io, recordedBy({ account, chainId, journal }));
+  const plan = await planBatch(client, { calls, account, journal, mode: delivery.mode, chainId });
+  showBatchPlan(io, plan);
+  await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
+  const result = await sendBatch(client, {
+    calls,
+    account,
+    journal,
+    plan,
+    allowNoEffect,
+    chainId,
+    signal: io.signal,
+    onEvent: tellBatch(io, chain),
+  });
+  return { ...toCarriedOut(result), plan: describePlan(plan) };
+}
+
+function describePlan({ calls: _, delegation, ...plan }: BatchPlan): PlanDescription {
+  return { ...plan, delegation: delegation ?? null };
+}
+
+function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan"> {
+  return {
+    ...result,
+    calls: calls.map(({ call, status, transactionHash }) => ({
+      description: call.description,
+      status,
+      ...(transactionHash !== undefined && { transactionHash }),
+    })),
+  };
+}
+
+export interface ChangePolicyArguments {
+  /** What `--accept` names: rules of the linter and risks. */
+  readonly accept?: string | undefined;
+  readonly batch?: string | undefined;
+}
+
+export interface ChangePolicyParameters {
+  readonly app: ConnectedApp;
+  readonly calls: readonly PolicyCall[];
+  /** Sends calls that change nothing too. */
+  readonly allowNoEffect: boolean;
+  /** What else can stand against the calls; asked once it is known that the app's lists are what governs. */
+  readonly guard?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * The way of every change of an app's lists and switches: lint it, refuse what the guard or the app's generation
+ * forbids and what changes nothing, and carry it out as the owner.
+ *
+ * @throws InvalidArgumentError if calls contradict each other
+ * @throws LintRefusedError, KeyEpochsError, NoEffectError, and what the guard and carryOut throw
+ */
+export async function changePolicy(
+  io: TaskIo,
+  { accept, batch }: ChangePolicyArguments,
+  { app, calls: unordered, allowNoEffect, guard }: ChangePolicyParameters,
+): Promise<TaskOutcome> {
+  const calls = orderCalls(unordered);
+  const { client, appId, chainId } = app;
+  const status = await readAppStatus(client, { appId });
+  const { owner } = requireApp(status, appId);
+  const { findings, contracts } = await lintBeforeWrite(io, app, { accept, status, calls });
+  await guard?.();
+  if (!allowNoEffect) await requireEffect(client, calls);
+  const carriedOut = await carryOut(io, app, { calls, signatory: owner, batch, allowNoEffect });
+  return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
+}
+
+/** How calls get to the chain: sent by an account of ours, or as a file through the hands of a Safe's owners. */
+export type Delivery =
+  | { readonly kind: "send"; readonly mode: Exclude<BatchArgument["mode"], "safe"> }
+  | {
+      readonly kind: "prepare";
+      readonly safe: Address;
+      /** As the operator named it, if they did. */
+      readonly file: string | undefined;
+      /** Why, for people. */
+      readonly reason: string;
+    };
+
+/**
+ * Left the choice, calls that only a Safe can make are prepared for it: no key of ours could ever send them.
+ *
+ * @param signatory whose signature the calls need
+ */
+export function chooseDelivery(argument: BatchArgument, signatory: ReadOwnerReturnType): Delivery {
+  const { address: safe, kind } = signatory;
+  if (argument.mode === "safe")
+    return { kind: "prepare", safe, file: argument.file, reason: "a file for a Safe was asked for" };
+  if (argument.mode === "auto" && kind === "safe")
+    return { kind: "prepare", safe, file: undefined, reason: "only a Safe may do this" };
+  return { kind: "send", mode: argument.mode };
+}
+
+/** Tells a person, before they agree, everything that may be signed beside the calls themselves. */
+export function showBatchPlan({ paper }: Pick<TaskIo, "paper">, plan: BatchPlan): void {
+  const { account, delegation, calls, nonce, gas } = plan;
+  if (calls.length === 0) return;
+  const transactions =
+    delegation === undefined
+      ? `${calls.length === 1 ? "one transaction" : `${calls.length} transactions, one per change`}`
+      : "one transaction for all, or as few as fit";
+  paper.line(`Sent by ${account} as ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
+  paper.line(`  from nonce ${nonce} on, as the endpoint counts; ${formatBounds(gas)}`);
+  if (delegation === undefined) return;
+  const { executor, authorizes, deploys } = delegation;
+  if (deploys) paper.line(`  deploys the batch executor first, at ${executor}, through ${deterministicDeployer}`);
+  paper.line(
+    authorizes
+      ? `  signs a delegation: the code at ${executor}, the batch executor, acts for the account from then on, until dstack batch undo-delegation`
+      : `  the account delegates to the batch executor, ${executor}, already: nothing is authorised`,
+  );
+  if (plan.fallsBack) paper.line("  if the endpoint refuses that: one transaction per change instead");
+}
+
+/** What a transaction can cost at most, beside the base fee that the chain itself sets. */
+export function formatBounds(gas: bigint): string {
+  return `at most ${formatGas(gas)} in all, and a tip of ${formatGwei(highestTip)} gwei per gas`;
+}
+
+/** Tells what earlier runs have signed and is sent first. */
+export function showRecorded({ paper }: Pick<TaskIo, "paper">, recorded: readonly BatchEntry[]): void {
+  for (const { transaction, calls } of recorded) {
+    const first = `  first what an earlier run has signed (nonce ${transaction.nonce}), if its end was not seen: `;
+    for (const { description, to } of calls) paper.line(`${first}${description}, on ${to}`);
+    if (calls.length === 0) paper.line(`${first}${transaction.functionName}, to ${transaction.to}`);
+  }
+}
+
+/** Tells a person what a batch does, as it happens. Pass the result as `onEvent`. */
+export function tellBatch(
+  { paper }: Pick<TaskIo, "paper">,
+  { client }: Pick<ConnectedChain, "client">,
+): (event: BatchEvent) => void {
+  let delegates = false;
+  return (event) => {
+    switch (event.kind) {
+      case "chosen":
+        paper.detail("batch", `${event.mode}: ${event.reason}`);
+        delegates = event.mode === "7702";
+        return;
+      case "sent":
+        paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
+        return;
+      case "mined": {
+        const { transactionHash, blockNumber, gasUsed, costWei } = event.transaction;
+        const what = event.calls.length === 1 ? event.calls[0]?.functionName : `${event.calls.length} changes`;
+        paper.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+        const link = explorerLink(client.chain, "tx", transactionHash);
+        if (link !== undefined) paper.line(`    ${link}`);
+        // The one thing a batch leaves behind on the account itself; told once, and only of what was mined.
+        if (delegates && event.calls.length > 0) {
+          delegates = false;
+          paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
+        }
+      }
+    }
+  };
+}
+
+/**
+ * The journal in which a project's tasks keep what they have signed, one per chain. A local chain that was started anew
+ * is another chain with the same id, and must not be sent what was meant for the last one: its first block tells.
+ *
+ * @param subject of the file's name, for tasks whose records nobody else may carry out
+ * @throws JournalLockedError, JournalCorruptError, UnusableFileError, RpcUnavailableError
+ */
+export async function openTaskJournal(
+  { client, chainId, root }: ConnectedChain,
+  subject = "batch",
+): Promise<BatchJournalFile> {
+  const first = await duringRpc("reading the first block", () =>
+    client.request({ method: "eth_getBlockByNumber", params: ["0x0", false] }),
+  );
+  const directory = join(root, ".dstack");
+  await makeOwnDirectory(directory);
+  return openBatchJournal(join(directory, `${subject}-${chainId}-${first?.hash?.slice(2, 10) ?? "unknown"}.jsonl`));
+}
+
+/**
+ * Lints values of a command line before they are parsed: what has the wrong width for a known reason is told that
+ * reason. Nothing to accept here, as nothing of it could be sent.
+ *
+ * @throws LintRefusedError
+ */
+export function lintInputs(what: string, texts: readonly string[]): void {
+  requireClean(lintApp({ inputs: texts.map((text) => ({ what, text })) }));
+}
+
+export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs" | "newOwner"> {
+  /** As `--accept` was given. */
+  readonly accept: string | undefined;
+  /** Already read, to spare reading it again. */
+  readonly status?: ReadAppStatusReturnType | undefined;
+  /** For what key epochs have no part in, such as the ownership. */
+  readonly ignoresKeyEpochs?: boolean | undefined;
+}
+
+export interface LintBeforeWriteReturnType {
+  readonly findings: readonly LintFinding[];
+  /** The app and, where one is known, its KMS. None where key epochs have no part. */
+  readonly contracts: readonly JudgedContract[];
+}
+
+/**
+ * Lints an app and what is about to be sent to it, before every write. Shows errors and warnings, and returns all
+ * findings; notes belong to `dstack status`. Refuses contracts whose first-generation lists may not be what governs.
+ *
+ * @throws KeyEpochsError unless that risk was accepted by name
+ * @throws LintRefusedError for errors whose rule was not accepted by name
+ * @throws InvalidArgumentError, and what reading the app throws
+ */
+export async function lintBeforeWrite(
+  io: Pick<TaskIo, "paper">,
+  app: ConnectedApp,
+  { accept, status, ignoresKeyEpochs = false, ...about }: LintBeforeWriteParameters,
+): Promise<LintBeforeWriteReturnType> {
+  const accepted = parseAccepted(accept);
+  const kms = resolveKms({}, app);
+  const gathered = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
+  const { subject } = gathered;
+  const contracts = ignoresKeyEpochs ? [] : [...gathered.contracts, ...(await gatherOtherKms(app, kms))];
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
+  showCaveat(io.paper, contracts);
+  const findings = lintApp({ ...subject, ...about });
+  requireClean(findings, accepted);
+  const shown = findings.filter(({ severity }) => severity !== "note");
+  if (shown.length > 0) showFindings(io.paper, shown, accepted);
+  return { findings, contracts };
+}
+
+export interface GatherLintSubjectParameters {
+  readonly appId: AppId;
+  /** Undefined if nobody knows it: the rules about it are silent then. */
+  readonly kms: Address | undefined;
+  /** From the history, where it was read. */
+  readonly lists?:
+    | { readonly composeHashes: readonly ComposeHash[]; readonly devices: readonly DeviceId[] }
+    | undefined;
+  /** Already read, to spare reading it again. */
+  readonly status?: ReadAppStatusReturnType | undefined;
+}
+
+export interface GatherLintSubjectReturnType {
+  readonly subject: LintSubject;
+  /** The app and, where one is known, its KMS. */
+  readonly contracts: readonly JudgedContract[];
+}
+
+/** What the linter can know from the chain. @throws InvalidArgumentError if the KMS is none, what readAppStatus throws */
+export async function gatherLintSubject(
+  client: ChainClient,
+  { appId, kms, lists, ...parameters }: GatherLintSubjectParameters,
+): Promise<GatherLintSubjectReturnType> {
+  const status = parameters.status ?? (await readAppStatus(client, { appId }));
+  const { blockNumber } = status;
+  const contracts: JudgedContract[] = [];
+  if (status.kind === "app") contracts.push({ role: "app", address: appId, generation: status.generation });
+  if (kms !== undefined) contracts.push({ role: "KMS", address: kms, generation: await requireDstackKms(client, kms) });
+  const implementation = kms === undefined ? undefined : await readAppImplementation(client, { kms, blockNumber });
+  const app: AppFacts = {
+    appId,
+    hasCode: status.kind !== "noCode",
+    isKms: status.kind === "kms",
+    policy: status.kind === "app" ? { ...status, ...lists } : undefined,
+  };
+  const subject = { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
+  return { subject, contracts };
+}
+
+/** Findings for people, each with its advice below. */
+export function showFindings(
+  paper: Paper,
+  findings: readonly LintFinding[],
+  accepted: ReadonlySet<string> = new Set(),
+): void {
+  for (const { rule, severity, message, advice } of findings) {
+    const consent = severity === "error" && accepted.has(rule) ? ", accepted" : "";
+    paper.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`);
+    paper.line(`          ${cleanText(advice)}`);
+  }
+}

@@ -1,0 +1,214 @@
+import "./type-extensions.ts";
+import type { ResolvedConfigurationVariable } from "hardhat/types/config";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import {
+  type Account,
+  type Address,
+  type Chain,
+  createClient,
+  custom,
+  defineChain,
+  type HttpTransport,
+  http,
+  isAddressEqual,
+  type Transport,
+} from "viem";
+import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accounts";
+import { getAddresses } from "viem/actions";
+import { base, baseSepolia, mainnet, sepolia } from "viem/chains";
+import { type ChainClient, fetchWithoutRedirects, requireChain } from "../chain/client.ts";
+import { readOwner } from "../chain/read-owner.ts";
+import { duringRpc } from "../chain/rpc-errors.ts";
+import { parseFixedHex } from "../core/ids.ts";
+import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";
+
+export interface ReadSignerParameters {
+  readonly chain: ConnectedChain;
+  /** Whose signature is wanted; without its key the first account is taken, and the chain says no in simulation. */
+  readonly wanted?: Address | undefined;
+  /** For the error message: what is to be signed. */
+  readonly purpose: string;
+}
+
+/**
+ * The account that pays: the owner's key of the configuration, or one of the network's accounts. Keys of the
+ * configuration sign in this process, so that a transaction can be written down before it is sent.
+ *
+ * @throws InvalidArgumentError, WrongChainError if only the endpoint says which chain it is
+ * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
+ */
+export async function readSigner(
+  { config }: Pick<HardhatRuntimeEnvironment, "config">,
+  { chain, wanted, purpose }: ReadSignerParameters,
+): Promise<Account> {
+  await requirePinnedChain(config, chain);
+  const ownerKey = await config.dstack.ownerKey.get();
+  const candidates = ownerKey === "" ? await networkAccounts(config, chain) : [accountOf(ownerKey)];
+  const match = wanted && candidates.find(({ address }) => isAddressEqual(address, wanted));
+  const signer = match ?? candidates[0];
+  if (signer !== undefined) return signer;
+  const kind = wanted && (await readOwner(chain.client, { address: wanted })).kind;
+  throw new SignerRequiredError([purpose], { ownerKind: kind === "eoa" || kind === "renounced" ? undefined : kind });
+}
+
+async function networkAccounts(
+  { networks }: HardhatRuntimeEnvironment["config"],
+  { network, client }: ConnectedChain,
+): Promise<Account[]> {
+  const config = networks[network];
+  if (config?.type !== "http" || config.accounts === "remote") {
+    const addresses = await duringRpc("asking for its accounts", () => getAddresses(client));
+    return addresses.map((address) => parseAccount(address));
+  }
+  const { accounts } = config;
+  if (Array.isArray(accounts)) return Promise.all(accounts.map(async (key) => accountOf(await textOf(key))));
+  const { mnemonic, passphrase, path, initialIndex, count } = accounts;
+  const [words, secret] = [await mnemonic.get(), await passphrase.get()];
+  return Array.from(
+    { length: count },
+    (_, index) =>
+      mnemonicToAccount(words, {
+        passphrase: secret,
+        path: `${path}/${initialIndex + index}` as `m/44'/60'/${string}`,
+      }), // viem's type knows Ethereum's tree alone
+  );
+}
+
+function textOf(key: ResolvedConfigurationVariable): Promise<string> {
+  return key.get();
+}
+
+function accountOf(key: string): Account {
+  const digits = parseFixedHex("The signer's private key", key.trim(), 32);
+  try {
+    return privateKeyToAccount(digits);
+  } catch {
+    // The cause may hold the key.
+    throw new InvalidArgumentError("The signer's private key is no key of this curve: it is zero or too large.", {
+      nextStep: "Set DSTACK_OWNER_KEY, dstack.ownerKey or the network's accounts to the account's own key.",
+    });
+  }
+}
+
+export interface ConnectedChain {
+  /** Reads; it has no account. */
+  readonly client: ChainClient;
+  readonly chainId: number;
+  /** As `--network` names it. */
+  readonly network: string;
+  /** Of the project, where tasks keep what they must remember. */
+  readonly root: string;
+}
+
+/**
+ * The chain that `--network` names, or else `fallback`. An HTTP network is asked directly: Hardhat's own provider would
+ * want the keys of its accounts first, and may change a transaction on its way.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError, WrongChainError if the network is configured for another chain
+ */
+export async function connectChain(
+  hre: Pick<HardhatRuntimeEnvironment, "config" | "globalOptions" | "network">,
+  fallback?: string | undefined,
+): Promise<ConnectedChain> {
+  const network = hre.globalOptions.network ?? fallback ?? "default";
+  const { root } = hre.config.paths;
+  const config = hre.config.networks[network];
+  const isChosen = hre.globalOptions.network !== undefined || fallback !== undefined;
+  if (config === undefined || (!isChosen && config.type !== "http")) {
+    const names = Object.entries(hre.config.networks).flatMap(([name, { type }]) => (type === "http" ? [name] : []));
+    throw new InvalidArgumentError(
+      config === undefined ? `hardhat.config has no network named ${network}.` : "No network was chosen.",
+      { nextStep: `Name the app's network, as in --network ${names[0] ?? "base"}.`, context: { networks: names } },
+    );
+  }
+  if (config.type === "http") {
+    const url = await config.url.getUrl();
+    const fetchOptions = { headers: config.httpHeaders };
+    const transport = http(url, { fetchOptions, fetchFn: impatientFetch, timeout: config.timeout });
+    const connected = await connect({ network, root }, transport, isLoopback(url));
+    if (config.chainId !== undefined && config.chainId !== connected.chainId)
+      throw new WrongChainError(config.chainId, connected.chainId);
+    return connected;
+  }
+  const { provider } = await hre.network.getOrCreate(network);
+  return connect({ network, root }, custom(provider, { retryCount: 0 }), true);
+}
+
+async function connect(
+  place: Pick<ConnectedChain, "network" | "root">,
+  transport: Transport | HttpTransport,
+  isLocal: boolean,
+): Promise<ConnectedChain> {
+  const chainId = await requireChain(createClient({ transport }));
+  const chain = chainDefinition(chainId, { isLocal });
+  const client = createClient({ chain, transport, ...(isLocal && { pollingInterval: 50 }) });
+  return { ...place, client, chainId };
+}
+
+/** Chains by the names that Hardhat projects give their networks. */
+const wellKnown: Readonly<Record<string, number>> = {
+  mainnet: 1,
+  ethereum: 1,
+  sepolia: 11_155_111,
+  base: 8453,
+  baseMainnet: 8453,
+  baseSepolia: 84_532,
+  "base-sepolia": 84_532,
+};
+
+/**
+ * Returns if something else than the endpoint says which chain the network is: its `chainId` in the configuration, or a
+ * name that stands for one chain. A contract has the same address on several chains, so that an endpoint which may name
+ * the chain turns a change meant for a test network into one of the real app. This machine's own nodes are believed.
+ *
+ * @throws WrongChainError, InvalidArgumentError
+ */
+export async function requirePinnedChain(
+  { networks }: HardhatRuntimeEnvironment["config"],
+  { network, chainId }: Pick<ConnectedChain, "network" | "chainId">,
+): Promise<void> {
+  const config = networks[network];
+  if (config?.type !== "http" || config.chainId !== undefined || isLoopback(await config.url.getUrl())) return;
+  const expected = Object.hasOwn(wellKnown, network) ? wellKnown[network] : undefined;
+  if (expected === chainId) return;
+  if (expected !== undefined) throw new WrongChainError(expected, chainId);
+  throw new InvalidArgumentError(`Only the RPC endpoint says that the network ${network} is chain ${chainId}.`, {
+    nextStep: `Nothing was signed. Set networks.${network}.chainId in hardhat.config, to ${chainId} if that is the chain you mean.`,
+    context: { network, chainId },
+  });
+}
+
+function isLoopback(url: string): boolean {
+  return /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+}
+
+const known = [base, baseSepolia, mainnet, sepolia];
+
+/** Only what viem knows has a Multicall3 to look for and, unless it runs on this machine, a block explorer. */
+export function chainDefinition(id: number, { isLocal }: { readonly isLocal: boolean }): Chain {
+  const chain = known.find((chain) => chain.id === id) ?? unknownChain(id);
+  return isLocal ? ({ ...chain, blockExplorers: undefined } as Chain) : chain; // viem's type demands a value or absence
+}
+
+function unknownChain(id: number): Chain {
+  return defineChain({
+    id,
+    name: `Chain ${id}`,
+    nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+    rpcUrls: { default: { http: [] } },
+  });
+}
+
+/** Longest pause an endpoint may ask for, in seconds. viem keeps to what it reads, for hours if need be. */
+const longestPause = 30;
+
+/** Leaves out a Retry-After nobody would wait for, so that the refusal is told after the usual few attempts. */
+export const impatientFetch: typeof fetch = async (input, init) => {
+  const response = await fetchWithoutRedirects(input, init);
+  const wanted = response.headers.get("retry-after");
+  if (wanted === null || Number(wanted) <= longestPause) return response;
+  const headers = new Headers(response.headers);
+  headers.delete("retry-after");
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers });
+};
