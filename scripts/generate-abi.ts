@@ -1,4 +1,4 @@
-// Writes src/abi/*.ts from the compiled contracts, so that every type below them follows the Solidity.
+// Writes src/generated/*-abi.ts from the compiled contracts, so that every type below them follows the Solidity.
 //
 //   node scripts/run.mjs scripts/generate-abi.ts           rewrite
 //   node scripts/run.mjs scripts/generate-abi.ts --check   exit 1 if a committed file differs

@@ -4,7 +4,7 @@
 //   node scripts/run.mjs scripts/generate-bytecode.ts           rewrite
 //   node scripts/run.mjs scripts/generate-bytecode.ts --check   exit 1 if a committed file differs
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { join } from "node:path";
 import { type Hex, keccak256 } from "viem";
 import { root } from "./support/paths.ts";
 
@@ -41,14 +41,14 @@ const files: readonly { readonly file: string; readonly contracts: readonly Cont
 
 for (const { file, contracts } of files) {
   const path = join(root, file);
-  const wanted = render(file, contracts);
+  const wanted = render(contracts);
   if (!process.argv.includes("--check")) writeFileSync(path, wanted);
   else if (!existsSync(path) || readFileSync(path, "utf8").replaceAll("\r\n", "\n") !== wanted) {
     fail(`${file} is not the code of the compiled contracts. Run "npm run generate" and commit the result.`);
   }
 }
 
-function render(file: string, contracts: readonly Contract[]): string {
+function render(contracts: readonly Contract[]): string {
   const constants = contracts.flatMap(({ constant, codeHash, artifact }) => {
     const { bytecode, deployedBytecode } = readArtifact(artifact);
     const lines = [`\nexport const ${constant}: Hex =\n  "${bytecode}";\n`];
@@ -56,8 +56,7 @@ function render(file: string, contracts: readonly Contract[]): string {
     return lines;
   });
   const header = '// Code from the artifacts, written by "npm run generate". Do not edit.\n';
-  const hex = relative(dirname(file), "src/core/ids.ts").replaceAll("\\", "/");
-  return `${header}import type { Hex } from "${hex}";\n${constants.join("")}`;
+  return `${header}import type { Hex } from "viem";\n${constants.join("")}`;
 }
 
 interface Artifact {

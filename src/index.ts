@@ -1,4 +1,3 @@
-export * from "./abi.ts";
 export * from "./chain/index.ts";
 export * from "./cloud/index.ts";
 export {
@@ -83,4 +82,5 @@ export type {
 } from "./core/lint/rule.ts";
 export { lintRules } from "./core/lint/rules.ts";
 export * from "./errors/index.ts";
+export * from "./generated/abi.ts";
 export * from "./update/index.ts";

@@ -1,8 +1,8 @@
 // One reader in a process of its own, so that its memory is its own: `reader.ts MODE URL APP CREATED [STORE]`.
 import { createPublicClient, http } from "viem";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../src/abi.ts";
 import { parseAppId } from "../../src/core/ids.ts";
+import { dstackAppAbi } from "../../src/generated/abi.ts";
 import { readHistory } from "../../src/history/read-history.ts";
 import { openHistoryStore } from "../../src/history/store.ts";
 import { mostBlocks } from "./settings.ts";

@@ -1,6 +1,5 @@
 import { type Address, decodeErrorResult, isAddressEqual, type SignedAuthorization } from "viem";
 import { estimateGas } from "viem/actions";
-import { batchExecutorAbi } from "../abi.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation, requireCode } from "../chain/code.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
@@ -23,6 +22,7 @@ import {
 } from "../core/order-calls.ts";
 import { abiOf, type PolicyCall } from "../core/owner-calls.ts";
 import { ContractRevertedError, DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
+import { batchExecutorAbi } from "../generated/abi.ts";
 import { readHasExecutor, signDelegation } from "./delegation.ts";
 import {
   type BatchPlan,

@@ -37,38 +37,6 @@ export async function requireSigningChain(
   return requireChain(client, chainId);
 }
 
-/**
- * `fetch` that hands a redirect back as the answer. Following it would send the request again, with the API key in its
- * headers and the transaction in its body, to an address that the endpoint chose. The body of a redirect is dropped, so
- * that it cannot pass for an answer.
- */
-export const fetchWithoutRedirects: typeof fetch = async (input, init) => {
-  const response = await fetch(input, { ...init, redirect: "manual" });
-  if (!isRedirect(response.status)) return response;
-  await response.body?.cancel();
-  const location = response.headers.get("location");
-  return new Response(null, {
-    status: response.status,
-    statusText: response.statusText,
-    headers: location === null ? {} : { location },
-  });
-};
-
-/** What to tell of an HTTP error that is a redirect, with no more of its target than the origin; else undefined. */
-export function describeRedirect(error: object): string | undefined {
-  const { status, headers, url } = error as { status?: unknown; headers?: unknown; url?: unknown };
-  if (typeof status !== "number" || !isRedirect(status)) return undefined;
-  const location = headers instanceof Headers ? headers.get("location") : null;
-  const base = typeof url === "string" ? url : undefined;
-  const target = location === null ? null : URL.parse(location, base);
-  const where = target?.host ? ` to ${target.protocol}//${target.host}` : "";
-  return `HTTP ${status}, a redirect${where}, which is not followed`;
-}
-
-function isRedirect(status: number): boolean {
-  return status >= 300 && status < 400;
-}
-
 /** Any viem client. A public client reads; one with an account, or an `account` parameter, can also pay. */
 export type ChainClient = Client<Transport, Chain | undefined, Account | undefined>;
 

@@ -1,6 +1,6 @@
 import { type Address, encodeFunctionData, zeroHash } from "viem";
-import { dstackKmsAbi } from "../abi.ts";
 import type { ComposeHash, DeviceId } from "../core/ids.ts";
+import { dstackKmsAbi } from "../generated/abi.ts";
 import { parseAddress } from "./client.ts";
 
 /** What the factory of a KMS is told of a new app. */

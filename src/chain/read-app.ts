@@ -14,10 +14,10 @@ import {
   slice,
   zeroAddress,
 } from "viem";
-import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { type Generation, narrowApp } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { ContractRevertedError } from "../errors/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { callMany } from "./calls.ts";
 import type { ChainClient } from "./client.ts";
 import { readCode, readIsContract, requireCode } from "./code.ts";

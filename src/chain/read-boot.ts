@@ -1,8 +1,8 @@
 import { type Address, decodeFunctionResult, encodeFunctionData, type Hex, size } from "viem";
-import { dstackKmsAbi } from "../abi.ts";
 import type { Generation } from "../core/generation.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseFixedHex } from "../core/ids.ts";
 import { ContractRevertedError, NoContractError } from "../errors/index.ts";
+import { dstackKmsAbi } from "../generated/abi.ts";
 import { callMany, ethCall } from "./calls.ts";
 import { type ChainClient, parseAddress } from "./client.ts";
 import { readCode, requireCode } from "./code.ts";

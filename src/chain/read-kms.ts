@@ -9,11 +9,11 @@ import {
   size,
   slice,
 } from "viem";
-import { dstackKmsAbi } from "../abi.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type Generation, narrowKms } from "../core/generation.ts";
 import { parseAppId } from "../core/ids.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
+import { dstackKmsAbi } from "../generated/abi.ts";
 import { callMany, ethCall } from "./calls.ts";
 import type { ChainClient } from "./client.ts";
 import { requireCode } from "./code.ts";

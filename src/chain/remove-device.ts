@@ -1,6 +1,6 @@
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../abi.ts";
 import type { AppId, DeviceId, TransactionHash } from "../core/ids.ts";
+import { dstackAppAbi } from "../generated/abi.ts";
 import type { ChainClient } from "./client.ts";
 import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
 

@@ -1,7 +1,7 @@
 import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
 import { cleanText } from "../core/text.ts";
 import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
-import { describeRedirect } from "./client.ts";
+import { describeRedirect } from "./redirects.ts";
 
 /** What a node said about a call the EVM refused. */
 export interface Revert {

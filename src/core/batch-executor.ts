@@ -1,5 +1,5 @@
 import { type Address, concat, encodeFunctionData, getContractAddress } from "viem";
-import { batchExecutorAbi } from "../abi.ts";
+import { batchExecutorAbi } from "../generated/abi.ts";
 import { batchExecutorBytecode } from "../generated/batch-executor-bytecode.ts";
 import type { Hex } from "./ids.ts";
 import type { PolicyCall } from "./owner-calls.ts";

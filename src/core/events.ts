@@ -1,6 +1,6 @@
 import { type Abi, type AbiEvent, type DecodeEventLogReturnType, decodeEventLog, getAbiItem, size } from "viem";
-import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { ReceiptMismatchError } from "../errors/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { type AppId, type ComposeHash, type DeviceId, type Hex, parseAppId } from "./ids.ts";
 
 export type AppEvent = ReturnType<typeof decodeEvents<typeof dstackAppAbi>>[number];

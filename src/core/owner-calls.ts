@@ -1,6 +1,6 @@
 import { type Abi, type Address, decodeFunctionData, encodeFunctionData, isHex } from "viem";
-import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { ReceiptMismatchError } from "../errors/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { decodeEvents, type EventReceipt } from "./events.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "./ids.ts";
 

@@ -16,8 +16,9 @@ import {
 import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accounts";
 import { getAddresses } from "viem/actions";
 import { base, baseSepolia, mainnet, sepolia } from "viem/chains";
-import { type ChainClient, fetchWithoutRedirects, requireChain } from "../chain/client.ts";
+import { type ChainClient, requireChain } from "../chain/client.ts";
 import { readOwner } from "../chain/read-owner.ts";
+import { fetchWithoutRedirects } from "../chain/redirects.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";

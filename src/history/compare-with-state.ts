@@ -1,10 +1,10 @@
 import { type Address, concat, decodeFunctionResult, isAddressEqual, toFunctionSelector } from "viem";
-import { dstackAppAbi } from "../abi.ts";
 import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { type ReadAppSettingsReturnType, readAllowlist, readAppSettings } from "../chain/read-app.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
+import { dstackAppAbi } from "../generated/abi.ts";
 import type { IncompletenessReason } from "./history.ts";
 import { allowedAt, type InitialFlags, type PolicyChange, type PolicyChangeKind } from "./policy.ts";
 import { type Patience, patiently } from "./retry.ts";

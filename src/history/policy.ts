@@ -1,5 +1,4 @@
 import { type Address, checksumAddress, keccak256, size, slice, stringToHex, toEventSelector } from "viem";
-import { dstackAppAbi } from "../abi.ts";
 import {
   type ComposeHash,
   type DeviceId,
@@ -9,6 +8,7 @@ import {
   parseTransactionHash,
   type TransactionHash,
 } from "../core/ids.ts";
+import { dstackAppAbi } from "../generated/abi.ts";
 
 /** As much of a log as a change needs. Logs of one app, each at most once, in any order. */
 export interface PolicyLog extends Omit<ChangeOrigin, "transactionHash" | "actor"> {

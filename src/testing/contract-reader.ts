@@ -1,6 +1,6 @@
-import { dstackAppAbi } from "../abi.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { ContractRevertedError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
+import { dstackAppAbi } from "../generated/abi.ts";
 
 /** Asks a contract through the library that made it. */
 export interface ContractReader {

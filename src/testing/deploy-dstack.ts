@@ -15,13 +15,13 @@ import {
 } from "viem";
 import { parseAccount } from "viem/accounts";
 import { writeContract } from "viem/actions";
-import { dstackAppAbi, dstackKmsAbi } from "../abi.ts";
 import { deployApp } from "../chain/deploy-app.ts";
 import type { BootInfo } from "../chain/read-boot.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { deployedApp } from "../core/events.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { deployContracts } from "../world/contracts.ts";
 import { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot.ts";
 

@@ -8,7 +8,6 @@ import {
 } from "viem";
 import { parseAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransactionCount } from "viem/actions";
-import { dstackAppAbi } from "../abi.ts";
 import { addComposeHash } from "../chain/add-compose-hash.ts";
 import { addDevice } from "../chain/add-device.ts";
 import { type ChainClient, requireChain } from "../chain/client.ts";
@@ -22,6 +21,7 @@ import { requireEvent } from "../core/events.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type Hex, parseComposeHash, parseDeviceId, parseFixedHex, type TransactionHash } from "../core/ids.ts";
 import { InsufficientFundsError, SignerRequiredError } from "../errors/index.ts";
+import { dstackAppAbi } from "../generated/abi.ts";
 import type { PaymentIntent } from "./journal-state.ts";
 import type { ChainPort, ReceiptFacts, SignedTransaction } from "./ports.ts";
 

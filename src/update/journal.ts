@@ -1,9 +1,9 @@
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../abi.ts";
 import { findContradiction, findForeignSignature } from "../chain/transactions/find.ts";
 import { acquireLock, openLineFile } from "../chain/transactions/journal-file.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
 import { JournalCorruptError } from "../errors/index.ts";
+import { dstackAppAbi } from "../generated/abi.ts";
 import {
   advance,
   type EntryOf,

@@ -10,13 +10,13 @@ import {
   type Transport,
 } from "viem";
 import { getBalance, readContract, sendTransaction } from "viem/actions";
-import { dstackKmsAbi } from "../abi.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import { sendContractCall } from "../chain/transactions/broadcast.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../core/ids.ts";
+import { dstackKmsAbi } from "../generated/abi.ts";
 import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "../generated/bytecode.ts";
 import type { LocalChainClient, OwnerClient } from "./chain/client.ts";
 import type { WorldOsImage } from "./start-cloud.ts";

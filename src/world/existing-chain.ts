@@ -8,12 +8,13 @@ import {
   http,
 } from "viem";
 import { base, hardhat, mainnet } from "viem/chains";
-import { dstackKmsAbi } from "../abi.ts";
 import { ethCall } from "../chain/calls.ts";
-import { type ChainClient, fetchWithoutRedirects, parseAddress, requireChain } from "../chain/client.ts";
+import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
 import { requireCode } from "../chain/code.ts";
+import { fetchWithoutRedirects } from "../chain/redirects.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
+import { dstackKmsAbi } from "../generated/abi.ts";
 import type { DeployedContracts } from "./contracts.ts";
 
 export interface ExistingChain {

@@ -1,9 +1,9 @@
 import { decodeFunctionData, encodeFunctionData } from "viem";
 import { z } from "zod";
-import { dstackKmsAbi } from "../../abi.ts";
 import type { AppId, Hex, TransactionHash } from "../../core/ids.ts";
 import { gasCeilingOf } from "../../core/order-calls.ts";
 import { JournalCorruptError } from "../../errors/index.ts";
+import { dstackKmsAbi } from "../../generated/abi.ts";
 import { findContradiction, findForeignSignature } from "./find.ts";
 import { acquireLock, openLineFile } from "./journal-file.ts";
 import type { PreparedTransaction } from "./prepare.ts";

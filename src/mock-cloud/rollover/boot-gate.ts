@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { PublicClient } from "viem";
-import { dstackKmsAbi } from "../../abi.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
 import { decryptEnvironment, type EnvironmentVariable } from "../../core/environment.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
+import { dstackKmsAbi } from "../../generated/abi.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Node, OsImage } from "../store/platform.ts";
 import { contractFault } from "../verification/gather-facts.ts";

@@ -11,10 +11,10 @@ import {
   stringToBytes,
   type Transport,
 } from "viem";
-import { dstackKmsAbi } from "../../abi.ts";
 import type { KmsOnChainDetail } from "../../cloud/protocol.ts";
 import { hashEncryptionKeyStatement } from "../../core/encryption-key-signature.ts";
 import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../../core/ids.ts";
+import { dstackKmsAbi } from "../../generated/abi.ts";
 import { kmsNotFound, kmsUnavailable } from "../errors.ts";
 import { type ChainFaultsParameters, faultyTransport } from "../faults/faulty-transport.ts";
 import type { KmsSeed, OnChainKmsSeed } from "../options.ts";

@@ -7,9 +7,9 @@ import {
   type PublicClient,
   TransactionReceiptNotFoundError,
 } from "viem";
-import { dstackAppAbi } from "../../abi.ts";
 import { alreadyRegistered } from "../../cloud/protocol.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../core/ids.ts";
+import { dstackAppAbi } from "../../generated/abi.ts";
 import type { Clock } from "../clock.ts";
 import { readGeneration, requireJudgeable } from "./generation.ts";
 import type { RegistrationFacts } from "./judge-receipt.ts";

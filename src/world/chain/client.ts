@@ -13,7 +13,7 @@ import {
   toHex,
 } from "viem";
 import { type HDAccount, mnemonicToAccount } from "viem/accounts";
-import { fetchWithoutRedirects } from "../../chain/client.ts";
+import { fetchWithoutRedirects } from "../../chain/redirects.ts";
 import type { Hex } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { type Chain, createPublicClient, http, size } from "viem";
 import { base } from "viem/chains";
-import { fetchWithoutRedirects } from "../../chain/client.ts";
+import { fetchWithoutRedirects } from "../../chain/redirects.ts";
 import { duringRpc } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";

@@ -4,12 +4,12 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import DstackKms from "../../../ignition/modules/dstack-kms.ts";
-import { dstackKmsAbi } from "../../../src/abi.ts";
 import type { ChainClient } from "../../../src/chain/client.ts";
 import { deployApp } from "../../../src/chain/deploy-app.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../src/core/events.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../../../src/core/ids.ts";
+import { dstackKmsAbi } from "../../../src/generated/abi.ts";
 import { installMulticall3 } from "../../../src/world/chain/predeploys.ts";
 
 /** A connection to network "local", a fresh OP-stack chain of this process. */

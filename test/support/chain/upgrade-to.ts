@@ -1,7 +1,7 @@
 import { artifacts } from "hardhat";
 import type { Abi, Address, Hex } from "viem";
 import { deployContract, waitForTransactionReceipt, writeContract } from "viem/actions";
-import { dstackAppAbi } from "../../../src/abi.ts";
+import { dstackAppAbi } from "../../../src/generated/abi.ts";
 import type { OwnerClient } from "../../../src/world/chain/client.ts";
 
 /** Interface ids of the generations with key epochs. */

@@ -9,7 +9,7 @@ import {
   numberToHex,
   stringToHex,
 } from "viem";
-import { dstackAppAbi } from "../../../src/abi.ts";
+import { dstackAppAbi } from "../../../src/generated/abi.ts";
 import type { PolicyLog } from "../../../src/history/policy.ts";
 
 type EventName = Extract<(typeof dstackAppAbi)[number], { type: "event" }>["name"];

@@ -9,7 +9,7 @@ import {
   type TransactionSerialized,
 } from "viem";
 import { recoverAuthorizationAddress } from "viem/utils";
-import { batchExecutorAbi } from "../../../src/abi.ts";
+import { batchExecutorAbi } from "../../../src/generated/abi.ts";
 import type { LyingRpc } from "./lying-rpc.ts";
 
 /** A transaction that left with a signature, decoded. */

@@ -1,6 +1,6 @@
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../../../src/abi.ts";
 import type { ComposeHash } from "../../../src/core/ids.ts";
+import { dstackAppAbi } from "../../../src/generated/abi.ts";
 import {
   addReplica,
   allow,

@@ -1,7 +1,7 @@
 import { encodeFunctionData, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { dstackAppAbi } from "../../../src/abi.ts";
 import { type Hex, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
+import { dstackAppAbi } from "../../../src/generated/abi.ts";
 import type { EntryOf, JournalEntry, NewJournalEntry } from "../../../src/update/journal-state.ts";
 
 export const appId = parseAppId("a1".repeat(20));

@@ -3,7 +3,6 @@ import { expect } from "chai";
 import { createWalletClient, custom, parseEther } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
@@ -29,6 +28,7 @@ import {
   UntrustedEncryptionKeyError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import type { UpdateCvmParameters } from "../../../../src/update/connect.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";

@@ -5,7 +5,6 @@ import { encodeFunctionData, parseEther, zeroAddress, zeroHash } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransaction, getTransactionCount, readContract } from "viem/actions";
 import { mainnet } from "viem/chains";
-import { dstackKmsAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
@@ -30,6 +29,7 @@ import {
   SignerRequiredError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
+import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { clientOf, type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";

@@ -6,7 +6,6 @@ import fc from "fast-check";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Address, concat, encodeFunctionData, type Hex, numberToHex, parseGwei } from "viem";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";
@@ -31,6 +30,7 @@ import {
   setAppImplementationCall,
   transferOwnershipCall,
 } from "../../../../src/core/owner-calls.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";

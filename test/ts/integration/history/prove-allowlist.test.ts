@@ -4,7 +4,6 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { type Abi, type Address, encodeFunctionData, getAddress, type Hex, numberToHex, zeroHash } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
@@ -12,6 +11,7 @@ import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts"
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import { currentSlots, shiftedSlots } from "../../../../src/history/proof.ts";
 import { type AllowlistProof, proveAllowlist } from "../../../../src/history/prove-allowlist.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";

@@ -15,7 +15,6 @@ import {
 } from "viem";
 import { getBlockNumber, getTransactionCount, writeContract } from "viem/actions";
 import { base } from "viem/chains";
-import { dstackAppAbi, dstackKmsAbi } from "../../../../src/abi.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
@@ -25,6 +24,7 @@ import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { NoContractError } from "../../../../src/errors/index.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { allowedAt } from "../../../../src/history/policy.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";

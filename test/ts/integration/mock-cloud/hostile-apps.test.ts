@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { type Hex, numberToHex, stringToHex } from "viem";
 import { writeContract } from "viem/actions";
-import { dstackKmsAbi } from "../../../../src/abi.ts";
+import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { type CloudWorld, dockerCompose, request, startCloudWorld } from "../../../support/mock-cloud/cloud-world.ts";
 import { type FaultyRpc, faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
 

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { encodeFunctionData } from "viem";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { type AppId, type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import { startMockCloud } from "../../../../src/mock-cloud/index.ts";
 import { deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import {

@@ -2,10 +2,10 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { encodeFunctionData, type Hex, keccak256, parseGwei } from "viem";
 import { getTransactionCount, sendRawTransaction, writeContract } from "viem/actions";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import { deployForwarder, forward } from "../../../support/mock-cloud/call-forwarder.ts";
 import {
   type CloudWorld,

@@ -3,13 +3,13 @@ import { AssertionError, expect } from "chai";
 import { Contract } from "ethers";
 import { network } from "hardhat";
 import { getContract } from "viem";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import {
   ContractRevertedError,
   InvalidArgumentError,
   InvalidHexError,
   NoContractError,
 } from "../../../../src/errors/index.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import { type DeployedDstack, deployDstack, dstackMatchers } from "../../../../src/testing/index.ts";
 import { rejection } from "../../../support/rejection.ts";
 

@@ -15,7 +15,7 @@ import {
   ERC1967Proxy__factory,
   IAppAuth__factory,
   IAppAuthBasicManagement__factory,
-} from "../../../../src/typechain.ts";
+} from "../../../../src/typechain/index.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const composeHash = `0x${"c0".repeat(32)}`;

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { createWalletClient, http, parseEther } from "viem";
-import { dstackKmsAbi } from "../../../../src/abi.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { InvalidArgumentError, InvalidHexError, NoContractError } from "../../../../src/errors/index.ts";
+import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { attachWorld } from "../../../../src/world/attach-world.ts";
 import { createOwnerClient, devAccount } from "../../../../src/world/chain/client.ts";
 import { type LocalChain, startChain } from "../../../../src/world/chain/start-chain.ts";

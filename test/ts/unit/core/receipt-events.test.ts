@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { concat, encodeAbiParameters, encodeEventTopics, type Hex, keccak256, pad, toHex } from "viem";
-import { dstackAppAbi } from "../../../../src/abi.ts";
 import { appEvents, deployedApp, type EventLog, type EventReceipt, requireEvent } from "../../../../src/core/events.ts";
 import { type AppId, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { ReceiptMismatchError } from "../../../../src/errors/index.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 
 const app = parseAppId("a1".repeat(20));
 const impostor = parseAppId("b2".repeat(20));

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createPublicClient, encodeErrorResult, http } from "viem";
-import { dstackAppAbi } from "../../../../src/abi.ts";
+import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import { contractFault } from "../../../../src/mock-cloud/verification/gather-facts.ts";
 import { serveRpc } from "../../../support/mock-cloud/rpc-server.ts";
 import { rejection } from "../../../support/rejection.ts";

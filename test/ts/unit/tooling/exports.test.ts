@@ -210,7 +210,7 @@ const batch = [
 
 const doors: Readonly<Record<string, readonly string[]>> = {
   "src/index.ts": [...abi, ...chain, ...cloud, ...core, ...errors, ...update],
-  "src/abi.ts": abi,
+  "src/generated/abi.ts": abi,
   "src/chain/index.ts": chain,
   "src/cloud/index.ts": cloud,
   "src/update/index.ts": update,
@@ -245,7 +245,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "testOsImageHash",
   ],
   "src/hardhat/index.ts": ["default"],
-  "src/typechain.ts": [
+  "src/typechain/index.ts": [
     "DstackApp__factory",
     "DstackKms__factory",
     "ERC1967Proxy__factory",

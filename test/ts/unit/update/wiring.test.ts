@@ -4,7 +4,7 @@ import { importsOf } from "../../../support/repository/imports.ts";
 
 // What connects the flow with the real chain, the cloud and the disk, whose lines it holds against their calldata and
 // signed bytes. Everything else speaks to ports, so it can be simulated.
-const connectors = ["wire.ts", "wire-chain.ts", "wire-cloud.ts", "journal-file.ts"].map((name) => `src/update/${name}`);
+const connectors = ["connect.ts", "connect-chain.ts", "journal.ts"].map((name) => `src/update/${name}`);
 
 describe("the update flow", () => {
   it("sees chain and cloud through its ports alone", () => {

@@ -3,7 +3,6 @@ import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Address, getAddress, type Hex } from "viem";
 import { waitForTransactionReceipt, writeContract } from "viem/actions";
-import { dstackKmsAbi } from "../../../../../src/abi.ts";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
 import { readAllowlist, readOwnership } from "../../../../../src/chain/read-app.ts";
 import { readKmsStatus } from "../../../../../src/chain/read-kms.ts";
@@ -14,6 +13,7 @@ import {
   addDeviceCall,
   transferOwnershipCall,
 } from "../../../../../src/core/owner-calls.ts";
+import { dstackKmsAbi } from "../../../../../src/generated/abi.ts";
 import { devAccount } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { deploySafe, deployTimelock, executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";

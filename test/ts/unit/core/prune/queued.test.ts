@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { concatHex, encodeFunctionData, numberToHex, parseAbi, size } from "viem";
-import { dstackAppAbi } from "../../../../../src/abi.ts";
 import { parseAge } from "../../../../../src/commands/arguments.ts";
 import { parseAppId, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { InvalidArgumentError } from "../../../../../src/errors/index.ts";
+import { dstackAppAbi } from "../../../../../src/generated/abi.ts";
 import { canMention, findMentions } from "../../../../../src/prune/queued.ts";
 
 const appId = parseAppId("a0".repeat(20));
