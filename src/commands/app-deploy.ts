@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import {
   type Account,
   type Address,
@@ -34,13 +32,13 @@ import {
   NonceTakenError,
   TransactionRevertedError,
 } from "../errors/index.ts";
-import { type ConnectedChain, connectChain, readSigner } from "../hardhat/connect.ts";
 import { describeOwner, formatFee, formatGas } from "../report/format.ts";
 import type { Paper } from "../report/output.ts";
 import { prepareJournalPath } from "./arguments.ts";
-import { connectCloud } from "./connect-app.ts";
-import { type KmsArguments, readConfiguredKms, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
+import { connectCloud, readConfiguredKms } from "./connect-app.ts";
+import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
+import type { Command, CommandHost, ConnectedChain } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
 import { formatBounds, showFindings } from "./write.ts";
@@ -58,8 +56,7 @@ export interface AppDeployArguments extends KmsArguments, OutputArguments {
   readonly accept?: string | undefined;
 }
 
-const action: NewTaskActionFunction<AppDeployArguments> = (args, hre) => runTask(args, (io) => deploy(io, args, hre));
-export default action;
+export const appDeploy: Command<AppDeployArguments> = (args, host) => runTask(args, (io) => deploy(io, args, host));
 
 /** What the app will be. */
 interface Plan {
@@ -72,17 +69,17 @@ interface Plan {
   readonly disableUpgrades: boolean;
 }
 
-async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): Promise<TaskOutcome> {
   const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
-  const kms = requireKms(resolveKms(args, { configuredKms: await readConfiguredKms(hre.config) }));
+  const kms = requireKms(resolveKms(args, { configuredKms: await readConfiguredKms(host) }));
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
-  const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(hre));
-  const chain = await connectChain(hre);
+  const devices = args.device === undefined ? [] : await parseDevices([args.device], await connectCloud(host));
+  const chain = await host.connectChain();
   const generation = await requireDstackKms(chain.client, kms);
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, parseAccepted(args.accept).has("key-epochs"));
   showCaveat(io.paper, contracts);
-  const account = await readSigner(hre, { chain, wanted, purpose: "deployAndRegisterApp" });
+  const account = await host.readSigner({ chain, wanted, purpose: "deployAndRegisterApp" });
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
@@ -92,9 +89,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, hre: HardhatRuntimeE
   showPlan(io.paper, plan, { chain, signer: account.address, ownerFacts });
   const namedDevices = showNamedDevices(io.paper, devices);
 
-  const journal = await openDeploymentJournal(
-    await prepareJournalPath(hre.config.paths.root, args.journal, "deployments.jsonl"),
-  );
+  const journal = await openDeploymentJournal(await prepareJournalPath(host.root, args.journal, "deployments.jsonl"));
   try {
     const { chainId } = chain;
     const recorded = args.again

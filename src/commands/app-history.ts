@@ -1,5 +1,4 @@
 import { dirname, join } from "node:path";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Address } from "viem";
 import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
@@ -13,6 +12,7 @@ import { readHistory } from "../history/read-history.ts";
 import { openHistoryStore } from "../history/store.ts";
 import { createProgress } from "../report/output.ts";
 import { parseBlockNumber } from "./arguments.ts";
+import type { CommandHost } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 
 export interface HistoryArguments {
@@ -30,12 +30,12 @@ export interface HistoryArguments {
  */
 export async function readAppHistory(
   io: Pick<TaskIo, "stderr" | "signal">,
-  { config }: Pick<HardhatRuntimeEnvironment, "config">,
+  host: CommandHost,
   { client, appId }: { readonly client: ChainClient; readonly appId: AppId },
   args: HistoryArguments = {},
 ): Promise<History> {
   const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
-  const path = args.store ?? join(config.paths.cache, "dstack", "history.sqlite");
+  const path = args.store ?? join(host.cache, "dstack", "history.sqlite");
   if (path !== ":memory:") await (args.store === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
   const store = openHistoryStore(path);
   const progress = createProgress("Reading the history", io.stderr);

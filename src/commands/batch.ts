@@ -1,12 +1,10 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { recordedBy } from "../batch/send-transactions.ts";
 import { undoDelegation } from "../batch/undo-delegation.ts";
 import { parseAddress } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
-import { connectChain, readSigner } from "../hardhat/connect.ts";
 import { formatFee, formatGas } from "../report/format.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { formatBounds, openTaskJournal, showRecorded } from "./write.ts";
 
@@ -15,15 +13,14 @@ export interface UndoDelegationArguments extends OutputArguments {
   readonly delegate?: string | undefined;
 }
 
-const action: NewTaskActionFunction<UndoDelegationArguments> = (args, hre) =>
-  runTask(args, (io) => undo(args, hre, io));
-export default action;
+export const batchUndoDelegation: Command<UndoDelegationArguments> = (args, host) =>
+  runTask(args, (io) => undo(args, host, io));
 
-async function undo(args: UndoDelegationArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const delegate = args.delegate === undefined ? undefined : parseAddress("The delegate's address", args.delegate);
-  const chain = await connectChain(hre);
+  const chain = await host.connectChain();
   const { client, chainId, network } = chain;
-  const account = await readSigner(hre, { chain, purpose: "the end of the delegation" });
+  const account = await host.readSigner({ chain, purpose: "the end of the delegation" });
   const { address } = account;
   const delegation = await readDelegation(client, { address });
   if (delegation.kind !== "delegated") {

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { zeroAddress, zeroHash } from "viem";
 import { type BootInfo, type BootRule, readBootRules } from "../chain/read-boot.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
@@ -19,18 +17,18 @@ import { InvalidArgumentError } from "../errors/index.ts";
 import { type AppArguments, connectApp, requireSameApp } from "./connect-app.ts";
 import { findKms, type KmsArguments } from "./connect-kms.ts";
 import { reportGenerations, showCaveat } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "./run.ts";
 
 export interface BootCheckArguments extends AppArguments, KmsArguments, BootArguments, OutputArguments {
   readonly accept?: string | undefined;
 }
 
-const action: NewTaskActionFunction<BootCheckArguments> = (args, hre) => runTask(args, () => check(args, hre));
-export default action;
+export const bootCheck: Command<BootCheckArguments> = (args, host) => runTask(args, () => check(args, host));
 
-async function check(args: BootCheckArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function check(args: BootCheckArguments, host: CommandHost): Promise<TaskOutcome> {
   const isAccepted = parseAccepted(args.accept).has("key-epochs");
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { kms, generation } = await findKms(args, app);
   requireNoKeyEpochs([{ role: "KMS", address: kms, generation }], isAccepted);
   const bootInfo = await gatherBootInfo(args, app);

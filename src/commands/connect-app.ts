@@ -1,5 +1,3 @@
-import "../hardhat/type-extensions.ts";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account, Address } from "viem";
 import { parseAddress, requireChain } from "../chain/client.ts";
 import type { AppStatus, ReadAppStatusReturnType } from "../chain/read-app.ts";
@@ -10,9 +8,7 @@ import { getCvm } from "../cloud/get-cvm.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseAppId } from "../core/ids.ts";
 import { lintApp, requireClean } from "../core/lint/lint.ts";
 import { CloudResponseError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
-import { type ConnectedChain, connectChain, readSigner } from "../hardhat/connect.ts";
-import type { DstackConfig } from "../hardhat/type-extensions.ts";
-import { readConfiguredKms } from "./connect-kms.ts";
+import type { CommandHost, ConnectedChain, DstackConfig } from "./host.ts";
 
 export interface AppArguments {
   /** `0x…`, `app_…` or a name of the configuration. */
@@ -126,17 +122,17 @@ export interface ConnectedApp extends ConnectedChain, AppTarget {
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
  */
-export async function connectApp(args: AppArguments, hre: HardhatRuntimeEnvironment): Promise<ConnectedApp> {
-  const cloud = await connectCloud(hre);
-  const app = await resolveApp(args, { apps: hre.config.dstack.apps, cloud });
-  const chain = await connectChain(hre, app.network);
+export async function connectApp(args: AppArguments, host: CommandHost): Promise<ConnectedApp> {
+  const cloud = await connectCloud(host);
+  const app = await resolveApp(args, { apps: host.settings.apps, cloud });
+  const chain = await host.connectChain(app.network);
   if (app.chainId !== undefined) await requireChain(chain.client, app.chainId);
   return {
     ...app,
     ...chain,
-    configuredKms: await readConfiguredKms(hre.config),
+    configuredKms: await readConfiguredKms(host),
     cloud,
-    signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }),
+    signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }),
   };
 }
 
@@ -148,16 +144,20 @@ export function requireApp(status: ReadAppStatusReturnType, appId: AppId): AppSt
   throw new NoContractError(appId);
 }
 
+/** The DstackKms of the configuration, if it has one. @throws InvalidHexError */
+export async function readConfiguredKms({ settings }: CommandHost): Promise<Address | undefined> {
+  const kms = (await settings.kms.get()).trim();
+  return kms === "" ? undefined : parseAddress("The KMS address (dstack.kms or DSTACK_KMS)", kms);
+}
+
 /**
  * The cloud of the configuration, or undefined without an API key: what stands on the chain can be read by anybody.
  *
  * @throws InvalidArgumentError if key or address cannot be one
  */
-export async function connectCloud({
-  config,
-}: Pick<HardhatRuntimeEnvironment, "config">): Promise<CloudClient | undefined> {
-  const apiKey = await config.dstack.cloud.apiKey.get();
-  return apiKey === "" ? undefined : createCloudClient({ apiKey, baseUrl: await config.dstack.cloud.baseUrl.get() });
+export async function connectCloud(host: CommandHost): Promise<CloudClient | undefined> {
+  const apiKey = await host.settings.cloud.apiKey.get();
+  return apiKey === "" ? undefined : createCloudClient({ apiKey, baseUrl: await host.settings.cloud.baseUrl.get() });
 }
 
 /** @throws InvalidArgumentError */

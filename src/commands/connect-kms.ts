@@ -1,14 +1,11 @@
-import "../hardhat/type-extensions.ts";
-import type { HardhatConfig } from "hardhat/types/config";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Account, Address } from "viem";
 import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
 import { readContractKind } from "../chain/read-app.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import type { Generation } from "../core/generation.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
-import { type ConnectedChain, connectChain, readSigner } from "../hardhat/connect.ts";
-import { type ConnectedApp, connectCloud, requireCloud } from "./connect-app.ts";
+import { type ConnectedApp, connectCloud, readConfiguredKms, requireCloud } from "./connect-app.ts";
+import type { CommandHost, ConnectedChain } from "./host.ts";
 
 export interface ConnectKmsArguments extends KmsArguments {
   /** A CVM whose KMS is meant. */
@@ -26,19 +23,19 @@ export interface ConnectedKms extends ConnectedChain {
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
  */
-export async function connectKms(args: ConnectKmsArguments, hre: HardhatRuntimeEnvironment): Promise<ConnectedKms> {
+export async function connectKms(args: ConnectKmsArguments, host: CommandHost): Promise<ConnectedKms> {
   const { cvm } = args;
   const found =
     cvm === undefined
       ? undefined
-      : await getCvm(requireCloud(await connectCloud(hre), `for the KMS of ${cvm}`), { cvm });
-  const sources = { kms: found?.kmsContractAddress, configuredKms: await readConfiguredKms(hre.config) };
+      : await getCvm(requireCloud(await connectCloud(host), `for the KMS of ${cvm}`), { cvm });
+  const sources = { kms: found?.kmsContractAddress, configuredKms: await readConfiguredKms(host) };
   requireAgreement(args, sources);
   const kms = requireKms(resolveKms(args, sources));
-  const chain = await connectChain(hre);
+  const chain = await host.connectChain();
   if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
   const generation = await requireDstackKms(chain.client, kms);
-  return { ...chain, kms, generation, signer: (purpose, wanted) => readSigner(hre, { chain, wanted, purpose }) };
+  return { ...chain, kms, generation, signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }) };
 }
 
 /**
@@ -70,12 +67,6 @@ export interface KmsSources {
 /** The DstackKms a command is about: `--kms`, the configuration's, or else the CVM's. @throws InvalidHexError */
 export function resolveKms(args: KmsArguments, { kms, configuredKms }: KmsSources): Address | undefined {
   return args.kms === undefined ? (configuredKms ?? kms) : parseAddress("The KMS address", args.kms);
-}
-
-/** The DstackKms of the configuration, if it has one. @throws InvalidHexError */
-export async function readConfiguredKms({ dstack }: HardhatConfig): Promise<Address | undefined> {
-  const kms = (await dstack.kms.get()).trim();
-  return kms === "" ? undefined : parseAddress("The KMS address (dstack.kms or DSTACK_KMS)", kms);
 }
 
 /** @throws InvalidArgumentError */

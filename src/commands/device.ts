@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAllowlist, readAppStatus } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
@@ -18,6 +16,7 @@ import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "
 import { parseWaivers } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, requireConfigured, showNamedDevices } from "./values.ts";
 import { type ChangePolicyArguments, changePolicy } from "./write.ts";
@@ -98,12 +97,11 @@ export interface DeviceAddArguments extends AppArguments, ChangePolicyArguments,
   readonly waive?: string | undefined;
 }
 
-export const deviceAdd: NewTaskActionFunction<DeviceAddArguments> = (args, hre) =>
-  runTask(args, (io) => add(io, args, hre));
+export const deviceAdd: Command<DeviceAddArguments> = (args, host) => runTask(args, (io) => add(io, args, host));
 
-async function add(io: TaskIo, args: DeviceAddArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function add(io: TaskIo, args: DeviceAddArguments, host: CommandHost): Promise<TaskOutcome> {
   const waivers = parseWaivers(args.waive, ["no-effect"]);
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { appId } = app;
   const devices = await parseDevices(args.devices, app.cloud);
   requireConfigured(devices, app.devices);
@@ -115,15 +113,14 @@ async function add(io: TaskIo, args: DeviceAddArguments, hre: HardhatRuntimeEnvi
 
 export interface DeviceListArguments extends AppArguments, HistoryArguments, OutputArguments {}
 
-export const deviceList: NewTaskActionFunction<DeviceListArguments> = (args, hre) =>
-  runTask(args, (io) => list(io, args, hre));
+export const deviceList: Command<DeviceListArguments> = (args, host) => runTask(args, (io) => list(io, args, host));
 
-async function list(io: TaskIo, args: DeviceListArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
-  const app = await connectApp(args, hre);
+async function list(io: TaskIo, args: DeviceListArguments, host: CommandHost): Promise<TaskOutcome> {
+  const app = await connectApp(args, host);
   const { client, appId } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId }), appId);
   const contracts = await gatherContracts(app, generation);
-  const devices = await listDevices(app, await readAppHistory(io, hre, app, args));
+  const devices = await listDevices(app, await readAppHistory(io, host, app, args));
   return {
     result: {
       appId,
@@ -173,12 +170,12 @@ export interface DeviceRemoveArguments extends AppArguments, ChangePolicyArgumen
   readonly waive?: string | undefined;
 }
 
-export const deviceRemove: NewTaskActionFunction<DeviceRemoveArguments> = (args, hre) =>
-  runTask(args, (io) => remove(io, args, hre));
+export const deviceRemove: Command<DeviceRemoveArguments> = (args, host) =>
+  runTask(args, (io) => remove(io, args, host));
 
-async function remove(io: TaskIo, args: DeviceRemoveArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function remove(io: TaskIo, args: DeviceRemoveArguments, host: CommandHost): Promise<TaskOutcome> {
   const waivers = parseWaivers(args.waive, barringWaivers);
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { appId, client } = app;
   const devices = await parseDevices(args.devices, app.cloud);
   const namedDevices = showNamedDevices(io.paper, devices);
@@ -198,19 +195,15 @@ export interface DeviceAllowAnyArguments extends AppArguments, ChangePolicyArgum
   readonly waive?: string | undefined;
 }
 
-export const deviceAllowAny: NewTaskActionFunction<DeviceAllowAnyArguments> = (args, hre) =>
-  runTask(args, (io) => allowAny(io, args, hre));
+export const deviceAllowAny: Command<DeviceAllowAnyArguments> = (args, host) =>
+  runTask(args, (io) => allowAny(io, args, host));
 
-async function allowAny(
-  io: TaskIo,
-  args: DeviceAllowAnyArguments,
-  hre: HardhatRuntimeEnvironment,
-): Promise<TaskOutcome> {
+async function allowAny(io: TaskIo, args: DeviceAllowAnyArguments, host: CommandHost): Promise<TaskOutcome> {
   const waivers = parseWaivers(args.waive, barringWaivers);
   if (args.state !== "on" && args.state !== "off") {
     throw new InvalidArgumentError("Say on or off.", { nextStep: "As in: npx hardhat dstack device allow-any off." });
   }
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { appId, client } = app;
   const isUnlisted = async (deviceId: DeviceId) => !(await readAllowlist(client, { appId, deviceId })).deviceListed;
   const guard = async () => {

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readAllowlist } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
@@ -27,6 +25,7 @@ import {
   requireCloud,
 } from "./connect-app.ts";
 import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "./run.ts";
 
 export interface HashArguments extends AppArguments, OutputArguments {
@@ -37,10 +36,9 @@ export interface HashArguments extends AppArguments, OutputArguments {
   readonly accept?: string | undefined;
 }
 
-const action: NewTaskActionFunction<HashArguments> = (args, hre) => runTask(args, () => examine(args, hre));
-export default action;
+export const hashDoctor: Command<HashArguments> = (args, host) => runTask(args, () => examine(args, host));
 
-async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutcome> {
   if (args.file === "") {
     throw new InvalidArgumentError("No file was named.", { nextStep: "See npx hardhat dstack hash --help." });
   }
@@ -49,7 +47,7 @@ async function examine(args: HashArguments, hre: HardhatRuntimeEnvironment): Pro
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
   readAppDocument({ text, preLaunchScript, name: args.name }); // a file that is wrong is told so before the cloud is asked
-  const target = await connectTarget(args, hre);
+  const target = await connectTarget(args, host);
   const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
   const contracts = await contractsOf(target, examined);
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
@@ -80,17 +78,14 @@ async function contractsOf(
 }
 
 /** Undefined where neither app nor CVM was named: then no network is needed. */
-async function connectTarget(
-  { app: name, cvm }: HashArguments,
-  hre: HardhatRuntimeEnvironment,
-): Promise<HashTarget | undefined> {
+async function connectTarget({ app: name, cvm }: HashArguments, host: CommandHost): Promise<HashTarget | undefined> {
   if (name === undefined && cvm === undefined) return undefined;
-  const cloud = await connectCloud(hre);
+  const cloud = await connectCloud(host);
   if (name === undefined && cvm !== undefined) {
     const { kmsContractAddress } = await getCvm(requireCloud(cloud, `about ${cvm}`), { cvm });
     if (kmsContractAddress === undefined) return { app: undefined, cloud, cvm };
   }
-  return { app: await connectApp({ app: name, cvm }, hre), cloud, cvm };
+  return { app: await connectApp({ app: name, cvm }, host), cloud, cvm };
 }
 
 function show(paper: Paper, { kind, cvm, cvmId, examination }: ExaminedFile): void {

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
@@ -7,6 +5,7 @@ import { gatherCloudFacts, nothingKnown } from "../prune/read-cloud-use.ts";
 import { showWhatRemovalMeans } from "../report/prune-printer.ts";
 import { parseWaivers } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseHashes } from "./values.ts";
 import { type ChangePolicyArguments, changePolicy } from "./write.ts";
@@ -72,14 +71,13 @@ export interface HashAddArguments extends AppArguments, ChangePolicyArguments, O
   readonly waive?: string | undefined;
 }
 
-export const hashAdd: NewTaskActionFunction<HashAddArguments> = (args, hre) =>
-  runTask(args, (io) => add(io, args, hre));
+export const hashAdd: Command<HashAddArguments> = (args, host) => runTask(args, (io) => add(io, args, host));
 
-async function add(io: TaskIo, args: HashAddArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promise<TaskOutcome> {
   const waivers = parseWaivers(args.waive, removalWaivers);
   const added = parseHashes(args.hashes);
   const removed = args.remove === undefined ? [] : parseHashes(args.remove.split(","));
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { appId } = app;
   return changePolicy(io, args, {
     app,
@@ -100,13 +98,12 @@ export interface HashRemoveArguments extends AppArguments, ChangePolicyArguments
   readonly waive?: string | undefined;
 }
 
-export const hashRemove: NewTaskActionFunction<HashRemoveArguments> = (args, hre) =>
-  runTask(args, (io) => remove(io, args, hre));
+export const hashRemove: Command<HashRemoveArguments> = (args, host) => runTask(args, (io) => remove(io, args, host));
 
-async function remove(io: TaskIo, args: HashRemoveArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function remove(io: TaskIo, args: HashRemoveArguments, host: CommandHost): Promise<TaskOutcome> {
   const waivers = parseWaivers(args.waive, removalWaivers);
   const composeHashes = parseHashes(args.hashes);
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   return changePolicy(io, args, {
     app,
     calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import type { Address } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
@@ -16,6 +14,7 @@ import { type HistoryArguments as ReadArguments, readAppHistory } from "./app-hi
 import { type Moment, parseMoment } from "./arguments.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 
 export interface HistoryArguments extends AppArguments, ReadArguments, OutputArguments {
@@ -24,10 +23,9 @@ export interface HistoryArguments extends AppArguments, ReadArguments, OutputArg
   readonly csv?: boolean | undefined;
 }
 
-const action: NewTaskActionFunction<HistoryArguments> = (args, hre) => runTask(args, (io) => tell(args, hre, io));
-export default action;
+export const showHistory: Command<HistoryArguments> = (args, host) => runTask(args, (io) => tell(args, host, io));
 
-async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+async function tell(args: HistoryArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const { csv = false, prove = false } = args;
   const moment = args.at === undefined ? undefined : parseMoment("--at", args.at);
   if (csv && (io.isJson || moment !== undefined)) {
@@ -35,11 +33,11 @@ async function tell(args: HistoryArguments, hre: HardhatRuntimeEnvironment, io: 
       nextStep: "Choose one of them.",
     });
   }
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { client } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
   const contracts = await gatherContracts(app, generation);
-  const history = await readAppHistory(io, hre, app, args);
+  const history = await readAppHistory(io, host, app, args);
   const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
   const rows = await toRows(client, at === undefined ? history.changes : []);
   const proof = prove ? await proveAllowlist(client, { history, signal: io.signal }) : undefined;

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import type { Address } from "viem";
 import { requireEffect } from "../batch/require-effect.ts";
 import { requireCode } from "../chain/code.ts";
@@ -20,6 +18,7 @@ import {
 import { describeOwnerFully } from "../report/format.ts";
 import { type ConnectedKms, type ConnectKmsArguments, connectKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { carryOut, lintInputs } from "./write.ts";
 
@@ -50,13 +49,13 @@ export interface ChangeKmsParameters {
 export async function changeKms(
   io: TaskIo,
   args: ChangeKmsArguments,
-  hre: HardhatRuntimeEnvironment,
+  host: CommandHost,
   { what, bytes, build, warning, check }: ChangeKmsParameters,
 ): Promise<TaskOutcome> {
   const accepted = parseAccepted(args.accept);
   lintInputs(what, [args.value]);
   const value = parseFixedHex(what, args.value, bytes);
-  const connected = await connectKms(args, hre);
+  const connected = await connectKms(args, host);
   const { kms, client, chainId, generation } = connected;
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
@@ -72,9 +71,9 @@ export async function changeKms(
   return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
 }
 
-export const kmsAddOsImage: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsAddOsImage: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The OS image hash",
       bytes: 32,
       build: (kms, osImageHash) => addOsImageHashCall({ kms, osImageHash }),
@@ -82,9 +81,9 @@ export const kmsAddOsImage: NewTaskActionFunction<ChangeKmsArguments> = (args, h
     }),
   );
 
-export const kmsAddDevice: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsAddDevice: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The device id",
       bytes: 32,
       build: (kms, deviceId) => addKmsDeviceCall({ kms, deviceId }),
@@ -99,13 +98,13 @@ export interface KmsShowArguments extends ConnectKmsArguments, OutputArguments {
   readonly measurement?: string | undefined;
 }
 
-export const kmsShow: NewTaskActionFunction<KmsShowArguments> = (args, hre) => runTask(args, () => show(args, hre));
+export const kmsShow: Command<KmsShowArguments> = (args, host) => runTask(args, () => show(args, host));
 
-async function show(args: KmsShowArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
+async function show(args: KmsShowArguments, host: CommandHost): Promise<TaskOutcome> {
   const osImageHashes = parseList("An OS image hash", args.osImage);
   const deviceIds = parseList("A device id", args.device);
   const mrsAggregated = parseList("An aggregated measurement", args.measurement);
-  const { client, kms, chainId, network } = await connectKms(args, hre);
+  const { client, kms, chainId, network } = await connectKms(args, host);
   const status = await readKmsStatus(client, { kms, osImageHashes, deviceIds, mrsAggregated });
   const caveat = caveatOf([status]);
   const asked = [...status.osImages, ...status.devices, ...status.measurements];
@@ -142,9 +141,9 @@ function rowsOf(label: string, values: readonly AskedValue[]) {
   return values.map(({ value, isAllowed }) => [label, `${value}  ${isAllowed ? "allowed" : "NOT ALLOWED"}`] as const);
 }
 
-export const kmsAddMeasurement: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsAddMeasurement: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The aggregated measurement",
       bytes: 32,
       build: (kms, mrAggregated) => addKmsAggregatedMrCall({ kms, mrAggregated }),
@@ -152,9 +151,9 @@ export const kmsAddMeasurement: NewTaskActionFunction<ChangeKmsArguments> = (arg
     }),
   );
 
-export const kmsSetAppImplementation: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsSetAppImplementation: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The implementation's address",
       bytes: 20,
       build: (kms, implementation) => setAppImplementationCall({ kms, implementation }),
@@ -163,9 +162,9 @@ export const kmsSetAppImplementation: NewTaskActionFunction<ChangeKmsArguments> 
     }),
   );
 
-export const kmsRemoveMeasurement: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsRemoveMeasurement: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The aggregated measurement",
       bytes: 32,
       build: (kms, mrAggregated) => removeKmsAggregatedMrCall({ kms, mrAggregated }),
@@ -173,9 +172,9 @@ export const kmsRemoveMeasurement: NewTaskActionFunction<ChangeKmsArguments> = (
     }),
   );
 
-export const kmsRemoveDevice: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsRemoveDevice: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The device id",
       bytes: 32,
       build: (kms, deviceId) => removeKmsDeviceCall({ kms, deviceId }),
@@ -183,9 +182,9 @@ export const kmsRemoveDevice: NewTaskActionFunction<ChangeKmsArguments> = (args,
     }),
   );
 
-export const kmsRemoveOsImage: NewTaskActionFunction<ChangeKmsArguments> = (args, hre) =>
+export const kmsRemoveOsImage: Command<ChangeKmsArguments> = (args, host) =>
   runTask(args, (io) =>
-    changeKms(io, args, hre, {
+    changeKms(io, args, host, {
       what: "The OS image hash",
       bytes: 32,
       build: (kms, osImageHash) => removeOsImageHashCall({ kms, osImageHash }),

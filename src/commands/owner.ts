@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { isAddressEqual } from "viem";
 import { parseAddress } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
@@ -8,6 +6,7 @@ import { acceptOwnershipCall, transferOwnershipCall } from "../core/owner-calls.
 import { InvalidArgumentError } from "../errors/index.ts";
 import { describeOwnerFully } from "../report/format.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { carryOut, lintBeforeWrite } from "./write.ts";
 
@@ -18,16 +17,12 @@ export interface OwnerTransferArguments extends AppArguments, OutputArguments {
   readonly accept?: string | undefined;
 }
 
-export const ownerTransfer: NewTaskActionFunction<OwnerTransferArguments> = (args, hre) =>
-  runTask(args, (io) => transfer(args, hre, io));
+export const ownerTransfer: Command<OwnerTransferArguments> = (args, host) =>
+  runTask(args, (io) => transfer(args, host, io));
 
-async function transfer(
-  args: OwnerTransferArguments,
-  hre: HardhatRuntimeEnvironment,
-  io: TaskIo,
-): Promise<TaskOutcome> {
+async function transfer(args: OwnerTransferArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const newOwner = parseAddress("The new owner's address", args.address);
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { client, appId } = app;
   const status = await readAppStatus(client, { appId });
   const { owner, pendingOwner, isTwoStep } = requireApp(status, appId);
@@ -83,11 +78,10 @@ export interface OwnerAcceptArguments extends AppArguments, OutputArguments {
   readonly accept?: string | undefined;
 }
 
-export const ownerAccept: NewTaskActionFunction<OwnerAcceptArguments> = (args, hre) =>
-  runTask(args, (io) => accept(args, hre, io));
+export const ownerAccept: Command<OwnerAcceptArguments> = (args, host) => runTask(args, (io) => accept(args, host, io));
 
-async function accept(args: OwnerAcceptArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
-  const app = await connectApp(args, hre);
+async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+  const app = await connectApp(args, host);
   const { client, appId } = app;
   const status = await readAppStatus(client, { appId });
   const { owner, pendingOwner, isTwoStep } = requireApp(status, appId);
@@ -122,10 +116,10 @@ async function accept(args: OwnerAcceptArguments, hre: HardhatRuntimeEnvironment
 
 export interface OwnerShowArguments extends AppArguments, OutputArguments {}
 
-export const ownerShow: NewTaskActionFunction<OwnerShowArguments> = (args, hre) => runTask(args, () => show(args, hre));
+export const ownerShow: Command<OwnerShowArguments> = (args, host) => runTask(args, () => show(args, host));
 
-async function show(args: OwnerShowArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
-  const { client, appId, chainId } = await connectApp(args, hre);
+async function show(args: OwnerShowArguments, host: CommandHost): Promise<TaskOutcome> {
+  const { client, appId, chainId } = await connectApp(args, host);
   const { owner, pendingOwner, isTwoStep, blockNumber } = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: { appId, chainId, blockNumber, owner, pendingOwner: pendingOwner ?? null, isTwoStep },

@@ -5,7 +5,7 @@ import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from ".
 import { writeWholeFile } from "../chain/transactions/journal-file.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
-import type { ConnectedChain } from "../hardhat/connect.ts";
+import type { ConnectedChain } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 
 export interface PrepareForSafeParameters extends Pick<BuildSafeBatchParameters, "calls" | "allowNoEffect"> {

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { planBatch } from "../batch/plan-batch.ts";
 import { recordedBy } from "../batch/send-transactions.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
@@ -30,17 +28,17 @@ import { type BatchArgument, parseAge, parseBatch, prepareJournalPath } from "./
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { chooseDelivery, lintBeforeWrite, openTaskJournal, showBatchPlan, showRecorded, tellBatch } from "./write.ts";
 
-const action: NewTaskActionFunction<PruneArguments> = (args, hre) => runTask(args, (io) => prune(args, hre, io));
-export default action;
+export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
 
-async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
+async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const settings = parsePruneArguments(args);
   const { planFile, isDryRun } = settings;
-  const app = await connectApp(args, hre);
+  const app = await connectApp(args, host);
   const { client, appId, chainId } = app;
   const status = await readAppStatus(client, { appId });
   const contracts = await gatherContracts(app, requireApp(status, appId).generation);
@@ -58,7 +56,7 @@ async function prune(args: PruneArguments, hre: HardhatRuntimeEnvironment, io: T
 
   // What was to be proven for the plan, and was not, is to be proven for carrying it out.
   const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
-  const source = pruneSourceOf(io, hre, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
+  const source = pruneSourceOf(io, host, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
   const facts = await readPruneFacts(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
   const policy = buildPolicy({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
@@ -322,7 +320,7 @@ function notListed(option: string, hash: string): InvalidArgumentError {
 /** Where a prune of this app reads: its chain through the project's history store, and the cloud if there is a key. */
 export function pruneSourceOf(
   io: Pick<TaskIo, "stderr" | "signal">,
-  hre: HardhatRuntimeEnvironment,
+  host: CommandHost,
   {
     app,
     settings,
@@ -342,7 +340,7 @@ export function pruneSourceOf(
     kms: resolveKms({}, app),
     acceptKeyEpochs,
     signal,
-    readHistory: () => readAppHistory(io, hre, app, settings.history),
+    readHistory: () => readAppHistory(io, host, app, settings.history),
     ...(settings.isProofWanted && {
       prove: async (history) => {
         const { claims } = await proveAllowlist(client, { history, signal });

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import type { Chain } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { type AppStatus, readAppStatus } from "../chain/read-app.ts";
@@ -20,20 +18,20 @@ import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, gatherOtherKms, reportGenerations } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { gatherLintSubject, showFindings } from "./write.ts";
 
 export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {}
 
-const action: NewTaskActionFunction<StatusArguments> = (args, hre) => runTask(args, (io) => status(args, hre, io));
-export default action;
+export const statusCommand: Command<StatusArguments> = (args, host) => runTask(args, (io) => status(args, host, io));
 
-async function status(args: StatusArguments, hre: HardhatRuntimeEnvironment, io: TaskIo): Promise<TaskOutcome> {
-  const app = await connectApp(args, hre);
+async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+  const app = await connectApp(args, host);
   const { client, appId } = app;
   const [facts, running] = await Promise.all([readAppStatus(client, { appId }), gatherRunning(app.cloud, appId)]);
   const contract = requireApp(facts, appId);
-  const { lists, completeness } = await listAllowed(args, hre, io, app);
+  const { lists, completeness } = await listAllowed(args, host, io, app);
   const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
   const { subject, contracts: judged } = await gatherLintSubject(client, {
     appId,
@@ -67,12 +65,12 @@ async function status(args: StatusArguments, hre: HardhatRuntimeEnvironment, io:
 /** An endpoint that serves no logs does not keep the rest from being shown. */
 async function listAllowed(
   args: HistoryArguments,
-  hre: HardhatRuntimeEnvironment,
+  host: CommandHost,
   io: TaskIo,
   app: ConnectedApp,
 ): Promise<Pick<StatusReport, "lists" | "completeness">> {
   try {
-    const history = await readAppHistory(io, hre, app, args);
+    const history = await readAppHistory(io, host, app, args);
     return { lists: await gatherLists(app.client, history), completeness: history.completeness };
   } catch (error) {
     if (!isDstackError(error) || error.family !== "chain") throw error;

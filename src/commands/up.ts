@@ -1,7 +1,5 @@
-import "../hardhat/type-extensions.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { privateKeyToAccount } from "viem/accounts";
 import { parseAddress } from "../chain/client.ts";
 import { parseFixedHex } from "../core/ids.ts";
@@ -12,6 +10,7 @@ import { createCloudPrinter } from "../report/cloud-printer.ts";
 import { createPaper } from "../report/output.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
 import { startWorld, type World } from "../world/start-world.ts";
+import type { Command } from "./host.ts";
 import { exitCodeOf } from "./run.ts";
 
 export interface UpContext {
@@ -24,16 +23,15 @@ export interface UpContext {
   readonly signal: AbortSignal;
 }
 
-const action: NewTaskActionFunction<UpArguments> = (args, { config }) =>
+export const upCommand: Command<UpArguments> = (args, { settings }) =>
   exitCodeOf(
     async (signal) => {
       const { stdout, stderr } = process;
-      await up(args, { stdout, stderr, readOwnerKey: () => config.dstack.ownerKey.get(), signal });
+      await up(args, { stdout, stderr, readOwnerKey: () => settings.ownerKey.get(), signal });
       return 0;
     },
     { whenStopped: 0 },
   );
-export default action;
 
 /** Starts a world, tells how to use it, and keeps it until the signal. */
 export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, signal }: UpContext): Promise<void> {

@@ -1,5 +1,3 @@
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import type { Account } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
@@ -15,7 +13,6 @@ import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { parseAccepted } from "../core/lint/lint.ts";
 import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
-import { connectChain } from "../hardhat/connect.ts";
 import type { Paper } from "../report/output.ts";
 import { createUpdatePrinter } from "../report/update-printer.ts";
 import { openJournal } from "../update/journal.ts";
@@ -30,22 +27,23 @@ import {
   type ConnectedApp,
   connectApp,
   connectCloud,
+  readConfiguredKms,
   requireCloud,
   resolveApp,
 } from "./connect-app.ts";
-import { readConfiguredKms, resolveKms } from "./connect-kms.ts";
+import { resolveKms } from "./connect-kms.ts";
 import { reportGenerations } from "./generations.ts";
+import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { lintBeforeWrite } from "./write.ts";
 
-const action: NewTaskActionFunction<UpdateArguments> = (args, hre) => runTask(args, (io) => update(io, args, hre));
-export default action;
+export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
-async function update(io: TaskIo, args: UpdateArguments, hre: HardhatRuntimeEnvironment): Promise<TaskOutcome> {
-  const app = await findGivenApp(args, hre);
+async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Promise<TaskOutcome> {
+  const app = await findGivenApp(args, host);
   const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm }, process.env);
-  const { contracts, request, ...connected } = await connectUpdate(io, hre, { args, app, request: asked });
-  const journal = await openJournal(await prepareJournalPath(hre.config.paths.root, args.journal, "journal.jsonl"));
+  const { contracts, request, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
+  const journal = await openJournal(await prepareJournalPath(host.root, args.journal, "journal.jsonl"));
   try {
     showRecorded(io.paper, journal.state);
     const result = await updateCvm({
@@ -202,11 +200,8 @@ export interface ConnectUpdateParameters {
 }
 
 /** The app that `--app` names, if it is given. @throws InvalidArgumentError, InvalidHexError */
-export async function findGivenApp(
-  { app }: UpdateArguments,
-  { config }: HardhatRuntimeEnvironment,
-): Promise<AppTarget | undefined> {
-  return app === undefined ? undefined : resolveApp({ app }, { apps: config.dstack.apps, cloud: undefined });
+export async function findGivenApp({ app }: UpdateArguments, host: CommandHost): Promise<AppTarget | undefined> {
+  return app === undefined ? undefined : resolveApp({ app }, { apps: host.settings.apps, cloud: undefined });
 }
 
 /**
@@ -218,20 +213,20 @@ export async function findGivenApp(
  */
 export async function connectUpdate(
   io: TaskIo,
-  hre: HardhatRuntimeEnvironment,
+  host: CommandHost,
   { args, app: given, request: asked }: ConnectUpdateParameters,
 ): Promise<ConnectedUpdate> {
   const devices = parseDeviceRule(args);
-  const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, hre)), devices: devices ?? "any" };
+  const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, host)), devices: devices ?? "any" };
   checkRequest(trusted);
-  const cloud = requireCloud(await connectCloud(hre), "for the update");
+  const cloud = requireCloud(await connectCloud(host), "for the update");
   const cvm = await getCvm(cloud, { cvm: asked.cvm });
-  const named = given === undefined ? appsOfConfiguration(hre, asked.cvm, cvm.appId) : [given.appId];
+  const named = given === undefined ? appsOfConfiguration(host, asked.cvm, cvm.appId) : [given.appId];
   if (cvm.kmsContractAddress === undefined || cvm.chainId === undefined) {
-    await requireNoDowngrade(hre, { cvm: asked.cvm, appId: cvm.appId, named });
+    await requireNoDowngrade(host, { cvm: asked.cvm, appId: cvm.appId, named });
     return { cloud, chain: undefined, account: undefined, contracts: [], request: trusted };
   }
-  const found = await connectApp({ app: args.app, cvm: asked.cvm }, hre);
+  const found = await connectApp({ app: args.app, cvm: asked.cvm }, host);
   const app: ConnectedApp = { ...found, configuredKms: trusted.kms ?? found.configuredKms };
   const { appId } = app;
   if (named.length > 0 && !named.includes(appId)) {
@@ -251,11 +246,11 @@ export async function connectUpdate(
 }
 
 /** Whose word counts for the key of the environment, and which risks are taken. Nothing of it comes from the cloud. */
-async function readTrust(args: UpdateArguments, { config }: HardhatRuntimeEnvironment) {
-  const pinned = (await config.dstack.kmsPublicKey.get()).trim();
+async function readTrust(args: UpdateArguments, host: CommandHost) {
+  const pinned = (await host.settings.kmsPublicKey.get()).trim();
   const accepted = parseAccepted(args.accept);
   return {
-    kms: resolveKms(args, { configuredKms: await readConfiguredKms(config) }),
+    kms: resolveKms(args, { configuredKms: await readConfiguredKms(host) }),
     expectedKmsPublicKey: pinned === "" ? undefined : parseKmsPublicKey(pinned),
     acceptUnprovenKey: accepted.has("unproven-key"),
     acceptKeyEpochs: accepted.has("key-epochs"),
@@ -266,12 +261,8 @@ async function readTrust(args: UpdateArguments, { config }: HardhatRuntimeEnviro
  * The app as the configuration has it for this CVM; or, where the configuration knows the app that the cloud names, that
  * one. None where the user has never named it.
  */
-function appsOfConfiguration(
-  { config: { dstack } }: HardhatRuntimeEnvironment,
-  cvm: string,
-  fromCloud: AppId | undefined,
-): readonly AppId[] {
-  const apps = Object.values(dstack.apps);
+function appsOfConfiguration({ settings }: CommandHost, cvm: string, fromCloud: AppId | undefined): readonly AppId[] {
+  const apps = Object.values(settings.apps);
   const ofCvm = apps.filter((app) => app.cvm === cvm);
   const known = ofCvm.length > 0 ? ofCvm : apps.filter(({ address }) => address === fromCloud);
   return [...new Set(known.map(({ address }) => address))];
@@ -279,14 +270,14 @@ function appsOfConfiguration(
 
 /** @throws KmsDowngradeError, RpcUnavailableError */
 async function requireNoDowngrade(
-  hre: HardhatRuntimeEnvironment,
+  host: CommandHost,
   { cvm, appId, named }: { readonly cvm: string; readonly appId: AppId | undefined; readonly named: readonly AppId[] },
 ): Promise<void> {
-  const { network } = hre.globalOptions;
+  const { namedNetwork: network } = host;
   if (network !== undefined) throw new KmsDowngradeError(cvm, `--network ${network} was given for its app`);
   if (named.length > 0) throw new KmsDowngradeError(cvm, `its app ${named.join(" and ")} is named`);
-  if (appId === undefined || hre.config.networks.default?.type !== "http") return;
-  const { client, chainId } = await connectChain(hre);
+  if (appId === undefined || !host.hasDefaultEndpoint) return;
+  const { client, chainId } = await host.connectChain();
   if ((await readCode(client, { address: appId })) === "0x") return;
   throw new KmsDowngradeError(cvm, `there is a contract at its app's address ${appId} on chain ${chainId}`);
 }

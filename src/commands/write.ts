@@ -21,13 +21,13 @@ import { orderCalls } from "../core/order-calls.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
 import { cleanText } from "../core/text.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
-import type { ConnectedChain } from "../hardhat/connect.ts";
 import { explorerLink, formatFee, formatGas } from "../report/format.ts";
 import type { Paper } from "../report/output.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import { type ConnectedApp, requireApp } from "./connect-app.ts";
 import { requireDstackKms, resolveKms } from "./connect-kms.ts";
 import { gatherOtherKms, reportGenerations, showCaveat } from "./generations.ts";
+import type { ConnectedChain } from "./host.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 

@@ -13,7 +13,6 @@ import {
   type YAMLMap,
 } from "yaml";
 import { InvalidAppComposeError } from "../errors/index.ts";
-import { variablesOf } from "./lint/compose-rules.ts";
 
 /** Characters and values a file may come to once its aliases are expanded: 20 times the longest file. */
 const maximumExpansion = 4_000_000;
@@ -189,74 +188,6 @@ function sum(readings: readonly Reading[]): number {
 function isMergeKey(key: unknown): key is Scalar {
   if (!isScalar(key)) return false;
   return typeof key.value === "symbol" || (key.value === "<<" && key.type === Scalar.PLAIN);
-}
-
-/** A variable that a new environment takes away. */
-export interface DroppedVariable {
-  readonly name: string;
-  /** Whether the new compose file uses it: `${NAME}`, `$NAME`, or passed on to a service by its name. */
-  readonly isUsed: boolean;
-}
-
-export interface FindDroppedVariablesParameters {
-  /** Names set so far. */
-  readonly before: readonly string[];
-  /** Names that the new environment sets. */
-  readonly after: readonly string[];
-  /** Text of the compose file that will be in force. */
-  readonly dockerCompose: string | null | undefined;
-}
-
-/** The variables that were set and will not be, those first that the compose file uses. */
-export function findDroppedVariables(parameters: FindDroppedVariablesParameters): readonly DroppedVariable[] {
-  const { before, after, dockerCompose } = parameters;
-  const names = before.filter((name, index) => !after.includes(name) && before.indexOf(name) === index);
-  if (names.length === 0) return [];
-  const used = usedVariables(dockerCompose ?? "");
-  return names
-    .map((name) => ({ name, isUsed: used.has(name) }))
-    .toSorted((one, other) => Number(other.isUsed) - Number(one.isUsed));
-}
-
-/** None where the file cannot be read: others say so. */
-function usedVariables(text: string): ReadonlySet<string> {
-  const used = new Set<string>();
-  const seen = new Set<object>();
-  const walk = (value: unknown): void => {
-    if (typeof value === "string") for (const name of variablesOf(value)) used.add(name);
-    if (typeof value !== "object" || value === null || seen.has(value)) return;
-    seen.add(value); // anchors make one object stand in many places
-    for (const inner of Object.values(value)) walk(inner);
-  };
-  try {
-    const compose = parseComposeYaml(text);
-    walk(compose);
-    for (const service of valuesOf(fieldOf(compose, "services"))) {
-      for (const name of passedOn(fieldOf(service, "environment"))) used.add(name);
-    }
-  } catch {
-    return used;
-  }
-  return used;
-}
-
-/** Names without a value, in either form of `environment`: Docker takes their values from the CVM's environment. */
-function passedOn(environment: unknown): string[] {
-  if (Array.isArray(environment)) {
-    return environment.filter((entry) => typeof entry === "string" && !entry.includes("="));
-  }
-  if (typeof environment !== "object" || environment === null) return [];
-  return Object.entries(environment).flatMap(([name, value]) => (value === null ? [name] : []));
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name] // an object has whatever it owns
-    : undefined;
-}
-
-function valuesOf(value: unknown): unknown[] {
-  return typeof value === "object" && value !== null ? Object.values(value) : [];
 }
 
 /**

@@ -3,7 +3,6 @@ import type { ResolvedConfigurationVariable } from "hardhat/types/config";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import {
   type Account,
-  type Address,
   type Chain,
   createClient,
   custom,
@@ -16,19 +15,26 @@ import {
 import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accounts";
 import { getAddresses } from "viem/actions";
 import { base, baseSepolia, mainnet, sepolia } from "viem/chains";
-import { type ChainClient, requireChain } from "../chain/client.ts";
+import { requireChain } from "../chain/client.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { fetchWithoutRedirects } from "../chain/redirects.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
+import type { CommandHost, ConnectedChain, ReadSignerParameters } from "../commands/host.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";
 
-export interface ReadSignerParameters {
-  readonly chain: ConnectedChain;
-  /** Whose signature is wanted; without its key the first account is taken, and the chain says no in simulation. */
-  readonly wanted?: Address | undefined;
-  /** For the error message: what is to be signed. */
-  readonly purpose: string;
+/** Hardhat's runtime environment, as commands use it. */
+export function hostOf(hre: HardhatRuntimeEnvironment): CommandHost {
+  const { config, globalOptions } = hre;
+  return {
+    root: config.paths.root,
+    cache: config.paths.cache,
+    settings: config.dstack,
+    namedNetwork: globalOptions.network,
+    hasDefaultEndpoint: config.networks.default?.type === "http",
+    connectChain: (fallback) => connectChain(hre, fallback),
+    readSigner: (parameters) => readSigner(hre, parameters),
+  };
 }
 
 /**
@@ -38,7 +44,7 @@ export interface ReadSignerParameters {
  * @throws InvalidArgumentError, WrongChainError if only the endpoint says which chain it is
  * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
  */
-export async function readSigner(
+async function readSigner(
   { config }: Pick<HardhatRuntimeEnvironment, "config">,
   { chain, wanted, purpose }: ReadSignerParameters,
 ): Promise<Account> {
@@ -89,16 +95,6 @@ function accountOf(key: string): Account {
       nextStep: "Set DSTACK_OWNER_KEY, dstack.ownerKey or the network's accounts to the account's own key.",
     });
   }
-}
-
-export interface ConnectedChain {
-  /** Reads; it has no account. */
-  readonly client: ChainClient;
-  readonly chainId: number;
-  /** As `--network` names it. */
-  readonly network: string;
-  /** Of the project, where tasks keep what they must remember. */
-  readonly root: string;
 }
 
 /**

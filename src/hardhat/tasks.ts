@@ -1,5 +1,7 @@
 import { emptyTask, task } from "hardhat/config";
 import { ArgumentType } from "hardhat/types/arguments";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { Command } from "../commands/host.ts";
 import {
   acceptOption,
   appOption,
@@ -36,7 +38,7 @@ export const deviceTasks = [
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/device.ts")).deviceList }))
+    .setAction(run(async () => (await import("../commands/device.ts")).deviceList))
     .build(),
   task(["dstack", "device", "add"], withExample("Allows devices", "device add node-2 --cvm my-app"))
     .addVariadicArgument(devices)
@@ -47,7 +49,7 @@ export const deviceTasks = [
     .addOption(waiveNoEffect)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/device.ts")).deviceAdd }))
+    .setAction(run(async () => (await import("../commands/device.ts")).deviceAdd))
     .build(),
   task(["dstack", "device", "remove"], withExample("Takes devices off the list", "device remove 0x… --cvm my-app"))
     .addVariadicArgument(devices)
@@ -58,7 +60,7 @@ export const deviceTasks = [
     .addOption(waiveDeviceUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/device.ts")).deviceRemove }))
+    .setAction(run(async () => (await import("../commands/device.ts")).deviceRemove))
     .build(),
   task(
     ["dstack", "device", "allow-any"],
@@ -75,7 +77,7 @@ export const deviceTasks = [
     .addOption(waiveDeviceUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/device.ts")).deviceAllowAny }))
+    .setAction(run(async () => (await import("../commands/device.ts")).deviceAllowAny))
     .build(),
 ];
 
@@ -96,7 +98,7 @@ export const bootCheckTasks = [
     .addOption(optional("tcbStatus", "TCB status the machine reports (default: UpToDate)"))
     .addOption(acceptOption)
     .addFlag(jsonFlag)
-    .setAction(() => import("../commands/boot-check.ts"))
+    .setAction(run(async () => (await import("../commands/boot-check.ts")).bootCheck))
     .build(),
 ];
 
@@ -133,7 +135,7 @@ export const updateTasks = [
     .addOption(optional("journal", "File that remembers what was paid (default: .dstack/journal.jsonl)"))
     .addFlag({ name: "wait", description: "Follow the CVM until it runs the new compose" })
     .addFlag(jsonFlag)
-    .setAction(() => import("../commands/update.ts"))
+    .setAction(run(async () => (await import("../commands/update.ts")).updateCommand))
     .build(),
 ];
 
@@ -154,28 +156,28 @@ export const kmsTasks = [
     .addOption(optional("device", "Device ids of KMS nodes to ask for, separated by commas"))
     .addOption(optional("measurement", "Aggregated measurements of KMS nodes to ask for, separated by commas"))
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsShow }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsShow))
     .build(),
   change("add-os-image", "Allows an OS image for every app of a KMS", "Hash of the OS image")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsAddOsImage }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsAddOsImage))
     .build(),
   change("remove-os-image", "Takes an OS image off the list of a KMS, for every app", "Hash of the OS image")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsRemoveOsImage }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsRemoveOsImage))
     .build(),
   change("add-device", "Allows a device to run nodes of a KMS", "Device id")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsAddDevice }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsAddDevice))
     .build(),
   change("remove-device", "Takes a device of KMS nodes off the list", "Device id")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsRemoveDevice }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsRemoveDevice))
     .build(),
   change("add-measurement", "Allows nodes of a KMS with this measurement", "Aggregated measurement")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsAddMeasurement }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsAddMeasurement))
     .build(),
   change("remove-measurement", "Takes a measurement of KMS nodes off the list", "Aggregated measurement")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsRemoveMeasurement }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsRemoveMeasurement))
     .build(),
   change("set-app-implementation", "Chooses the code of apps that a KMS creates from now on", "Address of the code")
-    .setAction(async () => ({ default: (await import("../commands/kms.ts")).kmsSetAppImplementation }))
+    .setAction(run(async () => (await import("../commands/kms.ts")).kmsSetAppImplementation))
     .build(),
 ];
 
@@ -215,7 +217,7 @@ export const upTasks = [
     .addFlag({ name: "privateWebhooks", description: "Let webhooks call private and link-local addresses too" })
     .addFlag({ name: "admin", description: "Open the admin endpoints: clock, faults, snapshots" })
     .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
-    .setAction(() => import("../commands/up.ts"))
+    .setAction(run(async () => (await import("../commands/up.ts")).upCommand))
     .build(),
 ];
 
@@ -233,7 +235,7 @@ export const statusTasks = [
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addFlag(jsonFlag)
-    .setAction(() => import("../commands/status.ts"))
+    .setAction(run(async () => (await import("../commands/status.ts")).statusCommand))
     .build(),
   task(
     ["dstack", "history"],
@@ -250,7 +252,7 @@ export const statusTasks = [
     .addFlag({ name: "prove", description: "Prove from the contract's storage that nothing else is allowed" })
     .addFlag({ name: "csv", description: "Print comma-separated values with a head line" })
     .addFlag(jsonFlag)
-    .setAction(() => import("../commands/history.ts"))
+    .setAction(run(async () => (await import("../commands/history.ts")).showHistory))
     .build(),
 ];
 
@@ -287,7 +289,7 @@ export const pruneTasks = [
     .addOption(acceptOption)
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
-    .setAction(() => import("../commands/prune.ts"))
+    .setAction(run(async () => (await import("../commands/prune.ts")).pruneCommand))
     .build(),
 ];
 
@@ -303,7 +305,7 @@ export const batchTasks = [
     .addOption(optional("delegate", "The contract to leave, if it is not the batch executor"))
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
-    .setAction(() => import("../commands/batch.ts"))
+    .setAction(run(async () => (await import("../commands/batch.ts")).batchUndoDelegation))
     .build(),
 ];
 
@@ -328,7 +330,7 @@ export const appTasks = [
     .addOption(optional("journal", "File that remembers deployments (default: .dstack/deployments.jsonl)"))
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
-    .setAction(() => import("../commands/app-deploy.ts"))
+    .setAction(run(async () => (await import("../commands/app-deploy.ts")).appDeploy))
     .build(),
 ];
 
@@ -359,7 +361,7 @@ export const hashTasks = [
     .addOption(optional("preLaunchScript", "File with the pre-launch script that goes with the docker compose file"))
     .addOption(acceptOption)
     .addFlag(jsonFlag)
-    .setAction(() => import("../commands/hash-doctor.ts"))
+    .setAction(run(async () => (await import("../commands/hash-doctor.ts")).hashDoctor))
     .build(),
   task(
     ["dstack", "hash", "add"],
@@ -374,7 +376,7 @@ export const hashTasks = [
     .addOption(waiveHashUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/hash.ts")).hashAdd }))
+    .setAction(run(async () => (await import("../commands/hash.ts")).hashAdd))
     .build(),
   task(
     ["dstack", "hash", "remove"],
@@ -388,7 +390,7 @@ export const hashTasks = [
     .addOption(waiveHashUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/hash.ts")).hashRemove }))
+    .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
     .build(),
 ];
 
@@ -401,7 +403,7 @@ export const ownerTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addFlag(jsonFlag)
-    .setAction(async () => ({ default: (await import("../commands/owner.ts")).ownerShow }))
+    .setAction(run(async () => (await import("../commands/owner.ts")).ownerShow))
     .build(),
   task(
     ["dstack", "owner", "transfer"],
@@ -422,7 +424,7 @@ export const ownerTasks = [
     .addOption(acceptOption)
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
-    .setAction(async () => ({ default: (await import("../commands/owner.ts")).ownerTransfer }))
+    .setAction(run(async () => (await import("../commands/owner.ts")).ownerTransfer))
     .build(),
   task(
     ["dstack", "owner", "accept"],
@@ -434,6 +436,16 @@ export const ownerTasks = [
     .addOption(acceptOption)
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
-    .setAction(async () => ({ default: (await import("../commands/owner.ts")).ownerAccept }))
+    .setAction(run(async () => (await import("../commands/owner.ts")).ownerAccept))
     .build(),
 ];
+
+/** The action of a task: its command, loaded when the task is run, with Hardhat as its host. */
+function run<Arguments>(load: () => Promise<Command<Arguments>>) {
+  return async () => {
+    const [command, { hostOf }] = await Promise.all([load(), import("./connect.ts")]);
+    return {
+      default: (args: Arguments, hre: HardhatRuntimeEnvironment): Promise<number> => command(args, hostOf(hre)),
+    };
+  };
+}

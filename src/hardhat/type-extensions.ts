@@ -1,5 +1,7 @@
-import type { ResolvedConfigurationVariable, SensitiveString } from "hardhat/types/config";
-import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import type { SensitiveString } from "hardhat/types/config";
+import type { DstackConfig } from "../commands/host.ts";
+
+export type { DstackAppConfig, DstackConfig } from "../commands/host.ts";
 
 export interface DstackAppUserConfig {
   /** `0x…` or `app_…`. */
@@ -34,30 +36,6 @@ export interface DstackUserConfig {
     baseUrl?: SensitiveString;
     /** @default configVariable("PHALA_CLOUD_API_KEY"), if it is set */
     apiKey?: SensitiveString;
-  };
-}
-
-export interface DstackAppConfig {
-  readonly address: AppId;
-  readonly cvm: string | undefined;
-  readonly network: string | undefined;
-  readonly pins: readonly ComposeHash[];
-  /** Undefined where they are not listed. */
-  readonly devices: readonly DeviceId[] | undefined;
-}
-
-export interface DstackConfig {
-  /** Empty where there is none. */
-  readonly ownerKey: ResolvedConfigurationVariable;
-  readonly apps: Readonly<Record<string, DstackAppConfig>>;
-  /** An address, empty where there is none. */
-  readonly kms: ResolvedConfigurationVariable;
-  /** Empty where there is none. */
-  readonly kmsPublicKey: ResolvedConfigurationVariable;
-  readonly cloud: {
-    readonly baseUrl: ResolvedConfigurationVariable;
-    /** Empty where there is none. */
-    readonly apiKey: ResolvedConfigurationVariable;
   };
 }
 

@@ -1,4 +1,4 @@
-import type { DroppedVariable } from "../core/docker-compose.ts";
+import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { PaymentStep } from "./journal-state.ts";
 

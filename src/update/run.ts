@@ -1,4 +1,4 @@
-import type { DroppedVariable } from "../core/docker-compose.ts";
+import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { EnvironmentVariable } from "../core/environment.ts";
 import {
   type AppId,

@@ -6,8 +6,7 @@ import type { AppId, ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Node, OsImage } from "../store/platform.ts";
-import { contractFault } from "../verification/gather-facts.ts";
-import { readGeneration, whyNotJudged } from "../verification/generation.ts";
+import { contractFault, readGeneration, whyNotJudged } from "../verification/generation.ts";
 
 /** The struct a KMS hands to its policy contract when a guest asks for its keys. */
 export interface BootInfo {

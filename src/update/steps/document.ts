@@ -1,6 +1,6 @@
 import { type AppCompose, changeAppCompose } from "../../core/app-compose.ts";
 import { computeComposeHash, writeAppCompose } from "../../core/compose-hash.ts";
-import { type DroppedVariable, findDroppedVariables } from "../../core/docker-compose.ts";
+import { type DroppedVariable, findDroppedVariables } from "../../core/dropped-variables.ts";
 import { type EnvironmentVariable, encryptEnvironment as encrypt } from "../../core/environment.ts";
 import { explainHashMismatch } from "../../core/hash-mismatch.ts";
 import type { ComposeHash } from "../../core/ids.ts";

@@ -2,8 +2,7 @@ import { expect } from "chai";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Address } from "viem";
-import { type AppArguments, connectApp, resolveApp } from "../../../../src/commands/connect-app.ts";
-import { readConfiguredKms } from "../../../../src/commands/connect-kms.ts";
+import { type AppArguments, connectApp, readConfiguredKms, resolveApp } from "../../../../src/commands/connect-app.ts";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   InvalidArgumentError,
@@ -12,7 +11,7 @@ import {
   SignerRequiredError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
-import { connectChain, requirePinnedChain } from "../../../../src/hardhat/connect.ts";
+import { connectChain, hostOf, requirePinnedChain } from "../../../../src/hardhat/connect.ts";
 import dstack from "../../../../src/hardhat/index.ts";
 import type { DstackConfig, DstackUserConfig } from "../../../../src/hardhat/type-extensions.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
@@ -50,7 +49,7 @@ describe("the configuration of the plugin", () => {
   });
 
   it("takes the KMS from DSTACK_KMS where it is not configured, and none where that is not set", async () => {
-    const read = async () => readConfiguredKms((await environmentOf({})).config);
+    const read = async () => readConfiguredKms(hostOf(await environmentOf({})));
     expect(await read()).to.equal(undefined);
     try {
       process.env.DSTACK_KMS = ` ${bank} `;
@@ -170,7 +169,7 @@ describe("connectApp, in a world", () => {
 
   it("finds the app of a CVM, its chain and who may sign for it", async () => {
     const hre = await projectOf(world, { apps: { shop: { address: onChain(), pins: [pin] } } });
-    const app = await connectApp({ cvm: "onchain-app" }, hre);
+    const app = await connectApp({ cvm: "onchain-app" }, hostOf(hre));
     expect(app).to.include({
       appId: onChain(),
       alias: "shop",
@@ -186,28 +185,28 @@ describe("connectApp, in a world", () => {
 
   it("refuses a CVM of another app than the one named beside it", async () => {
     const hre = await projectOf(world, { apps: { bank } });
-    expect(await connectApp({ app: onChain(), cvm: "onchain-app" }, hre)).to.include({ cvm: "onchain-app" });
-    const refusal = await rejection(connectApp({ app: "bank", cvm: "onchain-app" }, hre));
+    expect(await connectApp({ app: onChain(), cvm: "onchain-app" }, hostOf(hre))).to.include({ cvm: "onchain-app" });
+    const refusal = await rejection(connectApp({ app: "bank", cvm: "onchain-app" }, hostOf(hre)));
     expect(refusal)
       .to.be.instanceOf(InvalidArgumentError)
       .with.property("context")
       .that.deep.equals({ cvm: "onchain-app", itsApp: onChain(), wanted: bank });
     const keyless = await projectOf(world, { apps: { bank }, cloud: { apiKey: "" } });
-    expect(await connectApp({ app: "bank", cvm: "onchain-app" }, keyless)).to.include({ cvm: "onchain-app" });
+    expect(await connectApp({ app: "bank", cvm: "onchain-app" }, hostOf(keyless))).to.include({ cvm: "onchain-app" });
   });
 
   it("needs neither cloud nor key to read the chain", async () => {
     const hre = await projectOf(world, { ownerKey: "not a key", cloud: { apiKey: "" } });
-    const app = await connectApp({ app: onChain() }, hre);
+    const app = await connectApp({ app: onChain() }, hostOf(hre));
     expect(app.cloud).to.equal(undefined);
     expect(await rejection(app.signer("a change"))).to.be.instanceOf(InvalidHexError);
   });
 
   it("refuses a CVM without a contract and one of another chain", async () => {
     const hre = await projectOf(world);
-    expect(await rejection(connectApp({ cvm: "offchain-app" }, hre))).to.be.instanceOf(InvalidArgumentError);
+    expect(await rejection(connectApp({ cvm: "offchain-app" }, hostOf(hre)))).to.be.instanceOf(InvalidArgumentError);
     const elsewhere = await projectOf(world, {}, { networks: { world: { type: "edr-simulated", chainId: 31337 } } });
-    expect(await rejection(connectApp({ cvm: "onchain-app" }, elsewhere))).to.be.instanceOf(WrongChainError);
+    expect(await rejection(connectApp({ cvm: "onchain-app" }, hostOf(elsewhere)))).to.be.instanceOf(WrongChainError);
   });
 
   it("signs with the network's accounts where there is no owner key, by preference the wanted one", async () => {
@@ -215,7 +214,7 @@ describe("connectApp, in a world", () => {
     const mnemonic = "test test test test test test test test test test test junk";
     const accountOf = async (accounts: "remote" | string[] | { mnemonic: string }, wanted?: Address) => {
       const networks = { world: { type: "http" as const, url, accounts } };
-      const app = await connectApp({ app: onChain() }, await projectOf(world, { ownerKey: "" }, { networks }));
+      const app = await connectApp({ app: onChain() }, hostOf(await projectOf(world, { ownerKey: "" }, { networks })));
       return app.signer("a change", wanted);
     };
     const [first, second] = [devAccount(0).address, devAccount(1).address];
@@ -229,7 +228,7 @@ describe("connectApp, in a world", () => {
   it("refuses an endpoint of another chain than the network's", async () => {
     const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, chainId: 1 } };
     const hre = await projectOf(world, {}, { networks });
-    const refusal = await rejection(connectApp({ app: onChain() }, hre));
+    const refusal = await rejection(connectApp({ app: onChain() }, hostOf(hre)));
     expect(refusal)
       .to.be.instanceOf(WrongChainError)
       .and.deep.include({ context: { expected: 1, actual: 8453 } });

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { findDroppedVariables } from "../../../../src/core/docker-compose.ts";
+import { findDroppedVariables } from "../../../../src/core/dropped-variables.ts";
 
 const braced = (name: string) => `$\{${name}}`;
 

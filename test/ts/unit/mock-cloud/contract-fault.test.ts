@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createPublicClient, encodeErrorResult, http } from "viem";
 import { dstackAppAbi } from "../../../../src/generated/abi.ts";
-import { contractFault } from "../../../../src/mock-cloud/verification/gather-facts.ts";
+import { contractFault } from "../../../../src/mock-cloud/verification/generation.ts";
 import { serveRpc } from "../../../support/mock-cloud/rpc-server.ts";
 import { rejection } from "../../../support/rejection.ts";
 

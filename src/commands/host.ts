@@ -1,0 +1,84 @@
+import type { Account, Address } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+
+/**
+ * What a command needs from the program that runs it: its settings, its networks and its keys. Commands import nothing of
+ * Hardhat; `src/hardhat/connect.ts` makes a host of Hardhat's runtime environment.
+ */
+export interface CommandHost {
+  /** Folder of the project. Journals are kept below it. */
+  readonly root: string;
+  /** Folder for what can be read again, such as an app's history. */
+  readonly cache: string;
+  readonly settings: DstackConfig;
+  /** The network that the user named for this command; undefined if the user named none. */
+  readonly namedNetwork: string | undefined;
+  /** Whether the default network is an endpoint that can be asked. */
+  readonly hasDefaultEndpoint: boolean;
+  /**
+   * Connects the network that the user named, else `fallback`, else the default one.
+   *
+   * @throws InvalidArgumentError, RpcUnavailableError, WrongChainError if the network is configured for another chain
+   */
+  readonly connectChain: (fallback?: string) => Promise<ConnectedChain>;
+  /**
+   * The account that signs and pays.
+   *
+   * @throws InvalidArgumentError, WrongChainError if only the endpoint says which chain it is
+   * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
+   */
+  readonly readSigner: (parameters: ReadSignerParameters) => Promise<Account>;
+}
+
+/** A command: takes its arguments, does its work, prints, and returns the exit code. */
+export type Command<Arguments> = (args: Arguments, host: CommandHost) => Promise<number>;
+
+/** A chain that commands read. */
+export interface ConnectedChain {
+  /** Reads; it has no account. */
+  readonly client: ChainClient;
+  readonly chainId: number;
+  /** As `--network` names it. */
+  readonly network: string;
+  /** Folder of the project. Journals are kept below it. */
+  readonly root: string;
+}
+
+export interface ReadSignerParameters {
+  readonly chain: ConnectedChain;
+  /** Address that should sign. If its key is missing, the first account is taken and the simulation fails. */
+  readonly wanted?: Address | undefined;
+  /** For the error message: what is to be signed. */
+  readonly purpose: string;
+}
+
+/** A setting that is read only when it is needed, such as a secret of an encrypted keystore. */
+export interface LazySetting {
+  readonly get: () => Promise<string>;
+}
+
+/** `dstack` of the configuration, with every name resolved. */
+export interface DstackConfig {
+  /** Empty where there is none. */
+  readonly ownerKey: LazySetting;
+  readonly apps: Readonly<Record<string, DstackAppConfig>>;
+  /** An address, empty where there is none. */
+  readonly kms: LazySetting;
+  /** Empty where there is none. */
+  readonly kmsPublicKey: LazySetting;
+  readonly cloud: {
+    readonly baseUrl: LazySetting;
+    /** Empty where there is none. */
+    readonly apiKey: LazySetting;
+  };
+}
+
+export interface DstackAppConfig {
+  readonly address: AppId;
+  readonly cvm: string | undefined;
+  readonly network: string | undefined;
+  readonly pins: readonly ComposeHash[];
+  /** Undefined where they are not listed. */
+  readonly devices: readonly DeviceId[] | undefined;
+}
