@@ -40,28 +40,39 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
     if (chainId !== policy.chainId) {
       return { kind: "unreadable", cause: new Error(`The endpoint serves chain ${chainId}, not ${policy.chainId}.`) };
     }
+    const verdict = await readVerdict(client, policy, bootInfo);
     const contracts = await Promise.all(
       [policy.contractAddress, bootInfo.appId].map(async (address) => ({
         address,
         generation: await readGeneration(client, address),
       })),
     );
-    const later = contracts.find(({ generation }) => generation.hasKeyEpochs);
-    if (later !== undefined) return { kind: "refused", reason: whyNotJudged(later.address, later.generation) };
+    // A contract with key epochs has no verdict here. One of an unknown generation can refuse, but not allow.
+    const unjudged = contracts.find(
+      ({ generation: { hasKeyEpochs } }) =>
+        hasKeyEpochs === true || (hasKeyEpochs === null && verdict.kind === "allowed"),
+    );
+    if (unjudged === undefined) return verdict;
+    return { kind: "refused", reason: whyNotJudged(unjudged.address, unjudged.generation) };
+  } catch (cause) {
+    return { kind: "unreadable", cause };
+  }
+}
+
+/** What DstackKms answers. @throws when the endpoint fails, so that nothing is known about the contract */
+async function readVerdict(client: PublicClient, policy: BootPolicy, bootInfo: BootInfo): Promise<BootVerdict> {
+  try {
     const [isAllowed, reason] = await client.readContract({
       address: policy.contractAddress,
       abi: dstackKmsAbi,
       functionName: "isAppAllowed",
       args: [bootInfo],
     });
-    // A no stands, whoever gives it. A yes counts only of contracts whose rules are known.
-    const unknown = contracts.find(({ generation }) => generation.hasKeyEpochs === null);
-    if (isAllowed && unknown) return { kind: "refused", reason: whyNotJudged(unknown.address, unknown.generation) };
     if (isAllowed) return { kind: "allowed" };
     return { kind: "refused", reason: reason || "The boot policy refused without a reason" };
   } catch (error) {
     const fault = contractFault(error);
-    if (fault === undefined) return { kind: "unreadable", cause: error };
+    if (fault === undefined) throw error;
     return { kind: "refused", reason: `The boot policy gave no verdict, ${fault}` };
   }
 }

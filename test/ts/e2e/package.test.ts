@@ -53,7 +53,7 @@ describe("the published package", function () {
   it("holds what its users need and nothing else", () => {
     const paths = tarball.files.map(({ path }) => path);
     const wanted =
-      /^(?:dist\/.+(?:\.d\.ts|\.js|\.sql)|contracts\/.+\.sol|docs\/.+\.(?:md|svg)|README\.md|LICENSE|package\.json)$/;
+      /^(?:dist\/.+(?:\.d\.ts|\.js|\.sql)|contracts\/.+\.sol|docs\/.+\.(?:md|svg)|README\.md|SECURITY\.md|LICENSE|package\.json)$/;
     expect(paths.filter((path) => !wanted.test(path))).to.deep.equal([]);
     expect(
       paths.filter((path) => /\btest(?!ing\b)|mock(?!-cloud)|\.env|key(?:store|\.json)/i.test(path)),

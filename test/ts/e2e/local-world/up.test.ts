@@ -76,6 +76,7 @@ describe("hardhat dstack up", () => {
       "PHALA_CLOUD_API_PREFIX",
       "PHALA_CLOUD_API_KEY",
       "ETH_RPC_URL",
+      "DSTACK_KMS",
       "PRIVATE_KEY",
       "ONCHAIN_CVM",
       "OFFCHAIN_CVM",

@@ -258,7 +258,7 @@ describe("tasks dstack status and dstack history", () => {
     ["a CVM that does not exist", "status", { cvm: "no-such-cvm" }, 4],
     ["a KMS that is none", "status", { kms: "0x12" }, 2],
     ["a KMS without code", "status", { kms: devAccount(3).address }, 2],
-    ["a store that is no store", "history", { store: "package.json" }, 3],
+    ["a store that is no store", "history", { store: "package.json" }, 2],
   ];
   for (const [what, task, args, exitCode] of refused) {
     it(`${task} refuses ${what} in one sentence and what to do`, async () => {
