@@ -25,7 +25,7 @@ import { dstackAppAbi } from "../generated/abi.ts";
 import type { PaymentIntent } from "./journal-state.ts";
 import type { ChainPort, ReceiptFacts, SignedTransaction } from "./ports.ts";
 
-/** The chain as an update sees it, over a viem client. */
+/** Connects the update's chain port to a viem client. */
 export function wireChain(client: ChainClient, account: Account | Address | undefined = client.account): ChainPort {
   const signer = account === undefined ? undefined : addressOf(parseAccount(account));
   return {
@@ -58,7 +58,7 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
       });
     },
     async sendAgain({ step }, signed) {
-      // Without signed bytes a node or a wallet is asked to sign, and must not be asked for another of its accounts.
+      // Without signed bytes, the node or the wallet signs. It must sign with this signer's account only.
       const isOurs = signed.rawTransaction !== undefined || signed.from.toLowerCase() === signer;
       if (!isOurs) throw new SignerRequiredError([`${step} by ${signed.from}, as recorded`]);
       return sendPreparedTransaction(client, { ...signed, functionName: step });
@@ -85,7 +85,7 @@ function send(
     : addComposeHash(client, { appId, composeHash: parseComposeHash(value), ...write });
 }
 
-/** Prepares all of them as the sending will, but without the key, and compares their highest price with the balance. */
+/** Prepares all transactions as `send` would, without signing, and compares their maximum cost with the balance. */
 async function requireAffordable(
   client: ChainClient,
   signer: Hex | undefined,
@@ -117,7 +117,7 @@ async function readReceipt(
   const [wire, head] = await duringRpc("reading the receipt", () =>
     Promise.all([requestReceipt(client, transactionHash), getBlockNumber(client, { cacheTime: 0 })]),
   );
-  // A block that is still being built has receipts too, and no number.
+  // A pending block has receipts too, but no block number.
   if (wire === null || wire.blockNumber === null) return undefined;
   const receipt = formatTransactionReceipt(wire);
   const succeeded = receipt.status === "success";
@@ -138,12 +138,12 @@ async function readReceipt(
 
 async function requestReceipt(client: ChainClient, transactionHash: TransactionHash) {
   const wire = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] });
-  // Some proxies answer 200 with neither result nor error; that says nothing about the transaction.
+  // Some proxies answer 200 with neither result nor error. This says nothing about the transaction.
   if (wire === undefined) throw new Error("The endpoint's answer holds no result.");
   return wire;
 }
 
-/** What an OP stack rollup charges for publishing the transaction; other chains have no such field. */
+/** The fee that an OP stack rollup charges to publish the transaction. Other chains have no such field. */
 function dataFeeOf(receipt: RpcTransactionReceipt & { readonly l1Fee?: Hex | null }): bigint {
   return receipt.l1Fee ? hexToBigInt(receipt.l1Fee) : 0n;
 }
@@ -156,7 +156,7 @@ function toSigned({ functionName: _, ...prepared }: PreparedTransaction): Signed
   return { ...prepared, from: addressOf({ address: prepared.from }), to: addressOf({ address: prepared.to }) };
 }
 
-/** viem writes addresses with a checksum in their letter case; the journal compares them as text. */
+/** viem returns checksummed addresses in mixed case. The journal compares addresses as lower-case text. */
 function addressOf({ address }: { readonly address: Address }): Hex {
   return parseFixedHex("An address", address, 20);
 }

@@ -20,11 +20,11 @@ import {
   type UpdateTimeouts,
 } from "./run.ts";
 
-/** The cloud as an update sees it, over its API. Every call is told to the reporter. */
+/** Connects the update's cloud port to the cloud's API. Reports every call to the reporter. */
 export function wireCloud(cloud: CloudClient, reporter: Reporter, now: () => number): CloudPort {
   const client = observe(cloud, reporter, now);
   return {
-    // The version that tells the compose hash in force and the operation under way.
+    // This API version returns the compose hash in force and the current operation.
     readCvm: (cvm) => getCvm(client, { cvm, apiVersion: "2026-01-21" }),
     readAppCompose: (cvm) => getComposeFile(client, { cvm }),
     readEncryptionKey: (cvm, parameters) => readEncryptionKey(client, cvm, parameters),
@@ -36,13 +36,13 @@ export function wireCloud(cloud: CloudClient, reporter: Reporter, now: () => num
   };
 }
 
-/** The app is the one of the update: what this second answer of the cloud says of it is no reason to take another. */
+/** Reads the encryption key for the update's app. Throws if this second answer of the cloud names another app. */
 async function readEncryptionKey(
   client: CloudClient,
   cvm: string,
   { appId, kmsPublicKey }: { readonly appId: AppId; readonly kmsPublicKey: Hex | undefined },
 ): Promise<string> {
-  // The only version that names the KMS in a way the key's endpoint understands.
+  // Only this API version names the KMS in the form that the key endpoint accepts.
   const detail = await getCvm(client, { cvm, apiVersion: "2025-10-28" });
   const { kmsReference: kms, encryptionPublicKey } = detail;
   if (detail.appId !== appId) {
@@ -92,22 +92,23 @@ function observe(client: CloudClient, reporter: Reporter, now: () => number): Cl
 export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateSettings, "timeouts">> {
   readonly cloud: CloudClient;
   /**
-   * Any viem client of the app's chain. Without an account nothing can be paid, which some updates do not need. Left out
-   * only for a CVM whose KMS keeps its policy off chain: with a chain, the cloud's word that there is no contract is refused.
+   * Any viem client of the app's chain. Without an account it cannot pay, but some updates need no payment. Leave it
+   * out only for a CVM whose KMS keeps its policy off chain. If a chain is given and the cloud says that there is no
+   * contract, the update is refused.
    */
   readonly chain?: ChainClient | undefined;
-  /** Who signs and pays; a bare address is one whose key the node holds. @default the chain client's account */
+  /** Signs and pays. Give a bare address if the node holds its key. @default the chain client's account */
   readonly account?: Account | Address | undefined;
-  /** From `openJournal`: where an interrupted update is taken up again. */
+  /** From `openJournal`. An interrupted update continues from it. */
   readonly journal: JournalPort;
   readonly timeouts?: Partial<UpdateTimeouts> | undefined;
-  /** Told what happens, as it happens. */
+  /** Called with each event as it happens. */
   readonly onStep?: ((event: UpdateEvent) => void) | undefined;
-  /** Stops the update between two steps, or while it waits. Calling again with the same journal goes on from there. */
+  /** Stops the update between two steps or during a wait. Call again with the same journal to continue. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Connects an update with the real chain, cloud and clock. */
+/** Connects an update to the real chain, cloud and clock. */
 export function wireUpdate(parameters: UpdateCvmParameters): UpdateRun {
   const { cloud, chain, account, journal, onStep, signal, timeouts, ...request } = parameters;
   const reporter = createReporter(clock.now, onStep);
@@ -134,7 +135,7 @@ export function wireUpdate(parameters: UpdateCvmParameters): UpdateRun {
   };
 }
 
-/** For CVMs without a contract: their updates ask no chain. */
+/** For CVMs without a contract: their updates do not use the chain. */
 function noChain(): ChainClient {
   const request = () => Promise.reject(new Error("No chain was given for this update."));
   return createClient({ transport: custom({ request }, { retryCount: 0 }) });

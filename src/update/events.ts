@@ -8,10 +8,10 @@ export type KeyProof =
   | "pinned-key"
   /** The key that the DstackKms named by the caller publishes on chain. */
   | "kms-contract"
-  /** The cloud alone, which the caller accepted. */
+  /** Only the cloud, and the caller accepted that. */
   | "none";
 
-/** What each step has to tell when it has ended well, in the order of the steps. */
+/** What each step reports when it has succeeded, in the order of the steps. */
 export interface StepFacts {
   readCvm: {
     readonly status: string;
@@ -40,11 +40,11 @@ export interface StepFacts {
     readonly owner: Hex;
     readonly composeHashAllowed: boolean;
     readonly deviceAllowed: boolean;
-    /** What stands beside these answers where app or KMS approve per key epoch, or may; null elsewhere. */
+    /** Warning if the app or the KMS approves, or may approve, per key epoch; null otherwise. */
     readonly caveat: string | null;
-    /** What follows; a transaction on record is not sent anew. */
+    /** The payments that follow. A transaction on record is not signed again. */
     readonly planned: readonly PaymentStep[];
-    /** The device that will be allowed, which only the cloud has named. */
+    /** The device that will be allowed. Only the cloud has named it. */
     readonly newDevice: DeviceId | undefined;
   };
   addDevice: PaymentFacts;
@@ -57,7 +57,7 @@ export interface PaymentFacts {
   readonly transactionHash: TransactionHash;
   readonly blockNumber: bigint;
   readonly gasUsed: bigint;
-  /** Everything paid, in wei. */
+  /** Total cost in wei. */
   readonly costWei: bigint;
   /** Whether an earlier run had signed it. */
   readonly isFromRecord: boolean;
@@ -67,10 +67,10 @@ export type UpdateStep = keyof StepFacts;
 
 type Finished = { [Step in UpdateStep]: { kind: "finished"; step: Step; durationMs: number; facts: StepFacts[Step] } };
 
-/** What `onStep` is told, as it happens. Holds no secret. */
+/** What `onStep` receives while the update runs. Contains no secret. */
 export type UpdateEvent =
   | { readonly kind: "started"; readonly step: UpdateStep }
-  /** One call of the cloud's API; `status` is absent where none came back. */
+  /** One call of the cloud's API; `status` is absent if no response arrived. */
   | {
       readonly kind: "http";
       readonly step: UpdateStep;
@@ -79,14 +79,14 @@ export type UpdateEvent =
       readonly status: number | undefined;
       readonly durationMs: number;
     }
-  /** A transaction left this machine: for the first time, or as the same bytes once more. */
+  /** A transaction was sent, for the first time or again with the same bytes. */
   | {
       readonly kind: "broadcast";
       readonly step: UpdateStep;
       readonly transactionHash: TransactionHash;
       readonly isFromRecord: boolean;
     }
-  /** A recorded transaction was given up and why; only then is another one signed. */
+  /** A recorded transaction was given up, and why. Only after that is another one signed. */
   | {
       readonly kind: "discarded";
       readonly step: UpdateStep;
@@ -96,7 +96,7 @@ export type UpdateEvent =
     }
   | Finished[UpdateStep];
 
-/** Times the steps, tells the observer and remembers the durations for the result. */
+/** Measures the steps, calls the observer, and keeps the durations for the result. */
 export interface Reporter {
   readonly step: UpdateStep | undefined;
   readonly durations: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
@@ -124,7 +124,7 @@ export function createReporter(now: () => number, onStep: (event: UpdateEvent) =
       const outcome = await work();
       const durationMs = now() - start;
       durations.push({ step, durationMs });
-      // The compiler cannot see that step and facts of one call belong together.
+      // The compiler cannot see that the step and the facts of one call belong together.
       onStep({ kind: "finished", step, durationMs, facts: facts(outcome) } as UpdateEvent);
       return outcome;
     },

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { AppId, ComposeHash, Hex, TransactionHash } from "../core/ids.ts";
 
-/** One call an app's contract must see: which value to allow, on which chain. */
+/** One call to an app's contract: which value to allow, on which chain. */
 export interface PaymentIntent {
   readonly chainId: number;
   readonly appId: AppId;
@@ -10,13 +10,13 @@ export interface PaymentIntent {
   readonly value: Hex;
 }
 
-/** A transaction on record for an intent. At most one at a time can stand for it. */
+/** The recorded transaction of an intent. There is at most one at a time. */
 export interface PaymentRecord {
   readonly status: PaymentStatus;
   readonly prepared: EntryOf<"prepared">;
-  /** Known from signing on, or from broadcasting on where a remote wallet signs. */
+  /** Known after signing, or after broadcasting if a remote wallet signs. */
   readonly transactionHash: TransactionHash | undefined;
-  /** Where it was last seen mined. */
+  /** The block in which it was last seen mined. */
   readonly mined: EntryOf<"mined"> | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface UpdateRecord {
   readonly correlationId: string | undefined;
 }
 
-/** What the lines of a journal amount to. */
+/** The state that follows from the lines of a journal. */
 export interface JournalState {
   /** In order of their first line. */
   readonly updates: ReadonlyMap<string, UpdateRecord>;
@@ -36,7 +36,7 @@ export interface JournalState {
 
 export const emptyJournalState: JournalState = { updates: new Map(), payments: new Map() };
 
-/** The state after one more line, or `undefined` if that line cannot follow the ones before it. */
+/** The state after one more line, or `undefined` if that line cannot follow the earlier ones. */
 export function advance(state: JournalState, entry: JournalEntry): JournalState | undefined {
   return "step" in entry ? advancePayment(state, entry) : advanceUpdate(state, entry);
 }
@@ -59,7 +59,7 @@ function advancePayment(state: JournalState, entry: Extract<JournalEntry, Paymen
   const prepared = entry.type === "prepared" ? entry : known?.prepared;
   if (status === undefined || prepared === undefined) return undefined;
   const transactionHash = entry.transactionHash ?? undefined;
-  // Signed bytes have one hash; a line that names another belongs to no transaction on record.
+  // Signed bytes have one hash. A line with another hash belongs to no recorded transaction.
   if (known?.transactionHash !== undefined && transactionHash !== known.transactionHash) return undefined;
 
   const payments = new Map(state.payments);
@@ -75,7 +75,7 @@ export function findPayment(state: JournalState, intent: PaymentIntent): Payment
   return state.payments.get(paymentKey(intent));
 }
 
-/** The latest update of a CVM, whatever became of it. */
+/** The latest update of a CVM, with any status. */
 export function findLatestUpdate(
   state: JournalState,
   { appId, cvm }: { readonly appId: AppId; readonly cvm: string },
@@ -90,14 +90,14 @@ export interface UpdateKey {
   readonly composeHash: ComposeHash;
 }
 
-/** The update with this key that was begun and has not ended, if there is one. */
+/** The update with this key that has started and has not ended, if there is one. */
 export function findOpenUpdate(state: JournalState, key: UpdateKey): UpdateRecord | undefined {
   return [...state.updates.values()].findLast(
     ({ status, subject }) => status !== "completed" && status !== "failed" && isSameKey(subject, key),
   );
 }
 
-/** The lowest nonce of a signer that no transaction known to be mined has used. */
+/** The lowest nonce of a signer that no recorded mined transaction has used. */
 export function lowestFreeNonce(state: JournalState, chainId: number, from: Hex): number {
   const used = [...state.payments.values()]
     .filter(({ status, prepared }) => status === "mined" && prepared.chainId === chainId && prepared.from === from)
@@ -123,13 +123,15 @@ type Table<Status extends string> = Readonly<
   Record<"none" | Status, Readonly<Partial<Record<EntryType, "none" | Status>>>>
 >;
 
-/** How far the cloud's side of an update is. Only `completed` and `failed` end it. */
+/** Progress of the cloud's part of an update. Only `completed` and `failed` end it. */
 export type UpdateStatus = "patched" | "confirming" | "confirmed" | "completed" | "failed";
 
-/** How far a transaction is. A discarded one leaves room for another. */
+/** Progress of a transaction. After a discarded transaction, another one may be signed. */
 export type PaymentStatus = "prepared" | "broadcast" | "mined";
 
-/** A rerun patches again, which replaces what the cloud held: hence `patched` after `patched` and `confirming`. */
+/**
+ * A rerun patches again and replaces what the cloud held. Therefore `patched` may follow `patched` and `confirming`.
+ */
 const updateTable: Table<UpdateStatus> = {
   none: { patched: "patched", accepted: "confirmed" },
   patched: { patched: "patched", confirming: "confirming", accepted: "confirmed" },
@@ -140,8 +142,8 @@ const updateTable: Table<UpdateStatus> = {
 };
 
 /**
- * A reorganised chain can take a mined transaction back: it is then broadcast again, and mined in another block.
- * Nothing but `discarded` leads back to where a new transaction may be signed.
+ * A reorganisation can remove a mined transaction from the chain. It is then broadcast again and mined in another
+ * block. Only `discarded` leads back to the state in which a new transaction may be signed.
  */
 const paymentTable: Table<PaymentStatus> = {
   none: { prepared: "prepared" },
@@ -156,7 +158,7 @@ export function nextUpdateStatus(status: UpdateStatus | undefined, entry: EntryT
   return next === "none" ? undefined : next;
 }
 
-/** The status after an entry, `"none"` once another transaction may be signed, `undefined` if it cannot follow. */
+/** The status after an entry, `"none"` if another transaction may be signed now, `undefined` if it cannot follow. */
 export function nextPaymentStatus(
   status: PaymentStatus | undefined,
   entry: EntryType,
@@ -176,10 +178,10 @@ function fixedHex<Value extends Hex>(bytes: number) {
 const hexData = z.custom<Hex>((value) => typeof value === "string" && /^0x([0-9a-f]{2})*$/.test(value), "expected hex");
 const address = fixedHex<Hex>(20);
 const transactionHash = fixedHex<TransactionHash>(32);
-const wholeNumber = z.string().regex(/^\d{1,78}$/); // wei, gas and heights outgrow JSON's numbers
+const wholeNumber = z.string().regex(/^\d{1,78}$/); // wei, gas and block numbers can exceed JSON's safe integers
 const chainId = z.int().positive();
 
-/** `update` names one run of the flow from its first PATCH to its end, across crashes and reruns. */
+/** `update` identifies one run of the flow from its first PATCH to its end, across crashes and reruns. */
 const line = { v: z.literal(1), at: z.iso.datetime(), update: z.string().regex(/^[0-9a-f]{16}$/) };
 
 const subject = {
@@ -188,24 +190,24 @@ const subject = {
   chainId: chainId.nullable(),
   composeHash: fixedHex<ComposeHash>(32),
   previousComposeHash: fixedHex<ComposeHash>(32).nullable(),
-  /** Keyed digest of the environment's values, never the values. Null when the update leaves them alone. */
+  /** Keyed digest of the environment's values, never the values. Null if the update does not change them. */
   environment: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .nullable(),
 };
 
-/** A payment belongs to an app and a value, not to one update: another CVM's update may rely on it. */
+/** A payment belongs to an app and a value, not to one update. The update of another CVM may use it too. */
 const payment = { chainId, appId: fixedHex<AppId>(20), step: z.enum(paymentSteps), value: fixedHex<Hex>(32) };
 
-/** One line of the journal. Money moves only between `prepared` and `mined`. */
+/** One line of the journal. An update spends money only between `prepared` and `mined`. */
 export const journalEntrySchema = z.discriminatedUnion("type", [
-  /** The cloud holds the update and asks for its hash on chain. */
+  /** The cloud holds the update and asks for its hash to be allowed on chain. */
   z.strictObject({ ...line, type: z.literal("patched"), ...subject }),
-  /** The cloud took the update at once: no hash to register. */
+  /** The cloud accepted the update at once. There is no hash to register. */
   z.strictObject({ ...line, type: z.literal("accepted"), ...subject, correlationId: z.string().nullable() }),
 
-  /** Written before the bytes leave this machine; the bytes themselves are here to be sent again. */
+  /** Written before the signed bytes leave this machine. It contains the bytes, so that they can be sent again. */
   z.strictObject({
     ...line,
     type: z.literal("prepared"),
@@ -217,14 +219,14 @@ export const journalEntrySchema = z.discriminatedUnion("type", [
     gas: wholeNumber,
     maxFeePerGas: wholeNumber,
     maxPriorityFeePerGas: wholeNumber,
-    /** Head of the chain before signing: the transaction cannot be in an earlier block. */
+    /** Latest block before signing. The transaction cannot be in an earlier block. */
     head: wholeNumber,
-    /** Both null where a remote wallet signs: then only the nonce identifies the transaction. */
+    /** Both null if a remote wallet signs. Only the nonce then identifies the transaction. */
     rawTransaction: hexData.nullable(),
     transactionHash: transactionHash.nullable(),
   }),
   z.strictObject({ ...line, type: z.literal("broadcast"), ...payment, transactionHash }),
-  /** The receipt holds the event that proves the step. */
+  /** The receipt contains the event that proves the step. */
   z.strictObject({
     ...line,
     type: z.literal("mined"),
@@ -234,7 +236,7 @@ export const journalEntrySchema = z.discriminatedUnion("type", [
     gasUsed: wholeNumber,
     costWei: wholeNumber,
   }),
-  /** The recorded transaction no longer stands for the step, and why another one pays nothing twice. */
+  /** The recorded transaction is given up. `reason` says why a new one cannot pay twice. */
   z.strictObject({
     ...line,
     type: z.literal("discarded"),
@@ -255,5 +257,5 @@ export type JournalEntry = z.infer<typeof journalEntrySchema>;
 export type EntryOf<Type extends JournalEntry["type"]> = Extract<JournalEntry, { type: Type }>;
 
 type WithoutStamp<Entry> = Entry extends unknown ? Omit<Entry, "v" | "at"> : never;
-/** What a step hands over; the journal adds format version and time. */
+/** An entry as a step passes it. The journal adds the format version and the time. */
 export type NewJournalEntry = WithoutStamp<JournalEntry>;

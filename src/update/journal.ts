@@ -15,15 +15,15 @@ import {
 } from "./journal-state.ts";
 import type { JournalPort } from "./ports.ts";
 
-/** A journal that somebody owns: `close` lets others have it. */
+/** A journal that this process has locked. `close` releases it for other processes. */
 export interface Journal extends JournalPort, AsyncDisposable {
   close(): Promise<void>;
 }
 
 /**
- * Opens an update journal on disk, or begins it. It remembers every transaction before it is sent, so that an
- * interrupted update goes on where it stopped and pays nothing twice. Keep the file as long as its app lives: one
- * file may serve many updates and many CVMs, one process at a time. It holds no secret.
+ * Opens or creates an update journal on disk. The journal records every transaction before it is sent, so an
+ * interrupted update continues where it stopped and never pays twice. Keep the file for the lifetime of the app. One
+ * file may serve many updates and many CVMs, but only one process at a time. It contains no secret.
  *
  * @throws JournalLockedError while another process has it open
  * @throws JournalCorruptError if a line other than a torn last one cannot be read
@@ -43,7 +43,7 @@ export async function openJournal(path: string): Promise<Journal> {
   }
 }
 
-/** A journal that ends with the process: for tests, and for updates that cannot cost anything. */
+/** A journal in memory, lost when the process ends: for tests, and for updates that cannot cost anything. */
 export function memoryJournal(entries: readonly JournalEntry[] = []): Journal & { entries(): readonly JournalEntry[] } {
   const written = [...entries];
   let state = emptyJournalState;
@@ -71,7 +71,7 @@ function buildJournal(initial: JournalState, store: JournalStore): Journal {
       return state;
     },
     append(entry) {
-      // One line at a time: updates of several CVMs may share the journal.
+      // Append one line at a time, because updates of several CVMs may share the journal.
       const mine = last.then(() => append(entry));
       last = mine.catch(() => {});
       return mine;
@@ -88,9 +88,9 @@ function follow(state: JournalState, entry: JournalEntry): JournalState {
 }
 
 export interface JournalFile {
-  /** Of the lines that were there when it was opened. */
+  /** The state after the lines that the file had when it was opened. */
   readonly state: JournalState;
-  /** Returns once the line is on the disk, not merely on its way. */
+  /** Returns when the line is on disk, not only in a buffer. */
   write(entry: JournalEntry): Promise<void>;
   close(): Promise<void>;
 }
@@ -113,7 +113,8 @@ async function readLines(path: string, lines: readonly string[]): Promise<Journa
     lineOf.set(entry, index + 1);
     state = next;
   }
-  // Only of what may be sent again: a signature takes milliseconds, and what was mined is asked of the chain.
+  // Check signatures only for transactions that may be sent again: one check takes milliseconds, and the chain itself
+  // confirms mined transactions.
   for (const { status, prepared } of state.payments.values()) {
     if (status === "mined") continue;
     const { from, rawTransaction } = prepared;
@@ -123,7 +124,7 @@ async function readLines(path: string, lines: readonly string[]): Promise<Journa
   return state;
 }
 
-/** The line may come from a repository: it must be the very call of its step, whatever it says besides. */
+/** The file may come from a repository, so a line must encode exactly the call of its step. */
 function findLie(line: EntryOf<"prepared">): string | undefined {
   const { appId, step, value, to, data, rawTransaction, transactionHash } = line;
   if (to !== appId) return "its target is not its app";

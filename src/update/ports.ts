@@ -3,7 +3,7 @@ import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { JournalState, NewJournalEntry, PaymentIntent } from "./journal-state.ts";
 
-/** What an update needs from the outside, and nothing more. `wire.ts` connects the real chain and cloud. */
+/** Everything an update needs from outside. `connect.ts` connects the real chain and cloud. */
 export interface UpdatePorts {
   readonly cloud: CloudPort;
   readonly chain: ChainPort;
@@ -18,10 +18,10 @@ export interface Clock {
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Append-only memory of what was paid and promised. */
+/** Append-only record of payments and of the cloud's answers. */
 export interface JournalPort {
   readonly state: JournalState;
-  /** Returns once the entry would survive a power cut. */
+  /** Returns when the entry would survive a power failure. */
   append(entry: NewJournalEntry): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export interface UpdateDraft {
   readonly encryptedEnvironment?: string | undefined;
 }
 
-/** The change is under way. */
+/** The cloud applies the change. */
 export interface PatchAccepted {
   readonly kind: "accepted";
   readonly correlationId: string;
@@ -74,8 +74,8 @@ export interface CloudPort {
   readCvm(cvm: string): Promise<CvmFacts>;
   readAppCompose(cvm: string): Promise<AppCompose>;
   /**
-   * The key to encrypt the app's environment to, 32 bytes of hex. Signed for this app by `kmsPublicKey` where that is given,
-   * else the cloud's word.
+   * The key to encrypt the app's environment to, 32 bytes of hex. If `kmsPublicKey` is given, that KMS has signed it
+   * for this app; otherwise only the cloud vouches for it.
    *
    * @throws UntrustedEncryptionKeyError
    */
@@ -87,7 +87,7 @@ export interface CloudPort {
   confirm(cvm: string, composeHash: ComposeHash, transactionHash: TransactionHash): Promise<PatchAnswer>;
   /** Why the last boot of the CVM failed, if it did. */
   readBootError(cvm: string): Promise<string | undefined>;
-  /** Keyed digest: recognises a text without holding anything a guess could be tested against. */
+  /** Keyed digest: recognises a text, but cannot be used to test guesses. */
   fingerprint(text: string): string;
 }
 
@@ -95,13 +95,13 @@ export interface AllowlistFacts {
   readonly blockNumber: bigint;
   readonly owner: Hex;
   readonly composeHashAllowed: boolean;
-  /** Listed, or any device may boot. True if the cloud named no device. */
+  /** The device is listed, or any device may boot. True if the cloud named no device. */
   readonly deviceAllowed: boolean;
-  /** The app and, where one is named, its KMS, with the generation each is of. */
+  /** The app and, if one is named, its KMS, each with its generation. */
   readonly contracts: readonly JudgedContract[];
 }
 
-/** A transaction with every field decided, as the journal keeps it. */
+/** A transaction with all fields fixed, as the journal keeps it. */
 export interface SignedTransaction {
   readonly chainId: number;
   readonly from: Hex;
@@ -111,7 +111,7 @@ export interface SignedTransaction {
   readonly gas: bigint;
   readonly maxFeePerGas: bigint;
   readonly maxPriorityFeePerGas: bigint;
-  /** Both absent where a remote wallet signs. */
+  /** Both absent if a remote wallet signs. */
   readonly rawTransaction?: Hex | undefined;
   readonly transactionHash?: TransactionHash | undefined;
 }
@@ -123,7 +123,7 @@ export interface ReceiptFacts {
   /** 1 for the newest block. */
   readonly confirmations: bigint;
   readonly gasUsed: bigint;
-  /** Everything the transaction cost, the data fee of a rollup included. */
+  /** Total cost in wei, including the data fee of a rollup. */
   readonly costWei: bigint;
 }
 
@@ -131,48 +131,48 @@ export interface ChainPort {
   /** Address that signs, if there is one. */
   readonly signer: Hex | undefined;
   readChainId(): Promise<number>;
-  /** The KMS with its generation; empty if no KMS is there. */
+  /** The KMS with its generation; empty if there is no KMS at this address. */
   judgeKms(kms: Hex): Promise<readonly JudgedContract[]>;
-  /** What a DstackKms publishes as its key; undefined if it publishes none. */
+  /** The key that the DstackKms publishes; undefined if it publishes none. */
   readKmsPublicKey(kms: Hex): Promise<Hex | undefined>;
   readAllowlist(parameters: {
     readonly appId: AppId;
     readonly composeHash: ComposeHash;
     readonly deviceId: DeviceId | undefined;
-    /** Whose generation is read beside the app's. */
+    /** The KMS whose generation is read together with the app's. */
     readonly kms?: Hex | undefined;
   }): Promise<AllowlistFacts>;
   /** @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError */
   requireAffordable(intents: readonly PaymentIntent[]): Promise<void>;
-  /** Simulates, signs, hands the result to `beforeSend` and broadcasts only once that has returned. */
+  /** Simulates, signs, passes the result to `beforeSend`, and broadcasts after that has returned. */
   send(
     intent: PaymentIntent,
     parameters: {
-      /** Of transactions known to be mined: an endpoint may still count without them. */
+      /** The first nonce after the transactions known to be mined. The endpoint's count may be older. */
       readonly minimumNonce: number;
       readonly beforeSend: (signed: SignedTransaction) => Promise<void>;
     },
   ): Promise<TransactionHash>;
-  /** The same transaction once more. Harmless if the chain knows it already. */
+  /** Sends the same transaction again. Has no effect if the chain knows it already. */
   sendAgain(intent: PaymentIntent, signed: SignedTransaction): Promise<TransactionHash>;
   /** @throws ReceiptMismatchError if it succeeded without the event of the intent */
   readReceipt(intent: PaymentIntent, transactionHash: TransactionHash): Promise<ReceiptFacts | undefined>;
-  /** Transactions of the address mined so far, so the nonce it will use next. */
+  /** Number of the address's mined transactions: the next nonce it will use. */
   readNonce(address: Hex): Promise<number>;
-  /** As `readNonce`, with those waiting to be mined. */
+  /** As `readNonce`, including pending transactions. */
   readPendingNonce(address: Hex): Promise<number>;
-  /** What used a nonce that is used up, if the chain's history still tells. */
+  /** The transaction that used a nonce, if the chain's history still shows it. */
   findTransaction(parameters: {
     readonly from: Hex;
     readonly nonce: number;
-    /** It is not in an earlier block. */
+    /** The transaction is not in an earlier block. */
     readonly fromBlock: bigint;
   }): Promise<FoundTransaction | undefined>;
 }
 
 export interface FoundTransaction {
   readonly transactionHash: TransactionHash;
-  /** Null for one that creates a contract. */
+  /** Null for a contract creation. */
   readonly to: Hex | null;
   readonly data: Hex;
   /** 1 for the newest block. */

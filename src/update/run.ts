@@ -13,64 +13,67 @@ import type { KeyProof, Reporter, StepFacts, UpdateStep } from "./events.ts";
 import { type JournalState, type PaymentRecord, type PaymentStep, paymentSteps } from "./journal-state.ts";
 import type { CvmFacts, UpdatePorts } from "./ports.ts";
 
-/** What the caller wants of the CVM; what is left out stays as it is. */
+/** What the caller wants to change. A field that is left out keeps its present value. */
 export interface UpdateRequest {
   /** `cvm_…`, UUID, `app_…`, `0x` app address or a unique name. */
   readonly cvm: string;
   /** Text of the docker-compose file. */
   readonly dockerCompose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
-  /** The CVM's app, where the caller knows it: a CVM of another app is refused, and one without a contract. */
+  /** The app the CVM must belong to. The update refuses a CVM of another app, and a CVM without a contract. */
   readonly appId?: AppId | undefined;
-  /** Replaces the whole environment. One that sets nothing is refused: see `clearEnvironment`. */
+  /** Replaces the whole environment. An empty list is refused; use `clearEnvironment` to remove every variable. */
   readonly environment?: readonly EnvironmentVariable[] | undefined;
-  /** Takes every variable away, in place of `environment`. Nobody can read the values back afterwards. */
+  /** Removes every variable; excludes `environment`. The present values cannot be read back afterwards. */
   readonly clearEnvironment?: boolean | undefined;
-  /** Names the guest accepts, in order. @default the names in `environment`, when that is given */
+  /** Names the guest accepts, in order. @default the names in `environment`, if it is given */
   readonly allowedEnvs?: readonly string[] | undefined;
   readonly publicLogs?: boolean | undefined;
   readonly publicSysinfo?: boolean | undefined;
   readonly publicTcbinfo?: boolean | undefined;
   /**
-   * The DstackKms that the caller trusts, on the chain of the app: an environment is only encrypted to a key that it has
-   * signed for this app. Its own key is read through `chain`, whose endpoint could lie about it together with the cloud.
+   * The DstackKms that the caller trusts, on the app's chain. The environment is only encrypted to a key that this KMS
+   * has signed for the app. The KMS's own key is read through `chain`, so an endpoint that conspires with the cloud
+   * could lie about it.
    */
   readonly kms?: Hex | undefined;
-  /** secp256k1 key of the trusted KMS, in place of `kms`: then no endpoint is asked. 33 bytes, or 65 uncompressed. */
+  /**
+   * secp256k1 key of the trusted KMS, used instead of `kms`; no endpoint is then asked. 33 bytes, or 65 uncompressed.
+   */
   readonly expectedKmsPublicKey?: Hex | undefined;
-  /** Encrypts the environment to whatever key the cloud names, where no trusted KMS can vouch for one. @default false */
+  /** Encrypts the environment to the key the cloud names, if no trusted KMS can vouch for it. @default false */
   readonly acceptUnprovenKey?: boolean | undefined;
-  /** Which devices the update may allow on chain when the cloud names one: any, none, or only these. @default "any" */
+  /** Devices the update may allow on chain when the cloud names one: any, none, or only these. @default "any" */
   readonly devices?: "any" | "none" | readonly DeviceId[] | undefined;
-  /** The one hash, other than our own, that may be allowed: exactly what a HashMismatchError named. */
+  /** A hash that differs from the locally computed one and may still be allowed: the one a HashMismatchError named. */
   readonly acceptHashMismatch?: ComposeHash | undefined;
   /**
-   * Allows the hash also where app or KMS approve per key epoch, or may: it is allowed for app epoch 0 alone then, which
-   * may not be what governs.
+   * Allows the hash even if the app or the KMS approves (or may approve) per key epoch. The hash is then allowed for
+   * app epoch 0 only, and another epoch may be the one that counts.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
-  /** The one recorded transaction that may be given up: exactly what a NonceTakenError named. */
+  /** The one recorded transaction that the update may give up: the one a NonceTakenError named. */
   readonly abandonTransaction?: TransactionHash | undefined;
 }
 
 /** All in milliseconds, for one step. */
 export interface UpdateTimeouts {
-  /** For a busy CVM to come to rest before the update. */
+  /** For a busy CVM to become idle before the update. */
   readonly settleMs: number;
   /** For one transaction to be mined and confirmed. */
   readonly receiptMs: number;
-  /** For the cloud to accept a transaction that the chain has. */
+  /** For the cloud to accept a transaction that is already mined. */
   readonly confirmMs: number;
   readonly rolloverMs: number;
 }
 
 export interface UpdateSettings {
-  /** Blocks a transaction must have, its own included. */
+  /** Blocks required for a transaction, counting the block that holds it. */
   readonly confirmations: number;
   readonly timeouts: UpdateTimeouts;
   /**
-   * Whether to follow the CVM until it runs what was asked for. If not, the update ends as `confirmed`: the cloud has
-   * everything it needs, and the next call with the same journal says what became of it.
+   * Whether to follow the CVM until it runs the new compose. If false, the update ends as `confirmed`: the cloud has
+   * everything it needs, and the next call with the same journal reports the result.
    */
   readonly waitForRollover: boolean;
   readonly pollCloudMs: number;
@@ -87,7 +90,7 @@ export const defaultUpdateSettings: UpdateSettings = {
 
 /** Everything the steps share. */
 export interface UpdateRun extends UpdatePorts {
-  /** Whether the caller named the chain of the app. Without one, only a CVM without a contract can be updated. */
+  /** Whether the caller gave a client of the app's chain. Without one, only a CVM without a contract can be updated. */
   readonly isChainNamed: boolean;
   readonly request: UpdateRequest;
   readonly settings: UpdateSettings;
@@ -95,14 +98,14 @@ export interface UpdateRun extends UpdatePorts {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A CVM at rest that an update can be made of. */
+/** An idle CVM that can be updated. */
 export interface UpdateTarget extends CvmFacts {
   readonly appId: AppId;
-  /** The name the journal knows it by, whatever the caller called it. */
+  /** The CVM's name in the journal, independent of the name the caller used. */
   readonly key: string;
 }
 
-/** Runs one step, unless the caller has asked to stop. A step that has begun is finished: it may be paying. */
+/** Runs one step, unless the caller has aborted. A started step always runs to its end, because it may be paying. */
 export async function during<Step extends UpdateStep, Outcome>(
   run: UpdateRun,
   step: Step,
@@ -115,19 +118,19 @@ export async function during<Step extends UpdateStep, Outcome>(
 
 export interface PollParameters {
   readonly everyMs: number;
-  /** Each pause is this many times the one before, up to ten times the first. @default 1 */
+  /** Factor by which each pause grows, up to ten times the first pause. @default 1 */
   readonly growth?: number;
   readonly timeoutMs: number;
-  /** Whether a fault counts as "no answer yet". @default the error's own `retryable` */
+  /** Whether to poll again after this error. @default the error's own `retryable` */
   readonly mayPass?: (error: unknown) => Promise<boolean>;
-  /** The error for a wait that was too long; `fault` is the last answer's, if it was one. */
+  /** Makes the error for a timeout; `fault` is the error of the last attempt, if it failed. */
   readonly onTimeout: (waitedMs: number, fault: unknown) => unknown;
 }
 
 /**
- * Asks until there is an answer other than `undefined`.
+ * Calls `ask` until it returns a value other than `undefined`.
  *
- * @throws what `onTimeout` returns, a fault that does not pass, and the signal's reason
+ * @throws what `onTimeout` returns, an error that `mayPass` rejects, and the signal's reason
  */
 export async function poll<Answer>(
   { clock, signal }: Pick<UpdateRun, "clock" | "signal">,
@@ -154,11 +157,11 @@ async function isRetryable(error: unknown): Promise<boolean> {
   return isDstackError(error) && error.retryable;
 }
 
-/** What an update came to. */
+/** The result of an update. */
 export interface UpdateResult {
   /**
-   * `unchanged`: the CVM runs what was asked for, so it was left alone. `confirmed`: the cloud has taken the update, and
-   * nobody waited for its end.
+   * `unchanged`: the CVM already runs the requested compose, so nothing was done. `confirmed`: the cloud has accepted
+   * the update, and the caller chose not to wait for its end.
    */
   readonly outcome: "updated" | "environmentReplaced" | "unchanged" | "confirmed";
   /** The CVM's id. */
@@ -166,19 +169,19 @@ export interface UpdateResult {
   readonly appId: AppId;
   readonly composeHash: ComposeHash | undefined;
   readonly previousComposeHash: ComposeHash | undefined;
-  /** Those that this update rests on, in the order they were mined. */
+  /** The transactions this update needed, in the order they were mined. */
   readonly transactions: readonly UpdateTransaction[];
-  /** What to quote in a support ticket. */
+  /** The cloud's id for support tickets. */
   readonly correlationId: string | undefined;
-  /** Whether it went on where an interrupted run had stopped. */
+  /** Whether this call continued an interrupted run. */
   readonly isResumed: boolean;
-  /** Who vouches for the key that this run encrypted the environment to. Absent where it encrypted none. */
+  /** Who vouches for the key that this run encrypted the environment to. Absent if it encrypted no environment. */
   readonly keyProof: KeyProof | undefined;
-  /** The device that this update allowed on chain, and whose word it took for it. Absent if it allowed none. */
+  /** The device that this update allowed on chain, and who named it. Absent if it allowed none. */
   readonly allowedDevice: { readonly deviceId: DeviceId; readonly namedBy: "cloud" } | undefined;
   /** Variables that were set before and that the new environment does not set. */
   readonly droppedVariables: readonly DroppedVariable[];
-  /** What a person should know of the outcome, in sentences. */
+  /** Sentences for the user about the result. */
   readonly warnings: readonly string[];
   readonly steps: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
 }
@@ -188,7 +191,7 @@ export interface UpdateTransaction {
   readonly transactionHash: TransactionHash;
   readonly blockNumber: bigint;
   readonly gasUsed: bigint;
-  /** Everything it cost, in wei. */
+  /** Total cost in wei. */
   readonly costWei: bigint;
 }
 
@@ -222,7 +225,7 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
   };
 }
 
-/** The result of a run that replaced the environment, if it did, with what is to be said about that. */
+/** Adds to the result who vouches for the encryption key, the dropped variables, and the warnings about both. */
 export function withEnvironment(
   result: UpdateResult,
   keyProof: KeyProof | undefined,
@@ -231,7 +234,7 @@ export function withEnvironment(
   return { ...result, keyProof, droppedVariables, warnings: describeWarnings(keyProof, droppedVariables) };
 }
 
-/** About an environment, in sentences. */
+/** Warnings about an environment, in sentences. */
 export function describeWarnings(
   keyProof: KeyProof | undefined,
   droppedVariables: readonly DroppedVariable[],

@@ -13,12 +13,12 @@ import type { KeyProof } from "./events.ts";
 import type { CvmFacts } from "./ports.ts";
 import type { UpdateRequest, UpdateRun, UpdateTarget } from "./run.ts";
 
-// What the cloud says is held here against what the caller named. The cloud is not trusted: neither with the key an
-// environment is encrypted to, nor with which app a CVM belongs to, nor with whether that app has a contract.
+// This file checks what the cloud says against what the caller named. The cloud is not trusted to name the key an
+// environment is encrypted to, the app of a CVM, or whether that app has a contract.
 
 /**
- * The request, with an environment that is to be cleared as an empty one. Refuses, before anything is asked of the cloud,
- * what nobody can mean and what could not be encrypted safely.
+ * Checks the request before the first call to the cloud: it refuses contradictory options and an environment that
+ * cannot be encrypted safely. Returns the request; `clearEnvironment` becomes an empty environment.
  *
  * @throws InvalidEnvironmentError, InvalidArgumentError, UnprovenEncryptionKeyError
  */
@@ -45,7 +45,7 @@ export function checkRequest(request: UpdateRequest): UpdateRequest {
   return clearEnvironment ? { ...request, environment: [] } : request;
 }
 
-/** For an environment that sets nothing, which would take every variable away. */
+/** The error for an environment that sets no variable: it would remove every variable of the CVM. */
 export function emptyEnvironment(): InvalidEnvironmentError {
   return new InvalidEnvironmentError("The new environment sets no variable.", {
     nextStep:
@@ -54,10 +54,10 @@ export function emptyEnvironment(): InvalidEnvironmentError {
 }
 
 /**
- * The CVM as an update may go on with it: of the app that the caller named, and on a chain where one was named.
+ * Returns the CVM if it belongs to the app that the caller named, and if a chain was named for a CVM with a contract.
  *
- * A CVM without a contract is taken at the cloud's word only where the caller names neither chain nor app. With no secret
- * at stake the word matters too: nothing would be checked on chain, and the result would look as if it had been.
+ * The cloud's word that a CVM has no contract is accepted only if the caller names neither chain nor app. This matters
+ * even if no secret is involved: otherwise no check on chain would run, and the result would look as if one had.
  *
  * @throws InvalidArgumentError, KmsDowngradeError
  */
@@ -83,22 +83,23 @@ export function requireTarget<Facts extends CvmFacts & { readonly appId: AppId }
   return facts;
 }
 
-/** A CVM may be named by its app. */
+/** The app id, if the caller named the CVM by its app. */
 function appNamedBy(cvm: string): AppId | undefined {
   return /^(?:app_|0x)?[0-9a-f]{40}$/i.test(cvm) ? parseAppId(cvm) : undefined;
 }
 
 export interface TrustedKmsKey {
-  /** Of the KMS that must have signed the app's key; undefined where the cloud alone is believed. */
+  /** Key of the KMS that must have signed the app's key; undefined if the cloud's word is accepted. */
   readonly kmsPublicKey: Hex | undefined;
   readonly proof: KeyProof;
 }
 
 /**
- * The key of the KMS that must vouch for the app's key. Neither the KMS address in the cloud's answers nor a registration of
- * the app is asked: anyone can deploy a KMS, and anyone can register an app at one.
+ * Reads the key of the KMS that must vouch for the app's key. It ignores the KMS address in the cloud's answers and the
+ * app's registration, because anyone can deploy a KMS and register an app with it.
  *
- * @throws UnprovenEncryptionKeyError, WrongChainError, KeyEpochsError, NoContractError, ContractRevertedError, RpcUnavailableError
+ * @throws UnprovenEncryptionKeyError, WrongChainError, KeyEpochsError, NoContractError, ContractRevertedError,
+ * RpcUnavailableError
  */
 export async function readTrustedKmsKey(run: UpdateRun, { chainId }: UpdateTarget): Promise<TrustedKmsKey> {
   const { kms, expectedKmsPublicKey, acceptUnprovenKey } = run.request;
@@ -111,19 +112,19 @@ export async function readTrustedKmsKey(run: UpdateRun, { chainId }: UpdateTarge
   } else if (kms !== undefined) {
     const actual = await run.chain.readChainId();
     if (actual !== chainId) throw new WrongChainError(chainId ?? actual, actual);
-    // After a rotation another key signs than the one the first generation's view names.
+    // After a key rotation, the KMS signs with another key than the one that the first generation's view returns.
     requireNoKeyEpochs(await run.chain.judgeKms(kms), run.request.acceptKeyEpochs === true);
     const kmsPublicKey = await run.chain.readKmsPublicKey(kms);
     if (kmsPublicKey !== undefined) return { kmsPublicKey, proof: "kms-contract" };
     reason = `the DstackKms ${kms} has published no key`;
   }
-  // Accepting covers a proof that cannot be had. One that fails is refused all the same, where it is verified.
+  // `acceptUnprovenKey` covers a missing proof only. A proof that fails is still refused where it is verified.
   if (acceptUnprovenKey === true) return { kmsPublicKey: undefined, proof: "none" };
   throw new UnprovenEncryptionKeyError(reason, { kms });
 }
 
 /**
- * Returns if the update may allow this device, which only the cloud has named.
+ * Returns if the update may allow this device. Only the cloud has named it.
  *
  * @throws UnexpectedDeviceError
  */

@@ -11,17 +11,17 @@ import { readCvm } from "./steps/read-cvm.ts";
 import { checkRequest } from "./trust.ts";
 
 /**
- * Updates a CVM from start to end: asks the cloud, compares its hash with our own, allows device and hash on chain,
- * confirms, and follows the CVM until it runs the new compose. Interrupted at any point and called again with the
- * same journal it goes on where it stopped, and pays nothing twice.
+ * Updates a CVM from start to end: sends the change to the cloud, compares the cloud's hash with the local one, allows
+ * the device and the hash on chain, confirms, and follows the CVM until it runs the new compose. If the update is
+ * interrupted, call it again with the same journal: it continues where it stopped and never pays twice.
  *
- * @throws DstackError: every refusal has its class, with the next thing to do
+ * @throws DstackError: each kind of refusal has its own class and names the next step
  */
 export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult> {
   return runUpdate(wireUpdate(parameters));
 }
 
-/** The same over ports. */
+/** `updateCvm` over ports, so that tests can replace the cloud, the chain, the journal and the clock. */
 export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   const run: UpdateRun = { ...given, request: checkRequest(given.request) };
   const target = await readCvm(run);
@@ -41,7 +41,7 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   return withEnvironment(result, encrypted?.proof, document.droppedVariables);
 }
 
-/** An update with a price: its hash must be allowed on chain before the cloud goes on. */
+/** An update that must be paid for: its hash must be allowed on chain before the cloud continues. */
 async function registerAndConfirm(
   run: UpdateRun,
   target: UpdateTarget,
@@ -64,7 +64,7 @@ async function registerAndConfirm(
   return describeResult(run, { outcome: "updated", target, composeHash, update, isResumed });
 }
 
-/** An update without one: the KMS keeps its policy off chain, or the hash stays the same. */
+/** An update without a payment: the KMS keeps its policy off chain, or the hash does not change. */
 async function followAccepted(
   run: UpdateRun,
   target: UpdateTarget,

@@ -14,16 +14,16 @@ import { waitUntilAtRest } from "./read-cvm.ts";
 
 export interface Registered {
   readonly answer: RegistrationRequired;
-  /** The one that allows the hash, and the transaction that proves it. */
+  /** The payment that allows the hash; `transactionHash` is the transaction that proves it. */
   readonly payment: UpdatePayment;
   readonly transactionHash: TransactionHash;
-  /** As `pay` takes it. */
+  /** The `head` argument of `pay`. */
   readonly head: bigint;
 }
 
 /**
- * Phase 2: hands the cloud the transaction it asked for, and repeats that for as long as the cloud's view of the
- * chain may merely be behind ours. Returns the cloud's correlation id.
+ * Phase 2: gives the cloud the transaction it asked for. Repeats this while the cloud's view of the chain may be
+ * behind. Returns the cloud's correlation id.
  *
  * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError, CloudUnreachableError
  */
@@ -55,13 +55,14 @@ async function confirmUntilAccepted(
   const mayPass = async (error: unknown) => {
     isAnswerLost ||= mayHaveArrived(error);
     if (error instanceof TransactionNotVerifiedError) {
-      // Reorganised away, it is sent again here; still there, the cloud's endpoint has not seen it yet.
+      // If a reorganisation removed the transaction, this sends it again. If not, the cloud's endpoint has not seen it
+      // yet.
       await settle(run, payment, head);
       return true;
     }
     if (error instanceof HashNotAllowedError) {
       const { composeHashAllowed, contracts } = await run.chain.readAllowlist(answer);
-      // Where epochs govern, our reading is no sign that the cloud's is only late.
+      // With key epochs, a positive answer here does not mean that the cloud's reading is only late.
       return composeHashAllowed && caveatOf(contracts) === null;
     }
     return isDstackError(error) && error.retryable;
@@ -88,12 +89,12 @@ async function confirmOnce({ cloud, request }: UpdateRun, registered: Registered
   const { composeHash } = registered.answer;
   const answer = await cloud.confirm(request.cvm, composeHash, registered.transactionHash);
   if (answer.kind === "accepted") return answer.correlationId;
-  // Asked for once more, so the cloud reads the contract as not allowing the hash yet.
+  // The cloud asks for the registration again, so in its view the contract does not allow the hash yet.
   const { correlationId } = answer;
   throw new HashNotAllowedError({ method: "PATCH", path: `/cvms/${request.cvm}`, status: 465, correlationId });
 }
 
-/** The request may have been heard although its answer was not: sent blindly again it would meet a busy CVM. */
+/** The cloud may have received the request although no answer arrived. A blind retry would then find a busy CVM. */
 function mayHaveArrived(error: unknown): boolean {
   return error instanceof CloudUnreachableError || (error instanceof CloudResponseError && error.status >= 500);
 }

@@ -10,7 +10,7 @@ import type { PatchAnswer } from "../ports.ts";
 import { during, type UpdateRequest, type UpdateRun, type UpdateTarget } from "../run.ts";
 import { readTrustedKmsKey } from "../trust.ts";
 
-/** Phase 1: costs nothing, so every rerun does it again and what the cloud keeps is what was asked for last. */
+/** Phase 1. It costs nothing, so every rerun repeats it. The cloud keeps the latest request. */
 export function patch(
   run: UpdateRun,
   target: UpdateTarget,
@@ -37,7 +37,7 @@ export function patch(
   );
 }
 
-/** A hash allowed on another contract is money spent for nothing. */
+/** Refuses an answer for another app or chain: allowing the hash on another contract would waste money. */
 function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, cvm: string): PatchAnswer {
   if (answer.kind === "accepted") return answer;
   if (chainId === undefined) {
@@ -55,15 +55,15 @@ function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, c
 }
 
 export interface RequestedDocument {
-  /** The cloud may have put it in place of the manifest's. */
+  /** The cloud may have used this name in place of the name in the manifest. */
   readonly cvmName: string;
   /** In force now. */
   readonly current: AppCompose;
   readonly requested: AppCompose;
-  /** Of the requested document, computed here and not taken from anybody. */
+  /** Hash of the requested document, computed locally. */
   readonly composeHash: ComposeHash;
   readonly isUnchanged: boolean;
-  /** Variables that were set and that the new environment does not set. Empty where none is given. */
+  /** Variables that were set and that the new environment does not set. Empty if no environment is given. */
   readonly droppedVariables: readonly DroppedVariable[];
 }
 
@@ -90,7 +90,7 @@ async function build({ cloud, request }: UpdateRun, cvmName: string): Promise<Re
   };
 }
 
-/** What was allowed so far is the best that can be known of what was set: the values are for the CVM to read alone. */
+/** Uses the allowed names as the names that were set. Only the CVM can decrypt the environment. */
 function droppedVariablesOf(
   { environment }: UpdateRequest,
   current: AppCompose,
@@ -104,13 +104,13 @@ function droppedVariablesOf(
   });
 }
 
-/** The guest discards variables whose names are not allowed, so a new environment brings its names along. */
+/** Allowed names. The guest discards variables that are not allowed, so a new environment allows its own names. */
 export function allowedEnvsOf({ allowedEnvs, environment }: UpdateRequest): readonly string[] | undefined {
   return allowedEnvs ?? environment?.map(({ key }) => key);
 }
 
 /**
- * The last stop before money is spent: what the owner is about to allow must be what was asked for.
+ * Last check before money is spent: the hash that the owner is about to allow must be the hash of the request.
  *
  * @throws HashMismatchError
  */
@@ -126,7 +126,7 @@ export function checkHash(run: UpdateRun, document: RequestedDocument, fromCloud
   );
 }
 
-/** The error of a hash that is neither ours nor explicitly accepted. */
+/** Returns an error if the hash is neither the local one nor explicitly accepted. */
 export function hashMismatch(
   { request }: UpdateRun,
   document: RequestedDocument,
@@ -138,14 +138,14 @@ export function hashMismatch(
 }
 
 export interface EncryptedEnvironment {
-  /** Hex, as the cloud takes it. */
+  /** Hex, as the cloud expects it. */
   readonly payload: string;
   readonly proof: KeyProof;
 }
 
 /**
- * Encrypts the environment for the CVM's app, to a key that the trusted KMS has signed for exactly this app. Undefined
- * where none is to be replaced.
+ * Encrypts the environment for the CVM's app, to a key that the trusted KMS has signed for this app. Returns undefined
+ * if the environment is not replaced.
  *
  * @throws UnprovenEncryptionKeyError, UntrustedEncryptionKeyError, ChainError, CloudError
  */
@@ -167,7 +167,9 @@ export async function encryptEnvironment(
   );
 }
 
-/** Recognises the same variables with the same values later, in whatever order; null for "leave them alone". */
+/**
+ * Digest that recognises the same variables with the same values in any order; null if the environment is unchanged.
+ */
 export function fingerprintEnvironment({ cloud, request }: UpdateRun): string | null {
   if (request.environment === undefined) return null;
   const pairs = request.environment.map(({ key, value }: EnvironmentVariable) => [key, value] as const);

@@ -7,13 +7,13 @@ import { fingerprintEnvironment, type RequestedDocument } from "./document.ts";
 
 export interface EarlierRun {
   readonly record: UpdateRecord;
-  /** Why the CVM went back to its previous compose. Absent if what the run confirmed is in force. */
+  /** Why the CVM went back to its previous compose. Absent if the compose that the run confirmed is in force. */
   readonly bootError: string | undefined;
 }
 
 /**
- * Ends, in the journal, what an interrupted run had confirmed: the CVM is at rest, so it is decided. Returns nothing
- * if no run was interrupted there, or if what it wanted is no longer to be seen.
+ * Ends an interrupted run in the journal if that run was confirming or had confirmed. The CVM is idle, so its state
+ * decides the result. Returns nothing if no such run exists, or if the state of the CVM no longer shows what it wanted.
  */
 export async function concludeEarlierRun(run: UpdateRun, target: UpdateTarget): Promise<EarlierRun | undefined> {
   const { cloud, journal, request } = run;
@@ -25,7 +25,7 @@ export async function concludeEarlierRun(run: UpdateRun, target: UpdateTarget): 
   const isNews = subject.composeHash !== subject.previousComposeHash;
   const isInForce = composeHash === subject.composeHash;
   if (record.status === "confirming") {
-    // The CVM moved to the very hash that was being confirmed: the cloud had heard it. If not, phase 1 starts over.
+    // The CVM runs the hash that was being confirmed, so the cloud had received it. Otherwise phase 1 starts again.
     if (!isInForce || !isNews) return undefined;
     await journal.append({ type: "confirmed", update, correlationId: null });
   }
@@ -40,7 +40,7 @@ export async function concludeEarlierRun(run: UpdateRun, target: UpdateTarget): 
 }
 
 /**
- * The earlier run's end is this run's too if both want the same. Returns nothing where more is wanted.
+ * Returns the earlier run's result if this run requests the same change. Returns nothing if this run requests more.
  *
  * @throws RolloverFailedError
  */
@@ -68,19 +68,19 @@ export function finishEarlierRun(
   });
 }
 
-/** How the cloud took the update. */
+/** How the cloud accepted the update. */
 export type Opening =
   | { readonly type: "patched"; readonly composeHash: ComposeHash }
   | { readonly type: "accepted"; readonly composeHash: ComposeHash; readonly correlationId: string };
 
 export interface OpenedUpdate {
-  /** Names the update in the journal. */
+  /** Id of the update in the journal. */
   readonly update: string;
-  /** Whether an earlier run had begun it and not ended it. */
+  /** Whether an earlier run started the update and did not end it. */
   readonly isReopened: boolean;
 }
 
-/** Writes down what the cloud holds from now on; the same update once more if an earlier run left it open. */
+/** Records what the cloud holds now. If an earlier run left the same update open, the record continues that update. */
 export async function openUpdate(run: UpdateRun, target: UpdateTarget, opening: Opening): Promise<OpenedUpdate> {
   const { journal } = run;
   const subject = {

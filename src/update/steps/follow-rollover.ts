@@ -9,13 +9,13 @@ export interface Rollover {
   /** The compose that must be in force in the end. */
   readonly composeHash: ComposeHash;
   readonly correlationId: string | undefined;
-  /** Where the hash was not compared before, it is now. */
+  /** Given if the hash was not compared before. It is then compared at the end of the rollover. */
   readonly document?: RequestedDocument | undefined;
 }
 
 /**
- * Follows the CVM until it runs again, or is at rest if it was stopped before. Boot is where the key service has its say: a CVM it refuses falls back to its
- * previous compose.
+ * Follows the CVM until it runs again, or is idle if it was stopped before. The KMS decides at boot: if it refuses the
+ * CVM, the CVM falls back to its previous compose.
  *
  * @throws RolloverFailedError, RolloverTimeoutError, HashMismatchError
  */
@@ -45,7 +45,7 @@ async function waitUntilRunning(run: UpdateRun, before: CvmFacts, rollover: Roll
       wasBusy ||= latest.busy;
       if (latest.busy) return undefined;
       const { composeHash = rollover.composeHash } = latest;
-      // A CVM that was stopped stays stopped, with the new compose in force for its next start.
+      // A stopped CVM stays stopped. The new compose is in force for its next start.
       const isSettled = status === "running" || (status === "stopped" && before.status === "stopped");
       if (isSettled && composeHash !== before.composeHash) {
         await requireCompose(run, rollover, composeHash);
@@ -56,7 +56,7 @@ async function waitUntilRunning(run: UpdateRun, before: CvmFacts, rollover: Roll
       if (bootError !== undefined || isBroken) throw await fail(run, rollover, bootError ?? `its status is ${status}`);
       if (!isSettled) return undefined;
       if (composeHash === rollover.composeHash) return latest;
-      // At rest on its previous compose without having been seen at work, it may not have begun.
+      // The CVM is idle on its previous compose. If it was never seen busy, the rollover may not have started.
       if (wasBusy) throw await fail(run, rollover, `it runs compose ${composeHash} again and gives no reason`);
       return undefined;
     },

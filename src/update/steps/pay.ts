@@ -17,15 +17,14 @@ import {
 import type { ReceiptFacts, SignedTransaction } from "../ports.ts";
 import { during, poll, type UpdateRun } from "../run.ts";
 
-/** A nonce can be lost to another program that uses the same key; losing it again and again is a fight. */
+/** Another program with the same key can take a nonce. After this many lost nonces, stop competing with it. */
 const maximumSignatures = 3;
 
 /**
- * Sees to it that one transaction for this payment is mined and proven, and that no other can be: what is on record
- * is sent again and waited for. A new one is signed only where none is on record, or where the recorded one can no
- * longer be mined.
+ * Makes sure that exactly one transaction for this payment is mined and proven. A recorded transaction is sent again
+ * and waited for. A new one is signed only if none is on record, or if the recorded one can no longer be mined.
  *
- * @param head block before which the transaction cannot have been mined
+ * @param head the transaction cannot have been mined before this block
  * @throws TransactionRevertedError, ReceiptTimeoutError, ReceiptMismatchError, NonceTakenError, RpcUnavailableError,
  * InsufficientFundsError
  */
@@ -38,7 +37,7 @@ export function pay(run: UpdateRun, payment: UpdatePayment, head: bigint): Promi
   );
 }
 
-/** The same without a step of its own: for a transaction that has to be looked at again later. */
+/** As `pay`, without a step of its own: for a transaction that must be checked again later. */
 export async function settle(run: UpdateRun, payment: UpdatePayment, head: bigint): Promise<PaymentFacts> {
   for (let signatures = 0; ; ) {
     const isOnRecord = findPayment(run.journal.state, payment) !== undefined;
@@ -63,7 +62,7 @@ export async function settle(run: UpdateRun, payment: UpdatePayment, head: bigin
   }
 }
 
-/** False if it is on record and nobody knows whether it left. */
+/** Returns false if the transaction is on record and the send failed in a way that leaves open whether it was sent. */
 async function signAndSend(run: UpdateRun, payment: UpdatePayment, head: bigint): Promise<boolean> {
   try {
     const transactionHash = await run.chain.send(payment, {
@@ -74,7 +73,7 @@ async function signAndSend(run: UpdateRun, payment: UpdatePayment, head: bigint)
     return true;
   } catch (error) {
     const record = findPayment(run.journal.state, payment);
-    // A wallet that was asked and did not answer must not be asked again on its own.
+    // If a wallet was asked and did not answer, do not ask it again automatically.
     if (record === undefined || record.prepared.rawTransaction === null || !isUncertain(error)) throw error;
     return false;
   }
@@ -99,9 +98,9 @@ function factsOf(receipt: ReceiptFacts, isFromRecord: boolean): PaymentFacts {
   return { transactionHash, blockNumber, gasUsed, costWei, isFromRecord };
 }
 
-/** A payment as one update sees it. */
+/** A payment as part of one update. */
 export interface UpdatePayment extends PaymentIntent {
-  /** The update whose lines it is written among. */
+  /** The update whose journal lines include this payment. */
   readonly update: string;
 }
 
@@ -121,7 +120,7 @@ export function signedTransactionOf({ prepared, transactionHash }: PaymentRecord
   };
 }
 
-/** Writes the transaction down. From here on a crash cannot lead to a second one. */
+/** Records the transaction. After this, a crash cannot lead to a second transaction. */
 export async function recordPrepared(
   { journal }: UpdateRun,
   payment: UpdatePayment,
@@ -171,7 +170,9 @@ export async function recordMined(
   });
 }
 
-/** Gives a recorded transaction up, so that another may be signed. Every caller must know why that pays nothing twice. */
+/**
+ * Gives up a recorded transaction, so that another may be signed. The caller must be sure that this cannot pay twice.
+ */
 export async function recordDiscarded(
   { journal, reporter }: UpdateRun,
   payment: UpdatePayment,
@@ -197,17 +198,17 @@ function fieldsOf({ update, chainId, appId, step, value }: UpdatePayment): Updat
 
 export type Fate =
   | { readonly kind: "mined" | "reverted"; readonly receipt: ReceiptFacts }
-  /** Another transaction has the nonce, so this one can never be mined. */
+  /** Another transaction used the nonce, so this one can never be mined. */
   | { readonly kind: "replaced"; readonly by: TransactionHash }
-  /** The caller gave it up, and no node has it waiting. */
+  /** The caller gave it up, and the endpoint reports no pending transaction with its nonce. */
   | { readonly kind: "abandoned" };
 
-/** Nodes forget transactions that wait long: every so many polls the same bytes go out again. */
+/** Nodes drop transactions that wait long. The same bytes are sent again after this many polls. */
 const pollsBetweenBroadcasts = 10;
 
 /**
- * Waits until it is certain what becomes of the recorded transaction. "Not found" is never certain: the endpoint may
- * be behind, or a reorg may have put the transaction back among the waiting ones.
+ * Waits until the outcome of the recorded transaction is certain. "Not found" is never certain: the endpoint may be
+ * behind, or a reorganisation may have made the transaction pending again.
  *
  * @throws ReceiptTimeoutError, NonceTakenError, RpcUnavailableError, InsufficientFundsError, ReceiptMismatchError
  */
@@ -242,7 +243,7 @@ export async function awaitFate(
   try {
     return await poll(run, { everyMs: pollChainMs, timeoutMs: timeouts.receiptMs, onTimeout }, ask);
   } catch (error) {
-    // Consent counts only after the whole wait: until then the receipt may merely be late.
+    // The caller's consent counts only after the full wait. Before that, the receipt may only be late.
     if (error instanceof NonceTakenError && isGivenUp(run, recordOf(run, payment))) return { kind: "abandoned" };
     throw error;
   }
@@ -253,7 +254,7 @@ function judge({ settings }: UpdateRun, receipt: ReceiptFacts): Fate | undefined
   return { kind: receipt.succeeded ? "mined" : "reverted", receipt };
 }
 
-/** The nonce is used. Only the chain's history can tell by what, and only that is a reason to sign anew. */
+/** The nonce is used. Only the chain's history shows which transaction used it. Only that justifies a new signature. */
 async function findReplacement(
   run: UpdateRun,
   payment: UpdatePayment,
@@ -261,10 +262,10 @@ async function findReplacement(
 ): Promise<Fate | undefined> {
   const { from, nonce, to, data, head } = record.prepared;
   const found = await run.chain.findTransaction({ from, nonce, fromBlock: BigInt(head) });
-  // Unknown, or the very one whose receipt has yet to appear.
+  // Not found, or it is the recorded transaction and its receipt is not available yet.
   if (found === undefined || found.transactionHash === record.transactionHash) return undefined;
   if (record.transactionHash === undefined && found.to === to && found.data === data) {
-    // A remote wallet sent it, and the crash came before its hash was written down.
+    // A remote wallet sent it, and the process crashed before it recorded the hash.
     await recordBroadcast(run, payment, found.transactionHash, true);
     return undefined;
   }
@@ -278,7 +279,7 @@ async function sendAgain(run: UpdateRun, payment: UpdatePayment, record: Payment
     const transactionHash = await run.chain.sendAgain(payment, signedTransactionOf(record));
     if (record.status !== "broadcast") await recordBroadcast(run, payment, transactionHash, true);
   } catch (error) {
-    // Another one with this nonce is waiting. Which of the two it will be, the chain decides.
+    // Another transaction with this nonce is pending. The chain decides which of the two is mined.
     if (!(error instanceof NonceTakenError)) throw error;
   }
 }

@@ -10,15 +10,15 @@ import { recordDiscarded, recordMined, type UpdatePayment } from "./pay.ts";
 type App = Pick<UpdatePayment, "update" | "chainId" | "appId">;
 
 export interface PaymentPlan {
-  /** Absent if the device may boot already. Goes first: a CVM must be able to boot once its hash is allowed. */
+  /** Absent if the device may boot already. It is sent first: once its hash is allowed, a CVM must be able to boot. */
   readonly addDevice: UpdatePayment | undefined;
   readonly addComposeHash: UpdatePayment;
-  /** No transaction of this plan can be in an earlier block, unless it is on record. */
+  /** A transaction of this plan cannot be in an earlier block, unless it is on record. */
   readonly head: bigint;
 }
 
 /**
- * Decides what must be sent, and finds out everything that can stop it before the first wei is spent.
+ * Decides what must be sent. Checks every known obstacle before the first wei is spent.
  *
  * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError,
  * ContractOwnerError, InsufficientFundsError, RpcUnavailableError
@@ -65,13 +65,13 @@ function planFor(facts: AllowlistFacts, app: App, { composeHash, deviceId }: Reg
   const addDevice = deviceId && ({ ...app, step: "addDevice", value: deviceId } as const);
   return {
     addDevice: facts.deviceAllowed ? undefined : addDevice,
-    // Also where the hash is allowed already: the cloud verifies a transaction, not only a state.
+    // Sent even if the hash is allowed already, because the cloud verifies a transaction as well as the state.
     addComposeHash: { ...app, step: "addComposeHash", value: composeHash },
     head: facts.blockNumber,
   };
 }
 
-/** A run that died before it saw its addDevice mined leaves money spent without a receipt on record. */
+/** Records the receipt of an addDevice that was mined after an earlier run had crashed. */
 async function catchUpWithDevice(run: UpdateRun, app: App, { deviceId }: RegistrationRequired): Promise<void> {
   if (deviceId === undefined) return;
   const payment: UpdatePayment = { ...app, step: "addDevice", value: deviceId };
@@ -81,7 +81,7 @@ async function catchUpWithDevice(run: UpdateRun, app: App, { deviceId }: Registr
   if (receipt?.succeeded) await recordMined(run, payment, receipt);
 }
 
-/** Transactions on record need neither key nor a new look at the balance. */
+/** Checks signer and balance for unsigned payments only. A transaction on record needs neither. */
 async function requirePayable(run: UpdateRun, plan: PaymentPlan, facts: AllowlistFacts): Promise<void> {
   const unsigned: UpdatePayment[] = [];
   for (const payment of paymentsOf(plan)) {
@@ -98,8 +98,8 @@ function paymentsOf({ addDevice, addComposeHash }: PaymentPlan): readonly Update
 }
 
 /**
- * Whether a recorded transaction stands for the payment. One whose effect somebody has taken back since does not:
- * it was mined before the block in which the value is not allowed, so it can never have its effect again.
+ * Whether a recorded transaction counts for the payment. It does not count if the owner has reverted its effect: the
+ * transaction was mined before the block in which the value is not allowed, so it cannot have its effect again.
  */
 async function isOnRecord(
   run: UpdateRun,
@@ -110,7 +110,7 @@ async function isOnRecord(
   const record = findPayment(run.journal.state, payment);
   if (record?.transactionHash === undefined || isAllowed) return record !== undefined;
   const receipt = await run.chain.readReceipt(payment, record.transactionHash);
-  // Not mined, mined after that block, or without effect: it is for `pay` to find out.
+  // Not mined, mined after that block, or without effect: `pay` decides what to do.
   if (!receipt?.succeeded || receipt.blockNumber > readAt) return true;
   await recordDiscarded(run, payment, "undone");
   return false;

@@ -3,7 +3,7 @@ import { during, poll, type UpdateRun, type UpdateTarget } from "../run.ts";
 import { requireTarget } from "../trust.ts";
 
 /**
- * Reads the CVM, once whatever it is busy with has ended: an update on top of another would be refused.
+ * Waits until the CVM is idle and reads it. The cloud refuses an update while another operation runs.
  *
  * @throws CvmNotFoundError, RolloverTimeoutError, InvalidArgumentError, KmsDowngradeError
  */
@@ -44,7 +44,7 @@ export async function waitUntilAtRest(run: UpdateRun): Promise<UpdateTarget> {
   return requireTarget(run, { ...latest, appId, key: keyOf(latest) });
 }
 
-/** A UUID means the same CVM at every API version; the id changes its form. */
+/** The UUID identifies the CVM in every API version. The form of the id depends on the version. */
 function keyOf({ vmUuid, id }: { readonly vmUuid: string | undefined; readonly id: string }): string {
   return vmUuid?.replaceAll("-", "").toLowerCase() ?? id;
 }
