@@ -64,14 +64,42 @@ export class JournalCorruptError extends UpdateError {
   }
 }
 
+/** The process that holds a journal, by the file it put into the folder of its lock. */
+export interface JournalHolder {
+  /** Name of its machine. */
+  readonly host: string;
+  readonly pid: number;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  readonly lockFile: string;
+  /** Whether it runs on this machine, which then has seen that it is alive. */
+  readonly isLocal: boolean;
+}
+
 export class JournalLockedError extends UpdateError {
   override readonly name = "JournalLockedError";
-  constructor(path: string, pid: number | undefined) {
-    super(`Another process${pid === undefined ? "" : ` (${pid})`} is using the journal ${path}.`, {
-      nextStep: "Wait for it to end. A journal of its own helps only a run about another app or CVM.",
-      context: { path, pid },
-    });
+  constructor(path: string, holder?: JournalHolder) {
+    super(
+      `Another process${holder === undefined ? "" : ` (${describeHolder(holder)})`} is using the journal ${path}.`,
+      {
+        nextStep:
+          holder === undefined
+            ? "Wait for it to end. A journal of its own helps only a run about another app or CVM."
+            : `Wait for it to end. If no process of this package has that number${holder.isLocal ? "" : " on that machine"} any more, delete ${holder.lockFile}.`,
+        context: { path, ...holder, ...(holder && { since: describeTime(holder.since) }) },
+      },
+    );
   }
+}
+
+function describeHolder({ pid, host, since, isLocal }: JournalHolder): string {
+  return `${pid}${isLocal ? "" : ` on ${host}`}, since ${describeTime(since)}`;
+}
+
+/** A file's name can hold any number. */
+function describeTime(milliseconds: number): string {
+  const time = new Date(milliseconds);
+  return Number.isNaN(time.getTime()) ? "an unknown time" : time.toISOString();
 }
 
 export class UnexpectedDeviceError extends UpdateError {

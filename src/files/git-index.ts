@@ -1,50 +1,153 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 
-/** Whether a file is one of a repository's: on the list of what git keeps, whatever became of it since the checkout. */
-export function isTrackedByGit(path: string): boolean {
-  const directory = realpathSync(dirname(resolve(path)));
-  const name = basename(path);
-  // The settings of the repository itself may not start a program.
-  const { status, error } = spawnSync(
-    "git",
-    ["-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--", `:(literal,icase)${name}`],
-    { cwd: directory, env: withoutRepository(process.env), stdio: "ignore", windowsHide: true, timeout: 10_000 },
-  );
-  return error === undefined ? status === 0 : isInIndex(join(directory, name));
-}
-
-/** A hook of another repository names that one to every program it starts. */
-function withoutRepository(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("GIT_")));
-}
-
-/** Where git is not installed, as in small containers: its index names each file by its whole path, ended by a zero. */
-function isInIndex(path: string): boolean {
-  for (let root = dirname(path); ; root = dirname(root)) {
-    const index = indexOf(join(root, ".git"));
-    if (index !== undefined) return index.includes(`${relative(root, path).split(sep).join("/")}\0`);
-    if (root === dirname(root)) return false;
+/**
+ * Why a file may come from a git repository, as the end of a sentence; undefined if no repository around it tracks it.
+ * The index itself is read, in every folder above the file that has a `.git`. The program git is not asked: files that
+ * a repository brings can make it take another folder for the repository, or fail.
+ */
+export function findGitClaim(path: string): string | undefined {
+  const file = join(realpathSync(dirname(resolve(path))), basename(path));
+  for (let root = dirname(file); ; root = dirname(root)) {
+    const claim = findClaimOf(root, relative(root, file).split(sep).join("/"));
+    if (claim !== undefined || root === dirname(root)) return claim;
   }
 }
 
-function indexOf(dotGit: string): Buffer | undefined {
+function findClaimOf(root: string, name: string): string | undefined {
+  const dotGit = join(root, ".git");
   if (!existsSync(dotGit)) return undefined;
   try {
-    return readFileSync(join(dotGit, "index"));
+    const folder = gitFolder(dotGit);
+    const index = readIfThere(join(folder, "index"));
+    if (index === undefined) return undefined; // a repository without an index tracks nothing
+    return isListed(readIndex(index, folder), name) ? "git tracks it" : undefined;
   } catch {
-    // A worktree's or submodule's `.git` is a file that says where its folder is.
-    const [, folder] = /^gitdir: (.+)$/m.exec(readText(dotGit)) ?? [];
-    const index = folder && join(resolve(dirname(dotGit), folder), "index");
-    return index && existsSync(index) ? readFileSync(index) : Buffer.alloc(0);
+    return `what git tracks in ${root} cannot be read, and this file may be part of it`;
   }
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // a folder: a repository without an index tracks nothing
+/** A worktree's or submodule's `.git` is a file that says where its folder is. */
+function gitFolder(dotGit: string): string {
+  if (statSync(dotGit).isDirectory()) return dotGit;
+  const [, folder] = /^gitdir: (.+?)\r?\n?$/.exec(readFileSync(dotGit, "utf8")) ?? [];
+  const path = folder === undefined ? dotGit : resolve(dirname(dotGit), folder);
+  if (!statSync(path).isDirectory()) throw new UnreadableIndexError();
+  return path;
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  return existsSync(path) ? readFileSync(path) : undefined;
+}
+
+/** File systems that ignore letter case find a file by any spelling. A folder's name ends in a slash. */
+function isListed(names: readonly string[], name: string): boolean {
+  const wanted = normal(name);
+  return names.some((each) => {
+    const listed = normal(each);
+    return listed === wanted || (listed.endsWith("/") && wanted.startsWith(listed));
+  });
+}
+
+function normal(name: string): string {
+  return name.normalize("NFC").toLowerCase();
+}
+
+class UnreadableIndexError extends Error {}
+
+const sha1Bytes = 20;
+const sha256Bytes = 32;
+
+/** All names of an index (gitformat-index), and those of the shared one that a split index adds to. */
+function readIndex(bytes: Buffer, folder: string): readonly string[] {
+  const { names, sharedIndex } = parseIndex(bytes, sha1Bytes) ?? parseIndex(bytes, sha256Bytes) ?? unreadable();
+  if (sharedIndex === undefined) return names;
+  // Entries that the split index deletes are in it all the same: such a file counts as tracked.
+  return [...names, ...readIndex(readFileSync(join(folder, `sharedindex.${sharedIndex}`)), folder)];
+}
+
+function unreadable(): never {
+  throw new UnreadableIndexError();
+}
+
+interface Index {
+  readonly names: readonly string[];
+  readonly sharedIndex: string | undefined;
+}
+
+/** Ten fields of four bytes; the object id and two bytes of flags follow. */
+const statBytes = 40;
+const isExtended = 0x4000;
+
+/** Undefined if these are not the bytes of an index with hashes of that length: all of it must fit to the last byte. */
+function parseIndex(bytes: Buffer, hashBytes: number): Index | undefined {
+  const end = bytes.length - hashBytes;
+  if (end < 12 || bytes.toString("latin1", 0, 4) !== "DIRC") return undefined;
+  const version = bytes.readUInt32BE(4);
+  if (version < 2 || version > 4) return undefined;
+  const names: string[] = [];
+  let at = 12;
+  let previous: Buffer = Buffer.alloc(0);
+  for (let left = bytes.readUInt32BE(8); left > 0; left--) {
+    const start = at;
+    at += statBytes + hashBytes;
+    if (at + 2 > end) return undefined;
+    at += (bytes.readUInt16BE(at) & isExtended) === 0 || version === 2 ? 2 : 4;
+    let kept = 0;
+    if (version === 4) {
+      const cut = readVariableWidth(bytes, at);
+      if (cut === undefined || cut.value > previous.length) return undefined;
+      at = cut.next;
+      kept = previous.length - cut.value;
+    }
+    const zero = bytes.indexOf(0, at);
+    if (zero === -1 || zero >= end) return undefined;
+    const name =
+      kept === 0 ? bytes.subarray(at, zero) : Buffer.concat([previous.subarray(0, kept), bytes.subarray(at, zero)]);
+    names.push(name.toString("utf8"));
+    previous = name;
+    // Up to version 3 zeros fill each entry up to a multiple of eight bytes.
+    at = version === 4 ? zero + 1 : start + Math.ceil((zero + 1 - start) / 8) * 8;
   }
+  return readExtensions(bytes, { at, end, hashBytes, names });
+}
+
+/** Git's number for a name's end that is cut off: seven bits a byte, each but the last one counted from one. */
+function readVariableWidth(bytes: Buffer, from: number): { readonly value: number; readonly next: number } | undefined {
+  let value = 0;
+  for (let at = from; at < bytes.length && value < bytes.length; at++) {
+    const byte = bytes.readUInt8(at);
+    value = (at === from ? 0 : (value + 1) * 128) + (byte & 0x7f);
+    if (byte < 0x80) return { value, next: at + 1 };
+  }
+  return undefined;
+}
+
+interface ReadExtensionsParameters {
+  readonly at: number;
+  readonly end: number;
+  readonly hashBytes: number;
+  readonly names: readonly string[];
+}
+
+function readExtensions(
+  bytes: Buffer,
+  { end, hashBytes, names, ...start }: ReadExtensionsParameters,
+): Index | undefined {
+  let { at } = start;
+  let sharedIndex: string | undefined;
+  while (at + 8 <= end) {
+    const name = bytes.toString("latin1", at, at + 4);
+    const content = at + 8;
+    at = content + bytes.readUInt32BE(at + 4);
+    if (at > end) return undefined;
+    const known = name === "link" || name === "sdir";
+    if (!known && !/^[A-Z]/.test(name)) return undefined; // git itself must not go on without knowing it
+    if (name === "link") sharedIndex = bytes.toString("hex", content, content + hashBytes);
+  }
+  return at === end ? { names, sharedIndex: isZero(sharedIndex) ? undefined : sharedIndex } : undefined;
+}
+
+function isZero(hash: string | undefined): boolean {
+  return hash === undefined || /^0+$/.test(hash);
 }

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, constants, lstatSync, openSync, type Stats } from
 import { chmod, type FileHandle, lstat, mkdir, open, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { UnusableFileError } from "../errors/index.ts";
-import { isTrackedByGit } from "./git-index.ts";
+import { findGitClaim } from "./git-index.ts";
 
 /** Windows has neither flag. */
 const noFollow = constants.O_NOFOLLOW ?? 0;
@@ -95,8 +95,9 @@ function requireOwn(path: string, stats: Stats, { mayBeTracked = false }: OwnFil
         nextStep: "If its content is yours, run chmod 600 on it; otherwise name another file.",
       });
   }
-  if (!mayBeTracked && isTrackedByGit(path))
-    throw new UnusableFileError(path, "git tracks it, so that it may come from whoever wrote to the repository", {
+  const claim = mayBeTracked ? undefined : findGitClaim(path);
+  if (claim !== undefined)
+    throw new UnusableFileError(path, `${claim}, so that it may come from whoever wrote to the repository`, {
       nextStep: "If its content is yours, run git rm --cached on it; otherwise delete it, or name another file.",
     });
 }
@@ -163,15 +164,26 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
 /**
  * Makes a folder that holds nothing but this package's files, or takes the rights of others away from it.
  *
- * @throws UnusableFileError if it is a link: a repository could bring one that leads elsewhere
+ * @throws UnusableFileError if it is a link: a repository could bring one that leads elsewhere; or if another user owns
+ * it, or may write to it after all: that user could remove a journal or put an older one in its place
  */
 export async function makeOwnDirectory(path: string): Promise<void> {
   await makeDirectory(path, 0o700);
   try {
     const found = await lstat(path);
     if (!found.isDirectory()) throw new UnusableFileError(path, "it is a symbolic link");
-    const isOurs = process.geteuid === undefined || found.uid === process.geteuid();
-    if (isOurs && (found.mode & 0o077) !== 0) await chmod(path, 0o700);
+    const user = process.geteuid?.(); // undefined on Windows, which has no such owners and modes
+    if (user === undefined) return;
+    if (found.uid !== user)
+      throw new UnusableFileError(path, `another user (uid ${found.uid}) owns it, and this is uid ${user}`, {
+        nextStep: "If its files are yours, take it over with chown -R; otherwise move it away.",
+      });
+    if ((found.mode & 0o077) === 0) return;
+    await chmod(path, 0o700);
+    if (((await lstat(path)).mode & 0o022) !== 0)
+      throw new UnusableFileError(path, "other users may write to it, and its file system keeps it so", {
+        nextStep: "Move the project to a file system that keeps the rights of its files.",
+      });
   } catch (error) {
     throw unusable(path, error);
   }

@@ -3,7 +3,7 @@ import { type FileHandle, lstat, open, readdir, realpath, rename, rm, rmdir, sta
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { JournalCorruptError, JournalLockedError, UnusableFileError } from "../../errors/index.ts";
+import { JournalCorruptError, type JournalHolder, JournalLockedError, UnusableFileError } from "../../errors/index.ts";
 import { faultCode, makeOwnDirectory, openOwnFile, unusable } from "../../files/own-file.ts";
 import { readHandle } from "../../files/read-bounded.ts";
 
@@ -12,12 +12,7 @@ export interface JournalLock {
 }
 
 /** Who a lock file belongs to. All of it is in the file's name, which appears whole or not at all. */
-interface Owner {
-  readonly host: string;
-  readonly pid: number;
-  /** Milliseconds since the epoch. */
-  readonly since: number;
-}
+type Owner = Omit<JournalHolder, "lockFile" | "isLocal">;
 
 const attempts = 8;
 /** Of the signed 32-bit numbers that systems count processes with. */
@@ -39,7 +34,7 @@ export async function acquireLock(path: string): Promise<JournalLock> {
     const other = await findLivingOwner(directory, mine);
     if (other === undefined) return { release: () => takeAway(directory, mine) };
     await takeAway(directory, mine);
-    if (attempt === attempts) throw new JournalLockedError(path, other.pid);
+    if (attempt === attempts) throw new JournalLockedError(path, other);
     // Two that began together both step back: uneven pauses let one of them through.
     await sleep(5 + Math.random() * 25);
   }
@@ -79,11 +74,11 @@ async function takeAway(directory: string, name: string): Promise<void> {
   await rmdir(directory).catch(() => {});
 }
 
-async function findLivingOwner(directory: string, mine: string): Promise<Owner | undefined> {
+async function findLivingOwner(directory: string, mine: string): Promise<JournalHolder | undefined> {
   for (const name of await readdir(directory)) {
     const owner = parseFileName(name);
     if (name === mine || owner === undefined) continue;
-    if (isAlive(owner)) return owner;
+    if (isAlive(owner)) return { ...owner, lockFile: join(directory, name), isLocal: owner.host === hostname() };
     await rm(join(directory, name), { force: true });
   }
   return undefined;

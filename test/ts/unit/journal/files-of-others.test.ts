@@ -14,6 +14,7 @@ import { expect } from "chai";
 import { openDeploymentJournal } from "../../../../src/chain/transactions/deployment-journal.ts";
 import { openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
+import { makeOwnDirectory } from "../../../../src/files/own-file.ts";
 import { openHistoryStore } from "../../../../src/history/store.ts";
 import { Database } from "../../../../src/mock-cloud/store/database.ts";
 import { openJournal } from "../../../../src/update/journal.ts";
@@ -152,6 +153,32 @@ describe("what SQLite keeps beside a database", () => {
         first.close();
       }
     });
+});
+
+describe("a folder for this package's files alone", () => {
+  const directory = useTemporaryDirectory();
+  const path = () => join(directory.path, ".dstack");
+
+  it("loses the rights of others", async () => {
+    mkdirSync(path());
+    chmodSync(path(), 0o777);
+    await makeOwnDirectory(path());
+    expect(statSync(path()).mode & 0o777).to.equal(0o700);
+  });
+
+  it("is not taken from another user, who could remove a journal or put an old one back", async () => {
+    mkdirSync(path(), { mode: 0o700 });
+    const { uid } = statSync(path());
+    const { geteuid } = process;
+    try {
+      process.geteuid = () => uid + 1; // only root can give a folder away
+      const error = await rejection(makeOwnDirectory(path()));
+      expect(error).to.be.instanceOf(UnusableFileError);
+      expect(String(error)).to.include(`another user (uid ${uid}) owns it`);
+    } finally {
+      process.geteuid = geteuid;
+    }
+  });
 });
 
 describe("the lock of a journal", () => {

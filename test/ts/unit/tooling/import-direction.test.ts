@@ -154,8 +154,7 @@ describe("src/core and src/errors", () => {
 describe("the environment", () => {
   it("is read where a process begins or a person names a variable, and handed to everybody else", () => {
     const readers = [...sources.keys()].filter((path) => /\bprocess\.env\b/.test(withoutComments(readText(path))));
-    // git-index.ts takes variables away from git, and reads none.
-    expect(readers).to.have.members(["src/files/git-index.ts", "src/mock-cloud/server.ts", "src/commands/update.ts"]);
+    expect(readers).to.have.members(["src/mock-cloud/server.ts", "src/commands/update.ts"]);
   });
 });
 

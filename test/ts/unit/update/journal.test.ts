@@ -172,7 +172,7 @@ describe("openJournal", () => {
     mkdirSync(`${path()}.lock`);
     writeFileSync(join(`${path()}.lock`, lockFile(Date.now())), "");
     const error = await catchError(openJournal(path()), JournalLockedError);
-    expect(error.context).to.include({ pid });
+    expect(error.context).to.include({ pid, lockFile: join(`${path()}.lock`, readdirSync(`${path()}.lock`)[0] ?? "") });
 
     child.kill("SIGKILL");
     await new Promise((resolve) => child.once("exit", resolve));
@@ -193,7 +193,11 @@ describe("openJournal", () => {
 
   it("is left alone while a process of another machine has it", async () => {
     mkdirSync(`${path()}.lock`);
-    writeFileSync(join(`${path()}.lock`, `4194304_${Date.now()}_elsewhere_${"0".repeat(16)}`), "");
-    await catchError(openJournal(path()), JournalLockedError);
+    const lockFile = join(`${path()}.lock`, `4194304_1000_else%20where_${"0".repeat(16)}`);
+    writeFileSync(lockFile, "");
+    const error = await catchError(openJournal(path()), JournalLockedError);
+    expect(error.message).to.include("4194304 on else where, since 1970-01-01T00:00:01.000Z").and.include(path());
+    expect(error.nextStep).to.include(lockFile);
+    expect(error.context).to.include({ host: "else where", since: "1970-01-01T00:00:01.000Z", lockFile });
   });
 });
