@@ -15,7 +15,9 @@ interface Entry {
   struck: number;
 }
 
-/** The faults that are set. Whoever can fail asks here, at the moment it could; with none set, nothing ever does. */
+/**
+ * Holds the faults that are set. Code that can fail asks here whether a fault strikes now. Without faults, none does.
+ */
 export class Faults {
   readonly #emit: EventListener;
   #entries: readonly Entry[] = [];
@@ -25,7 +27,7 @@ export class Faults {
     this.#emit = emit;
   }
 
-  /** Sets a fault beside those that are set; the older one strikes first. @throws ZodError */
+  /** Sets a fault. Older faults keep their place, and an older fault strikes first. @throws ZodError */
   set(rule: FaultRule): SetFault {
     const resolved = faultRuleSchema.parse(rule);
     this.#count += 1;
@@ -38,7 +40,7 @@ export class Faults {
     return this.#entries.map(describe);
   }
 
-  /** Takes one back, or all of them. Returns whether there was any. */
+  /** Removes one fault, or all faults. Returns whether there was a fault to remove. */
   clear(id?: string): boolean {
     const kept = id === undefined ? [] : this.#entries.filter((entry) => entry.id !== id);
     const isAny = kept.length < this.#entries.length;
@@ -46,12 +48,12 @@ export class Faults {
     return isAny;
   }
 
-  /** Whether one of these kinds may strike at all. */
+  /** Whether a fault of one of these kinds is set. */
   has(...kinds: readonly FaultKind[]): boolean {
     return this.#entries.some(({ rule }) => kinds.includes(rule.kind));
   }
 
-  /** The fault of one of these kinds that strikes now, if one does. Asking uses it up. */
+  /** Returns the first fault of these kinds that strikes now, if any. The call counts as one strike of that fault. */
   strike<Kind extends FaultKind>(kinds: readonly Kind[], occasion: Occasion): FaultOf<Kind> | undefined {
     for (const entry of this.#entries) {
       const { rule } = entry;
@@ -69,7 +71,7 @@ export class Faults {
 }
 
 function isOneOf<Kind extends FaultKind>(rule: ResolvedFaultRule, kinds: readonly Kind[]): rule is FaultOf<Kind> {
-  return (kinds as readonly FaultKind[]).includes(rule.kind); // widened to be asked about any kind
+  return (kinds as readonly FaultKind[]).includes(rule.kind); // widened, so that `includes` accepts any kind
 }
 
 function describe({ id, rule, struck }: Entry): SetFault {
@@ -78,17 +80,17 @@ function describe({ id, rule, struck }: Entry): SetFault {
 
 /** A moment at which a fault may strike. */
 export interface Occasion {
-  /** Hashid; undefined where no CVM, or none of the caller's, is concerned. */
+  /** Hashid. Undefined when the request concerns no CVM, or no CVM of the caller's workspace. */
   readonly cvm?: string | undefined;
   readonly method?: string;
-  /** Path of a request below `/api/v1`, and the pattern of the endpoint it is for. */
+  /** Path of the request below `/api/v1`. `route` is the pattern of its endpoint. */
   readonly path?: string;
   readonly route?: string;
   readonly rpcMethod?: string;
   readonly event?: string;
 }
 
-/** Whether a rule is about this moment. */
+/** Whether a rule applies to this moment. */
 export function matchRule(rule: ResolvedFaultRule, occasion: Occasion): boolean {
   if (rule.cvm !== undefined && rule.cvm !== occasion.cvm) return false;
   if ("method" in rule && rule.method !== undefined && rule.method.toUpperCase() !== occasion.method) return false;
@@ -98,7 +100,7 @@ export function matchRule(rule: ResolvedFaultRule, occasion: Occasion): boolean 
   return true;
 }
 
-/** A parameter matches a parameter of any name, a word the same word in pattern or path. */
+/** A parameter in the rule matches a parameter of any name. A word matches the same word in the pattern or the path. */
 function matchRoute(wanted: string, { route = "", path = "" }: Occasion): boolean {
   const inRoute = route.split("/");
   const inPath = path.split("/");
@@ -112,7 +114,7 @@ function matchRoute(wanted: string, { route = "", path = "" }: Occasion): boolea
   });
 }
 
-/** Numbers from 0 up to 1 that look random and are the same for the same seed (mulberry32). */
+/** Pseudo-random numbers from 0 up to, but not including, 1. The same seed gives the same numbers (mulberry32). */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -5,12 +5,12 @@ import type { Faults } from "./faults.ts";
 export interface ChainFaultsParameters {
   readonly faults: Faults;
   readonly clock: Clock;
-  /** Ends waiting when the server stops. */
+  /** Ends all waits when the server stops. */
   readonly signal: AbortSignal;
 }
 
 export interface FaultyTransportParameters extends ChainFaultsParameters {
-  /** Hashid of the CVM for whose sake the chain is read. */
+  /** Hashid of the CVM that the backend reads the chain for. */
   readonly cvm: string | undefined;
 }
 
@@ -19,7 +19,7 @@ interface Call {
   readonly params?: unknown;
 }
 
-/** The way to a chain, with the faults that are set for it on the way. */
+/** Wraps a transport to a chain: the faults that are set strike its calls. */
 export function faultyTransport(transport: Transport, parameters: FaultyTransportParameters): Transport {
   return (config) => {
     const way = transport(config);

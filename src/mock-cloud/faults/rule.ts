@@ -3,13 +3,13 @@ import { z } from "zod";
 const milliseconds = z.number().int().min(0);
 const name = z.string().min(1).max(200);
 
-/** Where and how often a fault strikes. Left out, each of these narrows nothing. */
+/** Where and how often a fault strikes. A field that is left out sets no limit. */
 const scope = {
   /** Hashid `cvm_…`. */
   cvm: name.optional(),
-  /** Strikes this many times, then is gone. */
+  /** The fault strikes this many times. Then it is removed. */
   times: z.number().int().min(1).optional(),
-  /** Chance per occasion, decided by the seed: the same rule and the same occasions give the same strikes. */
+  /** Probability per occasion. The seed decides: the same rule and the same occasions give the same strikes. */
   probability: z.number().gt(0).max(1).optional(),
   seed: z.number().int().min(0).default(1),
 };
@@ -17,7 +17,7 @@ const scope = {
 const onRequests = {
   ...scope,
   method: name.optional(),
-  /** Below `/api/v1`, such as `/cvms/:cvm_id/state`; `*` stands for any one segment. */
+  /** A path below `/api/v1`, such as `/cvms/:cvm_id/state`. `*` matches any one segment. */
   route: name.startsWith("/").optional(),
 };
 
@@ -30,14 +30,14 @@ export const faultRuleSchema = z.discriminatedUnion("kind", [
     ...onRequests,
     seconds: z.number().int().min(0).default(1),
   }),
-  /** 409, as if another operation on the CVM were under way. */
+  /** 409, as if another operation on the CVM were running. */
   z.strictObject({ kind: z.literal("busy"), ...onRequests }),
   z.strictObject({ kind: z.literal("latency"), ...onRequests, ms: milliseconds }),
-  /** The work is done, and the connection breaks before its answer is sent. */
+  /** The cloud does the work. Then the connection breaks before the cloud sends the answer. */
   z.strictObject({ kind: z.literal("dropped-response"), ...onRequests }),
   /** The backend's node does not know the receipt yet. */
   z.strictObject({ kind: z.literal("receipt-invisible"), ...scope }),
-  /** The backend's node lags: its head, and all state read from it, are this many blocks old. */
+  /** The backend's node lags: the head it reports, and all state it reads, are this many blocks old. */
   z.strictObject({ kind: z.literal("stale-state"), ...scope, blocks: z.number().int().min(1).default(1) }),
   z.strictObject({ kind: z.literal("rpc-error"), ...scope, rpcMethod: name.optional() }),
   z.strictObject({
@@ -46,17 +46,17 @@ export const faultRuleSchema = z.discriminatedUnion("kind", [
     rpcMethod: name.optional(),
     ms: milliseconds.default(5000),
   }),
-  /** The CVM takes this much longer to change over. */
+  /** The CVM's rollover takes this much longer. */
   z.strictObject({ kind: z.literal("slow-rollover"), ...scope, ms: milliseconds }),
   /** The KMS refuses the boot, with this reason. */
   z.strictObject({ kind: z.literal("boot-failure"), ...scope, reason: z.string().min(1).max(1000) }),
-  /** A webhook that got through is sent again, under the same id. */
+  /** The cloud sends a webhook that was delivered a second time, under the same id. */
   z.strictObject({ kind: z.literal("duplicate-delivery"), ...scope, event: name.optional() }),
 ]);
 
-/** A fault as it is set. */
+/** A fault rule as the caller gives it. */
 export type FaultRule = z.input<typeof faultRuleSchema>;
-/** The same with its defaults. */
+/** A fault rule with its defaults filled in. */
 export type ResolvedFaultRule = z.output<typeof faultRuleSchema>;
 export type FaultKind = ResolvedFaultRule["kind"];
 export type FaultOf<Kind extends FaultKind> = Extract<ResolvedFaultRule, { kind: Kind }>;

@@ -8,7 +8,7 @@ import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Node, OsImage } from "../store/platform.ts";
 import { contractFault, readGeneration, whyNotJudged } from "../verification/generation.ts";
 
-/** The struct a KMS hands to its policy contract when a guest asks for its keys. */
+/** The struct that a KMS passes to its policy contract when a guest asks for its keys. */
 export interface BootInfo {
   readonly appId: AppId;
   readonly composeHash: ComposeHash;
@@ -24,7 +24,7 @@ export interface BootInfo {
 export type BootVerdict =
   | { readonly kind: "allowed" }
   | { readonly kind: "refused"; readonly reason: string }
-  /** No answer from the chain: neither a yes nor a no. */
+  /** The chain gave no answer, so the boot is neither allowed nor refused. */
   | { readonly kind: "unreadable"; readonly cause: unknown };
 
 export interface BootPolicy {
@@ -47,7 +47,7 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
         generation: await readGeneration(client, address),
       })),
     );
-    // A contract with key epochs has no verdict here. One of an unknown generation can refuse, but not allow.
+    // This backend cannot judge a contract with key epochs. If the generation is unknown, it accepts a refusal only.
     const unjudged = contracts.find(
       ({ generation: { hasKeyEpochs } }) =>
         hasKeyEpochs === true || (hasKeyEpochs === null && verdict.kind === "allowed"),
@@ -59,7 +59,7 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
   }
 }
 
-/** What DstackKms answers. @throws when the endpoint fails, so that nothing is known about the contract */
+/** Reads the verdict of DstackKms. @throws when the endpoint fails: then the contract's verdict is unknown */
 async function readVerdict(client: PublicClient, policy: BootPolicy, bootInfo: BootInfo): Promise<BootVerdict> {
   try {
     const [isAllowed, reason] = await client.readContract({
@@ -78,8 +78,9 @@ async function readVerdict(client: PublicClient, policy: BootPolicy, bootInfo: B
 }
 
 /**
- * The boot info of a CVM that starts `workload`. The two measurement registers are stand-ins: like real ones they
- * follow from image (and document), but no hardware measured them, and an app's boot policy does not look at them.
+ * Builds the boot info of a CVM that starts `workload`. The two measurement registers are stand-ins. They are derived
+ * from the image (and the document), as real ones are, but no hardware measured them. An app's boot policy does not
+ * read them.
  */
 export function buildBootInfo(cvm: Cvm, workload: Workload, node: Node, osImage: OsImage): BootInfo {
   return {
@@ -100,8 +101,8 @@ function measure(...parts: readonly string[]): Hex {
 }
 
 /**
- * The environment as the guest sees it: decrypted with the app's key, without the names its document does not allow.
- * Computed where it is needed and kept nowhere, so the store holds ciphertext only.
+ * The environment as the guest sees it: decrypted with the app's key, without the names that the document does not
+ * allow. The store holds only the ciphertext, so this is computed for each call.
  *
  * @throws EnvironmentDecryptionError, InvalidEnvironmentError
  */

@@ -25,7 +25,7 @@ export interface OperationRequest {
   readonly transactionHash: Operation["transactionHash"];
 }
 
-/** How an operation leaves its CVM. */
+/** The state of the CVM after an operation. */
 interface Outcome {
   readonly status: CvmStatus;
   /** Why the operation did not succeed. */
@@ -43,9 +43,10 @@ const busyStatus: Readonly<Record<BusyKind, CvmStatus>> = {
 };
 
 /**
- * Brings accepted operations into force. A CVM that boots asks the KMS whether it may: a refused update goes back to
- * what ran before, if that may still boot, and any other refusal leaves the CVM down, each with the reason kept. What
- * is under way is in the store, so a restarted server goes on where the last one was killed.
+ * Runs accepted operations. Before a CVM boots, it asks the KMS for permission. If the KMS refuses an update, the CVM
+ * boots its previous workload again, if the KMS allows that one. After any other refusal the CVM stays down. The reason
+ * is stored in both cases. Running operations are in the store, so a server that was killed continues them at its next
+ * start.
  */
 export class Rollover {
   readonly #dependencies: RolloverDependencies;
@@ -56,7 +57,7 @@ export class Rollover {
     this.#dependencies = dependencies;
   }
 
-  /** Takes up what a former process left unfinished. */
+  /** Starts the operations again that an earlier process did not finish. */
   resume(): void {
     for (const operation of this.#dependencies.store.operations.running()) {
       this.#announce(operation);
@@ -65,8 +66,8 @@ export class Rollover {
   }
 
   /**
-   * Notes an operation and takes the CVM out of service, in one step. `start` it afterwards. Where the CVM is stopped
-   * an update leaves it so, and comes into force with `start`.
+   * Stores an operation and takes the CVM out of service, in one transaction. Call `start` afterwards. If the CVM is
+   * stopped, an update leaves it stopped and takes effect at `start`.
    */
   record(cvmId: number, request: OperationRequest): Operation {
     const { store, clock, faults } = this.#dependencies;
@@ -106,13 +107,13 @@ export class Rollover {
     while (this.#active.size > 0) await Promise.all(this.#active);
   }
 
-  /** Leaves unfinished operations to the next start. */
+  /** Stops all work. Unfinished operations continue at the next start. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#active);
   }
 
-  /** Leaves unfinished operations to `resume`. */
+  /** Stops all work until `resume`. */
   async pause(): Promise<void> {
     await this.close();
     this.#stopping = new AbortController();
@@ -156,7 +157,7 @@ export class Rollover {
     return { status: "error", failure, bootError };
   }
 
-  /** Why the CVM may not boot this, or null where it may. Asks until there is an answer. */
+  /** Returns why the KMS refuses this boot, or null if it allows the boot. Asks until the chain gives an answer. */
   async #boot(cvm: Cvm, workload: Workload, nodeId: number): Promise<string | null> {
     const { clock, bootRetryMs } = this.#dependencies;
     let verdict = await this.#askForKeys(cvm, workload, nodeId);
@@ -195,7 +196,7 @@ export class Rollover {
     return askBootGate(client, policy, buildBootInfo(cvm, workload, node, osImage));
   }
 
-  /** Only the guest can open its environment; the backend never could, so this fails as late as it does for real. */
+  /** Decrypts the environment. Only the guest can do that, not the backend, so a bad ciphertext fails only at boot. */
   #openEnvironment(cvm: Cvm, workload: Workload): BootVerdict {
     try {
       openGuestEnvironment(workload, this.#dependencies.kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);

@@ -6,9 +6,9 @@ import type { Store } from "../store/store.ts";
 import type { Principal } from "../store/workspaces.ts";
 
 /**
- * Takes a key in, as one line of `authorized_keys`.
+ * Stores a public key given as one line of `authorized_keys`.
  *
- * @throws InvalidRequestError, or ApiError 409 when the user has the key already
+ * @throws InvalidRequestError, or ApiError 409 when the user has this key already
  */
 export function addSshKey(
   keys: SshKeys,
@@ -37,7 +37,7 @@ export function removeSshKey(keys: SshKeys, user: Principal, id: string): void {
   keys.delete(id);
 }
 
-/** The blob starts with the length and name of its own type, so a type that does not fit is found out. */
+/** The blob starts with the length and the name of its key type. A type that differs from it is rejected. */
 function readPublicKey(raw: string): Pick<SshKey, "publicKey" | "keyType" | "fingerprint"> {
   const publicKey = raw.trim();
   const [keyType = "", base64 = ""] = publicKey.split(/[ \t]+/);
@@ -52,7 +52,7 @@ function readPublicKey(raw: string): Pick<SshKey, "publicKey" | "keyType" | "fin
   return { publicKey, keyType, fingerprint };
 }
 
-/** What the store keeps of an API key. Keys are long and random, so a plain hash gives nothing away. */
+/** The store keeps this hash of an API key. Keys are long and random, so a plain hash reveals nothing. */
 export function hashApiKey(key: string): string {
   return createHash("sha256").update(key).digest("hex");
 }
@@ -61,24 +61,24 @@ const lifetimeSeconds = 600;
 
 export interface StartedLogin {
   readonly deviceCode: string;
-  /** What a person would type, such as `BCDF-GHJK`. */
+  /** The code that a person would type, such as `BCDF-GHJK`. */
   readonly userCode: string;
   readonly lifetimeSeconds: number;
 }
 
-/** An API key, or the word of RFC 8628 for why there is none. */
+/** An API key, or the RFC 8628 error code. */
 export type FinishedLogin =
   | { readonly kind: "approved"; readonly apiKey: string }
   | { readonly kind: "refused"; readonly error: "invalid_grant" | "expired_token" | "access_denied" };
 
-/** Starts the login of a device. Nobody has to approve it: there are no people behind this cloud. */
+/** Starts the login of a device. It needs no approval, because the mock cloud has no human users. */
 export function startDeviceLogin(store: Store, clock: Clock): StartedLogin {
   const deviceCode = randomBytes(32).toString("base64url");
   store.deviceLogins.insert(hash(deviceCode), clock.now() + lifetimeSeconds * 1000);
   return { deviceCode, userCode: `${userCodePart()}-${userCodePart()}`, lifetimeSeconds };
 }
 
-/** Ends it with a new API key of the user and workspace whose key came first. Works once. */
+/** Finishes a login: creates an API key for the user and workspace of the oldest API key. Each code works once. */
 export function finishDeviceLogin(store: Store, clock: Clock, deviceCode: string): FinishedLogin {
   return store.transaction(() => {
     const expiry = store.deviceLogins.expiryOf(hash(deviceCode));
@@ -97,19 +97,21 @@ function hash(deviceCode: string): string {
   return createHash("sha256").update(deviceCode).digest("hex");
 }
 
-// No vowels, so no words.
+// No vowels, so that no code spells a word.
 function userCodePart(): string {
   const letters = "BCDFGHJKLMNPQRSTVWXZ";
   return Array.from({ length: 4 }, () => letters[randomInt(letters.length)]).join("");
 }
 
-/** A token for whoever may commit a prepared update. Only its hash is kept: who reads the store cannot commit. */
+/**
+ * Creates a token that lets its holder commit a prepared update. Only its hash is stored, so the store reveals no token.
+ */
 export function createCommitToken(): { readonly token: string; readonly tokenHash: string } {
   const token = randomUUID();
   return { token, tokenHash: hashCommitToken(token) };
 }
 
-/** 122 random bits need no slow hash. */
+/** A plain hash is enough: the token has 122 random bits. */
 export function hashCommitToken(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }

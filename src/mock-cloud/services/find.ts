@@ -9,9 +9,9 @@ import type { Workspace } from "../store/workspaces.ts";
 import { type KmsRuntime, listKmsContracts } from "./kms.ts";
 
 /**
- * The one CVM of the workspace that a URL names.
+ * Finds the CVM of the workspace that a URL names.
  *
- * @throws ApiError 404 when there is none, 400 when there are several
+ * @throws ApiError 404 when no CVM matches, 400 when several match
  */
 export function findCvm(cvms: Cvms, workspaceId: string, raw: string): Cvm {
   const identifier = parseCvmIdentifier(raw);
@@ -28,7 +28,7 @@ export function findCvm(cvms: Cvms, workspaceId: string, raw: string): Cvm {
   return cvm;
 }
 
-/** Whether that is one of the CVM's names; others may share it. */
+/** Whether `raw` is one of the CVM's names. Other CVMs may have the same name. */
 export function isNamed(cvms: Cvms, cvm: Cvm, raw: string): boolean {
   return findMatches(cvms, cvm.workspaceId, parseCvmIdentifier(raw)).some(({ id }) => id === cvm.id);
 }
@@ -47,14 +47,14 @@ function findMatches(cvms: Cvms, workspaceId: string, identifier: CvmIdentifier)
       return cvms.withName(workspaceId, identifier.name);
     case "app": {
       const ofApp = cvms.withAppId(workspaceId, identifier.appId);
-      // Official clients write `app_` before any 40 digits, an instance id's too.
+      // Official clients write `app_` before any 40 hex digits, even before an instance id.
       return ofApp.length > 0 ? ofApp : cvms.withInstanceId(workspaceId, identifier.appId);
     }
   }
 }
 
 /**
- * The workspace's CVMs of the app that a URL names, oldest first. There is an app as long as it has a CVM.
+ * Finds the CVMs of the app that a URL names, oldest first. An app exists as long as it has a CVM.
  *
  * @throws ApiError 404
  */
@@ -74,8 +74,9 @@ function readAppId(raw: string) {
 }
 
 /**
- * The KMS a request names by id, slug or contract address, or the first one of a contract (`kc_…`, the only id that lists
- * show from 2026-06-23 on) or of a type (`base`, `ethereum`, `phala`).
+ * Finds the KMS that a request names by id, slug or contract address. A contract id (`kc_…`) or a type (`base`,
+ * `ethereum`, `phala`) names the first KMS of that contract or type. From API version 2026-06-23 on, lists show only
+ * `kc_…` ids.
  *
  * @throws ApiError 404
  */
@@ -102,7 +103,7 @@ export type CvmIdentifier =
 
 const uuidPattern = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/i;
 
-/** Anything that has none of the other forms is a name. */
+/** Text that has none of the other forms is a name. */
 export function parseCvmIdentifier(raw: string): CvmIdentifier {
   if (raw.startsWith("cvm_")) return { kind: "hashid", hashid: raw };
   const uuid = uuidPattern.exec(raw);
@@ -116,7 +117,7 @@ export function parseCvmIdentifier(raw: string): CvmIdentifier {
   return { kind: "name", name: raw };
 }
 
-/** A CVM with everything its answers mention. */
+/** A CVM with all the records that its answers show. */
 export interface CvmView {
   readonly cvm: Cvm;
   readonly kms: Kms;
@@ -128,7 +129,7 @@ export interface CvmView {
   readonly envPublicKey: Hex | null;
 }
 
-/** Collects what the answers about a CVM show beside the CVM itself. */
+/** Collects the records that answers about a CVM show. */
 export function viewCvm(store: Store, kmsRuntime: KmsRuntime, cvm: Cvm): CvmView {
   const { kms, node } = store.platform.placeOf(cvm);
   const workspace = store.workspaces.find(cvm.workspaceId);

@@ -10,17 +10,17 @@ import { hashApiKey } from "./account.ts";
 import type { KmsRuntime } from "./kms.ts";
 
 export interface PlacementRequest {
-  /** The one node that will do. @default any */
+  /** The only node that is acceptable. @default any */
   readonly nodeId: number | undefined;
   /** @default any */
   readonly region?: string | undefined;
   readonly vcpu: number;
   readonly memoryMb: number;
-  /** Nodes to take only if no other has room, such as those that run the app already. */
+  /** Nodes to use only if no other node has room, such as nodes that already run the app. */
   readonly avoid?: readonly number[];
 }
 
-/** The machines, what is left on them, and which CVM goes where. No clock, no chance: the same calls, the same nodes. */
+/** The nodes, their free capacity, and the placement of CVMs. Deterministic: the same calls choose the same nodes. */
 export class Fleet {
   readonly #store: Store;
 
@@ -29,9 +29,9 @@ export class Fleet {
   }
 
   /**
-   * The asked node, or the first one with room.
+   * Chooses the requested node, or the first node with room.
    *
-   * @throws ApiError 400 when there is no such node or region, or no room
+   * @throws ApiError 400 when the node or region does not exist, or has no room
    */
   choose({ nodeId, region, avoid = [], ...size }: PlacementRequest): Node {
     const nodes = this.#store.platform.listNodes();
@@ -52,7 +52,7 @@ export class Fleet {
     return node;
   }
 
-  /** @throws ApiError 400 when the CVM's node has no room for what it would grow by */
+  /** @throws ApiError 400 when the CVM's node has no room for the additional vCPUs or memory */
   requireRoomToGrow({ nodeId, settings }: Cvm, wanted: Pick<CvmSettings, "vcpu" | "memoryMb">): void {
     const node = this.#store.platform.findNode(nodeId);
     if (!node) throw nodeNotFound(nodeId);
@@ -73,10 +73,10 @@ export class Fleet {
   }
 
   /**
-   * Has the CVM's next rollover take it to that node, so that from now on its updates ask for that node's device.
-   * Naming the node where it is takes the plan back.
+   * Moves the CVM to this node at its next rollover. From now on the CVM's updates ask for this node's device. Naming
+   * the CVM's current node cancels the move.
    *
-   * @throws ApiError 400 when there is no such node
+   * @throws ApiError 400 when the node does not exist
    */
   move(cvm: Cvm, nodeId: number): void {
     if (!this.#store.platform.findNode(nodeId)) throw nodeNotFound(nodeId);
@@ -84,9 +84,9 @@ export class Fleet {
   }
 
   /**
-   * Gives the machine a new device id, as a new PPID does: later boots on it present the new one.
+   * Gives the machine a new device id, as a new PPID would. Later boots on this machine present the new id.
    *
-   * @throws ApiError 400 when there is no such node
+   * @throws ApiError 400 when the node does not exist
    */
   driftDevice(nodeId: number): DeviceId {
     const node = this.#store.platform.findNode(nodeId);
@@ -124,14 +124,14 @@ export interface InstanceType {
   readonly name: string;
   readonly vcpu: number;
   readonly memoryMb: number;
-  /** Dollars, as text. */
+  /** US dollars, as text. */
   readonly hourlyRate: string;
 }
 
-/** All of one family: no GPU is pretended to be here. */
+/** The mock cloud has CPU instance types only, no GPU types. */
 export const instanceTypeFamily = "cpu";
 
-/** Gigabytes a CVM gets when nobody says otherwise. */
+/** Disk size of a CVM in gigabytes, if the request names none. */
 export const defaultDiskGb = 40;
 
 export const instanceTypes: readonly InstanceType[] = [
@@ -149,7 +149,8 @@ export function findInstanceType(name: string): InstanceType {
 }
 
 /**
- * Stores what a seed describes, over what an earlier seed did. Ids follow from slugs, so they survive restarts.
+ * Stores the objects that a seed describes. Objects of an earlier seed with the same ids are updated. Ids are derived
+ * from slugs, so they survive restarts.
  *
  * @throws InvalidHexError
  */
@@ -197,7 +198,7 @@ function toKms(seed: KmsSeed): Kms {
   return {
     id: `kms_${shortHash(seed.slug)}`,
     slug: seed.slug,
-    // Dev chains count as Base: clients know no word for them.
+    // Dev chains count as Base, because clients have no KMS type for them.
     type: !isOnChain ? "phala" : seed.chainId === 1 ? "ethereum" : "base",
     url: seed.url ?? `https://${seed.slug}.kms.invalid`,
     version: seed.version ?? "0.5.7",

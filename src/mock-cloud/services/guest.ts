@@ -9,7 +9,7 @@ import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import type { CvmView } from "./find.ts";
 
-/** What the clock says of a guest: how long it has run, or undefined while it does not, and the time now. */
+/** How long the guest has run (undefined while it does not run), and the current time. */
 export interface GuestTime {
   readonly uptimeMs: number | undefined;
   readonly now: number;
@@ -18,7 +18,7 @@ export interface GuestTime {
 const offline = "The CVM is not running.";
 const notPublic = "The owner does not publish this.";
 
-/** Numbers an idle guest of this size could show; nothing was measured. */
+/** Made-up numbers that an idle guest of this size could show. Nothing measures them. */
 export function describeStats({ cvm, osImage, running }: CvmView, { uptimeMs }: GuestTime): CvmStats {
   const isPublic = parseAppCompose(cvm.composeText).public_sysinfo === true;
   const isOnline = uptimeMs !== undefined;
@@ -67,12 +67,12 @@ export function describeNetwork({ cvm }: CvmView, { uptimeMs, now }: GuestTime):
     error: isOnline ? null : offline,
     internal_ip: isOnline ? `10.${(cvm.id >> 16) & 255}.${(cvm.id >> 8) & 255}.${cvm.id & 255}` : null,
     latest_handshake: isOnline ? toIsoTime(now) : null,
-    // No gateway runs here that would answer.
+    // The mock cloud runs no gateway that could answer at such a URL.
     public_urls: isOnline ? [] : null,
   };
 }
 
-/** The services of the compose file, as the containers they would be. */
+/** Lists the services of the compose file as the containers they would be. */
 export function describeComposition({ cvm }: CvmView, { uptimeMs, now }: GuestTime): CvmComposition {
   const document = parseAppCompose(cvm.composeText);
   const isPublic = document.public_logs === true;
@@ -107,7 +107,7 @@ function describeContainers(cvm: Cvm, document: AppCompose, uptimeMs: number, no
   });
 }
 
-/** The text was checked when it came in, perhaps by an older version that let more through. */
+/** The text was checked when it was stored, but an older and less strict version may have checked it. */
 function listServices(document: AppCompose): [string, { readonly image?: unknown; readonly command?: unknown }][] {
   if (!document.docker_compose_file) return [];
   try {
@@ -119,12 +119,12 @@ function listServices(document: AppCompose): [string, { readonly image?: unknown
   }
 }
 
-/** The event type under which dstack logs what it measures itself. */
+/** The event type that dstack uses for its own measurements. */
 const dstackEventType = 0x08000001;
 
 /**
- * What a guest of this CVM would attest. No hardware measured anything: the image's registers are stand-ins. The log
- * of events is real, so replaying it gives `rtmr3`, as a verifier does.
+ * The measurements that a guest of this CVM would attest. The image's registers are stand-ins, because no hardware
+ * measured anything. The event log is real: replaying it gives `rtmr3`, as a verifier expects.
  */
 export function measureGuest({ cvm, osImage }: CvmView): TcbInfo {
   const imageHash = osImage?.osImageHash ?? "0x";
@@ -172,13 +172,13 @@ function standIn(name: string, imageHash: Hex): string {
   return createHash("sha384").update(`${name} ${imageHash}`).digest("hex");
 }
 
-/** Milliseconds since the CVM last booted; undefined while it is not running. */
+/** Milliseconds since the CVM last booted. Undefined while it does not run. */
 export function uptimeOf(store: Store, cvm: Cvm, now: number): number | undefined {
   if (cvm.status !== "running") return undefined;
   return Math.max(0, now - (store.operations.lastFinishedAt(cvm.id) ?? now));
 }
 
-/** Such as `2d 3h 4m 5s`, without the units that are still zero. */
+/** A text such as `2d 3h 4m 5s`, without leading units that are zero. */
 export function formatUptime(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   const parts = [

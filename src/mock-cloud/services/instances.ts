@@ -18,15 +18,15 @@ import { newCvmIds } from "./provisioning.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
 export interface InstanceRequest {
-  /** @default the source's */
+  /** @default the name of the source CVM */
   readonly name?: string | undefined;
-  /** @default a node that runs no CVM of the app, if one has room */
+  /** @default a node that does not run the app yet and has room, else any node with room */
   readonly nodeId: number | undefined;
-  /** Of a document the app runs or ran. */
+  /** Hash of a document that the app runs or has run. */
   readonly composeHash: ComposeHash | undefined;
   readonly compose?: AppComposeChanges;
   readonly encryptedEnv: string | undefined;
-  /** Asks for a token even if nothing is left to register. */
+  /** Whether to answer with a token even if nothing is left to register. */
   readonly isPrepareOnly: boolean;
   readonly correlationId: string;
 }
@@ -45,9 +45,9 @@ export type InstanceOutcome =
 
 export interface InstanceCommit {
   readonly token: string;
-  /** @default the prepared one */
+  /** @default the hash of the prepared CVM */
   readonly composeHash: ComposeHash | undefined;
-  /** @default the contract's state alone */
+  /** @default none: only the contract's state is checked */
   readonly transactionHash: TransactionHash | typeof alreadyRegistered | undefined;
   readonly correlationId: string;
 }
@@ -62,9 +62,9 @@ export interface InstancesDependencies {
 }
 
 /**
- * Further CVMs of an app that exists. Each has a document of its own, so several hashes may be live in one app. On an
- * on-chain KMS the app's contract must allow document and device first; a commit token waits for that. Each token is for
- * a CVM of its own, so a newer one supersedes none: only of updates does a CVM have one at a time.
+ * Adds CVMs to an existing app. Each CVM has its own document, so one app may run several hashes. On an on-chain KMS
+ * the app's contract must allow the document and the device first; until then a commit token waits. Each token is for
+ * one new CVM, so a newer token does not supersede older ones. (For updates, a CVM has only one live token at a time.)
  */
 export class Instances {
   readonly #dependencies: InstancesDependencies;
@@ -73,7 +73,7 @@ export class Instances {
     this.#dependencies = dependencies;
   }
 
-  /** A CVM like `source`. @throws ApiError 400, 409, 466, or 503 when the chain cannot be read */
+  /** Creates a CVM like `source`. @throws ApiError 400, 409, 466, or 503 when the chain cannot be read */
   async replicate(source: Cvm, request: InstanceRequest): Promise<InstanceOutcome> {
     if (this.#dependencies.store.operations.runningOf(source.id)) throw cvmBusy(source.name);
     const { composeHash } = request;
@@ -83,10 +83,10 @@ export class Instances {
   }
 
   /**
-   * A further CVM of an app, after the newest one that runs the same document.
+   * Adds a CVM to an app. It copies the newest CVM that runs the same document.
    *
-   * @param app its CVMs, oldest first
-   * @throws ApiError 400 when the app runs several documents and the request names none; what `replicate` throws
+   * @param app the app's CVMs, oldest first
+   * @throws ApiError 400 when the app runs several documents and the request names none; also the errors of `replicate`
    */
   async create(app: readonly [Cvm, ...Cvm[]], request: InstanceRequest): Promise<InstanceOutcome> {
     const hashes = [...new Set(app.map(({ composeHash }) => composeHash))];
@@ -102,7 +102,7 @@ export class Instances {
     return this.#add(source, this.#findDocument(app, composeHash), request);
   }
 
-  /** What a token is for, or was. @throws ApiError 466 */
+  /** Finds the CVM that was prepared for a token, even after it was created. @throws ApiError 466 */
   find(token: string): PreparedInstance {
     const { cvms, preparedInstances } = this.#dependencies.store;
     const prepared = preparedInstances.find(hashToken(token));
@@ -113,7 +113,7 @@ export class Instances {
     return prepared;
   }
 
-  /** What the contract says of a prepared CVM now; undefined on an off-chain KMS. @throws ApiError 503 */
+  /** Reads what the contract allows for a prepared CVM now. Undefined on an off-chain KMS. @throws ApiError 503 */
   async readStatus({ sourceCvmId, nodeId, composeHash }: PreparedInstance): Promise<OnchainStatus | undefined> {
     const { store } = this.#dependencies;
     const source = store.cvms.get(sourceCvmId);
@@ -122,10 +122,10 @@ export class Instances {
   }
 
   /**
-   * Creates what was prepared. The same token again answers with the same CVM.
+   * Creates the prepared CVM. A second call with the same token returns the same CVM.
    *
-   * @throws ApiError 466 when the token is unknown, expired, of another app or hash, or of a CVM that is deleted; 467,
-   * 468, 503
+   * @throws ApiError 466 when the token is unknown or expired, belongs to another app or hash, or its CVM was deleted;
+   * 467, 468, 503
    */
   async commit(workspaceId: string, appId: AppId, commit: InstanceCommit): Promise<Cvm> {
     const { store, clock, verifier } = this.#dependencies;
@@ -151,7 +151,7 @@ export class Instances {
       const { composeHash } = prepared;
       await verifier.verify(source, { composeHash, transactionHash: commit.transactionHash ?? alreadyRegistered });
     }
-    // Verifying takes a while: the same token may have come a second time.
+    // Verification takes time, so a second request with the same token may have created the CVM meanwhile.
     const { cvmId, ...still } = find();
     if (cvmId !== null) return store.cvms.get(cvmId);
     const transactionHash = commit.transactionHash ?? alreadyRegistered;
@@ -234,7 +234,7 @@ export class Instances {
     return cvm;
   }
 
-  /** Undefined on an off-chain KMS, which asks no contract. */
+  /** Undefined on an off-chain KMS, because no contract decides there. */
   async #readChain(
     { appId, kmsId, hashid }: Cvm,
     { chainId }: Kms,
@@ -251,7 +251,7 @@ export class Instances {
     }
   }
 
-  /** A document that runs in the app, or did once. */
+  /** Finds a document that a CVM of the app runs or has run. */
   #findDocument(app: readonly Cvm[], composeHash: ComposeHash): Workload {
     const { operations } = this.#dependencies.store;
     const running = app.findLast((cvm) => cvm.composeHash === composeHash);
@@ -262,7 +262,7 @@ export class Instances {
     return found;
   }
 
-  /** CVMs of one app may share a name. */
+  /** CVMs of the same app may share a name. */
   #refuseForeignName({ workspaceId, appId }: Cvm, name: string): void {
     if (this.#dependencies.store.cvms.withName(workspaceId, name).every((cvm) => cvm.appId === appId)) return;
     throw new ApiError(409, errorCodes.duplicateCvmName, `Another app of the workspace has a CVM named ${name}.`);

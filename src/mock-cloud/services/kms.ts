@@ -24,15 +24,15 @@ interface Live {
   readonly rootSecret: Hex;
   readonly transport: Transport | undefined;
   readonly client: PublicClient | undefined;
-  /** The endpoint, where clients on this machine may know it too. */
+  /** The RPC URL, if it may be shown to clients on this machine. */
   readonly localRpcUrl: string | undefined;
-  /** Deriving one takes milliseconds, and every answer about a CVM shows one. */
+  /** Cached, because deriving a key takes milliseconds and every answer about a CVM shows one. */
   readonly appKeys: Map<AppId, AppKey>;
 }
 
 const chainFaults = ["receipt-invisible", "stale-state", "rpc-error", "rpc-timeout"] as const;
 
-/** The parts of a KMS that live in memory only: its secret, and the backend's connection to its chain. */
+/** The parts of a KMS that exist in memory only: its root secret and the backend's connection to its chain. */
 export class KmsRuntime {
   readonly #live = new Map<string, Live>();
   readonly #faults: ChainFaultsParameters;
@@ -50,9 +50,9 @@ export class KmsRuntime {
   }
 
   /**
-   * The backend's own view of the KMS's chain; undefined while none is configured.
+   * The backend's own client for the KMS's chain. Undefined if no endpoint is configured.
    *
-   * @param cvm hashid of the CVM for whose sake the chain is read, whose faults then count
+   * @param cvm hashid of the CVM that the chain is read for; faults set for this CVM apply
    */
   chain(kmsId: string, cvm?: string): PublicClient | undefined {
     const live = this.#live.get(kmsId);
@@ -60,17 +60,17 @@ export class KmsRuntime {
     return connectChain(faultyTransport(live.transport, { ...this.#faults, cvm }));
   }
 
-  /** An endpoint of the chain that may be told to clients: one on this machine, without credentials. */
+  /** The chain's RPC URL, if clients may see it: it must be on this machine and contain no credentials. */
   localRpcUrl(kmsId: string): string | undefined {
     return this.#live.get(kmsId)?.localRpcUrl;
   }
 
-  /** Whether the KMS answers: one that is known from the state file only was not given at this start. */
+  /** Whether the KMS is running. A KMS that is in the state file but not in this start's seed is not running. */
   isUp(kmsId: string): boolean {
     return this.#live.has(kmsId);
   }
 
-  /** @throws ApiError 503 while the KMS is down, as all below */
+  /** @throws ApiError 503 while the KMS is down. The methods below throw the same error. */
   appKey(kmsId: string, appId: AppId): AppKey {
     const { rootSecret, appKeys } = this.#require(kmsId);
     const appKey = appKeys.get(appId) ?? deriveAppKey(rootSecret, appId);
@@ -94,9 +94,9 @@ export class KmsRuntime {
 }
 
 function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
-  // No retries inside: the callers retry themselves, and must learn of the first fault.
+  // The transport does not retry: the callers retry, and they must see the first fault.
   if (typeof rpc !== "string") return rpc;
-  // A followed redirect would hand the key in the URL's user part to another address.
+  // A redirect could send the credentials in the URL to another host, so redirects are not followed.
   return http(rpc, { retryCount: 0, timeout: 5_000, fetchOptions: { redirect: "manual" } });
 }
 
@@ -104,7 +104,7 @@ function connectChain(transport: Transport): PublicClient {
   return createPublicClient({ transport, cacheTime: 0 });
 }
 
-/** Other endpoints often carry a key in their path, which is nobody else's business. */
+/** Remote RPC URLs often contain an API key in their path, so clients see only local ones. */
 function findLocalUrl(rpc: OnChainKmsSeed["rpc"]): string | undefined {
   if (typeof rpc !== "string" || !URL.canParse(rpc)) return undefined;
   const { hostname, username } = new URL(rpc);
@@ -117,7 +117,8 @@ const chains: ReadonlyMap<string, { readonly name: string; readonly id: number }
 ]);
 
 /**
- * The KMS contracts of a chain, and which of the cloud's devices and OS images each allows, read from the chain.
+ * Lists the KMS contracts of a chain. For each, reads from the chain which of the cloud's devices and OS images it
+ * allows.
  *
  * @param word `base` or `ethereum`; a development chain counts as Base
  * @throws ApiError 404
@@ -164,7 +165,7 @@ export async function describeOnChainKms(
   return { chain_name: chain.name, chain_id: contracts[0]?.chain_id ?? chain.id, contracts };
 }
 
-/** Null when the chain gave no answer. */
+/** Null if the chain gave no answer. */
 async function readPolicy(
   client: PublicClient | undefined,
   address: Hex,
@@ -175,10 +176,10 @@ async function readPolicy(
   return client.readContract({ address, abi: dstackKmsAbi, functionName, args: [value] }).catch(() => null);
 }
 
-/** The KMS that share a policy contract, and so a root key. Off chain every KMS stands alone. */
+/** The KMS nodes that share a policy contract, and so a root key. An off-chain KMS forms a group of its own. */
 export interface KmsContract {
   readonly id: string;
-  /** Never empty; the first one gives the contract its slug. */
+  /** Has at least one node. The first node gives the contract its slug. */
   readonly nodes: readonly [Kms, ...Kms[]];
 }
 
@@ -197,7 +198,7 @@ export function listKmsContracts(platform: Platform): KmsContract[] {
 }
 
 /**
- * The contract a request names by its id or address, by id or slug of one of its nodes, or by a type word.
+ * Finds the contract that a request names: by its id or address, by id or slug of one of its nodes, or by type.
  *
  * @throws ApiError 404
  */
@@ -221,7 +222,7 @@ export interface AppKey {
   readonly publicKey: Hex;
 }
 
-/** The root secret a KMS seed without one gets. Anybody can compute it: a mock's keys protect nothing. */
+/** Root secret of a KMS whose seed has none. It is derived from the public slug, so these keys protect nothing. */
 export function defaultRootSecret(slug: string): Hex {
   return keccak256(stringToBytes(`dstack-toolkit mock KMS ${slug}`));
 }
@@ -231,18 +232,18 @@ export function parseRootSecret(raw: string): Hex {
   return parseFixedHex("A KMS root secret", raw, 32);
 }
 
-/** The key an app's environment is encrypted to: the same for every version of the app, as in a real KMS. */
+/** Derives the key that an app's environment is encrypted to. As in a real KMS, all versions of the app share it. */
 export function deriveAppKey(rootSecret: Hex, appId: AppId): AppKey {
   const privateKey = derive(rootSecret, `app environment key ${appId}`);
   return { privateKey: bytesToHex(privateKey), publicKey: bytesToHex(x25519.getPublicKey(privateKey)) };
 }
 
-/** Compressed secp256k1 key that vouches for app keys; DstackKms publishes it as `k256Pubkey`. */
+/** Compressed secp256k1 public key of the key that signs app keys. DstackKms publishes it as `k256Pubkey`. */
 export function deriveSigningPublicKey(rootSecret: Hex): Hex {
   return bytesToHex(secp256k1.getPublicKey(signingKey(rootSecret), true));
 }
 
-/** r ‖ s ‖ recovery id over the app's public key, in the format without a timestamp. 65 bytes. */
+/** Signs the app's public key: r ‖ s ‖ recovery id, 65 bytes, in the format without a timestamp. */
 export function signAppKey(rootSecret: Hex, appId: AppId, publicKey: Hex): Hex {
   const digest = hexToBytes(hashEncryptionKeyStatement({ appId, publicKey }));
   const signature = secp256k1.sign(digest, signingKey(rootSecret));

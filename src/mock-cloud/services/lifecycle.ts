@@ -15,7 +15,7 @@ export interface LifecycleDependencies {
   readonly rollover: Rollover;
 }
 
-/** Switches CVMs on and off, and deletes them. An update that waits for its registration outlives all but the last. */
+/** Starts, stops, restarts and deletes CVMs. Only deletion drops an update that waits for its registration. */
 export class Lifecycle {
   readonly #dependencies: LifecycleDependencies;
 
@@ -24,7 +24,8 @@ export class Lifecycle {
   }
 
   /**
-   * Answers at once with the CVM on its way. Starting what runs and stopping what is stopped changes nothing.
+   * Returns at once; the CVM changes its state afterwards. Starting a running CVM or stopping a stopped one does
+   * nothing.
    *
    * @throws ApiError 409
    */
@@ -37,7 +38,7 @@ export class Lifecycle {
     return store.cvms.get(cvm.id);
   }
 
-  /** Its contract stays as it is: only the owner could change that. @throws ApiError 409 */
+  /** Deletes the CVM. The app's contract does not change, because only its owner can change it. @throws ApiError 409 */
   delete(cvm: Cvm, correlationId: string): void {
     const { store, clock, emit } = this.#dependencies;
     this.#refuseWhileBusy(cvm);

@@ -15,14 +15,14 @@ export interface RegistrationVerifierDependencies {
   readonly clock: Clock;
   readonly receiptAttempts: number;
   readonly receiptRetryMs: number;
-  /** Ends waiting when the server stops. */
+  /** Ends all waits when the server stops. */
   readonly signal: AbortSignal;
 }
 
-/** The CVM, or what is known of it before it exists. */
+/** A CVM, or the known parts of a CVM that does not exist yet. */
 type Subject = Pick<Cvm, "appId" | "kmsId"> & Partial<Pick<Cvm, "hashid">>;
 
-/** Proves a registration by what the backend itself reads from the app's chain. */
+/** Verifies a registration with what the backend itself reads from the app's chain. */
 export class RegistrationVerifier {
   readonly #dependencies: RegistrationVerifierDependencies;
 
@@ -30,7 +30,7 @@ export class RegistrationVerifier {
     this.#dependencies = dependencies;
   }
 
-  /** @throws ApiError 467 or 468, or 503 when the chain cannot be read: an outage is never taken for a refusal */
+  /** @throws ApiError 467 or 468 when the registration is refused, 503 when the chain cannot be read */
   async verify(cvm: Subject, { composeHash, transactionHash }: Confirmation): Promise<void> {
     const chainId = this.#dependencies.platform.findKms(cvm.kmsId)?.chainId ?? null;
     if (chainId === null) return;
@@ -64,9 +64,9 @@ function snakeCase(name: string): string {
 }
 
 /**
- * What the contract of a CVM's app says of a document and a device.
+ * Reads whether the app's contract allows a document and a device.
  *
- * @throws ApiError 400 where no contract decides, 503 when the chain cannot be read
+ * @throws ApiError 400 for an off-chain KMS, 503 when the chain cannot be read
  */
 export async function readAppPolicy(
   kmsRuntime: KmsRuntime,
@@ -84,7 +84,7 @@ export async function readAppPolicy(
   }
 }
 
-/** What the contract of a CVM's app allows right now; undefined off chain, and when the chain gives no answer. */
+/** Reads what the contract of a CVM's app allows. Undefined on an off-chain KMS, and if the chain gives no answer. */
 export async function tryOnchainStatus(
   kmsRuntime: KmsRuntime,
   kms: Kms,

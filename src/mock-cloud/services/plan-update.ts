@@ -8,28 +8,28 @@ import type { CvmSettings, Workload } from "../store/cvms.ts";
 import type { Platform } from "../store/platform.ts";
 import { findInstanceType } from "./fleet.ts";
 
-/** What a request wants changed; what is left out stays. */
+/** The changes that a request asks for. Fields that are left out stay as they are. */
 export interface UpdateChange {
   readonly compose?: AppComposeChanges;
-  /** Further keys of the app-compose document, as they are. */
+  /** More keys of the app-compose document, copied unchanged. */
   readonly manifest?: JsonObject;
-  /** Replaces the environment as a whole. */
+  /** Replaces the whole environment. */
   readonly encryptedEnv?: string | undefined;
   readonly settings?: Partial<CvmSettings>;
-  /** False refuses a change that a running CVM would have to boot for. @default true */
+  /** False refuses a change that would restart a running CVM. @default true */
   readonly isRestartAllowed?: boolean | undefined;
 }
 
 export interface UpdatePlan {
   readonly workload: Workload;
-  /** A new document means a new hash, which an on-chain KMS must be told of first. */
+  /** A new document has a new hash, and an on-chain KMS must allow that hash first. */
   readonly isComposeChanged: boolean;
   readonly isNoChange: boolean;
 }
 
 /**
- * What the CVM would run after the change. The current document's text stays byte for byte where nothing in it
- * changes, so its hash does too.
+ * Computes what the CVM would run after the change. If the document does not change, its text stays the same byte for
+ * byte, and so does its hash.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
  */
@@ -62,7 +62,7 @@ function allowedEnvs(composeText: string): readonly string[] {
 }
 
 /**
- * Wanted settings, checked against what the platform offers. An instance type brings its size with it.
+ * Checks the requested settings against what the platform offers. An instance type sets vCPUs and memory.
  *
  * @throws ApiError 400
  */

@@ -10,7 +10,7 @@ import type { Confirmation } from "./confirmation.ts";
 import { isNamed } from "./find.ts";
 import { type Accepted, pendingLifetimeMs, type Updates } from "./updates.ts";
 
-/** What has become of a prepared update. `outdated`: the CVM's document has changed since. */
+/** State of a prepared update. `outdated`: the CVM's document has changed since the update was prepared. */
 export type PreparedState = "pending" | "committed" | "superseded" | "expired" | "outdated";
 
 export interface PreparedUpdate {
@@ -21,9 +21,9 @@ export interface PreparedUpdate {
 
 export interface UpdateCommit {
   readonly token: string;
-  /** @default the prepared one */
+  /** @default the hash of the prepared update */
   readonly composeHash: ComposeHash | undefined;
-  /** @default the contract's state alone */
+  /** @default none: only the contract's state is checked */
   readonly transactionHash: Confirmation["transactionHash"] | undefined;
   readonly correlationId: string;
 }
@@ -34,7 +34,7 @@ export interface PreparedUpdatesDependencies {
   readonly updates: Updates;
 }
 
-/** Updates that others register on chain: whoever holds the token may look at one and commit it, without an API key. */
+/** Updates that another person registers on chain. The token is enough to read and commit one; no API key is needed. */
 export class PreparedUpdates {
   readonly #dependencies: PreparedUpdatesDependencies;
 
@@ -43,10 +43,10 @@ export class PreparedUpdates {
   }
 
   /**
-   * The update a token stands for, dead or alive.
+   * Finds the update of a token, in any state.
    *
-   * @param identifier names the CVM; one that is not the token's is refused like an unknown token
-   * @throws ApiError 466, or 404 when the CVM is gone
+   * @param identifier names the CVM; if the token is for another CVM, it is refused like an unknown token
+   * @throws ApiError 466, or 404 when the CVM was deleted
    */
   find(identifier: string, token: string): PreparedUpdate {
     const { store, clock } = this.#dependencies;
@@ -86,9 +86,9 @@ export function preparedStateOf(pending: PendingUpdate, cvm: Cvm, now: number): 
   return pending.baseHash === cvm.composeHash ? "pending" : "outdated";
 }
 
-/** A document that waits for the registration of its hash, and could still be confirmed or committed. */
+/** A document that waits for the registration of its hash and can still be confirmed or committed. */
 export interface PendingDocument {
-  /** `instance`: of a further CVM that was prepared from this one. */
+  /** `instance`: the document of a new CVM that was prepared from this one. */
   readonly kind: "update" | "instance";
   readonly composeHash: ComposeHash;
   readonly composeText: string;
@@ -97,7 +97,7 @@ export interface PendingDocument {
   readonly expiresAt: number;
 }
 
-/** What waits for this hash because of this CVM: its own update before anything prepared from it. */
+/** Finds the document of this CVM that waits for this hash. The CVM's own update comes before prepared instances. */
 export function findPendingDocument(
   store: Store,
   cvm: Cvm,

@@ -18,7 +18,7 @@ import { pendingLifetimeMs } from "./updates.ts";
 export interface ProvisionRequest {
   readonly name: string;
   readonly compose: BuildAppComposeParameters;
-  /** Further keys of the app-compose document, as they are. */
+  /** More keys of the app-compose document, copied unchanged. */
   readonly manifest: JsonObject;
   /** Id, slug, type word or contract address. @default the first off-chain KMS, else the first one */
   readonly kms: string | undefined;
@@ -31,7 +31,7 @@ export interface ProvisionRequest {
   readonly memoryMb: number | undefined;
   readonly diskGb: number | undefined;
   readonly listed: boolean | undefined;
-  /** An app id of the caller's: on an off-chain KMS the one its nonce leads to, else an app contract that exists. */
+  /** An app id that the caller chose. Off chain: the id derived from `nonce`. On chain: an existing app contract. */
   readonly appId: AppId | undefined;
   readonly nonce: number | undefined;
 }
@@ -47,7 +47,7 @@ export interface CreateRequest {
   readonly appId: AppId;
   readonly composeHash: ComposeHash;
   readonly encryptedEnv: string | undefined;
-  /** Of which KMS the plan was, where a client says so. */
+  /** The KMS that the CVM was planned for, if the client names it. */
   readonly kms: string | undefined;
   readonly deployerAddress: Hex | undefined;
 }
@@ -59,7 +59,7 @@ export interface ProvisioningDependencies {
   readonly fleet: Fleet;
 }
 
-/** New CVMs: first a hash and a place, then, once the app is known, the CVM itself. */
+/** Creates CVMs in two steps: `provision` fixes a hash and a node; `create` makes the CVM once the app id is known. */
 export class Provisioning {
   readonly #dependencies: ProvisioningDependencies;
 
@@ -96,7 +96,7 @@ export class Provisioning {
   }
 
   /**
-   * Creates the provisioned CVM and lets it boot. The same app and hash again answer with the same CVM.
+   * Creates the provisioned CVM and boots it. A second call with the same app and hash returns the same CVM.
    *
    * @throws ApiError 466 when nothing was provisioned, 409 when the app runs another document
    */
@@ -152,7 +152,7 @@ export class Provisioning {
     return kms;
   }
 
-  /** Null where the app's contract, which the caller deploys next, will be the id. */
+  /** The app id is null on an on-chain KMS: the caller deploys the app's contract next, and its address is the id. */
   #chooseAppId(workspaceId: string, kms: Kms, { appId, nonce }: ProvisionRequest) {
     if (appId !== undefined && this.#dependencies.store.cvms.ofApp(appId).length > 0) throw appExists(appId);
     if (kms.chainId !== null) return { appId: appId ?? null, appNonce: null };
@@ -201,7 +201,7 @@ function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSetting
   };
 }
 
-/** The names a new CVM has for good, beside the number its row gets. */
+/** The permanent names of a new CVM. Its row number is assigned later. */
 export function newCvmIds(): { readonly hashid: string; readonly vmUuid: string; readonly instanceId: Hex } {
   return {
     hashid: `cvm_${randomBytes(6).toString("base64url").replace(/[-_]/g, "0")}`,
@@ -210,7 +210,7 @@ export function newCvmIds(): { readonly hashid: string; readonly vmUuid: string;
   };
 }
 
-/** The app id that a workspace gets for a nonce on an off-chain KMS. Anybody can tell it beforehand. */
+/** Derives the app id of a workspace for a nonce on an off-chain KMS. The caller can compute it in advance. */
 export function deriveAppId(workspaceId: string, nonce: number): AppId {
   return parseAppId(createHash("sha256").update(`${workspaceId} ${nonce}`).digest("hex").slice(0, 40));
 }

@@ -3,7 +3,7 @@ import { type AdjustableClock, toIsoTime } from "../clock.ts";
 import type { EventListener } from "../events.ts";
 import type { Store } from "../store/store.ts";
 
-/** A hundred years: more than any expiry, and within what a date can hold. */
+/** A hundred years: longer than any expiry, and small enough for a valid date. */
 export const longestAdvanceMs = 100 * 365 * 24 * 60 * 60 * 1000;
 
 export interface TimekeeperDependencies {
@@ -13,7 +13,7 @@ export interface TimekeeperDependencies {
   readonly onAdvance: (milliseconds: number) => Promise<void> | void;
 }
 
-/** Moves the cloud's time, and keeps how far across restarts. */
+/** Moves the cloud's clock and stores the offset, so that it survives restarts. */
 export class Timekeeper {
   readonly #dependencies: TimekeeperDependencies;
 
@@ -26,9 +26,9 @@ export class Timekeeper {
   }
 
   /**
-   * Moves everybody else first, then the cloud. If they cannot be moved, nothing is.
+   * Calls `onAdvance` first, then moves the cloud's clock. If `onAdvance` fails, the cloud's clock does not move.
    *
-   * @throws InvalidArgumentError; what `onAdvance` throws
+   * @throws InvalidArgumentError; the errors of `onAdvance`
    */
   async advance(milliseconds: number): Promise<void> {
     if (!Number.isSafeInteger(milliseconds) || milliseconds < 0 || milliseconds > longestAdvanceMs) {
@@ -40,7 +40,7 @@ export class Timekeeper {
     emit({ type: "clock.advanced", milliseconds, now: toIsoTime(clock.now()) });
   }
 
-  /** Makes it this time, for the cloud alone. */
+  /** Sets the cloud's clock to this time. Does not call `onAdvance`. */
   set(time: number): void {
     const { clock, store } = this.#dependencies;
     clock.set(time);

@@ -22,7 +22,7 @@ export type UpdateOutcome = { readonly kind: "no-change" } | Accepted | Registra
 export interface RegistrationRequired {
   readonly kind: "registration-required";
   readonly composeHash: ComposeHash;
-  /** What commits a prepared update, once. It is not stored and cannot be read again. */
+  /** Token that commits a prepared update, once. Only its hash is stored, so the token cannot be read again. */
   readonly commitToken: string | undefined;
 }
 
@@ -33,12 +33,12 @@ export interface Accepted {
 }
 
 export interface Submission {
-  /** Undefined when the request says nothing of it, as a bare confirmation. */
+  /** Undefined when the request contains no change, as in a plain confirmation. */
   readonly change: UpdateChange | undefined;
   readonly confirmation: Confirmation | undefined;
-  /** Asks for a commit token where a hash has to be registered first. */
+  /** Whether to answer with a commit token if a hash has to be registered first. */
   readonly isPrepareOnly: boolean;
-  /** Names the operation, if one starts. */
+  /** Id of the operation, if one starts. */
   readonly correlationId: string;
 }
 
@@ -51,7 +51,7 @@ export interface UpdatesDependencies {
   readonly verifier: RegistrationVerifier;
 }
 
-/** Changes of a CVM: at once, or in two phases where the hash of a new document belongs on chain first. */
+/** Changes CVMs: at once, or in two phases when the owner must register the hash of a new document first. */
 export class Updates {
   readonly #dependencies: UpdatesDependencies;
 
@@ -60,9 +60,9 @@ export class Updates {
   }
 
   /**
-   * Either phase, as the request has a confirmation or none.
+   * Runs phase 2 if the request has a confirmation, phase 1 otherwise.
    *
-   * @throws what `propose` and `confirm` throw
+   * @throws the errors of `propose` and `confirm`
    */
   async submit(cvm: Cvm, submission: Submission): Promise<UpdateOutcome> {
     const { change, confirmation, isPrepareOnly, correlationId } = submission;
@@ -71,10 +71,10 @@ export class Updates {
   }
 
   /**
-   * Phase 1. Without a new document, or on an off-chain KMS, the change is accepted right away.
+   * Phase 1. If the document does not change, or the KMS is off chain, the change is accepted at once.
    *
-   * @param correlationId names the operation, if one starts
-   * @throws ApiError 409 while another operation runs, 400 where its node has no room; what planUpdate throws
+   * @param correlationId id of the operation, if one starts
+   * @throws ApiError 409 while another operation runs, 400 when the node has no room; the errors of planUpdate
    */
   propose(cvm: Cvm, wanted: UpdateChange, correlationId: string, isPrepareOnly = false): UpdateOutcome {
     const change = this.#resolve(wanted);
@@ -105,9 +105,9 @@ export class Updates {
   }
 
   /**
-   * Computes and keeps a new document without putting it in force, whatever the KMS; `commit` does that.
+   * Computes and stores a new document, for any KMS, but does not apply it. `commit` applies it.
    *
-   * @throws ApiError 409; what planUpdate throws
+   * @throws ApiError 409; the errors of planUpdate
    */
   provision(cvm: Cvm, change: UpdateChange): ComposeHash {
     const { workload } = planUpdate(cvm, change);
@@ -117,9 +117,9 @@ export class Updates {
   }
 
   /**
-   * Puts a provisioned document in force, if the contract's state allows its hash.
+   * Applies a provisioned document, if the contract's state allows its hash.
    *
-   * @param encryptedEnv replaces the one given when it was provisioned
+   * @param encryptedEnv replaces the environment that was given to `provision`
    * @throws ApiError 409, 466, 468, 503
    */
   async commit(
@@ -135,9 +135,9 @@ export class Updates {
   }
 
   /**
-   * Phase 2. Sending the same confirmation again answers with the operation the first one started.
+   * Phase 2. If the client sends the same confirmation again, it gets the operation that the first one started.
    *
-   * @param resent the change, where a client sends it again; it must lead to the same hash
+   * @param resent the change, if the client sends it again; it must give the same hash
    * @throws ApiError 409, 466, 467, 468, or 503 when the chain cannot be read
    */
   async confirm(
@@ -152,7 +152,7 @@ export class Updates {
   }
 
   /**
-   * Confirms this very pending update, once: a second call is refused even where it repeats the first.
+   * Confirms exactly this pending update, once. A second call is refused, even if it is the same.
    *
    * @throws ApiError 409, 466, 467, 468, 503
    */
@@ -189,7 +189,7 @@ export class Updates {
     if (first.earlier) return accepted(cvm, first.earlier);
     if (composeHash !== cvm.composeHash) await this.#verify(cvm, confirmation);
 
-    // Verifying takes a while: the same confirmation, or another update, may have overtaken this one.
+    // Verification takes time: the same confirmation or another update may have arrived meanwhile, so check again.
     const second = prepare();
     if (second.earlier) return accepted(cvm, second.earlier);
     const { pending, workload } = second;
@@ -214,7 +214,7 @@ export class Updates {
     if (this.#dependencies.store.operations.runningOf(cvm.id)) throw cvmBusy(cvm.name);
   }
 
-  /** @returns when it expires */
+  /** @returns the expiry time */
   #keep(cvm: Cvm, { composeHash, composeText }: Workload, change: UpdateChange, tokenHash?: string): number {
     const { store, clock } = this.#dependencies;
     const now = clock.now();
@@ -233,7 +233,7 @@ export class Updates {
     return expiresAt;
   }
 
-  /** @param pendingId of the only one that will do */
+  /** @param pendingId if given, only the pending update with this id is accepted */
   #requireLive(cvm: Cvm, composeHash: ComposeHash, pendingId: number | undefined): PendingUpdate {
     const { store, clock } = this.#dependencies;
     const pending = store.pendingUpdates.find(cvm.id, composeHash);
@@ -266,7 +266,10 @@ export class Updates {
     }
   }
 
-  /** What this very confirmation started before, unless that failed or the update was proposed anew since. */
+  /**
+   * Finds the operation that this confirmation started before. A failed one, or one from before a new proposal, is
+   * ignored.
+   */
   #findEarlier(cvm: Cvm, { composeHash, transactionHash }: Confirmation): Operation | undefined {
     const { operations, pendingUpdates } = this.#dependencies.store;
     const isConfirmed = pendingUpdates.find(cvm.id, composeHash)?.state === "confirmed";
@@ -296,7 +299,7 @@ function applyPending(cvm: Cvm, pending: PendingUpdate): Workload {
   };
 }
 
-/** Environment and settings may be sent anew with the confirmation; the document may not differ. */
+/** A confirmation may contain a new environment and new settings. The document must not differ. */
 function applyResent(cvm: Cvm, pending: PendingUpdate, resent: UpdateChange): Workload {
   const { composeHash } = planUpdate(cvm, resent).workload;
   if (composeHash !== pending.composeHash) {

@@ -4,11 +4,11 @@ import type { Clock } from "../clock.ts";
 export interface WatchStateParameters {
   /** `cvm_…` */
   readonly hashid: string;
-  /** The status to wait for; without one only the timeout ends the stream. */
+  /** The status to wait for. Without one, the stream ends at the timeout or when the CVM is deleted. */
   readonly target: string | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  /** Undefined once the CVM is gone. */
+  /** Undefined once the CVM is deleted. */
   readonly read: () => { readonly state: CvmState; readonly isBusy: boolean } | undefined;
   readonly changes: CvmChanges;
   readonly clock: Clock;
@@ -16,8 +16,9 @@ export interface WatchStateParameters {
 }
 
 /**
- * A CVM's state as server-sent events: `state` at once, at every change and every interval, then `complete` with the
- * target's state, `timeout`, or `error` when the CVM is gone. An aborted stream just ends.
+ * Streams a CVM's state as server-sent events. Sends `state` at once, at every change and at every interval. Ends with
+ * `complete` when the target status is reached, `timeout`, or `error` when the CVM was deleted. An aborted stream ends
+ * without a final event.
  */
 export async function* watchState(parameters: WatchStateParameters): AsyncGenerator<string> {
   const { hashid, target, intervalMs, timeoutMs, read, changes, clock, signal } = parameters;
@@ -26,7 +27,7 @@ export async function* watchState(parameters: WatchStateParameters): AsyncGenera
     const pause = new AbortController();
     const stop = () => pause.abort();
     signal.addEventListener("abort", stop);
-    // Listening starts before the reading, so no change falls in between.
+    // Listening starts before the read, so that a change in between is not missed.
     const changed = changes.next(hashid, pause.signal);
     try {
       const now = read();
@@ -48,7 +49,7 @@ function event(name: string, data: object): string {
   return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** Wakes those who wait for a CVM to change. */
+/** Wakes the callers that wait for a CVM to change. */
 export class CvmChanges {
   readonly #waiting = new Map<string, Set<() => void>>();
 

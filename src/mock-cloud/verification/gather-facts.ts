@@ -20,10 +20,10 @@ export interface Patience {
 }
 
 /**
- * Reads receipt and contract state with the backend's own client. A client's transaction may not have reached this
- * endpoint yet, so what is missing is looked for a few times more before it counts as missing.
+ * Reads the receipt and the contract's state with the backend's own client. A client's transaction may not have reached
+ * this endpoint yet, so a missing receipt or hash is read again a few times before it counts as missing.
  *
- * @throws whatever the last attempt threw, if the chain could not be read
+ * @throws the error of the last attempt, if the chain could not be read
  */
 export async function gatherFacts(
   client: PublicClient,
@@ -48,7 +48,7 @@ async function readFacts(client: PublicClient, parameters: GatherFactsParameters
   const chainId = await client.getChainId();
   const receipt = transactionHash === alreadyRegistered ? undefined : await findReceipt(client, transactionHash);
   const blockNumber = await client.getBlockNumber();
-  // Behind a load balancer the next node may lag; its state would be older than the receipt.
+  // Behind a load balancer the next node may lag. Its state would be older than the receipt.
   if (receipt && blockNumber < receipt.blockNumber) {
     throw new Error(`The endpoint is at block ${blockNumber}, before the receipt's, ${receipt.blockNumber}.`);
   }
@@ -68,7 +68,7 @@ async function findReceipt(client: PublicClient, hash: TransactionHash) {
   }
 }
 
-/** False also where there is no app contract. */
+/** Also false if there is no app contract. */
 async function isHashAllowed(
   client: PublicClient,
   appId: AppId,
@@ -91,17 +91,17 @@ async function isHashAllowed(
 
 export interface OnchainStatus {
   readonly isHashAllowed: boolean;
-  /** By its own entry, or because any device is. */
+  /** The device is listed, or the app allows any device. */
   readonly isDeviceAllowed: boolean;
   readonly isAnyDeviceAllowed: boolean;
-  /** By its own entry alone. */
+  /** The device is listed. */
   readonly isDeviceListed: boolean;
 }
 
 /**
- * Whether an app's contract allows a document and a device. Where there is no such contract nothing is allowed.
+ * Reads whether an app's contract allows a document and a device. Without an app contract, nothing is allowed.
  *
- * @throws ApiError 468 for a contract of a later generation, and when the chain cannot be read
+ * @throws ApiError 468 for a contract of a later generation; the client's error when the chain cannot be read
  */
 export async function readOnchainStatus(
   client: PublicClient,

@@ -12,11 +12,11 @@ import { askedInterfaceIds, describeGeneration, type Generation, judgeGeneration
 import type { Hex } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
 
-// The raw word: what is no bool must not pass for one.
+// Decoded as a raw word, because a word that is not a valid bool must not count as true or false.
 const abi = parseAbi(["function supportsInterface(bytes4 interfaceId) view returns (bytes32)"]);
 
 /**
- * Which generation a contract is of, by the backend's own reading.
+ * Reads the generation of a contract with the backend's own client.
  *
  * @throws when the chain cannot be read
  */
@@ -24,7 +24,7 @@ export async function readGeneration(client: PublicClient, address: Hex, blockNu
   return judgeGeneration(await Promise.all(askedInterfaceIds.map((id) => ask(client, { address, id, blockNumber }))));
 }
 
-/** Why this backend has no verdict about a contract: it knows the rules of the first generation alone. */
+/** Why this backend cannot judge a contract: it knows only the rules of the first generation. */
 export function whyNotJudged(address: Hex, generation: Generation): string {
   const release = describeGeneration(generation);
   return `The release of contract ${address} is ${release}. This backend judges contracts up to 0.6.0 and has no verdict`;
@@ -55,13 +55,13 @@ async function ask(client: PublicClient, { address, id, blockNumber }: Question)
   }
 }
 
-/** What nodes call a refusal by the EVM, under whatever code. */
+/** The words that nodes use for a failed EVM execution. The error codes differ between nodes. */
 const refusals = /revert|out of gas|invalid (?:opcode|jump)|stack (?:over|under)flow|bad instruction/i;
 const revertCode = 3;
 
 /**
- * What a contract answered when it did not answer properly, as one clause. `undefined` means that the fault lies
- * with the RPC endpoint or the way to it, so nothing is known about the contract.
+ * Describes a contract's invalid answer, as one clause. Returns `undefined` when the RPC endpoint or the connection
+ * failed, because then nothing is known about the contract.
  */
 export function contractFault(error: unknown): string | undefined {
   if (!(error instanceof BaseError)) return undefined;
@@ -80,7 +80,9 @@ export function contractFault(error: unknown): string | undefined {
   return failure instanceof BaseError ? `the call failed: ${failure.details}` : undefined;
 }
 
-/** viem takes every internal error of a node for a revert, an outage too. Only the node's own words tell. */
+/**
+ * viem reports every internal error of a node as a revert, even an outage. Only the node's message shows which it is.
+ */
 function isRevert(fault: ContractFunctionRevertedError): boolean {
   const hasData = fault.raw !== undefined && fault.raw !== "0x";
   return hasData || fault.walk(hasRevertCode) !== null || refusals.test(fault.details);
@@ -90,7 +92,7 @@ function hasRevertCode(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === revertCode;
 }
 
-/** Nodes report a call that ran out of gas, or into an invalid opcode, under the code of many other problems. */
+/** Nodes report "out of gas" and "invalid opcode" with codes that they also use for many other problems. */
 function isExecutionFailure(cause: unknown): boolean {
   const isNodeError = cause instanceof BaseError && "code" in cause && (cause.code === -32000 || cause.code === -32015);
   return isNodeError && refusals.test(cause.details);

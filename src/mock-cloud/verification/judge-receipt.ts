@@ -4,15 +4,15 @@ import { type Generation, generations } from "../../core/generation.ts";
 import type { AppId, ComposeHash, Hex, TransactionHash } from "../../core/ids.ts";
 import { whyNotJudged } from "./generation.ts";
 
-/** What the backend itself saw on chain. */
+/** What the backend itself read from the chain. */
 export interface RegistrationFacts {
-  /** Chain id the backend's endpoint reports. */
+  /** Chain id that the backend's endpoint reports. */
   readonly chainId: number;
-  /** Undefined when the chain knows no such transaction, and when there was none to look for. */
+  /** Undefined when the chain has no such transaction, or when the claim names none. */
   readonly receipt: ReceiptFacts | undefined;
-  /** `allowedComposeHashes` of the app, read at a block not older than the receipt's. */
+  /** `allowedComposeHashes` of the app, read at the receipt's block or a later one. */
   readonly isHashAllowed: boolean;
-  /** Of the app's contract. Left out it is the first, whose rules these are. */
+  /** Generation of the app's contract. @default the first generation, whose rules are implemented here */
   readonly generation?: Generation | undefined;
 }
 
@@ -39,14 +39,14 @@ export type RegistrationVerdict =
   | { readonly kind: "verified" }
   | { readonly kind: "transaction-not-verified"; readonly message: string }
   | { readonly kind: "hash-not-allowed"; readonly message: string }
-  /** The backend looks at another chain than the app's; it can say nothing. */
+  /** The backend's endpoint serves another chain than the app's, so nothing can be verified. */
   | { readonly kind: "wrong-chain" };
 
 const composeHashAdded = toEventSelector("ComposeHashAdded(bytes32)");
 
 /**
- * Decides whether a compose hash is registered. The transaction may have gone to any contract (a Safe, a batcher):
- * what counts is that the app's own contract emitted ComposeHashAdded for this hash, and still allows it.
+ * Decides whether a compose hash is registered. The transaction may call any contract (a Safe, a batcher). It proves
+ * the registration if the app's own contract emitted ComposeHashAdded for this hash and still allows the hash.
  */
 export function judgeReceipt(facts: RegistrationFacts, claim: RegistrationClaim): RegistrationVerdict {
   const { appId, composeHash, transactionHash } = claim;
@@ -83,7 +83,7 @@ function findReceiptProblem(receipt: ReceiptFacts | undefined, claim: Registrati
   return `holds no ComposeHashAdded event of app contract ${appId}`;
 }
 
-/** The hash a log says was added. Look-alikes count as nothing: an indexed argument, or data that is not 32 bytes. */
+/** The hash that a log says was added. Logs with an indexed argument or data that is not 32 bytes are ignored. */
 function readAddition({ topics, data }: LogFacts): Hex | undefined {
   const isExact = topics.length === 1 && topics[0]?.toLowerCase() === composeHashAdded && data.length === 66;
   return isExact ? (data.toLowerCase() as Hex) : undefined; // lower-casing keeps it hex
