@@ -4,9 +4,9 @@ import { toIsoTime } from "../clock.ts";
 import type { CvmView } from "../services/find.ts";
 import { toCvmBasicInfo, toCvmInfo20260121 } from "./cvm-answers.ts";
 
-/** What an app is looked for by; it has to have one CVM that fits all of it. */
+/** Search criteria for apps. An app matches if one of its CVMs meets all criteria. */
 export interface AppFilter {
-  /** Part of a name or an app id, in any letter case. */
+  /** Part of a name or an app id. Upper and lower case are equal. */
   readonly search?: string | undefined;
   readonly statuses?: readonly string[] | undefined;
   readonly listed?: boolean | undefined;
@@ -14,12 +14,12 @@ export interface AppFilter {
   readonly instanceType?: string | undefined;
   readonly kmsSlug?: string | undefined;
   readonly kmsType?: string | undefined;
-  /** Name or number. */
+  /** Name or number of a node. */
   readonly node?: string | undefined;
   readonly region?: string | undefined;
 }
 
-/** CVMs by app, the newest app first. @param views oldest first */
+/** Groups CVMs by app, the newest app first. @param views oldest first */
 export function groupByApp(views: readonly CvmView[]): AppView[] {
   const apps = new Map<string, [CvmView, ...CvmView[]]>();
   for (const view of views) {
@@ -71,7 +71,7 @@ export function toApp20260121(views: AppView): App20260121 {
   return { ...describeApp(views), current_cvm: cvms.at(-1) ?? null, cvms };
 }
 
-/** An app has the name of its first CVM: it is no record of its own. */
+/** An app has no record of its own, so it takes the name of its first CVM. */
 function describeApp(views: AppView) {
   const [{ cvm, kms }] = views;
   return {

@@ -33,7 +33,7 @@ export function toAppAttestation(views: AppView): AppAttestation {
       instance_id: withoutPrefix(view.cvm.instanceId),
       status: view.cvm.status,
       image_version: view.cvm.settings.osImage,
-      // Only hardware could sign one.
+      // Null, because only hardware could sign a quote.
       quote: null,
       device_id: withoutPrefix(view.node.deviceId),
       ...attestGuest(view),
@@ -44,7 +44,7 @@ export function toAppAttestation(views: AppView): AppAttestation {
   };
 }
 
-/** Nothing but the reason while the guest does not run. */
+/** While the guest does not run, the answer contains only the reason. */
 function attestGuest(view: CvmView) {
   if (view.cvm.status !== "running") {
     return { error: offline, app_certificates: null, tcb_info: null, compose_file: null };

@@ -9,7 +9,7 @@ import { toKmsInfo } from "./platform-answers.ts";
 import { readComposeHash, readTransactionHash } from "./requests.ts";
 import { toOnchainStatus } from "./update-answers.ts";
 
-/** An empty text counts as left out. @throws InvalidRequestError */
+/** An empty text counts as missing. @throws InvalidRequestError */
 export function readUpdateCommit(
   body: CommitUpdateRequest,
   tokenInUrl: string | undefined,
@@ -51,7 +51,7 @@ export function toCommitTokenInfo(
   };
 }
 
-/** A page for people who got a commit link: what it stands for, what to do on chain, and a button to commit. */
+/** Renders the page behind a commit link: the prepared update, what to register on chain, and a button that commits. */
 export function renderCommitPage(info: CommitTokenInfo, token: string): string {
   const { onchain_status: onchain, kms_info: kms } = info;
   const facts: [name: string, value: string][] = [

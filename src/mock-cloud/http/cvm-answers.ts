@@ -132,7 +132,7 @@ export function toVm({ cvm, kms, node, envPublicKey }: CvmView, version: ApiVers
   };
 }
 
-/** The status a running operation leads to, if all goes well. */
+/** The status that a running operation leads to if it succeeds. */
 function targetOf({ kind }: Operation): string {
   return kind === "stop" || kind === "shutdown" ? "stopped" : "running";
 }
@@ -141,7 +141,7 @@ function bareHex(hex: Hex | null): string | null {
   return hex === null ? null : withoutPrefix(hex);
 }
 
-/** Clients accept a missing flag, not one that is null. */
+/** Only flags with a boolean value, because clients accept a missing flag but not null. */
 function flags(document: AppCompose, names: readonly (keyof AppCompose & string)[]): Record<string, boolean> {
   return Object.fromEntries(
     names.flatMap((name) => {
@@ -219,7 +219,7 @@ export function toCvmBasicInfo({ cvm, kms, node }: CvmView): CvmBasicInfo {
   };
 }
 
-/** How actions and lists name a CVM: by number at first, by hashid from 2026-05-22 on. */
+/** Actions and lists name a CVM by its number, and from API version 2026-05-22 on by its hashid. */
 export function toCvmId({ id, hashid }: Pick<Cvm, "id" | "hashid">, version: ApiVersion): number | string {
   return isAtLeast(version, "2026-05-22") ? hashid : id;
 }

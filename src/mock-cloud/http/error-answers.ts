@@ -11,7 +11,7 @@ export interface ErrorAnswer {
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** The part of a request as validation errors name it. */
+/** The names that validation errors use for the parts of a request. */
 const locationWords: Readonly<Record<string, string>> = {
   body: "body",
   params: "path",
@@ -19,7 +19,7 @@ const locationWords: Readonly<Record<string, string>> = {
   headers: "header",
 };
 
-/** What the API answers to an error, in one of its documented shapes. Unforeseen errors tell nothing of themselves. */
+/** Turns an error into one of the API's documented answers. The answer to an unexpected error reveals no details. */
 export function toErrorAnswer(error: unknown, requestId: string): ErrorAnswer {
   if (error instanceof ApiError) return fromApiError(error, requestId);
   if (error instanceof InvalidRequestError) {
@@ -78,7 +78,7 @@ function invalid(detail: readonly { loc: readonly string[]; msg: string; type: s
   return { status: 422, body: { detail } };
 }
 
-/** Query of a list that comes in pages. */
+/** Query of a list with pages. */
 export const pageQuery = z.object({
   page: z.coerce.number().int().min(1).default(1),
   page_size: z.coerce.number().int().min(1).max(1000).default(30),

@@ -17,15 +17,15 @@ export interface RequestFaultsOptions {
   readonly faults: Faults;
   readonly clock: Clock;
   readonly store: Store;
-  /** Ends waiting when the server stops. */
+  /** Ends all waits when the server stops. */
   readonly stopping: AbortSignal;
 }
 
-/** Lets the faults that are set for requests to the API strike: before the work, or instead of its answer. */
+/** Registers the faults for API requests: a fault strikes before the work, or replaces the answer. */
 export function registerRequestFaults(app: FastifyInstance, options: RequestFaultsOptions): void {
   const { faults, clock, store, stopping } = options;
 
-  // The last moment before a request is looked at: by then it is known whose it is.
+  // The last hook before the request is validated. The API key's owner is known by then.
   app.addHook("preValidation", async (request) => {
     if (!isForApi(request) || !faults.has("latency", "too-many-requests", "service-unavailable", "busy")) return;
     const occasion = occasionOf(store, request);
@@ -63,9 +63,9 @@ function occasionOf(store: Store, request: FastifyRequest): Occasion {
   return { method, path, route, cvm: findHashid(store, request) };
 }
 
-/** Requests without a key, and those that name no CVM of the key's workspace, concern no CVM. */
+/** Returns undefined for a request without a key, and for a request that names no CVM of the key's workspace. */
 function findHashid(store: Store, { principal, params }: FastifyRequest): string | undefined {
-  const { cvm_id: named } = params as { cvm_id?: string }; // what a CVM's routes call it
+  const { cvm_id: named } = params as { cvm_id?: string }; // the parameter name in all CVM routes
   if (named === undefined || !principal) return undefined;
   try {
     return findCvm(store.cvms, principal.workspace.id, named).hashid;
@@ -99,16 +99,16 @@ export function registerApiVersion(app: FastifyInstance): void {
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Lets requests without any key pass, with no principal: their handler takes a commit token in its place. */
+    /** Lets a request without an API key pass, without a principal: its handler checks a commit token instead. */
     readonly isTokenEnough?: boolean;
   }
   interface FastifyRequest {
-    /** Whose API key came with the request. */
+    /** The owner of the request's API key. */
     principal: Principal;
   }
 }
 
-/** Lets nobody past without a known API key. */
+/** Refuses requests without a known API key. */
 export function registerAuthentication(app: FastifyInstance, workspaces: Workspaces): void {
   app.decorateRequest("principal");
   app.addHook("onRequest", async (request) => {
@@ -133,17 +133,21 @@ export function registerRequestEvents(app: FastifyInstance, emit: EventListener)
   });
 }
 
-/** Keeps every request that touches the state out of a snapshot or restore. Admin endpoints are what starts those. */
+/**
+ * Keeps requests that use the state from running during a snapshot or restore. Admin requests are exempt: they start
+ * those.
+ */
 export function registerQuietTime(app: FastifyInstance, quietTime: QuietTime): void {
   const leaving = new WeakMap<FastifyRequest, () => void>();
 
-  // After the body was read and checked: a client that sends slowly holds nobody up.
+  // This hook runs after the body was read and checked, so a client that sends slowly delays no snapshot.
   app.addHook("preHandler", async (request) => {
     if (request.routeOptions.url?.startsWith("/admin/")) return;
     leaving.set(request, await quietTime.enter());
   });
 
-  // Reached with every answer, refusals and those nobody waits for any more included. A stream is let out as it begins.
+  // Runs for every answer, also for refusals and for clients that closed the connection. For a stream, it runs at the
+  // start.
   app.addHook("onSend", async (request, _reply, payload) => {
     leaving.get(request)?.();
     return payload;
@@ -166,8 +170,8 @@ export function checkAdminKey(key: string): string {
 }
 
 /**
- * Lets only programs of this machine past, and of these only who has the key. Both count: a page in a browser is on
- * this machine too, and cannot know the key.
+ * Admits only programs on this machine that send the key. Both checks are needed: a web page in a browser also runs on
+ * this machine, but it cannot know the key.
  */
 export function registerAdminGuard(app: FastifyInstance, key: string): void {
   const expected = digest(key);
@@ -187,7 +191,7 @@ function isLoopback(address: string | undefined): boolean {
   return loopback.check(address, address.includes(":") ? "ipv6" : "ipv4");
 }
 
-/** Keys of any length become bytes of one length, which comparing in constant time needs. */
+/** Hashes a key to a fixed length, because the constant-time comparison needs equal lengths. */
 function digest(key: string): Buffer {
   return createHash("sha256").update(key).digest();
 }

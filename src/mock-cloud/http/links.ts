@@ -3,16 +3,16 @@ import { apiBasePath } from "../../cloud/protocol.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import type { Cvm } from "../store/cvms.ts";
 
-/** Addresses of this cloud as its answers name them. They never repeat what a request calls the server. */
+/** URLs of this cloud for its answers. They never contain the host name that a request used. */
 export interface Links {
   /** @param path below the API's base path, such as `/auth/device` */
   api(path: string): string;
-  /** Of the page where people commit a prepared update. */
+  /** The page where a person commits a prepared update. */
   commitPage(cvm: Pick<Cvm, "vmUuid">): string;
 }
 
 /**
- * @param publicUrl in place of the address it listens on
+ * @param publicUrl used instead of the address that the server listens on
  * @throws InvalidArgumentError
  */
 export function createLinks(publicUrl: string | undefined, address: Server["address"]): Links {
@@ -28,7 +28,7 @@ export function commitPagePath({ vmUuid }: Pick<Cvm, "vmUuid">): string {
   return `/commit/${vmUuid}`;
 }
 
-/** Of a server that listens on TCP. One that listens on every address is named by loopback; one without a socket too. */
+/** URL of a TCP server. A server that listens on all addresses, or on no socket, gets a loopback URL. */
 export function listeningUrl(address: ReturnType<Server["address"]>): string {
   if (address === null || typeof address === "string") return "http://127.0.0.1";
   const { address: ip, family, port } = address;

@@ -13,10 +13,10 @@ const statusTexts: Readonly<Record<number, string>> = {
   [statusCodes.hashNotAllowed]: "The app's contract does not allow the compose hash",
 };
 
-/** Statuses of requests that are worth repeating after a while. */
+/** Statuses after which a client should repeat the request later. */
 const mayComeAgain: ReadonlySet<string> = new Set(["429", "503"]);
 
-/** Describes every route from its schemas, at `/openapi.json`. Register it before the routes. */
+/** Serves an OpenAPI document at `/openapi.json`, built from the routes' schemas. Register it before the routes. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   const addComponents = createJsonSchemaTransformObject({ schemaRegistry });
   await app.register(swagger, {
@@ -48,14 +48,14 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
 
 type Document = ReturnType<ReturnType<typeof createJsonSchemaTransformObject>>;
 
-/** The library lists every schema as an input too, used or not. */
+/** Removes unused schemas: the library also lists every schema as an input, used or not. */
 function dropUnused(document: Document): Document {
   const { components } = document as { components?: { schemas?: Record<string, unknown> } }; // OpenAPI 3, as asked for
   const schemas = components?.schemas ?? {};
   const text = JSON.stringify(document);
   const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`));
   for (const name of unused) delete schemas[name];
-  // What only an unused schema referred to is unused now.
+  // Schemas that only an unused schema referred to are now unused too.
   return unused.length > 0 ? dropUnused(document) : document;
 }
 
@@ -64,7 +64,7 @@ interface Response {
   headers?: Record<string, { readonly $ref: string }>;
 }
 
-/** What zod's schemas do not say of an answer: the text OpenAPI wants for every status, and the headers. */
+/** Adds what zod's schemas cannot express: a description for every status, and the headers. */
 function describeResponses(document: Document): Document {
   const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {}));
   for (const { responses = {} } of operations as { responses?: Record<string, Response> }[]) {

@@ -5,27 +5,28 @@ import { InvalidArgumentError } from "../../errors/index.ts";
 import { ApiError } from "../errors.ts";
 
 export interface PageGuardOptions {
-  /** Host names that the server answers to besides loopback names and IP addresses, without a port. */
+  /** Host names that the server accepts besides loopback names and IP addresses, without a port. */
   readonly allowedHosts?: readonly string[] | undefined;
   /** Origins whose pages may call the server, such as `https://wallet.example`. */
   readonly allowedOrigins?: readonly string[] | undefined;
 }
 
-/** Tells a local server which requests come from a web page that has no business with it. */
+/** Tells a local server which requests come from a web page that may not use it. */
 export interface PageGuard {
-  /** Why the request is refused, in one sentence. Undefined where it may pass. */
+  /** Why the server refuses the request, in one sentence. Undefined if the request may pass. */
   refusalOf(request: IncomingMessage): string | undefined;
-  /** The request's origin, where `allowedOrigins` names it. */
+  /** The request's origin, if `allowedOrigins` contains it. */
   namedOriginOf(request: IncomingMessage): string | undefined;
 }
 
 /**
- * A browser runs on the user's machine and reaches loopback for every page it shows. Three headers, which no page can
- * set, tell its requests from those of programs:
+ * A browser runs on the user's machine, so every page it shows can reach loopback. Three headers tell a page's requests
+ * from a program's. A page cannot set these headers:
  *
- * - `Host` is the page's own name after DNS rebinding. Loopback names, IP addresses and `allowedHosts` pass.
- * - `Origin` is the page that asks. None, the server's own and `allowedOrigins` pass; `null` never does.
- * - `Sec-Fetch-Site` says that another site asks, where a GET has no `Origin`. Following a link is allowed.
+ * - `Host` is the page's own host name after DNS rebinding. Loopback names, IP addresses and `allowedHosts` pass.
+ * - `Origin` is the page that sends the request. Requests without one, with the server's own origin or with one of
+ *   `allowedOrigins` pass. `null` never passes.
+ * - `Sec-Fetch-Site` shows that another site sends the request, if a GET has no `Origin`. Following a link is allowed.
  *
  * @throws InvalidArgumentError
  */
@@ -43,7 +44,7 @@ export function createPageGuard({ allowedHosts = [], allowedOrigins = [] }: Page
       const named = valuesOf(request, "host");
       if (named.length > 1) return "The request has more than one Host header.";
       const [host] = named;
-      // Only HTTP/1.0 has no Host; every browser sends one.
+      // Only HTTP/1.0 requests have no Host header. Every browser sends one.
       if (host !== undefined && !isServed(host, hosts)) return foreignHost;
       const target = authorityOf(request.url ?? "/");
       if (target !== undefined && !isServed(target, hosts)) return foreignHost;
@@ -55,7 +56,7 @@ export function createPageGuard({ allowedHosts = [], allowedOrigins = [] }: Page
   };
 }
 
-/** Refuses pages before anything else is done for them, and keeps browsers from guessing what an answer is. */
+/** Refuses pages before any other work. The header stops browsers from guessing the content type of an answer. */
 export function registerPageGuard(app: FastifyInstance, guard: PageGuard): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.header("X-Content-Type-Options", "nosniff");
@@ -70,7 +71,7 @@ const foreignOrigin =
   "Web pages of other origins may not call this server, except those it was started with (--allowed-origins).";
 
 /**
- * @param parameter what the names were given as
+ * @param parameter name of the option, for the error message
  * @throws InvalidArgumentError
  */
 export function parseAllowedHosts(names: readonly string[], parameter = "allowedHosts"): string[] {
@@ -84,12 +85,12 @@ export function parseAllowedHosts(names: readonly string[], parameter = "allowed
 }
 
 /**
- * @param parameter what the origins were given as
+ * @param parameter name of the option, for the error message
  * @throws InvalidArgumentError
  */
 export function parseAllowedOrigins(origins: readonly string[], parameter = "allowedOrigins"): string[] {
   return origins.map((origin) => {
-    // Extensions of browsers, wallets among them, have origins of schemes of their own.
+    // Browser extensions, such as wallets, have origins with their own schemes.
     const [, scheme = "", authority = ""] = /^([a-z][a-z0-9+.-]*):\/\/([^\s/?#@,*]+)\/?$/i.exec(origin) ?? [];
     if (/^https?$/i.test(scheme) && URL.canParse(origin)) return new URL(origin).origin;
     if (authority !== "" && !/^https?$/i.test(scheme)) return `${scheme}://${authority}`.toLowerCase();
@@ -100,17 +101,17 @@ export function parseAllowedOrigins(origins: readonly string[], parameter = "all
   });
 }
 
-/** What an option names, separated by commas. */
+/** Splits a comma-separated option. */
 export function splitList(list: string | undefined): string[] {
   return (list ?? "").split(",").flatMap((entry) => entry.trim() || []);
 }
 
-/** Every value of a header, as sent: what Node makes of a repeated one differs by header. */
+/** Every value of a header, as sent. Node merges repeated headers, and the rule differs by header. */
 function valuesOf({ rawHeaders }: IncomingMessage, name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 }
 
-/** Of a request in absolute form, which puts its own host above the header's. */
+/** The host of a request in absolute form. It takes precedence over the Host header. */
 function authorityOf(url: string): string | undefined {
   return /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1];
 }
@@ -129,7 +130,7 @@ function normalName(name: string): string {
 function isFromAnotherSite({ method, headers }: IncomingMessage): boolean {
   const site = headers["sec-fetch-site"];
   if (site === undefined || site === "same-origin" || site === "none") return false;
-  // A link that a person follows. What a page embeds has another destination.
+  // A person follows a link. Embedded content has another `Sec-Fetch-Dest`.
   const isLink = headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
   return !(isLink && (method === "GET" || method === "HEAD"));
 }

@@ -46,7 +46,7 @@ export function toNodeCapacity({ node, remaining, osImages, kms }: NodeView): No
 
 type VersionNumbers = [number, number, number] | [number, number, number, number];
 
-/** `0.5.7` as [0, 5, 7]; clients know three numbers or four. What is no number counts as 0. */
+/** `0.5.7` as [0, 5, 7]. Clients accept three or four numbers. A missing number counts as 0. */
 export function versionNumbers(version: string): VersionNumbers {
   const [major = 0, minor = 0, patch = 0, build] = version
     .split(/[^0-9]+/)
@@ -67,7 +67,7 @@ export function toKmsInfo(kms: Kms): KmsInfo {
   };
 }
 
-/** @param signingPublicKey of the root key its nodes share; null while they are down */
+/** @param signingPublicKey public key of the root key that its nodes share; null while they are down */
 export function toKmsContract({ id, nodes }: KmsContractRecord, signingPublicKey: Hex | null): KmsContract {
   const [{ slug, contractAddress, chainId }] = nodes;
   return {
@@ -84,7 +84,7 @@ export function toKmsContract({ id, nodes }: KmsContractRecord, signingPublicKey
 
 type Entry = AvailableOsImages[number];
 
-/** The images a CVM can boot, each production image beside its development variant, newest first. */
+/** The images that a CVM can boot, newest first. Each entry pairs a production image with its development variant. */
 export function toAvailableOsImages(images: readonly OsImage[], current: string): AvailableOsImages {
   const entries = new Map<string, Entry>();
   for (const { name, version, osImageHash, isDev } of images) {
@@ -96,7 +96,7 @@ export function toAvailableOsImages(images: readonly OsImage[], current: string)
   return [...entries.values()].sort((one, other) => compare(other.version, one.version));
 }
 
-/** Three or four numbers; what is missing counts as zero. */
+/** Three or four numbers. A missing number counts as 0. */
 function readVersion(version: string): Entry["version"] {
   const [major = 0, minor = 0, patch = 0, build] = (version.match(/\d+/g) ?? []).map(Number);
   return build === undefined ? [major, minor, patch] : [major, minor, patch, build];
@@ -107,12 +107,12 @@ function compare(one: Entry["version"], other: Entry["version"]): number {
   return at === undefined ? 0 : (one[at] ?? 0) - (other[at] ?? 0);
 }
 
-/** Where Base and most chains have it. */
+/** Address of Multicall3 on Base and most other chains. */
 const multicall3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 
 const names: Readonly<Record<number, string>> = { 1: "Ethereum", 8453: "Base", 31337: "Anvil" };
 
-/** A chain as viem defines one, for clients that take theirs from the answer. */
+/** A chain in viem's format, for clients that take their chain definition from the answer. */
 export function describeChain(id: number, rpcUrl: string | undefined) {
   return {
     id,

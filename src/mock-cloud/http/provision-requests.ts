@@ -15,7 +15,7 @@ import type { InstanceCommit, InstanceRequest } from "../services/instances.ts";
 import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";
 import { definedOnly, parseAt, readComposeHash, readEncryptedEnv, readSize } from "./requests.ts";
 
-/** @throws InvalidRequestError, or ApiError 400 without a compose file */
+/** @throws InvalidRequestError, or ApiError 400 if there is no compose file */
 export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {
   const wanted = definedOnly(body);
   const appId = wanted.app_id ?? wanted.custom_app_id;
@@ -115,7 +115,7 @@ export function readInstanceRequest(body: CreateAppInstanceRequest, source: Inst
 }
 
 /**
- * A token, in the body or the URL, and what proves that its hash is registered. Empty texts count as left out.
+ * Reads a token, from the body or the URL, and the proof that its hash is registered. Empty texts count as missing.
  *
  * @throws InvalidRequestError
  */

@@ -19,19 +19,19 @@ import type { Confirmation } from "../services/confirmation.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
 import type { CvmSettings, Gpus } from "../store/cvms.ts";
 
-// Ephemeral public key, iv and tag: what an encryption of nothing would still hold.
+// Ephemeral public key, IV and tag: the size of an encrypted empty text.
 const shortestEncryptedEnvBytes = 60;
 
 const { compose_hash: _hash, transaction_hash: _transaction, ...changeFields } = patchCvmRequestSchema.shape;
 
-/** A field that asks for a change, where a body has one. Fields that no endpoint knows are clients' own business. */
+/** Finds a field of the body that asks for a change. Fields that no endpoint knows are ignored. */
 export function findChangeField(body: unknown): string | undefined {
   const given: Record<string, unknown> = Object(body);
   return [...Object.keys(changeFields), "env_keys"].find((name) => (given[name] ?? undefined) !== undefined);
 }
 
 /**
- * The change a body asks for; undefined when it asks for none, as the bare confirmation of phase 2.
+ * Reads the change that a body asks for. Undefined if it asks for none, as in the plain confirmation of phase 2.
  *
  * @throws InvalidRequestError
  */
@@ -85,8 +85,8 @@ export function readEnvsChange(body: PatchEnvsRequest): UpdateChange {
 export type TextField = "docker_compose_file" | "pre_launch_script";
 
 /**
- * A new text for one field of the document: the body itself, or JSON with the text in that field. Undefined when
- * there is none.
+ * Reads a new text for one field of the document: the body itself, or JSON with the text in that field. Undefined if
+ * there is no text.
  *
  * @throws InvalidRequestError
  */
@@ -98,10 +98,10 @@ export function readTextChange(body: unknown, field: TextField): UpdateChange | 
 }
 
 /**
- * What a body without text means outside a confirmation: no script any more, for a client cannot send an empty body.
- * JSON that names no script asks for nothing.
+ * Interprets a body without text that is not a confirmation. It removes the pre-launch script, because a client cannot
+ * send an empty script. JSON without the script field is invalid.
  *
- * @throws ApiError 400 for a compose file, which no CVM can do without; InvalidRequestError
+ * @throws ApiError 400 for a missing compose file, because every CVM needs one; InvalidRequestError
  */
 export function readAbsentText(body: unknown, field: TextField): UpdateChange {
   if (field === "pre_launch_script") {
@@ -111,7 +111,7 @@ export function readAbsentText(body: unknown, field: TextField): UpdateChange {
   throw new ApiError(400, errorCodes.composeFileRequired, "The request has no docker compose file.");
 }
 
-/** The document to provision: every key sent, over the current document's. */
+/** Reads the document to provision: all keys of the body replace those of the current document. */
 export function readProvisionChange(body: ProvisionComposeFileRequest): UpdateChange {
   const {
     docker_compose_file,
@@ -133,7 +133,7 @@ export function readProvisionChange(body: ProvisionComposeFileRequest): UpdateCh
 }
 
 /**
- * Hex of a plausible length, in lower case and without `0x`. Whether it opens is for the guest to find out.
+ * Returns hex in lower case without `0x`, of a plausible length. Only the guest finds out whether it can be decrypted.
  *
  * @throws InvalidRequestError
  */
@@ -185,17 +185,17 @@ function readGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
   throw new InvalidRequestError(["body", "gpus", "count"], "Must be a whole number, 0 or more.");
 }
 
-/** No machine is larger: 16 TiB in MB. */
+/** 16 TiB in MB. No machine is larger. */
 const largestSize = 2 ** 24;
 
-/** Clients send whole numbers as floats too. @throws InvalidRequestError */
+/** Accepts whole numbers only; clients may send them as floats. @throws InvalidRequestError */
 export function readSize(value: number | null | undefined, field: string): number | undefined {
   if (value === null || value === undefined) return undefined;
   if (Number.isInteger(value) && value > 0 && value <= largestSize) return value;
   throw new InvalidRequestError(["body", field], "Must be a positive whole number.");
 }
 
-/** An older Go client sends the names as one text, separated by commas. */
+/** An older Go client sends the names as one comma-separated text. */
 function readNames(value: unknown): readonly string[] | undefined {
   if (value === null || value === undefined) return undefined;
   if (typeof value === "string") return value.split(",").map((name) => name.trim());
@@ -203,7 +203,7 @@ function readNames(value: unknown): readonly string[] | undefined {
   throw new InvalidRequestError(["body", "env_keys"], "Must be a list of names.");
 }
 
-/** Whether the request only wants to prepare an update. @throws InvalidRequestError */
+/** Whether the client only wants to prepare an update. @throws InvalidRequestError */
 export function readPrepareOnly(headers: Readonly<Record<string, unknown>>): boolean {
   const header = String(headers[headerNames.prepareOnly.toLowerCase()] ?? "").toLowerCase();
   if (["true", "1"].includes(header)) return true;
@@ -217,7 +217,7 @@ const knownParts = z.looseObject({
   ssh_authorized_keys: z.array(z.string()).nullish().catch(null),
 });
 
-/** The parts of a user config the API knows. The text is the owner's and may be anything; the guest gets it as it is. */
+/** The parts of a user config that the API knows. The owner's text may be anything; the guest gets it unchanged. */
 export function readUserConfig(text: string | null): UserConfig {
   const known = knownParts.safeParse(parseJson(text ?? "{}")).data;
   return {
@@ -240,16 +240,16 @@ interface Source {
   readonly body: unknown;
 }
 
-/** What the fields of a confirmation are called: by the Go client, and in the update guide. */
+/** The field names of a confirmation: those of the Go client, then those of the update guide. */
 const confirmationFields = {
   composeHash: ["compose_hash", "composeHash"],
   transactionHash: ["transaction_hash", "transactionHash"],
 } as const;
 
 /**
- * The confirmation a request carries in its headers or its body.
+ * Reads the confirmation in the headers or the body of a request.
  *
- * @throws InvalidRequestError when only one of the two values is there, or one is malformed
+ * @throws InvalidRequestError when only one of the two values is present, or one is malformed
  */
 export function readConfirmation(source: Source): Confirmation | undefined {
   const { composeHash, transactionHash } = readValues(source);
@@ -257,9 +257,9 @@ export function readConfirmation(source: Source): Confirmation | undefined {
 }
 
 /**
- * The confirmation of a request that can be nothing else.
+ * Reads the confirmation of a request that must be one.
  *
- * @throws InvalidRequestError when one of the two values is missing or malformed, or the body asks for a change as well
+ * @throws InvalidRequestError when a value is missing or malformed, or the body also asks for a change
  */
 export function requireConfirmation(source: Source): Confirmation {
   const confirmation = toConfirmation(readValues(source));
@@ -306,9 +306,9 @@ export function readComposeHash(raw: string, location: readonly string[]): Compo
 }
 
 /**
- * An empty value counts as none, as clients send it for what they do not know.
+ * Reads one value of a confirmation. An empty value counts as missing, because clients send it for unknown values.
  *
- * @throws InvalidRequestError when the body says it twice and not the same
+ * @throws InvalidRequestError when the body has two different values
  */
 function readValue({ headers, body }: Source, header: string, fields: readonly string[]): Value | undefined {
   const inHeader = headers[header.toLowerCase()];
@@ -330,7 +330,7 @@ function missing(field: string): InvalidRequestError {
   return new InvalidRequestError(["body", field], `A confirmation needs ${field} too.`, "missing");
 }
 
-/** Turns what a parser of the core throws into the answer for a malformed request. */
+/** Turns an error of a core parser into the answer for a malformed request. */
 export function parseAt<Result>(location: readonly string[], parse: () => Result): Result {
   try {
     return parse();
@@ -340,7 +340,7 @@ export function parseAt<Result>(location: readonly string[], parse: () => Result
   }
 }
 
-/** The members that have a value: clients send null for what they leave as it is. */
+/** The members that have a value. Clients send null for what should not change. */
 export function definedOnly<Values extends object>(
   values: Values,
 ): { [Key in keyof Values]?: NonNullable<Values[Key]> } {

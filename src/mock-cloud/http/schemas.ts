@@ -7,7 +7,9 @@ import {
   validationErrorBodySchema,
 } from "../../cloud/protocol.ts";
 
-/** Names and descriptions of schemas in the OpenAPI document. A registry of its own: zod's global one is everybody's. */
+/**
+ * Names and descriptions of schemas in the OpenAPI document. A separate registry, because zod's global one is shared.
+ */
 export const schemaRegistry = z.registry<{ id?: string; description?: string }>();
 
 for (const [id, schema] of Object.entries({
@@ -95,7 +97,7 @@ for (const [id, schema] of Object.entries({
 
 const anyErrorSchema = z.union([errorBodySchema, plainErrorBodySchema]);
 
-/** What any endpoint may answer instead of its own. */
+/** Error answers that any endpoint may give. */
 export const refusals = {
   400: errorBodySchema,
   401: plainErrorBodySchema,
@@ -127,7 +129,7 @@ export const cvmParams = z.object({
 
 export const appParams = z.object({ app_id: described(z.string(), "Bare app id, `0x…` or `app_…`.") });
 
-/** Endpoints whose answers differ between API versions. Any date is taken; the newest shapes are the default. */
+/** Endpoints whose answers differ between API versions. Any date is accepted. The default is the newest version. */
 export const versionHeaders = z.looseObject({
   "x-phala-version": described(z.string().optional(), "A date such as 2026-01-21, or `latest`."),
 });

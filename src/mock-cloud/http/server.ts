@@ -13,12 +13,12 @@ const textTypes = [
   "text/x-shellscript",
 ];
 
-/** Levels of a JSON body. What walks a document by recursion would run out of stack at some thousands. */
+/** Maximum depth of a JSON body. Recursive code would exhaust the stack at some thousand levels. */
 const deepestJson = 100;
 
 /**
- * The encodings clients use: JSON that may be empty (they announce it on requests without a body too), raw text for
- * compose files and scripts, and a form whose part `file` holds such a text.
+ * Parses the encodings that clients use: JSON, which may be empty (clients announce JSON for requests without a body
+ * too); raw text for compose files and scripts; and a form whose part `file` holds such a text.
  */
 export function registerBodyParsers(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser("error", "error");
@@ -50,7 +50,7 @@ function isDeeper(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
-/** Every error leaves in a documented shape, and every answer carries its request id. */
+/** Gives every error a documented shape, and every answer its request id. */
 export function registerErrorBodies(app: FastifyInstance, emit: EventListener): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.header(headerNames.requestId, request.id);
@@ -63,7 +63,7 @@ export function registerErrorBodies(app: FastifyInstance, emit: EventListener): 
   });
 }
 
-/** The same for a request that reaches no route and no hook, such as one whose URL cannot be decoded. */
+/** Does the same for a request that reaches no route and no hook, for example if its URL cannot be decoded. */
 export function refuseUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   const { status, body } = toErrorAnswer(error, request.id);
   void reply.code(status).header(headerNames.requestId, request.id).send(body);
@@ -75,8 +75,8 @@ interface Route {
 }
 
 /**
- * Answers 405 where a path exists but not with this method, 404 where it does not exist. Register it before the routes.
- * Admin endpoints stay unseen.
+ * Answers 405 if the path exists with another method, 404 if the path does not exist. Register it before the routes.
+ * For admin endpoints the answer is always 404, so that it does not reveal them.
  */
 export function registerMethodNotAllowed(app: FastifyInstance): void {
   const routes: Route[] = [];

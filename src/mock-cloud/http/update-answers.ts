@@ -19,13 +19,13 @@ import { describeChain, toKmsInfo, toNodeRef } from "./platform-answers.ts";
 export type RegistrationOutcome = Extract<InstanceOutcome, { kind: "registration-required" }>;
 
 export interface InstanceRegistrationContext {
-  /** Where the token is committed. */
+  /** URL that commits the token. */
   readonly commitUrl: string;
   readonly localRpcUrl: string | undefined;
   readonly requestId: string;
 }
 
-/** A 465 for a new CVM: the registration to make, and the token to come back with. */
+/** A 465 for a new CVM: what to register, and the token that commits it afterwards. */
 export function toInstanceRegistrationBody(
   outcome: RegistrationOutcome,
   { commitUrl, localRpcUrl, requestId }: InstanceRegistrationContext,
@@ -60,7 +60,7 @@ export interface PreparedInstanceView {
   readonly prepared: PreparedInstance;
   readonly node: Node;
   readonly onchain: OnchainStatus | undefined;
-  /** Of the CVM it became. */
+  /** UUID of the created CVM. */
   readonly vmUuid: string | undefined;
   readonly now: number;
 }
@@ -91,20 +91,20 @@ export interface RegistrationRequest {
   readonly node: Node;
   readonly kms: Kms;
   readonly requestId: string;
-  /** Where a commit token was asked for. */
+  /** Present if the client asked for a commit token. */
   readonly commit?: CommitInvitation | undefined;
 }
 
 export interface CommitInvitation {
   readonly token: string;
-  /** A page for people. */
+  /** A web page for people. */
   readonly pageUrl: string;
   readonly apiUrl: string;
   /** Undefined when the chain gave no answer. */
   readonly onchain: OnchainStatus | undefined;
 }
 
-/** A 465. The values stand in `details` and, flat, beside it: every official client reads one or the other. */
+/** A 465. The values appear in `details` and again at the top level, because official clients read one or the other. */
 export function toHashRegistrationBody(request: RegistrationRequest): HashRegistrationBody {
   const values = {
     compose_hash: withoutPrefix(request.composeHash),

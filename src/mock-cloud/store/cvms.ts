@@ -2,7 +2,7 @@ import type { AppId, ComposeHash, Hex } from "../../core/ids.ts";
 import type { Database } from "./database.ts";
 import type { NodeCapacity } from "./platform.ts";
 
-/** What an owner may set of a CVM beside its compose document and environment. */
+/** The settings of a CVM that the owner may change, besides the compose document and the environment. */
 export interface CvmSettings {
   readonly instanceType: string;
   readonly vcpu: number;
@@ -11,7 +11,7 @@ export interface CvmSettings {
   readonly osImage: string;
   readonly listed: boolean;
   readonly userConfig: string | null;
-  /** Seconds a guest is given to shut down. */
+  /** Seconds that a guest has for its shutdown. */
   readonly shutdownTimeout: number | null;
   readonly allowForceStop: boolean | null;
   readonly gpus: Gpus | null;
@@ -22,7 +22,7 @@ export interface Gpus {
   readonly productName: string | null;
 }
 
-/** What a CVM runs: its document, byte for byte, the hash of those bytes, its encrypted environment, its settings. */
+/** What a CVM runs: its document (byte for byte), the hash of those bytes, its encrypted environment, its settings. */
 export interface Workload {
   readonly composeText: string;
   readonly composeHash: ComposeHash;
@@ -30,7 +30,7 @@ export interface Workload {
   readonly settings: CvmSettings;
 }
 
-/** At rest a CVM is `running`, `stopped`, or in `error`: it should run and could not boot. */
+/** An idle CVM is `running`, `stopped` or in `error`. `error` means that it should run but could not boot. */
 export type CvmStatus =
   | "creating"
   | "running"
@@ -51,9 +51,9 @@ export interface Cvm extends Workload {
   readonly instanceId: Hex;
   readonly kmsId: string;
   readonly nodeId: number;
-  /** Where the scheduler wants it at its next rollover. */
+  /** The node that the CVM moves to at its next rollover. */
   readonly nextNodeId: number | null;
-  /** What its app id was derived from, where the caller chose one. */
+  /** The nonce that its app id was derived from, if the caller chose one. */
   readonly appNonce: number | null;
   readonly status: CvmStatus;
   readonly bootError: string | null;
@@ -62,7 +62,7 @@ export interface Cvm extends Workload {
   readonly updatedAt: number;
 }
 
-/** Taken up on one node, in the terms of its capacity. */
+/** Used capacity of one node. */
 export interface NodeUsage extends NodeCapacity {
   readonly nodeId: number;
 }
@@ -93,7 +93,7 @@ export class Cvms {
     return { ...cvm, id };
   }
 
-  /** A deleted one too, unlike all below. */
+  /** Also finds a deleted CVM. The methods below do not. */
   get(id: number): Cvm {
     const [cvm] = this.#select("id = :id", { id });
     if (!cvm) throw new Error(`There is no CVM ${id}.`);
@@ -108,7 +108,7 @@ export class Cvms {
     return this.#where("hashid = :hashid", { hashid })[0];
   }
 
-  /** A deleted one too. */
+  /** Also finds a deleted CVM. */
   findHashidEver(hashid: string): Cvm | undefined {
     return this.#select("hashid = :hashid", { hashid })[0];
   }
@@ -141,7 +141,7 @@ export class Cvms {
     return this.#where("workspace_id = :workspaceId", { workspaceId });
   }
 
-  /** Whatever the workspace: an app id belongs to one app in the whole cloud. */
+  /** In all workspaces, because an app id belongs to one app in the whole cloud. */
   ofApp(appId: AppId): Cvm[] {
     return this.#where("app_id = :appId", { appId });
   }
@@ -162,12 +162,12 @@ export class Cvms {
     );
   }
 
-  /** Where the next rollover is to take it; null to leave it where it is. */
+  /** Sets the node for the next rollover. Null cancels a move. */
   setNextNode(id: number, nextNodeId: number | null): void {
     this.#database.run("UPDATE cvm SET next_node_id = :nextNodeId WHERE id = :id", { id, nextNodeId });
   }
 
-  /** It runs there now; what the scheduler wanted in the meantime stays. */
+  /** Records that the CVM runs on this node. A newer planned move stays. */
   setNode(id: number, nodeId: number): void {
     this.#database.run(
       "UPDATE cvm SET node_id = :nodeId, next_node_id = nullif(next_node_id, :nodeId) WHERE id = :id",
@@ -175,7 +175,7 @@ export class Cvms {
     );
   }
 
-  /** What the CVMs of each node take up. */
+  /** Capacity that the CVMs use on each node. */
   usage(): NodeUsage[] {
     return this.#database.all(
       `SELECT node_id AS "nodeId", count(*) AS "cvmSlots", sum(settings ->> 'vcpu') AS "vcpu",
@@ -183,7 +183,7 @@ export class Cvms {
     );
   }
 
-  /** The lowest number that no app id of the workspace was derived from, nor any above it. */
+  /** One more than the highest nonce of the workspace's app ids. */
   nextAppNonce(workspaceId: string): number {
     const row = this.#database.first<{ next: number }>(
       "SELECT coalesce(max(app_nonce) + 1, 0) AS next FROM cvm WHERE workspace_id = :workspaceId",
@@ -192,7 +192,7 @@ export class Cvms {
     return row?.next ?? 0;
   }
 
-  /** From now on only `get` knows it, and its name is free. */
+  /** Marks the CVM as deleted: most reads skip it from now on, and its name is free again. */
   delete(id: number, deletedAt: number): void {
     this.#database.run("UPDATE cvm SET deleted_at = :deletedAt WHERE id = :id", { id, deletedAt });
   }

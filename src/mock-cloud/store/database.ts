@@ -5,7 +5,7 @@ import { migrations } from "./migrations.ts";
 
 export type SqlValue = SQLInputValue;
 
-/** Where SQLite keeps the highest id of each table that never gives one twice. */
+/** SQLite's table of the highest id per table, for tables that never reuse an id. */
 const counters = "sqlite_sequence";
 
 type Row = Record<string, SqlValue>;
@@ -13,7 +13,7 @@ type Row = Record<string, SqlValue>;
 /** Every row of every table. */
 export type StoreContent = ReadonlyMap<string, readonly Row[]>;
 
-/** SQLite, opened and brought to the newest schema. Everything is synchronous, so a transaction never interleaves. */
+/** An SQLite database, migrated to the newest schema. All calls are synchronous, so transactions never interleave. */
 export class Database {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -26,19 +26,19 @@ export class Database {
    */
   constructor(path: string) {
     const isKept = path !== ":memory:";
-    // Webhook secrets and hashed tokens are in it. A project may keep the state of a world among its sources.
+    // The file holds webhook secrets and token hashes. A project may keep it among its sources.
     if (isKept) {
       prepareOwnDatabase(path, { mayBeTracked: true });
       restrictDatabase(path);
     }
-    this.#sqlite = new DatabaseSync(isKept ? resolve(path) : path); // a relative path may look like a URI
-    // WAL survives the death of the process at any moment; NORMAL may lose the last commits only with the power.
+    this.#sqlite = new DatabaseSync(isKept ? resolve(path) : path); // because a relative path may look like a URI
+    // WAL survives a crash of the process at any moment. NORMAL may lose the last commits only in a power failure.
     this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     this.#sqlite.exec("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;");
     this.#migrate();
   }
 
-  /** All rows. Row types are the caller's promise: the STRICT tables hold what the migrations say. */
+  /** Returns all rows. The caller must name the right row type; the STRICT tables enforce the column types. */
   all<Row>(sql: string, parameters: Record<string, SqlValue> = {}): Row[] {
     return this.#prepare(sql).all(parameters) as Row[]; // STRICT tables: see above
   }
@@ -52,7 +52,7 @@ export class Database {
     return Number(this.#prepare(sql).run(parameters).lastInsertRowid);
   }
 
-  /** All or nothing. A call inside another one joins it. */
+  /** Runs all of the work or none of it. A nested call joins the outer transaction. */
   transaction<Result>(work: () => Result): Result {
     if (this.#depth > 0) return work();
     const result = this.#commit(work);
@@ -62,25 +62,27 @@ export class Database {
     return result;
   }
 
-  /** Calls once what is being written stands: at once outside a transaction, never after one that was rolled back. */
+  /**
+   * Calls `notify` after the outermost transaction commits, or at once outside one. After a rollback it is not called.
+   */
   afterCommit(notify: () => void): void {
     if (this.#depth > 0) this.#afterCommit.push(notify);
     else notify();
   }
 
-  /** A copy of everything. */
+  /** Copies all rows of all tables. */
   dump(): StoreContent {
     const tables = this.all<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'");
-    // Rows come back in their order: what no statement sorts is read in it.
+    // In rowid order: a query without ORDER BY returns rows in the order in which `load` inserts them.
     return new Map(tables.map(({ name }) => [name, this.all<Row>(`SELECT * FROM ${name} ORDER BY rowid`)]));
   }
 
-  /** Puts back what `dump` copied, in place of everything, the counters of ids included. */
+  /** Replaces all rows with those that `dump` copied, including the id counters. */
   load(content: StoreContent): void {
     this.transaction(() => {
       this.#sqlite.exec("PRAGMA defer_foreign_keys = ON");
       for (const table of content.keys()) this.#sqlite.exec(`DELETE FROM ${table}`);
-      // Inserting moves the counters, so their own table comes last.
+      // Inserting rows changes the counters, so the counter table is restored last.
       const byOrder = [...content].sort(([one], [other]) => Number(one === counters) - Number(other === counters));
       for (const [table, rows] of byOrder) {
         if (table === counters) this.#sqlite.exec(`DELETE FROM ${counters}`);

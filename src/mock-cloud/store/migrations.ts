@@ -1,6 +1,6 @@
 /**
- * Hashes, app ids, device ids and addresses are lower-case hex with `0x`; ciphertexts are hex without it, as they
- * travel. Times are milliseconds since 1970. Keys and secrets of a KMS are never stored, nor are environments in clear.
+ * Hashes, app ids, device ids and addresses are lower-case hex with `0x`. Ciphertexts are hex without `0x`, as in
+ * requests. Times are milliseconds since 1970. The database never holds KMS keys or secrets, or plain environments.
  */
 export const firstTables = `
 CREATE TABLE workspace (
@@ -119,7 +119,7 @@ CREATE UNIQUE INDEX one_running_operation ON operation (cvm_id) WHERE state = 'r
 CREATE INDEX operation_by_cvm ON operation (cvm_id);
 `;
 
-/** A deleted CVM keeps its row, so its history stays readable and its ids are never given again. */
+/** A deleted CVM keeps its row, so that its history stays readable and its ids are never reused. */
 export const lifecycleAndTokens = `
 ALTER TABLE cvm ADD COLUMN deleted_at INTEGER;
 
@@ -158,7 +158,7 @@ UPDATE operation SET settings = json_set(settings, '$.gpus', json('null'));
 UPDATE provision SET settings = json_set(settings, '$.gpus', json('null'));
 `;
 
-/** Several nodes with room of their own, CVMs that move between them, CVMs of one app beside each other. */
+/** Nodes with limited capacity, CVMs that move between nodes, and several CVMs of one app. */
 export const fleet = `
 ALTER TABLE node ADD COLUMN vcpu INTEGER NOT NULL DEFAULT 4096;
 ALTER TABLE node ADD COLUMN memory_mb INTEGER NOT NULL DEFAULT 16777216;
@@ -212,7 +212,7 @@ CREATE TABLE device_login (
 ) STRICT;
 `;
 
-/** What the cloud's clock is ahead by, and the webhooks with everything that was or is to be sent to them. */
+/** The offset of the cloud's clock, and the webhooks with all sent and pending deliveries. */
 export const clockAndWebhooks = `
 CREATE TABLE setting (
   name TEXT PRIMARY KEY,
@@ -261,5 +261,5 @@ export const slowRollovers = `
 ALTER TABLE operation ADD COLUMN delay_ms INTEGER NOT NULL DEFAULT 0;
 `;
 
-/** In the order they are applied; a released one never changes. Position + 1 is the schema's version. */
+/** In the order of application. A released migration never changes. Position + 1 is the schema's version. */
 export const migrations: readonly string[] = [firstTables, lifecycleAndTokens, fleet, clockAndWebhooks, slowRollovers];

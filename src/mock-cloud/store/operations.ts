@@ -2,28 +2,28 @@ import type { ComposeHash, TransactionHash } from "../../core/ids.ts";
 import type { Workload } from "./cvms.ts";
 import type { Database } from "./database.ts";
 
-/** What keeps a CVM busy. */
+/** The operations that keep a CVM busy. */
 export type BusyKind = "create" | "update" | "start" | "stop" | "shutdown" | "restart";
 
 /** A deletion takes no time. */
 export type OperationKind = BusyKind | "delete";
 
-/** An accepted change on its way into force, or its outcome. The workload is what the CVM is to run. */
+/** An accepted change, running or finished. The workload is what the CVM will run after it. */
 export interface Operation extends Workload {
   readonly id: number;
   readonly correlationId: string;
   readonly cvmId: number;
   readonly kind: OperationKind;
   readonly state: "running" | "done" | "failed";
-  /** What proved the hash's registration: a transaction, `already-registered`, or null where nothing had to. */
+  /** The proof that the hash is registered: a transaction, `already-registered`, or null if no proof was needed. */
   readonly transactionHash: TransactionHash | "already-registered" | null;
-  /** Where it boots the CVM. */
+  /** The node on which the operation boots the CVM. */
   readonly nodeId: number;
   readonly startedAt: number;
-  /** Milliseconds that a fault makes it take longer. */
+  /** Additional milliseconds, set by a fault. */
   readonly delayMs: number;
   readonly finishedAt: number | null;
-  /** Why it did not come into force. */
+  /** Why the operation failed. */
   readonly failure: string | null;
 }
 
@@ -72,7 +72,7 @@ export class Operations {
     return this.#where("cvm_id = :cvmId", { cvmId });
   }
 
-  /** When the CVM's last operation ended; undefined before its first one has. */
+  /** End of the CVM's last finished operation. Undefined if none has finished. */
   lastFinishedAt(cvmId: number): number | undefined {
     const row = this.#database.first<{ at: number | null }>(
       "SELECT max(finished_at) AS at FROM operation WHERE cvm_id = :cvmId",
@@ -81,7 +81,7 @@ export class Operations {
     return row?.at ?? undefined;
   }
 
-  /** The newest operation that the registration of this hash by this transaction started. */
+  /** The newest operation that was started with this transaction as proof for this hash. */
   provenBy(cvmId: number, composeHash: ComposeHash, transactionHash: string): Operation | undefined {
     return this.#where("cvm_id = :cvmId AND compose_hash = :composeHash AND transaction_hash = :transactionHash", {
       cvmId,

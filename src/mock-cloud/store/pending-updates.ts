@@ -4,20 +4,20 @@ import type { Database } from "./database.ts";
 
 export type PendingState = "live" | "superseded" | "confirmed";
 
-/** An update whose hash must be registered on chain first: what will change once it is confirmed. */
+/** An update that waits for its hash to be registered on chain. It is applied after the confirmation. */
 export interface PendingUpdate {
   readonly id: number;
   readonly cvmId: number;
-  /** Hash of the document the change was made to. */
+  /** Hash of the document that the change was based on. */
   readonly baseHash: ComposeHash;
   readonly composeHash: ComposeHash;
   readonly composeText: string;
-  /** Null keeps the environment that is in force at the time of the confirmation. */
+  /** Null keeps the CVM's environment at the time of the confirmation. */
   readonly encryptedEnv: string | null;
   readonly settingsChange: Partial<CvmSettings>;
-  /** SHA-256 of the token that may commit it; null unless it was prepared. */
+  /** SHA-256 of the token that may commit the update. Null unless the update was prepared. */
   readonly tokenHash: string | null;
-  /** The operation its confirmation started. */
+  /** Id of the operation that the confirmation started. */
   readonly correlationId: string | null;
   readonly state: PendingState;
   readonly createdAt: number;
@@ -37,7 +37,7 @@ export class PendingUpdates {
     this.#database = database;
   }
 
-  /** Makes this the CVM's live update; an older one is superseded. */
+  /** Makes this the CVM's live update and marks an older one as superseded. */
   replace(pending: Omit<PendingUpdate, "id" | "state" | "correlationId">): void {
     this.#database.transaction(() => {
       this.#database.run("UPDATE pending_update SET state = 'superseded' WHERE cvm_id = :cvmId AND state = 'live'", {

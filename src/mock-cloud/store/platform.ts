@@ -2,7 +2,7 @@ import type { KmsType } from "../../cloud/protocol.ts";
 import type { DeviceId, Hex } from "../../core/ids.ts";
 import type { Database } from "./database.ts";
 
-/** A key management service. `chainId` and `contractAddress` are null when it keeps its policy off chain. */
+/** A key management service. `chainId` and `contractAddress` are null if its policy is off chain. */
 export interface Kms {
   readonly id: string;
   readonly slug: string;
@@ -18,7 +18,7 @@ export interface Node {
   readonly id: number;
   readonly name: string;
   readonly region: string;
-  /** What the machine attests to now. */
+  /** The device id that the machine presents now. */
   readonly deviceId: DeviceId;
   readonly tcbStatus: string;
   readonly advisoryIds: readonly string[];
@@ -52,7 +52,7 @@ const osImageColumns = `name, version, os_image_hash AS "osImageHash", is_dev AS
 type NodeRow = Omit<Node, "advisoryIds" | "capacity"> & NodeCapacity & { readonly advisoryIds: string };
 type OsImageRow = Omit<OsImage, "isDev"> & { readonly isDev: number };
 
-/** What the operator of the cloud set up: key management services, machines, guest images. */
+/** What the cloud's operator set up: key management services, nodes and OS images. */
 export class Platform {
   readonly #database: Database;
 
@@ -71,7 +71,7 @@ export class Platform {
     );
   }
 
-  /** A device id that changed since stays changed, unless the node is saved with another one than before. */
+  /** A changed device id stays, unless the node is saved with another original id than before. */
   saveNode({ capacity, ...node }: Node): void {
     this.#database.run(
       `INSERT INTO node (id, name, region, device_id, tcb_status, advisory_ids, vcpu, memory_mb, cvm_slots)
@@ -115,7 +115,7 @@ export class Platform {
     return row && toNode(row);
   }
 
-  /** Where a CVM runs. */
+  /** The KMS and the node of a CVM. */
   placeOf({ kmsId, nodeId }: { readonly kmsId: string; readonly nodeId: number }): Place {
     const kms = this.findKms(kmsId);
     const node = this.findNode(nodeId);
@@ -123,7 +123,7 @@ export class Platform {
     return { kms, node };
   }
 
-  /** Where it will run after its next rollover: a device its app may not know yet. */
+  /** The KMS and the node after the next rollover. The app may not allow that node's device yet. */
   nextPlaceOf(cvm: { readonly kmsId: string; readonly nodeId: number; readonly nextNodeId: number | null }): Place {
     return this.placeOf({ kmsId: cvm.kmsId, nodeId: cvm.nextNodeId ?? cvm.nodeId });
   }

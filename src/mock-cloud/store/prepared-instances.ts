@@ -2,17 +2,17 @@ import type { AppId, ComposeHash } from "../../core/ids.ts";
 import type { Workload } from "./cvms.ts";
 import type { Database } from "./database.ts";
 
-/** A further CVM of an app that waits for its commit token. */
+/** A new CVM of an existing app that waits for its commit token. */
 export interface PreparedInstance extends Workload {
   readonly id: number;
   readonly workspaceId: string;
   readonly appId: AppId;
-  /** What it was made after. */
+  /** The CVM that it was copied from. */
   readonly sourceCvmId: number;
   readonly nodeId: number;
   readonly name: string;
   readonly expiresAt: number;
-  /** The CVM it became; null until then. */
+  /** Id of the created CVM. Null until then. */
   readonly cvmId: number | null;
 }
 
@@ -40,7 +40,7 @@ export class PreparedInstances {
     return this.#first("token_hash = :tokenHash", { tokenHash });
   }
 
-  /** The one prepared last that became no CVM yet. */
+  /** The newest prepared CVM that was not created yet. */
   newestFrom(sourceCvmId: number, composeHash: ComposeHash): PreparedInstance | undefined {
     return this.#first("source_cvm_id = :sourceCvmId AND compose_hash = :composeHash AND cvm_id IS NULL", {
       sourceCvmId,

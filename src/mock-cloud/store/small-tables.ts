@@ -3,15 +3,15 @@ import type { CvmSettings } from "./cvms.ts";
 import type { Database } from "./database.ts";
 import type { Principal } from "./workspaces.ts";
 
-/** A CVM that is planned: it has a hash and a place, and waits for its app to be known. */
+/** A planned CVM: it has a hash and a node, and waits for its app id. */
 export interface Provision {
   readonly id: number;
   readonly workspaceId: string;
   readonly composeHash: ComposeHash;
   readonly composeText: string;
-  /** Assigned here on an off-chain KMS; null where the app's contract will be the id. */
+  /** Assigned by the cloud on an off-chain KMS. Null if the app's contract address will be the id. */
   readonly appId: AppId | null;
-  /** What the app id was derived from, where the caller chose it. */
+  /** The nonce that the app id was derived from, if the caller chose it. */
   readonly appNonce: number | null;
   readonly name: string;
   readonly kmsId: string;
@@ -39,7 +39,7 @@ export class Provisions {
     );
   }
 
-  /** Live ones with this hash, newest first. */
+  /** Unexpired provisions with this hash, newest first. */
   find(workspaceId: string, composeHash: ComposeHash, now: number): Provision[] {
     return this.#database
       .all<ProvisionRow>(
@@ -82,7 +82,7 @@ export class DeviceLogins {
   }
 }
 
-/** What the cloud remembers of itself. */
+/** Settings of the cloud itself. */
 export class Settings {
   readonly #database: Database;
 
@@ -90,7 +90,7 @@ export class Settings {
     this.#database = database;
   }
 
-  /** Milliseconds by which the cloud's clock was moved; 0 before it ever was. */
+  /** Offset of the cloud's clock in milliseconds. 0 if the clock was never moved. */
   clockOffset(): number {
     const sql = "SELECT value FROM setting WHERE name = 'clock_offset_ms'";
     return this.#database.first<{ value: number }>(sql)?.value ?? 0;
@@ -108,14 +108,14 @@ export class Settings {
 export interface SshKey {
   readonly id: string;
   readonly name: string;
-  /** One line as in `authorized_keys`. */
+  /** One line in the format of `authorized_keys`. */
   readonly publicKey: string;
   readonly keyType: string;
   readonly fingerprint: string;
   readonly createdAt: number;
 }
 
-/** Keys that users put into their CVMs. Each user of a workspace has their own. */
+/** Public keys that users put into their CVMs. Each user of a workspace has a separate list. */
 export class SshKeys {
   readonly #database: Database;
 

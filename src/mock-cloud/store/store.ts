@@ -8,7 +8,7 @@ import { DeviceLogins, Provisions, Settings, SshKeys } from "./small-tables.ts";
 import { Webhooks } from "./webhooks.ts";
 import { Workspaces } from "./workspaces.ts";
 
-/** Everything the cloud remembers, one repository per kind of thing, over one database. */
+/** All data of the cloud: one repository per kind of record, in one database. */
 export interface Store {
   readonly workspaces: Workspaces;
   readonly platform: Platform;
@@ -22,10 +22,12 @@ export interface Store {
   readonly settings: Settings;
   readonly webhooks: Webhooks;
   transaction<Result>(work: () => Result): Result;
-  /** Calls once what is being written stands: at once outside a transaction, never after one that was rolled back. */
+  /**
+   * Calls `notify` after the outermost transaction commits, or at once outside one. After a rollback it is not called.
+   */
   afterCommit(notify: () => void): void;
   dump(): StoreContent;
-  /** All or nothing, as `transaction`. */
+  /** Replaces all rows or none, in one transaction. */
   load(content: StoreContent): void;
   close(): void;
 }

@@ -1,7 +1,7 @@
 import type { WebhookEvent } from "../../cloud/protocol.ts";
 import type { Database } from "./database.ts";
 
-/** A target that wants to be told of a workspace's events. */
+/** A URL that receives a workspace's events. */
 export interface Webhook {
   readonly id: string;
   readonly workspaceId: string;
@@ -13,16 +13,16 @@ export interface Webhook {
   readonly updatedAt: number;
 }
 
-/** One event on its way to one webhook, and what its last attempt met with. */
+/** The delivery of one event to one webhook, with the result of its last attempt. */
 export interface WebhookDelivery {
   readonly id: number;
   readonly webhookId: string;
   readonly eventId: string;
   readonly event: WebhookEvent;
   readonly originalEventId: string | null;
-  /** What happened once is told once: a second delivery of the same cause is not noted. Null tells it anyway. */
+  /** Id of the cause. A second delivery with the same cause is not stored. Null is always stored. */
   readonly cause: string | null;
-  /** The envelope, byte for byte as it is signed and sent. */
+  /** The message body, byte for byte as it is signed and sent. */
   readonly body: string;
   readonly state: "pending" | "delivered" | "failed";
   readonly attempts: number;
@@ -48,7 +48,7 @@ interface WebhookRow extends Omit<Webhook, "events" | "isEnabled"> {
   readonly isEnabled: number;
 }
 
-/** How many deliveries of a webhook are kept. */
+/** Number of deliveries that are kept per webhook. */
 export const deliveryLogLength = 50;
 
 const webhookColumns = `id, workspace_id AS "workspaceId", url, events, is_enabled AS "isEnabled", secret,
@@ -75,7 +75,7 @@ export class Webhooks {
     );
   }
 
-  /** Its deliveries go with it. */
+  /** Also deletes the webhook's deliveries. */
   delete(id: string): void {
     this.#database.run("DELETE FROM webhook WHERE id = :id", { id });
   }
@@ -88,7 +88,7 @@ export class Webhooks {
     return this.#where("workspace_id = :workspaceId", { workspaceId });
   }
 
-  /** Notes a delivery to be made at once, and forgets the oldest finished ones. Undefined if it was noted before. */
+  /** Stores a delivery that is due at once, and deletes the oldest finished ones. Undefined if it was stored before. */
   insertDelivery(delivery: NewDelivery): WebhookDelivery | undefined {
     const { webhookId, eventId } = delivery;
     return this.#database.transaction(() => {

@@ -6,7 +6,7 @@ export interface Workspace {
   readonly slug: string;
 }
 
-/** Who an API key speaks for. */
+/** The owner of an API key. */
 export interface Principal {
   readonly workspace: Workspace;
   readonly username: string;
@@ -58,7 +58,7 @@ export class Workspaces {
     return row.createdAt;
   }
 
-  /** Whose key came first; undefined while there is none. */
+  /** The owner of the oldest API key. Undefined if there is no key. */
   firstPrincipal(): Principal | undefined {
     const row = this.#database.first<{ keyHash: string }>('SELECT key_hash AS "keyHash" FROM api_key ORDER BY rowid');
     return row && this.findPrincipal(row.keyHash);
@@ -68,7 +68,7 @@ export class Workspaces {
     return this.#database.first("SELECT id, name, slug FROM workspace WHERE id = :id", { id });
   }
 
-  /** Of its API keys, in the order of their names. */
+  /** The alphabetically first user name of its API keys. */
   firstUsername(workspaceId: string): string | undefined {
     const sql = "SELECT min(username) AS username FROM api_key WHERE workspace_id = :workspaceId";
     return this.#database.first<{ username: string | null }>(sql, { workspaceId })?.username ?? undefined;
