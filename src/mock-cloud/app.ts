@@ -54,46 +54,55 @@ import type { Operation } from "./store/operations.ts";
 import { openStore } from "./store/store.ts";
 import { WebhookService } from "./webhooks/webhook-service.ts";
 
-/** A mock cloud in this process, with or without a socket. `close` ends all it started. */
+/** A mock cloud in this process, with or without a socket. `close` stops everything it started. */
 export interface MockCloud {
-  /** Fastify's server, not listening yet; `inject` works without a socket. */
+  /** Fastify's server, not listening yet. `inject` works without a socket. */
   readonly app: FastifyInstance;
   /** Adds or changes workspaces, KMS, nodes and OS images. */
   seed(seed: MockCloudSeed): void;
-  /** The environment the CVM's guest sees. For tests: no API gives it away. @param hashid `cvm_…` */
+  /** The environment that the CVM's guest sees. For tests; no API returns it. @param hashid `cvm_…` */
   readEnvironment(hashid: string): EnvironmentVariable[];
-  /** Every accepted change of a CVM and what became of it, oldest first. @param hashid `cvm_…` */
+  /** All accepted changes of a CVM with their results, oldest first. @param hashid `cvm_…` */
   readHistory(hashid: string): OperationRecord[];
-  /** Has the CVM's next rollover take it to another node, whose device its app may not allow. @param hashid `cvm_…` */
+  /**
+   * Moves the CVM to another node at its next rollover. Its app may not allow that node's device.
+   *
+   * @param hashid `cvm_…`
+   */
   moveCvm(hashid: string, nodeId: number): void;
-  /** Gives a node another device id, which boots on it present from now on. */
+  /** Gives a node another device id. Later boots on this node present the new id. */
   driftDevice(nodeId: number): DeviceId;
   /**
-   * Moves time for all that waits or expires, and by `onAdvance` for others first. What is due by then is woken, and
-   * not waited for: see `whenIdle`.
+   * Calls `onAdvance`, then moves the cloud's clock. Waits and expiries that are due by then happen, but this call does
+   * not wait for their work: see `whenIdle`.
    */
   advance(milliseconds: number): Promise<void>;
-  /** Has something fail from now on, as the rule says. @throws ZodError when there is no such rule */
+  /**
+   * Sets a fault: from now on requests or operations fail as the rule says.
+   *
+   * @throws ZodError when the rule is invalid
+   */
   setFault(rule: FaultRule): SetFault;
   clearFaults(): void;
   /**
-   * Keeps the backend's state and time, to go back to while this cloud lives. Returns its id.
+   * Keeps the backend's state and time, so that `restore` can return to them while this cloud lives. Returns the
+   * snapshot's id.
    *
-   * @throws ApiError 503 when requests are not answered in time
+   * @throws ApiError 503 when running requests do not finish in time
    */
   snapshot(): Promise<string>;
   /**
-   * Goes back to a snapshot: all that is stored, the clock, and what was under way. Faults stay as they are set now.
-   * Requests in flight are answered first; those that come meanwhile wait.
+   * Returns to a snapshot: all stored data, the clock, and the operations that were running. Faults stay as they are
+   * now. Running requests finish first. Requests that arrive meanwhile wait.
    *
-   * @throws ApiError 404, or 503 when requests are not answered in time
+   * @throws ApiError 404, or 503 when running requests do not finish in time
    */
   restore(id: string): Promise<void>;
-  /** The key that signs this KMS's answers, compressed. @param kms id, slug or type word */
+  /** The public key that verifies this KMS's answers, compressed. @param kms id, slug or type */
   kmsPublicKey(kms: string): Hex;
-  /** Resolves once no CVM is changing over. */
+  /** Resolves when no operation of a CVM is running. */
   whenIdle(): Promise<void>;
-  /** Resolves once nothing is on its way to a webhook; retries whose time has not come do not count. */
+  /** Resolves when no request to a webhook is running. Retries that are not due yet do not count. */
   whenDelivered(): Promise<void>;
   close(): Promise<void>;
 }
@@ -107,11 +116,12 @@ export interface OperationRecord {
   readonly failure: string | null;
 }
 
-/** Builds a mock cloud from its options alone: no environment variable, no global, no socket. */
+/** Builds a mock cloud from its options only. It reads no environment variable or global and opens no socket. */
 export async function buildMockCloud(options: MockCloudOptions = {}): Promise<MockCloud> {
   const listener = options.onEvent ?? (() => {});
   const changes = new CvmChanges();
-  // Called inside the transaction that makes an event true: webhooks are noted with it, all others are told after it.
+  // Called inside the transaction that makes an event true. It stores webhook deliveries there, and calls all other
+  // listeners after the commit.
   const emit: EventListener = (event) => {
     webhookService.announce(event);
     store.afterCommit(() => {
@@ -177,16 +187,16 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const app = Fastify({
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
-    // Of requests that arrive slowly. How long an answer takes is not limited: streams stay open on purpose.
+    // Time limit for receiving a request. Answers have no time limit, because streams stay open on purpose.
     requestTimeout: 30_000,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
-    // An id too long to exist is not found like any other; the default answers 414 above 100 characters.
+    // An id that is too long gives 404 like any other unknown id. By default Fastify answers 414 above 100 characters.
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: refuseUnroutable,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  // An accept() that fails, for want of file descriptors, ends the process where nothing listens.
+  // A failing accept(), for example without free file descriptors, ends the process unless a listener handles it.
   app.addHook("onListen", async () => {
     app.server.on("error", (error) => emit({ type: "internal-error", requestId: "", message: String(error) }));
   });
@@ -224,7 +234,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     },
     { prefix: apiBasePath },
   );
-  // Without an API key: a login has none yet, and a commit token stands for itself.
+  // These routes need no API key: a login has none yet, and a commit token is a credential itself.
   await app.register(
     async (open) => {
       registerApiVersion(open);

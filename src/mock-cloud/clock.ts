@@ -1,10 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-/** The one source of time in the mock cloud: expiry, timestamps and every pause ask it. */
+/** The only source of time in the mock cloud. All expiries, timestamps and waits use it. */
 export interface Clock {
   /** Milliseconds since 1970, UTC. */
   now(): number;
-  /** Resolves after that time has passed; rejects as soon as `signal` aborts. */
+  /** Resolves after this time. Rejects when `signal` aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -15,16 +15,16 @@ export const systemClock: Clock = {
   },
 };
 
-/** Another clock plus an offset, which can be moved while others sleep on it. */
+/** A clock with an offset to another clock. The offset can change while callers sleep. */
 export interface AdjustableClock extends Clock {
-  /** Milliseconds it is ahead of the clock below. */
+  /** Milliseconds that this clock is ahead of its base clock. */
   readonly offsetMs: number;
   /**
-   * Makes it this time. Who is due by then wakes at once, the earliest first. Time jumps: what a woken sleeper sleeps
-   * next is counted from the new time.
+   * Sets the time. Sleepers that are due wake at once, the earliest first. The time jumps: if a woken sleeper sleeps
+   * again, its new sleep counts from the new time.
    */
   set(time: number): void;
-  /** The same, relative to now. */
+  /** Sets the time relative to now. */
   advance(milliseconds: number): void;
 }
 
@@ -33,7 +33,7 @@ interface Sleeper {
   readonly moved: AbortController;
 }
 
-/** A timer of Node counts to 2^31 - 1 milliseconds; a longer one would fire at once. */
+/** Node's timers hold at most 2^31 - 1 milliseconds. A longer timer would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
 export function createAdjustableClock(base: Clock = systemClock, offsetMs = 0): AdjustableClock {
@@ -43,7 +43,7 @@ export function createAdjustableClock(base: Clock = systemClock, offsetMs = 0): 
 
   const set = (time: number): void => {
     offset = time - base.now();
-    // Each one looks at the clock again, in this order, and sleeps on if it is not due.
+    // Each sleeper checks the clock again, in this order, and sleeps on if it is not due.
     const byTime = [...sleepers.values()].sort((one, other) => one.wakeAt - other.wakeAt);
     for (const { moved } of byTime) moved.abort();
   };

@@ -30,18 +30,18 @@ endpoints to whoever has it.
 export interface CommandContext {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Takes one line of JSON that says where the cloud listens, or the help. */
+  /** Receives the help, or one line of JSON with the address of the cloud. */
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
 }
 
 export interface CommandOutcome {
-  /** For a process that ends here. */
+  /** Exit code for a process that ends now. */
   readonly exitCode: 0 | 2;
   readonly cloud: RunningMockCloud | undefined;
 }
 
-/** The command `dstack-mock-cloud`. What keeps it from starting is told in words, with exit code 2. */
+/** The command `dstack-mock-cloud`. If the cloud cannot start, it prints why and the exit code is 2. */
 export async function runCommand(context: CommandContext): Promise<CommandOutcome> {
   const { args, stdout, stderr } = context;
   try {
@@ -100,7 +100,7 @@ async function toOptions(flags: Flags, { env, stderr }: CommandContext): Promise
   };
 }
 
-/** What is in the file is not repeated: it may hold API keys. */
+/** Error messages do not quote the file, because it may contain API keys. */
 async function readSeed(path: string): Promise<unknown> {
   const text = await readBoundedText(path);
   try {
@@ -115,7 +115,7 @@ function parseNumber(flag: string, raw: string, largest: number): number {
   throw new InvalidArgumentError(`${flag} must be a whole number from 0 to ${largest}.`);
 }
 
-/** One sentence and what to do, for whatever keeps the cloud from starting. */
+/** Describes why the cloud cannot start, and what to do. */
 function describe(error: unknown): string {
   const nextStep = "See dstack-mock-cloud --help.";
   if (isDstackError(error)) return `${error.message}\n${error.nextStep ?? nextStep}`;

@@ -1,14 +1,14 @@
 import { errorCodes, statusCodes } from "../cloud/protocol.ts";
 
-/** Codes of this mock's own, for what the real API documents no code for. */
+/** The mock's own error codes, for errors without a code in the real API's documentation. */
 export const mockErrorCodes = {
-  /** 503: the backend's own RPC endpoint gave no answer, so nothing was judged. */
+  /** 503: the backend's RPC endpoint gave no answer, so nothing was verified. */
   chainUnavailable: "ERR-01-503",
   /** 503: a fault that was set. */
   serviceUnavailable: "ERR-00-503",
   /** 503: the KMS is not running. */
   kmsUnavailable: "ERR-02-503",
-  /** 404: nothing waits for the registration of that hash. */
+  /** 404: no update or instance waits for the registration of that hash. */
   pendingUpdateNotFound: "ERR-01-404",
 } as const;
 
@@ -28,7 +28,7 @@ export interface ApiErrorOptions {
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
-  /** Without one the body is `{detail: message}`, which clients treat as "try again" on a 409. */
+  /** Without a code the body is `{detail: message}`. Clients retry a 409 only if it has no code. */
   readonly errorCode: string | undefined;
   readonly options: ApiErrorOptions;
 
@@ -81,7 +81,7 @@ export function cvmAmbiguous(identifier: string, isName: boolean, hashids: reado
   });
 }
 
-/** Has no code on purpose: clients repeat a 409 only while it has none. */
+/** Has no code on purpose, because clients retry a 409 only if it has none. */
 export function cvmBusy(name: string): ApiError {
   return new ApiError(409, undefined, `Another operation on CVM ${name} is in progress. Try again when it has ended.`);
 }
@@ -134,7 +134,7 @@ export function hashInvalidOrExpired(problem: string): ApiError {
   });
 }
 
-/** Says "Invalid": a client looks for that word before it suggests to prepare the update again. */
+/** The message contains "Invalid": a client looks for that word before it suggests to prepare the update again. */
 export function commitTokenInvalid(problem: string): ApiError {
   return new ApiError(
     statusCodes.hashInvalidOrExpired,
@@ -144,7 +144,7 @@ export function commitTokenInvalid(problem: string): ApiError {
   );
 }
 
-/** @param cause a refusal that reading the chain led to stays what it is */
+/** @param cause if it is an ApiError, it is returned unchanged */
 export function chainUnavailable(chainId: number, cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause;
   const message = `The cloud cannot read chain ${chainId} right now, so nothing was verified and nothing changed.`;

@@ -2,7 +2,7 @@ import type { ComposeHash } from "../core/ids.ts";
 import type { FaultKind } from "./faults/rule.ts";
 import type { OperationKind } from "./store/operations.ts";
 
-/** What happens inside the mock cloud, for demos and tests to watch. No event carries a secret. */
+/** Events inside the mock cloud, for demos and tests to watch. No event contains a secret. */
 export type MockCloudEvent =
   | RequestDone
   | UpdateProposed
@@ -19,7 +19,7 @@ export type MockCloudEvent =
 export interface RequestDone {
   readonly type: "request";
   readonly method: string;
-  /** Without the query, which may hold a token. */
+  /** Without the query, because the query may contain a token. */
   readonly path: string;
   readonly status: number;
   readonly durationMs: number;
@@ -34,7 +34,7 @@ export interface UpdateProposed {
   readonly outcome: "registration-required" | "accepted" | "no-change";
 }
 
-/** The update waits for its registration by others, and a commit token was given out. */
+/** The update waits for another person to register its hash, and the cloud issued a commit token. */
 export interface UpdatePrepared {
   readonly type: "update.prepared";
   readonly cvmId: string;
@@ -43,7 +43,7 @@ export interface UpdatePrepared {
   readonly expiresAt: number;
 }
 
-/** Phase 2: what the chain says about the registration of a hash. */
+/** Phase 2: the result of verifying that a hash is registered. */
 export interface RegistrationJudged {
   readonly type: "registration.judged";
   readonly cvmId: string;
@@ -62,7 +62,7 @@ export interface OperationStarted {
   readonly composeHash: ComposeHash;
 }
 
-/** The KMS was asked whether the CVM may boot this document. */
+/** The KMS decided whether the CVM may boot this document. */
 export interface BootJudged {
   readonly type: "boot.judged";
   readonly cvmId: string;
@@ -84,22 +84,22 @@ export interface OperationFinished {
 export interface ClockAdvanced {
   readonly type: "clock.advanced";
   readonly milliseconds: number;
-  /** ISO 8601, after the move. */
+  /** The new time, ISO 8601. */
   readonly now: string;
 }
 
 /** A fault that was set made something fail. */
 export interface FaultStruck {
   readonly type: "fault.struck";
-  /** Of the rule, as `setFault` answered it. */
+  /** Id of the rule, as returned by `setFault`. */
   readonly id: string;
   readonly kind: FaultKind;
   readonly cvmId: string | null;
-  /** Request, RPC method or webhook event; empty where the CVM says it all. */
+  /** Request, RPC method or webhook event. Empty if the fault concerns the CVM as a whole. */
   readonly where: string;
 }
 
-/** A webhook was called. */
+/** The cloud called a webhook. */
 export interface WebhookAttempted {
   readonly type: "webhook.attempted";
   readonly webhookId: string;
@@ -109,11 +109,11 @@ export interface WebhookAttempted {
   readonly attempt: number;
   /** `pending` while there will be another attempt. */
   readonly state: "pending" | "delivered" | "failed";
-  /** HTTP status; null where there was no answer. */
+  /** HTTP status. Null if the target gave no answer. */
   readonly status: number | null;
 }
 
-/** A bug of the mock cloud's own: the client sees a 500 without details. */
+/** A bug in the mock cloud. The client gets a 500 without details. */
 export interface InternalError {
   readonly type: "internal-error";
   readonly requestId: string;

@@ -17,14 +17,14 @@ export interface WorkspaceSeed {
 }
 
 interface KmsSeedBase {
-  /** Names the KMS in URLs, such as `kms-base-1`; its id is `kms_` and the slug's hash. */
+  /** Names the KMS in URLs, such as `kms-base-1`. Its id is `kms_` and the hash of the slug. */
   readonly slug: string;
   readonly url?: string;
   readonly version?: string;
   readonly gatewayAppId?: string;
   /**
-   * 32 bytes of hex from which the KMS's keys and every app's keys are derived. It lives in memory only, so give
-   * the same one at every start. Derived from the slug by default: enough for a mock, no secret at all.
+   * 32 bytes of hex. The keys of the KMS and of every app are derived from it. It is in memory only, so give the same
+   * one at every start. By default it is derived from the slug: enough for a mock, but not secret.
    */
   readonly rootSecret?: string;
 }
@@ -33,7 +33,7 @@ export interface OffChainKmsSeed extends KmsSeedBase {
   readonly chainId?: undefined;
 }
 
-/** A KMS whose policy is a DstackKms contract. `rpc` is the backend's own way to the chain; it is not stored. */
+/** A KMS whose policy is a DstackKms contract. `rpc` is the backend's own connection to the chain. It is not stored. */
 export interface OnChainKmsSeed extends KmsSeedBase {
   readonly chainId: number;
   readonly contractAddress: string;
@@ -51,7 +51,7 @@ export interface NodeSeed {
   /** @default "UpToDate" */
   readonly tcbStatus?: string;
   readonly advisoryIds?: readonly string[];
-  /** What it has room for. @default more than a test will ask for */
+  /** Capacity for CVMs. @default more than a test needs */
   readonly capacity?: { readonly vcpu: number; readonly memoryMb: number; readonly cvmSlots: number };
 }
 
@@ -62,7 +62,7 @@ export interface OsImageSeed {
   readonly isDev?: boolean;
 }
 
-/** What the cloud starts with. Seeding the same things again updates them. */
+/** The objects that the cloud starts with. Seeding the same object again updates it. */
 export interface MockCloudSeed {
   readonly workspaces?: readonly WorkspaceSeed[];
   readonly kms?: readonly KmsSeed[];
@@ -72,45 +72,57 @@ export interface MockCloudSeed {
 
 export interface MockCloudOptions extends MockCloudSeed, PageGuardOptions {
   /**
-   * Where clients and browsers reach this cloud, as its answers name it in links: a URL without a path, such as
-   * `https://cloud.example`. @default the address it listens on
+   * The URL at which clients and browsers reach this cloud. The cloud uses it for links in its answers. It has no path,
+   * such as `https://cloud.example`.
+   *
+   * @default the address that the server listens on
    */
   readonly publicUrl?: string | undefined;
   /**
-   * Lets `phala login` have an API key of the first workspace. Every login is approved at once, so whoever reaches the
-   * port gets a key. @default false
+   * Allows `phala login`, which returns an API key of the first workspace. Every login is approved at once, so every
+   * client that reaches the port gets a key.
+   *
+   * @default false
    */
   readonly deviceLogin?: boolean | undefined;
   /**
-   * Lets webhooks call addresses of private networks, link-local ones (where clouds serve machine credentials) and the
-   * like. Loopback and public addresses are always called. @default false
+   * Allows webhooks to call addresses that are not public: private networks, link-local addresses (where clouds serve
+   * machine credentials) and similar ones. Loopback and public addresses are always allowed.
+   *
+   * @default false
    */
   readonly privateWebhooks?: boolean | undefined;
   /** A file that keeps all state across restarts. In memory by default. */
   readonly stateFile?: string;
-  /** What the cloud's own clock is set against; that one can be advanced besides. @default real time */
+  /** The base of the cloud's own clock, which `advance` moves ahead of it. @default real time */
   readonly clock?: Clock;
-  /** Awaited before the cloud's time is advanced, so that others, such as a chain, can be moved first. */
+  /** Called before the cloud's time moves, to move other clocks, such as a chain's, first. The cloud waits for it. */
   readonly onAdvance?: (milliseconds: number) => Promise<void> | void;
-  /** Awaited before a snapshot is taken, so that others can keep theirs under the same id. */
+  /** Called before a snapshot is taken, to keep other state under the same id. The cloud waits for it. */
   readonly onSnapshot?: (id: string) => Promise<void> | void;
-  /** Awaited before the cloud goes back to a snapshot, while nothing is under way. If it fails, the cloud stays. */
+  /**
+   * Called before the cloud returns to a snapshot, while no work runs. If it fails, the cloud keeps its current state.
+   */
   readonly onRestore?: (id: string) => Promise<void> | void;
   /**
-   * Opens `/admin/…` on the cloud's port: clock, faults, snapshots, placement of CVMs. Callers must come from this
-   * machine and send the key, of at least 16 characters, as `X-Admin-Key`. Without it there are no such endpoints.
+   * Opens `/admin/…` on the cloud's port: clock, faults, snapshots, placement of CVMs. Callers must be on this machine
+   * and send the key, of at least 16 characters, as `X-Admin-Key`. Without this option these endpoints do not exist.
    */
   readonly admin?: { readonly key: string };
-  /** How long a CVM is away while it changes over. @default 1000 */
+  /** How long a CVM is down during a rollover. @default 1000 */
   readonly rolloverMs?: number;
-  /** Pause before the boot gate asks a chain again that gave no answer. @default 1000 */
+  /** Pause before the boot gate asks again after a chain gave no answer. @default 1000 */
   readonly bootRetryMs?: number;
-  /** How often, and with which pause, a receipt is looked for before it counts as missing. @default 5 × 300 ms */
+  /**
+   * How often, and with which pause, a missing receipt is read again before it counts as missing.
+   *
+   * @default 5 × 300 ms
+   */
   readonly receiptAttempts?: number;
   readonly receiptRetryMs?: number;
-  /** How long a webhook's target has to answer, in real time. @default 10_000 */
+  /** Time limit for the answer of a webhook's target, in real time. @default 10_000 */
   readonly webhookTimeoutMs?: number;
-  /** How long a snapshot or restore waits, in real time, for requests that are being answered. @default 10_000 */
+  /** Time limit for running requests to finish before a snapshot or restore, in real time. @default 10_000 */
   readonly drainMs?: number;
   readonly onEvent?: EventListener;
 }

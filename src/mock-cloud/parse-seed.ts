@@ -62,14 +62,14 @@ const seedFileSchema = z.strictObject({
 });
 
 export interface SeedSettings {
-  /** Added to the first workspace. */
+  /** Added to the keys of the first workspace. */
   readonly apiKey: string | undefined;
-  /** Endpoint of the on-chain KMS that name none themselves. */
+  /** RPC URL for on-chain KMS that name none. */
   readonly rpcUrl: string | undefined;
 }
 
 /**
- * A seed from JSON. What is left out gets one default each, enough for off-chain CVMs.
+ * Parses a seed from JSON. Each part that is left out gets one default object, which is enough for off-chain CVMs.
  *
  * @throws ZodError, or Error when an on-chain KMS has no endpoint
  */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The mock cloud as a process of its own. `--help` says how.
+// Runs the mock cloud as a separate process. See `--help`.
 import { runCommand } from "./command.ts";
 
 const { argv, stdout, stderr } = process;

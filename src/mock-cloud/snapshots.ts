@@ -11,9 +11,11 @@ export interface SnapshotsDependencies {
   readonly rollover: Rollover;
   readonly webhookService: WebhookService;
   readonly quietTime: QuietTime;
-  /** Awaited before the state is kept: others may keep theirs under the same id. */
+  /** Called before the state is kept, to keep other state under the same id. The cloud waits for it. */
   readonly onSnapshot: (id: string) => Promise<void> | void;
-  /** Awaited while nothing is under way, before the cloud goes back. If it fails, the cloud stays as it is. */
+  /**
+   * Called before the cloud returns to a snapshot, while no work runs. If it fails, the cloud keeps its current state.
+   */
   readonly onRestore: (id: string) => Promise<void> | void;
 }
 
@@ -22,7 +24,9 @@ interface Snapshot {
   readonly takenAt: number;
 }
 
-/** States of the backend to go back to, any number of times. They live in memory, as long as the cloud does. */
+/**
+ * Snapshots of the backend's state. Each can be restored any number of times. They are in memory, for the cloud's life.
+ */
 export class Snapshots {
   readonly #dependencies: SnapshotsDependencies;
   readonly #taken = new Map<string, Snapshot>();
@@ -33,10 +37,10 @@ export class Snapshots {
   }
 
   /**
-   * Keeps all that is stored, and the time, while no request is being answered: what others keep under the same id is
-   * of the same moment.
+   * Copies all stored data and the time while no request runs. So other state that `onSnapshot` keeps under the same id
+   * is from the same moment.
    *
-   * @throws ApiError 503; what `onSnapshot` throws
+   * @throws ApiError 503; the errors of `onSnapshot`
    */
   async take(): Promise<string> {
     const { store, timekeeper, quietTime, onSnapshot } = this.#dependencies;
@@ -50,10 +54,10 @@ export class Snapshots {
   }
 
   /**
-   * Ends what is under way, goes back to the snapshot and its time, and takes up what was under way then. Requests
-   * that came before are answered first, those that come meanwhile afterwards.
+   * Stops all running work, returns to the snapshot and its time, and continues the work that ran at the snapshot.
+   * Running requests finish first. Requests that arrive meanwhile wait.
    *
-   * @throws ApiError 404, 503; what `onRestore` throws
+   * @throws ApiError 404, 503; the errors of `onRestore`
    */
   async restore(id: string): Promise<void> {
     const snapshot = this.#taken.get(id);
@@ -78,8 +82,8 @@ export class Snapshots {
 }
 
 /**
- * Keeps requests and whole-state work apart. Requests go on side by side; the work waits for those inside to be
- * answered, and keeps new ones at the door until it is done.
+ * Keeps requests and work on the whole state apart. Requests run in parallel. The work waits for running requests to
+ * finish; new requests wait until the work is done.
  */
 export class QuietTime {
   readonly #limitMs: number;
@@ -87,12 +91,14 @@ export class QuietTime {
   #isQuiet: Promise<unknown> | undefined;
   #onEmpty: (() => void) | undefined;
 
-  /** @param limitMs how long, in real time, the work waits for requests to be answered */
+  /** @param limitMs time limit for running requests to finish before the work, in real time */
   constructor(limitMs: number) {
     this.#limitMs = limitMs;
   }
 
-  /** Lets a request in. It calls what it gets when it is answered; calling that twice does no harm. */
+  /**
+   * Admits a request. The caller calls the returned function when the request is answered; a second call does nothing.
+   */
   async enter(): Promise<() => void> {
     while (this.#isQuiet) await this.#isQuiet;
     this.#inside += 1;
@@ -105,7 +111,7 @@ export class QuietTime {
     };
   }
 
-  /** @throws ApiError 503 when requests are not answered in time, and what the work throws */
+  /** @throws ApiError 503 when running requests do not finish in time; the errors of the work */
   async during<Result>(work: () => Promise<Result>): Promise<Result> {
     while (this.#isQuiet) await this.#isQuiet;
     const run = this.#untilEmpty().then(work);

@@ -4,7 +4,7 @@ import { listeningUrl } from "./http/links.ts";
 import type { MockCloudOptions } from "./options.ts";
 
 export interface StartMockCloudOptions extends MockCloudOptions {
-  /** Anything but loopback lets the whole network in. @default "127.0.0.1" */
+  /** Any address but loopback lets other machines connect. @default "127.0.0.1" */
   readonly host?: string;
   /** @default 0, any free port */
   readonly port?: number;
@@ -13,11 +13,11 @@ export interface StartMockCloudOptions extends MockCloudOptions {
 export interface RunningMockCloud extends MockCloud {
   /** Such as `http://127.0.0.1:43121`. */
   readonly url: string;
-  /** What clients take as their base URL: the same with `/api/v1`. */
+  /** The base URL for clients: `url` with `/api/v1`. */
   readonly baseUrl: string;
 }
 
-/** Builds a mock cloud and listens. */
+/** Builds a mock cloud and starts its server. */
 export async function startMockCloud(options: StartMockCloudOptions = {}): Promise<RunningMockCloud> {
   const { host = "127.0.0.1", port = 0, ...rest } = options;
   const cloud = await buildMockCloud(rest);

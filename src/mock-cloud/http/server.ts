@@ -76,7 +76,7 @@ interface Route {
 
 /**
  * Answers 405 if the path exists with another method, 404 if the path does not exist. Register it before the routes.
- * For admin endpoints the answer is always 404, so that it does not reveal them.
+ * Admin paths always give 404 here, so that the answer does not reveal them.
  */
 export function registerMethodNotAllowed(app: FastifyInstance): void {
   const routes: Route[] = [];

@@ -42,7 +42,7 @@ export interface WorkspaceRoutesOptions {
 
 const workspaceParams = z.object({ slug: described(z.string(), "Slug or id.") });
 
-/** An API key belongs to one workspace, and sees no other. */
+/** An API key belongs to one workspace and gives access to that workspace only. */
 export const workspaceRoutes: FastifyPluginAsyncZod<WorkspaceRoutesOptions> = async (app, options) => {
   const { store, fleet, clock } = options;
   const tags = ["workspaces"];
@@ -134,7 +134,7 @@ export const workspaceRoutes: FastifyPluginAsyncZod<WorkspaceRoutesOptions> = as
           vm_slots: quota("cvmSlots"),
           vcpu: quota("vcpu"),
           memory_mb: quota("memoryMb"),
-          // Nodes keep no account of their disks.
+          // Nodes do not count disk space.
           disk_gb: { limit: unlimitedGb, remaining: unlimitedGb },
         },
         reserved_nodes: none,
@@ -213,7 +213,9 @@ const explanations = {
   access_denied: "No workspace has a user to log in.",
 } as const;
 
-/** How the CLI logs in (RFC 8628), without an API key. Every login is approved at once, so it has to be asked for. */
+/**
+ * The login of the CLI (RFC 8628), without an API key. Every login is approved at once, so an option must enable it.
+ */
 export const deviceLoginRoutes: FastifyPluginAsyncZod<DeviceLoginRoutesOptions> = async (app, options) => {
   const { store, clock, links, isOffered } = options;
   const tags = ["auth"];

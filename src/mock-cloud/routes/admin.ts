@@ -22,7 +22,7 @@ export interface AdminRoutesOptions {
 
 const nodeId = z.number().int().min(0);
 
-/** Handles on the mock itself. They are no part of the API that is mocked, so its OpenAPI document leaves them out. */
+/** Endpoints that control the mock itself. The real API does not have them, so the OpenAPI document omits them. */
 export const adminRoutes: FastifyPluginAsyncZod<AdminRoutesOptions> = async (
   app,
   { key, timekeeper, faults, snapshots, fleet, cvms },

@@ -32,14 +32,14 @@ interface Question {
   readonly deviceId: DeviceId;
 }
 
-/** What an app's contract allows, read from the chain at the time of the request. */
+/** What an app's contract allows. Each request reads it from the chain. */
 export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = async (app, { store, kmsRuntime }) => {
   const tags = ["policy"];
 
   const read = ({ cvm, composeHash, deviceId }: Question) =>
     readAppPolicy(kmsRuntime, store.platform.placeOf(cvm).kms, cvm, { composeHash, deviceId });
 
-  /** The device or node asked about, or else the CVM's. */
+  /** The requested device, or the requested node's device, or else the device of the CVM's node. */
   function readDevice(body: { node_id?: number | null; device_id?: string | null }, cvm: Cvm): DeviceId {
     const { device_id: raw, node_id: nodeId } = body;
     if (raw) return parseAt(["body", "device_id"], () => parseDeviceId(raw));

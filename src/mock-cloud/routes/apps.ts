@@ -42,7 +42,7 @@ const appQuery = pageQuery.extend({
   region: z.string().optional(),
 });
 
-/** Apps: all CVMs that have the same app id, and so the same contract. */
+/** An app is the set of CVMs with the same app id, and so with the same contract. */
 export const appRoutes: FastifyPluginAsyncZod<AppRoutesOptions> = async (app, { store, kmsRuntime, clock }) => {
   const tags = ["apps"];
   const view = (cvm: Cvm) => viewCvm(store, kmsRuntime, cvm);

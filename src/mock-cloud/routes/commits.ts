@@ -44,7 +44,7 @@ export interface CommitRoutesOptions {
 const { 401: _, 465: __, ...commitRefusals } = twoPhaseRefusals;
 export const tokenQuery = z.object({ token: z.string().optional() });
 
-/** Prepared updates. No API key is asked for: the token is the credential, as for people outside the workspace. */
+/** Prepared updates. The token is the credential, so people outside the workspace need no API key. */
 export const commitRoutes: FastifyPluginAsyncZod<CommitRoutesOptions> = async (app, options) => {
   const { prepared } = options;
   const tags = ["updates"];
@@ -115,7 +115,7 @@ export interface CommitInstanceRoutesOptions {
 
 const { 401: _unauthorized, ...publicRefusals } = { ...mutationRefusals, 466: errorBodySchema };
 
-/** What a commit token permits whoever holds it, with an API key or without. */
+/** Reads and commits prepared instances. The commit token is the credential, so the API key is optional. */
 export const commitInstanceRoutes: FastifyPluginAsyncZod<CommitInstanceRoutesOptions> = async (app, options) => {
   const { store, clock, instances, vmAnswer } = options;
   const tags = ["instances"];
@@ -171,7 +171,7 @@ export const commitInstanceRoutes: FastifyPluginAsyncZod<CommitInstanceRoutesOpt
   }
 };
 
-/** The same for people: a page with a form, behind the address that a prepared update answers with. */
+/** The same actions as a web page with a form. The answer to a prepared update contains the page's URL. */
 export const commitPageRoutes: FastifyPluginAsync<CommitRoutesOptions> = async (pages, options) => {
   const { prepared } = options;
   const pagePath = commitPagePath({ vmUuid: ":cvm_id" });
@@ -207,8 +207,9 @@ export const commitPageRoutes: FastifyPluginAsync<CommitRoutesOptions> = async (
 };
 
 /**
- * The address holds the token, so no other site may learn it and no cache keep it. No page may show this one in a frame
- * to have a person press its button. `same-origin`, as with `no-referrer` browsers send the form with `Origin: null`.
+ * The URL contains the token, so no other site may learn it and no cache may keep it. The page may not be framed,
+ * because another page could trick a person into pressing its button. The referrer policy is `same-origin`: with
+ * `no-referrer`, browsers send the form with `Origin: null`.
  */
 function sendPage(reply: FastifyReply, status: number, html: string) {
   return reply
@@ -223,7 +224,7 @@ function sendPage(reply: FastifyReply, status: number, html: string) {
     .send(html);
 }
 
-/** The 465 of an update: what to register and, for a prepared one, how others commit it. */
+/** The 465 of an update: the hash to register and, for a prepared update, how another person commits it. */
 export async function answerRegistration(
   { store, kmsRuntime, links }: { readonly store: Store; readonly kmsRuntime: KmsRuntime; readonly links: Links },
   request: Pick<FastifyRequest, "id">,

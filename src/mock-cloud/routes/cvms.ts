@@ -234,7 +234,7 @@ export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = as
           summary: summaries[action],
           params: cvmParams,
           headers: versionHeaders,
-          // No guest runs here that would have to be forced, so `force` changes nothing.
+          // No real guest runs here, so `force` changes nothing.
           body: action === "restart" ? restartCvmRequestSchema.nullish() : z.unknown(),
           response: { ...mutationRefusals, 202: vmSchema },
         },
@@ -268,12 +268,12 @@ interface CvmRequest {
   readonly params: { readonly cvm_id: string };
 }
 
-/** The CVM in a request's path, if it belongs to the key's workspace. @throws ApiError 404, or 400 where several match */
+/** Finds the CVM in the request's path in the key's workspace. @throws ApiError 404, or 400 when several CVMs match */
 export function namedCvm(store: Store, { principal, params }: CvmRequest): Cvm {
   return findCvm(store.cvms, principal.workspace.id, params.cvm_id);
 }
 
-/** A CVM as actions answer it, at an API version. */
+/** Formats a CVM as the answer to an action, in the shape of an API version. */
 export type VmAnswer = (cvm: Cvm, version: ApiVersion) => Vm;
 
 export function createVmAnswer(store: Store, kmsRuntime: KmsRuntime): VmAnswer {

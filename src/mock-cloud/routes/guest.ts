@@ -31,7 +31,7 @@ export interface GuestRoutesOptions {
   readonly clock: Clock;
 }
 
-/** What a running guest tells of itself. */
+/** Information that a running guest reports about itself. */
 export const guestRoutes: FastifyPluginAsyncZod<GuestRoutesOptions> = async (app, { store, kmsRuntime, clock }) => {
   const tags = ["guest"];
 
@@ -86,7 +86,7 @@ export interface AttestationRoutesOptions {
   readonly kmsRuntime: KmsRuntime;
 }
 
-/** What a guest proves of itself, and which instance it is. */
+/** The guest's attestation and its instance id. */
 export const attestationRoutes: FastifyPluginAsyncZod<AttestationRoutesOptions> = async (
   app,
   { store, kmsRuntime },
@@ -173,7 +173,7 @@ export const attestationRoutes: FastifyPluginAsyncZod<AttestationRoutesOptions> 
   );
 };
 
-/** Record and guest are one here, so there is never anything to write, dry run or not. */
+/** The mock cloud has one record of the instance id, so a refresh never changes it, with or without a dry run. */
 function refresh(cvm: Cvm, version: ApiVersion): InstanceIdRefresh {
   const isOnline = cvm.status === "running";
   return {

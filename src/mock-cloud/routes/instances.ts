@@ -34,7 +34,7 @@ const commitRefusals = { ...mutationRefusals, 466: errorBodySchema, 467: errorBo
 const createRefusals = { ...commitRefusals, 465: instanceRegistrationBodySchema };
 const tokenQuery = z.object({ token: z.string().optional() });
 
-/** Replicas and further instances of apps that exist. */
+/** Replicas and new instances of existing apps. */
 export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = async (app, options) => {
   const { store, kmsRuntime, instances, vmAnswer, links } = options;
   const tags = ["instances"];

@@ -23,7 +23,7 @@ export interface CatalogRoutesOptions {
   readonly platform: Platform;
 }
 
-/** What a CVM can be made of: sizes and guest images. */
+/** The sizes and OS images that a CVM can have. */
 export const catalogRoutes: FastifyPluginAsyncZod<CatalogRoutesOptions> = async (app, { platform }) => {
   const tags = ["catalog"];
 
@@ -108,7 +108,7 @@ export interface NodeRoutesOptions {
   readonly fleet: Fleet;
 }
 
-/** The API's old word for a node is teepod. */
+/** The API's older word for a node is "teepod". */
 export const nodeRoutes: FastifyPluginAsyncZod<NodeRoutesOptions> = async (app, { platform, fleet }) => {
   const tags = ["nodes"];
 

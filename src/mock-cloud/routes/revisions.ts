@@ -24,11 +24,11 @@ export interface RevisionRoutesOptions {
   readonly clock: Clock;
 }
 
-/** What an app's CVMs were asked to run, and what one waits to run. */
+/** The documents that an app's CVMs were asked to run, and the document that a CVM waits to run. */
 export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = async (app, { store, clock }) => {
   const tags = ["revisions"];
 
-  /** Newest first. Switching a CVM on or off is no revision. */
+  /** Newest first. Starting or stopping a CVM creates no revision. */
   function listRevisions(workspaceId: string, appId: string) {
     return findAppCvms(store.cvms, workspaceId, appId)
       .flatMap((cvm) => store.operations.ofCvm(cvm.id).map((operation) => ({ cvm, operation })))

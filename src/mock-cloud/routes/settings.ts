@@ -36,7 +36,7 @@ export interface SettingsRoutesOptions {
   readonly links: Links;
 }
 
-/** Single settings of a CVM, and what they may be. */
+/** Reads and changes single settings of a CVM. */
 export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = async (app, options) => {
   const { store, kmsRuntime, updates } = options;
   const tags = ["settings"];

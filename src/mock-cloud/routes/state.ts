@@ -17,7 +17,7 @@ export interface StateRoutesOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly changes: CvmChanges;
-  /** Ends streams when the server stops. */
+  /** Ends all streams when the server stops. */
   readonly stopping: AbortSignal;
 }
 
@@ -79,7 +79,7 @@ export const stateRoutes: FastifyPluginAsyncZod<StateRoutesOptions> = async (app
       return reply
         .type("text/event-stream")
         .header("Cache-Control", "no-cache")
-        .send(Readable.from(events, { objectMode: false }) as never); // the schema speaks of the text it carries
+        .send(Readable.from(events, { objectMode: false }) as never); // the schema describes the stream's text
     },
   );
 

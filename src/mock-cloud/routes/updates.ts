@@ -48,7 +48,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
   const { store, updates } = options;
   const tags = ["updates"];
 
-  // The update guide names the two POST paths; the clients only use PATCH.
+  // The update guide documents POST for both paths. The official clients use only PATCH.
   for (const method of ["PATCH", "POST"] as const) {
     app.route({
       method,

@@ -14,21 +14,21 @@ export interface PostEventOptions {
 export interface PostedEvent {
   readonly isAccepted: boolean;
   readonly responseStatus: number | null;
-  /** Why there is no answer. */
+  /** Why the target gave no answer. */
   readonly error: string | null;
 }
 
 /**
- * Makes one attempt. Only 2xx accepts; redirects are answers like any other. What else an answer says is not read: a
- * URL can name any service of this machine, whose content is not for everyone with an API key. Rejects only when
- * `signal` aborts.
+ * Sends an event once. Only a 2xx status counts as accepted; a redirect is not followed. The rest of the answer is not
+ * read: the URL can name any service on this machine, and not every holder of an API key may read that service's
+ * content. Rejects only when `signal` aborts.
  */
 export async function postEvent(
   webhook: Webhook,
   delivery: WebhookDelivery,
   { timeoutMs, signal, isPrivateAllowed }: PostEventOptions,
 ): Promise<PostedEvent> {
-  // Receivers compare this with their own clock, which nobody advances.
+  // Real time, because receivers compare this with their own clock, which tests do not advance.
   const timestamp = String(Math.floor(Date.now() / 1000));
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -56,14 +56,16 @@ interface PostOptions extends Pick<PostEventOptions, "signal" | "isPrivateAllowe
   readonly headers: Readonly<Record<string, string | number>>;
 }
 
-/** Node's own client, not `fetch`: it follows no redirect and lets the address be checked that it connects to. */
+/**
+ * Uses Node's HTTP client, not `fetch`: it does not follow redirects, and it lets us check the address it connects to.
+ */
 function post(url: URL, body: string, { signal, isPrivateAllowed, headers }: PostOptions): Promise<number> {
   if (!isPrivateAllowed && isForbiddenHost(url.hostname)) throw new ForbiddenTargetError(url.hostname);
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     request(url, {
       method: "POST",
-      // A connection of its own, so that none made for another target's address is used again.
+      // A new connection for each request, so that a connection to another target's address is never reused.
       agent: false,
       signal,
       headers: { ...headers, "Content-Length": Buffer.byteLength(body) },
@@ -84,10 +86,10 @@ function describe(error: unknown): string {
 }
 
 /**
- * What `X-Webhook-Signature` says of a body sent at a time.
+ * The value of `X-Webhook-Signature` for a body and a time.
  *
  * @param secret with its prefix `whsec_`
- * @param timestamp seconds since 1970, as `X-Webhook-Timestamp` says it
+ * @param timestamp seconds since 1970, the value of `X-Webhook-Timestamp`
  */
 export function signBody(secret: string, timestamp: string, body: string): string {
   return `sha256=${createHmac("sha256", secret).update(`${timestamp}.${body}`).digest("hex")}`;

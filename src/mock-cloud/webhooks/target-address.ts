@@ -1,7 +1,7 @@
 import { lookup } from "node:dns";
 import { BlockList, isIPv4, isIPv6, type LookupFunction } from "node:net";
 
-/** Says why an event is not sent: it would reach what only this machine's network reaches. */
+/** The event is not sent, because its target is an address that only this machine's network can reach. */
 export class ForbiddenTargetError extends Error {
   override readonly name = "ForbiddenTargetError";
   constructor(address: string) {
@@ -9,15 +9,15 @@ export class ForbiddenTargetError extends Error {
   }
 }
 
-/** Everything but loopback that is not the public internet, by its registered purpose. */
+/** All address ranges that are registered as not public, except loopback. */
 const forbidden = new BlockList();
 for (const [network, prefix] of [
   ["0.0.0.0", 8], // this host, unspecified
   ["10.0.0.0", 8],
-  ["100.64.0.0", 10], // shared by carriers; a cloud's metadata too
-  ["169.254.0.0", 16], // link-local; most clouds' metadata
+  ["100.64.0.0", 10], // shared by carriers; also a cloud's metadata service
+  ["169.254.0.0", 16], // link-local; the metadata service of most clouds
   ["172.16.0.0", 12],
-  ["192.0.0.0", 24], // protocol assignments; a cloud's metadata too
+  ["192.0.0.0", 24], // protocol assignments; also a cloud's metadata service
   ["192.168.0.0", 16],
   ["198.18.0.0", 15], // benchmarks
   ["224.0.0.0", 4], // multicast
@@ -29,14 +29,14 @@ for (const [network, prefix] of [
   ["64:ff9b:1::", 48], // local translation to IPv4
   ["100::", 64], // discard
   ["2001::", 32], // Teredo, which wraps IPv4
-  ["fc00::", 7], // unique local; a cloud's metadata too
+  ["fc00::", 7], // unique local; also a cloud's metadata service
   ["fe80::", 10], // link-local
   ["fec0::", 10], // site-local
   ["ff00::", 8], // multicast
 ] as const)
   forbidden.addSubnet(network, prefix, "ipv6");
 
-/** IPv6 ranges that carry an IPv4 address, and the first of the two groups that hold it. */
+/** IPv6 ranges that contain an IPv4 address. `group` is the first of the two groups that hold it. */
 const wrappers = [
   { list: subnet("::ffff:0:0", 96), group: 6 }, // mapped
   { list: subnet("::ffff:0:0:0", 96), group: 6 }, // translated
@@ -44,12 +44,15 @@ const wrappers = [
   { list: subnet("2002::", 16), group: 1 }, // 6to4
 ];
 
-/** @param host of a URL: a name, which is allowed until it is resolved, or an address, in brackets if it is IPv6 */
+/**
+ * @param host host of a URL: an address (IPv6 in brackets) or a name; a name is allowed here and checked when it is
+ * resolved
+ */
 export function isForbiddenHost(host: string): boolean {
   return isForbiddenAddress(host.replace(/^\[(.*)\]$/, "$1"));
 }
 
-/** Whether a name resolves to a forbidden address is asked as the connection is made, for the answer may change. */
+/** Checks the resolved addresses of a name when the connection is made, because the DNS answer may change. */
 export const lookupAllowed: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, "", 0);
@@ -69,9 +72,9 @@ function isForbiddenAddress(address: string): boolean {
   return forbidden.check(wrapper ? wrappedIn(plain, wrapper.group) : plain, wrapper ? "ipv4" : "ipv6");
 }
 
-/** Of an address in any notation: the two groups from `group` on, as IPv4. */
+/** Reads the two groups of an IPv6 address from `group` on, as an IPv4 address. Accepts any notation. */
 function wrappedIn(address: string, group: number): string {
-  // The URL parser writes the short form without dots.
+  // The URL parser returns the short form, without an IPv4 part.
   const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
   const left = head.split(":").filter(Boolean);
   const right = (tail ?? "").split(":").filter(Boolean);

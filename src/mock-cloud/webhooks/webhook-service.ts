@@ -18,7 +18,7 @@ export interface WebhookServiceDependencies {
   readonly clock: Clock;
   readonly emit: EventListener;
   readonly faults: Faults;
-  /** How long a target has to answer, in real time. */
+  /** Time limit for a target's answer, in real time. */
   readonly timeoutMs: number;
   /** Whether webhooks may call private and link-local addresses. */
   readonly isPrivateAllowed: boolean;
@@ -27,10 +27,12 @@ export interface WebhookServiceDependencies {
 export type WebhookChange = Pick<Webhook, "url" | "events" | "isEnabled">;
 
 const minute = 60_000;
-/** How long after a failed attempt the next one follows. After as many again it has failed for good. */
+/**
+ * Delays between a failed attempt and the next one. If the attempt after the last delay fails, the delivery has failed.
+ */
 const retryDelaysMs = [minute, 10 * minute, 60 * minute];
 
-/** Tells webhooks what happens, apart from the requests that caused it. What is under way outlives the process. */
+/** Sends events to webhooks, independently of the requests that caused them. Pending deliveries survive a restart. */
 export class WebhookService {
   readonly #dependencies: WebhookServiceDependencies;
   readonly #deliveries = new Set<Promise<void>>();
@@ -41,24 +43,24 @@ export class WebhookService {
     this.#dependencies = dependencies;
   }
 
-  /** Takes up what a former process, or a pause, left unfinished. */
+  /** Continues the deliveries that an earlier process or a pause left unfinished. */
   resume(): void {
     for (const delivery of this.#dependencies.store.webhooks.pendingDeliveries()) this.#start(delivery);
   }
 
-  /** Ends all sending, and leaves the rest to the next start. */
+  /** Stops all sending. The remaining deliveries continue at the next start. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#deliveries);
   }
 
-  /** Ends all sending; `resume` takes it up again. */
+  /** Stops all sending until `resume`. */
   async pause(): Promise<void> {
     await this.close();
     this.#stopping = new AbortController();
   }
 
-  /** Resolves once nothing is on the wire. Retries whose time has not come do not count. */
+  /** Resolves when no request to a webhook is running. Retries that are not due yet do not count. */
   async whenDelivered(): Promise<void> {
     do {
       await nextTurn();
@@ -66,7 +68,10 @@ export class WebhookService {
     } while (this.#attempts.size > 0);
   }
 
-  /** Tells every webhook that wants to know. Inside a transaction it notes what to send, and sends it afterwards. */
+  /**
+   * Sends an event to every webhook that subscribes to it. Inside a transaction it stores the deliveries and sends
+   * later.
+   */
   announce(occurred: MockCloudEvent): void {
     const { store } = this.#dependencies;
     const occurrence = findOccurrence(store, occurred);
@@ -75,7 +80,7 @@ export class WebhookService {
     const wanting = store.webhooks
       .inWorkspace(workspaceId)
       .filter(({ isEnabled, events }) => isEnabled && events.includes(event));
-    // One occurrence is one event, with one id, whoever is told.
+    // All webhooks get the same event id for one occurrence.
     const eventId = createEventId();
     for (const webhook of wanting) this.#send({ webhook, event, eventId, data, cause });
   }
@@ -91,7 +96,7 @@ export class WebhookService {
     return webhook;
   }
 
-  /** @throws ApiError 404, as all below */
+  /** @throws ApiError 404. The methods below throw the same error. */
   find(workspaceId: string, id: string): Webhook {
     const webhook = this.#dependencies.store.webhooks.find(id);
     if (webhook?.workspaceId !== workspaceId) throw webhookNotFound(id);
@@ -106,7 +111,7 @@ export class WebhookService {
     return webhook;
   }
 
-  /** From now on deliveries, those that wait among them, are signed with a new secret. */
+  /** Signs all deliveries from now on with a new secret, including waiting ones. */
   rotateSecret(workspaceId: string, id: string): Webhook {
     return this.update(workspaceId, id, { secret: createSecret() });
   }
@@ -115,14 +120,14 @@ export class WebhookService {
     this.#dependencies.store.webhooks.delete(this.find(workspaceId, id).id);
   }
 
-  /** Sends an example, whether or not the webhook is enabled. */
+  /** Sends an example event, even if the webhook is disabled. */
   test(workspaceId: string, id: string): WebhookDelivery {
     const webhook = this.find(workspaceId, id);
     const data = { cvm_id: "cvm_example", cvm_name: "example", app_id: `app_${"0".repeat(40)}`, status: "running" };
     return this.#sendAnyway({ webhook, event: "webhook.test", eventId: createEventId(), data });
   }
 
-  /** Sends an event again, under an id of its own that names the first one. */
+  /** Sends an event again under a new id. The new event names the id of the original one. */
   resend(workspaceId: string, id: string, eventId: string): WebhookDelivery {
     const webhook = this.find(workspaceId, id);
     const original = this.#dependencies.store.webhooks.findDelivery(id, eventId);
@@ -132,7 +137,7 @@ export class WebhookService {
     return this.#sendAnyway({ webhook, event: original.event, eventId: createEventId(), data, originalEventId });
   }
 
-  /** Tells at once what every delivery would tell. Names are resolved with each delivery only. */
+  /** Rejects a bad address when the webhook is saved. A host name is checked at each delivery, when it is resolved. */
   #checkUrl(url: string): void {
     if (this.#dependencies.isPrivateAllowed || !isForbiddenHost(new URL(url).hostname)) return;
     throw new InvalidRequestError(
@@ -204,7 +209,7 @@ export class WebhookService {
     const { id, webhookId, eventId, event } = delivery;
     const webhook = store.webhooks.find(webhookId);
     if (!webhook) return;
-    // Tests and repetitions are sent because somebody asks for them, whether it is switched on or not.
+    // Tests and repetitions are sent on request, even if the webhook is disabled.
     if (!webhook.isEnabled && delivery.cause !== null) {
       const { attempts, attemptedAt, responseStatus } = delivery;
       const met = { attempts, attemptedAt, responseStatus, error: "The webhook is switched off." };
@@ -250,12 +255,12 @@ function createSecret(): string {
   return `whsec_${randomBytes(32).toString("hex")}`;
 }
 
-/** Something webhooks are told of. */
+/** An occurrence that webhooks may subscribe to. */
 export interface Occurrence {
   readonly event: WebhookEvent;
   readonly workspaceId: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** The same for the same occurrence, however often it is reported. */
+  /** Id of the occurrence. It is the same each time the same occurrence is reported. */
   readonly cause: string;
 }
 
@@ -269,7 +274,7 @@ const eventsOfSuccess = {
   delete: "cvm.deleted",
 } as const satisfies Record<OperationFinished["kind"], WebhookEvent>;
 
-/** What webhooks are to be told of an event of the mock's own; of most of them, nothing. */
+/** Turns one of the mock's events into an occurrence for webhooks. Most events have none. */
 export function findOccurrence(store: Store, occurred: MockCloudEvent): Occurrence | undefined {
   const event = nameEvent(occurred);
   if (event === undefined || !("cvmId" in occurred) || occurred.cvmId === null) return undefined;
@@ -296,7 +301,7 @@ function nameEvent(occurred: MockCloudEvent): WebhookEvent | undefined {
   return occurred.kind === "create" ? "cvm.create_failed" : undefined;
 }
 
-/** What the app's owner has to do. `calldata` is the bare hash, as the API sends it, not an encoded call. */
+/** What the app's owner must do. `calldata` is the plain hash, as the real API sends it, not an encoded call. */
 function describePending(store: Store, cvm: Cvm, { composeHash, expiresAt }: UpdatePrepared) {
   const { kms } = store.platform.placeOf(cvm);
   return {
