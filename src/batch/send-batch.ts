@@ -200,8 +200,8 @@ async function estimateBatch(run: BatchRun, { calls, data, authorization }: Esti
     const authorizationList = authorization === undefined ? undefined : [authorization];
     estimate = await estimateGas(client, { account: from, to: from, data, authorizationList });
   } catch (error) {
-    const revert = findRevert(error, batchExecutorAbi);
-    if (revert === undefined) throw translateChainError(error, `estimating a batch of ${calls.length} calls`);
+    const revert = findRevert(client, error, batchExecutorAbi);
+    if (revert === undefined) throw translateChainError(client, error, `estimating a batch of ${calls.length} calls`);
     throw await explainBatchRevert(run, calls, revert.data, revert.reason);
   }
   // An endpoint that leaves the authorisation out estimates a call of an account without code, which does nothing.
@@ -225,7 +225,7 @@ async function explainBatchRevert(
     return new ContractRevertedError({ contract: account.address, functionName: "execute", reason });
   }
   const { to, functionName } = call;
-  const revert = findRevert({ code: 3, data: failed.reason }, abiOf(call));
+  const revert = findRevert(client, { code: 3, data: failed.reason }, abiOf(call));
   return explainRevert(
     client,
     { from: account.address, to, functionName },

@@ -43,7 +43,9 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
     throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most: gasLeft });
   }
   if (run.gasLeft !== undefined) run.gasLeft -= limit;
-  const balance = await duringRpc("reading the balance", () => getBalance(client, { address: account.address }));
+  const balance = await duringRpc(client, "reading the balance", () =>
+    getBalance(client, { address: account.address }),
+  );
   const highestPrice = limit * fees.maxFeePerGas;
   if (balance < highestPrice) throw new InsufficientFundsError(account.address, balance, highestPrice);
 

@@ -48,7 +48,7 @@ export async function undoDelegation(
 
   const authorize = (transactionNonce: number) => signDelegation(run, { to: zeroAddress, transactionNonce });
   const authorization = await authorize(await nextNonceOf(run));
-  const estimate = await duringRpc(`estimating ${functionName}`, () =>
+  const estimate = await duringRpc(client, `estimating ${functionName}`, () =>
     estimateGas(client, { account: address, to: address, authorizationList: [authorization] }),
   );
   const gas = withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });

@@ -76,7 +76,7 @@ async function callOneByOne(
   { to, calls, abi, doing, ...parameters }: CallManyParameters,
 ): Promise<CallManyReturnType> {
   const blockNumber =
-    parameters.blockNumber ?? (await duringRpc(doing, () => getBlockNumber(client, { cacheTime: 0 })));
+    parameters.blockNumber ?? (await duringRpc(client, doing, () => getBlockNumber(client, { cacheTime: 0 })));
   const answers = await Promise.all(calls.map((data) => ethCall(client, { to, data, blockNumber, abi, doing })));
   return { blockNumber, answers: answers.map((answer) => answer.data) };
 }
@@ -111,8 +111,8 @@ export async function ethCall(client: ChainClient, parameters: EthCallParameters
     if (isHex(answer)) return { data: answer };
     throw new Error("The endpoint's answer holds no result.");
   } catch (error) {
-    const revert = findRevert(error, abi);
-    if (revert === undefined) throw translateChainError(error, doing);
+    const revert = findRevert(client, error, abi);
+    if (revert === undefined) throw translateChainError(client, error, doing);
     return { revert };
   }
 }

@@ -11,7 +11,7 @@ import { duringRpc } from "./rpc-errors.ts";
  */
 export async function requireChain(client: ChainClient, expected?: number): Promise<number> {
   const doing = "reading the chain id";
-  const actual = await duringRpc(doing, () => getChainId(client));
+  const actual = await duringRpc(client, doing, () => getChainId(client));
   for (const wanted of [expected, client.chain?.id])
     if (wanted !== undefined && wanted !== actual) throw new WrongChainError(wanted, actual);
   // An authorisation (EIP-7702) for chain 0 holds on every chain.

@@ -44,7 +44,7 @@ export interface ReadCodeParameters {
  */
 export async function readCode(client: ChainClient, { address, blockNumber }: ReadCodeParameters): Promise<Hex> {
   const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
-  return requestHex(`reading the code at ${address}`, () =>
+  return requestHex(client, `reading the code at ${address}`, () =>
     client.request({ method: "eth_getCode", params: [address, block] }),
   );
 }

@@ -166,7 +166,9 @@ export async function readAppSettings(
   });
   const at = numberToHex(blockNumber);
   const readWord = (slot: Hex) =>
-    requestHex(doing, () => client.request({ method: "eth_getStorageAt", params: [parameters.appId, slot, at] }));
+    requestHex(client, doing, () =>
+      client.request({ method: "eth_getStorageAt", params: [parameters.appId, slot, at] }),
+    );
   const named = get("appId");
   const shiftedAppId = named === undefined || isAddressEqual(named, zeroAddress) ? undefined : named;
   const readFlags = async () => {

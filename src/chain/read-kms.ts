@@ -100,7 +100,7 @@ export async function readKmsStatus(
   }
   const [ownership, word] = await Promise.all([
     readOwnership(client, { appId: parseAppId(kms), blockNumber }),
-    requestHex(doing, () =>
+    requestHex(client, doing, () =>
       client.request({ method: "eth_getStorageAt", params: [kms, implementationSlot, numberToHex(blockNumber)] }),
     ),
   ]);

@@ -136,7 +136,7 @@ function decode<Value>(data: Hex | undefined, read: (data: Hex) => Value): Value
 
 async function readIsUsed(client: ChainClient, address: Address, blockNumber: bigint | undefined): Promise<boolean> {
   const at = blockNumber === undefined ? {} : { blockNumber };
-  const [nonce, balance] = await duringRpc("reading the owner's account", () =>
+  const [nonce, balance] = await duringRpc(client, "reading the owner's account", () =>
     Promise.all([getTransactionCount(client, { address, ...at }), getBalance(client, { address, ...at })]),
   );
   return nonce > 0 || balance > 0n;

@@ -1,4 +1,5 @@
 import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
+import { createSecretCleaner, hideLikelySecrets, type SecretSource } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
 import { describeRedirect } from "./redirects.ts";
@@ -22,13 +23,18 @@ const longestReason = 200;
  * outage must never look like a contract's answer. Nodes disagree on the code (3, -32000, -32603, -32015) and on
  * where the data sits, so the whole chain of causes is searched.
  */
-export function findRevert(error: unknown, abi: Abi): Revert | undefined {
+export function findRevert(source: RpcSource | undefined, error: unknown, abi: Abi): Revert | undefined {
   const chain = errorChain(error);
   const data = chain.map(revertData).find((found) => found !== undefined && found !== "0x");
   const refused =
     chain.some((link) => link.code === revertCode) || chain.some((link) => refusals.test(errorText(link)));
   if (!refused && data === undefined) return undefined;
-  return { data, ...explain(data, abi, chain) };
+  const { errorName, reason } = explain(data, abi, chain);
+  return {
+    data,
+    errorName,
+    reason: reason === undefined ? undefined : printable(createCleaner(source, error)(reason)),
+  };
 }
 
 function explain(data: Hex | undefined, abi: Abi, chain: readonly ErrorLink[]): Omit<Revert, "data"> {
@@ -38,14 +44,14 @@ function explain(data: Hex | undefined, abi: Abi, chain: readonly ErrorLink[]): 
       const isText = errorName === "Error";
       return {
         errorName: isText ? undefined : errorName,
-        reason: printable(isText ? String(args[0]) : `${errorName}(${args.join(", ")})`),
+        reason: isText ? String(args[0]) : `${errorName}(${args.join(", ")})`,
       };
     } catch {
       return { errorName: undefined, reason: `unknown error ${data.slice(0, 10)}` };
     }
   }
   const words = chain.map(errorText).findLast((text) => refusals.test(text));
-  return { errorName: undefined, reason: words === undefined ? undefined : printable(words) };
+  return { errorName: undefined, reason: words };
 }
 
 function revertData({ data }: ErrorLink): Hex | undefined {
@@ -85,37 +91,58 @@ function isLink(value: unknown): value is ErrorLink {
   return typeof value === "object" && value !== null;
 }
 
+/**
+ * The client that a request went through. Its transport says which URL and headers the request had, where the transport
+ * is viem's; their secrets are kept out of every text.
+ */
+export interface RpcSource {
+  readonly transport: object;
+}
+
 const longest = 200;
-const shortestKey = 6;
+const deepestTransport = 5;
+
+/** Cleans what an endpoint wrote. It may repeat what the request carried, and viem keeps the URL on its errors. */
+function createCleaner(source: RpcSource | undefined, error: unknown): (text: string) => string {
+  const urls = errorChain(error).map((link): SecretSource => ({ url: textIn(link, "url") }));
+  const cleaner = createSecretCleaner([...(source === undefined ? [] : sourcesOf(source.transport)), ...urls]);
+  return (text) => cleaner.clean(text);
+}
+
+/** Of a transport, and of those that a fallback chooses from. */
+function sourcesOf(transport: unknown, levels = deepestTransport): SecretSource[] {
+  if (typeof transport !== "object" || transport === null || levels === 0) return [];
+  const { fetchOptions, transports, value } = transport as Readonly<Record<string, unknown>>;
+  const headers: unknown = Object(fetchOptions).headers;
+  const inner = Array.isArray(transports) ? [value, ...transports] : [value];
+  return [{ url: textIn(transport, "url"), headers }, ...inner.flatMap((one) => sourcesOf(one, levels - 1))];
+}
+
+function textIn(object: object, name: string): string | undefined {
+  const value: unknown = Reflect.get(object, name);
+  return typeof value === "string" && URL.canParse(value) ? value : undefined;
+}
 
 /**
  * What an endpoint itself said when it refused a request, or what is wrong with its answer, safe to print; undefined if
  * it said nothing. Errors of JSON-RPC have a number as their code, and the innermost one is the endpoint's own.
  */
-export function endpointsWords(error: unknown): string | undefined {
+export function endpointsWords(source: RpcSource | undefined, error: unknown): string | undefined {
   const chain = errorChain(error);
   const redirect = chain.map(describeRedirect).find((words) => words !== undefined);
-  if (redirect !== undefined) return redirect;
+  if (redirect !== undefined) return createCleaner(source, error)(redirect);
   const refusal = chain.findLast(({ code }) => typeof code === "number") ?? chain.find(isOurs);
   if (refusal === undefined) return undefined;
-  const words = chain.flatMap(keysOf).reduce((text, key) => text.replaceAll(key, "[hidden]"), errorText(refusal));
-  const said = cleanText(withoutSecrets(new Error(words)).message).slice(0, longest);
-  return said.replace(/\.+$/, "") || undefined;
+  return (
+    cleanText(hideSecrets(source, error, errorText(refusal)))
+      .slice(0, longest)
+      .replace(/\.+$/, "") || undefined
+  );
 }
 
 /** What this package says of an answer nobody can use is a plain Error; libraries give theirs a name. */
 function isOurs(link: object): boolean {
   return Reflect.get(link, "name") === "Error" && !("code" in link);
-}
-
-/** A key may stand anywhere in the URL that viem keeps on its errors, and an endpoint may repeat it. */
-function keysOf(link: object): readonly string[] {
-  const url: unknown = Reflect.get(link, "url");
-  if (typeof url !== "string" || !URL.canParse(url)) return [];
-  const { username, password, pathname, searchParams } = new URL(url);
-  return [username, password, ...pathname.split("/"), ...searchParams.values()].filter(
-    (part) => part.length >= shortestKey,
-  );
 }
 
 const longestMessage = 1000;
@@ -124,24 +151,22 @@ const longestMessage = 1000;
  * A copy of a client library's error that is safe to log: RPC URLs carry API keys in their path, query or user part,
  * viem keeps the whole URL on its errors, and some providers repeat the key in their answer.
  */
-export function withoutSecrets(error: unknown): Error {
+export function withoutSecrets(source: RpcSource | undefined, error: unknown): Error {
   const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
-  const copy = new Error(redact(nodesWordsFirst(error, message)).slice(0, longestMessage));
+  const copy = new Error(hideSecrets(source, error, nodesWordsFirst(error, message)).slice(0, longestMessage));
   copy.name = name;
   return copy;
+}
+
+/** Text of this error or about it, without the request's own secrets and without what looks like one. */
+export function hideSecrets(source: RpcSource | undefined, error: unknown, text: string): string {
+  return hideLikelySecrets(createCleaner(source, error)(text));
 }
 
 /** viem puts them behind the whole request, which alone may be longer than a message. */
 function nodesWordsFirst(error: unknown, message: string): string {
   const { details } = Object(error) as { readonly details?: unknown };
   return message.length > longestMessage && typeof details === "string" ? `${details}\n${message}` : message;
-}
-
-/** Cuts every URL to its origin and hides whatever looks like a key; `0x` values stay. */
-function redact(text: string): string {
-  return text
-    .replace(/\b(?:https?|wss?):\/\/[^\s"'<>]+/gi, (url) => (URL.canParse(url) ? new URL(url).origin : "[url]"))
-    .replace(/(?<![\w-])(?!0x)(?=[\w-]*\d)[\w-]{20,}/g, "[hidden]");
 }
 
 /**
@@ -151,19 +176,25 @@ function redact(text: string): string {
  *
  * @throws RpcUnavailableError
  */
-export async function duringRpc<result>(doing: string, request: () => Promise<result>): Promise<result> {
+export async function duringRpc<result>(
+  source: RpcSource,
+  doing: string,
+  request: () => Promise<result>,
+): Promise<result> {
   try {
     return await request();
   } catch (error) {
-    throw translateChainError(error, doing);
+    throw translateChainError(source, error, doing);
   }
 }
 
 /** An endpoint that is down, slow, rate limited or answers with a fault. Our own errors pass unchanged. */
-export function translateChainError(error: unknown, doing: string): DstackError {
-  return isDstackError(error)
-    ? error
-    : new RpcUnavailableError(doing, { cause: withoutSecrets(error), said: endpointsWords(error) });
+export function translateChainError(source: RpcSource | undefined, error: unknown, doing: string): DstackError {
+  if (isDstackError(error)) return error;
+  return new RpcUnavailableError(doing, {
+    cause: withoutSecrets(source, error),
+    said: endpointsWords(source, error),
+  });
 }
 
 /**
@@ -172,8 +203,8 @@ export function translateChainError(error: unknown, doing: string): DstackError 
  *
  * @throws RpcUnavailableError
  */
-export async function requestHex(doing: string, request: () => Promise<unknown>): Promise<Hex> {
-  const answer = await duringRpc(doing, request);
+export async function requestHex(source: RpcSource, doing: string, request: () => Promise<unknown>): Promise<Hex> {
+  const answer = await duringRpc(source, doing, request);
   if (isHex(answer)) return answer;
   throw new RpcUnavailableError(doing, { cause: new Error("The endpoint's answer holds no result.") });
 }

@@ -303,7 +303,7 @@ async function findDeployment(
 }
 
 async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
-  return duringRpc("reading the receipt of the deployment", () =>
+  return duringRpc(client, "reading the receipt of the deployment", () =>
     getTransactionReceipt(client, { hash }).catch((error: unknown) => {
       if (error instanceof TransactionReceiptNotFoundError) return undefined;
       throw error;

@@ -72,7 +72,7 @@ export interface Origin {
 /** When a change was made, and by whom, asking the node for what its event does not say. @throws RpcUnavailableError */
 export async function readOrigin(client: ChainClient, change: ChangeOrigin): Promise<Origin> {
   const { blockNumber, transactionHash, timestamp, actor } = change;
-  const readTime = () => duringRpc("reading when", () => getBlock(client, { blockNumber }));
+  const readTime = () => duringRpc(client, "reading when", () => getBlock(client, { blockNumber }));
   const readSender = () => readSenders(client, { transactionHashes: [transactionHash] });
   const [seconds, by] = await Promise.all([
     timestamp ?? readTime().then((block) => block.timestamp),

@@ -252,7 +252,7 @@ export async function openTaskJournal(
   { client, chainId, root }: ConnectedChain,
   subject = "batch",
 ): Promise<BatchJournalFile> {
-  const first = await duringRpc("reading the first block", () =>
+  const first = await duringRpc(client, "reading the first block", () =>
     client.request({ method: "eth_getBlockByNumber", params: ["0x0", false] }),
   );
   const directory = join(root, ".dstack");

@@ -64,7 +64,7 @@ async function networkAccounts(
 ): Promise<Account[]> {
   const config = networks[network];
   if (config?.type !== "http" || config.accounts === "remote") {
-    const addresses = await duringRpc("asking for its accounts", () => getAddresses(client));
+    const addresses = await duringRpc(client, "asking for its accounts", () => getAddresses(client));
     return addresses.map((address) => parseAccount(address));
   }
   const { accounts } = config;

@@ -54,7 +54,7 @@ export function readBlock(
   const params = [block === "latest" ? block : numberToHex(block), false];
   // A backend that lags behind says that there is no such block, so that is only believed when it is repeated.
   let denials = 0;
-  return patiently(patience, "reading a block", async () => {
+  return patiently(client, patience, "reading a block", async () => {
     const answer = await ask(client, { method: "eth_getBlockByNumber", params }, patience.signal);
     if (answer === null && block !== "latest") denials += 1;
     if (denials === mostDenials) return undefined;

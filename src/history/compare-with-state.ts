@@ -28,8 +28,8 @@ export async function compareWithState(
 ): Promise<IncompletenessReason[]> {
   const expected = allowedAt(changes, blockNumber, initialFlags);
   const doing = "comparing the history with the contract";
-  const owners = await patiently(patience, doing, () => readAllowlist(client, { appId, blockNumber }));
-  const settings = await patiently(patience, doing, () => readAppSettings(client, { appId, blockNumber }));
+  const owners = await patiently(client, patience, doing, () => readAllowlist(client, { appId, blockNumber }));
+  const settings = await patiently(client, patience, doing, () => readAppSettings(client, { appId, blockNumber }));
   const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined) => [
     ...new Set(changes.map(keyOf).filter((key) => key !== undefined)),
   ];
@@ -136,7 +136,7 @@ async function readChunk<key extends Hex>(
       doing,
     });
   try {
-    const { answers } = keys.length > fewCalls ? await read() : await patiently(parameters, doing, read);
+    const { answers } = keys.length > fewCalls ? await read() : await patiently(client, parameters, doing, read);
     return keys.filter((_, index) => isTrue(answers[index], { appId, view }));
   } catch (error) {
     if (!isDstackError(error) || !error.retryable || keys.length <= fewCalls) throw error;
@@ -194,7 +194,7 @@ export async function readInitialFlags(
   async function readSettings(blockNumber: bigint, tries: number): Promise<ReadAppSettingsReturnType | undefined> {
     const read = () => readAppSettings(client, { appId, blockNumber });
     try {
-      return await patiently(patience, "reading the flags of the app's creation", read, tries);
+      return await patiently(client, patience, "reading the flags of the app's creation", read, tries);
     } catch (error) {
       if (isDstackError(error)) return undefined;
       throw error;

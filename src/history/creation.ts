@@ -66,11 +66,11 @@ export async function readCodePresence(
       return code === "0x" ? "empty" : "code";
     } catch (error) {
       patience.signal?.throwIfAborted();
-      const { kind, retryAfterMs } = classifyRefusal(error, { fromBlock: block, toBlock: block });
+      const { kind, retryAfterMs } = classifyRefusal(client, error, { fromBlock: block, toBlock: block });
       const isFault = kind === "busy" || kind === "silent";
       if (!isFault && tries >= mostDoubts) return "unknown";
       if (tries >= mostTries)
-        throw new RpcUnavailableError("looking for the app's creation", { cause: withoutSecrets(error) });
+        throw new RpcUnavailableError("looking for the app's creation", { cause: withoutSecrets(client, error) });
       await pause(patience, tries, retryAfterMs);
     }
   }

@@ -38,10 +38,13 @@ export async function readProof(
       return parseProof(await ask(client, { method: "eth_getProof", params }, patience.signal), slots);
     } catch (error) {
       patience.signal?.throwIfAborted();
-      const { kind, retryAfterMs, answer } = classifyRefusal(error, { fromBlock: blockNumber, toBlock: blockNumber });
+      const { kind, retryAfterMs, answer } = classifyRefusal(client, error, {
+        fromBlock: blockNumber,
+        toBlock: blockNumber,
+      });
       if (kind !== "busy" && kind !== "silent") return { refusal: answer };
       if (tries >= mostTries)
-        throw new RpcUnavailableError("reading a proof of the app's storage", { cause: withoutSecrets(error) });
+        throw new RpcUnavailableError("reading a proof of the app's storage", { cause: withoutSecrets(client, error) });
       await pause(patience, tries, retryAfterMs);
     }
   }

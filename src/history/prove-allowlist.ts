@@ -131,7 +131,7 @@ function unproven(reason: UnprovenReason, message: string): Claim {
 
 async function readStateRoot(client: ChainClient, pinned: PinnedBlock, patience: Patience) {
   const params = [numberToHex(pinned.number), false];
-  const answer = await patiently(patience, "reading a block's header", () =>
+  const answer = await patiently(client, patience, "reading a block's header", () =>
     ask(client, { method: "eth_getBlockByNumber", params }, patience.signal),
   );
   const block = Object(answer) as Record<string, unknown>;

@@ -91,7 +91,9 @@ class HistoryReader {
 
   async read(): Promise<History> {
     const { appId } = this.#parameters;
-    const chainId = await patiently(this.#patience, "reading the chain id", () => requireChain(this.#client));
+    const chainId = await patiently(this.#client, this.#patience, "reading the chain id", () =>
+      requireChain(this.#client),
+    );
     const genesisHash = await this.#readGenesisHash();
     const scope = this.#store.scope({ chainId, genesisHash }, appId);
     for (let attempt = 1; ; attempt += 1) {

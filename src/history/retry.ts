@@ -24,6 +24,7 @@ export function ask(
  * @throws RpcUnavailableError once it failed several times, other errors at once, the signal's reason
  */
 export async function patiently<result>(
+  client: ChainClient,
   patience: Patience,
   doing: string,
   read: () => Promise<result>,
@@ -34,7 +35,7 @@ export async function patiently<result>(
       return await read();
     } catch (cause) {
       patience.signal?.throwIfAborted();
-      const error = translateChainError(cause, doing);
+      const error = translateChainError(client, cause, doing);
       if (!(isDstackError(error) && error.retryable) || tries >= triesAtMost) throw error;
       await pause(patience, tries);
     }

@@ -1,6 +1,13 @@
 import { type Address, type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
-import { endpointsWords, errorChain, errorText, withoutSecrets } from "../chain/rpc-errors.ts";
+import {
+  endpointsWords,
+  errorChain,
+  errorText,
+  hideSecrets,
+  type RpcSource,
+  withoutSecrets,
+} from "../chain/rpc-errors.ts";
 import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
 import type { PolicyLog } from "./policy.ts";
 import { ask, type Patience, pause } from "./retry.ts";
@@ -98,8 +105,8 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
   }
 
   async function takeUp(piece: Piece, error: unknown): Promise<void> {
-    const { kind, retryAfterMs, suggestedBlocks, answer } = classifyRefusal(error, piece);
-    const cause = withoutSecrets(error);
+    const { kind, retryAfterMs, suggestedBlocks, answer } = classifyRefusal(client, error, piece);
+    const cause = withoutSecrets(client, error);
     if (kind === "gone" || kind === "unsupported") throw new LogsUnavailableError(piece, answer, { cause });
     const blocks = lengthOf(piece);
     const waits = piece.waits + 1;
@@ -107,7 +114,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     if (kind === "busy" || isSilent || blocks === 1n) {
       if (kind === "tooMuch" && waits >= mostTriesOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
       if (waits > mostWaits)
-        throw new RpcUnavailableError("reading the app's logs", { cause, said: endpointsWords(error) });
+        throw new RpcUnavailableError("reading the app's logs", { cause, said: endpointsWords(client, error) });
       if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
       await pause({ retryDelayMs, signal }, waits, retryAfterMs);
       pending.unshift({ ...piece, waits });
@@ -166,7 +173,7 @@ const busyStatus = new Set([403, 425, 429, 502, 503]);
 const unsupportedStatus = new Set([401, 402, 404, 405]);
 
 /** What a failed request for the logs of `asked` means. */
-export function classifyRefusal(error: unknown, asked: BlockRange): Refusal {
+export function classifyRefusal(source: RpcSource | undefined, error: unknown, asked: BlockRange): Refusal {
   const chain = errorChain(error);
   const code = numberIn(chain, "code");
   const status = numberIn(chain, "status");
@@ -176,7 +183,7 @@ export function classifyRefusal(error: unknown, asked: BlockRange): Refusal {
     kind: kindOf({ code, status, words, names: chain.map((link) => String(Reflect.get(link, "name"))) }),
     retryAfterMs: retryAfterOf(chain, words),
     suggestedBlocks: suggestionIn(words, asked),
-    answer: withoutSecrets(new Error(words)).message.slice(0, 300),
+    answer: hideSecrets(source, error, words).slice(0, 300),
   };
 }
 

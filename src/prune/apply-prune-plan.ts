@@ -125,7 +125,9 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
   );
   const batch = await sendBatch(source.chain, { ...settingsOf(parameters), calls: [] });
   // One whose nonce another transaction took has done nothing: what it was to remove is still to be removed.
-  const { number: blockNumber } = await duringRpc("reading the latest block", () => getBlock(source.chain));
+  const { number: blockNumber } = await duringRpc(source.chain, "reading the latest block", () =>
+    getBlock(source.chain),
+  );
   const left = await readStillAllowed(parameters, recorded, blockNumber);
   return { batch, gone: new Set(recorded.filter((hash) => !left.has(hash))) };
 }
@@ -161,7 +163,7 @@ export function namedBy(
 /** A local chain that was started anew has the same id; a reorganisation may have taken the plan's block. */
 async function requireSameChain(client: ChainClient, { pinned, chainId }: PrunePlan): Promise<void> {
   const { number: blockNumber } = pinned;
-  const hash = await duringRpc("reading the plan's block", () =>
+  const hash = await duringRpc(client, "reading the plan's block", () =>
     getBlock(client, { blockNumber }).then(
       (block) => block.hash,
       (error: unknown) => {

@@ -183,7 +183,7 @@ export async function dateAdditions(
   const times = await mapLimited(
     blockNumbers,
     async (blockNumber) => {
-      const block = await duringRpc("reading when a hash was added", () => getBlock(client, { blockNumber }));
+      const block = await duringRpc(client, "reading when a hash was added", () => getBlock(client, { blockNumber }));
       return [blockNumber, block.timestamp] as const;
     },
     { limit: requestsAtOnce },

@@ -74,8 +74,8 @@ function explain(error: unknown, address: string, view: string): Error {
     ({ name, code, value }) => name === "ContractFunctionZeroDataError" || (code === "BAD_DATA" && value === "0x"),
   );
   if (isEmpty) return new NoContractError(address);
-  const revert = findRevert(error, dstackAppAbi);
-  if (revert === undefined) return translateChainError(error, `asking ${address} for ${view}`);
+  const revert = findRevert(undefined, error, dstackAppAbi);
+  if (revert === undefined) return translateChainError(undefined, error, `asking ${address} for ${view}`);
   const reason = revert.data === undefined ? "it does not answer like a DstackApp or DstackKms" : revert.reason;
   return new ContractRevertedError({ contract: address, functionName: view, reason });
 }

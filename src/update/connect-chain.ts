@@ -105,7 +105,7 @@ async function requireAffordable(
     ),
   );
   const highestPrice = prepared.reduce((sum, { gas, maxFeePerGas }) => sum + gas * maxFeePerGas, 0n);
-  const balance = await duringRpc("reading the balance", () => getBalance(client, { address: signer }));
+  const balance = await duringRpc(client, "reading the balance", () => getBalance(client, { address: signer }));
   if (balance < highestPrice) throw new InsufficientFundsError(signer, balance, highestPrice);
 }
 
@@ -114,7 +114,7 @@ async function readReceipt(
   { appId, step, value }: PaymentIntent,
   transactionHash: TransactionHash,
 ): Promise<ReceiptFacts | undefined> {
-  const [wire, head] = await duringRpc("reading the receipt", () =>
+  const [wire, head] = await duringRpc(client, "reading the receipt", () =>
     Promise.all([requestReceipt(client, transactionHash), getBlockNumber(client, { cacheTime: 0 })]),
   );
   // A pending block has receipts too, but no block number.
@@ -149,7 +149,7 @@ function dataFeeOf(receipt: RpcTransactionReceipt & { readonly l1Fee?: Hex | nul
 }
 
 function readNonce(client: ChainClient, address: Hex, blockTag: "latest" | "pending"): Promise<number> {
-  return duringRpc("reading the nonce", () => getTransactionCount(client, { address, blockTag }));
+  return duringRpc(client, "reading the nonce", () => getTransactionCount(client, { address, blockTag }));
 }
 
 function toSigned({ functionName: _, ...prepared }: PreparedTransaction): SignedTransaction {

@@ -63,7 +63,7 @@ export async function findRefusedOsImages(
   kms: Address,
   images: readonly WorldOsImage[],
 ): Promise<WorldOsImage[]> {
-  const allowed = await duringRpc("reading the allowed OS images", () =>
+  const allowed = await duringRpc(client, "reading the allowed OS images", () =>
     Promise.all(
       images.map(({ hash }) =>
         readContract(client, { address: kms, abi: dstackKmsAbi, functionName: "allowedOsImages", args: [hash] }),
@@ -116,7 +116,7 @@ export async function publishKmsKeyAsOwner(
   if (data === undefined) return;
   const { kms } = parameters;
   const { owner } = await readOwnership(client, { appId: parseAppId(kms) });
-  const transactionHash = await duringRpc("publishing the mock KMS's key as the owner of the KMS", async () => {
+  const transactionHash = await duringRpc(client, "publishing the mock KMS's key as the owner of the KMS", async () => {
     await client.impersonateAccount({ address: owner });
     try {
       // An owner on a fork is often a contract without a balance.
@@ -153,7 +153,7 @@ async function encodePublication(
 }
 
 function readKmsInfo(client: ChainClient, kms: Address) {
-  return duringRpc("reading the KMS's published key", () =>
+  return duringRpc(client, "reading the KMS's published key", () =>
     readContract(client, { address: kms, abi: dstackKmsAbi, functionName: "kmsInfo" }),
   );
 }

@@ -93,6 +93,8 @@ async function readAppImplementation(client: ChainClient, kms: Address): Promise
 }
 
 async function readIsDevChain(client: ChainClient): Promise<boolean> {
-  const version = await duringRpc("asking for its version", () => client.request({ method: "web3_clientVersion" }));
+  const version = await duringRpc(client, "asking for its version", () =>
+    client.request({ method: "web3_clientVersion" }),
+  );
   return /^(?:hardhat|anvil)/i.test(version);
 }

@@ -73,11 +73,14 @@ async function explainRefusal(
 ): Promise<DstackError> {
   const doing = `broadcasting ${functionName}`;
   if (says(error, noFunds)) {
-    return new InsufficientFundsError(from, await duringRpc(doing, () => getBalance(client, { address: from })));
+    return new InsufficientFundsError(
+      from,
+      await duringRpc(client, doing, () => getBalance(client, { address: from })),
+    );
   }
   if (says(error, underpriced)) return new NonceTakenError(from, nonce, transactionHash);
-  const used = await duringRpc(doing, () => getTransactionCount(client, { address: from, blockTag: "latest" }));
-  return used > nonce ? new NonceTakenError(from, nonce, transactionHash) : translateChainError(error, doing);
+  const used = await duringRpc(client, doing, () => getTransactionCount(client, { address: from, blockTag: "latest" }));
+  return used > nonce ? new NonceTakenError(from, nonce, transactionHash) : translateChainError(client, error, doing);
 }
 
 function says(error: unknown, words: RegExp): boolean {
@@ -101,7 +104,7 @@ export async function sendPreparedTransaction(
   if (prepared.rawTransaction === undefined) {
     const { from, nonce, transactionHash } = prepared;
     if (transactionHash !== undefined && (await readIsRecorded(client, prepared))) return transactionHash;
-    const next = await duringRpc("reading the nonce", () =>
+    const next = await duringRpc(client, "reading the nonce", () =>
       getTransactionCount(client, { address: from, blockTag: "pending" }),
     );
     if (next > nonce) return findSent(client, prepared);
@@ -153,7 +156,7 @@ export async function sendContractCall(
  * @throws RpcUnavailableError
  */
 export async function readIsKnown(client: ChainClient, transactionHash: TransactionHash): Promise<boolean> {
-  const transaction = await duringRpc("looking for the transaction", () =>
+  const transaction = await duringRpc(client, "looking for the transaction", () =>
     client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
   );
   return transaction?.hash?.toLowerCase() === transactionHash;
@@ -170,7 +173,7 @@ export async function readIsRecorded(
   { from, nonce, to, data, transactionHash }: PreparedTransaction,
 ): Promise<boolean> {
   if (transactionHash === undefined) return false;
-  const found = await duringRpc("looking for the transaction", () =>
+  const found = await duringRpc(client, "looking for the transaction", () =>
     client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
   );
   return (

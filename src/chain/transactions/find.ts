@@ -77,7 +77,7 @@ export async function findNonceTaker(
     const isSame = found.to === to.toLowerCase() && found.data === data.toLowerCase();
     return { kind: isSame ? "same" : "mined", transactionHash: found.transactionHash };
   }
-  const mined = await duringRpc("reading the nonce", () =>
+  const mined = await duringRpc(client, "reading the nonce", () =>
     getTransactionCount(client, { address: from, blockTag: "latest" }),
   );
   return { kind: mined > nonce ? "notFound" : "waiting" };

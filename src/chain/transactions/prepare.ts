@@ -42,7 +42,7 @@ export async function prepareTransaction(
     wanted.nonce ?? readNextNonce(client, { address: from }),
     readGasLimit(client, { ...call, ceiling: gasCeilingOf(functionName) }),
     readFees(client),
-    duringRpc("reading the balance", () => getBalance(client, { address: from })),
+    duringRpc(client, "reading the balance", () => getBalance(client, { address: from })),
   ]);
   const highestPrice = gas * fees.maxFeePerGas;
   if (balance < highestPrice) throw new InsufficientFundsError(from, balance, highestPrice);
@@ -71,7 +71,9 @@ export interface ReadNextNonceParameters {
  */
 export async function readNextNonce(client: ChainClient, { address, known }: ReadNextNonceParameters): Promise<number> {
   const count = (blockTag: "latest" | "pending") => getTransactionCount(client, { address, blockTag });
-  const [mined, pending] = await duringRpc("reading the nonce", () => Promise.all([count("latest"), count("pending")]));
+  const [mined, pending] = await duringRpc(client, "reading the nonce", () =>
+    Promise.all([count("latest"), count("pending")]),
+  );
   const next = Math.max(mined, pending);
   const most = Math.min(mined, known ?? mined) + mostWaiting;
   if (known !== undefined && next <= known) return next;
@@ -123,7 +125,7 @@ export interface ReadFeesReturnType {
  * @throws ImplausibleAnswerError, RpcUnavailableError
  */
 export async function readFees(client: ChainClient): Promise<ReadFeesReturnType> {
-  const [block, suggestedTip] = await duringRpc("reading the fees", () =>
+  const [block, suggestedTip] = await duringRpc(client, "reading the fees", () =>
     Promise.all([getBlock(client), estimateMaxPriorityFeePerGas(client)]),
   );
   const baseFee = block.baseFeePerGas ?? 0n;

@@ -48,7 +48,7 @@ export async function waitForReceipt(
       throw new ReceiptTimeoutError(
         transactionHash,
         waitedMs,
-        fault === undefined ? {} : { cause: withoutSecrets(fault) },
+        fault === undefined ? {} : { cause: withoutSecrets(client, fault) },
       );
     }
     await new Promise((resolve) => setTimeout(resolve, Math.min(pollIntervalMs, timeoutMs - waitedMs)));
@@ -89,7 +89,7 @@ export async function readSenders(
   { transactionHashes }: ReadSendersParameters,
 ): Promise<ReadonlyMap<TransactionHash, Address>> {
   const readSender = async (hash: TransactionHash): Promise<[TransactionHash, Address][]> => {
-    const transaction = await duringRpc("reading who sent a transaction", () =>
+    const transaction = await duringRpc(client, "reading who sent a transaction", () =>
       client.request({ method: "eth_getTransactionByHash", params: [hash] }),
     );
     return isHex(transaction?.from) ? [[hash, getAddress(transaction.from)]] : [];

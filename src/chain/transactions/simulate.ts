@@ -75,8 +75,8 @@ export async function readGasLimit(
   try {
     estimate = await estimateGas(client, { account: from, to, data, authorizationList });
   } catch (error) {
-    const revert = findRevert(error, abi);
-    if (revert === undefined) throw translateChainError(error, `estimating the gas of ${functionName}`);
+    const revert = findRevert(client, error, abi);
+    if (revert === undefined) throw translateChainError(client, error, `estimating the gas of ${functionName}`);
     throw await explainRevert(client, call, revert);
   }
   return withRoom(estimate, { ceiling, functionName });

@@ -173,7 +173,7 @@ const shortestHoloceneExtraData = 9;
 export async function findForkPoint(url: string, signal?: AbortSignal): Promise<ForkPoint> {
   const transport = http(url, { fetchFn: fetchWithoutRedirects, fetchOptions: { signal: signal ?? null } });
   const client = createPublicClient({ transport });
-  const [chainId, block] = await duringRpc("looking for the block to fork from", () =>
+  const [chainId, block] = await duringRpc(client, "looking for the block to fork from", () =>
     Promise.all([client.getChainId(), client.getBlock()]),
   );
   if (chainId !== baseChainId) {

@@ -61,11 +61,14 @@ describe("an endpoint that redirects", () => {
   const faults = { faults: new Faults(() => {}), clock: systemClock, signal: new AbortController().signal };
   const ways: Readonly<Record<string, () => Promise<unknown>>> = {
     "a task": async () => connectChain(await hre()),
-    "the owner's client of a world": () =>
-      duringRpc("sending", () =>
-        sendRawTransaction(createOwnerClient({ rpcUrl: url, chain: base, owner }), { serializedTransaction: "0x02" }),
-      ),
-    "a world's own client": () => duringRpc("asking", () => getChainId(createLocalChainClient(url, base))),
+    "the owner's client of a world": () => {
+      const client = createOwnerClient({ rpcUrl: url, chain: base, owner });
+      return duringRpc(client, "sending", () => sendRawTransaction(client, { serializedTransaction: "0x02" }));
+    },
+    "a world's own client": () => {
+      const client = createLocalChainClient(url, base);
+      return duringRpc(client, "asking", () => getChainId(client));
+    },
     "a world on a chain that runs elsewhere": () => findExistingChain({ rpcUrl: url, kms }),
     "a world that is to be forked": () => findForkPoint(url),
   };

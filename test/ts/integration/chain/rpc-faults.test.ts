@@ -1,9 +1,10 @@
 import { inspect } from "node:util";
 import { expect } from "chai";
-import { createClient, http } from "viem";
+import { createClient, fallback, http } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { base } from "viem/chains";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import { ethCall } from "../../../../src/chain/calls.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { readAllowlist, readAppSettings, readOwnership } from "../../../../src/chain/read-app.ts";
@@ -109,6 +110,87 @@ describe("an endpoint that fails", () => {
     } finally {
       await server.close();
     }
+  });
+
+  describe("repeats what the request carried", () => {
+    const words = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ";
+    const headers = { "X-Token": "hunter2!pa", Authorization: `Bearer ${words}`, Cookie: 'sid="q1w2e3"' };
+    const shown: Record<string, (text: string) => string> = {
+      raw: (text) => text,
+      "percent-encoded": encodeURIComponent,
+      "percent-encoded, every byte": (text) => Buffer.from(text).toString("hex").replace(/../g, "%$&"),
+      "JSON-escaped": (text) => JSON.stringify(JSON.stringify(text)),
+      "JSON-escaped, every character": (text) => text.replace(/./g, (one) => `\\u00${one.charCodeAt(0).toString(16)}`),
+      "in base64": (text) => Buffer.from(text).toString("base64"),
+      "inside of base64": (text) => Buffer.from(`{"x":"${text}"}`).toString("base64url"),
+      "in hexadecimal": (text) => Buffer.from(text).toString("hex"),
+    };
+    const secrets = ["hunter2!pa", words, "q1w2e3", "us/er:p%w9", "p%w9", "s3", "z=9 x", "abc", "tail"];
+    const endpoints: Record<string, (url: string) => ChainClient> = {
+      "one endpoint": (url) =>
+        createClient({ chain: base, transport: http(url, { retryCount: 0, fetchOptions: { headers } }) }),
+      "a fallback of two": (url) =>
+        createClient({
+          chain: base,
+          transport: fallback([http("http://127.0.0.1:1"), http(url, { fetchOptions: { headers } })], {
+            retryCount: 0,
+          }),
+        }),
+    };
+    for (const [kind, connect] of Object.entries(endpoints)) {
+      for (const [notation, write] of Object.entries(shown)) {
+        it(`which is not told, ${notation}: ${kind}`, async () => {
+          let received = "";
+          const server = await startFaultServer((request, response) => {
+            received = request.headers.authorization ?? "";
+            const echoed = [...secrets.map(write), JSON.stringify(request.headers), request.url].join(" , ");
+            const error = { code: -32005, message: `over quota: ${echoed} .`, data: echoed };
+            response.end(JSON.stringify({ jsonrpc: "2.0", id: 0, error }));
+          });
+          try {
+            const url = `http://us%2Fer:p%25w9@127.0.0.1:${server.port}/v2/s3?network=z%3D9+x&abc#tail`;
+            const error = await rejection(readAllowlist(connect(url), { appId, composeHash }));
+            const text = inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error);
+            expect(received).to.equal(`Bearer ${words}`);
+            expect(error)
+              .to.have.nested.property("context.said")
+              .that.matches(/^over quota: .*\[hidden\]/);
+            for (const secret of secrets) {
+              expect(text, secret).to.not.include(secret.length < 4 ? ` ${write(secret)} ` : write(secret));
+            }
+          } finally {
+            await server.close();
+          }
+        });
+      }
+    }
+
+    it("in a revert's reason", async () => {
+      const message = `execution reverted: hunter2!pa ${words}`;
+      const body = JSON.stringify({ jsonrpc: "2.0", id: 0, error: { code: 3, message } });
+      const server = await startFaultServer((_, response) => response.end(body));
+      try {
+        const client = endpoints["one endpoint"]?.(`http://127.0.0.1:${server.port}`) ?? expect.fail();
+        const { revert } = await ethCall(client, { to: appId, data: "0x", abi: [], doing: "asking" });
+        expect(revert?.reason).to.equal("execution reverted: [hidden] [hidden]");
+      } finally {
+        await server.close();
+      }
+    });
+
+    it("but leaves the honest words", async () => {
+      const message =
+        "block range is too large on base: v2 of eth_getLogs takes 2000 blocks, not 20000, from 0x1c9c380";
+      const body = JSON.stringify({ jsonrpc: "2.0", id: 0, error: { code: -32005, message } });
+      const server = await startFaultServer((_, response) => response.end(body));
+      try {
+        const client = endpoints["one endpoint"]?.(`http://127.0.0.1:${server.port}/rpc/v2/base?x=2`) ?? expect.fail();
+        const error = await rejection(readAllowlist(client, { appId, composeHash }));
+        expect(error).to.have.nested.property("context.said", message);
+      } finally {
+        await server.close();
+      }
+    });
   });
 
   it("is told in its own words, which cannot steer a terminal", async () => {

@@ -43,11 +43,11 @@ describe("classifyRefusal", () => {
   ];
   for (const [what, error, kind] of cases)
     it(`calls "${what}" ${kind}`, () => {
-      expect(classifyRefusal(error, asked).kind).to.equal(kind);
+      expect(classifyRefusal(undefined, error, asked).kind).to.equal(kind);
     });
 
   it("believes suggestions of fewer blocks, and only those", () => {
-    const suggestionOf = (message: string) => classifyRefusal(rpc(-32602, message), asked).suggestedBlocks;
+    const suggestionOf = (message: string) => classifyRefusal(undefined, rpc(-32602, message), asked).suggestedBlocks;
     expect(suggestionOf("this block range should work: [0x3e8, 0x7cf]")).to.equal(1_000n);
     expect(suggestionOf("this block range should work: [0x3e8, 0x176f]")).to.equal(undefined);
     expect(suggestionOf("this block range should work: [0x7cf, 0x3e8]")).to.equal(undefined);
@@ -59,7 +59,7 @@ describe("classifyRefusal", () => {
   });
 
   it("knows how long to wait, in every way it is said", () => {
-    const waitOf = (error: unknown) => classifyRefusal(error, asked).retryAfterMs;
+    const waitOf = (error: unknown) => classifyRefusal(undefined, error, asked).retryAfterMs;
     expect(waitOf(status(429, "", { "retry-after": "7" }))).to.equal(7_000);
     const date = new Date(Date.now() + 60_000).toUTCString();
     expect(waitOf(status(429, "", { "retry-after": date }))).to.be.within(50_000, 61_000);
@@ -69,7 +69,7 @@ describe("classifyRefusal", () => {
   });
 
   it("repeats no key", () => {
-    const { answer } = classifyRefusal(rpc(-32000, `no plan for ${url}`), asked);
+    const { answer } = classifyRefusal(undefined, rpc(-32000, `no plan for ${url}`), asked);
     expect(answer).to.equal("no plan for https://rpc.example");
   });
 });
