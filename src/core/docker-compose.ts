@@ -24,10 +24,17 @@ const lineEnds = /\r(?!\n)|[\u0085\u2028\u2029]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const unreadable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/;
 
-/** Tags of YAML itself that every reader takes for the same. `!!binary` is text for Docker and bytes here. */
-const plainTags = new Set(
-  ["str", "int", "float", "bool", "null", "seq", "map", "merge"].map((name) => `tag:yaml.org,2002:${name}`),
-);
+/**
+ * Tags of YAML itself, and the scalars for which every reader takes them for the same. Docker refuses `!!bool yes`, which
+ * is text here; `!!binary` is text for Docker and bytes here; `!reset` has Docker leave a node out.
+ */
+const plainScalars: Readonly<Record<string, RegExp>> = {
+  str: /^/,
+  int: /^(?:0|-?[1-9]\d*)$/,
+  float: /^-?\d+\.\d+$/,
+  bool: /^(?:true|false)$/,
+  null: /^(?:null|~)?$/,
+};
 
 /**
  * Reads a docker compose file to the value that Docker Compose reads, aliases and merge keys resolved. Refuses what the
@@ -124,9 +131,7 @@ class NodeReader {
   read(node: unknown): Reading {
     if (!isNode(node)) return { node, value: null, weight: 1 }; // a key without a value
     if (isAlias(node)) return this.#readAlias(node);
-    if (node.tag?.startsWith("tag:yaml.org,") && !plainTags.has(node.tag)) {
-      this.#refuse(node, "a tag that YAML readers take differently");
-    }
+    this.#requirePlainTag(node, hasPlainTag(node));
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, undefined);
     const reading = this.#readContent(node);
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, reading);
@@ -153,7 +158,9 @@ class NodeReader {
     const own = new Map<string, unknown>();
     let merged: readonly Reading[] | undefined;
     for (const { key, value } of node.items) {
-      const name = isMergeKey(key) ? undefined : this.read(key);
+      const isMerge = isMergeKey(key);
+      if (isMerge) this.#requirePlainTag(key, hasPlainMergeTag(key));
+      const name = isMerge ? undefined : this.read(key);
       const reading = this.read(value);
       readings.push(reading, ...(name === undefined ? [] : [name]));
       if (name === undefined) {
@@ -175,6 +182,10 @@ class NodeReader {
     return { node, value: Object.fromEntries(own), weight: 1 + sum(readings) };
   }
 
+  #requirePlainTag(node: Node, isPlain: boolean): void {
+    if (!isPlain) this.#refuse(node, "a tag that Docker and other YAML readers take differently");
+  }
+
   #refuse(node: unknown, what: string): never {
     const { where, ...position } = locate(this.#lines, (isNode(node) && node.range?.[0]) || 0);
     throw invalidCompose(`has ${what}, at ${where}`, position);
@@ -188,6 +199,23 @@ function sum(readings: readonly Reading[]): number {
 function isMergeKey(key: unknown): key is Scalar {
   if (!isScalar(key)) return false;
   return typeof key.value === "symbol" || (key.value === "<<" && key.type === Scalar.PLAIN);
+}
+
+const yamlTag = "tag:yaml.org,2002:";
+
+function hasPlainTag(node: Exclude<Node, Alias>): boolean {
+  if (node.tag === undefined) return true;
+  if (isMap(node)) return node.tag === `${yamlTag}map`;
+  if (!isScalar(node)) return node.tag === `${yamlTag}seq`;
+  if (!node.tag.startsWith(yamlTag)) return false;
+  const name = node.tag.slice(yamlTag.length);
+  return Object.hasOwn(plainScalars, name) && plainScalars[name]?.test(node.source ?? "") === true;
+}
+
+/** Docker takes `!!str <<` for a key of that name. */
+function hasPlainMergeTag(key: Scalar): boolean {
+  if (key.tag === undefined) return true;
+  return key.tag === `${yamlTag}merge` && key.type === Scalar.PLAIN && key.source === "<<";
 }
 
 /**

@@ -74,6 +74,26 @@ describe("checkDockerCompose", () => {
     ["a service's name in base64", "services:\n  !!binary d2Vi: {image: b}\n", /has a tag/],
     ["services as a set", "services: !!set\n  ? web\n", /has a tag/],
     ["services as an ordered map", "services: !!omap\n  - web: {image: a}\n", /has a tag/],
+    ["a service that Docker leaves out", `${good}  other: !reset {image: b}\n`, /has a tag .* at line 4, column 17/],
+    ["a value that Docker leaves out", `${good}    command: !reset null\n`, /has a tag/],
+    ["a list that Docker takes for the whole", `${good}    ports: !override ["80"]\n`, /has a tag/],
+    ["the same with the tag in full", `${good}    command: !<!reset> null\n`, /has a tag/],
+    ["an unknown tag", `${good}    command: !foo a\n`, /has a tag/],
+    ["a tag without a name", `${good}    labels: {a: ! 1}\n`, /has a tag/],
+    ["a merge key that is text for Docker", mergedWith("!!str <<"), /has a tag .* at line 4/],
+    ["a merge key with an unknown tag", mergedWith("!foo <<"), /has a tag/],
+    ["a merge key without a tag's name", mergedWith("! <<"), /has a tag/],
+    ["a merge key in quotes", mergedWith('!!merge "<<"'), /has a tag/],
+    ["a merge key under another name", mergedWith("!!merge foo"), /has a tag/],
+    ["a merge tag on a value", `${good}x-a: !!merge <<\n`, /has a tag/],
+    ["a truth that Docker refuses", `${good}    privileged: !!bool yes\n`, /has a tag/],
+    ["a number that Docker reads in base eight", `${good}x-a: !!int 017\n`, /has a tag/],
+    ["a number that is text here", `${good}x-a: !!float 5\n`, /has a tag/],
+    ["nothing that is something", `${good}x-a: !!null foo\n`, /has a tag/],
+    ["a list as a mapping", `${good}x-a: !!map [a]\n`, /has a tag/],
+    ["a mapping as text", "services: !!str\n  web: {image: a}\n", /has a tag/],
+    ["a mapping as a list", `${good}x-a: !!seq {a: b}\n`, /has a tag/],
+    ["text as a list", `${good}x-a: !!seq foo\n`, /has a tag/],
     ["a number as a key", "services:\n  1: {image: a}\n  '1': {image: b}\n", /has a key that is no text .* at line 2/],
     ["nothing as a key", "services:\n  ~: {image: a}\n", /has a key that is no text/],
     ["a list as a key", "services:\n  ? [a]\n  : {image: a}\n", /has a key that is no text/],
@@ -167,8 +187,11 @@ describe("checkDockerCompose", () => {
       "x-a: &a {image: a}\nx-l: &l [*a]\nx-b: &a {image: b}\nservices:\n  web: {<<: *l}\n",
       { web: "a" },
     ],
-    ["tags of Docker Compose", `${good}    ports: !override ["80"]\n    command: !reset null\n`],
     ["tags that say the obvious", "services: !!map\n  !!str web: {image: !!str a}\n", { web: "a" }],
+    [
+      "tags of plain values",
+      `${good}x-n: !!seq [!!int 5, !!int -3, !!int "0", !!float 1.5, !!bool true, !!null ~, !!null null, !!str null]\n`,
+    ],
   ];
   for (const [what, text, images = { web: "nginx" }] of accepted)
     it(`accepts ${what}`, () => {
@@ -226,6 +249,10 @@ describe("other readers of a compose file", () => {
       expect(() => readAppDocument({ text: json })).to.throw(InvalidAppComposeError);
   });
 });
+
+function mergedWith(key: string): string {
+  return `x-a: &a {image: a}\nservices:\n  web:\n    ${key}: *a\n`;
+}
 
 function bomb(open: string, close: string): string {
   const lines = repeat(
