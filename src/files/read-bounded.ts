@@ -1,24 +1,37 @@
-import { constants } from "node:fs";
+import { constants, lstatSync, openSync, readdirSync, statSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { Socket } from "node:net";
 import { UnusableFileError } from "../errors/index.ts";
-import { describeKind, unusable } from "./own-file.ts";
+import { describeKind, faultCode, unusable } from "./own-file.ts";
 
 const mebibyte = 1024 * 1024;
+const noWait = constants.O_NONBLOCK ?? 0; // Windows has no such flag
 
 /** Far above any compose file, environment or plan. */
 export const defaultMaxBytes = 16 * mebibyte;
 
+/** Names of the descriptors that the user's shell gave this process, as `<(command)` writes them; nothing links here. */
+const ownDescriptor = /^\/dev\/stdin$|^\/(?:dev|proc\/self)\/fd\/(\d{1,9})$/;
+
 /**
- * Reads a file that a person named. A link is followed, because secret stores mount files as links. A pipe, a device or
- * a file beyond the limit is refused: it could block, or fill the memory.
+ * Reads a file that a person named. A link is followed, because secret stores mount files as links. A device or a file
+ * beyond the limit is refused: it could block, or fill the memory. So is a pipe, unless the path is that of a descriptor
+ * of this process, which only the user can have opened.
  *
  * @throws UnusableFileError; its `cause` has the code ENOENT if there is no such file
  */
 export async function readBounded(path: string, maxBytes: number = defaultMaxBytes): Promise<Buffer> {
+  const descriptor = ownDescriptor.exec(path);
   try {
     // Before opening, which already does something to some devices and waits for the other end of a pipe.
-    requireRegular(path, await stat(path));
-    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)); // Windows has no such flag
+    const stats = await stat(path);
+    if (descriptor !== null && (stats.isFIFO() || stats.isSocket())) {
+      return await readDescriptor(path, Number(descriptor[1] ?? 0), maxBytes);
+    }
+    // Event queues of Node have no type at all.
+    if (descriptor !== null && (stats.mode & constants.S_IFMT) === 0) throw notPassedOn(path);
+    requireRegular(path, stats);
+    const handle = await open(path, constants.O_RDONLY | noWait);
     try {
       requireRegular(path, await handle.stat());
       return await readHandle(path, handle, maxBytes);
@@ -26,7 +39,7 @@ export async function readBounded(path: string, maxBytes: number = defaultMaxByt
       await handle.close();
     }
   } catch (error) {
-    throw unusable(path, error);
+    throw descriptor !== null && faultCode(error) === "ENOENT" ? notPassedOn(path, error) : unusable(path, error);
   }
 }
 
@@ -44,8 +57,67 @@ export async function readHandle(path: string, handle: FileHandle, maxBytes: num
     if (bytesRead === 0) return Buffer.concat(chunks);
     chunks.push(chunk.subarray(0, bytesRead));
     position += bytesRead;
-    if (position > maxBytes) throw new UnusableFileError(path, `it has more than ${maxBytes / mebibyte} MiB`);
+    if (position > maxBytes) throw tooLong(path, maxBytes);
   }
+}
+
+/** Inodes of the pipes and sockets read so far: a second reading finds nothing, and would take that for the text. */
+const spent = new Set<number>();
+
+/**
+ * All bytes of a pipe or socket, until its other end closes it. Reads through the event loop: a read that blocks a
+ * thread keeps the process from exiting.
+ */
+async function readDescriptor(path: string, descriptor: number, maxBytes: number): Promise<Buffer> {
+  const { ino } = statSync(path);
+  if (isOfThisProgram(ino)) throw notPassedOn(path);
+  if (spent.has(ino)) {
+    throw new UnusableFileError(path, "it is a pipe that was read already", {
+      nextStep: "Give each option a file or a pipe of its own.",
+    });
+  }
+  spent.add(ino);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of openDescriptor(path, descriptor) as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxBytes) throw tooLong(path, maxBytes);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** A pipe is opened anew, so that its descriptor stays open; a socket cannot be, and parents give sockets as stdin. */
+function openDescriptor(path: string, descriptor: number): NodeJS.ReadableStream {
+  if (!statSync(path).isSocket())
+    return new Socket({ fd: openSync(path, constants.O_RDONLY | noWait), writable: false });
+  if (descriptor === 0) return process.stdin;
+  throw new UnusableFileError(path, "it is a socket, not a regular file");
+}
+
+/**
+ * Whether this process holds the other end. Node's own pipes have low numbers, which the user's pipe may have had in the
+ * shell, and nothing ever comes through them. Only Linux shows which end a descriptor is.
+ */
+function isOfThisProgram(ino: number): boolean {
+  if (process.platform !== "linux") return false;
+  return readdirSync("/proc/self/fd").some((name) => {
+    const path = `/proc/self/fd/${name}`;
+    const isWritable = ((lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o200) !== 0;
+    const stats = isWritable ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    return stats?.isFIFO() === true && stats.ino === ino;
+  });
+}
+
+function notPassedOn(path: string, cause?: unknown): UnusableFileError {
+  return new UnusableFileError(path, "the shell's pipe was not passed on to this program (npm closes low numbers)", {
+    nextStep: "Pipe the text to /dev/stdin, or write it to a file.",
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+function tooLong(path: string, maxBytes: number): UnusableFileError {
+  return new UnusableFileError(path, `it has more than ${maxBytes / mebibyte} MiB`);
 }
 
 function requireRegular(path: string, stats: Parameters<typeof describeKind>[0]): void {
