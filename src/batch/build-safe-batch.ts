@@ -25,11 +25,13 @@ export interface BuildSafeBatchParameters {
   /** Title of the batch in the Safe app. */
   readonly name?: string | undefined;
   readonly chainId?: number | undefined;
-  /** Of the Safe transaction; by default the next one to be executed. Name a later one if others are queued before. */
+  /**
+   * Nonce of the Safe transaction. @default the Safe's next nonce. Give a later one if other transactions are queued.
+   */
   readonly nonce?: bigint | undefined;
-  /** By default Safe's own MultiSendCallOnly. */
+  /** @default Safe's own MultiSendCallOnly */
   readonly multiSend?: Address | undefined;
-  /** Builds calls that change nothing too. */
+  /** Also builds calls that change nothing. */
   readonly allowNoEffect?: boolean | undefined;
 }
 
@@ -37,16 +39,16 @@ export interface SafeBatch {
   readonly safe: Address;
   readonly chainId: number;
   readonly version: string;
-  /** Signatures it takes. */
+  /** Number of signatures the Safe requires. */
   readonly threshold: bigint;
   readonly owners: readonly Address[];
-  /** In the order in which the Safe will make them. */
+  /** In the order in which the Safe executes them. */
   readonly calls: readonly PolicyCall[];
-  /** For the Safe app's Transaction Builder. */
+  /** For the Transaction Builder of the Safe app. */
   readonly file: TransactionBuilderFile;
   /** The same calls as one transaction of the Safe. */
   readonly safeTx: SafeTx;
-  /** What the owners' wallets must show for it. */
+  /** The hash that the owners' wallets must show for `safeTx`. */
   readonly safeTxHash: Hex;
 }
 
@@ -56,9 +58,10 @@ const abi = parseAbi([
 const requestsAtOnce = 8;
 
 /**
- * Prepares calls for the Safe that owns the contracts: a file to import, and the transaction with the hash its owners
- * check against what their wallets show. Each call is tried on the node as the Safe, and the Safe itself is asked for
- * the hash: two computations that must agree. Sends nothing.
+ * Prepares calls for the Safe that owns the contracts. Returns a file to import, and the Safe transaction with its
+ * hash. The owners compare this hash with the one their wallets show. The node simulates the calls as the Safe, except
+ * those behind a call that changes who may call or which code runs. The Safe computes the hash too, and both hashes
+ * must agree. Sends nothing.
  *
  * @throws InvalidArgumentError if the address is no Safe, or the chain has no MultiSendCallOnly
  * @throws NoEffectError, NotOwnerError, ContractOwnerError, ContractRevertedError, NoContractError, WrongChainError,
@@ -91,7 +94,7 @@ export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeB
   return { safe: getAddress(safe), chainId, version, threshold, owners, calls, file, safeTx, safeTxHash };
 }
 
-/** A Safe whose hash is another (a fork, an odd version) would have its owners sign something else. */
+/** A fork or an unusual version of the Safe may compute another hash. Its owners would then sign something else. */
 async function requireSameHash(
   client: ChainClient,
   { safe, safeTx, safeTxHash }: Pick<SafeBatch, "safe" | "safeTx" | "safeTxHash">,
@@ -110,8 +113,8 @@ async function requireSameHash(
 }
 
 /**
- * Where Safe has deployed MultiSendCallOnly, newest first: 1.5.0, 1.4.1, 1.3.0 and the other 1.3.0 of chains that
- * refuse unprotected transactions. It keeps no state, so any of them serves a Safe of any version.
+ * Safe's deployments of MultiSendCallOnly, newest first: 1.5.0, 1.4.1, 1.3.0, and the 1.3.0 address for chains that
+ * require replay-protected transactions. The contract keeps no state, so each of them works for a Safe of any version.
  */
 const canonical: readonly Address[] = [
   "0xA83c336B20401Af773B6219BA5027174338D1836",
@@ -119,7 +122,9 @@ const canonical: readonly Address[] = [
   "0x40A2aCCbd92BCA938b02010E17A5b8929b49130D",
   "0xA1dabEF33b3B82c7814B6D82A79e50F4AC44102B",
 ];
-/** The Safe app itself takes the one of the Safe's version, so this keeps the hash the signers see. */
+/**
+ * The Safe app uses the deployment of the Safe's own version. Using the same one gives the hash that the signers see.
+ */
 const ofVersion: readonly (readonly [start: string, address: Address])[] = [
   ["1.5.", "0xA83c336B20401Af773B6219BA5027174338D1836"],
   ["1.4.", "0x9641d764fc13c8B624c04430C7356C1C7C8102e2"],
@@ -127,14 +132,14 @@ const ofVersion: readonly (readonly [start: string, address: Address])[] = [
 ];
 
 export interface FindMultiSendParameters {
-  /** As the Safe's `VERSION` says it. */
+  /** The return value of the Safe's `VERSION`. */
   readonly version: string;
 }
 
 /**
- * MultiSendCallOnly on this chain, by preference the one of the Safe's own version.
+ * Finds MultiSendCallOnly on this chain. Prefers the deployment of the Safe's own version.
  *
- * @throws InvalidArgumentError if there is none of them; RpcUnavailableError
+ * @throws InvalidArgumentError if the chain has none of them; RpcUnavailableError
  */
 export async function findMultiSend(client: ChainClient, { version }: FindMultiSendParameters): Promise<Address> {
   const own = ofVersion.flatMap(([start, address]) => (version.startsWith(start) ? [address] : []));

@@ -10,10 +10,10 @@ export interface ReadExecutorParameters {
 }
 
 /**
- * Whether the executor is at this address, or nothing is. The endpoint answers, so this guards against a mistake and
- * not against the endpoint: an address must never be authorised because of it alone.
+ * Whether the executor is deployed at this address; false if the address has no code. The endpoint answers, so this
+ * detects mistakes but not a dishonest endpoint. Never authorise an address because of this result alone.
  *
- * @throws ExecutorMismatchError if something else is; RpcUnavailableError
+ * @throws ExecutorMismatchError if the address has other code; RpcUnavailableError
  */
 export async function readHasExecutor(client: ChainClient, { address }: ReadExecutorParameters): Promise<boolean> {
   const code = await readCode(client, { address });
@@ -26,12 +26,12 @@ export async function readHasExecutor(client: ChainClient, { address }: ReadExec
 export interface SignDelegationParameters {
   /** The zero address ends a delegation. */
   readonly to: Address;
-  /** Of the transaction that carries it; a sender's own authorisation takes the next. */
+  /** Nonce of the transaction that carries the authorisation. The sender's own authorisation uses the next nonce. */
   readonly transactionNonce: number;
 }
 
 /**
- * Signs the authorisation by which the account delegates, on this chain alone and for one transaction.
+ * Signs the account's delegation, valid on this chain only and for one transaction.
  *
  * @throws DelegationUnsupportedError if the key is with the node or a wallet
  */
@@ -42,7 +42,7 @@ export async function signDelegation(
   const { account, chainId } = run.settings;
   const sign = signerOf(account);
   if (sign === undefined) throw new DelegationUnsupportedError("the key that must sign the authorisation is not here");
-  // Chain id 0 would let it be replayed on every other chain.
+  // With chain id 0, the authorisation could be replayed on every other chain.
   return sign({ address: to, chainId, nonce: transactionNonce + 1 });
 }
 

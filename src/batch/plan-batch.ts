@@ -13,53 +13,57 @@ import { recordedBy } from "./send-transactions.ts";
 export interface PlanBatchParameters extends BatchParameters {
   readonly calls: readonly PolicyCall[];
   /**
-   * `none`: one transaction per call. `7702`: one for all, through the batch executor (EIP-7702). `auto`, the
-   * default, takes the second where it is possible and worth it.
+   * `none`: one transaction per call. `7702`: one transaction for all calls, through the batch executor (EIP-7702).
+   * `auto`: `7702` if it is possible and saves gas. @default "auto"
    */
   readonly mode?: BatchMode | "auto" | undefined;
-  /** Where the executor is, if not at the address that follows from its code. Its code is verified. */
+  /** Address of the executor, if it differs from the address derived from its code. Its code is verified. */
   readonly executor?: Address | undefined;
 }
 
 /**
- * All that a batch may sign. sendBatch signs nothing else: if the chain has changed so that more would be needed, it
- * stops. Less is possible, such as no authorisation for an account that delegates by then.
+ * The most that a batch may sign. If the chain has changed and more is needed, sendBatch stops. It may sign less, for
+ * example no authorisation if the account delegates by then.
  */
 export interface BatchPlan {
   readonly chainId: number;
   readonly account: Address;
-  /** In the order in which they are carried out. */
+  /** In the order in which they are executed. */
   readonly calls: readonly PolicyCall[];
   readonly mode: BatchMode;
-  /** Why this mode, for people. */
+  /** Why this mode was chosen, for the user. */
   readonly reason: string;
-  /** Of the first transaction. The endpoint alone names it. */
+  /** Nonce of the first transaction. It comes from the endpoint only. */
   readonly nonce: number;
-  /** Most gas that all transactions together may ask for. */
+  /** Upper limit for the gas limits of all transactions together. */
   readonly gas: bigint;
-  /** Of mode `7702`. */
+  /** Given for mode `7702`. */
   readonly delegation: DelegationPlan | undefined;
-  /** Whether one transaction per call is sent if the endpoint refuses the delegation. */
+  /** Whether the batch sends one transaction per call if the endpoint rejects the delegation. */
   readonly fallsBack: boolean;
 }
 
 export interface DelegationPlan {
-  /** Whose code acts for the account: the executor's own address, or the one that the caller named. Never an endpoint's. */
+  /**
+   * Contract whose code acts for the account: the executor's own address, or the one that the caller named. The
+   * endpoint never supplies this address.
+   */
   readonly executor: Address;
-  /** Whether the first transaction authorises it. Not if the account delegates to it already. */
+  /** Whether the first transaction authorises the executor. False if the account already delegates to it. */
   readonly authorizes: boolean;
   /** Whether the executor is deployed first. */
   readonly deploys: boolean;
 }
 
-/** From so many calls on, deploying the executor costs less gas than it saves. */
+/** From this number of calls on, deploying the executor costs less gas than it saves. */
 const worthADeployment = 25;
 
 /**
- * Decides how calls are to be carried out, for a person to see before anything is signed. Pass the result to sendBatch.
+ * Decides how calls will be executed and signs nothing, so that the user can review the plan. Pass the result to
+ * sendBatch.
  *
  * @throws InvalidArgumentError if calls contradict each other
- * @throws DelegationUnsupportedError, ForeignDelegationError, ExecutorMismatchError if `7702` was asked for
+ * @throws DelegationUnsupportedError, ForeignDelegationError, ExecutorMismatchError if the caller requested `7702`
  * @throws SignerRequiredError, WrongChainError, ImplausibleAnswerError, RpcUnavailableError
  */
 export async function planBatch(client: ChainClient, parameters: PlanBatchParameters): Promise<BatchPlan> {
@@ -72,7 +76,7 @@ export function purposeOf(calls: readonly PolicyCall[]): string {
   return [...new Set(calls.map(({ functionName }) => functionName))].join(", ");
 }
 
-/** The plan for what a run has left to send. */
+/** The plan for the calls that a run has not sent yet. */
 export async function planFor(
   run: BatchRun,
   { mode: wanted = "auto", executor }: Pick<PlanBatchParameters, "mode" | "executor">,
@@ -95,12 +99,12 @@ export async function planFor(
   };
 }
 
-/** Each transaction has the overhead, and there may be as many as calls. */
+/** Every transaction has the overhead, and there may be one transaction per call. */
 function gasOf({ left }: BatchRun, { deploys }: DelegationPlan): bigint {
   return batchGasCeilingOf(left) + (deploys ? executorDeploymentGasCeiling : 0n);
 }
 
-/** Returns if the plan covers what is left to send. @throws InvalidArgumentError */
+/** Returns if the plan covers the calls that are not sent yet. @throws InvalidArgumentError */
 export function requirePlanned({ settings, left }: BatchRun, plan: BatchPlan): void {
   const isSame = plan.chainId === settings.chainId && isAddressEqual(plan.account, settings.account.address);
   const shown = new Set(plan.calls.map(({ to, data }) => `${to} ${data}`));
@@ -146,8 +150,8 @@ function oneByOne(reason: string): ModeChoice {
 }
 
 /**
- * Decides once what is authorised. An authorisation hands the whole account over, so its target is an address computed
- * here or named by the caller; what the endpoint says of the account can only take it away.
+ * Decides once what is authorised. An authorisation gives full control of the account, so its target is an address
+ * computed here or named by the caller. The endpoint's answers can only prevent the authorisation.
  */
 async function planDelegation(run: BatchRun, named: Address | undefined): Promise<DelegationPlan> {
   const { client, account } = run.settings;
@@ -160,7 +164,7 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
   if (delegation.kind === "delegated" && !isAddressEqual(delegation.to, executor)) {
     throw new ForeignDelegationError(account.address, delegation.to);
   }
-  // What is on record is sent first, and may end a delegation that is there now.
+  // Recorded transactions are sent first. One of them may end the present delegation.
   const isEnding = recordedBy(run.settings).some(({ authorizes, calls }) => authorizes && calls.length === 0);
   const authorizes = delegation.kind === "none" || isEnding;
   const isThere = await readHasExecutor(client, { address: executor });

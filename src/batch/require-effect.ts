@@ -5,12 +5,12 @@ import type { Hex } from "../core/ids.ts";
 import { abiOf, effectOf, type PolicyCall } from "../core/owner-calls.ts";
 import { NoEffectError } from "../errors/index.ts";
 
-/** So that one request stays small, and Multicall3's call within a node's gas limit for calls. */
+/** Keeps one request small, and the call to Multicall3 within the node's gas limit for calls. */
 const callsAtOnce = 250;
 
 /**
- * Refuses additions of what is listed, removals of what is absent and switches that stand as asked: they cost more
- * than a real change, for want of a refund, and log an event that is not true.
+ * Refuses to add listed values, to remove absent values, and to set a flag to its present value. Such a call gets no
+ * gas refund, so it costs more than a real change. It also logs a change that did not happen.
  *
  * @throws NoEffectError, RpcUnavailableError
  */
@@ -37,7 +37,7 @@ async function findIdle(client: ChainClient, calls: readonly PolicyCall[]): Prom
     abi: abiOf(first),
     doing: "reading what the batch would change",
   });
-  // A view that an old contract lacks says nothing; the simulation of the call itself will.
+  // An old contract may lack a view. The simulation of the call then decides.
   return views
     .filter(({ call, view, alreadySo }, index) => decode(call, view, answers[index]) === alreadySo)
     .map(({ call }) => call);

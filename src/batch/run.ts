@@ -17,9 +17,9 @@ export interface BatchSettings {
   readonly beforeSend: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
   readonly onEvent: ((event: BatchEvent) => void) | undefined;
   readonly signal: AbortSignal | undefined;
-  /** Transactions that may be under way at once. */
+  /** Maximum number of pending transactions. */
   readonly window: number;
-  /** Most gas one transaction may ask for. */
+  /** Maximum gas limit of one transaction. */
   readonly gasCeiling: bigint;
   readonly confirmations: number | undefined;
   readonly timeoutMs: number | undefined;
@@ -28,19 +28,19 @@ export interface BatchSettings {
 
 export interface MinedFacts {
   readonly calls: readonly PolicyCall[];
-  /** The first nonce the transaction leaves free. */
+  /** The first nonce after this transaction. */
   readonly nextNonce: number;
   readonly isFromRecord: boolean;
 }
 
-/** One batch under way: what it was given, and what has become of its calls so far. */
+/** State of one batch: its settings, and the status of its calls so far. */
 export class BatchRun {
   readonly settings: BatchSettings;
-  /** Lowest nonce the next transaction may have: endpoints behind a balancer may answer with an old count. */
+  /** Lowest nonce of the next transaction: an endpoint behind a load balancer may return an old count. */
   minimumNonce = 0;
-  /** What the next nonce was said to be when the batch was planned: it must not run away from that. */
+  /** The next nonce when the batch was planned. A later answer must not exceed it by much. */
   knownNonce: number | undefined;
-  /** What is left of the gas that all transactions together may ask for. */
+  /** Gas still available of the limit for all transactions together. */
   gasLeft: bigint | undefined;
   readonly #calls: Map<string, CallOutcome>;
   readonly #transactions: BatchTransaction[] = [];
@@ -63,7 +63,7 @@ export class BatchRun {
     return [...this.#calls.values()];
   }
 
-  /** Calls of a recorded transaction that are not among this batch's are nobody's concern here. */
+  /** Ignores calls of a recorded transaction that do not belong to this batch. */
   mark(calls: readonly PolicyCall[], status: CallStatus, transactionHash?: TransactionHash): void {
     for (const call of calls) {
       const outcome = this.#calls.get(keyOf(call));
@@ -99,7 +99,7 @@ export class BatchRun {
     };
   }
 
-  /** What to throw: the cause itself while nothing was sent, else an error that tells how far the batch came. */
+  /** The error to throw: the cause if nothing was sent, otherwise an error that reports the progress of the batch. */
   stopped(cause: unknown, mode: BatchMode, reason: string): unknown {
     if (!this.hasSent) return cause;
     const count = (status: CallStatus) => this.#outcomes.filter((outcome) => outcome.status === status).length;
@@ -108,7 +108,7 @@ export class BatchRun {
   }
 }
 
-/** What an OP stack rollup charges for publishing a transaction; other chains have no such field. */
+/** The fee that an OP stack rollup charges to publish a transaction. Other chains have no such field. */
 function dataFeeOf(receipt: TransactionReceipt & { readonly l1Fee?: string | bigint | null }): bigint {
   return receipt.l1Fee ? BigInt(receipt.l1Fee) : 0n;
 }
@@ -117,20 +117,20 @@ function keyOf({ to, data }: PolicyCall): string {
   return `${to} ${data}`;
 }
 
-/** What everything takes that pays for a batch or around one. */
+/** Parameters shared by everything that pays for a batch or prepares one. */
 export interface BatchParameters extends Pick<WriteParameters, "account" | "chainId" | "beforeSend"> {
-  /** Remembers what was signed across crashes: openBatchJournal. By default it is remembered in memory. */
+  /** Records signed transactions across crashes: see openBatchJournal. @default a journal in memory */
   readonly journal?: BatchJournal | undefined;
   readonly onEvent?: ((event: BatchEvent) => void) | undefined;
-  /** Stops between two transactions. What is sent stays sent, and on record. */
+  /** Stops between two transactions. Transactions already sent stay on record. */
   readonly signal?: AbortSignal | undefined;
-  /** Transactions under way at once. @default 16, what every node keeps for one account */
+  /** Maximum number of pending transactions. @default 16, the number that every node keeps for one account */
   readonly window?: number | undefined;
-  /** Most gas a transaction may ask for. @default 16,777,216 (EIP-7825) */
+  /** Maximum gas limit of a transaction. @default 16,777,216 (EIP-7825) */
   readonly gasCeiling?: bigint | undefined;
-  /** Blocks that must hold a transaction or follow it. @default 1 */
+  /** Blocks required for a transaction, counting the block that holds it. @default 1 */
   readonly confirmations?: number | undefined;
-  /** How long to wait for each receipt. @default 120,000 ms */
+  /** Timeout for each receipt. @default 120,000 ms */
   readonly timeoutMs?: number | undefined;
   /** @default the client's polling interval, in ms */
   readonly pollIntervalMs?: number | undefined;
@@ -168,16 +168,16 @@ function accountOf(account: Account | Address | undefined, purpose: string): Acc
   return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
 }
 
-/** How a batch was carried out. */
+/** How a batch is executed. */
 export type BatchMode = "none" | "7702";
 
-/** What became of one call. `pending`: its transaction is signed and on record, and nobody saw its end yet. */
+/** Status of one call. `pending`: its transaction is signed and on record, and its result is not known yet. */
 export type CallStatus = "done" | "pending" | "failed" | "notSent";
 
 export interface CallOutcome {
   readonly call: PolicyCall;
   readonly status: CallStatus;
-  /** The transaction that carries it. Undefined where none was signed, or a wallet has not told its hash. */
+  /** The transaction that carries the call. Undefined if none was signed, or if a wallet has not returned its hash. */
   readonly transactionHash: TransactionHash | undefined;
 }
 
@@ -186,19 +186,19 @@ export interface BatchTransaction {
   readonly transactionHash: TransactionHash;
   readonly blockNumber: bigint;
   readonly gasUsed: bigint;
-  /** Everything that was paid for it, a rollup's data fee included, in wei. */
+  /** Total cost in wei, including a rollup's data fee. */
   readonly costWei: bigint;
-  /** Calls it carried; 0 for the deployment of the executor. */
+  /** Number of calls in it; 0 for the deployment of the executor. */
   readonly calls: number;
-  /** Sent by an earlier run and found in the journal. */
+  /** Whether an earlier run sent it and this run found it in the journal. */
   readonly isFromRecord: boolean;
 }
 
 export interface BatchResult {
   readonly mode: BatchMode;
-  /** Why this mode, for people. */
+  /** Why this mode was chosen, for the user. */
   readonly reason: string;
-  /** One per call asked for, in the order they were carried out. */
+  /** One per requested call, in execution order. */
   readonly calls: readonly CallOutcome[];
   /** In the order they were mined. */
   readonly transactions: readonly BatchTransaction[];
@@ -208,7 +208,7 @@ export interface BatchResult {
   readonly costWei: bigint;
 }
 
-/** What a batch tells while it runs, for progress and logs. */
+/** Events of a running batch, for progress and logs. */
 export type BatchEvent =
   | { readonly kind: "chosen"; readonly mode: BatchMode; readonly reason: string }
   | {

@@ -38,22 +38,23 @@ import { nextNonceOf, type PlannedTransaction, sendTransactions, settleJournal }
 
 export interface SendBatchParameters extends PlanBatchParameters {
   /**
-   * Of planBatch, as a person has seen it: nothing else is signed, and `mode` and `executor` count no more. Without it
-   * the same decisions are taken now.
+   * The plan from planBatch that the user has reviewed. Nothing else is signed, and `mode` and `executor` are ignored.
+   * Without a plan, sendBatch plans now.
    */
   readonly plan?: BatchPlan | undefined;
-  /** Sends calls that change nothing too. */
+  /** Also sends calls that change nothing. */
   readonly allowNoEffect?: boolean | undefined;
 }
 
 /**
- * Carries out calls of an owner, in a safe order, in as few transactions as the mode allows. Returns when every
- * transaction is mined and every call's event was seen. Nothing is sent unless all of it would pass.
+ * Executes the owner's calls in a safe order, in as few transactions as the mode allows. Returns when every transaction
+ * is mined and every call's event has been found. Each group of calls is simulated before its first transaction is
+ * sent.
  *
- * @throws InvalidArgumentError if calls contradict each other, or the plan is for others
+ * @throws InvalidArgumentError if calls contradict each other, or the plan is for other calls
  * @throws NoEffectError for calls that change nothing
  * @throws ContractOwnerError if the owner is a Safe or another contract: see buildSafeBatch
- * @throws BatchStoppedError once something was sent and the rest could not be
+ * @throws BatchStoppedError if something was sent and the rest failed
  * @throws ForeignDelegationError, DelegationUnsupportedError, ExecutorMismatchError in mode `7702`
  * @throws SignerRequiredError, WrongChainError, NoContractError, NotOwnerError, ContractRevertedError,
  * ImplausibleAnswerError, InsufficientFundsError, NonceTakenError, RpcUnavailableError
@@ -76,7 +77,7 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
       try {
         await carryOut(run, plan);
       } catch (error) {
-        // Refused as a kind, so it can never be mined: the same calls may go another way.
+        // The node rejects this type of transaction, so it can never be mined. The same calls may be sent one by one.
         if (!plan.fallsBack || !isRefusal(error)) throw error;
         chosen = { mode: "none", reason: error.message };
         onEvent?.({ kind: "chosen", mode: chosen.mode, reason: chosen.reason });
@@ -99,12 +100,12 @@ function isRefusal(error: unknown): error is Error {
   return error instanceof DelegationUnsupportedError || error instanceof ForeignDelegationError;
 }
 
-/** Endpoints limit how many requests they take at once. */
+/** Endpoints limit the number of parallel requests. */
 const requestsAtOnce = 8;
 
 /**
- * One transaction per call, for any account and any contract. All of a group are tried on the node before the first
- * is sent; calls behind one that changes who may call, or what code answers, wait until it is mined.
+ * Sends one transaction per call; works for any account and any contract. All calls of a group are simulated before the
+ * first is sent. A call that changes who may call, or which code runs, must be mined before the next group starts.
  */
 export async function sendOneByOne(run: BatchRun): Promise<void> {
   for (const group of groupCalls(run.left)) await sendTransactions(run, await plan(run, group));
@@ -112,7 +113,7 @@ export async function sendOneByOne(run: BatchRun): Promise<void> {
 
 async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readonly PlannedTransaction[]> {
   const { client, account } = run.settings;
-  // A call to an address without code succeeds, and does nothing.
+  // A call to an address without code succeeds and does nothing.
   for (const address of new Set(calls.map(({ to }) => to))) await requireCode(client, { address });
   const toPlanned = async (call: PolicyCall): Promise<PlannedTransaction> => {
     const { to, data, functionName } = call;
@@ -130,13 +131,14 @@ async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readon
   return mapLimited(calls, toPlanned, { limit: requestsAtOnce });
 }
 
-/** Least gas a call of a batch can cost, whatever it does: a touch of cold storage and an event. */
+/** Minimum gas of any call in a batch: one cold storage access and one event. */
 const leastPerCall = 3_000n;
 const leastOfAll = 21_000n;
 
 /**
- * All calls in one transaction of the account to itself, by the executor's code; in several, one after the other,
- * only where the gas limit of a transaction forces it. The first carries the authorisation that the plan has.
+ * Sends all calls in one transaction of the account to itself, run by the executor's code. If the gas limit of a
+ * transaction requires it, sends several such transactions one after another. The first carries the planned
+ * authorisation.
  */
 export async function sendAsOne(run: BatchRun, { executor, authorizes }: DelegationPlan): Promise<void> {
   const { client } = run.settings;
@@ -152,7 +154,7 @@ export async function sendAsOne(run: BatchRun, { executor, authorizes }: Delegat
   }
 }
 
-/** @param delegate what the transaction authorises, if it authorises anything */
+/** @param delegate the address to authorise, if any */
 async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: readonly PolicyCall[]): Promise<void> {
   const { account, gasCeiling } = run.settings;
   const authorize =
@@ -174,8 +176,8 @@ async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: re
 }
 
 /**
- * A last look before anything is signed, so that nobody's delegation is replaced. It only ever takes the authorisation
- * away: that there is one, and for which address, was decided when the batch was planned.
+ * Last check before signing, so that a foreign delegation is never replaced. It can only remove the authorisation: the
+ * plan decided whether there is one, and for which address.
  */
 async function isDelegatedTo({ settings: { client, account } }: BatchRun, executor: Address): Promise<boolean> {
   const delegation = await readDelegation(client, { address: account.address });
@@ -191,7 +193,7 @@ interface EstimateBatchParameters {
   readonly authorization: SignedAuthorization | undefined;
 }
 
-/** The whole batch on the node, as it will be sent: nothing leaves unless all of it passes. */
+/** Estimates the whole batch on the node, as it will be sent. Nothing is sent unless all of it passes. */
 async function estimateBatch(run: BatchRun, { calls, data, authorization }: EstimateBatchParameters): Promise<bigint> {
   const { client, account } = run.settings;
   const from = account.address;
@@ -204,14 +206,14 @@ async function estimateBatch(run: BatchRun, { calls, data, authorization }: Esti
     if (revert === undefined) throw translateChainError(client, error, `estimating a batch of ${calls.length} calls`);
     throw await explainBatchRevert(run, calls, revert.data, revert.reason);
   }
-  // An endpoint that leaves the authorisation out estimates a call of an account without code, which does nothing.
+  // An endpoint that ignores the authorisation estimates a call to an account without code, which does nothing.
   if (estimate < leastOfAll + leastPerCall * BigInt(calls.length)) {
     throw new DelegationUnsupportedError("the endpoint estimates as if the account could not delegate");
   }
   return estimate;
 }
 
-/** The error the refused call would have had alone. */
+/** The error that the refused call would cause alone. */
 async function explainBatchRevert(
   run: BatchRun,
   calls: readonly PolicyCall[],
@@ -246,8 +248,8 @@ function decodeFailure(data: Hex | undefined): { readonly index: number; readonl
 const functionName = "the deployment of the batch executor";
 
 /**
- * Deploys the executor through the deterministic-deployment proxy, at the one address that follows from its code. No
- * receipt is asked where it is.
+ * Deploys the executor through the deterministic-deployment proxy, at the address derived from its code. Returns at
+ * once if it is deployed already.
  *
  * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, NoContractError before anything is sent
  * @throws ExecutorMismatchError, DelegationUnsupportedError, InsufficientFundsError, RpcUnavailableError
@@ -265,7 +267,7 @@ export async function deployExecutor(run: BatchRun): Promise<void> {
   throw new DelegationUnsupportedError(`the batch executor did not appear at ${address}`);
 }
 
-/** Nothing is paid for a batch that cannot be: the first call of each contract must pass by itself. */
+/** Prevents paying for a batch that cannot succeed: the first call to each contract must pass on its own. */
 async function requireRights({ settings: { client, account }, left }: BatchRun): Promise<void> {
   const seen = new Set<Address>();
   for (const call of left) {

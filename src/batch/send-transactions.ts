@@ -18,7 +18,7 @@ import {
 } from "../errors/index.ts";
 import type { BatchRun, BatchSettings } from "./run.ts";
 
-/** A transaction whose price and nonce are still open. */
+/** A transaction without fees and nonce. */
 export interface PlannedTransaction {
   readonly to: Address;
   readonly data: Hex;
@@ -31,8 +31,8 @@ export interface PlannedTransaction {
 }
 
 /**
- * Signs, records and sends transactions with consecutive nonces, several under way at a time, and waits until each
- * is mined and proven. The first fault ends the sending; what is under way is still waited for.
+ * Signs, records and sends transactions with consecutive nonces, several pending at a time, and waits until each is
+ * mined and proven. The first error stops the sending; pending transactions are still waited for.
  */
 export async function sendTransactions(run: BatchRun, planned: readonly PlannedTransaction[]): Promise<void> {
   const { client, account, window, signal } = run.settings;
@@ -73,7 +73,7 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
   if (faults.length > 0) throw faults[0];
 }
 
-/** Transactions that wait are counted. @throws ImplausibleAnswerError, RpcUnavailableError */
+/** Counts pending transactions too. @throws ImplausibleAnswerError, RpcUnavailableError */
 export async function nextNonceOf(run: BatchRun): Promise<number> {
   const { client, account } = run.settings;
   const { knownNonce, minimumNonce } = run;
@@ -96,7 +96,7 @@ async function sign(
   return { transaction: signed, calls, authorizes: authorize !== undefined };
 }
 
-/** Nothing leaves before the caller and the journal have it. Answers the entry with its hash. */
+/** Calls `beforeSend` and writes the journal before it sends. Returns the entry with its hash. */
 async function send(run: BatchRun, entry: BatchEntry): Promise<BatchEntry> {
   const { client, journal, beforeSend, onEvent } = run.settings;
   const { transaction, calls } = entry;
@@ -115,7 +115,7 @@ async function send(run: BatchRun, entry: BatchEntry): Promise<BatchEntry> {
   return { ...entry, transaction: { ...transaction, transactionHash } };
 }
 
-/** A node that cannot read a transaction of type 4 cannot have passed it on either. */
+/** A node that rejects transactions of type 4 cannot have forwarded it either. */
 function isUnknownType(error: unknown): boolean {
   return (
     error instanceof RpcUnavailableError &&
@@ -124,9 +124,9 @@ function isUnknownType(error: unknown): boolean {
 }
 
 /**
- * Sees what earlier runs recorded to its end: the same bytes go out again, and their receipts are waited for. Signed
- * bytes whose nonce another mined transaction has used are given up, and their calls are open again. If a node or a
- * wallet signed, the run stops there: what it did in our name has to be looked at first.
+ * Completes the transactions that earlier runs recorded: sends the same bytes again and waits for their receipts. If
+ * another mined transaction has used the nonce, the signed bytes are given up and their calls are open again. If a node
+ * or a wallet signed, the run stops there, because the user must first check what was sent.
  *
  * @throws NonceTakenError
  */
@@ -134,7 +134,7 @@ export async function settleJournal(run: BatchRun): Promise<void> {
   for (const entry of recordedBy(run.settings)) await settle(run, entry);
 }
 
-/** Gives up what can never be mined any more, and sends nothing. */
+/** Gives up recorded transactions whose nonce another mined transaction has used. Sends nothing. */
 export async function giveUpReplaced(settings: JournalOwner & Pick<BatchSettings, "client">): Promise<void> {
   const { client, journal } = settings;
   for (const entry of recordedBy(settings)) {
@@ -145,7 +145,7 @@ export async function giveUpReplaced(settings: JournalOwner & Pick<BatchSettings
 
 type JournalOwner = Pick<BatchSettings, "account" | "chainId" | "journal">;
 
-/** What is open of this account on this chain. */
+/** The open entries of this account on this chain. */
 export function recordedBy({ account, chainId, journal }: JournalOwner): readonly BatchEntry[] {
   return journal.open.filter(
     ({ transaction }) =>
@@ -182,8 +182,8 @@ async function settle(run: BatchRun, entry: BatchEntry): Promise<void> {
 }
 
 /**
- * Waits for a transaction that was sent, and demands the event of every call it carries. Unless its end is seen it
- * stays open in the journal.
+ * Waits for a sent transaction, and requires the event of every call it carries. The entry stays open in the journal
+ * until the result is known.
  *
  * @throws TransactionRevertedError, ReceiptTimeoutError, ReceiptMismatchError
  */
@@ -207,7 +207,7 @@ export async function followTransaction(
   } catch (error) {
     if (error instanceof TransactionRevertedError) {
       run.mark(calls, "failed", transactionHash);
-      // Without the receipt only the cost of a failure stays untold.
+      // Without the receipt, only the cost of the failed transaction is missing.
       const receipt = await getTransactionReceipt(run.settings.client, { hash: transactionHash }).catch(
         () => undefined,
       );
@@ -236,6 +236,6 @@ async function wait(
     return await Promise.race([receipt, aborted]);
   } finally {
     signal.removeEventListener("abort", stop);
-    receipt.catch(() => {}); // nobody waits for it any more after an abort
+    receipt.catch(() => {}); // after an abort, its rejection is not handled elsewhere
   }
 }

@@ -11,11 +11,14 @@ import { signDelegation } from "./delegation.ts";
 import { type BatchParameters, type BatchTransaction, openRun } from "./run.ts";
 import { nextNonceOf, sendTransactions, settleJournal } from "./send-transactions.ts";
 
-/** Enough on every chain with Ethereum's prices: 21,000 and 25,000 for the authorisation. */
+/** Enough on every chain with Ethereum's gas costs: 21,000 and 25,000 for the authorisation. */
 const leastGas = 60_000n;
 
 export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling"> {
-  /** The delegate to leave, by default the batch executor at its own address. Naming it is what it takes to undo another. */
+  /**
+   * The delegate to leave. Must be named to end a delegation to another address. @default the batch executor's own
+   * address
+   */
   readonly delegate?: Address | undefined;
 }
 
@@ -26,9 +29,10 @@ export interface UndoDelegationReturnType {
 }
 
 /**
- * Ends an account's delegation: it has no code again. Answers undefined, and sends nothing, if it has none.
+ * Ends an account's delegation, so that the account has no code again. If it does not delegate, returns undefined and
+ * sends nothing of its own; recorded transactions of earlier runs are completed first.
  *
- * @throws ForeignDelegationError if it delegates to something else than was named
+ * @throws ForeignDelegationError if the account delegates to another address than the named one
  * @throws DelegationUnsupportedError, SignerRequiredError, WrongChainError, ImplausibleAnswerError,
  * InsufficientFundsError, TransactionRevertedError, ReceiptTimeoutError, RpcUnavailableError
  */
