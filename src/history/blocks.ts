@@ -9,12 +9,12 @@ export interface FindBlockAtParameters {
   /** Seconds since 1970. */
   readonly timestamp: bigint;
   readonly signal?: AbortSignal | undefined;
-  /** First pause after a fault, doubled each time. @default 250 */
+  /** First pause after an error, doubled each time. @default 250 */
   readonly retryDelayMs?: number | undefined;
 }
 
 /**
- * The block a chain was at, at some time: the newest one not younger than that. Undefined if the chain is younger.
+ * Finds the newest block whose time is at or before `timestamp`. Undefined if the chain starts later.
  *
  * @throws RpcUnavailableError, the signal's reason
  */
@@ -52,7 +52,7 @@ export function readBlock(
   patience: Patience,
 ): Promise<PinnedBlock | undefined> {
   const params = [block === "latest" ? block : numberToHex(block), false];
-  // A backend that lags behind says that there is no such block, so that is only believed when it is repeated.
+  // A backend that is behind answers that there is no such block. Only believe this after repeated answers.
   let denials = 0;
   return patiently(client, patience, "reading a block", async () => {
     const answer = await ask(client, { method: "eth_getBlockByNumber", params }, patience.signal);
@@ -64,7 +64,7 @@ export function readBlock(
   });
 }
 
-/** Blocks after which those read so far are handed over. */
+/** Number of blocks per call of `onTimestamps`. */
 const perBatch = 200;
 
 export interface ReadTimestampsParameters extends Patience {
@@ -74,7 +74,7 @@ export interface ReadTimestampsParameters extends Patience {
 }
 
 /**
- * Reads the times of some blocks, one request each, several at once.
+ * Reads the times of some blocks, with one request per block and several requests in parallel.
  *
  * @throws RpcUnavailableError, the signal's reason
  */
@@ -99,8 +99,9 @@ export async function readTimestamps(client: ChainClient, parameters: ReadTimest
 const newest = BigInt(Number.MAX_SAFE_INTEGER);
 
 /**
- * Compares the newest block a store knows with the chain, and steps back in growing steps until both agree. What was
- * read above that is forgotten: a reorganisation replaced it, or it was another chain. Tells whether it was.
+ * Compares the newest block in the store with the chain, and steps back in growing steps until both agree. Everything
+ * stored above that block is deleted: a reorganisation replaced it, or it came from another chain. Returns whether
+ * anything was replaced.
  *
  * @throws RpcUnavailableError, HistoryStoreError, the signal's reason
  */
@@ -113,7 +114,7 @@ export async function dropReplacedBlocks(
   for (let step = 1n; ; step *= 2n) {
     const known = scope.checkpointAtOrBelow(below);
     if (known === undefined) {
-      // Even where nothing was read yet: another run may be about to keep what it reads of the replaced blocks.
+      // Do this even if the store has no logs yet: another run may be about to save logs of the replaced blocks.
       if (below !== newest) scope.forgetAbove(undefined);
       return below !== newest;
     }

@@ -17,8 +17,8 @@ export interface CompareWithStateParameters extends Patience {
 }
 
 /**
- * Replays an app's changes and says where the contract's own answers at that block differ: every hash and device that
- * was ever named, the flags, the owners and the implementation.
+ * Replays an app's changes and reports where the contract's state at that block differs. It compares every hash and
+ * device that an event named, the flags, the owners and the implementation.
  *
  * @throws NoContractError, ContractRevertedError, RpcUnavailableError, the signal's reason
  */
@@ -83,16 +83,16 @@ function isSame(one: Address | undefined, other: Address | undefined): boolean {
   return one === undefined || other === undefined ? one === other : isAddressEqual(one, other);
 }
 
-/** Views per request where Multicall3 answers them together; 10,000 gas each. */
+/** Views per request if Multicall3 batches them; each uses 10,000 gas. */
 const togetherAtMost = 400;
-/** Requests at once where it does not. */
+/** Parallel requests if it does not. */
 const apartAtMost = 16;
-// There may be ten thousand keys, and the encoder would hash the view's signature for each.
+// There may be ten thousand keys. The encoder would hash the view's signature for each of them.
 const selectors = {
   allowedComposeHashes: toFunctionSelector("function allowedComposeHashes(bytes32)"),
   allowedDeviceIds: toFunctionSelector("function allowedDeviceIds(bytes32)"),
 };
-/** So few calls are not refused for being many. */
+/** A request with at most this many calls is not split further. */
 const fewCalls = 16;
 
 export interface ReadAllowedKeysParameters<key extends Hex> extends Patience {
@@ -103,7 +103,7 @@ export interface ReadAllowedKeysParameters<key extends Hex> extends Patience {
 }
 
 /**
- * Which of these hashes or devices a contract allows at one block.
+ * Returns the hashes or devices of `keys` that a contract allows at one block.
  *
  * @throws ContractRevertedError, RpcUnavailableError, the signal's reason
  */
@@ -158,20 +158,20 @@ function isTrue(data: Hex | undefined, { appId, view }: View): boolean {
 }
 
 const triesOfState = 6;
-/** Old state is mostly refused because it is not there; a fault that looks the same has passed by the third time. */
+/** Most endpoints refuse old state because they do not keep it. A temporary error usually ends within three tries. */
 const triesOfOldState = 3;
 
 export interface ReadInitialFlagsParameters extends Patience {
   readonly appId: AppId;
   readonly createdInBlock: bigint;
-  /** The block the changes end with. */
+  /** The last block that `changes` covers. */
   readonly toBlock: bigint;
   readonly changes: readonly PolicyChange[];
 }
 
 /**
- * The flags an app was created with, by the state of that block. Where that is not served, a flag that no event ever
- * names is still what it was. Undefined for what neither tells.
+ * The flags an app was created with, read from the state of that block. If the endpoint does not serve that state, a
+ * flag without any event still has its initial value. A flag is undefined if neither source gives it.
  *
  * @throws the signal's reason
  */

@@ -8,24 +8,28 @@ import { classifyRefusal } from "./scan-logs.ts";
 import type { ScopeContent } from "./store.ts";
 
 const mostTries = 6;
-/** A refusal that may as well be a fault as a "no such state" is an answer when it is repeated. */
+/**
+ * An unclear refusal may be a temporary error or mean "no such state". After this many tries, accept it as an answer.
+ */
 const mostDoubts = 3;
 
 export interface FindCreationBlockParameters extends Patience {
   readonly appId: AppId;
-  /** The newest block to look at; the app's code must be there. */
+  /** The newest block to search; the app's code must exist there. */
   readonly toBlock: bigint;
 }
 
 export interface FoundCreation {
-  /** The first block at which the endpoint shows the app's code; the newest one, if it shows none of any block. */
+  /**
+   * The first block at which the endpoint shows the app's code, or `toBlock` if it does not serve that block's state.
+   */
   readonly block: bigint;
-  /** Whether the endpoint says that there was no code one block earlier. False where it does not serve that state. */
+  /** Whether the endpoint says that there was no code one block earlier. False if it does not serve that state. */
   readonly isFirst: boolean;
 }
 
 /**
- * Looks for the block an app was created in, by halving: one request per doubling of the chain's length.
+ * Finds the block an app was created in, by binary search: one request per doubling of the chain's length.
  *
  * @throws NoContractError, RpcUnavailableError, the signal's reason
  */
@@ -39,7 +43,7 @@ export async function findCreationBlock(
   let first = toBlock;
   let lowest = 0n;
   let isFirst = true;
-  // Below `lowest` there is no code, or the endpoint does not say; at `first` there is.
+  // Blocks below `lowest` have no code, or the endpoint does not serve their state. Block `first` has code.
   while (lowest < first) {
     const middle = (lowest + first) / 2n;
     const presence = await readCodePresence(client, appId, middle, patience);
@@ -76,16 +80,16 @@ export async function readCodePresence(
   }
 }
 
-/** Where reading began. */
+/** The block at which reading starts. */
 export interface Start extends FoundCreation {
-  /** Somebody named the block; it is before the creation, not the creation's own. */
+  /** The caller or an earlier run named the block, so it may be earlier than the creation itself. */
   readonly isGiven: boolean;
 }
 
 /**
- * The block of an app's creation, if what was read from `fromBlock` on shows that there is nothing before it. An
- * endpoint's word that there was no code earlier counts only with a log in the very block the code appeared in: one
- * that has dropped old state may answer "no code" for it.
+ * The block of an app's creation, if the logs from `fromBlock` on show that nothing precedes it. An endpoint's answer
+ * that there was no earlier code counts only if the start block was given, or if the block in which the code appeared
+ * has a log: an endpoint that has pruned old state may also answer "no code".
  */
 export function findCreationInLogs(
   start: Start,

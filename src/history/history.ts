@@ -2,21 +2,21 @@ import type { Address } from "viem";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import type { InitialFlags, PolicyChange } from "./policy.ts";
 
-/** Everything that happened to an app's policy up to one block. */
+/** All changes of an app's policy up to one block. */
 export interface History {
   readonly chainId: number;
   readonly appId: AppId;
-  /** The block the app appeared in, as far as it is known; reading began there. */
+  /** The block in which the app appeared, as far as known. Reading started there. */
   readonly createdInBlock: bigint;
-  /** The block everything here belongs to. */
+  /** The last block of this history. */
   readonly pinned: PinnedBlock;
   /** In the order in which they took effect. */
   readonly changes: readonly PolicyChange[];
-  /** What the app's creation set without an event, as far as it is known. For `allowedAt`. */
+  /** Flags that the app's creation set without an event, as far as known. For `allowedAt`. */
   readonly initialFlags: InitialFlags;
-  /** How many of the app's logs are no event of a DstackApp. */
+  /** Number of the app's logs that are not DstackApp events. */
   readonly unknownLogs: number;
-  /** Nothing may be removed on the word of a history that is not complete. */
+  /** Never remove anything on the basis of an incomplete history. */
   readonly completeness: Completeness;
 }
 
@@ -28,8 +28,8 @@ export interface PinnedBlock {
 }
 
 /**
- * Whether every log from the app's creation to the pinned block was read, and replaying them gives the very state the
- * contract answers at that block. That leaves open only what no log tells: `proveAllowlist` closes that.
+ * Complete means: every log from the app's creation to the pinned block was read, and replaying the logs gives the
+ * state that the contract returns at that block. State that no log names is not covered; `proveAllowlist` covers it.
  */
 export type Completeness =
   | { readonly isComplete: true }
@@ -37,7 +37,7 @@ export type Completeness =
 
 export type IncompletenessReason = { readonly message: string } & (
   | { readonly kind: "blocksNotRead"; readonly fromBlock: bigint; readonly toBlock: bigint }
-  /** Nobody could tell whether the app existed before the first block that was read. */
+  /** The endpoint could not show whether the app existed before the first block that was read. */
   | { readonly kind: "creationUnproven"; readonly fromBlock: bigint }
   | {
       readonly kind: "composeHashDiffers";
@@ -63,8 +63,8 @@ export type IncompletenessReason = { readonly message: string } & (
       readonly byEvents: Address | undefined;
       readonly onChain: Address | undefined;
     }
-  /** The endpoint does not serve the state of the pinned block, so nobody compared it. */
+  /** The endpoint does not serve the state of the pinned block, so the events were not compared with it. */
   | { readonly kind: "notVerified" }
-  /** The chain replaced the pinned block again and again while it was read. */
+  /** The chain replaced the pinned block repeatedly while it was read. */
   | { readonly kind: "chainKeepsChanging" }
 );

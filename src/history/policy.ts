@@ -10,7 +10,7 @@ import {
 } from "../core/ids.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 
-/** As much of a log as a change needs. Logs of one app, each at most once, in any order. */
+/** The fields of a log that a change needs. Logs of one app, each at most once, in any order. */
 export interface PolicyLog extends Omit<ChangeOrigin, "transactionHash" | "actor"> {
   readonly transactionHash: Hex;
   readonly topics: readonly Hex[];
@@ -20,7 +20,7 @@ export interface PolicyLog extends Omit<ChangeOrigin, "transactionHash" | "actor
 export interface DecodePolicyChangesReturnType {
   /** In the order in which they took effect. */
   readonly changes: readonly PolicyChange[];
-  /** How many logs were none of a DstackApp's events: of another contract behind the proxy. */
+  /** Number of logs that are not DstackApp events: another contract behind the proxy emitted them. */
   readonly unknownLogs: number;
 }
 
@@ -34,8 +34,9 @@ interface Decoder {
   readonly decode: (words: Words) => PolicyChangeContent | undefined;
 }
 
-// A hundred thousand logs are decoded one by one here: every argument of these events is one word, so cutting words
-// does what an ABI decoder does, at a fraction of the time. What is not byte for byte such an event is not decoded.
+// This may decode a hundred thousand logs. Every argument of these events is one word, so cutting the data into words
+// gives the same result as an ABI decoder in a fraction of the time. A log that does not match an event byte for byte
+// is not decoded.
 const decoders: ReadonlyMap<Hex, Decoder> = new Map(
   Object.entries({
     ComposeHashAdded: ([hash]) => hash && { kind: "composeHashAdded", composeHash: parseComposeHash(hash) },
@@ -63,14 +64,15 @@ const decoders: ReadonlyMap<Hex, Decoder> = new Map(
 );
 
 /**
- * What the logs of one app say, in the order in which it took effect. A PolicyChanged is not a change of its own: it
- * lends its actor to the event beside it, whether the contract emits it before (upgrades) or after.
+ * Decodes the logs of one app, in the order in which they took effect. A PolicyChanged that belongs to another event is
+ * not a change of its own: it gives that event its actor. The contract emits it before the event (upgrades) or after
+ * it.
  */
 export function decodePolicyChanges(logs: readonly PolicyLog[]): DecodePolicyChangesReturnType {
   return decodeOrderedPolicyChanges(logs.toSorted(compareChanges));
 }
 
-/** As `decodePolicyChanges`, for logs that come in their order, one by one: none is kept. */
+/** As `decodePolicyChanges`, for logs that arrive in order. It does not keep the logs in memory. */
 export function decodeOrderedPolicyChanges(logs: Iterable<PolicyLog>): DecodePolicyChangesReturnType {
   const changes: PolicyChange[] = [];
   let unknownLogs = 0;
@@ -101,7 +103,7 @@ function decode({ topics, data }: PolicyLog): PolicyChangeContent | undefined {
   return decoder.decode(words) || undefined;
 }
 
-/** The changes of one transaction. The k-th record of a fact belongs to the k-th event of that fact. */
+/** The changes of one transaction. The k-th PolicyChanged of a fact belongs to the k-th event of that fact. */
 function changesOf(transaction: readonly DecodedLog[]): PolicyChange[] {
   const events = transaction.filter(({ content }) => content.kind !== "otherPolicyChanged");
   if (events.length === transaction.length) return events.map((event) => toChange(event));
@@ -141,7 +143,9 @@ const labels = {
   implementationUpgrade: keccak256(stringToHex("implementation-upgrade")),
 };
 
-/** The arguments of the PolicyChanged that records this event, as one key; undefined for events nothing records. */
+/**
+ * The arguments of the PolicyChanged that records this event, as one key; undefined for events without such a record.
+ */
 function factOf(content: PolicyChangeContent): string | undefined {
   switch (content.kind) {
     case "composeHashAdded":
@@ -187,20 +191,20 @@ function addressOf(word: Hex): Address | undefined {
   return /^0x0{24}/.test(word) ? checksumAddress(slice(word, 12)) : undefined;
 }
 
-/** Where a change stands in the chain. */
+/** Position of a change in the chain. */
 export interface ChangeOrigin {
   readonly blockNumber: bigint;
   readonly blockHash: Hex;
   /** Position of the event among all events of its block. */
   readonly logIndex: number;
   readonly transactionHash: TransactionHash;
-  /** Seconds since 1970. Undefined until somebody asked for it, where the node does not send it with the event. */
+  /** Seconds since 1970. Undefined if the node does not send it with the event and it was not requested. */
   readonly timestamp?: bigint | undefined;
-  /** Who changed it, as the contract recorded it. Undefined for contracts without PolicyChanged. */
+  /** The sender of the change, as the contract recorded it. Undefined for contracts without PolicyChanged. */
   readonly actor?: Address | undefined;
 }
 
-/** What one event of an app says. */
+/** The content of one event of an app. */
 export type PolicyChangeContent =
   | { readonly kind: "composeHashAdded" | "composeHashRemoved"; readonly composeHash: ComposeHash }
   | { readonly kind: "deviceAdded" | "deviceRemoved"; readonly deviceId: DeviceId }
@@ -208,9 +212,9 @@ export type PolicyChangeContent =
   | { readonly kind: "upgradesDisabled" }
   | { readonly kind: "upgraded"; readonly implementation: Address }
   | { readonly kind: "ownershipTransferStarted" | "ownershipTransferred"; readonly from: Address; readonly to: Address }
-  /** Version 1 ends an app's creation; a higher one is a re-initialisation after an upgrade. */
+  /** Version 1 ends an app's creation; a higher version is a re-initialisation after an upgrade. */
   | { readonly kind: "initialized"; readonly version: bigint }
-  /** A PolicyChanged that no event of the kinds above stands beside: a contract we do not know, or a false one. */
+  /** A PolicyChanged without a matching event: from an unknown contract, or false. */
   | {
       readonly kind: "otherPolicyChanged";
       /** keccak256 of the policy's label. */
@@ -219,12 +223,12 @@ export type PolicyChangeContent =
       readonly enabled: boolean;
     };
 
-/** One event of an app, of those that change or explain its policy. */
+/** One event that changes or explains an app's policy. */
 export type PolicyChange = PolicyChangeContent & ChangeOrigin;
 
 export type PolicyChangeKind = PolicyChange["kind"];
 
-/** Order in which changes took effect: by block, then by position in it. For `toSorted`. */
+/** Compares two changes by block, then by position in the block. For `toSorted`. */
 export function compareChanges(
   one: Pick<ChangeOrigin, "blockNumber" | "logIndex">,
   other: Pick<ChangeOrigin, "blockNumber" | "logIndex">,
@@ -237,24 +241,24 @@ type ChangeOf<kind extends PolicyChange["kind"]> = Extract<PolicyChange, { kind:
 export type ComposeHashChange = ChangeOf<"composeHashAdded" | "composeHashRemoved">;
 export type DeviceChange = ChangeOf<"deviceAdded" | "deviceRemoved">;
 
-/** The flags an app was created with. Its creation logs no event for them. */
+/** The flags an app was created with. The creation logs no event for them. */
 export interface InitialFlags {
   readonly allowAnyDevice?: boolean | undefined;
   readonly requireTcbUpToDate?: boolean | undefined;
   readonly upgradesDisabled?: boolean | undefined;
 }
 
-/** What an app allowed at one block. A flag or address is undefined where the changes given do not tell. */
+/** What an app allowed at one block. A flag or address is undefined if the given changes do not contain it. */
 export interface AllowedAtReturnType {
-  /** Each allowed hash with the change that allowed it: the first add since its last removal. */
+  /** Each allowed hash with the change that allowed it: the first add after its last removal. */
   readonly composeHashes: ReadonlyMap<ComposeHash, ComposeHashChange>;
-  /** Each listed device, in the same way. They count only while `allowAnyDevice` is false. */
+  /** Each listed device, in the same way. The list counts only while `allowAnyDevice` is false. */
   readonly devices: ReadonlyMap<DeviceId, DeviceChange>;
   readonly allowAnyDevice: boolean | undefined;
   readonly requireTcbUpToDate: boolean | undefined;
   readonly upgradesDisabled: boolean | undefined;
   readonly owner: Address | undefined;
-  /** Who may accept the ownership; undefined if nobody is invited. */
+  /** The invited owner; undefined if there is none. */
   readonly pendingOwner: Address | undefined;
   readonly implementation: Address | undefined;
 }
@@ -263,7 +267,7 @@ export interface AllowedAtReturnType {
  * Replays an app's changes up to and including a block.
  *
  * @param blockNumber all changes if absent
- * @param initial what the app's creation set without an event
+ * @param initial the flags that the app's creation set without an event
  */
 export function allowedAt(
   changes: readonly PolicyChange[],
@@ -280,7 +284,7 @@ export function allowedAt(
     if (blockNumber !== undefined && change.blockNumber > blockNumber) break;
     switch (change.kind) {
       case "composeHashAdded":
-        // Adding an allowed hash again is a transaction like any other; it changes nothing.
+        // A transaction may add an allowed hash again. This changes nothing.
         if (!composeHashes.has(change.composeHash)) composeHashes.set(change.composeHash, change);
         break;
       case "composeHashRemoved":

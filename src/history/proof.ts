@@ -23,8 +23,8 @@ export interface ReadProofParameters extends Patience {
 }
 
 /**
- * One `eth_getProof`. Most public endpoints do not offer it, or only for the newest blocks, so a refusal is an answer:
- * the endpoint's words.
+ * Sends one `eth_getProof`. Most public endpoints do not offer it, or only for the newest blocks, so a refusal is a
+ * result and not an error. The result then holds the endpoint's message.
  *
  * @throws RpcUnavailableError, the signal's reason
  */
@@ -68,7 +68,7 @@ function isHexList(value: unknown): value is readonly Hex[] {
   return Array.isArray(value) && value.every((item) => isHex(item));
 }
 
-/** Root of the storage trie that holds exactly these words. Words that are zero are not in it. */
+/** Root of the storage trie that holds exactly these words. Zero words are not stored. */
 export async function storageRoot(words: ReadonlyMap<Hex, Hex>): Promise<Hex> {
   const trie = await createMPT({ useKeyHashing: true });
   for (const [slot, word] of words) {
@@ -78,30 +78,32 @@ export async function storageRoot(words: ReadonlyMap<Hex, Hex>): Promise<Hex> {
   return bytesToHex(trie.root());
 }
 
-/** What a proof shows to be stored under `key` below `root`: undefined if nothing is. Throws if the proof is none. */
+/**
+ * The value that a proof shows under `key` below `root`; undefined if there is none. Throws if the proof is invalid.
+ */
 export async function provenValue(root: Hex, key: Hex, proof: readonly Hex[]): Promise<Hex | undefined> {
   const nodes = proof.map((node) => hexToBytes(node));
   const value = await verifyMerkleProof(hexToBytes(key), nodes, { root: hexToBytes(root), useKeyHashing: true });
   return value === null ? undefined : bytesToHex(value);
 }
 
-/** A storage word as the trie keeps it; undefined for zero. */
+/** A storage word as the trie stores it; undefined for zero. */
 export function storedValue(word: Hex): Hex | undefined {
   const bytes = quantityBytes(word);
   return bytes === undefined || bytes === "0x" ? undefined : toRlp(bytes);
 }
 
-/** Where a layout of the app's storage keeps what. contracts/layout pins every one of them. */
+/** The storage slots of one layout of the app. The tests in contracts/layout check each of them. */
 export interface StorageSlots {
-  /** The words an app's proxy may hold besides its two mappings. */
+  /** The slots that an app's proxy may use besides its two mappings. */
   readonly known: readonly Hex[];
-  /** Slots an app leaves at zero: the heads of its mappings, and its gap. */
+  /** Slots that an app leaves at zero: the base slots of its mappings, and its gap. */
   readonly unused: readonly Hex[];
   readonly composeHash: (composeHash: ComposeHash) => Hex;
   readonly device: (deviceId: DeviceId) => Hex;
 }
 
-/** ERC-7201 namespaces of OpenZeppelin's upgradeable parents, and ERC-1967. The same in every release. */
+/** ERC-7201 namespaces of OpenZeppelin's upgradeable base contracts, and ERC-1967. The same in every release. */
 const namespaced: readonly Hex[] = [
   "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300", // owner
   "0x237e158222e3e6968b72b9db0d8043aacf074ad9f650f0d1606b4d82ee432c00", // pending owner
@@ -111,8 +113,8 @@ const namespaced: readonly Hex[] = [
 const gap = Array.from({ length: 49 }, (_, index) => 4n + BigInt(index));
 
 /**
- * DstackApp from v0.5.4 on. The older ones of these lack the TCB flag: a word that is zero is not in the storage trie, so
- * one list serves them all.
+ * DstackApp from v0.5.4 on. The older of these releases lack the TCB flag. The storage trie does not contain zero
+ * words, so one list works for all of them.
  */
 export const currentSlots: StorageSlots = {
   known: [plainSlot(1n), plainSlot(3n), ...namespaced],
@@ -121,7 +123,7 @@ export const currentSlots: StorageSlots = {
   device: (deviceId) => mappingSlot(deviceId, 2n),
 };
 
-/** AppAuth of v0.4.2 to v0.5.3: the app id in slot 0, everything one slot later, and no TCB flag. */
+/** AppAuth of v0.4.2 to v0.5.3: the app id in slot 0, everything else one slot later, and no TCB flag. */
 export const shiftedSlots: StorageSlots = {
   known: [plainSlot(0n), plainSlot(2n), ...namespaced],
   unused: [1n, 3n, ...gap].map(plainSlot),
@@ -129,12 +131,12 @@ export const shiftedSlots: StorageSlots = {
   device: (deviceId) => mappingSlot(deviceId, 3n),
 };
 
-/** Every word by which the layouts are told apart, and every known one. */
+/** Every slot that distinguishes the layouts, and every known slot. */
 export const askedSlots: readonly Hex[] = [...new Set([...currentSlots.known, ...shiftedSlots.known])];
 
 /**
- * The layout by the words of `askedSlots`. A mistake costs the proof and proves nothing false: the rebuilt storage must
- * have the root of the real one, whatever the layout is believed to be.
+ * Chooses the layout from the words of `askedSlots`. A wrong choice makes the proof fail but cannot prove anything
+ * false: the rebuilt storage must always have the root of the real one.
  */
 export function chooseSlots(words: ReadonlyMap<Hex, Hex>): StorageSlots {
   const wordAt = (slot: bigint) => {
@@ -153,8 +155,8 @@ function plainSlot(slot: bigint): Hex {
   return numberToHex(slot, { size: 32 });
 }
 
-// In the order in which a header hashes them. Each fork has only added to the end, so the fields an answer lacks at the
-// end are those of later forks.
+// In the order in which a header hashes them. Each fork has only appended fields, so the fields missing at the end of
+// an answer belong to later forks.
 const byteFields = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom"];
 const quantityFields = ["difficulty", "number", "gasLimit", "gasUsed", "timestamp"];
 const moreByteFields = ["extraData", "mixHash", "nonce"];
@@ -179,7 +181,7 @@ export function hashHeader(block: Readonly<Record<string, unknown>>): Hex | unde
   return fields.every((field): field is Hex => isHex(field)) ? keccak256(toRlp(fields)) : undefined;
 }
 
-/** The shortest bytes of a number: none for zero. */
+/** A number in the fewest bytes: no bytes for zero. */
 export function quantityBytes(value: unknown): Hex | undefined {
   if (!isHex(value)) return undefined;
   const digits = value.slice(2).replace(/^0+/, "");

@@ -15,15 +15,15 @@ import {
 } from "./proof.ts";
 import { ask, type Patience, patiently } from "./retry.ts";
 
-/** Slots of one request where entries are proven one by one. */
+/** Slots per request when entries are proven one by one. */
 const slotsPerRequest = 100;
 const one = numberToHex(1, { size: 32 });
 
 export interface ProveAllowlistParameters {
-  /** Its last state is what is proven; a gap in it does not matter if the proof succeeds. */
+  /** The proof is about its last state. Gaps in the history do not matter if the proof succeeds. */
   readonly history: Pick<History, "appId" | "pinned" | "changes">;
   readonly signal?: AbortSignal | undefined;
-  /** First pause after a fault, doubled each time. @default 250 */
+  /** First pause after an error, doubled each time. @default 250 */
   readonly retryDelayMs?: number | undefined;
 }
 
@@ -32,23 +32,23 @@ export type Claim =
   | { readonly isProven: false; readonly reason: UnprovenReason; readonly message: string };
 
 export type UnprovenReason =
-  /** The fields of the block's header, as far as we know headers, do not hash to the block's hash. */
+  /** The hash of the known header fields differs from the block's hash. */
   | "headerDiffers"
-  /** The endpoint has no `eth_getProof`, or not for this block. */
+  /** The endpoint does not offer `eth_getProof`, or not for this block. */
   | "proofNotOffered"
   /** The endpoint's proof is wrong: it contradicts the header or itself. */
   | "proofInvalid"
-  /** Entries the events name are not in the contract's storage. */
+  /** The contract's storage lacks entries that the events name. */
   | "entryMissing"
-  /** The storage holds more than was found, or something else. */
+  /** The storage holds other words than the history gives. */
   | "storageDiffers"
-  /** Everything is accounted for once words are counted that no DstackApp writes. */
+  /** The storage matches only together with words that no DstackApp writes. */
   | "unknownSlots";
 
-/** What a proof of an app's storage showed at one block. Each claim rests on the ones above it. */
+/** The result of proving an app's storage at one block. Each claim depends on the claims above it. */
 export interface AllowlistProof {
   readonly appId: AppId;
-  /** The one thing taken on trust: that this hash is the chain's. Compare it with another source. */
+  /** The only trusted input: that this hash belongs to the chain. Compare it with another source. */
   readonly block: PinnedBlock;
   /** Whether all claims are proven. */
   readonly isProven: boolean;
@@ -57,21 +57,21 @@ export interface AllowlistProof {
     readonly header: Claim;
     /** The app's storage root and code belong to that state root. */
     readonly account: Claim;
-    /** Every hash and device that the history says is allowed is in that storage. */
+    /** Every hash and device that the history allows is in that storage. */
     readonly entries: Claim;
-    /** Nothing else is: no hash or device that no event named. */
+    /** The storage holds nothing else: no hash or device that no event named. */
     readonly nothingElse: Claim;
   };
-  /** Words of storage the rebuilt trie has. */
+  /** Number of storage words in the rebuilt trie. */
   readonly words: number;
 }
 
 /**
- * Rebuilds an app's storage from its history and compares the root with the one the chain's state commits to. If they
- * are equal, the allowlist has no entry beyond those of the history, whatever the node left out of its logs. It is a
- * proof about storage: what the code behind the proxy makes of it is another matter.
+ * Rebuilds an app's storage from its history and compares the root with the one in the chain's state. If they are
+ * equal, the allowlist has exactly the entries of the history, even if the node left out logs. The proof covers storage
+ * only, not how the code behind the proxy uses it.
  *
- * @throws RpcUnavailableError, the signal's reason; an endpoint that offers no proof is an answer, not an error
+ * @throws RpcUnavailableError, the signal's reason. If the endpoint offers no proof, that is a result, not an error.
  */
 export async function proveAllowlist(
   client: ChainClient,

@@ -13,14 +13,14 @@ import { type HistoryScope, type HistoryStore, openHistoryStore } from "./store.
 
 export interface ReadHistoryParameters {
   readonly appId: AppId;
-  /** Keeps what is read for the next run. In memory only if absent. */
+  /** Keeps what was read for the next run. @default in memory only */
   readonly store?: HistoryStore | undefined;
   /**
-   * A block before the app's creation, for endpoints that do not serve old state: they cannot be asked when the app's
-   * code appeared. Not used where they can, and show that it is too late.
+   * A block before the app's creation. Give it for an endpoint that does not serve old state, because such an endpoint
+   * cannot say when the app's code appeared. Ignored if the endpoint shows that the app existed before this block.
    */
   readonly fromBlock?: bigint | undefined;
-  /** The block the history is to end with. @default the latest */
+  /** The last block of the history. @default the latest */
   readonly toBlock?: bigint | undefined;
   /**
    * Whether every change gets the time of its block. Many nodes send it with the logs; the others are asked once per
@@ -29,38 +29,37 @@ export interface ReadHistoryParameters {
   readonly timestamps?: boolean | undefined;
   readonly onProgress?: ((progress: HistoryProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Requests for logs under way at once. @default 4 */
+  /** Maximum number of parallel requests for logs. @default 4 */
   readonly concurrency?: number | undefined;
-  /** Blocks asked for in the first request; later ones adapt to the endpoint. @default 2000 */
+  /** Number of blocks in the first request; later requests adapt to the endpoint. @default 2000 */
   readonly firstRange?: number | undefined;
-  /** First pause after a fault, doubled each time. @default 250 */
+  /** First pause after an error, doubled each time. @default 250 */
   readonly retryDelayMs?: number | undefined;
 }
 
 export interface HistoryProgress {
   readonly phase: "locating" | "reading" | "verifying";
-  /** Of the blocks this run has to read, how many it has read. */
+  /** Number of blocks read so far, out of `blocksTotal` that this run has to read. */
   readonly blocksRead: bigint;
   readonly blocksTotal: bigint;
   readonly logsRead: number;
 }
 
-/** Blocks at the end of an earlier run that are read again: a lagging backend may have answered for them too early. */
+/** Blocks at the end of an earlier run that are read again: a backend that was behind may have answered too early. */
 const doubtfulTail = 64n;
-/** Blocks below the pinned one whose hashes are kept, to find the place where a reorganisation began. */
+/** Distances below the pinned block at which block hashes are kept, to find where a reorganisation started. */
 const checkpointDepths = [16n, 256n];
-/** How often to begin again because the chain replaced blocks meanwhile. */
+/** Maximum number of attempts if the chain replaces blocks during the read. */
 const mostAttempts = 5;
 const defaultConcurrency = 4;
 const firstStepBack = 100_000n;
 
 /**
- * Reads everything that ever happened to an app's policy, from its creation to one block, and compares the outcome
- * with the contract's state at that block. The result says whether it is complete.
+ * Reads every policy change of an app, from its creation to one block, and compares the result with the contract's
+ * state at that block. The result says whether it is complete. What was read before an error stays in the store.
  *
  * @throws WrongChainError, NoContractError, ContractRevertedError if it is no DstackApp, LogsRefusedError,
- *   LogsUnavailableError, RpcUnavailableError, HistoryStoreError, the signal's reason; what was read until then stays in
- *   the store
+ * LogsUnavailableError, RpcUnavailableError, HistoryStoreError, the signal's reason
  */
 export async function readHistory(client: ChainClient, parameters: ReadHistoryParameters): Promise<History> {
   const store = parameters.store ?? openHistoryStore(":memory:");
@@ -100,7 +99,7 @@ class HistoryReader {
       const isLast = attempt === mostAttempts;
       try {
         const { history, isStill } = await this.#readOnce(scope, chainId);
-        // The newest logs may have come from a backend that had not seen them yet: they are read again, once.
+        // A backend that was behind may have answered without the newest logs. Read them again, once.
         const isDoubtful = attempt === 1 && differs(history);
         if (isStill && !isDoubtful) return history;
         if (isLast) return withReason(history, chainKeepsChanging);
@@ -114,14 +113,14 @@ class HistoryReader {
   async #readOnce(scope: HistoryScope, chainId: number): Promise<{ history: History; isStill: boolean }> {
     const { appId, toBlock } = this.#parameters;
     this.#report({ phase: "locating" });
-    // From before the pinned block is chosen: if another run finds blocks replaced from now on, this one begins again.
+    // Read before the pinned block is chosen: if another run finds replaced blocks after this, this run starts again.
     const epochBefore = scope.epoch();
     const pinned = await this.#readPinned(toBlock ?? "latest");
     const hasDropped = await dropReplacedBlocks(this.#client, scope, this.#patience);
     const epoch = epochBefore + (hasDropped ? 1 : 0);
     const found = await this.#locate(scope, pinned);
     if (found.block > pinned.number) throw new NoContractError(appId);
-    // Before any log: whatever this run reads can then be held against the chain it was read from.
+    // Save before reading any log, so that later runs can compare the logs with the chain they were read from.
     const checkpoints = [pinned, ...(await this.#readCheckpoints(pinned, found.block))];
     if (!scope.saveCheckpoints(epoch, checkpoints)) throw new StaleEpochError();
 
@@ -162,7 +161,7 @@ class HistoryReader {
     };
   }
 
-  /** A chain whose first block is not served is known by its id alone. */
+  /** If the endpoint does not serve the first block, only the chain id identifies the chain. */
   async #readGenesisHash() {
     try {
       return (await readBlock(this.#client, 0n, this.#patience))?.hash ?? zeroHash;
@@ -184,7 +183,7 @@ class HistoryReader {
     return blocks.filter((block) => block !== undefined);
   }
 
-  /** Where to begin reading. */
+  /** The block at which to start reading. */
   async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<Start> {
     const { appId, fromBlock } = this.#parameters;
     const { createdInBlock } = scope.facts();
@@ -200,7 +199,7 @@ class HistoryReader {
     };
   }
 
-  /** Reads what the store lacks, and goes further back until the logs themselves show the app's creation. */
+  /** Reads the blocks that the store lacks. Goes further back until the logs themselves show the app's creation. */
   async #readLogs(scope: HistoryScope, epoch: number, found: Start, pinned: PinnedBlock) {
     let start = found.block;
     const earlier = scope.covered();
@@ -208,7 +207,7 @@ class HistoryReader {
     for (let step = firstStepBack; ; step *= 2n) {
       const content = scope.content(pinned.number);
       const creation = findCreationInLogs(found, start, content);
-      const isStuck = found.isGiven && !found.isFirst; // told to read no further back
+      const isStuck = found.isGiven && !found.isFirst; // the caller named the first block to read
       if (creation !== undefined || isStuck) return { content, creation };
       const next = start > step ? start - step : 0n;
       await this.#read(scope, epoch, gapsIn({ fromBlock: next, toBlock: start - 1n }, scope.covered()));
@@ -277,10 +276,10 @@ class HistoryReader {
   }
 }
 
-/** Somebody else dropped blocks from the store while this run was reading. */
+/** Another run deleted blocks from the store while this run was reading. */
 class StaleEpochError extends Error {}
 
-/** The end of what an earlier run read. */
+/** The last blocks that an earlier run read. */
 function tailOf({ fromBlock, toBlock }: BlockRange, covered: readonly BlockRange[]): BlockRange[] {
   const last = covered.findLast((range) => range.fromBlock <= toBlock);
   if (last === undefined || last.toBlock < fromBlock) return [];

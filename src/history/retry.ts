@@ -6,8 +6,8 @@ import { isDstackError } from "../errors/index.ts";
 const mostTries = 6;
 
 /**
- * One JSON-RPC request, sent once. viem would repeat it by itself: it takes some refusals of a range for a busy
- * endpoint and asks for the same range three more times.
+ * One JSON-RPC request, without retries. viem's own retry treats some refusals of a range as a busy endpoint and asks
+ * for the same range three more times.
  */
 export function ask(
   client: ChainClient,
@@ -19,9 +19,9 @@ export function ask(
 }
 
 /**
- * Runs a read until it succeeds, for faults that may pass.
+ * Repeats a read until it succeeds, for temporary errors.
  *
- * @throws RpcUnavailableError once it failed several times, other errors at once, the signal's reason
+ * @throws RpcUnavailableError after several failures, other errors at once, the signal's reason
  */
 export async function patiently<result>(
   client: ChainClient,
@@ -43,19 +43,21 @@ export async function patiently<result>(
 }
 
 const longestPauseMs = 20_000;
-/** A provider whose quota is back tomorrow is not waited for; the tries end before that. */
+/**
+ * Longest wait that an endpoint may request. Do not wait for a quota that renews tomorrow; the tries end before that.
+ */
 const longestAskedMs = 60_000;
 
-/** How to wait before asking again. */
+/** How long to wait before a retry. */
 export interface Patience {
-  /** First pause; every further one is twice as long, up to 20 s. */
+  /** First pause; each following one is twice as long, up to 20 s. */
   readonly retryDelayMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Waits before try number `tries` (from 1), at least as long as the endpoint asked, within reason. A part is left to
- * chance, so that several requests refused together do not come back together.
+ * Waits before try number `tries` (from 1), at least as long as the endpoint asked, up to a limit. The pause is partly
+ * random, so that several requests refused together are not repeated at the same moment.
  *
  * @throws the signal's reason
  */

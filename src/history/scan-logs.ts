@@ -12,41 +12,41 @@ import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../
 import type { PolicyLog } from "./policy.ts";
 import { ask, type Patience, pause } from "./retry.ts";
 
-/** A piece that had to wait this often is not served any more. */
+/** Give up on a piece after this many waits. */
 const mostWaits = 10;
-/** One block cannot be made smaller: refused for its size, it is asked for a few times more, and that was it. */
+/** A single block cannot be split. If the endpoint refuses it for its size, give up after this many tries. */
 const mostTriesOfOneBlock = 4;
-/** Who says nothing this often about the same blocks may well choke on them. */
+/** After this many empty or unreadable replies for the same blocks, assume the range is too large and halve it. */
 const silencesBeforeShrinking = 3;
-/** Requests that pass before one more goes out at the same time. */
+/** Successful requests before one more request may run in parallel. */
 const passesPerRequestInFlight = 8;
-/** Some endpoints cut a long answer at a round number without saying so. */
+/** Some endpoints truncate a long answer at a round number without saying so. */
 const roundNumberOfLogs = 1_000;
 
 export interface ScanLogsParameters extends Patience {
   readonly address: Address;
   readonly ranges: readonly BlockRange[];
-  /** How many requests may be under way at once. */
+  /** Maximum number of parallel requests. */
   readonly concurrency: number;
-  /** Learns what the endpoint takes; pass the same one to several scans of it. */
+  /** Learns the range that the endpoint accepts. Pass the same one to several scans of that endpoint. */
   readonly size: RangeSize;
-  /** Called once for every piece, in no particular order; the pieces are the ranges, each block exactly once. */
+  /** Called once per piece, in no particular order. The pieces cover the ranges, each block exactly once. */
   readonly onLogs: (piece: BlockRange, logs: readonly PolicyLog[]) => void;
 }
 
 interface Piece extends BlockRange {
-  /** Never cut larger than this: a piece only ever shrinks, so that any refusal brings the end nearer. */
+  /** Maximum size of this piece. A piece only shrinks, so every refusal brings the scan closer to its end. */
   readonly mostBlocks: bigint | undefined;
-  /** An endpoint's suggestion was followed once for these blocks. */
+  /** The endpoint's suggestion was already followed once for these blocks. */
   readonly suggested: boolean;
   readonly waits: number;
 }
 
 /**
- * Reads all logs of one contract in some ranges, in pieces the endpoint accepts, several at once.
+ * Reads all logs of one contract in the given ranges. Splits them into pieces that the endpoint accepts, and reads
+ * several in parallel. Pieces read before an error have been passed to `onLogs`.
  *
- * @throws LogsRefusedError, LogsUnavailableError, RpcUnavailableError, what `onLogs` throws, the signal's reason;
- *   pieces that were read before have been handed over
+ * @throws LogsRefusedError, LogsUnavailableError, RpcUnavailableError, what `onLogs` throws, the signal's reason
  */
 export async function scanLogs(client: ChainClient, parameters: ScanLogsParameters): Promise<void> {
   const { address, concurrency, size, onLogs, retryDelayMs } = parameters;
@@ -76,7 +76,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     await Promise.allSettled(running);
   }
 
-  /** The next blocks to ask for; what is left of their piece goes on waiting. */
+  /** The next blocks to request. The rest of their piece stays pending. */
   function take(): Piece {
     const piece = pending.shift() as Piece; // called while there is one
     const length = lengthOf(piece);
@@ -138,21 +138,21 @@ export interface Refusal {
    * - `tooMuch`: fewer blocks may pass, the same ones never will;
    * - `busy`: the same request may pass later;
    * - `unclear`: either of them;
-   * - `silent`: no answer, or none that can be read;
+   * - `silent`: no answer, or an unreadable one;
    * - `gone`: the endpoint keeps no logs of these blocks;
    * - `unsupported`: no such request ever passes.
    */
   readonly kind: "tooMuch" | "busy" | "unclear" | "silent" | "gone" | "unsupported";
-  /** How long the endpoint asks us to wait. */
+  /** How long the endpoint asks the caller to wait. */
   readonly retryAfterMs: number | undefined;
-  /** A number of blocks the endpoint says would pass, always smaller than what was asked. */
+  /** A number of blocks that the endpoint says would pass, always smaller than the requested number. */
   readonly suggestedBlocks: bigint | undefined;
-  /** The endpoint's words, without secrets. */
+  /** The endpoint's message, without secrets. */
   readonly answer: string;
 }
 
-// Codes and words as providers use them in 2026. One code means different things at different providers (-32005 is
-// both "too many results" and "too many requests"), so the words decide where there are any.
+// Codes and words as providers use them in 2026. One code means different things at different providers (-32005 is both
+// "too many results" and "too many requests"), so the message decides if there is one.
 const tooMuchCodes = new Set([-32602, -32600, -32614, -32062]);
 const busyCodes = new Set([429, -32007, -32016, -32029]);
 const unsupportedCodes = new Set([-32601, -32004, 4200]);
@@ -160,7 +160,7 @@ const prunedHistoryCode = 4444;
 
 const busyWords =
   /rate.?limit|too many requests|requests? (?:limit|per)|per second|throttl|compute units|capacity|quota|daily|credits|(?:try|retry) (?:again|later|after|in)|temporarily|overloaded|currently healthy/i;
-/** A backend behind a load balancer that has not seen the newest blocks yet. */
+/** A backend behind a load balancer that has not received the newest blocks yet. */
 const laggingWords =
   /header not found|unknown block|block not found|beyond (?:the )?(?:current |latest )?head|after last (?:accepted|finalized)|future block|not yet available/i;
 const tooMuchWords =
@@ -172,12 +172,12 @@ const tooMuchStatus = new Set([413]);
 const busyStatus = new Set([403, 425, 429, 502, 503]);
 const unsupportedStatus = new Set([401, 402, 404, 405]);
 
-/** What a failed request for the logs of `asked` means. */
+/** Classifies a failed request for the logs of `asked`. */
 export function classifyRefusal(source: RpcSource | undefined, error: unknown, asked: BlockRange): Refusal {
   const chain = errorChain(error);
   const code = numberIn(chain, "code");
   const status = numberIn(chain, "status");
-  // Only the node's words: viem's own messages repeat the request, whose block numbers are no hint.
+  // Use the node's message only: viem's own messages repeat the request, and its block numbers are no suggestion.
   const words = chain[0] === undefined ? String(error) : errorText(chain[0]);
   return {
     kind: kindOf({ code, status, words, names: chain.map((link) => String(Reflect.get(link, "name"))) }),
@@ -219,7 +219,7 @@ function numberIn(chain: readonly object[], field: "code" | "status"): number | 
     .find((value): value is number => typeof value === "number" && value !== -1); // viem's "unknown error"
 }
 
-/** Seconds or a date in a header, which viem keeps only of answers without a JSON-RPC error, or seconds in words. */
+/** Seconds or a date in a header, or seconds in the message. viem keeps headers only without a JSON-RPC error. */
 function retryAfterOf(chain: readonly object[], words: string): number | undefined {
   for (const link of chain) {
     const headers: unknown = Reflect.get(link, "headers");
@@ -233,8 +233,8 @@ function retryAfterOf(chain: readonly object[], words: string): number | undefin
 }
 
 /**
- * The widest range the words offer: as `[0x…, 0x…]`, or as a number. Some providers suggest the very range they just
- * refused, and a number may as well be one of results, so only what is smaller than `asked` counts as a suggestion.
+ * The widest range that the message offers, as `[0x…, 0x…]` or as a number. Some providers suggest the range they just
+ * refused, and a number may also be a number of results. Therefore only a number smaller than `asked` counts.
  */
 function suggestionIn(words: string, { fromBlock, toBlock }: BlockRange): bigint | undefined {
   const asked = toBlock - fromBlock + 1n;
@@ -251,10 +251,10 @@ function suggestionIn(words: string, { fromBlock, toBlock }: BlockRange): bigint
 }
 
 /**
- * One `eth_getLogs` for all logs of one contract in a range. An answer that is not exactly that (another contract's
- * logs, other blocks, one log twice) is a fault like any other.
+ * One `eth_getLogs` for all logs of one contract in a range. An answer with another contract's logs, other blocks or a
+ * duplicate log is an error.
  *
- * @throws whatever the transport throws
+ * @throws the transport's errors, and an error for such an answer
  */
 export async function readLogs(
   client: ChainClient,
@@ -304,16 +304,19 @@ function lowerCase(hex: Hex): Hex {
 }
 
 const mostBlocks = 100_000n;
-/** Full-size ranges that pass before a wider one is tried again: limits by result count differ along the chain. */
+/**
+ * Number of full-size ranges that must pass before a wider one is tried again: limits by result count vary along the
+ * chain.
+ */
 const patience = 100;
 
 /**
- * How many blocks to ask for at once: doubles until the endpoint refuses, then closes in on the widest range it
- * takes. Starts at what the public endpoints of Base allow.
+ * How many blocks to request at once. Doubles until the endpoint refuses, then a binary search approaches the widest
+ * range that it accepts. Starts at what the public endpoints of Base allow.
  */
 export class RangeSize {
   #blocks: bigint;
-  /** The widest range that passed since the last refusal of it. */
+  /** The widest range that passed since it was last refused. */
   #passed = 0n;
   /** The narrowest range that was refused. */
   #refused = mostBlocks + 1n;
@@ -324,7 +327,7 @@ export class RangeSize {
     this.#blocks = first;
   }
 
-  /** How many of `available` blocks to ask for next. Only one request at a time asks for more than has passed. */
+  /** How many of `available` blocks to request next. Only one request at a time exceeds what has passed before. */
   next(available: bigint): bigint {
     const wanted = minimum(available, this.#blocks);
     if (this.#passed === 0n || wanted <= this.#passed) return wanted;
@@ -345,18 +348,18 @@ export class RangeSize {
     this.#blocks = minimum(this.#blocks * 2n, this.#blocks + (room + 1n) / 2n);
   }
 
-  /** @param next how many blocks to try instead, which is fewer than were refused */
+  /** @param next how many blocks to try instead, fewer than were refused */
   refused(blocks: bigint, next: bigint): void {
     if (blocks > this.#passed) this.#isProbing = false;
     if (blocks < this.#refused) this.#refused = blocks;
     if (this.#passed >= blocks) this.#passed = 0n;
     this.#passedAtThisSize = 0;
     const candidate = this.#passed > next ? this.#passed : next;
-    // Several ranges of one size are in flight: their refusals are one piece of news, not a reason to halve again.
+    // Several ranges of one size run in parallel. Their refusals say the same thing, so do not halve again for each.
     if (candidate < this.#blocks) this.#blocks = candidate;
   }
 
-  /** The endpoint has named its limit: there is no use in trying wider ranges soon. */
+  /** The endpoint has named its limit, so do not try wider ranges soon. */
   limited(blocks: bigint): void {
     this.#refused = minimum(this.#refused, blocks + 1n);
     this.#blocks = minimum(this.#blocks, blocks);
@@ -373,12 +376,12 @@ export interface BlockRange {
   readonly toBlock: bigint;
 }
 
-/** How many blocks a range has. */
+/** The number of blocks in a range. */
 export function lengthOf({ fromBlock, toBlock }: BlockRange): bigint {
   return toBlock - fromBlock + 1n;
 }
 
-/** The blocks of any of these ranges, as ascending ranges that neither overlap nor touch. */
+/** The union of these ranges, as ascending ranges that do not overlap or touch. */
 export function mergeRanges(ranges: readonly BlockRange[]): BlockRange[] {
   const merged: BlockRange[] = [];
   for (const range of ranges.toSorted((one, other) => (one.fromBlock < other.fromBlock ? -1 : 1))) {
@@ -389,7 +392,7 @@ export function mergeRanges(ranges: readonly BlockRange[]): BlockRange[] {
   return merged;
 }
 
-/** The blocks of `range` that none of these ranges has, ascending. */
+/** The blocks of `range` that are in none of `ranges`, as ascending ranges. */
 export function gapsIn(range: BlockRange, ranges: readonly BlockRange[]): BlockRange[] {
   const gaps: BlockRange[] = [];
   let next = range.fromBlock;

@@ -8,7 +8,7 @@ import { prepareOwnDatabase, restrictDatabase } from "../files/own-file.ts";
 import { type DecodePolicyChangesReturnType, decodeOrderedPolicyChanges, type PolicyLog } from "./policy.ts";
 import type { BlockRange } from "./scan-logs.ts";
 
-/** A block whose hash was seen when it was part of the chain. */
+/** A block with the hash it had when it was part of the chain. */
 export interface Checkpoint {
   readonly number: bigint;
   readonly hash: Hex;
@@ -23,7 +23,7 @@ const factsSchema = z.strictObject({
   initialFlags: z.strictObject({ allowAnyDevice: flag, requireTcbUpToDate: flag, upgradesDisabled: flag }).optional(),
 });
 
-/** What was found out once and stays true while the blocks it was read from stay. */
+/** Facts that were read once and stay true while their blocks stay in the chain. */
 export type ScopeFacts = Readonly<z.infer<typeof factsSchema>>;
 
 export interface ScopeContent extends DecodePolicyChangesReturnType {
@@ -35,7 +35,7 @@ export interface ScopeContent extends DecodePolicyChangesReturnType {
 
 type Row = Record<string, SQLInputValue>;
 
-/** What a store knows about one app on one chain. Every change is one transaction: all of it is kept, or nothing. */
+/** A store's data about one app on one chain. Every change is one transaction, saved completely or not at all. */
 export class HistoryScope {
   readonly #database: DatabaseSync;
   readonly #path: string;
@@ -48,7 +48,7 @@ export class HistoryScope {
     this.#scope = scope;
   }
 
-  /** Grows whenever logs are dropped. What was read under an older epoch may be of blocks that are gone. */
+  /** Increases whenever logs are deleted. Data read under an older epoch may belong to replaced blocks. */
   epoch(): number {
     return withStoreErrors(this.#path, () => this.#epoch());
   }
@@ -61,7 +61,7 @@ export class HistoryScope {
     return withStoreErrors(this.#path, () => this.#facts());
   }
 
-  /** All that was read of the blocks up to one, as of one moment. */
+  /** All data about the blocks up to `toBlock`, read in one transaction. */
   content(toBlock: bigint): ScopeContent {
     return this.#transaction("BEGIN", () => {
       const upTo = "FROM log WHERE scope = :scope AND block_number <= :toBlock";
@@ -93,7 +93,7 @@ export class HistoryScope {
     });
   }
 
-  /** Keeps the logs of a range in place of any it had, and the range as read. False if the epoch has passed. */
+  /** Replaces the logs of a range, and marks the range as read. Returns false if the epoch has changed. */
   save(epoch: number, { fromBlock, toBlock }: BlockRange, logs: readonly PolicyLog[]): boolean {
     return this.#transaction("BEGIN IMMEDIATE", () => {
       if (this.#epoch() !== epoch) return false;
@@ -112,14 +112,14 @@ export class HistoryScope {
       );
       this.#run(`DELETE FROM covered WHERE ${touching}`, range);
       this.#run("INSERT INTO covered (scope, from_block, to_block) VALUES (:scope, :from, :to)", {
-        from: joined?.from ?? range.from, // null where nothing touches
+        from: joined?.from ?? range.from, // null if no range touches
         to: joined?.to ?? range.to,
       });
       return true;
     });
   }
 
-  /** False if the epoch has passed. */
+  /** Returns false if the epoch has changed. */
   saveCheckpoints(epoch: number, checkpoints: readonly Checkpoint[]): boolean {
     return this.#transaction("BEGIN IMMEDIATE", () => {
       if (this.#epoch() !== epoch) return false;
@@ -132,7 +132,7 @@ export class HistoryScope {
     });
   }
 
-  /** False if the epoch has passed. */
+  /** Returns false if the epoch has changed. */
   saveFacts(epoch: number, facts: ScopeFacts): boolean {
     return this.#transaction("BEGIN IMMEDIATE", () => {
       if (this.#epoch() !== epoch) return false;
@@ -142,7 +142,7 @@ export class HistoryScope {
     });
   }
 
-  /** Times of blocks, by number, for the logs in them. */
+  /** Saves block times, by block number, for the logs in those blocks. */
   saveTimestamps(epoch: number, timestamps: ReadonlyMap<bigint, bigint>): void {
     this.#transaction("BEGIN IMMEDIATE", () => {
       if (this.#epoch() !== epoch) return;
@@ -154,7 +154,7 @@ export class HistoryScope {
     });
   }
 
-  /** Forgets all that was read above a block, which the chain has replaced; everything if undefined. */
+  /** Deletes everything read above a block, because the chain has replaced it. Deletes everything if undefined. */
   forgetAbove(number: bigint | undefined): void {
     this.#transaction("BEGIN IMMEDIATE", () => {
       const last = { last: number === undefined ? -1 : Number(number) };
@@ -197,7 +197,7 @@ export class HistoryScope {
   }
 
   #all(sql: string, parameters: Row): Row[] {
-    return this.#prepare(sql).all({ scope: this.#scope, ...parameters }) as Row[]; // what SELECT gives
+    return this.#prepare(sql).all({ scope: this.#scope, ...parameters }) as Row[]; // SELECT returns rows of this type
   }
 
   #run(sql: string, parameters: Row): void {
@@ -249,21 +249,21 @@ function toBytes(hex: Hex): Uint8Array {
   return Buffer.from(hex.slice(2), "hex");
 }
 
-/** Of a BLOB column. */
+/** Converts a value of a BLOB column. */
 function toHex(value: SQLInputValue | undefined): Hex {
   const { buffer, byteOffset, byteLength } = value as Uint8Array; // STRICT tables
   return `0x${Buffer.from(buffer, byteOffset, byteLength).toString("hex")}`;
 }
 
-/** Marks the file as ours: "dstk" in ASCII. */
+/** Marks the file as a history store: "dstk" in ASCII. */
 const applicationId = 0x6473746b;
 const schemaVersion = 1;
 const busyTimeoutMs = 10_000;
 const pauseMs = 20;
 const inMemory = ":memory:";
 
-// A scope is one app on one chain. Two chains can share an id (a local chain that was started again), so a chain is its
-// id and the hash of its first block. `epoch` counts the times what was read turned out to be of blocks that were replaced.
+// A scope is one app on one chain. Two chains can share an id (a restarted local chain), so the id and the hash of the
+// first block identify a chain. `epoch` counts how often stored data turned out to belong to replaced blocks.
 const schema = `
 CREATE TABLE scope (
   id INTEGER PRIMARY KEY,
@@ -300,11 +300,11 @@ CREATE TABLE log (
 `;
 
 /**
- * Opens a history store's file, which is made if it does not exist.
+ * Opens a history store's file, and creates it if it does not exist.
  *
  * @throws HistoryStoreError
- * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user: it could
- * hide what an app allows
+ * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user: such a
+ * file could hide what an app allows
  */
 export function openDatabase(path: string): DatabaseSync {
   const isKept = path !== inMemory;
@@ -322,18 +322,18 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-/** @param file never a URI, which a relative path may look like */
+/** @param file never a URI; a relative path could look like one */
 function open(path: string, file: string): DatabaseSync {
   const database = new DatabaseSync(file);
   try {
-    // What a damaged or foreign file defines, such as a trigger, may not call functions.
+    // Triggers and other definitions in a damaged or foreign file must not call functions.
     database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA trusted_schema = OFF;`);
-    // Looks before it writes anything: the file may be somebody else's.
+    // Check before writing anything: the file may belong to another program.
     inTransaction(database, "BEGIN", () => requireOurs(database, path));
     if (file !== inMemory) restrictDatabase(file);
-    // WAL survives the death of the process at any moment; NORMAL may lose the last commits, only with the power.
+    // WAL survives a crash of the process at any moment. With NORMAL, only a power failure can lose the last commits.
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-    // Two processes may find the file empty at the same time: one of them makes the tables.
+    // Two processes may find the file empty at the same time. Only one of them creates the tables.
     inTransaction(database, "BEGIN IMMEDIATE", () => {
       if (requireOurs(database, path))
         database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`);
@@ -347,7 +347,7 @@ function open(path: string, file: string): DatabaseSync {
   }
 }
 
-/** True if the file is empty. @throws HistoryStoreError if it is not ours */
+/** True if the file is empty. @throws HistoryStoreError if the file belongs to another program or version */
 function requireOurs(database: DatabaseSync, path: string): boolean {
   const id = pragma(database, "application_id");
   const version = pragma(database, "user_version");
@@ -358,7 +358,7 @@ function requireOurs(database: DatabaseSync, path: string): boolean {
   return false;
 }
 
-/** All or nothing. */
+/** Runs `work` in one transaction; rolls back on an error. */
 export function inTransaction<result>(
   database: DatabaseSync,
   begin: "BEGIN" | "BEGIN IMMEDIATE",
@@ -375,12 +375,12 @@ export function inTransaction<result>(
   }
 }
 
-/** After a fault: SQLite has rolled some of them back by itself. */
+/** Rolls back after an error. SQLite has already rolled back after some errors. */
 function rollBack(database: DatabaseSync): void {
   try {
     database.exec("ROLLBACK");
   } catch {
-    // Nothing was open any more; the fault itself is what the caller has to hear of.
+    // No transaction was open. The caller gets the original error.
   }
 }
 
@@ -388,7 +388,7 @@ function pragma(database: DatabaseSync, name: string): unknown {
   return database.prepare(`PRAGMA ${name}`).get()?.[name];
 }
 
-// SQLite's primary result codes; the extended ones keep them in their low byte.
+// SQLite's primary result codes. Extended codes contain them in their low byte.
 const problemOf = new Map<number, HistoryStoreProblem>([
   [5, "locked"], // BUSY
   [6, "locked"], // LOCKED
@@ -396,7 +396,7 @@ const problemOf = new Map<number, HistoryStoreProblem>([
   [26, "foreign"], // NOTADB: neither a database nor a part of one
 ]);
 
-/** Gives SQLite's errors our own type. */
+/** Converts SQLite's errors to HistoryStoreError. */
 export function withStoreErrors<result>(path: string, work: () => result): result {
   try {
     return work();
@@ -407,7 +407,7 @@ export function withStoreErrors<result>(path: string, work: () => result): resul
   }
 }
 
-/** Keeps what was read of any number of apps on any number of chains, so that the next run reads only new blocks. */
+/** Stores what was read about any number of apps and chains, so that the next run reads only new blocks. */
 export interface HistoryStore {
   readonly path: string;
   /** For `readHistory`. */
@@ -417,13 +417,13 @@ export interface HistoryStore {
 
 export interface ChainIdentity {
   readonly chainId: number;
-  /** Hash of the chain's first block: local chains share an id. */
+  /** Hash of the chain's first block, because local chains share an id. */
   readonly genesisHash: Hex;
 }
 
 /**
- * Opens a history store, made if there is no such file. Several processes may use one at once, and any of them may
- * die at any moment. Close it in the end.
+ * Opens a history store, and creates it if the file does not exist. Several processes may use it at once, and each may
+ * crash at any moment. Close it after use.
  *
  * @param path a file, or `:memory:`
  * @throws HistoryStoreError
