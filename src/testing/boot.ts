@@ -9,10 +9,10 @@ export interface BootVerdict {
 }
 
 /**
- * The verdict a test is about: asked of the contract in `expect()`, or the answer that stands there itself, promised
- * or not, as a pair or with named fields.
+ * Returns the boot verdict for the subject of `expect()`. A contract is asked with `bootInfo`. An answer of
+ * `isAppAllowed`, or a promise of one, is used as it is, as a pair or as an object.
  *
- * @throws InvalidArgumentError, and what asking throws
+ * @throws InvalidArgumentError, and the errors of the contract call
  */
 export async function toBootVerdict(subject: unknown, bootInfo: unknown, matcher: string): Promise<BootVerdict> {
   const authority = findContractReader(subject);
@@ -41,7 +41,7 @@ function parseVerdict(answer: unknown): BootVerdict | undefined {
   return typeof isAllowed === "boolean" && typeof reason === "string" ? { isAllowed, reason } : undefined;
 }
 
-// The values of contracts/testing/DstackDefaults.sol.
+// The same values as in contracts/testing/DstackDefaults.sol.
 export const testComposeHash = parseComposeHash("c0".repeat(32));
 export const testDeviceId = parseDeviceId("de".repeat(32));
 export const testOsImageHash: Hex = `0x${"05".repeat(32)}`;
@@ -54,8 +54,8 @@ export interface BootInfoChanges extends Partial<Omit<BootInfo, "appId" | "compo
 }
 
 /**
- * What a patched machine reports that runs the default compose hash on the default device, with the fields the test is
- * about replaced.
+ * The boot information of an up-to-date machine that runs the default compose hash on the default device. `changes`
+ * replaces single fields.
  *
  * @throws InvalidHexError
  */

@@ -7,16 +7,18 @@ declare global {
   // biome-ignore lint/style/noNamespace: chai's types are extended in the namespace they are declared in
   namespace Chai {
     interface Assertion {
-      /** Of an app: this compose hash may boot. Await it. */
+      /** For an app: asserts that this compose hash may boot. Await it. */
       allowComposeHash(composeHash: string): Promise<void>;
-      /** Of an app: this device may boot, because it is listed or because any device may. Await it. */
+      /**
+       * For an app: asserts that this device may boot, because it is listed or because any device may boot. Await it.
+       */
       allowDevice(deviceId: string): Promise<void>;
-      /** Of a KMS or an app, asked with `bootInfo`; or of an answer of `isAppAllowed`. Await it. */
+      /** For a KMS or an app, asked with `bootInfo`, or for an answer of `isAppAllowed`. Await it. */
       allowBoot(bootInfo?: object): Promise<void>;
       /**
-       * Of a KMS or an app, asked with `bootInfo`; or of an answer of `isAppAllowed`. Await it.
+       * For a KMS or an app, asked with `bootInfo`, or for an answer of `isAppAllowed`. Await it.
        *
-       * @param reason in the contract's own words, compared whole; any, if left out
+       * @param reason the contract's exact reason. @default any reason
        */
       refuseBoot(reason?: string, bootInfo?: object): Promise<void>;
     }
@@ -27,20 +29,20 @@ type Check = (subject: unknown, ...args: readonly never[]) => Promise<Outcome>;
 
 interface Outcome {
   readonly holds: boolean;
-  /** Completes "expected …", with one " to " that can be negated. */
+  /** Completes "expected …". Contains " to " exactly once, so that it can be negated. */
   readonly expected: string;
   /** Completes "…, but …". */
   readonly found: string;
 }
 
 /**
- * Chai matchers for apps and boot verdicts: `use(dstackMatchers)`. Each one answers a promise, which must be awaited.
- * Contracts are those of viem (`getContract`, hardhat-viem) and of ethers.
+ * Chai matchers for apps and boot verdicts: `use(dstackMatchers)`. Each matcher returns a promise; the test must await
+ * it. They accept contracts of viem (`getContract`, hardhat-viem) and of ethers.
  */
 export const dstackMatchers: Chai.ChaiPlugin = ({ Assertion }, { flag }) => {
   for (const [name, check] of Object.entries<Check>({ allowComposeHash, allowDevice, allowBoot, refuseBoot })) {
     Assertion.addMethod(name, async function (...args: unknown[]) {
-      // Where the test stands: once an answer has been waited for, no stack leads back there.
+      // Keep the position in the test: after the await, the stack no longer leads back to it.
       const site = new Error();
       Error.captureStackTrace(site, flag(this, "ssfi"));
       const { holds, expected, found } = await check(this._obj, ...(args as never[])); // each check parses its own

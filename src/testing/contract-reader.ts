@@ -2,7 +2,7 @@ import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { ContractRevertedError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 
-/** Asks a contract through the library that made it. */
+/** Reads a contract through the library that created the contract object. */
 export interface ContractReader {
   readonly address: string;
   /** @throws NoContractError, ContractRevertedError, InvalidArgumentError, RpcUnavailableError */
@@ -21,7 +21,7 @@ interface EthersContract {
   getFunction(name: string): { staticCall(...args: readonly unknown[]): Promise<unknown> };
 }
 
-/** A reader of what a test handed to `expect()`; undefined if it is no contract. */
+/** Returns a reader for the subject of `expect()`. Undefined if it is not a contract. */
 export function findContractReader(subject: unknown): ContractReader | undefined {
   if (isViemContract(subject)) {
     return readerOf(subject.address, (view, args) => subject.read[view]?.(args));
@@ -86,7 +86,7 @@ interface Link {
   readonly value?: unknown;
 }
 
-/** The error and its causes; a test's contract may come from another copy of its library, so names decide. */
+/** The error and its causes. They are compared by name, because the test's library may be another copy than ours. */
 function linksOf(error: unknown): Link[] {
   const links: Link[] = [];
   for (let link = error; typeof link === "object" && link !== null && links.length < 10; ) {

@@ -25,7 +25,7 @@ import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { deployContracts } from "../world/contracts.ts";
 import { type BootInfoChanges, bootInfoOf, testComposeHash, testDeviceId, testOsImageHash } from "./boot.ts";
 
-/** Signs as the owner. */
+/** A client that signs as the owner. */
 export type TestClient = Client<Transport, Chain, Account>;
 export type DstackAppContract = GetContractReturnType<typeof dstackAppAbi, TestClient>;
 export type DstackKmsContract = GetContractReturnType<typeof dstackKmsAbi, TestClient>;
@@ -33,7 +33,7 @@ export type DstackKmsContract = GetContractReturnType<typeof dstackKmsAbi, TestC
 /** A test chain: a Hardhat connection, a viem client with or without an account, or any EIP-1193 provider. */
 export type TestChain = { readonly provider: Eip1193 } | (Eip1193 & { readonly account?: Account | undefined });
 
-/** Every library types its requests differently, so this is as lenient as viem's own transport. */
+/** Each library types its requests differently, so this type is as wide as viem's own transport. */
 type Eip1193 = Parameters<typeof custom>[0];
 
 export interface DeployTestAppParameters {
@@ -48,12 +48,12 @@ export interface DeployTestAppParameters {
   readonly disableUpgrades?: boolean | undefined;
 }
 
-/** A KMS and an app, deployed as production does, that say yes to `bootInfo()`. */
+/** A KMS and an app, deployed as in production. Both allow `bootInfo()`. */
 export interface DeployedDstack {
   readonly kms: DstackKmsContract;
   readonly app: DstackAppContract;
   readonly appImplementation: Address;
-  /** Owns both: the client's account, or the first one of the node. */
+  /** Owner of both contracts: the client's account, or the node's first account. */
   readonly owner: Account;
   readonly client: TestClient;
   /** Allowed on the app. */
@@ -62,17 +62,18 @@ export interface DeployedDstack {
   readonly deviceId: DeviceId;
   /** Allowed on the KMS. */
   readonly osImageHash: Hex;
-  /** What a machine reports that may boot `app`, with the fields the test is about replaced. */
+  /** Boot information of a machine that may boot `app`. `changes` replaces single fields. */
   bootInfo(changes?: BootInfoChanges): BootInfo;
-  /** One more app of the same KMS. */
+  /** Deploys another app of the same KMS. */
   deployApp(parameters?: DeployTestAppParameters): Promise<DstackAppContract>;
 }
 
 /**
- * Deploys DstackKms and one DstackApp from the bytecode in this package. It is a fixture of hardhat-network-helpers,
- * `networkHelpers.loadFixture(deployDstack)`, and takes any viem client or EIP-1193 provider of a test chain too.
+ * Deploys DstackKms and one DstackApp from the bytecode in this package. Use it as a fixture of
+ * hardhat-network-helpers, `networkHelpers.loadFixture(deployDstack)`. It also accepts any viem client or EIP-1193
+ * provider of a test chain.
  *
- * @throws InvalidArgumentError if the chain offers no account; what deployApp throws
+ * @throws InvalidArgumentError if the chain has no account; the errors of deployApp
  */
 export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {
   const client = await connect(chain);
@@ -106,7 +107,7 @@ export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {
   };
 }
 
-/** A client of our own: the caller's may poll slowly, or name a chain with a Multicall3 that a fresh one lacks. */
+/** Creates our own client: the caller's may poll slowly, or expect a Multicall3 that a new chain does not have. */
 async function connect(chain: TestChain): Promise<TestClient> {
   const provider = "provider" in chain ? chain.provider : chain;
   const request: EIP1193RequestFn = (call) => provider.request(call);

@@ -31,11 +31,11 @@ export interface AttachWorldParameters {
   /** Address of a DstackKms proxy on that chain. */
   readonly kms: string;
   /**
-   * Deploys and owns the app of the on-chain CVM, and pays for it. Without it nothing is ever signed; on a dev chain the
-   * node itself sends one transaction as the owner of the KMS.
+   * Deploys and owns the app of the on-chain CVM, and pays for it. Without an owner the world signs nothing. On a dev
+   * chain the node itself sends one transaction as the owner of the KMS.
    */
   readonly owner?: LocalAccount | undefined;
-  /** As in `startWorld`, but the chain keeps itself. */
+  /** As in `startWorld`, but without the chain, which keeps its own state. */
   readonly stateFile?: string | undefined;
   readonly cloud?: WorldCloudOptions | undefined;
   /** @default true */
@@ -43,7 +43,7 @@ export interface AttachWorldParameters {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A mock cloud on a chain and a KMS that somebody else runs. */
+/** A mock cloud on a chain and a KMS that run outside this process. */
 export interface AttachedWorld {
   readonly chain: ExistingChain;
   readonly contracts: DeployedContracts;
@@ -54,28 +54,28 @@ export interface AttachedWorld {
   readonly nodes: typeof worldNodes;
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
-  /** For programs that are to use this world; the owner's key is not in it. */
+  /** Environment variables for programs that use this world. They do not contain the owner's key. */
   readonly environment: ClientEnvironment;
-  /** Why there is no on-chain CVM, as one sentence. */
+  /** Why there is no on-chain CVM, in one sentence. */
   readonly missing: string | undefined;
-  /** Why updates cannot find on chain which key vouches for an app's, as one sentence. */
+  /** Why updates cannot find on chain which key signs app keys, in one sentence. */
   readonly unprovable: string | undefined;
-  /** Moves the cloud's time and, where it is a dev chain, the chain's. */
+  /** Moves the cloud's time and, on a dev chain, the chain's time. */
   advance(seconds: number): Promise<void>;
-  /** Keeps the state and the time of the cloud and, where it is a dev chain, of the chain. Answers its name. */
+  /** Keeps the state and time of the cloud and, on a dev chain, of the chain. Returns the snapshot's name. */
   snapshot(): Promise<string>;
   /**
-   * Takes back what was kept, any number of times.
+   * Returns to a snapshot. It can be restored any number of times.
    *
-   * @throws InvalidArgumentError, or the cloud's 404
+   * @throws InvalidArgumentError, or ApiError 404 of the cloud
    */
   restore(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Starts a mock cloud that reads an existing chain and KMS. No contract of the platform is deployed or changed, except
- * on a dev chain: there the owner of the KMS allows this world's OS images, and the node publishes the mock KMS's key as
+ * Starts a mock cloud that reads an existing chain and KMS. It does not deploy or change platform contracts, except on
+ * a dev chain. There the owner of the KMS allows this world's OS images, and the node publishes the mock KMS's key as
  * the impersonated owner.
  *
  * @throws InvalidArgumentError, InvalidHexError, NoContractError, RpcUnavailableError
@@ -93,7 +93,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
     if (!isSame(state.chain, wanted)) throw otherChain(stateFile, state.chain);
     signal?.throwIfAborted();
 
-    // Only a dev chain lets its time and its state be moved.
+    // The time and the state can be changed only on a dev chain.
     const localClient = chain.isDevChain ? createLocalChainClient(rpcUrl, chain.definition) : undefined;
     const ownerClient =
       owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner, pollingMs: chain.pollingMs });
@@ -134,12 +134,12 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
   }
 }
 
-/** What keeps an on-chain CVM from being created and booted, after what may be done about it was done. */
+/** Returns why an on-chain CVM cannot be created and booted. On a dev chain it allows the OS images first. */
 async function findObstacle(chain: ExistingChain, ownerClient: OwnerClient | undefined): Promise<string | undefined> {
   const { client, contracts, isDevChain } = chain;
   if (ownerClient === undefined) return "There is no on-chain CVM: deploying its app takes a key, and none was given.";
   const refused = await findRefusedOsImages(client, contracts.kms, worldOsImages);
-  // A KMS that guards real apps must never learn the made-up images of a mock.
+  // Only on a dev chain: a KMS that protects real apps must never allow a mock's OS images.
   if (isDevChain && (await isOwner(chain, ownerClient))) {
     await allowOsImages(ownerClient, contracts.kms, refused);
     return undefined;
@@ -149,7 +149,7 @@ async function findObstacle(chain: ExistingChain, ownerClient: OwnerClient | und
   return `There is no on-chain CVM: the KMS does not allow OS image ${image.name} (${image.hash}), so none would boot.`;
 }
 
-/** Why the KMS's contract does not name the mock KMS's key, after a dev chain was made to name it. */
+/** Publishes the mock KMS's key on a dev chain. Returns why the contract does not name that key, or undefined. */
 async function publishKey(
   { client, contracts: { kms } }: ExistingChain,
   localClient: LocalChainClient | undefined,

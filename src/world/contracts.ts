@@ -26,14 +26,15 @@ export interface DeployedContracts {
   readonly appImplementation: Address;
 }
 
-/** A client that pays as its account, whose key is here or with the node. */
+/** A client whose account pays. The key is in this process or in the node. */
 type DeployerClient = Client<Transport, Chain, Account>;
 
 const proxyAbi = parseAbi(["constructor(address implementation, bytes data)"]);
 
 /**
- * Deploys DstackKms behind its proxy, owned by the client's account, and the DstackApp implementation. The same
- * contracts as ignition/modules/dstack-kms.ts, from the code in this package: no compiler, no artifacts, no journal.
+ * Deploys DstackKms behind its proxy, owned by the client's account, and the DstackApp implementation. The contracts
+ * are those of ignition/modules/dstack-kms.ts. The bytecode is in this package, so this needs no compiler and no
+ * artifacts.
  */
 export async function deployContracts(client: DeployerClient): Promise<DeployedContracts> {
   const appImplementation = await deploy(client, dstackAppBytecode);
@@ -57,7 +58,7 @@ async function deploy(client: DeployerClient, data: Hex): Promise<Address> {
   return receipt.contractAddress;
 }
 
-/** Those of the images the KMS does not let boot. */
+/** Returns those of the images that the KMS does not allow. */
 export async function findRefusedOsImages(
   client: ChainClient,
   kms: Address,
@@ -73,7 +74,7 @@ export async function findRefusedOsImages(
   return images.filter((_, index) => !allowed[index]);
 }
 
-/** Lets the images boot on a KMS, for every app of it. Owner of the KMS only. */
+/** Allows OS images on a KMS, for all its apps. Only the owner of the KMS may do this. */
 export async function allowOsImages(client: OwnerClient, kms: Address, images: readonly WorldOsImage[]): Promise<void> {
   const functionName = "addOsImageHash";
   for (const { hash } of images) {
@@ -85,15 +86,15 @@ export async function allowOsImages(client: OwnerClient, kms: Address, images: r
 
 export interface PublishKmsKeyParameters {
   readonly kms: Address;
-  /** The key that the mock cloud's KMS signs app keys with: compressed secp256k1, 33 bytes. */
+  /** The key with which the mock cloud's KMS signs app keys: compressed secp256k1, 33 bytes. */
   readonly publicKey: Hex;
 }
 
 const functionName = "setKmsInfo";
 
 /**
- * Publishes the mock KMS's key as the contract's `k256Pubkey`, unless it stands there already: updates then find out from
- * the chain which key may vouch for an app's. The client's account must own the KMS.
+ * Publishes the mock KMS's key as the contract's `k256Pubkey`, unless it is published already. Updates then read from
+ * the chain which key signs app keys. The client's account must own the KMS.
  */
 export async function publishKmsKey(client: OwnerClient, parameters: PublishKmsKeyParameters): Promise<void> {
   const data = await encodePublication(client, parameters);
@@ -104,9 +105,10 @@ export async function publishKmsKey(client: OwnerClient, parameters: PublishKmsK
 }
 
 /**
- * The same on a dev chain, whoever owns the KMS: the node sends as the impersonated owner, and no key signs.
+ * Does the same on a dev chain, for any owner of the KMS. The node sends the transaction as the impersonated owner,
+ * without a key.
  *
- * @throws RpcUnavailableError, TransactionRevertedError where the node or the contract refuses
+ * @throws RpcUnavailableError, TransactionRevertedError when the node or the contract refuses
  */
 export async function publishKmsKeyAsOwner(
   client: LocalChainClient,
@@ -119,7 +121,7 @@ export async function publishKmsKeyAsOwner(
   const transactionHash = await duringRpc(client, "publishing the mock KMS's key as the owner of the KMS", async () => {
     await client.impersonateAccount({ address: owner });
     try {
-      // An owner on a fork is often a contract without a balance.
+      // On a fork the owner is often a contract without a balance.
       const enough = parseEther("1");
       if ((await getBalance(client, { address: owner })) < enough) {
         await client.setBalance({ address: owner, value: enough });
@@ -132,7 +134,7 @@ export async function publishKmsKeyAsOwner(
   await waitForReceipt(client, { transactionHash, functionName });
 }
 
-/** Whether the contract names this key. */
+/** Whether the contract has published this key. */
 export async function isKmsKeyPublished(
   client: ChainClient,
   { kms, publicKey }: PublishKmsKeyParameters,
@@ -141,7 +143,7 @@ export async function isKmsKeyPublished(
   return published.toLowerCase() === publicKey;
 }
 
-/** Undefined if the key is published. What else the KMS says of itself stays as it is. */
+/** Undefined if the key is published. The other fields of the KMS info stay unchanged. */
 async function encodePublication(
   client: ChainClient,
   { kms, publicKey }: PublishKmsKeyParameters,

@@ -20,11 +20,11 @@ import { RolloverFailedError } from "../errors/index.ts";
 import type { OwnerClient } from "./chain/client.ts";
 import type { SeededCvm, WorldState } from "./state.ts";
 
-/** CVMs every world begins with. One is missing where it could not be created, or has been deleted since. */
+/** The CVMs that every new world creates. One is missing if it could not be created or was deleted later. */
 export interface WorldCvms {
-  /** Its KMS is a contract on the world's chain. */
+  /** A CVM whose KMS is a contract on the world's chain. */
   readonly onChain?: WorldCvm;
-  /** Its KMS keeps its policy to itself. */
+  /** A CVM whose KMS keeps its policy off chain. */
   readonly offChain?: WorldCvm;
 }
 
@@ -32,7 +32,7 @@ export interface WorldCvm extends Pick<Cvm, "id" | "name" | "appId"> {}
 
 const names = { onChain: "onchain-app", offChain: "offchain-app" } as const;
 
-/** Small enough to read, and with something to change: a tag and a variable. */
+/** Short, but with two things to change: an image tag and a variable. */
 const dockerCompose = `services:
   web:
     image: nginx:1.28
@@ -46,15 +46,15 @@ const environment = [{ key: "GREETING", value: "hello" }];
 export interface SettleCvmsParameters {
   readonly state: Pick<WorldState, "isSeeded" | "noteSeeded">;
   readonly cloud: CloudClient;
-  /** Without it the on-chain CVM is left out: its app must be deployed by somebody. */
+  /** If undefined, the on-chain CVM is left out, because its app needs an account that deploys it. */
   readonly owner: OwnerClient | undefined;
   readonly withCvms: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Creates the two CVMs, both at once, in a world that never had them. One that was deleted later stays away; one that
- * a start cut short has left is taken as it is.
+ * Creates the two CVMs in parallel, in a world that never had them. A CVM that was deleted later is not created again.
+ * A CVM that an interrupted start created is kept.
  */
 export async function settleCvms(parameters: SettleCvmsParameters): Promise<WorldCvms> {
   const { state, cloud, withCvms } = parameters;
@@ -65,7 +65,7 @@ export async function settleCvms(parameters: SettleCvmsParameters): Promise<Worl
       if (known[cvm] === undefined) await launch();
       state.noteSeeded(cvm);
     });
-    // Whatever one of them comes to, the other one must not go on behind a world that is being closed.
+    // Wait for both, even if one fails: no launch may continue while the world closes.
     const failed = (await Promise.allSettled(launches)).find(({ status }) => status === "rejected");
     if (failed?.status === "rejected") throw failed.reason;
   }
@@ -91,7 +91,7 @@ async function findCvms(cloud: CloudClient): Promise<WorldCvms> {
   return { ...(onChain && { onChain }), ...(offChain && { offChain }) };
 }
 
-/** The oldest CVM with this name, which replicas share. */
+/** Finds the oldest CVM with this name. Replicas share the name. */
 async function find(cloud: CloudClient, name: string): Promise<WorldCvm | undefined> {
   const apiVersion = "2026-01-21";
   const reply = await cloud.request({ method: "GET", path: `/apps?search=${name}&page_size=1000`, apiVersion });
@@ -104,13 +104,13 @@ async function find(cloud: CloudClient, name: string): Promise<WorldCvm | undefi
 
 export interface LaunchCvmParameters {
   readonly cloud: CloudClient;
-  /** With the account that will own the app. */
+  /** Its account will own the app. */
   readonly chain: ChainClient;
   readonly owner: Address;
   readonly name: string;
   readonly dockerCompose: string;
   readonly environment?: readonly EnvironmentVariable[];
-  /** Which on-chain KMS. @default "base" */
+  /** Type of the on-chain KMS. @default "base" */
   readonly kmsType?: Exclude<ProvisionCvmParameters["kmsType"], "phala">;
   readonly signal?: AbortSignal | undefined;
 }
@@ -124,9 +124,9 @@ export interface LaunchedCvm {
 }
 
 /**
- * Creates a CVM on an on-chain KMS from nothing: reserves a place, deploys the app through the KMS factory with its
- * first hash and device, creates the CVM and waits until it runs. For a cloud of one's own: the environment is encrypted to
- * the key that the cloud names, and no KMS vouches for it.
+ * Creates a CVM on an on-chain KMS: reserves a place, deploys the app through the KMS factory with its first hash and
+ * device, creates the CVM and waits until it runs. Only for a cloud that you run yourself: it encrypts the environment
+ * to the key that the cloud names, without proof that a KMS signed it.
  */
 export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
   const { cloud, chain, owner, name, dockerCompose, environment = [], kmsType = "base", signal } = parameters;
@@ -170,7 +170,8 @@ export interface LaunchedOffChainCvm {
 }
 
 /**
- * Creates a CVM whose KMS keeps its policy off chain, and waits until it runs. For a cloud of one's own, as `launchCvm`.
+ * Creates a CVM whose KMS keeps its policy off chain, and waits until it runs. Only for a cloud that you run yourself,
+ * like `launchCvm`.
  */
 export async function launchOffChainCvm(parameters: LaunchOffChainCvmParameters): Promise<LaunchedOffChainCvm> {
   const { cloud, name, dockerCompose, environment = [], signal } = parameters;
@@ -192,7 +193,7 @@ export interface WaitUntilRunningParameters {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws RolloverFailedError if the CVM comes to rest in any other state */
+/** @throws RolloverFailedError if the CVM ends in another state */
 export async function waitUntilRunning(cloud: CloudClient, { cvm, signal }: WaitUntilRunningParameters): Promise<void> {
   for (;;) {
     const { status, busy } = await getCvm(cloud, { cvm });

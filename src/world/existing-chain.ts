@@ -21,12 +21,12 @@ export interface ExistingChain {
   readonly id: number;
   readonly rpcUrl: string;
   readonly definition: Chain;
-  /** Reads; it has no account. */
+  /** A client without an account, for reads. */
   readonly client: ChainClient;
   readonly contracts: DeployedContracts;
-  /** Whether it is Hardhat's or anvil's own, where nothing that is done lasts or costs. */
+  /** Whether it is a Hardhat or anvil chain, where transactions have no lasting effect and cost nothing. */
   readonly isDevChain: boolean;
-  /** How long to wait before asking it for the same thing again. */
+  /** Pause between two polls of the chain. */
   readonly pollingMs: number;
 }
 
@@ -38,7 +38,7 @@ export interface FindExistingChainParameters {
 }
 
 /**
- * Looks at a chain somebody else runs and at the KMS on it. Sends nothing.
+ * Reads a chain that runs outside this process, and the KMS on it. Sends no transaction.
  *
  * @throws InvalidHexError, InvalidArgumentError, NoContractError, RpcUnavailableError
  */
@@ -61,7 +61,7 @@ export async function findExistingChain(parameters: FindExistingChainParameters)
   };
 }
 
-/** Only chains that viem knows have a Multicall3 it would look for. */
+/** Only chain definitions of viem name a Multicall3. */
 function definitionOf(id: number): Chain {
   const known = [base, mainnet, hardhat].find((chain) => chain.id === id);
   return (

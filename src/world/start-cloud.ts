@@ -10,7 +10,7 @@ import {
 import { advanceChain, ChainSnapshots, type LocalChainClient } from "./chain/client.ts";
 import { whileListening } from "./teardown.ts";
 
-/** What a world passes on to its cloud; it seeds the cloud itself. */
+/** Options that a world passes to its cloud. The world itself provides the seed. */
 export type WorldCloudOptions = Omit<StartMockCloudOptions, keyof MockCloudSeed | "stateFile">;
 
 export interface StartCloudParameters {
@@ -25,7 +25,7 @@ export interface StartCloudParameters {
 export interface WorldCloud {
   readonly cloud: RunningMockCloud;
   readonly cloudClient: CloudClient;
-  /** What the KMS on the chain signs app keys with. Compressed secp256k1, 33 bytes. */
+  /** The key with which the KMS on the chain signs app keys. Compressed secp256k1, 33 bytes. */
   readonly kmsPublicKey: Hex;
 }
 
@@ -35,7 +35,7 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
   const slug = chainId === 1 ? "kms-ethereum-1" : "kms-base-1";
   const start = () =>
     startMockCloud({
-      // A second is long for a test and short for a person; either may say so.
+      // A compromise: the default of one second is long for a test. A caller may set another value.
       rolloverMs: 300,
       ...options,
       workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
@@ -49,7 +49,7 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
   return { cloud, cloudClient, kmsPublicKey: cloud.kmsPublicKey(slug) };
 }
 
-/** Whoever moves the cloud in time, by method or by admin endpoint, moves the chain too. */
+/** Keeps the chain in step with the cloud: a change of the cloud's time or state also changes the chain's. */
 export function inStepWith(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
   const snapshots = new ChainSnapshots(client);
   return {
@@ -69,14 +69,14 @@ export function inStepWith(client: LocalChainClient, options: WorldCloudOptions)
   };
 }
 
-/** A machine CVMs run on. */
+/** A machine that runs CVMs. */
 export interface WorldNode {
   readonly id: number;
   readonly name: string;
   readonly deviceId: DeviceId;
 }
 
-/** A guest operating system CVMs boot. */
+/** A guest operating system that CVMs boot. */
 export interface WorldOsImage {
   readonly name: string;
   readonly version: string;
@@ -86,7 +86,7 @@ export interface WorldOsImage {
 
 export const worldNodes = [node(1, "node-1"), node(2, "node-2")] as const;
 
-/** The first one is what a new CVM boots when nobody says otherwise. */
+/** A new CVM boots the first image if the request names none. */
 export const worldOsImages = [
   osImage("dstack-0.5.7", "0.5.7"),
   osImage("dstack-0.5.6", "0.5.6"),
@@ -101,14 +101,14 @@ function osImage(name: string, version: string): WorldOsImage {
   return { name, version, hash: sha256(stringToHex(name)), isDev: false };
 }
 
-/** What the official clients (CLI, JS, Python, Go) read from the environment, and what this toolkit's tasks do. */
+/** The environment variables that the official clients (CLI, JS, Python, Go) and this toolkit's tasks read. */
 export interface ClientEnvironment {
   readonly PHALA_CLOUD_API_PREFIX: string;
   readonly PHALA_CLOUD_API_KEY: string;
   readonly ETH_RPC_URL: string;
-  /** The DstackKms whose published key vouches for the keys that environments are encrypted to. */
+  /** The DstackKms that publishes the key which signs the keys that environments are encrypted to. */
   readonly DSTACK_KMS: Hex;
-  /** Only where it is a dev account's, whose key everybody knows. */
+  /** Set only for a dev account, whose key is public. */
   readonly PRIVATE_KEY?: Hex;
 }
 

@@ -26,22 +26,23 @@ import { type ChainDescription, openWorldState, otherChain } from "./state.ts";
 import { Teardown } from "./teardown.ts";
 
 export interface StartWorldParameters extends PageGuardOptions {
-  /** Any free port by default. */
+  /** @default any free port */
   readonly chainPort?: number | undefined;
-  /** Lets the chain begin as a fork of the Base-like chain at this RPC URL; the contracts are deployed anew. */
+  /** Starts the chain as a fork of the Base-like chain at this RPC URL. The contracts are deployed anew. */
   readonly forkUrl?: string | undefined;
   /**
-   * Keeps all of the world: the cloud in this file, the API key and what happened on the chain in `<stateFile>.world`.
-   * In memory by default.
+   * Keeps the whole world on disk: the cloud in this file, the API key and the chain's history in `<stateFile>.world`.
+   *
+   * @default none: the world is in memory only
    */
   readonly stateFile?: string | undefined;
-  /** What the mock cloud is to do differently, its port among it. */
+  /** Options of the mock cloud, such as its port. */
   readonly cloud?: WorldCloudOptions | undefined;
-  /** Whether to create the two CVMs every world begins with. @default true */
+  /** Whether to create the two initial CVMs. @default true */
   readonly cvms?: boolean | undefined;
-  /** How the contracts get onto the chain, by default in plain transactions. */
+  /** Deploys the contracts. @default deployContracts, which sends plain transactions */
   readonly deploy?: ((client: OwnerClient) => Promise<DeployedContracts>) | undefined;
-  /** Stops the start. */
+  /** Aborts the start. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,35 +52,36 @@ export interface World {
   readonly contracts: DeployedContracts;
   readonly cloud: RunningMockCloud;
   readonly apiKey: string;
-  /** Owns the KMS and the app of the on-chain CVM, and is funded. */
+  /** Owner of the KMS and of the app of the on-chain CVM. Its account is funded. */
   readonly owner: HDAccount;
   readonly ownerClient: OwnerClient;
   readonly cloudClient: CloudClient;
   readonly nodes: typeof worldNodes;
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
-  /** For programs that are to use this world. */
+  /** Environment variables for programs that use this world. */
   readonly environment: ClientEnvironment;
   /**
-   * Moves the time of chain and cloud together, as advancing the cloud's clock by any other way does too. What falls
-   * due is woken and not waited for: see `cloud.whenIdle`.
+   * Moves the time of the chain and the cloud together. Moving the cloud's clock in another way does the same. Waits
+   * that are due then end, but this call does not wait for their work: see `cloud.whenIdle`.
    */
   advance(seconds: number): Promise<void>;
-  /** Keeps the state and the time of chain and cloud, to go back to while this world lives. Answers its name. */
+  /** Keeps the state and time of chain and cloud while this world lives. Returns the snapshot's name. */
   snapshot(): Promise<string>;
   /**
-   * Takes chain and cloud back, any number of times. Snapshots taken after it are gone then: the chain forgets them.
+   * Returns chain and cloud to a snapshot. It can be restored any number of times. Later snapshots are lost, because
+   * the chain forgets them.
    *
-   * @throws InvalidArgumentError, or the cloud's 404
+   * @throws InvalidArgumentError, or ApiError 404 of the cloud
    */
   restore(name: string): Promise<void>;
-  /** Ends everything that was started. */
+  /** Stops everything that the world started. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a whole world in this process, on loopback. Any number of them run side by side. What has started is stopped
- * again if the rest fails.
+ * Starts a whole world in this process, on loopback. Several worlds can run in parallel. If a part fails to start, the
+ * parts that started before are stopped again.
  *
  * @throws InvalidArgumentError, RpcUnavailableError
  */

@@ -12,24 +12,24 @@ import type { DeployedContracts } from "./contracts.ts";
 export type ChainDescription = WorldHeader["chain"];
 export type SeededCvm = Extract<WorldEntry, { type: "seeded" }>["cvm"];
 
-/** What a world knows of itself from earlier runs, and what it notes for later ones. */
+/** Data of earlier runs of a world, and methods that store data for later runs. */
 export interface WorldState {
   readonly apiKey: string;
   readonly chain: ChainDescription;
-  /** Absent where the chain is not ours to keep, or nothing is kept. */
+  /** Undefined if the chain runs outside this world, or nothing is kept. */
   readonly record: ChainRecord | undefined;
   readonly contracts: DeployedContracts | undefined;
   noteContracts(contracts: DeployedContracts): void;
-  /** Whether the world has got this one of its first CVMs, whatever became of it. */
+  /** Whether this initial CVM was created before, even if it was deleted later. */
   isSeeded(cvm: SeededCvm): boolean;
   noteSeeded(cvm: SeededCvm): void;
   close(): Promise<void>;
 }
 
 export interface OpenWorldStateParameters {
-  /** The cloud's database; the world's own file is `<stateFile>.world`. Nothing is kept by default. */
+  /** The cloud's database. The world's own file is `<stateFile>.world`. @default nothing is kept */
   readonly stateFile: string | undefined;
-  /** Asked when the world is new. */
+  /** Called when the world is new. */
   readonly describeChain: () => Promise<ChainDescription>;
 }
 
@@ -115,12 +115,12 @@ function notAWorld(stateFile: string, why: string): InvalidArgumentError {
   });
 }
 
-/** Random, because the cloud may be told to listen beyond loopback. */
+/** Random, because the cloud may listen beyond loopback. */
 function newApiKey(): string {
   return `phak_${randomBytes(24).toString("hex")}`;
 }
 
-/** A world goes on only on the chain it began on. */
+/** The state belongs to one chain, so the world cannot continue on another one. */
 export function otherChain(stateFile: string | undefined, { kind }: ChainDescription): InvalidArgumentError {
   const what = { local: "a chain of its own", fork: "a fork", existing: "another chain or KMS" };
   return new InvalidArgumentError(`The world in ${stateFile} was made with ${what[kind]}.`, {
@@ -129,7 +129,7 @@ export function otherChain(stateFile: string | undefined, { kind }: ChainDescrip
   });
 }
 
-/** Of a world whose chain has seen hundreds of thousands of requests. */
+/** Enough for a world whose chain received hundreds of thousands of requests. */
 const maxBytes = 256 * 1024 * 1024;
 
 const hex = z.templateLiteral(["0x", z.string().regex(/^[0-9a-fA-F]+$/)]);
@@ -138,7 +138,7 @@ const headerSchema = z.object({
   type: z.literal("world"),
   version: z.literal(1),
   apiKey: z.string(),
-  /** What the world's chain is; a restart must ask for the same. */
+  /** Describes the world's chain. A restart must use the same chain. */
   chain: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("local"), genesis: z.iso.datetime() }),
     z.object({
@@ -167,25 +167,25 @@ const entrySchema = z.discriminatedUnion("type", [
 export type WorldHeader = z.infer<typeof headerSchema>;
 export type WorldEntry = z.infer<typeof entrySchema>;
 
-/** What a local world must remember beside the cloud's database: its API key, and what happened on its chain. */
+/** The data that a local world keeps besides the cloud's database: its API key and its chain's history. */
 export interface WorldFile {
   readonly header: WorldHeader;
-  /** Of earlier runs. */
+  /** The entries of earlier runs. */
   readonly entries: readonly WorldEntry[];
   append(entry: WorldEntry): void;
   close(): Promise<void>;
 }
 
 /**
- * Opens the file, or begins it with what `makeHeader` answers. Every line is written before anything rests on it, so
- * the death of the process at any moment costs at most a last line nobody has heard of.
+ * Opens the file, or creates it with the header from `makeHeader`. Each line is written before the world depends on it.
+ * So if the process is killed, at most the last, unused line is lost.
  *
- * @throws InvalidArgumentError, and what `makeHeader` throws
+ * @throws InvalidArgumentError, and the errors of `makeHeader`
  * @throws UnusableFileError if the file is a link or a device, or another user could have written it
  */
 export async function openWorldFile(path: string, makeHeader: () => Promise<WorldHeader>): Promise<WorldFile> {
   const isNew = !existsSync(path);
-  // A project may keep the state of a world among its sources.
+  // A project may keep the file among its sources.
   const file = await openOwnFile(path, { mayBeTracked: true });
   try {
     const bytes = await readHandle(path, file, maxBytes);

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "../errors/index.ts";
 
-/** Collects how to undo what was done, and undoes it, the last first. */
+/** Collects cleanup steps and runs them, the last one first. */
 export class Teardown {
   readonly #steps: Array<() => Promise<void> | void> = [];
   #run: Promise<void> | undefined;
@@ -9,16 +9,13 @@ export class Teardown {
     this.#steps.push(step);
   }
 
-  /**
-   * Takes every step, also after one that fails, and then throws what the first one threw. Whoever asks again waits for
-   * the same.
-   */
+  /** Runs all steps, even if one fails, and then throws the first error. A second call waits for the same run. */
   run(): Promise<void> {
     this.#run ??= this.#runSteps();
     return this.#run;
   }
 
-  /** Runs because something failed, and answers that failure: it is the one to tell, whatever else goes wrong. */
+  /** Runs the steps because `failure` happened, and returns `failure`. Errors of the steps are ignored. */
   async after(failure: unknown): Promise<unknown> {
     await this.run().catch(() => {});
     return failure;
@@ -42,7 +39,7 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "may not be used by this user",
 };
 
-/** Runs what listens on a port. @throws InvalidArgumentError if the port is not to be had */
+/** Runs code that opens a port. @throws InvalidArgumentError if the port is not available */
 export async function whileListening<Result>(listen: () => Promise<Result>): Promise<Result> {
   try {
     return await listen();

@@ -19,11 +19,11 @@ import { InvalidArgumentError } from "../../errors/index.ts";
 
 interface ChainSnapshot {
   readonly name: string;
-  /** What the chain calls it. It is good for one return only, and then for none after it. */
+  /** The chain's id of the snapshot. `evm_revert` accepts it once; then it and all later ids are invalid. */
   readonly id: Hex;
 }
 
-/** States of a dev chain under names of the caller's, to go back to any number of times. */
+/** Snapshots of a dev chain under the caller's names. Each can be restored any number of times. */
 export class ChainSnapshots {
   readonly #client: LocalChainClient;
   /** Oldest first. */
@@ -37,11 +37,11 @@ export class ChainSnapshots {
     this.#taken = [...this.#taken, { name, id: await this.#client.snapshot() }];
   }
 
-  /** @throws InvalidArgumentError if the chain has gone back past the snapshot since it was taken */
+  /** @throws InvalidArgumentError if the chain went back to a time before this snapshot */
   async restore(name: string): Promise<void> {
     const index = this.#taken.findIndex((snapshot) => snapshot.name === name);
     const snapshot = this.#taken[index];
-    // False where somebody took the chain back, by its own RPC, past the snapshot.
+    // False if another client took the chain back past the snapshot through its RPC.
     const isBack = snapshot !== undefined && (await this.#revert(snapshot.id));
     if (!isBack) {
       throw new InvalidArgumentError(`The chain has no state ${name} any more: it went back to an earlier one.`, {
@@ -52,7 +52,7 @@ export class ChainSnapshots {
     this.#taken = [...this.#taken.slice(0, index), { name, id: await this.#client.snapshot() }];
   }
 
-  /** The client's own `revert` does not tell whether there was such a state. */
+  /** viem's `revert` does not return whether the snapshot existed. */
   #revert(id: Hex): Promise<boolean> {
     return this.#client.request<{ Method: "evm_revert"; Parameters: [Hex]; ReturnType: boolean }>({
       method: "evm_revert",
@@ -61,10 +61,10 @@ export class ChainSnapshots {
   }
 }
 
-/** Reads a chain, and may do with it what only a test may. */
+/** A client that reads a chain and can use the methods of test chains. */
 export type LocalChainClient = TestClient<"hardhat", HttpTransport, Chain> & PublicActions<HttpTransport, Chain>;
 
-/** For a chain of Hardhat's or anvil's, which answers to the same calls. */
+/** For a Hardhat or anvil chain. Both support the same methods. */
 export function createLocalChainClient(rpcUrl: string, chain: Chain): LocalChainClient {
   return createTestClient({
     chain,
@@ -74,14 +74,14 @@ export function createLocalChainClient(rpcUrl: string, chain: Chain): LocalChain
   }).extend(publicActions);
 }
 
-/** Speaks to a chain as the owner of the world's apps. */
+/** A client that signs as the owner of the world's apps. */
 export type OwnerClient = Client<Transport, Chain, LocalAccount>;
 
 export interface CreateOwnerClientParameters {
   readonly rpcUrl: string;
   readonly chain: Chain;
   readonly owner: LocalAccount;
-  /** Pause between looks for a receipt. A local chain mines at once. @default 50 */
+  /** Pause between reads of a receipt. A local chain mines at once. @default 50 */
   readonly pollingMs?: number;
 }
 
@@ -95,7 +95,9 @@ export function createOwnerClient(parameters: CreateOwnerClientParameters): Owne
   });
 }
 
-/** The phrase every Hardhat and anvil chain funds. Public: whatever these accounts own on a real chain is lost. */
+/**
+ * The phrase of the accounts that every Hardhat and anvil chain funds. It is public: never use them on a real chain.
+ */
 const mnemonic = "test test test test test test test test test test test junk";
 
 /** The nth funded account of a local chain. */
@@ -103,14 +105,14 @@ export function devAccount(index: number): HDAccount {
   return mnemonicToAccount(mnemonic, { addressIndex: index });
 }
 
-/** Its key, for programs that cannot be handed an account. */
+/** Private key of `devAccount`, for programs that cannot take an account object. */
 export function devPrivateKey(index: number): Hex {
   const { privateKey } = devAccount(index).getHdKey();
   if (privateKey === null) throw new TypeError("A key derived from a phrase has its private part.");
   return toHex(privateKey);
 }
 
-/** Puts the chain's clock ahead, by whole seconds, and mines a block so that it shows. */
+/** Moves the chain's clock ahead by whole seconds and mines a block, so that the new time is visible. */
 export async function advanceChain(client: LocalChainClient, milliseconds: number): Promise<void> {
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds === 0) return;

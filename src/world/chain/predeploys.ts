@@ -3,24 +3,24 @@ import { type Client, type Hex, isHex } from "viem";
 import { batchExecutorAddress, deterministicDeployer } from "../../core/batch-executor.ts";
 import { batchExecutorBytecode } from "../../generated/batch-executor-bytecode.ts";
 
-/** Where Base and most chains have it; viem's chain definitions name it. */
+/** Address of Multicall3 on Base and most other chains. viem's chain definitions use it. */
 export const multicall3Address = "0xcA11bde05977b3631167028862bE2a173976CA11";
 
 /**
- * Puts Multicall3 at its canonical address on a simulated chain (Hardhat's own, `hardhat node` or anvil), which starts
- * without it. Only clients whose chain definition names the contract use it: pass viem's `base`, as the definition
- * Hardhat makes up for its own network names no contracts.
+ * Puts Multicall3 at its canonical address on a simulated chain (Hardhat's own, `hardhat node` or anvil), which does
+ * not have it. Only clients whose chain definition names the contract use it. So pass viem's `base`: Hardhat's
+ * definition of its own network names no contracts.
  */
 export async function installMulticall3(client: Client): Promise<void> {
   const code = await client.request({ method: "eth_call", params: [{ data: creationCode() }, "latest"] });
-  // anvil answers to Hardhat's name for this method too.
+  // anvil also supports this Hardhat method.
   await client.request<{ Method: "hardhat_setCode"; Parameters: [Hex, Hex | undefined]; ReturnType: boolean }>({
     method: "hardhat_setCode",
     params: [multicall3Address, code],
   });
 }
 
-/** viem ships the contract for its deployless calls, but not as an export. */
+/** viem contains the bytecode for its deployless calls, but does not export it. */
 function creationCode(): Hex {
   const require = createRequire(import.meta.url);
   const constants: unknown = createRequire(require.resolve("viem"))("./constants/contracts.js");
@@ -29,13 +29,13 @@ function creationCode(): Hex {
   return code;
 }
 
-/** The proxy's 69 bytes: they create what follows the first word of the calldata, with that word as the salt. */
+/** The proxy's 69 bytes. The first word of the calldata is the CREATE2 salt; the rest is the code to deploy. */
 const deployerCode: Hex =
   "0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3";
 
 /**
- * Puts the deterministic-deployment proxy and the batch executor where they are on a chain that somebody has used the
- * executor on before: Base has the first from its beginning, and the second from the first batch on.
+ * Puts the deterministic-deployment proxy and the batch executor at their addresses, as on a chain on which the
+ * executor was used before. Base has the proxy from its genesis, and the executor from the first batch on.
  */
 export async function installBatchExecutor(client: Client): Promise<void> {
   const code = await client.request({ method: "eth_call", params: [{ data: batchExecutorBytecode }, "latest"] });
@@ -50,12 +50,12 @@ async function setCode(client: Client, address: Hex, code: Hex): Promise<void> {
   });
 }
 
-/** Chain id of Base, which every chain started here has. */
+/** Chain id of Base. Every chain started here has it. */
 export const baseChainId = 8453;
 
 /**
- * What a simulated chain must know of Base to run it or to fork it. Base's own hardforks are unknown to EDR, which
- * has no history of Base at all; up to Isthmus (the Prague EVM) they are the OP stack's.
+ * The chain description that EDR needs to run or fork Base. EDR does not know Base or its hardforks. Up to Isthmus (the
+ * Prague EVM) they are those of the OP stack.
  */
 export const baseChainDescriptor = {
   name: "Base",

@@ -1,22 +1,22 @@
 import { InvalidArgumentError } from "../../errors/index.ts";
 import type { AnswerRpc } from "./rpc-server.ts";
 
-/** A call that changed the chain, and what makes it happen again in the same way. */
+/** A call that changed the chain, with the data to repeat it exactly. */
 export interface RecordedRequest {
   readonly method: string;
   readonly params: readonly unknown[];
   /** Timestamp of the first block it mined, if it mined any. Unix seconds. */
   readonly minedAt?: number | undefined;
-  /** Hash of the latest block afterwards. */
+  /** Hash of the latest block after the call. */
   readonly head: string;
-  /** By how many seconds the chain's clock was ahead of this machine's afterwards. */
+  /** Seconds by which the chain's clock was ahead of this machine's clock after the call. */
   readonly clockOffset: number;
 }
 
-/** What a simulated chain went through, kept by somebody. EDR itself can neither save its state nor load one. */
+/** The history of a simulated chain, which the caller stores. EDR can neither save nor load its state. */
 export interface ChainRecord {
   readonly genesis: Date;
-  /** Of earlier runs. */
+  /** The calls of earlier runs. */
   readonly requests: readonly RecordedRequest[];
   append(request: RecordedRequest): void;
 }
@@ -28,8 +28,8 @@ interface Block {
 }
 
 /**
- * Passes calls on and notes those that change the chain, one at a time and before they are answered: whoever has got
- * an answer will find it true after a restart, however the process ends.
+ * Passes calls on. Records each call that changes the chain before answering it, one call at a time. So every answer
+ * stays true after a restart, even if the process is killed.
  */
 export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRpc {
   let turn: Promise<unknown> = Promise.resolve();
@@ -51,7 +51,7 @@ export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRp
     try {
       record.append({ method, params, ...(await readEffect(answer, before)) });
     } catch (error) {
-      // The chain is ahead of its record now, so no later call may be noted as if it followed the last one.
+      // The record now lacks a change of the chain. So no later call may be recorded as if it followed the last record.
       failure = error;
       throw error;
     }
@@ -61,16 +61,16 @@ export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRp
 }
 
 /**
- * Makes all of it happen again, block by block with the same timestamps, so that every hash comes out the same.
+ * Repeats all calls, block by block with the same timestamps, so that all hashes are the same.
  *
- * @throws InvalidArgumentError if it does not
+ * @throws InvalidArgumentError if the last hash differs
  */
 export async function replayRequests(answer: AnswerRpc, { requests }: ChainRecord): Promise<void> {
   const last = requests.at(-1);
   if (last === undefined) return;
   for (const { method, params, minedAt } of requests) {
     if (minedAt !== undefined) await answer("evm_setNextBlockTimestamp", [minedAt]);
-    // What was refused is refused again.
+    // A call that failed fails again.
     await answer(method, params).catch(() => {});
   }
   if ((await readBlock(answer, "latest")).hash !== last.head) {
@@ -79,7 +79,7 @@ export async function replayRequests(answer: AnswerRpc, { requests }: ChainRecor
       context: { requests: requests.length, expectedHead: last.head },
     });
   }
-  // Mining in the past has set the chain's clock back by the time this process was not running.
+  // The old timestamps set the chain's clock back by the time that this process was not running.
   const behind = last.clockOffset - (await readClockOffset(answer));
   if (behind > 0) await answer("evm_increaseTime", [behind]);
 }

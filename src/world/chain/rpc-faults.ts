@@ -4,8 +4,8 @@ import { createSecretCleaner, hideLikelySecrets } from "../../core/secrets.ts";
 const longestMessage = 1000;
 
 /**
- * Cleans the errors of a fork. EDR repeats the upstream endpoint's URL in them and what that endpoint says, and callers
- * of the chain have no business with the key that either may hold.
+ * Removes secrets from the errors of a fork. EDR's errors contain the upstream endpoint's URL and messages. Either may
+ * contain an API key, which callers of the chain must not see.
  */
 export function createForkErrorCleaner(forkUrl: string): (error: unknown) => Error {
   const cleaner = createSecretCleaner([{ url: forkUrl, hidesHost: true }]);
@@ -27,7 +27,7 @@ export function createForkErrorCleaner(forkUrl: string): (error: unknown) => Err
     });
   };
 
-  /** Return data stays as it is: it comes from the chain, and callers decode it. */
+  /** Hex data stays unchanged: it comes from the chain, and callers decode it. */
   function deeply(data: unknown): unknown {
     if (typeof data === "string") return /^0x[0-9a-f]*$/i.test(data) ? data : clean(data);
     if (Array.isArray(data)) return data.map(deeply);
@@ -36,7 +36,7 @@ export function createForkErrorCleaner(forkUrl: string): (error: unknown) => Err
   }
 }
 
-/** Which parameter is a time or a span of time, in seconds. */
+/** Position of the parameter that is a time or a duration, in seconds. */
 const timeParameters: Readonly<Record<string, number>> = {
   evm_increaseTime: 0,
   evm_setNextBlockTimestamp: 0,
@@ -45,19 +45,19 @@ const timeParameters: Readonly<Record<string, number>> = {
 };
 /** The year 5138. */
 const latestTime = 100_000_000_000n;
-/** They are mined one after the other, and each stays in memory. */
+/** Limit, because blocks are mined one after the other and each stays in memory. */
 const mostBlocks = 10_000n;
-/** No chain has as much wei. Amount and cost of a transaction, added up, have to fit 256 bits. */
+/** No chain has this much wei. The sum of a transaction's amount and cost must fit 256 bits. */
 const largestAmount = 2n ** 128n - 1n;
-/** 256 bits in decimal digits. Reading millions of digits takes seconds. */
+/** Decimal digits of 256 bits. Parsing millions of digits would take seconds. */
 const longestQuantity = 78;
 const amounts = ["value", "gasPrice", "maxFeePerGas", "maxPriorityFeePerGas", "maxFeePerBlobGas"] as const;
 
 /**
- * Refuses calls that make EDR abort the process, or take for ever: a block whose time exceeds 64 bits (then or by a
- * later call), an amount and a fee whose sum exceeds 256, blocks without end. EDR itself refuses the rest.
+ * Refuses calls that make EDR abort the process or run without end: a block time over 64 bits (now or after a later
+ * call), an amount plus fee over 256 bits, too many blocks. EDR itself refuses other invalid calls.
  *
- * @throws Error with the code of an invalid parameter
+ * @throws Error with the JSON-RPC code for invalid parameters
  */
 export function refuseFatalCall(method: string, params: readonly unknown[]): void {
   const timeAt = Object.hasOwn(timeParameters, method) ? timeParameters[method] : undefined;
@@ -75,7 +75,7 @@ export function refuseFatalCall(method: string, params: readonly unknown[]): voi
   }
 }
 
-/** What is no whole number exceeds nothing, and is left for EDR to refuse. */
+/** A value that is not a whole number returns false, so EDR refuses it. */
 function exceeds(raw: unknown, limit: bigint): boolean {
   if (typeof raw === "number" || typeof raw === "bigint") return raw > limit;
   if (typeof raw !== "string" || !/^(?:0x[0-9a-f]+|\d+)$/i.test(raw)) return false;

@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { createPageGuard, type PageGuard, type PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 
-/** Answers one JSON-RPC call. What it throws may carry a numeric `code` and `data`, which the caller gets. */
+/** Answers one JSON-RPC call. Its errors may have a numeric `code` and `data`, which are sent to the caller. */
 export type AnswerRpc = (method: string, params: readonly unknown[]) => Promise<unknown>;
 
 export interface RpcServer {
   readonly url: string;
-  /** Ends open connections too: a client that keeps one alive must not keep the world alive. */
+  /** Also closes open connections, because a client that keeps one alive must not keep the process alive. */
   close(): Promise<void>;
 }
 
@@ -20,18 +20,18 @@ interface RpcError {
 
 const revertCode = 3;
 const maximumBodyBytes = 8 * 1024 * 1024;
-/** go-ethereum's limit too, and what viem sends at most by default. */
+/** The limit of go-ethereum, and the largest batch that viem sends by default. */
 const maximumBatch = 1000;
-/** Of a batch that run side by side: a fork waits for its upstream with each. */
+/** Calls of a batch that run in parallel. In a fork, each may wait for the upstream endpoint. */
 const callsAtOnce = 20;
-/** Of the answers to one batch. */
+/** Limit for all answers of one batch. */
 const maximumAnswerBytes = 32 * 1024 * 1024;
-/** A page may send any other type to another origin without asking first, so that no preflight would stop it. */
+/** A page may send other content types to another origin without a preflight, so only these are accepted. */
 const jsonTypes = /^application\/(?:json|json-rpc|jsonrequest)\s*(?:;|$)/i;
 
 /**
- * JSON-RPC over HTTP on loopback, single calls and batches. Hardhat's own server is not used because it ends the
- * process when its port is taken and waits for its clients to hang up first.
+ * Serves JSON-RPC over HTTP on loopback, for single calls and batches. Hardhat's own server is not used, because it
+ * ends the process when its port is taken, and at its close it waits for its clients to disconnect.
  *
  * @throws InvalidArgumentError
  */
@@ -44,11 +44,11 @@ export async function serveRpc(answer: AnswerRpc, port: number, options: PageGua
       else send(response, 500, failure(null, toRpcError(error)));
     });
   });
-  // Node's 5 s let clients reuse a connection just as it is being closed.
+  // With Node's 5 s, clients may reuse a connection at the moment it closes.
   server.keepAliveTimeout = 65_000;
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  // An accept() that fails, for want of file descriptors, ends the process where nothing listens.
+  // A failing accept(), for example without free file descriptors, ends the process unless a listener handles it.
   server.on("error", () => {});
   const { port: listeningOn } = server.address() as AddressInfo; // listening on TCP
   return {
@@ -70,7 +70,7 @@ interface Exchange {
 
 async function handle({ answer, guard, request, response }: Exchange): Promise<void> {
   const refuse = (status: number, message: string) => {
-    // What is left of the request is not waited for.
+    // The server does not wait for the rest of the request.
     response.setHeader("connection", "close");
     send(response, status, failure(null, { code: -32600, message }));
   };
@@ -132,7 +132,7 @@ function tooLarge(call: unknown): string {
   return JSON.stringify(failure(idOf(call), { code: -32003, message }));
 }
 
-/** The answer as JSON text, whatever the call is and whatever became of it. */
+/** Returns the answer as JSON text, for valid and invalid calls, for results and errors. */
 async function answerCall(answer: AnswerRpc, call: unknown): Promise<string> {
   const id = idOf(call);
   const { method, params = [] } = Object(call) as Record<string, unknown>;
@@ -147,13 +147,13 @@ async function answerCall(answer: AnswerRpc, call: unknown): Promise<string> {
   }
 }
 
-/** Only what an id may be is repeated: a document of thousands of levels cannot be written. */
+/** Repeats only a valid id. JSON.stringify would fail on a document with thousands of levels. */
 function idOf(call: unknown): string | number | null {
   const { id } = Object(call) as Record<string, unknown>;
   return typeof id === "string" || typeof id === "number" ? id : null;
 }
 
-/** Undefined if it is too large. Rejects when the client hangs up. */
+/** Undefined if the body is too large. Rejects when the client disconnects. */
 function readBody(request: IncomingMessage): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -161,7 +161,7 @@ function readBody(request: IncomingMessage): Promise<string | undefined> {
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= maximumBodyBytes) return chunks.push(chunk);
-      // The rest is read and dropped, so that the client gets to see the answer.
+      // The rest is read and dropped, so that the client can receive the answer.
       chunks.length = 0;
       resolve(undefined);
     });
@@ -183,7 +183,7 @@ function failure(id: string | number | null, error: RpcError): object {
   return { jsonrpc: "2.0", id, error };
 }
 
-/** Libraries look for a revert's bytes directly in `data`, as geth and anvil send them; Hardhat nests them. */
+/** Libraries expect a revert's bytes directly in `data`, as geth and anvil send them. Hardhat nests them. */
 function toRpcError(error: unknown): RpcError {
   const { code, message, data } = Object(error) as Record<string, unknown>;
   const nested = Object(data) as Record<string, unknown>;

@@ -10,15 +10,15 @@ import {
 } from "viem";
 import type { AnswerRpc } from "./rpc-server.ts";
 
-/** Whether these are the signed bytes of a transaction with authorisations (EIP-7702). */
+/** Whether this is a signed EIP-7702 transaction (type 4). */
 export function isTypeFour(raw: unknown): raw is TransactionSerializedEIP7702 {
   return isHex(raw) && raw.toLowerCase().startsWith("0x04");
 }
 
 /**
- * Sends signed bytes of type 4, which EDR runs on an OP stack chain and yet cannot read there. It signs the same
- * transaction again, which gives the same bytes and hash, as it has the keys of Hardhat's well-known accounts; those of
- * other accounts it has not.
+ * Sends a signed transaction of type 4. On an OP stack chain, EDR can run such a transaction but cannot decode it. So
+ * EDR signs the same transaction again with its own keys, which gives the same bytes and hash. It has only the keys of
+ * Hardhat's well-known accounts.
  */
 export async function sendTypeFour(request: AnswerRpc, raw: TransactionSerializedEIP7702): Promise<unknown> {
   const [from, accounts] = await Promise.all([

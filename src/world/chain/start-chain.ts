@@ -23,10 +23,10 @@ import { type AnswerRpc, serveRpc } from "./rpc-server.ts";
 import { isTypeFour, sendTypeFour } from "./send-type-four.ts";
 
 export interface StartChainParameters extends PageGuardOptions {
-  /** 0, the default, takes a free port. */
+  /** @default 0, any free port */
   readonly port?: number | undefined;
   readonly fork?: ForkPoint | undefined;
-  /** Keeps what happens on the chain, and has it happen again first. In memory only by default. */
+  /** Replays this record first, then records later calls in it. @default none: the chain is in memory only */
   readonly record?: ChainRecord | undefined;
 }
 
@@ -38,8 +38,8 @@ export interface LocalChain {
 }
 
 /**
- * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback: OP stack rules, chain id 8453,
- * Multicall3 and the batch executor at their addresses, a block per transaction, Hardhat's well-known funded accounts.
+ * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback. It has OP stack rules, chain id
+ * 8453, Multicall3 and the batch executor at their addresses, one block per transaction, and Hardhat's funded accounts.
  */
 export async function startChain(parameters: StartChainParameters = {}): Promise<LocalChain> {
   const { port = 0, fork, record, ...guardOptions } = parameters;
@@ -51,9 +51,9 @@ export async function startChain(parameters: StartChainParameters = {}): Promise
     const answer = record === undefined ? chain.answer : recordRequests(chain.answer, record);
     const server = await whileListening(() => serveRpc(answer, port, guardOptions));
     teardown.add(() => server.close());
-    // Its formatters of OP fields are not part of what is promised.
+    // A cast to `Chain`, because the formatters of OP fields are not part of this API.
     const client = createLocalChainClient(server.url, base as Chain);
-    // A fork of Base has them, and so has a chain that was recorded.
+    // A fork of Base and a replayed chain already have these contracts.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
     if ((await client.getCode({ address: batchExecutorAddress })) === undefined) await installBatchExecutor(client);
     return { id: baseChainId, rpcUrl: server.url, client, close: () => teardown.run() };
@@ -63,7 +63,7 @@ export async function startChain(parameters: StartChainParameters = {}): Promise
 }
 
 export interface SimulatedChainParameters {
-  /** Timestamp of block 0; a fork goes on from its own block's. */
+  /** Timestamp of block 0. A fork continues from its own block instead. */
   readonly genesis: Date;
   readonly fork?: ForkPoint | undefined;
 }
@@ -74,31 +74,32 @@ export interface SimulatedChain {
 }
 
 /**
- * Hardhat's simulated chain with Base's rules, in this process. It has a Hardhat environment of its own: whatever
- * project it runs in, neither that project's configuration nor its artifacts change it.
+ * Hardhat's simulated chain with Base's rules, in this process. It has its own Hardhat environment, so the
+ * configuration and the artifacts of the user's project do not change it.
  */
 export async function createSimulatedChain({ genesis, fork }: SimulatedChainParameters): Promise<SimulatedChain> {
   const cleaned = fork === undefined ? (error: unknown) => error : createForkErrorCleaner(fork.url);
   const hre = await createHardhatRuntimeEnvironment(
     {
       chainDescriptors: { [baseChainId]: baseChainDescriptor },
-      // Blocks of a fork are kept across runs; artifacts would only be read to word the messages of reverts.
+      // The cache keeps blocks of a fork across runs. Artifacts would only improve messages of reverts.
       paths: { cache: userDirectory("cache"), artifacts: userDirectory("no-artifacts") },
       networks: {
         chain: {
           type: "edr-simulated",
           chainType: "op",
           chainId: baseChainId,
-          // EDR keeps some 200 bytes for each unit of gas that a failing call burns; an endless loop would fill the memory.
+          // EDR keeps some 200 bytes per unit of gas that a failing call burns, so an endless loop would fill the
+          // memory.
           transactionGasCap: 16_777_216n,
-          // As on a real chain: a transaction that reverts is mined, and its receipt says so.
+          // As on a real chain: a reverted transaction is mined, and its receipt shows the failure.
           throwOnTransactionFailures: false,
           ...(fork === undefined ? { initialDate: genesis } : forkSettings(fork)),
         },
       },
     },
     {},
-    // Any directory of an npm package does, as nothing is read from it.
+    // Any directory of an npm package works, because Hardhat reads nothing from it.
     import.meta.dirname,
   );
   const connection = await hre.network.create("chain").catch((error: unknown) => Promise.reject(cleaned(error)));
@@ -130,7 +131,7 @@ function userDirectory(name: string): string {
   return join(homedir(), ".cache", "dstack-toolkit", name);
 }
 
-/** EDR aborts the process when it is asked for more at once on an OP stack chain. */
+/** On an OP stack chain, EDR aborts the process when one call asks for more blocks. */
 const mostBlocksAtOnce = 7n;
 
 async function mine(request: AnswerRpc, [count = "0x1", interval = "0x1"]: readonly unknown[]): Promise<unknown> {
@@ -153,20 +154,20 @@ function toQuantity(value: bigint): string {
   return `0x${value.toString(16)}`;
 }
 
-/** Where a fork leaves its chain. */
+/** The block at which a fork starts. */
 export interface ForkPoint {
   readonly url: string;
   readonly blockNumber: bigint;
-  /** Absent: the newest that is known at the block. */
+  /** @default the newest hardfork that is active at the block */
   readonly hardfork?: "granite" | undefined;
 }
 
-/** From Holocene on a header's extra data carries the fee parameters, 9 bytes or more. */
+/** From Holocene on, the extra data of a header contains the fee parameters, in 9 bytes or more. */
 const shortestHoloceneExtraData = 9;
 
 /**
- * Takes the endpoint's newest block. It is named explicitly because EDR would otherwise fork 128 blocks earlier, where
- * a contract deployed a minute ago does not exist.
+ * Finds the endpoint's newest block. The fork names it, because EDR would otherwise fork 128 blocks earlier, where a
+ * contract that was deployed a minute ago does not exist.
  *
  * @throws InvalidArgumentError, RpcUnavailableError
  */
@@ -185,7 +186,7 @@ export async function findForkPoint(url: string, signal?: AbortSignal): Promise<
       },
     );
   }
-  // anvil leaves the extra data empty, and EDR ends the process when it mines on such a block after Granite.
+  // anvil leaves the extra data empty. EDR ends the process when it mines on such a block after Granite.
   const isBeforeHolocene = size(block.extraData) < shortestHoloceneExtraData;
   return { url, blockNumber: block.number, ...(isBeforeHolocene && { hardfork: "granite" as const }) };
 }
