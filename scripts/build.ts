@@ -1,5 +1,5 @@
-// Writes dist/, which is what `npm publish` packs: the library, the Ignition modules and the TypeChain bindings.
-// With --no-compile the contracts must be compiled already.
+// Writes dist/, which `npm publish` packs: the library, the Ignition modules and the TypeChain bindings. With
+// --no-compile, the contracts must be compiled already.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandOf, filesBelow, root } from "./support/paths.ts";
@@ -29,7 +29,7 @@ function compileIgnitionModules(): Promise<void> {
   );
 }
 
-/** TypeChain's output lies outside src, so it is moved beside its door first. */
+/** TypeChain's output is outside src, so it is copied beside the entry point first. */
 function compileTypechain(): Promise<void> {
   const sources = join(scratch, "typechain");
   rmSync(sources, { recursive: true, force: true });
@@ -38,7 +38,7 @@ function compileTypechain(): Promise<void> {
   for (const path of filesBelow("cache/build/typechain", ".ts"))
     rewrite(path, (text) => text.replaceAll(/(["'])(?:\.\.\/)+types\/ethers-contracts\//g, "$1./ethers-contracts/"));
   return compile(
-    // Only what the door leads to: TypeChain writes classes for the tests' contracts too.
+    // Only the files that the entry point imports: TypeChain also writes classes for the tests' contracts.
     writeProject("typechain.json", {
       rootDir: sources,
       outDir: join(dist, "typechain"),
@@ -53,7 +53,7 @@ interface Project {
   readonly include: readonly string[];
 }
 
-/** Generated code is not held to the rules of ours: it has namespaces and unused names. */
+/** Generated code is compiled with fewer rules than ours, because it has namespaces and unused names. */
 function writeProject(name: string, { include, ...directories }: Project): string {
   const path = join(scratch, name);
   const lenient = { erasableSyntaxOnly: false, verbatimModuleSyntax: false, noUnusedLocals: false, declaration: true };
@@ -70,7 +70,7 @@ function writeProject(name: string, { include, ...directories }: Project): strin
   return path;
 }
 
-/** tsc rewrites `.ts` specifiers in the JavaScript only; in declarations not every tool resolves them. */
+/** tsc rewrites `.ts` specifiers only in JavaScript. Not every tool resolves them in declarations. */
 function useJavaScriptExtensions(path: string): void {
   rewrite(path, (text) => text.replaceAll(/((?:\bfrom |\bimport ?\(?)["']\.{1,2}\/[^"']+)\.ts(["'])/g, "$1.js$2"));
 }

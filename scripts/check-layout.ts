@@ -1,4 +1,4 @@
-// Compares the storage of the compiled contracts with contracts/layout/, where deployed proxies keep their state.
+// Compares the storage layout of the compiled contracts with contracts/layout/, the layout that deployed proxies use.
 //
 //   node scripts/run.mjs scripts/check-layout.ts           exit 1 if a variable moved, appeared or went
 //   node scripts/run.mjs scripts/check-layout.ts --write   accept the compiled layout

@@ -1,5 +1,5 @@
-// One verified update, from nothing: a Base-like chain, the contracts, the mock cloud, an app and its CVM; then a new
-// compose file and environment through `updateCvm`, and the old hash pruned. `npm run demo` runs it.
+// Shows one verified update, run by `npm run demo`. It starts a Base-like chain, the contracts, the mock cloud, an app
+// and its CVM. Then it updates the compose file and the environment with `updateCvm`, and prunes the old hash.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -2,7 +2,7 @@
 //
 //   npm run deploy -- --network base [--owner 0x…]
 //
-// What was deployed is remembered under ignition/deployments; an interrupted deployment goes on where it stopped.
+// Ignition keeps its journal under ignition/deployments. An interrupted deployment continues where it stopped.
 import { parseArgs } from "node:util";
 import hre from "hardhat";
 import dstackKmsModule from "../ignition/modules/dstack-kms.ts";

@@ -36,7 +36,7 @@ function readAbi(contract: string): Abi {
   return JSON.parse(readFileSync(artifact, "utf8")).abi;
 }
 
-/** By kind, then by signature: a new compiler or a moved function must not reshuffle the file. */
+/** Sorted by kind, then by signature, so that a new compiler or a moved function does not reorder the file. */
 function inOrder(abi: Abi): Abi {
   const kinds = ["constructor", "function", "event", "error", "receive", "fallback"];
   const key = (item: Abi[number]) => `${kinds.indexOf(item.type)} ${signature(item)}`;
@@ -58,7 +58,7 @@ function format(source: string, file: string): string {
   return run.stdout;
 }
 
-/** Line ends are the checkout's choice, not a difference. */
+/** Line endings depend on the git checkout, so they do not count as a difference. */
 function committedText(file: string): string | undefined {
   const path = join(root, file);
   return existsSync(path) ? readFileSync(path, "utf8").replaceAll("\r\n", "\n") : undefined;

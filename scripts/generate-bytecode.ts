@@ -1,4 +1,4 @@
-// Writes the bytecode of compiled contracts into src, so that a local world and the batch executor need no compiler and
+// Writes the bytecode of compiled contracts into src. So a local world and the batch executor need no compiler and
 // no artifacts.
 //
 //   node scripts/run.mjs scripts/generate-bytecode.ts           rewrite
@@ -11,7 +11,7 @@ import { root } from "./support/paths.ts";
 interface Contract {
   readonly constant: string;
   readonly artifact: string;
-  /** Constant for the Keccak hash of the deployed code; only for contracts without immutables. */
+  /** Name of the constant for the Keccak hash of the deployed code. Only for contracts without immutables. */
   readonly codeHash?: string;
 }
 

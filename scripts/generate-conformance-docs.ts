@@ -1,4 +1,4 @@
-// Writes the table and the list of client bugs into docs/conformance.md, between two marks. With --check it only
+// Writes the table and the list of client bugs into docs/conformance.md, between two markers. With --check it only
 // compares.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

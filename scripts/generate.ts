@@ -1,5 +1,5 @@
-// Writes every committed file that is derived from another one: `npm run generate`. With --check nothing is written
-// and a file that would change is an error.
+// Writes every committed file that is generated from another one: `npm run generate`. With --check it writes nothing
+// and fails if a file would change.
 import { commandOf, root } from "./support/paths.ts";
 import { describeEnd, runCommand } from "./support/run-command.ts";
 
@@ -12,7 +12,7 @@ const generators = [
 ];
 const check = process.argv.includes("--check");
 
-// The check belongs to `npm test`, which has just built.
+// No build with --check: `npm test` runs the check after its own build.
 if (!check && !(await run(commandOf("hardhat", "hardhat"), "build"))) process.exit(1);
 for (const generator of generators)
   if (!(await run("scripts/run.mjs", generator, ...(check ? ["--check"] : [])))) process.exitCode = 1;

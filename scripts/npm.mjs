@@ -4,13 +4,13 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync }
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** For every installation: no script of a package runs, and npm says nothing but errors. */
+/** Flags for every installation: packages run no scripts, and npm prints only errors. */
 export const installFlags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
 
 /**
- * How to start npm without a shell, so that no argument is ever split or expanded and Windows' npm.cmd is not
- * needed: this Node runs npm's own JavaScript. Under `npm run` its place is in `npm_execpath`; otherwise it lies beside
- * Node, as every official distribution has it. `npm` from PATH is the last resort.
+ * How to start npm without a shell. Without a shell, no argument is split or expanded, and Windows does not need
+ * npm.cmd: this Node runs npm's own JavaScript. Under `npm run`, `npm_execpath` is its path. Otherwise it is beside
+ * Node, as in every official distribution. `npm` from PATH is the last resort.
  *
  * @param {readonly string[]} args
  * @returns {{ command: string, args: string[] }}
@@ -31,9 +31,9 @@ export function findNpmCli() {
 }
 
 /**
- * Path of a program that npm distributes as one package for each platform, of the version and with the checksum that
- * `scripts/pins/<name>/package-lock.json` names. Undefined where there is none for this machine, or npm cannot get
- * exactly that one. The folder is named after the lock and moved into place whole, so it is never half there.
+ * Returns the path of a program that npm distributes as one package per platform. Version and checksum are those in
+ * `scripts/pins/<name>/package-lock.json`. Returns undefined if there is no package for this platform, or npm cannot
+ * get exactly that one. The folder is named after the lock and moved into place when it is complete.
  *
  * @param {string} name of the folder of pins, and of the package's command
  * @returns {string | undefined}
@@ -57,7 +57,7 @@ export function fetchPinned(name) {
   for (const file of ["package.json", "package-lock.json"]) copyFileSync(join(pins, file), join(unfinished, file));
   const npm = npmCommand(["ci", "--include=optional", ...installFlags]);
   const { status } = spawnSync(npm.command, npm.args, { cwd: unfinished, stdio: ["inherit", 2, 2] });
-  // npm leaves out an optional package that it cannot get, or whose checksum is another, and calls that a success.
+  // npm skips an optional package that it cannot get or whose checksum differs, and still reports success.
   const isWhole = status === 0 && existsSync(join(unfinished, path, entry.bin[name]));
   if (isWhole) {
     try {

@@ -41,14 +41,14 @@ async function runHere(program) {
     const { register } = await import(pathToFileURL(join(modules, "tsx", "dist", "esm", "api", "index.mjs")).href);
     register();
   }
-  // Same process, so signals and exit codes are the program's own.
+  // The program runs in this process, so signals and exit codes are its own.
   await import(pathToFileURL(entry).href);
 }
 
 /**
- * `npm ci`, but only when the lock file, the Node major or the platform changed since the last one. The stamp lies in
- * node_modules, which `npm ci` deletes first, so an interrupted one is repeated. NODE_ENV=production or a user's
- * `omit` setting would leave out Hardhat or its engine, hence the two includes.
+ * Runs `npm ci`, but only if the lock file, the Node major or the platform changed since the last run. The stamp is in
+ * node_modules, which `npm ci` deletes first, so an interrupted run is repeated. NODE_ENV=production or a user's `omit`
+ * setting would leave out Hardhat or its engine, hence the two `--include` flags.
  */
 function installOnce() {
   const stamp = join(modules, ".installed-for");
@@ -59,13 +59,13 @@ function installOnce() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   console.error("Installing the locked dependencies (once)…");
   const npm = npmCommand(["ci", "--include=dev", "--include=optional", ...installFlags]);
-  // npm's stdout goes to stderr: the program's own output must stay clean, for `--json` and for pipes.
+  // npm's stdout goes to stderr, so that the program's own output stays clean for `--json` and pipes.
   const { status, error } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", 2, 2] });
   if (status !== 0) fail(error ? `npm could not be started: ${error.message}` : "npm ci failed.", status ?? 1);
   writeFileSync(stamp, wanted);
 }
 
-/** Node 22 calls the database inside it experimental at every start; Node 24 no longer does. */
+/** Node 22 prints a warning that its SQLite module is experimental. Node 24 does not. */
 function hideSqliteWarning() {
   const { emitWarning } = process;
   process.emitWarning = (warning, ...rest) => {
@@ -87,12 +87,12 @@ async function handOverToNewerNode() {
     stdio: "inherit",
     env: {
       ...process.env,
-      // Whatever the program starts as `node` or `npm` must meet the new Node too, first of all `npm ci`.
+      // Every `node` or `npm` that the program starts must be the new one, first of all `npm ci`.
       PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}`,
       ...(npm === undefined ? {} : { npm_execpath: npm }),
     },
   });
-  // On Ctrl-C a terminal signals the child too; a signal sent to this process alone must be passed on.
+  // On Ctrl-C, a terminal signals the child too. A signal to this process only must be passed on.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   process.on("SIGHUP", () => child.kill("SIGHUP"));

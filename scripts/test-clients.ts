@@ -1,5 +1,5 @@
-// Runs the real clients of Phala Cloud against the mock cloud: `npm run test:clients`. Every cell of the table client ×
-// operation is compared with test/clients/expected.json; --help lists the options.
+// Runs the official clients of Phala Cloud against the mock cloud: `npm run test:clients`. Compares every cell of the
+// table client × operation with test/clients/expected.json. --help lists the options.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exitWith } from "../src/report/exit-with.ts";
@@ -64,7 +64,7 @@ if (isWhole && python !== undefined) {
 }
 if (ci) problems.push(...[...leftOut].map(([client, reason]) => `${client} has to run on CI, but ${reason}`));
 sendTally({
-  // Only what an official client did: the shapes can fail a run, but are no proof of conformance.
+  // Count only the official clients. The shape checks can fail a run, but they do not prove conformance.
   passed: countCells(cells.filter(isExpected)).clients.pass,
   failed: differences.length,
   skipped: leftOut.size * operations.length,
@@ -76,7 +76,7 @@ function isExpected({ operation, client }: Cell): boolean {
   return !differences.some((difference) => difference.operation === operation && difference.client === client);
 }
 
-/** Says what is wrong with the command line, or explains it, and ends. */
+/** Reads the command line. For invalid arguments and for --help it prints a text and ends the process. */
 function readArguments(): ClientsArguments {
   try {
     const args = parseClientsArguments(process.argv.slice(2));
@@ -97,7 +97,7 @@ function mergeExpectations(old: Expectation, found: Expectation): Expectation {
   return { ...old, ...Object.fromEntries(rows) };
 }
 
-/** Cells end in any order; files and tables have one. */
+/** Cells finish in any order, but files and tables have a fixed one. */
 function inOrder(cells: readonly Cell[]): Cell[] {
   const names = operations.map(({ name }) => name);
   const rank = ({ operation, client }: Cell) =>

@@ -1,5 +1,5 @@
-// Everything the repository checks about itself, stage by stage: `npm test`, or `npm test -- unit`.
-// A failing stage never hides a later one; the last line is `N passed, N failed` over all of them.
+// Runs all checks of the repository, stage by stage: `npm test`, or `npm test -- unit`. A failing stage does not stop
+// the later ones. The last line is `N passed, N failed` over all stages.
 
 import { filesBelow, root } from "./support/paths.ts";
 import { runCommand, signalRunning } from "./support/run-command.ts";
@@ -18,13 +18,13 @@ import {
 } from "./test/tally.ts";
 
 const ci = Boolean(process.env.CI) && process.env.CI !== "false";
-// Some runners colour their output on CI as if its log were a terminal.
+// Some runners print colours on CI even if the output is not a terminal.
 if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
 let interruptedBy: NodeJS.Signals | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => {
     interruptedBy = signal;
-    // A terminal has signalled the runner already; twice would keep it from cleaning up.
+    // A terminal has already signalled the runner. A second signal would stop its cleanup.
     if (signal !== "SIGINT" || !process.stdin.isTTY) signalRunning(signal);
   });
 
@@ -40,7 +40,7 @@ process.exitCode = (await runAll(plan)) ? 0 : 1;
 async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
   const results: StageResult[] = [];
   const forgeCompiled = stages.includes("forge") ? compileWithForge() : undefined;
-  // forge compiles for itself, and the clients see only what the sources hold.
+  // forge compiles the contracts itself, and the clients need no build output.
   const needsBuild = stages.some((name) => name !== "forge" && name !== "clients");
   const built = needsBuild && failuresOf(await run("build", runBuild)) === 0;
   for (const name of stages) await run(name, () => runStage(name));
@@ -70,7 +70,7 @@ async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
     if (!built) return failedTally("not run, because the build failed");
     const chosen = files.filter((file) => stageOfFile(file) === name);
     const testFiles = chosen.length > 0 ? chosen : allFilesOf(name);
-    // Hardhat takes an empty list for "everything".
+    // Hardhat would run all tests for an empty list.
     if (testFiles.length === 0) return failedTally("has no test file");
     return runRunner(`scripts/test/${name === "contracts" ? "solidity" : "mocha"}-runner.ts`, testFiles);
   }

@@ -6,8 +6,9 @@ import type { OwnerClient } from "../../src/world/chain/client.ts";
 import type { DeployedContracts } from "../../src/world/contracts.ts";
 
 /**
- * Deploys this repository's own compiled contracts as `npm run deploy` does. Through Ignition's core, because
- * Hardhat's helper keeps a journal by chain id: the next local chain would be taken for this one, or both for Base.
+ * Deploys this repository's compiled contracts, as `npm run deploy` does. It uses Ignition's core, because Hardhat's
+ * helper keeps one journal per chain id. The next local chain and Base have the same id, so the helper would confuse
+ * them.
  */
 export async function deployWithIgnition(
   hre: HardhatRuntimeEnvironment,
@@ -16,7 +17,7 @@ export async function deployWithIgnition(
   const owner = client.account.address;
   const artifactResolver: ArtifactResolver = {
     loadArtifact: (name) => hre.artifacts.readArtifact(name),
-    // Only verification on an explorer would need it.
+    // Needed only for verification on an explorer.
     getBuildInfo: async () => undefined,
   };
   const result = await deploy({

@@ -4,7 +4,7 @@ import type { ComposeHash } from "../../src/core/ids.ts";
 import type { LaunchedCvm } from "../../src/world/cvms.ts";
 import type { World } from "../../src/world/start-world.ts";
 
-/** What the KMS contract would answer the CVM's machine if it booted this hash, as words. */
+/** Describes in words what the KMS contract would answer if the CVM's machine booted this hash. */
 export async function readVerdict(
   world: World,
   cvm: LaunchedCvm,
@@ -20,7 +20,7 @@ export async function readVerdict(
       deviceId: cvm.deviceId,
       osImageHash: world.osImages[0].hash,
       tcbStatus: "UpToDate",
-      // No rule of the contracts reads the rest.
+      // The contracts do not read the other fields.
       instanceId: zeroAddress,
       mrAggregated: zeroHash,
       mrSystem: zeroHash,

@@ -4,11 +4,11 @@ import { type Address, getContractAddress, isAddressEqual, parseGwei } from "vie
 import { highestTip } from "../../src/chain/transactions/prepare.ts";
 import { ImplausibleAnswerError } from "../../src/errors/index.ts";
 
-/** Three times what the largest contract takes. */
+/** Three times the gas that the largest contract needs. */
 const gasCeiling = 10_000_000n;
-/** Ignition raises the tip of a transaction that waits, several times. */
+/** Ignition raises the tip of a waiting transaction several times. */
 const highestRaisedTip = 2n * highestTip;
-/** How far back in the account's life a contract of an interrupted deployment may have been created. */
+/** How many of the account's nonces to check for the contract of an interrupted deployment. */
 const mostNonces = 20_000;
 
 interface SentTransaction {
@@ -22,11 +22,12 @@ interface SentTransaction {
 }
 
 /**
- * Stands between Ignition and the network while it deploys. Ignition takes tip, gas and the addresses of what it has
- * deployed from the endpoint, and signs the next transaction with them: an endpoint could have the KMS run its own code.
- * Here the tip and the gas are bounded, and an address is believed only if the deploying account creates it.
+ * Checks the requests between Ignition and the network during a deployment. Ignition takes the tip, the gas and the
+ * addresses of deployed contracts from the endpoint, and signs the next transaction with them. A malicious endpoint
+ * could make the KMS run other code. So this guard limits tip and gas, and accepts an address only if the deploying
+ * account creates it.
  *
- * @returns takes the guard away
+ * @returns a function that removes the guard
  */
 export function guardDeployment(hre: HardhatRuntimeEnvironment): () => void {
   const creators = new Set<Address>();
@@ -61,7 +62,7 @@ function requireBounds({ value = "0x0", gas = "0x0", ...price }: SentTransaction
   bound("the value of a deployment", BigInt(value), 0n);
   bound("the gas of a deployment", BigInt(gas), gasCeiling);
   bound("the tip in wei per gas", BigInt(price.maxPriorityFeePerGas ?? "0x0"), highestRaisedTip);
-  // The old kind of transaction pays all of its price, whatever the block's base fee is.
+  // A legacy transaction pays its full gas price, independently of the block's base fee.
   bound("the price in wei per gas", BigInt(price.gasPrice ?? "0x0"), parseGwei("100"));
 }
 

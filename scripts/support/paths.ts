@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "..", "..");
 
-/** JavaScript behind a package's command, to be run by this Node: no PATH, no .cmd file, no shell. */
+/** Path of the JavaScript file of a package's command. This Node runs it, without PATH, .cmd files or a shell. */
 export function commandOf(packageName: string, command: string): string {
   const directory = join(root, "node_modules", packageName);
   const { bin } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as {

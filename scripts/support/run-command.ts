@@ -5,28 +5,28 @@ export interface Command {
   readonly args: readonly string[];
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Show everything as it comes (default), show it and keep stdout for a parser, or only keep stdout and stderr. */
+  /** `show` prints everything (default), `tee` prints it and keeps stdout, `keep` only keeps stdout and stderr. */
   readonly output?: "show" | "tee" | "keep";
-  /** The command is one of our own runners and sends its tally as a message. */
+  /** The command is one of our own runners and sends its tally to the parent process. */
   readonly reports?: boolean;
   readonly timeoutMs?: number;
-  /** How long the command may live on after its first message. */
+  /** How long the command may run after its first message. */
   readonly graceMs?: number;
 }
 
-/** How a command ended. Nothing here says yet whether that is good. */
+/** How a command ended. The caller decides whether that is good. */
 export interface Outcome {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly output: string;
   readonly messages: readonly unknown[];
-  /** Why it was killed or never started. */
+  /** Why the command was killed or could not start. */
   readonly problem: string | undefined;
 }
 
 const running = new Set<ChildProcess>();
 
-/** Runs one command without a shell, its output on ours. Never rejects: a command that cannot start is an outcome. */
+/** Runs one command without a shell. Never rejects: a command that cannot start is also an outcome. */
 export function runCommand(command: Command): Promise<Outcome> {
   const { output = "show", reports = false, timeoutMs = 15 * 60_000, graceMs = 20_000 } = command;
   return new Promise((resolve) => {
@@ -76,12 +76,12 @@ export function runCommand(command: Command): Promise<Outcome> {
   });
 }
 
-/** Passes a signal on to what is running now. */
+/** Passes a signal on to all running commands. */
 export function signalRunning(signal: NodeJS.Signals): void {
   for (const child of running) child.kill(signal);
 }
 
-/** How a command ended, as the rest of a sentence. */
+/** Describes how a command ended, as the rest of a sentence. */
 export function describeEnd({ problem, signal, code }: Outcome): string {
   if (problem !== undefined) return problem;
   return signal === null ? `exited with code ${code}` : `was killed by ${signal}`;

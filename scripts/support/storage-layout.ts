@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./paths.ts";
 
-/** One variable, struct members apart: where it lies and how it is encoded there. */
+/** One variable or struct member: its position and its encoding. */
 export interface LayoutEntry {
   readonly label: string;
   readonly slot: number;
@@ -23,7 +23,7 @@ interface SolcLayout {
   types: Record<string, { label: string; members?: SolcVariable[] }> | null;
 }
 
-/** The contracts behind proxies, ours and those of older releases, with the folder below contracts/ each stands in. */
+/** The contracts behind proxies, ours and those of older releases. The value is the folder below contracts/. */
 export const layoutContracts: Readonly<Record<string, string>> = {
   DstackApp: "",
   DstackKms: "",
@@ -35,12 +35,12 @@ export const layoutContracts: Readonly<Record<string, string>> = {
   DstackKmsV059: "testing/layouts",
 };
 
-/** Where the compiler's output for a contract lies. */
+/** Path of the compiler's output for a contract. */
 export function artifactPath(contract: string): string {
   return join("artifacts", "contracts", layoutContracts[contract] ?? "", `${contract}.sol`, `${contract}.json`);
 }
 
-/** The compiler's own account of a contract, without its node ids, which change with every edit anywhere. */
+/** Reads the compiler's storage layout of a contract, without its node ids, which change with every edit. */
 export function readCompiledLayout(contract: string): LayoutEntry[] {
   const artifact = readJson<{ buildInfoId: string; inputSourceName: string }>(artifactPath(contract));
   const { output } = readJson<{ output: { contracts: Record<string, Record<string, { storageLayout: SolcLayout }>> } }>(
@@ -51,7 +51,7 @@ export function readCompiledLayout(contract: string): LayoutEntry[] {
   return layout.storage.flatMap((variable) => flatten(variable, layout, { prefix: "", firstSlot: 0 }));
 }
 
-/** One line per variable that only one side has, `-` for committed and `+` for compiled. */
+/** One line for each variable that only one side has: `-` for the committed layout, `+` for the compiled one. */
 export function compareLayouts(committed: readonly LayoutEntry[], compiled: readonly LayoutEntry[]): string[] {
   const describe = ({ label, slot, offset, type }: LayoutEntry) => `slot ${slot}, byte ${offset}: ${type} ${label}`;
   const before = committed.map(describe);

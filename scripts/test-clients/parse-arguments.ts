@@ -8,7 +8,7 @@ export interface ClientsArguments {
   /** The rows to run. */
   readonly groups: readonly OperationGroup[];
   readonly clients: readonly ClientName[];
-  /** Neither rows nor clients were chosen. */
+  /** All rows and all clients run. */
   readonly isWhole: boolean;
   readonly isUpdate: boolean;
   readonly isHelp: boolean;

@@ -10,9 +10,9 @@ export const soliditySources = ["contracts/**/*.sol", "test/{contracts,support}/
 
 interface Check {
   readonly name: string;
-  /** Reads artifacts or generated types. */
+  /** The check reads artifacts or generated types. */
   readonly needsBuild?: boolean;
-  /** Resolves to what is wrong. */
+  /** Resolves to a description of the problem, or undefined. */
   readonly run: () => string | undefined | Promise<string | undefined>;
 }
 
@@ -36,13 +36,13 @@ const checks: readonly Check[] = [
   { name: "storage layout", needsBuild: true, run: () => runNode("scripts/run.mjs", "scripts/check-layout.ts") },
 ];
 
-/** Compiles everything once; the stages after it run on these artifacts. */
+/** Compiles everything once. The later stages use these artifacts. */
 export async function runBuild(): Promise<Tally> {
   const failure = await runNode(commandOf("hardhat", "hardhat"), "build");
   return failure === undefined ? { passed: 1, failed: 0, skipped: 0, problems: [] } : failedTally(failure);
 }
 
-/** Every check counts as one, and none keeps the others from running. */
+/** Runs all checks, even if some fail. Every check counts as one test. */
 export async function runChecks(options: { built: boolean }): Promise<Tally> {
   const problems: string[] = [];
   for (const { name, needsBuild = false, run } of checks) {
@@ -64,7 +64,7 @@ interface Diagnostic {
   readonly sourceLocation?: { readonly file: string };
 }
 
-/** Read from the build output on disk: Hardhat prints a warning only in the run that compiles the file. */
+/** Reads the build output on disk, because Hardhat prints a warning only in the run that compiles the file. */
 function findCompilerWarnings(): string | undefined {
   const warnings = filesBelow("artifacts/build-info", ".output.json").flatMap((path) => {
     const { output } = JSON.parse(readFileSync(join(root, path), "utf8")) as { output: { errors?: Diagnostic[] } };
@@ -74,7 +74,7 @@ function findCompilerWarnings(): string | undefined {
   return warnings.length === 0 ? undefined : `${warnings.length} found`;
 }
 
-/** No test contract is ever deployed to a chain that limits its size. */
+/** The code size of test contracts does not matter: they are never deployed to a chain that limits it. */
 function isTestSize({ message, sourceLocation }: Diagnostic): boolean {
   return (
     /^Contract (?:init)?code size is/.test(message) &&
@@ -82,7 +82,9 @@ function isTestSize({ message, sourceLocation }: Diagnostic): boolean {
   );
 }
 
-/** Compiles without writing anything. Where there is no Python, nothing here runs one either. */
+/**
+ * Compiles the Python files without writing output. Without Python it checks nothing, because no stage runs them then.
+ */
 async function compilePython(): Promise<string | undefined> {
   const python = await findPython();
   if (python === undefined) {

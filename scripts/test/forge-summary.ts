@@ -6,8 +6,8 @@ const totals =
 const suite = /^Suite result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) skipped; finished in .+$/gm;
 
 /**
- * Every count of tests in forge's output: none after a compiler error, more than one when a test logs a summary of its
- * own. A single one that contradicts the results above it, as when output was lost, is no count either.
+ * Finds every test count in forge's output. There is none after a compiler error, and more than one if a test logs a
+ * summary itself. A single count is dropped if it contradicts the results above it, for example if output was lost.
  */
 export function parseForgeSummary(output: string): Tally[] {
   const text = stripVTControlCharacters(output).replaceAll("\r\n", "\n");

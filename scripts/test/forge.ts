@@ -4,12 +4,12 @@ import { type Command, runCommand } from "../support/run-command.ts";
 import { parseForgeSummary } from "./forge-summary.ts";
 import { failedTally, judgeTests, type Tally } from "./tally.ts";
 
-// Foundry is no dependency: 84 MB that only this stage needs. Of its npm packages only those per platform will do: the
-// wrapper's command always exits with 0.
+// Foundry is not a dependency, because it has 84 MB and only this stage needs it. Use its npm packages per platform:
+// the command of the wrapper package always exits with 0.
 
 /**
- * Compiles in the background: Hardhat's compiler leaves the second core idle, and both take most of a minute on a
- * fresh clone. Says nothing; what goes wrong here goes wrong again, visibly, in `runForge`.
+ * Compiles in the background, because Hardhat's compiler leaves the second core idle, and both take most of a minute on
+ * a fresh clone. Ignores errors: they happen again in `runForge`, which reports them.
  */
 export async function compileWithForge(): Promise<void> {
   const forge = fetchPinned("forge");

@@ -1,5 +1,5 @@
-// Runs the given mocha files through Hardhat and sends the tally to the parent process. Hardhat's own result cannot
-// serve: it counts skipped tests, and those a broken hook kept from running, as passed.
+// Runs the given mocha files through Hardhat and sends the tally to the parent process. Hardhat's own result is not
+// usable: it counts skipped tests, and tests that a broken hook prevented, as passed.
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import hre from "hardhat";
@@ -10,8 +10,8 @@ import type { Tally } from "./tally.ts";
 const { positionals: files, values } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
 let tally: Tally | undefined;
 
-// Mocha leaves stray rejections to the process and a Hardhat plugin swallows most of them; thrown, they reach mocha as
-// uncaught and fail the test that is running.
+// Mocha leaves unhandled rejections to the process, and a Hardhat plugin hides most of them. Throwing them makes mocha
+// fail the running test.
 process.on("unhandledRejection", (reason) => {
   throw reason;
 });
@@ -39,7 +39,7 @@ function filesWithoutTests(suite: Mocha.Suite): string[] {
   return files.filter((file) => !withTests.has(resolve(file)));
 }
 
-// Mocha takes a class as well as a name; Hardhat's config file only a name.
+// Mocha accepts a reporter class or a name. Hardhat's config file accepts only a name.
 Object.assign(hre.config.test.mocha, {
   reporter: CountingReporter,
   color: process.stdout.isTTY === true && !process.env.NO_COLOR,

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 export const stageNames = ["check", "contracts", "forge", "unit", "integration", "e2e", "clients"] as const;
 export type StageName = (typeof stageNames)[number];
 
-/** Where a stage's tests live. forge runs what `contracts` has; clients has a table of its own. */
+/** The folder of each stage's tests. `forge` runs the tests of `contracts`. `clients` has its own table. */
 export const testsOf: Readonly<Partial<Record<StageName, { directory: string; ending: string }>>> = {
   contracts: { directory: "test/contracts", ending: ".t.sol" },
   unit: { directory: "test/ts/unit", ending: ".test.ts" },
@@ -13,14 +13,14 @@ export const testsOf: Readonly<Partial<Record<StageName, { directory: string; en
 
 export interface Plan {
   readonly stages: readonly StageName[];
-  /** Only these test files; none means all of a stage. */
+  /** Test files to run. If empty, the stage runs all of its files. */
   readonly files: readonly string[];
   readonly grep: string | undefined;
 }
 
 /**
- * Stages and test files in any order: `unit e2e`, `test/ts/unit/core/ids.test.ts`, `contracts --grep Owner`. Nothing
- * named means everything. Throws on a word that is neither.
+ * Parses stages and test files, in any order: `unit e2e`, `test/ts/unit/core/ids.test.ts`, `contracts --grep Owner`.
+ * Without arguments, everything runs. Throws on a word that is neither a stage nor a test file.
  */
 export function parsePlan(args: readonly string[], { ci = false } = {}): Plan {
   const { positionals, values } = parseArgs({

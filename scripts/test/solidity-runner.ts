@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import hre from "hardhat";
 import { sendTally } from "./send-tally.ts";
 
-/** The part we read of what Hardhat's `test solidity` task answers. */
+/** The part of the result of Hardhat's `test solidity` task that we use. */
 interface SolidityTestRun {
   readonly suiteResults: readonly {
     readonly id: { readonly source: string };

@@ -1,11 +1,11 @@
 import { describeEnd, type Outcome } from "../support/run-command.ts";
 
-/** What a runner counted, and what it noticed that no count shows. */
+/** The test counts of a runner, and problems that the counts do not show. */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** One sentence each, without a full stop. Every problem counts as one failure. */
+  /** One sentence per problem, without a full stop. Every problem counts as one failure. */
   readonly problems: readonly string[];
 }
 
@@ -14,7 +14,7 @@ export interface StageResult extends Tally {
   readonly seconds: number;
 }
 
-/** The tally our own runners send to their parent, so that nobody has to read what they print for people. */
+/** The tally that our own runners send to their parent process, so that it does not have to parse their output. */
 export interface TallyMessage {
   readonly kind: "tally";
   readonly tally: Tally;
@@ -32,14 +32,14 @@ export function isTallyMessage(value: unknown): value is TallyMessage {
   );
 }
 
-/** A stage that never got as far as counting. */
+/** The tally of a stage that failed before it counted tests. */
 export function failedTally(problem: string): Tally {
   return { passed: 0, failed: 0, skipped: 0, problems: [problem] };
 }
 
 /**
- * Whether the way a runner ended agrees with what it counted. Anything off is a problem: no count, two counts, a
- * signal, an exit code that says otherwise, not one test, and on CI a test that was skipped.
+ * Checks that a runner's exit agrees with its tally. Reports a problem for no count, two counts, a signal, an exit code
+ * that contradicts the tally, no test at all, and, on CI, skipped tests.
  */
 export function judgeTests(outcome: Outcome, counted: readonly Tally[], options: { ci: boolean }): Tally {
   const how = describeEnd(outcome);
@@ -58,19 +58,19 @@ export function judgeTests(outcome: Outcome, counted: readonly Tally[], options:
   return { ...tally, problems };
 }
 
-/** Failures of a stage: failed tests and problems alike. */
+/** Failures of a stage: failed tests plus problems. */
 export function failuresOf(tally: Tally): number {
   return tally.failed + tally.problems.length;
 }
 
-/** Both Solidity runners see the same files; a test only one of them collects would otherwise go unnoticed. */
+/** Both Solidity runners get the same files. This finds a test that only one of them runs. */
 export function compareRunners(a: StageResult, b: StageResult): string | undefined {
   const [inA, inB] = [a, b].map(({ passed, failed, skipped }) => passed + failed + skipped);
   if (inA === inB || failuresOf(a) + failuresOf(b) > 0) return undefined;
   return `${a.name} has ${inA} tests, ${b.name} has ${inB}: a test is invisible to one of the two runners`;
 }
 
-/** The table of stages and, as the very last line, the totals. */
+/** The table of stages. The last line has the totals. */
 export function formatSummary(results: readonly StageResult[]): string {
   const rows = results.map((result) => [
     result.name,
