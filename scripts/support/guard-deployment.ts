@@ -8,7 +8,7 @@ import { ImplausibleAnswerError } from "../../src/errors/index.ts";
 const gasCeiling = 10_000_000n;
 /** Ignition raises the tip of a waiting transaction several times. */
 const highestRaisedTip = 2n * highestTip;
-/** How many of the account's nonces to check for the contract of an interrupted deployment. */
+/** A contract of an interrupted deployment must come from one of the account's first nonces, up to this number. */
 const mostNonces = 20_000;
 
 interface SentTransaction {

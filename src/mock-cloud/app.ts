@@ -73,8 +73,8 @@ export interface MockCloud {
   /** Gives a node another device id. Later boots on this node present the new id. */
   driftDevice(nodeId: number): DeviceId;
   /**
-   * Calls `onAdvance`, then moves the cloud's clock. Waits and expiries that are due by then happen, but this call does
-   * not wait for their work: see `whenIdle`.
+   * Calls `onAdvance`, then moves the cloud's clock. Waits that are due by then end, but this call does not wait for
+   * the work after them: see `whenIdle`.
    */
   advance(milliseconds: number): Promise<void>;
   /**

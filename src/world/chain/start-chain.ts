@@ -131,7 +131,7 @@ function userDirectory(name: string): string {
   return join(homedir(), ".cache", "dstack-toolkit", name);
 }
 
-/** On an OP stack chain, EDR aborts the process when one call asks for more blocks. */
+/** On an OP stack chain, EDR aborts the process when one call asks for more blocks than this. */
 const mostBlocksAtOnce = 7n;
 
 async function mine(request: AnswerRpc, [count = "0x1", interval = "0x1"]: readonly unknown[]): Promise<unknown> {
