@@ -24,7 +24,7 @@ export interface ApiErrorOptions {
   readonly cause?: unknown;
 }
 
-/** A refusal with a code and text. Thrown anywhere below a route; plugins/error-bodies.ts writes the answer. */
+/** A refusal with a code and a text. Any code below a route may throw it; http/server.ts writes the answer. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;

@@ -61,5 +61,5 @@ export type ResolvedFaultRule = z.output<typeof faultRuleSchema>;
 export type FaultKind = ResolvedFaultRule["kind"];
 export type FaultOf<Kind extends FaultKind> = Extract<ResolvedFaultRule, { kind: Kind }>;
 
-/** A fault that is set, and how often it has struck. */
+/** A fault that is set. `struck` counts its strikes. */
 export type SetFault = ResolvedFaultRule & { readonly id: string; readonly struck: number };

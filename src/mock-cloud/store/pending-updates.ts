@@ -63,7 +63,7 @@ export class PendingUpdates {
     return this.#first("token_hash = :tokenHash", { tokenHash });
   }
 
-  /** @param correlationId of the operation that brings it into force */
+  /** @param correlationId id of the operation that applies it */
   confirm(id: number, correlationId: string): void {
     this.#database.run(
       "UPDATE pending_update SET state = 'confirmed', correlation_id = :correlationId WHERE id = :id",
