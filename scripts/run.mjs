@@ -8,7 +8,7 @@
 // folder cache (no install script runs) and hands over to it before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -33,7 +33,7 @@ function isOldNode(version) {
 async function runHere(program) {
   process.env.HARDHAT_DISABLE_TELEMETRY ??= "true";
   hideSqliteWarning();
-  installOnce();
+  await installOnce();
   const isHardhat = program === "hardhat";
   const entry = isHardhat ? join(modules, "hardhat", "dist", "src", "cli.js") : resolve(root, program);
   process.argv = [process.execPath, entry, ...args];
@@ -50,19 +50,51 @@ async function runHere(program) {
  * node_modules, which `npm ci` deletes first, so an interrupted run is repeated. NODE_ENV=production or a user's `omit`
  * setting would leave out Hardhat or its engine, hence the two `--include` flags.
  */
-function installOnce() {
+async function installOnce() {
   const stamp = join(modules, ".installed-for");
   const wanted = createHash("sha256")
     .update(readFileSync(join(root, "package-lock.json")))
     .update(`${process.versions.node.split(".")[0]} ${process.platform} ${process.arch}`)
     .digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  console.error("Installing the locked dependencies (once)…");
-  const npm = npmCommand(["ci", "--include=dev", "--include=optional", ...installFlags]);
-  // npm's stdout goes to stderr, so that the program's own output stays clean for `--json` and pipes.
-  const { status, error } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", 2, 2] });
-  if (status !== 0) fail(error ? `npm could not be started: ${error.message}` : "npm ci failed.", status ?? 1);
-  writeFileSync(stamp, wanted);
+  const isInstalled = () => existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
+  if (isInstalled()) return;
+  const unlock = await lockInstallation();
+  try {
+    if (isInstalled()) return; // by the command that held the lock
+    console.error("Installing the locked dependencies (once)…");
+    const npm = npmCommand(["ci", "--include=dev", "--include=optional", ...installFlags]);
+    // npm's stdout goes to stderr, so that the program's own output stays clean for `--json` and pipes.
+    const { status, error } = spawnSync(npm.command, npm.args, { cwd: root, stdio: ["inherit", 2, 2] });
+    if (status !== 0) fail(error ? `npm could not be started: ${error.message}` : "npm ci failed.", status ?? 1);
+    writeFileSync(stamp, wanted);
+  } finally {
+    unlock();
+  }
+}
+
+/**
+ * Waits until no other command installs: two `npm ci` at the same time delete each other's files. SQLite takes a lock
+ * of the operating system, which ends with the process that holds it, also if that process is killed.
+ *
+ * @returns {Promise<() => void>}
+ */
+async function lockInstallation() {
+  const { DatabaseSync } = await import("node:sqlite");
+  const path = join(root, "cache", "install.lock");
+  mkdirSync(dirname(path), { recursive: true });
+  const lock = new DatabaseSync(path);
+  const limitMinutes = 15;
+  for (const minutes of [0, limitMinutes]) {
+    if (minutes > 0) console.error("Waiting for another command that installs the dependencies…");
+    try {
+      lock.exec(`PRAGMA busy_timeout = ${minutes * 60_000}; BEGIN EXCLUSIVE`);
+      return () => lock.close();
+    } catch (error) {
+      // Some network file systems have no locks; a single command installs there as well.
+      if (!String(error).includes("database is locked")) return () => lock.close();
+    }
+  }
+  return fail(`Another command has been installing for ${limitMinutes} minutes. End it and try again.`);
 }
 
 /** Node 22 prints a warning that its SQLite module is experimental. Node 24 does not. */

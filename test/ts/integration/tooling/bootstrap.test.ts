@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -146,6 +147,71 @@ describe("scripts/run.mjs", () => {
       expect(code).to.equal(1);
       expect(output).to.include("npm could not fetch the Node that").and.to.not.include("this is a-node");
       expect(left).to.deep.equal([]);
+    });
+  });
+
+  describe("installs the dependencies", () => {
+    let folder: string;
+    let env: NodeJS.ProcessEnv;
+
+    // This npm fails where another one is at work, as `npm ci` does, and takes its time.
+    const npm = `
+      import { appendFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+      if (existsSync("installing")) process.exit(1);
+      writeFileSync("installing", "");
+      appendFileSync("runs", "run\\n");
+      console.log("npm's own words");
+      rmSync("node_modules", { recursive: true, force: true });
+      await new Promise((resolve) => setTimeout(resolve, existsSync("hang") ? 30_000 : 700));
+      mkdirSync("node_modules/@esbuild", { recursive: true });
+      for (const name of ["tsx", "esbuild", "get-tsconfig"])
+        symlinkSync(${JSON.stringify(join(root, "node_modules"))} + "/" + name, "node_modules/" + name, "junction");
+      rmSync("installing");
+    `;
+
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), "install once "));
+      mkdirSync(join(folder, "scripts"));
+      for (const file of ["run.mjs", "npm.mjs"]) cpSync(join(root, "scripts", file), join(folder, "scripts", file));
+      cpSync(join(checkout, "package.json"), join(folder, "package.json"));
+      writeFileSync(join(folder, "package-lock.json"), lock);
+      writeFileSync(join(folder, "tell.ts"), 'const words: string = "ready"; console.log(words);');
+      writeFileSync(join(folder, "npm-cli.js"), npm);
+      env = { ...process.env, npm_execpath: join(folder, "npm-cli.js") };
+    });
+    afterEach(() => rmSync(folder, { recursive: true }));
+
+    const run = async () => {
+      const child = spawn(process.execPath, ["scripts/run.mjs", "tell.ts"], { cwd: folder, env });
+      let stdout = "";
+      child.stdout.setEncoding("utf8").on("data", (words: string) => {
+        stdout += words;
+      });
+      const [code] = await once(child, "close");
+      return { code, stdout };
+    };
+    const countRuns = () => readFileSync(join(folder, "runs"), "utf8").trim().split("\n").length;
+
+    it("once, where several commands start at the same time, and the others wait", async () => {
+      const outcomes = await Promise.all([run(), run(), run()]);
+      expect(outcomes).to.deep.equal(Array(3).fill({ code: 0, stdout: "ready\n" }));
+      expect(countRuns()).to.equal(1);
+    });
+
+    it("again after a command that was killed over it, without waiting for it", async () => {
+      writeFileSync(join(folder, "hang"), "");
+      const child = spawn(process.execPath, ["scripts/run.mjs", "tell.ts"], {
+        cwd: folder,
+        env,
+        detached: true, // so that its npm is killed with it
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      for await (const words of child.stderr.setEncoding("utf8")) if (words.includes("npm's own words")) break;
+      process.kill(-(child.pid ?? expect.fail("not started")), "SIGKILL");
+      rmSync(join(folder, "hang"));
+      rmSync(join(folder, "installing"));
+      expect(await run()).to.deep.equal({ code: 0, stdout: "ready\n" });
+      expect(countRuns()).to.equal(2);
     });
   });
 
