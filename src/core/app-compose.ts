@@ -4,19 +4,19 @@ import { invalidEnvironmentName, isEnvironmentName } from "./environment.ts";
 import { type JsonNode, type JsonObject, type JsonValue, jsonProblem, parseJsonTree, toJsonObject } from "./json.ts";
 
 /**
- * The manifest of an app (`app-compose.json`), whose bytes are hashed. Keys that are unknown here are kept, because
- * every key takes part in the hash. `null` is legal for optional keys and hashes differently from an absent key.
+ * The manifest of an app (`app-compose.json`). Its bytes are hashed, so unknown keys are kept. `null` is valid for
+ * optional keys and gives another hash than an absent key.
  */
 export interface AppCompose extends JsonObject {
   readonly manifest_version?: number | string | null;
-  /** The manifest's own name; not the CVM's, and often empty. */
+  /** The name in the manifest. It is not the CVM's name and is often empty. */
   readonly name?: string | null;
   /** `docker-compose`, `nerdctl-compose` or `bash`. */
   readonly runner?: string | null;
   readonly docker_compose_file?: string | null;
   readonly bash_script?: string | null;
   readonly pre_launch_script?: string | null;
-  /** Names the guest lets through; it discards every other variable. The order counts. */
+  /** Environment variables that the guest accepts; it discards all others. Their order changes the hash. */
   readonly allowed_envs?: readonly string[] | null;
   readonly features?: readonly string[] | null;
   readonly public_logs?: boolean | null;
@@ -33,7 +33,7 @@ export interface AppCompose extends JsonObject {
   readonly storage_fs?: string | null;
 }
 
-/** Bytes of UTF-8 that docker compose file and pre-launch script may have together. */
+/** Size limit of the docker compose file and the pre-launch script together, in bytes of UTF-8. */
 export const maximumPayloadBytes = 200 * 1024;
 
 const textFields = [
@@ -60,8 +60,8 @@ const flagFields = [
 ] as const;
 
 /**
- * Parses the text of an `app-compose.json`: strict JSON, no repeated keys, no number that would be rounded, known
- * fields of their type.
+ * Parses the text of an `app-compose.json`. It must be strict JSON without repeated keys and without numbers that would
+ * be rounded. Known fields must have the right type.
  *
  * @throws InvalidAppComposeError with line and column where the text itself is at fault
  * @throws PayloadTooLargeError
@@ -74,7 +74,7 @@ export function parseAppCompose(text: string): AppCompose {
 }
 
 /**
- * Checks a manifest that arrived as an object, such as in an answer of the cloud. Returns the same object.
+ * Checks a manifest that is already an object, for example from an answer of the cloud. Returns the same object.
  *
  * @throws InvalidAppComposeError
  * @throws PayloadTooLargeError
@@ -136,7 +136,7 @@ export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompo
     runner: "docker-compose",
     kms_enabled: kmsEnabled,
     gateway_enabled: gatewayEnabled,
-    // The gateway's old name and the feature list say the same again; older guests read those.
+    // The gateway's old name and the feature list repeat the two fields above, because older guests read them.
     tproxy_enabled: gatewayEnabled,
     features: [...(kmsEnabled ? ["kms"] : []), ...(gatewayEnabled ? ["tproxy-net"] : [])],
     local_key_provider_enabled: parameters.localKeyProviderEnabled ?? false,
@@ -154,10 +154,10 @@ export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompo
   });
 }
 
-/** What an update may change of a manifest; what is left out stays as it is. */
+/** Manifest fields that an update can change. An absent field keeps its current value. */
 export interface AppComposeChanges {
   readonly dockerCompose?: string | undefined;
-  /** `""` takes the script away: normalisation drops an empty one before hashing. */
+  /** `""` removes the script: normalisation drops an empty script before hashing. */
   readonly preLaunchScript?: string | undefined;
   readonly allowedEnvs?: readonly string[] | undefined;
   readonly publicLogs?: boolean | undefined;
@@ -166,7 +166,7 @@ export interface AppComposeChanges {
 }
 
 /**
- * A copy of `current` with the named fields replaced and every other key, known or not, untouched.
+ * Returns a copy of `current` with the given fields replaced. Keeps every other key, including unknown ones.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
  */
@@ -197,7 +197,7 @@ function refuseWhatWouldBeLost(node: JsonNode, text: string): void {
   const [repeated] = node.repeatedKeys;
   if (repeated !== undefined) throw jsonProblem(text, repeated.offset, "is a key that stands there already");
   for (const [key, value] of node.members) {
-    // An assignment to this key would set a prototype instead, here or in somebody else's serialiser.
+    // An assignment to this key sets a prototype instead of a field, in this code or in another serialiser.
     if (key === "__proto__") throw jsonProblem(text, value.offset, "belongs to the key __proto__, which is refused");
     refuseWhatWouldBeLost(value, text);
   }
@@ -245,8 +245,8 @@ function byteLength(text: string | null | undefined): number {
 }
 
 /**
- * Drops what cannot take effect: the compose file of a bash app, the bash script of a docker compose app, an empty
- * pre-launch script. The platform does this before it hashes.
+ * Removes fields that have no effect: the compose file of a bash app, the bash script of a docker compose app, and an
+ * empty pre-launch script. The platform does the same before it hashes.
  */
 export function normaliseAppCompose(document: JsonObject): JsonObject {
   const kept: Record<string, JsonValue | undefined> = { ...document };

@@ -6,20 +6,20 @@ import type { PolicyCall } from "./owner-calls.ts";
 
 export { batchExecutorCodeHash } from "../generated/batch-executor-bytecode.ts";
 
-/** The deterministic-deployment proxy: whoever sends it the same code gets the same address, on every chain. */
+/** The deterministic-deployment proxy. It deploys the same code to the same address on every chain, for any sender. */
 export const deterministicDeployer: Address = "0x4e59b44847b379578588920ca78fbf26c0b4956c";
 
 const salt: Hex = `0x${"00".repeat(32)}`;
 
-/** Where this version's BatchExecutor is, on every chain that has it. */
+/** Address of this version's BatchExecutor on every chain that has it. */
 export const batchExecutorAddress: Address = lowerCase(
   getContractAddress({ opcode: "CREATE2", from: deterministicDeployer, salt, bytecode: batchExecutorBytecode }),
 );
 
-/** Calldata for the deterministic-deployment proxy that puts the executor there. Anybody may send it. */
+/** Calldata that makes the deterministic-deployment proxy deploy the executor. Any account may send it. */
 export const batchExecutorDeployment: Hex = concat([salt, batchExecutorBytecode]);
 
-/** Calldata an account sends to itself to make the calls at once. */
+/** Encodes the calldata that a delegating account sends to itself to make all calls in one transaction. */
 export function encodeExecute(calls: readonly PolicyCall[]): Hex {
   return encodeFunctionData({
     abi: batchExecutorAbi,

@@ -14,13 +14,15 @@ import {
 } from "yaml";
 import { InvalidAppComposeError } from "../errors/index.ts";
 
-/** Characters and values a file may come to once its aliases are expanded: 20 times the longest file. */
+/** Maximum number of characters and values that the aliases of a file may expand to: 20 times the longest file. */
 const maximumExpansion = 4_000_000;
 
-/** Line ends of YAML 1.1, which Docker's reader follows: what is a comment for YAML 1.2 is a service there. */
+/**
+ * Line ends of YAML 1.1, which Docker's parser uses. Text that YAML 1.2 reads as a comment can be a service for Docker.
+ */
 const lineEnds = /\r(?!\n)|[\u0085\u2028\u2029]/;
 
-// Our parser takes them; the one on the CVM refuses the file, once the update is paid for.
+// Our parser accepts these characters. The parser on the CVM rejects the file, after the update was paid for.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const unreadable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/;
 
@@ -37,8 +39,8 @@ const plainScalars: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * Reads a docker compose file to the value that Docker Compose reads, aliases and merge keys resolved. Refuses what the
- * two would read differently, so that no check here looks at other services than those that run.
+ * Parses a docker compose file to the value that Docker Compose reads, with aliases and merge keys resolved. Rejects
+ * everything that the two parsers would read differently. So the checks here see the services that Docker runs.
  *
  * @throws InvalidAppComposeError with line and column
  */
@@ -51,7 +53,7 @@ export function parseComposeYaml(text: string): unknown {
     return new NodeReader(lines).read(document.contents).value;
   } catch (cause) {
     if (cause instanceof InvalidAppComposeError) throw cause;
-    throw invalidCompose("cannot be read as YAML", {}, cause); // such as nesting beyond the stack
+    throw invalidCompose("cannot be read as YAML", {}, cause); // such as nesting deeper than the stack
   }
 }
 
@@ -70,11 +72,11 @@ function refuseCharacter(text: string, pattern: RegExp, what: string): void {
   throw invalidCompose(`holds ${what}, in line ${line}`, { line });
 }
 
-/** Docker merges the documents of a file, by rules for every key; one document needs none of them. */
+/** Parses a file of exactly one YAML document. Docker merges several documents by rules of its own for every key. */
 function composeOne(text: string, lines: LineCounter): Document {
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
   // Docker resolves merge keys (<<), which YAML 1.2 does not have.
-  const options = { merge: true, uniqueKeys: false, logLevel: "silent" } as const; // NodeReader sees to the keys
+  const options = { merge: true, uniqueKeys: false, logLevel: "silent" } as const; // NodeReader checks the keys
   const documents = [...new Composer(options).compose(tokens, true, text.length)];
   const [error] = documents.flatMap(({ errors }) => errors);
   if (error !== undefined) {
@@ -109,19 +111,20 @@ interface Reading {
   readonly value: unknown;
   /** Characters and values, with aliases expanded. */
   readonly weight: number;
-  /** Of a sequence. */
+  /** Only for a sequence. */
   readonly items?: readonly Reading[];
 }
 
 /**
- * Reads the nodes of a document in the order of its text, in which an alias means the last anchor of its name before it.
- * The parser's own conversion looks through all anchors for every alias, and counts uses instead of what they come to.
+ * Reads the nodes of a document in text order, in which an alias refers to the last anchor of its name before it. The
+ * parser's own conversion searches all anchors for every alias, and limits the number of uses instead of the expanded
+ * size.
  */
 class NodeReader {
   readonly #lines: LineCounter;
   /** Undefined while the anchor's own node is being read. */
   readonly #anchors = new Map<string, Reading | undefined>();
-  /** What all aliases read so far come to. */
+  /** Total weight of all aliases read so far. */
   #expansion = 0;
 
   constructor(lines: LineCounter) {
@@ -170,7 +173,7 @@ class NodeReader {
           this.#refuse(key, "a merge key (<<) whose value is no mapping");
         }
       } else {
-        // Docker refuses such keys, and here 1 and "1" would become one.
+        // Docker rejects such keys. Here, 1 and "1" would become the same key.
         if (typeof name.value !== "string") return this.#refuse(key, "a key that is no text (write it in quotes)");
         if (own.has(name.value)) return this.#refuse(key, "a key that stands there already");
         own.set(name.value, reading.value);
@@ -219,9 +222,9 @@ function hasPlainMergeTag(key: Scalar): boolean {
 }
 
 /**
- * The services of a docker compose file, each with what is written of it.
+ * Returns the services of a docker compose file by name, each with its parsed settings.
  *
- * @throws InvalidAppComposeError where it is no such file, or one that Docker Compose would read differently
+ * @throws InvalidAppComposeError if the text is not a compose file, or Docker Compose would read it differently
  */
 export function readComposeServices(text: string): Readonly<Record<string, unknown>> {
   const file = parseComposeYaml(text);

@@ -17,7 +17,10 @@ export interface FindDroppedVariablesParameters {
   readonly dockerCompose: string | null | undefined;
 }
 
-/** The variables that were set and will not be, those first that the compose file uses. */
+/**
+ * Returns the variables that are set now and that the new environment does not set. Variables that the compose file
+ * uses come first.
+ */
 export function findDroppedVariables(parameters: FindDroppedVariablesParameters): readonly DroppedVariable[] {
   const { before, after, dockerCompose } = parameters;
   const names = before.filter((name, index) => !after.includes(name) && before.indexOf(name) === index);
@@ -28,14 +31,14 @@ export function findDroppedVariables(parameters: FindDroppedVariablesParameters)
     .toSorted((one, other) => Number(other.isUsed) - Number(one.isUsed));
 }
 
-/** None where the file cannot be read: others say so. */
+/** Returns an empty set if the file cannot be parsed. Other checks report that problem. */
 function usedVariables(text: string): ReadonlySet<string> {
   const used = new Set<string>();
   const seen = new Set<object>();
   const walk = (value: unknown): void => {
     if (typeof value === "string") for (const name of variablesOf(value)) used.add(name);
     if (typeof value !== "object" || value === null || seen.has(value)) return;
-    seen.add(value); // anchors make one object stand in many places
+    seen.add(value); // YAML anchors can put one object in several places
     for (const inner of Object.values(value)) walk(inner);
   };
   try {
@@ -61,7 +64,7 @@ function passedOn(environment: unknown): string[] {
 
 function fieldOf(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name] // an object has whatever it owns
+    ? (value as Record<string, unknown>)[name] // hasOwn was checked
     : undefined;
 }
 

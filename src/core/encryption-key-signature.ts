@@ -8,7 +8,7 @@ export interface EncryptionKeyStatement {
   readonly appId: AppId;
   /** The app's x25519 key. 32 bytes of hex. */
   readonly publicKey: string;
-  /** Unix time in seconds of a timestamped statement; left out in the legacy format, whose statements never expire. */
+  /** Unix time in seconds. Absent in the legacy format, whose statements never expire. */
   readonly timestamp?: bigint | undefined;
 }
 
@@ -25,8 +25,8 @@ export type RecoverEncryptionKeySignerParameters = EncryptionKeyStatement & {
 };
 
 /**
- * The compressed secp256k1 public key (33 bytes) that signed a statement. Any well-formed signature has a signer: the
- * answer proves something only once it equals the key expected.
+ * Returns the compressed secp256k1 public key (33 bytes) that signed a statement. Every well-formed signature yields
+ * some key, so compare the result with the expected key before you trust the statement.
  *
  * @throws InvalidHexError
  * @throws UntrustedEncryptionKeyError where no key can have made the signature
@@ -78,7 +78,8 @@ export type VerifyEncryptionKeyParameters = RecoverEncryptionKeySignerParameters
 const maximumSkew = 60n;
 
 /**
- * Makes sure that a KMS vouches for an app's encryption key, and lately, where the statement says when.
+ * Checks that the expected KMS key signed an app's encryption key. If the statement has a timestamp, also checks that
+ * it is recent.
  *
  * @throws InvalidHexError
  * @throws UntrustedEncryptionKeyError with the reason in its context

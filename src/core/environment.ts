@@ -6,11 +6,11 @@ import { bytesToHex, hexToBytes } from "viem";
 import { EnvironmentDecryptionError, InvalidEnvironmentError } from "../errors/index.ts";
 import { parseFixedHex, withoutPrefix } from "./ids.ts";
 
-/** What makes an encryption unrepeatable. Both are used once and never again. */
+/** Random values of one encryption. Use them for one encryption only. */
 export interface EncryptionRandomness {
   /** 32 bytes. */
   readonly ephemeralPrivateKey: Uint8Array;
-  /** 12 bytes. Never twice with the same ephemeral key: that gives the plaintexts away. */
+  /** 12 bytes. Never use it twice with the same ephemeral key: reuse reveals the plaintexts. */
   readonly iv: Uint8Array;
 }
 
@@ -34,7 +34,7 @@ export function encryptEnvironment(variables: readonly EnvironmentVariable[], re
   });
 }
 
-/** `encryptEnvironment` with the randomness given, for tests that need the same bytes every time. */
+/** Like `encryptEnvironment`, with given random values. Tests use it to get the same bytes every time. */
 export function encryptEnvironmentWith(
   variables: readonly EnvironmentVariable[],
   recipientPublicKey: string,
@@ -55,12 +55,12 @@ export function encryptEnvironmentWith(
 }
 
 /**
- * Opens what `encryptEnvironment` or an official client made. Names and order are as sent.
+ * Decrypts a payload made by `encryptEnvironment` or by an official client. Keeps the names and the order as sent.
  *
  * @param payload hex, with or without `0x`
  * @param recipientPrivateKey 32 bytes of hex
- * @throws EnvironmentDecryptionError when the payload is cut, changed or meant for another key
- * @throws InvalidEnvironmentError when it opens and holds no environment
+ * @throws EnvironmentDecryptionError if the payload is cut, changed or encrypted to another key
+ * @throws InvalidEnvironmentError if the decrypted text is not an environment
  */
 export function decryptEnvironment(payload: string, recipientPrivateKey: string): EnvironmentVariable[] {
   const privateKey = hexToBytes(parseFixedHex("An environment key", recipientPrivateKey, 32));
@@ -82,7 +82,10 @@ export function decryptEnvironment(payload: string, recipientPrivateKey: string)
   return parsePlaintext(plaintext);
 }
 
-/** The shared secret, or undefined where the public key is a point of low order and the secret would be public. */
+/**
+ * Returns the shared secret. Returns undefined if the public key is a low-order point, because the secret would then be
+ * public.
+ */
 function agree(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   try {
     return x25519.getSharedSecret(privateKey, publicKey);
@@ -97,7 +100,7 @@ function checkVariables(variables: readonly EnvironmentVariable[]): void {
     if (!isEnvironmentName(key)) throw invalidEnvironmentName(`environment variable ${index + 1}`, { index });
     if (seen.has(key)) throw invalidEnvironment(`The environment variable ${key} is set twice.`, { name: key });
     seen.add(key);
-    // The guest parses UTF-8 JSON and would discard the whole environment.
+    // The guest would fail to parse it as UTF-8 JSON and would discard the whole environment.
     if (/\p{Cs}/u.test(value)) {
       throw invalidEnvironment(`The value of ${key} holds half of a surrogate pair, which is not text.`, { name: key });
     }
@@ -109,7 +112,7 @@ function parsePlaintext(plaintext: Uint8Array): EnvironmentVariable[] {
   try {
     document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(plaintext));
   } catch {
-    // Without the cause: the parser's message quotes the plaintext.
+    // No `cause`: the parser's message quotes the plaintext.
     throw invalidEnvironment("The decrypted environment is not JSON.", {});
   }
   if (!hasExactly(document, ["env"]) || !Array.isArray(document.env)) {
@@ -149,7 +152,7 @@ export function isEnvironmentName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
-/** The name is not quoted: what is wrong as a name may be a secret that lost its key. */
+/** The message does not quote the name: an invalid name may be a secret value that was written without its key. */
 export function invalidEnvironmentName(where: string, context: Readonly<Record<string, number>>) {
   return new InvalidEnvironmentError(`The name of ${where} is not a valid name of an environment variable.`, {
     nextStep: "Use letters, digits and underscores only, and do not begin with a digit.",
@@ -172,10 +175,10 @@ interface Line {
 const assignment = /^\s*(?:export\s+)?([\w.-]+)(?=\s*=|:\s)/;
 
 /**
- * Parses the text of a `.env` file with dotenv's quoting rules, in the order of the file. Nothing is read from disk or
- * from the process environment. Unlike dotenv it refuses lines that set nothing and names that are set twice.
+ * Parses the text of a `.env` file with dotenv's quoting rules and keeps the order of the file. Reads neither the disk
+ * nor the process environment. Unlike dotenv, it rejects lines that set nothing and names that are set twice.
  *
- * @throws InvalidEnvironmentError with the line, never with what stands there
+ * @throws InvalidEnvironmentError with the line number, never with the line's text
  */
 export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
   const text = dotenvText.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
@@ -198,9 +201,9 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
 }
 
 /**
- * The lines that dotenv reads as assignments, and those it would skip in silence; not those within a quoted value.
- * dotenv tells neither lines nor repeats, so every line is given a name of its own: the names dotenv then finds are
- * the lines it starts an assignment at.
+ * Returns the lines that dotenv reads as assignments and the lines that it would silently skip. Leaves out lines within
+ * a quoted value. dotenv reports neither line numbers nor repeated names. Therefore every line gets a unique name
+ * first: each name that dotenv then finds is a line where it starts an assignment.
  */
 function findAssignments(text: string): Line[] {
   const lines = text.split("\n").map(readLine);

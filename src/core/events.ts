@@ -5,7 +5,7 @@ import { type AppId, type ComposeHash, type DeviceId, type Hex, parseAppId } fro
 
 export type AppEvent = ReturnType<typeof decodeEvents<typeof dstackAppAbi>>[number];
 
-/** The events that prove one write to an app, and the type of the value each proves. */
+/** Events that prove a write to an app, each with the type of its value. */
 export interface ProvenValues {
   ComposeHashAdded: ComposeHash;
   ComposeHashRemoved: ComposeHash;
@@ -17,7 +17,7 @@ export interface ProvenValues {
 
 export type ProvingEventName = keyof ProvenValues;
 
-/** All events of the app at `emitter` in this receipt, in their order; nothing of other contracts. */
+/** Returns the events of the app at `emitter` in this receipt, in their order. Ignores events of other contracts. */
 export function appEvents(receipt: EventReceipt, { emitter }: { readonly emitter: AppId }): readonly AppEvent[] {
   return decodeEvents(dstackAppAbi, receipt, emitter);
 }
@@ -29,8 +29,8 @@ export interface RequireEventParameters<name extends ProvingEventName> {
 }
 
 /**
- * Returns if the receipt proves that the app at `emitter` logged `eventName` with exactly this value. The
- * transaction's own target does not matter: a Safe's or a timelock's transaction goes to the Safe.
+ * Returns normally if the receipt proves that the app at `emitter` logged `eventName` with exactly this value. Does not
+ * check the transaction's target: a transaction of a Safe or a timelock does not go to the app.
  *
  * @throws ReceiptMismatchError, whose context lists what the app logged instead
  */
@@ -53,7 +53,7 @@ function values(event: AppEvent): readonly unknown[] {
   return Object.values(event.args ?? {});
 }
 
-/** As much of a receipt as its events need; viem's TransactionReceipt fits. */
+/** The part of a receipt that is needed to read its events. viem's TransactionReceipt fits. */
 export interface EventReceipt {
   readonly status: "success" | "reverted";
   readonly transactionHash: Hex;
@@ -67,16 +67,16 @@ export interface EventLog {
 }
 
 /**
- * The events of `abi` that `emitter` logged in this receipt, in their order. Anybody can make a contract that logs
- * the same topics, or topics with other data: logs of other addresses, and logs that are not byte for byte what the
- * ABI says, are left out. For events whose arguments are one word each.
+ * Returns the events of `abi` that `emitter` logged in this receipt, in their order. Any contract can log the same
+ * topics, with any data. Therefore this ignores logs of other addresses and logs that do not match the ABI byte for
+ * byte. Supports only events whose arguments are one word each.
  */
 export function decodeEvents<const abi extends Abi>(
   abi: abi,
   receipt: EventReceipt,
   emitter: Hex,
 ): DecodeEventLogReturnType<abi, undefined>[] {
-  if (receipt.status !== "success") return []; // what a reverted transaction logged never happened
+  if (receipt.status !== "success") return []; // a reverted transaction has no valid logs
   return receipt.logs
     .filter((log) => log.address.toLowerCase() === emitter.toLowerCase())
     .flatMap((log) => {
@@ -87,7 +87,7 @@ export function decodeEvents<const abi extends Abi>(
 
 function decode<const abi extends Abi>(abi: abi, { topics, data }: EventLog) {
   try {
-    const event = decodeEventLog({ abi, topics: [...topics] as [Hex, ...Hex[]], data }); // no topic at all throws too
+    const event = decodeEventLog({ abi, topics: [...topics] as [Hex, ...Hex[]], data }); // also throws without topics
     const item = abi.find((item): item is AbiEvent => item.type === "event" && item.name === event.eventName);
     const indexed = item?.inputs.filter((input) => input.indexed).length ?? 0;
     const unindexed = (item?.inputs.length ?? 0) - indexed;
@@ -100,7 +100,7 @@ function decode<const abi extends Abi>(abi: abi, { topics, data }: EventLog) {
 const factoryEvents = [getAbiItem({ abi: dstackKmsAbi, name: "AppDeployedViaFactory" })] as const;
 
 /**
- * The app that the factory of `kms` deployed in this receipt; the first one, if a batch deployed several.
+ * Returns the app that the factory of `kms` deployed in this receipt: the first one, if a batch deployed several.
  *
  * @throws ReceiptMismatchError if this KMS deployed none
  */

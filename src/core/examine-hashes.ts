@@ -6,10 +6,10 @@ import { hashInEveryForm } from "./compose-hash-forms/forms.ts";
 import { type AppComposeDifference, diagnoseHashMismatch, diffAppCompose } from "./hash-mismatch.ts";
 import type { ComposeHash } from "./ids.ts";
 
-/** What a backend says of one CVM. */
+/** What a backend reports about one CVM. */
 export interface BackendFacts {
   readonly cvm: string;
-  /** The hash the CVM was booted with, and will be judged by at its next boot. */
+  /** The hash the CVM was booted with. The contract checks it again at the next boot. */
   readonly composeHash: ComposeHash;
   readonly document: AppCompose;
 }
@@ -17,20 +17,22 @@ export interface BackendFacts {
 export interface HashFacts {
   readonly document: AppDocument;
   readonly backend?: BackendFacts | undefined;
-  /** Whether the app's contract allows a hash: of all of `hashesToAsk`. Left out if no contract was asked. */
+  /**
+   * Tells whether the app's contract allows a hash. It must know all of `hashesToAsk`. Absent if no contract was asked.
+   */
   readonly isAllowed?: ((hash: ComposeHash) => boolean) | undefined;
-  /** A hash from elsewhere, such as a log or an allowlist, to be explained. */
+  /** A hash from another source, such as a log or an allowlist, to explain. */
   readonly given?: ComposeHash | undefined;
 }
 
 export interface ExaminedHash extends DocumentHash {
-  /** Whether the CVM has it. Undefined if no backend was asked. */
+  /** Whether the CVM runs this hash. Undefined if no backend was asked. */
   readonly isInForce: boolean | undefined;
   /** Undefined if no chain was asked. */
   readonly isAllowed: boolean | undefined;
 }
 
-/** One sentence each, with a name for programs. Those that are not good need somebody to act. */
+/** One sentence, and a name for programs. If `isGood` is false, the user has to act. */
 export interface HashFinding {
   readonly kind:
     | "inForce"
@@ -53,17 +55,19 @@ export interface HashExamination {
   /** How the file's manifest differs from the CVM's, field by field; `before` is the CVM's. */
   readonly differences: readonly AppComposeDifference[];
   readonly findings: readonly HashFinding[];
-  /** Whether all that was asked agrees with the file. */
+  /** Whether the backend, the contract and the given hash, as far as asked, all match the file. */
   readonly isMatch: boolean;
 }
 
-/** Hashes to ask the contract about before `examineHashes`. */
+/** Returns the hashes to ask the contract about before `examineHashes` is called. */
 export function hashesToAsk({ document, backend, given }: Omit<HashFacts, "isAllowed">): readonly ComposeHash[] {
   const own = listDocumentHashes(document).map(({ hash }) => hash);
   return [...new Set([...own, ...(backend ? [backend.composeHash] : []), ...(given ? [given] : [])])];
 }
 
-/** Finds out which form of a manifest a backend and a contract mean, and what differs where none is meant. */
+/**
+ * Determines in which form the backend and the contract hash the manifest. If no form matches, reports what differs.
+ */
 export function examineHashes(facts: HashFacts): HashExamination {
   const { document, backend, isAllowed } = facts;
   const hashes = listDocumentHashes(document).map((entry) => ({
@@ -116,7 +120,7 @@ function judgeBackend(
   ];
 }
 
-/** The proven reason why the CVM's hash is not that of the file, as one clause. */
+/** Explains in one clause why the CVM's hash is not the file's hash. */
 function explain({ composeHash, cvm, document: current }: BackendFacts, requested: AppCompose): string {
   return diagnoseHashMismatch({ current, requested, fromCloud: composeHash, cvmName: cvm }).explanation;
 }
@@ -199,30 +203,31 @@ function verb(subjects: readonly string[]): string {
   return subjects.length === 1 ? "differs" : "differ";
 }
 
-/** The manifest a file stands for. */
+/** The manifest that a file contains or leads to. */
 export interface AppDocument {
   /**
-   * `app-compose`: the file is the manifest. `changed`: the file is the docker compose file of a CVM, put into that
-   * CVM's manifest. `built`: it is one of no CVM, in a manifest with the platform's defaults, which a guess is.
+   * `app-compose`: the file is the manifest. `changed`: the file is a docker compose file, put into the manifest of an
+   * existing CVM. `built`: the file is a docker compose file without a CVM, put into a manifest with the platform's
+   * defaults. A built manifest is a guess.
    */
   readonly kind: "app-compose" | "changed" | "built";
   readonly document: AppCompose;
-  /** The exact text, where the file is the manifest: key order and the spelling of numbers count in some forms. */
+  /** The exact text, if the file is the manifest. Key order and the spelling of numbers matter in some forms. */
   readonly text: string | undefined;
 }
 
 export interface ReadAppDocumentParameters {
   /** An app-compose manifest (JSON) or a docker compose file (YAML). */
   readonly text: string;
-  /** The manifest in force of the CVM it is for. */
+  /** The current manifest of the CVM that the file is for. */
   readonly current?: AppCompose | undefined;
   readonly preLaunchScript?: string | undefined;
-  /** For a docker compose file of no CVM. */
+  /** Manifest name, used for a docker compose file without a CVM. */
   readonly name?: string | undefined;
 }
 
 /**
- * Reads the manifest, or makes the one an update with this docker compose file would ask for.
+ * Reads the manifest. For a docker compose file, builds the manifest that an update with this file would request.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError
  */
@@ -241,7 +246,7 @@ export function readAppDocument({ text, current, preLaunchScript, name }: ReadAp
     : { kind: "changed", document: changeAppCompose(current, changes), text: undefined };
 }
 
-/** A docker compose file may be JSON too; what tells them apart is the mapping of services. */
+/** A docker compose file may also be JSON. It then has `services` and no `docker_compose_file`. */
 function isManifest(text: string): boolean {
   if (!/^\s*\{/.test(text)) return false;
   const { contents } = parseDocument(text, { logLevel: "silent" });
@@ -249,15 +254,15 @@ function isManifest(text: string): boolean {
 }
 
 export interface DocumentHash {
-  /** `canonical` is ours, which the platform's SDK writes too but for two rare exceptions. */
+  /** `canonical` is this package's form. The platform's SDK writes the same text, with two rare exceptions. */
   readonly form: string;
   readonly description: string;
-  /** Whether what cannot take effect was dropped first. */
+  /** Whether fields without effect were removed first. */
   readonly normalised: boolean;
   readonly hash: ComposeHash;
 }
 
-/** The hash of a manifest in every official form, the likeliest first. */
+/** Returns the hash of a manifest in every official form, most likely first. */
 export function listDocumentHashes({ document, text }: AppDocument): DocumentHash[] {
   const canonical: DocumentHash = {
     form: "canonical",
@@ -266,7 +271,7 @@ export function listDocumentHashes({ document, text }: AppDocument): DocumentHas
     hash: computeComposeHash(document),
   };
   const official = hashInEveryForm(text ?? JSON.stringify(document))
-    // A manifest that no file holds has no bytes of its own.
+    // A manifest that does not come from a file has no raw bytes.
     .filter(({ form }) => text !== undefined || form.name !== "raw-bytes")
     .map(({ form: { name, description }, normalised, hash }) => ({ form: name, description, normalised, hash }));
   return [canonical, ...official];

@@ -3,18 +3,18 @@ import type { Hex } from "./ids.ts";
 
 export type GenerationId = "first" | "0.6.4" | "0.6.5" | "unknown";
 
-/** Releases of the public contracts whose policy is read and governs in the same way. */
+/** A group of contract releases that store and enforce their policy in the same way. */
 export interface Generation {
   readonly id: GenerationId;
-  /** The ERC-165 interface id by which a contract says it; null where no id says it. */
+  /** The ERC-165 interface id that contracts of this generation support. Null if there is none. */
   readonly interfaceId: Hex | null;
-  /** In words, as narrow as what was read allows. */
+  /** The releases in words, as precise as the values read allow. */
   readonly releases: string;
-  /** Whether approvals count per key epoch, so that the plain lists are those of app epoch 0; null if not known. */
+  /** Whether approvals are stored per key epoch; the plain lists are then those of app epoch 0. Null if not known. */
   readonly hasKeyEpochs: boolean | null;
 }
 
-/** Named after the first release. 0.6.6 answers the same interface ids as 0.6.5. */
+/** Each id is the first release of its generation. 0.6.6 supports the same interface ids as 0.6.5. */
 export const generations: Readonly<Record<GenerationId, Generation>> = {
   first: { id: "first", interfaceId: "0x1e079198", releases: "up to 0.6.0", hasKeyEpochs: false },
   "0.6.4": { id: "0.6.4", interfaceId: "0xd33835bd", releases: "0.6.4", hasKeyEpochs: true },
@@ -24,11 +24,11 @@ export const generations: Readonly<Record<GenerationId, Generation>> = {
 
 const withEpochs = [generations["0.6.5"], generations["0.6.4"]] as const;
 
-/** ERC-165: a contract that implements it says yes to its own id, and no to this other one. */
+/** A contract that implements ERC-165 returns true for `0x01ffc9a7` and false for `0xffffffff`. */
 const erc165 = "0x01ffc9a7";
 const noInterface = "0xffffffff";
 
-/** What to ask `supportsInterface` for, in this order, for `judgeGeneration`. */
+/** Interface ids to pass to `supportsInterface`, in the order that `judgeGeneration` expects. */
 export const askedInterfaceIds: readonly Hex[] = [
   erc165,
   noInterface,
@@ -36,11 +36,12 @@ export const askedInterfaceIds: readonly Hex[] = [
 ];
 
 /**
- * Which generation a contract is of, by what `supportsInterface` returned for each of `askedInterfaceIds`.
+ * Determines a contract's generation from what `supportsInterface` returned for each of `askedInterfaceIds`.
  *
- * A contract that answers none of them is older than ERC-165 in these contracts, so of the first generation: whether it
- * is a contract of dstack at all is for its views to show. One that answers, but not as ERC-165 demands (yes to
- * everything, no to its own id, something that is no bool, only now and then), says nothing that can be relied on.
+ * If no call returned data, the contract is older than ERC-165 in these contracts, so it is of the first generation.
+ * This does not prove that it is a dstack contract; its views must show that. If the contract answers, but not as
+ * ERC-165 requires, the result is `unknown`. Examples: it returns true for every id or false for the ERC-165 id, it
+ * returns a value that is not a bool, or it answers only some of the calls.
  *
  * @param answers the returned data; undefined where the call failed
  */
@@ -60,7 +61,7 @@ function decodeBool(data: Hex | undefined): boolean | undefined {
   return data.endsWith("1");
 }
 
-/** Views that came one after the other within the first generation. */
+/** Views that tell the releases of the first generation apart. */
 export interface FirstGenerationViews {
   readonly hasTcbFlag: boolean;
   readonly isTwoStep: boolean;
@@ -68,7 +69,10 @@ export interface FirstGenerationViews {
   readonly isShifted: boolean;
 }
 
-/** The generation with the releases of apps that have these views. Later generations are told by their id alone. */
+/**
+ * Narrows the releases of a first-generation app by the views it has. Later generations are identified by their
+ * interface id alone, so they are returned unchanged.
+ */
 export function narrowApp(
   generation: Generation,
   { hasTcbFlag, isTwoStep, isShifted }: FirstGenerationViews,
@@ -79,13 +83,13 @@ export function narrowApp(
   return { ...generation, releases: hasTcbFlag ? "0.5.9 to 0.5.16" : "0.5.4 to 0.5.8" };
 }
 
-/** The same for a KMS. */
+/** Narrows the releases of a first-generation KMS in the same way. */
 export function narrowKms(generation: Generation, { isTwoStep }: Pick<FirstGenerationViews, "isTwoStep">): Generation {
   if (generation.id !== "first") return generation;
   return { ...generation, releases: isTwoStep ? "0.6.0" : "up to 0.5.16" };
 }
 
-/** For people. */
+/** Describes a generation for human readers. */
 export function describeGeneration({ id, releases }: Generation): string {
   if (id === "unknown") return "not known: it does not answer supportsInterface as a release of dstack does";
   return id === "first" ? `${releases} (first generation)` : `${releases} (key epochs)`;
@@ -98,18 +102,18 @@ export interface JudgedContract {
   readonly generation: Generation;
 }
 
-/** What must stand beside everything that was read from the first generation's views of a contract with key epochs. */
+/** Caveat to show next to every value that was read through first-generation views of a contract with key epochs. */
 export const epochCaveat = "app epoch 0, may not be what governs";
 const unknownCaveat = "generation not known, may not be what governs";
 
-/** The caveat for lists and verdicts of these contracts; null where all are of the first generation. */
+/** Returns the caveat for lists and verdicts of these contracts. Null if all are of the first generation. */
 export function caveatOf(contracts: readonly Pick<JudgedContract, "generation">[]): string | null {
   if (contracts.some(({ generation }) => generation.hasKeyEpochs)) return epochCaveat;
   return contracts.some(({ generation }) => generation.hasKeyEpochs === null) ? unknownCaveat : null;
 }
 
 /**
- * Returns if the first generation's lists are what governs, or if the caller accepts that they may not be.
+ * Returns normally if the first generation's lists decide, or if the caller accepts that they may not decide.
  *
  * @throws KeyEpochsError
  */

@@ -9,35 +9,35 @@ import { type JsonValue, writeCanonicalJson } from "./json.ts";
 export interface HashMismatch {
   /** The document the CVM has now; left out for a new CVM. */
   readonly current?: AppCompose | undefined;
-  /** Its exact text, where that is known. */
+  /** Exact text of `current`, if known. */
   readonly currentText?: string | undefined;
   /** The document the cloud was asked for. */
   readonly requested: AppCompose;
-  /** The hash the cloud wants allowed, which is not that of the canonical text of `requested`. */
+  /** The hash that the cloud asks to allow. It differs from the hash of the canonical text of `requested`. */
   readonly fromCloud: ComposeHash;
-  /** The CVM's own name, which the cloud may have put in place of the manifest's. */
+  /** The CVM's own name. The cloud may have written it over the manifest's name. */
   readonly cvmName?: string | undefined;
 }
 
 export interface HashMismatchDiagnosis {
   /**
-   * `form`: the document asked for, written differently. `unchanged`: the current document. `fields`: the document asked
-   * for, but for the fields named. `unknown`: none of these.
+   * `form`: the requested document in another serialisation. `unchanged`: the current document. `fields`: the requested
+   * document, except for the fields in `fields`. `unknown`: none of these.
    */
   readonly kind: "form" | "unchanged" | "fields" | "unknown";
-  /** The fields that differ from what was asked for; empty unless `kind` is `fields`. */
+  /** Fields that differ from the requested document. Empty unless `kind` is `fields`. */
   readonly fields: readonly string[];
-  /** Name of the form of writing that the hash belongs to, where it is not our canonical one. */
+  /** Name of the serialisation form that has this hash, if it is not the canonical one. */
   readonly form?: string;
-  /** One clause, to follow "the hash differs: ". */
+  /** One clause that continues "the hash differs: ". */
   readonly explanation: string;
 }
 
 type WrittenForm = Pick<ComposeHashForm, "name" | "description">;
 
 /**
- * Finds out why a cloud's hash is not the one expected, by trying what official clients and the platform are known to
- * do. An answer other than `unknown` is proven: the document it describes has exactly this hash.
+ * Explains why the cloud's hash differs from the expected hash. Tries the changes that official clients and the
+ * platform are known to make. Every answer except `unknown` is proven: the described document has exactly this hash.
  */
 export function diagnoseHashMismatch(mismatch: HashMismatch): HashMismatchDiagnosis {
   return (
@@ -97,7 +97,7 @@ function diagnoseOneEdit(mismatch: HashMismatch): HashMismatchDiagnosis | undefi
   return undefined;
 }
 
-/** Only the four-space forms are tried here: the number of documents times the number of forms is too large. */
+/** Tries the four-space forms only: every document in every form would be too many combinations. */
 function diagnoseSeveralEdits(mismatch: HashMismatch): HashMismatchDiagnosis | undefined {
   const { requested, fromCloud } = mismatch;
   const ignoredChanges = listIgnoredChanges(mismatch);
@@ -105,7 +105,7 @@ function diagnoseSeveralEdits(mismatch: HashMismatch): HashMismatchDiagnosis | u
     const document = apply(requested, edits);
     const text = writeAppCompose(document);
     if (hashAppComposeText(text) === fromCloud) return diagnoseEdits(edits);
-    // Only such a text is written differently by the cloud's SDK.
+    // The cloud's SDK writes only such a text differently.
     const inSdkForm = text.includes('": ') ? cloudSdkForm.write(JSON.stringify(document)) : undefined;
     if (inSdkForm !== undefined && hashAppComposeText(inSdkForm) === fromCloud) {
       return diagnoseEdits(edits, cloudSdkForm);
@@ -124,7 +124,7 @@ function diagnoseEdits(edits: readonly LikelyEdit[], form?: WrittenForm): HashMi
   };
 }
 
-/** The form of writing, other than the canonical one, in which a document has this hash. */
+/** Finds the serialisation form, other than the canonical one, in which the document has this hash. */
 function findForm(document: AppCompose, hash: ComposeHash): WrittenForm | undefined {
   const text = JSON.stringify(document);
   const official = hashInEveryForm(text).find((entry) => entry.hash === hash);
@@ -148,7 +148,7 @@ function listPairs(edits: readonly LikelyEdit[]): LikelyEdit[][] {
   );
 }
 
-/** Every selection of three or more; nobody changes more fields at once than the limit allows for. */
+/** Returns every combination of three or more edits. Uses only the first eight edits, to bound the work. */
 function listSubsets(edits: readonly LikelyEdit[]): LikelyEdit[][] {
   const limited = edits.slice(0, 8);
   const selections = Array.from({ length: 2 ** limited.length }, (_, bits) =>
@@ -165,12 +165,12 @@ function describe({ name, description }: WrittenForm): string {
   return `${name} (${description})`;
 }
 
-/** `diagnoseHashMismatch` as one clause, to follow "the hash differs: ". */
+/** Like `diagnoseHashMismatch`, but returns one clause that continues "the hash differs: ". */
 export function explainHashMismatch(mismatch: HashMismatch): string {
   return diagnoseHashMismatch(mismatch).explanation;
 }
 
-/** One thing the cloud may have done differently from what it was asked for. */
+/** One change that the cloud may have made to the requested document. */
 export interface LikelyEdit {
   readonly field: string;
   /** `undefined`: the field is left out. */
@@ -197,7 +197,7 @@ const flags = [
   "secure_time",
 ] as const;
 
-/** Values that the platform is known to put in by itself. */
+/** Values that the platform is known to insert. */
 const injected: Readonly<Record<string, readonly JsonValue[]>> = {
   ...Object.fromEntries(flags.map((flag) => [flag, [true, false]])),
   name: [""],
@@ -209,8 +209,8 @@ const injected: Readonly<Record<string, readonly JsonValue[]>> = {
 };
 
 /**
- * What a cloud is known to do to a document on its way: ignoring a change, injecting or removing a field, reordering
- * names, touching the ends of lines. Most likely first; edits without effect are left out.
+ * Lists the changes that a cloud is known to make to a document: it ignores a change, adds or removes a field, reorders
+ * names, or changes line ends and white space. Most likely first. Leaves out edits that change nothing.
  */
 export function listLikelyEdits(parameters: ListLikelyEditsParameters): LikelyEdit[] {
   const { requested } = parameters;
@@ -231,7 +231,7 @@ export function listLikelyEdits(parameters: ListLikelyEditsParameters): LikelyEd
   });
 }
 
-/** The edits that keep a field of the current document. */
+/** Lists the edits that keep a field as it is in the current document. */
 export function listIgnoredChanges({ current, requested }: ListLikelyEditsParameters): LikelyEdit[] {
   if (current === undefined) return [];
   return diffAppCompose(current, requested).map(({ field }) => ({
@@ -289,21 +289,23 @@ export interface AppComposeDifference {
   /** `undefined` where the document does not have the field. */
   readonly before: JsonValue | undefined;
   readonly after: JsonValue | undefined;
-  /** Where both sides are texts: the first line that is not the same. */
+  /** The first line that differs, if both values are texts. */
   readonly firstDifferingLine?: DifferingLine;
 }
 
 export interface DifferingLine {
   /** From 1. */
   readonly number: number;
-  /** Without the line feed, with a carriage return if there is one; `undefined` where the text has ended already. */
+  /**
+   * Without the line feed, but with a carriage return if there is one. `undefined` if the text ended before this line.
+   */
   readonly before: string | undefined;
   readonly after: string | undefined;
 }
 
 /**
- * The fields in which two manifests hash differently, sorted by name. What cannot take effect, such as an empty
- * pre-launch script, is not compared.
+ * Returns the fields whose difference changes the hash, sorted by name. Does not compare fields without effect, such as
+ * an empty pre-launch script.
  */
 export function diffAppCompose(before: AppCompose, after: AppCompose): AppComposeDifference[] {
   const left = normaliseAppCompose(before);
@@ -326,12 +328,12 @@ function withLine(difference: AppComposeDifference): AppComposeDifference {
   const left = before.split("\n");
   const right = after.split("\n");
   const index = left.findIndex((line, index) => line !== right[index]);
-  const first = index === -1 ? left.length : index; // then `before` is the beginning of `after`
+  const first = index === -1 ? left.length : index; // then `after` begins with all lines of `before`
   const line = { number: first + 1, before: lineAt(left, right, first), after: lineAt(right, left, first) };
   return { ...difference, firstDifferingLine: line };
 }
 
-/** What follows a text's last line feed is no line, unless that line feed is all that differs. */
+/** The empty string after a text's last line feed is not a line, unless that line feed is the only difference. */
 function lineAt(lines: readonly string[], others: readonly string[], index: number): string | undefined {
   const isEnd = index === lines.length - 1 && lines[index] === "";
   return isEnd && others[index] !== undefined ? undefined : lines[index];

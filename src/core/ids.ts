@@ -35,8 +35,8 @@ export function parseTransactionHash(raw: string): TransactionHash {
 export type Hex = `0x${string}`;
 
 /**
- * Lower-case `0x` hex of exactly `bytes` bytes. The prefix may be missing, as in the cloud's answers;
- * width and alphabet may not be off: a short hash that gets padded is another hash.
+ * Parses hex of exactly `bytes` bytes and returns it in lower case with `0x`. The prefix may be missing, as in the
+ * cloud's answers. Never pads or cuts: a padded hash would be a different hash.
  *
  * @throws InvalidHexError
  */
@@ -46,12 +46,12 @@ export function parseFixedHex(what: string, raw: string, bytes: number): Hex {
   return `0x${digits.toLowerCase()}`;
 }
 
-/** The digits alone, as the cloud API writes hashes and ids. */
+/** Returns the digits without `0x`, as the cloud API writes hashes and ids. */
 export function withoutPrefix(hex: Hex): string {
   return hex.slice(2);
 }
 
-/** A CVM's name with its id: replicas and instances of an app may share the name. */
+/** Returns a CVM's name with its id, because replicas and instances of an app may share the name. */
 export function nameOfCvm({ name, id }: { readonly name: string; readonly id: string }): string {
   return `${name} (${id})`;
 }

@@ -19,7 +19,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A parsed JSON text that still knows what `JSON.parse` forgets: number lexemes, key order, where things stand. */
+/** A parsed JSON text that keeps what `JSON.parse` drops: number lexemes, key order and positions. */
 export type JsonNode =
   | { readonly kind: "string"; readonly value: string; readonly offset: number }
   | { readonly kind: "number"; readonly lexeme: string; readonly offset: number }
@@ -29,13 +29,13 @@ export type JsonNode =
 
 export interface JsonObjectNode {
   readonly kind: "object";
-  /** In the order of first appearance; of a repeated key the last value, as every JSON library reads it. */
+  /** In the order of first appearance. A repeated key keeps its last value, as in every JSON library. */
   readonly members: ReadonlyMap<string, JsonNode>;
   readonly repeatedKeys: readonly { readonly key: string; readonly offset: number }[];
   readonly offset: number;
 }
 
-// Deeper than any manifest, shallow enough for every recursive walk over the tree.
+// Deeper than any real manifest, and shallow enough for recursive functions over the tree.
 const maximumDepth = 200;
 // Values of jsonc-parser's ambient const enum, which erasable TypeScript may not read.
 const opening: readonly SyntaxKind[] = [1, 3];
@@ -61,8 +61,8 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 /**
- * Parses strict JSON (no comments, no trailing commas) without losing what hashes depend on. `JSON.parse` is not used
- * beside it: in current V8 it can read a key that holds an escape as another key (nodejs/node#63785).
+ * Parses strict JSON (no comments, no trailing commas) and keeps everything that hashes depend on. Does not use
+ * `JSON.parse`: in current V8 it can read a key that contains an escape as another key (nodejs/node#63785).
  *
  * @throws InvalidAppComposeError with line and column of the first problem
  */
@@ -96,7 +96,7 @@ export function toJsonObject(node: JsonObjectNode): JsonObject {
   return Object.fromEntries(Array.from(node.members, ([key, value]) => [key, toJsonValue(value)]));
 }
 
-/** An error that says where in the document the problem is; what stands there is not quoted. */
+/** Creates an error with the line and column of the problem. It does not quote the document. */
 export function jsonProblem(text: string, offset: number, problem: string): InvalidAppComposeError {
   const before = text.slice(0, offset).split("\n");
   const line = before.length;
@@ -140,7 +140,7 @@ function convertObject(node: Node, text: string): JsonObjectNode {
   const repeatedKeys: { key: string; offset: number }[] = [];
   for (const property of node.children ?? []) {
     const [key, value] = property.children ?? [];
-    if (key === undefined || value === undefined) continue; // only in a text with errors, refused above
+    if (key === undefined || value === undefined) continue; // only in a text with errors, which is rejected above
     if (members.has(key.value)) repeatedKeys.push({ key: key.value, offset: key.offset });
     members.set(key.value, convert(value, text));
   }
@@ -177,7 +177,10 @@ function writeMembers(object: JsonObject, lineBreak: string): string[] {
 // Largest integer that JavaScript treats as an array index, and therefore lists before all other keys of an object.
 const largestArrayIndex = 2 ** 32 - 2;
 
-/** The order in which a JavaScript object lists keys that were added sorted: array indices by value, then UTF-16 units. */
+/**
+ * Compares keys in the order in which a JavaScript object lists keys that were added sorted: array indices by value,
+ * then other keys by UTF-16 code unit.
+ */
 export function compareAsJavaScript(a: string, b: string): number {
   const first = isArrayIndex(a);
   const second = isArrayIndex(b);
@@ -186,7 +189,7 @@ export function compareAsJavaScript(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** The order of Python and Go: by code point, so an astral character stands after every other. */
+/** Compares keys by code point, as Python and Go do. Astral characters therefore sort after all others. */
 export function compareCodePoints(a: string, b: string): number {
   const left = Array.from(a);
   const right = Array.from(b);

@@ -1,10 +1,13 @@
 export interface MapLimitedOptions {
-  /** How many run at once. */
+  /** Maximum number of items that run at the same time. */
   readonly limit: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `items.map(work)`, a few at a time and in order. The first failure ends it, once what had begun has ended too. */
+/**
+ * Runs `work` for every item, at most `limit` at a time, and returns the results in the order of the items. After the
+ * first failure no new item starts. The promise rejects once the running items have ended.
+ */
 export async function mapLimited<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,

@@ -2,22 +2,22 @@ import { hexToBytes } from "viem";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { isSameCall, type PolicyCall } from "./owner-calls.ts";
 
-/** Most gas one transaction may have as its limit on Base and since Fusaka on Ethereum (EIP-7825). */
+/** Highest gas limit of one transaction on Base and, since Fusaka, on Ethereum (EIP-7825). */
 export const transactionGasCeiling = 16_777_216n;
 
 /**
- * Upper bounds in gas of one call inside a batch, before refunds, which the ceiling does not count: a write to a
- * cold slot, both events, the way through a proxy, and room for other versions of the contract.
+ * Upper bounds of the gas of one call inside a batch: a write to a cold slot, both events, the proxy, and a margin for
+ * other versions of the contract. Refunds are not subtracted, because the ceiling ignores them.
  */
 const removal = 14_000n;
 const addition = 36_000n;
 const anythingElse = 100_000n;
-/** The transaction itself, an authorisation, and the first touch of a proxy and its implementation. */
+/** Gas of the transaction itself, of one authorisation, and of the first access to a proxy and its implementation. */
 const fixed = 80_000n;
 
 /**
- * Cuts calls into batches that each fit a transaction, in their order. A call that does not fit at all gets a batch
- * of its own; the node's estimate then says so.
+ * Splits calls into batches that each fit into one transaction. Keeps their order. A call that is too large for any
+ * batch gets a batch of its own; the node's gas estimate then reports the problem.
  *
  * @param wrapperBytes calldata a batch format adds per call; counted as zeros
  */
@@ -54,38 +54,39 @@ function calldataGas({ to, data }: PolicyCall): bigint {
 }
 
 /**
- * Most gas that is ever signed for, whatever an endpoint estimates. Unused gas is not paid, but a contract that the
- * caller did not mean to call can burn all it is given: the ceiling, times the price, is what such a mistake costs.
- * Several times what the contracts use, so that owners' own versions and dearer storage fit.
+ * Highest gas limit that this package signs for, regardless of the endpoint's estimate. Unused gas costs nothing. But a
+ * contract that the caller called by mistake can burn the whole limit: the limit times the gas price is the most that
+ * such a mistake costs. The values are several times the usual cost. This leaves room for owners' own contract versions
+ * and for higher storage prices.
  */
 const ceilings: Readonly<Record<string, bigint>> = {
-  upgradeToAndCall: 3_000_000n, // runs an initialiser of the owner's
+  upgradeToAndCall: 3_000_000n, // runs an initialiser that the owner chose
   deployAndRegisterApp: 3_000_000n,
 };
 const anyOtherCall = 250_000n;
 
 /** Deploying the batch executor takes about half a million gas. */
 export const executorDeploymentGasCeiling = 1_500_000n;
-/** A transaction to oneself with one authorisation. */
+/** A transaction from the account to itself with one authorisation. */
 export const undoDelegationGasCeiling = 250_000n;
-/** What a batch costs beside its calls: the transaction, an authorisation and the executor's own code. */
+/** Gas of a batch in addition to its calls: the transaction, an authorisation and the executor's own code. */
 const batchOverhead = 250_000n;
 
-/** Of a transaction with this one call of an app or a KMS. */
+/** Returns the gas ceiling of a transaction with this one call to an app or a KMS. */
 export function gasCeilingOf(functionName: string): bigint {
   return ceilings[functionName] ?? anyOtherCall;
 }
 
-/** Of one transaction with all these calls. */
+/** Returns the gas ceiling of one transaction with all these calls. */
 export function batchGasCeilingOf(calls: readonly Pick<PolicyCall, "functionName">[]): bigint {
   return batchOverhead + calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
 }
 
 /**
- * The order in which calls can safely be carried out, whether or not they end up in one transaction: a new owner
- * accepts first, additions come before removals so that the app is never without what it runs on, and what gives
- * powers away comes last. Removals right behind additions also get the refund which a transaction of removals alone
- * would lose to the cap of a fifth. Calls of one kind keep their order.
+ * Sorts calls into a safe order, for one transaction or for several. `acceptOwnership` comes first. Additions come
+ * before removals, so that the app never lacks the hash or the device it runs on. Calls that give up powers come last.
+ * Removals in the same transaction as additions also get their full gas refund; in a transaction of removals alone, the
+ * cap of one fifth cuts it. Calls of the same kind keep their order.
  *
  * @throws InvalidArgumentError if a call appears twice, or a value is both added and removed
  */
@@ -112,15 +113,18 @@ function rankOf({ functionName }: PolicyCall): number {
   return ["disableUpgrades", "transferOwnership", "renounceOwnership"].includes(functionName) ? 4 : 2;
 }
 
-/** What a call decides: `addX(v)` and `removeX(v)` decide the same, and so do both positions of a switch. */
+/**
+ * Identifies the setting that a call changes. `addX(v)` and `removeX(v)` change the same setting; so do both values of
+ * a switch.
+ */
 function subjectOf({ to, functionName, data }: PolicyCall): string {
   const list = functionName.replace(/^(?:add|remove)(?=[A-Z])/, "");
   return list === functionName ? `${to} ${functionName}` : `${to} ${list} ${data.slice(10)}`;
 }
 
 /**
- * Cuts ordered calls behind those that change who may call or what code answers: what follows can be tried on a node
- * only once they are mined.
+ * Splits ordered calls after each call that changes the owner or the code. The node can simulate the later calls only
+ * after that call is mined.
  */
 export function groupCalls(calls: readonly PolicyCall[]): readonly (readonly PolicyCall[])[] {
   const groups: PolicyCall[][] = [[]];

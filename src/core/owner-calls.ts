@@ -5,7 +5,7 @@ import { decodeEvents, type EventReceipt } from "./events.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "./ids.ts";
 
 /**
- * One call of an owner, ready to be sent alone, in a batch or through a Safe. Plain data: it can be written to a file
+ * One owner call, ready to be sent alone, in a batch or through a Safe. It is plain data, so it can be saved to a file
  * and compared.
  */
 export interface PolicyCall {
@@ -17,16 +17,16 @@ export interface PolicyCall {
   readonly functionName: string;
   /** Hashes, ids and addresses in lower case. */
   readonly args: readonly unknown[];
-  /** What the call does, for people: decided by `data`, never the other way round. */
+  /** What the call does, for human readers. Derived from `data`; `data` is never derived from it. */
   readonly description: string;
   readonly proof: PolicyProof;
 }
 
-/** The event of `to` without which the call did not happen, whatever its transaction says. */
+/** The event of `to` that proves the call. Without it the call did not happen, even if the transaction succeeded. */
 export interface PolicyProof {
-  /** One of these; versions of the contract differ. */
+  /** Accepted event names. Versions of the contract differ. */
   readonly eventNames: readonly string[];
-  /** Arguments it must carry; others may be anything. */
+  /** Arguments that must match. Other arguments are not checked. */
   readonly args: Readonly<Record<string, unknown>>;
 }
 
@@ -37,7 +37,7 @@ export interface BuildPolicyCallParameters {
   readonly args?: readonly unknown[];
 }
 
-/** Builds a call from its parts. The builders in app-calls.ts and kms-calls.ts have types for each function. */
+/** Builds a call from its parts. The builders below have typed parameters for each function. */
 export function buildPolicyCall({ contract, to, functionName, ...raw }: BuildPolicyCallParameters): PolicyCall {
   const policy = policyFunctions[contract][functionName];
   const args = (raw.args ?? []).map((arg) => (isHex(arg) ? lowerCase(arg) : arg));
@@ -60,8 +60,8 @@ export interface DecodePolicyCallParameters {
 }
 
 /**
- * The call behind calldata, such as that of a queued Safe transaction. Undefined for functions that are no owner's
- * and for bytes that are not exactly such a call.
+ * Decodes calldata, such as that of a queued Safe transaction. Returns undefined if the function is not an owner
+ * function or the bytes are not exactly its encoding.
  */
 export function decodePolicyCall({ contract, to, ...raw }: DecodePolicyCallParameters): PolicyCall | undefined {
   const data = lowerCase(raw.data);
@@ -74,7 +74,7 @@ export function decodePolicyCall({ contract, to, ...raw }: DecodePolicyCallParam
   }
 }
 
-/** The ABI whose custom errors explain a refusal of the call. */
+/** Returns the ABI that decodes the custom errors of this call. */
 export function abiOf({ contract }: PolicyCall): Abi {
   return policyAbis[contract];
 }
@@ -91,20 +91,20 @@ function lowerCase(hex: Hex): Hex {
 /** Which of the two contracts a call is for: an app's DstackApp or the DstackKms. */
 export type PolicyContract = "app" | "kms";
 
-/** One function only an owner (or the invited next owner) may call, and what it leaves behind when it worked. */
+/** A function that only the owner (or the invited next owner) may call, and the event that proves it. */
 export interface PolicyFunction {
-  /** The event that proves it; several where versions of the contract differ. */
+  /** The event that proves it. Several names if versions of the contract differ. */
   readonly eventNames: readonly string[];
-  /** Arguments of that event which the call decides. */
+  /** The event's arguments that the call determines. */
   readonly provenBy: (args: readonly unknown[]) => Readonly<Record<string, unknown>>;
-  /** What it does, for people: "allow compose hash 0x…". */
+  /** What it does, for human readers: "allow compose hash 0x…". */
   readonly describe: (args: readonly unknown[]) => string;
 }
 
 export const policyAbis: Readonly<Record<PolicyContract, Abi>> = { app: dstackAppAbi, kms: dstackKmsAbi };
 
 const ownership = {
-  // One-step contracts of the first versions log the second event and change hands at once.
+  // One-step contracts of the first versions log the second event and change the owner immediately.
   transferOwnership: onValue(["OwnershipTransferStarted", "OwnershipTransferred"], "newOwner", "offer ownership to"),
   acceptOwnership: { eventNames: ["OwnershipTransferred"], provenBy: () => ({}), describe: () => "accept ownership" },
   renounceOwnership: {
@@ -146,7 +146,7 @@ export const policyFunctions: Readonly<Record<PolicyContract, Readonly<Record<st
   },
 };
 
-/** A function whose first argument is what its event repeats. */
+/** A function whose event repeats its first argument. */
 function onValue(eventNames: readonly string[], argument: string, verb: string): PolicyFunction {
   return { eventNames, provenBy: ([value]) => ({ [argument]: value }), describe: ([value]) => `${verb} ${value}` };
 }
@@ -168,7 +168,7 @@ export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly co
   return onApp(appId, "addComposeHash", composeHash);
 }
 
-/** Takes a compose hash off the list: stops the next boot, not a CVM that runs. */
+/** Removes a compose hash from the list. This stops the next boot; a running CVM keeps running. */
 export function removeComposeHashCall({
   appId,
   composeHash,
@@ -181,7 +181,7 @@ export function addDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: 
   return onApp(appId, "addDevice", deviceId);
 }
 
-/** Takes a device off the list. Without effect on boots while any device is allowed. */
+/** Removes a device from the list. This has no effect on boots while the app allows any device. */
 export function removeDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): PolicyCall {
   return onApp(appId, "removeDevice", deviceId);
 }
@@ -199,12 +199,12 @@ export function setRequireTcbUpToDateCall({
   return onApp(appId, "setRequireTcbUpToDate", requireUpToDate);
 }
 
-/** Closes the upgrade path. Nobody can open it again. */
+/** Disables upgrades permanently. */
 export function disableUpgradesCall({ appId }: OnApp): PolicyCall {
   return onApp(appId, "disableUpgrades");
 }
 
-/** Replaces the code behind the proxy and makes one call to the new one; `data` is empty for none. */
+/** Replaces the code behind the proxy and then calls the new code with `data`. Empty `data` makes no call. */
 export function upgradeCall({
   appId,
   implementation,
@@ -213,17 +213,17 @@ export function upgradeCall({
   return onApp(appId, "upgradeToAndCall", implementation, data);
 }
 
-/** Offers ownership; contracts of the first versions hand it over at once. */
+/** Offers ownership to a new owner. Contracts of the first versions transfer it immediately. */
 export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly newOwner: Address }): PolicyCall {
   return onApp(appId, "transferOwnership", newOwner);
 }
 
-/** Takes an offered ownership, as the invited owner. */
+/** Accepts an offered ownership. The invited owner must send the call. */
 export function acceptOwnershipCall({ appId }: OnApp): PolicyCall {
   return onApp(appId, "acceptOwnership");
 }
 
-/** Leaves the app without an owner: nobody can change anything again. */
+/** Renounces ownership. Afterwards no account can change the app. */
 export function renounceOwnershipCall({ appId }: OnApp): PolicyCall {
   return onApp(appId, "renounceOwnership");
 }
@@ -241,7 +241,7 @@ export function addOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osIm
   return onKms(kms, "addOsImageHash", osImageHash);
 }
 
-/** Takes an OS image off the list, for every app of the KMS. */
+/** Removes an OS image from the list, for every app of the KMS. */
 export function removeOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): PolicyCall {
   return onKms(kms, "removeOsImageHash", osImageHash);
 }
@@ -251,7 +251,7 @@ export function addKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly
   return onKms(kms, "addKmsAggregatedMr", mrAggregated);
 }
 
-/** Takes an aggregated measurement of KMS nodes off the list. */
+/** Removes an aggregated measurement of KMS nodes from the list. */
 export function removeKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): PolicyCall {
   return onKms(kms, "removeKmsAggregatedMr", mrAggregated);
 }
@@ -261,12 +261,12 @@ export function addKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId:
   return onKms(kms, "addKmsDevice", deviceId);
 }
 
-/** Takes a device of KMS nodes off the list. */
+/** Removes a device of KMS nodes from the list. */
 export function removeKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): PolicyCall {
   return onKms(kms, "removeKmsDevice", deviceId);
 }
 
-/** Chooses the code of apps the factory creates from now on. */
+/** Sets the code of apps that the factory creates from now on. */
 export function setAppImplementationCall({ kms, implementation }: OnKms & { readonly implementation: Address }) {
   return onKms(kms, "setAppImplementation", implementation);
 }
@@ -276,7 +276,7 @@ export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly n
   return onKms(kms, "transferOwnership", newOwner);
 }
 
-/** Takes an offered ownership of the KMS, as the invited owner. */
+/** Accepts an offered ownership of the KMS. The invited owner must send the call. */
 export function acceptKmsOwnershipCall({ kms }: OnKms): PolicyCall {
   return onKms(kms, "acceptOwnership");
 }
@@ -285,7 +285,7 @@ function onKms(kms: Address, functionName: string, ...args: readonly unknown[]):
   return buildPolicyCall({ contract: "kms", to: kms, functionName, args });
 }
 
-/** The view of the called contract that says whether a call would change anything, and what it answers if not. */
+/** The view function that tells whether a call would change anything, and the value it returns if not. */
 export interface CallEffect {
   readonly view: string;
   readonly args: readonly unknown[];
@@ -304,7 +304,7 @@ const switches: Readonly<Record<string, string>> = {
   setRequireTcbUpToDate: "requireTcbUpToDate",
 };
 
-/** Undefined for calls whose effect no single view tells. */
+/** Returns undefined when no single view function can tell whether the call would change state. */
 export function effectOf({ functionName, args }: PolicyCall): CallEffect | undefined {
   const [, verb, list = ""] = /^(add|remove)(.+)$/.exec(functionName) ?? [];
   const view = lists[list];
@@ -319,8 +319,8 @@ interface SeenEvent {
 }
 
 /**
- * Returns if the receipt holds the event of every call: from the contract that was called, with the call's values.
- * Each event proves one call. The transaction's own target does not matter.
+ * Returns normally if the receipt contains the event of every call, from the called contract and with the call's
+ * values. Each event proves only one call. Does not check the transaction's own target.
  *
  * @throws ReceiptMismatchError for the first call without its event
  */
@@ -348,7 +348,7 @@ function isProof({ eventName, args }: SeenEvent, { proof }: PolicyCall): boolean
   return Object.entries(proof.args).every(([name, value]) => isSame(args[name], value));
 }
 
-/** Hex is decoded in either case. */
+/** Compares hex without regard to letter case. */
 function isSame(one: unknown, other: unknown): boolean {
   return typeof one === "string" && typeof other === "string"
     ? one.toLowerCase() === other.toLowerCase()

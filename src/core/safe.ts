@@ -29,7 +29,7 @@ export interface TransactionBuilderFile {
     /** With its checksum, as the app writes it. */
     readonly createdFromSafeAddress: Address;
     readonly createdFromOwnerAddress: "";
-    /** Over everything but the name; the app warns where it does not fit. */
+    /** Covers the whole file except the name. The app shows a warning if it does not match. */
     readonly checksum: Hex;
   };
   readonly transactions: readonly BuilderTransaction[];
@@ -40,7 +40,7 @@ export interface BuilderTransaction {
   /** Wei, decimal. */
   readonly value: "0";
   readonly data: Hex;
-  /** What `data` is, so that the app can show it to the signers. */
+  /** Decoded form of `data`, which the app shows to the signers. */
   readonly contractMethod: {
     readonly inputs: readonly { readonly internalType: string; readonly name: string; readonly type: string }[];
     readonly name: string;
@@ -100,13 +100,16 @@ function toBuilderTransaction(call: PolicyCall): BuilderTransaction {
   };
 }
 
-/** The app's checksum of a file. Its name is left out, and so is the checksum itself, which is not there yet. */
+/** Computes the Safe app's checksum of a file. The name counts as null; the checksum field itself is left out. */
 export function checksumOf<File extends { readonly meta: object }>(file: File): Hex {
   const { checksum: _, ...meta } = { checksum: undefined, ...file.meta };
   return keccak256(stringToHex(serialise({ ...file, meta: { ...meta, name: null } })));
 }
 
-/** The app's own form of JSON: the sorted keys of an object as a list, then its values, each with a comma behind it. */
+/**
+ * Serialises a value as the Safe app does: for an object, first the list of its sorted keys, then its values, each
+ * followed by a comma.
+ */
 function serialise(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(serialise).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null);
@@ -114,13 +117,13 @@ function serialise(value: unknown): string {
   return `{${JSON.stringify(entries.map(([key]) => key))}${entries.map(([, part]) => `${serialise(part)},`).join("")}}`;
 }
 
-/** One transaction of a Safe, as its owners sign it. Nothing is refunded to whoever sends it. */
+/** One Safe transaction, as the Safe's owners sign it. The sender gets no refund. */
 export interface SafeTx {
   readonly to: Address;
   /** Wei. */
   readonly value: bigint;
   readonly data: Hex;
-  /** 0 calls, 1 delegates. */
+  /** 0: call. 1: delegatecall. */
   readonly operation: 0 | 1;
   readonly safeTxGas: bigint;
   readonly baseGas: bigint;
@@ -132,7 +135,7 @@ export interface SafeTx {
 
 const multiSendAbi = parseAbi(["function multiSend(bytes transactions) payable"]);
 
-/** Calldata of MultiSendCallOnly: plain calls one after the other, all or none. */
+/** Encodes calls for MultiSendCallOnly. It runs them in order; if one fails, all revert. */
 export function encodeMultiSend(calls: readonly PolicyCall[]): Hex {
   const packed = calls.map(({ to, data }) =>
     concat(["0x00", to, numberToHex(0, { size: 32 }), numberToHex(size(data), { size: 32 }), data]),
@@ -142,12 +145,15 @@ export function encodeMultiSend(calls: readonly PolicyCall[]): Hex {
 
 export interface BuildSafeTxParameters {
   readonly calls: readonly PolicyCall[];
-  /** MultiSendCallOnly of the chain. One call goes without it. */
+  /** Address of MultiSendCallOnly on this chain. Not used for a single call. */
   readonly multiSend: Address;
   readonly nonce: bigint;
 }
 
-/** The transaction by which a Safe makes the calls: the one call itself, or a delegation to MultiSendCallOnly. */
+/**
+ * Builds the Safe transaction for these calls: a plain call if there is one, otherwise a delegatecall to
+ * MultiSendCallOnly.
+ */
 export function buildSafeTx({ calls, multiSend, nonce }: BuildSafeTxParameters): SafeTx {
   const [only] = calls;
   const isOne = calls.length === 1 && only !== undefined;

@@ -2,10 +2,10 @@ import { type Address, encodeAbiParameters, encodeFunctionData, keccak256, parse
 import type { Hex } from "./ids.ts";
 import type { PolicyCall } from "./owner-calls.ts";
 
-/** What a proposer and later an executor send to a timelock that owns the contracts. */
+/** Calldata for a timelock that owns the contracts: a proposer sends the first call, an executor later the second. */
 export interface TimelockBatch {
   readonly timelock: Address;
-  /** What the timelock knows the batch by. */
+  /** Id of the batch in the timelock. */
   readonly operationId: Hex;
   /** Calldata of `scheduleBatch`, from a proposer. */
   readonly schedule: Hex;
@@ -19,9 +19,9 @@ export interface BuildTimelockBatchParameters {
   readonly timelock: Address;
   /** At least the timelock's own minimum. */
   readonly delaySeconds: bigint;
-  /** Tells the same batch apart when it is scheduled again. */
+  /** Makes the operation id unique if the same batch is scheduled again. */
   readonly salt?: Hex | undefined;
-  /** An operation that must be done before, or none. */
+  /** Id of an operation that must be executed first. Default: none. */
   readonly predecessor?: Hex | undefined;
 }
 
@@ -32,7 +32,7 @@ const abi = parseAbi([
 const operationTypes = parseAbiParameters("address[], uint256[], bytes[], bytes32, bytes32");
 const zero: Hex = `0x${"00".repeat(32)}`;
 
-/** Encodes calls for OpenZeppelin's TimelockController: one operation, all or none. */
+/** Encodes calls as one operation of OpenZeppelin's TimelockController. If one call fails, all revert. */
 export function buildTimelockBatch(parameters: BuildTimelockBatchParameters): TimelockBatch {
   const { calls, timelock, delaySeconds, salt = zero, predecessor = zero } = parameters;
   const targets = calls.map(({ to }) => to);

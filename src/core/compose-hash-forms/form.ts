@@ -3,10 +3,10 @@ export interface ComposeHashForm {
   readonly name: string;
   /** Where it comes from and what it looks like, as one clause. */
   readonly description: string;
-  /** Whether it drops what cannot take effect (see `normaliseAppCompose`) before writing. */
+  /** Whether it removes fields without effect (see `normaliseAppCompose`) before writing. */
   readonly normalisation: "always" | "optional" | "never";
   /**
-   * The text that is hashed, or `undefined` where the original raises an error instead.
+   * Returns the text that is hashed, or `undefined` if the original raises an error instead.
    *
    * @param text the manifest as JSON; key order and the spelling of numbers count in some forms
    * @throws InvalidAppComposeError where `text` is not JSON
@@ -15,6 +15,6 @@ export interface ComposeHashForm {
 }
 
 export interface ComposeHashFormOptions {
-  /** Heeded where normalisation is optional. @default false */
+  /** Used only if normalisation is optional. @default false */
   readonly normalise?: boolean;
 }

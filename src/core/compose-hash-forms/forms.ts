@@ -12,7 +12,7 @@ export const rawBytesForm: ComposeHashForm = {
   write: (text) => text,
 };
 
-/** The official forms beside our own canonical one, most likely first. */
+/** The official forms other than our canonical one, most likely first. */
 export const composeHashForms: readonly ComposeHashForm[] = [
   cloudSdkForm,
   deploymentGuideForm,
@@ -29,7 +29,7 @@ export interface ComposeHashInForm {
 }
 
 /**
- * The hashes that the official forms give a manifest, written as JSON. A form is missing where its original raises.
+ * Returns the hash of a manifest (JSON text) in every official form. Leaves out a form if its original raises an error.
  *
  * @throws InvalidAppComposeError where `text` is not JSON
  */

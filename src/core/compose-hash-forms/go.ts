@@ -1,7 +1,7 @@
 import { compareCodePoints, type JsonNode, parseJsonTree } from "../json.ts";
 import type { ComposeHashForm } from "./form.ts";
 
-/** How a field of the SDK's structs is declared, as far as it decides what is written. */
+/** The part of a Go struct field's declaration that decides what is written. */
 type GoType = "any" | "flag" | "required flag" | "text" | "required text" | "texts" | "required texts" | GoStruct;
 interface GoStruct {
   readonly [field: string]: GoType;
@@ -38,10 +38,10 @@ const manifest: GoStruct = {
   pre_launch_script: "text",
 };
 
-/** What stands for a required field that the document does not set. */
+/** Written for a required field that the document does not set. */
 const zeroValues: Partial<Record<string, string>> = { "required text": '""', "required flag": "false" };
 
-/** Go's decoder refuses a value of the wrong type; it never leaves this file. */
+/** Thrown where Go's decoder rejects a value of the wrong type. Caught within this file. */
 class TypeMismatch extends Error {}
 
 export const dstackGoForm: ComposeHashForm = {
@@ -67,7 +67,7 @@ function dropIneffective(fields: Map<string, string>): void {
   if (runner === '"docker-compose"' || runner === '"nerdctl-compose"') fields.delete("bash_script");
 }
 
-/** Each field's value as JSON; fields the struct does not declare are lost, as they are in Go. */
+/** Returns each field's value as JSON. Drops fields that the struct does not declare, as Go does. */
 function writeFields(node: JsonNode, declared: GoStruct): Map<string, string> {
   if (node.kind !== "object") throw new TypeMismatch();
   const written = new Map<string, string>();
@@ -86,7 +86,7 @@ function writeFields(node: JsonNode, declared: GoStruct): Map<string, string> {
   return written;
 }
 
-/** `undefined` for the empty values that a field marked omitempty leaves out. */
+/** Returns `undefined` for an empty value of a field marked omitempty, which Go leaves out. */
 function writeValue(node: JsonNode, type: GoType): string | undefined {
   if (typeof type === "object") return encloseSorted(writeFields(node, type));
   switch (type) {
@@ -137,7 +137,7 @@ function encloseSorted(members: ReadonlyMap<string, string>): string {
   return `{${sorted.map(([key, text]) => `${quote(key)}:${text}`).join(",")}}`;
 }
 
-/** Go's decoder matches keys without regard to case; two letters outside ASCII fold into it. */
+/** Go's decoder ignores the letter case of keys. Two letters outside ASCII count as `s` and `k`. */
 function foldCase(key: string): string {
   return key
     .replace(/[A-Z]/g, (letter) => letter.toLowerCase())
@@ -145,7 +145,7 @@ function foldCase(key: string): string {
     .replaceAll("\u212a", "k");
 }
 
-/** Go escapes what could end a script element, and has no lone surrogates. */
+/** Go escapes `<`, `>`, `&`, U+2028 and U+2029, and replaces lone surrogates with U+FFFD. */
 function quote(text: string): string {
   return JSON.stringify(text.replace(/\p{Cs}/gu, "\ufffd")).replace(
     /[<>&\u2028\u2029]/g,

@@ -10,7 +10,7 @@ export const cloudSdkForm: ComposeHashForm = {
     const root = parseJsonTree(text);
     if (root.kind !== "object") return undefined;
     const document = toJsonObject(root);
-    // The replacement reaches into strings too. That loss of a space is what this form exists to reproduce.
+    // The SDK's replacement also changes strings. This form must reproduce that lost space.
     return JSON.stringify(sortAsSdk(normaliseAppCompose(document)), null, 4).replaceAll('": ', '":');
   },
 };
@@ -28,8 +28,8 @@ export const dstackJsForm: ComposeHashForm = {
 };
 
 /**
- * Sorts keys as the official JavaScript SDKs do: by assigning them one after another to a fresh object. So array indices
- * come first, `__proto__` vanishes, and an object with a key named `constructor` is not recognised and stays unsorted.
+ * Sorts keys as the official JavaScript SDKs do: by assigning them one by one to a new object. Therefore array indices
+ * come first, `__proto__` is lost, and an object with a key named `constructor` is not recognised and stays unsorted.
  */
 export function sortAsSdk(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortAsSdk);

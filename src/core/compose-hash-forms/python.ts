@@ -1,17 +1,17 @@
 import { compareCodePoints, type JsonNode, type JsonObjectNode, parseJsonTree } from "../json.ts";
 import type { ComposeHashForm } from "./form.ts";
 
-// Of these nested objects the SDK makes typed ones and leaves out the keys named here that hold null.
+// The SDK converts these nested objects to typed ones. It leaves out the listed keys if they are null.
 const typedFields: ReadonlyMap<string, readonly string[]> = new Map([
   ["docker_config", ["registry", "username", "token_key"]],
   ["requirements", ["os_version", "platforms", "tdx_measure_acpi_tables", "launch_token_hash", "gpu_policy"]],
 ]);
-// Names that the typed object cannot take as attributes of its own.
+// Keys that the SDK's typed object cannot have as attributes.
 const reservedKeys: readonly string[] = ["self", "to_dict"];
 
 /**
- * The SDK's newest source. The release 0.5.4 differs in three corners: normalising keeps the bash script of a
- * nerdctl-compose app, an unknown key in `docker_config` raises, and `requirements` keeps its nulls.
+ * Reproduces the SDK's newest source. Release 0.5.4 differs in three cases: normalising keeps the bash script of a
+ * nerdctl-compose app, an unknown key in `docker_config` raises an error, and `requirements` keeps its nulls.
  */
 export const dstackPythonForm: ComposeHashForm = {
   name: "dstack-python",
@@ -41,13 +41,18 @@ function readAttributes(root: JsonObjectNode): Map<string, JsonNode> | undefined
   return attributes.set("runner", { kind: "string", value: runnerText, offset: 0 });
 }
 
-/** `undefined` where the typed object cannot be made; an explicit null collides with the default argument. */
+/**
+ * Returns `undefined` if the SDK cannot build the typed object. Drops explicit nulls, which equal the default
+ * arguments.
+ */
 function readTyped(value: JsonNode, optionalKeys: readonly string[]): JsonNode | undefined {
   if (value.kind !== "object" || value.members.has("self")) return undefined;
   return objectOf([...value.members].filter(([key, member]) => !(optionalKeys.includes(key) && isNull(member))));
 }
 
-/** `str()` of a scalar; of a list or an object Python's notation is not reproduced. */
+/**
+ * Returns `str()` of a scalar. Returns `undefined` for a list or an object, whose Python notation is not reproduced.
+ */
 function printAsPython(node: JsonNode): string | undefined {
   if (node.kind === "string") return node.value;
   if (node.kind === "number") return writePythonNumber(node.lexeme) ?? "None";
@@ -83,7 +88,7 @@ function isNull(node: JsonNode): boolean {
   return node.kind === "literal" && node.value === null;
 }
 
-/** At the top level a number beyond the range of a double becomes null too. */
+/** At the top level, a number outside the range of a double also becomes null. */
 function isNone(node: JsonNode): boolean {
   return isNull(node) || (node.kind === "number" && writePythonNumber(node.lexeme) === undefined);
 }
@@ -102,20 +107,21 @@ function objectOf(members: Iterable<readonly [string, JsonNode]>): JsonObjectNod
 export interface PythonJsonStyle {
   /** Four spaces a level, or everything on one line. */
   readonly indent: boolean;
-  /** What a number beyond the range of a double becomes. */
+  /** What a number outside the range of a double becomes. */
   readonly infinity: "Infinity" | "null";
 }
 
 /**
- * JSON as Python's `json.dumps` writes it with `ensure_ascii=False` and no spaces around separators. Integers are exact,
- * floats keep their point. `undefined` where the text cannot be encoded as UTF-8, which makes Python raise.
+ * Writes JSON as Python's `json.dumps` does with `ensure_ascii=False` and no spaces around separators. Integers are
+ * exact; floats keep their decimal point. Returns `undefined` if the text cannot be encoded as UTF-8, because Python
+ * then raises an error.
  */
 export function writePythonJson(node: JsonNode, style: PythonJsonStyle): string | undefined {
   const text = write(node, style, "\n");
   return /\p{Cs}/u.test(text) ? undefined : text;
 }
 
-/** A JSON number as Python prints it, `undefined` beyond the range of a double. */
+/** Returns a JSON number as Python prints it. Returns `undefined` outside the range of a double. */
 export function writePythonNumber(lexeme: string): string | undefined {
   if (/^-?\d+$/.test(lexeme)) return lexeme === "-0" ? "0" : lexeme;
   const value = Number(lexeme);
@@ -170,7 +176,7 @@ function negative(infinity: string): string {
   return infinity === "null" ? infinity : `-${infinity}`;
 }
 
-/** Python's escapes are JavaScript's, but for lone surrogates, which it leaves as they are. */
+/** Python escapes strings as JavaScript does, except that it does not escape lone surrogates. */
 function quote(text: string): string {
   return JSON.stringify(text).replace(/\\\\|\\u(d[89a-f][0-9a-f]{2})/g, (match, unit?: string) =>
     unit === undefined ? match : String.fromCharCode(Number.parseInt(unit, 16)),

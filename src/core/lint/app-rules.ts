@@ -10,7 +10,7 @@ export const appIsKms: LintRule = {
       : [],
 };
 
-/** Advice for an app with `appId()`, instead of any advice to upgrade. */
+/** Advice for an app with `appId()`. It replaces any advice to upgrade. */
 export const doNotUpgrade =
   "Do not upgrade: the app is of v0.4.2 to v0.5.3, and later code would find none of its hashes, devices and switches.";
 
@@ -114,15 +114,19 @@ export const ownerCannotSign: LintRule = {
   },
 };
 
-/** An offer that nobody can take changes nothing, least of all what the present owner may do. */
+/**
+ * Only a warning: an offer that the invited owner cannot accept changes nothing, and the present owner keeps all
+ * rights.
+ */
 function judgeInvited(subject: LintSubject, invited: OwnerFacts): LintProblem[] {
   return judge(subject, invited, "The invited owner").map((problem) => ({ ...problem, severity: "warning" }));
 }
 
-/** Before a transfer a doubt is an error: afterwards it may be too late. */
+/** Every doubt about a new owner is an error, because it may be too late after the transfer. */
 function judgeNew(subject: LintSubject, newOwner: OwnerFacts): LintProblem[] {
   const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
-  // Where a new owner must accept, one that may be unable to call leaves everything as it is; zero withdraws an offer.
+  // With two-step ownership, an invited owner that cannot call the app changes nothing, and the zero address withdraws
+  // an offer.
   const isKnownNotToCall = isAppOrKms(subject, newOwner.address);
   if (isTwoStep && !isKnownNotToCall && ["renounced", "contract"].includes(newOwner.kind)) return [];
   return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
@@ -164,7 +168,7 @@ function isAppOrKms({ app, kms }: LintSubject, address: string): boolean {
   return [app?.appId, kms?.address].some((contract) => contract?.toLowerCase() === address.toLowerCase());
 }
 
-/** Precompiles, and the addresses things are sent to in order to be lost. */
+/** Precompiles and well-known burn addresses. */
 function isKeyless(address: string): boolean {
   return BigInt(address) <= 0xffffn || /^0x(?:0{36}dead|dead0{32}dead|(.)\1{39})$/i.test(address);
 }

@@ -6,13 +6,16 @@ import type { LintRule } from "./rule.ts";
 export interface ServiceImage {
   readonly service: string;
   readonly image: string;
-  /** Names of the variables the reference is put together from, each once. */
+  /** Names of the variables in the reference, each once. */
   readonly variables: readonly string[];
-  /** Whether it ends with a whole digest: that alone decides which code comes, whatever stands before it. */
+  /** Whether the reference ends with a full digest. The digest alone decides which image is pulled. */
   readonly isPinned: boolean;
 }
 
-/** The images of a document's services. None where its compose file cannot be read: the rule unreadable-compose says so. */
+/**
+ * Returns the images of a document's services. Returns none if the compose file cannot be read; the rule
+ * unreadable-compose reports that.
+ */
 export function listImages(document: AppCompose | undefined): readonly ServiceImage[] {
   const { services } = readServices(document);
   return Object.entries(services).flatMap(([service, settings]) => {
@@ -22,7 +25,7 @@ export function listImages(document: AppCompose | undefined): readonly ServiceIm
   });
 }
 
-/** Why the compose file of a document tells nothing of its services; undefined where it does, or there is none. */
+/** Returns why the services of a document cannot be read. Undefined if they can, or if there is no compose file. */
 export function composeProblem(document: AppCompose | undefined): string | undefined {
   return readServices(document).problem;
 }
@@ -41,7 +44,7 @@ function readServices(document: AppCompose | undefined): {
   }
 }
 
-/** `$NAME` and `${NAME…}`; `$$` is a dollar sign. */
+/** Returns the variables in `$NAME` and `${NAME…}`. `$$` is an escaped dollar sign. */
 export function variablesOf(image: string): string[] {
   const found = image.replaceAll("$$", "").matchAll(/\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))/g);
   return [...new Set([...found].map(([, braced, plain]) => braced ?? plain ?? ""))];

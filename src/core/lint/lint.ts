@@ -11,7 +11,11 @@ import { lintRules } from "./rules.ts";
 export const acceptableRisks = ["unproven-key", "key-epochs"] as const;
 export type AcceptableRisk = (typeof acceptableRisks)[number];
 
-/** Names from `--accept`, separated by commas: rules of the linter and risks. @throws InvalidArgumentError for others */
+/**
+ * Parses the names given to `--accept`, separated by commas: lint rules and risks.
+ *
+ * @throws InvalidArgumentError for others
+ */
 export function parseAccepted(raw: string | undefined): ReadonlySet<string> {
   const names = (raw ?? "").split(",").flatMap((name) => name.trim() || []);
   const known: readonly string[] = [...lintRules.map(({ name }) => name), ...acceptableRisks];
@@ -26,9 +30,9 @@ export function parseAccepted(raw: string | undefined): ReadonlySet<string> {
 }
 
 /**
- * Returns if no finding is an error, or every error's rule is accepted by name.
+ * Returns normally if no finding is an error, or if the rule of every error is accepted by name.
  *
- * @param accepted left out where there is nothing to go on with, whoever accepts what
+ * @param accepted absent if the operation cannot continue, so that accepting would not help
  * @throws LintRefusedError
  */
 export function requireClean(findings: readonly LintFinding[], accepted?: ReadonlySet<string>): void {
@@ -48,7 +52,7 @@ export interface LintFinding {
 
 const order: readonly LintSeverity[] = ["error", "warning", "note"];
 
-/** What looks wrong about an app, a document or the calls that are to be sent; errors first. */
+/** Checks an app, a document and the calls to be sent. Returns the findings, errors first. */
 export function lintApp(subject: LintSubject): readonly LintFinding[] {
   const findings = lintRules.flatMap(({ name, severity, check }) =>
     check(subject).map((problem) => ({ rule: name, severity, ...withoutUndefined(problem) })),

@@ -1,31 +1,28 @@
 import type { AppCompose } from "../app-compose.ts";
 import type { Hex } from "../ids.ts";
 
-/**
- * What the linter is to look at. Everything may be missing: a rule that lacks the facts it is about has nothing to
- * say.
- */
+/** Input of the linter. Every field is optional: a rule whose input is missing reports nothing. */
 export interface LintSubject {
   readonly app?: AppFacts | undefined;
   readonly kms?: KmsFacts | undefined;
-  /** To whom the ownership is about to be transferred. */
+  /** The owner after the planned transfer. */
   readonly newOwner?: OwnerFacts | undefined;
-  /** The document whose hash is, or is to be, allowed. */
+  /** The document whose hash is allowed or will be allowed. */
   readonly document?: AppCompose | undefined;
   /** The app's CVMs, as the cloud knows them. */
   readonly cvms?: readonly CvmFacts[] | undefined;
-  /** What is about to be sent. Calls of core/batch fit. */
+  /** The calls to be sent. A `PolicyCall` fits. */
   readonly calls?: readonly LintCall[] | undefined;
-  /** Values as a person gave them, before anything parsed them. */
+  /** Values as the user entered them, before parsing. */
   readonly inputs?: readonly LintInput[] | undefined;
 }
 
 export interface AppFacts {
   readonly appId: Hex;
   readonly hasCode: boolean;
-  /** Whether the contract answers what only a DstackKms answers. */
+  /** Whether the contract has a view that only a DstackKms has. */
   readonly isKms: boolean;
-  /** Undefined where no app answers at the address. */
+  /** Undefined if there is no app at the address. */
   readonly policy: PolicyFacts | undefined;
 }
 
@@ -36,7 +33,9 @@ export interface PolicyFacts {
   readonly isTwoStep: boolean;
   readonly allowAnyDevice: boolean;
   readonly upgradesDisabled: boolean;
-  /** What `appId()` answers. An app that has it loses its policy when it is upgraded to code of later releases. */
+  /**
+   * Return value of `appId()`. An app with this view loses its policy when it is upgraded to code of later releases.
+   */
   readonly shiftedAppId: Hex | undefined;
   /** Undefined if the app is not an ERC-1967 proxy. */
   readonly implementation: Hex | undefined;
@@ -49,13 +48,13 @@ export interface PolicyFacts {
 export interface OwnerFacts {
   readonly address: Hex;
   readonly kind: "renounced" | "eoa" | "safe" | "timelock" | "contract";
-  /** Of an EOA: whether it ever sent or held anything. */
+  /** For an EOA: whether it has sent a transaction or holds a balance. */
   readonly isUsed?: boolean | undefined;
 }
 
 export interface KmsFacts {
   readonly address: Hex;
-  /** What its factory gives new apps. Undefined if not known. */
+  /** The implementation that its factory gives new apps. Undefined if not known. */
   readonly appImplementation: Hex | undefined;
 }
 
@@ -72,20 +71,20 @@ export interface LintCall {
 }
 
 export interface LintInput {
-  /** As a person would call it: "The compose hash". */
+  /** Name for messages: "The compose hash". */
   readonly what: string;
   readonly text: string;
 }
 
 /**
- * - `error`: what is about to be done does not do what it seems to, or cannot be taken back; stops a write.
- * - `warning`: something is likely wrong, and the write does not make it worse.
+ * - `error`: the operation does not do what it seems to do, or cannot be undone. It stops a write.
+ * - `warning`: something is probably wrong, but the write does not make it worse.
  * - `note`: worth knowing.
  */
 export type LintSeverity = "error" | "warning" | "note";
 
 export interface LintRule {
-  /** How a person accepts it: kebab-case. */
+  /** The name that `--accept` takes. Kebab-case. */
   readonly name: string;
   readonly severity: LintSeverity;
   /** One sentence for docs/operator.md. */
@@ -98,6 +97,6 @@ export interface LintProblem {
   readonly message: string;
   /** What to do about it, as one sentence. */
   readonly advice: string;
-  /** Where the rule's own severity is too much or too little for this occurrence. */
+  /** Overrides the rule's own severity for this finding. */
   readonly severity?: LintSeverity | undefined;
 }

@@ -3,9 +3,9 @@ import type { LintRule, LintSubject } from "./rule.ts";
 
 export interface LintValue {
   readonly value: Hex;
-  /** As a person would call it: "compose hash". */
+  /** Name for messages: "compose hash". */
   readonly what: string;
-  /** Whether it is about to be added, or is on a list already. */
+  /** True if a call will add it; false if it is already on a list. */
   readonly isNew: boolean;
 }
 
@@ -17,7 +17,7 @@ const kinds: Readonly<Record<string, string>> = {
   addKmsDevice: "KMS device id",
 };
 
-/** Every 32-byte value that is, or is to be, allowed. */
+/** Returns every 32-byte value that is allowed or will be allowed. */
 export function listValues({ app, calls = [] }: LintSubject): readonly LintValue[] {
   const { composeHashes = [], devices = [] } = app?.policy ?? {};
   const listed = (what: string) => (value: Hex) => ({ value, what, isNew: false });
@@ -59,7 +59,7 @@ export const shortValue: LintRule = {
       })),
 };
 
-/** Digests of the empty text: what a pipeline yields when the file or command before it gave nothing. */
+/** Digests of the empty text. A pipeline produces them if the file or command before it was empty. */
 const ofNothing: Readonly<Record<string, string>> = {
   "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": "SHA-256",
   "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470": "Keccak-256",
