@@ -1,4 +1,5 @@
-// Two copies of this package can be loaded in one process (a plugin's and an app's), so `instanceof` is not enough.
+// Two copies of this package can be loaded in one process (one by a plugin, one by an app), so `instanceof` is not
+// enough.
 const marker = Symbol.for("dstack-toolkit.error");
 
 export interface DstackErrorOptions {
@@ -7,11 +8,11 @@ export interface DstackErrorOptions {
   /** The values that explain the error, for logs and `--json`. Never a secret. */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
-  /** Overrides the table where only this occurrence decides, such as a 503 among refusals. */
+  /** Overrides `errorTable` for this error only, for example for a 503 among refusals. */
   readonly retryable?: boolean | undefined;
 }
 
-/** Root of every error this package throws on purpose. `message` is one sentence; `nextStep` says what to do. */
+/** Base class of every error this package throws on purpose. `message` is one sentence; `nextStep` says what to do. */
 export abstract class DstackError extends Error {
   abstract override readonly name: ErrorName;
   abstract readonly family: ErrorFamily;
@@ -50,7 +51,7 @@ export function isDstackError(value: unknown): value is DstackError {
   return value instanceof Error && marker in value;
 }
 
-/** Who has to act: the caller (input), the chain or its RPC, the cloud, the update flow, or who keeps an allowlist short. */
+/** The area of the error: the caller's input, the chain or its RPC endpoint, the cloud, the update flow, or prune. */
 export type ErrorFamily = "input" | "chain" | "cloud" | "update" | "prune";
 
 export interface ErrorEntry {
@@ -61,7 +62,7 @@ export interface ErrorEntry {
   readonly summary: string;
 }
 
-/** Process exit code of each family; 1 is kept for what nobody foresaw, 6 for commands whose answer is no. */
+/** Process exit code of each family. 1 means an unexpected error; 6 means that a command's answer is no. */
 export const exitCodes: Readonly<Record<ErrorFamily, number>> = { input: 2, chain: 3, cloud: 4, update: 5, prune: 7 };
 
 /** Every error this package throws on purpose, by class name. docs/errors.md lists the same rows. */
@@ -146,7 +147,7 @@ function entry<const Number extends number>(number: Number, retryable: boolean, 
   return { code: `DSTK-${number}`, retryable, summary } as const;
 }
 
-/** How a change is made where a contract must make it. */
+/** How to make a change if the owner is a contract. */
 export const waysThrough = {
   safe: "No plain key signs for a Safe. Tasks such as dstack hash add prepare the change for its owners, with --batch auto or --batch safe (buildSafeBatch).",
   timelock:
@@ -154,5 +155,5 @@ export const waysThrough = {
   contract: "No plain key signs for a contract: have the change proposed and made through it.",
 } as const;
 
-/** What a contract is that owns another: a kind of `readOwner` for which no plain key signs. */
+/** Kind of contract that owns another contract: the kinds of `readOwner` that cannot sign with a plain key. */
 export type ContractOwnerKind = keyof typeof waysThrough;

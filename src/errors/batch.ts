@@ -5,14 +5,14 @@ abstract class BatchError extends DstackError {
 }
 
 export interface BatchStoppedFacts {
-  /** Calls whose event was seen. */
+  /** Number of calls whose event was seen. */
   readonly done: number;
-  /** Calls in transactions that were signed and not seen to their end. */
+  /** Number of calls in signed transactions whose outcome is not known yet. */
   readonly pending: number;
   readonly total: number;
 }
 
-/** A batch in several transactions ended before its last one. `result` tells what became of every call. */
+/** A batch in several transactions stopped before its last one. `result` has the outcome of every call. */
 export class BatchStoppedError<Result = unknown> extends BatchError {
   override readonly name = "BatchStoppedError";
   readonly result: Result;

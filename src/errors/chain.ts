@@ -8,7 +8,7 @@ abstract class ChainError extends DstackError {
 
 export class RpcUnavailableError extends ChainError {
   override readonly name = "RpcUnavailableError";
-  /** @param options.said the endpoint's own words, if it had any */
+  /** @param options.said the endpoint's own message, if it sent one */
   constructor(doing: string, { said, ...options }: Cause & { readonly said?: string | undefined } = {}) {
     const failure = said === undefined ? "did not answer" : "gave no usable answer";
     super(`The RPC endpoint ${failure} while ${doing}${said === undefined ? "" : ` (${said})`}.`, {
@@ -43,7 +43,7 @@ export interface NotOwnerFacts {
   readonly contract: string;
   readonly signer: string;
   readonly owner: string;
-  /** Of a call that takes the ownership over: who alone may make it. */
+  /** For a call that accepts ownership: the invited owner, the only account that may make it. */
   readonly invited?: string;
 }
 
@@ -68,7 +68,10 @@ export class NotOwnerError extends ChainError {
   }
 }
 
-/** A NotOwnerError no other key can cure: the owner, or whoever is invited, is a Safe, a timelock or another contract. */
+/**
+ * A NotOwnerError that no other key can solve: the owner or the invited owner is a Safe, a timelock or another
+ * contract.
+ */
 export class ContractOwnerError extends NotOwnerError {
   override readonly name = "ContractOwnerError";
   override readonly ownerIsContract = true;
@@ -82,7 +85,7 @@ export class ContractOwnerError extends NotOwnerError {
 
 export class InsufficientFundsError extends ChainError {
   override readonly name = "InsufficientFundsError";
-  /** @param neededWei what the signer must be able to pay at most, where that was computed */
+  /** @param neededWei highest cost of the transaction, if it was computed */
   constructor(signer: string, balanceWei: bigint, neededWei?: bigint) {
     const needed = neededWei === undefined ? "" : ` of the ${neededWei} wei it may cost`;
     super(`${signer} cannot pay for the transaction: it has ${balanceWei} wei${needed}.`, {
@@ -153,19 +156,19 @@ export class ReceiptMismatchError extends ChainError {
   }
 }
 
-/** What is known of the transaction that has a recorded one's nonce. */
+/** What is known about the transaction that uses the nonce of a recorded one. */
 export type NonceTaker =
   /** Mined, with other calldata or another target than the recorded one. */
   | { readonly kind: "mined"; readonly transactionHash: string }
-  /** The nonce is used, and the endpoint does not tell by what. */
+  /** The nonce is used, and the endpoint does not tell by which transaction. */
   | { readonly kind: "notFound" }
-  /** It may be the recorded one, whose hash was never told. */
+  /** Waits to be mined. It may be the recorded one, whose hash the signer never reported. */
   | { readonly kind: "waiting" };
 
 export class NonceTakenError extends ChainError {
   override readonly name = "NonceTakenError";
   readonly taker: NonceTaker | undefined;
-  /** @param taker where it was looked for */
+  /** @param taker absent if nothing looked for it */
   constructor(signer: string, nonce: number, transactionHash: string | undefined, taker?: NonceTaker) {
     const [problem, nextStep] = describeTaker(signer, nonce, taker);
     const by = taker?.kind === "mined" ? { takenBy: taker.transactionHash } : {};
@@ -201,10 +204,10 @@ function describeTaker(signer: string, nonce: number, taker: NonceTaker | undefi
 }
 
 export interface ImplausibleFacts {
-  /** What the figure is, with its unit: "the gas of addDevice". */
+  /** Name and unit of the value: "the gas of addDevice". */
   readonly what: string;
   readonly told: bigint | number;
-  /** Most that is believed. */
+  /** Highest value that this package accepts. */
   readonly most: bigint | number;
 }
 

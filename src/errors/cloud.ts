@@ -1,6 +1,6 @@
 import { DstackError, type DstackErrorOptions } from "./base.ts";
 
-/** What the API said, field by field; bodies are data and never interpolated blindly into messages. */
+/** The API's answer, field by field. Never put a whole body into a message: it is untrusted data. */
 export interface CloudAnswer {
   readonly method: string;
   readonly path: string;
@@ -27,7 +27,7 @@ export class CloudUnreachableError extends CloudError {
   }
 }
 
-/** An answer that is a refusal. Subclasses are the refusals a caller treats apart. */
+/** The API refused the request. Subclasses are the refusals that callers handle separately. */
 export class CloudResponseError extends CloudError {
   override readonly name:
     | "CloudResponseError"
@@ -98,7 +98,7 @@ export class HashNotAllowedError extends CloudResponseError {
 
 export class KmsDowngradeError extends CloudError {
   override readonly name = "KmsDowngradeError";
-  /** @param contradiction what says that the app is on a chain, as the end of a sentence */
+  /** @param contradiction the evidence that the app is on a chain, as the end of a sentence */
   constructor(cvm: string, contradiction: string) {
     super(`The cloud says that the KMS of ${cvm} keeps its policy off chain, but ${contradiction}.`, {
       nextStep:

@@ -94,7 +94,7 @@ export class LintRefusedError extends InputError {
 }
 
 export interface RemovalObjection {
-  /** The name by which an operator overlooks it. */
+  /** The name that the operator passes to override it. */
   readonly waiver: string;
   /** One sentence. */
   readonly problem: string;
@@ -149,7 +149,7 @@ function describeEpochs({ role, address, releases, hasKeyEpochs }: KeyEpochsFact
     : `The release of the ${role} ${address} is not known, and it may approve per key epoch: what can be read and changed here may not be what governs.`;
 }
 
-/** Only what is too short to be a secret is quoted: a pasted private key must not land in a message. */
+/** Quotes only values that are too short to be a secret, so that a pasted private key never appears in a message. */
 function describe(raw: string): string {
   return raw.length <= 12 ? `"${raw}"` : `${raw.length} characters`;
 }

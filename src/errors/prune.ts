@@ -17,7 +17,7 @@ export class PruneBlockedError extends PruneError {
   }
 }
 
-/** What stands against a removal. Without a hash it stands against all of them. */
+/** A reason not to remove a hash. Without `composeHash` it applies to every removal. */
 export interface Objection {
   readonly composeHash?: string | undefined;
   /** The end of a sentence that begins with the hash, or a whole sentence without one. */

@@ -7,7 +7,7 @@ abstract class UpdateError extends DstackError {
 export interface HashMismatchFacts {
   readonly expected: string;
   readonly fromCloud: string;
-  /** What explains the difference, such as a field the cloud changed or another serialisation form. */
+  /** Why the hashes differ, for example a field that the cloud changed or another serialisation form. */
   readonly explanation: string;
 }
 
@@ -49,7 +49,7 @@ export class RolloverFailedError extends UpdateError {
 
 export class JournalCorruptError extends UpdateError {
   override readonly name = "JournalCorruptError";
-  /** @param options.problem what the line claims and does not hold: the end of a sentence */
+  /** @param options.problem what the line gets wrong, as the end of a sentence */
   constructor(
     path: string,
     line: number,
@@ -116,7 +116,7 @@ export class UnexpectedDeviceError extends UpdateError {
 
 export class SignerRequiredError extends UpdateError {
   override readonly name = "SignerRequiredError";
-  /** @param options.ownerKind where the owner is a contract, so that no key would do */
+  /** @param options.ownerKind set if the owner is a contract, so that no key can sign for it */
   constructor(steps: readonly string[], { ownerKind }: { readonly ownerKind?: ContractOwnerKind | undefined } = {}) {
     super(`No signer was given for ${steps.join(" and ")}.`, {
       nextStep:
