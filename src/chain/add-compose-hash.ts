@@ -12,7 +12,7 @@ export interface AddComposeHashParameters extends WriteParameters {
 export type AddComposeHashReturnType = TransactionHash;
 
 /**
- * Allows a compose hash on an app. Always emits ComposeHashAdded, also for a hash that is allowed already.
+ * Allows a compose hash on an app. Always emits ComposeHashAdded, even if the hash is already allowed.
  *
  * @throws what sendContractCall throws
  */

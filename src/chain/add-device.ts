@@ -12,7 +12,7 @@ export interface AddDeviceParameters extends WriteParameters {
 export type AddDeviceReturnType = TransactionHash;
 
 /**
- * Allows a device to boot an app. Always emits DeviceAdded, also for a device that is listed already.
+ * Allows a device to boot an app. Always emits DeviceAdded, even if the device is already listed.
  *
  * @throws what sendContractCall throws
  */

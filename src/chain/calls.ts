@@ -32,9 +32,9 @@ export interface CallManyReturnType {
 const blockNumberAbi = parseAbi(["function getBlockNumber() view returns (uint256)"]);
 
 /**
- * Asks one contract several things at one block: a single request through Multicall3 where the client's chain names
- * one, else parallel calls pinned to a block. A named Multicall3 without code (a fresh local chain, an old block)
- * answers an empty success, so anything but a whole answer from it means asking one by one.
+ * Calls several views of one contract at one block. If the client's chain has a Multicall3 address, sends one request
+ * through it; otherwise sends parallel calls pinned to one block. At an address without code (a fresh local chain, an
+ * old block) the Multicall3 call succeeds and returns nothing. Therefore any incomplete answer leads to separate calls.
  *
  * @throws RpcUnavailableError
  */
@@ -87,9 +87,9 @@ export interface EthCallParameters {
   readonly from?: Hex | undefined;
   /** Latest block if absent. */
   readonly blockNumber?: bigint | undefined;
-  /** Whose custom errors a refusal is decoded with. */
+  /** ABI that decodes the custom error of a revert. */
   readonly abi: Abi;
-  /** For the error message: what the call is for, as in "reading the allowlist". */
+  /** Completes the error message "… while …", as in "reading the allowlist". */
   readonly doing: string;
 }
 
@@ -98,8 +98,8 @@ export type EthCallReturnType =
   { readonly data: Hex; readonly revert?: undefined } | { readonly data?: undefined; readonly revert: Revert };
 
 /**
- * One plain `eth_call`. viem's own `call` would follow a contract's CCIP-read URLs and may merge calls into a
- * Multicall3 that is not there; a contract we only ask must decide neither.
+ * Sends one plain `eth_call`. viem's `call` would follow CCIP-read URLs that the contract chooses, and could merge
+ * calls into a Multicall3 that does not exist.
  *
  * @throws RpcUnavailableError
  */

@@ -5,7 +5,7 @@ import { InvalidArgumentError, InvalidHexError, RpcUnavailableError, WrongChainE
 import { duringRpc } from "./rpc-errors.ts";
 
 /**
- * The chain the endpoint really serves, which must be the expected one and the one the client was made for.
+ * Reads the endpoint's chain id. Throws unless it equals `expected` and the chain of the client, if they are set.
  *
  * @throws WrongChainError, RpcUnavailableError
  */
@@ -14,14 +14,14 @@ export async function requireChain(client: ChainClient, expected?: number): Prom
   const actual = await duringRpc(client, doing, () => getChainId(client));
   for (const wanted of [expected, client.chain?.id])
     if (wanted !== undefined && wanted !== actual) throw new WrongChainError(wanted, actual);
-  // An authorisation (EIP-7702) for chain 0 holds on every chain.
+  // An authorisation (EIP-7702) for chain 0 is valid on every chain.
   if (Number.isSafeInteger(actual) && actual > 0) return actual;
   throw new RpcUnavailableError(doing, { said: `${actual} is no chain id` });
 }
 
 /**
- * The same before a signature, which needs more than the endpoint's word: a key that is here signs for a chain that the
- * caller named or made the client for.
+ * Like `requireChain`, for use before signing. The endpoint's answer alone is not enough here: a local key signs only
+ * for a chain that the caller named or created the client for.
  *
  * @throws InvalidArgumentError, WrongChainError, RpcUnavailableError
  */
@@ -37,12 +37,15 @@ export async function requireSigningChain(
   return requireChain(client, chainId);
 }
 
-/** Any viem client. A public client reads; one with an account, or an `account` parameter, can also pay. */
+/**
+ * Any viem client. A public client can read. A client with an account, or a call with an `account` parameter, can also
+ * send transactions.
+ */
 export type ChainClient = Client<Transport, Chain | undefined, Account | undefined>;
 
 /**
- * A lower-case address. One in mixed case must have its EIP-55 checksum right: a typo in an owner's address cannot
- * be taken back.
+ * Parses an address and returns it in lower case. A mixed-case address must have a valid EIP-55 checksum, because a
+ * wrong owner cannot be corrected later.
  *
  * @throws InvalidHexError
  */

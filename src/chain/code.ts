@@ -10,14 +10,14 @@ export interface ReadDelegationParameters {
   readonly address: Address;
 }
 
-/** `contract`: code of its own, so no key signs for it. `to` is lower case. */
+/** `contract`: the address has its own code, so no key signs for it. `to` is lower case. */
 export type ReadDelegationReturnType =
   | { readonly kind: "none" }
   | { readonly kind: "delegated"; readonly to: Address }
   | { readonly kind: "contract" };
 
 /**
- * What an account delegates to by EIP-7702.
+ * Reads to which contract an account delegates (EIP-7702).
  *
  * @throws RpcUnavailableError
  */
@@ -38,7 +38,7 @@ export interface ReadCodeParameters {
 }
 
 /**
- * The code at an address, `0x` if there is none.
+ * Reads the code at an address. Returns `0x` if there is none.
  *
  * @throws RpcUnavailableError
  */
@@ -50,7 +50,8 @@ export async function readCode(client: ChainClient, { address, blockNumber }: Re
 }
 
 /**
- * A call to an address without code succeeds and returns nothing, which reads like "not allowed" or "done".
+ * Throws if there is no code at the address. A call there would succeed and return nothing, which looks like "not
+ * allowed" or "done".
  *
  * @throws NoContractError, RpcUnavailableError
  */
@@ -67,7 +68,8 @@ export interface ReadIsContractParameters {
 }
 
 /**
- * Whether no private key can sign for the address. A delegated EOA has code, yet its key still signs.
+ * Tells whether the address is a contract, for which no private key can sign. An EOA that delegates has code, but its
+ * key still signs, so it is not a contract.
  *
  * @throws RpcUnavailableError
  */

@@ -8,8 +8,8 @@ export interface DeployAppParameters extends WriteParameters, NewApp {}
 export type DeployAppReturnType = TransactionHash;
 
 /**
- * Deploys an app through the factory of a KMS, which registers it there too. Its receipt tells the app's id
- * (deployedApp).
+ * Deploys an app through the factory of a KMS, which also registers it there. Read the app's id from the receipt with
+ * `deployedApp`.
  *
  * @throws InvalidHexError, and what sendContractCall throws
  */

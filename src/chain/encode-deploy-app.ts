@@ -3,10 +3,10 @@ import type { ComposeHash, DeviceId } from "../core/ids.ts";
 import { dstackKmsAbi } from "../generated/abi.ts";
 import { parseAddress } from "./client.ts";
 
-/** What the factory of a KMS is told of a new app. */
+/** Parameters of a new app for the factory of a KMS. */
 export interface NewApp {
   readonly kms: Address;
-  /** Who may change the new app. Not necessarily who pays for its deployment. */
+  /** Owner of the new app. It may differ from the account that pays for the deployment. */
   readonly owner: Address;
   /** First device of the list. Default none. */
   readonly deviceId?: DeviceId | undefined;
@@ -16,11 +16,11 @@ export interface NewApp {
   readonly allowAnyDevice?: boolean | undefined;
   /** Whether machines with an outdated TCB are refused. Default false. */
   readonly requireTcbUpToDate?: boolean | undefined;
-  /** Whether the app's code is frozen for good. Default false. */
+  /** Whether upgrades are disabled permanently. Default false. */
   readonly disableUpgrades?: boolean | undefined;
 }
 
-/** The call of the factory that `deployApp` sends: equal parameters give equal bytes. @throws InvalidHexError */
+/** Encodes the factory call that `deployApp` sends. Equal parameters give equal bytes. @throws InvalidHexError */
 export function encodeDeployApp(parameters: NewApp) {
   const { deviceId = zeroHash, composeHash = zeroHash, kms, owner } = parameters;
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = parameters;

@@ -7,19 +7,19 @@ import { requireCode } from "./code.ts";
 const abi = parseAbi(["function supportsInterface(bytes4 interfaceId) view returns (bool)"]);
 
 /**
- * The questions that tell a contract's generation, for a request that asks it other things too. They belong at its end:
- * within one call of Multicall3, a contract that burns its gas on them leaves none for what follows.
+ * Calls that determine a contract's generation, to append to a request with other calls. Put them last: a contract that
+ * burns its gas on them leaves none for later calls of the same Multicall3 request.
  */
 export const generationCalls: readonly Hex[] = askedInterfaceIds.map((interfaceId) =>
   encodeFunctionData({ abi, functionName: "supportsInterface", args: [interfaceId] }),
 );
 
-/** Takes the answers to `generationCalls` from the end of `answers`. */
+/** Determines the generation from the last answers, which belong to `generationCalls`. */
 export function takeGeneration(answers: readonly (Hex | undefined)[]): Generation {
   return judgeGeneration(answers.slice(-generationCalls.length));
 }
 
-/** Why a contract lacks a view that every contract of the first generation has. */
+/** Explains why a contract lacks a view that every contract of the first generation has. */
 export function notLike(what: string, { hasKeyEpochs, releases }: Generation): string {
   const of = hasKeyEpochs ? ` of the first generation: it is of release ${releases}` : "";
   return `it does not answer like ${what}${of}`;
@@ -33,8 +33,7 @@ export interface ReadGenerationParameters {
 }
 
 /**
- * Which generation of the public contracts an app or a KMS is of. The reads of this module tell it as well, of what
- * they read.
+ * Reads the generation of an app or a KMS. The other reads of this module also return it for the contract they read.
  *
  * @throws NoContractError, RpcUnavailableError
  */

@@ -27,10 +27,10 @@ import { requestHex } from "./rpc-errors.ts";
 
 const abi = [...dstackAppAbi, ...parseAbi(["function appId() view returns (address)"])] as const;
 
-/** Views that apps deployed from older versions lack. */
+/** Views that apps of older versions lack. */
 type YoungerView = "pendingOwner" | "requireTcbUpToDate" | "version";
 type MappingView = "allowedComposeHashes" | "allowedDeviceIds";
-/** A view of v0.4.2 to v0.5.3 alone. */
+/** A view that only v0.4.2 to v0.5.3 have. */
 type OldestView = "appId";
 type AppView = YoungerView | OldestView | MappingView | "owner" | "allowAnyDevice";
 
@@ -55,16 +55,16 @@ export interface ReadAppViewsParameters {
 export interface ReadAppViewsReturnType {
   /** The block all answers belong to. */
   readonly blockNumber: bigint;
-  /** Of a later one than the first, the views answer for app epoch 0 at most. */
+  /** If it is later than the first generation, the views answer for app epoch 0 only, if at all. */
   readonly generation: Generation;
-  /** The answer of one of the views asked for; undefined only where the contract's release does not have it. */
+  /** Returns the answer of a requested view. Undefined only if the contract's release does not have the view. */
   get<view extends AppView>(view: view): Answer<view> | (view extends YoungerView | OldestView ? undefined : never);
 }
 
 type Answer<view extends AppView> = ContractFunctionReturnType<typeof abi, "view" | "pure", view>;
 
 /**
- * Asks an app several of its views at one block, in one request where the chain has Multicall3.
+ * Calls several views of an app at one block, in one request if the chain has Multicall3.
  *
  * @throws NoContractError, ContractRevertedError if the contract lacks a view every DstackApp has, RpcUnavailableError
  */
@@ -125,26 +125,27 @@ export interface ReadAppSettingsParameters {
 
 export interface ReadAppSettingsReturnType {
   readonly blockNumber: bigint;
-  /** With the releases whose views the app has. */
+  /** Narrowed to the releases that have the app's views. */
   readonly generation: Generation;
   readonly allowAnyDevice: boolean;
-  /** False for contracts too old to know the flag: they do not look at the TCB status. */
+  /** False for contracts that are too old to have the flag: they do not check the TCB status. */
   readonly requireTcbUpToDate: boolean;
-  /** Undefined for contracts too old to tell. */
+  /** Undefined for contracts without this view. */
   readonly version: bigint | undefined;
   /** Undefined if the app is not an ERC-1967 proxy. */
   readonly implementation: Address | undefined;
-  /** Once true, true for good. */
+  /** Permanent once true. */
   readonly upgradesDisabled: boolean;
   /**
-   * What `appId()` answers, undefined for apps without it. Only apps of v0.4.2 to v0.5.3 have it. They keep it in slot
-   * 0, so their policy lies one slot later than newer code looks, and an upgrade to newer code loses the policy.
+   * Return value of `appId()`; undefined for apps without it. Only apps of v0.4.2 to v0.5.3 have it. They store it in
+   * slot 0, so their policy is one slot later than newer code expects. An upgrade to newer code therefore loses the
+   * policy.
    */
   readonly shiftedAppId: Address | undefined;
 }
 
 /**
- * Reads an app's switches and which code runs behind its proxy.
+ * Reads an app's switches and the implementation behind its proxy.
  *
  * @throws NoContractError, ContractRevertedError, RpcUnavailableError
  */
@@ -173,7 +174,7 @@ export async function readAppSettings(
   const shiftedAppId = named === undefined || isAddressEqual(named, zeroAddress) ? undefined : named;
   const readFlags = async () => {
     const head = shiftedAppId === undefined ? "0x" : await readWord(numberToHex(0, { size: 32 }));
-    // Another contract may have a view of this name and the later layout.
+    // Another contract may have a view of this name but the later layout.
     const isShifted = shiftedAppId !== undefined && hexToBigInt(head) === hexToBigInt(shiftedAppId);
     return readWord(numberToHex(isShifted ? flagsSlot + 1 : flagsSlot, { size: 32 }));
   };
@@ -205,19 +206,20 @@ export type ReadAppStatusReturnType = { readonly blockNumber: bigint } & (
   | ({ readonly kind: "app" } & AppStatus)
 );
 
-/** Who may change an app, and what its switches say. */
+/** The owners and the settings of an app. */
 export interface AppStatus extends ReadAppSettingsReturnType {
   readonly owner: ReadOwnerReturnType;
-  /** Undefined if nobody is invited to take over. */
+  /** The invited owner. Undefined if there is none. */
   readonly pendingOwner: ReadOwnerReturnType | undefined;
-  /** Whether a new owner must accept; contracts of the first versions change owner at once. */
+  /** Whether a new owner must accept. Contracts of the first versions change the owner immediately. */
   readonly isTwoStep: boolean;
 }
 
 /**
- * Reads what an address is and, if it is an app, everything about it but its lists, all at one block.
+ * Reads the kind of contract at an address. If it is an app, also reads everything except its lists, all at one block.
  *
- * @throws ContractRevertedError if it is neither app nor KMS, RpcUnavailableError
+ * @throws ContractRevertedError if the contract is neither an app nor a KMS
+ * @throws RpcUnavailableError
  */
 export async function readAppStatus(
   client: ChainClient,
@@ -249,16 +251,16 @@ export interface ReadOwnershipReturnType {
   readonly blockNumber: bigint;
   /** The zero address once ownership is renounced. */
   readonly owner: Address;
-  /** Whether a transfer needs `acceptOwnership`; contracts of the first versions change owner at once. */
+  /** Whether a transfer needs `acceptOwnership`. Contracts of the first versions change the owner immediately. */
   readonly isTwoStep: boolean;
-  /** Who may accept the ownership. Undefined if nobody is invited, and for one-step contracts. */
+  /** The invited owner, who may accept the ownership. Undefined if there is none, and for one-step contracts. */
   readonly pendingOwner: Address | undefined;
-  /** Whether the owner is a Safe, a timelock or another contract, for which no plain key can sign. */
+  /** Whether the owner is a Safe, a timelock or another contract, so that no plain key can sign for it. */
   readonly ownerIsContract: boolean;
 }
 
 /**
- * Reads who owns an app and how its ownership moves.
+ * Reads an app's owner and how ownership is transferred.
  *
  * @throws NoContractError, ContractRevertedError, RpcUnavailableError
  */
@@ -293,26 +295,27 @@ export interface ReadAllowlistParameters {
 /** What an app's contract says about one hash and one device, all at one block. */
 export interface ReadAllowlistReturnType {
   readonly blockNumber: bigint;
-  /** On one with key epochs, the lists are those of app epoch 0 and may not be what governs. */
+  /** If the contract has key epochs, the lists are those of app epoch 0 and may not be the ones that decide. */
   readonly generation: Generation;
   readonly owner: Address;
-  /** Undefined if nobody is invited to take over, or if the contract is too old for two-step transfers. */
+  /** The invited owner. Undefined if there is none, or if the contract is too old for two-step transfers. */
   readonly pendingOwner: Address | undefined;
   readonly allowAnyDevice: boolean;
-  /** False for contracts too old to know the flag: they do not look at the TCB status. */
+  /** False for contracts that are too old to have the flag: they do not check the TCB status. */
   readonly requireTcbUpToDate: boolean;
   /** Undefined if no hash was asked for. */
   readonly composeHashAllowed: boolean | undefined;
   /** Whether the device itself is on the list. Undefined if no device was asked for. */
   readonly deviceListed: boolean | undefined;
-  /** Whether the device may boot: listed, or any device may. Undefined if neither is known. */
+  /** Whether the device may boot: it is listed, or any device may boot. Undefined if neither is known. */
   readonly deviceAllowed: boolean | undefined;
 }
 
 /**
- * Reads everything an update has to know about an app, in one request where the client's chain has Multicall3.
+ * Reads everything that an update needs to know about an app, in one request if the client's chain has Multicall3.
+ * Throws if a value cannot be read; never reports it as "not allowed".
  *
- * @throws NoContractError, ContractRevertedError, RpcUnavailableError; never "not allowed" for what could not be read
+ * @throws NoContractError, ContractRevertedError, RpcUnavailableError
  */
 export async function readAllowlist(
   client: ChainClient,
@@ -350,7 +353,10 @@ export interface ReadContractKindParameters {
   readonly blockNumber?: bigint | undefined;
 }
 
-/** What an address answers like. A contract can answer like an app or a KMS without being one, and like both. */
+/**
+ * The kind of contract that an address behaves like. A contract can behave like an app or a KMS, or both, without being
+ * one.
+ */
 export interface ReadContractKindReturnType {
   readonly blockNumber: bigint;
   readonly hasCode: boolean;
@@ -360,7 +366,7 @@ export interface ReadContractKindReturnType {
 }
 
 /**
- * Tells apps, KMSs and mistaken addresses apart.
+ * Tells whether an address is an app, a KMS or something else.
  *
  * @throws RpcUnavailableError
  */
@@ -385,8 +391,8 @@ export async function readContractKind(
 }
 
 /**
- * The generation of the KMS at an address that a configuration or the cloud names; undefined if no KMS is there. A KMS
- * with key epochs need not have the views of the first generation.
+ * Reads the generation of the KMS at an address from a configuration or the cloud. Returns undefined if there is no
+ * KMS. A KMS with key epochs is recognised even if it lacks the views of the first generation.
  *
  * @throws RpcUnavailableError
  */

@@ -11,12 +11,12 @@ import { readAppViews } from "./read-app.ts";
 
 export type BootRuleName = "registered" | "osImage" | "code" | "tcbStatus" | "composeHash" | "device";
 
-/** One thing KMS or app look at before a boot. */
+/** One rule that the KMS or the app checks before a boot. */
 export interface BootRule {
   readonly rule: BootRuleName;
-  /** Whose rule it is. */
+  /** The contract that checks it. */
   readonly of: "kms" | "app";
-  /** Undefined where the app's contract does not tell: it is no DstackApp, or not there. */
+  /** Undefined if the app's contract cannot be asked: it is not a DstackApp, or does not exist. */
   readonly isMet: boolean | undefined;
   /** Why, in a few words. */
   readonly detail: string;
@@ -25,23 +25,25 @@ export interface BootRule {
 export interface ReadBootRulesReturnType {
   /** The block everything here belongs to. */
   readonly blockNumber: bigint;
-  /** Where one has key epochs, rules and verdict are those of app epoch 0 and may not be what governs. */
+  /** If a contract has key epochs, rules and verdict are those of app epoch 0 and may not be the ones that decide. */
   readonly generations: {
     readonly kms: Generation;
-    /** Undefined where there is no contract at the app's address. */
+    /** Undefined if there is no contract at the app's address. */
     readonly app: Generation | undefined;
   };
-  /** In the order in which the contracts look at them. */
+  /** In the order in which the contracts check them. */
   readonly rules: readonly BootRule[];
-  /** The KMS's own answer, which alone decides. `reverts` if the app's contract fails instead of answering. */
+  /** The KMS's own answer; only this decides. `reverts` is true if the app's contract reverts instead of answering. */
   readonly verdict: ReadBootVerdictReturnType & { readonly reverts: boolean };
 }
 
 /**
- * Looks at every rule of a boot one by one, and asks the contracts beside. A contract stops at the first rule that is
- * not met; this tells all of them.
+ * Checks every boot rule separately, and also asks the contracts for their verdict. The contracts stop at the first
+ * rule that is not met; this returns all of them.
  *
- * @throws InvalidHexError, NoContractError or ContractRevertedError if there is no KMS, RpcUnavailableError
+ * @throws InvalidHexError
+ * @throws NoContractError, ContractRevertedError if there is no KMS at the address
+ * @throws RpcUnavailableError
  */
 export async function readBootRules(
   client: ChainClient,
@@ -148,13 +150,13 @@ export interface BootInfo {
   readonly mrAggregated: Hex;
   readonly mrSystem: Hex;
   readonly osImageHash: Hex;
-  /** As the quote says it, such as `UpToDate`; compared byte for byte. */
+  /** As written in the quote, for example `UpToDate`. Compared byte for byte. */
   readonly tcbStatus: string;
   readonly advisoryIds: readonly string[];
 }
 
 export interface ReadBootVerdictParameters {
-  /** The KMS, which checks registration and OS image too; or an app, for its own rules alone. */
+  /** The KMS, which also checks registration and OS image. Or an app, to check only the app's own rules. */
   readonly kms: Address;
   readonly bootInfo: BootInfo;
   /** Latest block if absent. */
@@ -163,7 +165,7 @@ export interface ReadBootVerdictParameters {
 
 export interface ReadBootVerdictReturnType {
   readonly isAllowed: boolean;
-  /** Empty when allowed; otherwise the first rule that refused, in the contract's own words. */
+  /** Empty if allowed; otherwise the first rule that failed, in the contract's own words. */
   readonly reason: string;
 }
 

@@ -27,28 +27,28 @@ const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920
 
 export interface ReadKmsStatusParameters {
   readonly kms: Address;
-  /** OS images to ask for: the contract has no list of them. */
+  /** OS images to check: the contract has no list of them. */
   readonly osImageHashes?: readonly Hex[] | undefined;
-  /** Devices of KMS nodes to ask for. */
+  /** Devices of KMS nodes to check. */
   readonly deviceIds?: readonly Hex[] | undefined;
-  /** Aggregated measurements of KMS nodes to ask for. */
+  /** Aggregated measurements of KMS nodes to check. */
   readonly mrsAggregated?: readonly Hex[] | undefined;
 }
 
 export interface ReadKmsStatusReturnType {
   readonly blockNumber: bigint;
-  /** With the releases whose views the KMS has. */
+  /** Narrowed to the releases that have the KMS's views. */
   readonly generation: Generation;
   readonly owner: ReadOwnerReturnType;
   readonly pendingOwner: ReadOwnerReturnType | undefined;
   readonly isTwoStep: boolean;
-  /** Undefined if the KMS is no ERC-1967 proxy. */
+  /** Undefined if the KMS is not an ERC-1967 proxy. */
   readonly implementation: Address | undefined;
-  /** The code its factory gives new apps; the zero address where none is set. */
+  /** The implementation that its factory gives new apps. The zero address if none is set. */
   readonly appImplementation: Address;
-  /** Undefined for contracts of the first version, which name it otherwise. */
+  /** Undefined for contracts of the first version, where it has another name. */
   readonly gatewayAppId: string | undefined;
-  /** Public key of the root key, as the KMS published it; `0x` where it did not. */
+  /** Public part of the root key, as published by the KMS. `0x` if the KMS did not publish it. */
   readonly k256Pubkey: Hex;
   readonly osImages: readonly AskedValue[];
   readonly devices: readonly AskedValue[];
@@ -63,9 +63,11 @@ export interface AskedValue {
 type ListView = "allowedOsImages" | "kmsAllowedDeviceIds" | "kmsAllowedAggregatedMrs";
 
 /**
- * Reads who owns a KMS, what it gives new apps, and whether it allows the values asked for, all at one block.
+ * Reads a KMS's owner, its implementation for new apps, and whether it allows the given values, all at one block.
  *
- * @throws NoContractError, ContractRevertedError if it is no DstackKms, RpcUnavailableError
+ * @throws NoContractError
+ * @throws ContractRevertedError if the contract is not a DstackKms
+ * @throws RpcUnavailableError
  */
 export async function readKmsStatus(
   client: ChainClient,
@@ -134,7 +136,7 @@ function decode<view extends View>(
 ): ContractFunctionReturnType<typeof dstackKmsAbi, "view", view> | undefined {
   if (data === undefined) return undefined;
   try {
-    // Decoded with this view's own ABI item, which the type of viem's answer no longer shows.
+    // viem decodes with this view's ABI item, but its return type no longer shows which view it was.
     return decodeFunctionResult({
       abi: dstackKmsAbi,
       functionName: functionName as View,
@@ -150,13 +152,15 @@ export interface ReadKmsPublicKeyParameters {
 }
 
 /**
- * Reads the secp256k1 key that a KMS publishes on its contract (`kmsInfo().k256Pubkey`): what signs the encryption keys of
- * its apps. Returns the compressed form, or undefined if none is published.
+ * Reads the secp256k1 key that a KMS publishes on its contract (`kmsInfo().k256Pubkey`). This key signs the encryption
+ * keys of the KMS's apps. Returns the compressed form, or undefined if none is published.
  *
- * The answer is worth as much as the address and the endpoint: take the address from your own configuration, and pin the
- * key where the endpoint may side with the cloud.
+ * The answer is only as trustworthy as the address and the endpoint. Take the address from your own configuration, and
+ * pin the key if the endpoint may cooperate with the cloud.
  *
- * @throws NoContractError, ContractRevertedError if it is no DstackKms or publishes no key of the curve, RpcUnavailableError
+ * @throws NoContractError
+ * @throws ContractRevertedError if the contract is not a DstackKms, or publishes a value that is not a key of the curve
+ * @throws RpcUnavailableError
  */
 export async function readKmsPublicKey(
   client: ChainClient,
@@ -200,9 +204,11 @@ export interface ReadAppImplementationParameters {
 }
 
 /**
- * The code that the factory of a KMS gives new apps; the zero address where none is set.
+ * Reads the implementation that the factory of a KMS gives new apps. The zero address if none is set.
  *
- * @throws NoContractError, ContractRevertedError if it is no DstackKms, RpcUnavailableError
+ * @throws NoContractError
+ * @throws ContractRevertedError if the contract is not a DstackKms
+ * @throws RpcUnavailableError
  */
 export async function readAppImplementation(
   client: ChainClient,

@@ -25,16 +25,18 @@ export interface ReadOwnerParameters {
   readonly blockNumber?: bigint | undefined;
 }
 
-/** What stands behind an address that may own a contract. */
+/** What kind of account or contract an owner address is. */
 export type ReadOwnerReturnType = {
   readonly address: Address;
-} /** The zero address: nobody can change anything any more. */ & (
+} /** The zero address: no account can change the contract any more. */ & (
   | { readonly kind: "renounced" }
   | {
       readonly kind: "eoa";
-      /** Whether it ever sent or held anything. An address nobody has used may be one nobody has a key for. */
+      /**
+       * Whether it has sent a transaction or holds a balance. An unused address may be one that no one has a key for.
+       */
       readonly isUsed: boolean;
-      /** The contract its code points to (EIP-7702); its key signs all the same. */
+      /** The contract it delegates to (EIP-7702). Its key still signs. */
       readonly delegatedTo: Address | undefined;
     }
   | {
@@ -42,11 +44,11 @@ export type ReadOwnerReturnType = {
       readonly version: string;
       readonly threshold: bigint;
       readonly owners: readonly Address[];
-      /** Of the next transaction. */
+      /** Nonce of the next transaction. */
       readonly nonce: bigint;
     }
   | { readonly kind: "timelock"; readonly minDelaySeconds: bigint }
-  /** Whether it can call anything at all cannot be told from outside. */
+  /** It is not possible to tell from outside whether it can call other contracts. */
   | { readonly kind: "contract" }
 );
 
@@ -58,14 +60,14 @@ const abi = parseAbi([
   "function getMinDelay() view returns (uint256)",
   "function PROPOSER_ROLE() view returns (bytes32)",
 ]);
-/** OpenZeppelin's TimelockController answers its role with this. */
+/** The value that OpenZeppelin's TimelockController returns for its role. */
 const proposerRole = keccak256(stringToHex("PROPOSER_ROLE"));
 /** Code of an EOA that delegates to a contract (EIP-7702): this prefix and the contract's address. */
 const delegationPrefix = "0xef0100";
 
 /**
- * Tells a person's account from a Safe, a timelock and other contracts, by what the address answers. A contract can
- * answer like a Safe without being one: the answer describes, it does not vouch.
+ * Tells an EOA from a Safe, a timelock and other contracts by what the address answers. A contract can answer like a
+ * Safe without being one, so the result is a description and not a proof.
  *
  * @throws RpcUnavailableError
  */

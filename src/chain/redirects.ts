@@ -1,7 +1,7 @@
 /**
- * `fetch` that hands a redirect back as the answer. Following it would send the request again, with the API key in its
- * headers and the transaction in its body, to an address that the endpoint chose. The body of a redirect is dropped, so
- * that it cannot pass for an answer.
+ * `fetch` that returns a redirect instead of following it. Following it would send the request again to an address that
+ * the endpoint chose, with the API key in its headers and the transaction in its body. Drops the redirect's body, so
+ * that it cannot be mistaken for an answer.
  */
 export const fetchWithoutRedirects: typeof fetch = async (input, init) => {
   const response = await fetch(input, { ...init, redirect: "manual" });
@@ -15,7 +15,7 @@ export const fetchWithoutRedirects: typeof fetch = async (input, init) => {
   });
 };
 
-/** What to tell of an HTTP error that is a redirect, with no more of its target than the origin; else undefined. */
+/** Describes an HTTP error that is a redirect, with only the origin of its target. Undefined for other errors. */
 export function describeRedirect(error: object): string | undefined {
   const { status, headers, url } = error as { status?: unknown; headers?: unknown; url?: unknown };
   if (typeof status !== "number" || !isRedirect(status)) return undefined;

@@ -12,7 +12,7 @@ export interface RemoveComposeHashParameters extends WriteParameters {
 export type RemoveComposeHashReturnType = TransactionHash;
 
 /**
- * Withdraws a compose hash from an app. Machines that run it go on until their next boot.
+ * Removes a compose hash from an app. CVMs that run it keep running until their next boot.
  *
  * @throws what sendContractCall throws
  */

@@ -12,7 +12,7 @@ export interface RemoveDeviceParameters extends WriteParameters {
 export type RemoveDeviceReturnType = TransactionHash;
 
 /**
- * Takes a device off an app's list. Without effect on booting while the app allows any device.
+ * Removes a device from an app's list. This has no effect on boots while the app allows any device.
  *
  * @throws what sendContractCall throws
  */

@@ -4,11 +4,11 @@ import { cleanText } from "../core/text.ts";
 import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
 import { describeRedirect } from "./redirects.ts";
 
-/** What a node said about a call the EVM refused. */
+/** What a node reported about a call that the EVM reverted. */
 export interface Revert {
-  /** Return data of the refusal, if the node passed it on. */
+  /** Return data of the revert, if the node passed it on. */
   readonly data: Hex | undefined;
-  /** Decoded custom error name or revert text, or else the node's own words. */
+  /** Decoded custom error or revert text; otherwise the node's own message. */
   readonly reason: string | undefined;
   /** Name of the custom error, such as `OwnableUnauthorizedAccount`. */
   readonly errorName: string | undefined;
@@ -19,9 +19,9 @@ const refusals = /revert|out of gas|invalid opcode|stack (?:over|under)flow/i;
 const longestReason = 200;
 
 /**
- * The refusal behind an error of a client library, or undefined if the node did not get as far as a refusal: an
- * outage must never look like a contract's answer. Nodes disagree on the code (3, -32000, -32603, -32015) and on
- * where the data sits, so the whole chain of causes is searched.
+ * Finds the revert in an error of a client library. Returns undefined if the node did not report one: an outage must
+ * never look like a contract's answer. Nodes differ in the error code (3, -32000, -32603, -32015) and in where they put
+ * the data, so this searches the whole chain of causes.
  */
 export function findRevert(source: RpcSource | undefined, error: unknown, abi: Abi): Revert | undefined {
   const chain = errorChain(error);
@@ -59,12 +59,12 @@ function revertData({ data }: ErrorLink): Hex | undefined {
   return isHex(raw) ? raw : undefined;
 }
 
-/** A hostile contract chooses its revert text: no control characters, no walls of text in a terminal. */
+/** A hostile contract can choose its revert text, so this removes control characters and cuts long text. */
 function printable(text: string): string {
   return text.replace(/\p{C}+/gu, " ").slice(0, longestReason);
 }
 
-/** The fields libraries and nodes put what they know into. */
+/** The fields in which libraries and nodes report details. */
 export interface ErrorLink {
   readonly code?: unknown;
   readonly data?: unknown;
@@ -75,14 +75,14 @@ export interface ErrorLink {
 
 const longestChain = 10;
 
-/** An error and its causes, outermost first: viem wraps what the transport threw, and that what the node said. */
+/** Returns an error and its causes, outermost first. viem wraps the transport's error, which wraps the node's error. */
 export function errorChain(error: unknown): readonly ErrorLink[] {
   const chain: ErrorLink[] = [];
   for (let link: unknown = error; isLink(link) && chain.length < longestChain; link = link.cause) chain.push(link);
   return chain;
 }
 
-/** The node's words, where viem has kept them apart from its own. */
+/** Returns the node's message if viem kept it separate from its own; otherwise the error's message. */
 export function errorText({ details, message }: ErrorLink): string {
   return [details, message].find((text) => typeof text === "string" && text !== "")?.toString() ?? "";
 }
@@ -124,8 +124,8 @@ function textIn(object: object, name: string): string | undefined {
 }
 
 /**
- * What an endpoint itself said when it refused a request, or what is wrong with its answer, safe to print; undefined if
- * it said nothing. Errors of JSON-RPC have a number as their code, and the innermost one is the endpoint's own.
+ * Returns the endpoint's own message for a refused request, or what is wrong with its answer, safe to print. Undefined
+ * if there is no message. JSON-RPC errors have a numeric code; the innermost one comes from the endpoint.
  */
 export function endpointsWords(source: RpcSource | undefined, error: unknown): string | undefined {
   const chain = errorChain(error);
@@ -140,7 +140,7 @@ export function endpointsWords(source: RpcSource | undefined, error: unknown): s
   );
 }
 
-/** What this package says of an answer nobody can use is a plain Error; libraries give theirs a name. */
+/** True for the plain Errors that this package throws for an unusable answer. Libraries set another name. */
 function isOurs(link: object): boolean {
   return Reflect.get(link, "name") === "Error" && !("code" in link);
 }
@@ -148,8 +148,8 @@ function isOurs(link: object): boolean {
 const longestMessage = 1000;
 
 /**
- * A copy of a client library's error that is safe to log: RPC URLs carry API keys in their path, query or user part,
- * viem keeps the whole URL on its errors, and some providers repeat the key in their answer.
+ * Copies a client library's error without secrets, so that it is safe to log. RPC URLs contain API keys in their path,
+ * query or user part, viem stores the whole URL on its errors, and some providers repeat the key in their answer.
  */
 export function withoutSecrets(source: RpcSource | undefined, error: unknown): Error {
   const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
@@ -170,9 +170,9 @@ function nodesWordsFirst(error: unknown, message: string): string {
 }
 
 /**
- * Runs one request and gives its failure our own type. `doing` completes "… did not answer while …", or
- * "… gave no usable answer while …" with the endpoint's own words if it had any.
- * A refusal by the EVM is the caller's to recognise (findRevert) before it gets here.
+ * Runs one request and converts its failure into an error of this package. `doing` completes "… did not answer while
+ * …", or "… gave no usable answer while …" followed by the endpoint's own message. Callers that expect a revert must
+ * catch it themselves (`findRevert`).
  *
  * @throws RpcUnavailableError
  */
@@ -198,8 +198,8 @@ export function translateChainError(source: RpcSource | undefined, error: unknow
 }
 
 /**
- * Runs a request whose answer must be hex. A proxy that answers 200 with some other JSON yields undefined, and a
- * client library then reads undefined as "no code" or "zero".
+ * Runs a request whose answer must be hex. A proxy may answer 200 with other JSON; the result is then undefined, which
+ * a client library would read as "no code" or "zero".
  *
  * @throws RpcUnavailableError
  */

@@ -12,7 +12,7 @@ export interface SetAllowAnyDeviceParameters extends WriteParameters {
 export type SetAllowAnyDeviceReturnType = TransactionHash;
 
 /**
- * Lets an app boot on any machine the KMS trusts, or only on those of its list. The list itself stays as it is.
+ * Lets an app boot on any machine that the KMS trusts, or only on the listed ones. The list itself does not change.
  *
  * @throws what sendContractCall throws
  */

@@ -8,14 +8,14 @@ import { duringRpc, errorChain, errorText, translateChainError } from "../rpc-er
 import { findNonceTaker } from "./find.ts";
 import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
 
-// There are no codes for these; each node words them its own way.
+// These errors have no codes, and each node has its own wording.
 const alreadyKnown = /already ?known|already imported|\bknown transaction/i;
 const underpriced = /replacement transaction underpriced|could not replace/i;
 const noFunds = /insufficient funds|enough funds|exceeds transaction sender account balance/i;
 
 /**
- * Hands a prepared transaction to the node. The same signed bytes may be handed over any number of times: the nonce
- * in them lets them be mined once, and a node that has them already is no failure.
+ * Sends a prepared transaction to the node. The same signed bytes may be sent any number of times: their nonce lets
+ * them be mined only once, and it is not an error if the node already has them.
  *
  * @throws InsufficientFundsError, NonceTakenError, RpcUnavailableError
  */
@@ -58,7 +58,7 @@ async function sendThroughNode(client: ChainClient, prepared: PreparedTransactio
     maxPriorityFeePerGas: numberToHex(maxPriorityFeePerGas),
   };
   try {
-    // Without the client's own retries: a wallet would ask its user once more for each.
+    // No retries: a wallet would ask its user again for each one.
     const hash = await client.request({ method: "eth_sendTransaction", params: [transaction] }, { retryCount: 0 });
     return parseTransactionHash(hash);
   } catch (error) {
@@ -88,13 +88,13 @@ function says(error: unknown, words: RegExp): boolean {
 }
 
 /**
- * Sends a recorded transaction once more, after a crash or a lost answer. Signed bytes go out as they are, and their
- * hash is returned also if they are known or mined already. Without bytes (the key is with the node or a wallet) the
- * call goes out again only if its nonce is still free. If it is used, the transaction that used it is looked for: one
- * with the recorded target and calldata is the recorded one, and its hash is returned.
+ * Sends a recorded transaction again, after a crash or a lost answer. Sends signed bytes unchanged and returns their
+ * hash, even if the node already knows them or they are mined. Without signed bytes (the node or a wallet has the key),
+ * sends the call again only if its nonce is free. If the nonce is used, searches for the transaction that used it. If
+ * that one has the recorded target and calldata, it is the recorded one, and its hash is returned.
  *
  * @throws WrongChainError, InsufficientFundsError, RpcUnavailableError
- * @throws NonceTakenError if another transaction of the signer has the nonce, or the one that has it cannot be found
+ * @throws NonceTakenError if another transaction of the signer uses the nonce, or the one that uses it cannot be found
  */
 export async function sendPreparedTransaction(
   client: ChainClient,
@@ -112,7 +112,11 @@ export async function sendPreparedTransaction(
   return broadcastTransaction(client, prepared);
 }
 
-/** What was signed elsewhere for a record whose nonce is taken. @throws NonceTakenError if it is another call */
+/**
+ * Finds the transaction that a node or a wallet signed for a record whose nonce is used.
+ *
+ * @throws NonceTakenError if it is another call
+ */
 async function findSent(client: ChainClient, prepared: PreparedTransaction): Promise<TransactionHash> {
   const { from, nonce, transactionHash } = prepared;
   const taker = await findNonceTaker(client, prepared);
@@ -122,9 +126,9 @@ async function findSent(client: ChainClient, prepared: PreparedTransaction): Pro
 
 type CallParameters = Omit<PrepareTransactionParameters, "account">;
 
-/** What every paying action takes beside its own values. */
+/** Parameters that every action that sends a transaction takes. */
 export interface WriteParameters extends Pick<CallParameters, "chainId" | "nonce"> {
-  /** Who signs and pays; a bare address is one whose key the node holds. By default the client's account. */
+  /** The account that signs and pays. For a plain address, the node holds the key. Default: the client's account. */
   readonly account?: Account | Address | undefined;
   /** Called with the final (for a local account: signed) transaction before it is sent. If it throws, nothing is sent. */
   readonly beforeSend?: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
@@ -133,8 +137,9 @@ export interface WriteParameters extends Pick<CallParameters, "chainId" | "nonce
 export interface SendContractCallParameters extends WriteParameters, CallParameters {}
 
 /**
- * The only way this package pays: check the chain, simulate, decide nonce, gas and fees, sign, let the caller write
- * it down, broadcast. It does not wait for the receipt.
+ * The only way in which this package sends a contract call. It checks the chain, simulates, chooses nonce, gas and
+ * fees, signs, calls `beforeSend` so that the caller can record the transaction, and sends it. It does not wait for the
+ * receipt.
  *
  * @throws SignerRequiredError, InvalidHexError, WrongChainError, NoContractError, NotOwnerError, ContractOwnerError,
  * ContractRevertedError, InsufficientFundsError, NonceTakenError, RpcUnavailableError
@@ -151,7 +156,7 @@ export async function sendContractCall(
 }
 
 /**
- * Whether the node has the transaction, mined or waiting.
+ * Tells whether the node knows the transaction, mined or pending.
  *
  * @throws RpcUnavailableError
  */
@@ -163,8 +168,8 @@ export async function readIsKnown(client: ChainClient, transactionHash: Transact
 }
 
 /**
- * Whether the node has the transaction that the record names, and it is the recorded call. A record that came from
- * somebody else may name any transaction, such as an old one with the same event.
+ * Tells whether the node knows the transaction that the record names, and whether it is the recorded call. A record
+ * from an untrusted source may name any transaction, such as an old one with the same event.
  *
  * @throws RpcUnavailableError
  */

@@ -8,28 +8,28 @@ import { findContradiction, findForeignSignature } from "./find.ts";
 import { acquireLock, openLineFile } from "./journal-file.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 
-/** One deployment that was signed, and what is known of its end. */
+/** One signed deployment and what is known about its outcome. */
 export interface DeploymentRecord {
   readonly transaction: PreparedTransaction;
-  /** As the journal says. Absent until its receipt was seen. Not to be shown before the receipt was asked again. */
+  /** The app id in the journal. Absent until the receipt was seen. Read the receipt again before you show it. */
   readonly appId: AppId | undefined;
-  /** Number of the last line about it, from 1. */
+  /** Number of the last journal line about it, from 1. */
   readonly line: number;
 }
 
 /**
- * Remembers every deployment from before it is sent. A deployment differs from other calls in that the chain does not
- * tell whether it was made already: each one makes another app.
+ * Records every deployment before it is sent. Other calls can be checked on the chain, but a deployment cannot: each
+ * one creates another app.
  */
 export interface DeploymentJournal {
   readonly path: string;
-  /** The latest that was not given up with these bytes for this contract, by this signer. */
+  /** Returns the latest record, not given up, with this calldata, contract, signer and chain. */
   find(wanted: Pick<PreparedTransaction, "chainId" | "from" | "to" | "data">): DeploymentRecord | undefined;
   prepared(transaction: PreparedTransaction): Promise<void>;
-  /** The hash of a transaction that the node signed, once it is told. */
+  /** Records the hash of a transaction that the node signed, once the node reports it. */
   sent(transaction: PreparedTransaction, transactionHash: TransactionHash): Promise<void>;
   deployed(transaction: PreparedTransaction, appId: AppId): Promise<void>;
-  /** It can never be mined any more, or was mined and reverted. */
+  /** Records that it can never be mined any more, or was mined and reverted. */
   givenUp(transaction: PreparedTransaction): Promise<void>;
   close(): Promise<void>;
 }
@@ -94,7 +94,7 @@ function journalOver(
   write: (line: Line) => Promise<void>,
 ): Omit<DeploymentJournal, "path" | "close"> {
   const stamp = () => ({ v: 1, at: new Date().toISOString() }) as const;
-  const lowerCase = (value: string) => value.toLowerCase() as `0x${string}`; // hex stays hex
+  const lowerCase = (value: string) => value.toLowerCase() as `0x${string}`; // hex in lower case is still hex
   const at = ({ chainId, from, nonce }: PreparedTransaction) => ({ chainId, from: lowerCase(from), nonce });
   return {
     find: ({ chainId, from, to, data }) =>
@@ -140,14 +140,14 @@ async function readLines(path: string, lines: readonly string[]) {
 }
 
 /**
- * Takes a line up, or answers what it claims and does not hold. A chain takes one transaction per nonce, so at most one
- * recorded one can stand for it.
+ * Applies a line. Returns what is wrong with the line, if anything. A chain accepts one transaction per nonce, so each
+ * nonce has at most one record.
  */
 function apply(records: Map<string, DeploymentRecord>, line: Line, number: number): string | undefined {
   const key = `${line.chainId} ${line.from} ${line.nonce}`;
   if (line.type === "prepared") {
     const transaction = toTransaction(line);
-    records.delete(key); // what is written last stands last
+    records.delete(key); // keeps the latest record last
     records.set(key, { transaction, appId: undefined, line: number });
     return isDeployment(line.data)
       ? findContradiction(transaction, { gasCeiling: gasCeilingOf(functionName) })

@@ -16,13 +16,16 @@ import { highestTip, type PreparedTransaction } from "./prepare.ts";
 export interface FindTransactionParameters {
   readonly from: Hex;
   readonly nonce: number;
-  /** Where to look first; older blocks only if the nonce was used up there already. By default back from the head. */
+  /**
+   * Block to start the search at. Searches older blocks only if the nonce was already used there. Default: search
+   * backwards from the newest block.
+   */
   readonly fromBlock?: bigint | undefined;
 }
 
 export interface FoundTransaction {
   readonly transactionHash: TransactionHash;
-  /** Lower case; null for one that creates a contract. */
+  /** Lower case. Null if the transaction creates a contract. */
   readonly to: Hex | null;
   /** Lower case. */
   readonly data: Hex;
@@ -31,9 +34,10 @@ export interface FoundTransaction {
 }
 
 /**
- * The mined transaction that used this nonce of a sender, by bisecting the blocks for the one in which the sender's
- * count passed it: the sender's own, or one with the sender's authorisation (EIP-7702). Returns nothing where that
- * cannot be told: an endpoint without old states, somebody else's transaction with the authorisation.
+ * Finds the mined transaction that used this nonce of a sender. Bisects the blocks for the one in which the sender's
+ * nonce count passed it. The transaction is one with this nonce, or one of the sender's that carries an authorisation
+ * (EIP-7702) with this nonce. Returns undefined if it cannot be found: the endpoint has no old states, or another
+ * account sent the authorisation.
  */
 export async function findTransaction(
   client: ChainClient,
@@ -62,9 +66,9 @@ export async function findTransaction(
 }
 
 /**
- * What has the nonce of a recorded transaction. `same`: a mined one with the recorded target and calldata, be it the
- * recorded one or one that a wallet has sped up. Only the chain's history is a reason to give up a record: a node that
- * does not know a transaction may be behind or have forgotten it.
+ * Finds the transaction that uses the nonce of a recorded one. `same`: a mined one with the recorded target and
+ * calldata; it is the recorded one or a replacement that a wallet sped up. Drop a record only because of mined
+ * transactions: a node that does not know a transaction may be behind or may have forgotten it.
  *
  * @throws RpcUnavailableError
  */
@@ -83,7 +87,10 @@ export async function findNonceTaker(
   return { kind: mined > nonce ? "notFound" : "waiting" };
 }
 
-/** Where the block lies. Steps back from the head double: recent blocks are the likeliest, and full nodes have no others. */
+/**
+ * Returns block numbers between which the block lies. Goes back from the newest block in steps that double: recent
+ * blocks are the most likely, and full nodes keep only their states.
+ */
 async function bounds(
   head: bigint,
   fromBlock: bigint | undefined,
@@ -100,7 +107,9 @@ async function bounds(
   return { low: 0n, high };
 }
 
-/** The lowest block for which `holds`, which holds for `high` and every block after the first. */
+/**
+ * Returns the lowest block for which `holds` is true. It must be true for `high` and for every block after the first.
+ */
 async function bisect(low: bigint, high: bigint, holds: (block: bigint) => Promise<boolean>): Promise<bigint> {
   if (low >= high) return high;
   const middle = (low + high) / 2n;
@@ -120,17 +129,18 @@ function lowerCase(hex: Hex): Hex {
 }
 
 export interface FindContradictionOptions {
-  /** To whom the transaction delegates its sender's account (EIP-7702); undefined if to no one. */
+  /**
+   * Contracts to which the transaction may delegate its sender's account (EIP-7702). Undefined if it must not delegate.
+   */
   readonly delegate?: readonly Hex[] | undefined;
-  /** Most gas that a node or a wallet is asked to sign for. */
+  /** Highest gas limit that a node or a wallet is asked to sign for. */
   readonly gasCeiling?: bigint | undefined;
 }
 
 /**
- * What a record of a transaction claims and does not hold, as the end of a sentence; undefined if all of it agrees: the
- * signed bytes are this call at this nonce, they have this hash, and they authorise nothing but `delegate`. Signatures
- * are not looked at: that takes milliseconds, see `findForeignSignature`.
- *
+ * Checks a record of a transaction. Returns the first claim that is not true, as the end of a sentence; undefined if
+ * the record is consistent. The signed bytes must be this call at this nonce, must have this hash, and must authorise
+ * only `delegate`. Does not check signatures, which takes milliseconds; see `findForeignSignature`.
  */
 export function findContradiction(
   prepared: Omit<PreparedTransaction, "functionName">,
@@ -165,7 +175,7 @@ export function findContradiction(
     : "its authorisation is for another chain or nonce";
 }
 
-/** As `findContradiction`, of the signatures: the sender's key must have made all of them. */
+/** Like `findContradiction`, for signatures: the sender's key must have made all of them. */
 export async function findForeignSignature({
   from,
   rawTransaction,
@@ -174,7 +184,7 @@ export async function findForeignSignature({
   const signed = parse(rawTransaction);
   const isSender = (address: Hex) => isSameHex(address, from);
   try {
-    const serializedTransaction = rawTransaction as TransactionSerialized; // parsed as one
+    const serializedTransaction = rawTransaction as TransactionSerialized; // was parsed as one
     if (!isSender(await recoverTransactionAddress({ serializedTransaction }))) return "another key signed it";
     const authorizations = signed?.type === "eip7702" ? signed.authorizationList : [];
     for (const authorization of authorizations)
@@ -197,14 +207,14 @@ const words: Readonly<Record<(typeof fields)[number], string>> = {
   maxPriorityFeePerGas: "tip",
 };
 
-/** What is zero or empty is left out of a parsed transaction. */
+/** Normalises a field: a parsed transaction leaves out values that are zero or empty. */
 function normal(value: string | number | bigint | null | undefined): string {
   return `${value ?? 0}`.toLowerCase().replace(/^0x$/, "0");
 }
 
 function parse(rawTransaction: Hex) {
   try {
-    return parseTransaction(rawTransaction as TransactionSerialized); // throws if it is none
+    return parseTransaction(rawTransaction as TransactionSerialized); // throws if it is not a transaction
   } catch {
     return undefined;
   }

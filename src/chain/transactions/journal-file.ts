@@ -15,16 +15,16 @@ export interface JournalLock {
 type Owner = Omit<JournalHolder, "lockFile" | "isLocal">;
 
 const attempts = 8;
-/** Of the signed 32-bit numbers that systems count processes with. */
+/** Process ids are signed 32-bit numbers. */
 const highestPid = 0x7fffffff;
 
 /**
- * Takes the journal for this process. Everybody who wants it first puts a file of his own into `<path>.lock/` and
- * then looks for others: of two at once at least one sees the other. A file whose process is dead belongs to nobody,
- * and since no two files share a name, taking it away cannot hit a living one.
+ * Locks the journal for this process. Every process first puts a file of its own into `<path>.lock/` and then looks for
+ * other files. If two processes do this at the same time, at least one of them sees the other. A file of a dead process
+ * is removed. File names are unique, so this never removes a living process's file.
  *
  * @throws JournalLockedError
- * @throws UnusableFileError if the folder of the lock cannot be made
+ * @throws UnusableFileError if the lock's folder cannot be created
  */
 export async function acquireLock(path: string): Promise<JournalLock> {
   const directory = `${path}.lock`;
@@ -44,7 +44,7 @@ function fileNameOf({ host, pid, since }: Owner): string {
   return `${pid}_${since}_${encodeURIComponent(host)}_${randomBytes(8).toString("hex")}`;
 }
 
-/** Undefined for a name that no process gave its file. */
+/** Returns undefined for a name that `fileNameOf` cannot produce. */
 function parseFileName(name: string): Owner | undefined {
   const [, pid, since, encodedHost] = /^([1-9]\d{0,9})_(\d+)_(.*)_[0-9a-f]{16}$/.exec(name) ?? [];
   if (encodedHost === undefined || Number(pid) > highestPid) return undefined;
@@ -61,7 +61,7 @@ async function putFile(directory: string, name: string): Promise<void> {
       await makeOwnDirectory(directory);
       return await writeFile(join(directory, name), "", { flag: "wx", mode: 0o600 });
     } catch (error) {
-      // The process that let go last took the empty folder along, between any two of these calls.
+      // Another process can remove the empty folder between these two calls.
       const fault = unusable(directory, error);
       if (faultCode(fault.cause) !== "ENOENT" || attempt === 100) throw fault;
     }
@@ -70,7 +70,7 @@ async function putFile(directory: string, name: string): Promise<void> {
 
 async function takeAway(directory: string, name: string): Promise<void> {
   await rm(join(directory, name), { force: true });
-  // Fails while others have a file in it.
+  // Fails while the folder contains other files.
   await rmdir(directory).catch(() => {});
 }
 
@@ -85,9 +85,9 @@ async function findLivingOwner(directory: string, mine: string): Promise<Journal
 }
 
 function isAlive({ host, pid, since }: Owner): boolean {
-  // Processes of another machine cannot be asked; a shared directory is no place to guess.
+  // Processes of another machine cannot be checked, and in a shared folder a wrong guess is dangerous.
   if (host !== hostname()) return true;
-  // Restarted containers reuse their process ids: a file older than this process is not this process's.
+  // Restarted containers reuse their process ids: a file older than this process belongs to an earlier one.
   if (pid === process.pid) return since >= Date.now() - process.uptime() * 1000;
   try {
     return process.kill(pid, 0);
@@ -97,23 +97,23 @@ function isAlive({ host, pid, since }: Owner): boolean {
 }
 
 export interface LineFile<Content> {
-  /** What `read` made of the lines that were there when it was opened. */
+  /** What `read` returned for the lines that were there when the file was opened. */
   readonly content: Content;
-  /** Returns once the line is on the disk, not merely on its way. */
+  /** Resolves once the line is on the disk, not only in a buffer. */
   write(line: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Years of updates of a large fleet. */
+/** Enough for years of updates of a large fleet. */
 const maxBytes = 128 * 1024 * 1024;
 
 /** How every line of every journal begins. */
 const beginning = '{"v":';
 
 /**
- * Opens a file that only grows, line by line, or begins it. What `read` throws leaves the file as it is.
+ * Opens or creates a file to which lines are only appended. If `read` throws, the file stays unchanged.
  *
- * @throws JournalCorruptError if it is no text, or one that no journal begins with
+ * @throws JournalCorruptError if it is not text, or does not begin like a journal
  * @throws UnusableFileError if it is a link or a device, or may come from a repository or another user
  */
 export async function openLineFile<Content>(
@@ -123,12 +123,12 @@ export async function openLineFile<Content>(
   const handle = await openOwnFile(path);
   try {
     const bytes = await readHandle(path, handle, maxBytes);
-    // Every write ends in a line feed, and nothing is done before its write has returned: what follows the last
-    // one was cut short by a crash, and nothing rests on it.
+    // Every write ends with a line feed, and no action starts before its write has returned. So bytes after the last
+    // line feed are a line that a crash cut short, and no action depends on them.
     const end = bytes.lastIndexOf("\n") + 1;
     if (end === 0 && !isTorn(bytes)) throw new JournalCorruptError(path, 1);
     const content = await read(decode(path, bytes.subarray(0, end)).split("\n").slice(0, -1));
-    // Signed transactions are in it: whoever reads them could send them.
+    // The file contains signed transactions, and anyone who can read them can send them.
     await handle.chmod(0o600);
     if (end < bytes.length) await handle.truncate(end);
     await handle.sync();
@@ -151,7 +151,7 @@ function writerOf(handle: FileHandle, start: number): LineFile<unknown>["write"]
       await handle.sync();
       end += line.length;
     } catch (error) {
-      // After a failed fsync nobody knows what the disk holds, so this process writes no further line.
+      // After a failed fsync the content of the disk is unknown, so this process writes no further line.
       broken = error;
       await handle.truncate(end).catch(() => {});
       throw error;
@@ -159,7 +159,7 @@ function writerOf(handle: FileHandle, start: number): LineFile<unknown>["write"]
   };
 }
 
-/** Whether a crash can have left these bytes: a part of a first line, or the zeros of a power cut. */
+/** Whether a crash can have left these bytes: part of a first line, or zeros after a power cut. */
 function isTorn(bytes: Buffer): boolean {
   const [written = ""] = bytes.subarray(0, beginning.length).toString("latin1").split("\0", 1);
   return beginning.startsWith(written);
@@ -178,7 +178,10 @@ function lineOfBadByte(bytes: Uint8Array): number {
   return before.split("\n").length;
 }
 
-/** A new file is only there after a power cut if its directory was written too. Windows cannot and need not. */
+/**
+ * Syncs a directory. A new file survives a power cut only if its directory was written too. Not possible and not needed
+ * on Windows.
+ */
 async function syncDirectory(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(path, "r");
@@ -190,8 +193,8 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 /**
- * Writes a file so that it is there whole, or as it was before: a crash or a full disk in the middle leaves no half of
- * it. Pipes and devices, such as /dev/stdout, take the text as it comes, unless a link of somebody's leads to them.
+ * Writes a file atomically: after a crash or with a full disk, the file has the complete new text or its old content.
+ * Writes directly to pipes and devices, such as /dev/stdout, except if a link outside /dev and /proc leads to one.
  *
  * @throws NodeJS.ErrnoException, UnusableFileError
  */

@@ -19,31 +19,31 @@ import { findContradiction, findForeignSignature } from "./find.ts";
 import { acquireLock, openLineFile } from "./journal-file.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 
-/** A transaction of a batch as it was signed, and what it carries. */
+/** A signed transaction of a batch and its calls. */
 export interface BatchEntry {
   readonly transaction: PreparedTransaction;
   readonly calls: readonly PolicyCall[];
-  /** Whether it carries an authorisation of its own sender, which uses the nonce after the transaction's. */
+  /** Whether it carries its own sender's authorisation, which uses the nonce after the transaction's. */
   readonly authorizes: boolean;
 }
 
-/** How a recorded transaction ended; `replaced` and `refused` can never be mined any more. */
+/** How a recorded transaction ended. `replaced` and `refused` ones can never be mined any more. */
 export type BatchEntryEnd = "mined" | "reverted" | "replaced" | "refused";
 
 /**
- * Remembers every transaction from before it is sent until its end was seen, so that a run after a crash sends the
+ * Records every transaction before it is sent and until its outcome was seen. After a crash, the next run sends the
  * same bytes again instead of new ones.
  */
 export interface BatchJournal {
-  /** Recorded and not ended, in the order they were signed. */
+  /** Recorded transactions that have not ended, in the order in which they were signed. */
   readonly open: readonly BatchEntry[];
   prepared(entry: BatchEntry): Promise<void>;
-  /** The hash of a transaction that a wallet or the node signed, once it is told. */
+  /** Records the hash of a transaction that a wallet or the node signed, once it reports it. */
   sent(entry: BatchEntry, transactionHash: TransactionHash): Promise<void>;
   ended(entry: BatchEntry, end: BatchEntryEnd): Promise<void>;
 }
 
-/** A journal that ends with the process: for tests, and where the caller reads the chain again before every run. */
+/** A journal in memory, for tests and for callers that read the chain again before every run. */
 export function memoryBatchJournal(): BatchJournal {
   const entries = new OpenEntries();
   return {
@@ -56,7 +56,9 @@ export function memoryBatchJournal(): BatchJournal {
   };
 }
 
-/** The entries of a journal that have not ended. A chain takes one transaction per nonce: at most one is open for it. */
+/**
+ * The open entries of a journal. A chain accepts one transaction per nonce, so each nonce has at most one open entry.
+ */
 export class OpenEntries {
   readonly #entries = new Map<string, BatchEntry>();
 
@@ -64,7 +66,7 @@ export class OpenEntries {
     return [...this.#entries.values()];
   }
 
-  /** @throws Error if an open one has the nonce: signing a second would give the first up in silence */
+  /** @throws Error if an open entry has this nonce: a second signature would silently replace the first */
   prepared(entry: BatchEntry): void {
     if (this.#entries.has(keyOf(entry))) throw new Error("The journal has an open transaction with this nonce.");
     this.#entries.set(keyOf(entry), entry);
@@ -74,7 +76,7 @@ export class OpenEntries {
   sent(entry: BatchKey, transactionHash: TransactionHash): void {
     const known = this.#require(entry);
     const { rawTransaction, transactionHash: ownHash } = known.transaction;
-    // Signed bytes have one hash; a wallet may replace what it signed.
+    // Signed bytes have one hash. A wallet may replace the transaction that it signed.
     if (rawTransaction !== undefined && ownHash !== transactionHash)
       throw new Error("The journal has another hash of this transaction's signed bytes.");
     this.#entries.set(keyOf(entry), { ...known, transaction: { ...known.transaction, transactionHash } });
@@ -93,7 +95,7 @@ export class OpenEntries {
   }
 }
 
-/** What tells one transaction of a journal from another. */
+/** Identifies a transaction of a journal. */
 export interface BatchKey {
   readonly transaction: Pick<PreparedTransaction, "chainId" | "from" | "nonce">;
 }
@@ -102,7 +104,7 @@ function keyOf({ transaction: { chainId, from, nonce } }: BatchKey): string {
   return `${chainId} ${from.toLowerCase()} ${nonce}`;
 }
 
-/** The first nonce of the sender which the transaction leaves free. */
+/** Returns the sender's next free nonce after the transaction. */
 export function nonceAfter({ transaction, authorizes }: BatchEntry): number {
   return transaction.nonce + (authorizes ? 2 : 1);
 }
@@ -115,9 +117,9 @@ function fixedHex<Value extends Hex>(bytes: number) {
 const hexData = z.custom<Hex>((value) => typeof value === "string" && /^0x([0-9a-f]{2})*$/.test(value), "expected hex");
 const address = fixedHex<Hex>(20);
 const transactionHash = fixedHex<TransactionHash>(32);
-const wholeNumber = z.string().regex(/^\d{1,78}$/); // wei and gas outgrow JSON's numbers
+const wholeNumber = z.string().regex(/^\d{1,78}$/); // wei and gas can exceed JSON's numbers
 
-/** `at` is for people; a transaction is known by chain, sender and nonce. */
+/** `at` is for human readers. Chain, sender and nonce identify a transaction. */
 const line = {
   v: z.literal(1),
   at: z.iso.datetime(),
@@ -128,7 +130,7 @@ const line = {
 
 /** One line of a batch journal. */
 export const batchJournalLineSchema = z.discriminatedUnion("type", [
-  /** Written before the bytes leave this machine; they are here to be sent again. */
+  /** Written before the transaction is sent. Keeps the bytes so that they can be sent again. */
   z.strictObject({
     ...line,
     type: z.literal("prepared"),
@@ -138,7 +140,7 @@ export const batchJournalLineSchema = z.discriminatedUnion("type", [
     maxFeePerGas: wholeNumber,
     maxPriorityFeePerGas: wholeNumber,
     functionName: z.string(),
-    /** Both null where the node or a wallet signs. */
+    /** Both are null if the node or a wallet signs. */
     rawTransaction: hexData.nullable(),
     transactionHash: transactionHash.nullable(),
     authorizes: z.boolean(),
@@ -171,14 +173,15 @@ export function toPreparedLine({ transaction, calls, authorizes }: BatchEntry): 
   };
 }
 
-/** What a line claims and does not hold; `message` is the end of a sentence. */
+/** A journal line makes a claim that is not true. `message` is the end of a sentence. */
 export class ContradictionError extends Error {}
 
 /**
- * The entry that a line holds. It may come from a repository: nothing of it is believed that the calldata and the signed
- * bytes do not say, except for the signatures themselves.
+ * Reads the entry of a line. The line may come from an untrusted repository, so every field must match the calldata and
+ * the signed bytes. Does not check the signatures themselves.
  *
- * @param executors besides this package's own, to which the line may delegate its sender's account
+ * @param executors further contracts, besides this package's executor, to which the line may delegate its sender's
+ * account
  * @throws ContradictionError
  */
 export function fromPreparedLine(line: PreparedLine, executors: readonly Hex[] = []): BatchEntry {
@@ -211,11 +214,11 @@ export function fromPreparedLine(line: PreparedLine, executors: readonly Hex[] =
 interface Shape {
   readonly functionName: string;
   readonly gasCeiling: bigint;
-  /** To whom a transaction of this kind may delegate its sender's account. */
+  /** The contract to which a transaction of this kind may delegate its sender's account. */
   readonly delegate?: Hex;
 }
 
-/** The one transaction that makes these calls, among those that this package sends. */
+/** Finds the kind of transaction, among those that this package sends, that makes these calls. */
 function findShape({ from, to, data, authorizes }: PreparedLine, calls: readonly PolicyCall[]): Shape | undefined {
   const [only] = calls;
   if (only === undefined) {
@@ -240,26 +243,26 @@ export function lowerCase(hex: Hex): Hex {
   return `0x${hex.slice(2).toLowerCase()}`;
 }
 
-/** A journal that somebody owns: `close` lets others have it. */
+/** A journal file that this process holds locked. `close` releases it for other processes. */
 export interface BatchJournalFile extends BatchJournal, AsyncDisposable {
   close(): Promise<void>;
 }
 
 export interface OpenBatchJournalOptions {
-  /** Where the batch executor is on chains without the deterministic-deployment proxy, as it is named to `sendBatch`. */
+  /** Addresses of the batch executor on chains without the deterministic-deployment proxy, as passed to `sendBatch`. */
   readonly executors?: readonly Hex[] | undefined;
 }
 
 type WithoutStamp<Line> = Line extends unknown ? Omit<Line, "v" | "at"> : never;
 
 /**
- * Opens a batch journal on disk, or begins it: signed transactions are in it before they are sent, so that a batch a
- * crash has cut short is seen to its end by the next one, and nothing is paid twice. One file serves any number of
- * batches, one process at a time. It holds no key.
+ * Opens or creates a batch journal on disk. It records signed transactions before they are sent. After a crash, the
+ * next batch finishes the interrupted one, and nothing is paid twice. One file serves any number of batches, but only
+ * one process at a time. It contains no key.
  *
- * @throws JournalLockedError while another process has it open
- * @throws JournalCorruptError if a line other than a torn last one cannot be read, or claims what its calldata, its
- * signed bytes or their signature do not hold
+ * @throws JournalLockedError if another process has it open
+ * @throws JournalCorruptError if a line, except an incomplete last one, cannot be read, or contradicts its calldata,
+ * its signed bytes or their signature
  * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user
  */
 export async function openBatchJournal(
@@ -271,7 +274,7 @@ export async function openBatchJournal(
     const file = await openLineFile(path, (lines) => readLines(path, lines, executors));
     const entries = file.content;
     let last: Promise<void> = Promise.resolve();
-    // One line at a time: the receipts of several transactions may arrive at once.
+    // Writes one line at a time: the receipts of several transactions may arrive at once.
     const append = (line: WithoutStamp<BatchJournalLine>) => {
       const mine = last.then(() => file.write(JSON.stringify({ v: 1, at: new Date().toISOString(), ...line })));
       last = mine.catch(() => {});
@@ -329,7 +332,7 @@ async function readLines(path: string, lines: readonly string[], executors: read
       throw new JournalCorruptError(path, index + 1, { cause, problem });
     }
   }
-  // Only of what would be sent again: a signature takes milliseconds.
+  // Only for transactions that would be sent again: checking a signature takes milliseconds.
   for (const { transaction } of entries.list()) {
     const problem = await findForeignSignature(transaction);
     const line = lineOf.get(transaction.rawTransaction ?? "") ?? 0;

@@ -11,21 +11,21 @@ export interface PrepareTransactionParameters {
   readonly account: Account;
   readonly to: Address;
   readonly data: Hex;
-  /** Whose custom errors a refusal is decoded with. */
+  /** ABI that decodes the custom error of a revert. */
   readonly abi: Abi;
   readonly functionName: string;
-  /** The chain the contract lives on. Another one behind the endpoint is a WrongChainError. */
+  /** The contract's chain. If the endpoint serves another one, a WrongChainError is thrown. */
   readonly chainId?: number | undefined;
   /**
-   * By default the signer's next one, pending transactions counted. Pass the last one plus one after a transaction
-   * you have just seen mined: endpoints behind a balancer may still answer with the old count.
+   * Default: the signer's next nonce, including pending transactions. If you have just seen a transaction mined, pass
+   * its nonce plus one: endpoints behind a load balancer may still return the old count.
    */
   readonly nonce?: number | undefined;
 }
 
 /**
- * Decides every field of the transaction, after a simulation has shown that the contract would accept it, and signs
- * it if the key is here. Sends nothing. What the endpoint has a say in is bounded here: gas, tip, base fee and nonce.
+ * Chooses every field of the transaction after a successful simulation, and signs it if the key is local. Sends
+ * nothing. Limits every value that the endpoint influences: gas, tip, base fee and nonce.
  *
  * @throws WrongChainError, NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError,
  * ImplausibleAnswerError, InsufficientFundsError, RpcUnavailableError
@@ -53,19 +53,19 @@ export async function prepareTransaction(
   });
 }
 
-/** More transactions of one account than nodes keep waiting. */
+/** More than the number of pending transactions that nodes keep for one account. */
 export const mostWaiting = 64;
 
 export interface ReadNextNonceParameters {
   readonly address: Address;
-  /** What is known besides: the nonce that was shown, or the one after a transaction seen mined. */
+  /** A nonce that is already known: the one that was shown to the user, or the one after a transaction seen mined. */
   readonly known?: number | undefined;
 }
 
 /**
- * The nonce of an account's next transaction, those that wait counted. The endpoint alone names it, and a signature for
- * a nonce far ahead is a transaction that can be mined months later. So a count is refused that runs away from the mined
- * one, or from what is known of the account.
+ * Reads the nonce of an account's next transaction, including pending ones. Only the endpoint knows it, and a signature
+ * for a nonce far ahead could be mined months later. Therefore a count is rejected if it is far above the mined count
+ * or the known nonce.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
  */
@@ -83,7 +83,9 @@ export async function readNextNonce(client: ChainClient, { address, known }: Rea
   return next;
 }
 
-/** A transaction with every field decided. Sent again, it is the same transaction: its nonce can be used only once. */
+/**
+ * A transaction with every field fixed. Sending it again sends the same transaction: its nonce can be used only once.
+ */
 export interface PreparedTransaction {
   readonly chainId: number;
   readonly from: Address;
@@ -92,27 +94,28 @@ export interface PreparedTransaction {
   readonly nonce: number;
   /** Gas limit, in gas. */
   readonly gas: bigint;
-  /** Most that is paid per gas, in wei. */
+  /** Highest price per gas, in wei. */
   readonly maxFeePerGas: bigint;
-  /** Part of it for the block's builder, in wei per gas. */
+  /** Part of the price that goes to the block builder, in wei per gas. */
   readonly maxPriorityFeePerGas: bigint;
-  /** What the call is, for people: `data` decides. */
+  /** Name of the call for human readers. `data` decides what it does. */
   readonly functionName: string;
-  /** The signed bytes. Absent if the signer's key is with the node or a wallet. */
+  /** The signed bytes. Absent if the node or a wallet holds the signer's key. */
   readonly rawTransaction?: Hex | undefined;
   /** Hash of the signed bytes, known before they are sent. */
   readonly transactionHash?: TransactionHash | undefined;
 }
 
-/** The tip is the one part of the price an endpoint can make us pay by naming a wild number; wei per gas. */
+/** Highest tip, in wei per gas. The tip is the only part of the price that an endpoint can inflate. */
 export const highestTip = parseGwei("3");
-/** Above every base fee a chain has seen, in wei per gas. */
+/** Higher than any base fee seen on a chain, in wei per gas. */
 const highestBaseFee = parseGwei("10000");
 
 export interface ReadFeesReturnType {
   /**
-   * Wei per gas. Room for the base fee to double before the transaction is mined. A base fee that the endpoint made up
-   * costs nothing by itself: the block's own base fee is paid, which the chain's consensus decides, plus the tip.
+   * Wei per gas. Lets the base fee double before the transaction is mined. A base fee that the endpoint made up costs
+   * nothing by itself: the transaction pays the block's own base fee, which the chain's consensus decides, plus the
+   * tip.
    */
   readonly maxFeePerGas: bigint;
   /** Wei per gas, at most 3 gwei. */
@@ -120,7 +123,7 @@ export interface ReadFeesReturnType {
 }
 
 /**
- * EIP-1559 fees for a transaction that may wait a while.
+ * Reads EIP-1559 fees for a transaction that may have to wait.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
  */
@@ -145,8 +148,8 @@ export interface SignTransactionParameters {
 }
 
 /**
- * Signs a transaction whose every field is decided, if the key is here. Sends nothing. It carries no value, and no tip
- * above the highest: whoever prepared it.
+ * Signs a transaction whose fields are all fixed, if the key is local. Sends nothing. The transaction carries no value.
+ * Refuses a tip above `highestTip`.
  *
  * @throws ImplausibleAnswerError
  */

@@ -7,21 +7,21 @@ import { duringRpc, withoutSecrets } from "../rpc-errors.ts";
 
 export interface WaitForReceiptParameters {
   readonly transactionHash: TransactionHash;
-  /** Blocks that must hold the transaction or follow it; 1 is the block it was mined in. Default 1. */
+  /** Number of blocks that must contain or follow the transaction. 1 is the block that contains it. Default 1. */
   readonly confirmations?: number | undefined;
   /** Default 120,000 ms. */
   readonly timeoutMs?: number | undefined;
   /** Default: the client's polling interval, in ms. */
   readonly pollIntervalMs?: number | undefined;
-  /** What was called, for the message if it reverted. */
+  /** Name of the called function, for the error message of a revert. */
   readonly functionName: string;
 }
 
 export type WaitForReceiptReturnType = TransactionReceipt;
 
 /**
- * Polls until the transaction is mined and confirmed. The receipt is read again at every poll, so one that a reorg
- * takes away is waited for anew; an endpoint that fails in between is asked again until the time is up.
+ * Polls until the transaction is mined and confirmed. Reads the receipt again at every poll, so it keeps waiting if a
+ * reorg removes the receipt. If the endpoint fails, it retries until the time is up.
  *
  * @throws TransactionRevertedError, ReceiptTimeoutError
  */
@@ -55,7 +55,7 @@ export async function waitForReceipt(
   }
 }
 
-/** Undefined while it is not mined, or not deep enough, or mined in a block that is still being built. */
+/** Returns undefined while the transaction is not mined, has too few confirmations, or is in a pending block. */
 async function readConfirmedReceipt(
   client: ChainClient,
   transactionHash: TransactionHash,
@@ -79,8 +79,8 @@ export interface ReadSendersParameters {
 const requestsAtOnce = 8;
 
 /**
- * Who sent each of these transactions; those the node no longer knows are left out. Of a change that went through a Safe
- * it is whoever paid, not who decided.
+ * Reads the sender of each transaction. Leaves out transactions that the node does not know. For a change through a
+ * Safe, the sender is the account that paid, not the owners who decided.
  *
  * @throws RpcUnavailableError
  */

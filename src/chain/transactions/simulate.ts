@@ -23,7 +23,7 @@ export interface SimulateCallParameters {
 }
 
 /**
- * Runs the call on the node without sending it, and returns if it would pass.
+ * Runs the call on the node without sending it. Returns normally if it would succeed.
  *
  * @throws NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError, RpcUnavailableError
  */
@@ -35,7 +35,7 @@ export async function simulateCall(client: ChainClient, parameters: SimulateCall
   if (answer.revert !== undefined) throw await explainRevert(client, parameters, answer.revert);
 }
 
-/** The typed error of a refused call. Asks the chain who owns the contract if that is what the refusal is about. */
+/** Returns the typed error of a reverted call. If the revert is about ownership, reads the owner from the chain. */
 export async function explainRevert(
   client: ChainClient,
   { from, to, functionName }: Omit<SimulateCallParameters, "data" | "abi">,
@@ -53,14 +53,15 @@ export async function explainRevert(
 }
 
 export interface ReadGasLimitParameters extends SimulateCallParameters {
-  /** Most gas the call may ask for. It must not come from the endpoint. */
+  /** Highest gas limit of the call. It must not come from the endpoint. */
   readonly ceiling: bigint;
-  /** Estimates as if the account delegated by this (EIP-7702). */
+  /** Estimates as if the account delegated with this authorisation (EIP-7702). */
   readonly authorization?: SignedAuthorization | undefined;
 }
 
 /**
- * A fifth more than the node's estimate, in gas: the state may move before the transaction is mined.
+ * Returns the node's gas estimate plus one fifth, at most `ceiling`: the state may change before the transaction is
+ * mined.
  *
  * @throws ImplausibleAnswerError if the estimate is above the ceiling
  * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, RpcUnavailableError
@@ -82,7 +83,7 @@ export async function readGasLimit(
   return withRoom(estimate, { ceiling, functionName });
 }
 
-/** The limit to sign for what was estimated. @throws ImplausibleAnswerError */
+/** Returns the gas limit to sign for an estimate. @throws ImplausibleAnswerError */
 export function withRoom(
   estimate: bigint,
   { ceiling, functionName }: Pick<ReadGasLimitParameters, "ceiling" | "functionName">,
