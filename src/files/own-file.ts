@@ -4,25 +4,28 @@ import { dirname, resolve } from "node:path";
 import { UnusableFileError } from "../errors/index.ts";
 import { findGitClaim } from "./git-index.ts";
 
-/** Windows has neither flag. */
+/** Windows has neither of these flags. */
 const noFollow = constants.O_NOFOLLOW ?? 0;
 const noWait = constants.O_NONBLOCK ?? 0;
 
 export interface OwnFileOptions {
-  /** Whether a file that git tracks is taken. A ledger must not be: a checked-out repository would decide what is sent. */
+  /**
+   * Whether a file that git tracks is accepted. Not for ledgers: a checked-out repository could then decide what is
+   * sent.
+   */
   readonly mayBeTracked?: boolean | undefined;
 }
 
 /**
- * Opens a file that this package keeps, to read it and to append, or makes it for this user alone. Nothing is read or
- * made through a link, and a file is refused that a repository or another user of the machine may have put there.
+ * Opens one of this package's own files for reading and appending, or creates it for this user only. Does not follow
+ * links. Rejects a file that a repository or another user of the machine may have put there.
  *
  * @throws UnusableFileError
  */
 export async function openOwnFile(path: string, options: OwnFileOptions = {}): Promise<FileHandle> {
   const flags = constants.O_RDWR | constants.O_APPEND | noFollow | noWait;
   try {
-    // Two processes may find no file at the same time: the second then finds the first one's.
+    // If two processes find no file at the same time, the second one then opens the first one's file.
     for (;;) {
       const found = await lstat(path).catch(undefinedIfMissing);
       if (found !== undefined) requireOwn(path, found, options);
@@ -34,7 +37,7 @@ export async function openOwnFile(path: string, options: OwnFileOptions = {}): P
       );
       if (handle === undefined) continue;
       try {
-        requireOwn(path, await handle.stat(), { mayBeTracked: true }); // asked before
+        requireOwn(path, await handle.stat(), { mayBeTracked: true }); // git was asked before
         return handle;
       } catch (error) {
         await handle.close();
@@ -47,7 +50,7 @@ export async function openOwnFile(path: string, options: OwnFileOptions = {}): P
 }
 
 /**
- * Makes a database's file, for this user alone, or checks it and its companions as `openOwnFile` does.
+ * Creates a database's file for this user only. If it exists, checks it and its companion files as `openOwnFile` does.
  *
  * @throws UnusableFileError
  */
@@ -63,7 +66,7 @@ export function prepareOwnDatabase(path: string, options: OwnFileOptions = {}): 
   }
 }
 
-/** Takes the rights of others away from a database that is known to be ours. @throws UnusableFileError */
+/** Removes other users' rights from a database that is known to belong to this user. @throws UnusableFileError */
 export function restrictDatabase(path: string): void {
   for (const each of filesOf(path)) {
     try {
@@ -75,7 +78,7 @@ export function restrictDatabase(path: string): void {
   }
 }
 
-/** SQLite gives the companions that it makes the mode of the database. */
+/** SQLite creates its companion files with the mode of the database. */
 function filesOf(path: string): readonly string[] {
   return ["", "-wal", "-shm", "-journal"].map((ending) => `${path}${ending}`);
 }
@@ -106,7 +109,7 @@ function undefinedIfMissing(error: unknown): undefined {
   if (faultCode(error) !== "ENOENT") throw error;
 }
 
-/** The code of a fault of the file system, such as ENOENT; undefined for any other error. */
+/** Returns the code of a file system error, such as ENOENT; undefined for any other error. */
 export function faultCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
@@ -123,7 +126,10 @@ const wordsOf: Readonly<Record<string, string>> = {
   EROFS: "its file system is read-only",
 };
 
-/** The end of the sentence "… cannot be used: …"; what is no fault of the file system is thrown. */
+/**
+ * Converts a file system error into an UnusableFileError, whose problem ends the sentence "… cannot be used: …". Throws
+ * any other error.
+ */
 export function unusable(path: string, cause: unknown): UnusableFileError {
   if (cause instanceof UnusableFileError) return cause;
   const code = faultCode(cause);
@@ -131,7 +137,7 @@ export function unusable(path: string, cause: unknown): UnusableFileError {
   return new UnusableFileError(path, wordsOf[code] ?? `the system answers ${code}`, { cause });
 }
 
-/** What a file is that is neither a text nor a database; undefined for a regular file. */
+/** Describes a file that is not a regular file; undefined for a regular file. */
 export function describeKind(stats: Stats): string | undefined {
   if (stats.isFile()) return undefined;
   if (stats.isSymbolicLink()) return "it is a symbolic link";
@@ -142,8 +148,8 @@ export function describeKind(stats: Stats): string | undefined {
 }
 
 /**
- * Makes a folder, and what is missing above it. Not with `recursive`: Node then never returns where the file system lets
- * nobody make one, as below /proc.
+ * Creates a folder and its missing parents. Does not use `recursive`: with it, Node never returns if the file system
+ * does not allow new folders, as below /proc.
  *
  * @throws UnusableFileError
  */
@@ -153,7 +159,7 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
     const parent = dirname(resolve(path));
     if (parent !== resolve(path)) await makeDirectory(parent);
     await mkdir(path, { mode }).catch(async (error: unknown) => {
-      // Made by another process meanwhile; a link that leads nowhere exists as well and is no folder.
+      // Another process created it meanwhile. A link without a target also exists, but is not a folder.
       if (faultCode(error) !== "EEXIST" || !(await isDirectory(path))) throw error;
     });
   } catch (error) {
@@ -162,7 +168,7 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
 }
 
 /**
- * Makes a folder that holds nothing but this package's files, or takes the rights of others away from it.
+ * Creates a folder that contains only this package's files. If it exists, removes other users' rights from it.
  *
  * @throws UnusableFileError if it is a link: a repository could bring one that leads elsewhere; or if another user owns
  * it, or may write to it after all: that user could remove a journal or put an older one in its place

@@ -7,7 +7,7 @@ import { describeKind, faultCode, unusable } from "./own-file.ts";
 const mebibyte = 1024 * 1024;
 const noWait = constants.O_NONBLOCK ?? 0; // Windows has no such flag
 
-/** Far above any compose file, environment or plan. */
+/** Much larger than any compose file, environment or plan. */
 export const defaultMaxBytes = 16 * mebibyte;
 
 /** Names of the descriptors that the user's shell gave this process, as `<(command)` writes them; nothing links here. */
@@ -18,7 +18,7 @@ const ownDescriptor = /^\/dev\/stdin$|^\/(?:dev|proc\/self)\/fd\/(\d{1,9})$/;
  * beyond the limit is refused: it could block, or fill the memory. So is a pipe, unless the path is that of a descriptor
  * of this process, which only the user can have opened.
  *
- * @throws UnusableFileError; its `cause` has the code ENOENT if there is no such file
+ * @throws UnusableFileError; its `cause` has the code ENOENT if the file does not exist
  */
 export async function readBounded(path: string, maxBytes: number = defaultMaxBytes): Promise<Buffer> {
   const descriptor = ownDescriptor.exec(path);
@@ -43,12 +43,16 @@ export async function readBounded(path: string, maxBytes: number = defaultMaxByt
   }
 }
 
-/** As `readBounded`, as UTF-8 text. Bytes that are not UTF-8 become U+FFFD. @throws UnusableFileError */
+/** Like `readBounded`, but returns UTF-8 text. Bytes that are not UTF-8 become U+FFFD. @throws UnusableFileError */
 export async function readBoundedText(path: string, maxBytes?: number): Promise<string> {
   return (await readBounded(path, maxBytes)).toString("utf8");
 }
 
-/** All bytes from the start. Files of /proc say they have none, and may never end. @throws UnusableFileError */
+/**
+ * Reads all bytes from the start. Does not use the file's size: files of /proc report zero and may never end.
+ *
+ * @throws UnusableFileError
+ */
 export async function readHandle(path: string, handle: FileHandle, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for (let position = 0; ; ) {
