@@ -12,7 +12,7 @@ export interface CommitComposeFileParameters {
 }
 
 /**
- * Puts a provisioned document in force. On an on-chain KMS its hash must be allowed by then.
+ * Makes a provisioned document the CVM's current one. With an on-chain KMS, the contract must already allow its hash.
  *
  * @throws HashExpiredError, HashNotAllowedError and other CloudErrors
  */

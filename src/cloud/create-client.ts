@@ -7,36 +7,39 @@ export type { CloudReply, CloudRequest } from "./http.ts";
 
 export interface CreateCloudClientParameters {
   readonly apiKey: string;
-  /** Address of the API, such as `https://cloud-api.phala.com/api/v1`; an origin alone gets `/api/v1`. */
+  /** Address of the API, such as `https://cloud-api.phala.com/api/v1`. `/api/v1` is added to a plain origin. */
   readonly baseUrl: string;
-  /** Shapes asked for where an action does not need its own. @default "2026-01-21" */
+  /** API version of requests whose action does not need a specific one. @default "2026-01-21" */
   readonly apiVersion?: ApiVersion | undefined;
   /** @default globalThis.fetch */
   readonly fetch?: typeof fetch | undefined;
-  /** For one attempt, body included. @default 30_000 */
+  /** Timeout of one attempt, including the body. @default 30_000 */
   readonly timeoutMs?: number | undefined;
   readonly retry?: Partial<RetrySettings> | undefined;
 }
 
-/** What every cloud action takes first. It holds the API key where nothing can print it. */
+/**
+ * First parameter of every cloud action. The API key is stored in a closure, so that printing the client never shows
+ * it.
+ */
 export interface CloudClient {
   readonly baseUrl: string;
   readonly apiVersion: ApiVersion;
   /**
-   * Sends one request, repeated where that is safe. Answers of 2xx and `alsoExpected` return.
+   * Sends one request and repeats it if that is safe. Returns answers with status 2xx or one of `alsoExpected`.
    *
    * @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses
    */
   request(request: CloudRequest): Promise<CloudReply>;
   /**
-   * Keyed digest (HMAC-SHA256 under the API key) of a text, 64 hex digits: recognises the same text later, while
-   * nobody without the key can test guesses against it.
+   * Returns a keyed digest of a text (HMAC-SHA256 with the API key, 64 hex digits). It recognises the same text later,
+   * but a reader without the key cannot test guesses against it.
    */
   fingerprint(text: string): string;
 }
 
 /**
- * A client of the cloud's API.
+ * Creates a client of the cloud's API.
  *
  * @throws InvalidArgumentError if the API key or the address cannot be one
  */
@@ -61,7 +64,7 @@ export function createCloudClient(parameters: CreateCloudClientParameters): Clou
   });
 }
 
-/** Header values outside this alphabet make fetch throw an error that quotes them. */
+/** Rejects other characters, because fetch would throw an error that quotes the header's value. */
 function parseApiKey(raw: string): string {
   const apiKey = raw.trim();
   if (!/^[\x21-\x7e]+$/.test(apiKey)) {

@@ -6,12 +6,12 @@ import { parseReply, safe } from "./replies.ts";
 
 export interface CreateCvmParameters {
   readonly appId: AppId;
-  /** Of the provisioned document. */
+  /** Hash of the provisioned document. */
   readonly composeHash: ComposeHash;
   /** Hex from `encryptEnvironment`. */
   readonly encryptedEnvironment?: string | undefined;
   readonly environmentNames?: readonly string[] | undefined;
-  /** Id or slug; only for an on-chain KMS, like the next two. */
+  /** Id or slug of the KMS. This and the next two fields are only for an on-chain KMS. */
   readonly kms?: string | undefined;
   readonly contractAddress?: Hex | undefined;
   readonly deployerAddress?: Hex | undefined;
@@ -25,7 +25,11 @@ export interface CreatedCvm {
   readonly vmUuid: string | undefined;
 }
 
-/** Creates the CVM of a provisioned document. The same app and hash again give the same CVM. @throws CloudError */
+/**
+ * Creates the CVM of a provisioned document. A second call with the same app and hash returns the same CVM.
+ *
+ * @throws CloudError
+ */
 export async function createCvm(client: CloudClient, parameters: CreateCvmParameters): Promise<CreatedCvm> {
   const body: CreateCvmRequest = {
     app_id: parameters.appId,

@@ -23,31 +23,31 @@ import {
   type KmsInfo,
 } from "./protocol.ts";
 
-/** A confidential VM. Which fields the cloud fills depends on the API version asked for. */
+/** A confidential VM. The fields that are set depend on the requested API version. */
 export interface Cvm {
   /** `cvm_…`, or a number as text at 2025-10-28. */
   readonly id: string;
   readonly name: string;
   /** Free text: `running`, `stopped`, `updating`, … */
   readonly status: string;
-  /** Whether an operation on it is still under way. */
+  /** Whether an operation on it is still running. */
   readonly busy: boolean;
-  /** Correlation id of the operation under way. From 2026-01-21 on. */
+  /** Correlation id of the running operation. From 2026-01-21 on. */
   readonly operationId: string | undefined;
   /** Absent until a new CVM has its app. */
   readonly appId: AppId | undefined;
   readonly vmUuid: string | undefined;
   readonly instanceId: string | undefined;
-  /** Of the compose in force. From 2026-01-21 on. */
+  /** Hash of the current compose document. From 2026-01-21 on. */
   readonly composeHash: ComposeHash | undefined;
   /** The machine it runs on. From 2026-01-21 on. */
   readonly deviceId: DeviceId | undefined;
-  /** Chain of the app's contract. Absent where the KMS keeps its policy off chain. */
+  /** Chain of the app's contract. Absent if the KMS keeps its policy off chain. */
   readonly chainId: number | undefined;
   readonly kmsContractAddress: Hex | undefined;
-  /** How `getAppEncryptionKey` names the KMS. Only at 2025-10-28. */
+  /** Name of the KMS for `getAppEncryptionKey`. Only at 2025-10-28. */
   readonly kmsReference: string | undefined;
-  /** The app's x25519 key as the cloud states it, unsigned. Hex without `0x`. */
+  /** The app's x25519 key as reported by the cloud, without a signature. Hex without `0x`. */
   readonly encryptionPublicKey: string | undefined;
 }
 
@@ -98,7 +98,7 @@ function fromFlat(wire: CvmDetail20251028): Cvm {
   };
 }
 
-/** The vocabulary of statuses is open; the ones of a CVM on its way end in "ing" (`updating`, `restarting`). */
+/** The list of statuses is open. Statuses of a CVM that is changing end in "ing" (`updating`, `restarting`). */
 function isTransitional(status: string): boolean {
   return status === "pending" || (status !== "running" && status.endsWith("ing"));
 }
@@ -109,7 +109,7 @@ export interface Kms {
   readonly slug: string | undefined;
   readonly url: string;
   readonly version: string;
-  /** Absent where the KMS keeps its policy off chain. */
+  /** Absent if the KMS keeps its policy off chain. */
   readonly chainId: number | undefined;
   /** Address of its DstackKms contract. */
   readonly contractAddress: Hex | undefined;
@@ -142,7 +142,7 @@ export function toAppId(raw: string | null | undefined): AppId | undefined {
 /** Phase 2 of an update: the hash, and the transaction that allowed it. */
 export interface RegisteredHash {
   readonly composeHash: ComposeHash;
-  /** `already-registered` asks the cloud to check the contract's state alone, without a receipt. */
+  /** `already-registered` asks the cloud to check only the contract's state, without a receipt. */
   readonly transactionHash: TransactionHash | typeof alreadyRegistered;
 }
 

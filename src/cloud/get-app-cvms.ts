@@ -8,11 +8,11 @@ export interface GetAppCvmsParameters {
   readonly appId: AppId;
 }
 
-/** The only version from which on a CVM in a list says which compose hash it has. */
+/** The first version in which a CVM in a list has its compose hash. */
 const apiVersion = "2026-01-21";
 
 /**
- * Lists the CVMs of an app that the API key's workspace has: its replicas and instances too, running or not.
+ * Lists the CVMs of an app in the API key's workspace, including replicas and instances, running or not.
  *
  * @throws CloudError; a workspace without a CVM of the app is a CloudResponseError of status 404
  */

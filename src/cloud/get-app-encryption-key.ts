@@ -9,8 +9,9 @@ export interface GetAppEncryptionKeyParameters {
   readonly kms: string;
   readonly appId: AppId;
   /**
-   * secp256k1 public key of the KMS, 33 bytes, from the DstackKms you trust or pinned: the answer must be signed by it.
-   * Without it the key is the cloud's word alone, and what is encrypted to it may be for the cloud to read.
+   * secp256k1 public key of the KMS, 33 bytes, from a DstackKms that you trust or pinned. The answer must be signed by
+   * it. Without it, only the cloud vouches for the encryption key, and the cloud may be able to read what is encrypted
+   * to it.
    */
   readonly expectedKmsPublicKey?: Hex | undefined;
 }
@@ -18,16 +19,17 @@ export interface GetAppEncryptionKeyParameters {
 export interface AppEncryptionKey {
   /** x25519, 32 bytes. */
   readonly publicKey: Hex;
-  /** secp256k1 over the key and the app's id: r ‖ s ‖ recovery id, 65 bytes. */
+  /** secp256k1 signature of the key and the app's id: r ‖ s ‖ recovery id, 65 bytes. */
   readonly signature: Hex;
-  /** What the signature says of the time, in Unix seconds. Absent in the older format, whose signatures never expire. */
+  /** The signed time, in Unix seconds. Absent in the older format, whose signatures never expire. */
   readonly timestamp?: bigint | undefined;
 }
 
 /**
- * Reads the key an app's environment is encrypted to. Where the answer has a signature with a time, that one counts.
+ * Reads the key that an app's environment is encrypted to. If the answer has a signature with a timestamp, uses that
+ * one.
  *
- * @throws UntrustedEncryptionKeyError if a KMS key is expected and it did not sign for this app, or too long ago
+ * @throws UntrustedEncryptionKeyError if the expected KMS key did not sign this app's key, or signed it too long ago
  * @throws CloudError
  */
 export async function getAppEncryptionKey(

@@ -22,11 +22,11 @@ export interface AppRevision {
   readonly id: string;
   readonly vmUuid: string;
   readonly composeHash: ComposeHash;
-  /** Correlation id of the operation that carries it out. */
+  /** Correlation id of the operation that makes the change. */
   readonly operationId: string | undefined;
 }
 
-/** Lists one page of the changes of an app's CVMs. @throws CloudError, as getAppCvms does */
+/** Lists one page of the changes of an app's CVMs. Throws like getAppCvms. @throws CloudError */
 export async function getAppRevisions(
   client: CloudClient,
   { appId, page = 1, pageSize = 100 }: GetAppRevisionsParameters,

@@ -10,11 +10,11 @@ export interface GetAppParameters {
 
 export interface App {
   readonly name: string;
-  /** How many CVMs the cloud counts to the app. */
+  /** Number of the app's CVMs, as counted by the cloud. */
   readonly cvmCount: number;
 }
 
-/** Reads an app by its contract. @throws CloudError, as getAppCvms does */
+/** Reads an app by its contract. Throws like getAppCvms. @throws CloudError */
 export async function getApp(client: CloudClient, { appId }: GetAppParameters): Promise<App> {
   const reply = await client.request({ method: "GET", path: apiPath`/apps/${withoutPrefix(appId)}` });
   return parseReply(reply, (body) => {

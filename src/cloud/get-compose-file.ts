@@ -7,7 +7,7 @@ export interface GetComposeFileParameters {
 }
 
 /**
- * Reads the app-compose document in force. The answer is the document, not the bytes that were hashed.
+ * Reads the current app-compose document. The answer is the parsed document, not the bytes that were hashed.
  *
  * @throws CloudError
  */

@@ -7,7 +7,7 @@ export interface GetCvmOsImageParameters {
   readonly cvm: string;
 }
 
-/** The only version from which on the cloud says so. */
+/** The first version whose answer has the OS image hash. */
 const apiVersion = "2026-01-21";
 
 /** Reads the hash of the OS image a CVM boots, 32 bytes; undefined if the cloud does not know it. @throws CloudError */

@@ -14,7 +14,7 @@ export interface CvmRuntimeState {
   readonly bootError: string | undefined;
 }
 
-/** Reads how the CVM's machine is doing. @throws CloudError */
+/** Reads the runtime state of a CVM. @throws CloudError */
 export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParameters): Promise<CvmRuntimeState> {
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/state` });
   return parseReply(reply, (body) => {

@@ -6,7 +6,7 @@ import { apiPath, parseReply, safe } from "./replies.ts";
 export interface GetCvmParameters {
   /** `cvm_…`, UUID, `app_…`, `0x` app address, `instance_…` or a unique name. */
   readonly cvm: string;
-  /** 2025-10-28 names the KMS, later versions the compose hash. @default the client's */
+  /** 2025-10-28 returns the KMS's name, later versions the compose hash. @default the client's */
   readonly apiVersion?: ApiVersion | undefined;
 }
 

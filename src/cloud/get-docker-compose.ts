@@ -5,7 +5,7 @@ export interface GetDockerComposeParameters {
   readonly cvm: string;
 }
 
-/** Reads the docker-compose file in force, as text. @throws CloudError */
+/** Reads the current docker-compose file as text. @throws CloudError */
 export async function getDockerCompose(client: CloudClient, { cvm }: GetDockerComposeParameters): Promise<string> {
   const { text } = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/docker-compose.yml` });
   return text;

@@ -7,7 +7,7 @@ export interface GetKnownDevicesParameters {
   readonly appId: AppId;
 }
 
-/** Lists the devices of the cloud's machines that an app may meet. @throws CloudError, as getAppCvms does */
+/** Lists the devices of the cloud's machines on which an app may run. Throws like getAppCvms. @throws CloudError */
 export async function getKnownDevices(
   client: CloudClient,
   { appId }: GetKnownDevicesParameters,

@@ -4,10 +4,10 @@ import type { CloudClient } from "./create-client.ts";
 import { availableNodesSchema } from "./protocol.ts";
 import { parseReply, safe } from "./replies.ts";
 
-/** A machine that can take CVMs of the API key's workspace. */
+/** A machine that can run CVMs of the API key's workspace. */
 export interface CloudNode {
   readonly name: string;
-  /** Undefined where the cloud does not tell. */
+  /** Undefined if the cloud does not report it. */
   readonly deviceId: DeviceId | undefined;
 }
 

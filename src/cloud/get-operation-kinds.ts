@@ -6,12 +6,12 @@ export interface GetOperationKindsParameters {
   readonly vmUuids: readonly string[];
 }
 
-/** The cloud answers for no more at once. */
+/** Maximum number of CVMs in one request. */
 const batchSize = 100;
 
 /**
- * Tells what is under way on each CVM: `create`, `update`, `start`, `stop`, … by its UUID. CVMs at rest, and those the
- * cloud says nothing of, are left out.
+ * Reads the running operation of each CVM by its UUID: `create`, `update`, `start`, `stop`, … Leaves out CVMs without
+ * an operation and CVMs that the cloud does not know.
  *
  * @throws CloudError
  */

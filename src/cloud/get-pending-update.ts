@@ -11,18 +11,18 @@ export interface GetPendingUpdateParameters {
   readonly composeHash: ComposeHash;
 }
 
-/** Something that waits for a hash to be registered, and can still be confirmed or committed. */
+/** A change that waits for its hash to be registered, and can still be confirmed or committed. */
 export interface PendingUpdate {
   readonly composeHash: ComposeHash;
   /** ISO 8601. */
   readonly expiresAt: string;
 }
 
-/** How the cloud says that nothing waits; a 404 with any other code says less than that. */
+/** The cloud's code for "nothing is pending". A 404 with another code does not prove that. */
 const nothingPending = "ERR-01-404";
 
 /**
- * Reads whether an update of this CVM, or a further CVM made after it, waits for this hash. Undefined if none does.
+ * Reads whether an update of this CVM, or a new CVM made from it, waits for this hash. Returns undefined if none does.
  *
  * @throws CloudError
  */

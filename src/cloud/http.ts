@@ -21,7 +21,7 @@ export interface Transport {
   readonly fetch: typeof fetch;
   readonly timeoutMs: number;
   readonly retry: RetrySettings;
-  /** Never shown in an error, whoever wrote the text. */
+  /** Never shown in an error, even if the API's own text contains it. */
   readonly secret: string;
 }
 
@@ -48,7 +48,7 @@ async function attemptOnce(request: VersionedRequest, transport: Transport): Pro
     response = await transport.fetch(transport.baseUrl + path, {
       method,
       headers: headersOf(request),
-      // A followed redirect would hand the API key and the request to another address.
+      // Following a redirect would send the API key and the request to another address.
       redirect: "manual",
       signal: AbortSignal.timeout(transport.timeoutMs),
       ...bodyOf(request),
@@ -78,7 +78,7 @@ async function attemptOnce(request: VersionedRequest, transport: Transport): Pro
   };
 }
 
-/** No more of a redirect's target than its origin: the rest is the other side's text. */
+/** Returns only the origin of a redirect's target: the rest is untrusted text. */
 function targetOf({ headers }: Response, { baseUrl, secret }: Transport): string {
   const location = headers.get("location");
   const target = location === null ? null : URL.parse(location, baseUrl);
@@ -100,7 +100,7 @@ function bodyOf({ json, text }: CloudRequest): { body?: string } {
   return text === undefined ? {} : { body: text.content };
 }
 
-/** The value, or `undefined` where the text is not JSON. */
+/** Parses JSON. Returns `undefined` if the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -116,7 +116,7 @@ const structuredSchema = z.looseObject({
   request_id: z.string().nullish(),
 });
 
-/** What a refusal says, whichever of the API's error shapes it has; a body that is none of them says nothing. */
+/** Reads a refusal in any of the API's error shapes. A body in another shape gives no message. */
 export function describeAnswer(
   exchange: Pick<CloudAnswer, "method" | "path" | "status" | "correlationId">,
   body: unknown,
@@ -134,7 +134,7 @@ export function describeAnswer(
   };
 }
 
-/** The error class that a caller can act on. */
+/** Returns the specific error class for a refusal, so that callers can react to it. */
 export function refusalOf(answer: CloudAnswer): CloudResponseError {
   switch (answer.status) {
     case 401:
@@ -179,11 +179,11 @@ function isObject(value: unknown): value is object {
 }
 
 export interface RetrySettings {
-  /** Attempts in all, the first included. */
+  /** Total number of attempts, including the first. */
   readonly attempts: number;
-  /** Pause after the first failed attempt; doubles with each further one. */
+  /** Pause after the first failed attempt. Doubles after each further one. */
   readonly baseDelayMs: number;
-  /** No pause is longer. A `Retry-After` beyond it ends the attempts instead. */
+  /** Longest pause. If a `Retry-After` asks for more, no further attempt is made. */
   readonly maxDelayMs: number;
 }
 
@@ -197,7 +197,7 @@ export type Failure =
       readonly kind: "status";
       readonly status: number;
       readonly hasErrorCode: boolean;
-      /** Of the `Retry-After` header, if it was there and readable. */
+      /** Value of the `Retry-After` header, if present and valid. */
       readonly retryAfterMs: number | undefined;
     };
 
@@ -206,11 +206,11 @@ export interface FailedAttempt {
   /** 1 for the first. */
   readonly attempt: number;
   readonly failure: Failure;
-  /** A number in [0, 1): spreads clients that failed together. */
+  /** A random number in [0, 1). It spreads the retries of clients that failed at the same time. */
   readonly random: number;
 }
 
-/** How long to wait before the next attempt, or `undefined` to give up. */
+/** Returns the pause in ms before the next attempt, or `undefined` to give up. */
 export function planRetry(failed: FailedAttempt, settings: RetrySettings): number | undefined {
   if (failed.attempt >= settings.attempts || !mayRepeat(failed.method, failed.failure)) return undefined;
   const asked = failed.failure.kind === "status" ? failed.failure.retryAfterMs : undefined;
@@ -221,7 +221,7 @@ export function planRetry(failed: FailedAttempt, settings: RetrySettings): numbe
 
 function mayRepeat(method: HttpMethod, failure: Failure): boolean {
   if (method === "GET") return failure.kind === "network" || [429, 502, 503, 504].includes(failure.status);
-  // A change whose answer was lost may have happened; these answers say that it has not.
+  // A change whose answer was lost may have happened. The answers below mean that it did not happen.
   if (failure.kind === "network") return false;
   return (
     failure.status === 429 ||
@@ -230,7 +230,7 @@ function mayRepeat(method: HttpMethod, failure: Failure): boolean {
   );
 }
 
-/** Milliseconds a `Retry-After` header asks for, given as seconds or as a date. */
+/** Returns the milliseconds that a `Retry-After` header asks for. The header has seconds or a date. */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
@@ -247,7 +247,7 @@ export interface CloudRequest {
   readonly text?: { readonly contentType: string; readonly content: string } | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly apiVersion?: ApiVersion | undefined;
-  /** Statuses beside 2xx that are answers here, such as 465. */
+  /** Statuses other than 2xx that count as success, such as 465. */
   readonly alsoExpected?: readonly number[] | undefined;
 }
 
@@ -257,11 +257,11 @@ export interface CloudReply {
   readonly status: number;
   readonly text: string;
   readonly apiVersion: ApiVersion;
-  /** Of the X-Request-ID header. */
+  /** Value of the X-Request-ID header. */
   readonly requestId: string | undefined;
 }
 
-/** The largest document an answer can hold is a 200 KiB compose file; this leaves room for everything around it. */
+/** Limit of an answer's body. The largest document in an answer is a 200 KiB compose file; this leaves ample room. */
 export const maximumBodyBytes = 8 * 1024 * 1024;
 
 /** @throws RangeError if the body is longer than the limit; the rest is not read */
@@ -277,12 +277,12 @@ export async function readBody(response: Response, limit = maximumBodyBytes): Pr
   return text + decoder.decode();
 }
 
-/** Takes a secret out of text that somebody else wrote. */
+/** Replaces a secret in text from a server. */
 export function redact(text: string, secret: string): string {
   return text.replaceAll(secret, "[api key]");
 }
 
-/** The error as a cause, or nothing where its text would carry the secret along. */
+/** Returns the error as a cause, or nothing if its text contains the secret. */
 export function causeWithout(secret: string, error: unknown): { cause?: unknown } {
   const shown = inspect(error, { depth: 10, showHidden: true });
   return shown.includes(secret) ? {} : { cause: error };

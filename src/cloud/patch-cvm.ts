@@ -18,11 +18,11 @@ import {
 } from "./protocol.ts";
 import { apiPath, parseReply, safe } from "./replies.ts";
 
-/** The change is under way; `correlationId` names it in a support ticket. */
+/** The cloud has started the change. Quote `correlationId` in a support ticket. */
 export interface PatchAccepted {
   readonly kind: "accepted";
   readonly correlationId: string;
-  /** The API's own word, such as `in_progress` or `no_change`. */
+  /** The API's own status, such as `in_progress` or `no_change`. */
   readonly status: string | undefined;
 }
 
@@ -35,11 +35,11 @@ export interface RegistrationRequired {
   readonly deviceId: DeviceId | undefined;
   readonly kms: Kms | undefined;
   readonly correlationId: string | undefined;
-  /** Only for a prepared update. The token alone authorises the commit: treat it as a secret. */
+  /** Only for a prepared update. The token alone authorises the commit, so treat it as a secret. */
   readonly commit:
     | { readonly token: string; readonly url: string | undefined; readonly apiUrl: string | undefined }
     | undefined;
-  /** The cloud's own view of the contract, where it gives one. */
+  /** What the cloud reads from the contract, if it reports it. */
   readonly onchainStatus: OnchainStatus | undefined;
 }
 
@@ -51,7 +51,7 @@ export interface OnchainStatus {
 
 export type PatchOutcome = PatchAccepted | RegistrationRequired;
 
-/** 465 beside 2xx: how every two-phase endpoint answers. */
+/** 465 counts as success, in addition to 2xx, for every two-phase endpoint. */
 export const twoPhaseStatuses: readonly number[] = [statusCodes.hashRegistrationRequired];
 
 /** @throws CloudProtocolError */
@@ -86,7 +86,7 @@ function toRegistration(wire: HashRegistration, requestId: string | undefined): 
 
 export interface PatchCvmParameters {
   readonly cvm: string;
-  /** Text of the docker-compose file. What is left out stays as it is. */
+  /** Text of the docker-compose file. Absent fields keep their current value. */
   readonly dockerCompose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
   readonly allowedEnvs?: readonly string[] | undefined;
@@ -95,11 +95,11 @@ export interface PatchCvmParameters {
   readonly publicTcbinfo?: boolean | undefined;
   /** Hex from `encryptEnvironment`. Replaces the whole environment. */
   readonly encryptedEnvironment?: string | undefined;
-  /** Keeps the update for a later commit with a token, and never touches the running CVM. */
+  /** Stores the update for a later commit with a token. Does not change the running CVM. */
   readonly prepareOnly?: boolean | undefined;
 }
 
-/** Asks for an update, phase 1. @throws CloudError */
+/** Requests an update: phase 1. @throws CloudError */
 export async function patchCvm(client: CloudClient, parameters: PatchCvmParameters): Promise<PatchOutcome> {
   const body: PatchCvmRequest = {
     docker_compose_file: parameters.dockerCompose,
@@ -127,8 +127,8 @@ export interface ConfirmCvmPatchParameters extends RegisteredHash {
 }
 
 /**
- * Confirms an update, phase 2: the cloud checks the transaction itself and then starts the rollover. Answers
- * `registrationRequired` while it does not see the hash allowed yet.
+ * Confirms an update: phase 2. The cloud checks the transaction itself and then starts the rollover. Returns
+ * `registrationRequired` while the cloud does not see the hash as allowed.
  *
  * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError and other CloudErrors
  */

@@ -52,7 +52,7 @@ export {
   type IsAllowed,
   isAllowedSchema,
 } from "./protocol/app.ts";
-/** The wire format of the cloud's API, shared by our client and the mock cloud. Field names stay as they travel. */
+/** The HTTP format of the cloud's API, shared by our client and the mock cloud. Field names are those of the API. */
 export {
   type ApiVersion,
   alreadyRegistered,

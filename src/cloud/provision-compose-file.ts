@@ -8,7 +8,7 @@ import { apiPath, parseReply, safe } from "./replies.ts";
 export interface ProvisionComposeFileParameters {
   readonly cvm: string;
   readonly appCompose: AppCompose;
-  /** Whether the commit will bring a new environment. */
+  /** Whether the commit will contain a new environment. */
   readonly updateEnvironment?: boolean | undefined;
 }
 
@@ -17,11 +17,15 @@ export interface ProvisionedComposeFile {
   readonly appId: AppId | undefined;
   readonly deviceId: DeviceId | undefined;
   readonly kms: Kms | undefined;
-  /** Whether the contract allows the hash already, where the cloud says so. */
+  /** Whether the contract already allows the hash, if the cloud reports it. */
   readonly isRegistered: boolean | undefined;
 }
 
-/** Hands over a whole new document and learns its hash; `commitComposeFile` puts it in force. @throws CloudError */
+/**
+ * Sends a whole new document and returns its hash. `commitComposeFile` makes it the current document.
+ *
+ * @throws CloudError
+ */
 export async function provisionComposeFile(
   client: CloudClient,
   { cvm, appCompose, updateEnvironment }: ProvisionComposeFileParameters,

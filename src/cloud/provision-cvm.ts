@@ -6,35 +6,39 @@ import { type ProvisionCvm, provisionCvmSchema } from "./protocol.ts";
 import { parseReply, safe } from "./replies.ts";
 
 export interface ProvisionCvmParameters {
-  /** 5 to 63 characters: a letter first, then letters, digits and single hyphens. */
+  /** 5 to 63 characters: first a letter, then letters, digits and single hyphens. */
   readonly name: string;
   readonly appCompose: AppCompose;
-  /** Where the policy lives. `phala` keeps it off chain. */
+  /** Where the policy is stored. `phala` stores it off chain. */
   readonly kmsType: "phala" | "base" | "ethereum";
-  /** Address of a DstackKms contract, where several serve one chain. */
+  /** Address of the DstackKms contract, needed if several serve one chain. */
   readonly kmsContractAddress?: Hex | undefined;
-  /** The machine to run on; left out, the cloud picks one. */
+  /** The machine to run on. If absent, the cloud chooses one. */
   readonly nodeId?: number | undefined;
-  /** Such as `tdx.small`. */
+  /** For example `tdx.small`. */
   readonly instanceType?: string | undefined;
   readonly osImage?: string | undefined;
   readonly environmentNames?: readonly string[] | undefined;
 }
 
-/** A place reserved for a CVM. */
+/** A reservation for a CVM. */
 export interface ProvisionedCvm {
   readonly composeHash: ComposeHash;
-  /** Off chain the cloud assigns it; on chain the caller deploys the app's contract and this is absent. */
+  /** Off chain, the cloud assigns it. On chain it is absent: the caller deploys the app's contract. */
   readonly appId: AppId | undefined;
   /** Off chain only. x25519, hex without `0x`. */
   readonly encryptionPublicKey: string | undefined;
   readonly kms: Kms | undefined;
-  /** Device the CVM will boot on: allow it when the app's contract is deployed. */
+  /** Device on which the CVM will boot. Allow it when you deploy the app's contract. */
   readonly deviceId: DeviceId | undefined;
   readonly nodeId: number | undefined;
 }
 
-/** Reserves a place for a new CVM and computes its compose hash; `createCvm` creates it. @throws CloudError */
+/**
+ * Reserves resources for a new CVM and returns its compose hash. `createCvm` then creates the CVM.
+ *
+ * @throws CloudError
+ */
 export async function provisionCvm(client: CloudClient, parameters: ProvisionCvmParameters): Promise<ProvisionedCvm> {
   const body = {
     name: parameters.name,

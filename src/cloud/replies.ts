@@ -3,7 +3,7 @@ import { CloudProtocolError, type DstackError, InvalidArgumentError, isDstackErr
 import { type CloudReply, parseJson } from "./http.ts";
 
 /**
- * The body of an answer, through a converter that throws a ZodError or an InputError where the shape is off.
+ * Parses the body of an answer and converts it. `convert` throws a ZodError or an InputError if the shape is wrong.
  *
  * @throws CloudProtocolError
  */
@@ -13,7 +13,7 @@ export function parseReply<Value>(reply: CloudReply, convert: (body: unknown) =>
   return checkShape(reply, () => convert(body));
 }
 
-/** Turns what parsers of this package throw into the error that names the call. */
+/** Runs a parser and converts its error into a CloudProtocolError that names the request. */
 export function checkShape<Value>(reply: Pick<CloudReply, "method" | "path">, parse: () => Value): Value {
   try {
     return parse();
@@ -24,7 +24,7 @@ export function checkShape<Value>(reply: Pick<CloudReply, "method" | "path">, pa
   }
 }
 
-/** Paths and expectations only: a value of the answer may be anything. */
+/** Reports only paths and expected types: a value of the answer may be a secret. */
 function problemOf(error: unknown): string | undefined {
   if (isDstackError(error) && error.family === "input") return error.message;
   if (!(error instanceof z.ZodError)) return undefined;
@@ -33,7 +33,7 @@ function problemOf(error: unknown): string | undefined {
 }
 
 /**
- * Template tag for paths below the API's base: every placeholder becomes exactly one segment.
+ * Template tag for paths below the API's base path. Every placeholder becomes exactly one segment.
  *
  * @throws InvalidArgumentError for an identifier that would address another endpoint
  */
@@ -53,7 +53,7 @@ export type SafeResult<Data> =
   | { readonly success: true; readonly data: Data }
   | { readonly success: false; readonly error: DstackError };
 
-/** The same action with its refusals as values. What this package does not throw on purpose is still thrown. */
+/** Wraps an action to return errors of this package as values. Other errors are still thrown. */
 export function safe<Arguments extends readonly unknown[], Data>(
   action: (...args: Arguments) => Promise<Data>,
 ): (...args: Arguments) => Promise<SafeResult<Data>> {

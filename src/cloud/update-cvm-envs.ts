@@ -8,9 +8,9 @@ export interface UpdateCvmEnvsParameters {
   readonly cvm: string;
   /** Hex from `encryptEnvironment`. Replaces the whole environment. */
   readonly encryptedEnvironment: string;
-  /** Names the guest accepts, in order. Left out, the current list stays. */
+  /** Names that the guest accepts, in order. If absent, the current list stays. */
   readonly allowedEnvs?: readonly string[] | undefined;
-  /** Phase 2: repeat everything with the registered hash. */
+  /** Phase 2: send the same parameters again, with the registered hash. */
   readonly registered?: RegisteredHash | undefined;
 }
 

@@ -6,11 +6,11 @@ import { apiPath, safe } from "./replies.ts";
 export interface UpdateDockerComposeParameters {
   readonly cvm: string;
   readonly dockerCompose: string;
-  /** Phase 2: repeat the same text with the registered hash. */
+  /** Phase 2: send the same text again, with the registered hash. */
   readonly registered?: RegisteredHash | undefined;
 }
 
-/** Replaces the docker-compose file alone. @throws CloudError */
+/** Replaces only the docker-compose file. @throws CloudError */
 export async function updateDockerCompose(
   client: CloudClient,
   { cvm, dockerCompose, registered }: UpdateDockerComposeParameters,

@@ -6,7 +6,7 @@ import { apiPath, safe } from "./replies.ts";
 export interface UpdatePreLaunchScriptParameters {
   readonly cvm: string;
   readonly preLaunchScript: string;
-  /** Phase 2: repeat the same text with the registered hash. */
+  /** Phase 2: send the same text again, with the registered hash. */
   readonly registered?: RegisteredHash | undefined;
 }
 

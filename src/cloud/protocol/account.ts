@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a webhook can be told of. `webhook.test` needs no subscription. */
+/** Events that a webhook can subscribe to. `webhook.test` needs no subscription. */
 export const webhookEvents = [
   "cvm.created",
   "cvm.started",
@@ -19,7 +19,7 @@ const targetSchema = z
   .max(2048)
   .refine((url) => !/^[^/?#]*\/\/[^/?#]*@/.test(url), "Credentials do not belong in a URL.");
 
-/** The test event may be named like the others, and comes anyway. */
+/** A request may list the test event too, but the webhook receives it in any case. */
 const eventsSchema = z.array(z.enum([...webhookEvents, "webhook.test"])).min(1);
 
 export const webhookRequestSchema = z.object({
@@ -28,7 +28,7 @@ export const webhookRequestSchema = z.object({
   enabled: z.boolean().default(true),
 });
 
-/** What is left out stays as it is. */
+/** Absent fields keep their current value. */
 export const webhookChangeSchema = z.object({
   url: targetSchema.optional(),
   events: eventsSchema.optional(),
@@ -48,19 +48,22 @@ export const webhookListSchema = z.object({ items: z.array(webhookSchema), total
 
 export const webhookSecretSchema = z.object({ id: z.string(), secret: z.string() });
 
-/** Only the answer to its creation shows a webhook's secret. */
+/** The API shows a webhook's secret only in the answer to its creation. */
 export const createdWebhookSchema = webhookSchema.extend({ secret: z.string() });
 
 export const webhookDeliverySchema = z.object({
   event_id: z.string(),
   event: z.string(),
-  /** Of the event that this one sends again. */
+  /** Id of the event that this delivery repeats. */
   original_event_id: z.string().optional(),
   status: z.enum(["pending", "delivered", "failed"]),
   attempts: z.number().int(),
-  /** Of the last attempt, as `error`, which says why there was no answer. */
+  /** Status of the last attempt. `error` says why that attempt got no answer. */
   response_status: z.number().int().nullable(),
-  /** The real service keeps up to 4 KB here. The mock keeps none: its targets may be services of the same machine. */
+  /**
+   * The real service stores up to 4 KB here. The mock stores nothing, because its targets may be services of the same
+   * machine.
+   */
   response_body: z.string().nullable(),
   error: z.string().nullable(),
   created_at: z.string(),
@@ -136,14 +139,14 @@ export const deviceTokenRequestSchema = z.looseObject({
 /** The token is an API key. */
 export const deviceTokenSchema = z.looseObject({ access_token: z.string(), token_type: z.literal("bearer") });
 
-/** Refusals of the token endpoint, 400; the words are those of RFC 8628. */
+/** Refusals of the token endpoint (400), with the error codes of RFC 8628. */
 export const deviceTokenErrorSchema = z.looseObject({
   detail: z.looseObject({ error: z.string(), error_description: z.string() }),
 });
 
 export type DeviceCode = z.infer<typeof deviceCodeSchema>;
 
-/** One line as in `authorized_keys`. */
+/** `public_key` is one line as in `authorized_keys`. */
 export const createSshKeyRequestSchema = z.looseObject({
   name: z.string().min(1).max(200),
   public_key: z.string().min(1).max(16_384),
@@ -157,7 +160,7 @@ export const sshKeySchema = z.looseObject({
   /** `SHA256:` and unpadded base64, as ssh-keygen prints it. */
   fingerprint: z.string(),
   key_type: z.string(),
-  /** `manual`, or where it was imported from. */
+  /** `manual`, or the source of the import. */
   source: z.string(),
   key_metadata: z.record(z.string(), z.unknown()).nullish(),
   last_synced_at: z.string().nullish(),

@@ -47,7 +47,7 @@ export const app20260121Schema = z.looseObject({
   cvms: z.array(cvmInfo20260121Schema),
 });
 
-/** What every version says of an app. */
+/** The fields of an app that every version has. */
 export const appSummarySchema = z.looseObject({ name: z.string(), cvm_count: z.number().int() });
 
 const listFields = {
@@ -61,7 +61,7 @@ const listFields = {
 export const appList20251028Schema = z.looseObject({ dstack_apps: z.array(app20251028Schema), ...listFields });
 export const appList20260121Schema = z.looseObject({ dstack_apps: z.array(app20260121Schema), ...listFields });
 
-/** `GET /apps/filter-options`: the values that `GET /apps` can be filtered by and that occur. */
+/** `GET /apps/filter-options`: the existing values that `GET /apps` can filter by. */
 export const appFilterOptionsSchema = z.looseObject({
   statuses: z.array(z.string()),
   image_versions: z.array(z.string()),
@@ -80,7 +80,7 @@ export type AppFilterOptions = z.infer<typeof appFilterOptionsSchema>;
 /** A CVM's number, or its hashid from 2026-05-22 on. */
 const cvmIdSchema = z.union([z.number().int(), z.string()]);
 
-/** `POST /cvms/{id}/is-allowed`. What is left out is the CVM's own. */
+/** `POST /cvms/{id}/is-allowed`. Absent fields default to the CVM's own values. */
 export const cvmIsAllowedRequestSchema = z.looseObject({
   compose_hash: z.string().nullish(),
   node_id: z.number().int().nullish(),
@@ -93,7 +93,7 @@ export const appIsAllowedRequestSchema = cvmIsAllowedRequestSchema.extend({
   chain_id: z.number().int().nullish(),
 });
 
-/** What the app's contract says of one document on one device. Hashes are hex without `0x`. */
+/** What the app's contract answers for one document on one device. Hashes are hex without `0x`. */
 export const isAllowedSchema = z.looseObject({
   cvm_id: cvmIdSchema.optional(),
   app_contract_address: z.string(),
@@ -101,10 +101,10 @@ export const isAllowedSchema = z.looseObject({
   device_id: z.string(),
   compose_hash_allowed: z.boolean(),
   allow_any_device: z.boolean(),
-  /** By its own entry. */
+  /** Whether the device itself is listed. */
   device_id_allowed: z.boolean().nullable(),
   is_allowed: z.boolean(),
-  /** Why nothing is known; all verdicts are false then. */
+  /** Why the contract could not be read. All verdicts are then false. */
   error: z.string().nullable(),
 });
 

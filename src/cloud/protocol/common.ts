@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Versions at which some answer changes its shape, oldest first. Dates, so they sort as text. */
+/** Versions that changed the shape of an answer, oldest first. They are dates, so they sort as text. */
 export const apiVersions = ["2025-10-28", "2026-01-21", "2026-05-22", "2026-06-23"] as const;
 
 export type ApiVersion = (typeof apiVersions)[number];
@@ -8,9 +8,9 @@ export type ApiVersion = (typeof apiVersions)[number];
 export const newestApiVersion: ApiVersion = "2026-06-23";
 
 /**
- * The version whose shapes a request with this `X-Phala-Version` header gets: the newest one not younger than the
- * date asked for. A missing header and `latest` mean the newest; dates before the oldest version get the oldest.
- * `undefined` when the header is neither a date nor `latest`.
+ * Returns the version for a request with this `X-Phala-Version` header: the newest one that is not later than the
+ * requested date. A missing header and `latest` mean the newest version. Dates before the oldest version get the
+ * oldest. Returns `undefined` if the header is neither a date nor `latest`.
  */
 export function resolveApiVersion(header: string | undefined): ApiVersion | undefined {
   if (header === undefined || header === "" || header.toLowerCase() === "latest") return newestApiVersion;
@@ -26,8 +26,8 @@ export function isAtLeast(version: ApiVersion, minimum: ApiVersion): boolean {
 export const flagSchema = z.union([z.boolean(), z.literal(1), z.literal(0)]);
 
 /**
- * A number of vCPUs, megabytes or gigabytes that a client asks for. Python writes it as a float, such as `4.0`. The
- * bound is far above any machine; without one a request could name a size that no answer can state.
+ * A requested number of vCPUs, megabytes or gigabytes. Python sends it as a float, such as `4.0`. The limit is far
+ * above any machine. Without it, a request could contain a size that no answer can represent.
  */
 export const sizeSchema = z
   .number()
@@ -35,7 +35,7 @@ export const sizeSchema = z
   .min(1)
   .max(2 ** 24);
 
-/** The envelope of lists that come in pages. Pages count from 1. */
+/** Schema of a list in pages. Pages count from 1. */
 export function pageSchema<Item extends z.ZodType>(item: Item) {
   return z.object({
     items: z.array(item),
@@ -46,10 +46,10 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
   });
 }
 
-/** Where every endpoint lives below the API's origin. */
+/** Base path of every endpoint below the API's origin. */
 export const apiBasePath = "/api/v1";
 
-/** Request headers of the API. HTTP ignores their letter case; these are the spellings of the documents. */
+/** Request headers of the API, spelled as in its documentation. HTTP ignores their letter case. */
 export const headerNames = {
   apiKey: "X-API-Key",
   apiVersion: "X-Phala-Version",
@@ -58,9 +58,9 @@ export const headerNames = {
   /** Phase 2: the transaction that registered it, or `already-registered`. */
   transactionHash: "X-Transaction-Hash",
   prepareOnly: "X-Prepare-Only",
-  /** Response header: what a support ticket should quote. */
+  /** Response header: the id to quote in a support ticket. */
   requestId: "X-Request-ID",
 } as const;
 
-/** Sent in place of a transaction hash to ask for a check of the contract's state alone. */
+/** Sent instead of a transaction hash. It asks the cloud to check only the contract's state. */
 export const alreadyRegistered = "already-registered";

@@ -19,7 +19,7 @@ export const composeFileSchema = z.looseObject({
   gateway_enabled: z.boolean().nullish(),
 });
 
-/** `POST /cvms/{id}/compose_file/provision`: fields of an app-compose document, and one flag beside them. */
+/** `POST /cvms/{id}/compose_file/provision`: fields of an app-compose document, plus an environment and a flag. */
 export const provisionComposeFileRequestSchema = composeFileSchema.extend({
   docker_compose_file: z.string(),
   encrypted_env: z.string().nullish(),
@@ -34,7 +34,7 @@ export const provisionComposeFileSchema = z.looseObject({
   compose_hash_registered: z.boolean().optional(),
 });
 
-/** `PATCH /cvms/{id}/compose_file`: puts a provisioned document in force. */
+/** `PATCH /cvms/{id}/compose_file`: makes a provisioned document the current one. */
 export const commitComposeFileRequestSchema = z.looseObject({
   compose_hash: z.string().min(1),
   encrypted_env: z.string().nullish(),
@@ -86,7 +86,10 @@ export const revisionDetailSchema = revisionSchema.extend({
 export type Revision = z.infer<typeof revisionSchema>;
 export type RevisionDetail = z.infer<typeof revisionDetailSchema>;
 
-/** `PATCH /cvms/{id}/resources`. Clients send floats for whole numbers, 1 and 0 for flags, and keys of their own. */
+/**
+ * `PATCH /cvms/{id}/resources`. Clients send floats for whole numbers, 1 and 0 for flags, and further keys of their
+ * own.
+ */
 export const patchResourcesRequestSchema = z.looseObject({
   vcpu: z.number().nullish(),
   memory: z.number().nullish(),
@@ -107,7 +110,7 @@ export const patchVisibilityRequestSchema = z.looseObject({
   transaction_hash: z.string().nullish(),
 });
 
-/** The CVM in its oldest shape, whatever the version, with the flags it is to have. */
+/** The CVM in its oldest shape at every version, with its new flags. */
 export const visibilitySchema = cvmDetail20251028Schema.extend({
   public_sysinfo: z.boolean(),
   public_logs: z.boolean(),

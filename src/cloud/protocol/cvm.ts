@@ -99,7 +99,7 @@ export const cvmDetail20260121Schema = z.looseObject({
     .nullish(),
 });
 
-/** `GET /cvms/{id}/state`. A key without a value is left out, never null. */
+/** `GET /cvms/{id}/state`. Keys without a value are absent, never null. */
 export const cvmStateSchema = z.looseObject({
   name: z.string(),
   status: z.string(),
@@ -107,7 +107,7 @@ export const cvmStateSchema = z.looseObject({
   uptime: z.string().optional(),
   exited_at: z.string().optional(),
   boot_progress: z.string().optional(),
-  /** Why the last update did not boot; the CVM then runs its previous compose. Gone once another update starts. */
+  /** Why the last update did not boot. The CVM then runs its previous compose. Removed when another update starts. */
   boot_error: z.string().optional(),
   shutdown_progress: z.string().optional(),
 });
@@ -164,10 +164,10 @@ export const cvmInfoListSchema = z.array(cvmInfo20260121Schema);
 export const cvmPage20251028Schema = pageSchema(cvmInfo20251028Schema);
 export const cvmPage20260121Schema = pageSchema(cvmInfo20260121Schema);
 
-/** `POST /status/batch`. UUIDs in any form; the answer has them as they were sent. */
+/** `POST /status/batch`. UUIDs may have any notation; the answer repeats them as they were sent. */
 export const statusBatchRequestSchema = z.looseObject({ vm_uuids: z.array(z.string()).max(100) });
 
-/** UUIDs that nothing in the workspace has are left out. */
+/** Leaves out UUIDs that do not exist in the workspace. */
 export const statusBatchSchema = z.record(
   z.string(),
   z.looseObject({

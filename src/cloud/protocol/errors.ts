@@ -1,13 +1,13 @@
 import { z } from "zod";
 
-/** One explained value of an error, such as the hash a 465 asks to register. */
+/** One value of an error with an explanation, such as the hash that a 465 asks to register. */
 export const errorDetailSchema = z.looseObject({
   field: z.string().nullish(),
   value: z.unknown().optional(),
   message: z.string().nullish(),
 });
 
-/** The preferred error body: a code to branch on, and text for people. */
+/** The preferred error body: a code for programs and text for people. */
 export const errorBodySchema = z.looseObject({
   error_code: z.string(),
   message: z.string(),
@@ -17,7 +17,7 @@ export const errorBodySchema = z.looseObject({
   request_id: z.string().nullish(),
 });
 
-/** Errors without a code: 401, 403, and the 409 of a busy CVM, which clients retry only while it has no code. */
+/** Errors without a code: 401, 403, and the 409 of a busy CVM. Clients retry that 409 only if it has no code. */
 export const plainErrorBodySchema = z.looseObject({ detail: z.string() });
 
 /** 422: which part of the request is malformed. `loc` starts with `body`, `path`, `query` or `header`. */
@@ -36,7 +36,7 @@ export type ErrorBody = z.infer<typeof errorBodySchema>;
 export type PlainErrorBody = z.infer<typeof plainErrorBodySchema>;
 export type ValidationErrorBody = z.infer<typeof validationErrorBodySchema>;
 
-/** HTTP statuses the API invented for updates of CVMs whose app lives in a contract. */
+/** The API's own HTTP statuses for updates of CVMs whose app has a contract. */
 export const statusCodes = {
   /** Not a failure: register this compose hash on chain, then confirm. */
   hashRegistrationRequired: 465,

@@ -1,6 +1,8 @@
 import { z } from "zod";
 
-/** `GET /cvms/{id}/stats`. Sizes in bytes, uptime in seconds. `sysinfo` is null unless its owner made it public. */
+/**
+ * `GET /cvms/{id}/stats`. Sizes in bytes, uptime in seconds. `sysinfo` is null unless the CVM's owner made it public.
+ */
 export const cvmStatsSchema = z.looseObject({
   is_online: z.boolean(),
   is_public: z.boolean(),
@@ -106,7 +108,7 @@ export const attestationSchema = z.looseObject({
   compose_file: z.string().nullable(),
 });
 
-/** What a KMS or gateway says of the guest it runs in. */
+/** What a KMS or gateway reports about the guest it runs in. */
 const guestAgentSchema = z
   .looseObject({
     app_id: z.string().optional(),
@@ -117,8 +119,8 @@ const guestAgentSchema = z
   .nullable();
 
 /**
- * `GET /apps/{app}/attestations`: every instance of an app and what stands behind it. Clients refuse null for an
- * address or URL, so one that does not exist is an empty text; the chain id is a decimal text here alone.
+ * `GET /apps/{app}/attestations`: every instance of an app, its KMS and its gateway. Clients reject null for an address
+ * or URL, so a missing one is an empty text. Only here, the chain id is decimal text.
  */
 export const appAttestationSchema = z.looseObject({
   app_id: z.string(),

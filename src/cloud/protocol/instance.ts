@@ -3,7 +3,7 @@ import { flagSchema } from "./common.ts";
 import { nodeRefSchema } from "./cvm.ts";
 import { hashRegistrationBodySchema, onchainStatusSchema } from "./update.ts";
 
-/** What finishes a prepared CVM. Clients send an empty text for what they leave out. */
+/** Request that finishes a prepared CVM. Clients send an empty text for absent fields. */
 export const commitInstanceRequestSchema = z.looseObject({
   token: z.string().nullish(),
   compose_hash: z.string().nullish(),
@@ -13,9 +13,9 @@ export const commitInstanceRequestSchema = z.looseObject({
 /** `POST /cvms/{id}/replicas`: a further CVM like this one. The body may be `null` or missing. */
 export const replicateCvmRequestSchema = z.looseObject({
   node_id: z.number().int().nullish(),
-  /** In place of the source's. */
+  /** Used instead of the source CVM's environment. */
   encrypted_env: z.string().nullish(),
-  /** Of another document the app runs or ran. */
+  /** Hash of another document that the app runs or ran. */
   compose_hash: z.string().nullish(),
 });
 
@@ -31,7 +31,9 @@ export const createAppInstanceRequestSchema = commitInstanceRequestSchema.extend
 /** A 465 for a new CVM of an app: its `details` also hold `commit_token`, `commit_url`, `api_commit_url`, `onchain_status`. */
 export const instanceRegistrationBodySchema = hashRegistrationBodySchema.extend({ commit_token: z.string() });
 
-/** What a commit token is for, by GET of its commit URL. No API key needed: the token itself is the permission. */
+/**
+ * What a commit token stands for: the answer to a GET of its commit URL. Needs no API key: the token is the permission.
+ */
 export const preparedInstanceSchema = z.looseObject({
   status: z.enum(["pending", "committed", "expired"]),
   name: z.string(),
@@ -40,7 +42,7 @@ export const preparedInstanceSchema = z.looseObject({
   device_id: z.string(),
   node: nodeRefSchema,
   expires_at: z.string(),
-  /** The CVM it became, by its UUID. */
+  /** UUID of the CVM that was created from it. */
   vm_uuid: z.string().nullable(),
   onchain_status: onchainStatusSchema.nullable(),
 });

@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /**
- * A KMS as every answer embeds it. `chain_id` and `kms_contract_address` are null for a KMS that keeps its
- * policy off chain. All seven keys are always there; a `chain` object in viem's form may follow.
+ * A KMS as part of other answers. `chain_id` and `kms_contract_address` are null for a KMS that keeps its policy off
+ * chain. All seven keys are always present. A `chain` object in viem's form may follow.
  */
 export const kmsInfoSchema = z.looseObject({
   id: z.string(),
@@ -23,8 +23,8 @@ export const kmsListSchema = z.object({
 });
 
 /**
- * `GET /kms/{kms}` from 2026-06-23 on: the KMS nodes that share one contract and root key, as one. Off chain the
- * address is the word `phala` and the chain id 0.
+ * `GET /kms/{kms}` from 2026-06-23 on: one entry for all KMS nodes that share a contract and a root key. Off chain, the
+ * address is the word `phala` and the chain id is 0.
  */
 export const kmsContractSchema = z.object({
   id: z.string(),
@@ -40,7 +40,7 @@ export const kmsContractSchema = z.object({
 /** `GET /kms` from 2026-06-23 on. */
 export const kmsContractListSchema = kmsListSchema.extend({ items: z.array(kmsContractSchema) });
 
-/** `GET /kms/{slug}/nodes`, since 2026-06-23: the replicas behind a contract. */
+/** `GET /kms/{slug}/nodes`, from 2026-06-23 on: the nodes that share a contract. */
 export const kmsContractNodesSchema = z.object({
   items: z.array(
     z.object({
@@ -54,7 +54,7 @@ export const kmsContractNodesSchema = z.object({
   total: z.number().int(),
 });
 
-/** `GET /kms/on-chain/{chain}`: what the KMS contracts of a chain allow. `null` where the chain gave no answer. */
+/** `GET /kms/on-chain/{chain}`: what the KMS contracts of a chain allow. `null` if the chain could not be read. */
 export const kmsOnChainDetailSchema = z.looseObject({
   chain_name: z.string(),
   chain_id: z.number().int(),
@@ -82,7 +82,7 @@ export const kmsOnChainDetailSchema = z.looseObject({
   ),
 });
 
-/** `GET /kms/phala/next_app_id`: app ids that are free, each with the nonce to provision it with. */
+/** `GET /kms/phala/next_app_id`: free app ids, each with the nonce to provision it with. */
 export const nextAppIdsSchema = z.object({
   app_ids: z.array(z.object({ app_id: z.string(), nonce: z.number().int().min(0) })),
 });
@@ -91,15 +91,15 @@ export const nextAppIdsSchema = z.object({
 export const appPublicKeySchema = z.object({ public_key: z.string(), signature: z.string() });
 
 /**
- * The same from a KMS that also signs the time, in Unix seconds. The mock cloud never sends these fields: official clients
- * refuse an answer that has them.
+ * The same answer from a KMS that also signs the time, in Unix seconds. The mock cloud never sends these fields,
+ * because official clients reject an answer that has them.
  */
 export const timestampedAppPublicKeySchema = appPublicKeySchema.extend({
   signature_v1: z.string().nullish(),
   timestamp: z.int().nonnegative().nullish(),
 });
 
-/** Words that name a KMS by where its policy lives. */
+/** Kinds of KMS, named by where they store the policy. */
 export const kmsTypeSchema = z.enum(["phala", "ethereum", "base", "legacy"]);
 
 export type KmsInfo = z.infer<typeof kmsInfoSchema>;

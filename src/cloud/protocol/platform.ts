@@ -4,12 +4,12 @@ import { composeFileSchema } from "./compose-file.ts";
 import { nodeRefSchema } from "./cvm.ts";
 import { kmsInfoSchema } from "./kms.ts";
 
-/** A machine with what is left on it. `remaining_memory` in MB, `device_id` 64 hex digits without `0x`. */
+/** A machine and its free resources. `remaining_memory` in MB; `device_id` is 64 hex digits without `0x`. */
 export const nodeCapacitySchema = z.looseObject({
   teepod_id: z.number().int(),
   name: z.string(),
   listed: z.boolean(),
-  /** Share of the CVM slots that is free. */
+  /** Fraction of the CVM slots that is free. */
   resource_score: z.number(),
   remaining_vcpu: z.number(),
   remaining_memory: z.number(),
@@ -27,7 +27,7 @@ export const nodeCapacitySchema = z.looseObject({
   device_id: z.string().nullish(),
   region_identifier: z.string().nullish(),
   default_kms: z.string().nullish(),
-  /** Slugs. */
+  /** Slugs of KMSs. */
   kms_list: z.array(z.string()),
 });
 
@@ -53,11 +53,11 @@ const kmsReference = {
   kms_type: z.string(),
   kms_contract_id: z.string().nullish(),
   kms_contract_address: z.string().nullish(),
-  /** Names. */
+  /** Names of OS images. */
   supported_os_images: z.array(z.string()),
 };
 
-/** `GET /teepods/cvm-create-resources`: what a new CVM can be made of, and what goes together. */
+/** `GET /teepods/cvm-create-resources`: the resources for a new CVM, and which of them can be combined. */
 export const cvmCreateResourcesSchema = z.looseObject({
   tier: z.string(),
   capacity: capacitySchema,
@@ -113,7 +113,7 @@ export const instanceTypeSchema = z.looseObject({
   description: z.string(),
   vcpu: z.number().int(),
   memory_mb: z.number().int(),
-  /** Dollars, as text. */
+  /** Dollars per hour, as text. */
   hourly_rate: z.string(),
   requires_gpu: z.boolean(),
   default_disk_size_gb: z.number().int(),
@@ -146,18 +146,18 @@ export const osImagePageSchema = pageSchema(
 
 export type InstanceTypeAnswer = z.infer<typeof instanceTypeSchema>;
 
-/** `POST /cvms/provision`: reserves a place and computes the compose hash of a CVM to be. */
+/** `POST /cvms/provision`: reserves resources for a new CVM and computes its compose hash. */
 export const provisionCvmRequestSchema = z.looseObject({
   name: z.string(),
   compose_file: composeFileSchema,
-  /** Where the policy lives: `PHALA` (off chain), `BASE` or `ETHEREUM`. */
+  /** Where the policy is stored: `PHALA` (off chain), `BASE` or `ETHEREUM`. */
   kms: z.string().nullish(),
   kms_type: z.string().nullish(),
   kms_id: z.string().nullish(),
   kms_contract: z.string().nullish(),
   teepod_id: z.number().int().nullish(),
   node_id: z.number().int().nullish(),
-  /** Any node of it. */
+  /** Allows any node of this region. */
   region: z.string().nullish(),
   prefer_dev: z.boolean().nullish(),
   image: z.string().nullish(),
@@ -167,15 +167,15 @@ export const provisionCvmRequestSchema = z.looseObject({
   disk_size: sizeSchema.nullish(),
   listed: z.boolean().nullish(),
   env_keys: z.array(z.string()).nullish(),
-  /** An app id of the caller's choice; on an off-chain KMS the one that `nonce` leads to. */
+  /** An app id that the caller chooses. On an off-chain KMS it must be the one that belongs to `nonce`. */
   app_id: z.string().nullish(),
   custom_app_id: z.string().nullish(),
   nonce: z.number().int().min(0).nullish(),
 });
 
 /**
- * On an on-chain KMS `app_id` is null and the caller deploys the app's contract; off chain the cloud
- * assigns `app_id` and its `app_env_encrypt_pubkey`.
+ * On chain, `app_id` is null and the caller deploys the app's contract. Off chain, the cloud assigns `app_id` and its
+ * `app_env_encrypt_pubkey`.
  */
 export const provisionCvmSchema = z.looseObject({
   compose_hash: z.string(),
@@ -203,7 +203,7 @@ export const createCvmRequestSchema = z.looseObject({
   transaction_hash: z.string().nullish(),
 });
 
-/** A CVM as actions answer it: flat, at every version. `memory` in MB, `disk_size` in GB. */
+/** A CVM as returned by actions: flat, at every version. `memory` in MB, `disk_size` in GB. */
 export const vmSchema = z.looseObject({
   id: z.union([z.number().int(), z.string()]),
   name: z.string(),

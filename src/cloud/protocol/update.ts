@@ -3,14 +3,14 @@ import { flagSchema, sizeSchema } from "./common.ts";
 import { errorBodySchema } from "./errors.ts";
 import { kmsInfoSchema } from "./kms.ts";
 
-/** An accepted change. Only `correlation_id` is sure to be there; `status` is `in_progress` or `no_change`. */
+/** An accepted change. Only `correlation_id` is always present. `status` is `in_progress` or `no_change`. */
 export const updateAcceptedSchema = z.looseObject({
   correlation_id: z.string(),
   status: z.string().optional(),
   message: z.string().optional(),
 });
 
-/** What `docker-compose`, `pre-launch-script` and `envs` answer; official clients accept no other status word. */
+/** The answer of `docker-compose`, `pre-launch-script` and `envs`. Official clients accept no other status. */
 export const inProgressSchema = z.looseObject({
   status: z.literal("in_progress"),
   message: z.string(),
@@ -19,7 +19,10 @@ export const inProgressSchema = z.looseObject({
 
 export const envsInProgressSchema = inProgressSchema.extend({ allowed_envs_changed: z.boolean() });
 
-/** What the app's contract says at the time. A device is allowed by its own entry, or because any is. */
+/**
+ * The current state of the app's contract. `device_id_allowed` is true if the device is listed or any device is
+ * allowed.
+ */
 export const onchainStatusSchema = z.looseObject({
   compose_hash_allowed: z.boolean(),
   device_id_allowed: z.boolean(),
@@ -38,7 +41,7 @@ export const hashRegistrationSchema = z.looseObject({
   onchain_status: onchainStatusSchema.optional(),
 });
 
-/** A 465 on the wire: the values as `{field, value}` pairs in `details`, and flat copies for older clients. */
+/** The body of a 465: the values as `{field, value}` pairs in `details`, and flat copies for older clients. */
 export const hashRegistrationBodySchema = errorBodySchema.extend({
   compose_hash: z.string().optional(),
   app_id: z.string().optional(),
@@ -47,7 +50,7 @@ export const hashRegistrationBodySchema = errorBodySchema.extend({
 });
 
 /**
- * The values of a 465 body, from `details` where they are there, else from the flat copies.
+ * Reads the values of a 465 body: from `details` if present there, otherwise from the flat copies.
  *
  * @throws ZodError if the body is not a 465's, or a value is missing or of another type
  */
@@ -61,7 +64,7 @@ export function parseHashRegistration(body: unknown): HashRegistration {
   return hashRegistrationSchema.parse(values);
 }
 
-/** `PATCH /cvms/{id}`, phase 1: any of these, absent or null meaning "as it is". */
+/** `PATCH /cvms/{id}`, phase 1. All fields are optional; absent or null keeps the current value. */
 export const patchCvmRequestSchema = z.looseObject({
   docker_compose_file: z.string().nullish(),
   pre_launch_script: z.string().nullish(),
@@ -69,7 +72,7 @@ export const patchCvmRequestSchema = z.looseObject({
   public_logs: z.boolean().nullish(),
   public_sysinfo: z.boolean().nullish(),
   public_tcbinfo: z.boolean().nullish(),
-  /** Replaces the whole environment; never merged with the one in force. */
+  /** Replaces the whole environment. It is never merged with the current one. */
   encrypted_env: z.string().nullish(),
   user_config: z.string().nullish(),
   vcpu: sizeSchema.nullish(),
@@ -85,14 +88,14 @@ export const patchCvmRequestSchema = z.looseObject({
   /** Seconds, 10 to 1200. */
   shutdown_timeout: z.number().nullish(),
   allow_force_stop: flagSchema.nullish(),
-  /** False refuses a change that a running CVM would have to boot for. */
+  /** False rejects a change that needs a restart of a running CVM. */
   allow_restart: flagSchema.nullish(),
-  /** Phase 2 of clients that confirm in the body instead of in headers. */
+  /** Phase 2, for clients that confirm in the body instead of in headers. */
   compose_hash: z.string().nullish(),
   transaction_hash: z.string().nullish(),
 });
 
-/** `POST /cvms/{id}/confirm-patch`: both hashes, by either name. The headers of phase 2 may carry them instead. */
+/** `POST /cvms/{id}/confirm-patch`: both hashes, under either name. The headers of phase 2 may contain them instead. */
 export const confirmPatchRequestSchema = z.looseObject({
   compose_hash: z.string().nullish(),
   transaction_hash: z.string().nullish(),
@@ -117,7 +120,7 @@ export type HashRegistrationBody = z.infer<typeof hashRegistrationBodySchema>;
 export type PatchCvmRequest = z.infer<typeof patchCvmRequestSchema>;
 export type PatchEnvsRequest = z.infer<typeof patchEnvsRequestSchema>;
 
-/** `POST /cvms/{id}/commit-update`. The token may stand in the URL instead; an empty text counts as left out. */
+/** `POST /cvms/{id}/commit-update`. The token may be in the URL instead. An empty text counts as absent. */
 export const commitUpdateRequestSchema = z.looseObject({
   token: z.string().nullish(),
   compose_hash: z.string().nullish(),
@@ -141,11 +144,11 @@ export const commitTokenInfoSchema = z.looseObject({
   current_compose_hash: z.string(),
   device_id: z.string(),
   kms_info: kmsInfoSchema,
-  /** Missing when the chain gave no answer. */
+  /** Absent if the chain could not be read. */
   onchain_status: onchainStatusSchema.optional(),
   created_at: z.string(),
   expires_at: z.string(),
-  /** Of the operation the commit started. */
+  /** Correlation id of the operation that the commit started. */
   correlation_id: z.string().nullable(),
 });
 
@@ -153,15 +156,15 @@ export const commitTokenInfoSchema = z.looseObject({
 const documentSchema = z.looseObject({ compose_hash: z.string(), compose_file: z.string() });
 
 /**
- * `GET /apps/{app}/pending-updates/{vm}/{hash}/preview`. The vendor publishes the path, not the fields: these names are
- * this repository's.
+ * `GET /apps/{app}/pending-updates/{vm}/{hash}/preview`. The vendor documents the path but not the fields, so the field
+ * names are this project's.
  */
 export const pendingUpdatePreviewSchema = z.looseObject({
-  /** `instance`: a replica or further instance that was prepared from this CVM, which itself stays as it is. */
+  /** `instance`: a new replica or instance prepared from this CVM. This CVM itself does not change. */
   kind: z.enum(["update", "instance"]),
   app_id: z.string(),
   vm_uuid: z.string(),
-  /** Whether a commit token was given out for it; else the same client is to confirm it. */
+  /** Whether a commit token was issued for it. If not, the same client has to confirm it. */
   has_commit_token: z.boolean(),
   current: documentSchema,
   pending: documentSchema,
