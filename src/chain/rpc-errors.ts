@@ -163,7 +163,7 @@ export function hideSecrets(source: RpcSource | undefined, error: unknown, text:
   return hideLikelySecrets(createCleaner(source, error)(text));
 }
 
-/** viem puts them behind the whole request, which alone may be longer than a message. */
+/** Puts the node's message first in a long text: viem puts it after the request, which alone can exceed the limit. */
 function nodesWordsFirst(error: unknown, message: string): string {
   const { details } = Object(error) as { readonly details?: unknown };
   return message.length > longestMessage && typeof details === "string" ? `${details}\n${message}` : message;
@@ -188,7 +188,10 @@ export async function duringRpc<result>(
   }
 }
 
-/** An endpoint that is down, slow, rate limited or answers with a fault. Our own errors pass unchanged. */
+/**
+ * Converts an error of an endpoint (down, slow, rate limited, or a faulty answer). Returns errors of this package
+ * unchanged.
+ */
 export function translateChainError(source: RpcSource | undefined, error: unknown, doing: string): DstackError {
   if (isDstackError(error)) return error;
   return new RpcUnavailableError(doing, {

@@ -27,7 +27,7 @@ function findClaimOf(root: string, name: string): string | undefined {
   }
 }
 
-/** A worktree's or submodule's `.git` is a file that says where its folder is. */
+/** In a worktree or a submodule, `.git` is a file that contains the path of the git folder. */
 function gitFolder(dotGit: string): string {
   if (statSync(dotGit).isDirectory()) return dotGit;
   const [, folder] = /^gitdir: (.+?)\r?\n?$/.exec(readFileSync(dotGit, "utf8")) ?? [];

@@ -14,16 +14,16 @@ export const defaultMaxBytes = 16 * mebibyte;
 const ownDescriptor = /^\/dev\/stdin$|^\/(?:dev|proc\/self)\/fd\/(\d{1,9})$/;
 
 /**
- * Reads a file that a person named. A link is followed, because secret stores mount files as links. A device or a file
- * beyond the limit is refused: it could block, or fill the memory. So is a pipe, unless the path is that of a descriptor
- * of this process, which only the user can have opened.
+ * Reads a file that the user named. Follows links, because secret stores mount files as links. Rejects devices and
+ * files above the limit: they could block, or fill the memory. Also rejects pipes, except descriptors of this process,
+ * which only the user can have opened.
  *
  * @throws UnusableFileError; its `cause` has the code ENOENT if the file does not exist
  */
 export async function readBounded(path: string, maxBytes: number = defaultMaxBytes): Promise<Buffer> {
   const descriptor = ownDescriptor.exec(path);
   try {
-    // Before opening, which already does something to some devices and waits for the other end of a pipe.
+    // Checked before opening: opening a device can have an effect, and opening a pipe waits for its other end.
     const stats = await stat(path);
     if (descriptor !== null && (stats.isFIFO() || stats.isSocket())) {
       return await readDescriptor(path, Number(descriptor[1] ?? 0), maxBytes);

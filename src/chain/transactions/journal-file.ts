@@ -11,7 +11,7 @@ export interface JournalLock {
   release(): Promise<void>;
 }
 
-/** Who a lock file belongs to. All of it is in the file's name, which appears whole or not at all. */
+/** The owner of a lock file. It is encoded in the file's name, because a name is created atomically. */
 type Owner = Omit<JournalHolder, "lockFile" | "isLocal">;
 
 const attempts = 8;
@@ -35,7 +35,7 @@ export async function acquireLock(path: string): Promise<JournalLock> {
     if (other === undefined) return { release: () => takeAway(directory, mine) };
     await takeAway(directory, mine);
     if (attempt === attempts) throw new JournalLockedError(path, other);
-    // Two that began together both step back: uneven pauses let one of them through.
+    // Two processes that started together both step back. Random pauses let one of them succeed.
     await sleep(5 + Math.random() * 25);
   }
 }
