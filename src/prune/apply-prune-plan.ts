@@ -30,41 +30,41 @@ export interface ApplyPrunePlanParameters
   readonly account: Account;
   /** @default "auto" */
   readonly mode?: SendBatchParameters["mode"];
-  /** Of planBatch for the plan's removals, as a person has seen it; `mode` counts no more. */
+  /** The result of planBatch for the plan's removals, as the user has reviewed it; `mode` is then ignored. */
   readonly batchPlan?: SendBatchParameters["plan"];
-  /** Of the earlier runs too: what they signed is seen to its end first. */
+  /** The journal that earlier runs used too. Transactions that they signed are completed first. */
   readonly journal: BatchJournal;
   readonly onEvent?: ((event: BatchEvent) => void) | undefined;
 }
 
 export interface PruneResult {
-  /** What this run took off the list. */
+  /** Hashes that this run removed from the allowlist. */
   readonly removed: readonly ComposeHash[];
-  /** What an earlier run had signed to take off, and this one saw to its end. */
+  /** Hashes whose removal an earlier run had signed and this run completed. */
   readonly finished: readonly ComposeHash[];
-  /** Of this run and of the earlier one, in the order in which they were mined. */
+  /** Transactions of this run and of the earlier one, in the order in which they were mined. */
   readonly transactions: readonly BatchTransaction[];
-  /** How this run sent; undefined if nothing was left to send. */
+  /** How this run sent its transactions; undefined if nothing was left to send. */
   readonly mode: BatchMode | undefined;
 }
 
 /**
- * Carries out a plan. What an earlier run has signed comes first: it may be mined at any time. Then everything is read
- * again, the removals are sent, and what is in use is looked at once more right before each transaction leaves and
- * after the last one. Between the last look and the block that holds the transaction somebody may still start to use a
- * hash, which no contract prevents: that is a matter of seconds, and it does not go unnoticed.
+ * Executes a plan. It first completes the transactions that an earlier run signed, because they may be mined at any
+ * time. Then it reads all facts again and sends the removals. Right before each transaction is sent, and after the last
+ * one, it checks again which hashes are in use. Between that check and the block of the transaction, a CVM may still
+ * start to use a hash. No contract prevents this. It takes seconds only, and the last check reports it.
  *
  * @throws InvalidArgumentError if the journal holds another call of the account that may still be mined
- * @throws PruneBlockedError while facts are not known and not waived
- * @throws PruneOvertakenError if a hash came into use, the owner changed or the list did; nothing more is sent
- * @throws PrunedHashInUseError if a hash came into use in the moment in which it went
+ * @throws PruneBlockedError if facts are unknown and not waived
+ * @throws PruneOvertakenError if a hash came into use, or the owner or the list changed; nothing more is sent
+ * @throws PrunedHashInUseError if a hash came into use while it was removed
  * @throws KeyEpochsError unless the source accepts them
  * @throws BatchStoppedError, and what sendBatch and readPruneFacts throw
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {
   const { plan, source, account, journal } = parameters;
   await requireSameChain(source.chain, plan);
-  // What can never be mined needs no look at what needs its hash by now, and is in nobody's way.
+  // A transaction that can never be mined blocks nothing, so its hash needs no check.
   await giveUpReplaced({ client: source.chain, account, journal, chainId: plan.chainId });
   requireOnlyRemovals(parameters);
   const recorded = recordedRemovals(parameters);
@@ -79,7 +79,7 @@ export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Prom
   return { removed, finished, transactions, mode: sent?.mode };
 }
 
-/** What transactions that an earlier run signed, and nobody saw the end of, take off the app's list. */
+/** The hashes that pending transactions of an earlier run remove from the app's allowlist. */
 export function recordedRemovals({
   journal,
   plan,
@@ -92,8 +92,8 @@ export function recordedRemovals({
 }
 
 /**
- * What is on record is sent before anything else, so nothing may be there that this plan does not look at: another
- * app's removal, or a call that a repository put into the file.
+ * Recorded transactions are sent before anything else. Therefore the journal must not hold a call that this plan does
+ * not check: another app's removal, or a call that a repository put into the file.
  */
 function requireOnlyRemovals({
   journal,
@@ -113,7 +113,7 @@ function requireOnlyRemovals({
   );
 }
 
-/** Sends the same bytes again, unless they would do harm by now, and waits for them. */
+/** Checks whether the recorded removals are still safe, sends the same bytes again, and waits for them. */
 async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: readonly ComposeHash[]) {
   const { plan, source } = parameters;
   const facts = await readPruneFacts(source, namedBy(plan, recorded));
@@ -124,7 +124,7 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
     recorded.filter((hash) => isOpen.has(hash)),
   );
   const batch = await sendBatch(source.chain, { ...settingsOf(parameters), calls: [] });
-  // One whose nonce another transaction took has done nothing: what it was to remove is still to be removed.
+  // If another transaction took the nonce, the recorded one did nothing, and its removals are still open.
   const { number: blockNumber } = await duringRpc(source.chain, "reading the latest block", () =>
     getBlock(source.chain),
   );
@@ -151,7 +151,7 @@ function settingsOf(parameters: ApplyPrunePlanParameters) {
   return { account, chainId, journal, onEvent, signal, timeoutMs, pollIntervalMs, window, confirmations };
 }
 
-/** What the plan is about, whether or not an event tells of it: all of that is to be looked at again. */
+/** All hashes that the plan names, even without an event. They are checked again. */
 export function namedBy(
   { policy, rows }: Pick<PrunePlan, "policy" | "rows">,
   hashes: readonly ComposeHash[] = removalsOf({ rows }),
@@ -160,7 +160,7 @@ export function namedBy(
   return [...new Set([...hashes, ...pinned, ...policy.queued.flatMap(({ composeHashes }) => composeHashes)])];
 }
 
-/** A local chain that was started anew has the same id; a reorganisation may have taken the plan's block. */
+/** A restarted local chain has the same id, and a reorganisation may have removed the plan's block. */
 async function requireSameChain(client: ChainClient, { pinned, chainId }: PrunePlan): Promise<void> {
   const { number: blockNumber } = pinned;
   const hash = await duringRpc(client, "reading the plan's block", () =>
@@ -183,7 +183,7 @@ function requireNoObjection(
   facts: PruneFacts,
   removals: readonly ComposeHash[],
 ): void {
-  // A proof is made where it is wanted: one that failed for the plan has not succeeded because nobody asked again.
+  // If no proof is requested now, a proof that failed for the plan still counts as failed.
   const unproven = source.prove === undefined ? plan.unknowns.filter(({ kind }) => kind === "proof") : [];
   requireKnown(plan, [...facts.unknowns, ...unproven]);
   const objections = findObjections(plan, facts, removals);
@@ -195,12 +195,12 @@ function requireKnown({ policy }: PrunePlan, unknowns: readonly UnknownFact[]): 
   if (open.length > 0) throw new PruneBlockedError(open);
 }
 
-/** The last look before a transaction leaves. The chain needs none: nothing on it can be cut off by a removal. */
+/** Last check before a transaction is sent. It asks only the cloud: a removal cannot harm anything on chain. */
 async function requireUnused(
   { plan, source }: ApplyPrunePlanParameters,
   leaving: readonly ComposeHash[],
 ): Promise<void> {
-  if (leaving.length === 0) return; // a batch's own preparations
+  if (leaving.length === 0) return; // a transaction without removals, such as the deployment of the executor
   const { objections, unknowns } = await findUses(source, plan, leaving);
   requireKnown(plan, unknowns);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
@@ -230,7 +230,7 @@ function readStillAllowed(
   return readAllowedKeys(chain, { appId, view: "allowedComposeHashes", keys, blockNumber, signal, retryDelayMs: 250 });
 }
 
-/** What of these hashes the cloud says is in use now. */
+/** Finds which of these hashes the cloud reports as in use now. */
 async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, composeHashes: readonly ComposeHash[]) {
   if (cloud === undefined) return { objections: [], unknowns: [] };
   const { appId, chainId } = plan;
@@ -245,5 +245,5 @@ async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, compose
   };
 }
 
-/** Leaves the rules of use alone. */
+/** Turns off the rules that do not depend on use. */
 const nothingKept = { keep: 0, olderThanSeconds: undefined, mayEmptyList: true } as const;

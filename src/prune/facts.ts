@@ -1,6 +1,6 @@
 import type { AppId, ComposeHash, Hex, TransactionHash } from "../core/ids.ts";
 
-/** Everything a prune decides on, as far as it is known. All of the chain's part is true at `pinned`. */
+/** All known facts that a prune decides on. The facts from the chain are those at `pinned`. */
 export interface PruneFacts {
   readonly chainId: number;
   readonly appId: AppId;
@@ -8,13 +8,13 @@ export interface PruneFacts {
   readonly owner: Hex;
   /** Every hash the contract allows, in any order. */
   readonly allowed: readonly AllowedHash[];
-  /** What CVMs, replicas and instances boot, running or stopped. */
+  /** Hashes that CVMs, replicas and instances boot, running or stopped. */
   readonly running: readonly HashUse[];
-  /** What CVMs are on their way to. */
+  /** Hashes that running operations move CVMs to. */
   readonly movingTo: readonly HashUse[];
-  /** What live prepare tokens and open registrations wait for. */
+  /** Hashes that valid prepare tokens and open registrations wait for. */
   readonly prepared: readonly PreparedHash[];
-  /** What could not be found out. */
+  /** Facts that could not be read. */
   readonly unknowns: readonly UnknownFact[];
 }
 
@@ -27,7 +27,7 @@ export interface PinnedBlock {
 
 export interface AllowedHash {
   readonly composeHash: ComposeHash;
-  /** The last time it was added. Undefined for a hash the contract allows although no event says so. */
+  /** The last time it was added. Undefined for a hash that the contract allows without any known event. */
   readonly added: Addition | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface Addition {
   /** Seconds since the epoch. */
   readonly timestamp: bigint;
   readonly transactionHash: TransactionHash;
-  /** Who called, where the contract's events or the transaction say so. */
+  /** The caller, if the contract's events or the transaction name it. */
   readonly by: Hex | undefined;
 }
 
@@ -53,11 +53,11 @@ export interface HashUse {
 }
 
 export interface PreparedHash extends HashUse {
-  /** As the cloud writes it: ISO 8601. */
+  /** As the cloud returns it: ISO 8601. */
   readonly expiresAt: string;
 }
 
-/** Names by which an operator waives what is not known. */
+/** Names of unknown facts, for the operator to waive. */
 export const unknownKinds = ["history", "proof", "running-hashes", "prepare-tokens", "other-machines"] as const;
 
 export type UnknownKind = (typeof unknownKinds)[number];
@@ -68,18 +68,18 @@ export interface UnknownFact {
   readonly problem: string;
 }
 
-/** What the operator wants kept beside everything in use. */
+/** What the operator wants to keep, besides everything in use. */
 export interface PrunePolicy {
   /** How many of the newest hashes stay, in use or not. */
   readonly keep: number;
-  /** Hashes added less than this many seconds before the pinned block stay. Undefined: no hash is too young. */
+  /** Hashes added less than this many seconds before the pinned block stay. Undefined: age does not matter. */
   readonly olderThanSeconds: number | undefined;
   readonly pins: readonly Pin[];
-  /** Calls that wait in a Safe or a timelock. */
+  /** Calls that are queued in a Safe or a timelock. */
   readonly queued: readonly QueuedCall[];
-  /** Kinds of unknown facts the operator answers for. */
+  /** Kinds of unknown facts that the operator has waived. */
   readonly waived: readonly UnknownKind[];
-  /** Whether the list may end up empty; otherwise the newest hash stays. */
+  /** Whether the list may become empty; otherwise the newest hash stays. */
   readonly mayEmptyList: boolean;
 }
 
@@ -92,7 +92,7 @@ export interface Pin {
 export interface QueuedCall {
   /** The file, or the value itself. */
   readonly source: string;
-  /** Every allowed hash that is mentioned in it. */
+  /** Every allowed hash that it mentions. */
   readonly composeHashes: readonly ComposeHash[];
 }
 

@@ -1,7 +1,7 @@
 import { nameOfCvm } from "../core/ids.ts";
 import type { AllowedHash, CvmReference, PruneFacts, PrunePolicy } from "./facts.ts";
 
-/** Why a hash stays allowed. Each kind is one rule's. */
+/** Why a hash stays allowed. Each kind belongs to one rule. */
 export type KeepReason =
   | { readonly rule: "running"; readonly cvm: CvmReference }
   | { readonly rule: "moving-to"; readonly cvm: CvmReference }
@@ -14,7 +14,7 @@ export type KeepReason =
 
 export type KeepRuleName = KeepReason["rule"];
 
-/** The reason in words, as the end of a sentence that begins with the hash. */
+/** The reason as the end of a sentence that begins with the hash. */
 export function describeReason(reason: KeepReason): string {
   switch (reason.rule) {
     case "running":
@@ -48,14 +48,14 @@ export function describeAge(seconds: number): string {
   return `${Math.floor(seconds / size)} ${unit}`;
 }
 
-/** One reason for which a hash stays. Rules never overrule each other: one reason is enough. */
+/** One rule that may keep a hash. One reason is enough: no rule overrides another. */
 export interface KeepRule {
   readonly name: KeepRuleName;
-  /** Looks at the facts once and answers for each hash. */
+  /** Reads the facts once; the returned function answers for each hash. */
   prepare(facts: PruneFacts, policy: PrunePolicy): (hash: AllowedHash) => readonly KeepReason[];
 }
 
-/** The last few versions, in use or not: they are what an operator rolls back to. */
+/** The newest hashes, in use or not, so that the operator can roll back to them. */
 export const newestRule: KeepRule = {
   name: "newest",
   prepare({ allowed }, { keep }) {
@@ -69,7 +69,7 @@ export const newestRule: KeepRule = {
   },
 };
 
-/** What was added less than the wanted time before the pinned block, by the chain's clock alone. */
+/** Hashes added too recently before the pinned block, by the chain's time only. */
 export const youngRule: KeepRule = {
   name: "young",
   prepare:
@@ -82,7 +82,7 @@ export const youngRule: KeepRule = {
     },
 };
 
-/** What an operation under way will boot: the cloud has accepted it and asks the contract only at the boot. */
+/** Hashes that a running operation will boot. The cloud has accepted it and asks the contract only at the boot. */
 export const movingToRule: KeepRule = {
   name: "moving-to",
   prepare:
@@ -91,7 +91,7 @@ export const movingToRule: KeepRule = {
       movingTo.filter((use) => use.composeHash === composeHash).map(({ cvm }) => ({ rule: "moving-to", cvm })),
 };
 
-/** What a Safe's or a timelock's waiting call names, whatever it does with it: its signers have agreed on this list. */
+/** Hashes named by a queued call of a Safe or a timelock, for any purpose: its signers agreed on the present list. */
 export const queuedRule: KeepRule = {
   name: "queued",
   prepare:
@@ -102,7 +102,7 @@ export const queuedRule: KeepRule = {
         .map(({ source }) => ({ rule: "queued", source })),
 };
 
-/** What somebody may still commit: the token lives up to 14 days, and the commit demands that the hash is allowed. */
+/** Hashes of prepared updates. The token lives up to 14 days, and the commit requires that the hash is allowed. */
 export const preparedRule: KeepRule = {
   name: "prepared",
   prepare:
@@ -113,7 +113,7 @@ export const preparedRule: KeepRule = {
         .map(({ cvm, expiresAt }) => ({ rule: "prepared", cvm, expiresAt })),
 };
 
-/** What a CVM runs, or would boot next if it is stopped: without the hash its next boot gets no keys. */
+/** Hashes that CVMs run, or will boot next if stopped. Without its hash, the next boot gets no keys. */
 export const runningRule: KeepRule = {
   name: "running",
   prepare:
@@ -122,7 +122,7 @@ export const runningRule: KeepRule = {
       running.filter((use) => use.composeHash === composeHash).map(({ cvm }) => ({ rule: "running", cvm })),
 };
 
-/** What the operator named. */
+/** Hashes that the operator named. */
 export const pinnedRule: KeepRule = {
   name: "pinned",
   prepare:
@@ -131,7 +131,7 @@ export const pinnedRule: KeepRule = {
       pins.filter((pin) => pin.composeHash === composeHash).map(({ source }) => ({ rule: "pinned", source })),
 };
 
-/** All of them, the weightiest first: a table shows reasons in this order. */
+/** All rules, the most important first. A table shows reasons in this order. */
 export const keepRules: readonly KeepRule[] = [
   runningRule,
   movingToRule,
@@ -142,7 +142,7 @@ export const keepRules: readonly KeepRule[] = [
   youngRule,
 ];
 
-/** By when each was added last. One without a date may be the newest of all, so it comes first. */
+/** Sorts by the last addition, newest first. A hash without a date may be the newest, so it comes first. */
 export function newestFirst(allowed: readonly AllowedHash[]): readonly AllowedHash[] {
   return [...allowed].sort((one, other) => compare(other, one));
 }

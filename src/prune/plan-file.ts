@@ -8,7 +8,7 @@ import { readBoundedText } from "../files/read-bounded.ts";
 import { unknownKinds } from "./facts.ts";
 import type { PrunePlan } from "./plan-prune.ts";
 
-/** The plan in a file; undefined if there is no such file. @throws InvalidPlanFileError */
+/** The plan in a file; undefined if the file does not exist. @throws InvalidPlanFileError */
 export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
   const text = await readBoundedText(path).catch((cause: unknown) => {
     if (!(cause instanceof UnusableFileError)) throw cause;
@@ -22,9 +22,9 @@ export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
 }
 
 /**
- * Writes a plan, over an older one too, and over nothing else.
+ * Writes a plan. Overwrites an older plan, but no other file.
  *
- * @throws InvalidPlanFileError if the file holds something that is no plan
+ * @throws InvalidPlanFileError if the file holds something other than a plan
  */
 export async function savePlan(path: string, plan: PrunePlan): Promise<void> {
   await loadPlan(path);
@@ -33,7 +33,7 @@ export async function savePlan(path: string, plan: PrunePlan): Promise<void> {
   });
 }
 
-/** @throws InvalidPlanFileError if the plan is for another app than the one the command is about */
+/** @throws InvalidPlanFileError if the plan is for another app or chain than the command */
 export function requirePlanFor(
   path: string,
   plan: Pick<PrunePlan, "chainId" | "appId">,
@@ -47,15 +47,15 @@ export function requirePlanFor(
   }
 }
 
-/** What became of reading a plan: the plan, or the end of the sentence "The file cannot be carried out: …". */
+/** The result of reading a plan: the plan, or the end of the sentence "The file cannot be carried out: …". */
 export type PlanReading = { readonly plan: PrunePlan } | { readonly problem: string };
 
 const kind = "dstack-prune-plan";
 const version = 1;
 
 /**
- * A plan as the text of a file. Carrying it out judges everything anew, so a changed file can do no harm; its digest is
- * there so that a change is noticed before anybody relies on it.
+ * A plan as the text of a file. Executing a plan checks all facts again, so a modified file can do no harm. The digest
+ * makes a modification visible before anyone relies on the plan.
  */
 export function writePlanFile(plan: PrunePlan): string {
   const { chainId, appId, owner, pinned, policy, rows, unknowns } = plan;
@@ -67,7 +67,7 @@ export function writePlanFile(plan: PrunePlan): string {
   return `${JSON.stringify({ ...body, digest: digestOf(body) }, null, 2)}\n`;
 }
 
-/** Reads what `writePlanFile` wrote, however it is indented. */
+/** Reads what `writePlanFile` wrote, with any indentation. */
 export function readPlanFile(text: string): PlanReading {
   const raw = z.looseObject({ kind: z.literal(kind), version: z.number() }).safeParse(parseJson(text));
   if (!raw.success) return { problem: "it is no prune plan" };
@@ -101,7 +101,7 @@ const bigint = z
   .string()
   .regex(/^\d{1,30}$/)
   .transform(BigInt);
-// JSON leaves out what is undefined; a plan that was read has the same keys as one that was made.
+// JSON omits undefined values. The transforms restore the keys, so that a plan from a file has the same keys.
 const cvm = z.strictObject({ id: z.string(), name: z.string(), status: z.string() });
 const seconds = z.number().int().min(0);
 

@@ -18,7 +18,7 @@ export interface PruneRow {
   readonly composeHash: ComposeHash;
   readonly added: Addition | undefined;
   readonly verdict: "keep" | "remove";
-  /** Why it is kept. Empty for a hash that goes: no rule knows a reason to keep it. */
+  /** Why it is kept. Empty if no rule keeps it; it is then removed. */
   readonly reasons: readonly KeepReason[];
 }
 
@@ -27,9 +27,9 @@ export interface JudgedUnknown extends UnknownFact {
 }
 
 /**
- * Judges every allowed hash: what no rule has a reason to keep is to go.
+ * Judges every allowed hash. A hash that no rule keeps is to be removed.
  *
- * @param rules other than all of them only to show what a rule is for
+ * @param rules a subset, to show what one rule does
  */
 export function planPrune(facts: PruneFacts, policy: PrunePolicy, rules: readonly KeepRule[] = keepRules): PrunePlan {
   const { chainId, appId, owner, pinned } = facts;
@@ -55,16 +55,16 @@ function toRow({ composeHash, added }: PruneFacts["allowed"][number], reasons: r
   return { composeHash, added, verdict: reasons.length > 0 ? "keep" : "remove", reasons };
 }
 
-/** What the plan takes off the list, the newest first. */
+/** The hashes that the plan removes, the newest first. */
 export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeHash[] {
   return rows.filter(({ verdict }) => verdict === "remove").map(({ composeHash }) => composeHash);
 }
 
 /**
- * What stands against carrying out a plan, by facts that are newer than it. A plan whose removals all would be planned
- * again has none: what else could be removed by now does not matter, since only what was agreed to goes.
+ * Reasons not to execute a plan, from facts newer than the plan. There are none if the newer facts would lead to the
+ * same removals. Further hashes that could be removed now do not matter, because only the agreed hashes are removed.
  *
- * @param removals of the plan, where not all are about to go
+ * @param removals the plan's removals that are about to be sent, if not all
  */
 export function findObjections(
   plan: PrunePlan,

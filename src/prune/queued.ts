@@ -2,7 +2,7 @@ import { type ComposeHash, withoutPrefix } from "../core/ids.ts";
 import { InvalidArgumentError, UnusableFileError } from "../errors/index.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
 
-/** Something that waits for signatures or for its time, as text with its hex digits as they are. */
+/** A call that waits for signatures or for its time, as text that contains its hex digits. */
 export interface QueuedDocument {
   /** The file, or the first digits of the value. */
   readonly source: string;
@@ -10,8 +10,8 @@ export interface QueuedDocument {
 }
 
 /**
- * What `--queued` names: calldata or a compose hash as hex, else a file: a Transaction Builder file, a timelock's
- * operation, anything that holds calldata as hex.
+ * Reads a `--queued` value: calldata or a compose hash as hex, or a file that holds calldata as hex, such as a
+ * Transaction Builder file or a timelock's operation.
  *
  * @throws InvalidArgumentError if it cannot name any hash
  */
@@ -36,16 +36,16 @@ function requireMention(document: QueuedDocument): QueuedDocument {
 }
 
 /**
- * The hashes whose digits occur anywhere in a text: a Transaction Builder file, calldata, a timelock's operation.
- * Calls are nested in ways nobody can list (MultiSend inside a timelock inside a Safe), but a hash keeps its 64 digits
- * in a row in all of them.
+ * The hashes whose digits occur anywhere in a text: a Transaction Builder file, calldata, a timelock's operation. Calls
+ * can be nested in many ways (MultiSend inside a timelock inside a Safe), but the 64 digits of a hash always stay
+ * together.
  */
 export function findMentions(text: string, hashes: readonly ComposeHash[]): readonly ComposeHash[] {
   const digits = text.toLowerCase();
   return hashes.filter((hash) => digits.includes(withoutPrefix(hash)));
 }
 
-/** Whether a text can name a hash at all; one that cannot was taken for something it is not. */
+/** Whether a text can name a hash. If not, the user probably gave the wrong text. */
 export function canMention(text: string): boolean {
   return /[0-9a-f]{64}/i.test(text);
 }

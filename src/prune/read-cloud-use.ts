@@ -14,14 +14,14 @@ export interface GatherCloudFactsParameters {
   readonly appId: AppId;
   /** The chain the app's contract was read on. */
   readonly chainId: number;
-  /** Hashes to ask about whether something prepared waits for them. */
+  /** Hashes for which to ask the cloud about prepared updates. */
   readonly composeHashes: readonly ComposeHash[];
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface CloudFacts {
-  /** Whether the cloud told of the app at all. */
+  /** Whether the cloud answered for the app. */
   readonly isAnswered: boolean;
   readonly running: readonly HashUse[];
   readonly movingTo: readonly HashUse[];
@@ -33,10 +33,10 @@ export interface CloudFacts {
 const requestsAtOnce = 8;
 
 /**
- * Asks the cloud what uses an app's hashes. The order matters: a prepared update that is committed while this reads
- * stops being prepared and starts to move a CVM, so what is prepared is read first and the CVMs once more after it.
- * Whatever the cloud does not tell becomes an unknown fact, and what it told before it fell silent still counts: whoever
- * waives the one does not mean the other.
+ * Asks the cloud what uses an app's hashes. The order matters. If a prepared update is committed during the read, it is
+ * no longer prepared and starts to move a CVM. So the prepared updates are read first, and the CVMs once more after
+ * them. What the cloud does not answer becomes an unknown fact. Its earlier answers still count: an operator who waives
+ * an unknown fact does not waive a known one.
  *
  * @throws WrongChainError if the cloud's CVMs ask a contract on another chain
  */
@@ -73,7 +73,7 @@ export async function gatherCloudFacts(
   };
 }
 
-/** What is not known about an app that no cloud can be asked about. */
+/** The unknown facts if the cloud cannot be asked about an app. */
 export function nothingKnown(problem: string): CloudFacts {
   return {
     isAnswered: false,
@@ -126,7 +126,7 @@ function toUse(cvm: Cvm): HashUse[] {
   return cvm.composeHash === undefined ? [] : [{ composeHash: cvm.composeHash, cvm: toReference(cvm) }];
 }
 
-/** One use per CVM and hash, the first of several. */
+/** One use per CVM and hash; keeps the first of several. */
 function distinct(uses: readonly HashUse[]): readonly HashUse[] {
   const isSame = (one: HashUse, other: HashUse) => one.cvm.id === other.cvm.id && one.composeHash === other.composeHash;
   return uses.filter((use, index) => uses.findIndex((other) => isSame(use, other)) === index);
@@ -156,7 +156,7 @@ export interface FindMoveTargetsParameters {
 
 export interface FindMoveTargetsReturnType {
   readonly movingTo: readonly HashUse[];
-  /** One sentence for each CVM whose operation leads nobody knows where. */
+  /** One sentence for each CVM whose running operation has an unknown target. */
   readonly problems: readonly string[];
 }
 
@@ -164,8 +164,8 @@ export interface FindMoveTargetsReturnType {
 const switching = ["start", "stop", "shutdown", "restart"];
 
 /**
- * Tells which hashes the CVMs with an operation under way will boot: its revision says so. What is found out counts,
- * though the cloud leaves another question open.
+ * Finds the hashes that CVMs with a running operation will boot, from the app's revisions. Targets that were found
+ * count, even if another request to the cloud fails.
  */
 export async function findMoveTargets(
   cloud: CloudClient,
@@ -198,7 +198,7 @@ export async function findMoveTargets(
   return { movingTo, problems };
 }
 
-/** Adds the revisions of these operations. Newest first, so the pages are read only until all are found. */
+/** Adds the revisions of these operations. The cloud lists the newest first, so reading stops when all are found. */
 async function findRevisions(
   cloud: CloudClient,
   appId: AppId,
@@ -211,7 +211,7 @@ async function findRevisions(
       const { operationId } = revision;
       if (operationId !== undefined && operationIds.has(operationId)) found.set(operationId, revision);
     }
-    // An empty page ends it too: how many there are is only the cloud's word.
+    // An empty page ends the list too, because the page count comes only from the cloud.
     const isLast = page >= pageCount || revisions.length === 0;
     if (isLast || found.size === operationIds.size) return;
   }

@@ -16,20 +16,20 @@ import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./read-cloud-us
 
 export interface GatherPruneFactsParameters {
   readonly chain: ChainClient;
-  /** Undefined where there is no API key: what runs is then not known. */
+  /** Undefined without an API key. Running hashes are then unknown. */
   readonly cloud: CloudClient | undefined;
-  /** Whose generation counts beside the app's. */
+  /** The KMS whose generation is checked together with the app's. */
   readonly kms?: Address | undefined;
   /**
-   * Goes on where app or KMS approve per key epoch: only the list of app epoch 0 is looked at then, and it may not be
-   * what governs.
+   * Continues if the app or the KMS approves per key epoch. Only the list of app epoch 0 is then checked, and another
+   * epoch may be the one that counts.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
-  /** Read just before; its pinned block is the plan's. */
+  /** The history, just read; its pinned block is the plan's. */
   readonly history: History;
-  /** Hashes the operator named, on top of what the history tells: they may be allowed although no event says so. */
+  /** Hashes that the operator named, besides those of the history: they may be allowed without any known event. */
   readonly named?: readonly ComposeHash[] | undefined;
-  /** What a proof of the list's completeness came to, where one was asked for: one sentence, or nothing left open. */
+  /** Why a requested proof of the list's completeness failed, in one sentence; undefined if it succeeded. */
   readonly proofProblem?: string | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -38,8 +38,8 @@ export interface GatherPruneFactsParameters {
 const patience = { retryDelayMs: 250 };
 
 /**
- * Brings together what the chain and the cloud know of an app's hashes. What cannot be found out is an unknown fact;
- * what the chain does not answer is an error, since nothing could be removed then either.
+ * Collects what the chain and the cloud know of an app's hashes. What the cloud does not answer is an unknown fact.
+ * What the chain does not answer is an error, because nothing could be removed then either.
  *
  * @throws KeyEpochsError, NoContractError, ContractRevertedError, RpcUnavailableError, WrongChainError
  */
@@ -106,12 +106,12 @@ interface OtherMachines {
   readonly devices: readonly DeviceId[];
 }
 
-/** Machines the app may run on without this cloud knowing: their CVMs are in no list. */
+/** Machines outside this cloud that the app may run on. No list shows their CVMs. */
 async function findOtherMachines(
   cloud: CloudClient | undefined,
   { appId, uses, allowAnyDevice, devices }: OtherMachines,
 ): Promise<UnknownFact[]> {
-  // Where nothing is known of the cloud's own machines, a word about others would only repeat it.
+  // If the cloud's own machines are unknown, a remark about others would only repeat that.
   if (cloud === undefined || !uses.isAnswered) return [];
   const known = await safeGetKnownDevices(cloud, { appId });
   if (!known.success) return [{ kind: "other-machines", problem: known.error.message }];
@@ -128,30 +128,30 @@ async function findOtherMachines(
     }));
 }
 
-/** Where the facts about one app come from. Asked once for a plan and again for carrying it out. */
+/** Where the facts about one app come from. Read once for a plan and again for its execution. */
 export interface PruneSource {
   readonly chain: ChainClient;
-  /** Undefined where there is no API key. */
+  /** Undefined without an API key. */
   readonly cloud: CloudClient | undefined;
-  /** Whose generation counts beside the app's. */
+  /** The KMS whose generation is checked together with the app's. */
   readonly kms?: Address | undefined;
   /**
-   * Goes on where app or KMS approve per key epoch: only the list of app epoch 0 is looked at then, and it may not be
-   * what governs.
+   * Continues if the app or the KMS approves per key epoch. Only the list of app epoch 0 is then checked, and another
+   * epoch may be the one that counts.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
-  /** Reads the app's history up to now: readHistory, with whatever store it has. */
+  /** Reads the app's history up to now: readHistory, with the caller's store. */
   readonly readHistory: () => Promise<History>;
-  /** Proves that the history hides nothing; answers one sentence where it could not. Undefined: no proof is wanted. */
+  /** Proves that the history is complete; returns one sentence if it cannot. Undefined: no proof is requested. */
   readonly prove?: ((history: History) => Promise<string | undefined>) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Reads all facts about an app, everything anew.
+ * Reads all facts about an app again.
  *
- * @param named hashes to look at even if no event tells of them
+ * @param named hashes to check even if no event names them
  * @throws what readHistory and gatherPruneFacts throw
  */
 export async function readPruneFacts(source: PruneSource, named: readonly ComposeHash[] = []): Promise<PruneFacts> {
@@ -163,9 +163,9 @@ export async function readPruneFacts(source: PruneSource, named: readonly Compos
 const requestsAtOnce = 8;
 
 /**
- * When each hash was added last, even where it was allowed all along: an operator who adds a hash again means to use
- * it. A removed one has no date: should it be allowed all the same, it was added in an event nobody has read. Nodes
- * that send no time along with an event are asked for its block.
+ * When each hash was last added. Adding an allowed hash again counts, because the operator means to use it. A removed
+ * hash has no date: if it is allowed all the same, an unread event added it. If the node sends no time with an event,
+ * its block is read.
  *
  * @throws RpcUnavailableError
  */
