@@ -1,15 +1,15 @@
 import type { MockCloudEvent } from "../mock-cloud/events.ts";
 import type { Paper } from "./output.ts";
 
-/** Whoever repeats a call sooner is polling. */
+/** The same call again within this time counts as polling. */
 const pollPauseMs = 5000;
 
 export interface CloudPrinterOptions {
-  /** Also tells which calls came in; not for a report that tells of them itself. @default false */
+  /** Also prints the requests. Leave it off if the report already prints them. @default false */
   readonly requests?: boolean;
 }
 
-/** Tells a person what the backend does on its own side. Pass the result as the mock cloud's `onEvent`. */
+/** Prints what the cloud does internally. Pass the result as the mock cloud's `onEvent`. */
 export function createCloudPrinter(
   paper: Paper,
   { requests = false }: CloudPrinterOptions = {},
@@ -19,7 +19,7 @@ export function createCloudPrinter(
     switch (event.type) {
       case "request": {
         const call = `${event.method} ${event.path} ${event.status}`;
-        // Polling asks the same and mostly hears the same.
+        // Polling repeats the same request and mostly gets the same answer.
         const isPoll = performance.now() - (lastTold.get(call) ?? Number.NEGATIVE_INFINITY) < pollPauseMs;
         lastTold.set(call, performance.now());
         if (!requests || isPoll) return;

@@ -2,8 +2,8 @@ import { printable } from "../core/text.ts";
 import { isDstackError } from "../errors/index.ts";
 
 /**
- * Tells a person what went wrong and what to do next, without a stack trace where the fault is one we know.
- * Answers the exit code: the error family's, 130 after an interruption, 1 for what nobody foresaw.
+ * Prints an error and the next step. Known errors are printed without a stack trace. Returns the exit code: that of the
+ * error's family, 130 after an interruption, 1 for unexpected errors.
  */
 export function exitWith(error: unknown, stream: NodeJS.WritableStream): number {
   const tell = (text: string) => stream.write(`${printable(text)}\n`);
@@ -16,7 +16,7 @@ export function exitWith(error: unknown, stream: NodeJS.WritableStream): number 
     tell(error.message);
     return 130;
   }
-  // Hardhat's own errors, such as a missing configuration variable, say by themselves what to do.
+  // Hardhat's own errors, such as a missing configuration variable, already name the next step.
   if (error instanceof Error && (error.name === "HardhatError" || isOfSystem(error))) {
     tell(error.message);
     return 1;
@@ -25,12 +25,12 @@ export function exitWith(error: unknown, stream: NodeJS.WritableStream): number 
   return 1;
 }
 
-/** A message is one sentence; a name it quotes must not look like a line of ours. */
+/** Puts a message on one line, so that a quoted name cannot look like a line of our output. */
 function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, " ");
 }
 
-/** A disk that is full, a folder that may not be written: "EACCES: permission denied, open '…'" says it all. */
+/** Errors of the operating system, such as a full disk: "EACCES: permission denied, open '…'" needs no explanation. */
 function isOfSystem(error: Error): boolean {
   return "syscall" in error && "code" in error;
 }

@@ -6,7 +6,7 @@ export function formatGas(gas: bigint): string {
   return `${gas.toLocaleString("en-US")} gas`;
 }
 
-/** Fees on an L2 are tiny: below a millionth of an ETH they are given in gwei. */
+/** Fees on an L2 are tiny. Below a millionth of an ETH they are shown in gwei. */
 export function formatFee(wei: bigint): string {
   if (wei === 0n) return "0 ETH";
   return wei < 10n ** 12n ? `${trimmed(Number(wei) / 1e9)} gwei` : `${trimmed(Number(formatEther(wei)))} ETH`;
@@ -19,7 +19,7 @@ export function formatDuration(ms: number): string {
     : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
-/** First and last digits of a hash, for tables; never where a reader must copy the value. */
+/** First and last digits of a hash, for tables. Do not use it where a reader must copy the value. */
 export function shortHash(hash: string): string {
   return hash.length <= 20 ? hash : `${hash.slice(0, 10)}…${hash.slice(-6)}`;
 }
@@ -34,7 +34,7 @@ export function formatTime(time: bigint | string): string {
   return date.toISOString().replace("T", " ").slice(0, 19);
 }
 
-/** Page of the chain's block explorer, or undefined where there is none, as for a chain on this machine. */
+/** Page of the chain's block explorer; undefined if there is none, as for a local chain. */
 export function explorerLink(
   chain: Pick<Chain, "blockExplorers"> | undefined,
   kind: "tx" | "address" | "block",
@@ -45,8 +45,8 @@ export function explorerLink(
 }
 
 /**
- * One line of JSON. Bigints become decimal strings, maps objects and sets arrays: no digit is lost on any reader. What
- * could steer a terminal is escaped, also where JSON itself would not ask for it.
+ * One line of JSON. Bigints become decimal strings, maps become objects, sets become arrays, so no reader loses digits.
+ * Characters that could control a terminal are escaped, even where JSON does not require it.
  */
 export function toJson(value: unknown): string {
   const json = JSON.stringify(value, (_, part: unknown) => {
@@ -63,7 +63,7 @@ function escapeCharacter(character: string): string {
   }).join("");
 }
 
-/** What a change did, in words. */
+/** Describes what a change did. */
 export function describeChange(change: PolicyChange): string {
   switch (change.kind) {
     case "composeHashAdded":
@@ -93,7 +93,7 @@ export function describeChange(change: PolicyChange): string {
   }
 }
 
-/** What stands behind an owner's address, in a few words. */
+/** Describes an owner in a few words. */
 export function describeOwner(owner: ReadOwnerReturnType): string {
   switch (owner.kind) {
     case "renounced":
@@ -111,7 +111,7 @@ export function describeOwner(owner: ReadOwnerReturnType): string {
   }
 }
 
-/** The address and what stands behind it; the owners of a Safe below. */
+/** The address and its description, followed by the owners of a Safe. */
 export function describeOwnerFully(owner: ReadOwnerReturnType): string {
   if (owner.kind === "renounced") return describeOwner(owner);
   const members = owner.kind === "safe" ? owner.owners.map((address) => `\n    ${address}`).join("") : "";

@@ -7,7 +7,7 @@ import { formatDuration } from "./format.ts";
 export interface TableRows {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** Characters per line of a terminal; a table that is wider is written as one block per row. @default no limit */
+  /** Characters per line of the terminal. A wider table is written as one block per row. @default no limit */
   readonly width?: number | undefined;
 }
 
@@ -19,8 +19,8 @@ const noLines = Object.fromEntries(
 );
 
 /**
- * A table as text. Columns are as wide as what they hold: a hash that was cut is a hash nobody can copy. Without lines,
- * and without colours (cli-table3's heads are red), it reads the same in a terminal, a file and a pipe.
+ * A table as text. Columns are never truncated, so that the user can copy a hash. It has no lines and no colours
+ * (cli-table3's heads are red), so it reads the same in a terminal, a file and a pipe.
  */
 export function formatTable({ head, rows, width }: TableRows): string {
   const table = new Table({
@@ -46,23 +46,23 @@ function formatBlock(head: readonly string[], row: readonly string[]): string {
   return lines.filter((_, index) => row[index] !== "").join("\n");
 }
 
-/** Of the terminal behind a stream; undefined for files and pipes. */
+/** Width of the terminal behind a stream; undefined for files and pipes. */
 export function terminalWidth(stream: NodeJS.WritableStream): number | undefined {
   return "columns" in stream && typeof stream.columns === "number" ? stream.columns : undefined;
 }
 
 /**
- * Where reports for people are written: one stream, in one layout, with colour only where it can be seen. Text may be
- * of any origin: it cannot steer the terminal.
+ * Output for people: one stream and one layout, with colour only on a terminal. Text may come from anywhere and cannot
+ * control the terminal.
  */
 export interface Paper {
   title(text: string): void;
-  /** Something that was done, and what came of it. */
+  /** An action and its result. */
   step(what: string, outcome: string, durationMs?: number): void;
   /** A part of the step that follows. */
   detail(what: string, outcome: string, durationMs?: number): void;
   line(text?: string): void;
-  /** Rows under heads; in a terminal too narrow for them, one block per row. */
+  /** Rows under heads. If the terminal is too narrow, one block per row. */
   table(rows: Omit<TableRows, "width">): void;
 }
 
@@ -93,12 +93,12 @@ export function createPaper(stream: NodeJS.WritableStream): Paper {
   };
 }
 
-/** Streams that have their listener already: a process has few streams and may have many papers. */
+/** Streams that already have the error listener. A process has few streams and may create many outputs for them. */
 const guarded = new WeakSet<NodeJS.WritableStream>();
 
 /**
- * Keeps an output that fails from ending work halfway, between a transaction and its receipt for instance. A reader that
- * leaves early (`| head`) is no fault; a full disk is told once, and the process ends with exit code 1.
+ * Keeps a failing output from stopping work halfway, for example between a transaction and its receipt. A reader that
+ * closes early (`| head`) is no error. A full disk is reported once, and the process then ends with exit code 1.
  */
 export function guardOutput(stream: NodeJS.WritableStream): void {
   if (guarded.has(stream)) return;
@@ -112,14 +112,14 @@ export function guardOutput(stream: NodeJS.WritableStream): void {
   });
 }
 
-/** A bar for work that takes long. */
+/** A progress bar for long work. */
 export interface Progress {
   update(done: number, total: number, note?: string): void;
-  /** Takes the bar away again. */
+  /** Removes the bar. */
   stop(): void;
 }
 
-/** Draws on a terminal alone; anywhere else it stays silent, so that logs and pipes hold results only. */
+/** Draws on a terminal only. Otherwise it prints nothing, so that logs and pipes contain only results. */
 export function createProgress(what: string, stream: NodeJS.WritableStream): Progress {
   if (!("isTTY" in stream && stream.isTTY === true)) return { update: () => {}, stop: () => {} };
   const bar = new SingleBar({

@@ -5,7 +5,7 @@ import { type PrunePlan, type PruneRow, removalsOf } from "../prune/plan-prune.t
 import { formatTime } from "./format.ts";
 import type { Paper } from "./output.ts";
 
-/** What a removal does and does not do, in the words operators must have read before they agree. */
+/** The effect of a removal. Operators must read it before they agree. */
 const whatRemovalMeans = [
   "Removing a hash stops the next boot with it. A CVM that runs it goes on until it restarts,",
   "and keys it was given are not taken back.",
@@ -15,7 +15,7 @@ export function showWhatRemovalMeans(paper: Paper): void {
   for (const line of whatRemovalMeans) paper.line(line);
 }
 
-/** Shows a plan: every hash with the reasons it stays, or why nothing keeps it. */
+/** Shows a plan: every hash with the reasons it stays, or that no rule keeps it. */
 export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   const { appId, chainId, pinned, rows, unknowns } = plan;
   const removals = removalsOf(plan);
@@ -36,7 +36,7 @@ export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
   if (removals.length > 0) showWhatRemovalMeans(paper);
 }
 
-/** What was named to keep something and keeps nothing: meant for later perhaps, or mistyped. */
+/** Pins and queued calls that keep nothing: they may be for later, or mistyped. */
 function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
   const listed = new Set(rows.map(({ composeHash }) => composeHash));
   return [
@@ -49,7 +49,7 @@ function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
   ];
 }
 
-/** Shows what carrying out a plan came to, once its transactions were told as they happened. */
+/** Shows the result of executing a plan. Its transactions were already printed as they happened. */
 export function showPruneResult(paper: Paper, { removed, finished, transactions }: PruneResult): void {
   const total = removed.length + finished.length;
   paper.line(

@@ -3,7 +3,7 @@ import { describeWarnings } from "../update/run.ts";
 import { formatFee, formatGas } from "./format.ts";
 import type { Paper } from "./output.ts";
 
-/** Tells a person what an update does, as it happens. Pass the result as `onStep`. */
+/** Prints the steps of an update as they happen. Pass the result as `onStep`. */
 export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void {
   let lastCall = "";
   return (event) => {
@@ -11,7 +11,7 @@ export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void 
     switch (event.kind) {
       case "http": {
         const call = `${event.method} ${event.path} ${event.status ?? "no answer"}`;
-        // Polling asks the same and mostly hears the same.
+        // Polling repeats the same request and mostly gets the same answer.
         if (call !== lastCall)
           paper.detail(`HTTP ${event.status ?? "–"}`, `${event.method} ${event.path}`, event.durationMs);
         lastCall = call;
@@ -74,7 +74,7 @@ function describe(event: FinishedEvent): string {
   }
 }
 
-/** What a person should see before the next step, each under a heading. */
+/** Information the user should see before the next step, each with a heading. */
 function remarksOf(event: FinishedEvent): (readonly [what: string, text: string])[] {
   switch (event.step) {
     case "buildDocument":
