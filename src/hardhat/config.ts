@@ -8,7 +8,7 @@ import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
 import type { DstackAppConfig, DstackConfig, DstackUserConfig } from "./type-extensions.ts";
 
-/** What the plugin makes of `dstack` in a user's configuration. */
+/** Validates and resolves `dstack` in a user's configuration. */
 export default async (): Promise<Partial<ConfigHooks>> => ({
   validateUserConfig,
   resolveUserConfig: async (userConfig, resolveConfigurationVariable, next) => ({
@@ -54,7 +54,9 @@ interface Issue {
   readonly message: string;
 }
 
-/** Of an app that is neither an address nor a good object, what is wrong with the object says more. */
+/**
+ * If a value is neither an address nor a valid object, report what is wrong inside the object: that is more precise.
+ */
 function innermost(issue: z.core.$ZodIssue): Issue[] {
   const path = issue.path.filter((part) => typeof part !== "symbol");
   const alternatives = issue.code === "invalid_union" ? issue.errors : [];

@@ -23,7 +23,7 @@ import type { CommandHost, ConnectedChain, ReadSignerParameters } from "../comma
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";
 
-/** Hardhat's runtime environment, as commands use it. */
+/** Makes a command host of Hardhat's runtime environment. */
 export function hostOf(hre: HardhatRuntimeEnvironment): CommandHost {
   const { config, globalOptions } = hre;
   return {
@@ -39,7 +39,7 @@ export function hostOf(hre: HardhatRuntimeEnvironment): CommandHost {
 
 /**
  * The account that pays: the owner's key of the configuration, or one of the network's accounts. Keys of the
- * configuration sign in this process, so that a transaction can be written down before it is sent.
+ * configuration sign in this process, so that a transaction can be recorded before it is sent.
  *
  * @throws InvalidArgumentError, WrongChainError if only the endpoint says which chain it is
  * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
@@ -77,7 +77,7 @@ async function networkAccounts(
       mnemonicToAccount(words, {
         passphrase: secret,
         path: `${path}/${initialIndex + index}` as `m/44'/60'/${string}`,
-      }), // viem's type knows Ethereum's tree alone
+      }), // viem's type allows Ethereum's derivation path only
   );
 }
 
@@ -90,7 +90,7 @@ function accountOf(key: string): Account {
   try {
     return privateKeyToAccount(digits);
   } catch {
-    // The cause may hold the key.
+    // The cause may contain the key.
     throw new InvalidArgumentError("The signer's private key is no key of this curve: it is zero or too large.", {
       nextStep: "Set DSTACK_OWNER_KEY, dstack.ownerKey or the network's accounts to the account's own key.",
     });
@@ -98,8 +98,8 @@ function accountOf(key: string): Account {
 }
 
 /**
- * The chain that `--network` names, or else `fallback`. An HTTP network is asked directly: Hardhat's own provider would
- * want the keys of its accounts first, and may change a transaction on its way.
+ * Connects the chain that `--network` names, or else `fallback`. An HTTP network is asked directly: Hardhat's own
+ * provider would first require the keys of its accounts, and may change a transaction before it is sent.
  *
  * @throws InvalidArgumentError, RpcUnavailableError, WrongChainError if the network is configured for another chain
  */
@@ -142,7 +142,7 @@ async function connect(
   return { ...place, client, chainId };
 }
 
-/** Chains by the names that Hardhat projects give their networks. */
+/** Chain ids of common network names in Hardhat projects. */
 const wellKnown: Readonly<Record<string, number>> = {
   mainnet: 1,
   ethereum: 1,
@@ -154,9 +154,9 @@ const wellKnown: Readonly<Record<string, number>> = {
 };
 
 /**
- * Returns if something else than the endpoint says which chain the network is: its `chainId` in the configuration, or a
- * name that stands for one chain. A contract has the same address on several chains, so that an endpoint which may name
- * the chain turns a change meant for a test network into one of the real app. This machine's own nodes are believed.
+ * Returns if the configuration identifies the network's chain: by its `chainId`, or by a name that belongs to one
+ * chain. A contract can have the same address on several chains. If only the endpoint named the chain, it could turn a
+ * change meant for a test network into a change of the real app. Local nodes are trusted.
  *
  * @throws WrongChainError, InvalidArgumentError
  */
@@ -181,10 +181,10 @@ function isLoopback(url: string): boolean {
 
 const known = [base, baseSepolia, mainnet, sepolia];
 
-/** Only what viem knows has a Multicall3 to look for and, unless it runs on this machine, a block explorer. */
+/** Only chains that viem knows have a Multicall3 address and a block explorer. A local chain has no explorer. */
 export function chainDefinition(id: number, { isLocal }: { readonly isLocal: boolean }): Chain {
   const chain = known.find((chain) => chain.id === id) ?? unknownChain(id);
-  return isLocal ? ({ ...chain, blockExplorers: undefined } as Chain) : chain; // viem's type demands a value or absence
+  return isLocal ? ({ ...chain, blockExplorers: undefined } as Chain) : chain; // viem's type needs a value or no key
 }
 
 function unknownChain(id: number): Chain {
@@ -196,10 +196,10 @@ function unknownChain(id: number): Chain {
   });
 }
 
-/** Longest pause an endpoint may ask for, in seconds. viem keeps to what it reads, for hours if need be. */
+/** Longest pause an endpoint may ask for, in seconds. viem would otherwise wait as long as it says, even for hours. */
 const longestPause = 30;
 
-/** Leaves out a Retry-After nobody would wait for, so that the refusal is told after the usual few attempts. */
+/** Removes a Retry-After that is too long, so that the error is reported after the usual few attempts. */
 export const impatientFetch: typeof fetch = async (input, init) => {
   const response = await fetchWithoutRedirects(input, init);
   const wanted = response.headers.get("retry-after");

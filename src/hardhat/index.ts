@@ -17,7 +17,7 @@ import {
 
 export type * from "./type-extensions.ts";
 
-/** Tasks for apps on dstack / Phala Cloud, all of them below `hardhat dstack`. */
+/** Tasks for apps on dstack / Phala Cloud, all under `hardhat dstack`. */
 const dstack: HardhatPlugin = definePlugin({
   id: "dstack-toolkit",
   npmPackage: "dstack-toolkit",

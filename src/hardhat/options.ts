@@ -1,17 +1,17 @@
 import { ArgumentType } from "hardhat/types/arguments";
 
-/** An option that is a text or absent; Hardhat knows no other kind that may be missing. */
+/** An optional string option. Hardhat has no other type of option that may be absent. */
 export function optional<const Name extends string>(name: Name, description: string) {
   return { name, description, type: ArgumentType.STRING_WITHOUT_DEFAULT, defaultValue: undefined } as const;
 }
 
-/** An argument that may be given several times, one after the other; none at all is for the task to refuse. */
+/** An argument that accepts several values. The task must refuse an empty list. */
 export function several<const Name extends string>(name: Name, description: string) {
   const none: string[] = [];
   return { name, description, type: ArgumentType.STRING, defaultValue: none } as const;
 }
 
-/** A task's help, with the command as it is typed. */
+/** A task's description, with an example of the command line. */
 export function withExample(description: string, example: string): string {
   return `${description}, as in: npx hardhat dstack ${example}`;
 }

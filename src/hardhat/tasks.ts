@@ -440,7 +440,7 @@ export const ownerTasks = [
     .build(),
 ];
 
-/** The action of a task: its command, loaded when the task is run, with Hardhat as its host. */
+/** The action of a task: loads its command when the task runs, with Hardhat as its host. */
 function run<Arguments>(load: () => Promise<Command<Arguments>>) {
   return async () => {
     const [command, { hostOf }] = await Promise.all([load(), import("./connect.ts")]);

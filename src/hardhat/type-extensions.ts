@@ -6,15 +6,15 @@ export type { DstackAppConfig, DstackConfig } from "../commands/host.ts";
 export interface DstackAppUserConfig {
   /** `0x…` or `app_…`. */
   address: string;
-  /** Name or id of its CVM in the cloud; replicas of the app are found without it. */
+  /** Name or id of its CVM in the cloud. Not needed to find replicas of the app. */
   cvm?: string;
-  /** The Hardhat network its contract lives on, for commands without `--network`. */
+  /** The Hardhat network of its contract, for commands without `--network`. */
   network?: string;
   /** Compose hashes that no prune plan may remove. */
   pins?: string[];
   /**
-   * Devices the app may be on. Where they are listed, an update allows no other one on chain, whatever the cloud names, and
-   * `device add NODE` neither. @default any that the cloud names
+   * Devices the app may run on. If they are listed, an update and `device add NODE` allow no other device that the
+   * cloud names. @default any device that the cloud names
    */
   devices?: string[];
 }
@@ -22,14 +22,14 @@ export interface DstackAppUserConfig {
 export interface DstackUserConfig {
   /** Private key that owns apps on existing chains. @default configVariable("DSTACK_OWNER_KEY"), if it is set */
   ownerKey?: SensitiveString;
-  /** Names for apps, to be given to `--app`. An address alone is enough. */
+  /** Names for apps, for `--app`. An address alone is enough. */
   apps?: Record<string, string | DstackAppUserConfig>;
   /**
-   * The DstackKms contract that is trusted: the key it publishes must vouch for every key an environment is encrypted to.
+   * The DstackKms contract to trust: the key it publishes must vouch for every key an environment is encrypted to.
    * @default configVariable("DSTACK_KMS"), if it is set
    */
   kms?: SensitiveString;
-  /** The secp256k1 key of that KMS, pinned: then no endpoint is asked for it. */
+  /** The pinned secp256k1 key of that KMS. No endpoint is then asked for it. */
   kmsPublicKey?: SensitiveString;
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
