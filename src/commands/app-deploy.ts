@@ -58,7 +58,7 @@ export interface AppDeployArguments extends KmsArguments, OutputArguments {
 
 export const appDeploy: Command<AppDeployArguments> = (args, host) => runTask(args, (io) => deploy(io, args, host));
 
-/** What the app will be. */
+/** The parameters of the new app. */
 interface Plan {
   readonly kms: Address;
   readonly owner: Address;
@@ -105,7 +105,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   }
 }
 
-/** What a person must know before they agree: no second app is made. */
+/** Information the user must see before they agree: the recorded deployment is completed, so no second app is made. */
 function showRecorded(paper: Paper, { transaction: { nonce, transactionHash }, appId }: DeploymentRecord): void {
   const known = transactionHash ?? "its hash is not on record";
   paper.line(`  on record        an earlier run signed this very deployment, nonce ${nonce}, ${known}`);
@@ -116,7 +116,7 @@ function showRecorded(paper: Paper, { transaction: { nonce, transactionHash }, a
   );
 }
 
-/** The app does not exist yet, so only the values and the owner can be judged. @throws LintRefusedError */
+/** Lints the values and the owner; the app itself does not exist yet. @throws LintRefusedError */
 function lint(
   paper: Paper,
   { kms, composeHash, deviceId, ...flags }: Plan,
@@ -196,26 +196,27 @@ export interface DeployOnceParameters
   readonly account: Account;
   readonly chainId: number;
   readonly journal: DeploymentJournal;
-  /** Deploys one more although the same app was deployed before. */
+  /** Deploys another app even if the same app was deployed before. */
   readonly again: boolean;
 }
 
 export interface DeployOnceReturnType {
   readonly appId: AppId;
   readonly transactionHash: TransactionHash | undefined;
-  /** Undefined for an app that an earlier run had seen deployed. */
+  /** Undefined if an earlier run already saw the app deployed. */
   readonly receipt: TransactionReceipt | undefined;
   /** Whether an earlier run had signed it. */
   readonly isFromRecord: boolean;
 }
 
 /**
- * Deploys an app unless the journal shows that the same command has done so already: equal parameters, signer, KMS and
- * chain. What was signed and not seen mined is sent again, as the same bytes; what a node or a wallet signed is looked
- * for by its nonce.
+ * Deploys an app unless the journal shows that a run with equal parameters, signer, KMS and chain has already done so.
+ * If a recorded transaction was not seen mined, the same bytes are sent again. If a node or a wallet signed it, it is
+ * found by its nonce.
  *
- * @throws NonceTakenError if another transaction took the nonce of a recorded one, or what took it cannot be found
- * @throws JournalCorruptError, InvalidArgumentError if the journal names an app that nothing shows to be the one
+ * @throws NonceTakenError if another transaction took the nonce of a recorded one, or if the transaction that took it
+ * cannot be found
+ * @throws JournalCorruptError, InvalidArgumentError if no receipt confirms the app that the journal names
  * @throws what deployApp and waitForReceipt throw, ReceiptMismatchError
  */
 export async function deployOnce(client: ChainClient, parameters: DeployOnceParameters): Promise<DeployOnceReturnType> {
@@ -240,7 +241,7 @@ export async function deployOnce(client: ChainClient, parameters: DeployOncePara
   return { ...(await follow(client, journal, prepared, transactionHash)), isFromRecord: false };
 }
 
-/** Undefined if nothing came, or can come, of what was recorded. */
+/** Completes a recorded deployment. Returns undefined if it failed or can never be mined. */
 async function takeUp(
   client: ChainClient,
   journal: DeploymentJournal,
@@ -269,13 +270,13 @@ interface FindDeploymentParameters {
 }
 
 /**
- * The transaction that deployed the app which the journal names. The journal may come from a repository, and that a KMS
- * knows an app which the owner owns proves nothing: anybody can deploy one for the owner, with a compose hash of theirs.
- * So the receipt of the recorded call must name it. Undefined if the call was never mined on this chain, such as a local
- * one that began anew.
+ * Finds the transaction that deployed the app which the journal names. The journal may come from a repository. A KMS
+ * that knows an app of this owner proves nothing: anyone can deploy an app for the owner, with their own compose hash.
+ * Therefore the receipt of the recorded call must name the app. Undefined if the call was never mined on this chain,
+ * for example after a local chain was restarted.
  *
  * @throws JournalCorruptError if the call deployed another app, or none
- * @throws InvalidArgumentError if the endpoint has no receipt to tell
+ * @throws InvalidArgumentError if the endpoint does not have the receipt
  */
 async function findDeployment(
   client: ChainClient,
@@ -311,7 +312,7 @@ async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<
   );
 }
 
-/** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined any more. */
+/** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined. */
 async function takenUpAs(
   client: ChainClient,
   journal: DeploymentJournal,

@@ -16,15 +16,15 @@ import type { CommandHost } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 
 export interface HistoryArguments {
-  /** File that keeps what was read; `:memory:` keeps nothing. By default one in the project's cache folder. */
+  /** File that stores what was read; `:memory:` stores nothing. @default a file in the project's cache folder */
   readonly store?: string | undefined;
   /** A block before the app's creation. */
   readonly fromBlock?: string | undefined;
 }
 
 /**
- * An app's history with the time of each change, kept so that the next run reads only new blocks, with a progress bar
- * on a terminal.
+ * Reads an app's history with the time of each change, and shows a progress bar on a terminal. The store keeps it, so
+ * that the next run reads only new blocks.
  *
  * @throws InvalidArgumentError, and what readHistory throws
  */
@@ -59,17 +59,21 @@ export async function readAppHistory(
 export interface Origin {
   readonly blockNumber: bigint;
   readonly transactionHash: TransactionHash;
-  /** Of the block, ISO 8601. */
+  /** Time of the block, ISO 8601. */
   readonly time: string;
   /**
-   * Who made the change, where the contract recorded it; else who sent the transaction, perhaps for a Safe. Null if the
-   * node no longer knows it.
+   * The sender of the change, if the contract recorded it; otherwise the sender of the transaction, possibly on behalf
+   * of a Safe. Null if the node no longer has the transaction.
    */
   readonly by: Address | null;
   readonly isRecorded: boolean;
 }
 
-/** When a change was made, and by whom, asking the node for what its event does not say. @throws RpcUnavailableError */
+/**
+ * When a change was made, and by which address. Asks the node for what the event does not contain.
+ *
+ * @throws RpcUnavailableError
+ */
 export async function readOrigin(client: ChainClient, change: ChangeOrigin): Promise<Origin> {
   const { blockNumber, transactionHash, timestamp, actor } = change;
   const readTime = () => duringRpc(client, "reading when", () => getBlock(client, { blockNumber }));

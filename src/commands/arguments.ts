@@ -12,7 +12,8 @@ export function parseBlockNumber(option: string, raw: string): bigint {
 export type Moment = { readonly blockNumber: bigint } | { readonly timestamp: bigint };
 
 /**
- * A block number or a time: `2026-11-21`, which means its end, or `2026-11-21T03:00Z`. A time without a zone is UTC.
+ * A block number or a time: `2026-11-21` means the end of that day; or `2026-11-21T03:00Z`. A time without a zone is
+ * UTC.
  *
  * @throws InvalidArgumentError
  */
@@ -26,7 +27,7 @@ export function parseMoment(option: string, raw: string): Moment {
   });
 }
 
-/** JavaScript takes February 30 for the second of March. */
+/** JavaScript would read February 30 as March 2. */
 function isDay(date: string | undefined): boolean {
   const time = date === undefined ? Number.NaN : Date.parse(date);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(`${date}T`);
@@ -36,10 +37,10 @@ const sent = ["auto", "none", "7702"] as const;
 
 export type BatchArgument =
   | { readonly mode: (typeof sent)[number] }
-  /** `file` is where the Safe app's file goes; chosen for the operator if absent. */
+  /** `file` is the path of the Safe app's file; the command chooses one if absent. */
   | { readonly mode: "safe"; readonly file: string | undefined };
 
-/** What `--batch` says: `auto`, `none`, `7702`, `safe` or `safe:FILE`. @throws InvalidArgumentError */
+/** Parses `--batch`: `auto`, `none`, `7702`, `safe` or `safe:FILE`. @throws InvalidArgumentError */
 export function parseBatch(raw = "auto"): BatchArgument {
   const mode = sent.find((mode) => mode === raw);
   if (mode !== undefined) return { mode };
@@ -52,9 +53,9 @@ export function parseBatch(raw = "auto"): BatchArgument {
 }
 
 /**
- * What an operator waives, by name and separated by commas.
+ * Parses the names that an operator waives, separated by commas.
  *
- * @throws InvalidArgumentError for a name that is none of `known`
+ * @throws InvalidArgumentError for a name that is not in `known`
  */
 export function parseWaivers<Name extends string>(raw: string | undefined, known: readonly Name[]): ReadonlySet<Name> {
   const names = (raw ?? "").split(",").flatMap((name) => name.trim() || []);
@@ -70,7 +71,7 @@ export function parseWaivers<Name extends string>(raw: string | undefined, known
   );
 }
 
-/** A text file that an argument names. @throws UnusableFileError, InvalidArgumentError if it is not UTF-8 */
+/** Reads a text file that an argument names. @throws UnusableFileError, InvalidArgumentError if it is not UTF-8 */
 export async function readTextFile(path: string): Promise<string> {
   const bytes = await readBounded(path);
   try {
@@ -99,8 +100,8 @@ export function parseAge(raw: string): number {
 }
 
 /**
- * Where a task's journal is, its folder made: what the person named, else a file in the project's `.dstack`, which no
- * other user may read.
+ * The path of a task's journal: the named file, or else a file in the project's `.dstack`, which no other user may
+ * read. Creates the folder.
  *
  * @throws UnusableFileError
  */

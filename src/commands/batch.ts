@@ -9,7 +9,7 @@ import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./
 import { formatBounds, openTaskJournal, showRecorded } from "./write.ts";
 
 export interface UndoDelegationArguments extends OutputArguments {
-  /** To leave another contract than the batch executor. */
+  /** The contract to stop delegating to, if it is not the batch executor. */
   readonly delegate?: string | undefined;
 }
 

@@ -83,13 +83,13 @@ export interface BootArguments {
 
 export interface GatherBootInfoParameters {
   readonly appId: AppId;
-  /** A CVM whose present hash, device and OS image stand for what is not given. */
+  /** A CVM whose present hash, device and OS image are used for values that are not given. */
   readonly cvm: string | undefined;
   readonly cloud: CloudClient | undefined;
 }
 
 /**
- * What a machine would report. The rules of the contracts look at none of the fields that are zero here.
+ * What a machine would report at boot. The contracts' rules do not use the fields that are zero here.
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError
  */

@@ -21,16 +21,16 @@ export interface AppTarget {
   readonly appId: AppId;
   /** Its name in the configuration. */
   readonly alias: string | undefined;
-  /** Name or id of its CVM, where one is known. */
+  /** Name or id of its CVM, if known. */
   readonly cvm: string | undefined;
   /** Network of the configuration. */
   readonly network: string | undefined;
   readonly pins: readonly ComposeHash[];
-  /** Those the configuration lists; undefined if it lists none for this app. */
+  /** The devices that the configuration lists; undefined if it lists none for this app. */
   readonly devices: readonly DeviceId[] | undefined;
-  /** As the cloud states it of the CVM; the chain must be asked before it is trusted. */
+  /** The CVM's chain according to the cloud. Ask the chain before trusting it. */
   readonly chainId: number | undefined;
-  /** As the cloud states it of the CVM. */
+  /** The CVM's KMS according to the cloud. */
   readonly kms: Address | undefined;
 }
 
@@ -40,8 +40,8 @@ export interface ResolveAppParameters {
 }
 
 /**
- * Which app a command is about: `--app`, the app behind `--cvm`, or the only one of the configuration. Where both are
- * given and the cloud can be asked, they must agree.
+ * Finds the app of a command: `--app`, the app of `--cvm`, or the only app of the configuration. If both options are
+ * given and there is an API key, they must agree.
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError
  */
@@ -60,7 +60,7 @@ export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveApp
   return { ...(chosen ?? known(cvm.appId, apps)), cvm: args.cvm, chainId: cvm.chainId, kms: cvm.kmsContractAddress };
 }
 
-/** What one app's CVM has says nothing about another app. @throws InvalidArgumentError */
+/** A CVM of one app says nothing about another app. @throws InvalidArgumentError */
 export function requireSameApp(cvm: string, itsApp: AppId | undefined, wanted: AppId): void {
   if (itsApp === wanted) return;
   throw new InvalidArgumentError(`${cvm} is a CVM of app ${itsApp ?? "none"}, and the command is about ${wanted}.`, {
@@ -90,7 +90,7 @@ function known(appId: AppId, apps: DstackConfig["apps"]): AppTarget {
 
 function target(appId: AppId, alias: string | undefined, apps: DstackConfig["apps"]): AppTarget {
   const app = alias === undefined ? undefined : apps[alias];
-  // An app may have several names; what one of them pins stays, whichever is used.
+  // An app may have several names. The pins of all of them count, whichever name is used.
   const entries = Object.values(apps).filter(({ address }) => address === appId);
   const pins = entries.flatMap((one) => one.pins);
   const lists = entries.flatMap(({ devices }) => (devices === undefined ? [] : [devices]));
@@ -109,16 +109,18 @@ function target(appId: AppId, alias: string | undefined, apps: DstackConfig["app
 export interface ConnectedApp extends ConnectedChain, AppTarget {
   readonly chainId: number;
   readonly network: string;
-  /** Of the configuration. */
+  /** The KMS of the configuration. */
   readonly configuredKms: Address | undefined;
   /** Undefined without an API key. */
   readonly cloud: CloudClient | undefined;
-  /** The account that pays, by preference the wanted one. Asked for only now: reading needs no key. */
+  /**
+   * The account that pays, preferably the wanted one. Read only when needed, because reading the chain needs no key.
+   */
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
 }
 
 /**
- * Everything a command about one app begins with: the app, its chain and, where a key is configured, the cloud.
+ * Connects what a command about one app needs: the app, its chain and, if there is an API key, the cloud.
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
  */
@@ -136,7 +138,7 @@ export async function connectApp(args: AppArguments, host: CommandHost): Promise
   };
 }
 
-/** What was read of an app's address, if it is an app. @throws LintRefusedError, NoContractError */
+/** Returns the status of an app's address if it is an app. @throws LintRefusedError, NoContractError */
 export function requireApp(status: ReadAppStatusReturnType, appId: AppId): AppStatus {
   if (status.kind === "app") return status;
   const facts = { appId, hasCode: status.kind !== "noCode", isKms: status.kind === "kms", policy: undefined };
@@ -151,9 +153,9 @@ export async function readConfiguredKms({ settings }: CommandHost): Promise<Addr
 }
 
 /**
- * The cloud of the configuration, or undefined without an API key: what stands on the chain can be read by anybody.
+ * The cloud of the configuration. Undefined without an API key, because anyone can read the chain.
  *
- * @throws InvalidArgumentError if key or address cannot be one
+ * @throws InvalidArgumentError if the key or the URL is invalid
  */
 export async function connectCloud(host: CommandHost): Promise<CloudClient | undefined> {
   const apiKey = await host.settings.cloud.apiKey.get();
@@ -168,7 +170,11 @@ export function requireCloud(cloud: CloudClient | undefined, purpose: string): C
   });
 }
 
-/** The app's CVMs in the API key's workspace; one without any answers 404, which is none here. @throws CloudError */
+/**
+ * The app's CVMs in the API key's workspace. A workspace without any answers 404, which means none.
+ *
+ * @throws CloudError
+ */
 export async function listCvms(cloud: CloudClient, appId: AppId): Promise<readonly Cvm[]> {
   try {
     return await getAppCvms(cloud, { appId });

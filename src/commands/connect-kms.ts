@@ -8,7 +8,7 @@ import { type ConnectedApp, connectCloud, readConfiguredKms, requireCloud } from
 import type { CommandHost, ConnectedChain } from "./host.ts";
 
 export interface ConnectKmsArguments extends KmsArguments {
-  /** A CVM whose KMS is meant. */
+  /** A CVM whose KMS the command is about. */
   readonly cvm?: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface ConnectedKms extends ConnectedChain {
 }
 
 /**
- * Everything a command about a KMS begins with.
+ * Connects what a command about a KMS needs.
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
  */
@@ -39,9 +39,9 @@ export async function connectKms(args: ConnectKmsArguments, host: CommandHost): 
 }
 
 /**
- * With --cvm the command is about the KMS of that CVM, and the cloud alone says which one that is.
+ * With --cvm, the command is about the KMS of that CVM, and only the cloud names it.
  *
- * @throws InvalidArgumentError where the configuration has another one, and --kms does not decide
+ * @throws InvalidArgumentError if the configuration names another KMS and --kms does not decide
  */
 function requireAgreement({ kms, cvm }: ConnectKmsArguments, { kms: fromCloud, configuredKms }: KmsSources): void {
   if (kms !== undefined || fromCloud === undefined || configuredKms === undefined) return;
@@ -56,15 +56,15 @@ export interface KmsArguments {
   readonly kms?: string | undefined;
 }
 
-/** Where else a KMS may be known from. */
+/** Other sources that may name a KMS. */
 export interface KmsSources {
-  /** Of the configuration. */
+  /** The KMS of the configuration. */
   readonly configuredKms?: Address | undefined;
-  /** As the cloud states it of a CVM: anyone can deploy a KMS, so it counts only where the user names none. */
+  /** The CVM's KMS according to the cloud. Anyone can deploy a KMS, so it counts only if the user names none. */
   readonly kms?: Address | undefined;
 }
 
-/** The DstackKms a command is about: `--kms`, the configuration's, or else the CVM's. @throws InvalidHexError */
+/** The DstackKms of a command: `--kms`, else the configuration's, else the CVM's. @throws InvalidHexError */
 export function resolveKms(args: KmsArguments, { kms, configuredKms }: KmsSources): Address | undefined {
   return args.kms === undefined ? (configuredKms ?? kms) : parseAddress("The KMS address", args.kms);
 }
@@ -82,7 +82,9 @@ export interface FoundKms {
   readonly generation: Generation;
 }
 
-/** The KMS of an app; where nothing else names it, the cloud is asked for its CVM's. @throws InvalidArgumentError, CloudError */
+/**
+ * The KMS of an app. If the user names none, the cloud is asked for the CVM's. @throws InvalidArgumentError, CloudError
+ */
 export async function findKms(args: KmsArguments, app: ConnectedApp): Promise<FoundKms> {
   const kms = requireKms(resolveKms(args, app) ?? (await kmsOfCvm(app)));
   return { kms, generation: await requireDstackKms(app.client, kms) };
@@ -93,14 +95,14 @@ async function kmsOfCvm({ cvm, cloud }: ConnectedApp): Promise<Address | undefin
 }
 
 /**
- * Returns the generation of the KMS at the address. An app in its place is a slip of the command line or the configuration, and so is
- * an address without a contract.
+ * Returns the generation of the KMS at the address. Refuses an app's address and an address without a contract: both
+ * are mistakes in the command line or the configuration.
  *
  * @throws InvalidArgumentError, RpcUnavailableError
  */
 export async function requireDstackKms(client: ChainClient, kms: Address): Promise<Generation> {
   const { hasCode, isApp, isKms, generation } = await readContractKind(client, { address: kms });
-  // A KMS with key epochs need not have the views of the first generation.
+  // A KMS with key epochs may lack the views of the first generation.
   if (isKms || (generation.hasKeyEpochs === true && !isApp)) return generation;
   if (!hasCode) {
     throw new InvalidArgumentError(`There is no contract at the KMS address ${kms}.`, {

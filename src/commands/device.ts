@@ -23,9 +23,9 @@ import { type ChangePolicyArguments, changePolicy } from "./write.ts";
 
 export interface ListedDevice {
   readonly deviceId: DeviceId;
-  /** By its own entry, as the contract says at the pinned block. */
+  /** Whether the contract lists this device itself, at the pinned block. */
   readonly isListed: boolean;
-  /** Undefined if it is not listed, or no event says so. */
+  /** Undefined if it is not listed, or if no event names it. */
   readonly added: Origin | undefined;
   /** Names of the cloud's nodes with this device. */
   readonly nodes: readonly string[];
@@ -38,13 +38,13 @@ export interface DeviceList {
   readonly allowAnyDevice: boolean;
   /** Listed ones first, the newest last. */
   readonly devices: readonly ListedDevice[];
-  /** Why neither nodes nor CVMs are named; undefined if the cloud told of them, or was not asked. */
+  /** Why nodes and CVMs are missing; undefined if the cloud answered or was not asked. */
   readonly cloudProblem: string | undefined;
-  /** Why there may be more. Empty if the history is complete. */
+  /** Reasons why the list may be incomplete. Empty if the history is complete. */
   readonly doubts: readonly string[];
 }
 
-/** The devices an app lists, and those its CVMs and the cloud's nodes are on. @throws ChainError */
+/** The devices an app lists, and the devices of its CVMs and of the cloud's nodes. @throws ChainError */
 export async function listDevices(app: ConnectedApp, history: History): Promise<DeviceList> {
   const { client, appId, cloud } = app;
   const blockNumber = history.pinned.number;
@@ -79,7 +79,7 @@ interface CloudMachines {
   readonly problem?: string | undefined;
 }
 
-/** A cloud that cannot answer is an answer here: the contract's list can still be shown. */
+/** A cloud error becomes part of the result, because the contract's list can still be shown. */
 async function askCloud(cloud: CloudClient | undefined, appId: AppId): Promise<CloudMachines> {
   if (cloud === undefined) return { nodes: [], cvms: [] };
   try {
@@ -214,7 +214,7 @@ async function allowAny(io: TaskIo, args: DeviceAllowAnyArguments, host: Command
   return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
 }
 
-/** What `--waive` takes where fewer devices are let in. */
+/** The names that `--waive` accepts for commands that allow fewer devices. */
 export const barringWaivers = ["in-use", "running-devices", "no-effect"] as const;
 
 export type BarringWaiver = (typeof barringWaivers)[number];
@@ -224,8 +224,8 @@ interface Objection extends RemovalObjection {
 }
 
 /**
- * Returns if none of the app's CVMs, running or stopped, is on a device that will be barred, and the cloud says where
- * they are; or else if it was waived by name.
+ * Returns if the cloud names the device of each of the app's CVMs, running or stopped, and none of them will be barred.
+ * Objections that the user waived by name do not count.
  *
  * @throws DeviceNeededError, RpcUnavailableError
  */

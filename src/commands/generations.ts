@@ -6,8 +6,9 @@ import type { ConnectedApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 
 /**
- * The contracts that decide about an app: the app, whose generation was read with what the task reads of it, and the KMS
- * that the cloud names, and the configuration. A KMS that is not named, or is none, has no generation that could be told.
+ * The contracts that decide about an app: the app, and the KMS that the configuration names or, if it names none, the
+ * KMS that the cloud names. The caller has already read the app's generation. A KMS that is not named, or is no KMS, is
+ * left out.
  *
  * @throws RpcUnavailableError
  */
@@ -18,7 +19,7 @@ export async function gatherContracts(app: ConnectedApp, generation: Generation)
 }
 
 /**
- * The KMS of the configuration, where `kms` is another one: what the cloud names must not hide what the user knows.
+ * The KMS of the configuration, if it differs from `kms`: the KMS that the cloud names must not hide the user's own.
  *
  * @throws RpcUnavailableError
  */
@@ -33,13 +34,13 @@ async function judgeKms({ client }: ConnectedApp, kms: Address | undefined): Pro
   return kms === undefined || generation === undefined ? [] : [{ role: "KMS", address: kms, generation }];
 }
 
-/** What every result of a task about an app says of the contracts that decide, for `--json`. */
+/** Generations in the `--json` result of every task about an app. */
 export interface GenerationReport {
-  /** Of the app. */
+  /** Generation of the app. */
   readonly generation: Generation | null;
-  /** Null where no KMS is named, so that its generation is not known. Of several, of the one with key epochs. */
+  /** Null if no KMS is named, so its generation is unknown. With several KMS, that of the one with key epochs. */
   readonly kmsGeneration: Generation | null;
-  /** What stands beside every list and verdict of contracts with key epochs. */
+  /** Warning for every list and verdict of contracts with key epochs. */
   readonly caveat: string | null;
 }
 
@@ -52,7 +53,7 @@ export function reportGenerations(contracts: readonly JudgedContract[]): Generat
   return { generation: app, kmsGeneration: kms, caveat: caveatOf(contracts) };
 }
 
-/** Says it above what was read or will be sent. Nothing, where the first generation's lists govern. */
+/** Prints the warning about key epochs above the output. Prints nothing if the lists of the first generation count. */
 export function showCaveat(paper: Pick<Paper, "line">, contracts: readonly JudgedContract[]): void {
   const caveat = caveatOf(contracts);
   if (caveat === null) return;

@@ -46,7 +46,7 @@ async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutc
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
-  readAppDocument({ text, preLaunchScript, name: args.name }); // a file that is wrong is told so before the cloud is asked
+  readAppDocument({ text, preLaunchScript, name: args.name }); // check the file before asking the cloud
   const target = await connectTarget(args, host);
   const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
   const contracts = await contractsOf(target, examined);
@@ -68,7 +68,7 @@ async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutc
   };
 }
 
-/** None where no contract was asked. */
+/** Empty if no contract was asked. */
 async function contractsOf(
   target: HashTarget | undefined,
   examined: readonly ExaminedFile[],
@@ -77,7 +77,7 @@ async function contractsOf(
   return target?.app === undefined || generation === undefined ? [] : gatherContracts(target.app, generation);
 }
 
-/** Undefined where neither app nor CVM was named: then no network is needed. */
+/** Undefined if neither app nor CVM was named. No network is needed then. */
 async function connectTarget({ app: name, cvm }: HashArguments, host: CommandHost): Promise<HashTarget | undefined> {
   if (name === undefined && cvm === undefined) return undefined;
   const cloud = await connectCloud(host);
@@ -125,7 +125,7 @@ function isAsked(hashes: ExaminedFile["examination"]["hashes"]): boolean {
   return hashes.some(({ isAllowed }) => isAllowed !== undefined);
 }
 
-/** Long values are cut: whole ones are in --json. */
+/** Shortens long values; --json has the whole ones. */
 function quote(value: unknown): string {
   if (value === undefined) return "nothing";
   const text = JSON.stringify(value);
@@ -137,7 +137,7 @@ export interface ExamineFileParameters {
   readonly preLaunchScript: string | undefined;
   readonly name: string | undefined;
   readonly given: ComposeHash | undefined;
-  /** What to compare with; undefined computes only. */
+  /** What to compare with; undefined computes the hash only. */
   readonly target: HashTarget | undefined;
 }
 
@@ -145,23 +145,23 @@ export interface HashTarget {
   /** Undefined for a CVM whose KMS keeps its policy off chain. */
   readonly app: ConnectedApp | undefined;
   readonly cloud: CloudClient | undefined;
-  /** The one CVM to compare with. By default all of the app that the cloud shows. */
+  /** The one CVM to compare with. @default all CVMs of the app that the cloud shows */
   readonly cvm: string | undefined;
 }
 
 export interface ExaminedFile {
   readonly kind: AppDocument["kind"];
-  /** The CVM it was compared with; undefined where no CVM was asked. */
+  /** The CVM it was compared with; undefined if no CVM was asked. */
   readonly cvm: string | undefined;
   readonly cvmId: string | undefined;
-  /** Of the app's contract; undefined where none was asked. */
+  /** Generation of the app's contract; undefined if no contract was asked. */
   readonly generation: Generation | undefined;
   readonly examination: HashExamination;
 }
 
 /**
- * Compares a file with every CVM of an app that the cloud shows, and with the app's contract: one examination per CVM,
- * because a docker compose file means another manifest in each.
+ * Compares a file with every CVM of an app that the cloud shows, and with the app's contract. There is one examination
+ * per CVM, because a docker compose file gives a different manifest in each.
  *
  * @throws InvalidAppComposeError, CloudError, ChainError
  */
@@ -194,7 +194,7 @@ async function readBackends({ app, cloud, cvm }: HashTarget): Promise<readonly B
   return (await Promise.all(backends)).flat();
 }
 
-/** An app whose CVMs belong to somebody else is judged by its contract alone. */
+/** If the app's CVMs belong to another workspace, only the contract is used. */
 async function findCvms(cloud: CloudClient, app: ConnectedApp | undefined, cvm: string | undefined) {
   if (cvm !== undefined) return [await getCvm(cloud, { cvm })];
   return app === undefined ? [] : listCvms(cloud, app.appId);

@@ -10,7 +10,7 @@ import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./
 import { parseHashes } from "./values.ts";
 import { type ChangePolicyArguments, changePolicy } from "./write.ts";
 
-/** What `--waive` takes where hashes are removed. */
+/** The names that `--waive` accepts for commands that remove hashes. */
 export const removalWaivers = ["in-use", "pinned", "running-hashes", "prepare-tokens", "no-effect"] as const;
 
 export type RemovalWaiver = (typeof removalWaivers)[number];
@@ -20,8 +20,8 @@ interface Objection extends RemovalObjection {
 }
 
 /**
- * Returns if no CVM has one of the hashes or is on its way to it, nothing prepared waits for it and no pin keeps it,
- * and all of that is known; or else if it was waived by name.
+ * Returns if no CVM runs one of the hashes or is moving to it, no prepared update waits for it, no pin keeps it, and
+ * all of that is known. Objections that the user waived by name do not count.
  *
  * @throws HashNeededError, CloudError, WrongChainError
  */
@@ -66,7 +66,7 @@ export async function requireUnneeded(
 
 export interface HashAddArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
   readonly hashes: readonly string[];
-  /** Hashes to remove in the same transaction, separated by commas. */
+  /** Hashes to remove with the same command, separated by commas. */
   readonly remove?: string | undefined;
   readonly waive?: string | undefined;
 }

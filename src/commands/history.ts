@@ -59,7 +59,7 @@ async function tell(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
       ...(proof !== undefined && { proof }),
     },
     show: (paper) => {
-      // A table can be read with a warning in it; a file for other programs cannot.
+      // A table may contain a warning. A file for other programs may not.
       const aside = csv ? createPaper(io.stderr) : paper;
       showCaveat(aside, contracts);
       warn(aside, history);
@@ -123,26 +123,26 @@ function showProof(paper: Paper, { claims, block, words, isProven }: AllowlistPr
   if (isProven) paper.line(`  Taken on trust: the contract's code, and the hash of that block, ${block.hash}`);
 }
 
-/** One change, as every form of the output tells it. */
+/** One change, as every output format shows it. */
 export interface HistoryRow {
   readonly blockNumber: bigint;
   /** Seconds since 1970. */
   readonly timestamp: bigint | undefined;
-  /** The same as ISO 8601. */
+  /** The same time as ISO 8601. */
   readonly time: string | null;
   readonly kind: PolicyChange["kind"];
-  /** What was added, removed, switched or named. */
+  /** The value that was added, removed, switched or named. */
   readonly value: Hex | boolean | bigint | null;
   readonly description: string;
-  /** As the contract recorded it. */
+  /** The sender that the contract recorded. */
   readonly actor: Address | null;
-  /** Who sent the transaction; looked up only where the contract recorded nobody. */
+  /** Sender of the transaction; read only if the contract recorded none. */
   readonly sender: Address | null;
   readonly transactionHash: Hex;
   readonly logIndex: number;
 }
 
-/** Senders cost a request each; of longer histories than this they are left out. */
+/** Each sender costs one request. Longer histories omit the senders. */
 const mostSenders = 1000;
 
 /** @throws RpcUnavailableError */
@@ -192,16 +192,18 @@ function subjectOf(change: PolicyChange): HistoryRow["value"] {
 
 const columns = ["blockNumber", "time", "kind", "value", "actor", "sender", "transactionHash", "logIndex"] as const;
 
-/** Comma-separated values with a head line. No value here can hold a comma or a quote. */
+/** Comma-separated values with a header line. No value can contain a comma or a quote. */
 export function toCsv(rows: readonly HistoryRow[]): string {
   return [columns.join(","), ...rows.map((row) => columns.map((column) => row[column] ?? "").join(","))].join("\n");
 }
 
-/** A day means its end, and the day that goes on now is asked for more than any other. */
+/**
+ * A date means the end of its day, so today's date lies in the future. It is still accepted, as it is asked for most.
+ */
 const secondsPerDay = 86_400n;
 const patience = { retryDelayMs: 250 };
 
-/** The block of a history that was the newest at some moment. @throws InvalidArgumentError, RpcUnavailableError */
+/** The block of a history that was the newest at the given moment. @throws InvalidArgumentError, RpcUnavailableError */
 export async function blockOfMoment(
   client: ChainClient,
   { createdInBlock, pinned }: Pick<History, "createdInBlock" | "pinned">,
@@ -221,7 +223,7 @@ export async function blockOfMoment(
   return block;
 }
 
-/** The history ends with its pinned block, although the chain goes on while it is read. */
+/** The history ends with its pinned block, even though the chain grows while it is read. */
 function findBlock(client: ChainClient, pinned: PinnedBlock, moment: Moment): Promise<PinnedBlock | undefined> {
   if ("blockNumber" in moment) return readBlock(client, moment.blockNumber, patience);
   return moment.timestamp >= pinned.timestamp ? Promise.resolve(pinned) : findBlockAt(client, moment);

@@ -3,13 +3,13 @@ import type { ChainClient } from "../chain/client.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 
 /**
- * What a command needs from the program that runs it: its settings, its networks and its keys. Commands import nothing of
- * Hardhat; `src/hardhat/connect.ts` makes a host of Hardhat's runtime environment.
+ * What a command needs from the program that runs it: its settings, its networks and its keys. Commands import nothing
+ * from Hardhat; `src/hardhat/connect.ts` makes a host of Hardhat's runtime environment.
  */
 export interface CommandHost {
   /** Folder of the project. Journals are kept below it. */
   readonly root: string;
-  /** Folder for what can be read again, such as an app's history. */
+  /** Folder for data that can be read again, such as an app's history. */
   readonly cache: string;
   readonly settings: DstackConfig;
   /** The network that the user named for this command; undefined if the user named none. */
@@ -60,16 +60,16 @@ export interface LazySetting {
 
 /** `dstack` of the configuration, with every name resolved. */
 export interface DstackConfig {
-  /** Empty where there is none. */
+  /** Empty if not set. */
   readonly ownerKey: LazySetting;
   readonly apps: Readonly<Record<string, DstackAppConfig>>;
-  /** An address, empty where there is none. */
+  /** An address; empty if not set. */
   readonly kms: LazySetting;
-  /** Empty where there is none. */
+  /** Empty if not set. */
   readonly kmsPublicKey: LazySetting;
   readonly cloud: {
     readonly baseUrl: LazySetting;
-    /** Empty where there is none. */
+    /** Empty if not set. */
     readonly apiKey: LazySetting;
   };
 }
@@ -79,6 +79,6 @@ export interface DstackAppConfig {
   readonly cvm: string | undefined;
   readonly network: string | undefined;
   readonly pins: readonly ComposeHash[];
-  /** Undefined where they are not listed. */
+  /** Undefined if the configuration does not list them. */
   readonly devices: readonly DeviceId[] | undefined;
 }

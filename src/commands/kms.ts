@@ -30,21 +30,22 @@ export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments
 }
 
 export interface ChangeKmsParameters {
-  /** As a person would call the value: "The OS image hash". */
+  /** What the messages call the value: "The OS image hash". */
   readonly what: string;
   /** Width of the value. */
   readonly bytes: number;
   readonly build: (kms: Address, value: Hex) => PolicyCall;
-  /** What a person must know before they agree. */
+  /** The warning that the user must read before they agree. */
   readonly warning: string;
   readonly check?: ((connected: ConnectedKms, value: Hex) => Promise<void>) | undefined;
 }
 
 /**
- * The way of every change of a KMS: parse, refuse one with key epochs, lint, refuse what changes nothing, carry it out as
- * the owner.
+ * Changes a KMS: parses the value, refuses a KMS with key epochs, lints, refuses a call that changes nothing, and sends
+ * the call as the owner.
  *
- * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what carryOut throws
+ * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what carryOut
+ * throws
  */
 export async function changeKms(
   io: TaskIo,
@@ -92,7 +93,7 @@ export const kmsAddDevice: Command<ChangeKmsArguments> = (args, host) =>
   );
 
 export interface KmsShowArguments extends ConnectKmsArguments, OutputArguments {
-  /** Values to ask for, separated by commas: the contract has no list of them. */
+  /** Values to ask for, separated by commas. The contract has no list of them. */
   readonly osImage?: string | undefined;
   readonly device?: string | undefined;
   readonly measurement?: string | undefined;

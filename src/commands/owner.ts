@@ -11,7 +11,7 @@ import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./
 import { carryOut, lintBeforeWrite } from "./write.ts";
 
 export interface OwnerTransferArguments extends AppArguments, OutputArguments {
-  /** Of the new owner. */
+  /** Address of the new owner. */
   readonly address: string;
   readonly batch?: string | undefined;
   readonly accept?: string | undefined;

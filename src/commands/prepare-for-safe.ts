@@ -11,22 +11,22 @@ import type { TaskIo } from "./run.ts";
 export interface PrepareForSafeParameters extends Pick<BuildSafeBatchParameters, "calls" | "allowNoEffect"> {
   readonly safe: Address;
   readonly file: string | undefined;
-  /** Why it is not sent, for people. */
+  /** Why it is not sent, for the user. */
   readonly reason: string;
 }
 
-/** Calls that wait for the owners of a Safe. Nothing was sent. */
+/** Calls prepared for the owners of a Safe. Nothing was sent. */
 export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
   readonly mode: "safe";
-  /** Why this mode, for people. */
+  /** Why this mode was chosen, for the user. */
   readonly reason: string;
-  /** Where the file for the Safe app was written. */
+  /** Path of the file for the Safe app. */
   readonly file: string;
   readonly calls: readonly { readonly description: string; readonly status: "prepared" }[];
 }
 
 /**
- * Writes the file that a Safe's owners import into its Transaction Builder, and tells the hash they must see.
+ * Writes the file that a Safe's owners import into its Transaction Builder, and prints the hash that they must see.
  *
  * @throws InvalidArgumentError if the file cannot be written or holds something else, and what buildSafeBatch throws
  */
@@ -37,7 +37,8 @@ export async function prepareForSafe(
 ): Promise<PreparedForSafe> {
   const prepared = await buildSafeBatch(client, { calls: wanted, allowNoEffect, safe, chainId });
   const { calls, file: content, ...batch } = prepared;
-  // Named after what it holds: until the Safe executes something, its nonce stays and another file must not go.
+  // Named after its content: the Safe's nonce stays the same until it executes something, and another file must not be
+  // overwritten.
   const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTxHash.slice(2, 10)}.json`);
   await write(file, `${JSON.stringify(content, null, 2)}\n`);
   paper.line(
@@ -75,7 +76,7 @@ async function write(file: string, text: string): Promise<void> {
   }
 }
 
-/** An earlier batch may be written over. */
+/** Whether the file holds anything but an earlier batch. An earlier batch may be overwritten. */
 async function holdsSomethingElse(file: string): Promise<boolean> {
   const isFile = await stat(file).then(
     (found) => found.isFile() && found.size > 0,

@@ -54,7 +54,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
     requireNoOtherPolicy(settings, planFile);
   }
 
-  // What was to be proven for the plan, and was not, is to be proven for carrying it out.
+  // A proof that was requested for the plan and failed is requested again for its execution.
   const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
   const source = pruneSourceOf(io, host, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
@@ -93,11 +93,11 @@ export interface PruneArguments extends AppArguments, OutputArguments, HistoryAr
 }
 
 export interface PruneSettings {
-  /** Undefined where it was not said, as with a plan that says it. */
+  /** Undefined if not given, for example because a plan contains it. */
   readonly keep: number | undefined;
   readonly olderThanSeconds: number | undefined;
   readonly pins: readonly ComposeHash[];
-  /** Files and hex values, as they were typed. */
+  /** Files and hex values, as the user typed them. */
   readonly queued: readonly string[];
   readonly waived: readonly UnknownKind[];
   readonly mayEmptyList: boolean;
@@ -131,8 +131,8 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
 }
 
 /**
- * A plan that is carried out has its own policy: what would loosen or change it belongs into a new plan. Pins and
- * queued calls only keep more, and stay welcome.
+ * A stored plan has its own policy. Options that would loosen or change it need a new plan. Pins and queued calls only
+ * keep more hashes, so they are still accepted.
  *
  * @throws InvalidArgumentError
  */
@@ -175,17 +175,17 @@ export interface CarryOutPruneParameters {
   readonly app: ConnectedApp;
   readonly status: ReadAppStatusReturnType;
   readonly plan: PrunePlan;
-  /** Read just now: older plans are held against them before anybody is asked. */
+  /** Facts that were just read. A stored plan is compared with them before the user is asked. */
   readonly facts: PruneFacts;
   readonly source: PruneSource;
   readonly settings: PruneSettings;
 }
 
 /**
- * Asks, then sends a plan's removals or writes them down for the Safe that owns the app.
+ * Asks, then sends a plan's removals, or prepares them for the Safe that owns the app.
  *
- * @throws PruneBlockedError, PruneOvertakenError, LintRefusedError, InvalidArgumentError where nobody can be asked, and
- * what applyPrunePlan and prepareForSafe throw
+ * @throws PruneBlockedError, PruneOvertakenError, LintRefusedError, InvalidArgumentError if the user cannot be asked,
+ * and what applyPrunePlan and prepareForSafe throw
  */
 export async function carryOutPrune(io: TaskIo, parameters: CarryOutPruneParameters): Promise<TaskOutcome> {
   const { app, status, settings } = parameters;
@@ -219,7 +219,7 @@ async function send(
     parameters,
     removals.filter((hash) => !recorded.includes(hash)),
   );
-  // A record that another transaction has replaced leaves its removals to this run.
+  // If another transaction replaced a recorded one, this run sends its removals.
   const all = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
   const { chainId } = app;
   const batchPlan = await planBatch(app.client, { calls: all, account, journal, mode, chainId });
@@ -249,7 +249,7 @@ const nothing: TaskOutcome = {
   show: (paper) => paper.line("Nothing to remove."),
 };
 
-/** Nobody looks again once the owners have signed. */
+/** After the owners have signed, nothing is checked again. */
 const untilSigned = [
   "Keep the plan in a file (--dry-run --plan FILE) and hold it against the facts right before they sign:",
   "--plan FILE --batch safe stops if it is overtaken.",
@@ -265,25 +265,26 @@ async function check(
   const objections = findObjections(plan, facts, removals);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
   const calls = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
-  // The generation was judged before the plan was made, and is judged again with all facts before anything is sent.
+  // The generation was checked before the plan was made. It is checked again with all facts before anything is sent.
   await lintBeforeWrite(io, app, { accept: settings.accept, status, calls, ignoresKeyEpochs: true });
   return calls;
 }
 
 export interface BuildPolicyParameters {
   readonly settings: PruneSettings;
-  /** Of the configuration. */
+  /** The pins of the configuration. */
   readonly pins: readonly ComposeHash[];
   readonly documents: readonly QueuedDocument[];
   readonly facts: Pick<PruneFacts, "allowed">;
-  /** Of the plan that is carried out: its own policy counts, and more may be kept. */
+  /** The policy of a stored plan. It counts as it is; more may be kept. */
   readonly planned: PrunePolicy | undefined;
 }
 
 /**
- * What the operator wants kept, by command line, configuration and plan.
+ * Combines what the operator wants to keep, from the command line, the configuration and the plan.
  *
- * @throws InvalidArgumentError for a pin or a bare hash that is not on the list: whoever typed it believes it protected
+ * @throws InvalidArgumentError for a pin or a bare hash that is not on the list, because the operator believes it is
+ * protected
  */
 export function buildPolicy({ settings, documents, facts, planned, ...config }: BuildPolicyParameters): PrunePolicy {
   const allowed = facts.allowed.map(({ composeHash }) => composeHash);
@@ -317,7 +318,10 @@ function notListed(option: string, hash: string): InvalidArgumentError {
   });
 }
 
-/** Where a prune of this app reads: its chain through the project's history store, and the cloud if there is a key. */
+/**
+ * Where a prune of this app reads its facts: the chain through the project's history store, and the cloud if there is
+ * an API key.
+ */
 export function pruneSourceOf(
   io: Pick<TaskIo, "stderr" | "signal">,
   host: CommandHost,
@@ -355,13 +359,13 @@ export function pruneSourceOf(
 }
 
 export interface PruneJournalArguments {
-  /** File that remembers what was signed. */
+  /** File that records signed transactions. */
   readonly journal?: string | undefined;
 }
 
 /**
- * Where the removals of one app are written down before they are sent. It is not the journal of all other tasks: they
- * finish whatever is on record, and a removal may only be finished after a look at what needs its hash by now.
+ * Opens the journal that records the removals of one app before they are sent. Other tasks use another journal, because
+ * they complete every recorded transaction. A removal may only be completed after a check of what needs its hash now.
  *
  * @throws JournalLockedError while another prune of the app runs, JournalCorruptError, RpcUnavailableError
  */

@@ -4,7 +4,7 @@ import { exitWith } from "../report/exit-with.ts";
 import { toJson } from "../report/format.ts";
 import { createPaper, guardOutput, type Paper } from "../report/output.ts";
 
-/** Of a command that did its work, with an answer nobody should act on as if it were yes. See docs/operator.md. */
+/** Exit code of a command that succeeded with a negative answer. See docs/operator.md. */
 export const negativeAnswer = 6;
 
 export interface OutputArguments {
@@ -12,36 +12,36 @@ export interface OutputArguments {
   readonly yes?: boolean | undefined;
 }
 
-/** How a task talks while it works. */
+/** A task's output and questions while it works. */
 export interface TaskIo {
-  /** Steps for people, as they happen: on standard output, with --json on standard error. */
+  /** Steps for people, as they happen: on standard output, or on standard error with --json. */
   readonly paper: Paper;
-  /** Where progress bars go. */
+  /** Stream for progress bars. */
   readonly stderr: NodeJS.WritableStream;
-  /** Ends when somebody stops the process. */
+  /** Aborts when the user stops the process. */
   readonly signal: AbortSignal;
   readonly isJson: boolean;
   /**
-   * Returns if the person agrees or --yes was given.
+   * Returns if the user agrees or --yes was given.
    *
-   * @throws InvalidArgumentError where nobody can be asked, AbortError if they decline
+   * @throws InvalidArgumentError if the user cannot be asked, AbortError if they decline
    */
   readonly confirm: (question: string) => Promise<void>;
 }
 
-/** What a task ends with. */
+/** The result of a task. */
 export interface TaskOutcome {
   /** The one object of --json. Bigints are written as decimal strings. */
   readonly result: object;
-  /** The same for people. Left out where the steps have said it all. */
+  /** The result for people. Omitted if the steps have already shown everything. */
   readonly show?: ((paper: Paper) => void) | undefined;
   /** @default 0 */
   readonly exitCode?: number | undefined;
 }
 
 /**
- * Runs a task's work, prints what it ends with and answers the exit code. With --json standard output holds exactly one
- * object, whatever happens: the result, or `{ "error": { code, name, message, nextStep, … } }`.
+ * Runs a task, prints its result and returns the exit code. With --json, standard output always holds exactly one
+ * object: the result, or `{ "error": { code, name, message, nextStep, … } }`.
  */
 export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<TaskOutcome>): Promise<number> {
   const { json: isJson = false, yes: isAgreed = false } = args;
@@ -73,7 +73,7 @@ export interface CreateConfirmParameters {
   readonly signal: AbortSignal;
 }
 
-/** A question before something that cannot be taken back. Only a typed yes is a yes. */
+/** Asks before an action that cannot be undone. Only a typed yes counts. */
 export function createConfirm({ isAgreed, isJson, stdin, stderr, signal }: CreateConfirmParameters) {
   return async (question: string): Promise<void> => {
     if (isAgreed) return;
@@ -83,7 +83,7 @@ export function createConfirm({ isAgreed, isJson, stdin, stderr, signal }: Creat
       });
     }
     const prompt = createInterface({ input: stdin, output: stderr });
-    // Ctrl-C, Ctrl-D and a signal reject: whoever leaves the question has not agreed.
+    // Ctrl-C, Ctrl-D and a signal reject the question. This counts as a no.
     const answer = await prompt.question(`${question} [y/N] `, { signal }).catch(() => "");
     prompt.close();
     if (/^y(?:es)?$/i.test(answer.trim())) return;
@@ -94,20 +94,20 @@ export function createConfirm({ isAgreed, isJson, stdin, stderr, signal }: Creat
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export interface ExitCodeOptions {
-  /** The code for being stopped by a signal. @default 130 */
+  /** Exit code if a signal stops the task. @default 130 */
   readonly whenStopped?: number | undefined;
-  /** Told of a failure before it is printed. */
+  /** Called with an error before it is printed. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** How long stopped work may take to end: a request under way may not listen to the signal. @default 10_000 ms */
+  /** How long stopped work may take to end, because a running request may ignore the signal. @default 10_000 ms */
   readonly graceMs?: number | undefined;
-  /** Ends the process once that time is over. @default process.exit */
+  /** Ends the process after that time. @default process.exit */
   readonly leave?: ((code: number) => void) | undefined;
 }
 
 /**
- * Runs a task's work until it ends or somebody stops the process. Answers the exit code and gives it to the
- * process: Hardhat itself knows only 0 and 1, and prints a stack trace with what it does not know. Work that hangs on
- * after a signal is left behind: what it has signed is on record, and the next run sees it to its end.
+ * Runs a task until it ends or a signal stops it. Returns the exit code and sets it for the process: Hardhat itself
+ * knows only 0 and 1, and prints a stack trace with unknown errors. If the work continues too long after a signal, the
+ * process exits. What the work signed is on record, and the next run completes it.
  */
 export async function exitCodeOf(
   work: (signal: AbortSignal) => Promise<number>,
@@ -134,7 +134,7 @@ export async function exitCodeOf(
     return exit(isStopped ? whenStopped : code);
   } finally {
     clearTimeout(grace);
-    // After a Ctrl-C they stay: npm passes it on once more, and the second one must not spoil the exit code.
+    // After a Ctrl-C, keep the listeners: npm sends the signal again, and the second one must not change the exit code.
     if (!interruption.signal.aborted) for (const signal of signals) process.off(signal, stop);
   }
 }

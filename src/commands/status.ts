@@ -62,7 +62,7 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
   };
 }
 
-/** An endpoint that serves no logs does not keep the rest from being shown. */
+/** If the endpoint serves no logs, the rest is still shown. */
 async function listAllowed(
   args: HistoryArguments,
   host: CommandHost,
@@ -85,7 +85,7 @@ function kmsOf(running: Running) {
     : undefined;
 }
 
-/** Of the contract, and of each document the CVMs run. */
+/** Findings about the contract, and about each document that the CVMs run. */
 function findingsOf(subject: Parameters<typeof lintApp>[0], running: Running): readonly LintFinding[] {
   const cvms = running.kind === "known" ? running.cvms : undefined;
   const documents = running.kind === "known" ? running.documents : [];
@@ -131,13 +131,13 @@ function describeCvm({ id, name, status, busy, composeHash, deviceId, instanceId
   return { id, name, status, busy, composeHash, deviceId, instanceId };
 }
 
-/** Everything `dstack status` tells. */
+/** Everything that `dstack status` reports. */
 export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "chainId">, GenerationReport {
   readonly appId: AppId;
   readonly kms: string | undefined;
   readonly kmsImplementation: string | undefined;
   readonly contract: AppStatus;
-  /** Undefined where the history could not be read at all. */
+  /** Undefined if the history could not be read. */
   readonly lists: AllowedLists | undefined;
   readonly completeness: Completeness | UnreadHistory;
   readonly running: Running;
@@ -149,7 +149,7 @@ interface UnreadHistory {
   readonly reasons: readonly { readonly kind: "notRead"; readonly message: string }[];
 }
 
-/** An app's status for people. */
+/** Prints an app's status. */
 export function showStatus(paper: Paper, report: StatusReport, chain: Chain | undefined): void {
   const { appId, alias, network, chainId, contract, lists, completeness, running, findings, caveat } = report;
   const cvms = running.kind === "known" ? running.cvms : [];
@@ -257,7 +257,7 @@ export interface AllowedLists {
 
 const fewAtOnce = { limit: 8 };
 
-/** What is allowed at the end of a history, oldest first. @throws RpcUnavailableError */
+/** The hashes and devices allowed at the end of a history, oldest first. @throws RpcUnavailableError */
 export async function gatherLists(client: ChainClient, history: History): Promise<AllowedLists> {
   const { composeHashes, devices } = allowedAt(history.changes, undefined, history.initialFlags);
   return {
@@ -282,28 +282,28 @@ export function valuesOf(lists: AllowedLists): { composeHashes: ComposeHash[]; d
   };
 }
 
-/** Hex values in one case, to compare what the cloud and the chain say. */
+/** Compares hex values without letter case, because the cloud and the chain may differ in it. */
 export function isSameValue(one: Hex | undefined, other: Hex): boolean {
   return one?.toLowerCase() === other.toLowerCase();
 }
 
-/** What the cloud says of an app. */
+/** What the cloud reports about an app. */
 export type Running =
   | { readonly kind: "noKey" }
   | { readonly kind: "unknown"; readonly reason: string }
   | {
       readonly kind: "known";
       readonly cvms: readonly Cvm[];
-      /** What they run, each document once. */
+      /** The documents they run, each once. */
       readonly documents: readonly AppCompose[];
-      /** One sentence for each document that nobody looked into. */
+      /** One sentence for each document that was not read. */
       readonly unread: readonly string[];
     };
 
-/** Documents are fetched once per hash, and of no more hashes than this. */
+/** Each document is fetched once per hash, up to this many hashes. */
 const mostDocuments = 10;
 
-/** Asks the cloud, where there is one. A cloud that cannot answer is an answer here: the chain can still be shown. */
+/** Asks the cloud if there is one. A cloud error becomes part of the result, because the chain can still be shown. */
 export async function gatherRunning(cloud: CloudClient | undefined, appId: AppId): Promise<Running> {
   if (cloud === undefined) return { kind: "noKey" };
   try {

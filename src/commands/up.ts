@@ -14,9 +14,9 @@ import type { Command } from "./host.ts";
 import { exitCodeOf } from "./run.ts";
 
 export interface UpContext {
-  /** Takes the description of the world and nothing else. */
+  /** Receives only the description of the world. */
   readonly stdout: NodeJS.WritableStream;
-  /** Takes what happens in it, for people. */
+  /** Receives the events of the world, for people. */
   readonly stderr: NodeJS.WritableStream;
   readonly readOwnerKey: () => Promise<string>;
   /** Ends the world. */
@@ -33,7 +33,7 @@ export const upCommand: Command<UpArguments> = (args, { settings }) =>
     { whenStopped: 0 },
   );
 
-/** Starts a world, tells how to use it, and keeps it until the signal. */
+/** Starts a world, prints how to use it, and keeps it until the signal. */
 export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, signal }: UpContext): Promise<void> {
   const settings = parseUpArguments(args);
   const paper = createPaper(stderr);
@@ -46,7 +46,7 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
     readOwnerKey,
     adminKey,
     signal,
-    // What the world does to set itself up is nobody's concern.
+    // The user does not need the events of the world's own setup.
     onCloudEvent: (event) => (isUp && !settings.isJson ? tell(event) : undefined),
   });
   try {
@@ -60,7 +60,7 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
   }
 }
 
-/** As Hardhat hands them over: what was not given is undefined. */
+/** As Hardhat passes them: options that were not given are undefined. */
 export interface UpArguments {
   readonly chainPort?: string | undefined;
   readonly cloudPort?: string | undefined;
@@ -86,7 +86,7 @@ export interface UpSettings {
   readonly allowedOrigins: readonly string[];
   readonly deviceLogin: boolean;
   readonly privateWebhooks: boolean;
-  /** Whether clock, faults and snapshots can be had over HTTP. */
+  /** Whether the clock, faults and snapshots are available over HTTP. */
   readonly hasAdmin: boolean;
   readonly isJson: boolean;
 }
@@ -133,14 +133,14 @@ function parsePort(option: string, raw: string | undefined, fallback: number): n
   throw new InvalidArgumentError(`${option} must be a whole number from 0 to 65535.`, { nextStep });
 }
 
-/** The URL is not repeated in the message: it may hold a key. */
+/** The message does not repeat the URL, because it may contain a key. */
 function parseUrl(option: string, raw: string): string {
   const protocol = URL.canParse(raw) ? new URL(raw).protocol : "";
   if (protocol === "http:" || protocol === "https:") return raw;
   throw new InvalidArgumentError(`${option} must be an http or https URL.`, { nextStep });
 }
 
-/** What a program, or a person, must know to use a world. */
+/** Everything a program or a person needs to use a world. */
 export type WorldDescription = ReturnType<typeof describeWorld>;
 
 export function describeWorld(world: World | AttachedWorld, adminKey: string | undefined) {
@@ -161,14 +161,14 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
       ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name }),
       ...(adminKey !== undefined && { DSTACK_CLOUD_ADMIN_KEY: adminKey }),
     },
-    /** What this world lacks, as one sentence. */
+    /** What this world lacks, in one sentence. */
     note: "missing" in world ? world.missing : undefined,
-    /** Why updates cannot prove the key of an environment here, as one sentence. */
+    /** Why updates cannot prove the key of an environment here, in one sentence. */
     keyNote: "unprovable" in world ? world.unprovable : undefined,
   };
 }
 
-/** The description as shell: every line is an export or a comment, so all of it can be pasted. */
+/** The description as shell text. Every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
   const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, keyNote, environment } = description;
   const facts = [
@@ -190,14 +190,14 @@ function quote(value: string): string {
 
 export interface OpenWorldParameters {
   readonly settings: UpSettings;
-  /** The owner's private key for an existing chain, asked for only there. Empty if there is none. */
+  /** Returns the owner's private key, empty if there is none. Called only for an existing chain. */
   readonly readOwnerKey: () => Promise<string>;
   readonly adminKey: string | undefined;
   readonly onCloudEvent: EventListener;
   readonly signal: AbortSignal;
 }
 
-/** Slow enough for a person to see a CVM go away and come back. */
+/** Slow enough that the user sees a CVM stop and start again. */
 const rolloverMs = 1500;
 
 export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {

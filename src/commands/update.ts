@@ -70,7 +70,7 @@ function show(paper: Paper, result: UpdateResult): void {
   for (const warning of warnings) paper.line(`Warning: ${warning}`);
 }
 
-/** What earlier runs have signed without seeing its end. This run sees to the end what it needs of it. */
+/** Transactions that earlier runs signed and did not see mined. This run completes those it needs. */
 function showRecorded(paper: Paper, { payments }: JournalState): void {
   for (const { status, prepared } of payments.values()) {
     if (status === "mined") continue;
@@ -84,7 +84,7 @@ function describe({ outcome, cvm, composeHash }: UpdateResult): string {
   return outcome === "confirmed" ? `${what}. The cloud rolls over now; --wait follows it to its end.` : what;
 }
 
-/** As Hardhat hands them over: what was not given is undefined. */
+/** As Hardhat passes them: options that were not given are undefined. */
 export interface UpdateArguments extends OutputArguments {
   readonly cvm?: string | undefined;
   /** `0x…`, `app_…` or a name of the configuration. */
@@ -108,7 +108,7 @@ export interface UpdateArguments extends OutputArguments {
 const nextStep = "See npx hardhat dstack update --help.";
 
 /**
- * Reads the arguments, the files they name and, of the process's variables, those they name.
+ * Reads the arguments, the files they name, and the named variables of the process.
  *
  * @throws InvalidArgumentError, InvalidAppComposeError, InvalidEnvironmentError, InvalidHexError
  */
@@ -140,14 +140,14 @@ export async function parseUpdateArguments(
   };
 }
 
-/** Checked before the cloud is asked for anything. @throws InvalidAppComposeError, InvalidArgumentError */
+/** Checks the file before the cloud is asked for anything. @throws InvalidAppComposeError, InvalidArgumentError */
 async function readCompose(path: string): Promise<string> {
   const text = await readTextFile(path);
   checkDockerCompose(text);
   return text;
 }
 
-/** Values stay out of the command line, where every process of the machine and the shell's history can read them. */
+/** Values are not accepted on the command line: other processes and the shell's history can read them there. */
 function pickVariables(
   names: string,
   variables: Readonly<Record<string, string | undefined>>,
@@ -159,7 +159,7 @@ function pickVariables(
         nextStep: "Export the variables and name them, as in -e TOKEN,API_URL; or write them to a file for --env-file.",
       });
     }
-    // Every object has a `constructor`, process.env too.
+    // Every object inherits a `constructor`, and so does process.env.
     const value = Object.hasOwn(variables, key) ? variables[key] : undefined;
     if (value !== undefined) return { key, value };
     throw new InvalidArgumentError(`The variable ${key} is not set.`, {
@@ -169,7 +169,9 @@ function pickVariables(
   });
 }
 
-/** A variable that is named as well keeps its place in the file: the order of names is hashed. */
+/**
+ * A variable that is in the file and named as well keeps its place in the file, because the order of names is hashed.
+ */
 function merge(
   fromFile: readonly EnvironmentVariable[],
   named: readonly EnvironmentVariable[],
@@ -184,11 +186,11 @@ export interface ConnectedUpdate {
   readonly cloud: CloudClient;
   /** Undefined for a CVM whose KMS keeps its policy off chain. */
   readonly chain: ChainClient | undefined;
-  /** Undefined if there is no key: some updates need no transaction. */
+  /** Undefined if there is no key. Some updates need no transaction. */
   readonly account: Account | undefined;
-  /** The app and its KMS; none where the KMS keeps its policy off chain. */
+  /** The app and its KMS; empty if the KMS keeps its policy off chain. */
   readonly contracts: readonly JudgedContract[];
-  /** The request, with what the user's configuration and command line say of app, KMS, devices and risks. */
+  /** The request, with the app, the KMS, the devices and the accepted risks from the configuration and command line. */
   readonly request: UpdateRequest;
 }
 
@@ -205,11 +207,12 @@ export async function findGivenApp({ app }: UpdateArguments, host: CommandHost):
 }
 
 /**
- * Connects the cloud, the chain of the CVM's app and its owner's key, and lints what the update will ask for. A CVM whose
- * KMS keeps its policy off chain needs neither chain nor key, and is one only where nothing the user named contradicts.
+ * Connects the cloud, the chain of the CVM's app and its owner's key, and lints the requested change. A CVM whose KMS
+ * keeps its policy off chain needs neither chain nor key. The CVM counts as such only if nothing that the user named
+ * contradicts this.
  *
- * @throws InvalidArgumentError, UnprovenEncryptionKeyError, KmsDowngradeError, LintRefusedError, KeyEpochsError, CloudError,
- * ChainError
+ * @throws InvalidArgumentError, UnprovenEncryptionKeyError, KmsDowngradeError, LintRefusedError, KeyEpochsError,
+ * CloudError, ChainError
  */
 export async function connectUpdate(
   io: TaskIo,
@@ -245,7 +248,7 @@ export async function connectUpdate(
   return { cloud, chain: app.client, account: await findSigner(app), contracts, request };
 }
 
-/** Whose word counts for the key of the environment, and which risks are taken. Nothing of it comes from the cloud. */
+/** The trusted keys for the environment, and the accepted risks. None of this comes from the cloud. */
 async function readTrust(args: UpdateArguments, host: CommandHost) {
   const pinned = (await host.settings.kmsPublicKey.get()).trim();
   const accepted = parseAccepted(args.accept);
@@ -258,8 +261,8 @@ async function readTrust(args: UpdateArguments, host: CommandHost) {
 }
 
 /**
- * The app as the configuration has it for this CVM; or, where the configuration knows the app that the cloud names, that
- * one. None where the user has never named it.
+ * The apps that the configuration names for this CVM. If there are none, the configured app that the cloud names. Empty
+ * if the configuration has neither.
  */
 function appsOfConfiguration({ settings }: CommandHost, cvm: string, fromCloud: AppId | undefined): readonly AppId[] {
   const apps = Object.values(settings.apps);
@@ -282,7 +285,7 @@ async function requireNoDowngrade(
   throw new KmsDowngradeError(cvm, `there is a contract at its app's address ${appId} on chain ${chainId}`);
 }
 
-/** What the command line says of devices; undefined if nothing. */
+/** The device rule of the command line; undefined if none is given. */
 function parseDeviceRule({
   allowDevice,
   noNewDevice = false,
@@ -296,7 +299,9 @@ function parseDeviceRule({
   return [parseDeviceId(allowDevice)];
 }
 
-/** Where the configuration lists the app's devices, the command line can only narrow the list. @throws InvalidArgumentError */
+/**
+ * If the configuration lists the app's devices, the command line can only narrow the list. @throws InvalidArgumentError
+ */
 function withinConfigured(
   given: "none" | readonly DeviceId[] | undefined,
   configured: readonly DeviceId[] | undefined,

@@ -8,11 +8,11 @@ import { lintInputs } from "./write.ts";
 
 export interface GivenDevice {
   readonly deviceId: DeviceId;
-  /** The name it was given by: then its id is the cloud's word. Undefined for an id. */
+  /** The node's name, if the user gave a name. Only the cloud then vouches for the id. Undefined for an id. */
   readonly node: string | undefined;
 }
 
-/** A device whose id the user does not know from elsewhere, for `--json`. */
+/** A device whose id only the cloud vouches for, for `--json`. */
 export interface NamedDevice {
   readonly node: string;
   readonly deviceId: DeviceId;
@@ -20,8 +20,8 @@ export interface NamedDevice {
 }
 
 /**
- * Devices of a command line: ids, or names of the cloud's nodes. What looks like hex is an id, so a short one is
- * refused rather than looked up.
+ * Parses the devices of a command line: ids, or names of the cloud's nodes. A value that looks like hex is an id, so an
+ * id that is too short is refused and not looked up as a name.
  *
  * @throws InvalidArgumentError, LintRefusedError, InvalidHexError, CloudError
  */
@@ -52,7 +52,7 @@ export async function parseDevices(
   });
 }
 
-/** Shows, before the question, which ids the cloud has named. */
+/** Shows, before the question, the ids that the cloud named. */
 export function showNamedDevices(paper: Paper, devices: readonly GivenDevice[]): readonly NamedDevice[] {
   const named = devices.flatMap(({ node, deviceId }) =>
     node === undefined ? [] : [{ node, deviceId, namedBy: "cloud" } as const],
@@ -62,8 +62,8 @@ export function showNamedDevices(paper: Paper, devices: readonly GivenDevice[]):
 }
 
 /**
- * Returns if the configuration lists every device that only the cloud has named, or lists none for the app. An id of the
- * command line is the user's own word.
+ * Returns if the configuration lists every device that only the cloud has named, or lists none for the app. An id on
+ * the command line needs no check, because the user gave it.
  *
  * @throws UnexpectedDeviceError
  */
@@ -74,7 +74,10 @@ export function requireConfigured(devices: readonly GivenDevice[], configured: r
   }
 }
 
-/** Compose hashes of a command line, at least one. @throws InvalidArgumentError, LintRefusedError, InvalidHexError */
+/**
+ * Parses the compose hashes of a command line; at least one is required. @throws InvalidArgumentError,
+ * LintRefusedError, InvalidHexError
+ */
 export function parseHashes(raw: readonly string[]): readonly ComposeHash[] {
   if (raw.length === 0) {
     throw new InvalidArgumentError("No compose hash was given.", {

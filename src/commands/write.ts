@@ -37,22 +37,22 @@ export interface Signing {
 
 export interface CarryOutParameters {
   readonly calls: readonly PolicyCall[];
-  /** Whose signature the calls need: mostly the contract's owner. */
+  /** The account whose signature the calls need: mostly the contract's owner. */
   readonly signatory: ReadOwnerReturnType;
-  /** As `--batch` was given. */
+  /** The value of `--batch`. */
   readonly batch: string | undefined;
-  /** Sends calls that change nothing too. */
+  /** Also sends calls that change nothing. */
   readonly allowNoEffect?: boolean | undefined;
 }
 
-/** What became of the calls, for `--json`. */
+/** The results of the calls, for `--json`. */
 export interface CarriedOut extends Omit<BatchResult, "calls"> {
   readonly calls: readonly {
     readonly description: string;
     readonly status: string;
     readonly transactionHash?: string;
   }[];
-  /** What was shown before anything was signed. */
+  /** The plan that was shown before anything was signed. */
   readonly plan: PlanDescription;
 }
 
@@ -61,10 +61,10 @@ type PlanDescription = Omit<BatchPlan, "calls" | "delegation"> & {
 };
 
 /**
- * The end of every task that changes something: shows the calls, asks, sends them, and tells each transaction with what
- * it cost; or prepares them for the Safe whose signature they need. Lint before.
+ * The last part of every task that changes something: shows the calls, asks, sends them, and prints each transaction
+ * with its cost. If a Safe must sign, prepares the calls for that Safe. Lint before calling this.
  *
- * @throws InvalidArgumentError where nobody can be asked, AbortError if they decline, and what sendBatch throws
+ * @throws InvalidArgumentError if the user cannot be asked, AbortError if they decline, and what sendBatch throws
  */
 export async function carryOut(
   io: TaskIo,
@@ -112,7 +112,7 @@ function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan
 }
 
 export interface ChangePolicyArguments {
-  /** What `--accept` names: rules of the linter and risks. */
+  /** The value of `--accept`: names of lint rules and risks. */
   readonly accept?: string | undefined;
   readonly batch?: string | undefined;
 }
@@ -120,15 +120,15 @@ export interface ChangePolicyArguments {
 export interface ChangePolicyParameters {
   readonly app: ConnectedApp;
   readonly calls: readonly PolicyCall[];
-  /** Sends calls that change nothing too. */
+  /** Also sends calls that change nothing. */
   readonly allowNoEffect: boolean;
-  /** What else can stand against the calls; asked once it is known that the app's lists are what governs. */
+  /** A further check of the calls. It runs after the check for key epochs. */
   readonly guard?: (() => Promise<void>) | undefined;
 }
 
 /**
- * The way of every change of an app's lists and switches: lint it, refuse what the guard or the app's generation
- * forbids and what changes nothing, and carry it out as the owner.
+ * Changes an app's lists and flags: lints, refuses what the guard or the app's generation forbids and what changes
+ * nothing, and sends the calls as the owner.
  *
  * @throws InvalidArgumentError if calls contradict each other
  * @throws LintRefusedError, KeyEpochsError, NoEffectError, and what the guard and carryOut throw
@@ -149,22 +149,22 @@ export async function changePolicy(
   return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
 }
 
-/** How calls get to the chain: sent by an account of ours, or as a file through the hands of a Safe's owners. */
+/** How calls reach the chain: an account sends them, or a Safe's owners import them as a file. */
 export type Delivery =
   | { readonly kind: "send"; readonly mode: Exclude<BatchArgument["mode"], "safe"> }
   | {
       readonly kind: "prepare";
       readonly safe: Address;
-      /** As the operator named it, if they did. */
+      /** The path that the operator named, if any. */
       readonly file: string | undefined;
-      /** Why, for people. */
+      /** Why, for the user. */
       readonly reason: string;
     };
 
 /**
- * Left the choice, calls that only a Safe can make are prepared for it: no key of ours could ever send them.
+ * With `auto`, calls that only a Safe can make are prepared for that Safe, because no local key could send them.
  *
- * @param signatory whose signature the calls need
+ * @param signatory the account whose signature the calls need
  */
 export function chooseDelivery(argument: BatchArgument, signatory: ReadOwnerReturnType): Delivery {
   const { address: safe, kind } = signatory;
@@ -175,7 +175,7 @@ export function chooseDelivery(argument: BatchArgument, signatory: ReadOwnerRetu
   return { kind: "send", mode: argument.mode };
 }
 
-/** Tells a person, before they agree, everything that may be signed beside the calls themselves. */
+/** Shows, before the user agrees, everything that may be signed besides the calls themselves. */
 export function showBatchPlan({ paper }: Pick<TaskIo, "paper">, plan: BatchPlan): void {
   const { account, delegation, calls, nonce, gas } = plan;
   if (calls.length === 0) return;
@@ -196,12 +196,12 @@ export function showBatchPlan({ paper }: Pick<TaskIo, "paper">, plan: BatchPlan)
   if (plan.fallsBack) paper.line("  if the endpoint refuses that: one transaction per change instead");
 }
 
-/** What a transaction can cost at most, beside the base fee that the chain itself sets. */
+/** Upper limit of a transaction's cost, apart from the base fee, which the chain sets. */
 export function formatBounds(gas: bigint): string {
   return `at most ${formatGas(gas)} in all, and a tip of ${formatGwei(highestTip)} gwei per gas`;
 }
 
-/** Tells what earlier runs have signed and is sent first. */
+/** Prints what earlier runs have signed. It is sent first. */
 export function showRecorded({ paper }: Pick<TaskIo, "paper">, recorded: readonly BatchEntry[]): void {
   for (const { transaction, calls } of recorded) {
     const first = `  first what an earlier run has signed (nonce ${transaction.nonce}), if its end was not seen: `;
@@ -210,7 +210,7 @@ export function showRecorded({ paper }: Pick<TaskIo, "paper">, recorded: readonl
   }
 }
 
-/** Tells a person what a batch does, as it happens. Pass the result as `onEvent`. */
+/** Prints the events of a batch as they happen. Pass the result as `onEvent`. */
 export function tellBatch(
   { paper }: Pick<TaskIo, "paper">,
   { client }: Pick<ConnectedChain, "client">,
@@ -231,7 +231,7 @@ export function tellBatch(
         paper.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
         const link = explorerLink(client.chain, "tx", transactionHash);
         if (link !== undefined) paper.line(`    ${link}`);
-        // The one thing a batch leaves behind on the account itself; told once, and only of what was mined.
+        // The delegation stays on the account after the batch. Print this once, and only after a transaction was mined.
         if (delegates && event.calls.length > 0) {
           delegates = false;
           paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
@@ -242,10 +242,11 @@ export function tellBatch(
 }
 
 /**
- * The journal in which a project's tasks keep what they have signed, one per chain. A local chain that was started anew
- * is another chain with the same id, and must not be sent what was meant for the last one: its first block tells.
+ * Opens the journal in which a project's tasks record what they sign, one per chain. A restarted local chain has the
+ * same id but is another chain, and must not receive transactions meant for the old one. The hash of its first block
+ * distinguishes them.
  *
- * @param subject of the file's name, for tasks whose records nobody else may carry out
+ * @param subject start of the file's name, for tasks whose records no other task may complete
  * @throws JournalLockedError, JournalCorruptError, UnusableFileError, RpcUnavailableError
  */
 export async function openTaskJournal(
@@ -261,8 +262,8 @@ export async function openTaskJournal(
 }
 
 /**
- * Lints values of a command line before they are parsed: what has the wrong width for a known reason is told that
- * reason. Nothing to accept here, as nothing of it could be sent.
+ * Lints values of a command line before they are parsed. If a value has the wrong width for a known reason, the error
+ * names that reason. `--accept` does not apply, because such a value could not be sent.
  *
  * @throws LintRefusedError
  */
@@ -271,23 +272,24 @@ export function lintInputs(what: string, texts: readonly string[]): void {
 }
 
 export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs" | "newOwner"> {
-  /** As `--accept` was given. */
+  /** The value of `--accept`. */
   readonly accept: string | undefined;
-  /** Already read, to spare reading it again. */
+  /** Give it if it was already read, to save a request. */
   readonly status?: ReadAppStatusReturnType | undefined;
-  /** For what key epochs have no part in, such as the ownership. */
+  /** Set for changes that key epochs do not affect, such as a change of ownership. */
   readonly ignoresKeyEpochs?: boolean | undefined;
 }
 
 export interface LintBeforeWriteReturnType {
   readonly findings: readonly LintFinding[];
-  /** The app and, where one is known, its KMS. None where key epochs have no part. */
+  /** The app and, if one is known, its KMS. Empty if key epochs do not affect the change. */
   readonly contracts: readonly JudgedContract[];
 }
 
 /**
  * Lints an app and what is about to be sent to it, before every write. Shows errors and warnings, and returns all
- * findings; notes belong to `dstack status`. Refuses contracts whose first-generation lists may not be what governs.
+ * findings; `dstack status` shows the notes. Refuses contracts that have, or may have, key epochs, because the lists of
+ * the first generation may not be the ones that count.
  *
  * @throws KeyEpochsError unless that risk was accepted by name
  * @throws LintRefusedError for errors whose rule was not accepted by name
@@ -314,23 +316,27 @@ export async function lintBeforeWrite(
 
 export interface GatherLintSubjectParameters {
   readonly appId: AppId;
-  /** Undefined if nobody knows it: the rules about it are silent then. */
+  /** Undefined if it is unknown. The rules about it then report nothing. */
   readonly kms: Address | undefined;
-  /** From the history, where it was read. */
+  /** From the history, if it was read. */
   readonly lists?:
     | { readonly composeHashes: readonly ComposeHash[]; readonly devices: readonly DeviceId[] }
     | undefined;
-  /** Already read, to spare reading it again. */
+  /** Give it if it was already read, to save a request. */
   readonly status?: ReadAppStatusReturnType | undefined;
 }
 
 export interface GatherLintSubjectReturnType {
   readonly subject: LintSubject;
-  /** The app and, where one is known, its KMS. */
+  /** The app and, if one is known, its KMS. */
   readonly contracts: readonly JudgedContract[];
 }
 
-/** What the linter can know from the chain. @throws InvalidArgumentError if the KMS is none, what readAppStatus throws */
+/**
+ * Reads from the chain what the linter needs.
+ *
+ * @throws InvalidArgumentError if the address is no KMS, and what readAppStatus throws
+ */
 export async function gatherLintSubject(
   client: ChainClient,
   { appId, kms, lists, ...parameters }: GatherLintSubjectParameters,
