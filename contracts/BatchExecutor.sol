@@ -8,18 +8,18 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IBatchExecutor} from "./interfaces/IBatchExecutor.sol";
 
-/// @title The code an account with a plain key delegates to (EIP-7702) to send several calls at once
-/// @dev It adds one power, `execute`, and gives it to nobody but the account itself: whoever could use it holds the
-/// key already. There is no owner, no other caller, no nonce, no upgrade, no storage and no delegatecall, so nothing
-/// stays behind when the account delegates elsewhere or to nothing.
+/// @title Code to which an EOA delegates (EIP-7702) to make several calls in one transaction
+/// @dev It adds one function, `execute`, that only the account itself can call. A caller that can use it already has
+/// the key. There is no owner, no other caller, no nonce, no upgrade, no storage and no delegatecall. So nothing
+/// remains when the account delegates to another contract or ends the delegation.
 ///
-/// Everything else keeps the account what it was before it had code. It takes ETH and any calldata in silence, takes
-/// tokens that ask their receiver first, and where a contract asks code for a signature instead of recovering it
-/// (ERC-1271), it answers what recovering would have.
+/// Everything else lets the account behave as it did without code. It accepts ETH and any calldata without an answer.
+/// It accepts tokens that ask their receiver first. Some contracts ask an account with code for a signature check
+/// (ERC-1271) instead of recovering the signer; the answer is the same as with recovery.
 contract BatchExecutor is IBatchExecutor, IERC1271, IERC721Receiver, IERC1155Receiver {
     receive() external payable {}
 
-    /// @dev An account without code accepts whatever it is called with.
+    /// @dev An account without code accepts any call.
     fallback() external payable {}
 
     /// @inheritdoc IBatchExecutor
@@ -31,8 +31,8 @@ contract BatchExecutor is IBatchExecutor, IERC1271, IERC721Receiver, IERC1155Rec
     }
 
     /// @inheritdoc IERC1271
-    /// @dev The key of this very address must have signed this very hash, so a signature is good here exactly when
-    /// it was good without code: nothing can be replayed from another account of the same key.
+    /// @dev The key of this address must have signed exactly this hash. So a signature is valid here exactly when it
+    /// was valid without code, and a signature from another account of the same key cannot be replayed.
     function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
         (address signer, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(hash, signature);
         bool isOurs = problem == ECDSA.RecoverError.NoError && signer == address(this);
@@ -69,8 +69,8 @@ contract BatchExecutor is IBatchExecutor, IERC1271, IERC721Receiver, IERC1155Rec
             interfaceId == type(IERC1155Receiver).interfaceId;
     }
 
-    /// @dev Uses the same memory for every call, and leaves what the target returns where it is: neither a long batch
-    /// nor a target that returns much makes the account pay for memory.
+    /// @dev Uses the same memory for every call and does not copy what the target returns. So neither a long batch nor
+    /// a target that returns much data makes the account pay for memory.
     function _call(address target, bytes calldata data) private returns (bool ok) {
         assembly ("memory-safe") {
             let input := mload(0x40)

@@ -15,8 +15,9 @@ import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";
 
 /// @title The boot policy of one app, behind a UUPS proxy
-/// @dev Slots 0 to 52 are shared with the apps that were deployed from v0.5.4 on; contracts/layout pins them. Apps of
-/// v0.4.2 to v0.5.3 lie one slot later and lose their policy when upgraded: contracts/testing/layouts/AppAuthV042.sol.
+/// @dev Slots 0 to 52 have the same layout as in the apps deployed from v0.5.4 on; contracts/layout fixes this layout.
+/// In apps of v0.4.2 to v0.5.3 the same variables are one slot later, so an upgrade makes them lose their policy: see
+/// contracts/testing/layouts/AppAuthV042.sol.
 contract DstackApp is
     Initializable,
     Ownable2StepUpgradeable,
@@ -124,7 +125,7 @@ contract DstackApp is
     }
 
     /// @inheritdoc IAppAuth
-    /// @dev Rules in order: platform state if demanded, compose hash, device.
+    /// @dev Checks in this order: platform state (if `requireTcbUpToDate` is set), compose hash, device.
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
         if (requireTcbUpToDate && !TcbStatus.isUpToDate(bootInfo.tcbStatus)) {
             return (false, "TCB status is not up to date");
@@ -162,13 +163,13 @@ contract DstackApp is
         bytes32 initialComposeHash
     ) private initializer {
         require(initialOwner != address(0), "invalid owner address");
-        // Every slot of a new proxy is zero, so writing false would only pay for touching it.
+        // Every slot of a new proxy is zero, so writing false would only cost gas.
         if (disableUpgrades_) _upgradesDisabled = true;
         if (allowAnyDevice_) allowAnyDevice = true;
         if (requireTcbUpToDate_) requireTcbUpToDate = true;
         if (initialDeviceId != 0) _addDevice(initialDeviceId);
         if (initialComposeHash != 0) _addComposeHash(initialComposeHash);
-        // Last, because deployed apps emit OwnershipTransferred after the first device and hash.
+        // Called last, because deployed apps emit OwnershipTransferred after the first device and hash.
         __Ownable_init(initialOwner);
     }
 

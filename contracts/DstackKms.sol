@@ -15,8 +15,8 @@ import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";
 
 /// @title Registry, OS image list and app factory, behind a UUPS proxy
-/// @dev Slots 0 to 59 are shared with the KMSs that were deployed from v0.5.4 on; contracts/layout pins them. What a KMS
-/// of v0.4.2 to v0.5.3 loses when upgraded: contracts/testing/layouts/KmsAuthV042.sol.
+/// @dev Slots 0 to 59 have the same layout as in the KMSs deployed from v0.5.4 on; contracts/layout fixes this layout.
+/// contracts/testing/layouts/KmsAuthV042.sol shows what a KMS of v0.4.2 to v0.5.3 loses when it is upgraded.
 contract DstackKms is
     Initializable,
     Ownable2StepUpgradeable,
@@ -25,9 +25,9 @@ contract DstackKms is
     PolicyAudit,
     IDstackKms
 {
-    /// @notice Public identity of the KMS, for clients to check against what nodes present.
-    /// @dev Declared here and not in IDstackKms: Solidity finds `DstackKms.KmsInfo` in no parent, and that is the name
-    /// existing sources use.
+    /// @notice Public identity of the KMS. Clients compare it with what the nodes present.
+    /// @dev Declared here and not in IDstackKms, because existing sources use the name `DstackKms.KmsInfo`, and
+    /// Solidity does not find that name in a parent contract.
     /// @param k256Pubkey Root public key (secp256k1) that signs app keys.
     /// @param caPubkey Public key of the certificate authority.
     /// @param quote Attestation quote of the node that generated the keys.
@@ -75,8 +75,8 @@ contract DstackKms is
     }
 
     /// @inheritdoc IDstackKms
-    /// @dev `memory` makes the decoder refuse a member whose offset points outside the struct, such as a negative one.
-    /// A `calldata` struct takes offsets as signed and would store whatever lies there.
+    /// @dev With `memory`, the decoder rejects a member whose offset points outside the struct, such as a negative
+    /// offset. With `calldata`, offsets are signed, and the contract would store whatever bytes are there.
     function setKmsInfo(KmsInfo memory info) external onlyOwner {
         kmsInfo = info;
         emit KmsInfoSet(info.k256Pubkey);
@@ -211,9 +211,9 @@ contract DstackKms is
     }
 
     /// @inheritdoc IAppAuth
-    /// @dev Rules in order: registered, OS image, code at the app id, then the app's own answer. The app is
-    /// untrusted: it can answer falsely for itself, revert (which propagates) or burn the gas it is given, and,
-    /// being called statically, can change nothing.
+    /// @dev Checks in this order: registration, OS image, code at the app id, the app's own answer. The app is
+    /// untrusted. It can give a false answer for itself, revert (this call then reverts too) or burn the gas it gets.
+    /// It cannot change any state, because it is called with a static call.
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
         if (!registeredApps[bootInfo.appId]) {
             return (false, "App not registered");

@@ -3,15 +3,15 @@ pragma solidity ^0.8.24;
 
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 
-/// @title The four calls that keep an app's allowlists
+/// @title The four calls that change an app's allowlists
 /// @notice ERC-165 id `0x8fd37527`.
-/// @dev All four are set writes: repeating one succeeds, leaves the same state and emits again, so a caller who
-/// is unsure whether an earlier transaction landed can send it once more and hold a receipt that proves the state.
-/// For the same reason count neither additions nor removals: the latest event of a value is its state.
-/// No event argument is indexed; filter logs by emitter and topic, then read the data.
+/// @dev All four calls set a value. Repeating a call succeeds, leaves the same state and emits the event again. So a
+/// caller that does not know whether an earlier transaction was mined can send it again and gets a receipt that proves
+/// the state. For the same reason, do not count additions and removals: the latest event of a value is its state. No
+/// event argument is indexed; filter logs by emitter and topic, then read the data.
 ///
-/// Removal stops the next boot. It neither stops a machine that is running nor takes back keys it already holds,
-/// and a version allowed again later derives the same keys as before.
+/// Removal stops the next boot. It does not stop a running machine and does not take back keys that the machine already
+/// has. A version that is allowed again later derives the same keys as before.
 interface IAppAuthBasicManagement is IERC165 {
     /// @notice Documents with this hash may boot from now on.
     event ComposeHashAdded(bytes32 composeHash);
@@ -26,22 +26,22 @@ interface IAppAuthBasicManagement is IERC165 {
     event DeviceRemoved(bytes32 deviceId);
 
     /// @notice Lets one version of the app boot. Owner only.
-    /// @dev Reverts with "invalid compose hash" for zero, which is what a missing value looks like.
-    /// Earlier versions stay allowed until each is removed: an owner who never removes leaves every old
-    /// version, and its known faults, bootable with the app's keys.
+    /// @dev Reverts with "invalid compose hash" for zero, because zero usually means a missing value. Earlier versions
+    /// stay allowed until each one is removed. If the owner never removes a version, every old version can still boot
+    /// with the app's keys, including versions with known faults.
     function addComposeHash(bytes32 composeHash) external;
 
-    /// @notice Withdraws one version of the app. Owner only.
-    /// @dev Takes zero too: apps of older code may list it.
+    /// @notice Removes one version of the app from the allowlist. Owner only.
+    /// @dev Also accepts zero, because apps with older code may have it on their list.
     function removeComposeHash(bytes32 composeHash) external;
 
     /// @notice Lets one machine boot the app. Owner only.
-    /// @dev Reverts with "invalid device ID" for zero.
-    /// Has no effect on verdicts while any device is allowed, and takes effect when that is switched off.
+    /// @dev Reverts with "invalid device ID" for zero. Has no effect on verdicts while any device is allowed. Takes
+    /// effect when `allowAnyDevice` is switched off.
     function addDevice(bytes32 deviceId) external;
 
-    /// @notice Withdraws one machine. Owner only.
-    /// @dev Takes zero too. Moot while any device is allowed: the state and the event say "removed", yet the machine still
-    /// boots. Switch that off first when a removal is meant to bite.
+    /// @notice Removes one machine from the list. Owner only.
+    /// @dev Also accepts zero. Has no effect on boots while any device is allowed: the state and the event say
+    /// "removed", but the machine still boots. Switch off `allowAnyDevice` first if the removal must have an effect.
     function removeDevice(bytes32 deviceId) external;
 }

@@ -9,16 +9,16 @@ interface IBatchExecutor {
         bytes data;
     }
 
-    /// @notice Somebody else than the account itself asked for a batch.
+    /// @notice The caller is not the account itself.
     error NotTheAccount(address caller);
 
-    /// @notice A call reverted, and with it the whole batch.
-    /// @param index Its place in the batch, from 0.
-    /// @param reason What the call reverted with.
+    /// @notice A call reverted, so the whole batch reverted.
+    /// @param index Position of the call in the batch, from 0.
+    /// @param reason Revert data of the call.
     error CallFailed(uint256 index, bytes reason);
 
-    /// @notice Makes the calls in their order, all of them or none. The targets see the account as the caller.
+    /// @notice Makes the calls in their order. If one reverts, all revert. The targets see the account as the caller.
     /// @dev A call to an address without code succeeds, as it does for any account.
-    /// @param calls Any number of calls, none included.
+    /// @param calls Any number of calls, including none.
     function execute(Call[] calldata calls) external;
 }

@@ -7,22 +7,24 @@ import {IAppInitializer} from "./IAppInitializer.sol";
 import {IPolicyAudit} from "./IPolicyAudit.sol";
 
 /// @title The boot policy of one app
-/// @notice Holds which versions of the app may boot, on which machines, and in what platform state. The address of
+/// @notice Stores which versions of the app may boot, on which machines, and in which platform state. The address of
 /// the proxy is the id of the app.
-/// @dev The owner rules alone; ownership moves in two steps. After `renounceOwnership` nobody can add, remove or
-/// upgrade anything again: what is allowed at that moment stays allowed for ever, faults included.
+/// @dev Only the owner can change the policy; ownership is transferred in two steps. After `renounceOwnership` no
+/// account can add, remove or upgrade anything. Everything that is allowed then stays allowed permanently, including
+/// versions with faults.
 interface IDstackApp is IAppAuth, IAppAuthBasicManagement, IPolicyAudit, IAppInitializer {
-    /// @notice Whether every machine may boot the app, listed or not.
+    /// @notice The owner set whether every machine may boot the app, listed or not.
     event AllowAnyDeviceSet(bool allowAny);
 
-    /// @notice Whether only fully patched platforms may boot the app.
+    /// @notice The owner set whether only fully patched platforms may boot the app.
     event RequireTcbUpToDateSet(bool requireUpToDate);
 
-    /// @notice The code of this app is final.
+    /// @notice Upgrades of this app are disabled permanently.
     event UpgradesDisabled();
 
-    /// @notice The older form of the initializer; platform state is not checked until `setRequireTcbUpToDate`.
-    /// @dev All that is said of the six-argument form holds here too, and either form uses up the other.
+    /// @notice The older form of the initializer. It does not require an up-to-date platform; `setRequireTcbUpToDate`
+    /// can change that later.
+    /// @dev The documentation of the six-argument form applies here too. Only one of the two forms can be called, once.
     function initialize(
         address initialOwner,
         bool disableUpgrades_,
@@ -32,30 +34,30 @@ interface IDstackApp is IAppAuth, IAppAuthBasicManagement, IPolicyAudit, IAppIni
     ) external;
 
     /// @notice Lets every machine boot the app, or only the listed ones. Owner only.
-    /// @dev "Every machine" means any host the key service trusts. The device list is kept while this is true and
-    /// counts again once it is false.
+    /// @dev "Every machine" means any machine that the key service trusts. The device list is kept while this is true
+    /// and applies again once it is false.
     function setAllowAnyDevice(bool allowAny) external;
 
-    /// @notice Refuses machines whose platform is not `UpToDate`, or stops refusing them. Owner only.
-    /// @dev A vendor's new advisory turns healthy machines away at their next boot while this is true.
+    /// @notice Sets whether to reject machines whose platform is not `UpToDate`. Owner only.
+    /// @dev While this is true, a new advisory of the vendor can stop machines without faults at their next boot.
     function setRequireTcbUpToDate(bool requireUpToDate) external;
 
-    /// @notice Makes the code of this app final. Owner only; there is no way back, for a later owner neither.
-    /// @dev Allowlists and flags stay changeable. Repeating it succeeds and emits again.
+    /// @notice Disables upgrades of this app permanently. Owner only. No owner can undo it.
+    /// @dev Allowlists and flags can still be changed. Repeating the call succeeds and emits the event again.
     function disableUpgrades() external;
 
     /// @notice Is this version of the app allowed to boot?
     function allowedComposeHashes(bytes32 composeHash) external view returns (bool);
 
-    /// @notice Is this machine listed? Without meaning while `allowAnyDevice` is true.
+    /// @notice Is this machine listed? Has no effect while `allowAnyDevice` is true.
     function allowedDeviceIds(bytes32 deviceId) external view returns (bool);
 
-    /// @notice May machines boot that are not listed?
+    /// @notice May machines that are not listed boot the app?
     function allowAnyDevice() external view returns (bool);
 
-    /// @notice Are machines refused whose platform is not `UpToDate`?
+    /// @notice Are machines rejected if their platform is not `UpToDate`?
     function requireTcbUpToDate() external view returns (bool);
 
-    /// @notice Generation of this contract. Older ones lack `requireTcbUpToDate` and this function.
+    /// @notice Version of this contract. Older ones lack `requireTcbUpToDate` and this function.
     function version() external pure returns (uint256);
 }

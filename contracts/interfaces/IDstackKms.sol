@@ -6,26 +6,26 @@ import {IAppAuth} from "./IAppAuth.sol";
 import {IPolicyAudit} from "./IPolicyAudit.sol";
 
 /// @title Registry, OS image list and app factory of one key management service (KMS)
-/// @notice Says which nodes may join the KMS, and asks the app's own contract which apps may boot.
-/// @dev The owner's lists are set writes, as in IAppAuthBasicManagement: repeating one succeeds and emits again.
-/// Removal stops the next boot; a node or app that is running keeps the keys it has. There is no call that
-/// unregisters an app. After `renounceOwnership` every list, the app implementation and the code are frozen.
-/// Put the proxy and its initialisation into one transaction: whoever initialises a bare proxy owns it.
+/// @notice Decides which nodes may join the KMS, and asks the app's own contract which apps may boot.
+/// @dev The owner's lists work as in IAppAuthBasicManagement: repeating a call succeeds and emits the event again.
+/// Removal stops the next boot; a running node or app keeps its keys. No call unregisters an app. After
+/// `renounceOwnership` every list, the app implementation and the code are frozen. Create and initialise the proxy in
+/// one transaction: the first caller that initialises a proxy decides its owner.
 interface IDstackKms is IAppAuth, IPolicyAudit {
-    /// @notice All of the public identity was replaced.
+    /// @notice The whole public identity was replaced.
     event KmsInfoSet(bytes k256Pubkey);
 
     /// @notice The app id of the gateway was replaced.
     event GatewayAppIdSet(string gatewayAppId);
 
-    /// @notice This address counts as a registered app.
+    /// @notice This address is now a registered app.
     event AppRegistered(address appId);
 
-    /// @notice New apps of the factory run this code.
+    /// @notice New apps from the factory run this code.
     event AppImplementationSet(address implementation);
 
     /// @notice The factory created and registered an app.
-    /// @dev `deployer` called the factory and pays; the app may belong to somebody else.
+    /// @dev `deployer` called the factory and paid. The app may have another owner.
     event AppDeployedViaFactory(address indexed appId, address indexed deployer);
 
     /// @notice Nodes with this aggregated measurement may join the KMS.
@@ -46,12 +46,12 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
     /// @notice Machines may no longer boot this OS image.
     event OsImageHashRemoved(bytes32 osImageHash);
 
-    /// @notice Sets the owner and, unless zero, the code of new apps. Works once.
-    /// @dev Call it in the transaction that creates the proxy; a bare proxy can be taken by anyone.
+    /// @notice Sets the owner and, unless zero, the code of new apps. Works only once.
+    /// @dev Call it in the transaction that creates the proxy. Otherwise any account can take over the proxy.
     function initialize(address initialOwner, address appImplementation_) external;
 
     /// @notice Replaces the whole public identity. Owner only.
-    /// @dev The event carries only the root key. The keys inside the KMS do not change by this.
+    /// @dev The event contains only the root key. This call does not change the keys inside the KMS.
     function setKmsInfo(DstackKms.KmsInfo calldata info) external;
 
     /// @notice Replaces the quote. Owner only.
@@ -65,20 +65,20 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
     /// @notice Replaces the app id of the gateway. Owner only.
     function setGatewayAppId(string calldata appId) external;
 
-    /// @notice Registers an app contract. Open to everyone, on purpose.
-    /// @dev Registration gives no privilege: keys depend on what the app contract answers about its own id, and an
-    /// app that lies harms only itself. It says nothing about who owns the address, whether it has code, or who
-    /// called; do not read it as approval. Reverts with "Invalid app ID" for the zero address.
+    /// @notice Registers an app contract. Any account may call this, on purpose.
+    /// @dev Registration gives no rights: keys depend on what the app contract answers about its own id, and an app
+    /// that lies harms only itself. Registration does not show who owns the address, whether it has code, or who
+    /// called. Do not read it as approval. Reverts with "Invalid app ID" for the zero address.
     function registerApp(address appId) external;
 
-    /// @notice Chooses the code of apps created from now on. Owner only.
-    /// @dev Existing apps keep theirs: each is upgraded by its own owner. Reverts with
-    /// "Invalid implementation address" for the zero address; nothing else about the address is checked here.
+    /// @notice Sets the code of apps created from now on. Owner only.
+    /// @dev Existing apps keep their code; each is upgraded by its own owner. Reverts with "Invalid implementation
+    /// address" for the zero address. No other property of the address is checked here.
     function setAppImplementation(address implementation) external;
 
-    /// @notice Creates an app behind an ERC-1967 proxy, initialises and registers it, all in one transaction.
-    /// @dev Open to everyone. Reverts with "DstackApp implementation not set", then "Invalid owner address".
-    /// The arguments are those of IAppInitializer.
+    /// @notice Creates an app behind an ERC-1967 proxy, initialises it and registers it, in one transaction.
+    /// @dev Any account may call this. Reverts with "DstackApp implementation not set", then with "Invalid owner
+    /// address". The arguments are those of IAppInitializer.
     /// @return appId The new proxy.
     function deployAndRegisterApp(
         address initialOwner,
@@ -89,7 +89,7 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
         bytes32 initialComposeHash
     ) external returns (address appId);
 
-    /// @notice The older form of the factory; the new app does not check the platform's state.
+    /// @notice The older form of the factory. The new app does not check the platform's state.
     /// @return appId The new proxy.
     function deployAndRegisterApp(
         address initialOwner,
@@ -102,27 +102,27 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
     /// @notice Lets nodes with this aggregated measurement join the KMS. Owner only.
     function addKmsAggregatedMr(bytes32 mrAggregated) external;
 
-    /// @notice Stops admitting nodes with this aggregated measurement. Owner only.
+    /// @notice Stops new nodes with this aggregated measurement from joining. Owner only.
     function removeKmsAggregatedMr(bytes32 mrAggregated) external;
 
     /// @notice Lets KMS nodes run on this machine. Owner only.
     function addKmsDevice(bytes32 deviceId) external;
 
-    /// @notice Stops admitting KMS nodes on this machine. Owner only.
+    /// @notice Stops KMS nodes from starting on this machine. Owner only.
     function removeKmsDevice(bytes32 deviceId) external;
 
-    /// @notice Lets machines boot this OS image, KMS nodes and every app alike. Owner only.
+    /// @notice Lets machines boot this OS image, for KMS nodes and for every app. Owner only.
     function addOsImageHash(bytes32 osImageHash) external;
 
-    /// @notice Withdraws an OS image. Owner only.
-    /// @dev Hits every app at once: none that measured this image can boot again until it moves to another.
+    /// @notice Removes an OS image from the list. Owner only.
+    /// @dev Affects every app immediately: an app on this image cannot boot again until it uses another image.
     function removeOsImageHash(bytes32 osImageHash) external;
 
     /// @notice May this node join the KMS and receive its root keys?
-    /// @dev Rules in order: platform state byte-exactly `UpToDate`, OS image, aggregated measurement, machine.
-    /// There is no "any device" here.
+    /// @dev Checks in this order: platform state (exactly the bytes `UpToDate`), OS image, aggregated measurement,
+    /// machine. There is no "any device" option here.
     /// @return isAllowed True when every rule passes.
-    /// @return reason The first rule that fails, in words; empty when `isAllowed` is true.
+    /// @return reason The first rule that fails, as text. Empty if `isAllowed` is true.
     function isKmsAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason);
 
     /// @notice Public identity of the KMS.
@@ -134,7 +134,7 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
     /// @notice App id of the gateway.
     function gatewayAppId() external view returns (string memory);
 
-    /// @notice Was this address ever registered? Says nothing about its code or honesty.
+    /// @notice Was this address ever registered? Proves nothing about its code or its honesty.
     function registeredApps(address appId) external view returns (bool);
 
     /// @notice May nodes with this aggregated measurement join the KMS?
@@ -146,6 +146,6 @@ interface IDstackKms is IAppAuth, IPolicyAudit {
     /// @notice May machines boot this OS image?
     function allowedOsImages(bytes32 osImageHash) external view returns (bool);
 
-    /// @notice Code of new apps; zero when none was chosen.
+    /// @notice Code of new apps. Zero if none was set.
     function appImplementation() external view returns (address);
 }
