@@ -39,6 +39,17 @@ describe("Markdown pages", () => {
   });
 });
 
+describe("docs/architecture.md", () => {
+  it("names only places that exist, also where it leaves out src/ and .ts", () => {
+    const tokens = [
+      ...readText("docs/architecture.md").matchAll(/`([\w-]+(?:\/[\w.<>-]+)+\/?)`|^ *([\w-]+\/[\w/-]+) {2}/gm),
+    ];
+    const named = tokens.map(([, inText, inDrawing]) => inText ?? inDrawing ?? "");
+    expect(named.length).to.be.greaterThan(40);
+    expect(named.filter((token) => !isPlace(token))).to.deep.equal([]);
+  });
+});
+
 describe("SECURITY.md", () => {
   it("names for each attack a test that exists", () => {
     const rows = readText("SECURITY.md").match(/^\| (?!Attacker).*\|$/gm) ?? [];
@@ -61,6 +72,14 @@ function exists(page: string, link: string): boolean {
   const known = files.includes(path) || files.some((file) => file.startsWith(`${path}/`));
   if (!known || anchor === undefined || !path.endsWith(".md")) return known;
   return headingsOf(readText(path)).includes(anchor);
+}
+
+/** Of `src/chain/<verb-noun>.ts` the folder has to exist. */
+function isPlace(token: string): boolean {
+  const path = token.replace(/[^/]*<.*$/, "").replace(/\/$/, "");
+  return [path, `src/${path}`].some((place) =>
+    files.some((file) => file === place || file === `${place}.ts` || file.startsWith(`${place}/`)),
+  );
 }
 
 /** Anchors as GitHub makes them. */

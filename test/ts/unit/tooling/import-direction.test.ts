@@ -114,6 +114,17 @@ describe("imports of src", () => {
     expect(wrong).to.deep.equal([]);
   });
 
+  it("go up in the drawing of docs/architecture.md, which has every layer", () => {
+    const [, drawing = ""] = /^```\n([\s\S]*?)^```/m.exec(readText("docs/architecture.md")) ?? [];
+    const rows = drawing.split("▲").map((row) => [...row.matchAll(/^src\/([\w-]+)/gm)].map(([, layer = ""]) => layer));
+    expect(rows.flat()).to.have.members(Object.keys(mayImport));
+    const rowOf = (layer: string) => rows.findIndex((row) => row.includes(layer.split("/")[0] ?? ""));
+    const down = Object.entries(mayImport).flatMap(([layer, allowed]) =>
+      allowed.filter((other) => rowOf(other) >= rowOf(layer)).map((other) => `${layer} imports ${other}`),
+    );
+    expect(down).to.deep.equal([]);
+  });
+
   it("never run in a circle", () => {
     expect(findCycle()?.join(" -> ")).to.equal(undefined);
   });
