@@ -92,8 +92,8 @@ function isLink(value: unknown): value is ErrorLink {
 }
 
 /**
- * The client that a request went through. Its transport says which URL and headers the request had, where the transport
- * is viem's; their secrets are kept out of every text.
+ * The client of a request. If its transport is viem's, the transport has the request's URL and headers. Their secrets
+ * are removed from every text.
  */
 export interface RpcSource {
   readonly transport: object;
@@ -102,14 +102,17 @@ export interface RpcSource {
 const longest = 200;
 const deepestTransport = 5;
 
-/** Cleans what an endpoint wrote. It may repeat what the request carried, and viem keeps the URL on its errors. */
+/**
+ * Returns a function that removes secrets from an endpoint's text. The endpoint may repeat the request's secrets, and
+ * viem keeps the URL on its errors.
+ */
 function createCleaner(source: RpcSource | undefined, error: unknown): (text: string) => string {
   const urls = errorChain(error).map((link): SecretSource => ({ url: textIn(link, "url") }));
   const cleaner = createSecretCleaner([...(source === undefined ? [] : sourcesOf(source.transport)), ...urls]);
   return (text) => cleaner.clean(text);
 }
 
-/** Of a transport, and of those that a fallback chooses from. */
+/** Returns the secrets of a transport and of the transports that a fallback transport chooses from. */
 function sourcesOf(transport: unknown, levels = deepestTransport): SecretSource[] {
   if (typeof transport !== "object" || transport === null || levels === 0) return [];
   const { fetchOptions, transports, value } = transport as Readonly<Record<string, unknown>>;
@@ -158,7 +161,7 @@ export function withoutSecrets(source: RpcSource | undefined, error: unknown): E
   return copy;
 }
 
-/** Text of this error or about it, without the request's own secrets and without what looks like one. */
+/** Removes the request's own secrets, and text that looks like a secret, from text of this error or about it. */
 export function hideSecrets(source: RpcSource | undefined, error: unknown, text: string): string {
   return hideLikelySecrets(createCleaner(source, error)(text));
 }

@@ -27,8 +27,8 @@ const lineEnds = /\r(?!\n)|[\u0085\u2028\u2029]/;
 const unreadable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/;
 
 /**
- * Tags of YAML itself, and the scalars for which every reader takes them for the same. Docker refuses `!!bool yes`, which
- * is text here; `!!binary` is text for Docker and bytes here; `!reset` has Docker leave a node out.
+ * YAML's own tags, each with the scalars that every parser reads in the same way. Docker rejects `!!bool yes`, which is
+ * text here. `!!binary` is text for Docker and bytes here. With `!reset`, Docker leaves a node out.
  */
 const plainScalars: Readonly<Record<string, RegExp>> = {
   str: /^/,
@@ -215,7 +215,10 @@ function hasPlainTag(node: Exclude<Node, Alias>): boolean {
   return Object.hasOwn(plainScalars, name) && plainScalars[name]?.test(node.source ?? "") === true;
 }
 
-/** Docker takes `!!str <<` for a key of that name. */
+/**
+ * Tells whether a merge key (`<<`) has no tag or the tag `!!merge`. Docker reads `!!str <<` as a normal key of that
+ * name.
+ */
 function hasPlainMergeTag(key: Scalar): boolean {
   if (key.tag === undefined) return true;
   return key.tag === `${yamlTag}merge` && key.type === Scalar.PLAIN && key.source === "<<";

@@ -1,40 +1,40 @@
 import { Buffer } from "node:buffer";
 
-/** What a request carries that no text may show. */
+/** The secrets of a request, which must not appear in any text. */
 export interface SecretSource {
-  /** With its credentials, path and query. The host is not secret, unless `hidesHost` is set. */
+  /** URL with credentials, path and query. The host is not secret, unless `hidesHost` is set. */
   readonly url?: string | undefined;
   readonly hidesHost?: boolean | undefined;
-  /** As `fetch` takes them. */
+  /** Headers in any form that `fetch` accepts. */
   readonly headers?: unknown;
-  /** Whatever else is secret, such as an API key. */
+  /** Further secrets, such as an API key. */
   readonly values?: readonly string[] | undefined;
 }
 
 export interface SecretCleaner {
-  /** The text with a mark for each secret, in whichever of the usual notations it stands there. */
+  /** Replaces each secret in the text with a mark, in all common notations. */
   clean(text: string): string;
-  /** Cleans every string of a JSON value, names of properties included. */
+  /** Cleans every string of a JSON value, including property names. */
   cleanDeep(value: unknown): unknown;
   holdsSecret(text: string): boolean;
 }
 
-/** Cleaning takes time for each character. No error shows as many. */
+/** Longest text to clean, because cleaning takes time for each character. No error message needs more. */
 const longestText = 100_000;
 const deepestValue = 100;
 
 /**
- * Takes the secrets of known requests out of text that the other side wrote: raw, percent-encoded, JSON-escaped, as HTML
- * entities, in hexadecimal and in base64, also as a part of a longer base64 text.
+ * Creates a cleaner that removes the secrets of known requests from a server's text. It finds them raw,
+ * percent-encoded, JSON-escaped, as HTML entities, in hexadecimal and in base64, also within a longer base64 text.
  *
- * @param mark stands in a secret's place
+ * @param mark replaces each secret
  */
 export function createSecretCleaner(sources: readonly SecretSource[], mark = "[hidden]"): SecretCleaner {
   const secrets = [...new Set(sources.flatMap(secretsOf))].filter((secret) => secret !== "");
   const spellings = secrets.flatMap(spellingsOf).sort((one, other) => other.length - one.length);
   const pattern =
     spellings.length === 0 ? undefined : new RegExp(spellings.map(({ source }) => source).join("|"), "giu");
-  // A text that is cut may end inside a secret; an escaped character is at most ten long.
+  // The cut may be inside a secret. An escaped character has at most ten characters.
   const tail = 10 * Math.max(0, ...secrets.map(({ length }) => length));
 
   const clean = (text: string) => {
@@ -57,8 +57,8 @@ export function createSecretCleaner(sources: readonly SecretSource[], mark = "[h
 }
 
 /**
- * Cuts every URL to its origin and hides what looks like a key: 20 characters or more with a digit among them. `0x`
- * values stay. This is for secrets that are not known, such as those of a transport that does not tell its URL.
+ * Cuts every URL to its origin and hides text that looks like a key: 20 or more characters with at least one digit.
+ * Keeps `0x` values. Use it for unknown secrets, such as those of a transport that does not expose its URL.
  */
 export function hideLikelySecrets(text: string): string {
   return text
@@ -66,7 +66,7 @@ export function hideLikelySecrets(text: string): string {
     .replace(/(?<![\w-])(?!0x)(?=[\w-]*\d)[\w-]{20,}/g, "[hidden]");
 }
 
-/** Parts of a URL that name a service or a chain and stand in many an honest message. */
+/** Parts of a URL that name a service or a chain. They are not secret and occur in many normal messages. */
 const plainWords = new Set(
   (
     "api app apikey api-key api_key token key auth access project id user rpc json-rpc jsonrpc http https ws wss evm " +
@@ -76,9 +76,9 @@ const plainWords = new Set(
 );
 /** Schemes of an Authorization header. */
 const schemes = new Set(["basic", "bearer", "digest", "token", "negotiate", "apikey"]);
-/** Headers that say what is sent or accepted, not who sends it. */
+/** Headers that describe the content, not the sender. */
 const plainHeaders = /^(?:accept(?:-.*)?|cache-control|connection|content-(?:length|type)|host|origin|user-agent)$/;
-/** A shorter piece of a secret stands in too many other words. */
+/** Shorter pieces of a secret occur in too many other words. */
 const shortestPiece = 4;
 
 function secretsOf({ url, hidesHost = false, headers, values = [] }: SecretSource): string[] {
@@ -86,13 +86,13 @@ function secretsOf({ url, hidesHost = false, headers, values = [] }: SecretSourc
 }
 
 function secretsOfUrl(raw: string, hidesHost: boolean): string[] {
-  // Nothing is known of what is no URL, so that all of it is secret.
+  // A text that is not a URL has unknown parts, so all of it counts as secret.
   if (!URL.canParse(raw)) return [raw];
   const { host, hostname, username, password, pathname, search, hash, searchParams } = new URL(raw);
   const [user, word] = [decoded(username), decoded(password)];
   const credentials = user === "" && word === "" ? [] : [`${user}:${word}`, word, ...unlessPlain(user)];
   const named = [...searchParams].flatMap(([name, value]) => [value, ...(value === "" ? [name] : [])]);
-  // As they stand there as well: in a query, a plus sign is a space to some and a plus sign to others.
+  // Also as written in the query, because some servers read a plus sign as a space and others do not.
   const written = search
     .slice(1)
     .split("&")
@@ -119,7 +119,7 @@ function headerEntries(raw: unknown): [name: string, value: string][] {
   return pairs.flatMap((pair) => (Array.isArray(pair) ? [[String(pair[0]), String(pair[1]).trim()]] : []));
 }
 
-/** The value and, where it has the form of a list or of `name=value`, the parts of it. */
+/** Returns the value and, if it is a list or has the form `name=value`, its parts. */
 function withPieces(value: string): string[] {
   const pieces = value.split(/[\s;,&=:"]+/).filter((piece) => piece.length >= shortestPiece);
   return [value, ...pieces].flatMap(unlessPlain);
@@ -130,12 +130,12 @@ function unlessPlain(part: string): string[] {
 }
 
 interface Spelling {
-  /** Of a regular expression. */
+  /** Source of a regular expression. */
   readonly source: string;
   readonly length: number;
 }
 
-/** So short a secret is looked for as a word of its own: inside of words it would be everywhere. */
+/** Secrets this short are matched only as whole words, because they occur inside many words. */
 const longestWord = 2;
 const shortestBase64 = 4;
 
@@ -158,8 +158,8 @@ function standingAlone(isWord: boolean, source: string): string {
 }
 
 /**
- * A character in any notation: raw, with backslashes before it, or as an escape of JSON, URLs or HTML. Repetitions are
- * bounded, so that no text takes quadratic time.
+ * Returns a pattern for a character in any notation: raw, with backslashes before it, or as an escape of JSON, URLs or
+ * HTML. Repetitions are limited, so that matching never takes quadratic time.
  */
 function patternOf(character: string): string {
   const point = character.codePointAt(0) ?? 0;
@@ -183,7 +183,10 @@ function twoDigits(byte: number): string {
   return byte.toString(16).padStart(2, "0");
 }
 
-/** The characters of a longer base64 text that depend on these bytes alone, which begin at this place of three. */
+/**
+ * Returns the characters of a longer base64 text that depend only on these bytes. `offset` is the position of the first
+ * byte in its group of three.
+ */
 function insideBase64(bytes: Buffer, offset: number): string {
   const text = Buffer.concat([Buffer.alloc(offset), bytes])
     .toString("base64")
@@ -192,7 +195,7 @@ function insideBase64(bytes: Buffer, offset: number): string {
   return text.slice(offset === 0 ? 0 : offset + 1, isWhole ? undefined : -1);
 }
 
-/** In both alphabets, and with what URLs and JSON make of their signs. */
+/** Returns a pattern for base64 in both alphabets, and with its signs escaped as in URLs and JSON. */
 function base64Pattern(text: string): string {
   const forms: Readonly<Record<string, string>> = { "+": "(?:[+\\-]|%2b)", "/": "(?:\\\\{0,8}/|_|%2f)" };
   return [...text].map((character) => forms[character] ?? character).join("");

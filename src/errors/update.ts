@@ -64,7 +64,7 @@ export class JournalCorruptError extends UpdateError {
   }
 }
 
-/** The process that holds a journal, by the file it put into the folder of its lock. */
+/** The process that holds a journal's lock, as read from the name of its file in the lock's folder. */
 export interface JournalHolder {
   /** Name of its machine. */
   readonly host: string;
@@ -72,7 +72,7 @@ export interface JournalHolder {
   /** Milliseconds since 1970. */
   readonly since: number;
   readonly lockFile: string;
-  /** Whether it runs on this machine, which then has seen that it is alive. */
+  /** Whether it runs on this machine. This process then checked that it is alive. */
   readonly isLocal: boolean;
 }
 
@@ -96,7 +96,7 @@ function describeHolder({ pid, host, since, isLocal }: JournalHolder): string {
   return `${pid}${isLocal ? "" : ` on ${host}`}, since ${describeTime(since)}`;
 }
 
-/** A file's name can hold any number. */
+/** Formats a time from a file's name, which can contain any number. */
 function describeTime(milliseconds: number): string {
   const time = new Date(milliseconds);
   return Number.isNaN(time.getTime()) ? "an unknown time" : time.toISOString();

@@ -2,9 +2,9 @@ import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 
 /**
- * Why a file may come from a git repository, as the end of a sentence; undefined if no repository around it tracks it.
- * The index itself is read, in every folder above the file that has a `.git`. The program git is not asked: files that
- * a repository brings can make it take another folder for the repository, or fail.
+ * Explains why a file may come from a git repository, as the end of a sentence. Undefined if no repository around it
+ * tracks it. Reads the index itself, in every folder above the file that has a `.git`. Does not run git, because files
+ * of a repository can make git use another folder as the repository, or fail.
  */
 export function findGitClaim(path: string): string | undefined {
   const file = join(realpathSync(dirname(resolve(path))), basename(path));
@@ -40,7 +40,7 @@ function readIfThere(path: string): Buffer | undefined {
   return existsSync(path) ? readFileSync(path) : undefined;
 }
 
-/** File systems that ignore letter case find a file by any spelling. A folder's name ends in a slash. */
+/** Ignores letter case, because some file systems do. The name of a folder ends with a slash and covers its files. */
 function isListed(names: readonly string[], name: string): boolean {
   const wanted = normal(name);
   return names.some((each) => {
@@ -58,11 +58,11 @@ class UnreadableIndexError extends Error {}
 const sha1Bytes = 20;
 const sha256Bytes = 32;
 
-/** All names of an index (gitformat-index), and those of the shared one that a split index adds to. */
+/** Returns all names of an index (gitformat-index). For a split index, also those of the shared index it extends. */
 function readIndex(bytes: Buffer, folder: string): readonly string[] {
   const { names, sharedIndex } = parseIndex(bytes, sha1Bytes) ?? parseIndex(bytes, sha256Bytes) ?? unreadable();
   if (sharedIndex === undefined) return names;
-  // Entries that the split index deletes are in it all the same: such a file counts as tracked.
+  // Includes entries that the split index deletes: such a file counts as tracked.
   return [...names, ...readIndex(readFileSync(join(folder, `sharedindex.${sharedIndex}`)), folder)];
 }
 
@@ -75,11 +75,11 @@ interface Index {
   readonly sharedIndex: string | undefined;
 }
 
-/** Ten fields of four bytes; the object id and two bytes of flags follow. */
+/** Size of ten four-byte fields. The object id and two bytes of flags follow them. */
 const statBytes = 40;
 const isExtended = 0x4000;
 
-/** Undefined if these are not the bytes of an index with hashes of that length: all of it must fit to the last byte. */
+/** Returns undefined unless the bytes are exactly an index with hashes of this length, without bytes left over. */
 function parseIndex(bytes: Buffer, hashBytes: number): Index | undefined {
   const end = bytes.length - hashBytes;
   if (end < 12 || bytes.toString("latin1", 0, 4) !== "DIRC") return undefined;
@@ -106,13 +106,16 @@ function parseIndex(bytes: Buffer, hashBytes: number): Index | undefined {
       kept === 0 ? bytes.subarray(at, zero) : Buffer.concat([previous.subarray(0, kept), bytes.subarray(at, zero)]);
     names.push(name.toString("utf8"));
     previous = name;
-    // Up to version 3 zeros fill each entry up to a multiple of eight bytes.
+    // Up to version 3, zeros pad each entry to a multiple of eight bytes.
     at = version === 4 ? zero + 1 : start + Math.ceil((zero + 1 - start) / 8) * 8;
   }
   return readExtensions(bytes, { at, end, hashBytes, names });
 }
 
-/** Git's number for a name's end that is cut off: seven bits a byte, each but the last one counted from one. */
+/**
+ * Reads git's variable-width number: how many bytes to cut from the previous name. Each byte has seven bits; every
+ * continuation adds one.
+ */
 function readVariableWidth(bytes: Buffer, from: number): { readonly value: number; readonly next: number } | undefined {
   let value = 0;
   for (let at = from; at < bytes.length && value < bytes.length; at++) {
@@ -142,7 +145,7 @@ function readExtensions(
     at = content + bytes.readUInt32BE(at + 4);
     if (at > end) return undefined;
     const known = name === "link" || name === "sdir";
-    if (!known && !/^[A-Z]/.test(name)) return undefined; // git itself must not go on without knowing it
+    if (!known && !/^[A-Z]/.test(name)) return undefined; // git rejects such unknown extensions
     if (name === "link") sharedIndex = bytes.toString("hex", content, content + hashBytes);
   }
   return at === end ? { names, sharedIndex: isZero(sharedIndex) ? undefined : sharedIndex } : undefined;

@@ -10,7 +10,10 @@ const noWait = constants.O_NONBLOCK ?? 0; // Windows has no such flag
 /** Much larger than any compose file, environment or plan. */
 export const defaultMaxBytes = 16 * mebibyte;
 
-/** Names of the descriptors that the user's shell gave this process, as `<(command)` writes them; nothing links here. */
+/**
+ * Paths of the descriptors that the user's shell opened for this process, as in `<(command)`. A path through a link
+ * does not match.
+ */
 const ownDescriptor = /^\/dev\/stdin$|^\/(?:dev|proc\/self)\/fd\/(\d{1,9})$/;
 
 /**
@@ -28,7 +31,7 @@ export async function readBounded(path: string, maxBytes: number = defaultMaxByt
     if (descriptor !== null && (stats.isFIFO() || stats.isSocket())) {
       return await readDescriptor(path, Number(descriptor[1] ?? 0), maxBytes);
     }
-    // Event queues of Node have no type at all.
+    // Node's event queues have no file type.
     if (descriptor !== null && (stats.mode & constants.S_IFMT) === 0) throw notPassedOn(path);
     requireRegular(path, stats);
     const handle = await open(path, constants.O_RDONLY | noWait);
@@ -65,11 +68,14 @@ export async function readHandle(path: string, handle: FileHandle, maxBytes: num
   }
 }
 
-/** Inodes of the pipes and sockets read so far: a second reading finds nothing, and would take that for the text. */
+/**
+ * Inodes of the pipes and sockets that were read. A second read would return nothing, which would look like an empty
+ * text.
+ */
 const spent = new Set<number>();
 
 /**
- * All bytes of a pipe or socket, until its other end closes it. Reads through the event loop: a read that blocks a
+ * Reads all bytes of a pipe or socket, until its other end closes it. Uses the event loop, because a blocking read in a
  * thread keeps the process from exiting.
  */
 async function readDescriptor(path: string, descriptor: number, maxBytes: number): Promise<Buffer> {
@@ -91,7 +97,10 @@ async function readDescriptor(path: string, descriptor: number, maxBytes: number
   return Buffer.concat(chunks);
 }
 
-/** A pipe is opened anew, so that its descriptor stays open; a socket cannot be, and parents give sockets as stdin. */
+/**
+ * Opens a pipe again, so that its descriptor stays open. A socket cannot be opened again; only stdin may be a socket,
+ * because parent processes use one there.
+ */
 function openDescriptor(path: string, descriptor: number): NodeJS.ReadableStream {
   if (!statSync(path).isSocket())
     return new Socket({ fd: openSync(path, constants.O_RDONLY | noWait), writable: false });
@@ -100,8 +109,9 @@ function openDescriptor(path: string, descriptor: number): NodeJS.ReadableStream
 }
 
 /**
- * Whether this process holds the other end. Node's own pipes have low numbers, which the user's pipe may have had in the
- * shell, and nothing ever comes through them. Only Linux shows which end a descriptor is.
+ * Tells whether this process holds the other end of a pipe. Node's own pipes have low descriptor numbers, which the
+ * shell may have used for the user's pipe. Nothing ever arrives through them. Only Linux shows which end a descriptor
+ * is.
  */
 function isOfThisProgram(ino: number): boolean {
   if (process.platform !== "linux") return false;
