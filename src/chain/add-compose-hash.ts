@@ -14,7 +14,7 @@ export type AddComposeHashReturnType = TransactionHash;
 /**
  * Allows a compose hash on an app. Always emits ComposeHashAdded, even if the hash is already allowed.
  *
- * @throws what sendContractCall throws
+ * @throws the errors of sendContractCall
  */
 export async function addComposeHash(
   client: ChainClient,

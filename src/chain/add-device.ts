@@ -14,7 +14,7 @@ export type AddDeviceReturnType = TransactionHash;
 /**
  * Allows a device to boot an app. Always emits DeviceAdded, even if the device is already listed.
  *
- * @throws what sendContractCall throws
+ * @throws the errors of sendContractCall
  */
 export async function addDevice(
   client: ChainClient,

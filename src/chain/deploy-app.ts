@@ -11,7 +11,7 @@ export type DeployAppReturnType = TransactionHash;
  * Deploys an app through the factory of a KMS, which also registers it there. Read the app's id from the receipt with
  * `deployedApp`.
  *
- * @throws InvalidHexError, and what sendContractCall throws
+ * @throws InvalidHexError, and the errors of sendContractCall
  */
 export async function deployApp(client: ChainClient, parameters: DeployAppParameters): Promise<DeployAppReturnType> {
   const { account, chainId, nonce, beforeSend } = parameters;

@@ -14,7 +14,7 @@ export type RemoveComposeHashReturnType = TransactionHash;
 /**
  * Removes a compose hash from an app. CVMs that run it keep running until their next boot.
  *
- * @throws what sendContractCall throws
+ * @throws the errors of sendContractCall
  */
 export async function removeComposeHash(
   client: ChainClient,

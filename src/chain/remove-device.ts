@@ -14,7 +14,7 @@ export type RemoveDeviceReturnType = TransactionHash;
 /**
  * Removes a device from an app's list. This has no effect on boots while the app allows any device.
  *
- * @throws what sendContractCall throws
+ * @throws the errors of sendContractCall
  */
 export async function removeDevice(
   client: ChainClient,

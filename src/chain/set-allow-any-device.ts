@@ -14,7 +14,7 @@ export type SetAllowAnyDeviceReturnType = TransactionHash;
 /**
  * Lets an app boot on any machine that the KMS trusts, or only on the listed ones. The list itself does not change.
  *
- * @throws what sendContractCall throws
+ * @throws the errors of sendContractCall
  */
 export async function setAllowAnyDevice(
   client: ChainClient,

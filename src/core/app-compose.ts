@@ -63,7 +63,7 @@ const flagFields = [
  * Parses the text of an `app-compose.json`. It must be strict JSON without repeated keys and without numbers that would
  * be rounded. Known fields must have the right type.
  *
- * @throws InvalidAppComposeError with line and column where the text itself is at fault
+ * @throws InvalidAppComposeError with line and column if the text itself is invalid
  * @throws PayloadTooLargeError
  */
 export function parseAppCompose(text: string): AppCompose {

@@ -241,7 +241,7 @@ export function readComposeServices(text: string): Readonly<Record<string, unkno
  * Checks that a text is a docker compose file: one YAML document with at least one service. The text itself is never
  * rewritten.
  *
- * @throws InvalidAppComposeError with line and column where YAML itself is at fault
+ * @throws InvalidAppComposeError with line and column if the YAML itself is invalid
  */
 export function checkDockerCompose(text: string): void {
   readComposeServices(text);

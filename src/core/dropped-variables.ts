@@ -1,10 +1,10 @@
 import { parseComposeYaml } from "./docker-compose.ts";
 import { variablesOf } from "./lint/compose-rules.ts";
 
-/** A variable that a new environment takes away. */
+/** A variable that a new environment no longer sets. */
 export interface DroppedVariable {
   readonly name: string;
-  /** Whether the new compose file uses it: `${NAME}`, `$NAME`, or passed on to a service by its name. */
+  /** Whether the new compose file uses it: as `${NAME}`, as `$NAME`, or as a name without a value in `environment`. */
   readonly isUsed: boolean;
 }
 
@@ -13,7 +13,7 @@ export interface FindDroppedVariablesParameters {
   readonly before: readonly string[];
   /** Names that the new environment sets. */
   readonly after: readonly string[];
-  /** Text of the compose file that will be in force. */
+  /** Text of the compose file that the CVM will use. */
   readonly dockerCompose: string | null | undefined;
 }
 

@@ -3,7 +3,7 @@ import { bytesToHex, concat, hexToBytes, keccak256, numberToHex, stringToHex } f
 import { InvalidArgumentError, UntrustedEncryptionKeyError } from "../errors/index.ts";
 import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "./ids.ts";
 
-/** What a KMS signs about an app's encryption key. */
+/** The statement about an app's encryption key that a KMS signs. */
 export interface EncryptionKeyStatement {
   readonly appId: AppId;
   /** The app's x25519 key. 32 bytes of hex. */
@@ -29,7 +29,7 @@ export type RecoverEncryptionKeySignerParameters = EncryptionKeyStatement & {
  * some key, so compare the result with the expected key before you trust the statement.
  *
  * @throws InvalidHexError
- * @throws UntrustedEncryptionKeyError where no key can have made the signature
+ * @throws UntrustedEncryptionKeyError if no key can have made the signature
  */
 export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySignerParameters): Hex {
   const signature = hexToBytes(parseFixedHex("A signature", parameters.signature, 65));
@@ -47,8 +47,8 @@ export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySigne
 }
 
 /**
- * A KMS's secp256k1 public key, as DstackKms publishes it (`k256Pubkey`) or as it was pinned: 33 bytes, or 65
- * uncompressed. Returns the compressed form.
+ * Parses a KMS's secp256k1 public key, as DstackKms publishes it (`k256Pubkey`) or as the user pinned it: 33 bytes, or
+ * 65 uncompressed. Returns the compressed form.
  *
  * @throws InvalidHexError
  * @throws InvalidArgumentError if no point of the curve has these coordinates
@@ -68,7 +68,7 @@ export function parseKmsPublicKey(raw: string): Hex {
 export type VerifyEncryptionKeyParameters = RecoverEncryptionKeySignerParameters & {
   /** Public key of the KMS: 33 bytes of hex, or 65 uncompressed. */
   readonly expectedSigner: string;
-  /** Unix time in seconds, needed to judge a timestamped statement. */
+  /** Unix time in seconds, needed to check a timestamped statement. */
   readonly now?: bigint | undefined;
   /** In seconds. @default 300 */
   readonly maxAge?: bigint | undefined;

@@ -43,7 +43,7 @@ export const askedInterfaceIds: readonly Hex[] = [
  * ERC-165 requires, the result is `unknown`. Examples: it returns true for every id or false for the ERC-165 id, it
  * returns a value that is not a bool, or it answers only some of the calls.
  *
- * @param answers the returned data; undefined where the call failed
+ * @param answers the returned data; undefined if the call failed
  */
 export function judgeGeneration(answers: readonly (Hex | undefined)[]): Generation {
   if (answers.every((data) => data === undefined || data === "0x")) return generations.first;

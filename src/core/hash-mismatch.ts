@@ -7,11 +7,11 @@ import type { ComposeHash } from "./ids.ts";
 import { type JsonValue, writeCanonicalJson } from "./json.ts";
 
 export interface HashMismatch {
-  /** The document the CVM has now; left out for a new CVM. */
+  /** The CVM's current document. Absent for a new CVM. */
   readonly current?: AppCompose | undefined;
   /** Exact text of `current`, if known. */
   readonly currentText?: string | undefined;
-  /** The document the cloud was asked for. */
+  /** The document that the caller sent to the cloud. */
   readonly requested: AppCompose;
   /** The hash that the cloud asks to allow. It differs from the hash of the canonical text of `requested`. */
   readonly fromCloud: ComposeHash;

@@ -79,7 +79,7 @@ export function abiOf({ contract }: PolicyCall): Abi {
   return policyAbis[contract];
 }
 
-/** Whether two calls do the same to the same contract. */
+/** Tells whether two calls have the same target and the same calldata. */
 export function isSameCall(one: Pick<PolicyCall, "to" | "data">, other: Pick<PolicyCall, "to" | "data">): boolean {
   return one.to.toLowerCase() === other.to.toLowerCase() && one.data.toLowerCase() === other.data.toLowerCase();
 }

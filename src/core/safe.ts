@@ -174,11 +174,11 @@ export function buildSafeTx({ calls, multiSend, nonce }: BuildSafeTxParameters):
 export interface SafeDomain {
   readonly chainId: number;
   readonly safe: Address;
-  /** As the Safe's `VERSION` says it; from 1.3.0 on the hash is bound to the chain. */
+  /** Return value of the Safe's `VERSION`. From 1.3.0 on, the hash includes the chain id. */
   readonly version: string;
 }
 
-/** EIP-712 hash of a Safe transaction: what its owners' wallets show and what they sign. */
+/** Returns the EIP-712 hash of a Safe transaction. The wallets of the Safe's owners show and sign it. */
 export function hashSafeTx(safeTx: SafeTx, { chainId, safe, version }: SafeDomain): Hex {
   const [major = 0, minor = 0] = version.split(/[.+-]/).map(Number);
   const isBoundToChain = major > 1 || (major === 1 && minor >= 3);

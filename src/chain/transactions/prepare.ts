@@ -143,7 +143,7 @@ export async function readFees(client: ChainClient): Promise<ReadFeesReturnType>
 export interface SignTransactionParameters {
   readonly account: Account;
   readonly transaction: Omit<PreparedTransaction, "from" | "rawTransaction" | "transactionHash">;
-  /** Makes it an EIP-7702 transaction. */
+  /** If set, the transaction is an EIP-7702 transaction. */
   readonly authorization?: SignedAuthorization | undefined;
 }
 

@@ -32,7 +32,7 @@ export const cvmDetail20251028Schema = z.looseObject({
   updated_at: z.string().nullish(),
 });
 
-/** A machine as answers of 2026-01-21 and later embed it. `device_id` is 64 hex digits without `0x`. */
+/** A machine as part of answers, from 2026-01-21 on. `device_id` is 64 hex digits without `0x`. */
 export const nodeRefSchema = z.looseObject({
   object_type: z.literal("node"),
   id: z.number().int().nullish(),

@@ -10,7 +10,7 @@ export const commitInstanceRequestSchema = z.looseObject({
   transaction_hash: z.string().nullish(),
 });
 
-/** `POST /cvms/{id}/replicas`: a further CVM like this one. The body may be `null` or missing. */
+/** `POST /cvms/{id}/replicas`: creates another CVM like this one. The body may be `null` or missing. */
 export const replicateCvmRequestSchema = z.looseObject({
   node_id: z.number().int().nullish(),
   /** Used instead of the source CVM's environment. */
@@ -19,7 +19,7 @@ export const replicateCvmRequestSchema = z.looseObject({
   compose_hash: z.string().nullish(),
 });
 
-/** `POST /apps/{app}/instances`: creates a further CVM of an app or, with a token, finishes a prepared one. */
+/** `POST /apps/{app}/instances`: creates another CVM of an app or, with a token, finishes a prepared one. */
 export const createAppInstanceRequestSchema = commitInstanceRequestSchema.extend({
   name: z.string().nullish(),
   node_id: z.number().int().nullish(),

@@ -1,4 +1,6 @@
-/** One of the official ways to turn a manifest into the bytes that are hashed. They disagree; see `composeHashForms`. */
+/**
+ * One of the official ways to serialise a manifest to the bytes that are hashed. They differ; see `composeHashForms`.
+ */
 export interface ComposeHashForm {
   readonly name: string;
   /** Where it comes from and what it looks like, as one clause. */
@@ -9,7 +11,7 @@ export interface ComposeHashForm {
    * Returns the text that is hashed, or `undefined` if the original raises an error instead.
    *
    * @param text the manifest as JSON; key order and the spelling of numbers count in some forms
-   * @throws InvalidAppComposeError where `text` is not JSON
+   * @throws InvalidAppComposeError if `text` is not JSON
    */
   write(text: string, options?: ComposeHashFormOptions): string | undefined;
 }

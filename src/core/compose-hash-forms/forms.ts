@@ -31,7 +31,7 @@ export interface ComposeHashInForm {
 /**
  * Returns the hash of a manifest (JSON text) in every official form. Leaves out a form if its original raises an error.
  *
- * @throws InvalidAppComposeError where `text` is not JSON
+ * @throws InvalidAppComposeError if `text` is not JSON
  */
 export function hashInEveryForm(text: string): ComposeHashInForm[] {
   return composeHashForms.flatMap((form) =>
