@@ -1,24 +1,15 @@
-import type { Address } from "viem";
 import { requireEffect } from "../batch/require-effect.ts";
 import { requireCode } from "../chain/code.ts";
 import { type AskedValue, readKmsStatus } from "../chain/read-kms.ts";
 import { caveatOf, describeGeneration, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type Hex, parseFixedHex } from "../core/ids.ts";
 import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
-import {
-  addKmsAggregatedMrCall,
-  addKmsDeviceCall,
-  addOsImageHashCall,
-  type PolicyCall,
-  removeKmsAggregatedMrCall,
-  removeKmsDeviceCall,
-  removeOsImageHashCall,
-  setAppImplementationCall,
-} from "../core/owner-calls.ts";
+import { buildPolicyCall } from "../core/owner-calls.ts";
 import { describeOwnerFully } from "../report/format.ts";
-import { type ConnectedKms, type ConnectKmsArguments, connectKms } from "./connect-kms.ts";
+import { type ConnectKmsArguments, connectKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
+import type { KmsChange } from "./kms-changes.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { carryOut, lintInputs } from "./write.ts";
 
@@ -29,15 +20,9 @@ export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments
   readonly accept?: string | undefined;
 }
 
-export interface ChangeKmsParameters {
-  /** What the messages call the value: "The OS image hash". */
-  readonly what: string;
-  /** Width of the value. */
-  readonly bytes: number;
-  readonly build: (kms: Address, value: Hex) => PolicyCall;
-  /** The warning that the user must read before they agree. */
-  readonly warning: string;
-  readonly check?: ((connected: ConnectedKms, value: Hex) => Promise<void>) | undefined;
+/** The command of one row of `kmsChanges`. */
+export function kmsChange(change: KmsChange): Command<ChangeKmsArguments> {
+  return (args, host) => runTask(args, (io) => changeKms(io, args, host, change));
 }
 
 /**
@@ -47,11 +32,11 @@ export interface ChangeKmsParameters {
  * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what carryOut
  * throws
  */
-export async function changeKms(
+async function changeKms(
   io: TaskIo,
   args: ChangeKmsArguments,
   host: CommandHost,
-  { what, bytes, build, warning, check }: ChangeKmsParameters,
+  { what, bytes, functionName, warning, needsCode = false }: KmsChange,
 ): Promise<TaskOutcome> {
   const accepted = parseAccepted(args.accept);
   lintInputs(what, [args.value]);
@@ -61,36 +46,16 @@ export async function changeKms(
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
   showCaveat(io.paper, contracts);
-  const calls = [build(kms, value)];
+  const calls = [buildPolicyCall({ contract: "kms", to: kms, functionName, args: [value] })];
   const findings = lintApp({ calls });
   requireClean(findings, accepted);
-  await check?.(connected, value);
+  if (needsCode) await requireCode(client, { address: value });
   const { owner } = await readKmsStatus(client, { kms });
   await requireEffect(client, calls);
   io.paper.line(warning);
   const sent = await carryOut(io, connected, { calls, signatory: owner, batch: args.batch });
   return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
 }
-
-export const kmsAddOsImage: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The OS image hash",
-      bytes: 32,
-      build: (kms, osImageHash) => addOsImageHashCall({ kms, osImageHash }),
-      warning: "Every app of this KMS may boot this OS image then.",
-    }),
-  );
-
-export const kmsAddDevice: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The device id",
-      bytes: 32,
-      build: (kms, deviceId) => addKmsDeviceCall({ kms, deviceId }),
-      warning: "KMS nodes, which hold the keys of all apps, may run on this device then.",
-    }),
-  );
 
 export interface KmsShowArguments extends ConnectKmsArguments, OutputArguments {
   /** Values to ask for, separated by commas. The contract has no list of them. */
@@ -141,54 +106,3 @@ function parseList(what: string, raw: string | undefined): readonly Hex[] {
 function rowsOf(label: string, values: readonly AskedValue[]) {
   return values.map(({ value, isAllowed }) => [label, `${value}  ${isAllowed ? "allowed" : "NOT ALLOWED"}`] as const);
 }
-
-export const kmsAddMeasurement: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The aggregated measurement",
-      bytes: 32,
-      build: (kms, mrAggregated) => addKmsAggregatedMrCall({ kms, mrAggregated }),
-      warning: "KMS nodes with this measurement get the keys of all apps then.",
-    }),
-  );
-
-export const kmsSetAppImplementation: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The implementation's address",
-      bytes: 20,
-      build: (kms, implementation) => setAppImplementationCall({ kms, implementation }),
-      warning: "Apps created from now on run this code. Those that exist keep theirs.",
-      check: ({ client }, address) => requireCode(client, { address }),
-    }),
-  );
-
-export const kmsRemoveMeasurement: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The aggregated measurement",
-      bytes: 32,
-      build: (kms, mrAggregated) => removeKmsAggregatedMrCall({ kms, mrAggregated }),
-      warning: "KMS nodes with this measurement do not start any more; those that run go on.",
-    }),
-  );
-
-export const kmsRemoveDevice: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The device id",
-      bytes: 32,
-      build: (kms, deviceId) => removeKmsDeviceCall({ kms, deviceId }),
-      warning: "KMS nodes do not start on this device any more; those that run go on.",
-    }),
-  );
-
-export const kmsRemoveOsImage: Command<ChangeKmsArguments> = (args, host) =>
-  runTask(args, (io) =>
-    changeKms(io, args, host, {
-      what: "The OS image hash",
-      bytes: 32,
-      build: (kms, osImageHash) => removeOsImageHashCall({ kms, osImageHash }),
-      warning: "NO APP of this KMS boots this OS image any more, from the next start of each CVM on.",
-    }),
-  );

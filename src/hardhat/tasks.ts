@@ -2,6 +2,7 @@ import { emptyTask, task } from "hardhat/config";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Command } from "../commands/host.ts";
+import { kmsChanges } from "../commands/kms-changes.ts";
 import {
   acceptOption,
   appOption,
@@ -158,39 +159,24 @@ export const kmsTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/kms.ts")).kmsShow))
     .build(),
-  change("add-os-image", "Allows an OS image for every app of a KMS", "Hash of the OS image")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsAddOsImage))
-    .build(),
-  change("remove-os-image", "Takes an OS image off the list of a KMS, for every app", "Hash of the OS image")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsRemoveOsImage))
-    .build(),
-  change("add-device", "Allows a device to run nodes of a KMS", "Device id")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsAddDevice))
-    .build(),
-  change("remove-device", "Takes a device of KMS nodes off the list", "Device id")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsRemoveDevice))
-    .build(),
-  change("add-measurement", "Allows nodes of a KMS with this measurement", "Aggregated measurement")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsAddMeasurement))
-    .build(),
-  change("remove-measurement", "Takes a measurement of KMS nodes off the list", "Aggregated measurement")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsRemoveMeasurement))
-    .build(),
-  change("set-app-implementation", "Chooses the code of apps that a KMS creates from now on", "Address of the code")
-    .setAction(run(async () => (await import("../commands/kms.ts")).kmsSetAppImplementation))
-    .build(),
+  ...kmsChanges.map((change) =>
+    task(["dstack", "kms", change.name], withExample(change.description, `kms ${change.name} 0x… --kms 0x…`))
+      .addPositionalArgument({
+        name: "value",
+        description: change.argument,
+        type: ArgumentType.STRING,
+        defaultValue: "",
+      })
+      .addOption(kmsOption)
+      .addOption(cvmOfKmsOption)
+      .addOption(batchOption)
+      .addOption(acceptOption)
+      .addFlag(jsonFlag)
+      .addFlag(yesFlag)
+      .setAction(run(async () => (await import("../commands/kms.ts")).kmsChange(change)))
+      .build(),
+  ),
 ];
-
-function change(name: string, description: string, value: string) {
-  return task(["dstack", "kms", name], withExample(description, `kms ${name} 0x… --kms 0x…`))
-    .addPositionalArgument({ name: "value", description: value, type: ArgumentType.STRING, defaultValue: "" })
-    .addOption(kmsOption)
-    .addOption(cvmOfKmsOption)
-    .addOption(batchOption)
-    .addOption(acceptOption)
-    .addFlag(jsonFlag)
-    .addFlag(yesFlag);
-}
 
 export const upTasks = [
   task(
