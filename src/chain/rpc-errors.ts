@@ -2,7 +2,7 @@ import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
 import { createSecretCleaner, hideLikelySecrets, type SecretSource } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
-import { describeRedirect } from "./redirects.ts";
+import { describeRedirect } from "./endpoint.ts";
 
 /** What a node reported about a call that the EVM reverted. */
 export interface Revert {

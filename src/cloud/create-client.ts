@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { createSecretCleaner } from "../core/secrets.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type CloudReply, type CloudRequest, defaultRetrySettings, type RetrySettings, sendRequest } from "./http.ts";
 import { type ApiVersion, apiBasePath, headerNames } from "./protocol.ts";
@@ -48,6 +49,7 @@ export function createCloudClient(parameters: CreateCloudClientParameters): Clou
   const apiKey = parseApiKey(parameters.apiKey);
   const baseUrl = parseBaseUrl(parameters.baseUrl);
   const retry = { ...defaultRetrySettings, ...parameters.retry };
+  const secrets = createSecretCleaner([{ values: [apiKey] }], "[api key]");
   return Object.freeze({
     baseUrl,
     apiVersion,
@@ -58,7 +60,7 @@ export function createCloudClient(parameters: CreateCloudClientParameters): Clou
           apiVersion: request.apiVersion ?? apiVersion,
           headers: { ...request.headers, [headerNames.apiKey]: apiKey },
         },
-        { baseUrl, fetch, timeoutMs, retry, secret: apiKey },
+        { baseUrl, fetch, timeoutMs, retry, secrets },
       ),
     fingerprint: (text: string) => createHmac("sha256", apiKey).update(text).digest("hex"),
   });

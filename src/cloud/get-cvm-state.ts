@@ -19,7 +19,7 @@ export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParam
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/state` });
   return parseReply(reply, (body) => {
     const { status, boot_progress, boot_error } = cvmStateSchema.parse(body);
-    const bootError = cleanText(boot_error ?? "") || undefined;
+    const bootError = cleanText(reply.clean(boot_error ?? "")) || undefined;
     return { status: cleanText(status), bootProgress: boot_progress, bootError };
   });
 }

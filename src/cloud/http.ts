@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { z } from "zod";
+import type { SecretCleaner } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import {
   type CloudAnswer,
@@ -21,8 +22,8 @@ export interface Transport {
   readonly fetch: typeof fetch;
   readonly timeoutMs: number;
   readonly retry: RetrySettings;
-  /** Never shown in an error, even if the API's own text contains it. */
-  readonly secret: string;
+  /** Knows the API key, which no error shows, even if the API's own text contains it. */
+  readonly secrets: SecretCleaner;
 }
 
 type VersionedRequest = CloudRequest & { readonly apiVersion: ApiVersion };
@@ -42,35 +43,29 @@ export async function sendRequest(request: VersionedRequest, transport: Transpor
 
 async function attemptOnce(request: VersionedRequest, transport: Transport): Promise<Attempt> {
   const { method, path } = request;
+  const { clean, cleanDeep } = transport.secrets;
+  const timeout = AbortSignal.timeout(transport.timeoutMs);
   let response: Response;
   let text: string;
   try {
-    response = await transport.fetch(transport.baseUrl + path, {
-      method,
-      headers: headersOf(request),
-      // Following a redirect would send the API key and the request to another address.
-      redirect: "manual",
-      signal: AbortSignal.timeout(transport.timeoutMs),
-      ...bodyOf(request),
-    });
-    text = await readBody(response);
+    [response, text] = await Promise.race([exchange(request, transport, timeout), whenAborted(timeout)]);
   } catch (error) {
     if (error instanceof RangeError) throw new CloudProtocolError(method, path, error.message);
     return {
-      failure: { kind: "network" },
-      error: new CloudUnreachableError(method, path, causeWithout(transport.secret, error)),
+      failure: { kind: timeout.aborted ? "timeout" : "network" },
+      error: new CloudUnreachableError(method, path, causeWithout(clean, error)),
     };
   }
   const { status } = response;
-  const requestId = redact(response.headers.get(headerNames.requestId) ?? "", transport.secret) || undefined;
+  const requestId = clean(response.headers.get(headerNames.requestId) ?? "") || undefined;
   if (response.ok || request.alsoExpected?.includes(status)) {
-    return { reply: { method, path, status, text, apiVersion: request.apiVersion, requestId } };
+    return { reply: { method, path, status, text, apiVersion: request.apiVersion, requestId, clean } };
   }
   if (status >= 300 && status < 400) {
     throw new CloudProtocolError(method, path, `a redirect (${status}${targetOf(response, transport)})`);
   }
-  const exchange = { method, path, status, correlationId: requestId };
-  const answer = describeAnswer(exchange, parseJson(redact(text, transport.secret)));
+  // Parsed first: JSON may spell a key with escapes.
+  const answer = describeAnswer({ method, path, status, correlationId: requestId }, cleanDeep(parseJson(text)));
   const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), Date.now());
   return {
     failure: { kind: "status", status, hasErrorCode: answer.errorCode !== undefined, retryAfterMs },
@@ -78,11 +73,34 @@ async function attemptOnce(request: VersionedRequest, transport: Transport): Pro
   };
 }
 
+async function exchange(
+  request: VersionedRequest,
+  { baseUrl, fetch }: Transport,
+  signal: AbortSignal,
+): Promise<[response: Response, text: string]> {
+  const response = await fetch(baseUrl + request.path, {
+    method: request.method,
+    headers: headersOf(request),
+    // Following a redirect would send the API key and the request to another address.
+    redirect: "manual",
+    signal,
+    ...bodyOf(request),
+  });
+  return [response, await readBody(response)];
+}
+
+/** A caller's own `fetch` may not listen to the signal. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
 /** Returns only the origin of a redirect's target: the rest is untrusted text. */
-function targetOf({ headers }: Response, { baseUrl, secret }: Transport): string {
+function targetOf({ headers }: Response, { baseUrl, secrets }: Transport): string {
   const location = headers.get("location");
   const target = location === null ? null : URL.parse(location, baseUrl);
-  return target?.host ? redact(` to ${target.protocol}//${target.host}`, secret) : "";
+  return target?.host ? secrets.clean(` to ${target.protocol}//${target.host}`) : "";
 }
 
 function headersOf({ headers, apiVersion, json, text }: VersionedRequest): Record<string, string> {
@@ -192,7 +210,7 @@ export const defaultRetrySettings: RetrySettings = { attempts: 5, baseDelayMs: 5
 export type HttpMethod = "GET" | "POST" | "PATCH";
 
 export type Failure =
-  | { readonly kind: "network" }
+  | { readonly kind: "network" | "timeout" }
   | {
       readonly kind: "status";
       readonly status: number;
@@ -210,9 +228,14 @@ export interface FailedAttempt {
   readonly random: number;
 }
 
+/** Most attempts when the API is too slow: the user waits the whole timeout for each. */
+const mostSlowAttempts = 2;
+
 /** Returns the pause in ms before the next attempt, or `undefined` to give up. */
 export function planRetry(failed: FailedAttempt, settings: RetrySettings): number | undefined {
-  if (failed.attempt >= settings.attempts || !mayRepeat(failed.method, failed.failure)) return undefined;
+  const attempts = failed.failure.kind === "timeout" ? mostSlowAttempts : settings.attempts;
+  if (failed.attempt >= Math.min(attempts, settings.attempts) || !mayRepeat(failed.method, failed.failure))
+    return undefined;
   const asked = failed.failure.kind === "status" ? failed.failure.retryAfterMs : undefined;
   if (asked !== undefined) return asked <= settings.maxDelayMs ? asked : undefined;
   const doubled = Math.min(settings.baseDelayMs * 2 ** (failed.attempt - 1), settings.maxDelayMs);
@@ -220,9 +243,10 @@ export function planRetry(failed: FailedAttempt, settings: RetrySettings): numbe
 }
 
 function mayRepeat(method: HttpMethod, failure: Failure): boolean {
-  if (method === "GET") return failure.kind === "network" || [429, 502, 503, 504].includes(failure.status);
+  const isLost = failure.kind !== "status";
+  if (method === "GET") return isLost || [429, 502, 503, 504].includes(failure.status);
   // A change whose answer was lost may have happened. The answers below mean that it did not happen.
-  if (failure.kind === "network") return false;
+  if (isLost) return false;
   return (
     failure.status === 429 ||
     (failure.status === 409 && !failure.hasErrorCode) ||
@@ -259,6 +283,8 @@ export interface CloudReply {
   readonly apiVersion: ApiVersion;
   /** Value of the X-Request-ID header. */
   readonly requestId: string | undefined;
+  /** Removes the API key from text of this answer. */
+  readonly clean: (text: string) => string;
 }
 
 /** Limit of an answer's body. The largest document in an answer is a 200 KiB compose file; this leaves ample room. */
@@ -277,13 +303,8 @@ export async function readBody(response: Response, limit = maximumBodyBytes): Pr
   return text + decoder.decode();
 }
 
-/** Replaces a secret in text from a server. */
-export function redact(text: string, secret: string): string {
-  return text.replaceAll(secret, "[api key]");
-}
-
-/** Returns the error as a cause, or nothing if its text contains the secret. */
-export function causeWithout(secret: string, error: unknown): { cause?: unknown } {
+/** Returns the error as a cause, or nothing if its text contains a secret. */
+export function causeWithout(clean: (text: string) => string, error: unknown): { cause?: unknown } {
   const shown = inspect(error, { depth: 10, showHidden: true });
-  return shown.includes(secret) ? {} : { cause: error };
+  return clean(shown) === shown ? { cause: error } : {};
 }

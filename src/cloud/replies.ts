@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CloudProtocolError, type DstackError, InvalidArgumentError, isDstackError } from "../errors/index.ts";
-import { type CloudReply, parseJson } from "./http.ts";
+import { type CloudReply, causeWithout, parseJson } from "./http.ts";
 
 /**
  * Parses the body of an answer and converts it. `convert` throws a ZodError or an InputError if the shape is wrong.
@@ -14,13 +14,13 @@ export function parseReply<Value>(reply: CloudReply, convert: (body: unknown) =>
 }
 
 /** Runs a parser and converts its error into a CloudProtocolError that names the request. */
-export function checkShape<Value>(reply: Pick<CloudReply, "method" | "path">, parse: () => Value): Value {
+export function checkShape<Value>(reply: Pick<CloudReply, "method" | "path" | "clean">, parse: () => Value): Value {
   try {
     return parse();
   } catch (error) {
     const problem = problemOf(error);
     if (problem === undefined) throw error;
-    throw new CloudProtocolError(reply.method, reply.path, problem, { cause: error });
+    throw new CloudProtocolError(reply.method, reply.path, reply.clean(problem), causeWithout(reply.clean, error));
   }
 }
 

@@ -16,7 +16,6 @@ export interface SecretCleaner {
   clean(text: string): string;
   /** Cleans every string of a JSON value, including property names. */
   cleanDeep(value: unknown): unknown;
-  holdsSecret(text: string): boolean;
 }
 
 /** Longest text to clean, because cleaning takes time for each character. No error message needs more. */
@@ -52,7 +51,6 @@ export function createSecretCleaner(sources: readonly SecretSource[], mark = "[h
   return {
     clean,
     cleanDeep: (value) => cleanDeep(value),
-    holdsSecret: (text) => pattern !== undefined && text.search(pattern) !== -1,
   };
 }
 

@@ -8,7 +8,6 @@ import {
   custom,
   defineChain,
   type HttpTransport,
-  http,
   isAddressEqual,
   type Transport,
 } from "viem";
@@ -16,8 +15,8 @@ import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accou
 import { getAddresses } from "viem/actions";
 import { base, baseSepolia, mainnet, sepolia } from "viem/chains";
 import { requireChain } from "../chain/client.ts";
+import { httpEndpoint } from "../chain/endpoint.ts";
 import { readOwner } from "../chain/read-owner.ts";
-import { fetchWithoutRedirects } from "../chain/redirects.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import type { CommandHost, ConnectedChain, ReadSignerParameters } from "../commands/host.ts";
 import { parseFixedHex } from "../core/ids.ts";
@@ -120,8 +119,8 @@ export async function connectChain(
   }
   if (config.type === "http") {
     const url = await config.url.getUrl();
-    const fetchOptions = { headers: config.httpHeaders };
-    const transport = http(url, { fetchOptions, fetchFn: impatientFetch, timeout: config.timeout });
+    const timeoutMs = config.timeout === hardhatsTimeoutMs ? undefined : config.timeout;
+    const transport = httpEndpoint(url, { headers: config.httpHeaders, timeoutMs });
     const connected = await connect({ network, root }, transport, isLoopback(url));
     if (config.chainId !== undefined && config.chainId !== connected.chainId)
       throw new WrongChainError(config.chainId, connected.chainId);
@@ -141,6 +140,9 @@ async function connect(
   const client = createClient({ chain, transport, ...(isLocal && { pollingInterval: 50 }) });
   return { ...place, client, chainId };
 }
+
+/** Hardhat's default timeout, in ms. A task would seem to hang for so long, so it counts as not set. */
+const hardhatsTimeoutMs = 300_000;
 
 /** Chain ids of common network names in Hardhat projects. */
 const wellKnown: Readonly<Record<string, number>> = {
@@ -195,17 +197,3 @@ function unknownChain(id: number): Chain {
     rpcUrls: { default: { http: [] } },
   });
 }
-
-/** Longest pause an endpoint may ask for, in seconds. viem would otherwise wait as long as it says, even for hours. */
-const longestPause = 30;
-
-/** Removes a Retry-After that is too long, so that the error is reported after the usual few attempts. */
-export const impatientFetch: typeof fetch = async (input, init) => {
-  const response = await fetchWithoutRedirects(input, init);
-  const wanted = response.headers.get("retry-after");
-  if (wanted === null || Number(wanted) <= longestPause) return response;
-  const headers = new Headers(response.headers);
-  headers.delete("retry-after");
-  const { status, statusText } = response;
-  return new Response(response.body, { status, statusText, headers });
-};

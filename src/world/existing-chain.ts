@@ -1,17 +1,9 @@
-import {
-  type Address,
-  type Chain,
-  createClient,
-  decodeFunctionResult,
-  defineChain,
-  encodeFunctionData,
-  http,
-} from "viem";
+import { type Address, type Chain, createClient, decodeFunctionResult, defineChain, encodeFunctionData } from "viem";
 import { base, hardhat, mainnet } from "viem/chains";
 import { ethCall } from "../chain/calls.ts";
 import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
 import { requireCode } from "../chain/code.ts";
-import { fetchWithoutRedirects } from "../chain/redirects.ts";
+import { httpEndpoint } from "../chain/endpoint.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { dstackKmsAbi } from "../generated/abi.ts";
@@ -45,7 +37,7 @@ export interface FindExistingChainParameters {
 export async function findExistingChain(parameters: FindExistingChainParameters): Promise<ExistingChain> {
   const { rpcUrl, kms, signal } = parameters;
   const address = parseAddress("The KMS address", kms);
-  const transport = http(rpcUrl, { fetchFn: fetchWithoutRedirects, fetchOptions: { signal: signal ?? null } });
+  const transport = httpEndpoint(rpcUrl, { signal });
   const definition = definitionOf(await requireChain(createClient({ transport })));
   const client = createClient({ chain: definition, transport });
   await requireCode(client, { address });

@@ -4,7 +4,6 @@ import {
   createClient,
   createTestClient,
   type HttpTransport,
-  http,
   type LocalAccount,
   type PublicActions,
   publicActions,
@@ -13,7 +12,7 @@ import {
   toHex,
 } from "viem";
 import { type HDAccount, mnemonicToAccount } from "viem/accounts";
-import { fetchWithoutRedirects } from "../../chain/redirects.ts";
+import { httpEndpoint } from "../../chain/endpoint.ts";
 import type { Hex } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 
@@ -69,7 +68,7 @@ export function createLocalChainClient(rpcUrl: string, chain: Chain): LocalChain
   return createTestClient({
     chain,
     mode: "hardhat",
-    transport: http(rpcUrl, { fetchFn: fetchWithoutRedirects }),
+    transport: httpEndpoint(rpcUrl),
     pollingInterval: 50,
   }).extend(publicActions);
 }
@@ -90,7 +89,7 @@ export function createOwnerClient(parameters: CreateOwnerClientParameters): Owne
   return createClient({
     account: owner,
     chain,
-    transport: http(rpcUrl, { fetchFn: fetchWithoutRedirects }),
+    transport: httpEndpoint(rpcUrl),
     pollingInterval: pollingMs,
   });
 }

@@ -1,9 +1,9 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
-import { type Chain, createPublicClient, http, size } from "viem";
+import { type Chain, createPublicClient, size } from "viem";
 import { base } from "viem/chains";
-import { fetchWithoutRedirects } from "../../chain/redirects.ts";
+import { httpEndpoint } from "../../chain/endpoint.ts";
 import { duringRpc } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
@@ -172,7 +172,7 @@ const shortestHoloceneExtraData = 9;
  * @throws InvalidArgumentError, RpcUnavailableError
  */
 export async function findForkPoint(url: string, signal?: AbortSignal): Promise<ForkPoint> {
-  const transport = http(url, { fetchFn: fetchWithoutRedirects, fetchOptions: { signal: signal ?? null } });
+  const transport = httpEndpoint(url, { signal });
   const client = createPublicClient({ transport });
   const [chainId, block] = await duringRpc(client, "looking for the block to fork from", () =>
     Promise.all([client.getChainId(), client.getBlock()]),

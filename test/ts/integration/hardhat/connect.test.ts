@@ -248,6 +248,55 @@ describe("connectApp, in a world", () => {
     }
   });
 
+  it("ends a request whose answer drips without an end, and sends it no second time", async () => {
+    let requests = 0;
+    const drips: NodeJS.Timeout[] = [];
+    const slow = await startFaultServer((_, response) => {
+      requests += 1;
+      response.writeHead(200, { "content-type": "application/json" }).write('{"jsonrpc":"2.0","id":0,"result":"0x');
+      drips.push(setInterval(() => response.write("0"), 5));
+    });
+    try {
+      const hre = await createHardhatRuntimeEnvironment({
+        plugins: [dstack],
+        networks: { base: { type: "http", url: `http://127.0.0.1:${slow.port}`, timeout: 200 } },
+      });
+      const start = Date.now();
+      const error = await rejection(connectChain(hre, "base"));
+      expect(error).to.be.instanceOf(RpcUnavailableError);
+      expect(error).to.have.nested.property("context.said", "no whole answer within 0.2 s");
+      expect(Date.now() - start).to.be.within(190, 3_000);
+      expect(requests).to.equal(1);
+    } finally {
+      for (const drip of drips) clearInterval(drip);
+      await slow.close();
+    }
+  });
+
+  it("tells no header and no part of the URL that the endpoint repeats", async () => {
+    const endpoint = await startFaultServer((request, response) => {
+      const { authorization, "x-token": token } = request.headers;
+      const error = { code: -32005, message: `${authorization} ${token} ${request.url}` };
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: 0, error }));
+    });
+    try {
+      const hre = await createHardhatRuntimeEnvironment({
+        plugins: [dstack],
+        networks: {
+          base: {
+            type: "http",
+            url: `http://user:pw9@127.0.0.1:${endpoint.port}/v2/k1?key=z2`,
+            httpHeaders: { "X-Token": "hunter2!pa" },
+          },
+        },
+      });
+      const error = await rejection(connectChain(hre, "base"));
+      expect(error).to.have.nested.property("context.said", "Basic [hidden] [hidden] /v2/[hidden]?key=[hidden]");
+    } finally {
+      await endpoint.close();
+    }
+  });
+
   it("wants a network to be chosen, and one that exists", async () => {
     const config = { plugins: [dstack], networks: { base: { type: "http" as const, url: world.chain.rpcUrl } } };
     const hre = await createHardhatRuntimeEnvironment(config);

@@ -1,0 +1,73 @@
+import { type HttpTransport, http } from "viem";
+
+export interface HttpEndpointParameters {
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** For one request, from sending it to the last byte of the answer. @default 30_000 */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * viem's HTTP transport for an endpoint that is not trusted. It follows no redirect, waits for no pause of hours, and
+ * ends a request whose answer does not end; viem itself bounds the headers' time and the body's size, but not the
+ * body's time.
+ */
+export function httpEndpoint(
+  url: string,
+  { headers, timeoutMs = defaultTimeoutMs, signal }: HttpEndpointParameters = {},
+): HttpTransport {
+  return http(url, {
+    fetchFn: (input, init) => fetchBounded(input, init ?? {}, timeoutMs),
+    fetchOptions: { ...(headers && { headers }), signal: signal ?? null },
+    // viem would repeat a request that it timed out itself, and the user would wait four times as long.
+    timeout: 0,
+  });
+}
+
+export const defaultTimeoutMs = 30_000;
+/** Longest pause an endpoint may ask for, in seconds. viem keeps to what it reads, for hours if need be. */
+const longestPause = 30;
+
+/**
+ * A redirect comes back as the answer, without its body, so that it cannot pass for one. Following it would send the
+ * request again, with the API key in its headers and the transaction in its body, to an address that the endpoint chose.
+ * A Retry-After beyond `longestPause` is left out, so that the refusal is told after the usual few attempts.
+ */
+async function fetchBounded(input: string | URL | Request, init: RequestInit, timeoutMs: number): Promise<Response> {
+  const response = await fetch(input, {
+    ...init,
+    redirect: "manual",
+    signal: AbortSignal.any([...(init.signal ? [init.signal] : []), signalOfTimeout(timeoutMs)]),
+  });
+  const { status, statusText, body } = response;
+  const headers = new Headers(response.headers);
+  const pause = headers.get("retry-after");
+  if (pause !== null && !(Number(pause) <= longestPause)) headers.delete("retry-after");
+  if (!isRedirect(status)) return new Response(body, { status, statusText, headers });
+  await body?.cancel();
+  const location = headers.get("location");
+  return new Response(null, { status, statusText, headers: location === null ? {} : { location } });
+}
+
+/** viem repeats a request after any error but one of this name. */
+function signalOfTimeout(timeoutMs: number): AbortSignal {
+  const controller = new AbortController();
+  const end = () => controller.abort(new DOMException(`no whole answer within ${timeoutMs / 1000} s`, "AbortError"));
+  setTimeout(end, timeoutMs).unref();
+  return controller.signal;
+}
+
+/** What to tell of an HTTP error that is a redirect, with no more of its target than the origin; else undefined. */
+export function describeRedirect(error: object): string | undefined {
+  const { status, headers, url } = error as { status?: unknown; headers?: unknown; url?: unknown };
+  if (typeof status !== "number" || !isRedirect(status)) return undefined;
+  const location = headers instanceof Headers ? headers.get("location") : null;
+  const base = typeof url === "string" ? url : undefined;
+  const target = location === null ? null : URL.parse(location, base);
+  const where = target?.host ? ` to ${target.protocol}//${target.host}` : "";
+  return `HTTP ${status}, a redirect${where}, which is not followed`;
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
+}
