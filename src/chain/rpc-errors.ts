@@ -1,5 +1,5 @@
 import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
-import { createSecretCleaner, hideLikelySecrets, type SecretSource } from "../core/secrets.ts";
+import { createSecretCleaner, hideLikelySecrets, secretsOfRequest } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
 import { describeRedirect } from "./endpoint.ts";
@@ -100,30 +100,10 @@ export interface RpcSource {
 }
 
 const longest = 200;
-const deepestTransport = 5;
 
-/**
- * Returns a function that removes secrets from an endpoint's text. The endpoint may repeat the request's secrets, and
- * viem keeps the URL on its errors.
- */
+/** Returns a function that removes secrets from an endpoint's text. The endpoint may repeat the request's secrets. */
 function createCleaner(source: RpcSource | undefined, error: unknown): (text: string) => string {
-  const urls = errorChain(error).map((link): SecretSource => ({ url: textIn(link, "url") }));
-  const cleaner = createSecretCleaner([...(source === undefined ? [] : sourcesOf(source.transport)), ...urls]);
-  return (text) => cleaner.clean(text);
-}
-
-/** Returns the secrets of a transport and of the transports that a fallback transport chooses from. */
-function sourcesOf(transport: unknown, levels = deepestTransport): SecretSource[] {
-  if (typeof transport !== "object" || transport === null || levels === 0) return [];
-  const { fetchOptions, transports, value } = transport as Readonly<Record<string, unknown>>;
-  const headers: unknown = Object(fetchOptions).headers;
-  const inner = Array.isArray(transports) ? [value, ...transports] : [value];
-  return [{ url: textIn(transport, "url"), headers }, ...inner.flatMap((one) => sourcesOf(one, levels - 1))];
-}
-
-function textIn(object: object, name: string): string | undefined {
-  const value: unknown = Reflect.get(object, name);
-  return typeof value === "string" && URL.canParse(value) ? value : undefined;
+  return createSecretCleaner(secretsOfRequest(source?.transport, error)).clean;
 }
 
 /**

@@ -54,6 +54,35 @@ export function createSecretCleaner(sources: readonly SecretSource[], mark = "[h
   };
 }
 
+const deepestNesting = 10;
+
+/**
+ * The secrets of a request that a viem client made: from the URL and the headers its transport tells of, those of a
+ * fallback's transports included, and from the URLs that viem keeps on its errors.
+ */
+export function secretsOfRequest(transport: unknown, error: unknown): SecretSource[] {
+  const urls: SecretSource[] = [];
+  for (let link = error; isObject(link) && urls.length < deepestNesting; link = link.cause)
+    urls.push({ url: urlOf(link) });
+  return [...secretsOfTransport(transport, deepestNesting), ...urls];
+}
+
+function secretsOfTransport(transport: unknown, levels: number): SecretSource[] {
+  if (!isObject(transport) || levels === 0) return [];
+  const { fetchOptions, transports, value } = transport;
+  const headers = isObject(fetchOptions) ? fetchOptions.headers : undefined;
+  const inner = Array.isArray(transports) ? [value, ...transports] : [value];
+  return [{ url: urlOf(transport), headers }, ...inner.flatMap((one) => secretsOfTransport(one, levels - 1))];
+}
+
+function urlOf({ url }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof url === "string" && URL.canParse(url) ? url : undefined;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
 /**
  * Cuts every URL to its origin and hides text that looks like a key: 20 or more characters with at least one digit.
  * Keeps `0x` values. Use it for unknown secrets, such as those of a transport that does not expose its URL.

@@ -49,7 +49,8 @@ export function createPageGuard({ allowedHosts = [], allowedOrigins = [] }: Page
       const target = authorityOf(request.url ?? "/");
       if (target !== undefined && !isServed(target, hosts)) return foreignHost;
       if (namedOriginOf(request) !== undefined) return undefined;
-      const own = `http://${host?.toLowerCase()}`;
+      // A server without a name has no origin of its own.
+      const own = host === undefined ? undefined : `http://${host.toLowerCase()}`;
       if (valuesOf(request, "origin").some((origin) => origin.toLowerCase() !== own)) return foreignOrigin;
       return isFromAnotherSite(request) ? foreignOrigin : undefined;
     },

@@ -4,8 +4,10 @@ import { secp256k1 } from "@noble/curves/secp256k1";
 import {
   bytesToHex,
   createPublicClient,
+  type EIP1193RequestFn,
   hexToBytes,
   http,
+  isHex,
   keccak256,
   type PublicClient,
   stringToBytes,
@@ -14,6 +16,7 @@ import {
 import type { KmsOnChainDetail } from "../../cloud/protocol.ts";
 import { hashEncryptionKeyStatement } from "../../core/encryption-key-signature.ts";
 import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../../core/ids.ts";
+import { createSecretCleaner, type SecretCleaner, secretsOfRequest } from "../../core/secrets.ts";
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import { kmsNotFound, kmsUnavailable } from "../errors.ts";
 import { type ChainFaultsParameters, faultyTransport } from "../faults/faulty-transport.ts";
@@ -30,6 +33,8 @@ interface Live {
   readonly appKeys: Map<AppId, AppKey>;
 }
 
+const rpcTimeoutMs = 5_000;
+
 const chainFaults = ["receipt-invisible", "stale-state", "rpc-error", "rpc-timeout"] as const;
 
 /** The parts of a KMS that exist in memory only: its root secret and the backend's connection to its chain. */
@@ -43,7 +48,7 @@ export class KmsRuntime {
 
   connect(kmsId: string, seed: KmsSeed): void {
     const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
-    const transport = seed.chainId === undefined ? undefined : toTransport(seed.rpc);
+    const transport = seed.chainId === undefined ? undefined : withCleanErrors(toTransport(seed.rpc));
     const client = transport && connectChain(transport);
     const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.rpc);
     this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, appKeys: new Map() });
@@ -97,11 +102,57 @@ function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
   // The transport does not retry: the callers retry, and they must see the first fault.
   if (typeof rpc !== "string") return rpc;
   // A redirect could send the credentials in the URL to another host, so redirects are not followed.
-  return http(rpc, { retryCount: 0, timeout: 5_000, fetchOptions: { redirect: "manual" } });
+  return http(rpc, {
+    retryCount: 0,
+    timeout: 0,
+    fetchFn: (input, init) => {
+      // The time is for the whole answer: viem's own ends with the headers.
+      const timeout = AbortSignal.timeout(rpcTimeoutMs);
+      const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+      return fetch(input, { ...init, redirect: "manual", signal });
+    },
+  });
 }
 
 function connectChain(transport: Transport): PublicClient {
   return createPublicClient({ transport, cacheTime: 0 });
+}
+
+/**
+ * Keeps what its requests carry out of the texts of its errors. They become events, states of operations and answers
+ * of the API, and viem's errors name the URL.
+ */
+function withCleanErrors(transport: Transport): Transport {
+  return (config) => {
+    const way = transport(config);
+    const request = async (...call: Parameters<EIP1193RequestFn>) => {
+      try {
+        return await way.request(...call);
+      } catch (error) {
+        cleanInPlace(error, createSecretCleaner(secretsOfRequest(way, error)));
+        throw error;
+      }
+    };
+    return { ...way, request: request as EIP1193RequestFn };
+  };
+}
+
+/** In place: callers tell an outage from a contract's answer by the classes and fields of viem's errors. */
+function cleanInPlace(error: unknown, { cleanDeep }: SecretCleaner): void {
+  const links = new Set<object>();
+  // The innermost is the endpoint's own error, a plain object.
+  for (
+    let link = error;
+    typeof link === "object" && link !== null && !links.has(link);
+    link = Reflect.get(link, "cause")
+  ) {
+    links.add(link);
+    for (const field of ["message", "shortMessage", "details", "metaMessages", "url", "stack", "data"]) {
+      const value: unknown = Reflect.get(link, field);
+      // Return data is decoded.
+      if (value !== undefined && !isHex(value)) Reflect.set(link, field, cleanDeep(value));
+    }
+  }
 }
 
 /** Remote RPC URLs often contain an API key in their path, so clients see only local ones. */

@@ -36,8 +36,12 @@ for (const [network, prefix] of [
 ] as const)
   forbidden.addSubnet(network, prefix, "ipv6");
 
+/** It is written like an address that carries an IPv4 one. */
+const loopback = "0:0:0:0:0:0:0:1";
+
 /** IPv6 ranges that contain an IPv4 address. `group` is the first of the two groups that hold it. */
 const wrappers = [
+  { list: subnet("::", 96), group: 6 }, // compatible
   { list: subnet("::ffff:0:0", 96), group: 6 }, // mapped
   { list: subnet("::ffff:0:0:0", 96), group: 6 }, // translated
   { list: subnet("64:ff9b::", 96), group: 6 }, // translated by a gateway
@@ -68,20 +72,31 @@ function isForbiddenAddress(address: string): boolean {
   if (isIPv4(address)) return forbidden.check(address, "ipv4");
   if (!isIPv6(address)) return false;
   const [plain = ""] = address.split("%");
-  const wrapper = wrappers.find(({ list }) => list.check(plain, "ipv6"));
-  return forbidden.check(wrapper ? wrappedIn(plain, wrapper.group) : plain, wrapper ? "ipv4" : "ipv6");
+  const groups = groupsOf(plain);
+  if (groups.join(":") === loopback) return false;
+  const place = wrappers.find(({ list }) => list.check(plain, "ipv6"))?.group ?? (isIsatap(groups) ? 6 : undefined);
+  return forbidden.check(plain, "ipv6") || (place !== undefined && forbidden.check(wrappedIn(groups, place), "ipv4"));
 }
 
-/** Reads the two groups of an IPv6 address from `group` on, as an IPv4 address. Accepts any notation. */
-function wrappedIn(address: string, group: number): string {
+/** An interface's address whose last half says that it is an IPv4 address. */
+function isIsatap(groups: readonly number[]): boolean {
+  return (groups[4] === 0 || groups[4] === 0x200) && groups[5] === 0x5efe;
+}
+
+/** The eight groups of an IPv6 address in any notation. */
+function groupsOf(address: string): number[] {
   // The URL parser returns the short form, without an IPv4 part.
   const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
   const left = head.split(":").filter(Boolean);
   const right = (tail ?? "").split(":").filter(Boolean);
-  const groups = [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
+  const zeros = Array<string>(8 - left.length - right.length).fill("0");
+  return [...left, ...zeros, ...right].map((digits) => Number.parseInt(digits, 16));
+}
+
+/** The two groups from `group` on, as an IPv4 address. */
+function wrappedIn(groups: readonly number[], group: number): string {
   return groups
     .slice(group, group + 2)
-    .map((digits) => Number.parseInt(digits, 16))
     .flatMap((value) => [value >> 8, value & 255])
     .join(".");
 }

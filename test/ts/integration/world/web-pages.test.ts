@@ -94,6 +94,9 @@ describe("web pages and the servers of this machine", () => {
       expect(await statusOf(`${method} ${path} HTTP/1.0`)).to.equal("200");
       expect(await statusOf(`${method} ${path} HTTP/1.0`, "Host: evil.example")).to.equal("403");
       expect(await statusOf(`${method} ${path} HTTP/1.0`, "Origin: http://evil.example")).to.equal("403");
+      for (const origin of ["http://undefined", "http://null", "null", "http://", `http://${host}`]) {
+        expect(await statusOf(`${method} ${path} HTTP/1.0`, `Origin: ${origin}`), origin).to.equal("403");
+      }
       expect(await statusOf(`${method} ${path} HTTP/1.1`)).to.equal("400");
       expect(await statusOf(`${method} ${path} HTTP/1.1`, "Host: ")).to.equal("403");
       expect(await statusOf(`${method} ${path} HTTP/1.1`, `Host: ${host}`, "Host: evil.example")).to.equal("403");

@@ -35,8 +35,29 @@ describe("the address a webhook's name resolves to", () => {
       "[2606:4700::1111]",
       "[::ffff:127.0.0.1]",
       "[2002:101:101::1]",
+      "[::127.0.0.1]",
+      "[::1.1.1.1]",
+      "[2606:4700::5efe:1.1.1.1]",
     ]) {
       expect(isForbiddenHost(host), host).to.equal(false);
+    }
+  });
+
+  it("is forbidden where IPv6 carries a private IPv4 address, in any way", () => {
+    for (const host of [
+      "[::10.0.0.1]",
+      "[::a9fe:a9fe]",
+      "[0:0:0:0:0:0:192.168.0.1]",
+      "[::2]",
+      "[::]",
+      "[::ffff:10.0.0.1]",
+      "[::ffff:0:10.0.0.1]",
+      "[64:ff9b::10.0.0.1]",
+      "[2002:a00:1::1]",
+      "[2606:4700::5efe:10.0.0.1]",
+      "[2606:4700::200:5efe:169.254.169.254]",
+    ]) {
+      expect(isForbiddenHost(host), host).to.equal(true);
     }
   });
 });
