@@ -8,9 +8,8 @@ export interface HttpEndpointParameters {
 }
 
 /**
- * viem's HTTP transport for an endpoint that is not trusted. It follows no redirect, waits for no pause of hours, and
- * ends a request whose answer does not end; viem itself bounds the headers' time and the body's size, but not the
- * body's time.
+ * Returns viem's HTTP transport for an untrusted endpoint. It follows no redirect and ends a request whose answer does
+ * not end. viem itself limits the time of the headers and the size of the body, but not the time of the body.
  */
 export function httpEndpoint(
   url: string,
@@ -19,19 +18,20 @@ export function httpEndpoint(
   return http(url, {
     fetchFn: (input, init) => fetchBounded(input, init ?? {}, timeoutMs),
     fetchOptions: { ...(headers && { headers }), signal: signal ?? null },
-    // viem would repeat a request that it timed out itself, and the user would wait four times as long.
+    // viem repeats a request that it timed out itself, so the user would wait four times as long.
     timeout: 0,
   });
 }
 
 export const defaultTimeoutMs = 30_000;
-/** Longest pause an endpoint may ask for, in seconds. viem keeps to what it reads, for hours if need be. */
+/** Longest pause an endpoint may ask for, in seconds. viem would otherwise wait as long as it says, even for hours. */
 const longestPause = 30;
 
 /**
- * A redirect comes back as the answer, without its body, so that it cannot pass for one. Following it would send the
- * request again, with the API key in its headers and the transaction in its body, to an address that the endpoint chose.
- * A Retry-After beyond `longestPause` is left out, so that the refusal is told after the usual few attempts.
+ * Returns a redirect instead of following it. Following it would send the request again to an address that the endpoint
+ * chose, with the API key in its headers and the transaction in its body. Drops the redirect's body, so that it cannot be
+ * mistaken for an answer. Removes a Retry-After that is too long, so that the error is reported after the usual few
+ * attempts.
  */
 async function fetchBounded(input: string | URL | Request, init: RequestInit, timeoutMs: number): Promise<Response> {
   const response = await fetch(input, {
@@ -57,7 +57,7 @@ function signalOfTimeout(timeoutMs: number): AbortSignal {
   return controller.signal;
 }
 
-/** What to tell of an HTTP error that is a redirect, with no more of its target than the origin; else undefined. */
+/** Describes an HTTP error that is a redirect, with only the origin of its target. Undefined for other errors. */
 export function describeRedirect(error: object): string | undefined {
   const { status, headers, url } = error as { status?: unknown; headers?: unknown; url?: unknown };
   if (typeof status !== "number" || !isRedirect(status)) return undefined;
