@@ -406,7 +406,8 @@ describe("the cloud client over HTTP", () => {
 
     it("errors of a server that gives it as a value of the wrong shape, or as the reason of a failed boot", async () => {
       const { client } = await serve((response, { url }) => {
-        if (url.endsWith("/state")) return sendJson(response, 200, { name: "a", status: "error", boot_error: `no ${apiKey}` });
+        if (url.endsWith("/state"))
+          return sendJson(response, 200, { name: "a", status: "error", boot_error: `no ${apiKey}` });
         sendJson(response, 200, { ...cvm, kms_info: { [apiKey]: 1 }, compose_hash: apiKey, app_id: apiKey });
       });
       const error = await catchError(getCvm(client, { cvm: "a" }), CloudProtocolError);
