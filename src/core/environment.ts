@@ -184,7 +184,7 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
   const text = dotenvText.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
   const values = parse(text);
   const firstLines = new Map<string, number>();
-  for (const { number, name } of findAssignments(text)) {
+  for (const { number, name, text: line } of findAssignments(text)) {
     if (name === undefined) throw malformed(`Line ${number} of the environment file sets nothing.`, { line: number });
     if (!isEnvironmentName(name) || !Object.hasOwn(values, name))
       throw invalidEnvironmentName(`line ${number} of the environment file`, { line: number });
@@ -195,9 +195,21 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
         name,
       });
     }
+    if (isQuoteOpen(line, values[name] ?? "")) {
+      throw malformed(`Line ${number} of the environment file opens a quote that is not closed.`, {
+        line: number,
+        name,
+      });
+    }
     firstLines.set(name, number);
   }
   return Array.from(firstLines.keys(), (key) => ({ key, value: values[key] ?? "" }));
+}
+
+/** dotenv takes a quote that it finds no end for as part of the value. */
+function isQuoteOpen(line: string, value: string): boolean {
+  const [, quote] = /^\s*(?:export\s+)?[\w.-]+(?:\s*=|:\s)\s*(['"`])/.exec(line) ?? [];
+  return quote !== undefined && value.startsWith(quote);
 }
 
 /**
