@@ -21,7 +21,7 @@ export async function benchUpdate(): Promise<BenchReport> {
   const journal = await openJournal(join(scratch, "journal.jsonl"));
   try {
     const owner = world.owner.address;
-    await launchCvm({
+    const { appId } = await launchCvm({
       cloud: world.cloudClient,
       chain: world.ownerClient,
       owner,
@@ -49,6 +49,7 @@ export async function benchUpdate(): Promise<BenchReport> {
         chain,
         journal,
         cvm: "bench-app",
+        appId,
         dockerCompose: dockerCompose(version),
         environment: [{ key: "VERSION", value: `${version}` }],
         kms: world.contracts.kms,

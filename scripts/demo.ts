@@ -114,6 +114,7 @@ async function update(world: World, cvm: LaunchedCvm, journalPath: string): Prom
       chain: world.ownerClient,
       journal,
       cvm: cvmName,
+      appId: cvm.appId,
       kms: world.contracts.kms,
       ...secondVersion,
       pollCloudMs: 50,

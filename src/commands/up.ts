@@ -157,8 +157,8 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
     cvms,
     environment: {
       ...environment,
-      ...(cvms.onChain && { ONCHAIN_CVM: cvms.onChain.name }),
-      ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name }),
+      ...(cvms.onChain && { ONCHAIN_CVM: cvms.onChain.name, ONCHAIN_APP: cvms.onChain.appId }),
+      ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name, OFFCHAIN_APP: cvms.offChain.appId }),
       ...(adminKey !== undefined && { DSTACK_CLOUD_ADMIN_KEY: adminKey }),
     },
     /** What this world lacks, in one sentence. */

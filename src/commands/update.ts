@@ -3,23 +3,22 @@ import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
-import { getComposeFile } from "../cloud/get-compose-file.ts";
+import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
-import { changeAppCompose } from "../core/app-compose.ts";
+import type { AppCompose } from "../core/app-compose.ts";
 import { checkDockerCompose } from "../core/docker-compose.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../core/environment.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
-import { parseAccepted } from "../core/lint/lint.ts";
+import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
 import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
 import type { Paper } from "../report/output.ts";
 import { createUpdatePrinter } from "../report/update-printer.ts";
 import { openJournal } from "../update/journal.ts";
 import type { JournalState } from "../update/journal-state.ts";
 import type { UpdateRequest, UpdateResult } from "../update/run.ts";
-import { allowedEnvsOf } from "../update/steps/document.ts";
-import { checkRequest, emptyEnvironment } from "../update/trust.ts";
+import { appNamedBy, checkRequest, emptyEnvironment } from "../update/trust.ts";
 import { updateCvm } from "../update/update-cvm.ts";
 import { prepareJournalPath, readTextFile } from "./arguments.ts";
 import {
@@ -29,13 +28,14 @@ import {
   connectCloud,
   readConfiguredKms,
   requireCloud,
+  requireSameApp,
   resolveApp,
 } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { lintBeforeWrite } from "./write.ts";
+import { lintBeforeWrite, showFindings } from "./write.ts";
 
 export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
@@ -221,31 +221,51 @@ export async function connectUpdate(
 ): Promise<ConnectedUpdate> {
   const devices = parseDeviceRule(args);
   const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, host)), devices: devices ?? "any" };
-  checkRequest(trusted);
+  const namedByCvm = appNamedBy(asked.cvm);
+  const hasApps = Object.keys(host.settings.apps).length > 0;
+  checkRequest(trusted, { isAppNamed: given !== undefined || namedByCvm !== undefined || hasApps });
   const cloud = requireCloud(await connectCloud(host), "for the update");
   const cvm = await getCvm(cloud, { cvm: asked.cvm });
-  const named = given === undefined ? appsOfConfiguration(host, asked.cvm, cvm.appId) : [given.appId];
+  const named = given?.appId ?? namedByCvm;
+  const wanted = named === undefined ? appsOfConfiguration(host, asked.cvm, cvm) : [named];
+  if (wanted.length > 0 && (cvm.appId === undefined || !wanted.includes(cvm.appId))) {
+    throw new InvalidArgumentError(
+      `The cloud says that ${asked.cvm} is a CVM of app ${cvm.appId ?? "none"}, and ${named === undefined ? "the configuration names" : "the command is about"} ${wanted.join(" and ")}.`,
+      {
+        nextStep:
+          "Do not go on before you know which is right. If the cloud is right, name the app: add it to dstack.apps, or give --app or --cvm app_…; if not, check the API address.",
+        context: { cvm: asked.cvm, itsApp: cvm.appId, wanted },
+      },
+    );
+  }
   if (cvm.kmsContractAddress === undefined || cvm.chainId === undefined) {
-    await requireNoDowngrade(host, { cvm: asked.cvm, appId: cvm.appId, named });
+    const isKnown =
+      given !== undefined || Object.values(host.settings.apps).some(({ address }) => address === cvm.appId);
+    await requireNoDowngrade(host, { cvm: asked.cvm, appId: cvm.appId, isKnown });
     return { cloud, chain: undefined, account: undefined, contracts: [], request: trusted };
   }
   const found = await connectApp({ app: args.app, cvm: asked.cvm }, host);
   const app: ConnectedApp = { ...found, configuredKms: trusted.kms ?? found.configuredKms };
   const { appId } = app;
-  if (named.length > 0 && !named.includes(appId)) {
-    throw new InvalidArgumentError(
-      `The cloud says that ${asked.cvm} is a CVM of app ${appId}, and the configuration has it for ${named.join(" and ")}.`,
-      {
-        nextStep: "Do not go on before you know which is right. Check the API address, and dstack.apps.",
-        context: { cvm: asked.cvm, itsApp: appId, wanted: named },
-      },
-    );
-  }
-  const request = { ...trusted, appId, devices: withinConfigured(devices, app.devices) };
-  const current = await getComposeFile(cloud, { cvm: asked.cvm });
-  const document = changeAppCompose(current, { ...asked, allowedEnvs: allowedEnvsOf(asked) });
-  const { contracts } = await lintBeforeWrite(io, app, { accept: args.accept, document });
+  // This is the cloud's second answer.
+  requireSameApp(asked.cvm, appId, cvm.appId ?? appId);
+  const request: UpdateRequest = {
+    ...trusted,
+    appId,
+    devices: withinConfigured(devices, app.devices),
+    reviewDocument: (document) => lintDocument(io, args, document),
+  };
+  const { contracts } = await lintBeforeWrite(io, app, { accept: args.accept });
   return { cloud, chain: app.client, account: await findSigner(app), contracts, request };
+}
+
+/** Lints exactly the document that the update asks for. @throws LintRefusedError */
+function lintDocument(io: TaskIo, { accept }: UpdateArguments, document: AppCompose): void {
+  const accepted = parseAccepted(accept);
+  const findings = lintApp({ document });
+  requireClean(findings, accepted);
+  const shown = findings.filter(({ severity }) => severity !== "note");
+  if (shown.length > 0) showFindings(io.paper, shown, accepted);
 }
 
 /** The trusted keys for the environment, and the accepted risks. None of this comes from the cloud. */
@@ -256,29 +276,38 @@ async function readTrust(args: UpdateArguments, host: CommandHost) {
     kms: resolveKms(args, { configuredKms: await readConfiguredKms(host) }),
     expectedKmsPublicKey: pinned === "" ? undefined : parseKmsPublicKey(pinned),
     acceptUnprovenKey: accepted.has("unproven-key"),
+    acceptUnprovenDocument: accepted.has("unproven-document"),
+    acceptEmptyValues: accepted.has("empty-values"),
     acceptKeyEpochs: accepted.has("key-epochs"),
   };
 }
 
 /**
- * The apps that the configuration names for this CVM. If there are none, the configured app that the cloud names. Empty
- * if the configuration has neither.
+ * The apps that the configuration allows for this CVM: the apps of the entries that name the CVM, by the name of the command
+ * line or by another of its names. If no entry names it, all configured apps. Empty if the configuration has no app.
  */
-function appsOfConfiguration({ settings }: CommandHost, cvm: string, fromCloud: AppId | undefined): readonly AppId[] {
+function appsOfConfiguration({ settings }: CommandHost, typed: string, cvm: Cvm): readonly AppId[] {
   const apps = Object.values(settings.apps);
-  const ofCvm = apps.filter((app) => app.cvm === cvm);
-  const known = ofCvm.length > 0 ? ofCvm : apps.filter(({ address }) => address === fromCloud);
-  return [...new Set(known.map(({ address }) => address))];
+  const naming = (names: readonly (string | undefined)[]) =>
+    apps.filter((app) => app.cvm !== undefined && names.map(comparable).includes(comparable(app.cvm)));
+  const [first = apps] = [naming([typed]), naming([cvm.id, cvm.name, cvm.vmUuid])].filter(({ length }) => length > 0);
+  return [...new Set(first.map(({ address }) => address))];
+}
+
+/** A UUID may be written with or without dashes. */
+function comparable(name: string | undefined): string | undefined {
+  const digits = name?.replaceAll("-", "").toLowerCase();
+  return digits !== undefined && /^[0-9a-f]{32}$/.test(digits) ? digits : name;
 }
 
 /** @throws KmsDowngradeError, RpcUnavailableError */
 async function requireNoDowngrade(
   host: CommandHost,
-  { cvm, appId, named }: { readonly cvm: string; readonly appId: AppId | undefined; readonly named: readonly AppId[] },
+  { cvm, appId, isKnown }: { readonly cvm: string; readonly appId: AppId | undefined; readonly isKnown: boolean },
 ): Promise<void> {
   const { namedNetwork: network } = host;
   if (network !== undefined) throw new KmsDowngradeError(cvm, `--network ${network} was given for its app`);
-  if (named.length > 0) throw new KmsDowngradeError(cvm, `its app ${named.join(" and ")} is named`);
+  if (isKnown) throw new KmsDowngradeError(cvm, `its app ${appId} is named`);
   if (appId === undefined || !host.hasDefaultEndpoint) return;
   const { client, chainId } = await host.connectChain();
   if ((await readCode(client, { address: appId })) === "0x") return;

@@ -133,6 +133,7 @@ export const errorTable = {
   JournalLockedError: entry(4005, true, "Another process is using this journal."),
   SignerRequiredError: entry(4006, false, "A transaction is needed and no signer was given."),
   UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
+  UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update would start from."),
 
   PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),
   PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),

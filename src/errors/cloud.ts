@@ -102,7 +102,7 @@ export class KmsDowngradeError extends CloudError {
   constructor(cvm: string, contradiction: string) {
     super(`The cloud says that the KMS of ${cvm} keeps its policy off chain, but ${contradiction}.`, {
       nextStep:
-        "Nothing was changed and no secret was sent. Check the API address. If this CVM has no contract, name neither a network (chain) nor an app for it.",
+        "Nothing was changed and no secret was sent. Check the API address. If this CVM has no contract, name neither a network (chain) nor its app (appId; in tasks --app or dstack.apps): name the CVM by its app id instead.",
       context: { cvm, contradiction },
     });
   }

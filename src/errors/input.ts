@@ -48,11 +48,17 @@ export class UntrustedEncryptionKeyError extends InputError {
 
 export class UnprovenEncryptionKeyError extends InputError {
   override readonly name = "UnprovenEncryptionKeyError";
-  /** @param reason what is missing, as the end of a sentence */
+  /**
+   * @param reason what is missing, as the end of a sentence
+   * @param context with `missing: "app"` where the app is what nobody named
+   */
   constructor(reason: string, context: Readonly<Record<string, unknown>> = {}) {
+    const way =
+      context.missing === "app"
+        ? "Name the app (appId; in tasks --app or dstack.apps), or name the CVM by its app (app_…), which also serves for a CVM without a contract."
+        : "Name the DstackKms you trust (kms; in tasks DSTACK_KMS, dstack.kms or --kms), or pin its public key (expectedKmsPublicKey; dstack.kmsPublicKey).";
     super(`No trusted KMS vouches for the key that the environment would be encrypted to: ${reason}.`, {
-      nextStep:
-        "Nothing was asked for and no secret was sent. Name the DstackKms you trust (kms; in tasks DSTACK_KMS, dstack.kms or --kms), or pin its public key (expectedKmsPublicKey; dstack.kmsPublicKey). To trust the cloud alone: acceptUnprovenKey, in tasks --accept unproven-key.",
+      nextStep: `Nothing was asked for and no secret was sent. ${way} To trust the cloud alone: acceptUnprovenKey, in tasks --accept unproven-key.`,
       context: { reason, ...context },
     });
   }

@@ -114,6 +114,20 @@ export class UnexpectedDeviceError extends UpdateError {
   }
 }
 
+export class UnprovenDocumentError extends UpdateError {
+  override readonly name = "UnprovenDocumentError";
+  constructor(cvm: string, appId: string, hashes: readonly string[]) {
+    super(
+      `The cloud names a document for ${cvm} that app ${appId} does not allow in any official form. What the update leaves as it is would come from there.`,
+      {
+        nextStep:
+          "Nothing was paid. Compare the cloud's document with the one you deployed: the API's compose_file has it, and dstack hash FILE --cvm NAME names the differences. If it is right (its hash was removed, for example): acceptUnprovenDocument, in tasks --accept unproven-document.",
+        context: { cvm, appId, hashes },
+      },
+    );
+  }
+}
+
 export class SignerRequiredError extends UpdateError {
   override readonly name = "SignerRequiredError";
   /** @param options.ownerKind set if the owner is a contract, so that no key can sign for it */

@@ -35,6 +35,7 @@ type FinishedEvent = Extract<UpdateEvent, { kind: "finished" }>;
 const titles: Readonly<Record<FinishedEvent["step"], string>> = {
   readCvm: "read CVM",
   buildDocument: "build app-compose",
+  proveDocument: "check current document",
   encryptEnvironment: "encrypt environment",
   patch: "ask for the update",
   checkHash: "compare hashes",
@@ -51,6 +52,10 @@ function describe(event: FinishedEvent): string {
       return `${event.facts.status}, compose hash ${event.facts.composeHash ?? "unknown"}`;
     case "buildDocument":
       return event.facts.isUnchanged ? `${event.facts.composeHash}, unchanged` : event.facts.composeHash;
+    case "proveDocument":
+      return event.facts.proof === "none"
+        ? "not allowed by the app, accepted explicitly"
+        : `allowed by the app: ${event.facts.composeHash} (form ${event.facts.form})`;
     case "encryptEnvironment":
       return `${event.facts.names.join(", ") || "no variable"}, for app ${event.facts.appId}`;
     case "patch":
@@ -78,13 +83,19 @@ function describe(event: FinishedEvent): string {
 function remarksOf(event: FinishedEvent): (readonly [what: string, text: string])[] {
   switch (event.step) {
     case "buildDocument":
-      return describeWarnings(undefined, event.facts.droppedVariables).map((text) => ["warning", text] as const);
+      return describeWarnings({ droppedVariables: event.facts.droppedVariables }).map(
+        (text) => ["warning", text] as const,
+      );
+    case "proveDocument":
+      return describeWarnings({ documentProof: event.facts.proof }).map((text) => ["warning", text] as const);
     case "encryptEnvironment":
       return [
         ...(event.facts.names.length === 0
           ? [["warning", "Every variable is taken away; nobody can read the values back."] as const]
           : []),
-        ...describeWarnings(event.facts.proof, []).map((text) => ["warning", text] as const),
+        ...describeWarnings({ keyProof: event.facts.proof, emptyNames: event.facts.emptyNames }).map(
+          (text) => ["warning", text] as const,
+        ),
       ];
     case "readChain":
       return event.facts.newDevice === undefined

@@ -11,6 +11,13 @@ export type KeyProof =
   /** Only the cloud, and the caller accepted that. */
   | "none";
 
+/** Who vouches for the document that the update starts from. */
+export type DocumentProof =
+  /** The app's contract, which allows its hash. */
+  | "allowlist"
+  /** Only the cloud, and the caller accepted that. */
+  | "none";
+
 /** What each step reports when it has succeeded, in the order of the steps. */
 export interface StepFacts {
   readCvm: {
@@ -25,7 +32,19 @@ export interface StepFacts {
     readonly isUnchanged: boolean;
     readonly droppedVariables: readonly DroppedVariable[];
   };
-  encryptEnvironment: { readonly names: readonly string[]; readonly appId: AppId; readonly proof: KeyProof };
+  proveDocument: {
+    readonly proof: DocumentProof;
+    /** The allowed hash and its official form; undefined without a proof. */
+    readonly composeHash: ComposeHash | undefined;
+    readonly form: string | undefined;
+  };
+  encryptEnvironment: {
+    readonly names: readonly string[];
+    /** Those set to an empty value. */
+    readonly emptyNames: readonly string[];
+    readonly appId: AppId;
+    readonly proof: KeyProof;
+  };
   patch:
     | { readonly answer: "accepted"; readonly correlationId: string }
     | {

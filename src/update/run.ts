@@ -1,3 +1,4 @@
+import type { AppCompose } from "../core/app-compose.ts";
 import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { EnvironmentVariable } from "../core/environment.ts";
 import {
@@ -9,7 +10,7 @@ import {
   type TransactionHash,
 } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
-import type { KeyProof, Reporter, StepFacts, UpdateStep } from "./events.ts";
+import type { DocumentProof, KeyProof, Reporter, StepFacts, UpdateStep } from "./events.ts";
 import { type JournalState, type PaymentRecord, type PaymentStep, paymentSteps } from "./journal-state.ts";
 import type { CvmFacts, UpdatePorts } from "./ports.ts";
 
@@ -20,9 +21,15 @@ export interface UpdateRequest {
   /** Text of the docker-compose file. */
   readonly dockerCompose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
-  /** The app the CVM must belong to. The update refuses a CVM of another app, and a CVM without a contract. */
+  /**
+   * The app the CVM must belong to. The update refuses a CVM of another app, and a CVM without a contract. Required with an
+   * environment, unless `cvm` is an app id: the cloud could otherwise name an app of its own choice.
+   */
   readonly appId?: AppId | undefined;
-  /** Replaces the whole environment. An empty list is refused; use `clearEnvironment` to remove every variable. */
+  /**
+   * Replaces the whole environment. An empty list is refused; use `clearEnvironment` to remove every variable. A list whose
+   * values are all empty is refused too; see `acceptEmptyValues`.
+   */
   readonly environment?: readonly EnvironmentVariable[] | undefined;
   /** Removes every variable; excludes `environment`. The present values cannot be read back afterwards. */
   readonly clearEnvironment?: boolean | undefined;
@@ -41,8 +48,20 @@ export interface UpdateRequest {
    * secp256k1 key of the trusted KMS, used instead of `kms`; no endpoint is then asked. 33 bytes, or 65 uncompressed.
    */
   readonly expectedKmsPublicKey?: Hex | undefined;
-  /** Encrypts the environment to the key the cloud names, if no trusted KMS can vouch for it. @default false */
+  /**
+   * Encrypts the environment to the key and for the app that the cloud names, if no trusted KMS can vouch for the key or the
+   * caller names no app. @default false
+   */
   readonly acceptUnprovenKey?: boolean | undefined;
+  /** Starts from the document that the cloud names even if the app's contract does not allow it. @default false */
+  readonly acceptUnprovenDocument?: boolean | undefined;
+  /** Sets an environment even if all its values are empty. @default false */
+  readonly acceptEmptyValues?: boolean | undefined;
+  /**
+   * Called with the document whose hash the update will ask for, before the cloud is asked to change anything. If it throws,
+   * the update stops.
+   */
+  readonly reviewDocument?: ((document: AppCompose) => void | Promise<void>) | undefined;
   /** Devices the update may allow on chain when the cloud names one: any, none, or only these. @default "any" */
   readonly devices?: "any" | "none" | readonly DeviceId[] | undefined;
   /** A hash that differs from the locally computed one and may still be allowed: the one a HashMismatchError named. */
@@ -177,6 +196,8 @@ export interface UpdateResult {
   readonly isResumed: boolean;
   /** Who vouches for the key that this run encrypted the environment to. Absent if it encrypted no environment. */
   readonly keyProof: KeyProof | undefined;
+  /** Who vouches for the document that this run started from. Absent if no new hash had to be allowed on chain. */
+  readonly documentProof: DocumentProof | undefined;
   /** The device that this update allowed on chain, and who named it. Absent if it allowed none. */
   readonly allowedDevice: { readonly deviceId: DeviceId; readonly namedBy: "cloud" } | undefined;
   /** Variables that were set before and that the new environment does not set. */
@@ -218,6 +239,7 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
     correlationId: update === undefined ? undefined : state.updates.get(update)?.correlationId,
     isResumed,
     keyProof: undefined,
+    documentProof: undefined,
     allowedDevice: update === undefined ? undefined : allowedDeviceOf(state, update),
     droppedVariables: [],
     warnings: [],
@@ -225,28 +247,40 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
   };
 }
 
-/** Adds to the result who vouches for the encryption key, the dropped variables, and the warnings about both. */
-export function withEnvironment(
-  result: UpdateResult,
-  keyProof: KeyProof | undefined,
-  droppedVariables: readonly DroppedVariable[],
-): UpdateResult {
-  return { ...result, keyProof, droppedVariables, warnings: describeWarnings(keyProof, droppedVariables) };
+/** What a run learned in addition to its outcome. */
+export interface RunFindings {
+  readonly keyProof?: KeyProof | undefined;
+  readonly documentProof?: DocumentProof | undefined;
+  readonly droppedVariables?: readonly DroppedVariable[];
+  /** Variables that are set to an empty value. */
+  readonly emptyNames?: readonly string[];
 }
 
-/** Warnings about an environment, in sentences. */
-export function describeWarnings(
-  keyProof: KeyProof | undefined,
-  droppedVariables: readonly DroppedVariable[],
-): readonly string[] {
-  const dropped = droppedVariables.map(({ name, isUsed }) =>
-    isUsed
-      ? `The compose file uses ${name}, which was set before and is not set any more.`
-      : `${name} was set before and is not set any more.`,
-  );
-  return keyProof === "none"
-    ? [...dropped, "The environment was encrypted to a key that no trusted KMS vouches for."]
-    : dropped;
+/** Adds to the result what the run learned, and the warnings about it. */
+export function withFindings(result: UpdateResult, findings: RunFindings): UpdateResult {
+  const { keyProof, documentProof, droppedVariables = [] } = findings;
+  return { ...result, keyProof, documentProof, droppedVariables, warnings: describeWarnings(findings) };
+}
+
+/** Warnings about what a run learned, in sentences. */
+export function describeWarnings(findings: RunFindings): readonly string[] {
+  const { keyProof, documentProof, droppedVariables = [], emptyNames = [] } = findings;
+  return [
+    ...(documentProof === "none"
+      ? ["The app's contract did not allow the document that the update started from: it is the cloud's word."]
+      : []),
+    ...droppedVariables.map(({ name, isUsed }) =>
+      isUsed
+        ? `The compose file uses ${name}, which was set before and is not set any more.`
+        : `${name} was set before and is not set any more.`,
+    ),
+    ...emptyNames.map((name) => `${name} is set to an empty value.`),
+    ...(keyProof === "none"
+      ? [
+          "The environment was encrypted to a key that no trusted KMS vouches for, or for an app that only the cloud named.",
+        ]
+      : []),
+  ];
 }
 
 function allowedDeviceOf({ payments }: JournalState, update: string): UpdateResult["allowedDevice"] {

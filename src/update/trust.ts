@@ -22,14 +22,22 @@ import type { UpdateRequest, UpdateRun, UpdateTarget } from "./run.ts";
  *
  * @throws InvalidEnvironmentError, InvalidArgumentError, UnprovenEncryptionKeyError
  */
-export function checkRequest(request: UpdateRequest): UpdateRequest {
+export function checkRequest(
+  request: UpdateRequest,
+  options: {
+    /** Whether the caller has named the app, where the request does not hold it yet. */
+    readonly isAppNamed?: boolean;
+  } = {},
+): UpdateRequest {
   const { environment, clearEnvironment = false, allowedEnvs, kms, expectedKmsPublicKey, acceptUnprovenKey } = request;
+  const isAppNamed = options.isAppNamed ?? (request.appId !== undefined || appNamedBy(request.cvm) !== undefined);
   if (clearEnvironment && environment !== undefined && environment.length > 0) {
     throw new InvalidArgumentError("The environment is to be cleared, and variables are given.", {
       nextStep: "Give either the environment or clearEnvironment (in tasks --clear-environment).",
     });
   }
   if (!clearEnvironment && environment?.length === 0) throw emptyEnvironment();
+  refuseEmptyValues(request);
   const discarded = environment?.find(({ key }) => allowedEnvs !== undefined && !allowedEnvs.includes(key));
   if (discarded !== undefined) {
     throw new InvalidEnvironmentError(`The environment sets ${discarded.key}, which allowedEnvs does not name.`, {
@@ -41,8 +49,28 @@ export function checkRequest(request: UpdateRequest): UpdateRequest {
   if (isReplaced && kms === undefined && expectedKmsPublicKey === undefined && acceptUnprovenKey !== true) {
     throw new UnprovenEncryptionKeyError("no KMS is named, and no key is pinned");
   }
+  // A KMS signs the key of any app that is registered at it, and anyone can register one.
+  if (isReplaced && !isAppNamed && acceptUnprovenKey !== true) {
+    throw new UnprovenEncryptionKeyError("no app is named, so the cloud could name one of its own choice", {
+      missing: "app",
+    });
+  }
   if (expectedKmsPublicKey !== undefined) parseKmsPublicKey(expectedKmsPublicKey);
   return clearEnvironment ? { ...request, environment: [] } : request;
+}
+
+/** @throws InvalidEnvironmentError */
+function refuseEmptyValues({ environment = [], acceptEmptyValues }: UpdateRequest): void {
+  if (acceptEmptyValues === true || environment.length === 0 || environment.some(({ value }) => value !== "")) return;
+  const names = environment.map(({ key }) => key);
+  throw new InvalidEnvironmentError(
+    `The new environment sets ${names.join(" and ")} to an empty value, and nothing else.`,
+    {
+      nextStep:
+        "Look at where the values come from. To set empty values on purpose: acceptEmptyValues (in tasks --accept empty-values). To take every variable away: clearEnvironment (in tasks --clear-environment).",
+      context: { names },
+    },
+  );
 }
 
 /** The error for an environment that sets no variable: it would remove every variable of the CVM. */
@@ -84,7 +112,7 @@ export function requireTarget<Facts extends CvmFacts & { readonly appId: AppId }
 }
 
 /** The app id, if the caller named the CVM by its app. */
-function appNamedBy(cvm: string): AppId | undefined {
+export function appNamedBy(cvm: string): AppId | undefined {
   return /^(?:app_|0x)?[0-9a-f]{40}$/i.test(cvm) ? parseAppId(cvm) : undefined;
 }
 

@@ -1,8 +1,16 @@
 import { type UpdateCvmParameters, wireUpdate } from "./connect.ts";
 import type { PatchAccepted, RegistrationRequired } from "./ports.ts";
-import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget, withEnvironment } from "./run.ts";
+import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget, withFindings } from "./run.ts";
 import { confirm } from "./steps/confirm.ts";
-import { buildDocument, checkHash, encryptEnvironment, patch, type RequestedDocument } from "./steps/document.ts";
+import {
+  buildDocument,
+  checkHash,
+  emptyNamesOf,
+  encryptEnvironment,
+  patch,
+  proveDocument,
+  type RequestedDocument,
+} from "./steps/document.ts";
 import { concludeEarlierRun, finishEarlierRun, openUpdate } from "./steps/earlier-run.ts";
 import { followRollover } from "./steps/follow-rollover.ts";
 import { pay } from "./steps/pay.ts";
@@ -32,13 +40,21 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   if (document.isUnchanged && run.request.environment === undefined) {
     return describeResult(run, { outcome: "unchanged", target, isResumed: false });
   }
+  const documentProof = document.isUnchanged ? undefined : await proveDocument(run, target, document);
   const encrypted = await encryptEnvironment(run, target);
   const answer = await patch(run, target, encrypted?.payload);
-  const result =
-    answer.kind === "accepted"
-      ? await followAccepted(run, target, document, answer)
-      : await registerAndConfirm(run, target, document, answer);
-  return withEnvironment(result, encrypted?.proof, document.droppedVariables);
+  const findings = {
+    keyProof: encrypted?.proof,
+    droppedVariables: document.droppedVariables,
+    emptyNames: emptyNamesOf(run.request),
+  };
+  if (answer.kind === "accepted") {
+    return withFindings(await followAccepted(run, target, document, answer), { ...findings, documentProof });
+  }
+  // Also for a document that stays as it is: the owner is asked to allow its hash again.
+  const proof = documentProof ?? (await proveDocument(run, target, document));
+  const result = await registerAndConfirm(run, target, document, answer);
+  return withFindings(result, { ...findings, documentProof: proof });
 }
 
 /** An update that must be paid for: its hash must be allowed on chain before the cloud continues. */

@@ -25,6 +25,8 @@ export const composeHashForms: readonly ComposeHashForm[] = [
 export interface ComposeHashInForm {
   readonly form: ComposeHashForm;
   readonly normalised: boolean;
+  /** What is hashed. */
+  readonly text: string;
   readonly hash: ComposeHash;
 }
 
@@ -37,7 +39,9 @@ export function hashInEveryForm(text: string): ComposeHashInForm[] {
   return composeHashForms.flatMap((form) =>
     variants[form.normalisation].flatMap((normalise) => {
       const written = form.write(text, { normalise });
-      return written === undefined ? [] : [{ form, normalised: normalise, hash: hashAppComposeText(written) }];
+      return written === undefined
+        ? []
+        : [{ form, normalised: normalise, text: written, hash: hashAppComposeText(written) }];
     }),
   );
 }

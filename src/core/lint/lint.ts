@@ -5,10 +5,12 @@ import { lintRules } from "./rules.ts";
 /**
  * Refusals outside the linter that a user can accept by name, with what accepting means.
  *
- * - `unproven-key`: encrypt the environment to a key that no trusted KMS signed for this app
+ * - `unproven-key`: encrypt the environment to a key that no trusted KMS signed for an app that the user named
+ * - `unproven-document`: start the update from a document that the app's contract does not allow
+ * - `empty-values`: set an environment whose values are all empty
  * - `key-epochs`: use a contract whose key epochs this toolkit does not read, through its lists for app epoch 0
  */
-export const acceptableRisks = ["unproven-key", "key-epochs"] as const;
+export const acceptableRisks = ["unproven-key", "unproven-document", "empty-values", "key-epochs"] as const;
 export type AcceptableRisk = (typeof acceptableRisks)[number];
 
 /**

@@ -2,10 +2,12 @@ import { type AppCompose, changeAppCompose } from "../../core/app-compose.ts";
 import { computeComposeHash, writeAppCompose } from "../../core/compose-hash.ts";
 import { type DroppedVariable, findDroppedVariables } from "../../core/dropped-variables.ts";
 import { type EnvironmentVariable, encryptEnvironment as encrypt } from "../../core/environment.ts";
+import { requireNoKeyEpochs } from "../../core/generation.ts";
 import { explainHashMismatch } from "../../core/hash-mismatch.ts";
 import type { ComposeHash } from "../../core/ids.ts";
-import { CloudProtocolError, HashMismatchError } from "../../errors/index.ts";
-import type { KeyProof } from "../events.ts";
+import { listProvingHashes, type ProvingHash } from "../../core/prove-document.ts";
+import { CloudProtocolError, HashMismatchError, UnprovenDocumentError, WrongChainError } from "../../errors/index.ts";
+import type { DocumentProof, KeyProof } from "../events.ts";
 import type { PatchAnswer } from "../ports.ts";
 import { during, type UpdateRequest, type UpdateRun, type UpdateTarget } from "../run.ts";
 import { readTrustedKmsKey } from "../trust.ts";
@@ -72,7 +74,11 @@ export function buildDocument(run: UpdateRun, { name }: UpdateTarget): Promise<R
   return during(
     run,
     "buildDocument",
-    () => build(run, name),
+    async () => {
+      const document = await build(run, name);
+      await run.request.reviewDocument?.(document.requested);
+      return document;
+    },
     ({ composeHash, isUnchanged, droppedVariables }) => ({ composeHash, isUnchanged, droppedVariables }),
   );
 }
@@ -107,6 +113,53 @@ function droppedVariablesOf(
 /** Allowed names. The guest discards variables that are not allowed, so a new environment allows its own names. */
 export function allowedEnvsOf({ allowedEnvs, environment }: UpdateRequest): readonly string[] | undefined {
   return allowedEnvs ?? environment?.map(({ key }) => key);
+}
+
+/**
+ * Checks that the app's contract allows the document that the cloud names. The update takes every field it does not replace
+ * from this document, and the owner is about to allow the result. Returns undefined for a CVM without a contract.
+ *
+ * @throws UnprovenDocumentError, WrongChainError, KeyEpochsError, NoContractError, RpcUnavailableError
+ */
+export async function proveDocument(
+  run: UpdateRun,
+  target: UpdateTarget,
+  { current }: RequestedDocument,
+): Promise<DocumentProof | undefined> {
+  if (target.chainId === undefined) return undefined;
+  const { proof } = await during(
+    run,
+    "proveDocument",
+    async () => {
+      const hashes = listProvingHashes(current);
+      const allowed = await findAllowed(run, target, hashes);
+      if (allowed === undefined && run.request.acceptUnprovenDocument !== true) {
+        const tried = hashes.map(({ hash }) => hash);
+        throw new UnprovenDocumentError(run.request.cvm, target.appId, tried);
+      }
+      const proof: DocumentProof = allowed === undefined ? "none" : "allowlist";
+      return { proof, composeHash: allowed?.hash, form: allowed?.form };
+    },
+    (facts) => facts,
+  );
+  return proof;
+}
+
+async function findAllowed(
+  { chain, request }: UpdateRun,
+  { appId, chainId, kmsContractAddress }: UpdateTarget,
+  hashes: readonly ProvingHash[],
+): Promise<ProvingHash | undefined> {
+  const actual = await chain.readChainId();
+  if (chainId !== undefined && actual !== chainId) throw new WrongChainError(chainId, actual);
+  const kms = request.kms ?? kmsContractAddress;
+  // One after the other: nearly always the first is allowed.
+  for (const candidate of hashes) {
+    const facts = await chain.readAllowlist({ appId, composeHash: candidate.hash, deviceId: undefined, kms });
+    requireNoKeyEpochs(facts.contracts, request.acceptKeyEpochs === true);
+    if (facts.composeHashAllowed) return candidate;
+  }
+  return undefined;
 }
 
 /**
@@ -163,8 +216,18 @@ export async function encryptEnvironment(
       const key = await run.cloud.readEncryptionKey(cvm, { appId: target.appId, kmsPublicKey });
       return { payload: encrypt(environment, key), proof };
     },
-    ({ proof }) => ({ names: environment.map(({ key }) => key), appId: target.appId, proof }),
+    ({ proof }) => ({
+      names: environment.map(({ key }) => key),
+      emptyNames: emptyNamesOf(run.request),
+      appId: target.appId,
+      proof,
+    }),
   );
+}
+
+/** The variables that the new environment sets to an empty value. */
+export function emptyNamesOf({ environment = [] }: UpdateRequest): readonly string[] {
+  return environment.filter(({ value }) => value === "").map(({ key }) => key);
 }
 
 /**

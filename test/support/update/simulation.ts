@@ -30,6 +30,9 @@ const kmsPublicKey: Hex = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d95
 export const signer: Hex = `0x${"0f".repeat(20)}`;
 const firstDocument = buildAppCompose({ dockerCompose: "services:\n  app:\n    image: nginx:1\n" });
 
+/** Allowed when the app was deployed. */
+const firstHash = computeComposeHash(firstDocument);
+
 /** Decides, at every call of a port, what goes wrong there. Without numbers left, nothing does. */
 export class Dice {
   readonly #throws: number[];
@@ -121,7 +124,8 @@ export class SimulatedChain {
       readAllowlist: async ({ composeHash, deviceId: device }) => {
         // An endpoint that is behind answers for a block of its own, and says which.
         const blocks = this.#dice.hits(10) ? this.#blocks.slice(0, -1) : this.#blocks;
-        const isAllowed = (value: Hex | undefined) => blocks.flat().some(({ intent }) => intent?.value === value);
+        const isAllowed = (value: Hex | undefined) =>
+          value === firstHash || blocks.flat().some(({ intent }) => intent?.value === value);
         return this.#answer({
           blockNumber: BigInt(blocks.length - 1),
           owner: signer,
@@ -346,7 +350,7 @@ export function simulate(throws: readonly number[] = []): Simulation {
       journal,
       clock,
       isChainNamed: true,
-      request: { cvm: "my-app", expectedKmsPublicKey: kmsPublicKey, ...request },
+      request: { cvm: "my-app", appId, expectedKmsPublicKey: kmsPublicKey, ...request },
       settings: {
         confirmations: 2,
         waitForRollover: true,

@@ -93,15 +93,21 @@ export function update(world: UpdateWorld, cvm: TestCvm, changes: UpdateChanges)
     cloud: world.client,
     chain: chainOf(world, world.owner),
     cvm: cvm.id,
+    appId: cvm.appId,
     expectedKmsPublicKey: world.cloud.kmsPublicKey("kms-base-1"),
     ...fast,
     ...changes,
   });
 }
 
-/** For a CVM whose KMS keeps its policy off chain: no chain, and that KMS's key. */
-export function offChain({ cloud }: UpdateWorld) {
-  return { chain: undefined, expectedKmsPublicKey: cloud.kmsPublicKey("kms-phala-1") };
+/** For a CVM whose KMS keeps its policy off chain: no chain, that KMS's key, and the app as the CVM's name. */
+export function offChain({ cloud }: UpdateWorld, { appId }: TestCvm) {
+  return {
+    chain: undefined,
+    appId: undefined,
+    cvm: `app_${appId.slice(2)}`,
+    expectedKmsPublicKey: cloud.kmsPublicKey("kms-phala-1"),
+  };
 }
 
 let names = 0;

@@ -66,7 +66,7 @@ describe("hardhat dstack up", () => {
   it("prints lines for a shell, all of them exports or comments, and what happens to people", async () => {
     const { code, stdout, stderr } = await runScript({
       args: up,
-      interrupt: { at: "export OFFCHAIN_CVM", signal: "SIGTERM" },
+      interrupt: { at: "export OFFCHAIN_APP", signal: "SIGTERM" },
     });
 
     expect(code).to.equal(0);
@@ -79,7 +79,9 @@ describe("hardhat dstack up", () => {
       "DSTACK_KMS",
       "PRIVATE_KEY",
       "ONCHAIN_CVM",
+      "ONCHAIN_APP",
       "OFFCHAIN_CVM",
+      "OFFCHAIN_APP",
     ]);
     expect(lines.filter((line) => !/^export |^# /.test(line))).to.deep.equal([]);
     expect(stdout).to.match(/^# OpenAPI +http:\/\/127\.0\.0\.1:\d+\/openapi\.json$/m);
@@ -102,7 +104,7 @@ describe("hardhat dstack up", () => {
           `--kms=${world.contracts.kms}`,
         ],
         env: { DSTACK_OWNER_KEY: key },
-        interrupt: { at: "export OFFCHAIN_CVM", signal: "SIGINT" },
+        interrupt: { at: "export OFFCHAIN_APP", signal: "SIGINT" },
       });
 
     it("leaves the on-chain CVM out without a key", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { toHex } from "viem";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
+import type { AppId } from "../../../../src/core/ids.ts";
 import { launchCvm } from "../../../../src/world/cvms.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { runScript } from "../../../support/scripts/run-script.ts";
@@ -13,17 +14,20 @@ const dockerCompose = (tag: string) => `services:\n  app:\n    image: registry.e
 describe("npm run update", () => {
   let world: World;
   let directory: string;
+  let appId: AppId;
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "dstack-update-script-"));
     world = await startWorld({ cvms: false, cloud: { rolloverMs: 50 } });
-    await launchCvm({
-      cloud: world.cloudClient,
-      chain: world.ownerClient,
-      owner: world.owner.address,
-      name: "my-app",
-      dockerCompose: dockerCompose("1"),
-    });
+    appId = (
+      await launchCvm({
+        cloud: world.cloudClient,
+        chain: world.ownerClient,
+        owner: world.owner.address,
+        name: "my-app",
+        dockerCompose: dockerCompose("1"),
+      })
+    ).appId;
     await writeFile(join(directory, "docker-compose.yml"), dockerCompose("2"));
     await writeFile(join(directory, ".env"), "TOKEN='top secret'\n");
   });
@@ -52,7 +56,7 @@ describe("npm run update", () => {
   const files = () => ["--compose", join(directory, "docker-compose.yml"), "--env-file", join(directory, ".env")];
 
   it("updates the CVM and answers one JSON object", async () => {
-    const { code, stdout, stderr } = await run(["--cvm", "my-app", ...files(), "--json"]);
+    const { code, stdout, stderr } = await run(["--app", appId, "--cvm", "my-app", ...files(), "--json"]);
 
     expect(code, stderr).to.equal(0);
     const result = JSON.parse(stdout) as { outcome: string; composeHash: string; transactions: unknown[] };

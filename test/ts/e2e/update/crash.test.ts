@@ -147,8 +147,8 @@ describe("an update that crashes", () => {
       for (const when of whens) {
         it(`${when} write ${write} ends with the new compose and environment`, async () => {
           const cvm = await createCvmOffChain(world, { environment: [{ key: "MODE", value: "blue" }] });
-          expect(await runOnce(cvm, { write, when }, offChain(world))).to.be.instanceOf(Crash);
-          const result = await runOnce(cvm, undefined, offChain(world));
+          expect(await runOnce(cvm, { write, when }, offChain(world, cvm))).to.be.instanceOf(Crash);
+          const result = await runOnce(cvm, undefined, offChain(world, cvm));
           expect(result).to.have.property("outcome").that.is.oneOf(["updated", "environmentReplaced"]);
           expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
           const last = world.cloud.readHistory(cvm.id).at(-1);

@@ -24,6 +24,7 @@ import {
   SignerRequiredError,
   UnauthorizedError,
   UnexpectedDeviceError,
+  UnprovenDocumentError,
   UnprovenEncryptionKeyError,
   UntrustedEncryptionKeyError,
   WrongChainError,
@@ -122,6 +123,7 @@ describe("updateCvm", () => {
     const steps = [
       "readCvm",
       "buildDocument",
+      "proveDocument",
       "encryptEnvironment",
       "patch",
       "checkHash",
@@ -194,7 +196,7 @@ describe("updateCvm", () => {
   it("needs no chain on an off-chain KMS", async () => {
     const cvm = await createCvmOffChain(world, { environment: blue });
     const request = { journal: memoryJournal(), dockerCompose, environment: green };
-    const result = await update(world, cvm, { ...request, ...offChain(world) });
+    const result = await update(world, cvm, { ...request, ...offChain(world, cvm) });
     expect(result).to.deep.include({ outcome: "updated", previousComposeHash: cvm.composeHash, transactions: [] });
     expect(updatesOf(cvm)[0]).to.include({ state: "done", composeHash: result.composeHash });
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(green);
@@ -338,8 +340,31 @@ describe("updateCvm", () => {
       await refused(cvm, UnprovenEncryptionKeyError, changes);
     });
 
+    it("when no app is named for the environment, and nothing else was asked for", async () => {
+      const cvm = await createCvm(world, { environment: blue });
+      const changes = { environment: green, appId: undefined, cloud: unaskable() };
+      const error = await refused(cvm, UnprovenEncryptionKeyError, changes);
+      expect(error.nextStep).to.include("appId").and.to.include("--app").and.to.include("unproven-key");
+      expect(
+        await update(world, cvm, {
+          ...changes,
+          journal: memoryJournal(),
+          cloud: world.client,
+          acceptUnprovenKey: true,
+        }),
+      ).to.include({ outcome: "environmentReplaced" });
+    });
+
+    it("takes an app id as the CVM's name for naming the app", async () => {
+      const cvm = await createCvm(world, { environment: blue });
+      const named = { appId: undefined, cvm: `app_${cvm.appId.slice(2)}` };
+      const result = await update(world, cvm, { ...named, environment: green, journal: memoryJournal() });
+      expect(result).to.include({ keyProof: "pinned-key" });
+    });
+
     for (const [what, request] of [
       ["sets nothing", { environment: [] }],
+      ["sets empty values alone", { environment: [{ key: "MODE", value: "" }] }],
       ["is cleared and given", { environment: green, clearEnvironment: true }],
       ["sets what the guest would discard", { environment: green, allowedEnvs: ["OTHER"] }],
     ] as const)
@@ -353,7 +378,7 @@ describe("updateCvm", () => {
     it("when the cloud denies a contract that the caller named a chain for, or shows one where no chain was given", async () => {
       const offChainCvm = await createCvmOffChain(world, { environment: blue });
       await refused(offChainCvm, KmsDowngradeError);
-      await refused(offChainCvm, KmsDowngradeError, { ...offChain(world), appId: offChainCvm.appId });
+      await refused(offChainCvm, KmsDowngradeError, { ...offChain(world, offChainCvm), appId: offChainCvm.appId });
       await refused(await createCvm(world), InvalidArgumentError, { chain: undefined });
     });
 
@@ -387,7 +412,7 @@ describe("updateCvm", () => {
 
     it("when the caller gives up, whatever the step", async () => {
       const cvm = await createCvm(world);
-      for (const step of ["readCvm", "buildDocument", "patch", "checkHash", "readChain"] as const) {
+      for (const step of ["readCvm", "buildDocument", "proveDocument", "patch", "checkHash", "readChain"] as const) {
         const abort = new AbortController();
         const reason = new Error("enough");
         const onStep = (event: UpdateEvent) => {
@@ -428,10 +453,29 @@ describe("updateCvm", () => {
     async function mismatch(cvm: TestCvm, acceptHashMismatch?: ComposeHash) {
       const journal = memoryJournal();
       return catchError(
-        update(world, cvm, { journal, dockerCompose, cloud: hidingField("public_logs"), acceptHashMismatch }),
+        update(world, cvm, {
+          journal,
+          dockerCompose,
+          cloud: hidingField("public_logs"),
+          acceptUnprovenDocument: true,
+          acceptHashMismatch,
+        }),
         HashMismatchError,
       );
     }
+
+    it("asks for nothing where the app does not allow the document that is shown", async () => {
+      const cvm = await createCvm(world);
+      const { outcome: error, paid } = await paying(() =>
+        catchError(
+          update(world, cvm, { journal: memoryJournal(), dockerCompose, cloud: hidingField("public_logs") }),
+          UnprovenDocumentError,
+        ),
+      );
+      expect(paid).to.equal(0);
+      expect(error.nextStep).to.include("Compare");
+      expect(world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update")).to.deep.equal([]);
+    });
 
     it("pays nothing, and names the field that explains it", async () => {
       const cvm = await createCvm(world);
@@ -456,6 +500,7 @@ describe("updateCvm", () => {
           journal: memoryJournal(),
           dockerCompose,
           cloud: hidingField("public_logs"),
+          acceptUnprovenDocument: true,
           acceptHashMismatch,
           onStep: (event) => events.push(event),
         }),

@@ -65,6 +65,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   RolloverTimeoutError: new errors.RolloverTimeoutError("a", "updating", 1_000, "id"),
   RolloverFailedError: new errors.RolloverFailedError("a", "OS image is not allowed", undefined),
   UnexpectedDeviceError: new errors.UnexpectedDeviceError("my-app", "0x07", []),
+  UnprovenDocumentError: new errors.UnprovenDocumentError("my-app", "0x01", ["0x07"]),
   JournalCorruptError: new errors.JournalCorruptError("journal.jsonl", 3),
   JournalLockedError: new errors.JournalLockedError("journal.jsonl", {
     host: "elsewhere",

@@ -156,6 +156,7 @@ const errors = [
   "TransactionRevertedError",
   "UnauthorizedError",
   "UnexpectedDeviceError",
+  "UnprovenDocumentError",
   "UnprovenEncryptionKeyError",
   "UntrustedEncryptionKeyError",
   "UnusableFileError",

@@ -293,13 +293,16 @@ describe("runUpdate", () => {
     const simulation = simulate();
     const events: UpdateEvent[] = [];
     const run = simulation.start(memoryJournal(), request, (event) => events.push(event));
-    const broken = { ...run, chain: { ...run.chain, readChainId: async () => 1 } };
+    let asked = 0;
+    const broken = { ...run, chain: { ...run.chain, readChainId: async () => (asked++ === 0 ? chainId : 1) } };
     await catchError(runUpdate(broken), Error);
     expect(events.map(({ kind, step }) => `${kind} ${step}`)).to.deep.equal([
       "started readCvm",
       "finished readCvm",
       "started buildDocument",
       "finished buildDocument",
+      "started proveDocument",
+      "finished proveDocument",
       "started patch",
       "finished patch",
       "started checkHash",

