@@ -35,7 +35,7 @@ type FinishedEvent = Extract<UpdateEvent, { kind: "finished" }>;
 const titles: Readonly<Record<FinishedEvent["step"], string>> = {
   readCvm: "read CVM",
   buildDocument: "build app-compose",
-  proveDocument: "check current document",
+  proveDocument: "check document",
   encryptEnvironment: "encrypt environment",
   patch: "ask for the update",
   checkHash: "compare hashes",

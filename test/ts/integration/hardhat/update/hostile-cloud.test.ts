@@ -394,7 +394,7 @@ describe("dstack update, against a cloud that lies", () => {
       await world.restore(snapshot);
       runs++;
       const { stdout } = await run({ ...args(), json: false });
-      expect(stdout).to.match(/check current document +allowed by the app: 0x[0-9a-f]{64} \(form canonical\)/);
+      expect(stdout).to.match(/check document +allowed by the app: 0x[0-9a-f]{64} \(form canonical\)/);
     });
 
     it("needs --accept unproven-document once the hash in force was removed", async () => {
