@@ -42,7 +42,7 @@ const entryPoints = [
 // Same input, same output: no files, network, clock, environment or processes. Randomness only as a cipher's key.
 const impure = [
   /\bprocess\b\.(?!versions)/,
-  /\bDate\b/,
+  /(?<!\bnew )\bDate\b|\bnew Date\(\)/, // `new Date(given)` only converts
   /\bMath\.random\b/,
   /\bperformance\b/,
   /\bfetch\(/,
