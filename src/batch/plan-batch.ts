@@ -7,8 +7,7 @@ import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCal
 import type { PolicyCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
 import { readHasExecutor, signerOf } from "./delegation.ts";
-import { type BatchMode, type BatchParameters, type BatchRun, openRun } from "./run.ts";
-import { recordedBy } from "./send-transactions.ts";
+import { type BatchMode, type BatchParameters, type BatchRun, openRun, recordedBy } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
   readonly calls: readonly PolicyCall[];

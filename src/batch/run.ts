@@ -2,12 +2,12 @@ import type { Account, Address, TransactionReceipt } from "viem";
 import { parseAccount } from "viem/accounts";
 import { type ChainClient, parseAddress, requireSigningChain } from "../chain/client.ts";
 import type { WriteParameters } from "../chain/transactions/broadcast.ts";
-import { type BatchJournal, memoryBatchJournal } from "../chain/transactions/journal.ts";
+import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../chain/transactions/journal.ts";
 import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { transactionGasCeiling } from "../core/order-calls.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
-import { BatchStoppedError, SignerRequiredError } from "../errors/index.ts";
+import { BatchStoppedError, SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
 
 export interface BatchSettings {
   readonly client: ChainClient;
@@ -15,6 +15,7 @@ export interface BatchSettings {
   readonly chainId: number;
   readonly journal: BatchJournal;
   readonly beforeSend: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
+  readonly confirmUnsigned: BatchParameters["confirmUnsigned"];
   readonly onEvent: ((event: BatchEvent) => void) | undefined;
   readonly signal: AbortSignal | undefined;
   /** Maximum number of pending transactions. */
@@ -121,6 +122,11 @@ function keyOf({ to, data }: PolicyCall): string {
 export interface BatchParameters extends Pick<WriteParameters, "account" | "chainId" | "beforeSend"> {
   /** Records signed transactions across crashes: see openBatchJournal. @default a journal in memory */
   readonly journal?: BatchJournal | undefined;
+  /**
+   * Called before a node or a wallet is asked to sign what the journal holds without signed bytes: nothing shows which
+   * program wrote that. If it throws, nothing of it is sent. Without it the batch stops there (UnsignedRecordError).
+   */
+  readonly confirmUnsigned?: ((entry: BatchEntry) => Promise<void> | void) | undefined;
   readonly onEvent?: ((event: BatchEvent) => void) | undefined;
   /** Stops between two transactions. Transactions already sent stay on record. */
   readonly signal?: AbortSignal | undefined;
@@ -136,21 +142,24 @@ export interface BatchParameters extends Pick<WriteParameters, "account" | "chai
   readonly pollIntervalMs?: number | undefined;
 }
 
-/** @throws SignerRequiredError, InvalidHexError, WrongChainError, RpcUnavailableError */
+/** @throws SignerRequiredError, InvalidHexError, WrongChainError, UnsignedRecordError, RpcUnavailableError */
 export async function openRun(
   client: ChainClient,
   parameters: BatchParameters,
   { calls, purpose }: { readonly calls: readonly PolicyCall[]; readonly purpose: string },
 ): Promise<BatchRun> {
   const account = accountOf(parameters.account ?? client.account, purpose);
-  const { chainId, journal, window, gasCeiling, ...rest } = parameters;
+  const { journal = memoryBatchJournal(), window, gasCeiling, ...rest } = parameters;
+  const chainId = await requireSigningChain(client, { account, chainId: rest.chainId });
+  requireSignedRecords({ account, chainId, journal });
   return new BatchRun(
     {
       client,
       account,
-      chainId: await requireSigningChain(client, { account, chainId }),
-      journal: journal ?? memoryBatchJournal(),
+      chainId,
+      journal,
       beforeSend: rest.beforeSend,
+      confirmUnsigned: rest.confirmUnsigned,
       onEvent: rest.onEvent,
       signal: rest.signal,
       window: window ?? 16,
@@ -161,6 +170,27 @@ export async function openRun(
     },
     calls,
   );
+}
+
+export type JournalOwner = Pick<BatchSettings, "account" | "chainId" | "journal">;
+
+/** What is open of this account on this chain. */
+export function recordedBy({ account, chainId, journal }: JournalOwner): readonly BatchEntry[] {
+  return journal.open.filter(
+    ({ transaction }) =>
+      transaction.chainId === chainId && transaction.from.toLowerCase() === account.address.toLowerCase(),
+  );
+}
+
+/**
+ * Where the key is in this process, every record of it holds the bytes that the key signed.
+ *
+ * @throws UnsignedRecordError
+ */
+export function requireSignedRecords(owner: JournalOwner): void {
+  if (owner.account.type !== "local") return;
+  const unsigned = recordedBy(owner).find(({ transaction }) => transaction.rawTransaction === undefined);
+  if (unsigned !== undefined) throw new UnsignedRecordError({ ...unsigned.transaction, isKeyHere: true });
 }
 
 function accountOf(account: Account | Address | undefined, purpose: string): Account {

@@ -15,8 +15,9 @@ import {
   NonceTakenError,
   RpcUnavailableError,
   TransactionRevertedError,
+  UnsignedRecordError,
 } from "../errors/index.ts";
-import type { BatchRun, BatchSettings } from "./run.ts";
+import { type BatchRun, type BatchSettings, type JournalOwner, recordedBy, requireSignedRecords } from "./run.ts";
 
 /** A transaction without fees and nonce. */
 export interface PlannedTransaction {
@@ -128,37 +129,32 @@ function isUnknownType(error: unknown): boolean {
  * another mined transaction has used the nonce, the signed bytes are given up and their calls are open again. If a node
  * or a wallet signed, the run stops there, because the user must first check what was sent.
  *
- * @throws NonceTakenError
+ * @throws NonceTakenError, UnsignedRecordError
  */
 export async function settleJournal(run: BatchRun): Promise<void> {
   for (const entry of recordedBy(run.settings)) await settle(run, entry);
 }
 
-/** Gives up recorded transactions whose nonce another mined transaction has used. Sends nothing. */
+/** Gives up recorded transactions whose nonce another mined transaction has used. Sends nothing. @throws UnsignedRecordError */
 export async function giveUpReplaced(settings: JournalOwner & Pick<BatchSettings, "client">): Promise<void> {
   const { client, journal } = settings;
+  requireSignedRecords(settings);
   for (const entry of recordedBy(settings)) {
     const taker = await findNonceTaker(client, entry.transaction);
     if (taker.kind === "mined") await journal.ended(entry, "replaced");
   }
 }
 
-type JournalOwner = Pick<BatchSettings, "account" | "chainId" | "journal">;
-
-/** The open entries of this account on this chain. */
-export function recordedBy({ account, chainId, journal }: JournalOwner): readonly BatchEntry[] {
-  return journal.open.filter(
-    ({ transaction }) =>
-      transaction.chainId === chainId && transaction.from.toLowerCase() === account.address.toLowerCase(),
-  );
-}
-
 async function settle(run: BatchRun, entry: BatchEntry): Promise<void> {
   const { client, journal, onEvent } = run.settings;
   const { transaction, calls } = entry;
   let transactionHash: TransactionHash;
+  const confirmUnsigned = async () => {
+    if (run.settings.confirmUnsigned === undefined) throw new UnsignedRecordError({ ...transaction, isKeyHere: false });
+    await run.settings.confirmUnsigned(entry);
+  };
   try {
-    transactionHash = await sendPreparedTransaction(client, transaction);
+    transactionHash = await sendPreparedTransaction(client, transaction, { confirmUnsigned });
   } catch (error) {
     if (!(error instanceof NonceTakenError)) throw error;
     const { from, nonce } = transaction;

@@ -19,7 +19,7 @@ import {
   openDeploymentJournal,
 } from "../chain/transactions/deployment-journal.ts";
 import { findNonceTaker } from "../chain/transactions/find.ts";
-import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
+import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { deployedApp } from "../core/events.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
@@ -31,6 +31,7 @@ import {
   JournalCorruptError,
   NonceTakenError,
   TransactionRevertedError,
+  UnsignedRecordError,
 } from "../errors/index.ts";
 import { describeOwner, formatFee, formatGas } from "../report/format.ts";
 import type { Paper } from "../report/output.ts";
@@ -41,7 +42,7 @@ import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
-import { formatBounds, showFindings } from "./write.ts";
+import { confirmUnsigned, formatBounds, showFindings } from "./write.ts";
 
 export interface AppDeployArguments extends KmsArguments, OutputArguments {
   readonly owner?: string | undefined;
@@ -95,9 +96,13 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
     const recorded = args.again
       ? undefined
       : journal.find({ chainId, from: account.address, ...encodeDeployApp(plan) });
+    if (recorded !== undefined) requireSigned(account, recorded);
     if (recorded !== undefined) showRecorded(io.paper, recorded);
     await io.confirm("Deploy this app?");
-    const deployed = await deployOnce(chain.client, { ...plan, account, chainId, journal, again: args.again === true });
+    const deployed = await deployOnce(chain.client, {
+      ...{ ...plan, account, chainId, journal, again: args.again === true },
+      confirmUnsigned: confirmUnsigned(io),
+    });
     const result = { ...describe(plan, chainId, deployed), namedDevices, generation, caveat: caveatOf(contracts) };
     return { result, show: (paper) => show(paper, deployed) };
   } finally {
@@ -106,9 +111,13 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
 }
 
 /** Information the user must see before they agree: the recorded deployment is completed, so no second app is made. */
-function showRecorded(paper: Paper, { transaction: { nonce, transactionHash }, appId }: DeploymentRecord): void {
+function showRecorded(
+  paper: Paper,
+  { transaction: { nonce, rawTransaction, transactionHash }, appId }: DeploymentRecord,
+): void {
   const known = transactionHash ?? "its hash is not on record";
-  paper.line(`  on record        an earlier run signed this very deployment, nonce ${nonce}, ${known}`);
+  const who = rawTransaction === undefined ? "the journal says that a node or wallet" : "an earlier run";
+  paper.line(`  on record        ${who} signed this very deployment, nonce ${nonce}, ${known}`);
   paper.line(
     appId === undefined
       ? "                   it is sent again first; --again makes one more app"
@@ -198,6 +207,11 @@ export interface DeployOnceParameters
   readonly journal: DeploymentJournal;
   /** Deploys another app even if the same app was deployed before. */
   readonly again: boolean;
+  /**
+   * Called before a node or a wallet is asked to sign a recorded deployment that the journal holds without signed bytes.
+   * If it throws, nothing is sent. Without it the command stops there (UnsignedRecordError).
+   */
+  readonly confirmUnsigned?: ((record: Pick<DeploymentRecord, "transaction">) => Promise<void> | void) | undefined;
 }
 
 export interface DeployOnceReturnType {
@@ -216,21 +230,25 @@ export interface DeployOnceReturnType {
  *
  * @throws NonceTakenError if another transaction took the nonce of a recorded one, or if the transaction that took it
  * cannot be found
+ * @throws UnsignedRecordError if a record without signed bytes would have to be sent and no caller confirmed it
+ * @throws TransactionRevertedError if the endpoint says that a recorded one reverted: the user decides to pay once more
  * @throws JournalCorruptError, InvalidArgumentError if no receipt confirms the app that the journal names
  * @throws what deployApp and waitForReceipt throw, ReceiptMismatchError
  */
 export async function deployOnce(client: ChainClient, parameters: DeployOnceParameters): Promise<DeployOnceReturnType> {
-  const { account, chainId, journal, again, ...app } = parameters;
+  const { account, chainId, journal, again, confirmUnsigned, ...app } = parameters;
   const { to, data } = encodeDeployApp(app);
   const record = again ? undefined : journal.find({ chainId, from: account.address, to, data });
-  const earlier = record && (await takeUp(client, journal, record));
-  if (earlier !== undefined) return earlier;
+  if (record !== undefined) requireSigned(account, record);
+  const earlier = record && (await takeUp(client, { journal, record, confirmUnsigned }));
+  if (earlier !== undefined && "appId" in earlier) return earlier;
 
   let prepared: PreparedTransaction | undefined;
   const transactionHash = await deployApp(client, {
     ...app,
     account,
     chainId,
+    nonce: earlier?.nonce,
     beforeSend: async (transaction) => {
       await journal.prepared(transaction);
       prepared = transaction;
@@ -241,26 +259,35 @@ export async function deployOnce(client: ChainClient, parameters: DeployOncePara
   return { ...(await follow(client, journal, prepared, transactionHash)), isFromRecord: false };
 }
 
-/** Completes a recorded deployment. Returns undefined if it failed or can never be mined. */
+/** Where the key is in this process, every record of it holds the bytes that the key signed. */
+function requireSigned({ type }: Account, { transaction }: DeploymentRecord): void {
+  if (type === "local" && transaction.rawTransaction === undefined)
+    throw new UnsignedRecordError({ ...transaction, isKeyHere: true });
+}
+
+interface TakeUpParameters extends Pick<DeployOnceParameters, "journal" | "confirmUnsigned"> {
+  readonly record: DeploymentRecord;
+}
+
+/** The nonce that another deployment must have. */
+interface Retry {
+  readonly nonce: number;
+}
+
+/** Completes a recorded deployment. Returns undefined, or the nonce for another one, if it can never be mined. */
 async function takeUp(
   client: ChainClient,
-  journal: DeploymentJournal,
-  record: DeploymentRecord,
-): Promise<DeployOnceReturnType | undefined> {
+  { journal, record, confirmUnsigned }: TakeUpParameters,
+): Promise<DeployOnceReturnType | Retry | undefined> {
   const { transaction, appId } = record;
   if (appId !== undefined) {
     const transactionHash = await findDeployment(client, { journal, record, appId });
-    if (transactionHash === undefined) return undefined;
+    if (typeof transactionHash !== "string") return transactionHash;
     return { appId, transactionHash, receipt: undefined, isFromRecord: true };
   }
-  try {
-    const transactionHash = await takenUpAs(client, journal, transaction);
-    if (transactionHash === undefined) return undefined;
-    return { ...(await follow(client, journal, transaction, transactionHash)), isFromRecord: true };
-  } catch (error) {
-    if (error instanceof TransactionRevertedError) return undefined;
-    throw error;
-  }
+  const transactionHash = await takenUpAs(client, { journal, record, confirmUnsigned });
+  if (transactionHash === undefined) return undefined;
+  return { ...(await follow(client, journal, transaction, transactionHash)), isFromRecord: true };
 }
 
 interface FindDeploymentParameters {
@@ -272,8 +299,8 @@ interface FindDeploymentParameters {
 /**
  * Finds the transaction that deployed the app which the journal names. The journal may come from a repository. A KMS
  * that knows an app of this owner proves nothing: anyone can deploy an app for the owner, with their own compose hash.
- * Therefore the receipt of the recorded call must name the app. Undefined if the call was never mined on this chain,
- * for example after a local chain was restarted.
+ * Therefore the receipt of the recorded call must name the app. Undefined if another transaction of the signer has the
+ * nonce. A nonce if the recorded one is free, for example after a local chain was restarted.
  *
  * @throws JournalCorruptError if the call deployed another app, or none
  * @throws InvalidArgumentError if the endpoint does not have the receipt
@@ -281,11 +308,12 @@ interface FindDeploymentParameters {
 async function findDeployment(
   client: ChainClient,
   { journal, record, appId }: FindDeploymentParameters,
-): Promise<TransactionHash | undefined> {
+): Promise<TransactionHash | Retry | undefined> {
   const { transaction, line } = record;
   const isThere = await readIsRecorded(client, transaction);
   const taker = isThere ? undefined : await findNonceTaker(client, transaction);
-  if (taker?.kind === "waiting" || taker?.kind === "mined") return undefined;
+  if (taker?.kind === "mined") return undefined;
+  if (taker?.kind === "waiting") return { nonce: await readFreeNonce(client, transaction) };
   const transactionHash = taker?.kind === "same" ? taker.transactionHash : transaction.transactionHash;
   const receipt = transactionHash && taker?.kind !== "notFound" && (await readReceipt(client, transactionHash));
   if (!receipt) {
@@ -303,6 +331,19 @@ async function findDeployment(
   throw new JournalCorruptError(journal.path, line, { problem });
 }
 
+/**
+ * The endpoint alone says that the recorded nonce is free. A transaction with that nonce, or a lower one, is never mined
+ * where it is not, so nothing is paid twice.
+ */
+async function readFreeNonce(
+  client: ChainClient,
+  { from, nonce, transactionHash }: PreparedTransaction,
+): Promise<number> {
+  const next = await readNextNonce(client, { address: from });
+  if (next > nonce) throw new NonceTakenError(from, nonce, transactionHash, { kind: "waiting" });
+  return next;
+}
+
 async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
   return duringRpc(client, "reading the receipt of the deployment", () =>
     getTransactionReceipt(client, { hash }).catch((error: unknown) => {
@@ -315,11 +356,14 @@ async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<
 /** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined. */
 async function takenUpAs(
   client: ChainClient,
-  journal: DeploymentJournal,
-  transaction: PreparedTransaction,
+  { journal, record: { transaction }, ...asking }: TakeUpParameters,
 ): Promise<TransactionHash | undefined> {
+  const confirmUnsigned = async () => {
+    if (asking.confirmUnsigned === undefined) throw new UnsignedRecordError({ ...transaction, isKeyHere: false });
+    await asking.confirmUnsigned({ transaction });
+  };
   try {
-    const transactionHash = await sendPreparedTransaction(client, transaction);
+    const transactionHash = await sendPreparedTransaction(client, transaction, { confirmUnsigned });
     if (transaction.transactionHash === undefined) await journal.sent(transaction, transactionHash);
     return transactionHash;
   } catch (error) {

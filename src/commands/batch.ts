@@ -1,4 +1,3 @@
-import { recordedBy } from "../batch/send-transactions.ts";
 import { undoDelegation } from "../batch/undo-delegation.ts";
 import { parseAddress } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
@@ -6,7 +5,7 @@ import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { formatFee, formatGas } from "../report/format.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { formatBounds, openTaskJournal, showRecorded } from "./write.ts";
+import { confirmUnsigned, formatBounds, openTaskJournal, showRecorded } from "./write.ts";
 
 export interface UndoDelegationArguments extends OutputArguments {
   /** The contract to stop delegating to, if it is not the batch executor. */
@@ -31,13 +30,16 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
   }
   io.paper.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
   await using journal = await openTaskJournal(chain);
-  showRecorded(io, recordedBy({ account, chainId, journal }));
+  showRecorded(io, { account, chainId, journal });
   io.paper.line(
     `Signed: a transaction of the account to itself, with the authorisation of nothing (the zero address);`,
   );
   io.paper.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
   await io.confirm("End that? Its key keeps all its powers.");
-  const undone = await undoDelegation(client, { account, delegate, chainId, journal, signal: io.signal });
+  const undone = await undoDelegation(client, {
+    ...{ account, delegate, chainId, journal, signal: io.signal },
+    confirmUnsigned: confirmUnsigned(io),
+  });
   return {
     result: { account: address, chainId, previous: delegation.to, ...undone },
     show: (paper) => {

@@ -1,5 +1,4 @@
 import { planBatch } from "../batch/plan-batch.ts";
-import { recordedBy } from "../batch/send-transactions.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
 import { type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
@@ -31,7 +30,15 @@ import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts
 import type { Command, CommandHost } from "./host.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { chooseDelivery, lintBeforeWrite, openTaskJournal, showBatchPlan, showRecorded, tellBatch } from "./write.ts";
+import {
+  chooseDelivery,
+  confirmUnsigned,
+  lintBeforeWrite,
+  openTaskJournal,
+  showBatchPlan,
+  showRecorded,
+  tellBatch,
+} from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
 
@@ -212,7 +219,7 @@ async function send(
   if (removals.length + recorded.length === 0) return nothing;
   if (recorded.length > 0) {
     io.paper.line(`An earlier run signed the removal of ${recorded.length}: that is seen to its end first.`);
-    showRecorded(io, recordedBy({ journal, account, chainId: plan.chainId }));
+    showRecorded(io, { journal, account, chainId: plan.chainId });
   }
   await check(
     io,
@@ -226,7 +233,11 @@ async function send(
   showBatchPlan(io, batchPlan);
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);
-  const result = await applyPrunePlan({ plan, source, account, batchPlan, journal, onEvent: tellBatch(io, app) });
+  const result = await applyPrunePlan({
+    ...{ plan, source, account, batchPlan, journal },
+    confirmUnsigned: confirmUnsigned(io),
+    onEvent: tellBatch(io, app),
+  });
   return { result: { outcome: "removed", ...result }, show: (paper) => showPruneResult(paper, result) };
 }
 

@@ -27,6 +27,8 @@ export interface TaskIo {
    * @throws InvalidArgumentError if the user cannot be asked, AbortError if they decline
    */
   readonly confirm: (question: string) => Promise<void>;
+  /** As `confirm`, and asks even where --yes was given. Undefined where nobody can be asked. */
+  readonly confirmInPerson: ((question: string) => Promise<void>) | undefined;
 }
 
 /** The result of a task. */
@@ -50,7 +52,9 @@ export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<Tas
   return exitCodeOf(
     async (signal) => {
       const confirm = createConfirm({ isAgreed, isJson, stdin, stderr, signal });
-      const { result, show, exitCode } = await work({ paper, stderr, signal, isJson, confirm });
+      const canAsk = !isJson && stdin.isTTY === true;
+      const confirmInPerson = canAsk ? createConfirm({ isAgreed: false, isJson, stdin, stderr, signal }) : undefined;
+      const { result, show, exitCode } = await work({ paper, stderr, signal, isJson, confirm, confirmInPerson });
       if (isJson) stdout.write(`${toJson(result)}\n`);
       else show?.(paper);
       return exitCode ?? 0;

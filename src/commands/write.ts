@@ -2,9 +2,14 @@ import { join } from "node:path";
 import { type Account, type Address, formatGwei } from "viem";
 import { type BatchPlan, planBatch } from "../batch/plan-batch.ts";
 import { requireEffect } from "../batch/require-effect.ts";
-import type { BatchEvent, BatchResult } from "../batch/run.ts";
+import {
+  type BatchEvent,
+  type BatchResult,
+  type JournalOwner,
+  recordedBy,
+  requireSignedRecords,
+} from "../batch/run.ts";
 import { sendBatch } from "../batch/send-batch.ts";
-import { recordedBy } from "../batch/send-transactions.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
 import { readAppImplementation } from "../chain/read-kms.ts";
@@ -20,6 +25,7 @@ import type { AppFacts, LintSubject } from "../core/lint/rule.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import type { PolicyCall } from "../core/owner-calls.ts";
 import { cleanText } from "../core/text.ts";
+import { UnsignedRecordError } from "../errors/index.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
 import { explorerLink, formatFee, formatGas } from "../report/format.ts";
 import type { Paper } from "../report/output.ts";
@@ -79,7 +85,7 @@ export async function carryOut(
   const account = await chain.signer(purpose, signatory.address);
   await using journal = await openTaskJournal(chain);
   const { chainId, client } = chain;
-  showRecorded(io, recordedBy({ account, chainId, journal }));
+  showRecorded(io, { account, chainId, journal });
   const plan = await planBatch(client, { calls, account, journal, mode: delivery.mode, chainId });
   showBatchPlan(io, plan);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
@@ -91,6 +97,7 @@ export async function carryOut(
     allowNoEffect,
     chainId,
     signal: io.signal,
+    confirmUnsigned: confirmUnsigned(io),
     onEvent: tellBatch(io, chain),
   });
   return { ...toCarriedOut(result), plan: describePlan(plan) };
@@ -201,13 +208,31 @@ export function formatBounds(gas: bigint): string {
   return `at most ${formatGas(gas)} in all, and a tip of ${formatGwei(highestTip)} gwei per gas`;
 }
 
-/** Prints what earlier runs have signed. It is sent first. */
-export function showRecorded({ paper }: Pick<TaskIo, "paper">, recorded: readonly BatchEntry[]): void {
-  for (const { transaction, calls } of recorded) {
-    const first = `  first what an earlier run has signed (nonce ${transaction.nonce}), if its end was not seen: `;
+/** Prints what the journal holds of earlier runs. It is sent first. @throws UnsignedRecordError */
+export function showRecorded({ paper }: Pick<TaskIo, "paper">, owner: JournalOwner): void {
+  requireSignedRecords(owner);
+  for (const { transaction, calls } of recordedBy(owner)) {
+    const isSigned = transaction.rawTransaction !== undefined;
+    const what = isSigned ? "an earlier run has signed" : "the journal holds without a signature";
+    const first = `  first what ${what} (nonce ${transaction.nonce}), if its end was not seen: `;
     for (const { description, to } of calls) paper.line(`${first}${description}, on ${to}`);
     if (calls.length === 0) paper.line(`${first}${transaction.functionName}, to ${transaction.to}`);
   }
+}
+
+/**
+ * Asks about one record without signed bytes, before a node signs it. `--yes` agrees to what the command line says, and
+ * nothing there names this record. Pass the result as `confirmUnsigned`.
+ */
+export function confirmUnsigned({ confirmInPerson }: Pick<TaskIo, "confirmInPerson">) {
+  return async ({ transaction, calls = [] }: Pick<BatchEntry, "transaction"> & Partial<BatchEntry>): Promise<void> => {
+    if (confirmInPerson === undefined) throw new UnsignedRecordError({ ...transaction, isKeyHere: false });
+    const { functionName, from, nonce, to } = transaction;
+    const what = calls.map((call) => `${call.description}, on ${call.to}`).join("; ") || `${functionName}, to ${to}`;
+    await confirmInPerson(
+      `The journal holds, without a signature that shows who wrote it: ${what}. Have ${from} sign it, at nonce ${nonce}?`,
+    );
+  };
 }
 
 /** Prints the events of a batch as they happen. Pass the result as `onEvent`. */

@@ -101,6 +101,11 @@ export const errorTable = {
   ReceiptMismatchError: entry(2010, false, "The receipt lacks the event this step must have emitted."),
   NonceTakenError: entry(2011, false, "Another transaction of the signer used the nonce of a recorded one."),
   ImplausibleAnswerError: entry(2012, false, "The RPC endpoint names a figure beyond what is ever signed for."),
+  UnsignedRecordError: entry(
+    2013,
+    false,
+    "A journal holds a transaction without signed bytes, and no person confirmed that it is to be sent.",
+  ),
   LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs even of a single block."),
   LogsUnavailableError: entry(2102, false, "The RPC endpoint has no logs of these blocks, or none at all."),
   HistoryStoreError: entry(2103, false, "The file of read history is damaged, or is not one this version can use."),

@@ -203,6 +203,26 @@ function describeTaker(signer: string, nonce: number, taker: NonceTaker | undefi
   }
 }
 
+export interface UnsignedRecordFacts {
+  readonly from: string;
+  readonly nonce: number;
+  readonly functionName: string;
+  /** Whether the sender's key is in this process, which then never leaves a record without signed bytes. */
+  readonly isKeyHere: boolean;
+}
+
+export class UnsignedRecordError extends ChainError {
+  override readonly name = "UnsignedRecordError";
+  constructor({ from, nonce, functionName, isKeyHere }: UnsignedRecordFacts) {
+    super(`The journal holds ${functionName} by ${from}, nonce ${nonce}, and no signature that shows who wrote it.`, {
+      nextStep: isKeyHere
+        ? "It was not sent. Records of a key in this process hold the signed bytes, so this one is from elsewhere: look at the journal, then move it away."
+        : "It was not sent. If an earlier run of yours asked the node or wallet for it, run the same command on a terminal: it asks about this transaction by itself, also with --yes (in code: confirmUnsigned). Otherwise move the journal away.",
+      context: { from, nonce, functionName },
+    });
+  }
+}
+
 export interface ImplausibleFacts {
   /** Name and unit of the value: "the gas of addDevice". */
   readonly what: string;

@@ -1,8 +1,8 @@
 import { type Account, BlockNotFoundError } from "viem";
 import { getBlock } from "viem/actions";
-import type { BatchEvent, BatchMode, BatchTransaction } from "../batch/run.ts";
+import { type BatchEvent, type BatchMode, type BatchTransaction, recordedBy } from "../batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
-import { giveUpReplaced, recordedBy } from "../batch/send-transactions.ts";
+import { giveUpReplaced } from "../batch/send-transactions.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { duringRpc } from "../chain/rpc-errors.ts";
 import type { BatchJournal } from "../chain/transactions/journal.ts";
@@ -24,7 +24,7 @@ import { gatherCloudFacts } from "./read-cloud-use.ts";
 import { type PruneSource, readPruneFacts } from "./read-prune-facts.ts";
 
 export interface ApplyPrunePlanParameters
-  extends Pick<SendBatchParameters, "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {
+  extends Pick<SendBatchParameters, "confirmUnsigned" | "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {
   readonly plan: PrunePlan;
   readonly source: PruneSource;
   readonly account: Account;
@@ -55,6 +55,7 @@ export interface PruneResult {
  * start to use a hash. No contract prevents this. It takes seconds only, and the last check reports it.
  *
  * @throws InvalidArgumentError if the journal holds another call of the account that may still be mined
+ * @throws UnsignedRecordError if a removal without signed bytes would have to be sent and no caller confirmed it
  * @throws PruneBlockedError if facts are unknown and not waived
  * @throws PruneOvertakenError if a hash came into use, or the owner or the list changed; nothing more is sent
  * @throws PrunedHashInUseError if a hash came into use while it was removed
@@ -145,10 +146,10 @@ async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: read
 }
 
 function settingsOf(parameters: ApplyPrunePlanParameters) {
-  const { plan, source, account, journal, onEvent, timeoutMs, pollIntervalMs, window, confirmations } = parameters;
-  const { chainId } = plan;
-  const { signal } = source;
-  return { account, chainId, journal, onEvent, signal, timeoutMs, pollIntervalMs, window, confirmations };
+  const { plan, source, account, journal, confirmUnsigned, onEvent, ...rest } = parameters;
+  const { timeoutMs, pollIntervalMs, window, confirmations } = rest;
+  const limits = { timeoutMs, pollIntervalMs, window, confirmations };
+  return { account, chainId: plan.chainId, journal, confirmUnsigned, onEvent, signal: source.signal, ...limits };
 }
 
 /** All hashes that the plan names, even without an event. They are checked again. */

@@ -20,13 +20,14 @@ import { type PreparedTransaction, prepareTransaction, readNextNonce } from "../
 import { requireEvent } from "../core/events.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type Hex, parseComposeHash, parseDeviceId, parseFixedHex, type TransactionHash } from "../core/ids.ts";
-import { InsufficientFundsError, SignerRequiredError } from "../errors/index.ts";
+import { InsufficientFundsError, SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { PaymentIntent } from "./journal-state.ts";
 import type { ChainPort, ReceiptFacts, SignedTransaction } from "./ports.ts";
 
 /** Connects the update's chain port to a viem client. */
 export function wireChain(client: ChainClient, account: Account | Address | undefined = client.account): ChainPort {
+  const isKeyHere = account !== undefined && parseAccount(account).type === "local";
   const signer = account === undefined ? undefined : addressOf(parseAccount(account));
   return {
     signer,
@@ -61,7 +62,12 @@ export function wireChain(client: ChainClient, account: Account | Address | unde
       // Without signed bytes, the node or the wallet signs. It must sign with this signer's account only.
       const isOurs = signed.rawTransaction !== undefined || signed.from.toLowerCase() === signer;
       if (!isOurs) throw new SignerRequiredError([`${step} by ${signed.from}, as recorded`]);
-      return sendPreparedTransaction(client, { ...signed, functionName: step });
+      const prepared = { ...signed, functionName: step };
+      // A node's or wallet's record is the very call that this update asks for now, or the journal is not believed.
+      const confirmUnsigned = () => {
+        if (isKeyHere) throw new UnsignedRecordError({ ...prepared, isKeyHere });
+      };
+      return sendPreparedTransaction(client, prepared, { confirmUnsigned });
     },
     readReceipt: (intent, transactionHash) => readReceipt(client, intent, transactionHash),
     readNonce: (address) => readNonce(client, address, "latest"),

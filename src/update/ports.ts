@@ -163,6 +163,7 @@ export interface ChainPort {
   readPendingNonce(address: Hex): Promise<number>;
   /** The transaction that used a nonce, if the chain's history still shows it. */
   findTransaction(parameters: {
+    readonly chainId: number;
     readonly from: Hex;
     readonly nonce: number;
     /** The transaction is not in an earlier block. */
@@ -172,6 +173,8 @@ export interface ChainPort {
 
 export interface FoundTransaction {
   readonly transactionHash: TransactionHash;
+  /** Whether the sender's key signed exactly this for the chain and nonce. */
+  readonly isProven: boolean;
   /** Null for a contract creation. */
   readonly to: Hex | null;
   readonly data: Hex;

@@ -87,6 +87,11 @@ function says(error: unknown, words: RegExp): boolean {
   return errorChain(error).some((link) => words.test(errorText(link)));
 }
 
+export interface SendPreparedTransactionOptions {
+  /** Called before a node or a wallet is asked to sign once more. If it throws, nothing is sent. */
+  readonly confirmUnsigned?: (() => Promise<void> | void) | undefined;
+}
+
 /**
  * Sends a recorded transaction again, after a crash or a lost answer. Sends signed bytes unchanged and returns their
  * hash, even if the node already knows them or they are mined. Without signed bytes (the node or a wallet has the key),
@@ -99,6 +104,7 @@ function says(error: unknown, words: RegExp): boolean {
 export async function sendPreparedTransaction(
   client: ChainClient,
   prepared: PreparedTransaction,
+  { confirmUnsigned }: SendPreparedTransactionOptions = {},
 ): Promise<TransactionHash> {
   await requireChain(client, prepared.chainId);
   if (prepared.rawTransaction === undefined) {
@@ -108,6 +114,7 @@ export async function sendPreparedTransaction(
       getTransactionCount(client, { address: from, blockTag: "pending" }),
     );
     if (next > nonce) return findSent(client, prepared);
+    await confirmUnsigned?.();
   }
   return broadcastTransaction(client, prepared);
 }

@@ -2,7 +2,10 @@ import {
   keccak256,
   parseTransaction,
   recoverTransactionAddress,
+  type Signature,
+  serializeTransaction,
   type Transaction,
+  type TransactionSerializable,
   type TransactionSerialized,
 } from "viem";
 import { getBlock, getBlockNumber, getTransactionCount } from "viem/actions";
@@ -14,6 +17,7 @@ import { duringRpc } from "../rpc-errors.ts";
 import { highestTip, type PreparedTransaction } from "./prepare.ts";
 
 export interface FindTransactionParameters {
+  readonly chainId: number;
   readonly from: Hex;
   readonly nonce: number;
   /**
@@ -25,6 +29,11 @@ export interface FindTransactionParameters {
 
 export interface FoundTransaction {
   readonly transactionHash: TransactionHash;
+  /**
+   * Whether the sender's key signed exactly this, for the chain and the nonce. Without that no record may be given up for
+   * it. That it was mined is the endpoint's word in any case.
+   */
+  readonly isProven: boolean;
   /** Lower case. Null if the transaction creates a contract. */
   readonly to: Hex | null;
   /** Lower case. */
@@ -41,7 +50,7 @@ export interface FoundTransaction {
  */
 export async function findTransaction(
   client: ChainClient,
-  { from, nonce, fromBlock }: FindTransactionParameters,
+  { chainId, from, nonce, fromBlock }: FindTransactionParameters,
 ): Promise<FoundTransaction | undefined> {
   const isUsedAt = async (blockNumber: bigint) =>
     (await getTransactionCount(client, { address: from, blockNumber })) > nonce;
@@ -56,6 +65,7 @@ export async function findTransaction(
     if (found === undefined) return undefined;
     return {
       transactionHash: parseTransactionHash(found.hash),
+      isProven: await isSigned(found, { chainId, from, nonce }),
       to: found.to === null ? null : lowerCase(found.to),
       data: lowerCase(found.input),
       confirmations: head - blockNumber + 1n,
@@ -74,12 +84,14 @@ export async function findTransaction(
  */
 export async function findNonceTaker(
   client: ChainClient,
-  { from, nonce, to, data }: PreparedTransaction,
+  { chainId, from, nonce, to, data }: PreparedTransaction,
 ): Promise<NonceTaker | { readonly kind: "same"; readonly transactionHash: TransactionHash }> {
-  const found = await findTransaction(client, { from, nonce });
+  const found = await findTransaction(client, { chainId, from, nonce });
   if (found !== undefined) {
+    const { transactionHash, isProven } = found;
     const isSame = found.to === to.toLowerCase() && found.data === data.toLowerCase();
-    return { kind: isSame ? "same" : "mined", transactionHash: found.transactionHash };
+    if (isSame) return { kind: "same", transactionHash };
+    return isProven ? { kind: "mined", transactionHash } : { kind: "notFound" };
   }
   const mined = await duringRpc(client, "reading the nonce", () =>
     getTransactionCount(client, { address: from, blockTag: "latest" }),
@@ -114,6 +126,34 @@ async function bisect(low: bigint, high: bigint, holds: (block: bigint) => Promi
   if (low >= high) return high;
   const middle = (low + high) / 2n;
   return (await holds(middle)) ? bisect(low, middle, holds) : bisect(middle + 1n, high, holds);
+}
+
+/**
+ * Whether the sender's key signed a transaction as the endpoint shows it, and it uses the nonce on this chain. An endpoint
+ * can change any field of an answer: without this check a recorded transaction would be given up, and another one paid,
+ * on its word alone. False as well for what no key signed, such as the transactions of an impersonated account.
+ */
+async function isSigned(
+  transaction: Transaction,
+  { chainId, from, nonce }: Pick<FindTransactionParameters, "chainId" | "from" | "nonce">,
+): Promise<boolean> {
+  try {
+    const { input: data, r, s, v, yParity } = transaction;
+    // The two types that viem has of a transaction differ in optional fields alone.
+    const fields = { ...transaction, data } as TransactionSerializable;
+    const serializedTransaction = serializeTransaction(fields, { r, s, v, yParity } as Signature);
+    const signed = parse(serializedTransaction);
+    const isByKey = isSameHex(await recoverTransactionAddress({ serializedTransaction }), from);
+    if (!isByKey || signed?.chainId !== chainId || keccak256(serializedTransaction) !== transaction.hash) return false;
+    if ((signed.nonce ?? 0) === nonce) return true;
+    for (const authorization of signed.type === "eip7702" ? signed.authorizationList : []) {
+      const isForNonce = authorization.nonce === nonce && [0, chainId].includes(authorization.chainId);
+      if (isForNonce && isSameHex(await recoverAuthorizationAddress({ authorization }), from)) return true;
+    }
+    return false;
+  } catch {
+    return false;
+  }
 }
 
 function isAuthorisedWith(transaction: Transaction, nonce: number): boolean {

@@ -260,8 +260,8 @@ async function findReplacement(
   payment: UpdatePayment,
   record: PaymentRecord,
 ): Promise<Fate | undefined> {
-  const { from, nonce, to, data, head } = record.prepared;
-  const found = await run.chain.findTransaction({ from, nonce, fromBlock: BigInt(head) });
+  const { chainId, from, nonce, to, data, head } = record.prepared;
+  const found = await run.chain.findTransaction({ chainId, from, nonce, fromBlock: BigInt(head) });
   // Not found, or it is the recorded transaction and its receipt is not available yet.
   if (found === undefined || found.transactionHash === record.transactionHash) return undefined;
   if (record.transactionHash === undefined && found.to === to && found.data === data) {
@@ -269,6 +269,8 @@ async function findReplacement(
     await recordBroadcast(run, payment, found.transactionHash, true);
     return undefined;
   }
+  // Without a proof that the same key signed it, it may be made up, and the recorded one the mined one.
+  if (!found.isProven) return undefined;
   return found.confirmations < BigInt(run.settings.confirmations)
     ? undefined
     : { kind: "replaced", by: found.transactionHash };

@@ -174,7 +174,7 @@ export class SimulatedChain {
         const found = this.#blocks[height]?.find((transaction) => transaction.nonce === nonce);
         if (found === undefined) return undefined;
         const confirmations = BigInt(this.#blocks.length - height);
-        return { transactionHash: found.hash, to: appId, data: "0x", confirmations };
+        return { transactionHash: found.hash, isProven: true, to: appId, data: "0x", confirmations };
       },
     };
   }

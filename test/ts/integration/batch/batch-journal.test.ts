@@ -3,20 +3,32 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
+import type { Address } from "viem";
 import { getTransactionCount } from "viem/actions";
+import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
+import { giveUpReplaced } from "../../../../src/batch/send-transactions.ts";
+import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
-import { type BatchJournal, openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { type BatchEntry, type BatchJournal, openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
-import { addComposeHashCall, type PolicyCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
+import {
+  addComposeHashCall,
+  type PolicyCall,
+  removeComposeHashCall,
+  transferOwnershipCall,
+} from "../../../../src/core/owner-calls.ts";
 import {
   type BatchStoppedError,
   isDstackError,
   JournalCorruptError,
   JournalLockedError,
+  type NonceTakenError,
+  UnsignedRecordError,
 } from "../../../../src/errors/index.ts";
 import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { installDeterministicDeployer } from "../../../support/chain/deterministic-deployer.ts";
+import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
@@ -176,10 +188,103 @@ describe("a batch journal on disk", () => {
     await appendFile(path, `${JSON.stringify(lie)}\n`);
 
     await using reopened = await openBatchJournal(path);
-    const result = await sendBatch(client, { calls: [], account, mode: "none", journal: reopened });
+    const ask = { account, mode: "none", journal: reopened, confirmUnsigned: () => {} } as const;
+    const result = await sendBatch(client, { calls: [], ...ask });
     expect(result.transactions.map((each) => each.transactionHash)).to.not.include(transactionHash);
     expect((await readAllowlist(client, { appId, composeHash })).composeHashAllowed).to.equal(true);
   });
+
+  describe("with a line without signed bytes", () => {
+    async function writeUnsigned(from: Address) {
+      const appId = from === dstack.owner.address ? dstack.appId : await deployAppOf(dstack, from);
+      const call = transferOwnershipCall({ appId, newOwner: dstack.stranger.address });
+      const file = await openBatchJournal(path);
+      await file.prepared({
+        transaction: {
+          ...{ chainId: 8453, from, to: call.to, data: call.data, functionName: call.functionName },
+          nonce: await getTransactionCount(dstack.client, { address: from }),
+          ...{ gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n },
+        },
+        calls: [call],
+        authorizes: false,
+      });
+      await file.close();
+    }
+
+    it("sends nothing at all for a key in this process", async () => {
+      const { client, owner } = dstack;
+      await writeUnsigned(owner.address);
+      const nonce = await count();
+      await using journal = await openBatchJournal(path);
+      const asked: unknown[] = [];
+      const parameters = {
+        calls: calls(),
+        account: owner,
+        journal,
+        confirmUnsigned: (entry: unknown) => void asked.push(entry),
+      };
+      for (const run of [
+        sendBatch(client, parameters),
+        planBatch(client, parameters),
+        undoDelegation(client, parameters),
+      ])
+        expect(await rejection(run)).to.be.instanceOf(UnsignedRecordError);
+      expect([await count(), asked]).to.deep.equal([nonce, []]);
+    });
+
+    it("has a node sign it only if the caller confirms that very line", async () => {
+      const { client } = dstack;
+      const [wallet] = await connection.viem.getWalletClients();
+      if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
+      const account = wallet.account.address;
+      await writeUnsigned(account);
+      const nonce = await getTransactionCount(client, { address: account });
+      await using journal = await openBatchJournal(path);
+      const unasked = await rejection(sendBatch(client, { calls: [], account, journal }));
+      expect(unasked).to.be.instanceOf(UnsignedRecordError);
+      const no = new Error("no");
+      const refused = sendBatch(client, { calls: [], account, journal, confirmUnsigned: () => Promise.reject(no) });
+      expect(await rejection(refused)).to.equal(no);
+      expect(await getTransactionCount(client, { address: account })).to.equal(nonce);
+      const asked: BatchEntry[] = [];
+      await sendBatch(client, { calls: [], account, journal, confirmUnsigned: (entry) => void asked.push(entry) });
+      expect(asked.map(({ calls: [call] }) => call?.functionName)).to.deep.equal(["transferOwnership"]);
+      expect(await getTransactionCount(client, { address: account })).to.equal(nonce + 1);
+    });
+  });
+
+  for (const [what, change] of Object.entries({
+    "another target": { to: `0x${"ab".repeat(20)}` },
+    "another calldata": { input: "0x12345678" },
+    "another chain": { chainId: "0x1", to: `0x${"ab".repeat(20)}` },
+  }))
+    it(`gives up no signed transaction on the word of an endpoint that shows ${what} in the mined one`, async () => {
+      const { owner } = dstack;
+      const [call] = calls();
+      if (call === undefined) throw new Error("there are four");
+      const file = await openBatchJournal(path);
+      await rejection(
+        sendBatch(dstack.client, { calls: [call], account: owner, mode: "none", journal: crashingAt(file, 2, false) }),
+      );
+      await file.close();
+      const nonce = await count();
+      const lying = interceptedClient(connection, {
+        intercept: async ({ method, params }, pass) => {
+          if (method === "eth_sendRawTransaction") throw rpcError(-32000, "nonce too low");
+          if (method === "eth_getTransactionByHash" || method === "eth_getTransactionReceipt") return null;
+          const answer = await pass();
+          if (method !== "eth_getBlockByNumber" || params?.[1] !== true) return answer;
+          const block = answer as { transactions: object[] };
+          return { ...block, transactions: block.transactions.map((each) => ({ ...each, ...change })) };
+        },
+      });
+      await using journal = await openBatchJournal(path);
+      const stopped = await rejection(sendBatch(lying.client, { calls: [call], account: owner, journal }));
+      expect((stopped as NonceTakenError).taker).to.deep.equal({ kind: "notFound" });
+      await giveUpReplaced({ client: lying.client, account: owner, chainId: 8453, journal });
+      expect(journal.open).to.have.length(1);
+      expect(await count()).to.equal(nonce);
+    });
 
   it("is one process's at a time", async () => {
     await using _mine = await openBatchJournal(path);

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { createClient, custom, numberToHex } from "viem";
+import { parseAccount } from "viem/accounts";
 import { base } from "viem/chains";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
@@ -422,7 +423,8 @@ describe("applyPrunePlan", () => {
       if (entry === undefined) throw new Error("one was sent");
       const unsigned = { ...entry.transaction, rawTransaction: undefined, transactionHash: undefined };
       await journal.prepared({ ...entry, transaction: unsigned });
-      expect(await apply(planned, { journal })).to.deep.include({ removed: [], finished: [only] });
+      const account = parseAccount(world.owner.address); // as if the node had the key
+      expect(await apply(planned, { journal, account })).to.deep.include({ removed: [], finished: [only] });
       expect(journal.open).to.have.lengthOf(0);
     });
 
@@ -445,7 +447,8 @@ describe("applyPrunePlan", () => {
           const transaction = { chainId, from, to, data, nonce, functionName, ...fees };
           await journal.prepared({ transaction, calls, authorizes: false });
           const before = await allowedNow(world, [...old]);
-          const error = await catchError(apply(planned, { journal }), InvalidArgumentError);
+          const account = parseAccount(from); // as if the node had the key
+          const error = await catchError(apply(planned, { journal, account }), InvalidArgumentError);
           expect(error.message).to.include(call.description).and.include(to);
           expect(await allowedNow(world, [...old])).to.deep.equal(before);
           expect(journal.open).to.have.lengthOf(1);

@@ -1,8 +1,9 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { zeroHash } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
-import { RpcUnavailableError, SignerRequiredError } from "../../../../src/errors/index.ts";
+import { RpcUnavailableError, SignerRequiredError, UnsignedRecordError } from "../../../../src/errors/index.ts";
 import { wireChain } from "../../../../src/update/connect-chain.ts";
 import type { PaymentIntent } from "../../../../src/update/journal-state.ts";
 import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
@@ -48,6 +49,20 @@ describe("a recorded payment that a node signs", () => {
     const recorded = { chainId, from: other, to, data: "0x", nonce: 0, ...fees } as const;
     const error = await rejection(wireChain(client, own).sendAgain(intent, recorded));
     expect(error).to.be.instanceOf(SignerRequiredError).and.have.property("message").that.includes(other);
+    expect(methods).to.not.include("eth_sendTransaction");
+  });
+
+  it("is not sent where the key is in this process, which leaves no record without signed bytes", async () => {
+    const { client, methods } = interceptedClient(await network.create("local"));
+    const account = privateKeyToAccount(`0x${"1c".repeat(32)}`);
+    const chainId = await client.request({ method: "eth_chainId" }).then(Number);
+    const to = parseAppId("11".repeat(20));
+    const intent = { chainId, appId: to, step: "addComposeHash", value: parseComposeHash("22".repeat(32)) } as const;
+    const fees = { gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n };
+    const from = account.address.toLowerCase() as `0x${string}`; // hex stays hex
+    const recorded = { chainId, from, to, data: "0x", nonce: 0, ...fees } as const;
+    const error = await rejection(wireChain(client, account).sendAgain(intent, recorded));
+    expect(error).to.be.instanceOf(UnsignedRecordError);
     expect(methods).to.not.include("eth_sendTransaction");
   });
 });

@@ -21,6 +21,7 @@ function open(...calls: Call[]): BatchRun {
     chainId: 8453,
     journal: memoryBatchJournal(),
     beforeSend: undefined,
+    confirmUnsigned: undefined,
     onEvent: undefined,
     signal: undefined,
     window: 16,

@@ -41,6 +41,12 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
     expected: "0x05",
     found: [],
   }),
+  UnsignedRecordError: new errors.UnsignedRecordError({
+    from: "0x01",
+    nonce: 3,
+    functionName: "addDevice",
+    isKeyHere: false,
+  }),
   NonceTakenError: new errors.NonceTakenError("0x02", 7, undefined),
   ImplausibleAnswerError: new errors.ImplausibleAnswerError({ what: "the gas of addDevice", told: 9n, most: 1n }),
   BatchStoppedError: new errors.BatchStoppedError({ done: 1, pending: 0, total: 2 }, undefined, new Error("Refused.")),

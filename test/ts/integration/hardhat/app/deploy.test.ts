@@ -3,15 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { type Address, createClient, custom } from "viem";
+import { type Account, type Address, createClient, custom } from "viem";
 import { parseAccount } from "viem/accounts";
+import { getTransactionCount } from "viem/actions";
 import { base } from "viem/chains";
 import type { ChainClient } from "../../../../../src/chain/client.ts";
+import { encodeDeployApp } from "../../../../../src/chain/encode-deploy-app.ts";
 import { readAllowlist, readAppSettings } from "../../../../../src/chain/read-app.ts";
 import { readBootVerdict } from "../../../../../src/chain/read-boot.ts";
 import { openDeploymentJournal } from "../../../../../src/chain/transactions/deployment-journal.ts";
-import { deployOnce } from "../../../../../src/commands/app-deploy.ts";
+import { type DeployOnceParameters, deployOnce } from "../../../../../src/commands/app-deploy.ts";
 import { type AppId, parseComposeHash } from "../../../../../src/core/ids.ts";
+import { UnsignedRecordError } from "../../../../../src/errors/index.ts";
 import { bootInfoOf } from "../../../../../src/testing/index.ts";
 import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
@@ -140,6 +143,111 @@ describe("dstack app deploy", () => {
     expect(await head()).to.equal(block + 1n);
     expect((await deploy(ownerClient)).appId).to.equal(deployed.appId);
     expect(await head()).to.equal(block + 1n);
+  });
+
+  describe("where the endpoint denies a deployment that was mined", () => {
+    type Rewrite = (call: { method: string; params?: readonly unknown[] }, answer: unknown) => unknown;
+
+    async function deployThrough(rewrite: Rewrite) {
+      const { ownerClient, owner, contracts } = world;
+      const parameters = { kms: contracts.kms, owner: owner.address, composeHash, account: owner, chainId: base.id };
+      const request = async (call: { method: string; params?: readonly unknown[] }) =>
+        rewrite(call, await ownerClient.request(call as Parameters<typeof ownerClient.request>[0])); // any method of the client's
+      const client = createClient({
+        chain: base,
+        transport: custom({ request }, { retryCount: 0 }),
+        pollingInterval: 5,
+      });
+      const opened = await openDeploymentJournal(journal);
+      try {
+        return await deployOnce(client, { ...parameters, journal: opened, again: false });
+      } finally {
+        await opened.close();
+      }
+    }
+
+    const unknown: Rewrite = ({ method }, answer) => (method === "eth_getTransactionByHash" ? null : answer);
+    /** The mined block, with one field of the deployment changed. */
+    const changing =
+      (change: object): Rewrite =>
+      (call, answer) => {
+        if (call.method !== "eth_getBlockByNumber" || call.params?.[1] !== true) return unknown(call, answer);
+        const block = answer as { transactions: object[] };
+        return { ...block, transactions: block.transactions.map((each) => ({ ...each, ...change })) };
+      };
+
+    for (const [what, rewrite] of Object.entries<Rewrite>({
+      "another KMS in the mined transaction": changing({ to: `0x${"ab".repeat(20)}` }),
+      "another calldata in the mined transaction": changing({ input: "0x12345678" }),
+      "another transaction of its own": changing({
+        to: `0x${"ab".repeat(20)}`,
+        r: `0x${"11".repeat(32)}`,
+        type: "0x2",
+      }),
+      "another chain in the mined transaction": changing({ chainId: "0x1", to: `0x${"ab".repeat(20)}` }),
+      "a receipt of a transaction that reverted": ({ method }, answer) =>
+        method === "eth_getTransactionReceipt" && answer !== null ? { ...(answer as object), status: "0x0" } : answer,
+    }))
+      it(`pays for no second one: ${what}`, async () => {
+        const dying: Rewrite = ({ method }, answer) => {
+          if (method === "eth_sendRawTransaction") throw new Error("The power went out.");
+          return unknown({ method }, answer);
+        };
+        const block = await head();
+        await rejection(deployThrough(dying));
+        expect(await head()).to.equal(block + 1n);
+        const error = await rejection(deployThrough(rewrite));
+        expect(String(error)).to.match(/NonceTakenError|TransactionRevertedError/);
+        expect(await head()).to.equal(block + 1n);
+      });
+
+    it("signs no later nonce where it first says that the recorded one is free", async () => {
+      await deployThrough((_, answer) => answer);
+      const block = await head();
+      let counts = 0;
+      const error = await rejection(
+        deployThrough((call, answer) => {
+          const isOld = call.method === "eth_getTransactionCount" && ++counts <= 2;
+          return isOld ? "0x0" : unknown(call, answer);
+        }),
+      );
+      expect(String(error)).to.match(/NonceTakenError/);
+      expect(await head()).to.equal(block);
+    });
+  });
+
+  it("sends nothing that a journal holds without signed bytes, unless a person agrees to it alone", async () => {
+    const { ownerClient: client, owner, contracts } = world;
+    const deploy = async (account: Account, options: Partial<DeployOnceParameters> = {}) => {
+      const parameters = { kms: contracts.kms, owner: account.address, composeHash, account, chainId: base.id };
+      const opened = await openDeploymentJournal(journal);
+      try {
+        return await deployOnce(client, { ...parameters, journal: opened, again: false, ...options });
+      } finally {
+        await opened.close();
+      }
+    };
+    const held = parseAccount(devAccount(6).address); // the world's node has the key
+    for (const account of [owner, held]) {
+      journal = `${journal}-${account.type}`;
+      const { to, data } = encodeDeployApp({ kms: contracts.kms, owner: account.address, composeHash });
+      const opened = await openDeploymentJournal(journal);
+      await opened.prepared({
+        ...{ chainId: base.id, from: account.address, to, data, functionName: "deployAndRegisterApp" },
+        nonce: await getTransactionCount(client, { address: account.address }),
+        ...{ gas: 500_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n },
+      });
+      await opened.close();
+      const block = await head();
+      expect(await rejection(deploy(account))).to.be.instanceOf(UnsignedRecordError);
+      const refused = new Error("no");
+      const confirmUnsigned = () => Promise.reject(refused);
+      expect(await rejection(deploy(account, { confirmUnsigned }))).to.satisfy(
+        (error: unknown) => error === refused || error instanceof UnsignedRecordError,
+      );
+      expect(await head()).to.equal(block);
+    }
+    expect((await deploy(held, { confirmUnsigned: () => {} })).isFromRecord).to.equal(true);
   });
 
   it("finds by its nonce what a node signed, and deploys nothing a second time", async () => {
