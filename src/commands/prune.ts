@@ -17,9 +17,9 @@ import {
   unknownKinds,
 } from "../prune/facts.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
-import { findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
+import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
 import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
-import { type PruneSource, readPruneFacts } from "../prune/read-prune-facts.ts";
+import { type PruneSource, readPruneFacts, requireDates } from "../prune/read-prune-facts.ts";
 import { createProgress } from "../report/output.ts";
 import { showPrunePlan, showPruneResult } from "../report/prune-printer.ts";
 import { type HistoryArguments, readAppHistory } from "./app-history.ts";
@@ -275,7 +275,9 @@ async function check(
   if (unknowns.length > 0) throw new PruneBlockedError(unknowns);
   const objections = findObjections(plan, facts, removals);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
-  const calls = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
+  const { appId, client } = app;
+  await requireDates(client, { appId, hashes: datedBy(plan, facts, removals), signal: io.signal });
+  const calls = removals.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
   // The generation was checked before the plan was made. It is checked again with all facts before anything is sent.
   await lintBeforeWrite(io, app, { accept: settings.accept, status, calls, ignoresKeyEpochs: true });
   return calls;

@@ -144,6 +144,7 @@ export const errorTable = {
   PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),
   InvalidPlanFileError: entry(5003, false, "A file is no prune plan, was changed by hand, or is for another app."),
   PrunedHashInUseError: entry(5004, false, "A hash came into use in the moment in which it was removed."),
+  HistoryContradictedError: entry(5005, false, "The chain does not have an event that the stored history shows."),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorName = keyof typeof errorTable;

@@ -34,6 +34,17 @@ export class PruneOvertakenError extends PruneError {
   }
 }
 
+export class HistoryContradictedError extends PruneError {
+  override readonly name = "HistoryContradictedError";
+  constructor(objections: readonly Objection[]) {
+    super(`The stored history is not the chain's: ${describe(objections)}.`, {
+      nextStep:
+        "Nothing was sent. Delete the history store, or give --store :memory:, and plan again. If it stays so, use an RPC endpoint that keeps all logs.",
+      context: { objections },
+    });
+  }
+}
+
 export class InvalidPlanFileError extends PruneError {
   override readonly name = "InvalidPlanFileError";
   constructor(path: string, problem: string, options: Pick<DstackErrorOptions, "cause"> = {}) {

@@ -18,10 +18,10 @@ import {
 import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { PruneFacts, UnknownFact } from "./facts.ts";
 import { describeReason } from "./keep-rules.ts";
-import { findObjections, type PrunePlan, planPrune, removalsOf } from "./plan-prune.ts";
+import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "./plan-prune.ts";
 import { findMentions } from "./queued.ts";
 import { gatherCloudFacts } from "./read-cloud-use.ts";
-import { type PruneSource, readPruneFacts } from "./read-prune-facts.ts";
+import { type PruneSource, readPruneFacts, requireDates } from "./read-prune-facts.ts";
 
 export interface ApplyPrunePlanParameters
   extends Pick<SendBatchParameters, "confirmUnsigned" | "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {
@@ -58,6 +58,7 @@ export interface PruneResult {
  * @throws UnsignedRecordError if a removal without signed bytes would have to be sent and no caller confirmed it
  * @throws PruneBlockedError if facts are unknown and not waived
  * @throws PruneOvertakenError if a hash came into use, or the owner or the list changed; nothing more is sent
+ * @throws HistoryContradictedError if the chain does not have the additions by which the hashes were ordered
  * @throws PrunedHashInUseError if a hash came into use while it was removed
  * @throws KeyEpochsError unless the source accepts them
  * @throws BatchStoppedError, and what sendBatch and readPruneFacts throw
@@ -135,7 +136,10 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
 
 async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
   const { plan, source, mode, batchPlan } = parameters;
-  requireNoObjection(parameters, await readPruneFacts(source, namedBy(plan, removals)), removals);
+  const facts = await readPruneFacts(source, namedBy(plan, removals));
+  requireNoObjection(parameters, facts, removals);
+  const { appId } = plan;
+  await requireDates(source.chain, { appId, hashes: datedBy(plan, facts, removals), signal: source.signal });
   return sendBatch(source.chain, {
     ...settingsOf(parameters),
     mode,

@@ -1,6 +1,6 @@
 import type { ComposeHash } from "../core/ids.ts";
 import type { Objection } from "../errors/index.ts";
-import type { Addition, PinnedBlock, PruneFacts, PrunePolicy, UnknownFact } from "./facts.ts";
+import type { Addition, AllowedHash, PinnedBlock, PruneFacts, PrunePolicy, UnknownFact } from "./facts.ts";
 import { describeReason, type KeepReason, type KeepRule, keepRules, newestFirst } from "./keep-rules.ts";
 
 export interface PrunePlan extends Pick<PruneFacts, "chainId" | "appId" | "owner"> {
@@ -58,6 +58,18 @@ function toRow({ composeHash, added }: PruneFacts["allowed"][number], reasons: r
 /** The hashes that the plan removes, the newest first. */
 export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeHash[] {
   return rows.filter(({ verdict }) => verdict === "remove").map(({ composeHash }) => composeHash);
+}
+
+/** The removals, and the hashes kept as the newest in their place: a wrong date of one of these removes another hash. */
+export function datedBy(
+  plan: PrunePlan,
+  facts: PruneFacts,
+  removals: readonly ComposeHash[] = removalsOf(plan),
+): readonly AllowedHash[] {
+  return planPrune(facts, plan.policy).rows.filter(
+    ({ composeHash, reasons }) =>
+      removals.includes(composeHash) || reasons.some(({ rule }) => rule === "newest" || rule === "last"),
+  );
 }
 
 /**

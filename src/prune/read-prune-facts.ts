@@ -8,9 +8,12 @@ import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
+import { HistoryContradictedError, type Objection } from "../errors/index.ts";
+import { readTimestamps } from "../history/blocks.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { History } from "../history/history.ts";
-import { allowedAt, type PolicyChange } from "../history/policy.ts";
+import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
+import { RangeSize, scanLogs } from "../history/scan-logs.ts";
 import type { Addition, AllowedHash, PruneFacts, UnknownFact } from "./facts.ts";
 import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./read-cloud-use.ts";
 
@@ -161,6 +164,55 @@ export async function readPruneFacts(source: PruneSource, named: readonly Compos
 }
 
 const requestsAtOnce = 8;
+
+export interface RequireDatesParameters {
+  readonly appId: AppId;
+  /** What is removed, and what is kept as the newest in its place. */
+  readonly hashes: readonly AllowedHash[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads each addition again from the chain, with the time of its block. The order of the hashes decides what is removed,
+ * and it comes from a stored history whose older blocks are not read again: another program may have written that file.
+ *
+ * @throws HistoryContradictedError, LogsRefusedError, LogsUnavailableError, RpcUnavailableError
+ */
+export async function requireDates(
+  client: ChainClient,
+  { appId, hashes, signal }: RequireDatesParameters,
+): Promise<void> {
+  const dated = hashes.flatMap(({ composeHash, added }) => (added === undefined ? [] : [{ composeHash, ...added }]));
+  const blocks = [...new Set(dated.map(({ blockNumber }) => blockNumber))];
+  if (blocks.length === 0) return;
+  const onChain = new Set<string>();
+  const times = new Map<bigint, bigint>();
+  const key = ({ composeHash, blockNumber, logIndex, transactionHash }: Omit<Addition, "by" | "timestamp"> & Hashed) =>
+    `${composeHash} ${blockNumber} ${logIndex} ${transactionHash}`;
+  await scanLogs(client, {
+    ...{ ...patience, signal, address: appId, concurrency: requestsAtOnce, size: new RangeSize() },
+    ranges: blocks.map((block) => ({ fromBlock: block, toBlock: block })),
+    onLogs: (_, logs) => {
+      for (const change of decodePolicyChanges(logs).changes)
+        if (change.kind === "composeHashAdded") onChain.add(key(change));
+    },
+  });
+  await readTimestamps(client, {
+    ...{ ...patience, signal, blocks, concurrency: requestsAtOnce },
+    onTimestamps: (read) => {
+      for (const [block, timestamp] of read) times.set(block, timestamp);
+    },
+  });
+  const wrong = dated.flatMap((addition): Objection[] => {
+    const { composeHash, blockNumber, timestamp } = addition;
+    if (!onChain.has(key(addition))) return [{ composeHash, problem: `was not added in block ${blockNumber}` }];
+    const isDate = times.get(blockNumber) === timestamp;
+    return isDate ? [] : [{ composeHash, problem: `was added at another time than ${timestamp}` }];
+  });
+  if (wrong.length > 0) throw new HistoryContradictedError(wrong);
+}
+
+type Hashed = Pick<AllowedHash, "composeHash">;
 
 /**
  * When each hash was last added. Adding an allowed hash again counts, because the operator means to use it. A removed

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import { createClient, custom, numberToHex } from "viem";
 import { parseAccount } from "viem/accounts";
@@ -8,12 +10,14 @@ import { type ComposeHash, parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
 import {
   BatchStoppedError,
+  HistoryContradictedError,
   InvalidArgumentError,
   PruneBlockedError,
   PrunedHashInUseError,
   PruneOvertakenError,
 } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
+import { openHistoryStore } from "../../../../src/history/store.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import type { PrunePolicy } from "../../../../src/prune/facts.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
@@ -30,6 +34,7 @@ import {
   startPruneWorld,
 } from "../../../support/prune/prune-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
+import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 describe("applyPrunePlan", () => {
   let world: PruneWorld;
@@ -91,6 +96,65 @@ describe("applyPrunePlan", () => {
     };
     return { source: sourceOf(world, { cloud }), reveal };
   }
+
+  describe("with a stored history that another program wrote", () => {
+    const directory = useTemporaryDirectory();
+
+    /** A store as the chain fills it, long ago, and then with one statement run on it. */
+    async function forge(statement: (database: DatabaseSync) => void): Promise<PruneSource> {
+      const path = join(directory.path, "history.sqlite");
+      await world.chain.client.request({ method: "hardhat_mine" as never, params: ["0x100"] as never });
+      const read = async () => {
+        const store = openHistoryStore(path);
+        try {
+          return await readHistory(world.ownerClient, { appId: world.appId, store, timestamps: true });
+        } finally {
+          store.close();
+        }
+      };
+      await read();
+      const database = new DatabaseSync(path);
+      statement(database);
+      database.close();
+      return sourceOf(world, { readHistory: read });
+    }
+
+    /** As if the oldest of the added hashes were the newest, and the other way round. */
+    const shuffle = (database: DatabaseSync) => {
+      const rows = database.prepare("SELECT block_number, topics, data FROM log ORDER BY block_number").all();
+      const added = rows.filter(({ topics, data }) =>
+        old.some((hash) =>
+          Buffer.concat([topics as Uint8Array, data as Uint8Array]).includes(Buffer.from(hash.slice(2), "hex")),
+        ),
+      );
+      const update = database.prepare("UPDATE log SET topics = ?, data = ? WHERE block_number = ?");
+      for (const [index, { block_number }] of added.entries()) {
+        const other = added.at(-1 - index);
+        update.run(other?.topics as Uint8Array, other?.data as Uint8Array, block_number as number);
+      }
+    };
+
+    it("removes nothing by an order that is not the chain's", async () => {
+      const source = await forge(shuffle);
+      const planned = await plan({ keep: 2 }, source);
+      expect(removalsOf(planned)).to.include(old.at(-1));
+      const error = await refuse(planned, HistoryContradictedError, { source });
+      expect(error.message).to.match(/was not added in block/);
+    });
+
+    it("removes nothing by an age that is not the chain's", async () => {
+      const source = await forge((database) => database.exec("UPDATE log SET timestamp = 1"));
+      const planned = await plan({ keep: 0, olderThanSeconds: 86_400, mayEmptyList: true }, source);
+      await refuse(planned, HistoryContradictedError, { source });
+    });
+
+    it("removes what was planned by the chain's own", async () => {
+      const source = await forge(() => {});
+      const planned = await plan({ keep: 2 }, source);
+      const { removed } = await apply(planned, { source });
+      expect(removed).to.have.members(old.slice(0, -2));
+    });
+  });
 
   it("removes what was planned and nothing else", async () => {
     const planned = await plan();

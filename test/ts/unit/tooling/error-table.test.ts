@@ -84,6 +84,9 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   PruneBlockedError: new errors.PruneBlockedError([{ kind: "history", problem: "Block 7 was not read." }]),
   PruneOvertakenError: new errors.PruneOvertakenError([{ composeHash: "0x05", problem: "runs on web" }]),
   InvalidPlanFileError: new errors.InvalidPlanFileError("plan.json", "it is not JSON"),
+  HistoryContradictedError: new errors.HistoryContradictedError([
+    { composeHash: "0x01", problem: "was not added in block 7" },
+  ]),
   PrunedHashInUseError: new errors.PrunedHashInUseError("0x01", [{ composeHash: "0x05", problem: "runs on web" }]),
 };
 
