@@ -51,12 +51,20 @@ export async function runCommand(context: CommandContext): Promise<CommandOutcom
       return { exitCode: 0, cloud: undefined };
     }
     const cloud = await startMockCloud(await toOptions(flags, context));
+    if (!isLoopback(cloud)) stderr.write(`Every machine of the network can reach this cloud (--host ${flags.host}).\n`);
     stdout.write(`${JSON.stringify({ url: cloud.url, baseUrl: cloud.baseUrl })}\n`);
     return { exitCode: 0, cloud };
   } catch (error) {
     stderr.write(`${describe(error)}\n`);
     return { exitCode: 2, cloud: undefined };
   }
+}
+
+/** Looks at the address that the server is bound to, because `--host` can be a name or another notation. */
+function isLoopback({ app }: RunningMockCloud): boolean {
+  const bound = app.server.address();
+  const address = typeof bound === "object" ? bound?.address : undefined;
+  return address === "::1" || /^(::ffff:)?127\./.test(address ?? "");
 }
 
 function parseFlags(args: readonly string[]) {
@@ -83,6 +91,8 @@ type Flags = ReturnType<typeof parseFlags>;
 
 async function toOptions(flags: Flags, { env, stderr }: CommandContext): Promise<StartMockCloudOptions> {
   const { DSTACK_CLOUD_API_KEY: apiKey, DSTACK_CLOUD_RPC_URL: rpcUrl, DSTACK_CLOUD_ADMIN_KEY: adminKey } = env;
+  if (flags.host.trim() === "") throw new InvalidArgumentError("--host must not be empty.");
+  if (apiKey?.trim() === "") throw new InvalidArgumentError("DSTACK_CLOUD_API_KEY must not be empty.");
   const seed = flags.seed === undefined ? {} : await readSeed(flags.seed);
   return {
     ...parseSeed(seed, { apiKey, rpcUrl }),

@@ -16,7 +16,13 @@ const seedFileSchema = z.strictObject({
         name: z.string(),
         slug: z.string().optional(),
         apiKeys: z
-          .array(z.strictObject({ key: z.string(), username: z.string().optional(), email: z.string().optional() }))
+          .array(
+            z.strictObject({
+              key: z.string().regex(/\S/, "An API key must not be empty."),
+              username: z.string().optional(),
+              email: z.string().optional(),
+            }),
+          )
           .default([]),
       }),
     )

@@ -58,11 +58,13 @@ interface PostOptions extends Pick<PostEventOptions, "signal" | "isPrivateAllowe
 
 /**
  * Uses Node's HTTP client, not `fetch`: it does not follow redirects, and it lets us check the address it connects to.
+ * Settles on every outcome: the client emits neither `response` nor `error` when the target answers 101.
  */
 function post(url: URL, body: string, { signal, isPrivateAllowed, headers }: PostOptions): Promise<number> {
   if (!isPrivateAllowed && isForbiddenHost(url.hostname)) throw new ForbiddenTargetError(url.hostname);
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     request(url, {
       method: "POST",
       // A new connection for each request, so that a connection to another target's address is never reused.
@@ -75,7 +77,12 @@ function post(url: URL, body: string, { signal, isPrivateAllowed, headers }: Pos
         resolve(response.statusCode ?? 0);
         response.on("error", () => {}).destroy();
       })
+      .once("upgrade", (response, socket) => {
+        resolve(response.statusCode ?? 0);
+        socket.on("error", () => {}).destroy();
+      })
       .on("error", reject)
+      .once("close", () => reject(new Error("The target closed the connection without an answer.")))
       .end(body);
   });
 }

@@ -9,17 +9,21 @@ export class ForbiddenTargetError extends Error {
   }
 }
 
-/** All address ranges that are registered as not public, except loopback. */
+/** Address ranges that are not public or that only a cloud's own machines reach, except loopback. */
 const forbidden = new BlockList();
 for (const [network, prefix] of [
   ["0.0.0.0", 8], // this host, unspecified
   ["10.0.0.0", 8],
   ["100.64.0.0", 10], // shared by carriers; also a cloud's metadata service
   ["169.254.0.0", 16], // link-local; the metadata service of most clouds
+  ["168.63.129.16", 32], // Azure's platform service; registered as public
   ["172.16.0.0", 12],
   ["192.0.0.0", 24], // protocol assignments; also a cloud's metadata service
+  ["192.0.2.0", 24], // documentation
   ["192.168.0.0", 16],
   ["198.18.0.0", 15], // benchmarks
+  ["198.51.100.0", 24], // documentation
+  ["203.0.113.0", 24], // documentation
   ["224.0.0.0", 4], // multicast
   ["240.0.0.0", 4], // reserved, broadcast
 ] as const)
@@ -29,6 +33,7 @@ for (const [network, prefix] of [
   ["64:ff9b:1::", 48], // local translation to IPv4
   ["100::", 64], // discard
   ["2001::", 32], // Teredo, which wraps IPv4
+  ["2001:db8::", 32], // documentation
   ["fc00::", 7], // unique local; also a cloud's metadata service
   ["fe80::", 10], // link-local
   ["fec0::", 10], // site-local

@@ -69,6 +69,7 @@ describe("the command dstack-mock-cloud", () => {
     const seeds = {
       broken: file("broken.json", '{"workspaces": [{"name": "sekret-name"'),
       wrong: file("wrong.json", '{"nodes": [{"id": "sekret-id"}]}'),
+      emptyKey: file("empty-key.json", '{"workspaces": [{"name": "sekret-name", "apiKeys": [{"key": ""}]}]}'),
       withoutRpc: file("chain.json", '{"kms": [{"slug": "k", "chainId": 1, "contractAddress": "0x12"}]}'),
     };
     const cases: [args: string[], words: string][] = [
@@ -82,6 +83,8 @@ describe("the command dstack-mock-cloud", () => {
       [["--seed", directory.path], directory.path],
       [["--seed", seeds.broken], "is not JSON"],
       [["--seed", seeds.wrong], "nodes[0].id"],
+      [["--seed", seeds.emptyKey], "An API key must not be empty."],
+      [["--host", ""], "--host must not be empty."],
       [["--seed", seeds.withoutRpc], "KMS k needs an RPC endpoint"],
       [["--state", file("not-a-database", "text ".repeat(1000))], "The state file cannot be used"],
       [["--allowed-hosts", "http://a.example"], "--allowed-hosts takes host names"],
@@ -95,6 +98,28 @@ describe("the command dstack-mock-cloud", () => {
       expect(stderr, args.join(" ")).to.not.match(/^\s+at |sekret/m);
     }
     taken.close();
+  });
+
+  it("refuses an empty API key from the environment", async () => {
+    for (const key of ["", " "]) {
+      const { exitCode, stdout, stderr } = await run(["--port", "0"], { DSTACK_CLOUD_API_KEY: key });
+      expect({ exitCode, stdout }).to.deep.equal({ exitCode: 2, stdout: "" });
+      expect(stderr).to.equal("DSTACK_CLOUD_API_KEY must not be empty.\nSee dstack-mock-cloud --help.\n");
+    }
+  });
+
+  it("warns that the network can reach it where it listens on more than loopback", async () => {
+    const warning = (host: string) => `Every machine of the network can reach this cloud (--host ${host}).\n`;
+    for (const [host, expected] of [
+      ["0.0.0.0", warning("0.0.0.0")],
+      ["0", warning("0")],
+      ["127.0.0.1", ""],
+      ["localhost", ""],
+    ] as const) {
+      const { cloud, stderr } = await run(["--port", "0", "--quiet", "--host", host]);
+      await cloud?.close();
+      expect({ started: cloud !== undefined, stderr }, host).to.deep.equal({ started: true, stderr: expected });
+    }
   });
 
   it("ends its process with that code", async () => {

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -151,6 +153,45 @@ describe("webhooks", () => {
     await cloud.advance(minute);
     await settled();
     expect((await deliveries(id))[0]).to.include({ status: "delivered", attempts: 2, error: null });
+  });
+
+  it("count as failed when the target switches protocols or closes the connection, and are sent again", async () => {
+    const switching = "HTTP/1.1 101 Switching Protocols\r\n";
+    const cases: [name: string, answer: (socket: Socket) => unknown, status: number | null][] = [
+      [
+        "101 with an upgrade",
+        (socket) => socket.write(`${switching}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`),
+        101,
+      ],
+      ["101 without headers", (socket) => socket.write(`${switching}\r\n`), 101],
+      ["end", (socket) => socket.end(), null],
+      ["reset", (socket) => socket.resetAndDestroy(), null],
+    ];
+    for (const [name, answer, status] of cases) {
+      let connections = 0;
+      const target = createServer((socket) => {
+        connections += 1;
+        socket.on("error", () => {});
+        if (status !== null) return socket.once("data", () => answer(socket));
+        socket.resume();
+        answer(socket);
+      }).listen(0, "127.0.0.1");
+      await once(target, "listening");
+      const { port } = target.address() as AddressInfo; // listening on TCP
+      const body = { url: `http://127.0.0.1:${port}/`, events: ["cvm.updated"] };
+      const { body: webhook } = await request(cloud, "POST", "/workspace/webhooks", { body });
+      await request(cloud, "POST", `/workspace/webhooks/${webhook.id}/test`);
+      await settled();
+      const [delivery] = await deliveries(webhook.id);
+      expect(delivery, name).to.include({ status: "pending", attempts: 1, response_status: status });
+      if (status === null) expect(delivery?.error, name).to.be.a("string").that.is.not.empty;
+      await cloud.advance(minute);
+      await settled();
+      expect(connections, name).to.equal(2);
+      await request(cloud, "DELETE", `/workspace/webhooks/${webhook.id}`);
+      target.close();
+      await once(target, "close");
+    }
   });
 
   it("are not followed when they redirect", async () => {

@@ -43,6 +43,24 @@ describe("the address a webhook's name resolves to", () => {
     }
   });
 
+  it("is forbidden in ranges for documentation, and as Azure's platform service", () => {
+    for (const host of [
+      "168.63.129.16",
+      "192.0.2.0",
+      "192.0.2.255",
+      "198.51.100.1",
+      "203.0.113.1",
+      "[2001:db8::1]",
+      "[2001:db8:ffff::1]",
+      "[::ffff:168.63.129.16]",
+    ]) {
+      expect(isForbiddenHost(host), host).to.equal(true);
+    }
+    for (const host of ["168.63.129.15", "192.0.3.1", "198.51.101.1", "203.0.114.1", "[2001:db9::1]"]) {
+      expect(isForbiddenHost(host), host).to.equal(false);
+    }
+  });
+
   it("is forbidden where IPv6 carries a private IPv4 address, in any way", () => {
     for (const host of [
       "[::10.0.0.1]",
