@@ -1,12 +1,13 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { getCode } from "viem/actions";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
+import { openBatchJournal } from "../../../../../src/chain/transactions/journal.ts";
 import { batchExecutorAddress } from "../../../../../src/core/batch-executor.ts";
 import { parseComposeHash } from "../../../../../src/core/ids.ts";
-import { addComposeHashCall } from "../../../../../src/core/owner-calls.ts";
+import { addComposeHashCall, transferOwnershipCall } from "../../../../../src/core/owner-calls.ts";
 import dstack from "../../../../../src/hardhat/index.ts";
 import { devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
@@ -60,4 +61,53 @@ describe("task dstack batch undo-delegation", () => {
     const lines = (await readFile(join(directory.path, ".dstack", journal ?? ""), "utf8")).trim().split("\n");
     expect(lines.map((line) => JSON.parse(line).type)).to.deep.equal(["prepared", "ended"]);
   });
+});
+
+describe("a journal with a line that no signature backs", () => {
+  let world: World;
+  const directory = useTemporaryDirectory();
+
+  before(async () => {
+    world = await startWorld();
+  });
+  after(() => world.close());
+
+  for (const [whose, ownerKey] of [
+    ["a key of the configuration", devPrivateKey(0)],
+    ["a key that the node holds", undefined],
+  ] as const)
+    it(`is not sent by hash add --yes with ${whose}`, async () => {
+      const appId = world.cvms.onChain?.appId;
+      if (appId === undefined) throw new Error("the world has an app");
+      await writeFile(join(directory.path, "package.json"), "{}");
+      const hre = await createHardhatRuntimeEnvironment(
+        {
+          plugins: [dstack],
+          networks: { world: { type: "http", chainType: "op", chainId: world.chain.id, url: world.chain.rpcUrl } },
+          dstack: { ...(ownerKey && { ownerKey }) },
+        },
+        { network: "world" },
+        directory.path,
+      );
+      const { client } = world.chain;
+      const from = world.owner.address;
+      const genesis = await client.getBlock({ blockNumber: 0n });
+      const path = join(directory.path, ".dstack", `batch-8453-${genesis.hash.slice(2, 10)}.jsonl`);
+      await mkdir(dirname(path));
+      const journal = await openBatchJournal(path);
+      const call = transferOwnershipCall({ appId, newOwner: "0x00000000000000000000000000000000deadbeef" });
+      const fees = { gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n };
+      const nonce = await client.getTransactionCount({ address: from });
+      await journal.prepared({
+        transaction: { chainId: 8453, from, ...call, nonce, ...fees },
+        calls: [call],
+        authorizes: false,
+      });
+      await journal.close();
+      const add = { hashes: [`0x${"11".repeat(32)}`], app: appId, yes: true, json: true };
+      const outcome = await runTask(hre, ["hash", "add"], add);
+      expect(outcome.json<{ error: { name: string } }>().error.name, outcome.stdout).to.equal("UnsignedRecordError");
+      expect(outcome.exitCode).to.equal(3);
+      expect(await client.getTransactionCount({ address: from })).to.equal(nonce);
+    });
 });
