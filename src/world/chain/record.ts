@@ -49,7 +49,10 @@ export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRp
     const before = await readBlock(answer, "latest");
     const [outcome] = await Promise.allSettled([answer(method, params)]);
     try {
-      record.append({ method, params, ...(await readEffect(answer, before)) });
+      const effect = await readEffect(answer, before);
+      // A refused call changed nothing, unless it failed after it had mined a block.
+      const isRefused = outcome.status === "rejected" && effect.head === before.hash;
+      if (!isRefused) record.append({ method, params, ...effect });
     } catch (error) {
       // The record now lacks a change of the chain. So no later call may be recorded as if it followed the last record.
       failure = error;
@@ -86,7 +89,7 @@ export async function replayRequests(answer: AnswerRpc, { requests }: ChainRecor
 
 function changesChain(method: string): boolean {
   if (method === "eth_sendTransaction" || method === "eth_sendRawTransaction") return true;
-  return /^(?:evm|hardhat)_(?!getAutomine$|metadata$|setLoggingEnabled$)/.test(method);
+  return /^(?:evm|hardhat)_(?!getAutomine$|metadata$)/.test(method);
 }
 
 function startsTheTimer(method: string, [interval]: readonly unknown[]): boolean {

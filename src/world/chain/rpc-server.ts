@@ -26,6 +26,8 @@ const maximumBatch = 1000;
 const callsAtOnce = 20;
 /** Limit for all answers of one batch. */
 const maximumAnswerBytes = 32 * 1024 * 1024;
+/** Levels of lists and objects. EDR and JSON.stringify fail on thousands of them. */
+const maximumDepth = 64;
 /** A page may send other content types to another origin without a preflight, so only these are accepted. */
 const jsonTypes = /^application\/(?:json|json-rpc|jsonrequest)\s*(?:;|$)/i;
 
@@ -140,11 +142,20 @@ async function answerCall(answer: AnswerRpc, call: unknown): Promise<string> {
     const message = "Not a JSON-RPC call with a list of parameters.";
     return JSON.stringify(failure(id, { code: -32600, message }));
   }
+  if (isDeeperThan(maximumDepth, params)) {
+    const message = `The parameters of a call have at most ${maximumDepth} levels.`;
+    return JSON.stringify(failure(id, { code: -32602, message }));
+  }
   try {
     return JSON.stringify({ jsonrpc: "2.0", id, result: await answer(method, params) });
   } catch (error) {
     return JSON.stringify(failure(id, toRpcError(error)));
   }
+}
+
+function isDeeperThan(depth: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((child) => isDeeperThan(depth - 1, child));
 }
 
 /** Repeats only a valid id. JSON.stringify would fail on a document with thousands of levels. */

@@ -18,7 +18,7 @@ import {
   multicall3Address,
 } from "./predeploys.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
-import { createForkErrorCleaner, refuseFatalCall } from "./rpc-faults.ts";
+import { createForkErrorCleaner, gasCap, parseQuantity, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";
 import { type AnswerRpc, serveRpc } from "./rpc-server.ts";
 import { isTypeFour, sendTypeFour } from "./send-type-four.ts";
 
@@ -91,7 +91,7 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
           chainId: baseChainId,
           // EDR keeps some 200 bytes per unit of gas that a failing call burns, so an endless loop would fill the
           // memory.
-          transactionGasCap: 16_777_216n,
+          transactionGasCap: gasCap,
           // As on a real chain: a reverted transaction is mined, and its receipt shows the failure.
           throwOnTransactionFailures: false,
           ...(fork === undefined ? { initialDate: genesis } : forkSettings(fork)),
@@ -113,6 +113,9 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
   return {
     answer: async (method, params) => {
       refuseFatalCall(method, params);
+      if (method === "eth_getLogs" || method === "eth_newFilter") {
+        refuseEndlessRange(params[0], BigInt(String(await request("eth_blockNumber", []))));
+      }
       if (method === "hardhat_mine") return mine(request, params);
       const [raw] = params;
       return method === "eth_sendRawTransaction" && isTypeFour(raw)
@@ -134,12 +137,13 @@ function userDirectory(name: string): string {
 /** On an OP stack chain, EDR aborts the process when one call asks for more blocks than this. */
 const mostBlocksAtOnce = 7n;
 
-async function mine(request: AnswerRpc, [count = "0x1", interval = "0x1"]: readonly unknown[]): Promise<unknown> {
-  let left = BigInt(String(count));
+async function mine(request: AnswerRpc, [count, seconds]: readonly unknown[]): Promise<unknown> {
+  let left = parseQuantity(count) ?? 1n;
+  const interval = parseQuantity(seconds) ?? 1n;
   for (let isFirst = true; left > 0n; isFirst = false) {
-    if (!isFirst) await spaceFromLatest(request, BigInt(String(interval)));
+    if (!isFirst) await spaceFromLatest(request, interval);
     const blocks = left < mostBlocksAtOnce ? left : mostBlocksAtOnce;
-    await request("hardhat_mine", [toQuantity(blocks), interval]);
+    await request("hardhat_mine", [toQuantity(blocks), toQuantity(interval)]);
     left -= blocks;
   }
   return true;

@@ -68,7 +68,13 @@ describe("no request ends a world", function () {
   it("by an id that cannot be written, a batch beyond any use or a body beyond 8 MiB", async () => {
     const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
     expect(await post<Answer>(`{"id":${deep},"method":"eth_chainId"}`)).to.include({ id: null, result: "0x2105" });
-    expect((await post<Answer>(`{"id":1,"method":"eth_call","params":[${deep}]}`)).error).to.have.property("code");
+    const level = (count: number) => `${"[".repeat(count)}${"]".repeat(count)}`;
+    for (const params of [`[${deep}]`, level(65)]) {
+      const { error } = await post<Answer>(`{"id":1,"method":"evm_mine","params":${params}}`);
+      expect(error).to.include({ code: -32602, message: "The parameters of a call have at most 64 levels." });
+    }
+    const { error } = await post<Answer>(`{"id":1,"method":"evm_mine","params":${level(64)}}`);
+    expect(error?.message).to.not.include("levels");
     const calls = (count: number) => Array(count).fill({ id: 1, method: "eth_chainId" });
     expect((await post<Answer>(calls(40_000))).error).to.include({ code: -32600 });
     expect((await post<Answer>(calls(1001))).error?.message).to.include("at most 1000 calls");
@@ -95,6 +101,7 @@ describe("no request ends a world", function () {
   it("by times, amounts and blocks that make EDR abort", async () => {
     const from = devAccount(0).address;
     const huge = `0x${"f".repeat(64)}`;
+    const l1Block = "0x4200000000000000000000000000000000000015";
     const raw = await privateKeyToAccount(devPrivateKey(0)).signTransaction({
       chainId: 8453,
       value: 2n ** 256n - 1n,
@@ -117,11 +124,63 @@ describe("no request ends a world", function () {
       ["debug_traceCall", [{ from, to: from, value: huge }, "latest"]],
       ["eth_sendTransaction", [{ from, to: from, value: huge }]],
       ["eth_sendRawTransaction", [raw]],
+      ...["eth_call", "eth_estimateGas", "eth_sendTransaction"].flatMap((method) => [
+        [method, [{ from, to: from, gas: "0x1000000", gasPrice: `0x${(2n ** 105n).toString(16)}` }]] as const,
+        [method, [{ from, to: from, maxFeePerGas: `0x${(2n ** 105n).toString(16)}` }]] as const,
+        [method, [{ from, to: from, value: "0xff_ff" }]] as const,
+      ]),
+      ["eth_call", [{ from, to: from }, "latest", { [l1Block]: { stateDiff: { [huge]: huge } } }]],
+      ["hardhat_setNextBlockBaseFeePerGas", ["0x10000000000000000"]],
+      ...["0x1", "0x3", "0x7", "0x8"].map((slot) => ["hardhat_setStorageAt", [l1Block, slot, huge]] as const),
     ] as const) {
       const { error } = await post<Answer>({ id: 1, method, params });
       expect(error?.message, `${method} ${JSON.stringify(params)}`).to.match(/^[A-Za-z].* (?:has|is|are) .*\.$/);
     }
     const endless = { from, data: "0x5b600056", gas: "0x3938700" };
     expect((await post<Answer>({ id: 1, method: "eth_call", params: [endless] })).error?.message).to.include("cap");
+  });
+
+  it("by a range of logs without end", async () => {
+    for (const method of ["eth_getLogs", "eth_newFilter"]) {
+      for (const range of [
+        { fromBlock: "0x0", toBlock: "0xffffffffffffffff" },
+        { fromBlock: "0xfffffffffffffff0" },
+        { toBlock: "0x20000000" },
+        { toBlock: { blockNumber: "0x20000000" } },
+        { toBlock: ["latest"] },
+        { toBlock: "0x000000000000000020000000" },
+      ]) {
+        const { error } = await post<Answer>({ id: 1, method, params: [range] });
+        expect(error, `${method} ${JSON.stringify(range)}`).to.include({ code: -32602 });
+      }
+      for (const range of [{}, { fromBlock: "earliest", toBlock: "latest" }, { fromBlock: "0x0", toBlock: "0x100" }]) {
+        expect(await post<Answer>({ id: 1, method, params: [range] })).to.have.property("result");
+      }
+    }
+  });
+
+  it("by numbers that are read in two ways", async () => {
+    for (const count of [" 2", "0o2", "2", ["0x2"], 1.5, -1, true, "0x", "", {}]) {
+      for (const [method, params] of [
+        ["hardhat_mine", [count]],
+        ["hardhat_mine", ["0x1", count]],
+        ["evm_increaseTime", [count]],
+      ] as const) {
+        const { error } = await post<Answer>({ id: 1, method, params });
+        expect(error, `${method} ${JSON.stringify(params)}`).to.include({ code: -32602 });
+      }
+    }
+    const before = await world.chain.client.getBlockNumber();
+    for (const params of [[], [null], ["0x2", 3], [9, null]]) {
+      expect(await post<Answer>({ id: 1, method: "hardhat_mine", params })).to.have.property("result", true);
+    }
+    expect(await world.chain.client.getBlockNumber({ cacheTime: 0 })).to.equal(before + 13n);
+  });
+
+  it("by printing or tracing", async () => {
+    for (const method of ["hardhat_setLoggingEnabled", "debug_traceCall"]) {
+      const { error } = await post<Answer>({ id: 1, method, params: [true] });
+      expect(error?.message).to.include(`${method} is not supported`);
+    }
   });
 });

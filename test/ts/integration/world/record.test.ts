@@ -110,6 +110,24 @@ describe("a recorded chain", () => {
     }
   });
 
+  it("does not note a call that is refused", async () => {
+    const record = newRecord();
+    const chain = await startChain({ record });
+    try {
+      const { length } = record.requests;
+      for (const [method, params] of [
+        ["hardhat_mine", ["0xffffffff"]],
+        ["hardhat_setBalance", ["0x1"]],
+        ["eth_sendRawTransaction", ["0x02"]],
+      ] as const) {
+        expect(await postRpc<object>(chain.rpcUrl, { id: 1, method, params })).to.have.property("error");
+      }
+      expect(record.requests).to.have.lengthOf(length);
+    } finally {
+      await chain.close();
+    }
+  });
+
   it("goes on at the time of day after a pause, and keeps time it was put ahead", async () => {
     const record = newRecord(anHourAgo());
     const first = await startChain({ record });
