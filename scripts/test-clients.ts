@@ -11,7 +11,7 @@ import { formatBugs, formatDifferences, formatTable } from "../test/clients/harn
 import { runCells } from "../test/clients/harness/run-cells.ts";
 import { countCells, formatTotals } from "../test/clients/harness/totals.ts";
 import { root } from "./support/paths.ts";
-import { sendTally } from "./test/send-tally.ts";
+import { sendTally } from "./test/tally.ts";
 import { type ClientsArguments, clientsUsage, parseClientsArguments } from "./test-clients/parse-arguments.ts";
 
 const { groups, clients, isWhole, isUpdate } = readArguments();
@@ -68,9 +68,8 @@ sendTally({
   passed: countCells(cells.filter(isExpected)).clients.pass,
   failed: differences.length,
   skipped: leftOut.size * operations.length,
-  problems,
+  problem: problems.length === 0 ? undefined : problems.join("; "),
 });
-if (differences.length + problems.length > 0) process.exitCode = 1;
 
 function isExpected({ operation, client }: Cell): boolean {
   return !differences.some((difference) => difference.operation === operation && difference.client === client);

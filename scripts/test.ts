@@ -1,93 +1,108 @@
-// Runs all checks of the repository, stage by stage: `npm test`, or `npm test -- unit`. A failing stage does not stop
-// the later ones. The last line is `N passed, N failed` over all stages.
-
-import { filesBelow, root } from "./support/paths.ts";
-import { runCommand, signalRunning } from "./support/run-command.ts";
-import { runBuild, runChecks } from "./test/checks.ts";
+// Everything the repository checks about itself, stage by stage: `npm test`, `npm test -- unit`, or one test file.
+// A failing stage never hides a later one; the last line is `N passed, N failed` over all of them.
+import { parseArgs } from "node:util";
+import { commandOf, filesBelow, root } from "./support/paths.ts";
+import { describeEnd, runCommand, stopRunning } from "./support/run-command.ts";
+import { runChecks } from "./test/checks.ts";
 import { compileWithForge, runForge } from "./test/forge.ts";
-import { type Plan, parsePlan, type StageName, stageOfFile, testsOf } from "./test/plan.ts";
-import {
-  compareRunners,
-  failedTally,
-  failuresOf,
-  formatSummary,
-  isTallyMessage,
-  judgeTests,
-  type StageResult,
-  type Tally,
-} from "./test/tally.ts";
+import { compareRunners, failuresOf, judge, type Tally } from "./test/tally.ts";
 
+/** The stages in their order, and where the test files of those that have some live. */
+const stages: Readonly<Record<string, { runner: string; directory: string; ending: string } | undefined>> = {
+  check: undefined,
+  contracts: { runner: "solidity", directory: "test/contracts", ending: ".t.sol" },
+  forge: undefined,
+  unit: { runner: "mocha", directory: "test/ts/unit", ending: ".test.ts" },
+  integration: { runner: "mocha", directory: "test/ts/integration", ending: ".test.ts" },
+  e2e: { runner: "mocha", directory: "test/ts/e2e", ending: ".test.ts" },
+  clients: undefined,
+};
 const ci = Boolean(process.env.CI) && process.env.CI !== "false";
 // Some runners print colours on CI even if the output is not a terminal.
 if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
-let interruptedBy: NodeJS.Signals | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => {
-    interruptedBy = signal;
-    // A terminal has already signalled the runner. A second signal would stop its cleanup.
-    if (signal !== "SIGINT" || !process.stdin.isTTY) signalRunning(signal);
+  process.once(signal, () => {
+    stopRunning(signal);
+    process.exit(1);
   });
 
-let plan: Plan;
-try {
-  plan = parsePlan(process.argv.slice(2), { ci });
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exit(2);
+const { chosen, files, grep } = readArguments();
+const results: [stage: string, tally: Tally][] = [];
+const forgeCompiled = chosen.includes("forge") ? compileWithForge() : undefined;
+// forge compiles for itself, and the clients see only what the sources hold.
+const isBuilt = chosen.every((stage) => stage === "forge" || stage === "clients") || (await runStage("build"));
+for (const stage of chosen) await runStage(stage);
+
+const [contracts, forge] = ["contracts", "forge"].map((name) => results.find(([stage]) => stage === name)?.[1]);
+const difference = contracts && forge && compareRunners(contracts, forge);
+if (difference !== undefined) results.push(["parity", { passed: 0, failed: 0, problem: difference }]);
+console.log(`\n${"stage".padEnd(12)} passed failed skipped`);
+for (const [stage, { passed, failed, skipped = 0, problem }] of results) {
+  const counts = `${`${passed}`.padStart(6)} ${`${failed}`.padStart(6)} ${`${skipped}`.padStart(7)}`;
+  console.log(`${stage.padEnd(12)} ${counts}${problem === undefined ? "" : `  ${problem}.`}`);
 }
-process.exitCode = (await runAll(plan)) ? 0 : 1;
+const passed = results.reduce((sum, [, tally]) => sum + tally.passed, 0);
+const failed = results.reduce((sum, [, tally]) => sum + failuresOf(tally), 0);
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
 
-async function runAll({ stages, files, grep }: Plan): Promise<boolean> {
-  const results: StageResult[] = [];
-  const forgeCompiled = stages.includes("forge") ? compileWithForge() : undefined;
-  // forge compiles the contracts itself, and the clients need no build output.
-  const needsBuild = stages.some((name) => name !== "forge" && name !== "clients");
-  const built = needsBuild && failuresOf(await run("build", runBuild)) === 0;
-  for (const name of stages) await run(name, () => runStage(name));
-
-  const [contracts, forge] = ["contracts", "forge"].map((name) => results.find((result) => result.name === name));
-  const difference = contracts && forge && compareRunners(contracts, forge);
-  if (difference !== undefined) results.push({ name: "parity", seconds: 0, ...failedTally(difference) });
-  console.log(`\n${formatSummary(results)}`);
-  return results.every((result) => failuresOf(result) === 0);
-
-  async function run(name: string, work: () => Promise<Tally>): Promise<StageResult> {
-    console.log(`\n== ${name}\n`);
-    const startedAt = performance.now();
-    const tally = interruptedBy === undefined ? await work() : failedTally(`not run, because of ${interruptedBy}`);
-    const result = { name, seconds: (performance.now() - startedAt) / 1000, ...tally };
-    results.push(result);
-    return result;
-  }
-
-  async function runStage(name: StageName): Promise<Tally> {
-    if (name === "check") return runChecks({ built });
-    if (name === "forge") {
-      await forgeCompiled;
-      return runForge({ ci, grep });
-    }
-    if (name === "clients") return runRunner("scripts/test-clients.ts", []);
-    if (!built) return failedTally("not run, because the build failed");
-    const chosen = files.filter((file) => stageOfFile(file) === name);
-    const testFiles = chosen.length > 0 ? chosen : allFilesOf(name);
-    // Hardhat would run all tests for an empty list.
-    if (testFiles.length === 0) return failedTally("has no test file");
-    return runRunner(`scripts/test/${name === "contracts" ? "solidity" : "mocha"}-runner.ts`, testFiles);
-  }
-
-  async function runRunner(runner: string, testFiles: readonly string[]): Promise<Tally> {
-    const outcome = await runCommand({
-      command: process.execPath,
-      args: ["scripts/run.mjs", runner, ...(grep === undefined ? [] : [`--grep=${grep}`]), ...testFiles],
-      cwd: root,
-      reports: true,
+/** Stages and test files in any order. Nothing named means everything; the clients need Go and Python, so only on CI. */
+function readArguments() {
+  try {
+    const { positionals, values } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
+    const words = positionals.map((word) => word.replaceAll("\\", "/").replace(/^\.\//, ""));
+    const named = words.map((word) => {
+      const stage = Object.keys(stages).find((name) => name === word || isTestOf(name, word));
+      if (stage === undefined)
+        throw new Error(`"${word}" is neither a stage (${Object.keys(stages).join(", ")}) nor a test file.`);
+      return stage;
     });
-    const tallies = outcome.messages.filter(isTallyMessage).map(({ tally }) => tally);
-    return judgeTests(outcome, tallies, { ci });
+    const isChosen = (stage: string) => (named.length === 0 ? ci || stage !== "clients" : named.includes(stage));
+    return {
+      chosen: Object.keys(stages).filter(isChosen),
+      files: words.filter((word) => !(word in stages)),
+      ...values,
+    };
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(2);
   }
 }
 
-function allFilesOf(name: StageName): string[] {
-  const tests = testsOf[name];
-  return tests === undefined ? [] : filesBelow(tests.directory, tests.ending);
+function isTestOf(stage: string, path: string): boolean {
+  const tests = stages[stage];
+  return tests !== undefined && path.startsWith(`${tests.directory}/`) && path.endsWith(tests.ending);
+}
+
+/** Whether everything passed. */
+async function runStage(stage: string): Promise<boolean> {
+  console.log(`\n== ${stage}\n`);
+  const tally = await workOf(stage);
+  results.push([stage, tally]);
+  return failuresOf(tally) === 0;
+}
+
+async function workOf(stage: string): Promise<Tally> {
+  if (stage === "build") {
+    const { code } = await runNode([commandOf("hardhat", "hardhat"), "build"]);
+    return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  }
+  const tests = stages[stage];
+  if (stage !== "forge" && stage !== "clients" && !isBuilt)
+    return { passed: 0, failed: 0, problem: "not run, because the build failed" };
+  if (stage === "check") return runChecks();
+  if (stage === "forge") {
+    await forgeCompiled;
+    return runForge({ grep, ci });
+  }
+  const wanted = files.filter((file) => isTestOf(stage, file));
+  const testFiles = wanted.length > 0 || tests === undefined ? wanted : filesBelow(tests.directory, tests.ending);
+  const runner = tests === undefined ? ["scripts/test-clients.ts"] : ["scripts/test/runner.ts", tests.runner];
+  const filter = grep === undefined ? [] : [`--grep=${grep}`];
+  const outcome = await runNode(["scripts/run.mjs", ...runner, ...filter, ...testFiles]);
+  return judge(outcome.message as Tally | undefined, { ending: describeEnd(outcome), ci }); // sent by sendTally
+}
+
+function runNode(args: readonly string[]) {
+  return runCommand({ command: process.execPath, args, cwd: root, reports: args[0] === "scripts/run.mjs" });
 }

@@ -1,11 +1,21 @@
 import { fetchPinned } from "../npm.mjs";
 import { root } from "../support/paths.ts";
-import { type Command, runCommand } from "../support/run-command.ts";
-import { parseForgeSummary } from "./forge-summary.ts";
-import { failedTally, judgeTests, type Tally } from "./tally.ts";
+import { type Command, describeEnd, runCommand } from "../support/run-command.ts";
+import { judge, type Tally } from "./tally.ts";
 
 // Foundry is not a dependency, because it has 84 MB and only this stage needs it. Use its npm packages per platform:
 // the command of the wrapper package always exits with 0.
+
+/** What `forge test --json` answers, as far as it is read here. */
+type ForgeRun = Readonly<
+  Record<string, { readonly test_results: Readonly<Record<string, ForgeTest>>; readonly duration: string }>
+>;
+interface ForgeTest {
+  readonly status: "Success" | "Failure" | "Skipped";
+  readonly reason: string | null;
+  readonly counterexample: unknown;
+  readonly decoded_logs: readonly string[];
+}
 
 /**
  * Compiles in the background, because Hardhat's compiler leaves the second core idle, and both take most of a minute on
@@ -16,13 +26,31 @@ export async function compileWithForge(): Promise<void> {
   if (forge !== undefined) await runCommand({ ...forgeCommand(forge, ["build"]), output: "keep" });
 }
 
-export async function runForge(options: { ci: boolean; grep: string | undefined }): Promise<Tally> {
+export async function runForge({ grep, ci }: { grep: string | undefined; ci: boolean }): Promise<Tally> {
   const forge = fetchPinned("forge");
-  if (forge === undefined) return failedTally("npm could not fetch the pinned forge for this platform");
-  const color = process.stdout.isTTY && !process.env.NO_COLOR ? "always" : "never";
-  const match = options.grep === undefined ? [] : ["--match-test", options.grep];
-  const outcome = await runCommand({ ...forgeCommand(forge, ["test", "--color", color, ...match]), output: "tee" });
-  return judgeTests(outcome, parseForgeSummary(outcome.output), options);
+  if (forge === undefined)
+    return { passed: 0, failed: 0, problem: "npm could not fetch the pinned forge for this platform" };
+  const match = grep === undefined ? [] : ["--match-test", grep];
+  const outcome = await runCommand({ ...forgeCommand(forge, ["test", "--json", ...match]), output: "stdout" });
+  return judge(countTests(outcome.output), { ending: describeEnd(outcome), ci });
+}
+
+/** Prints a line for every suite and every failing test. Undefined if forge printed something else, such as an error. */
+function countTests(output: string): Tally | undefined {
+  const suites = output.trimStart().startsWith("{") ? Object.entries(JSON.parse(output) as ForgeRun) : undefined;
+  if (suites === undefined) console.log(output);
+  const counts = { Success: 0, Failure: 0, Skipped: 0 };
+  for (const [suite, { test_results, duration }] of suites ?? []) {
+    console.log(`${suite}: ${Object.keys(test_results).length} tests in ${duration}`);
+    for (const [name, { status, reason, counterexample, decoded_logs }] of Object.entries(test_results)) {
+      counts[status] += 1;
+      if (status !== "Failure") continue;
+      console.log(`  FAILED ${name}: ${reason ?? "no reason given"}`);
+      if (counterexample !== null) console.log(`    ${JSON.stringify(counterexample)}`);
+      for (const line of decoded_logs) console.log(`    ${line}`);
+    }
+  }
+  return suites && { passed: counts.Success, failed: counts.Failure, skipped: counts.Skipped };
 }
 
 function forgeCommand(forge: string, args: readonly string[]): Command {

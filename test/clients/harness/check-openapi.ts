@@ -28,11 +28,9 @@ export async function checkOpenApi(python: string): Promise<string | undefined> 
       cwd: folder,
       env: { ...process.env, PHALA_CLOUD_API_KEY: apiKey, CVM_ID: cvm.id, APP_ID: withoutPrefix(cvm.appId) },
       output: "keep",
-      timeoutMs: 180_000,
+      timeout: 180_000,
     });
-    return outcome.code === 0 && outcome.problem === undefined
-      ? undefined
-      : `${describeEnd(outcome)}\n${outcome.output}`;
+    return outcome.code === 0 ? undefined : `${describeEnd(outcome)}\n${outcome.output}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
     await lane.close();

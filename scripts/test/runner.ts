@@ -1,0 +1,54 @@
+// Runs test files through Hardhat, `runner.ts mocha|solidity [--grep X] files…`, and sends the counts to its parent.
+// A reporter counts mocha's tests, because Hardhat's summary counts skipped tests, and tests that a broken hook kept
+// from running, as passed.
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import hre from "hardhat";
+import Mocha from "mocha";
+import { sendTally, type Tally } from "./tally.ts";
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
+const [kind = "", ...testFiles] = positionals;
+let tally: Tally | undefined;
+
+class CountingReporter extends Mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
+    const empty = values.grep === undefined ? filesWithoutTests(runner.suite) : [];
+    const problem = empty.length === 0 ? undefined : `${empty} registers no test (is a describe callback async?)`;
+    runner.once("end", () => {
+      const { passes, failures, pending } = this.stats;
+      tally = { passed: passes, failed: failures, skipped: pending, problem };
+    });
+  }
+}
+
+function filesWithoutTests(suite: Mocha.Suite): string[] {
+  const withTests = new Set<string | undefined>();
+  suite.eachTest(({ file }) => withTests.add(file));
+  return testFiles.filter((file) => !withTests.has(resolve(file)));
+}
+
+// Mocha takes a class as well as a name; Hardhat's config file takes a name only.
+Object.assign(hre.config.test.mocha, { reporter: CountingReporter });
+// Mocha leaves stray rejections to the process, and a Hardhat plugin swallows most of them. Thrown, they reach mocha as
+// uncaught exceptions and fail the test that is running.
+process.on("unhandledRejection", (reason) => {
+  throw reason;
+});
+
+/** The part of the result of `test solidity` that is read here. */
+interface SolidityRun {
+  readonly suiteResults: readonly { readonly testResults: readonly { readonly status: string }[] }[];
+}
+
+const result: { readonly value?: SolidityRun; readonly error?: SolidityRun } = await hre.tasks
+  .getTask(["test", kind])
+  .run({ testFiles, grep: values.grep, noCompile: true });
+if (kind === "solidity") {
+  const suites = (result.value ?? result.error)?.suiteResults ?? [];
+  const statuses = suites.flatMap(({ testResults }) => testResults.map(({ status }) => status));
+  const count = (wanted: string) => statuses.filter((status) => status === wanted).length;
+  tally = { passed: count("Success"), failed: count("Failure"), skipped: count("Skipped") };
+}
+if (tally !== undefined) sendTally(tally);
