@@ -34,7 +34,7 @@ contract BatchExecutor is IBatchExecutor, IERC1271, IERC721Receiver, IERC1155Rec
     /// @dev The key of this address must have signed exactly this hash. So a signature is valid here exactly when it
     /// was valid without code, and a signature from another account of the same key cannot be replayed.
     function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
-        (address signer, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(hash, signature);
+        (address signer, ECDSA.RecoverError problem, ) = ECDSA.tryRecover(hash, signature);
         bool isOurs = problem == ECDSA.RecoverError.NoError && signer == address(this);
         return isOurs ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
     }
