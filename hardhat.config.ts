@@ -1,11 +1,8 @@
 import { createRequire } from "node:module";
 import hardhatEthers from "@nomicfoundation/hardhat-ethers";
-import hardhatIgnitionViem from "@nomicfoundation/hardhat-ignition-viem";
-import hardhatKeystore from "@nomicfoundation/hardhat-keystore";
 import hardhatMocha from "@nomicfoundation/hardhat-mocha";
-import hardhatNetworkHelpers from "@nomicfoundation/hardhat-network-helpers";
+import hardhatToolboxViem from "@nomicfoundation/hardhat-toolbox-viem";
 import hardhatTypechain from "@nomicfoundation/hardhat-typechain";
-import hardhatViem from "@nomicfoundation/hardhat-viem";
 import { configVariable, defineConfig } from "hardhat/config";
 import dstack from "./src/hardhat/index.ts";
 import { baseChainDescriptor, baseChainId } from "./src/world/chain/predeploys.ts";
@@ -25,21 +22,12 @@ const compiler = {
 };
 
 export default defineConfig({
-  plugins: [
-    hardhatEthers,
-    hardhatIgnitionViem,
-    hardhatKeystore,
-    hardhatMocha,
-    hardhatNetworkHelpers,
-    hardhatTypechain,
-    hardhatViem,
-    dstack,
-  ],
+  plugins: [hardhatToolboxViem, hardhatMocha, hardhatEthers, hardhatTypechain, dstack],
   solidity: {
     profiles: { default: compiler, production: compiler },
     npmFilesToBuild: ["@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol"],
   },
-  paths: { tests: { mocha: "test/ts", solidity: "test/contracts" } },
+  paths: { tests: { mocha: "test/ts", nodejs: "test/node", solidity: "test/contracts" } },
   typechain: { outDir: "types/ethers-contracts" },
   chainDescriptors: { [baseChainId]: baseChainDescriptor },
   test: {
