@@ -1,12 +1,20 @@
 // Writes dist/, which `npm publish` packs: the library, the Ignition modules and the TypeChain bindings. With
 // --no-compile, the contracts must be compiled already.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { commandOf, filesBelow, root } from "./support/paths.ts";
 import { describeEnd, runCommand } from "./support/run-command.ts";
 
 const dist = join(root, "dist");
 const scratch = join(root, "cache", "build");
+
+/** Entry points that cannot be imported without a peer dependency, which is optional for the users of the others. */
+const entriesWithPeer = [
+  ["world/index", "hardhat"],
+  ["typechain/index", "ethers"],
+  ["ignition/dstack-kms", "@nomicfoundation/hardhat-ignition"],
+] as const;
 
 rmSync(dist, { recursive: true, force: true });
 if (!process.argv.includes("--no-compile")) await run(commandOf("hardhat", "hardhat"), "build");
@@ -14,6 +22,7 @@ await compile("tsconfig.build.json");
 await compileIgnitionModules();
 await compileTypechain();
 for (const path of filesBelow("dist", ".d.ts")) useJavaScriptExtensions(path);
+for (const [name, peer] of entriesWithPeer) await writeDoor(name, peer);
 
 async function compile(project: string): Promise<void> {
   await run(commandOf("typescript", "tsc"), "-p", project);
@@ -78,6 +87,27 @@ function useJavaScriptExtensions(path: string): void {
 function rewrite(path: string, change: (text: string) => string): void {
   const absolute = join(root, path);
   writeFileSync(absolute, change(readFileSync(absolute, "utf8")));
+}
+
+/**
+ * The file behind the `import` condition of such an entry point: the same names, loaded by `importWithPeer`. `require`
+ * goes to the entry point itself, as it cannot wait.
+ */
+async function writeDoor(name: string, peer: string): Promise<void> {
+  const names = Object.keys(await import(pathToFileURL(join(dist, `${name}.js`)).href));
+  const path = join(dist, "doors", `${name}.js`);
+  const up = "../".repeat(name.split("/").length);
+  const entry = `dstack-toolkit/${name.replace("/index", "")}`;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(
+    path,
+    `import { importWithPeer } from "${up}errors/import-with-peer.js";
+const needed = ${JSON.stringify({ entry, peer })};
+const entry = await importWithPeer(needed, () => import("${up}${name}.js"));
+${names.map((name, index) => `const name${index} = entry.${name};`).join("\n")}
+export { ${names.map((name, index) => `name${index} as ${name}`).join(", ")} };
+`,
+  );
 }
 
 async function run(...args: readonly string[]): Promise<void> {

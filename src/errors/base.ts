@@ -84,6 +84,7 @@ export const errorTable = {
     false,
     "A file is no regular file, is too large, cannot be opened, or may come from somebody else.",
   ),
+  MissingPackageError: entry(1401, false, "An entry point needs another package that is not installed."),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
   WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),

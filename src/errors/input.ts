@@ -68,6 +68,16 @@ export class InvalidArgumentError extends InputError {
   override readonly name = "InvalidArgumentError";
 }
 
+export class MissingPackageError extends InputError {
+  override readonly name = "MissingPackageError";
+  constructor(entry: string, packageName: string) {
+    super(`${entry} needs the package ${packageName}, which is not installed.`, {
+      nextStep: `Install it: npm install --save-dev ${packageName}`,
+      context: { entry, packageName },
+    });
+  }
+}
+
 export class UnusableFileError extends InputError {
   override readonly name = "UnusableFileError";
   /** @param problem the end of the sentence "… cannot be used: …" */

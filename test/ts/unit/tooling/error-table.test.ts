@@ -25,6 +25,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   KeyEpochsError: new errors.KeyEpochsError([
     { role: "app", address: "0x01", generation: "0.6.4", releases: "0.6.4", hasKeyEpochs: true },
   ]),
+  MissingPackageError: new errors.MissingPackageError("dstack-toolkit/world", "hardhat"),
   RpcUnavailableError: new errors.RpcUnavailableError("reading the owner"),
   WrongChainError: new errors.WrongChainError(8453, 1),
   NoContractError: new errors.NoContractError("0x01", 8453),

@@ -139,6 +139,7 @@ const errors = [
   "LintRefusedError",
   "LogsRefusedError",
   "LogsUnavailableError",
+  "MissingPackageError",
   "NoContractError",
   "NoEffectError",
   "NonceTakenError",

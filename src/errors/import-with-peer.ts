@@ -1,0 +1,31 @@
+import { MissingPackageError } from "./input.ts";
+
+interface EntryWithPeer {
+  /** The entry point as users import it. */
+  readonly entry: string;
+  /** The optional peer dependency it cannot do without. */
+  readonly peer: string;
+}
+
+/**
+ * Imports an entry point whose peer dependency the user may not have installed. The build puts it in front of such
+ * entry points: their own imports are resolved before their first line runs, so they cannot ask for themselves.
+ */
+export async function importWithPeer<Entry>(
+  { entry, peer }: EntryWithPeer,
+  load: () => Promise<Entry>,
+): Promise<Entry> {
+  try {
+    // Some entry points import their peer only when it is used. Not every test runner has this function.
+    import.meta.resolve?.(peer);
+    return await load();
+  } catch (error) {
+    if (isNotFound(error, peer)) throw new MissingPackageError(entry, peer);
+    throw error;
+  }
+}
+
+function isNotFound(error: unknown, peer: string): boolean {
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown };
+  return (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") && String(message).includes(`'${peer}'`);
+}
