@@ -15,8 +15,11 @@ const stages: Readonly<Record<string, { runner: string; directory: string; endin
   unit: { runner: "mocha", directory: "test/ts/unit", ending: ".test.ts" },
   integration: { runner: "mocha", directory: "test/ts/integration", ending: ".test.ts" },
   e2e: { runner: "mocha", directory: "test/ts/e2e", ending: ".test.ts" },
+  packages: { runner: "mocha", directory: "test/ts/packages", ending: ".test.ts" },
   clients: undefined,
 };
+/** They need Go and Python, or install packages from the registry. */
+const onlyOnCi = ["packages", "clients"];
 const ci = Boolean(process.env.CI) && process.env.CI !== "false";
 // Some runners print colours on CI even if the output is not a terminal.
 if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
@@ -46,7 +49,7 @@ const failed = results.reduce((sum, [, tally]) => sum + failuresOf(tally), 0);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** Stages and test files in any order. Nothing named means everything; the clients need Go and Python, so only on CI. */
+/** Stages and test files in any order. Nothing named means everything that Node and npm are enough for; on CI, all. */
 function readArguments() {
   try {
     const { positionals, values } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
@@ -57,7 +60,7 @@ function readArguments() {
         throw new Error(`"${word}" is neither a stage (${Object.keys(stages).join(", ")}) nor a test file.`);
       return stage;
     });
-    const isChosen = (stage: string) => (named.length === 0 ? ci || stage !== "clients" : named.includes(stage));
+    const isChosen = (stage: string) => (named.length === 0 ? ci || !onlyOnCi.includes(stage) : named.includes(stage));
     return {
       chosen: Object.keys(stages).filter(isChosen),
       files: words.filter((word) => !(word in stages)),

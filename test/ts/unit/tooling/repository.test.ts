@@ -18,7 +18,7 @@ describe("files of the repository", () => {
   it("run as tests wherever they look like tests, and nowhere else", () => {
     const strays = files.filter(
       (path) =>
-        (path.startsWith("test/ts/") && !/^test\/ts\/(?:unit|integration|e2e)\/.+\.test\.ts$/.test(path)) ||
+        (path.startsWith("test/ts/") && !/^test\/ts\/(?:unit|integration|e2e|packages)\/.+\.test\.ts$/.test(path)) ||
         (path.startsWith("test/contracts/") && !/\.(?:sol|md|tree)$/.test(path)) ||
         (/\.(?:test\.ts|t\.sol)$/.test(path) && !/^(?:test\/(?:ts|contracts|support\/projects)|examples)\//.test(path)),
     );

@@ -1,0 +1,88 @@
+import { spawnSync } from "node:child_process";
+import { expect } from "chai";
+import { commandOf } from "../../../scripts/support/paths.ts";
+import {
+  examplesOf,
+  install,
+  newest,
+  openWorkshop,
+  outerEnvironment,
+  run,
+  type Workshop,
+} from "../../support/packages/project.ts";
+import { type PackageManifest, readJson } from "../../support/repository/files.ts";
+
+const { peerDependencies = {} } = readJson<PackageManifest>("package.json");
+const oldestViem = peerDependencies.viem?.replace("^", "") ?? "";
+
+// Real installations of the packed toolkit, each with nothing but what its title says.
+describe("the README's sample in an empty project", function () {
+  this.timeout(5 * 60_000);
+  let workshop: Workshop;
+  before(() => {
+    workshop = openWorkshop();
+  });
+  after(() => workshop.remove());
+  let withoutPeers = "";
+
+  for (const [title, packages] of [
+    [`viem ${oldestViem}`, [`viem@${oldestViem}`]],
+    [`viem ${newest.viem}`, [`viem@${newest.viem}`]],
+    ["@phala/cloud", [`viem@${newest.viem}`, `@phala/cloud@${newest["@phala/cloud"]}`]],
+  ] as const)
+    it(`compiles beside ${title}`, () => {
+      const [sample = ""] = examplesOf("README.md");
+      const project = workshop.create(title.replaceAll(/\W/g, "-"), {
+        "package.json": '{ "private": true, "type": "module" }',
+        "sample.ts": `${packages.some((name) => name.startsWith("@phala")) ? 'export * as phala from "@phala/cloud";\n' : ""}${sample}`,
+        "tsconfig.json": JSON.stringify({
+          compilerOptions: {
+            target: "es2023",
+            lib: ["es2023", "dom"],
+            module: "nodenext",
+            strict: true,
+            noEmit: true,
+            skipLibCheck: true,
+            types: ["node"],
+          },
+        }),
+      });
+      install(project, workshop.tarball, ...packages, `@types/node@${newest["@types/node"]}`);
+      run(project, [process.execPath, commandOf("typescript", "tsc"), "-p", "."]);
+      withoutPeers = project;
+    });
+
+  for (const [entry, peer] of [
+    ["world", "hardhat"],
+    ["typechain", "ethers"],
+    ["ignition/dstack-kms", "@nomicfoundation/hardhat-ignition"],
+  ])
+    it(`tells who imports dstack-toolkit/${entry} without ${peer} to install it`, () => {
+      const code = `import("dstack-toolkit/${entry}").catch((error) => console.log(error.code, error.message, error.nextStep))`;
+      expect(run(withoutPeers, [process.execPath, "-e", code])).to.equal(
+        `DSTK-1301 dstack-toolkit/${entry} needs the package ${peer}, which is not installed. Install it: npm install --save-dev ${peer}\n`,
+      );
+    });
+
+  it("reaches every other entry point without any optional peer", () => {
+    for (const entry of [
+      "",
+      "/abi",
+      "/chain",
+      "/cloud",
+      "/update",
+      "/batch",
+      "/history",
+      "/prune",
+      "/mock-cloud",
+      "/testing",
+    ]) {
+      const { status, stderr } = spawnSync(process.execPath, ["-e", `import("dstack-toolkit${entry}")`], {
+        cwd: withoutPeers,
+        env: outerEnvironment(),
+        encoding: "utf8",
+      });
+      expect([status, stderr], entry).to.deep.equal([0, ""]);
+    }
+  });
+});
