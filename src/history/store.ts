@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
+import { DatabaseSync } from "../files/sqlite.ts";
 import { hexToBytes } from "viem";
 import { z } from "zod";
 import type { AppId, Hex } from "../core/ids.ts";

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { prepareOwnDatabase, restrictDatabase } from "../../files/own-file.ts";
+import { DatabaseSync } from "../../files/sqlite.ts";
 import { migrations } from "./migrations.ts";
 
 export type SqlValue = SQLInputValue;

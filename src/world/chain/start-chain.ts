@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { cacheDirectory } from "../../files/cache-directory.ts";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { type Chain, createPublicClient, size } from "viem";
@@ -82,8 +82,8 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
   const hre = await createHardhatRuntimeEnvironment(
     {
       chainDescriptors: { [baseChainId]: baseChainDescriptor },
-      // The cache keeps blocks of a fork across runs. Artifacts would only improve messages of reverts.
-      paths: { cache: userDirectory("cache"), artifacts: userDirectory("no-artifacts") },
+      // Blocks of a fork are kept across runs; artifacts would only be read to word the messages of reverts.
+      paths: { cache: join(cacheDirectory(), "cache"), artifacts: join(cacheDirectory(), "no-artifacts") },
       networks: {
         chain: {
           type: "edr-simulated",
@@ -130,11 +130,7 @@ function forkSettings({ url, blockNumber, hardfork }: ForkPoint) {
   return { forking: { url, blockNumber }, ...(hardfork !== undefined && { hardfork }) };
 }
 
-function userDirectory(name: string): string {
-  return join(homedir(), ".cache", "dstack-toolkit", name);
-}
-
-/** On an OP stack chain, EDR aborts the process when one call asks for more blocks than this. */
+/** EDR aborts the process when it is asked for more at once on an OP stack chain. */
 const mostBlocksAtOnce = 7n;
 
 async function mine(request: AnswerRpc, [count, seconds]: readonly unknown[]): Promise<unknown> {

@@ -1,0 +1,19 @@
+import type * as sqlite from "node:sqlite";
+
+export type DatabaseSync = sqlite.DatabaseSync;
+
+/** The database inside Node. Node 22 prints a warning when it is loaded first; only that warning is held back. */
+export const { DatabaseSync } = loadWithoutWarning();
+
+function loadWithoutWarning() {
+  const { emitWarning } = process;
+  process.emitWarning = (warning, ...rest: unknown[]) => {
+    if (!String(warning).startsWith("SQLite is an experimental feature"))
+      Reflect.apply(emitWarning, process, [warning, ...rest]);
+  };
+  try {
+    return process.getBuiltinModule("node:sqlite");
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
