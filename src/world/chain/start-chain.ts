@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { cacheDirectory } from "../../files/cache-directory.ts";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
@@ -83,7 +84,7 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
     {
       chainDescriptors: { [baseChainId]: baseChainDescriptor },
       // Blocks of a fork are kept across runs; artifacts would only be read to word the messages of reverts.
-      paths: { cache: join(cacheDirectory(), "cache"), artifacts: join(cacheDirectory(), "no-artifacts") },
+      paths: { cache: join(cacheDirectory(), "cache"), artifacts: emptyArtifacts() },
       networks: {
         chain: {
           type: "edr-simulated",
@@ -124,6 +125,18 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
     },
     close: () => connection.close(),
   };
+}
+
+/**
+ * An artifacts folder without artifacts. It must exist: Jest's tests have an `Error` class of their own, so Hardhat does
+ * not recognise the error of a missing folder there. Outside Jest, Hardhat copes with a folder that cannot be made.
+ */
+function emptyArtifacts(): string {
+  const folder = join(cacheDirectory(), "no-artifacts");
+  try {
+    mkdirSync(join(folder, "build-info"), { recursive: true });
+  } catch {}
+  return folder;
 }
 
 function forkSettings({ url, blockNumber, hardfork }: ForkPoint) {

@@ -84,7 +84,13 @@ export function run(cwd: string, [command = "", ...args]: readonly string[], env
 /** Hardhat hands its options, our config file among them, to child processes in variables. */
 export function outerEnvironment(): NodeJS.ProcessEnv {
   const outer = Object.entries(process.env).filter(([name]) => !/^(?:HARDHAT|HH|FOUNDRY)_/.test(name));
-  return { ...Object.fromEntries(outer), HARDHAT_DISABLE_TELEMETRY: "true", NODE_ENV: undefined };
+  return {
+    ...Object.fromEntries(outer),
+    HARDHAT_DISABLE_TELEMETRY: "true",
+    NODE_ENV: undefined,
+    NO_COLOR: "1",
+    FORCE_COLOR: undefined,
+  };
 }
 
 /** The TypeScript blocks of a Markdown page. */

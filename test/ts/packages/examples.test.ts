@@ -1,10 +1,20 @@
-import { copyFileSync, cpSync, mkdirSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { expect } from "chai";
 import { root } from "../../../scripts/support/paths.ts";
 import { fetchForge } from "../../../scripts/test/forge.ts";
 import { findPython, installPythonPackage } from "../../clients/install/python-package.ts";
 import { install, link, newest, openWorkshop, run, type Workshop } from "../../support/packages/project.ts";
+
+const jestTest = `import { expect, test } from "@jest/globals";
+import { startWorld } from "dstack-toolkit/world";
+
+test("a world starts", async () => {
+  const world = await startWorld();
+  expect(await world.chain.client.getChainId()).toBe(8453);
+  await world.close();
+}, 60_000);
+`;
 
 // Each example as its README says, with the packed toolkit. examples/hardhat runs in test/ts/e2e/package.test.ts.
 describe("examples", function () {
@@ -39,10 +49,16 @@ describe("examples", function () {
     expect(forgeTest("lib")).to.include("2 tests passed, 0 failed");
   });
 
-  it("vitest, with @phala/cloud", () => {
+  it("vitest, with @phala/cloud; and a world under Jest", () => {
     const project = workshop.create("vitest", { copyOf: "examples/vitest" });
-    install(project, workshop.tarball);
+    install(project, workshop.tarball, "jest@30.5.2");
     expect(run(project, [process.execPath, "node_modules/vitest/vitest.mjs", "run"])).to.match(/Tests\s+1 passed/);
+
+    writeFileSync(join(project, "jest.config.js"), "export default { transform: {}, testEnvironment: 'node' };\n");
+    writeFileSync(join(project, "world.test.js"), jestTest);
+    const jest = ["--experimental-vm-modules", "node_modules/jest/bin/jest.js", "world.test.js"];
+    // A cache folder of its own, as on a machine that never started a world.
+    run(project, [process.execPath, ...jest], { XDG_CACHE_HOME: join(project, "caches") });
   });
 
   it("pytest, over dstack up --json", async () => {

@@ -5,6 +5,7 @@ import {
   examplesOf,
   install,
   newest,
+  npm,
   openWorkshop,
   outerEnvironment,
   run,
@@ -84,5 +85,25 @@ describe("the README's sample in an empty project", function () {
       });
       expect([status, stderr], entry).to.deep.equal([0, ""]);
     }
+  });
+
+  // The oldest Node with a database inside still calls it experimental, in every process that loads it.
+  it("prints no warning on Node 22", () => {
+    const os = process.platform === "win32" ? "win" : process.platform;
+    const packageOfNode = `--package=node-${os}-${process.arch}@22`;
+    const node22 = npm(withoutPeers, "exec", "--yes", packageOfNode, "--", "node", "-p", "process.execPath").trim();
+    const program = `
+      const { openHistoryStore } = await import("dstack-toolkit/history");
+      const { startMockCloud } = await import("dstack-toolkit/mock-cloud");
+      (await openHistoryStore(":memory:")).close();
+      await (await startMockCloud({ workspaces: [{ name: "mine", apiKeys: [{ key: "phak_local" }] }] })).close();
+      console.log(process.versions.node);`;
+    const { stdout, stderr } = spawnSync(node22, ["--input-type=module", "-e", program], {
+      cwd: withoutPeers,
+      env: outerEnvironment(),
+      encoding: "utf8",
+    });
+    expect(stderr).to.equal("");
+    expect(stdout).to.match(/^22\./);
   });
 });
