@@ -1,8 +1,8 @@
 import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { expect } from "chai";
+import { fetchPinned } from "../../../scripts/npm.mjs";
 import { root } from "../../../scripts/support/paths.ts";
-import { fetchForge } from "../../../scripts/test/forge.ts";
 import { findPython, installPythonPackage } from "../../clients/install/python-package.ts";
 import { install, link, newest, openWorkshop, run, type Workshop } from "../../support/packages/project.ts";
 
@@ -29,7 +29,7 @@ describe("examples", function () {
   it("foundry: with npm, and with lib/", () => {
     const project = workshop.create("foundry", { copyOf: "examples/foundry" });
     const forgeTest = (profile: string) =>
-      run(project, [fetchForge() ?? "", "test", "--offline", "--use", "./solc"], { FOUNDRY_PROFILE: profile });
+      run(project, [fetchPinned("forge") ?? "", "test", "--offline", "--use", "./solc"], { FOUNDRY_PROFILE: profile });
     install(
       project,
       workshop.tarball,

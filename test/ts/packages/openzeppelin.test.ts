@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { fetchPinned } from "../../../scripts/npm.mjs";
 import { commandOf, filesBelow, root } from "../../../scripts/support/paths.ts";
-import { fetchForge } from "../../../scripts/test/forge.ts";
 import { install, link, newest, openWorkshop, run, type Workshop } from "../../support/packages/project.ts";
 
 const contracts = filesBelow("contracts", ".sol").filter((path) => !path.startsWith("contracts/mocks/"));
@@ -50,7 +50,7 @@ describe("the contracts", function () {
       expect(existsSync(join(project, "artifacts/build-info"))).to.equal(true);
 
       copyFileSync(join(root, "scripts/solc"), join(project, "solc"));
-      run(project, [fetchForge() ?? "", "build"]);
+      run(project, [fetchPinned("forge") ?? "", "build"]);
       expect(existsSync(join(project, "out/DstackKms.sol/DstackKms.json"))).to.equal(true);
     });
 });
