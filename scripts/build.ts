@@ -101,7 +101,7 @@ async function writeDoor(name: string, peer: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(
     path,
-    `import { importWithPeer } from "${up}errors/import-with-peer.js";
+    `import { importWithPeer } from "${up}files/import-with-peer.js";
 const needed = ${JSON.stringify({ entry, peer })};
 const entry = await importWithPeer(needed, () => import("${up}${name}.js"));
 ${names.map((name, index) => `const name${index} = entry.${name};`).join("\n")}

@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
-import { DatabaseSync } from "../files/sqlite.ts";
 import { hexToBytes } from "viem";
 import { z } from "zod";
 import type { AppId, Hex } from "../core/ids.ts";
 import { HistoryStoreError, type HistoryStoreProblem } from "../errors/index.ts";
 import { prepareOwnDatabase, restrictDatabase } from "../files/own-file.ts";
+import { DatabaseSync } from "../files/sqlite.ts";
 import { type DecodePolicyChangesReturnType, decodeOrderedPolicyChanges, type PolicyLog } from "./policy.ts";
 import type { BlockRange } from "./scan-logs.ts";
 

@@ -1,5 +1,4 @@
 import { mkdirSync } from "node:fs";
-import { cacheDirectory } from "../../files/cache-directory.ts";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { type Chain, createPublicClient, size } from "viem";
@@ -8,6 +7,7 @@ import { httpEndpoint } from "../../chain/endpoint.ts";
 import { duringRpc } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import { cacheDirectory } from "../../files/cache-directory.ts";
 import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 import { Teardown, whileListening } from "../teardown.ts";
 import { createLocalChainClient, type LocalChainClient } from "./client.ts";

@@ -1,4 +1,4 @@
-import { MissingPackageError } from "./input.ts";
+import { MissingPackageError } from "../errors/input.ts";
 
 interface EntryWithPeer {
   /** The entry point as users import it. */
