@@ -30,7 +30,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   });
 
 const { chosen, files, grep } = readArguments();
-const results: [stage: string, tally: Tally][] = [];
+const results: [stage: string, tally: Tally, seconds: number][] = [];
 const forgeCompiled = chosen.includes("forge") ? compileWithForge() : undefined;
 // forge compiles for itself, and the clients see only what the sources hold.
 const isBuilt = chosen.every((stage) => stage === "forge" || stage === "clients") || (await runStage("build"));
@@ -38,10 +38,10 @@ for (const stage of chosen) await runStage(stage);
 
 const [contracts, forge] = ["contracts", "forge"].map((name) => results.find(([stage]) => stage === name)?.[1]);
 const difference = contracts && forge && compareRunners(contracts, forge);
-if (difference !== undefined) results.push(["parity", { passed: 0, failed: 0, problem: difference }]);
-console.log(`\n${"stage".padEnd(12)} passed failed skipped`);
-for (const [stage, { passed, failed, skipped = 0, problem }] of results) {
-  const counts = `${`${passed}`.padStart(6)} ${`${failed}`.padStart(6)} ${`${skipped}`.padStart(7)}`;
+if (difference !== undefined) results.push(["parity", { passed: 0, failed: 0, problem: difference }, 0]);
+console.log(`\n${"stage".padEnd(12)} passed failed skipped seconds`);
+for (const [stage, { passed, failed, skipped = 0, problem }, seconds] of results) {
+  const counts = `${`${passed}`.padStart(6)} ${`${failed}`.padStart(6)} ${`${skipped}`.padStart(7)} ${seconds.toFixed(0).padStart(7)}`;
   console.log(`${stage.padEnd(12)} ${counts}${problem === undefined ? "" : `  ${problem}.`}`);
 }
 const passed = results.reduce((sum, [, tally]) => sum + tally.passed, 0);
@@ -80,8 +80,9 @@ function isTestOf(stage: string, path: string): boolean {
 /** Whether everything passed. */
 async function runStage(stage: string): Promise<boolean> {
   console.log(`\n== ${stage}\n`);
+  const startedAt = performance.now();
   const tally = await workOf(stage);
-  results.push([stage, tally]);
+  results.push([stage, tally, (performance.now() - startedAt) / 1000]);
   return failuresOf(tally) === 0;
 }
 
