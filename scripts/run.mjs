@@ -32,7 +32,8 @@ function isOldNode(version) {
 /** @param {string} program */
 async function runHere(program) {
   process.env.HARDHAT_DISABLE_TELEMETRY ??= "true";
-  installOnce();
+  hideSqliteWarning();
+  await installOnce();
   const isHardhat = program === "hardhat";
   const entry = isHardhat ? join(modules, "hardhat", "dist", "src", "cli.js") : resolve(root, program);
   process.argv = [process.execPath, entry, ...args];
@@ -69,6 +70,40 @@ async function installOnce() {
   } finally {
     unlock();
   }
+}
+
+/**
+ * Waits until no other command installs: two `npm ci` at the same time delete each other's files. SQLite takes a lock
+ * of the operating system, which ends with the process that holds it, also if that process is killed.
+ *
+ * @returns {Promise<() => void>}
+ */
+async function lockInstallation() {
+  const { DatabaseSync } = await import("node:sqlite");
+  const path = join(root, "cache", "install.lock");
+  mkdirSync(dirname(path), { recursive: true });
+  const lock = new DatabaseSync(path);
+  const limitMinutes = 15;
+  for (const minutes of [0, limitMinutes]) {
+    if (minutes > 0) console.error("Waiting for another command that installs the dependencies…");
+    try {
+      lock.exec(`PRAGMA busy_timeout = ${minutes * 60_000}; BEGIN EXCLUSIVE`);
+      return () => lock.close();
+    } catch (error) {
+      // Some network file systems have no locks; a single command installs there as well.
+      if (!String(error).includes("database is locked")) return () => lock.close();
+    }
+  }
+  return fail(`Another command has been installing for ${limitMinutes} minutes. End it and try again.`);
+}
+
+/** Node 22 prints a warning that its SQLite module is experimental. Node 24 does not. */
+function hideSqliteWarning() {
+  const { emitWarning } = process;
+  process.emitWarning = (warning, ...rest) => {
+    if (!String(warning).startsWith("SQLite is an experimental feature"))
+      Reflect.apply(emitWarning, process, [warning, ...rest]);
+  };
 }
 
 async function handOverToNewerNode() {
