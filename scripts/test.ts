@@ -18,8 +18,10 @@ const stages: Readonly<Record<string, { runner: string; directory: string; endin
   packages: { runner: "mocha", directory: "test/ts/packages", ending: ".test.ts" },
   clients: undefined,
 };
-/** They need Go and Python, or install packages from the registry. */
-const onlyOnCi = ["packages", "clients"];
+/** Needs Go and Python. */
+const onlyOnCi = ["clients"];
+/** Installs many packages from the registry, which takes minutes: `npm test -- packages`. */
+const onlyByName = ["packages"];
 const ci = Boolean(process.env.CI) && process.env.CI !== "false";
 // Some runners print colours on CI even if the output is not a terminal.
 if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
@@ -60,7 +62,8 @@ function readArguments() {
         throw new Error(`"${word}" is neither a stage (${Object.keys(stages).join(", ")}) nor a test file.`);
       return stage;
     });
-    const isChosen = (stage: string) => (named.length === 0 ? ci || !onlyOnCi.includes(stage) : named.includes(stage));
+    const isDefault = (stage: string) => !onlyByName.includes(stage) && (ci || !onlyOnCi.includes(stage));
+    const isChosen = (stage: string) => (named.length === 0 ? isDefault(stage) : named.includes(stage));
     return {
       chosen: Object.keys(stages).filter(isChosen),
       files: words.filter((word) => !(word in stages)),
