@@ -153,9 +153,9 @@ describe("buildAppCompose", () => {
     expect(() => buildAppCompose({ dockerCompose: "services:\n  <<: {}\n" })).to.throw(InvalidAppComposeError);
   });
 
-  it("accepts anchors, merge keys, custom tags and services from an alias", () => {
+  it("accepts anchors, merge keys and services from an alias", () => {
     const texts = [
-      "x-base: &base\n  restart: always\nservices:\n  a:\n    <<: *base\n    ports: !override []\n",
+      "x-base: &base\n  restart: always\nservices:\n  a:\n    <<: *base\n    ports: []\n",
       "x-services: &all\n  app: {}\nservices: *all\n",
       `x-env: &env {A: b}\nservices:\n${Array.from({ length: 300 }, (_, index) => `  s${index}: {environment: *env}\n`).join("")}`,
     ];

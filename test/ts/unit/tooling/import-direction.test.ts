@@ -165,10 +165,9 @@ describe("src/core and src/errors", () => {
 describe("the environment", () => {
   it("is read where a process begins or a person names a variable, and handed to everybody else", () => {
     const readers = [...sources.keys()].filter((path) => /\bprocess\.env\b/.test(withoutComments(readText(path))));
-    // cache-directory.ts reads the platform's variables. git-index.ts takes variables away from git, and reads none.
+    // cache-directory.ts reads the platform's variables.
     expect(readers).to.have.members([
       "src/files/cache-directory.ts",
-      "src/files/git-index.ts",
       "src/mock-cloud/server.ts",
       "src/commands/update.ts",
     ]);
