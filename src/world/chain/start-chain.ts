@@ -135,7 +135,9 @@ function emptyArtifacts(): string {
   const folder = join(cacheDirectory(), "no-artifacts");
   try {
     mkdirSync(join(folder, "build-info"), { recursive: true });
-  } catch {}
+  } catch {
+    // A read-only home: only Jest needs the folder.
+  }
   return folder;
 }
 
