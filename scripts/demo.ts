@@ -8,11 +8,11 @@ import { removeComposeHash } from "../src/chain/remove-compose-hash.ts";
 import { waitForReceipt } from "../src/chain/transactions/receipt.ts";
 import { requireEvent } from "../src/core/events.ts";
 import type { ComposeHash } from "../src/core/ids.ts";
-import { createCloudPrinter } from "../src/report/cloud-printer.ts";
-import { exitWith } from "../src/report/exit-with.ts";
-import { formatDuration, formatGas } from "../src/report/format.ts";
-import { createPaper } from "../src/report/output.ts";
-import { createUpdatePrinter } from "../src/report/update-printer.ts";
+import { createCloudOutput } from "../src/output/cloud.ts";
+import { exitWith } from "../src/output/exit-with.ts";
+import { formatDuration, formatGas } from "../src/output/format.ts";
+import { createOutput } from "../src/output/output.ts";
+import { createUpdateOutput } from "../src/output/update.ts";
 import { openJournal } from "../src/update/journal.ts";
 import { updateCvm } from "../src/update/update-cvm.ts";
 import { type LaunchedCvm, launchCvm } from "../src/world/cvms.ts";
@@ -40,7 +40,7 @@ const secondVersion = {
 };
 
 const cvmName = "demo-shop";
-const paper = createPaper(process.stdout);
+const output = createOutput(process.stdout);
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => interruption.abort(new DOMException(`Stopped by ${signal}.`, "AbortError")));
@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     const afterUpdate = await world.chain.client.getBlockNumber();
     await prune(world, cvm);
     await printVerdicts(world, cvm, newHash, { beforeUpdate, afterUpdate });
-    paper.line(`\nDone in ${formatDuration(performance.now() - start)}; everything that was started is stopped.`);
+    output.line(`\nDone in ${formatDuration(performance.now() - start)}; everything that was started is stopped.`);
     return 0;
   } catch (error) {
     return exitWith(error, process.stderr);
@@ -70,24 +70,24 @@ async function main(): Promise<number> {
 }
 
 async function setUp(): Promise<World> {
-  paper.title("1  A world: chain, contracts, cloud");
+  output.title("1  A world: chain, contracts, cloud");
   const start = performance.now();
   const world = await startWorld({
     deploy: (client) => deployWithIgnition(hre, client),
-    cloud: { onEvent: createCloudPrinter(paper) },
+    cloud: { onEvent: createCloudOutput(output) },
     cvms: false,
     signal: interruption.signal,
   });
-  paper.step("chain", `${world.chain.rpcUrl}, chain id 8453, OP stack rules, Multicall3`);
-  paper.step("DstackKms", world.contracts.kms);
-  paper.step("DstackApp", `${world.contracts.appImplementation} (implementation)`);
-  paper.step("mock cloud", world.cloud.baseUrl, performance.now() - start);
+  output.step("chain", `${world.chain.rpcUrl}, chain id 8453, OP stack rules, Multicall3`);
+  output.step("DstackKms", world.contracts.kms);
+  output.step("DstackApp", `${world.contracts.appImplementation} (implementation)`);
+  output.step("mock cloud", world.cloud.baseUrl, performance.now() - start);
   interruption.signal.throwIfAborted();
   return world;
 }
 
 async function deployFirstVersion(world: World): Promise<LaunchedCvm> {
-  paper.title("2  An app through the KMS factory, and its CVM");
+  output.title("2  An app through the KMS factory, and its CVM");
   const start = performance.now();
   const cvm = await launchCvm({
     cloud: world.cloudClient,
@@ -97,16 +97,16 @@ async function deployFirstVersion(world: World): Promise<LaunchedCvm> {
     ...firstVersion,
   });
   const { transactionHash, gasUsed } = cvm.deployment;
-  paper.step("deployAndRegisterApp", `${transactionHash}, ${formatGas(gasUsed)}`);
-  paper.step("app", cvm.appId);
-  paper.step("CVM", `${cvmName} runs compose hash ${cvm.composeHash}`, performance.now() - start);
-  paper.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
+  output.step("deployAndRegisterApp", `${transactionHash}, ${formatGas(gasUsed)}`);
+  output.step("app", cvm.appId);
+  output.step("CVM", `${cvmName} runs compose hash ${cvm.composeHash}`, performance.now() - start);
+  output.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
   interruption.signal.throwIfAborted();
   return cvm;
 }
 
 async function update(world: World, cvm: LaunchedCvm, journalPath: string): Promise<ComposeHash> {
-  paper.title("3  One update: new compose file, changed environment");
+  output.title("3  One update: new compose file, changed environment");
   const journal = await openJournal(journalPath);
   try {
     const { composeHash = cvm.composeHash } = await updateCvm({
@@ -119,11 +119,11 @@ async function update(world: World, cvm: LaunchedCvm, journalPath: string): Prom
       ...secondVersion,
       pollCloudMs: 50,
       pollChainMs: 50,
-      onStep: createUpdatePrinter(paper),
+      onStep: createUpdateOutput(output),
       signal: interruption.signal,
     });
-    paper.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
-    paper.step("boot verdict", `new hash ${await readVerdict(world, cvm, composeHash)}`);
+    output.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
+    output.step("boot verdict", `new hash ${await readVerdict(world, cvm, composeHash)}`);
     return composeHash;
   } finally {
     await journal.close();
@@ -132,12 +132,12 @@ async function update(world: World, cvm: LaunchedCvm, journalPath: string): Prom
 
 async function prune(world: World, { appId, composeHash }: LaunchedCvm): Promise<void> {
   interruption.signal.throwIfAborted();
-  paper.title("4  Prune: the old version may not boot again");
+  output.title("4  Prune: the old version may not boot again");
   const start = performance.now();
   const transactionHash = await removeComposeHash(world.ownerClient, { appId, composeHash });
   const receipt = await waitForReceipt(world.ownerClient, { transactionHash, functionName: "removeComposeHash" });
   requireEvent(receipt, { emitter: appId, eventName: "ComposeHashRemoved", value: composeHash });
-  paper.step("removeComposeHash", `${transactionHash}, ${formatGas(receipt.gasUsed)}`, performance.now() - start);
+  output.step("removeComposeHash", `${transactionHash}, ${formatGas(receipt.gasUsed)}`, performance.now() - start);
 }
 
 async function printVerdicts(
@@ -146,14 +146,14 @@ async function printVerdicts(
   newHash: ComposeHash,
   { beforeUpdate, afterUpdate }: { readonly beforeUpdate: bigint; readonly afterUpdate: bigint },
 ): Promise<void> {
-  paper.title("Boot verdicts of DstackKms.isAppAllowed");
+  output.title("Boot verdicts of DstackKms.isAppAllowed");
   for (const [name, hash] of [
     ["old", cvm.composeHash],
     ["new", newHash],
   ] as const) {
-    paper.line(`  ${name} hash ${hash}`);
-    paper.line(`    before the update   ${await readVerdict(world, cvm, hash, beforeUpdate)}`);
-    paper.line(`    after the update    ${await readVerdict(world, cvm, hash, afterUpdate)}`);
-    paper.line(`    after pruning       ${await readVerdict(world, cvm, hash)}`);
+    output.line(`  ${name} hash ${hash}`);
+    output.line(`    before the update   ${await readVerdict(world, cvm, hash, beforeUpdate)}`);
+    output.line(`    after the update    ${await readVerdict(world, cvm, hash, afterUpdate)}`);
+    output.line(`    after pruning       ${await readVerdict(world, cvm, hash)}`);
   }
 }

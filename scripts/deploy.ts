@@ -8,7 +8,7 @@ import hre from "hardhat";
 import dstackKmsModule from "../ignition/modules/dstack-kms.ts";
 import { parseFixedHex } from "../src/core/ids.ts";
 import { InvalidArgumentError } from "../src/errors/index.ts";
-import { exitWith } from "../src/report/exit-with.ts";
+import { exitWith } from "../src/output/exit-with.ts";
 import { guardDeployment } from "./support/guard-deployment.ts";
 
 const usage = "Usage: npm run deploy -- --network NAME [--owner ADDRESS] [--deployment-id ID]";

@@ -2,7 +2,7 @@
 // table client × operation with test/clients/expected.json. --help lists the options.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { exitWith } from "../src/report/exit-with.ts";
+import { exitWith } from "../src/output/exit-with.ts";
 import { checkOpenApi } from "../test/clients/harness/check-openapi.ts";
 import { findWrongEvidence } from "../test/clients/harness/client-bugs.ts";
 import { clientNames, installClients, isRequestShape } from "../test/clients/harness/clients.ts";

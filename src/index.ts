@@ -32,13 +32,13 @@ export {
 } from "./core/events.ts";
 export {
   type AppDocument,
-  type BackendFacts,
+  type BackendDocument,
   type DocumentHash,
   type ExaminedHash,
   examineHashes,
   type HashExamination,
-  type HashFacts,
   type HashFinding,
+  type HashInputs,
   hashesToAsk,
   listDocumentHashes,
   type ReadAppDocumentParameters,
@@ -68,17 +68,17 @@ export {
 export type { JsonObject, JsonValue } from "./core/json.ts";
 export { type LintFinding, lintApp } from "./core/lint/lint.ts";
 export type {
-  AppFacts,
-  CvmFacts,
-  KmsFacts,
   LintCall,
+  LintedApp,
+  LintedCvm,
+  LintedKms,
+  LintedOwner,
+  LintedPolicy,
   LintInput,
   LintProblem,
   LintRule,
   LintSeverity,
   LintSubject,
-  OwnerFacts,
-  PolicyFacts,
 } from "./core/lint/rule.ts";
 export { lintRules } from "./core/lint/rules.ts";
 export * from "./errors/index.ts";

@@ -7,7 +7,7 @@ import { simulateCall } from "../chain/transactions/simulate.ts";
 import type { Hex } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { groupCalls, orderCalls } from "../core/order-calls.ts";
-import { abiOf, type PolicyCall } from "../core/owner-calls.ts";
+import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
 import {
   buildSafeTx,
   buildTransactionBuilderFile,
@@ -19,7 +19,7 @@ import { InvalidArgumentError } from "../errors/index.ts";
 import { requireEffect } from "./require-effect.ts";
 
 export interface BuildSafeBatchParameters {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** The Safe that owns the contracts. */
   readonly safe: Address;
   /** Title of the batch in the Safe app. */
@@ -43,7 +43,7 @@ export interface SafeBatch {
   readonly threshold: bigint;
   readonly owners: readonly Address[];
   /** In the order in which the Safe executes them. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** For the Transaction Builder of the Safe app. */
   readonly file: TransactionBuilderFile;
   /** The same calls as one transaction of the Safe. */
@@ -80,7 +80,7 @@ export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeB
     });
   }
   if (!allowNoEffect) await requireEffect(client, calls);
-  const simulate = (call: PolicyCall) => {
+  const simulate = (call: OwnerCall) => {
     const { to, data, functionName } = call;
     return simulateCall(client, { from: safe, to, data, functionName, abi: abiOf(call) });
   };

@@ -15,7 +15,7 @@ export interface ReadExecutorParameters {
  *
  * @throws ExecutorMismatchError if the address has other code; RpcUnavailableError
  */
-export async function readHasExecutor(client: ChainClient, { address }: ReadExecutorParameters): Promise<boolean> {
+export async function isExecutorDeployed(client: ChainClient, { address }: ReadExecutorParameters): Promise<boolean> {
   const code = await readCode(client, { address });
   if (code === "0x") return false;
   const codeHash = keccak256(code);

@@ -4,13 +4,13 @@ import { readCode, readDelegation } from "../chain/code.ts";
 import { readNextNonce } from "../chain/transactions/prepare.ts";
 import { batchExecutorAddress, deterministicDeployer } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
-import type { PolicyCall } from "../core/owner-calls.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
-import { readHasExecutor, signerOf } from "./delegation.ts";
+import { isExecutorDeployed, signerOf } from "./delegation.ts";
 import { type BatchMode, type BatchParameters, type BatchRun, openRun, recordedBy } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /**
    * `none`: one transaction per call. `7702`: one transaction for all calls, through the batch executor (EIP-7702).
    * `auto`: `7702` if it is possible and saves gas. @default "auto"
@@ -28,7 +28,7 @@ export interface BatchPlan {
   readonly chainId: number;
   readonly account: Address;
   /** In the order in which they are executed. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly mode: BatchMode;
   /** Why this mode was chosen, for the user. */
   readonly reason: string;
@@ -71,7 +71,7 @@ export async function planBatch(client: ChainClient, parameters: PlanBatchParame
   return planFor(run, parameters);
 }
 
-export function purposeOf(calls: readonly PolicyCall[]): string {
+export function purposeOf(calls: readonly OwnerCall[]): string {
   return [...new Set(calls.map(({ functionName }) => functionName))].join(", ");
 }
 
@@ -166,7 +166,7 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
   // Recorded transactions are sent first. One of them may end the present delegation.
   const isEnding = recordedBy(run.settings).some(({ authorizes, calls }) => authorizes && calls.length === 0);
   const authorizes = delegation.kind === "none" || isEnding;
-  const isThere = await readHasExecutor(client, { address: executor });
+  const isThere = await isExecutorDeployed(client, { address: executor });
   if (!isThere && !isAddressEqual(executor, batchExecutorAddress)) {
     throw new DelegationUnsupportedError(`there is no batch executor at ${executor}`);
   }

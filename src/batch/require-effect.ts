@@ -2,7 +2,7 @@ import { decodeFunctionResult, encodeFunctionData } from "viem";
 import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
 import type { Hex } from "../core/ids.ts";
-import { abiOf, effectOf, type PolicyCall } from "../core/owner-calls.ts";
+import { abiOf, effectOf, type OwnerCall } from "../core/owner-calls.ts";
 import { NoEffectError } from "../errors/index.ts";
 
 /** Keeps one request small, and the call to Multicall3 within the node's gas limit for calls. */
@@ -14,8 +14,8 @@ const callsAtOnce = 250;
  *
  * @throws NoEffectError, RpcUnavailableError
  */
-export async function requireEffect(client: ChainClient, calls: readonly PolicyCall[]): Promise<void> {
-  const idle: PolicyCall[] = [];
+export async function requireEffect(client: ChainClient, calls: readonly OwnerCall[]): Promise<void> {
+  const idle: OwnerCall[] = [];
   for (const to of new Set(calls.map((call) => call.to))) {
     const asked = calls.filter((call) => call.to === to && effectOf(call) !== undefined);
     for (let start = 0; start < asked.length; start += callsAtOnce)
@@ -24,7 +24,7 @@ export async function requireEffect(client: ChainClient, calls: readonly PolicyC
   if (idle.length > 0) throw new NoEffectError(idle);
 }
 
-async function findIdle(client: ChainClient, calls: readonly PolicyCall[]): Promise<readonly PolicyCall[]> {
+async function findIdle(client: ChainClient, calls: readonly OwnerCall[]): Promise<readonly OwnerCall[]> {
   const [first] = calls;
   if (first === undefined) return [];
   const views = calls.map((call) => {
@@ -43,7 +43,7 @@ async function findIdle(client: ChainClient, calls: readonly PolicyCall[]): Prom
     .map(({ call }) => call);
 }
 
-function decode(call: PolicyCall, functionName: string, data: Hex | undefined): unknown {
+function decode(call: OwnerCall, functionName: string, data: Hex | undefined): unknown {
   try {
     return data === undefined ? undefined : decodeFunctionResult({ abi: abiOf(call), functionName, data });
   } catch {

@@ -6,7 +6,7 @@ import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../chain
 import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { transactionGasCeiling } from "../core/order-calls.ts";
-import type { PolicyCall } from "../core/owner-calls.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { BatchStoppedError, SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
 
 export interface BatchSettings {
@@ -27,8 +27,8 @@ export interface BatchSettings {
   readonly pollIntervalMs: number | undefined;
 }
 
-export interface MinedFacts {
-  readonly calls: readonly PolicyCall[];
+export interface MinedCalls {
+  readonly calls: readonly OwnerCall[];
   /** The first nonce after this transaction. */
   readonly nextNonce: number;
   readonly isFromRecord: boolean;
@@ -46,13 +46,13 @@ export class BatchRun {
   readonly #calls: Map<string, CallOutcome>;
   readonly #transactions: BatchTransaction[] = [];
 
-  constructor(settings: BatchSettings, calls: readonly PolicyCall[]) {
+  constructor(settings: BatchSettings, calls: readonly OwnerCall[]) {
     this.settings = settings;
     this.#calls = new Map(calls.map((call) => [keyOf(call), { call, status: "notSent", transactionHash: undefined }]));
   }
 
   /** Calls that no transaction carries yet. */
-  get left(): readonly PolicyCall[] {
+  get left(): readonly OwnerCall[] {
     return this.#outcomes.filter(({ status }) => status === "notSent").map(({ call }) => call);
   }
 
@@ -65,7 +65,7 @@ export class BatchRun {
   }
 
   /** Ignores calls of a recorded transaction that do not belong to this batch. */
-  mark(calls: readonly PolicyCall[], status: CallStatus, transactionHash?: TransactionHash): void {
+  mark(calls: readonly OwnerCall[], status: CallStatus, transactionHash?: TransactionHash): void {
     for (const call of calls) {
       const outcome = this.#calls.get(keyOf(call));
       if (outcome === undefined) continue;
@@ -73,7 +73,7 @@ export class BatchRun {
     }
   }
 
-  mined(receipt: TransactionReceipt, { calls, nextNonce, isFromRecord }: MinedFacts): void {
+  mined(receipt: TransactionReceipt, { calls, nextNonce, isFromRecord }: MinedCalls): void {
     const transaction: BatchTransaction = {
       transactionHash: parseTransactionHash(receipt.transactionHash),
       blockNumber: receipt.blockNumber,
@@ -114,7 +114,7 @@ function dataFeeOf(receipt: TransactionReceipt & { readonly l1Fee?: string | big
   return receipt.l1Fee ? BigInt(receipt.l1Fee) : 0n;
 }
 
-function keyOf({ to, data }: PolicyCall): string {
+function keyOf({ to, data }: OwnerCall): string {
   return `${to} ${data}`;
 }
 
@@ -146,7 +146,7 @@ export interface BatchParameters extends Pick<WriteParameters, "account" | "chai
 export async function openRun(
   client: ChainClient,
   parameters: BatchParameters,
-  { calls, purpose }: { readonly calls: readonly PolicyCall[]; readonly purpose: string },
+  { calls, purpose }: { readonly calls: readonly OwnerCall[]; readonly purpose: string },
 ): Promise<BatchRun> {
   const account = accountOf(parameters.account ?? client.account, purpose);
   const { journal = memoryBatchJournal(), window, gasCeiling, ...rest } = parameters;
@@ -205,7 +205,7 @@ export type BatchMode = "none" | "7702";
 export type CallStatus = "done" | "pending" | "failed" | "notSent";
 
 export interface CallOutcome {
-  readonly call: PolicyCall;
+  readonly call: OwnerCall;
   readonly status: CallStatus;
   /** The transaction that carries the call. Undefined if none was signed, or if a wallet has not returned its hash. */
   readonly transactionHash: TransactionHash | undefined;
@@ -244,7 +244,7 @@ export type BatchEvent =
   | {
       readonly kind: "sent";
       readonly transactionHash: TransactionHash;
-      readonly calls: readonly PolicyCall[];
+      readonly calls: readonly OwnerCall[];
       readonly isFromRecord: boolean;
     }
-  | { readonly kind: "mined"; readonly transaction: BatchTransaction; readonly calls: readonly PolicyCall[] };
+  | { readonly kind: "mined"; readonly transaction: BatchTransaction; readonly calls: readonly OwnerCall[] };

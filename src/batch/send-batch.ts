@@ -20,10 +20,10 @@ import {
   groupCalls,
   orderCalls,
 } from "../core/order-calls.ts";
-import { abiOf, type PolicyCall } from "../core/owner-calls.ts";
+import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
 import { ContractRevertedError, DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import { batchExecutorAbi } from "../generated/abi.ts";
-import { readHasExecutor, signDelegation } from "./delegation.ts";
+import { isExecutorDeployed, signDelegation } from "./delegation.ts";
 import {
   type BatchPlan,
   type DelegationPlan,
@@ -34,7 +34,7 @@ import {
 } from "./plan-batch.ts";
 import { requireEffect } from "./require-effect.ts";
 import { type BatchResult, type BatchRun, openRun } from "./run.ts";
-import { nextNonceOf, type PlannedTransaction, sendTransactions, settleJournal } from "./send-transactions.ts";
+import { nextNonceOf, type PlannedTransaction, resumeJournal, sendTransactions } from "./send-transactions.ts";
 
 export interface SendBatchParameters extends PlanBatchParameters {
   /**
@@ -66,7 +66,7 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
   if (parameters.plan !== undefined) requirePlanned(run, parameters.plan);
   let chosen: Pick<BatchPlan, "mode" | "reason"> = { mode: "none", reason: "nothing was chosen yet" };
   try {
-    await settleJournal(run);
+    await resumeJournal(run);
     if (!allowNoEffect) await requireEffect(client, run.left);
     const plan = parameters.plan ?? (await planFor(run, parameters));
     chosen = run.left.length === 0 ? { mode: "none", reason: "nothing is left to send" } : plan;
@@ -75,7 +75,7 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
       run.knownNonce = Math.max(plan.nonce, run.minimumNonce);
       run.gasLeft = plan.gas;
       try {
-        await carryOut(run, plan);
+        await executePlan(run, plan);
       } catch (error) {
         // The node rejects this type of transaction, so it can never be mined. The same calls may be sent one by one.
         if (!plan.fallsBack || !isRefusal(error)) throw error;
@@ -90,7 +90,7 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
   return run.result(chosen.mode, chosen.reason);
 }
 
-async function carryOut(run: BatchRun, { delegation }: BatchPlan): Promise<void> {
+async function executePlan(run: BatchRun, { delegation }: BatchPlan): Promise<void> {
   if (delegation === undefined) return sendOneByOne(run);
   if (delegation.deploys) await deployExecutor(run);
   await sendAsOne(run, delegation);
@@ -111,11 +111,11 @@ export async function sendOneByOne(run: BatchRun): Promise<void> {
   for (const group of groupCalls(run.left)) await sendTransactions(run, await plan(run, group));
 }
 
-async function plan(run: BatchRun, calls: readonly PolicyCall[]): Promise<readonly PlannedTransaction[]> {
+async function plan(run: BatchRun, calls: readonly OwnerCall[]): Promise<readonly PlannedTransaction[]> {
   const { client, account } = run.settings;
   // A call to an address without code succeeds and does nothing.
   for (const address of new Set(calls.map(({ to }) => to))) await requireCode(client, { address });
-  const toPlanned = async (call: PolicyCall): Promise<PlannedTransaction> => {
+  const toPlanned = async (call: OwnerCall): Promise<PlannedTransaction> => {
     const { to, data, functionName } = call;
     const ceiling = gasCeilingOf(functionName);
     const gas = await readGasLimit(client, {
@@ -155,7 +155,7 @@ export async function sendAsOne(run: BatchRun, { executor, authorizes }: Delegat
 }
 
 /** @param delegate the address to authorise, if any */
-async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: readonly PolicyCall[]): Promise<void> {
+async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: readonly OwnerCall[]): Promise<void> {
   const { account, gasCeiling } = run.settings;
   const authorize =
     delegate === undefined
@@ -188,7 +188,7 @@ async function isDelegatedTo({ settings: { client, account } }: BatchRun, execut
 }
 
 interface EstimateBatchParameters {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly data: Hex;
   readonly authorization: SignedAuthorization | undefined;
 }
@@ -216,7 +216,7 @@ async function estimateBatch(run: BatchRun, { calls, data, authorization }: Esti
 /** The error that the refused call would cause alone. */
 async function explainBatchRevert(
   run: BatchRun,
-  calls: readonly PolicyCall[],
+  calls: readonly OwnerCall[],
   data: Hex | undefined,
   reason: string | undefined,
 ): Promise<Error> {
@@ -257,13 +257,13 @@ const functionName = "the deployment of the batch executor";
 export async function deployExecutor(run: BatchRun): Promise<void> {
   const { client, account } = run.settings;
   const address = batchExecutorAddress;
-  if (await readHasExecutor(client, { address })) return;
+  if (await isExecutorDeployed(client, { address })) return;
   await requireRights(run);
   const call = { to: deterministicDeployer, data: batchExecutorDeployment, functionName };
   const ceiling = executorDeploymentGasCeiling;
   const gas = await readGasLimit(client, { ...call, from: account.address, abi: [], ceiling });
   await sendTransactions(run, [{ ...call, gas, calls: [] }]);
-  if (await readHasExecutor(client, { address })) return;
+  if (await isExecutorDeployed(client, { address })) return;
   throw new DelegationUnsupportedError(`the batch executor did not appear at ${address}`);
 }
 

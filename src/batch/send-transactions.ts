@@ -1,13 +1,13 @@
 import type { Address, SignedAuthorization, TransactionReceipt } from "viem";
 import { getBalance, getTransactionReceipt } from "viem/actions";
-import { duringRpc, errorChain, errorText } from "../chain/rpc-errors.ts";
+import { errorChain, errorText, withRpcErrors } from "../chain/rpc-errors.ts";
 import { broadcastTransaction, sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
 import { findNonceTaker } from "../chain/transactions/find.ts";
 import { type BatchEntry, nonceAfter } from "../chain/transactions/journal.ts";
 import { readFees, readNextNonce, signTransaction } from "../chain/transactions/prepare.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import type { Hex, TransactionHash } from "../core/ids.ts";
-import { type PolicyCall, proveCalls } from "../core/owner-calls.ts";
+import { type OwnerCall, proveCalls } from "../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,
@@ -26,7 +26,7 @@ export interface PlannedTransaction {
   /** Gas limit. */
   readonly gas: bigint;
   readonly functionName: string;
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** Signs the authorisation for the transaction's own nonce. */
   readonly authorize?: ((transactionNonce: number) => Promise<SignedAuthorization>) | undefined;
 }
@@ -44,7 +44,7 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
     throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most: gasLeft });
   }
   if (run.gasLeft !== undefined) run.gasLeft -= limit;
-  const balance = await duringRpc(client, "reading the balance", () =>
+  const balance = await withRpcErrors(client, "reading the balance", () =>
     getBalance(client, { address: account.address }),
   );
   const highestPrice = limit * fees.maxFeePerGas;
@@ -131,8 +131,8 @@ function isUnknownType(error: unknown): boolean {
  *
  * @throws NonceTakenError, UnsignedRecordError
  */
-export async function settleJournal(run: BatchRun): Promise<void> {
-  for (const entry of recordedBy(run.settings)) await settle(run, entry);
+export async function resumeJournal(run: BatchRun): Promise<void> {
+  for (const entry of recordedBy(run.settings)) await resumeTransaction(run, entry);
 }
 
 /** Gives up recorded transactions whose nonce another mined transaction has used. Sends nothing. @throws UnsignedRecordError */
@@ -145,7 +145,7 @@ export async function giveUpReplaced(settings: JournalOwner & Pick<BatchSettings
   }
 }
 
-async function settle(run: BatchRun, entry: BatchEntry): Promise<void> {
+async function resumeTransaction(run: BatchRun, entry: BatchEntry): Promise<void> {
   const { client, journal, onEvent } = run.settings;
   const { transaction, calls } = entry;
   let transactionHash: TransactionHash;

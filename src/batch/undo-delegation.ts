@@ -2,14 +2,14 @@ import { type Address, isAddressEqual, zeroAddress } from "viem";
 import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { withRoom } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import { signDelegation } from "./delegation.ts";
 import { type BatchParameters, type BatchTransaction, openRun } from "./run.ts";
-import { nextNonceOf, sendTransactions, settleJournal } from "./send-transactions.ts";
+import { nextNonceOf, resumeJournal, sendTransactions } from "./send-transactions.ts";
 
 /** Enough on every chain with Ethereum's gas costs: 21,000 and 25,000 for the authorisation. */
 const leastGas = 60_000n;
@@ -42,7 +42,7 @@ export async function undoDelegation(
 ): Promise<UndoDelegationReturnType | undefined> {
   const functionName = "the end of the delegation";
   const run = await openRun(client, parameters, { calls: [], purpose: functionName });
-  await settleJournal(run);
+  await resumeJournal(run);
   const { address } = run.settings.account;
   const delegation = await readDelegation(client, { address });
   if (delegation.kind !== "delegated") return undefined;
@@ -52,7 +52,7 @@ export async function undoDelegation(
 
   const authorize = (transactionNonce: number) => signDelegation(run, { to: zeroAddress, transactionNonce });
   const authorization = await authorize(await nextNonceOf(run));
-  const estimate = await duringRpc(client, `estimating ${functionName}`, () =>
+  const estimate = await withRpcErrors(client, `estimating ${functionName}`, () =>
     estimateGas(client, { account: address, to: address, authorizationList: [authorization] }),
   );
   const gas = withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });

@@ -11,7 +11,7 @@ import {
 } from "viem";
 import { getBlockNumber } from "viem/actions";
 import type { ChainClient } from "./client.ts";
-import { duringRpc, findRevert, type Revert, translateChainError } from "./rpc-errors.ts";
+import { findRevert, type Revert, translateChainError, withRpcErrors } from "./rpc-errors.ts";
 
 export interface CallManyParameters {
   readonly to: Hex;
@@ -76,7 +76,7 @@ async function callOneByOne(
   { to, calls, abi, doing, ...parameters }: CallManyParameters,
 ): Promise<CallManyReturnType> {
   const blockNumber =
-    parameters.blockNumber ?? (await duringRpc(client, doing, () => getBlockNumber(client, { cacheTime: 0 })));
+    parameters.blockNumber ?? (await withRpcErrors(client, doing, () => getBlockNumber(client, { cacheTime: 0 })));
   const answers = await Promise.all(calls.map((data) => ethCall(client, { to, data, blockNumber, abi, doing })));
   return { blockNumber, answers: answers.map((answer) => answer.data) };
 }

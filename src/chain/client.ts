@@ -2,7 +2,7 @@ import { type Account, type Address, type Chain, type Client, isAddress, type Tr
 import { getChainId } from "viem/actions";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, InvalidHexError, RpcUnavailableError, WrongChainError } from "../errors/index.ts";
-import { duringRpc } from "./rpc-errors.ts";
+import { withRpcErrors } from "./rpc-errors.ts";
 
 /**
  * Reads the endpoint's chain id. Throws unless it equals `expected` and the chain of the client, if they are set.
@@ -11,7 +11,7 @@ import { duringRpc } from "./rpc-errors.ts";
  */
 export async function requireChain(client: ChainClient, expected?: number): Promise<number> {
   const doing = "reading the chain id";
-  const actual = await duringRpc(client, doing, () => getChainId(client));
+  const actual = await withRpcErrors(client, doing, () => getChainId(client));
   for (const wanted of [expected, client.chain?.id])
     if (wanted !== undefined && wanted !== actual) throw new WrongChainError(wanted, actual);
   // An authorisation (EIP-7702) for chain 0 is valid on every chain.

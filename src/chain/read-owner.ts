@@ -16,7 +16,7 @@ import { getBalance, getTransactionCount } from "viem/actions";
 import { callMany } from "./calls.ts";
 import type { ChainClient } from "./client.ts";
 import { readCode } from "./code.ts";
-import { duringRpc } from "./rpc-errors.ts";
+import { withRpcErrors } from "./rpc-errors.ts";
 
 export interface ReadOwnerParameters {
   /** The owner itself, not the contract it owns. */
@@ -138,7 +138,7 @@ function decode<Value>(data: Hex | undefined, read: (data: Hex) => Value): Value
 
 async function readIsUsed(client: ChainClient, address: Address, blockNumber: bigint | undefined): Promise<boolean> {
   const at = blockNumber === undefined ? {} : { blockNumber };
-  const [nonce, balance] = await duringRpc(client, "reading the owner's account", () =>
+  const [nonce, balance] = await withRpcErrors(client, "reading the owner's account", () =>
     Promise.all([getTransactionCount(client, { address, ...at }), getBalance(client, { address, ...at })]),
   );
   return nonce > 0 || balance > 0n;

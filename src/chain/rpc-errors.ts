@@ -110,7 +110,7 @@ function createCleaner(source: RpcSource | undefined, error: unknown): (text: st
  * Returns the endpoint's own message for a refused request, or what is wrong with its answer, safe to print. Undefined
  * if there is no message. JSON-RPC errors have a numeric code; the innermost one comes from the endpoint.
  */
-export function endpointsWords(source: RpcSource | undefined, error: unknown): string | undefined {
+export function rpcMessage(source: RpcSource | undefined, error: unknown): string | undefined {
   const chain = errorChain(error);
   const redirect = chain.map(describeRedirect).find((words) => words !== undefined);
   if (redirect !== undefined) return createCleaner(source, error)(redirect);
@@ -159,7 +159,7 @@ function nodesWordsFirst(error: unknown, message: string): string {
  *
  * @throws RpcUnavailableError
  */
-export async function duringRpc<result>(
+export async function withRpcErrors<result>(
   source: RpcSource,
   doing: string,
   request: () => Promise<result>,
@@ -179,7 +179,7 @@ export function translateChainError(source: RpcSource | undefined, error: unknow
   if (isDstackError(error)) return error;
   return new RpcUnavailableError(doing, {
     cause: withoutSecrets(source, error),
-    said: endpointsWords(source, error),
+    said: rpcMessage(source, error),
   });
 }
 
@@ -190,7 +190,7 @@ export function translateChainError(source: RpcSource | undefined, error: unknow
  * @throws RpcUnavailableError
  */
 export async function requestHex(source: RpcSource, doing: string, request: () => Promise<unknown>): Promise<Hex> {
-  const answer = await duringRpc(source, doing, request);
+  const answer = await withRpcErrors(source, doing, request);
   if (isHex(answer)) return answer;
   throw new RpcUnavailableError(doing, { cause: new Error("The endpoint's answer holds no result.") });
 }

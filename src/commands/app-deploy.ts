@@ -11,7 +11,7 @@ import { type ChainClient, parseAddress } from "../chain/client.ts";
 import { type DeployAppParameters, deployApp } from "../chain/deploy-app.ts";
 import { encodeDeployApp } from "../chain/encode-deploy-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { readIsRecorded, sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
 import {
   type DeploymentJournal,
@@ -33,8 +33,8 @@ import {
   TransactionRevertedError,
   UnsignedRecordError,
 } from "../errors/index.ts";
-import { describeOwner, formatFee, formatGas } from "../report/format.ts";
-import type { Paper } from "../report/output.ts";
+import { describeOwner, formatFee, formatGas } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
 import { prepareJournalPath } from "./arguments.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
@@ -79,16 +79,16 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const generation = await requireDstackKms(chain.client, kms);
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, parseAccepted(args.accept).has("key-epochs"));
-  showCaveat(io.paper, contracts);
+  showCaveat(io.output, contracts);
   const account = await host.readSigner({ chain, wanted, purpose: "deployAndRegisterApp" });
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
   const plan: Plan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
   const ownerFacts = await readOwner(chain.client, { address: owner });
-  lint(io.paper, plan, ownerFacts, args.accept);
-  showPlan(io.paper, plan, { chain, signer: account.address, ownerFacts });
-  const namedDevices = showNamedDevices(io.paper, devices);
+  lint(io.output, plan, ownerFacts, args.accept);
+  showPlan(io.output, plan, { chain, signer: account.address, ownerFacts });
+  const namedDevices = showNamedDevices(io.output, devices);
 
   const journal = await openDeploymentJournal(await prepareJournalPath(host.root, args.journal, "deployments.jsonl"));
   try {
@@ -97,14 +97,14 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
       ? undefined
       : journal.find({ chainId, from: account.address, ...encodeDeployApp(plan) });
     if (recorded !== undefined) requireSigned(account, recorded);
-    if (recorded !== undefined) showRecorded(io.paper, recorded);
+    if (recorded !== undefined) showRecorded(io.output, recorded);
     await io.confirm("Deploy this app?");
     const deployed = await deployOnce(chain.client, {
       ...{ ...plan, account, chainId, journal, again: args.again === true },
       confirmUnsigned: confirmUnsigned(io),
     });
     const result = { ...describe(plan, chainId, deployed), namedDevices, generation, caveat: caveatOf(contracts) };
-    return { result, show: (paper) => show(paper, deployed) };
+    return { result, show: (output) => show(output, deployed) };
   } finally {
     await journal.close();
   }
@@ -112,13 +112,13 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
 
 /** Information the user must see before they agree: the recorded deployment is completed, so no second app is made. */
 function showRecorded(
-  paper: Paper,
+  output: Output,
   { transaction: { nonce, rawTransaction, transactionHash }, appId }: DeploymentRecord,
 ): void {
   const known = transactionHash ?? "its hash is not on record";
   const who = rawTransaction === undefined ? "the journal says that a node or wallet" : "an earlier run";
-  paper.line(`  on record        ${who} signed this very deployment, nonce ${nonce}, ${known}`);
-  paper.line(
+  output.line(`  on record        ${who} signed this very deployment, nonce ${nonce}, ${known}`);
+  output.line(
     appId === undefined
       ? "                   it is sent again first; --again makes one more app"
       : `                   it is said to have made ${appId}, which its receipt must show; --again makes one more app`,
@@ -127,7 +127,7 @@ function showRecorded(
 
 /** Lints the values and the owner; the app itself does not exist yet. @throws LintRefusedError */
 function lint(
-  paper: Paper,
+  output: Output,
   { kms, composeHash, deviceId, ...flags }: Plan,
   ownerFacts: ReadOwnerReturnType,
   accept: string | undefined,
@@ -158,7 +158,7 @@ function lint(
   });
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");
-  if (shown.length > 0) showFindings(paper, shown, accepted);
+  if (shown.length > 0) showFindings(output, shown, accepted);
 }
 
 interface Signing {
@@ -167,16 +167,16 @@ interface Signing {
   readonly ownerFacts: ReadOwnerReturnType;
 }
 
-function showPlan(paper: Paper, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
-  paper.title(`A new app of the KMS ${plan.kms}, on ${chain.network}, chain ${chain.chainId}`);
+function showPlan(output: Output, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
+  output.title(`A new app of the KMS ${plan.kms}, on ${chain.network}, chain ${chain.chainId}`);
   const other = isAddressEqual(plan.owner, signer) ? "" : "; not the signer";
-  paper.line(`  owner            ${checksumAddress(plan.owner)}  ${describeOwner(ownerFacts)}${other}`);
-  paper.line(`  signed by        ${signer}`);
-  paper.line(`  compose hash     ${plan.composeHash ?? "none"}`);
-  paper.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
-  paper.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "is not looked at"}`);
-  paper.line(`  upgrades         ${plan.disableUpgrades ? "disabled, for good" : "possible"}`);
-  paper.line(`  cost             ${formatBounds(gasCeilingOf("deployAndRegisterApp"))}`);
+  output.line(`  owner            ${checksumAddress(plan.owner)}  ${describeOwner(ownerFacts)}${other}`);
+  output.line(`  signed by        ${signer}`);
+  output.line(`  compose hash     ${plan.composeHash ?? "none"}`);
+  output.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
+  output.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "is not looked at"}`);
+  output.line(`  upgrades         ${plan.disableUpgrades ? "disabled, for good" : "possible"}`);
+  output.line(`  cost             ${formatBounds(gasCeilingOf("deployAndRegisterApp"))}`);
 }
 
 function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {
@@ -190,14 +190,14 @@ function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployO
   };
 }
 
-function show(paper: Paper, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
-  if (isFromRecord) paper.line("  An earlier run signed this very deployment; --again makes one more app.");
+function show(output: Output, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
+  if (isFromRecord) output.line("  An earlier run signed this very deployment; --again makes one more app.");
   if (receipt !== undefined) {
     const { blockNumber, gasUsed, effectiveGasPrice } = receipt;
-    paper.step("deployed", `${transactionHash}, block ${blockNumber}`);
-    paper.line(`    ${formatGas(gasUsed)}, ${formatFee(gasUsed * effectiveGasPrice)}`);
+    output.step("deployed", `${transactionHash}, block ${blockNumber}`);
+    output.line(`    ${formatGas(gasUsed)}, ${formatFee(gasUsed * effectiveGasPrice)}`);
   }
-  paper.line(`\nThe app's id is ${appId}.`);
+  output.line(`\nThe app's id is ${appId}.`);
 }
 
 export interface DeployOnceParameters
@@ -345,7 +345,7 @@ async function readFreeNonce(
 }
 
 async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
-  return duringRpc(client, "reading the receipt of the deployment", () =>
+  return withRpcErrors(client, "reading the receipt of the deployment", () =>
     getTransactionReceipt(client, { hash }).catch((error: unknown) => {
       if (error instanceof TransactionReceiptNotFoundError) return undefined;
       throw error;

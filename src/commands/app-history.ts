@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Address } from "viem";
 import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { readSenders } from "../chain/transactions/receipt.ts";
 import type { AppId, TransactionHash } from "../core/ids.ts";
 import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
@@ -10,7 +10,7 @@ import type { History } from "../history/history.ts";
 import type { ChangeOrigin } from "../history/policy.ts";
 import { readHistory } from "../history/read-history.ts";
 import { openHistoryStore } from "../history/store.ts";
-import { createProgress } from "../report/output.ts";
+import { createProgress } from "../output/output.ts";
 import { parseBlockNumber } from "./arguments.ts";
 import type { CommandHost } from "./host.ts";
 import type { TaskIo } from "./run.ts";
@@ -76,7 +76,7 @@ export interface Origin {
  */
 export async function readOrigin(client: ChainClient, change: ChangeOrigin): Promise<Origin> {
   const { blockNumber, transactionHash, timestamp, actor } = change;
-  const readTime = () => duringRpc(client, "reading when", () => getBlock(client, { blockNumber }));
+  const readTime = () => withRpcErrors(client, "reading when", () => getBlock(client, { blockNumber }));
   const readSender = () => readSenders(client, { transactionHashes: [transactionHash] });
   const [seconds, by] = await Promise.all([
     timestamp ?? readTime().then((block) => block.timestamp),

@@ -2,7 +2,7 @@ import { undoDelegation } from "../batch/undo-delegation.ts";
 import { parseAddress } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
-import { formatFee, formatGas } from "../report/format.ts";
+import { formatFee, formatGas } from "../output/format.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { confirmUnsigned, formatBounds, openTaskJournal, showRecorded } from "./write.ts";
@@ -25,16 +25,16 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
   if (delegation.kind !== "delegated") {
     return {
       result: { account: address, chainId, previous: null },
-      show: (paper) => paper.line(`${address} delegates to nothing on ${network}.`),
+      show: (output) => output.line(`${address} delegates to nothing on ${network}.`),
     };
   }
-  io.paper.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
+  io.output.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
   await using journal = await openTaskJournal(chain);
   showRecorded(io, { account, chainId, journal });
-  io.paper.line(
+  io.output.line(
     `Signed: a transaction of the account to itself, with the authorisation of nothing (the zero address);`,
   );
-  io.paper.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
+  io.output.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
   await io.confirm("End that? Its key keeps all its powers.");
   const undone = await undoDelegation(client, {
     ...{ account, delegate, chainId, journal, signal: io.signal },
@@ -42,10 +42,10 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
   });
   return {
     result: { account: address, chainId, previous: delegation.to, ...undone },
-    show: (paper) => {
-      if (undone === undefined) return paper.line("It ended meanwhile.");
+    show: (output) => {
+      if (undone === undefined) return output.line("It ended meanwhile.");
       const { blockNumber, gasUsed, costWei } = undone.transaction;
-      paper.step("undone", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+      output.step("undone", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
     },
   };
 }

@@ -31,7 +31,7 @@ async function check(args: BootCheckArguments, host: CommandHost): Promise<TaskO
   const app = await connectApp(args, host);
   const { kms, generation } = await findKms(args, app);
   requireNoKeyEpochs([{ role: "KMS", address: kms, generation }], isAccepted);
-  const bootInfo = await gatherBootInfo(args, app);
+  const bootInfo = await readBootInfo(args, app);
   const { blockNumber, generations, rules, verdict } = await readBootRules(app.client, { kms, bootInfo });
   const contracts: JudgedContract[] = [{ role: "KMS", address: kms, generation: generations.kms }];
   if (generations.app !== undefined)
@@ -51,15 +51,15 @@ async function check(args: BootCheckArguments, host: CommandHost): Promise<TaskO
       rules,
       bootInfo,
     },
-    show: (paper) => {
-      showCaveat(paper, contracts);
+    show: (output) => {
+      showCaveat(output, contracts);
       const rows = rules.map(({ rule, of, isMet, detail }) => [of, rule, wordFor(isMet), detail]);
-      paper.table({ head: ["of", "rule", "verdict", "detail"], rows });
-      paper.line(
+      output.table({ head: ["of", "rule", "verdict", "detail"], rows });
+      output.line(
         `\n${isAllowed ? "It would boot" : "IT WOULD NOT BOOT"}: the KMS ${kms} answers ${quote(isAllowed, reason)}.`,
       );
       if (isAllowed !== rules.every(({ isMet }) => isMet === true))
-        paper.line("The rules above do not explain this answer: the app's contract has others. The answer counts.");
+        output.line("The rules above do not explain this answer: the app's contract has others. The answer counts.");
     },
     exitCode: isAllowed ? 0 : negativeAnswer,
   };
@@ -81,7 +81,7 @@ export interface BootArguments {
   readonly tcbStatus?: string | undefined;
 }
 
-export interface GatherBootInfoParameters {
+export interface ReadBootInfoParameters {
   readonly appId: AppId;
   /** A CVM whose present hash, device and OS image are used for values that are not given. */
   readonly cvm: string | undefined;
@@ -93,9 +93,9 @@ export interface GatherBootInfoParameters {
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError
  */
-export async function gatherBootInfo(
+export async function readBootInfo(
   { hash, device, osImage, tcbStatus = "UpToDate" }: BootArguments,
-  { appId, cvm, cloud }: GatherBootInfoParameters,
+  { appId, cvm, cloud }: ReadBootInfoParameters,
 ): Promise<BootInfo> {
   const isComplete = hash !== undefined && device !== undefined && osImage !== undefined;
   const known = isComplete || cvm === undefined || cloud === undefined ? {} : await askCloud(cloud, cvm, appId);

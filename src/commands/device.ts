@@ -8,18 +8,18 @@ import { addDeviceCall, removeDeviceCall, setAllowAnyDeviceCall } from "../core/
 import { DeviceNeededError, InvalidArgumentError, isDstackError, type RemovalObjection } from "../errors/index.ts";
 import type { History } from "../history/history.ts";
 import { allowedAt } from "../history/policy.ts";
-import type { CvmReference } from "../prune/facts.ts";
+import { formatTime } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
+import type { CvmReference } from "../prune/allowlist-use.ts";
 import { toReference } from "../prune/read-cloud-use.ts";
-import { formatTime } from "../report/format.ts";
-import type { Paper } from "../report/output.ts";
 import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
 import { parseWaivers } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
-import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, requireConfigured, showNamedDevices } from "./values.ts";
-import { type ChangePolicyArguments, changePolicy } from "./write.ts";
+import { type ChangeAppArguments, changeApp } from "./write.ts";
 
 export interface ListedDevice {
   readonly deviceId: DeviceId;
@@ -91,7 +91,7 @@ async function askCloud(cloud: CloudClient | undefined, appId: AppId): Promise<C
   }
 }
 
-export interface DeviceAddArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+export interface DeviceAddArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** Device ids or names of nodes. */
   readonly devices: readonly string[];
   readonly waive?: string | undefined;
@@ -105,9 +105,9 @@ async function add(io: TaskIo, args: DeviceAddArguments, host: CommandHost): Pro
   const { appId } = app;
   const devices = await parseDevices(args.devices, app.cloud);
   requireConfigured(devices, app.devices);
-  const namedDevices = showNamedDevices(io.paper, devices);
+  const namedDevices = showNamedDevices(io.output, devices);
   const calls = devices.map(({ deviceId }) => addDeviceCall({ appId, deviceId }));
-  const outcome = await changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  const outcome = await changeApp(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
   return { ...outcome, result: { ...outcome.result, namedDevices } };
 }
 
@@ -119,7 +119,7 @@ async function list(io: TaskIo, args: DeviceListArguments, host: CommandHost): P
   const app = await connectApp(args, host);
   const { client, appId } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId }), appId);
-  const contracts = await gatherContracts(app, generation);
+  const contracts = await readJudgedContracts(app, generation);
   const devices = await listDevices(app, await readAppHistory(io, host, app, args));
   return {
     result: {
@@ -129,18 +129,18 @@ async function list(io: TaskIo, args: DeviceListArguments, host: CommandHost): P
       ...reportGenerations(contracts),
       ...devices,
     },
-    show: (paper) => {
-      showCaveat(paper, contracts);
-      show(paper, appId, devices);
+    show: (output) => {
+      showCaveat(output, contracts);
+      show(output, appId, devices);
     },
   };
 }
 
-function show(paper: Paper, appId: string, list: DeviceList): void {
+function show(output: Output, appId: string, list: DeviceList): void {
   const { blockNumber, allowAnyDevice, devices, cloudProblem, doubts } = list;
-  paper.title(`Devices of ${appId} at block ${blockNumber}`);
+  output.title(`Devices of ${appId} at block ${blockNumber}`);
   if (devices.length > 0) {
-    paper.table({
+    output.table({
       head: ["device", "", "since (UTC)", "by", "transaction", "node", "CVM"],
       rows: devices.map(({ deviceId, isListed, added, nodes, cvms }) => [
         deviceId,
@@ -153,10 +153,10 @@ function show(paper: Paper, appId: string, list: DeviceList): void {
       ]),
     });
   }
-  if (!devices.some(({ isListed }) => isListed)) paper.line("No device is listed.");
-  if (allowAnyDevice) paper.line("Any device the KMS trusts may boot, so the list bars none.");
-  if (cloudProblem !== undefined) paper.line(`Nodes and CVMs are not known: ${cloudProblem}`);
-  for (const doubt of doubts) paper.line(`There may be more: ${doubt}`);
+  if (!devices.some(({ isListed }) => isListed)) output.line("No device is listed.");
+  if (allowAnyDevice) output.line("Any device the KMS trusts may boot, so the list bars none.");
+  if (cloudProblem !== undefined) output.line(`Nodes and CVMs are not known: ${cloudProblem}`);
+  for (const doubt of doubts) output.line(`There may be more: ${doubt}`);
 }
 
 function describeOrigin(added: Origin | undefined): string {
@@ -164,7 +164,7 @@ function describeOrigin(added: Origin | undefined): string {
   return added.isRecorded ? added.by : `${added.by} (sent it)`;
 }
 
-export interface DeviceRemoveArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+export interface DeviceRemoveArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** Device ids or names of nodes. */
   readonly devices: readonly string[];
   readonly waive?: string | undefined;
@@ -178,18 +178,18 @@ async function remove(io: TaskIo, args: DeviceRemoveArguments, host: CommandHost
   const app = await connectApp(args, host);
   const { appId, client } = app;
   const devices = await parseDevices(args.devices, app.cloud);
-  const namedDevices = showNamedDevices(io.paper, devices);
+  const namedDevices = showNamedDevices(io.output, devices);
   const deviceIds = devices.map(({ deviceId }) => deviceId);
   const guard = async () => {
     const { allowAnyDevice } = await readAllowlist(client, { appId });
     if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
   };
   const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
-  const outcome = await changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+  const outcome = await changeApp(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
   return { ...outcome, result: { ...outcome.result, namedDevices } };
 }
 
-export interface DeviceAllowAnyArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+export interface DeviceAllowAnyArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** `on` or `off`. */
   readonly state: string;
   readonly waive?: string | undefined;
@@ -211,7 +211,7 @@ async function allowAny(io: TaskIo, args: DeviceAllowAnyArguments, host: Command
     if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, waivers);
   };
   const calls = [setAllowAnyDeviceCall({ appId, allowAny: args.state === "on" })];
-  return changePolicy(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+  return changeApp(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
 }
 
 /** The names that `--waive` accepts for commands that allow fewer devices. */

@@ -1,7 +1,7 @@
 import { type Address, isAddressEqual } from "viem";
 import { findKmsGeneration } from "../chain/read-app.ts";
 import { caveatOf, describeGeneration, type Generation, type JudgedContract } from "../core/generation.ts";
-import type { Paper } from "../report/output.ts";
+import type { Output } from "../output/output.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 
@@ -12,10 +12,13 @@ import { resolveKms } from "./connect-kms.ts";
  *
  * @throws RpcUnavailableError
  */
-export async function gatherContracts(app: ConnectedApp, generation: Generation): Promise<readonly JudgedContract[]> {
+export async function readJudgedContracts(
+  app: ConnectedApp,
+  generation: Generation,
+): Promise<readonly JudgedContract[]> {
   const ofApp = { role: "app", address: app.appId, generation } as const;
   const kms = resolveKms({}, app);
-  return [ofApp, ...(await judgeKms(app, kms)), ...(await gatherOtherKms(app, kms))];
+  return [ofApp, ...(await judgeKms(app, kms)), ...(await readOtherKms(app, kms))];
 }
 
 /**
@@ -23,7 +26,7 @@ export async function gatherContracts(app: ConnectedApp, generation: Generation)
  *
  * @throws RpcUnavailableError
  */
-export async function gatherOtherKms(app: ConnectedApp, kms: Address | undefined): Promise<readonly JudgedContract[]> {
+export async function readOtherKms(app: ConnectedApp, kms: Address | undefined): Promise<readonly JudgedContract[]> {
   const { configuredKms } = app;
   const isSame = kms !== undefined && configuredKms !== undefined && isAddressEqual(kms, configuredKms);
   return isSame ? [] : judgeKms(app, configuredKms);
@@ -54,10 +57,10 @@ export function reportGenerations(contracts: readonly JudgedContract[]): Generat
 }
 
 /** Prints the warning about key epochs above the output. Prints nothing if the lists of the first generation count. */
-export function showCaveat(paper: Pick<Paper, "line">, contracts: readonly JudgedContract[]): void {
+export function showCaveat(output: Pick<Output, "line">, contracts: readonly JudgedContract[]): void {
   const caveat = caveatOf(contracts);
   if (caveat === null) return;
   for (const { role, generation } of contracts)
-    if (generation.hasKeyEpochs !== false) paper.line(`Generation of the ${role}: ${describeGeneration(generation)}`);
-  paper.line(`CAUTION: ${caveat}\n`);
+    if (generation.hasKeyEpochs !== false) output.line(`Generation of the ${role}: ${describeGeneration(generation)}`);
+  output.line(`CAUTION: ${caveat}\n`);
 }

@@ -4,7 +4,7 @@ import { getComposeFile } from "../cloud/get-compose-file.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import {
   type AppDocument,
-  type BackendFacts,
+  type BackendDocument,
   examineHashes,
   type HashExamination,
   hashesToAsk,
@@ -14,7 +14,7 @@ import { type Generation, type JudgedContract, requireNoKeyEpochs } from "../cor
 import { type ComposeHash, nameOfCvm, parseComposeHash } from "../core/ids.ts";
 import { parseAccepted } from "../core/lint/lint.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
-import type { Paper } from "../report/output.ts";
+import type { Output } from "../output/output.ts";
 import { readTextFile } from "./arguments.ts";
 import {
   type AppArguments,
@@ -24,7 +24,7 @@ import {
   listCvms,
   requireCloud,
 } from "./connect-app.ts";
-import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "./run.ts";
 
@@ -60,9 +60,9 @@ async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutc
       ...reportGenerations(contracts),
       comparisons: examined.map(({ examination, generation: _, ...rest }) => ({ ...rest, ...examination })),
     },
-    show: (paper) => {
-      showCaveat(paper, contracts);
-      for (const one of examined) show(paper, one);
+    show: (output) => {
+      showCaveat(output, contracts);
+      for (const one of examined) show(output, one);
     },
     exitCode: isMatch ? 0 : negativeAnswer,
   };
@@ -74,7 +74,7 @@ async function contractsOf(
   examined: readonly ExaminedFile[],
 ): Promise<readonly JudgedContract[]> {
   const { generation } = examined[0] ?? {};
-  return target?.app === undefined || generation === undefined ? [] : gatherContracts(target.app, generation);
+  return target?.app === undefined || generation === undefined ? [] : readJudgedContracts(target.app, generation);
 }
 
 /** Undefined if neither app nor CVM was named. No network is needed then. */
@@ -88,10 +88,10 @@ async function connectTarget({ app: name, cvm }: HashArguments, host: CommandHos
   return { app: await connectApp({ app: name, cvm }, host), cloud, cvm };
 }
 
-function show(paper: Paper, { kind, cvm, cvmId, examination }: ExaminedFile): void {
+function show(output: Output, { kind, cvm, cvmId, examination }: ExaminedFile): void {
   const { hashes, differences, findings } = examination;
   const isCompared = cvm !== undefined && cvmId !== undefined;
-  paper.title(isCompared ? `${titles[kind]}, compared with ${nameOfCvm({ name: cvm, id: cvmId })}` : titles[kind]);
+  output.title(isCompared ? `${titles[kind]}, compared with ${nameOfCvm({ name: cvm, id: cvmId })}` : titles[kind]);
   const columns = ["compose hash", ...(cvm === undefined ? [] : ["CVM"]), ...(isAsked(hashes) ? ["app"] : []), "forms"];
   const rows = [...new Set(hashes.map(({ hash }) => hash))].map((hash) => {
     const forms = hashes.filter((entry) => entry.hash === hash);
@@ -102,17 +102,17 @@ function show(paper: Paper, { kind, cvm, cvmId, examination }: ExaminedFile): vo
       [...new Set(forms.map(({ form }) => form))].join(", "),
     ];
   });
-  paper.table({ head: columns, rows });
-  if (differences.length > 0) paper.line("");
+  output.table({ head: columns, rows });
+  if (differences.length > 0) output.line("");
   for (const { field, before, after, firstDifferingLine: line } of differences) {
-    paper.line(
+    output.line(
       line === undefined
         ? `${field}: the CVM has ${quote(before)}, the file ${quote(after)}`
         : `${field}, line ${line.number}: the CVM has ${quote(line.before)}, the file ${quote(line.after)}`,
     );
   }
-  if (findings.length > 0) paper.line("");
-  for (const { isGood, text } of findings) paper.line(`${isGood ? "ok   " : "wrong"}  ${text}`);
+  if (findings.length > 0) output.line("");
+  for (const { isGood, text } of findings) output.line(`${isGood ? "ok   " : "wrong"}  ${text}`);
 }
 
 const titles: Readonly<Record<ExaminedFile["kind"], string>> = {
@@ -181,7 +181,7 @@ export async function examineFile(parameters: ExamineFileParameters): Promise<re
   );
 }
 
-interface Backend extends BackendFacts {
+interface Backend extends BackendDocument {
   readonly cvmId: string;
 }
 

@@ -1,14 +1,14 @@
 import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
-import { gatherCloudFacts, nothingKnown } from "../prune/read-cloud-use.ts";
-import { showWhatRemovalMeans } from "../report/prune-printer.ts";
+import { showWhatRemovalMeans } from "../output/prune.ts";
+import { nothingKnown, readCloudUse } from "../prune/read-cloud-use.ts";
 import { parseWaivers } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseHashes } from "./values.ts";
-import { type ChangePolicyArguments, changePolicy } from "./write.ts";
+import { type ChangeAppArguments, changeApp } from "./write.ts";
 
 /** The names that `--waive` accepts for commands that remove hashes. */
 export const removalWaivers = ["in-use", "pinned", "running-hashes", "prepare-tokens", "no-effect"] as const;
@@ -35,7 +35,7 @@ export async function requireUnneeded(
   const { running, movingTo, prepared, unknowns } =
     cloud === undefined
       ? nothingKnown("there is no API key.")
-      : await gatherCloudFacts(cloud, { appId, chainId, composeHashes });
+      : await readCloudUse(cloud, { appId, chainId, composeHashes });
   const isRemoved = ({ composeHash }: { readonly composeHash: ComposeHash }) => composeHashes.includes(composeHash);
   const inUse = (problem: string): Objection => ({ waiver: "in-use", problem });
   const objections: readonly Objection[] = [
@@ -64,7 +64,7 @@ export async function requireUnneeded(
   if (standing.length > 0) throw new HashNeededError(standing);
 }
 
-export interface HashAddArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+export interface HashAddArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   readonly hashes: readonly string[];
   /** Hashes to remove with the same command, separated by commas. */
   readonly remove?: string | undefined;
@@ -79,7 +79,7 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
   const removed = args.remove === undefined ? [] : parseHashes(args.remove.split(","));
   const app = await connectApp(args, host);
   const { appId } = app;
-  return changePolicy(io, args, {
+  return changeApp(io, args, {
     app,
     calls: [
       ...added.map((composeHash) => addComposeHashCall({ appId, composeHash })),
@@ -88,12 +88,12 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
     allowNoEffect: waivers.has("no-effect"),
     guard: async () => {
       await requireUnneeded(app, removed, waivers);
-      if (removed.length > 0) showWhatRemovalMeans(io.paper);
+      if (removed.length > 0) showWhatRemovalMeans(io.output);
     },
   });
 }
 
-export interface HashRemoveArguments extends AppArguments, ChangePolicyArguments, OutputArguments {
+export interface HashRemoveArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   readonly hashes: readonly string[];
   readonly waive?: string | undefined;
 }
@@ -104,13 +104,13 @@ async function remove(io: TaskIo, args: HashRemoveArguments, host: CommandHost):
   const waivers = parseWaivers(args.waive, removalWaivers);
   const composeHashes = parseHashes(args.hashes);
   const app = await connectApp(args, host);
-  return changePolicy(io, args, {
+  return changeApp(io, args, {
     app,
     calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),
     allowNoEffect: waivers.has("no-effect"),
     guard: async () => {
       await requireUnneeded(app, composeHashes, waivers);
-      showWhatRemovalMeans(io.paper);
+      showWhatRemovalMeans(io.output);
     },
   });
 }

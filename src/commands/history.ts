@@ -8,12 +8,12 @@ import { findBlockAt, readBlock } from "../history/blocks.ts";
 import type { History, PinnedBlock } from "../history/history.ts";
 import { allowedAt, type PolicyChange } from "../history/policy.ts";
 import { type AllowlistProof, proveAllowlist } from "../history/prove-allowlist.ts";
-import { describeChange, explorerLink, formatTime } from "../report/format.ts";
-import { createPaper, type Paper } from "../report/output.ts";
+import { describeChange, explorerLink, formatTime } from "../output/format.ts";
+import { createOutput, type Output } from "../output/output.ts";
 import { type HistoryArguments as ReadArguments, readAppHistory } from "./app-history.ts";
 import { type Moment, parseMoment } from "./arguments.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
-import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 
@@ -36,7 +36,7 @@ async function tell(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
   const app = await connectApp(args, host);
   const { client } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
-  const contracts = await gatherContracts(app, generation);
+  const contracts = await readJudgedContracts(app, generation);
   const history = await readAppHistory(io, host, app, args);
   const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
   const rows = await toRows(client, at === undefined ? history.changes : []);
@@ -58,14 +58,14 @@ async function tell(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
         : { at: at.number, atTime: at.timestamp, allowed: allowedThen(history, at.number) }),
       ...(proof !== undefined && { proof }),
     },
-    show: (paper) => {
+    show: (output) => {
       // A table may contain a warning. A file for other programs may not.
-      const aside = csv ? createPaper(io.stderr) : paper;
+      const aside = csv ? createOutput(io.stderr) : output;
       showCaveat(aside, contracts);
       warn(aside, history);
-      if (csv) paper.line(toCsv(rows));
-      else if (at === undefined) showRows(paper, rows, client);
-      else showAllowed(paper, history, at);
+      if (csv) output.line(toCsv(rows));
+      else if (at === undefined) showRows(output, rows, client);
+      else showAllowed(output, history, at);
       if (proof !== undefined) showProof(aside, proof);
     },
     exitCode: isSound ? 0 : negativeAnswer,
@@ -77,16 +77,16 @@ function allowedThen({ changes, initialFlags }: History, blockNumber: bigint) {
   return { composeHashes: [...composeHashes.keys()], devices: [...devices.keys()], ...rest };
 }
 
-function warn(paper: Paper, { completeness, unknownLogs }: History): void {
+function warn(output: Output, { completeness, unknownLogs }: History): void {
   if (!completeness.isComplete) {
-    paper.line("THIS HISTORY IS INCOMPLETE. Do not take it for everything that happened:");
-    for (const { message } of completeness.reasons) paper.line(`  ${message}`);
-    paper.line("");
+    output.line("THIS HISTORY IS INCOMPLETE. Do not take it for everything that happened:");
+    for (const { message } of completeness.reasons) output.line(`  ${message}`);
+    output.line("");
   }
-  if (unknownLogs > 0) paper.line(`${unknownLogs} events of the contract are no DstackApp's and are left out.\n`);
+  if (unknownLogs > 0) output.line(`${unknownLogs} events of the contract are no DstackApp's and are left out.\n`);
 }
 
-function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainClient): void {
+function showRows(output: Output, rows: readonly HistoryRow[], { chain }: ChainClient): void {
   const table = rows.map(({ blockNumber, timestamp, description, actor, sender, transactionHash }) => [
     `${blockNumber}`,
     timestamp === undefined ? "" : formatTime(timestamp),
@@ -95,32 +95,32 @@ function showRows(paper: Paper, rows: readonly HistoryRow[], { chain }: ChainCli
     explorerLink(chain, "tx", transactionHash) ?? transactionHash,
   ]);
   const head = ["block", "time (UTC)", "change", "by", "transaction"];
-  paper.table({ head, rows: table });
+  output.table({ head, rows: table });
 }
 
-function showAllowed(paper: Paper, history: History, { number, timestamp }: PinnedBlock): void {
+function showAllowed(output: Output, history: History, { number, timestamp }: PinnedBlock): void {
   const { composeHashes, devices, ...rest } = allowedAt(history.changes, number, history.initialFlags);
-  paper.line(`At the end of block ${number}, ${formatTime(timestamp)} UTC, app ${history.appId} allowed:`);
+  output.line(`At the end of block ${number}, ${formatTime(timestamp)} UTC, app ${history.appId} allowed:`);
   for (const [title, changes] of [
     ["Compose hashes", composeHashes],
     ["Devices", devices],
   ] as const) {
-    paper.title(`${title}: ${changes.size}`);
+    output.title(`${title}: ${changes.size}`);
     for (const [value, { blockNumber, timestamp }] of changes)
-      paper.line(
+      output.line(
         `  ${value}  since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`,
       );
   }
-  paper.line("");
+  output.line("");
   for (const [label, value] of Object.entries(rest))
-    paper.line(`${label.padEnd(20)} ${value === undefined ? "–" : String(value)}`);
+    output.line(`${label.padEnd(20)} ${value === undefined ? "–" : String(value)}`);
 }
 
-function showProof(paper: Paper, { claims, block, words, isProven }: AllowlistProof): void {
-  paper.title(`Proof of the storage at block ${block.number}, ${words} words`);
+function showProof(output: Output, { claims, block, words, isProven }: AllowlistProof): void {
+  output.title(`Proof of the storage at block ${block.number}, ${words} words`);
   for (const [claim, outcome] of Object.entries(claims))
-    paper.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
-  if (isProven) paper.line(`  Taken on trust: the contract's code, and the hash of that block, ${block.hash}`);
+    output.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
+  if (isProven) output.line(`  Taken on trust: the contract's code, and the hash of that block, ${block.hash}`);
 }
 
 /** One change, as every output format shows it. */
@@ -201,7 +201,7 @@ export function toCsv(rows: readonly HistoryRow[]): string {
  * A date means the end of its day, so today's date lies in the future. It is still accepted, as it is asked for most.
  */
 const secondsPerDay = 86_400n;
-const patience = { retryDelayMs: 250 };
+const retryOptions = { retryDelayMs: 250 };
 
 /** The block of a history that was the newest at the given moment. @throws InvalidArgumentError, RpcUnavailableError */
 export async function blockOfMoment(
@@ -225,6 +225,6 @@ export async function blockOfMoment(
 
 /** The history ends with its pinned block, even though the chain grows while it is read. */
 function findBlock(client: ChainClient, pinned: PinnedBlock, moment: Moment): Promise<PinnedBlock | undefined> {
-  if ("blockNumber" in moment) return readBlock(client, moment.blockNumber, patience);
+  if ("blockNumber" in moment) return readBlock(client, moment.blockNumber, retryOptions);
   return moment.timestamp >= pinned.timestamp ? Promise.resolve(pinned) : findBlockAt(client, moment);
 }

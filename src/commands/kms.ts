@@ -4,14 +4,14 @@ import { type AskedValue, readKmsStatus } from "../chain/read-kms.ts";
 import { caveatOf, describeGeneration, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type Hex, parseFixedHex } from "../core/ids.ts";
 import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
-import { buildPolicyCall } from "../core/owner-calls.ts";
-import { describeOwnerFully } from "../report/format.ts";
+import { buildOwnerCall } from "../core/owner-calls.ts";
+import { describeOwnerFully } from "../output/format.ts";
 import { type ConnectKmsArguments, connectKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import type { KmsChange } from "./kms-changes.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { carryOut, lintInputs } from "./write.ts";
+import { executeCalls, lintInputs } from "./write.ts";
 
 export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments {
   /** The 32 bytes to add or remove, or an address. */
@@ -45,15 +45,15 @@ async function changeKms(
   const { kms, client, chainId, generation } = connected;
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
-  showCaveat(io.paper, contracts);
-  const calls = [buildPolicyCall({ contract: "kms", to: kms, functionName, args: [value] })];
+  showCaveat(io.output, contracts);
+  const calls = [buildOwnerCall({ contract: "kms", to: kms, functionName, args: [value] })];
   const findings = lintApp({ calls });
   requireClean(findings, accepted);
   if (needsCode) await requireCode(client, { address: value });
   const { owner } = await readKmsStatus(client, { kms });
   await requireEffect(client, calls);
-  io.paper.line(warning);
-  const sent = await carryOut(io, connected, { calls, signatory: owner, batch: args.batch });
+  io.output.line(warning);
+  const sent = await executeCalls(io, connected, { calls, signer: owner, batch: args.batch });
   return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
 }
 
@@ -76,7 +76,7 @@ async function show(args: KmsShowArguments, host: CommandHost): Promise<TaskOutc
   const asked = [...status.osImages, ...status.devices, ...status.measurements];
   return {
     result: { kms, chainId, network, ...status, caveat, pendingOwner: status.pendingOwner ?? null },
-    show: (paper) => {
+    show: (output) => {
       for (const [label, value] of [
         ["KMS", kms],
         ["chain", `${network}, id ${chainId}, block ${status.blockNumber}`],
@@ -92,7 +92,7 @@ async function show(args: KmsShowArguments, host: CommandHost): Promise<TaskOutc
         ...rowsOf("device", status.devices),
         ...rowsOf("measurement", status.measurements),
       ] as const) {
-        if (value !== undefined) paper.line(`${label.padEnd(13)} ${value}`);
+        if (value !== undefined) output.line(`${label.padEnd(13)} ${value}`);
       }
     },
     exitCode: asked.every(({ isAllowed }) => isAllowed) ? 0 : negativeAnswer,

@@ -4,11 +4,11 @@ import { readAppStatus } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { acceptOwnershipCall, transferOwnershipCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
-import { describeOwnerFully } from "../report/format.ts";
+import { describeOwnerFully } from "../output/format.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { carryOut, lintBeforeWrite } from "./write.ts";
+import { executeCalls, lintBeforeWrite } from "./write.ts";
 
 export interface OwnerTransferArguments extends AppArguments, OutputArguments {
   /** Address of the new owner. */
@@ -39,10 +39,10 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
     ignoresKeyEpochs: true,
   });
 
-  io.paper.line(`owner      ${describeOwnerFully(owner)}`);
-  io.paper.line(`new owner  ${describeOwnerFully(described)}`);
-  for (const line of isTwoStep ? twoSteps : oneStep) io.paper.line(line);
-  const sent = await carryOut(io, app, { calls, signatory: owner, batch: args.batch });
+  io.output.line(`owner      ${describeOwnerFully(owner)}`);
+  io.output.line(`new owner  ${describeOwnerFully(described)}`);
+  for (const line of isTwoStep ? twoSteps : oneStep) io.output.line(line);
+  const sent = await executeCalls(io, app, { calls, signer: owner, batch: args.batch });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
@@ -54,9 +54,9 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
       findings,
       ...sent,
     },
-    show: (paper) => {
+    show: (output) => {
       if (sent.mode === "safe") return;
-      paper.line(
+      output.line(
         isTwoStep
           ? `\nOffered. ${after.owner.address} is still the owner, until dstack owner accept runs as ${newOwner}.`
           : `\nTransferred. ${after.owner.address} is the owner now.`,
@@ -95,9 +95,9 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
   }
   const calls = [acceptOwnershipCall({ appId })];
   const { findings } = await lintBeforeWrite(io, app, { accept: args.accept, status, calls, ignoresKeyEpochs: true });
-  io.paper.line(`owner      ${describeOwnerFully(owner)}`);
-  io.paper.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
-  const sent = await carryOut(io, app, { calls, signatory: pendingOwner, batch: args.batch });
+  io.output.line(`owner      ${describeOwnerFully(owner)}`);
+  io.output.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
+  const sent = await executeCalls(io, app, { calls, signer: pendingOwner, batch: args.batch });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
@@ -108,8 +108,8 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
       findings,
       ...sent,
     },
-    show: (paper) => {
-      if (sent.mode !== "safe") paper.line(`\nAccepted. ${after.owner.address} is the owner now.`);
+    show: (output) => {
+      if (sent.mode !== "safe") output.line(`\nAccepted. ${after.owner.address} is the owner now.`);
     },
   };
 }
@@ -123,11 +123,11 @@ async function show(args: OwnerShowArguments, host: CommandHost): Promise<TaskOu
   const { owner, pendingOwner, isTwoStep, blockNumber } = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: { appId, chainId, blockNumber, owner, pendingOwner: pendingOwner ?? null, isTwoStep },
-    show: (paper) => {
-      paper.line(`app       ${appId}`);
-      paper.line(`owner     ${describeOwnerFully(owner)}`);
-      paper.line(`invited   ${pendingOwner === undefined ? "nobody" : describeOwnerFully(pendingOwner)}`);
-      paper.line(
+    show: (output) => {
+      output.line(`app       ${appId}`);
+      output.line(`owner     ${describeOwnerFully(owner)}`);
+      output.line(`invited   ${pendingOwner === undefined ? "nobody" : describeOwnerFully(pendingOwner)}`);
+      output.line(
         `transfer  ${isTwoStep ? "in two steps: the new owner must accept" : "IN ONE STEP: it takes effect at once"}`,
       );
     },

@@ -31,7 +31,7 @@ export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
  * @throws InvalidArgumentError if the file cannot be written or holds something else, and what buildSafeBatch throws
  */
 export async function prepareForSafe(
-  { paper }: Pick<TaskIo, "paper">,
+  { output }: Pick<TaskIo, "output">,
   { client, chainId }: ConnectedChain,
   { safe, file: wantedFile, reason, calls: wanted, allowNoEffect }: PrepareForSafeParameters,
 ): Promise<PreparedForSafe> {
@@ -41,16 +41,16 @@ export async function prepareForSafe(
   // overwritten.
   const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTxHash.slice(2, 10)}.json`);
   await write(file, `${JSON.stringify(content, null, 2)}\n`);
-  paper.line(
+  output.line(
     `\nNothing was sent: ${reason}. For the owners of ${batch.safe}, ${batch.threshold} of ${batch.owners.length}:`,
   );
-  paper.line(`  file for the Transaction Builder   ${file}`);
-  paper.line(`  the same as one Safe transaction   to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
-  paper.line(`  calldata                           ${batch.safeTx.data}`);
-  paper.line(`  nonce                              ${batch.safeTx.nonce}`);
-  paper.line(`  hash their wallets must show       ${batch.safeTxHash}`);
+  output.line(`  file for the Transaction Builder   ${file}`);
+  output.line(`  the same as one Safe transaction   to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
+  output.line(`  calldata                           ${batch.safeTx.data}`);
+  output.line(`  nonce                              ${batch.safeTx.nonce}`);
+  output.line(`  hash their wallets must show       ${batch.safeTxHash}`);
   if (calls.some(({ functionName }) => functionName.startsWith("remove")))
-    paper.line("\nWhat is in use may change until the last owner signs, and nothing checks it then.");
+    output.line("\nWhat is in use may change until the last owner signs, and nothing checks it then.");
   return {
     ...batch,
     mode: "safe",

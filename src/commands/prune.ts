@@ -7,37 +7,37 @@ import { parseAccepted } from "../core/lint/lint.ts";
 import { removeComposeHashCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "../errors/index.ts";
 import { proveAllowlist } from "../history/prove-allowlist.ts";
-import { applyPrunePlan, namedBy, recordedRemovals } from "../prune/apply-prune-plan.ts";
+import { createProgress } from "../output/output.ts";
+import { showPrunePlan, showPruneResult } from "../output/prune.ts";
 import {
+  type AllowlistUse,
   defaultKeep,
+  type KeepRules,
   type Pin,
-  type PruneFacts,
-  type PrunePolicy,
   type UnknownKind,
   unknownKinds,
-} from "../prune/facts.ts";
+} from "../prune/allowlist-use.ts";
+import { applyPrunePlan, namedBy, recordedRemovals } from "../prune/apply-prune-plan.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
 import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
-import { type PruneSource, readPruneFacts, requireDates } from "../prune/read-prune-facts.ts";
-import { createProgress } from "../report/output.ts";
-import { showPrunePlan, showPruneResult } from "../report/prune-printer.ts";
+import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { type HistoryArguments, readAppHistory } from "./app-history.ts";
 import { type BatchArgument, parseAge, parseBatch, prepareJournalPath } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
-import { gatherContracts, reportGenerations, showCaveat } from "./generations.ts";
+import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
-  chooseDelivery,
+  chooseSendMode,
   confirmUnsigned,
+  createBatchOutput,
   lintBeforeWrite,
   openTaskJournal,
   showBatchPlan,
   showRecorded,
-  tellBatch,
 } from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
@@ -48,34 +48,34 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   const app = await connectApp(args, host);
   const { client, appId, chainId } = app;
   const status = await readAppStatus(client, { appId });
-  const contracts = await gatherContracts(app, requireApp(status, appId).generation);
+  const contracts = await readJudgedContracts(app, requireApp(status, appId).generation);
   const acceptKeyEpochs = parseAccepted(settings.accept).has("key-epochs");
   requireNoKeyEpochs(contracts, acceptKeyEpochs);
-  showCaveat(io.paper, contracts);
+  showCaveat(io.output, contracts);
 
   const stored = planFile === undefined || isDryRun ? undefined : await loadPlan(planFile);
   const isToBeWritten = planFile !== undefined && stored === undefined;
   if (isToBeWritten && !isDryRun && args.yes === true) throw noSuchPlan(planFile);
   if (planFile !== undefined && stored !== undefined) {
     requirePlanFor(planFile, stored, { appId, chainId });
-    requireNoOtherPolicy(settings, planFile);
+    requireNoOtherRules(settings, planFile);
   }
 
   // A proof that was requested for the plan and failed is requested again for its execution.
   const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
   const source = pruneSourceOf(io, host, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
-  const facts = await readPruneFacts(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
-  const policy = buildPolicy({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
+  const facts = await readAllowlistUseFrom(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
+  const policy = buildKeepRules({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
   const plan = stored === undefined ? planPrune(facts, policy) : { ...stored, policy };
-  showPrunePlan(io.paper, plan);
+  showPrunePlan(io.output, plan);
   const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
   if (isToBeWritten) {
     await savePlan(planFile, plan);
-    io.paper.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);
+    io.output.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);
   }
   if (isToBeWritten || isDryRun) return { result: { ...described, outcome: "planned" } };
-  const { result, show } = await carryOutPrune(io, { app, status, plan, facts, source, settings });
+  const { result, show } = await executePrune(io, { app, status, plan, facts, source, settings });
   return { result: { ...described, ...result }, show };
 }
 
@@ -143,7 +143,7 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
  *
  * @throws InvalidArgumentError
  */
-export function requireNoOtherPolicy(settings: PruneSettings, path: string): void {
+export function requireNoOtherRules(settings: PruneSettings, path: string): void {
   const given = [
     settings.keep !== undefined && "--keep",
     settings.olderThanSeconds !== undefined && "--older-than",
@@ -178,12 +178,12 @@ function oneOf<const Name extends string>(option: string, names: readonly Name[]
   });
 }
 
-export interface CarryOutPruneParameters {
+export interface ExecutePruneParameters {
   readonly app: ConnectedApp;
   readonly status: ReadAppStatusReturnType;
   readonly plan: PrunePlan;
   /** Facts that were just read. A stored plan is compared with them before the user is asked. */
-  readonly facts: PruneFacts;
+  readonly facts: AllowlistUse;
   readonly source: PruneSource;
   readonly settings: PruneSettings;
 }
@@ -194,9 +194,9 @@ export interface CarryOutPruneParameters {
  * @throws PruneBlockedError, PruneOvertakenError, LintRefusedError, InvalidArgumentError if the user cannot be asked,
  * and what applyPrunePlan and prepareForSafe throw
  */
-export async function carryOutPrune(io: TaskIo, parameters: CarryOutPruneParameters): Promise<TaskOutcome> {
+export async function executePrune(io: TaskIo, parameters: ExecutePruneParameters): Promise<TaskOutcome> {
   const { app, status, settings } = parameters;
-  const delivery = chooseDelivery(settings.batch, requireApp(status, app.appId).owner);
+  const delivery = chooseSendMode(settings.batch, requireApp(status, app.appId).owner);
   if (delivery.kind === "prepare") return forSafe(io, parameters, delivery);
   const journal = await openPruneJournal(app, settings);
   try {
@@ -208,7 +208,7 @@ export async function carryOutPrune(io: TaskIo, parameters: CarryOutPruneParamet
 
 async function send(
   io: TaskIo,
-  parameters: CarryOutPruneParameters,
+  parameters: ExecutePruneParameters,
   { mode, journal }: Pick<Parameters<typeof applyPrunePlan>[0], "mode" | "journal">,
 ): Promise<TaskOutcome> {
   const { app, plan, source } = parameters;
@@ -218,7 +218,7 @@ async function send(
   const recorded = recordedRemovals({ journal, plan, account });
   if (removals.length + recorded.length === 0) return nothing;
   if (recorded.length > 0) {
-    io.paper.line(`An earlier run signed the removal of ${recorded.length}: that is seen to its end first.`);
+    io.output.line(`An earlier run signed the removal of ${recorded.length}: that is seen to its end first.`);
     showRecorded(io, { journal, account, chainId: plan.chainId });
   }
   await check(
@@ -236,14 +236,14 @@ async function send(
   const result = await applyPrunePlan({
     ...{ plan, source, account, batchPlan, journal },
     confirmUnsigned: confirmUnsigned(io),
-    onEvent: tellBatch(io, app),
+    onEvent: createBatchOutput(io, app),
   });
-  return { result: { outcome: "removed", ...result }, show: (paper) => showPruneResult(paper, result) };
+  return { result: { outcome: "removed", ...result }, show: (output) => showPruneResult(output, result) };
 }
 
 async function forSafe(
   io: TaskIo,
-  parameters: CarryOutPruneParameters,
+  parameters: ExecutePruneParameters,
   delivery: Omit<PrepareForSafeParameters, "calls">,
 ): Promise<TaskOutcome> {
   const { app, plan } = parameters;
@@ -251,13 +251,13 @@ async function forSafe(
   if (removals.length === 0) return nothing;
   const calls = await check(io, parameters, removals);
   const prepared = await prepareForSafe(io, app, { ...delivery, calls });
-  for (const line of untilSigned) io.paper.line(line);
+  for (const line of untilSigned) io.output.line(line);
   return { result: { outcome: "prepared", ...prepared } };
 }
 
 const nothing: TaskOutcome = {
   result: { outcome: "nothing" },
-  show: (paper) => paper.line("Nothing to remove."),
+  show: (output) => output.line("Nothing to remove."),
 };
 
 /** After the owners have signed, nothing is checked again. */
@@ -268,7 +268,7 @@ const untilSigned = [
 
 async function check(
   io: TaskIo,
-  { app, status, plan, facts, settings }: CarryOutPruneParameters,
+  { app, status, plan, facts, settings }: ExecutePruneParameters,
   removals: ReturnType<typeof removalsOf>,
 ) {
   const unknowns = facts.unknowns.filter(({ kind }) => !plan.policy.waived.includes(kind));
@@ -283,14 +283,14 @@ async function check(
   return calls;
 }
 
-export interface BuildPolicyParameters {
+export interface BuildKeepRulesParameters {
   readonly settings: PruneSettings;
   /** The pins of the configuration. */
   readonly pins: readonly ComposeHash[];
   readonly documents: readonly QueuedDocument[];
-  readonly facts: Pick<PruneFacts, "allowed">;
+  readonly facts: Pick<AllowlistUse, "allowed">;
   /** The policy of a stored plan. It counts as it is; more may be kept. */
-  readonly planned: PrunePolicy | undefined;
+  readonly planned: KeepRules | undefined;
 }
 
 /**
@@ -299,7 +299,13 @@ export interface BuildPolicyParameters {
  * @throws InvalidArgumentError for a pin or a bare hash that is not on the list, because the operator believes it is
  * protected
  */
-export function buildPolicy({ settings, documents, facts, planned, ...config }: BuildPolicyParameters): PrunePolicy {
+export function buildKeepRules({
+  settings,
+  documents,
+  facts,
+  planned,
+  ...config
+}: BuildKeepRulesParameters): KeepRules {
   const allowed = facts.allowed.map(({ composeHash }) => composeHash);
   const pins: Pin[] = [
     ...(planned?.pins ?? []),

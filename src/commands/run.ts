@@ -1,8 +1,8 @@
 import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
-import { exitWith } from "../report/exit-with.ts";
-import { toJson } from "../report/format.ts";
-import { createPaper, guardOutput, type Paper } from "../report/output.ts";
+import { exitWith } from "../output/exit-with.ts";
+import { toJson } from "../output/format.ts";
+import { createOutput, guardOutput, type Output } from "../output/output.ts";
 
 /** Exit code of a command that succeeded with a negative answer. See docs/operator.md. */
 export const negativeAnswer = 6;
@@ -15,7 +15,7 @@ export interface OutputArguments {
 /** A task's output and questions while it works. */
 export interface TaskIo {
   /** Steps for people, as they happen: on standard output, or on standard error with --json. */
-  readonly paper: Paper;
+  readonly output: Output;
   /** Stream for progress bars. */
   readonly stderr: NodeJS.WritableStream;
   /** Aborts when the user stops the process. */
@@ -36,7 +36,7 @@ export interface TaskOutcome {
   /** The one object of --json. Bigints are written as decimal strings. */
   readonly result: object;
   /** The result for people. Omitted if the steps have already shown everything. */
-  readonly show?: ((paper: Paper) => void) | undefined;
+  readonly show?: ((output: Output) => void) | undefined;
   /** @default 0 */
   readonly exitCode?: number | undefined;
 }
@@ -48,15 +48,15 @@ export interface TaskOutcome {
 export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<TaskOutcome>): Promise<number> {
   const { json: isJson = false, yes: isAgreed = false } = args;
   const { stdout, stderr, stdin } = process;
-  const paper = createPaper(isJson ? stderr : stdout);
+  const output = createOutput(isJson ? stderr : stdout);
   return exitCodeOf(
     async (signal) => {
       const confirm = createConfirm({ isAgreed, isJson, stdin, stderr, signal });
       const canAsk = !isJson && stdin.isTTY === true;
       const confirmInPerson = canAsk ? createConfirm({ isAgreed: false, isJson, stdin, stderr, signal }) : undefined;
-      const { result, show, exitCode } = await work({ paper, stderr, signal, isJson, confirm, confirmInPerson });
+      const { result, show, exitCode } = await work({ output, stderr, signal, isJson, confirm, confirmInPerson });
       if (isJson) stdout.write(`${toJson(result)}\n`);
-      else show?.(paper);
+      else show?.(output);
       return exitCode ?? 0;
     },
     { onError: (error) => isJson && stdout.write(`${toJson({ error: describeError(error) })}\n`) },

@@ -12,15 +12,15 @@ import { mapLimited } from "../core/map-limited.ts";
 import { isDstackError } from "../errors/index.ts";
 import type { Completeness, History } from "../history/history.ts";
 import { allowedAt } from "../history/policy.ts";
-import { describeOwnerFully, explorerLink, formatTime } from "../report/format.ts";
-import type { Paper } from "../report/output.ts";
+import { describeOwnerFully, explorerLink, formatTime } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
 import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { type KmsArguments, resolveKms } from "./connect-kms.ts";
-import { type GenerationReport, gatherOtherKms, reportGenerations } from "./generations.ts";
+import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { gatherLintSubject, showFindings } from "./write.ts";
+import { readLintSubject, showFindings } from "./write.ts";
 
 export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {}
 
@@ -29,17 +29,17 @@ export const statusCommand: Command<StatusArguments> = (args, host) => runTask(a
 async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const app = await connectApp(args, host);
   const { client, appId } = app;
-  const [facts, running] = await Promise.all([readAppStatus(client, { appId }), gatherRunning(app.cloud, appId)]);
+  const [facts, running] = await Promise.all([readAppStatus(client, { appId }), readRunning(app.cloud, appId)]);
   const contract = requireApp(facts, appId);
   const { lists, completeness } = await listAllowed(args, host, io, app);
   const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
-  const { subject, contracts: judged } = await gatherLintSubject(client, {
+  const { subject, contracts: judged } = await readLintSubject(client, {
     appId,
     kms,
     status: facts,
     ...(lists !== undefined && { lists: valuesOf(lists) }),
   });
-  const contracts = [...judged, ...(await gatherOtherKms(app, kms))];
+  const contracts = [...judged, ...(await readOtherKms(app, kms))];
   const report: StatusReport = {
     appId,
     alias: app.alias,
@@ -57,7 +57,7 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
   const isSound = completeness.isComplete && !report.findings.some(({ severity }) => severity === "error");
   return {
     result: toResult(report),
-    show: (paper) => showStatus(paper, report, client.chain),
+    show: (output) => showStatus(output, report, client.chain),
     exitCode: isSound ? 0 : negativeAnswer,
   };
 }
@@ -71,7 +71,7 @@ async function listAllowed(
 ): Promise<Pick<StatusReport, "lists" | "completeness">> {
   try {
     const history = await readAppHistory(io, host, app, args);
-    return { lists: await gatherLists(app.client, history), completeness: history.completeness };
+    return { lists: await readLists(app.client, history), completeness: history.completeness };
   } catch (error) {
     if (!isDstackError(error) || error.family !== "chain") throw error;
     const reasons = [{ kind: "notRead", message: error.message } as const];
@@ -150,10 +150,10 @@ interface UnreadHistory {
 }
 
 /** Prints an app's status. */
-export function showStatus(paper: Paper, report: StatusReport, chain: Chain | undefined): void {
+export function showStatus(output: Output, report: StatusReport, chain: Chain | undefined): void {
   const { appId, alias, network, chainId, contract, lists, completeness, running, findings, caveat } = report;
   const cvms = running.kind === "known" ? running.cvms : [];
-  paper.title(`App ${appId}${alias === undefined ? "" : ` (${alias})`}`);
+  output.title(`App ${appId}${alias === undefined ? "" : ` (${alias})`}`);
   for (const [label, value] of [
     ["chain", `${network}, id ${chainId}, block ${contract.blockNumber}`],
     ["explorer", explorerLink(chain, "address", appId)],
@@ -172,40 +172,40 @@ export function showStatus(paper: Paper, report: StatusReport, chain: Chain | un
       report.kmsGeneration === null ? "not known: no KMS is named" : describeGeneration(report.kmsGeneration),
     ],
   ] as const) {
-    if (value !== undefined) paper.line(`  ${label.padEnd(10)} ${value}`);
+    if (value !== undefined) output.line(`  ${label.padEnd(10)} ${value}`);
   }
 
   if (caveat !== null) {
-    paper.title(`CAUTION: ${caveat}`);
-    paper.line("  That is true of all lists, switches and findings below.");
+    output.title(`CAUTION: ${caveat}`);
+    output.line("  That is true of all lists, switches and findings below.");
   }
   if (!completeness.isComplete) {
-    paper.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
-    for (const { message } of completeness.reasons) paper.line(`  ${message}`);
+    output.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
+    for (const { message } of completeness.reasons) output.line(`  ${message}`);
   }
   const isKms = (by: string) => isSameAddress(by, report.kms);
   const titled = (title: string) => (caveat === null ? title : `${title} (${caveat})`);
-  showList(paper, isKms, titled("Compose hashes allowed"), lists?.composeHashes, ({ composeHash }) => [
+  showList(output, isKms, titled("Compose hashes allowed"), lists?.composeHashes, ({ composeHash }) => [
     composeHash,
     cvms.filter((cvm) => isSameValue(cvm.composeHash, composeHash)).map(describeUse),
   ]);
-  showList(paper, isKms, titled("Devices listed"), lists?.devices, ({ deviceId }) => [
+  showList(output, isKms, titled("Devices listed"), lists?.devices, ({ deviceId }) => [
     deviceId,
     cvms.filter((cvm) => isSameValue(cvm.deviceId, deviceId)).map((cvm) => `hosts ${describeCvmRow(cvm)}`),
   ]);
 
-  paper.title("CVMs");
-  if (running.kind === "noKey") paper.line("  not asked for: there is no API key (PHALA_CLOUD_API_KEY)");
-  else if (running.kind === "unknown") paper.line(`  not known: ${running.reason}`);
-  else if (cvms.length === 0) paper.line("  none in this workspace");
+  output.title("CVMs");
+  if (running.kind === "noKey") output.line("  not asked for: there is no API key (PHALA_CLOUD_API_KEY)");
+  else if (running.kind === "unknown") output.line(`  not known: ${running.reason}`);
+  else if (cvms.length === 0) output.line("  none in this workspace");
   else {
     const rows = cvms.map((cvm) => [nameOfCvm(cvm), cvm.status, cvm.composeHash ?? "", cvm.deviceId ?? ""]);
-    paper.table({ head: ["CVM", "status", "compose hash", "device"], rows });
-    if (running.kind === "known") for (const line of running.unread) paper.line(line);
+    output.table({ head: ["CVM", "status", "compose hash", "device"], rows });
+    if (running.kind === "known") for (const line of running.unread) output.line(line);
   }
   if (findings.length > 0) {
-    paper.title(titled("Findings"));
-    showFindings(paper, findings);
+    output.title(titled("Findings"));
+    showFindings(output, findings);
   }
 }
 
@@ -215,21 +215,21 @@ function describeUpgrades({ upgradesDisabled, shiftedAppId }: StatusReport["cont
 }
 
 function showList<Entry extends Origin>(
-  paper: Paper,
+  output: Output,
   isKms: (by: string) => boolean,
   title: string,
   entries: readonly Entry[] | undefined,
   describe: (entry: Entry) => readonly [value: string, uses: readonly string[]],
 ): void {
-  paper.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
+  output.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
   for (const entry of entries ?? []) {
     const [value, uses] = describe(entry);
     const { time, blockNumber, by, isRecorded, transactionHash } = entry;
     const who = describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, as it deployed the app)" : "");
-    paper.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
-    for (const use of uses.slice(1)) paper.line(`  ${" ".repeat(value.length)}  ${use}`);
-    paper.line(`      ${formatTime(time)} UTC, block ${blockNumber}, ${who}`);
-    paper.line(`      ${transactionHash}`);
+    output.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
+    for (const use of uses.slice(1)) output.line(`  ${" ".repeat(value.length)}  ${use}`);
+    output.line(`      ${formatTime(time)} UTC, block ${blockNumber}, ${who}`);
+    output.line(`      ${transactionHash}`);
   }
 }
 
@@ -258,7 +258,7 @@ export interface AllowedLists {
 const fewAtOnce = { limit: 8 };
 
 /** The hashes and devices allowed at the end of a history, oldest first. @throws RpcUnavailableError */
-export async function gatherLists(client: ChainClient, history: History): Promise<AllowedLists> {
+export async function readLists(client: ChainClient, history: History): Promise<AllowedLists> {
   const { composeHashes, devices } = allowedAt(history.changes, undefined, history.initialFlags);
   return {
     composeHashes: await mapLimited(
@@ -304,7 +304,7 @@ export type Running =
 const mostDocuments = 10;
 
 /** Asks the cloud if there is one. A cloud error becomes part of the result, because the chain can still be shown. */
-export async function gatherRunning(cloud: CloudClient | undefined, appId: AppId): Promise<Running> {
+export async function readRunning(cloud: CloudClient | undefined, appId: AppId): Promise<Running> {
   if (cloud === undefined) return { kind: "noKey" };
   try {
     const cvms = await listCvms(cloud, appId);

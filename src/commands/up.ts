@@ -6,8 +6,8 @@ import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../mock-cloud/http/page-guard.ts";
 import type { EventListener } from "../mock-cloud/index.ts";
-import { createCloudPrinter } from "../report/cloud-printer.ts";
-import { createPaper } from "../report/output.ts";
+import { createCloudOutput } from "../output/cloud.ts";
+import { createOutput } from "../output/output.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
 import { startWorld, type World } from "../world/start-world.ts";
 import type { Command } from "./host.ts";
@@ -36,10 +36,10 @@ export const upCommand: Command<UpArguments> = (args, { settings }) =>
 /** Starts a world, prints how to use it, and keeps it until the signal. */
 export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, signal }: UpContext): Promise<void> {
   const settings = parseUpArguments(args);
-  const paper = createPaper(stderr);
-  const tell = createCloudPrinter(paper, { requests: true });
+  const output = createOutput(stderr);
+  const tell = createCloudOutput(output, { requests: true });
   const adminKey = settings.hasAdmin ? `admin_${randomBytes(24).toString("hex")}` : undefined;
-  if (!settings.isJson) paper.line("Starting chain, contracts and cloud…");
+  if (!settings.isJson) output.line("Starting chain, contracts and cloud…");
   let isUp = false;
   const world = await openWorld({
     settings,
@@ -53,7 +53,7 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
     isUp = true;
     const description = describeWorld(world, adminKey);
     stdout.write(settings.isJson ? `${JSON.stringify(description)}\n` : toShell(description));
-    if (!settings.isJson) paper.line("\nThe world is up. Paste the lines above into another shell; Ctrl-C ends it.");
+    if (!settings.isJson) output.line("\nThe world is up. Paste the lines above into another shell; Ctrl-C ends it.");
     if (!signal.aborted) await once(signal, "abort");
   } finally {
     await world.close();

@@ -13,8 +13,8 @@ import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
 import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
-import type { Paper } from "../report/output.ts";
-import { createUpdatePrinter } from "../report/update-printer.ts";
+import type { Output } from "../output/output.ts";
+import { createUpdateOutput } from "../output/update.ts";
 import { openJournal } from "../update/journal.ts";
 import type { JournalState } from "../update/journal-state.ts";
 import type { UpdateRequest, UpdateResult } from "../update/run.ts";
@@ -45,37 +45,37 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   const { contracts, request, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
   const journal = await openJournal(await prepareJournalPath(host.root, args.journal, "journal.jsonl"));
   try {
-    showRecorded(io.paper, journal.state);
+    showRecorded(io.output, journal.state);
     const result = await updateCvm({
       ...request,
       ...connected,
       journal,
       waitForRollover: args.wait === true,
       signal: io.signal,
-      onStep: createUpdatePrinter(io.paper),
+      onStep: createUpdateOutput(io.output),
     });
     return {
       result: { ...result, ...reportGenerations(contracts) },
-      show: (paper) => show(paper, result),
+      show: (output) => show(output, result),
     };
   } finally {
     await journal.close();
   }
 }
 
-function show(paper: Paper, result: UpdateResult): void {
-  paper.line(`\n${describe(result)}`);
+function show(output: Output, result: UpdateResult): void {
+  output.line(`\n${describe(result)}`);
   const { allowedDevice, warnings } = result;
-  if (allowedDevice !== undefined) paper.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
-  for (const warning of warnings) paper.line(`Warning: ${warning}`);
+  if (allowedDevice !== undefined) output.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
+  for (const warning of warnings) output.line(`Warning: ${warning}`);
 }
 
 /** Transactions that earlier runs signed and did not see mined. This run completes those it needs. */
-function showRecorded(paper: Paper, { payments }: JournalState): void {
+function showRecorded(output: Output, { payments }: JournalState): void {
   for (const { status, prepared } of payments.values()) {
     if (status === "mined") continue;
     const { step, value, appId, chainId, nonce } = prepared;
-    paper.line(`On record, its end not seen: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`);
+    output.line(`On record, its end not seen: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`);
   }
 }
 
@@ -265,7 +265,7 @@ function lintDocument(io: TaskIo, { accept }: UpdateArguments, document: AppComp
   const findings = lintApp({ document });
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");
-  if (shown.length > 0) showFindings(io.paper, shown, accepted);
+  if (shown.length > 0) showFindings(io.output, shown, accepted);
 }
 
 /** The trusted keys for the environment, and the accepted risks. None of this comes from the cloud. */

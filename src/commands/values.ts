@@ -2,7 +2,7 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import { getNodes } from "../cloud/get-nodes.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { InvalidArgumentError, UnexpectedDeviceError } from "../errors/index.ts";
-import type { Paper } from "../report/output.ts";
+import type { Output } from "../output/output.ts";
 import { requireCloud } from "./connect-app.ts";
 import { lintInputs } from "./write.ts";
 
@@ -53,11 +53,11 @@ export async function parseDevices(
 }
 
 /** Shows, before the question, the ids that the cloud named. */
-export function showNamedDevices(paper: Paper, devices: readonly GivenDevice[]): readonly NamedDevice[] {
+export function showNamedDevices(output: Output, devices: readonly GivenDevice[]): readonly NamedDevice[] {
   const named = devices.flatMap(({ node, deviceId }) =>
     node === undefined ? [] : [{ node, deviceId, namedBy: "cloud" } as const],
   );
-  for (const { node, deviceId } of named) paper.line(`${node} is device ${deviceId}, named by the cloud.`);
+  for (const { node, deviceId } of named) output.line(`${node} is device ${deviceId}, named by the cloud.`);
   return named;
 }
 

@@ -14,25 +14,25 @@ import type { ChainClient } from "../chain/client.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
 import { readAppImplementation } from "../chain/read-kms.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { highestTip } from "../chain/transactions/prepare.ts";
 import { deterministicDeployer } from "../core/batch-executor.ts";
 import { type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { type LintFinding, lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
-import type { AppFacts, LintSubject } from "../core/lint/rule.ts";
+import type { LintedApp, LintSubject } from "../core/lint/rule.ts";
 import { orderCalls } from "../core/order-calls.ts";
-import type { PolicyCall } from "../core/owner-calls.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { cleanText } from "../core/text.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
-import { explorerLink, formatFee, formatGas } from "../report/format.ts";
-import type { Paper } from "../report/output.ts";
+import { explorerLink, formatFee, formatGas } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import { type ConnectedApp, requireApp } from "./connect-app.ts";
 import { requireDstackKms, resolveKms } from "./connect-kms.ts";
-import { gatherOtherKms, reportGenerations, showCaveat } from "./generations.ts";
+import { readOtherKms, reportGenerations, showCaveat } from "./generations.ts";
 import type { ConnectedChain } from "./host.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
@@ -41,10 +41,10 @@ export interface Signing {
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
 }
 
-export interface CarryOutParameters {
-  readonly calls: readonly PolicyCall[];
+export interface ExecuteCallsParameters {
+  readonly calls: readonly OwnerCall[];
   /** The account whose signature the calls need: mostly the contract's owner. */
-  readonly signatory: ReadOwnerReturnType;
+  readonly signer: ReadOwnerReturnType;
   /** The value of `--batch`. */
   readonly batch: string | undefined;
   /** Also sends calls that change nothing. */
@@ -72,17 +72,17 @@ type PlanDescription = Omit<BatchPlan, "calls" | "delegation"> & {
  *
  * @throws InvalidArgumentError if the user cannot be asked, AbortError if they decline, and what sendBatch throws
  */
-export async function carryOut(
+export async function executeCalls(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, signatory, batch, allowNoEffect }: CarryOutParameters,
+  { calls, signer, batch, allowNoEffect }: ExecuteCallsParameters,
 ): Promise<CarriedOut | PreparedForSafe> {
-  const delivery = chooseDelivery(parseBatch(batch), signatory);
-  io.paper.line(`On ${chain.network}, chain ${chain.chainId}:`);
-  for (const { description, to } of calls) io.paper.line(`  ${description}, on ${to}`);
+  const delivery = chooseSendMode(parseBatch(batch), signer);
+  io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
+  for (const { description, to } of calls) io.output.line(`  ${description}, on ${to}`);
   if (delivery.kind === "prepare") return prepareForSafe(io, chain, { ...delivery, calls, allowNoEffect });
   const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
-  const account = await chain.signer(purpose, signatory.address);
+  const account = await chain.signer(purpose, signer.address);
   await using journal = await openTaskJournal(chain);
   const { chainId, client } = chain;
   showRecorded(io, { account, chainId, journal });
@@ -98,7 +98,7 @@ export async function carryOut(
     chainId,
     signal: io.signal,
     confirmUnsigned: confirmUnsigned(io),
-    onEvent: tellBatch(io, chain),
+    onEvent: createBatchOutput(io, chain),
   });
   return { ...toCarriedOut(result), plan: describePlan(plan) };
 }
@@ -118,15 +118,15 @@ function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan
   };
 }
 
-export interface ChangePolicyArguments {
+export interface ChangeAppArguments {
   /** The value of `--accept`: names of lint rules and risks. */
   readonly accept?: string | undefined;
   readonly batch?: string | undefined;
 }
 
-export interface ChangePolicyParameters {
+export interface ChangeAppParameters {
   readonly app: ConnectedApp;
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** Also sends calls that change nothing. */
   readonly allowNoEffect: boolean;
   /** A further check of the calls. It runs after the check for key epochs. */
@@ -140,10 +140,10 @@ export interface ChangePolicyParameters {
  * @throws InvalidArgumentError if calls contradict each other
  * @throws LintRefusedError, KeyEpochsError, NoEffectError, and what the guard and carryOut throw
  */
-export async function changePolicy(
+export async function changeApp(
   io: TaskIo,
-  { accept, batch }: ChangePolicyArguments,
-  { app, calls: unordered, allowNoEffect, guard }: ChangePolicyParameters,
+  { accept, batch }: ChangeAppArguments,
+  { app, calls: unordered, allowNoEffect, guard }: ChangeAppParameters,
 ): Promise<TaskOutcome> {
   const calls = orderCalls(unordered);
   const { client, appId, chainId } = app;
@@ -152,12 +152,12 @@ export async function changePolicy(
   const { findings, contracts } = await lintBeforeWrite(io, app, { accept, status, calls });
   await guard?.();
   if (!allowNoEffect) await requireEffect(client, calls);
-  const carriedOut = await carryOut(io, app, { calls, signatory: owner, batch, allowNoEffect });
+  const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect });
   return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
 }
 
 /** How calls reach the chain: an account sends them, or a Safe's owners import them as a file. */
-export type Delivery =
+export type SendMode =
   | { readonly kind: "send"; readonly mode: Exclude<BatchArgument["mode"], "safe"> }
   | {
       readonly kind: "prepare";
@@ -171,10 +171,10 @@ export type Delivery =
 /**
  * With `auto`, calls that only a Safe can make are prepared for that Safe, because no local key could send them.
  *
- * @param signatory the account whose signature the calls need
+ * @param signer the account whose signature the calls need
  */
-export function chooseDelivery(argument: BatchArgument, signatory: ReadOwnerReturnType): Delivery {
-  const { address: safe, kind } = signatory;
+export function chooseSendMode(argument: BatchArgument, signer: ReadOwnerReturnType): SendMode {
+  const { address: safe, kind } = signer;
   if (argument.mode === "safe")
     return { kind: "prepare", safe, file: argument.file, reason: "a file for a Safe was asked for" };
   if (argument.mode === "auto" && kind === "safe")
@@ -183,24 +183,24 @@ export function chooseDelivery(argument: BatchArgument, signatory: ReadOwnerRetu
 }
 
 /** Shows, before the user agrees, everything that may be signed besides the calls themselves. */
-export function showBatchPlan({ paper }: Pick<TaskIo, "paper">, plan: BatchPlan): void {
+export function showBatchPlan({ output }: Pick<TaskIo, "output">, plan: BatchPlan): void {
   const { account, delegation, calls, nonce, gas } = plan;
   if (calls.length === 0) return;
   const transactions =
     delegation === undefined
       ? `${calls.length === 1 ? "one transaction" : `${calls.length} transactions, one per change`}`
       : "one transaction for all, or as few as fit";
-  paper.line(`Sent by ${account} as ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
-  paper.line(`  from nonce ${nonce} on, as the endpoint counts; ${formatBounds(gas)}`);
+  output.line(`Sent by ${account} as ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
+  output.line(`  from nonce ${nonce} on, as the endpoint counts; ${formatBounds(gas)}`);
   if (delegation === undefined) return;
   const { executor, authorizes, deploys } = delegation;
-  if (deploys) paper.line(`  deploys the batch executor first, at ${executor}, through ${deterministicDeployer}`);
-  paper.line(
+  if (deploys) output.line(`  deploys the batch executor first, at ${executor}, through ${deterministicDeployer}`);
+  output.line(
     authorizes
       ? `  signs a delegation: the code at ${executor}, the batch executor, acts for the account from then on, until dstack batch undo-delegation`
       : `  the account delegates to the batch executor, ${executor}, already: nothing is authorised`,
   );
-  if (plan.fallsBack) paper.line("  if the endpoint refuses that: one transaction per change instead");
+  if (plan.fallsBack) output.line("  if the endpoint refuses that: one transaction per change instead");
 }
 
 /** Upper limit of a transaction's cost, apart from the base fee, which the chain sets. */
@@ -209,14 +209,14 @@ export function formatBounds(gas: bigint): string {
 }
 
 /** Prints what the journal holds of earlier runs. It is sent first. @throws UnsignedRecordError */
-export function showRecorded({ paper }: Pick<TaskIo, "paper">, owner: JournalOwner): void {
+export function showRecorded({ output }: Pick<TaskIo, "output">, owner: JournalOwner): void {
   requireSignedRecords(owner);
   for (const { transaction, calls } of recordedBy(owner)) {
     const isSigned = transaction.rawTransaction !== undefined;
     const what = isSigned ? "an earlier run has signed" : "the journal holds without a signature";
     const first = `  first what ${what} (nonce ${transaction.nonce}), if its end was not seen: `;
-    for (const { description, to } of calls) paper.line(`${first}${description}, on ${to}`);
-    if (calls.length === 0) paper.line(`${first}${transaction.functionName}, to ${transaction.to}`);
+    for (const { description, to } of calls) output.line(`${first}${description}, on ${to}`);
+    if (calls.length === 0) output.line(`${first}${transaction.functionName}, to ${transaction.to}`);
   }
 }
 
@@ -236,30 +236,30 @@ export function confirmUnsigned({ confirmInPerson }: Pick<TaskIo, "confirmInPers
 }
 
 /** Prints the events of a batch as they happen. Pass the result as `onEvent`. */
-export function tellBatch(
-  { paper }: Pick<TaskIo, "paper">,
+export function createBatchOutput(
+  { output }: Pick<TaskIo, "output">,
   { client }: Pick<ConnectedChain, "client">,
 ): (event: BatchEvent) => void {
   let delegates = false;
   return (event) => {
     switch (event.kind) {
       case "chosen":
-        paper.detail("batch", `${event.mode}: ${event.reason}`);
+        output.detail("batch", `${event.mode}: ${event.reason}`);
         delegates = event.mode === "7702";
         return;
       case "sent":
-        paper.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
+        output.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
         return;
       case "mined": {
         const { transactionHash, blockNumber, gasUsed, costWei } = event.transaction;
         const what = event.calls.length === 1 ? event.calls[0]?.functionName : `${event.calls.length} changes`;
-        paper.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+        output.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
         const link = explorerLink(client.chain, "tx", transactionHash);
-        if (link !== undefined) paper.line(`    ${link}`);
+        if (link !== undefined) output.line(`    ${link}`);
         // The delegation stays on the account after the batch. Print this once, and only after a transaction was mined.
         if (delegates && event.calls.length > 0) {
           delegates = false;
-          paper.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
+          output.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
         }
       }
     }
@@ -278,7 +278,7 @@ export async function openTaskJournal(
   { client, chainId, root }: ConnectedChain,
   subject = "batch",
 ): Promise<BatchJournalFile> {
-  const first = await duringRpc(client, "reading the first block", () =>
+  const first = await withRpcErrors(client, "reading the first block", () =>
     client.request({ method: "eth_getBlockByNumber", params: ["0x0", false] }),
   );
   const directory = join(root, ".dstack");
@@ -321,25 +321,25 @@ export interface LintBeforeWriteReturnType {
  * @throws InvalidArgumentError, and what reading the app throws
  */
 export async function lintBeforeWrite(
-  io: Pick<TaskIo, "paper">,
+  io: Pick<TaskIo, "output">,
   app: ConnectedApp,
   { accept, status, ignoresKeyEpochs = false, ...about }: LintBeforeWriteParameters,
 ): Promise<LintBeforeWriteReturnType> {
   const accepted = parseAccepted(accept);
   const kms = resolveKms({}, app);
-  const gathered = await gatherLintSubject(app.client, { appId: app.appId, kms, status });
+  const gathered = await readLintSubject(app.client, { appId: app.appId, kms, status });
   const { subject } = gathered;
-  const contracts = ignoresKeyEpochs ? [] : [...gathered.contracts, ...(await gatherOtherKms(app, kms))];
+  const contracts = ignoresKeyEpochs ? [] : [...gathered.contracts, ...(await readOtherKms(app, kms))];
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
-  showCaveat(io.paper, contracts);
+  showCaveat(io.output, contracts);
   const findings = lintApp({ ...subject, ...about });
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");
-  if (shown.length > 0) showFindings(io.paper, shown, accepted);
+  if (shown.length > 0) showFindings(io.output, shown, accepted);
   return { findings, contracts };
 }
 
-export interface GatherLintSubjectParameters {
+export interface ReadLintSubjectParameters {
   readonly appId: AppId;
   /** Undefined if it is unknown. The rules about it then report nothing. */
   readonly kms: Address | undefined;
@@ -351,7 +351,7 @@ export interface GatherLintSubjectParameters {
   readonly status?: ReadAppStatusReturnType | undefined;
 }
 
-export interface GatherLintSubjectReturnType {
+export interface ReadLintSubjectReturnType {
   readonly subject: LintSubject;
   /** The app and, if one is known, its KMS. */
   readonly contracts: readonly JudgedContract[];
@@ -362,17 +362,17 @@ export interface GatherLintSubjectReturnType {
  *
  * @throws InvalidArgumentError if the address is no KMS, and what readAppStatus throws
  */
-export async function gatherLintSubject(
+export async function readLintSubject(
   client: ChainClient,
-  { appId, kms, lists, ...parameters }: GatherLintSubjectParameters,
-): Promise<GatherLintSubjectReturnType> {
+  { appId, kms, lists, ...parameters }: ReadLintSubjectParameters,
+): Promise<ReadLintSubjectReturnType> {
   const status = parameters.status ?? (await readAppStatus(client, { appId }));
   const { blockNumber } = status;
   const contracts: JudgedContract[] = [];
   if (status.kind === "app") contracts.push({ role: "app", address: appId, generation: status.generation });
   if (kms !== undefined) contracts.push({ role: "KMS", address: kms, generation: await requireDstackKms(client, kms) });
   const implementation = kms === undefined ? undefined : await readAppImplementation(client, { kms, blockNumber });
-  const app: AppFacts = {
+  const app: LintedApp = {
     appId,
     hasCode: status.kind !== "noCode",
     isKms: status.kind === "kms",
@@ -384,13 +384,13 @@ export async function gatherLintSubject(
 
 /** Findings for people, each with its advice below. */
 export function showFindings(
-  paper: Paper,
+  output: Output,
   findings: readonly LintFinding[],
   accepted: ReadonlySet<string> = new Set(),
 ): void {
   for (const { rule, severity, message, advice } of findings) {
     const consent = severity === "error" && accepted.has(rule) ? ", accepted" : "";
-    paper.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`);
-    paper.line(`          ${cleanText(advice)}`);
+    output.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`);
+    output.line(`          ${cleanText(advice)}`);
   }
 }

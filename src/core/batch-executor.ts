@@ -2,7 +2,7 @@ import { type Address, concat, encodeFunctionData, getContractAddress } from "vi
 import { batchExecutorAbi } from "../generated/abi.ts";
 import { batchExecutorBytecode } from "../generated/batch-executor-bytecode.ts";
 import type { Hex } from "./ids.ts";
-import type { PolicyCall } from "./owner-calls.ts";
+import type { OwnerCall } from "./owner-calls.ts";
 
 export { batchExecutorCodeHash } from "../generated/batch-executor-bytecode.ts";
 
@@ -20,7 +20,7 @@ export const batchExecutorAddress: Address = lowerCase(
 export const batchExecutorDeployment: Hex = concat([salt, batchExecutorBytecode]);
 
 /** Encodes the calldata that a delegating account sends to itself to make all calls in one transaction. */
-export function encodeExecute(calls: readonly PolicyCall[]): Hex {
+export function encodeExecute(calls: readonly OwnerCall[]): Hex {
   return encodeFunctionData({
     abi: batchExecutorAbi,
     functionName: "execute",

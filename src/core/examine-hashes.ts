@@ -7,16 +7,16 @@ import { type AppComposeDifference, diagnoseHashMismatch, diffAppCompose } from 
 import type { ComposeHash } from "./ids.ts";
 
 /** What a backend reports about one CVM. */
-export interface BackendFacts {
+export interface BackendDocument {
   readonly cvm: string;
   /** The hash the CVM was booted with. The contract checks it again at the next boot. */
   readonly composeHash: ComposeHash;
   readonly document: AppCompose;
 }
 
-export interface HashFacts {
+export interface HashInputs {
   readonly document: AppDocument;
-  readonly backend?: BackendFacts | undefined;
+  readonly backend?: BackendDocument | undefined;
   /**
    * Tells whether the app's contract allows a hash. It must know all of `hashesToAsk`. Absent if no contract was asked.
    */
@@ -60,7 +60,7 @@ export interface HashExamination {
 }
 
 /** Returns the hashes to ask the contract about before `examineHashes` is called. */
-export function hashesToAsk({ document, backend, given }: Omit<HashFacts, "isAllowed">): readonly ComposeHash[] {
+export function hashesToAsk({ document, backend, given }: Omit<HashInputs, "isAllowed">): readonly ComposeHash[] {
   const own = listDocumentHashes(document).map(({ hash }) => hash);
   return [...new Set([...own, ...(backend ? [backend.composeHash] : []), ...(given ? [given] : [])])];
 }
@@ -68,7 +68,7 @@ export function hashesToAsk({ document, backend, given }: Omit<HashFacts, "isAll
 /**
  * Determines in which form the backend and the contract hash the manifest. If no form matches, reports what differs.
  */
-export function examineHashes(facts: HashFacts): HashExamination {
+export function examineHashes(facts: HashInputs): HashExamination {
   const { document, backend, isAllowed } = facts;
   const hashes = listDocumentHashes(document).map((entry) => ({
     ...entry,
@@ -90,7 +90,7 @@ export function examineHashes(facts: HashFacts): HashExamination {
 
 function judgeBackend(
   { document }: AppDocument,
-  backend: BackendFacts,
+  backend: BackendDocument,
   hashes: readonly ExaminedHash[],
 ): readonly HashFinding[] {
   const { cvm, composeHash } = backend;
@@ -121,11 +121,11 @@ function judgeBackend(
 }
 
 /** Explains in one clause why the CVM's hash is not the file's hash. */
-function explain({ composeHash, cvm, document: current }: BackendFacts, requested: AppCompose): string {
+function explain({ composeHash, cvm, document: current }: BackendDocument, requested: AppCompose): string {
   return diagnoseHashMismatch({ current, requested, fromCloud: composeHash, cvmName: cvm }).explanation;
 }
 
-function judgeChain({ backend, isAllowed }: HashFacts, hashes: readonly ExaminedHash[]): readonly HashFinding[] {
+function judgeChain({ backend, isAllowed }: HashInputs, hashes: readonly ExaminedHash[]): readonly HashFinding[] {
   if (isAllowed === undefined) return [];
   const allowed = hashes.filter((entry) => entry.isAllowed);
   const inForce = hashes.find((entry) => entry.isInForce);
@@ -164,7 +164,7 @@ function judgeChain({ backend, isAllowed }: HashFacts, hashes: readonly Examined
 }
 
 function judgeGiven(
-  { document, backend, isAllowed, given }: HashFacts,
+  { document, backend, isAllowed, given }: HashInputs,
   hashes: readonly ExaminedHash[],
 ): readonly HashFinding[] {
   if (given === undefined) return [];

@@ -1,6 +1,6 @@
 import { hexToBytes } from "viem";
 import { InvalidArgumentError } from "../errors/index.ts";
-import { isSameCall, type PolicyCall } from "./owner-calls.ts";
+import { isSameCall, type OwnerCall } from "./owner-calls.ts";
 
 /** Highest gas limit of one transaction on Base and, since Fusaka, on Ethereum (EIP-7825). */
 export const transactionGasCeiling = 16_777_216n;
@@ -22,13 +22,13 @@ const fixed = 80_000n;
  * @param wrapperBytes calldata a batch format adds per call; counted as zeros
  */
 export function chunkCalls(
-  calls: readonly PolicyCall[],
+  calls: readonly OwnerCall[],
   {
     ceiling = transactionGasCeiling,
     wrapperBytes = 160,
   }: { readonly ceiling?: bigint; readonly wrapperBytes?: number },
-): readonly (readonly PolicyCall[])[] {
-  const chunks: PolicyCall[][] = [];
+): readonly (readonly OwnerCall[])[] {
+  const chunks: OwnerCall[][] = [];
   let left = 0n;
   for (const call of calls) {
     const gas = boundOf(call) + calldataGas(call) + 4n * BigInt(wrapperBytes);
@@ -44,12 +44,12 @@ export function chunkCalls(
   return chunks;
 }
 
-function boundOf({ functionName }: PolicyCall): bigint {
+function boundOf({ functionName }: OwnerCall): bigint {
   if (functionName.startsWith("remove")) return removal;
   return functionName.startsWith("add") ? addition : anythingElse;
 }
 
-function calldataGas({ to, data }: PolicyCall): bigint {
+function calldataGas({ to, data }: OwnerCall): bigint {
   return [...hexToBytes(to), ...hexToBytes(data)].reduce((gas, byte) => gas + (byte === 0 ? 4n : 16n), 0n);
 }
 
@@ -78,7 +78,7 @@ export function gasCeilingOf(functionName: string): bigint {
 }
 
 /** Returns the gas ceiling of one transaction with all these calls. */
-export function batchGasCeilingOf(calls: readonly Pick<PolicyCall, "functionName">[]): bigint {
+export function batchGasCeilingOf(calls: readonly Pick<OwnerCall, "functionName">[]): bigint {
   return batchOverhead + calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
 }
 
@@ -90,8 +90,8 @@ export function batchGasCeilingOf(calls: readonly Pick<PolicyCall, "functionName
  *
  * @throws InvalidArgumentError if a call appears twice, or a value is both added and removed
  */
-export function orderCalls(calls: readonly PolicyCall[]): readonly PolicyCall[] {
-  const seen = new Map<string, PolicyCall>();
+export function orderCalls(calls: readonly OwnerCall[]): readonly OwnerCall[] {
+  const seen = new Map<string, OwnerCall>();
   for (const call of calls) {
     const twin = seen.get(subjectOf(call));
     seen.set(subjectOf(call), call);
@@ -106,7 +106,7 @@ export function orderCalls(calls: readonly PolicyCall[]): readonly PolicyCall[] 
   return calls.toSorted((one, other) => rankOf(one) - rankOf(other));
 }
 
-function rankOf({ functionName }: PolicyCall): number {
+function rankOf({ functionName }: OwnerCall): number {
   if (functionName === "acceptOwnership") return 0;
   if (functionName === "upgradeToAndCall") return 1;
   if (functionName.startsWith("remove")) return 3;
@@ -117,7 +117,7 @@ function rankOf({ functionName }: PolicyCall): number {
  * Identifies the setting that a call changes. `addX(v)` and `removeX(v)` change the same setting; so do both values of
  * a switch.
  */
-function subjectOf({ to, functionName, data }: PolicyCall): string {
+function subjectOf({ to, functionName, data }: OwnerCall): string {
   const list = functionName.replace(/^(?:add|remove)(?=[A-Z])/, "");
   return list === functionName ? `${to} ${functionName}` : `${to} ${list} ${data.slice(10)}`;
 }
@@ -126,8 +126,8 @@ function subjectOf({ to, functionName, data }: PolicyCall): string {
  * Splits ordered calls after each call that changes the owner or the code. The node can simulate the later calls only
  * after that call is mined.
  */
-export function groupCalls(calls: readonly PolicyCall[]): readonly (readonly PolicyCall[])[] {
-  const groups: PolicyCall[][] = [[]];
+export function groupCalls(calls: readonly OwnerCall[]): readonly (readonly OwnerCall[])[] {
+  const groups: OwnerCall[][] = [[]];
   for (const call of calls) {
     groups.at(-1)?.push(call);
     if (["acceptOwnership", "upgradeToAndCall"].includes(call.functionName)) groups.push([]);

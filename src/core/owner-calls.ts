@@ -8,8 +8,8 @@ import type { AppId, ComposeHash, DeviceId, Hex } from "./ids.ts";
  * One owner call, ready to be sent alone, in a batch or through a Safe. It is plain data, so it can be saved to a file
  * and compared.
  */
-export interface PolicyCall {
-  readonly contract: PolicyContract;
+export interface OwnerCall {
+  readonly contract: OwnedContract;
   /** The app or the KMS, lower case. */
   readonly to: Address;
   /** Lower case. */
@@ -19,33 +19,33 @@ export interface PolicyCall {
   readonly args: readonly unknown[];
   /** What the call does, for human readers. Derived from `data`; `data` is never derived from it. */
   readonly description: string;
-  readonly proof: PolicyProof;
+  readonly proof: OwnerCallProof;
 }
 
 /** The event of `to` that proves the call. Without it the call did not happen, even if the transaction succeeded. */
-export interface PolicyProof {
+export interface OwnerCallProof {
   /** Accepted event names. Versions of the contract differ. */
   readonly eventNames: readonly string[];
   /** Arguments that must match. Other arguments are not checked. */
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-export interface BuildPolicyCallParameters {
-  readonly contract: PolicyContract;
+export interface BuildOwnerCallParameters {
+  readonly contract: OwnedContract;
   readonly to: Address;
   readonly functionName: string;
   readonly args?: readonly unknown[];
 }
 
 /** Builds a call from its parts. The builders below have typed parameters for each function. */
-export function buildPolicyCall({ contract, to, functionName, ...raw }: BuildPolicyCallParameters): PolicyCall {
-  const policy = policyFunctions[contract][functionName];
+export function buildOwnerCall({ contract, to, functionName, ...raw }: BuildOwnerCallParameters): OwnerCall {
+  const policy = ownerFunctions[contract][functionName];
   const args = (raw.args ?? []).map((arg) => (isHex(arg) ? lowerCase(arg) : arg));
   if (policy === undefined) throw new TypeError(`${functionName} is no call this package knows how to prove.`);
   return {
     contract,
     to: lowerCase(to),
-    data: encodeFunctionData({ abi: policyAbis[contract], functionName, args }),
+    data: encodeFunctionData({ abi: ownedContractAbis[contract], functionName, args }),
     functionName,
     args,
     description: policy.describe(args),
@@ -53,8 +53,8 @@ export function buildPolicyCall({ contract, to, functionName, ...raw }: BuildPol
   };
 }
 
-export interface DecodePolicyCallParameters {
-  readonly contract: PolicyContract;
+export interface DecodeOwnerCallParameters {
+  readonly contract: OwnedContract;
   readonly to: Address;
   readonly data: Hex;
 }
@@ -63,11 +63,11 @@ export interface DecodePolicyCallParameters {
  * Decodes calldata, such as that of a queued Safe transaction. Returns undefined if the function is not an owner
  * function or the bytes are not exactly its encoding.
  */
-export function decodePolicyCall({ contract, to, ...raw }: DecodePolicyCallParameters): PolicyCall | undefined {
+export function decodeOwnerCall({ contract, to, ...raw }: DecodeOwnerCallParameters): OwnerCall | undefined {
   const data = lowerCase(raw.data);
   try {
-    const { functionName, args = [] } = decodeFunctionData<Abi>({ abi: policyAbis[contract], data });
-    const call = buildPolicyCall({ contract, to, functionName, args });
+    const { functionName, args = [] } = decodeFunctionData<Abi>({ abi: ownedContractAbis[contract], data });
+    const call = buildOwnerCall({ contract, to, functionName, args });
     return call.data === data ? call : undefined;
   } catch {
     return undefined;
@@ -75,12 +75,12 @@ export function decodePolicyCall({ contract, to, ...raw }: DecodePolicyCallParam
 }
 
 /** Returns the ABI that decodes the custom errors of this call. */
-export function abiOf({ contract }: PolicyCall): Abi {
-  return policyAbis[contract];
+export function abiOf({ contract }: OwnerCall): Abi {
+  return ownedContractAbis[contract];
 }
 
 /** Tells whether two calls have the same target and the same calldata. */
-export function isSameCall(one: Pick<PolicyCall, "to" | "data">, other: Pick<PolicyCall, "to" | "data">): boolean {
+export function isSameCall(one: Pick<OwnerCall, "to" | "data">, other: Pick<OwnerCall, "to" | "data">): boolean {
   return one.to.toLowerCase() === other.to.toLowerCase() && one.data.toLowerCase() === other.data.toLowerCase();
 }
 
@@ -89,10 +89,10 @@ function lowerCase(hex: Hex): Hex {
 }
 
 /** Which of the two contracts a call is for: an app's DstackApp or the DstackKms. */
-export type PolicyContract = "app" | "kms";
+export type OwnedContract = "app" | "kms";
 
 /** A function that only the owner (or the invited next owner) may call, and the event that proves it. */
-export interface PolicyFunction {
+export interface OwnerFunction {
   /** The event that proves it. Several names if versions of the contract differ. */
   readonly eventNames: readonly string[];
   /** The event's arguments that the call determines. */
@@ -101,7 +101,7 @@ export interface PolicyFunction {
   readonly describe: (args: readonly unknown[]) => string;
 }
 
-export const policyAbis: Readonly<Record<PolicyContract, Abi>> = { app: dstackAppAbi, kms: dstackKmsAbi };
+export const ownedContractAbis: Readonly<Record<OwnedContract, Abi>> = { app: dstackAppAbi, kms: dstackKmsAbi };
 
 const ownership = {
   // One-step contracts of the first versions log the second event and change the owner immediately.
@@ -116,7 +116,7 @@ const ownership = {
 };
 
 /** The calls this package can put into a batch, by contract and function name. */
-export const policyFunctions: Readonly<Record<PolicyContract, Readonly<Record<string, PolicyFunction>>>> = {
+export const ownerFunctions: Readonly<Record<OwnedContract, Readonly<Record<string, OwnerFunction>>>> = {
   app: {
     addComposeHash: onValue(["ComposeHashAdded"], "composeHash", "allow compose hash"),
     removeComposeHash: onValue(["ComposeHashRemoved"], "composeHash", "remove compose hash"),
@@ -147,11 +147,11 @@ export const policyFunctions: Readonly<Record<PolicyContract, Readonly<Record<st
 };
 
 /** A function whose event repeats its first argument. */
-function onValue(eventNames: readonly string[], argument: string, verb: string): PolicyFunction {
+function onValue(eventNames: readonly string[], argument: string, verb: string): OwnerFunction {
   return { eventNames, provenBy: ([value]) => ({ [argument]: value }), describe: ([value]) => `${verb} ${value}` };
 }
 
-function onSwitch(eventName: string, argument: string, [on, off]: readonly [string, string]): PolicyFunction {
+function onSwitch(eventName: string, argument: string, [on, off]: readonly [string, string]): OwnerFunction {
   return {
     eventNames: [eventName],
     provenBy: ([value]) => ({ [argument]: value }),
@@ -164,7 +164,7 @@ interface OnApp {
 }
 
 /** Allows a compose hash. */
-export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly composeHash: ComposeHash }): PolicyCall {
+export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly composeHash: ComposeHash }): OwnerCall {
   return onApp(appId, "addComposeHash", composeHash);
 }
 
@@ -172,22 +172,22 @@ export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly co
 export function removeComposeHashCall({
   appId,
   composeHash,
-}: OnApp & { readonly composeHash: ComposeHash }): PolicyCall {
+}: OnApp & { readonly composeHash: ComposeHash }): OwnerCall {
   return onApp(appId, "removeComposeHash", composeHash);
 }
 
 /** Allows a device. */
-export function addDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): PolicyCall {
+export function addDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): OwnerCall {
   return onApp(appId, "addDevice", deviceId);
 }
 
 /** Removes a device from the list. This has no effect on boots while the app allows any device. */
-export function removeDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): PolicyCall {
+export function removeDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): OwnerCall {
   return onApp(appId, "removeDevice", deviceId);
 }
 
 /** Switches between any device and the listed ones. */
-export function setAllowAnyDeviceCall({ appId, allowAny }: OnApp & { readonly allowAny: boolean }): PolicyCall {
+export function setAllowAnyDeviceCall({ appId, allowAny }: OnApp & { readonly allowAny: boolean }): OwnerCall {
   return onApp(appId, "setAllowAnyDevice", allowAny);
 }
 
@@ -195,12 +195,12 @@ export function setAllowAnyDeviceCall({ appId, allowAny }: OnApp & { readonly al
 export function setRequireTcbUpToDateCall({
   appId,
   requireUpToDate,
-}: OnApp & { readonly requireUpToDate: boolean }): PolicyCall {
+}: OnApp & { readonly requireUpToDate: boolean }): OwnerCall {
   return onApp(appId, "setRequireTcbUpToDate", requireUpToDate);
 }
 
 /** Disables upgrades permanently. */
-export function disableUpgradesCall({ appId }: OnApp): PolicyCall {
+export function disableUpgradesCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "disableUpgrades");
 }
 
@@ -209,27 +209,27 @@ export function upgradeCall({
   appId,
   implementation,
   data = "0x",
-}: OnApp & { readonly implementation: Address; readonly data?: Hex }): PolicyCall {
+}: OnApp & { readonly implementation: Address; readonly data?: Hex }): OwnerCall {
   return onApp(appId, "upgradeToAndCall", implementation, data);
 }
 
 /** Offers ownership to a new owner. Contracts of the first versions transfer it immediately. */
-export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly newOwner: Address }): PolicyCall {
+export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly newOwner: Address }): OwnerCall {
   return onApp(appId, "transferOwnership", newOwner);
 }
 
 /** Accepts an offered ownership. The invited owner must send the call. */
-export function acceptOwnershipCall({ appId }: OnApp): PolicyCall {
+export function acceptOwnershipCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "acceptOwnership");
 }
 
 /** Renounces ownership. Afterwards no account can change the app. */
-export function renounceOwnershipCall({ appId }: OnApp): PolicyCall {
+export function renounceOwnershipCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "renounceOwnership");
 }
 
-function onApp(appId: AppId, functionName: string, ...args: readonly unknown[]): PolicyCall {
-  return buildPolicyCall({ contract: "app", to: appId, functionName, args });
+function onApp(appId: AppId, functionName: string, ...args: readonly unknown[]): OwnerCall {
+  return buildOwnerCall({ contract: "app", to: appId, functionName, args });
 }
 
 interface OnKms {
@@ -237,32 +237,32 @@ interface OnKms {
 }
 
 /** Allows an OS image for every app of the KMS. */
-export function addOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): PolicyCall {
+export function addOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): OwnerCall {
   return onKms(kms, "addOsImageHash", osImageHash);
 }
 
 /** Removes an OS image from the list, for every app of the KMS. */
-export function removeOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): PolicyCall {
+export function removeOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): OwnerCall {
   return onKms(kms, "removeOsImageHash", osImageHash);
 }
 
 /** Allows KMS nodes with this aggregated measurement. */
-export function addKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): PolicyCall {
+export function addKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): OwnerCall {
   return onKms(kms, "addKmsAggregatedMr", mrAggregated);
 }
 
 /** Removes an aggregated measurement of KMS nodes from the list. */
-export function removeKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): PolicyCall {
+export function removeKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): OwnerCall {
   return onKms(kms, "removeKmsAggregatedMr", mrAggregated);
 }
 
 /** Allows a device to run KMS nodes. */
-export function addKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): PolicyCall {
+export function addKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): OwnerCall {
   return onKms(kms, "addKmsDevice", deviceId);
 }
 
 /** Removes a device of KMS nodes from the list. */
-export function removeKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): PolicyCall {
+export function removeKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): OwnerCall {
   return onKms(kms, "removeKmsDevice", deviceId);
 }
 
@@ -272,17 +272,17 @@ export function setAppImplementationCall({ kms, implementation }: OnKms & { read
 }
 
 /** Offers the KMS to a new owner. */
-export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly newOwner: Address }): PolicyCall {
+export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly newOwner: Address }): OwnerCall {
   return onKms(kms, "transferOwnership", newOwner);
 }
 
 /** Accepts an offered ownership of the KMS. The invited owner must send the call. */
-export function acceptKmsOwnershipCall({ kms }: OnKms): PolicyCall {
+export function acceptKmsOwnershipCall({ kms }: OnKms): OwnerCall {
   return onKms(kms, "acceptOwnership");
 }
 
-function onKms(kms: Address, functionName: string, ...args: readonly unknown[]): PolicyCall {
-  return buildPolicyCall({ contract: "kms", to: kms, functionName, args });
+function onKms(kms: Address, functionName: string, ...args: readonly unknown[]): OwnerCall {
+  return buildOwnerCall({ contract: "kms", to: kms, functionName, args });
 }
 
 /** The view function that tells whether a call would change anything, and the value it returns if not. */
@@ -305,7 +305,7 @@ const switches: Readonly<Record<string, string>> = {
 };
 
 /** Returns undefined when no single view function can tell whether the call would change state. */
-export function effectOf({ functionName, args }: PolicyCall): CallEffect | undefined {
+export function effectOf({ functionName, args }: OwnerCall): CallEffect | undefined {
   const [, verb, list = ""] = /^(add|remove)(.+)$/.exec(functionName) ?? [];
   const view = lists[list];
   if (view !== undefined) return { view, args, alreadySo: verb === "add" };
@@ -324,7 +324,7 @@ interface SeenEvent {
  *
  * @throws ReceiptMismatchError for the first call without its event
  */
-export function proveCalls(receipt: EventReceipt, calls: readonly PolicyCall[]): void {
+export function proveCalls(receipt: EventReceipt, calls: readonly OwnerCall[]): void {
   const unclaimed = new Map<string, SeenEvent[]>();
   for (const call of calls) {
     const key = `${call.contract} ${call.to}`;
@@ -336,14 +336,14 @@ export function proveCalls(receipt: EventReceipt, calls: readonly PolicyCall[]):
   }
 }
 
-function eventsOf(receipt: EventReceipt, call: PolicyCall): SeenEvent[] {
+function eventsOf(receipt: EventReceipt, call: OwnerCall): SeenEvent[] {
   return decodeEvents(abiOf(call), receipt, call.to).map(({ eventName, args }) => ({
     eventName: eventName ?? "",
     args: { ...args },
   }));
 }
 
-function isProof({ eventName, args }: SeenEvent, { proof }: PolicyCall): boolean {
+function isProof({ eventName, args }: SeenEvent, { proof }: OwnerCall): boolean {
   if (!proof.eventNames.includes(eventName)) return false;
   return Object.entries(proof.args).every(([name, value]) => isSame(args[name], value));
 }
@@ -355,7 +355,7 @@ function isSame(one: unknown, other: unknown): boolean {
     : one === other;
 }
 
-function mismatch(receipt: EventReceipt, call: PolicyCall): ReceiptMismatchError {
+function mismatch(receipt: EventReceipt, call: OwnerCall): ReceiptMismatchError {
   return new ReceiptMismatchError({
     transactionHash: receipt.transactionHash,
     eventName: call.proof.eventNames.join(" or "),

@@ -13,7 +13,7 @@ import {
   zeroAddress,
 } from "viem";
 import type { Hex } from "./ids.ts";
-import { abiOf, type PolicyCall } from "./owner-calls.ts";
+import { abiOf, type OwnerCall } from "./owner-calls.ts";
 
 /** A batch as the Safe app's Transaction Builder imports it, format 1.0. */
 export interface TransactionBuilderFile {
@@ -50,7 +50,7 @@ export interface BuilderTransaction {
 }
 
 export interface BuildTransactionBuilderFileParameters {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly chainId: number;
   readonly safe: Address;
   /** Title in the app. */
@@ -78,7 +78,7 @@ export function buildTransactionBuilderFile(parameters: BuildTransactionBuilderF
   return { ...file, meta: { ...file.meta, checksum: checksumOf(file) } };
 }
 
-function toBuilderTransaction(call: PolicyCall): BuilderTransaction {
+function toBuilderTransaction(call: OwnerCall): BuilderTransaction {
   const item = getAbiItem({ abi: abiOf(call), name: call.functionName, args: call.args });
   const inputs = item?.type === "function" ? item.inputs : [];
   return {
@@ -136,7 +136,7 @@ export interface SafeTx {
 const multiSendAbi = parseAbi(["function multiSend(bytes transactions) payable"]);
 
 /** Encodes calls for MultiSendCallOnly. It runs them in order; if one fails, all revert. */
-export function encodeMultiSend(calls: readonly PolicyCall[]): Hex {
+export function encodeMultiSend(calls: readonly OwnerCall[]): Hex {
   const packed = calls.map(({ to, data }) =>
     concat(["0x00", to, numberToHex(0, { size: 32 }), numberToHex(size(data), { size: 32 }), data]),
   );
@@ -144,7 +144,7 @@ export function encodeMultiSend(calls: readonly PolicyCall[]): Hex {
 }
 
 export interface BuildSafeTxParameters {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** Address of MultiSendCallOnly on this chain. Not used for a single call. */
   readonly multiSend: Address;
   readonly nonce: bigint;

@@ -1,6 +1,6 @@
 import { type Address, encodeAbiParameters, encodeFunctionData, keccak256, parseAbi, parseAbiParameters } from "viem";
 import type { Hex } from "./ids.ts";
-import type { PolicyCall } from "./owner-calls.ts";
+import type { OwnerCall } from "./owner-calls.ts";
 
 /** Calldata for a timelock that owns the contracts: a proposer sends the first call, an executor later the second. */
 export interface TimelockBatch {
@@ -15,7 +15,7 @@ export interface TimelockBatch {
 }
 
 export interface BuildTimelockBatchParameters {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly timelock: Address;
   /** At least the timelock's own minimum. */
   readonly delaySeconds: bigint;

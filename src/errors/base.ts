@@ -156,7 +156,7 @@ function entry<const Number extends number>(number: Number, retryable: boolean, 
 }
 
 /** How to make a change if the owner is a contract. */
-export const waysThrough = {
+export const nextSteps = {
   safe: "No plain key signs for a Safe. Tasks such as dstack hash add prepare the change for its owners, with --batch auto or --batch safe (buildSafeBatch).",
   timelock:
     "No plain key signs for a timelock: an account with its PROPOSER_ROLE schedules the change, and after the delay one with its EXECUTOR_ROLE carries it out. buildTimelockBatch encodes both.",
@@ -164,4 +164,4 @@ export const waysThrough = {
 } as const;
 
 /** Kind of contract that owns another contract: the kinds of `readOwner` that cannot sign with a plain key. */
-export type ContractOwnerKind = keyof typeof waysThrough;
+export type ContractOwnerKind = keyof typeof nextSteps;

@@ -4,7 +4,7 @@ abstract class BatchError extends DstackError {
   readonly family = "chain";
 }
 
-export interface BatchStoppedFacts {
+export interface BatchStoppedDetails {
   /** Number of calls whose event was seen. */
   readonly done: number;
   /** Number of calls in signed transactions whose outcome is not known yet. */
@@ -16,7 +16,7 @@ export interface BatchStoppedFacts {
 export class BatchStoppedError<Result = unknown> extends BatchError {
   override readonly name = "BatchStoppedError";
   readonly result: Result;
-  constructor(facts: BatchStoppedFacts, result: Result, cause: unknown) {
+  constructor(facts: BatchStoppedDetails, result: Result, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
     super(`The batch stopped after ${facts.done} of ${facts.total} calls: ${why}`, {
       cause,

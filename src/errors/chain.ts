@@ -1,4 +1,4 @@
-import { type ContractOwnerKind, DstackError, type DstackErrorOptions, waysThrough } from "./base.ts";
+import { type ContractOwnerKind, DstackError, type DstackErrorOptions, nextSteps } from "./base.ts";
 
 type Cause = Pick<DstackErrorOptions, "cause">;
 
@@ -39,7 +39,7 @@ export class NoContractError extends ChainError {
   }
 }
 
-export interface NotOwnerFacts {
+export interface NotOwnerDetails {
   readonly contract: string;
   readonly signer: string;
   readonly owner: string;
@@ -52,7 +52,7 @@ export class NotOwnerError extends ChainError {
   readonly signer: string;
   readonly owner: string;
   readonly ownerIsContract: boolean = false;
-  constructor(facts: NotOwnerFacts, options: DstackErrorOptions = {}) {
+  constructor(facts: NotOwnerDetails, options: DstackErrorOptions = {}) {
     const { signer, contract, owner, invited } = facts;
     const isInvitation = invited !== undefined;
     const refusal = isInvitation
@@ -76,10 +76,10 @@ export class ContractOwnerError extends NotOwnerError {
   override readonly name = "ContractOwnerError";
   override readonly ownerIsContract = true;
   constructor(
-    { ownerKind = "contract", ...facts }: NotOwnerFacts & { readonly ownerKind?: ContractOwnerKind },
+    { ownerKind = "contract", ...facts }: NotOwnerDetails & { readonly ownerKind?: ContractOwnerKind },
     options: Cause = {},
   ) {
-    super(facts, { ...options, nextStep: waysThrough[ownerKind], context: { ownerKind } });
+    super(facts, { ...options, nextStep: nextSteps[ownerKind], context: { ownerKind } });
   }
 }
 
@@ -99,7 +99,7 @@ export class InsufficientFundsError extends ChainError {
   }
 }
 
-export interface ContractRevertedFacts {
+export interface ContractRevertedDetails {
   readonly contract: string;
   readonly functionName: string;
   /** Decoded revert text or custom error, if the node gave one. */
@@ -108,7 +108,7 @@ export interface ContractRevertedFacts {
 
 export class ContractRevertedError extends ChainError {
   override readonly name = "ContractRevertedError";
-  constructor(facts: ContractRevertedFacts, options: Cause = {}) {
+  constructor(facts: ContractRevertedDetails, options: Cause = {}) {
     super(`${facts.functionName} on ${facts.contract} would revert: ${facts.reason ?? "no reason given"}.`, {
       ...options,
       nextStep: "Nothing was sent. Check the contract's version and state.",
@@ -138,7 +138,7 @@ export class ReceiptTimeoutError extends ChainError {
   }
 }
 
-export interface ReceiptMismatchFacts {
+export interface ReceiptMismatchDetails {
   readonly transactionHash: string;
   readonly eventName: string;
   readonly emitter: string;
@@ -148,7 +148,7 @@ export interface ReceiptMismatchFacts {
 
 export class ReceiptMismatchError extends ChainError {
   override readonly name = "ReceiptMismatchError";
-  constructor(facts: ReceiptMismatchFacts) {
+  constructor(facts: ReceiptMismatchDetails) {
     super(`Transaction ${facts.transactionHash} holds no ${facts.eventName}(${facts.expected}) of ${facts.emitter}.`, {
       nextStep: "The contract at this address is not the app's, or not a DstackApp. Check the address.",
       context: { ...facts },
@@ -203,7 +203,7 @@ function describeTaker(signer: string, nonce: number, taker: NonceTaker | undefi
   }
 }
 
-export interface UnsignedRecordFacts {
+export interface UnsignedRecordDetails {
   readonly from: string;
   readonly nonce: number;
   readonly functionName: string;
@@ -213,7 +213,7 @@ export interface UnsignedRecordFacts {
 
 export class UnsignedRecordError extends ChainError {
   override readonly name = "UnsignedRecordError";
-  constructor({ from, nonce, functionName, isKeyHere }: UnsignedRecordFacts) {
+  constructor({ from, nonce, functionName, isKeyHere }: UnsignedRecordDetails) {
     super(`The journal holds ${functionName} by ${from}, nonce ${nonce}, and no signature that shows who wrote it.`, {
       nextStep: isKeyHere
         ? "It was not sent. Records of a key in this process hold the signed bytes, so this one is from elsewhere: look at the journal, then move it away."
@@ -223,7 +223,7 @@ export class UnsignedRecordError extends ChainError {
   }
 }
 
-export interface ImplausibleFacts {
+export interface ImplausibleAnswerDetails {
   /** Name and unit of the value: "the gas of addDevice". */
   readonly what: string;
   readonly told: bigint | number;
@@ -233,7 +233,7 @@ export interface ImplausibleFacts {
 
 export class ImplausibleAnswerError extends ChainError {
   override readonly name = "ImplausibleAnswerError";
-  constructor({ what, told, most }: ImplausibleFacts) {
+  constructor({ what, told, most }: ImplausibleAnswerDetails) {
     super(`The RPC endpoint answers ${told} as ${what}; more than ${most} is never signed for.`, {
       nextStep:
         "Use another RPC endpoint. If it answers the same, look at the account and the contract before you go on.",

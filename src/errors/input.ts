@@ -138,7 +138,7 @@ export class DeviceNeededError extends InputError {
   }
 }
 
-export interface KeyEpochsFacts {
+export interface KeyEpochsDetails {
   readonly role: string;
   readonly address: string;
   /** Its name in the table of generations. */
@@ -150,7 +150,7 @@ export interface KeyEpochsFacts {
 
 export class KeyEpochsError extends InputError {
   override readonly name = "KeyEpochsError";
-  constructor(contracts: readonly KeyEpochsFacts[]) {
+  constructor(contracts: readonly KeyEpochsDetails[]) {
     super(contracts.map(describeEpochs).join(" "), {
       nextStep:
         "Nothing was sent. Use the tools of that release; to go on with app epoch 0 alone, accept key-epochs by name (acceptKeyEpochs, --accept key-epochs).",
@@ -159,7 +159,7 @@ export class KeyEpochsError extends InputError {
   }
 }
 
-function describeEpochs({ role, address, releases, hasKeyEpochs }: KeyEpochsFacts): string {
+function describeEpochs({ role, address, releases, hasKeyEpochs }: KeyEpochsDetails): string {
   return hasKeyEpochs
     ? `The ${role} ${address} is of release ${releases}, which approves per key epoch: what can be read and changed here is app epoch 0, and may not be what governs.`
     : `The release of the ${role} ${address} is not known, and it may approve per key epoch: what can be read and changed here may not be what governs.`;

@@ -1,10 +1,10 @@
-import { type ContractOwnerKind, DstackError, type DstackErrorOptions, waysThrough } from "./base.ts";
+import { type ContractOwnerKind, DstackError, type DstackErrorOptions, nextSteps } from "./base.ts";
 
 abstract class UpdateError extends DstackError {
   readonly family = "update";
 }
 
-export interface HashMismatchFacts {
+export interface HashMismatchDetails {
   readonly expected: string;
   readonly fromCloud: string;
   /** Why the hashes differ, for example a field that the cloud changed or another serialisation form. */
@@ -13,7 +13,7 @@ export interface HashMismatchFacts {
 
 export class HashMismatchError extends UpdateError {
   override readonly name = "HashMismatchError";
-  constructor(facts: HashMismatchFacts) {
+  constructor(facts: HashMismatchDetails) {
     super(
       `The cloud wants hash ${facts.fromCloud} allowed, but the document asked for has ${facts.expected}: ${facts.explanation}.`,
       {
@@ -136,7 +136,7 @@ export class SignerRequiredError extends UpdateError {
       nextStep:
         ownerKind === undefined
           ? "Pass the owner's account, or set DSTACK_OWNER_KEY in the environment or the Hardhat keystore."
-          : waysThrough[ownerKind],
+          : nextSteps[ownerKind],
       context: { steps, ...(ownerKind !== undefined && { ownerKind }) },
     });
   }

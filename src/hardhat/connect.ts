@@ -17,7 +17,7 @@ import { base, baseSepolia, mainnet, sepolia } from "viem/chains";
 import { requireChain } from "../chain/client.ts";
 import { httpEndpoint } from "../chain/endpoint.ts";
 import { readOwner } from "../chain/read-owner.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import type { CommandHost, ConnectedChain, ReadSignerParameters } from "../commands/host.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";
@@ -63,7 +63,7 @@ async function networkAccounts(
 ): Promise<Account[]> {
   const config = networks[network];
   if (config?.type !== "http" || config.accounts === "remote") {
-    const addresses = await duringRpc(client, "asking for its accounts", () => getAddresses(client));
+    const addresses = await withRpcErrors(client, "asking for its accounts", () => getAddresses(client));
     return addresses.map((address) => parseAccount(address));
   }
   const { accounts } = config;

@@ -2,7 +2,7 @@ import { type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { RpcUnavailableError } from "../errors/index.ts";
 import type { PinnedBlock } from "./history.ts";
-import { ask, type Patience, patiently } from "./retry.ts";
+import { ask, type RetryOptions, withRetry } from "./retry.ts";
 import type { HistoryScope } from "./store.ts";
 
 export interface FindBlockAtParameters {
@@ -49,12 +49,12 @@ const mostDenials = 3;
 export function readBlock(
   client: ChainClient,
   block: bigint | "latest",
-  patience: Patience,
+  patience: RetryOptions,
 ): Promise<PinnedBlock | undefined> {
   const params = [block === "latest" ? block : numberToHex(block), false];
   // A backend that is behind answers that there is no such block. Only believe this after repeated answers.
   let denials = 0;
-  return patiently(client, patience, "reading a block", async () => {
+  return withRetry(client, patience, "reading a block", async () => {
     const answer = await ask(client, { method: "eth_getBlockByNumber", params }, patience.signal);
     if (answer === null && block !== "latest") denials += 1;
     if (denials === mostDenials) return undefined;
@@ -67,7 +67,7 @@ export function readBlock(
 /** Number of blocks per call of `onTimestamps`. */
 const perBatch = 200;
 
-export interface ReadTimestampsParameters extends Patience {
+export interface ReadTimestampsParameters extends RetryOptions {
   readonly blocks: readonly bigint[];
   readonly concurrency: number;
   readonly onTimestamps: (timestamps: ReadonlyMap<bigint, bigint>) => void;
@@ -108,7 +108,7 @@ const newest = BigInt(Number.MAX_SAFE_INTEGER);
 export async function dropReplacedBlocks(
   client: ChainClient,
   scope: HistoryScope,
-  patience: Patience,
+  patience: RetryOptions,
 ): Promise<boolean> {
   let below = newest;
   for (let step = 1n; ; step *= 2n) {

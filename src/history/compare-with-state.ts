@@ -7,9 +7,9 @@ import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { IncompletenessReason } from "./history.ts";
 import { allowedAt, type InitialFlags, type PolicyChange, type PolicyChangeKind } from "./policy.ts";
-import { type Patience, patiently } from "./retry.ts";
+import { type RetryOptions, withRetry } from "./retry.ts";
 
-export interface CompareWithStateParameters extends Patience {
+export interface CompareWithStateParameters extends RetryOptions {
   readonly appId: AppId;
   readonly blockNumber: bigint;
   readonly changes: readonly PolicyChange[];
@@ -28,8 +28,8 @@ export async function compareWithState(
 ): Promise<IncompletenessReason[]> {
   const expected = allowedAt(changes, blockNumber, initialFlags);
   const doing = "comparing the history with the contract";
-  const owners = await patiently(client, patience, doing, () => readAllowlist(client, { appId, blockNumber }));
-  const settings = await patiently(client, patience, doing, () => readAppSettings(client, { appId, blockNumber }));
+  const owners = await withRetry(client, patience, doing, () => readAllowlist(client, { appId, blockNumber }));
+  const settings = await withRetry(client, patience, doing, () => readAppSettings(client, { appId, blockNumber }));
   const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined) => [
     ...new Set(changes.map(keyOf).filter((key) => key !== undefined)),
   ];
@@ -95,7 +95,7 @@ const selectors = {
 /** A request with at most this many calls is not split further. */
 const fewCalls = 16;
 
-export interface ReadAllowedKeysParameters<key extends Hex> extends Patience {
+export interface ReadAllowedKeysParameters<key extends Hex> extends RetryOptions {
   readonly appId: AppId;
   readonly view: "allowedComposeHashes" | "allowedDeviceIds";
   readonly keys: readonly key[];
@@ -136,7 +136,7 @@ async function readChunk<key extends Hex>(
       doing,
     });
   try {
-    const { answers } = keys.length > fewCalls ? await read() : await patiently(client, parameters, doing, read);
+    const { answers } = keys.length > fewCalls ? await read() : await withRetry(client, parameters, doing, read);
     return keys.filter((_, index) => isTrue(answers[index], { appId, view }));
   } catch (error) {
     if (!isDstackError(error) || !error.retryable || keys.length <= fewCalls) throw error;
@@ -161,7 +161,7 @@ const triesOfState = 6;
 /** Most endpoints refuse old state because they do not keep it. A temporary error usually ends within three tries. */
 const triesOfOldState = 3;
 
-export interface ReadInitialFlagsParameters extends Patience {
+export interface ReadInitialFlagsParameters extends RetryOptions {
   readonly appId: AppId;
   readonly createdInBlock: bigint;
   /** The last block that `changes` covers. */
@@ -194,7 +194,7 @@ export async function readInitialFlags(
   async function readSettings(blockNumber: bigint, tries: number): Promise<ReadAppSettingsReturnType | undefined> {
     const read = () => readAppSettings(client, { appId, blockNumber });
     try {
-      return await patiently(client, patience, "reading the flags of the app's creation", read, tries);
+      return await withRetry(client, patience, "reading the flags of the app's creation", read, tries);
     } catch (error) {
       if (isDstackError(error)) return undefined;
       throw error;

@@ -3,7 +3,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { withoutSecrets } from "../chain/rpc-errors.ts";
 import type { AppId } from "../core/ids.ts";
 import { NoContractError, RpcUnavailableError } from "../errors/index.ts";
-import { ask, type Patience, pause } from "./retry.ts";
+import { ask, pause, type RetryOptions } from "./retry.ts";
 import { classifyRefusal } from "./scan-logs.ts";
 import type { ScopeContent } from "./store.ts";
 
@@ -13,7 +13,7 @@ const mostTries = 6;
  */
 const mostDoubts = 3;
 
-export interface FindCreationBlockParameters extends Patience {
+export interface FindCreationBlockParameters extends RetryOptions {
   readonly appId: AppId;
   /** The newest block to search; the app's code must exist there. */
   readonly toBlock: bigint;
@@ -61,7 +61,7 @@ export async function readCodePresence(
   client: ChainClient,
   appId: AppId,
   block: bigint,
-  patience: Patience,
+  patience: RetryOptions,
 ): Promise<"code" | "empty" | "unknown"> {
   for (let tries = 1; ; tries += 1) {
     try {

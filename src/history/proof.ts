@@ -4,7 +4,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { withoutSecrets } from "../chain/rpc-errors.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { RpcUnavailableError } from "../errors/index.ts";
-import { ask, type Patience, pause } from "./retry.ts";
+import { ask, pause, type RetryOptions } from "./retry.ts";
 import { classifyRefusal } from "./scan-logs.ts";
 
 const mostTries = 6;
@@ -16,7 +16,7 @@ export interface AccountProof {
   readonly storage: ReadonlyMap<Hex, { readonly value: Hex; readonly proof: readonly Hex[] }>;
 }
 
-export interface ReadProofParameters extends Patience {
+export interface ReadProofParameters extends RetryOptions {
   readonly appId: AppId;
   readonly slots: readonly Hex[];
   readonly blockNumber: bigint;

@@ -13,7 +13,7 @@ import {
   storageRoot,
   storedValue,
 } from "./proof.ts";
-import { ask, type Patience, patiently } from "./retry.ts";
+import { ask, type RetryOptions, withRetry } from "./retry.ts";
 
 /** Slots per request when entries are proven one by one. */
 const slotsPerRequest = 100;
@@ -129,9 +129,9 @@ function unproven(reason: UnprovenReason, message: string): Claim {
   return { isProven: false, reason, message };
 }
 
-async function readStateRoot(client: ChainClient, pinned: PinnedBlock, patience: Patience) {
+async function readStateRoot(client: ChainClient, pinned: PinnedBlock, patience: RetryOptions) {
   const params = [numberToHex(pinned.number), false];
-  const answer = await patiently(client, patience, "reading a block's header", () =>
+  const answer = await withRetry(client, patience, "reading a block's header", () =>
     ask(client, { method: "eth_getBlockByNumber", params }, patience.signal),
   );
   const block = Object(answer) as Record<string, unknown>;
@@ -157,7 +157,7 @@ async function verifyAccount(stateRoot: Hex, appId: AppId, proof: AccountProof):
   }
 }
 
-interface StorageQuestion extends Patience {
+interface StorageQuestion extends RetryOptions {
   readonly appId: AppId;
   readonly pinned: PinnedBlock;
   readonly root: Hex;

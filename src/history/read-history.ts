@@ -7,7 +7,7 @@ import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
 import { findCreationBlock, findCreationInLogs, readCodePresence, type Start } from "./creation.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
 import type { InitialFlags, PolicyChange } from "./policy.ts";
-import { type Patience, patiently } from "./retry.ts";
+import { type RetryOptions, withRetry } from "./retry.ts";
 import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize, scanLogs } from "./scan-logs.ts";
 import { type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
 
@@ -46,7 +46,7 @@ export interface HistoryProgress {
 }
 
 /** Blocks at the end of an earlier run that are read again: a backend that was behind may have answered too early. */
-const doubtfulTail = 64n;
+const unsafeBlocks = 64n;
 /** Distances below the pinned block at which block hashes are kept, to find where a reorganisation started. */
 const checkpointDepths = [16n, 256n];
 /** Maximum number of attempts if the chain replaces blocks during the read. */
@@ -75,7 +75,7 @@ class HistoryReader {
   readonly #client: ChainClient;
   readonly #parameters: ReadHistoryParameters;
   readonly #store: HistoryStore;
-  readonly #patience: Patience;
+  readonly #patience: RetryOptions;
   readonly #size: RangeSize;
   #progress: HistoryProgress = { phase: "locating", blocksRead: 0n, blocksTotal: 0n, logsRead: 0 };
 
@@ -90,7 +90,7 @@ class HistoryReader {
 
   async read(): Promise<History> {
     const { appId } = this.#parameters;
-    const chainId = await patiently(this.#client, this.#patience, "reading the chain id", () =>
+    const chainId = await withRetry(this.#client, this.#patience, "reading the chain id", () =>
       requireChain(this.#client),
     );
     const genesisHash = await this.#readGenesisHash();
@@ -284,7 +284,7 @@ function tailOf({ fromBlock, toBlock }: BlockRange, covered: readonly BlockRange
   const last = covered.findLast((range) => range.fromBlock <= toBlock);
   if (last === undefined || last.toBlock < fromBlock) return [];
   const end = last.toBlock < toBlock ? last.toBlock : toBlock;
-  const start = end - doubtfulTail + 1n;
+  const start = end - unsafeBlocks + 1n;
   return [{ fromBlock: start > fromBlock ? start : fromBlock, toBlock: end }];
 }
 

@@ -23,9 +23,9 @@ export function ask(
  *
  * @throws RpcUnavailableError after several failures, other errors at once, the signal's reason
  */
-export async function patiently<result>(
+export async function withRetry<result>(
   client: ChainClient,
-  patience: Patience,
+  patience: RetryOptions,
   doing: string,
   read: () => Promise<result>,
   triesAtMost = mostTries,
@@ -49,7 +49,7 @@ const longestPauseMs = 20_000;
 const longestAskedMs = 60_000;
 
 /** How long to wait before a retry. */
-export interface Patience {
+export interface RetryOptions {
   /** First pause; each following one is twice as long, up to 20 s. */
   readonly retryDelayMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -61,7 +61,7 @@ export interface Patience {
  *
  * @throws the signal's reason
  */
-export async function pause({ retryDelayMs, signal }: Patience, tries: number, retryAfterMs = 0): Promise<void> {
+export async function pause({ retryDelayMs, signal }: RetryOptions, tries: number, retryAfterMs = 0): Promise<void> {
   const grown = Math.min(longestPauseMs, retryDelayMs * 2 ** (tries - 1));
   const ms = Math.max(Math.min(retryAfterMs, longestAskedMs), grown * (0.75 + Math.random() / 2));
   await sleep(ms, undefined, { signal }).catch(() => {

@@ -1,16 +1,9 @@
 import { type Address, type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
-import {
-  endpointsWords,
-  errorChain,
-  errorText,
-  hideSecrets,
-  type RpcSource,
-  withoutSecrets,
-} from "../chain/rpc-errors.ts";
+import { errorChain, errorText, hideSecrets, type RpcSource, rpcMessage, withoutSecrets } from "../chain/rpc-errors.ts";
 import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
 import type { PolicyLog } from "./policy.ts";
-import { ask, type Patience, pause } from "./retry.ts";
+import { ask, pause, type RetryOptions } from "./retry.ts";
 
 /** Give up on a piece after this many waits. */
 const mostWaits = 10;
@@ -23,7 +16,7 @@ const passesPerRequestInFlight = 8;
 /** Some endpoints truncate a long answer at a round number without saying so. */
 const roundNumberOfLogs = 1_000;
 
-export interface ScanLogsParameters extends Patience {
+export interface ScanLogsParameters extends RetryOptions {
   readonly address: Address;
   readonly ranges: readonly BlockRange[];
   /** Maximum number of parallel requests. */
@@ -114,7 +107,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     if (kind === "busy" || isSilent || blocks === 1n) {
       if (kind === "tooMuch" && waits >= mostTriesOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
       if (waits > mostWaits)
-        throw new RpcUnavailableError("reading the app's logs", { cause, said: endpointsWords(client, error) });
+        throw new RpcUnavailableError("reading the app's logs", { cause, said: rpcMessage(client, error) });
       if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
       await pause({ retryDelayMs, signal }, waits, retryAfterMs);
       pending.unshift({ ...piece, waits });
@@ -187,14 +180,14 @@ export function classifyRefusal(source: RpcSource | undefined, error: unknown, a
   };
 }
 
-interface Facts {
+interface ErrorDetails {
   readonly code: number | undefined;
   readonly status: number | undefined;
   readonly words: string;
   readonly names: readonly string[];
 }
 
-function kindOf({ code, status, words, names }: Facts): Refusal["kind"] {
+function kindOf({ code, status, words, names }: ErrorDetails): Refusal["kind"] {
   if (names.includes("ResponseBodyTooLargeError")) return "tooMuch";
   if (names.includes("TimeoutError")) return "unclear";
   const isTooMuch = tooMuchWords.test(words);
@@ -308,7 +301,7 @@ const mostBlocks = 100_000n;
  * Number of full-size ranges that must pass before a wider one is tried again: limits by result count vary along the
  * chain.
  */
-const patience = 100;
+const emptyRepliesBeforeHalving = 100;
 
 /**
  * How many blocks to request at once. Doubles until the endpoint refuses, then a binary search approaches the widest
@@ -341,7 +334,8 @@ export class RangeSize {
     if (blocks > this.#passed) this.#passed = blocks;
     if (blocks < this.#blocks) return;
     this.#passedAtThisSize += 1;
-    if (this.#passedAtThisSize >= patience) this.#refused = minimum(this.#refused * 2n, mostBlocks + 1n);
+    if (this.#passedAtThisSize >= emptyRepliesBeforeHalving)
+      this.#refused = minimum(this.#refused * 2n, mostBlocks + 1n);
     const room = this.#refused - 1n - this.#blocks;
     if (room <= this.#blocks / 8n) return;
     this.#passedAtThisSize = 0;

@@ -25,7 +25,7 @@ const factsSchema = z.strictObject({
 });
 
 /** Facts that were read once and stay true while their blocks stay in the chain. */
-export type ScopeFacts = Readonly<z.infer<typeof factsSchema>>;
+export type ScopeRecord = Readonly<z.infer<typeof factsSchema>>;
 
 export interface ScopeContent extends DecodePolicyChangesReturnType {
   /** Ascending, neither overlapping nor touching. */
@@ -58,7 +58,7 @@ export class HistoryScope {
     return withStoreErrors(this.#path, () => this.#covered());
   }
 
-  facts(): ScopeFacts {
+  facts(): ScopeRecord {
     return withStoreErrors(this.#path, () => this.#facts());
   }
 
@@ -134,7 +134,7 @@ export class HistoryScope {
   }
 
   /** Returns false if the epoch has changed. */
-  saveFacts(epoch: number, facts: ScopeFacts): boolean {
+  saveFacts(epoch: number, facts: ScopeRecord): boolean {
     return this.#transaction("BEGIN IMMEDIATE", () => {
       if (this.#epoch() !== epoch) return false;
       const merged = JSON.stringify({ ...this.#facts(), ...facts });
@@ -182,7 +182,7 @@ export class HistoryScope {
     return Number(this.#all("SELECT epoch FROM scope WHERE id = :scope", {})[0]?.epoch);
   }
 
-  #facts(): ScopeFacts {
+  #facts(): ScopeRecord {
     const text = String(this.#all("SELECT facts FROM scope WHERE id = :scope", {})[0]?.facts);
     try {
       return factsSchema.parse(JSON.parse(text));

@@ -12,7 +12,7 @@ import {
   checkAdminKey,
   registerApiVersion,
   registerAuthentication,
-  registerQuietTime,
+  registerDrain,
   registerRequestEvents,
   registerRequestFaults,
 } from "./http/hooks.ts";
@@ -49,7 +49,7 @@ import { Provisioning } from "./services/provisioning.ts";
 import { Timekeeper } from "./services/timekeeper.ts";
 import { Updates } from "./services/updates.ts";
 import { CvmChanges } from "./services/watch-state.ts";
-import { QuietTime, Snapshots } from "./snapshots.ts";
+import { Drain, Snapshots } from "./snapshots.ts";
 import type { Operation } from "./store/operations.ts";
 import { openStore } from "./store/store.ts";
 import { WebhookService } from "./webhooks/webhook-service.ts";
@@ -158,13 +158,13 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
   });
-  const quietTime = new QuietTime(options.drainMs ?? 10_000);
+  const drain = new Drain(options.drainMs ?? 10_000);
   const snapshots = new Snapshots({
     store,
     timekeeper,
     rollover,
     webhookService,
-    quietTime,
+    drain,
     onSnapshot: options.onSnapshot ?? (() => {}),
     onRestore: options.onRestore ?? (() => {}),
   });
@@ -205,7 +205,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   registerMethodNotAllowed(app);
   registerRequestEvents(app, emit);
   registerRequestFaults(app, { faults, clock, store, stopping: stopping.signal });
-  registerQuietTime(app, quietTime);
+  registerDrain(app, drain);
   registerBodyParsers(app);
   await registerOpenApi(app);
   await app.register(

@@ -10,7 +10,7 @@ export interface SnapshotsDependencies {
   readonly timekeeper: Timekeeper;
   readonly rollover: Rollover;
   readonly webhookService: WebhookService;
-  readonly quietTime: QuietTime;
+  readonly drain: Drain;
   /** Called before the state is kept, to keep other state under the same id. The cloud waits for it. */
   readonly onSnapshot: (id: string) => Promise<void> | void;
   /**
@@ -43,10 +43,10 @@ export class Snapshots {
    * @throws ApiError 503; the errors of `onSnapshot`
    */
   async take(): Promise<string> {
-    const { store, timekeeper, quietTime, onSnapshot } = this.#dependencies;
+    const { store, timekeeper, drain, onSnapshot } = this.#dependencies;
     this.#count += 1;
     const id = `snapshot_${this.#count}`;
-    return quietTime.during(async () => {
+    return drain.during(async () => {
       await onSnapshot(id);
       this.#taken.set(id, { content: store.dump(), takenAt: timekeeper.now() });
       return id;
@@ -62,7 +62,7 @@ export class Snapshots {
   async restore(id: string): Promise<void> {
     const snapshot = this.#taken.get(id);
     if (!snapshot) throw new ApiError(404, undefined, `There is no snapshot ${id}.`);
-    await this.#dependencies.quietTime.during(() => this.#goBack(id, snapshot));
+    await this.#dependencies.drain.during(() => this.#goBack(id, snapshot));
   }
 
   async #goBack(id: string, { content, takenAt }: Snapshot): Promise<void> {
@@ -85,7 +85,7 @@ export class Snapshots {
  * Keeps requests and work on the whole state apart. Requests run in parallel. The work waits for running requests to
  * finish; new requests wait until the work is done.
  */
-export class QuietTime {
+export class Drain {
   readonly #limitMs: number;
   #inside = 0;
   #isQuiet: Promise<unknown> | undefined;

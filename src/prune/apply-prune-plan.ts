@@ -4,10 +4,10 @@ import { type BatchEvent, type BatchMode, type BatchTransaction, recordedBy } fr
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
 import { giveUpReplaced } from "../batch/send-transactions.ts";
 import type { ChainClient } from "../chain/client.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import type { BatchJournal } from "../chain/transactions/journal.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
-import { type PolicyCall, removeComposeHashCall } from "../core/owner-calls.ts";
+import { type OwnerCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import {
   InvalidArgumentError,
   type Objection,
@@ -16,12 +16,12 @@ import {
   PruneOvertakenError,
 } from "../errors/index.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
-import type { PruneFacts, UnknownFact } from "./facts.ts";
+import type { AllowlistUse, UnknownFact } from "./allowlist-use.ts";
 import { describeReason } from "./keep-rules.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "./plan-prune.ts";
 import { findMentions } from "./queued.ts";
-import { gatherCloudFacts } from "./read-cloud-use.ts";
-import { type PruneSource, readPruneFacts, requireDates } from "./read-prune-facts.ts";
+import { type PruneSource, readAllowlistUseFrom, requireDates } from "./read-allowlist-use.ts";
+import { readCloudUse } from "./read-cloud-use.ts";
 
 export interface ApplyPrunePlanParameters
   extends Pick<SendBatchParameters, "confirmUnsigned" | "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {
@@ -87,7 +87,7 @@ export function recordedRemovals({
   plan,
   account,
 }: Pick<ApplyPrunePlanParameters, "journal" | "plan" | "account">): readonly ComposeHash[] {
-  const ofApp = ({ to, functionName }: PolicyCall) => to === plan.appId && functionName === "removeComposeHash";
+  const ofApp = ({ to, functionName }: OwnerCall) => to === plan.appId && functionName === "removeComposeHash";
   return recordedBy({ journal, account, chainId: plan.chainId })
     .flatMap(({ calls }) => calls.filter(ofApp))
     .map(({ args: [hash] }) => parseComposeHash(String(hash)));
@@ -118,7 +118,7 @@ function requireOnlyRemovals({
 /** Checks whether the recorded removals are still safe, sends the same bytes again, and waits for them. */
 async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: readonly ComposeHash[]) {
   const { plan, source } = parameters;
-  const facts = await readPruneFacts(source, namedBy(plan, recorded));
+  const facts = await readAllowlistUseFrom(source, namedBy(plan, recorded));
   const isOpen = new Set(facts.allowed.map(({ composeHash }) => composeHash));
   requireNoObjection(
     parameters,
@@ -127,7 +127,7 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
   );
   const batch = await sendBatch(source.chain, { ...settingsOf(parameters), calls: [] });
   // If another transaction took the nonce, the recorded one did nothing, and its removals are still open.
-  const { number: blockNumber } = await duringRpc(source.chain, "reading the latest block", () =>
+  const { number: blockNumber } = await withRpcErrors(source.chain, "reading the latest block", () =>
     getBlock(source.chain),
   );
   const left = await readStillAllowed(parameters, recorded, blockNumber);
@@ -136,7 +136,7 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
 
 async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
   const { plan, source, mode, batchPlan } = parameters;
-  const facts = await readPruneFacts(source, namedBy(plan, removals));
+  const facts = await readAllowlistUseFrom(source, namedBy(plan, removals));
   requireNoObjection(parameters, facts, removals);
   const { appId } = plan;
   await requireDates(source.chain, { appId, hashes: datedBy(plan, facts, removals), signal: source.signal });
@@ -168,7 +168,7 @@ export function namedBy(
 /** A restarted local chain has the same id, and a reorganisation may have removed the plan's block. */
 async function requireSameChain(client: ChainClient, { pinned, chainId }: PrunePlan): Promise<void> {
   const { number: blockNumber } = pinned;
-  const hash = await duringRpc(client, "reading the plan's block", () =>
+  const hash = await withRpcErrors(client, "reading the plan's block", () =>
     getBlock(client, { blockNumber }).then(
       (block) => block.hash,
       (error: unknown) => {
@@ -185,7 +185,7 @@ async function requireSameChain(client: ChainClient, { pinned, chainId }: PruneP
 
 function requireNoObjection(
   { plan, source }: ApplyPrunePlanParameters,
-  facts: PruneFacts,
+  facts: AllowlistUse,
   removals: readonly ComposeHash[],
 ): void {
   // If no proof is requested now, a proof that failed for the plan still counts as failed.
@@ -239,7 +239,7 @@ function readStillAllowed(
 async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, composeHashes: readonly ComposeHash[]) {
   if (cloud === undefined) return { objections: [], unknowns: [] };
   const { appId, chainId } = plan;
-  const facts = await gatherCloudFacts(cloud, { appId, chainId, composeHashes, signal });
+  const facts = await readCloudUse(cloud, { appId, chainId, composeHashes, signal });
   const allowed = composeHashes.map((composeHash) => ({ composeHash, added: undefined }));
   const inUse = planPrune({ ...plan, ...facts, allowed }, { ...plan.policy, ...nothingKept });
   return {

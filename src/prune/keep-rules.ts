@@ -1,5 +1,5 @@
 import { nameOfCvm } from "../core/ids.ts";
-import type { AllowedHash, CvmReference, PruneFacts, PrunePolicy } from "./facts.ts";
+import type { AllowedHash, AllowlistUse, CvmReference, KeepRules } from "./allowlist-use.ts";
 
 /** Why a hash stays allowed. Each kind belongs to one rule. */
 export type KeepReason =
@@ -52,7 +52,7 @@ export function describeAge(seconds: number): string {
 export interface KeepRule {
   readonly name: KeepRuleName;
   /** Reads the facts once; the returned function answers for each hash. */
-  prepare(facts: PruneFacts, policy: PrunePolicy): (hash: AllowedHash) => readonly KeepReason[];
+  prepare(facts: AllowlistUse, policy: KeepRules): (hash: AllowedHash) => readonly KeepReason[];
 }
 
 /** The newest hashes, in use or not, so that the operator can roll back to them. */

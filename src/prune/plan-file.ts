@@ -5,7 +5,7 @@ import { type Hex, parseAppId, parseComposeHash, parseFixedHex, parseTransaction
 import { InvalidPlanFileError, isDstackError, UnusableFileError } from "../errors/index.ts";
 import { faultCode } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
-import { unknownKinds } from "./facts.ts";
+import { unknownKinds } from "./allowlist-use.ts";
 import type { PrunePlan } from "./plan-prune.ts";
 
 /** The plan in a file; undefined if the file does not exist. @throws InvalidPlanFileError */

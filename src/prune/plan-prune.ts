@@ -1,12 +1,12 @@
 import type { ComposeHash } from "../core/ids.ts";
 import type { Objection } from "../errors/index.ts";
-import type { Addition, AllowedHash, PinnedBlock, PruneFacts, PrunePolicy, UnknownFact } from "./facts.ts";
+import type { Addition, AllowedHash, AllowlistUse, KeepRules, PinnedBlock, UnknownFact } from "./allowlist-use.ts";
 import { describeReason, type KeepReason, type KeepRule, keepRules, newestFirst } from "./keep-rules.ts";
 
-export interface PrunePlan extends Pick<PruneFacts, "chainId" | "appId" | "owner"> {
+export interface PrunePlan extends Pick<AllowlistUse, "chainId" | "appId" | "owner"> {
   /** The block whose state was judged. */
   readonly pinned: PinnedBlock;
-  readonly policy: PrunePolicy;
+  readonly policy: KeepRules;
   /** One per allowed hash, the newest first. */
   readonly rows: readonly PruneRow[];
   readonly unknowns: readonly JudgedUnknown[];
@@ -31,7 +31,7 @@ export interface JudgedUnknown extends UnknownFact {
  *
  * @param rules a subset, to show what one rule does
  */
-export function planPrune(facts: PruneFacts, policy: PrunePolicy, rules: readonly KeepRule[] = keepRules): PrunePlan {
+export function planPrune(facts: AllowlistUse, policy: KeepRules, rules: readonly KeepRule[] = keepRules): PrunePlan {
   const { chainId, appId, owner, pinned } = facts;
   const judges = rules.map((rule) => rule.prepare(facts, policy));
   const judged = newestFirst(facts.allowed).map((hash) => ({ hash, reasons: judges.flatMap((judge) => judge(hash)) }));
@@ -51,7 +51,7 @@ export function planPrune(facts: PruneFacts, policy: PrunePolicy, rules: readonl
   };
 }
 
-function toRow({ composeHash, added }: PruneFacts["allowed"][number], reasons: readonly KeepReason[]): PruneRow {
+function toRow({ composeHash, added }: AllowlistUse["allowed"][number], reasons: readonly KeepReason[]): PruneRow {
   return { composeHash, added, verdict: reasons.length > 0 ? "keep" : "remove", reasons };
 }
 
@@ -63,7 +63,7 @@ export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeH
 /** The removals, and the hashes kept as the newest in their place: a wrong date of one of these removes another hash. */
 export function datedBy(
   plan: PrunePlan,
-  facts: PruneFacts,
+  facts: AllowlistUse,
   removals: readonly ComposeHash[] = removalsOf(plan),
 ): readonly AllowedHash[] {
   return planPrune(facts, plan.policy).rows.filter(
@@ -80,7 +80,7 @@ export function datedBy(
  */
 export function findObjections(
   plan: PrunePlan,
-  facts: PruneFacts,
+  facts: AllowlistUse,
   removals: readonly ComposeHash[] = removalsOf(plan),
 ): readonly Objection[] {
   const rows = new Map(planPrune(facts, plan.policy).rows.map((row) => [row.composeHash, row]));

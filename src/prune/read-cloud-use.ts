@@ -8,9 +8,9 @@ import { getPendingUpdate } from "../cloud/get-pending-update.ts";
 import { type AppId, type ComposeHash, nameOfCvm } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { CloudResponseError, type DstackError, isDstackError, WrongChainError } from "../errors/index.ts";
-import type { CvmReference, HashUse, PreparedHash, UnknownFact } from "./facts.ts";
+import type { CvmReference, HashUse, PreparedHash, UnknownFact } from "./allowlist-use.ts";
 
-export interface GatherCloudFactsParameters {
+export interface ReadCloudUseParameters {
   readonly appId: AppId;
   /** The chain the app's contract was read on. */
   readonly chainId: number;
@@ -20,7 +20,7 @@ export interface GatherCloudFactsParameters {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface CloudFacts {
+export interface CloudUse {
   /** Whether the cloud answered for the app. */
   readonly isAnswered: boolean;
   readonly running: readonly HashUse[];
@@ -40,14 +40,11 @@ const requestsAtOnce = 8;
  *
  * @throws WrongChainError if the cloud's CVMs ask a contract on another chain
  */
-export async function gatherCloudFacts(
-  cloud: CloudClient,
-  parameters: GatherCloudFactsParameters,
-): Promise<CloudFacts> {
+export async function readCloudUse(cloud: CloudClient, parameters: ReadCloudUseParameters): Promise<CloudUse> {
   const { appId, chainId } = parameters;
   const before = await safeGetAppCvms(cloud, { appId });
   if (!before.success) return nothingKnown(whyNoCvms(before.error));
-  const { prepared, problem } = await gatherPrepared(cloud, before.data, parameters);
+  const { prepared, problem } = await readPrepared(cloud, before.data, parameters);
   const after = await safeGetAppCvms(cloud, { appId });
   if (!after.success) {
     return { ...nothingKnown(whyNoCvms(after.error)), running: before.data.flatMap(toUse), prepared };
@@ -74,7 +71,7 @@ export async function gatherCloudFacts(
 }
 
 /** The unknown facts if the cloud cannot be asked about an app. */
-export function nothingKnown(problem: string): CloudFacts {
+export function nothingKnown(problem: string): CloudUse {
   return {
     isAnswered: false,
     running: [],
@@ -91,10 +88,10 @@ export function toReference({ id, name, status }: Cvm): CvmReference {
   return { id, name, status };
 }
 
-async function gatherPrepared(
+async function readPrepared(
   cloud: CloudClient,
   cvms: readonly Cvm[],
-  { appId, composeHashes, onProgress, signal }: GatherCloudFactsParameters,
+  { appId, composeHashes, onProgress, signal }: ReadCloudUseParameters,
 ): Promise<{ readonly prepared: readonly PreparedHash[]; readonly problem: string | undefined }> {
   const questions = cvms.flatMap((cvm) => composeHashes.map((composeHash) => ({ cvm, composeHash })));
   const answers: (PreparedHash | undefined)[] = [];

@@ -13,7 +13,7 @@ import { addDevice } from "../chain/add-device.ts";
 import { type ChainClient, requireChain } from "../chain/client.ts";
 import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
 import { readKmsPublicKey } from "../chain/read-kms.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { sendPreparedTransaction, type WriteParameters } from "../chain/transactions/broadcast.ts";
 import { findTransaction } from "../chain/transactions/find.ts";
 import { type PreparedTransaction, prepareTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
@@ -23,10 +23,10 @@ import { type Hex, parseComposeHash, parseDeviceId, parseFixedHex, type Transact
 import { InsufficientFundsError, SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { PaymentIntent } from "./journal-state.ts";
-import type { ChainPort, ReceiptFacts, SignedTransaction } from "./ports.ts";
+import type { ChainPort, MinedReceipt, SignedTransaction } from "./ports.ts";
 
 /** Connects the update's chain port to a viem client. */
-export function wireChain(client: ChainClient, account: Account | Address | undefined = client.account): ChainPort {
+export function connectChain(client: ChainClient, account: Account | Address | undefined = client.account): ChainPort {
   const isKeyHere = account !== undefined && parseAccount(account).type === "local";
   const signer = account === undefined ? undefined : addressOf(parseAccount(account));
   return {
@@ -111,7 +111,7 @@ async function requireAffordable(
     ),
   );
   const highestPrice = prepared.reduce((sum, { gas, maxFeePerGas }) => sum + gas * maxFeePerGas, 0n);
-  const balance = await duringRpc(client, "reading the balance", () => getBalance(client, { address: signer }));
+  const balance = await withRpcErrors(client, "reading the balance", () => getBalance(client, { address: signer }));
   if (balance < highestPrice) throw new InsufficientFundsError(signer, balance, highestPrice);
 }
 
@@ -119,8 +119,8 @@ async function readReceipt(
   client: ChainClient,
   { appId, step, value }: PaymentIntent,
   transactionHash: TransactionHash,
-): Promise<ReceiptFacts | undefined> {
-  const [wire, head] = await duringRpc(client, "reading the receipt", () =>
+): Promise<MinedReceipt | undefined> {
+  const [wire, head] = await withRpcErrors(client, "reading the receipt", () =>
     Promise.all([requestReceipt(client, transactionHash), getBlockNumber(client, { cacheTime: 0 })]),
   );
   // A pending block has receipts too, but no block number.
@@ -155,7 +155,7 @@ function dataFeeOf(receipt: RpcTransactionReceipt & { readonly l1Fee?: Hex | nul
 }
 
 function readNonce(client: ChainClient, address: Hex, blockTag: "latest" | "pending"): Promise<number> {
-  return duringRpc(client, "reading the nonce", () => getTransactionCount(client, { address, blockTag }));
+  return withRpcErrors(client, "reading the nonce", () => getTransactionCount(client, { address, blockTag }));
 }
 
 function toSigned({ functionName: _, ...prepared }: PreparedTransaction): SignedTransaction {

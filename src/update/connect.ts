@@ -9,8 +9,8 @@ import { getCvmState } from "../cloud/get-cvm-state.ts";
 import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../cloud/patch-cvm.ts";
 import type { AppId, Hex } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
-import { wireChain } from "./connect-chain.ts";
-import { createReporter, type Reporter, type UpdateEvent } from "./events.ts";
+import { connectChain } from "./connect-chain.ts";
+import { createUpdateEmitter, type UpdateEmitter, type UpdateEvent } from "./events.ts";
 import type { Clock, CloudPort, JournalPort, PatchAnswer } from "./ports.ts";
 import {
   defaultUpdateSettings,
@@ -21,8 +21,8 @@ import {
 } from "./run.ts";
 
 /** Connects the update's cloud port to the cloud's API. Reports every call to the reporter. */
-export function wireCloud(cloud: CloudClient, reporter: Reporter, now: () => number): CloudPort {
-  const client = observe(cloud, reporter, now);
+export function connectCloud(cloud: CloudClient, emitter: UpdateEmitter, now: () => number): CloudPort {
+  const client = observe(cloud, emitter, now);
   return {
     // This API version returns the compose hash in force and the current operation.
     readCvm: (cvm) => getCvm(client, { cvm, apiVersion: "2026-01-21" }),
@@ -66,15 +66,15 @@ function toAnswer(outcome: PatchOutcome): PatchAnswer {
   return { kind, composeHash, appId, deviceId, chainId: kms?.chainId, correlationId };
 }
 
-function observe(client: CloudClient, reporter: Reporter, now: () => number): CloudClient {
+function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number): CloudClient {
   return {
     ...client,
     async request(request): Promise<CloudReply> {
       const start = now();
       const tell = (status: number | undefined) => {
-        const { step } = reporter;
+        const { step } = emitter;
         const { method, path } = request;
-        if (step !== undefined) reporter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
+        if (step !== undefined) emitter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
       };
       let reply: CloudReply;
       try {
@@ -109,9 +109,9 @@ export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateS
 }
 
 /** Connects an update to the real chain, cloud and clock. */
-export function wireUpdate(parameters: UpdateCvmParameters): UpdateRun {
+export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
   const { cloud, chain, account, journal, onStep, signal, timeouts, ...request } = parameters;
-  const reporter = createReporter(clock.now, onStep);
+  const emitter = createUpdateEmitter(clock.now, onStep);
   const { confirmations, waitForRollover, pollCloudMs, pollChainMs } = {
     ...defaultUpdateSettings,
     ...withoutUndefined(parameters),
@@ -125,13 +125,13 @@ export function wireUpdate(parameters: UpdateCvmParameters): UpdateRun {
       pollChainMs,
       timeouts: { ...defaultUpdateSettings.timeouts, ...withoutUndefined(timeouts ?? {}) },
     },
-    reporter,
+    emitter,
     signal,
     clock,
     journal,
-    cloud: wireCloud(cloud, reporter, clock.now),
+    cloud: connectCloud(cloud, emitter, clock.now),
     isChainNamed: chain !== undefined,
-    chain: wireChain(chain ?? noChain(), account),
+    chain: connectChain(chain ?? noChain(), account),
   };
 }
 

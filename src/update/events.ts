@@ -19,7 +19,7 @@ export type DocumentProof =
   | "none";
 
 /** What each step reports when it has succeeded, in the order of the steps. */
-export interface StepFacts {
+export interface StepResults {
   readCvm: {
     readonly status: string;
     readonly composeHash: ComposeHash | undefined;
@@ -66,13 +66,13 @@ export interface StepFacts {
     /** The device that will be allowed. Only the cloud has named it. */
     readonly newDevice: DeviceId | undefined;
   };
-  addDevice: PaymentFacts;
-  addComposeHash: PaymentFacts;
+  addDevice: Payment;
+  addComposeHash: Payment;
   confirm: { readonly correlationId: string | undefined; readonly attempts: number };
   followRollover: { readonly status: string; readonly composeHash: ComposeHash | undefined };
 }
 
-export interface PaymentFacts {
+export interface Payment {
   readonly transactionHash: TransactionHash;
   readonly blockNumber: bigint;
   readonly gasUsed: bigint;
@@ -82,9 +82,11 @@ export interface PaymentFacts {
   readonly isFromRecord: boolean;
 }
 
-export type UpdateStep = keyof StepFacts;
+export type UpdateStep = keyof StepResults;
 
-type Finished = { [Step in UpdateStep]: { kind: "finished"; step: Step; durationMs: number; facts: StepFacts[Step] } };
+type Finished = {
+  [Step in UpdateStep]: { kind: "finished"; step: Step; durationMs: number; result: StepResults[Step] };
+};
 
 /** What `onStep` receives while the update runs. Contains no secret. */
 export type UpdateEvent =
@@ -116,18 +118,18 @@ export type UpdateEvent =
   | Finished[UpdateStep];
 
 /** Measures the steps, calls the observer, and keeps the durations for the result. */
-export interface Reporter {
+export interface UpdateEmitter {
   readonly step: UpdateStep | undefined;
   readonly durations: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
   tell(event: UpdateEvent): void;
   during<Step extends UpdateStep, Outcome>(
     step: Step,
     work: () => Promise<Outcome>,
-    facts: (outcome: Outcome) => StepFacts[Step],
+    facts: (outcome: Outcome) => StepResults[Step],
   ): Promise<Outcome>;
 }
 
-export function createReporter(now: () => number, onStep: (event: UpdateEvent) => void = () => {}): Reporter {
+export function createUpdateEmitter(now: () => number, onStep: (event: UpdateEvent) => void = () => {}): UpdateEmitter {
   const durations: { step: UpdateStep; durationMs: number }[] = [];
   let current: UpdateStep | undefined;
   return {
@@ -144,7 +146,7 @@ export function createReporter(now: () => number, onStep: (event: UpdateEvent) =
       const durationMs = now() - start;
       durations.push({ step, durationMs });
       // The compiler cannot see that the step and the facts of one call belong together.
-      onStep({ kind: "finished", step, durationMs, facts: facts(outcome) } as UpdateEvent);
+      onStep({ kind: "finished", step, durationMs, result: facts(outcome) } as UpdateEvent);
       return outcome;
     },
   };

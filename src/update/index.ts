@@ -1,5 +1,5 @@
 export type { UpdateCvmParameters } from "./connect.ts";
-export type { DocumentProof, KeyProof, PaymentFacts, StepFacts, UpdateEvent, UpdateStep } from "./events.ts";
+export type { DocumentProof, KeyProof, Payment, StepResults, UpdateEvent, UpdateStep } from "./events.ts";
 export { type Journal, memoryJournal, openJournal } from "./journal.ts";
 export type { JournalEntry, PaymentStep } from "./journal-state.ts";
 export type { Clock, JournalPort } from "./ports.ts";

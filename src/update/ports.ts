@@ -25,7 +25,7 @@ export interface JournalPort {
   append(entry: NewJournalEntry): Promise<void>;
 }
 
-export interface CvmFacts {
+export interface CvmSnapshot {
   readonly id: string;
   readonly name: string;
   readonly status: string;
@@ -71,7 +71,7 @@ export interface RegistrationRequired {
 export type PatchAnswer = PatchAccepted | RegistrationRequired;
 
 export interface CloudPort {
-  readCvm(cvm: string): Promise<CvmFacts>;
+  readCvm(cvm: string): Promise<CvmSnapshot>;
   readAppCompose(cvm: string): Promise<AppCompose>;
   /**
    * The key to encrypt the app's environment to, 32 bytes of hex. If `kmsPublicKey` is given, that KMS has signed it
@@ -91,7 +91,7 @@ export interface CloudPort {
   fingerprint(text: string): string;
 }
 
-export interface AllowlistFacts {
+export interface AllowlistSnapshot {
   readonly blockNumber: bigint;
   readonly owner: Hex;
   readonly composeHashAllowed: boolean;
@@ -116,7 +116,7 @@ export interface SignedTransaction {
   readonly transactionHash?: TransactionHash | undefined;
 }
 
-export interface ReceiptFacts {
+export interface MinedReceipt {
   readonly transactionHash: TransactionHash;
   readonly succeeded: boolean;
   readonly blockNumber: bigint;
@@ -141,7 +141,7 @@ export interface ChainPort {
     readonly deviceId: DeviceId | undefined;
     /** The KMS whose generation is read together with the app's. */
     readonly kms?: Hex | undefined;
-  }): Promise<AllowlistFacts>;
+  }): Promise<AllowlistSnapshot>;
   /** @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError */
   requireAffordable(intents: readonly PaymentIntent[]): Promise<void>;
   /** Simulates, signs, passes the result to `beforeSend`, and broadcasts after that has returned. */
@@ -156,7 +156,7 @@ export interface ChainPort {
   /** Sends the same transaction again. Has no effect if the chain knows it already. */
   sendAgain(intent: PaymentIntent, signed: SignedTransaction): Promise<TransactionHash>;
   /** @throws ReceiptMismatchError if it succeeded without the event of the intent */
-  readReceipt(intent: PaymentIntent, transactionHash: TransactionHash): Promise<ReceiptFacts | undefined>;
+  readReceipt(intent: PaymentIntent, transactionHash: TransactionHash): Promise<MinedReceipt | undefined>;
   /** Number of the address's mined transactions: the next nonce it will use. */
   readNonce(address: Hex): Promise<number>;
   /** As `readNonce`, including pending transactions. */

@@ -10,9 +10,9 @@ import {
   type TransactionHash,
 } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
-import type { DocumentProof, KeyProof, Reporter, StepFacts, UpdateStep } from "./events.ts";
+import type { DocumentProof, KeyProof, StepResults, UpdateEmitter, UpdateStep } from "./events.ts";
 import { type JournalState, type PaymentRecord, type PaymentStep, paymentSteps } from "./journal-state.ts";
-import type { CvmFacts, UpdatePorts } from "./ports.ts";
+import type { CvmSnapshot, UpdatePorts } from "./ports.ts";
 
 /** What the caller wants to change. A field that is left out keeps its present value. */
 export interface UpdateRequest {
@@ -113,26 +113,26 @@ export interface UpdateRun extends UpdatePorts {
   readonly isChainNamed: boolean;
   readonly request: UpdateRequest;
   readonly settings: UpdateSettings;
-  readonly reporter: Reporter;
+  readonly emitter: UpdateEmitter;
   readonly signal: AbortSignal | undefined;
 }
 
 /** An idle CVM that can be updated. */
-export interface UpdateTarget extends CvmFacts {
+export interface UpdateTarget extends CvmSnapshot {
   readonly appId: AppId;
   /** The CVM's name in the journal, independent of the name the caller used. */
   readonly key: string;
 }
 
 /** Runs one step, unless the caller has aborted. A started step always runs to its end, because it may be paying. */
-export async function during<Step extends UpdateStep, Outcome>(
+export async function withStep<Step extends UpdateStep, Outcome>(
   run: UpdateRun,
   step: Step,
   work: () => Promise<Outcome>,
-  facts: (outcome: Outcome) => StepFacts[Step],
+  facts: (outcome: Outcome) => StepResults[Step],
 ): Promise<Outcome> {
   run.signal?.throwIfAborted();
-  return run.reporter.during(step, work, facts);
+  return run.emitter.during(step, work, facts);
 }
 
 export interface PollParameters {
@@ -243,7 +243,7 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
     allowedDevice: update === undefined ? undefined : allowedDeviceOf(state, update),
     droppedVariables: [],
     warnings: [],
-    steps: run.reporter.durations,
+    steps: run.emitter.durations,
   };
 }
 

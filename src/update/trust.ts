@@ -10,7 +10,7 @@ import {
   WrongChainError,
 } from "../errors/index.ts";
 import type { KeyProof } from "./events.ts";
-import type { CvmFacts } from "./ports.ts";
+import type { CvmSnapshot } from "./ports.ts";
 import type { UpdateRequest, UpdateRun, UpdateTarget } from "./run.ts";
 
 // This file checks what the cloud says against what the caller named. The cloud is not trusted to name the key an
@@ -89,7 +89,10 @@ export function emptyEnvironment(): InvalidEnvironmentError {
  *
  * @throws InvalidArgumentError, KmsDowngradeError
  */
-export function requireTarget<Facts extends CvmFacts & { readonly appId: AppId }>(run: UpdateRun, facts: Facts): Facts {
+export function requireTarget<Facts extends CvmSnapshot & { readonly appId: AppId }>(
+  run: UpdateRun,
+  facts: Facts,
+): Facts {
   const { cvm } = run.request;
   const { appId } = run.request;
   for (const wanted of [appId, appNamedBy(cvm)]) {

@@ -1,4 +1,4 @@
-import { type UpdateCvmParameters, wireUpdate } from "./connect.ts";
+import { connectUpdate, type UpdateCvmParameters } from "./connect.ts";
 import type { PatchAccepted, RegistrationRequired } from "./ports.ts";
 import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget, withFindings } from "./run.ts";
 import { confirm } from "./steps/confirm.ts";
@@ -26,7 +26,7 @@ import { checkRequest } from "./trust.ts";
  * @throws DstackError: each kind of refusal has its own class and names the next step
  */
 export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult> {
-  return runUpdate(wireUpdate(parameters));
+  return runUpdate(connectUpdate(parameters));
 }
 
 /** `updateCvm` over ports, so that tests can replace the cloud, the chain, the journal and the clock. */

@@ -12,13 +12,13 @@ import {
   isKmsKeyPublished,
   publishKmsKeyAsOwner,
 } from "./contracts.ts";
-import { settleCvms, type WorldCvms } from "./cvms.ts";
+import { seedCvms, type WorldCvms } from "./cvms.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
 import {
   type ClientEnvironment,
   clientEnvironment,
-  inStepWith,
   startCloud,
+  syncClock,
   type WorldCloudOptions,
   worldNodes,
   worldOsImages,
@@ -105,12 +105,12 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       kms,
       rpcUrl,
       stateFile,
-      options: localClient === undefined ? options : inStepWith(localClient, options),
+      options: localClient === undefined ? options : syncClock(localClient, options),
     });
     teardown.add(() => cloud.close());
     const unprovable = await publishKey(chain, localClient, kmsPublicKey);
     const payer = missing === undefined ? ownerClient : undefined;
-    const cvms = await settleCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal });
+    const cvms = await seedCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal });
     return {
       chain,
       contracts: chain.contracts,

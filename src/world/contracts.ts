@@ -12,7 +12,7 @@ import {
 import { getBalance, readContract, sendTransaction } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readOwnership } from "../chain/read-app.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { sendContractCall } from "../chain/transactions/broadcast.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../core/ids.ts";
@@ -64,7 +64,7 @@ export async function findRefusedOsImages(
   kms: Address,
   images: readonly WorldOsImage[],
 ): Promise<WorldOsImage[]> {
-  const allowed = await duringRpc(client, "reading the allowed OS images", () =>
+  const allowed = await withRpcErrors(client, "reading the allowed OS images", () =>
     Promise.all(
       images.map(({ hash }) =>
         readContract(client, { address: kms, abi: dstackKmsAbi, functionName: "allowedOsImages", args: [hash] }),
@@ -118,19 +118,23 @@ export async function publishKmsKeyAsOwner(
   if (data === undefined) return;
   const { kms } = parameters;
   const { owner } = await readOwnership(client, { appId: parseAppId(kms) });
-  const transactionHash = await duringRpc(client, "publishing the mock KMS's key as the owner of the KMS", async () => {
-    await client.impersonateAccount({ address: owner });
-    try {
-      // On a fork the owner is often a contract without a balance.
-      const enough = parseEther("1");
-      if ((await getBalance(client, { address: owner })) < enough) {
-        await client.setBalance({ address: owner, value: enough });
+  const transactionHash = await withRpcErrors(
+    client,
+    "publishing the mock KMS's key as the owner of the KMS",
+    async () => {
+      await client.impersonateAccount({ address: owner });
+      try {
+        // On a fork the owner is often a contract without a balance.
+        const enough = parseEther("1");
+        if ((await getBalance(client, { address: owner })) < enough) {
+          await client.setBalance({ address: owner, value: enough });
+        }
+        return parseTransactionHash(await sendTransaction(client, { account: owner, to: kms, data }));
+      } finally {
+        await client.stopImpersonatingAccount({ address: owner });
       }
-      return parseTransactionHash(await sendTransaction(client, { account: owner, to: kms, data }));
-    } finally {
-      await client.stopImpersonatingAccount({ address: owner });
-    }
-  });
+    },
+  );
   await waitForReceipt(client, { transactionHash, functionName });
 }
 
@@ -155,7 +159,7 @@ async function encodePublication(
 }
 
 function readKmsInfo(client: ChainClient, kms: Address) {
-  return duringRpc(client, "reading the KMS's published key", () =>
+  return withRpcErrors(client, "reading the KMS's published key", () =>
     readContract(client, { address: kms, abi: dstackKmsAbi, functionName: "kmsInfo" }),
   );
 }

@@ -43,7 +43,7 @@ const dockerCompose = `services:
 `;
 const environment = [{ key: "GREETING", value: "hello" }];
 
-export interface SettleCvmsParameters {
+export interface SeedCvmsParameters {
   readonly state: Pick<WorldState, "isSeeded" | "noteSeeded">;
   readonly cloud: CloudClient;
   /** If undefined, the on-chain CVM is left out, because its app needs an account that deploys it. */
@@ -56,7 +56,7 @@ export interface SettleCvmsParameters {
  * Creates the two CVMs in parallel, in a world that never had them. A CVM that was deleted later is not created again.
  * A CVM that an interrupted start created is kept.
  */
-export async function settleCvms(parameters: SettleCvmsParameters): Promise<WorldCvms> {
+export async function seedCvms(parameters: SeedCvmsParameters): Promise<WorldCvms> {
   const { state, cloud, withCvms } = parameters;
   if (withCvms) {
     const known = await findCvms(cloud);
@@ -72,7 +72,7 @@ export async function settleCvms(parameters: SettleCvmsParameters): Promise<Worl
   return findCvms(cloud);
 }
 
-function launchers(parameters: SettleCvmsParameters): Array<[SeededCvm, () => Promise<unknown>]> {
+function launchers(parameters: SeedCvmsParameters): Array<[SeededCvm, () => Promise<unknown>]> {
   const { cloud, owner, signal } = parameters;
   const common = { cloud, dockerCompose, environment, signal };
   const offChain = () => launchOffChainCvm({ ...common, name: names.offChain });

@@ -4,7 +4,7 @@ import { ethCall } from "../chain/calls.ts";
 import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
 import { requireCode } from "../chain/code.ts";
 import { httpEndpoint } from "../chain/endpoint.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { dstackKmsAbi } from "../generated/abi.ts";
 import type { DeployedContracts } from "./contracts.ts";
@@ -85,7 +85,7 @@ async function readAppImplementation(client: ChainClient, kms: Address): Promise
 }
 
 async function readIsDevChain(client: ChainClient): Promise<boolean> {
-  const version = await duringRpc(client, "asking for its version", () =>
+  const version = await withRpcErrors(client, "asking for its version", () =>
     client.request({ method: "web3_clientVersion" }),
   );
   return /^(?:hardhat|anvil)/i.test(version);

@@ -50,7 +50,7 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
 }
 
 /** Keeps the chain in step with the cloud: a change of the cloud's time or state also changes the chain's. */
-export function inStepWith(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
+export function syncClock(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
   const snapshots = new ChainSnapshots(client);
   return {
     ...options,

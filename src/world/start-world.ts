@@ -12,12 +12,12 @@ import {
   findRefusedOsImages,
   publishKmsKey,
 } from "./contracts.ts";
-import { settleCvms, type WorldCvms } from "./cvms.ts";
+import { seedCvms, type WorldCvms } from "./cvms.ts";
 import {
   type ClientEnvironment,
   clientEnvironment,
-  inStepWith,
   startCloud,
+  syncClock,
   type WorldCloudOptions,
   worldNodes,
   worldOsImages,
@@ -113,11 +113,11 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       kms,
       rpcUrl,
       stateFile,
-      options: inStepWith(chain.client, options),
+      options: syncClock(chain.client, options),
     });
     teardown.add(() => cloud.close());
     await publishKmsKey(ownerClient, { kms, publicKey: kmsPublicKey });
-    const cvms = await settleCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
+    const cvms = await seedCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
     return {
       chain,
       contracts,

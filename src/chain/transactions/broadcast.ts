@@ -4,7 +4,7 @@ import { getBalance, getTransactionCount, sendRawTransaction } from "viem/action
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { type DstackError, InsufficientFundsError, NonceTakenError, SignerRequiredError } from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireChain } from "../client.ts";
-import { duringRpc, errorChain, errorText, translateChainError } from "../rpc-errors.ts";
+import { errorChain, errorText, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { findNonceTaker } from "./find.ts";
 import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
 
@@ -39,7 +39,7 @@ async function sendSigned(
     const answer: unknown = await sendRawTransaction(client, { serializedTransaction });
     if (typeof answer !== "string") throw new Error("The endpoint's answer holds no result.");
   } catch (error) {
-    const isThere = says(error, alreadyKnown) || (await readIsKnown(client, transactionHash));
+    const isThere = says(error, alreadyKnown) || (await transactionExists(client, transactionHash));
     if (!isThere) throw await explainRefusal(client, prepared, error);
   }
   return transactionHash;
@@ -75,11 +75,13 @@ async function explainRefusal(
   if (says(error, noFunds)) {
     return new InsufficientFundsError(
       from,
-      await duringRpc(client, doing, () => getBalance(client, { address: from })),
+      await withRpcErrors(client, doing, () => getBalance(client, { address: from })),
     );
   }
   if (says(error, underpriced)) return new NonceTakenError(from, nonce, transactionHash);
-  const used = await duringRpc(client, doing, () => getTransactionCount(client, { address: from, blockTag: "latest" }));
+  const used = await withRpcErrors(client, doing, () =>
+    getTransactionCount(client, { address: from, blockTag: "latest" }),
+  );
   return used > nonce ? new NonceTakenError(from, nonce, transactionHash) : translateChainError(client, error, doing);
 }
 
@@ -110,7 +112,7 @@ export async function sendPreparedTransaction(
   if (prepared.rawTransaction === undefined) {
     const { from, nonce, transactionHash } = prepared;
     if (transactionHash !== undefined && (await readIsRecorded(client, prepared))) return transactionHash;
-    const next = await duringRpc(client, "reading the nonce", () =>
+    const next = await withRpcErrors(client, "reading the nonce", () =>
       getTransactionCount(client, { address: from, blockTag: "pending" }),
     );
     if (next > nonce) return findSent(client, prepared);
@@ -167,8 +169,8 @@ export async function sendContractCall(
  *
  * @throws RpcUnavailableError
  */
-export async function readIsKnown(client: ChainClient, transactionHash: TransactionHash): Promise<boolean> {
-  const transaction = await duringRpc(client, "looking for the transaction", () =>
+export async function transactionExists(client: ChainClient, transactionHash: TransactionHash): Promise<boolean> {
+  const transaction = await withRpcErrors(client, "looking for the transaction", () =>
     client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
   );
   return transaction?.hash?.toLowerCase() === transactionHash;
@@ -185,7 +187,7 @@ export async function readIsRecorded(
   { from, nonce, to, data, transactionHash }: PreparedTransaction,
 ): Promise<boolean> {
   if (transactionHash === undefined) return false;
-  const found = await duringRpc(client, "looking for the transaction", () =>
+  const found = await withRpcErrors(client, "looking for the transaction", () =>
     client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
   );
   return (

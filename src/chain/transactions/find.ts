@@ -13,7 +13,7 @@ import { recoverAuthorizationAddress } from "viem/utils";
 import { type Hex, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import type { NonceTaker } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
-import { duringRpc } from "../rpc-errors.ts";
+import { withRpcErrors } from "../rpc-errors.ts";
 import { highestTip, type PreparedTransaction } from "./prepare.ts";
 
 export interface FindTransactionParameters {
@@ -93,7 +93,7 @@ export async function findNonceTaker(
     if (isSame) return { kind: "same", transactionHash };
     return isProven ? { kind: "mined", transactionHash } : { kind: "notFound" };
   }
-  const mined = await duringRpc(client, "reading the nonce", () =>
+  const mined = await withRpcErrors(client, "reading the nonce", () =>
     getTransactionCount(client, { address: from, blockTag: "latest" }),
   );
   return { kind: mined > nonce ? "notFound" : "waiting" };

@@ -13,7 +13,7 @@ import {
   gasCeilingOf,
   undoDelegationGasCeiling,
 } from "../../core/order-calls.ts";
-import { decodePolicyCall, type PolicyCall } from "../../core/owner-calls.ts";
+import { decodeOwnerCall, type OwnerCall } from "../../core/owner-calls.ts";
 import { JournalCorruptError } from "../../errors/index.ts";
 import { findContradiction, findForeignSignature } from "./find.ts";
 import { acquireLock, openLineFile } from "./journal-file.ts";
@@ -22,7 +22,7 @@ import type { PreparedTransaction } from "./prepare.ts";
 /** A signed transaction of a batch and its calls. */
 export interface BatchEntry {
   readonly transaction: PreparedTransaction;
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** Whether it carries its own sender's authorisation, which uses the nonce after the transaction's. */
   readonly authorizes: boolean;
 }
@@ -187,7 +187,7 @@ export class ContradictionError extends Error {}
 export function fromPreparedLine(line: PreparedLine, executors: readonly Hex[] = []): BatchEntry {
   const { chainId, from, nonce, to, data, authorizes } = line;
   const calls = line.calls.map((raw) => {
-    const call = decodePolicyCall(raw);
+    const call = decodeOwnerCall(raw);
     if (call === undefined) throw new ContradictionError("it lists a call that this package does not make");
     return call;
   });
@@ -219,7 +219,7 @@ interface Shape {
 }
 
 /** Finds the kind of transaction, among those that this package sends, that makes these calls. */
-function findShape({ from, to, data, authorizes }: PreparedLine, calls: readonly PolicyCall[]): Shape | undefined {
+function findShape({ from, to, data, authorizes }: PreparedLine, calls: readonly OwnerCall[]): Shape | undefined {
   const [only] = calls;
   if (only === undefined) {
     if (authorizes && to === from && data === "0x")

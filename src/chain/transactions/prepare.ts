@@ -4,7 +4,7 @@ import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { gasCeilingOf } from "../../core/order-calls.ts";
 import { ImplausibleAnswerError, InsufficientFundsError } from "../../errors/index.ts";
 import { type ChainClient, requireSigningChain } from "../client.ts";
-import { duringRpc } from "../rpc-errors.ts";
+import { withRpcErrors } from "../rpc-errors.ts";
 import { readGasLimit, simulateCall } from "./simulate.ts";
 
 export interface PrepareTransactionParameters {
@@ -42,7 +42,7 @@ export async function prepareTransaction(
     wanted.nonce ?? readNextNonce(client, { address: from }),
     readGasLimit(client, { ...call, ceiling: gasCeilingOf(functionName) }),
     readFees(client),
-    duringRpc(client, "reading the balance", () => getBalance(client, { address: from })),
+    withRpcErrors(client, "reading the balance", () => getBalance(client, { address: from })),
   ]);
   const highestPrice = gas * fees.maxFeePerGas;
   if (balance < highestPrice) throw new InsufficientFundsError(from, balance, highestPrice);
@@ -71,7 +71,7 @@ export interface ReadNextNonceParameters {
  */
 export async function readNextNonce(client: ChainClient, { address, known }: ReadNextNonceParameters): Promise<number> {
   const count = (blockTag: "latest" | "pending") => getTransactionCount(client, { address, blockTag });
-  const [mined, pending] = await duringRpc(client, "reading the nonce", () =>
+  const [mined, pending] = await withRpcErrors(client, "reading the nonce", () =>
     Promise.all([count("latest"), count("pending")]),
   );
   const next = Math.max(mined, pending);
@@ -128,7 +128,7 @@ export interface ReadFeesReturnType {
  * @throws ImplausibleAnswerError, RpcUnavailableError
  */
 export async function readFees(client: ChainClient): Promise<ReadFeesReturnType> {
-  const [block, suggestedTip] = await duringRpc(client, "reading the fees", () =>
+  const [block, suggestedTip] = await withRpcErrors(client, "reading the fees", () =>
     Promise.all([getBlock(client), estimateMaxPriorityFeePerGas(client)]),
   );
   const baseFee = block.baseFeePerGas ?? 0n;

@@ -3,7 +3,7 @@ import type { TransactionHash } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
 import { ReceiptTimeoutError, TransactionRevertedError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
-import { duringRpc, withoutSecrets } from "../rpc-errors.ts";
+import { withoutSecrets, withRpcErrors } from "../rpc-errors.ts";
 
 export interface WaitForReceiptParameters {
   readonly transactionHash: TransactionHash;
@@ -89,7 +89,7 @@ export async function readSenders(
   { transactionHashes }: ReadSendersParameters,
 ): Promise<ReadonlyMap<TransactionHash, Address>> {
   const readSender = async (hash: TransactionHash): Promise<[TransactionHash, Address][]> => {
-    const transaction = await duringRpc(client, "reading who sent a transaction", () =>
+    const transaction = await withRpcErrors(client, "reading who sent a transaction", () =>
       client.request({ method: "eth_getTransactionByHash", params: [hash] }),
     );
     return isHex(transaction?.from) ? [[hash, getAddress(transaction.from)]] : [];

@@ -1,4 +1,4 @@
-import type { LintProblem, LintRule, LintSubject, OwnerFacts } from "./rule.ts";
+import type { LintedOwner, LintProblem, LintRule, LintSubject } from "./rule.ts";
 
 export const appIsKms: LintRule = {
   name: "app-is-kms",
@@ -118,12 +118,12 @@ export const ownerCannotSign: LintRule = {
  * Only a warning: an offer that the invited owner cannot accept changes nothing, and the present owner keeps all
  * rights.
  */
-function judgeInvited(subject: LintSubject, invited: OwnerFacts): LintProblem[] {
+function judgeInvited(subject: LintSubject, invited: LintedOwner): LintProblem[] {
   return judge(subject, invited, "The invited owner").map((problem) => ({ ...problem, severity: "warning" }));
 }
 
 /** Every doubt about a new owner is an error, because it may be too late after the transfer. */
-function judgeNew(subject: LintSubject, newOwner: OwnerFacts): LintProblem[] {
+function judgeNew(subject: LintSubject, newOwner: LintedOwner): LintProblem[] {
   const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
   // With two-step ownership, an invited owner that cannot call the app changes nothing, and the zero address withdraws
   // an offer.
@@ -132,7 +132,7 @@ function judgeNew(subject: LintSubject, newOwner: OwnerFacts): LintProblem[] {
   return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
 }
 
-function judge(subject: LintSubject, owner: OwnerFacts, who: string): LintProblem[] {
+function judge(subject: LintSubject, owner: LintedOwner, who: string): LintProblem[] {
   const { calls = [] } = subject;
   const { address, kind, isUsed } = owner;
   if (kind === "renounced") {

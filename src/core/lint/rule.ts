@@ -3,32 +3,32 @@ import type { Hex } from "../ids.ts";
 
 /** Input of the linter. Every field is optional: a rule whose input is missing reports nothing. */
 export interface LintSubject {
-  readonly app?: AppFacts | undefined;
-  readonly kms?: KmsFacts | undefined;
+  readonly app?: LintedApp | undefined;
+  readonly kms?: LintedKms | undefined;
   /** The owner after the planned transfer. */
-  readonly newOwner?: OwnerFacts | undefined;
+  readonly newOwner?: LintedOwner | undefined;
   /** The document whose hash is allowed or will be allowed. */
   readonly document?: AppCompose | undefined;
   /** The app's CVMs, as the cloud knows them. */
-  readonly cvms?: readonly CvmFacts[] | undefined;
+  readonly cvms?: readonly LintedCvm[] | undefined;
   /** The calls to be sent. A `PolicyCall` fits. */
   readonly calls?: readonly LintCall[] | undefined;
   /** Values as the user entered them, before parsing. */
   readonly inputs?: readonly LintInput[] | undefined;
 }
 
-export interface AppFacts {
+export interface LintedApp {
   readonly appId: Hex;
   readonly hasCode: boolean;
   /** Whether the contract has a view that only a DstackKms has. */
   readonly isKms: boolean;
   /** Undefined if there is no app at the address. */
-  readonly policy: PolicyFacts | undefined;
+  readonly policy: LintedPolicy | undefined;
 }
 
-export interface PolicyFacts {
-  readonly owner: OwnerFacts;
-  readonly pendingOwner: OwnerFacts | undefined;
+export interface LintedPolicy {
+  readonly owner: LintedOwner;
+  readonly pendingOwner: LintedOwner | undefined;
   /** Whether a new owner must accept. */
   readonly isTwoStep: boolean;
   readonly allowAnyDevice: boolean;
@@ -45,20 +45,20 @@ export interface PolicyFacts {
   readonly devices?: readonly Hex[] | undefined;
 }
 
-export interface OwnerFacts {
+export interface LintedOwner {
   readonly address: Hex;
   readonly kind: "renounced" | "eoa" | "safe" | "timelock" | "contract";
   /** For an EOA: whether it has sent a transaction or holds a balance. */
   readonly isUsed?: boolean | undefined;
 }
 
-export interface KmsFacts {
+export interface LintedKms {
   readonly address: Hex;
   /** The implementation that its factory gives new apps. Undefined if not known. */
   readonly appImplementation: Hex | undefined;
 }
 
-export interface CvmFacts {
+export interface LintedCvm {
   readonly name: string;
   readonly composeHash?: Hex | undefined;
   /** The machine it runs on. */

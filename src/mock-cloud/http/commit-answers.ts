@@ -4,9 +4,9 @@ import { toIsoTime } from "../clock.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { PreparedUpdate, UpdateCommit } from "../services/prepared-updates.ts";
 import type { Kms, Node } from "../store/platform.ts";
-import type { OnchainStatus } from "../verification/gather-facts.ts";
+import type { OnchainStatus } from "../verification/read-registration.ts";
 import { toKmsInfo } from "./platform-answers.ts";
-import { readComposeHash, readTransactionHash } from "./requests.ts";
+import { parseComposeHashField, parseTransactionHashField } from "./requests.ts";
 import { toOnchainStatus } from "./update-answers.ts";
 
 /** An empty text counts as missing. @throws InvalidRequestError */
@@ -18,8 +18,8 @@ export function readUpdateCommit(
   const { compose_hash: hash, transaction_hash: transaction } = body;
   return {
     token: requireToken(body.token || tokenInUrl),
-    composeHash: hash ? readComposeHash(hash, ["body", "compose_hash"]) : undefined,
-    transactionHash: transaction ? readTransactionHash(transaction, ["body", "transaction_hash"]) : undefined,
+    composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
+    transactionHash: transaction ? parseTransactionHashField(transaction, ["body", "transaction_hash"]) : undefined,
     correlationId,
   };
 }

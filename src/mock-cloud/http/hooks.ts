@@ -9,7 +9,7 @@ import type { EventListener } from "../events.ts";
 import type { Faults, Occasion } from "../faults/faults.ts";
 import { hashApiKey } from "../services/account.ts";
 import { findCvm } from "../services/find.ts";
-import type { QuietTime } from "../snapshots.ts";
+import type { Drain } from "../snapshots.ts";
 import type { Store } from "../store/store.ts";
 import type { Principal, Workspaces } from "../store/workspaces.ts";
 
@@ -137,13 +137,13 @@ export function registerRequestEvents(app: FastifyInstance, emit: EventListener)
  * Keeps requests that use the state from running during a snapshot or restore. Admin requests are exempt: they start
  * those.
  */
-export function registerQuietTime(app: FastifyInstance, quietTime: QuietTime): void {
+export function registerDrain(app: FastifyInstance, drain: Drain): void {
   const leaving = new WeakMap<FastifyRequest, () => void>();
 
   // This hook runs after the body was read and checked, so a client that sends slowly delays no snapshot.
   app.addHook("preHandler", async (request) => {
     if (request.routeOptions.url?.startsWith("/admin/")) return;
-    leaving.set(request, await quietTime.enter());
+    leaving.set(request, await drain.enter());
   });
 
   // Runs for every answer, also for refusals and for clients that closed the connection. For a stream, it runs at the

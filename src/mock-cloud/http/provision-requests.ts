@@ -13,10 +13,10 @@ import type { JsonObject } from "../../core/json.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
 import type { InstanceCommit, InstanceRequest } from "../services/instances.ts";
 import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";
-import { definedOnly, parseAt, readComposeHash, readEncryptedEnv, readSize } from "./requests.ts";
+import { definedOnly, parseAt, parseComposeHashField, parseEncryptedEnv, parseSize } from "./requests.ts";
 
 /** @throws InvalidRequestError, or ApiError 400 if there is no compose file */
-export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {
+export function parseProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {
   const wanted = definedOnly(body);
   const appId = wanted.app_id ?? wanted.custom_app_id;
   const {
@@ -35,7 +35,7 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
     throw new ApiError(400, errorCodes.composeFileRequired, "The compose file has no docker_compose_file.");
   }
   return {
-    name: readCvmName(body.name),
+    name: parseCvmName(body.name),
     compose: {
       name,
       dockerCompose: docker_compose_file,
@@ -53,9 +53,9 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
     osImage: wanted.image,
     preferDev: wanted.prefer_dev,
     instanceType: wanted.instance_type,
-    vcpu: readSize(wanted.vcpu, "vcpu"),
-    memoryMb: readSize(wanted.memory, "memory"),
-    diskGb: readSize(wanted.disk_size, "disk_size"),
+    vcpu: parseSize(wanted.vcpu, "vcpu"),
+    memoryMb: parseSize(wanted.memory, "memory"),
+    diskGb: parseSize(wanted.disk_size, "disk_size"),
     listed: wanted.listed,
     appId: appId === undefined ? undefined : parseAt(["body", "app_id"], () => parseAppId(appId)),
     nonce: wanted.nonce,
@@ -63,12 +63,12 @@ export function readProvisionRequest(body: ProvisionCvmRequest): ProvisionReques
 }
 
 /** @throws InvalidRequestError */
-export function readCreateRequest(body: CreateCvmRequest): CreateRequest {
+export function parseCreateRequest(body: CreateCvmRequest): CreateRequest {
   const { deployer_address: deployer } = body;
   return {
     appId: parseAt(["body", "app_id"], () => parseAppId(body.app_id)),
-    composeHash: readComposeHash(body.compose_hash, ["body", "compose_hash"]),
-    encryptedEnv: readEncryptedEnv(body.encrypted_env || null),
+    composeHash: parseComposeHashField(body.compose_hash, ["body", "compose_hash"]),
+    encryptedEnv: parseEncryptedEnv(body.encrypted_env || null),
     kms: body.kms_id || undefined,
     deployerAddress: deployer
       ? parseAt(["body", "deployer_address"], () => parseFixedHex("A deployer address", deployer, 20))
@@ -77,7 +77,7 @@ export function readCreateRequest(body: CreateCvmRequest): CreateRequest {
 }
 
 /** @throws InvalidRequestError */
-export function readCvmName(raw: string): string {
+export function parseCvmName(raw: string): string {
   if (/^[a-zA-Z](?!.*--)[a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$/.test(raw)) return raw;
   throw new InvalidRequestError(
     ["body", "name"],
@@ -91,22 +91,22 @@ interface InstanceSource {
 }
 
 /** @throws InvalidRequestError */
-export function readReplicaRequest(body: ReplicateCvmRequest, { headers, id }: InstanceSource): InstanceRequest {
+export function parseReplicaRequest(body: ReplicateCvmRequest, { headers, id }: InstanceSource): InstanceRequest {
   const { compose_hash: hash } = body;
   return {
     nodeId: body.node_id ?? undefined,
-    composeHash: hash ? readComposeHash(hash, ["body", "compose_hash"]) : undefined,
-    encryptedEnv: readEncryptedEnv(body.encrypted_env),
+    composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
+    encryptedEnv: parseEncryptedEnv(body.encrypted_env),
     isPrepareOnly: String(headers[headerNames.prepareOnly.toLowerCase()]).toLowerCase() === "true",
     correlationId: id,
   };
 }
 
 /** @throws InvalidRequestError */
-export function readInstanceRequest(body: CreateAppInstanceRequest, source: InstanceSource): InstanceRequest {
+export function parseInstanceRequest(body: CreateAppInstanceRequest, source: InstanceSource): InstanceRequest {
   return {
-    ...readReplicaRequest(body, source),
-    name: body.name ? readCvmName(body.name) : undefined,
+    ...parseReplicaRequest(body, source),
+    name: body.name ? parseCvmName(body.name) : undefined,
     compose: {
       dockerCompose: body.docker_compose_file ?? undefined,
       preLaunchScript: body.pre_launch_script ?? undefined,
@@ -119,7 +119,7 @@ export function readInstanceRequest(body: CreateAppInstanceRequest, source: Inst
  *
  * @throws InvalidRequestError
  */
-export function readInstanceCommit(
+export function parseInstanceCommit(
   body: CommitInstanceRequest,
   tokenInUrl: string | undefined,
   correlationId: string,
@@ -129,13 +129,13 @@ export function readInstanceCommit(
   const { compose_hash: hash, transaction_hash: transaction } = body;
   return {
     token,
-    composeHash: hash ? readComposeHash(hash, ["body", "compose_hash"]) : undefined,
-    transactionHash: transaction ? readInstanceTransactionHash(transaction) : undefined,
+    composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
+    transactionHash: transaction ? parseInstanceTransactionHash(transaction) : undefined,
     correlationId,
   };
 }
 
-function readInstanceTransactionHash(raw: string) {
+function parseInstanceTransactionHash(raw: string) {
   if (raw === alreadyRegistered) return alreadyRegistered;
   return parseAt(["body", "transaction_hash"], () => parseTransactionHash(raw));
 }

@@ -35,36 +35,36 @@ export function findChangeField(body: unknown): string | undefined {
  *
  * @throws InvalidRequestError
  */
-export function readPatchChange(body: PatchCvmRequest): UpdateChange | undefined {
+export function parsePatchChange(body: PatchCvmRequest): UpdateChange | undefined {
   if (findChangeField(body) === undefined) return undefined;
   return {
     compose: {
       dockerCompose: body.docker_compose_file ?? undefined,
       preLaunchScript: body.pre_launch_script ?? undefined,
-      allowedEnvs: readNames(body.allowed_envs ?? body.env_keys),
+      allowedEnvs: parseNames(body.allowed_envs ?? body.env_keys),
       publicLogs: body.public_logs ?? undefined,
       publicSysinfo: body.public_sysinfo ?? undefined,
       publicTcbinfo: body.public_tcbinfo ?? undefined,
     },
     manifest: definedOnly({
-      gateway_enabled: readFlag(body.gateway_enabled),
-      secure_time: readFlag(body.secure_time),
+      gateway_enabled: parseFlag(body.gateway_enabled),
+      secure_time: parseFlag(body.secure_time),
     }),
-    encryptedEnv: readEncryptedEnv(body.encrypted_env),
-    settings: readSettings(body),
-    isRestartAllowed: readFlag(body.allow_restart),
+    encryptedEnv: parseEncryptedEnv(body.encrypted_env),
+    settings: parseSettings(body),
+    isRestartAllowed: parseFlag(body.allow_restart),
   };
 }
 
 /** @throws InvalidRequestError */
-export function readResourcesChange(body: PatchResourcesRequest): UpdateChange {
+export function parseResourcesChange(body: PatchResourcesRequest): UpdateChange {
   return {
-    settings: definedOnly({ ...readSizes(body), instanceType: body.instance_type }),
-    isRestartAllowed: readFlag(body.allow_restart),
+    settings: definedOnly({ ...parseSizes(body), instanceType: body.instance_type }),
+    isRestartAllowed: parseFlag(body.allow_restart),
   };
 }
 
-export function readVisibilityChange(body: PatchVisibilityRequest): UpdateChange | undefined {
+export function parseVisibilityChange(body: PatchVisibilityRequest): UpdateChange | undefined {
   const { public_sysinfo, public_logs, public_tcbinfo } = body;
   const compose = definedOnly({
     publicSysinfo: public_sysinfo,
@@ -75,10 +75,10 @@ export function readVisibilityChange(body: PatchVisibilityRequest): UpdateChange
 }
 
 /** @throws InvalidRequestError */
-export function readEnvsChange(body: PatchEnvsRequest): UpdateChange {
+export function parseEnvsChange(body: PatchEnvsRequest): UpdateChange {
   return {
     compose: { allowedEnvs: body.env_keys ?? undefined },
-    encryptedEnv: readEncryptedEnv(body.encrypted_env),
+    encryptedEnv: parseEncryptedEnv(body.encrypted_env),
   };
 }
 
@@ -90,7 +90,7 @@ export type TextField = "docker_compose_file" | "pre_launch_script";
  *
  * @throws InvalidRequestError
  */
-export function readTextChange(body: unknown, field: TextField): UpdateChange | undefined {
+export function parseTextChange(body: unknown, field: TextField): UpdateChange | undefined {
   const text: unknown = typeof body === "object" && body !== null ? Reflect.get(body, field) : body;
   if (text === undefined || text === null || body === "") return undefined;
   if (typeof text !== "string") throw new InvalidRequestError(["body", field], "Must be a string.");
@@ -103,7 +103,7 @@ export function readTextChange(body: unknown, field: TextField): UpdateChange | 
  *
  * @throws ApiError 400 for a missing compose file, because every CVM needs one; InvalidRequestError
  */
-export function readAbsentText(body: unknown, field: TextField): UpdateChange {
+export function parseAbsentText(body: unknown, field: TextField): UpdateChange {
   if (field === "pre_launch_script") {
     if (typeof body !== "object" || body === null) return { compose: { preLaunchScript: "" } };
     throw new InvalidRequestError(["body", field], "Field required", "missing");
@@ -112,7 +112,7 @@ export function readAbsentText(body: unknown, field: TextField): UpdateChange {
 }
 
 /** Reads the document to provision: all keys of the body replace those of the current document. */
-export function readProvisionChange(body: ProvisionComposeFileRequest): UpdateChange {
+export function parseProvisionChange(body: ProvisionComposeFileRequest): UpdateChange {
   const {
     docker_compose_file,
     pre_launch_script,
@@ -128,7 +128,7 @@ export function readProvisionChange(body: ProvisionComposeFileRequest): UpdateCh
       allowedEnvs: allowed_envs,
     },
     manifest: manifest as JsonObject, // it came in as JSON
-    encryptedEnv: readEncryptedEnv(encrypted_env),
+    encryptedEnv: parseEncryptedEnv(encrypted_env),
   };
 }
 
@@ -137,7 +137,7 @@ export function readProvisionChange(body: ProvisionComposeFileRequest): UpdateCh
  *
  * @throws InvalidRequestError
  */
-export function readEncryptedEnv(raw: string | null | undefined): string | undefined {
+export function parseEncryptedEnv(raw: string | null | undefined): string | undefined {
   if (raw === null || raw === undefined) return undefined;
   const digits = raw.replace(/^0x/i, "").toLowerCase();
   const isHex = /^([0-9a-f]{2})*$/.test(digits);
@@ -146,38 +146,38 @@ export function readEncryptedEnv(raw: string | null | undefined): string | undef
   throw new InvalidRequestError(["body", "encrypted_env"], `An encrypted environment ${problem}.`);
 }
 
-function readSettings(body: PatchCvmRequest): Partial<CvmSettings> {
+function parseSettings(body: PatchCvmRequest): Partial<CvmSettings> {
   return definedOnly({
-    ...readSizes(body),
+    ...parseSizes(body),
     instanceType: body.instance_type,
     osImage: body.image ?? body.os_image_name,
-    listed: readFlag(body.listed),
+    listed: parseFlag(body.listed),
     userConfig: body.user_config,
-    shutdownTimeout: readShutdownTimeout(body.shutdown_timeout),
-    allowForceStop: readFlag(body.allow_force_stop),
-    gpus: readGpus(body.gpus),
+    shutdownTimeout: parseShutdownTimeout(body.shutdown_timeout),
+    allowForceStop: parseFlag(body.allow_force_stop),
+    gpus: parseGpus(body.gpus),
   });
 }
 
-function readSizes(body: Pick<PatchResourcesRequest, "vcpu" | "memory" | "disk_size">) {
+function parseSizes(body: Pick<PatchResourcesRequest, "vcpu" | "memory" | "disk_size">) {
   return {
-    vcpu: readSize(body.vcpu, "vcpu"),
-    memoryMb: readSize(body.memory, "memory"),
-    diskGb: readSize(body.disk_size, "disk_size"),
+    vcpu: parseSize(body.vcpu, "vcpu"),
+    memoryMb: parseSize(body.memory, "memory"),
+    diskGb: parseSize(body.disk_size, "disk_size"),
   };
 }
 
-function readFlag(value: boolean | 0 | 1 | null | undefined): boolean | undefined {
+function parseFlag(value: boolean | 0 | 1 | null | undefined): boolean | undefined {
   return value === null || value === undefined ? undefined : Boolean(value);
 }
 
-function readShutdownTimeout(seconds: number | null | undefined): number | undefined {
+function parseShutdownTimeout(seconds: number | null | undefined): number | undefined {
   if (seconds === null || seconds === undefined) return undefined;
   if (seconds >= 10 && seconds <= 1200) return seconds;
   throw new InvalidRequestError(["body", "shutdown_timeout"], "Must be 10 to 1200 seconds.");
 }
 
-function readGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
+function parseGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
   if (gpus === null || gpus === undefined) return undefined;
   if (Number.isInteger(gpus.count) && gpus.count >= 0 && gpus.count <= largestSize) {
     return { count: gpus.count, productName: gpus.product_name ?? null };
@@ -189,14 +189,14 @@ function readGpus(gpus: PatchCvmRequest["gpus"]): Gpus | undefined {
 const largestSize = 2 ** 24;
 
 /** Accepts whole numbers only; clients may send them as floats. @throws InvalidRequestError */
-export function readSize(value: number | null | undefined, field: string): number | undefined {
+export function parseSize(value: number | null | undefined, field: string): number | undefined {
   if (value === null || value === undefined) return undefined;
   if (Number.isInteger(value) && value > 0 && value <= largestSize) return value;
   throw new InvalidRequestError(["body", field], "Must be a positive whole number.");
 }
 
 /** An older Go client sends the names as one comma-separated text. */
-function readNames(value: unknown): readonly string[] | undefined {
+function parseNames(value: unknown): readonly string[] | undefined {
   if (value === null || value === undefined) return undefined;
   if (typeof value === "string") return value.split(",").map((name) => name.trim());
   if (Array.isArray(value) && value.every((name) => typeof name === "string")) return value;
@@ -204,7 +204,7 @@ function readNames(value: unknown): readonly string[] | undefined {
 }
 
 /** Whether the client only wants to prepare an update. @throws InvalidRequestError */
-export function readPrepareOnly(headers: Readonly<Record<string, unknown>>): boolean {
+export function parsePrepareOnly(headers: Readonly<Record<string, unknown>>): boolean {
   const header = String(headers[headerNames.prepareOnly.toLowerCase()] ?? "").toLowerCase();
   if (["true", "1"].includes(header)) return true;
   if (["", "false", "0"].includes(header)) return false;
@@ -218,7 +218,7 @@ const knownParts = z.looseObject({
 });
 
 /** The parts of a user config that the API knows. The owner's text may be anything; the guest gets it unchanged. */
-export function readUserConfig(text: string | null): UserConfig {
+export function parseUserConfig(text: string | null): UserConfig {
   const known = knownParts.safeParse(parseJson(text ?? "{}")).data;
   return {
     hostname: known?.hostname ?? null,
@@ -251,8 +251,8 @@ const confirmationFields = {
  *
  * @throws InvalidRequestError when only one of the two values is present, or one is malformed
  */
-export function readConfirmation(source: Source): Confirmation | undefined {
-  const { composeHash, transactionHash } = readValues(source);
+export function parseConfirmation(source: Source): Confirmation | undefined {
+  const { composeHash, transactionHash } = parseValues(source);
   return composeHash || transactionHash ? toConfirmation({ composeHash, transactionHash }) : undefined;
 }
 
@@ -262,7 +262,7 @@ export function readConfirmation(source: Source): Confirmation | undefined {
  * @throws InvalidRequestError when a value is missing or malformed, or the body also asks for a change
  */
 export function requireConfirmation(source: Source): Confirmation {
-  const confirmation = toConfirmation(readValues(source));
+  const confirmation = toConfirmation(parseValues(source));
   const field = findChangeField(source.body);
   if (field === undefined) return confirmation;
   throw new InvalidRequestError(["body", field], "A confirmation changes nothing else. Send changes to PATCH.");
@@ -278,10 +278,10 @@ interface Value {
   readonly location: readonly string[];
 }
 
-function readValues(source: Source): Values {
+function parseValues(source: Source): Values {
   return {
-    composeHash: readValue(source, headerNames.composeHash, confirmationFields.composeHash),
-    transactionHash: readValue(source, headerNames.transactionHash, confirmationFields.transactionHash),
+    composeHash: parseValue(source, headerNames.composeHash, confirmationFields.composeHash),
+    transactionHash: parseValue(source, headerNames.transactionHash, confirmationFields.transactionHash),
   };
 }
 
@@ -290,18 +290,18 @@ function toConfirmation({ composeHash, transactionHash }: Values): Confirmation 
   if (!composeHash) throw missing("compose_hash");
   if (!transactionHash) throw missing("transaction_hash");
   return {
-    composeHash: readComposeHash(composeHash.value, composeHash.location),
-    transactionHash: readTransactionHash(transactionHash.value, transactionHash.location),
+    composeHash: parseComposeHashField(composeHash.value, composeHash.location),
+    transactionHash: parseTransactionHashField(transactionHash.value, transactionHash.location),
   };
 }
 
 /** @throws InvalidRequestError */
-export function readTransactionHash(raw: string, location: readonly string[]): Confirmation["transactionHash"] {
+export function parseTransactionHashField(raw: string, location: readonly string[]): Confirmation["transactionHash"] {
   return raw === alreadyRegistered ? alreadyRegistered : parseAt(location, () => parseTransactionHash(raw));
 }
 
 /** @throws InvalidRequestError */
-export function readComposeHash(raw: string, location: readonly string[]): ComposeHash {
+export function parseComposeHashField(raw: string, location: readonly string[]): ComposeHash {
   return parseAt(location, () => parseComposeHash(raw));
 }
 
@@ -310,7 +310,7 @@ export function readComposeHash(raw: string, location: readonly string[]): Compo
  *
  * @throws InvalidRequestError when the body has two different values
  */
-function readValue({ headers, body }: Source, header: string, fields: readonly string[]): Value | undefined {
+function parseValue({ headers, body }: Source, header: string, fields: readonly string[]): Value | undefined {
   const inHeader = headers[header.toLowerCase()];
   if (typeof inHeader === "string" && inHeader !== "") return { value: inHeader, location: ["header", header] };
   if (typeof body !== "object" || body === null) return undefined;

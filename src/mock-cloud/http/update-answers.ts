@@ -13,7 +13,7 @@ import type { KmsRuntime } from "../services/kms.ts";
 import type { Provisioned } from "../services/provisioning.ts";
 import type { Kms, Node } from "../store/platform.ts";
 import type { PreparedInstance } from "../store/prepared-instances.ts";
-import type { OnchainStatus } from "../verification/gather-facts.ts";
+import type { OnchainStatus } from "../verification/read-registration.ts";
 import { describeChain, toKmsInfo, toNodeRef } from "./platform-answers.ts";
 
 export type RegistrationOutcome = Extract<InstanceOutcome, { kind: "registration-required" }>;

@@ -11,14 +11,14 @@ import {
 import { type ComposeHash, type DeviceId, parseDeviceId, withoutPrefix } from "../../core/ids.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
 import { toCvmId } from "../http/cvm-answers.ts";
-import { parseAt, readComposeHash } from "../http/requests.ts";
+import { parseAt, parseComposeHashField } from "../http/requests.ts";
 import { appParams, cvmParams, refusals, versionHeaders } from "../http/schemas.ts";
 import { findAppCvms } from "../services/find.ts";
 import type { KmsRuntime } from "../services/kms.ts";
 import { readAppPolicy } from "../services/onchain-policy.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
-import type { OnchainStatus } from "../verification/gather-facts.ts";
+import type { OnchainStatus } from "../verification/read-registration.ts";
 import { namedCvm } from "./cvms.ts";
 
 export interface AppPolicyRoutesOptions {
@@ -67,7 +67,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
       const { compose_hash: hash } = body;
       const question = {
         cvm,
-        composeHash: hash ? readComposeHash(hash, ["body", "compose_hash"]) : cvm.composeHash,
+        composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : cvm.composeHash,
         deviceId: readDevice(body, cvm),
       };
       return { cvm_id: toCvmId(cvm, request.apiVersion), ...toIsAllowed(question, await read(question)) };
@@ -91,7 +91,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
       if (typeof body.chain_id === "number" && body.chain_id !== chainId) {
         throw new InvalidRequestError(["body", "chain_id"], `The app is on chain ${chainId ?? "none"}.`);
       }
-      const composeHash = readComposeHash(body.compose_hash, ["body", "compose_hash"]);
+      const composeHash = parseComposeHashField(body.compose_hash, ["body", "compose_hash"]);
       const question = { cvm, composeHash, deviceId: readDevice(body, cvm) };
       return toIsAllowed(question, await read(question));
     },

@@ -22,7 +22,7 @@ import {
   toCommitTokenInfo,
 } from "../http/commit-answers.ts";
 import { commitPagePath, type Links } from "../http/links.ts";
-import { readInstanceCommit } from "../http/provision-requests.ts";
+import { parseInstanceCommit } from "../http/provision-requests.ts";
 import { appParams, cvmParams, mutationRefusals, twoPhaseRefusals, versionHeaders } from "../http/schemas.ts";
 import { toHashRegistrationBody, toPreparedInstance } from "../http/update-answers.ts";
 import { findCvm } from "../services/find.ts";
@@ -136,7 +136,7 @@ export const commitInstanceRoutes: FastifyPluginAsyncZod<CommitInstanceRoutesOpt
       },
     },
     async ({ params, query, body, id, apiVersion }) => {
-      const commit = readInstanceCommit(body ?? {}, query.token, id);
+      const commit = parseInstanceCommit(body ?? {}, query.token, id);
       const { workspaceId } = instances.find(commit.token);
       const { appId } = findCvm(store.cvms, workspaceId, params.cvm_id);
       return vmAnswer(await instances.commit(workspaceId, appId, commit), apiVersion);

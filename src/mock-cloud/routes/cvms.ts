@@ -28,7 +28,7 @@ import {
   toVm,
 } from "../http/cvm-answers.ts";
 import { pageQuery, paginate } from "../http/error-answers.ts";
-import { readCreateRequest, readProvisionRequest } from "../http/provision-requests.ts";
+import { parseCreateRequest, parseProvisionRequest } from "../http/provision-requests.ts";
 import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "../http/schemas.ts";
 import { toProvisionAnswer } from "../http/update-answers.ts";
 import { findCvm, parseCvmIdentifier, viewCvm } from "../services/find.ts";
@@ -112,7 +112,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
       },
     },
     async ({ body, principal }) =>
-      toProvisionAnswer(provisioning.provision(principal.workspace.id, readProvisionRequest(body)), kmsRuntime),
+      toProvisionAnswer(provisioning.provision(principal.workspace.id, parseProvisionRequest(body)), kmsRuntime),
   );
 
   app.post(
@@ -127,7 +127,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
       },
     },
     async ({ body, principal, apiVersion, id }) => {
-      const cvm = provisioning.create(principal.workspace.id, readCreateRequest(body), id);
+      const cvm = provisioning.create(principal.workspace.id, parseCreateRequest(body), id);
       return toVm(viewCvm(store, kmsRuntime, cvm), apiVersion);
     },
   );

@@ -12,7 +12,7 @@ import {
 import { cvmNotFound, unauthorized } from "../errors.ts";
 import { toCvmInfo20260121 } from "../http/cvm-answers.ts";
 import type { Links } from "../http/links.ts";
-import { readInstanceCommit, readInstanceRequest, readReplicaRequest } from "../http/provision-requests.ts";
+import { parseInstanceCommit, parseInstanceRequest, parseReplicaRequest } from "../http/provision-requests.ts";
 import { appParams, cvmParams, mutationRefusals, prepareHeaders } from "../http/schemas.ts";
 import { type RegistrationOutcome, toInstanceRegistrationBody } from "../http/update-answers.ts";
 import { findAppCvms, findCvm, viewCvm } from "../services/find.ts";
@@ -60,7 +60,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
     },
     async (request, reply) => {
       const source = namedCvm(store, request);
-      const outcome = await instances.replicate(source, readReplicaRequest(request.body ?? {}, request));
+      const outcome = await instances.replicate(source, parseReplicaRequest(request.body ?? {}, request));
       if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
       const path = `/cvms/${source.vmUuid}/commit-replica`;
       return reply.code(465).send(registrationAnswer(outcome, request, path));
@@ -85,7 +85,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
       const source = findCvm(store.cvms, workspaceId, cvm_id);
       const ofApp = findAppCvms(store.cvms, workspaceId, app_id);
       if (!ofApp.some(({ id }) => id === source.id)) throw cvmNotFound(cvm_id);
-      const outcome = await instances.replicate(source, readReplicaRequest(request.body ?? {}, request));
+      const outcome = await instances.replicate(source, parseReplicaRequest(request.body ?? {}, request));
       if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
       const path = `/cvms/${source.vmUuid}/commit-replica`;
       return reply.code(465).send(registrationAnswer(outcome, request, path));
@@ -111,13 +111,13 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
     async (request, reply) => {
       const { query, params } = request;
       const body = request.body ?? {};
-      const commit = body.token || query.token ? readInstanceCommit(body, query.token, request.id) : undefined;
+      const commit = body.token || query.token ? parseInstanceCommit(body, query.token, request.id) : undefined;
       const workspaceId = commit ? instances.find(commit.token).workspaceId : requirePrincipal(request).workspace.id;
       const ofApp = findAppCvms(store.cvms, workspaceId, params.app_id);
       const [{ appId }] = ofApp;
       const outcome: InstanceOutcome = commit
         ? { kind: "created", cvm: await instances.commit(workspaceId, appId, commit) }
-        : await instances.create(ofApp, readInstanceRequest(body, request));
+        : await instances.create(ofApp, parseInstanceRequest(body, request));
       if (outcome.kind === "registration-required") {
         return reply.code(465).send(registrationAnswer(outcome, request, `/apps/${appId.slice(2)}/instances`));
       }

@@ -11,7 +11,7 @@ import { withoutPrefix } from "../../core/ids.ts";
 import { type Clock, toIsoTime } from "../clock.ts";
 import { ApiError, cvmNotFound, pendingUpdateNotFound } from "../errors.ts";
 import { pageQuery, paginate } from "../http/error-answers.ts";
-import { readComposeHash } from "../http/requests.ts";
+import { parseComposeHashField } from "../http/requests.ts";
 import { appParams, described, refusals } from "../http/schemas.ts";
 import { findAppCvms, findCvm } from "../services/find.ts";
 import { findPendingDocument } from "../services/prepared-updates.ts";
@@ -96,7 +96,7 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
       },
     },
     async ({ params, principal }) => {
-      const composeHash = readComposeHash(params.compose_hash, ["path", "compose_hash"]);
+      const composeHash = parseComposeHashField(params.compose_hash, ["path", "compose_hash"]);
       const { id: workspaceId } = principal.workspace;
       const [{ appId }] = findAppCvms(store.cvms, workspaceId, params.app_id);
       const cvm = findCvm(store.cvms, workspaceId, params.vm_uuid);

@@ -13,11 +13,11 @@ import { toCvmDetail20251028 } from "../http/cvm-answers.ts";
 import type { Links } from "../http/links.ts";
 import { toAvailableOsImages } from "../http/platform-answers.ts";
 import {
-  readConfirmation,
-  readPrepareOnly,
-  readResourcesChange,
-  readUserConfig,
-  readVisibilityChange,
+  parseConfirmation,
+  parsePrepareOnly,
+  parseResourcesChange,
+  parseUserConfig,
+  parseVisibilityChange,
 } from "../http/requests.ts";
 import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "../http/schemas.ts";
 import { viewCvm } from "../services/find.ts";
@@ -60,7 +60,7 @@ export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = asyn
       },
     },
     async (request, reply) => {
-      const change = readResourcesChange(request.body ?? {});
+      const change = parseResourcesChange(request.body ?? {});
       return reply.code(202).send(propose(namedCvm(store, request), change, request.id));
     },
   );
@@ -97,11 +97,11 @@ export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = asyn
     },
     async (request, reply) => {
       const cvm = namedCvm(store, request);
-      const change = readVisibilityChange(request.body ?? {});
+      const change = parseVisibilityChange(request.body ?? {});
       const outcome = await updates.submit(cvm, {
         change,
-        confirmation: readConfirmation(request),
-        isPrepareOnly: readPrepareOnly(request.headers),
+        confirmation: parseConfirmation(request),
+        isPrepareOnly: parsePrepareOnly(request.headers),
         correlationId: request.id,
       });
       if (outcome.kind === "registration-required") {
@@ -140,6 +140,6 @@ export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = asyn
         response: { ...refusals, 200: userConfigSchema },
       },
     },
-    async (request) => readUserConfig(namedCvm(store, request).settings.userConfig),
+    async (request) => parseUserConfig(namedCvm(store, request).settings.userConfig),
   );
 };

@@ -15,15 +15,15 @@ import { withoutPrefix } from "../../core/ids.ts";
 import type { Links } from "../http/links.ts";
 import { toKmsInfo } from "../http/platform-answers.ts";
 import {
-  readAbsentText,
-  readComposeHash,
-  readConfirmation,
-  readEncryptedEnv,
-  readEnvsChange,
-  readPatchChange,
-  readPrepareOnly,
-  readProvisionChange,
-  readTextChange,
+  parseAbsentText,
+  parseComposeHashField,
+  parseConfirmation,
+  parseEncryptedEnv,
+  parseEnvsChange,
+  parsePatchChange,
+  parsePrepareOnly,
+  parseProvisionChange,
+  parseTextChange,
   requireConfirmation,
 } from "../http/requests.ts";
 import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "../http/schemas.ts";
@@ -64,9 +64,9 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       handler: async (request, reply) => {
         const cvm = namedCvm(store, request);
         const outcome = await updates.submit(cvm, {
-          change: readPatchChange(request.body ?? {}),
-          confirmation: readConfirmation(request),
-          isPrepareOnly: readPrepareOnly(request.headers),
+          change: parsePatchChange(request.body ?? {}),
+          confirmation: parseConfirmation(request),
+          isPrepareOnly: parsePrepareOnly(request.headers),
           correlationId: request.id,
         });
         if (outcome.kind === "registration-required") {
@@ -116,10 +116,10 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       },
       async (request, reply) => {
         const cvm = namedCvm(store, request);
-        const confirmation = readConfirmation(request);
+        const confirmation = parseConfirmation(request);
         const change =
-          readTextChange(request.body, field) ?? (confirmation ? undefined : readAbsentText(request.body, field));
-        const isPrepareOnly = readPrepareOnly(request.headers);
+          parseTextChange(request.body, field) ?? (confirmation ? undefined : parseAbsentText(request.body, field));
+        const isPrepareOnly = parsePrepareOnly(request.headers);
         const outcome = await updates.submit(cvm, { change, confirmation, isPrepareOnly, correlationId: request.id });
         if (outcome.kind === "registration-required") {
           return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
@@ -144,9 +144,9 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
     async (request, reply) => {
       const cvm = namedCvm(store, request);
       const outcome = await updates.submit(cvm, {
-        change: readEnvsChange(request.body),
-        confirmation: readConfirmation(request),
-        isPrepareOnly: readPrepareOnly(request.headers),
+        change: parseEnvsChange(request.body),
+        confirmation: parseConfirmation(request),
+        isPrepareOnly: parsePrepareOnly(request.headers),
         correlationId: request.id,
       });
       if (outcome.kind === "registration-required") {
@@ -173,7 +173,7 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
     async (request) => {
       const cvm = namedCvm(store, request);
       const { kms, node } = store.platform.nextPlaceOf(cvm);
-      const composeHash = updates.provision(cvm, readProvisionChange(request.body));
+      const composeHash = updates.provision(cvm, parseProvisionChange(request.body));
       return {
         app_id: withoutPrefix(cvm.appId),
         device_id: withoutPrefix(node.deviceId),
@@ -196,8 +196,8 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
     },
     async (request, reply) => {
       const { body, id } = request;
-      const composeHash = readComposeHash(body.compose_hash, ["body", "compose_hash"]);
-      const encryptedEnv = body.update_env_vars === false ? undefined : readEncryptedEnv(body.encrypted_env);
+      const composeHash = parseComposeHashField(body.compose_hash, ["body", "compose_hash"]);
+      const encryptedEnv = body.update_env_vars === false ? undefined : parseEncryptedEnv(body.encrypted_env);
       const outcome = await updates.commit(namedCvm(store, request), composeHash, encryptedEnv, id);
       return reply.code(202).send({ ...describe(outcome, id), status: "in_progress" });
     },

@@ -9,7 +9,7 @@ import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Kms, Node } from "../store/platform.ts";
 import type { PreparedInstance } from "../store/prepared-instances.ts";
 import type { Store } from "../store/store.ts";
-import { type OnchainStatus, readOnchainStatus } from "../verification/gather-facts.ts";
+import { type OnchainStatus, readOnchainStatus } from "../verification/read-registration.ts";
 import type { Fleet } from "./fleet.ts";
 import type { KmsRuntime } from "./kms.ts";
 import type { RegistrationVerifier } from "./onchain-policy.ts";

@@ -4,8 +4,8 @@ import type { Clock } from "../clock.ts";
 import { ApiError, chainUnavailable, notOnChain } from "../errors.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Kms, Platform } from "../store/platform.ts";
-import { gatherFacts, type OnchainStatus, readOnchainStatus } from "../verification/gather-facts.ts";
-import { judgeReceipt, type RegistrationFacts } from "../verification/judge-receipt.ts";
+import { judgeReceipt, type RegistrationEvidence } from "../verification/judge-receipt.ts";
+import { type OnchainStatus, readOnchainStatus, readRegistration } from "../verification/read-registration.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { KmsRuntime } from "./kms.ts";
 
@@ -47,12 +47,21 @@ export class RegistrationVerifier {
     });
   }
 
-  async #gather(cvm: Subject, chainId: number, claim: Parameters<typeof gatherFacts>[1]): Promise<RegistrationFacts> {
+  async #gather(
+    cvm: Subject,
+    chainId: number,
+    claim: Parameters<typeof readRegistration>[1],
+  ): Promise<RegistrationEvidence> {
     const { kmsRuntime, clock, receiptAttempts, receiptRetryMs, signal } = this.#dependencies;
     const client = kmsRuntime.chain(cvm.kmsId, cvm.hashid);
     if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
     try {
-      return await gatherFacts(client, claim, { clock, attempts: receiptAttempts, retryMs: receiptRetryMs, signal });
+      return await readRegistration(client, claim, {
+        clock,
+        attempts: receiptAttempts,
+        retryMs: receiptRetryMs,
+        signal,
+      });
     } catch (error) {
       throw chainUnavailable(chainId, error);
     }

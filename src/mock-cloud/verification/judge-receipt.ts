@@ -5,23 +5,23 @@ import type { AppId, ComposeHash, Hex, TransactionHash } from "../../core/ids.ts
 import { whyNotJudged } from "./generation.ts";
 
 /** What the backend itself read from the chain. */
-export interface RegistrationFacts {
+export interface RegistrationEvidence {
   /** Chain id that the backend's endpoint reports. */
   readonly chainId: number;
   /** Undefined when the chain has no such transaction, or when the claim names none. */
-  readonly receipt: ReceiptFacts | undefined;
+  readonly receipt: JudgedReceipt | undefined;
   /** `allowedComposeHashes` of the app, read at the receipt's block or a later one. */
   readonly isHashAllowed: boolean;
   /** Generation of the app's contract. @default the first generation, whose rules are implemented here */
   readonly generation?: Generation | undefined;
 }
 
-export interface ReceiptFacts {
+export interface JudgedReceipt {
   readonly status: "success" | "reverted";
-  readonly logs: readonly LogFacts[];
+  readonly logs: readonly JudgedLog[];
 }
 
-export interface LogFacts {
+export interface JudgedLog {
   readonly address: Hex;
   readonly topics: readonly Hex[];
   readonly data: Hex;
@@ -48,7 +48,7 @@ const composeHashAdded = toEventSelector("ComposeHashAdded(bytes32)");
  * Decides whether a compose hash is registered. The transaction may call any contract (a Safe, a batcher). It proves
  * the registration if the app's own contract emitted ComposeHashAdded for this hash and still allows the hash.
  */
-export function judgeReceipt(facts: RegistrationFacts, claim: RegistrationClaim): RegistrationVerdict {
+export function judgeReceipt(facts: RegistrationEvidence, claim: RegistrationClaim): RegistrationVerdict {
   const { appId, composeHash, transactionHash } = claim;
   if (facts.chainId !== claim.chainId) return { kind: "wrong-chain" };
   const { generation = generations.first } = facts;
@@ -67,7 +67,7 @@ export function judgeReceipt(facts: RegistrationFacts, claim: RegistrationClaim)
   };
 }
 
-function findReceiptProblem(receipt: ReceiptFacts | undefined, claim: RegistrationClaim): string | undefined {
+function findReceiptProblem(receipt: JudgedReceipt | undefined, claim: RegistrationClaim): string | undefined {
   const { appId, chainId, composeHash } = claim;
   if (!receipt) return `was not found on chain ${chainId}`;
   if (receipt.status === "reverted") return "was reverted";
@@ -84,7 +84,7 @@ function findReceiptProblem(receipt: ReceiptFacts | undefined, claim: Registrati
 }
 
 /** The hash that a log says was added. Logs with an indexed argument or data that is not 32 bytes are ignored. */
-function readAddition({ topics, data }: LogFacts): Hex | undefined {
+function readAddition({ topics, data }: JudgedLog): Hex | undefined {
   const isExact = topics.length === 1 && topics[0]?.toLowerCase() === composeHashAdded && data.length === 66;
   return isExact ? (data.toLowerCase() as Hex) : undefined; // lower-casing keeps it hex
 }

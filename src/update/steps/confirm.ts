@@ -8,8 +8,8 @@ import {
   TransactionNotVerifiedError,
 } from "../../errors/index.ts";
 import type { RegistrationRequired } from "../ports.ts";
-import { during, poll, type UpdateRun, type UpdateTarget } from "../run.ts";
-import { settle, type UpdatePayment } from "./pay.ts";
+import { poll, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
+import { resumePayment, type UpdatePayment } from "./pay.ts";
 import { waitUntilAtRest } from "./read-cvm.ts";
 
 export interface Registered {
@@ -29,7 +29,7 @@ export interface Registered {
  */
 export function confirm(run: UpdateRun, target: UpdateTarget, registered: Registered): Promise<string | undefined> {
   let attempts = 0;
-  return during(
+  return withStep(
     run,
     "confirm",
     () =>
@@ -57,7 +57,7 @@ async function confirmUntilAccepted(
     if (error instanceof TransactionNotVerifiedError) {
       // If a reorganisation removed the transaction, this sends it again. If not, the cloud's endpoint has not seen it
       // yet.
-      await settle(run, payment, head);
+      await resumePayment(run, payment, head);
       return true;
     }
     if (error instanceof HashNotAllowedError) {

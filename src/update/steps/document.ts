@@ -9,7 +9,7 @@ import { listProvingHashes, type ProvingHash } from "../../core/prove-document.t
 import { CloudProtocolError, HashMismatchError, UnprovenDocumentError, WrongChainError } from "../../errors/index.ts";
 import type { DocumentProof, KeyProof } from "../events.ts";
 import type { PatchAnswer } from "../ports.ts";
-import { during, type UpdateRequest, type UpdateRun, type UpdateTarget } from "../run.ts";
+import { type UpdateRequest, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { readTrustedKmsKey } from "../trust.ts";
 
 /** Phase 1. It costs nothing, so every rerun repeats it. The cloud keeps the latest request. */
@@ -28,7 +28,7 @@ export function patch(
     publicTcbinfo,
     encryptedEnvironment,
   };
-  return during(
+  return withStep(
     run,
     "patch",
     async () => requireSameApp(await run.cloud.patch(cvm, draft), target, cvm),
@@ -71,7 +71,7 @@ export interface RequestedDocument {
 
 /** @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
 export function buildDocument(run: UpdateRun, { name }: UpdateTarget): Promise<RequestedDocument> {
-  return during(
+  return withStep(
     run,
     "buildDocument",
     async () => {
@@ -127,7 +127,7 @@ export async function proveDocument(
   { current }: RequestedDocument,
 ): Promise<DocumentProof | undefined> {
   if (target.chainId === undefined) return undefined;
-  const { proof } = await during(
+  const { proof } = await withStep(
     run,
     "proveDocument",
     async () => {
@@ -168,7 +168,7 @@ async function findAllowed(
  * @throws HashMismatchError
  */
 export function checkHash(run: UpdateRun, document: RequestedDocument, fromCloud: ComposeHash): Promise<void> {
-  return during(
+  return withStep(
     run,
     "checkHash",
     async () => {
@@ -208,7 +208,7 @@ export async function encryptEnvironment(
 ): Promise<EncryptedEnvironment | undefined> {
   const { cvm, environment } = run.request;
   if (environment === undefined) return undefined;
-  return during(
+  return withStep(
     run,
     "encryptEnvironment",
     async () => {

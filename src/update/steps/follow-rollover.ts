@@ -1,7 +1,7 @@
 import type { ComposeHash } from "../../core/ids.ts";
 import { RolloverFailedError, RolloverTimeoutError } from "../../errors/index.ts";
-import type { CvmFacts } from "../ports.ts";
-import { during, poll, type UpdateRun } from "../run.ts";
+import type { CvmSnapshot } from "../ports.ts";
+import { poll, type UpdateRun, withStep } from "../run.ts";
 import { hashMismatch, type RequestedDocument } from "./document.ts";
 
 export interface Rollover {
@@ -19,8 +19,8 @@ export interface Rollover {
  *
  * @throws RolloverFailedError, RolloverTimeoutError, HashMismatchError
  */
-export function followRollover(run: UpdateRun, before: CvmFacts, rollover: Rollover): Promise<CvmFacts> {
-  return during(
+export function followRollover(run: UpdateRun, before: CvmSnapshot, rollover: Rollover): Promise<CvmSnapshot> {
+  return withStep(
     run,
     "followRollover",
     () => waitUntilRunning(run, before, rollover),
@@ -28,7 +28,7 @@ export function followRollover(run: UpdateRun, before: CvmFacts, rollover: Rollo
   );
 }
 
-async function waitUntilRunning(run: UpdateRun, before: CvmFacts, rollover: Rollover): Promise<CvmFacts> {
+async function waitUntilRunning(run: UpdateRun, before: CvmSnapshot, rollover: Rollover): Promise<CvmSnapshot> {
   const { request, settings } = run;
   let status = "unknown";
   let wasBusy = false;

@@ -6,7 +6,7 @@ import {
   RpcUnavailableError,
   TransactionRevertedError,
 } from "../../errors/index.ts";
-import type { PaymentFacts } from "../events.ts";
+import type { Payment } from "../events.ts";
 import {
   type EntryOf,
   findPayment,
@@ -14,8 +14,8 @@ import {
   type PaymentIntent,
   type PaymentRecord,
 } from "../journal-state.ts";
-import type { ReceiptFacts, SignedTransaction } from "../ports.ts";
-import { during, poll, type UpdateRun } from "../run.ts";
+import type { MinedReceipt, SignedTransaction } from "../ports.ts";
+import { poll, type UpdateRun, withStep } from "../run.ts";
 
 /** Another program with the same key can take a nonce. After this many lost nonces, stop competing with it. */
 const maximumSignatures = 3;
@@ -28,24 +28,24 @@ const maximumSignatures = 3;
  * @throws TransactionRevertedError, ReceiptTimeoutError, ReceiptMismatchError, NonceTakenError, RpcUnavailableError,
  * InsufficientFundsError
  */
-export function pay(run: UpdateRun, payment: UpdatePayment, head: bigint): Promise<PaymentFacts> {
-  return during(
+export function pay(run: UpdateRun, payment: UpdatePayment, head: bigint): Promise<Payment> {
+  return withStep(
     run,
     payment.step,
-    () => settle(run, payment, head),
+    () => resumePayment(run, payment, head),
     (facts) => facts,
   );
 }
 
 /** As `pay`, without a step of its own: for a transaction that must be checked again later. */
-export async function settle(run: UpdateRun, payment: UpdatePayment, head: bigint): Promise<PaymentFacts> {
+export async function resumePayment(run: UpdateRun, payment: UpdatePayment, head: bigint): Promise<Payment> {
   for (let signatures = 0; ; ) {
     const isOnRecord = findPayment(run.journal.state, payment) !== undefined;
     if (!isOnRecord && ++signatures > maximumSignatures) {
       throw new NonceTakenError(run.chain.signer ?? "the signer", lowestNonce(run, payment), undefined);
     }
     const isJustSent = !isOnRecord && (await signAndSend(run, payment, head));
-    const fate = await awaitFate(run, payment, { isJustSent });
+    const fate = await waitForOutcome(run, payment, { isJustSent });
     switch (fate.kind) {
       case "mined":
         await rememberMined(run, payment, fate.receipt);
@@ -87,13 +87,13 @@ function lowestNonce({ chain, journal }: UpdateRun, { chainId }: UpdatePayment):
   return chain.signer === undefined ? 0 : lowestFreeNonce(journal.state, chainId, chain.signer);
 }
 
-async function rememberMined(run: UpdateRun, payment: UpdatePayment, receipt: ReceiptFacts): Promise<void> {
+async function rememberMined(run: UpdateRun, payment: UpdatePayment, receipt: MinedReceipt): Promise<void> {
   const { status, mined } = findPayment(run.journal.state, payment) ?? {};
   const isSame = mined?.update === payment.update && mined.blockNumber === `${receipt.blockNumber}`;
   if (status !== "mined" || !isSame) await recordMined(run, payment, receipt);
 }
 
-function factsOf(receipt: ReceiptFacts, isFromRecord: boolean): PaymentFacts {
+function factsOf(receipt: MinedReceipt, isFromRecord: boolean): Payment {
   const { transactionHash, blockNumber, gasUsed, costWei } = receipt;
   return { transactionHash, blockNumber, gasUsed, costWei, isFromRecord };
 }
@@ -144,21 +144,21 @@ export async function recordPrepared(
 }
 
 export async function recordBroadcast(
-  { journal, reporter }: UpdateRun,
+  { journal, emitter }: UpdateRun,
   payment: UpdatePayment,
   transactionHash: TransactionHash,
   isFromRecord: boolean,
 ): Promise<void> {
   await journal.append({ type: "broadcast", ...fieldsOf(payment), transactionHash });
-  if (reporter.step !== undefined) {
-    reporter.tell({ kind: "broadcast", step: reporter.step, transactionHash, isFromRecord });
+  if (emitter.step !== undefined) {
+    emitter.tell({ kind: "broadcast", step: emitter.step, transactionHash, isFromRecord });
   }
 }
 
 export async function recordMined(
   { journal }: UpdateRun,
   payment: UpdatePayment,
-  { transactionHash, blockNumber, gasUsed, costWei }: ReceiptFacts,
+  { transactionHash, blockNumber, gasUsed, costWei }: MinedReceipt,
 ): Promise<void> {
   await journal.append({
     type: "mined",
@@ -174,7 +174,7 @@ export async function recordMined(
  * Gives up a recorded transaction, so that another may be signed. The caller must be sure that this cannot pay twice.
  */
 export async function recordDiscarded(
-  { journal, reporter }: UpdateRun,
+  { journal, emitter }: UpdateRun,
   payment: UpdatePayment,
   reason: EntryOf<"discarded">["reason"],
   replacedBy?: TransactionHash,
@@ -187,8 +187,8 @@ export async function recordDiscarded(
     reason,
     replacedBy: replacedBy ?? null,
   });
-  if (reporter.step !== undefined) {
-    reporter.tell({ kind: "discarded", step: reporter.step, transactionHash, reason, replacedBy });
+  if (emitter.step !== undefined) {
+    emitter.tell({ kind: "discarded", step: emitter.step, transactionHash, reason, replacedBy });
   }
 }
 
@@ -196,8 +196,8 @@ function fieldsOf({ update, chainId, appId, step, value }: UpdatePayment): Updat
   return { update, chainId, appId, step, value };
 }
 
-export type Fate =
-  | { readonly kind: "mined" | "reverted"; readonly receipt: ReceiptFacts }
+export type TransactionOutcome =
+  | { readonly kind: "mined" | "reverted"; readonly receipt: MinedReceipt }
   /** Another transaction used the nonce, so this one can never be mined. */
   | { readonly kind: "replaced"; readonly by: TransactionHash }
   /** The caller gave it up, and the endpoint reports no pending transaction with its nonce. */
@@ -212,16 +212,16 @@ const pollsBetweenBroadcasts = 10;
  *
  * @throws ReceiptTimeoutError, NonceTakenError, RpcUnavailableError, InsufficientFundsError, ReceiptMismatchError
  */
-export async function awaitFate(
+export async function waitForOutcome(
   run: UpdateRun,
   payment: UpdatePayment,
   { isJustSent }: { readonly isJustSent: boolean },
-): Promise<Fate> {
+): Promise<TransactionOutcome> {
   const { pollChainMs, timeouts } = run.settings;
   let isNonceUsed = false;
   let polls = isJustSent ? 1 : 0;
 
-  const ask = async (): Promise<Fate | undefined> => {
+  const ask = async (): Promise<TransactionOutcome | undefined> => {
     const record = recordOf(run, payment);
     const receipt = record.transactionHash && (await run.chain.readReceipt(payment, record.transactionHash));
     if (receipt !== undefined) return judge(run, receipt);
@@ -249,7 +249,7 @@ export async function awaitFate(
   }
 }
 
-function judge({ settings }: UpdateRun, receipt: ReceiptFacts): Fate | undefined {
+function judge({ settings }: UpdateRun, receipt: MinedReceipt): TransactionOutcome | undefined {
   if (receipt.confirmations < BigInt(settings.confirmations)) return undefined;
   return { kind: receipt.succeeded ? "mined" : "reverted", receipt };
 }
@@ -259,7 +259,7 @@ async function findReplacement(
   run: UpdateRun,
   payment: UpdatePayment,
   record: PaymentRecord,
-): Promise<Fate | undefined> {
+): Promise<TransactionOutcome | undefined> {
   const { chainId, from, nonce, to, data, head } = record.prepared;
   const found = await run.chain.findTransaction({ chainId, from, nonce, fromBlock: BigInt(head) });
   // Not found, or it is the recorded transaction and its receipt is not available yet.

@@ -2,8 +2,8 @@ import { caveatOf, requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseDeviceId } from "../../core/ids.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
-import type { AllowlistFacts, RegistrationRequired } from "../ports.ts";
-import { during, type UpdateRun, type UpdateTarget } from "../run.ts";
+import type { AllowlistSnapshot, RegistrationRequired } from "../ports.ts";
+import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { requireExpectedDevice } from "../trust.ts";
 import { recordDiscarded, recordMined, type UpdatePayment } from "./pay.ts";
 
@@ -29,7 +29,7 @@ export function planPayments(
   answer: RegistrationRequired,
   update: string,
 ): Promise<PaymentPlan> {
-  return during(
+  return withStep(
     run,
     "readChain",
     async () => {
@@ -61,7 +61,7 @@ async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: 
   return actual;
 }
 
-function planFor(facts: AllowlistFacts, app: App, { composeHash, deviceId }: RegistrationRequired): PaymentPlan {
+function planFor(facts: AllowlistSnapshot, app: App, { composeHash, deviceId }: RegistrationRequired): PaymentPlan {
   const addDevice = deviceId && ({ ...app, step: "addDevice", value: deviceId } as const);
   return {
     addDevice: facts.deviceAllowed ? undefined : addDevice,
@@ -82,7 +82,7 @@ async function catchUpWithDevice(run: UpdateRun, app: App, { deviceId }: Registr
 }
 
 /** Checks signer and balance for unsigned payments only. A transaction on record needs neither. */
-async function requirePayable(run: UpdateRun, plan: PaymentPlan, facts: AllowlistFacts): Promise<void> {
+async function requirePayable(run: UpdateRun, plan: PaymentPlan, facts: AllowlistSnapshot): Promise<void> {
   const unsigned: UpdatePayment[] = [];
   for (const payment of paymentsOf(plan)) {
     const isAllowed = payment.step === "addComposeHash" && facts.composeHashAllowed;

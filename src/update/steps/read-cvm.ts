@@ -1,5 +1,5 @@
 import { CloudProtocolError, RolloverTimeoutError } from "../../errors/index.ts";
-import { during, poll, type UpdateRun, type UpdateTarget } from "../run.ts";
+import { poll, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { requireTarget } from "../trust.ts";
 
 /**
@@ -8,7 +8,7 @@ import { requireTarget } from "../trust.ts";
  * @throws CvmNotFoundError, RolloverTimeoutError, InvalidArgumentError, KmsDowngradeError
  */
 export function readCvm(run: UpdateRun): Promise<UpdateTarget> {
-  return during(
+  return withStep(
     run,
     "readCvm",
     () => waitUntilAtRest(run),

@@ -4,7 +4,7 @@ import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { type Chain, createPublicClient, size } from "viem";
 import { base } from "viem/chains";
 import { httpEndpoint } from "../../chain/endpoint.ts";
-import { duringRpc } from "../../chain/rpc-errors.ts";
+import { withRpcErrors } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { cacheDirectory } from "../../files/cache-directory.ts";
@@ -189,7 +189,7 @@ const shortestHoloceneExtraData = 9;
 export async function findForkPoint(url: string, signal?: AbortSignal): Promise<ForkPoint> {
   const transport = httpEndpoint(url, { signal });
   const client = createPublicClient({ transport });
-  const [chainId, block] = await duringRpc(client, "looking for the block to fork from", () =>
+  const [chainId, block] = await withRpcErrors(client, "looking for the block to fork from", () =>
     Promise.all([client.getChainId(), client.getBlock()]),
   );
   if (chainId !== baseChainId) {

@@ -3,13 +3,13 @@ import { privateKeyToAccount } from "viem/accounts";
 import type { BatchEntry } from "../../../src/chain/transactions/journal.ts";
 import { batchExecutorAddress, encodeExecute } from "../../../src/core/batch-executor.ts";
 import { type Hex, parseTransactionHash } from "../../../src/core/ids.ts";
-import type { PolicyCall } from "../../../src/core/owner-calls.ts";
+import type { OwnerCall } from "../../../src/core/owner-calls.ts";
 
 export const signer = privateKeyToAccount(`0x${"1a".repeat(32)}`);
 export const stranger = privateKeyToAccount(`0x${"1b".repeat(32)}`);
 
 export interface SignEntryOptions {
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly to?: Address;
   readonly data?: Hex;
   readonly nonce?: number;

@@ -9,7 +9,7 @@ import { type AppId, type ComposeHash, parseComposeHash } from "../../../src/cor
 import { acceptOwnershipCall, addComposeHashCall, transferOwnershipCall } from "../../../src/core/owner-calls.ts";
 import { readAllowedKeys } from "../../../src/history/compare-with-state.ts";
 import { readHistory } from "../../../src/history/read-history.ts";
-import type { PruneSource } from "../../../src/prune/read-prune-facts.ts";
+import type { PruneSource } from "../../../src/prune/read-allowlist-use.ts";
 import { type StartWorldParameters, startWorld, type World } from "../../../src/world/start-world.ts";
 import { deploySafe, executeSafe } from "../chain/deploy-owner-contracts.ts";
 import { multiSend, multiSendCode } from "../chain/safe.ts";

@@ -16,7 +16,7 @@ import {
   RpcUnavailableError,
   TransactionNotVerifiedError,
 } from "../../../src/errors/index.ts";
-import { createReporter, type UpdateEvent } from "../../../src/update/events.ts";
+import { createUpdateEmitter, type UpdateEvent } from "../../../src/update/events.ts";
 import type { PaymentIntent } from "../../../src/update/journal-state.ts";
 import type { ChainPort, Clock, CloudPort, JournalPort, SignedTransaction } from "../../../src/update/ports.ts";
 import type { UpdateRequest, UpdateRun } from "../../../src/update/run.ts";
@@ -358,7 +358,7 @@ export function simulate(throws: readonly number[] = []): Simulation {
         pollChainMs: 1_000,
         timeouts: { settleMs: 60_000, receiptMs: 60_000, confirmMs: 60_000, rolloverMs: 60_000 },
       },
-      reporter: createReporter(clock.now, onStep),
+      emitter: createUpdateEmitter(clock.now, onStep),
       signal: undefined,
     }),
   };

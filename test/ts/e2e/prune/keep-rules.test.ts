@@ -6,13 +6,13 @@ import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { HashNotAllowedError, PruneOvertakenError } from "../../../../src/errors/index.ts";
+import type { KeepRules } from "../../../../src/prune/allowlist-use.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
-import type { PrunePolicy } from "../../../../src/prune/facts.ts";
 import { keepRules } from "../../../../src/prune/keep-rules.ts";
 import { planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { findMentions } from "../../../../src/prune/queued.ts";
-import { readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
-import { prunePolicy } from "../../../support/prune/prune-facts.ts";
+import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
+import { prunePolicy } from "../../../support/prune/allowlist-use.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {
   allow,
@@ -30,7 +30,7 @@ import { catchError } from "../../../support/update/catch-error.ts";
 interface Case {
   /** Brings it about. Answers what only this rule keeps. */
   arrange(): Promise<readonly ComposeHash[]>;
-  readonly policy?: () => Partial<PrunePolicy>;
+  readonly policy?: () => Partial<KeepRules>;
   /** What becomes of the app without the hash. */
   harm(): Promise<void>;
 }
@@ -132,7 +132,7 @@ describe("without one of the keep rules", () => {
   for (const [name, { arrange, policy, harm }] of Object.entries(cases)) {
     it(`"${name}", a hash would go that is needed; execution catches it, and this is the harm it prevents`, async () => {
       const protectedByRule = await arrange();
-      const facts = await readPruneFacts(sourceOf(world));
+      const facts = await readAllowlistUseFrom(sourceOf(world));
       const wanted = prunePolicy({ ...policy?.(), mayEmptyList: true });
       const whole = removalsOf(planPrune(facts, wanted));
       const broken = planPrune(

@@ -14,10 +14,10 @@ import { currentSlots } from "../../../../src/history/proof.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
-import { readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
+import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
-import { prunePolicy } from "../../../support/prune/prune-facts.ts";
+import { prunePolicy } from "../../../support/prune/allowlist-use.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {
   allow,
@@ -205,7 +205,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const before = await countTransactions();
     const path = join(directory.path, "journal.jsonl");
     const policy = prunePolicy({ keep: 3, pins: [{ composeHash: scenario.pinned, source: "--pin" }] });
-    const plan = planPrune(await readPruneFacts(sourceOf(world)), policy);
+    const plan = planPrune(await readAllowlistUseFrom(sourceOf(world)), policy);
     const removals = removalsOf(plan);
     await die(world, plan, path, "prepared");
     expect(removals).to.have.lengthOf(51);

@@ -202,7 +202,7 @@ describe("updateCvm on a chain with faults", () => {
     const head = BigInt(String(await ask("eth_blockNumber")));
     const finished = events.find((event) => event.kind === "finished" && event.step === "addComposeHash");
     if (finished?.kind !== "finished" || finished.step !== "addComposeHash") throw new Error("never finished");
-    expect(head - finished.facts.blockNumber >= 3n).to.equal(true);
+    expect(head - finished.result.blockNumber >= 3n).to.equal(true);
   });
 
   it("counts past an endpoint that still counts without the transaction just mined", async () => {

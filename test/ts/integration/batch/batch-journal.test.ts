@@ -14,7 +14,7 @@ import { type BatchEntry, type BatchJournal, openBatchJournal } from "../../../.
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   addComposeHashCall,
-  type PolicyCall,
+  type OwnerCall,
   removeComposeHashCall,
   transferOwnershipCall,
 } from "../../../../src/core/owner-calls.ts";
@@ -77,7 +77,7 @@ describe("a batch journal on disk", () => {
     path = join(directory.path, "batch.jsonl");
   });
 
-  function calls(): PolicyCall[] {
+  function calls(): OwnerCall[] {
     const { appId, composeHash } = dstack;
     return [
       ...hashes.map((hash) => addComposeHashCall({ appId, composeHash: hash })),

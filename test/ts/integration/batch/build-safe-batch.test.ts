@@ -10,7 +10,7 @@ import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/cor
 import {
   addComposeHashCall,
   addDeviceCall,
-  type PolicyCall,
+  type OwnerCall,
   proveCalls,
   removeComposeHashCall,
 } from "../../../../src/core/owner-calls.ts";
@@ -67,7 +67,7 @@ describe("buildSafeBatch", () => {
     world = await connection.networkHelpers.loadFixture(deploySafeOwned);
   });
 
-  function calls(): PolicyCall[] {
+  function calls(): OwnerCall[] {
     const { app: appId, composeHash } = world;
     return [
       removeComposeHashCall({ appId, composeHash }),

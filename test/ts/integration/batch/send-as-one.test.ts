@@ -21,7 +21,7 @@ import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/
 import {
   addComposeHashCall,
   addOsImageHashCall,
-  type PolicyCall,
+  type OwnerCall,
   removeComposeHashCall,
 } from "../../../../src/core/owner-calls.ts";
 import {
@@ -65,11 +65,11 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     dstack = await connection.networkHelpers.loadFixture(deployWithProxy);
   });
 
-  function send(calls: readonly PolicyCall[], more: Partial<SendBatchParameters> = {}): Promise<BatchResult> {
+  function send(calls: readonly OwnerCall[], more: Partial<SendBatchParameters> = {}): Promise<BatchResult> {
     return sendBatch(dstack.client, { calls, account: dstack.owner, ...more });
   }
 
-  function additions(count: number, from = 0): PolicyCall[] {
+  function additions(count: number, from = 0): OwnerCall[] {
     return hashes(count, from).map((composeHash) => addComposeHashCall({ appId: dstack.appId, composeHash }));
   }
 

@@ -17,7 +17,7 @@ import {
   addDeviceCall,
   addOsImageHashCall,
   disableUpgradesCall,
-  type PolicyCall,
+  type OwnerCall,
   removeComposeHashCall,
   removeDeviceCall,
   setAllowAnyDeviceCall,
@@ -67,11 +67,11 @@ describe("sendBatch, one transaction per call", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  function send(calls: readonly PolicyCall[], more: Partial<SendBatchParameters> = {}): Promise<BatchResult> {
+  function send(calls: readonly OwnerCall[], more: Partial<SendBatchParameters> = {}): Promise<BatchResult> {
     return sendBatch(dstack.client, { calls, mode: "none", account: dstack.owner, ...more });
   }
 
-  function additions(count: number): PolicyCall[] {
+  function additions(count: number): OwnerCall[] {
     return hashes(count).map((composeHash) => addComposeHashCall({ appId: dstack.appId, composeHash }));
   }
 

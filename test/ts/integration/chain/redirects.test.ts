@@ -3,7 +3,7 @@ import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { privateKeyToAccount } from "viem/accounts";
 import { getChainId, sendRawTransaction } from "viem/actions";
 import { base } from "viem/chains";
-import { duringRpc } from "../../../../src/chain/rpc-errors.ts";
+import { withRpcErrors } from "../../../../src/chain/rpc-errors.ts";
 import { RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { connectChain } from "../../../../src/hardhat/connect.ts";
 import dstack from "../../../../src/hardhat/index.ts";
@@ -63,11 +63,11 @@ describe("an endpoint that redirects", () => {
     "a task": async () => connectChain(await hre()),
     "the owner's client of a world": () => {
       const client = createOwnerClient({ rpcUrl: url, chain: base, owner });
-      return duringRpc(client, "sending", () => sendRawTransaction(client, { serializedTransaction: "0x02" }));
+      return withRpcErrors(client, "sending", () => sendRawTransaction(client, { serializedTransaction: "0x02" }));
     },
     "a world's own client": () => {
       const client = createLocalChainClient(url, base);
-      return duringRpc(client, "asking", () => getChainId(client));
+      return withRpcErrors(client, "asking", () => getChainId(client));
     },
     "a world on a chain that runs elsewhere": () => findExistingChain({ rpcUrl: url, kms }),
     "a world that is to be forked": () => findForkPoint(url),

@@ -23,7 +23,7 @@ import {
   addDeviceCall,
   addKmsDeviceCall,
   addOsImageHashCall,
-  type PolicyCall,
+  type OwnerCall,
   removeComposeHashCall,
   removeDeviceCall,
   setAllowAnyDeviceCall,
@@ -142,7 +142,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     const removals = stale.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
     const additions = hashes.map((composeHash) => addComposeHashCall({ appId, composeHash }));
     const implementation: Address = world.contracts.appImplementation;
-    const scenario = (task: string, args: object, calls: readonly (PolicyCall | Call)[]): Scenario => ({
+    const scenario = (task: string, args: object, calls: readonly (OwnerCall | Call)[]): Scenario => ({
       task: task.split(" "),
       args: { ...args },
       calls: calls.map(({ to, data }) => ({ to, data })),

@@ -18,11 +18,11 @@ import {
 } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { openHistoryStore } from "../../../../src/history/store.ts";
+import type { KeepRules } from "../../../../src/prune/allowlist-use.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
-import type { PrunePolicy } from "../../../../src/prune/facts.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
-import { type PruneSource, readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
-import { prunePolicy } from "../../../support/prune/prune-facts.ts";
+import { type PruneSource, readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
+import { prunePolicy } from "../../../support/prune/allowlist-use.ts";
 import {
   allow,
   allowedNow,
@@ -53,8 +53,8 @@ describe("applyPrunePlan", () => {
 
   const countTransactions = () => world.chain.client.getTransactionCount({ address: world.owner.address });
 
-  async function plan(policy: Partial<PrunePolicy> = {}, source: PruneSource = sourceOf(world)): Promise<PrunePlan> {
-    return planPrune(await readPruneFacts(source), prunePolicy({ keep: 1, ...policy }));
+  async function plan(policy: Partial<KeepRules> = {}, source: PruneSource = sourceOf(world)): Promise<PrunePlan> {
+    return planPrune(await readAllowlistUseFrom(source), prunePolicy({ keep: 1, ...policy }));
   }
 
   const apply = (plan: PrunePlan, changes: Partial<ApplyPrunePlanParameters> = {}) =>
@@ -206,7 +206,7 @@ describe("applyPrunePlan", () => {
       await allow(world, update.composeHash);
       await allowFillers(world, 1, "newer");
       // A plan that does not know of the token, as if it had been made before.
-      const { prepared: _, ...facts } = await readPruneFacts(sourceOf(world));
+      const { prepared: _, ...facts } = await readAllowlistUseFrom(sourceOf(world));
       const planned = planPrune({ ...facts, prepared: [] }, prunePolicy({ keep: 1 }));
       expect(removalsOf(planned)).to.include(update.composeHash);
       expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([update.composeHash]);
@@ -332,7 +332,7 @@ describe("applyPrunePlan", () => {
       };
     };
     const source = sourceOf(world, { readHistory: readPart });
-    const facts = await readPruneFacts(source, [hidden]);
+    const facts = await readAllowlistUseFrom(source, [hidden]);
     const policy = prunePolicy({ waived: ["history"] });
     // It may be the newest of all, so it takes the one place among the newest; at execution it must take it again.
     const kept = planPrune(facts, { ...policy, keep: 1, pins: [{ composeHash: hidden, source: "--pin" }] });
@@ -341,10 +341,10 @@ describe("applyPrunePlan", () => {
     expect((await apply(alone, { source })).removed).to.deep.equal(old.slice(2).toReversed());
 
     const queued = [{ source: "safe.json", composeHashes: [hidden] }];
-    const named = planPrune(await readPruneFacts(source, [hidden]), { ...policy, keep: 1, queued });
+    const named = planPrune(await readAllowlistUseFrom(source, [hidden]), { ...policy, keep: 1, queued });
     expect((await apply(named, { source })).removed).to.deep.equal([second]);
 
-    const last = planPrune(await readPruneFacts(source, [hidden]), policy);
+    const last = planPrune(await readAllowlistUseFrom(source, [hidden]), policy);
     expect((await apply(last, { source })).removed).to.deep.equal([hidden]);
   });
 
@@ -466,7 +466,7 @@ describe("applyPrunePlan", () => {
       const alone = { ...planned, rows: planned.rows.filter(({ composeHash }) => composeHash === first) };
       await catchError(apply(alone, { journal: crashing(journal, "prepared") }), Error);
       const pins = [{ composeHash: first as ComposeHash, source: "--pin" }];
-      const pinned = planPrune(await readPruneFacts(sourceOf(world)), { ...planned.policy, pins });
+      const pinned = planPrune(await readAllowlistUseFrom(sourceOf(world)), { ...planned.policy, pins });
       await refuse(pinned, PruneOvertakenError, { journal });
       await allow(world, world.firstHash);
 

@@ -7,7 +7,7 @@ import { HashNotAllowedError, KeyEpochsError } from "../../../../src/errors/inde
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
-import { type PruneSource, readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
+import { type PruneSource, readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";
 import { epochInterfaces, oddities, upgradeTo } from "../../../support/chain/upgrade-to.ts";
@@ -105,13 +105,13 @@ describe("the library on contracts with key epochs", () => {
 
     it("makes no plan of an app's list for epoch 0, unless that is accepted", async () => {
       await toEpochApp();
-      expect(await rejection(readPruneFacts(sourceOf()))).to.be.instanceOf(KeyEpochsError);
-      const facts = await readPruneFacts(sourceOf({ acceptKeyEpochs: true }));
+      expect(await rejection(readAllowlistUseFrom(sourceOf()))).to.be.instanceOf(KeyEpochsError);
+      const facts = await readAllowlistUseFrom(sourceOf({ acceptKeyEpochs: true }));
       expect(facts.allowed.map(({ composeHash }) => composeHash)).to.deep.equal([cvm.composeHash]);
     });
 
     it("carries out no plan that was made before the upgrade, unless that is accepted", async () => {
-      const plan = planPrune(await readPruneFacts(sourceOf()), policy);
+      const plan = planPrune(await readAllowlistUseFrom(sourceOf()), policy);
       expect(removalsOf(plan)).to.deep.equal([cvm.composeHash]);
       await toEpochApp();
       const apply = (source: PruneSource) =>
@@ -125,10 +125,10 @@ describe("the library on contracts with key epochs", () => {
 
     it("counts the KMS that it is given", async () => {
       const { kms } = world.dstack;
-      await readPruneFacts(sourceOf({ kms }));
+      await readAllowlistUseFrom(sourceOf({ kms }));
       const { address: epochs } = await world.connection.viem.deployContract("EpochKms", [epochInterfaces["0.6.4"]]);
-      expect(await rejection(readPruneFacts(sourceOf({ kms: epochs })))).to.be.instanceOf(KeyEpochsError);
-      await readPruneFacts(sourceOf({ kms: epochs, acceptKeyEpochs: true }));
+      expect(await rejection(readAllowlistUseFrom(sourceOf({ kms: epochs })))).to.be.instanceOf(KeyEpochsError);
+      await readAllowlistUseFrom(sourceOf({ kms: epochs, acceptKeyEpochs: true }));
     });
   });
 

@@ -15,7 +15,7 @@ import { encodeExecute } from "../../../../src/core/batch-executor.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { executor, signEntry } from "../../../support/journal/signed-entry.ts";
-import { hashNumber } from "../../../support/prune/prune-facts.ts";
+import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

@@ -6,7 +6,7 @@ import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.t
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { BatchStoppedError } from "../../../../src/errors/index.ts";
-import { hashNumber } from "../../../support/prune/prune-facts.ts";
+import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 
 const appId = parseAppId("a0".repeat(20));
 const [one, two, three, four] = [1, 2, 3, 4].map((number) =>

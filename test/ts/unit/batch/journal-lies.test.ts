@@ -8,7 +8,7 @@ import { parseAppId, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
 import { JournalCorruptError } from "../../../../src/errors/index.ts";
 import { executor, type SignEntryOptions, signEntry, signer, stranger } from "../../../support/journal/signed-entry.ts";
-import { hashNumber } from "../../../support/prune/prune-facts.ts";
+import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { keccak256 } from "viem";
 import { type Hex, parseAppId } from "../../../../src/core/ids.ts";
 import { lintApp, parseAccepted, requireClean } from "../../../../src/core/lint/lint.ts";
-import type { AppFacts, LintSubject, PolicyFacts } from "../../../../src/core/lint/rule.ts";
+import type { LintedApp, LintedPolicy, LintSubject } from "../../../../src/core/lint/rule.ts";
 import { lintRules } from "../../../../src/core/lint/rules.ts";
 import { upgradeCall } from "../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError, LintRefusedError } from "../../../../src/errors/index.ts";
@@ -16,7 +16,7 @@ const kms = { address: address("c5"), appImplementation: address("e1") };
 const owner = { address: address("0e"), kind: "safe" } as const;
 
 const appId = parseAppId(address("a9"));
-const goodPolicy: PolicyFacts = {
+const goodPolicy: LintedPolicy = {
   owner,
   pendingOwner: undefined,
   isTwoStep: true,
@@ -27,7 +27,7 @@ const goodPolicy: PolicyFacts = {
   composeHashes: [hash],
   devices: [device],
 };
-const app = (policy: Partial<PolicyFacts> = {}, facts: Partial<AppFacts> = {}): LintSubject => ({
+const app = (policy: Partial<LintedPolicy> = {}, facts: Partial<LintedApp> = {}): LintSubject => ({
   app: { appId: address("a9"), hasCode: true, isKms: false, policy: { ...goodPolicy, ...policy }, ...facts },
   kms,
 });
@@ -249,7 +249,7 @@ const cases: Readonly<
 describe("the linter", () => {
   it("advises against an upgrade that would lose the policy, whichever rule would advise it", () => {
     const old = { isTwoStep: false, implementation: address("e0") };
-    const advice = (policy: Partial<PolicyFacts>) =>
+    const advice = (policy: Partial<LintedPolicy>) =>
       lintApp(app({ ...old, ...policy }))
         .filter(({ rule }) => ["one-step-owner", "implementation-drift", "upgrade-loses-policy"].includes(rule))
         .map((finding) => finding.advice);

@@ -28,7 +28,7 @@ async function observe(isJson: boolean, work: () => Promise<TaskOutcome>) {
 }
 
 describe("runTask", () => {
-  const outcome: TaskOutcome = { result: { gas: 5n }, show: (paper) => paper.line("five gas") };
+  const outcome: TaskOutcome = { result: { gas: 5n }, show: (output) => output.line("five gas") };
   const failing = (error: unknown) => () => Promise.reject(error);
 
   it("shows the result to people, or prints it as one object", async () => {

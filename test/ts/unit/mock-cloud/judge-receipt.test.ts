@@ -2,10 +2,10 @@ import { expect } from "chai";
 import { concat, encodeAbiParameters, type Hex, pad, toEventSelector } from "viem";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import {
+  type JudgedLog,
   judgeReceipt,
-  type LogFacts,
   type RegistrationClaim,
-  type RegistrationFacts,
+  type RegistrationEvidence,
 } from "../../../../src/mock-cloud/verification/judge-receipt.ts";
 
 const appId = parseAppId("a1".repeat(20));
@@ -17,9 +17,9 @@ const claim: RegistrationClaim = { chainId: 8453, appId, composeHash, transactio
 
 const added = toEventSelector("ComposeHashAdded(bytes32)");
 const removed = toEventSelector("ComposeHashRemoved(bytes32)");
-const addition: LogFacts = { address: appId, topics: [added], data: composeHash };
+const addition: JudgedLog = { address: appId, topics: [added], data: composeHash };
 
-function facts(logs: readonly LogFacts[], changes: Partial<RegistrationFacts> = {}): RegistrationFacts {
+function facts(logs: readonly JudgedLog[], changes: Partial<RegistrationEvidence> = {}): RegistrationEvidence {
   return { chainId: 8453, receipt: { status: "success", logs }, isHashAllowed: true, ...changes };
 }
 
@@ -29,7 +29,7 @@ describe("judgeReceipt", () => {
   });
 
   it("does not care who was called: a Safe's receipt holds other events around the app's", () => {
-    const safe: LogFacts[] = [
+    const safe: JudgedLog[] = [
       { address: otherContract, topics: [toEventSelector("SafeReceived(address,uint256)")], data: pad("0x01") },
       addition,
       { address: otherContract, topics: [toEventSelector("ExecutionSuccess(bytes32,uint256)")], data: "0x" },
@@ -51,7 +51,7 @@ describe("judgeReceipt", () => {
     expect(judgeReceipt(facts(batch), claim).kind).to.equal("verified");
   });
 
-  const forged: [name: string, logs: LogFacts[], says: string][] = [
+  const forged: [name: string, logs: JudgedLog[], says: string][] = [
     ["no event at all", [], "holds no ComposeHashAdded event"],
     ["the event of another contract", [{ ...addition, address: otherContract }], `to contract ${otherContract}`],
     ["the app's event for another hash", [{ ...addition, data: otherHash }], `another compose hash: ${otherHash}`],

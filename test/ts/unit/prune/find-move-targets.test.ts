@@ -3,7 +3,7 @@ import { createCloudClient } from "../../../../src/cloud/create-client.ts";
 import type { Cvm } from "../../../../src/cloud/cvm.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { findMoveTargets } from "../../../../src/prune/read-cloud-use.ts";
-import { hashNumber } from "../../../support/prune/prune-facts.ts";
+import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 
 const appId = parseAppId("a0".repeat(20));
 

@@ -5,7 +5,7 @@ import { parseAppId } from "../../../../src/core/ids.ts";
 import { InvalidPlanFileError } from "../../../../src/errors/index.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../../../../src/prune/plan-file.ts";
 import { planPrune } from "../../../../src/prune/plan-prune.ts";
-import { allowedHash, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
+import { allowedHash, pruneFacts, prunePolicy } from "../../../support/prune/allowlist-use.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

@@ -5,7 +5,7 @@ import { parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { findMentions, readQueued } from "../../../../src/prune/queued.ts";
-import { hashNumber } from "../../../support/prune/prune-facts.ts";
+import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

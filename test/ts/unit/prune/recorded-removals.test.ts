@@ -5,13 +5,13 @@ import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.t
 import { type Hex, parseAppId, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
   addComposeHashCall,
-  type PolicyCall,
+  type OwnerCall,
   removeComposeHashCall,
   removeDeviceCall,
 } from "../../../../src/core/owner-calls.ts";
 import { recordedRemovals } from "../../../../src/prune/apply-prune-plan.ts";
 import { planPrune } from "../../../../src/prune/plan-prune.ts";
-import { hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
+import { hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/allowlist-use.ts";
 
 const account: Account = privateKeyToAccount(`0x${"1e".repeat(32)}`);
 const plan = planPrune(pruneFacts(), prunePolicy());
@@ -20,7 +20,7 @@ const other = parseAppId("a1".repeat(20));
 
 /** What a journal has on record after these transactions were signed. */
 async function recorded(
-  ...entries: readonly { calls: readonly PolicyCall[]; from?: Hex; chainId?: number }[]
+  ...entries: readonly { calls: readonly OwnerCall[]; from?: Hex; chainId?: number }[]
 ): Promise<readonly string[]> {
   const journal = memoryBatchJournal();
   for (const [nonce, { calls, from = account.address, chainId = plan.chainId }] of entries.entries()) {

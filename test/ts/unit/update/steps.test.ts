@@ -10,9 +10,9 @@ import {
   RolloverTimeoutError,
   UnauthorizedError,
 } from "../../../../src/errors/index.ts";
-import { createReporter, type UpdateEvent } from "../../../../src/update/events.ts";
+import { createUpdateEmitter, type UpdateEvent } from "../../../../src/update/events.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";
-import type { CloudPort, CvmFacts, PatchAnswer } from "../../../../src/update/ports.ts";
+import type { CloudPort, CvmSnapshot, PatchAnswer } from "../../../../src/update/ports.ts";
 import { poll, type UpdateRequest, type UpdateRun } from "../../../../src/update/run.ts";
 import { fingerprintEnvironment, patch } from "../../../../src/update/steps/document.ts";
 import { followRollover } from "../../../../src/update/steps/follow-rollover.ts";
@@ -28,8 +28,8 @@ const thirdHash = parseComposeHash("c3".repeat(32));
 function facts(
   status: string,
   composeHash: ComposeHash | undefined = oldHash,
-  changes: Partial<CvmFacts> = {},
-): CvmFacts {
+  changes: Partial<CvmSnapshot> = {},
+): CvmSnapshot {
   const busy = status.endsWith("ing") && status !== "running";
   return {
     id: "cvm_1",
@@ -47,7 +47,7 @@ function facts(
 
 /** A run whose cloud tells these states of the CVM one after the other, and the last one for ever. */
 function watching(
-  states: readonly (CvmFacts | Error)[],
+  states: readonly (CvmSnapshot | Error)[],
   cloud: Partial<CloudPort> = {},
   request: Omit<UpdateRequest, "cvm"> = {},
 ) {
@@ -168,7 +168,7 @@ describe("followRollover", () => {
   const rollover = { update: "00112233aabbccdd", composeHash: newHash, correlationId: "op-1" };
 
   async function begun(
-    states: readonly (CvmFacts | Error)[],
+    states: readonly (CvmSnapshot | Error)[],
     cloud: Partial<CloudPort> = {},
     request: Omit<UpdateRequest, "cvm"> = {},
   ) {
@@ -329,10 +329,10 @@ describe("runUpdate", () => {
 
 describe("createReporter", () => {
   it("knows the step it is in", async () => {
-    const reporter = createReporter(() => 0);
-    await reporter.during(
+    const emitter = createUpdateEmitter(() => 0);
+    await emitter.during(
       "confirm",
-      async () => expect(reporter.step).to.equal("confirm"),
+      async () => expect(emitter.step).to.equal("confirm"),
       () => ({ correlationId: undefined, attempts: 1 }),
     );
   });

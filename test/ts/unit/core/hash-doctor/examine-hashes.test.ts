@@ -2,7 +2,12 @@ import { expect } from "chai";
 import { buildAppCompose, changeAppCompose } from "../../../../../src/core/app-compose.ts";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "../../../../../src/core/compose-hash.ts";
 import { dstackJsForm } from "../../../../../src/core/compose-hash-forms/javascript.ts";
-import { examineHashes, type HashFacts, hashesToAsk, readAppDocument } from "../../../../../src/core/examine-hashes.ts";
+import {
+  examineHashes,
+  type HashInputs,
+  hashesToAsk,
+  readAppDocument,
+} from "../../../../../src/core/examine-hashes.ts";
 import { type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
 
 const dockerCompose = (tag: string) => `services:\n  web:\n    image: nginx:${tag}\n    command: "run"\n`;
@@ -17,7 +22,7 @@ const allows =
   (...hashes: readonly ComposeHash[]) =>
   (hash: ComposeHash) =>
     hashes.includes(hash);
-const kindsOf = (facts: HashFacts) => examineHashes(facts).findings.map(({ kind }) => kind);
+const kindsOf = (facts: HashInputs) => examineHashes(facts).findings.map(({ kind }) => kind);
 
 describe("examineHashes", () => {
   it("computes every form and judges nothing where nothing was asked", () => {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { parseAppId } from "../../../../../src/core/ids.ts";
-import type { PruneFacts } from "../../../../../src/prune/facts.ts";
+import type { AllowlistUse } from "../../../../../src/prune/allowlist-use.ts";
 import { findObjections, planPrune } from "../../../../../src/prune/plan-prune.ts";
 import {
   addedIn,
@@ -9,14 +9,14 @@ import {
   hashNumber,
   pruneFacts,
   prunePolicy,
-} from "../../../../support/prune/prune-facts.ts";
+} from "../../../../support/prune/allowlist-use.ts";
 
 const two = hashNumber(2);
 const allowed = [1, 2, 3, 4, 5].map(allowedHash);
 /** Removes 1, 2 and 3. */
 const plan = planPrune(pruneFacts({ allowed }), prunePolicy({ keep: 2 }));
 
-const objections = (changes: Partial<PruneFacts>) => findObjections(plan, pruneFacts({ allowed, ...changes }));
+const objections = (changes: Partial<AllowlistUse>) => findObjections(plan, pruneFacts({ allowed, ...changes }));
 
 describe("findObjections", () => {
   it("has none while all removals would be planned again", () => {
@@ -31,7 +31,7 @@ describe("findObjections", () => {
       { running: [{ composeHash: two, cvm: web }] },
       { movingTo: [{ composeHash: two, cvm: web }] },
       { prepared: [{ composeHash: two, cvm: web, expiresAt: "2026-12-01T00:00:00Z" }] },
-    ] satisfies Partial<PruneFacts>[]) {
+    ] satisfies Partial<AllowlistUse>[]) {
       const found = objections(changes);
       expect(found).to.have.lengthOf(1);
       expect(found[0]).to.include({ composeHash: two });

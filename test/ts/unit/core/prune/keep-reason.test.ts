@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describeAge, describeReason, type KeepReason } from "../../../../../src/prune/keep-rules.ts";
-import { cvm } from "../../../../support/prune/prune-facts.ts";
+import { cvm } from "../../../../support/prune/allowlist-use.ts";
 
 const expiresAt = "2026-12-01T00:00:00Z";
 

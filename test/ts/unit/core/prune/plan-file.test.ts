@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { readPlanFile, writePlanFile } from "../../../../../src/prune/plan-file.ts";
 import { planPrune } from "../../../../../src/prune/plan-prune.ts";
-import { allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../../support/prune/prune-facts.ts";
+import { allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../../support/prune/allowlist-use.ts";
 
 const web = cvm("web");
 /** One row of every kind. */

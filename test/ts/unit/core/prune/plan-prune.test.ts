@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { type PruneFacts, type PrunePolicy, unknownKinds } from "../../../../../src/prune/facts.ts";
+import { type AllowlistUse, type KeepRules, unknownKinds } from "../../../../../src/prune/allowlist-use.ts";
 import { keepRules } from "../../../../../src/prune/keep-rules.ts";
 import { planPrune, removalsOf } from "../../../../../src/prune/plan-prune.ts";
 import {
@@ -11,21 +11,21 @@ import {
   pinned,
   pruneFacts,
   prunePolicy,
-} from "../../../../support/prune/prune-facts.ts";
+} from "../../../../support/prune/allowlist-use.ts";
 
 const two = hashNumber(2);
 /** Hashes 1 to 5, added in this order. */
 const five = [1, 2, 3, 4, 5].map(allowedHash);
 
 /** The numbers of what goes, in order. */
-function removed(facts: Partial<PruneFacts>, policy: Partial<PrunePolicy> = {}, rules = keepRules): number[] {
+function removed(facts: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}, rules = keepRules): number[] {
   const plan = planPrune(pruneFacts({ allowed: five, ...facts }), prunePolicy(policy), rules);
   return removalsOf(plan)
     .map((hash) => Number(hash))
     .sort();
 }
 
-function reasonsFor(number: number, facts: Partial<PruneFacts>, policy: Partial<PrunePolicy> = {}) {
+function reasonsFor(number: number, facts: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}) {
   const { rows } = planPrune(pruneFacts({ allowed: five, ...facts }), prunePolicy(policy));
   return rows.find(({ composeHash }) => composeHash === hashNumber(number))?.reasons;
 }
@@ -142,7 +142,7 @@ describe("planPrune", () => {
 
   it("may be carried out only if every unknown fact is waived by name", () => {
     const unknowns = unknownKinds.map((kind) => ({ kind, problem: "Nobody knows." }));
-    const isExecutable = (waived: PrunePolicy["waived"]) =>
+    const isExecutable = (waived: KeepRules["waived"]) =>
       planPrune(pruneFacts({ unknowns }), prunePolicy({ waived })).isExecutable;
     expect(isExecutable(unknownKinds)).to.equal(true);
     for (const kind of unknownKinds) {

@@ -11,8 +11,8 @@ import { parseDeviceId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { WrongChainError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
-import type { PruneFacts, UnknownKind } from "../../../../src/prune/facts.ts";
-import { readPruneFacts } from "../../../../src/prune/read-prune-facts.ts";
+import type { AllowlistUse, UnknownKind } from "../../../../src/prune/allowlist-use.ts";
+import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import {
   addReplica,
   allow,
@@ -73,8 +73,8 @@ describe("the facts of a prune", () => {
     await world.cloud.whenIdle();
   }
 
-  const read = () => readPruneFacts(sourceOf(world));
-  const kinds = ({ unknowns }: PruneFacts): UnknownKind[] => unknowns.map(({ kind }) => kind);
+  const read = () => readAllowlistUseFrom(sourceOf(world));
+  const kinds = ({ unknowns }: AllowlistUse): UnknownKind[] => unknowns.map(({ kind }) => kind);
 
   it("know every allowed hash with when, where and by whom it was added last", async () => {
     const before = await read();
@@ -97,7 +97,9 @@ describe("the facts of a prune", () => {
     const calls = [removeComposeHashCall({ appId: world.appId, composeHash: gone })];
     await sendBatch(world.ownerClient, { calls, mode: "none" });
     await giveToSafe(world);
-    const { allowed, owner, pinned } = await readPruneFacts(sourceOf(world, { readHistory: async () => history }));
+    const { allowed, owner, pinned } = await readAllowlistUseFrom(
+      sourceOf(world, { readHistory: async () => history }),
+    );
     expect(pinned).to.deep.equal(history.pinned);
     expect(owner).to.equal(world.owner.address);
     expect(allowed.map(({ composeHash }) => composeHash)).to.include(gone);
@@ -158,7 +160,7 @@ describe("the facts of a prune", () => {
     const update = await prepareUpdate(world, "committed meanwhile");
     await allow(world, update.composeHash);
     let isCommitted: Promise<void> | undefined;
-    const facts = await readPruneFacts(
+    const facts = await readAllowlistUseFrom(
       sourceOf(world, {
         onProgress: (done, total) => {
           if (done === total) isCommitted ??= commitUpdate(world, update);
@@ -187,7 +189,7 @@ describe("the facts of a prune", () => {
         return cloudClient.request(request);
       },
     };
-    const { movingTo, prepared } = await readPruneFacts(sourceOf(world, { cloud: committing }));
+    const { movingTo, prepared } = await readAllowlistUseFrom(sourceOf(world, { cloud: committing }));
     expect(isCommitted).to.not.equal(undefined);
     expect([...movingTo, ...prepared].map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
     await settle();
@@ -219,7 +221,7 @@ describe("the facts of a prune", () => {
     await allow(world, again);
     const history = await readHistory(world.ownerClient, { appId: world.appId });
     const changes = history.changes.map((change) => ({ ...change, timestamp: undefined }));
-    const undated = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
+    const undated = await readAllowlistUseFrom(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
     expect(undated.allowed).to.deep.equal((await read()).allowed);
     const times = undated.allowed.map(({ added }) => added?.timestamp);
     expect(new Set(times).size).to.equal(times.length);
@@ -235,19 +237,19 @@ describe("the facts of a prune", () => {
     const same = (text: string) => text;
 
     it("where a CVM is no longer in the list", async () => {
-      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(same, () => "[]") }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(same, () => "[]") }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
     });
 
     it("where a CVM has another hash by the second look", async () => {
       const other = fillerHash("old version 1");
       const moved = (text: string) => text.replaceAll(world.firstHash.slice(2), other.slice(2));
-      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(same, moved) }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(same, moved) }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.have.members([world.firstHash, other]);
     });
 
     it("where a CVM is listed that was not there before: what is prepared on it nobody asked", async () => {
-      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(() => "[]", same) }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(() => "[]", same) }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
       expect(kinds(facts)).to.deep.equal(["prepare-tokens"]);
     });
@@ -255,7 +257,7 @@ describe("the facts of a prune", () => {
     it("where the list cannot be read a second time", async () => {
       const update = await prepareUpdate(world, "prepared");
       await allow(world, update.composeHash);
-      const facts = await readPruneFacts(sourceOf(world, { cloud: listing(same, () => "{") }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(same, () => "{") }));
       expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
       expect(facts.prepared.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
@@ -266,7 +268,7 @@ describe("the facts of a prune", () => {
       await allow(world, update.composeHash);
       const [last] = await allowFillers(world, 1, "last");
       const cloud = refusing(world, `/pending-updates/.*/${last?.slice(2)}/`);
-      const facts = await readPruneFacts(sourceOf(world, { cloud }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud }));
       expect(kinds(facts)).to.deep.equal(["prepare-tokens"]);
       expect(facts.prepared.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
     });
@@ -274,28 +276,28 @@ describe("the facts of a prune", () => {
 
   it("are not those of an app on another chain", async () => {
     const elsewhere = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":1'));
-    await catchError(readPruneFacts(sourceOf(world, { cloud: elsewhere })), WrongChainError);
+    await catchError(readAllowlistUseFrom(sourceOf(world, { cloud: elsewhere })), WrongChainError);
     await addReplica(world, "replica");
     const second = rewriting(world, /\/cvms$/, (text) =>
       text.replace('"chain_id":8453', '"chain_id":null').replace('"chain_id":8453', '"chain_id":1'),
     );
-    await catchError(readPruneFacts(sourceOf(world, { cloud: second })), WrongChainError);
+    await catchError(readAllowlistUseFrom(sourceOf(world, { cloud: second })), WrongChainError);
     const unsaid = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":null'));
-    expect(kinds(await readPruneFacts(sourceOf(world, { cloud: unsaid })))).to.deep.equal([]);
+    expect(kinds(await readAllowlistUseFrom(sourceOf(world, { cloud: unsaid })))).to.deep.equal([]);
   });
 
   it("end with the reason they were told to end for", async () => {
     const stop = new AbortController();
     const reason = new Error("Ctrl-C");
     const onProgress = () => stop.abort(reason);
-    expect(await catchError(readPruneFacts(sourceOf(world, { signal: stop.signal, onProgress })), Error)).to.equal(
-      reason,
-    );
+    expect(
+      await catchError(readAllowlistUseFrom(sourceOf(world, { signal: stop.signal, onProgress })), Error),
+    ).to.equal(reason);
   });
 
   describe("say what they do not know", () => {
     it("without an API key", async () => {
-      const facts = await readPruneFacts(sourceOf(world, { cloud: undefined }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: undefined }));
       expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
       expect(facts.allowed, "what the chain tells is known all the same").to.have.lengthOf(4);
     });
@@ -304,7 +306,7 @@ describe("the facts of a prune", () => {
       const stranger = createCloudClient({ apiKey: "nobodys", baseUrl: world.cloud.baseUrl });
       const nowhere = createCloudClient({ apiKey: "any", baseUrl: "http://127.0.0.1:9", retry: { attempts: 1 } });
       for (const cloud of [stranger, nowhere]) {
-        const facts = await readPruneFacts(sourceOf(world, { cloud }));
+        const facts = await readAllowlistUseFrom(sourceOf(world, { cloud }));
         expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
         expect(facts.unknowns[0]?.problem).to.not.include("workspace");
       }
@@ -321,7 +323,7 @@ describe("the facts of a prune", () => {
     it("while the cloud answers some questions only", async () => {
       const fails = async (route: string, kind: UnknownKind) => {
         const client = refusing(world, route);
-        const facts = await readPruneFacts(sourceOf(world, { cloud: client }));
+        const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: client }));
         expect(kinds(facts), route).to.deep.equal([kind]);
         expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
       };
@@ -333,14 +335,14 @@ describe("the facts of a prune", () => {
     it("of a CVM that is moved nobody knows where", async () => {
       hold();
       await world.cloudClient.request({ method: "POST", path: `/cvms/${world.cvm}/restart`, json: {} });
-      const facts = await readPruneFacts(sourceOf(world, { cloud: refusing(world, "/status/batch") }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: refusing(world, "/status/batch") }));
       expect(kinds(facts)).to.deep.equal(["running-hashes"]);
       await settle();
     });
 
     it("of CVMs that are counted and not listed, or report no hash", async () => {
       const rewritten = (route: RegExp, rewrite: (text: string) => string) =>
-        readPruneFacts(sourceOf(world, { cloud: rewriting(world, route, rewrite) }));
+        readAllowlistUseFrom(sourceOf(world, { cloud: rewriting(world, route, rewrite) }));
       const hidden = await rewritten(/\/cvms$/, () => "[]");
       expect(kinds(hidden)).to.deep.equal(["running-hashes"]);
       const hashless = await rewritten(/\/cvms$/, (text) =>
@@ -383,7 +385,7 @@ describe("the facts of a prune", () => {
         const chain = createClient({ chain: base, transport: http(rpc.url) });
         const pins = [hidden];
         const source = sourceOf(world, { chain, readHistory: () => readHistory(chain, { appId: world.appId }) });
-        const facts = await readPruneFacts(source, pins);
+        const facts = await readAllowlistUseFrom(source, pins);
         expect(kinds(facts)).to.deep.equal(["history"]);
         expect(facts.allowed.find(({ composeHash }) => composeHash === hidden)?.added).to.equal(undefined);
       } finally {
@@ -400,7 +402,7 @@ describe("the facts of a prune", () => {
       const changes = history.changes.filter(
         (change) => change.kind !== "composeHashAdded" || change.composeHash !== update.composeHash,
       );
-      const facts = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
       expect(kinds(facts)).to.deep.equal(["history"]);
       expect(facts.allowed.map(({ composeHash }) => composeHash)).to.include(update.composeHash);
       await settle();
@@ -416,16 +418,16 @@ describe("the facts of a prune", () => {
         { ...added, kind: "composeHashRemoved", logIndex: added.logIndex + 1 } as const,
       ];
       const source = sourceOf(world, { readHistory: async () => ({ ...history, changes }) });
-      const facts = await readPruneFacts(source, [hidden]);
+      const facts = await readAllowlistUseFrom(source, [hidden]);
       expect(kinds(facts)).to.deep.equal(["history"]);
       expect(facts.allowed.find(({ composeHash }) => composeHash === hidden)?.added).to.equal(undefined);
     });
 
     it("where a proof of completeness was wanted and came to nothing", async () => {
       const problem = "The endpoint gives no proof.";
-      const facts = await readPruneFacts(sourceOf(world, { prove: async () => problem }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { prove: async () => problem }));
       expect(facts.unknowns).to.deep.equal([{ kind: "proof", problem }]);
-      expect(kinds(await readPruneFacts(sourceOf(world, { prove: async () => undefined })))).to.deep.equal([]);
+      expect(kinds(await readAllowlistUseFrom(sourceOf(world, { prove: async () => undefined })))).to.deep.equal([]);
     });
 
     it("for every reason a history is not complete", async () => {
@@ -439,7 +441,9 @@ describe("the facts of a prune", () => {
           { kind: "creationUnproven", fromBlock: 3n, message: unproven },
         ],
       } as const;
-      const facts = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, completeness }) }));
+      const facts = await readAllowlistUseFrom(
+        sourceOf(world, { readHistory: async () => ({ ...history, completeness }) }),
+      );
       expect(facts.unknowns).to.deep.equal(messages.map((problem) => ({ kind: "history", problem })));
     });
 
@@ -448,7 +452,7 @@ describe("the facts of a prune", () => {
       const changes = history.changes.filter(
         (change) => change.kind !== "composeHashAdded" || change.composeHash !== world.firstHash,
       );
-      const facts = await readPruneFacts(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
+      const facts = await readAllowlistUseFrom(sourceOf(world, { readHistory: async () => ({ ...history, changes }) }));
       expect(kinds(facts)).to.deep.equal(["history"]);
       expect(facts.allowed.find(({ composeHash }) => composeHash === world.firstHash)?.added).to.equal(undefined);
     });

@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "chai";
-import { createPaper } from "../../../../src/report/output.ts";
+import { createOutput } from "../../../../src/output/output.ts";
 
 /** What becomes of the process when an output fails with this code at every write. */
 async function failing(code: string) {
@@ -16,9 +16,9 @@ async function failing(code: string) {
     return true;
   };
   try {
-    const paper = createPaper(stream);
-    paper.line("one");
-    paper.line("two");
+    const output = createOutput(stream);
+    output.line("one");
+    output.line("two");
     await nextTurn();
     return { told, exitCode: process.exitCode };
   } finally {

@@ -3,7 +3,7 @@ import type { PruneResult } from "../prune/apply-prune-plan.ts";
 import { describeAge, describeReason } from "../prune/keep-rules.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../prune/plan-prune.ts";
 import { formatTime } from "./format.ts";
-import type { Paper } from "./output.ts";
+import type { Output } from "./output.ts";
 
 /** The effect of a removal. Operators must read it before they agree. */
 const whatRemovalMeans = [
@@ -11,29 +11,29 @@ const whatRemovalMeans = [
   "and keys it was given are not taken back.",
 ] as const;
 
-export function showWhatRemovalMeans(paper: Paper): void {
-  for (const line of whatRemovalMeans) paper.line(line);
+export function showWhatRemovalMeans(output: Output): void {
+  for (const line of whatRemovalMeans) output.line(line);
 }
 
 /** Shows a plan: every hash with the reasons it stays, or that no rule keeps it. */
-export function showPrunePlan(paper: Paper, plan: PrunePlan): void {
+export function showPrunePlan(output: Output, plan: PrunePlan): void {
   const { appId, chainId, pinned, rows, unknowns } = plan;
   const removals = removalsOf(plan);
-  paper.title(
+  output.title(
     `Prune of app ${appId} on chain ${chainId}, judged at block ${pinned.number} (${formatTime(pinned.timestamp)} UTC)`,
   );
   if (rows.length > 0)
-    paper.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
-  paper.line();
-  paper.line(
+    output.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
+  output.line();
+  output.line(
     `${count(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
   );
   for (const { kind, problem, isWaived } of unknowns) {
-    paper.line(`Not known: ${problem} (${isWaived ? `waived: ${kind}` : `--waive ${kind} answers for it`})`);
+    output.line(`Not known: ${problem} (${isWaived ? `waived: ${kind}` : `--waive ${kind} answers for it`})`);
   }
-  for (const line of describeIdle(plan)) paper.line(line);
-  if (!plan.isExecutable) paper.line("Nothing is removed while that is not known.");
-  if (removals.length > 0) showWhatRemovalMeans(paper);
+  for (const line of describeIdle(plan)) output.line(line);
+  if (!plan.isExecutable) output.line("Nothing is removed while that is not known.");
+  if (removals.length > 0) showWhatRemovalMeans(output);
 }
 
 /** Pins and queued calls that keep nothing: they may be for later, or mistyped. */
@@ -50,9 +50,9 @@ function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
 }
 
 /** Shows the result of executing a plan. Its transactions were already printed as they happened. */
-export function showPruneResult(paper: Paper, { removed, finished, transactions }: PruneResult): void {
+export function showPruneResult(output: Output, { removed, finished, transactions }: PruneResult): void {
   const total = removed.length + finished.length;
-  paper.line(
+  output.line(
     `${count(total, "hash", "hashes")} removed in ${count(transactions.length, "transaction", "transactions")}.`,
   );
 }

@@ -3,27 +3,27 @@ import fc from "fast-check";
 import { type AbiFunction, concat, encodeAbiParameters, encodeEventTopics, type Hex, slice, zeroAddress } from "viem";
 import { chunkCalls, groupCalls, orderCalls, transactionGasCeiling } from "../../../../src/core/order-calls.ts";
 import {
-  buildPolicyCall,
-  decodePolicyCall,
+  buildOwnerCall,
+  decodeOwnerCall,
   effectOf,
   isSameCall,
-  type PolicyCall,
-  type PolicyContract,
-  policyAbis,
-  policyFunctions,
+  type OwnedContract,
+  type OwnerCall,
+  ownedContractAbis,
+  ownerFunctions,
   proveCalls,
 } from "../../../../src/core/owner-calls.ts";
 import { buildSafeTx, hashSafeTx } from "../../../../src/core/safe.ts";
 import { InvalidArgumentError, ReceiptMismatchError } from "../../../../src/errors/index.ts";
 
 const to: Hex = `0x${"ab".repeat(20)}`;
-const contracts: readonly PolicyContract[] = ["app", "kms"];
+const contracts: readonly OwnedContract[] = ["app", "kms"];
 const all = contracts.flatMap((contract) =>
-  Object.keys(policyFunctions[contract]).map((functionName) => ({ contract, functionName })),
+  Object.keys(ownerFunctions[contract]).map((functionName) => ({ contract, functionName })),
 );
 
-function functionOf(contract: PolicyContract, functionName: string): AbiFunction {
-  const item = policyAbis[contract].find((item) => item.type === "function" && item.name === functionName);
+function functionOf(contract: OwnedContract, functionName: string): AbiFunction {
+  const item = ownedContractAbis[contract].find((item) => item.type === "function" && item.name === functionName);
   if (item?.type !== "function") throw new Error(`${contract} has no ${functionName}`);
   return item;
 }
@@ -33,14 +33,14 @@ function example(type: string, digit = "c"): unknown {
   return type === "bytes" ? "0x" : `0x${digit.repeat(type === "address" ? 40 : 64)}`;
 }
 
-function callOf(functionName: string, digit = "c", contract: PolicyContract = "app", target = to): PolicyCall {
+function callOf(functionName: string, digit = "c", contract: OwnedContract = "app", target = to): OwnerCall {
   const args = functionOf(contract, functionName).inputs.map(({ type }) => example(type, digit));
-  return buildPolicyCall({ contract, to: target, functionName, args });
+  return buildOwnerCall({ contract, to: target, functionName, args });
 }
 
 /** The log a contract writes for a call, of the event its ABI has. */
-function logOf({ contract, to: address, proof }: PolicyCall, eventName = proof.eventNames[0]) {
-  const event = policyAbis[contract].find((item) => item.type === "event" && item.name === eventName);
+function logOf({ contract, to: address, proof }: OwnerCall, eventName = proof.eventNames[0]) {
+  const event = ownedContractAbis[contract].find((item) => item.type === "event" && item.name === eventName);
   if (event?.type !== "event") throw new Error(`${contract} has no event ${eventName}`);
   const value = (input: { readonly name?: string; readonly type: string }) =>
     proof.args[input.name ?? ""] ?? (input.type === "address" ? zeroAddress : example(input.type));
@@ -61,7 +61,7 @@ describe("policy calls", () => {
     it(`builds, reads back and proves ${functionName} of the ${contract}`, () => {
       const call = callOf(functionName, "c", contract);
       const raw = { contract, to, data: call.data.toUpperCase().replace("0X", "0x") as Hex };
-      expect(decodePolicyCall(raw)).to.deep.equal(call);
+      expect(decodeOwnerCall(raw)).to.deep.equal(call);
       expect(JSON.parse(JSON.stringify(call))).to.deep.equal(call);
       expect(call.description).to.match(/^[a-z].+[^.]$/);
       for (const eventName of call.proof.eventNames) proveCalls(receiptOf([logOf(call, eventName)]), [call]);
@@ -97,8 +97,8 @@ describe("policy calls", () => {
   });
 
   it("knows every function of the app that only its owner may call", () => {
-    const known = new Set([...Object.keys(policyFunctions.app), "initialize"]);
-    const writes = policyAbis.app.flatMap((item) =>
+    const known = new Set([...Object.keys(ownerFunctions.app), "initialize"]);
+    const writes = ownedContractAbis.app.flatMap((item) =>
       item.type === "function" && item.stateMutability !== "view" && item.stateMutability !== "pure" ? [item.name] : [],
     );
     expect(writes.filter((name) => !known.has(name))).to.deep.equal([]);
@@ -107,9 +107,9 @@ describe("policy calls", () => {
   it("reads nothing into bytes that are not exactly a call", () => {
     const { data } = callOf("addComposeHash");
     for (const other of [slice(data, 0, 35), concat([data, "0x00"]), "0x", "0x12345678"] as const)
-      expect(decodePolicyCall({ contract: "app", to, data: other })).to.equal(undefined);
-    expect(decodePolicyCall({ contract: "kms", to, data })).to.equal(undefined);
-    expect(() => buildPolicyCall({ contract: "app", to, functionName: "initialize" })).to.throw(TypeError);
+      expect(decodeOwnerCall({ contract: "app", to, data: other })).to.equal(undefined);
+    expect(decodeOwnerCall({ contract: "kms", to, data })).to.equal(undefined);
+    expect(() => buildOwnerCall({ contract: "app", to, functionName: "initialize" })).to.throw(TypeError);
   });
 
   it("proves a call by its own value, once", () => {
@@ -133,7 +133,7 @@ describe("a policy call", () => {
 
   it("is the same however its hex was written", () => {
     const build = (target: Hex, value: string) =>
-      buildPolicyCall({ contract: "app", to: target, functionName: "addComposeHash", args: [value] });
+      buildOwnerCall({ contract: "app", to: target, functionName: "addComposeHash", args: [value] });
     expect(build(mixed, hash)).to.deep.equal(build(to, hash.toLowerCase()));
     expect(build(mixed, hash)).to.include({ to }).and.have.nested.property("args[0]", hash.toLowerCase());
   });

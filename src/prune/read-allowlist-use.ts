@@ -2,7 +2,7 @@ import type { Address } from "viem";
 import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
-import { duringRpc } from "../chain/rpc-errors.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { safeGetKnownDevices } from "../cloud/get-known-devices.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
@@ -14,10 +14,10 @@ import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { History } from "../history/history.ts";
 import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
 import { RangeSize, scanLogs } from "../history/scan-logs.ts";
-import type { Addition, AllowedHash, PruneFacts, UnknownFact } from "./facts.ts";
-import { type CloudFacts, gatherCloudFacts, nothingKnown } from "./read-cloud-use.ts";
+import type { Addition, AllowedHash, AllowlistUse, UnknownFact } from "./allowlist-use.ts";
+import { type CloudUse, nothingKnown, readCloudUse } from "./read-cloud-use.ts";
 
-export interface GatherPruneFactsParameters {
+export interface ReadAllowlistUseParameters {
   readonly chain: ChainClient;
   /** Undefined without an API key. Running hashes are then unknown. */
   readonly cloud: CloudClient | undefined;
@@ -38,7 +38,7 @@ export interface GatherPruneFactsParameters {
   readonly signal?: AbortSignal | undefined;
 }
 
-const patience = { retryDelayMs: 250 };
+const retryOptions = { retryDelayMs: 250 };
 
 /**
  * Collects what the chain and the cloud know of an app's hashes. What the cloud does not answer is an unknown fact.
@@ -46,7 +46,7 @@ const patience = { retryDelayMs: 250 };
  *
  * @throws KeyEpochsError, NoContractError, ContractRevertedError, RpcUnavailableError, WrongChainError
  */
-export async function gatherPruneFacts(parameters: GatherPruneFactsParameters): Promise<PruneFacts> {
+export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): Promise<AllowlistUse> {
   const { chain, cloud, kms, history, named = [], proofProblem, acceptKeyEpochs = false, ...rest } = parameters;
   const { appId, chainId, pinned, changes } = history;
   const blockNumber = pinned.number;
@@ -55,12 +55,12 @@ export async function gatherPruneFacts(parameters: GatherPruneFactsParameters): 
   const knownHashes = [...new Set([...byEvents.composeHashes.keys(), ...named])];
   const uses = await (cloud === undefined
     ? nothingKnown("no API key was given.")
-    : gatherCloudFacts(cloud, { ...rest, appId, chainId, composeHashes: knownHashes }));
+    : readCloudUse(cloud, { ...rest, appId, chainId, composeHashes: knownHashes }));
   const mentioned = [...uses.running, ...uses.movingTo].map(({ composeHash }) => composeHash);
 
   const [allowed, { owner, allowAnyDevice, generation }, ofKms] = await Promise.all([
     readAllowedKeys(chain, {
-      ...patience,
+      ...retryOptions,
       appId,
       blockNumber,
       signal: rest.signal,
@@ -104,7 +104,7 @@ function historyProblems({ completeness }: History, hidden: readonly ComposeHash
 
 interface OtherMachines {
   readonly appId: AppId;
-  readonly uses: CloudFacts;
+  readonly uses: CloudUse;
   readonly allowAnyDevice: boolean;
   readonly devices: readonly DeviceId[];
 }
@@ -157,10 +157,13 @@ export interface PruneSource {
  * @param named hashes to check even if no event names them
  * @throws what readHistory and gatherPruneFacts throw
  */
-export async function readPruneFacts(source: PruneSource, named: readonly ComposeHash[] = []): Promise<PruneFacts> {
+export async function readAllowlistUseFrom(
+  source: PruneSource,
+  named: readonly ComposeHash[] = [],
+): Promise<AllowlistUse> {
   const { readHistory, prove, ...sources } = source;
   const history = await readHistory();
-  return gatherPruneFacts({ ...sources, history, named, proofProblem: await prove?.(history) });
+  return readAllowlistUse({ ...sources, history, named, proofProblem: await prove?.(history) });
 }
 
 const requestsAtOnce = 8;
@@ -190,7 +193,7 @@ export async function requireDates(
   const key = ({ composeHash, blockNumber, logIndex, transactionHash }: Omit<Addition, "by" | "timestamp"> & Hashed) =>
     `${composeHash} ${blockNumber} ${logIndex} ${transactionHash}`;
   await scanLogs(client, {
-    ...{ ...patience, signal, address: appId, concurrency: requestsAtOnce, size: new RangeSize() },
+    ...{ ...retryOptions, signal, address: appId, concurrency: requestsAtOnce, size: new RangeSize() },
     ranges: blocks.map((block) => ({ fromBlock: block, toBlock: block })),
     onLogs: (_, logs) => {
       for (const change of decodePolicyChanges(logs).changes)
@@ -198,7 +201,7 @@ export async function requireDates(
     },
   });
   await readTimestamps(client, {
-    ...{ ...patience, signal, blocks, concurrency: requestsAtOnce },
+    ...{ ...retryOptions, signal, blocks, concurrency: requestsAtOnce },
     onTimestamps: (read) => {
       for (const [block, timestamp] of read) times.set(block, timestamp);
     },
@@ -235,7 +238,9 @@ export async function dateAdditions(
   const times = await mapLimited(
     blockNumbers,
     async (blockNumber) => {
-      const block = await duringRpc(client, "reading when a hash was added", () => getBlock(client, { blockNumber }));
+      const block = await withRpcErrors(client, "reading when a hash was added", () =>
+        getBlock(client, { blockNumber }),
+      );
       return [blockNumber, block.timestamp] as const;
     },
     { limit: requestsAtOnce },

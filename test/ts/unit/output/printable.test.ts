@@ -3,9 +3,9 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { showFindings } from "../../../../src/commands/write.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
-import { exitWith } from "../../../../src/report/exit-with.ts";
-import { toJson } from "../../../../src/report/format.ts";
-import { createPaper, type Paper } from "../../../../src/report/output.ts";
+import { exitWith } from "../../../../src/output/exit-with.ts";
+import { toJson } from "../../../../src/output/format.ts";
+import { createOutput, type Output } from "../../../../src/output/output.ts";
 
 /** Clears the screen, sets the window's title, writes backwards, and is red where a terminal reads 8-bit controls. */
 const steering = "a\u001b[2J\u001b]0;title\u0007\u202eb\u009b31mc\r";
@@ -18,14 +18,14 @@ async function writtenBy(write: (stream: PassThrough) => unknown): Promise<strin
   return text(stream);
 }
 
-const onPaper = (write: (paper: Paper) => void) => writtenBy((stream) => write(createPaper(stream)));
+const onPaper = (write: (output: Output) => void) => writtenBy((stream) => write(createOutput(stream)));
 
 describe("text of others on a terminal", () => {
-  const places: readonly [string, (paper: Paper) => void][] = [
-    ["a title", (paper) => paper.title(steering)],
-    ["a step", (paper) => paper.step(steering, steering)],
-    ["a detail", (paper) => paper.detail(steering, steering)],
-    ["a line", (paper) => paper.line(steering)],
+  const places: readonly [string, (output: Output) => void][] = [
+    ["a title", (output) => output.title(steering)],
+    ["a step", (output) => output.step(steering, steering)],
+    ["a detail", (output) => output.detail(steering, steering)],
+    ["a line", (output) => output.line(steering)],
   ];
   for (const [name, write] of places) {
     it(`cannot steer it from ${name}`, async () => {
@@ -35,7 +35,7 @@ describe("text of others on a terminal", () => {
   }
 
   it("keeps the lines of a table", async () => {
-    expect(await onPaper((paper) => paper.line("one\ntwo"))).to.equal("one\ntwo\n");
+    expect(await onPaper((output) => output.line("one\ntwo"))).to.equal("one\ntwo\n");
   });
 
   it("cannot steer it from an error, nor begin a line that looks like ours", async () => {
@@ -48,7 +48,7 @@ describe("text of others on a terminal", () => {
 
   it("stays on the line of its finding", async () => {
     const finding = { rule: "mutable-image", severity: "warning", message: "runs a\nb", advice: "c\nd" } as const;
-    expect(await onPaper((paper) => showFindings(paper, [finding]))).to.match(/^ {2}.+\n {10}.+\n$/);
+    expect(await onPaper((output) => showFindings(output, [finding]))).to.match(/^ {2}.+\n {10}.+\n$/);
   });
 
   it("is escaped in JSON, and the same to whoever reads it", () => {

@@ -4,15 +4,15 @@ import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../core/i
 import { dstackAppAbi } from "../../generated/abi.ts";
 import type { Clock } from "../clock.ts";
 import { contractFault, readGeneration, requireJudgeable } from "./generation.ts";
-import type { RegistrationFacts } from "./judge-receipt.ts";
+import type { RegistrationEvidence } from "./judge-receipt.ts";
 
-export interface GatherFactsParameters {
+export interface ReadRegistrationParameters {
   readonly appId: AppId;
   readonly composeHash: ComposeHash;
   readonly transactionHash: TransactionHash | typeof alreadyRegistered;
 }
 
-export interface Patience {
+export interface RetryLimits {
   readonly clock: Clock;
   readonly attempts: number;
   readonly retryMs: number;
@@ -25,15 +25,15 @@ export interface Patience {
  *
  * @throws the error of the last attempt, if the chain could not be read
  */
-export async function gatherFacts(
+export async function readRegistration(
   client: PublicClient,
-  parameters: GatherFactsParameters,
-  patience: Patience,
-): Promise<RegistrationFacts> {
+  parameters: ReadRegistrationParameters,
+  patience: RetryLimits,
+): Promise<RegistrationEvidence> {
   for (let attempt = 1; ; attempt += 1) {
     const isLast = attempt >= patience.attempts;
     try {
-      const facts = await readFacts(client, parameters);
+      const facts = await readRegistrationOnce(client, parameters);
       const isMissing = parameters.transactionHash === alreadyRegistered ? !facts.isHashAllowed : !facts.receipt;
       if (isLast || !isMissing) return facts;
     } catch (error) {
@@ -43,7 +43,10 @@ export async function gatherFacts(
   }
 }
 
-async function readFacts(client: PublicClient, parameters: GatherFactsParameters): Promise<RegistrationFacts> {
+async function readRegistrationOnce(
+  client: PublicClient,
+  parameters: ReadRegistrationParameters,
+): Promise<RegistrationEvidence> {
   const { appId, composeHash, transactionHash } = parameters;
   const chainId = await client.getChainId();
   const receipt = transactionHash === alreadyRegistered ? undefined : await findReceipt(client, transactionHash);

@@ -3,7 +3,7 @@ import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
 import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { chainDefinition } from "../../../../src/hardhat/connect.ts";
 import type { PolicyChangeContent } from "../../../../src/history/policy.ts";
-import { describeChange, describeOwner, describeOwnerFully, explorerLink } from "../../../../src/report/format.ts";
+import { describeChange, describeOwner, describeOwnerFully, explorerLink } from "../../../../src/output/format.ts";
 
 const address = `0x${"0e".repeat(20)}` as const;
 const hash = `0x${"ab".repeat(32)}` as const;

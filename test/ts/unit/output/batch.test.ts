@@ -3,10 +3,10 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { createClient, http } from "viem";
 import type { BatchEvent } from "../../../../src/batch/run.ts";
-import { tellBatch } from "../../../../src/commands/write.ts";
+import { createBatchOutput } from "../../../../src/commands/write.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
-import { createPaper } from "../../../../src/report/output.ts";
+import { createOutput } from "../../../../src/output/output.ts";
 
 const calls = [
   addComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: parseComposeHash("c0".repeat(32)) }),
@@ -19,7 +19,10 @@ const deployed: BatchEvent = { kind: "mined", transaction, calls: [] };
 
 async function told(...events: readonly BatchEvent[]): Promise<number> {
   const stream = new PassThrough();
-  const tell = tellBatch({ paper: createPaper(stream) }, { client: createClient({ transport: http("http://x") }) });
+  const tell = createBatchOutput(
+    { output: createOutput(stream) },
+    { client: createClient({ transport: http("http://x") }) },
+  );
   for (const event of events) tell(event);
   stream.end();
   return (await text(stream)).split("undo-delegation").length - 1;

@@ -55,7 +55,7 @@ export function terminalWidth(stream: NodeJS.WritableStream): number | undefined
  * Output for people: one stream and one layout, with colour only on a terminal. Text may come from anywhere and cannot
  * control the terminal.
  */
-export interface Paper {
+export interface Output {
   title(text: string): void;
   /** An action and its result. */
   step(what: string, outcome: string, durationMs?: number): void;
@@ -70,7 +70,7 @@ type Style = Parameters<typeof styleText>[0];
 
 const labelWidth = 22;
 
-export function createPaper(stream: NodeJS.WritableStream): Paper {
+export function createOutput(stream: NodeJS.WritableStream): Output {
   guardOutput(stream);
   const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
   const write = (text: string) => stream.write(`${text}\n`);

@@ -1,10 +1,10 @@
-import type { PaymentFacts, UpdateEvent } from "../update/events.ts";
+import type { Payment, UpdateEvent } from "../update/events.ts";
 import { describeWarnings } from "../update/run.ts";
 import { formatFee, formatGas } from "./format.ts";
-import type { Paper } from "./output.ts";
+import type { Output } from "./output.ts";
 
 /** Prints the steps of an update as they happen. Pass the result as `onStep`. */
-export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void {
+export function createUpdateOutput(output: Output): (event: UpdateEvent) => void {
   let lastCall = "";
   return (event) => {
     if (event.kind !== "http") lastCall = "";
@@ -13,19 +13,19 @@ export function createUpdatePrinter(paper: Paper): (event: UpdateEvent) => void 
         const call = `${event.method} ${event.path} ${event.status ?? "no answer"}`;
         // Polling repeats the same request and mostly gets the same answer.
         if (call !== lastCall)
-          paper.detail(`HTTP ${event.status ?? "–"}`, `${event.method} ${event.path}`, event.durationMs);
+          output.detail(`HTTP ${event.status ?? "–"}`, `${event.method} ${event.path}`, event.durationMs);
         lastCall = call;
         return;
       }
       case "broadcast":
-        paper.detail(event.isFromRecord ? "sent again" : "sent", event.transactionHash);
+        output.detail(event.isFromRecord ? "sent again" : "sent", event.transactionHash);
         return;
       case "discarded":
-        paper.detail("gave up the recorded transaction", `${event.transactionHash ?? ""} ${event.reason}`);
+        output.detail("gave up the recorded transaction", `${event.transactionHash ?? ""} ${event.reason}`);
         return;
       case "finished":
-        paper.step(titles[event.step], describe(event), event.durationMs);
-        for (const [what, text] of remarksOf(event)) paper.line(`  ! ${what.padEnd(22)} ${text}`);
+        output.step(titles[event.step], describe(event), event.durationMs);
+        for (const [what, text] of remarksOf(event)) output.line(`  ! ${what.padEnd(22)} ${text}`);
     }
   };
 }
@@ -49,33 +49,33 @@ const titles: Readonly<Record<FinishedEvent["step"], string>> = {
 function describe(event: FinishedEvent): string {
   switch (event.step) {
     case "readCvm":
-      return `${event.facts.status}, compose hash ${event.facts.composeHash ?? "unknown"}`;
+      return `${event.result.status}, compose hash ${event.result.composeHash ?? "unknown"}`;
     case "buildDocument":
-      return event.facts.isUnchanged ? `${event.facts.composeHash}, unchanged` : event.facts.composeHash;
+      return event.result.isUnchanged ? `${event.result.composeHash}, unchanged` : event.result.composeHash;
     case "proveDocument":
-      return event.facts.proof === "none"
+      return event.result.proof === "none"
         ? "not allowed by the app, accepted explicitly"
-        : `allowed by the app: ${event.facts.composeHash} (form ${event.facts.form})`;
+        : `allowed by the app: ${event.result.composeHash} (form ${event.result.form})`;
     case "encryptEnvironment":
-      return `${event.facts.names.join(", ") || "no variable"}, for app ${event.facts.appId}`;
+      return `${event.result.names.join(", ") || "no variable"}, for app ${event.result.appId}`;
     case "patch":
-      return event.facts.answer === "accepted"
+      return event.result.answer === "accepted"
         ? "accepted, no hash to register"
-        : `465: register ${event.facts.composeHash}`;
+        : `465: register ${event.result.composeHash}`;
     case "checkHash":
-      return event.facts.isMismatchAccepted ? "differs, accepted explicitly" : "the cloud's is ours";
+      return event.result.isMismatchAccepted ? "differs, accepted explicitly" : "the cloud's is ours";
     case "readChain": {
-      const { composeHashAllowed, deviceAllowed, planned, caveat } = event.facts;
+      const { composeHashAllowed, deviceAllowed, planned, caveat } = event.result;
       const caution = caveat === null ? "" : ` (CAUTION: ${caveat})`;
       return `hash ${allowed(composeHashAllowed)}, device ${allowed(deviceAllowed)}; to send: ${planned.join(", ") || "nothing"}${caution}`;
     }
     case "addDevice":
     case "addComposeHash":
-      return describePayment(event.facts);
+      return describePayment(event.result);
     case "confirm":
-      return `verified by the cloud${event.facts.correlationId === undefined ? "" : `, correlation id ${event.facts.correlationId}`}`;
+      return `verified by the cloud${event.result.correlationId === undefined ? "" : `, correlation id ${event.result.correlationId}`}`;
     case "followRollover":
-      return `${event.facts.status}, compose hash ${event.facts.composeHash ?? "unknown"}`;
+      return `${event.result.status}, compose hash ${event.result.composeHash ?? "unknown"}`;
   }
 }
 
@@ -83,30 +83,30 @@ function describe(event: FinishedEvent): string {
 function remarksOf(event: FinishedEvent): (readonly [what: string, text: string])[] {
   switch (event.step) {
     case "buildDocument":
-      return describeWarnings({ droppedVariables: event.facts.droppedVariables }).map(
+      return describeWarnings({ droppedVariables: event.result.droppedVariables }).map(
         (text) => ["warning", text] as const,
       );
     case "proveDocument":
-      return describeWarnings({ documentProof: event.facts.proof }).map((text) => ["warning", text] as const);
+      return describeWarnings({ documentProof: event.result.proof }).map((text) => ["warning", text] as const);
     case "encryptEnvironment":
       return [
-        ...(event.facts.names.length === 0
+        ...(event.result.names.length === 0
           ? [["warning", "Every variable is taken away; nobody can read the values back."] as const]
           : []),
-        ...describeWarnings({ keyProof: event.facts.proof, emptyNames: event.facts.emptyNames }).map(
+        ...describeWarnings({ keyProof: event.result.proof, emptyNames: event.result.emptyNames }).map(
           (text) => ["warning", text] as const,
         ),
       ];
     case "readChain":
-      return event.facts.newDevice === undefined
+      return event.result.newDevice === undefined
         ? []
-        : [["will allow device", `${event.facts.newDevice}, named by the cloud`]];
+        : [["will allow device", `${event.result.newDevice}, named by the cloud`]];
     default:
       return [];
   }
 }
 
-function describePayment({ transactionHash, blockNumber, gasUsed, costWei, isFromRecord }: PaymentFacts): string {
+function describePayment({ transactionHash, blockNumber, gasUsed, costWei, isFromRecord }: Payment): string {
   const origin = isFromRecord ? ", on record from an earlier run" : "";
   return `${transactionHash}, block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}${origin}`;
 }

@@ -4,7 +4,7 @@ import { zeroHash } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { RpcUnavailableError, SignerRequiredError, UnsignedRecordError } from "../../../../src/errors/index.ts";
-import { wireChain } from "../../../../src/update/connect-chain.ts";
+import { connectChain } from "../../../../src/update/connect-chain.ts";
 import type { PaymentIntent } from "../../../../src/update/journal-state.ts";
 import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
@@ -20,14 +20,14 @@ describe("the receipt of a payment", () => {
 
   it("is absent while the chain does not know the transaction", async () => {
     const { client } = interceptedClient(await network.create("local"));
-    expect(await wireChain(client).readReceipt(intent, transactionHash)).to.equal(undefined);
+    expect(await connectChain(client).readReceipt(intent, transactionHash)).to.equal(undefined);
   });
 
   it("is unknown, not absent, when the endpoint answers without a result", async () => {
     const { client } = interceptedClient(await network.create("local"), {
       intercept: ({ method }, pass) => (method === "eth_getTransactionReceipt" ? Promise.resolve(undefined) : pass()),
     });
-    const reason = await rejection(wireChain(client).readReceipt(intent, transactionHash));
+    const reason = await rejection(connectChain(client).readReceipt(intent, transactionHash));
     expect(reason).to.be.instanceOf(RpcUnavailableError);
   });
 });
@@ -47,7 +47,7 @@ describe("a recorded payment that a node signs", () => {
     const { chainId, appId: to } = intent;
     const fees = { gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n };
     const recorded = { chainId, from: other, to, data: "0x", nonce: 0, ...fees } as const;
-    const error = await rejection(wireChain(client, own).sendAgain(intent, recorded));
+    const error = await rejection(connectChain(client, own).sendAgain(intent, recorded));
     expect(error).to.be.instanceOf(SignerRequiredError).and.have.property("message").that.includes(other);
     expect(methods).to.not.include("eth_sendTransaction");
   });
@@ -61,7 +61,7 @@ describe("a recorded payment that a node signs", () => {
     const fees = { gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n };
     const from = account.address.toLowerCase() as `0x${string}`; // hex stays hex
     const recorded = { chainId, from, to, data: "0x", nonce: 0, ...fees } as const;
-    const error = await rejection(wireChain(client, account).sendAgain(intent, recorded));
+    const error = await rejection(connectChain(client, account).sendAgain(intent, recorded));
     expect(error).to.be.instanceOf(UnsignedRecordError);
     expect(methods).to.not.include("eth_sendTransaction");
   });

@@ -1,18 +1,18 @@
 import type { MockCloudEvent } from "../mock-cloud/events.ts";
-import type { Paper } from "./output.ts";
+import type { Output } from "./output.ts";
 
 /** The same call again within this time counts as polling. */
 const pollPauseMs = 5000;
 
-export interface CloudPrinterOptions {
+export interface CloudOutputOptions {
   /** Also prints the requests. Leave it off if the report already prints them. @default false */
   readonly requests?: boolean;
 }
 
 /** Prints what the cloud does internally. Pass the result as the mock cloud's `onEvent`. */
-export function createCloudPrinter(
-  paper: Paper,
-  { requests = false }: CloudPrinterOptions = {},
+export function createCloudOutput(
+  output: Output,
+  { requests = false }: CloudOutputOptions = {},
 ): (event: MockCloudEvent) => void {
   const lastTold = new Map<string, number>();
   return (event) => {
@@ -23,20 +23,20 @@ export function createCloudPrinter(
         const isPoll = performance.now() - (lastTold.get(call) ?? Number.NEGATIVE_INFINITY) < pollPauseMs;
         lastTold.set(call, performance.now());
         if (!requests || isPoll) return;
-        paper.detail(`HTTP ${event.status}`, `${event.method} ${event.path}`, event.durationMs);
+        output.detail(`HTTP ${event.status}`, `${event.method} ${event.path}`, event.durationMs);
         return;
       }
       case "registration.judged":
-        paper.detail("cloud: receipt", `${event.status} ${event.message}`);
+        output.detail("cloud: receipt", `${event.status} ${event.message}`);
         return;
       case "operation.started":
-        paper.detail("cloud: CVM down", `${event.kind} ${event.cvmId}, correlation id ${event.correlationId}`);
+        output.detail("cloud: CVM down", `${event.kind} ${event.cvmId}, correlation id ${event.correlationId}`);
         return;
       case "boot.judged":
-        paper.detail("cloud: boot verdict", `${event.verdict}${event.reason && `: ${event.reason}`}`);
+        output.detail("cloud: boot verdict", `${event.verdict}${event.reason && `: ${event.reason}`}`);
         return;
       case "operation.finished":
-        paper.detail("cloud: CVM up", `${event.outcome}${event.failure === null ? "" : `: ${event.failure}`}`);
+        output.detail("cloud: CVM up", `${event.outcome}${event.failure === null ? "" : `: ${event.failure}`}`);
     }
   };
 }

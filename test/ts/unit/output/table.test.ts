@@ -1,8 +1,8 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { toJson } from "../../../../src/report/format.ts";
-import { createPaper, createProgress, formatTable, terminalWidth } from "../../../../src/report/output.ts";
+import { toJson } from "../../../../src/output/format.ts";
+import { createOutput, createProgress, formatTable, terminalWidth } from "../../../../src/output/output.ts";
 
 const hash = `0x${"ab".repeat(32)}`;
 
@@ -36,7 +36,7 @@ describe("formatTable", () => {
   it("is as wide as the terminal that a paper writes to", () => {
     const shownAt = (columns: number) => {
       const stream = Object.assign(new PassThrough(), { columns });
-      createPaper(stream).table({ head: ["hash", "who"], rows: [[hash, "me"]] });
+      createOutput(stream).table({ head: ["hash", "who"], rows: [[hash, "me"]] });
       return String(stream.read()).split("\n")[0];
     };
     expect(shownAt(80)).to.match(/^hash +who$/);

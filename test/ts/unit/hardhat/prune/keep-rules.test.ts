@@ -1,23 +1,23 @@
 import { expect } from "chai";
 import {
-  type BuildPolicyParameters,
-  buildPolicy,
+  type BuildKeepRulesParameters,
+  buildKeepRules,
   type PruneArguments,
   parsePruneArguments,
-  requireNoOtherPolicy,
+  requireNoOtherRules,
 } from "../../../../../src/commands/prune.ts";
 import { parseAppId } from "../../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
-import { defaultKeep } from "../../../../../src/prune/facts.ts";
-import { allowedHash, hashNumber, prunePolicy } from "../../../../support/prune/prune-facts.ts";
+import { defaultKeep } from "../../../../../src/prune/allowlist-use.ts";
+import { allowedHash, hashNumber, prunePolicy } from "../../../../support/prune/allowlist-use.ts";
 
 const [one, two, three, four] = [hashNumber(1), hashNumber(2), hashNumber(3), hashNumber(4)];
 const { data } = removeComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: hashNumber(3) });
 
 /** The policy of a command line, for an app with the hashes 1 to 3. */
-function policyOf(args: Partial<PruneArguments>, more: Partial<BuildPolicyParameters> = {}) {
-  return buildPolicy({
+function policyOf(args: Partial<PruneArguments>, more: Partial<BuildKeepRulesParameters> = {}) {
+  return buildKeepRules({
     settings: parsePruneArguments(args as PruneArguments), // where and how to answer is of no matter here
     pins: [],
     documents: [],
@@ -100,7 +100,7 @@ describe("the policy of a prune", () => {
 
     it("is refused beside another one, by the name of each option", () => {
       const refuse = (args: Partial<PruneArguments>) => () =>
-        requireNoOtherPolicy(parsePruneArguments(args as PruneArguments), "plan.json");
+        requireNoOtherRules(parsePruneArguments(args as PruneArguments), "plan.json");
       for (const [option, args] of [
         ["--keep", { keep: "0" }],
         ["--older-than", { olderThan: "0s" }],

@@ -1,5 +1,5 @@
 import { type ComposeHash, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
-import type { Addition, AllowedHash, CvmReference, PruneFacts, PrunePolicy } from "../../../src/prune/facts.ts";
+import type { Addition, AllowedHash, AllowlistUse, CvmReference, KeepRules } from "../../../src/prune/allowlist-use.ts";
 
 /** The block that tests judge at, and its time in seconds. */
 export const pinned = { number: 1_000n, hash: `0x${"b1".repeat(32)}`, timestamp: 1_800_000_000n } as const;
@@ -29,7 +29,7 @@ export function cvm(name: string, status = "running"): CvmReference {
   return { id: `cvm_${name}`, name, status };
 }
 
-export function pruneFacts(changes: Partial<PruneFacts> = {}): PruneFacts {
+export function pruneFacts(changes: Partial<AllowlistUse> = {}): AllowlistUse {
   return {
     chainId: 8453,
     appId: parseAppId("a0".repeat(20)),
@@ -45,7 +45,7 @@ export function pruneFacts(changes: Partial<PruneFacts> = {}): PruneFacts {
 }
 
 /** Keeps nothing but what is in use. */
-export function prunePolicy(changes: Partial<PrunePolicy> = {}): PrunePolicy {
+export function prunePolicy(changes: Partial<KeepRules> = {}): KeepRules {
   return {
     keep: 0,
     olderThanSeconds: undefined,

@@ -1,15 +1,22 @@
 import { PassThrough } from "node:stream";
 import { expect } from "chai";
-import type { PruneFacts, PrunePolicy } from "../../../../src/prune/facts.ts";
+import { createOutput } from "../../../../src/output/output.ts";
+import { showPrunePlan } from "../../../../src/output/prune.ts";
+import type { AllowlistUse, KeepRules } from "../../../../src/prune/allowlist-use.ts";
 import { planPrune } from "../../../../src/prune/plan-prune.ts";
-import { createPaper } from "../../../../src/report/output.ts";
-import { showPrunePlan } from "../../../../src/report/prune-printer.ts";
-import { addedIn, allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/prune-facts.ts";
+import {
+  addedIn,
+  allowedHash,
+  cvm,
+  hashNumber,
+  pruneFacts,
+  prunePolicy,
+} from "../../../support/prune/allowlist-use.ts";
 
 describe("showPrunePlan", () => {
-  const show = (facts: Partial<PruneFacts>, policy: Partial<PrunePolicy> = {}): string => {
+  const show = (facts: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}): string => {
     const stream = new PassThrough();
-    showPrunePlan(createPaper(stream), planPrune(pruneFacts(facts), prunePolicy(policy)));
+    showPrunePlan(createOutput(stream), planPrune(pruneFacts(facts), prunePolicy(policy)));
     return String(stream.read());
   };
   const rowOf = (text: string, hash: string) => text.split("\n").find((line) => line.includes(hash));

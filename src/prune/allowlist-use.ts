@@ -1,7 +1,7 @@
 import type { AppId, ComposeHash, Hex, TransactionHash } from "../core/ids.ts";
 
 /** All known facts that a prune decides on. The facts from the chain are those at `pinned`. */
-export interface PruneFacts {
+export interface AllowlistUse {
   readonly chainId: number;
   readonly appId: AppId;
   readonly pinned: PinnedBlock;
@@ -69,7 +69,7 @@ export interface UnknownFact {
 }
 
 /** What the operator wants to keep, besides everything in use. */
-export interface PrunePolicy {
+export interface KeepRules {
   /** How many of the newest hashes stay, in use or not. */
   readonly keep: number;
   /** Hashes added less than this many seconds before the pinned block stay. Undefined: age does not matter. */
