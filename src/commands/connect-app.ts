@@ -141,8 +141,8 @@ export async function connectApp(args: AppArguments, host: CommandHost): Promise
 /** Returns the status of an app's address if it is an app. @throws LintRefusedError, NoContractError */
 export function requireApp(status: ReadAppStatusReturnType, appId: AppId): AppStatus {
   if (status.kind === "app") return status;
-  const facts = { appId, hasCode: status.kind !== "noCode", isKms: status.kind === "kms", policy: undefined };
-  requireClean(lintApp({ app: facts }));
+  const app = { appId, hasCode: status.kind !== "noCode", isKms: status.kind === "kms", policy: undefined };
+  requireClean(lintApp({ app: app }));
   throw new NoContractError(appId);
 }
 

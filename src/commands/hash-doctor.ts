@@ -172,9 +172,9 @@ export async function examineFile(parameters: ExamineFileParameters): Promise<re
   return Promise.all(
     (backends.length === 0 ? [undefined] : backends).map(async (backend) => {
       const document = readAppDocument({ ...parameters, current: backend?.document });
-      const facts = { document, backend, given };
-      const allowlist = app && (await readAllowed(app, hashesToAsk(facts)));
-      const examination = examineHashes({ ...facts, isAllowed: allowlist?.isAllowed });
+      const inputs = { document, backend, given };
+      const allowlist = app && (await readAllowed(app, hashesToAsk(inputs)));
+      const examination = examineHashes({ ...inputs, isAllowed: allowlist?.isAllowed });
       const { cvm, cvmId } = backend ?? {};
       return { kind: document.kind, cvm, cvmId, generation: allowlist?.generation, examination };
     }),

@@ -65,9 +65,9 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
   const source = pruneSourceOf(io, host, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
-  const facts = await readAllowlistUseFrom(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
-  const policy = buildKeepRules({ settings, documents, facts, pins: app.pins, planned: stored?.policy });
-  const plan = stored === undefined ? planPrune(facts, policy) : { ...stored, policy };
+  const use = await readAllowlistUseFrom(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
+  const policy = buildKeepRules({ settings, documents, use, pins: app.pins, planned: stored?.policy });
+  const plan = stored === undefined ? planPrune(use, policy) : { ...stored, policy };
   showPrunePlan(io.output, plan);
   const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
   if (isToBeWritten) {
@@ -75,7 +75,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
     io.output.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);
   }
   if (isToBeWritten || isDryRun) return { result: { ...described, outcome: "planned" } };
-  const { result, show } = await executePrune(io, { app, status, plan, facts, source, settings });
+  const { result, show } = await executePrune(io, { app, status, plan, use, source, settings });
   return { result: { ...described, ...result }, show };
 }
 
@@ -183,7 +183,7 @@ export interface ExecutePruneParameters {
   readonly status: ReadAppStatusReturnType;
   readonly plan: PrunePlan;
   /** Facts that were just read. A stored plan is compared with them before the user is asked. */
-  readonly facts: AllowlistUse;
+  readonly use: AllowlistUse;
   readonly source: PruneSource;
   readonly settings: PruneSettings;
 }
@@ -268,15 +268,15 @@ const untilSigned = [
 
 async function check(
   io: TaskIo,
-  { app, status, plan, facts, settings }: ExecutePruneParameters,
+  { app, status, plan, use, settings }: ExecutePruneParameters,
   removals: ReturnType<typeof removalsOf>,
 ) {
-  const unknowns = facts.unknowns.filter(({ kind }) => !plan.policy.waived.includes(kind));
+  const unknowns = use.unknowns.filter(({ kind }) => !plan.policy.waived.includes(kind));
   if (unknowns.length > 0) throw new PruneBlockedError(unknowns);
-  const objections = findObjections(plan, facts, removals);
+  const objections = findObjections(plan, use, removals);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
   const { appId, client } = app;
-  await requireDates(client, { appId, hashes: datedBy(plan, facts, removals), signal: io.signal });
+  await requireDates(client, { appId, hashes: datedBy(plan, use, removals), signal: io.signal });
   const calls = removals.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
   // The generation was checked before the plan was made. It is checked again with all facts before anything is sent.
   await lintBeforeWrite(io, app, { accept: settings.accept, status, calls, ignoresKeyEpochs: true });
@@ -288,7 +288,7 @@ export interface BuildKeepRulesParameters {
   /** The pins of the configuration. */
   readonly pins: readonly ComposeHash[];
   readonly documents: readonly QueuedDocument[];
-  readonly facts: Pick<AllowlistUse, "allowed">;
+  readonly use: Pick<AllowlistUse, "allowed">;
   /** The policy of a stored plan. It counts as it is; more may be kept. */
   readonly planned: KeepRules | undefined;
 }
@@ -299,14 +299,8 @@ export interface BuildKeepRulesParameters {
  * @throws InvalidArgumentError for a pin or a bare hash that is not on the list, because the operator believes it is
  * protected
  */
-export function buildKeepRules({
-  settings,
-  documents,
-  facts,
-  planned,
-  ...config
-}: BuildKeepRulesParameters): KeepRules {
-  const allowed = facts.allowed.map(({ composeHash }) => composeHash);
+export function buildKeepRules({ settings, documents, use, planned, ...config }: BuildKeepRulesParameters): KeepRules {
+  const allowed = use.allowed.map(({ composeHash }) => composeHash);
   const pins: Pin[] = [
     ...(planned?.pins ?? []),
     ...config.pins.map((composeHash) => ({ composeHash, source: "the configuration" })),

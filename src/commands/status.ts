@@ -29,14 +29,14 @@ export const statusCommand: Command<StatusArguments> = (args, host) => runTask(a
 async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const app = await connectApp(args, host);
   const { client, appId } = app;
-  const [facts, running] = await Promise.all([readAppStatus(client, { appId }), readRunning(app.cloud, appId)]);
-  const contract = requireApp(facts, appId);
+  const [appStatus, running] = await Promise.all([readAppStatus(client, { appId }), readRunning(app.cloud, appId)]);
+  const contract = requireApp(appStatus, appId);
   const { lists, completeness } = await listAllowed(args, host, io, app);
   const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
   const { subject, contracts: judged } = await readLintSubject(client, {
     appId,
     kms,
-    status: facts,
+    status: appStatus,
     ...(lists !== undefined && { lists: valuesOf(lists) }),
   });
   const contracts = [...judged, ...(await readOtherKms(app, kms))];

@@ -171,7 +171,7 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
 /** The description as shell text. Every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
   const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, keyNote, environment } = description;
-  const facts = [
+  const remarks = [
     `cloud API  ${apiUrl}`,
     `OpenAPI    ${openApiUrl}`,
     ...(adminUrl === undefined ? [] : [`admin      ${adminUrl}`]),
@@ -181,7 +181,7 @@ export function toShell(description: WorldDescription): string {
     ...[note, keyNote].flatMap((sentence) => sentence ?? []),
   ];
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
-  return [...facts.map((fact) => `# ${fact}`), ...exports, ""].join("\n");
+  return [...remarks.map((remark) => `# ${remark}`), ...exports, ""].join("\n");
 }
 
 function quote(value: string): string {

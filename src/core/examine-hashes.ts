@@ -68,8 +68,8 @@ export function hashesToAsk({ document, backend, given }: Omit<HashInputs, "isAl
 /**
  * Determines in which form the backend and the contract hash the manifest. If no form matches, reports what differs.
  */
-export function examineHashes(facts: HashInputs): HashExamination {
-  const { document, backend, isAllowed } = facts;
+export function examineHashes(inputs: HashInputs): HashExamination {
+  const { document, backend, isAllowed } = inputs;
   const hashes = listDocumentHashes(document).map((entry) => ({
     ...entry,
     isInForce: backend && entry.hash === backend.composeHash,
@@ -77,8 +77,8 @@ export function examineHashes(facts: HashInputs): HashExamination {
   }));
   const findings = [
     ...(backend === undefined ? [] : judgeBackend(document, backend, hashes)),
-    ...judgeChain(facts, hashes),
-    ...judgeGiven(facts, hashes),
+    ...judgeChain(inputs, hashes),
+    ...judgeGiven(inputs, hashes),
   ];
   return {
     hashes,

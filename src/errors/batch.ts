@@ -16,13 +16,13 @@ export interface BatchStoppedDetails {
 export class BatchStoppedError<Result = unknown> extends BatchError {
   override readonly name = "BatchStoppedError";
   readonly result: Result;
-  constructor(facts: BatchStoppedDetails, result: Result, cause: unknown) {
+  constructor(details: BatchStoppedDetails, result: Result, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    super(`The batch stopped after ${facts.done} of ${facts.total} calls: ${why}`, {
+    super(`The batch stopped after ${details.done} of ${details.total} calls: ${why}`, {
       cause,
       nextStep:
         "Run the same command again: what is recorded is looked for first, and what is done is not sent a second time.",
-      context: { ...facts },
+      context: { ...details },
     });
     this.result = result;
   }

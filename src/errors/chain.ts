@@ -52,8 +52,8 @@ export class NotOwnerError extends ChainError {
   readonly signer: string;
   readonly owner: string;
   readonly ownerIsContract: boolean = false;
-  constructor(facts: NotOwnerDetails, options: DstackErrorOptions = {}) {
-    const { signer, contract, owner, invited } = facts;
+  constructor(details: NotOwnerDetails, options: DstackErrorOptions = {}) {
+    const { signer, contract, owner, invited } = details;
     const isInvitation = invited !== undefined;
     const refusal = isInvitation
       ? `${signer} may not take over ${contract}: ${invited} is invited to.`
@@ -61,7 +61,7 @@ export class NotOwnerError extends ChainError {
     super(refusal, {
       nextStep: isInvitation ? "Sign with the key of whom the owner has invited." : "Sign with the owner's key.",
       ...options,
-      context: { ...facts, ...options.context },
+      context: { ...details, ...options.context },
     });
     this.signer = signer;
     this.owner = owner;
@@ -76,10 +76,10 @@ export class ContractOwnerError extends NotOwnerError {
   override readonly name = "ContractOwnerError";
   override readonly ownerIsContract = true;
   constructor(
-    { ownerKind = "contract", ...facts }: NotOwnerDetails & { readonly ownerKind?: ContractOwnerKind },
+    { ownerKind = "contract", ...details }: NotOwnerDetails & { readonly ownerKind?: ContractOwnerKind },
     options: Cause = {},
   ) {
-    super(facts, { ...options, nextStep: nextSteps[ownerKind], context: { ownerKind } });
+    super(details, { ...options, nextStep: nextSteps[ownerKind], context: { ownerKind } });
   }
 }
 
@@ -108,11 +108,11 @@ export interface ContractRevertedDetails {
 
 export class ContractRevertedError extends ChainError {
   override readonly name = "ContractRevertedError";
-  constructor(facts: ContractRevertedDetails, options: Cause = {}) {
-    super(`${facts.functionName} on ${facts.contract} would revert: ${facts.reason ?? "no reason given"}.`, {
+  constructor(details: ContractRevertedDetails, options: Cause = {}) {
+    super(`${details.functionName} on ${details.contract} would revert: ${details.reason ?? "no reason given"}.`, {
       ...options,
       nextStep: "Nothing was sent. Check the contract's version and state.",
-      context: { ...facts },
+      context: { ...details },
     });
   }
 }
@@ -148,11 +148,14 @@ export interface ReceiptMismatchDetails {
 
 export class ReceiptMismatchError extends ChainError {
   override readonly name = "ReceiptMismatchError";
-  constructor(facts: ReceiptMismatchDetails) {
-    super(`Transaction ${facts.transactionHash} holds no ${facts.eventName}(${facts.expected}) of ${facts.emitter}.`, {
-      nextStep: "The contract at this address is not the app's, or not a DstackApp. Check the address.",
-      context: { ...facts },
-    });
+  constructor(details: ReceiptMismatchDetails) {
+    super(
+      `Transaction ${details.transactionHash} holds no ${details.eventName}(${details.expected}) of ${details.emitter}.`,
+      {
+        nextStep: "The contract at this address is not the app's, or not a DstackApp. Check the address.",
+        context: { ...details },
+      },
+    );
   }
 }
 

@@ -13,13 +13,13 @@ export interface HashMismatchDetails {
 
 export class HashMismatchError extends UpdateError {
   override readonly name = "HashMismatchError";
-  constructor(facts: HashMismatchDetails) {
+  constructor(details: HashMismatchDetails) {
     super(
-      `The cloud wants hash ${facts.fromCloud} allowed, but the document asked for has ${facts.expected}: ${facts.explanation}.`,
+      `The cloud wants hash ${details.fromCloud} allowed, but the document asked for has ${details.expected}: ${details.explanation}.`,
       {
         nextStep:
           "Nothing was paid. Review the difference; accept it explicitly (acceptHashMismatch) only if it is wanted.",
-        context: { ...facts },
+        context: { ...details },
       },
     );
   }

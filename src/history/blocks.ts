@@ -49,13 +49,13 @@ const mostDenials = 3;
 export function readBlock(
   client: ChainClient,
   block: bigint | "latest",
-  patience: RetryOptions,
+  retry: RetryOptions,
 ): Promise<PinnedBlock | undefined> {
   const params = [block === "latest" ? block : numberToHex(block), false];
   // A backend that is behind answers that there is no such block. Only believe this after repeated answers.
   let denials = 0;
-  return withRetry(client, patience, "reading a block", async () => {
-    const answer = await ask(client, { method: "eth_getBlockByNumber", params }, patience.signal);
+  return withRetry(client, retry, "reading a block", async () => {
+    const answer = await ask(client, { method: "eth_getBlockByNumber", params }, retry.signal);
     if (answer === null && block !== "latest") denials += 1;
     if (denials === mostDenials) return undefined;
     const { number, hash, timestamp } = Object(answer) as Record<string, unknown>;
@@ -79,13 +79,13 @@ export interface ReadTimestampsParameters extends RetryOptions {
  * @throws RpcUnavailableError, the signal's reason
  */
 export async function readTimestamps(client: ChainClient, parameters: ReadTimestampsParameters): Promise<void> {
-  const { blocks, concurrency, onTimestamps, ...patience } = parameters;
+  const { blocks, concurrency, onTimestamps, ...retry } = parameters;
   for (let start = 0; start < blocks.length; start += perBatch) {
     const waiting = blocks.slice(start, start + perBatch).values();
     const timestamps = new Map<bigint, bigint>();
     const work = async () => {
       for (const number of waiting) {
-        const block = await readBlock(client, number, patience);
+        const block = await readBlock(client, number, retry);
         if (block === undefined)
           throw new RpcUnavailableError("reading the time of a block", { cause: new Error(`No block ${number}.`) });
         timestamps.set(number, block.timestamp);
@@ -108,7 +108,7 @@ const newest = BigInt(Number.MAX_SAFE_INTEGER);
 export async function dropReplacedBlocks(
   client: ChainClient,
   scope: HistoryScope,
-  patience: RetryOptions,
+  retry: RetryOptions,
 ): Promise<boolean> {
   let below = newest;
   for (let step = 1n; ; step *= 2n) {
@@ -118,7 +118,7 @@ export async function dropReplacedBlocks(
       if (below !== newest) scope.forgetAbove(undefined);
       return below !== newest;
     }
-    const actual = await readBlock(client, known.number, patience);
+    const actual = await readBlock(client, known.number, retry);
     if (actual?.hash === known.hash) {
       if (below !== newest) scope.forgetAbove(known.number);
       return below !== newest;

@@ -24,18 +24,18 @@ export interface CompareWithStateParameters extends RetryOptions {
  */
 export async function compareWithState(
   client: ChainClient,
-  { appId, blockNumber, changes, initialFlags, ...patience }: CompareWithStateParameters,
+  { appId, blockNumber, changes, initialFlags, ...retry }: CompareWithStateParameters,
 ): Promise<IncompletenessReason[]> {
   const expected = allowedAt(changes, blockNumber, initialFlags);
   const doing = "comparing the history with the contract";
-  const owners = await withRetry(client, patience, doing, () => readAllowlist(client, { appId, blockNumber }));
-  const settings = await withRetry(client, patience, doing, () => readAppSettings(client, { appId, blockNumber }));
+  const owners = await withRetry(client, retry, doing, () => readAllowlist(client, { appId, blockNumber }));
+  const settings = await withRetry(client, retry, doing, () => readAppSettings(client, { appId, blockNumber }));
   const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined) => [
     ...new Set(changes.map(keyOf).filter((key) => key !== undefined)),
   ];
   const composeHashes = everNamed((change) => ("composeHash" in change ? change.composeHash : undefined));
   const devices = everNamed((change) => ("deviceId" in change ? change.deviceId : undefined));
-  const at = { appId, blockNumber, ...patience };
+  const at = { appId, blockNumber, ...retry };
   const allowedHashes = await readAllowedKeys(client, { ...at, view: "allowedComposeHashes", keys: composeHashes });
   const allowedDevices = await readAllowedKeys(client, { ...at, view: "allowedDeviceIds", keys: devices });
 
@@ -177,7 +177,7 @@ export interface ReadInitialFlagsParameters extends RetryOptions {
  */
 export async function readInitialFlags(
   client: ChainClient,
-  { appId, createdInBlock, toBlock, changes, ...patience }: ReadInitialFlagsParameters,
+  { appId, createdInBlock, toBlock, changes, ...retry }: ReadInitialFlagsParameters,
 ): Promise<InitialFlags> {
   const atCreation = await readSettings(createdInBlock, triesOfOldState);
   const settings = atCreation ?? (await readSettings(toBlock, triesOfState));
@@ -194,7 +194,7 @@ export async function readInitialFlags(
   async function readSettings(blockNumber: bigint, tries: number): Promise<ReadAppSettingsReturnType | undefined> {
     const read = () => readAppSettings(client, { appId, blockNumber });
     try {
-      return await withRetry(client, patience, "reading the flags of the app's creation", read, tries);
+      return await withRetry(client, retry, "reading the flags of the app's creation", read, tries);
     } catch (error) {
       if (isDstackError(error)) return undefined;
       throw error;

@@ -35,9 +35,9 @@ export interface FoundCreation {
  */
 export async function findCreationBlock(
   client: ChainClient,
-  { appId, toBlock, ...patience }: FindCreationBlockParameters,
+  { appId, toBlock, ...retry }: FindCreationBlockParameters,
 ): Promise<FoundCreation> {
-  const now = await readCodePresence(client, appId, toBlock, patience);
+  const now = await readCodePresence(client, appId, toBlock, retry);
   if (now === "empty") throw new NoContractError(appId);
   if (now === "unknown") return { block: toBlock, isFirst: false };
   let first = toBlock;
@@ -46,7 +46,7 @@ export async function findCreationBlock(
   // Blocks below `lowest` have no code, or the endpoint does not serve their state. Block `first` has code.
   while (lowest < first) {
     const middle = (lowest + first) / 2n;
-    const presence = await readCodePresence(client, appId, middle, patience);
+    const presence = await readCodePresence(client, appId, middle, retry);
     if (presence === "code") first = middle;
     else {
       lowest = middle + 1n;
@@ -61,21 +61,21 @@ export async function readCodePresence(
   client: ChainClient,
   appId: AppId,
   block: bigint,
-  patience: RetryOptions,
+  retry: RetryOptions,
 ): Promise<"code" | "empty" | "unknown"> {
   for (let tries = 1; ; tries += 1) {
     try {
-      const code = await ask(client, { method: "eth_getCode", params: [appId, numberToHex(block)] }, patience.signal);
+      const code = await ask(client, { method: "eth_getCode", params: [appId, numberToHex(block)] }, retry.signal);
       if (typeof code !== "string" || !code.startsWith("0x")) throw new Error("The endpoint's answer holds no code.");
       return code === "0x" ? "empty" : "code";
     } catch (error) {
-      patience.signal?.throwIfAborted();
+      retry.signal?.throwIfAborted();
       const { kind, retryAfterMs } = classifyRefusal(client, error, { fromBlock: block, toBlock: block });
       const isFault = kind === "busy" || kind === "silent";
       if (!isFault && tries >= mostDoubts) return "unknown";
       if (tries >= mostTries)
         throw new RpcUnavailableError("looking for the app's creation", { cause: withoutSecrets(client, error) });
-      await pause(patience, tries, retryAfterMs);
+      await pause(retry, tries, retryAfterMs);
     }
   }
 }

@@ -30,14 +30,14 @@ export interface ReadProofParameters extends RetryOptions {
  */
 export async function readProof(
   client: ChainClient,
-  { appId, slots, blockNumber, ...patience }: ReadProofParameters,
+  { appId, slots, blockNumber, ...retry }: ReadProofParameters,
 ): Promise<AccountProof | { readonly refusal: string }> {
   const params = [appId, slots, numberToHex(blockNumber)];
   for (let tries = 1; ; tries += 1) {
     try {
-      return parseProof(await ask(client, { method: "eth_getProof", params }, patience.signal), slots);
+      return parseProof(await ask(client, { method: "eth_getProof", params }, retry.signal), slots);
     } catch (error) {
-      patience.signal?.throwIfAborted();
+      retry.signal?.throwIfAborted();
       const { kind, retryAfterMs, answer } = classifyRefusal(client, error, {
         fromBlock: blockNumber,
         toBlock: blockNumber,
@@ -45,7 +45,7 @@ export async function readProof(
       if (kind !== "busy" && kind !== "silent") return { refusal: answer };
       if (tries >= mostTries)
         throw new RpcUnavailableError("reading a proof of the app's storage", { cause: withoutSecrets(client, error) });
-      await pause(patience, tries, retryAfterMs);
+      await pause(retry, tries, retryAfterMs);
     }
   }
 }

@@ -78,15 +78,15 @@ export async function proveAllowlist(
   { history, signal, retryDelayMs = 250 }: ProveAllowlistParameters,
 ): Promise<AllowlistProof> {
   const { appId, pinned } = history;
-  const patience = { retryDelayMs, signal };
+  const retry = { retryDelayMs, signal };
   const allowed = allowedAt(history.changes, pinned.number);
 
-  const { stateRoot, header } = await readStateRoot(client, pinned, patience);
+  const { stateRoot, header } = await readStateRoot(client, pinned, retry);
   const proof = await readProof(client, {
     appId,
     slots: askedSlots,
     blockNumber: pinned.number,
-    ...patience,
+    ...retry,
   });
   if ("refusal" in proof) {
     const refused = unproven(
@@ -106,14 +106,14 @@ export async function proveAllowlist(
   if ((await storageRoot(words)) === proof.storageHash)
     return result({ header, account, entries: proven, nothingElse: proven }, filled);
 
-  const missing = await findMissingEntries(client, { appId, pinned, entries, root: proof.storageHash, ...patience });
+  const missing = await findMissingEntries(client, { appId, pinned, entries, root: proof.storageHash, ...retry });
   const nothingElse = await explainDifference(client, {
     appId,
     pinned,
     words,
     unused: layout.unused,
     root: proof.storageHash,
-    ...patience,
+    ...retry,
   });
   return result({ header, account, entries: missing, nothingElse }, filled);
 
@@ -129,10 +129,10 @@ function unproven(reason: UnprovenReason, message: string): Claim {
   return { isProven: false, reason, message };
 }
 
-async function readStateRoot(client: ChainClient, pinned: PinnedBlock, patience: RetryOptions) {
+async function readStateRoot(client: ChainClient, pinned: PinnedBlock, retry: RetryOptions) {
   const params = [numberToHex(pinned.number), false];
-  const answer = await withRetry(client, patience, "reading a block's header", () =>
-    ask(client, { method: "eth_getBlockByNumber", params }, patience.signal),
+  const answer = await withRetry(client, retry, "reading a block's header", () =>
+    ask(client, { method: "eth_getBlockByNumber", params }, retry.signal),
   );
   const block = Object(answer) as Record<string, unknown>;
   const stateRoot = typeof block.stateRoot === "string" ? (block.stateRoot as Hex) : "0x"; // hashHeader checks it
@@ -165,12 +165,12 @@ interface StorageQuestion extends RetryOptions {
 
 async function findMissingEntries(
   client: ChainClient,
-  { appId, pinned, entries, root, ...patience }: StorageQuestion & { readonly entries: readonly Hex[] },
+  { appId, pinned, entries, root, ...retry }: StorageQuestion & { readonly entries: readonly Hex[] },
 ): Promise<Claim> {
   let missing = 0;
   for (let start = 0; start < entries.length; start += slotsPerRequest) {
     const slots = entries.slice(start, start + slotsPerRequest);
-    const proof = await readProof(client, { appId, slots, blockNumber: pinned.number, ...patience });
+    const proof = await readProof(client, { appId, slots, blockNumber: pinned.number, ...retry });
     if ("refusal" in proof) return unproven("proofNotOffered", `The endpoint proves no entries: ${proof.refusal}`);
     for (const [slot, { proof: nodes }] of proof.storage) {
       try {
@@ -192,10 +192,10 @@ async function explainDifference(
     words,
     unused,
     root,
-    ...patience
+    ...retry
   }: StorageQuestion & { readonly words: ReadonlyMap<Hex, Hex>; readonly unused: readonly Hex[] },
 ): Promise<Claim> {
-  const proof = await readProof(client, { appId, slots: unused, blockNumber: pinned.number, ...patience });
+  const proof = await readProof(client, { appId, slots: unused, blockNumber: pinned.number, ...retry });
   const strange =
     "refusal" in proof ? [] : [...proof.storage].filter(([, { value }]) => storedValue(value) !== undefined);
   const more = new Map([...words, ...strange.map(([slot, { value }]): [Hex, Hex] => [slot, value])]);

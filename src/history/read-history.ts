@@ -75,7 +75,7 @@ class HistoryReader {
   readonly #client: ChainClient;
   readonly #parameters: ReadHistoryParameters;
   readonly #store: HistoryStore;
-  readonly #patience: RetryOptions;
+  readonly #retry: RetryOptions;
   readonly #size: RangeSize;
   #progress: HistoryProgress = { phase: "locating", blocksRead: 0n, blocksTotal: 0n, logsRead: 0 };
 
@@ -84,13 +84,13 @@ class HistoryReader {
     this.#client = client;
     this.#parameters = parameters;
     this.#store = store;
-    this.#patience = { retryDelayMs, signal };
+    this.#retry = { retryDelayMs, signal };
     this.#size = new RangeSize(firstRange === undefined ? undefined : BigInt(firstRange));
   }
 
   async read(): Promise<History> {
     const { appId } = this.#parameters;
-    const chainId = await withRetry(this.#client, this.#patience, "reading the chain id", () =>
+    const chainId = await withRetry(this.#client, this.#retry, "reading the chain id", () =>
       requireChain(this.#client),
     );
     const genesisHash = await this.#readGenesisHash();
@@ -116,7 +116,7 @@ class HistoryReader {
     // Read before the pinned block is chosen: if another run finds replaced blocks after this, this run starts again.
     const epochBefore = scope.epoch();
     const pinned = await this.#readPinned(toBlock ?? "latest");
-    const hasDropped = await dropReplacedBlocks(this.#client, scope, this.#patience);
+    const hasDropped = await dropReplacedBlocks(this.#client, scope, this.#retry);
     const epoch = epochBefore + (hasDropped ? 1 : 0);
     const found = await this.#locate(scope, pinned);
     if (found.block > pinned.number) throw new NoContractError(appId);
@@ -129,23 +129,23 @@ class HistoryReader {
     this.#report({ phase: "verifying" });
     const fromBlock = creation ?? found.block;
     const initialFlags =
-      scope.facts().initialFlags ??
+      scope.record().initialFlags ??
       (await readInitialFlags(this.#client, {
         appId,
         createdInBlock: fromBlock,
         toBlock: pinned.number,
         changes,
-        ...this.#patience,
+        ...this.#retry,
       }));
     const reasons: IncompletenessReason[] = [
       ...gapsIn({ fromBlock, toBlock: pinned.number }, content.covered).map(notRead),
       ...(creation === undefined ? [creationUnproven(fromBlock)] : []),
       ...(await this.#compare(pinned, changes, initialFlags)),
     ];
-    const after = await readBlock(this.#client, pinned.number, this.#patience);
+    const after = await readBlock(this.#client, pinned.number, this.#retry);
     const isStill = after?.hash === pinned.hash && scope.epoch() === epoch;
     const isComplete = reasons.length === 0;
-    if (isStill && isComplete) scope.saveFacts(epoch, { createdInBlock: fromBlock.toString(), initialFlags });
+    if (isStill && isComplete) scope.saveRecord(epoch, { createdInBlock: fromBlock.toString(), initialFlags });
     return {
       isStill,
       history: {
@@ -164,7 +164,7 @@ class HistoryReader {
   /** If the endpoint does not serve the first block, only the chain id identifies the chain. */
   async #readGenesisHash() {
     try {
-      return (await readBlock(this.#client, 0n, this.#patience))?.hash ?? zeroHash;
+      return (await readBlock(this.#client, 0n, this.#retry))?.hash ?? zeroHash;
     } catch (error) {
       if (isDstackError(error)) return zeroHash;
       throw error;
@@ -172,29 +172,29 @@ class HistoryReader {
   }
 
   async #readPinned(block: bigint | "latest"): Promise<PinnedBlock> {
-    const pinned = await readBlock(this.#client, block, this.#patience);
+    const pinned = await readBlock(this.#client, block, this.#retry);
     if (pinned !== undefined) return pinned;
     throw new RpcUnavailableError(`reading block ${block}`, { cause: new Error("The chain has no such block.") });
   }
 
   async #readCheckpoints(pinned: PinnedBlock, start: bigint): Promise<PinnedBlock[]> {
     const numbers = checkpointDepths.map((depth) => pinned.number - depth).filter((number) => number > start);
-    const blocks = await Promise.all(numbers.map((number) => readBlock(this.#client, number, this.#patience)));
+    const blocks = await Promise.all(numbers.map((number) => readBlock(this.#client, number, this.#retry)));
     return blocks.filter((block) => block !== undefined);
   }
 
   /** The block at which to start reading. */
   async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<Start> {
     const { appId, fromBlock } = this.#parameters;
-    const { createdInBlock } = scope.facts();
+    const { createdInBlock } = scope.record();
     if (createdInBlock !== undefined) return { block: BigInt(createdInBlock), isFirst: true, isGiven: true };
     if (fromBlock !== undefined && fromBlock <= toBlock) {
       const earlier =
-        fromBlock === 0n ? "empty" : await readCodePresence(this.#client, appId, fromBlock - 1n, this.#patience);
+        fromBlock === 0n ? "empty" : await readCodePresence(this.#client, appId, fromBlock - 1n, this.#retry);
       if (earlier !== "code") return { block: fromBlock, isFirst: earlier === "empty", isGiven: true };
     }
     return {
-      ...(await findCreationBlock(this.#client, { appId, toBlock, ...this.#patience })),
+      ...(await findCreationBlock(this.#client, { appId, toBlock, ...this.#retry })),
       isGiven: false,
     };
   }
@@ -229,7 +229,7 @@ class HistoryReader {
       ranges,
       concurrency,
       size: this.#size,
-      ...this.#patience,
+      ...this.#retry,
       onLogs: (piece, logs) => {
         if (!scope.save(epoch, piece, logs)) throw new StaleEpochError();
         const { blocksRead, logsRead } = this.#progress;
@@ -246,7 +246,7 @@ class HistoryReader {
     await readTimestamps(this.#client, {
       blocks: [...new Set(untimed.map(({ blockNumber }) => blockNumber))],
       concurrency,
-      ...this.#patience,
+      ...this.#retry,
       onTimestamps: (timestamps) => {
         scope.saveTimestamps(epoch, timestamps);
         for (const [block, timestamp] of timestamps) known.set(block, timestamp);
@@ -262,7 +262,7 @@ class HistoryReader {
   ): Promise<IncompletenessReason[]> {
     const { appId, toBlock } = this.#parameters;
     try {
-      return await compareWithState(this.#client, { appId, blockNumber, changes, initialFlags, ...this.#patience });
+      return await compareWithState(this.#client, { appId, blockNumber, changes, initialFlags, ...this.#retry });
     } catch (error) {
       if (toBlock === undefined || !(error instanceof RpcUnavailableError)) throw error;
       const message = `The endpoint does not serve the state of block ${blockNumber}, so the events were not held against it.`;

@@ -25,7 +25,7 @@ export function ask(
  */
 export async function withRetry<result>(
   client: ChainClient,
-  patience: RetryOptions,
+  retry: RetryOptions,
   doing: string,
   read: () => Promise<result>,
   triesAtMost = mostTries,
@@ -34,10 +34,10 @@ export async function withRetry<result>(
     try {
       return await read();
     } catch (cause) {
-      patience.signal?.throwIfAborted();
+      retry.signal?.throwIfAborted();
       const error = translateChainError(client, cause, doing);
       if (!(isDstackError(error) && error.retryable) || tries >= triesAtMost) throw error;
-      await pause(patience, tries);
+      await pause(retry, tries);
     }
   }
 }

@@ -16,7 +16,7 @@ export interface Checkpoint {
 }
 
 const flag = z.boolean().optional();
-const factsSchema = z.strictObject({
+const recordSchema = z.strictObject({
   createdInBlock: z
     .string()
     .regex(/^\d{1,16}$/)
@@ -25,7 +25,7 @@ const factsSchema = z.strictObject({
 });
 
 /** Facts that were read once and stay true while their blocks stay in the chain. */
-export type ScopeRecord = Readonly<z.infer<typeof factsSchema>>;
+export type ScopeRecord = Readonly<z.infer<typeof recordSchema>>;
 
 export interface ScopeContent extends DecodePolicyChangesReturnType {
   /** Ascending, neither overlapping nor touching. */
@@ -58,8 +58,8 @@ export class HistoryScope {
     return withStoreErrors(this.#path, () => this.#covered());
   }
 
-  facts(): ScopeRecord {
-    return withStoreErrors(this.#path, () => this.#facts());
+  record(): ScopeRecord {
+    return withStoreErrors(this.#path, () => this.#record());
   }
 
   /** All data about the blocks up to `toBlock`, read in one transaction. */
@@ -134,10 +134,10 @@ export class HistoryScope {
   }
 
   /** Returns false if the epoch has changed. */
-  saveFacts(epoch: number, facts: ScopeRecord): boolean {
+  saveRecord(epoch: number, record: ScopeRecord): boolean {
     return this.#transaction("BEGIN IMMEDIATE", () => {
       if (this.#epoch() !== epoch) return false;
-      const merged = JSON.stringify({ ...this.#facts(), ...facts });
+      const merged = JSON.stringify({ ...this.#record(), ...record });
       this.#run("UPDATE scope SET facts = :facts WHERE id = :scope", { facts: merged });
       return true;
     });
@@ -163,7 +163,7 @@ export class HistoryScope {
       this.#run("DELETE FROM checkpoint WHERE scope = :scope AND number > :last", last);
       this.#run("DELETE FROM covered WHERE scope = :scope AND from_block > :last", last);
       this.#run("UPDATE covered SET to_block = :last WHERE scope = :scope AND to_block > :last", last);
-      const { createdInBlock } = this.#facts();
+      const { createdInBlock } = this.#record();
       const isGone = createdInBlock !== undefined && (number === undefined || BigInt(createdInBlock) > number);
       this.#run(`UPDATE scope SET epoch = epoch + 1${isGone ? ", facts = '{}'" : ""} WHERE id = :scope`, {});
     });
@@ -182,10 +182,10 @@ export class HistoryScope {
     return Number(this.#all("SELECT epoch FROM scope WHERE id = :scope", {})[0]?.epoch);
   }
 
-  #facts(): ScopeRecord {
+  #record(): ScopeRecord {
     const text = String(this.#all("SELECT facts FROM scope WHERE id = :scope", {})[0]?.facts);
     try {
-      return factsSchema.parse(JSON.parse(text));
+      return recordSchema.parse(JSON.parse(text));
     } catch (cause) {
       throw new HistoryStoreError(this.#path, "damaged", { cause });
     }

@@ -136,6 +136,6 @@ function describe(error: unknown): string {
   return `${message ?? String(error)}\n${nextStep}`;
 }
 
-function describeEvent({ type, ...facts }: MockCloudEvent): string {
-  return [type, ...Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`)].join(" ");
+function describeEvent({ type, ...fields }: MockCloudEvent): string {
+  return [type, ...Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`)].join(" ");
 }

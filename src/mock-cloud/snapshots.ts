@@ -46,7 +46,7 @@ export class Snapshots {
     const { store, timekeeper, drain, onSnapshot } = this.#dependencies;
     this.#count += 1;
     const id = `snapshot_${this.#count}`;
-    return drain.during(async () => {
+    return drain.run(async () => {
       await onSnapshot(id);
       this.#taken.set(id, { content: store.dump(), takenAt: timekeeper.now() });
       return id;
@@ -62,7 +62,7 @@ export class Snapshots {
   async restore(id: string): Promise<void> {
     const snapshot = this.#taken.get(id);
     if (!snapshot) throw new ApiError(404, undefined, `There is no snapshot ${id}.`);
-    await this.#dependencies.drain.during(() => this.#goBack(id, snapshot));
+    await this.#dependencies.drain.run(() => this.#goBack(id, snapshot));
   }
 
   async #goBack(id: string, { content, takenAt }: Snapshot): Promise<void> {
@@ -112,7 +112,7 @@ export class Drain {
   }
 
   /** @throws ApiError 503 when running requests do not finish in time; the errors of the work */
-  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
     while (this.#isQuiet) await this.#isQuiet;
     const run = this.#untilEmpty().then(work);
     const isQuiet = run.then(

@@ -61,7 +61,7 @@ export interface PruneResult {
  * @throws HistoryContradictedError if the chain does not have the additions by which the hashes were ordered
  * @throws PrunedHashInUseError if a hash came into use while it was removed
  * @throws KeyEpochsError unless the source accepts them
- * @throws BatchStoppedError, and what sendBatch and readPruneFacts throw
+ * @throws BatchStoppedError, and what sendBatch and readAllowlistUseFrom throw
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {
   const { plan, source, account, journal } = parameters;
@@ -118,11 +118,11 @@ function requireOnlyRemovals({
 /** Checks whether the recorded removals are still safe, sends the same bytes again, and waits for them. */
 async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: readonly ComposeHash[]) {
   const { plan, source } = parameters;
-  const facts = await readAllowlistUseFrom(source, namedBy(plan, recorded));
-  const isOpen = new Set(facts.allowed.map(({ composeHash }) => composeHash));
+  const use = await readAllowlistUseFrom(source, namedBy(plan, recorded));
+  const isOpen = new Set(use.allowed.map(({ composeHash }) => composeHash));
   requireNoObjection(
     parameters,
-    facts,
+    use,
     recorded.filter((hash) => isOpen.has(hash)),
   );
   const batch = await sendBatch(source.chain, { ...settingsOf(parameters), calls: [] });
@@ -136,10 +136,10 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
 
 async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
   const { plan, source, mode, batchPlan } = parameters;
-  const facts = await readAllowlistUseFrom(source, namedBy(plan, removals));
-  requireNoObjection(parameters, facts, removals);
+  const use = await readAllowlistUseFrom(source, namedBy(plan, removals));
+  requireNoObjection(parameters, use, removals);
   const { appId } = plan;
-  await requireDates(source.chain, { appId, hashes: datedBy(plan, facts, removals), signal: source.signal });
+  await requireDates(source.chain, { appId, hashes: datedBy(plan, use, removals), signal: source.signal });
   return sendBatch(source.chain, {
     ...settingsOf(parameters),
     mode,
@@ -185,13 +185,13 @@ async function requireSameChain(client: ChainClient, { pinned, chainId }: PruneP
 
 function requireNoObjection(
   { plan, source }: ApplyPrunePlanParameters,
-  facts: AllowlistUse,
+  use: AllowlistUse,
   removals: readonly ComposeHash[],
 ): void {
   // If no proof is requested now, a proof that failed for the plan still counts as failed.
   const unproven = source.prove === undefined ? plan.unknowns.filter(({ kind }) => kind === "proof") : [];
-  requireKnown(plan, [...facts.unknowns, ...unproven]);
-  const objections = findObjections(plan, facts, removals);
+  requireKnown(plan, [...use.unknowns, ...unproven]);
+  const objections = findObjections(plan, use, removals);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
 }
 
@@ -239,14 +239,14 @@ function readStillAllowed(
 async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, composeHashes: readonly ComposeHash[]) {
   if (cloud === undefined) return { objections: [], unknowns: [] };
   const { appId, chainId } = plan;
-  const facts = await readCloudUse(cloud, { appId, chainId, composeHashes, signal });
+  const use = await readCloudUse(cloud, { appId, chainId, composeHashes, signal });
   const allowed = composeHashes.map((composeHash) => ({ composeHash, added: undefined }));
-  const inUse = planPrune({ ...plan, ...facts, allowed }, { ...plan.policy, ...nothingKept });
+  const inUse = planPrune({ ...plan, ...use, allowed }, { ...plan.policy, ...nothingKept });
   return {
     objections: inUse.rows.flatMap(({ composeHash, reasons }): Objection[] =>
       reasons.map((reason) => ({ composeHash, problem: describeReason(reason) })),
     ),
-    unknowns: facts.unknowns,
+    unknowns: use.unknowns,
   };
 }
 

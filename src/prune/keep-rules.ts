@@ -52,7 +52,7 @@ export function describeAge(seconds: number): string {
 export interface KeepRule {
   readonly name: KeepRuleName;
   /** Reads the facts once; the returned function answers for each hash. */
-  prepare(facts: AllowlistUse, policy: KeepRules): (hash: AllowedHash) => readonly KeepReason[];
+  prepare(use: AllowlistUse, policy: KeepRules): (hash: AllowedHash) => readonly KeepReason[];
 }
 
 /** The newest hashes, in use or not, so that the operator can roll back to them. */

@@ -31,12 +31,12 @@ export interface JudgedUnknown extends UnknownFact {
  *
  * @param rules a subset, to show what one rule does
  */
-export function planPrune(facts: AllowlistUse, policy: KeepRules, rules: readonly KeepRule[] = keepRules): PrunePlan {
-  const { chainId, appId, owner, pinned } = facts;
-  const judges = rules.map((rule) => rule.prepare(facts, policy));
-  const judged = newestFirst(facts.allowed).map((hash) => ({ hash, reasons: judges.flatMap((judge) => judge(hash)) }));
+export function planPrune(use: AllowlistUse, policy: KeepRules, rules: readonly KeepRule[] = keepRules): PrunePlan {
+  const { chainId, appId, owner, pinned } = use;
+  const judges = rules.map((rule) => rule.prepare(use, policy));
+  const judged = newestFirst(use.allowed).map((hash) => ({ hash, reasons: judges.flatMap((judge) => judge(hash)) }));
   const isLastOneLeft = !policy.mayEmptyList && judged.every(({ reasons }) => reasons.length === 0);
-  const unknowns = facts.unknowns.map((fact) => ({ ...fact, isWaived: policy.waived.includes(fact.kind) }));
+  const unknowns = use.unknowns.map((fact) => ({ ...fact, isWaived: policy.waived.includes(fact.kind) }));
   return {
     chainId,
     appId,
@@ -63,10 +63,10 @@ export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeH
 /** The removals, and the hashes kept as the newest in their place: a wrong date of one of these removes another hash. */
 export function datedBy(
   plan: PrunePlan,
-  facts: AllowlistUse,
+  use: AllowlistUse,
   removals: readonly ComposeHash[] = removalsOf(plan),
 ): readonly AllowedHash[] {
-  return planPrune(facts, plan.policy).rows.filter(
+  return planPrune(use, plan.policy).rows.filter(
     ({ composeHash, reasons }) =>
       removals.includes(composeHash) || reasons.some(({ rule }) => rule === "newest" || rule === "last"),
   );
@@ -80,16 +80,16 @@ export function datedBy(
  */
 export function findObjections(
   plan: PrunePlan,
-  facts: AllowlistUse,
+  use: AllowlistUse,
   removals: readonly ComposeHash[] = removalsOf(plan),
 ): readonly Objection[] {
-  const rows = new Map(planPrune(facts, plan.policy).rows.map((row) => [row.composeHash, row]));
+  const rows = new Map(planPrune(use, plan.policy).rows.map((row) => [row.composeHash, row]));
   return [
-    ...(facts.chainId === plan.chainId ? [] : [{ problem: `the plan is for chain ${plan.chainId}` }]),
-    ...(facts.appId === plan.appId ? [] : [{ problem: `the plan is for app ${plan.appId}` }]),
-    ...(facts.owner.toLowerCase() === plan.owner.toLowerCase()
+    ...(use.chainId === plan.chainId ? [] : [{ problem: `the plan is for chain ${plan.chainId}` }]),
+    ...(use.appId === plan.appId ? [] : [{ problem: `the plan is for app ${plan.appId}` }]),
+    ...(use.owner.toLowerCase() === plan.owner.toLowerCase()
       ? []
-      : [{ problem: `the owner changed from ${plan.owner} to ${facts.owner}` }]),
+      : [{ problem: `the owner changed from ${plan.owner} to ${use.owner}` }]),
     ...removals.flatMap((composeHash): Objection[] => {
       const row = rows.get(composeHash);
       if (row === undefined) return [{ composeHash, problem: "is no longer on the list" }];

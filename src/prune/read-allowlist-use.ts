@@ -155,7 +155,7 @@ export interface PruneSource {
  * Reads all facts about an app again.
  *
  * @param named hashes to check even if no event names them
- * @throws what readHistory and gatherPruneFacts throw
+ * @throws what readHistory and readAllowlistUse throw
  */
 export async function readAllowlistUseFrom(
   source: PruneSource,

@@ -35,16 +35,16 @@ export function connectChain(client: ChainClient, account: Account | Address | u
     judgeKms: (kms) => judgeKms(client, kms),
     readKmsPublicKey: (kms) => readKmsPublicKey(client, { kms }),
     async readAllowlist({ appId, composeHash, deviceId, kms }) {
-      const [facts, ofKms] = await Promise.all([
+      const [allowlist, ofKms] = await Promise.all([
         readAllowlist(client, { appId, composeHash, deviceId }),
         kms === undefined ? [] : judgeKms(client, kms),
       ]);
       return {
-        blockNumber: facts.blockNumber,
-        owner: parseFixedHex("An owner", facts.owner, 20),
-        composeHashAllowed: facts.composeHashAllowed === true,
-        deviceAllowed: deviceId === undefined || facts.deviceAllowed === true,
-        contracts: [{ role: "app", address: appId, generation: facts.generation }, ...ofKms],
+        blockNumber: allowlist.blockNumber,
+        owner: parseFixedHex("An owner", allowlist.owner, 20),
+        composeHashAllowed: allowlist.composeHashAllowed === true,
+        deviceAllowed: deviceId === undefined || allowlist.deviceAllowed === true,
+        contracts: [{ role: "app", address: appId, generation: allowlist.generation }, ...ofKms],
       };
     },
     requireAffordable: (intents) => requireAffordable(client, signer, intents),

@@ -122,10 +122,10 @@ export interface UpdateEmitter {
   readonly step: UpdateStep | undefined;
   readonly durations: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
   tell(event: UpdateEvent): void;
-  during<Step extends UpdateStep, Outcome>(
+  run<Step extends UpdateStep, Outcome>(
     step: Step,
     work: () => Promise<Outcome>,
-    facts: (outcome: Outcome) => StepResults[Step],
+    toResult: (outcome: Outcome) => StepResults[Step],
   ): Promise<Outcome>;
 }
 
@@ -138,15 +138,15 @@ export function createUpdateEmitter(now: () => number, onStep: (event: UpdateEve
     },
     durations,
     tell: onStep,
-    async during(step, work, facts) {
+    async run(step, work, toResult) {
       const start = now();
       current = step;
       onStep({ kind: "started", step });
       const outcome = await work();
       const durationMs = now() - start;
       durations.push({ step, durationMs });
-      // The compiler cannot see that the step and the facts of one call belong together.
-      onStep({ kind: "finished", step, durationMs, result: facts(outcome) } as UpdateEvent);
+      // The compiler cannot see that the step and the result of one call belong together.
+      onStep({ kind: "finished", step, durationMs, result: toResult(outcome) } as UpdateEvent);
       return outcome;
     },
   };

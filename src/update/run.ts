@@ -129,10 +129,10 @@ export async function withStep<Step extends UpdateStep, Outcome>(
   run: UpdateRun,
   step: Step,
   work: () => Promise<Outcome>,
-  facts: (outcome: Outcome) => StepResults[Step],
+  toResult: (outcome: Outcome) => StepResults[Step],
 ): Promise<Outcome> {
   run.signal?.throwIfAborted();
-  return run.emitter.during(step, work, facts);
+  return run.emitter.run(step, work, toResult);
 }
 
 export interface PollParameters {

@@ -89,29 +89,29 @@ export function emptyEnvironment(): InvalidEnvironmentError {
  *
  * @throws InvalidArgumentError, KmsDowngradeError
  */
-export function requireTarget<Facts extends CvmSnapshot & { readonly appId: AppId }>(
+export function requireTarget<Snapshot extends CvmSnapshot & { readonly appId: AppId }>(
   run: UpdateRun,
-  facts: Facts,
-): Facts {
+  snapshot: Snapshot,
+): Snapshot {
   const { cvm } = run.request;
   const { appId } = run.request;
   for (const wanted of [appId, appNamedBy(cvm)]) {
-    if (wanted === undefined || wanted === facts.appId) continue;
-    throw new InvalidArgumentError(`The cloud says that ${cvm} is a CVM of app ${facts.appId}, not of ${wanted}.`, {
+    if (wanted === undefined || wanted === snapshot.appId) continue;
+    throw new InvalidArgumentError(`The cloud says that ${cvm} is a CVM of app ${snapshot.appId}, not of ${wanted}.`, {
       nextStep: "Name a CVM of the app. If this one is, do not go on: the cloud answers for another app.",
-      context: { cvm, itsApp: facts.appId, wanted },
+      context: { cvm, itsApp: snapshot.appId, wanted },
     });
   }
-  if (facts.chainId === undefined) {
+  if (snapshot.chainId === undefined) {
     if (run.isChainNamed) throw new KmsDowngradeError(cvm, "a chain was named for its app");
     if (appId !== undefined) throw new KmsDowngradeError(cvm, `its app was named: ${appId}`);
   } else if (!run.isChainNamed) {
-    throw new InvalidArgumentError(`${cvm} has a contract on chain ${facts.chainId}, and no chain was given.`, {
+    throw new InvalidArgumentError(`${cvm} has a contract on chain ${snapshot.chainId}, and no chain was given.`, {
       nextStep: "Give a client of that chain (chain; in tasks --network).",
-      context: { cvm, chainId: facts.chainId },
+      context: { cvm, chainId: snapshot.chainId },
     });
   }
-  return facts;
+  return snapshot;
 }
 
 /** The app id, if the caller named the CVM by its app. */

@@ -46,10 +46,10 @@ export async function explainRevert(
   const { owner, pendingOwner } = await readOwnership(client, { appId: parseAppId(to) });
   const invited = functionName === "acceptOwnership" ? pendingOwner : undefined;
   const { kind } = await readOwner(client, { address: invited ?? owner });
-  const facts = { contract: to, signer: from, owner, ...(invited !== undefined && { invited }) };
+  const details = { contract: to, signer: from, owner, ...(invited !== undefined && { invited }) };
   return kind === "eoa" || kind === "renounced"
-    ? new NotOwnerError(facts)
-    : new ContractOwnerError({ ...facts, ownerKind: kind });
+    ? new NotOwnerError(details)
+    : new ContractOwnerError({ ...details, ownerKind: kind });
 }
 
 export interface ReadGasLimitParameters extends SimulateCallParameters {

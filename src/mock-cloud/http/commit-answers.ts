@@ -54,7 +54,7 @@ export function toCommitTokenInfo(
 /** Renders the page behind a commit link: the prepared update, what to register on chain, and a button that commits. */
 export function renderCommitPage(info: CommitTokenInfo, token: string): string {
   const { onchain_status: onchain, kms_info: kms } = info;
-  const facts: [name: string, value: string][] = [
+  const fields: [name: string, value: string][] = [
     ["CVM", `${info.cvm_name} (${info.vm_uuid})`],
     ["State of this token", info.status],
     ["App contract", `0x${info.app_id} on chain ${kms.chain_id ?? "none"}`],
@@ -70,7 +70,7 @@ export function renderCommitPage(info: CommitTokenInfo, token: string): string {
 <button>Commit</button>
 </form>`;
   return page(`<h1>Update waiting for its registration</h1>
-<dl>${facts.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`).join("")}</dl>
+<dl>${fields.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`).join("")}</dl>
 <p>The owner calls <code>addComposeHash</code> on the app contract with the hash to register.</p>
 ${info.status === "pending" ? form : ""}`);
 }

@@ -35,7 +35,7 @@ export class RegistrationVerifier {
     const chainId = this.#dependencies.platform.findKms(cvm.kmsId)?.chainId ?? null;
     if (chainId === null) return;
     const claim = { chainId, appId: cvm.appId, composeHash, transactionHash };
-    const verdict = judgeReceipt(await this.#gather(cvm, chainId, claim), claim);
+    const verdict = judgeReceipt(await this.#readRegistration(cvm, chainId, claim), claim);
     if (verdict.kind === "verified") return;
     if (verdict.kind === "wrong-chain") throw chainUnavailable(chainId, "its endpoint serves another chain");
     const [status, code] =
@@ -47,7 +47,7 @@ export class RegistrationVerifier {
     });
   }
 
-  async #gather(
+  async #readRegistration(
     cvm: Subject,
     chainId: number,
     claim: Parameters<typeof readRegistration>[1],

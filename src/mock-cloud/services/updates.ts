@@ -242,8 +242,8 @@ export class Updates {
     }
     if (!pending) throw hashInvalidOrExpired(`No update of this CVM to compose hash ${composeHash} was started.`);
     if (pending.state !== "live") {
-      const fate = pending.state === "superseded" ? "superseded by a newer one" : "confirmed before";
-      throw hashInvalidOrExpired(`The update to compose hash ${composeHash} was ${fate}.`);
+      const ending = pending.state === "superseded" ? "superseded by a newer one" : "confirmed before";
+      throw hashInvalidOrExpired(`The update to compose hash ${composeHash} was ${ending}.`);
     }
     if (clock.now() >= pending.expiresAt) {
       throw hashInvalidOrExpired(`The update to compose hash ${composeHash} has expired.`);

@@ -48,18 +48,18 @@ const composeHashAdded = toEventSelector("ComposeHashAdded(bytes32)");
  * Decides whether a compose hash is registered. The transaction may call any contract (a Safe, a batcher). It proves
  * the registration if the app's own contract emitted ComposeHashAdded for this hash and still allows the hash.
  */
-export function judgeReceipt(facts: RegistrationEvidence, claim: RegistrationClaim): RegistrationVerdict {
+export function judgeReceipt(evidence: RegistrationEvidence, claim: RegistrationClaim): RegistrationVerdict {
   const { appId, composeHash, transactionHash } = claim;
-  if (facts.chainId !== claim.chainId) return { kind: "wrong-chain" };
-  const { generation = generations.first } = facts;
+  if (evidence.chainId !== claim.chainId) return { kind: "wrong-chain" };
+  const { generation = generations.first } = evidence;
   if (generation.hasKeyEpochs !== false)
     return { kind: "hash-not-allowed", message: `${whyNotJudged(appId, generation)}.` };
   const isStateOnly = transactionHash === alreadyRegistered;
-  const problem = isStateOnly ? undefined : findReceiptProblem(facts.receipt, claim);
+  const problem = isStateOnly ? undefined : findReceiptProblem(evidence.receipt, claim);
   if (problem !== undefined) {
     return { kind: "transaction-not-verified", message: `Transaction ${transactionHash} ${problem}.` };
   }
-  if (facts.isHashAllowed) return { kind: "verified" };
+  if (evidence.isHashAllowed) return { kind: "verified" };
   const after = isStateOnly ? "" : " any more: it was removed after the transaction had added it";
   return {
     kind: "hash-not-allowed",

@@ -33,9 +33,9 @@ export async function readRegistration(
   for (let attempt = 1; ; attempt += 1) {
     const isLast = attempt >= patience.attempts;
     try {
-      const facts = await readRegistrationOnce(client, parameters);
-      const isMissing = parameters.transactionHash === alreadyRegistered ? !facts.isHashAllowed : !facts.receipt;
-      if (isLast || !isMissing) return facts;
+      const evidence = await readRegistrationOnce(client, parameters);
+      const isMissing = parameters.transactionHash === alreadyRegistered ? !evidence.isHashAllowed : !evidence.receipt;
+      if (isLast || !isMissing) return evidence;
     } catch (error) {
       if (isLast) throw error;
     }

@@ -140,7 +140,7 @@ export async function proveDocument(
       const proof: DocumentProof = allowed === undefined ? "none" : "allowlist";
       return { proof, composeHash: allowed?.hash, form: allowed?.form };
     },
-    (facts) => facts,
+    (allowlist) => allowlist,
   );
   return proof;
 }
@@ -155,9 +155,9 @@ async function findAllowed(
   const kms = request.kms ?? kmsContractAddress;
   // One after the other: nearly always the first is allowed.
   for (const candidate of hashes) {
-    const facts = await chain.readAllowlist({ appId, composeHash: candidate.hash, deviceId: undefined, kms });
-    requireNoKeyEpochs(facts.contracts, request.acceptKeyEpochs === true);
-    if (facts.composeHashAllowed) return candidate;
+    const allowlist = await chain.readAllowlist({ appId, composeHash: candidate.hash, deviceId: undefined, kms });
+    requireNoKeyEpochs(allowlist.contracts, request.acceptKeyEpochs === true);
+    if (allowlist.composeHashAllowed) return candidate;
   }
   return undefined;
 }

@@ -45,16 +45,16 @@ export async function resumePayment(run: UpdateRun, payment: UpdatePayment, head
       throw new NonceTakenError(run.chain.signer ?? "the signer", lowestNonce(run, payment), undefined);
     }
     const isJustSent = !isOnRecord && (await signAndSend(run, payment, head));
-    const fate = await waitForOutcome(run, payment, { isJustSent });
-    switch (fate.kind) {
+    const outcome = await waitForOutcome(run, payment, { isJustSent });
+    switch (outcome.kind) {
       case "mined":
-        await rememberMined(run, payment, fate.receipt);
-        return factsOf(fate.receipt, signatures === 0);
+        await rememberMined(run, payment, outcome.receipt);
+        return paymentOf(outcome.receipt, signatures === 0);
       case "reverted":
         await recordDiscarded(run, payment, "reverted");
-        throw new TransactionRevertedError(fate.receipt.transactionHash, payment.step);
+        throw new TransactionRevertedError(outcome.receipt.transactionHash, payment.step);
       case "replaced":
-        await recordDiscarded(run, payment, "replaced", fate.by);
+        await recordDiscarded(run, payment, "replaced", outcome.by);
         break;
       case "abandoned":
         await recordDiscarded(run, payment, "abandoned");
@@ -93,7 +93,7 @@ async function rememberMined(run: UpdateRun, payment: UpdatePayment, receipt: Mi
   if (status !== "mined" || !isSame) await recordMined(run, payment, receipt);
 }
 
-function factsOf(receipt: MinedReceipt, isFromRecord: boolean): Payment {
+function paymentOf(receipt: MinedReceipt, isFromRecord: boolean): Payment {
   const { transactionHash, blockNumber, gasUsed, costWei } = receipt;
   return { transactionHash, blockNumber, gasUsed, costWei, isFromRecord };
 }

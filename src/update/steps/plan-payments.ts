@@ -35,17 +35,17 @@ export function planPayments(
     async () => {
       const chainId = await requireChain(run, target, answer);
       const kms = run.request.kms ?? target.kmsContractAddress;
-      const facts = await run.chain.readAllowlist({ ...answer, appId: target.appId, kms });
-      requireNoKeyEpochs(facts.contracts, run.request.acceptKeyEpochs === true);
+      const allowlist = await run.chain.readAllowlist({ ...answer, appId: target.appId, kms });
+      requireNoKeyEpochs(allowlist.contracts, run.request.acceptKeyEpochs === true);
       const app = { chainId, appId: target.appId, update };
-      const plan = planFor(facts, app, answer);
+      const plan = planFor(allowlist, app, answer);
       if (plan.addDevice !== undefined) requireExpectedDevice(run, parseDeviceId(plan.addDevice.value));
       if (plan.addDevice === undefined) await catchUpWithDevice(run, app, answer);
-      await requirePayable(run, plan, facts);
-      return { chainId, facts, plan };
+      await requirePayable(run, plan, allowlist);
+      return { chainId, allowlist, plan };
     },
-    ({ chainId, facts: { contracts, ...facts }, plan }) => ({
-      ...facts,
+    ({ chainId, allowlist: { contracts, ...allowlist }, plan }) => ({
+      ...allowlist,
       chainId,
       caveat: caveatOf(contracts),
       planned: paymentsOf(plan).map(({ step }) => step),
@@ -61,13 +61,13 @@ async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: 
   return actual;
 }
 
-function planFor(facts: AllowlistSnapshot, app: App, { composeHash, deviceId }: RegistrationRequired): PaymentPlan {
+function planFor(allowlist: AllowlistSnapshot, app: App, { composeHash, deviceId }: RegistrationRequired): PaymentPlan {
   const addDevice = deviceId && ({ ...app, step: "addDevice", value: deviceId } as const);
   return {
-    addDevice: facts.deviceAllowed ? undefined : addDevice,
+    addDevice: allowlist.deviceAllowed ? undefined : addDevice,
     // Sent even if the hash is allowed already, because the cloud verifies a transaction as well as the state.
     addComposeHash: { ...app, step: "addComposeHash", value: composeHash },
-    head: facts.blockNumber,
+    head: allowlist.blockNumber,
   };
 }
 
@@ -82,11 +82,11 @@ async function catchUpWithDevice(run: UpdateRun, app: App, { deviceId }: Registr
 }
 
 /** Checks signer and balance for unsigned payments only. A transaction on record needs neither. */
-async function requirePayable(run: UpdateRun, plan: PaymentPlan, facts: AllowlistSnapshot): Promise<void> {
+async function requirePayable(run: UpdateRun, plan: PaymentPlan, allowlist: AllowlistSnapshot): Promise<void> {
   const unsigned: UpdatePayment[] = [];
   for (const payment of paymentsOf(plan)) {
-    const isAllowed = payment.step === "addComposeHash" && facts.composeHashAllowed;
-    if (!(await isOnRecord(run, payment, isAllowed, facts.blockNumber))) unsigned.push(payment);
+    const isAllowed = payment.step === "addComposeHash" && allowlist.composeHashAllowed;
+    if (!(await isOnRecord(run, payment, isAllowed, allowlist.blockNumber))) unsigned.push(payment);
   }
   if (unsigned.length === 0) return;
   if (run.chain.signer === undefined) throw new SignerRequiredError(unsigned.map(({ step }) => step));

@@ -13,7 +13,7 @@ import { batchExecutorAbi } from "../../../src/generated/abi.ts";
 import type { LyingRpc } from "./lying-rpc.ts";
 
 /** A transaction that left with a signature, decoded. */
-export interface SignedFacts {
+export interface DecodedTransaction {
   readonly signer: Address;
   readonly chainId: number | undefined;
   /** Lower case; undefined for one that creates a contract. */
@@ -23,10 +23,10 @@ export interface SignedFacts {
   readonly nonce: number;
   readonly gas: bigint;
   readonly tip: bigint;
-  readonly authorizations: readonly AuthorizationFacts[];
+  readonly authorizations: readonly DecodedAuthorization[];
 }
 
-export interface AuthorizationFacts {
+export interface DecodedAuthorization {
   readonly signer: Address;
   readonly address: Hex;
   readonly chainId: number;
@@ -34,11 +34,11 @@ export interface AuthorizationFacts {
 }
 
 /** Each signed transaction once, however often it was sent. */
-export async function signedTransactions(rpc: LyingRpc): Promise<readonly SignedFacts[]> {
+export async function signedTransactions(rpc: LyingRpc): Promise<readonly DecodedTransaction[]> {
   return Promise.all([...new Set(rpc.transactions)].map(decode));
 }
 
-async function decode(raw: Hex): Promise<SignedFacts> {
+async function decode(raw: Hex): Promise<DecodedTransaction> {
   const serialized = raw as TransactionSerialized;
   const parsed = parseTransaction(serialized);
   const authorizations = await Promise.all(
@@ -64,7 +64,7 @@ async function decode(raw: Hex): Promise<SignedFacts> {
 }
 
 /** Authorisations that the endpoint was shown on their own. */
-export function shownAuthorizations(rpc: LyingRpc): readonly Omit<AuthorizationFacts, "signer">[] {
+export function shownAuthorizations(rpc: LyingRpc): readonly Omit<DecodedAuthorization, "signer">[] {
   return rpc.authorizations.map(({ address, chainId, nonce }) => ({
     address: lowerCase(address),
     chainId: hexToNumber(chainId),

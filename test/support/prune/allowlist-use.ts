@@ -29,7 +29,7 @@ export function cvm(name: string, status = "running"): CvmReference {
   return { id: `cvm_${name}`, name, status };
 }
 
-export function pruneFacts(changes: Partial<AllowlistUse> = {}): AllowlistUse {
+export function allowlistUse(changes: Partial<AllowlistUse> = {}): AllowlistUse {
   return {
     chainId: 8453,
     appId: parseAppId("a0".repeat(20)),
@@ -45,7 +45,7 @@ export function pruneFacts(changes: Partial<AllowlistUse> = {}): AllowlistUse {
 }
 
 /** Keeps nothing but what is in use. */
-export function prunePolicy(changes: Partial<KeepRules> = {}): KeepRules {
+export function keepRulesWith(changes: Partial<KeepRules> = {}): KeepRules {
   return {
     keep: 0,
     olderThanSeconds: undefined,

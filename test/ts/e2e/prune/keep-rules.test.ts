@@ -12,7 +12,7 @@ import { keepRules } from "../../../../src/prune/keep-rules.ts";
 import { planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { findMentions } from "../../../../src/prune/queued.ts";
 import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
-import { prunePolicy } from "../../../support/prune/allowlist-use.ts";
+import { keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {
   allow,
@@ -132,11 +132,11 @@ describe("without one of the keep rules", () => {
   for (const [name, { arrange, policy, harm }] of Object.entries(cases)) {
     it(`"${name}", a hash would go that is needed; execution catches it, and this is the harm it prevents`, async () => {
       const protectedByRule = await arrange();
-      const facts = await readAllowlistUseFrom(sourceOf(world));
-      const wanted = prunePolicy({ ...policy?.(), mayEmptyList: true });
-      const whole = removalsOf(planPrune(facts, wanted));
+      const use = await readAllowlistUseFrom(sourceOf(world));
+      const wanted = keepRulesWith({ ...policy?.(), mayEmptyList: true });
+      const whole = removalsOf(planPrune(use, wanted));
       const broken = planPrune(
-        facts,
+        use,
         wanted,
         keepRules.filter((rule) => rule.name !== name),
       );

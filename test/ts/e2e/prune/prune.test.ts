@@ -17,7 +17,7 @@ import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/pla
 import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
-import { prunePolicy } from "../../../support/prune/allowlist-use.ts";
+import { keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {
   allow,
@@ -204,7 +204,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
   it("sees what a killed run has signed to its end, and sends nothing twice", async () => {
     const before = await countTransactions();
     const path = join(directory.path, "journal.jsonl");
-    const policy = prunePolicy({ keep: 3, pins: [{ composeHash: scenario.pinned, source: "--pin" }] });
+    const policy = keepRulesWith({ keep: 3, pins: [{ composeHash: scenario.pinned, source: "--pin" }] });
     const plan = planPrune(await readAllowlistUseFrom(sourceOf(world)), policy);
     const removals = removalsOf(plan);
     await die(world, plan, path, "prepared");

@@ -407,7 +407,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated" });
       const confirm = events.find((event) => event.kind === "finished" && event.step === "confirm");
-      expect(confirm).to.have.nested.property("facts.attempts", 3);
+      expect(confirm).to.have.nested.property("result.attempts", 3);
     });
 
     it("gives up in the end, and the next run confirms the same transaction", async () => {

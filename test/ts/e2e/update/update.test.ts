@@ -508,7 +508,7 @@ describe("updateCvm", () => {
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated", composeHash: acceptHashMismatch });
       const checked = events.find((event) => event.kind === "finished" && event.step === "checkHash");
-      expect(checked).to.have.nested.property("facts.isMismatchAccepted", true);
+      expect(checked).to.have.nested.property("result.isMismatchAccepted", true);
     });
   });
 

@@ -38,7 +38,7 @@ import { runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
 import { arbitraryLies, attacker } from "../../../support/hostile/arbitrary-lies.ts";
 import {
   callsOfBatch,
-  type SignedFacts,
+  type DecodedTransaction,
   shownAuthorizations,
   signedTransactions,
 } from "../../../support/hostile/decode-signatures.ts";
@@ -214,7 +214,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
   }
 
   /** Whatever the endpoint said, every signature it holds is for what the command line means, within our bounds. */
-  async function judge(scenario: Scenario, { stdout }: TaskRun): Promise<readonly SignedFacts[]> {
+  async function judge(scenario: Scenario, { stdout }: TaskRun): Promise<readonly DecodedTransaction[]> {
     const signed = await signedTransactions(rpc);
     expect(rpc.requests, "asked to sign by itself").to.deep.equal([]);
     for (const transaction of signed) {
@@ -234,7 +234,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
   }
 
   /** The calls a transaction makes, those inside a batch; none for the executor's own deployment. */
-  function meaningOf({ to, data }: SignedFacts): readonly Call[] {
+  function meaningOf({ to, data }: DecodedTransaction): readonly Call[] {
     expect(to, "creates a contract").to.not.equal(undefined);
     if (to === lowerCase(deterministicDeployer)) {
       expect(data).to.equal(batchExecutorDeployment);
@@ -264,7 +264,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
   }
 
   /** What the person saw before agreeing covers every signature. */
-  function expectShown({ task }: Scenario, stdout: string, signed: readonly SignedFacts[]): void {
+  function expectShown({ task }: Scenario, stdout: string, signed: readonly DecodedTransaction[]): void {
     if (signed.length === 0) return;
     expect(stdout).to.contain(`chain ${world.chain.id}`);
     const most = BigInt(/at most ([\d,]+) gas in all/.exec(stdout)?.[1]?.replaceAll(",", "") ?? "-1");

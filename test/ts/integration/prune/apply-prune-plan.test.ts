@@ -22,7 +22,7 @@ import type { KeepRules } from "../../../../src/prune/allowlist-use.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
-import { prunePolicy } from "../../../support/prune/allowlist-use.ts";
+import { keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 import {
   allow,
   allowedNow,
@@ -54,7 +54,7 @@ describe("applyPrunePlan", () => {
   const countTransactions = () => world.chain.client.getTransactionCount({ address: world.owner.address });
 
   async function plan(policy: Partial<KeepRules> = {}, source: PruneSource = sourceOf(world)): Promise<PrunePlan> {
-    return planPrune(await readAllowlistUseFrom(source), prunePolicy({ keep: 1, ...policy }));
+    return planPrune(await readAllowlistUseFrom(source), keepRulesWith({ keep: 1, ...policy }));
   }
 
   const apply = (plan: PrunePlan, changes: Partial<ApplyPrunePlanParameters> = {}) =>
@@ -207,7 +207,7 @@ describe("applyPrunePlan", () => {
       await allowFillers(world, 1, "newer");
       // A plan that does not know of the token, as if it had been made before.
       const { prepared: _, ...facts } = await readAllowlistUseFrom(sourceOf(world));
-      const planned = planPrune({ ...facts, prepared: [] }, prunePolicy({ keep: 1 }));
+      const planned = planPrune({ ...facts, prepared: [] }, keepRulesWith({ keep: 1 }));
       expect(removalsOf(planned)).to.include(update.composeHash);
       expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([update.composeHash]);
       await commitUpdate(world, update);
@@ -333,7 +333,7 @@ describe("applyPrunePlan", () => {
     };
     const source = sourceOf(world, { readHistory: readPart });
     const facts = await readAllowlistUseFrom(source, [hidden]);
-    const policy = prunePolicy({ waived: ["history"] });
+    const policy = keepRulesWith({ waived: ["history"] });
     // It may be the newest of all, so it takes the one place among the newest; at execution it must take it again.
     const kept = planPrune(facts, { ...policy, keep: 1, pins: [{ composeHash: hidden, source: "--pin" }] });
     expect(removalsOf(kept)).to.deep.equal(old.slice(1).toReversed());

@@ -36,7 +36,7 @@ function open(...calls: Call[]): BatchRun {
 /** As much of a receipt as a run looks at. */
 function receipt(fields: Partial<TransactionReceipt> & { readonly l1Fee?: string | null } = {}): TransactionReceipt {
   const transactionHash = `0x${"7a".repeat(32)}` as const;
-  const facts = {
+  const receipt = {
     transactionHash,
     blockNumber: 5n,
     gasUsed: 100n,
@@ -44,7 +44,7 @@ function receipt(fields: Partial<TransactionReceipt> & { readonly l1Fee?: string
     status: "success",
     ...fields,
   };
-  return facts as TransactionReceipt; // the rest is not looked at
+  return receipt as TransactionReceipt; // the rest is not looked at
 }
 const mined = { calls: [], isFromRecord: false } as const;
 

@@ -27,8 +27,8 @@ const goodPolicy: LintedPolicy = {
   composeHashes: [hash],
   devices: [device],
 };
-const app = (policy: Partial<LintedPolicy> = {}, facts: Partial<LintedApp> = {}): LintSubject => ({
-  app: { appId: address("a9"), hasCode: true, isKms: false, policy: { ...goodPolicy, ...policy }, ...facts },
+const app = (policy: Partial<LintedPolicy> = {}, changes: Partial<LintedApp> = {}): LintSubject => ({
+  app: { appId: address("a9"), hasCode: true, isKms: false, policy: { ...goodPolicy, ...policy }, ...changes },
   kms,
 });
 const calls = (functionName: string, ...args: readonly unknown[]) => ({ functionName, args });

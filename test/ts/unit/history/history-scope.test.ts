@@ -73,23 +73,23 @@ describe("what a history store keeps of an app", () => {
       { number: 15n, hash: blockHash(15) },
       { number: 16n, hash: blockHash(16) },
     ]);
-    scope.saveFacts(scope.epoch(), { createdInBlock: "10" });
+    scope.saveRecord(scope.epoch(), { createdInBlock: "10" });
     scope.forgetAbove(15n);
     expect(covered()).to.deep.equal([[10, 15]]);
     expect(hashesUpTo(100n)).to.deep.equal([1, 2]);
     expect(scope.checkpointAtOrBelow(100n)?.number).to.equal(15n);
-    expect(scope.facts()).to.deep.equal({ createdInBlock: "10" });
+    expect(scope.record()).to.deep.equal({ createdInBlock: "10" });
     scope.forgetAbove(9n);
     expect(covered()).to.deep.equal([]);
-    expect(scope.facts(), "of a creation that is gone").to.deep.equal({});
+    expect(scope.record(), "of a creation that is gone").to.deep.equal({});
   });
 
   it("keeps the creation that is in the last block it keeps", () => {
-    scope.saveFacts(scope.epoch(), { createdInBlock: "10" });
+    scope.saveRecord(scope.epoch(), { createdInBlock: "10" });
     scope.forgetAbove(10n);
-    expect(scope.facts()).to.deep.equal({ createdInBlock: "10" });
+    expect(scope.record()).to.deep.equal({ createdInBlock: "10" });
     scope.forgetAbove(undefined);
-    expect(scope.facts()).to.deep.equal({});
+    expect(scope.record()).to.deep.equal({});
   });
 
   it("takes nothing that was read before blocks were forgotten", () => {
@@ -98,11 +98,11 @@ describe("what a history store keeps of an app", () => {
     scope.forgetAbove(15n);
     expect(scope.save(before, { fromBlock: 16n, toBlock: 20n }, [added(2, 17n)])).to.equal(false);
     expect(scope.saveCheckpoints(before, [{ number: 20n, hash: blockHash(20) }])).to.equal(false);
-    expect(scope.saveFacts(before, { createdInBlock: "10" })).to.equal(false);
+    expect(scope.saveRecord(before, { createdInBlock: "10" })).to.equal(false);
     scope.saveTimestamps(before, new Map([[10n, 5n]]));
     expect(covered()).to.deep.equal([[10, 15]]);
     expect(hashesUpTo(100n)).to.deep.equal([1]);
-    expect(scope.facts()).to.deep.equal({});
+    expect(scope.record()).to.deep.equal({});
     expect(scope.content(100n).changes.map(({ timestamp }) => timestamp)).to.deep.equal([undefined]);
     scope.saveTimestamps(scope.epoch(), new Map([[10n, 5n]]));
     expect(scope.content(100n).changes.map(({ timestamp }) => timestamp)).to.deep.equal([5n]);

@@ -19,13 +19,13 @@ const added = toEventSelector("ComposeHashAdded(bytes32)");
 const removed = toEventSelector("ComposeHashRemoved(bytes32)");
 const addition: JudgedLog = { address: appId, topics: [added], data: composeHash };
 
-function facts(logs: readonly JudgedLog[], changes: Partial<RegistrationEvidence> = {}): RegistrationEvidence {
+function evidence(logs: readonly JudgedLog[], changes: Partial<RegistrationEvidence> = {}): RegistrationEvidence {
   return { chainId: 8453, receipt: { status: "success", logs }, isHashAllowed: true, ...changes };
 }
 
 describe("judgeReceipt", () => {
   it("verifies a receipt in which the app added the hash", () => {
-    expect(judgeReceipt(facts([addition]), claim)).to.deep.equal({ kind: "verified" });
+    expect(judgeReceipt(evidence([addition]), claim)).to.deep.equal({ kind: "verified" });
   });
 
   it("does not care who was called: a Safe's receipt holds other events around the app's", () => {
@@ -34,7 +34,7 @@ describe("judgeReceipt", () => {
       addition,
       { address: otherContract, topics: [toEventSelector("ExecutionSuccess(bytes32,uint256)")], data: "0x" },
     ];
-    expect(judgeReceipt(facts(safe), claim).kind).to.equal("verified");
+    expect(judgeReceipt(evidence(safe), claim).kind).to.equal("verified");
   });
 
   it("compares addresses and hashes whatever their letter case", () => {
@@ -43,12 +43,12 @@ describe("judgeReceipt", () => {
       topics: [added.toUpperCase().replace("0X", "0x") as Hex],
       data: composeHash.toUpperCase().replace("0X", "0x") as Hex,
     };
-    expect(judgeReceipt(facts([shouting]), claim).kind).to.equal("verified");
+    expect(judgeReceipt(evidence([shouting]), claim).kind).to.equal("verified");
   });
 
   it("finds the hash among several additions of one batch", () => {
     const batch = [{ ...addition, data: otherHash }, addition, { ...addition, data: pad("0x07") }];
-    expect(judgeReceipt(facts(batch), claim).kind).to.equal("verified");
+    expect(judgeReceipt(evidence(batch), claim).kind).to.equal("verified");
   });
 
   const forged: [name: string, logs: JudgedLog[], says: string][] = [
@@ -88,35 +88,35 @@ describe("judgeReceipt", () => {
   ];
   for (const [name, logs, says] of forged) {
     it(`refuses ${name}`, () => {
-      const verdict = judgeReceipt(facts(logs), claim);
+      const verdict = judgeReceipt(evidence(logs), claim);
       expect(verdict).to.have.property("kind", "transaction-not-verified");
       expect(verdict).to.have.property("message").that.includes(says).and.includes(transactionHash);
     });
   }
 
   it("refuses a reverted transaction, even with a matching log and an allowed hash", () => {
-    const verdict = judgeReceipt({ ...facts([]), receipt: { status: "reverted", logs: [addition] } }, claim);
+    const verdict = judgeReceipt({ ...evidence([]), receipt: { status: "reverted", logs: [addition] } }, claim);
     expect(verdict).to.deep.include({ kind: "transaction-not-verified" });
     expect(verdict).to.have.property("message").that.includes("was reverted");
   });
 
   it("refuses a transaction the chain does not know, even if the hash is allowed", () => {
-    const verdict = judgeReceipt(facts([], { receipt: undefined }), claim);
+    const verdict = judgeReceipt(evidence([], { receipt: undefined }), claim);
     expect(verdict).to.have.property("message", `Transaction ${transactionHash} was not found on chain 8453.`);
   });
 
   it("tells a hash that was removed again from one that was never added", () => {
-    expect(judgeReceipt(facts([addition], { isHashAllowed: false }), claim).kind).to.equal("hash-not-allowed");
-    expect(judgeReceipt(facts([], { isHashAllowed: false }), claim).kind).to.equal("transaction-not-verified");
+    expect(judgeReceipt(evidence([addition], { isHashAllowed: false }), claim).kind).to.equal("hash-not-allowed");
+    expect(judgeReceipt(evidence([], { isHashAllowed: false }), claim).kind).to.equal("transaction-not-verified");
   });
 
   it("says nothing about another chain than the app's, whatever it shows", () => {
-    expect(judgeReceipt(facts([addition], { chainId: 1 }), claim)).to.deep.equal({ kind: "wrong-chain" });
+    expect(judgeReceipt(evidence([addition], { chainId: 1 }), claim)).to.deep.equal({ kind: "wrong-chain" });
   });
 
   it("looks at the state alone for already-registered", () => {
     const stateOnly: RegistrationClaim = { ...claim, transactionHash: "already-registered" };
-    expect(judgeReceipt(facts([], { receipt: undefined }), stateOnly).kind).to.equal("verified");
-    expect(judgeReceipt(facts([addition], { isHashAllowed: false }), stateOnly).kind).to.equal("hash-not-allowed");
+    expect(judgeReceipt(evidence([], { receipt: undefined }), stateOnly).kind).to.equal("verified");
+    expect(judgeReceipt(evidence([addition], { isHashAllowed: false }), stateOnly).kind).to.equal("hash-not-allowed");
   });
 });

@@ -7,16 +7,16 @@ import { planPrune } from "../../../../src/prune/plan-prune.ts";
 import {
   addedIn,
   allowedHash,
+  allowlistUse,
   cvm,
   hashNumber,
-  pruneFacts,
-  prunePolicy,
+  keepRulesWith,
 } from "../../../support/prune/allowlist-use.ts";
 
 describe("showPrunePlan", () => {
-  const show = (facts: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}): string => {
+  const show = (use: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}): string => {
     const stream = new PassThrough();
-    showPrunePlan(createOutput(stream), planPrune(pruneFacts(facts), prunePolicy(policy)));
+    showPrunePlan(createOutput(stream), planPrune(allowlistUse(use), keepRulesWith(policy)));
     return String(stream.read());
   };
   const rowOf = (text: string, hash: string) => text.split("\n").find((line) => line.includes(hash));

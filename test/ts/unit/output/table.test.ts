@@ -33,7 +33,7 @@ describe("formatTable", () => {
     expect(table).to.equal(`keep\nhash  ${hash}`);
   });
 
-  it("is as wide as the terminal that a paper writes to", () => {
+  it("is as wide as the terminal that an output writes to", () => {
     const shownAt = (columns: number) => {
       const stream = Object.assign(new PassThrough(), { columns });
       createOutput(stream).table({ head: ["hash", "who"], rows: [[hash, "me"]] });

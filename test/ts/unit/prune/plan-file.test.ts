@@ -5,11 +5,11 @@ import { parseAppId } from "../../../../src/core/ids.ts";
 import { InvalidPlanFileError } from "../../../../src/errors/index.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../../../../src/prune/plan-file.ts";
 import { planPrune } from "../../../../src/prune/plan-prune.ts";
-import { allowedHash, pruneFacts, prunePolicy } from "../../../support/prune/allowlist-use.ts";
+import { allowedHash, allowlistUse, keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
-const plan = planPrune(pruneFacts({ allowed: [1, 2, 3].map(allowedHash) }), prunePolicy({ keep: 1 }));
+const plan = planPrune(allowlistUse({ allowed: [1, 2, 3].map(allowedHash) }), keepRulesWith({ keep: 1 }));
 
 describe("a plan in a file", () => {
   const directory = useTemporaryDirectory();
@@ -19,7 +19,7 @@ describe("a plan in a file", () => {
     expect(await loadPlan(path())).to.equal(undefined);
     await savePlan(path(), plan);
     expect(await loadPlan(path())).to.deep.equal(plan);
-    const newer = planPrune(pruneFacts({ allowed: [1, 2].map(allowedHash) }), prunePolicy({ keep: 2 }));
+    const newer = planPrune(allowlistUse({ allowed: [1, 2].map(allowedHash) }), keepRulesWith({ keep: 2 }));
     await savePlan(path(), newer);
     expect(await loadPlan(path())).to.deep.equal(newer);
   });

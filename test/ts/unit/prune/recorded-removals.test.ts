@@ -11,10 +11,10 @@ import {
 } from "../../../../src/core/owner-calls.ts";
 import { recordedRemovals } from "../../../../src/prune/apply-prune-plan.ts";
 import { planPrune } from "../../../../src/prune/plan-prune.ts";
-import { hashNumber, pruneFacts, prunePolicy } from "../../../support/prune/allowlist-use.ts";
+import { allowlistUse, hashNumber, keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 
 const account: Account = privateKeyToAccount(`0x${"1e".repeat(32)}`);
-const plan = planPrune(pruneFacts(), prunePolicy());
+const plan = planPrune(allowlistUse(), keepRulesWith());
 const { appId } = plan;
 const other = parseAppId("a1".repeat(20));
 

@@ -16,15 +16,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   history: ["files", "chain", "core", "errors", "generated"],
   batch: ["files", "chain", "core", "errors", "generated"],
   prune: ["history", "batch", "files", "cloud", "chain", "core", "errors", "generated"],
-  report: ["prune", "history", "batch", "mock-cloud", "update", "cloud", "chain", "core", "errors"],
+  output: ["prune", "history", "batch", "mock-cloud", "update", "cloud", "chain", "core", "errors"],
   world: ["mock-cloud", "update", "files", "cloud", "chain", "core", "errors", "generated"],
   testing: ["world", "chain", "core", "errors", "generated"],
   commands: [
-    ...["report", "world", "prune", "history", "batch", "update", "mock-cloud"],
+    ...["output", "world", "prune", "history", "batch", "update", "mock-cloud"],
     ...["files", "cloud", "chain", "core", "errors", "generated"],
   ],
   typechain: [],
-  hardhat: ["commands", "report", "world", "chain", "core", "errors"],
+  hardhat: ["commands", "output", "world", "chain", "core", "errors"],
 };
 // Doors of the package: they re-export and hold no logic.
 const entryPoints = [

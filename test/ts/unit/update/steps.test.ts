@@ -25,7 +25,7 @@ const oldHash = parseComposeHash("c1".repeat(32));
 const newHash = parseComposeHash("c2".repeat(32));
 const thirdHash = parseComposeHash("c3".repeat(32));
 
-function facts(
+function snapshot(
   status: string,
   composeHash: ComposeHash | undefined = oldHash,
   changes: Partial<CvmSnapshot> = {},
@@ -71,31 +71,31 @@ const unreachable = new CloudUnreachableError("GET", "/cvms/my-app");
 
 describe("readCvm", () => {
   it("waits for a CVM that is busy", async () => {
-    const { run } = watching([facts("updating"), facts("restarting"), facts("running", newHash)]);
+    const { run } = watching([snapshot("updating"), snapshot("restarting"), snapshot("running", newHash)]);
     expect(await readCvm(run)).to.include({ status: "running", composeHash: newHash });
   });
 
   it("takes a CVM as it is that rests, running or not", async () => {
     for (const status of ["running", "stopped", "error"]) {
-      const { run } = watching([facts(status), unreachable]);
+      const { run } = watching([snapshot(status), unreachable]);
       expect(await readCvm(run)).to.include({ status });
     }
   });
 
   it("gives up on one that never comes to rest", async () => {
-    const { run } = watching([facts("updating", oldHash, { operationId: "op-1" })]);
+    const { run } = watching([snapshot("updating", oldHash, { operationId: "op-1" })]);
     const error = await catchError(readCvm(run), RolloverTimeoutError);
     expect(error.context).to.include({ cvm: "my-app", status: "updating", correlationId: "op-1" });
   });
 
   it("refuses one without an app", async () => {
-    const { run } = watching([facts("running", oldHash, { appId: undefined })]);
+    const { run } = watching([snapshot("running", oldHash, { appId: undefined })]);
     await catchError(readCvm(run), CloudProtocolError);
   });
 
   it("knows a CVM by its UUID however that is written", async () => {
     const keys = ["9F5D6D0E-6F0A-4A86-9D4B-9D3D0D1F0A11", "9f5d6d0e6f0a4a869d4b9d3d0d1f0a11"].map(async (vmUuid) => {
-      const { run } = watching([facts("running", oldHash, { vmUuid })]);
+      const { run } = watching([snapshot("running", oldHash, { vmUuid })]);
       return (await readCvm(run)).key;
     });
     expect(new Set(await Promise.all(keys)).size).to.equal(1);
@@ -111,7 +111,7 @@ describe("patch", () => {
     chainId,
     correlationId: undefined,
   };
-  const target = { ...facts("running"), appId, key: "cvm_1" };
+  const target = { ...snapshot("running"), appId, key: "cvm_1" };
 
   it("does not register a hash with another app, or on another chain, than the CVM's", async () => {
     for (const wrong of [{ appId: parseAppId("a2".repeat(20)) }, { chainId: 1 }]) {
@@ -164,7 +164,7 @@ describe("fingerprintEnvironment", () => {
 });
 
 describe("followRollover", () => {
-  const before = facts("running", oldHash);
+  const before = snapshot("running", oldHash);
   const rollover = { update: "00112233aabbccdd", composeHash: newHash, correlationId: "op-1" };
 
   async function begun(
@@ -187,17 +187,22 @@ describe("followRollover", () => {
   const lastEntry = (journal: ReturnType<typeof memoryJournal>) => journal.entries().at(-1);
 
   it("ends when the CVM runs the new compose, through faults that pass", async () => {
-    const { run } = await begun([facts("updating"), unreachable, facts("updating"), facts("running", newHash)]);
+    const { run } = await begun([
+      snapshot("updating"),
+      unreachable,
+      snapshot("updating"),
+      snapshot("running", newHash),
+    ]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
   it("does not take the old compose, seen before the CVM goes down, for a fall back", async () => {
-    const { run } = await begun([facts("running"), facts("updating"), facts("running", newHash)]);
+    const { run } = await begun([snapshot("running"), snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
   it("says why the CVM fell back, and writes it down", async () => {
-    const { run, journal } = await begun([facts("updating"), facts("running")], {
+    const { run, journal } = await begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "no device",
     });
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
@@ -206,7 +211,7 @@ describe("followRollover", () => {
   });
 
   it("ends the reason of a fall back with one full stop, whoever wrote the first", async () => {
-    const { run } = await begun([facts("updating"), facts("running")], {
+    const { run } = await begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "OS image is not allowed.",
     });
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
@@ -214,14 +219,14 @@ describe("followRollover", () => {
   });
 
   it("recognises a fall back for which no reason is given", async () => {
-    const { run, journal } = await begun([facts("updating"), facts("running")]);
+    const { run, journal } = await begun([snapshot("updating"), snapshot("running")]);
     await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(lastEntry(journal)).to.include({ type: "failed" });
   });
 
   for (const status of ["error", "failed"]) {
     it(`ends with a CVM in status ${status}`, async () => {
-      const { run } = await begun([facts("updating"), facts(status, newHash)]);
+      const { run } = await begun([snapshot("updating"), snapshot(status, newHash)]);
       const error = await catchError(
         followRollover(run, { ...before, composeHash: newHash }, rollover),
         RolloverFailedError,
@@ -232,16 +237,16 @@ describe("followRollover", () => {
 
   it("takes an environment's failure to open as the failure it is, though the hash is the same", async () => {
     const sameHash = { ...before, composeHash: newHash };
-    const failing = await begun([facts("updating"), facts("running", newHash)], {
+    const failing = await begun([snapshot("updating"), snapshot("running", newHash)], {
       readBootError: async () => "unreadable",
     });
     await catchError(followRollover(failing.run, sameHash, rollover), RolloverFailedError);
-    const fine = await begun([facts("updating"), facts("running", newHash)]);
+    const fine = await begun([snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(fine.run, sameHash, rollover)).to.include({ composeHash: newHash });
   });
 
   it("waits for a stopped CVM, but not for ever", async () => {
-    const { run, journal } = await begun([facts("stopped")]);
+    const { run, journal } = await begun([snapshot("stopped")]);
     const error = await catchError(followRollover(run, before, rollover), RolloverTimeoutError);
     expect(error.context).to.include({ status: "stopped", correlationId: "op-1" });
     expect(lastEntry(journal)).to.include({ type: "accepted" });
@@ -249,12 +254,12 @@ describe("followRollover", () => {
 
   it("does not go on through a fault that will not pass", async () => {
     const refusal = new UnauthorizedError({ method: "GET", path: "/cvms/my-app", status: 401 });
-    const { run } = await begun([facts("updating"), refusal, facts("running", newHash)]);
+    const { run } = await begun([snapshot("updating"), refusal, snapshot("running", newHash)]);
     expect(await catchError(followRollover(run, before, rollover), UnauthorizedError)).to.equal(refusal);
   });
 
   it("reports a CVM that somebody moved on meanwhile", async () => {
-    const { run } = await begun([facts("updating"), facts("running", thirdHash)]);
+    const { run } = await begun([snapshot("updating"), snapshot("running", thirdHash)]);
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(error.context.reason).to.include(thirdHash);
   });
@@ -273,14 +278,14 @@ describe("followRollover", () => {
     const uncompared = { ...rollover, composeHash: document.composeHash, document };
 
     it("compares it with the one in force in the end", async () => {
-      const { run, journal } = await begun([facts("updating"), facts("running", thirdHash)]);
+      const { run, journal } = await begun([snapshot("updating"), snapshot("running", thirdHash)]);
       const error = await catchError(followRollover(run, before, uncompared), HashMismatchError);
       expect(error.context).to.include({ expected: document.composeHash, fromCloud: thirdHash });
       expect(lastEntry(journal)).to.include({ type: "failed" });
     });
 
     it("takes the very hash that was accepted", async () => {
-      const { run } = await begun([facts("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
+      const { run } = await begun([snapshot("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
       expect(await followRollover(run, before, uncompared)).to.include({ composeHash: thirdHash });
     });
   });
@@ -330,7 +335,7 @@ describe("runUpdate", () => {
 describe("createReporter", () => {
   it("knows the step it is in", async () => {
     const emitter = createUpdateEmitter(() => 0);
-    await emitter.during(
+    await emitter.run(
       "confirm",
       async () => expect(emitter.step).to.equal("confirm"),
       () => ({ correlationId: undefined, attempts: 1 }),

@@ -22,7 +22,7 @@ const allows =
   (...hashes: readonly ComposeHash[]) =>
   (hash: ComposeHash) =>
     hashes.includes(hash);
-const kindsOf = (facts: HashInputs) => examineHashes(facts).findings.map(({ kind }) => kind);
+const kindsOf = (inputs: HashInputs) => examineHashes(inputs).findings.map(({ kind }) => kind);
 
 describe("examineHashes", () => {
   it("computes every form and judges nothing where nothing was asked", () => {
@@ -35,9 +35,9 @@ describe("examineHashes", () => {
   });
 
   it("is content where CVM, contract and file agree", () => {
-    const facts = { document: file, backend: inForce, isAllowed: allows(canonical) };
-    expect(kindsOf(facts)).to.deep.equal(["inForce", "allowed"]);
-    expect(examineHashes(facts).isMatch).to.equal(true);
+    const inputs = { document: file, backend: inForce, isAllowed: allows(canonical) };
+    expect(kindsOf(inputs)).to.deep.equal(["inForce", "allowed"]);
+    expect(examineHashes(inputs).isMatch).to.equal(true);
   });
 
   it("says that the app allows another form than the one the CVM is measured as", () => {

@@ -5,18 +5,18 @@ import { findObjections, planPrune } from "../../../../../src/prune/plan-prune.t
 import {
   addedIn,
   allowedHash,
+  allowlistUse,
   cvm,
   hashNumber,
-  pruneFacts,
-  prunePolicy,
+  keepRulesWith,
 } from "../../../../support/prune/allowlist-use.ts";
 
 const two = hashNumber(2);
 const allowed = [1, 2, 3, 4, 5].map(allowedHash);
 /** Removes 1, 2 and 3. */
-const plan = planPrune(pruneFacts({ allowed }), prunePolicy({ keep: 2 }));
+const plan = planPrune(allowlistUse({ allowed }), keepRulesWith({ keep: 2 }));
 
-const objections = (changes: Partial<AllowlistUse>) => findObjections(plan, pruneFacts({ allowed, ...changes }));
+const objections = (changes: Partial<AllowlistUse>) => findObjections(plan, allowlistUse({ allowed, ...changes }));
 
 describe("findObjections", () => {
   it("has none while all removals would be planned again", () => {
@@ -47,10 +47,10 @@ describe("findObjections", () => {
   });
 
   it("judges by the whole policy of the plan, as it would be planned again", () => {
-    const aged = planPrune(pruneFacts({ allowed }), prunePolicy({ keep: 1, olderThanSeconds: 1_000 }));
+    const aged = planPrune(allowlistUse({ allowed }), keepRulesWith({ keep: 1, olderThanSeconds: 1_000 }));
     const readded = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
     const again = [...readded, allowedHash(1_000)];
-    expect(findObjections(aged, pruneFacts({ allowed: again })).map(({ composeHash }) => composeHash)).to.deep.equal([
+    expect(findObjections(aged, allowlistUse({ allowed: again })).map(({ composeHash }) => composeHash)).to.deep.equal([
       two,
     ]);
     for (const kept of [
@@ -58,24 +58,24 @@ describe("findObjections", () => {
       { queued: [{ source: "safe.json", composeHashes: [two] }] },
     ]) {
       const stricter = { ...plan, policy: { ...plan.policy, ...kept } };
-      const found = findObjections(stricter, pruneFacts({ allowed }));
+      const found = findObjections(stricter, allowlistUse({ allowed }));
       expect(found.map(({ composeHash }) => composeHash)).to.deep.equal([two]);
     }
   });
 
   it("does not let a list become empty because what stayed has gone another way", () => {
     const running = [{ composeHash: hashNumber(5), cvm: cvm("web") }];
-    const facts = pruneFacts({ allowed: allowed.slice(0, 4) });
-    const careful = planPrune(pruneFacts({ allowed, running }), prunePolicy());
-    expect(findObjections(careful, facts).map(({ composeHash }) => composeHash)).to.deep.equal([hashNumber(4)]);
-    const willing = planPrune(pruneFacts({ allowed, running }), prunePolicy({ mayEmptyList: true }));
-    expect(findObjections(willing, facts)).to.deep.equal([]);
+    const use = allowlistUse({ allowed: allowed.slice(0, 4) });
+    const careful = planPrune(allowlistUse({ allowed, running }), keepRulesWith());
+    expect(findObjections(careful, use).map(({ composeHash }) => composeHash)).to.deep.equal([hashNumber(4)]);
+    const willing = planPrune(allowlistUse({ allowed, running }), keepRulesWith({ mayEmptyList: true }));
+    expect(findObjections(willing, use)).to.deep.equal([]);
   });
 
   it("minds only what the plan removes", () => {
     expect(objections({ running: [{ composeHash: hashNumber(5), cvm: cvm("web") }] })).to.deep.equal([]);
     const running = [{ composeHash: two, cvm: cvm("web") }];
-    expect(findObjections(plan, pruneFacts({ allowed, running }), [hashNumber(1)])).to.deep.equal([]);
+    expect(findObjections(plan, allowlistUse({ allowed, running }), [hashNumber(1)])).to.deep.equal([]);
   });
 
   it("stands against everything once the app has another owner, chain or address", () => {

@@ -2,19 +2,19 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { readPlanFile, writePlanFile } from "../../../../../src/prune/plan-file.ts";
 import { planPrune } from "../../../../../src/prune/plan-prune.ts";
-import { allowedHash, cvm, hashNumber, pruneFacts, prunePolicy } from "../../../../support/prune/allowlist-use.ts";
+import { allowedHash, allowlistUse, cvm, hashNumber, keepRulesWith } from "../../../../support/prune/allowlist-use.ts";
 
 const web = cvm("web");
 /** One row of every kind. */
 const plan = planPrune(
-  pruneFacts({
+  allowlistUse({
     allowed: [...[1, 2, 3, 4, 5, 6, 7].map(allowedHash), { composeHash: hashNumber(99), added: undefined }],
     running: [{ composeHash: hashNumber(1), cvm: web }],
     movingTo: [{ composeHash: hashNumber(2), cvm: web }],
     prepared: [{ composeHash: hashNumber(3), cvm: web, expiresAt: "2026-12-01T00:00:00Z" }],
     unknowns: [{ kind: "prepare-tokens", problem: "The cloud did not answer." }],
   }),
-  prunePolicy({
+  keepRulesWith({
     keep: 2,
     olderThanSeconds: 60,
     pins: [{ composeHash: hashNumber(4), source: "--pin" }],
@@ -22,7 +22,7 @@ const plan = planPrune(
     waived: ["prepare-tokens"],
   }),
 );
-const only = planPrune(pruneFacts({ allowed: [allowedHash(1)] }), prunePolicy());
+const only = planPrune(allowlistUse({ allowed: [allowedHash(1)] }), keepRulesWith());
 
 function problemOf(text: string): string | undefined {
   const reading = readPlanFile(text);
@@ -69,8 +69,8 @@ describe("a plan's file", () => {
 
   it("keeps what nobody knew, and with it that the plan may not be carried out", () => {
     const open = planPrune(
-      pruneFacts({ allowed: [allowedHash(1)], unknowns: [{ kind: "history", problem: "Blocks were not read." }] }),
-      prunePolicy({ waived: ["prepare-tokens"] }),
+      allowlistUse({ allowed: [allowedHash(1)], unknowns: [{ kind: "history", problem: "Blocks were not read." }] }),
+      keepRulesWith({ waived: ["prepare-tokens"] }),
     );
     expect(open.isExecutable).to.equal(false);
     expect(readPlanFile(writePlanFile(open))).to.deep.equal({ plan: open });

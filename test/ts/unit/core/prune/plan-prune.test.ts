@@ -6,11 +6,11 @@ import { planPrune, removalsOf } from "../../../../../src/prune/plan-prune.ts";
 import {
   addedIn,
   allowedHash,
+  allowlistUse,
   cvm,
   hashNumber,
+  keepRulesWith,
   pinned,
-  pruneFacts,
-  prunePolicy,
 } from "../../../../support/prune/allowlist-use.ts";
 
 const two = hashNumber(2);
@@ -18,15 +18,15 @@ const two = hashNumber(2);
 const five = [1, 2, 3, 4, 5].map(allowedHash);
 
 /** The numbers of what goes, in order. */
-function removed(facts: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}, rules = keepRules): number[] {
-  const plan = planPrune(pruneFacts({ allowed: five, ...facts }), prunePolicy(policy), rules);
+function removed(use: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}, rules = keepRules): number[] {
+  const plan = planPrune(allowlistUse({ allowed: five, ...use }), keepRulesWith(policy), rules);
   return removalsOf(plan)
     .map((hash) => Number(hash))
     .sort();
 }
 
-function reasonsFor(number: number, facts: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}) {
-  const { rows } = planPrune(pruneFacts({ allowed: five, ...facts }), prunePolicy(policy));
+function reasonsFor(number: number, use: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}) {
+  const { rows } = planPrune(allowlistUse({ allowed: five, ...use }), keepRulesWith(policy));
   return rows.find(({ composeHash }) => composeHash === hashNumber(number))?.reasons;
 }
 
@@ -106,8 +106,8 @@ describe("planPrune", () => {
       const uses = [{ composeHash: two, cvm: web, expiresAt: "2026-12-01T00:00:00Z" }];
       const pins = [{ composeHash: two, source: "the configuration" }];
       const queued = [{ source: "safe.json", composeHashes: [two] }];
-      const facts = { running: uses, movingTo: uses, prepared: uses };
-      const reasons = reasonsFor(2, facts, { pins, queued, keep: 5, olderThanSeconds: 5_000 });
+      const use = { running: uses, movingTo: uses, prepared: uses };
+      const reasons = reasonsFor(2, use, { pins, queued, keep: 5, olderThanSeconds: 5_000 });
       expect(reasons?.map(({ rule }) => rule)).to.deep.equal([
         "running",
         "moving-to",
@@ -143,12 +143,12 @@ describe("planPrune", () => {
   it("may be carried out only if every unknown fact is waived by name", () => {
     const unknowns = unknownKinds.map((kind) => ({ kind, problem: "Nobody knows." }));
     const isExecutable = (waived: KeepRules["waived"]) =>
-      planPrune(pruneFacts({ unknowns }), prunePolicy({ waived })).isExecutable;
+      planPrune(allowlistUse({ unknowns }), keepRulesWith({ waived })).isExecutable;
     expect(isExecutable(unknownKinds)).to.equal(true);
     for (const kind of unknownKinds) {
       expect(isExecutable(unknownKinds.filter((other) => other !== kind))).to.equal(false);
     }
-    expect(planPrune(pruneFacts(), prunePolicy()).isExecutable).to.equal(true);
+    expect(planPrune(allowlistUse(), keepRulesWith()).isExecutable).to.equal(true);
   });
 
   it("keeps what is known to be in use even if that kind of fact is waived", () => {
@@ -160,7 +160,7 @@ describe("planPrune", () => {
   describe("for all facts", () => {
     const number = fc.integer({ min: 1, max: 12 });
     const use = number.map((value) => ({ composeHash: hashNumber(value), cvm: cvm(`c${value}`) }));
-    const arbitraryFacts = fc
+    const arbitraryUse = fc
       .record({
         allowed: fc.uniqueArray(fc.record({ number, block: fc.integer({ min: 1, max: 1_000 }) }), {
           selector: (item) => item.number,
@@ -173,7 +173,7 @@ describe("planPrune", () => {
         ),
       })
       .map(({ allowed, ...uses }) =>
-        pruneFacts({
+        allowlistUse({
           ...uses,
           allowed: allowed.map(({ number, block }, index) => ({
             composeHash: hashNumber(number),
@@ -190,7 +190,7 @@ describe("planPrune", () => {
         mayEmptyList: fc.boolean(),
       })
       .map(({ pins, queued, ...policy }) =>
-        prunePolicy({
+        keepRulesWith({
           ...policy,
           pins: pins.map((value) => ({ composeHash: hashNumber(value), source: "--pin" })),
           queued: [{ source: "q.json", composeHashes: queued.map(hashNumber) }],
@@ -199,13 +199,13 @@ describe("planPrune", () => {
 
     it("removes nothing that is in use, named, new or young, and everything else", () => {
       fc.assert(
-        fc.property(arbitraryFacts, arbitraryPolicy, (facts, policy) => {
+        fc.property(arbitraryUse, arbitraryPolicy, (use, policy) => {
           const { keep, olderThanSeconds = 0, pins, queued, mayEmptyList } = policy;
           const needed = new Set([
-            ...[...facts.running, ...facts.movingTo, ...facts.prepared, ...pins].map(({ composeHash }) => composeHash),
+            ...[...use.running, ...use.movingTo, ...use.prepared, ...pins].map(({ composeHash }) => composeHash),
             ...queued.flatMap(({ composeHashes }) => composeHashes),
           ]);
-          const byAge = [...facts.allowed].sort((one, other) => {
+          const byAge = [...use.allowed].sort((one, other) => {
             const blocks = Number((other.added?.blockNumber ?? 0n) - (one.added?.blockNumber ?? 0n));
             return blocks || (other.added?.logIndex ?? 0) - (one.added?.logIndex ?? 0);
           });
@@ -214,8 +214,8 @@ describe("planPrune", () => {
             .filter(({ added }) => pinned.timestamp - (added?.timestamp ?? 0n) >= BigInt(olderThanSeconds))
             .map(({ composeHash }) => composeHash)
             .filter((hash) => !needed.has(hash));
-          const isAll = expected.length === facts.allowed.length;
-          const plan = planPrune(facts, policy);
+          const isAll = expected.length === use.allowed.length;
+          const plan = planPrune(use, policy);
           expect(removalsOf(plan)).to.deep.equal(isAll && !mayEmptyList ? expected.slice(1) : expected);
           for (const { verdict, reasons } of plan.rows) {
             expect(verdict).to.equal(reasons.length > 0 ? "keep" : "remove");
@@ -227,21 +227,21 @@ describe("planPrune", () => {
 
     it("never removes more because more is known, kept or asked to be kept", () => {
       fc.assert(
-        fc.property(arbitraryFacts, arbitraryPolicy, use, fc.nat({ max: 5 }), (facts, policy, extra, field) => {
+        fc.property(arbitraryUse, arbitraryPolicy, use, fc.nat({ max: 5 }), (use, policy, extra, field) => {
           const pin = { composeHash: extra.composeHash, source: "--pin" };
           const stricter = [
-            [{ ...facts, running: [...facts.running, extra] }, policy],
-            [{ ...facts, movingTo: [...facts.movingTo, extra] }, policy],
-            [facts, { ...policy, pins: [...policy.pins, pin] }],
-            [facts, { ...policy, keep: policy.keep + 1 }],
-            [facts, { ...policy, olderThanSeconds: (policy.olderThanSeconds ?? 0) + 100 }],
-            [facts, { ...policy, queued: [...policy.queued, { source: "r", composeHashes: [extra.composeHash] }] }],
+            [{ ...use, running: [...use.running, extra] }, policy],
+            [{ ...use, movingTo: [...use.movingTo, extra] }, policy],
+            [use, { ...policy, pins: [...policy.pins, pin] }],
+            [use, { ...policy, keep: policy.keep + 1 }],
+            [use, { ...policy, olderThanSeconds: (policy.olderThanSeconds ?? 0) + 100 }],
+            [use, { ...policy, queued: [...policy.queued, { source: "r", composeHashes: [extra.composeHash] }] }],
           ] as const;
-          const [otherFacts, otherPolicy] = stricter[field] ?? stricter[0];
+          const [otherUse, otherPolicy] = stricter[field] ?? stricter[0];
           // With nothing else kept the newest one stays behind for no reason of its own, which a reason may end.
           const mayEmptyList = true;
-          const before = removalsOf(planPrune(facts, { ...policy, mayEmptyList }));
-          const after = removalsOf(planPrune(otherFacts, { ...otherPolicy, mayEmptyList }));
+          const before = removalsOf(planPrune(use, { ...policy, mayEmptyList }));
+          const after = removalsOf(planPrune(otherUse, { ...otherPolicy, mayEmptyList }));
           expect(before).to.include.members([...after]);
         }),
         { numRuns: 500 },
@@ -250,13 +250,13 @@ describe("planPrune", () => {
 
     it("depends on nobody's order", () => {
       fc.assert(
-        fc.property(arbitraryFacts, arbitraryPolicy, (facts, policy) => {
+        fc.property(arbitraryUse, arbitraryPolicy, (use, policy) => {
           const turned = {
-            ...facts,
-            allowed: [...facts.allowed].reverse(),
-            running: [...facts.running].reverse(),
+            ...use,
+            allowed: [...use.allowed].reverse(),
+            running: [...use.running].reverse(),
           };
-          expect(removalsOf(planPrune(turned, policy))).to.deep.equal(removalsOf(planPrune(facts, policy)));
+          expect(removalsOf(planPrune(turned, policy))).to.deep.equal(removalsOf(planPrune(use, policy)));
         }),
       );
     });

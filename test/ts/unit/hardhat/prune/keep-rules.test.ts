@@ -10,7 +10,7 @@ import { parseAppId } from "../../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError, InvalidHexError } from "../../../../../src/errors/index.ts";
 import { defaultKeep } from "../../../../../src/prune/allowlist-use.ts";
-import { allowedHash, hashNumber, prunePolicy } from "../../../../support/prune/allowlist-use.ts";
+import { allowedHash, hashNumber, keepRulesWith } from "../../../../support/prune/allowlist-use.ts";
 
 const [one, two, three, four] = [hashNumber(1), hashNumber(2), hashNumber(3), hashNumber(4)];
 const { data } = removeComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: hashNumber(3) });
@@ -21,7 +21,7 @@ function policyOf(args: Partial<PruneArguments>, more: Partial<BuildKeepRulesPar
     settings: parsePruneArguments(args as PruneArguments), // where and how to answer is of no matter here
     pins: [],
     documents: [],
-    facts: { allowed: [1, 2, 3].map(allowedHash) },
+    use: { allowed: [1, 2, 3].map(allowedHash) },
     planned: undefined,
     ...more,
   });
@@ -30,13 +30,13 @@ function policyOf(args: Partial<PruneArguments>, more: Partial<BuildKeepRulesPar
 describe("the policy of a prune", () => {
   it("keeps the newest three and waives nothing, where nothing is said", () => {
     expect(defaultKeep).to.equal(3);
-    expect(policyOf({})).to.deep.equal(prunePolicy({ keep: 3 }));
+    expect(policyOf({})).to.deep.equal(keepRulesWith({ keep: 3 }));
   });
 
   it("is what the command line says, none of it included", () => {
     const args = { keep: "0", olderThan: "30d", waive: " history, proof", allowEmpty: true };
     expect(policyOf(args)).to.deep.equal(
-      prunePolicy({ keep: 0, olderThanSeconds: 2_592_000, waived: ["history", "proof"], mayEmptyList: true }),
+      keepRulesWith({ keep: 0, olderThanSeconds: 2_592_000, waived: ["history", "proof"], mayEmptyList: true }),
     );
   });
 
@@ -69,7 +69,7 @@ describe("the policy of a prune", () => {
   });
 
   describe("of a plan that is carried out", () => {
-    const planned = prunePolicy({
+    const planned = keepRulesWith({
       keep: 0,
       pins: [{ composeHash: hashNumber(1), source: "--pin" }],
       queued: [{ source: "old.json", composeHashes: [hashNumber(2)] }],
