@@ -30,7 +30,7 @@ function filesWithoutTests(suite: Mocha.Suite): string[] {
 }
 
 // Mocha takes a class as well as a name; Hardhat's config file takes a name only.
-Object.assign(hre.config.test.mocha, { emitter: CountingReporter });
+Object.assign(hre.config.test.mocha, { reporter: CountingReporter });
 // Mocha leaves stray rejections to the process, and a Hardhat plugin swallows most of them. Thrown, they reach mocha as
 // uncaught exceptions and fail the test that is running.
 process.on("unhandledRejection", (reason) => {
