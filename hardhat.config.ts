@@ -37,7 +37,7 @@ export default defineConfig({
   networks: {
     // A fresh Base-like chain in this process: what tests, the demo and the local world run on.
     local: { type: "edr-simulated", chainType: "op", chainId: 8453 },
-    // Somebody's node on this machine.
+    // A node that the user runs on this machine.
     localhost: { type: "http", chainType: "op", chainId: 8453, url: "http://127.0.0.1:8545" },
     base: {
       type: "http",

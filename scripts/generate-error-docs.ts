@@ -5,13 +5,13 @@ import { type ErrorFamily, errorTable, exitCodes } from "../src/errors/index.ts"
 import { root } from "./support/paths.ts";
 
 const families: Readonly<Record<ErrorFamily, { title: string; about: string }>> = {
-  input: { title: "Input", about: "What was passed in is malformed, or not to be trusted." },
-  chain: { title: "Chain", about: "The chain, its RPC endpoint or a contract said no." },
-  cloud: { title: "Cloud", about: "The cloud API could not be reached or refused." },
-  update: { title: "Update", about: "The update flow stopped; its journal says how far it came." },
+  input: { title: "Input", about: "A value that the caller passed in is malformed or not trusted." },
+  chain: { title: "Chain", about: "The chain, its RPC endpoint or a contract refused." },
+  cloud: { title: "Cloud", about: "The cloud API could not be reached, or it refused." },
+  update: { title: "Update", about: "The update stopped. Its journal says how far it came." },
   prune: {
     title: "Prune",
-    about: "Removing old hashes stopped, because a hash might be needed or its need is not known.",
+    about: "The removal of old hashes stopped, because a hash is needed or may be needed.",
   },
 };
 
@@ -28,10 +28,17 @@ function errorDocs(): string {
 
 # Errors
 
-Every error this package throws on purpose is a \`DstackError\`: \`name\` and \`code\` say which, \`message\` what happened,
-\`nextStep\` what to do about it, \`context\` holds the values that explain it (never a secret), and \`retryable\` tells
-whether the same call, unchanged, may succeed later. Recognise one with \`isDstackError(error)\`. The family decides the
-exit code of our scripts; 1 is kept for what nobody foresaw.
+Every error that this package throws on purpose is a \`DstackError\`. \`isDstackError(error)\` recognises it.
+
+| Field | |
+|---|---|
+| \`name\`, \`code\` | identify the error |
+| \`message\` | what happened |
+| \`nextStep\` | what the user can do |
+| \`context\` | the values that explain the error; never a secret |
+| \`retryable\` | whether the same call, unchanged, may succeed later |
+
+The family decides the exit code of the tasks and scripts. Exit code 1 means an error that is no \`DstackError\`.
 
 ${Object.keys(families).map(familySection).join("\n")}`;
 }

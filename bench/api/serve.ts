@@ -7,7 +7,7 @@ import { devAccount } from "../../src/world/chain/client.ts";
 import { launchCvm } from "../../src/world/cvms.ts";
 import { startWorld } from "../../src/world/start-world.ts";
 
-/** What the parent needs to know. One CVM an owner, so that neither nonces nor busy CVMs stand in anybody's way. */
+/** What the parent needs to know. Each owner has one CVM, so that no owner waits for the nonce or the CVM of another. */
 export interface ServedWorld {
   readonly cloudUrl: string;
   readonly apiKey: string;

@@ -29,7 +29,7 @@ async function read(): Promise<{ events: number; isComplete: boolean | undefined
   return { events: changes.length, isComplete: completeness.isComplete };
 }
 
-/** What a script does: range after range, from a creation block and with a limit that somebody told it. */
+/** What a script does: it reads range after range, from a creation block and with a limit that the user gives. */
 async function scanPlainly(): Promise<number> {
   const head = await client.getBlockNumber();
   const events = dstackAppAbi.filter((item) => item.type === "event");

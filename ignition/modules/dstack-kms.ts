@@ -2,7 +2,7 @@ import { buildModule } from "@nomicfoundation/hardhat-ignition/modules";
 
 /**
  * One key management service with its app factory: both implementations, and the KMS proxy initialised in its
- * constructor, so that nobody can claim it between two transactions.
+ * constructor, so that no other account can claim it between two transactions.
  *
  * Parameter `owner`: owner of the KMS, by default the deploying account.
  */

@@ -30,7 +30,7 @@ contract NoticePeriod {
         emit Announced(app, composeHash, time);
     }
 
-    /// @notice Anybody may call it: the publisher decided when announcing.
+    /// @notice Any account may call it: the publisher decided when announcing.
     function release(IDstackApp app, bytes32 composeHash) external {
         uint256 time = readyAt[app][composeHash];
         if (time == 0) revert NotAnnounced();

@@ -1,5 +1,5 @@
 // Preloaded into every Node client: a call that would leave this machine fails, so that no test can pass or fail
-// because of somebody else's server.
+// because of a server elsewhere.
 import net from "node:net";
 
 const { connect } = net.Socket.prototype;

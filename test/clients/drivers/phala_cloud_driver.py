@@ -18,7 +18,7 @@ connect = socket.socket.connect
 
 
 def connect_to_loopback(self, address):
-    """No test may pass or fail because of somebody else's server."""
+    """No test may pass or fail because of a server elsewhere."""
     if isinstance(address, tuple) and address[0] not in LOOPBACK:
         raise ConnectionError(f"The client tried to reach {address[0]}.")
     return connect(self, address)

@@ -6,7 +6,7 @@ import { root } from "../../../scripts/support/paths.ts";
 export interface InstallOnceParameters {
   /** Name of the folder below `cache/clients`. */
   readonly name: string;
-  /** Whatever decides what is installed: texts of lock files, versions of tools. */
+  /** Everything that decides what is installed: texts of lock files, versions of tools. */
   readonly inputs: readonly string[];
   /** Fills the folder, which is empty then. */
   readonly install: (folder: string) => Promise<void>;

@@ -42,7 +42,7 @@ export const chainGroup: OperationGroup = {
       },
     },
     {
-      name: "addComposeHash, by somebody who is not the owner",
+      name: "addComposeHash, by an account that is not the owner",
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("on-chain");
         const wanted = { ...signing(lane), privateKey: lane.strangerKey, appId: cvm.appId, composeHash: newHash };

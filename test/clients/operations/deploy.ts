@@ -73,7 +73,7 @@ const updates: readonly Operation[] = [
     },
   },
   {
-    name: "deploy --cvm-id: key of somebody else",
+    name: "deploy --cvm-id: key that does not own the app",
     cli: async ({ cli, lane }) => {
       const cvm = await lane.createCvm("on-chain");
       const key = lane.strangerKey;

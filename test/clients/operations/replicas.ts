@@ -6,7 +6,7 @@ import { firstEnvironment, type Lane, type TestCvm } from "../harness/lane.ts";
 import type { OperationGroup } from "../harness/operation.ts";
 import { signing } from "./devices.ts";
 
-/** The node the first CVM is on: where nobody asks for it, a further one goes to another. */
+/** The node of the first CVM. The cloud puts a further CVM on another node, unless the request names this one. */
 const occupied = 1;
 
 export const replicaGroup: OperationGroup = {

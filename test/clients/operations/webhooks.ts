@@ -17,7 +17,7 @@ interface SignedBody {
   readonly toleranceSeconds?: number;
 }
 
-/** The verifiers that the clients give to whoever receives webhooks, over what the mock cloud really delivers. */
+/** The verifiers that the clients offer to receivers of webhooks, with real deliveries of the mock cloud. */
 export const webhookGroup: OperationGroup = {
   title: "Webhooks",
   operations: [
@@ -45,7 +45,7 @@ export const webhookGroup: OperationGroup = {
       timestamp: String(Number(signed.timestamp) - 1),
     })),
     {
-      name: "parseWebhookEvent: refuses an event that somebody changed",
+      name: "parseWebhookEvent: refuses an event that was changed",
       sdk: async ({ sdk, lane }) => {
         const { headers, body, secret } = await receiveRestart(lane);
         const changed = { headers: named(headers), body: body.replace("running", "stopped"), secret };

@@ -55,7 +55,7 @@ contract NoticePeriodTest is DstackTest {
         _assertBoots(kms, _bootInfoOf(address(app)));
     }
 
-    /// A notice period protects the users of apps it owns; an app of somebody else can say anything.
+    /// A notice period protects the users of the apps that it owns. Any other app can say anything.
     function test_WhenAnAppLies_TheKmsBelievesIt() external {
         LyingApp liar = new LyingApp("");
         kms.registerApp(address(liar));

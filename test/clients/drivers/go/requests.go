@@ -240,7 +240,7 @@ func fixed(method, path string, read func([]byte) (any, *failure)) shape {
 	}
 }
 
-// Calls that stay with the KMS as nodes, whatever version the client is set to.
+// Calls that use the version with KMSs as nodes, even if the client is set to another version.
 func pinned(shape shape) shape {
 	return func(p parameters) request {
 		request := shape(p)
