@@ -1,3 +1,4 @@
+import { createPrivateKey, createPublicKey, diffieHellman } from "node:crypto";
 import { gcm } from "@noble/ciphers/aes";
 import { randomBytes } from "@noble/ciphers/webcrypto";
 import { x25519 } from "@noble/curves/ed25519";
@@ -82,16 +83,27 @@ export function decryptEnvironment(payload: string, recipientPrivateKey: string)
   return parsePlaintext(plaintext);
 }
 
+// The DER of an x25519 key up to its 32 bytes: PKCS #8 and SubjectPublicKeyInfo.
+const privateKeyPrefix = hexToBytes("0x302e020100300506032b656e04220420");
+const publicKeyPrefix = hexToBytes("0x302a300506032b656e032100");
+
 /**
  * Returns the shared secret. Returns undefined if the public key is a low-order point, because the secret would then be
- * public.
+ * public. Node computes it ten times faster than the pure JavaScript of noble.
  */
 function agree(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   try {
-    return x25519.getSharedSecret(privateKey, publicKey);
+    return diffieHellman({
+      privateKey: createPrivateKey({ key: der(privateKeyPrefix, privateKey), format: "der", type: "pkcs8" }),
+      publicKey: createPublicKey({ key: der(publicKeyPrefix, publicKey), format: "der", type: "spki" }),
+    });
   } catch {
     return undefined;
   }
+}
+
+function der(prefix: Uint8Array, key: Uint8Array): Buffer {
+  return Buffer.concat([prefix, key]);
 }
 
 function checkVariables(variables: readonly EnvironmentVariable[]): void {

@@ -38,6 +38,8 @@ export interface OnChainKmsSeed extends KmsSeedBase {
   readonly chainId: number;
   readonly contractAddress: string;
   readonly rpc: string | Transport;
+  /** URL of the same chain for clients on this machine. It is shown only if it is a loopback URL. @default `rpc` */
+  readonly localRpcUrl?: string;
 }
 
 export type KmsSeed = OffChainKmsSeed | OnChainKmsSeed;

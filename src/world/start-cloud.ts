@@ -1,4 +1,4 @@
-import { type Address, sha256, stringToHex } from "viem";
+import { type Address, sha256, stringToHex, type Transport } from "viem";
 import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
 import { type DeviceId, type Hex, parseDeviceId } from "../core/ids.ts";
 import {
@@ -18,6 +18,8 @@ export interface StartCloudParameters {
   readonly chainId: number;
   readonly kms: Address;
   readonly rpcUrl: string;
+  /** The backend's connection to the chain. @default HTTP to `rpcUrl` */
+  readonly transport?: Transport | undefined;
   readonly stateFile: string | undefined;
   readonly options: WorldCloudOptions;
 }
@@ -31,7 +33,7 @@ export interface WorldCloud {
 
 /** Starts a mock cloud with one workspace, one KMS on the chain, one off chain, nodes and OS images. */
 export async function startCloud(parameters: StartCloudParameters): Promise<WorldCloud> {
-  const { apiKey, chainId, kms, rpcUrl, stateFile, options } = parameters;
+  const { apiKey, chainId, kms, rpcUrl, transport: rpc = rpcUrl, stateFile, options } = parameters;
   const slug = chainId === 1 ? "kms-ethereum-1" : "kms-base-1";
   const start = () =>
     startMockCloud({
@@ -39,7 +41,7 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
       rolloverMs: 300,
       ...options,
       workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
-      kms: [{ slug, chainId, contractAddress: kms, rpc: rpcUrl }, { slug: "kms-phala-1" }],
+      kms: [{ slug, chainId, contractAddress: kms, rpc, localRpcUrl: rpcUrl }, { slug: "kms-phala-1" }],
       nodes: worldNodes,
       osImages: worldOsImages.map(({ name, version, hash, isDev }) => ({ name, version, osImageHash: hash, isDev })),
       ...(stateFile !== undefined && { stateFile }),

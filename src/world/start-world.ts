@@ -112,6 +112,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       chainId: base.id,
       kms,
       rpcUrl,
+      transport: chain.transport,
       stateFile,
       options: syncClock(chain.client, options),
     });

@@ -50,7 +50,7 @@ export class KmsRuntime {
     const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
     const transport = seed.chainId === undefined ? undefined : withCleanErrors(toTransport(seed.rpc));
     const client = transport && connectChain(transport);
-    const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.rpc);
+    const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.localRpcUrl ?? seed.rpc);
     this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, appKeys: new Map() });
   }
 

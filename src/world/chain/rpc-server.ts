@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { createTransport, type EIP1193RequestFn, RpcRequestError, type Transport } from "viem";
 import { createPageGuard, type PageGuard, type PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 
 /** Answers one JSON-RPC call. Its errors may have a numeric `code` and `data`, which are sent to the caller. */
@@ -61,6 +62,32 @@ export async function serveRpc(answer: AnswerRpc, port: number, options: PageGua
         server.closeAllConnections();
       }),
   };
+}
+
+/**
+ * The chain for clients of the same process: each call is answered as `serveRpc` answers it, without HTTP.
+ *
+ * @param url where the chain is served; viem's errors name it
+ */
+export function inProcessTransport(answer: AnswerRpc, url: string): Transport {
+  const request = async ({ method, params = [] }: { method: string; params?: readonly unknown[] }) => {
+    try {
+      return await answer(method, params);
+    } catch (error) {
+      throw new RpcRequestError({ body: { method, params }, error: toRpcError(error), url });
+    }
+  };
+  return () =>
+    createTransport(
+      {
+        key: "in-process",
+        name: "In process",
+        type: "in-process",
+        retryCount: 0,
+        request: request as EIP1193RequestFn,
+      },
+      { url },
+    );
 }
 
 interface Exchange {

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
-import { type Chain, createPublicClient, size } from "viem";
+import { type Chain, createPublicClient, size, type Transport } from "viem";
 import { base } from "viem/chains";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { withRpcErrors } from "../../chain/rpc-errors.ts";
@@ -20,7 +20,7 @@ import {
 } from "./predeploys.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { createForkErrorCleaner, gasCap, parseQuantity, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";
-import { type AnswerRpc, serveRpc } from "./rpc-server.ts";
+import { type AnswerRpc, inProcessTransport, serveRpc } from "./rpc-server.ts";
 import { isTypeFour, sendTypeFour } from "./send-type-four.ts";
 
 export interface StartChainParameters extends PageGuardOptions {
@@ -35,6 +35,8 @@ export interface LocalChain {
   readonly id: number;
   readonly rpcUrl: string;
   readonly client: LocalChainClient;
+  /** The same chain without HTTP, for clients of this process. */
+  readonly transport: Transport;
   close(): Promise<void>;
 }
 
@@ -57,7 +59,8 @@ export async function startChain(parameters: StartChainParameters = {}): Promise
     // A fork of Base and a replayed chain already have these contracts.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
     if ((await client.getCode({ address: batchExecutorAddress })) === undefined) await installBatchExecutor(client);
-    return { id: baseChainId, rpcUrl: server.url, client, close: () => teardown.run() };
+    const transport = inProcessTransport(answer, server.url);
+    return { id: baseChainId, rpcUrl: server.url, client, transport, close: () => teardown.run() };
   } catch (error) {
     throw await teardown.after(error);
   }
