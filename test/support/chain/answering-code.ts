@@ -17,7 +17,7 @@ export function answeringCode(answers: Readonly<Record<string, Hex>>): Hex {
   return concat([code, "0x5f5ffd", ...Object.values(answers)]);
 }
 
-/** Runtime code of a contract that reverts with the given bytes, whatever it is asked. */
+/** Runtime code of a contract that reverts every call with the given bytes. */
 export function revertingCode(data: Hex): Hex {
   return concat([copyOut(data, 13, "0xfd"), data]);
 }

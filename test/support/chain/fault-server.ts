@@ -6,7 +6,7 @@ export interface FaultServer {
   close(): Promise<void>;
 }
 
-/** An HTTP server on the loopback that does whatever the listener does. */
+/** An HTTP server on loopback that answers with the given listener. */
 export async function startFaultServer(listener: RequestListener): Promise<FaultServer> {
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -20,7 +20,7 @@ export async function startFaultServer(listener: RequestListener): Promise<Fault
   };
 }
 
-/** A port of the loopback nobody listens on. */
+/** A port of loopback on which no server listens. */
 export async function closedPort(): Promise<number> {
   const server = await startFaultServer(() => {});
   await server.close();

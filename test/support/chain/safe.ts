@@ -41,7 +41,7 @@ export interface ExecuteSafeBatchParameters {
   readonly batch: Pick<SafeBatch, "safe" | "safeTx" | "safeTxHash">;
   /** Owners who sign. */
   readonly signers: readonly LocalAccount[];
-  /** Sends the transaction; anybody may. */
+  /** Sends the transaction, which any account may do. */
   readonly payer: LocalAccount;
 }
 

@@ -46,8 +46,8 @@ const recorded = topic("PolicyChanged(address,bytes32,bytes32,bool)");
 const composeHashLabel = keccak256(stringToHex("compose-hash"));
 
 /**
- * A node that has one app with a long life, made up as it is asked: real chains cannot mine a million blocks while
- * somebody waits. Every change is an event and its PolicyChanged; each hash is added and removed in turn.
+ * A node that has one app with a long life, generated as it is asked: a real chain cannot mine a million blocks within a
+ * test. Every change is an event and its PolicyChanged; each hash is added and removed in turn.
  */
 export function createSyntheticChain({ head: firstHead, every, hashes }: SyntheticChainSettings): SyntheticChain {
   let head = firstHead;

@@ -10,7 +10,7 @@ export interface Lie {
   readonly apiVersion?: string;
   /** Tells the truth this often before. @default 0 */
   readonly after?: number;
-  /** Changes the body of a JSON answer, whatever its status. */
+  /** Changes the body of a JSON answer with any status. */
   readonly tell: (truth: Body) => unknown;
 }
 

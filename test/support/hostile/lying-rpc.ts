@@ -46,8 +46,8 @@ interface RpcCall {
 const mostPolls = 3;
 
 /**
- * A JSON-RPC endpoint between a client and a node: every call is answered truthfully unless a lie fits. It keeps whatever
- * carries a signature. What it is sent reaches the node, whatever it says of it.
+ * A JSON-RPC endpoint between a client and a node: every call is answered truthfully unless a lie fits. It keeps every
+ * request with a signature. A transaction sent to it reaches the node, even if it denies that.
  */
 export async function startLyingRpc(upstream: string): Promise<LyingRpc> {
   let lies: { readonly lie: Lie; count: number }[] = [];
@@ -94,7 +94,7 @@ export async function startLyingRpc(upstream: string): Promise<LyingRpc> {
     return (await answered.json()) as { readonly id: unknown; readonly result?: unknown };
   }
 
-  /** Nobody waits for a transaction with a nonce that the node will never reach. */
+  /** Ends the wait for a transaction whose nonce the node will never reach, with the receipt of a revert. */
   function endless({ id, method, params }: RpcCall, truth: { readonly result?: unknown }): object {
     if (method !== "eth_getTransactionReceipt" || truth.result !== null) return truth;
     const hash = String(params?.[0]);

@@ -4,7 +4,7 @@ import type { AppId } from "../../../src/core/ids.ts";
 import type { Dstack } from "../chain/deploy-dstack.ts";
 
 /**
- * A contract that calls whatever it is told: the first 20 bytes of its calldata are the target, the rest is passed
+ * A contract that makes the call it is given: the first 20 bytes of its calldata are the target, the rest is passed
  * on. It stands for every owner that is a contract, such as a Safe: transactions go to it, events come from the app.
  *
  *   calldatacopy(0, 20, calldatasize - 20)

@@ -42,7 +42,7 @@ export interface TestCvm {
   readonly composeHash: ComposeHash;
 }
 
-/** The KMS, node and image the cloud knows by default; node 2's device is on nobody's list, node 3's TCB is out of date. */
+/** The KMS, node and image the cloud knows by default; no app allows node 2's device, and node 3's TCB is out of date. */
 export function platformOf(
   dstack: Dstack,
   rpc: Transport = custom(dstack.connection.provider, { retryCount: 0 }),

@@ -15,7 +15,7 @@ export interface WebhookReceiver {
   close(): Promise<void>;
 }
 
-/** Somebody who is told of events. */
+/** A server that receives webhooks. */
 export async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const received: ReceivedWebhook[] = [];
   const server = createServer(async (request, response) => {

@@ -11,7 +11,7 @@ import {
   prepareUpdate,
 } from "./prune-world.ts";
 
-/** An app as it looks after a year: 60 hashes, most of them of nobody's use any more. */
+/** An app as it looks after a year: 60 hashes, most of them not used any more. */
 export interface PruneScenario {
   /** Of the app's first CVM. */
   readonly first: ComposeHash;
@@ -23,7 +23,7 @@ export interface PruneScenario {
   /** A Transaction Builder file that names `queued`. */
   readonly safeFile: string;
   readonly pinned: ComposeHash;
-  /** Of nobody, the oldest first. */
+  /** Hashes that no CVM uses, the oldest first. */
   readonly fillers: readonly ComposeHash[];
   /** All of the above. */
   readonly all: readonly ComposeHash[];

@@ -33,7 +33,7 @@ export async function startPruneWorld(parameters: StartWorldParameters = {}): Pr
 
 export const compose = (tag: string) => `services:\n  web:\n    image: nginx:${tag}\n`;
 
-/** A hash nobody has a document for. */
+/** A hash without a document. */
 export function fillerHash(name: string): ComposeHash {
   return parseComposeHash(keccak256(stringToHex(name)));
 }
@@ -49,7 +49,7 @@ export async function allow(world: PruneWorld, composeHash: ComposeHash): Promis
   await waitForReceipt(world.ownerClient, { transactionHash, functionName: "addComposeHash" });
 }
 
-/** Allows as many hashes nobody uses, in this order. */
+/** Allows this number of hashes that no CVM uses, in this order. */
 export async function allowFillers(world: PruneWorld, count: number, prefix = "old"): Promise<ComposeHash[]> {
   const hashes = Array.from({ length: count }, (_, index) => fillerHash(`${prefix} version ${index}`));
   await sendBatch(world.ownerClient, {

@@ -15,7 +15,7 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** A real HTTP server on loopback that answers with whatever a test wants, well-formed or not. */
+/** A real HTTP server on loopback whose answers the test writes, well-formed or not. */
 export async function startServer(
   answer: (response: ServerResponse, request: ReceivedRequest, count: number) => void,
 ): Promise<TestServer> {

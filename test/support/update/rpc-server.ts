@@ -10,7 +10,7 @@ export interface RpcProvider {
   request(request: RpcRequest): Promise<unknown>;
 }
 
-/** Stands between the chain and whoever asks; may answer itself, change the answer or throw. */
+/** Stands between the chain and its client. It may answer itself, change the answer, or throw. */
 export type RpcInterceptor = (request: RpcRequest, forward: () => Promise<unknown>) => Promise<unknown>;
 
 /** Serves a chain of this process over HTTP, as a node would. */
@@ -28,7 +28,7 @@ export function startRpcServer(
         code = -32000,
         message = String(error),
         data,
-      } = error as { code?: number; message?: string; data?: unknown }; // whatever the chain threw
+      } = error as { code?: number; message?: string; data?: unknown }; // thrown by the chain
       sendJson(response, 200, { jsonrpc: "2.0", id, error: { code, message, data } });
     }
   });

@@ -69,7 +69,7 @@ function wayTo({ connection: { provider } }: Dstack, intercept: RpcInterceptor):
   return custom({ request: (request) => intercept(request, () => provider.request(request)) }, { retryCount: 0 });
 }
 
-/** Another way to the world's chain, with somebody in between. Close it. */
+/** Another endpoint of the world's chain, with an interceptor. Close it. */
 export function interceptRpc({ connection }: UpdateWorld, intercept: RpcInterceptor): Promise<TestServer> {
   return startRpcServer(connection.provider, intercept);
 }

@@ -122,7 +122,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     expect([prepared.composeHash, queued, pinned].map(rulesOf)).to.deep.equal([["prepared"], ["queued"], ["pinned"]]);
     expect(fillers.slice(-4).map(rulesOf)).to.deep.equal([[], ["newest"], ["newest"], ["newest"]]);
 
-    // Whatever ran still boots, what was prepared can be committed, and a second run has nothing to do.
+    // Every CVM that ran still boots, what was prepared can be committed, and a second run has nothing to do.
     for (const { id, status } of await getAppCvms(world.cloudClient, { appId: world.appId })) {
       await control(world, id, status === "stopped" ? "start" : "restart");
       expect(await getCvmState(world.cloudClient, { cvm: id })).to.include({ status: "running", bootError: undefined });
@@ -211,7 +211,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     expect(removals).to.have.lengthOf(51);
     expect(await countTransactions(), "nothing was broadcast").to.equal(before);
 
-    // Whoever wants to keep it all is told what is on record.
+    // A run that keeps everything shows what is on record.
     const kept = await prune({ yes: true, journal: path, keep: "60" });
     expect([kept.exitCode, kept.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5002"]);
     expect(await countTransactions()).to.equal(before);
@@ -264,7 +264,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       await world.cloud.whenIdle();
       expect(await write()).to.include(first);
 
-      // A further CVM of a document the app ran before needs nobody's registration: its hash is allowed still.
+      // A further CVM of a document the app ran before needs no registration: its hash is still allowed.
       const json = { compose_hash: first, node_id: 1 };
       await world.cloudClient.request({ method: "POST", path: `/apps/${world.appId}/instances`, json });
       const before = await countTransactions();

@@ -60,7 +60,7 @@ describe("updateCvm on a chain with faults", () => {
     return world.cloud.readHistory(id).filter(({ kind }) => kind === "update");
   }
 
-  /** Updates through an endpoint with somebody in between. */
+  /** Updates through an endpoint with an interceptor. */
   async function updateThrough(cvm: TestCvm, intercept: RpcInterceptor, changes: UpdateChanges) {
     const rpc = await interceptRpc(world, intercept);
     try {
@@ -189,7 +189,7 @@ describe("updateCvm on a chain with faults", () => {
     await updateThrough(
       cvm,
       async ({ method }, forward) => {
-        // A block per question: time passes only while somebody waits.
+        // A block per question: time passes only while the update waits.
         if (method === "eth_getTransactionReceipt") await ask("evm_mine");
         return forward();
       },

@@ -637,7 +637,7 @@ function unaskable(): CloudClient {
   });
 }
 
-/** An address nobody listens at. */
+/** An address at which no server listens. */
 async function deadRpc(): Promise<{ readonly rpc: { readonly url: string } }> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

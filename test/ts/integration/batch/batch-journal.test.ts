@@ -89,7 +89,7 @@ describe("a batch journal on disk", () => {
     return getTransactionCount(dstack.client, { address: dstack.owner.address });
   }
 
-  /** As a task does: what is recorded first, then whatever the chain still lacks. */
+  /** As a task does: first what is recorded, then the calls that the chain still lacks. */
   async function rerun(mode: "none" | "7702"): Promise<void> {
     await using journal = await openBatchJournal(path);
     const { client, appId, owner } = dstack;

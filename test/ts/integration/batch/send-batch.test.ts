@@ -193,7 +193,7 @@ describe("sendBatch, one transaction per call", () => {
     if (first === undefined) throw new Error("asked for nine");
     const { costWei } = await send([first]);
     const nonce = await getTransactionCount(client, { address });
-    // Enough for some of the eight, whatever a node wants to see for each.
+    // Enough for some of the eight, even if a node demands more than the cost of each.
     await connection.networkHelpers.setBalance(address, costWei * 5n);
     expect(await rejection(send(additions(9).slice(1)))).to.be.instanceOf(InsufficientFundsError);
     expect(await getTransactionCount(client, { address })).to.equal(nonce);

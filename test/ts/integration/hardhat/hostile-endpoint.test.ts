@@ -213,7 +213,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     }
   }
 
-  /** Whatever the endpoint said, every signature it holds is for what the command line means, within our bounds. */
+  /** Every signature that the endpoint received is for what the command line means, within our limits. */
   async function judge(scenario: Scenario, { stdout }: TaskRun): Promise<readonly DecodedTransaction[]> {
     const signed = await signedTransactions(rpc);
     expect(rpc.requests, "asked to sign by itself").to.deep.equal([]);
@@ -244,7 +244,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     return batch ?? [{ to: to ?? "0x", data }];
   }
 
-  /** Of an update: whatever hash this document has in the cloud, and the machine it is on. */
+  /** Of an update: the hash that this document has in the cloud, and the machine it is on. */
   async function callsOf({ calls, isCloudAsked }: Scenario): Promise<readonly Call[]> {
     if (isCloudAsked !== true) return calls;
     const data = await updateCalls();

@@ -6,7 +6,7 @@ import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
 import { addReplica, control, type PruneWorld, startPruneWorld } from "../../../support/prune/prune-world.ts";
 
-// Instances of an app have the name of its first CVM unless somebody gives them another.
+// Instances of an app have the name of its first CVM unless the user gives them another one.
 describe("an app with two CVMs of one name", () => {
   let world: PruneWorld;
   let first: Cvm;

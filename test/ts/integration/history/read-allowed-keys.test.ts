@@ -70,7 +70,7 @@ describe("readAllowedKeys", () => {
     const nobody = parseAppId("ab".repeat(20));
     expect(await rejection(read(dstack.client, { appId: nobody }))).to.be.instanceOf(ContractRevertedError);
     const refusing = parseAppId("fd".repeat(20));
-    await connection.networkHelpers.setCode(refusing, "0x5f5ffd"); // reverts, whatever it is asked
+    await connection.networkHelpers.setCode(refusing, "0x5f5ffd"); // reverts every call
     await mineBlocks(connection, 1);
     const latest = await getBlockNumber(dstack.client, { cacheTime: 0 });
     for (const of of [keys, keys.slice(0, 2)]) {

@@ -35,7 +35,7 @@ describe("bad input to the mock cloud", () => {
     before_ = await state();
   });
   after(() => world.cloud.close());
-  // Whatever is sent here, nothing changes.
+  // No request of these tests changes anything.
   afterEach(async () => expect(await state()).to.deep.equal(before_));
 
   async function state() {

@@ -166,7 +166,7 @@ describe("a node whose device id drifts", () => {
     await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, { body: { compose_hash, transaction_hash } });
     await world.cloud.whenIdle();
     const { body: state } = await request(world.cloud, "GET", `/cvms/${cvm.id}/state`);
-    // Neither document may boot on a device that nobody allowed.
+    // Neither document may boot on a device that is not allowed.
     expect(state).to.include({ status: "error", boot_error: "Device not allowed" });
     await world.cloud.close();
 

@@ -6,7 +6,7 @@ import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { type CloudWorld, dockerCompose, request, startCloudWorld } from "../../../support/mock-cloud/cloud-world.ts";
 import { type FaultyRpc, faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
 
-// Anybody may register any contract as an app. Each must get a verdict; none may keep the gate asking for ever.
+// Any account may register any contract as an app. The gate must reach a verdict for each, and stop asking.
 describe("the boot gate before hostile apps", () => {
   let world: CloudWorld;
   let rpc: FaultyRpc;

@@ -52,7 +52,7 @@ describe("a mock cloud that is killed at any moment under load", function () {
     };
     const unanswered = new Set<string>();
     const first = await start();
-    // Nobody listens there, so that no delivery is ever finished and forgotten.
+    // No server listens there, so that no delivery ever succeeds.
     const events = ["cvm.created", "cvm.started", "cvm.updated", "cvm.restarted", "cvm.deleted"];
     await request(first, "POST", "/workspace/webhooks", { body: { url: "http://127.0.0.1:9/", events } });
 
@@ -83,7 +83,7 @@ function countOf({ operations, created, deleted }: Acknowledged): number {
 }
 
 /**
- * One client: creates CVMs and does to its own ones whatever comes, until the cloud is gone.
+ * One client: creates CVMs and makes random requests for them, until the cloud is gone.
  *
  * @param unanswered takes the CVMs that may be deleted or not: the cloud was killed before it said
  */

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { type PackageManifest, readJson, readText, repositoryFiles } from "../../../support/repository/files.ts";
 import { importsOf, packageOf } from "../../../support/repository/imports.ts";
 
-// What each folder of src may import from the others. Arrows never turn back: whoever needs something from a later row
-// moves it down or passes it in.
+// What each folder of src may import from the others. No import goes back: a folder that needs something from a later row
+// moves it to an earlier one or gets it as an argument.
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   generated: [],

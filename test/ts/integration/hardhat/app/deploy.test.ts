@@ -325,7 +325,7 @@ describe("dstack app deploy", () => {
 
     it("names no app that the recorded call did not make, be it the KMS's and the owner's own", async () => {
       await run();
-      // Anybody can have the KMS make an app that the owner owns, with a compose hash of theirs.
+      // Any account can make the KMS deploy an app that the owner owns, with a compose hash of its choice.
       const stranger = await projectOf(world, { kms: world.contracts.kms, ownerKey: devPrivateKey(6) });
       const planted = await run(
         { owner: world.owner.address, hash: `0x${"ee".repeat(32)}`, journal: `${journal}.planted` },

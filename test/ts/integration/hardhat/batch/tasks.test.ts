@@ -46,7 +46,7 @@ describe("task dstack batch undo-delegation", () => {
     if (appId === undefined) throw new Error("the world has an app");
     const hashes = ["1", "2"].map((digit) => parseComposeHash(digit.repeat(64)));
     await sendBatch(client, { calls: hashes.map((composeHash) => addComposeHashCall({ appId, composeHash })) });
-    expect((await undo()).exitCode).to.equal(2); // nobody is there to be asked
+    expect((await undo()).exitCode).to.equal(2); // the task cannot ask
     expect(await getCode(client, { address: owner.address })).to.not.equal(undefined);
 
     const foreign = await undo({ yes: true, json: true, delegate: world.contracts.kms });

@@ -129,7 +129,7 @@ describe("dstack device", () => {
       expect(refused.exitCode).not.to.equal(0);
     }
     expect(errorOf(await run("allow-any", { state: "off" }))).to.include({ name: "NoEffectError" });
-    // Before anybody is asked.
+    // Before the task asks.
     expect(errorOf(await run("add", { devices: ["node-1"], yes: false }))).to.include({ name: "NoEffectError" });
     expect(await head()).to.equal(block);
     expect((await run("add", { devices: ["node-1"], waive: "no-effect" })).exitCode).to.equal(0);

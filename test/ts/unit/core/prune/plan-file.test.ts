@@ -36,7 +36,7 @@ function edited(change: (body: Record<string, unknown>) => void): string {
   return JSON.stringify(body);
 }
 
-/** As `edited`, with the digest of the changed body: what somebody writes who knows how. */
+/** As `edited`, with the digest of the changed body, as an attacker who knows the format writes it. */
 function forged(change: (body: Record<string, unknown>) => void): string {
   const { digest: _, ...body } = JSON.parse(writePlanFile(plan));
   change(body);
