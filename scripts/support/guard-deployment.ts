@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { JsonRpcRequest, JsonRpcResponse, SuccessfulJsonRpcResponse } from "hardhat/types/providers";
 import { type Address, getContractAddress, isAddressEqual, parseGwei } from "viem";
-import { highestTip } from "../../src/chain/transactions/prepare.ts";
+import { highestTip } from "../../src/chain/transactions/fees.ts";
 import { ImplausibleAnswerError } from "../../src/errors/index.ts";
 
 /** Three times the gas that the largest contract needs. */

@@ -4,6 +4,7 @@ import { type ChainClient, parseAddress, requireSigningChain } from "../chain/cl
 import type { WriteParameters } from "../chain/transactions/broadcast.ts";
 import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../chain/transactions/journal.ts";
 import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
+import { costOf } from "../chain/transactions/price.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { transactionGasCeiling } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
@@ -78,7 +79,7 @@ export class BatchRun {
       transactionHash: parseTransactionHash(receipt.transactionHash),
       blockNumber: receipt.blockNumber,
       gasUsed: receipt.gasUsed,
-      costWei: receipt.gasUsed * receipt.effectiveGasPrice + dataFeeOf(receipt),
+      costWei: costOf(receipt),
       calls: calls.length,
       isFromRecord,
     };
@@ -107,11 +108,6 @@ export class BatchRun {
     const facts = { done: count("done"), pending: count("pending"), total: this.#calls.size };
     return new BatchStoppedError(facts, this.result(mode, reason), cause);
   }
-}
-
-/** The fee that an OP stack rollup charges to publish a transaction. Other chains have no such field. */
-function dataFeeOf(receipt: TransactionReceipt & { readonly l1Fee?: string | bigint | null }): bigint {
-  return receipt.l1Fee ? BigInt(receipt.l1Fee) : 0n;
 }
 
 function keyOf({ to, data }: OwnerCall): string {
@@ -216,7 +212,7 @@ export interface BatchTransaction {
   readonly transactionHash: TransactionHash;
   readonly blockNumber: bigint;
   readonly gasUsed: bigint;
-  /** Total cost in wei, including a rollup's data fee. */
+  /** Total cost in wei, including the fees of a rollup. */
   readonly costWei: bigint;
   /** Number of calls in it; 0 for the deployment of the executor. */
   readonly calls: number;

@@ -1,17 +1,18 @@
 import type { Address, SignedAuthorization, TransactionReceipt } from "viem";
-import { getBalance, getTransactionReceipt } from "viem/actions";
-import { errorChain, errorText, withRpcErrors } from "../chain/rpc-errors.ts";
+import { getTransactionReceipt } from "viem/actions";
+import { errorChain, errorText } from "../chain/rpc-errors.ts";
 import { broadcastTransaction, sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
+import { readFees } from "../chain/transactions/fees.ts";
 import { findNonceTaker } from "../chain/transactions/find.ts";
 import { type BatchEntry, nonceAfter } from "../chain/transactions/journal.ts";
-import { readFees, readNextNonce, signTransaction } from "../chain/transactions/prepare.ts";
+import { readNextNonce, signTransaction } from "../chain/transactions/prepare.ts";
+import { requireFunds } from "../chain/transactions/price.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import type { Hex, TransactionHash } from "../core/ids.ts";
 import { type OwnerCall, proveCalls } from "../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,
-  InsufficientFundsError,
   NonceTakenError,
   RpcUnavailableError,
   TransactionRevertedError,
@@ -44,11 +45,13 @@ export async function sendTransactions(run: BatchRun, planned: readonly PlannedT
     throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most: gasLeft });
   }
   if (run.gasLeft !== undefined) run.gasLeft -= limit;
-  const balance = await withRpcErrors(client, "reading the balance", () =>
-    getBalance(client, { address: account.address }),
-  );
-  const highestPrice = limit * fees.maxFeePerGas;
-  if (balance < highestPrice) throw new InsufficientFundsError(account.address, balance, highestPrice);
+  await requireFunds(client, {
+    address: account.address,
+    transactions: planned.map(({ to, data, gas, authorize }) => ({
+      ...{ to, data, gasLimit: gas, authorizes: authorize !== undefined },
+    })),
+    fees,
+  });
 
   const underWay = new Set<Promise<void>>();
   const faults: unknown[] = [];

@@ -20,6 +20,7 @@ import {
 } from "../chain/transactions/deployment-journal.ts";
 import { findNonceTaker } from "../chain/transactions/find.ts";
 import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
+import { costOf } from "../chain/transactions/price.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { deployedApp } from "../core/events.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
@@ -186,16 +187,16 @@ function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployO
     ...plan,
     blockNumber: receipt?.blockNumber,
     gasUsed: receipt?.gasUsed,
-    costWei: receipt && receipt.gasUsed * receipt.effectiveGasPrice,
+    costWei: receipt && costOf(receipt),
   };
 }
 
 function show(output: Output, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
   if (isFromRecord) output.line("  An earlier run signed this very deployment; --again makes one more app.");
   if (receipt !== undefined) {
-    const { blockNumber, gasUsed, effectiveGasPrice } = receipt;
+    const { blockNumber, gasUsed } = receipt;
     output.step("deployed", `${transactionHash}, block ${blockNumber}`);
-    output.line(`    ${formatGas(gasUsed)}, ${formatFee(gasUsed * effectiveGasPrice)}`);
+    output.line(`    ${formatGas(gasUsed)}, ${formatFee(costOf(receipt))}`);
   }
   output.line(`\nThe app's id is ${appId}.`);
 }

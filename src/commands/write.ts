@@ -15,8 +15,8 @@ import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.t
 import { readAppImplementation } from "../chain/read-kms.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
+import { highestTip } from "../chain/transactions/fees.ts";
 import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
-import { highestTip } from "../chain/transactions/prepare.ts";
 import { deterministicDeployer } from "../core/batch-executor.ts";
 import { type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";

@@ -1,13 +1,6 @@
-import {
-  type Account,
-  type Address,
-  encodeFunctionData,
-  formatTransactionReceipt,
-  hexToBigInt,
-  type RpcTransactionReceipt,
-} from "viem";
+import { type Account, type Address, encodeFunctionData, formatTransactionReceipt } from "viem";
 import { parseAccount } from "viem/accounts";
-import { getBalance, getBlockNumber, getTransactionCount } from "viem/actions";
+import { getBlockNumber, getTransactionCount } from "viem/actions";
 import { addComposeHash } from "../chain/add-compose-hash.ts";
 import { addDevice } from "../chain/add-device.ts";
 import { type ChainClient, requireChain } from "../chain/client.ts";
@@ -16,11 +9,19 @@ import { readKmsPublicKey } from "../chain/read-kms.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { sendPreparedTransaction, type WriteParameters } from "../chain/transactions/broadcast.ts";
 import { findTransaction } from "../chain/transactions/find.ts";
-import { type PreparedTransaction, prepareTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
+import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
+import {
+  costOf,
+  type EstimatePriceReturnType,
+  type PricedTransaction,
+  requireFunds,
+} from "../chain/transactions/price.ts";
+import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { requireEvent } from "../core/events.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type Hex, parseComposeHash, parseDeviceId, parseFixedHex, type TransactionHash } from "../core/ids.ts";
-import { InsufficientFundsError, SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
+import { gasCeilingOf } from "../core/order-calls.ts";
+import { SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { PaymentIntent } from "./journal-state.ts";
 import type { ChainPort, MinedReceipt, SignedTransaction } from "./ports.ts";
@@ -91,28 +92,29 @@ function send(
     : addComposeHash(client, { appId, composeHash: parseComposeHash(value), ...write });
 }
 
-/** Prepares all transactions as `send` would, without signing, and compares their maximum cost with the balance. */
+/** Simulates all transactions as `send` would, without signing, and compares their maximum cost with the balance. */
 async function requireAffordable(
   client: ChainClient,
   signer: Hex | undefined,
   intents: readonly PaymentIntent[],
-): Promise<void> {
+): Promise<EstimatePriceReturnType> {
   if (signer === undefined) throw new SignerRequiredError(intents.map(({ step }) => step));
-  const prepared = await Promise.all(
-    intents.map(({ chainId, appId, step, value }) =>
-      prepareTransaction(client, {
-        account: parseAccount(signer),
-        chainId,
-        to: appId,
-        data: encodeFunctionData({ abi: dstackAppAbi, functionName: step, args: [value] }),
-        abi: dstackAppAbi,
-        functionName: step,
-      }),
-    ),
-  );
-  const highestPrice = prepared.reduce((sum, { gas, maxFeePerGas }) => sum + gas * maxFeePerGas, 0n);
-  const balance = await withRpcErrors(client, "reading the balance", () => getBalance(client, { address: signer }));
-  if (balance < highestPrice) throw new InsufficientFundsError(signer, balance, highestPrice);
+  return requireFunds(client, {
+    address: signer,
+    transactions: await Promise.all(intents.map((intent) => planPayment(client, signer, intent))),
+  });
+}
+
+async function planPayment(
+  client: ChainClient,
+  from: Hex,
+  { chainId, appId: to, step: functionName, value }: PaymentIntent,
+): Promise<PricedTransaction> {
+  await requireChain(client, chainId);
+  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [value] });
+  const call = { from, to, data, abi: dstackAppAbi, functionName };
+  await simulateCall(client, call);
+  return { to, data, ...(await readGas(client, { ...call, ceiling: gasCeilingOf(functionName) })) };
 }
 
 async function readReceipt(
@@ -138,7 +140,7 @@ async function readReceipt(
     blockNumber: receipt.blockNumber,
     confirmations: head - receipt.blockNumber + 1n,
     gasUsed: receipt.gasUsed,
-    costWei: receipt.gasUsed * receipt.effectiveGasPrice + dataFeeOf(wire),
+    costWei: costOf(receipt),
   };
 }
 
@@ -147,11 +149,6 @@ async function requestReceipt(client: ChainClient, transactionHash: TransactionH
   // Some proxies answer 200 with neither result nor error. This says nothing about the transaction.
   if (wire === undefined) throw new Error("The endpoint's answer holds no result.");
   return wire;
-}
-
-/** The fee that an OP stack rollup charges to publish the transaction. Other chains have no such field. */
-function dataFeeOf(receipt: RpcTransactionReceipt & { readonly l1Fee?: Hex | null }): bigint {
-  return receipt.l1Fee ? hexToBigInt(receipt.l1Fee) : 0n;
 }
 
 function readNonce(client: ChainClient, address: Hex, blockTag: "latest" | "pending"): Promise<number> {

@@ -1,3 +1,4 @@
+import type { EstimatePriceReturnType } from "../chain/transactions/price.ts";
 import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { PaymentStep } from "./journal-state.ts";
@@ -63,6 +64,8 @@ export interface StepResults {
     readonly caveat: string | null;
     /** The payments that follow. A transaction on record is not signed again. */
     readonly planned: readonly PaymentStep[];
+    /** What the payments that are not signed yet will cost; undefined if there are none. */
+    readonly price: EstimatePriceReturnType | undefined;
     /** The device that will be allowed. Only the cloud has named it. */
     readonly newDevice: DeviceId | undefined;
   };

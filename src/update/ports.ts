@@ -1,3 +1,4 @@
+import type { EstimatePriceReturnType } from "../chain/transactions/price.ts";
 import type { AppCompose } from "../core/app-compose.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
@@ -142,8 +143,12 @@ export interface ChainPort {
     /** The KMS whose generation is read together with the app's. */
     readonly kms?: Hex | undefined;
   }): Promise<AllowlistSnapshot>;
-  /** @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError */
-  requireAffordable(intents: readonly PaymentIntent[]): Promise<void>;
+  /**
+   * Returns the price if the signer can pay it.
+   *
+   * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError
+   */
+  requireAffordable(intents: readonly PaymentIntent[]): Promise<EstimatePriceReturnType>;
   /** Simulates, signs, passes the result to `beforeSend`, and broadcasts after that has returned. */
   send(
     intent: PaymentIntent,

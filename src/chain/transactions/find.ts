@@ -14,7 +14,8 @@ import { type Hex, parseTransactionHash, type TransactionHash } from "../../core
 import type { NonceTaker } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
-import { highestTip, type PreparedTransaction } from "./prepare.ts";
+import { highestTip } from "./fees.ts";
+import type { PreparedTransaction } from "./prepare.ts";
 
 export interface FindTransactionParameters {
   readonly chainId: number;

@@ -1,10 +1,12 @@
-import { type Abi, type Account, type Address, type Hex, keccak256, parseGwei, type SignedAuthorization } from "viem";
-import { estimateMaxPriorityFeePerGas, getBalance, getBlock, getTransactionCount } from "viem/actions";
+import { type Abi, type Account, type Address, type Hex, keccak256, type SignedAuthorization } from "viem";
+import { getTransactionCount } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { gasCeilingOf } from "../../core/order-calls.ts";
-import { ImplausibleAnswerError, InsufficientFundsError } from "../../errors/index.ts";
+import { ImplausibleAnswerError } from "../../errors/index.ts";
 import { type ChainClient, requireSigningChain } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
+import { highestTip, readFees } from "./fees.ts";
+import { requireFunds } from "./price.ts";
 import { readGasLimit, simulateCall } from "./simulate.ts";
 
 export interface PrepareTransactionParameters {
@@ -38,14 +40,12 @@ export async function prepareTransaction(
   const call = { from, to, data, abi, functionName };
   const chainId = await requireSigningChain(client, { account, chainId: wanted.chainId });
   await simulateCall(client, call);
-  const [nonce, gas, fees, balance] = await Promise.all([
+  const [nonce, gas, fees] = await Promise.all([
     wanted.nonce ?? readNextNonce(client, { address: from }),
     readGasLimit(client, { ...call, ceiling: gasCeilingOf(functionName) }),
     readFees(client),
-    withRpcErrors(client, "reading the balance", () => getBalance(client, { address: from })),
   ]);
-  const highestPrice = gas * fees.maxFeePerGas;
-  if (balance < highestPrice) throw new InsufficientFundsError(from, balance, highestPrice);
+  await requireFunds(client, { address: from, transactions: [{ to, data, gasLimit: gas }], fees });
 
   return signTransaction(client, {
     account,
@@ -104,40 +104,6 @@ export interface PreparedTransaction {
   readonly rawTransaction?: Hex | undefined;
   /** Hash of the signed bytes, known before they are sent. */
   readonly transactionHash?: TransactionHash | undefined;
-}
-
-/** Highest tip, in wei per gas. The tip is the only part of the price that an endpoint can inflate. */
-export const highestTip = parseGwei("3");
-/** Higher than any base fee seen on a chain, in wei per gas. */
-const highestBaseFee = parseGwei("10000");
-
-export interface ReadFeesReturnType {
-  /**
-   * Wei per gas. Lets the base fee double before the transaction is mined. A base fee that the endpoint made up costs
-   * nothing by itself: the transaction pays the block's own base fee, which the chain's consensus decides, plus the
-   * tip.
-   */
-  readonly maxFeePerGas: bigint;
-  /** Wei per gas, at most 3 gwei. */
-  readonly maxPriorityFeePerGas: bigint;
-}
-
-/**
- * Reads EIP-1559 fees for a transaction that may have to wait.
- *
- * @throws ImplausibleAnswerError, RpcUnavailableError
- */
-export async function readFees(client: ChainClient): Promise<ReadFeesReturnType> {
-  const [block, suggestedTip] = await withRpcErrors(client, "reading the fees", () =>
-    Promise.all([getBlock(client), estimateMaxPriorityFeePerGas(client)]),
-  );
-  const baseFee = block.baseFeePerGas ?? 0n;
-  if (baseFee > highestBaseFee) {
-    throw new ImplausibleAnswerError({ what: "the base fee in wei per gas", told: baseFee, most: highestBaseFee });
-  }
-  const isTame = suggestedTip <= highestTip;
-  const maxPriorityFeePerGas = isTame ? suggestedTip : highestTip;
-  return { maxFeePerGas: 2n * baseFee + maxPriorityFeePerGas, maxPriorityFeePerGas };
 }
 
 export interface SignTransactionParameters {

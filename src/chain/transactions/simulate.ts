@@ -66,10 +66,22 @@ export interface ReadGasLimitParameters extends SimulateCallParameters {
  * @throws ImplausibleAnswerError if the estimate is above the ceiling
  * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, RpcUnavailableError
  */
-export async function readGasLimit(
+export async function readGasLimit(client: ChainClient, parameters: ReadGasLimitParameters): Promise<bigint> {
+  return (await readGas(client, parameters)).gasLimit;
+}
+
+export interface ReadGasReturnType {
+  /** The node's estimate. */
+  readonly gas: bigint;
+  /** What `readGasLimit` returns. */
+  readonly gasLimit: bigint;
+}
+
+/** As `readGasLimit`, with the estimate itself. */
+export async function readGas(
   client: ChainClient,
   { authorization, ceiling, ...call }: ReadGasLimitParameters,
-): Promise<bigint> {
+): Promise<ReadGasReturnType> {
   const { from, to, data, abi, functionName } = call;
   const authorizationList = authorization === undefined ? undefined : [authorization];
   let estimate: bigint;
@@ -80,7 +92,7 @@ export async function readGasLimit(
     if (revert === undefined) throw translateChainError(client, error, `estimating the gas of ${functionName}`);
     throw await explainRevert(client, call, revert);
   }
-  return withRoom(estimate, { ceiling, functionName });
+  return { gas: estimate, gasLimit: withRoom(estimate, { ceiling, functionName }) };
 }
 
 /** Returns the gas limit to sign for an estimate. @throws ImplausibleAnswerError */

@@ -1,3 +1,4 @@
+import type { EstimatePriceReturnType } from "../../chain/transactions/price.ts";
 import { caveatOf, requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseDeviceId } from "../../core/ids.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
@@ -41,14 +42,14 @@ export function planPayments(
       const plan = planFor(allowlist, app, answer);
       if (plan.addDevice !== undefined) requireExpectedDevice(run, parseDeviceId(plan.addDevice.value));
       if (plan.addDevice === undefined) await catchUpWithDevice(run, app, answer);
-      await requirePayable(run, plan, allowlist);
-      return { chainId, allowlist, plan };
+      return { chainId, allowlist, plan, price: await requirePayable(run, plan, allowlist) };
     },
-    ({ chainId, allowlist: { contracts, ...allowlist }, plan }) => ({
+    ({ chainId, allowlist: { contracts, ...allowlist }, plan, price }) => ({
       ...allowlist,
       chainId,
       caveat: caveatOf(contracts),
       planned: paymentsOf(plan).map(({ step }) => step),
+      price,
       newDevice: plan.addDevice && answer.deviceId,
     }),
   ).then(({ plan }) => plan);
@@ -81,16 +82,20 @@ async function catchUpWithDevice(run: UpdateRun, app: App, { deviceId }: Registr
   if (receipt?.succeeded) await recordMined(run, payment, receipt);
 }
 
-/** Checks signer and balance for unsigned payments only. A transaction on record needs neither. */
-async function requirePayable(run: UpdateRun, plan: PaymentPlan, allowlist: AllowlistSnapshot): Promise<void> {
+/** Checks signer and balance for unsigned payments only, and returns their price. A transaction on record needs neither. */
+async function requirePayable(
+  run: UpdateRun,
+  plan: PaymentPlan,
+  allowlist: AllowlistSnapshot,
+): Promise<EstimatePriceReturnType | undefined> {
   const unsigned: UpdatePayment[] = [];
   for (const payment of paymentsOf(plan)) {
     const isAllowed = payment.step === "addComposeHash" && allowlist.composeHashAllowed;
     if (!(await isOnRecord(run, payment, isAllowed, allowlist.blockNumber))) unsigned.push(payment);
   }
-  if (unsigned.length === 0) return;
+  if (unsigned.length === 0) return undefined;
   if (run.chain.signer === undefined) throw new SignerRequiredError(unsigned.map(({ step }) => step));
-  await run.chain.requireAffordable(unsigned);
+  return run.chain.requireAffordable(unsigned);
 }
 
 function paymentsOf({ addDevice, addComposeHash }: PaymentPlan): readonly UpdatePayment[] {

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { type Client, type Hex, isHex } from "viem";
+import { type Client, concat, type Hex, hexToBigInt, isHex, numberToHex, parseGwei } from "viem";
 import { batchExecutorAddress, deterministicDeployer } from "../../core/batch-executor.ts";
 import { batchExecutorBytecode } from "../../generated/batch-executor-bytecode.ts";
 
@@ -41,6 +41,56 @@ export async function installBatchExecutor(client: Client): Promise<void> {
   const code = await client.request({ method: "eth_call", params: [{ data: batchExecutorBytecode }, "latest"] });
   await setCode(client, deterministicDeployer, deployerCode);
   await setCode(client, batchExecutorAddress, code);
+}
+
+/** The OP stack's predeploy with the fees of a rollup. EDR reads them from its storage. */
+export const l1BlockAddress = "0x4200000000000000000000000000000000000015";
+
+/**
+ * What the simulated chain takes besides gas: Base's scalars, an L1 base fee and a blob base fee as on quiet days, and a
+ * small operator fee, which Base could take and does not.
+ */
+const rollupFees = {
+  l1BaseFee: parseGwei("1"),
+  blobBaseFee: parseGwei("0.01"),
+  baseFeeScalar: 2_269,
+  blobBaseFeeScalar: 1_055_762,
+  /** Wei per million gas, as up to Isthmus. */
+  operatorFeeScalar: 1_234_567,
+  /** Wei per transaction. */
+  operatorFeeConstant: parseGwei("2"),
+} as const;
+
+/**
+ * Makes a simulated OP stack chain take an L1 data fee and an operator fee. EDR's own chain has the contracts of both,
+ * with scalars of zero. A chain that takes an operator fee is left as it is.
+ */
+export async function installRollupFees(client: Client): Promise<void> {
+  const { l1BaseFee, blobBaseFee, baseFeeScalar, blobBaseFeeScalar, operatorFeeScalar, operatorFeeConstant } =
+    rollupFees;
+  const [basefeeSlot, scalarsSlot, blobBaseFeeSlot, operatorSlot] = ["0x1", "0x3", "0x7", "0x8"] as const;
+  const word = await client.request({
+    method: "eth_getStorageAt",
+    params: [l1BlockAddress, operatorSlot, "latest"],
+  });
+  if (hexToBigInt(word ?? "0x0") !== 0n) return;
+  for (const [slot, value] of [
+    [basefeeSlot, numberToHex(l1BaseFee, { size: 32 })],
+    [scalarsSlot, pack([0n, 16], [baseFeeScalar, 4], [blobBaseFeeScalar, 4], [0n, 8])],
+    [blobBaseFeeSlot, numberToHex(blobBaseFee, { size: 32 })],
+    // The last one, as it shows that all are set.
+    [operatorSlot, pack([0n, 20], [operatorFeeScalar, 4], [operatorFeeConstant, 8])],
+  ] as const) {
+    await client.request<{ Method: "hardhat_setStorageAt"; Parameters: [Hex, Hex, Hex]; ReturnType: boolean }>({
+      method: "hardhat_setStorageAt",
+      params: [l1BlockAddress, slot, value],
+    });
+  }
+}
+
+/** Numbers of a storage slot, each with its size in bytes, the highest bytes first. */
+function pack(...numbers: readonly (readonly [value: number | bigint, size: number])[]): Hex {
+  return concat(numbers.map(([value, size]) => numberToHex(value, { size })));
 }
 
 async function setCode(client: Client, address: Hex, code: Hex): Promise<void> {

@@ -1,5 +1,6 @@
 import { isHex, parseTransaction } from "viem";
 import { createSecretCleaner, hideLikelySecrets } from "../../core/secrets.ts";
+import { l1BlockAddress } from "./predeploys.ts";
 
 const longestMessage = 1000;
 
@@ -63,10 +64,10 @@ const largestCost = 2n ** 127n - 1n;
 /** The gas that EDR gives to a call without a limit, and the most that it allows. */
 export const gasCap = 16_777_216n;
 const prices = ["gasPrice", "maxFeePerGas", "maxPriorityFeePerGas", "maxFeePerBlobGas"] as const;
-/** The OP stack's predeploy with the L1 fees, which EDR multiplies for each transaction. */
-const l1Block = "0x4200000000000000000000000000000000000015";
-/** The first slots of L1Block contain the fees. */
+/** The first slots of L1Block contain the L1 fees, which EDR multiplies for each transaction. */
 const feeSlots = 16n;
+/** These two contain several small numbers instead. EDR takes any value of them. */
+const packedSlots = [3n, 8n];
 
 /**
  * Refuses calls that make EDR abort the process, run without end or print: a block time or a fee over 64 bits (now or
@@ -86,8 +87,8 @@ export function refuseFatalCall(method: string, params: readonly unknown[]): voi
   if (method === "hardhat_setStorageAt") refuseFatalStorage(params);
   const transactions = method === "eth_sendRawTransaction" ? params.map(tryParse) : params;
   for (const transaction of transactions) refuseFatalCost(Object(transaction));
-  if ((method === "eth_call" || method === "eth_estimateGas") && names(params[2]).includes(l1Block)) {
-    throw invalidParameter(`The state of ${l1Block} is not one that a call can override.`);
+  if ((method === "eth_call" || method === "eth_estimateGas") && names(params[2]).includes(l1BlockAddress)) {
+    throw invalidParameter(`The state of ${l1BlockAddress} is not one that a call can override.`);
   }
 }
 
@@ -108,8 +109,9 @@ function refuseFatalCost(transaction: Readonly<Record<string, unknown>>): void {
 }
 
 function refuseFatalStorage([address, slot, value]: readonly unknown[]): void {
-  if (String(address).toLowerCase() !== l1Block) return;
-  const isFee = (parseAmount(slot) ?? 0n) < feeSlots;
+  if (String(address).toLowerCase() !== l1BlockAddress) return;
+  const index = parseAmount(slot) ?? 0n;
+  const isFee = index < feeSlots && !packedSlots.includes(index);
   const fee = parseAmount(value);
   if (isFee && (fee === undefined || fee >= 2n ** 64n)) throw invalidParameter("An L1 fee is at most 64 bits.");
 }

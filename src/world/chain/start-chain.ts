@@ -16,6 +16,7 @@ import {
   baseChainId,
   installBatchExecutor,
   installMulticall3,
+  installRollupFees,
   multicall3Address,
 } from "./predeploys.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
@@ -42,7 +43,8 @@ export interface LocalChain {
 
 /**
  * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback. It has OP stack rules, chain id
- * 8453, Multicall3 and the batch executor at their addresses, one block per transaction, and Hardhat's funded accounts.
+ * 8453, Multicall3 and the batch executor at their addresses, an L1 data fee and an operator fee, one block per
+ * transaction, and Hardhat's funded accounts.
  */
 export async function startChain(parameters: StartChainParameters = {}): Promise<LocalChain> {
   const { port = 0, fork, record, ...guardOptions } = parameters;
@@ -59,6 +61,7 @@ export async function startChain(parameters: StartChainParameters = {}): Promise
     // A fork of Base and a replayed chain already have these contracts.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
     if ((await client.getCode({ address: batchExecutorAddress })) === undefined) await installBatchExecutor(client);
+    if (fork === undefined) await installRollupFees(client);
     const transport = inProcessTransport(answer, server.url);
     return { id: baseChainId, rpcUrl: server.url, client, transport, close: () => teardown.run() };
   } catch (error) {

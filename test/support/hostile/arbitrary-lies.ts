@@ -1,10 +1,13 @@
 import fc from "fast-check";
-import { concat, type Hex, numberToHex, padHex, zeroHash } from "viem";
+import { concat, type Hex, maxUint256, numberToHex, padHex, zeroHash } from "viem";
 import { batchExecutorAddress, deterministicDeployer } from "../../../src/core/batch-executor.ts";
 import type { Lie } from "./lying-rpc.ts";
 
 /** Whom the endpoint works for. */
 export const attacker: Hex = `0x${"a7".repeat(20)}`;
+
+/** The predeploy that tells the fees of an OP stack chain. */
+const gasPriceOracle: Hex = "0x420000000000000000000000000000000000000f";
 
 /** Who and what an endpoint can lie about. */
 export interface Subjects {
@@ -72,8 +75,16 @@ function arbitraryLie({ account, contracts, executorCode }: Subjects): fc.Arbitr
   const value = <Value>(values: fc.Arbitrary<Value>) => values.map((one) => ({ value: one as unknown }));
   const fields = (names: readonly string[], values: fc.Arbitrary<unknown>) =>
     fc.tuple(fc.constantFrom(...names), values).map(([name, one]) => ({ fields: { [name]: one } }));
-  const words = fc.constantFrom<Hex>("0x", zeroHash, padHex("0x1"), padHex(attacker), padHex(account));
-  const addresses = fc.constantFrom<Hex>(account, attacker, batchExecutorAddress, deterministicDeployer, ...contracts);
+  const words = fc.constantFrom<Hex>(
+    "0x",
+    zeroHash,
+    padHex("0x1"),
+    numberToHex(maxUint256),
+    padHex(attacker),
+    padHex(account),
+  );
+  const known = [batchExecutorAddress, deterministicDeployer, gasPriceOracle, ...contracts];
+  const addresses = fc.constantFrom<Hex>(account, attacker, ...known);
 
   const answers: Readonly<Record<string, fc.Arbitrary<Lie["answer"]>>> = {
     eth_chainId: value(fc.constantFrom("0x0", "0x1", "0x2105", "0x7a69")),
@@ -97,6 +108,7 @@ function arbitraryLie({ account, contracts, executorCode }: Subjects): fc.Arbitr
       fields(["status"], fc.constantFrom("0x0", "0x1")),
       fields(["logs"], fc.constant([])),
       fields(["gasUsed", "effectiveGasPrice", "blockNumber"], hexQuantity),
+      fields(["l1Fee", "operatorFeeScalar", "operatorFeeConstant"], fc.oneof(hexQuantity, fc.constant("no fee"))),
       swap,
     ),
     eth_getTransactionByHash: fc.oneof(value(fc.constant(null)), fields(["to", "from"], addresses)),

@@ -134,7 +134,10 @@ export class SimulatedChain {
           contracts: [],
         });
       },
-      requireAffordable: async () => this.#answer(undefined),
+      requireAffordable: async ({ length: transactions }) => {
+        const cost = { gas: 50_000n, feePerGas: 1n, executionFee: 50_000n, l1Fee: 0n, operatorFee: 0n, total: 50_000n };
+        return this.#answer({ transactions, expected: cost, most: cost });
+      },
       send: async (intent, { minimumNonce, beforeSend }) => {
         this.#answer(undefined);
         const nonce = Math.max(this.#pendingNonce(), minimumNonce);

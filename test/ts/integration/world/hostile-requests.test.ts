@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { privateKeyToAccount } from "viem/accounts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
+import { l1BlockAddress } from "../../../../src/world/chain/predeploys.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { rawRequests, throwAt } from "../../../support/hostile/raw-requests.ts";
 import { postRpc } from "../../../support/world/post-rpc.ts";
@@ -101,7 +102,6 @@ describe("no request ends a world", function () {
   it("by times, amounts and blocks that make EDR abort", async () => {
     const from = devAccount(0).address;
     const huge = `0x${"f".repeat(64)}`;
-    const l1Block = "0x4200000000000000000000000000000000000015";
     const raw = await privateKeyToAccount(devPrivateKey(0)).signTransaction({
       chainId: 8453,
       value: 2n ** 256n - 1n,
@@ -129,15 +129,28 @@ describe("no request ends a world", function () {
         [method, [{ from, to: from, maxFeePerGas: `0x${(2n ** 105n).toString(16)}` }]] as const,
         [method, [{ from, to: from, value: "0xff_ff" }]] as const,
       ]),
-      ["eth_call", [{ from, to: from }, "latest", { [l1Block]: { stateDiff: { [huge]: huge } } }]],
+      ["eth_call", [{ from, to: from }, "latest", { [l1BlockAddress]: { stateDiff: { [huge]: huge } } }]],
       ["hardhat_setNextBlockBaseFeePerGas", ["0x10000000000000000"]],
-      ...["0x1", "0x3", "0x7", "0x8"].map((slot) => ["hardhat_setStorageAt", [l1Block, slot, huge]] as const),
+      ...["0x1", "0x5", "0x6", "0x7"].map((slot) => ["hardhat_setStorageAt", [l1BlockAddress, slot, huge]] as const),
     ] as const) {
       const { error } = await post<Answer>({ id: 1, method, params });
       expect(error?.message, `${method} ${JSON.stringify(params)}`).to.match(/^[A-Za-z].* (?:has|is|are) .*\.$/);
     }
     const endless = { from, data: "0x5b600056", gas: "0x3938700" };
     expect((await post<Answer>({ id: 1, method: "eth_call", params: [endless] })).error?.message).to.include("cap");
+  });
+
+  it("by scalars of the fees of a rollup, which are packed and may be the highest", async () => {
+    const [from, huge] = [devAccount(0).address, `0x${"f".repeat(64)}`];
+    const id = await world.snapshot();
+    for (const slot of ["0x3", "0x8"]) {
+      const params = [l1BlockAddress, slot, huge];
+      expect(await post<Answer>({ id: 1, method: "hardhat_setStorageAt", params })).to.have.property("result", true);
+    }
+    const { result } = await post<Answer>({ id: 1, method: "eth_sendTransaction", params: [{ from, to: from }] });
+    const receipt = await post<Answer>({ id: 1, method: "eth_getTransactionReceipt", params: [result] });
+    expect(receipt.result).to.include({ operatorFeeScalar: "0xffffffff", operatorFeeConstant: "0xffffffffffffffff" });
+    await world.restore(id);
   });
 
   it("by a range of logs without end", async () => {

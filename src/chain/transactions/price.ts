@@ -1,0 +1,138 @@
+import type { Address, Hex } from "viem";
+import { getBalance } from "viem/actions";
+import { InsufficientFundsError } from "../../errors/index.ts";
+import type { ChainClient } from "../client.ts";
+import { withRpcErrors } from "../rpc-errors.ts";
+import { type ReadFeesReturnType, readBaseFee, readFees } from "./fees.ts";
+import { readRollupFees } from "./rollup-fees.ts";
+
+/** A transaction that may be sent. */
+export interface PricedTransaction {
+  readonly to: Address;
+  readonly data: Hex;
+  /** Gas that it is expected to use. @default the gas limit */
+  readonly gas?: bigint | undefined;
+  /** The most gas that it can use. */
+  readonly gasLimit: bigint;
+  /** Whether it carries an authorisation (EIP-7702). @default false */
+  readonly authorizes?: boolean | undefined;
+}
+
+/** What transactions cost together. All amounts are in wei. */
+export interface Price {
+  /** In gas. */
+  readonly gas: bigint;
+  /** Wei per gas. */
+  readonly feePerGas: bigint;
+  /** `gas` times `feePerGas`. */
+  readonly executionFee: bigint;
+  /** Fee of an OP stack chain for publishing the transactions on its parent chain; zero on other chains. */
+  readonly l1Fee: bigint;
+  /** Fee for the operator of an OP stack chain; zero on other chains, and on those that take none. */
+  readonly operatorFee: bigint;
+  /** The sum of the three fees. */
+  readonly total: bigint;
+}
+
+export interface EstimatePriceParameters {
+  readonly transactions: readonly PricedTransaction[];
+  /** Fees per gas that the transactions will have. @default the chain's present ones, as transactions are sent with */
+  readonly fees?: ReadFeesReturnType | undefined;
+}
+
+export interface EstimatePriceReturnType {
+  /** Number of transactions. */
+  readonly transactions: number;
+  /** With the estimated gas, the base fee of the latest block and the present fees of the rollup. */
+  readonly expected: Price;
+  /**
+   * With the gas limits and the highest fee per gas, which the chain cannot exceed, and with twice the present L1 data
+   * fee, which no field of a transaction limits.
+   */
+  readonly most: Price;
+}
+
+/**
+ * Tells what transactions will cost before they are signed. The endpoint supplies the fees. A false one costs nothing
+ * by itself, because the chain computes what it takes, up to the limits in the signed transaction.
+ *
+ * @throws ImplausibleAnswerError, RpcUnavailableError
+ */
+export async function estimatePrice(
+  client: ChainClient,
+  { transactions, fees: wanted }: EstimatePriceParameters,
+): Promise<EstimatePriceReturnType> {
+  const [baseFee, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
+    readBaseFee(client),
+    wanted ?? readFees(client),
+    readRollupFees(client, { transactions }),
+  ]);
+  const { maxFeePerGas } = fees;
+  const present = baseFee + fees.maxPriorityFeePerGas;
+  const l1Fee = sum(l1Fees);
+  const priceOf = (gasOf: (transaction: PricedTransaction) => bigint, feePerGas: bigint, l1Fee: bigint): Price => {
+    const gas = sum(transactions.map(gasOf));
+    const executionFee = gas * feePerGas;
+    const operatorFee = sum(transactions.map((transaction) => operatorFeeOf(gasOf(transaction))));
+    return { gas, feePerGas, executionFee, l1Fee, operatorFee, total: executionFee + l1Fee + operatorFee };
+  };
+  return {
+    transactions: transactions.length,
+    expected: priceOf(({ gas, gasLimit }) => gas ?? gasLimit, present < maxFeePerGas ? present : maxFeePerGas, l1Fee),
+    most: priceOf(({ gasLimit }) => gasLimit, maxFeePerGas, 2n * l1Fee),
+  };
+}
+
+export interface RequireFundsParameters extends EstimatePriceParameters {
+  /** The account that pays. */
+  readonly address: Address;
+}
+
+/**
+ * Returns the price if the account can pay the most that these transactions cost, the fees of a rollup included.
+ *
+ * @throws InsufficientFundsError, ImplausibleAnswerError, RpcUnavailableError
+ */
+export async function requireFunds(
+  client: ChainClient,
+  { address, ...planned }: RequireFundsParameters,
+): Promise<EstimatePriceReturnType> {
+  const [balance, price] = await Promise.all([
+    withRpcErrors(client, "reading the balance", () => getBalance(client, { address })),
+    estimatePrice(client, planned),
+  ]);
+  const { total } = price.most;
+  if (balance < total) throw new InsufficientFundsError(address, balance, total);
+  return price;
+}
+
+function sum(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((total, amount) => total + amount, 0n);
+}
+
+/** The fields of a receipt that say what its transaction cost, as a node or a client library writes them. */
+export interface CostFields {
+  readonly gasUsed?: unknown;
+  readonly effectiveGasPrice?: unknown;
+}
+
+/**
+ * What a mined transaction cost, in wei: its gas, and on an OP stack chain the L1 data fee and the operator fee, which
+ * receipts of other chains lack. Transactions of this package carry no blobs. The receipt is the endpoint's word. A
+ * field that is absent or is no number counts as zero.
+ */
+export function costOf(receipt: CostFields): bigint {
+  const field = (name: string) => amountOf(Reflect.get(receipt, name));
+  const gasUsed = field("gasUsed");
+  const scalar = field("operatorFeeScalar");
+  // Jovian receipts have this field and another unit of the scalar. Isthmus counts it per million gas.
+  const isJovian = "daFootprintGasScalar" in receipt && receipt.daFootprintGasScalar !== null;
+  const forGas = isJovian ? gasUsed * scalar * 100n : (gasUsed * scalar) / 1_000_000n;
+  return gasUsed * field("effectiveGasPrice") + field("l1Fee") + forGas + field("operatorFeeConstant");
+}
+
+/** Client libraries leave fields that they do not know as the node wrote them. */
+function amountOf(value: unknown): bigint {
+  if (typeof value === "bigint") return value > 0n ? value : 0n;
+  return typeof value === "string" && /^0x[0-9a-f]{1,64}$/i.test(value) ? BigInt(value) : 0n;
+}
