@@ -10,17 +10,13 @@ import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { sendPreparedTransaction, type WriteParameters } from "../chain/transactions/broadcast.ts";
 import { findTransaction } from "../chain/transactions/find.ts";
 import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
-import {
-  costOf,
-  type EstimatePriceReturnType,
-  type PricedTransaction,
-  requireFunds,
-} from "../chain/transactions/price.ts";
+import { costOf, type PricedTransaction, requireFunds } from "../chain/transactions/price.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { requireEvent } from "../core/events.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type Hex, parseComposeHash, parseDeviceId, parseFixedHex, type TransactionHash } from "../core/ids.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import { SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { PaymentIntent } from "./journal-state.ts";
@@ -97,7 +93,7 @@ async function requireAffordable(
   client: ChainClient,
   signer: Hex | undefined,
   intents: readonly PaymentIntent[],
-): Promise<EstimatePriceReturnType> {
+): Promise<PriceEstimate> {
   if (signer === undefined) throw new SignerRequiredError(intents.map(({ step }) => step));
   return requireFunds(client, {
     address: signer,

@@ -1,6 +1,6 @@
-import type { EstimatePriceReturnType } from "../chain/transactions/price.ts";
 import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import type { PaymentStep } from "./journal-state.ts";
 
 /** Who vouches for the key that the environment was encrypted to. */
@@ -65,7 +65,7 @@ export interface StepResults {
     /** The payments that follow. A transaction on record is not signed again. */
     readonly planned: readonly PaymentStep[];
     /** What the payments that are not signed yet will cost; undefined if there are none. */
-    readonly price: EstimatePriceReturnType | undefined;
+    readonly price: PriceEstimate | undefined;
     /** The device that will be allowed. Only the cloud has named it. */
     readonly newDevice: DeviceId | undefined;
   };

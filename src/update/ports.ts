@@ -1,7 +1,7 @@
-import type { EstimatePriceReturnType } from "../chain/transactions/price.ts";
 import type { AppCompose } from "../core/app-compose.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import type { JournalState, NewJournalEntry, PaymentIntent } from "./journal-state.ts";
 
 /** Everything an update needs from outside. `connect.ts` connects the real chain and cloud. */
@@ -148,7 +148,7 @@ export interface ChainPort {
    *
    * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError
    */
-  requireAffordable(intents: readonly PaymentIntent[]): Promise<EstimatePriceReturnType>;
+  requireAffordable(intents: readonly PaymentIntent[]): Promise<PriceEstimate>;
   /** Simulates, signs, passes the result to `beforeSend`, and broadcasts after that has returned. */
   send(
     intent: PaymentIntent,

@@ -1,5 +1,6 @@
 import type { Address, Hex } from "viem";
 import { getBalance } from "viem/actions";
+import type { Price, PriceEstimate } from "../../core/price.ts";
 import { InsufficientFundsError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
@@ -18,38 +19,10 @@ export interface PricedTransaction {
   readonly authorizes?: boolean | undefined;
 }
 
-/** What transactions cost together. All amounts are in wei. */
-export interface Price {
-  /** In gas. */
-  readonly gas: bigint;
-  /** Wei per gas. */
-  readonly feePerGas: bigint;
-  /** `gas` times `feePerGas`. */
-  readonly executionFee: bigint;
-  /** Fee of an OP stack chain for publishing the transactions on its parent chain; zero on other chains. */
-  readonly l1Fee: bigint;
-  /** Fee for the operator of an OP stack chain; zero on other chains, and on those that take none. */
-  readonly operatorFee: bigint;
-  /** The sum of the three fees. */
-  readonly total: bigint;
-}
-
 export interface EstimatePriceParameters {
   readonly transactions: readonly PricedTransaction[];
   /** Fees per gas that the transactions will have. @default the chain's present ones, as transactions are sent with */
   readonly fees?: ReadFeesReturnType | undefined;
-}
-
-export interface EstimatePriceReturnType {
-  /** Number of transactions. */
-  readonly transactions: number;
-  /** With the estimated gas, the base fee of the latest block and the present fees of the rollup. */
-  readonly expected: Price;
-  /**
-   * With the gas limits and the highest fee per gas, which the chain cannot exceed, and with twice the present L1 data
-   * fee, which no field of a transaction limits.
-   */
-  readonly most: Price;
 }
 
 /**
@@ -61,7 +34,7 @@ export interface EstimatePriceReturnType {
 export async function estimatePrice(
   client: ChainClient,
   { transactions, fees: wanted }: EstimatePriceParameters,
-): Promise<EstimatePriceReturnType> {
+): Promise<PriceEstimate> {
   const [baseFee, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
     readBaseFee(client),
     wanted ?? readFees(client),
@@ -96,7 +69,7 @@ export interface RequireFundsParameters extends EstimatePriceParameters {
 export async function requireFunds(
   client: ChainClient,
   { address, ...planned }: RequireFundsParameters,
-): Promise<EstimatePriceReturnType> {
+): Promise<PriceEstimate> {
   const [balance, price] = await Promise.all([
     withRpcErrors(client, "reading the balance", () => getBalance(client, { address })),
     estimatePrice(client, planned),

@@ -1,6 +1,6 @@
-import type { EstimatePriceReturnType } from "../../chain/transactions/price.ts";
 import { caveatOf, requireNoKeyEpochs } from "../../core/generation.ts";
 import { parseDeviceId } from "../../core/ids.ts";
+import type { PriceEstimate } from "../../core/price.ts";
 import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import { findPayment } from "../journal-state.ts";
 import type { AllowlistSnapshot, RegistrationRequired } from "../ports.ts";
@@ -87,7 +87,7 @@ async function requirePayable(
   run: UpdateRun,
   plan: PaymentPlan,
   allowlist: AllowlistSnapshot,
-): Promise<EstimatePriceReturnType | undefined> {
+): Promise<PriceEstimate | undefined> {
   const unsigned: UpdatePayment[] = [];
   for (const payment of paymentsOf(plan)) {
     const isAllowed = payment.step === "addComposeHash" && allowlist.composeHashAllowed;

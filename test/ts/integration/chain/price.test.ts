@@ -7,17 +7,13 @@ import { type BatchResult, sendBatch } from "../../../../src/batch/index.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";
-import {
-  costOf,
-  type EstimatePriceReturnType,
-  estimatePrice,
-  type PricedTransaction,
-} from "../../../../src/chain/transactions/price.ts";
+import { costOf, estimatePrice, type PricedTransaction } from "../../../../src/chain/transactions/price.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { readGas } from "../../../../src/chain/transactions/simulate.ts";
 import { encodeExecute } from "../../../../src/core/batch-executor.ts";
 import { type ComposeHash, parseComposeHash, type TransactionHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
+import type { PriceEstimate } from "../../../../src/core/price.ts";
 import { ImplausibleAnswerError, InsufficientFundsError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
@@ -71,7 +67,7 @@ describe("the price of transactions", () => {
     }
 
     /** The gas is the node's to use, and the base fee the next block's. Everything else must be as it was told. */
-    async function expectPaid({ expected, most }: EstimatePriceReturnType, hash: Hex, paid: bigint): Promise<void> {
+    async function expectPaid({ expected, most }: PriceEstimate, hash: Hex, paid: bigint): Promise<void> {
       const { gas, feePerGas, l1Fee, operatorFee } = await partsOf(hash);
       expect(paid).to.equal(gas * feePerGas + l1Fee + operatorFee);
       expect(operatorFee > parseGwei("2"), "an operator fee").to.equal(true);

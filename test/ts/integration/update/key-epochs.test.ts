@@ -74,7 +74,7 @@ describe("the library on contracts with key epochs", () => {
       expect(performance.now() - started).to.be.lessThan(30_000);
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
       const read = events.find((event) => event.kind === "finished" && event.step === "readChain");
-      expect(read).to.deep.nested.include({ "facts.caveat": caveat });
+      expect(read).to.deep.nested.include({ "result.caveat": caveat });
     });
 
     it("stops a rerun too, if the contract was upgraded after the interrupted run had paid", async () => {
