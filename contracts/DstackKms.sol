@@ -76,7 +76,7 @@ contract DstackKms is
 
     /// @inheritdoc IDstackKms
     /// @dev With `memory`, the decoder rejects a member whose offset points outside the struct, such as a negative
-    /// offset. With `calldata`, offsets are signed, and the contract would store whatever bytes are there.
+    /// offset. With `calldata`, offsets are signed, and the contract would store the bytes that it finds there.
     function setKmsInfo(KmsInfo memory info) external onlyOwner {
         kmsInfo = info;
         emit KmsInfoSet(info.k256Pubkey);

@@ -4,8 +4,8 @@ pragma solidity ^0.8.24;
 import {IERC1822Proxiable} from "@openzeppelin/contracts/interfaces/draft-IERC1822.sol";
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
 
-/// @dev An acceptable upgrade target that hands the proxy to whoever asks and wipes the flags of an app: what a
-/// thief of the owner's key would install, and what disabled upgrades must keep out.
+/// @dev An acceptable upgrade target that gives the proxy to any caller and clears the flags of an app. A thief of
+/// the owner's key would install such code; disabled upgrades must prevent it.
 contract SeizingImplementation is IERC1822Proxiable {
     bytes32 private constant OWNER_SLOT = 0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300;
     uint256 private constant APP_FLAGS_SLOT = 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @dev Burns whatever gas it is given.
+/// @dev Burns all the gas that it is given.
 contract GasBurningApp {
     fallback() external {
         assembly ("memory-safe") {

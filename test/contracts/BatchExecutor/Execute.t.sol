@@ -90,7 +90,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         bad = _bound(bad, 0, count - 1);
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](count);
         for (uint256 i = 0; i < count; i++) {
-            // The KMS belongs to somebody else.
+            // The account does not own the KMS.
             address target = i == bad ? address(kms) : address(app);
             bytes memory data =
                 i == bad ? abi.encodeWithSignature("addOsImageHash(bytes32)", bytes32(i)) : _adding(bytes32(i + 1));

@@ -9,7 +9,7 @@ import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
 import {StorageSnapshot} from "../support/StorageSnapshot.sol";
 
-/// @dev Why nobody may be told to upgrade such an app: it is not refused, and the policy is gone.
+/// @dev Why no task may advise to upgrade such an app: the upgrade succeeds, and the policy is lost.
 contract DstackApp_UpgradeFromV042_Test is StorageSnapshot {
     address private appId;
     AppAuthV042 private oldImplementation;

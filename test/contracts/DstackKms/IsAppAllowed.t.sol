@@ -152,7 +152,7 @@ contract DstackKms_IsAppAllowed_Test is Base_Test {
         _assertVerdict(bytes(reason).length == 0, reason);
     }
 
-    /// @dev An implementation has code and answers, but nobody registered it.
+    /// @dev An implementation has code and answers, but it is not registered.
     function _unregisteredApp() private view returns (address) {
         return address(appImplementation);
     }

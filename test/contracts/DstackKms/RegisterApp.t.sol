@@ -8,7 +8,7 @@ import {Topics} from "../support/Topics.sol";
 import {Vm} from "../support/Vm.sol";
 
 contract DstackKms_RegisterApp_Test is Base_Test {
-    /// @dev Permissionless on purpose: whoever calls, whatever the address.
+    /// @dev Permissionless on purpose: any caller may register any address.
     function testFuzz_WhenCalledByAnyone(address caller, address appId) external {
         vm.assume(appId != address(0) && caller != address(vm));
         _startRecording();

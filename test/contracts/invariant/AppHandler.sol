@@ -116,7 +116,7 @@ contract AppHandler is Handler {
         list[11] = this.upgrade.selector;
     }
 
-    /// @dev Zero, which is among the values, must be refused whoever adds it.
+    /// @dev Zero, which is among the values, must be refused from every caller.
     function _sendAddition(uint256 actorSeed, bytes32 added, bytes memory call) private returns (bool) {
         address actor = _pick(actorSeed);
         return _send(actor, call, _isOwner(actor) && added != 0);

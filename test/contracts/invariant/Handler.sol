@@ -116,7 +116,7 @@ abstract contract Handler is TestBase {
     /// @dev The policy a specific event speaks of and what it says about its value; zero when it names no list.
     function _readListEvent(bytes32 topic) internal pure virtual returns (bytes32 policy, bool enabled);
 
-    /// @dev Sends as somebody, and answers whether the model takes the call over.
+    /// @dev Sends as one of the accounts. Returns whether the model adopts the call.
     function _sendAsOwner(uint256 actorSeed, bytes memory call) internal returns (bool) {
         address actor = _pick(actorSeed);
         return _send(actor, call, _isOwner(actor));
@@ -132,7 +132,7 @@ abstract contract Handler is TestBase {
         return expected;
     }
 
-    /// @dev Anybody may make this call, and outside the registered apps it must leave everything as it was.
+    /// @dev Any account may make this call. It must change nothing but the registered apps.
     function _sendOpen(address actor, bytes memory call, bool expected) internal returns (bool) {
         bytes32 before = digest();
         bool ok = _sendRecorded(actor, call);
@@ -145,7 +145,7 @@ abstract contract Handler is TestBase {
         callCount++;
         vm.recordLogs();
         vm.prank(actor);
-        // Bounded, because a hostile app burns whatever it gets.
+        // Bounded, because a hostile app burns all the gas that it gets.
         (ok, ) = target.call{gas: Defaults.VERDICT_GAS}(call);
         _replay(vm.getRecordedLogs());
     }

@@ -10,7 +10,7 @@ abstract contract OwnerOnlyBehaviour is Base_Test {
     /// @dev The contract under test.
     function _target() internal view virtual returns (address);
 
-    /// @dev The function under test with arguments built from `seed`, called by whoever is pranked.
+    /// @dev The function under test with arguments built from `seed`, called by the pranked account.
     function _call(bytes32 seed) internal virtual;
 
     function testFuzz_RevertWhen_CallerIsNotOwner(address caller, bytes32 seed) external {
