@@ -39,6 +39,19 @@ describe("Markdown pages", () => {
   });
 });
 
+describe("README.md and docs", () => {
+  it("name only identifiers that the code has", () => {
+    const code = files.filter((path) => /^(?:src|contracts|test\/clients)\/|^package\.json$/.test(path)).map(readText);
+    const words = new Set(code.flatMap((text) => text.match(/\w+/g) ?? []));
+    const unknown = pages
+      .filter((page) => /^(?:README\.md|docs\/.+)$/.test(page))
+      .flatMap((page) => identifiersIn(readText(page)).map((name) => [page, name] as const))
+      .filter(([, name]) => !words.has(name))
+      .map(([page, name]) => `${page}: ${name}`);
+    expect(unknown).to.deep.equal([]);
+  });
+});
+
 describe("docs/architecture.md", () => {
   it("names only places that exist, also where it leaves out src/ and .ts", () => {
     const tokens = [
@@ -59,6 +72,14 @@ describe("SECURITY.md", () => {
     expect(paths.flat().filter((path) => !files.includes(path))).to.deep.equal([]);
   });
 });
+
+/** Names in capitals and small letters, alone or called, in code spans outside code blocks. */
+function identifiersIn(markdown: string): string[] {
+  const prose = markdown.replace(/^```[\s\S]*?^```/gm, "");
+  return [...prose.matchAll(/`([A-Za-z]+[a-z]\w*)(?:\([^`]*\))?`/g)]
+    .map(([, name = ""]) => name)
+    .filter((name) => /[a-z][A-Z]/.test(name));
+}
 
 /** Targets of inline links and images outside code blocks. */
 function linksOf(markdown: string): string[] {
