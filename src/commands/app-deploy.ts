@@ -25,7 +25,7 @@ import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import { deployedApp } from "../core/events.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, type TransactionHash } from "../core/ids.ts";
-import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
+import type { LintSubject } from "../core/lint/rule.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
 import {
   InvalidArgumentError,
@@ -36,14 +36,15 @@ import {
 } from "../errors/index.ts";
 import { describeOwner, formatFee, formatGas } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { prepareJournalPath } from "./arguments.ts";
+import { parseAccept, prepareJournalPath } from "./arguments.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
+import { lintAndShow } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
-import { confirmUnsigned, formatBounds, showFindings } from "./write.ts";
+import { confirmUnsigned, formatBounds } from "./write.ts";
 
 export interface AppDeployArguments extends KmsArguments, OutputArguments {
   readonly owner?: string | undefined;
@@ -72,6 +73,7 @@ interface Plan {
 }
 
 async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): Promise<TaskOutcome> {
+  const accepted = parseAccept("app deploy", args.accept);
   const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const kms = requireKms(resolveKms(args, { configuredKms: await readConfiguredKms(host) }));
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
@@ -79,7 +81,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const chain = await host.connectChain();
   const generation = await requireDstackKms(chain.client, kms);
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
-  requireNoKeyEpochs(contracts, parseAccepted(args.accept).has("key-epochs"));
+  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
   showCaveat(io.output, contracts);
   const account = await host.readSigner({ chain, wanted, purpose: "deployAndRegisterApp" });
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
@@ -87,7 +89,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
   const plan: Plan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
   const ownerFacts = await readOwner(chain.client, { address: owner });
-  lint(io.output, plan, ownerFacts, args.accept);
+  lint(io.output, plan, ownerFacts, accepted);
   showPlan(io.output, plan, { chain, signer: account.address, ownerFacts });
   const namedDevices = showNamedDevices(io.output, devices);
 
@@ -131,10 +133,9 @@ function lint(
   output: Output,
   { kms, composeHash, deviceId, ...flags }: Plan,
   ownerFacts: ReadOwnerReturnType,
-  accept: string | undefined,
+  accepted: ReadonlySet<string>,
 ): void {
-  const accepted = parseAccepted(accept);
-  const findings = lintApp({
+  const subject: LintSubject = {
     app: {
       appId: "0x",
       hasCode: true,
@@ -156,10 +157,8 @@ function lint(
       ...(composeHash === undefined ? [] : [{ functionName: "addComposeHash", args: [composeHash] }]),
       ...(deviceId === undefined ? [] : [{ functionName: "addDevice", args: [deviceId] }]),
     ],
-  });
-  requireClean(findings, accepted);
-  const shown = findings.filter(({ severity }) => severity !== "note");
-  if (shown.length > 0) showFindings(output, shown, accepted);
+  };
+  lintAndShow(output, subject, accepted);
 }
 
 interface Signing {

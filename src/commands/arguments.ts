@@ -1,7 +1,10 @@
 import { dirname, join, resolve } from "node:path";
+import { lintRules } from "../core/lint/rules.ts";
+import { sha384Value } from "../core/lint/value-rules.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
 import { readBounded } from "../files/read-bounded.ts";
+import { type AcceptingCommand, acceptableNamesOf, lintingCommands } from "./acceptable-names.ts";
 
 /** @throws InvalidArgumentError */
 export function parseBlockNumber(option: string, raw: string): bigint {
@@ -52,23 +55,29 @@ export function parseBatch(raw = "auto"): BatchArgument {
   });
 }
 
+/** No caller can accept a value of 48 bytes: the contracts could not store it. */
+const acceptableRules = lintRules.filter((rule) => rule.severity === "error" && rule !== sha384Value);
+
+/** Every name that `--accept` of this command takes. */
+export function namesToAccept(command: AcceptingCommand): readonly string[] {
+  const rules = lintingCommands.includes(command) ? acceptableRules.map(({ name }) => name) : [];
+  return [...acceptableNamesOf(command), ...rules];
+}
+
 /**
- * Parses the names that an operator waives, separated by commas.
+ * Parses the names given to `--accept`, separated by commas.
  *
- * @throws InvalidArgumentError for a name that is not in `known`
+ * @throws InvalidArgumentError for a name that the command does not take
  */
-export function parseWaivers<Name extends string>(raw: string | undefined, known: readonly Name[]): ReadonlySet<Name> {
-  const names = (raw ?? "").split(",").flatMap((name) => name.trim() || []);
-  return new Set(
-    names.map((name) => {
-      const waiver = known.find((candidate) => candidate === name);
-      if (waiver !== undefined) return waiver;
-      throw new InvalidArgumentError(`Nothing named ${name} can be waived here.`, {
-        nextStep: `Give --waive one or more of ${known.join(", ")}.`,
-        context: { known },
-      });
-    }),
-  );
+export function parseAccept(command: AcceptingCommand, raw = ""): ReadonlySet<string> {
+  const names = raw.split(",").flatMap((name) => name.trim() || []);
+  const known = namesToAccept(command);
+  const wrong = names.find((name) => !known.includes(name));
+  if (wrong === undefined) return new Set(names);
+  throw new InvalidArgumentError(`dstack ${command} has nothing named "${wrong.slice(0, 40)}" to accept.`, {
+    nextStep: `Give --accept one or more of ${known.join(", ")}.`,
+    context: { name: wrong, known },
+  });
 }
 
 /** Reads a text file that an argument names. @throws UnusableFileError, InvalidArgumentError if it is not UTF-8 */

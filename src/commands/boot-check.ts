@@ -12,8 +12,8 @@ import {
   parseDeviceId,
   parseFixedHex,
 } from "../core/ids.ts";
-import { parseAccepted } from "../core/lint/lint.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
+import { parseAccept } from "./arguments.ts";
 import { type AppArguments, connectApp, requireSameApp } from "./connect-app.ts";
 import { findKms, type KmsArguments } from "./connect-kms.ts";
 import { reportGenerations, showCaveat } from "./generations.ts";
@@ -27,7 +27,7 @@ export interface BootCheckArguments extends AppArguments, KmsArguments, BootArgu
 export const bootCheck: Command<BootCheckArguments> = (args, host) => runTask(args, () => check(args, host));
 
 async function check(args: BootCheckArguments, host: CommandHost): Promise<TaskOutcome> {
-  const isAccepted = parseAccepted(args.accept).has("key-epochs");
+  const isAccepted = parseAccept("boot-check", args.accept).has("key-epochs");
   const app = await connectApp(args, host);
   const { kms, generation } = await findKms(args, app);
   requireNoKeyEpochs([{ role: "KMS", address: kms, generation }], isAccepted);

@@ -13,7 +13,7 @@ import type { Output } from "../output/output.ts";
 import type { CvmReference } from "../prune/allowlist-use.ts";
 import { toReference } from "../prune/read-cloud-use.ts";
 import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
-import { parseWaivers } from "./arguments.ts";
+import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
@@ -94,20 +94,19 @@ async function askCloud(cloud: CloudClient | undefined, appId: AppId): Promise<C
 export interface DeviceAddArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** Device ids or names of nodes. */
   readonly devices: readonly string[];
-  readonly waive?: string | undefined;
 }
 
 export const deviceAdd: Command<DeviceAddArguments> = (args, host) => runTask(args, (io) => add(io, args, host));
 
 async function add(io: TaskIo, args: DeviceAddArguments, host: CommandHost): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, ["no-effect"]);
+  const accepted = parseAccept("device add", args.accept);
   const app = await connectApp(args, host);
   const { appId } = app;
   const devices = await parseDevices(args.devices, app.cloud);
   requireConfigured(devices, app.devices);
   const namedDevices = showNamedDevices(io.output, devices);
   const calls = devices.map(({ deviceId }) => addDeviceCall({ appId, deviceId }));
-  const outcome = await changeApp(io, args, { app, calls, allowNoEffect: waivers.has("no-effect") });
+  const outcome = await changeApp(io, args, { app, calls, accepted });
   return { ...outcome, result: { ...outcome.result, namedDevices } };
 }
 
@@ -167,14 +166,13 @@ function describeOrigin(added: Origin | undefined): string {
 export interface DeviceRemoveArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** Device ids or names of nodes. */
   readonly devices: readonly string[];
-  readonly waive?: string | undefined;
 }
 
 export const deviceRemove: Command<DeviceRemoveArguments> = (args, host) =>
   runTask(args, (io) => remove(io, args, host));
 
 async function remove(io: TaskIo, args: DeviceRemoveArguments, host: CommandHost): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, barringWaivers);
+  const accepted = parseAccept("device remove", args.accept);
   const app = await connectApp(args, host);
   const { appId, client } = app;
   const devices = await parseDevices(args.devices, app.cloud);
@@ -182,24 +180,23 @@ async function remove(io: TaskIo, args: DeviceRemoveArguments, host: CommandHost
   const deviceIds = devices.map(({ deviceId }) => deviceId);
   const guard = async () => {
     const { allowAnyDevice } = await readAllowlist(client, { appId });
-    if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), waivers);
+    if (!allowAnyDevice) await requireNoneBarred(app, async (deviceId) => deviceIds.includes(deviceId), accepted);
   };
   const calls = deviceIds.map((deviceId) => removeDeviceCall({ appId, deviceId }));
-  const outcome = await changeApp(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
+  const outcome = await changeApp(io, args, { app, calls, accepted, guard });
   return { ...outcome, result: { ...outcome.result, namedDevices } };
 }
 
 export interface DeviceAllowAnyArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** `on` or `off`. */
   readonly state: string;
-  readonly waive?: string | undefined;
 }
 
 export const deviceAllowAny: Command<DeviceAllowAnyArguments> = (args, host) =>
   runTask(args, (io) => allowAny(io, args, host));
 
 async function allowAny(io: TaskIo, args: DeviceAllowAnyArguments, host: CommandHost): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, barringWaivers);
+  const accepted = parseAccept("device allow-any", args.accept);
   if (args.state !== "on" && args.state !== "off") {
     throw new InvalidArgumentError("Say on or off.", { nextStep: "As in: npx hardhat dstack device allow-any off." });
   }
@@ -208,55 +205,46 @@ async function allowAny(io: TaskIo, args: DeviceAllowAnyArguments, host: Command
   const isUnlisted = async (deviceId: DeviceId) => !(await readAllowlist(client, { appId, deviceId })).deviceListed;
   const guard = async () => {
     const { allowAnyDevice } = await readAllowlist(client, { appId });
-    if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, waivers);
+    if (args.state === "off" && allowAnyDevice) await requireNoneBarred(app, isUnlisted, accepted);
   };
   const calls = [setAllowAnyDeviceCall({ appId, allowAny: args.state === "on" })];
-  return changeApp(io, args, { app, calls, allowNoEffect: waivers.has("no-effect"), guard });
-}
-
-/** The names that `--waive` accepts for commands that allow fewer devices. */
-export const barringWaivers = ["in-use", "running-devices", "no-effect"] as const;
-
-export type BarringWaiver = (typeof barringWaivers)[number];
-
-interface Objection extends RemovalObjection {
-  readonly waiver: BarringWaiver;
+  return changeApp(io, args, { app, calls, accepted, guard });
 }
 
 /**
  * Returns if the cloud names the device of each of the app's CVMs, running or stopped, and none of them will be barred.
- * Objections that the user waived by name do not count.
+ * Objections that the user accepted by name do not count.
  *
  * @throws DeviceNeededError, RpcUnavailableError
  */
 export async function requireNoneBarred(
   app: ConnectedApp,
   isBarred: (deviceId: DeviceId) => Promise<boolean>,
-  waivers: ReadonlySet<BarringWaiver>,
+  accepted: ReadonlySet<string>,
 ): Promise<void> {
   const objections = await findObjections(app, isBarred);
-  const standing = objections.filter(({ waiver }) => !waivers.has(waiver));
+  const standing = objections.filter(({ acceptAs }) => !accepted.has(acceptAs));
   if (standing.length > 0) throw new DeviceNeededError(standing);
 }
 
 async function findObjections(
   { appId, cloud }: ConnectedApp,
   isBarred: (deviceId: DeviceId) => Promise<boolean>,
-): Promise<readonly Objection[]> {
+): Promise<readonly RemovalObjection[]> {
   if (cloud === undefined) return [unknown("there is no API key.")];
   const cvms = await safeGetAppCvms(cloud, { appId });
   if (!cvms.success) return [unknown(cvms.error.message)];
   const objections = await Promise.all(
-    cvms.data.map(async ({ deviceId, ...cvm }): Promise<Objection[]> => {
+    cvms.data.map(async ({ deviceId, ...cvm }): Promise<RemovalObjection[]> => {
       if (deviceId === undefined) return [unknown(`the cloud does not say it of ${nameOfCvm(cvm)}.`)];
       if (!(await isBarred(deviceId))) return [];
       const problem = `CVM ${nameOfCvm(cvm)}, ${cvm.status}, is on device ${deviceId}: its next boot would be refused.`;
-      return [{ waiver: "in-use", problem }];
+      return [{ acceptAs: "in-use", problem }];
     }),
   );
   return objections.flat();
 }
 
-function unknown(why: string): Objection {
-  return { waiver: "running-devices", problem: `Nobody knows which devices the app's CVMs are on: ${why}` };
+function unknown(why: string): RemovalObjection {
+  return { acceptAs: "running-devices", problem: `Nobody knows which devices the app's CVMs are on: ${why}` };
 }

@@ -12,10 +12,9 @@ import {
 } from "../core/examine-hashes.ts";
 import { type Generation, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, nameOfCvm, parseComposeHash } from "../core/ids.ts";
-import { parseAccepted } from "../core/lint/lint.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
-import { readTextFile } from "./arguments.ts";
+import { parseAccept, readTextFile } from "./arguments.ts";
 import {
   type AppArguments,
   type ConnectedApp,
@@ -42,7 +41,7 @@ async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutc
   if (args.file === "") {
     throw new InvalidArgumentError("No file was named.", { nextStep: "See npx hardhat dstack hash --help." });
   }
-  const accepted = parseAccepted(args.accept);
+  const accepted = parseAccept("hash", args.accept);
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));

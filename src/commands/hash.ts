@@ -3,32 +3,23 @@ import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.t
 import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
 import { showWhatRemovalMeans } from "../output/prune.ts";
 import { nothingKnown, readCloudUse } from "../prune/read-cloud-use.ts";
-import { parseWaivers } from "./arguments.ts";
+import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseHashes } from "./values.ts";
 import { type ChangeAppArguments, changeApp } from "./write.ts";
 
-/** The names that `--waive` accepts for commands that remove hashes. */
-export const removalWaivers = ["in-use", "pinned", "running-hashes", "prepare-tokens", "no-effect"] as const;
-
-export type RemovalWaiver = (typeof removalWaivers)[number];
-
-interface Objection extends RemovalObjection {
-  readonly waiver: RemovalWaiver;
-}
-
 /**
  * Returns if no CVM runs one of the hashes or is moving to it, no prepared update waits for it, no pin keeps it, and
- * all of that is known. Objections that the user waived by name do not count.
+ * all of that is known. Objections that the user accepted by name do not count.
  *
  * @throws HashNeededError, CloudError, WrongChainError
  */
 export async function requireUnneeded(
   app: ConnectedApp,
   composeHashes: readonly ComposeHash[],
-  waivers: ReadonlySet<RemovalWaiver>,
+  accepted: ReadonlySet<string>,
 ): Promise<void> {
   if (composeHashes.length === 0) return;
   const { appId, chainId, cloud, pins } = app;
@@ -37,11 +28,11 @@ export async function requireUnneeded(
       ? nothingKnown("there is no API key.")
       : await readCloudUse(cloud, { appId, chainId, composeHashes });
   const isRemoved = ({ composeHash }: { readonly composeHash: ComposeHash }) => composeHashes.includes(composeHash);
-  const inUse = (problem: string): Objection => ({ waiver: "in-use", problem });
-  const objections: readonly Objection[] = [
+  const inUse = (problem: string): RemovalObjection => ({ acceptAs: "in-use", problem });
+  const objections: readonly RemovalObjection[] = [
     ...pins
       .filter((composeHash) => isRemoved({ composeHash }))
-      .map((composeHash): Objection => ({ waiver: "pinned", problem: `The configuration pins ${composeHash}.` })),
+      .map((composeHash) => ({ acceptAs: "pinned", problem: `The configuration pins ${composeHash}.` })),
     ...running
       .filter(isRemoved)
       .map(({ composeHash, cvm }) =>
@@ -55,12 +46,11 @@ export async function requireUnneeded(
       .map(({ composeHash, cvm, expiresAt }) =>
         inUse(`An update prepared for CVM ${nameOfCvm(cvm)} waits for ${composeHash} until ${expiresAt}.`),
       ),
-    ...unknowns.flatMap(({ kind, problem }) => {
-      const waiver = removalWaivers.find((name) => name === kind);
-      return waiver === undefined ? [] : [{ waiver, problem }];
-    }),
+    ...unknowns
+      .filter(({ kind }) => kind === "running-hashes" || kind === "prepare-tokens")
+      .map(({ kind, problem }) => ({ acceptAs: kind, problem })),
   ];
-  const standing = objections.filter(({ waiver }) => !waivers.has(waiver));
+  const standing = objections.filter(({ acceptAs }) => !accepted.has(acceptAs));
   if (standing.length > 0) throw new HashNeededError(standing);
 }
 
@@ -68,13 +58,12 @@ export interface HashAddArguments extends AppArguments, ChangeAppArguments, Outp
   readonly hashes: readonly string[];
   /** Hashes to remove with the same command, separated by commas. */
   readonly remove?: string | undefined;
-  readonly waive?: string | undefined;
 }
 
 export const hashAdd: Command<HashAddArguments> = (args, host) => runTask(args, (io) => add(io, args, host));
 
 async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, removalWaivers);
+  const accepted = parseAccept("hash add", args.accept);
   const added = parseHashes(args.hashes);
   const removed = args.remove === undefined ? [] : parseHashes(args.remove.split(","));
   const app = await connectApp(args, host);
@@ -85,9 +74,9 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
       ...added.map((composeHash) => addComposeHashCall({ appId, composeHash })),
       ...removed.map((composeHash) => removeComposeHashCall({ appId, composeHash })),
     ],
-    allowNoEffect: waivers.has("no-effect"),
+    accepted,
     guard: async () => {
-      await requireUnneeded(app, removed, waivers);
+      await requireUnneeded(app, removed, accepted);
       if (removed.length > 0) showWhatRemovalMeans(io.output);
     },
   });
@@ -95,21 +84,20 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
 
 export interface HashRemoveArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   readonly hashes: readonly string[];
-  readonly waive?: string | undefined;
 }
 
 export const hashRemove: Command<HashRemoveArguments> = (args, host) => runTask(args, (io) => remove(io, args, host));
 
 async function remove(io: TaskIo, args: HashRemoveArguments, host: CommandHost): Promise<TaskOutcome> {
-  const waivers = parseWaivers(args.waive, removalWaivers);
+  const accepted = parseAccept("hash remove", args.accept);
   const composeHashes = parseHashes(args.hashes);
   const app = await connectApp(args, host);
   return changeApp(io, args, {
     app,
     calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),
-    allowNoEffect: waivers.has("no-effect"),
+    accepted,
     guard: async () => {
-      await requireUnneeded(app, composeHashes, waivers);
+      await requireUnneeded(app, composeHashes, accepted);
       showWhatRemovalMeans(io.output);
     },
   });

@@ -3,15 +3,16 @@ import { requireCode } from "../chain/code.ts";
 import { type AskedValue, readKmsStatus } from "../chain/read-kms.ts";
 import { caveatOf, describeGeneration, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type Hex, parseFixedHex } from "../core/ids.ts";
-import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
 import { buildOwnerCall } from "../core/owner-calls.ts";
 import { describeOwnerFully } from "../output/format.ts";
+import { parseAccept } from "./arguments.ts";
 import { type ConnectKmsArguments, connectKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import type { KmsChange } from "./kms-changes.ts";
+import { lintAndShow, lintInputs } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { executeCalls, lintInputs } from "./write.ts";
+import { executeCalls } from "./write.ts";
 
 export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments {
   /** The 32 bytes to add or remove, or an address. */
@@ -38,7 +39,7 @@ async function changeKms(
   host: CommandHost,
   { what, bytes, functionName, warning, needsCode = false }: KmsChange,
 ): Promise<TaskOutcome> {
-  const accepted = parseAccepted(args.accept);
+  const accepted = parseAccept("kms", args.accept);
   lintInputs(what, [args.value]);
   const value = parseFixedHex(what, args.value, bytes);
   const connected = await connectKms(args, host);
@@ -47,8 +48,7 @@ async function changeKms(
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
   showCaveat(io.output, contracts);
   const calls = [buildOwnerCall({ contract: "kms", to: kms, functionName, args: [value] })];
-  const findings = lintApp({ calls });
-  requireClean(findings, accepted);
+  const findings = lintAndShow(io.output, { calls }, accepted);
   if (needsCode) await requireCode(client, { address: value });
   const { owner } = await readKmsStatus(client, { kms });
   await requireEffect(client, calls);

@@ -5,10 +5,12 @@ import { readOwner } from "../chain/read-owner.ts";
 import { acceptOwnershipCall, transferOwnershipCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { describeOwnerFully } from "../output/format.ts";
+import { parseAccept } from "./arguments.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { executeCalls, lintBeforeWrite } from "./write.ts";
+import { executeCalls } from "./write.ts";
 
 export interface OwnerTransferArguments extends AppArguments, OutputArguments {
   /** Address of the new owner. */
@@ -21,6 +23,7 @@ export const ownerTransfer: Command<OwnerTransferArguments> = (args, host) =>
   runTask(args, (io) => transfer(args, host, io));
 
 async function transfer(args: OwnerTransferArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+  const accepted = parseAccept("owner transfer", args.accept);
   const newOwner = parseAddress("The new owner's address", args.address);
   const app = await connectApp(args, host);
   const { client, appId } = app;
@@ -32,7 +35,7 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
   const described = await readOwner(client, { address: newOwner });
   const calls = [transferOwnershipCall({ appId, newOwner })];
   const { findings } = await lintBeforeWrite(io, app, {
-    accept: args.accept,
+    accepted,
     status,
     calls,
     newOwner: described,
@@ -81,6 +84,7 @@ export interface OwnerAcceptArguments extends AppArguments, OutputArguments {
 export const ownerAccept: Command<OwnerAcceptArguments> = (args, host) => runTask(args, (io) => accept(args, host, io));
 
 async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+  const accepted = parseAccept("owner accept", args.accept);
   const app = await connectApp(args, host);
   const { client, appId } = app;
   const status = await readAppStatus(client, { appId });
@@ -94,7 +98,7 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
     });
   }
   const calls = [acceptOwnershipCall({ appId })];
-  const { findings } = await lintBeforeWrite(io, app, { accept: args.accept, status, calls, ignoresKeyEpochs: true });
+  const { findings } = await lintBeforeWrite(io, app, { accepted, status, calls, ignoresKeyEpochs: true });
   io.output.line(`owner      ${describeOwnerFully(owner)}`);
   io.output.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
   const sent = await executeCalls(io, app, { calls, signer: pendingOwner, batch: args.batch });

@@ -3,7 +3,6 @@ import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.t
 import { type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
-import { parseAccepted } from "../core/lint/lint.ts";
 import { removeComposeHashCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "../errors/index.ts";
 import { proveAllowlist } from "../history/prove-allowlist.ts";
@@ -23,18 +22,18 @@ import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "
 import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { type HistoryArguments, readAppHistory } from "./app-history.ts";
-import { type BatchArgument, parseAge, parseBatch, prepareJournalPath } from "./arguments.ts";
+import { type BatchArgument, parseAccept, parseAge, parseBatch, prepareJournalPath } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { lintBeforeWrite } from "./lint.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
   chooseSendMode,
   confirmUnsigned,
   createBatchOutput,
-  lintBeforeWrite,
   openTaskJournal,
   showBatchPlan,
   showRecorded,
@@ -49,7 +48,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   const { client, appId, chainId } = app;
   const status = await readAppStatus(client, { appId });
   const contracts = await readJudgedContracts(app, requireApp(status, appId).generation);
-  const acceptKeyEpochs = parseAccepted(settings.accept).has("key-epochs");
+  const acceptKeyEpochs = settings.accepted.has("key-epochs");
   requireNoKeyEpochs(contracts, acceptKeyEpochs);
   showCaveat(io.output, contracts);
 
@@ -90,7 +89,6 @@ export interface PruneArguments extends AppArguments, OutputArguments, HistoryAr
   readonly olderThan?: string | undefined;
   readonly pin?: string | undefined;
   readonly queued?: string | undefined;
-  readonly waive?: string | undefined;
   readonly allowEmpty?: boolean | undefined;
   readonly plan?: string | undefined;
   readonly dryRun?: boolean | undefined;
@@ -106,12 +104,13 @@ export interface PruneSettings {
   readonly pins: readonly ComposeHash[];
   /** Files and hex values, as the user typed them. */
   readonly queued: readonly string[];
-  readonly waived: readonly UnknownKind[];
+  readonly acceptedUnknowns: readonly UnknownKind[];
   readonly mayEmptyList: boolean;
   readonly planFile: string | undefined;
   readonly isDryRun: boolean;
   readonly batch: BatchArgument;
-  readonly accept: string | undefined;
+  /** All names given to `--accept`. */
+  readonly accepted: ReadonlySet<string>;
   readonly isProofWanted: boolean;
   readonly history: HistoryArguments;
   readonly journal: string | undefined;
@@ -119,18 +118,19 @@ export interface PruneSettings {
 
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parsePruneArguments(args: PruneArguments): PruneSettings {
-  const { keep, olderThan, plan, dryRun = false, batch, accept, prove = false, allowEmpty = false } = args;
+  const { keep, olderThan, plan, dryRun = false, batch, prove = false, allowEmpty = false } = args;
+  const accepted = parseAccept("prune", args.accept);
   return {
     keep: keep === undefined ? undefined : parseCount(keep),
     olderThanSeconds: olderThan === undefined ? undefined : parseAge(olderThan),
     pins: listOf(args.pin).map(parseComposeHash),
     queued: listOf(args.queued),
-    waived: listOf(args.waive).map((name) => oneOf("--waive", unknownKinds, name)),
+    acceptedUnknowns: unknownKinds.filter((kind) => accepted.has(kind)),
     mayEmptyList: allowEmpty,
     planFile: plan,
     isDryRun: dryRun,
     batch: parseBatch(batch),
-    accept,
+    accepted,
     isProofWanted: prove,
     history: { store: args.store, fromBlock: args.fromBlock },
     journal: args.journal,
@@ -147,7 +147,7 @@ export function requireNoOtherRules(settings: PruneSettings, path: string): void
   const given = [
     settings.keep !== undefined && "--keep",
     settings.olderThanSeconds !== undefined && "--older-than",
-    settings.waived.length > 0 && "--waive",
+    settings.acceptedUnknowns.length > 0 && `--accept ${settings.acceptedUnknowns.join(",")}`,
     settings.mayEmptyList && "--allow-empty",
   ].filter((name) => name !== false);
   if (given.length === 0) return;
@@ -168,14 +168,6 @@ function listOf(raw: string | undefined): readonly string[] {
     .split(",")
     .map((item) => item.trim())
     .filter((item) => item !== "");
-}
-
-function oneOf<const Name extends string>(option: string, names: readonly Name[], raw: string): Name {
-  const found = names.find((name) => name === raw);
-  if (found !== undefined) return found;
-  throw new InvalidArgumentError(`${option} does not know "${raw.slice(0, 30)}".`, {
-    nextStep: `Give one of: ${names.join(", ")}.`,
-  });
 }
 
 export interface ExecutePruneParameters {
@@ -271,7 +263,7 @@ async function check(
   { app, status, plan, use, settings }: ExecutePruneParameters,
   removals: ReturnType<typeof removalsOf>,
 ) {
-  const unknowns = use.unknowns.filter(({ kind }) => !plan.policy.waived.includes(kind));
+  const unknowns = use.unknowns.filter(({ kind }) => !plan.policy.acceptedUnknowns.includes(kind));
   if (unknowns.length > 0) throw new PruneBlockedError(unknowns);
   const objections = findObjections(plan, use, removals);
   if (objections.length > 0) throw new PruneOvertakenError(objections);
@@ -279,7 +271,7 @@ async function check(
   await requireDates(client, { appId, hashes: datedBy(plan, use, removals), signal: io.signal });
   const calls = removals.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
   // The generation was checked before the plan was made. It is checked again with all facts before anything is sent.
-  await lintBeforeWrite(io, app, { accept: settings.accept, status, calls, ignoresKeyEpochs: true });
+  await lintBeforeWrite(io, app, { accepted: settings.accepted, status, calls, ignoresKeyEpochs: true });
   return calls;
 }
 
@@ -316,7 +308,7 @@ export function buildKeepRules({ settings, documents, use, planned, ...config }:
     olderThanSeconds: planned === undefined ? settings.olderThanSeconds : planned.olderThanSeconds,
     pins,
     queued: [...(planned?.queued ?? []), ...queued.map(({ source, composeHashes }) => ({ source, composeHashes }))],
-    waived: planned?.waived ?? settings.waived,
+    acceptedUnknowns: planned?.acceptedUnknowns ?? settings.acceptedUnknowns,
     mayEmptyList: planned?.mayEmptyList ?? settings.mayEmptyList,
   };
 }

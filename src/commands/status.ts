@@ -19,8 +19,8 @@ import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp 
 import { type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { readLintSubject, showFindings } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { readLintSubject, showFindings } from "./write.ts";
 
 export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {}
 

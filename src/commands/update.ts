@@ -5,13 +5,11 @@ import { readOwnership } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
-import type { AppCompose } from "../core/app-compose.ts";
 import { checkDockerCompose } from "../core/docker-compose.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../core/environment.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
-import { lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
 import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
 import { createUpdateOutput } from "../output/update.ts";
@@ -20,7 +18,7 @@ import type { JournalState } from "../update/journal-state.ts";
 import type { UpdateRequest, UpdateResult } from "../update/run.ts";
 import { appNamedBy, checkRequest, emptyEnvironment } from "../update/trust.ts";
 import { updateCvm } from "../update/update-cvm.ts";
-import { prepareJournalPath, readTextFile } from "./arguments.ts";
+import { parseAccept, prepareJournalPath, readTextFile } from "./arguments.ts";
 import {
   type AppTarget,
   type ConnectedApp,
@@ -34,8 +32,8 @@ import {
 import { resolveKms } from "./connect-kms.ts";
 import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { lintBeforeWrite, showFindings } from "./write.ts";
 
 export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
@@ -219,8 +217,9 @@ export async function connectUpdate(
   host: CommandHost,
   { args, app: given, request: asked }: ConnectUpdateParameters,
 ): Promise<ConnectedUpdate> {
+  const accepted = parseAccept("update", args.accept);
   const devices = parseDeviceRule(args);
-  const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, host)), devices: devices ?? "any" };
+  const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, host, accepted)), devices: devices ?? "any" };
   const namedByCvm = appNamedBy(asked.cvm);
   const hasApps = Object.keys(host.settings.apps).length > 0;
   checkRequest(trusted, { isAppNamed: given !== undefined || namedByCvm !== undefined || hasApps });
@@ -253,25 +252,15 @@ export async function connectUpdate(
     ...trusted,
     appId,
     devices: withinConfigured(devices, app.devices),
-    reviewDocument: (document) => lintDocument(io, args, document),
+    reviewDocument: (document) => void lintAndShow(io.output, { document }, accepted),
   };
-  const { contracts } = await lintBeforeWrite(io, app, { accept: args.accept });
+  const { contracts } = await lintBeforeWrite(io, app, { accepted });
   return { cloud, chain: app.client, account: await findSigner(app), contracts, request };
 }
 
-/** Lints exactly the document that the update asks for. @throws LintRefusedError */
-function lintDocument(io: TaskIo, { accept }: UpdateArguments, document: AppCompose): void {
-  const accepted = parseAccepted(accept);
-  const findings = lintApp({ document });
-  requireClean(findings, accepted);
-  const shown = findings.filter(({ severity }) => severity !== "note");
-  if (shown.length > 0) showFindings(io.output, shown, accepted);
-}
-
 /** The trusted keys for the environment, and the accepted risks. None of this comes from the cloud. */
-async function readTrust(args: UpdateArguments, host: CommandHost) {
+async function readTrust(args: UpdateArguments, host: CommandHost, accepted: ReadonlySet<string>) {
   const pinned = (await host.settings.kmsPublicKey.get()).trim();
-  const accepted = parseAccepted(args.accept);
   return {
     kms: resolveKms(args, { configuredKms: await readConfiguredKms(host) }),
     expectedKmsPublicKey: pinned === "" ? undefined : parseKmsPublicKey(pinned),

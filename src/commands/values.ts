@@ -4,7 +4,7 @@ import { type ComposeHash, type DeviceId, parseComposeHash, parseDeviceId } from
 import { InvalidArgumentError, UnexpectedDeviceError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
 import { requireCloud } from "./connect-app.ts";
-import { lintInputs } from "./write.ts";
+import { lintInputs } from "./lint.ts";
 
 export interface GivenDevice {
   readonly deviceId: DeviceId;

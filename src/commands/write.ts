@@ -10,30 +10,22 @@ import {
   requireSignedRecords,
 } from "../batch/run.ts";
 import { sendBatch } from "../batch/send-batch.ts";
-import type { ChainClient } from "../chain/client.ts";
-import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
-import { readAppImplementation } from "../chain/read-kms.ts";
+import { readAppStatus } from "../chain/read-app.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { highestTip } from "../chain/transactions/fees.ts";
 import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { deterministicDeployer } from "../core/batch-executor.ts";
-import { type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
-import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
-import { type LintFinding, lintApp, parseAccepted, requireClean } from "../core/lint/lint.ts";
-import type { LintedApp, LintSubject } from "../core/lint/rule.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
-import { cleanText } from "../core/text.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
 import { explorerLink, formatFee, formatGas } from "../output/format.ts";
-import type { Output } from "../output/output.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import { type ConnectedApp, requireApp } from "./connect-app.ts";
-import { requireDstackKms, resolveKms } from "./connect-kms.ts";
-import { readOtherKms, reportGenerations, showCaveat } from "./generations.ts";
+import { reportGenerations } from "./generations.ts";
 import type { ConnectedChain } from "./host.ts";
+import { lintBeforeWrite } from "./lint.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 
@@ -119,7 +111,6 @@ function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan
 }
 
 export interface ChangeAppArguments {
-  /** The value of `--accept`: names of lint rules and risks. */
   readonly accept?: string | undefined;
   readonly batch?: string | undefined;
 }
@@ -127,8 +118,8 @@ export interface ChangeAppArguments {
 export interface ChangeAppParameters {
   readonly app: ConnectedApp;
   readonly calls: readonly OwnerCall[];
-  /** Also sends calls that change nothing. */
-  readonly allowNoEffect: boolean;
+  /** The names given to `--accept`. With `no-effect`, calls that change nothing are sent too. */
+  readonly accepted: ReadonlySet<string>;
   /** A further check of the calls. It runs after the check for key epochs. */
   readonly guard?: (() => Promise<void>) | undefined;
 }
@@ -142,14 +133,15 @@ export interface ChangeAppParameters {
  */
 export async function changeApp(
   io: TaskIo,
-  { accept, batch }: ChangeAppArguments,
-  { app, calls: unordered, allowNoEffect, guard }: ChangeAppParameters,
+  { batch }: Pick<ChangeAppArguments, "batch">,
+  { app, calls: unordered, accepted, guard }: ChangeAppParameters,
 ): Promise<TaskOutcome> {
+  const allowNoEffect = accepted.has("no-effect");
   const calls = orderCalls(unordered);
   const { client, appId, chainId } = app;
   const status = await readAppStatus(client, { appId });
   const { owner } = requireApp(status, appId);
-  const { findings, contracts } = await lintBeforeWrite(io, app, { accept, status, calls });
+  const { findings, contracts } = await lintBeforeWrite(io, app, { accepted, status, calls });
   await guard?.();
   if (!allowNoEffect) await requireEffect(client, calls);
   const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect });
@@ -284,113 +276,4 @@ export async function openTaskJournal(
   const directory = join(root, ".dstack");
   await makeOwnDirectory(directory);
   return openBatchJournal(join(directory, `${subject}-${chainId}-${first?.hash?.slice(2, 10) ?? "unknown"}.jsonl`));
-}
-
-/**
- * Lints values of a command line before they are parsed. If a value has the wrong width for a known reason, the error
- * names that reason. `--accept` does not apply, because such a value could not be sent.
- *
- * @throws LintRefusedError
- */
-export function lintInputs(what: string, texts: readonly string[]): void {
-  requireClean(lintApp({ inputs: texts.map((text) => ({ what, text })) }));
-}
-
-export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs" | "newOwner"> {
-  /** The value of `--accept`. */
-  readonly accept: string | undefined;
-  /** Give it if it was already read, to save a request. */
-  readonly status?: ReadAppStatusReturnType | undefined;
-  /** Set for changes that key epochs do not affect, such as a change of ownership. */
-  readonly ignoresKeyEpochs?: boolean | undefined;
-}
-
-export interface LintBeforeWriteReturnType {
-  readonly findings: readonly LintFinding[];
-  /** The app and, if one is known, its KMS. Empty if key epochs do not affect the change. */
-  readonly contracts: readonly JudgedContract[];
-}
-
-/**
- * Lints an app and what is about to be sent to it, before every write. Shows errors and warnings, and returns all
- * findings; `dstack status` shows the notes. Refuses contracts that have, or may have, key epochs, because the lists of
- * the first generation may not be the ones that count.
- *
- * @throws KeyEpochsError unless that risk was accepted by name
- * @throws LintRefusedError for errors whose rule was not accepted by name
- * @throws InvalidArgumentError, and what reading the app throws
- */
-export async function lintBeforeWrite(
-  io: Pick<TaskIo, "output">,
-  app: ConnectedApp,
-  { accept, status, ignoresKeyEpochs = false, ...about }: LintBeforeWriteParameters,
-): Promise<LintBeforeWriteReturnType> {
-  const accepted = parseAccepted(accept);
-  const kms = resolveKms({}, app);
-  const gathered = await readLintSubject(app.client, { appId: app.appId, kms, status });
-  const { subject } = gathered;
-  const contracts = ignoresKeyEpochs ? [] : [...gathered.contracts, ...(await readOtherKms(app, kms))];
-  requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
-  showCaveat(io.output, contracts);
-  const findings = lintApp({ ...subject, ...about });
-  requireClean(findings, accepted);
-  const shown = findings.filter(({ severity }) => severity !== "note");
-  if (shown.length > 0) showFindings(io.output, shown, accepted);
-  return { findings, contracts };
-}
-
-export interface ReadLintSubjectParameters {
-  readonly appId: AppId;
-  /** Undefined if it is unknown. The rules about it then report nothing. */
-  readonly kms: Address | undefined;
-  /** From the history, if it was read. */
-  readonly lists?:
-    | { readonly composeHashes: readonly ComposeHash[]; readonly devices: readonly DeviceId[] }
-    | undefined;
-  /** Give it if it was already read, to save a request. */
-  readonly status?: ReadAppStatusReturnType | undefined;
-}
-
-export interface ReadLintSubjectReturnType {
-  readonly subject: LintSubject;
-  /** The app and, if one is known, its KMS. */
-  readonly contracts: readonly JudgedContract[];
-}
-
-/**
- * Reads from the chain what the linter needs.
- *
- * @throws InvalidArgumentError if the address is no KMS, and what readAppStatus throws
- */
-export async function readLintSubject(
-  client: ChainClient,
-  { appId, kms, lists, ...parameters }: ReadLintSubjectParameters,
-): Promise<ReadLintSubjectReturnType> {
-  const status = parameters.status ?? (await readAppStatus(client, { appId }));
-  const { blockNumber } = status;
-  const contracts: JudgedContract[] = [];
-  if (status.kind === "app") contracts.push({ role: "app", address: appId, generation: status.generation });
-  if (kms !== undefined) contracts.push({ role: "KMS", address: kms, generation: await requireDstackKms(client, kms) });
-  const implementation = kms === undefined ? undefined : await readAppImplementation(client, { kms, blockNumber });
-  const app: LintedApp = {
-    appId,
-    hasCode: status.kind !== "noCode",
-    isKms: status.kind === "kms",
-    policy: status.kind === "app" ? { ...status, ...lists } : undefined,
-  };
-  const subject = { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
-  return { subject, contracts };
-}
-
-/** Findings for people, each with its advice below. */
-export function showFindings(
-  output: Output,
-  findings: readonly LintFinding[],
-  accepted: ReadonlySet<string> = new Set(),
-): void {
-  for (const { rule, severity, message, advice } of findings) {
-    const consent = severity === "error" && accepted.has(rule) ? ", accepted" : "";
-    output.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`);
-    output.line(`          ${cleanText(advice)}`);
-  }
 }

@@ -141,7 +141,7 @@ export const errorTable = {
   UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
   UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update would start from."),
 
-  PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not waived."),
+  PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not accepted."),
   PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),
   InvalidPlanFileError: entry(5003, false, "A file is no prune plan, was changed by hand, or is for another app."),
   PrunedHashInUseError: entry(5004, false, "A hash came into use in the moment in which it was removed."),

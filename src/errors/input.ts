@@ -110,18 +110,21 @@ export class LintRefusedError extends InputError {
 }
 
 export interface RemovalObjection {
-  /** The name that the operator passes to override it. */
-  readonly waiver: string;
+  /** The name by which the caller accepts it. */
+  readonly acceptAs: string;
   /** One sentence. */
   readonly problem: string;
+}
+
+function namesOf(objections: readonly RemovalObjection[]): string {
+  return [...new Set(objections.map(({ acceptAs }) => acceptAs))].join(",");
 }
 
 export class HashNeededError extends InputError {
   override readonly name = "HashNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    const waivers = [...new Set(objections.map(({ waiver }) => waiver))];
-    super(objections.map(({ problem, waiver }) => `${problem} (${waiver})`).join(" "), {
-      nextStep: `Nothing was sent. Update or delete what needs the hash first; to go on all the same: --waive ${waivers.join(",")}`,
+    super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
+      nextStep: `Nothing was sent. Update or delete what needs the hash first; to go on all the same: --accept ${namesOf(objections)}`,
       context: { objections },
     });
   }
@@ -130,9 +133,8 @@ export class HashNeededError extends InputError {
 export class DeviceNeededError extends InputError {
   override readonly name = "DeviceNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    const waivers = [...new Set(objections.map(({ waiver }) => waiver))];
-    super(objections.map(({ problem, waiver }) => `${problem} (${waiver})`).join(" "), {
-      nextStep: `Nothing was sent. Move or delete what needs the device first; to go on all the same: --waive ${waivers.join(",")}`,
+    super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
+      nextStep: `Nothing was sent. Move or delete what needs the device first; to go on all the same: --accept ${namesOf(objections)}`,
       context: { objections },
     });
   }

@@ -11,7 +11,7 @@ export class PruneBlockedError extends PruneError {
     const kinds = [...new Set(unknowns.map(({ kind }) => kind))].join(",");
     const more = unknowns.length > 1 ? ` (and ${unknowns.length - 1} more unknown facts)` : "";
     super(`Nothing may be removed while this is not known: ${first?.problem}${more}`, {
-      nextStep: `Nothing was sent. Find out, or answer for it yourself with --waive ${kinds}.`,
+      nextStep: `Nothing was sent. Find out, or answer for it yourself with --accept ${kinds}.`,
       context: { unknowns },
     });
   }

@@ -1,4 +1,5 @@
 import { ArgumentType } from "hardhat/types/arguments";
+import { type AcceptingCommand, acceptableNamesOf, lintingCommands } from "../commands/acceptable-names.ts";
 
 /** An optional string option. Hardhat has no other type of option that may be absent. */
 export function optional<const Name extends string>(name: Name, description: string) {
@@ -19,10 +20,14 @@ export function withExample(description: string, example: string): string {
 export const appOption = optional("app", "The app: 0x…, app_…, or its name in dstack.apps (default: the only one)");
 export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to look the app up in the cloud");
 export const kmsOption = optional("kms", "Address of the DstackKms (default: dstack.kms or DSTACK_KMS, or the CVM's)");
-export const acceptOption = optional(
-  "accept",
-  "What to accept by name, separated by commas: rules of the linter, unproven-key, key-epochs",
-);
+
+/** `--accept` of a command. The help lists the names that it takes. */
+export function acceptOption(command: AcceptingCommand) {
+  const names = acceptableNamesOf(command);
+  const all = lintingCommands.includes(command) ? [...names, "rules of the linter"] : names;
+  return optional("accept", `Refusals to override, by name, separated by commas: ${all.join(", ")}`);
+}
+
 export const batchOption = optional(
   "batch",
   "How to send: auto, none, 7702 (the account delegates), safe or safe:FILE; where a Safe is the owner, auto writes the file for it (default: auto)",

@@ -19,11 +19,6 @@ import {
 } from "./options.ts";
 
 const devices = several("devices", "Device ids, or names of nodes in the cloud");
-const waiveNoEffect = optional("waive", "no-effect: send changes that change nothing, too");
-const waiveDeviceUse = optional(
-  "waive",
-  "What to overlook, by name: in-use, running-devices, no-effect; separated by commas",
-);
 
 export const deviceTasks = [
   emptyTask(["dstack", "device"], "The devices an app may boot on").build(),
@@ -45,9 +40,8 @@ export const deviceTasks = [
     .addVariadicArgument(devices)
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("device add"))
     .addOption(batchOption)
-    .addOption(waiveNoEffect)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAdd))
@@ -56,9 +50,8 @@ export const deviceTasks = [
     .addVariadicArgument(devices)
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("device remove"))
     .addOption(batchOption)
-    .addOption(waiveDeviceUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceRemove))
@@ -73,9 +66,8 @@ export const deviceTasks = [
     .addPositionalArgument({ name: "state", description: "on or off", type: ArgumentType.STRING, defaultValue: "" })
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("device allow-any"))
     .addOption(batchOption)
-    .addOption(waiveDeviceUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAllowAny))
@@ -97,7 +89,7 @@ export const bootCheckTasks = [
     .addOption(optional("device", "Device id of the machine (default: the CVM's)"))
     .addOption(optional("osImage", "Hash of the OS image (default: the CVM's)"))
     .addOption(optional("tcbStatus", "TCB status the machine reports (default: UpToDate)"))
-    .addOption(acceptOption)
+    .addOption(acceptOption("boot-check"))
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/boot-check.ts")).bootCheck))
     .build(),
@@ -130,7 +122,7 @@ export const updateTasks = [
     })
     .addOption(optional("allowDevice", "The one device that may be allowed, if the cloud names a new one"))
     .addFlag({ name: "noNewDevice", description: "Stop if the cloud names a device that the app does not allow" })
-    .addOption(acceptOption)
+    .addOption(acceptOption("update"))
     .addOption(optional("acceptHashMismatch", "The one other hash that may be allowed, as the error named it"))
     .addOption(optional("abandonTransaction", "The one recorded transaction to give up, as the error named it"))
     .addOption(optional("journal", "File that remembers what was paid (default: .dstack/journal.jsonl)"))
@@ -170,7 +162,7 @@ export const kmsTasks = [
       .addOption(kmsOption)
       .addOption(cvmOfKmsOption)
       .addOption(batchOption)
-      .addOption(acceptOption)
+      .addOption(acceptOption("kms"))
       .addFlag(jsonFlag)
       .addFlag(yesFlag)
       .setAction(run(async () => (await import("../commands/kms.ts")).kmsChange(change)))
@@ -258,12 +250,6 @@ export const pruneTasks = [
     .addOption(
       optional("queued", "Calls that wait in a Safe or timelock, whose hashes stay: files or 0x…, separated by commas"),
     )
-    .addOption(
-      optional(
-        "waive",
-        "What you answer for although it is not known: running-hashes, prepare-tokens, other-machines, history, proof",
-      ),
-    )
     .addFlag({ name: "allowEmpty", description: "Remove even the last hash of the list" })
     .addFlag({ name: "dryRun", description: "Show the plan and send nothing" })
     .addOption(optional("plan", "File to write the plan to, or to carry out if it is there"))
@@ -272,7 +258,7 @@ export const pruneTasks = [
     .addOption(optional("journal", "File that remembers what was signed (default: one per app in .dstack)"))
     .addOption(storeOption)
     .addOption(fromBlockOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("prune"))
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/prune.ts")).pruneCommand))
@@ -312,7 +298,7 @@ export const appTasks = [
     .addFlag({ name: "requireTcbUpToDate", description: "Refuse machines that are not fully patched" })
     .addFlag({ name: "disableUpgrades", description: "Make the app's code final: there is no way back" })
     .addFlag({ name: "again", description: "Deploy one more, although this very app was deployed before" })
-    .addOption(acceptOption)
+    .addOption(acceptOption("app deploy"))
     .addOption(optional("journal", "File that remembers deployments (default: .dstack/deployments.jsonl)"))
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
@@ -321,10 +307,6 @@ export const appTasks = [
 ];
 
 const hashes = several("hashes", "Compose hashes");
-const waiveHashUse = optional(
-  "waive",
-  "What to overlook, by name: in-use, pinned, running-hashes, prepare-tokens, no-effect; separated by commas",
-);
 
 export const hashTasks = [
   task(
@@ -345,7 +327,7 @@ export const hashTasks = [
     .addOption(optional("hash", "A compose hash from elsewhere, to be explained"))
     .addOption(optional("name", "The name in the manifest, for a docker compose file of no CVM (default: empty)"))
     .addOption(optional("preLaunchScript", "File with the pre-launch script that goes with the docker compose file"))
-    .addOption(acceptOption)
+    .addOption(acceptOption("hash"))
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash-doctor.ts")).hashDoctor))
     .build(),
@@ -357,9 +339,8 @@ export const hashTasks = [
     .addOption(optional("remove", "Hashes to remove in the same transaction, separated by commas"))
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("hash add"))
     .addOption(batchOption)
-    .addOption(waiveHashUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashAdd))
@@ -371,9 +352,8 @@ export const hashTasks = [
     .addVariadicArgument(hashes)
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("hash remove"))
     .addOption(batchOption)
-    .addOption(waiveHashUse)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
@@ -407,7 +387,7 @@ export const ownerTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("owner transfer"))
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerTransfer))
@@ -419,7 +399,7 @@ export const ownerTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)
-    .addOption(acceptOption)
+    .addOption(acceptOption("owner accept"))
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerAccept))

@@ -28,8 +28,8 @@ export function showPrunePlan(output: Output, plan: PrunePlan): void {
   output.line(
     `${count(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
   );
-  for (const { kind, problem, isWaived } of unknowns) {
-    output.line(`Not known: ${problem} (${isWaived ? `waived: ${kind}` : `--waive ${kind} answers for it`})`);
+  for (const { kind, problem, isAccepted } of unknowns) {
+    output.line(`Not known: ${problem} (${isAccepted ? `accepted: ${kind}` : `--accept ${kind} overrides it`})`);
   }
   for (const line of describeIdle(plan)) output.line(line);
   if (!plan.isExecutable) output.line("Nothing is removed while that is not known.");

@@ -57,7 +57,7 @@ export interface PreparedHash extends HashUse {
   readonly expiresAt: string;
 }
 
-/** Names of unknown facts, for the operator to waive. */
+/** Names of unknown facts, by which the caller accepts them. */
 export const unknownKinds = ["history", "proof", "running-hashes", "prepare-tokens", "other-machines"] as const;
 
 export type UnknownKind = (typeof unknownKinds)[number];
@@ -77,8 +77,8 @@ export interface KeepRules {
   readonly pins: readonly Pin[];
   /** Calls that are queued in a Safe or a timelock. */
   readonly queued: readonly QueuedCall[];
-  /** Kinds of unknown facts that the operator has waived. */
-  readonly waived: readonly UnknownKind[];
+  /** Kinds of unknown facts that the caller accepts. */
+  readonly acceptedUnknowns: readonly UnknownKind[];
   /** Whether the list may become empty; otherwise the newest hash stays. */
   readonly mayEmptyList: boolean;
 }

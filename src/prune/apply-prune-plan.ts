@@ -56,7 +56,7 @@ export interface PruneResult {
  *
  * @throws InvalidArgumentError if the journal holds another call of the account that may still be mined
  * @throws UnsignedRecordError if a removal without signed bytes would have to be sent and no caller confirmed it
- * @throws PruneBlockedError if facts are unknown and not waived
+ * @throws PruneBlockedError if facts are unknown and not accepted
  * @throws PruneOvertakenError if a hash came into use, or the owner or the list changed; nothing more is sent
  * @throws HistoryContradictedError if the chain does not have the additions by which the hashes were ordered
  * @throws PrunedHashInUseError if a hash came into use while it was removed
@@ -196,7 +196,7 @@ function requireNoObjection(
 }
 
 function requireKnown({ policy }: PrunePlan, unknowns: readonly UnknownFact[]): void {
-  const open = unknowns.filter(({ kind }) => !policy.waived.includes(kind));
+  const open = unknowns.filter(({ kind }) => !policy.acceptedUnknowns.includes(kind));
   if (open.length > 0) throw new PruneBlockedError(open);
 }
 

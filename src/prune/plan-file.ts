@@ -76,7 +76,7 @@ export function readPlanFile(text: string): PlanReading {
   if (digest !== digestOf(body)) return { problem: "it was changed after it was written" };
   try {
     const { kind: _, version: __, ...plan } = planSchema.parse(body);
-    return { plan: { ...plan, isExecutable: plan.unknowns.every(({ isWaived }) => isWaived) } };
+    return { plan: { ...plan, isExecutable: plan.unknowns.every(({ isAccepted }) => isAccepted) } };
   } catch (error) {
     if (error instanceof z.ZodError || isDstackError(error)) return { problem: "parts of it are missing or malformed" };
     throw error;
@@ -135,7 +135,7 @@ const planSchema = z.strictObject({
       olderThanSeconds: seconds.optional(),
       pins: z.array(z.strictObject({ composeHash, source: z.string() })),
       queued: z.array(z.strictObject({ source: z.string(), composeHashes: z.array(composeHash) })),
-      waived: z.array(z.enum(unknownKinds)),
+      acceptedUnknowns: z.array(z.enum(unknownKinds)),
       mayEmptyList: z.boolean(),
     })
     .transform(({ olderThanSeconds, ...policy }) => ({ ...policy, olderThanSeconds })),
@@ -158,5 +158,5 @@ const planSchema = z.strictObject({
       })
       .transform(({ added, ...row }) => ({ ...row, added })),
   ),
-  unknowns: z.array(z.strictObject({ kind: z.enum(unknownKinds), problem: z.string(), isWaived: z.boolean() })),
+  unknowns: z.array(z.strictObject({ kind: z.enum(unknownKinds), problem: z.string(), isAccepted: z.boolean() })),
 });

@@ -10,7 +10,7 @@ export interface PrunePlan extends Pick<AllowlistUse, "chainId" | "appId" | "own
   /** One per allowed hash, the newest first. */
   readonly rows: readonly PruneRow[];
   readonly unknowns: readonly JudgedUnknown[];
-  /** Whether every unknown fact is waived. Only then may anything be removed. */
+  /** Whether every unknown fact is accepted. Only then may anything be removed. */
   readonly isExecutable: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface PruneRow {
 }
 
 export interface JudgedUnknown extends UnknownFact {
-  readonly isWaived: boolean;
+  readonly isAccepted: boolean;
 }
 
 /**
@@ -36,7 +36,7 @@ export function planPrune(use: AllowlistUse, policy: KeepRules, rules: readonly 
   const judges = rules.map((rule) => rule.prepare(use, policy));
   const judged = newestFirst(use.allowed).map((hash) => ({ hash, reasons: judges.flatMap((judge) => judge(hash)) }));
   const isLastOneLeft = !policy.mayEmptyList && judged.every(({ reasons }) => reasons.length === 0);
-  const unknowns = use.unknowns.map((fact) => ({ ...fact, isWaived: policy.waived.includes(fact.kind) }));
+  const unknowns = use.unknowns.map((fact) => ({ ...fact, isAccepted: policy.acceptedUnknowns.includes(fact.kind) }));
   return {
     chainId,
     appId,
@@ -47,7 +47,7 @@ export function planPrune(use: AllowlistUse, policy: KeepRules, rules: readonly 
       toRow(hash, isLastOneLeft && index === 0 ? [{ rule: "last" }] : reasons),
     ),
     unknowns,
-    isExecutable: unknowns.every(({ isWaived }) => isWaived),
+    isExecutable: unknowns.every(({ isAccepted }) => isAccepted),
   };
 }
 

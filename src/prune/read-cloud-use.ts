@@ -35,8 +35,8 @@ const requestsAtOnce = 8;
 /**
  * Asks the cloud what uses an app's hashes. The order matters. If a prepared update is committed during the read, it is
  * no longer prepared and starts to move a CVM. So the prepared updates are read first, and the CVMs once more after
- * them. What the cloud does not answer becomes an unknown fact. Its earlier answers still count: an operator who waives
- * an unknown fact does not waive a known one.
+ * them. What the cloud does not answer becomes an unknown fact. Its earlier answers still count: a caller who accepts
+ * an unknown fact does not accept a known one.
  *
  * @throws WrongChainError if the cloud's CVMs ask a contract on another chain
  */

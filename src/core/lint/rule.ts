@@ -84,7 +84,7 @@ export interface LintInput {
 export type LintSeverity = "error" | "warning" | "note";
 
 export interface LintRule {
-  /** The name that `--accept` takes. Kebab-case. */
+  /** Kebab-case. A user accepts a finding by this name. */
   readonly name: string;
   readonly severity: LintSeverity;
   /** One sentence for docs/operator.md. */

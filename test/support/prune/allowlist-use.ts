@@ -51,7 +51,7 @@ export function keepRulesWith(changes: Partial<KeepRules> = {}): KeepRules {
     olderThanSeconds: undefined,
     pins: [],
     queued: [],
-    waived: [],
+    acceptedUnknowns: [],
     mayEmptyList: false,
     ...changes,
   };

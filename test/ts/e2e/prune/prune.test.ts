@@ -188,7 +188,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const batch = `safe:${file}`;
     const cloud = { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } };
     // One thing answered for is not the others.
-    const blocked = await prune({ batch, waive: "history,running-hashes" }, cloud);
+    const blocked = await prune({ batch, accept: "history,running-hashes" }, cloud);
     expect([blocked.exitCode, blocked.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5001"]);
 
     const [planned] = (await prune({ dryRun: true, plan })).json<PruneJson>().removals;
@@ -306,7 +306,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       });
       await world.chain.client.mine({ blocks: 1 });
       // It may be the newest of all, so it has a place among the newest three.
-      const planned = await write({ pin: hidden, waive: "history" });
+      const planned = await write({ pin: hidden, accept: "history" });
       expect(planned).to.have.lengthOf(52);
       const run = await prune({ plan: path(), yes: true });
       expect(run.exitCode, run.stderr).to.equal(0);
@@ -349,7 +349,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     expect(blocked.exitCode).to.equal(7);
     expect(blocked.json<PruneJson>().error.code).to.equal("DSTK-5001");
     expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
-    const waived = await prune({ yes: true, waive: "running-hashes,prepare-tokens", keep: "59" }, cloud);
-    expect(waived.exitCode, waived.stderr).to.equal(0);
+    const accepted = await prune({ yes: true, accept: "running-hashes,prepare-tokens", keep: "59" }, cloud);
+    expect(accepted.exitCode, accepted.stderr).to.equal(0);
   });
 });

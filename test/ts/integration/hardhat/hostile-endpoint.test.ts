@@ -138,7 +138,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     const { kms } = world.contracts;
     const app = { app: appId, yes: true };
     const onKms = { kms, yes: true };
-    const waive = "in-use,running-hashes,prepare-tokens";
+    const accept = "in-use,running-hashes,prepare-tokens";
     const removals = stale.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
     const additions = hashes.map((composeHash) => addComposeHashCall({ appId, composeHash }));
     const implementation: Address = world.contracts.appImplementation;
@@ -152,19 +152,19 @@ describe("tasks that sign, at an endpoint that lies", () => {
     return [
       scenario("hash add", { ...app, hashes }, additions),
       scenario("hash add", { ...app, hashes, batch: "7702" }, additions),
-      scenario("hash add", { ...app, hashes: [hashes[0]], remove: stale.join(","), waive }, [
+      scenario("hash add", { ...app, hashes: [hashes[0]], remove: stale.join(","), accept }, [
         ...additions.slice(0, 1),
         ...removals,
       ]),
-      scenario("hash remove", { ...app, hashes: stale, waive, batch: "none" }, removals),
+      scenario("hash remove", { ...app, hashes: stale, accept, batch: "none" }, removals),
       scenario("device add", { ...app, devices: [device] }, [addDeviceCall({ appId, deviceId: device })]),
-      scenario("device remove", { ...app, devices: [staleDevice], waive: "in-use,running-devices" }, [
+      scenario("device remove", { ...app, devices: [staleDevice], accept: "in-use,running-devices" }, [
         removeDeviceCall({ appId, deviceId: staleDevice }),
       ]),
-      scenario("device allow-any", { ...app, state: "on", waive: "in-use,running-devices" }, [
+      scenario("device allow-any", { ...app, state: "on", accept: "in-use,running-devices" }, [
         setAllowAnyDeviceCall({ appId, allowAny: true }),
       ]),
-      scenario("prune", { ...app, keep: "0", store: ":memory:", waive: "other-machines" }, removals),
+      scenario("prune", { ...app, keep: "0", store: ":memory:", accept: "other-machines" }, removals),
       scenario("owner transfer", { ...app, address: devAccount(2).address }, [
         transferOwnershipCall({ appId, newOwner: devAccount(2).address }),
       ]),

@@ -173,17 +173,17 @@ describe("applyPrunePlan", () => {
     expect(await countTransactions()).to.equal(before);
   });
 
-  it("stops for facts that nobody knows, unless they are waived", async () => {
+  it("stops for facts that nobody knows, unless they are accepted", async () => {
     const blind = sourceOf(world, { cloud: undefined });
     const { context } = await refuse(await plan(), PruneBlockedError, { source: blind });
     expect(context.unknowns).to.have.lengthOf(2);
-    const waived = ["running-hashes", "prepare-tokens"] as const;
-    await refuse(await plan({ waived: ["running-hashes"] }, blind), PruneBlockedError, { source: blind });
-    const { removed } = await apply(await plan({ waived, keep: 4 }, blind), { source: blind });
+    const acceptedUnknowns = ["running-hashes", "prepare-tokens"] as const;
+    await refuse(await plan({ acceptedUnknowns: ["running-hashes"] }, blind), PruneBlockedError, { source: blind });
+    const { removed } = await apply(await plan({ acceptedUnknowns, keep: 4 }, blind), { source: blind });
     expect(removed).to.have.lengthOf(2);
   });
 
-  it("stops for a proof that failed for the plan, until it succeeds or is waived", async () => {
+  it("stops for a proof that failed for the plan, until it succeeds or is accepted", async () => {
     const failing = sourceOf(world, { prove: async () => "The storage holds a hash that no event named." });
     const proving = sourceOf(world, { prove: async () => undefined });
     const planned = await plan({}, failing);
@@ -193,8 +193,8 @@ describe("applyPrunePlan", () => {
     }
     expect((await apply(planned, { source: proving })).removed).to.have.lengthOf(4);
     await allowFillers(world, 2, "newer");
-    const waived = await plan({ waived: ["proof"] }, failing);
-    expect((await apply(waived)).removed).to.have.lengthOf(2);
+    const accepted = await plan({ acceptedUnknowns: ["proof"] }, failing);
+    expect((await apply(accepted)).removed).to.have.lengthOf(2);
   });
 
   describe("stops, naming the hash, if since the plan", () => {
@@ -283,11 +283,11 @@ describe("applyPrunePlan", () => {
         mode: "none",
       });
       const blind = sourceOf(world, { cloud: undefined });
-      const waived = {
+      const accepted = {
         ...planned,
-        policy: { ...planned.policy, waived: ["running-hashes", "prepare-tokens"] as const },
+        policy: { ...planned.policy, acceptedUnknowns: ["running-hashes", "prepare-tokens"] as const },
       };
-      expect(objectionsOf(await refuse(waived, PruneOvertakenError, { source: blind }))).to.deep.equal([old.at(-1)]);
+      expect(objectionsOf(await refuse(accepted, PruneOvertakenError, { source: blind }))).to.deep.equal([old.at(-1)]);
     });
   });
 
@@ -333,7 +333,7 @@ describe("applyPrunePlan", () => {
     };
     const source = sourceOf(world, { readHistory: readPart });
     const facts = await readAllowlistUseFrom(source, [hidden]);
-    const policy = keepRulesWith({ waived: ["history"] });
+    const policy = keepRulesWith({ acceptedUnknowns: ["history"] });
     // It may be the newest of all, so it takes the one place among the newest; at execution it must take it again.
     const kept = planPrune(facts, { ...policy, keep: 1, pins: [{ composeHash: hidden, source: "--pin" }] });
     expect(removalsOf(kept)).to.deep.equal(old.slice(1).toReversed());
@@ -376,7 +376,7 @@ describe("applyPrunePlan", () => {
     const stop = new AbortController();
     // Without a cloud there is no last look that would notice either.
     const source = sourceOf(world, { signal: stop.signal, cloud: undefined });
-    const planned = await plan({ waived: ["running-hashes", "prepare-tokens"], keep: 2 }, source);
+    const planned = await plan({ acceptedUnknowns: ["running-hashes", "prepare-tokens"], keep: 2 }, source);
     const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
       if (kind === "mined") stop.abort(new Error("Ctrl-C"));
     };

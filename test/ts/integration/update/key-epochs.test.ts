@@ -99,7 +99,7 @@ describe("the library on contracts with key epochs", () => {
       olderThanSeconds: undefined,
       pins: [],
       queued: [],
-      waived: ["running-hashes", "prepare-tokens", "other-machines"],
+      acceptedUnknowns: ["running-hashes", "prepare-tokens", "other-machines"],
       mayEmptyList: true,
     } as const;
 

@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { showFindings } from "../../../../src/commands/write.ts";
+import { showFindings } from "../../../../src/commands/lint.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { exitWith } from "../../../../src/output/exit-with.ts";
 import { toJson } from "../../../../src/output/format.ts";

@@ -31,11 +31,11 @@ describe("showPrunePlan", () => {
     expect(text).to.include("goes on until it restarts").and.to.include("keys it was given are not taken back");
   });
 
-  it("claims no more than is known, waived or not", () => {
-    for (const waived of [[], ["prepare-tokens"]] as const) {
-      const text = show({ allowed: [allowedHash(1), allowedHash(2)], running, unknowns }, { waived });
+  it("claims no more than is known, accepted or not", () => {
+    for (const acceptedUnknowns of [[], ["prepare-tokens"]] as const) {
+      const text = show({ allowed: [allowedHash(1), allowedHash(2)], running, unknowns }, { acceptedUnknowns });
       expect(rowOf(text, hashNumber(2))).to.match(/ nothing that is known needs it$/);
-      expect(text.includes("Nothing is removed while that is not known.")).to.equal(waived.length === 0);
+      expect(text.includes("Nothing is removed while that is not known.")).to.equal(acceptedUnknowns.length === 0);
     }
   });
 

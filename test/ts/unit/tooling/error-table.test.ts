@@ -20,8 +20,8 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   InvalidArgumentError: new errors.InvalidArgumentError("--cvm is missing."),
   UnusableFileError: new errors.UnusableFileError("updates.jsonl", "it is a symbolic link"),
   LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
-  DeviceNeededError: new errors.DeviceNeededError([{ waiver: "in-use", problem: "CVM a is on it." }]),
-  HashNeededError: new errors.HashNeededError([{ waiver: "in-use", problem: "CVM a has it." }]),
+  DeviceNeededError: new errors.DeviceNeededError([{ acceptAs: "in-use", problem: "CVM a is on it." }]),
+  HashNeededError: new errors.HashNeededError([{ acceptAs: "in-use", problem: "CVM a has it." }]),
   KeyEpochsError: new errors.KeyEpochsError([
     { role: "app", address: "0x01", generation: "0.6.4", releases: "0.6.4", hasKeyEpochs: true },
   ]),

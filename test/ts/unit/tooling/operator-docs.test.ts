@@ -2,6 +2,7 @@ import { expect } from "chai";
 import hre from "hardhat";
 import type { Task } from "hardhat/types/tasks";
 import { filesBelow } from "../../../../scripts/support/paths.ts";
+import { acceptableNames } from "../../../../src/commands/acceptable-names.ts";
 import { negativeAnswer } from "../../../../src/commands/run.ts";
 import { lintRules } from "../../../../src/core/lint/rules.ts";
 import { exitCodes } from "../../../../src/errors/index.ts";
@@ -20,6 +21,18 @@ describe("docs/operator.md", () => {
     const rows = [...page.matchAll(/^\| `([\w-]+)` \| (error|warning|note) \| (.+) \|$/gm)];
     expect(rows.map(([, name, severity, summary]) => ({ name, severity, summary }))).to.deep.equal(
       lintRules.map(({ name, severity, summary }) => ({ name, severity, summary })),
+    );
+  });
+
+  it("lists the names that --accept takes, row by row", () => {
+    const section = page.slice(page.indexOf("## Overriding a refusal"), page.indexOf("## What all tasks share"));
+    const rows = [...section.matchAll(/^\| `([\w-]+)` \| (.+) \| (.+) \|$/gm)];
+    expect(rows.map(([, name, commands, overrides]) => ({ name, commands, overrides }))).to.deep.equal(
+      acceptableNames.map(({ name, commands, overrides }) => ({
+        name,
+        commands: commands.map((command) => `\`${command}\``).join(", "),
+        overrides,
+      })),
     );
   });
 

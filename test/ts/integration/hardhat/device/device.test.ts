@@ -118,7 +118,7 @@ describe("dstack device", () => {
     ]);
   });
 
-  it("refuses what would change nothing, and sends it where that is waived by name", async () => {
+  it("refuses what would change nothing, and sends it where that is accepted by name", async () => {
     const block = await head();
     for (const [verb, devices] of [
       ["add", ["node-1"]],
@@ -132,18 +132,18 @@ describe("dstack device", () => {
     // Before the task asks.
     expect(errorOf(await run("add", { devices: ["node-1"], yes: false }))).to.include({ name: "NoEffectError" });
     expect(await head()).to.equal(block);
-    expect((await run("add", { devices: ["node-1"], waive: "no-effect" })).exitCode).to.equal(0);
+    expect((await run("add", { devices: ["node-1"], accept: "no-effect" })).exitCode).to.equal(0);
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("keeps the device a CVM is on, until that is waived by name", async () => {
+  it("keeps the device a CVM is on, until that is accepted by name", async () => {
     const { deviceId } = world.nodes[0];
     const refused = await run("remove", { devices: ["node-1"] });
     expect(refused.exitCode).to.equal(2);
     expect(errorOf(refused)).to.include({ name: "DeviceNeededError" });
-    expect(refused.stdout).to.include("onchain-app").and.to.include("--waive in-use");
+    expect(refused.stdout).to.include("onchain-app").and.to.include("--accept in-use");
     expect(await isListed(deviceId)).to.equal(true);
-    expect((await run("remove", { devices: ["node-1"], waive: "in-use" })).exitCode).to.equal(0);
+    expect((await run("remove", { devices: ["node-1"], accept: "in-use" })).exitCode).to.equal(0);
     expect(await isListed(deviceId)).to.equal(false);
   });
 
@@ -151,14 +151,14 @@ describe("dstack device", () => {
     ["nobody can be asked", ""],
     ["the cloud refuses the key", "phak_wrong"],
   ] as const)
-    it(`removes no device while ${what} where the CVMs are, until that is waived by name`, async () => {
+    it(`removes no device while ${what} where the CVMs are, until that is accepted by name`, async () => {
       await run("add", { devices: [foreign] });
       const blind = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey } });
       const args = { app: appId, cvm: undefined, devices: [foreign] };
       const refused = await run("remove", args, blind);
       expect(errorOf(refused)).to.include({ name: "DeviceNeededError" });
       expect(await isListed(foreign)).to.equal(true);
-      expect((await run("remove", { ...args, waive: "running-devices" }, blind)).exitCode).to.equal(0);
+      expect((await run("remove", { ...args, accept: "running-devices" }, blind)).exitCode).to.equal(0);
       expect(await isListed(foreign)).to.equal(false);
     });
 
@@ -176,7 +176,7 @@ describe("dstack device", () => {
     const barring = await run("allow-any", { state: "off" });
     expect(errorOf(barring)).to.include({ name: "DeviceNeededError" });
     expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(true);
-    expect((await run("allow-any", { state: "off", waive: "in-use" })).exitCode).to.equal(0);
+    expect((await run("allow-any", { state: "off", accept: "in-use" })).exitCode).to.equal(0);
     expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(false);
   });
 
@@ -227,7 +227,7 @@ describe("dstack device", () => {
     ["the id of nothing", "add", { devices: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
     ["the same device twice", "add", { devices: [foreign, foreign] }, "InvalidArgumentError"],
     ["neither on nor off", "allow-any", { state: "maybe" }, "InvalidArgumentError"],
-    ["an unknown waiver", "remove", { devices: [foreign], waive: "everything" }, "InvalidArgumentError"],
+    ["an unknown name", "remove", { devices: [foreign], accept: "everything" }, "InvalidArgumentError"],
     ["an unknown batch mode", "add", { devices: [foreign], batch: "all" }, "InvalidArgumentError"],
   ] as const)
     it(`refuses ${what}`, async () => {

@@ -8,6 +8,8 @@ import { type Hex, parseAbi, zeroHash } from "viem";
 import { deployContract, readContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import { readAllowlist, readOwnership } from "../../../../../src/chain/read-app.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
+import type { AcceptingCommand } from "../../../../../src/commands/acceptable-names.ts";
+import { namesToAccept } from "../../../../../src/commands/arguments.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { devAccount } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
@@ -74,18 +76,26 @@ describe("tasks on contracts of each generation", () => {
     upgradeTo(world.ownerClient, { proxy: appId, contract: "OddInterfaceApp", args: [oddities[oddity]] });
 
   /** Every task that must stop, with arguments that pass once the risk is accepted. */
-  const stopping: readonly [task: string, args: () => Record<string, unknown>][] = [
+  const stopping: readonly [task: AcceptingCommand, args: () => Record<string, unknown>][] = [
     ["hash", () => ({ file: compose })],
     ["hash add", () => ({ hashes: [newHash], yes: true })],
-    ["hash remove", () => ({ hashes: [inForce], waive: "in-use", yes: true })],
+    ["hash remove", () => ({ hashes: [inForce], accept: "in-use", yes: true })],
     ["device add", () => ({ devices: [newValue], yes: true })],
-    ["device remove", () => ({ devices: [newValue], waive: "no-effect,in-use", yes: true })],
+    ["device remove", () => ({ devices: [newValue], accept: "no-effect,in-use", yes: true })],
     ["device allow-any", () => ({ state: "on", yes: true })],
     ["prune", () => ({ dryRun: true, keep: "0" })],
-    ["prune", () => ({ keep: "0", waive: "other-machines", yes: true, journal: `${directory}/prune-${runs}` })],
+    ["prune", () => ({ keep: "0", accept: "other-machines", yes: true, journal: `${directory}/prune-${runs}` })],
     ["update", () => ({ compose, journal: `${directory}/update-${runs}` })],
     ["boot-check", () => ({})],
   ];
+  const otherNames = (task: AcceptingCommand) =>
+    namesToAccept(task)
+      .filter((name) => name !== "key-epochs")
+      .join(",");
+  const accepting = (args: Record<string, unknown>) => ({
+    ...args,
+    accept: [args.accept, "key-epochs"].filter((names) => names !== undefined).join(","),
+  });
   /** What ends with 6, as its answer is no. */
   const negative = new Set(["hash"]);
 
@@ -100,13 +110,13 @@ describe("tasks on contracts of each generation", () => {
         expect(errorOf(stopped).message).to.include("0.6.5 or 0.6.6").and.to.include("app epoch 0");
         expect(errorOf(stopped).nextStep).to.include("--accept key-epochs");
         expect([stopped.exitCode, await head()]).to.deep.equal([2, block]);
-        const other = await run(task, { ...args(), accept: "mutable-image,unproven-key" });
+        const other = await run(task, { ...args(), accept: otherNames(task) });
         expect(errorOf(other), "another risk's name").to.include({ name: "KeyEpochsError" });
       });
 
       it(`${how} goes on where that is accepted by name, with the caveat`, async () => {
         await toEpochApp();
-        const outcome = await run(task, { ...args(), accept: "key-epochs" });
+        const outcome = await run(task, accepting(args()));
         // The mock cloud has no verdict about such an app: what is paid for is not confirmed by it.
         const isRefusedByCloud = task === "update";
         if (isRefusedByCloud) {
@@ -159,7 +169,7 @@ describe("tasks on contracts of each generation", () => {
     it("tells people what is accepted, above what is sent and decided", async () => {
       await toEpochApp();
       for (const [task, args] of stopping.filter(([task]) => task !== "update")) {
-        const { stdout } = await run(task, { ...args(), accept: "key-epochs", json: false });
+        const { stdout } = await run(task, { ...accepting(args()), json: false });
         expect(stdout, task).to.include(`CAUTION: ${caveat}`).and.to.include("0.6.5 or 0.6.6");
       }
     });
@@ -314,7 +324,7 @@ describe("tasks on contracts of each generation", () => {
     const pruned = { ...world, appId } as unknown as PruneWorld;
     await allow(pruned, fillerHash("old"));
     const args = { plan: join(directory, "plan.json"), journal: join(directory, "planned"), yes: true };
-    const planned = await run("prune", { plan: args.plan, dryRun: true, keep: "0", waive: "other-machines" });
+    const planned = await run("prune", { plan: args.plan, dryRun: true, keep: "0", accept: "other-machines" });
     expect(planned.exitCode, planned.stdout).to.equal(0);
     await toEpochApp();
     const block = await head();

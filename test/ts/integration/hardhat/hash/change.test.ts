@@ -43,8 +43,8 @@ describe("dstack hash add and remove", () => {
   const isAllowed = async (composeHash: ComposeHash) =>
     (await readAllowlist(world.ownerClient, { appId, composeHash })).composeHashAllowed;
   const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string; context: unknown } }>().error;
-  const waiversOf = (outcome: TaskRun) =>
-    (errorOf(outcome).context as { objections: { waiver: string }[] }).objections.map(({ waiver }) => waiver);
+  const namesOf = (outcome: TaskRun) =>
+    (errorOf(outcome).context as { objections: { acceptAs: string }[] }).objections.map(({ acceptAs }) => acceptAs);
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
   it("adds a hash, and removes it again, touching no other", async () => {
@@ -70,28 +70,28 @@ describe("dstack hash add and remove", () => {
     expect([await isAllowed(first), await isAllowed(second)]).to.deep.equal([false, true]);
   });
 
-  it("refuses to add what is allowed and to remove what is not, unless that is waived by name", async () => {
+  it("refuses to add what is allowed and to remove what is not, unless that is accepted by name", async () => {
     const block = await head();
     expect(errorOf(await run("add", { hashes: [inForce] }))).to.include({ name: "NoEffectError" });
     expect(errorOf(await run("remove", { hashes: [first] }))).to.include({ name: "NoEffectError" });
     expect(errorOf(await run("add", { hashes: [second], remove: first }))).to.include({ name: "NoEffectError" });
     expect(await head()).to.equal(block);
-    expect((await run("add", { hashes: [inForce], waive: "no-effect" })).exitCode).to.equal(0);
+    expect((await run("add", { hashes: [inForce], accept: "no-effect" })).exitCode).to.equal(0);
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("refuses to remove what a CVM runs, unless that is waived by name", async () => {
+  it("refuses to remove what a CVM runs, unless that is accepted by name", async () => {
     for (const refused of [
       await run("remove", { hashes: [inForce] }),
       await run("add", { hashes: [first], remove: inForce }),
-      await run("remove", { hashes: [inForce], waive: "pinned,running-hashes,prepare-tokens,no-effect" }),
+      await run("remove", { hashes: [inForce], accept: "pinned,running-hashes,prepare-tokens,no-effect" }),
     ]) {
       expect(errorOf(refused)).to.include({ name: "HashNeededError" });
-      expect(waiversOf(refused)).to.deep.equal(["in-use"]);
+      expect(namesOf(refused)).to.deep.equal(["in-use"]);
       expect(refused.exitCode).to.equal(2);
     }
     expect(await isAllowed(inForce)).to.equal(true);
-    expect((await run("remove", { hashes: [inForce], waive: "in-use" })).exitCode).to.equal(0);
+    expect((await run("remove", { hashes: [inForce], accept: "in-use" })).exitCode).to.equal(0);
     expect(await isAllowed(inForce)).to.equal(false);
   });
 
@@ -104,7 +104,7 @@ describe("dstack hash add and remove", () => {
     const { composeHash } = answer;
     await run("add", { hashes: [composeHash] });
     const refused = await run("remove", { hashes: [composeHash] });
-    expect(waiversOf(refused)).to.deep.equal(["in-use"]);
+    expect(namesOf(refused)).to.deep.equal(["in-use"]);
     expect(await isAllowed(composeHash)).to.equal(true);
   });
 
@@ -112,23 +112,23 @@ describe("dstack hash add and remove", () => {
     const project = await projectOf(world, { apps: { shop: { address: appId, pins: [first] } } });
     await run("add", { hashes: [first] }, project);
     const refused = await run("remove", { hashes: [first], cvm: undefined, app: "shop" }, project);
-    expect(waiversOf(refused)).to.deep.equal(["pinned"]);
-    expect((await run("remove", { hashes: [first], waive: "pinned" }, project)).exitCode).to.equal(0);
+    expect(namesOf(refused)).to.deep.equal(["pinned"]);
+    expect((await run("remove", { hashes: [first], accept: "pinned" }, project)).exitCode).to.equal(0);
   });
 
-  it("removes nothing on what nobody knows, unless each doubt is waived by name", async () => {
+  it("removes nothing on what nobody knows, unless each doubt is accepted by name", async () => {
     const keyless = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } });
     const app = { cvm: undefined, app: appId };
     expect((await run("add", { hashes: [first], ...app }, keyless)).exitCode).to.equal(0);
-    expect(waiversOf(await run("remove", { hashes: [first], ...app }, keyless))).to.deep.equal([
+    expect(namesOf(await run("remove", { hashes: [first], ...app }, keyless))).to.deep.equal([
       "running-hashes",
       "prepare-tokens",
     ]);
-    const half = await run("remove", { hashes: [first], ...app, waive: "running-hashes" }, keyless);
-    expect(waiversOf(half)).to.deep.equal(["prepare-tokens"]);
+    const half = await run("remove", { hashes: [first], ...app, accept: "running-hashes" }, keyless);
+    expect(namesOf(half)).to.deep.equal(["prepare-tokens"]);
     expect(await isAllowed(first)).to.equal(true);
-    const waive = "running-hashes,prepare-tokens";
-    expect((await run("remove", { hashes: [first], ...app, waive }, keyless)).exitCode).to.equal(0);
+    const accept = "running-hashes,prepare-tokens";
+    expect((await run("remove", { hashes: [first], ...app, accept }, keyless)).exitCode).to.equal(0);
   });
 
   it("refuses a stranger before anything is sent", async () => {
@@ -194,7 +194,7 @@ describe("dstack hash add and remove", () => {
     ["a short hash", "remove", { hashes: ["0x12"] }, "InvalidHexError"],
     ["a hash that is both added and removed", "add", { hashes: [first], remove: first }, "InvalidArgumentError"],
     ["the hash of nothing", "add", { hashes: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
-    ["an unknown waiver", "remove", { hashes: [first], waive: "all" }, "InvalidArgumentError"],
+    ["an unknown name", "remove", { hashes: [first], accept: "all" }, "InvalidArgumentError"],
     ["an unknown rule", "add", { hashes: [first], accept: "everything" }, "InvalidArgumentError"],
     ["nobody to ask", "add", { hashes: [first], yes: false }, "InvalidArgumentError"],
   ] as const)

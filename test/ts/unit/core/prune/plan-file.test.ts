@@ -19,7 +19,7 @@ const plan = planPrune(
     olderThanSeconds: 60,
     pins: [{ composeHash: hashNumber(4), source: "--pin" }],
     queued: [{ source: "safe.json", composeHashes: [hashNumber(5)] }],
-    waived: ["prepare-tokens"],
+    acceptedUnknowns: ["prepare-tokens"],
   }),
 );
 const only = planPrune(allowlistUse({ allowed: [allowedHash(1)] }), keepRulesWith());
@@ -70,7 +70,7 @@ describe("a plan's file", () => {
   it("keeps what nobody knew, and with it that the plan may not be carried out", () => {
     const open = planPrune(
       allowlistUse({ allowed: [allowedHash(1)], unknowns: [{ kind: "history", problem: "Blocks were not read." }] }),
-      keepRulesWith({ waived: ["prepare-tokens"] }),
+      keepRulesWith({ acceptedUnknowns: ["prepare-tokens"] }),
     );
     expect(open.isExecutable).to.equal(false);
     expect(readPlanFile(writePlanFile(open))).to.deep.equal({ plan: open });
@@ -82,7 +82,7 @@ describe("a plan's file", () => {
     const changes: ((body: Record<string, unknown>) => void)[] = [
       (body) => Object.assign(body.policy as object, { keep: -1 }),
       (body) => Object.assign(body.policy as object, { olderThanSeconds: -1 }),
-      (body) => Object.assign(body.policy as object, { waived: ["everything"] }),
+      (body) => Object.assign(body.policy as object, { acceptedUnknowns: ["everything"] }),
       (body) => Reflect.deleteProperty(body.policy as object, "mayEmptyList"),
       (body) => Object.assign(body, { chainId: 0 }),
       (body) => Object.assign(body, { appId: "0x12" }),

@@ -140,10 +140,10 @@ describe("planPrune", () => {
     expect(removed({ allowed: [] }, { mayEmptyList: true })).to.deep.equal([]);
   });
 
-  it("may be carried out only if every unknown fact is waived by name", () => {
+  it("may be carried out only if every unknown fact is accepted by name", () => {
     const unknowns = unknownKinds.map((kind) => ({ kind, problem: "Nobody knows." }));
-    const isExecutable = (waived: KeepRules["waived"]) =>
-      planPrune(allowlistUse({ unknowns }), keepRulesWith({ waived })).isExecutable;
+    const isExecutable = (acceptedUnknowns: KeepRules["acceptedUnknowns"]) =>
+      planPrune(allowlistUse({ unknowns }), keepRulesWith({ acceptedUnknowns })).isExecutable;
     expect(isExecutable(unknownKinds)).to.equal(true);
     for (const kind of unknownKinds) {
       expect(isExecutable(unknownKinds.filter((other) => other !== kind))).to.equal(false);
@@ -151,10 +151,10 @@ describe("planPrune", () => {
     expect(planPrune(allowlistUse(), keepRulesWith()).isExecutable).to.equal(true);
   });
 
-  it("keeps what is known to be in use even if that kind of fact is waived", () => {
+  it("keeps what is known to be in use even if that kind of fact is accepted", () => {
     const running = [{ composeHash: two, cvm: cvm("web") }];
     const unknowns = [{ kind: "running-hashes", problem: "One CVM reports no hash." }] as const;
-    expect(removed({ running, unknowns }, { waived: ["running-hashes"] })).to.deep.equal([1, 3, 4, 5]);
+    expect(removed({ running, unknowns }, { acceptedUnknowns: ["running-hashes"] })).to.deep.equal([1, 3, 4, 5]);
   });
 
   describe("for all facts", () => {

@@ -28,15 +28,20 @@ function policyOf(args: Partial<PruneArguments>, more: Partial<BuildKeepRulesPar
 }
 
 describe("the policy of a prune", () => {
-  it("keeps the newest three and waives nothing, where nothing is said", () => {
+  it("keeps the newest three and accepts nothing, where nothing is said", () => {
     expect(defaultKeep).to.equal(3);
     expect(policyOf({})).to.deep.equal(keepRulesWith({ keep: 3 }));
   });
 
   it("is what the command line says, none of it included", () => {
-    const args = { keep: "0", olderThan: "30d", waive: " history, proof", allowEmpty: true };
+    const args = { keep: "0", olderThan: "30d", accept: " history, proof", allowEmpty: true };
     expect(policyOf(args)).to.deep.equal(
-      keepRulesWith({ keep: 0, olderThanSeconds: 2_592_000, waived: ["history", "proof"], mayEmptyList: true }),
+      keepRulesWith({
+        keep: 0,
+        olderThanSeconds: 2_592_000,
+        acceptedUnknowns: ["history", "proof"],
+        mayEmptyList: true,
+      }),
     );
   });
 
@@ -73,7 +78,7 @@ describe("the policy of a prune", () => {
       keep: 0,
       pins: [{ composeHash: hashNumber(1), source: "--pin" }],
       queued: [{ source: "old.json", composeHashes: [hashNumber(2)] }],
-      waived: ["proof"],
+      acceptedUnknowns: ["proof"],
     });
 
     it("is the plan's, to which only more to keep is added", () => {
@@ -92,7 +97,7 @@ describe("the policy of a prune", () => {
     });
 
     it("is loosened by nothing, though it were asked for", () => {
-      const args = { keep: "1", olderThan: "1s", waive: "history", allowEmpty: true };
+      const args = { keep: "1", olderThan: "1s", accept: "history", allowEmpty: true };
       expect(policyOf(args, { planned })).to.deep.equal(planned);
       const strict = { ...planned, olderThanSeconds: 60 };
       expect(policyOf({}, { planned: strict })).to.deep.equal(strict);
@@ -104,7 +109,7 @@ describe("the policy of a prune", () => {
       for (const [option, args] of [
         ["--keep", { keep: "0" }],
         ["--older-than", { olderThan: "0s" }],
-        ["--waive", { waive: "history" }],
+        ["--accept history", { accept: "history" }],
         ["--allow-empty", { allowEmpty: true }],
       ] as const)
         expect(refuse(args), option).to.throw(InvalidArgumentError, option);
@@ -113,7 +118,13 @@ describe("the policy of a prune", () => {
   });
 
   it("is refused where an option is none", () => {
-    for (const args of [{ keep: "-1" }, { keep: "1.5" }, { keep: "all" }, { waive: "everything" }, { olderThan: "30" }])
+    for (const args of [
+      { keep: "-1" },
+      { keep: "1.5" },
+      { keep: "all" },
+      { accept: "everything" },
+      { olderThan: "30" },
+    ])
       expect(() => policyOf(args), JSON.stringify(args)).to.throw(InvalidArgumentError);
     expect(() => policyOf({ pin: "0x12" })).to.throw(InvalidHexError);
   });

@@ -1,0 +1,101 @@
+// Kept free of imports, because Hardhat loads these names with every command, for --help.
+
+/** The commands that take `--accept`. `kms` stands for every change of a KMS. */
+export type AcceptingCommand =
+  | (typeof changesOfApp)[number]
+  | "owner transfer"
+  | "owner accept"
+  | "app deploy"
+  | "kms"
+  | "hash"
+  | "boot-check";
+
+export interface AcceptableName {
+  /** Kebab-case, as `--accept` takes it. */
+  readonly name: string;
+  /** The refusal that the name overrides, as one sentence for docs/operator.md. */
+  readonly overrides: string;
+  readonly commands: readonly AcceptingCommand[];
+}
+
+const changesOfApp = [
+  ...(["hash add", "hash remove", "device add", "device remove", "device allow-any"] as const),
+  ...(["update", "prune"] as const),
+] as const;
+
+/** The commands that lint before they write. They take the name of every rule that stops a write. */
+export const lintingCommands: readonly AcceptingCommand[] = [
+  ...changesOfApp,
+  ...(["owner transfer", "owner accept", "app deploy", "kms"] as const),
+];
+
+/** Every name that `--accept` takes, apart from the rules of the linter. */
+export const acceptableNames = [
+  {
+    name: "in-use",
+    overrides: "A CVM runs the hash or moves to it, a prepared update waits for it, or a CVM is on the device.",
+    commands: ["hash add", "hash remove", "device remove", "device allow-any"],
+  },
+  { name: "pinned", overrides: "The configuration pins the hash.", commands: ["hash add", "hash remove"] },
+  {
+    name: "running-hashes",
+    overrides: "The task cannot learn which hashes the app's CVMs run.",
+    commands: ["hash add", "hash remove", "prune"],
+  },
+  {
+    name: "prepare-tokens",
+    overrides: "The task cannot learn which hashes prepared updates wait for.",
+    commands: ["hash add", "hash remove", "prune"],
+  },
+  {
+    name: "running-devices",
+    overrides: "The task cannot learn which CVM is on which device.",
+    commands: ["device remove", "device allow-any"],
+  },
+  {
+    name: "other-machines",
+    overrides: "Machines may run that this cloud or this API key does not show.",
+    commands: ["prune"],
+  },
+  {
+    name: "history",
+    overrides: "The history does not show when every hash was added, or may lack hashes.",
+    commands: ["prune"],
+  },
+  {
+    name: "proof",
+    overrides: "With `--prove`: the list may have a hash that no event names.",
+    commands: ["prune"],
+  },
+  {
+    name: "no-effect",
+    overrides: "The change would change nothing: it costs more than a real change and logs an event that is not true.",
+    commands: ["hash add", "hash remove", "device add", "device remove", "device allow-any"],
+  },
+  {
+    name: "key-epochs",
+    overrides: "The contract approves per key epoch, or may: the task then reads and changes app epoch 0 alone.",
+    commands: [...changesOfApp, "app deploy", "kms", "hash", "boot-check"],
+  },
+  {
+    name: "unproven-key",
+    overrides: "No trusted KMS has signed the key of the environment for an app that the user named.",
+    commands: ["update"],
+  },
+  {
+    name: "unproven-document",
+    overrides: "The app's contract does not allow the document that the update starts from.",
+    commands: ["update"],
+  },
+  {
+    name: "empty-values",
+    overrides: "All values of the new environment are empty.",
+    commands: ["update"],
+  },
+] as const satisfies readonly AcceptableName[];
+
+/** The names that a command takes, apart from the rules of the linter. */
+export function acceptableNamesOf(command: AcceptingCommand): readonly string[] {
+  const rows: readonly AcceptableName[] = acceptableNames;
+  return rows.filter(({ commands }) => commands.includes(command)).map(({ name }) => name);
+}

@@ -1,0 +1,71 @@
+import { expect } from "chai";
+import hre from "hardhat";
+import { type AcceptingCommand, acceptableNames } from "../../../../src/commands/acceptable-names.ts";
+import { namesToAccept, parseAccept } from "../../../../src/commands/arguments.ts";
+import { lintRules } from "../../../../src/core/lint/rules.ts";
+import { InvalidArgumentError } from "../../../../src/errors/index.ts";
+import { unknownKinds } from "../../../../src/prune/allowlist-use.ts";
+
+const commands: readonly AcceptingCommand[] = [
+  ...(["hash", "hash add", "hash remove", "device add", "device remove", "device allow-any"] as const),
+  ...(["owner transfer", "owner accept", "app deploy", "kms", "update", "prune", "boot-check"] as const),
+];
+const errorRules = lintRules.filter(({ severity }) => severity === "error").map(({ name }) => name);
+
+describe("--accept", () => {
+  it("takes every name of a command at once, with spaces and empty places", () => {
+    for (const command of commands) {
+      const names = namesToAccept(command);
+      expect([...parseAccept(command, ` ${names.join(" , ")},,`)], command).to.deep.equal(names);
+      expect(new Set(names).size, command).to.equal(names.length);
+    }
+    expect(parseAccept("update", undefined).size).to.equal(0);
+  });
+
+  it("refuses a name that it does not know, and lists those of the command", () => {
+    for (const command of commands) {
+      expect(() => parseAccept(command, "everything"), command)
+        .to.throw(InvalidArgumentError, `dstack ${command} has nothing named "everything"`)
+        .with.property("nextStep", `Give --accept one or more of ${namesToAccept(command).join(", ")}.`);
+    }
+  });
+
+  it("refuses the names of other commands", () => {
+    for (const { name, commands: taking } of acceptableNames) {
+      for (const command of commands.filter((other) => !(taking as readonly string[]).includes(other)))
+        expect(() => parseAccept(command, name), `${command} --accept ${name}`).to.throw(InvalidArgumentError, name);
+    }
+  });
+
+  it("takes the rules that stop a write, where a command writes, and no rule elsewhere", () => {
+    for (const command of commands) {
+      const isWrite = command !== "hash" && command !== "boot-check";
+      const taken = errorRules.filter((rule) => namesToAccept(command).includes(rule));
+      // A value of 48 bytes does not fit the contracts, so there is nothing to accept.
+      expect(taken, command).to.deep.equal(isWrite ? errorRules.filter((rule) => rule !== "sha384-value") : []);
+    }
+    for (const { name, severity } of lintRules.filter((rule) => rule.severity !== "error"))
+      expect(() => parseAccept("hash add", name), severity).to.throw(InvalidArgumentError, name);
+  });
+
+  it("overrides every unknown fact of a prune", () => {
+    expect(namesToAccept("prune")).to.include.members([...unknownKinds]);
+  });
+
+  it("is an option of exactly these tasks, whose help has the names", () => {
+    const tasks = [...hre.tasks.rootTasks.values()].flatMap(function below(task): (typeof task)[] {
+      return [task, ...[...task.subtasks.values()].flatMap(below)];
+    });
+    const taking = tasks.filter(({ options }) => options.has("accept"));
+    const commandOf = (id: readonly string[]) => (id[1] === "kms" ? "kms" : id.slice(1).join(" "));
+    expect(new Set(taking.map(({ id }) => commandOf(id)))).to.deep.equal(new Set(commands));
+    expect(tasks.filter(({ options }) => options.has("waive"))).to.deep.equal([]);
+    for (const { id, options } of taking) {
+      const { description = "" } = options.get("accept") ?? {};
+      for (const { name, commands: takers } of acceptableNames)
+        expect(description.includes(name), `${id.join(" ")}: ${name}`).to.equal(
+          (takers as readonly string[]).includes(commandOf(id)),
+        );
+    }
+  });
+});
