@@ -166,7 +166,9 @@ export type NonceTaker =
   /** The nonce is used, and the endpoint does not tell by which transaction. */
   | { readonly kind: "notFound" }
   /** Waits to be mined. It may be the recorded one, whose hash the signer never reported. */
-  | { readonly kind: "waiting" };
+  | { readonly kind: "waiting" }
+  /** Other transactions took one nonce after the other. `nonce` of the error is the last one. */
+  | { readonly kind: "lost"; readonly nonces: readonly number[] };
 
 export class NonceTakenError extends ChainError {
   override readonly name = "NonceTakenError";
@@ -191,12 +193,17 @@ function describeTaker(signer: string, nonce: number, taker: NonceTaker | undefi
     case "notFound":
       return [
         `${used} is used, and the transaction that used it could not be found: it may be the recorded one.`,
-        "Use an RPC endpoint that keeps old states. If you know what became of the recorded transaction, move the journal away.",
+        "The endpoint has not kept the states in which to look for it. Use one that keeps old states, or look in a block explorer which transaction has this nonce, and name it (transactionHash).",
       ];
     case "waiting":
       return [
         `${used} is taken by a transaction that waits to be mined: it may be the recorded one.`,
         "Run the same command again once it is mined.",
+      ];
+    case "lost":
+      return [
+        `Other transactions of ${signer} used nonces ${taker.nonces.join(", ")}, one after the other, before this one was mined.`,
+        "Another program sends with this key. Stop it, then run the same command again: nothing of it was mined, and nothing is left on record.",
       ];
     default:
       return [

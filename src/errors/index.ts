@@ -14,5 +14,6 @@ export * from "./batch.ts";
 export * from "./chain.ts";
 export * from "./cloud.ts";
 export * from "./input.ts";
+export * from "./ledger.ts";
 export * from "./prune.ts";
 export * from "./update.ts";

@@ -1,8 +1,15 @@
 import { type Account, type Address, type Hex, keccak256, numberToHex } from "viem";
 import { parseAccount } from "viem/accounts";
-import { getBalance, getTransactionCount, sendRawTransaction } from "viem/actions";
+import { getBalance, getBlock, getTransactionCount, sendRawTransaction } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
-import { type DstackError, InsufficientFundsError, NonceTakenError, SignerRequiredError } from "../../errors/index.ts";
+import {
+  type DstackError,
+  InsufficientFundsError,
+  NonceTakenError,
+  RpcUnavailableError,
+  SignerRequiredError,
+  TransactionUnderpricedError,
+} from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireChain } from "../client.ts";
 import { errorChain, errorText, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { findNonceTaker } from "./find.ts";
@@ -10,7 +17,12 @@ import { type PreparedTransaction, type PrepareTransactionParameters, prepareTra
 
 // These errors have no codes, and each node has its own wording.
 const alreadyKnown = /already ?known|already imported|\bknown transaction/i;
-const underpriced = /replacement transaction underpriced|could not replace/i;
+const taken = /replacement transaction underpriced|could not replace/i;
+const belowBaseFee =
+  /(?:max ?fee|fee cap|gas price|maxFeePerGas).{0,60}(?:less than (?:the )?(?:pending )?(?:block|base)|too low for the next block)/i;
+const tooCheap = /transaction (?:gas price )?(?:is )?underpriced|fee too low|gas price below/i;
+const poolIsFull =
+  /in-?flight transaction limit|gapped-?nonce|account limit exceeded|(?:tx|mem)pool is full|nonce too high|too many pending/i;
 const noFunds = /insufficient funds|enough funds|exceeds transaction sender account balance/i;
 
 /**
@@ -68,9 +80,10 @@ async function sendThroughNode(client: ChainClient, prepared: PreparedTransactio
 
 async function explainRefusal(
   client: ChainClient,
-  { from, nonce, functionName, transactionHash }: PreparedTransaction,
+  prepared: PreparedTransaction,
   error: unknown,
 ): Promise<DstackError> {
+  const { from, nonce, functionName, transactionHash, maxFeePerGas } = prepared;
   const doing = `broadcasting ${functionName}`;
   if (says(error, noFunds)) {
     return new InsufficientFundsError(
@@ -78,11 +91,30 @@ async function explainRefusal(
       await withRpcErrors(client, doing, () => getBalance(client, { address: from })),
     );
   }
-  if (says(error, underpriced)) return new NonceTakenError(from, nonce, transactionHash);
-  const used = await withRpcErrors(client, doing, () =>
-    getTransactionCount(client, { address: from, blockTag: "latest" }),
-  );
+  if (says(error, taken)) return new NonceTakenError(from, nonce, transactionHash);
+  if (says(error, belowBaseFee) || says(error, tooCheap)) {
+    const { baseFeePerGas } = await withRpcErrors(client, doing, () => getBlock(client));
+    const isBelow = baseFeePerGas !== null && baseFeePerGas > maxFeePerGas;
+    const facts = { signer: from, nonce, functionName, transactionHash, maxFeePerGas };
+    return new TransactionUnderpricedError({ ...facts, baseFeePerGas: isBelow ? baseFeePerGas : undefined });
+  }
+  const used = await withRpcErrors(client, doing, () => getTransactionCount(client, { address: from, blockTag: "latest" }));
   return used > nonce ? new NonceTakenError(from, nonce, transactionHash) : translateChainError(client, error, doing);
+}
+
+/** Whether a node has no room now for a transaction of this account, and will have when others of it are mined. */
+export function isPoolLimit(error: unknown): boolean {
+  return error instanceof RpcUnavailableError && says(error, poolIsFull);
+}
+
+/** A node that rejects transactions of type 4 cannot have forwarded it either. */
+export function isUnknownType(error: unknown): boolean {
+  return error instanceof RpcUnavailableError && says(error, /(?:transaction|tx)[ -]type|type (?:is )?not supported/i);
+}
+
+/** Whether the user of a wallet declined, so that nothing was signed. */
+export function isUserRejection(error: unknown): boolean {
+  return error instanceof RpcUnavailableError && says(error, /user (?:rejected|denied|declined)/i);
 }
 
 function says(error: unknown, words: RegExp): boolean {

@@ -6,6 +6,8 @@ import { withRpcErrors } from "../rpc-errors.ts";
 
 /** Highest tip, in wei per gas. The tip is the only part of the price that an endpoint can inflate. */
 export const highestTip = parseGwei("3");
+/** Highest tip of a replacement, in wei per gas. Each replacement must raise the tip of the one before it. */
+export const highestReplacementTip = 4n * highestTip;
 /** Higher than any base fee seen on a chain, in wei per gas. */
 const highestBaseFee = parseGwei("10000");
 

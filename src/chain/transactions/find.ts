@@ -8,13 +8,13 @@ import {
   type TransactionSerializable,
   type TransactionSerialized,
 } from "viem";
-import { getBlock, getBlockNumber, getTransactionCount } from "viem/actions";
+import { getBlock, getBlockNumber, getTransaction, getTransactionCount } from "viem/actions";
 import { recoverAuthorizationAddress } from "viem/utils";
 import { type Hex, parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import type { NonceTaker } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
-import { highestTip } from "./fees.ts";
+import { highestReplacementTip, highestTip } from "./fees.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 
 export interface FindTransactionParameters {
@@ -76,6 +76,9 @@ export async function findTransaction(
   }
 }
 
+/** `same`: a mined transaction with the recorded target and calldata. */
+export type NonceTakerOrSame = NonceTaker | { readonly kind: "same"; readonly transactionHash: TransactionHash };
+
 /**
  * Finds the transaction that uses the nonce of a recorded one. `same`: a mined one with the recorded target and
  * calldata; it is the recorded one or a replacement that a wallet sped up. Drop a record only because of mined
@@ -86,7 +89,7 @@ export async function findTransaction(
 export async function findNonceTaker(
   client: ChainClient,
   { chainId, from, nonce, to, data }: PreparedTransaction,
-): Promise<NonceTaker | { readonly kind: "same"; readonly transactionHash: TransactionHash }> {
+): Promise<NonceTakerOrSame> {
   const found = await findTransaction(client, { chainId, from, nonce });
   if (found !== undefined) {
     const { transactionHash, isProven } = found;
@@ -98,6 +101,22 @@ export async function findNonceTaker(
     getTransactionCount(client, { address: from, blockTag: "latest" }),
   );
   return { kind: mined > nonce ? "notFound" : "waiting" };
+}
+
+/**
+ * Judges the transaction that the caller names as the one that used a recorded nonce. Undefined if it is not mined, or
+ * did not use this nonce.
+ */
+export async function judgeNonceTaker(
+  client: ChainClient,
+  { chainId, from, nonce, to, data }: PreparedTransaction,
+  transactionHash: TransactionHash,
+): Promise<NonceTakerOrSame | undefined> {
+  const found = await getTransaction(client, { hash: transactionHash }).catch(() => undefined);
+  if (found?.blockNumber == null || found.hash.toLowerCase() !== transactionHash) return undefined;
+  if (!(await isSigned(found, { chainId, from, nonce }))) return undefined;
+  const isSame = found.to?.toLowerCase() === to.toLowerCase() && found.input.toLowerCase() === data.toLowerCase();
+  return isSame ? { kind: "same", transactionHash } : { kind: "mined", transactionHash };
 }
 
 /**
@@ -176,6 +195,8 @@ export interface FindContradictionOptions {
   readonly delegate?: readonly Hex[] | undefined;
   /** Highest gas limit that a node or a wallet is asked to sign for. */
   readonly gasCeiling?: bigint | undefined;
+  /** Whether it replaces an earlier transaction of its nonce. Nodes then ask for a higher tip than the earlier one's. */
+  readonly isReplacement?: boolean | undefined;
 }
 
 /**
@@ -185,11 +206,12 @@ export interface FindContradictionOptions {
  */
 export function findContradiction(
   prepared: Omit<PreparedTransaction, "functionName">,
-  { delegate, gasCeiling }: FindContradictionOptions = {},
+  { delegate, gasCeiling, isReplacement = false }: FindContradictionOptions = {},
 ): string | undefined {
   const { rawTransaction, transactionHash } = prepared;
   if (prepared.maxPriorityFeePerGas > prepared.maxFeePerGas) return "its tip is above its highest price";
-  if (prepared.maxPriorityFeePerGas > highestTip) return "its tip is above what this package ever pays";
+  if (prepared.maxPriorityFeePerGas > (isReplacement ? highestReplacementTip : highestTip))
+    return "its tip is above what this package ever pays";
   if (rawTransaction === undefined) {
     if (gasCeiling !== undefined && prepared.gas > gasCeiling)
       return "its gas limit is above what such a call ever gets";

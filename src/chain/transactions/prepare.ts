@@ -111,21 +111,23 @@ export interface SignTransactionParameters {
   readonly transaction: Omit<PreparedTransaction, "from" | "rawTransaction" | "transactionHash">;
   /** If set, the transaction is an EIP-7702 transaction. */
   readonly authorization?: SignedAuthorization | undefined;
+  /** Highest tip, in wei per gas. @default highestTip */
+  readonly mostTip?: bigint | undefined;
 }
 
 /**
  * Signs a transaction whose fields are all fixed, if the key is local. Sends nothing. The transaction carries no value.
- * Refuses a tip above `highestTip`.
+ * Refuses a tip above `mostTip`.
  *
  * @throws ImplausibleAnswerError
  */
 export async function signTransaction(
   client: ChainClient,
-  { account, transaction, authorization }: SignTransactionParameters,
+  { account, transaction, authorization, mostTip: most = highestTip }: SignTransactionParameters,
 ): Promise<PreparedTransaction> {
   const { functionName, ...fields } = transaction;
   const { maxPriorityFeePerGas: told } = fields;
-  if (told > highestTip) throw new ImplausibleAnswerError({ what: "the tip in wei per gas", told, most: highestTip });
+  if (told > most) throw new ImplausibleAnswerError({ what: "the tip in wei per gas", told, most });
   const prepared = { ...transaction, from: account.address };
   if (account.type !== "local") return prepared;
   const rawTransaction = await account.signTransaction(

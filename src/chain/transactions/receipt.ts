@@ -1,7 +1,15 @@
-import { type Address, formatTransactionReceipt, getAddress, hexToBigInt, isHex, type TransactionReceipt } from "viem";
-import type { TransactionHash } from "../../core/ids.ts";
+import {
+  type Address,
+  formatTransactionReceipt,
+  getAddress,
+  hexToBigInt,
+  isHex,
+  type RpcTransactionReceipt,
+  type TransactionReceipt,
+} from "viem";
+import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
-import { ReceiptTimeoutError, TransactionRevertedError } from "../../errors/index.ts";
+import { ReceiptTimeoutError, RpcUnavailableError, TransactionRevertedError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { withoutSecrets, withRpcErrors } from "../rpc-errors.ts";
 
@@ -63,13 +71,73 @@ async function readConfirmedReceipt(
   signal: AbortSignal,
 ): Promise<TransactionReceipt | undefined> {
   const options = { signal, retryCount: 0 }; // the loop retries
-  const receipt = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }, options);
-  if (!receipt?.blockNumber) return undefined;
+  const wire = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }, options);
+  const receipt = parseReceipt(transactionHash, wire);
+  if (receipt === undefined) return undefined;
   if (confirmations > 1) {
     const head = await client.request({ method: "eth_blockNumber" }, options);
-    if (hexToBigInt(head) - hexToBigInt(receipt.blockNumber) + 1n < BigInt(confirmations)) return undefined;
+    if (hexToBigInt(head) - receipt.blockNumber + 1n < BigInt(confirmations)) return undefined;
   }
-  return formatTransactionReceipt(receipt);
+  return receipt;
+}
+
+/**
+ * Reads the receipt of a mined transaction. Undefined if the endpoint has none.
+ *
+ * @throws RpcUnavailableError, also for an answer that is no receipt: it says nothing about the transaction
+ */
+export async function readReceipt(
+  client: ChainClient,
+  transactionHash: TransactionHash,
+): Promise<TransactionReceipt | undefined> {
+  return duringRpc(client, readingReceipt, async () =>
+    parseReceipt(
+      transactionHash,
+      await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }),
+    ),
+  );
+}
+
+const readingReceipt = "reading the receipt";
+
+/** A pending block has receipts too, but no block number. Some proxies answer with neither result nor error. */
+function parseReceipt(hash: TransactionHash, wire: RpcTransactionReceipt | null): TransactionReceipt | undefined {
+  if (wire === null) return undefined;
+  const { transactionHash, blockHash, blockNumber, status, gasUsed, effectiveGasPrice, logs } = Object(wire) as {
+    readonly [Name in keyof RpcTransactionReceipt]?: unknown;
+  };
+  const isOf = typeof transactionHash === "string" && transactionHash.toLowerCase() === hash.toLowerCase();
+  if (isOf && blockNumber === null) return undefined;
+  const isWhole =
+    [blockHash, blockNumber, gasUsed, effectiveGasPrice].every((value) => isHex(value)) &&
+    (status === "0x0" || status === "0x1") &&
+    Array.isArray(logs) &&
+    logs.every(isLog);
+  if (isOf && isWhole) return formatTransactionReceipt(wire);
+  throw new RpcUnavailableError(readingReceipt, { said: "its answer is no receipt of this transaction" });
+}
+
+function isLog(log: unknown): boolean {
+  const { address, topics, data } = Object(log) as {
+    readonly address?: unknown;
+    readonly topics?: unknown;
+    readonly data?: unknown;
+  };
+  return isHex(address) && isHex(data) && Array.isArray(topics) && topics.every((topic) => isHex(topic));
+}
+
+/** What is known of a mined transaction, for the ledger. */
+export function proofOf(receipt: TransactionReceipt) {
+  const { blockNumber, gasUsed } = receipt;
+  return {
+    transactionHash: parseTransactionHash(receipt.transactionHash),
+    ...{ blockNumber, gasUsed, costWei: costOf(receipt) },
+  };
+}
+
+/** What a mined transaction cost, in wei, with the fee that an OP stack rollup charges to publish it. */
+export function costOf(receipt: TransactionReceipt & { readonly l1Fee?: string | bigint | null }): bigint {
+  return receipt.gasUsed * receipt.effectiveGasPrice + (receipt.l1Fee ? BigInt(receipt.l1Fee) : 0n);
 }
 
 export interface ReadSendersParameters {

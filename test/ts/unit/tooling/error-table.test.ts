@@ -55,6 +55,20 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   ForeignDelegationError: new errors.ForeignDelegationError("0x02", "0x08"),
   DelegationUnsupportedError: new errors.DelegationUnsupportedError("the key is with the node"),
   ExecutorMismatchError: new errors.ExecutorMismatchError("0x08", "0x09", "0x0a"),
+  LedgerError: new errors.LedgerError("ledger.sqlite", "damaged", { detail: "of record 1, another key signed it" }),
+  TransactionUnderpricedError: new errors.TransactionUnderpricedError({
+    ...{ signer: "0x02", nonce: 7, functionName: "addDevice", transactionHash: "0x04" },
+    ...{ maxFeePerGas: 1_500_000_000n, baseFeePerGas: 2_000_000_000n },
+  }),
+  FinalityTimeoutError: new errors.FinalityTimeoutError(
+    { tag: "safe", transactionHashes: ["0x04"], blockNumber: 9n, taggedBlock: 7n },
+    300_000,
+  ),
+  TransactionCancelledError: new errors.TransactionCancelledError(
+    { from: "0x02", nonce: 7, functionName: "addDevice" },
+    "0x04",
+  ),
+  NonceBlockedError: new errors.NonceBlockedError({ from: "0x02", nonce: 7, functionName: "removeComposeHash" }),
   LogsRefusedError: new errors.LogsRefusedError({ fromBlock: 7n, toBlock: 7n }, "too many logs"),
   LogsUnavailableError: new errors.LogsUnavailableError({ fromBlock: 7n, toBlock: 9n }, "history has been pruned"),
   HistoryStoreError: new errors.HistoryStoreError("history.sqlite", "damaged"),

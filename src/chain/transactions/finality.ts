@@ -1,0 +1,207 @@
+import { BlockNotFoundError, type TransactionReceipt } from "viem";
+import { getBlock } from "viem/actions";
+import { parseTransactionHash } from "../../core/ids.ts";
+import {
+  FinalityTimeoutError,
+  NonceTakenError,
+  RpcUnavailableError,
+  TransactionRevertedError,
+} from "../../errors/index.ts";
+import { duringRpc, errorChain } from "../rpc-errors.ts";
+import type { FinalityTag } from "./chain-identity.ts";
+import { followTransaction, sleep } from "./follow.ts";
+import type { Ended, FollowContext } from "./follow-context.ts";
+import type { LedgerTransaction } from "./ledger-records.ts";
+import { proofOf, readReceipt } from "./receipt.ts";
+
+/** A mined transaction with its receipt. */
+export type Mined = Ended & { readonly receipt: TransactionReceipt };
+
+/** Usual times from a block to its stage, in ms. Nine of ten blocks are faster. */
+const typicalMs: Readonly<Record<"ethereum" | "rollup", Readonly<Record<FinalityTag, number>>>> = {
+  ethereum: { latest: 0, safe: 735_000, finalized: 1_120_000 },
+  rollup: { latest: 0, safe: 75_000, finalized: 1_235_000 },
+};
+const ethereum = [1, 11_155_111, 17_000, 560_048];
+/** A stage is waited for this many times its usual duration, and told as stalled after half of that. */
+const patience = 4;
+
+/** The usual time from a block of this chain to its stage, in ms. */
+export function typicalFinalityMs(chainId: number, tag: FinalityTag): number {
+  return typicalMs[ethereum.includes(chainId) ? "ethereum" : "rollup"][tag];
+}
+
+export interface WaitForFinalityParameters {
+  /** Mined transactions. The receipts of earlier runs' transactions may be absent; they are read. */
+  readonly mined: readonly Ended[];
+  readonly until: FinalityTag;
+  /** @default four times the chain's usual time */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * Waits once for several mined transactions, until the newest of their blocks is at a stage. If a reorganisation removes
+ * one of them from the chain, it is sent again, and waited for again.
+ *
+ * @throws FinalityTimeoutError; TransactionRevertedError and NonceTakenError after a reorganisation; and what
+ * followTransaction throws
+ */
+export async function waitForFinality(
+  context: FollowContext,
+  { mined: ended, until, timeoutMs }: WaitForFinalityParameters,
+): Promise<readonly Mined[]> {
+  const { ledger, settings, identity } = context;
+  let mined = await Promise.all(ended.map((one) => (isMined(one) ? one : keepMined(context, one))));
+  if (mined.length === 0 || until === "latest") return mined;
+  const typical = typicalFinalityMs(identity.chainId, until);
+  const tag = new TagWatch(context, until, typical);
+  settings.onEvent?.({
+    ...{ kind: "waitingForFinality", tag: until },
+    ...{ blockNumber: newestOf(mined).blockNumber, typicalMs: typical },
+  });
+  const start = Date.now();
+  for (;;) {
+    settings.signal?.throwIfAborted();
+    const newest = newestOf(mined);
+    let taggedBlock: bigint | undefined;
+    let fault: unknown;
+    try {
+      taggedBlock = await tag.read();
+      const isReached = tag.hasReached(newest.blockNumber);
+      const hasMoved = await isElsewhere(context, newest);
+      if (hasMoved) mined = await Promise.all(mined.map((one) => keepMined(context, one)));
+      else if (isReached) break;
+    } catch (error) {
+      if (!(error instanceof RpcUnavailableError)) throw error;
+      fault = error;
+    }
+    const waitedMs = Date.now() - start;
+    if (waitedMs >= (timeoutMs ?? patience * typical)) {
+      const transactionHashes = mined.map(({ receipt }) => receipt.transactionHash);
+      const facts = { tag: until, transactionHashes, blockNumber: newest.blockNumber, taggedBlock };
+      throw fault ?? new FinalityTimeoutError(facts, waitedMs);
+    }
+    await sleep(settings, settings.pollIntervalMs);
+  }
+  ledger.setFinality(
+    mined.map(({ transaction }) => transaction.id),
+    until,
+  );
+  settings.onEvent?.({ kind: "final", tag: until, blockNumber: newestOf(mined).blockNumber });
+  return mined;
+}
+
+function isMined(ended: Ended): ended is Mined {
+  return ended.receipt !== undefined;
+}
+
+/** The receipt of the newest block. A reorganisation that removes any of the blocks removes this one as well. */
+function newestOf(mined: readonly Mined[]): TransactionReceipt {
+  const receipts = mined.map(({ receipt }) => receipt);
+  return receipts.reduce((newest, receipt) => (receipt.blockNumber > newest.blockNumber ? receipt : newest));
+}
+
+/** Whether the transaction is no longer in the block in which it was seen. */
+async function isElsewhere(context: FollowContext, seen: TransactionReceipt): Promise<boolean> {
+  const receipt = await readReceipt(context.client, parseTransactionHash(seen.transactionHash));
+  if (receipt !== undefined) return receipt.blockHash !== seen.blockHash;
+  // An endpoint that is behind does not know the block at all.
+  const block = await findBlock(context, seen.blockNumber);
+  return block !== undefined && block.hash !== seen.blockHash;
+}
+
+async function findBlock({ client }: FollowContext, blockNumber: bigint) {
+  return duringRpc(client, readingBlock, () =>
+    getBlock(client, { blockNumber }).catch((error: unknown) => {
+      if (error instanceof BlockNotFoundError) return undefined;
+      throw error;
+    }),
+  );
+}
+
+const readingBlock = "reading the transaction's block";
+
+/** An endpoint that is behind says nothing about a mined transaction. A development chain can be set back. */
+async function requireBlock(context: FollowContext, { proof }: LedgerTransaction): Promise<void> {
+  const { blockNumber } = proof ?? {};
+  if (context.identity.isDevelopment || blockNumber === undefined) return;
+  if ((await findBlock(context, blockNumber)) !== undefined) return;
+  throw new RpcUnavailableError(readingBlock, { said: `it does not know block ${blockNumber}` });
+}
+
+/** Reads a mined transaction again. If it is not mined any more, opens it in the ledger and sees it to its end. */
+async function keepMined(context: FollowContext, { transaction, receipt: seen }: Ended): Promise<Mined> {
+  const { client, ledger, settings } = context;
+  const hash = transaction.proof?.transactionHash;
+  const receipt = hash && (await readReceipt(client, hash));
+  if (receipt) {
+    const isNews = transaction.proof?.blockNumber !== receipt.blockNumber;
+    return { transaction: isNews ? ledger.setState(transaction.id, "mined", proofOf(receipt)) : transaction, receipt };
+  }
+  if (seen !== undefined && !(await isElsewhere(context, seen))) return { transaction, receipt: seen };
+  if (seen === undefined) await requireBlock(context, transaction);
+  const dropped = ledger.setState(transaction.id, "open");
+  settings.onEvent?.({ kind: "dropped", transaction: dropped });
+  const ended = await followTransaction(context, dropped);
+  return requireMined(ended);
+}
+
+/** @throws TransactionRevertedError, NonceTakenError */
+export function requireMined(ended: Ended): Mined {
+  const { transaction, receipt } = ended;
+  const { from, nonce, functionName, state, proof } = transaction;
+  if (state === "mined" && receipt !== undefined) return { transaction, receipt };
+  if (state === "reverted" && receipt !== undefined)
+    throw new TransactionRevertedError(receipt.transactionHash, functionName);
+  const by = proof?.transactionHash;
+  const taker = by === undefined ? undefined : ({ kind: "mined", transactionHash: by } as const);
+  throw new NonceTakenError(from, nonce, transaction.attempts.at(-1)?.transactionHash, taker);
+}
+
+/** The block that a tag names, and how it moves. Falls back to a time if the endpoint does not know the tag. */
+class TagWatch {
+  readonly #context: FollowContext;
+  readonly #tag: FinalityTag;
+  readonly #typicalMs: number;
+  readonly #start = Date.now();
+  #block: bigint | undefined;
+  #movedAt = Date.now();
+  #isTold = false;
+
+  constructor(context: FollowContext, tag: FinalityTag, typicalMs: number) {
+    this.#context = context;
+    this.#tag = tag;
+    this.#typicalMs = typicalMs;
+  }
+
+  /** Undefined if the endpoint does not know the tag. */
+  async read(): Promise<bigint | undefined> {
+    const { client, settings } = this.#context;
+    const block = await this.#ask(client);
+    const tag = this.#tag;
+    if (block !== this.#block) {
+      [this.#block, this.#movedAt, this.#isTold] = [block, Date.now(), false];
+    }
+    const stalledMs = Date.now() - this.#movedAt;
+    if (!this.#isTold && block === undefined) settings.onEvent?.({ kind: "tagUnknown", tag, waitMs: this.#typicalMs });
+    const isStalled = block !== undefined && stalledMs >= (patience / 2) * this.#typicalMs;
+    if (!this.#isTold && isStalled) settings.onEvent?.({ kind: "tagStalled", tag, taggedBlock: block, stalledMs });
+    this.#isTold ||= block === undefined || isStalled;
+    return block;
+  }
+
+  hasReached(blockNumber: bigint): boolean {
+    if (this.#block !== undefined) return this.#block >= blockNumber;
+    return Date.now() - this.#start >= this.#typicalMs;
+  }
+
+  async #ask(client: FollowContext["client"]): Promise<bigint | undefined> {
+    try {
+      return (await getBlock(client, { blockTag: this.#tag })).number ?? undefined;
+    } catch (error) {
+      const isAnswer =
+        error instanceof BlockNotFoundError || errorChain(error).some(({ code }) => typeof code === "number");
+      return isAnswer ? undefined : duringRpc(client, `reading the ${this.#tag} block`, () => Promise.reject(error));
+    }
+  }
+}

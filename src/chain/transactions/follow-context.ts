@@ -1,0 +1,74 @@
+import type { Account, TransactionReceipt } from "viem";
+import type { TransactionHash } from "../../core/ids.ts";
+import type { ChainClient } from "../client.ts";
+import type { ChainIdentity, FinalityTag } from "./chain-identity.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LedgerTransaction } from "./ledger-records.ts";
+import type { ProcessOwner } from "./process-owner.ts";
+
+/** What happens to transactions while a run sends them and waits for them. */
+export type SenderEvent =
+  | { readonly kind: "sent"; readonly transaction: LedgerTransaction; readonly isFromRecord: boolean }
+  | {
+      readonly kind: "mined";
+      readonly transaction: LedgerTransaction;
+      readonly receipt: TransactionReceipt;
+      readonly isFromRecord: boolean;
+    }
+  /** Another transaction used the nonce, so the recorded one can never be mined. */
+  | { readonly kind: "taken"; readonly transaction: LedgerTransaction; readonly by: TransactionHash }
+  /** A reorganisation removed a mined transaction from the chain. It is sent again. */
+  | { readonly kind: "dropped"; readonly transaction: LedgerTransaction }
+  /** The base fee is above what the transaction pays at most, both in wei per gas. It waits. */
+  | { readonly kind: "underpriced"; readonly transaction: LedgerTransaction; readonly baseFeePerGas: bigint }
+  /** Another process has asked a node or a wallet for the transaction, and is waited for. */
+  | { readonly kind: "waitingForOwner"; readonly transaction: LedgerTransaction }
+  /** Everything is mined. The stage usually takes so long from then on. */
+  | {
+      readonly kind: "waitingForFinality";
+      readonly tag: FinalityTag;
+      readonly blockNumber: bigint;
+      readonly typicalMs: number;
+    }
+  /** The block that the tag names has not changed for this long. */
+  | { readonly kind: "tagStalled"; readonly tag: FinalityTag; readonly taggedBlock: bigint; readonly stalledMs: number }
+  /** The endpoint does not know the tag. This time is waited for instead. */
+  | { readonly kind: "tagUnknown"; readonly tag: FinalityTag; readonly waitMs: number }
+  | { readonly kind: "final"; readonly tag: FinalityTag; readonly blockNumber: bigint };
+
+export interface FollowSettings {
+  /** Timeout for each transaction to be mined, in ms. */
+  readonly timeoutMs: number;
+  readonly pollIntervalMs: number;
+  readonly signal: AbortSignal | undefined;
+  /**
+   * Called before a node or a wallet is asked to sign what the ledger holds without signed bytes: nothing shows which
+   * program wrote that. If it throws, nothing of it is sent. Without it the run stops there (UnsignedRecordError).
+   */
+  readonly confirmUnsigned: ((transaction: LedgerTransaction) => Promise<void> | void) | undefined;
+  /** The mined transaction that used the nonce of a recorded one, as the caller found it elsewhere. */
+  readonly transactionHash: TransactionHash | undefined;
+  /**
+   * Called if the base fee is above the highest price of a transaction. It may replace the transaction; it returns
+   * whether it did. Without it, or if it did not, the transaction waits.
+   */
+  readonly onUnderpriced: ((transaction: LedgerTransaction, baseFeePerGas: bigint) => Promise<boolean>) | undefined;
+  readonly onEvent: ((event: SenderEvent) => void) | undefined;
+}
+
+/** What one run needs to see transactions to their end. */
+export interface FollowContext {
+  readonly client: ChainClient;
+  readonly ledger: Ledger;
+  readonly identity: ChainIdentity;
+  readonly account: Account;
+  /** This run. */
+  readonly owner: ProcessOwner;
+  readonly settings: FollowSettings;
+}
+
+/** How a transaction ended. The receipt is absent where another transaction used the nonce. */
+export interface Ended {
+  readonly transaction: LedgerTransaction;
+  readonly receipt: TransactionReceipt | undefined;
+}

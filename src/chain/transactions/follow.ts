@@ -1,0 +1,108 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { NonceTakenError, ReceiptTimeoutError, RpcUnavailableError } from "../../errors/index.ts";
+import { isPoolLimit } from "./broadcast.ts";
+import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
+import { type LedgerTransaction, lastAttempt } from "./ledger-records.ts";
+import { readOutcome, sendAgain } from "./outcome.ts";
+
+/** Nodes drop transactions that wait long. The same bytes are sent again after this many polls. */
+const pollsBetweenBroadcasts = 10;
+/** So many failures in a row end the wait. One may come from a server behind a load balancer that is late. */
+const mostFailures = 3;
+
+export interface FollowOptions {
+  /** Whether the endpoint has just taken it. Otherwise it is sent again first, unless it is mined. */
+  readonly isJustSent?: boolean | undefined;
+}
+
+/**
+ * Waits until a recorded transaction is mined, or another one has used its nonce, and records that. Sends signed bytes
+ * again while they may have been lost. "Not found" is never an end: the endpoint may be behind.
+ *
+ * @throws ReceiptTimeoutError, NonceTakenError, TransactionUnderpricedError, UnsignedRecordError, InsufficientFundsError,
+ * RpcUnavailableError, LedgerError
+ */
+export async function followTransaction(
+  context: FollowContext,
+  { id }: Pick<LedgerTransaction, "id">,
+  { isJustSent = false }: FollowOptions = {},
+): Promise<Ended> {
+  const { ledger, settings } = context;
+  const start = Date.now();
+  /** How often in a row the endpoint refused the bytes, or did not show what had used the nonce. */
+  let failures = 0;
+  for (let polls = isJustSent ? 1 : 0; ; polls++) {
+    settings.signal?.throwIfAborted();
+    const waitedMs = Date.now() - start;
+    const isLast = waitedMs >= settings.timeoutMs;
+    const isDue = isLast || failures > 0 || polls % pollsBetweenBroadcasts === 0;
+    let fault: unknown;
+    let mayPass = true;
+    try {
+      const transaction = ledger.transaction(id);
+      const outcome = await readOutcome(context, transaction, { isDue });
+      if (typeof outcome === "object") return outcome;
+      // What was asked of a node or a wallet may have arrived, so it is not asked for once more after a failure.
+      mayPass = !isDue || lastAttempt(transaction).rawTransaction !== undefined;
+      if (isDue) await sendIfFree(context, transaction, outcome);
+      failures = 0;
+    } catch (error) {
+      if (!mayPass || !isPassing(error)) throw error;
+      if (isCounted(error) && ++failures >= mostFailures) throw error;
+      fault = error;
+    }
+    if (isLast) throw timeoutError(ledger.transaction(id), waitedMs, fault);
+    await sleep(settings, Math.min(settings.pollIntervalMs, Math.max(1, settings.timeoutMs - waitedMs)));
+  }
+}
+
+/**
+ * Looks whether a transaction has ended. If not, sends it again.
+ *
+ * @throws NonceTakenError if its nonce is used and the endpoint does not show by which transaction
+ * @throws what followTransaction throws
+ */
+export async function nudge(context: FollowContext, transaction: LedgerTransaction): Promise<Ended | undefined> {
+  const outcome = await readOutcome(context, transaction, { isDue: true });
+  if (typeof outcome === "object") return outcome;
+  await sendIfFree(context, transaction, outcome);
+  return undefined;
+}
+
+async function sendIfFree(
+  context: FollowContext,
+  transaction: LedgerTransaction,
+  outcome: "nonceUsed" | undefined,
+): Promise<void> {
+  const { from, nonce } = transaction;
+  const { transactionHash } = lastAttempt(transaction);
+  if (outcome === "nonceUsed") throw new NonceTakenError(from, nonce, transactionHash, { kind: "notFound" });
+  await sendAgain(context, transaction);
+}
+
+/**
+ * Whether a later look may find something else: the endpoint is down or behind, or another transaction with this nonce
+ * waits to be mined.
+ */
+export function isPassing(error: unknown): boolean {
+  return error instanceof RpcUnavailableError || (error instanceof NonceTakenError && error.taker?.kind !== "mined");
+}
+
+function isCounted(error: unknown): boolean {
+  const isRefusal = error instanceof RpcUnavailableError && error.context.said !== undefined && !isPoolLimit(error);
+  return isRefusal || (error instanceof NonceTakenError && error.taker?.kind === "notFound");
+}
+
+/** @throws the signal's reason */
+export async function sleep({ signal }: Pick<FollowSettings, "signal">, milliseconds: number): Promise<void> {
+  await pause(milliseconds, undefined, { signal }).catch(() => signal?.throwIfAborted());
+}
+
+function timeoutError({ from, nonce, attempts }: LedgerTransaction, waitedMs: number, fault: unknown): Error {
+  const hash = attempts.at(-1)?.transactionHash;
+  if (fault instanceof RpcUnavailableError) return fault;
+  const isWaiting = hash === undefined || fault instanceof NonceTakenError;
+  return isWaiting
+    ? new NonceTakenError(from, nonce, hash, { kind: "waiting" })
+    : new ReceiptTimeoutError(hash, waitedMs);
+}

@@ -1,0 +1,192 @@
+import type { TransactionReceipt } from "viem";
+import { getBlock, getTransactionCount } from "viem/actions";
+import { parseTransactionHash } from "../../core/ids.ts";
+import {
+  InvalidArgumentError,
+  LedgerError,
+  NonceTakenError,
+  RpcUnavailableError,
+  TransactionUnderpricedError,
+  UnsignedRecordError,
+} from "../../errors/index.ts";
+import { duringRpc } from "../rpc-errors.ts";
+import { broadcastTransaction, readIsRecorded } from "./broadcast.ts";
+import { findForeignSignature, findNonceTaker, judgeNonceTaker, type NonceTakerOrSame } from "./find.ts";
+import type { Ended, FollowContext } from "./follow-context.ts";
+import { type LedgerTransaction, lastAttempt, preparedOf, type TransactionAttempt } from "./ledger-records.ts";
+import type { PreparedTransaction } from "./prepare.ts";
+import { isAtWork } from "./process-owner.ts";
+import { proofOf, readReceipt } from "./receipt.ts";
+
+export interface ReadOutcomeOptions {
+  /** Whether to look also for another transaction with the nonce, if there is no receipt. */
+  readonly isDue: boolean;
+}
+
+/**
+ * Looks once at how a transaction ended, and records an end that it finds. `nonceUsed`: the nonce is used, and the
+ * endpoint does not show by which transaction. Undefined: still open.
+ *
+ * @throws RpcUnavailableError, LedgerError, InvalidArgumentError if the caller named a transaction with another nonce
+ */
+export async function readOutcome(
+  context: FollowContext,
+  transaction: LedgerTransaction,
+  { isDue }: ReadOutcomeOptions,
+): Promise<Ended | "nonceUsed" | undefined> {
+  const { client, ledger } = context;
+  if (transaction.state !== "open") return readEnded(context, transaction);
+  for (const attempt of transaction.attempts.toReversed()) {
+    const receipt = await readReceiptOf(context, transaction, attempt);
+    if (receipt !== undefined) return endAs(context, transaction, receipt, attempt.kind);
+  }
+  if (!isDue || (await readCount(context, transaction, "latest")) <= transaction.nonce) return undefined;
+  const taker = await findTaker(context, transaction);
+  if (taker.kind === "same") {
+    const receipt = await readReceipt(client, taker.transactionHash);
+    return receipt && endAs(context, transaction, receipt, "call");
+  }
+  if (taker.kind !== "mined") return "nonceUsed";
+  const by = parseTransactionHash(taker.transactionHash);
+  const ended = ledger.setState(transaction.id, "taken", { transactionHash: by });
+  context.settings.onEvent?.({ kind: "taken", transaction: ended, by });
+  return { transaction: ended, receipt: undefined };
+}
+
+/** A transaction that another run has ended. Its receipt is read again: what is on record is not taken as proof. */
+async function readEnded({ client }: FollowContext, transaction: LedgerTransaction): Promise<Ended | undefined> {
+  const { proof } = transaction;
+  if (proof?.blockNumber === undefined) return { transaction, receipt: undefined };
+  const receipt = await readReceipt(client, proof.transactionHash);
+  return receipt && { transaction, receipt };
+}
+
+async function readReceiptOf(
+  { client }: FollowContext,
+  transaction: LedgerTransaction,
+  attempt: TransactionAttempt,
+): Promise<TransactionReceipt | undefined> {
+  const { transactionHash, rawTransaction } = attempt;
+  if (transactionHash === undefined) return undefined;
+  const receipt = await readReceipt(client, transactionHash);
+  if (receipt === undefined || rawTransaction !== undefined) return receipt;
+  // A hash that a node or a wallet told may be that of any transaction, such as an old one with the same event.
+  return (await readIsRecorded(client, preparedOf(transaction, attempt))) ? receipt : undefined;
+}
+
+function endAs(
+  { ledger }: FollowContext,
+  { id }: LedgerTransaction,
+  receipt: TransactionReceipt,
+  kind: TransactionAttempt["kind"],
+): Ended {
+  const state = kind === "cancel" ? "cancelled" : receipt.status === "success" ? "mined" : "reverted";
+  return { transaction: ledger.setState(id, state, proofOf(receipt)), receipt };
+}
+
+async function findTaker(context: FollowContext, transaction: LedgerTransaction): Promise<NonceTakerOrSame> {
+  const { client, settings } = context;
+  const [first] = transaction.attempts;
+  const recorded = preparedOf(transaction, first);
+  const taker = await findNonceTaker(client, recorded);
+  const named = settings.transactionHash;
+  if (taker.kind !== "notFound" || named === undefined) return taker;
+  const judged = await judgeNonceTaker(client, recorded, named);
+  if (judged !== undefined) return judged;
+  throw new InvalidArgumentError(
+    `Transaction ${named} is not the one that used nonce ${transaction.nonce} of ${transaction.from}.`,
+    { nextStep: "Look in a block explorer which transaction has this nonce." },
+  );
+}
+
+function readCount(
+  { client }: FollowContext,
+  { from }: Pick<LedgerTransaction, "from">,
+  blockTag: "latest" | "pending",
+): Promise<number> {
+  return duringRpc(client, "reading the nonce", () => getTransactionCount(client, { address: from, blockTag }));
+}
+
+/**
+ * Sends a recorded transaction again whose nonce is free. Signed bytes are sent unchanged. What a node or a wallet was
+ * asked for is not asked for again, except if its process is gone and the caller confirms it.
+ *
+ * @throws UnsignedRecordError, TransactionUnderpricedError, InsufficientFundsError, NonceTakenError, RpcUnavailableError,
+ * LedgerError if another key has signed the bytes
+ */
+export async function sendAgain(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
+  const { rawTransaction } = lastAttempt(transaction);
+  if (rawTransaction === undefined) return askAgain(context, transaction);
+  await clearTheWay(context, transaction);
+  try {
+    await sendBytes(context, transaction);
+  } catch (error) {
+    if (!(error instanceof TransactionUnderpricedError)) throw error;
+    const baseFeePerGas = error.facts.baseFeePerGas ?? error.facts.maxFeePerGas;
+    if (!(await tellUnderpriced(context, transaction, baseFeePerGas))) throw error;
+    await sendBytes(context, context.ledger.transaction(transaction.id));
+    return;
+  }
+  await lookAtBaseFee(context, transaction);
+}
+
+async function sendBytes({ client, ledger }: FollowContext, transaction: LedgerTransaction): Promise<void> {
+  const attempt = lastAttempt(transaction);
+  const problem = await findForeignSignature({ ...attempt, from: transaction.from });
+  if (problem !== undefined)
+    throw new LedgerError(ledger.path, "damaged", { detail: `of record ${transaction.id}, ${problem}` });
+  const hash = await broadcastTransaction(client, preparedOf(transaction, attempt));
+  if (!attempt.isSent) ledger.markSent(transaction.id, attempt.id, hash);
+}
+
+/**
+ * Sends what processes that are gone have signed for lower nonces: otherwise this one waits for ever. Not the removals
+ * of a prune, which must be checked first.
+ */
+async function clearTheWay(context: FollowContext, { chain, from, nonce }: LedgerTransaction): Promise<void> {
+  const open = context.ledger.transactions({ chain, signer: from, states: ["open"] });
+  for (const other of open) {
+    const isInTheWay = other.nonce < nonce && other.purpose.kind !== "prune" && !isAtWork(other.owner);
+    if (!isInTheWay || lastAttempt(other).rawTransaction === undefined) continue;
+    await sendBytes(context, other).catch((error: unknown) => {
+      if (!(error instanceof NonceTakenError || error instanceof RpcUnavailableError)) throw error;
+    });
+  }
+}
+
+/** The node has the transaction. If its price is below the base fee, it is not mined until that falls. */
+async function lookAtBaseFee(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
+  const { client } = context;
+  const { baseFeePerGas } = await duringRpc(client, "reading the base fee", () => getBlock(client));
+  if (baseFeePerGas === null || baseFeePerGas <= lastAttempt(transaction).maxFeePerGas) return;
+  if (await tellUnderpriced(context, transaction, baseFeePerGas))
+    await sendBytes(context, context.ledger.transaction(transaction.id));
+}
+
+/** Returns whether the caller has replaced the transaction. */
+async function tellUnderpriced(
+  { settings }: FollowContext,
+  transaction: LedgerTransaction,
+  baseFeePerGas: bigint,
+): Promise<boolean> {
+  settings.onEvent?.({ kind: "underpriced", transaction, baseFeePerGas });
+  return (await settings.onUnderpriced?.(transaction, baseFeePerGas)) ?? false;
+}
+
+/** A transaction that a node or a wallet was asked to sign. */
+async function askAgain(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
+  const { client, ledger, owner, account, settings } = context;
+  const attempt = lastAttempt(transaction);
+  const prepared: PreparedTransaction = preparedOf(transaction, attempt);
+  const isMine = transaction.owner.run === owner.run;
+  if (attempt.transactionHash !== undefined && (isMine || (await readIsRecorded(client, prepared)))) return;
+  if (!isMine && isAtWork(transaction.owner)) return settings.onEvent?.({ kind: "waitingForOwner", transaction });
+  // It waits in the node's pool, under a hash that its process did not live to record.
+  if ((await readCount(context, transaction, "pending")) > transaction.nonce) return;
+  const isKeyHere = account.type === "local";
+  if (isKeyHere || settings.confirmUnsigned === undefined) throw new UnsignedRecordError({ ...prepared, isKeyHere });
+  await settings.confirmUnsigned(transaction);
+  ledger.setOwner(transaction.id, owner);
+  const hash = await broadcastTransaction(client, prepared);
+  ledger.markSent(transaction.id, attempt.id, hash);
+}

@@ -1,0 +1,418 @@
+import type { Account, Address, SignedAuthorization, TransactionReceipt } from "viem";
+import { parseAccount } from "viem/accounts";
+import { getBalance } from "viem/actions";
+import type { Hex } from "../../core/ids.ts";
+import { type PolicyCall, proveCalls } from "../../core/owner-calls.ts";
+import {
+  DelegationUnsupportedError,
+  ImplausibleAnswerError,
+  InsufficientFundsError,
+  NonceBlockedError,
+  NonceTakenError,
+  SignerRequiredError,
+  TransactionCancelledError,
+  TransactionRevertedError,
+  TransactionUnderpricedError,
+} from "../../errors/index.ts";
+import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
+import { duringRpc } from "../rpc-errors.ts";
+import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
+import { defaultFinality, type FinalityTag, readChainIdentity } from "./chain-identity.ts";
+import { requireMined, waitForFinality } from "./finality.ts";
+import { followTransaction, isPassing, nudge } from "./follow.ts";
+import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
+import { type Ledger, memoryLedger, type RecordOutcome } from "./ledger.ts";
+import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
+import {
+  type PreparedTransaction,
+  type ReadFeesReturnType,
+  readFees,
+  readNextNonce,
+  signTransaction,
+} from "./prepare.ts";
+import { isAtWork, startRun } from "./process-owner.ts";
+import { findRecorded, type Intention } from "./recorded.ts";
+
+/** A transaction without fees and nonce. */
+export interface TransactionIntent {
+  readonly to: Address;
+  readonly data: Hex;
+  /** Gas limit. */
+  readonly gas: bigint;
+  readonly functionName: string;
+  /** The owner's calls in it. */
+  readonly calls: readonly PolicyCall[];
+  /** Signs the sender's own authorisation (EIP-7702) for the transaction's nonce. */
+  readonly authorize?: ((transactionNonce: number) => Promise<SignedAuthorization>) | undefined;
+}
+
+/** Parameters of every action that sends transactions through a ledger. */
+export interface SenderParameters extends Partial<FollowSettings> {
+  /** The account that signs and pays. For a plain address, the node holds the key. @default the client's account */
+  readonly account?: Account | Address | undefined;
+  /** If the endpoint serves another chain, a WrongChainError is thrown. */
+  readonly chainId?: number | undefined;
+  /** Records every transaction before it is sent: see openLedger. @default a ledger in memory */
+  readonly ledger?: Ledger | undefined;
+  /** Called with the final (for a local account: signed) transaction before it is recorded. If it throws, nothing is sent. */
+  readonly beforeSend?: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
+  /** Maximum number of pending transactions. @default 16, the number that every node keeps for one account */
+  readonly window?: number | undefined;
+  /**
+   * The stage at which a transaction counts as done. @default "safe"; on a development chain "latest", the block that
+   * holds it
+   */
+  readonly until?: FinalityTag | undefined;
+  /** Timeout for that stage, in ms. @default four times the chain's usual time */
+  readonly finalityTimeoutMs?: number | undefined;
+}
+
+export interface SenderIntention extends Intention {
+  /** For the error message if there is no account. */
+  readonly title: string;
+  /** Whether the same transaction may be sent although another run has sent it. @default false */
+  readonly mayRepeat?: boolean | undefined;
+  /** Throws unless the receipt shows that the transaction did what it was for. @default each call's event */
+  readonly prove?: ((receipt: TransactionReceipt, transaction: LedgerTransaction) => void) | undefined;
+}
+
+/** A transaction that this run sent or took up, with its state in the ledger. */
+export interface SentTransaction {
+  readonly transaction: LedgerTransaction;
+  /** Absent while it is open, and for what an earlier run saw mined until `finish` has read it again. */
+  readonly receipt: TransactionReceipt | undefined;
+  /** Whether another run recorded it. */
+  readonly isFromRecord: boolean;
+  /** Whether its receipt shows what it was for. */
+  readonly isProven: boolean;
+}
+
+/** Another program with the same key can take a nonce. After this many lost nonces, the run stops competing with it. */
+const mostLostNonces = 3;
+
+/** @throws SignerRequiredError, InvalidHexError, WrongChainError, UnsignedRecordError, RpcUnavailableError, LedgerError */
+export async function openSender(
+  client: ChainClient,
+  parameters: SenderParameters,
+  intention: SenderIntention,
+): Promise<Sender> {
+  const since = Date.now();
+  const account = accountOf(parameters.account ?? client.account, intention.title);
+  const chainId = await requireSigningChain(client, { account, chainId: parameters.chainId });
+  const identity = await readChainIdentity(client, chainId);
+  const { ledger = memoryLedger() } = parameters;
+  const settings: FollowSettings = {
+    timeoutMs: parameters.timeoutMs ?? 120_000,
+    pollIntervalMs: parameters.pollIntervalMs ?? client.pollingInterval,
+    signal: parameters.signal,
+    confirmUnsigned: parameters.confirmUnsigned,
+    transactionHash: parameters.transactionHash,
+    onUnderpriced: parameters.onUnderpriced,
+    onEvent: parameters.onEvent,
+  };
+  findRecorded(ledger, { ...intention, chain: identity.chain, signer: account.address }, account);
+  const run = startRun();
+  const context = { client, ledger, identity, account, owner: run.owner, settings };
+  return new Sender(context, { parameters, intention, since, end: run.end });
+}
+
+function accountOf(account: Account | Address | undefined, title: string): Account {
+  if (account === undefined) throw new SignerRequiredError([title]);
+  return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
+}
+
+interface Run {
+  readonly parameters: SenderParameters;
+  readonly intention: SenderIntention;
+  /** When it began to look at what is on record, in ms. */
+  readonly since: number;
+  readonly end: () => void;
+}
+
+/**
+ * The only way in which transactions of a user are signed, recorded, sent and seen to their end. Call `resume`, then
+ * `send` any number of times, then `finish`, and `close` in any case.
+ */
+export class Sender implements Disposable {
+  readonly context: FollowContext;
+  readonly key: BatchKey;
+  /** The next nonce when the user was asked. A later answer must not exceed it by much. */
+  knownNonce: number | undefined;
+  /** Gas still available of the limit for all transactions together. */
+  gasLeft: bigint | undefined;
+  readonly #run: Run;
+  readonly #sent = new Map<number, SentTransaction>();
+  /** Lowest nonce of the next transaction: an endpoint behind a load balancer may return an old count. */
+  #minimumNonce = 0;
+
+  constructor(context: FollowContext, run: Run) {
+    const { identity, account } = context;
+    const { purpose, calls } = run.intention;
+    this.context = context;
+    this.key = { purpose, calls, chain: identity.chain, signer: account.address };
+    this.#run = run;
+  }
+
+  /** What this run sent and took up, in the order of their nonces. */
+  get sent(): readonly SentTransaction[] {
+    return [...this.#sent.values()].toSorted((one, other) => one.transaction.nonce - other.transaction.nonce);
+  }
+
+  /**
+   * Sees to their end what earlier runs left: first transactions of other commands, whose nonces are lower, then the
+   * open ones of this command. Takes up the mined ones of an unfinished run of the same command.
+   *
+   * @throws NonceTakenError if another transaction used the nonce of what a node or a wallet was asked for
+   * @throws what followTransaction throws
+   */
+  async resume(): Promise<void> {
+    const { ledger, account } = this.context;
+    const { own, others } = findRecorded(ledger, this.key, account);
+    for (const other of others) await this.#clear(other);
+    for (const transaction of own) this.#note({ transaction, receipt: undefined }, true);
+    const open = own.filter(({ state }) => state === "open").toSorted((one, other) => one.nonce - other.nonce);
+    await gather(open, async (transaction, add) => {
+      const isLeft = !isAtWork(transaction.owner);
+      const ended = isLeft ? await nudge(this.context, transaction) : undefined;
+      const current = this.#note({ transaction: ledger.transaction(transaction.id), receipt: ended?.receipt }, true);
+      this.context.settings.onEvent?.({ kind: "sent", transaction: current, isFromRecord: true });
+      add(this.#resumeOne(current, ended));
+    });
+  }
+
+  /** Sees another command's transaction to its end. One whose nonce is used is in no one's way. */
+  async #clear(other: LedgerTransaction): Promise<void> {
+    try {
+      const ended = (await nudge(this.context, other)) ?? (await followTransaction(this.context, other, justSent));
+      this.#minimumNonce = Math.max(this.#minimumNonce, nonceAfter(ended.transaction));
+    } catch (error) {
+      if (!(error instanceof NonceTakenError && error.taker?.kind === "notFound")) throw error;
+    }
+  }
+
+  async #resumeOne(transaction: LedgerTransaction, ended: Ended | undefined): Promise<void> {
+    const end = this.#conclude(ended ?? (await followTransaction(this.context, transaction, justSent)), true);
+    if (end.state === "taken") requireSigned(end);
+  }
+
+  /**
+   * Signs, records and sends transactions with consecutive nonces, several pending at a time, and waits until each is
+   * mined and proven. The first error stops the sending; pending transactions are still waited for.
+   *
+   * @throws ImplausibleAnswerError, InsufficientFundsError, NonceBlockedError, NonceTakenError, TransactionRevertedError,
+   * ReceiptTimeoutError, ReceiptMismatchError, DelegationUnsupportedError, TransactionCancelledError,
+   * TransactionUnderpricedError, RpcUnavailableError, LedgerError
+   */
+  async send(intents: readonly TransactionIntent[]): Promise<void> {
+    const { window = 16, signal } = this.#run.parameters;
+    let terms = await this.#readTerms();
+    await this.#requireAffordable(intents, terms.fees);
+    let left = window;
+    await gather(
+      intents,
+      async (intent, add) => {
+        signal?.throwIfAborted();
+        if (left-- === 0) [terms, left] = [await this.#readTerms(), window - 1];
+        const sent = await this.#sendOne(intent, terms);
+        const carried = this.#carry(intent, sent);
+        add(carried);
+        // The node has no room for more until this one is mined.
+        if (!sent.isAccepted) await carried;
+      },
+      window,
+    );
+  }
+
+  /**
+   * Waits once for all that was sent and taken up, until it is as final as the caller asked for.
+   *
+   * @param isComplete whether the command has done all that it intended; the same command then begins anew
+   * @throws what waitForFinality throws, ReceiptMismatchError
+   */
+  async finish({ isComplete }: { readonly isComplete: boolean }): Promise<void> {
+    const { ledger, identity } = this.context;
+    const { until = defaultFinality(identity), finalityTimeoutMs: timeoutMs } = this.#run.parameters;
+    const mined = this.sent.filter(({ transaction }) => transaction.state === "mined");
+    for (const one of await waitForFinality(this.context, { mined, until, timeoutMs })) {
+      const { receipt, isFromRecord = false } = this.#sent.get(one.transaction.id) ?? {};
+      if (receipt === undefined) this.#conclude(one, isFromRecord);
+      else this.#note(one, isFromRecord, true);
+    }
+    const batch = ledger.findBatch(this.key);
+    if (isComplete && batch !== undefined) ledger.endBatch(batch.id);
+  }
+
+  close(): void {
+    this.#run.end();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #readTerms(): Promise<Terms> {
+    const { client, account } = this.context;
+    const floorReadAt = Date.now();
+    const known = this.knownNonce === undefined ? undefined : Math.max(this.knownNonce, this.#minimumNonce);
+    const [next, fees] = await Promise.all([
+      readNextNonce(client, { address: account.address, known }),
+      readFees(client),
+    ]);
+    return { floor: Math.max(next, this.#minimumNonce), floorReadAt, fees };
+  }
+
+  async #requireAffordable(intents: readonly TransactionIntent[], { maxFeePerGas }: ReadFeesReturnType): Promise<void> {
+    const { client, account } = this.context;
+    const limit = intents.reduce((gas, intent) => gas + intent.gas, 0n);
+    const most = this.gasLeft ?? limit;
+    if (limit > most)
+      throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most });
+    if (this.gasLeft !== undefined) this.gasLeft -= limit;
+    const { address } = account;
+    const balance = await duringRpc(client, "reading the balance", () => getBalance(client, { address }));
+    if (balance < limit * maxFeePerGas) throw new InsufficientFundsError(address, balance, limit * maxFeePerGas);
+  }
+
+  /** Signs, records and sends one transaction, or finds the one of another run that carries its calls. */
+  async #sendOne(intent: TransactionIntent, terms: Terms): Promise<OneSent> {
+    const { client, ledger, settings } = this.context;
+    const recorded = await this.#record(intent, terms);
+    if (recorded.kind === "covered") return { transaction: recorded.by, isFromRecord: true, isAccepted: true };
+    let { transaction } = recorded;
+    this.#note({ transaction, receipt: undefined }, false);
+    const attempt = lastAttempt(transaction);
+    let isAccepted = true;
+    try {
+      const hash = await broadcastTransaction(client, preparedOf(transaction));
+      transaction = ledger.markSent(transaction.id, attempt.id, hash);
+    } catch (error) {
+      const isRefusal = intent.authorize !== undefined && isUnknownType(error);
+      if (isRefusal || isUserRejection(error))
+        this.#note({ transaction: ledger.setState(transaction.id, "refused"), receipt: undefined }, false);
+      if (isRefusal) throw new DelegationUnsupportedError("the node refuses EIP-7702 transactions", { cause: error });
+      const mayPass = isPassing(error) || error instanceof TransactionUnderpricedError;
+      if (attempt.rawTransaction === undefined || !mayPass) throw error;
+      isAccepted = false;
+    }
+    this.#note({ transaction, receipt: undefined }, false);
+    settings.onEvent?.({ kind: "sent", transaction, isFromRecord: false });
+    return { transaction, isFromRecord: false, isAccepted };
+  }
+
+  async #record(intent: TransactionIntent, terms: Terms): Promise<Exclude<RecordOutcome, { kind: "nonceUsed" }>> {
+    const { client, ledger, identity, account, owner } = this.context;
+    const { calls, authorize, ...call } = intent;
+    const { fees, ...counted } = terms;
+    const signer = account.address;
+    const authorizes = authorize !== undefined;
+    for (;;) {
+      const nonce = ledger.nextNonce({ ...identity, ...counted, signer, count: authorizes ? 2 : 1 });
+      this.#requireUnblocked(terms.floor, nonce);
+      const prepared = await signTransaction(client, {
+        account,
+        transaction: { ...call, chainId: identity.chainId, nonce, ...fees },
+        authorization: await authorize?.(nonce),
+      });
+      await this.#run.parameters.beforeSend?.(prepared);
+      const outcome = ledger.record({
+        ...counted,
+        ...{ key: this.key, prepared, calls, authorizes, owner, isDevelopment: identity.isDevelopment },
+        ...{ since: this.#run.since, mayRepeat: this.#run.intention.mayRepeat },
+      });
+      if (outcome.kind !== "nonceUsed") return outcome;
+    }
+  }
+
+  /** @throws NonceBlockedError if a removal that a prune must check has a lower nonce, and is not with the node */
+  #requireUnblocked(floor: number, nonce: number): void {
+    const { ledger } = this.context;
+    const { chain, signer } = this.key;
+    const blocking = ledger
+      .transactions({ chain, signer, states: ["open"] })
+      .find((one) => one.purpose.kind === "prune" && one.nonce >= floor && one.nonce < nonce && !isAtWork(one.owner));
+    if (blocking !== undefined) throw new NonceBlockedError(blocking);
+  }
+
+  /** Sees one intended transaction to its end. If another program takes its nonce, signs it for the next one. */
+  async #carry(intent: TransactionIntent, first: OneSent): Promise<void> {
+    const lost: number[] = [];
+    for (let sent = first; ; sent = await this.#sendOne(intent, await this.#readTerms())) {
+      const { transaction, isFromRecord, isAccepted } = sent;
+      const ended = await followTransaction(this.context, transaction, { isJustSent: isAccepted });
+      const end = this.#conclude(ended, isFromRecord);
+      if (end.state === "mined") return;
+      if (end.state !== "taken") throw new TransactionCancelledError(end, end.proof?.transactionHash);
+      requireSigned(end);
+      lost.push(end.nonce);
+      if (lost.length < mostLostNonces) continue;
+      throw new NonceTakenError(end.from, end.nonce, lastAttempt(end).transactionHash, { kind: "lost", nonces: lost });
+    }
+  }
+
+  /** @throws TransactionRevertedError, ReceiptMismatchError */
+  #conclude(ended: Ended, isFromRecord: boolean): LedgerTransaction {
+    const { transaction, receipt } = ended;
+    this.#note(ended, isFromRecord);
+    if (receipt === undefined) return transaction;
+    if (transaction.state === "reverted")
+      throw new TransactionRevertedError(receipt.transactionHash, transaction.functionName);
+    if (transaction.state !== "mined") return transaction;
+    this.context.settings.onEvent?.({ kind: "mined", transaction, receipt, isFromRecord });
+    const { prove = (receipt, { calls }) => proveCalls(receipt, calls) } = this.#run.intention;
+    prove(receipt, transaction);
+    return this.#note(ended, isFromRecord, true);
+  }
+
+  #note({ transaction, receipt }: Ended, isFromRecord: boolean, isProven = false): LedgerTransaction {
+    this.#sent.set(transaction.id, { transaction, receipt, isFromRecord, isProven });
+    if (transaction.state !== "open" && transaction.state !== "refused")
+      this.#minimumNonce = Math.max(this.#minimumNonce, nonceAfter(transaction));
+    return transaction;
+  }
+}
+
+/** What a signature needs besides the intent: nonces and fees as the endpoint tells them. */
+interface Terms {
+  readonly floor: number;
+  readonly floorReadAt: number;
+  readonly fees: ReadFeesReturnType;
+}
+
+interface OneSent {
+  readonly transaction: LedgerTransaction;
+  readonly isFromRecord: boolean;
+  /** Whether the endpoint has taken it. If not, it is sent again. */
+  readonly isAccepted: boolean;
+}
+
+const justSent = { isJustSent: true } as const;
+
+/** The user must first see what the node or the wallet did with the nonce. @throws NonceTakenError */
+function requireSigned(taken: LedgerTransaction): void {
+  if (lastAttempt(taken).rawTransaction === undefined) requireMined({ transaction: taken, receipt: undefined });
+}
+
+/**
+ * Starts work on each item in turn, with at most `window` pieces of work at a time. After the first error it starts no
+ * more, waits for what was started, and throws that error.
+ */
+async function gather<Item>(
+  items: readonly Item[],
+  start: (item: Item, add: (work: Promise<void>) => void) => Promise<void>,
+  window = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  const underWay = new Set<Promise<void>>();
+  const faults: unknown[] = [];
+  const fail = (error: unknown) => void faults.push(error);
+  const add = (work: Promise<void>) => {
+    const end = work.catch(fail).finally(() => underWay.delete(end));
+    underWay.add(end);
+  };
+  for (const item of items) {
+    if (underWay.size >= window) await Promise.race(underWay);
+    if (faults.length > 0) break;
+    await start(item, add).catch(fail);
+  }
+  await Promise.all(underWay);
+  if (faults.length > 0) throw faults[0];
+}
