@@ -1,6 +1,6 @@
 import { type Account, type Address, type Hex, keccak256, numberToHex } from "viem";
 import { parseAccount } from "viem/accounts";
-import { getBalance, getBlock, getTransactionCount, sendRawTransaction } from "viem/actions";
+import { getBalance, getTransactionCount, sendRawTransaction } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import {
   type DstackError,
@@ -12,6 +12,7 @@ import {
 } from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireChain } from "../client.ts";
 import { errorChain, errorText, translateChainError, withRpcErrors } from "../rpc-errors.ts";
+import { readBaseFee } from "./fees.ts";
 import { findNonceTaker } from "./find.ts";
 import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
 
@@ -93,12 +94,14 @@ async function explainRefusal(
   }
   if (says(error, taken)) return new NonceTakenError(from, nonce, transactionHash);
   if (says(error, belowBaseFee) || says(error, tooCheap)) {
-    const { baseFeePerGas } = await withRpcErrors(client, doing, () => getBlock(client));
-    const isBelow = baseFeePerGas !== null && baseFeePerGas > maxFeePerGas;
-    const facts = { signer: from, nonce, functionName, transactionHash, maxFeePerGas };
-    return new TransactionUnderpricedError({ ...facts, baseFeePerGas: isBelow ? baseFeePerGas : undefined });
+    const baseFee = await readBaseFee(client);
+    const baseFeePerGas = baseFee > maxFeePerGas ? baseFee : undefined;
+    const facts = { signer: from, nonce, functionName, transactionHash, maxFeePerGas, baseFeePerGas };
+    return new TransactionUnderpricedError(facts);
   }
-  const used = await withRpcErrors(client, doing, () => getTransactionCount(client, { address: from, blockTag: "latest" }));
+  const used = await withRpcErrors(client, doing, () =>
+    getTransactionCount(client, { address: from, blockTag: "latest" }),
+  );
   return used > nonce ? new NonceTakenError(from, nonce, transactionHash) : translateChainError(client, error, doing);
 }
 

@@ -1,7 +1,7 @@
 import { isHex } from "viem";
 import { RpcUnavailableError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
-import { duringRpc, errorChain } from "../rpc-errors.ts";
+import { errorChain, withRpcErrors } from "../rpc-errors.ts";
 
 /** The stages of a mined transaction, as block tags. */
 export const finalityTags = ["latest", "safe", "finalized"] as const;
@@ -42,7 +42,7 @@ export function defaultFinality({ isDevelopment }: Pick<ChainIdentity, "isDevelo
 
 async function readFirstBlock(client: ChainClient): Promise<string> {
   const doing = "reading the first block";
-  const block = await duringRpc(client, doing, () =>
+  const block = await withRpcErrors(client, doing, () =>
     client.request({ method: "eth_getBlockByNumber", params: ["0x0", false] }),
   );
   if (isHex(block?.hash)) return block.hash.toLowerCase();
@@ -86,6 +86,6 @@ async function ask(client: ChainClient, method: string): Promise<unknown> {
     return await request({ method });
   } catch (error) {
     if (errorChain(error).some(({ code }) => typeof code === "number")) return undefined;
-    return duringRpc(client, "asking which node it is", () => Promise.reject(error));
+    return withRpcErrors(client, "asking which node it is", () => Promise.reject(error));
   }
 }

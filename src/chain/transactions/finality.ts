@@ -7,7 +7,7 @@ import {
   RpcUnavailableError,
   TransactionRevertedError,
 } from "../../errors/index.ts";
-import { duringRpc, errorChain } from "../rpc-errors.ts";
+import { errorChain, withRpcErrors } from "../rpc-errors.ts";
 import type { FinalityTag } from "./chain-identity.ts";
 import { followTransaction, sleep } from "./follow.ts";
 import type { Ended, FollowContext } from "./follow-context.ts";
@@ -111,7 +111,7 @@ async function isElsewhere(context: FollowContext, seen: TransactionReceipt): Pr
 }
 
 async function findBlock({ client }: FollowContext, blockNumber: bigint) {
-  return duringRpc(client, readingBlock, () =>
+  return withRpcErrors(client, readingBlock, () =>
     getBlock(client, { blockNumber }).catch((error: unknown) => {
       if (error instanceof BlockNotFoundError) return undefined;
       throw error;
@@ -201,7 +201,9 @@ class TagWatch {
     } catch (error) {
       const isAnswer =
         error instanceof BlockNotFoundError || errorChain(error).some(({ code }) => typeof code === "number");
-      return isAnswer ? undefined : duringRpc(client, `reading the ${this.#tag} block`, () => Promise.reject(error));
+      return isAnswer
+        ? undefined
+        : withRpcErrors(client, `reading the ${this.#tag} block`, () => Promise.reject(error));
     }
   }
 }

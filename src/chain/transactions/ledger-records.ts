@@ -13,7 +13,7 @@ import {
   gasCeilingOf,
   undoDelegationGasCeiling,
 } from "../../core/order-calls.ts";
-import { decodePolicyCall, type PolicyCall } from "../../core/owner-calls.ts";
+import { decodeOwnerCall, type OwnerCall } from "../../core/owner-calls.ts";
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import type { FinalityTag } from "./chain-identity.ts";
 import { findContradiction } from "./find.ts";
@@ -48,7 +48,7 @@ export interface LedgerBatch {
   readonly signer: Hex;
   readonly purpose: LedgerPurpose;
   /** Every intended call, also those that no transaction carries yet. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly createdAt: Date;
   /** When its last call was done. Until then, the same command finishes it. */
   readonly endedAt: Date | undefined;
@@ -75,7 +75,7 @@ export interface LedgerTransaction {
   /** What the calldata does, for human readers. */
   readonly functionName: string;
   /** The owner's calls in it. Empty for the deployment of an app or of the executor, and the end of a delegation. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** Whether it carries its own sender's authorisation, which uses the nonce after the transaction's. */
   readonly authorizes: boolean;
   readonly state: TransactionState;
@@ -138,7 +138,7 @@ export function nonceAfter({ nonce, authorizes }: Pick<LedgerTransaction, "nonce
   return nonce + (authorizes ? 2 : 1);
 }
 
-export type CallRecord = Pick<PolicyCall, "contract" | "to" | "data">;
+export type CallRecord = Pick<OwnerCall, "contract" | "to" | "data">;
 
 export interface BatchKey {
   readonly chain: string;
@@ -164,9 +164,9 @@ export function digestOf({ chain, signer, purpose, calls }: BatchKey): Hex {
 export class ContradictionError extends Error {}
 
 /** @throws ContradictionError */
-export function readCalls(records: readonly CallRecord[]): readonly PolicyCall[] {
+export function readCalls(records: readonly CallRecord[]): readonly OwnerCall[] {
   return records.map((record) => {
-    const call = decodePolicyCall(record);
+    const call = decodeOwnerCall(record);
     if (call === undefined) throw new ContradictionError("it lists a call that this package does not make");
     return call;
   });

@@ -1,5 +1,5 @@
 import type { Hex, TransactionHash } from "../../core/ids.ts";
-import type { PolicyCall } from "../../core/owner-calls.ts";
+import type { OwnerCall } from "../../core/owner-calls.ts";
 import { LedgerError } from "../../errors/index.ts";
 import { inMemory, type OwnDatabase, type SqlValue } from "../../files/own-database.ts";
 import type { ChainIdentity, FinalityTag } from "./chain-identity.ts";
@@ -54,7 +54,7 @@ export interface TransactionQuery {
   readonly nonce?: number | undefined;
   readonly states?: readonly TransactionState[] | undefined;
   /** Transactions that carry one of these calls. */
-  readonly calls?: readonly Pick<PolicyCall, "to" | "data">[] | undefined;
+  readonly calls?: readonly Pick<OwnerCall, "to" | "data">[] | undefined;
   /** Transactions with this target and calldata. */
   readonly same?: Pick<LedgerTransaction, "to" | "data" | "authorizes"> | undefined;
   /** Transactions that are open, or ended at this time or later, in ms. */
@@ -77,7 +77,7 @@ export interface RecordParameters extends Omit<NonceParameters, "count" | "signe
   readonly key: BatchKey;
   readonly prepared: PreparedTransaction;
   /** The calls in it. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   readonly authorizes: boolean;
   readonly owner: ProcessOwner;
   /** When this run began to look at what is on record, in ms. */

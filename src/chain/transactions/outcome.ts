@@ -1,5 +1,5 @@
 import type { TransactionReceipt } from "viem";
-import { getBlock, getTransactionCount } from "viem/actions";
+import { getTransactionCount } from "viem/actions";
 import { parseTransactionHash } from "../../core/ids.ts";
 import {
   InvalidArgumentError,
@@ -9,8 +9,9 @@ import {
   TransactionUnderpricedError,
   UnsignedRecordError,
 } from "../../errors/index.ts";
-import { duringRpc } from "../rpc-errors.ts";
+import { withRpcErrors } from "../rpc-errors.ts";
 import { broadcastTransaction, readIsRecorded } from "./broadcast.ts";
+import { readBaseFee } from "./fees.ts";
 import { findForeignSignature, findNonceTaker, judgeNonceTaker, type NonceTakerOrSame } from "./find.ts";
 import type { Ended, FollowContext } from "./follow-context.ts";
 import { type LedgerTransaction, lastAttempt, preparedOf, type TransactionAttempt } from "./ledger-records.ts";
@@ -104,7 +105,7 @@ function readCount(
   { from }: Pick<LedgerTransaction, "from">,
   blockTag: "latest" | "pending",
 ): Promise<number> {
-  return duringRpc(client, "reading the nonce", () => getTransactionCount(client, { address: from, blockTag }));
+  return withRpcErrors(client, "reading the nonce", () => getTransactionCount(client, { address: from, blockTag }));
 }
 
 /**
@@ -157,8 +158,8 @@ async function clearTheWay(context: FollowContext, { chain, from, nonce }: Ledge
 /** The node has the transaction. If its price is below the base fee, it is not mined until that falls. */
 async function lookAtBaseFee(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
   const { client } = context;
-  const { baseFeePerGas } = await duringRpc(client, "reading the base fee", () => getBlock(client));
-  if (baseFeePerGas === null || baseFeePerGas <= lastAttempt(transaction).maxFeePerGas) return;
+  const baseFeePerGas = await readBaseFee(client);
+  if (baseFeePerGas <= lastAttempt(transaction).maxFeePerGas) return;
   if (await tellUnderpriced(context, transaction, baseFeePerGas))
     await sendBytes(context, context.ledger.transaction(transaction.id));
 }

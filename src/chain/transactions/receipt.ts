@@ -12,6 +12,7 @@ import { mapLimited } from "../../core/map-limited.ts";
 import { ReceiptTimeoutError, RpcUnavailableError, TransactionRevertedError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { withoutSecrets, withRpcErrors } from "../rpc-errors.ts";
+import { costOf } from "./price.ts";
 
 export interface WaitForReceiptParameters {
   readonly transactionHash: TransactionHash;
@@ -90,7 +91,7 @@ export async function readReceipt(
   client: ChainClient,
   transactionHash: TransactionHash,
 ): Promise<TransactionReceipt | undefined> {
-  return duringRpc(client, readingReceipt, async () =>
+  return withRpcErrors(client, readingReceipt, async () =>
     parseReceipt(
       transactionHash,
       await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }),
@@ -133,11 +134,6 @@ export function proofOf(receipt: TransactionReceipt) {
     transactionHash: parseTransactionHash(receipt.transactionHash),
     ...{ blockNumber, gasUsed, costWei: costOf(receipt) },
   };
-}
-
-/** What a mined transaction cost, in wei, with the fee that an OP stack rollup charges to publish it. */
-export function costOf(receipt: TransactionReceipt & { readonly l1Fee?: string | bigint | null }): bigint {
-  return receipt.gasUsed * receipt.effectiveGasPrice + (receipt.l1Fee ? BigInt(receipt.l1Fee) : 0n);
 }
 
 export interface ReadSendersParameters {

@@ -1,5 +1,5 @@
 import type { Account } from "viem";
-import type { PolicyCall } from "../../core/owner-calls.ts";
+import type { OwnerCall } from "../../core/owner-calls.ts";
 import { UnsignedRecordError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { readChainIdentity } from "./chain-identity.ts";
@@ -11,7 +11,7 @@ import { isAtWork } from "./process-owner.ts";
 export interface Intention {
   readonly purpose: LedgerPurpose;
   /** In the order in which they are executed. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
 }
 
 export interface ReadRecordedParameters extends Intention {

@@ -1,16 +1,18 @@
 import { type Account, type Address, parseTransaction, type SignedAuthorization } from "viem";
 import { parseAccount } from "viem/accounts";
-import { estimateGas, getBalance, getBlock } from "viem/actions";
+import { estimateGas } from "viem/actions";
 import type { Hex } from "../../core/ids.ts";
 import { undoDelegationGasCeiling } from "../../core/order-calls.ts";
-import { InsufficientFundsError, InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
+import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
-import { duringRpc } from "../rpc-errors.ts";
+import { withRpcErrors } from "../rpc-errors.ts";
 import { broadcastTransaction } from "./broadcast.ts";
 import { readChainIdentity } from "./chain-identity.ts";
+import { highestReplacementTip, readBaseFee, readFees } from "./fees.ts";
 import type { Ledger } from "./ledger.ts";
 import { type LedgerTransaction, lastAttempt, preparedOf, type TransactionAttempt } from "./ledger-records.ts";
-import { highestReplacementTip, readFees, signTransaction } from "./prepare.ts";
+import { signTransaction } from "./prepare.ts";
+import { requireFunds } from "./price.ts";
 import { withRoom } from "./simulate.ts";
 
 export interface ReplaceTransactionParameters {
@@ -72,8 +74,7 @@ async function sendOther(
   const { from, functionName, ...call } = preparedOf(open, { ...last, kind });
   const gas = kind === "cancel" ? await readGasOfNothing(client, from) : last.gas;
   const fees = await readHigherFees(client, open, parameters);
-  const balance = await duringRpc(client, "reading the balance", () => getBalance(client, { address: from }));
-  if (balance < gas * fees.maxFeePerGas) throw new InsufficientFundsError(from, balance, gas * fees.maxFeePerGas);
+  await requireFunds(client, { address: from, transactions: [{ ...call, gasLimit: gas }], fees });
   const { rawTransaction: _, transactionHash: __, ...fields } = call;
   const prepared = await signTransaction(client, {
     account,
@@ -94,7 +95,7 @@ function accountOf(account: Account | Address | undefined): Account {
 /** More than 21,000 where the account delegates: the delegate's code then runs. */
 async function readGasOfNothing(client: ChainClient, address: Address): Promise<bigint> {
   const functionName = "an empty call";
-  const estimate = await duringRpc(client, `estimating ${functionName}`, () =>
+  const estimate = await withRpcErrors(client, `estimating ${functionName}`, () =>
     estimateGas(client, { account: address, to: address }),
   );
   return withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });
@@ -116,15 +117,12 @@ async function readHigherFees(
   { attempts }: LedgerTransaction,
   wanted: Pick<ReplaceTransactionParameters, "maxFeePerGas" | "maxPriorityFeePerGas">,
 ) {
-  const [fees, { baseFeePerGas }] = await Promise.all([
-    readFees(client),
-    duringRpc(client, "reading the base fee", () => getBlock(client)),
-  ]);
+  const [fees, baseFeePerGas] = await Promise.all([readFees(client), readBaseFee(client)]);
   const highest = (name: "maxFeePerGas" | "maxPriorityFeePerGas") =>
     attempts.reduce((most, attempt) => (attempt[name] > most ? attempt[name] : most), 0n);
   const leastTip = raised(highest("maxPriorityFeePerGas"));
   const maxPriorityFeePerGas = wanted.maxPriorityFeePerGas ?? larger(leastTip, fees.maxPriorityFeePerGas);
-  const least = larger(raised(highest("maxFeePerGas")), (baseFeePerGas ?? 0n) + maxPriorityFeePerGas);
+  const least = larger(raised(highest("maxFeePerGas")), baseFeePerGas + maxPriorityFeePerGas);
   const maxFeePerGas = wanted.maxFeePerGas ?? larger(least, fees.maxFeePerGas);
   for (const [what, value, most] of [
     ["maxPriorityFeePerGas", maxPriorityFeePerGas, leastTip],

@@ -1,12 +1,10 @@
 import type { Account, Address, SignedAuthorization, TransactionReceipt } from "viem";
 import { parseAccount } from "viem/accounts";
-import { getBalance } from "viem/actions";
 import type { Hex } from "../../core/ids.ts";
-import { type PolicyCall, proveCalls } from "../../core/owner-calls.ts";
+import { type OwnerCall, proveCalls } from "../../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,
-  InsufficientFundsError,
   NonceBlockedError,
   NonceTakenError,
   SignerRequiredError,
@@ -15,21 +13,16 @@ import {
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
-import { duringRpc } from "../rpc-errors.ts";
 import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
 import { defaultFinality, type FinalityTag, readChainIdentity } from "./chain-identity.ts";
+import { type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
 import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
 import { type Ledger, memoryLedger, type RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
-import {
-  type PreparedTransaction,
-  type ReadFeesReturnType,
-  readFees,
-  readNextNonce,
-  signTransaction,
-} from "./prepare.ts";
+import { type PreparedTransaction, readNextNonce, signTransaction } from "./prepare.ts";
+import { requireFunds } from "./price.ts";
 import { isAtWork, startRun } from "./process-owner.ts";
 import { findRecorded, type Intention } from "./recorded.ts";
 
@@ -41,7 +34,7 @@ export interface TransactionIntent {
   readonly gas: bigint;
   readonly functionName: string;
   /** The owner's calls in it. */
-  readonly calls: readonly PolicyCall[];
+  readonly calls: readonly OwnerCall[];
   /** Signs the sender's own authorisation (EIP-7702) for the transaction's nonce. */
   readonly authorize?: ((transactionNonce: number) => Promise<SignedAuthorization>) | undefined;
 }
@@ -261,16 +254,17 @@ export class Sender implements Disposable {
     return { floor: Math.max(next, this.#minimumNonce), floorReadAt, fees };
   }
 
-  async #requireAffordable(intents: readonly TransactionIntent[], { maxFeePerGas }: ReadFeesReturnType): Promise<void> {
+  async #requireAffordable(intents: readonly TransactionIntent[], fees: ReadFeesReturnType): Promise<void> {
     const { client, account } = this.context;
     const limit = intents.reduce((gas, intent) => gas + intent.gas, 0n);
     const most = this.gasLeft ?? limit;
     if (limit > most)
       throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most });
     if (this.gasLeft !== undefined) this.gasLeft -= limit;
-    const { address } = account;
-    const balance = await duringRpc(client, "reading the balance", () => getBalance(client, { address }));
-    if (balance < limit * maxFeePerGas) throw new InsufficientFundsError(address, balance, limit * maxFeePerGas);
+    const transactions = intents.map(({ to, data, gas, authorize }) => ({
+      ...{ to, data, gasLimit: gas, authorizes: authorize !== undefined },
+    }));
+    await requireFunds(client, { address: account.address, transactions, fees });
   }
 
   /** Signs, records and sends one transaction, or finds the one of another run that carries its calls. */

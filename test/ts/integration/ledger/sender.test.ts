@@ -4,9 +4,13 @@ import type { NetworkConnection } from "hardhat/types/network";
 import { getTransactionCount } from "viem/actions";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
-import { openSender, type SenderParameters, type TransactionIntent } from "../../../../src/chain/transactions/sender.ts";
+import {
+  openSender,
+  type SenderParameters,
+  type TransactionIntent,
+} from "../../../../src/chain/transactions/sender.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
-import { addComposeHashCall, type PolicyCall } from "../../../../src/core/owner-calls.ts";
+import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 
 describe("a sender", () => {
@@ -19,11 +23,11 @@ describe("a sender", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  const callOf = (digit: number): PolicyCall =>
+  const callOf = (digit: number): OwnerCall =>
     addComposeHashCall({ appId: dstack.appId, composeHash: parseComposeHash(`${digit}`.repeat(64)) });
-  const intentOf = (call: PolicyCall): TransactionIntent => ({ ...call, gas: 100_000n, calls: [call] });
+  const intentOf = (call: OwnerCall): TransactionIntent => ({ ...call, gas: 100_000n, calls: [call] });
 
-  async function send(calls: readonly PolicyCall[], parameters: SenderParameters = {}) {
+  async function send(calls: readonly OwnerCall[], parameters: SenderParameters = {}) {
     const { client, owner } = dstack;
     using sender = await openSender(
       client,
