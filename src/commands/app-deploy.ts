@@ -118,13 +118,13 @@ function showRecorded(
   output: Output,
   { transaction: { nonce, rawTransaction, transactionHash }, appId }: DeploymentRecord,
 ): void {
-  const known = transactionHash ?? "its hash is not on record";
+  const known = transactionHash ?? "transaction hash not recorded";
   const who = rawTransaction === undefined ? "the journal says that a node or wallet" : "an earlier run";
-  output.line(`  on record        ${who} signed this very deployment, nonce ${nonce}, ${known}`);
+  output.line(`  recorded         ${who} signed this same deployment, nonce ${nonce}, ${known}`);
   output.line(
     appId === undefined
-      ? "                   it is sent again first; --again makes one more app"
-      : `                   it is said to have made ${appId}, which its receipt must show; --again makes one more app`,
+      ? "                   this run sends it again; --again deploys another app"
+      : `                   its receipt must show that it deployed ${appId}; --again deploys another app`,
   );
 }
 
@@ -168,14 +168,14 @@ interface Signing {
 }
 
 function showPlan(output: Output, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
-  output.title(`A new app of the KMS ${plan.kms}, on ${chain.network}, chain ${chain.chainId}`);
+  output.title(`New app of the KMS ${plan.kms} on ${chain.network}, chain ${chain.chainId}`);
   const other = isAddressEqual(plan.owner, signer) ? "" : "; not the signer";
   output.line(`  owner            ${checksumAddress(plan.owner)}  ${describeOwner(ownerFacts)}${other}`);
   output.line(`  signed by        ${signer}`);
   output.line(`  compose hash     ${plan.composeHash ?? "none"}`);
   output.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
-  output.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "is not looked at"}`);
-  output.line(`  upgrades         ${plan.disableUpgrades ? "disabled, for good" : "possible"}`);
+  output.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "any status may boot"}`);
+  output.line(`  upgrades         ${plan.disableUpgrades ? "disabled permanently" : "possible"}`);
   output.line(`  cost             ${formatBounds(gasCeilingOf("deployAndRegisterApp"))}`);
 }
 
@@ -191,13 +191,13 @@ function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployO
 }
 
 function show(output: Output, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
-  if (isFromRecord) output.line("  An earlier run signed this very deployment; --again makes one more app.");
+  if (isFromRecord) output.line("  An earlier run signed this same deployment; --again deploys another app.");
   if (receipt !== undefined) {
     const { blockNumber, gasUsed } = receipt;
     output.step("deployed", `${transactionHash}, block ${blockNumber}`);
     output.line(`    ${formatGas(gasUsed)}, ${formatFee(costOf(receipt))}`);
   }
-  output.line(`\nThe app's id is ${appId}.`);
+  output.line(`\n${receipt === undefined ? "An earlier run deployed" : "Deployed"} app ${appId}.`);
 }
 
 export interface DeployOnceParameters

@@ -51,7 +51,7 @@ export function parseBatch(raw = "auto"): BatchArgument {
   if (raw.startsWith("safe:") && raw.length > 5) return { mode: "safe", file: raw.slice(5) };
   throw new InvalidArgumentError("--batch must be auto, none, 7702, safe or safe:FILE.", {
     nextStep:
-      "auto, the default, writes a file where a Safe is the owner, else takes one transaction where that is worth it.",
+      "auto, the default, writes a file if a Safe is the owner. Otherwise it sends one transaction if that is cheaper.",
   });
 }
 
@@ -86,8 +86,8 @@ export async function readTextFile(path: string): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new InvalidArgumentError(`${path} is not a text in UTF-8.`, {
-      nextStep: "Save it as UTF-8: its bytes are hashed.",
+    throw new InvalidArgumentError(`${path} is not UTF-8 text.`, {
+      nextStep: "Save the file as UTF-8, because its bytes are hashed.",
       context: { path },
       cause,
     });

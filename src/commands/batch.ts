@@ -2,7 +2,7 @@ import { undoDelegation } from "../batch/undo-delegation.ts";
 import { parseAddress } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
-import { formatFee, formatGas } from "../output/format.ts";
+import { formatResult } from "../output/format.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { confirmUnsigned, formatBounds, openTaskJournal, showRecorded } from "./write.ts";
@@ -25,17 +25,15 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
   if (delegation.kind !== "delegated") {
     return {
       result: { account: address, chainId, previous: null },
-      show: (output) => output.line(`${address} delegates to nothing on ${network}.`),
+      show: (output) => output.line(`${address} has no delegation on ${network}.`),
     };
   }
   io.output.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
   await using journal = await openTaskJournal(chain);
   showRecorded(io, { account, chainId, journal });
-  io.output.line(
-    `Signed: a transaction of the account to itself, with the authorisation of nothing (the zero address);`,
-  );
+  io.output.line("The account signs a transaction to itself, with an authorisation of the zero address.");
   io.output.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
-  await io.confirm("End that? Its key keeps all its powers.");
+  await io.confirm("End the delegation? The account's key keeps all its rights.");
   const undone = await undoDelegation(client, {
     ...{ account, delegate, chainId, journal, signal: io.signal },
     confirmUnsigned: confirmUnsigned(io),
@@ -43,9 +41,8 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
   return {
     result: { account: address, chainId, previous: delegation.to, ...undone },
     show: (output) => {
-      if (undone === undefined) return output.line("It ended meanwhile.");
-      const { blockNumber, gasUsed, costWei } = undone.transaction;
-      output.step("undone", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+      if (undone === undefined) return output.line("The delegation had already ended.");
+      output.line(formatResult(`Ended the delegation of ${address}`, [undone.transaction]));
     },
   };
 }

@@ -54,12 +54,14 @@ async function check(args: BootCheckArguments, host: CommandHost): Promise<TaskO
     show: (output) => {
       showCaveat(output, contracts);
       const rows = rules.map(({ rule, of, isMet, detail }) => [of, rule, wordFor(isMet), detail]);
-      output.table({ head: ["of", "rule", "verdict", "detail"], rows });
+      output.table({ head: ["contract", "rule", "verdict", "detail"], rows });
       output.line(
         `\n${isAllowed ? "It would boot" : "IT WOULD NOT BOOT"}: the KMS ${kms} answers ${quote(isAllowed, reason)}.`,
       );
       if (isAllowed !== rules.every(({ isMet }) => isMet === true))
-        output.line("The rules above do not explain this answer: the app's contract has others. The answer counts.");
+        output.line(
+          "The rules above do not explain this answer: the app's contract has further rules. The contract's answer decides.",
+        );
     },
     exitCode: isAllowed ? 0 : negativeAnswer,
   };
@@ -134,7 +136,7 @@ async function askCloud(cloud: CloudClient, cvm: string, appId: AppId): Promise<
 }
 
 function missing(option: string): InvalidArgumentError {
-  return new InvalidArgumentError(`${option} is not given and not known.`, {
+  return new InvalidArgumentError(`${option} is missing, and no CVM provides the value.`, {
     nextStep: "Give --hash, --device and --os-image, or --cvm to take them from a CVM (which needs an API key).",
   });
 }

@@ -63,7 +63,7 @@ export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveApp
 /** A CVM of one app says nothing about another app. @throws InvalidArgumentError */
 export function requireSameApp(cvm: string, itsApp: AppId | undefined, wanted: AppId): void {
   if (itsApp === wanted) return;
-  throw new InvalidArgumentError(`${cvm} is a CVM of app ${itsApp ?? "none"}, and the command is about ${wanted}.`, {
+  throw new InvalidArgumentError(`${cvm} is a CVM of app ${itsApp ?? "none"}, but the command is about ${wanted}.`, {
     nextStep: "Name a CVM of the app, or leave --app out.",
     context: { cvm, itsApp, wanted },
   });
@@ -165,7 +165,7 @@ export async function connectCloud(host: CommandHost): Promise<CloudClient | und
 /** @throws InvalidArgumentError */
 export function requireCloud(cloud: CloudClient | undefined, purpose: string): CloudClient {
   if (cloud !== undefined) return cloud;
-  throw new InvalidArgumentError(`The cloud must be asked ${purpose}, and there is no API key.`, {
+  throw new InvalidArgumentError(`The cloud is needed ${purpose}, but there is no API key.`, {
     nextStep: "Set PHALA_CLOUD_API_KEY in the environment or the Hardhat keystore, or dstack.cloud.apiKey.",
   });
 }

@@ -47,7 +47,7 @@ function requireAgreement({ kms, cvm }: ConnectKmsArguments, { kms: fromCloud, c
   if (kms !== undefined || fromCloud === undefined || configuredKms === undefined) return;
   if (fromCloud.toLowerCase() === configuredKms.toLowerCase()) return;
   throw new InvalidArgumentError(
-    `The cloud names ${fromCloud} as the KMS of ${cvm}, and the configuration has ${configuredKms}.`,
+    `The cloud says that the KMS of ${cvm} is ${fromCloud}, but the configuration has ${configuredKms}.`,
     { nextStep: "Give --kms with the one that is meant.", context: { cvm, fromCloud, configuredKms } },
   );
 }

@@ -153,14 +153,14 @@ function show(output: Output, appId: string, list: DeviceList): void {
     });
   }
   if (!devices.some(({ isListed }) => isListed)) output.line("No device is listed.");
-  if (allowAnyDevice) output.line("Any device the KMS trusts may boot, so the list bars none.");
-  if (cloudProblem !== undefined) output.line(`Nodes and CVMs are not known: ${cloudProblem}`);
-  for (const doubt of doubts) output.line(`There may be more: ${doubt}`);
+  if (allowAnyDevice) output.line("The app allows any device that the KMS trusts, so the list has no effect.");
+  if (cloudProblem !== undefined) output.line(`Nodes and CVMs could not be read: ${cloudProblem}`);
+  for (const doubt of doubts) output.line(`The list may be incomplete: ${doubt}`);
 }
 
 function describeOrigin(added: Origin | undefined): string {
   if (added === undefined || added.by === null) return "";
-  return added.isRecorded ? added.by : `${added.by} (sent it)`;
+  return added.isRecorded ? added.by : `${added.by} (transaction sender)`;
 }
 
 export interface DeviceRemoveArguments extends AppArguments, ChangeAppArguments, OutputArguments {
@@ -198,7 +198,9 @@ export const deviceAllowAny: Command<DeviceAllowAnyArguments> = (args, host) =>
 async function allowAny(io: TaskIo, args: DeviceAllowAnyArguments, host: CommandHost): Promise<TaskOutcome> {
   const accepted = parseAccept("device allow-any", args.accept);
   if (args.state !== "on" && args.state !== "off") {
-    throw new InvalidArgumentError("Say on or off.", { nextStep: "As in: npx hardhat dstack device allow-any off." });
+    throw new InvalidArgumentError("The state must be on or off.", {
+      nextStep: "Example: npx hardhat dstack device allow-any off.",
+    });
   }
   const app = await connectApp(args, host);
   const { appId, client } = app;
@@ -236,9 +238,9 @@ async function findObjections(
   if (!cvms.success) return [unknown(cvms.error.message)];
   const objections = await Promise.all(
     cvms.data.map(async ({ deviceId, ...cvm }): Promise<RemovalObjection[]> => {
-      if (deviceId === undefined) return [unknown(`the cloud does not say it of ${nameOfCvm(cvm)}.`)];
+      if (deviceId === undefined) return [unknown(`the cloud does not report the device of ${nameOfCvm(cvm)}.`)];
       if (!(await isBarred(deviceId))) return [];
-      const problem = `CVM ${nameOfCvm(cvm)}, ${cvm.status}, is on device ${deviceId}: its next boot would be refused.`;
+      const problem = `CVM ${nameOfCvm(cvm)} (${cvm.status}) is on device ${deviceId}. Its next boot would be refused.`;
       return [{ acceptAs: "in-use", problem }];
     }),
   );
@@ -246,5 +248,5 @@ async function findObjections(
 }
 
 function unknown(why: string): RemovalObjection {
-  return { acceptAs: "running-devices", problem: `Nobody knows which devices the app's CVMs are on: ${why}` };
+  return { acceptAs: "running-devices", problem: `The devices of the app's CVMs are not known: ${why}` };
 }

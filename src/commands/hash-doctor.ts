@@ -39,7 +39,7 @@ export const hashDoctor: Command<HashArguments> = (args, host) => runTask(args, 
 
 async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutcome> {
   if (args.file === "") {
-    throw new InvalidArgumentError("No file was named.", { nextStep: "See npx hardhat dstack hash --help." });
+    throw new InvalidArgumentError("No file was given.", { nextStep: "See npx hardhat dstack hash --help." });
   }
   const accepted = parseAccept("hash", args.accept);
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
@@ -76,12 +76,12 @@ async function contractsOf(
   return target?.app === undefined || generation === undefined ? [] : readJudgedContracts(target.app, generation);
 }
 
-/** Undefined if neither app nor CVM was named. No network is needed then. */
+/** Undefined if neither app nor CVM was given. The command then needs no network. */
 async function connectTarget({ app: name, cvm }: HashArguments, host: CommandHost): Promise<HashTarget | undefined> {
   if (name === undefined && cvm === undefined) return undefined;
   const cloud = await connectCloud(host);
   if (name === undefined && cvm !== undefined) {
-    const { kmsContractAddress } = await getCvm(requireCloud(cloud, `about ${cvm}`), { cvm });
+    const { kmsContractAddress } = await getCvm(requireCloud(cloud, `for ${cvm}`), { cvm });
     if (kmsContractAddress === undefined) return { app: undefined, cloud, cvm };
   }
   return { app: await connectApp({ app: name, cvm }, host), cloud, cvm };
@@ -124,7 +124,7 @@ function isAsked(hashes: ExaminedFile["examination"]["hashes"]): boolean {
   return hashes.some(({ isAllowed }) => isAllowed !== undefined);
 }
 
-/** Shortens long values; --json has the whole ones. */
+/** Shortens long values; --json prints them in full. */
 function quote(value: unknown): string {
   if (value === undefined) return "nothing";
   const text = JSON.stringify(value);

@@ -36,15 +36,15 @@ export async function requireUnneeded(
     ...running
       .filter(isRemoved)
       .map(({ composeHash, cvm }) =>
-        inUse(`CVM ${nameOfCvm(cvm)}, ${cvm.status}, has ${composeHash}: its next boot would be refused.`),
+        inUse(`CVM ${nameOfCvm(cvm)} (${cvm.status}) uses ${composeHash}. Its next boot would be refused.`),
       ),
     ...movingTo
       .filter(isRemoved)
-      .map(({ composeHash, cvm }) => inUse(`CVM ${nameOfCvm(cvm)} is on its way to ${composeHash}.`)),
+      .map(({ composeHash, cvm }) => inUse(`The cloud is updating CVM ${nameOfCvm(cvm)} to ${composeHash}.`)),
     ...prepared
       .filter(isRemoved)
       .map(({ composeHash, cvm, expiresAt }) =>
-        inUse(`An update prepared for CVM ${nameOfCvm(cvm)} waits for ${composeHash} until ${expiresAt}.`),
+        inUse(`A prepared update of CVM ${nameOfCvm(cvm)} needs ${composeHash} until ${expiresAt}.`),
       ),
     ...unknowns
       .filter(({ kind }) => kind === "running-hashes" || kind === "prepare-tokens")

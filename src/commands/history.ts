@@ -29,7 +29,7 @@ async function tell(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
   const { csv = false, prove = false } = args;
   const moment = args.at === undefined ? undefined : parseMoment("--at", args.at);
   if (csv && (io.isJson || moment !== undefined)) {
-    throw new InvalidArgumentError("--csv goes neither with --json nor with --at.", {
+    throw new InvalidArgumentError("--csv cannot be combined with --json or --at.", {
       nextStep: "Choose one of them.",
     });
   }
@@ -79,11 +79,12 @@ function allowedThen({ changes, initialFlags }: History, blockNumber: bigint) {
 
 function warn(output: Output, { completeness, unknownLogs }: History): void {
   if (!completeness.isComplete) {
-    output.line("THIS HISTORY IS INCOMPLETE. Do not take it for everything that happened:");
+    output.line("THIS HISTORY IS INCOMPLETE. Changes may be missing:");
     for (const { message } of completeness.reasons) output.line(`  ${message}`);
     output.line("");
   }
-  if (unknownLogs > 0) output.line(`${unknownLogs} events of the contract are no DstackApp's and are left out.\n`);
+  if (unknownLogs > 0)
+    output.line(`${unknownLogs} events of the contract are not DstackApp events and are not shown.\n`);
 }
 
 function showRows(output: Output, rows: readonly HistoryRow[], { chain }: ChainClient): void {
@@ -91,7 +92,7 @@ function showRows(output: Output, rows: readonly HistoryRow[], { chain }: ChainC
     `${blockNumber}`,
     timestamp === undefined ? "" : formatTime(timestamp),
     description,
-    actor ?? (sender === null ? "" : `${sender} (sent it)`),
+    actor ?? (sender === null ? "" : `${sender} (transaction sender)`),
     explorerLink(chain, "tx", transactionHash) ?? transactionHash,
   ]);
   const head = ["block", "time (UTC)", "change", "by", "transaction"];
@@ -117,10 +118,10 @@ function showAllowed(output: Output, history: History, { number, timestamp }: Pi
 }
 
 function showProof(output: Output, { claims, block, words, isProven }: AllowlistProof): void {
-  output.title(`Proof of the storage at block ${block.number}, ${words} words`);
+  output.title(`Storage proof at block ${block.number}, ${words} words`);
   for (const [claim, outcome] of Object.entries(claims))
     output.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
-  if (isProven) output.line(`  Taken on trust: the contract's code, and the hash of that block, ${block.hash}`);
+  if (isProven) output.line(`  Trusted without proof: the contract's code, and the hash of that block, ${block.hash}`);
 }
 
 /** One change, as every output format shows it. */
@@ -197,9 +198,7 @@ export function toCsv(rows: readonly HistoryRow[]): string {
   return [columns.join(","), ...rows.map((row) => columns.map((column) => row[column] ?? "").join(","))].join("\n");
 }
 
-/**
- * A date means the end of its day, so today's date lies in the future. It is still accepted, as it is asked for most.
- */
+/** A date means the end of that day, so today's date is in the future. Accept it: it is the most common request. */
 const secondsPerDay = 86_400n;
 const retryOptions = { retryDelayMs: 250 };
 
@@ -211,11 +210,11 @@ export async function blockOfMoment(
 ): Promise<PinnedBlock> {
   const refuse = (problem: string) =>
     new InvalidArgumentError(problem, {
-      nextStep: `Name a moment between block ${createdInBlock} and ${pinned.number}, of ${formatTime(pinned.timestamp)} UTC.`,
+      nextStep: `Give a block from ${createdInBlock} to ${pinned.number}, or a time up to ${formatTime(pinned.timestamp)} UTC.`,
       context: { createdInBlock, newestBlock: pinned.number },
     });
   if ("timestamp" in moment && moment.timestamp >= pinned.timestamp + secondsPerDay)
-    throw refuse("What will be allowed then is not known yet.");
+    throw refuse("That time is in the future.");
   if ("blockNumber" in moment && moment.blockNumber > pinned.number)
     throw refuse(`The chain has no block ${moment.blockNumber} yet.`);
   const block = await findBlock(client, pinned, moment);

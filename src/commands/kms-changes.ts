@@ -1,9 +1,9 @@
-/** A change of a KMS by its owner: the task's words and the contract's function. Plain data, as every start loads it. */
+/** A change of a KMS by its owner: the task's texts and the contract's function. Plain data, because every start loads it. */
 export interface KmsChange {
   /** Name of the task below `dstack kms`. */
   readonly name: string;
   readonly description: string;
-  /** What the task says of its argument. */
+  /** Description of the task's argument. */
   readonly argument: string;
   /** The value, as error messages name it. */
   readonly what: string;
@@ -26,51 +26,51 @@ export const kmsChanges: readonly KmsChange[] = [
     name: "add-os-image",
     description: "Allows an OS image for every app of a KMS",
     functionName: "addOsImageHash",
-    warning: "Every app of this KMS may boot this OS image then.",
+    warning: "Every app of this KMS may then boot this OS image.",
   },
   {
     ...osImage,
     name: "remove-os-image",
-    description: "Takes an OS image off the list of a KMS, for every app",
+    description: "Removes an OS image from the list of a KMS, for every app",
     functionName: "removeOsImageHash",
-    warning: "NO APP of this KMS boots this OS image any more, from the next start of each CVM on.",
+    warning: "NO APP of this KMS can then boot this OS image. Running CVMs continue until they restart.",
   },
   {
     ...device,
     name: "add-device",
     description: "Allows a device to run nodes of a KMS",
     functionName: "addKmsDevice",
-    warning: "KMS nodes, which hold the keys of all apps, may run on this device then.",
+    warning: "KMS nodes may then run on this device. They hold the keys of all apps.",
   },
   {
     ...device,
     name: "remove-device",
-    description: "Takes a device of KMS nodes off the list",
+    description: "Removes a device from the KMS nodes' list",
     functionName: "removeKmsDevice",
-    warning: "KMS nodes do not start on this device any more; those that run go on.",
+    warning: "KMS nodes can then no longer start on this device. Running nodes continue.",
   },
   {
     ...measurement,
     name: "add-measurement",
     description: "Allows nodes of a KMS with this measurement",
     functionName: "addKmsAggregatedMr",
-    warning: "KMS nodes with this measurement get the keys of all apps then.",
+    warning: "KMS nodes with this measurement then receive the keys of all apps.",
   },
   {
     ...measurement,
     name: "remove-measurement",
-    description: "Takes a measurement of KMS nodes off the list",
+    description: "Removes a measurement from the KMS nodes' list",
     functionName: "removeKmsAggregatedMr",
-    warning: "KMS nodes with this measurement do not start any more; those that run go on.",
+    warning: "KMS nodes with this measurement can then no longer start. Running nodes continue.",
   },
   {
-    argument: "Address of the code",
+    argument: "Address of the implementation",
     what: "The implementation's address",
     bytes: 20,
     name: "set-app-implementation",
-    description: "Chooses the code of apps that a KMS creates from now on",
+    description: "Sets the implementation of apps that a KMS creates from now on",
     functionName: "setAppImplementation",
-    warning: "Apps created from now on run this code. Those that exist keep theirs.",
+    warning: "Apps created from now on run this code. Existing apps keep their code.",
     needsCode: true,
   },
 ];

@@ -30,7 +30,7 @@ export function kmsChange(change: KmsChange): Command<ChangeKmsArguments> {
  * Changes a KMS: parses the value, refuses a KMS with key epochs, lints, refuses a call that changes nothing, and sends
  * the call as the owner.
  *
- * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what carryOut
+ * @throws InvalidArgumentError, InvalidHexError, LintRefusedError, KeyEpochsError, NoEffectError, and what executeCalls
  * throws
  */
 async function changeKms(

@@ -30,7 +30,7 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
   const status = await readAppStatus(client, { appId });
   const { owner, pendingOwner, isTwoStep } = requireApp(status, appId);
   if (isAddressEqual(newOwner, owner.address) && pendingOwner === undefined) {
-    throw new InvalidArgumentError(`${newOwner} owns the app already.`, { nextStep: "Nothing was sent." });
+    throw new InvalidArgumentError(`${newOwner} already owns the app.`, { nextStep: "Nothing was sent." });
   }
   const described = await readOwner(client, { address: newOwner });
   const calls = [transferOwnershipCall({ appId, newOwner })];
@@ -61,19 +61,19 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
       if (sent.mode === "safe") return;
       output.line(
         isTwoStep
-          ? `\nOffered. ${after.owner.address} is still the owner, until dstack owner accept runs as ${newOwner}.`
-          : `\nTransferred. ${after.owner.address} is the owner now.`,
+          ? `\nOffered the ownership to ${newOwner}. ${after.owner.address} stays the owner until the new owner runs dstack owner accept.`
+          : `\nTransferred the ownership. ${after.owner.address} is now the owner.`,
       );
     },
   };
 }
 
 const twoSteps = [
-  "Two steps: the new owner must accept. Until then the present one stays, and can withdraw the offer.",
+  "Two steps: the new owner must accept. Until then the current owner stays the owner and can withdraw the offer.",
 ];
 const oneStep = [
-  "ONE STEP: this contract is of the first versions. The transfer takes effect at once and nobody can take it back.",
-  "A new owner that cannot sign means that this app can never be changed again.",
+  "ONE STEP: this contract has no two-step transfers. The transfer takes effect immediately and cannot be reversed.",
+  "If the new owner cannot sign, no account can ever change this app again.",
 ];
 
 export interface OwnerAcceptArguments extends AppArguments, OutputArguments {
@@ -90,10 +90,10 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
   const status = await readAppStatus(client, { appId });
   const { owner, pendingOwner, isTwoStep } = requireApp(status, appId);
   if (pendingOwner === undefined) {
-    throw new InvalidArgumentError(`Nobody is invited to own ${appId}.`, {
+    throw new InvalidArgumentError(`App ${appId} has no pending owner.`, {
       nextStep: isTwoStep
-        ? "The present owner must offer it first: dstack owner transfer."
-        : "A contract of this version changes hands at once, with dstack owner transfer.",
+        ? "The current owner must offer the ownership first, with dstack owner transfer."
+        : "A contract of this version transfers the ownership immediately, with dstack owner transfer.",
       context: { appId, owner: owner.address },
     });
   }
@@ -113,7 +113,7 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
       ...sent,
     },
     show: (output) => {
-      if (sent.mode !== "safe") output.line(`\nAccepted. ${after.owner.address} is the owner now.`);
+      if (sent.mode !== "safe") output.line(`\nAccepted the ownership. ${after.owner.address} is now the owner.`);
     },
   };
 }
@@ -130,9 +130,9 @@ async function show(args: OwnerShowArguments, host: CommandHost): Promise<TaskOu
     show: (output) => {
       output.line(`app       ${appId}`);
       output.line(`owner     ${describeOwnerFully(owner)}`);
-      output.line(`invited   ${pendingOwner === undefined ? "nobody" : describeOwnerFully(pendingOwner)}`);
+      output.line(`pending   ${pendingOwner === undefined ? "none" : describeOwnerFully(pendingOwner)}`);
       output.line(
-        `transfer  ${isTwoStep ? "in two steps: the new owner must accept" : "IN ONE STEP: it takes effect at once"}`,
+        `transfer  ${isTwoStep ? "in two steps: the new owner must accept" : "IN ONE STEP: it takes effect immediately"}`,
       );
     },
   };

@@ -42,15 +42,15 @@ export async function prepareForSafe(
   const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTxHash.slice(2, 10)}.json`);
   await write(file, `${JSON.stringify(content, null, 2)}\n`);
   output.line(
-    `\nNothing was sent: ${reason}. For the owners of ${batch.safe}, ${batch.threshold} of ${batch.owners.length}:`,
+    `\nNothing was sent: ${reason}. The owners of ${batch.safe} execute it; ${batch.threshold} of ${batch.owners.length} must sign:`,
   );
   output.line(`  file for the Transaction Builder   ${file}`);
-  output.line(`  the same as one Safe transaction   to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
+  output.line(`  or as one Safe transaction         to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);
   output.line(`  calldata                           ${batch.safeTx.data}`);
   output.line(`  nonce                              ${batch.safeTx.nonce}`);
   output.line(`  hash their wallets must show       ${batch.safeTxHash}`);
   if (calls.some(({ functionName }) => functionName.startsWith("remove")))
-    output.line("\nWhat is in use may change until the last owner signs, and nothing checks it then.");
+    output.line("\nA CVM may start to use what is removed before the last owner signs. No check runs at that time.");
   return {
     ...batch,
     mode: "safe",
@@ -62,7 +62,7 @@ export async function prepareForSafe(
 
 async function write(file: string, text: string): Promise<void> {
   if (await holdsSomethingElse(file)) {
-    throw new InvalidArgumentError(`The file ${file} holds something else, and is left as it is.`, {
+    throw new InvalidArgumentError(`The file ${file} is not a Safe batch, and was not overwritten.`, {
       nextStep: "Name another one: --batch safe:FILE.",
     });
   }

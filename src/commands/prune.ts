@@ -71,7 +71,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
   if (isToBeWritten) {
     await savePlan(planFile, plan);
-    io.output.line(`The plan is in ${planFile}. Carry it out with --plan ${planFile}, without --dry-run.`);
+    io.output.line(`Wrote the plan to ${planFile}. To execute it, use --plan ${planFile} without --dry-run.`);
   }
   if (isToBeWritten || isDryRun) return { result: { ...described, outcome: "planned" } };
   const { result, show } = await executePrune(io, { app, status, plan, use, source, settings });
@@ -79,7 +79,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
 }
 
 function noSuchPlan(path: string): InvalidArgumentError {
-  return new InvalidArgumentError(`There is no plan in ${path} to carry out.`, {
+  return new InvalidArgumentError(`There is no plan in ${path} to execute.`, {
     nextStep: `Write it first, and look at it: --dry-run --plan ${path}.`,
   });
 }
@@ -151,7 +151,7 @@ export function requireNoOtherRules(settings: PruneSettings, path: string): void
     settings.mayEmptyList && "--allow-empty",
   ].filter((name) => name !== false);
   if (given.length === 0) return;
-  throw new InvalidArgumentError(`${path} is a plan with a policy of its own; ${given.join(", ")} would change it.`, {
+  throw new InvalidArgumentError(`The plan in ${path} has its own rules, and ${given.join(", ")} would change them.`, {
     nextStep: "Leave them out, or write a new plan: --dry-run --plan FILE.",
   });
 }
@@ -210,7 +210,7 @@ async function send(
   const recorded = recordedRemovals({ journal, plan, account });
   if (removals.length + recorded.length === 0) return nothing;
   if (recorded.length > 0) {
-    io.output.line(`An earlier run signed the removal of ${recorded.length}: that is seen to its end first.`);
+    io.output.line(`An earlier run signed the removal of ${recorded.length}. This run first completes it.`);
     showRecorded(io, { journal, account, chainId: plan.chainId });
   }
   await check(
@@ -254,8 +254,8 @@ const nothing: TaskOutcome = {
 
 /** After the owners have signed, nothing is checked again. */
 const untilSigned = [
-  "Keep the plan in a file (--dry-run --plan FILE) and hold it against the facts right before they sign:",
-  "--plan FILE --batch safe stops if it is overtaken.",
+  "Save the plan to a file (--dry-run --plan FILE) and check it again directly before the owners sign:",
+  "--plan FILE --batch safe stops if a hash of the plan is needed again.",
 ] as const;
 
 async function check(
@@ -281,7 +281,8 @@ export interface BuildKeepRulesParameters {
   readonly pins: readonly ComposeHash[];
   readonly documents: readonly QueuedDocument[];
   readonly use: Pick<AllowlistUse, "allowed">;
-  /** The policy of a stored plan. It counts as it is; more may be kept. */
+
+  /** The rules of a stored plan. They replace those of the command line, which may only keep more hashes. */
   readonly planned: KeepRules | undefined;
 }
 

@@ -82,7 +82,7 @@ export function createConfirm({ isAgreed, isJson, stdin, stderr, signal }: Creat
   return async (question: string): Promise<void> => {
     if (isAgreed) return;
     if (isJson || stdin.isTTY !== true) {
-      throw new InvalidArgumentError(`Nobody is there to be asked: ${question}`, {
+      throw new InvalidArgumentError(`The question needs a terminal, and there is none: ${question}`, {
         nextStep: "Nothing was sent. Give --yes to agree beforehand.",
       });
     }
@@ -123,7 +123,7 @@ export async function exitCodeOf(
   const stop = (signal: string) => {
     interruption.abort(new DOMException(`Stopped by ${signal}.`, "AbortError"));
     grace ??= setTimeout(() => {
-      process.stderr.write(`Stopped by ${signal}, in the middle of a request that did not end.\n`);
+      process.stderr.write(`Stopped by ${signal} while a request was still running.\n`);
       leave(whenStopped);
     }, graceMs);
   };

@@ -158,17 +158,20 @@ export function showStatus(output: Output, report: StatusReport, chain: Chain | 
     ["chain", `${network}, id ${chainId}, block ${contract.blockNumber}`],
     ["explorer", explorerLink(chain, "address", appId)],
     ["owner", describeOwnerFully(contract.owner)],
-    ["invited", contract.pendingOwner && describeOwnerFully(contract.pendingOwner)],
-    ["transfers", contract.isTwoStep ? "in two steps" : "IN ONE STEP, at once"],
+    ["pending", contract.pendingOwner && describeOwnerFully(contract.pendingOwner)],
+    ["transfers", contract.isTwoStep ? "in two steps" : "IN ONE STEP, immediately"],
     ["generation", describeGeneration(contract.generation)],
-    ["version", contract.version === undefined ? "too old to tell" : `${contract.version}`],
+    [
+      "version",
+      contract.version === undefined ? "unknown: the contract is too old to report it" : `${contract.version}`,
+    ],
     ["code", contract.implementation ?? "no ERC-1967 proxy"],
     ["upgrades", describeUpgrades(contract)],
     ["devices", contract.allowAnyDevice ? "any device may boot" : "listed devices only"],
     ["TCB", contract.requireTcbUpToDate ? "must be up to date" : "any status may boot"],
     ["KMS", report.kms],
     [
-      "KMS is of",
+      "KMS gen.",
       report.kmsGeneration === null ? "not known: no KMS is named" : describeGeneration(report.kmsGeneration),
     ],
   ] as const) {
@@ -177,7 +180,7 @@ export function showStatus(output: Output, report: StatusReport, chain: Chain | 
 
   if (caveat !== null) {
     output.title(`CAUTION: ${caveat}`);
-    output.line("  That is true of all lists, switches and findings below.");
+    output.line("  This applies to all lists, switches and findings below.");
   }
   if (!completeness.isComplete) {
     output.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
@@ -195,7 +198,7 @@ export function showStatus(output: Output, report: StatusReport, chain: Chain | 
   ]);
 
   output.title("CVMs");
-  if (running.kind === "noKey") output.line("  not asked for: there is no API key (PHALA_CLOUD_API_KEY)");
+  if (running.kind === "noKey") output.line("  not read: there is no API key (PHALA_CLOUD_API_KEY)");
   else if (running.kind === "unknown") output.line(`  not known: ${running.reason}`);
   else if (cvms.length === 0) output.line("  none in this workspace");
   else {
@@ -210,8 +213,8 @@ export function showStatus(output: Output, report: StatusReport, chain: Chain | 
 }
 
 function describeUpgrades({ upgradesDisabled, shiftedAppId }: StatusReport["contract"]): string {
-  if (upgradesDisabled) return "disabled, for good";
-  return shiftedAppId === undefined ? "possible, by the owner" : "DO NOT: possible, but the policy would be lost";
+  if (upgradesDisabled) return "disabled permanently";
+  return shiftedAppId === undefined ? "possible, by the owner" : "DO NOT UPGRADE: the policy would be lost";
 }
 
 function showList<Entry extends Origin>(
@@ -225,7 +228,8 @@ function showList<Entry extends Origin>(
   for (const entry of entries ?? []) {
     const [value, uses] = describe(entry);
     const { time, blockNumber, by, isRecorded, transactionHash } = entry;
-    const who = describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, as it deployed the app)" : "");
+    const who =
+      describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, when it deployed the app)" : "");
     output.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
     for (const use of uses.slice(1)) output.line(`  ${" ".repeat(value.length)}  ${use}`);
     output.line(`      ${formatTime(time)} UTC, block ${blockNumber}, ${who}`);
@@ -234,7 +238,7 @@ function showList<Entry extends Origin>(
 }
 
 function describeOrigin(by: string | null, isRecorded: boolean): string {
-  if (by === null) return "sent by somebody the node no longer knows";
+  if (by === null) return "sender unknown: the node no longer has the transaction";
   return `${isRecorded ? "by" : "sent by"} ${by}`;
 }
 
@@ -320,11 +324,14 @@ export async function readRunning(cloud: CloudClient | undefined, appId: AppId):
       documents: replies.flatMap((reply) => (reply.success ? [reply.data] : [])),
       unread: [
         ...replies.flatMap((reply) =>
-          reply.success ? [] : `What ${nameOfCvm(reply.cvm)} runs was not looked into: ${reply.error.message}`,
+          reply.success ? [] : `The document of ${nameOfCvm(reply.cvm)} was not checked: ${reply.error.message}`,
         ),
         ...distinct
           .slice(mostDocuments)
-          .map((cvm) => `What ${nameOfCvm(cvm)} runs was not looked into: more than ${mostDocuments} documents run.`),
+          .map(
+            (cvm) =>
+              `The document of ${nameOfCvm(cvm)} was not checked: the app runs more than ${mostDocuments} documents.`,
+          ),
       ],
     };
   } catch (error) {

@@ -37,7 +37,7 @@ export const upCommand: Command<UpArguments> = (args, { settings }) =>
 export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, signal }: UpContext): Promise<void> {
   const settings = parseUpArguments(args);
   const output = createOutput(stderr);
-  const tell = createCloudOutput(output, { requests: true });
+  const showEvent = createCloudOutput(output, { requests: true });
   const adminKey = settings.hasAdmin ? `admin_${randomBytes(24).toString("hex")}` : undefined;
   if (!settings.isJson) output.line("Starting chain, contracts and cloud…");
   let isUp = false;
@@ -47,13 +47,14 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
     adminKey,
     signal,
     // The user does not need the events of the world's own setup.
-    onCloudEvent: (event) => (isUp && !settings.isJson ? tell(event) : undefined),
+    onCloudEvent: (event) => (isUp && !settings.isJson ? showEvent(event) : undefined),
   });
   try {
     isUp = true;
     const description = describeWorld(world, adminKey);
     stdout.write(settings.isJson ? `${JSON.stringify(description)}\n` : toShell(description));
-    if (!settings.isJson) output.line("\nThe world is up. Paste the lines above into another shell; Ctrl-C ends it.");
+    if (!settings.isJson)
+      output.line("\nThe world is ready. Paste the lines above into another shell. Ctrl-C stops it.");
     if (!signal.aborted) await once(signal, "abort");
   } finally {
     await world.close();
@@ -96,7 +97,7 @@ const nextStep = "See npx hardhat dstack up --help.";
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parseUpArguments(args: UpArguments): UpSettings {
   const { cloudPort, state, deviceLogin = false, privateWebhooks = false, admin = false, json = false } = args;
-  if (state === "") throw new InvalidArgumentError("--state needs the name of a file.", { nextStep });
+  if (state === "") throw new InvalidArgumentError("--state needs a file name.", { nextStep });
   return {
     chain: parseChain(args),
     cloudPort: parsePort("--cloud-port", cloudPort, 4000),
@@ -112,14 +113,14 @@ export function parseUpArguments(args: UpArguments): UpSettings {
 
 function parseChain({ chainPort, fork, chainRpc, kms }: UpArguments): UpSettings["chain"] {
   if (chainRpc === undefined) {
-    if (kms !== undefined) throw new InvalidArgumentError("--kms goes with --chain-rpc.", { nextStep });
+    if (kms !== undefined) throw new InvalidArgumentError("--kms needs --chain-rpc.", { nextStep });
     const forkUrl = fork === undefined ? undefined : parseUrl("--fork", fork);
     return { kind: "own", port: parsePort("--chain-port", chainPort, 8545), forkUrl };
   }
   if (kms === undefined) throw new InvalidArgumentError("--chain-rpc needs --kms.", { nextStep });
   for (const [option, value] of Object.entries({ "--fork": fork, "--chain-port": chainPort })) {
     if (value === undefined) continue;
-    throw new InvalidArgumentError(`${option} is for a chain of its own; --chain-rpc names an existing one.`, {
+    throw new InvalidArgumentError(`${option} applies only to a new chain, but --chain-rpc names an existing one.`, {
       nextStep,
     });
   }

@@ -73,13 +73,17 @@ function showRecorded(output: Output, { payments }: JournalState): void {
   for (const { status, prepared } of payments.values()) {
     if (status === "mined") continue;
     const { step, value, appId, chainId, nonce } = prepared;
-    output.line(`On record, its end not seen: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`);
+    output.line(
+      `Signed by an earlier run, result not known: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`,
+    );
   }
 }
 
 function describe({ outcome, cvm, composeHash }: UpdateResult): string {
   const what = `${cvm}: ${outcome}, compose hash ${composeHash}`;
-  return outcome === "confirmed" ? `${what}. The cloud rolls over now; --wait follows it to its end.` : what;
+  return outcome === "confirmed"
+    ? `${what}. The cloud now restarts the CVM with it; --wait waits until that is done.`
+    : what;
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */
@@ -122,7 +126,7 @@ export async function parseUpdateArguments(
   const isGiven = fromFile !== undefined || named !== undefined;
   const environment = isGiven ? merge(fromFile ?? [], named ?? []) : undefined;
   if (clearEnvironment && isGiven) {
-    throw new InvalidArgumentError("--clear-environment takes every variable away, and an environment is given too.", {
+    throw new InvalidArgumentError("--clear-environment removes every variable, but an environment was also given.", {
       nextStep: "Give --env-file or -e, or --clear-environment alone.",
     });
   }
@@ -229,7 +233,7 @@ export async function connectUpdate(
   const wanted = named === undefined ? appsOfConfiguration(host, asked.cvm, cvm) : [named];
   if (wanted.length > 0 && (cvm.appId === undefined || !wanted.includes(cvm.appId))) {
     throw new InvalidArgumentError(
-      `The cloud says that ${asked.cvm} is a CVM of app ${cvm.appId ?? "none"}, and ${named === undefined ? "the configuration names" : "the command is about"} ${wanted.join(" and ")}.`,
+      `The cloud says that ${asked.cvm} is a CVM of app ${cvm.appId ?? "none"}, but ${named === undefined ? "the configuration names" : "the command is about"} ${wanted.join(" and ")}.`,
       {
         nextStep:
           "Do not go on before you know which is right. If the cloud is right, name the app: add it to dstack.apps, or give --app or --cvm app_…; if not, check the API address.",
@@ -328,7 +332,7 @@ function withinConfigured(
   if (given === undefined) return configured;
   const unlisted = given.find((deviceId) => !configured.includes(deviceId));
   if (unlisted === undefined) return given;
-  throw new InvalidArgumentError(`The configuration lists the app's devices, and ${unlisted} is none of them.`, {
+  throw new InvalidArgumentError(`The configuration lists the app's devices, but ${unlisted} is not one of them.`, {
     nextStep: "Add it to apps.NAME.devices, or leave --allow-device out.",
     context: { deviceId: unlisted, configured },
   });

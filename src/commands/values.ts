@@ -43,9 +43,9 @@ export async function parseDevices(
     throw new InvalidArgumentError(
       node === undefined
         ? `The cloud shows no node named ${text}.`
-        : `The name ${text} does not lead to one device: the cloud ${found.length > 1 ? "has several" : "does not tell its id"}.`,
+        : `The name ${text} does not identify a device: the cloud ${found.length > 1 ? "has several nodes of this name" : "does not report the node's device id"}.`,
       {
-        nextStep: `Give the device id, or one of: ${nodes.map(({ name }) => name).join(", ") || "(no node is shown)"}.`,
+        nextStep: `Give the device id, or one of: ${nodes.map(({ name }) => name).join(", ") || "(the cloud shows no node)"}.`,
         context: { node: text, nodes: nodes.map(({ name }) => name) },
       },
     );
@@ -57,7 +57,7 @@ export function showNamedDevices(output: Output, devices: readonly GivenDevice[]
   const named = devices.flatMap(({ node, deviceId }) =>
     node === undefined ? [] : [{ node, deviceId, namedBy: "cloud" } as const],
   );
-  for (const { node, deviceId } of named) output.line(`${node} is device ${deviceId}, named by the cloud.`);
+  for (const { node, deviceId } of named) output.line(`${node} is device ${deviceId}, according to the cloud.`);
   return named;
 }
 

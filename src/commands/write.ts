@@ -20,7 +20,7 @@ import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
-import { explorerLink, formatFee, formatGas } from "../output/format.ts";
+import { describeCalls, explorerLink, formatFee, formatGas, formatResult } from "../output/format.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import { type ConnectedApp, requireApp } from "./connect-app.ts";
 import { reportGenerations } from "./generations.ts";
@@ -92,6 +92,7 @@ export async function executeCalls(
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, chain),
   });
+  io.output.line(`\n${formatResult(describeCalls(calls), result.transactions)}`);
   return { ...toCarriedOut(result), plan: describePlan(plan) };
 }
 
@@ -129,7 +130,7 @@ export interface ChangeAppParameters {
  * nothing, and sends the calls as the owner.
  *
  * @throws InvalidArgumentError if calls contradict each other
- * @throws LintRefusedError, KeyEpochsError, NoEffectError, and what the guard and carryOut throw
+ * @throws LintRefusedError, KeyEpochsError, NoEffectError, and what the guard and executeCalls throw
  */
 export async function changeApp(
   io: TaskIo,
@@ -168,9 +169,9 @@ export type SendMode =
 export function chooseSendMode(argument: BatchArgument, signer: ReadOwnerReturnType): SendMode {
   const { address: safe, kind } = signer;
   if (argument.mode === "safe")
-    return { kind: "prepare", safe, file: argument.file, reason: "a file for a Safe was asked for" };
+    return { kind: "prepare", safe, file: argument.file, reason: "a file for a Safe was requested" };
   if (argument.mode === "auto" && kind === "safe")
-    return { kind: "prepare", safe, file: undefined, reason: "only a Safe may do this" };
+    return { kind: "prepare", safe, file: undefined, reason: "only a Safe can make these calls" };
   return { kind: "send", mode: argument.mode };
 }
 
@@ -181,23 +182,23 @@ export function showBatchPlan({ output }: Pick<TaskIo, "output">, plan: BatchPla
   const transactions =
     delegation === undefined
       ? `${calls.length === 1 ? "one transaction" : `${calls.length} transactions, one per change`}`
-      : "one transaction for all, or as few as fit";
-  output.line(`Sent by ${account} as ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
-  output.line(`  from nonce ${nonce} on, as the endpoint counts; ${formatBounds(gas)}`);
+      : "one transaction for all changes, or as few as possible";
+  output.line(`${account} sends ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
+  output.line(`  first nonce ${nonce}, according to the endpoint; ${formatBounds(gas)}`);
   if (delegation === undefined) return;
   const { executor, authorizes, deploys } = delegation;
   if (deploys) output.line(`  deploys the batch executor first, at ${executor}, through ${deterministicDeployer}`);
   output.line(
     authorizes
-      ? `  signs a delegation: the code at ${executor}, the batch executor, acts for the account from then on, until dstack batch undo-delegation`
-      : `  the account delegates to the batch executor, ${executor}, already: nothing is authorised`,
+      ? `  signs a delegation: the batch executor's code at ${executor} then acts for the account until dstack batch undo-delegation ends it`
+      : `  the account already delegates to the batch executor, ${executor}: no authorisation is signed`,
   );
-  if (plan.fallsBack) output.line("  if the endpoint refuses that: one transaction per change instead");
+  if (plan.fallsBack) output.line("  if the endpoint refuses this, sends one transaction per change instead");
 }
 
 /** Upper limit of a transaction's cost, apart from the base fee, which the chain sets. */
 export function formatBounds(gas: bigint): string {
-  return `at most ${formatGas(gas)} in all, and a tip of ${formatGwei(highestTip)} gwei per gas`;
+  return `at most ${formatGas(gas)} in total, priority fee at most ${formatGwei(highestTip)} gwei`;
 }
 
 /** Prints what the journal holds of earlier runs. It is sent first. @throws UnsignedRecordError */
@@ -205,16 +206,16 @@ export function showRecorded({ output }: Pick<TaskIo, "output">, owner: JournalO
   requireSignedRecords(owner);
   for (const { transaction, calls } of recordedBy(owner)) {
     const isSigned = transaction.rawTransaction !== undefined;
-    const what = isSigned ? "an earlier run has signed" : "the journal holds without a signature";
-    const first = `  first what ${what} (nonce ${transaction.nonce}), if its end was not seen: `;
+    const origin = isSigned ? "an earlier run signed" : "the journal holds without a signature";
+    const first = `  first completes what ${origin} (nonce ${transaction.nonce}): `;
     for (const { description, to } of calls) output.line(`${first}${description}, on ${to}`);
     if (calls.length === 0) output.line(`${first}${transaction.functionName}, to ${transaction.to}`);
   }
 }
 
 /**
- * Asks about one record without signed bytes, before a node signs it. `--yes` agrees to what the command line says, and
- * nothing there names this record. Pass the result as `confirmUnsigned`.
+ * Asks about one record without signed bytes, before a node signs it. `--yes` does not answer this question, because
+ * the command line does not name the record. Pass the result as `confirmUnsigned`.
  */
 export function confirmUnsigned({ confirmInPerson }: Pick<TaskIo, "confirmInPerson">) {
   return async ({ transaction, calls = [] }: Pick<BatchEntry, "transaction"> & Partial<BatchEntry>): Promise<void> => {
@@ -222,7 +223,7 @@ export function confirmUnsigned({ confirmInPerson }: Pick<TaskIo, "confirmInPers
     const { functionName, from, nonce, to } = transaction;
     const what = calls.map((call) => `${call.description}, on ${call.to}`).join("; ") || `${functionName}, to ${to}`;
     await confirmInPerson(
-      `The journal holds, without a signature that shows who wrote it: ${what}. Have ${from} sign it, at nonce ${nonce}?`,
+      `The journal holds a transaction without a signature, so its origin is not proven: ${what}. Let ${from} sign it at nonce ${nonce}?`,
     );
   };
 }
@@ -251,7 +252,7 @@ export function createBatchOutput(
         // The delegation stays on the account after the batch. Print this once, and only after a transaction was mined.
         if (delegates && event.calls.length > 0) {
           delegates = false;
-          output.detail("", "the account stays delegated until: hardhat dstack batch undo-delegation");
+          output.detail("", "the account stays delegated until you run hardhat dstack batch undo-delegation");
         }
       }
     }

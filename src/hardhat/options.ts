@@ -6,7 +6,7 @@ export function optional<const Name extends string>(name: Name, description: str
   return { name, description, type: ArgumentType.STRING_WITHOUT_DEFAULT, defaultValue: undefined } as const;
 }
 
-/** An argument that accepts several values. The task must refuse an empty list. */
+/** An argument that accepts several values. Hardhat accepts an empty list too, so the command must refuse it. */
 export function several<const Name extends string>(name: Name, description: string) {
   const none: string[] = [];
   return { name, description, type: ArgumentType.STRING, defaultValue: none } as const;
@@ -14,11 +14,11 @@ export function several<const Name extends string>(name: Name, description: stri
 
 /** A task's description, with an example of the command line. */
 export function withExample(description: string, example: string): string {
-  return `${description}, as in: npx hardhat dstack ${example}`;
+  return `${description}. Example: npx hardhat dstack ${example}`;
 }
 
-export const appOption = optional("app", "The app: 0x…, app_…, or its name in dstack.apps (default: the only one)");
-export const cvmOption = optional("cvm", "Name or id of a CVM of the app, to look the app up in the cloud");
+export const appOption = optional("app", "App: 0x…, app_…, or its name in dstack.apps (default: the only app there)");
+export const cvmOption = optional("cvm", "Name or id of a CVM of the app; the cloud names its app");
 export const kmsOption = optional("kms", "Address of the DstackKms (default: dstack.kms or DSTACK_KMS, or the CVM's)");
 
 /** `--accept` of a command. The help lists the names that it takes. */
@@ -30,9 +30,12 @@ export function acceptOption(command: AcceptingCommand) {
 
 export const batchOption = optional(
   "batch",
-  "How to send: auto, none, 7702 (the account delegates), safe or safe:FILE; where a Safe is the owner, auto writes the file for it (default: auto)",
+  "How to send: auto; none (one transaction per change); 7702 (one transaction, the account delegates to the batch executor); safe or safe:FILE (a file for the Safe app). auto writes the file if a Safe is the owner (default: auto)",
 );
-export const storeOption = optional("store", "File that keeps the history (default: in the project's cache)");
-export const fromBlockOption = optional("fromBlock", "A block before the app's creation, for nodes without old state");
+export const storeOption = optional("store", "File that stores the history (default: in the project's cache)");
+export const fromBlockOption = optional(
+  "fromBlock",
+  "A block before the app's creation; needed if the node has no old state",
+);
 export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;
-export const yesFlag = { name: "yes", description: "Ask nothing before sending" } as const;
+export const yesFlag = { name: "yes", description: "Send without asking for confirmation" } as const;

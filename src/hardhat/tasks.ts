@@ -21,11 +21,11 @@ import {
 const devices = several("devices", "Device ids, or names of nodes in the cloud");
 
 export const deviceTasks = [
-  emptyTask(["dstack", "device"], "The devices an app may boot on").build(),
+  emptyTask(["dstack", "device"], "Devices that an app may boot on").build(),
   task(
     ["dstack", "device", "list"],
     withExample(
-      "Lists an app's devices, since when and by whom, with the nodes and CVMs on them",
+      "Lists an app's devices: when and by which account each was allowed, its nodes and its CVMs",
       "device list --cvm my-app",
     ),
   )
@@ -36,7 +36,7 @@ export const deviceTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceList))
     .build(),
-  task(["dstack", "device", "add"], withExample("Allows devices", "device add node-2 --cvm my-app"))
+  task(["dstack", "device", "add"], withExample("Allows an app to boot on devices", "device add node-2 --cvm my-app"))
     .addVariadicArgument(devices)
     .addOption(appOption)
     .addOption(cvmOption)
@@ -46,7 +46,10 @@ export const deviceTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAdd))
     .build(),
-  task(["dstack", "device", "remove"], withExample("Takes devices off the list", "device remove 0x… --cvm my-app"))
+  task(
+    ["dstack", "device", "remove"],
+    withExample("Removes devices from an app's list", "device remove 0x… --cvm my-app"),
+  )
     .addVariadicArgument(devices)
     .addOption(appOption)
     .addOption(cvmOption)
@@ -59,7 +62,7 @@ export const deviceTasks = [
   task(
     ["dstack", "device", "allow-any"],
     withExample(
-      "Lets any device boot that the KMS trusts, or the listed ones alone",
+      "Allows an app to boot on any device that the KMS trusts (on), or on listed devices only (off)",
       "device allow-any off --cvm my-app",
     ),
   )
@@ -78,17 +81,17 @@ export const bootCheckTasks = [
   task(
     ["dstack", "boot-check"],
     withExample(
-      "Tells whether an app would boot: every rule of KMS and app with its verdict, and the contract's own answer",
+      "Checks whether an app would boot: shows the result of every rule of the KMS and the app, and the contract's own answer",
       "boot-check --cvm my-app --hash 0x…",
     ),
   )
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(kmsOption)
-    .addOption(optional("hash", "Compose hash (default: the one the CVM runs)"))
-    .addOption(optional("device", "Device id of the machine (default: the CVM's)"))
+    .addOption(optional("hash", "Compose hash (default: the CVM's)"))
+    .addOption(optional("device", "Device id (default: the CVM's)"))
     .addOption(optional("osImage", "Hash of the OS image (default: the CVM's)"))
-    .addOption(optional("tcbStatus", "TCB status the machine reports (default: UpToDate)"))
+    .addOption(optional("tcbStatus", "TCB status that the device reports (default: UpToDate)"))
     .addOption(acceptOption("boot-check"))
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/boot-check.ts")).bootCheck))
@@ -99,13 +102,13 @@ export const updateTasks = [
   task(
     ["dstack", "update"],
     withExample(
-      "Updates a CVM: asks the cloud, compares its hash with ours, allows device and hash on chain, confirms; interrupted, the same command goes on where it stopped",
+      "Updates a CVM: sends the change to the cloud, compares the cloud's compose hash with the computed one, allows device and hash on chain, and confirms to the cloud; if it was interrupted, the same command continues",
       "update --cvm my-app --compose docker-compose.yml -e TOKEN,API_URL --wait",
     ),
   )
-    .addOption({ ...cvmOption, description: "Name or id of the CVM (default: the one that dstack.apps has for --app)" })
-    .addOption({ ...appOption, description: "The CVM's app: 0x…, app_…, or its name in dstack.apps" })
-    .addOption(optional("compose", "The new docker compose file"))
+    .addOption({ ...cvmOption, description: "Name or id of the CVM (default: the CVM of --app in dstack.apps)" })
+    .addOption({ ...appOption, description: "App of the CVM: 0x…, app_…, or its name in dstack.apps" })
+    .addOption(optional("compose", "New docker compose file"))
     .addOption(optional("preLaunchScript", "File with the new pre-launch script"))
     .addOption({
       name: "env",
@@ -114,40 +117,46 @@ export const updateTasks = [
       type: ArgumentType.STRING_WITHOUT_DEFAULT,
       defaultValue: undefined,
     })
-    .addOption(optional("envFile", "File with the whole new environment, one NAME=value a line"))
-    .addFlag({ name: "clearEnvironment", description: "Take every variable away; nobody can read the values back" })
+    .addOption(optional("envFile", "File with the complete new environment, one NAME=value per line"))
+    .addFlag({
+      name: "clearEnvironment",
+      description: "Remove every environment variable; their values cannot be recovered",
+    })
     .addOption({
       ...kmsOption,
-      description: "The DstackKms that must vouch for the environment's key (default: dstack.kms or DSTACK_KMS)",
+      description:
+        "DstackKms that must have signed the environment's encryption key (default: dstack.kms or DSTACK_KMS)",
     })
-    .addOption(optional("allowDevice", "The one device that may be allowed, if the cloud names a new one"))
+    .addOption(optional("allowDevice", "The only new device that this update may allow"))
     .addFlag({ name: "noNewDevice", description: "Stop if the cloud names a device that the app does not allow" })
     .addOption(acceptOption("update"))
-    .addOption(optional("acceptHashMismatch", "The one other hash that may be allowed, as the error named it"))
-    .addOption(optional("abandonTransaction", "The one recorded transaction to give up, as the error named it"))
-    .addOption(optional("journal", "File that remembers what was paid (default: .dstack/journal.jsonl)"))
-    .addFlag({ name: "wait", description: "Follow the CVM until it runs the new compose" })
+    .addOption(
+      optional("acceptHashMismatch", "The only other compose hash that this update may allow, copied from the error"),
+    )
+    .addOption(optional("abandonTransaction", "The recorded transaction to abandon, copied from the error"))
+    .addOption(optional("journal", "File that records signed transactions (default: .dstack/journal.jsonl)"))
+    .addFlag({ name: "wait", description: "Wait until the CVM runs the new compose" })
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/update.ts")).updateCommand))
     .build(),
 ];
 
-const cvmOfKmsOption = optional("cvm", "Name or id of a CVM, to look its KMS up in the cloud");
+const cvmOfKmsOption = optional("cvm", "Name or id of a CVM; the cloud names its KMS");
 
 export const kmsTasks = [
-  emptyTask(["dstack", "kms"], "The contract that knows all apps and what they may boot on").build(),
+  emptyTask(["dstack", "kms"], "The KMS contract: registers apps, and allows OS images and KMS nodes").build(),
   task(
     ["dstack", "kms", "show"],
     withExample(
-      "Shows who owns a KMS, what it gives new apps, and whether it allows the values asked for",
+      "Shows the owner of a KMS, its settings for new apps, and whether it allows the given values",
       "kms show --kms 0x… --os-image 0x…",
     ),
   )
     .addOption(kmsOption)
     .addOption(cvmOfKmsOption)
-    .addOption(optional("osImage", "OS image hashes to ask for, separated by commas"))
-    .addOption(optional("device", "Device ids of KMS nodes to ask for, separated by commas"))
-    .addOption(optional("measurement", "Aggregated measurements of KMS nodes to ask for, separated by commas"))
+    .addOption(optional("osImage", "OS image hashes to check, separated by commas"))
+    .addOption(optional("device", "Device ids of KMS nodes to check, separated by commas"))
+    .addOption(optional("measurement", "Aggregated measurements of KMS nodes to check, separated by commas"))
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/kms.ts")).kmsShow))
     .build(),
@@ -174,27 +183,27 @@ export const upTasks = [
   task(
     ["dstack", "up"],
     withExample(
-      "Starts a local world: chain, contracts and mock cloud, for the official clients",
+      "Starts a local chain, the contracts and a mock cloud that the official clients can use",
       "up --state world.sqlite --admin",
     ),
   )
-    .addOption(optional("chainPort", "Port of the chain's RPC; 0 takes a free one (default: 8545)"))
-    .addOption(optional("cloudPort", "Port of the cloud API; 0 takes a free one (default: 4000)"))
-    .addOption(optional("state", "File that keeps the world across restarts (default: in memory)"))
-    .addOption(optional("fork", "RPC URL of Base, to start the chain as its fork"))
-    .addOption(optional("chainRpc", "RPC URL of an existing chain, to start none; needs --kms"))
+    .addOption(optional("chainPort", "Port of the chain's RPC; 0 chooses a free port (default: 8545)"))
+    .addOption(optional("cloudPort", "Port of the cloud API; 0 chooses a free port (default: 4000)"))
+    .addOption(optional("state", "File that stores the state across restarts (default: in memory)"))
+    .addOption(optional("fork", "RPC URL of Base, to fork it"))
+    .addOption(optional("chainRpc", "RPC URL of an existing chain to use instead of a new one; needs --kms"))
     .addOption(optional("kms", "Address of the DstackKms on that chain"))
-    .addOption(optional("allowedHosts", "Further host names both servers answer to, separated by commas"))
+    .addOption(optional("allowedHosts", "Further host names that both servers accept, separated by commas"))
     .addOption(
       optional(
         "allowedOrigins",
         "Origins of web pages that may call both servers, separated by commas (default: none)",
       ),
     )
-    .addFlag({ name: "deviceLogin", description: "Let `phala login` have an API key, without anyone's approval" })
-    .addFlag({ name: "privateWebhooks", description: "Let webhooks call private and link-local addresses too" })
-    .addFlag({ name: "admin", description: "Open the admin endpoints: clock, faults, snapshots" })
-    .addFlag({ name: "json", description: "Print one JSON object once everything is up" })
+    .addFlag({ name: "deviceLogin", description: "Give `phala login` an API key without approval" })
+    .addFlag({ name: "privateWebhooks", description: "Allow webhooks to private and link-local addresses" })
+    .addFlag({ name: "admin", description: "Enable the admin endpoints: clock, faults, snapshots" })
+    .addFlag({ name: "json", description: "Print one JSON object when everything is ready" })
     .setAction(run(async () => (await import("../commands/up.ts")).upCommand))
     .build(),
 ];
@@ -203,7 +212,7 @@ export const statusTasks = [
   task(
     ["dstack", "status"],
     withExample(
-      "Shows who owns an app, what it allows since when, which CVMs run it, and what looks wrong",
+      "Shows an app's owner, its allowed hashes and devices with their dates, its CVMs, and the linter's findings",
       "status --app my-app --network base",
     ),
   )
@@ -218,17 +227,22 @@ export const statusTasks = [
   task(
     ["dstack", "history"],
     withExample(
-      "Lists every change of an app's policy, with block, time, transaction and who made it",
+      "Lists every change of an app's policy: block, time, transaction and sender",
       "history --app my-app --at 2026-11-21",
     ),
   )
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(optional("at", "Tell what was allowed then: a block number or a date (2026-11-21 means its end, UTC)"))
+    .addOption(
+      optional(
+        "at",
+        "Show what the app allowed at a block or a date instead (2026-11-21 means the end of that day, UTC)",
+      ),
+    )
     .addOption(storeOption)
     .addOption(fromBlockOption)
-    .addFlag({ name: "prove", description: "Prove from the contract's storage that nothing else is allowed" })
-    .addFlag({ name: "csv", description: "Print comma-separated values with a head line" })
+    .addFlag({ name: "prove", description: "Prove with eth_getProof that the contract allows nothing else" })
+    .addFlag({ name: "csv", description: "Print comma-separated values with a header line" })
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/history.ts")).showHistory))
     .build(),
@@ -238,24 +252,27 @@ export const pruneTasks = [
   task(
     ["dstack", "prune"],
     withExample(
-      "Removes the compose hashes that nothing needs any more, and says of each one why it stays or goes",
+      "Removes the compose hashes that are no longer needed, and prints for each hash why it stays or is removed",
       "prune --app my-app --keep 5 --older-than 30d --dry-run",
     ),
   )
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(optional("keep", "How many of the newest hashes stay, in use or not (default: 3)"))
-    .addOption(optional("olderThan", "Only hashes added longer ago than this go: 30d, 12h, 90m"))
-    .addOption(optional("pin", "Hashes that stay, separated by commas; dstack.apps may pin some too"))
+    .addOption(optional("keep", "Number of newest hashes to keep even if they are not in use (default: 3)"))
+    .addOption(optional("olderThan", "Remove only hashes that were added longer ago than this: 30d, 12h, 90m"))
+    .addOption(optional("pin", "Hashes to keep, separated by commas; dstack.apps can pin more"))
     .addOption(
-      optional("queued", "Calls that wait in a Safe or timelock, whose hashes stay: files or 0x…, separated by commas"),
+      optional(
+        "queued",
+        "Calls that wait in a Safe or timelock; their hashes are kept: files or 0x…, separated by commas",
+      ),
     )
-    .addFlag({ name: "allowEmpty", description: "Remove even the last hash of the list" })
+    .addFlag({ name: "allowEmpty", description: "Allow the removal of the last hash on the list" })
     .addFlag({ name: "dryRun", description: "Show the plan and send nothing" })
-    .addOption(optional("plan", "File to write the plan to, or to carry out if it is there"))
+    .addOption(optional("plan", "File for the plan: it is written if it does not exist, else executed"))
     .addOption(batchOption)
-    .addFlag({ name: "prove", description: "Prove by eth_getProof that the list has no hash the events hide" })
-    .addOption(optional("journal", "File that remembers what was signed (default: one per app in .dstack)"))
+    .addFlag({ name: "prove", description: "Prove with eth_getProof that no hash is on the list without an event" })
+    .addOption(optional("journal", "File that records signed transactions (default: one per app in .dstack)"))
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addOption(acceptOption("prune"))
@@ -266,15 +283,15 @@ export const pruneTasks = [
 ];
 
 export const batchTasks = [
-  emptyTask(["dstack", "batch"], "What several changes in one transaction leave behind").build(),
+  emptyTask(["dstack", "batch"], "The account's delegation to the batch executor").build(),
   task(
     ["dstack", "batch", "undo-delegation"],
     withExample(
-      "Ends the delegation to the batch executor that --batch 7702 has begun: the account has no code again",
+      "Ends the account's delegation to the batch executor, which --batch 7702 started; the account then has no code",
       "batch undo-delegation --network base",
     ),
   )
-    .addOption(optional("delegate", "The contract to leave, if it is not the batch executor"))
+    .addOption(optional("delegate", "Address of the delegate, if it is not the batch executor"))
     .addFlag(jsonFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/batch.ts")).batchUndoDelegation))
@@ -282,24 +299,24 @@ export const batchTasks = [
 ];
 
 export const appTasks = [
-  emptyTask(["dstack", "app"], "Apps as a whole").build(),
+  emptyTask(["dstack", "app"], "Deploys apps").build(),
   task(
     ["dstack", "app", "deploy"],
     withExample(
-      "Deploys an app through the factory of a KMS; the same command again answers the same app",
+      "Deploys an app through the factory of a KMS; repeating the same command returns the same app",
       "app deploy --kms 0x… --hash 0x… --device node-1 --network base",
     ),
   )
     .addOption({ ...kmsOption, description: "Address of the DstackKms (default: dstack.kms or DSTACK_KMS)" })
-    .addOption(optional("owner", "Who may change the app (default: the signer)"))
-    .addOption(optional("hash", "Its first compose hash"))
-    .addOption(optional("device", "Its first device: an id, or the name of a node in the cloud"))
-    .addFlag({ name: "allowAnyDevice", description: "Let any device boot that the KMS trusts" })
-    .addFlag({ name: "requireTcbUpToDate", description: "Refuse machines that are not fully patched" })
-    .addFlag({ name: "disableUpgrades", description: "Make the app's code final: there is no way back" })
-    .addFlag({ name: "again", description: "Deploy one more, although this very app was deployed before" })
+    .addOption(optional("owner", "Owner of the app (default: the signer)"))
+    .addOption(optional("hash", "First compose hash to allow"))
+    .addOption(optional("device", "First device to allow: an id, or the name of a node in the cloud"))
+    .addFlag({ name: "allowAnyDevice", description: "Allow the app to boot on any device that the KMS trusts" })
+    .addFlag({ name: "requireTcbUpToDate", description: "Refuse devices whose TCB is not up to date" })
+    .addFlag({ name: "disableUpgrades", description: "Disable upgrades of the app's code permanently" })
+    .addFlag({ name: "again", description: "Deploy another app although this command has already deployed one" })
     .addOption(acceptOption("app deploy"))
-    .addOption(optional("journal", "File that remembers deployments (default: .dstack/deployments.jsonl)"))
+    .addOption(optional("journal", "File that records deployments (default: .dstack/deployments.jsonl)"))
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/app-deploy.ts")).appDeploy))
@@ -312,31 +329,34 @@ export const hashTasks = [
   task(
     ["dstack", "hash"],
     withExample(
-      "Computes a file's compose hash in every official form; with --app or --cvm, says which one the cloud and the contract mean, or what differs",
+      "Computes a file's compose hash in every official form; with --app or --cvm, compares it with the cloud and the contract and shows what differs",
       "hash docker-compose.yml --cvm my-app",
     ),
   )
     .addPositionalArgument({
       name: "file",
-      description: "The app-compose manifest, or the docker compose file",
+      description: "app-compose manifest or docker compose file",
       type: ArgumentType.STRING,
       defaultValue: "",
     })
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(optional("hash", "A compose hash from elsewhere, to be explained"))
-    .addOption(optional("name", "The name in the manifest, for a docker compose file of no CVM (default: empty)"))
-    .addOption(optional("preLaunchScript", "File with the pre-launch script that goes with the docker compose file"))
+    .addOption(optional("hash", "Another compose hash to explain"))
+    .addOption(optional("name", "Name for the manifest, if the docker compose file belongs to no CVM (default: empty)"))
+    .addOption(optional("preLaunchScript", "File with the pre-launch script of the docker compose file"))
     .addOption(acceptOption("hash"))
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash-doctor.ts")).hashDoctor))
     .build(),
   task(
     ["dstack", "hash", "add"],
-    withExample("Allows compose hashes; with --remove, in place of others in one go", "hash add 0x… --cvm my-app"),
+    withExample(
+      "Allows compose hashes; with --remove, also removes others in the same batch",
+      "hash add 0x… --cvm my-app",
+    ),
   )
     .addVariadicArgument(hashes)
-    .addOption(optional("remove", "Hashes to remove in the same transaction, separated by commas"))
+    .addOption(optional("remove", "Hashes to remove in the same batch, separated by commas"))
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("hash add"))
@@ -347,7 +367,7 @@ export const hashTasks = [
     .build(),
   task(
     ["dstack", "hash", "remove"],
-    withExample("Removes compose hashes that nothing needs any more", "hash remove 0x… --cvm my-app"),
+    withExample("Removes compose hashes that are no longer needed", "hash remove 0x… --cvm my-app"),
   )
     .addVariadicArgument(hashes)
     .addOption(appOption)
@@ -361,10 +381,13 @@ export const hashTasks = [
 ];
 
 export const ownerTasks = [
-  emptyTask(["dstack", "owner"], "Who may change an app").build(),
+  emptyTask(["dstack", "owner"], "The owner of an app").build(),
   task(
     ["dstack", "owner", "show"],
-    withExample("Shows who owns an app, who is invited to, and what stands behind them", "owner show --app my-app"),
+    withExample(
+      "Shows the owner and the pending owner of an app, and whether each is a key or a contract",
+      "owner show --app my-app",
+    ),
   )
     .addOption(appOption)
     .addOption(cvmOption)
@@ -374,7 +397,7 @@ export const ownerTasks = [
   task(
     ["dstack", "owner", "transfer"],
     withExample(
-      "Transfers an app to another owner, which must accept it where the contract knows two steps",
+      "Transfers an app to another owner; a contract with two-step transfers then waits for that owner to accept",
       "owner transfer 0x… --app my-app",
     ),
   )
@@ -394,7 +417,7 @@ export const ownerTasks = [
     .build(),
   task(
     ["dstack", "owner", "accept"],
-    withExample("Accepts the ownership of an app, as the invited owner", "owner accept --app my-app"),
+    withExample("Accepts the ownership of an app as its pending owner", "owner accept --app my-app"),
   )
     .addOption(appOption)
     .addOption(cvmOption)

@@ -14,14 +14,14 @@ export function createCloudOutput(
   output: Output,
   { requests = false }: CloudOutputOptions = {},
 ): (event: MockCloudEvent) => void {
-  const lastTold = new Map<string, number>();
+  const lastShown = new Map<string, number>();
   return (event) => {
     switch (event.type) {
       case "request": {
         const call = `${event.method} ${event.path} ${event.status}`;
         // Polling repeats the same request and mostly gets the same answer.
-        const isPoll = performance.now() - (lastTold.get(call) ?? Number.NEGATIVE_INFINITY) < pollPauseMs;
-        lastTold.set(call, performance.now());
+        const isPoll = performance.now() - (lastShown.get(call) ?? Number.NEGATIVE_INFINITY) < pollPauseMs;
+        lastShown.set(call, performance.now());
         if (!requests || isPoll) return;
         output.detail(`HTTP ${event.status}`, `${event.method} ${event.path}`, event.durationMs);
         return;
@@ -30,13 +30,13 @@ export function createCloudOutput(
         output.detail("cloud: receipt", `${event.status} ${event.message}`);
         return;
       case "operation.started":
-        output.detail("cloud: CVM down", `${event.kind} ${event.cvmId}, correlation id ${event.correlationId}`);
+        output.detail("cloud: CVM stopped", `${event.kind} ${event.cvmId}, correlation id ${event.correlationId}`);
         return;
       case "boot.judged":
         output.detail("cloud: boot verdict", `${event.verdict}${event.reason && `: ${event.reason}`}`);
         return;
       case "operation.finished":
-        output.detail("cloud: CVM up", `${event.outcome}${event.failure === null ? "" : `: ${event.failure}`}`);
+        output.detail("cloud: CVM started", `${event.outcome}${event.failure === null ? "" : `: ${event.failure}`}`);
     }
   };
 }

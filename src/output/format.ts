@@ -1,5 +1,6 @@
 import { type Chain, formatEther } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PolicyChange } from "../history/policy.ts";
 
 export function formatGas(gas: bigint): string {
@@ -19,7 +20,7 @@ export function formatDuration(ms: number): string {
     : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
-/** First and last digits of a hash, for tables. Do not use it where a reader must copy the value. */
+/** First and last digits of a hash, for tables. Do not use it if a reader must copy the value. */
 export function shortHash(hash: string): string {
   return hash.length <= 20 ? hash : `${hash.slice(0, 10)}…${hash.slice(-6)}`;
 }
@@ -63,6 +64,47 @@ function escapeCharacter(character: string): string {
   }).join("");
 }
 
+/** Past tense and object of the functions that commands call. */
+const callResults: Readonly<Record<string, readonly [verb: string, one: string, several: string]>> = {
+  addComposeHash: ["allowed", "compose hash", "compose hashes"],
+  removeComposeHash: ["removed", "compose hash", "compose hashes"],
+  addDevice: ["allowed", "device", "devices"],
+  removeDevice: ["removed", "device", "devices"],
+  addOsImageHash: ["allowed", "OS image", "OS images"],
+  removeOsImageHash: ["removed", "OS image", "OS images"],
+  addKmsDevice: ["allowed", "KMS device", "KMS devices"],
+  removeKmsDevice: ["removed", "KMS device", "KMS devices"],
+  addKmsAggregatedMr: ["allowed", "KMS measurement", "KMS measurements"],
+  removeKmsAggregatedMr: ["removed", "KMS measurement", "KMS measurements"],
+};
+
+/** What executed calls did: "Allowed 1 compose hash, removed 2 compose hashes". */
+export function describeCalls(calls: readonly Pick<OwnerCall, "functionName">[]): string {
+  const counts = new Map<string, number>();
+  for (const { functionName } of calls) counts.set(functionName, (counts.get(functionName) ?? 0) + 1);
+  const text = [...counts].map(([functionName, number]) => {
+    const [verb, one, several] = callResults[functionName] ?? [];
+    return verb && one && several ? `${verb} ${formatCount(number, one, several)}` : `called ${functionName}`;
+  });
+  const [first = ""] = text;
+  return `${first.charAt(0).toUpperCase()}${text.join(", ").slice(1)}`;
+}
+
+/** The last line of a task: "Removed 2 compose hashes in 1 transaction (63,492 gas, 0.000124 ETH)." */
+export function formatResult(
+  what: string,
+  transactions: readonly { readonly gasUsed: bigint; readonly costWei: bigint }[],
+): string {
+  const gas = transactions.reduce((sum, { gasUsed }) => sum + gasUsed, 0n);
+  const cost = transactions.reduce((sum, { costWei }) => sum + costWei, 0n);
+  const count = formatCount(transactions.length, "transaction", "transactions");
+  return `${what} in ${count} (${formatGas(gas)}, ${formatFee(cost)}).`;
+}
+
+export function formatCount(number: number, one: string, several: string): string {
+  return `${number} ${number === 1 ? one : several}`;
+}
+
 /** Describes what a change did. */
 export function describeChange(change: PolicyChange): string {
   switch (change.kind) {
@@ -79,9 +121,9 @@ export function describeChange(change: PolicyChange): string {
     case "requireTcbUpToDateSet":
       return change.enabled ? "required an up-to-date TCB" : "accepted any TCB status";
     case "upgradesDisabled":
-      return "disabled upgrades, for good";
+      return "disabled upgrades permanently";
     case "upgraded":
-      return `runs implementation ${change.implementation}`;
+      return `upgraded to implementation ${change.implementation}`;
     case "ownershipTransferStarted":
       return `offered the ownership to ${change.to}`;
     case "ownershipTransferred":
@@ -89,7 +131,7 @@ export function describeChange(change: PolicyChange): string {
     case "initialized":
       return `initialised, version ${change.version}`;
     case "otherPolicyChanged":
-      return `PolicyChanged ${change.policy} ${change.value} ${change.enabled}, without its event`;
+      return `emitted PolicyChanged ${change.policy} ${change.value} ${change.enabled} without the matching event`;
   }
 }
 
@@ -97,7 +139,7 @@ export function describeChange(change: PolicyChange): string {
 export function describeOwner(owner: ReadOwnerReturnType): string {
   switch (owner.kind) {
     case "renounced":
-      return "nobody: the ownership was renounced";
+      return "none: the ownership was renounced";
     case "eoa": {
       const delegation = owner.delegatedTo === undefined ? "" : `, delegates to ${owner.delegatedTo} (EIP-7702)`;
       return `one key${owner.isUsed ? "" : ", never used on this chain"}${delegation}`;
@@ -107,7 +149,7 @@ export function describeOwner(owner: ReadOwnerReturnType): string {
     case "timelock":
       return `timelock, delay ${formatDelay(owner.minDelaySeconds)}`;
     case "contract":
-      return "a contract that is no Safe and no timelock";
+      return "a contract, neither a Safe nor a timelock";
   }
 }
 

@@ -2,13 +2,13 @@ import { checksumAddress } from "viem";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
 import { describeAge, describeReason } from "../prune/keep-rules.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../prune/plan-prune.ts";
-import { formatTime } from "./format.ts";
+import { formatCount, formatResult, formatTime } from "./format.ts";
 import type { Output } from "./output.ts";
 
 /** The effect of a removal. Operators must read it before they agree. */
 const whatRemovalMeans = [
-  "Removing a hash stops the next boot with it. A CVM that runs it goes on until it restarts,",
-  "and keys it was given are not taken back.",
+  "After its hash is removed, a CVM cannot boot again. A running CVM continues until it restarts,",
+  "and keeps the keys that it received.",
 ] as const;
 
 export function showWhatRemovalMeans(output: Output): void {
@@ -20,23 +20,23 @@ export function showPrunePlan(output: Output, plan: PrunePlan): void {
   const { appId, chainId, pinned, rows, unknowns } = plan;
   const removals = removalsOf(plan);
   output.title(
-    `Prune of app ${appId} on chain ${chainId}, judged at block ${pinned.number} (${formatTime(pinned.timestamp)} UTC)`,
+    `Prune of app ${appId} on chain ${chainId} at block ${pinned.number} (${formatTime(pinned.timestamp)} UTC)`,
   );
   if (rows.length > 0)
     output.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
   output.line();
   output.line(
-    `${count(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
+    `${formatCount(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
   );
   for (const { kind, problem, isAccepted } of unknowns) {
     output.line(`Not known: ${problem} (${isAccepted ? `accepted: ${kind}` : `--accept ${kind} overrides it`})`);
   }
   for (const line of describeIdle(plan)) output.line(line);
-  if (!plan.isExecutable) output.line("Nothing is removed while that is not known.");
+  if (!plan.isExecutable) output.line("Prune removes nothing until this is known.");
   if (removals.length > 0) showWhatRemovalMeans(output);
 }
 
-/** Pins and queued calls that keep nothing: they may be for later, or mistyped. */
+/** Pins and queued calls that keep no hash. The user may have mistyped them, or may need them later. */
 function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
   const listed = new Set(rows.map(({ composeHash }) => composeHash));
   return [
@@ -45,29 +45,23 @@ function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
       .map(({ composeHash, source }) => `${composeHash}, pinned by ${source}, is not on the list.`),
     ...policy.queued
       .filter(({ composeHashes }) => composeHashes.length === 0)
-      .map(({ source }) => `${source} names no hash of the list, so nothing stays for it.`),
+      .map(({ source }) => `${source} names no hash on the list, so it keeps none.`),
   ];
 }
 
 /** Shows the result of executing a plan. Its transactions were already printed as they happened. */
 export function showPruneResult(output: Output, { removed, finished, transactions }: PruneResult): void {
   const total = removed.length + finished.length;
-  output.line(
-    `${count(total, "hash", "hashes")} removed in ${count(transactions.length, "transaction", "transactions")}.`,
-  );
+  output.line(`\n${formatResult(`Removed ${formatCount(total, "compose hash", "compose hashes")}`, transactions)}`);
 }
 
 function toCells(
   { composeHash, added, verdict, reasons }: PruneRow,
   { pinned, unknowns }: PrunePlan,
 ): readonly string[] {
-  const noReason = unknowns.length === 0 ? "nothing needs it" : "nothing that is known needs it";
+  const noReason = unknowns.length === 0 ? "not needed" : "not needed, as far as is known";
   const age = added === undefined ? "age unknown" : `${describeAge(Number(pinned.timestamp - added.timestamp))} ago`;
   const by = added?.by === undefined ? "" : ` by ${checksumAddress(added.by)}`;
   const why = verdict === "remove" ? noReason : reasons.map(describeReason).join("; ");
   return [verdict, composeHash, `${age}${by}`, why];
-}
-
-function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
 }

@@ -21,7 +21,7 @@ export function createUpdateOutput(output: Output): (event: UpdateEvent) => void
         output.detail(event.isFromRecord ? "sent again" : "sent", event.transactionHash);
         return;
       case "discarded":
-        output.detail("gave up the recorded transaction", `${event.transactionHash ?? ""} ${event.reason}`);
+        output.detail("abandoned the recorded transaction", `${event.transactionHash ?? ""} ${event.reason}`);
         return;
       case "finished":
         output.step(titles[event.step], describe(event), event.durationMs);
@@ -63,7 +63,7 @@ function describe(event: FinishedEvent): string {
         ? "accepted, no hash to register"
         : `465: register ${event.result.composeHash}`;
     case "checkHash":
-      return event.result.isMismatchAccepted ? "differs, accepted explicitly" : "the cloud's is ours";
+      return event.result.isMismatchAccepted ? "differs, accepted explicitly" : "the cloud computed the same hash";
     case "readChain": {
       const { composeHashAllowed, deviceAllowed, planned, caveat } = event.result;
       const caution = caveat === null ? "" : ` (CAUTION: ${caveat})`;
@@ -91,7 +91,7 @@ function remarksOf(event: FinishedEvent): (readonly [what: string, text: string]
     case "encryptEnvironment":
       return [
         ...(event.result.names.length === 0
-          ? [["warning", "Every variable is taken away; nobody can read the values back."] as const]
+          ? [["warning", "Every variable is removed; their values cannot be recovered."] as const]
           : []),
         ...describeWarnings({ keyProof: event.result.proof, emptyNames: event.result.emptyNames }).map(
           (text) => ["warning", text] as const,
@@ -107,7 +107,7 @@ function remarksOf(event: FinishedEvent): (readonly [what: string, text: string]
 }
 
 function describePayment({ transactionHash, blockNumber, gasUsed, costWei, isFromRecord }: Payment): string {
-  const origin = isFromRecord ? ", on record from an earlier run" : "";
+  const origin = isFromRecord ? ", sent by an earlier run" : "";
   return `${transactionHash}, block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}${origin}`;
 }
 

@@ -190,9 +190,9 @@ describe("the published package", function () {
       const overview = run(consumer, hardhat());
       const tasks = [...overview.matchAll(/^ {2}(dstack [a-z0-9 -]+?) {2,}/gm)].map(([, name = ""]) => name);
       expect(tasks).to.include.members(["dstack status", "dstack prune", "dstack boot-check"]);
-      expect(overview).to.include("as in: npx hardhat dstack status");
+      expect(overview).to.include("Example: npx hardhat dstack status");
       expect(run(consumer, hardhat("owner", "transfer", "--help"))).to.include(
-        "as in: npx hardhat dstack owner transfer",
+        "Example: npx hardhat dstack owner transfer",
       );
     });
 

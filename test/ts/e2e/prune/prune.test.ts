@@ -142,7 +142,9 @@ describe("dstack prune, on an app of 60 hashes", () => {
       .and.to.match(/boots next on .*, which is stopped/)
       .and.to.match(/until 20/);
     expect(stdout).to.include("pinned by the configuration").and.to.include("51 to remove, 9 to keep");
-    expect(stdout.replace(/\s+/g, " ")).to.include("stops the next boot").and.to.include("are not taken back");
+    expect(stdout.replace(/\s+/g, " "))
+      .to.include("a CVM cannot boot again")
+      .and.to.include("keeps the keys that it received");
     expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
   });
 

@@ -267,9 +267,9 @@ describe("tasks that sign, at an endpoint that lies", () => {
   function expectShown({ task }: Scenario, stdout: string, signed: readonly DecodedTransaction[]): void {
     if (signed.length === 0) return;
     expect(stdout).to.contain(`chain ${world.chain.id}`);
-    const most = BigInt(/at most ([\d,]+) gas in all/.exec(stdout)?.[1]?.replaceAll(",", "") ?? "-1");
+    const most = BigInt(/at most ([\d,]+) gas in total/.exec(stdout)?.[1]?.replaceAll(",", "") ?? "-1");
     expect(signed.reduce((sum, { gas }) => sum + gas, 0n) <= most, "gas beyond the plan").to.equal(true);
-    expect(stdout).to.contain("tip of 3 gwei per gas");
+    expect(stdout).to.contain("priority fee at most 3 gwei");
     const known = stdout.toLowerCase();
     for (const transaction of signed) {
       for (const { to } of meaningOf(transaction)) expect(known, "the target was shown").to.contain(to);
@@ -277,9 +277,11 @@ describe("tasks that sign, at an endpoint that lies", () => {
       if (transaction.to === owner && task[1] !== "undo-delegation") expect(stdout).to.contain("(batch 7702: ");
       for (const { address } of transaction.authorizations)
         expect(known).to.contain(
-          task[1] === "undo-delegation" ? "authorisation of nothing" : `signs a delegation: the code at ${address}`,
+          task[1] === "undo-delegation"
+            ? "an authorisation of the zero address"
+            : `signs a delegation: the batch executor's code at ${address}`,
         );
-      const first = Number(/from nonce (\d+) on/.exec(stdout)?.[1] ?? Number.NaN);
+      const first = Number(/first nonce (\d+),/.exec(stdout)?.[1] ?? Number.NaN);
       if (!Number.isNaN(first)) expect(transaction.nonce).to.be.within(0, first + 80);
     }
   }

@@ -53,7 +53,7 @@ describe("tasks dstack owner", () => {
   it("offers the app and lets the invited owner accept it", async () => {
     const offered = await run("transfer", { address: second, yes: true });
     expect(offered.exitCode, offered.stderr).to.equal(0);
-    expect(offered.stdout).to.include("Two steps").and.to.include("is still the owner");
+    expect(offered.stdout).to.include("Two steps").and.to.include("stays the owner until");
     expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: second });
 
     const accepted = await run("accept", { yes: true, json: true }, devPrivateKey(1));
@@ -141,7 +141,7 @@ describe("tasks dstack owner", () => {
       expect(told.stdout)
         .to.include("ONE STEP")
         .and.to.include("one-step-owner")
-        .and.to.include(`${second} is the owner now`);
+        .and.to.include(`${second} is now the owner`);
       expect(await readOwnership(world.ownerClient, { appId: parseAppId(old) })).to.include({
         owner: second,
         isTwoStep: false,
@@ -157,7 +157,7 @@ describe("tasks dstack owner", () => {
 
     it("has nothing to accept", async () => {
       const told = await run("accept", { app: old, yes: true });
-      expect([told.exitCode, told.stderr.includes("changes hands at once")]).to.deep.equal([2, true]);
+      expect([told.exitCode, told.stderr.includes("transfers the ownership immediately")]).to.deep.equal([2, true]);
     });
   });
 
@@ -194,8 +194,14 @@ describe("tasks dstack owner", () => {
       2,
       /^DSTK-1007 --batch/,
     ],
-    ["to go on where nobody can be asked", "transfer", { address: second }, 2, /DSTK-1007 Nobody is there/],
-    ["to accept what nobody offered", "accept", { yes: true }, 2, /^DSTK-1007 Nobody is invited/],
+    [
+      "to go on where nobody can be asked",
+      "transfer",
+      { address: second },
+      2,
+      /DSTK-1007 The question needs a terminal/,
+    ],
+    ["to accept what nobody offered", "accept", { yes: true }, 2, /^DSTK-1007 App 0x[0-9a-f]{40} has no pending owner/],
     ["an app that does not exist", "show", { app: "shpo" }, 2, /^DSTK-1007/],
     ["an address without a contract", "show", { app: devAccount(3).address }, 2, /^DSTK-1101 .*no-code/],
   ];

@@ -42,7 +42,7 @@ describe("tasks on an app of v0.4.2 to v0.5.3, which an upgrade would ruin", () 
     const { stdout, stderr } = await run(["status"], { kms: world.contracts.kms, store: ":memory:" });
     expect(stderr).to.equal("");
     expect(stdout)
-      .to.match(/ upgrades +DO NOT: /)
+      .to.match(/ upgrades +DO NOT UPGRADE: /)
       .and.to.match(/ generation +0\.4\.2 to 0\.5\.3 /)
       .and.to.include(composeHash)
       .and.to.include(deviceId);

@@ -44,7 +44,7 @@ describe("an app with two CVMs of one name", () => {
     const { exitCode, stdout } = await run(["status"]);
     world.cloud.clearFaults();
     expect([exitCode, stdout.includes(`runs on ${second.name} (${second.id})`)]).to.deep.equal([0, true]);
-    expect(stdout).to.include(`What ${second.name} (${second.id}) runs was not looked into: `).and.to.include("429");
+    expect(stdout).to.include(`The document of ${second.name} (${second.id}) was not checked: `).and.to.include("429");
     expect(stdout).to.not.include(`What ${first.name} (${first.id})`);
   });
 

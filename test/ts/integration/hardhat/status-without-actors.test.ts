@@ -52,7 +52,9 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
     expect(status.stdout).to.match(new RegExp(`${deviceId}\\n.+sent by ${sender}\\n`));
     const { composeHashes } = (await run(["status"], { json: true })).json<{ composeHashes: object[] }>();
     expect(composeHashes).to.have.nested.property("[0].isRecorded", false);
-    const row = new RegExp(`${deviceId} +listed +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d +${sender} \\(sent it\\)`);
+    const row = new RegExp(
+      `${deviceId} +listed +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d +${sender} \\(transaction sender\\)`,
+    );
     expect((await run(["device", "list"])).stdout).to.match(row);
   });
 
@@ -62,7 +64,9 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
     );
     const status = await run(["status"], {}, rpc.url);
     expect(status.exitCode, status.stderr).to.equal(0);
-    expect(status.stdout).to.match(new RegExp(`${composeHash}\\n.+sent by somebody the node no longer knows\\n`));
+    expect(status.stdout).to.match(
+      new RegExp(`${composeHash}\\n.+sender unknown: the node no longer has the transaction\\n`),
+    );
     expect((await run(["device", "list"], {}, rpc.url)).exitCode).to.equal(0);
     expect((await run(["history"], {}, rpc.url)).stdout).to.include(composeHash);
     await rpc.close();
@@ -87,7 +91,7 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
   it("prove the list, and say which claim is not proven where the endpoint gives no proof", async () => {
     const proven = await run(["history"], { prove: true });
     expect(proven.exitCode, proven.stdout).to.equal(0);
-    expect(proven.stdout).to.match(/nothingElse +proven\n +Taken on trust: .+ 0x[0-9a-f]{64}\n/);
+    expect(proven.stdout).to.match(/nothingElse +proven\n +Trusted without proof: .+ 0x[0-9a-f]{64}\n/);
 
     const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) => (method === "eth_getProof" ? null : result));
     const told = await run(["history"], { prove: true }, rpc.url);

@@ -3,14 +3,21 @@ import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
 import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { chainDefinition } from "../../../../src/hardhat/connect.ts";
 import type { PolicyChangeContent } from "../../../../src/history/policy.ts";
-import { describeChange, describeOwner, describeOwnerFully, explorerLink } from "../../../../src/output/format.ts";
+import {
+  describeCalls,
+  describeChange,
+  describeOwner,
+  describeOwnerFully,
+  explorerLink,
+  formatResult,
+} from "../../../../src/output/format.ts";
 
 const address = `0x${"0e".repeat(20)}` as const;
 const hash = `0x${"ab".repeat(32)}` as const;
 
 describe("what stands behind an owner, in words", () => {
   const owners: readonly [ReadOwnerReturnType, string][] = [
-    [{ address, kind: "renounced" }, "nobody: the ownership was renounced"],
+    [{ address, kind: "renounced" }, "none: the ownership was renounced"],
     [{ address, kind: "eoa", isUsed: true, delegatedTo: undefined }, "one key"],
     [{ address, kind: "eoa", isUsed: false, delegatedTo: undefined }, "one key, never used on this chain"],
     [{ address, kind: "eoa", isUsed: true, delegatedTo: address }, `one key, delegates to ${address} (EIP-7702)`],
@@ -18,7 +25,7 @@ describe("what stands behind an owner, in words", () => {
     [{ address, kind: "timelock", minDelaySeconds: 90n }, "timelock, delay 1 min 30 s"],
     [{ address, kind: "timelock", minDelaySeconds: 9_000n }, "timelock, delay 2.5 hours"],
     [{ address, kind: "timelock", minDelaySeconds: 172_800n }, "timelock, delay 2 days"],
-    [{ address, kind: "contract" }, "a contract that is no Safe and no timelock"],
+    [{ address, kind: "contract" }, "a contract, neither a Safe nor a timelock"],
   ];
   for (const [owner, words] of owners) {
     it(`says "${words}"`, () => expect(describeOwner(owner)).to.equal(words));
@@ -53,6 +60,29 @@ describe("describeChange", () => {
     expect(words({ kind: "ownershipTransferred", from: address, to: address })).to.include(`made ${address} the owner`);
     const to = `0x${"00".repeat(20)}` as const;
     expect(words({ kind: "ownershipTransferred", from: address, to })).to.equal("renounced the ownership");
+  });
+});
+
+describe("the last line of a task", () => {
+  const calls = (...names: string[]) => names.map((functionName) => ({ functionName }));
+
+  it("says the verb, the object and the result", () => {
+    const what = describeCalls(calls("removeComposeHash", "removeComposeHash"));
+    const transaction = { gasUsed: 63_492n, costWei: 124_000_000_000_000n };
+    expect(formatResult(what, [transaction])).to.equal(
+      "Removed 2 compose hashes in 1 transaction (63,492 gas, 0.000124 ETH).",
+    );
+    expect(formatResult(what, [transaction, transaction])).to.equal(
+      "Removed 2 compose hashes in 2 transactions (126,984 gas, 0.000248 ETH).",
+    );
+  });
+
+  it("lists each kind of change, and names a function that has no words", () => {
+    expect(describeCalls(calls("addComposeHash", "removeComposeHash", "removeComposeHash"))).to.equal(
+      "Allowed 1 compose hash, removed 2 compose hashes",
+    );
+    expect(describeCalls(calls("addKmsDevice"))).to.equal("Allowed 1 KMS device");
+    expect(describeCalls(calls("transferOwnership"))).to.equal("Called transferOwnership");
   });
 });
 

@@ -26,16 +26,16 @@ describe("showPrunePlan", () => {
   it("says of each hash why it stays or goes, and what removal does not do", () => {
     const text = show({ allowed: [allowedHash(1), allowedHash(2)], running });
     expect(rowOf(text, hashNumber(1))).to.match(/^keep .* runs on web \(cvm_web\)$/);
-    expect(rowOf(text, hashNumber(2))).to.match(/^remove .* nothing needs it$/);
-    expect(text).to.include("judged at block 1000 (2027-01-15 08:00:00 UTC)");
-    expect(text).to.include("goes on until it restarts").and.to.include("keys it was given are not taken back");
+    expect(rowOf(text, hashNumber(2))).to.match(/^remove .* not needed$/);
+    expect(text).to.include("at block 1000 (2027-01-15 08:00:00 UTC)");
+    expect(text).to.include("continues until it restarts").and.to.include("keeps the keys that it received");
   });
 
   it("claims no more than is known, accepted or not", () => {
     for (const acceptedUnknowns of [[], ["prepare-tokens"]] as const) {
       const text = show({ allowed: [allowedHash(1), allowedHash(2)], running, unknowns }, { acceptedUnknowns });
-      expect(rowOf(text, hashNumber(2))).to.match(/ nothing that is known needs it$/);
-      expect(text.includes("Nothing is removed while that is not known.")).to.equal(acceptedUnknowns.length === 0);
+      expect(rowOf(text, hashNumber(2))).to.match(/ not needed, as far as is known$/);
+      expect(text.includes("Prune removes nothing until this is known.")).to.equal(acceptedUnknowns.length === 0);
     }
   });
 
@@ -46,10 +46,10 @@ describe("showPrunePlan", () => {
       { source: "next.json", composeHashes: [hashNumber(2)] },
     ];
     const text = show({ allowed: [allowedHash(1), allowedHash(2)], running }, { pins, queued });
-    const lines = text.split("\n").filter((line) => /is not on the list|nothing stays for it/.test(line));
+    const lines = text.split("\n").filter((line) => /is not on the list|keeps none/.test(line));
     expect(lines).to.deep.equal([
       `${hashNumber(3)}, pinned by the configuration, is not on the list.`,
-      "old.json names no hash of the list, so nothing stays for it.",
+      "old.json names no hash on the list, so it keeps none.",
     ]);
   });
 

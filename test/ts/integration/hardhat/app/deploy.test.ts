@@ -68,7 +68,7 @@ describe("dstack app deploy", () => {
     expect(outcome.exitCode, outcome.stdout).to.equal(0);
     const { appId, isFromRecord, gasUsed } = outcome.json<Deployed>();
     const { deviceId } = world.nodes[0];
-    expect(outcome.stderr).to.include(`node-1 is device ${deviceId}, named by the cloud.`);
+    expect(outcome.stderr).to.include(`node-1 is device ${deviceId}, according to the cloud.`);
     expect(outcome.json()).to.deep.include({ namedDevices: [{ node: "node-1", deviceId, namedBy: "cloud" }] });
     expect(isFromRecord).to.equal(false);
     expect(gasUsed).to.match(/^\d+$/);
@@ -364,8 +364,8 @@ describe("dstack app deploy", () => {
     it("is told before the question", async () => {
       const { appId, transactionHash } = (await run()).json<Deployed>();
       const { stdout } = await run({ json: false });
-      expect(stdout).to.match(/on record.*earlier run signed this very deployment/);
-      expect(stdout.indexOf("on record")).to.be.lessThan(stdout.indexOf("The app's id is"));
+      expect(stdout).to.match(/recorded.*earlier run signed this same deployment/);
+      expect(stdout.indexOf("recorded")).to.be.lessThan(stdout.indexOf("deployed app"));
       for (const words of [appId, transactionHash]) expect(stdout).to.include(words);
     });
 
@@ -398,7 +398,7 @@ describe("dstack app deploy", () => {
 
   it("tells people what it will deploy, and the app's id", async () => {
     const { stdout } = await run({ json: false });
-    for (const words of [world.contracts.kms, composeHash, "The app's id is 0x"]) expect(stdout).to.include(words);
+    for (const words of [world.contracts.kms, composeHash, "Deployed app 0x"]) expect(stdout).to.include(words);
   });
 
   for (const [what, args, name, code] of [

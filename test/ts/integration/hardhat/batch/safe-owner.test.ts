@@ -171,7 +171,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
         ...(task[0] === "kms" ? { kms: kms.toLowerCase() } : { appId }),
         chainId: 8453,
         mode: "safe",
-        reason: "only a Safe may do this",
+        reason: "only a Safe can make these calls",
         safe: getAddress(safe),
         threshold: "1",
         owners: [world.owner.address],
@@ -203,7 +203,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     const [, file = ""] = /file for the Transaction Builder +(\S+)/.exec(outcome.stdout) ?? [];
     written.push(file);
     expect([outcome.exitCode, outcome.stderr]).to.deep.equal([0, ""]);
-    expect(outcome.stdout).to.match(/^Nothing was sent: only a Safe may do this\..* 1 of 1:$/m);
+    expect(outcome.stdout).to.match(/^Nothing was sent: only a Safe can make these calls\..* 1 of 1 must sign:$/m);
     expect(outcome.stdout).to.match(/hash their wallets must show +0x[0-9a-f]{64}$/m);
   });
 
@@ -214,7 +214,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     ] as const) {
       const outcome = await runTask(keyless, task, { ...args, json: true });
       written.push(outcome.json<Prepared>().file);
-      expect(outcome.stderr.includes("What is in use may change")).to.equal(isSaid);
+      expect(outcome.stderr.includes("A CVM may start to use what is removed")).to.equal(isSaid);
     }
   });
 

@@ -54,7 +54,7 @@ describe("task dstack batch undo-delegation", () => {
 
     const undone = await undo({ yes: true });
     expect(undone.exitCode, undone.stderr).to.equal(0);
-    expect(undone.stdout).to.contain(batchExecutorAddress).and.to.contain("undone");
+    expect(undone.stdout).to.contain(batchExecutorAddress).and.to.contain("Ended the delegation of");
     expect(await getCode(client, { address: owner.address })).to.equal(undefined);
     const [journal] = (await readdir(join(directory.path, ".dstack"))).filter((name) => name.endsWith(".jsonl"));
     expect(journal).to.match(/^batch-8453-[0-9a-f]{8}\.jsonl$/);

@@ -62,7 +62,7 @@ describe("dstack device", () => {
     expect([exitCode, devices.map(({ deviceId }) => deviceId)]).to.deep.equal([0, [world.nodes[0].deviceId]]);
     expect(cloudProblem).to.include("401");
     const told = await run("list", { app: appId, cvm: undefined, json: false }, project);
-    expect(told.stdout).to.include("Nodes and CVMs are not known: ");
+    expect(told.stdout).to.include("Nodes and CVMs could not be read: ");
   });
 
   it("adds a device by id and one by its node's name, and lists both with their origin", async () => {
@@ -91,7 +91,7 @@ describe("dstack device", () => {
     const [, node] = world.nodes;
     const named = [{ node: "node-2", deviceId: node.deviceId, namedBy: "cloud" }];
     const unasked = await run("add", { devices: ["node-2"], yes: false });
-    expect(unasked.stderr).to.include(`node-2 is device ${node.deviceId}, named by the cloud.`);
+    expect(unasked.stderr).to.include(`node-2 is device ${node.deviceId}, according to the cloud.`);
     expect(await isListed(node.deviceId)).to.equal(false);
     const added = await run("add", { devices: ["node-2", foreign] });
     expect(added.json<{ namedDevices: unknown }>().namedDevices).to.deep.equal(named);

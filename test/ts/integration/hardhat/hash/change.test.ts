@@ -171,11 +171,14 @@ describe("dstack hash add and remove", () => {
 
   it("tells people what it does, and that a removal stops no running CVM", async () => {
     const added = await run("add", { hashes: [first], json: false });
-    expect(added.stdout).to.not.include("goes on until it restarts");
+    expect(added.stdout).to.not.include("continues until it restarts");
     const replaced = await run("add", { hashes: [second], remove: first, json: false });
-    expect(replaced.stdout).to.include("goes on until it restarts");
+    expect(replaced.stdout).to.include("continues until it restarts");
+    expect(replaced.stdout).to.match(
+      /^Allowed 1 compose hash, removed 1 compose hash in (?:1 transaction|2 transactions) \([\d,]+ gas, [\d.]+ (?:gwei|ETH)\)\.$/m,
+    );
     const { stdout } = await run("remove", { hashes: [second], json: false });
-    for (const words of ["goes on until it restarts", "not taken back", `remove compose hash ${second}`, "gas"])
+    for (const words of ["continues until it restarts", "keeps the keys", `remove compose hash ${second}`, "gas"])
       expect(stdout).to.include(words);
   });
 

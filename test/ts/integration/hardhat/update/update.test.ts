@@ -208,7 +208,7 @@ describe("dstack update", () => {
       expect(errorOf(refused)).to.include({ name: "InvalidArgumentError" });
       const outcome = await run({ clearEnvironment: true, wait: true, json: false });
       expect(outcome.exitCode, outcome.stderr).to.equal(0);
-      expect(outcome.stdout).to.include("nobody can read the values back");
+      expect(outcome.stdout).to.include("their values cannot be recovered");
       expect(environment()).to.deep.equal([]);
     });
 
