@@ -11,15 +11,20 @@ import { InvalidArgumentError } from "../src/errors/index.ts";
 import { exitWith } from "../src/output/exit-with.ts";
 import { guardDeployment } from "./support/guard-deployment.ts";
 
-const usage = "Usage: npm run deploy -- --network NAME [--owner ADDRESS] [--deployment-id ID]";
+const usage = "Usage: npm run deploy -- --network NAME [--owner ADDRESS] [--deployment-id ID] [--no-compile]";
 
 try {
-  const { network, owner, "deployment-id": deploymentId } = parseOptions(process.argv.slice(2));
+  const {
+    network,
+    owner,
+    "deployment-id": deploymentId,
+    "no-compile": noCompile,
+  } = parseOptions(process.argv.slice(2));
   if (network === undefined) throw new InvalidArgumentError("--network is missing.", { nextStep: usage });
   if (hre.config.networks[network] === undefined) {
     throw new InvalidArgumentError(`hardhat.config.ts has no network named ${network}.`, { nextStep: usage });
   }
-  await hre.tasks.getTask("build").run({ quiet: true });
+  if (!noCompile) await hre.tasks.getTask("build").run({ quiet: true });
   guardDeployment(hre);
   const connection = await hre.network.create(network);
   try {
@@ -45,6 +50,7 @@ function parseOptions(argv: readonly string[]) {
       network: { type: "string" },
       owner: { type: "string" },
       "deployment-id": { type: "string" },
+      "no-compile": { type: "boolean", default: false },
     } as const;
     return parseArgs({ args: [...argv], options }).values;
   } catch (cause) {

@@ -1,10 +1,13 @@
 // Everything the repository checks about itself, stage by stage: `npm test`, `npm test -- unit`, or one test file.
 // A failing stage never hides a later one; the last line is `N passed, N failed` over all of them.
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { mapLimited } from "../src/core/map-limited.ts";
 import { commandOf, filesBelow, root } from "./support/paths.ts";
 import { describeEnd, runCommand, stopRunning } from "./support/run-command.ts";
 import { runChecks } from "./test/checks.ts";
 import { compileWithForge, runForge } from "./test/forge.ts";
+import { directSection, openSections, type Section } from "./test/sections.ts";
 import { compareRunners, failuresOf, judge, type Tally } from "./test/tally.ts";
 
 /** The stages in their order, and where the test files of those that have some live. */
@@ -18,6 +21,12 @@ const stages: Readonly<Record<string, { runner: string; directory: string; endin
   packages: { runner: "mocha", directory: "test/ts/packages", ending: ".test.ts" },
   clients: undefined,
 };
+interface StageResult {
+  readonly stage: string;
+  readonly tally: Tally;
+  readonly seconds: number;
+}
+
 /** Needs Go and Python. */
 const onlyOnCi = ["clients"];
 /** Installs many packages from the registry, which takes minutes: `npm test -- packages`. */
@@ -25,29 +34,41 @@ const onlyByName = ["packages"];
 const ci = Boolean(process.env.CI) && process.env.CI !== "false";
 // Some runners print colours on CI even if the output is not a terminal.
 if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
+const { chosen, files, grep, isNamed } = readArguments();
+// Two stages at a time, because most of them keep one core busy and wait often. They share no file that one of them
+// writes. Named stages write to the terminal, one after another.
+const lanes = isNamed ? 1 : Math.min(2, availableParallelism());
+if (lanes > 1 && process.stdout.isTTY && process.env.NO_COLOR === undefined) process.env.FORCE_COLOR ??= "1";
+const { sections, flushAll } = openSections(chosen, lanes === 1 ? undefined : (text) => process.stdout.write(text));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.once(signal, () => {
     stopRunning(signal);
+    flushAll();
     process.exit(1);
   });
 
-const { chosen, files, grep } = readArguments();
-const results: [stage: string, tally: Tally, seconds: number][] = [];
-const forgeCompiled = chosen.includes("forge") ? compileWithForge() : undefined;
 // forge compiles for itself, and the clients see only what the sources hold.
-const isBuilt = chosen.every((stage) => stage === "forge" || stage === "clients") || (await runStage("build"));
-for (const stage of chosen) await runStage(stage);
+const needsBuild = chosen.some((stage) => stage !== "forge" && stage !== "clients");
+const building = needsBuild ? runStage("build", directSection) : undefined;
+const forgeCompiled = chosen.includes("forge") ? compileWithForge() : undefined;
+const build = await building;
+const isBuilt = build === undefined || failuresOf(build.tally) === 0;
+const stageResults = await mapLimited(sections, ([stage, section]) => runStage(stage, section), { limit: lanes });
+const results: StageResult[] = [...(build ? [build] : []), ...stageResults];
 
-const [contracts, forge] = ["contracts", "forge"].map((name) => results.find(([stage]) => stage === name)?.[1]);
+const tallyOf = (name: string) => results.find(({ stage }) => stage === name)?.tally;
+const [contracts, forge] = [tallyOf("contracts"), tallyOf("forge")];
 const difference = contracts && forge && compareRunners(contracts, forge);
-if (difference !== undefined) results.push(["parity", { passed: 0, failed: 0, problem: difference }, 0]);
+if (difference !== undefined)
+  results.push({ stage: "parity", tally: { passed: 0, failed: 0, problem: difference }, seconds: 0 });
 console.log(`\n${"stage".padEnd(12)} passed failed skipped seconds`);
-for (const [stage, { passed, failed, skipped = 0, problem }, seconds] of results) {
+for (const { stage, tally, seconds } of results) {
+  const { passed, failed, skipped = 0, problem } = tally;
   const counts = `${`${passed}`.padStart(6)} ${`${failed}`.padStart(6)} ${`${skipped}`.padStart(7)} ${seconds.toFixed(0).padStart(7)}`;
   console.log(`${stage.padEnd(12)} ${counts}${problem === undefined ? "" : `  ${problem}.`}`);
 }
-const passed = results.reduce((sum, [, tally]) => sum + tally.passed, 0);
-const failed = results.reduce((sum, [, tally]) => sum + failuresOf(tally), 0);
+const passed = results.reduce((sum, { tally }) => sum + tally.passed, 0);
+const failed = results.reduce((sum, { tally }) => sum + failuresOf(tally), 0);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
@@ -67,6 +88,7 @@ function readArguments() {
     return {
       chosen: Object.keys(stages).filter(isChosen),
       files: words.filter((word) => !(word in stages)),
+      isNamed: named.length > 0,
       ...values,
     };
   } catch (error) {
@@ -80,36 +102,36 @@ function isTestOf(stage: string, path: string): boolean {
   return tests !== undefined && path.startsWith(`${tests.directory}/`) && path.endsWith(tests.ending);
 }
 
-/** Whether everything passed. */
-async function runStage(stage: string): Promise<boolean> {
-  console.log(`\n== ${stage}\n`);
+async function runStage(stage: string, section: Section): Promise<StageResult> {
+  section.line(`\n== ${stage}\n`);
   const startedAt = performance.now();
-  const tally = await workOf(stage);
-  results.push([stage, tally, (performance.now() - startedAt) / 1000]);
-  return failuresOf(tally) === 0;
+  const tally = await workOf(stage, section);
+  section.end();
+  return { stage, tally, seconds: (performance.now() - startedAt) / 1000 };
 }
 
-async function workOf(stage: string): Promise<Tally> {
+async function workOf(stage: string, section: Section): Promise<Tally> {
   if (stage === "build") {
-    const { code } = await runNode([commandOf("hardhat", "hardhat"), "build"]);
+    const { code } = await runNode([commandOf("hardhat", "hardhat"), "build"], section);
     return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   }
   const tests = stages[stage];
   if (stage !== "forge" && stage !== "clients" && !isBuilt)
     return { passed: 0, failed: 0, problem: "not run, because the build failed" };
-  if (stage === "check") return runChecks();
+  if (stage === "check") return runChecks(section);
   if (stage === "forge") {
     await forgeCompiled;
-    return runForge({ grep, ci });
+    return runForge(section, { grep, ci });
   }
   const wanted = files.filter((file) => isTestOf(stage, file));
   const testFiles = wanted.length > 0 || tests === undefined ? wanted : filesBelow(tests.directory, tests.ending);
   const runner = tests === undefined ? ["scripts/test-clients.ts"] : ["scripts/test/runner.ts", tests.runner];
   const filter = grep === undefined ? [] : [`--grep=${grep}`];
-  const outcome = await runNode(["scripts/run.mjs", ...runner, ...filter, ...testFiles]);
+  const outcome = await runNode(["scripts/run.mjs", ...runner, ...filter, ...testFiles], section);
   return judge(outcome.message as Tally | undefined, { ending: describeEnd(outcome), ci }); // sent by sendTally
 }
 
-function runNode(args: readonly string[]) {
-  return runCommand({ command: process.execPath, args, cwd: root, reports: args[0] === "scripts/run.mjs" });
+function runNode(args: readonly string[], { redirect }: Section) {
+  const reports = args[0] === "scripts/run.mjs";
+  return runCommand({ command: process.execPath, args, cwd: root, reports, print: redirect });
 }

@@ -5,6 +5,8 @@ export interface Command extends Pick<SpawnOptions, "cwd" | "env" | "timeout"> {
   readonly args: readonly string[];
   /** Show everything (default), keep stdout and show stderr, or keep both. */
   readonly output?: "show" | "stdout" | "keep";
+  /** Where to show it. @default the streams of this process, a terminal among them */
+  readonly print?: ((text: string) => void) | undefined;
   /** The command sends one message to this process. */
   readonly reports?: boolean;
 }
@@ -20,25 +22,27 @@ export interface Outcome {
 const running = new Set<ChildProcess>();
 
 /** Runs one command without a shell. Never rejects: a command that cannot start is an outcome. */
-export function runCommand({ command, args, output = "show", reports = false, ...options }: Command): Promise<Outcome> {
-  return new Promise((resolve) => {
+export function runCommand({ command, args, output = "show", reports = false, print, ...options }: Command) {
+  const shown = print === undefined ? "inherit" : "pipe";
+  return new Promise<Outcome>((resolve) => {
     const child = spawn(command, args, {
       timeout: 15 * 60_000,
       ...options,
       stdio: [
         "inherit",
-        output === "show" ? "inherit" : "pipe",
-        output === "keep" ? "pipe" : "inherit",
+        output === "show" ? shown : "pipe",
+        output === "keep" ? "pipe" : shown,
         ...(reports ? (["ipc"] as const) : []),
       ],
     });
     running.add(child);
     let kept = "";
     let message: unknown;
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding("utf8").on("data", (text: string) => {
-        kept += text;
-      });
+    const keep = (text: string) => {
+      kept += text;
+    };
+    child.stdout?.setEncoding("utf8").on("data", output === "show" && print ? print : keep);
+    child.stderr?.setEncoding("utf8").on("data", output !== "keep" && print ? print : keep);
     child.on("message", (received) => {
       message = received;
     });

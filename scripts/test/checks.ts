@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { commandOf, root } from "../support/paths.ts";
 import { describeEnd, runCommand } from "../support/run-command.ts";
+import type { Section } from "./sections.ts";
 import type { Tally } from "./tally.ts";
 
 export const soliditySources = ["contracts/**/*.sol", "test/{contracts,support}/**/*.sol", "examples/**/*.sol"];
@@ -20,13 +21,13 @@ const checks: readonly (readonly [name: string, ...args: string[]])[] = [
 ];
 
 /** Every check counts as one, and none keeps the others from running. They read the artifacts of a build. */
-export async function runChecks(): Promise<Tally> {
+export async function runChecks({ line, redirect }: Section): Promise<Tally> {
   const failures: string[] = [];
   for (const [name, ...args] of checks) {
-    const outcome = await runCommand({ command: process.execPath, args, cwd: root });
+    const outcome = await runCommand({ command: process.execPath, args, cwd: root, print: redirect });
     const isOk = outcome.code === 0;
     if (!isOk) failures.push(name);
-    console.log(
+    line(
       isOk ? `${styleText("green", "ok")}  ${name}` : `${styleText("red", "FAILED")}  ${name}: ${describeEnd(outcome)}`,
     );
   }

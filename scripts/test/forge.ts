@@ -1,6 +1,7 @@
 import { fetchPinned } from "../npm.mjs";
 import { root } from "../support/paths.ts";
 import { type Command, describeEnd, runCommand } from "../support/run-command.ts";
+import type { Section } from "./sections.ts";
 import { judge, type Tally } from "./tally.ts";
 
 // Foundry is not a dependency, because it has 84 MB and only this stage needs it. Use its npm packages per platform:
@@ -26,28 +27,32 @@ export async function compileWithForge(): Promise<void> {
   if (forge !== undefined) await runCommand({ ...forgeCommand(forge, ["build"]), output: "keep" });
 }
 
-export async function runForge({ grep, ci }: { grep: string | undefined; ci: boolean }): Promise<Tally> {
+export async function runForge(
+  { line, redirect }: Section,
+  { grep, ci }: { grep: string | undefined; ci: boolean },
+): Promise<Tally> {
   const forge = fetchPinned("forge");
   if (forge === undefined)
     return { passed: 0, failed: 0, problem: "npm could not fetch the pinned forge for this platform" };
   const match = grep === undefined ? [] : ["--match-test", grep];
-  const outcome = await runCommand({ ...forgeCommand(forge, ["test", "--json", ...match]), output: "stdout" });
-  return judge(countTests(outcome.output), { ending: describeEnd(outcome), ci });
+  const command = forgeCommand(forge, ["test", "--json", ...match]);
+  const outcome = await runCommand({ ...command, output: "stdout", print: redirect });
+  return judge(countTests(outcome.output, line), { ending: describeEnd(outcome), ci });
 }
 
 /** Prints a line for every suite and every failing test. Undefined if forge printed something else, such as an error. */
-function countTests(output: string): Tally | undefined {
+function countTests(output: string, line: Section["line"]): Tally | undefined {
   const suites = output.trimStart().startsWith("{") ? Object.entries(JSON.parse(output) as ForgeRun) : undefined;
-  if (suites === undefined) console.log(output);
+  if (suites === undefined) line(output);
   const counts = { Success: 0, Failure: 0, Skipped: 0 };
   for (const [suite, { test_results, duration }] of suites ?? []) {
-    console.log(`${suite}: ${Object.keys(test_results).length} tests in ${duration}`);
+    line(`${suite}: ${Object.keys(test_results).length} tests in ${duration}`);
     for (const [name, { status, reason, counterexample, decoded_logs }] of Object.entries(test_results)) {
       counts[status] += 1;
       if (status !== "Failure") continue;
-      console.log(`  FAILED ${name}: ${reason ?? "no reason given"}`);
-      if (counterexample !== null) console.log(`    ${JSON.stringify(counterexample)}`);
-      for (const line of decoded_logs) console.log(`    ${line}`);
+      line(`  FAILED ${name}: ${reason ?? "no reason given"}`);
+      if (counterexample !== null) line(`    ${JSON.stringify(counterexample)}`);
+      for (const log of decoded_logs) line(`    ${log}`);
     }
   }
   return suites && { passed: counts.Success, failed: counts.Failure, skipped: counts.Skipped };

@@ -24,11 +24,11 @@ export async function checkOpenApi(python: string): Promise<string | undefined> 
     const { cloud, apiKey } = lane.world;
     const outcome = await runCommand({
       command: join(dirname(interpreter), process.platform === "win32" ? "schemathesis.exe" : "schemathesis"),
-      args: ["--config-file", config, "run", `${cloud.url}/openapi.json`, "--no-color", "--max-time", "75"],
+      args: ["--config-file", config, "run", `${cloud.url}/openapi.json`, "--no-color"],
       cwd: folder,
       env: { ...process.env, PHALA_CLOUD_API_KEY: apiKey, CVM_ID: cvm.id, APP_ID: withoutPrefix(cvm.appId) },
       output: "keep",
-      timeout: 180_000,
+      timeout: 300_000,
     });
     return outcome.code === 0 ? undefined : `${describeEnd(outcome)}\n${outcome.output}`;
   } finally {

@@ -44,6 +44,7 @@ export interface Installation {
   readonly python: string | undefined;
 }
 
+const pythonVersions = ["0.2.0", "0.1.1"] as const;
 const drivers = join(root, "test", "clients", "drivers");
 
 /** Installs every client this machine can run. */
@@ -52,7 +53,19 @@ export async function installClients(): Promise<Installation> {
   const leftOut = new Map<ClientName, string>();
   const folders = new Map<ClientName, string>();
 
-  const npm = await installNpmClients();
+  const findAndInstallPython = async () => {
+    const python = await findPython();
+    const install = async (version: (typeof pythonVersions)[number]) =>
+      [version, python ? await installPythonPackage(python, `phala-cloud-${version}`) : undefined] as const;
+    return { python, packages: await Promise.all(pythonVersions.map(install)) };
+  };
+  // At the same time, because an installation often waits for the network and the disk.
+  const [npm, { python, packages }, goShapes] = await Promise.all([
+    installNpmClients(),
+    findAndInstallPython(),
+    hasGo().then((isThere) => (isThere ? buildGoShapes() : undefined)),
+  ]);
+
   const args = [join(drivers, "phala-cloud.mjs"), npm];
   const js: InstalledClient = {
     kind: "sdk",
@@ -64,21 +77,22 @@ export async function installClients(): Promise<Installation> {
   installed.set("js-2025-10-28", { ...js, version: "2025-10-28" });
   for (const name of ["js", "js-2025-10-28"] as const) folders.set(name, join(npm, "node_modules", "@phala", "cloud"));
 
-  const python = await findPython();
-  for (const version of ["0.2.0", "0.1.1"] as const) {
+  for (const [version, installation] of packages) {
     const name: ClientName = `python-${version}`;
-    if (python === undefined) {
+    if (installation === undefined) {
       leftOut.set(name, "there is no Python 3.11 or newer");
       continue;
     }
-    const { python: command, sitePackages } = await installPythonPackage(python, `phala-cloud-${version}`);
-    const driver = { command, args: [join(drivers, "phala_cloud_driver.py")], env: process.env };
+    const driver = {
+      command: installation.python,
+      args: [join(drivers, "phala_cloud_driver.py")],
+      env: process.env,
+    };
     installed.set(name, { kind: "sdk", driver });
-    folders.set(name, join(sitePackages, "phala_cloud"));
+    folders.set(name, join(installation.sitePackages, "phala_cloud"));
   }
 
-  if (await hasGo()) {
-    installed.set("go-shapes", { kind: "sdk", driver: { command: await buildGoShapes(), args: [], env: process.env } });
-  } else leftOut.set("go-shapes", "there is no Go");
+  if (goShapes === undefined) leftOut.set("go-shapes", "there is no Go");
+  else installed.set("go-shapes", { kind: "sdk", driver: { command: goShapes, args: [], env: process.env } });
   return { installed, leftOut, folders, python };
 }

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import type { HardhatUserConfig } from "hardhat/types/config";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
@@ -14,6 +17,16 @@ export interface TaskRun {
   json<Result>(): Result;
 }
 
+/** The folder of the projects, one for each test process, because tests of several processes run at the same time. */
+let projectRoot: string | undefined;
+
+function openProjectRoot(): string {
+  const root = mkdtempSync(join(tmpdir(), "dstack-project-"));
+  writeFileSync(join(root, "package.json"), "{}");
+  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  return root;
+}
+
 /** A project with nothing but the plugin, whose network `world` is the world's chain and whose cloud is the world's. */
 export function projectOf(
   world: Pick<World, "chain" | "cloud" | "apiKey">,
@@ -22,6 +35,7 @@ export function projectOf(
   /** As `--network` would be given. */
   globalOptions: { readonly network?: string } = { network: "world" },
 ): Promise<HardhatRuntimeEnvironment> {
+  projectRoot ??= openProjectRoot();
   return createHardhatRuntimeEnvironment(
     {
       plugins: [dstack],
@@ -34,6 +48,7 @@ export function projectOf(
       ...config,
     },
     globalOptions,
+    projectRoot,
   );
 }
 

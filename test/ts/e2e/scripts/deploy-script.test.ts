@@ -24,7 +24,7 @@ describe("npm run deploy", () => {
   function deploy(...args: readonly string[]) {
     const privateKey = devAccount(4).getHdKey().privateKey;
     return runScript({
-      args: ["scripts/deploy.ts", ...args],
+      args: ["scripts/deploy.ts", "--no-compile", ...args],
       env: {
         BASE_RPC_URL: world.chain.rpcUrl,
         DSTACK_OWNER_KEY: privateKey ? toHex(privateKey) : "",

@@ -1,0 +1,52 @@
+/** Where one stage writes. */
+export interface Section {
+  line(text: string): void;
+  /** Where the commands of the stage write, or undefined if they write to the streams of this process. */
+  readonly redirect: ((text: string) => void) | undefined;
+  /** The stage writes nothing more. */
+  end(): void;
+}
+
+/** For stages that run one after another. */
+export const directSection: Section = { line: (text) => console.log(text), redirect: undefined, end: () => {} };
+
+/**
+ * Sections for stages that run at the same time. The output of each stays together, in the order of the stages: the
+ * first one that has not ended writes at once, and the text of a later one is kept until then.
+ *
+ * @param write absent if the stages run one after another
+ */
+export function openSections(stages: readonly string[], write?: (text: string) => void) {
+  const kept = stages.map(() => "");
+  const hasEnded = stages.map(() => false);
+  let current = 0;
+
+  function flush(index: number): void {
+    const text = kept[index] ?? "";
+    kept[index] = "";
+    if (text !== "") write?.(text);
+  }
+
+  function openSection(index: number): Section {
+    const redirect = (text: string) => {
+      kept[index] += text;
+      if (index === current) flush(index);
+    };
+    return {
+      line: (text) => redirect(`${text}\n`),
+      redirect,
+      end: () => {
+        hasEnded[index] = true;
+        while (hasEnded[current]) flush(++current);
+      },
+    };
+  }
+
+  return {
+    sections: stages.map((stage, index) => [stage, write ? openSection(index) : directSection] as const),
+    /** Writes all that is kept, when the stages are stopped. */
+    flushAll: () => {
+      for (const index of kept.keys()) flush(index);
+    },
+  };
+}
