@@ -19,25 +19,13 @@ import { type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
 import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
+import type { TransactionIntent } from "./intent.ts";
 import { type Ledger, memoryLedger, type RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
 import { type PreparedTransaction, readNextNonce, signTransaction } from "./prepare.ts";
 import { requireFunds } from "./price.ts";
 import { isAtWork, startRun } from "./process-owner.ts";
 import { findRecorded, type Intention } from "./recorded.ts";
-
-/** A transaction without fees and nonce. */
-export interface TransactionIntent {
-  readonly to: Address;
-  readonly data: Hex;
-  /** Gas limit. */
-  readonly gas: bigint;
-  readonly functionName: string;
-  /** The owner's calls in it. */
-  readonly calls: readonly OwnerCall[];
-  /** Signs the sender's own authorisation (EIP-7702) for the transaction's nonce. */
-  readonly authorize?: ((transactionNonce: number) => Promise<SignedAuthorization>) | undefined;
-}
 
 /** Parameters of every action that sends transactions through a ledger. */
 export interface SenderParameters extends Partial<FollowSettings> {
@@ -124,7 +112,7 @@ interface Run {
 
 /**
  * The only way in which transactions of a user are signed, recorded, sent and seen to their end. Call `resume`, then
- * `send` any number of times, then `finish`, and `close` in any case.
+ * `send` any number of times, then `finish` and `complete`, and `close` in any case.
  */
 export class Sender implements Disposable {
   readonly context: FollowContext;
@@ -219,20 +207,23 @@ export class Sender implements Disposable {
   /**
    * Waits once for all that was sent and taken up, until it is as final as the caller asked for.
    *
-   * @param isComplete whether the command has done all that it intended; the same command then begins anew
    * @throws what waitForFinality throws, ReceiptMismatchError
    */
-  async finish({ isComplete }: { readonly isComplete: boolean }): Promise<void> {
-    const { ledger, identity } = this.context;
-    const { until = defaultFinality(identity), finalityTimeoutMs: timeoutMs } = this.#run.parameters;
+  async finish(): Promise<void> {
+    const { until = defaultFinality(this.context.identity), finalityTimeoutMs: timeoutMs } = this.#run.parameters;
     const mined = this.sent.filter(({ transaction }) => transaction.state === "mined");
     for (const one of await waitForFinality(this.context, { mined, until, timeoutMs })) {
       const { receipt, isFromRecord = false } = this.#sent.get(one.transaction.id) ?? {};
       if (receipt === undefined) this.#conclude(one, isFromRecord);
       else this.#note(one, isFromRecord, true);
     }
+  }
+
+  /** Records that the command has done all that it intended. After this, the same command begins anew. */
+  complete(): void {
+    const { ledger } = this.context;
     const batch = ledger.findBatch(this.key);
-    if (isComplete && batch !== undefined) ledger.endBatch(batch.id);
+    if (batch !== undefined) ledger.endBatch(batch.id);
   }
 
   close(): void {

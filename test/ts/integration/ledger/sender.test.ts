@@ -36,7 +36,8 @@ describe("a sender", () => {
     );
     await sender.resume();
     await sender.send(calls.map(intentOf));
-    await sender.finish({ isComplete: true });
+    await sender.finish();
+    sender.complete();
     return sender.sent;
   }
 
