@@ -1,7 +1,6 @@
-import type { Account, Address, SignedAuthorization, TransactionReceipt } from "viem";
+import type { Account, Address, TransactionReceipt } from "viem";
 import { parseAccount } from "viem/accounts";
-import type { Hex } from "../../core/ids.ts";
-import { type OwnerCall, proveCalls } from "../../core/owner-calls.ts";
+import { proveCalls } from "../../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,

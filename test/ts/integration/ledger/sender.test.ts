@@ -3,12 +3,9 @@ import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { getTransactionCount } from "viem/actions";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import type { TransactionIntent } from "../../../../src/chain/transactions/intent.ts";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
-import {
-  openSender,
-  type SenderParameters,
-  type TransactionIntent,
-} from "../../../../src/chain/transactions/sender.ts";
+import { openSender, type SenderParameters } from "../../../../src/chain/transactions/sender.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
