@@ -1,9 +1,11 @@
 import { createHmac } from "node:crypto";
 import { createSecretCleaner } from "../core/secrets.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
+import { type CloudStream, type CloudStreamRequest, openStream } from "./event-stream.ts";
 import { type CloudReply, type CloudRequest, defaultRetrySettings, type RetrySettings, sendRequest } from "./http.ts";
 import { type ApiVersion, apiBasePath, headerNames } from "./protocol.ts";
 
+export type { CloudStream, CloudStreamRequest, ServerSentEvent } from "./event-stream.ts";
 export type { CloudReply, CloudRequest } from "./http.ts";
 
 export interface CreateCloudClientParameters {
@@ -33,6 +35,12 @@ export interface CloudClient {
    */
   request(request: CloudRequest): Promise<CloudReply>;
   /**
+   * Opens a stream of server-sent events, once.
+   *
+   * @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses
+   */
+  stream(request: CloudStreamRequest): Promise<CloudStream>;
+  /**
    * Returns a keyed digest of a text (HMAC-SHA256 with the API key, 64 hex digits). It recognises the same text later,
    * but a reader without the key cannot test guesses against it.
    */
@@ -50,18 +58,16 @@ export function createCloudClient(parameters: CreateCloudClientParameters): Clou
   const baseUrl = parseBaseUrl(parameters.baseUrl);
   const retry = { ...defaultRetrySettings, ...parameters.retry };
   const secrets = createSecretCleaner([{ values: [apiKey] }], "[api key]");
+  const transport = { baseUrl, fetch, timeoutMs, retry, secrets };
+  const added = { [headerNames.apiKey]: apiKey };
   return Object.freeze({
     baseUrl,
     apiVersion,
-    request: (request: CloudRequest) =>
-      sendRequest(
-        {
-          ...request,
-          apiVersion: request.apiVersion ?? apiVersion,
-          headers: { ...request.headers, [headerNames.apiKey]: apiKey },
-        },
-        { baseUrl, fetch, timeoutMs, retry, secrets },
-      ),
+    request: (request: CloudRequest) => {
+      const headers = { ...request.headers, ...added };
+      return sendRequest({ ...request, apiVersion: request.apiVersion ?? apiVersion, headers }, transport);
+    },
+    stream: (request: CloudStreamRequest) => openStream({ ...request, apiVersion, headers: added }, transport),
     fingerprint: (text: string) => createHmac("sha256", apiKey).update(text).digest("hex"),
   });
 }

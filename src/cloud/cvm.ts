@@ -18,6 +18,7 @@ import {
   type CvmDetail20260121,
   cvmDetail20251028Schema,
   cvmDetail20260121Schema,
+  cvmStateSchema,
   headerNames,
   isAtLeast,
   type KmsInfo,
@@ -101,6 +102,20 @@ function fromFlat(wire: CvmDetail20251028): Cvm {
 /** The list of statuses is open. Statuses of a CVM that is changing end in "ing" (`updating`, `restarting`). */
 function isTransitional(status: string): boolean {
   return status === "pending" || (status !== "running" && status.endsWith("ing"));
+}
+
+export interface CvmRuntimeState {
+  readonly status: string;
+  readonly bootProgress: string | undefined;
+  /** Why the last boot failed; the CVM then runs its previous compose. */
+  readonly bootError: string | undefined;
+}
+
+/** @throws ZodError */
+export function parseCvmState(body: unknown, clean: (text: string) => string): CvmRuntimeState {
+  const { status, boot_progress, boot_error } = cvmStateSchema.parse(body);
+  const bootError = cleanText(clean(boot_error ?? "")) || undefined;
+  return { status: cleanText(status), bootProgress: boot_progress, bootError };
 }
 
 /** The key management service of a CVM. */

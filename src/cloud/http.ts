@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { z } from "zod";
+import { withRetry } from "../core/retry.ts";
 import type { SecretCleaner } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import {
@@ -26,24 +27,36 @@ export interface Transport {
   readonly secrets: SecretCleaner;
 }
 
-type VersionedRequest = CloudRequest & { readonly apiVersion: ApiVersion };
-type Attempt = { readonly reply: CloudReply } | { readonly failure: Failure; readonly error: Error };
+/** A request with everything that the client adds. */
+export type SentRequest = CloudRequest & { readonly apiVersion: ApiVersion };
 
-/** @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses */
-export async function sendRequest(request: VersionedRequest, transport: Transport): Promise<CloudReply> {
-  for (let attempt = 1; ; attempt++) {
-    const result = await attemptOnce(request, transport);
-    if ("reply" in result) return result.reply;
-    const { failure, error } = result;
-    const pause = planRetry({ method: request.method, attempt, failure, random: Math.random() }, transport.retry);
-    if (pause === undefined) throw error;
-    await sleep(pause);
-  }
+/** Why an attempt failed, for the decision on a retry, and the error for the caller. */
+interface FailedAttempt {
+  readonly failure: Failure;
+  readonly error: Error;
 }
 
-async function attemptOnce(request: VersionedRequest, transport: Transport): Promise<Attempt> {
+/** @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses */
+export function sendRequest(request: SentRequest, transport: Transport): Promise<CloudReply> {
+  let failure: Failure | undefined;
+  const pauseAfter = (error: unknown, attempt: number) => {
+    const { method } = request;
+    const pause = failure && planRetry({ method, attempt, failure, random: Math.random() }, transport.retry);
+    if (pause === undefined) throw error;
+    return pause;
+  };
+  return withRetry({ clock: { sleep: (milliseconds) => sleep(milliseconds) }, pauseAfter }, async () => {
+    failure = undefined;
+    const result = await attemptOnce(request, transport);
+    if (!("error" in result)) return result;
+    failure = result.failure;
+    throw result.error;
+  });
+}
+
+async function attemptOnce(request: SentRequest, transport: Transport): Promise<CloudReply | FailedAttempt> {
   const { method, path } = request;
-  const { clean, cleanDeep } = transport.secrets;
+  const { clean } = transport.secrets;
   const timeout = AbortSignal.timeout(transport.timeoutMs);
   let response: Response;
   let text: string;
@@ -57,28 +70,49 @@ async function attemptOnce(request: VersionedRequest, transport: Transport): Pro
     };
   }
   const { status } = response;
-  const requestId = clean(response.headers.get(headerNames.requestId) ?? "") || undefined;
+  const requestId = requestIdOf(response.headers, clean);
   if (response.ok || request.alsoExpected?.includes(status)) {
-    return { reply: { method, path, status, text, apiVersion: request.apiVersion, requestId, clean } };
+    return { method, path, status, text, apiVersion: request.apiVersion, requestId, clean };
   }
+  return describeRefusal(request, transport, response, text);
+}
+
+/** @throws CloudProtocolError for a redirect */
+export function describeRefusal(
+  { method, path }: SentRequest,
+  transport: Transport,
+  { status, headers }: Response,
+  text: string,
+): FailedAttempt {
   if (status >= 300 && status < 400) {
-    throw new CloudProtocolError(method, path, `a redirect (${status}${targetOf(response, transport)})`);
+    throw new CloudProtocolError(method, path, `a redirect (${status}${targetOf(headers, transport)})`);
   }
+  const { clean, cleanDeep } = transport.secrets;
+  const correlationId = requestIdOf(headers, clean);
   // Parsed first: JSON may spell a key with escapes.
-  const answer = describeAnswer({ method, path, status, correlationId: requestId }, cleanDeep(parseJson(text)));
-  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), Date.now());
+  const answer = describeAnswer({ method, path, status, correlationId }, cleanDeep(parseJson(text)));
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"), Date.now());
   return {
     failure: { kind: "status", status, hasErrorCode: answer.errorCode !== undefined, retryAfterMs },
     error: refusalOf(answer),
   };
 }
 
+function requestIdOf(headers: Headers, clean: SecretCleaner["clean"]): string | undefined {
+  return clean(headers.get(headerNames.requestId) ?? "") || undefined;
+}
+
 async function exchange(
-  request: VersionedRequest,
-  { baseUrl, fetch }: Transport,
+  request: SentRequest,
+  transport: Transport,
   signal: AbortSignal,
 ): Promise<[response: Response, text: string]> {
-  const response = await fetch(baseUrl + request.path, {
+  const response = await send(request, transport, signal);
+  return [response, await readBody(response)];
+}
+
+export function send(request: SentRequest, { baseUrl, fetch }: Transport, signal: AbortSignal): Promise<Response> {
+  return fetch(baseUrl + request.path, {
     method: request.method,
     headers: headersOf(request),
     // Following a redirect would send the API key and the request to another address.
@@ -86,24 +120,24 @@ async function exchange(
     signal,
     ...bodyOf(request),
   });
-  return [response, await readBody(response)];
 }
 
 /** A caller's own `fetch` may not listen to the signal. */
-function whenAborted(signal: AbortSignal): Promise<never> {
+export function whenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
 
 /** Returns only the origin of a redirect's target: the rest is untrusted text. */
-function targetOf({ headers }: Response, { baseUrl, secrets }: Transport): string {
+function targetOf(headers: Headers, { baseUrl, secrets }: Transport): string {
   const location = headers.get("location");
   const target = location === null ? null : URL.parse(location, baseUrl);
   return target?.host ? secrets.clean(` to ${target.protocol}//${target.host}`) : "";
 }
 
-function headersOf({ headers, apiVersion, json, text }: VersionedRequest): Record<string, string> {
+function headersOf({ headers, apiVersion, json, text }: SentRequest): Record<string, string> {
   const contentType = json === undefined ? text?.contentType : "application/json";
   return {
     accept: "application/json, text/*;q=0.9",
@@ -219,7 +253,7 @@ export type Failure =
       readonly retryAfterMs: number | undefined;
     };
 
-export interface FailedAttempt {
+export interface RetryQuestion {
   readonly method: HttpMethod;
   /** 1 for the first. */
   readonly attempt: number;
@@ -232,7 +266,7 @@ export interface FailedAttempt {
 const mostSlowAttempts = 2;
 
 /** Returns the pause in ms before the next attempt, or `undefined` to give up. */
-export function planRetry(failed: FailedAttempt, settings: RetrySettings): number | undefined {
+export function planRetry(failed: RetryQuestion, settings: RetrySettings): number | undefined {
   const attempts = failed.failure.kind === "timeout" ? mostSlowAttempts : settings.attempts;
   if (failed.attempt >= Math.min(attempts, settings.attempts) || !mayRepeat(failed.method, failed.failure))
     return undefined;

@@ -33,3 +33,4 @@ export type { SafeResult } from "./replies.ts";
 export * from "./update-cvm-envs.ts";
 export * from "./update-docker-compose.ts";
 export * from "./update-pre-launch-script.ts";
+export * from "./watch-cvm-state.ts";

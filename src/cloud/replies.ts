@@ -7,7 +7,10 @@ import { type CloudReply, causeWithout, parseJson } from "./http.ts";
  *
  * @throws CloudProtocolError
  */
-export function parseReply<Value>(reply: CloudReply, convert: (body: unknown) => Value): Value {
+export function parseReply<Value>(
+  reply: Pick<CloudReply, "method" | "path" | "text" | "clean">,
+  convert: (body: unknown) => Value,
+): Value {
   const body = parseJson(reply.text);
   if (body === undefined) throw new CloudProtocolError(reply.method, reply.path, "it is not JSON");
   return checkShape(reply, () => convert(body));

@@ -1,8 +1,8 @@
 import { type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
+import { type RetryOptions, requestOnce, withRpcRetry } from "../chain/retry.ts";
 import { RpcUnavailableError } from "../errors/index.ts";
 import type { PinnedBlock } from "./history.ts";
-import { ask, type RetryOptions, withRetry } from "./retry.ts";
 import type { HistoryScope } from "./store.ts";
 
 export interface FindBlockAtParameters {
@@ -54,8 +54,8 @@ export function readBlock(
   const params = [block === "latest" ? block : numberToHex(block), false];
   // A backend that is behind answers that there is no such block. Only believe this after repeated answers.
   let denials = 0;
-  return withRetry(client, retry, "reading a block", async () => {
-    const answer = await ask(client, { method: "eth_getBlockByNumber", params }, retry.signal);
+  return withRpcRetry(client, retry, "reading a block", async () => {
+    const answer = await requestOnce(client, { method: "eth_getBlockByNumber", params }, retry.signal);
     if (answer === null && block !== "latest") denials += 1;
     if (denials === mostDenials) return undefined;
     const { number, hash, timestamp } = Object(answer) as Record<string, unknown>;

@@ -2,12 +2,12 @@ import { type Address, concat, decodeFunctionResult, isAddressEqual, toFunctionS
 import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { type ReadAppSettingsReturnType, readAllowlist, readAppSettings } from "../chain/read-app.ts";
+import { type RetryOptions, withRpcRetry } from "../chain/retry.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { IncompletenessReason } from "./history.ts";
 import { allowedAt, type InitialFlags, type PolicyChange, type PolicyChangeKind } from "./policy.ts";
-import { type RetryOptions, withRetry } from "./retry.ts";
 
 export interface CompareWithStateParameters extends RetryOptions {
   readonly appId: AppId;
@@ -28,8 +28,8 @@ export async function compareWithState(
 ): Promise<IncompletenessReason[]> {
   const expected = allowedAt(changes, blockNumber, initialFlags);
   const doing = "comparing the history with the contract";
-  const owners = await withRetry(client, retry, doing, () => readAllowlist(client, { appId, blockNumber }));
-  const settings = await withRetry(client, retry, doing, () => readAppSettings(client, { appId, blockNumber }));
+  const owners = await withRpcRetry(client, retry, doing, () => readAllowlist(client, { appId, blockNumber }));
+  const settings = await withRpcRetry(client, retry, doing, () => readAppSettings(client, { appId, blockNumber }));
   const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined) => [
     ...new Set(changes.map(keyOf).filter((key) => key !== undefined)),
   ];
@@ -136,7 +136,7 @@ async function readChunk<key extends Hex>(
       doing,
     });
   try {
-    const { answers } = keys.length > fewCalls ? await read() : await withRetry(client, parameters, doing, read);
+    const { answers } = keys.length > fewCalls ? await read() : await withRpcRetry(client, parameters, doing, read);
     return keys.filter((_, index) => isTrue(answers[index], { appId, view }));
   } catch (error) {
     if (!isDstackError(error) || !error.retryable || keys.length <= fewCalls) throw error;
@@ -194,7 +194,7 @@ export async function readInitialFlags(
   async function readSettings(blockNumber: bigint, tries: number): Promise<ReadAppSettingsReturnType | undefined> {
     const read = () => readAppSettings(client, { appId, blockNumber });
     try {
-      return await withRetry(client, retry, "reading the flags of the app's creation", read, tries);
+      return await withRpcRetry(client, retry, "reading the flags of the app's creation", read, tries);
     } catch (error) {
       if (isDstackError(error)) return undefined;
       throw error;

@@ -1,13 +1,11 @@
 import { numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
-import { withoutSecrets } from "../chain/rpc-errors.ts";
+import { type RetryOptions, requestOnce } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
-import { NoContractError, RpcUnavailableError } from "../errors/index.ts";
-import { ask, pause, type RetryOptions } from "./retry.ts";
-import { classifyRefusal } from "./scan-logs.ts";
+import { NoContractError } from "../errors/index.ts";
+import { retryUnlessRefused } from "./scan-logs.ts";
 import type { ScopeContent } from "./store.ts";
 
-const mostTries = 6;
 /**
  * An unclear refusal may be a temporary error or mean "no such state". After this many tries, accept it as an answer.
  */
@@ -63,21 +61,15 @@ export async function readCodePresence(
   block: bigint,
   retry: RetryOptions,
 ): Promise<"code" | "empty" | "unknown"> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      const code = await ask(client, { method: "eth_getCode", params: [appId, numberToHex(block)] }, retry.signal);
-      if (typeof code !== "string" || !code.startsWith("0x")) throw new Error("The endpoint's answer holds no code.");
-      return code === "0x" ? "empty" : "code";
-    } catch (error) {
-      retry.signal?.throwIfAborted();
-      const { kind, retryAfterMs } = classifyRefusal(client, error, { fromBlock: block, toBlock: block });
-      const isFault = kind === "busy" || kind === "silent";
-      if (!isFault && tries >= mostDoubts) return "unknown";
-      if (tries >= mostTries)
-        throw new RpcUnavailableError("looking for the app's creation", { cause: withoutSecrets(client, error) });
-      await pause(retry, tries, retryAfterMs);
-    }
-  }
+  const params = [appId, numberToHex(block)];
+  const read = async () => {
+    const code = await requestOnce(client, { method: "eth_getCode", params }, retry.signal);
+    if (typeof code !== "string" || !code.startsWith("0x")) throw new Error("The endpoint's answer holds no code.");
+    return code === "0x" ? "empty" : "code";
+  };
+  const onRefusal = () => "unknown" as const;
+  const doing = "looking for the app's creation";
+  return retryUnlessRefused(client, { ...retry, block, doing, mostDoubts, onRefusal }, read);
 }
 
 /** The block at which reading starts. */

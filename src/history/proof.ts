@@ -1,13 +1,9 @@
 import { createMPT, verifyMerkleProof } from "@ethereumjs/mpt";
 import { bytesToHex, concat, type Hex, hexToBigInt, hexToBytes, isHex, keccak256, numberToHex, toRlp } from "viem";
 import type { ChainClient } from "../chain/client.ts";
-import { withoutSecrets } from "../chain/rpc-errors.ts";
+import { type RetryOptions, requestOnce } from "../chain/retry.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
-import { RpcUnavailableError } from "../errors/index.ts";
-import { ask, pause, type RetryOptions } from "./retry.ts";
-import { classifyRefusal } from "./scan-logs.ts";
-
-const mostTries = 6;
+import { type Refusal, retryUnlessRefused } from "./scan-logs.ts";
 
 export interface AccountProof {
   readonly accountProof: readonly Hex[];
@@ -33,21 +29,11 @@ export async function readProof(
   { appId, slots, blockNumber, ...retry }: ReadProofParameters,
 ): Promise<AccountProof | { readonly refusal: string }> {
   const params = [appId, slots, numberToHex(blockNumber)];
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return parseProof(await ask(client, { method: "eth_getProof", params }, retry.signal), slots);
-    } catch (error) {
-      retry.signal?.throwIfAborted();
-      const { kind, retryAfterMs, answer } = classifyRefusal(client, error, {
-        fromBlock: blockNumber,
-        toBlock: blockNumber,
-      });
-      if (kind !== "busy" && kind !== "silent") return { refusal: answer };
-      if (tries >= mostTries)
-        throw new RpcUnavailableError("reading a proof of the app's storage", { cause: withoutSecrets(client, error) });
-      await pause(retry, tries, retryAfterMs);
-    }
-  }
+  const read = async () =>
+    parseProof(await requestOnce(client, { method: "eth_getProof", params }, retry.signal), slots);
+  const onRefusal = ({ answer }: Refusal) => ({ refusal: answer });
+  const doing = "reading a proof of the app's storage";
+  return retryUnlessRefused(client, { ...retry, block: blockNumber, doing, onRefusal }, read);
 }
 
 function parseProof(answer: unknown, slots: readonly Hex[]): AccountProof | { readonly refusal: string } {

@@ -1,5 +1,6 @@
 import { fromRlp, type Hex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
+import { type RetryOptions, requestOnce, withRpcRetry } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
 import type { History, PinnedBlock } from "./history.ts";
 import { allowedAt } from "./policy.ts";
@@ -13,7 +14,6 @@ import {
   storageRoot,
   storedValue,
 } from "./proof.ts";
-import { ask, type RetryOptions, withRetry } from "./retry.ts";
 
 /** Slots per request when entries are proven one by one. */
 const slotsPerRequest = 100;
@@ -131,8 +131,8 @@ function unproven(reason: UnprovenReason, message: string): Claim {
 
 async function readStateRoot(client: ChainClient, pinned: PinnedBlock, retry: RetryOptions) {
   const params = [numberToHex(pinned.number), false];
-  const answer = await withRetry(client, retry, "reading a block's header", () =>
-    ask(client, { method: "eth_getBlockByNumber", params }, retry.signal),
+  const answer = await withRpcRetry(client, retry, "reading a block's header", () =>
+    requestOnce(client, { method: "eth_getBlockByNumber", params }, retry.signal),
   );
   const block = Object(answer) as Record<string, unknown>;
   const stateRoot = typeof block.stateRoot === "string" ? (block.stateRoot as Hex) : "0x"; // hashHeader checks it

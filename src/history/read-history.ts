@@ -1,5 +1,6 @@
 import { zeroHash } from "viem";
 import { type ChainClient, requireChain } from "../chain/client.ts";
+import { type RetryOptions, withRpcRetry } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
 import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
 import { dropReplacedBlocks, readBlock, readTimestamps } from "./blocks.ts";
@@ -7,7 +8,6 @@ import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
 import { findCreationBlock, findCreationInLogs, readCodePresence, type Start } from "./creation.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
 import type { InitialFlags, PolicyChange } from "./policy.ts";
-import { type RetryOptions, withRetry } from "./retry.ts";
 import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize, scanLogs } from "./scan-logs.ts";
 import { type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
 
@@ -90,7 +90,7 @@ class HistoryReader {
 
   async read(): Promise<History> {
     const { appId } = this.#parameters;
-    const chainId = await withRetry(this.#client, this.#retry, "reading the chain id", () =>
+    const chainId = await withRpcRetry(this.#client, this.#retry, "reading the chain id", () =>
       requireChain(this.#client),
     );
     const genesisHash = await this.#readGenesisHash();

@@ -1,9 +1,10 @@
 import { type Address, type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
+import { defaultTries, type RetryOptions, requestOnce, retryPause, systemClock } from "../chain/retry.ts";
 import { errorChain, errorText, hideSecrets, type RpcSource, rpcMessage, withoutSecrets } from "../chain/rpc-errors.ts";
+import { withRetry } from "../core/retry.ts";
 import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
 import type { PolicyLog } from "./policy.ts";
-import { ask, pause, type RetryOptions } from "./retry.ts";
 
 /** Give up on a piece after this many waits. */
 const mostWaits = 10;
@@ -109,11 +110,11 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
       if (waits > mostWaits)
         throw new RpcUnavailableError("reading the app's logs", { cause, said: rpcMessage(client, error) });
       if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
-      await pause({ retryDelayMs, signal }, waits, retryAfterMs);
+      await systemClock.sleep(retryPause(retryDelayMs, waits, retryAfterMs), signal);
       pending.unshift({ ...piece, waits });
       return;
     }
-    if (kind !== "tooMuch") await pause({ retryDelayMs, signal }, 1, retryAfterMs);
+    if (kind !== "tooMuch") await systemClock.sleep(retryPause(retryDelayMs, 1, retryAfterMs), signal);
     const fewer = { ...piece, waits: 0 };
     if (suggestedBlocks === undefined || piece.suggested) return shrink(fewer, blocks / 2n);
     size.limited(suggestedBlocks);
@@ -243,6 +244,46 @@ function suggestionIn(words: string, { fromBlock, toBlock }: BlockRange): bigint
   return numbers.length === 0 ? undefined : numbers.reduce((one, other) => (one > other ? one : other));
 }
 
+export interface RetryUnlessRefusedParameters<Result> extends RetryOptions {
+  /** The block whose state is read. */
+  readonly block: bigint;
+  /** For the error: what is being read. */
+  readonly doing: string;
+  /** A refusal that may also be a temporary error counts as an answer after this many tries. @default 1 */
+  readonly mostDoubts?: number;
+  readonly onRefusal: (refusal: Refusal) => Result;
+}
+
+/**
+ * Repeats a read of a block's state while the endpoint is busy or silent. Any other refusal is a result: many endpoints
+ * do not serve old state.
+ *
+ * @throws RpcUnavailableError, the signal's reason
+ */
+export function retryUnlessRefused<Result>(
+  client: ChainClient,
+  parameters: RetryUnlessRefusedParameters<Result>,
+  read: () => Promise<Result>,
+): Promise<Result> {
+  const { block, doing, mostDoubts = 1, onRefusal, retryDelayMs, signal } = parameters;
+  const classify = (error: unknown) => classifyRefusal(client, error, { fromBlock: block, toBlock: block });
+  const pauseAfter = (error: unknown, tries: number) => {
+    if (tries >= defaultTries) throw new RpcUnavailableError(doing, { cause: withoutSecrets(client, error) });
+    return retryPause(retryDelayMs, tries, classify(error).retryAfterMs);
+  };
+  return withRetry({ clock: systemClock, signal, pauseAfter }, async (tries) => {
+    try {
+      return await read();
+    } catch (error) {
+      signal?.throwIfAborted();
+      const refusal = classify(error);
+      const isFault = refusal.kind === "busy" || refusal.kind === "silent";
+      if (isFault || tries < mostDoubts) throw error;
+      return onRefusal(refusal);
+    }
+  });
+}
+
 /**
  * One `eth_getLogs` for all logs of one contract in a range. An answer with another contract's logs, other blocks or a
  * duplicate log is an error.
@@ -256,7 +297,7 @@ export async function readLogs(
   signal?: AbortSignal,
 ): Promise<PolicyLog[]> {
   const filter = { address, fromBlock: numberToHex(range.fromBlock), toBlock: numberToHex(range.toBlock) };
-  const answer = await ask(client, { method: "eth_getLogs", params: [filter] }, signal);
+  const answer = await requestOnce(client, { method: "eth_getLogs", params: [filter] }, signal);
   if (!Array.isArray(answer)) throw new Error("The endpoint's answer holds no logs.");
   const logs = answer.map((log: unknown) => parseLog(log, address, range));
   if (new Set(logs.map(({ blockNumber, logIndex }) => `${blockNumber} ${logIndex}`)).size < logs.length)

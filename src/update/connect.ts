@@ -1,17 +1,18 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Account, type Address, createClient, custom } from "viem";
 import type { ChainClient } from "../chain/client.ts";
-import type { CloudClient, CloudReply } from "../cloud/create-client.ts";
+import { systemClock } from "../chain/retry.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import { getCvmState } from "../cloud/get-cvm-state.ts";
 import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../cloud/patch-cvm.ts";
+import { watchCvmState } from "../cloud/watch-cvm-state.ts";
 import type { AppId, Hex } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
 import { connectChain } from "./connect-chain.ts";
 import { createUpdateEmitter, type UpdateEmitter, type UpdateEvent } from "./events.ts";
-import type { Clock, CloudPort, JournalPort, PatchAnswer } from "./ports.ts";
+import type { CloudPort, JournalPort, PatchAnswer } from "./ports.ts";
 import {
   defaultUpdateSettings,
   type UpdateRequest,
@@ -31,9 +32,17 @@ export function connectCloud(cloud: CloudClient, emitter: UpdateEmitter, now: ()
     patch: async (cvm, draft) => toAnswer(await patchCvm(client, { cvm, ...draft })),
     confirm: async (cvm, composeHash, transactionHash) =>
       toAnswer(await confirmCvmPatch(client, { cvm, composeHash, transactionHash })),
+    watchStatus: (cvm, { target, signal }) => watchStatus(client, cvm, target, signal),
     readBootError: async (cvm) => (await getCvmState(client, { cvm })).bootError,
     fingerprint: client.fingerprint,
   };
+}
+
+const longestStreamMs = 600_000;
+
+async function* watchStatus(client: CloudClient, cvm: string, target: string, signal: AbortSignal) {
+  for await (const { status } of watchCvmState(client, { cvm, target, timeoutMs: longestStreamMs, signal }))
+    yield status;
 }
 
 /** Reads the encryption key for the update's app. Throws if this second answer of the cloud names another app. */
@@ -67,25 +76,29 @@ function toAnswer(outcome: PatchOutcome): PatchAnswer {
 }
 
 function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number): CloudClient {
+  const observed = async <Reply extends { readonly status: number }>(
+    { method, path }: { readonly method: string; readonly path: string },
+    work: () => Promise<Reply>,
+  ): Promise<Reply> => {
+    const start = now();
+    const tell = (status: number | undefined) => {
+      const { step } = emitter;
+      if (step !== undefined) emitter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
+    };
+    let reply: Reply;
+    try {
+      reply = await work();
+    } catch (error) {
+      tell(error instanceof CloudResponseError ? error.status : undefined);
+      throw error;
+    }
+    tell(reply.status);
+    return reply;
+  };
   return {
     ...client,
-    async request(request): Promise<CloudReply> {
-      const start = now();
-      const tell = (status: number | undefined) => {
-        const { step } = emitter;
-        const { method, path } = request;
-        if (step !== undefined) emitter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
-      };
-      let reply: CloudReply;
-      try {
-        reply = await client.request(request);
-      } catch (error) {
-        tell(error instanceof CloudResponseError ? error.status : undefined);
-        throw error;
-      }
-      tell(reply.status);
-      return reply;
-    },
+    request: (request) => observed(request, () => client.request(request)),
+    stream: (request) => observed({ method: "GET", path: request.path }, () => client.stream(request)),
   };
 }
 
@@ -111,7 +124,7 @@ export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateS
 /** Connects an update to the real chain, cloud and clock. */
 export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
   const { cloud, chain, account, journal, onStep, signal, timeouts, ...request } = parameters;
-  const emitter = createUpdateEmitter(clock.now, onStep);
+  const emitter = createUpdateEmitter(systemClock.now, onStep);
   const { confirmations, waitForRollover, pollCloudMs, pollChainMs } = {
     ...defaultUpdateSettings,
     ...withoutUndefined(parameters),
@@ -127,9 +140,9 @@ export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
     },
     emitter,
     signal,
-    clock,
+    clock: systemClock,
     journal,
-    cloud: connectCloud(cloud, emitter, clock.now),
+    cloud: connectCloud(cloud, emitter, systemClock.now),
     isChainNamed: chain !== undefined,
     chain: connectChain(chain ?? noChain(), account),
   };
@@ -140,18 +153,6 @@ function noChain(): ChainClient {
   const request = () => Promise.reject(new Error("No chain was given for this update."));
   return createClient({ transport: custom({ request }, { retryCount: 0 }) });
 }
-
-const clock: Clock = {
-  now: () => performance.now(),
-  async sleep(milliseconds, signal) {
-    try {
-      await sleep(milliseconds, undefined, signal && { signal });
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error;
-    }
-  },
-};
 
 function withoutUndefined<Values extends object>(values: Values): Partial<Values> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<Values>; // same keys, fewer

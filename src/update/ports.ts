@@ -2,6 +2,7 @@ import type { AppCompose } from "../core/app-compose.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { PriceEstimate } from "../core/price.ts";
+import type { Clock } from "../core/retry.ts";
 import type { JournalState, NewJournalEntry, PaymentIntent } from "./journal-state.ts";
 
 /** Everything an update needs from outside. `connect.ts` connects the real chain and cloud. */
@@ -10,13 +11,6 @@ export interface UpdatePorts {
   readonly chain: ChainPort;
   readonly journal: JournalPort;
   readonly clock: Clock;
-}
-
-export interface Clock {
-  /** Milliseconds; only differences count. */
-  now(): number;
-  /** Rejects with the signal's reason once it is aborted. */
-  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
 /** Append-only record of payments and of the cloud's answers. */
@@ -86,6 +80,14 @@ export interface CloudPort {
   ): Promise<string>;
   patch(cvm: string, draft: UpdateDraft): Promise<PatchAnswer>;
   confirm(cvm: string, composeHash: ComposeHash, transactionHash: TransactionHash): Promise<PatchAnswer>;
+  /**
+   * The CVM's status whenever the cloud reports it, until it is `target`. Ends or throws if the cloud offers no such
+   * stream, and when the stream breaks.
+   */
+  watchStatus(
+    cvm: string,
+    parameters: { readonly target: string; readonly signal: AbortSignal },
+  ): AsyncIterable<string>;
   /** Why the last boot of the CVM failed, if it did. */
   readBootError(cvm: string): Promise<string | undefined>;
   /** Keyed digest: recognises a text, but cannot be used to test guesses. */

@@ -9,7 +9,6 @@ import {
   parseDeviceId,
   type TransactionHash,
 } from "../core/ids.ts";
-import { isDstackError } from "../errors/index.ts";
 import type { DocumentProof, KeyProof, StepResults, UpdateEmitter, UpdateStep } from "./events.ts";
 import { type JournalState, type PaymentRecord, type PaymentStep, paymentSteps } from "./journal-state.ts";
 import type { CvmSnapshot, UpdatePorts } from "./ports.ts";
@@ -95,7 +94,9 @@ export interface UpdateSettings {
    * everything it needs, and the next call with the same journal reports the result.
    */
   readonly waitForRollover: boolean;
+  /** Longest pause between two looks at the cloud. The first pauses are shorter, and an event of the cloud ends one. */
   readonly pollCloudMs: number;
+  /** Longest pause between two looks at the chain. The first pauses are shorter. */
   readonly pollChainMs: number;
 }
 
@@ -133,47 +134,6 @@ export async function withStep<Step extends UpdateStep, Outcome>(
 ): Promise<Outcome> {
   run.signal?.throwIfAborted();
   return run.emitter.run(step, work, toResult);
-}
-
-export interface PollParameters {
-  readonly everyMs: number;
-  /** Factor by which each pause grows, up to ten times the first pause. @default 1 */
-  readonly growth?: number;
-  readonly timeoutMs: number;
-  /** Whether to poll again after this error. @default the error's own `retryable` */
-  readonly mayPass?: (error: unknown) => Promise<boolean>;
-  /** Makes the error for a timeout; `fault` is the error of the last attempt, if it failed. */
-  readonly onTimeout: (waitedMs: number, fault: unknown) => unknown;
-}
-
-/**
- * Calls `ask` until it returns a value other than `undefined`.
- *
- * @throws what `onTimeout` returns, an error that `mayPass` rejects, and the signal's reason
- */
-export async function poll<Answer>(
-  { clock, signal }: Pick<UpdateRun, "clock" | "signal">,
-  { everyMs, growth = 1, timeoutMs, mayPass = isRetryable, onTimeout }: PollParameters,
-  ask: () => Promise<Answer | undefined>,
-): Promise<Answer> {
-  const start = clock.now();
-  for (let pause = everyMs; ; pause = Math.min(pause * growth, 10 * everyMs)) {
-    let fault: unknown;
-    try {
-      const answer = await ask();
-      if (answer !== undefined) return answer;
-    } catch (error) {
-      if (!(await mayPass(error))) throw error;
-      fault = error;
-    }
-    const waitedMs = clock.now() - start;
-    if (waitedMs >= timeoutMs) throw onTimeout(waitedMs, fault);
-    await clock.sleep(Math.min(pause, timeoutMs - waitedMs), signal);
-  }
-}
-
-async function isRetryable(error: unknown): Promise<boolean> {
-  return isDstackError(error) && error.retryable;
 }
 
 /** The result of an update. */

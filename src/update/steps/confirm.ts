@@ -1,5 +1,6 @@
 import { caveatOf } from "../../core/generation.ts";
 import type { TransactionHash } from "../../core/ids.ts";
+import { poll } from "../../core/retry.ts";
 import {
   CloudResponseError,
   CloudUnreachableError,
@@ -8,7 +9,7 @@ import {
   TransactionNotVerifiedError,
 } from "../../errors/index.ts";
 import type { RegistrationRequired } from "../ports.ts";
-import { poll, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
+import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { resumePayment, type UpdatePayment } from "./pay.ts";
 import { waitUntilAtRest } from "./read-cvm.ts";
 
@@ -71,7 +72,6 @@ async function confirmUntilAccepted(
     run,
     {
       everyMs: settings.pollCloudMs,
-      growth: 1.5,
       timeoutMs: settings.timeouts.confirmMs,
       mayPass,
       onTimeout: (_, fault) => fault ?? new CloudUnreachableError("PATCH", `/cvms/${request.cvm}`),

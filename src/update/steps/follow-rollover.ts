@@ -1,8 +1,10 @@
 import type { ComposeHash } from "../../core/ids.ts";
+import { poll } from "../../core/retry.ts";
 import { RolloverFailedError, RolloverTimeoutError } from "../../errors/index.ts";
 import type { CvmSnapshot } from "../ports.ts";
-import { poll, type UpdateRun, withStep } from "../run.ts";
+import { type UpdateRun, withStep } from "../run.ts";
 import { hashMismatch, type RequestedDocument } from "./document.ts";
+import { followStatus, type StatusStream } from "./status-stream.ts";
 
 export interface Rollover {
   readonly update: string;
@@ -23,17 +25,29 @@ export function followRollover(run: UpdateRun, before: CvmSnapshot, rollover: Ro
   return withStep(
     run,
     "followRollover",
-    () => waitUntilRunning(run, before, rollover),
+    async () => {
+      const stream = followStatus(run, before.status === "stopped" ? "stopped" : "running");
+      try {
+        return await waitUntilRunning(run, before, rollover, stream);
+      } finally {
+        stream.close();
+      }
+    },
     ({ status, composeHash }) => ({ status, composeHash }),
   );
 }
 
-async function waitUntilRunning(run: UpdateRun, before: CvmSnapshot, rollover: Rollover): Promise<CvmSnapshot> {
-  const { request, settings } = run;
+async function waitUntilRunning(
+  run: UpdateRun,
+  before: CvmSnapshot,
+  rollover: Rollover,
+  { clock, noteLook }: StatusStream,
+): Promise<CvmSnapshot> {
+  const { request, settings, signal } = run;
   let status = "unknown";
   let wasBusy = false;
   return poll(
-    run,
+    { clock, signal },
     {
       everyMs: settings.pollCloudMs,
       timeoutMs: settings.timeouts.rolloverMs,
@@ -41,6 +55,7 @@ async function waitUntilRunning(run: UpdateRun, before: CvmSnapshot, rollover: R
     },
     async () => {
       const latest = await run.cloud.readCvm(request.cvm);
+      noteLook(latest);
       status = latest.status;
       wasBusy ||= latest.busy;
       if (latest.busy) return undefined;

@@ -1,4 +1,5 @@
 import type { TransactionHash } from "../../core/ids.ts";
+import { poll } from "../../core/retry.ts";
 import {
   isDstackError,
   NonceTakenError,
@@ -15,7 +16,7 @@ import {
   type PaymentRecord,
 } from "../journal-state.ts";
 import type { MinedReceipt, SignedTransaction } from "../ports.ts";
-import { poll, type UpdateRun, withStep } from "../run.ts";
+import { type UpdateRun, withStep } from "../run.ts";
 
 /** Another program with the same key can take a nonce. After this many lost nonces, stop competing with it. */
 const maximumSignatures = 3;

@@ -1,5 +1,6 @@
+import { poll } from "../../core/retry.ts";
 import { CloudProtocolError, RolloverTimeoutError } from "../../errors/index.ts";
-import { poll, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
+import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { requireTarget } from "../trust.ts";
 
 /**

@@ -10,6 +10,7 @@ import {
   parseTransactionHash,
   type TransactionHash,
 } from "../../../src/core/ids.ts";
+import type { Clock } from "../../../src/core/retry.ts";
 import {
   CloudUnreachableError,
   NonceTakenError,
@@ -18,7 +19,7 @@ import {
 } from "../../../src/errors/index.ts";
 import { createUpdateEmitter, type UpdateEvent } from "../../../src/update/events.ts";
 import type { PaymentIntent } from "../../../src/update/journal-state.ts";
-import type { ChainPort, Clock, CloudPort, JournalPort, SignedTransaction } from "../../../src/update/ports.ts";
+import type { ChainPort, CloudPort, JournalPort, SignedTransaction } from "../../../src/update/ports.ts";
 import type { UpdateRequest, UpdateRun } from "../../../src/update/run.ts";
 import { Crash } from "./crashing-journal.ts";
 
@@ -310,9 +311,18 @@ export class SimulatedCloud {
         if (this.#dice.hits(10)) throw new CloudUnreachableError(answer.method, answer.path);
         return { kind: "accepted", correlationId: "update" };
       },
+      watchStatus: () => this.#statuses(),
       readBootError: async () => this.#answer(),
       fingerprint: (text) => keccak256(stringToHex(text)).slice(2),
     };
+  }
+
+  /** A stream that may say anything and end at any time. */
+  async *#statuses(): AsyncGenerator<string> {
+    while (!this.#dice.isUsedUp && !this.#dice.hits(40)) {
+      if (this.#dice.hits(10)) throw new CloudUnreachableError("GET", "/cvms/cvm_1/state");
+      yield this.#dice.hits(50) ? "updating" : "running";
+    }
   }
 
   #answer(): undefined {

@@ -68,6 +68,7 @@ const cloud = [
   "updateCvmEnvs",
   "updateDockerCompose",
   "updatePreLaunchScript",
+  "watchCvmState",
 ];
 const core = [
   "appEvents",

@@ -13,7 +13,7 @@ import {
 import { createUpdateEmitter, type UpdateEvent } from "../../../../src/update/events.ts";
 import { memoryJournal } from "../../../../src/update/journal.ts";
 import type { CloudPort, CvmSnapshot, PatchAnswer } from "../../../../src/update/ports.ts";
-import { poll, type UpdateRequest, type UpdateRun } from "../../../../src/update/run.ts";
+import type { UpdateRequest, UpdateRun } from "../../../../src/update/run.ts";
 import { fingerprintEnvironment, patch } from "../../../../src/update/steps/document.ts";
 import { followRollover } from "../../../../src/update/steps/follow-rollover.ts";
 import { readCvm } from "../../../../src/update/steps/read-cvm.ts";
@@ -252,6 +252,29 @@ describe("followRollover", () => {
     expect(lastEntry(journal)).to.include({ type: "accepted" });
   });
 
+  it("looks seldom while the cloud's stream reports, and not past the time limit", async () => {
+    let looks = 0;
+    async function* reportOnce(): AsyncGenerator<string> {
+      yield "updating";
+      await new Promise(() => {});
+    }
+    const cloud: Partial<CloudPort> = {
+      readCvm: async () => {
+        looks += 1;
+        return snapshot("updating");
+      },
+    };
+    const polled = await begun([], cloud);
+    const error = await catchError(followRollover(polled.run, before, rollover), RolloverTimeoutError);
+    expect(error.context.waitedMs).to.equal(60_000);
+    expect(looks).to.be.greaterThan(50);
+
+    looks = 0;
+    const followed = await begun([], { ...cloud, watchStatus: reportOnce });
+    await catchError(followRollover(followed.run, before, rollover), RolloverTimeoutError);
+    expect(looks).to.be.within(12, 15);
+  });
+
   it("does not go on through a fault that will not pass", async () => {
     const refusal = new UnauthorizedError({ method: "GET", path: "/cvms/my-app", status: 401 });
     const { run } = await begun([snapshot("updating"), refusal, snapshot("running", newHash)]);
@@ -326,9 +349,8 @@ describe("runUpdate", () => {
   it("measures its steps with the clock it is given", async () => {
     const result = await runUpdate(simulate().start(memoryJournal(), request));
     const durations = Object.fromEntries(result.steps.map(({ step, durationMs }) => [step, durationMs]));
-    // The simulated clock stands still but for the waits, each of a second.
-    expect(durations).to.include({ buildDocument: 0, checkHash: 0 });
-    expect(durations.addComposeHash).to.be.greaterThan(999);
+    // The simulated clock moves only in the waits: two polls until the transaction has its two confirmations.
+    expect(durations).to.include({ buildDocument: 0, checkHash: 0, addComposeHash: 250 });
   });
 });
 
@@ -340,36 +362,5 @@ describe("createReporter", () => {
       async () => expect(emitter.step).to.equal("confirm"),
       () => ({ correlationId: undefined, attempts: 1 }),
     );
-  });
-});
-
-describe("poll", () => {
-  /** Asks and notes the pauses in between. */
-  async function pausesOf(parameters: { everyMs: number; growth?: number; timeoutMs: number }): Promise<number[]> {
-    const pauses: number[] = [];
-    let now = 0;
-    const clock = {
-      now: () => now,
-      sleep: async (milliseconds: number) => {
-        pauses.push(milliseconds);
-        now += milliseconds;
-      },
-    };
-    const expired = new Error("expired");
-    const onTimeout = () => expired;
-    const error = await catchError(
-      poll({ clock, signal: undefined }, { ...parameters, onTimeout }, async () => undefined),
-      Error,
-    );
-    expect(error).to.equal(expired);
-    return pauses;
-  }
-
-  it("asks in even steps, and once more when the time is up", async () => {
-    expect(await pausesOf({ everyMs: 30, timeoutMs: 100 })).to.deep.equal([30, 30, 30, 10]);
-  });
-
-  it("lets its pauses grow to ten times the first", async () => {
-    expect(await pausesOf({ everyMs: 10, growth: 4, timeoutMs: 300 })).to.deep.equal([10, 40, 100, 100, 50]);
   });
 });
