@@ -8,7 +8,7 @@ export {
   type OpenBatchJournalOptions,
   openBatchJournal,
 } from "../chain/transactions/journal.ts";
-export { batchExecutorAddress, batchExecutorCodeHash } from "../core/batch-executor.ts";
+export { batchExecutorAddress, batchExecutorCodeHash, earlierBatchExecutors } from "../core/batch-executor.ts";
 export { transactionGasCeiling } from "../core/order-calls.ts";
 export {
   acceptKmsOwnershipCall,

@@ -2,7 +2,7 @@ import { type Address, isAddressEqual } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode, readDelegation } from "../chain/code.ts";
 import { readNextNonce } from "../chain/transactions/prepare.ts";
-import { batchExecutorAddress, deterministicDeployer } from "../core/batch-executor.ts";
+import { batchExecutorAddress, deterministicDeployer, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
@@ -16,6 +16,11 @@ export interface PlanBatchParameters extends BatchParameters {
    * `auto`: `7702` if it is possible and saves gas. @default "auto"
    */
   readonly mode?: BatchMode | "auto" | undefined;
+  /**
+   * Whether `auto` may let the account begin to delegate. A delegation stays after the batch, so ask the user first. An
+   * account that delegates to the executor already needs no permission. @default false
+   */
+  readonly allowDelegation?: boolean | undefined;
   /** Address of the executor, if it differs from the address derived from its code. Its code is verified. */
   readonly executor?: Address | undefined;
 }
@@ -38,6 +43,11 @@ export interface BatchPlan {
   readonly gas: bigint;
   /** Given for mode `7702`. */
   readonly delegation: DelegationPlan | undefined;
+  /**
+   * The delegation that `auto` would take with `allowDelegation`. Given if the lack of that permission is the only reason
+   * for mode `none`.
+   */
+  readonly offer: DelegationPlan | undefined;
   /** Whether the batch sends one transaction per call if the endpoint rejects the delegation. */
   readonly fallsBack: boolean;
 }
@@ -50,12 +60,14 @@ export interface DelegationPlan {
   readonly executor: Address;
   /** Whether the first transaction authorises the executor. False if the account already delegates to it. */
   readonly authorizes: boolean;
+  /** The executor of an earlier version, if the account delegates to one. The authorisation replaces it. */
+  readonly replaces: Address | undefined;
   /** Whether the executor is deployed first. */
   readonly deploys: boolean;
 }
 
 /** From this number of calls on, deploying the executor costs less gas than it saves. */
-const worthADeployment = 25;
+const worthADeployment = 32;
 
 /**
  * Decides how calls will be executed and signs nothing, so that the user can review the plan. Pass the result to
@@ -75,16 +87,18 @@ export function purposeOf(calls: readonly OwnerCall[]): string {
   return [...new Set(calls.map(({ functionName }) => functionName))].join(", ");
 }
 
+type ModeParameters = Pick<PlanBatchParameters, "mode" | "executor" | "allowDelegation">;
+
 /** The plan for the calls that a run has not sent yet. */
 export async function planFor(
   run: BatchRun,
-  { mode: wanted = "auto", executor }: Pick<PlanBatchParameters, "mode" | "executor">,
+  { mode: wanted = "auto", executor, allowDelegation = false }: ModeParameters,
 ): Promise<BatchPlan> {
   const { client, account, chainId } = run.settings;
   const { address } = account;
   const calls = run.left;
   const [choice, nonce] = await Promise.all([
-    chooseMode(run, { wanted, executor }),
+    chooseMode(run, { wanted, executor, allowDelegation }),
     readNextNonce(client, { address }),
   ]);
   const oneByOne = calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
@@ -113,39 +127,55 @@ export function requirePlanned({ settings, left }: BatchRun, plan: BatchPlan): v
   });
 }
 
-type ModeChoice = Pick<BatchPlan, "mode" | "reason" | "delegation">;
+type ModeChoice = Pick<BatchPlan, "mode" | "reason" | "delegation" | "offer">;
 
 interface ChooseModeParameters {
   readonly wanted: BatchMode | "auto";
   readonly executor: Address | undefined;
+  readonly allowDelegation: boolean;
 }
 
-async function chooseMode(run: BatchRun, { wanted, executor }: ChooseModeParameters): Promise<ModeChoice> {
+async function chooseMode(
+  run: BatchRun,
+  { wanted, executor, allowDelegation }: ChooseModeParameters,
+): Promise<ModeChoice> {
   const count = run.left.length;
   if (count === 0) return oneByOne("nothing is left to send");
   if (wanted === "none") return oneByOne("one transaction per call was asked for");
   if (wanted === "7702") {
     const delegation = await planDelegation(run, executor);
     if (delegation.deploys) await requireDeployer(run);
-    return { mode: "7702", reason: "one transaction was asked for", delegation };
+    return allAtOnce("one transaction was asked for", delegation);
   }
   if (count === 1) return oneByOne("one call needs no batch");
   try {
     const delegation = await planDelegation(run, executor);
-    if (!delegation.deploys) return { mode: "7702", reason: `${count} calls fit one transaction`, delegation };
-    if (count < worthADeployment) {
+    const { authorizes, replaces, deploys } = delegation;
+    if (deploys && count < worthADeployment) {
       return oneByOne(`for ${count} calls the batch executor is not worth its deployment`);
     }
-    await requireDeployer(run);
-    return { mode: "7702", reason: `${count} calls are worth deploying the batch executor`, delegation };
+    if (deploys) await requireDeployer(run);
+    if (authorizes && !allowDelegation) {
+      const reason =
+        replaces === undefined
+          ? "one transaction would need a delegation of the account, which was not allowed"
+          : `the account delegates to an earlier batch executor, ${replaces}, and a new delegation was not allowed`;
+      return { ...oneByOne(reason), offer: delegation };
+    }
+    const reason = deploys ? "are worth deploying the batch executor" : "fit one transaction";
+    return allAtOnce(`${count} calls ${reason}`, delegation);
   } catch (error) {
     if (!(error instanceof DelegationUnsupportedError || error instanceof ForeignDelegationError)) throw error;
     return oneByOne(error.message);
   }
 }
 
+function allAtOnce(reason: string, delegation: DelegationPlan): ModeChoice {
+  return { mode: "7702", reason, delegation, offer: undefined };
+}
+
 function oneByOne(reason: string): ModeChoice {
-  return { mode: "none", reason, delegation: undefined };
+  return { mode: "none", reason, delegation: undefined, offer: undefined };
 }
 
 /**
@@ -160,17 +190,20 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
   const executor = named ?? batchExecutorAddress;
   const delegation = await readDelegation(client, { address: account.address });
   if (delegation.kind === "contract") throw new DelegationUnsupportedError(`${account.address} is a contract`);
-  if (delegation.kind === "delegated" && !isAddressEqual(delegation.to, executor)) {
-    throw new ForeignDelegationError(account.address, delegation.to);
+  const current = delegation.kind === "delegated" ? delegation.to : undefined;
+  const isOurs = current !== undefined && isAddressEqual(current, executor);
+  const replaces = current !== undefined && !isOurs && isEarlierBatchExecutor(current) ? current : undefined;
+  if (current !== undefined && !isOurs && replaces === undefined) {
+    throw new ForeignDelegationError(account.address, current);
   }
   // Recorded transactions are sent first. One of them may end the present delegation.
   const isEnding = recordedBy(run.settings).some(({ authorizes, calls }) => authorizes && calls.length === 0);
-  const authorizes = delegation.kind === "none" || isEnding;
+  const authorizes = !isOurs || isEnding;
   const isThere = await isExecutorDeployed(client, { address: executor });
   if (!isThere && !isAddressEqual(executor, batchExecutorAddress)) {
     throw new DelegationUnsupportedError(`there is no batch executor at ${executor}`);
   }
-  return { executor, authorizes, deploys: !isThere };
+  return { executor, authorizes, replaces, deploys: !isThere };
 }
 
 async function requireDeployer({ settings: { client } }: BatchRun): Promise<void> {

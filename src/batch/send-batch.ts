@@ -18,6 +18,7 @@ import {
   executorDeploymentGasCeiling,
   gasCeilingOf,
   groupCalls,
+  idleGasOf,
   orderCalls,
 } from "../core/order-calls.ts";
 import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
@@ -38,8 +39,8 @@ import { nextNonceOf, type PlannedTransaction, resumeJournal, sendTransactions }
 
 export interface SendBatchParameters extends PlanBatchParameters {
   /**
-   * The plan from planBatch that the user has reviewed. Nothing else is signed, and `mode` and `executor` are ignored.
-   * Without a plan, sendBatch plans now.
+   * The plan from planBatch that the user has reviewed. Nothing else is signed, and `mode`, `executor` and
+   * `allowDelegation` are ignored. Without a plan, sendBatch plans now.
    */
   readonly plan?: BatchPlan | undefined;
   /** Also sends calls that change nothing. */
@@ -131,19 +132,18 @@ async function plan(run: BatchRun, calls: readonly OwnerCall[]): Promise<readonl
   return mapLimited(calls, toPlanned, { limit: requestsAtOnce });
 }
 
-/** Minimum gas of any call in a batch: one cold storage access and one event. */
-const leastPerCall = 3_000n;
-const leastOfAll = 21_000n;
+/** Minimum gas of any call in a batch, without its calldata: one event through a proxy. */
+const leastPerCall = 2_000n;
 
 /**
  * Sends all calls in one transaction of the account to itself, run by the executor's code. If the gas limit of a
  * transaction requires it, sends several such transactions one after another. The first carries the planned
  * authorisation.
  */
-export async function sendAsOne(run: BatchRun, { executor, authorizes }: DelegationPlan): Promise<void> {
+export async function sendAsOne(run: BatchRun, { executor, authorizes, replaces }: DelegationPlan): Promise<void> {
   const { client } = run.settings;
   for (const address of new Set(run.left.map(({ to }) => to))) await requireCode(client, { address });
-  const isDelegated = await isDelegatedTo(run, executor);
+  const isDelegated = await isDelegatedTo(run, { executor, replaces });
   if (!isDelegated && !authorizes) {
     throw new DelegationUnsupportedError("the account no longer delegates, and no authorisation was planned");
   }
@@ -176,14 +176,18 @@ async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: re
 }
 
 /**
- * Last check before signing, so that a foreign delegation is never replaced. It can only remove the authorisation: the
- * plan decided whether there is one, and for which address.
+ * Last check before signing, so that a delegation is replaced only if the plan says so. It can only remove the
+ * authorisation: the plan decided whether there is one, and for which address.
  */
-async function isDelegatedTo({ settings: { client, account } }: BatchRun, executor: Address): Promise<boolean> {
+async function isDelegatedTo(
+  { settings: { client, account } }: BatchRun,
+  { executor, replaces }: Pick<DelegationPlan, "executor" | "replaces">,
+): Promise<boolean> {
   const delegation = await readDelegation(client, { address: account.address });
   if (delegation.kind === "contract") throw new DelegationUnsupportedError(`${account.address} is a contract`);
   if (delegation.kind === "none") return false;
   if (isAddressEqual(delegation.to, executor)) return true;
+  if (replaces !== undefined && isAddressEqual(delegation.to, replaces)) return false;
   throw new ForeignDelegationError(account.address, delegation.to);
 }
 
@@ -206,8 +210,9 @@ async function estimateBatch(run: BatchRun, { calls, data, authorization }: Esti
     if (revert === undefined) throw translateChainError(client, error, `estimating a batch of ${calls.length} calls`);
     throw await explainBatchRevert(run, calls, revert.data, revert.reason);
   }
-  // An endpoint that ignores the authorisation estimates a call to an account without code, which does nothing.
-  if (estimate < leastOfAll + leastPerCall * BigInt(calls.length)) {
+  // An endpoint that ignores the authorisation estimates a call to an account without code, or with the code of an
+  // earlier executor. Such a call does nothing.
+  if (estimate < idleGasOf(data) + leastPerCall * BigInt(calls.length)) {
     throw new DelegationUnsupportedError("the endpoint estimates as if the account could not delegate");
   }
   return estimate;

@@ -4,7 +4,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { withRoom } from "../chain/transactions/simulate.ts";
-import { batchExecutorAddress } from "../core/batch-executor.ts";
+import { batchExecutorAddress, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import { signDelegation } from "./delegation.ts";
@@ -17,7 +17,7 @@ const leastGas = 60_000n;
 export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling"> {
   /**
    * The delegate to leave. Must be named to end a delegation to another address. @default the batch executor's own
-   * address
+   * address, or that of an earlier version
    */
   readonly delegate?: Address | undefined;
 }
@@ -46,7 +46,10 @@ export async function undoDelegation(
   const { address } = run.settings.account;
   const delegation = await readDelegation(client, { address });
   if (delegation.kind !== "delegated") return undefined;
-  if (!isAddressEqual(delegation.to, delegate ?? batchExecutorAddress)) {
+  const mayEnd =
+    isAddressEqual(delegation.to, delegate ?? batchExecutorAddress) ||
+    (delegate === undefined && isEarlierBatchExecutor(delegation.to));
+  if (!mayEnd) {
     throw new ForeignDelegationError(address, delegation.to);
   }
 

@@ -39,17 +39,26 @@ function isDay(date: string | undefined): boolean {
 const sent = ["auto", "none", "7702"] as const;
 
 export type BatchArgument =
-  | { readonly mode: (typeof sent)[number] }
+  | {
+      readonly mode: (typeof sent)[number];
+      /** Whether `auto` may let the account begin to delegate. */
+      readonly allowDelegation?: boolean;
+    }
   /** `file` is the path of the Safe app's file; the command chooses one if absent. */
   | { readonly mode: "safe"; readonly file: string | undefined };
 
-/** Parses `--batch`: `auto`, `none`, `7702`, `safe` or `safe:FILE`. @throws InvalidArgumentError */
+/**
+ * Parses `--batch`: `auto`, `auto:delegate`, `none`, `7702`, `safe` or `safe:FILE`.
+ *
+ * @throws InvalidArgumentError
+ */
 export function parseBatch(raw = "auto"): BatchArgument {
   const mode = sent.find((mode) => mode === raw);
   if (mode !== undefined) return { mode };
+  if (raw === "auto:delegate") return { mode: "auto", allowDelegation: true };
   if (raw === "safe") return { mode: "safe", file: undefined };
   if (raw.startsWith("safe:") && raw.length > 5) return { mode: "safe", file: raw.slice(5) };
-  throw new InvalidArgumentError("--batch must be auto, none, 7702, safe or safe:FILE.", {
+  throw new InvalidArgumentError("--batch must be auto, auto:delegate, none, 7702, safe or safe:FILE.", {
     nextStep:
       "auto, the default, writes a file if a Safe is the owner. Otherwise it sends one transaction if that is cheaper.",
   });

@@ -43,6 +43,8 @@ export interface ConnectedChain {
   readonly network: string;
   /** Folder of the project. Journals are kept below it. */
   readonly root: string;
+  /** Whether `--batch auto` may let accounts begin to delegate without asking, by the configuration. */
+  readonly allowDelegation: boolean;
 }
 
 export interface ReadSignerParameters {
@@ -67,6 +69,9 @@ export interface DstackConfig {
   readonly kms: LazySetting;
   /** Empty if not set. */
   readonly kmsPublicKey: LazySetting;
+  readonly batch: {
+    readonly delegate: boolean;
+  };
   readonly cloud: {
     readonly baseUrl: LazySetting;
     /** Empty if not set. */

@@ -1,4 +1,3 @@
-import { planBatch } from "../batch/plan-batch.ts";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
 import { type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
@@ -16,7 +15,7 @@ import {
   type UnknownKind,
   unknownKinds,
 } from "../prune/allowlist-use.ts";
-import { applyPrunePlan, namedBy, recordedRemovals } from "../prune/apply-prune-plan.ts";
+import { type ApplyPrunePlanParameters, applyPrunePlan, namedBy, recordedRemovals } from "../prune/apply-prune-plan.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
 import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
@@ -28,6 +27,7 @@ import { resolveKms } from "./connect-kms.ts";
 import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
+import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
@@ -192,7 +192,7 @@ export async function executePrune(io: TaskIo, parameters: ExecutePruneParameter
   if (delivery.kind === "prepare") return forSafe(io, parameters, delivery);
   const journal = await openPruneJournal(app, settings);
   try {
-    return await send(io, parameters, { mode: delivery.mode, journal });
+    return await send(io, parameters, { ...delivery, journal });
   } finally {
     await journal.close();
   }
@@ -201,7 +201,7 @@ export async function executePrune(io: TaskIo, parameters: ExecutePruneParameter
 async function send(
   io: TaskIo,
   parameters: ExecutePruneParameters,
-  { mode, journal }: Pick<Parameters<typeof applyPrunePlan>[0], "mode" | "journal">,
+  { mode, allowDelegation, journal }: Pick<ApplyPrunePlanParameters, "mode" | "allowDelegation" | "journal">,
 ): Promise<TaskOutcome> {
   const { app, plan, source } = parameters;
   const removals = removalsOf(plan);
@@ -220,8 +220,7 @@ async function send(
   );
   // If another transaction replaced a recorded one, this run sends its removals.
   const all = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
-  const { chainId } = app;
-  const batchPlan = await planBatch(app.client, { calls: all, account, journal, mode, chainId });
+  const batchPlan = await planWithUser(io, app, { calls: all, account, journal, mode, allowDelegation });
   showBatchPlan(io, batchPlan);
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);

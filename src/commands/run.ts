@@ -27,6 +27,12 @@ export interface TaskIo {
    * @throws InvalidArgumentError if the user cannot be asked, AbortError if they decline
    */
   readonly confirm: (question: string) => Promise<void>;
+  /**
+   * Asks a question to which no is an answer too. Undefined with --yes, and where the user cannot be asked.
+   *
+   * @throws AbortError if the user answers nothing and stops the task
+   */
+  readonly ask: ((question: string) => Promise<boolean>) | undefined;
   /** As `confirm`, and asks even where --yes was given. Undefined where nobody can be asked. */
   readonly confirmInPerson: ((question: string) => Promise<void>) | undefined;
 }
@@ -51,10 +57,12 @@ export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<Tas
   const output = createOutput(isJson ? stderr : stdout);
   return exitCodeOf(
     async (signal) => {
-      const confirm = createConfirm({ isAgreed, isJson, stdin, stderr, signal });
+      const terminal = { isJson, stdin, stderr, signal };
+      const confirm = createConfirm({ ...terminal, isAgreed });
+      const ask = createAsk({ ...terminal, isAgreed });
       const canAsk = !isJson && stdin.isTTY === true;
-      const confirmInPerson = canAsk ? createConfirm({ isAgreed: false, isJson, stdin, stderr, signal }) : undefined;
-      const { result, show, exitCode } = await work({ output, stderr, signal, isJson, confirm, confirmInPerson });
+      const confirmInPerson = canAsk ? createConfirm({ ...terminal, isAgreed: false }) : undefined;
+      const { result, show, exitCode } = await work({ output, stderr, signal, isJson, confirm, ask, confirmInPerson });
       if (isJson) stdout.write(`${toJson(result)}\n`);
       else show?.(output);
       return exitCode ?? 0;
@@ -78,21 +86,34 @@ export interface CreateConfirmParameters {
 }
 
 /** Asks before an action that cannot be undone. Only a typed yes counts. */
-export function createConfirm({ isAgreed, isJson, stdin, stderr, signal }: CreateConfirmParameters) {
+export function createConfirm({ isAgreed, ...terminal }: CreateConfirmParameters) {
+  const ask = createAsk({ ...terminal, isAgreed: false });
   return async (question: string): Promise<void> => {
     if (isAgreed) return;
-    if (isJson || stdin.isTTY !== true) {
+    if (ask === undefined) {
       throw new InvalidArgumentError(`The question needs a terminal, and there is none: ${question}`, {
         nextStep: "Nothing was sent. Give --yes to agree beforehand.",
       });
     }
-    const prompt = createInterface({ input: stdin, output: stderr });
-    // Ctrl-C, Ctrl-D and a signal reject the question. This counts as a no.
-    const answer = await prompt.question(`${question} [y/N] `, { signal }).catch(() => "");
-    prompt.close();
-    if (/^y(?:es)?$/i.test(answer.trim())) return;
-    throw new DOMException("Nothing was sent.", "AbortError");
+    if (!(await ask(question))) throw nothingSent();
   };
+}
+
+/** Asks a question to which no is an answer too. Only a typed yes is a yes. Undefined with --yes and without a terminal. */
+export function createAsk({ isAgreed, isJson, stdin, stderr, signal }: CreateConfirmParameters): TaskIo["ask"] {
+  if (isAgreed || isJson || stdin.isTTY !== true) return undefined;
+  return async (question) => {
+    const prompt = createInterface({ input: stdin, output: stderr });
+    // Ctrl-C, Ctrl-D and a signal reject the question.
+    const answer = await prompt.question(`${question} [y/N] `, { signal }).catch(() => undefined);
+    prompt.close();
+    if (answer === undefined) throw nothingSent();
+    return /^y(?:es)?$/i.test(answer.trim());
+  };
+}
+
+function nothingSent(): DOMException {
+  return new DOMException("Nothing was sent.", "AbortError");
 }
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Account, type Address, formatGwei } from "viem";
-import { type BatchPlan, planBatch } from "../batch/plan-batch.ts";
+import type { BatchPlan } from "../batch/plan-batch.ts";
 import { requireEffect } from "../batch/require-effect.ts";
 import {
   type BatchEvent,
@@ -15,7 +15,6 @@ import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { highestTip } from "../chain/transactions/fees.ts";
 import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
-import { deterministicDeployer } from "../core/batch-executor.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
@@ -26,6 +25,7 @@ import { type ConnectedApp, requireApp } from "./connect-app.ts";
 import { reportGenerations } from "./generations.ts";
 import type { ConnectedChain } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
+import { describeDelegation, howToDelegate, planWithUser } from "./plan-with-user.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 
@@ -54,8 +54,9 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
   readonly plan: PlanDescription;
 }
 
-type PlanDescription = Omit<BatchPlan, "calls" | "delegation"> & {
+type PlanDescription = Omit<BatchPlan, "calls" | "delegation" | "offer"> & {
   readonly delegation: BatchPlan["delegation"] | null;
+  readonly offer: BatchPlan["offer"] | null;
 };
 
 /**
@@ -78,7 +79,8 @@ export async function executeCalls(
   await using journal = await openTaskJournal(chain);
   const { chainId, client } = chain;
   showRecorded(io, { account, chainId, journal });
-  const plan = await planBatch(client, { calls, account, journal, mode: delivery.mode, chainId });
+  const { mode, allowDelegation } = delivery;
+  const plan = await planWithUser(io, chain, { calls, account, journal, mode, allowDelegation });
   showBatchPlan(io, plan);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
   const result = await sendBatch(client, {
@@ -96,8 +98,8 @@ export async function executeCalls(
   return { ...toCarriedOut(result), plan: describePlan(plan) };
 }
 
-function describePlan({ calls: _, delegation, ...plan }: BatchPlan): PlanDescription {
-  return { ...plan, delegation: delegation ?? null };
+function describePlan({ calls: _, delegation, offer, ...plan }: BatchPlan): PlanDescription {
+  return { ...plan, delegation: delegation ?? null, offer: offer ?? null };
 }
 
 function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan"> {
@@ -151,7 +153,7 @@ export async function changeApp(
 
 /** How calls reach the chain: an account sends them, or a Safe's owners import them as a file. */
 export type SendMode =
-  | { readonly kind: "send"; readonly mode: Exclude<BatchArgument["mode"], "safe"> }
+  | ({ readonly kind: "send" } & Exclude<BatchArgument, { readonly mode: "safe" }>)
   | {
       readonly kind: "prepare";
       readonly safe: Address;
@@ -172,12 +174,12 @@ export function chooseSendMode(argument: BatchArgument, signer: ReadOwnerReturnT
     return { kind: "prepare", safe, file: argument.file, reason: "a file for a Safe was requested" };
   if (argument.mode === "auto" && kind === "safe")
     return { kind: "prepare", safe, file: undefined, reason: "only a Safe can make these calls" };
-  return { kind: "send", mode: argument.mode };
+  return { kind: "send", ...argument };
 }
 
 /** Shows, before the user agrees, everything that may be signed besides the calls themselves. */
 export function showBatchPlan({ output }: Pick<TaskIo, "output">, plan: BatchPlan): void {
-  const { account, delegation, calls, nonce, gas } = plan;
+  const { account, delegation, offer, calls, nonce, gas } = plan;
   if (calls.length === 0) return;
   const transactions =
     delegation === undefined
@@ -185,14 +187,9 @@ export function showBatchPlan({ output }: Pick<TaskIo, "output">, plan: BatchPla
       : "one transaction for all changes, or as few as possible";
   output.line(`${account} sends ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
   output.line(`  first nonce ${nonce}, according to the endpoint; ${formatBounds(gas)}`);
+  if (offer !== undefined) output.line(`  ${howToDelegate}`);
   if (delegation === undefined) return;
-  const { executor, authorizes, deploys } = delegation;
-  if (deploys) output.line(`  deploys the batch executor first, at ${executor}, through ${deterministicDeployer}`);
-  output.line(
-    authorizes
-      ? `  signs a delegation: the batch executor's code at ${executor} then acts for the account until dstack batch undo-delegation ends it`
-      : `  the account already delegates to the batch executor, ${executor}: no authorisation is signed`,
-  );
+  for (const line of describeDelegation(delegation)) output.line(line);
   if (plan.fallsBack) output.line("  if the endpoint refuses this, sends one transaction per change instead");
 }
 

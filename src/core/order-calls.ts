@@ -1,5 +1,6 @@
 import { hexToBytes } from "viem";
 import { InvalidArgumentError } from "../errors/index.ts";
+import type { Hex } from "./ids.ts";
 import { isSameCall, type OwnerCall } from "./owner-calls.ts";
 
 /** Highest gas limit of one transaction on Base and, since Fusaka, on Ethereum (EIP-7825). */
@@ -15,23 +16,21 @@ const anythingElse = 100_000n;
 /** Gas of the transaction itself, of one authorisation, and of the first access to a proxy and its implementation. */
 const fixed = 80_000n;
 
+/** Calldata that ERC-7821 adds to a call, in bytes, most of which are zero. */
+const wrapperBytes = 192n;
+
 /**
  * Splits calls into batches that each fit into one transaction. Keeps their order. A call that is too large for any
  * batch gets a batch of its own; the node's gas estimate then reports the problem.
- *
- * @param wrapperBytes calldata a batch format adds per call; counted as zeros
  */
 export function chunkCalls(
   calls: readonly OwnerCall[],
-  {
-    ceiling = transactionGasCeiling,
-    wrapperBytes = 160,
-  }: { readonly ceiling?: bigint; readonly wrapperBytes?: number },
+  { ceiling = transactionGasCeiling }: { readonly ceiling?: bigint },
 ): readonly (readonly OwnerCall[])[] {
   const chunks: OwnerCall[][] = [];
   let left = 0n;
   for (const call of calls) {
-    const gas = boundOf(call) + calldataGas(call) + 4n * BigInt(wrapperBytes);
+    const gas = boundOf(call) + calldataGas(call) + 4n * wrapperBytes;
     const current = chunks.at(-1);
     if (current === undefined || gas > left) {
       chunks.push([call]);
@@ -50,7 +49,17 @@ function boundOf({ functionName }: OwnerCall): bigint {
 }
 
 function calldataGas({ to, data }: OwnerCall): bigint {
-  return [...hexToBytes(to), ...hexToBytes(data)].reduce((gas, byte) => gas + (byte === 0 ? 4n : 16n), 0n);
+  return 4n * (tokensOf(to) + tokensOf(data));
+}
+
+/** Gas of a transaction with this calldata that executes nothing (EIP-7623). */
+export function idleGasOf(data: Hex): bigint {
+  return 21_000n + 10n * tokensOf(data);
+}
+
+/** The unit in which calldata is priced. */
+function tokensOf(data: Hex): bigint {
+  return hexToBytes(data).reduce((tokens, byte) => tokens + (byte === 0 ? 1n : 4n), 0n);
 }
 
 /**
@@ -65,7 +74,7 @@ const ceilings: Readonly<Record<string, bigint>> = {
 };
 const anyOtherCall = 250_000n;
 
-/** Deploying the batch executor takes about half a million gas. */
+/** Deploying the batch executor takes about 680,000 gas. */
 export const executorDeploymentGasCeiling = 1_500_000n;
 /** A transaction from the account to itself with one authorisation. */
 export const undoDelegationGasCeiling = 250_000n;

@@ -2,19 +2,12 @@
 export const batchExecutorAbi = [
   {
     inputs: [
-      {
-        components: [
-          { internalType: "address", name: "target", type: "address" },
-          { internalType: "bytes", name: "data", type: "bytes" },
-        ],
-        internalType: "struct IBatchExecutor.Call[]",
-        name: "calls",
-        type: "tuple[]",
-      },
+      { internalType: "bytes32", name: "mode", type: "bytes32" },
+      { internalType: "bytes", name: "executionData", type: "bytes" },
     ],
     name: "execute",
     outputs: [],
-    stateMutability: "nonpayable",
+    stateMutability: "payable",
     type: "function",
   },
   {
@@ -66,6 +59,13 @@ export const batchExecutorAbi = [
     type: "function",
   },
   {
+    inputs: [{ internalType: "bytes32", name: "mode", type: "bytes32" }],
+    name: "supportsExecutionMode",
+    outputs: [{ internalType: "bool", name: "", type: "bool" }],
+    stateMutability: "pure",
+    type: "function",
+  },
+  {
     inputs: [{ internalType: "bytes4", name: "interfaceId", type: "bytes4" }],
     name: "supportsInterface",
     outputs: [{ internalType: "bool", name: "", type: "bool" }],
@@ -80,7 +80,11 @@ export const batchExecutorAbi = [
     name: "CallFailed",
     type: "error",
   },
+  { inputs: [], name: "FnSelectorNotRecognized", type: "error" },
+  { inputs: [], name: "InvalidExecutionData", type: "error" },
   { inputs: [{ internalType: "address", name: "caller", type: "address" }], name: "NotTheAccount", type: "error" },
+  { inputs: [], name: "OpDataNotSupported", type: "error" },
+  { inputs: [], name: "UnsupportedExecutionMode", type: "error" },
   { stateMutability: "payable", type: "receive" },
   { stateMutability: "payable", type: "fallback" },
 ] as const;

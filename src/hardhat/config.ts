@@ -40,6 +40,7 @@ const schema = z.strictObject({
   apps: z.record(alias, app).optional(),
   kms: z.union([parsedBy((raw) => parseAddress("The KMS address", raw)), variable]).optional(),
   kmsPublicKey: z.union([parsedBy(parseKmsPublicKey), variable]).optional(),
+  batch: z.strictObject({ delegate: z.boolean().optional() }).optional(),
   cloud: z.strictObject({ baseUrl: sensitive.optional(), apiKey: sensitive.optional() }).optional(),
 });
 
@@ -78,7 +79,7 @@ function parsedBy(parse: (raw: string) => string) {
 }
 
 function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
-  const { ownerKey, apps = {}, kms, kmsPublicKey = "", cloud = {} } = user;
+  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, cloud = {} } = user;
   const orElse = (value: SensitiveString, fallback: string) =>
     variable(typeof value === "string" ? value : { default: fallback, ...value });
   return {
@@ -86,6 +87,7 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
     apps: Object.fromEntries(Object.entries(apps).map(([name, app]) => [name, resolveApp(app)])),
     kms: orElse(kms ?? configVariable("DSTACK_KMS"), ""),
     kmsPublicKey: orElse(kmsPublicKey, ""),
+    batch: { delegate: batch.delegate ?? false },
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),

@@ -108,6 +108,7 @@ export async function connectChain(
 ): Promise<ConnectedChain> {
   const network = hre.globalOptions.network ?? fallback ?? "default";
   const { root } = hre.config.paths;
+  const place = { network, root, allowDelegation: hre.config.dstack.batch.delegate };
   const config = hre.config.networks[network];
   const isChosen = hre.globalOptions.network !== undefined || fallback !== undefined;
   if (config === undefined || (!isChosen && config.type !== "http")) {
@@ -121,17 +122,17 @@ export async function connectChain(
     const url = await config.url.getUrl();
     const timeoutMs = config.timeout === hardhatsTimeoutMs ? undefined : config.timeout;
     const transport = httpEndpoint(url, { headers: config.httpHeaders, timeoutMs });
-    const connected = await connect({ network, root }, transport, isLoopback(url));
+    const connected = await connect(place, transport, isLoopback(url));
     if (config.chainId !== undefined && config.chainId !== connected.chainId)
       throw new WrongChainError(config.chainId, connected.chainId);
     return connected;
   }
   const { provider } = await hre.network.getOrCreate(network);
-  return connect({ network, root }, custom(provider, { retryCount: 0 }), true);
+  return connect(place, custom(provider, { retryCount: 0 }), true);
 }
 
 async function connect(
-  place: Pick<ConnectedChain, "network" | "root">,
+  place: Omit<ConnectedChain, "client" | "chainId">,
   transport: Transport | HttpTransport,
   isLocal: boolean,
 ): Promise<ConnectedChain> {

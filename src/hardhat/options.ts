@@ -30,7 +30,7 @@ export function acceptOption(command: AcceptingCommand) {
 
 export const batchOption = optional(
   "batch",
-  "How to send: auto; none (one transaction per change); 7702 (one transaction, the account delegates to the batch executor); safe or safe:FILE (a file for the Safe app). auto writes the file if a Safe is the owner (default: auto)",
+  "How to send: auto; auto:delegate (as auto, and the account may begin to delegate); none (one transaction per change); 7702 (one transaction, the account delegates to the batch executor); safe or safe:FILE (a file for the Safe app). auto writes the file if a Safe is the owner (default: auto)",
 );
 export const storeOption = optional("store", "File that stores the history (default: in the project's cache)");
 export const fromBlockOption = optional(

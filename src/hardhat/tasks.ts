@@ -287,7 +287,7 @@ export const batchTasks = [
   task(
     ["dstack", "batch", "undo-delegation"],
     withExample(
-      "Ends the account's delegation to the batch executor, which --batch 7702 started; the account then has no code",
+      "Ends the account's delegation to the batch executor; the account then has no code",
       "batch undo-delegation --network base",
     ),
   )

@@ -31,6 +31,13 @@ export interface DstackUserConfig {
   kms?: SensitiveString;
   /** The pinned secp256k1 key of that KMS. No endpoint is then asked for it. */
   kmsPublicKey?: SensitiveString;
+  batch?: {
+    /**
+     * Whether `--batch auto` may let an account begin to delegate to the batch executor (EIP-7702) without asking. The
+     * delegation stays. @default false
+     */
+    delegate?: boolean;
+  };
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
     baseUrl?: SensitiveString;

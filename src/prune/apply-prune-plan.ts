@@ -30,7 +30,12 @@ export interface ApplyPrunePlanParameters
   readonly account: Account;
   /** @default "auto" */
   readonly mode?: SendBatchParameters["mode"];
-  /** The result of planBatch for the plan's removals, as the user has reviewed it; `mode` is then ignored. */
+  /** @default false */
+  readonly allowDelegation?: SendBatchParameters["allowDelegation"];
+  /**
+   * The result of planBatch for the plan's removals, as the user has reviewed it. `mode` and `allowDelegation` are then
+   * ignored.
+   */
   readonly batchPlan?: SendBatchParameters["plan"];
   /** The journal that earlier runs used too. Transactions that they signed are completed first. */
   readonly journal: BatchJournal;
@@ -135,7 +140,7 @@ async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: re
 }
 
 async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: readonly ComposeHash[]) {
-  const { plan, source, mode, batchPlan } = parameters;
+  const { plan, source, mode, allowDelegation, batchPlan } = parameters;
   const use = await readAllowlistUseFrom(source, namedBy(plan, removals));
   requireNoObjection(parameters, use, removals);
   const { appId } = plan;
@@ -143,6 +148,7 @@ async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: read
   return sendBatch(source.chain, {
     ...settingsOf(parameters),
     mode,
+    allowDelegation,
     plan: batchPlan,
     calls: removals.map((composeHash) => removeComposeHashCall({ appId: plan.appId, composeHash })),
     beforeSend: ({ data }) => requireUnused(parameters, findMentions(data, removals)),

@@ -16,8 +16,9 @@ contract BatchReenterer {
 
     fallback() external {
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](1);
-        calls[0] = IBatchExecutor.Call({target: _victim, data: msg.data});
-        (bool ok, bytes memory reason) = msg.sender.call(abi.encodeCall(IBatchExecutor.execute, (calls)));
+        calls[0] = IBatchExecutor.Call({to: _victim, value: 0, data: msg.data});
+        bytes memory batch = abi.encodeCall(IBatchExecutor.execute, (bytes32(bytes1(0x01)), abi.encode(calls)));
+        (bool ok, bytes memory reason) = msg.sender.call(batch);
         wasKeptOut = !ok;
         if (ok || _hides) return;
         assembly ("memory-safe") {

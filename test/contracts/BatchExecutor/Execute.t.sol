@@ -9,13 +9,14 @@ import {GasBurningApp} from "../../../contracts/testing/hostile/GasBurningApp.so
 import {Defaults} from "../support/Defaults.sol";
 import {Topics} from "../support/Topics.sol";
 import {Vm} from "../support/Vm.sol";
-import {BatchExecutor_Test} from "./BatchExecutorBase.sol";
+import {BATCH, BatchExecutor_Test} from "./BatchExecutorBase.sol";
+import {Mirror} from "./Mirror.sol";
 
 contract BatchExecutor_Execute_Test is BatchExecutor_Test {
     function test_WhenAccountCalls_TargetsSeeTheAccount() external {
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
-        calls[0] = IBatchExecutor.Call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
-        calls[1] = IBatchExecutor.Call(address(app), _removing(Defaults.COMPOSE_HASH));
+        calls[0] = _call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        calls[1] = _call(address(app), _removing(Defaults.COMPOSE_HASH));
         _startRecording();
 
         _execute(owner, calls);
@@ -40,13 +41,12 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         _assertWritesNothing(owner);
     }
 
-    function testFuzz_WhenAccountCalls_EveryCallHappensOnceInOrder(bytes32 seed, uint256 count) external {
+    function testFuzz_WhenAccountCalls_EveryCallHappensOnceInOrder(uint256 seed, uint256 count) external {
         count = _bound(count, 0, 40);
-        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](count);
+        IBatchExecutor.Call[] memory calls = _additions(count, seed);
         Vm.Log[] memory logs = new Vm.Log[](2 * count);
         for (uint256 i = 0; i < count; i++) {
-            bytes32 composeHash = keccak256(abi.encode(seed, i));
-            calls[i] = IBatchExecutor.Call(address(app), _adding(composeHash));
+            bytes32 composeHash = _hash(seed, i);
             logs[2 * i] = _event(address(app), Topics.COMPOSE_HASH_ADDED, abi.encode(composeHash));
             logs[2 * i + 1] = _policyChanged(address(app), owner, "compose-hash", composeHash, true);
         }
@@ -55,16 +55,52 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         _assertLogs(logs);
     }
 
-    function testFuzz_WhenDataHasAnyLength_ArrivesUnchanged(bytes calldata first, bytes calldata second) external {
+    function testFuzz_WhenAccountCalls_DataAndValueArriveUnchanged(
+        bytes memory first,
+        bytes memory second,
+        uint96 firstValue,
+        uint96 secondValue
+    ) external {
         Mirror mirror = new Mirror();
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
-        calls[0] = IBatchExecutor.Call(address(mirror), first);
-        calls[1] = IBatchExecutor.Call(address(mirror), second);
-        vm.deal(owner, 1 ether);
+        calls[0] = IBatchExecutor.Call({to: address(mirror), value: firstValue, data: first});
+        calls[1] = IBatchExecutor.Call({to: address(mirror), value: secondValue, data: second});
+        uint256 sum = uint256(firstValue) + secondValue;
+        vm.deal(owner, sum + 1 ether);
+        _startRecording();
         _execute(owner, calls);
-        bytes32 expected = keccak256(abi.encode(keccak256(abi.encode(bytes32(0), owner, first)), owner, second));
-        vm.assertEq(mirror.seen(), expected, "caller and data, in order");
-        vm.assertEq(owner.balance, 1 ether, "no ether goes along");
+        bytes32 expected = mirror.fold(0, owner, firstValue, first);
+        expected = mirror.fold(expected, owner, secondValue, second);
+        vm.assertEq(mirror.seen(), expected, "caller, value and data, in order");
+        vm.assertEq(address(mirror).balance, sum, "what the calls carry");
+        vm.assertEq(owner.balance, 1 ether, "and no more");
+        _assertWritesNothing(owner);
+    }
+
+    function test_RevertWhen_TheAccountCannotPayACall() external {
+        vm.deal(owner, 1 ether);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
+        calls[0] = _call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        calls[1] = IBatchExecutor.Call({to: stranger, value: 1 ether + 1, data: ""});
+        _assertRevertsFrom(owner, _encode(calls), _failed(1, ""));
+    }
+
+    function test_WhenTheTransactionCarriesEther_TheAccountKeepsIt() external {
+        vm.deal(owner, 2 ether);
+        vm.prank(owner);
+        IBatchExecutor(owner).execute{value: 2 ether}(BATCH, abi.encode(_single(stranger, "")));
+        vm.assertEq(owner.balance, 2 ether, "from itself to itself");
+    }
+
+    function test_WhenTheTargetIsZero_CallsTheAccount() external {
+        bytes memory inner = _encode(_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)));
+        vm.deal(owner, 1 ether);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
+        calls[0] = _call(address(0), inner);
+        calls[1] = IBatchExecutor.Call({to: address(0), value: 1 ether, data: ""});
+        _execute(owner, calls);
+        vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "its own batch");
+        vm.assertEq(owner.balance, 1 ether, "no ether left");
     }
 
     function testFuzz_RevertWhen_CallerIsSomebodyElse(address caller, bytes32 composeHash) external {
@@ -75,14 +111,11 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
 
     function test_RevertWhen_AnotherDelegatedAccountCalls() external {
         vm.etch(stranger, address(executor).code);
-        bytes memory theft = abi.encodeCall(
-            IBatchExecutor.execute,
-            (_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)))
-        );
+        bytes memory theft = _encode(_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)));
         bytes memory refusal = abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, stranger);
         vm.prank(stranger);
         vm.expectRevert(_failed(0, refusal));
-        IBatchExecutor(stranger).execute(_single(owner, theft));
+        IBatchExecutor(stranger).execute(BATCH, abi.encode(_single(owner, theft)));
     }
 
     function testFuzz_RevertWhen_OneCallReverts_NothingHappened(uint256 count, uint256 bad) external {
@@ -94,11 +127,10 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
             address target = i == bad ? address(kms) : address(app);
             bytes memory data =
                 i == bad ? abi.encodeWithSignature("addOsImageHash(bytes32)", bytes32(i)) : _adding(bytes32(i + 1));
-            calls[i] = IBatchExecutor.Call(target, data);
+            calls[i] = _call(target, data);
         }
         bytes memory reason = abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, owner);
-        vm.prank(owner);
-        _assertRevertsFrom(abi.encodeCall(IBatchExecutor.execute, (calls)), _failed(bad, reason));
+        _assertRevertsFrom(owner, _encode(calls), _failed(bad, reason));
         for (uint256 i = 0; i < count; i++) {
             vm.assertFalse(app.allowedComposeHashes(bytes32(i + 1)), "nothing of it stays");
         }
@@ -106,7 +138,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
 
     function test_RevertWhen_TargetGivesNoReason() external {
         GasBurningApp burner = new GasBurningApp();
-        bytes memory call = abi.encodeCall(IBatchExecutor.execute, (_single(address(burner), "")));
+        bytes memory call = _encode(_single(address(burner), ""));
         vm.prank(owner);
         (bool ok, bytes memory returned) = owner.call{gas: 1_000_000}(call);
         vm.assertFalse(ok, "the batch fails");
@@ -116,9 +148,9 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
     function test_WhenTargetReturnsMuch_CopiesNothingOfIt() external {
         FloodingApp flood = new FloodingApp(100_000);
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
-        calls[0] = IBatchExecutor.Call(address(flood), "");
-        calls[1] = IBatchExecutor.Call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
-        bytes memory call = abi.encodeCall(IBatchExecutor.execute, (calls));
+        calls[0] = _call(address(flood), "");
+        calls[1] = _call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        bytes memory call = _encode(calls);
         vm.prank(owner);
         // The flood itself costs 29 thousand for its memory; a copy of it would cost as much again.
         (bool ok, ) = owner.call{gas: 29_000 + 60_000}(call);
@@ -141,10 +173,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
     }
 
     function test_WhenBatchHoldsABatch_MakesBoth() external {
-        bytes memory inner = abi.encodeCall(
-            IBatchExecutor.execute,
-            (_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)))
-        );
+        bytes memory inner = _encode(_single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)));
         _execute(owner, _single(owner, inner));
         vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "the account called itself");
     }
@@ -153,7 +182,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         IBatchExecutor.Call[] memory calls = _single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
         vm.expectRevert(abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, owner));
         vm.prank(owner);
-        executor.execute(calls);
+        executor.execute(BATCH, abi.encode(calls));
     }
 
     function test_WhenDelegationIsUndone_TheAccountIsBare() external {
@@ -163,25 +192,5 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         vm.prank(owner);
         app.removeComposeHash(Defaults.OTHER_COMPOSE_HASH);
         vm.assertFalse(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "the key alone rules again");
-    }
-
-    function _assertRevertsFrom(bytes memory call, bytes memory revertData) private {
-        (bool ok, bytes memory returned) = owner.call(call);
-        vm.assertFalse(ok, "the batch fails");
-        vm.assertEq(returned, revertData, "and says where and why");
-    }
-}
-
-/// @dev Folds who called and with what into one word.
-contract Mirror {
-    bytes32 public seen;
-
-    fallback(bytes calldata data) external payable returns (bytes memory) {
-        seen = keccak256(abi.encode(seen, msg.sender, data));
-        return "";
-    }
-
-    receive() external payable {
-        seen = keccak256(abi.encode(seen, msg.sender, bytes("")));
     }
 }

@@ -34,11 +34,25 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
         vm.assertTrue(ok, "2,300 gas suffice");
     }
 
-    function test_RevertWhen_BatchCarriesEther() external {
+    function testFuzz_RevertWhen_TheAccountCallsAnUnknownFunctionOfItself(bytes calldata data) external {
+        vm.assume(data.length > 0 && (data.length < 4 || !_isKnown(bytes4(data[:4]))));
+        bytes memory refusal = abi.encodeWithSelector(IBatchExecutor.FnSelectorNotRecognized.selector);
+        _assertRevertsFrom(owner, data, refusal);
+        _assertRevertsFrom(owner, _encode(_single(owner, data)), _failed(0, refusal));
+    }
+
+    /// @dev The function of the executors before ERC-7821.
+    function test_RevertWhen_TheBatchIsForAnEarlierExecutor() external {
+        bytes memory earlier = abi.encodeWithSignature("execute((address,bytes)[])", new bytes[](0));
+        bytes memory refusal = abi.encodeWithSelector(IBatchExecutor.FnSelectorNotRecognized.selector);
+        _assertRevertsFrom(owner, earlier, refusal);
+    }
+
+    function test_WhenTheAccountSendsItselfNothing_TakesIt() external {
         vm.deal(owner, 1 ether);
         vm.prank(owner);
-        (bool ok, ) = owner.call{value: 1}(abi.encodeCall(IBatchExecutor.execute, (new IBatchExecutor.Call[](0))));
-        vm.assertFalse(ok, "execute is not payable");
+        (bool ok, ) = owner.call{value: 1 ether}("");
+        vm.assertTrue(ok, "as wallets do to spend a nonce");
     }
 
     function test_WhenSentTokensSafely_TakesThem() external {
@@ -61,9 +75,44 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
         vm.assertTrue(SignatureChecker.isValidSignatureNow(owner, digest, signature), "the account's own");
         bytes32 other = keccak256(abi.encode(digest));
         vm.assertFalse(SignatureChecker.isValidSignatureNow(owner, other, signature), "for another hash");
-        signature = abi.encodePacked(r, bytes32(CURVE_ORDER - uint256(s)), v == 27 ? uint8(28) : uint8(27));
-        vm.assertFalse(SignatureChecker.isValidSignatureNow(owner, digest, signature), "the malleable twin");
         vm.assertFalse(SignatureChecker.isValidSignatureNow(stranger, digest, signature), "another account");
+    }
+
+    function testFuzz_WhenSigned_AcceptsEveryFormThatRecoveringAccepts(bytes32 digest) external view {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(OWNER_KEY, digest);
+        bytes32 vs = bytes32(uint256(s) | (uint256(v - 27) << 255));
+        bytes32 highS = bytes32(CURVE_ORDER - uint256(s));
+        uint8 otherV = 27 + 28 - v;
+        vm.assertEq(ecrecover(digest, otherV, r, highS), owner, "the precompile accepts a high s");
+        _assertAnswers(digest, abi.encodePacked(r, s, v), true, "65 bytes");
+        _assertAnswers(digest, abi.encodePacked(r, highS, otherV), true, "a high s");
+        _assertAnswers(digest, abi.encodePacked(r, vs), true, "64 bytes (EIP-2098)");
+        _assertAnswers(digest, abi.encodePacked(r, s, otherV), false, "the other v");
+        _assertAnswers(digest, abi.encodePacked(r, s, v - 27), false, "v of 0 or 1");
+        _assertAnswers(digest, abi.encodePacked(r, vs ^ bytes32(uint256(1) << 255)), false, "the other v, in 64 bytes");
+        _assertAnswers(digest, abi.encodePacked(r, s, v, bytes1(0)), false, "66 bytes");
+        _assertAnswers(digest, abi.encodePacked(r, bytes32(uint256(s) + CURVE_ORDER / 2), v), false, "another s");
+    }
+
+    /// @dev For any numbers, the account is the one that the precompile recovers.
+    function testFuzz_WhenSignatureHasAnyNumbers_AgreesWithThePrecompile(
+        bytes32 digest,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external {
+        v = uint8(_bound(v, 26, 29));
+        address signer = ecrecover(digest, v, r, s);
+        address account = signer == address(0) ? owner : signer;
+        vm.assume(account == owner || account.code.length == 0);
+        vm.etch(account, address(executor).code);
+        bytes32 answer = IERC1271(account).isValidSignature(digest, abi.encodePacked(r, s, v));
+        vm.assertEq(answer == IERC1271.isValidSignature.selector, signer != address(0), "the precompile's answer");
+    }
+
+    function _assertAnswers(bytes32 digest, bytes memory signature, bool isValid, string memory what) private view {
+        bytes4 answer = IERC1271(owner).isValidSignature(digest, signature);
+        vm.assertEq(bytes32(answer), bytes32(isValid ? IERC1271.isValidSignature.selector : bytes4(0xffffffff)), what);
     }
 
     function testFuzz_WhenSignatureIsJunk_SaysNo(bytes32 digest, bytes calldata junk) external view {
@@ -86,6 +135,7 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
     function _isKnown(bytes4 selector) private pure returns (bool) {
         return
             selector == IBatchExecutor.execute.selector ||
+            selector == IBatchExecutor.supportsExecutionMode.selector ||
             selector == IERC1271.isValidSignature.selector ||
             selector == IERC721Receiver.onERC721Received.selector ||
             selector == IERC1155Receiver.onERC1155Received.selector ||

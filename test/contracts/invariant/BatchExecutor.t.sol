@@ -41,12 +41,13 @@ contract BatchExecutor_Invariant_Test is TestBase {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](5);
+        bytes4[] memory selectors = new bytes4[](6);
         selectors[0] = BatchExecutorHandler.batch.selector;
         selectors[1] = BatchExecutorHandler.batch.selector;
         selectors[2] = BatchExecutorHandler.batch.selector;
         selectors[3] = BatchExecutorHandler.delegate.selector;
         selectors[4] = BatchExecutorHandler.writePlainly.selector;
+        selectors[5] = BatchExecutorHandler.callUnknown.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector({addr: address(_handler), selectors: selectors});
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 import {DstackApp} from "../../../contracts/DstackApp.sol";
 import {IBatchExecutor} from "../../../contracts/interfaces/IBatchExecutor.sol";
+import {BATCH, BATCH_OF_BATCHES, BATCH_WITH_OP_DATA} from "../BatchExecutor/BatchExecutorBase.sol";
 import {TestBase} from "../support/TestBase.sol";
 
 /// @dev Sends batches at two delegated accounts, each owner of an app, as themselves, each other and strangers, and
@@ -29,21 +31,35 @@ contract BatchExecutorHandler is TestBase {
         return keccak256(abi.encode("value", seed % VALUES));
     }
 
-    /// @param shape Low bits: how many calls and which one must fail, if any; the rest decides what each call does.
+    /// @param shape Low bits: how many calls, the mode, and which call must fail, if any; the rest decides what each call
+    /// does.
     function batch(uint256 caller, uint256 account, uint256 shape) external {
         address sender = _callers[caller % _callers.length];
         uint256 victim = account % 2;
         uint256 count = 1 + (shape % 5);
         uint256 failAt = (shape >> 8) % (3 * count);
         bool isDelegated = accounts[victim].code.length > 0;
-        bytes memory call = abi.encodeCall(IBatchExecutor.execute, (_calls(victim, count, failAt, shape)));
+        bytes memory call = _encode(_calls(victim, count, failAt, shape), shape >> 4);
         vm.prank(sender);
-        (bool ok, ) = accounts[victim].call(call);
+        (bool ok, bytes memory returned) = accounts[victim].call(call);
         // A call to an account without code succeeds and does nothing.
         bool mustSucceed = !isDelegated || (sender == accounts[victim] && failAt >= count);
         if (ok != mustSucceed) violation = "a batch ended otherwise than the rules say";
+        if (!ok && sender == accounts[victim] && keccak256(returned) != keccak256(_failure(victim, failAt))) {
+            violation = "the failing call was not told";
+        }
         if (!isDelegated || !mustSucceed) return;
         _expect(apps[victim], count, shape);
+    }
+
+    /// @dev Without code, and for others, any call is accepted. For the account itself it is a batch that would be lost.
+    function callUnknown(uint256 caller, uint256 account, bool isForEarlierExecutor) external {
+        address sender = _callers[caller % _callers.length];
+        address victim = accounts[account % 2];
+        bool mustFail = sender == victim && victim.code.length > 0;
+        vm.prank(sender);
+        (bool ok, ) = victim.call(isForEarlierExecutor ? abi.encodePacked(hex"baae8abf", bytes32(0)) : bytes(hex"01"));
+        if (ok == mustFail) violation = "an unknown call ended otherwise than the rules say";
     }
 
     function delegate(uint256 account, bool isOn) external {
@@ -75,8 +91,37 @@ contract BatchExecutorHandler is TestBase {
             // The other account's app refuses its call.
             address target = address(apps[i == failAt ? 1 - victim : victim]);
             bytes memory data = _write(value(((shape >> 16) % VALUES) + i), _adds(shape, i));
-            calls[i] = IBatchExecutor.Call(target, data);
+            calls[i] = IBatchExecutor.Call({to: target, value: 0, data: data});
         }
+    }
+
+    /// @dev One batch, the same with empty `opData`, or two batches.
+    function _encode(IBatchExecutor.Call[] memory calls, uint256 shape) private pure returns (bytes memory) {
+        uint256 kind = shape % 3;
+        bytes memory data = kind == 1 ? abi.encode(calls, bytes("")) : abi.encode(calls);
+        if (kind == 2) {
+            uint256 cut = (shape >> 2) % (calls.length + 1);
+            bytes[] memory batches = new bytes[](2);
+            (batches[0], batches[1]) = (abi.encode(_slice(calls, 0, cut)), abi.encode(_slice(calls, cut, calls.length)));
+            data = abi.encode(batches);
+        }
+        bytes32 mode = [BATCH, BATCH_WITH_OP_DATA, BATCH_OF_BATCHES][kind];
+        return abi.encodeCall(IBatchExecutor.execute, (mode, data));
+    }
+
+    function _slice(
+        IBatchExecutor.Call[] memory calls,
+        uint256 start,
+        uint256 end
+    ) private pure returns (IBatchExecutor.Call[] memory part) {
+        part = new IBatchExecutor.Call[](end - start);
+        for (uint256 i = start; i < end; i++) part[i - start] = calls[i];
+    }
+
+    function _failure(uint256 victim, uint256 failAt) private view returns (bytes memory) {
+        bytes4 unauthorized = OwnableUpgradeable.OwnableUnauthorizedAccount.selector;
+        bytes memory reason = abi.encodeWithSelector(unauthorized, accounts[victim]);
+        return abi.encodeWithSelector(IBatchExecutor.CallFailed.selector, failAt, reason);
     }
 
     function _adds(uint256 shape, uint256 index) private pure returns (bool) {

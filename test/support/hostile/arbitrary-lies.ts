@@ -1,6 +1,10 @@
 import fc from "fast-check";
 import { concat, type Hex, maxUint256, numberToHex, padHex, zeroHash } from "viem";
-import { batchExecutorAddress, deterministicDeployer } from "../../../src/core/batch-executor.ts";
+import {
+  batchExecutorAddress,
+  deterministicDeployer,
+  earlierBatchExecutors,
+} from "../../../src/core/batch-executor.ts";
 import type { Lie } from "./lying-rpc.ts";
 
 /** Whom the endpoint works for. */
@@ -67,6 +71,7 @@ function arbitraryLie({ account, contracts, executorCode }: Subjects): fc.Arbitr
     executorCode,
     delegated(attacker),
     delegated(batchExecutorAddress),
+    ...earlierBatchExecutors.map(delegated),
     delegated(account),
   ];
   const swap = fc.constantFrom<{ swap: readonly [Hex, Hex] }>(

@@ -1,9 +1,11 @@
 import {
   type Address,
+  decodeAbiParameters,
   decodeFunctionData,
   type Hex,
   hexToBigInt,
   hexToNumber,
+  parseAbiParameters,
   parseTransaction,
   recoverTransactionAddress,
   type TransactionSerialized,
@@ -75,9 +77,11 @@ export function shownAuthorizations(rpc: LyingRpc): readonly Omit<DecodedAuthori
 /** The calls inside a batch of the executor, or nothing if it is none. */
 export function callsOfBatch(data: Hex): readonly { readonly to: Hex; readonly data: Hex }[] | undefined {
   try {
-    const { args } = decodeFunctionData({ abi: batchExecutorAbi, data });
-    const [calls] = args as readonly [readonly { readonly target: Hex; readonly data: Hex }[]];
-    return calls.map((call) => ({ to: lowerCase(call.target), data: call.data }));
+    const { functionName, args } = decodeFunctionData({ abi: batchExecutorAbi, data });
+    if (functionName !== "execute" || args[0] !== `0x01${"00".repeat(31)}`) return undefined;
+    const [calls] = decodeAbiParameters(parseAbiParameters("(address to, uint256 value, bytes data)[]"), args[1]);
+    if (calls.some(({ value }) => value !== 0n)) return undefined;
+    return calls.map(({ to, data }) => ({ to: lowerCase(to), data }));
   } catch {
     return undefined;
   }

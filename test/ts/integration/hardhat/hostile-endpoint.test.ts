@@ -14,6 +14,7 @@ import {
   batchExecutorAddress,
   batchExecutorDeployment,
   deterministicDeployer,
+  earlierBatchExecutors,
 } from "../../../../src/core/batch-executor.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
@@ -152,6 +153,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     return [
       scenario("hash add", { ...app, hashes }, additions),
       scenario("hash add", { ...app, hashes, batch: "7702" }, additions),
+      scenario("hash add", { ...app, hashes, batch: "auto:delegate" }, additions),
       scenario("hash add", { ...app, hashes: [hashes[0]], remove: stale.join(","), accept }, [
         ...additions.slice(0, 1),
         ...removals,
@@ -225,7 +227,11 @@ describe("tasks that sign, at an endpoint that lies", () => {
       expect(transaction.gas <= 3_000_000n, `${transaction.gas} gas`).to.equal(true);
       for (const call of meaningOf(transaction)) expect(await callsOf(scenario)).to.deep.include(call);
     }
-    for (const authorization of [...shownAuthorizations(rpc), ...signed.flatMap((one) => one.authorizations)]) {
+    const authorizations = [...shownAuthorizations(rpc), ...signed.flatMap((one) => one.authorizations)];
+    const isAsked = ["7702", "auto:delegate"].includes(String(scenario.args.batch));
+    if (scenario.authorizes === batchExecutorAddress && !isAsked)
+      expect(authorizations, "without the user's yes").to.deep.equal([]);
+    for (const authorization of authorizations) {
       expect(authorization.address, "authorised").to.equal(scenario.authorizes);
       expect(authorization.chainId, "chain of the authorisation").to.equal(world.chain.id);
     }
@@ -309,7 +315,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat(scenarios.length - 1),
-        fc.constantFrom(undefined, "none", "7702"),
+        fc.constantFrom(undefined, "auto:delegate", "none", "7702"),
         untruths,
         fc.boolean(),
         async (index, batch, lies, isDelegated) => {
@@ -333,11 +339,20 @@ describe("tasks that sign, at an endpoint that lies", () => {
     it("S1: says once that the account delegates to its contract", async () => {
       // The account is looked at several times: to tell what kind of owner it is, to plan, and before it is signed for.
       for (const at of [0, 1, 2, 3, undefined])
-        for (const scenario of [find("hash add"), find("hash add", "7702")]) {
+        for (const scenario of [find("hash add", "auto:delegate"), find("hash add", "7702")]) {
           const lies = [codeOf(owner, concat(["0xef0100", attacker]), at)];
           const outcome = await run(scenario, lies, false);
           const signed = await judge(scenario, outcome);
           if (at === undefined) expect(signed.flatMap(({ authorizations }) => authorizations)).to.deep.equal([]);
+        }
+    });
+
+    it("says that the account delegates to an earlier executor, which may be replaced", async () => {
+      for (const at of [0, 1, 2, 3, undefined])
+        for (const batch of [undefined, "auto:delegate", "7702"]) {
+          const scenario = find("hash add", batch);
+          const lies = earlierBatchExecutors.map((earlier) => codeOf(owner, concat(["0xef0100", earlier]), at));
+          await judge(scenario, await run(scenario, lies, false));
         }
     });
 
@@ -371,7 +386,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
       const tip: Lie = { method: "eth_maxPriorityFeePerGas", answer: { value: numberToHex(parseGwei("9000000")) } };
       const hidden = [codeOf(deterministicDeployer, "0x"), codeOf(batchExecutorAddress, "0x")];
       for (const lies of [[tip], [tip, ...hidden], [tip, codeOf(batchExecutorAddress, "0x", 0)]])
-        for (const scenario of [find("hash add"), find("hash add", "7702"), find("app deploy")])
+        for (const scenario of [find("hash add", "auto:delegate"), find("hash add", "7702"), find("app deploy")])
           await judge(scenario, await run(scenario, lies, false));
     });
   });

@@ -37,7 +37,7 @@ describe("a batch in a local world", () => {
     });
     const app = parseAppId(appId);
     const calls = hashes.map((composeHash) => addComposeHashCall({ appId: app, composeHash }));
-    const { mode, transactions } = await sendBatch(client, { calls });
+    const { mode, transactions } = await sendBatch(client, { calls, allowDelegation: true });
     expect(mode).to.equal("7702");
     expect(transactions).to.have.length(1);
     const [transaction] = transactions;
@@ -62,7 +62,7 @@ describe("a batch in a local world", () => {
       dockerCompose: "services:\n  app:\n    image: registry.example/app:2\n",
     });
     const calls = hashes.map((composeHash) => addComposeHashCall({ appId: parseAppId(appId), composeHash }));
-    const { mode, transactions } = await sendBatch(client, { calls, account });
+    const { mode, transactions } = await sendBatch(client, { calls, account, allowDelegation: true });
     expect(mode).to.equal("none");
     expect(transactions).to.have.length(3);
     expect(await getTransactionCount(client, { address: account.address })).to.equal(3);
@@ -74,7 +74,7 @@ describe("a batch in a local world", () => {
     const appId = first.cvms.onChain?.appId;
     if (appId === undefined) throw new Error("the world has an app");
     const calls = hashes.map((composeHash) => addComposeHashCall({ appId, composeHash }));
-    const { mode, transactions } = await sendBatch(first.ownerClient, { calls });
+    const { mode, transactions } = await sendBatch(first.ownerClient, { calls, allowDelegation: true });
     expect(mode).to.equal("7702");
     await first.close();
 

@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { createConfirm, exitCodeOf, runTask, type TaskOutcome } from "../../../../src/commands/run.ts";
+import { createAsk, createConfirm, exitCodeOf, runTask, type TaskOutcome } from "../../../../src/commands/run.ts";
 import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { rejection } from "../../../support/rejection.ts";
 
@@ -162,5 +162,34 @@ describe("the question before sending", () => {
     const asked = rejection(confirm("Send it?"));
     stop.abort(new DOMException("Stopped by SIGINT.", "AbortError"));
     expect(await asked).to.have.property("name", "AbortError");
+  });
+});
+
+describe("a question to which no is an answer", () => {
+  const terminal = (typed: string) => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    stdin.end(typed);
+    const signal = new AbortController().signal;
+    return { isAgreed: false, isJson: false, stdin, stderr: new PassThrough(), signal };
+  };
+
+  it("is answered with a typed yes or with anything else", async () => {
+    expect(await createAsk(terminal("yes\n"))?.("Delegate?")).to.equal(true);
+    for (const typed of ["\n", "n\n", "maybe\n"])
+      expect(await createAsk(terminal(typed))?.("Delegate?"), typed).to.equal(false);
+  });
+
+  it("ends the task if the user stops it there", async () => {
+    const stopped = { ...terminal(""), signal: AbortSignal.abort() };
+    expect(await rejection(createAsk(stopped)?.("Delegate?") ?? Promise.resolve())).to.have.property(
+      "name",
+      "AbortError",
+    );
+  });
+
+  it("is not asked with --yes, with --json and without a terminal", () => {
+    expect(createAsk({ ...terminal(""), isAgreed: true })).to.equal(undefined);
+    expect(createAsk({ ...terminal(""), isJson: true })).to.equal(undefined);
+    expect(createAsk({ ...terminal(""), stdin: new PassThrough() })).to.equal(undefined);
   });
 });

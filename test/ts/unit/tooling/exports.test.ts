@@ -187,6 +187,7 @@ const batch = [
   "checksumOf",
   "decodeOwnerCall",
   "disableUpgradesCall",
+  "earlierBatchExecutors",
   "encodeMultiSend",
   "findMultiSend",
   "hashSafeTx",

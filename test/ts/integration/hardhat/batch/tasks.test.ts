@@ -45,7 +45,8 @@ describe("task dstack batch undo-delegation", () => {
     const appId = cvms.onChain?.appId;
     if (appId === undefined) throw new Error("the world has an app");
     const hashes = ["1", "2"].map((digit) => parseComposeHash(digit.repeat(64)));
-    await sendBatch(client, { calls: hashes.map((composeHash) => addComposeHashCall({ appId, composeHash })) });
+    const calls = hashes.map((composeHash) => addComposeHashCall({ appId, composeHash }));
+    await sendBatch(client, { calls, mode: "7702" });
     expect((await undo()).exitCode).to.equal(2); // the task cannot ask
     expect(await getCode(client, { address: owner.address })).to.not.equal(undefined);
 
