@@ -195,10 +195,11 @@ function refuseWhatWouldBeLost(node: JsonNode, text: string): void {
   if (node.kind === "array") for (const item of node.items) refuseWhatWouldBeLost(item, text);
   if (node.kind !== "object") return;
   const [repeated] = node.repeatedKeys;
-  if (repeated !== undefined) throw jsonProblem(text, repeated.offset, "is a key that stands there already");
+  if (repeated !== undefined) throw jsonProblem(text, repeated.offset, "is a repeated key");
   for (const [key, value] of node.members) {
     // An assignment to this key sets a prototype instead of a field, in this code or in another serialiser.
-    if (key === "__proto__") throw jsonProblem(text, value.offset, "belongs to the key __proto__, which is refused");
+    if (key === "__proto__")
+      throw jsonProblem(text, value.offset, "is the value of the key __proto__, which is not accepted");
     refuseWhatWouldBeLost(value, text);
   }
 }
@@ -212,7 +213,7 @@ function requireType(
   const value = document[field];
   if (value === undefined || value === null || accepts(value)) return;
   throw new InvalidAppComposeError(`The app-compose field ${field} must be ${expected}.`, {
-    nextStep: "Correct the field, or leave it out.",
+    nextStep: "Correct the field or remove it.",
     context: { field, expected },
   });
 }
@@ -221,8 +222,8 @@ function checkNames(names: readonly string[]): void {
   for (const [index, name] of names.entries()) {
     if (!isEnvironmentName(name)) throw invalidEnvironmentName(`allowed environment variable ${index + 1}`, { index });
     if (names.indexOf(name) === index) continue;
-    throw new InvalidEnvironmentError(`The environment variable ${name} is allowed twice.`, {
-      nextStep: "Name it once: the list is hashed as it stands.",
+    throw new InvalidEnvironmentError(`The environment variable ${name} is listed twice.`, {
+      nextStep: "List it once. The list is part of the hash and is not changed.",
       context: { name },
     });
   }

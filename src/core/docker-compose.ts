@@ -23,7 +23,7 @@ const maximumExpansion = 4_000_000;
 const lineEnds = /\r(?!\n)|[\u0085\u2028\u2029]/;
 
 // Our parser accepts these characters. The parser on the CVM rejects the file, after the update was paid for.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern searches for them
 const unreadable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/;
 
 /**
@@ -46,7 +46,7 @@ const plainScalars: Readonly<Record<string, RegExp>> = {
  */
 export function parseComposeYaml(text: string): unknown {
   refuseCharacter(text, unreadable, "a control character, which YAML does not allow");
-  refuseCharacter(text, lineEnds, "a character that some YAML readers take for the end of a line (CR, NEL, LS or PS)");
+  refuseCharacter(text, lineEnds, "a character that some YAML readers treat as a line end (CR, NEL, LS or PS)");
   try {
     const lines = new LineCounter();
     const document = composeOne(text, lines);
@@ -59,7 +59,7 @@ export function parseComposeYaml(text: string): unknown {
 
 export function invalidCompose(problem: string, context: Readonly<Record<string, unknown>>, cause?: unknown) {
   return new InvalidAppComposeError(`The docker compose file ${problem}.`, {
-    nextStep: "Correct the docker compose file; `docker compose config` shows what it means.",
+    nextStep: "Correct the docker compose file; `docker compose config` shows how Docker reads it.",
     context,
     ...(cause !== undefined && { cause }),
   });
@@ -69,7 +69,7 @@ function refuseCharacter(text: string, pattern: RegExp, what: string): void {
   const index = text.search(pattern);
   if (index < 0) return;
   const line = text.slice(0, index).split("\n").length;
-  throw invalidCompose(`holds ${what}, in line ${line}`, { line });
+  throw invalidCompose(`contains ${what}, in line ${line}`, { line });
 }
 
 /** Parses a file of exactly one YAML document. Docker merges several documents by rules of its own for every key. */
@@ -86,14 +86,14 @@ function composeOne(text: string, lines: LineCounter): Document {
   const directive = tokens.find(({ type }) => type === "directive");
   if (directive !== undefined) {
     const { where, ...position } = locate(lines, directive.offset);
-    throw invalidCompose(`has a directive (%) at ${where}, which YAML readers follow differently`, position);
+    throw invalidCompose(`has a directive (%) at ${where}, which YAML readers interpret differently`, position);
   }
   const [document, second] = documents;
   if (second !== undefined) {
     const { line } = locate(lines, second.range[0]);
-    const problem = `holds ${documents.length} YAML documents, and Docker Compose merges them`;
+    const problem = `contains ${documents.length} YAML documents, which Docker Compose would merge`;
     throw new InvalidAppComposeError(`The docker compose file ${problem}; the second begins at line ${line}.`, {
-      nextStep: "Put everything into one document: `docker compose config` prints the merged file.",
+      nextStep: "Put everything into one document. `docker compose config` prints the merged file.",
       context: { documents: documents.length, line },
     });
   }
@@ -142,10 +142,10 @@ class NodeReader {
   }
 
   #readAlias(alias: Alias): Reading {
-    if (!this.#anchors.has(alias.source)) this.#refuse(alias, "an alias of an anchor that is undefined there");
+    if (!this.#anchors.has(alias.source)) this.#refuse(alias, "an alias without an earlier anchor of that name");
     const reading = this.#anchors.get(alias.source) ?? this.#refuse(alias, "an alias inside its own anchor");
     this.#expansion += reading.weight;
-    if (this.#expansion > maximumExpansion) this.#refuse(alias, "aliases that multiply beyond reason");
+    if (this.#expansion > maximumExpansion) this.#refuse(alias, "aliases that expand to too much text");
     return reading;
   }
 
@@ -167,15 +167,15 @@ class NodeReader {
       const reading = this.read(value);
       readings.push(reading, ...(name === undefined ? [] : [name]));
       if (name === undefined) {
-        if (merged !== undefined) this.#refuse(key, "a second merge key (<<) in one mapping, where YAML allows one");
+        if (merged !== undefined) this.#refuse(key, "a second merge key (<<) in one mapping, but YAML allows only one");
         merged = reading.items ?? [reading];
         if (!merged.every((source) => isMap(source.node))) {
-          this.#refuse(key, "a merge key (<<) whose value is no mapping");
+          this.#refuse(key, "a merge key (<<) whose value is not a mapping");
         }
       } else {
         // Docker rejects such keys. Here, 1 and "1" would become the same key.
-        if (typeof name.value !== "string") return this.#refuse(key, "a key that is no text (write it in quotes)");
-        if (own.has(name.value)) return this.#refuse(key, "a key that stands there already");
+        if (typeof name.value !== "string") return this.#refuse(key, "a key that is not text (write it in quotes)");
+        if (own.has(name.value)) return this.#refuse(key, "a repeated key");
         own.set(name.value, reading.value);
       }
     }
@@ -186,7 +186,7 @@ class NodeReader {
   }
 
   #requirePlainTag(node: Node, isPlain: boolean): void {
-    if (!isPlain) this.#refuse(node, "a tag that Docker and other YAML readers take differently");
+    if (!isPlain) this.#refuse(node, "a tag that Docker and other YAML readers interpret differently");
   }
 
   #refuse(node: unknown, what: string): never {

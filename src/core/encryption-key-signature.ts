@@ -35,7 +35,7 @@ export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySigne
   const signature = hexToBytes(parseFixedHex("A signature", parameters.signature, 65));
   const digest = hexToBytes(hashEncryptionKeyStatement(parameters));
   const recoveryId = recoveryIds.get(signature[64] ?? -1);
-  if (recoveryId === undefined) throw untrusted("the recovery id is none of 0, 1, 27 and 28");
+  if (recoveryId === undefined) throw untrusted("the recovery id is not 0, 1, 27 or 28");
   try {
     const point = secp256k1.Signature.fromCompact(signature.slice(0, 64))
       .addRecoveryBit(recoveryId)
@@ -59,8 +59,8 @@ export function parseKmsPublicKey(raw: string): Hex {
   try {
     return bytesToHex(secp256k1.ProjectivePoint.fromHex(withoutPrefix(key)).toRawBytes(true));
   } catch {
-    throw new InvalidArgumentError("The KMS public key is no key of the curve secp256k1.", {
-      nextStep: "Copy the key again, whole: k256Pubkey of the DstackKms.",
+    throw new InvalidArgumentError("The KMS public key is not a point of the curve secp256k1.", {
+      nextStep: "Copy the complete key again: k256Pubkey of the DstackKms.",
     });
   }
 }
@@ -89,8 +89,8 @@ export function verifyEncryptionKey(parameters: VerifyEncryptionKeyParameters): 
   const expected = parseKmsPublicKey(parameters.expectedSigner);
   if (recoverEncryptionKeySigner(parameters) !== expected) throw untrusted("another key signed it");
   if (timestamp === undefined) return;
-  if (now === undefined) throw untrusted("the time to compare its timestamp with is missing");
-  if (timestamp > now + maximumSkew) throw untrusted("its timestamp lies in the future");
+  if (now === undefined) throw untrusted("no current time was given to check its timestamp");
+  if (timestamp > now + maximumSkew) throw untrusted("its timestamp is in the future");
   if (timestamp < now - maxAge) throw untrusted("its timestamp is too old");
 }
 

@@ -47,9 +47,12 @@ export function encryptEnvironmentWith(
   const { ephemeralPrivateKey, iv } = randomness;
   const key = agree(ephemeralPrivateKey, recipient);
   if (key === undefined) {
-    throw new InvalidEnvironmentError("Anybody could read what is encrypted to this key: it has a low order.", {
-      nextStep: "Do not send secrets. Check the API address: a KMS never hands out such a key.",
-    });
+    throw new InvalidEnvironmentError(
+      "The encryption key is a point of low order, so anyone could decrypt the environment.",
+      {
+        nextStep: "Do not send secrets. Check the API address, because a KMS never returns such a key.",
+      },
+    );
   }
   const sealed = gcm(key, iv).encrypt(new TextEncoder().encode(plaintext));
   return [x25519.getPublicKey(ephemeralPrivateKey), iv, sealed].map((part) => withoutPrefix(bytesToHex(part))).join("");
@@ -72,13 +75,13 @@ export function decryptEnvironment(payload: string, recipientPrivateKey: string)
     throw undecryptable("is shorter than an empty one", { bytes: bytes.length, minimumBytes });
 
   const key = agree(privateKey, bytes.slice(0, publicKeyBytes));
-  if (key === undefined) throw undecryptable("begins with a key of low order");
+  if (key === undefined) throw undecryptable("starts with a key of low order");
   const iv = bytes.slice(publicKeyBytes, publicKeyBytes + ivBytes);
   let plaintext: Uint8Array;
   try {
     plaintext = gcm(key, iv).decrypt(bytes.slice(publicKeyBytes + ivBytes));
   } catch (cause) {
-    throw undecryptable("was changed on the way or encrypted to another key", {}, cause);
+    throw undecryptable("was modified or is encrypted to another key", {}, cause);
   }
   return parsePlaintext(plaintext);
 }
@@ -114,7 +117,9 @@ function checkVariables(variables: readonly EnvironmentVariable[]): void {
     seen.add(key);
     // The guest would fail to parse it as UTF-8 JSON and would discard the whole environment.
     if (/\p{Cs}/u.test(value)) {
-      throw invalidEnvironment(`The value of ${key} holds half of a surrogate pair, which is not text.`, { name: key });
+      throw invalidEnvironment(`The value of ${key} contains half of a surrogate pair, which is not valid text.`, {
+        name: key,
+      });
     }
   }
 }
@@ -146,7 +151,7 @@ function hasExactly<Key extends string>(value: unknown, keys: readonly Key[]): v
 
 function invalidEnvironment(message: string, context: Readonly<Record<string, unknown>>): InvalidEnvironmentError {
   return new InvalidEnvironmentError(message, {
-    nextStep: "Send every variable once, as a name and a text.",
+    nextStep: "Give every variable once, with a name and a text value.",
     context,
   });
 }
@@ -167,7 +172,7 @@ export function isEnvironmentName(name: string): boolean {
 /** The message does not quote the name: an invalid name may be a secret value that was written without its key. */
 export function invalidEnvironmentName(where: string, context: Readonly<Record<string, number>>) {
   return new InvalidEnvironmentError(`The name of ${where} is not a valid name of an environment variable.`, {
-    nextStep: "Use letters, digits and underscores only, and do not begin with a digit.",
+    nextStep: "Use only letters, digits and underscores, and do not start with a digit.",
     context,
   });
 }
@@ -208,7 +213,7 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
       });
     }
     if (isQuoteOpen(line, values[name] ?? "")) {
-      throw malformed(`Line ${number} of the environment file opens a quote that is not closed.`, {
+      throw malformed(`Line ${number} of the environment file has an opening quote without a closing quote.`, {
         line: number,
         name,
       });
@@ -218,7 +223,7 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
   return Array.from(firstLines.keys(), (key) => ({ key, value: values[key] ?? "" }));
 }
 
-/** dotenv takes a quote that it finds no end for as part of the value. */
+/** dotenv treats an opening quote without a closing quote as part of the value. */
 function isQuoteOpen(line: string, value: string): boolean {
   const [, quote] = /^\s*(?:export\s+)?[\w.-]+(?:\s*=|:\s)\s*(['"`])/.exec(line) ?? [];
   return quote !== undefined && value.startsWith(quote);
@@ -250,7 +255,7 @@ function isIgnorable(line: string): boolean {
 
 function malformed(message: string, context: Readonly<Record<string, unknown>>): InvalidEnvironmentError {
   return new InvalidEnvironmentError(message, {
-    nextStep: "Write every line as NAME=value; quote values that span lines.",
+    nextStep: "Write every line as NAME=value, and put values of several lines in quotes.",
     context,
   });
 }

@@ -105,7 +105,7 @@ function judgeBackend(
     return [
       bad(
         "otherForm",
-        `${cvm} has ${composeHash}, and its document holds the same as the file, but in no official form is that its hash: ${explanation}.`,
+        `The document of ${cvm} equals the file, but its hash ${composeHash} is not the file's hash in any official form: ${explanation}.`,
       ),
     ];
   }
@@ -115,7 +115,7 @@ function judgeBackend(
     differs,
     bad(
       "backendContradictsItself",
-      `What the cloud answers as the document of ${cvm} does not have the hash ${composeHash} in any official form (${explanation}). Do not compute a hash from that answer.`,
+      `The document that the cloud returns for ${cvm} does not have the hash ${composeHash} in any official form (${explanation}). Do not compute a hash from this document.`,
     ),
   ];
 }
@@ -133,17 +133,18 @@ function judgeChain({ backend, isAllowed }: HashInputs, hashes: readonly Examine
   const [first] = allowed;
   if (backend === undefined) {
     return first === undefined
-      ? [bad("notAllowed", `The app allows this document in no form; its canonical hash is ${canonical}.`)]
+      ? [bad("notAllowed", `The app does not allow this document in any form; its canonical hash is ${canonical}.`)]
       : [good("allowed", `The app allows this document in the form ${names(allowed)}: ${first.hash}.`)];
   }
   if (inForce !== undefined) {
-    if (inForce.isAllowed) return [good("allowed", `The app allows ${inForce.hash}, so the next boot passes.`)];
+    if (inForce.isAllowed)
+      return [good("allowed", `The app allows ${inForce.hash}, so the next boot will be allowed.`)];
     return first === undefined
-      ? [bad("notAllowed", `The app does not allow ${inForce.hash}, so the next boot is refused.`)]
+      ? [bad("notAllowed", `The app does not allow ${inForce.hash}, so the next boot will be refused.`)]
       : [
           bad(
             "wrongFormAllowed",
-            `The app allows ${first.hash}, the form ${names(allowed)} of this document, but ${backend.cvm} is measured as ${inForce.hash}, which it does not allow: the next boot is refused.`,
+            `The app allows ${first.hash}, this document's hash in the form ${names(allowed)}, but not ${inForce.hash}, the hash of ${backend.cvm}: its next boot will be refused.`,
           ),
         ];
   }
@@ -154,11 +155,11 @@ function judgeChain({ backend, isAllowed }: HashInputs, hashes: readonly Examine
       : [
           bad(
             "runningHashNotAllowed",
-            `The app does not allow ${backend.composeHash}, which ${backend.cvm} has: its next boot is refused.`,
+            `The app does not allow ${backend.composeHash}, the hash of ${backend.cvm}: its next boot will be refused.`,
           ),
         ]),
     ahead === undefined
-      ? bad("notAllowed", `The app allows this document in no form; its canonical hash is ${canonical}.`)
+      ? bad("notAllowed", `The app does not allow this document in any form; its canonical hash is ${canonical}.`)
       : good("allowedAhead", `The app already allows this document in the form ${names(allowed)}: ${ahead.hash}.`),
   ];
 }
@@ -266,7 +267,7 @@ export interface DocumentHash {
 export function listDocumentHashes({ document, text }: AppDocument): DocumentHash[] {
   const canonical: DocumentHash = {
     form: "canonical",
-    description: "four spaces of indentation, keys sorted at every depth: what an update with this package asks for",
+    description: "four spaces of indentation, keys sorted at every depth: the form that updates with this package use",
     normalised: true,
     hash: computeComposeHash(document),
   };

@@ -91,7 +91,7 @@ export function narrowKms(generation: Generation, { isTwoStep }: Pick<FirstGener
 
 /** Describes a generation for human readers. */
 export function describeGeneration({ id, releases }: Generation): string {
-  if (id === "unknown") return "not known: it does not answer supportsInterface as a release of dstack does";
+  if (id === "unknown") return "not known: it does not answer supportsInterface like a dstack release";
   return id === "first" ? `${releases} (first generation)` : `${releases} (key epochs)`;
 }
 
@@ -103,8 +103,8 @@ export interface JudgedContract {
 }
 
 /** Caveat to show next to every value that was read through first-generation views of a contract with key epochs. */
-export const epochCaveat = "app epoch 0, may not be what governs";
-const unknownCaveat = "generation not known, may not be what governs";
+export const epochCaveat = "app epoch 0 only, another epoch may decide";
+const unknownCaveat = "generation not known, these values may not decide";
 
 /** Returns the caveat for lists and verdicts of these contracts. Null if all are of the first generation. */
 export function caveatOf(contracts: readonly Pick<JudgedContract, "generation">[]): string | null {

@@ -45,17 +45,17 @@ export function diagnoseHashMismatch(mismatch: HashMismatch): HashMismatchDiagno
     diagnoseCurrent(mismatch) ??
     diagnoseOneEdit(mismatch) ??
     diagnoseSeveralEdits(mismatch) ??
-    admitDefeat(mismatch)
+    reportUnknown(mismatch)
   );
 }
 
-function admitDefeat(mismatch: HashMismatch): HashMismatchDiagnosis {
+function reportUnknown(mismatch: HashMismatch): HashMismatchDiagnosis {
   const asked = listIgnoredChanges(mismatch).map(({ field }) => field);
-  const changes = asked.length === 0 ? "" : ` (asked for were changes of ${asked.join(", ")})`;
+  const changes = asked.length === 0 ? "" : ` (the update requested changes of ${asked.join(", ")})`;
   return {
     kind: "unknown",
     fields: [],
-    explanation: `no known form of writing and no likely change of one or two fields explains it${changes}`,
+    explanation: `no known form and no likely change of one or two fields explains it${changes}`,
   };
 }
 
@@ -66,7 +66,7 @@ function diagnoseForm({ requested, fromCloud }: HashMismatch): HashMismatchDiagn
     kind: "form",
     fields: [],
     form: form.name,
-    explanation: `the cloud's hash is that of the same document in another form: ${describe(form)}`,
+    explanation: `the cloud's hash is the hash of the same document in another form: ${describe(form)}`,
   };
 }
 
@@ -80,7 +80,7 @@ function diagnoseCurrent(mismatch: HashMismatch): HashMismatchDiagnosis | undefi
     kind: "unchanged",
     fields: [],
     ...(form !== undefined && { form: form.name }),
-    explanation: `the cloud's hash is that of the current document${inForm(form)}, so it ignored every change`,
+    explanation: `the cloud's hash is the hash of the current document${inForm(form)}, so the cloud ignored every change`,
   };
 }
 
@@ -105,7 +105,7 @@ function diagnoseSeveralEdits(mismatch: HashMismatch): HashMismatchDiagnosis | u
     const document = apply(requested, edits);
     const text = writeAppCompose(document);
     if (hashAppComposeText(text) === fromCloud) return diagnoseEdits(edits);
-    // The cloud's SDK writes only such a text differently.
+    // The cloud's SDK writes a text differently only if it contains `": `.
     const inSdkForm = text.includes('": ') ? cloudSdkForm.write(JSON.stringify(document)) : undefined;
     if (inSdkForm !== undefined && hashAppComposeText(inSdkForm) === fromCloud) {
       return diagnoseEdits(edits, cloudSdkForm);
@@ -120,7 +120,7 @@ function diagnoseEdits(edits: readonly LikelyEdit[], form?: WrittenForm): HashMi
     kind: "fields",
     fields: edits.map(({ field }) => field),
     ...(form !== undefined && { form: form.name }),
-    explanation: `the cloud's hash is that of the document with ${described}${inForm(form)}`,
+    explanation: `the cloud's hash is the hash of the document with ${described}${inForm(form)}`,
   };
 }
 
@@ -252,8 +252,8 @@ function listTextEdits(requested: AppCompose): LikelyEdit[] {
     if (typeof text !== "string") return [];
     const edit = (value: string, description: string) => ({ field, value, description: `${field} ${description}` });
     return [
-      edit(`${text}\n`, "ending in one more newline"),
-      edit(text.replace(/\r?\n$/, ""), "without its last newline"),
+      edit(`${text}\n`, "one more newline at its end"),
+      edit(text.replace(/\r?\n$/, ""), "without the newline at its end"),
       edit(text.trimEnd(), "without white space at its end"),
       edit(text.trim(), "without white space at both ends"),
       edit(text.replaceAll("\r\n", "\n"), "with LF line ends"),
@@ -270,9 +270,9 @@ function listEnvironmentEdits({ current, requested }: ListLikelyEditsParameters)
   const edit = (value: readonly string[], description: string) => ({ field: "allowed_envs", value, description });
   return [
     edit([...names].sort(), "allowed_envs sorted"),
-    edit([...new Set([...before, ...names])], "allowed_envs added to those before"),
+    edit([...new Set([...before, ...names])], "the new allowed_envs added to the old ones"),
     edit([...new Set([...names, ...before])], "the old allowed_envs added"),
-    edit([...new Set([...names, ...before])].sort(), "the old allowed_envs added and all sorted"),
+    edit([...new Set([...names, ...before])].sort(), "the old allowed_envs added and the list sorted"),
   ];
 }
 

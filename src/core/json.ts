@@ -53,11 +53,11 @@ const problems: Readonly<Record<string, string>> = {
   CloseBracketExpected: "must be a closing bracket",
   EndOfFileExpected: "must be the end of the document",
   InvalidCommentToken: "is a comment, which JSON does not have",
-  UnexpectedEndOfString: "is a string that is not closed on its line",
+  UnexpectedEndOfString: "is a string without a closing quote on its line",
   UnexpectedEndOfNumber: "is an unfinished number",
-  InvalidUnicode: "holds an invalid \\u escape",
-  InvalidEscapeCharacter: "holds an invalid escape",
-  InvalidCharacter: "holds a control character that must be escaped",
+  InvalidUnicode: "contains an invalid \\u escape",
+  InvalidEscapeCharacter: "contains an invalid escape",
+  InvalidCharacter: "contains a control character that must be escaped",
 };
 
 /**
@@ -101,7 +101,7 @@ export function jsonProblem(text: string, offset: number, problem: string): Inva
   const before = text.slice(0, offset).split("\n");
   const line = before.length;
   const column = (before.at(-1) ?? "").length + 1;
-  return new InvalidAppComposeError(`What stands at line ${line}, column ${column} of the app-compose ${problem}.`, {
+  return new InvalidAppComposeError(`The text at line ${line}, column ${column} of the app-compose ${problem}.`, {
     nextStep: "Correct the document at this position.",
     context: { line, column, problem },
   });

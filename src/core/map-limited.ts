@@ -6,7 +6,7 @@ export interface MapLimitedOptions {
 
 /**
  * Runs `work` for every item, at most `limit` at a time, and returns the results in the order of the items. After the
- * first failure no new item starts. The promise rejects once the running items have ended.
+ * first failure no new item starts. The promise rejects when the running items have ended.
  */
 export async function mapLimited<Item, Result>(
   items: readonly Item[],

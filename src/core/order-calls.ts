@@ -93,7 +93,7 @@ export function batchGasCeilingOf(calls: readonly Pick<OwnerCall, "functionName"
 
 /**
  * Sorts calls into a safe order, for one transaction or for several. `acceptOwnership` comes first. Additions come
- * before removals, so that the app never lacks the hash or the device it runs on. Calls that give up powers come last.
+ * before removals, so that the app never lacks the hash or the device it runs on. Calls that give up rights come last.
  * Removals in the same transaction as additions also get their full gas refund; in a transaction of removals alone, the
  * cap of one fifth cuts it. Calls of the same kind keep their order.
  *
@@ -109,7 +109,7 @@ export function orderCalls(calls: readonly OwnerCall[]): readonly OwnerCall[] {
       isSameCall(twin, call)
         ? `The batch would ${call.description} twice.`
         : `The batch would ${twin.description} and ${call.description}.`,
-      { nextStep: "Say what each value should be in the end, once.", context: { to: call.to, data: call.data } },
+      { nextStep: "Give each value only once.", context: { to: call.to, data: call.data } },
     );
   }
   return calls.toSorted((one, other) => rankOf(one) - rankOf(other));

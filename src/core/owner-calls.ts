@@ -41,7 +41,7 @@ export interface BuildOwnerCallParameters {
 export function buildOwnerCall({ contract, to, functionName, ...raw }: BuildOwnerCallParameters): OwnerCall {
   const policy = ownerFunctions[contract][functionName];
   const args = (raw.args ?? []).map((arg) => (isHex(arg) ? lowerCase(arg) : arg));
-  if (policy === undefined) throw new TypeError(`${functionName} is no call this package knows how to prove.`);
+  if (policy === undefined) throw new TypeError(`This package does not know which event proves ${functionName}.`);
   return {
     contract,
     to: lowerCase(to),
@@ -91,7 +91,7 @@ function lowerCase(hex: Hex): Hex {
 /** Which of the two contracts a call is for: an app's DstackApp or the DstackKms. */
 export type OwnedContract = "app" | "kms";
 
-/** A function that only the owner (or the invited next owner) may call, and the event that proves it. */
+/** A function that only the owner (or the pending owner) may call, and the event that proves it. */
 export interface OwnerFunction {
   /** The event that proves it. Several names if versions of the contract differ. */
   readonly eventNames: readonly string[];
@@ -110,7 +110,7 @@ const ownership = {
   renounceOwnership: {
     eventNames: ["OwnershipTransferred"],
     provenBy: () => ({ newOwner: `0x${"00".repeat(20)}` }),
-    describe: () => "renounce ownership, for good",
+    describe: () => "renounce ownership permanently",
   },
   upgradeToAndCall: onValue(["Upgraded"], "implementation", "upgrade to implementation"),
 };
@@ -130,7 +130,7 @@ export const ownerFunctions: Readonly<Record<OwnedContract, Readonly<Record<stri
     disableUpgrades: {
       eventNames: ["UpgradesDisabled"],
       provenBy: () => ({}),
-      describe: () => "disable upgrades, for good",
+      describe: () => "disable upgrades permanently",
     },
     ...ownership,
   },
@@ -218,7 +218,7 @@ export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly ne
   return onApp(appId, "transferOwnership", newOwner);
 }
 
-/** Accepts an offered ownership. The invited owner must send the call. */
+/** Accepts an offered ownership. The pending owner must send the call. */
 export function acceptOwnershipCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "acceptOwnership");
 }
@@ -276,7 +276,7 @@ export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly n
   return onKms(kms, "transferOwnership", newOwner);
 }
 
-/** Accepts an offered ownership of the KMS. The invited owner must send the call. */
+/** Accepts an offered ownership of the KMS. The pending owner must send the call. */
 export function acceptKmsOwnershipCall({ kms }: OnKms): OwnerCall {
   return onKms(kms, "acceptOwnership");
 }

@@ -4,16 +4,16 @@ import { hashInEveryForm, rawBytesForm } from "./compose-hash-forms/forms.ts";
 import type { ComposeHash } from "./ids.ts";
 import { type JsonObject, parseJsonTree, toJsonObject, writeCanonicalJson } from "./json.ts";
 
-/** A hash that, where an owner has allowed it, proves that the owner has allowed this document. */
+/** A hash of a document. If an owner has allowed the hash, the owner has allowed this document and no other. */
 export interface ProvingHash {
   readonly form: string;
   readonly hash: ComposeHash;
 }
 
 /**
- * The hashes of a document from an untrusted source that prove it, the likeliest first. Some official forms leave out
- * fields they do not know, so that other documents share the hash. A form counts only where its text still holds all
- * that the document holds.
+ * Returns the hashes that prove a document from an untrusted source, most likely first. Some official forms leave out
+ * unknown fields, so other documents can have the same hash. Therefore a form is used only if its text contains
+ * everything that the document contains.
  */
 export function listProvingHashes(document: AppCompose): readonly ProvingHash[] {
   const content = contentOf(document);
@@ -30,8 +30,8 @@ function contentOfText(text: string): string | undefined {
 }
 
 /**
- * Text that is equal for documents that mean the same. The forms differ in empty fields, and the cloud SDK's drops a space
- * within strings.
+ * Returns a text that is equal for documents with the same meaning. The forms treat empty fields differently, and the
+ * cloud SDK's form drops a space within strings.
  */
 function contentOf(document: JsonObject): string {
   const members = Object.entries(normaliseAppCompose(document)).filter(([, value]) => !isEmpty(value));

@@ -57,8 +57,8 @@ export function createSecretCleaner(sources: readonly SecretSource[], mark = "[h
 const deepestNesting = 10;
 
 /**
- * The secrets of a request that a viem client made: from the URL and the headers its transport tells of, those of a
- * fallback's transports included, and from the URLs that viem keeps on its errors.
+ * Returns the secrets of a request that a viem client made: from the URL and headers of its transport, including the
+ * transports of a fallback, and from the URLs that viem stores on its errors.
  */
 export function secretsOfRequest(transport: unknown, error: unknown): SecretSource[] {
   const urls: SecretSource[] = [];

@@ -9,7 +9,7 @@ export interface TimelockBatch {
   readonly operationId: Hex;
   /** Calldata of `scheduleBatch`, from a proposer. */
   readonly schedule: Hex;
-  /** Calldata of `executeBatch`, from an executor once the delay is over. */
+  /** Calldata of `executeBatch`, from an executor after the delay. */
   readonly execute: Hex;
   readonly delaySeconds: bigint;
 }

@@ -12,7 +12,7 @@ export const appIsKms: LintRule = {
 
 /** Advice for an app with `appId()`. It replaces any advice to upgrade. */
 export const doNotUpgrade =
-  "Do not upgrade: the app is of v0.4.2 to v0.5.3, and later code would find none of its hashes, devices and switches.";
+  "Do not upgrade: the app is of v0.4.2 to v0.5.3, and later code would not find its hashes, devices and switches.";
 
 export const upgradeLosesPolicy: LintRule = {
   name: "upgrade-loses-policy",
@@ -25,9 +25,9 @@ export const upgradeLosesPolicy: LintRule = {
     return [
       {
         message: isUpgraded
-          ? "The upgrade would succeed, and the app would allow nothing afterwards."
-          : `The app keeps its app id, ${shiftedAppId}, where later code looks for its hashes.`,
-        advice: `${doNotUpgrade} For later code, deploy a new app.`,
+          ? "The upgrade would succeed, but afterwards the app would allow nothing."
+          : `The app stores its app id, ${shiftedAppId}, in the storage slot where later code expects its hashes.`,
+        advice: `${doNotUpgrade} To use later code, deploy a new app.`,
         severity: isUpgraded ? "error" : "note",
       },
     ];
@@ -37,7 +37,7 @@ export const upgradeLosesPolicy: LintRule = {
 export const removeDeviceWithoutEffect: LintRule = {
   name: "remove-device-without-effect",
   severity: "error",
-  summary: "A device is removed while any device may boot, which bars nothing.",
+  summary: "A device is removed although the app allows any device, so the removal has no effect.",
   check: ({ app, calls = [] }) => {
     const switches = calls.filter(({ functionName }) => functionName === "setAllowAnyDevice");
     const allowsAny = switches.at(-1)?.args[0] ?? app?.policy?.allowAnyDevice;
@@ -46,8 +46,8 @@ export const removeDeviceWithoutEffect: LintRule = {
       : calls
           .filter(({ functionName }) => functionName === "removeDevice")
           .map(({ args: [device] }) => ({
-            message: `Removing device ${device} bars nothing: the app lets any device boot.`,
-            advice: "Stop allowing any device (dstack device allow-any off), in the same batch or before.",
+            message: `Removing device ${device} has no effect: the app allows any device.`,
+            advice: "Stop allowing any device (dstack device allow-any off) in the same batch or before it.",
           }));
   },
 };
@@ -55,18 +55,18 @@ export const removeDeviceWithoutEffect: LintRule = {
 export const implementationDrift: LintRule = {
   name: "implementation-drift",
   severity: "warning",
-  summary: "The app runs other code than the KMS gives new apps.",
+  summary: "The app's implementation is not the one that the KMS gives new apps.",
   check: ({ app, kms }) => {
     const { implementation, upgradesDisabled, shiftedAppId } = app?.policy ?? {};
     const current = kms?.appImplementation;
     if (implementation === undefined || current === undefined) return [];
     if (BigInt(current) === 0n || implementation.toLowerCase() === current.toLowerCase()) return [];
     const stays = upgradesDisabled === true || shiftedAppId !== undefined;
-    const advice = upgradesDisabled ? "Upgrades are disabled: this app stays as it is." : doNotUpgrade;
+    const advice = upgradesDisabled ? "Upgrades are disabled, so the app's code cannot change." : doNotUpgrade;
     return [
       {
-        message: `The app runs ${implementation}; the KMS deploys ${current} now.`,
-        advice: stays ? advice : "Compare the two, and upgrade if the newer one cures something.",
+        message: `The app runs implementation ${implementation}; the KMS now deploys ${current}.`,
+        advice: stays ? advice : "Compare the two, and upgrade if the newer one fixes a problem.",
         severity: stays ? "note" : "warning",
       },
     ];
@@ -76,10 +76,10 @@ export const implementationDrift: LintRule = {
 export const noCode: LintRule = {
   name: "no-code",
   severity: "error",
-  summary: "There is no contract at the app's address; calls to it would succeed and do nothing.",
+  summary: "There is no contract at the app's address, so calls to it would succeed and do nothing.",
   check: ({ app }) =>
     app?.hasCode === false
-      ? [{ message: `There is no contract at ${app.appId}.`, advice: "Check the address and the chosen network." }]
+      ? [{ message: `There is no contract at ${app.appId}.`, advice: "Check the address and the network." }]
       : [],
 };
 
@@ -102,31 +102,28 @@ export const nothingBoots: LintRule = {
 export const ownerCannotSign: LintRule = {
   name: "owner-cannot-sign",
   severity: "error",
-  summary: "The owner, now or after a transfer, is an address that cannot act.",
+  summary: "The current, pending or new owner is an address that cannot act.",
   check: (subject) => {
     const { newOwner, app } = subject;
     const { owner, pendingOwner } = app?.policy ?? {};
     return [
       ...(owner === undefined ? [] : judge(subject, owner, "The owner")),
-      ...(pendingOwner === undefined ? [] : judgeInvited(subject, pendingOwner)),
+      ...(pendingOwner === undefined ? [] : judgePending(subject, pendingOwner)),
       ...(newOwner === undefined ? [] : judgeNew(subject, newOwner)),
     ];
   },
 };
 
-/**
- * Only a warning: an offer that the invited owner cannot accept changes nothing, and the present owner keeps all
- * rights.
- */
-function judgeInvited(subject: LintSubject, invited: LintedOwner): LintProblem[] {
-  return judge(subject, invited, "The invited owner").map((problem) => ({ ...problem, severity: "warning" }));
+/** Only a warning: if the pending owner cannot accept, nothing changes, and the current owner keeps all rights. */
+function judgePending(subject: LintSubject, pending: LintedOwner): LintProblem[] {
+  return judge(subject, pending, "The pending owner").map((problem) => ({ ...problem, severity: "warning" }));
 }
 
 /** Every doubt about a new owner is an error, because it may be too late after the transfer. */
 function judgeNew(subject: LintSubject, newOwner: LintedOwner): LintProblem[] {
   const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
-  // With two-step ownership, an invited owner that cannot call the app changes nothing, and the zero address withdraws
-  // an offer.
+  // With two-step ownership, nothing changes if the pending owner cannot call the app. The zero address withdraws an
+  // offer.
   const isKnownNotToCall = isAppOrKms(subject, newOwner.address);
   if (isTwoStep && !isKnownNotToCall && ["renounced", "contract"].includes(newOwner.kind)) return [];
   return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
@@ -136,19 +133,19 @@ function judge(subject: LintSubject, owner: LintedOwner, who: string): LintProbl
   const { calls = [] } = subject;
   const { address, kind, isUsed } = owner;
   if (kind === "renounced") {
-    const message = "The ownership was renounced: nobody can change this app any more.";
+    const message = "The ownership was renounced, so no account can change this app.";
     return [
       { message, advice: "Deploy a new app to change anything.", severity: calls.length > 0 ? "error" : "warning" },
     ];
   }
   if (isAppOrKms(subject, address) || isKeyless(address)) {
-    return [{ message: `${who} ${address} can sign nothing.`, advice: "Transfer to an address somebody holds." }];
+    return [{ message: `${who} ${address} cannot sign.`, advice: "Transfer to an address whose key is known." }];
   }
   if (kind === "contract") {
     return [
       {
-        message: `${who} ${address} is a contract that is no Safe and no timelock.`,
-        advice: "Make sure it can call the app, before you depend on it.",
+        message: `${who} ${address} is a contract, neither a Safe nor a timelock.`,
+        advice: "Make sure that it can call the app before you depend on it.",
         severity: "warning",
       },
     ];
@@ -156,8 +153,8 @@ function judge(subject: LintSubject, owner: LintedOwner, who: string): LintProbl
   return isUsed === false
     ? [
         {
-          message: `${who} ${address} never sent or held anything on this chain.`,
-          advice: "Make sure somebody has its key: send it something and send it back.",
+          message: `${who} ${address} has no transaction and no balance on this chain.`,
+          advice: "Make sure that its owner has the key: send it a small amount and let the owner send it back.",
           severity: "warning",
         },
       ]
@@ -176,12 +173,12 @@ function isKeyless(address: string): boolean {
 export const eoaOwner: LintRule = {
   name: "eoa-owner",
   severity: "note",
-  summary: "One key alone decides what boots.",
+  summary: "A single key controls the app.",
   check: ({ app }) =>
     app?.policy?.owner.kind === "eoa"
       ? [
           {
-            message: "The owner is one key: whoever holds it decides what boots, at once.",
+            message: "The owner is a single key. The holder of this key can change immediately what the app allows.",
             advice: "For production, transfer the app to a Safe or a timelock.",
           },
         ]
@@ -220,14 +217,14 @@ export const cvmWouldNotBoot: LintRule = {
 export const devicesWithoutEffect: LintRule = {
   name: "devices-without-effect",
   severity: "note",
-  summary: "The app lists devices and lets any device boot.",
+  summary: "The app lists devices, but allows any device.",
   check: ({ app }) => {
     const { allowAnyDevice, devices = [] } = app?.policy ?? {};
     return allowAnyDevice === true && devices.length > 0
       ? [
           {
-            message: `Any device may boot, so the ${devices.length} on the list decide nothing.`,
-            advice: "Switch to the list (dstack device allow-any off) once it is complete.",
+            message: `The app allows any device, so its list of ${devices.length} devices has no effect.`,
+            advice: "When the list is complete, switch to it (dstack device allow-any off).",
           },
         ]
       : [];
@@ -237,7 +234,8 @@ export const devicesWithoutEffect: LintRule = {
 export const oneStepOwner: LintRule = {
   name: "one-step-owner",
   severity: "note",
-  summary: "The contract is of the first versions: a transfer takes effect at once, without the new owner's consent.",
+  summary:
+    "The contract has no two-step transfers: a transfer takes effect immediately, without the new owner's consent.",
   check: ({ app, newOwner }) => {
     if (app?.policy?.isTwoStep !== false) return [];
     const { shiftedAppId, upgradesDisabled } = app.policy;
@@ -245,7 +243,7 @@ export const oneStepOwner: LintRule = {
     const compare = "Upgrades are disabled, so compare the new owner's address with a second source before a transfer.";
     return [
       {
-        message: "Ownership of this contract moves in one step: a typo in a transfer loses the app.",
+        message: "The ownership of this contract is transferred in one step, so a typo in the address loses the app.",
         severity: newOwner === undefined ? "note" : "warning",
         advice: shiftedAppId !== undefined ? doNotUpgrade : upgradesDisabled ? compare : upgrade,
       },
@@ -256,14 +254,14 @@ export const oneStepOwner: LintRule = {
 export const pendingOwner: LintRule = {
   name: "pending-owner",
   severity: "note",
-  summary: "A transfer of the ownership was begun and not accepted.",
+  summary: "A transfer of the ownership was offered and not yet accepted.",
   check: ({ app }) =>
     app?.policy?.pendingOwner === undefined
       ? []
       : [
           {
-            message: `${app.policy.pendingOwner.address} may take the ownership at any time.`,
-            advice: "Accept it (dstack owner accept), or transfer to the present owner to withdraw the offer.",
+            message: `${app.policy.pendingOwner.address} can accept the ownership at any time.`,
+            advice: "Accept it (dstack owner accept), or transfer to the current owner to withdraw the offer.",
           },
         ],
 };

@@ -53,7 +53,7 @@ export function variablesOf(image: string): string[] {
 export const unreadableCompose: LintRule = {
   name: "unreadable-compose",
   severity: "warning",
-  summary: "The compose file in force is one that cannot be checked, so that nothing is known of its images.",
+  summary: "The compose file cannot be parsed, so its images were not checked.",
   check: ({ document }) => {
     const problem = composeProblem(document);
     if (problem === undefined) return [];
@@ -69,14 +69,14 @@ export const unreadableCompose: LintRule = {
 export const mutableImage: LintRule = {
   name: "mutable-image",
   severity: "warning",
-  summary: "An image is named by a tag, which can point to other code tomorrow under the same compose hash.",
+  summary: "An image has a tag instead of a digest. The tag can later point to other code under the same compose hash.",
   check: ({ document }) =>
     listImages(document)
       .filter(({ variables, isPinned }) => variables.length === 0 && !isPinned)
       .map(({ service, image }) => {
         const problem = image.includes("@")
-          ? "whose digest is not one of 64 small digits"
-          : "which is a tag and not a digest";
+          ? "whose digest does not have 64 lower-case hex digits"
+          : "which has no digest";
         const name = image.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
         return { message: `Service ${service} runs ${image}, ${problem}.`, advice: `Pin it: ${name}@sha256:…` };
       }),
@@ -85,17 +85,17 @@ export const mutableImage: LintRule = {
 export const imageFromVariable: LintRule = {
   name: "image-from-variable",
   severity: "error",
-  summary: "An image is named by a variable of allowed_envs, so that the compose hash proves nothing about the code.",
+  summary: "An image is named by a variable of allowed_envs, so the compose hash does not determine the code.",
   check: ({ document }) =>
     listImages(document).flatMap(({ service, image, variables, isPinned }) =>
       (isPinned ? [] : variables).map((variable) =>
         document?.allowed_envs?.includes(variable)
           ? {
-              message: `Service ${service} runs ${image}: whoever sets ${variable} chooses the code, under this hash.`,
-              advice: `Write the image and its digest into the compose file, or take ${variable} out of allowed_envs.`,
+              message: `Service ${service} runs ${image}, so the value of ${variable} decides which code runs under this hash.`,
+              advice: `Write the image and its digest into the compose file, or remove ${variable} from allowed_envs.`,
             }
           : {
-              message: `Service ${service} runs ${image}, and ${variable} is not in allowed_envs.`,
+              message: `Service ${service} runs ${image}, but ${variable} is not in allowed_envs.`,
               advice: "Write the image and its digest into the compose file.",
               severity: "warning",
             },

@@ -31,13 +31,13 @@ export function listValues({ app, calls = [] }: LintSubject): readonly LintValue
 export const zeroValue: LintRule = {
   name: "zero-value",
   severity: "error",
-  summary: "A hash or device id is zero, which is what a missing value looks like.",
+  summary: "A hash or device id is zero, so it was probably missing.",
   check: (subject) =>
     listValues(subject)
       .filter(({ value }) => BigInt(value) === 0n)
       .map(({ what, isNew }) => ({
         message: `The ${what} is zero.`,
-        advice: isNew ? "Look where the value comes from." : "Remove it: nothing honest has this value.",
+        advice: isNew ? "Check where the value comes from." : "Remove it: no real document or device has this value.",
         severity: isNew ? "error" : "warning",
       })),
 };
@@ -48,13 +48,13 @@ const padding = /^0x(?:0{16}|.*0{16}$)/;
 export const shortValue: LintRule = {
   name: "short-value",
   severity: "error",
-  summary: "A hash or device id is a shorter value that was filled up with zeros.",
+  summary: "A hash or device id is a shorter value that was padded with zeros.",
   check: (subject) =>
     listValues(subject)
       .filter(({ value }) => padding.test(value) && BigInt(value) !== 0n)
       .map(({ value, what, isNew }) => ({
-        message: `The ${what} ${value} looks like a shorter value filled up with zeros.`,
-        advice: "Use the whole 32 bytes: no machine reports a shorter one.",
+        message: `The ${what} ${value} looks like a shorter value that was padded with zeros.`,
+        advice: "Give all 32 bytes: no device reports a shorter value.",
         severity: isNew ? "error" : "warning",
       })),
 };
@@ -78,8 +78,8 @@ export const hashOfNothing: LintRule = {
         ? []
         : [
             {
-              message: `The ${what} ${value} is the ${algorithm} of nothing.`,
-              advice: "Look at the command that computed it: its input was empty.",
+              message: `The ${what} ${value} is the ${algorithm} of an empty input.`,
+              advice: "Check the command that computed it: its input was empty.",
               severity: isNew ? "error" : "warning",
             },
           ];
@@ -89,12 +89,12 @@ export const hashOfNothing: LintRule = {
 export const sha384Value: LintRule = {
   name: "sha384-value",
   severity: "error",
-  summary: "A value has 48 bytes, like an MRTD or an RTMR; the contracts know 32-byte values only.",
+  summary: "A value has 48 bytes, like an MRTD or an RTMR, but the contracts use 32-byte values.",
   check: ({ inputs = [] }) =>
     inputs
       .filter(({ text }) => /^(?:0x)?[0-9a-f]{96}$/i.test(text.trim()))
       .map(({ what }) => ({
         message: `${what} has 48 bytes: a SHA-384, such as an MRTD or an RTMR.`,
-        advice: "Give the 32-byte SHA-256; cutting or folding the longer one gives another value.",
+        advice: "Give the 32-byte SHA-256. A shortened SHA-384 is another value.",
       })),
 };

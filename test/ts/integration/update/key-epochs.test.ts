@@ -23,7 +23,7 @@ import {
 } from "../../../support/update/update-world.ts";
 
 const dockerCompose = "services:\n  app:\n    image: nginx:2\n";
-const caveat = "app epoch 0, may not be what governs";
+const caveat = "app epoch 0 only, another epoch may decide";
 
 describe("the library on contracts with key epochs", () => {
   let world: UpdateWorld;

@@ -33,7 +33,7 @@ describe("checkDockerCompose", () => {
   for (const [what, text] of several)
     it(`refuses several documents: ${what}`, () => {
       expect(messageOf(text)).to.match(
-        / holds [23] YAML documents, and Docker Compose merges them; the second begins at/,
+        / contains [23] YAML documents, which Docker Compose would merge; the second begins at/,
       );
       expect(listImages({ docker_compose_file: text })).to.deep.equal([]);
     });
@@ -41,29 +41,29 @@ describe("checkDockerCompose", () => {
   it("says at which line the second document begins, and what to do", () => {
     expect(refusalOf(`${good}---\n${other}`)).to.deep.include({
       context: { documents: 2, line: 4 },
-      nextStep: "Put everything into one document: `docker compose config` prints the merged file.",
+      nextStep: "Put everything into one document. `docker compose config` prints the merged file.",
     });
   });
 
   const refused: readonly [string, string, RegExp][] = [
     ["a syntax error in a later document", `${good}---\nservices: [\n`, /is not valid YAML at line \d/],
-    ["a repeated key in a later document", `${good}---\nx: 1\nx: 2\n`, /holds 2 YAML documents/],
-    ["a repeated key", "services:\n  a: {}\n  'a': {}\n", /has a key that stands there already, at line 3, column 3/],
-    [
-      "a repeated key in JSON",
-      '{"services":{"a":{}},"services":{"b":{}}}',
-      /stands there already, at line 1, column 22/,
-    ],
-    ["a key repeated by an alias", "x-a: &a a\nservices:\n  a: {}\n  *a : {}\n", /stands there already, at line 4/],
-    ["an undefined alias in a later document", `${good}---\nx: *nothing\n`, /holds 2 YAML documents/],
+    ["a repeated key in a later document", `${good}---\nx: 1\nx: 2\n`, /contains 2 YAML documents/],
+    ["a repeated key", "services:\n  a: {}\n  'a': {}\n", /has a repeated key, at line 3, column 3/],
+    ["a repeated key in JSON", '{"services":{"a":{}},"services":{"b":{}}}', /a repeated key, at line 1, column 22/],
+    ["a key repeated by an alias", "x-a: &a a\nservices:\n  a: {}\n  *a : {}\n", /a repeated key, at line 4/],
+    ["an undefined alias in a later document", `${good}---\nx: *nothing\n`, /contains 2 YAML documents/],
     ["text after the end", `${good}... more\n`, /is not valid YAML/],
-    ["a document after the end without a marker", `${good}...\n${other}`, /holds 2 YAML documents/],
+    ["a document after the end without a marker", `${good}...\n${other}`, /contains 2 YAML documents/],
     ["a version of YAML", `%YAML 1.2\n---\n${good}`, /has a directive \(%\) at line 1, column 1/],
     ["the version in which on is true", `%YAML 1.1\n---\n${good}`, /has a directive/],
     ["a tag under another name", `%TAG ! tag:example,2000:\n---\n${good}`, /has a directive/],
     ["an unknown directive", `%FOO bar\n---\n${good}`, /has a directive/],
     ["a directive at the end", `${good}...\n%YAML 1.2\n---\n`, /has a directive/],
-    ["a service behind a carriage return", `${good.trimEnd()} # \r  other: {image: b}\n`, /end of a line .* in line 3/],
+    [
+      "a service behind a carriage return",
+      `${good.trimEnd()} # \r  other: {image: b}\n`,
+      /treat as a line end .* in line 3/,
+    ],
     ["a service behind a next-line character", `${good.trimEnd()} # \u0085  other: {image: b}\n`, /in line 3/],
     ["a service behind a line separator", `${good.trimEnd()} # \u2028  other: {image: b}\n`, /in line 3/],
     ["a service behind a paragraph separator", `${good.trimEnd()} # \u2029  other: {image: b}\n`, /in line 3/],
@@ -94,18 +94,18 @@ describe("checkDockerCompose", () => {
     ["a mapping as text", "services: !!str\n  web: {image: a}\n", /has a tag/],
     ["a mapping as a list", `${good}x-a: !!seq {a: b}\n`, /has a tag/],
     ["text as a list", `${good}x-a: !!seq foo\n`, /has a tag/],
-    ["a number as a key", "services:\n  1: {image: a}\n  '1': {image: b}\n", /has a key that is no text .* at line 2/],
-    ["nothing as a key", "services:\n  ~: {image: a}\n", /has a key that is no text/],
-    ["a list as a key", "services:\n  ? [a]\n  : {image: a}\n", /has a key that is no text/],
+    ["a number as a key", "services:\n  1: {image: a}\n  '1': {image: b}\n", /has a key that is not text .* at line 2/],
+    ["nothing as a key", "services:\n  ~: {image: a}\n", /has a key that is not text/],
+    ["a list as a key", "services:\n  ? [a]\n  : {image: a}\n", /has a key that is not text/],
     [
       "a number as a key by an alias",
       "x-a: &a 1\nservices:\n  *a : {image: a}\n",
-      /has a key that is no text .* line 3/,
+      /has a key that is not text .* line 3/,
     ],
     [
       "two merge keys",
       "x-a: &a {image: a}\nx-b: &b {command: b}\nservices:\n  web:\n    <<: *a\n    <<: *b\n",
-      /has a second merge key \(<<\) in one mapping, where YAML allows one, at line 6, column 5/,
+      /has a second merge key \(<<\) in one mapping, but YAML allows only one, at line 6, column 5/,
     ],
     [
       "two in a mapping of one line",
@@ -120,19 +120,31 @@ describe("checkDockerCompose", () => {
     [
       "a merged text",
       "services:\n  web:\n    <<: text\n",
-      /has a merge key \(<<\) whose value is no mapping, at line 3/,
+      /has a merge key \(<<\) whose value is not a mapping, at line 3/,
     ],
-    ["a merged nothing", "services:\n  web:\n    <<:\n", /whose value is no mapping/],
-    ["a merged list of numbers", "services:\n  web:\n    <<: [1]\n", /whose value is no mapping/],
-    ["an alias of nothing merged", "x-a: &a\nservices:\n  web:\n    <<: *a\n", /whose value is no mapping/],
+    ["a merged nothing", "services:\n  web:\n    <<:\n", /whose value is not a mapping/],
+    ["a merged list of numbers", "services:\n  web:\n    <<: [1]\n", /whose value is not a mapping/],
+    ["an alias of nothing merged", "x-a: &a\nservices:\n  web:\n    <<: *a\n", /whose value is not a mapping/],
     [
       "an undefined alias",
       "services:\n  web: *nothing\n",
-      /alias of an anchor that is undefined there, at line 2, column 8/,
+      /alias without an earlier anchor of that name, at line 2, column 8/,
     ],
-    ["an alias before its anchor", "services:\n  web: *a\nx-a: &a {image: a}\n", /undefined there, at line 2/],
-    ["an undefined alias as a key", "services:\n  *a : {image: a}\n", /undefined there, at line 2/],
-    ["an undefined alias merged", "services:\n  web:\n    <<: *a\n", /undefined there, at line 3/],
+    [
+      "an alias before its anchor",
+      "services:\n  web: *a\nx-a: &a {image: a}\n",
+      /without an earlier anchor of that name, at line 2/,
+    ],
+    [
+      "an undefined alias as a key",
+      "services:\n  *a : {image: a}\n",
+      /without an earlier anchor of that name, at line 2/,
+    ],
+    [
+      "an undefined alias merged",
+      "services:\n  web:\n    <<: *a\n",
+      /without an earlier anchor of that name, at line 3/,
+    ],
     [
       "an alias inside its own anchor",
       "services: &s\n  web: {x-services: *s}\n",
@@ -143,12 +155,12 @@ describe("checkDockerCompose", () => {
       "x-a: &a {image: a}\nservices: &a\n  web: *a\n",
       /an alias inside its own anchor/,
     ],
-    ["aliases that multiply", `${bomb("[", "]")}${good}`, /has aliases that multiply beyond reason, at line \d/],
-    ["merges that multiply", `${mergeBomb()}${good}`, /has aliases that multiply beyond reason/],
+    ["aliases that multiply", `${bomb("[", "]")}${good}`, /has aliases that expand to too much text, at line \d/],
+    ["merges that multiply", `${mergeBomb()}${good}`, /has aliases that expand to too much text/],
     [
       "a long text used often",
       `x-a: &a ${"x".repeat(50_000)}\nx-b: [${repeat(100, () => "*a").join(", ")}]\n${good}`,
-      /has aliases that multiply beyond reason/,
+      /has aliases that expand to too much text/,
     ],
   ];
   for (const [what, text, message] of refused)
@@ -241,7 +253,7 @@ describe("other readers of a compose file", () => {
       () => readAppDocument({ text }),
       () => readAppDocument({ text, current: { runner: "docker-compose" } }),
     ])
-      expect(read).to.throw(InvalidAppComposeError, "holds 2 YAML documents");
+      expect(read).to.throw(InvalidAppComposeError, "contains 2 YAML documents");
   });
 
   it("take JSON of several documents neither for a manifest nor for a compose file", () => {

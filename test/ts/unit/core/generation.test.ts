@@ -89,7 +89,7 @@ describe("the generation of a contract", () => {
       epochCaveat,
       epochCaveat,
     ]);
-    expect(caveatOf([app, odd])).to.equal("generation not known, may not be what governs");
+    expect(caveatOf([app, odd])).to.equal("generation not known, these values may not decide");
     requireNoKeyEpochs([app], false);
     requireNoKeyEpochs([app, later, odd], true);
     for (const doubtful of [later, odd])

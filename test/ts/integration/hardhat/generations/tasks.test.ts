@@ -17,7 +17,7 @@ import { epochInterfaces, oddities, upgradeTo } from "../../../../support/chain/
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 import { allow, fillerHash, type PruneWorld } from "../../../../support/prune/prune-world.ts";
 
-const caveat = "app epoch 0, may not be what governs";
+const caveat = "app epoch 0 only, another epoch may decide";
 const newHash = parseComposeHash("a1".repeat(32));
 const newValue = `0x${"d7".repeat(32)}`;
 
@@ -257,7 +257,7 @@ describe("tasks on contracts of each generation", () => {
         await toOddApp(oddity);
         const report = (await run("status")).json<Report>();
         expect(report.generation).to.include({ id: "unknown", hasKeyEpochs: null });
-        expect(report.caveat).to.equal("generation not known, may not be what governs");
+        expect(report.caveat).to.equal("generation not known, these values may not decide");
         const block = await head();
         const stopped = await run("hash add", { hashes: [newHash], yes: true });
         expect(errorOf(stopped)).to.include({ name: "KeyEpochsError" });
