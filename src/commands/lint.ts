@@ -11,6 +11,7 @@ import type { Output } from "../output/output.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import { requireDstackKms, resolveKms } from "./connect-kms.ts";
 import { readOtherKms, showCaveat } from "./generations.ts";
+import { toOperatorTerms } from "./operator-terms.ts";
 import type { TaskIo } from "./run.ts";
 
 /**
@@ -20,7 +21,12 @@ import type { TaskIo } from "./run.ts";
  * @throws LintRefusedError
  */
 export function lintInputs(what: string, texts: readonly string[]): void {
-  requireClean(lintApp({ inputs: texts.map((text) => ({ what, text })) }));
+  requireClean(lint({ inputs: texts.map((text) => ({ what, text })) }));
+}
+
+/** Lints, with advice in the terms of the commands. */
+export function lint(subject: LintSubject): readonly LintFinding[] {
+  return lintApp(subject).map((finding) => ({ ...finding, advice: toOperatorTerms(finding.advice) }));
 }
 
 /**
@@ -33,7 +39,7 @@ export function lintAndShow(
   subject: LintSubject,
   accepted: ReadonlySet<string>,
 ): readonly LintFinding[] {
-  const findings = lintApp(subject);
+  const findings = lint(subject);
   requireClean(findings, accepted);
   const shown = findings.filter(({ severity }) => severity !== "note");
   if (shown.length > 0) showFindings(output, shown, accepted);

@@ -3,6 +3,7 @@ import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import { exitWith } from "../output/exit-with.ts";
 import { toJson } from "../output/format.ts";
 import { createOutput, guardOutput, type Output } from "../output/output.ts";
+import { toOperatorTerms } from "./operator-terms.ts";
 
 /** Exit code of a command that succeeded with a negative answer. See docs/operator.md. */
 export const negativeAnswer = 6;
@@ -72,8 +73,13 @@ export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<Tas
 }
 
 function describeError(error: unknown): object {
-  if (isDstackError(error)) return error.toJSON();
+  if (isDstackError(error)) return { ...error.toJSON(), nextStep: nextStepOf(error) };
   return error instanceof Error ? { name: error.name, message: error.message } : { message: String(error) };
+}
+
+/** The next step in the terms of the commands. */
+function nextStepOf(error: unknown): string | undefined {
+  return isDstackError(error) && error.nextStep !== undefined ? toOperatorTerms(error.nextStep) : undefined;
 }
 
 export interface CreateConfirmParameters {
@@ -155,7 +161,7 @@ export async function exitCodeOf(
     const isStopped = interruption.signal.aborted && error instanceof Error && error.name === "AbortError";
     if (isStopped && whenStopped === 0) return 0;
     onError?.(error);
-    const code = exitWith(error, process.stderr);
+    const code = exitWith(error, process.stderr, nextStepOf(error));
     return exit(isStopped ? whenStopped : code);
   } finally {
     clearTimeout(grace);

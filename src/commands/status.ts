@@ -7,7 +7,7 @@ import { safeGetComposeFile } from "../cloud/get-compose-file.ts";
 import type { AppCompose } from "../core/app-compose.ts";
 import { describeGeneration } from "../core/generation.ts";
 import { type AppId, type ComposeHash, type DeviceId, type Hex, nameOfCvm } from "../core/ids.ts";
-import { type LintFinding, lintApp } from "../core/lint/lint.ts";
+import type { LintFinding } from "../core/lint/lint.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { isDstackError } from "../errors/index.ts";
 import type { Completeness, History } from "../history/history.ts";
@@ -19,7 +19,7 @@ import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp 
 import { type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { readLintSubject, showFindings } from "./lint.ts";
+import { lint, readLintSubject, showFindings } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 
 export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {}
@@ -86,12 +86,12 @@ function kmsOf(running: Running) {
 }
 
 /** Findings about the contract, and about each document that the CVMs run. */
-function findingsOf(subject: Parameters<typeof lintApp>[0], running: Running): readonly LintFinding[] {
+function findingsOf(subject: Parameters<typeof lint>[0], running: Running): readonly LintFinding[] {
   const cvms = running.kind === "known" ? running.cvms : undefined;
   const documents = running.kind === "known" ? running.documents : [];
   const all = [
-    ...lintApp({ ...subject, cvms: cvms?.map((cvm) => ({ ...cvm, name: nameOfCvm(cvm) })) }),
-    ...documents.flatMap((document) => lintApp({ document })),
+    ...lint({ ...subject, cvms: cvms?.map((cvm) => ({ ...cvm, name: nameOfCvm(cvm) })) }),
+    ...documents.flatMap((document) => lint({ document })),
   ];
   const unique = new Map(all.map((finding) => [`${finding.rule} ${finding.message}`, finding]));
   const order = ["error", "warning", "note"];

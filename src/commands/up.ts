@@ -11,6 +11,7 @@ import { createOutput } from "../output/output.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
 import { startWorld, type World } from "../world/start-world.ts";
 import type { Command } from "./host.ts";
+import { toOperatorTerms } from "./operator-terms.ts";
 import { exitCodeOf } from "./run.ts";
 
 export interface UpContext {
@@ -165,7 +166,7 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
     /** What this world lacks, in one sentence. */
     note: "missing" in world ? world.missing : undefined,
     /** Why updates cannot prove the key of an environment here, in one sentence. */
-    keyNote: "unprovable" in world ? world.unprovable : undefined,
+    keyNote: "unprovable" in world && world.unprovable !== undefined ? toOperatorTerms(world.unprovable) : undefined,
   };
 }
 

@@ -3,7 +3,7 @@
 const marker = Symbol.for("dstack-toolkit.error");
 
 export interface DstackErrorOptions {
-  /** What the reader should do next, as one sentence. */
+  /** What the caller should do next. Names parameters and functions of the library in backticks, as `mode: none`. */
   readonly nextStep?: string | undefined;
   /** The values that explain the error, for logs and `--json`. Never a secret. */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
@@ -73,92 +73,120 @@ export const errorTable = {
   InvalidEnvironmentError: entry(1004, false, "An environment variable or .env file is malformed."),
   EnvironmentDecryptionError: entry(1005, false, "An encrypted environment does not open with this key."),
   UntrustedEncryptionKeyError: entry(1006, false, "An app's encryption key is not signed by the expected KMS key."),
-  InvalidArgumentError: entry(1007, false, "A command was called with an argument it cannot use."),
-  UnprovenEncryptionKeyError: entry(1008, false, "No trusted KMS vouches for the key of the app's environment."),
-  LintRefusedError: entry(1101, false, "The linter found an error that nobody accepted by name."),
-  HashNeededError: entry(1102, false, "A compose hash that is to be removed is needed, or may be."),
-  DeviceNeededError: entry(1103, false, "A device that is to be barred is needed, or may be."),
-  KeyEpochsError: entry(1201, false, "A contract approves per key epoch, or may, and nobody accepted that by name."),
+  InvalidArgumentError: entry(1007, false, "An argument cannot be used."),
+  UnprovenEncryptionKeyError: entry(
+    1008,
+    false,
+    "No trusted KMS has signed the key that would encrypt the environment.",
+  ),
+  LintRefusedError: entry(1101, false, "The linter found an error that the caller did not accept by name."),
+  HashNeededError: entry(
+    1102,
+    false,
+    "A CVM, a prepared update or a pin needs, or may need, a compose hash that would be removed.",
+  ),
+  DeviceNeededError: entry(1103, false, "A CVM is on, or may be on, a device that would no longer be allowed."),
+  KeyEpochsError: entry(
+    1201,
+    false,
+    "A contract approves per key epoch, or may, and the caller did not accept that by name.",
+  ),
   UnusableFileError: entry(
     1301,
     false,
-    "A file is no regular file, is too large, cannot be opened, or may come from somebody else.",
+    "A file is not a regular file, is too large, cannot be opened, or may come from another user.",
   ),
-  MissingPackageError: entry(1401, false, "An entry point needs another package that is not installed."),
+  MissingPackageError: entry(1401, false, "An entry point needs a package that is not installed."),
 
-  RpcUnavailableError: entry(2001, true, "The RPC endpoint cannot be reached or answers with a fault."),
-  WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the app lives on."),
-  NoContractError: entry(2003, false, "There is no contract code at the address."),
+  RpcUnavailableError: entry(2001, true, "The RPC endpoint does not answer, or answers with an error."),
+  WrongChainError: entry(2002, false, "The RPC endpoint serves another chain than the expected one."),
+  NoContractError: entry(2003, false, "The address has no contract code."),
   NotOwnerError: entry(2004, false, "The signer is not the owner of the contract."),
-  ContractOwnerError: entry(2005, false, "The owner is a contract, so no plain key can sign for it."),
+  ContractOwnerError: entry(2005, false, "The owner is a contract, so no single key can sign for it."),
   InsufficientFundsError: entry(2006, false, "The signer cannot pay for the transaction."),
-  ContractRevertedError: entry(2007, false, "The contract refused the call in simulation; nothing was sent."),
+  ContractRevertedError: entry(2007, false, "The contract reverts the call in a simulation; nothing was sent."),
   TransactionRevertedError: entry(2008, false, "The transaction was mined and reverted."),
   ReceiptTimeoutError: entry(
     2009,
     true,
-    "No receipt appeared in the time allowed; the transaction may still be mined.",
+    "The endpoint returned no receipt in time; the transaction may still be mined.",
   ),
-  ReceiptMismatchError: entry(2010, false, "The receipt lacks the event this step must have emitted."),
+  ReceiptMismatchError: entry(2010, false, "The receipt lacks the event that the call must emit."),
   NonceTakenError: entry(2011, false, "Another transaction of the signer used the nonce of a recorded one."),
-  ImplausibleAnswerError: entry(2012, false, "The RPC endpoint names a figure beyond what is ever signed for."),
+  ImplausibleAnswerError: entry(
+    2012,
+    false,
+    "The RPC endpoint answers a number above the highest that this package signs for.",
+  ),
   UnsignedRecordError: entry(
     2013,
     false,
-    "A journal holds a transaction without signed bytes, and no person confirmed that it is to be sent.",
+    "A journal holds a transaction without signed bytes, and no person confirmed it.",
   ),
   LedgerError: entry(2014, false, "The ledger of transactions cannot be used, or holds a claim that is not true."),
   TransactionUnderpricedError: entry(
     2015,
     true,
-    "The base fee has risen above the highest price of a recorded transaction.",
+    "The base fee rose above the highest price of a recorded transaction.",
   ),
-  FinalityTimeoutError: entry(
-    2016,
-    true,
-    "The block of a mined transaction was not safe or final in the time allowed.",
+  FinalityTimeoutError: entry(2016, true, "The block of a mined transaction did not become safe or final in time."),
+  TransactionCancelledError: entry(
+    2017,
+    false,
+    "A recorded transaction was cancelled while this process waited for it.",
   ),
-  TransactionCancelledError: entry(2017, false, "A recorded transaction was cancelled while a command waited for it."),
   NonceBlockedError: entry(2018, false, "A recorded removal that must be checked first has the account's next nonce."),
-  LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs even of a single block."),
-  LogsUnavailableError: entry(2102, false, "The RPC endpoint has no logs of these blocks, or none at all."),
-  HistoryStoreError: entry(2103, false, "The file of read history is damaged, or is not one this version can use."),
+  LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs of a single block."),
+  LogsUnavailableError: entry(2102, false, "The RPC endpoint does not have the logs of these blocks."),
+  HistoryStoreError: entry(2103, false, "The history store is damaged, or this version cannot use it."),
 
   BatchStoppedError: entry(2201, true, "A batch in several transactions stopped before its last one."),
   NoEffectError: entry(2202, false, "A call of the batch would change nothing."),
   ForeignDelegationError: entry(2203, false, "The account delegates to another contract than the batch executor."),
   DelegationUnsupportedError: entry(2204, false, "The account or the node cannot delegate by EIP-7702."),
-  ExecutorMismatchError: entry(2205, false, "The contract at the batch executor's address is another one."),
+  ExecutorMismatchError: entry(2205, false, "The code at the batch executor's address is not the batch executor's."),
 
-  CloudUnreachableError: entry(3001, true, "The cloud API cannot be reached."),
+  CloudUnreachableError: entry(3001, true, "The cloud API does not answer."),
   CloudResponseError: entry(3002, false, "The cloud API refused the request."),
-  CloudProtocolError: entry(3003, false, "The cloud API answered in a shape this client does not know."),
-  UnauthorizedError: entry(3004, false, "The API key is missing, wrong or lacks the right."),
+  CloudProtocolError: entry(3003, false, "The cloud API answered in a form that this client does not know."),
+  UnauthorizedError: entry(3004, false, "The API key is missing, is wrong, or lacks the permission."),
   CvmNotFoundError: entry(3005, false, "No CVM matches the identifier."),
   CvmBusyError: entry(3006, true, "Another operation on this CVM is still running."),
-  HashExpiredError: entry(3007, false, "The cloud no longer keeps the update behind this compose hash (466)."),
+  HashExpiredError: entry(3007, false, "The cloud no longer has the prepared update of this compose hash (466)."),
   TransactionNotVerifiedError: entry(3008, true, "The cloud could not verify the transaction (467)."),
   HashNotAllowedError: entry(3009, false, "The contract does not allow the compose hash (468)."),
   KmsDowngradeError: entry(
     3010,
     false,
-    "The cloud says that a CVM has no contract, although its app is known to be on a chain.",
+    "The cloud says that a CVM has no contract, but its app is known to be on a chain.",
   ),
 
-  HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the document we asked for."),
-  RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in the time allowed."),
-  RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose and fell back to the old one."),
+  HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the requested document."),
+  RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in time."),
+  RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose file, and runs the previous one."),
   JournalCorruptError: entry(4004, false, "A journal of sent transactions cannot be read."),
   JournalLockedError: entry(4005, true, "Another process is using this journal."),
-  SignerRequiredError: entry(4006, false, "A transaction is needed and no signer was given."),
+  SignerRequiredError: entry(4006, false, "A transaction is needed, and the caller gave no signer."),
   UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
-  UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update would start from."),
+  UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update starts from."),
 
-  PruneBlockedError: entry(5001, false, "Facts that decide what may be removed are not known and not accepted."),
-  PruneOvertakenError: entry(5002, false, "Something came into use, or else changed, since the prune was planned."),
-  InvalidPlanFileError: entry(5003, false, "A file is no prune plan, was changed by hand, or is for another app."),
-  PrunedHashInUseError: entry(5004, false, "A hash came into use in the moment in which it was removed."),
-  HistoryContradictedError: entry(5005, false, "The chain does not have an event that the stored history shows."),
+  PruneBlockedError: entry(
+    5001,
+    false,
+    "A fact that decides what may be removed is not known, and the caller did not accept that.",
+  ),
+  PruneOvertakenError: entry(
+    5002,
+    false,
+    "A hash came into use, or the app or the chain changed, after the prune was planned.",
+  ),
+  InvalidPlanFileError: entry(
+    5003,
+    false,
+    "A file is not a prune plan, was changed after it was written, or is for another app.",
+  ),
+  PrunedHashInUseError: entry(5004, false, "A hash came into use while it was being removed."),
+  HistoryContradictedError: entry(5005, false, "The chain does not have an event that the history store holds."),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorName = keyof typeof errorTable;
@@ -170,11 +198,11 @@ function entry<const Number extends number>(number: Number, retryable: boolean, 
 
 /** How to make a change if the owner is a contract. */
 export const nextSteps = {
-  safe: "No plain key signs for a Safe. Tasks such as dstack hash add prepare the change for its owners, with --batch auto or --batch safe (buildSafeBatch).",
+  safe: "The owners of the Safe must sign. Prepare the change for them with `buildSafeBatch`.",
   timelock:
-    "No plain key signs for a timelock: an account with its PROPOSER_ROLE schedules the change, and after the delay one with its EXECUTOR_ROLE carries it out. buildTimelockBatch encodes both.",
-  contract: "No plain key signs for a contract: have the change proposed and made through it.",
+    "An account with the timelock's PROPOSER_ROLE must schedule the change. After the delay, an account with its EXECUTOR_ROLE must execute it. `buildTimelockBatch` encodes both calls.",
+  contract: "The contract that owns it must make the change. Propose the change there.",
 } as const;
 
-/** Kind of contract that owns another contract: the kinds of `readOwner` that cannot sign with a plain key. */
+/** Kind of contract that owns another contract: the kinds of `readOwner` for which no single key can sign. */
 export type ContractOwnerKind = keyof typeof nextSteps;

@@ -20,8 +20,7 @@ export class BatchStoppedError<Result = unknown> extends BatchError {
     const why = cause instanceof Error ? cause.message : String(cause);
     super(`The batch stopped after ${details.done} of ${details.total} calls: ${why}`, {
       cause,
-      nextStep:
-        "Run the same command again: what is recorded is looked for first, and what is done is not sent a second time.",
+      nextStep: "Try again. The next run looks for the recorded transactions first, and sends no call twice.",
       context: { ...details },
     });
     this.result = result;
@@ -33,8 +32,8 @@ export class NoEffectError extends BatchError {
   constructor(calls: readonly { readonly to: string; readonly description: string }[]) {
     const [first] = calls;
     const more = calls.length > 1 ? `, and ${calls.length - 1} more` : "";
-    super(`It is so already on ${first?.to}: ${first?.description}${more}.`, {
-      nextStep: "Leave it out. Such a call costs more than a real change and logs an event that is not true.",
+    super(`A call would change nothing on ${first?.to}: ${first?.description}${more}.`, {
+      nextStep: "Leave it out. Such a call costs more than a real change, and logs an event that is not true.",
       context: { calls: calls.map(({ to, description }) => ({ to, description })) },
     });
   }
@@ -43,9 +42,8 @@ export class NoEffectError extends BatchError {
 export class ForeignDelegationError extends BatchError {
   override readonly name = "ForeignDelegationError";
   constructor(account: string, delegate: string) {
-    super(`${account} delegates to ${delegate} already, which is not the batch executor.`, {
-      nextStep:
-        "Use mode none, or undo that delegation first by naming its address as the delegate, if you know it is not needed: it is never replaced silently.",
+    super(`${account} already delegates to ${delegate}, which is not the batch executor.`, {
+      nextStep: `The batch does not replace a delegation. Pass \`mode: none\`. Or, if you know that the account does not need it, end that delegation first: \`undoDelegation\` with \`delegate: ${delegate}\`.`,
       context: { account, delegate },
     });
   }
@@ -54,9 +52,9 @@ export class ForeignDelegationError extends BatchError {
 export class DelegationUnsupportedError extends BatchError {
   override readonly name = "DelegationUnsupportedError";
   constructor(reason: string, options: { readonly cause?: unknown } = {}) {
-    super(`One transaction through EIP-7702 is not possible: ${reason}.`, {
+    super(`A batch in one transaction by EIP-7702 is not possible: ${reason}.`, {
       ...options,
-      nextStep: "Use --batch none, or auto, which falls back to it.",
+      nextStep: "Pass `mode: none`, or `mode: auto`, which then sends one transaction for each call.",
       context: { reason },
     });
   }
@@ -65,8 +63,9 @@ export class DelegationUnsupportedError extends BatchError {
 export class ExecutorMismatchError extends BatchError {
   override readonly name = "ExecutorMismatchError";
   constructor(address: string, actualCodeHash: string, expectedCodeHash: string) {
-    super(`The code at ${address} is not the batch executor's.`, {
-      nextStep: "Nothing was authorised. Do not delegate to it; use --batch none and look at what is there.",
+    super(`The code at ${address} is not the code of the batch executor.`, {
+      nextStep:
+        "Nothing was authorised. Do not delegate to this code. Pass `mode: none`, and find out who deployed it.",
       context: { address, actualCodeHash, expectedCodeHash },
     });
   }

@@ -13,7 +13,7 @@ export class RpcUnavailableError extends ChainError {
     const failure = said === undefined ? "did not answer" : "gave no usable answer";
     super(`The RPC endpoint ${failure} while ${doing}${said === undefined ? "" : ` (${said})`}.`, {
       ...options,
-      nextStep: "Check the RPC URL and your network, then run the same command again; nothing is paid twice.",
+      nextStep: "Check the RPC URL and the network connection, then try again. No transaction is paid twice.",
       context: { doing, ...(said !== undefined && { said }) },
     });
   }
@@ -22,7 +22,7 @@ export class RpcUnavailableError extends ChainError {
 export class WrongChainError extends ChainError {
   override readonly name = "WrongChainError";
   constructor(expected: number, actual: number) {
-    super(`Chain ${expected} is wanted, but the RPC endpoint serves chain ${actual}.`, {
+    super(`The RPC endpoint serves chain ${actual}, not chain ${expected}.`, {
       nextStep: `Use an RPC URL of chain ${expected}.`,
       context: { expected, actual },
     });
@@ -33,7 +33,7 @@ export class NoContractError extends ChainError {
   override readonly name = "NoContractError";
   constructor(address: string, chainId?: number) {
     super(`There is no contract at ${address}${chainId === undefined ? "" : ` on chain ${chainId}`}.`, {
-      nextStep: "Check the address and that the RPC URL is of the app's chain.",
+      nextStep: "Check the address, and check that the RPC endpoint serves the chain of the contract.",
       context: { address, chainId },
     });
   }
@@ -56,10 +56,10 @@ export class NotOwnerError extends ChainError {
     const { signer, contract, owner, invited } = details;
     const isInvitation = invited !== undefined;
     const refusal = isInvitation
-      ? `${signer} may not take over ${contract}: ${invited} is invited to.`
-      : `${signer} may not change ${contract}: its owner is ${owner}.`;
+      ? `${signer} cannot accept the ownership of ${contract}: the invited owner is ${invited}.`
+      : `${signer} cannot change ${contract}: its owner is ${owner}.`;
     super(refusal, {
-      nextStep: isInvitation ? "Sign with the key of whom the owner has invited." : "Sign with the owner's key.",
+      nextStep: isInvitation ? "Sign with the key of the invited owner." : "Sign with the key of the owner.",
       ...options,
       context: { ...details, ...options.context },
     });
@@ -89,7 +89,7 @@ export class InsufficientFundsError extends ChainError {
   constructor(signer: string, balanceWei: bigint, neededWei?: bigint) {
     const needed = neededWei === undefined ? "" : ` of the ${neededWei} wei it may cost`;
     super(`${signer} cannot pay for the transaction: it has ${balanceWei} wei${needed}.`, {
-      nextStep: "Send some ETH on this chain to the signer and run the same command again.",
+      nextStep: "Send ETH to the signer on this chain, then try again.",
       context: {
         signer,
         balanceWei: balanceWei.toString(),
@@ -121,7 +121,7 @@ export class TransactionRevertedError extends ChainError {
   override readonly name = "TransactionRevertedError";
   constructor(transactionHash: string, functionName: string) {
     super(`Transaction ${transactionHash} (${functionName}) was mined and reverted; its gas is spent.`, {
-      nextStep: "Look at the transaction in a block explorer. Running the same command again sends a new one.",
+      nextStep: "Look at the transaction in a block explorer. Another run sends a new transaction.",
       context: { transactionHash, functionName },
     });
   }
@@ -130,9 +130,9 @@ export class TransactionRevertedError extends ChainError {
 export class ReceiptTimeoutError extends ChainError {
   override readonly name = "ReceiptTimeoutError";
   constructor(transactionHash: string, waitedMs: number, options: Cause = {}) {
-    super(`No receipt of ${transactionHash} after ${Math.round(waitedMs / 1000)} s.`, {
+    super(`The endpoint returned no receipt of ${transactionHash} in ${Math.round(waitedMs / 1000)} s.`, {
       ...options,
-      nextStep: "Run the same command again: it waits for this transaction and does not send another.",
+      nextStep: "Try again. The next run waits for this transaction and does not send another one.",
       context: { transactionHash, waitedMs },
     });
   }
@@ -150,9 +150,10 @@ export class ReceiptMismatchError extends ChainError {
   override readonly name = "ReceiptMismatchError";
   constructor(details: ReceiptMismatchDetails) {
     super(
-      `Transaction ${details.transactionHash} holds no ${details.eventName}(${details.expected}) of ${details.emitter}.`,
+      `Transaction ${details.transactionHash} has no event ${details.eventName}(${details.expected}) of ${details.emitter}.`,
       {
-        nextStep: "The contract at this address is not the app's, or not a DstackApp. Check the address.",
+        nextStep:
+          "The contract at this address is another one than expected, or not a dstack contract. Check the address.",
         context: { ...details },
       },
     );
@@ -175,40 +176,52 @@ export class NonceTakenError extends ChainError {
   readonly taker: NonceTaker | undefined;
   /** @param taker absent if nothing looked for it */
   constructor(signer: string, nonce: number, transactionHash: string | undefined, taker?: NonceTaker) {
-    const [problem, nextStep] = describeTaker(signer, nonce, taker);
+    const [problem, nextStep] = describeTaker({ signer, nonce, transactionHash, taker });
     const by = taker?.kind === "mined" ? { takenBy: taker.transactionHash } : {};
     super(problem, { nextStep, context: { signer, nonce, transactionHash, ...by } });
     this.taker = taker;
   }
 }
 
-function describeTaker(signer: string, nonce: number, taker: NonceTaker | undefined): [problem: string, next: string] {
-  const used = `Nonce ${nonce} of ${signer}`;
+const checkNonce = "Check in a block explorer which transaction used that nonce.";
+
+interface TakenNonce {
+  readonly signer: string;
+  readonly nonce: number;
+  /** Hash of the recorded transaction, if the journal has it. */
+  readonly transactionHash: string | undefined;
+  readonly taker: NonceTaker | undefined;
+}
+
+function describeTaker({ signer, nonce, transactionHash, taker }: TakenNonce): [problem: string, nextStep: string] {
+  const taken = `nonce ${nonce} of ${signer}`;
   switch (taker?.kind) {
     case "mined":
       return [
-        `${used} was used by transaction ${taker.transactionHash}, which is not the recorded one.`,
-        "The recorded one can never be mined. Look at the other one in a block explorer, then run the same command again.",
+        `Transaction ${taker.transactionHash} used ${taken}, and it is not the recorded one.`,
+        "The recorded transaction can never be mined. Look at the other one in a block explorer, then try again.",
       ];
     case "notFound":
       return [
-        `${used} is used, and the transaction that used it could not be found: it may be the recorded one.`,
-        "The endpoint has not kept the states in which to look for it. Use one that keeps old states, or look in a block explorer which transaction has this nonce, and name it (transactionHash).",
+        `A transaction used ${taken}, but the endpoint does not show which one. It may be the recorded one.`,
+        "The endpoint has not kept the states that show it. Use an endpoint that keeps old states. Or find the transaction with this nonce in a block explorer, and name it with `transactionHash`.",
       ];
     case "waiting":
       return [
-        `${used} is taken by a transaction that waits to be mined: it may be the recorded one.`,
-        "Run the same command again once it is mined.",
+        `A transaction with ${taken} waits to be mined. It may be the recorded one.`,
+        "Try again after that transaction was mined.",
       ];
     case "lost":
       return [
-        `Other transactions of ${signer} used nonces ${taker.nonces.join(", ")}, one after the other, before this one was mined.`,
-        "Another program sends with this key. Stop it, then run the same command again: nothing of it was mined, and nothing is left on record.",
+        `Other transactions of ${signer} used the nonces ${taker.nonces.join(", ")} before this one was mined.`,
+        "Another program sends transactions with this key. Stop it, then try again. Nothing of this one was mined, and no record of it is left.",
       ];
     default:
       return [
-        `${used} was used by another transaction than the recorded one.`,
-        "Check in a block explorer what used that nonce. If it was not this update, start again and give up the recorded transaction by its hash (abandonTransaction).",
+        `Another transaction than the recorded one used ${taken}.`,
+        transactionHash === undefined
+          ? checkNonce
+          : `${checkNonce} If it was not this update, give up the recorded transaction: pass \`abandonTransaction: ${transactionHash}\`.`,
       ];
   }
 }
@@ -224,12 +237,15 @@ export interface UnsignedRecordDetails {
 export class UnsignedRecordError extends ChainError {
   override readonly name = "UnsignedRecordError";
   constructor({ from, nonce, functionName, isKeyHere }: UnsignedRecordDetails) {
-    super(`The journal holds ${functionName} by ${from}, nonce ${nonce}, and no signature that shows who wrote it.`, {
-      nextStep: isKeyHere
-        ? "It was not sent. Records of a key in this process hold the signed bytes, so this one is from elsewhere: look at the journal, then move it away."
-        : "It was not sent. If an earlier run of yours asked the node or wallet for it, run the same command on a terminal: it asks about this transaction by itself, also with --yes (in code: confirmUnsigned). Otherwise move the journal away.",
-      context: { from, nonce, functionName },
-    });
+    super(
+      `The journal holds ${functionName} by ${from}, nonce ${nonce}, without a signature that proves who recorded it.`,
+      {
+        nextStep: isKeyHere
+          ? "It was not sent. This process records the signed bytes with every transaction of its own keys, so another program wrote this record. Look at the journal, then move it away."
+          : "It was not sent. If an earlier run of yours asked the node or the wallet to sign it, try again with `confirmUnsigned`. Otherwise move the journal away.",
+        context: { from, nonce, functionName },
+      },
+    );
   }
 }
 
@@ -244,9 +260,9 @@ export interface ImplausibleAnswerDetails {
 export class ImplausibleAnswerError extends ChainError {
   override readonly name = "ImplausibleAnswerError";
   constructor({ what, told, most }: ImplausibleAnswerDetails) {
-    super(`The RPC endpoint answers ${told} as ${what}; more than ${most} is never signed for.`, {
+    super(`The RPC endpoint answers ${told} as ${what}; this package signs for at most ${most}.`, {
       nextStep:
-        "Use another RPC endpoint. If it answers the same, look at the account and the contract before you go on.",
+        "Use another RPC endpoint. If it gives the same answer, look at the account and the contract before you continue.",
       context: { what, told: told.toString(), most: most.toString() },
     });
   }
@@ -260,9 +276,9 @@ export interface RefusedBlocks {
 export class LogsRefusedError extends ChainError {
   override readonly name = "LogsRefusedError";
   constructor({ fromBlock }: RefusedBlocks, answer: string, options: Cause = {}) {
-    super(`The RPC endpoint refuses the logs of block ${fromBlock} alone: ${answer}`, {
+    super(`The RPC endpoint refuses the logs of the single block ${fromBlock}: ${answer}`, {
       ...options,
-      nextStep: "Use another RPC endpoint or plan; a smaller request than one block does not exist.",
+      nextStep: "Use another RPC endpoint, or another plan of its provider. No request is smaller than one block.",
       context: { blockNumber: fromBlock.toString(), answer },
     });
   }
@@ -273,18 +289,18 @@ export class LogsUnavailableError extends ChainError {
   constructor({ fromBlock, toBlock }: RefusedBlocks, answer: string, options: Cause = {}) {
     super(`The RPC endpoint has no logs of blocks ${fromBlock} to ${toBlock}: ${answer}`, {
       ...options,
-      nextStep: "Use an RPC endpoint that keeps all logs since the app was created.",
+      nextStep: "Use an RPC endpoint that keeps all logs since the creation of the app.",
       context: { fromBlock: fromBlock.toString(), toBlock: toBlock.toString(), answer },
     });
   }
 }
 
 const storeProblems = {
-  damaged: ["is damaged", "Delete it: history is read from the chain again."],
-  foreign: ["is not a history store", "Give the path of a history store, or of a file that does not exist."],
+  damaged: ["is damaged", "Delete it. The next run reads the history from the chain again."],
+  foreign: ["is not a history store", "Give the path of a history store, or a path where no file exists."],
   newer: ["was written by a newer version", "Update this package, or give another path."],
-  unusable: ["cannot be opened or written", "Check its directory, its permissions and the free space."],
-  locked: ["is held by another process", "Wait for the other process to finish, then run the same command again."],
+  unusable: ["cannot be opened or written", "Check its folder, its permissions and the free space."],
+  locked: ["is locked by another process", "Wait until the other process has ended, then try again."],
 } as const;
 
 export type HistoryStoreProblem = keyof typeof storeProblems;

@@ -21,7 +21,7 @@ export class CloudUnreachableError extends CloudError {
   constructor(method: string, path: string, options: Pick<DstackErrorOptions, "cause"> = {}) {
     super(`The cloud API did not answer ${method} ${path}.`, {
       ...options,
-      nextStep: "Check the API address and your network, then run the same command again.",
+      nextStep: "Check the API address and the network connection, then try again.",
       context: { method, path },
     });
   }
@@ -68,31 +68,31 @@ export class CvmNotFoundError extends CloudResponseError {
 export class CvmBusyError extends CloudResponseError {
   override readonly name = "CvmBusyError";
   constructor(answer: CloudAnswer) {
-    super(answer, "Wait until the running operation has ended, then run the same command again.");
+    super(answer, "Wait until the running operation has ended, then try again.");
   }
 }
 
 export class HashExpiredError extends CloudResponseError {
   override readonly name = "HashExpiredError";
   constructor(answer: CloudAnswer) {
-    super(answer, "Start the update again: the cloud keeps a prepared one for 14 days and only the newest per CVM.");
+    super(answer, "Start the update again. The cloud keeps only the newest prepared update of a CVM, for 14 days.");
   }
 }
 
 export class TransactionNotVerifiedError extends CloudResponseError {
   override readonly name = "TransactionNotVerifiedError";
   constructor(answer: CloudAnswer) {
-    super(
-      answer,
-      "Check that your RPC endpoint follows the same chain as the cloud's, then run the same command again.",
-    );
+    super(answer, "Check that your RPC endpoint and the cloud's follow the same chain, then try again.");
   }
 }
 
 export class HashNotAllowedError extends CloudResponseError {
   override readonly name = "HashNotAllowedError";
   constructor(answer: CloudAnswer) {
-    super(answer, "The hash was removed again or allowed on another contract. Check the app's address and its owner.");
+    super(
+      answer,
+      "The owner removed the hash again, or allowed it on another contract. Check the address of the app and its owner.",
+    );
   }
 }
 
@@ -100,9 +100,9 @@ export class KmsDowngradeError extends CloudError {
   override readonly name = "KmsDowngradeError";
   /** @param contradiction the evidence that the app is on a chain, as the end of a sentence */
   constructor(cvm: string, contradiction: string) {
-    super(`The cloud says that the KMS of ${cvm} keeps its policy off chain, but ${contradiction}.`, {
+    super(`The cloud says that the KMS of ${cvm} has no contract, but ${contradiction}.`, {
       nextStep:
-        "Nothing was changed and no secret was sent. Check the API address. If this CVM has no contract, name neither a network (chain) nor its app (appId; in tasks --app or dstack.apps): name the CVM by its app id instead.",
+        "Nothing was changed and no secret was sent. Check the API address. If this CVM really has no contract, pass neither `chain` nor `appId`, and name the CVM by its app id (app_…).",
       context: { cvm, contradiction },
     });
   }
@@ -111,9 +111,9 @@ export class KmsDowngradeError extends CloudError {
 export class CloudProtocolError extends CloudError {
   override readonly name = "CloudProtocolError";
   constructor(method: string, path: string, problem: string, options: Pick<DstackErrorOptions, "cause"> = {}) {
-    super(`The answer to ${method} ${path} has an unknown shape: ${problem}.`, {
+    super(`The answer to ${method} ${path} has an unknown form: ${problem}.`, {
       ...options,
-      nextStep: "Check that the API address is a Phala Cloud API; if it is, report this as a bug.",
+      nextStep: "Check that the API address belongs to a Phala Cloud API. If it does, report this as a bug.",
       context: { method, path, problem },
     });
   }

@@ -8,7 +8,7 @@ export class InvalidHexError extends InputError {
   override readonly name = "InvalidHexError";
   constructor(what: string, raw: string, expectedBytes: number) {
     super(`${what} must be ${expectedBytes} bytes of hex (${expectedBytes * 2} digits), got ${describe(raw)}.`, {
-      nextStep: "Copy the value again, whole; it is never padded or cut for you.",
+      nextStep: "Copy the whole value again. This package neither pads nor cuts a value.",
       context: { what, length: raw.length, expectedBytes },
     });
   }
@@ -21,7 +21,7 @@ export class InvalidAppComposeError extends InputError {
 export class PayloadTooLargeError extends InputError {
   override readonly name = "PayloadTooLargeError";
   constructor(actualBytes: number, limitBytes: number) {
-    super(`Compose file and pre-launch script are ${actualBytes} bytes together; the limit is ${limitBytes}.`, {
+    super(`Compose file and pre-launch script have ${actualBytes} bytes together; the limit is ${limitBytes}.`, {
       nextStep: "Move data out of the compose file, for example into an image.",
       context: { actualBytes, limitBytes },
     });
@@ -39,9 +39,9 @@ export class EnvironmentDecryptionError extends InputError {
 export class UntrustedEncryptionKeyError extends InputError {
   override readonly name = "UntrustedEncryptionKeyError";
   constructor(options: Omit<DstackErrorOptions, "nextStep"> = {}) {
-    super("The app's encryption key is not signed by the expected KMS key.", {
+    super("The expected KMS key did not sign the encryption key of the app.", {
       ...options,
-      nextStep: "Do not send secrets. Check the API address and the KMS public key you expect.",
+      nextStep: "Do not send secrets. Check the API address and the public key of the KMS that you expect.",
     });
   }
 }
@@ -50,15 +50,15 @@ export class UnprovenEncryptionKeyError extends InputError {
   override readonly name = "UnprovenEncryptionKeyError";
   /**
    * @param reason what is missing, as the end of a sentence
-   * @param context with `missing: "app"` where the app is what nobody named
+   * @param context with `missing: "app"` if the caller did not name the app
    */
   constructor(reason: string, context: Readonly<Record<string, unknown>> = {}) {
     const way =
       context.missing === "app"
-        ? "Name the app (appId; in tasks --app or dstack.apps), or name the CVM by its app (app_…), which also serves for a CVM without a contract."
-        : "Name the DstackKms you trust (kms; in tasks DSTACK_KMS, dstack.kms or --kms), or pin its public key (expectedKmsPublicKey; dstack.kmsPublicKey).";
-    super(`No trusted KMS vouches for the key that the environment would be encrypted to: ${reason}.`, {
-      nextStep: `Nothing was asked for and no secret was sent. ${way} To trust the cloud alone: acceptUnprovenKey, in tasks --accept unproven-key.`,
+        ? "Name the app with `appId`, or name the CVM by its app id (app_…), which also works for a CVM without a contract."
+        : "Name the DstackKms that you trust with `kms`, or pin its public key with `expectedKmsPublicKey`.";
+    super(`No trusted KMS has signed the key that would encrypt the environment: ${reason}.`, {
+      nextStep: `Nothing was requested and no secret was sent. ${way} To trust the cloud alone, pass \`acceptUnprovenKey\`.`,
       context: { reason, ...context },
     });
   }
@@ -72,7 +72,7 @@ export class MissingPackageError extends InputError {
   override readonly name = "MissingPackageError";
   constructor(entry: string, packageName: string) {
     super(`${entry} needs the package ${packageName}, which is not installed.`, {
-      nextStep: `Install it: npm install --save-dev ${packageName}`,
+      nextStep: `Install it: npm install -D ${packageName}`,
       context: { entry, packageName },
     });
   }
@@ -83,7 +83,7 @@ export class UnusableFileError extends InputError {
   /** @param problem the end of the sentence "… cannot be used: …" */
   constructor(path: string, problem: string, options: Pick<DstackErrorOptions, "nextStep" | "cause"> = {}) {
     super(`${path} cannot be used: ${problem}.`, {
-      nextStep: "Look at the file, then name another one.",
+      nextStep: "Look at the file, then name another file.",
       ...options,
       context: { path, problem },
     });
@@ -102,7 +102,7 @@ export class LintRefusedError extends InputError {
     const rules = [...new Set(findings.map(({ rule }) => rule))];
     super(findings.map(({ message, rule }) => `${message} (${rule})`).join(" "), {
       nextStep: canAccept
-        ? `Nothing was sent. ${findings[0]?.advice ?? ""} To go on all the same: --accept ${rules.join(",")}`
+        ? `Nothing was sent. ${findings[0]?.advice ?? ""} To override this, pass \`accepted: ${rules.join(",")}\`.`
         : findings[0]?.advice,
       context: { findings },
     });
@@ -124,7 +124,7 @@ export class HashNeededError extends InputError {
   override readonly name = "HashNeededError";
   constructor(objections: readonly RemovalObjection[]) {
     super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
-      nextStep: `Nothing was sent. Update or delete what needs the hash first; to go on all the same: --accept ${namesOf(objections)}`,
+      nextStep: `Nothing was sent. First update or delete what needs the hash. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });
   }
@@ -134,7 +134,7 @@ export class DeviceNeededError extends InputError {
   override readonly name = "DeviceNeededError";
   constructor(objections: readonly RemovalObjection[]) {
     super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
-      nextStep: `Nothing was sent. Move or delete what needs the device first; to go on all the same: --accept ${namesOf(objections)}`,
+      nextStep: `Nothing was sent. First move or delete the CVMs on the device. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });
   }
@@ -155,7 +155,7 @@ export class KeyEpochsError extends InputError {
   constructor(contracts: readonly KeyEpochsDetails[]) {
     super(contracts.map(describeEpochs).join(" "), {
       nextStep:
-        "Nothing was sent. Use the tools of that release; to go on with app epoch 0 alone, accept key-epochs by name (acceptKeyEpochs, --accept key-epochs).",
+        "Nothing was sent. Use the tools of that release. To continue with app epoch 0 alone, pass `acceptKeyEpochs`.",
       context: { contracts },
     });
   }
@@ -163,8 +163,8 @@ export class KeyEpochsError extends InputError {
 
 function describeEpochs({ role, address, releases, hasKeyEpochs }: KeyEpochsDetails): string {
   return hasKeyEpochs
-    ? `The ${role} ${address} is of release ${releases}, which approves per key epoch: what can be read and changed here is app epoch 0, and may not be what governs.`
-    : `The release of the ${role} ${address} is not known, and it may approve per key epoch: what can be read and changed here may not be what governs.`;
+    ? `The ${role} ${address} is of release ${releases}, which approves per key epoch. This package reads and changes only app epoch 0, which may not be the epoch that governs.`
+    : `The release of the ${role} ${address} is not known, and it may approve per key epoch. The lists that this package reads and changes may not be those that govern.`;
 }
 
 /** Quotes only values that are too short to be a secret, so that a pasted private key never appears in a message. */

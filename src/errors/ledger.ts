@@ -9,15 +9,15 @@ abstract class LedgerFamilyError extends DstackError {
 const problems = {
   damaged: [
     "is damaged",
-    "Keep the file: it says which transactions were sent. Check the chain before you move it away.",
+    "Keep the file, because it lists the transactions that were sent. Check the chain before you move it away.",
   ],
-  foreign: ["is not a ledger", "Give the path of a ledger, or of a file that does not exist."],
+  foreign: ["is not a ledger", "Give the path of a ledger, or a path where no file exists."],
   newer: ["was written by a newer version", "Update this package, or give another path."],
   unusable: [
     "cannot be opened or written",
-    "Check its folder, its permissions and the free space. Nothing is sent that is not on record.",
+    "Check its folder, its permissions and the free space. No transaction is sent before it is recorded.",
   ],
-  locked: ["is held by another process", "Wait for the other process to finish, then run the same command again."],
+  locked: ["is locked by another process", "Wait until the other process has ended, then try again."],
 } as const;
 
 export type LedgerProblem = keyof typeof problems;
@@ -29,7 +29,7 @@ export class LedgerError extends LedgerFamilyError {
   constructor(path: string, problem: LedgerProblem, options: Cause & { readonly detail?: string | undefined } = {}) {
     const [what, nextStep] = problems[problem];
     const { detail, ...cause } = options;
-    super(`The ledger ${path} ${detail === undefined ? what : `cannot be believed: ${detail}`}.`, {
+    super(`The ledger ${path} ${detail === undefined ? what : `is not valid: ${detail}`}.`, {
       ...cause,
       nextStep,
       context: { path, problem, ...(detail !== undefined && { detail }) },
@@ -57,14 +57,14 @@ export class TransactionUnderpricedError extends LedgerFamilyError {
     const { signer, nonce, functionName, maxFeePerGas, baseFeePerGas, transactionHash } = facts;
     const why =
       baseFeePerGas === undefined
-        ? "and the node asks for more"
-        : `and the base fee has risen to ${inGwei(baseFeePerGas)} gwei`;
+        ? "but the node asks for more"
+        : `but the base fee rose to ${inGwei(baseFeePerGas)} gwei`;
     super(
-      `${functionName} of ${signer}, nonce ${nonce}, pays at most ${inGwei(maxFeePerGas)} gwei per gas, ${why}: it is not mined.`,
+      `${functionName} of ${signer}, nonce ${nonce}, pays at most ${inGwei(maxFeePerGas)} gwei per gas, ${why}. It is not mined.`,
       {
         ...options,
         nextStep:
-          "It is on record. Replace it by the same call with a higher fee (replaceTransaction), cancel it (cancelTransaction), or wait until the base fee has fallen.",
+          "It is recorded. Replace it by the same call with a higher fee (`replaceTransaction`), cancel it (`cancelTransaction`), or wait until the base fee falls.",
         context: {
           ...{ signer, nonce, functionName, transactionHash },
           maxFeePerGas: maxFeePerGas.toString(),
@@ -87,7 +87,7 @@ export class TransactionCancelledError extends LedgerFamilyError {
   constructor({ from, nonce, functionName }: RecordFacts, by: string | undefined) {
     const how = by === undefined ? "was withdrawn" : `was cancelled by transaction ${by}`;
     super(`${functionName} of ${from}, nonce ${nonce}, ${how}.`, {
-      nextStep: "It was not carried out. The same command sends it anew, with another nonce.",
+      nextStep: "The call was not executed. The next run sends it again, with another nonce.",
       context: { from, nonce, functionName, ...(by !== undefined && { cancelledBy: by }) },
     });
   }
@@ -96,14 +96,11 @@ export class TransactionCancelledError extends LedgerFamilyError {
 export class NonceBlockedError extends LedgerFamilyError {
   override readonly name = "NonceBlockedError";
   constructor({ from, nonce, functionName }: RecordFacts) {
-    super(
-      `Nonce ${nonce} of ${from} belongs to a removal that an earlier prune recorded and did not send: ${functionName}.`,
-      {
-        nextStep:
-          "Nothing was sent. Run that prune again: it checks whether the removal is still safe, and sends it. Or cancel it (cancelTransaction).",
-        context: { from, nonce, functionName },
-      },
-    );
+    super(`An earlier prune recorded ${functionName} with nonce ${nonce} of ${from}, and did not send it.`, {
+      nextStep:
+        "Nothing was sent. Run that prune again: it checks whether the removal is still safe, then sends it. Or cancel it (`cancelTransaction`).",
+      context: { from, nonce, functionName },
+    });
   }
 }
 
@@ -122,9 +119,9 @@ export class FinalityTimeoutError extends LedgerFamilyError {
   constructor({ tag, transactionHashes, blockNumber, taggedBlock }: FinalityFacts, waitedMs: number) {
     const seconds = Math.round(waitedMs / 1000);
     const reached = taggedBlock === undefined ? "" : `, and the endpoint's ${tag} block is ${taggedBlock}`;
-    super(`Block ${blockNumber}, which holds the transactions, is not ${tag} after ${seconds} s${reached}.`, {
+    super(`Block ${blockNumber}, which holds the transactions, did not become ${tag} in ${seconds} s${reached}.`, {
       nextStep:
-        "They are mined, and they are on record. The same command waits for them again, and pays nothing; or ask for an earlier stage (until).",
+        "The transactions are mined and recorded. The next run waits for them again and pays nothing. Or wait for an earlier stage: `until`.",
       context: {
         tag,
         transactionHashes,

@@ -10,8 +10,8 @@ export class PruneBlockedError extends PruneError {
     const [first] = unknowns;
     const kinds = [...new Set(unknowns.map(({ kind }) => kind))].join(",");
     const more = unknowns.length > 1 ? ` (and ${unknowns.length - 1} more unknown facts)` : "";
-    super(`Nothing may be removed while this is not known: ${first?.problem}${more}`, {
-      nextStep: `Nothing was sent. Find out, or answer for it yourself with --accept ${kinds}.`,
+    super(`No hash may be removed, because a fact is not known. ${first?.problem}${more}`, {
+      nextStep: `Nothing was sent. Make the fact known. Or, if you know the answer yourself, pass \`acceptedUnknowns: ${kinds}\`.`,
       context: { unknowns },
     });
   }
@@ -27,8 +27,8 @@ export interface Objection {
 export class PruneOvertakenError extends PruneError {
   override readonly name = "PruneOvertakenError";
   constructor(objections: readonly Objection[]) {
-    super(`The plan is overtaken: ${describe(objections)}.`, {
-      nextStep: "Nothing more was sent. Plan again and look at the new plan.",
+    super(`The facts changed after the plan was made: ${describe(objections)}.`, {
+      nextStep: "Nothing more was sent. Make a new plan and look at it.",
       context: { objections },
     });
   }
@@ -37,9 +37,9 @@ export class PruneOvertakenError extends PruneError {
 export class HistoryContradictedError extends PruneError {
   override readonly name = "HistoryContradictedError";
   constructor(objections: readonly Objection[]) {
-    super(`The stored history is not the chain's: ${describe(objections)}.`, {
+    super(`The history store contradicts the chain: ${describe(objections)}.`, {
       nextStep:
-        "Nothing was sent. Delete the history store, or give --store :memory:, and plan again. If it stays so, use an RPC endpoint that keeps all logs.",
+        "Nothing was sent. Delete the history store, or use another one with `store`, then make a new plan. If the error remains, use an RPC endpoint that keeps all logs.",
       context: { objections },
     });
   }
@@ -48,9 +48,9 @@ export class HistoryContradictedError extends PruneError {
 export class InvalidPlanFileError extends PruneError {
   override readonly name = "InvalidPlanFileError";
   constructor(path: string, problem: string, options: Pick<DstackErrorOptions, "cause"> = {}) {
-    super(`${path} cannot be carried out: ${problem}.`, {
+    super(`The plan file ${path} is not usable: ${problem}.`, {
       ...options,
-      nextStep: "Nothing was sent. Write a new plan with --dry-run --plan FILE.",
+      nextStep: "Nothing was sent. Write a new plan with `savePlan`.",
       context: { path, problem },
     });
   }
@@ -60,10 +60,13 @@ export class PrunedHashInUseError extends PruneError {
   override readonly name = "PrunedHashInUseError";
   constructor(appId: string, objections: readonly Objection[]) {
     const hashes = objections.flatMap(({ composeHash }) => composeHash ?? []);
-    super(`Removed, but in use since the last look: ${describe(objections)}. Its next boot gets no keys.`, {
-      nextStep: `Allow it again at once: hardhat dstack hash add --app ${appId} ${hashes[0] ?? ""}`.trimEnd(),
-      context: { appId, objections },
-    });
+    super(
+      `A hash came into use while it was being removed: ${describe(objections)}. The next boot with it gets no keys.`,
+      {
+        nextStep: `Allow it again at once: \`addComposeHash: ${hashes.join(" ")} on ${appId}\``,
+        context: { appId, objections },
+      },
+    );
   }
 }
 

@@ -15,10 +15,9 @@ export class HashMismatchError extends UpdateError {
   override readonly name = "HashMismatchError";
   constructor(details: HashMismatchDetails) {
     super(
-      `The cloud wants hash ${details.fromCloud} allowed, but the document asked for has ${details.expected}: ${details.explanation}.`,
+      `The cloud asks the owner to allow the hash ${details.fromCloud}, but the requested document has ${details.expected}: ${details.explanation}.`,
       {
-        nextStep:
-          "Nothing was paid. Review the difference; accept it explicitly (acceptHashMismatch) only if it is wanted.",
+        nextStep: `Nothing was paid. Review the difference. Only if you want it, pass \`acceptHashMismatch: ${details.fromCloud}\`.`,
         context: { ...details },
       },
     );
@@ -30,7 +29,7 @@ export class RolloverTimeoutError extends UpdateError {
   constructor(cvm: string, status: string, waitedMs: number, correlationId: string | undefined) {
     super(`CVM ${cvm} is still ${status} after ${Math.round(waitedMs / 1000)} s.`, {
       nextStep:
-        "The update is confirmed and paid. Run the same command again to go on waiting; quote the correlation id in a ticket.",
+        "The update is confirmed and paid. Start the update again to continue to wait. Quote the correlation id in a support ticket.",
       context: { cvm, status, waitedMs, correlationId },
     });
   }
@@ -39,9 +38,9 @@ export class RolloverTimeoutError extends UpdateError {
 export class RolloverFailedError extends UpdateError {
   override readonly name = "RolloverFailedError";
   constructor(cvm: string, reason: string, correlationId: string | undefined) {
-    super(`CVM ${cvm} did not boot the new compose: ${reason.replace(/\.+$/, "")}.`, {
+    super(`CVM ${cvm} did not boot the new compose file: ${reason.replace(/\.+$/, "")}.`, {
       nextStep:
-        "The CVM runs its previous compose. Cure the reason (device, OS image, registration), then update again.",
+        "The CVM runs its previous compose file. Remove the cause (device, OS image, registration), then update again.",
       context: { cvm, reason, correlationId },
     });
   }
@@ -55,12 +54,15 @@ export class JournalCorruptError extends UpdateError {
     line: number,
     { cause, problem }: Pick<DstackErrorOptions, "cause"> & { readonly problem?: string | undefined } = {},
   ) {
-    super(`Line ${line} of the journal ${path} cannot be ${problem === undefined ? "read" : `believed: ${problem}`}.`, {
-      cause,
-      nextStep:
-        "Keep the file: it says which transactions were sent. Repair the line, or check the chain before you delete it.",
-      context: { path, line, ...(problem !== undefined && { problem }) },
-    });
+    super(
+      `Line ${line} of the journal ${path} ${problem === undefined ? "cannot be read" : `is not valid: ${problem}`}.`,
+      {
+        cause,
+        nextStep:
+          "Keep the file, because it lists the transactions that were sent. Repair the line, or check the chain before you delete the file.",
+        context: { path, line, ...(problem !== undefined && { problem }) },
+      },
+    );
   }
 }
 
@@ -84,8 +86,8 @@ export class JournalLockedError extends UpdateError {
       {
         nextStep:
           holder === undefined
-            ? "Wait for it to end. A journal of its own helps only a run about another app or CVM."
-            : `Wait for it to end. If no process of this package has that number${holder.isLocal ? "" : " on that machine"} any more, delete ${holder.lockFile}.`,
+            ? "Wait until that process has ended. A separate journal is safe only for a run about another app or CVM."
+            : `Wait until that process has ended. If no process of this package has that number${holder.isLocal ? "" : " on that machine"}, delete ${holder.lockFile}.`,
         context: { path, ...holder, ...(holder && { since: describeTime(holder.since) }) },
       },
     );
@@ -105,10 +107,10 @@ function describeTime(milliseconds: number): string {
 export class UnexpectedDeviceError extends UpdateError {
   override readonly name = "UnexpectedDeviceError";
   constructor(cvm: string, deviceId: string, allowed: readonly string[]) {
-    const instead = allowed.length === 0 ? "no device may be allowed" : `only ${allowed.join(", ")} may be allowed`;
-    super(`The cloud names device ${deviceId} for ${cvm}, and ${instead}.`, {
-      nextStep:
-        "Nothing was paid. If you know the device and trust it, add it to devices (in tasks apps.NAME.devices or --allow-device).",
+    const instead =
+      allowed.length === 0 ? "the update may allow no device" : `the update may allow only ${allowed.join(", ")}`;
+    super(`The cloud names device ${deviceId} for ${cvm}, but ${instead}.`, {
+      nextStep: "Nothing was paid. If you know this device and trust it, allow it with `devices`.",
       context: { cvm, deviceId, allowed },
     });
   }
@@ -118,10 +120,10 @@ export class UnprovenDocumentError extends UpdateError {
   override readonly name = "UnprovenDocumentError";
   constructor(cvm: string, appId: string, hashes: readonly string[]) {
     super(
-      `The cloud names a document for ${cvm} that app ${appId} does not allow in any official form. What the update leaves as it is would come from there.`,
+      `The cloud returned a document of ${cvm} that app ${appId} does not allow in any official form. The update would take every field from it that you do not set.`,
       {
         nextStep:
-          "Nothing was paid. Compare the cloud's document with the one you deployed: the API's compose_file has it, and dstack hash FILE --cvm NAME names the differences. If it is right (its hash was removed, for example): acceptUnprovenDocument, in tasks --accept unproven-document.",
+          "Nothing was paid. Compare the cloud's document with the one that you deployed: the API returns it as compose_file, and `examineHashes` names the differences. If the document is right (for example, because its hash was removed), pass `acceptUnprovenDocument`.",
         context: { cvm, appId, hashes },
       },
     );
@@ -133,10 +135,7 @@ export class SignerRequiredError extends UpdateError {
   /** @param options.ownerKind set if the owner is a contract, so that no key can sign for it */
   constructor(steps: readonly string[], { ownerKind }: { readonly ownerKind?: ContractOwnerKind | undefined } = {}) {
     super(`No signer was given for ${steps.join(" and ")}.`, {
-      nextStep:
-        ownerKind === undefined
-          ? "Pass the owner's account, or set DSTACK_OWNER_KEY in the environment or the Hardhat keystore."
-          : nextSteps[ownerKind],
+      nextStep: ownerKind === undefined ? "Give the key of the owner: `account`." : nextSteps[ownerKind],
       context: { steps, ...(ownerKind !== undefined && { ownerKind }) },
     });
   }

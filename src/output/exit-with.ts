@@ -4,12 +4,18 @@ import { isDstackError } from "../errors/index.ts";
 /**
  * Prints an error and the next step. Known errors are printed without a stack trace. Returns the exit code: that of the
  * error's family, 130 after an interruption, 1 for unexpected errors.
+ *
+ * @param nextStep in the reader's terms. @default the error's own, which names parameters
  */
-export function exitWith(error: unknown, stream: NodeJS.WritableStream): number {
+export function exitWith(
+  error: unknown,
+  stream: NodeJS.WritableStream,
+  nextStep = isDstackError(error) ? error.nextStep : undefined,
+): number {
   const tell = (text: string) => stream.write(`${printable(text)}\n`);
   if (isDstackError(error)) {
     tell(oneLine(`${error.code} ${error.message}`));
-    if (error.nextStep !== undefined) tell(oneLine(error.nextStep));
+    if (nextStep !== undefined) tell(oneLine(nextStep));
     return error.exitCode;
   }
   if (error instanceof Error && error.name === "AbortError") {

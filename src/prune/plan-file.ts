@@ -47,7 +47,7 @@ export function requirePlanFor(
   }
 }
 
-/** The result of reading a plan: the plan, or the end of the sentence "The file cannot be carried out: …". */
+/** The result of reading a plan: the plan, or the end of the sentence "The plan file is not usable: …". */
 export type PlanReading = { readonly plan: PrunePlan } | { readonly problem: string };
 
 const kind = "dstack-prune-plan";

@@ -10,7 +10,7 @@ export interface QueuedDocument {
 }
 
 /**
- * Reads a `--queued` value: calldata or a compose hash as hex, or a file that holds calldata as hex, such as a
+ * Reads a queued call: calldata or a compose hash as hex, or a file that holds calldata as hex, such as a
  * Transaction Builder file or a timelock's operation.
  *
  * @throws InvalidArgumentError if it cannot name any hash

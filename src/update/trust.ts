@@ -32,8 +32,8 @@ export function checkRequest(
   const { environment, clearEnvironment = false, allowedEnvs, kms, expectedKmsPublicKey, acceptUnprovenKey } = request;
   const isAppNamed = options.isAppNamed ?? (request.appId !== undefined || appNamedBy(request.cvm) !== undefined);
   if (clearEnvironment && environment !== undefined && environment.length > 0) {
-    throw new InvalidArgumentError("The environment is to be cleared, and variables are given.", {
-      nextStep: "Give either the environment or clearEnvironment (in tasks --clear-environment).",
+    throw new InvalidArgumentError("The request clears the environment and sets variables.", {
+      nextStep: "Pass either `environment` or `clearEnvironment`.",
     });
   }
   if (!clearEnvironment && environment?.length === 0) throw emptyEnvironment();
@@ -41,17 +41,18 @@ export function checkRequest(
   const discarded = environment?.find(({ key }) => allowedEnvs !== undefined && !allowedEnvs.includes(key));
   if (discarded !== undefined) {
     throw new InvalidEnvironmentError(`The environment sets ${discarded.key}, which allowedEnvs does not name.`, {
-      nextStep: "Name it there, or leave allowedEnvs out: the guest discards what is not allowed.",
+      nextStep:
+        "Add it to `allowedEnvs`, or omit `allowedEnvs`. The guest discards variables that the list does not name.",
       context: { name: discarded.key },
     });
   }
   const isReplaced = clearEnvironment || environment !== undefined;
   if (isReplaced && kms === undefined && expectedKmsPublicKey === undefined && acceptUnprovenKey !== true) {
-    throw new UnprovenEncryptionKeyError("no KMS is named, and no key is pinned");
+    throw new UnprovenEncryptionKeyError("the caller named no KMS and pinned no key");
   }
   // A KMS signs the key of any app that is registered at it, and anyone can register one.
   if (isReplaced && !isAppNamed && acceptUnprovenKey !== true) {
-    throw new UnprovenEncryptionKeyError("no app is named, so the cloud could name one of its own choice", {
+    throw new UnprovenEncryptionKeyError("the caller named no app, so the cloud could choose one", {
       missing: "app",
     });
   }
@@ -67,7 +68,7 @@ function refuseEmptyValues({ environment = [], acceptEmptyValues }: UpdateReques
     `The new environment sets ${names.join(" and ")} to an empty value, and nothing else.`,
     {
       nextStep:
-        "Look at where the values come from. To set empty values on purpose: acceptEmptyValues (in tasks --accept empty-values). To take every variable away: clearEnvironment (in tasks --clear-environment).",
+        "Check where the values come from. To set empty values on purpose, pass `acceptEmptyValues`. To remove every variable, pass `clearEnvironment`.",
       context: { names },
     },
   );
@@ -77,7 +78,7 @@ function refuseEmptyValues({ environment = [], acceptEmptyValues }: UpdateReques
 export function emptyEnvironment(): InvalidEnvironmentError {
   return new InvalidEnvironmentError("The new environment sets no variable.", {
     nextStep:
-      "Give the whole environment. To take every variable away on purpose, use clearEnvironment (in tasks --clear-environment); the present values cannot be read back by anyone.",
+      "Pass the whole environment. To remove every variable on purpose, pass `clearEnvironment`. The current values cannot be read back.",
   });
 }
 
@@ -98,16 +99,16 @@ export function requireTarget<Snapshot extends CvmSnapshot & { readonly appId: A
   for (const wanted of [appId, appNamedBy(cvm)]) {
     if (wanted === undefined || wanted === snapshot.appId) continue;
     throw new InvalidArgumentError(`The cloud says that ${cvm} is a CVM of app ${snapshot.appId}, not of ${wanted}.`, {
-      nextStep: "Name a CVM of the app. If this one is, do not go on: the cloud answers for another app.",
+      nextStep: "Name a CVM of the app. If this is one, do not continue: the cloud answers for another app.",
       context: { cvm, itsApp: snapshot.appId, wanted },
     });
   }
   if (snapshot.chainId === undefined) {
-    if (run.isChainNamed) throw new KmsDowngradeError(cvm, "a chain was named for its app");
-    if (appId !== undefined) throw new KmsDowngradeError(cvm, `its app was named: ${appId}`);
+    if (run.isChainNamed) throw new KmsDowngradeError(cvm, "the caller named a chain for its app");
+    if (appId !== undefined) throw new KmsDowngradeError(cvm, `the caller named its app, ${appId}`);
   } else if (!run.isChainNamed) {
     throw new InvalidArgumentError(`${cvm} has a contract on chain ${snapshot.chainId}, and no chain was given.`, {
-      nextStep: "Give a client of that chain (chain; in tasks --network).",
+      nextStep: "Connect that chain: pass `chain`.",
       context: { cvm, chainId: snapshot.chainId },
     });
   }
@@ -137,7 +138,7 @@ export async function readTrustedKmsKey(run: UpdateRun, { chainId }: UpdateTarge
   if (expectedKmsPublicKey !== undefined) {
     return { kmsPublicKey: parseKmsPublicKey(expectedKmsPublicKey), proof: "pinned-key" };
   }
-  let reason = "no KMS is named, and no key is pinned";
+  let reason = "the caller named no KMS and pinned no key";
   if (kms !== undefined && chainId === undefined) {
     reason = "the CVM's KMS has no contract, as the cloud says, and no key is pinned";
   } else if (kms !== undefined) {

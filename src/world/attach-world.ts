@@ -155,7 +155,7 @@ async function publishKey(
   localClient: LocalChainClient | undefined,
   publicKey: Hex,
 ): Promise<string | undefined> {
-  const advice = `An update with an environment needs dstack.kmsPublicKey ${publicKey}, or --accept unproven-key.`;
+  const advice = `An update with an environment needs \`expectedKmsPublicKey: ${publicKey}\` or \`acceptUnprovenKey\`.`;
   if (localClient !== undefined) {
     try {
       await publishKmsKeyAsOwner(localClient, { kms, publicKey });

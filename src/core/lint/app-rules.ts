@@ -47,7 +47,7 @@ export const removeDeviceWithoutEffect: LintRule = {
           .filter(({ functionName }) => functionName === "removeDevice")
           .map(({ args: [device] }) => ({
             message: `Removing device ${device} has no effect: the app allows any device.`,
-            advice: "Stop allowing any device (dstack device allow-any off) in the same batch or before it.",
+            advice: "Stop allowing any device (`setAllowAnyDevice`) in the same batch or before it.",
           }));
   },
 };
@@ -224,7 +224,7 @@ export const devicesWithoutEffect: LintRule = {
       ? [
           {
             message: `The app allows any device, so its list of ${devices.length} devices has no effect.`,
-            advice: "When the list is complete, switch to it (dstack device allow-any off).",
+            advice: "When the list is complete, switch to it (`setAllowAnyDevice`).",
           },
         ]
       : [];
@@ -261,7 +261,7 @@ export const pendingOwner: LintRule = {
       : [
           {
             message: `${app.policy.pendingOwner.address} can accept the ownership at any time.`,
-            advice: "Accept it (dstack owner accept), or transfer to the current owner to withdraw the offer.",
+            advice: "Accept it (`acceptOwnership`), or transfer to the current owner to withdraw the offer.",
           },
         ],
 };

@@ -61,7 +61,7 @@ describe("the README's sample in an empty project", function () {
     it(`tells who imports dstack-toolkit/${entry} without ${peer} to install it`, () => {
       const code = `import("dstack-toolkit/${entry}").catch((error) => console.log(error.code, error.message, error.nextStep))`;
       expect(run(withoutPeers, [process.execPath, "-e", code])).to.equal(
-        `DSTK-1401 dstack-toolkit/${entry} needs the package ${peer}, which is not installed. Install it: npm install --save-dev ${peer}\n`,
+        `DSTK-1401 dstack-toolkit/${entry} needs the package ${peer}, which is not installed. Install it: npm install -D ${peer}\n`,
       );
     });
 

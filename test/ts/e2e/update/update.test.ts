@@ -344,7 +344,7 @@ describe("updateCvm", () => {
       const cvm = await createCvm(world, { environment: blue });
       const changes = { environment: green, appId: undefined, cloud: unaskable() };
       const error = await refused(cvm, UnprovenEncryptionKeyError, changes);
-      expect(error.nextStep).to.include("appId").and.to.include("--app").and.to.include("unproven-key");
+      expect(error.nextStep).to.include("`appId`").and.to.include("`acceptUnprovenKey`").and.to.not.include("--");
       expect(
         await update(world, cvm, {
           ...changes,

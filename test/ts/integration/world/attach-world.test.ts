@@ -87,7 +87,7 @@ describe("attachWorld", () => {
     const ours = world.cloud.kmsPublicKey("kms-base-1");
     await world.close();
     expect(await publishedKey()).to.equal("0x");
-    expect(world.unprovable).to.include("kmsPublicKey").and.to.include(ours);
+    expect(world.unprovable).to.include("expectedKmsPublicKey").and.to.include(ours);
   });
 
   it("goes on where a dev chain refuses, and says so", async () => {
@@ -107,7 +107,7 @@ describe("attachWorld", () => {
     const world = await attachWorld({ rpcUrl: refusing.url, kms: contracts.kms, cloud });
     await world.close();
     await refusing.close();
-    expect(world.unprovable).to.include("no impersonation here").and.to.include("--accept unproven-key");
+    expect(world.unprovable).to.include("no impersonation here").and.to.include("acceptUnprovenKey");
   });
 
   it("creates the on-chain CVM with the key of the KMS's owner on a dev chain", async () => {

@@ -323,10 +323,10 @@ describe("the linter", () => {
     expect(() => requireClean(findings))
       .to.throw(LintRefusedError)
       .with.property("nextStep")
-      .that.not.includes("--accept");
+      .that.not.includes("`accepted: ");
     expect(() => requireClean(findings, new Set()))
       .to.throw(LintRefusedError)
       .with.property("nextStep")
-      .that.includes("--accept");
+      .that.includes("`accepted: ");
   });
 });

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { createAsk, createConfirm, exitCodeOf, runTask, type TaskOutcome } from "../../../../src/commands/run.ts";
-import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";
+import { InvalidArgumentError, KeyEpochsError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 /** What a task writes and answers, with the process left as it was. */
@@ -48,6 +48,14 @@ describe("runTask", () => {
     const { stdout, stderr } = await observe(true, work);
     expect(JSON.parse(stdout)).to.have.nested.include({ "error.code": "DSTK-2001", "error.retryable": true });
     expect([stdout.split("\n").length, stderr]).to.deep.equal([2, forPeople.stderr]);
+  });
+
+  it("tells the next step in the terms of the commands, to people and in JSON", async () => {
+    const error = new KeyEpochsError([]);
+    expect(error.nextStep).to.include("`acceptKeyEpochs`");
+    const { stdout, stderr } = await observe(true, failing(error));
+    expect(stderr).to.include("pass --accept key-epochs.").and.to.not.include("`");
+    expect(JSON.parse(stdout).error.nextStep).to.equal(stderr.trimEnd().split("\n").at(-1));
   });
 
   it("answers 1 for what nobody foresaw, and still one object", async () => {

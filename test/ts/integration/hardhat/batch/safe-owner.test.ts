@@ -253,7 +253,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     const project = await projectOf(world, { apps: { shop: appId } });
     for (const [contract, kind, words] of [
       [timelock, "timelock", ["PROPOSER_ROLE", "EXECUTOR_ROLE", "buildTimelockBatch"]],
-      [kms, "contract", ["proposed"]],
+      [kms, "contract", ["Propose"]],
     ] as const) {
       const state = await world.snapshot();
       await execute(safe, await prepare(["owner", "transfer"], { address: contract, accept: "owner-cannot-sign" }));

@@ -1,0 +1,42 @@
+/**
+ * What a user of the commands gives for a parameter or function that an error of the library names. A function gets the
+ * value that the error states for it.
+ */
+export const operatorTerms: Readonly<Record<string, string | ((value: string) => string)>> = {
+  abandonTransaction: "--abandon-transaction",
+  acceptEmptyValues: "--accept empty-values",
+  acceptHashMismatch: "--accept-hash-mismatch",
+  acceptKeyEpochs: "--accept key-epochs",
+  acceptOwnership: "dstack owner accept",
+  acceptUnprovenDocument: "--accept unproven-document",
+  acceptUnprovenKey: "--accept unproven-key",
+  accepted: "--accept",
+  acceptedUnknowns: "--accept",
+  account: "DSTACK_OWNER_KEY, in the environment or in Hardhat's keystore",
+  addComposeHash: (value) => `npx hardhat dstack hash add ${value.replace(" on ", " --app ")}`,
+  appId: "--app (or dstack.apps)",
+  buildSafeBatch: "--batch safe of a task such as dstack hash add",
+  chain: "--network",
+  clearEnvironment: "--clear-environment",
+  confirmUnsigned: "a terminal: the task then asks about this transaction, also with --yes",
+  delegate: "--delegate",
+  devices: "--allow-device or dstack.apps.NAME.devices",
+  environment: "--env-file and -e",
+  examineHashes: "dstack hash FILE --cvm NAME",
+  expectedKmsPublicKey: "dstack.kmsPublicKey",
+  kms: "--kms, dstack.kms or DSTACK_KMS",
+  mode: "--batch",
+  savePlan: "--dry-run --plan FILE",
+  setAllowAnyDevice: "dstack device allow-any off",
+  store: "--store",
+  undoDelegation: "dstack batch undo-delegation",
+};
+
+/** Replaces `parameter` and `parameter: value` in a text of the library by what a user of the commands gives. */
+export function toOperatorTerms(text: string): string {
+  return text.replace(/`(\w+)(?:: ([^`]+))?`/g, (quoted: string, name: string, value = "") => {
+    const term = Object.hasOwn(operatorTerms, name) ? operatorTerms[name] : undefined;
+    if (term === undefined) return quoted;
+    return typeof term === "function" ? term(value) : `${term} ${value}`.trimEnd();
+  });
+}
