@@ -1,7 +1,7 @@
 // `npm run bench`: figures are ratios against something in the same run; absolute ones only say what this machine does.
 // BENCH=prune-gas runs one of them alone; several names are separated by commas.
 import { benchApi } from "./api.ts";
-import { benchCli } from "./cli.ts";
+import { benchCli } from "./cli/index.ts";
 import { benchComposeHash } from "./compose-hash.ts";
 import { benchHistory } from "./history/index.ts";
 import { benchPruneGas } from "./prune-gas.ts";

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Address } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { deployApp } from "../chain/deploy-app.ts";
+import { systemClock } from "../chain/retry.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { createCvm } from "../cloud/create-cvm.ts";
@@ -16,7 +16,8 @@ import { buildAppCompose } from "../core/app-compose.ts";
 import { type EnvironmentVariable, encryptEnvironment } from "../core/environment.ts";
 import { deployedApp } from "../core/events.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
-import { RolloverFailedError } from "../errors/index.ts";
+import { poll } from "../core/retry.ts";
+import { RolloverFailedError, RolloverTimeoutError } from "../errors/index.ts";
 import type { OwnerClient } from "./chain/client.ts";
 import type { SeededCvm, WorldState } from "./state.ts";
 
@@ -193,15 +194,21 @@ export interface WaitUntilRunningParameters {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws RolloverFailedError if the CVM ends in another state */
+/** @throws RolloverFailedError if the CVM ends in another state, RolloverTimeoutError */
 export async function waitUntilRunning(cloud: CloudClient, { cvm, signal }: WaitUntilRunningParameters): Promise<void> {
-  for (;;) {
-    const { status, busy } = await getCvm(cloud, { cvm });
-    if (status === "running" && !busy) return;
-    if (!busy) {
-      const { bootError } = await getCvmState(cloud, { cvm });
-      throw new RolloverFailedError(cvm, bootError ?? `its status is ${status}`, undefined);
-    }
-    await sleep(50, undefined, { signal });
-  }
+  let status = "unknown";
+  const limits = {
+    everyMs: 50,
+    timeoutMs: 900_000,
+    mayPass: () => false,
+    onTimeout: (waitedMs: number) => new RolloverTimeoutError(cvm, status, waitedMs, undefined),
+  };
+  await poll({ clock: systemClock, signal }, limits, async () => {
+    const latest = await getCvm(cloud, { cvm });
+    status = latest.status;
+    if (latest.busy) return undefined;
+    if (status === "running") return latest;
+    const { bootError } = await getCvmState(cloud, { cvm });
+    throw new RolloverFailedError(cvm, bootError ?? `its status is ${status}`, undefined);
+  });
 }

@@ -37,8 +37,8 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
   const slug = chainId === 1 ? "kms-ethereum-1" : "kms-base-1";
   const start = () =>
     startMockCloud({
-      // A compromise: the default of one second is long for a test. A caller may set another value.
-      rolloverMs: 300,
+      // Long enough for a client to see that the CVM is busy. The default of one second is long for a test.
+      rolloverMs: 50,
       ...options,
       workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
       kms: [{ slug, chainId, contractAddress: kms, rpc, localRpcUrl: rpcUrl }, { slug: "kms-phala-1" }],

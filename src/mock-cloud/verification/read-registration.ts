@@ -1,6 +1,7 @@
 import { type PublicClient, TransactionReceiptNotFoundError } from "viem";
 import { alreadyRegistered } from "../../cloud/protocol.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../core/ids.ts";
+import { withRetry } from "../../core/retry.ts";
 import { dstackAppAbi } from "../../generated/abi.ts";
 import type { Clock } from "../clock.ts";
 import { contractFault, readGeneration, requireJudgeable } from "./generation.ts";
@@ -25,22 +26,21 @@ export interface RetryLimits {
  *
  * @throws the error of the last attempt, if the chain could not be read
  */
-export async function readRegistration(
+export function readRegistration(
   client: PublicClient,
   parameters: ReadRegistrationParameters,
-  patience: RetryLimits,
+  { clock, attempts, retryMs, signal }: RetryLimits,
 ): Promise<RegistrationEvidence> {
-  for (let attempt = 1; ; attempt += 1) {
-    const isLast = attempt >= patience.attempts;
-    try {
-      const evidence = await readRegistrationOnce(client, parameters);
-      const isMissing = parameters.transactionHash === alreadyRegistered ? !evidence.isHashAllowed : !evidence.receipt;
-      if (isLast || !isMissing) return evidence;
-    } catch (error) {
-      if (isLast) throw error;
-    }
-    await patience.clock.sleep(patience.retryMs, patience.signal);
-  }
+  const pauseAfter = (error: unknown, tries: number) => {
+    if (tries >= attempts) throw error;
+    return retryMs;
+  };
+  return withRetry({ clock, signal, pauseAfter }, async (tries) => {
+    const evidence = await readRegistrationOnce(client, parameters);
+    const isMissing = parameters.transactionHash === alreadyRegistered ? !evidence.isHashAllowed : !evidence.receipt;
+    if (isMissing && tries < attempts) throw new Error("The endpoint does not show the registration yet.");
+    return evidence;
+  });
 }
 
 async function readRegistrationOnce(

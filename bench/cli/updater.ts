@@ -1,0 +1,42 @@
+// Runs updates in a process of its own, so that the CPU time is that of the client alone. Updates at each message.
+import { createClient, http } from "viem";
+import { base } from "viem/chains";
+import { createCloudClient } from "../../src/cloud/create-client.ts";
+import { openJournal } from "../../src/update/journal.ts";
+import { updateCvm } from "../../src/update/update-cvm.ts";
+import { devAccount } from "../../src/world/chain/client.ts";
+import { readUsage } from "./usage.mjs";
+
+/** What the process is started with, as JSON. */
+export interface UpdaterSettings {
+  readonly cloudUrl: string;
+  readonly apiKey: string;
+  readonly rpcUrl: string;
+  readonly journalPath: string;
+  readonly cvm: string;
+}
+
+/** What one update took. */
+export interface Usage {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly requests: number;
+}
+
+const settings: UpdaterSettings = JSON.parse(process.argv[2] ?? "");
+const cloud = createCloudClient({ apiKey: settings.apiKey, baseUrl: settings.cloudUrl });
+const chain = createClient({ account: devAccount(0), chain: base, transport: http(settings.rpcUrl) });
+const journal = await openJournal(settings.journalPath);
+
+process.on("message", async (dockerCompose: string) => {
+  const before = readUsage();
+  const start = performance.now();
+  const { outcome } = await updateCvm({ cloud, chain, journal, cvm: settings.cvm, dockerCompose });
+  const wallMs = performance.now() - start;
+  if (outcome !== "updated") throw new Error(`The update ended as ${outcome}.`);
+  const { cpuMs, requests } = readUsage();
+  const usage: Usage = { wallMs, cpuMs: cpuMs - before.cpuMs, requests: requests - before.requests };
+  process.send?.(usage);
+});
+process.once("disconnect", () => process.exit());
+process.send?.("ready");
