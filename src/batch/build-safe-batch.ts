@@ -63,19 +63,20 @@ const requestsAtOnce = 8;
  * those behind a call that changes who may call or which code runs. The Safe computes the hash too, and both hashes
  * must agree. Sends nothing.
  *
- * @throws InvalidArgumentError if the address is no Safe, or the chain has no MultiSendCallOnly
+ * @throws InvalidArgumentError if the address is not a Safe, or the chain has no MultiSendCallOnly
  * @throws NoEffectError, NotOwnerError, ContractOwnerError, ContractRevertedError, NoContractError, WrongChainError,
  * RpcUnavailableError
  */
 export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeBatchParameters): Promise<SafeBatch> {
   const { safe, name = "dstack policy changes", allowNoEffect = false } = parameters;
   const calls = orderCalls(parameters.calls);
-  if (calls.length === 0) throw new InvalidArgumentError("There is nothing to put into a Safe batch.");
+  if (calls.length === 0) throw new InvalidArgumentError("No calls were given for the Safe batch.");
   const chainId = await requireChain(client, parameters.chainId);
   const owner = await readOwner(client, { address: safe });
   if (owner.kind !== "safe") {
-    throw new InvalidArgumentError(`${safe} is no Safe.`, {
-      nextStep: "Only a Safe reads this file. Send as the owner itself, or through your own governance.",
+    throw new InvalidArgumentError(`${safe} is not a Safe.`, {
+      nextStep:
+        "Only a Safe can use this file. Send the calls as the owner, or through the contract that owns the app.",
       context: { safe, kind: owner.kind },
     });
   }
@@ -106,7 +107,7 @@ async function requireSameHash(
   });
   const answer = await ethCall(client, { to: safe, data: question, abi, doing: "asking the Safe for the hash" });
   if (answer.data?.toLowerCase() === safeTxHash) return;
-  throw new InvalidArgumentError(`${safe} computes another hash than a Safe does.`, {
+  throw new InvalidArgumentError(`${safe} computes another hash than a Safe computes.`, {
     nextStep: "Do not sign. Check that the address is your Safe.",
     context: { safe, expected: safeTxHash, actual: answer.data },
   });
@@ -146,7 +147,7 @@ export async function findMultiSend(client: ChainClient, { version }: FindMultiS
   for (const address of new Set([...own, ...canonical]))
     if ((await readCode(client, { address })) !== "0x") return address;
   throw new InvalidArgumentError("Safe's MultiSendCallOnly is at none of its known addresses on this chain.", {
-    nextStep: "Name the one your Safe uses (multiSend), or send the calls one at a time.",
+    nextStep: "Give the address of the one that your Safe uses (multiSend), or send the calls one at a time.",
     context: { looked: canonical },
   });
 }

@@ -41,7 +41,8 @@ export async function signDelegation(
 ): Promise<SignedAuthorization> {
   const { account, chainId } = run.settings;
   const sign = signerOf(account);
-  if (sign === undefined) throw new DelegationUnsupportedError("the key that must sign the authorisation is not here");
+  if (sign === undefined)
+    throw new DelegationUnsupportedError("the key that must sign the authorisation is not in this process");
   // With chain id 0, the authorisation could be replayed on every other chain.
   return sign({ address: to, chainId, nonce: transactionNonce + 1 });
 }

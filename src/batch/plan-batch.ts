@@ -123,7 +123,7 @@ export function requirePlanned({ settings, left }: BatchRun, plan: BatchPlan): v
   const shown = new Set(plan.calls.map(({ to, data }) => `${to} ${data}`));
   if (isSame && left.every(({ to, data }) => shown.has(`${to} ${data}`))) return;
   throw new InvalidArgumentError("The plan is for other calls, another account or another chain.", {
-    nextStep: "Plan again with the same calls, account and chain that are sent.",
+    nextStep: "Plan again with the calls, account and chain that will be sent.",
   });
 }
 
@@ -141,18 +141,18 @@ async function chooseMode(
 ): Promise<ModeChoice> {
   const count = run.left.length;
   if (count === 0) return oneByOne("nothing is left to send");
-  if (wanted === "none") return oneByOne("one transaction per call was asked for");
+  if (wanted === "none") return oneByOne("one transaction per call was requested");
   if (wanted === "7702") {
     const delegation = await planDelegation(run, executor);
     if (delegation.deploys) await requireDeployer(run);
-    return allAtOnce("one transaction was asked for", delegation);
+    return allAtOnce("one transaction was requested", delegation);
   }
   if (count === 1) return oneByOne("one call needs no batch");
   try {
     const delegation = await planDelegation(run, executor);
     const { authorizes, replaces, deploys } = delegation;
     if (deploys && count < worthADeployment) {
-      return oneByOne(`for ${count} calls the batch executor is not worth its deployment`);
+      return oneByOne(`${count} calls save less gas than deploying the batch executor costs`);
     }
     if (deploys) await requireDeployer(run);
     if (authorizes && !allowDelegation) {
@@ -162,7 +162,7 @@ async function chooseMode(
           : `the account delegates to an earlier batch executor, ${replaces}, and a new delegation was not allowed`;
       return { ...oneByOne(reason), offer: delegation };
     }
-    const reason = deploys ? "are worth deploying the batch executor" : "fit one transaction";
+    const reason = deploys ? "save more gas than deploying the batch executor costs" : "fit in one transaction";
     return allAtOnce(`${count} calls ${reason}`, delegation);
   } catch (error) {
     if (!(error instanceof DelegationUnsupportedError || error instanceof ForeignDelegationError)) throw error;
@@ -185,7 +185,7 @@ function oneByOne(reason: string): ModeChoice {
 async function planDelegation(run: BatchRun, named: Address | undefined): Promise<DelegationPlan> {
   const { client, account } = run.settings;
   if (signerOf(account) === undefined) {
-    throw new DelegationUnsupportedError("the key is with the node or a wallet, which signs no authorisations for us");
+    throw new DelegationUnsupportedError("a node or a wallet holds the key, and it cannot sign authorisations");
   }
   const executor = named ?? batchExecutorAddress;
   const delegation = await readDelegation(client, { address: account.address });
@@ -196,7 +196,7 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
   if (current !== undefined && !isOurs && replaces === undefined) {
     throw new ForeignDelegationError(account.address, current);
   }
-  // Recorded transactions are sent first. One of them may end the present delegation.
+  // Recorded transactions are sent first. One of them may end the current delegation.
   const isEnding = recordedBy(run.settings).some(({ authorizes, calls }) => authorizes && calls.length === 0);
   const authorizes = !isOurs || isEnding;
   const isThere = await isExecutorDeployed(client, { address: executor });
@@ -209,6 +209,6 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
 async function requireDeployer({ settings: { client } }: BatchRun): Promise<void> {
   if ((await readCode(client, { address: deterministicDeployer })) !== "0x") return;
   throw new DelegationUnsupportedError(
-    `the batch executor is not on this chain, and neither is the proxy ${deterministicDeployer} that could deploy it`,
+    `this chain has neither the batch executor nor the proxy ${deterministicDeployer} that could deploy it`,
   );
 }

@@ -16,7 +16,7 @@ const leastGas = 60_000n;
 
 export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling"> {
   /**
-   * The delegate to leave. Must be named to end a delegation to another address. @default the batch executor's own
+   * The current delegate. Required to end a delegation to another address. @default the batch executor's own
    * address, or that of an earlier version
    */
   readonly delegate?: Address | undefined;
@@ -63,7 +63,7 @@ export async function undoDelegation(
     { to: address, data: "0x", gas: gas < leastGas ? leastGas : gas, functionName, calls: [], authorize },
   ]);
   if ((await readDelegation(client, { address })).kind !== "none") {
-    throw new DelegationUnsupportedError("the chain mined the transaction and the delegation is still there");
+    throw new DelegationUnsupportedError("the transaction was mined, but the account still delegates");
   }
   const transaction = run.result("7702", functionName).transactions.at(-1);
   if (transaction === undefined) throw new TypeError("The transaction was waited for.");

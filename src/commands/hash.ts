@@ -2,7 +2,7 @@ import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
 import { showWhatRemovalMeans } from "../output/prune.ts";
-import { nothingKnown, readCloudUse } from "../prune/read-cloud-use.ts";
+import { readCloudUse, unknownCloudUse } from "../prune/read-cloud-use.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
@@ -25,7 +25,7 @@ export async function requireUnneeded(
   const { appId, chainId, cloud, pins } = app;
   const { running, movingTo, prepared, unknowns } =
     cloud === undefined
-      ? nothingKnown("there is no API key.")
+      ? unknownCloudUse("there is no API key.")
       : await readCloudUse(cloud, { appId, chainId, composeHashes });
   const isRemoved = ({ composeHash }: { readonly composeHash: ComposeHash }) => composeHashes.includes(composeHash);
   const inUse = (problem: string): RemovalObjection => ({ acceptAs: "in-use", problem });

@@ -59,7 +59,8 @@ export function readBlock(
     if (answer === null && block !== "latest") denials += 1;
     if (denials === mostDenials) return undefined;
     const { number, hash, timestamp } = Object(answer) as Record<string, unknown>;
-    if (!isHex(number) || !isHex(hash) || !isHex(timestamp)) throw new Error("The endpoint's answer holds no block.");
+    if (!isHex(number) || !isHex(hash) || !isHex(timestamp))
+      throw new Error("The endpoint's answer contains no block.");
     return { number: BigInt(number), hash: hash.toLowerCase() as Hex, timestamp: BigInt(timestamp) };
   });
 }

@@ -54,7 +54,7 @@ export async function compareWithState(
     const byEvents = expected[flag];
     const onChain = settings[flag];
     if (byEvents === undefined || byEvents === onChain) continue;
-    const message = `${flag} is ${byEvents} by the events, but ${onChain} in the contract.`;
+    const message = `${flag} is ${byEvents} according to the events, but ${onChain} in the contract.`;
     reasons.push({ kind: "flagDiffers", flag, byEvents, onChain, message });
   }
   const addresses = { owner: owners.owner, pendingOwner: owners.pendingOwner, implementation: settings.implementation };
@@ -62,7 +62,7 @@ export async function compareWithState(
     const byEvents = expected[what];
     const onChain = addresses[what];
     if (isSame(byEvents, onChain)) continue;
-    const message = `The ${what} is ${byEvents ?? "nobody"} by the events, but ${onChain ?? "nobody"} in the contract.`;
+    const message = `The ${what} is ${byEvents ?? "none"} according to the events, but ${onChain ?? "none"} in the contract.`;
     reasons.push({ kind: "addressDiffers", what, byEvents, onChain, message });
   }
   return reasons;
@@ -74,7 +74,7 @@ export async function compareWithState(
   ): IncompletenessReason {
     const name =
       "composeHash" in difference ? `Compose hash ${difference.composeHash}` : `Device ${difference.deviceId}`;
-    const message = `${name} is ${words(difference.byEvents)} by the events, but ${words(difference.onChain)} in the contract.`;
+    const message = `${name} is ${words(difference.byEvents)} according to the events, but ${words(difference.onChain)} in the contract.`;
     return { ...difference, message };
   }
 }

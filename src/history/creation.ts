@@ -64,7 +64,7 @@ export async function readCodePresence(
   const params = [appId, numberToHex(block)];
   const read = async () => {
     const code = await requestOnce(client, { method: "eth_getCode", params }, retry.signal);
-    if (typeof code !== "string" || !code.startsWith("0x")) throw new Error("The endpoint's answer holds no code.");
+    if (typeof code !== "string" || !code.startsWith("0x")) throw new Error("The endpoint's answer contains no code.");
     return code === "0x" ? "empty" : "code";
   };
   const onRefusal = () => "unknown" as const;

@@ -38,7 +38,7 @@ export async function readProof(
 
 function parseProof(answer: unknown, slots: readonly Hex[]): AccountProof | { readonly refusal: string } {
   const { accountProof, storageHash, codeHash, storageProof } = Object(answer) as Record<string, unknown>;
-  const malformed = { refusal: "The answer holds no proof." };
+  const malformed = { refusal: "The answer contains no proof." };
   if (!isHexList(accountProof) || !isHex(storageHash) || !isHex(codeHash) || !Array.isArray(storageProof))
     return malformed;
   const storage = new Map<Hex, { value: Hex; proof: readonly Hex[] }>();

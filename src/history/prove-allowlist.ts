@@ -91,7 +91,7 @@ export async function proveAllowlist(
   if ("refusal" in proof) {
     const refused = unproven(
       "proofNotOffered",
-      `The endpoint gives no proof of block ${pinned.number}: ${proof.refusal}`,
+      `The endpoint returned no proof of block ${pinned.number}: ${proof.refusal}`,
     );
     return result({ header, account: refused, entries: refused, nothingElse: refused }, 0);
   }
@@ -139,7 +139,7 @@ async function readStateRoot(client: ChainClient, pinned: PinnedBlock, retry: Re
   const header =
     hashHeader(block) === pinned.hash
       ? proven
-      : unproven("headerDiffers", `The header the endpoint gives does not hash to ${pinned.hash}.`);
+      : unproven("headerDiffers", `The endpoint's header does not have the hash ${pinned.hash}.`);
   return { stateRoot, header };
 }
 
@@ -151,7 +151,7 @@ async function verifyAccount(stateRoot: Hex, appId: AppId, proof: AccountProof):
     const [, , storageHash, codeHash] = fromRlp(account, "hex");
     return storageHash === proof.storageHash && codeHash === proof.codeHash
       ? proven
-      : invalid("shows another storage root than the endpoint says");
+      : invalid("shows another storage root than the endpoint's answer");
   } catch {
     return invalid("does not lead to the block's state root");
   }
@@ -171,7 +171,8 @@ async function findMissingEntries(
   for (let start = 0; start < entries.length; start += slotsPerRequest) {
     const slots = entries.slice(start, start + slotsPerRequest);
     const proof = await readProof(client, { appId, slots, blockNumber: pinned.number, ...retry });
-    if ("refusal" in proof) return unproven("proofNotOffered", `The endpoint proves no entries: ${proof.refusal}`);
+    if ("refusal" in proof)
+      return unproven("proofNotOffered", `The endpoint returned no proof of the entries: ${proof.refusal}`);
     for (const [slot, { proof: nodes }] of proof.storage) {
       try {
         if ((await provenValue(root, slot, nodes)) !== storedValue(one)) missing += 1;
@@ -205,6 +206,6 @@ async function explainDifference(
   }
   return unproven(
     "storageDiffers",
-    "The contract's storage is not what the history says: it holds a hash, a device or another word that no event named.",
+    "The contract's storage differs from the history: it contains a hash, a device or another word that no event named.",
   );
 }

@@ -265,7 +265,7 @@ class HistoryReader {
       return await compareWithState(this.#client, { appId, blockNumber, changes, initialFlags, ...this.#retry });
     } catch (error) {
       if (toBlock === undefined || !(error instanceof RpcUnavailableError)) throw error;
-      const message = `The endpoint does not serve the state of block ${blockNumber}, so the events were not held against it.`;
+      const message = `The endpoint does not serve the state of block ${blockNumber}, so the events were not compared with it.`;
       return [{ kind: "notVerified", message }];
     }
   }
@@ -295,7 +295,7 @@ function differs({ completeness }: History): boolean {
 const chainKeepsChanging: IncompletenessReason = {
   kind: "chainKeepsChanging",
   message:
-    "The chain replaced its newest blocks each time while they were read. Try again later, or name an older block.",
+    "The chain replaced its newest blocks each time while they were read. Try again later, or give an older block.",
 };
 
 function withReason(history: History, reason: IncompletenessReason): History {
@@ -309,6 +309,6 @@ function notRead(range: BlockRange): IncompletenessReason {
 }
 
 function creationUnproven(fromBlock: bigint): IncompletenessReason {
-  const message = `Nothing shows that the app did not exist before block ${fromBlock}, the first one that was read.`;
+  const message = `It is not proven that the app did not exist before block ${fromBlock}, the first block that was read.`;
   return { kind: "creationUnproven", fromBlock, message };
 }

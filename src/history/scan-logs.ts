@@ -298,10 +298,10 @@ export async function readLogs(
 ): Promise<PolicyLog[]> {
   const filter = { address, fromBlock: numberToHex(range.fromBlock), toBlock: numberToHex(range.toBlock) };
   const answer = await requestOnce(client, { method: "eth_getLogs", params: [filter] }, signal);
-  if (!Array.isArray(answer)) throw new Error("The endpoint's answer holds no logs.");
+  if (!Array.isArray(answer)) throw new Error("The endpoint's answer contains no logs.");
   const logs = answer.map((log: unknown) => parseLog(log, address, range));
   if (new Set(logs.map(({ blockNumber, logIndex }) => `${blockNumber} ${logIndex}`)).size < logs.length)
-    throw new Error("The endpoint's answer holds a log twice.");
+    throw new Error("The endpoint's answer contains a log twice.");
   return logs;
 }
 
@@ -318,10 +318,10 @@ function parseLog(raw: unknown, contract: Address, { fromBlock, toBlock }: Block
     !Array.isArray(topics) ||
     !topics.every((topic): topic is Hex => isHex(topic))
   )
-    throw new Error("The endpoint's answer holds something that is not a mined log.");
+    throw new Error("The endpoint's answer contains something that is not a mined log.");
   const number = BigInt(blockNumber);
   if (address.toLowerCase() !== contract.toLowerCase() || number < fromBlock || number > toBlock || removed === true)
-    throw new Error("The endpoint's answer holds a log that was not asked for.");
+    throw new Error("The endpoint's answer contains a log that was not requested.");
   return {
     blockNumber: number,
     blockHash: lowerCase(blockHash),

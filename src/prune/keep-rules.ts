@@ -14,7 +14,7 @@ export type KeepReason =
 
 export type KeepRuleName = KeepReason["rule"];
 
-/** The reason as the end of a sentence that begins with the hash. */
+/** The reason as the end of a sentence that starts with the hash. */
 export function describeReason(reason: KeepReason): string {
   switch (reason.rule) {
     case "running":
@@ -22,21 +22,21 @@ export function describeReason(reason: KeepReason): string {
         ? `runs on ${nameOfCvm(reason.cvm)}`
         : `boots next on ${nameOfCvm(reason.cvm)}, which is ${reason.cvm.status}`;
     case "moving-to":
-      return `${nameOfCvm(reason.cvm)} is being moved to it`;
+      return `the cloud is updating ${nameOfCvm(reason.cvm)} to it`;
     case "prepared":
-      return `an update of ${nameOfCvm(reason.cvm)}, or a CVM made after it, is prepared with it until ${reason.expiresAt}`;
+      return `a prepared update of ${nameOfCvm(reason.cvm)}, or a prepared copy of it, needs it until ${reason.expiresAt}`;
     case "queued":
       return `is named in ${reason.source}`;
     case "newest":
       return `is number ${reason.rank} of the newest ${reason.keep}`;
     case "young":
       return reason.ageSeconds === undefined
-        ? "nobody knows how old it is"
-        : `is ${describeAge(reason.ageSeconds)} old, younger than ${describeAge(reason.olderThanSeconds)}`;
+        ? "its age is not known"
+        : `is ${describeAge(reason.ageSeconds)} old, less than ${describeAge(reason.olderThanSeconds)}`;
     case "pinned":
       return `is pinned by ${reason.source}`;
     case "last":
-      return "would be the last one removed, and a list without a hash lets nothing boot";
+      return "is the last hash on the list, and no CVM can boot with an empty list";
   }
 }
 

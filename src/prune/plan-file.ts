@@ -40,10 +40,13 @@ export function requirePlanFor(
   wanted: Pick<PrunePlan, "chainId" | "appId">,
 ): void {
   if (plan.chainId !== wanted.chainId) {
-    throw new InvalidPlanFileError(path, `it is for chain ${plan.chainId}, and this is chain ${wanted.chainId}`);
+    throw new InvalidPlanFileError(
+      path,
+      `it is for chain ${plan.chainId}, but the command uses chain ${wanted.chainId}`,
+    );
   }
   if (plan.appId !== wanted.appId) {
-    throw new InvalidPlanFileError(path, `it is for app ${plan.appId}, and the command for ${wanted.appId}`);
+    throw new InvalidPlanFileError(path, `it is for app ${plan.appId}, but the command is for app ${wanted.appId}`);
   }
 }
 
@@ -70,8 +73,9 @@ export function writePlanFile(plan: PrunePlan): string {
 /** Reads what `writePlanFile` wrote, with any indentation. */
 export function readPlanFile(text: string): PlanReading {
   const raw = z.looseObject({ kind: z.literal(kind), version: z.number() }).safeParse(parseJson(text));
-  if (!raw.success) return { problem: "it is no prune plan" };
-  if (raw.data.version !== version) return { problem: `it has version ${raw.data.version}, and this is ${version}` };
+  if (!raw.success) return { problem: "it is not a prune plan" };
+  if (raw.data.version !== version)
+    return { problem: `it has version ${raw.data.version}, but this release reads version ${version}` };
   const { digest, ...body } = raw.data;
   if (digest !== digestOf(body)) return { problem: "it was changed after it was written" };
   try {

@@ -21,7 +21,7 @@ export async function readQueued(raw: string): Promise<QueuedDocument> {
   const text = await readBoundedText(raw).catch((cause: unknown) => {
     const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
     throw new InvalidArgumentError(`The queued call ${raw} cannot be read${why}.`, {
-      nextStep: "Name a file, or give calldata or a compose hash as 0x….",
+      nextStep: "Give a file, or calldata or a compose hash as 0x….",
       cause,
     });
   });
@@ -30,8 +30,8 @@ export async function readQueued(raw: string): Promise<QueuedDocument> {
 
 function requireMention(document: QueuedDocument): QueuedDocument {
   if (canMention(document.text)) return document;
-  throw new InvalidArgumentError(`There is no hash of 32 bytes in ${document.source}.`, {
-    nextStep: "Give the call itself: a Transaction Builder file, its calldata, or the compose hash it is about.",
+  throw new InvalidArgumentError(`${document.source} contains no 32-byte hash.`, {
+    nextStep: "Give the call: a Transaction Builder file, calldata, or the compose hash that the call adds or removes.",
   });
 }
 

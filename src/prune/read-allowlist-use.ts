@@ -15,7 +15,7 @@ import type { History } from "../history/history.ts";
 import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
 import { RangeSize, scanLogs } from "../history/scan-logs.ts";
 import type { Addition, AllowedHash, AllowlistUse, UnknownFact } from "./allowlist-use.ts";
-import { type CloudUse, nothingKnown, readCloudUse } from "./read-cloud-use.ts";
+import { type CloudUse, readCloudUse, unknownCloudUse } from "./read-cloud-use.ts";
 
 export interface ReadAllowlistUseParameters {
   readonly chain: ChainClient;
@@ -25,7 +25,7 @@ export interface ReadAllowlistUseParameters {
   readonly kms?: Address | undefined;
   /**
    * Continues if the app or the KMS approves per key epoch. Only the list of app epoch 0 is then checked, and another
-   * epoch may be the one that counts.
+   * epoch may decide.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
   /** The history, just read; its pinned block is the plan's. */
@@ -54,7 +54,7 @@ export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): 
   const additions = await dateAdditions(chain, changes);
   const knownHashes = [...new Set([...byEvents.composeHashes.keys(), ...named])];
   const uses = await (cloud === undefined
-    ? nothingKnown("no API key was given.")
+    ? unknownCloudUse("no API key was given.")
     : readCloudUse(cloud, { ...rest, appId, chainId, composeHashes: knownHashes }));
   const mentioned = [...uses.running, ...uses.movingTo].map(({ composeHash }) => composeHash);
 
@@ -98,7 +98,7 @@ export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): 
 
 function historyProblems({ completeness }: History, hidden: readonly ComposeHash[]): UnknownFact[] {
   const reasons = completeness.isComplete ? [] : completeness.reasons.map(({ message }) => message);
-  const unexplained = hidden.map((hash) => `${hash} is allowed, and no event that was read added it.`);
+  const unexplained = hidden.map((hash) => `${hash} is allowed, but no event that was read added it.`);
   return [...reasons, ...unexplained].map((problem) => ({ kind: "history", problem }));
 }
 
@@ -114,20 +114,18 @@ async function findOtherMachines(
   cloud: CloudClient | undefined,
   { appId, uses, allowAnyDevice, devices }: OtherMachines,
 ): Promise<UnknownFact[]> {
-  // If the cloud's own machines are unknown, a remark about others would only repeat that.
+  // If the cloud's own machines are unknown, a remark about other machines adds nothing.
   if (cloud === undefined || !uses.isAnswered) return [];
   const known = await safeGetKnownDevices(cloud, { appId });
   if (!known.success) return [{ kind: "other-machines", problem: known.error.message }];
   if (allowAnyDevice) {
-    return [
-      { kind: "other-machines", problem: "The app allows any device, so it may run where this cloud does not look." },
-    ];
+    return [{ kind: "other-machines", problem: "The app allows any device, so CVMs outside this cloud may run it." }];
   }
   return devices
     .filter((device) => !known.data.includes(device))
     .map((device) => ({
       kind: "other-machines",
-      problem: `Device ${device} is allowed and no machine of this cloud: something may run there.`,
+      problem: `Device ${device} is allowed but belongs to no machine of this cloud, so a CVM outside this cloud may run on it.`,
     }));
 }
 
@@ -140,7 +138,7 @@ export interface PruneSource {
   readonly kms?: Address | undefined;
   /**
    * Continues if the app or the KMS approves per key epoch. Only the list of app epoch 0 is then checked, and another
-   * epoch may be the one that counts.
+   * epoch may decide.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
   /** Reads the app's history up to now: readHistory, with the caller's store. */

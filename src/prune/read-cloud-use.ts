@@ -43,11 +43,11 @@ const requestsAtOnce = 8;
 export async function readCloudUse(cloud: CloudClient, parameters: ReadCloudUseParameters): Promise<CloudUse> {
   const { appId, chainId } = parameters;
   const before = await safeGetAppCvms(cloud, { appId });
-  if (!before.success) return nothingKnown(whyNoCvms(before.error));
+  if (!before.success) return unknownCloudUse(whyNoCvms(before.error));
   const { prepared, problem } = await readPrepared(cloud, before.data, parameters);
   const after = await safeGetAppCvms(cloud, { appId });
   if (!after.success) {
-    return { ...nothingKnown(whyNoCvms(after.error)), running: before.data.flatMap(toUse), prepared };
+    return { ...unknownCloudUse(whyNoCvms(after.error)), running: before.data.flatMap(toUse), prepared };
   }
   const counted = await safeGetApp(cloud, { appId });
   const targets = await findMoveTargets(cloud, { appId, cvms: after.data });
@@ -71,15 +71,15 @@ export async function readCloudUse(cloud: CloudClient, parameters: ReadCloudUseP
 }
 
 /** The unknown facts if the cloud cannot be asked about an app. */
-export function nothingKnown(problem: string): CloudUse {
+export function unknownCloudUse(problem: string): CloudUse {
   return {
     isAnswered: false,
     running: [],
     movingTo: [],
     prepared: [],
     unknowns: [
-      { kind: "running-hashes", problem: `Nobody knows what the app's CVMs run: ${problem}` },
-      { kind: "prepare-tokens", problem: `Nobody knows what is prepared: ${problem}` },
+      { kind: "running-hashes", problem: `The hashes that the app's CVMs run are not known: ${problem}` },
+      { kind: "prepare-tokens", problem: `The prepared updates are not known: ${problem}` },
     ],
   };
 }
@@ -110,13 +110,15 @@ async function readPrepared(
     return { prepared: prepared(), problem: undefined };
   } catch (error) {
     if (!isDstackError(error)) throw error;
-    return { prepared: prepared(), problem: `Nobody knows all that is prepared: ${error.message}` };
+    return { prepared: prepared(), problem: `Not all prepared updates are known: ${error.message}` };
   }
 }
 
 function whyNoCvms(error: DstackError): string {
   const isUnseen = error instanceof CloudResponseError && error.status === 404;
-  return isUnseen ? "the API key's workspace has no CVM of this app, and another workspace may." : error.message;
+  return isUnseen
+    ? "the API key's workspace has no CVM of this app, but another workspace may have one."
+    : error.message;
 }
 
 function toUse(cvm: Cvm): HashUse[] {
@@ -130,7 +132,10 @@ function distinct(uses: readonly HashUse[]): readonly HashUse[] {
 }
 
 function withoutHash(cvm: Cvm): UnknownFact {
-  return { kind: "running-hashes", problem: `CVM ${nameOfCvm(cvm)}, ${cvm.status}, reports no compose hash.` };
+  return {
+    kind: "running-hashes",
+    problem: `The cloud reports no compose hash of CVM ${nameOfCvm(cvm)} (${cvm.status}).`,
+  };
 }
 
 function appeared(cvm: Cvm): UnknownFact {
@@ -142,7 +147,10 @@ function countProblem(counted: Awaited<ReturnType<typeof safeGetApp>>, listed: n
   const { cvmCount } = counted.data;
   if (cvmCount <= listed) return [];
   return [
-    { kind: "running-hashes", problem: `The cloud counts ${cvmCount} CVMs and lists ${listed} to this API key.` },
+    {
+      kind: "running-hashes",
+      problem: `The cloud counts ${cvmCount} CVMs, but lists only ${listed} for this API key.`,
+    },
   ];
 }
 
@@ -182,7 +190,7 @@ export async function findMoveTargets(
     const isSwitching = ({ vmUuid = "" }: Cvm) => switching.includes(kinds.get(vmUuid) ?? "");
     problems = busy
       .filter((cvm) => isLost(cvm) && !isSwitching(cvm))
-      .map((cvm) => `CVM ${nameOfCvm(cvm)} is ${cvm.status}, and the cloud does not say to which compose hash.`);
+      .map((cvm) => `CVM ${nameOfCvm(cvm)} is ${cvm.status}, but the cloud does not report the new compose hash.`);
   } catch (error) {
     if (!isDstackError(error)) throw error;
     problems = busy.filter(isLost).map((cvm) => `CVM ${nameOfCvm(cvm)} is ${cvm.status}: ${error.message}`);

@@ -117,7 +117,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
   it("chooses by what is there, and says why", async () => {
     const few = await send(additions(2));
     expect(few.mode).to.equal("none");
-    expect(few.reason).to.contain("deployment");
+    expect(few.reason).to.contain("deploying the batch executor costs");
     expect((await send(additions(31, 300))).mode).to.equal("none");
     const many = await send(additions(32, 10));
     expect(many.mode).to.equal("7702");
@@ -475,7 +475,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
     const left = await send(additions(40));
     expect(left.mode).to.equal("none");
-    expect(left.reason).to.contain("not on this chain");
+    expect(left.reason).to.contain("this chain has neither");
     expect(await codeOf(owner.address)).to.equal(undefined);
   });
 

@@ -30,7 +30,7 @@ describe("classifyRefusal", () => {
     ["internal error", rpc(-32603, "internal error"), "unclear"],
     ["no answer in time", new TimeoutError({ body: {}, url }), "unclear"],
     ["no connection", new HttpRequestError({ url, cause: new Error("fetch failed") }), "silent"],
-    ["an answer of another shape", new Error("The endpoint's answer holds no logs."), "silent"],
+    ["an answer of another shape", new Error("The endpoint's answer contains no logs."), "silent"],
     ["a page of the server", status(500, "<h1>Oops</h1>"), "silent"],
     ["pruned", rpc(4444, "pruned history unavailable"), "gone"],
     ["no such method", rpc(-32601, "the method does not exist"), "unsupported"],

@@ -12,7 +12,7 @@ const calls = [
   addComposeHashCall({ appId: parseAppId("a0".repeat(20)), composeHash: parseComposeHash("c0".repeat(32)) }),
 ];
 const transactionHash = parseTransactionHash("d0".repeat(32));
-const chosen: BatchEvent = { kind: "chosen", mode: "7702", reason: "one transaction was asked for" };
+const chosen: BatchEvent = { kind: "chosen", mode: "7702", reason: "one transaction was requested" };
 const transaction = { transactionHash, blockNumber: 1n, gasUsed: 1n, costWei: 1n, calls: 1, isFromRecord: false };
 const mined: BatchEvent = { kind: "mined", transaction, calls };
 const deployed: BatchEvent = { kind: "mined", transaction, calls: [] };

@@ -21,7 +21,7 @@ describe("showPrunePlan", () => {
   };
   const rowOf = (text: string, hash: string) => text.split("\n").find((line) => line.includes(hash));
   const running = [{ composeHash: hashNumber(1), cvm: cvm("web") }];
-  const unknowns = [{ kind: "prepare-tokens", problem: "Nobody knows what is prepared." }] as const;
+  const unknowns = [{ kind: "prepare-tokens", problem: "The prepared updates are not known." }] as const;
 
   it("says of each hash why it stays or goes, and what removal does not do", () => {
     const text = show({ allowed: [allowedHash(1), allowedHash(2)], running });

@@ -98,7 +98,7 @@ describe("a plan's file", () => {
 
   it("is refused if it is something else, or of another version", () => {
     for (const text of ["", "{", "null", "[]", '{"transactions":[]}', "0x1234"]) {
-      expect(problemOf(text), text).to.include("no prune plan");
+      expect(problemOf(text), text).to.include("not a prune plan");
     }
     expect(problemOf(edited((body) => Object.assign(body, { version: 2 })))).to.include("version 2");
   });

@@ -141,7 +141,7 @@ describe("planPrune", () => {
   });
 
   it("may be carried out only if every unknown fact is accepted by name", () => {
-    const unknowns = unknownKinds.map((kind) => ({ kind, problem: "Nobody knows." }));
+    const unknowns = unknownKinds.map((kind) => ({ kind, problem: "It is not known." }));
     const isExecutable = (acceptedUnknowns: KeepRules["acceptedUnknowns"]) =>
       planPrune(allowlistUse({ unknowns }), keepRulesWith({ acceptedUnknowns })).isExecutable;
     expect(isExecutable(unknownKinds)).to.equal(true);
