@@ -16,6 +16,7 @@ const checks: readonly (readonly [name: string, ...args: string[]])[] = [
     ".",
   ],
   ["format (Solidity)", commandOf("prettier", "prettier"), "--check", ...soliditySources],
+  ["words of comments, messages and pages", "scripts/run.mjs", "scripts/check-words.ts"],
   ["generated files", "scripts/run.mjs", "scripts/generate.ts", "--check"],
   ["storage layout", "scripts/run.mjs", "scripts/check-layout.ts"],
 ];
