@@ -6,6 +6,7 @@ import {
   type TransactionReceipt,
   TransactionReceiptNotFoundError,
 } from "viem";
+import { parseAccount } from "viem/accounts";
 import { getTransactionReceipt } from "viem/actions";
 import { type ChainClient, parseAddress } from "../chain/client.ts";
 import { type DeployAppParameters, deployApp } from "../chain/deploy-app.ts";
@@ -20,13 +21,15 @@ import {
 } from "../chain/transactions/deployment-journal.ts";
 import { findNonceTaker } from "../chain/transactions/find.ts";
 import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
-import { costOf } from "../chain/transactions/price.ts";
+import { costOf, estimatePrice } from "../chain/transactions/price.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
+import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { deployedApp } from "../core/events.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, type TransactionHash } from "../core/ids.ts";
 import type { LintSubject } from "../core/lint/rule.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import {
   InvalidArgumentError,
   JournalCorruptError,
@@ -36,17 +39,19 @@ import {
 } from "../errors/index.ts";
 import { describeOwner, formatFee, formatGas } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
+import { showPrice } from "../output/price.ts";
 import { parseAccept, prepareJournalPath } from "./arguments.ts";
+import { type DryRunArguments, readPayer, showDryRun, tipLimit } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
 import { showCaveat } from "./generations.ts";
-import type { Command, CommandHost, ConnectedChain } from "./host.ts";
+import type { Command, CommandHost, ConnectedChain, ReadSignerParameters } from "./host.ts";
 import { lintAndShow } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
-import { confirmUnsigned, formatBounds } from "./write.ts";
+import { confirmUnsigned } from "./write.ts";
 
-export interface AppDeployArguments extends KmsArguments, OutputArguments {
+export interface AppDeployArguments extends KmsArguments, DryRunArguments, OutputArguments {
   readonly owner?: string | undefined;
   readonly hash?: string | undefined;
   /** A device id or the name of a node. */
@@ -83,7 +88,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
   showCaveat(io.output, contracts);
-  const account = await host.readSigner({ chain, wanted, purpose: "deployAndRegisterApp" });
+  const account = await readAccount(io, args, { host, chain, wanted });
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
@@ -93,6 +98,12 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   showPlan(io.output, plan, { chain, signer: account.address, ownerFacts });
   const namedDevices = showNamedDevices(io.output, devices);
 
+  const described = { namedDevices, generation, caveat: caveatOf(contracts) };
+  if (args.dryRun) {
+    const price = await showDeploymentPrice(io, chain, plan, account.address);
+    showDryRun(io);
+    return { result: { outcome: "planned", chainId: chain.chainId, ...plan, price, ...described } };
+  }
   const journal = await openDeploymentJournal(await prepareJournalPath(host.root, args.journal, "deployments.jsonl"));
   try {
     const { chainId } = chain;
@@ -101,16 +112,45 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
       : journal.find({ chainId, from: account.address, ...encodeDeployApp(plan) });
     if (recorded !== undefined) requireSigned(account, recorded);
     if (recorded !== undefined) showRecorded(io.output, recorded);
+    // A recorded one was signed with fees of its own.
+    const price = recorded === undefined ? await showDeploymentPrice(io, chain, plan, account.address) : null;
     await io.confirm("Deploy this app?");
     const deployed = await deployOnce(chain.client, {
       ...{ ...plan, account, chainId, journal, again: args.again === true },
       confirmUnsigned: confirmUnsigned(io),
     });
-    const result = { ...describe(plan, chainId, deployed), namedDevices, generation, caveat: caveatOf(contracts) };
+    const result = { ...describe(plan, chainId, deployed), price, ...described };
     return { result, show: (output) => show(output, deployed) };
   } finally {
     await journal.close();
   }
+}
+
+/** The account that signs. A dry run without a key takes the address of `--owner`, if it is given. */
+async function readAccount(
+  io: TaskIo,
+  { dryRun }: DryRunArguments,
+  { host, ...signing }: Pick<ReadSignerParameters, "chain" | "wanted"> & { readonly host: CommandHost },
+): Promise<Account> {
+  const readSigner = () => host.readSigner({ ...signing, purpose: "deployAndRegisterApp" });
+  if (dryRun !== true || signing.wanted === undefined) return readSigner();
+  return parseAccount(await readPayer(io, { readSigner, signer: signing.wanted }));
+}
+
+/** Simulates the deployment, and shows what it will cost. */
+async function showDeploymentPrice(
+  { output }: TaskIo,
+  { client }: ConnectedChain,
+  plan: Plan,
+  from: Address,
+): Promise<PriceEstimate> {
+  const call = { from, ...encodeDeployApp(plan) };
+  await simulateCall(client, call);
+  const gas = await readGas(client, { ...call, ceiling: gasCeilingOf(call.functionName) });
+  const price = await estimatePrice(client, { transactions: [{ to: call.to, data: call.data, ...gas }] });
+  output.line(`  ${tipLimit}`);
+  showPrice(output, price);
+  return price;
 }
 
 /** Information the user must see before they agree: the recorded deployment is completed, so no second app is made. */
@@ -176,7 +216,6 @@ function showPlan(output: Output, plan: Plan, { chain, signer, ownerFacts }: Sig
   output.line(`  device           ${plan.allowAnyDevice ? "any" : (plan.deviceId ?? "none")}`);
   output.line(`  TCB              ${plan.requireTcbUpToDate ? "must be up to date" : "any status may boot"}`);
   output.line(`  upgrades         ${plan.disableUpgrades ? "disabled permanently" : "possible"}`);
-  output.line(`  cost             ${formatBounds(gasCeilingOf("deployAndRegisterApp"))}`);
 }
 
 function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {

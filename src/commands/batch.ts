@@ -1,13 +1,15 @@
+import { estimateUndoPrice } from "../batch/estimate-batch-price.ts";
 import { undoDelegation } from "../batch/undo-delegation.ts";
 import { parseAddress } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
-import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { formatResult } from "../output/format.ts";
+import { showPrice } from "../output/price.ts";
+import { type DryRunArguments, showDryRun, tipLimit } from "./batch-plan.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { confirmUnsigned, formatBounds, openTaskJournal, showRecorded } from "./write.ts";
+import { confirmUnsigned, openTaskJournal, showRecorded } from "./write.ts";
 
-export interface UndoDelegationArguments extends OutputArguments {
+export interface UndoDelegationArguments extends DryRunArguments, OutputArguments {
   /** The contract to stop delegating to, if it is not the batch executor. */
   readonly delegate?: string | undefined;
 }
@@ -29,17 +31,28 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
     };
   }
   io.output.line(`${address} delegates to ${delegation.to} on ${network}, chain ${chainId}.`);
+  const showWhatIsSigned = async () => {
+    io.output.line("The account signs a transaction to itself, with an authorisation of the zero address.");
+    io.output.line(`  ${tipLimit}`);
+    const price = await estimateUndoPrice(client, { address });
+    showPrice(io.output, price);
+    return price;
+  };
+  if (args.dryRun) {
+    const price = await showWhatIsSigned();
+    showDryRun(io);
+    return { result: { account: address, chainId, outcome: "planned", previous: delegation.to, price } };
+  }
   await using journal = await openTaskJournal(chain);
   showRecorded(io, { account, chainId, journal });
-  io.output.line("The account signs a transaction to itself, with an authorisation of the zero address.");
-  io.output.line(`  ${formatBounds(undoDelegationGasCeiling)}`);
+  const price = await showWhatIsSigned();
   await io.confirm("End the delegation? The account's key keeps all its rights.");
   const undone = await undoDelegation(client, {
     ...{ account, delegate, chainId, journal, signal: io.signal },
     confirmUnsigned: confirmUnsigned(io),
   });
   return {
-    result: { account: address, chainId, previous: delegation.to, ...undone },
+    result: { account: address, chainId, previous: delegation.to, ...undone, price },
     show: (output) => {
       if (undone === undefined) return output.line("The delegation had already ended.");
       output.line(formatResult(`Ended the delegation of ${address}`, [undone.transaction]));

@@ -12,13 +12,11 @@ import type { Command, CommandHost } from "./host.ts";
 import type { KmsChange } from "./kms-changes.ts";
 import { lintAndShow, lintInputs } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { executeCalls } from "./write.ts";
+import { type ChangeAppArguments, executeCalls } from "./write.ts";
 
-export interface ChangeKmsArguments extends ConnectKmsArguments, OutputArguments {
+export interface ChangeKmsArguments extends ConnectKmsArguments, ChangeAppArguments, OutputArguments {
   /** The 32 bytes to add or remove, or an address. */
   readonly value: string;
-  readonly batch?: string | undefined;
-  readonly accept?: string | undefined;
 }
 
 /** The command of one row of `kmsChanges`. */
@@ -53,7 +51,7 @@ async function changeKms(
   const { owner } = await readKmsStatus(client, { kms });
   await requireEffect(client, calls);
   io.output.line(warning);
-  const sent = await executeCalls(io, connected, { calls, signer: owner, batch: args.batch });
+  const sent = await executeCalls(io, connected, { calls, signer: owner, batch: args.batch, dryRun: args.dryRun });
   return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
 }
 

@@ -10,13 +10,11 @@ import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { executeCalls } from "./write.ts";
+import { type ChangeAppArguments, executeCalls, isSent } from "./write.ts";
 
-export interface OwnerTransferArguments extends AppArguments, OutputArguments {
+export interface OwnerTransferArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** Address of the new owner. */
   readonly address: string;
-  readonly batch?: string | undefined;
-  readonly accept?: string | undefined;
 }
 
 export const ownerTransfer: Command<OwnerTransferArguments> = (args, host) =>
@@ -45,7 +43,8 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
   io.output.line(`owner      ${describeOwnerFully(owner)}`);
   io.output.line(`new owner  ${describeOwnerFully(described)}`);
   for (const line of isTwoStep ? twoSteps : oneStep) io.output.line(line);
-  const sent = await executeCalls(io, app, { calls, signer: owner, batch: args.batch });
+  const { batch, dryRun } = args;
+  const sent = await executeCalls(io, app, { calls, signer: owner, batch, dryRun });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
@@ -58,7 +57,7 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
       ...sent,
     },
     show: (output) => {
-      if (sent.mode === "safe") return;
+      if (!isSent(sent)) return;
       output.line(
         isTwoStep
           ? `\nOffered the ownership to ${newOwner}. ${after.owner.address} stays the owner until the new owner runs dstack owner accept.`
@@ -76,10 +75,7 @@ const oneStep = [
   "If the new owner cannot sign, no account can ever change this app again.",
 ];
 
-export interface OwnerAcceptArguments extends AppArguments, OutputArguments {
-  readonly batch?: string | undefined;
-  readonly accept?: string | undefined;
-}
+export interface OwnerAcceptArguments extends AppArguments, ChangeAppArguments, OutputArguments {}
 
 export const ownerAccept: Command<OwnerAcceptArguments> = (args, host) => runTask(args, (io) => accept(args, host, io));
 
@@ -101,7 +97,8 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
   const { findings } = await lintBeforeWrite(io, app, { accepted, status, calls, ignoresKeyEpochs: true });
   io.output.line(`owner      ${describeOwnerFully(owner)}`);
   io.output.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
-  const sent = await executeCalls(io, app, { calls, signer: pendingOwner, batch: args.batch });
+  const { batch, dryRun } = args;
+  const sent = await executeCalls(io, app, { calls, signer: pendingOwner, batch, dryRun });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
@@ -113,7 +110,7 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
       ...sent,
     },
     show: (output) => {
-      if (sent.mode !== "safe") output.line(`\nAccepted the ownership. ${after.owner.address} is now the owner.`);
+      if (isSent(sent)) output.line(`\nAccepted the ownership. ${after.owner.address} is now the owner.`);
     },
   };
 }

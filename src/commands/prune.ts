@@ -1,8 +1,10 @@
+import { isAddressEqual } from "viem";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
 import { type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
 import { removeComposeHashCall } from "../core/owner-calls.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "../errors/index.ts";
 import { proveAllowlist } from "../history/prove-allowlist.ts";
 import { createProgress } from "../output/output.ts";
@@ -22,6 +24,7 @@ import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.t
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { type HistoryArguments, readAppHistory } from "./app-history.ts";
 import { type BatchArgument, parseAccept, parseAge, parseBatch, prepareJournalPath } from "./arguments.ts";
+import { planCalls, readPayer, showBatchPlan } from "./batch-plan.ts";
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
@@ -30,14 +33,7 @@ import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import {
-  chooseSendMode,
-  confirmUnsigned,
-  createBatchOutput,
-  openTaskJournal,
-  showBatchPlan,
-  showRecorded,
-} from "./write.ts";
+import { chooseSendMode, confirmUnsigned, createBatchOutput, openTaskJournal, showRecorded } from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
 
@@ -73,7 +69,11 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
     await savePlan(planFile, plan);
     io.output.line(`Wrote the plan to ${planFile}. To execute it, use --plan ${planFile} without --dry-run.`);
   }
-  if (isToBeWritten || isDryRun) return { result: { ...described, outcome: "planned" } };
+  if (isToBeWritten || isDryRun) {
+    return {
+      result: { ...described, outcome: "planned", price: await pricePlan(io, { app, status, plan, settings }) },
+    };
+  }
   const { result, show } = await executePrune(io, { app, status, plan, use, source, settings });
   return { result: { ...described, ...result }, show };
 }
@@ -198,6 +198,24 @@ export async function executePrune(io: TaskIo, parameters: ExecutePruneParameter
   }
 }
 
+/** What a plan would cost, shown with how it would be sent; null if it removes nothing or is blocked. */
+async function pricePlan(
+  io: TaskIo,
+  { app, status, plan, settings }: Pick<ExecutePruneParameters, "app" | "status" | "plan" | "settings">,
+): Promise<PriceEstimate | null> {
+  const { appId } = app;
+  const calls = removalsOf(plan).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+  if (calls.length === 0 || !plan.isExecutable) return null;
+  const delivery = chooseSendMode(settings.batch, requireApp(status, appId).owner);
+  if (delivery.kind === "prepare") {
+    return (await prepareForSafe(io, app, { ...delivery, calls, dryRun: true })).price;
+  }
+  const readSigner = () => app.signer("removeComposeHash", plan.owner);
+  const found = await readPayer(io, { readSigner, signer: plan.owner });
+  const isOwner = typeof found === "string" || isAddressEqual(found.address, plan.owner);
+  return (await planCalls(io, app, { ...delivery, calls, payer: isOwner ? found : plan.owner })).price;
+}
+
 async function send(
   io: TaskIo,
   parameters: ExecutePruneParameters,
@@ -221,7 +239,7 @@ async function send(
   // If another transaction replaced a recorded one, this run sends its removals.
   const all = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
   const batchPlan = await planWithUser(io, app, { calls: all, account, journal, mode, allowDelegation });
-  showBatchPlan(io, batchPlan);
+  const price = await showBatchPlan(io, app.client, batchPlan);
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);
   const result = await applyPrunePlan({
@@ -229,7 +247,7 @@ async function send(
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, app),
   });
-  return { result: { outcome: "removed", ...result }, show: (output) => showPruneResult(output, result) };
+  return { result: { outcome: "removed", ...result, price }, show: (output) => showPruneResult(output, result) };
 }
 
 async function forSafe(

@@ -12,13 +12,16 @@ import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
 import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
+import { showPrice } from "../output/price.ts";
 import { createUpdateOutput } from "../output/update.ts";
 import { openJournal } from "../update/journal.ts";
 import type { JournalState } from "../update/journal-state.ts";
+import { planUpdate, type UpdatePlan } from "../update/plan-update.ts";
 import type { UpdateRequest, UpdateResult } from "../update/run.ts";
 import { appNamedBy, checkRequest, emptyEnvironment } from "../update/trust.ts";
 import { updateCvm } from "../update/update-cvm.ts";
 import { parseAccept, prepareJournalPath, readTextFile } from "./arguments.ts";
+import { type DryRunArguments, showDryRun } from "./batch-plan.ts";
 import {
   type AppTarget,
   type ConnectedApp,
@@ -41,6 +44,18 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   const app = await findGivenApp(args, host);
   const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm }, process.env);
   const { contracts, request, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
+  if (args.dryRun) {
+    const plan = await planUpdate({
+      ...request,
+      ...connected,
+      signal: io.signal,
+      onStep: createUpdateOutput(io.output),
+    });
+    return {
+      result: { ...plan, ...reportGenerations(contracts) },
+      show: (output) => showPlan(output, plan),
+    };
+  }
   const journal = await openJournal(await prepareJournalPath(host.root, args.journal, "journal.jsonl"));
   try {
     showRecorded(io.output, journal.state);
@@ -68,6 +83,17 @@ function show(output: Output, result: UpdateResult): void {
   for (const warning of warnings) output.line(`Warning: ${warning}`);
 }
 
+function showPlan(output: Output, { outcome, cvm, composeHash, planned, price, warnings }: UpdatePlan): void {
+  output.line(`\n${cvm}: ${outcome}, compose hash ${composeHash}`);
+  output.line(`To send: ${planned.join(", ") || "nothing, unless the cloud asks for it"}.`);
+  if (price !== null) {
+    output.line("If the cloud names a device that the app does not allow, addDevice is sent as well.");
+    showPrice(output, price);
+  }
+  for (const warning of warnings) output.line(`Warning: ${warning}`);
+  showDryRun({ output });
+}
+
 /** Transactions that earlier runs signed and did not see mined. This run completes those it needs. */
 function showRecorded(output: Output, { payments }: JournalState): void {
   for (const { status, prepared } of payments.values()) {
@@ -87,7 +113,7 @@ function describe({ outcome, cvm, composeHash }: UpdateResult): string {
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */
-export interface UpdateArguments extends OutputArguments {
+export interface UpdateArguments extends DryRunArguments, OutputArguments {
   readonly cvm?: string | undefined;
   /** `0x…`, `app_…` or a name of the configuration. */
   readonly app?: string | undefined;

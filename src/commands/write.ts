@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { type Account, type Address, formatGwei } from "viem";
-import type { BatchPlan } from "../batch/plan-batch.ts";
+import type { Account, Address } from "viem";
 import { requireEffect } from "../batch/require-effect.ts";
 import {
   type BatchEvent,
@@ -13,19 +12,28 @@ import { sendBatch } from "../batch/send-batch.ts";
 import { readAppStatus } from "../chain/read-app.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { highestTip } from "../chain/transactions/fees.ts";
 import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
 import { describeCalls, explorerLink, formatFee, formatGas, formatResult } from "../output/format.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
+import {
+  type DryRunArguments,
+  describePlan,
+  type PlanDescription,
+  type PlannedCalls,
+  planCalls,
+  readPayer,
+  showBatchPlan,
+} from "./batch-plan.ts";
 import { type ConnectedApp, requireApp } from "./connect-app.ts";
 import { reportGenerations } from "./generations.ts";
 import type { ConnectedChain } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
-import { describeDelegation, howToDelegate, planWithUser } from "./plan-with-user.ts";
+import { planWithUser } from "./plan-with-user.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 
@@ -41,6 +49,8 @@ export interface ExecuteCallsParameters {
   readonly batch: string | undefined;
   /** Also sends calls that change nothing. */
   readonly allowNoEffect?: boolean | undefined;
+  /** The value of `--dry-run`. */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** The results of the calls, for `--json`. */
@@ -52,12 +62,9 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
   }[];
   /** The plan that was shown before anything was signed. */
   readonly plan: PlanDescription;
+  /** Its price; null if nothing was left to send. */
+  readonly price: PriceEstimate | null;
 }
-
-type PlanDescription = Omit<BatchPlan, "calls" | "delegation" | "offer"> & {
-  readonly delegation: BatchPlan["delegation"] | null;
-  readonly offer: BatchPlan["offer"] | null;
-};
 
 /**
  * The last part of every task that changes something: shows the calls, asks, sends them, and prints each transaction
@@ -68,20 +75,25 @@ type PlanDescription = Omit<BatchPlan, "calls" | "delegation" | "offer"> & {
 export async function executeCalls(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, signer, batch, allowNoEffect }: ExecuteCallsParameters,
-): Promise<CarriedOut | PreparedForSafe> {
+  { calls, signer, batch, allowNoEffect, dryRun = false }: ExecuteCallsParameters,
+): Promise<CarriedOut | PreparedForSafe | PlannedCalls> {
   const delivery = chooseSendMode(parseBatch(batch), signer);
   io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.output.line(`  ${description}, on ${to}`);
-  if (delivery.kind === "prepare") return prepareForSafe(io, chain, { ...delivery, calls, allowNoEffect });
+  if (delivery.kind === "prepare") return prepareForSafe(io, chain, { ...delivery, calls, allowNoEffect, dryRun });
   const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
-  const account = await chain.signer(purpose, signer.address);
+  const readSigner = () => chain.signer(purpose, signer.address);
+  if (dryRun) {
+    const payer = await readPayer(io, { readSigner, signer: signer.address });
+    return planCalls(io, chain, { ...delivery, calls, payer });
+  }
+  const account = await readSigner();
   await using journal = await openTaskJournal(chain);
   const { chainId, client } = chain;
   showRecorded(io, { account, chainId, journal });
   const { mode, allowDelegation } = delivery;
   const plan = await planWithUser(io, chain, { calls, account, journal, mode, allowDelegation });
-  showBatchPlan(io, plan);
+  const price = await showBatchPlan(io, client, plan);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
   const result = await sendBatch(client, {
     calls,
@@ -95,14 +107,15 @@ export async function executeCalls(
     onEvent: createBatchOutput(io, chain),
   });
   io.output.line(`\n${formatResult(describeCalls(calls), result.transactions)}`);
-  return { ...toCarriedOut(result), plan: describePlan(plan) };
+  return { ...toCarriedOut(result), plan: describePlan(plan), price };
 }
 
-function describePlan({ calls: _, delegation, offer, ...plan }: BatchPlan): PlanDescription {
-  return { ...plan, delegation: delegation ?? null, offer: offer ?? null };
+/** False if the calls were only planned, or prepared for a Safe. */
+export function isSent(result: CarriedOut | PreparedForSafe | PlannedCalls): result is CarriedOut {
+  return result.mode !== "safe" && !("outcome" in result);
 }
 
-function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan"> {
+function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan" | "price"> {
   return {
     ...result,
     calls: calls.map(({ call, status, transactionHash }) => ({
@@ -113,7 +126,7 @@ function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan
   };
 }
 
-export interface ChangeAppArguments {
+export interface ChangeAppArguments extends DryRunArguments {
   readonly accept?: string | undefined;
   readonly batch?: string | undefined;
 }
@@ -136,7 +149,7 @@ export interface ChangeAppParameters {
  */
 export async function changeApp(
   io: TaskIo,
-  { batch }: Pick<ChangeAppArguments, "batch">,
+  { batch, dryRun }: Omit<ChangeAppArguments, "accept">,
   { app, calls: unordered, accepted, guard }: ChangeAppParameters,
 ): Promise<TaskOutcome> {
   const allowNoEffect = accepted.has("no-effect");
@@ -147,7 +160,7 @@ export async function changeApp(
   const { findings, contracts } = await lintBeforeWrite(io, app, { accepted, status, calls });
   await guard?.();
   if (!allowNoEffect) await requireEffect(client, calls);
-  const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect });
+  const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect, dryRun });
   return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
 }
 
@@ -175,27 +188,6 @@ export function chooseSendMode(argument: BatchArgument, signer: ReadOwnerReturnT
   if (argument.mode === "auto" && kind === "safe")
     return { kind: "prepare", safe, file: undefined, reason: "only a Safe can make these calls" };
   return { kind: "send", ...argument };
-}
-
-/** Shows, before the user agrees, everything that may be signed besides the calls themselves. */
-export function showBatchPlan({ output }: Pick<TaskIo, "output">, plan: BatchPlan): void {
-  const { account, delegation, offer, calls, nonce, gas } = plan;
-  if (calls.length === 0) return;
-  const transactions =
-    delegation === undefined
-      ? `${calls.length === 1 ? "one transaction" : `${calls.length} transactions, one per change`}`
-      : "one transaction for all changes, or as few as possible";
-  output.line(`${account} sends ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
-  output.line(`  first nonce ${nonce}, according to the endpoint; ${formatBounds(gas)}`);
-  if (offer !== undefined) output.line(`  ${howToDelegate}`);
-  if (delegation === undefined) return;
-  for (const line of describeDelegation(delegation)) output.line(line);
-  if (plan.fallsBack) output.line("  if the endpoint refuses this, sends one transaction per change instead");
-}
-
-/** Upper limit of a transaction's cost, apart from the base fee, which the chain sets. */
-export function formatBounds(gas: bigint): string {
-  return `at most ${formatGas(gas)} in total, priority fee at most ${formatGwei(highestTip)} gwei`;
 }
 
 /** Prints what the journal holds of earlier runs. It is sent first. @throws UnsignedRecordError */

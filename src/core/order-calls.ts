@@ -48,13 +48,21 @@ function boundOf({ functionName }: OwnerCall): bigint {
   return functionName.startsWith("add") ? addition : anythingElse;
 }
 
+/** Gas that each transaction takes before anything runs. */
+export const transactionGas = 21_000n;
+
+/** Upper bound of the gas of a transaction with this call alone, for where the node cannot estimate it. */
+export function gasBoundOf(call: OwnerCall): bigint {
+  return transactionGas + boundOf(call) + calldataGas(call);
+}
+
 function calldataGas({ to, data }: OwnerCall): bigint {
   return 4n * (tokensOf(to) + tokensOf(data));
 }
 
 /** Gas of a transaction with this calldata that executes nothing (EIP-7623). */
 export function idleGasOf(data: Hex): bigint {
-  return 21_000n + 10n * tokensOf(data);
+  return transactionGas + 10n * tokensOf(data);
 }
 
 /** The unit in which calldata is priced. */

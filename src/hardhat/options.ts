@@ -38,4 +38,8 @@ export const fromBlockOption = optional(
   "A block before the app's creation; needed if the node has no old state",
 );
 export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;
+export const dryRunFlag = {
+  name: "dryRun",
+  description: "Show what would be sent and its price, and send nothing",
+} as const;
 export const yesFlag = { name: "yes", description: "Send without asking for confirmation" } as const;

@@ -8,6 +8,7 @@ import {
   appOption,
   batchOption,
   cvmOption,
+  dryRunFlag,
   fromBlockOption,
   jsonFlag,
   kmsOption,
@@ -42,6 +43,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device add"))
     .addOption(batchOption)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAdd))
@@ -55,6 +57,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device remove"))
     .addOption(batchOption)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceRemove))
@@ -71,6 +74,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device allow-any"))
     .addOption(batchOption)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAllowAny))
@@ -136,6 +140,7 @@ export const updateTasks = [
     .addOption(optional("abandonTransaction", "The recorded transaction to abandon, copied from the error"))
     .addOption(optional("journal", "File that records signed transactions (default: .dstack/journal.jsonl)"))
     .addFlag({ name: "wait", description: "Wait until the CVM runs the new compose" })
+    .addFlag(dryRunFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/update.ts")).updateCommand))
     .build(),
@@ -173,6 +178,7 @@ export const kmsTasks = [
       .addOption(batchOption)
       .addOption(acceptOption("kms"))
       .addFlag(jsonFlag)
+      .addFlag(dryRunFlag)
       .addFlag(yesFlag)
       .setAction(run(async () => (await import("../commands/kms.ts")).kmsChange(change)))
       .build(),
@@ -268,7 +274,6 @@ export const pruneTasks = [
       ),
     )
     .addFlag({ name: "allowEmpty", description: "Allow the removal of the last hash on the list" })
-    .addFlag({ name: "dryRun", description: "Show the plan and send nothing" })
     .addOption(optional("plan", "File for the plan: it is written if it does not exist, else executed"))
     .addOption(batchOption)
     .addFlag({ name: "prove", description: "Prove with eth_getProof that no hash is on the list without an event" })
@@ -277,6 +282,7 @@ export const pruneTasks = [
     .addOption(fromBlockOption)
     .addOption(acceptOption("prune"))
     .addFlag(jsonFlag)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/prune.ts")).pruneCommand))
     .build(),
@@ -293,6 +299,7 @@ export const batchTasks = [
   )
     .addOption(optional("delegate", "Address of the delegate, if it is not the batch executor"))
     .addFlag(jsonFlag)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/batch.ts")).batchUndoDelegation))
     .build(),
@@ -317,6 +324,7 @@ export const appTasks = [
     .addFlag({ name: "again", description: "Deploy another app although this command has already deployed one" })
     .addOption(acceptOption("app deploy"))
     .addOption(optional("journal", "File that records deployments (default: .dstack/deployments.jsonl)"))
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/app-deploy.ts")).appDeploy))
@@ -361,6 +369,7 @@ export const hashTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("hash add"))
     .addOption(batchOption)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashAdd))
@@ -374,6 +383,7 @@ export const hashTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("hash remove"))
     .addOption(batchOption)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
@@ -412,6 +422,7 @@ export const ownerTasks = [
     .addOption(batchOption)
     .addOption(acceptOption("owner transfer"))
     .addFlag(jsonFlag)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerTransfer))
     .build(),
@@ -424,6 +435,7 @@ export const ownerTasks = [
     .addOption(batchOption)
     .addOption(acceptOption("owner accept"))
     .addFlag(jsonFlag)
+    .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerAccept))
     .build(),

@@ -1,4 +1,4 @@
-import { type Chain, formatEther } from "viem";
+import { type Chain, formatEther, formatGwei } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PolicyChange } from "../history/policy.ts";
@@ -9,8 +9,18 @@ export function formatGas(gas: bigint): string {
 
 /** Fees on an L2 are tiny. Below a millionth of an ETH they are shown in gwei. */
 export function formatFee(wei: bigint): string {
-  if (wei === 0n) return "0 ETH";
-  return wei < 10n ** 12n ? `${trimmed(Number(wei) / 1e9)} gwei` : `${trimmed(Number(formatEther(wei)))} ETH`;
+  return 0n < wei && wei < 10n ** 12n ? `${formatGwei(toThreeDigits(wei))} gwei` : formatEth(wei);
+}
+
+/** An amount in ETH, however small. */
+export function formatEth(wei: bigint): string {
+  return `${formatEther(toThreeDigits(wei))} ETH`;
+}
+
+/** The amount, rounded to its first three digits. An endpoint can name one that is too large for a `number`. */
+function toThreeDigits(amount: bigint): bigint {
+  const unit = 10n ** BigInt(Math.max(0, `${amount}`.length - 3));
+  return ((amount + unit / 2n) / unit) * unit;
 }
 
 export function formatDuration(ms: number): string {
@@ -23,10 +33,6 @@ export function formatDuration(ms: number): string {
 /** First and last digits of a hash, for tables. Do not use it if a reader must copy the value. */
 export function shortHash(hash: string): string {
   return hash.length <= 20 ? hash : `${hash.slice(0, 10)}…${hash.slice(-6)}`;
-}
-
-function trimmed(value: number): string {
-  return value.toPrecision(3).replace(/\.?0+$/, "");
 }
 
 /** `2026-11-21 03:00:00`, in UTC. @param time seconds since 1970, or ISO 8601 */

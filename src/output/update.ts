@@ -2,6 +2,7 @@ import type { Payment, UpdateEvent } from "../update/events.ts";
 import { describeWarnings } from "../update/run.ts";
 import { formatFee, formatGas } from "./format.ts";
 import type { Output } from "./output.ts";
+import { showPrice } from "./price.ts";
 
 /** Prints the steps of an update as they happen. Pass the result as `onStep`. */
 export function createUpdateOutput(output: Output): (event: UpdateEvent) => void {
@@ -25,6 +26,7 @@ export function createUpdateOutput(output: Output): (event: UpdateEvent) => void
         return;
       case "finished":
         output.step(titles[event.step], describe(event), event.durationMs);
+        if (event.step === "readChain" && event.result.price !== undefined) showPrice(output, event.result.price);
         for (const [what, text] of remarksOf(event)) output.line(`  ! ${what.padEnd(22)} ${text}`);
     }
   };

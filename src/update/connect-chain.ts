@@ -10,7 +10,7 @@ import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { sendPreparedTransaction, type WriteParameters } from "../chain/transactions/broadcast.ts";
 import { findTransaction } from "../chain/transactions/find.ts";
 import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
-import { costOf, type PricedTransaction, requireFunds } from "../chain/transactions/price.ts";
+import { costOf, estimatePrice, type PricedTransaction, requireFunds } from "../chain/transactions/price.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { requireEvent } from "../core/events.ts";
 import type { JudgedContract } from "../core/generation.ts";
@@ -44,6 +44,8 @@ export function connectChain(client: ChainClient, account: Account | Address | u
         contracts: [{ role: "app", address: appId, generation: allowlist.generation }, ...ofKms],
       };
     },
+    estimatePrice: async (intents, from) =>
+      estimatePrice(client, { transactions: await planPayments(client, from, intents) }),
     requireAffordable: (intents) => requireAffordable(client, signer, intents),
     async send(intent, { minimumNonce, beforeSend }) {
       if (signer === undefined) throw new SignerRequiredError([intent.step]);
@@ -95,10 +97,11 @@ async function requireAffordable(
   intents: readonly PaymentIntent[],
 ): Promise<PriceEstimate> {
   if (signer === undefined) throw new SignerRequiredError(intents.map(({ step }) => step));
-  return requireFunds(client, {
-    address: signer,
-    transactions: await Promise.all(intents.map((intent) => planPayment(client, signer, intent))),
-  });
+  return requireFunds(client, { address: signer, transactions: await planPayments(client, signer, intents) });
+}
+
+function planPayments(client: ChainClient, from: Hex, intents: readonly PaymentIntent[]): Promise<PricedTransaction[]> {
+  return Promise.all(intents.map((intent) => planPayment(client, from, intent)));
 }
 
 async function planPayment(

@@ -145,6 +145,8 @@ export interface ChainPort {
     /** The KMS whose generation is read together with the app's. */
     readonly kms?: Hex | undefined;
   }): Promise<AllowlistSnapshot>;
+  /** What the transactions would cost this account. @throws NotOwnerError, ContractOwnerError, ContractRevertedError */
+  estimatePrice(intents: readonly PaymentIntent[], from: Hex): Promise<PriceEstimate>;
   /**
    * Returns the price if the signer can pay it.
    *

@@ -10,6 +10,7 @@ import {
   parseTransactionHash,
   type TransactionHash,
 } from "../../../src/core/ids.ts";
+import type { PriceEstimate } from "../../../src/core/price.ts";
 import type { Clock } from "../../../src/core/retry.ts";
 import {
   CloudUnreachableError,
@@ -56,6 +57,11 @@ interface SimulatedTransaction {
   readonly nonce: number;
   /** Undefined for one of another program that signs with the same key. */
   readonly intent: PaymentIntent | undefined;
+}
+
+function priceOf({ length: transactions }: readonly PaymentIntent[]): PriceEstimate {
+  const cost = { gas: 50_000n, feePerGas: 1n, executionFee: 50_000n, l1Fee: 0n, operatorFee: 0n, total: 50_000n };
+  return { transactions, expected: cost, most: cost };
 }
 
 /** An app's contract with a mempool, blocks that can be taken back, and endpoints that lag and fail. */
@@ -135,10 +141,8 @@ export class SimulatedChain {
           contracts: [],
         });
       },
-      requireAffordable: async ({ length: transactions }) => {
-        const cost = { gas: 50_000n, feePerGas: 1n, executionFee: 50_000n, l1Fee: 0n, operatorFee: 0n, total: 50_000n };
-        return this.#answer({ transactions, expected: cost, most: cost });
-      },
+      estimatePrice: async (intents) => this.#answer(priceOf(intents)),
+      requireAffordable: async (intents) => this.#answer(priceOf(intents)),
       send: async (intent, { minimumNonce, beforeSend }) => {
         this.#answer(undefined);
         const nonce = Math.max(this.#pendingNonce(), minimumNonce);
