@@ -58,6 +58,7 @@ export {
   findMultiSend,
   type SafeBatch,
 } from "./build-safe-batch.ts";
+export { estimateBatchPrice, estimateSafePrice } from "./estimate-batch-price.ts";
 export {
   type BatchPlan,
   type DelegationPlan,

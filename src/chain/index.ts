@@ -1,3 +1,4 @@
+export type { Price, PriceEstimate } from "../core/price.ts";
 export * from "./add-compose-hash.ts";
 export * from "./add-device.ts";
 export type { ChainClient } from "./client.ts";
@@ -42,6 +43,13 @@ export * from "./remove-device.ts";
 export * from "./set-allow-any-device.ts";
 export { sendPreparedTransaction, type WriteParameters } from "./transactions/broadcast.ts";
 export type { PreparedTransaction } from "./transactions/prepare.ts";
+export {
+  type CostFields,
+  costOf,
+  type EstimatePriceParameters,
+  estimatePrice,
+  type PricedTransaction,
+} from "./transactions/price.ts";
 export {
   type WaitForReceiptParameters,
   type WaitForReceiptReturnType,

@@ -10,6 +10,7 @@ import { InvalidArgumentError } from "../../errors/index.ts";
 import { cacheDirectory } from "../../files/cache-directory.ts";
 import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 import { Teardown, whileListening } from "../teardown.ts";
+import { withoutFeesOfCalls } from "./calls-without-fees.ts";
 import { createLocalChainClient, type LocalChainClient } from "./client.ts";
 import {
   baseChainDescriptor,
@@ -110,13 +111,13 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
     import.meta.dirname,
   );
   const connection = await hre.network.create("chain").catch((error: unknown) => Promise.reject(cleaned(error)));
-  const request: AnswerRpc = async (method, params) => {
+  const request = withoutFeesOfCalls(async (method, params) => {
     try {
       return await connection.provider.request({ method, params: [...params] });
     } catch (error) {
       throw cleaned(error);
     }
-  };
+  });
   return {
     answer: async (method, params) => {
       refuseFatalCall(method, params);

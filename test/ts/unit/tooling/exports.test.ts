@@ -5,7 +5,9 @@ const abi = ["batchExecutorAbi", "dstackAppAbi", "dstackKmsAbi"];
 const chain = [
   "addComposeHash",
   "addDevice",
+  "costOf",
   "deployApp",
+  "estimatePrice",
   "readAllowlist",
   "readAppSettings",
   "readAppStatus",
@@ -169,7 +171,7 @@ const errors = [
   "exitCodes",
   "isDstackError",
 ];
-const update = ["memoryJournal", "openJournal", "updateCvm"];
+const update = ["memoryJournal", "openJournal", "planUpdate", "updateCvm"];
 const batch = [
   "acceptKmsOwnershipCall",
   "acceptOwnershipCall",
@@ -189,6 +191,8 @@ const batch = [
   "disableUpgradesCall",
   "earlierBatchExecutors",
   "encodeMultiSend",
+  "estimateBatchPrice",
+  "estimateSafePrice",
   "findMultiSend",
   "hashSafeTx",
   "isSameCall",
