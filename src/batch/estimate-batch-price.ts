@@ -98,7 +98,7 @@ export async function estimateSafePrice(
 }
 
 /** Gas of the executor's own code. */
-const executorGas = 4_500n;
+const executorGas = 5_000n;
 /** Gas of an authorisation (EIP-7702), and what of it the chain gives back because the account is in use. */
 const authorizationGas = 25_000n;
 const authorizationRefund = 12_500n;
