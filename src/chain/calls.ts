@@ -109,7 +109,7 @@ export async function ethCall(client: ChainClient, parameters: EthCallParameters
   try {
     const answer: unknown = await client.request({ method: "eth_call", params: [{ from, to, data }, block] });
     if (isHex(answer)) return { data: answer };
-    throw new Error("The endpoint's answer holds no result.");
+    throw new Error("The endpoint's answer contains no result.");
   } catch (error) {
     const revert = findRevert(client, error, abi);
     if (revert === undefined) throw translateChainError(client, error, doing);

@@ -16,7 +16,7 @@ export async function requireChain(client: ChainClient, expected?: number): Prom
     if (wanted !== undefined && wanted !== actual) throw new WrongChainError(wanted, actual);
   // An authorisation (EIP-7702) for chain 0 is valid on every chain.
   if (Number.isSafeInteger(actual) && actual > 0) return actual;
-  throw new RpcUnavailableError(doing, { said: `${actual} is no chain id` });
+  throw new RpcUnavailableError(doing, { said: `${actual} is not a chain id` });
 }
 
 /**
@@ -31,7 +31,7 @@ export async function requireSigningChain(
 ): Promise<number> {
   if (account.type === "local" && chainId === undefined && client.chain === undefined) {
     throw new InvalidArgumentError("Only the RPC endpoint says which chain the signature would be for.", {
-      nextStep: "Pass chainId, or a client that was made for a chain.",
+      nextStep: "Pass chainId, or a client that was created for a chain.",
     });
   }
   return requireChain(client, chainId);

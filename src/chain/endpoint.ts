@@ -49,10 +49,10 @@ async function fetchBounded(input: string | URL | Request, init: RequestInit, ti
   return new Response(null, { status, statusText, headers: location === null ? {} : { location } });
 }
 
-/** viem repeats a request after any error but one of this name. */
+/** viem repeats a request after every error except one with this name. */
 function signalOfTimeout(timeoutMs: number): AbortSignal {
   const controller = new AbortController();
-  const end = () => controller.abort(new DOMException(`no whole answer within ${timeoutMs / 1000} s`, "AbortError"));
+  const end = () => controller.abort(new DOMException(`no complete answer within ${timeoutMs / 1000} s`, "AbortError"));
   setTimeout(end, timeoutMs).unref();
   return controller.signal;
 }

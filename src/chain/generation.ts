@@ -21,7 +21,7 @@ export function takeGeneration(answers: readonly (Hex | undefined)[]): Generatio
 
 /** Explains why a contract lacks a view that every contract of the first generation has. */
 export function notLike(what: string, { hasKeyEpochs, releases }: Generation): string {
-  const of = hasKeyEpochs ? ` of the first generation: it is of release ${releases}` : "";
+  const of = hasKeyEpochs ? ` of the first generation: it has release ${releases}` : "";
   return `it does not answer like ${what}${of}`;
 }
 
@@ -46,7 +46,7 @@ export async function readGeneration(
     abi,
     calls: generationCalls,
     blockNumber: parameters.blockNumber,
-    doing: "reading which generation the contract is of",
+    doing: "reading the contract's generation",
   });
   if (answers.every((data) => data === undefined || data === "0x")) await requireCode(client, { address, blockNumber });
   return takeGeneration(answers);

@@ -209,7 +209,7 @@ export type ReadAppStatusReturnType = { readonly blockNumber: bigint } & (
 /** The owners and the settings of an app. */
 export interface AppStatus extends ReadAppSettingsReturnType {
   readonly owner: ReadOwnerReturnType;
-  /** The invited owner. Undefined if there is none. */
+  /** The pending owner. Undefined if there is none. */
   readonly pendingOwner: ReadOwnerReturnType | undefined;
   /** Whether a new owner must accept. Contracts of the first versions change the owner immediately. */
   readonly isTwoStep: boolean;
@@ -249,11 +249,11 @@ export interface ReadOwnershipParameters {
 
 export interface ReadOwnershipReturnType {
   readonly blockNumber: bigint;
-  /** The zero address once ownership is renounced. */
+  /** The zero address after the ownership was renounced. */
   readonly owner: Address;
   /** Whether a transfer needs `acceptOwnership`. Contracts of the first versions change the owner immediately. */
   readonly isTwoStep: boolean;
-  /** The invited owner, who may accept the ownership. Undefined if there is none, and for one-step contracts. */
+  /** The pending owner, who may accept the ownership. Undefined if there is none, and for one-step contracts. */
   readonly pendingOwner: Address | undefined;
   /** Whether the owner is a Safe, a timelock or another contract, so that no plain key can sign for it. */
   readonly ownerIsContract: boolean;
@@ -298,7 +298,7 @@ export interface ReadAllowlistReturnType {
   /** If the contract has key epochs, the lists are those of app epoch 0 and may not be the ones that decide. */
   readonly generation: Generation;
   readonly owner: Address;
-  /** The invited owner. Undefined if there is none, or if the contract is too old for two-step transfers. */
+  /** The pending owner. Undefined if there is none, or if the contract is too old for two-step transfers. */
   readonly pendingOwner: Address | undefined;
   readonly allowAnyDevice: boolean;
   /** False for contracts that are too old to have the flag: they do not check the TCB status. */
@@ -383,7 +383,7 @@ export async function readContractKind(
       ...generationCalls,
     ],
     blockNumber: parameters.blockNumber,
-    doing: "reading what the address is",
+    doing: "reading what kind of contract the address has",
   });
   const [isApp = false, isKms = false] = answers.slice(0, 2).map(isWord);
   const hasCode = isApp || isKms || (await readCode(client, { address, blockNumber })) !== "0x";

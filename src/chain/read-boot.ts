@@ -72,7 +72,7 @@ export async function readBootRules(
   const hasCode = (await readCode(client, { address: appId, blockNumber })) !== "0x";
   const app = await readAppRules(client, bootInfo, blockNumber);
   const rules: readonly BootRule[] = [
-    rule("kms", "registered", isRegistered, isRegistered ? "the KMS knows the app" : "the KMS does not know the app"),
+    rule("kms", "registered", isRegistered, isRegistered ? "the app is registered" : "the app is not registered"),
     rule("kms", "osImage", isOsImageAllowed, osImageHash),
     rule("kms", "code", hasCode, hasCode ? "there is a contract" : "there is no contract at the app's address"),
     ...app.rules,
@@ -114,7 +114,7 @@ async function readAppRules(
   } catch (error) {
     if (!(error instanceof ContractRevertedError || error instanceof NoContractError)) throw error;
     const names = ["tcbStatus", "composeHash", "device"] as const;
-    const why = "the app is no DstackApp: its rules cannot be looked at";
+    const why = "the app is not a DstackApp, so its rules cannot be read";
     return {
       rules: names.map((name) => rule("app", name, undefined, why)),
       generation:

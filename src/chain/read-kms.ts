@@ -180,7 +180,7 @@ export async function readKmsPublicKey(
   try {
     return parseKmsPublicKey(published);
   } catch (error) {
-    if (isDstackError(error)) throw unreadable(kms, "the key it publishes is no secp256k1 key");
+    if (isDstackError(error)) throw unreadable(kms, "the key that it publishes is not a secp256k1 key");
     throw error;
   }
 }

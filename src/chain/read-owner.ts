@@ -33,7 +33,7 @@ export type ReadOwnerReturnType = {
   | {
       readonly kind: "eoa";
       /**
-       * Whether it has sent a transaction or holds a balance. An unused address may be one that no one has a key for.
+       * Whether it has sent a transaction or has a balance. It is possible that no key exists for an unused address.
        */
       readonly isUsed: boolean;
       /** The contract it delegates to (EIP-7702). Its key still signs. */
@@ -48,7 +48,7 @@ export type ReadOwnerReturnType = {
       readonly nonce: bigint;
     }
   | { readonly kind: "timelock"; readonly minDelaySeconds: bigint }
-  /** It is not possible to tell from outside whether it can call other contracts. */
+  /** Its answers do not show whether it can call other contracts. */
   | { readonly kind: "contract" }
 );
 
@@ -87,7 +87,7 @@ export async function readOwner(
     abi,
     calls: abi.map(({ name }) => encodeFunctionData({ abi, functionName: name })),
     blockNumber,
-    doing: "reading what the owner is",
+    doing: "reading what kind of account the owner is",
   });
   return { address, ...describe(answers) };
 }

@@ -192,5 +192,5 @@ export function translateChainError(source: RpcSource | undefined, error: unknow
 export async function requestHex(source: RpcSource, doing: string, request: () => Promise<unknown>): Promise<Hex> {
   const answer = await withRpcErrors(source, doing, request);
   if (isHex(answer)) return answer;
-  throw new RpcUnavailableError(doing, { cause: new Error("The endpoint's answer holds no result.") });
+  throw new RpcUnavailableError(doing, { cause: new Error("The endpoint's answer contains no result.") });
 }

@@ -23,9 +23,9 @@ export interface HistoryArguments extends AppArguments, ReadArguments, OutputArg
   readonly csv?: boolean | undefined;
 }
 
-export const showHistory: Command<HistoryArguments> = (args, host) => runTask(args, (io) => tell(args, host, io));
+export const showHistory: Command<HistoryArguments> = (args, host) => runTask(args, (io) => show(args, host, io));
 
-async function tell(args: HistoryArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+async function show(args: HistoryArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const { csv = false, prove = false } = args;
   const moment = args.at === undefined ? undefined : parseMoment("--at", args.at);
   if (csv && (io.isJson || moment !== undefined)) {

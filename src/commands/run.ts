@@ -34,7 +34,7 @@ export interface TaskIo {
    * @throws AbortError if the user answers nothing and stops the task
    */
   readonly ask: ((question: string) => Promise<boolean>) | undefined;
-  /** As `confirm`, and asks even where --yes was given. Undefined where nobody can be asked. */
+  /** Like `confirm`, but asks even if --yes was given. Undefined if no terminal is available. */
   readonly confirmInPerson: ((question: string) => Promise<void>) | undefined;
 }
 

@@ -23,7 +23,7 @@ function findClaimOf(root: string, name: string): string | undefined {
     if (index === undefined) return undefined; // a repository without an index tracks nothing
     return isListed(readIndex(index, folder), name) ? "git tracks it" : undefined;
   } catch {
-    return `what git tracks in ${root} cannot be read, and this file may be part of it`;
+    return `the git index in ${root} cannot be read, so git may track it`;
   }
 }
 

@@ -3,20 +3,20 @@ import { MissingPackageError } from "../errors/input.ts";
 interface EntryWithPeer {
   /** The entry point as users import it. */
   readonly entry: string;
-  /** The optional peer dependency it cannot do without. */
+  /** The optional peer dependency that it needs. */
   readonly peer: string;
 }
 
 /**
- * Imports an entry point whose peer dependency the user may not have installed. The build puts it in front of such
- * entry points: their own imports are resolved before their first line runs, so they cannot ask for themselves.
+ * Imports an entry point whose peer dependency the user may not have installed. The build puts this function in front
+ * of such entry points. They cannot check for the peer themselves, because Node resolves imports before any code runs.
  */
 export async function importWithPeer<Entry>(
   { entry, peer }: EntryWithPeer,
   load: () => Promise<Entry>,
 ): Promise<Entry> {
   try {
-    // Some entry points import their peer only when it is used. Not every test runner has this function.
+    // Some entry points import their peer only when they use it. Some test runners lack this function.
     import.meta.resolve?.(peer);
     return await load();
   } catch (error) {

@@ -37,7 +37,7 @@ export async function openOwnFile(path: string, options: OwnFileOptions = {}): P
       );
       if (handle === undefined) continue;
       try {
-        requireOwn(path, await handle.stat(), { mayBeTracked: true }); // git was asked before
+        requireOwn(path, await handle.stat(), { mayBeTracked: true }); // already checked against git
         return handle;
       } catch (error) {
         await handle.close();
@@ -91,17 +91,17 @@ function requireOwn(path: string, stats: Stats, { mayBeTracked = false }: OwnFil
   if (user !== undefined) {
     if (stats.uid !== user)
       throw new UnusableFileError(path, `another user (uid ${stats.uid}) owns it, and this is uid ${user}`, {
-        nextStep: "If its content is yours, take the file over with chown; otherwise name another file.",
+        nextStep: "If the content is yours, change the owner of the file with chown. Otherwise use another file.",
       });
     if ((stats.mode & 0o022) !== 0)
       throw new UnusableFileError(path, "other users may write to it", {
-        nextStep: "If its content is yours, run chmod 600 on it; otherwise name another file.",
+        nextStep: "If the content is yours, run chmod 600 on it. Otherwise use another file.",
       });
   }
   const claim = mayBeTracked ? undefined : findGitClaim(path);
   if (claim !== undefined)
-    throw new UnusableFileError(path, `${claim}, so that it may come from whoever wrote to the repository`, {
-      nextStep: "If its content is yours, run git rm --cached on it; otherwise delete it, or name another file.",
+    throw new UnusableFileError(path, `${claim}, so another author of the repository may have written it`, {
+      nextStep: "If the content is yours, run git rm --cached on it. Otherwise delete it or use another file.",
     });
 }
 
@@ -116,10 +116,10 @@ export function faultCode(error: unknown): string | undefined {
 
 const wordsOf: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
-  EACCES: "this user has no right to it",
-  EPERM: "this user has no right to it",
+  EACCES: "this user has no permission for it",
+  EPERM: "this user has no permission for it",
   EISDIR: "it is a folder",
-  ENOTDIR: "a part of its path is no folder",
+  ENOTDIR: "a part of its path is not a folder",
   ELOOP: "it is a symbolic link",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk is full",
@@ -134,7 +134,7 @@ export function unusable(path: string, cause: unknown): UnusableFileError {
   if (cause instanceof UnusableFileError) return cause;
   const code = faultCode(cause);
   if (code === undefined) throw cause;
-  return new UnusableFileError(path, wordsOf[code] ?? `the system answers ${code}`, { cause });
+  return new UnusableFileError(path, wordsOf[code] ?? `the system reports ${code}`, { cause });
 }
 
 /** Describes a file that is not a regular file; undefined for a regular file. */
@@ -183,14 +183,18 @@ export async function makeOwnDirectory(path: string): Promise<void> {
     if (user === undefined) return;
     if (found.uid !== user)
       throw new UnusableFileError(path, `another user (uid ${found.uid}) owns it, and this is uid ${user}`, {
-        nextStep: "If its files are yours, take it over with chown -R; otherwise move it away.",
+        nextStep: "If its files are yours, change their owner with chown -R. Otherwise move the folder away.",
       });
     if ((found.mode & 0o077) === 0) return;
     await chmod(path, 0o700);
     if (((await lstat(path)).mode & 0o022) !== 0)
-      throw new UnusableFileError(path, "other users may write to it, and its file system keeps it so", {
-        nextStep: "Move the project to a file system that keeps the rights of its files.",
-      });
+      throw new UnusableFileError(
+        path,
+        "other users may write to it, and its file system does not allow changing that",
+        {
+          nextStep: "Move the project to a file system that supports file permissions.",
+        },
+      );
   } catch (error) {
     throw unusable(path, error);
   }
@@ -204,5 +208,5 @@ async function isDirectory(path: string): Promise<boolean> {
     if (faultCode(error) === "ENOENT") return false;
     throw error;
   }
-  throw new UnusableFileError(path, "it is no folder");
+  throw new UnusableFileError(path, "it is not a folder");
 }

@@ -82,8 +82,8 @@ async function readDescriptor(path: string, descriptor: number, maxBytes: number
   const { ino } = statSync(path);
   if (isOfThisProgram(ino)) throw notPassedOn(path);
   if (spent.has(ino)) {
-    throw new UnusableFileError(path, "it is a pipe that was read already", {
-      nextStep: "Give each option a file or a pipe of its own.",
+    throw new UnusableFileError(path, "it is a pipe that has already been read", {
+      nextStep: "Give each option its own file or pipe.",
     });
   }
   spent.add(ino);
@@ -124,10 +124,14 @@ function isOfThisProgram(ino: number): boolean {
 }
 
 function notPassedOn(path: string, cause?: unknown): UnusableFileError {
-  return new UnusableFileError(path, "the shell's pipe was not passed on to this program (npm closes low numbers)", {
-    nextStep: "Pipe the text to /dev/stdin, or write it to a file.",
-    ...(cause !== undefined && { cause }),
-  });
+  return new UnusableFileError(
+    path,
+    "the shell's pipe did not reach this program (npm closes low descriptor numbers)",
+    {
+      nextStep: "Pipe the text to /dev/stdin, or write it to a file.",
+      ...(cause !== undefined && { cause }),
+    },
+  );
 }
 
 function tooLong(path: string, maxBytes: number): UnusableFileError {

@@ -2,7 +2,7 @@ import type * as sqlite from "node:sqlite";
 
 export type DatabaseSync = sqlite.DatabaseSync;
 
-/** The database inside Node. Node 22 prints a warning when it is loaded first; only that warning is held back. */
+/** Node's own SQLite. Node 22 prints a warning when the module is first loaded; this suppresses only that warning. */
 export const { DatabaseSync } = loadWithoutWarning();
 
 function loadWithoutWarning() {

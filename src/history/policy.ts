@@ -258,7 +258,7 @@ export interface AllowedAtReturnType {
   readonly requireTcbUpToDate: boolean | undefined;
   readonly upgradesDisabled: boolean | undefined;
   readonly owner: Address | undefined;
-  /** The invited owner; undefined if there is none. */
+  /** The pending owner; undefined if there is none. */
   readonly pendingOwner: Address | undefined;
   readonly implementation: Address | undefined;
 }

@@ -87,7 +87,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
       logs = await readLogs(client, address, piece, signal);
     } catch (error) {
       signal.throwIfAborted();
-      return takeUp(piece, error);
+      return handleRefusal(piece, error);
     }
     const blocks = lengthOf(piece);
     if (blocks > 1n && logs.length >= roundNumberOfLogs && logs.length % roundNumberOfLogs === 0)
@@ -98,7 +98,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     onLogs({ fromBlock: piece.fromBlock, toBlock: piece.toBlock }, logs);
   }
 
-  async function takeUp(piece: Piece, error: unknown): Promise<void> {
+  async function handleRefusal(piece: Piece, error: unknown): Promise<void> {
     const { kind, retryAfterMs, suggestedBlocks, answer } = classifyRefusal(client, error, piece);
     const cause = withoutSecrets(client, error);
     if (kind === "gone" || kind === "unsupported") throw new LogsUnavailableError(piece, answer, { cause });

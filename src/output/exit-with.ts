@@ -12,22 +12,22 @@ export function exitWith(
   stream: NodeJS.WritableStream,
   nextStep = isDstackError(error) ? error.nextStep : undefined,
 ): number {
-  const tell = (text: string) => stream.write(`${printable(text)}\n`);
+  const print = (text: string) => stream.write(`${printable(text)}\n`);
   if (isDstackError(error)) {
-    tell(oneLine(`${error.code} ${error.message}`));
-    if (nextStep !== undefined) tell(oneLine(nextStep));
+    print(oneLine(`${error.code} ${error.message}`));
+    if (nextStep !== undefined) print(oneLine(nextStep));
     return error.exitCode;
   }
   if (error instanceof Error && error.name === "AbortError") {
-    tell(error.message);
+    print(error.message);
     return 130;
   }
   // Hardhat's own errors, such as a missing configuration variable, already name the next step.
   if (error instanceof Error && (error.name === "HardhatError" || isOfSystem(error))) {
-    tell(error.message);
+    print(error.message);
     return 1;
   }
-  tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  print(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return 1;
 }
 

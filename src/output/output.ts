@@ -103,10 +103,10 @@ const guarded = new WeakSet<NodeJS.WritableStream>();
 export function guardOutput(stream: NodeJS.WritableStream): void {
   if (guarded.has(stream)) return;
   guarded.add(stream);
-  let isTold = false;
+  let isReported = false;
   stream.on("error", ({ code, message }: NodeJS.ErrnoException) => {
-    if (code === "EPIPE" || isTold) return;
-    isTold = true;
+    if (code === "EPIPE" || isReported) return;
+    isReported = true;
     process.exitCode ||= 1;
     if (stream !== process.stderr) process.stderr.write(`Not all of the output was written: ${message}\n`);
   });

@@ -17,7 +17,7 @@ export interface BootVerdict {
 export async function toBootVerdict(subject: unknown, bootInfo: unknown, matcher: string): Promise<BootVerdict> {
   const authority = findContractReader(subject);
   if (authority !== undefined && bootInfo === undefined) {
-    throw new InvalidArgumentError(`${matcher} was not told what boots.`, {
+    throw new InvalidArgumentError(`${matcher} needs the boot information.`, {
       nextStep: "Pass the boot information, such as bootInfo() of deployDstack, as the last argument.",
       context: { matcher },
     });
@@ -28,7 +28,7 @@ export async function toBootVerdict(subject: unknown, bootInfo: unknown, matcher
   throw new InvalidArgumentError(
     `${matcher} needs a contract or a verdict in expect(), got ${describeSubject(answer)}.`,
     {
-      nextStep: "Pass a KMS or an app, or what isAppAllowed or readBootVerdict answers.",
+      nextStep: "Pass a KMS or an app, or the result of isAppAllowed or readBootVerdict.",
       context: { matcher },
     },
   );

@@ -38,7 +38,7 @@ export function toContractReader(subject: unknown, matcher: string): ContractRea
   if (reader !== undefined) return reader;
   throw new InvalidArgumentError(`${matcher} needs a contract in expect(), got ${describeSubject(subject)}.`, {
     nextStep:
-      "Pass a contract instance of viem (getContract, hardhat-viem) or of ethers; an address alone cannot be asked.",
+      "Pass a contract instance of viem (getContract, hardhat-viem) or of ethers; an address alone is not enough.",
     context: { matcher },
   });
 }
@@ -65,7 +65,7 @@ function readerOf(address: string, call: Call): ContractReader {
 function explain(error: unknown, address: string, view: string): Error {
   const links = linksOf(error);
   if (links.some(({ name, code }) => name === "AbiFunctionNotFoundError" || code === "INVALID_ARGUMENT")) {
-    return new InvalidArgumentError(`The contract in expect() cannot be asked for ${view}: its ABI lacks it.`, {
+    return new InvalidArgumentError(`The contract in expect() has no function ${view} in its ABI.`, {
       nextStep: "Pass a contract made with the ABI of DstackApp or DstackKms.",
       context: { address, view },
     });
@@ -75,7 +75,7 @@ function explain(error: unknown, address: string, view: string): Error {
   );
   if (isEmpty) return new NoContractError(address);
   const revert = findRevert(undefined, error, dstackAppAbi);
-  if (revert === undefined) return translateChainError(undefined, error, `asking ${address} for ${view}`);
+  if (revert === undefined) return translateChainError(undefined, error, `calling ${view} of ${address}`);
   const reason = revert.data === undefined ? "it does not answer like a DstackApp or DstackKms" : revert.reason;
   return new ContractRevertedError({ contract: address, functionName: view, reason });
 }

@@ -129,8 +129,8 @@ async function connect(chain: TestChain): Promise<TestClient> {
 async function firstAccount(request: EIP1193RequestFn): Promise<Address> {
   const [address]: readonly Address[] = await request({ method: "eth_accounts" });
   if (address !== undefined) return address;
-  throw new InvalidArgumentError("The chain offers no account that could own the contracts.", {
-    nextStep: "Pass a viem client with an account, or a chain with accounts of its own.",
+  throw new InvalidArgumentError("The chain has no account that can own the contracts.", {
+    nextStep: "Pass a viem client with an account, or a chain that has its own accounts.",
   });
 }
 

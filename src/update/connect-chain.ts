@@ -62,7 +62,7 @@ export function connectChain(client: ChainClient, account: Account | Address | u
       const isOurs = signed.rawTransaction !== undefined || signed.from.toLowerCase() === signer;
       if (!isOurs) throw new SignerRequiredError([`${step} by ${signed.from}, as recorded`]);
       const prepared = { ...signed, functionName: step };
-      // A node's or wallet's record is the very call that this update asks for now, or the journal is not believed.
+      // A record of a node or wallet is used only if it is exactly the call that this update would send now.
       const confirmUnsigned = () => {
         if (isKeyHere) throw new UnsignedRecordError({ ...prepared, isKeyHere });
       };
@@ -146,7 +146,7 @@ async function readReceipt(
 async function requestReceipt(client: ChainClient, transactionHash: TransactionHash) {
   const wire = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] });
   // Some proxies answer 200 with neither result nor error. This says nothing about the transaction.
-  if (wire === undefined) throw new Error("The endpoint's answer holds no result.");
+  if (wire === undefined) throw new Error("The endpoint's answer contains no result.");
   return wire;
 }
 

@@ -55,7 +55,7 @@ async function readEncryptionKey(
   const detail = await getCvm(client, { cvm, apiVersion: "2025-10-28" });
   const { kmsReference: kms, encryptionPublicKey } = detail;
   if (detail.appId !== appId) {
-    const problem = `it names app ${detail.appId ?? "none"} for the CVM, and an earlier one named ${appId}`;
+    const problem = `it names app ${detail.appId ?? "none"} for the CVM, but an earlier answer named ${appId}`;
     throw new CloudProtocolError("GET", `/cvms/${cvm}`, problem);
   }
   if (kms !== undefined && (kmsPublicKey !== undefined || detail.chainId !== undefined)) {
@@ -63,7 +63,9 @@ async function readEncryptionKey(
     return publicKey;
   }
   if (kmsPublicKey !== undefined) {
-    throw new UntrustedEncryptionKeyError({ context: { cvm, reason: "the cloud names no KMS that could sign it" } });
+    throw new UntrustedEncryptionKeyError({
+      context: { cvm, reason: "the cloud names no KMS that could have signed it" },
+    });
   }
   if (encryptionPublicKey !== undefined) return encryptionPublicKey;
   throw new CloudProtocolError("GET", `/cvms/${cvm}`, "the CVM has no encryption key");
@@ -81,7 +83,7 @@ function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number)
     work: () => Promise<Reply>,
   ): Promise<Reply> => {
     const start = now();
-    const tell = (status: number | undefined) => {
+    const report = (status: number | undefined) => {
       const { step } = emitter;
       if (step !== undefined) emitter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
     };
@@ -89,10 +91,10 @@ function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number)
     try {
       reply = await work();
     } catch (error) {
-      tell(error instanceof CloudResponseError ? error.status : undefined);
+      report(error instanceof CloudResponseError ? error.status : undefined);
       throw error;
     }
-    tell(reply.status);
+    report(reply.status);
     return reply;
   };
   return {

@@ -3,7 +3,7 @@ import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core
 import type { PriceEstimate } from "../core/price.ts";
 import type { PaymentStep } from "./journal-state.ts";
 
-/** Who vouches for the key that the environment was encrypted to. */
+/** What proves the key that the environment was encrypted to. */
 export type KeyProof =
   /** A KMS public key that the caller pinned. */
   | "pinned-key"
@@ -12,7 +12,7 @@ export type KeyProof =
   /** Only the cloud, and the caller accepted that. */
   | "none";
 
-/** Who vouches for the document that the update starts from. */
+/** What proves the document that the update starts from. */
 export type DocumentProof =
   /** The app's contract, which allows its hash. */
   | "allowlist"
@@ -41,7 +41,7 @@ export interface StepResults {
   };
   encryptEnvironment: {
     readonly names: readonly string[];
-    /** Those set to an empty value. */
+    /** Names of the variables that are set to an empty value. */
     readonly emptyNames: readonly string[];
     readonly appId: AppId;
     readonly proof: KeyProof;

@@ -70,7 +70,7 @@ export interface CloudPort {
   readAppCompose(cvm: string): Promise<AppCompose>;
   /**
    * The key to encrypt the app's environment to, 32 bytes of hex. If `kmsPublicKey` is given, that KMS has signed it
-   * for this app; otherwise only the cloud vouches for it.
+   * for this app; otherwise nothing but the cloud's answer proves it.
    *
    * @throws UntrustedEncryptionKeyError
    */

@@ -48,8 +48,8 @@ export interface UpdateRequest {
    */
   readonly expectedKmsPublicKey?: Hex | undefined;
   /**
-   * Encrypts the environment to the key and for the app that the cloud names, if no trusted KMS can vouch for the key or the
-   * caller names no app. @default false
+   * Encrypts the environment to the key and for the app that the cloud names, even if no trusted KMS signed the key or
+   * the caller names no app. @default false
    */
   readonly acceptUnprovenKey?: boolean | undefined;
   /** Starts from the document that the cloud names even if the app's contract does not allow it. @default false */
@@ -63,14 +63,14 @@ export interface UpdateRequest {
   readonly reviewDocument?: ((document: AppCompose) => void | Promise<void>) | undefined;
   /** Devices the update may allow on chain when the cloud names one: any, none, or only these. @default "any" */
   readonly devices?: "any" | "none" | readonly DeviceId[] | undefined;
-  /** A hash that differs from the locally computed one and may still be allowed: the one a HashMismatchError named. */
+  /** The only hash that may be allowed although it differs from the local one: the one that a HashMismatchError named. */
   readonly acceptHashMismatch?: ComposeHash | undefined;
   /**
    * Allows the hash even if the app or the KMS approves (or may approve) per key epoch. The hash is then allowed for
-   * app epoch 0 only, and another epoch may be the one that counts.
+   * app epoch 0 only, and another epoch may decide.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
-  /** The one recorded transaction that the update may give up: the one a NonceTakenError named. */
+  /** The recorded transaction that the update may abandon: the one that a NonceTakenError named. */
   readonly abandonTransaction?: TransactionHash | undefined;
 }
 
@@ -94,9 +94,9 @@ export interface UpdateSettings {
    * everything it needs, and the next call with the same journal reports the result.
    */
   readonly waitForRollover: boolean;
-  /** Longest pause between two looks at the cloud. The first pauses are shorter, and an event of the cloud ends one. */
+  /** Longest pause between two polls of the cloud. The first pauses are shorter, and an event of the cloud ends one. */
   readonly pollCloudMs: number;
-  /** Longest pause between two looks at the chain. The first pauses are shorter. */
+  /** Longest pause between two polls of the chain. The first pauses are shorter. */
   readonly pollChainMs: number;
 }
 
@@ -154,9 +154,9 @@ export interface UpdateResult {
   readonly correlationId: string | undefined;
   /** Whether this call continued an interrupted run. */
   readonly isResumed: boolean;
-  /** Who vouches for the key that this run encrypted the environment to. Absent if it encrypted no environment. */
+  /** What proves the key that this run encrypted the environment to. Absent if it encrypted no environment. */
   readonly keyProof: KeyProof | undefined;
-  /** Who vouches for the document that this run started from. Absent if no new hash had to be allowed on chain. */
+  /** What proves the document that this run started from. Absent if no new hash had to be allowed on chain. */
   readonly documentProof: DocumentProof | undefined;
   /** The device that this update allowed on chain, and who named it. Absent if it allowed none. */
   readonly allowedDevice: { readonly deviceId: DeviceId; readonly namedBy: "cloud" } | undefined;
@@ -227,18 +227,18 @@ export function describeWarnings(findings: RunFindings): readonly string[] {
   const { keyProof, documentProof, droppedVariables = [], emptyNames = [] } = findings;
   return [
     ...(documentProof === "none"
-      ? ["The app's contract did not allow the document that the update started from: it is the cloud's word."]
+      ? [
+          "The update started from a document that the app's contract did not allow. Only the cloud says that the app runs it.",
+        ]
       : []),
     ...droppedVariables.map(({ name, isUsed }) =>
       isUsed
-        ? `The compose file uses ${name}, which was set before and is not set any more.`
-        : `${name} was set before and is not set any more.`,
+        ? `The compose file uses ${name}, which was set before and is no longer set.`
+        : `${name} was set before and is no longer set.`,
     ),
     ...emptyNames.map((name) => `${name} is set to an empty value.`),
     ...(keyProof === "none"
-      ? [
-          "The environment was encrypted to a key that no trusted KMS vouches for, or for an app that only the cloud named.",
-        ]
+      ? ["The environment was encrypted to a key that no trusted KMS signed, or for an app that only the cloud named."]
       : []),
   ];
 }

@@ -64,14 +64,11 @@ export function checkRequest(
 function refuseEmptyValues({ environment = [], acceptEmptyValues }: UpdateRequest): void {
   if (acceptEmptyValues === true || environment.length === 0 || environment.some(({ value }) => value !== "")) return;
   const names = environment.map(({ key }) => key);
-  throw new InvalidEnvironmentError(
-    `The new environment sets ${names.join(" and ")} to an empty value, and nothing else.`,
-    {
-      nextStep:
-        "Check where the values come from. To set empty values on purpose, pass `acceptEmptyValues`. To remove every variable, pass `clearEnvironment`.",
-      context: { names },
-    },
-  );
+  throw new InvalidEnvironmentError(`The new environment sets only empty values: ${names.join(", ")}.`, {
+    nextStep:
+      "Check where the values come from. To set empty values on purpose, pass `acceptEmptyValues`. To remove every variable, pass `clearEnvironment`.",
+    context: { names },
+  });
 }
 
 /** The error for an environment that sets no variable: it would remove every variable of the CVM. */
@@ -85,8 +82,8 @@ export function emptyEnvironment(): InvalidEnvironmentError {
 /**
  * Returns the CVM if it belongs to the app that the caller named, and if a chain was named for a CVM with a contract.
  *
- * The cloud's word that a CVM has no contract is accepted only if the caller names neither chain nor app. This matters
- * even if no secret is involved: otherwise no check on chain would run, and the result would look as if one had.
+ * If the cloud says that a CVM has no contract, this is accepted only if the caller names neither chain nor app. This
+ * matters even if no secret is involved: otherwise no check on chain would run, but the result would not show that.
  *
  * @throws InvalidArgumentError, KmsDowngradeError
  */
@@ -99,7 +96,8 @@ export function requireTarget<Snapshot extends CvmSnapshot & { readonly appId: A
   for (const wanted of [appId, appNamedBy(cvm)]) {
     if (wanted === undefined || wanted === snapshot.appId) continue;
     throw new InvalidArgumentError(`The cloud says that ${cvm} is a CVM of app ${snapshot.appId}, not of ${wanted}.`, {
-      nextStep: "Name a CVM of the app. If this is one, do not continue: the cloud answers for another app.",
+      nextStep:
+        "Give a CVM of the app. If this CVM belongs to the app, do not continue: the cloud answers for another app.",
       context: { cvm, itsApp: snapshot.appId, wanted },
     });
   }
@@ -107,7 +105,7 @@ export function requireTarget<Snapshot extends CvmSnapshot & { readonly appId: A
     if (run.isChainNamed) throw new KmsDowngradeError(cvm, "the caller named a chain for its app");
     if (appId !== undefined) throw new KmsDowngradeError(cvm, `the caller named its app, ${appId}`);
   } else if (!run.isChainNamed) {
-    throw new InvalidArgumentError(`${cvm} has a contract on chain ${snapshot.chainId}, and no chain was given.`, {
+    throw new InvalidArgumentError(`${cvm} has a contract on chain ${snapshot.chainId}, but no chain was given.`, {
       nextStep: "Connect that chain: pass `chain`.",
       context: { cvm, chainId: snapshot.chainId },
     });
@@ -121,13 +119,13 @@ export function appNamedBy(cvm: string): AppId | undefined {
 }
 
 export interface TrustedKmsKey {
-  /** Key of the KMS that must have signed the app's key; undefined if the cloud's word is accepted. */
+  /** Key of the KMS that must have signed the app's key; undefined if the caller accepts the cloud's key without proof. */
   readonly kmsPublicKey: Hex | undefined;
   readonly proof: KeyProof;
 }
 
 /**
- * Reads the key of the KMS that must vouch for the app's key. It ignores the KMS address in the cloud's answers and the
+ * Reads the key of the KMS that must have signed the app's key. Ignores the KMS address in the cloud's answers and the
  * app's registration, because anyone can deploy a KMS and register an app with it.
  *
  * @throws UnprovenEncryptionKeyError, WrongChainError, KeyEpochsError, NoContractError, ContractRevertedError,
@@ -140,7 +138,7 @@ export async function readTrustedKmsKey(run: UpdateRun, { chainId }: UpdateTarge
   }
   let reason = "the caller named no KMS and pinned no key";
   if (kms !== undefined && chainId === undefined) {
-    reason = "the CVM's KMS has no contract, as the cloud says, and no key is pinned";
+    reason = "the cloud says that the CVM's KMS has no contract, and no key is pinned";
   } else if (kms !== undefined) {
     const actual = await run.chain.readChainId();
     if (actual !== chainId) throw new WrongChainError(chainId ?? actual, actual);

@@ -51,7 +51,7 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   if (answer.kind === "accepted") {
     return withFindings(await followAccepted(run, target, document, answer), { ...findings, documentProof });
   }
-  // Also for a document that stays as it is: the owner is asked to allow its hash again.
+  // Also for an unchanged document, because the owner must allow its hash again.
   const proof = documentProof ?? (await proveDocument(run, target, document));
   const result = await registerAndConfirm(run, target, document, answer);
   return withFindings(result, { ...findings, documentProof: proof });

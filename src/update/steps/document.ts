@@ -43,7 +43,7 @@ export function patch(
 function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, cvm: string): PatchAnswer {
   if (answer.kind === "accepted") return answer;
   if (chainId === undefined) {
-    const problem = "it asks to register a hash for a CVM that has no contract, as an earlier answer said";
+    const problem = "it asks to register a hash, but an earlier answer said that the CVM has no contract";
     throw new CloudProtocolError("PATCH", `/cvms/${cvm}`, problem);
   }
   const isOtherChain = answer.chainId !== undefined && answer.chainId !== chainId;
@@ -52,7 +52,7 @@ function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, c
   throw new CloudProtocolError(
     "PATCH",
     `/cvms/${cvm}`,
-    `it asks to register the hash with ${asked}, not the CVM's app`,
+    `it asks to register the hash on ${asked}, not on the CVM's app`,
   );
 }
 

@@ -72,7 +72,8 @@ async function waitUntilRunning(
       if (!isSettled) return undefined;
       if (composeHash === rollover.composeHash) return latest;
       // The CVM is idle on its previous compose. If it was never seen busy, the rollover may not have started.
-      if (wasBusy) throw await fail(run, rollover, `it runs compose ${composeHash} again and gives no reason`);
+      if (wasBusy)
+        throw await fail(run, rollover, `it runs compose ${composeHash} again, and the cloud reports no reason`);
       return undefined;
     },
   );
@@ -80,7 +81,8 @@ async function waitUntilRunning(
 
 async function requireCompose(run: UpdateRun, rollover: Rollover, running: ComposeHash): Promise<void> {
   if (running === rollover.composeHash) return;
-  if (rollover.document === undefined) throw await fail(run, rollover, `it has been moved on to compose ${running}`);
+  if (rollover.document === undefined)
+    throw await fail(run, rollover, `another operation has updated it to compose ${running}`);
   const mismatch = hashMismatch(run, rollover.document, running);
   if (mismatch === undefined) return;
   await fail(run, rollover, `it runs compose ${running}`);

@@ -2,21 +2,21 @@ import type { Clock } from "../../core/retry.ts";
 import type { CvmSnapshot } from "../ports.ts";
 import type { UpdateRun } from "../run.ts";
 
-/** While the stream reports, a look without an event is only a precaution. */
+/** While the stream works, polling without an event is only a precaution. */
 const precautionMs = 5_000;
 
 export interface StatusStream {
-  /** The run's clock. Its `sleep` ends early when the cloud reports a status that the last look did not show. */
+  /** The run's clock. Its `sleep` ends early when the cloud reports a status that the last poll did not show. */
   readonly clock: Clock;
-  /** The caller has looked at the CVM. */
+  /** Call it after each poll of the CVM. */
   noteLook(cvm: CvmSnapshot): void;
   close(): void;
 }
 
 /**
- * Follows the cloud's event stream during the rollover, to know when to look at the CVM. The events decide nothing else:
- * the cloud's answers to requests say what the CVM runs. Until the first event and after the end of the stream, `sleep`
- * takes as long as it is asked to, so a cloud without the stream, or with a broken one, is polled.
+ * Follows the cloud's event stream during the rollover, to know when to poll the CVM. The events decide nothing else:
+ * the cloud's answers to requests say what the CVM runs. Before the first event and after the end of the stream, `sleep`
+ * does not end early, so the update polls a cloud without a working stream.
  */
 export function followStatus(run: UpdateRun, target: string): StatusStream {
   const deadline = run.clock.now() + run.settings.timeouts.rolloverMs;
@@ -39,7 +39,7 @@ export function followStatus(run: UpdateRun, target: string): StatusStream {
     if (isReporting) wake();
     isReporting = false;
   };
-  follow().then(end, end); // the next look shows what is wrong
+  follow().then(end, end); // the next poll shows what is wrong
 
   const sleep = async (milliseconds: number, signal?: AbortSignal) => {
     if (!isNews()) {

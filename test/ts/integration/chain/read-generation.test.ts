@@ -148,7 +148,7 @@ describe("which generation a contract is of", () => {
         expect((await readGeneration(reader(), { address: appId })).id).to.equal("0.6.5");
         const error = await rejection(readAllowlist(reader(), { appId }));
         expect(error).to.be.instanceOf(ContractRevertedError);
-        expect(error).to.have.property("message").that.includes("it is of release 0.6.5 or 0.6.6");
+        expect(error).to.have.property("message").that.includes("it has release 0.6.5 or 0.6.6");
       });
     });
   }

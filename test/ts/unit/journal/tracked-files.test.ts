@@ -41,7 +41,7 @@ for (const [name, open] of Object.entries(ledgers))
     async function expectRefused(path = at(name)) {
       const error = await rejection(open(path));
       if (!(error instanceof UnusableFileError)) throw error;
-      expect(error.message).to.include(path).and.include("it may come from whoever wrote to the repository");
+      expect(error.message).to.include(path).and.include("another author of the repository may have written it");
     }
 
     beforeEach(async () => {

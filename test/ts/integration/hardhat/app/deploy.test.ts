@@ -422,7 +422,7 @@ describe("dstack app deploy", () => {
   for (const [what, name, problem] of [
     ["a device", "/dev/full", "device"],
     ["a file below /proc", "/proc/none/deployments.jsonl", "no such file or folder"],
-    ["a file of the journal's folder that is none", "/dev/null/deployments.jsonl", "no folder"],
+    ["a file of the journal's folder that is none", "/dev/null/deployments.jsonl", "not a folder"],
   ] as const)
     it(`refuses ${what} as journal, and as history store, at once`, async () => {
       const refused = await run({ journal: name });

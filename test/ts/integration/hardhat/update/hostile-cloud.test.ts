@@ -212,7 +212,7 @@ describe("dstack update, against a cloud that lies", () => {
       const setting = { lies: [ownKey(({ signature }) => ({ signature }))], config: { kms: undefined } as never };
       const result = await done(args, setting);
       expect(result.keyProof).to.equal("none");
-      expect(result.warnings.join()).to.include("a key that no trusted KMS vouches for");
+      expect(result.warnings.join()).to.include("a key that no trusted KMS signed");
       expect(readAsThief()).to.deep.equal([
         { key: "TOKEN", value: "a secret" },
         { key: "GREETING", value: "hi" },
@@ -220,7 +220,7 @@ describe("dstack update, against a cloud that lies", () => {
       await world.restore(snapshot);
       runs++;
       const { stdout } = await run({ ...args, json: false }, setting);
-      expect(stdout.match(/a key that no trusted KMS vouches for/g)).to.have.length(2);
+      expect(stdout.match(/a key that no trusted KMS signed/g)).to.have.length(2);
     });
 
     it("says when the KMS has published no key, and goes on only where that is accepted", async () => {
@@ -407,7 +407,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(error.nextStep).to.include("its hash was removed");
       const result = await done({ ...args(), accept: "unproven-document" });
       expect(result).to.include({ documentProof: "none" });
-      expect(result.warnings.join()).to.include("the cloud's word");
+      expect(result.warnings.join()).to.include("Only the cloud says that the app runs it");
     });
 
     it("lints the document that it asks for, and no other", async () => {
