@@ -4,7 +4,13 @@ import type { ChainClient } from "./client.ts";
 import { requestHex } from "./rpc-errors.ts";
 
 /** Code of an account that delegates (EIP-7702): this prefix and the contract's address. */
-const prefix = "0xef0100";
+const delegationPrefix = "0xef0100";
+
+/** The contract that an account with this code delegates to, in lower case. Undefined for other code. */
+export function delegateOf(code: Hex): Address | undefined {
+  const isDelegation = code.toLowerCase().startsWith(delegationPrefix) && code.length === delegationPrefix.length + 40;
+  return isDelegation ? `0x${code.slice(delegationPrefix.length).toLowerCase()}` : undefined;
+}
 
 export interface ReadDelegationParameters {
   readonly address: Address;
@@ -25,10 +31,10 @@ export async function readDelegation(
   client: ChainClient,
   { address }: ReadDelegationParameters,
 ): Promise<ReadDelegationReturnType> {
-  const code = (await readCode(client, { address })).toLowerCase();
+  const code = await readCode(client, { address });
   if (code === "0x") return { kind: "none" };
-  const isDelegation = code.startsWith(prefix) && code.length === prefix.length + 40;
-  return isDelegation ? { kind: "delegated", to: `0x${code.slice(prefix.length)}` } : { kind: "contract" };
+  const to = delegateOf(code);
+  return to === undefined ? { kind: "contract" } : { kind: "delegated", to };
 }
 
 export interface ReadCodeParameters {
@@ -59,9 +65,6 @@ export async function requireCode(client: ChainClient, parameters: ReadCodeParam
   if ((await readCode(client, parameters)) === "0x") throw new NoContractError(parameters.address, client.chain?.id);
 }
 
-/** Code of an EOA that delegates to a contract (EIP-7702): this prefix and the contract's address. */
-const delegationPrefix = "0xef0100";
-
 export interface ReadIsContractParameters {
   readonly address: Address;
   readonly blockNumber: bigint;
@@ -75,5 +78,5 @@ export interface ReadIsContractParameters {
  */
 export async function readIsContract(client: ChainClient, parameters: ReadIsContractParameters): Promise<boolean> {
   const code = await readCode(client, parameters);
-  return code !== "0x" && !(code.startsWith(delegationPrefix) && code.length === 2 + 2 * 23);
+  return code !== "0x" && delegateOf(code) === undefined;
 }

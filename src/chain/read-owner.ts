@@ -8,14 +8,13 @@ import {
   keccak256,
   parseAbi,
   size,
-  slice,
   stringToHex,
   zeroAddress,
 } from "viem";
 import { getBalance, getTransactionCount } from "viem/actions";
 import { callMany } from "./calls.ts";
 import type { ChainClient } from "./client.ts";
-import { readCode } from "./code.ts";
+import { delegateOf, readCode } from "./code.ts";
 import { withRpcErrors } from "./rpc-errors.ts";
 
 export interface ReadOwnerParameters {
@@ -62,8 +61,6 @@ const abi = parseAbi([
 ]);
 /** The value that OpenZeppelin's TimelockController returns for its role. */
 const proposerRole = keccak256(stringToHex("PROPOSER_ROLE"));
-/** Code of an EOA that delegates to a contract (EIP-7702): this prefix and the contract's address. */
-const delegationPrefix = "0xef0100";
 
 /**
  * Tells an EOA from a Safe, a timelock and other contracts by what the address answers. A contract can answer like a
@@ -77,9 +74,9 @@ export async function readOwner(
 ): Promise<ReadOwnerReturnType> {
   if (address === zeroAddress) return { address, kind: "renounced" };
   const code = await readCode(client, { address, blockNumber });
-  const isDelegated = code.startsWith(delegationPrefix) && code.length === 2 + 2 * 23;
-  if (code === "0x" || isDelegated) {
-    const delegatedTo = isDelegated ? getAddress(slice(code, 3)) : undefined;
+  const delegate = delegateOf(code);
+  if (code === "0x" || delegate !== undefined) {
+    const delegatedTo = delegate && getAddress(delegate);
     return { address, kind: "eoa", isUsed: await readIsUsed(client, address, blockNumber), delegatedTo };
   }
   const { answers } = await callMany(client, {

@@ -33,7 +33,8 @@ export function findRevert(source: RpcSource | undefined, error: unknown, abi: A
   return {
     data,
     errorName,
-    reason: reason === undefined ? undefined : printable(createCleaner(source, error)(reason)),
+    // A hostile contract can choose its revert text.
+    reason: reason === undefined ? undefined : cleanText(createCleaner(source, error)(reason), longestReason),
   };
 }
 
@@ -57,11 +58,6 @@ function explain(data: Hex | undefined, abi: Abi, chain: readonly ErrorLink[]): 
 function revertData({ data }: ErrorLink): Hex | undefined {
   const raw = typeof data === "object" && data !== null && "data" in data ? data.data : data;
   return isHex(raw) ? raw : undefined;
-}
-
-/** A hostile contract can choose its revert text, so this removes control characters and cuts long text. */
-function printable(text: string): string {
-  return text.replace(/\p{C}+/gu, " ").slice(0, longestReason);
 }
 
 /** The fields in which libraries and nodes report details. */

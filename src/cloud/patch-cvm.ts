@@ -1,11 +1,6 @@
-import {
-  type AppId,
-  type ComposeHash,
-  type DeviceId,
-  parseAppId,
-  parseComposeHash,
-  parseDeviceId,
-} from "../core/ids.ts";
+import { type AppComposeChanges, toManifestFields } from "../core/app-compose.ts";
+import type { HashToAllow } from "../core/compose-hash.ts";
+import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import type { CloudClient, CloudReply } from "./create-client.ts";
 import { type Kms, type RegisteredHash, registrationHeaders, toKms } from "./cvm.ts";
 import {
@@ -27,14 +22,8 @@ export interface PatchAccepted {
 }
 
 /** The cloud keeps the change until its hash is allowed on chain and the transaction is confirmed (HTTP 465). */
-export interface RegistrationRequired {
-  readonly kind: "registrationRequired";
-  readonly composeHash: ComposeHash;
-  readonly appId: AppId;
-  /** Device the CVM will boot on; the app's contract must allow it too. */
-  readonly deviceId: DeviceId | undefined;
+export interface RegistrationRequired extends HashToAllow {
   readonly kms: Kms | undefined;
-  readonly correlationId: string | undefined;
   /** Only for a prepared update. The token alone authorises the commit, so treat it as a secret. */
   readonly commit:
     | { readonly token: string; readonly url: string | undefined; readonly apiUrl: string | undefined }
@@ -84,15 +73,9 @@ function toRegistration(wire: HashRegistration, requestId: string | undefined): 
   };
 }
 
-export interface PatchCvmParameters {
+/** Absent fields of the manifest keep their current value. */
+export interface PatchCvmParameters extends AppComposeChanges {
   readonly cvm: string;
-  /** Text of the docker-compose file. Absent fields keep their current value. */
-  readonly dockerCompose?: string | undefined;
-  readonly preLaunchScript?: string | undefined;
-  readonly allowedEnvs?: readonly string[] | undefined;
-  readonly publicLogs?: boolean | undefined;
-  readonly publicSysinfo?: boolean | undefined;
-  readonly publicTcbinfo?: boolean | undefined;
   /** Hex from `encryptEnvironment`. Replaces the whole environment. */
   readonly encryptedEnvironment?: string | undefined;
   /** Stores the update for a later commit with a token. Does not change the running CVM. */
@@ -102,12 +85,7 @@ export interface PatchCvmParameters {
 /** Requests an update: phase 1. @throws CloudError */
 export async function patchCvm(client: CloudClient, parameters: PatchCvmParameters): Promise<PatchOutcome> {
   const body: PatchCvmRequest = {
-    docker_compose_file: parameters.dockerCompose,
-    pre_launch_script: parameters.preLaunchScript,
-    allowed_envs: parameters.allowedEnvs && [...parameters.allowedEnvs],
-    public_logs: parameters.publicLogs,
-    public_sysinfo: parameters.publicSysinfo,
-    public_tcbinfo: parameters.publicTcbinfo,
+    ...toManifestFields(parameters),
     encrypted_env: parameters.encryptedEnvironment,
   };
   const reply = await client.request({

@@ -95,20 +95,24 @@ export function checkAppCompose(document: JsonObject): AppCompose {
   return manifest;
 }
 
-export interface BuildAppComposeParameters {
+/** Fields of a manifest that an update can change. An absent field keeps its current value. */
+export interface AppComposeChanges {
   /** Text of the docker compose file, kept byte for byte. */
+  readonly dockerCompose?: string | undefined;
+  /** `""` removes the script: normalisation drops an empty script before hashing. */
+  readonly preLaunchScript?: string | undefined;
+  /** Names of the environment variables that the guest accepts, in order. */
+  readonly allowedEnvs?: readonly string[] | undefined;
+  readonly publicLogs?: boolean | undefined;
+  readonly publicSysinfo?: boolean | undefined;
+  readonly publicTcbinfo?: boolean | undefined;
+}
+
+/** By default a new manifest allows no variable, and its logs, system and TCB information are public. */
+export interface BuildAppComposeParameters extends AppComposeChanges {
   readonly dockerCompose: string;
   /** @default "" */
   readonly name?: string | undefined;
-  readonly preLaunchScript?: string | undefined;
-  /** @default [] */
-  readonly allowedEnvs?: readonly string[] | undefined;
-  /** @default true */
-  readonly publicLogs?: boolean | undefined;
-  /** @default true */
-  readonly publicSysinfo?: boolean | undefined;
-  /** @default true */
-  readonly publicTcbinfo?: boolean | undefined;
   /** @default true */
   readonly kmsEnabled?: boolean | undefined;
   /** @default true */
@@ -145,8 +149,7 @@ export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompo
     storage_fs: parameters.storageFs ?? "zfs",
   };
   return changeAppCompose(base, {
-    dockerCompose: parameters.dockerCompose,
-    preLaunchScript: parameters.preLaunchScript,
+    ...parameters,
     allowedEnvs: parameters.allowedEnvs ?? [],
     publicLogs: parameters.publicLogs ?? true,
     publicSysinfo: parameters.publicSysinfo ?? true,
@@ -154,15 +157,17 @@ export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompo
   });
 }
 
-/** Manifest fields that an update can change. An absent field keeps its current value. */
-export interface AppComposeChanges {
-  readonly dockerCompose?: string | undefined;
-  /** `""` removes the script: normalisation drops an empty script before hashing. */
-  readonly preLaunchScript?: string | undefined;
-  readonly allowedEnvs?: readonly string[] | undefined;
-  readonly publicLogs?: boolean | undefined;
-  readonly publicSysinfo?: boolean | undefined;
-  readonly publicTcbinfo?: boolean | undefined;
+/** The changes under the names that manifests and the cloud's API have for them. Absent ones are left out. */
+export function toManifestFields(changes: AppComposeChanges) {
+  const { dockerCompose, preLaunchScript, allowedEnvs, publicLogs, publicSysinfo, publicTcbinfo } = changes;
+  return {
+    ...(dockerCompose !== undefined && { docker_compose_file: dockerCompose }),
+    ...(preLaunchScript !== undefined && { pre_launch_script: preLaunchScript }),
+    ...(allowedEnvs !== undefined && { allowed_envs: [...allowedEnvs] }),
+    ...(publicLogs !== undefined && { public_logs: publicLogs }),
+    ...(publicSysinfo !== undefined && { public_sysinfo: publicSysinfo }),
+    ...(publicTcbinfo !== undefined && { public_tcbinfo: publicTcbinfo }),
+  };
 }
 
 /**
@@ -171,16 +176,8 @@ export interface AppComposeChanges {
  * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
  */
 export function changeAppCompose(current: AppCompose, changes: AppComposeChanges): AppCompose {
-  const { dockerCompose, preLaunchScript, allowedEnvs, publicLogs, publicSysinfo, publicTcbinfo } = changes;
-  const changed = checkAppCompose({
-    ...current,
-    ...(dockerCompose !== undefined && { docker_compose_file: dockerCompose }),
-    ...(preLaunchScript !== undefined && { pre_launch_script: preLaunchScript }),
-    ...(allowedEnvs !== undefined && { allowed_envs: [...allowedEnvs] }),
-    ...(publicLogs !== undefined && { public_logs: publicLogs }),
-    ...(publicSysinfo !== undefined && { public_sysinfo: publicSysinfo }),
-    ...(publicTcbinfo !== undefined && { public_tcbinfo: publicTcbinfo }),
-  });
+  const { dockerCompose, allowedEnvs } = changes;
+  const changed = checkAppCompose({ ...current, ...toManifestFields(changes) });
   if (dockerCompose !== undefined) checkDockerCompose(dockerCompose);
   if (allowedEnvs !== undefined) checkNames(allowedEnvs);
   return changed;

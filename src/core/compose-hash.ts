@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { type AppCompose, normaliseAppCompose } from "./app-compose.ts";
-import { type ComposeHash, parseComposeHash } from "./ids.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseComposeHash } from "./ids.ts";
 import { writeCanonicalJson } from "./json.ts";
 
 /**
@@ -23,4 +23,15 @@ export function hashAppComposeText(text: string | Uint8Array): ComposeHash {
 /** The hash of the canonical text. */
 export function computeComposeHash(document: AppCompose): ComposeHash {
   return hashAppComposeText(writeAppCompose(document));
+}
+
+/** A compose hash that the owner must allow on chain before the cloud continues. */
+export interface HashToAllow {
+  readonly kind: "registrationRequired";
+  readonly composeHash: ComposeHash;
+  readonly appId: AppId;
+  /** Device the CVM will boot on. The app's contract must allow it too. */
+  readonly deviceId: DeviceId | undefined;
+  /** For a support ticket. */
+  readonly correlationId: string | undefined;
 }

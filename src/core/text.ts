@@ -1,11 +1,14 @@
-const limit = 500;
+/** Characters that can control a terminal, or hide and reverse text. */
+export const controlCharacters = /[\p{Cc}\p{Cf}]/gu;
+const controlSequences = /[\p{Cc}\p{Cf}]+/gu;
 
 /**
- * Makes text from a server safe to print. Replaces control characters, which could control the terminal, with spaces,
- * and cuts the text after 500 characters.
+ * Makes text from a server or a contract safe to print: replaces control characters by spaces and cuts long text.
+ *
+ * @param limit in characters
  */
-export function cleanText(text: string): string {
-  const printable = text.replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim();
+export function cleanText(text: string, limit = 500): string {
+  const printable = text.replace(controlSequences, " ").trim();
   return printable.length > limit ? `${printable.slice(0, limit)}…` : printable;
 }
 
@@ -14,5 +17,5 @@ export function cleanText(text: string): string {
  * screen, hide a line or reverse it. Replaces each control character with U+FFFD. Keeps line feeds.
  */
 export function printable(text: string): string {
-  return text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, "\ufffd");
+  return text.replace(controlCharacters, (character) => (character === "\n" ? character : "\ufffd"));
 }

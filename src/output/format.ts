@@ -1,6 +1,7 @@
 import { type Chain, formatEther, formatGwei } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
+import { controlCharacters } from "../core/text.ts";
 import type { PolicyChange } from "../history/policy.ts";
 
 export function formatGas(gas: bigint): string {
@@ -61,7 +62,7 @@ export function toJson(value: unknown): string {
     if (part instanceof Map) return Object.fromEntries(part);
     return part instanceof Set ? [...part] : part;
   });
-  return json.replace(/[\p{Cc}\p{Cf}]/gu, escapeCharacter);
+  return json.replace(controlCharacters, escapeCharacter);
 }
 
 function escapeCharacter(character: string): string {

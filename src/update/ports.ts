@@ -1,4 +1,5 @@
-import type { AppCompose } from "../core/app-compose.ts";
+import type { AppCompose, AppComposeChanges } from "../core/app-compose.ts";
+import type { HashToAllow } from "../core/compose-hash.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { PriceEstimate } from "../core/price.ts";
@@ -35,13 +36,7 @@ export interface CvmSnapshot {
   readonly kmsContractAddress?: Hex | undefined;
 }
 
-export interface UpdateDraft {
-  readonly dockerCompose?: string | undefined;
-  readonly preLaunchScript?: string | undefined;
-  readonly allowedEnvs?: readonly string[] | undefined;
-  readonly publicLogs?: boolean | undefined;
-  readonly publicSysinfo?: boolean | undefined;
-  readonly publicTcbinfo?: boolean | undefined;
+export interface UpdateDraft extends AppComposeChanges {
   readonly encryptedEnvironment?: string | undefined;
 }
 
@@ -52,14 +47,8 @@ export interface PatchAccepted {
 }
 
 /** The cloud waits for the hash to be allowed on chain. */
-export interface RegistrationRequired {
-  readonly kind: "registrationRequired";
-  readonly composeHash: ComposeHash;
-  readonly appId: AppId;
-  /** Device the CVM will boot on. */
-  readonly deviceId: DeviceId | undefined;
+export interface RegistrationRequired extends HashToAllow {
   readonly chainId: number | undefined;
-  readonly correlationId: string | undefined;
 }
 
 /** The cloud's answers to both phases of an update. */

@@ -1,4 +1,4 @@
-import type { AppCompose } from "../core/app-compose.ts";
+import type { AppCompose, AppComposeChanges } from "../core/app-compose.ts";
 import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { EnvironmentVariable } from "../core/environment.ts";
 import {
@@ -14,12 +14,9 @@ import { type JournalState, type PaymentRecord, type PaymentStep, paymentSteps }
 import type { CvmSnapshot, UpdatePorts } from "./ports.ts";
 
 /** What the caller wants to change. A field that is left out keeps its present value. */
-export interface UpdateRequest {
+export interface UpdateRequest extends AppComposeChanges {
   /** `cvm_…`, UUID, `app_…`, `0x` app address or a unique name. */
   readonly cvm: string;
-  /** Text of the docker-compose file. */
-  readonly dockerCompose?: string | undefined;
-  readonly preLaunchScript?: string | undefined;
   /**
    * The app the CVM must belong to. The update refuses a CVM of another app, and a CVM without a contract. Required with an
    * environment, unless `cvm` is an app id: the cloud could otherwise name an app of its own choice.
@@ -34,9 +31,6 @@ export interface UpdateRequest {
   readonly clearEnvironment?: boolean | undefined;
   /** Names the guest accepts, in order. @default the names in `environment`, if it is given */
   readonly allowedEnvs?: readonly string[] | undefined;
-  readonly publicLogs?: boolean | undefined;
-  readonly publicSysinfo?: boolean | undefined;
-  readonly publicTcbinfo?: boolean | undefined;
   /**
    * The DstackKms that the caller trusts, on the app's chain. The environment is only encrypted to a key that this KMS
    * has signed for the app. The KMS's own key is read through `chain`, so an endpoint that conspires with the cloud

@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyPluginAsync, FastifyReply } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
@@ -8,7 +8,6 @@ import {
   commitUpdateRequestSchema,
   commitUpdateSchema,
   errorBodySchema,
-  type HashRegistrationBody,
   preparedInstanceSchema,
   vmSchema,
 } from "../../cloud/protocol.ts";
@@ -21,17 +20,15 @@ import {
   requireToken,
   toCommitTokenInfo,
 } from "../http/commit-answers.ts";
-import { commitPagePath, type Links } from "../http/links.ts";
+import { commitPagePath } from "../http/links.ts";
 import { parseInstanceCommit } from "../http/provision-requests.ts";
 import { appParams, cvmParams, mutationRefusals, twoPhaseRefusals, versionHeaders } from "../http/schemas.ts";
-import { toHashRegistrationBody, toPreparedInstance } from "../http/update-answers.ts";
+import { toPreparedInstance } from "../http/update-answers.ts";
 import { findCvm } from "../services/find.ts";
 import type { Instances } from "../services/instances.ts";
 import type { KmsRuntime } from "../services/kms.ts";
 import { tryOnchainStatus } from "../services/onchain-policy.ts";
 import type { PreparedUpdates } from "../services/prepared-updates.ts";
-import type { RegistrationRequired } from "../services/updates.ts";
-import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import type { VmAnswer } from "./cvms.ts";
 
@@ -222,21 +219,4 @@ function sendPage(reply: FastifyReply, status: number, html: string) {
     })
     .type("text/html; charset=utf-8")
     .send(html);
-}
-
-/** The 465 of an update: the hash to register and, for a prepared update, how another person commits it. */
-export async function answerRegistration(
-  { store, kmsRuntime, links }: { readonly store: Store; readonly kmsRuntime: KmsRuntime; readonly links: Links },
-  request: Pick<FastifyRequest, "id">,
-  cvm: Cvm,
-  { composeHash, commitToken: token }: RegistrationRequired,
-): Promise<HashRegistrationBody> {
-  const place = store.platform.nextPlaceOf(cvm);
-  const { appId } = cvm;
-  const body = { ...place, composeHash, appId, requestId: request.id };
-  if (token === undefined) return toHashRegistrationBody(body);
-  const onchain = await tryOnchainStatus(kmsRuntime, place.kms, cvm, { composeHash, deviceId: place.node.deviceId });
-  const pageUrl = `${links.commitPage(cvm)}?token=${token}`;
-  const apiUrl = links.api(`/cvms/${cvm.vmUuid}/commit-update?token=${token}`);
-  return toHashRegistrationBody({ ...body, commit: { token, pageUrl, apiUrl, onchain } });
 }

@@ -263,7 +263,7 @@ export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = as
   );
 };
 
-interface CvmRequest {
+export interface CvmRequest {
   readonly principal: Principal;
   readonly params: { readonly cvm_id: string };
 }

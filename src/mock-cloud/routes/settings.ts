@@ -10,35 +10,19 @@ import {
 } from "../../cloud/protocol.ts";
 import { parseAppCompose } from "../../core/app-compose.ts";
 import { toCvmDetail20251028 } from "../http/cvm-answers.ts";
-import type { Links } from "../http/links.ts";
 import { toAvailableOsImages } from "../http/platform-answers.ts";
-import {
-  parseConfirmation,
-  parsePrepareOnly,
-  parseResourcesChange,
-  parseUserConfig,
-  parseVisibilityChange,
-} from "../http/requests.ts";
+import { parseResourcesChange, parseUserConfig, parseVisibilityChange } from "../http/requests.ts";
 import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "../http/schemas.ts";
 import { viewCvm } from "../services/find.ts";
-import type { KmsRuntime } from "../services/kms.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
-import type { Updates } from "../services/updates.ts";
 import type { Cvm } from "../store/cvms.ts";
-import type { Store } from "../store/store.ts";
-import { answerRegistration } from "./commits.ts";
 import { namedCvm } from "./cvms.ts";
-
-export interface SettingsRoutesOptions {
-  readonly store: Store;
-  readonly kmsRuntime: KmsRuntime;
-  readonly updates: Updates;
-  readonly links: Links;
-}
+import { createSubmitChange, type SubmitChangeOptions } from "./submit-change.ts";
 
 /** Reads and changes single settings of a CVM. */
-export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = async (app, options) => {
+export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (app, options) => {
   const { store, kmsRuntime, updates } = options;
+  const submit = createSubmitChange(options);
   const tags = ["settings"];
 
   const propose = (cvm: Cvm, change: UpdateChange, requestId: string) => {
@@ -96,17 +80,8 @@ export const settingsRoutes: FastifyPluginAsyncZod<SettingsRoutesOptions> = asyn
       },
     },
     async (request, reply) => {
-      const cvm = namedCvm(store, request);
-      const change = parseVisibilityChange(request.body ?? {});
-      const outcome = await updates.submit(cvm, {
-        change,
-        confirmation: parseConfirmation(request),
-        isPrepareOnly: parsePrepareOnly(request.headers),
-        correlationId: request.id,
-      });
-      if (outcome.kind === "registration-required") {
-        return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
-      }
+      const { registration, cvm } = await submit(request, () => parseVisibilityChange(request.body ?? {}));
+      if (registration) return reply.code(465).send(registration);
       const document = parseAppCompose(store.operations.runningOf(cvm.id)?.composeText ?? cvm.composeText);
       return {
         ...toCvmDetail20251028(viewCvm(store, kmsRuntime, store.cvms.get(cvm.id))),

@@ -12,7 +12,6 @@ import {
   updateAcceptedSchema,
 } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/ids.ts";
-import type { Links } from "../http/links.ts";
 import { toKmsInfo } from "../http/platform-answers.ts";
 import {
   parseAbsentText,
@@ -21,31 +20,22 @@ import {
   parseEncryptedEnv,
   parseEnvsChange,
   parsePatchChange,
-  parsePrepareOnly,
   parseProvisionChange,
   parseTextChange,
   requireConfirmation,
 } from "../http/requests.ts";
 import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "../http/schemas.ts";
-import type { KmsRuntime } from "../services/kms.ts";
-import type { UpdateOutcome, Updates } from "../services/updates.ts";
-import type { Store } from "../store/store.ts";
-import { answerRegistration } from "./commits.ts";
+import type { UpdateOutcome } from "../services/updates.ts";
 import { namedCvm } from "./cvms.ts";
-
-export interface UpdateRoutesOptions {
-  readonly store: Store;
-  readonly kmsRuntime: KmsRuntime;
-  readonly updates: Updates;
-  readonly links: Links;
-}
+import { createSubmitChange, type SubmitChangeOptions } from "./submit-change.ts";
 
 const { 465: _, ...confirmRefusals } = twoPhaseRefusals;
 const textBody = z.union([z.string(), z.looseObject({})]).nullish();
 const textTypes = ["text/yaml", "text/plain", "application/json", "multipart/form-data"];
 
-export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (app, options) => {
+export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (app, options) => {
   const { store, updates } = options;
+  const submit = createSubmitChange(options);
   const tags = ["updates"];
 
   // The update guide documents POST for both paths. The official clients use only PATCH.
@@ -62,16 +52,8 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },
       },
       handler: async (request, reply) => {
-        const cvm = namedCvm(store, request);
-        const outcome = await updates.submit(cvm, {
-          change: parsePatchChange(request.body ?? {}),
-          confirmation: parseConfirmation(request),
-          isPrepareOnly: parsePrepareOnly(request.headers),
-          correlationId: request.id,
-        });
-        if (outcome.kind === "registration-required") {
-          return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
-        }
+        const { registration, outcome } = await submit(request, () => parsePatchChange(request.body ?? {}));
+        if (registration) return reply.code(465).send(registration);
         const status = outcome.kind === "no-change" ? "no_change" : "in_progress";
         return reply.code(202).send({ ...describe(outcome, request.id), status });
       },
@@ -115,15 +97,13 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
         },
       },
       async (request, reply) => {
-        const cvm = namedCvm(store, request);
-        const confirmation = parseConfirmation(request);
-        const change =
-          parseTextChange(request.body, field) ?? (confirmation ? undefined : parseAbsentText(request.body, field));
-        const isPrepareOnly = parsePrepareOnly(request.headers);
-        const outcome = await updates.submit(cvm, { change, confirmation, isPrepareOnly, correlationId: request.id });
-        if (outcome.kind === "registration-required") {
-          return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
-        }
+        const { registration, outcome } = await submit(request, () => {
+          const isConfirmed = parseConfirmation(request) !== undefined;
+          return (
+            parseTextChange(request.body, field) ?? (isConfirmed ? undefined : parseAbsentText(request.body, field))
+          );
+        });
+        if (registration) return reply.code(465).send(registration);
         return reply.code(202).send({ ...describe(outcome, request.id), status: "in_progress" });
       },
     );
@@ -142,16 +122,8 @@ export const updateRoutes: FastifyPluginAsyncZod<UpdateRoutesOptions> = async (a
       },
     },
     async (request, reply) => {
-      const cvm = namedCvm(store, request);
-      const outcome = await updates.submit(cvm, {
-        change: parseEnvsChange(request.body),
-        confirmation: parseConfirmation(request),
-        isPrepareOnly: parsePrepareOnly(request.headers),
-        correlationId: request.id,
-      });
-      if (outcome.kind === "registration-required") {
-        return reply.code(465).send(await answerRegistration(options, request, cvm, outcome));
-      }
+      const { registration, outcome } = await submit(request, () => parseEnvsChange(request.body));
+      if (registration) return reply.code(465).send(registration);
       const isChanged = outcome.kind === "accepted" && outcome.isAllowedEnvsChanged;
       return reply
         .code(202)

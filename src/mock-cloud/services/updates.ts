@@ -17,9 +17,9 @@ import { isSameAllowedEnvs, planUpdate, resolveSettings, type UpdateChange } fro
 /** How long a proposed update waits for the registration of its hash. */
 export const pendingLifetimeMs = 14 * 24 * 60 * 60 * 1000;
 
-export type UpdateOutcome = { readonly kind: "no-change" } | Accepted | RegistrationRequired;
+export type UpdateOutcome = { readonly kind: "no-change" } | Accepted | PendingRegistration;
 
-export interface RegistrationRequired {
+export interface PendingRegistration {
   readonly kind: "registration-required";
   readonly composeHash: ComposeHash;
   /** Token that commits a prepared update, once. Only its hash is stored, so the token cannot be read again. */

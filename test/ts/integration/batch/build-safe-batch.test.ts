@@ -210,7 +210,7 @@ describe("buildSafeBatch", () => {
     const { client, owners } = world;
     const error = await rejection(sendBatch(client, { calls: calls(), account: owners[0] }));
     expect(error).to.be.instanceOf(ContractOwnerError);
-    expect((error as ContractOwnerError).nextStep).to.contain("--batch safe");
+    expect((error as ContractOwnerError).nextStep).to.contain("`buildSafeBatch`");
   });
 
   it("proves a call only by the event of its own contract", async () => {
