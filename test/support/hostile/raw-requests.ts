@@ -141,8 +141,11 @@ export function throwAt(url: string, bytes: string, hangUpAfterMs: number): Prom
     const chunks: Buffer[] = [];
     const { hostname, port } = new URL(url);
     const socket = connect(Number(port), hostname);
-    const timer = setTimeout(() => socket.destroy(), hangUpAfterMs);
-    socket.on("connect", () => socket.write(Buffer.from(bytes, "latin1")));
+    let timer: NodeJS.Timeout | undefined;
+    socket.on("connect", () => {
+      socket.write(Buffer.from(bytes, "latin1"));
+      timer = setTimeout(() => socket.destroy(), hangUpAfterMs);
+    });
     socket.on("data", (chunk) => chunks.push(chunk));
     socket.on("error", () => {});
     socket.on("close", () => {
