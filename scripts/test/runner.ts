@@ -3,6 +3,7 @@
 // from running, as passed.
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import fc from "fast-check";
 import hre from "hardhat";
 import Mocha from "mocha";
 import { sendTally, type Tally } from "./tally.ts";
@@ -36,6 +37,11 @@ Object.assign(hre.config.test.mocha, { reporter: CountingReporter });
 process.on("unhandledRejection", (reason) => {
   throw reason;
 });
+
+// Property tests draw the same inputs in every run. `npm run fuzz` sets other seeds.
+fc.configureGlobal({ seed: Number(process.env.FUZZ_SEED ?? 1) });
+// This process has its colours by now. What the tests start writes without them, for the tests to read.
+if (kind === "mocha") delete process.env.FORCE_COLOR;
 
 /** The part of the result of `test solidity` that is read here. */
 interface SolidityRun {

@@ -33,22 +33,24 @@ interface Live {
   readonly appKeys: Map<AppId, AppKey>;
 }
 
-const rpcTimeoutMs = 5_000;
-
 const chainFaults = ["receipt-invisible", "stale-state", "rpc-error", "rpc-timeout"] as const;
 
 /** The parts of a KMS that exist in memory only: its root secret and the backend's connection to its chain. */
 export class KmsRuntime {
   readonly #live = new Map<string, Live>();
   readonly #faults: ChainFaultsParameters;
+  readonly #rpcTimeoutMs: number;
 
-  constructor(faults: ChainFaultsParameters) {
+  /** @param rpcTimeoutMs for the whole answer of an endpoint that is named by a URL */
+  constructor(faults: ChainFaultsParameters, rpcTimeoutMs = 5_000) {
     this.#faults = faults;
+    this.#rpcTimeoutMs = rpcTimeoutMs;
   }
 
   connect(kmsId: string, seed: KmsSeed): void {
     const rootSecret = seed.rootSecret === undefined ? defaultRootSecret(seed.slug) : parseRootSecret(seed.rootSecret);
-    const transport = seed.chainId === undefined ? undefined : withCleanErrors(toTransport(seed.rpc));
+    const transport =
+      seed.chainId === undefined ? undefined : withCleanErrors(toTransport(seed.rpc, this.#rpcTimeoutMs));
     const client = transport && connectChain(transport);
     const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.localRpcUrl ?? seed.rpc);
     this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, appKeys: new Map() });
@@ -98,7 +100,7 @@ export class KmsRuntime {
   }
 }
 
-function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
+function toTransport(rpc: OnChainKmsSeed["rpc"], timeoutMs: number): Transport {
   // The transport does not retry: the callers retry, and they must see the first fault.
   if (typeof rpc !== "string") return rpc;
   // A redirect could send the credentials in the URL to another host, so redirects are not followed.
@@ -107,7 +109,7 @@ function toTransport(rpc: OnChainKmsSeed["rpc"]): Transport {
     timeout: 0,
     fetchFn: (input, init) => {
       // The time is for the whole answer: viem's own ends with the headers.
-      const timeout = AbortSignal.timeout(rpcTimeoutMs);
+      const timeout = AbortSignal.timeout(timeoutMs);
       const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
       return fetch(input, { ...init, redirect: "manual", signal });
     },

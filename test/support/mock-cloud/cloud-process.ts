@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { until } from "../until.ts";
+import { type Answer, request } from "./cloud-world.ts";
 
 /** The mock cloud as a process of its own. */
 export interface CloudProcess {
@@ -40,4 +42,12 @@ export async function startCloudProcess({ args, env }: StartCloudProcessParamete
       return code;
     },
   };
+}
+
+/** The CVM as the cloud answers it, once it runs. */
+export function untilRunning(cloud: CloudProcess, id: string): Promise<Answer["body"]> {
+  return until(async () => {
+    const { body } = await request(cloud, "GET", `/cvms/${id}`);
+    return body.status === "running" && body;
+  });
 }

@@ -26,6 +26,7 @@ import {
   startProvider,
 } from "../../../support/history/rpc-provider.ts";
 import { rejection } from "../../../support/rejection.ts";
+import { until } from "../../../support/until.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 const hash = (index: number) => parseComposeHash(numberToHex(index, { size: 32 }));
@@ -331,7 +332,7 @@ describe("a history store", () => {
     for (const requests of [1, 9, 25, 50]) {
       const from = provider.countOf("eth_getLogs");
       running = startReader(provider.url, dstack.appId, path());
-      while (provider.countOf("eth_getLogs") < from + requests) await new Promise((resolve) => setTimeout(resolve, 1));
+      await until(() => provider.countOf("eth_getLogs") >= from + requests);
       running.kill("SIGKILL");
       await new Promise((resolve) => running?.once("close", resolve));
       openHistoryStore(path()).close();

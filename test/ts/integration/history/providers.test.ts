@@ -420,7 +420,7 @@ describe("readHistory through a provider", () => {
         if (isDstackError(outcome)) expect(always, `${outcome.message}`).to.not.equal(null);
         else expect(outcome).to.deep.equal(whole);
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   });
 });

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { network } from "hardhat";
+import { cpuTimeOf } from "../../../support/cpu-time.ts";
 import {
   apiKey,
   type CloudWorld,
@@ -163,18 +164,18 @@ describe("bad input to the mock cloud", () => {
   ];
   for (const [name, text] of invalidCompose) {
     it(`answers 400 with ERR-01-003 to ${name}, quickly`, async () => {
-      const start = performance.now();
-      for (const answer of [
-        await patch("", { docker_compose_file: text }),
-        await request(world.cloud, "POST", `/cvms/${cvm.id}/compose_file/provision`, {
-          body: { docker_compose_file: text },
-        }),
-      ]) {
-        expect(answer.status, answer.text.slice(0, 300)).to.equal(400);
-        expect(answer.body).to.include({ error_code: "ERR-01-003" });
-        expect(answer.body.message).to.be.a("string").with.lengthOf.at.most(400);
-      }
-      expect(performance.now() - start).to.be.below(2000);
+      const body = { docker_compose_file: text };
+      const spent = await cpuTimeOf(async () => {
+        for (const answer of [
+          await patch("", body),
+          await request(world.cloud, "POST", `/cvms/${cvm.id}/compose_file/provision`, { body }),
+        ]) {
+          expect(answer.status, answer.text.slice(0, 300)).to.equal(400);
+          expect(answer.body).to.include({ error_code: "ERR-01-003" });
+          expect(answer.body.message).to.be.a("string").with.lengthOf.at.most(400);
+        }
+      });
+      expect(spent).to.be.below(2000);
     });
   }
 

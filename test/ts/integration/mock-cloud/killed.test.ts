@@ -6,9 +6,10 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { hashAppComposeText } from "../../../../src/core/compose-hash.ts";
 import { createRandom } from "../../../../src/mock-cloud/faults/faults.ts";
-import { type CloudProcess, startCloudProcess } from "../../../support/mock-cloud/cloud-process.ts";
+import { type CloudProcess, startCloudProcess, untilRunning } from "../../../support/mock-cloud/cloud-process.ts";
 import { apiKey, createOffChainCvm, request } from "../../../support/mock-cloud/cloud-world.ts";
 import { offChainPlatform } from "../../../support/mock-cloud/off-chain-platform.ts";
+import { until } from "../../../support/until.ts";
 
 /** The clients' work and after how much of it death comes follow from these; what the process does then does not. */
 const seeds = [1, 2, 3, 4, 5];
@@ -63,7 +64,7 @@ describe("a mock cloud that is killed at any moment under load", function () {
       const clients = Array.from({ length: clientCount }, (_, index) =>
         work(running, createRandom(seed * 100 + index), acknowledged, unanswered),
       );
-      while (countOf(acknowledged) < wanted) await wait(1);
+      await until(() => countOf(acknowledged) >= wanted);
       await wait(random() * 20);
       await running.stop("SIGKILL");
       await Promise.all(clients);
@@ -167,13 +168,4 @@ function inspect(stateFile: string, acknowledged: Acknowledged): void {
   } finally {
     database.close();
   }
-}
-
-async function untilRunning(cloud: CloudProcess, id: string): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt += 1) {
-    const { body } = await request(cloud, "GET", `/cvms/${id}`);
-    if (body.status === "running") return;
-    await wait(10);
-  }
-  throw new Error(`CVM ${id} does not come back.`);
 }

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { startMockCloud } from "../../../../src/mock-cloud/index.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
-import { type CloudProcess, startCloudProcess } from "../../../support/mock-cloud/cloud-process.ts";
+import { type CloudProcess, startCloudProcess, untilRunning } from "../../../support/mock-cloud/cloud-process.ts";
 import {
   apiKey,
   createOffChainCvm,
@@ -150,15 +150,6 @@ describe("state that outlives the process", () => {
         env: { DSTACK_CLOUD_API_KEY: apiKey, DSTACK_CLOUD_RPC_URL: rpcServer.url },
       });
       return cloud;
-    }
-
-    async function untilRunning(cloud: CloudProcess, id: string) {
-      for (let attempt = 0; attempt < 200; attempt += 1) {
-        const { body } = await request(cloud, "GET", `/cvms/${id}`);
-        if (body.status === "running") return body;
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-      throw new Error("The CVM does not come back.");
     }
 
     async function createIn(cloud: CloudProcess): Promise<TestCvm> {

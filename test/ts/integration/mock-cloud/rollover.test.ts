@@ -20,6 +20,7 @@ import {
 } from "../../../support/mock-cloud/cloud-world.ts";
 import { type FaultyRpc, faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
 import { type ManualClock, manualClock } from "../../../support/mock-cloud/manual-clock.ts";
+import { until } from "../../../support/until.ts";
 
 const nextCompose = "services:\n  app:\n    image: nginx:2\n";
 
@@ -137,7 +138,7 @@ describe("rollover through the boot gate", () => {
         : undefined,
     );
     await confirm(cvm, composeHash, transactionHash);
-    await eventually(() => world.events.filter((event) => event.type === "boot.judged").length >= 2);
+    await until(() => world.events.filter((event) => event.type === "boot.judged").length >= 2);
     const { body } = await request(world.cloud, "GET", `/cvms/${cvm.id}`);
     expect(body).to.include({ status: "updating", in_progress: true, compose_hash: cvm.composeHash.slice(2) });
     expect(body.progress).to.include({ target: "running" });
@@ -156,7 +157,7 @@ describe("rollover through the boot gate", () => {
     rpc.setFault((method) => (method === "eth_chainId" ? Promise.resolve("0x1") : undefined));
     const answer = await request(world.cloud, "PATCH", `/cvms/${cvm.id}/envs`, { body: { encrypted_env } });
     expect(answer.status).to.equal(202);
-    await eventually(() => world.events.filter((event) => event.type === "boot.judged").length >= 2);
+    await until(() => world.events.filter((event) => event.type === "boot.judged").length >= 2);
     expect((await request(world.cloud, "GET", `/cvms/${cvm.id}`)).body).to.include({ status: "updating" });
     rpc.setFault(undefined);
     expect((await read(cvm)).state).to.include({ status: "running" });
@@ -290,10 +291,4 @@ async function deployUnregisteredApp({ dstack }: CloudWorld, composeHash: Compos
   const initialize = encodeFunctionData({ abi: dstackAppAbi, functionName: "initialize", args });
   const { address } = await connection.viem.deployContract("ERC1967Proxy", [appImplementation, initialize]);
   return parseAppId(address);
-}
-
-async function eventually(isTrue: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 200 && !isTrue(); attempt += 1)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(isTrue()).to.equal(true);
 }

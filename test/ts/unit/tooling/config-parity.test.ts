@@ -61,19 +61,22 @@ describe("Solidity test settings", () => {
   const foundry = readFoundryConfig();
   const { fuzz, invariant } = hre.config.test.solidity.profiles.default ?? {};
 
-  it("run equally deep under both runners", () => {
+  it("run equally deep, with one seed, under both runners", () => {
     expect({
       fuzzRuns: fuzz?.runs,
+      fuzzSeed: fuzz?.seed,
       invariantRuns: invariant?.runs,
       invariantDepth: invariant?.depth,
       failOnRevert: invariant?.failOnRevert,
     }).to.deep.equal({
       fuzzRuns: foundry.get("profile.default.fuzz.runs"),
+      fuzzSeed: foundry.get("profile.default.fuzz.seed"),
       invariantRuns: foundry.get("profile.default.invariant.runs"),
       invariantDepth: foundry.get("profile.default.invariant.depth"),
       failOnRevert: foundry.get("profile.default.invariant.fail_on_revert"),
     });
     expect(fuzz?.runs).to.be.a("number");
+    expect(foundry.get("profile.default.fuzz.seed")).to.be.a("string");
     expect(invariant?.depth).to.be.a("number");
   });
 

@@ -41,7 +41,7 @@ describe("runUpdate over simulated ports", () => {
         },
       ),
       // A failure is worth shrinking, but not for minutes.
-      { numRuns: 200, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: true },
+      { numRuns: 80, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: true },
     );
   });
 });
