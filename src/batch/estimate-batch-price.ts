@@ -92,7 +92,8 @@ export async function estimateSafePrice(
     signatures,
   ] as const;
   const execution = encodeFunctionData({ abi: safeAbi, functionName: "execTransaction", args });
-  const gas = transactionGas + safeGas + signers * safeSignatureGas + gasTogether(calls, gasOf);
+  const ofNonce = safeTx.nonce === 0n ? firstNonceGas : 0n;
+  const gas = transactionGas + safeGas + ofNonce + signers * safeSignatureGas + gasTogether(calls, gasOf);
   const transaction = { to: safe, data: execution, gas: afterRefunds(gas, calls), gasLimit: (gas * 6n) / 5n };
   return estimatePrice(client, { transactions: [transaction] });
 }
@@ -105,7 +106,9 @@ const authorizationRefund = 12_500n;
 /** Gas that the chain gives back for a slot that is set to zero. */
 const removalRefund = 4_800n;
 /** Gas of the Safe's own code, its MultiSendCallOnly included. */
-const safeGas = 35_000n;
+const safeGas = 31_000n;
+/** Gas of a Safe's first transaction, which sets its nonce for the first time. */
+const firstNonceGas = 17_100n;
 /** Gas of a Safe for each signature: the calldata, the owner's slot, and the recovery of the key. */
 const safeSignatureGas = 7_500n;
 /** Gas that a call saves if an earlier call of the transaction reached the same contract. */
