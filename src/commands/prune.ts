@@ -64,6 +64,8 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   const policy = buildKeepRules({ settings, documents, use, pins: app.pins, planned: stored?.policy });
   const plan = stored === undefined ? planPrune(use, policy) : { ...stored, policy };
   showPrunePlan(io.output, plan);
+  const open = plan.unknowns.filter(({ isAccepted }) => !isAccepted).map(({ kind }) => kind);
+  if (open.length > 0) io.output.line(`If you know the answer yourself: --accept ${[...new Set(open)].join(",")}`);
   const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
   if (isToBeWritten) {
     await savePlan(planFile, plan);

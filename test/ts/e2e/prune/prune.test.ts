@@ -350,6 +350,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const blocked = await prune({ yes: true }, cloud);
     expect(blocked.exitCode).to.equal(7);
     expect(blocked.json<PruneJson>().error.code).to.equal("DSTK-5001");
+    expect(blocked.stderr).to.include("yourself: --accept running-hashes,prepare-tokens\n");
     expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
     const accepted = await prune({ yes: true, accept: "running-hashes,prepare-tokens", keep: "59" }, cloud);
     expect(accepted.exitCode, accepted.stderr).to.equal(0);

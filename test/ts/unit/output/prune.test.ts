@@ -36,6 +36,7 @@ describe("showPrunePlan", () => {
       const text = show({ allowed: [allowedHash(1), allowedHash(2)], running, unknowns }, { acceptedUnknowns });
       expect(rowOf(text, hashNumber(2))).to.match(/ not needed, as far as is known$/);
       expect(text.includes("Prune removes nothing until this is known.")).to.equal(acceptedUnknowns.length === 0);
+      expect(text.includes("(prepare-tokens, accepted)")).to.equal(acceptedUnknowns.length === 1);
     }
   });
 

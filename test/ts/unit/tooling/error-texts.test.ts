@@ -3,9 +3,21 @@ import { proseOf } from "../../../../scripts/support/prose.ts";
 import { operatorTerms, toOperatorTerms } from "../../../../src/commands/operator-terms.ts";
 import { readText, repositoryFiles } from "../../../support/repository/files.ts";
 
-// The layers that users import. Errors and findings of these layers name parameters and functions; the commands
-// translate them.
-const layers = ["errors", "core", "files", "chain", "cloud", "update", "batch", "history", "prune", "world", "testing"];
+// The layers below the commands. Their errors and findings name parameters and functions; the commands translate them.
+const layers = [
+  "errors",
+  "core",
+  "files",
+  "chain",
+  "cloud",
+  "update",
+  "batch",
+  "history",
+  "prune",
+  "output",
+  "world",
+  "testing",
+];
 const sources = repositoryFiles().filter((path) => layers.some((layer) => path.startsWith(`src/${layer}/`)));
 
 /** Every string of several words, as it is shown. */
