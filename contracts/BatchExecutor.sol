@@ -152,7 +152,6 @@ contract BatchExecutor is IBatchExecutor, IERC1271, IERC721Receiver, IERC1155Rec
     /// @param data The encoding of one array.
     /// @return elements The first element or its offset, with everything behind it. It has at least `count` words.
     function _arrayIn(bytes calldata data) private pure returns (bytes calldata elements, uint256 count) {
-        if (data.length < 0x20) revert InvalidExecutionData();
         elements = _tailAt(data, 0, 0x20);
         count = _wordAt(elements, 0);
         elements = elements[0x20:];

@@ -82,7 +82,7 @@ const ceilings: Readonly<Record<string, bigint>> = {
 };
 const anyOtherCall = 250_000n;
 
-/** Deploying the batch executor takes about 680,000 gas. */
+/** Deploying the batch executor takes about 675,000 gas. */
 export const executorDeploymentGasCeiling = 1_500_000n;
 /** A transaction from the account to itself with one authorisation. */
 export const undoDelegationGasCeiling = 250_000n;

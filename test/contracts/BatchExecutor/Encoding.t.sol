@@ -42,6 +42,14 @@ contract BatchExecutor_Encoding_Test is BatchExecutor_Test {
         _assertAgrees(BATCH_WITH_OP_DATA, data);
     }
 
+    /// @dev Words of zero are the offsets of a call of the account to itself, which succeeds.
+    function testFuzz_WhenTheArrayIsLongerThanTheData_AgreesWithTheDecoder(uint256 count, uint256 words) external {
+        bytes memory data = abi.encodePacked(uint256(0x20), _bound(count, 0, 12), new bytes(0x20 * (words % 8)));
+        _assertAgrees(BATCH, data);
+        _assertAgrees(BATCH_WITH_OP_DATA, data);
+        _assertAgrees(BATCH_OF_BATCHES, data);
+    }
+
     /// @dev The calldata goes on behind `executionData`. Nothing of that is read.
     function test_RevertWhen_TheCallsLieBehindTheData() external {
         bytes memory whole = _encode(_single(address(_mirror), "x"));

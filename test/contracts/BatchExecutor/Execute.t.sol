@@ -103,7 +103,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         vm.assertEq(owner.balance, 1 ether, "no ether left");
     }
 
-    function testFuzz_RevertWhen_CallerIsSomebodyElse(address caller, bytes32 composeHash) external {
+    function testFuzz_RevertWhen_CallerIsAnotherAccount(address caller, bytes32 composeHash) external {
         vm.assume(caller != owner);
         vm.expectRevert(abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, caller));
         _execute(caller, _single(address(app), _adding(composeHash)));
@@ -178,7 +178,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "the account called itself");
     }
 
-    function test_WhenCalledAtItsOwnAddress_NobodyIsTheAccount() external {
+    function test_RevertWhen_CalledAtItsOwnAddress() external {
         IBatchExecutor.Call[] memory calls = _single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
         vm.expectRevert(abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, owner));
         vm.prank(owner);

@@ -102,7 +102,10 @@ contract BatchExecutorHandler is TestBase {
         if (kind == 2) {
             uint256 cut = (shape >> 2) % (calls.length + 1);
             bytes[] memory batches = new bytes[](2);
-            (batches[0], batches[1]) = (abi.encode(_slice(calls, 0, cut)), abi.encode(_slice(calls, cut, calls.length)));
+            (batches[0], batches[1]) = (
+                abi.encode(_slice(calls, 0, cut)),
+                abi.encode(_slice(calls, cut, calls.length))
+            );
             data = abi.encode(batches);
         }
         bytes32 mode = [BATCH, BATCH_WITH_OP_DATA, BATCH_OF_BATCHES][kind];

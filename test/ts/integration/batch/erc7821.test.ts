@@ -172,7 +172,7 @@ describe("the batch executor, through viem's actions of ERC-7821", () => {
     expect(await areAllowed(first)).to.deep.equal([false]);
   });
 
-  it("makes no call of another account, whatever the mode", async () => {
+  it("makes no call of another account, in any mode", async () => {
     const { owner, stranger } = dstack;
     await delegated();
     const thief = wallet(stranger);
