@@ -23,13 +23,7 @@ const changesOfApp = [
   ...(["update", "prune"] as const),
 ] as const;
 
-/** The commands that lint before they write. They take the name of every rule that stops a write. */
-export const lintingCommands: readonly AcceptingCommand[] = [
-  ...changesOfApp,
-  ...(["owner transfer", "owner accept", "app deploy", "kms"] as const),
-];
-
-/** Every name that `--accept` takes, apart from the rules of the linter. */
+/** Every name that `--accept` takes. The last ones are rules of the linter. */
 export const acceptableNames = [
   {
     name: "in-use",
@@ -92,10 +86,40 @@ export const acceptableNames = [
     overrides: "All values of the new environment are empty.",
     commands: ["update"],
   },
+  {
+    name: "owner-cannot-sign",
+    overrides: "The owner, now or after the transfer, is an address that cannot sign.",
+    commands: [...changesOfApp, "owner transfer", "owner accept", "app deploy"],
+  },
+  {
+    name: "remove-device-without-effect",
+    overrides: "The app allows any device, so the removal of one has no effect.",
+    commands: ["device remove"],
+  },
+  {
+    name: "hash-of-nothing",
+    overrides: "The hash or device id is the digest of an empty text.",
+    commands: ["hash add", "device add", "app deploy", "kms"],
+  },
+  {
+    name: "zero-value",
+    overrides: "The hash or device id is zero.",
+    commands: ["hash add", "device add", "app deploy", "kms"],
+  },
+  {
+    name: "short-value",
+    overrides: "The hash or device id is a shorter value that was filled up with zeros.",
+    commands: ["hash add", "device add", "app deploy", "kms"],
+  },
+  {
+    name: "image-from-variable",
+    overrides: "A variable of allowed_envs names an image, so the compose hash proves nothing about the code.",
+    commands: ["update"],
+  },
 ] as const satisfies readonly AcceptableName[];
 
-/** The names that a command takes, apart from the rules of the linter. */
-export function acceptableNamesOf(command: AcceptingCommand): readonly string[] {
+/** The names that a command takes. */
+export function namesToAccept(command: AcceptingCommand): readonly string[] {
   const rows: readonly AcceptableName[] = acceptableNames;
   return rows.filter(({ commands }) => commands.includes(command)).map(({ name }) => name);
 }

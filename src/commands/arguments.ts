@@ -1,10 +1,8 @@
 import { dirname, join, resolve } from "node:path";
-import { lintRules } from "../core/lint/rules.ts";
-import { sha384Value } from "../core/lint/value-rules.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
 import { readBounded } from "../files/read-bounded.ts";
-import { type AcceptingCommand, acceptableNamesOf, lintingCommands } from "./acceptable-names.ts";
+import { type AcceptingCommand, namesToAccept } from "./acceptable-names.ts";
 
 /** @throws InvalidArgumentError */
 export function parseBlockNumber(option: string, raw: string): bigint {
@@ -62,15 +60,6 @@ export function parseBatch(raw = "auto"): BatchArgument {
     nextStep:
       "auto, the default, writes a file if a Safe is the owner. Otherwise it sends one transaction if that is cheaper.",
   });
-}
-
-/** No caller can accept a value of 48 bytes: the contracts could not store it. */
-const acceptableRules = lintRules.filter((rule) => rule.severity === "error" && rule !== sha384Value);
-
-/** Every name that `--accept` of this command takes. */
-export function namesToAccept(command: AcceptingCommand): readonly string[] {
-  const rules = lintingCommands.includes(command) ? acceptableRules.map(({ name }) => name) : [];
-  return [...acceptableNamesOf(command), ...rules];
 }
 
 /**

@@ -16,7 +16,7 @@ import type { TaskIo } from "./run.ts";
 
 /**
  * Lints values of a command line before they are parsed. If a value has the wrong width for a known reason, the error
- * names that reason. `--accept` does not apply, because such a value could not be sent.
+ * names that reason.
  *
  * @throws LintRefusedError
  */

@@ -1,5 +1,5 @@
 import { ArgumentType } from "hardhat/types/arguments";
-import { type AcceptingCommand, acceptableNamesOf, lintingCommands } from "../commands/acceptable-names.ts";
+import { type AcceptingCommand, namesToAccept } from "../commands/acceptable-names.ts";
 
 /** An optional string option. Hardhat has no other type of option that may be absent. */
 export function optional<const Name extends string>(name: Name, description: string) {
@@ -23,9 +23,7 @@ export const kmsOption = optional("kms", "Address of the DstackKms (default: dst
 
 /** `--accept` of a command. The help lists the names that it takes. */
 export function acceptOption(command: AcceptingCommand) {
-  const names = acceptableNamesOf(command);
-  const all = lintingCommands.includes(command) ? [...names, "rules of the linter"] : names;
-  return optional("accept", `Refusals to override, by name, separated by commas: ${all.join(", ")}`);
+  return optional("accept", `Refusals to override, by name, separated by commas: ${namesToAccept(command).join(", ")}`);
 }
 
 export const batchOption = optional(

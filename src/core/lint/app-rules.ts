@@ -3,6 +3,7 @@ import type { LintedOwner, LintProblem, LintRule, LintSubject } from "./rule.ts"
 export const appIsKms: LintRule = {
   name: "app-is-kms",
   severity: "error",
+  isFinal: true,
   summary: "The address given as the app is a DstackKms.",
   check: ({ app, kms }) =>
     app !== undefined && (app.isKms || app.appId.toLowerCase() === kms?.address.toLowerCase())
@@ -76,6 +77,7 @@ export const implementationDrift: LintRule = {
 export const noCode: LintRule = {
   name: "no-code",
   severity: "error",
+  isFinal: true,
   summary: "There is no contract at the app's address, so calls to it would succeed and do nothing.",
   check: ({ app }) =>
     app?.hasCode === false

@@ -5,12 +5,15 @@ import { lintRules } from "./rules.ts";
 /**
  * Returns normally if no finding is an error, or if the rule of every error is accepted by name.
  *
- * @param accepted absent if the operation cannot continue, so that accepting would not help
  * @throws LintRefusedError
  */
-export function requireClean(findings: readonly LintFinding[], accepted?: ReadonlySet<string>): void {
-  const errors = findings.filter(({ rule, severity }) => severity === "error" && accepted?.has(rule) !== true);
-  if (errors.length > 0) throw new LintRefusedError(errors, { canAccept: accepted !== undefined });
+export function requireClean(findings: readonly LintFinding[], accepted: ReadonlySet<string> = new Set()): void {
+  const errors = findings.filter(({ rule, severity }) => severity === "error" && !accepted.has(rule));
+  if (errors.length > 0) throw new LintRefusedError(errors, { canAccept: !errors.some(isFinal) });
+}
+
+function isFinal({ rule }: LintFinding): boolean {
+  return lintRules.some(({ name, isFinal = false }) => name === rule && isFinal);
 }
 
 export interface LintFinding {

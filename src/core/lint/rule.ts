@@ -87,6 +87,8 @@ export interface LintRule {
   /** Kebab-case. A user accepts a finding by this name. */
   readonly name: string;
   readonly severity: LintSeverity;
+  /** Set if it does not help to accept an error of this rule, because no call could succeed. */
+  readonly isFinal?: true;
   /** One sentence for docs/operator.md. */
   readonly summary: string;
   readonly check: (subject: LintSubject) => readonly LintProblem[];

@@ -89,6 +89,7 @@ export const hashOfNothing: LintRule = {
 export const sha384Value: LintRule = {
   name: "sha384-value",
   severity: "error",
+  isFinal: true,
   summary: "A value has 48 bytes, like an MRTD or an RTMR, but the contracts use 32-byte values.",
   check: ({ inputs = [] }) =>
     inputs
