@@ -9,7 +9,7 @@ import { baseChainDescriptor, baseChainId } from "./src/world/chain/predeploys.t
 
 // The compiler comes from npm, so nothing is downloaded at build time. Both profiles carry all settings:
 // `ignition deploy` builds with `production`, and Hardhat would otherwise derive that one without evmVersion.
-// foundry.toml repeats these values; test/ts/unit/tooling/config-parity.test.ts holds the two together.
+// foundry.toml repeats these values; test/ts/unit/tooling/config-parity.test.ts compares them.
 const compiler = {
   version: "0.8.37",
   path: createRequire(import.meta.url).resolve("solc/soljson.js"),
@@ -35,7 +35,7 @@ export default defineConfig({
     solidity: { fuzz: { runs: 256, seed: "0x1" }, invariant: { runs: 64, depth: 32, failOnRevert: true } },
   },
   networks: {
-    // A fresh Base-like chain in this process: what tests, the demo and the local world run on.
+    // A new Base-like chain in this process, for tests, the demo and the local world.
     local: { type: "edr-simulated", chainType: "op", chainId: 8453 },
     // A node that the user runs on this machine.
     localhost: { type: "http", chainType: "op", chainId: 8453, url: "http://127.0.0.1:8545" },

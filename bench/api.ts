@@ -7,7 +7,7 @@ import type { BenchReport } from "./report.ts";
 const clientCounts = [1, 16, 64];
 const forMs = 1500;
 
-/** What the mock cloud bears, beside the least that the same machine could do: a bare server, a bare transaction. */
+/** Measures the mock cloud under load, compared with a baseline on the same machine: a bare server, a bare transaction. */
 export async function benchApi(): Promise<BenchReport> {
   const { world, stop } = await serveWorld(Math.max(...clientCounts));
   try {
@@ -30,9 +30,9 @@ export async function benchApi(): Promise<BenchReport> {
       rows.push(describe("two-phase update", clients, await underLoad(update, { clients, forMs }), bare));
     }
     return {
-      title: "The mock cloud under load (in a process of its own, each client an owner with a CVM)",
+      title: "The mock cloud under load (in its own process; each client is an owner with a CVM)",
       rows,
-      note: "baseline: for GET the same body from a bare Fastify server; for the update its addComposeHash and receipt alone",
+      note: "baseline: for GET, the same body from a bare Fastify server; for the update, only its addComposeHash and receipt",
     };
   } finally {
     stop();

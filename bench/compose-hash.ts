@@ -4,7 +4,7 @@ import { buildAppCompose } from "../src/core/app-compose.ts";
 import { computeComposeHash } from "../src/core/compose-hash.ts";
 import type { BenchReport } from "./report.ts";
 
-/** Documents per second of our canonical hash, beside the hash function the official SDK exports. */
+/** Documents per second of our canonical hash, compared with the hash function of the official SDK. */
 export async function benchComposeHash(): Promise<BenchReport> {
   const rows = [];
   for (const [size, services] of [

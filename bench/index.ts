@@ -1,5 +1,5 @@
-// `npm run bench`: figures are ratios against something in the same run; absolute ones only say what this machine does.
-// BENCH=prune-gas runs one of them alone; several names are separated by commas.
+// `npm run bench`. The useful figures are ratios to a baseline of the same run; absolute figures depend on the machine.
+// BENCH=prune-gas runs only that one; separate several names by commas.
 import { benchApi } from "./api.ts";
 import { benchCli } from "./cli/index.ts";
 import { benchComposeHash } from "./compose-hash.ts";

@@ -18,7 +18,7 @@ import { createForgePerHash, type ForgePerHash } from "./prune-gas/forge-per-has
 import type { BenchReport } from "./report.ts";
 
 const sizes = [1, 10, 56, 200, 1_000];
-/** Processes really run per size; more would only take longer. */
+/** Number of forge processes that run per size. The costs of more are extrapolated. */
 const mostProcesses = 5;
 
 interface Measured {
@@ -28,7 +28,7 @@ interface Measured {
   readonly wallMs: number;
 }
 
-/** What removing hashes costs in every way a batch can go, beside one process per hash and what no way can beat. */
+/** The cost of removing hashes with each batch mode, compared with one process per hash and with a lower bound. */
 export async function benchPruneGas(): Promise<BenchReport> {
   const world = await startWorld({ cvms: false });
   const forge = await createForgePerHash(world.chain.rpcUrl);
@@ -49,10 +49,10 @@ export async function benchPruneGas(): Promise<BenchReport> {
       title: "Removing compose hashes from an app (OP stack chain, Prague rules)",
       rows,
       note: [
-        "floor: nothing but the hashes, the cleared slots and both events of each, refunds capped at a fifth.",
+        "floor: only the hashes, the cleared slots and both events of each, refunds capped at a fifth.",
         `forge script: a compiled script, one process per hash; at most ${mostProcesses} were run, the rest is scaled.`,
-        "7702: the authorisation included, the executor already on the chain. Safe: 2 of 3 sign, one execTransaction.",
-        "gas is that of the chain itself; the rollup's data fee comes on top.",
+        "7702: including the authorisation; the executor is already on the chain. Safe: 2 of 3 sign, one execTransaction.",
+        "gas: of the chain itself, without the rollup's data fee.",
       ].join("\n"),
     };
   } finally {
@@ -101,7 +101,7 @@ async function measureBatch(world: World, mode: BatchMode, { count, index }: Sub
   const wallMs = performance.now() - start;
   await requireGone(world, appId, hashes);
   if ((await getBalance(client, { address: account.address })) !== balance - costWei)
-    throw new Error("The account paid something else than the batch says.");
+    throw new Error("The account paid another amount than the batch reports.");
   return { way: `batch ${mode}`, transactions: transactions.length, gas: gasUsed, wallMs };
 }
 
@@ -124,7 +124,7 @@ async function measureSafe(world: World, { count }: { readonly count: number }):
   return { way: "Safe 2 of 3", transactions: 1, gas: receipt.gasUsed, wallMs };
 }
 
-/** An app with so many hashes on its list; how they came there makes no difference to a removal. */
+/** An app with this many hashes on its list. The way in which they were added does not change the cost of a removal. */
 async function createApp(world: World, owner: Address, count: number) {
   const { ownerClient: client, contracts } = world;
   const transactionHash = await deployApp(client, { kms: contracts.kms, owner });

@@ -1,4 +1,4 @@
-/** Time during which at least one of several overlapping operations of a kind was under way. */
+/** Time during which at least one of several overlapping operations of a kind was running. */
 export class Stopwatch {
   totalMs = 0;
   #running = 0;

@@ -14,7 +14,7 @@ import { Stopwatch } from "./stopwatch.ts";
 const updates = 30;
 const dockerCompose = (version: number) => `services:\n  app:\n    image: registry.example/app:${version}\n`;
 
-/** Wall time of one whole update, journal on disk, and what it is spent on. The CVM itself boots in no time. */
+/** Wall time of one whole update with a journal on disk, split by cause. The CVM itself boots immediately. */
 export async function benchUpdate(): Promise<BenchReport> {
   const world = await startWorld({ cvms: false, cloud: { rolloverMs: 0 } });
   const scratch = await mkdtemp(join(tmpdir(), "dstack-bench-"));

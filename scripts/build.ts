@@ -1,5 +1,5 @@
 // Writes dist/, which `npm publish` packs: the library, the Ignition modules and the TypeChain bindings. With
-// --no-compile, the contracts must be compiled already.
+// --no-compile, the contracts must already be compiled.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -91,7 +91,7 @@ function rewrite(path: string, change: (text: string) => string): void {
 
 /**
  * The file behind the `import` condition of such an entry point: the same names, loaded by `importWithPeer`. `require`
- * goes to the entry point itself, as it cannot wait.
+ * loads the entry point itself, because it cannot await a promise.
  */
 async function writeDoor(name: string, peer: string): Promise<void> {
   const names = Object.keys(await import(pathToFileURL(join(dist, `${name}.js`)).href));

@@ -1,6 +1,6 @@
 // Compares the storage layout of the compiled contracts with contracts/layout/, the layout that deployed proxies use.
 //
-//   node scripts/run.mjs scripts/check-layout.ts           exit 1 if a variable moved, appeared or went
+//   node scripts/run.mjs scripts/check-layout.ts           exit 1 if a variable was moved, added or removed
 //   node scripts/run.mjs scripts/check-layout.ts --write   accept the compiled layout
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -35,9 +35,9 @@ for (const contract of Object.keys(layoutContracts)) {
   const differences = compareLayouts(committed, compiled);
   if (differences.length > 0)
     fail(
-      `The storage of ${contract} is no longer what ${name} says, so an upgrade would misread the state of deployed proxies, or the layouts of older releases would test nothing:\n` +
+      `The storage of ${contract} differs from ${name}: an upgrade would misread the state of deployed proxies, or the tests would not use the layouts of older releases.\n` +
         `${differences.map((line) => `  ${line}\n`).join("")}` +
-        "Move the variable back, or, if it only takes room from the gap, accept the layout with --write.",
+        "Move the variable back. If it only uses space of the gap, accept the layout with --write.",
     );
 }
 

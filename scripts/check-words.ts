@@ -6,7 +6,7 @@ import { filesBelow, root } from "./support/paths.ts";
 import { countVagueWords, proseOf } from "./support/prose.ts";
 
 const folders = ["bench", "contracts", "docs", "examples", "ignition", "scripts", "src", "test"];
-// Tests hold strings that no user sees: titles, and what strangers answer.
+// No user sees the strings of tests: titles, and the answers of fake endpoints.
 const hasMessages = /^(?:contracts|examples|ignition|scripts|src)\//;
 
 const paths = [...readdirSync(root), ...folders.flatMap((folder) => filesBelow(folder, ""))].filter(

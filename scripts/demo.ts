@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     const afterUpdate = await world.chain.client.getBlockNumber();
     await prune(world, cvm);
     await printVerdicts(world, cvm, newHash, { beforeUpdate, afterUpdate });
-    output.line(`\nDone in ${formatDuration(performance.now() - start)}; everything that was started is stopped.`);
+    output.line(`\nDone in ${formatDuration(performance.now() - start)}; the demo stopped everything that it started.`);
     return 0;
   } catch (error) {
     return exitWith(error, process.stderr);
@@ -132,7 +132,7 @@ async function update(world: World, cvm: LaunchedCvm, journalPath: string): Prom
 
 async function prune(world: World, { appId, composeHash }: LaunchedCvm): Promise<void> {
   interruption.signal.throwIfAborted();
-  output.title("4  Prune: the old version may not boot again");
+  output.title("4  Prune: the old version cannot boot again");
   const start = performance.now();
   const transactionHash = await removeComposeHash(world.ownerClient, { appId, composeHash });
   const receipt = await waitForReceipt(world.ownerClient, { transactionHash, functionName: "removeComposeHash" });

@@ -20,7 +20,9 @@ const wanted = modules.map((module) => ({ ...module, text: render(module.constan
 if (process.argv.includes("--check")) {
   const drifted = wanted.filter(({ file, text }) => text !== committedText(file)).map(({ file }) => file);
   if (drifted.length > 0)
-    fail(`${drifted.join(", ")}: not the ABI of the compiled contracts. Run "npm run generate" and commit the result.`);
+    fail(
+      `${drifted.join(", ")}differs from the ABI of the compiled contracts. Run "npm run generate" and commit the result.`,
+    );
 } else {
   for (const { file, text } of wanted) writeFileSync(join(root, file), text);
 }

@@ -44,7 +44,7 @@ for (const { file, contracts } of files) {
   const wanted = render(contracts);
   if (!process.argv.includes("--check")) writeFileSync(path, wanted);
   else if (!existsSync(path) || readFileSync(path, "utf8").replaceAll("\r\n", "\n") !== wanted) {
-    fail(`${file} is not the code of the compiled contracts. Run "npm run generate" and commit the result.`);
+    fail(`${file} differs from the code of the compiled contracts. Run "npm run generate" and commit the result.`);
   }
 }
 

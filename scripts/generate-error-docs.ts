@@ -6,8 +6,8 @@ import { root } from "./support/paths.ts";
 
 const families: Readonly<Record<ErrorFamily, { title: string; about: string }>> = {
   input: { title: "Input", about: "A value that the caller passed in is malformed or not trusted." },
-  chain: { title: "Chain", about: "The chain, its RPC endpoint or a contract refused." },
-  cloud: { title: "Cloud", about: "The cloud API could not be reached, or it refused." },
+  chain: { title: "Chain", about: "The chain, its RPC endpoint or a contract refused the request." },
+  cloud: { title: "Cloud", about: "The cloud API could not be reached, or it refused the request." },
   update: { title: "Update", about: "The update stopped. Its journal says how far it came." },
   prune: {
     title: "Prune",
@@ -38,7 +38,7 @@ Every error that this package throws on purpose is a \`DstackError\`. \`isDstack
 | \`context\` | the values that explain the error; never a secret |
 | \`retryable\` | whether the same call, unchanged, may succeed later |
 
-The family decides the exit code of the tasks and scripts. Exit code 1 means an error that is no \`DstackError\`.
+The family decides the exit code of the tasks and scripts. Exit code 1 means an error that is not a \`DstackError\`.
 
 ${Object.keys(families).map(familySection).join("\n")}`;
 }

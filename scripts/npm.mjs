@@ -63,7 +63,7 @@ export function fetchPinned(name) {
     try {
       renameSync(unfinished, folder);
     } catch (error) {
-      if (!existsSync(program)) throw error; // otherwise another process was first
+      if (!existsSync(program)) throw error; // fails if another process was faster
     }
   }
   rmSync(unfinished, { recursive: true, force: true });

@@ -5,7 +5,7 @@
 //
 // Hardhat 3 needs Node 22.13 or newer, and a dependency tree installed by an older Node silently lacks
 // Hardhat's native engine. So an older Node fetches a newer one through npm, pinned to a checksum, into the
-// folder cache (no install script runs) and hands over to it before anything is installed.
+// folder cache (no install script runs) and starts it before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -60,7 +60,7 @@ async function installOnce() {
   if (isInstalled()) return;
   const unlock = await lockInstallation();
   try {
-    if (isInstalled()) return; // by the command that held the lock
+    if (isInstalled()) return; // by the command that had the lock
     console.error("Installing the locked dependencies (once)…");
     const npm = npmCommand(["ci", "--include=dev", "--include=optional", ...installFlags]);
     // npm's stdout goes to stderr, so that the program's own output stays clean for `--json` and pipes.
@@ -85,7 +85,7 @@ async function lockInstallation() {
   const lock = new DatabaseSync(path);
   const limitMinutes = 15;
   for (const minutes of [0, limitMinutes]) {
-    if (minutes > 0) console.error("Waiting for another command that installs the dependencies…");
+    if (minutes > 0) console.error("Waiting until another command has installed the dependencies…");
     try {
       lock.exec(`PRAGMA busy_timeout = ${minutes * 60_000}; BEGIN EXCLUSIVE`);
       return () => lock.close();
@@ -94,7 +94,7 @@ async function lockInstallation() {
       if (!String(error).includes("database is locked")) return () => lock.close();
     }
   }
-  return fail(`Another command has been installing for ${limitMinutes} minutes. End it and try again.`);
+  return fail(`Another command has been installing for ${limitMinutes} minutes. Stop it and try again.`);
 }
 
 /** Node 22 prints a warning that its SQLite module is experimental. Node 24 does not. */

@@ -1,5 +1,5 @@
-// Everything the repository checks about itself, stage by stage: `npm test`, `npm test -- unit`, or one test file.
-// A failing stage never hides a later one; the last line is `N passed, N failed` over all of them.
+// Runs all checks and tests of the repository in stages: `npm test`, `npm test -- unit`, or one test file. After a
+// failing stage the later stages still run. The last line counts all stages: `N passed, N failed`.
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { mapLimited } from "../src/core/map-limited.ts";
@@ -10,7 +10,7 @@ import { compileWithForge, runForge } from "./test/forge.ts";
 import { directSection, openSections, type Section } from "./test/sections.ts";
 import { compareRunners, failuresOf, judge, type Tally } from "./test/tally.ts";
 
-/** The stages in their order, and where the test files of those that have some live. */
+/** The stages in their order, each with the folder of its test files if it has any. */
 const stages: Readonly<Record<string, { runner: string; directory: string; ending: string } | undefined>> = {
   check: undefined,
   contracts: { runner: "solidity", directory: "test/contracts", ending: ".t.sol" },
@@ -47,7 +47,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.exit(1);
   });
 
-// forge compiles for itself, and the clients see only what the sources hold.
+// forge compiles the contracts itself, and the clients use the sources only.
 const needsBuild = chosen.some((stage) => stage !== "forge" && stage !== "clients");
 const building = needsBuild ? runStage("build", directSection) : undefined;
 const forgeCompiled = chosen.includes("forge") ? compileWithForge() : undefined;
@@ -72,7 +72,7 @@ const failed = results.reduce((sum, { tally }) => sum + failuresOf(tally), 0);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** Stages and test files in any order. Nothing named means everything that Node and npm are enough for; on CI, all. */
+/** Stages and test files in any order. By default, all stages that need only Node and npm; on CI, all stages. */
 function readArguments() {
   try {
     const { positionals, values } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
@@ -80,7 +80,7 @@ function readArguments() {
     const named = words.map((word) => {
       const stage = Object.keys(stages).find((name) => name === word || isTestOf(name, word));
       if (stage === undefined)
-        throw new Error(`"${word}" is neither a stage (${Object.keys(stages).join(", ")}) nor a test file.`);
+        throw new Error(`"${word}" is not a stage (${Object.keys(stages).join(", ")}) and not a test file.`);
       return stage;
     });
     const isDefault = (stage: string) => !onlyByName.includes(stage) && (ci || !onlyOnCi.includes(stage));

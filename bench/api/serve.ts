@@ -1,5 +1,5 @@
-// The side under load, in a process of its own: a world, and a bare Fastify server that answers the same body. Tells
-// its parent where they are, and ends with it.
+// The servers under load, in their own process: a world, and a bare Fastify server that returns the same body. Sends
+// their URLs to its parent process, and ends with it.
 import Fastify from "fastify";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
@@ -7,7 +7,7 @@ import { devAccount } from "../../src/world/chain/client.ts";
 import { launchCvm } from "../../src/world/cvms.ts";
 import { startWorld } from "../../src/world/start-world.ts";
 
-/** What the parent needs to know. Each owner has one CVM, so that no owner waits for the nonce or the CVM of another. */
+/** The message to the parent. Each owner has one CVM, so no owner waits for the nonce or the CVM of another. */
 export interface ServedWorld {
   readonly cloudUrl: string;
   readonly apiKey: string;

@@ -12,11 +12,11 @@ import type { ServedWorld } from "./serve.ts";
 
 const pollMs = 5;
 
-/** One client's ways: both pay for the same transaction, only the first one talks to the cloud. */
+/** The two tasks of a client. Both pay for the same transaction; only the first one uses the cloud. */
 export interface Updater {
-  /** Ask, register, confirm, and see the CVM run the new version. */
+  /** Requests the update, registers the hash, confirms, and waits until the CVM runs the new version. */
   update(): Promise<void>;
-  /** The registration alone. */
+  /** Only registers the hash. */
   register(): Promise<void>;
 }
 

@@ -4,7 +4,7 @@ export interface Load {
   readonly p99Ms: number;
 }
 
-/** Keeps `clients` of them busy for a while, each beginning anew as soon as it is done. */
+/** Runs the work with `clients` parallel clients for a fixed time. Each client starts again when its work is done. */
 export async function underLoad(
   work: (client: number) => Promise<unknown>,
   { clients, forMs }: { readonly clients: number; readonly forMs: number },

@@ -14,8 +14,8 @@ const rounds = 5;
 const compose = (version: number) => `services:\n  app:\n    image: registry.example/app:${version}\n`;
 
 /**
- * The update of the official CLI beside `updateCvm` with default settings: same world and CVM, in turns, each until the
- * CVM runs the new version. Both clients are processes of their own; chain and cloud run in this one.
+ * Compares the update of the official CLI with `updateCvm` in its default settings: same world and CVM, alternating, each
+ * until the CVM runs the new version. Each client has its own process; chain and cloud run in this process.
  */
 export async function benchCli(): Promise<BenchReport> {
   const clients = await installNpmClients();
@@ -112,7 +112,7 @@ async function measureCli(
   return { wallMs, ...(JSON.parse(await readFile(usageFile, "utf8")) as Omit<Usage, "wallMs">) }; // what usage.mjs writes
 }
 
-/** The median of each figure by itself. */
+/** The median of each figure separately. */
 function median(usages: readonly Usage[]): Usage {
   const of = (field: keyof Usage) => {
     const sorted = usages.map((usage) => usage[field]).toSorted((one, other) => one - other);

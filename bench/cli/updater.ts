@@ -1,4 +1,4 @@
-// Runs updates in a process of its own, so that the CPU time is that of the client alone. Updates at each message.
+// Runs updates in its own process, so that the CPU time is only the client's. Each message starts one update.
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
 import { createCloudClient } from "../../src/cloud/create-client.ts";
@@ -7,7 +7,7 @@ import { updateCvm } from "../../src/update/update-cvm.ts";
 import { devAccount } from "../../src/world/chain/client.ts";
 import { readUsage } from "./usage.mjs";
 
-/** What the process is started with, as JSON. */
+/** The input of the process, as JSON. */
 export interface UpdaterSettings {
   readonly cloudUrl: string;
   readonly apiKey: string;
@@ -16,7 +16,7 @@ export interface UpdaterSettings {
   readonly cvm: string;
 }
 
-/** What one update took. */
+/** The figures of one update. */
 export interface Usage {
   readonly wallMs: number;
   readonly cpuMs: number;

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { BenchReport } from "../report.ts";
 import { growth, latencyMs, mostBlocks, settings } from "./settings.ts";
 
-/** Reading a long history through a provider with a small limit: first run, second run, and beside them a plain loop. */
+/** Reads a long history through a provider with a small limit: a first run, a second run, and a plain loop to compare. */
 export async function benchHistory(): Promise<BenchReport> {
   const scratch = await mkdtemp(join(tmpdir(), "dstack-bench-"));
   const server = start("log-server.ts", []);
@@ -46,11 +46,11 @@ export async function benchHistory(): Promise<BenchReport> {
     return {
       title: `History: ${plain.logs.toLocaleString("en-US")} logs in ${settings.head.toLocaleString("en-US")} blocks, ${mostBlocks} blocks a request, ${latencyMs} ms latency`,
       rows: [
-        row("plain loop, creation and limit known", plain),
-        row("ours, first run: nothing known, verified", first),
+        row("plain loop; creation and limit are given", plain),
+        row("ours, first run: nothing is given; verified", first),
         row(`ours, second run, ${growth} blocks later`, second),
       ],
-      note: `memory: peak of the process above that of one that only loads the same modules (${Math.round(nothing.peakMb)} MB); store: ${storeMb.toFixed(1)} MB; the plain loop keeps its logs in memory, and compares nothing with the contract`,
+      note: `memory: peak of the process above that of one that only loads the same modules (${Math.round(nothing.peakMb)} MB); store: ${storeMb.toFixed(1)} MB; the plain loop keeps its logs in memory and does not verify them`,
     };
   } finally {
     server.kill();

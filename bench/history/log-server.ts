@@ -1,5 +1,5 @@
-// A provider with a limit of 2,000 blocks and a latency, in a process of its own: `log-server.ts`, prints its URL.
-// A line on stdin makes its chain grow.
+// A provider with a limit of 2,000 blocks and a latency, in its own process. It prints its URL. For each line on stdin,
+// its chain grows.
 import { createInterface } from "node:readline";
 import { blocksOf, startProvider } from "../../test/support/history/rpc-provider.ts";
 import { createSyntheticChain } from "../../test/support/history/synthetic-chain.ts";

@@ -1,4 +1,4 @@
-// One reader in a process of its own, so that its memory is its own: `reader.ts MODE URL APP CREATED [STORE]`.
+// One reader in its own process, to measure its memory: `reader.ts MODE URL APP CREATED [STORE]`.
 import { createPublicClient, http } from "viem";
 import { base } from "viem/chains";
 import { parseAppId } from "../../src/core/ids.ts";
@@ -29,7 +29,7 @@ async function read(): Promise<{ events: number; isComplete: boolean | undefined
   return { events: changes.length, isComplete: completeness.isComplete };
 }
 
-/** What a script does: it reads range after range, from a creation block and with a limit that the user gives. */
+/** A simple script: it reads one range after the other, from a given block and with a given limit. */
 async function scanPlainly(): Promise<number> {
   const head = await client.getBlockNumber();
   const events = dstackAppAbi.filter((item) => item.type === "event");

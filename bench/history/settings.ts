@@ -2,7 +2,7 @@
 export const settings = { head: 1_001_000, every: 20, hashes: 10_000 };
 /** Blocks until the second run. */
 export const growth = 2_000;
-/** What the public endpoints of Base allow. */
+/** The limit of the public endpoints of Base. */
 export const mostBlocks = 2_000;
-/** Of every answer. */
+/** The latency of every answer. */
 export const latencyMs = 20;

@@ -10,9 +10,8 @@ const log = (topics: number, bytes: number) => 375 + 375 * topics + 8 * bytes;
 const events = log(1, 32) + log(4, 32);
 
 /**
- * Least gas any way of removing so many hashes in one transaction could cost: it would consist of nothing but the
- * hashes, the cleared slots, the two events of each, and one look at the proxy's code and the owner. Refunds stop at
- * a fifth of what was used.
+ * Lower bound for the gas of removing this many hashes in one transaction: only the hashes, the cleared slots, the two
+ * events of each hash, and one read of the proxy's code and the owner. Refunds are capped at a fifth of the used gas.
  */
 export function leastGas(hashes: number): number {
   const fixed = transaction + coldSlot + coldAccount + coldSlot;

@@ -39,7 +39,7 @@ export interface ForgePerHash {
   close(): Promise<void>;
 }
 
-/** A project with nothing but the script, compiled beforehand: what is timed is the process as it runs every time. */
+/** A project that contains only the script, compiled before: the measured time is that of the process alone. */
 export async function createForgePerHash(rpcUrl: string): Promise<ForgePerHash> {
   const forge = fetchPinned("forge");
   if (forge === undefined) throw new Error("npm could not fetch forge for this platform.");

@@ -2,7 +2,7 @@
 export interface Prose {
   readonly kind: "comments" | "messages" | "pages";
   readonly path: string;
-  /** The line it begins in, from 1. */
+  /** The number of its first line, from 1. */
   readonly line: number;
   readonly text: string;
 }
@@ -30,7 +30,7 @@ export function proseOf(path: string, content: string): Prose[] {
 /** Words that hide who acts. */
 const vagueWord = /\b(?:(?:no|some|any)body|(?:who|what)ever)\b/gi;
 
-/** Where vague words stand in one kind of prose, and in how many of 1,000 lines. */
+/** The places of vague words in one kind of prose, and their number in 1,000 lines. */
 export function countVagueWords(prose: readonly Prose[], kind: Prose["kind"]): { places: string[]; rate: number } {
   const pieces = prose.filter((piece) => piece.kind === kind);
   const lines = pieces.reduce((sum, { text }) => sum + lineCount(text), 0);

@@ -5,7 +5,7 @@ export interface Command extends Pick<SpawnOptions, "cwd" | "env" | "timeout"> {
   readonly args: readonly string[];
   /** Show everything (default), keep stdout and show stderr, or keep both. */
   readonly output?: "show" | "stdout" | "keep";
-  /** Where to show it. @default the streams of this process, a terminal among them */
+  /** Where to show it. @default the streams of this process, which may be a terminal */
   readonly print?: ((text: string) => void) | undefined;
   /** The command sends one message to this process. */
   readonly reports?: boolean;

@@ -68,7 +68,7 @@ function parsePattern(text: string): RegExp {
   try {
     return new RegExp(text, "i");
   } catch (cause) {
-    throw wrong(`"${text}" is no regular expression.`, cause);
+    throw wrong(`"${text}" is not a regular expression.`, cause);
   }
 }
 

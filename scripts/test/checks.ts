@@ -21,7 +21,7 @@ const checks: readonly (readonly [name: string, ...args: string[]])[] = [
   ["storage layout", "scripts/run.mjs", "scripts/check-layout.ts"],
 ];
 
-/** Every check counts as one, and none keeps the others from running. They read the artifacts of a build. */
+/** Each check counts as one test. All of them run, even after a failure. They read the artifacts of a build. */
 export async function runChecks({ line, redirect }: Section): Promise<Tally> {
   const failures: string[] = [];
   for (const [name, ...args] of checks) {

@@ -4,10 +4,10 @@ import { type Command, describeEnd, runCommand } from "../support/run-command.ts
 import type { Section } from "./sections.ts";
 import { judge, type Tally } from "./tally.ts";
 
-// Foundry is not a dependency, because it has 84 MB and only this stage needs it. Use its npm packages per platform:
+// Foundry is not a dependency, because it is 84 MB large and only this stage needs it. Use its npm packages per platform:
 // the command of the wrapper package always exits with 0.
 
-/** What `forge test --json` answers, as far as it is read here. */
+/** The fields of the output of `forge test --json` that are read here. */
 type ForgeRun = Readonly<
   Record<string, { readonly test_results: Readonly<Record<string, ForgeTest>>; readonly duration: string }>
 >;

@@ -32,8 +32,8 @@ function filesWithoutTests(suite: Mocha.Suite): string[] {
 
 // Mocha takes a class as well as a name; Hardhat's config file takes a name only.
 Object.assign(hre.config.test.mocha, { reporter: CountingReporter });
-// Mocha leaves stray rejections to the process, and a Hardhat plugin swallows most of them. Thrown, they reach mocha as
-// uncaught exceptions and fail the test that is running.
+// Mocha does not handle unhandled rejections, and a Hardhat plugin hides most of them. If they are thrown, mocha gets
+// them as uncaught exceptions and fails the running test.
 process.on("unhandledRejection", (reason) => {
   throw reason;
 });

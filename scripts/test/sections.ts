@@ -1,9 +1,9 @@
-/** Where one stage writes. */
+/** The output of one stage. */
 export interface Section {
   line(text: string): void;
-  /** Where the commands of the stage write, or undefined if they write to the streams of this process. */
+  /** The stream for the stage's commands. Undefined if they write to the streams of this process. */
   readonly redirect: ((text: string) => void) | undefined;
-  /** The stage writes nothing more. */
+  /** Call it when the stage has ended. */
   end(): void;
 }
 
@@ -44,7 +44,7 @@ export function openSections(stages: readonly string[], write?: (text: string) =
 
   return {
     sections: stages.map((stage, index) => [stage, write ? openSection(index) : directSection] as const),
-    /** Writes all that is kept, when the stages are stopped. */
+    /** Writes all kept text. For when the stages are stopped. */
     flushAll: () => {
       for (const index of kept.keys()) flush(index);
     },

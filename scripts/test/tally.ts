@@ -1,4 +1,4 @@
-/** What a runner counted. A problem is what no count shows, a sentence without a full stop; it counts as one failure. */
+/** The counts of a runner. A problem is a failure that no count shows, as a sentence without a full stop. */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
@@ -6,7 +6,7 @@ export interface Tally {
   readonly problem?: string | undefined;
 }
 
-/** Hands the counts to scripts/test.ts, and ends this process even if a test left something open. */
+/** Sends the counts to scripts/test.ts, and ends this process even if a test left a handle open. */
 export function sendTally(tally: Tally): void {
   if (failuresOf(tally) > 0) process.exitCode = 1;
   process.send?.(tally, () => process.disconnect());
@@ -20,7 +20,7 @@ export function failuresOf({ failed, problem }: Tally): number {
   return failed + (problem === undefined ? 0 : 1);
 }
 
-/** Holds a runner's counts against the way it ended. No test at all is a failure; on CI, so is a skipped one. */
+/** Compares a runner's counts with its exit. It is a failure if no test ran or, on CI, if a test was skipped. */
 export function judge(tally: Tally | undefined, { ending, ci }: { ending: string; ci: boolean }): Tally {
   if (tally === undefined) return { passed: 0, failed: 0, problem: `${ending} before it counted its tests` };
   const { passed, failed, skipped = 0, problem } = tally;
@@ -32,9 +32,9 @@ export function judge(tally: Tally | undefined, { ending, ci }: { ending: string
   return tally;
 }
 
-/** Both Solidity runners see the same files. A test that only one of them collects would otherwise go unnoticed. */
+/** Both Solidity runners read the same files. This reports a test that only one of them finds. */
 export function compareRunners(hardhat: Tally, forge: Tally): string | undefined {
   const [inHardhat, inForge] = [hardhat, forge].map(({ passed, failed, skipped = 0 }) => passed + failed + skipped);
   if (inHardhat === inForge || failuresOf(hardhat) + failuresOf(forge) > 0) return undefined;
-  return `Hardhat runs ${inHardhat} Solidity tests and forge ${inForge}`;
+  return `Hardhat ran ${inHardhat} Solidity tests, but forge ran ${inForge}`;
 }

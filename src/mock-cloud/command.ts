@@ -9,22 +9,22 @@ import { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } fro
 
 const help = `Usage: dstack-mock-cloud [options]
 
-  --host ADDRESS           where to listen; anything but loopback lets the whole network in (default: 127.0.0.1)
-  --port PORT              0 takes a free one (default: 4000)
-  --public-url URL         what links in answers begin with (default: where it listens)
-  --state FILE             keeps everything across restarts (default: in memory)
-  --seed FILE              what the cloud starts with, a MockCloudSeed as JSON
-  --rollover-ms MS         how long a CVM is away while it changes over (default: 1000)
-  --allowed-hosts NAMES    further host names to answer to, separated by commas
-  --allowed-origins LIST   origins of web pages that may call, separated by commas (default: none)
-  --device-login           let \`phala login\` have an API key, without anyone's approval
-  --private-webhooks       let webhooks call private and link-local addresses too
-  --quiet                  report no events
-  --help                   show this
+  --host ADDRESS           address to listen on; other machines can connect unless it is loopback (default: 127.0.0.1)
+  --port PORT              port to listen on; 0 chooses a free port (default: 4000)
+  --public-url URL         start of the links in answers (default: the address that it listens on)
+  --state FILE             file that stores the state across restarts (default: in memory)
+  --seed FILE              initial objects: a MockCloudSeed as JSON
+  --rollover-ms MS         how long a CVM is down during a rollover (default: 1000)
+  --allowed-hosts NAMES    further host names that the server accepts, separated by commas
+  --allowed-origins LIST   origins of web pages that may call the server, separated by commas (default: none)
+  --device-login           give \`phala login\` an API key without approval
+  --private-webhooks       allow webhooks to private and link-local addresses
+  --quiet                  print no events
+  --help                   print this help
 
-Environment: DSTACK_CLOUD_API_KEY adds an API key to the seed's first workspace, so that no key needs to be in the
-file. DSTACK_CLOUD_RPC_URL is the endpoint of every on-chain KMS that names none. DSTACK_CLOUD_ADMIN_KEY opens the admin
-endpoints to whoever has it.
+Environment: DSTACK_CLOUD_API_KEY adds an API key to the seed's first workspace, so that the file needs no key.
+DSTACK_CLOUD_RPC_URL is the endpoint of every on-chain KMS that has none. DSTACK_CLOUD_ADMIN_KEY enables the admin
+endpoints; callers must send this key.
 `;
 
 export interface CommandContext {
@@ -51,7 +51,8 @@ export async function runCommand(context: CommandContext): Promise<CommandOutcom
       return { exitCode: 0, cloud: undefined };
     }
     const cloud = await startMockCloud(await toOptions(flags, context));
-    if (!isLoopback(cloud)) stderr.write(`Every machine of the network can reach this cloud (--host ${flags.host}).\n`);
+    if (!isLoopback(cloud))
+      stderr.write(`Other machines on the network can reach this cloud (--host ${flags.host}).\n`);
     stdout.write(`${JSON.stringify({ url: cloud.url, baseUrl: cloud.baseUrl })}\n`);
     return { exitCode: 0, cloud };
   } catch (error) {
@@ -60,7 +61,7 @@ export async function runCommand(context: CommandContext): Promise<CommandOutcom
   }
 }
 
-/** Looks at the address that the server is bound to, because `--host` can be a name or another notation. */
+/** Checks the address that the server is bound to, because `--host` can be a name or another notation. */
 function isLoopback({ app }: RunningMockCloud): boolean {
   const bound = app.server.address();
   const address = typeof bound === "object" ? bound?.address : undefined;
@@ -131,8 +132,9 @@ function describe(error: unknown): string {
   if (isDstackError(error)) return `${error.message}\n${error.nextStep ?? nextStep}`;
   if (error instanceof z.ZodError) return `The seed is not valid.\n${z.prettifyError(error)}\n${nextStep}`;
   const { code, port, message } = Object(error) as { code?: string; port?: number; message?: string };
-  if (code === "ERR_SQLITE_ERROR") return `The state file cannot be used: ${message}.\nGive another with --state.`;
-  if (code === "EADDRINUSE") return `Port ${port} is taken by another program.\nChoose another with --port, or 0.`;
+  if (code === "ERR_SQLITE_ERROR") return `The state file cannot be used: ${message}.\nUse another file: --state FILE.`;
+  if (code === "EADDRINUSE")
+    return `Port ${port} is in use by another program.\nUse another port: --port PORT, or --port 0 for a free one.`;
   return `${message ?? String(error)}\n${nextStep}`;
 }
 

@@ -146,9 +146,9 @@ export class Drain {
 }
 
 function stillAnswering(count: number): ApiError {
-  const message = `Requests are still being answered (${count}), so the state was neither kept nor put back.`;
+  const message = `Requests are still running (${count}), so no snapshot was taken or restored.`;
   return new ApiError(503, mockErrorCodes.serviceUnavailable, message, {
-    suggestions: ["Try again when they have ended; a chain that does not answer is what holds them up most."],
+    suggestions: ["Try again when they have ended. The most common cause is a chain that does not answer."],
     retryAfterSeconds: 1,
   });
 }

@@ -137,7 +137,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
 /** Returns why an on-chain CVM cannot be created and booted. On a dev chain it allows the OS images first. */
 async function findObstacle(chain: ExistingChain, ownerClient: OwnerClient | undefined): Promise<string | undefined> {
   const { client, contracts, isDevChain } = chain;
-  if (ownerClient === undefined) return "There is no on-chain CVM: deploying its app takes a key, and none was given.";
+  if (ownerClient === undefined) return "There is no on-chain CVM: deploying its app needs a key, and none was given.";
   const refused = await findRefusedOsImages(client, contracts.kms, worldOsImages);
   // Only on a dev chain: a KMS that protects real apps must never allow a mock's OS images.
   if (isDevChain && (await isOwner(chain, ownerClient))) {
@@ -146,7 +146,7 @@ async function findObstacle(chain: ExistingChain, ownerClient: OwnerClient | und
   }
   const [image] = worldOsImages;
   if (!refused.includes(image)) return undefined;
-  return `There is no on-chain CVM: the KMS does not allow OS image ${image.name} (${image.hash}), so none would boot.`;
+  return `There is no on-chain CVM: the KMS does not allow OS image ${image.name} (${image.hash}), so no CVM would boot.`;
 }
 
 /** Publishes the mock KMS's key on a dev chain. Returns why the contract does not name that key, or undefined. */
@@ -166,7 +166,7 @@ async function publishKey(
     }
   }
   if (await isKmsKeyPublished(client, { kms, publicKey })) return undefined;
-  return `The KMS ${kms} does not vouch for this mock cloud's keys. ${advice}`;
+  return `The KMS ${kms} does not publish the key that signs this mock cloud's app keys. ${advice}`;
 }
 
 async function isOwner({ client, contracts }: ExistingChain, { account }: OwnerClient): Promise<boolean> {

@@ -33,7 +33,7 @@ export interface WorldCvm extends Pick<Cvm, "id" | "name" | "appId"> {}
 
 const names = { onChain: "onchain-app", offChain: "offchain-app" } as const;
 
-/** Short, but with two things to change: an image tag and a variable. */
+/** Short, but with two parts that a user can change: an image tag and a variable. */
 const dockerCompose = `services:
   web:
     image: nginx:1.28
@@ -135,7 +135,7 @@ export async function launchCvm(parameters: LaunchCvmParameters): Promise<Launch
   const appCompose = buildAppCompose({ name, dockerCompose, allowedEnvs: environmentNames });
   const { composeHash, deviceId, kms } = await provisionCvm(cloud, { name, appCompose, kmsType, environmentNames });
   if (kms?.contractAddress === undefined || deviceId === undefined) {
-    throw new TypeError("The cloud offered no on-chain KMS for this CVM.");
+    throw new TypeError("The cloud returned no on-chain KMS for this CVM.");
   }
 
   const transactionHash = await deployApp(chain, { kms: kms.contractAddress, owner, deviceId, composeHash });
@@ -181,7 +181,7 @@ export async function launchOffChainCvm(parameters: LaunchOffChainCvmParameters)
   const provisioned = await provisionCvm(cloud, { name, appCompose, kmsType: "phala", environmentNames });
   const { composeHash, appId, encryptionPublicKey } = provisioned;
   if (appId === undefined || encryptionPublicKey === undefined) {
-    throw new TypeError("The cloud gave this CVM no app id.");
+    throw new TypeError("The cloud returned no app id for this CVM.");
   }
   const encryptedEnvironment = encryptEnvironment(environment, encryptionPublicKey);
   const { id } = await createCvm(cloud, { appId, composeHash, encryptedEnvironment, environmentNames });

@@ -76,7 +76,7 @@ async function readAppImplementation(client: ChainClient, kms: Address): Promise
     doing: "reading the KMS",
   });
   if (data.length !== 66) {
-    throw new InvalidArgumentError(`The contract at ${kms} is no DstackKms: it names no app implementation.`, {
+    throw new InvalidArgumentError(`The contract at ${kms} is not a DstackKms: it has no app implementation.`, {
       nextStep: "Give the address of the KMS proxy, not of an app or an implementation.",
       context: { kms },
     });
@@ -85,7 +85,7 @@ async function readAppImplementation(client: ChainClient, kms: Address): Promise
 }
 
 async function readIsDevChain(client: ChainClient): Promise<boolean> {
-  const version = await withRpcErrors(client, "asking for its version", () =>
+  const version = await withRpcErrors(client, "reading its version", () =>
     client.request({ method: "web3_clientVersion" }),
   );
   return /^(?:hardhat|anvil)/i.test(version);

@@ -51,7 +51,7 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
   return { cloud, cloudClient, kmsPublicKey: cloud.kmsPublicKey(slug) };
 }
 
-/** Keeps the chain in step with the cloud: a change of the cloud's time or state also changes the chain's. */
+/** Keeps the chain's time and state equal to the cloud's: a change of the cloud also changes the chain. */
 export function syncClock(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
   const snapshots = new ChainSnapshots(client);
   return {

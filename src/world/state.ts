@@ -102,15 +102,15 @@ async function lockFile(path: string) {
   } catch (error) {
     if (!(error instanceof JournalLockedError)) throw error;
     throw new InvalidArgumentError(`Another local world runs on ${path}.`, {
-      nextStep: "Stop it first, or name another state file.",
+      nextStep: "Stop it first, or use another state file.",
       context: error.context,
     });
   }
 }
 
 function notAWorld(stateFile: string, why: string): InvalidArgumentError {
-  return new InvalidArgumentError(`${stateFile} is no local world's state: ${why}.`, {
-    nextStep: "Name another state file, or delete this one and its .world file to start anew.",
+  return new InvalidArgumentError(`${stateFile} is not the state of a local world: ${why}.`, {
+    nextStep: "Use another state file, or delete this file and its .world file to start again.",
     context: { stateFile },
   });
 }
@@ -122,9 +122,9 @@ function newApiKey(): string {
 
 /** The state belongs to one chain, so the world cannot continue on another one. */
 export function otherChain(stateFile: string | undefined, { kind }: ChainDescription): InvalidArgumentError {
-  const what = { local: "a chain of its own", fork: "a fork", existing: "another chain or KMS" };
-  return new InvalidArgumentError(`The world in ${stateFile} was made with ${what[kind]}.`, {
-    nextStep: "Start it with the options it was first started with, or name another state file.",
+  const what = { local: "its own chain", fork: "a fork", existing: "another chain or KMS" };
+  return new InvalidArgumentError(`The world in ${stateFile} was created with ${what[kind]}.`, {
+    nextStep: "Start it with the options of its first start, or use another state file.",
     context: { stateFile, kind },
   });
 }
@@ -209,8 +209,8 @@ function parseLine<Shape>(path: string, number: number, line: string, schema: z.
   try {
     return schema.parse(JSON.parse(line));
   } catch (cause) {
-    throw new InvalidArgumentError(`Line ${number} of ${path} is not a local world's.`, {
-      nextStep: "Name another state file, or delete this one and its .world file to start anew.",
+    throw new InvalidArgumentError(`Line ${number} of ${path} does not belong to a local world.`, {
+      nextStep: "Use another state file, or delete this file and its .world file to start again.",
       context: { path, line: number },
       cause,
     });

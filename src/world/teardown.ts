@@ -35,8 +35,8 @@ export class Teardown {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "is taken by another program",
-  EACCES: "may not be used by this user",
+  EADDRINUSE: "is in use by another program",
+  EACCES: "needs rights that this user does not have",
 };
 
 /** Runs code that opens a port. @throws InvalidArgumentError if the port is not available */
@@ -48,7 +48,7 @@ export async function whileListening<Result>(listen: () => Promise<Result>): Pro
     const reason = reasons[code ?? ""];
     if (reason === undefined || port === undefined) throw error;
     throw new InvalidArgumentError(`Port ${port} of this machine ${reason}.`, {
-      nextStep: "Choose another port, or 0 for any that is free.",
+      nextStep: "Choose another port, or 0 for a free one.",
       context: { port },
       cause: error,
     });

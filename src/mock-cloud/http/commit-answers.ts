@@ -66,7 +66,7 @@ export function renderCommitPage(info: CommitTokenInfo, token: string): string {
     ["Expires", info.expires_at],
   ];
   const form = `<form method="post" action="?token=${encodeURIComponent(token)}">
-<label>Transaction that registered the hash, if it is to be checked <input name="transaction_hash" size="68"></label>
+<label>Transaction that registered the hash (optional) <input name="transaction_hash" size="68"></label>
 <button>Commit</button>
 </form>`;
   return page(`<h1>Update waiting for its registration</h1>

@@ -31,7 +31,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
         securitySchemes: { apiKey: { type: "apiKey", in: "header", name: headerNames.apiKey } },
         headers: {
           RequestId: {
-            description: "Names this exchange; what the mock logs of it has the same id.",
+            description: "Id of this request. The mock's logs of the request have the same id.",
             required: true,
             schema: { type: "string" },
           },

@@ -67,9 +67,9 @@ export function registerPageGuard(app: FastifyInstance, guard: PageGuard): void 
 }
 
 const foreignHost =
-  "This server answers to loopback names, IP addresses and the names it was started with (--allowed-hosts) only.";
+  "This server accepts only loopback names, IP addresses and the names that it was started with (--allowed-hosts).";
 const foreignOrigin =
-  "Web pages of other origins may not call this server, except those it was started with (--allowed-origins).";
+  "Web pages of other origins may not call this server, unless it was started with their origin (--allowed-origins).";
 
 /**
  * @param parameter name of the option, for the error message
@@ -78,7 +78,7 @@ const foreignOrigin =
 export function parseAllowedHosts(names: readonly string[], parameter = "allowedHosts"): string[] {
   return names.map((name) => {
     if (/^(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?$/i.test(name)) return normalName(name);
-    throw new InvalidArgumentError(`${parameter} takes host names, without scheme, port or wildcard.`, {
+    throw new InvalidArgumentError(`${parameter} needs host names, without scheme, port or wildcard.`, {
       nextStep: "Give a name such as cloud.example.",
       context: { name },
     });
@@ -95,7 +95,7 @@ export function parseAllowedOrigins(origins: readonly string[], parameter = "all
     const [, scheme = "", authority = ""] = /^([a-z][a-z0-9+.-]*):\/\/([^\s/?#@,*]+)\/?$/i.exec(origin) ?? [];
     if (/^https?$/i.test(scheme) && URL.canParse(origin)) return new URL(origin).origin;
     if (authority !== "" && !/^https?$/i.test(scheme)) return `${scheme}://${authority}`.toLowerCase();
-    throw new InvalidArgumentError(`${parameter} takes origins: a scheme and a host, and no path or wildcard.`, {
+    throw new InvalidArgumentError(`${parameter} needs origins: a scheme and a host, without path or wildcard.`, {
       nextStep: "Give an origin such as https://wallet.example.",
       context: { origin },
     });

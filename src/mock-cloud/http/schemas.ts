@@ -138,7 +138,7 @@ export const versionHeaders = z.looseObject({
 export const confirmationHeaders = z.looseObject({
   "x-compose-hash": z.string().optional(),
   "x-transaction-hash": z.string().optional(),
-  "x-prepare-only": described(z.string().optional(), "`true` asks for a commit token where a hash must be registered."),
+  "x-prepare-only": described(z.string().optional(), "`true` requests a commit token if a hash must be registered."),
 });
 
 /** Asks for a commit token instead of an immediate change. */

@@ -114,7 +114,7 @@ export const workspaceRoutes: FastifyPluginAsyncZod<WorkspaceRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: "What a workspace may use, and what is left of it",
+        summary: "The quotas of a workspace, and their remaining amounts",
         params: workspaceParams,
         response: { ...refusals, 200: workspaceQuotasSchema },
       },
@@ -162,7 +162,7 @@ export const authRoutes: FastifyPluginAsyncZod = async (app) => {
     {
       schema: {
         tags: ["auth"],
-        summary: "Who the API key belongs to",
+        summary: "The user and the workspace of the API key",
         headers: versionHeaders,
         response: { ...refusals, 200: z.union([currentUser20260121Schema, currentUser20251028Schema]) },
       },
@@ -277,7 +277,7 @@ export const deviceLoginRoutes: FastifyPluginAsyncZod<DeviceLoginRoutesOptions> 
       schema: {
         tags,
         security,
-        summary: "The page where a person would approve a login",
+        summary: "The page on which a user would approve a login",
         querystring: z.object({ user_code: z.string().optional() }),
         response: { ...publicRefusals, 200: textAnswer },
       },
@@ -285,7 +285,7 @@ export const deviceLoginRoutes: FastifyPluginAsyncZod<DeviceLoginRoutesOptions> 
     async (_request, reply) =>
       reply
         .type("text/plain; charset=utf-8")
-        .send("This mock cloud approves every login by itself. You can close this page.\n"),
+        .send("This mock cloud approves every login automatically. You can close this page.\n"),
   );
 };
 
@@ -342,7 +342,7 @@ export const sshKeyRoutes: FastifyPluginAsyncZod<SshKeyRoutesOptions> = async (a
     {
       schema: {
         tags,
-        summary: "Import the keys of a GitHub user; here that adds none",
+        summary: "Import the keys of a GitHub user; the mock adds none",
         body: importGithubProfileRequestSchema,
         response: { ...refusals, 200: importGithubProfileSchema },
       },
@@ -355,7 +355,7 @@ export const sshKeyRoutes: FastifyPluginAsyncZod<SshKeyRoutesOptions> = async (a
     {
       schema: {
         tags,
-        summary: "Bring imported keys up to date; here that changes none",
+        summary: "Update imported keys; the mock changes none",
         body: z.looseObject({}).nullish(),
         response: { ...refusals, 200: syncGithubKeysSchema },
       },

@@ -54,7 +54,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: "Whether the contract lets this CVM boot",
+        summary: "Whether the contract allows this CVM to boot",
         params: cvmParams,
         headers: versionHeaders,
         body: cvmIsAllowedRequestSchema.nullish(),
@@ -79,7 +79,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: "Whether the contract allows a document, on a device of its first CVM unless another is named",
+        summary: "Whether the contract allows a document on a device; by default, the device of the app's first CVM",
         params: appParams,
         body: appIsAllowedRequestSchema,
         response: { ...refusals, 200: isAllowedSchema },
@@ -102,7 +102,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: "Which CVMs of an app the contract lets boot as they are",
+        summary: "Which CVMs of an app the contract allows to boot",
         params: appParams,
         headers: versionHeaders,
         response: { ...refusals, 200: appCvmsAreAllowedSchema },
@@ -131,7 +131,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
     try {
       return { ...id, ...toIsAllowed(question, await read(question)) };
     } catch (error) {
-      if (error instanceof ApiError) return { ...id, ...toIsAllowed(question, nothingKnown), error: error.message };
+      if (error instanceof ApiError) return { ...id, ...toIsAllowed(question, unknownStatus), error: error.message };
       throw error;
     }
   }
@@ -189,7 +189,7 @@ export const appPolicyRoutes: FastifyPluginAsyncZod<AppPolicyRoutesOptions> = as
   );
 };
 
-const nothingKnown: OnchainStatus = {
+const unknownStatus: OnchainStatus = {
   isHashAllowed: false,
   isDeviceAllowed: false,
   isAnyDeviceAllowed: false,

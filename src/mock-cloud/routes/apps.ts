@@ -31,7 +31,7 @@ const oneOrMore = z.union([z.string(), z.array(z.string())]).optional();
 
 const appQuery = pageQuery.extend({
   search: described(z.string().optional(), "Part of a name or an app id."),
-  status: described(oneOrMore, "Repeat it to take any of several."),
+  status: described(oneOrMore, "Repeat it to match any of several values."),
   "status[]": oneOrMore,
   listed: z.enum(["true", "false"]).optional(),
   base_image: z.string().optional(),
@@ -86,7 +86,7 @@ export const appRoutes: FastifyPluginAsyncZod<AppRoutesOptions> = async (app, { 
     {
       schema: {
         tags,
-        summary: "The values that apps can be filtered by and that occur",
+        summary: "The existing values of each filter of apps",
         response: { ...refusals, 200: appFilterOptionsSchema },
       },
     },

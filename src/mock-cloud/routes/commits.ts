@@ -54,7 +54,7 @@ export const commitRoutes: FastifyPluginAsyncZod<CommitRoutesOptions> = async (a
       schema: {
         tags,
         security,
-        summary: "What a commit token stands for",
+        summary: "The update or instance of a commit token",
         params: cvmParams,
         querystring: tokenQuery,
         response: { ...commitRefusals, 200: commitTokenInfoSchema },
@@ -69,7 +69,7 @@ export const commitRoutes: FastifyPluginAsyncZod<CommitRoutesOptions> = async (a
       schema: {
         tags,
         security,
-        summary: "Put a prepared update in force, once",
+        summary: "Apply a prepared update, once",
         params: cvmParams,
         querystring: tokenQuery,
         body: commitUpdateRequestSchema.nullish(),
@@ -150,7 +150,7 @@ export const commitInstanceRoutes: FastifyPluginAsyncZod<CommitInstanceRoutesOpt
         schema: {
           tags,
           security,
-          summary: "What a commit token is for",
+          summary: "A page that shows the update or instance of a commit token",
           params,
           querystring: z.object({ token: z.string() }),
           response: { ...publicRefusals, 200: preparedInstanceSchema },

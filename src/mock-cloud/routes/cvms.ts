@@ -55,7 +55,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
     {
       schema: {
         tags,
-        summary: "One CVM, in the shape of the API version asked for",
+        summary: "One CVM, in the format of the requested API version",
         params: cvmParams,
         headers: versionHeaders,
         response: { ...refusals, 200: z.union([cvmDetail20260121Schema, cvmDetail20251028Schema]) },
@@ -106,7 +106,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
     {
       schema: {
         tags,
-        summary: "Plan a CVM: its compose hash and place",
+        summary: "Plan a CVM: determine its compose hash and its node",
         body: provisionCvmRequestSchema,
         response: { ...mutationRefusals, 200: provisionCvmSchema },
       },
@@ -215,10 +215,10 @@ export interface LifecycleRoutesOptions {
 }
 
 const summaries: Readonly<Record<PowerAction, string>> = {
-  start: "Boot a CVM that is down",
-  stop: "Switch a CVM off",
+  start: "Boot a stopped CVM",
+  stop: "Stop a CVM at once",
   shutdown: "Ask the guest to shut down",
-  restart: "Boot a CVM again; the KMS is asked again too",
+  restart: "Restart a CVM; the KMS decides again whether it may boot",
 };
 
 export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = async (app, options) => {
@@ -251,7 +251,7 @@ export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: "Delete a CVM; its app's contract stays",
+        summary: "Delete a CVM; its app's contract does not change",
         params: cvmParams,
         response: { ...mutationRefusals, 204: z.undefined() },
       },

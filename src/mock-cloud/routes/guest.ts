@@ -59,7 +59,7 @@ export const guestRoutes: FastifyPluginAsyncZod<GuestRoutesOptions> = async (app
     {
       schema: {
         tags,
-        summary: "How the guest is reached",
+        summary: "The addresses of the guest",
         params: cvmParams,
         response: { ...refusals, 200: cvmNetworkSchema },
       },
@@ -98,7 +98,7 @@ export const attestationRoutes: FastifyPluginAsyncZod<AttestationRoutesOptions> 
     {
       schema: {
         tags,
-        summary: "Measurements of a running guest; not signed by any hardware",
+        summary: "Measurements of a running guest, without a hardware signature",
         params: cvmParams,
         response: { ...refusals, 200: attestationSchema },
       },

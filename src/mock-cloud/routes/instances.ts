@@ -51,7 +51,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
     {
       schema: {
         tags,
-        summary: "Add a CVM like this one",
+        summary: "Add a copy of this CVM",
         params: cvmParams,
         headers: prepareHeaders,
         body: replicateCvmRequestSchema.nullish(),
@@ -72,7 +72,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
     {
       schema: {
         tags,
-        summary: "Add a CVM like this one of the app",
+        summary: "Add a copy of this CVM of the app",
         params: appParams.extend(cvmParams.shape),
         headers: prepareHeaders,
         body: replicateCvmRequestSchema.nullish(),
@@ -98,7 +98,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
       schema: {
         tags,
         summary: "Add a CVM to an app or, with a token, create the prepared one",
-        description: "With a token, in the body or the URL, no API key is asked for: the token is the credential.",
+        description: "With a token in the body or the URL, no API key is needed, because the token is the credential.",
         security: [{ apiKey: [] }, {}],
         params: appParams,
         headers: prepareHeaders,

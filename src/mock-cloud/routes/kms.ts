@@ -105,7 +105,7 @@ export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { 
     {
       schema: {
         tags,
-        summary: "What the KMS contracts of a chain allow",
+        summary: "The KMS contracts of a chain, with the devices and OS images that they allow",
         params: z.object({ chain: described(z.string(), "`base` or `ethereum`.") }),
         response: { ...refusals, 200: kmsOnChainDetailSchema },
       },
@@ -118,7 +118,7 @@ export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { 
     {
       schema: {
         tags,
-        summary: "App ids that are free, each with the nonce to provision it with",
+        summary: "Free app ids, each with the nonce to provision it",
         querystring: z.object({ counts: z.coerce.number().int().min(1).max(20).default(1) }),
         response: { ...refusals, 200: nextAppIdsSchema },
       },
@@ -136,7 +136,7 @@ export const kmsRoutes: FastifyPluginAsyncZod<KmsRoutesOptions> = async (app, { 
     {
       schema: {
         tags,
-        summary: "The key an app's environment is encrypted to, signed by the KMS",
+        summary: "The key to encrypt an app's environment to, signed by the KMS",
         params: kmsParams.extend({ app_id: z.string() }),
         response: { ...refusals, 200: appPublicKeySchema },
       },

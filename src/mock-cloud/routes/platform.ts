@@ -122,7 +122,7 @@ export const nodeRoutes: FastifyPluginAsyncZod<NodeRoutesOptions> = async (app, 
     {
       schema: {
         tags,
-        summary: "Nodes a CVM can be put on, what is left on them, and the KMS they know",
+        summary: "Nodes for a CVM, with their free capacity and their KMS",
         response: { ...refusals, 200: availableNodesSchema },
       },
     },
@@ -139,7 +139,7 @@ export const nodeRoutes: FastifyPluginAsyncZod<NodeRoutesOptions> = async (app, 
     {
       schema: {
         tags,
-        summary: "What a new CVM can be made of, and what goes together",
+        summary: "The options for a new CVM, and their valid combinations",
         response: { ...refusals, 200: cvmCreateResourcesSchema },
       },
     },

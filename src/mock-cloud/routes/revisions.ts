@@ -83,10 +83,10 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
     {
       schema: {
         tags,
-        summary: "The document in force beside one that waits for its registration",
+        summary: "The current document and one that waits for its registration",
         description:
           "Answers while an update of this CVM, or a replica or instance prepared from it, can still be confirmed with " +
-          "this compose hash. Otherwise 404: ERR-01-404 when nothing waits for the hash, ERR-03-001 when there is no " +
+          "this compose hash. Otherwise 404: ERR-01-404 if no update waits for the hash, ERR-03-001 if there is no " +
           "such CVM. The vendor publishes this path but not its answer: the field names and ERR-01-404 are ours.",
         params: appParams.extend({
           vm_uuid: described(z.string(), "Any identifier of one of the app's CVMs."),

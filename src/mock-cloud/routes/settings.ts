@@ -71,8 +71,7 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
     {
       schema: {
         tags,
-        summary:
-          "Publish system figures, logs or TCB info, or no longer. The flags belong to the document that is hashed",
+        summary: "Publish or hide system figures, logs and TCB info. The flags are part of the hashed document",
         params: cvmParams,
         headers: confirmationHeaders,
         body: patchVisibilityRequestSchema.nullish(),
@@ -110,7 +109,7 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
     {
       schema: {
         tags,
-        summary: "The configuration its owner gave the guest",
+        summary: "The user config of the guest",
         params: cvmParams,
         response: { ...refusals, 200: userConfigSchema },
       },

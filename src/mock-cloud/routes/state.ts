@@ -31,9 +31,9 @@ const stateAnswer = {
 };
 
 const stateQuery = z.object({
-  target: described(z.string().optional(), "Status to wait for. For streams only, as the rest."),
-  interval: described(z.coerce.number().min(5).max(30).default(5), "Seconds between two events at most."),
-  timeout: described(z.coerce.number().min(10).max(600).default(300), "Seconds until the stream gives up."),
+  target: described(z.string().optional(), "Status to wait for. Like the other parameters, for streams only."),
+  interval: described(z.coerce.number().min(5).max(30).default(5), "Maximum seconds between two events."),
+  timeout: described(z.coerce.number().min(10).max(600).default(300), "Seconds until the stream ends."),
 });
 
 export const stateRoutes: FastifyPluginAsyncZod<StateRoutesOptions> = async (app, options) => {
@@ -45,7 +45,7 @@ export const stateRoutes: FastifyPluginAsyncZod<StateRoutesOptions> = async (app
     {
       schema: {
         tags: ["cvms"],
-        summary: "Its state; with `Accept: text/event-stream` every state until the target is reached",
+        summary: "The state of a CVM; with `Accept: text/event-stream`, every state until the target is reached",
         params: cvmParams,
         querystring: stateQuery,
         response: { ...refusals, 200: stateAnswer, 429: plainErrorBodySchema },

@@ -65,7 +65,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     {
       schema: {
         tags,
-        summary: "Confirm the change whose compose hash was registered; it takes nothing else",
+        summary: "Confirm the change whose compose hash was registered; other changes are refused",
         params: cvmParams,
         headers: confirmationHeaders,
         body: confirmPatchRequestSchema.nullish(),
@@ -114,7 +114,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     {
       schema: {
         tags,
-        summary: "Replace the whole environment, and which names the guest lets through",
+        summary: "Replace the whole environment and the names that the guest accepts",
         params: cvmParams,
         headers: confirmationHeaders,
         body: patchEnvsRequestSchema,
@@ -136,7 +136,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     {
       schema: {
         tags,
-        summary: "Compute and keep a new app-compose document without putting it in force",
+        summary: "Compute and store a new app-compose document without applying it",
         params: cvmParams,
         body: provisionComposeFileRequestSchema,
         response: { ...mutationRefusals, 200: provisionComposeFileSchema },
@@ -160,7 +160,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     {
       schema: {
         tags,
-        summary: "Put a provisioned document in force; its hash must be allowed on chain by now",
+        summary: "Apply a provisioned document; its hash must already be allowed on chain",
         params: cvmParams,
         body: commitComposeFileRequestSchema,
         response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },

@@ -59,7 +59,7 @@ export const webhookRoutes: FastifyPluginAsyncZod<WebhookRoutesOptions> = async 
     {
       schema: {
         tags,
-        summary: "Change a webhook; its secret, and what is left out, stays",
+        summary: "Change a webhook; its secret and omitted fields stay the same",
         params,
         body: webhookChangeSchema,
         response: { ...refusals, 200: webhookSchema },
@@ -83,7 +83,9 @@ export const webhookRoutes: FastifyPluginAsyncZod<WebhookRoutesOptions> = async 
 
   app.post(
     "/workspace/webhooks/:webhook_id/test",
-    { schema: { tags, summary: "Send an example", params, response: { ...refusals, 202: webhookDeliverySchema } } },
+    {
+      schema: { tags, summary: "Send an example event", params, response: { ...refusals, 202: webhookDeliverySchema } },
+    },
     async ({ params: { webhook_id }, principal }, reply) =>
       reply.code(202).send(toWebhookDelivery(webhookService.test(principal.workspace.id, webhook_id))),
   );

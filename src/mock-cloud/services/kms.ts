@@ -108,7 +108,7 @@ function toTransport(rpc: OnChainKmsSeed["rpc"], timeoutMs: number): Transport {
     retryCount: 0,
     timeout: 0,
     fetchFn: (input, init) => {
-      // The time is for the whole answer: viem's own ends with the headers.
+      // The time limit covers the whole answer. viem's own time limit covers only the headers.
       const timeout = AbortSignal.timeout(timeoutMs);
       const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
       return fetch(input, { ...init, redirect: "manual", signal });
@@ -121,8 +121,8 @@ function connectChain(transport: Transport): PublicClient {
 }
 
 /**
- * Keeps what its requests carry out of the texts of its errors. They become events, states of operations and answers
- * of the API, and viem's errors name the URL.
+ * Removes the secrets of the requests from the texts of their errors. These texts become events, states of operations
+ * and answers of the API, and viem's errors contain the URL.
  */
 function withCleanErrors(transport: Transport): Transport {
   return (config) => {
@@ -139,10 +139,10 @@ function withCleanErrors(transport: Transport): Transport {
   };
 }
 
-/** In place: callers tell an outage from a contract's answer by the classes and fields of viem's errors. */
+/** Changes the errors in place: callers distinguish an outage from a contract's answer by viem's classes and fields. */
 function cleanInPlace(error: unknown, { cleanDeep }: SecretCleaner): void {
   const links = new Set<object>();
-  // The innermost is the endpoint's own error, a plain object.
+  // The innermost error is the endpoint's own, a plain object.
   for (
     let link = error;
     typeof link === "object" && link !== null && !links.has(link);

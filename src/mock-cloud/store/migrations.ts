@@ -168,7 +168,7 @@ ALTER TABLE node ADD COLUMN drifted_device_id TEXT;
 
 -- Where the scheduler wants the CVM at its next rollover; null where it is.
 ALTER TABLE cvm ADD COLUMN next_node_id INTEGER REFERENCES node (id);
--- What an app id of the caller's choice was derived from.
+-- The nonce of an app id that the caller chose.
 ALTER TABLE provision ADD COLUMN app_nonce INTEGER;
 ALTER TABLE cvm ADD COLUMN app_nonce INTEGER;
 
@@ -238,7 +238,7 @@ CREATE TABLE webhook_delivery (
   webhook_id TEXT NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
   event_id TEXT NOT NULL,
   event TEXT NOT NULL,
-  -- What happened once is told once, whoever reports it again; null for tests and resends.
+  -- The cause of an event. A second event with the same cause is not stored. Null for tests and resends.
   cause TEXT,
   original_event_id TEXT,
   body TEXT NOT NULL,

@@ -5,7 +5,7 @@ import { BlockList, isIPv4, isIPv6, type LookupFunction } from "node:net";
 export class ForbiddenTargetError extends Error {
   override readonly name = "ForbiddenTargetError";
   constructor(address: string) {
-    super(`${address} is no public address, and this mock cloud was started without private webhooks.`);
+    super(`${address} is not a public address, and this mock cloud was started without private webhooks.`);
   }
 }
 

@@ -142,7 +142,7 @@ export class WebhookService {
     if (this.#dependencies.isPrivateAllowed || !isForbiddenHost(new URL(url).hostname)) return;
     throw new InvalidRequestError(
       ["body", "url"],
-      "Webhooks may call loopback and public addresses; a mock cloud started with --private-webhooks calls others too.",
+      "Webhooks may call loopback and public addresses. Other addresses need a mock cloud started with --private-webhooks.",
     );
   }
 

@@ -43,8 +43,8 @@ export class ChainSnapshots {
     // False if another client took the chain back past the snapshot through its RPC.
     const isBack = snapshot !== undefined && (await this.#revert(snapshot.id));
     if (!isBack) {
-      throw new InvalidArgumentError(`The chain has no state ${name} any more: it went back to an earlier one.`, {
-        nextStep: "Go back to a snapshot that was taken before that one.",
+      throw new InvalidArgumentError(`The chain no longer has the state ${name}: it returned to an earlier one.`, {
+        nextStep: "Restore a snapshot that was taken before that one.",
         context: { name },
       });
     }
@@ -107,7 +107,7 @@ export function devAccount(index: number): HDAccount {
 /** Private key of `devAccount`, for programs that cannot take an account object. */
 export function devPrivateKey(index: number): Hex {
   const { privateKey } = devAccount(index).getHdKey();
-  if (privateKey === null) throw new TypeError("A key derived from a phrase has its private part.");
+  if (privateKey === null) throw new TypeError("A key derived from a phrase has a private key.");
   return toHex(privateKey);
 }
 

@@ -25,7 +25,7 @@ function creationCode(): Hex {
   const require = createRequire(import.meta.url);
   const constants: unknown = createRequire(require.resolve("viem"))("./constants/contracts.js");
   const code: unknown = Reflect.get(Object(constants), "multicall3Bytecode");
-  if (!isHex(code)) throw new Error("This version of viem keeps the code of Multicall3 somewhere else.");
+  if (!isHex(code)) throw new Error("This version of viem stores the code of Multicall3 in another place.");
   return code;
 }
 

@@ -44,7 +44,7 @@ export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRp
   async function run(method: string, params: readonly unknown[]): Promise<unknown> {
     if (failure !== undefined) throw failure;
     if (startsTheTimer(method, params)) {
-      throw new Error("A chain that is kept in a state file mines on request only: its blocks could not be repeated.");
+      throw new Error("A chain with a state file mines only on request, because other blocks could not be replayed.");
     }
     const before = await readBlock(answer, "latest");
     const [outcome] = await Promise.allSettled([answer(method, params)]);
@@ -77,10 +77,13 @@ export async function replayRequests(answer: AnswerRpc, { requests }: ChainRecor
     await answer(method, params).catch(() => {});
   }
   if ((await readBlock(answer, "latest")).hash !== last.head) {
-    throw new InvalidArgumentError("The recorded chain came out differently, so its state file cannot be used.", {
-      nextStep: "Use the version of Hardhat it was made with, or start with a new state file.",
-      context: { requests: requests.length, expectedHead: last.head },
-    });
+    throw new InvalidArgumentError(
+      "Replaying the recorded chain gave another result, so its state file cannot be used.",
+      {
+        nextStep: "Use the version of Hardhat that created it, or start with a new state file.",
+        context: { requests: requests.length, expectedHead: last.head },
+      },
+    );
   }
   // The old timestamps set the chain's clock back by the time that this process was not running.
   const behind = last.clockOffset - (await readClockOffset(answer));

@@ -114,10 +114,10 @@ async function handle({ answer, guard, request, response }: Exchange): Promise<v
   if (request.method === "OPTIONS") return preflight(response, origin !== undefined);
   if (request.method !== "POST") {
     response.setHeader("allow", "POST, OPTIONS");
-    return refuse(405, "JSON-RPC calls are sent by POST.");
+    return refuse(405, "Send JSON-RPC calls by POST.");
   }
   if (!jsonTypes.test(request.headers["content-type"] ?? "")) {
-    return refuse(415, "JSON-RPC calls have the content type application/json.");
+    return refuse(415, "JSON-RPC calls need the content type application/json.");
   }
   const text = await readBody(request);
   if (text === undefined) return refuse(413, `A request has at most ${maximumBodyBytes} bytes.`);
@@ -205,7 +205,7 @@ function readBody(request: IncomingMessage): Promise<string | undefined> {
     });
     request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
     request.on("error", reject);
-    request.on("close", () => reject(new Error("The client hung up.")));
+    request.on("close", () => reject(new Error("The client disconnected.")));
   });
 }
 

@@ -27,12 +27,13 @@ export async function sendTypeFour(request: AnswerRpc, raw: TransactionSerialize
   ]);
   if (!(accounts as readonly Address[]).some((account) => account.toLowerCase() === from.toLowerCase())) {
     throw Object.assign(
-      new Error("Invalid transaction type 4: this simulated chain takes it of Hardhat's own accounts only."),
+      new Error("Invalid transaction type 4: this simulated chain accepts it only from Hardhat's own accounts."),
       { code: -32_000 },
     );
   }
   const hash = await request("eth_sendTransaction", [toRequest(from, raw)]);
-  if (hash !== keccak256(raw)) throw new Error("The simulated chain has made another transaction of the signed bytes.");
+  if (hash !== keccak256(raw))
+    throw new Error("The simulated chain created another transaction from the signed bytes.");
   return hash;
 }
 

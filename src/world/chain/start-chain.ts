@@ -90,7 +90,7 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
   const hre = await createHardhatRuntimeEnvironment(
     {
       chainDescriptors: { [baseChainId]: baseChainDescriptor },
-      // Blocks of a fork are kept across runs; artifacts would only be read to word the messages of reverts.
+      // The cache keeps blocks of a fork across runs. Hardhat would read artifacts only for the texts of revert errors.
       paths: { cache: join(cacheDirectory(), "cache"), artifacts: emptyArtifacts() },
       networks: {
         chain: {
@@ -136,14 +136,14 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
 
 /**
  * An artifacts folder without artifacts. It must exist: Jest's tests have an `Error` class of their own, so Hardhat does
- * not recognise the error of a missing folder there. Outside Jest, Hardhat copes with a folder that cannot be made.
+ * not recognise the error of a missing folder there. Outside Jest, Hardhat accepts a missing folder.
  */
 function emptyArtifacts(): string {
   const folder = join(cacheDirectory(), "no-artifacts");
   try {
     mkdirSync(join(folder, "build-info"), { recursive: true });
   } catch {
-    // A read-only home: only Jest needs the folder.
+    // The home folder is read-only. Only Jest needs this folder.
   }
   return folder;
 }
@@ -201,7 +201,7 @@ export async function findForkPoint(url: string, signal?: AbortSignal): Promise<
   );
   if (chainId !== baseChainId) {
     throw new InvalidArgumentError(
-      `The endpoint to fork serves chain ${chainId}; a world forks Base, ${baseChainId}.`,
+      `The endpoint to fork serves chain ${chainId}, but a world forks Base, ${baseChainId}.`,
       {
         nextStep: "Give the RPC URL of Base, or of a local chain with its chain id.",
         context: { chainId },

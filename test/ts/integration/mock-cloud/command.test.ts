@@ -73,7 +73,7 @@ describe("the command dstack-mock-cloud", () => {
       withoutRpc: file("chain.json", '{"kms": [{"slug": "k", "chainId": 1, "contractAddress": "0x12"}]}'),
     };
     const cases: [args: string[], words: string][] = [
-      [["--port", String(port)], `Port ${port} is taken`],
+      [["--port", String(port)], `Port ${port} is in use`],
       [["--port", "eighty"], "--port must be a whole number"],
       [["--port", "70000"], "--port must be a whole number"],
       [["--rollover-ms=-1"], "--rollover-ms must be a whole number"],
@@ -87,8 +87,8 @@ describe("the command dstack-mock-cloud", () => {
       [["--host", ""], "--host must not be empty."],
       [["--seed", seeds.withoutRpc], "KMS k needs an RPC endpoint"],
       [["--state", file("not-a-database", "text ".repeat(1000))], "The state file cannot be used"],
-      [["--allowed-hosts", "http://a.example"], "--allowed-hosts takes host names"],
-      [["--allowed-origins", "*"], "--allowed-origins takes origins"],
+      [["--allowed-hosts", "http://a.example"], "--allowed-hosts needs host names"],
+      [["--allowed-origins", "*"], "--allowed-origins needs origins"],
       [["--public-url", "a.example"], "http or https URL"],
     ];
     for (const [args, words] of cases) {
@@ -109,7 +109,7 @@ describe("the command dstack-mock-cloud", () => {
   });
 
   it("warns that the network can reach it where it listens on more than loopback", async () => {
-    const warning = (host: string) => `Every machine of the network can reach this cloud (--host ${host}).\n`;
+    const warning = (host: string) => `Other machines on the network can reach this cloud (--host ${host}).\n`;
     for (const [host, expected] of [
       ["0.0.0.0", warning("0.0.0.0")],
       ["0", warning("0")],

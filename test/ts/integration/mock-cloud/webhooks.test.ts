@@ -362,7 +362,7 @@ describe("webhooks", () => {
       await request(closed, "POST", `/workspace/webhooks/${webhook.id}/test`);
       await closed.whenDelivered();
       const { body } = await request(closed, "GET", `/workspace/webhooks/${webhook.id}/deliveries`);
-      expect(body).to.have.nested.property("items[0].error").that.includes("0.0.0.0 is no public address");
+      expect(body).to.have.nested.property("items[0].error").that.includes("0.0.0.0 is not a public address");
       expect(receiver.received).to.have.lengthOf(1);
       await closed.close();
     } finally {

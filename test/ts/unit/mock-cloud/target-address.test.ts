@@ -13,7 +13,7 @@ describe("the address a webhook's name resolves to", () => {
     for (const all of [true, false]) {
       for (const address of ["169.254.169.254", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"]) {
         const { error } = await resolve(address, all);
-        expect(error?.message, address).to.include("no public address");
+        expect(error?.message, address).to.include("not a public address");
       }
     }
   });
