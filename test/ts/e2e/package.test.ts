@@ -50,7 +50,7 @@ describe("the published package", function () {
   });
   after(() => rmSync(directory, { recursive: true }));
 
-  it("holds what its users need and nothing else", () => {
+  it("contains exactly the files for its users", () => {
     const paths = tarball.files.map(({ path }) => path);
     const wanted =
       /^(?:dist\/.+(?:\.d\.ts|\.js|\.sql)|contracts\/.+\.sol|docs\/.+\.(?:md|svg)|README\.md|SECURITY\.md|LICENSE|package\.json)$/;
@@ -77,28 +77,28 @@ describe("the published package", function () {
     expect(tarball.size).to.be.lessThan(768 * 1024);
   });
 
-  it("has a file behind every export and command", () => {
+  it("has a file for every export and command", () => {
     const targets = [...targetsOf(manifest.exports), ...targetsOf(manifest.bin)];
     const missing = targets.filter((target) => !existsSync(join(installed, target.split("*")[0] ?? target)));
     expect(targets.length).to.be.greaterThan(10);
     expect(missing).to.deep.equal([]);
   });
 
-  it("makes every peer but viem an optional one", () => {
+  it("has only optional peers, except viem", () => {
     const optional = Object.entries(manifest.peerDependenciesMeta ?? {}).filter(([, meta]) => meta.optional === true);
     const peers = Object.keys(manifest.peerDependencies ?? {}).filter((name) => name !== "viem");
     expect(optional.map(([name]) => name).sort()).to.deep.equal(peers.sort());
   });
 
-  it("type-checks, strictly, in an empty TypeScript project, and so do the examples of the docs", () => {
+  it("compiles in strict mode in an empty TypeScript project, with the examples of the docs", () => {
     run(consumer, [commandOf("typescript", "tsc"), "-p", "."]);
   });
 
-  it("runs there", () => {
+  it("runs in that project", () => {
     expect(run(consumer, ["out/main.js"])).to.include("consumer ok");
   });
 
-  it("lets a Hardhat project build and extend its contracts", () => {
+  it("allows a Hardhat project to build and extend its contracts", () => {
     run(consumer, [commandOf("hardhat", "hardhat"), "build"]);
     const artifact = join(consumer, "artifacts", "contracts", "CountingApp.sol", "CountingApp.json");
     const { abi } = JSON.parse(readFileSync(artifact, "utf8")) as { abi: { name?: string }[] };
@@ -106,7 +106,7 @@ describe("the published package", function () {
     expect(readdirSync(join(consumer, "artifacts", "dstack-toolkit", "contracts"))).to.include("DstackKms.sol");
   });
 
-  it("lets the example project test its own contract, in TypeScript and in Solidity", () => {
+  it("allows the example project to test its own contract, in TypeScript and in Solidity", () => {
     const { devDependencies } = JSON.parse(readFileSync(join(example, "package.json"), "utf8")) as PackageManifest;
     install(
       example,
@@ -118,7 +118,7 @@ describe("the published package", function () {
     run(example, [commandOf("typescript", "tsc"), "-p", "."]);
   });
 
-  describe("in a Hardhat project that has nothing but the plugin", () => {
+  describe("in a Hardhat project with the plugin alone", () => {
     const hardhat = (...args: string[]) => [commandOf("hardhat", "hardhat"), "dstack", ...args];
     let world: ChildProcess;
     let exited: Promise<unknown[]>;
@@ -158,7 +158,7 @@ describe("the published package", function () {
       expect(await answer.json()).to.include({ name: "onchain-app", status: "running" });
     });
 
-    it("sees an app, its history, its owner and whether it boots", () => {
+    it("shows an app, its history, its owner and whether it boots", () => {
       expect(json("status", "--cvm", "onchain-app")).to.deep.include({ chainId: 8453, history: { isComplete: true } });
       expect(json("history", "--cvm", "onchain-app").changes).to.have.length.greaterThan(2);
       expect(json("owner", "show", "--cvm", "onchain-app")).to.have.nested.property("owner.kind", "eoa");
@@ -166,14 +166,14 @@ describe("the published package", function () {
       expect(runTask("status", "--cvm", "onchain-app").stdout).to.include("runs on onchain-app");
     });
 
-    it("changes what it allows, with the key that the project names", () => {
+    it("changes what the app allows, with the key that the project names", () => {
       const composeHash = createHash("sha256").update("a document").digest("hex");
       const added = runTask("hash", "add", composeHash, "--cvm", "onchain-app", "--yes");
       expect(added.status, added.stderr).to.equal(0);
       expect(json("status", "--cvm", "onchain-app").composeHashes).to.have.lengthOf(2);
     });
 
-    it("says what is wrong in one sentence, without a stack trace", () => {
+    it("reports a fault in one sentence, without a stack trace", () => {
       for (const [args, status] of [
         [["status", "--app", "0x12"], 2],
         [["status"], 2],
@@ -186,7 +186,7 @@ describe("the published package", function () {
       }
     });
 
-    it("explains every task, with an example", () => {
+    it("has help with an example for every task", () => {
       const overview = run(consumer, hardhat());
       const tasks = [...overview.matchAll(/^ {2}(dstack [a-z0-9 -]+?) {2,}/gm)].map(([, name = ""]) => name);
       expect(tasks).to.include.members(["dstack status", "dstack prune", "dstack boot-check"]);
@@ -217,7 +217,7 @@ describe("the published package", function () {
     expect(await exited).to.deep.equal([0, null]);
   });
 
-  it("keeps its inner files to itself", () => {
+  it("does not export internal files", () => {
     const probe = 'import("dstack-toolkit/dist/core/hex.js").catch((error) => console.log(error.code))';
     expect(run(consumer, ["-e", probe])).to.include("ERR_PACKAGE_PATH_NOT_EXPORTED");
   });

@@ -58,14 +58,14 @@ describe("the README's sample in an empty project", function () {
     ["typechain", "ethers"],
     ["ignition/dstack-kms", "@nomicfoundation/hardhat-ignition"],
   ])
-    it(`tells who imports dstack-toolkit/${entry} without ${peer} to install it`, () => {
+    it(`says to install ${peer} when dstack-toolkit/${entry} is imported without it`, () => {
       const code = `import("dstack-toolkit/${entry}").catch((error) => console.log(error.code, error.message, error.nextStep))`;
       expect(run(withoutPeers, [process.execPath, "-e", code])).to.equal(
         `DSTK-1401 dstack-toolkit/${entry} needs the package ${peer}, which is not installed. Install it: npm install -D ${peer}\n`,
       );
     });
 
-  it("reaches every other entry point without any optional peer", () => {
+  it("can import every other entry point without an optional peer", () => {
     for (const entry of [
       "",
       "/abi",

@@ -23,7 +23,7 @@ describe("hardhat dstack up", () => {
   const directory = useTemporaryDirectory();
   const startUpProcess = useUpProcesses();
 
-  it("gives the official client all it needs for an update, and stops on Ctrl-C", async () => {
+  it("gives the official client what it needs for an update, and stops on Ctrl-C", async () => {
     const { world, stop, log } = await startUpProcess();
     const client = officialClient(world);
     const { items } = await client.getCvmList();
@@ -41,7 +41,7 @@ describe("hardhat dstack up", () => {
     for (const url of [world.rpcUrl, world.apiUrl]) expect(await isListening(url)).to.equal(false);
   });
 
-  it("goes on from its state file, after SIGTERM and after kill -9", async () => {
+  it("continues from its state file, after SIGTERM and after kill -9", async () => {
     const args = ["--state", join(directory.path, "world.db")];
     const first = await startUpProcess(args);
     const afterFirst = await updateOnChainCvm(first.world, "1.29");
@@ -63,7 +63,7 @@ describe("hardhat dstack up", () => {
     expect(await third.stop("SIGINT")).to.equal(0);
   }).timeout(120_000);
 
-  it("prints lines for a shell, all of them exports or comments, and what happens to people", async () => {
+  it("prints exports and comments for a shell, and events for the user", async () => {
     const { code, stdout, stderr } = await runScript({
       args: up,
       interrupt: { at: "export OFFCHAIN_APP", signal: "SIGTERM" },
@@ -88,7 +88,7 @@ describe("hardhat dstack up", () => {
     expect(stderr).to.include("Ctrl-C");
   });
 
-  describe("on a chain that is there already", () => {
+  describe("on an existing chain", () => {
     let world: World;
     before(async () => {
       world = await startWorld({ cvms: false });
@@ -107,7 +107,7 @@ describe("hardhat dstack up", () => {
         interrupt: { at: "export OFFCHAIN_APP", signal: "SIGINT" },
       });
 
-    it("leaves the on-chain CVM out without a key", async () => {
+    it("creates no on-chain CVM without a key", async () => {
       const { code, stdout, stderr } = await run(undefined);
       expect(code, stderr).to.equal(0);
       expect(stdout).to.include(`export ETH_RPC_URL=${world.chain.rpcUrl}`);
@@ -115,7 +115,7 @@ describe("hardhat dstack up", () => {
       expect(stdout).to.not.match(/PRIVATE_KEY|onchain-app/);
     });
 
-    it("creates it with a key, which it never prints", async () => {
+    it("creates the on-chain CVM with a key, which it never prints", async () => {
       const key = devPrivateKey(0);
       const { code, stdout, stderr } = await run(key);
       expect(code, stderr).to.equal(0);
@@ -124,7 +124,7 @@ describe("hardhat dstack up", () => {
     });
   });
 
-  it("begins on a fork", async () => {
+  it("starts on a fork", async () => {
     const upstream = await startChain();
     const { world, stop } = await startUpProcess(["--fork", upstream.rpcUrl]);
     await updateOnChainCvm(world, "1.29");
@@ -132,7 +132,7 @@ describe("hardhat dstack up", () => {
     await upstream.close();
   });
 
-  it("ends well when it is stopped before it is up", async () => {
+  it("exits with 0 when it is stopped before it is ready", async () => {
     const silent = await startServer(() => child.kill("SIGINT"));
     const args = [join(root, "scripts", "run.mjs"), ...up, "--fork", silent.url];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });

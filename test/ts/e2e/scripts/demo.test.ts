@@ -4,7 +4,7 @@ import { runScript } from "../../../support/scripts/run-script.ts";
 const demo = ["hardhat", "run", "--no-compile", "scripts/demo.ts"];
 
 describe("npm run demo", () => {
-  it("shows the old hash turn from allowed to refused, and the new one from refused to allowed", async () => {
+  it("shows that the old hash is refused and the new one allowed after the update", async () => {
     const { code, stdout, stderr } = await runScript({ args: demo });
 
     expect(stderr).to.equal("");
@@ -29,7 +29,7 @@ describe("npm run demo", () => {
     expect(stdout).not.to.include("postgres://");
   });
 
-  it("goes on to its end when nobody reads what it says", async () => {
+  it("runs to its end when the reader of its output stops", async () => {
     const { code, stderr } = await runScript({ args: demo, stopsReading: true });
 
     expect(stderr).to.equal("");

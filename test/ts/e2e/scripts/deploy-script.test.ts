@@ -53,7 +53,7 @@ describe("npm run deploy", () => {
     ["a network nobody configured", ["--network", "mainnet"]],
     ["a short owner", ["--network", "base", "--owner", "0x12"]],
   ] as const) {
-    it(`ends in a clear sentence and exit code 2 for ${title}`, async () => {
+    it(`ends with one sentence and exit code 2 for ${title}`, async () => {
       const { code, stderr } = await deploy(...args);
       expect(code).to.equal(2);
       expect(stderr).not.to.match(/^\s+at /m);

@@ -85,7 +85,7 @@ describe("npm run update", () => {
     ["no API key", ["--cvm", "my-app"], { PHALA_CLOUD_API_KEY: undefined }, 2, "there is no API key"],
     ["a wrong API key", ["--cvm", "my-app"], { PHALA_CLOUD_API_KEY: "phak_wrong" }, 4, "401"],
   ] as const) {
-    it(`ends in a clear sentence and exit code ${code} for ${title}`, async () => {
+    it(`ends with one sentence and exit code ${code} for ${title}`, async () => {
       const outcome = await run(args, env);
 
       expect(outcome.code).to.equal(code);

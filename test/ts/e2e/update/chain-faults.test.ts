@@ -75,7 +75,7 @@ describe("updateCvm on a chain with faults", () => {
     await catchError(update(world, cvm, { journal: crashing, dockerCompose, ...changes }), Crash);
   }
 
-  it("sends the same bytes again when a reorg takes the transaction away before it is confirmed", async () => {
+  it("sends the same bytes again when a reorg removes the transaction before its confirmation", async () => {
     const cvm = await createCvm(world);
     const journal = memoryJournal();
     let snapshot: unknown;
@@ -125,7 +125,7 @@ describe("updateCvm on a chain with faults", () => {
     ["was heard", true],
     ["was not heard", false],
   ] as const) {
-    it(`does not take a lost answer for a transaction that ${name} as a reason to sign another`, async () => {
+    it(`signs no other transaction after a lost answer for one that ${name}`, async () => {
       const cvm = await createCvm(world);
       let losses = 0;
       const { outcome: result, paid } = await paying(() =>
@@ -147,7 +147,7 @@ describe("updateCvm on a chain with faults", () => {
     });
   }
 
-  it("waits through an endpoint that fails while the receipt is due", async () => {
+  it("waits while the endpoint fails to return the receipt", async () => {
     const cvm = await createCvm(world);
     let faults = 0;
     const { outcome: result, paid } = await paying(() =>
@@ -165,7 +165,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(result).to.include({ outcome: "updated" });
   });
 
-  it("names a dead endpoint when it stays dead, and goes on from the record afterwards", async () => {
+  it("names an endpoint that stays unreachable, and continues from the record afterwards", async () => {
     const cvm = await createCvm(world);
     const journal = memoryJournal();
     let isDead = false;
@@ -183,7 +183,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(result).to.include({ outcome: "updated", isResumed: true });
   });
 
-  it("waits for as many confirmations as it is told", async () => {
+  it("waits for the given number of confirmations", async () => {
     const cvm = await createCvm(world);
     const events: UpdateEvent[] = [];
     await updateThrough(
@@ -205,7 +205,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(head - finished.result.blockNumber >= 3n).to.equal(true);
   });
 
-  it("counts past an endpoint that still counts without the transaction just mined", async () => {
+  it("uses the next nonce when the endpoint does not count the mined transaction yet", async () => {
     const cvm = await createCvm(world);
     await forgetDevice(world, cvm);
     const stale = numberToHex(await countTransactions(world));
@@ -222,7 +222,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(journal.entries().filter(({ type }) => type === "prepared")).to.have.length(2);
   });
 
-  it("does not believe a receipt without the app's own event", async () => {
+  it("does not accept a receipt without the app's own event", async () => {
     const cvm = await createCvm(world);
     const forging: RpcInterceptor = async ({ method }, forward) => {
       const answer = await forward();
@@ -235,7 +235,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(updatesOf(cvm)).to.deep.equal([]);
   });
 
-  it("says when the transaction was mined and reverted, and sends another only in the next run", async () => {
+  it("reports a reverted transaction, and sends another only in the next run", async () => {
     const cvm = await createCvm(world);
     const journal = memoryJournal();
     const setOwner = (owner: Address) => ask("hardhat_setStorageAt", cvm.appId, ownerSlot, pad(owner));
@@ -255,7 +255,7 @@ describe("updateCvm on a chain with faults", () => {
     expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
   });
 
-  describe("whose nonce another transaction has taken", () => {
+  describe("when another transaction has taken the nonce", () => {
     /** An update that died before its transaction left, and a transfer that used its nonce. */
     async function overtake(): Promise<{ cvm: TestCvm; journal: ReturnType<typeof memoryJournal> }> {
       const cvm = await createCvm(world);
@@ -267,7 +267,7 @@ describe("updateCvm on a chain with faults", () => {
       return { cvm, journal };
     }
 
-    it("signs anew once the chain shows what has it, and writes that down", async () => {
+    it("signs again once the chain shows the other transaction, and records that", async () => {
       const { cvm, journal } = await overtake();
       const events: UpdateEvent[] = [];
       const { outcome: result, paid } = await paying(() =>
@@ -283,7 +283,7 @@ describe("updateCvm on a chain with faults", () => {
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
     });
 
-    it("signs anew only once the other one is confirmed as deeply as its own must be", async () => {
+    it("signs again only when the other transaction has as many confirmations as required", async () => {
       const { cvm, journal } = await overtake();
       const depths: bigint[] = [];
       const rpc: RpcInterceptor = async ({ method }, forward) => {
@@ -310,7 +310,7 @@ describe("updateCvm on a chain with faults", () => {
     };
     const timeouts = { ...fast.timeouts, receiptMs: 60 };
 
-    it("signs nothing while that cannot be told, except with consent to give up that very transaction", async () => {
+    it("signs nothing while the other is unknown, except with consent to give up the transaction", async () => {
       const { cvm, journal } = await overtake();
       const { outcome: error, paid } = await paying(() =>
         catchError(updateThrough(cvm, withoutHistory, { journal, timeouts }), NonceTakenError),
@@ -328,7 +328,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(again.outcome).to.include({ outcome: "updated" });
     });
 
-    it("does not give up a transaction that is merely waiting, consent or not", async () => {
+    it("does not give up a pending transaction, even with consent", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       await ask("evm_setAutomine", false);
@@ -360,7 +360,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(result).to.include({ outcome: "updated" });
     });
 
-    it("recognises its transaction by nonce and call if it died before it knew the hash", async () => {
+    it("recognises its transaction by nonce and call when it ended before it had the hash", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const { outcome: result, paid } = await paying(async () => {
@@ -372,7 +372,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(result).to.include({ outcome: "updated", isResumed: true });
     });
 
-    it("asks once more with the same nonce if it died before the node was asked", async () => {
+    it("asks again with the same nonce when it ended before its request to the node", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const { outcome: result, paid } = await paying(async () => {
@@ -384,7 +384,7 @@ describe("updateCvm on a chain with faults", () => {
     });
   });
 
-  describe("when the cloud's own endpoint is behind", () => {
+  describe("when the cloud's endpoint is behind", () => {
     /** The backend asks twice for every confirmation. */
     function hideReceipts(times: number): { hidden: number } {
       const count = { hidden: 0 };
@@ -396,7 +396,7 @@ describe("updateCvm on a chain with faults", () => {
       return count;
     }
 
-    it("confirms again until the cloud has caught up", async () => {
+    it("confirms again until the cloud accepts", async () => {
       const cvm = await createCvm(world);
       const count = hideReceipts(5);
       const events: UpdateEvent[] = [];
@@ -410,7 +410,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(confirm).to.have.nested.property("result.attempts", 3);
     });
 
-    it("gives up in the end, and the next run confirms the same transaction", async () => {
+    it("gives up after its attempts, and the next run confirms the same transaction", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       hideReceipts(Number.POSITIVE_INFINITY);

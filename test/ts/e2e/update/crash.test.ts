@@ -75,7 +75,7 @@ describe("an update that crashes", () => {
 
   for (const [write, type] of writes.entries()) {
     for (const when of whens) {
-      it(`${when} writing ${type} (${write}) ends in one confirmed update once it is run again`, async () => {
+      it(`${when} writing ${type} (${write}) ends in one confirmed update when it is run again`, async () => {
         const cvm = await freshCvm();
         const transactionsBefore = await countTransactions(world);
         const devicesBefore = (await readAppHistory(world, cvm.appId)).devicesAdded;
@@ -108,7 +108,7 @@ describe("an update that crashes", () => {
     }
   }
 
-  it("again and again still pays each step once", async () => {
+  it("repeatedly pays each step once", async () => {
     const cvm = await freshCvm();
     const before = await countTransactions(world);
     let crashes = 0;
@@ -123,7 +123,7 @@ describe("an update that crashes", () => {
     expect(world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update")).to.have.length(1);
   });
 
-  it("after it was confirmed replaces the environment if the one wanted has changed since", async () => {
+  it("after the confirmation replaces the environment if the requested one has changed", async () => {
     const cvm = await freshCvm();
     const before = await countTransactions(world);
     expect(await runOnce(cvm, { write: writes.indexOf("confirmed"), when: "after" })).to.be.instanceOf(Crash);
@@ -134,7 +134,7 @@ describe("an update that crashes", () => {
     expect(await countTransactions(world)).to.equal(before + 2);
   });
 
-  it("is resumed without a key when all that is to be paid is on record", async () => {
+  it("continues without a key when every payment is recorded", async () => {
     const cvm = await freshCvm();
     await runOnce(cvm, { write: 4, when: "after" });
     await using journal = await openJournal(join(directory.path, "updates.jsonl"));
@@ -158,7 +158,7 @@ describe("an update that crashes", () => {
     }
   });
 
-  it("leaves nothing in the journal that is a secret", async () => {
+  it("leaves no secret in the journal", async () => {
     const cvm = await freshCvm();
     await runOnce(cvm, undefined, { environment: [{ key: "MODE", value: "a-very-secret-value" }] });
     const text = readFileSync(join(directory.path, "updates.jsonl"), "utf8");

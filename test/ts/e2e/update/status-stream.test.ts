@@ -80,7 +80,7 @@ describe("an update and the cloud's event stream", () => {
     return update(world, cvm, { ...offChain(world, cvm), cloud, dockerCompose, journal: memoryJournal(), ...changes });
   }
 
-  it("looks again when the stream says so, and hardly before", async () => {
+  it("asks again when the stream reports a change, and rarely before", async () => {
     let looksBefore = Number.NaN;
     const front = await startFront(async (_, forward) => {
       await forward();
@@ -138,7 +138,7 @@ describe("an update and the cloud's event stream", () => {
     "says that the CVM is gone": (response) => void open(response).write('event: error\ndata: {"error":"gone"}\n\n'),
   };
   for (const [what, stream] of Object.entries(broken)) {
-    it(`asks instead where the stream ${what}`, async () => {
+    it(`asks at intervals when the stream ${what}`, async () => {
       const front = await startFront(stream);
       front.atLook(5, () => void finishRollover());
       const { outcome, composeHash } = await run(front);
@@ -149,7 +149,7 @@ describe("an update and the cloud's event stream", () => {
     });
   }
 
-  it("waits for the CVM, whatever the stream says", async () => {
+  it("waits for the CVM, even when the stream is wrong", async () => {
     const front = await startFront(async (response) => {
       open(response);
       for (const status of ["running", "updating", "stopped", "error", "running"]) {
@@ -162,13 +162,13 @@ describe("an update and the cloud's event stream", () => {
     expect(front.looks()).to.be.at.least(5);
   });
 
-  it("updates on a cloud that takes its time for every answer", async () => {
+  it("updates on a cloud with slow answers", async () => {
     const front = await startFront((_, forward) => forward(), 100);
     front.atLook(1, () => void finishRollover());
     expect((await run(front)).outcome).to.equal("updated");
   });
 
-  it("gives up in time on a CVM that never settles, though the stream goes on", async () => {
+  it("gives up in time on a CVM that stays busy, although the stream continues", async () => {
     const front = await startFront((_, forward) => forward());
     const timeouts = { rolloverMs: 400 };
     const error = await catchError(run(front, { timeouts }), RolloverTimeoutError);

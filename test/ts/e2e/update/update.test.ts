@@ -88,7 +88,7 @@ describe("updateCvm", () => {
     expect([status, composeHash]).to.deep.equal(["stopped", result.composeHash]);
   });
 
-  it("takes a CVM to a new compose and environment, and tells every step", async () => {
+  it("updates compose file and environment of a CVM, and reports every step", async () => {
     const cvm = await createCvm(world, { environment: blue });
     const events: UpdateEvent[] = [];
     const { outcome: result, paid } = await paying(() =>
@@ -139,7 +139,7 @@ describe("updateCvm", () => {
     expect(events.find((event) => event.kind === "broadcast")).to.include({ isFromRecord: false });
   });
 
-  it("allows the device first where it is unknown", async () => {
+  it("allows the device first when it is not allowed", async () => {
     const cvm = await createCvm(world);
     await forgetDevice(world, cvm);
     const { outcome: result, paid } = await paying(() =>
@@ -150,7 +150,7 @@ describe("updateCvm", () => {
     expect(updatesOf(cvm)).to.have.length(1);
   });
 
-  it("allows no device where any device may boot", async () => {
+  it("allows no device when any device may boot", async () => {
     const cvm = await createCvm(world, { allowAnyDevice: true });
     await forgetDevice(world, cvm);
     const { paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), dockerCompose }));
@@ -176,14 +176,14 @@ describe("updateCvm", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
   });
 
-  it("clears the environment where that is asked for by name", async () => {
+  it("clears the environment when its option is set", async () => {
     const cvm = await createCvm(world, { environment: blue });
     const result = await update(world, cvm, { journal: memoryJournal(), clearEnvironment: true });
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([]);
     expect(result.droppedVariables).to.deep.equal([{ name: "MODE", isUsed: false }]);
   });
 
-  it("leaves a CVM alone that runs what is asked for", async () => {
+  it("does not change a CVM that runs the requested document", async () => {
     const cvm = await createCvm(world);
     const { outcome: result, paid } = await paying(() =>
       update(world, cvm, { journal: memoryJournal(), dockerCompose: "services:\n  app:\n    image: nginx:1\n" }),
@@ -202,7 +202,7 @@ describe("updateCvm", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(green);
   });
 
-  it("finds the CVM by any of its names, and its own record under all of them", async () => {
+  it("finds the CVM by each of its names, and its record under all of them", async () => {
     const cvm = await createCvm(world);
     const journal = memoryJournal();
     await catchError(update(world, cvm, { journal: dyingAt(journal, "broadcast"), dockerCompose }), Error);
@@ -213,7 +213,7 @@ describe("updateCvm", () => {
     expect(result).to.include({ outcome: "updated", isResumed: true });
   });
 
-  it("sends the transaction also for a hash that is allowed already", async () => {
+  it("also sends the transaction for a hash that is allowed already", async () => {
     const cvm = await createCvm(world);
     const first = await update(world, cvm, { journal: memoryJournal(), dockerCompose });
     await update(world, cvm, { journal: memoryJournal(), dockerCompose: otherCompose });
@@ -222,7 +222,7 @@ describe("updateCvm", () => {
     expect(paid).to.equal(1);
   });
 
-  it("does not, where a transaction on record proves it", async () => {
+  it("sends none when a recorded transaction proves the hash", async () => {
     const cvm = await createCvm(world);
     const journal = memoryJournal();
     const first = await update(world, cvm, { journal, dockerCompose });
@@ -233,7 +233,7 @@ describe("updateCvm", () => {
     expect(updatesOf(cvm)).to.have.length(3);
   });
 
-  it("sends it again where the proven hash was pruned since", async () => {
+  it("sends it again when the proven hash was pruned later", async () => {
     const cvm = await createCvm(world);
     const journal = memoryJournal();
     const first = await update(world, cvm, { journal, dockerCompose });
@@ -244,7 +244,7 @@ describe("updateCvm", () => {
     expect(back).to.include({ outcome: "updated", composeHash: first.composeHash });
   });
 
-  it("waits until a busy CVM has come to rest", async () => {
+  it("waits until a busy CVM is idle", async () => {
     const cvm = await createCvm(world, { environment: blue });
     const results = await Promise.all([
       update(world, cvm, { journal: memoryJournal(), environment: green }),
@@ -302,7 +302,7 @@ describe("updateCvm", () => {
       await rpc.close();
     });
 
-    it("when the RPC endpoint is dead", async () => {
+    it("when the RPC endpoint is unreachable", async () => {
       const cvm = await createCvm(world);
       const error = await refused(cvm, RpcUnavailableError, { chain: chainOf(await deadRpc(), world.owner) });
       expect(error).to.include({ retryable: true });
@@ -321,7 +321,7 @@ describe("updateCvm", () => {
       await test.setBalance({ address, value: parseEther("10") });
     });
 
-    it("when the document is not one", async () => {
+    it("when the document is invalid", async () => {
       const cvm = await createCvm(world);
       await refused(cvm, InvalidAppComposeError, { dockerCompose: "services: [" });
     });
@@ -334,13 +334,13 @@ describe("updateCvm", () => {
       });
     });
 
-    it("when no KMS is named that could vouch for the environment's key, and nothing else was asked for", async () => {
+    it("when no KMS is named for the environment's key, before another request", async () => {
       const cvm = await createCvm(world, { environment: blue });
       const changes = { environment: green, expectedKmsPublicKey: undefined, cloud: unaskable() };
       await refused(cvm, UnprovenEncryptionKeyError, changes);
     });
 
-    it("when no app is named for the environment, and nothing else was asked for", async () => {
+    it("when no app is named for the environment, before another request", async () => {
       const cvm = await createCvm(world, { environment: blue });
       const changes = { environment: green, appId: undefined, cloud: unaskable() };
       const error = await refused(cvm, UnprovenEncryptionKeyError, changes);
@@ -355,7 +355,7 @@ describe("updateCvm", () => {
       ).to.include({ outcome: "environmentReplaced" });
     });
 
-    it("takes an app id as the CVM's name for naming the app", async () => {
+    it("accepts an app id as the CVM's name and as the app's", async () => {
       const cvm = await createCvm(world, { environment: blue });
       const named = { appId: undefined, cvm: `app_${cvm.appId.slice(2)}` };
       const result = await update(world, cvm, { ...named, environment: green, journal: memoryJournal() });
@@ -368,21 +368,21 @@ describe("updateCvm", () => {
       ["is cleared and given", { environment: green, clearEnvironment: true }],
       ["sets what the guest would discard", { environment: green, allowedEnvs: ["OTHER"] }],
     ] as const)
-      it(`when the environment ${what}, and nothing else was asked for`, async () => {
+      it(`when the environment ${what}, before another request`, async () => {
         const cvm = await createCvm(world, { environment: blue });
         const error = await refused(cvm, Error, { ...request, cloud: unaskable() });
         expect(error.name).to.be.oneOf(["InvalidEnvironmentError", "InvalidArgumentError"]);
         expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(blue);
       });
 
-    it("when the cloud denies a contract that the caller named a chain for, or shows one where no chain was given", async () => {
+    it("when the cloud denies a contract although a chain is given, or names one without a chain", async () => {
       const offChainCvm = await createCvmOffChain(world, { environment: blue });
       await refused(offChainCvm, KmsDowngradeError);
       await refused(offChainCvm, KmsDowngradeError, { ...offChain(world, offChainCvm), appId: offChainCvm.appId });
       await refused(await createCvm(world), InvalidArgumentError, { chain: undefined });
     });
 
-    it("when the CVM is of another app than the caller's", async () => {
+    it("when the CVM belongs to an app other than the caller's", async () => {
       const [cvm, other] = [await createCvm(world), await createCvm(world)];
       await refused(cvm, InvalidArgumentError, { appId: other.appId });
     });
@@ -402,7 +402,7 @@ describe("updateCvm", () => {
       expect(result.allowedDevice).to.deep.equal({ deviceId: world.dstack.deviceId, namedBy: "cloud" });
     });
 
-    it("when the API key is wrong, or the CVM unknown", async () => {
+    it("when the API key is wrong, or the CVM is unknown", async () => {
       const cvm = await createCvm(world);
       await refused(cvm, UnauthorizedError, {
         cloud: createCloudClient({ apiKey: "wrong", baseUrl: world.cloud.baseUrl }),
@@ -410,7 +410,7 @@ describe("updateCvm", () => {
       await refused(cvm, CvmNotFoundError, { cvm: "no-such-cvm" });
     });
 
-    it("when the caller gives up, whatever the step", async () => {
+    it("when the caller aborts, at each step", async () => {
       const cvm = await createCvm(world);
       for (const step of ["readCvm", "buildDocument", "proveDocument", "patch", "checkHash", "readChain"] as const) {
         const abort = new AbortController();
@@ -438,7 +438,7 @@ describe("updateCvm", () => {
     expect(updatesOf(cvm)).to.have.length(1);
   });
 
-  describe("with a cloud whose hash is not ours", () => {
+  describe("with a cloud that computes another hash", () => {
     /** The document we are shown lacks a field that the one in force has. */
     function hidingField(field: string): CloudClient {
       const rewrite: typeof fetch = async (input, init) => {
@@ -464,7 +464,7 @@ describe("updateCvm", () => {
       );
     }
 
-    it("asks for nothing where the app does not allow the document that is shown", async () => {
+    it("requests nothing when the app does not allow the document of the cloud", async () => {
       const cvm = await createCvm(world);
       const { outcome: error, paid } = await paying(() =>
         catchError(
@@ -490,7 +490,7 @@ describe("updateCvm", () => {
       expect(paid).to.equal(0);
     });
 
-    it("goes on with exactly the hash that was accepted", async () => {
+    it("continues with exactly the accepted hash", async () => {
       const cvm = await createCvm(world);
       const { fromCloud } = (await mismatch(cvm)).context;
       const acceptHashMismatch = parseComposeHash(String(fromCloud));
@@ -513,7 +513,7 @@ describe("updateCvm", () => {
   });
 
   describe("when the cloud refuses the confirmation", () => {
-    it("because the hash was removed meanwhile, says so, and pays again only when it is run again", async () => {
+    it("because the hash was removed meanwhile, reports it, and pays again only in the next run", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const removing = hookedJournal(journal, {
@@ -532,7 +532,7 @@ describe("updateCvm", () => {
       expect(again.outcome).to.include({ outcome: "updated" });
     });
 
-    it("because another machine began a newer update", async () => {
+    it("because another machine started a newer update", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       let other: Promise<unknown> | undefined;
@@ -553,8 +553,8 @@ describe("updateCvm", () => {
     });
   });
 
-  describe("when the CVM does not boot the new compose", () => {
-    it("says why, and pays nothing more once the reason is cured", async () => {
+  describe("when the CVM does not boot the new compose file", () => {
+    it("says why, and pays nothing more once the reason is gone", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const sabotaged = hookedJournal(journal, {
@@ -570,7 +570,7 @@ describe("updateCvm", () => {
       expect(paid).to.equal(1); // the device; the hash is proven by the transaction on record
     });
 
-    it("tells the next run, if this one had crashed before it could see that", async () => {
+    it("reports it in the next run, if this one crashed before it could", async () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const sabotaged = hookedJournal(journal, {
@@ -586,7 +586,7 @@ describe("updateCvm", () => {
     });
   });
 
-  it("works for two CVMs at once with one journal and one key, though both reach for the same nonce", async () => {
+  it("updates two CVMs at the same time with one journal and one key, although both use one nonce", async () => {
     const [one, other] = [await createCvm(world), await createCvm(world)];
     const journal = memoryJournal();
     const { outcome: results, paid } = await paying(() =>

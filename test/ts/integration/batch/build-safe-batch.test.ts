@@ -80,7 +80,7 @@ describe("buildSafeBatch", () => {
     return buildSafeBatch(world.client, { calls: calls(), safe: world.safe, ...more });
   }
 
-  it("is executed by two of three owners of a real Safe, in one transaction with every event", async () => {
+  it("is executed with two signatures of three owners of a real Safe, in one transaction", async () => {
     const { client, app, composeHash, owners, safe, stranger } = world;
     const batch = await build();
     expect(batch).to.deep.include({ version: "1.5.0", threshold: 2n, chainId: 8453 });
@@ -101,7 +101,7 @@ describe("buildSafeBatch", () => {
     expect(await readContract(client, { address: safe, abi, functionName: "nonce" })).to.equal(1n);
   });
 
-  it("is refused by the Safe with one signature, with another's, and a second time", async () => {
+  it("is refused by the Safe with one signature, with a stranger's, and a second time", async () => {
     const { client, owners, stranger } = world;
     const batch = await build();
     const execute = (signers: readonly LocalAccount[]) => executeSafeBatch(client, { batch, signers, payer: stranger });
@@ -111,7 +111,7 @@ describe("buildSafeBatch", () => {
     expect(String(await rejection(execute([owners[0], owners[1]])))).to.contain("GS026");
   });
 
-  it("binds the hash to chain, Safe, nonce and every byte", async () => {
+  it("has a hash that depends on chain, Safe, nonce and every byte", async () => {
     const { safeTx, safeTxHash, safe, chainId, version } = await build();
     const domain = { safe, chainId, version };
     expect(hashSafeTx(safeTx, domain)).to.equal(safeTxHash);
@@ -128,7 +128,7 @@ describe("buildSafeBatch", () => {
     expect((await build({ nonce: 7n })).safeTx.nonce).to.equal(7n);
   });
 
-  it("puts a single call into the Safe's own transaction", async () => {
+  it("makes a single call the Safe's own transaction", async () => {
     const { client, app, owners, stranger } = world;
     const batch = await build({ calls: [addComposeHashCall({ appId: app, composeHash: newHash })] });
     expect(batch.safeTx).to.include({ to: app, operation: 0 });
@@ -136,7 +136,7 @@ describe("buildSafeBatch", () => {
     proveCalls(receipt, batch.calls);
   });
 
-  it("carries all of it or none", async () => {
+  it("makes all calls or none", async () => {
     const { client, app, owners, safe, stranger } = world;
     const batch = await build();
     // The Safe hands the app on before the batch is executed.
@@ -151,7 +151,7 @@ describe("buildSafeBatch", () => {
     expect(await readContract(client, { address: safe, abi, functionName: "nonce" })).to.equal(0n);
   });
 
-  it("takes an older MultiSendCallOnly where the newest is not", async () => {
+  it("uses an older MultiSendCallOnly when the newest is missing", async () => {
     const older: Address = "0x40A2aCCbd92BCA938b02010E17A5b8929b49130D";
     await connection.networkHelpers.setCode(multiSend, "0x");
     expect(await rejection(build())).to.be.instanceOf(InvalidArgumentError);
@@ -165,7 +165,7 @@ describe("buildSafeBatch", () => {
     for (const call of batch.calls) expect(multi.args[0]).to.contain(call.data.slice(2));
   });
 
-  it("takes the MultiSendCallOnly of the Safe's own version, as the Safe app does", async () => {
+  it("uses the MultiSendCallOnly of the Safe's own version, as the Safe app does", async () => {
     const own: Address = "0x40A2aCCbd92BCA938b02010E17A5b8929b49130D";
     expect(await findMultiSend(world.client, { version: "1.3.0" })).to.equal(multiSend);
     await installMultiSend(connection, own);
@@ -173,16 +173,16 @@ describe("buildSafeBatch", () => {
     expect(await findMultiSend(world.client, { version: "1.5.0" })).to.equal(multiSend);
   });
 
-  it("has the calls in one order, in the file too", async () => {
+  it("has the calls in one order, also in the file", async () => {
     const { calls, file } = await build();
     expect(file.transactions.map(({ data }) => data)).to.deep.equal(calls.map(({ data }) => data));
   });
 
-  it("is for the chain that was meant", async () => {
+  it("is for the given chain only", async () => {
     expect(await rejection(build({ chainId: 1 }))).to.be.instanceOf(WrongChainError);
   });
 
-  it("refuses what is no Safe, what is not the Safe's, and what changes nothing", async () => {
+  it("refuses an owner that is not a Safe, contracts of others, and calls without effect", async () => {
     const { app, appId, kms, composeHash, stranger } = world;
     expect(await rejection(build({ safe: stranger.address }))).to.be.instanceOf(InvalidArgumentError);
     expect(await rejection(build({ safe: kms }))).to.be.instanceOf(InvalidArgumentError);
@@ -192,7 +192,7 @@ describe("buildSafeBatch", () => {
     expect(await rejection(build({ calls: [idle] }))).to.be.instanceOf(NoEffectError);
   });
 
-  it("refuses a Safe whose own hash is another than the one its owners would check", async () => {
+  it("refuses a Safe that computes another hash than its owners would check", async () => {
     const { client: _, ...rest } = world;
     const odd = interceptedClient(rest.connection, {
       intercept: ({ method, params }, pass) => {
@@ -206,7 +206,7 @@ describe("buildSafeBatch", () => {
     expect((error as InvalidArgumentError).context).to.include({ actual: zeroHash });
   });
 
-  it("is what sendBatch sends the operator of a Safe-owned app to", async () => {
+  it("is what sendBatch recommends for an app that a Safe owns", async () => {
     const { client, owners } = world;
     const error = await rejection(sendBatch(client, { calls: calls(), account: owners[0] }));
     expect(error).to.be.instanceOf(ContractOwnerError);

@@ -71,7 +71,7 @@ describe("the delegation of an account", () => {
   }
 
   describe("with auto", () => {
-    it("does not begin unless it is allowed, and is offered in the plan", async () => {
+    it("starts only when it is allowed, and is offered in the plan", async () => {
       const { client, owner } = dstack;
       const delegation = {
         executor: batchExecutorAddress,
@@ -94,7 +94,7 @@ describe("the delegation of an account", () => {
       await requireAllAllowed();
     });
 
-    it("needs no permission once it is there", async () => {
+    it("needs no permission when it exists already", async () => {
       const { client, owner } = dstack;
       await delegate(batchExecutorAddress);
       expect(await plan()).to.deep.include({ mode: "7702", offer: undefined });
@@ -103,7 +103,7 @@ describe("the delegation of an account", () => {
       await requireAllAllowed();
     });
 
-    it("is offered only where it is the one thing that is missing", async () => {
+    it("is offered only when nothing else is missing", async () => {
       const { client, kms } = dstack;
       const one = await planBatch(client, { calls: calls().slice(0, 1), account: dstack.owner });
       expect(one).to.include({ mode: "none", offer: undefined });
@@ -116,7 +116,7 @@ describe("the delegation of an account", () => {
 
   for (const [index, executor] of earlierBatchExecutors.entries())
     describe(`to earlier executor ${index + 1}`, () => {
-      it("is known by the address that follows from its code", async () => {
+      it("is recognised by the address that follows from its code", async () => {
         const bytecode = earlier.bytecodes[index] as Hex;
         const from = deterministicDeployer;
         expect(getContractAddress({ opcode: "CREATE2", from, salt: zeroHash, bytecode }).toLowerCase()).to.equal(
@@ -125,7 +125,7 @@ describe("the delegation of an account", () => {
         expect(await codeOf(executor)).to.not.equal(undefined);
       });
 
-      it("is replaced if that is asked for or allowed, in the transaction that carries the batch", async () => {
+      it("is replaced when that is requested or allowed, in the transaction of the batch", async () => {
         const { client, owner } = dstack;
         await delegate(executor);
         const delegation = { executor: batchExecutorAddress, authorizes: true, replaces: executor, deploys: false };
@@ -144,7 +144,7 @@ describe("the delegation of an account", () => {
         expect((await planBatch(client, { calls: [], account: owner })).delegation).to.equal(undefined);
       });
 
-      it("stays as it is where the calls go one by one", async () => {
+      it("stays as it is when the calls are sent one by one", async () => {
         const { client, owner } = dstack;
         await delegate(executor);
         expect(await sendBatch(client, { calls: calls(), account: owner })).to.include({ mode: "none" });
@@ -152,7 +152,7 @@ describe("the delegation of an account", () => {
         await requireAllAllowed();
       });
 
-      it("does nothing with a batch of the standard, so an estimate without the new authorisation is not believed", async () => {
+      it("ignores a batch of ERC-7821, so an estimate without the new authorisation is not used", async () => {
         const { client, owner } = dstack;
         await delegate(executor);
         const idle = { account: owner, chain: base, to: owner.address, data: encodeExecute(calls()) };
@@ -172,7 +172,7 @@ describe("the delegation of an account", () => {
         expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
       });
 
-      it("is ended without naming it", async () => {
+      it("can be ended without its address", async () => {
         const { client, owner } = dstack;
         await delegate(executor);
         const named = undoDelegation(client, { account: owner, delegate: batchExecutorAddress });

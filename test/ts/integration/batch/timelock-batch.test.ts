@@ -16,7 +16,7 @@ const abi = parseAbi([
 ]);
 
 describe("buildTimelockBatch", () => {
-  it("is scheduled, waited for and executed by OpenZeppelin's timelock under the id it names", async () => {
+  it("is scheduled and executed by OpenZeppelin's timelock under the id that it names", async () => {
     const connection = await network.create("local");
     const dstack = await deployDstack(connection);
     const { client, stranger, composeHash } = dstack;

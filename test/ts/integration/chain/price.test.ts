@@ -78,7 +78,7 @@ describe("the price of transactions", () => {
       expect(paid <= expected.total && expected.total <= most.total, `${paid} of ${expected.total}`).to.equal(true);
     }
 
-    it("of an added hash is what the receipt says and the balance lost, to the wei", async () => {
+    it("of an added hash equals the receipt and the change of the balance, to the wei", async () => {
       const { ownerClient: client, owner, cvms } = world;
       const appId = cvms.onChain?.appId;
       if (appId === undefined) throw new Error("the world has an app");
@@ -152,7 +152,7 @@ describe("the price of transactions", () => {
       });
     });
 
-    it("includes the rollup's fees in the check of the balance", async () => {
+    it("is checked against the balance with the rollup's fees", async () => {
       const { ownerClient: client, owner, cvms, chain } = world;
       const appId = cvms.onChain?.appId;
       if (appId === undefined) throw new Error("the world has an app");
@@ -193,14 +193,14 @@ describe("the price of transactions", () => {
     }
 
     for (const answer of [toHex(2n ** 256n - 1n), numberToHex(parseEther("1") + 1n, { size: 32 })]) {
-      it(`an absurd fee, it is refused: ${answer.slice(0, 10)}…`, async () => {
+      it(`an absurd fee, the price is refused: ${answer.slice(0, 10)}…`, async () => {
         const error = await catchError(priceAt(answer), ImplausibleAnswerError);
         expect(error.message).to.match(/ as the (?:L1 data|operator) fee in wei; /);
       });
     }
 
     for (const answer of ["0x01", pad("0x", { size: 64 }), null, 7, { fee: 1 }]) {
-      it(`what is no fee, it is refused: ${JSON.stringify(answer).slice(0, 12)}`, async () => {
+      it(`a value that is not a fee, the price is refused: ${JSON.stringify(answer).slice(0, 12)}`, async () => {
         await catchError(priceAt(answer), RpcUnavailableError);
       });
     }
@@ -211,7 +211,7 @@ describe("the price of transactions", () => {
     });
   });
 
-  it("has no fee of a rollup on another chain, whatever its id is", async () => {
+  it("has no fee of a rollup on a chain that is not a rollup, with any id", async () => {
     const connection = await network.create({ network: "default", override: { chainId: base.id } });
     const { owner, client, appId } = await connection.networkHelpers.loadFixture(deployDstack);
     const [composeHash = parseComposeHash("")] = hashes(1);

@@ -34,7 +34,7 @@ describe("readAllowlist", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  it("tells the state of one hash and one device, and who owns the app", async () => {
+  it("reads the state of one hash and one device, and the owner", async () => {
     const { client, appId, composeHash, deviceId, owner } = dstack;
     expect(await readAllowlist(client, { appId, composeHash, deviceId })).to.deep.equal({
       blockNumber: await getBlockNumber(client, { cacheTime: 0 }),
@@ -51,7 +51,7 @@ describe("readAllowlist", () => {
     expect(unknown).to.include({ composeHashAllowed: false, deviceListed: false, deviceAllowed: false });
   });
 
-  it("leaves undefined what was not asked for", async () => {
+  it("leaves undefined what the caller did not ask for", async () => {
     const { client, appId } = dstack;
     expect(await readAllowlist(client, { appId })).to.include({
       composeHashAllowed: undefined,
@@ -60,14 +60,14 @@ describe("readAllowlist", () => {
     });
   });
 
-  it("tells a listed device from one that may boot because any may", async () => {
+  it("tells a listed device from one that may boot because any device may", async () => {
     const { client, appId, owner } = dstack;
     await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
     const allowlist = await readAllowlist(client, { appId, deviceId: otherDevice });
     expect(allowlist).to.include({ allowAnyDevice: true, deviceListed: false, deviceAllowed: true });
   });
 
-  it("asks once where the chain has Multicall3, and gets the same answer one by one where it has not", async () => {
+  it("sends one request with Multicall3, and reads the same one by one without it", async () => {
     const { appId, composeHash } = dstack;
     const question = { appId, composeHash, deviceId: otherDevice };
     const together = interceptedClient(connection);
@@ -123,7 +123,7 @@ describe("readAllowlist", () => {
         expect(error).to.have.nested.property("context.address", nobody);
       });
 
-      it("refuses a contract that is no app", async () => {
+      it("refuses a contract that is not an app", async () => {
         const { client } = interceptedClient(connection, { chain });
         const appId = parseAppId(dstack.kms);
         const error = await rejection(readAllowlist(client, { appId, composeHash: otherHash }));
@@ -154,7 +154,7 @@ describe("readAllowlist", () => {
         });
       });
 
-      it("does not take the data of a refusal for an answer", async () => {
+      it("does not read the data of a revert as an answer", async () => {
         const { client } = interceptedClient(connection, { chain });
         const appId = parseAppId("04".repeat(20));
         await connection.networkHelpers.setCode(appId, revertingCode(pad("0x01")));
@@ -183,7 +183,7 @@ describe("readAllowlist", () => {
         ["is at fault", -32603],
         ["does not have the block yet", -32000],
       ] as const) {
-        it(`never takes an endpoint that ${fault} for an answer`, async () => {
+        it(`reads no answer from an endpoint that ${fault}`, async () => {
           const { client } = interceptedClient(connection, {
             chain,
             intercept: async ({ method }, pass) => {
@@ -198,7 +198,7 @@ describe("readAllowlist", () => {
     });
   }
 
-  it("does not let the contract send the reader to a URL", async () => {
+  it("does not follow a contract's request to read a URL", async () => {
     let visits = 0;
     const server = await startFaultServer((_, response) => {
       visits += 1;

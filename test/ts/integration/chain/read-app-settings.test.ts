@@ -60,7 +60,7 @@ describe("readAppSettings", () => {
     expect(await readAppSettings(client, { appId })).to.include({ ...facts, upgradesDisabled: true });
   });
 
-  it("looks for the flags where they are in a contract that only answers appId()", async () => {
+  it("reads the flags from their slot in a contract that only answers appId()", async () => {
     const { client } = dstack;
     const appId = parseAppId("03".repeat(20));
     const answers = { "allowAnyDevice()": pad("0x00"), "appId()": pad(appId) };
@@ -99,7 +99,7 @@ describe("readAppSettings", () => {
     expect(await readAppSettings(client, { appId, blockNumber })).to.include({ blockNumber, upgradesDisabled: false });
   });
 
-  it("reads an app too old for version and TCB flag, that is no proxy either", async () => {
+  it("reads an app without version, TCB flag and proxy", async () => {
     const { client } = dstack;
     const appId = parseAppId("01".repeat(20));
     await connection.networkHelpers.setCode(appId, answeringCode({ "allowAnyDevice()": pad("0x01") }));

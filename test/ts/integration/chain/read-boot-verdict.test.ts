@@ -40,7 +40,7 @@ describe("readBootVerdict", () => {
     return { appId, composeHash, deviceId, instanceId: zeroAddress, ...measured, ...change };
   }
 
-  it("tells that a machine may boot, and why another may not", async () => {
+  it("says that a machine may boot, and why another may not", async () => {
     const { client, kms, appId, composeHash, owner } = dstack;
     expect(await readBootVerdict(client, { kms, bootInfo: bootInfo() })).to.deep.equal({ isAllowed: true, reason: "" });
 
@@ -53,14 +53,14 @@ describe("readBootVerdict", () => {
     expect(withdrawn).to.deep.equal({ isAllowed: false, reason: "Compose hash not allowed" });
   });
 
-  it("asks an app alone for its own rules", async () => {
+  it("asks an app for its own rules only", async () => {
     const { client, appId } = dstack;
     const unknownImage = bootInfo({ osImageHash: zeroHash });
     expect(await readBootVerdict(client, { kms: dstack.kms, bootInfo: unknownImage })).to.include({ isAllowed: false });
     expect(await readBootVerdict(client, { kms: appId, bootInfo: unknownImage })).to.include({ isAllowed: true });
   });
 
-  it("does not take a failing contract for a verdict", async () => {
+  it("does not read the error of a contract as a verdict", async () => {
     const { client } = dstack;
     const kms = parseAppId("01".repeat(20));
     const text = encodeErrorResult({
@@ -76,7 +76,7 @@ describe("readBootVerdict", () => {
       .and.to.have.lengthOf.below(300);
   });
 
-  it("does not take burnt gas or another contract's answer for a verdict", async () => {
+  it("does not read burnt gas or another contract's answer as a verdict", async () => {
     const { client } = dstack;
     const kms = parseAppId("01".repeat(20));
     for (const code of ["0xfe", answeringCode({}), revertingCode(pad("0x01"))] as const) {
@@ -86,7 +86,7 @@ describe("readBootVerdict", () => {
     }
   });
 
-  it("knows a node's words for burnt gas", async () => {
+  it("recognises each node's message for burnt gas", async () => {
     const { client } = interceptedClient(connection, {
       intercept: async () => {
         throw rpcError(-32000, "out of gas: gas required exceeds: 50000000");
@@ -96,7 +96,7 @@ describe("readBootVerdict", () => {
     expect(error).to.be.instanceOf(ContractRevertedError);
   });
 
-  it("does not take an outage or an empty address for a verdict", async () => {
+  it("does not read an outage or an empty address as a verdict", async () => {
     const { client } = interceptedClient(connection, {
       intercept: async () => {
         throw rpcError(-32005, "limit exceeded");
@@ -114,7 +114,7 @@ describe("readBootVerdict", () => {
     expect(empty).to.be.instanceOf(NoContractError);
   });
 
-  it("refuses a measurement of another width", async () => {
+  it("refuses a measurement of another length", async () => {
     const { client, kms } = dstack;
     const error = await rejection(readBootVerdict(client, { kms, bootInfo: bootInfo({ osImageHash: "0x05" }) }));
     expect(error).to.be.instanceOf(InvalidHexError);

@@ -18,7 +18,7 @@ import { rejection } from "../../../support/rejection.ts";
 const withoutMulticall3 = defineChain({ ...base, contracts: {} });
 const yes: Hex = `0x${"00".repeat(31)}01`;
 
-describe("which generation a contract is of", () => {
+describe("the generation of a contract", () => {
   let connection: OpConnection;
   let dstack: Dstack;
   before(async () => {
@@ -58,7 +58,7 @@ describe("which generation a contract is of", () => {
       const reader = () => interceptedClient(connection, { chain }).client;
 
       for (const id of ["0.6.4", "0.6.5"] as const) {
-        it(`is told of ${id} by every read of app and KMS`, async () => {
+        it(`is read as ${id} by every read of app and KMS`, async () => {
           const { appId, kms, composeHash, osImageHash } = dstack;
           await upgrade(appId, "EpochApp", [epochInterfaces[id]]);
           await upgrade(kms, "EpochKms", [epochInterfaces[id]]);
@@ -85,7 +85,7 @@ describe("which generation a contract is of", () => {
         ["saysNoToAll", "unknown"],
         ["failsForEpochs", "unknown"],
       ] as const satisfies readonly (readonly [keyof typeof oddities, GenerationId])[]) {
-        it(`is ${id} of an app that ${oddity}, whose lists are read all the same`, async () => {
+        it(`is ${id} for an app that ${oddity}, and its lists are still read`, async () => {
           const { appId, composeHash, deviceId } = dstack;
           const before = await readAllowlist(reader(), { appId, composeHash, deviceId });
           await upgrade(appId, "OddInterfaceApp", [oddities[oddity]]);
@@ -98,7 +98,7 @@ describe("which generation a contract is of", () => {
         });
       }
 
-      it("is the first of an app that has no supportsInterface, with the releases its views tell", async () => {
+      it("is the first for an app without supportsInterface, with the releases that match its views", async () => {
         const appId = parseAppId("01".repeat(20));
         const address: Hex = `0x${"00".repeat(12)}${"ab".repeat(20)}`;
         const old = { "owner()": address, "allowAnyDevice()": yes };
@@ -137,12 +137,12 @@ describe("which generation a contract is of", () => {
         });
       }
 
-      it("is nobody's where there is no contract", async () => {
+      it("is an error when there is no contract", async () => {
         const nobody = parseAppId("ab".repeat(20));
         expect(await rejection(readGeneration(reader(), { address: nobody }))).to.be.instanceOf(NoContractError);
       });
 
-      it("explains a contract of a later generation that lacks the first one's views", async () => {
+      it("is reported for a contract of a later generation without the first one's views", async () => {
         const { address } = await connection.viem.deployContract("EpochsOnly");
         const appId = parseAppId(address);
         expect((await readGeneration(reader(), { address: appId })).id).to.equal("0.6.5");
@@ -153,14 +153,14 @@ describe("which generation a contract is of", () => {
     });
   }
 
-  it("costs no request of its own where the chain has Multicall3", async () => {
+  it("needs no request of its own with Multicall3", async () => {
     const { appId, composeHash } = dstack;
     const { client, methods } = interceptedClient(connection);
     await readAllowlist(client, { appId, composeHash });
     expect(methods).to.deep.equal(["eth_call"]);
   });
 
-  it("takes a contract that reverts whatever it is asked for none of dstack's", async () => {
+  it("is an error for a contract that reverts every call", async () => {
     const appId = parseAppId("06".repeat(20));
     await connection.networkHelpers.setCode(appId, revertingCode("0x"));
     const { client } = interceptedClient(connection);

@@ -31,7 +31,7 @@ describe("readOwner", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  it("tells an account that was used from one nobody has seen", async () => {
+  it("tells a used account from an unused one", async () => {
     const { client, owner } = dstack;
     const common = { kind: "eoa", delegatedTo: undefined };
     expect(await readOwner(client, { address: owner.address })).to.deep.equal({
@@ -45,13 +45,13 @@ describe("readOwner", () => {
     expect(await readOwner(client, { address })).to.include({ isUsed: true });
   });
 
-  it("takes an account that delegates its code for an account", async () => {
+  it("reads an account that delegates as an account", async () => {
     const delegatedTo = getAddress(someone());
     const address = await codeAt(concat(["0xef0100", delegatedTo]));
     expect(await readOwner(dstack.client, { address })).to.include({ kind: "eoa", delegatedTo });
   });
 
-  it("knows a Safe, its version, threshold, owners and nonce", async () => {
+  it("recognises a Safe, with version, threshold, owners and nonce", async () => {
     const { client, owner, stranger } = dstack;
     const owners = [owner.address, stranger.address, getAddress(someone())];
     const address = await deploySafe(client, { payer: owner, owners, threshold: 2 });
@@ -65,7 +65,7 @@ describe("readOwner", () => {
     });
   });
 
-  it("knows OpenZeppelin's timelock and its delay", async () => {
+  it("recognises OpenZeppelin's timelock, with its delay", async () => {
     const { client, owner } = dstack;
     const address = await deployTimelock(client, owner, 172_800n);
     expect(await readOwner(client, { address })).to.deep.equal({
@@ -75,7 +75,7 @@ describe("readOwner", () => {
     });
   });
 
-  it("takes everything else for a contract, also what answers like half a Safe or half a timelock", async () => {
+  it("reads everything else as a contract, also one that answers like part of a Safe or timelock", async () => {
     const { client, owner, kms } = dstack;
     const text = encodeAbiParameters([{ type: "string" }], ["1.4.1"]);
     const owners = encodeAbiParameters([{ type: "address[]" }], [[owner.address]]);
@@ -100,14 +100,14 @@ describe("readOwner", () => {
     expect(await readOwner(client, { address: kms })).to.include({ kind: "contract" });
   });
 
-  it("knows that nobody owns what was renounced", async () => {
+  it("reads a renounced ownership", async () => {
     expect(await readOwner(dstack.client, { address: zeroAddress })).to.deep.equal({
       address: zeroAddress,
       kind: "renounced",
     });
   });
 
-  it("answers for the block it is asked about", async () => {
+  it("reads the owner at the given block", async () => {
     const { client } = dstack;
     const blockNumber = await getBlockNumber(client, { cacheTime: 0 });
     const address = someone();
@@ -118,7 +118,7 @@ describe("readOwner", () => {
   });
 
   describe("readAppStatus", () => {
-    it("tells an app with its owner and switches, at one block", async () => {
+    it("reads an app with its owner and flags, at one block", async () => {
       const { client, owner, appImplementation } = dstack;
       const safe = await deploySafe(client, { payer: owner, owners: [owner.address], threshold: 1 });
       const appId = await deployAppOf(dstack, safe);
@@ -134,7 +134,7 @@ describe("readOwner", () => {
       expect(status).to.have.property("implementation", getAddress(appImplementation));
     });
 
-    it("tells a KMS, an address without code, and refuses what is neither", async () => {
+    it("recognises a KMS and an address without code, and refuses other contracts", async () => {
       const { client, kms, owner } = dstack;
       expect(await readAppStatus(client, { appId: parseAppId(kms) })).to.include({ kind: "kms" });
       expect(await readAppStatus(client, { appId: parseAppId(owner.address) })).to.include({ kind: "noCode" });

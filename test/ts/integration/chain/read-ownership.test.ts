@@ -27,7 +27,7 @@ describe("readOwnership", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  it("tells a plain owner and that nobody is invited", async () => {
+  it("reads an account as the owner, without a pending owner", async () => {
     const { client, appId, owner } = dstack;
     expect(await readOwnership(client, { appId })).to.include({
       owner: owner.address,
@@ -37,7 +37,7 @@ describe("readOwnership", () => {
     });
   });
 
-  it("tells who is invited, while the old owner still owns", async () => {
+  it("reads the pending owner, while the old owner still owns", async () => {
     const { client, appId, owner, stranger } = dstack;
     await writeContract(client, {
       account: owner,
@@ -53,7 +53,7 @@ describe("readOwnership", () => {
     });
   });
 
-  it("tells the owner of a contract with one-step ownership", async () => {
+  it("reads the owner of a contract with one-step ownership", async () => {
     const { client, stranger } = dstack;
     const appId = parseAppId("01".repeat(20));
     await connection.networkHelpers.setCode(appId, answeringCode({ "owner()": pad(stranger.address) }));
@@ -64,13 +64,13 @@ describe("readOwnership", () => {
     });
   });
 
-  it("says so if the owner is a contract", async () => {
+  it("recognises an owner that is a contract", async () => {
     const { client, kms } = dstack;
     const appId = await deployAppOf(dstack, kms);
     expect(await readOwnership(client, { appId })).to.include({ ownerIsContract: true });
   });
 
-  it("counts an owner that delegates by EIP-7702 as a plain one, whose key still signs", async () => {
+  it("reads an owner that delegates by EIP-7702 as an account, because its key still signs", async () => {
     const { client, appId, owner, kms } = dstack;
     await connection.networkHelpers.setCode(owner.address, concat(["0xef0100", kms]));
     expect(await readOwnership(client, { appId })).to.include({ owner: owner.address, ownerIsContract: false });
@@ -81,7 +81,7 @@ describe("readOwnership", () => {
     expect(receipt.status).to.equal("success");
   });
 
-  it("does not take longer code that starts like a delegation for one", async () => {
+  it("does not read longer code that starts like a delegation as one", async () => {
     const { client } = interceptedClient(connection, {
       // Put on the chain itself, such code would abort Hardhat's engine.
       intercept: async ({ method }, pass) => (method === "eth_getCode" ? `0xef0100${"00".repeat(21)}` : pass()),
@@ -89,7 +89,7 @@ describe("readOwnership", () => {
     expect(await readOwnership(client, { appId: dstack.appId })).to.include({ ownerIsContract: true });
   });
 
-  it("tells renounced ownership", async () => {
+  it("recognises a renounced ownership", async () => {
     const { client, appId, owner } = dstack;
     const call = { address: appId, abi: dstackAppAbi, functionName: "renounceOwnership" } as const;
     const hash = await writeContract(client, { ...call, account: owner, chain: base });

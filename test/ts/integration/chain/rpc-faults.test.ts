@@ -64,7 +64,7 @@ describe("an endpoint that fails", () => {
   };
 
   for (const [name, act] of Object.entries(actions)) {
-    it(`makes ${name} say so: nobody listens`, async () => {
+    it(`makes ${name} say that no server listens`, async () => {
       expect(await rejection(act(clientAt(await closedPort())))).to.be.instanceOf(RpcUnavailableError);
     });
   }
@@ -83,7 +83,7 @@ describe("an endpoint that fails", () => {
     "an empty body": { status: 200, body: "" },
   };
   for (const [what, { status, body }] of Object.entries(answers)) {
-    it(`is never an answer, and leaks no key: ${what}`, async () => {
+    it(`is never read as an answer, and shows no key: ${what}`, async () => {
       const server = await startFaultServer((_, response) => response.writeHead(status).end(body));
       try {
         for (const [name, act] of Object.entries(actions)) {
@@ -99,7 +99,7 @@ describe("an endpoint that fails", () => {
     });
   }
 
-  it("is told without a key, however short, that it repeats", async () => {
+  it("is reported without a key that it repeats, even a short one", async () => {
     const body = { jsonrpc: "2.0", id: 0, error: { code: -32000, message: `${password} and k3y-789 are over quota` } };
     const server = await startFaultServer((_, response) => response.end(JSON.stringify(body)));
     try {
@@ -112,7 +112,7 @@ describe("an endpoint that fails", () => {
     }
   });
 
-  describe("repeats what the request carried", () => {
+  describe("repeats parts of the request", () => {
     const words = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ";
     const headers = { "X-Token": "hunter2!pa", Authorization: `Bearer ${words}`, Cookie: 'sid="q1w2e3"' };
     const shown: Record<string, (text: string) => string> = {
@@ -139,7 +139,7 @@ describe("an endpoint that fails", () => {
     };
     for (const [kind, connect] of Object.entries(endpoints)) {
       for (const [notation, write] of Object.entries(shown)) {
-        it(`which is not told, ${notation}: ${kind}`, async () => {
+        it(`which the error hides, ${notation}: ${kind}`, async () => {
           let received = "";
           const server = await startFaultServer((request, response) => {
             received = request.headers.authorization ?? "";
@@ -179,7 +179,7 @@ describe("an endpoint that fails", () => {
       }
     });
 
-    it("but leaves the honest words", async () => {
+    it("and keeps the other words", async () => {
       const message =
         "block range is too large on base: v2 of eth_getLogs takes 2000 blocks, not 20000, from 0x1c9c380";
       const body = JSON.stringify({ jsonrpc: "2.0", id: 0, error: { code: -32005, message } });
@@ -194,7 +194,7 @@ describe("an endpoint that fails", () => {
     });
   });
 
-  it("is told in its own words, which cannot steer a terminal", async () => {
+  it("is reported with its own message, which cannot control a terminal", async () => {
     const body = { jsonrpc: "2.0", id: 0, error: { code: -32000, message: "max fee\u001b[2J below base fee" } };
     const server = await startFaultServer((_, response) => response.end(JSON.stringify(body)));
     try {
@@ -206,7 +206,7 @@ describe("an endpoint that fails", () => {
     }
   });
 
-  it("makes a reader give up when the transport does", async () => {
+  it("ends a read when the transport gives up", async () => {
     const server = await startFaultServer(() => {});
     try {
       const error = await rejection(readAllowlist(clientAt(server.port, 50), { appId, composeHash }));
@@ -218,7 +218,7 @@ describe("an endpoint that fails", () => {
   });
 
   describe("while waiting for a receipt", () => {
-    it("keeps to its own time if the endpoint hangs", async () => {
+    it("ends at its own time limit when the endpoint hangs", async () => {
       const server = await startFaultServer(() => {});
       try {
         const start = Date.now();
@@ -231,7 +231,7 @@ describe("an endpoint that fails", () => {
       }
     });
 
-    it("asks a failing endpoint again until the time is up, and leaks no key then", async () => {
+    it("asks a failing endpoint again until the time is up, and then shows no key", async () => {
       let requests = 0;
       const server = await startFaultServer((_, response) => {
         requests += 1;

@@ -67,7 +67,7 @@ describe("sendPreparedTransaction", () => {
   }
 
   describe("with signed bytes", () => {
-    it("sends what was recorded, and pays once however often it is sent", async () => {
+    it("sends the recorded bytes, and pays once when it is sent repeatedly", async () => {
       const { client, appId, owner } = dstack;
       const recorded = await crashBeforeSend();
       expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
@@ -80,7 +80,7 @@ describe("sendPreparedTransaction", () => {
       expect(await paid(owner.address)).to.deep.equal(afterOnce);
     });
 
-    it("is content with one that waits in the pool", async () => {
+    it("accepts a transaction that is pending", async () => {
       const { client, appId } = dstack;
       const recorded = await crashBeforeSend();
       await connection.provider.request({ method: "evm_setAutomine", params: [false] });
@@ -113,7 +113,7 @@ describe("sendPreparedTransaction", () => {
       },
     };
     for (const [answer, intercept] of Object.entries(lateAnswers)) {
-      it(`takes ${answer} for success if the node has the transaction`, async () => {
+      it(`accepts ${answer} as success when the node has the transaction`, async () => {
         const recorded = await crashBeforeSend();
         const { client } = interceptedClient(connection, { intercept });
         expect(await sendPreparedTransaction(client, recorded)).to.equal(recorded.transactionHash);
@@ -121,7 +121,7 @@ describe("sendPreparedTransaction", () => {
       });
     }
 
-    it("says so if another transaction of the signer took the nonce", async () => {
+    it("reports another transaction of the signer with the nonce", async () => {
       const { client, owner } = dstack;
       const recorded = await crashBeforeSend();
       await useNonce(client, owner);
@@ -134,7 +134,7 @@ describe("sendPreparedTransaction", () => {
       });
     });
 
-    it("says so if another transaction with the nonce is waiting and will not be replaced", async () => {
+    it("reports another pending transaction with the nonce that the node will not replace", async () => {
       const recorded = await crashBeforeSend();
       const { client } = interceptedClient(connection, {
         intercept: async ({ method }, pass) => {
@@ -145,7 +145,7 @@ describe("sendPreparedTransaction", () => {
       expect(await rejection(sendPreparedTransaction(client, recorded))).to.be.instanceOf(NonceTakenError);
     });
 
-    it("does not take answers without a result for success", async () => {
+    it("does not accept an answer without a result", async () => {
       const recorded = await crashBeforeSend();
       const { client } = interceptedClient(connection, {
         intercept: async ({ method }, pass) =>
@@ -154,7 +154,7 @@ describe("sendPreparedTransaction", () => {
       expect(await rejection(sendPreparedTransaction(client, recorded))).to.be.instanceOf(RpcUnavailableError);
     });
 
-    it("can be tried again after an endpoint failed", async () => {
+    it("can be repeated after an endpoint failed", async () => {
       const recorded = await crashBeforeSend();
       const { client } = interceptedClient(connection, {
         intercept: async ({ method }, pass) => {
@@ -166,7 +166,7 @@ describe("sendPreparedTransaction", () => {
       expect(await sendPreparedTransaction(dstack.client, recorded)).to.equal(recorded.transactionHash);
     });
 
-    it("says so if the funds are gone by now", async () => {
+    it("reports missing funds", async () => {
       const recorded = await crashBeforeSend();
       const { address } = dstack.owner;
       await connection.networkHelpers.setBalance(address, 1n);
@@ -177,7 +177,7 @@ describe("sendPreparedTransaction", () => {
       expect(await sendPreparedTransaction(dstack.client, recorded)).to.equal(recorded.transactionHash);
     });
 
-    it("answers the hash of one that was mined and reverted, for the receipt to tell", async () => {
+    it("returns the hash of a transaction that was mined and reverted", async () => {
       const { client, owner } = dstack;
       const recorded = await crashBeforeSend();
       const tooLittleGas = { ...recorded, gas: 30_000n, type: "eip1559" } as const;
@@ -198,7 +198,7 @@ describe("sendPreparedTransaction", () => {
       expect((await paid(address))[1]).to.equal(recorded.nonce + 1);
     });
 
-    it("does not send it a second time, whether the hash was written down or not", async () => {
+    it("does not send it a second time, with or without a recorded hash", async () => {
       const { address, appId } = await nodeAccount();
       const recorded = await crashBeforeSend(address, appId);
       const transactionHash = await sendPreparedTransaction(dstack.client, recorded);
@@ -213,7 +213,7 @@ describe("sendPreparedTransaction", () => {
       expect(await paid(address)).to.deep.equal(afterOnce);
     });
 
-    it("names another transaction that took the nonce, and says so if it cannot be found", async () => {
+    it("names another transaction with the nonce, and reports when none can be found", async () => {
       const { address, appId } = await nodeAccount();
       const recorded = await crashBeforeSend(address, appId);
       const takenBy = await sendTransaction(dstack.client, {
@@ -238,7 +238,7 @@ describe("sendPreparedTransaction", () => {
       expect(methods).to.not.include("eth_sendTransaction");
     });
 
-    it("counts transactions that wait in the pool", async () => {
+    it("counts pending transactions", async () => {
       const { address, appId } = await nodeAccount();
       const recorded = await crashBeforeSend(address, appId);
       await connection.provider.request({ method: "evm_setAutomine", params: [false] });
@@ -253,7 +253,7 @@ describe("sendPreparedTransaction", () => {
     });
   });
 
-  it("never sends to another chain than the recorded one", async () => {
+  it("never sends to a chain other than the recorded one", async () => {
     const recorded = await crashBeforeSend();
     const elsewhere = interceptedClient(connection, {
       chain: mainnet,

@@ -79,7 +79,7 @@ describe("waitForReceipt", () => {
     expect(heads).to.equal(3);
   });
 
-  it("waits anew if a reorg takes the receipt away between two confirmations", async () => {
+  it("waits again when a reorg removes the receipt between two confirmations", async () => {
     const { networkHelpers } = connection;
     const beforeSending = await networkHelpers.takeSnapshot();
     const sent = await send();
@@ -109,7 +109,7 @@ describe("waitForReceipt", () => {
     expect(receipt.blockHash).to.not.equal(lost.blockHash);
   });
 
-  it("does not take a block that is still being built for a confirmation", async () => {
+  it("does not count the pending block as a confirmation", async () => {
     const { transactionHash } = await send();
     let polls = 0;
     const { client } = interceptedClient(connection, {
@@ -124,7 +124,7 @@ describe("waitForReceipt", () => {
     expect(receipt.blockNumber).to.be.a("bigint");
   });
 
-  it("asks again after faults of the endpoint", async () => {
+  it("asks again after a fault of the endpoint", async () => {
     const { transactionHash } = await send();
     let polls = 0;
     const { client } = interceptedClient(connection, {
@@ -138,7 +138,7 @@ describe("waitForReceipt", () => {
     expect(polls).to.equal(3);
   });
 
-  it("gives up in time, and says which transaction may still be mined", async () => {
+  it("gives up after the time limit, and names the transaction that may still be mined", async () => {
     await connection.provider.request({ method: "evm_setAutomine", params: [false] });
     const { transactionHash } = await send();
     const wait = { transactionHash, functionName, timeoutMs: 30, pollIntervalMs: 5 };

@@ -127,7 +127,7 @@ describe("paying actions", () => {
 
     const none = { allowAnyDevice: false, requireTcbUpToDate: false, disableUpgrades: false };
     for (const setting of Object.keys(none)) {
-      it(`sets ${setting} alone`, async () => {
+      it(`sets only ${setting}`, async () => {
         const { client, kms, stranger } = dstack;
         const wanted = { ...none, [setting]: true };
         const deployment = { account: stranger, kms, owner: stranger.address, ...wanted };
@@ -150,14 +150,14 @@ describe("paying actions", () => {
       expect(await readAppSettings(client, { appId })).to.include({ upgradesDisabled: false });
     });
 
-    it("refuses an owner whose address has a typo", async () => {
+    it("refuses an owner's address with a wrong checksum", async () => {
       const { client, kms, stranger } = dstack;
       const typo = "0xd8DA6BF26964aF9D7eEd9e03E53415D37aA96045"; // one letter's case is wrong
       const error = await rejection(deployApp(client, { account: stranger, kms, owner: typo }));
       expect(error).to.be.instanceOf(InvalidHexError);
     });
 
-    it("passes on why the factory refuses", async () => {
+    it("reports the factory's reason for a refusal", async () => {
       const { client, kms, stranger } = dstack;
       const error = await rejection(deployApp(client, { account: stranger, kms, owner: zeroAddress }));
       expect(error).to.be.instanceOf(ContractRevertedError);
@@ -175,7 +175,7 @@ describe("paying actions", () => {
       setAllowAnyDevice(client, { ...write, appId: dstack.appId, allowAnyDevice: true }),
   };
   for (const [name, act] of Object.entries(actions)) {
-    it(`${name} refuses a stranger before anything is paid, and names both`, async () => {
+    it(`${name} refuses a stranger before anything is paid, and names owner and signer`, async () => {
       const { client, appId, owner, stranger } = dstack;
       const blockNumber = await getBlockNumber(client, { cacheTime: 0 });
       const error = await rejection(act(client, { account: stranger }));
@@ -204,7 +204,7 @@ describe("paying actions", () => {
     expect((await receiptOf(removed)).status).to.equal("success");
   });
 
-  it("tells a contract owner apart: no other key would do", async () => {
+  it("reports an owner that is a contract, because no key can sign for it", async () => {
     const { client, kms, owner } = dstack;
     const appId = await deployAppOf(dstack, kms);
     const error = await rejection(addComposeHash(client, { appId, composeHash: newHash, account: owner }));
@@ -212,7 +212,7 @@ describe("paying actions", () => {
     expect(error).to.include({ signer: owner.address, ownerIsContract: true });
   });
 
-  it("names a custom error that is not about the owner", async () => {
+  it("names the contract's other custom errors", async () => {
     const { client, kms, owner } = dstack;
     const functionName = "initialize";
     const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args: [owner.address, zeroAddress] });
@@ -222,7 +222,7 @@ describe("paying actions", () => {
     expect(error).to.have.nested.property("context.reason", "InvalidInitialization()");
   });
 
-  it("refuses an endpoint of another chain than asked for, and than the client is for", async () => {
+  it("refuses an endpoint whose chain is not the given one, or not the client's", async () => {
     const { client, owner } = dstack;
     const { addComposeHash: act } = actions;
     if (act === undefined) throw new Error("listed above");
@@ -237,7 +237,7 @@ describe("paying actions", () => {
     await act(client, { account: owner, chainId: 8453 });
   });
 
-  it("refuses an address without code, where any call would seem to succeed", async () => {
+  it("refuses an address without code, where every call would succeed", async () => {
     const { client, owner } = dstack;
     const appId = parseAppId("ab".repeat(20));
     const error = await rejection(addComposeHash(client, { appId, composeHash: newHash, account: owner }));
@@ -245,13 +245,13 @@ describe("paying actions", () => {
     expect(error).to.have.property("context").that.deep.equals({ address: appId, chainId: 8453 });
   });
 
-  it("asks for a signer", async () => {
+  it("refuses a client without an account", async () => {
     const { client, appId } = dstack;
     const error = await rejection(addComposeHash(client, { appId, composeHash: newHash }));
     expect(error).to.be.instanceOf(SignerRequiredError);
   });
 
-  it("refuses an owner without funds, and one with too little, before anything is sent", async () => {
+  it("refuses an owner without funds, or with too little, before anything is sent", async () => {
     const poor = privateKeyToAccount(generatePrivateKey());
     const appId = await deployAppOf(dstack, poor.address);
     for (const balance of [0n, 1n]) {
@@ -297,7 +297,7 @@ describe("paying actions", () => {
     expect(prepared).to.deep.include({ nonce, gas, maxFeePerGas, maxPriorityFeePerGas, data: input });
   });
 
-  it("sends nothing if it cannot be written down first", async () => {
+  it("sends nothing when the transaction cannot be recorded first", async () => {
     const { appId, owner } = dstack;
     const { client, methods } = interceptedClient(connection);
     const diskFull = new Error("disk full");
@@ -310,7 +310,7 @@ describe("paying actions", () => {
     expect(await readAllowlist(client, { appId, composeHash: newHash })).to.include({ composeHashAllowed: false });
   });
 
-  it("leaves signing and the key to the node for a bare address, with every other field decided here", async () => {
+  it("lets the node sign for an address, with every other field set here", async () => {
     const [wallet] = await connection.viem.getWalletClients();
     if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
     const account = wallet.account.address;
@@ -340,7 +340,7 @@ describe("paying actions", () => {
     expect(await getTransaction(dstack.client, { hash: transactionHash })).to.include({ from: wallet.account.address });
   });
 
-  it("leaves room for a doubled base fee, and never tips more than 3 gwei", async () => {
+  it("allows for twice the base fee, and a priority fee of at most 3 gwei", async () => {
     const { appId, owner } = dstack;
     const { client } = interceptedClient(connection, {
       intercept: async ({ method }, pass) => {
@@ -366,7 +366,7 @@ describe("paying actions", () => {
     expect(await getBalance(client, { address: owner.address })).to.equal(balance - gasUsed * effectiveGasPrice);
   });
 
-  it("takes the nonce it is given, for endpoints that count late", async () => {
+  it("uses the given nonce, for endpoints that count late", async () => {
     const { client, appId, owner } = dstack;
     const next = await getTransactionCount(client, { address: owner.address });
     const stale = interceptedClient(connection, {

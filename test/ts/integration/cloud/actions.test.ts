@@ -78,7 +78,7 @@ describe("the cloud actions against the mock cloud", () => {
     await catchError(getCvm(client, { cvm: "no-such-cvm" }), CvmNotFoundError);
   });
 
-  it("read an app's encryption key, and believe only the KMS that is expected", async () => {
+  it("read an app's encryption key, and accept only the expected KMS's signature", async () => {
     const { id, appId } = await onChain();
     const expectedKmsPublicKey = world.cloud.kmsPublicKey("kms-base-1");
     const { publicKey } = await getAppEncryptionKey(client, { kms: "kms-base-1", appId, expectedKmsPublicKey });
@@ -91,7 +91,7 @@ describe("the cloud actions against the mock cloud", () => {
     );
   });
 
-  it("patch and confirm, and know the confirmation of what is not there", async () => {
+  it("patch and confirm, and report the confirmation of an unknown update", async () => {
     const { id, composeHash } = await onChain();
     const outcome = await patchCvm(client, { cvm: id, dockerCompose: newCompose, publicLogs: false });
     const registered = await register(outcome);
@@ -133,7 +133,7 @@ describe("the cloud actions against the mock cloud", () => {
     expect(world.cloud.readEnvironment(id)).to.deep.equal(environment);
   });
 
-  it("replace an environment at once where its names stay", async () => {
+  it("replace an environment at once when its names stay the same", async () => {
     const { id, appId } = await onChain();
     const { publicKey } = await getAppEncryptionKey(client, { kms: "kms-base-1", appId });
     const encryptedEnvironment = encryptEnvironment(green, publicKey);
@@ -155,7 +155,7 @@ describe("the cloud actions against the mock cloud", () => {
     expect(await getCvm(client, { cvm: id })).to.include({ composeHash });
   });
 
-  it("prepare an update that only a token can commit", async () => {
+  it("prepare an update that is committed with a token only", async () => {
     const { id } = await onChain();
     const outcome = await patchCvm(client, { cvm: id, dockerCompose: newCompose, prepareOnly: true });
     expect(outcome).to.include({ kind: "registrationRequired" });
@@ -163,7 +163,7 @@ describe("the cloud actions against the mock cloud", () => {
     expect(await getDockerCompose(client, { cvm: id })).to.equal(dockerCompose);
   });
 
-  it("create a CVM on an off-chain KMS, the same one for the same hash", async () => {
+  it("create a CVM on an off-chain KMS, and return the same one for a repeated hash", async () => {
     const appCompose = buildAppCompose({ dockerCompose, allowedEnvs: ["MODE"] });
     const provisioned = await provisionCvm(client, { name: "off-chain-cvm", appCompose, kmsType: "phala" });
     const { appId, composeHash, encryptionPublicKey } = provisioned;
@@ -177,14 +177,14 @@ describe("the cloud actions against the mock cloud", () => {
     expect(world.cloud.readEnvironment(id)).to.deep.equal(green);
   });
 
-  it("provision a CVM on an on-chain KMS with all that its app's contract needs", async () => {
+  it("provision a CVM on an on-chain KMS with what its app's contract needs", async () => {
     const appCompose = buildAppCompose({ dockerCompose });
     const provisioned = await provisionCvm(client, { name: "on-chain-cvm", appCompose, kmsType: "base" });
     expect(provisioned).to.include({ appId: undefined, deviceId: world.dstack.deviceId });
     expect(provisioned.kms).to.include({ chainId: 8453, contractAddress: world.dstack.kms.toLowerCase() });
   });
 
-  it("accept a patch at once off chain", async () => {
+  it("apply a patch at once on an off-chain KMS", async () => {
     const { id } = await createOffChainCvm(world, { name: "another-off-chain" });
     expect(await patchCvm(client, { cvm: id, dockerCompose: newCompose })).to.include({ kind: "accepted" });
     await world.cloud.whenIdle();

@@ -45,7 +45,7 @@ describe("the cloud actions that look at an app", () => {
     return outcome.composeHash;
   }
 
-  it("list its CVMs with what each one runs", async () => {
+  it("list its CVMs with the hash that each one runs", async () => {
     await request(world.cloud, "POST", `/cvms/${cvm.id}/replicas`, { body: { node_id: 1 } });
     await world.cloud.whenIdle();
     await request(world.cloud, "POST", `/cvms/${cvm.id}/stop`);
@@ -60,7 +60,7 @@ describe("the cloud actions that look at an app", () => {
     }
   });
 
-  it("tell what an update under way leads to", async () => {
+  it("read the target of a running update", async () => {
     const composeHash = await prepare("2");
     const transactionHash = await registerHash(world, cvm.appId, composeHash);
     await patchCvm(client, { cvm: cvm.id, dockerCompose: compose("2") });
@@ -81,7 +81,7 @@ describe("the cloud actions that look at an app", () => {
     expect(second.revisions.map((revision) => revision.composeHash)).to.deep.equal([cvm.composeHash]);
   });
 
-  it("tell whether a hash is waited for", async () => {
+  it("read whether an update waits for a hash", async () => {
     const composeHash = await prepare("3");
     const { vmUuid = "" } = await getCvm(client, { cvm: cvm.id });
     const pending = await getPendingUpdate(client, { appId: cvm.appId, vmUuid, composeHash });
@@ -94,7 +94,7 @@ describe("the cloud actions that look at an app", () => {
     expect((await catchError(getPendingUpdate(client, gone), CloudResponseError)).status).to.equal(404);
   });
 
-  it("know the cloud's devices", async () => {
+  it("list the cloud's devices", async () => {
     expect(await getKnownDevices(client, { appId: cvm.appId })).to.include.members([world.dstack.deviceId]);
   });
 });

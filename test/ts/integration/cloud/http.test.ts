@@ -76,7 +76,7 @@ describe("the cloud client over HTTP", () => {
     return { client, server };
   }
 
-  it("sends key and version with every request, and a body only where there is one", async () => {
+  it("sends key and version with every request, and a body only with its content", async () => {
     const { client, server } = await serve((response) => sendJson(response, 200, cvm));
     await getCvm(client, { cvm: "my app/1" });
     const [request] = server.received;
@@ -85,7 +85,7 @@ describe("the cloud client over HTTP", () => {
     expect(request?.headers).to.not.have.property("content-type");
   });
 
-  it("leaves out what is not asked for", async () => {
+  it("omits what the caller does not set", async () => {
     const { client, server } = await serve((response) => sendJson(response, 202, { correlation_id: "c" }));
     await patchCvm(client, { cvm: "a", dockerCompose: "services: {}\n", publicLogs: false });
     expect(JSON.parse(server.received[0]?.body ?? "")).to.deep.equal({
@@ -95,7 +95,7 @@ describe("the cloud client over HTTP", () => {
     expect(server.received[0]?.headers).to.not.have.property("x-prepare-only");
   });
 
-  it("carries a registered hash in headers", async () => {
+  it("sends a registered hash in headers", async () => {
     const { client, server } = await serve((response) => sendJson(response, 202, { correlation_id: "c" }));
     await confirmCvmPatch(client, { cvm: "a", composeHash, transactionHash });
     expect(server.received[0]).to.include({ method: "PATCH", body: "{}" });
@@ -105,7 +105,7 @@ describe("the cloud client over HTTP", () => {
     });
   });
 
-  it("sends a compose file as the text it is", async () => {
+  it("sends a compose file as plain text", async () => {
     const { client, server } = await serve((response) =>
       sendJson(response, 202, { status: "in_progress", message: "m", correlation_id: "c" }),
     );
@@ -119,7 +119,7 @@ describe("the cloud client over HTTP", () => {
     });
   });
 
-  it("reads both shapes of a CVM into one", async () => {
+  it("reads both shapes of a CVM as one type", async () => {
     const flat = {
       ...cvm,
       id: 7,
@@ -168,7 +168,7 @@ describe("the cloud client over HTTP", () => {
     expect(outcome).to.have.nested.property("kms.chainId", 8453);
   });
 
-  describe("gives each refusal its class", () => {
+  describe("has an error class for each refusal", () => {
     const refusals: readonly [number, unknown, new (...args: never[]) => DstackError, string?][] = [
       [401, { detail: "Invalid key" }, UnauthorizedError],
       [403, { detail: "No" }, UnauthorizedError],
@@ -199,14 +199,14 @@ describe("the cloud client over HTTP", () => {
     }
   });
 
-  it("says which field of a request was wrong", async () => {
+  it("names the invalid field of a request", async () => {
     const body = { detail: [{ loc: ["body", "vcpu"], msg: "too many", type: "x" }] };
     const { client } = await serve((response) => sendJson(response, 422, body));
     const error = await catchError(patchCvm(client, { cvm: "a" }), CloudResponseError);
     expect(error.answer.apiMessage).to.equal("vcpu: too many");
   });
 
-  it("offers every refusal as a value too, and lets bugs be errors", async () => {
+  it("returns every refusal as a value in the safe form, and throws for bugs", async () => {
     const { client } = await serve((response) => sendJson(response, 404, { detail: "gone" }));
     const result = await safeGetCvm(client, { cvm: "a" });
     expect(result).to.have.property("success", false);
@@ -215,7 +215,7 @@ describe("the cloud client over HTTP", () => {
     await catchError(safeGetCvm(broken, { cvm: "a" }), RangeError);
   });
 
-  describe("names the call whose answer it does not understand", () => {
+  describe("names the call whose answer is invalid", () => {
     const answers: Readonly<Record<string, Answer>> = {
       "not JSON": (response) => void response.writeHead(200).end("<html></html>"),
       empty: (response) => void response.writeHead(200).end(),
@@ -236,7 +236,7 @@ describe("the cloud client over HTTP", () => {
       });
     }
 
-    it("a redirect, by its status and the origin it points to, and hands nothing to that address", async () => {
+    it("a redirect, with its status and target, to which it sends nothing", async () => {
       const other = await serve((response) => sendJson(response, 200, cvm));
       const location = `http://user:pw@${new URL(other.server.url).host}/api/v1/cvms/a?key=${"k".repeat(30)}`;
       for (const status of [301, 302, 303, 307, 308]) {
@@ -267,14 +267,14 @@ describe("the cloud client over HTTP", () => {
       });
     }
 
-    it("an app-compose document that would be read differently than it was written", async () => {
+    it("an app-compose document that would be read as another one", async () => {
       const { client } = await serve((response) =>
         response.writeHead(200, { "content-type": "application/json" }).end('{"name":"a","name":"b"}'),
       );
       await catchError(getComposeFile(client, { cvm: "a" }), CloudProtocolError);
     });
 
-    it("an encryption key of another width", async () => {
+    it("an encryption key of another length", async () => {
       const { client } = await serve((response) =>
         sendJson(response, 200, { public_key: "e1".repeat(31), signature: "00".repeat(65) }),
       );
@@ -291,14 +291,14 @@ describe("the cloud client over HTTP", () => {
       expect(server.received).to.have.length(3);
     });
 
-    it("a read no more often than it may", async () => {
+    it("a read up to the number of attempts", async () => {
       const { client, server } = await serve((response) => sendJson(response, 503, { detail: "later" }));
       const error = await catchError(getCvm(client, { cvm: "a" }), CloudResponseError);
       expect(error).to.include({ status: 503, retryable: true });
       expect(server.received).to.have.length(3);
     });
 
-    it("a change that a busy CVM refused", async () => {
+    it("a change that the cloud refused because the CVM was busy", async () => {
       const { client, server } = await serve((response, _, count) =>
         count === 1 ? sendJson(response, 409, { detail: "Busy" }) : sendJson(response, 202, { correlation_id: "c" }),
       );
@@ -312,7 +312,7 @@ describe("the cloud client over HTTP", () => {
       expect(server.received).to.have.length(1);
     });
 
-    it("no change after a fault that may have come too late", async () => {
+    it("no change after a fault of the server", async () => {
       const { client, server } = await serve((response) => sendJson(response, 503, { detail: "oops" }));
       await catchError(patchCvm(client, { cvm: "a" }), CloudResponseError);
       expect(server.received).to.have.length(1);
@@ -347,7 +347,7 @@ describe("the cloud client over HTTP", () => {
       fetch: ((input, init) => fetch(input, { ...init, signal: null })) satisfies typeof fetch,
     },
   }))
-    it(`asks a server that drips its answers once more, and then gives up${what}`, async () => {
+    it(`asks a server that drips its answer once more, and then gives up${what}`, async () => {
       const drips: NodeJS.Timeout[] = [];
       const { client, server } = await serve(
         (response) => {
@@ -364,7 +364,7 @@ describe("the cloud client over HTTP", () => {
       expect(performance.now() - start).to.be.lessThan(2_000);
     });
 
-  it("says that nobody is listening", async () => {
+  it("reports that no server listens", async () => {
     const { client } = await serve(() => {}, { baseUrl: `http://127.0.0.1:${await unusedPort()}` });
     const error = await catchError(getCvm(client, { cvm: "a" }), CloudUnreachableError);
     expect(error).to.include({ retryable: true });
@@ -404,7 +404,7 @@ describe("the cloud client over HTTP", () => {
       });
     }
 
-    it("errors of a server that gives it as a value of the wrong shape, or as the reason of a failed boot", async () => {
+    it("errors of a server that sends it in an invalid value, or as the reason of a failed boot", async () => {
       const { client } = await serve((response, { url }) => {
         if (url.endsWith("/state"))
           return sendJson(response, 200, { name: "a", status: "error", boot_error: `no ${apiKey}` });
@@ -425,7 +425,7 @@ describe("the cloud client over HTTP", () => {
     });
   });
 
-  it("prints nothing of a server's text that could steer a terminal or fill it", async () => {
+  it("removes control characters from a server's text, and cuts it", async () => {
     const message = `\u001b[2J\u001b]0;owned\u0007\u202e${"long ".repeat(500)}`;
     const { client } = await serve((response) => sendJson(response, 400, { error_code: "E", message }));
     const error = await catchError(getCvm(client, { cvm: "a" }), CloudResponseError);

@@ -56,7 +56,7 @@ describe("watchCvmState", () => {
     expect(request?.headers).to.include({ accept: "text/event-stream", "x-api-key": apiKey });
   });
 
-  it("ends where the cloud ends it, with a word or without", async () => {
+  it("ends when the cloud ends the stream, with or without an event", async () => {
     for (const last of ["timeout", undefined]) {
       const served = await serve((response) => {
         sendEvents(response, ["state", running]);
@@ -67,7 +67,7 @@ describe("watchCvmState", () => {
     }
   });
 
-  it("closes the connection when the loop ends early, and when the caller says so", async () => {
+  it("closes the connection when the loop ends early, and when the signal is aborted", async () => {
     for (const isAborted of [true, false]) {
       const responses: ServerResponse[] = [];
       const { client } = await serve((response) => {
@@ -105,7 +105,7 @@ describe("watchCvmState", () => {
     ["nothing", (response) => response.destroy(), CloudUnreachableError],
   ];
   for (const [what, answer, error, problem] of refusals) {
-    it(`asks once, and says so, where the cloud answers ${what}`, async () => {
+    it(`asks once, and reports it, when the cloud answers ${what}`, async () => {
       const served = await serve(answer);
       const refusal = await catchError(read(served), error);
       if (problem !== undefined) expect(refusal.message).to.match(problem);
@@ -128,7 +128,7 @@ describe("watchCvmState", () => {
     ["a cut", (response) => response.destroy(), CloudUnreachableError, /did not answer/],
   ];
   for (const [what, send, error, problem] of faults) {
-    it(`yields what came before ${what}, and then fails`, async () => {
+    it(`yields the states before ${what}, and then fails`, async () => {
       const served = await serve((response) => {
         sendEvents(response, ["state", running]);
         setTimeout(() => send(response), 20);
@@ -164,7 +164,7 @@ describe("watchCvmState", () => {
     for (const timer of timers) clearInterval(timer);
   });
 
-  it("gives up in time with a fetch that does not listen to its signal", async () => {
+  it("gives up in time with a fetch that ignores its signal", async () => {
     const deaf: typeof fetch = (input, init) => fetch(input, { ...init, signal: null });
     const quiet = await serve((response) => sendEvents(response, ["state", running]), { fetch: deaf });
     const seen: string[] = [];

@@ -6,7 +6,7 @@ const LIMITS = { DstackApp: 1_437_619n, DstackKms: 2_457_883n } as const;
 
 describe("deployment gas", () => {
   for (const contract of ["DstackApp", "DstackKms"] as const) {
-    it(`deploys ${contract} below the public implementation's figure`, async () => {
+    it(`of ${contract} is below the public implementation's`, async () => {
       const { viem } = await network.create("local");
       const { deploymentTransaction } = await viem.sendDeploymentTransaction(contract);
       const publicClient = await viem.getPublicClient();

@@ -53,7 +53,7 @@ describe("deploying at an endpoint that lies", () => {
     }
   }
 
-  it("deploys, and caps the tip", async () => {
+  it("deploys with a limited priority fee", async () => {
     const tip = numberToHex(parseGwei("9000000"));
     const result = await run([{ method: "eth_maxPriorityFeePerGas", answer: { value: tip } }]);
     expect(result.type).to.equal(DeploymentResultType.SUCCESSFUL_DEPLOYMENT);
@@ -62,7 +62,7 @@ describe("deploying at an endpoint that lies", () => {
     for (const transaction of signed) expect(transaction.tip).to.equal(parseGwei("3"));
   });
 
-  it("never builds on an address that a receipt made up", async () => {
+  it("never uses an address that a receipt invents", async () => {
     const error = await rejection(
       run([{ method: "eth_getTransactionReceipt", answer: { fields: { contractAddress: attacker } } }]),
     );
@@ -70,7 +70,7 @@ describe("deploying at an endpoint that lies", () => {
     for (const { data } of await signedTransactions(rpc)) expect(data).to.not.contain(attacker.slice(2));
   });
 
-  it("takes no contract of another nonce of its own account either", async () => {
+  it("does not accept a contract of another nonce of the same account", async () => {
     const other: Hex = getContractAddress({ from: deployer, nonce: 0n });
     const error = await rejection(
       run([{ method: "eth_getTransactionReceipt", at: 1, answer: { fields: { contractAddress: other } } }]),
@@ -78,7 +78,7 @@ describe("deploying at an endpoint that lies", () => {
     expect(String(error)).to.contain(other);
   });
 
-  it("signs for no gas beyond a deployment's, and no price without a base fee", async () => {
+  it("signs for no more gas than a deployment needs, and not without a base fee", async () => {
     for (const lie of [
       { method: "eth_estimateGas", answer: { value: numberToHex(16_000_000n) } },
       { method: "eth_getBlockByNumber", answer: { fields: { baseFeePerGas: undefined } } },

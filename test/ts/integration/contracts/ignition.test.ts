@@ -9,20 +9,20 @@ const IMPLEMENTATION_SLOT = numberToHex(hexToBigInt(keccak256(toBytes("eip1967.p
 const OWNER = getAddress("0x00000000000000000000000000000000000a11ce");
 
 describe("Ignition module DstackKms", () => {
-  it("gives the KMS to the first account unless told otherwise", async () => {
+  it("makes the first account the owner of the KMS by default", async () => {
     const { ignition, viem } = await network.create("local");
     const [deployer] = await viem.getWalletClients();
     const { kms } = await ignition.deploy(DstackKms);
     expect((await kms.read.owner()).toLowerCase()).to.equal(deployer?.account.address);
   });
 
-  it("gives the KMS to the account named as owner", async () => {
+  it("makes the named account the owner of the KMS", async () => {
     const { ignition } = await network.create("local");
     const { kms } = await ignition.deploy(DstackKms, { parameters: { DstackKms: { owner: OWNER } } });
     expect(await kms.read.owner()).to.equal(OWNER);
   });
 
-  it("leaves an app implementation that the factory uses and nobody owns", async () => {
+  it("deploys an app implementation without an owner, which the factory uses", async () => {
     const { ignition, viem } = await network.create("local");
     const { kms, appImplementation } = await ignition.deploy(DstackKms);
 

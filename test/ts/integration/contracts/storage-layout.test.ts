@@ -62,7 +62,7 @@ function committedLayout(contract: string): LayoutEntry[] {
 }
 
 describe("storage layout", () => {
-  it("is held for every contract there is a table for", () => {
+  it("is checked for every contract with a table", () => {
     expect(Object.keys(layoutContracts)).to.have.members(Object.keys(PUBLISHED));
   });
 
@@ -77,7 +77,7 @@ describe("storage layout", () => {
     });
   }
 
-  it("differs when two variables of one type trade places", () => {
+  it("differs when two variables of one type are swapped", () => {
     const layout = committedLayout("DstackKms");
     const swapped = layout.map((entry) => {
       if (entry.label === "kmsAllowedDeviceIds") return { ...entry, label: "allowedOsImages" };

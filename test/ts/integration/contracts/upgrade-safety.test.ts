@@ -26,24 +26,24 @@ describe("upgrade safety", () => {
       expect(report.ok, report.explain(false)).to.equal(true);
     });
 
-  it("is denied to the shifted layout, whose app would lose its policy", async () => {
+  it("fails for the shifted layout, whose app would lose its policy", async () => {
     const report = await validate({ contract: "DstackApp", reference: "AppAuthV042" });
     expect(report.ok).to.equal(false);
     expect(report.explain(false)).to.include("AppIdSlot: Deleted `appId`");
   });
 
-  it("is denied to the first KMS, which would lose its apps and their code", async () => {
+  it("fails for the first KMS, which would lose its apps and their code", async () => {
     const report = await validate({ contract: "DstackKms", reference: "KmsAuthV042" });
     expect(report.ok).to.equal(false);
     expect(findings(report).join("\n")).to.include("`apps`").and.to.include("`appAuthImplementation`");
   });
 
-  it("is denied to an upgrade between unrelated contracts", async () => {
+  it("fails for an upgrade between unrelated contracts", async () => {
     const report = await validate({ contract: "DstackApp", reference: "DstackKmsV054" });
     expect(report.ok).to.equal(false);
   });
 
-  it("is denied to the way back, which would lose state", async () => {
+  it("fails for a downgrade, which would lose state", async () => {
     const report = await validate({ contract: "DstackAppV054", reference: "DstackApp" });
     expect(report.ok).to.equal(false);
   });

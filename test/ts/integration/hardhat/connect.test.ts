@@ -48,7 +48,7 @@ describe("the configuration of the plugin", () => {
     expect(await kms.get()).to.equal(bank);
   });
 
-  it("takes the KMS from DSTACK_KMS where it is not configured, and none where that is not set", async () => {
+  it("reads the KMS from DSTACK_KMS when it is not configured, and has none without both", async () => {
     const read = async () => readConfiguredKms(hostOf(await environmentOf({})));
     expect(await read()).to.equal(undefined);
     try {
@@ -82,7 +82,7 @@ describe("the configuration of the plugin", () => {
     ["a KMS key of no curve", { kmsPublicKey: "05".repeat(33) }, "config.dstack.kmsPublicKey"],
     ["an API key that is a number", { cloud: { apiKey: 7 } }, "config.dstack.cloud.apiKey"],
   ] as const) {
-    it(`refuses ${what}, by its path`, async () => {
+    it(`refuses ${what}, and names its path`, async () => {
       expect(await rejection(environmentOf(config)))
         .to.have.property("message")
         .that.includes(`${path}:`);
@@ -90,7 +90,7 @@ describe("the configuration of the plugin", () => {
   }
 });
 
-describe("the chain a key signs for", () => {
+describe("the chain that a key signs for", () => {
   async function judge(
     network: string,
     chainId: number,
@@ -110,7 +110,7 @@ describe("the chain a key signs for", () => {
     await judge("mine", 31_337, { url: "http://127.0.0.1:8545" });
   });
 
-  it("is never one that only the endpoint names", async () => {
+  it("is never known only from the endpoint", async () => {
     expect(await rejection(judge("sepolia", 8453))).to.be.instanceOf(WrongChainError);
     const unnamed = await rejection(judge("mine", 8453));
     expect(unnamed).to.be.instanceOf(InvalidArgumentError);
@@ -122,14 +122,14 @@ describe("resolveApp", () => {
   const resolve = async (args: AppArguments, apps: DstackUserConfig["apps"]) =>
     resolveApp(args, { apps: await appsOf(apps), cloud: undefined });
 
-  it("takes an address, an id with prefix and a name, and knows the name of an address", async () => {
+  it("accepts an address, an id with prefix and a name, and finds the name of an address", async () => {
     const apps = { shop: { address: shop, pins: [pin] }, bank };
     for (const app of ["shop", shop, `app_${shop.slice(2)}`, shop.slice(2)])
       expect(await resolve({ app }, apps)).to.include({ appId: shop, alias: "shop" });
     expect(await resolve({ app: `0x${"cc".repeat(20)}` }, apps)).to.include({ alias: undefined });
   });
 
-  it("keeps what any name of an app pins", async () => {
+  it("joins the pins of all names of an app", async () => {
     const other = `0x${"22".repeat(32)}`;
     const apps = { shop: { address: shop, pins: [pin] }, again: { address: shop, pins: [other, pin] }, bank };
     for (const app of ["shop", "again", shop])
@@ -137,7 +137,7 @@ describe("resolveApp", () => {
     expect((await resolve({ app: "bank" }, apps)).pins).to.deep.equal([]);
   });
 
-  it("takes the only app of the configuration, and none of several", async () => {
+  it("uses the only app of the configuration, and none of several", async () => {
     expect(await resolve({}, { shop })).to.include({ appId: shop, alias: "shop" });
     const error = await rejection(resolve({}, { shop, bank }));
     expect(error)
@@ -147,14 +147,14 @@ describe("resolveApp", () => {
     expect(await rejection(resolve({}, {}))).to.be.instanceOf(InvalidArgumentError);
   });
 
-  it("refuses names nobody gave, cut addresses and wrong checksums", async () => {
+  it("refuses unknown names, incomplete addresses and wrong checksums", async () => {
     expect(await rejection(resolve({ app: "shpo" }, { shop }))).to.be.instanceOf(InvalidArgumentError);
     expect(await rejection(resolve({ app: "toString" }, { shop }))).to.be.instanceOf(InvalidArgumentError);
     for (const app of [shop.slice(0, -1), "0x", "app_12", "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045"])
       expect(await rejection(resolve({ app }, {})), app).to.be.instanceOf(InvalidHexError);
   });
 
-  it("asks nobody without an API key", async () => {
+  it("asks no cloud without an API key", async () => {
     expect(await rejection(resolve({ cvm: "shop-1" }, { shop }))).to.be.instanceOf(InvalidArgumentError);
   });
 });
@@ -209,7 +209,7 @@ describe("connectApp, in a world", () => {
     expect(await rejection(connectApp({ cvm: "onchain-app" }, hostOf(elsewhere)))).to.be.instanceOf(WrongChainError);
   });
 
-  it("signs with the network's accounts where there is no owner key, by preference the wanted one", async () => {
+  it("signs with an account of the network when there is no owner key, the wanted one first", async () => {
     const url = world.chain.rpcUrl;
     const mnemonic = "test test test test test test test test test test test junk";
     const accountOf = async (accounts: "remote" | string[] | { mnemonic: string }, wanted?: Address) => {
@@ -225,7 +225,7 @@ describe("connectApp, in a world", () => {
     expect(await rejection(accountOf([]))).to.be.instanceOf(SignerRequiredError);
   });
 
-  it("refuses an endpoint of another chain than the network's", async () => {
+  it("refuses an endpoint whose chain is not the network's", async () => {
     const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, chainId: 1 } };
     const hre = await projectOf(world, {}, { networks });
     const refusal = await rejection(connectApp({ app: onChain() }, hostOf(hre)));
@@ -234,7 +234,7 @@ describe("connectApp, in a world", () => {
       .and.deep.include({ context: { expected: 1, actual: 8453 } });
   });
 
-  it("does not wait for an endpoint that asks for a day's patience", async () => {
+  it("does not wait for an endpoint that asks to wait for a day", async () => {
     const busy = await startFaultServer((_, response) => response.writeHead(429, { "Retry-After": "86400" }).end());
     try {
       const hre = await createHardhatRuntimeEnvironment({
@@ -248,7 +248,7 @@ describe("connectApp, in a world", () => {
     }
   });
 
-  it("ends a request whose answer drips without an end, and sends it no second time", async () => {
+  it("ends a request whose answer never ends, and does not repeat it", async () => {
     let requests = 0;
     const drips: NodeJS.Timeout[] = [];
     const slow = await startFaultServer((_, response) => {
@@ -273,7 +273,7 @@ describe("connectApp, in a world", () => {
     }
   });
 
-  it("tells no header and no part of the URL that the endpoint repeats", async () => {
+  it("hides headers and parts of the URL that the endpoint repeats", async () => {
     const endpoint = await startFaultServer((request, response) => {
       const { authorization, "x-token": token } = request.headers;
       const error = { code: -32005, message: `${authorization} ${token} ${request.url}` };
@@ -297,7 +297,7 @@ describe("connectApp, in a world", () => {
     }
   });
 
-  it("wants a network to be chosen, and one that exists", async () => {
+  it("asks for a network, and refuses an unknown one", async () => {
     const config = { plugins: [dstack], networks: { base: { type: "http" as const, url: world.chain.rpcUrl } } };
     const hre = await createHardhatRuntimeEnvironment(config);
     expect(await rejection(connectChain(hre)))

@@ -298,7 +298,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     return found;
   }
 
-  it("tells the truth by itself, and every task does its work", async () => {
+  it("carry out every task when the endpoint tells the truth", async () => {
     for (const scenario of scenarios) {
       const isDelegated = scenario.task.includes("undo-delegation");
       const outcome = await run(scenario, [], isDelegated);
@@ -307,7 +307,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     }
   }).timeout(60_000);
 
-  it("signs nothing else, whatever the endpoint answers", async () => {
+  it("sign nothing else, with random lies of the endpoint", async () => {
     const { kms, appImplementation } = world.contracts;
     const contracts = [appId, offered, kms, appImplementation].map(lowerCase);
     const untruths = arbitraryLies({ account: owner, contracts, executorCode });
@@ -331,8 +331,8 @@ describe("tasks that sign, at an endpoint that lies", () => {
     expect(signatures, "the lies leave something to sign").to.be.greaterThan(10);
   }).timeout(600_000);
 
-  describe("as it did once", () => {
-    it("S1: says once that the account delegates to its contract", async () => {
+  describe("with the lies of past findings", () => {
+    it("S1: it says once that the account delegates to its contract", async () => {
       // The account is looked at several times: to tell what kind of owner it is, to plan, and before it is signed for.
       for (const at of [0, 1, 2, 3, undefined])
         for (const scenario of [find("hash add", "auto:delegate"), find("hash add", "7702")]) {
@@ -343,7 +343,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
         }
     });
 
-    it("says that the account delegates to an earlier executor, which may be replaced", async () => {
+    it("it says that the account delegates to an earlier executor, which may be replaced", async () => {
       for (const at of [0, 1, 2, 3, undefined])
         for (const batch of [undefined, "auto:delegate", "7702"]) {
           const scenario = find("hash add", batch);
@@ -352,7 +352,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
         }
     });
 
-    it("S2: names its contract in the receipt of the executor's deployment", async () => {
+    it("S2: it names its contract in the receipt of the executor's deployment", async () => {
       const lies: Lie[] = [
         codeOf(deterministicDeployer, "0x"),
         codeOf(batchExecutorAddress, "0x"),
@@ -365,7 +365,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
       expect(outcome.stderr).to.contain(deterministicDeployer);
     });
 
-    it("says that the chain has the id 0, for which an authorisation holds everywhere", async () => {
+    it("it says that the chain has the id 0, for which an authorisation is valid on every chain", async () => {
       const configured = hre;
       hre = await project({ isPinned: false });
       try {
@@ -378,7 +378,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
       }
     });
 
-    it("S3: names a tip of millions of gwei", async () => {
+    it("S3: it names a priority fee of millions of gwei", async () => {
       const tip: Lie = { method: "eth_maxPriorityFeePerGas", answer: { value: numberToHex(parseGwei("9000000")) } };
       const hidden = [codeOf(deterministicDeployer, "0x"), codeOf(batchExecutorAddress, "0x")];
       for (const lies of [[tip], [tip, ...hidden], [tip, codeOf(batchExecutorAddress, "0x", 0)]])

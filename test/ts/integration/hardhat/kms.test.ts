@@ -31,7 +31,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
   const knownImage = () => world.osImages[0].hash;
 
   describe("kms", () => {
-    it("shows the KMS and whether it allows what it is asked for", async () => {
+    it("shows the KMS, and whether it allows the given values", async () => {
       const shown = await run(["kms", "show"], { osImage: knownImage(), json: true });
       expect(shown.exitCode, shown.stderr).to.equal(0);
       expect(shown.json()).to.deep.include({
@@ -48,7 +48,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect(refused.stdout).to.include(`${knownImage()}  allowed`).and.to.include(`${newValue}  NOT ALLOWED`);
     });
 
-    it("does not take a KMS from the cloud's word where the configuration has another", async () => {
+    it("uses the configured KMS, although the cloud names another", async () => {
       const other = `0x${"0c".repeat(20)}`;
       const project = await projectOf(world, { kms: other });
       const refused = await runTask(project, ["kms", "show"], { cvm: "onchain-app", json: true });
@@ -89,7 +89,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       });
     }
 
-    it("chooses the code of new apps", async () => {
+    it("sets the implementation of new apps", async () => {
       const { kms } = world.contracts;
       const chosen = await run(["kms", "set-app-implementation"], { value: kms, yes: true });
       expect(chosen.exitCode, chosen.stderr).to.equal(0);
@@ -121,7 +121,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       });
     }
 
-    it("sends nothing as a stranger", async () => {
+    it("sends nothing with a stranger's key", async () => {
       const told = await run(["kms", "add-os-image"], { value: newValue, yes: true }, devPrivateKey(1));
       expect([told.exitCode, told.stderr.slice(0, 9)]).to.deep.equal([3, "DSTK-2004"]);
     });
@@ -136,7 +136,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
     }
     const unmet = ({ rules }: Check) => rules.filter(({ isMet }) => isMet !== true).map(({ rule }) => rule);
 
-    it("says that a running CVM would boot, rule by rule", async () => {
+    it("says for each rule that a running CVM would boot", async () => {
       const told = await run(["boot-check"], { cvm: "onchain-app" });
       expect(told.exitCode, told.stderr).to.equal(0);
       expect(told.stdout)
@@ -155,7 +155,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect(checked.appId).to.equal(world.cvms.onChain?.appId);
     });
 
-    it("tells every rule that is not met, where the contract tells the first", async () => {
+    it("names every rule that is not met, where the contract names the first", async () => {
       const told = await run(["boot-check"], {
         cvm: "onchain-app",
         hash: newValue,
@@ -171,7 +171,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect(forPeople.stdout).to.include("IT WOULD NOT BOOT").and.to.include("Compose hash not allowed");
     });
 
-    it("looks at the list only where it counts, and at the TCB status only where that is required", async () => {
+    it("checks the device list and the TCB status only when they are required", async () => {
       const appId = world.cvms.onChain?.appId ?? parseAppId("");
       const client = world.ownerClient;
       await setAllowAnyDevice(client, { appId, allowAnyDevice: true });
@@ -186,7 +186,7 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect((await run(["boot-check"], { ...anywhere, tcbStatus: "UpToDate" })).exitCode).to.equal(0);
     });
 
-    it("needs no cloud where everything is given", async () => {
+    it("needs no cloud when every value is given", async () => {
       const hre = await projectOf(world, { cloud: { apiKey: "" }, kms: world.contracts.kms });
       const given = { app: devAccount(5).address, hash: newValue, device: newValue, osImage: knownImage() };
       const told = await runTask(hre, ["boot-check"], { ...given, json: true });
@@ -196,12 +196,12 @@ describe("tasks dstack kms and dstack boot-check", () => {
       expect(unmet(checked)).to.deep.equal(["registered", "code", "tcbStatus", "composeHash", "device"]);
     });
 
-    it("refuses an app in the KMS's place", async () => {
+    it("refuses an app in place of the KMS", async () => {
       const told = await run(["boot-check"], { cvm: "onchain-app", kms: world.cvms.onChain?.appId });
       expect([told.exitCode, told.stderr.includes("is an app, not a DstackKms")]).to.deep.equal([2, true]);
     });
 
-    it("asks for what it does not know, in one sentence", async () => {
+    it("names each missing value in one sentence", async () => {
       const app = world.cvms.onChain?.appId;
       for (const [args, words] of [
         [{ app }, "--hash"],

@@ -37,7 +37,7 @@ describe("tasks dstack owner", () => {
   afterEach(() => world.restore(untouched));
   after(() => world.close());
 
-  it("shows the owner, to people and to programs", async () => {
+  it("prints the owner as text and as JSON", async () => {
     const forPeople = await run("show", { app: "shop" });
     expect(forPeople).to.include({ exitCode: 0, stderr: "" });
     expect(forPeople.stdout).to.include(world.owner.address).and.to.include("two steps");
@@ -50,7 +50,7 @@ describe("tasks dstack owner", () => {
     });
   });
 
-  it("offers the app and lets the invited owner accept it", async () => {
+  it("offers the app, and lets the pending owner accept it", async () => {
     const offered = await run("transfer", { address: second, yes: true });
     expect(offered.exitCode, offered.stderr).to.equal(0);
     expect(offered.stdout).to.include("Two steps").and.to.include("stays the owner until");
@@ -63,7 +63,7 @@ describe("tasks dstack owner", () => {
     expect(await ownership()).to.include({ owner: second, pendingOwner: undefined });
   });
 
-  it("signs as whom it takes, where the network has several accounts", async () => {
+  it("signs with the account that is needed, when the network has several", async () => {
     const accounts = [devPrivateKey(0), devPrivateKey(1)];
     const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, accounts } };
     const hre = await projectOf(world, { ownerKey: "", apps: { shop: appId } }, { networks });
@@ -83,7 +83,7 @@ describe("tasks dstack owner", () => {
     expect(await ownership()).to.include({ pendingOwner: getAddress(safe) });
   });
 
-  it("prepares a transfer for the Safe that owns the app, which carries it out", async () => {
+  it("prepares a transfer for the Safe that owns the app, which executes it", async () => {
     const { ownerClient, owner, contracts } = world;
     const safe = await deploySafe(ownerClient, { payer: owner, owners: [owner.address], threshold: 1 });
     const transactionHash = await deployApp(ownerClient, { kms: contracts.kms, owner: safe });
@@ -112,7 +112,7 @@ describe("tasks dstack owner", () => {
     await rm(directory, { recursive: true });
   });
 
-  describe("on a contract of the first versions, which changes hands at once", () => {
+  describe("on a contract of the first versions, whose transfer takes effect at once", () => {
     let old: Address;
     beforeEach(async () => {
       const { ownerClient, owner } = world;
@@ -134,7 +134,7 @@ describe("tasks dstack owner", () => {
       old = (await deploy("ERC1967Proxy", () => [address, encodeFunctionData(initialize)])).address;
     });
 
-    it("says so in capitals, and transfers", async () => {
+    it("warns in capitals, and transfers", async () => {
       expect((await run("show", { app: old })).stdout).to.include("IN ONE STEP");
       const told = await run("transfer", { app: old, address: second, yes: true });
       expect(told.exitCode, told.stderr).to.equal(0);
@@ -148,14 +148,14 @@ describe("tasks dstack owner", () => {
       });
     });
 
-    it("refuses a contract that may be unable to call, and an address that nobody ever used", async () => {
+    it("refuses a contract that may be unable to call, and an unused address", async () => {
       for (const address of [world.contracts.kms, appId, unused])
         expect((await run("transfer", { app: old, address, yes: true })).stderr, address).to.match(
           /^DSTK-1101 .*owner-cannot-sign/,
         );
     });
 
-    it("has nothing to accept", async () => {
+    it("refuses to accept", async () => {
       const told = await run("accept", { app: old, yes: true });
       expect([told.exitCode, told.stderr.includes("transfers the ownership immediately")]).to.deep.equal([2, true]);
     });
@@ -206,7 +206,7 @@ describe("tasks dstack owner", () => {
     ["an address without a contract", "show", { app: devAccount(3).address }, 2, /^DSTK-1101 .*no-code/],
   ];
   for (const [what, task, args, exitCode, message] of refused) {
-    it(`refuses ${what}, in one sentence and what to do`, async () => {
+    it(`refuses ${what}, with one sentence and the next step`, async () => {
       const told = await run(task, args);
       expect(told.exitCode).to.equal(exitCode);
       expect(told.stderr)
@@ -219,7 +219,7 @@ describe("tasks dstack owner", () => {
     });
   }
 
-  it("refuses to offer the app to itself, and withdraws such an offer freely", async () => {
+  it("refuses to offer the app to itself, and cancels such an offer without conditions", async () => {
     const offered = await run("transfer", { address: appId, yes: true });
     expect(offered.stderr).to.match(/^DSTK-1101 .*owner-cannot-sign/);
     await run("transfer", { address: appId, yes: true, accept: "owner-cannot-sign" });
@@ -229,11 +229,11 @@ describe("tasks dstack owner", () => {
     expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: undefined });
   });
 
-  it("refuses the KMS in the app's place", async () => {
+  it("refuses the KMS in place of the app", async () => {
     expect((await run("show", { app: world.contracts.kms })).stderr).to.include("app-is-kms");
   });
 
-  it("transfers to a doubtful address once its rule is accepted by name", async () => {
+  it("transfers to a doubtful address when its rule is accepted by name", async () => {
     const offered = await run("transfer", { address: unused, yes: true, accept: "owner-cannot-sign" });
     expect(offered.exitCode, offered.stderr).to.equal(0);
     expect(offered.stdout).to.include("owner-cannot-sign, accepted");

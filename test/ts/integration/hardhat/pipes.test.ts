@@ -16,7 +16,7 @@ const program = join(root, "test", "support", "hardhat", "read-arguments-process
 describe("a pipe as an argument", () => {
   const directory = useTemporaryDirectory();
 
-  it("is read where the shell has opened it, under every name of a descriptor, also when its text comes late", () => {
+  it("is read when the shell has opened it, under each name of a descriptor, also with late text", () => {
     const [outcome, other] = runInShell(
       `(sleep 0.2; printf '${compose.replaceAll("\n", "\\n")}') |
         "$@" <(printf 'A=1\\n') <(sleep 0.3; echo script) 5< <(echo other)`,
@@ -33,13 +33,13 @@ describe("a pipe as an argument", () => {
     expect(other).to.have.property("preLaunchScript", "other\n");
   });
 
-  it("is read where a program gives a socket as the standard input", () => {
+  it("is read when the standard input is a socket", () => {
     const args = JSON.stringify([{ cvm: "a", compose: "/dev/stdin" }]);
     const child = spawnSync(process.execPath, ["--import", "tsx", program, args], { cwd: root, input: compose });
     expect(JSON.parse(child.stdout.toString())[0]).to.deep.include({ dockerCompose: compose });
   });
 
-  it("is refused where it never ends, or is read a second time", () => {
+  it("is refused when it never ends, or is read a second time", () => {
     const link = join(directory.path, "link");
     symlinkSync("/dev/stdin", link);
     const [throughLink, endless, again, closed] = runInShell('yes | "$@"', () => [
@@ -59,7 +59,7 @@ describe("a pipe as an argument", () => {
 
   // Only Linux shows which end of a pipe a descriptor is.
   if (process.platform === "linux")
-    it("is refused at once where it is one of Node's own, through which nothing comes", async () => {
+    it("is refused at once when it is a descriptor of Node itself", async () => {
       const own = readdirSync("/proc/self/fd").find((name) => isReadEnd(name) && hasWriteEnd(linkOf(name)));
       expect(own, "a pipe of Node").to.be.a("string");
       const error = await rejection(readBoundedText(`/dev/fd/${own}`));

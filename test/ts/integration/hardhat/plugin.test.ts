@@ -17,17 +17,17 @@ describe("the Hardhat plugin", () => {
     delete process.env.A_KEY_OF_MINE;
   });
 
-  it("puts its tasks below dstack, and this repository uses it", () => {
+  it("defines its tasks below dstack, also in this repository", () => {
     expect([...hre.tasks.getTask("dstack").subtasks.keys()]).to.include("up");
   });
 
-  it("takes the owner's key from DSTACK_OWNER_KEY, where it is set", async () => {
+  it("reads the owner's key from DSTACK_OWNER_KEY when it is set", async () => {
     expect(await readKey()).to.equal("");
     process.env.DSTACK_OWNER_KEY = key;
     expect(await readKey()).to.equal(key);
   });
 
-  it("takes it from the variable a project names, which need not be set either", async () => {
+  it("reads the key from the variable that a project names, which may be unset", async () => {
     const config = { dstack: { ownerKey: configVariable("A_KEY_OF_MINE") } };
     process.env.DSTACK_OWNER_KEY = key;
     expect(await readKey(config)).to.equal("");
@@ -42,7 +42,7 @@ describe("the Hardhat plugin", () => {
     ["config.dstack", null],
     ["config.dstack.ownerKey", { ownerKey: 7 }],
   ] as const) {
-    it(`refuses ${JSON.stringify(dstack)} as its configuration, by the path`, async () => {
+    it(`refuses ${JSON.stringify(dstack)} as its configuration, and names the path`, async () => {
       const error = await rejection(environmentOf({ dstack } as unknown as HardhatUserConfig)); // what a JavaScript project can write
       expect(error).to.be.instanceOf(Error).with.property("message").that.includes(path);
     });

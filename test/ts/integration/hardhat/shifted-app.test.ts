@@ -12,7 +12,7 @@ const controlled = getAddress(`0x${"ad".repeat(20)}`);
 
 // Upgraded to later code, such an app allows nothing, and the upgrade does not revert:
 // test/contracts/DstackApp/UpgradeFromV042.t.sol.
-describe("tasks on an app of v0.4.2 to v0.5.3, which an upgrade would ruin", () => {
+describe("tasks on an app of v0.4.2 to v0.5.3, which an upgrade would damage", () => {
   let world: World;
   let app: Address;
 
@@ -38,7 +38,7 @@ describe("tasks on an app of v0.4.2 to v0.5.3, which an upgrade would ruin", () 
   });
   after(() => world?.close());
 
-  it("status says so, and advises against an upgrade wherever it would advise one", async () => {
+  it("status says so, and advises against an upgrade in each place of its advice", async () => {
     const { stdout, stderr } = await run(["status"], { kms: world.contracts.kms, store: ":memory:" });
     expect(stderr).to.equal("");
     expect(stdout)

@@ -39,7 +39,7 @@ describe("an app with two CVMs of one name", () => {
     await control(world, second.id, "start");
   });
 
-  it("is shown where the document of one cannot be read, which is said", async () => {
+  it("is shown when the document of one cannot be read, and says so", async () => {
     world.cloud.setFault({ kind: "too-many-requests", route: `/cvms/${second.id}/compose_file`, seconds: 3600 });
     const { exitCode, stdout } = await run(["status"]);
     world.cloud.clearFaults();
@@ -48,12 +48,12 @@ describe("an app with two CVMs of one name", () => {
     expect(stdout).to.not.include(`What ${first.name} (${first.id})`);
   });
 
-  it("is compared with a file CVM by CVM", async () => {
+  it("is compared with a file, each CVM separately", async () => {
     const { stdout } = await run(["hash"], { file: "examples/hardhat/package.json", app: "shop", hash: undefined });
     expect(stdout).to.include(`(${first.id})`).and.to.include(`(${second.id})`);
   });
 
-  it("has each named where one would not boot, or keeps a hash or a device", async () => {
+  it("names the CVM that would not boot, or that needs a hash or a device", async () => {
     const untouched = await world.snapshot();
     const { appId, ownerClient } = world;
     const kept = await run(["hash", "remove"], { hashes: [second.composeHash], yes: true });
@@ -67,7 +67,7 @@ describe("an app with two CVMs of one name", () => {
     await world.restore(untouched);
   });
 
-  it("asks for an id where the name means both", async () => {
+  it("needs an id when the name belongs to both", async () => {
     const { exitCode, stderr } = await run(["boot-check"], { cvm: first.name });
     expect(exitCode).to.equal(4);
     expect(stderr).to.include("by its id");

@@ -10,7 +10,7 @@ import { rewriteRpc } from "../../../support/world/rewriting-rpc.ts";
 const composeHash: Hex = `0x${"1e".repeat(32)}`;
 const deviceId: Hex = `0x${"de".repeat(32)}`;
 
-describe("tasks on a contract without PolicyChanged, whose events name nobody", () => {
+describe("tasks on a contract without PolicyChanged, whose events name no actor", () => {
   let world: World;
   let app: Address;
 
@@ -44,7 +44,7 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
   });
   after(() => world?.close());
 
-  it("say of status and devices that the sender is the sender", async () => {
+  it("name the sender as the sender in status and device list", async () => {
     const sender = devAccount(0).address;
     const status = await run(["status"]);
     expect(status.exitCode, status.stderr).to.equal(0);
@@ -58,7 +58,7 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
     expect((await run(["device", "list"])).stdout).to.match(row);
   });
 
-  it("go on where the node no longer knows the transactions", async () => {
+  it("continue when the node no longer has the transactions", async () => {
     const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) =>
       method === "eth_getTransactionByHash" ? null : result,
     );
@@ -72,7 +72,7 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
     await rpc.close();
   });
 
-  it("keep the history apart: nobody recorded, somebody sent", async () => {
+  it("show in the history that an actor was not recorded, and who sent the transaction", async () => {
     const { stdout, exitCode } = await run(["history"], { csv: true });
     const added = stdout
       .split("\n")
@@ -88,7 +88,7 @@ describe("tasks on a contract without PolicyChanged, whose events name nobody", 
     expect((await run(["history"], { at: block })).stdout).to.include("Compose hashes: 1\n");
   });
 
-  it("prove the list, and say which claim is not proven where the endpoint gives no proof", async () => {
+  it("prove the list, and name the claim that is not proven without a proof", async () => {
     const proven = await run(["history"], { prove: true });
     expect(proven.exitCode, proven.stdout).to.equal(0);
     expect(proven.stdout).to.match(/nothingElse +proven\n +Trusted without proof: .+ 0x[0-9a-f]{64}\n/);

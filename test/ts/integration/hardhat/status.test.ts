@@ -60,7 +60,7 @@ describe("tasks dstack status and dstack history", () => {
     readonly cloud: { kind: string };
   }
 
-  it("tells programs everything in one object", async () => {
+  it("print everything as one object with --json", async () => {
     const { exitCode, stderr, json } = await run("status", { json: true });
     expect(exitCode, stderr).to.equal(0);
     const status = json<Status>();
@@ -94,7 +94,7 @@ describe("tasks dstack status and dstack history", () => {
     ]);
   });
 
-  it("tells people the same, hashes whole", async () => {
+  it("print the same as text, with whole hashes", async () => {
     const { exitCode, stdout, stderr } = await run("status");
     expect([exitCode, stderr]).to.deep.equal([0, ""]);
     for (const words of [
@@ -109,7 +109,7 @@ describe("tasks dstack status and dstack history", () => {
       expect(stdout).to.include(words);
   });
 
-  it("finds the app through its CVM, and a CVM that would not boot again", async () => {
+  it("find the app through its CVM, and a CVM that would not boot again", async () => {
     const untouched = await world.snapshot();
     const composeHash = parseComposeHash(
       (await run("status", { json: true })).json<Status>().cvms?.[0]?.composeHash ?? "",
@@ -120,7 +120,7 @@ describe("tasks dstack status and dstack history", () => {
     await world.restore(untouched);
   });
 
-  it("shows the chain without an API key, and with a cloud that does not answer", async () => {
+  it("show the chain without an API key, and with a cloud that does not answer", async () => {
     const withoutKey = await run("status", { json: true }, { cloud: { apiKey: "" } });
     expect([withoutKey.exitCode, withoutKey.json<Status>().cvms, withoutKey.json<Status>().cloud]).to.deep.equal([
       0,
@@ -139,7 +139,7 @@ describe("tasks dstack status and dstack history", () => {
       return runTask(hre, [task], { store: ":memory:", ...args });
     };
 
-    it("says in one sentence that it cannot be reached, without the key in its URL", async () => {
+    it("say in one sentence that it cannot be reached, without the key in its URL", async () => {
       for (const task of ["status", "history"]) {
         const told = await runAt(`http://127.0.0.1:${await closedPort()}/v2/secretsecretsecret1`, task);
         expect(told.stderr)
@@ -149,7 +149,7 @@ describe("tasks dstack status and dstack history", () => {
       }
     });
 
-    it("shows the rest where logs are left out, loudly and with exit code 6", async () => {
+    it("show the rest when logs are missing, with a warning and exit code 6", async () => {
       const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) => (method === "eth_getLogs" ? [] : result));
       const told = await runAt(rpc.url, "status");
       expect(told.exitCode, told.stderr).to.equal(6);
@@ -161,7 +161,7 @@ describe("tasks dstack status and dstack history", () => {
       await rpc.close();
     });
 
-    it("shows the rest where logs are refused", async () => {
+    it("show the rest when logs are refused", async () => {
       const rpc = await startServer(async (response, { body }) => {
         const { id, method } = JSON.parse(body) as { id: number; method: string };
         const error = { code: -32601, message: "the method eth_getLogs does not exist" };
@@ -177,7 +177,7 @@ describe("tasks dstack status and dstack history", () => {
     });
   });
 
-  it("tells what is allowed today while the chain goes on", async () => {
+  it("show what is allowed today while the chain continues", async () => {
     const rpc = await startServer(async (response, { body }) => {
       const { method, params } = JSON.parse(body) as { method: string; params?: unknown[] };
       if (method === "eth_getBlockByNumber" && params?.[0] === "latest") await world.chain.client.mine({ blocks: 1 });
@@ -199,7 +199,7 @@ describe("tasks dstack status and dstack history", () => {
     }
   });
 
-  it("lists every change in order", async () => {
+  it("list every change in order", async () => {
     const { exitCode, stderr, json } = await run("history", { json: true });
     expect(exitCode, stderr).to.equal(0);
     const { changes, completeness, ...about } = json<{
@@ -213,7 +213,7 @@ describe("tasks dstack status and dstack history", () => {
     expect(changes.at(-1)).to.include({ value: true, actor: world.owner.address });
   });
 
-  it("prints a table for people and values for spreadsheets", async () => {
+  it("print a table as text and values as CSV", async () => {
     const table = await run("history");
     expect(table.stdout).to.include(`allowed compose hash ${newHash}`).and.to.include("time (UTC)");
     const { stdout, stderr } = await run("history", { csv: true });
@@ -224,7 +224,7 @@ describe("tasks dstack status and dstack history", () => {
     expect(stderr).to.equal("");
   });
 
-  it("tells what was allowed at a block and at a time", async () => {
+  it("show what was allowed at a block and at a time", async () => {
     const then = (await run("history", { at: `${firstBlock}`, json: true })).json<{
       allowed: { composeHashes: string[]; allowAnyDevice: boolean };
     }>();
@@ -237,7 +237,7 @@ describe("tasks dstack status and dstack history", () => {
     expect(today.stdout).to.include("Compose hashes: 2").and.to.include(newHash);
   });
 
-  it("proves the list against the chain's state, claim by claim", async () => {
+  it("prove each claim of the list against the chain's state", async () => {
     const { exitCode, json } = await run("history", { prove: true, json: true });
     const { proof } = json<{ proof: { isProven: boolean; claims: Record<string, { isProven: boolean }> } }>();
     expect(Object.keys(proof.claims)).to.deep.equal(["header", "account", "entries", "nothingElse"]);
@@ -261,14 +261,14 @@ describe("tasks dstack status and dstack history", () => {
     ["a store that is no store", "history", { store: "package.json" }, 2],
   ];
   for (const [what, task, args, exitCode] of refused) {
-    it(`${task} refuses ${what} in one sentence and what to do`, async () => {
+    it(`${task} refuses ${what} with one sentence and the next step`, async () => {
       const told = await run(task, args);
       expect(told.stderr).to.match(/^DSTK-\d{4} .+\n.+\n$/);
       expect(told.exitCode).to.equal(exitCode);
     });
   }
 
-  it("refuses an app in the KMS's place, even the very app, and says which is which", async () => {
+  it("refuse an app in place of the KMS, even the same app, and say which is which", async () => {
     for (const run of [
       async () => runTask(await projectOf(world), ["status"], { app: appId, kms: appId }),
       async () => runTask(await projectOf(world, { kms: appId }), ["hash", "add"], { app: appId, hashes: [newHash] }),
@@ -279,7 +279,7 @@ describe("tasks dstack status and dstack history", () => {
     }
   });
 
-  it("refuses the KMS in the app's place", async () => {
+  it("refuse the KMS in place of the app", async () => {
     for (const task of [["status"], ["history"], ["device", "list"]]) {
       const told = await runTask(await projectOf(world), task, { app: world.contracts.kms });
       expect(told.stderr, task.join(" ")).to.match(/^DSTK-1101 .*app-is-kms/);
@@ -291,13 +291,13 @@ describe("tasks dstack status and dstack history", () => {
     [["hash", "add"], { hashes: ["a1".repeat(48)] }],
     [["device", "add"], { devices: [`0x${"a1".repeat(48)}`] }],
   ] as const) {
-    it(`${task.join(" ")} knows a SHA-384 by its width`, async () => {
+    it(`${task.join(" ")} recognises a SHA-384 by its length`, async () => {
       const told = await runTask(await projectOf(world, { apps: { shop: appId } }), task, { ...args, yes: true });
       expect([told.exitCode, told.stderr.includes("sha384-value")]).to.deep.equal([2, true]);
     });
   }
 
-  it("takes a date for its end, and a time without a zone for UTC", () => {
+  it("read a date as its end, and a time without a zone as UTC", () => {
     expect(parseMoment("--at", "2026-11-21")).to.deep.equal({ timestamp: 1795305599n });
     expect(parseMoment("--at", "2026-11-21T03:00")).to.deep.equal(parseMoment("--at", "2026-11-21 04:00:00+01:00"));
     expect(parseMoment("--at", "17")).to.deep.equal({ blockNumber: 17n });

@@ -12,7 +12,7 @@ const rpc = "http://127.0.0.1:1";
 const kms = `0x${"12".repeat(20)}`;
 
 describe("task dstack up", () => {
-  it("starts a world, keeps it until it is told to stop, and then closes it", async () => {
+  it("starts a world, keeps it until a signal, and then closes it", async () => {
     const stdout = new PassThrough();
     const stderr = new PassThrough();
     const stop = new AbortController();
@@ -77,7 +77,7 @@ describe("task dstack up", () => {
       });
     }
 
-    it("names no secret of a URL it could not use", async () => {
+    it("names no secret of a URL that failed", async () => {
       const code = await hre.tasks
         .getTask(["dstack", "up"])
         .run({ chainRpc: "http://127.0.0.1:1/v2/secretsecretsecret1", kms, cloudPort: "0" });
@@ -86,7 +86,7 @@ describe("task dstack up", () => {
     });
   });
 
-  it("has ports of its own by default, and none when it is asked for any", () => {
+  it("has fixed ports by default, and free ones for port 0", () => {
     expect(parseUpArguments({})).to.deep.equal({
       chain: { kind: "own", port: 8545, forkUrl: undefined },
       cloudPort: 4000,
@@ -104,7 +104,7 @@ describe("task dstack up", () => {
     });
   });
 
-  it("quotes what a shell would take for something else", () => {
+  it("quotes values for the shell", () => {
     const rpcUrl = "https://rpc.example/?key=a&b='c' $(d)";
     const lines = toShell({
       apiUrl: "http://127.0.0.1:1/api/v1",

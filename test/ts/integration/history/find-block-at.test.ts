@@ -25,7 +25,7 @@ describe("findBlockAt", () => {
       times.push((await getBlock(client, { blockNumber: number })).timestamp);
   });
 
-  it("finds the block of each second, and the one before where a second has none", async () => {
+  it("finds the block of each second, or the block before it", async () => {
     for (const timestamp of new Set(times.flatMap((time) => [time, time + 1n, time + 300n]))) {
       const found = await findBlockAt(client, { timestamp });
       expect(found?.number, `${timestamp}`).to.equal(BigInt(times.findLastIndex((time) => time <= timestamp)));

@@ -67,7 +67,7 @@ describe("a history store", () => {
   const readFresh = () => readHistory(dstack.client, { appId: dstack.appId });
   const blocksAsked = () => provider.calls.map(blocksOf).reduce((sum, blocks) => sum + (blocks?.count ?? 0), 0);
 
-  it("spares the next run all but the newest blocks, and the search for the creation", async () => {
+  it("saves the next run the search for the creation and all but the newest blocks", async () => {
     await add(hash(1));
     await mineBlocks(connection, 300);
     const first = await read();
@@ -87,7 +87,7 @@ describe("a history store", () => {
     expect(provider.calls.length - callsBefore).to.be.lessThan(20);
   });
 
-  it("is as good after it was closed", async () => {
+  it("has the same content after it was closed", async () => {
     await add(hash(1));
     await mineBlocks(connection, 100);
     await read();
@@ -109,7 +109,7 @@ describe("a history store", () => {
     expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(1)]);
   });
 
-  it("ends with an older block where that is asked for, and with none before the creation", async () => {
+  it("ends with a given older block, and finds nothing before the creation", async () => {
     await add(hash(1));
     await mineBlocks(connection, 5);
     const { pinned: older, createdInBlock } = await read();
@@ -126,7 +126,7 @@ describe("a history store", () => {
     expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(2)]);
   });
 
-  it("goes on where a run was stopped", async () => {
+  it("continues where a run was stopped", async () => {
     await mineBlocks(connection, 400);
     await add(hash(1));
     provider.behave(limited(10));
@@ -167,7 +167,7 @@ describe("a history store", () => {
     });
   }
 
-  it("reads again what a reorganisation replaced where nothing had happened before", async () => {
+  it("reads again what a reorganisation replaced in a range without events", async () => {
     const { provider: chain } = connection;
     await add(hash(1));
     const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
@@ -201,7 +201,7 @@ describe("a history store", () => {
       expect(allowed(history)).to.deep.equal([dstack.composeHash, hash(2)]);
     });
 
-  it("begins again when the chain replaces blocks while they are read", async () => {
+  it("starts again when the chain replaces blocks while they are read", async () => {
     const { provider: chain } = connection;
     await mineBlocks(connection, 80);
     const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
@@ -222,7 +222,7 @@ describe("a history store", () => {
     expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(2)]);
   });
 
-  it("says that the chain keeps changing when it never rests", async () => {
+  it("reports a chain that keeps changing", async () => {
     const { provider: chain } = connection;
     let point = await chain.request({ method: "evm_snapshot", params: [] });
     await mineBlocks(connection, 3);
@@ -241,7 +241,7 @@ describe("a history store", () => {
     expect(reasons.map(({ kind }) => kind)).to.include("chainKeepsChanging");
   });
 
-  it("does not take one local chain for another that has the same id", async () => {
+  it("keeps local chains with the same id apart", async () => {
     await add(hash(1));
     await read();
     const restarted = await network.create("local");
@@ -257,7 +257,7 @@ describe("a history store", () => {
     }
   });
 
-  it("lets two runs write at once", async () => {
+  it("allows two runs to write at the same time", async () => {
     for (let index = 1; index <= 10; index += 1) {
       await add(hash(index));
       await mineBlocks(connection, 20);
@@ -274,7 +274,7 @@ describe("a history store", () => {
     expect(await read()).to.deep.equal(await readFresh());
   });
 
-  it("is made and filled by several processes at once", async function () {
+  it("can be created and filled by several processes at the same time", async function () {
     this.timeout(120_000);
     for (let index = 1; index <= 5; index += 1) {
       await add(hash(index));
@@ -288,7 +288,7 @@ describe("a history store", () => {
     expect(found).to.deep.equal(readers.map(() => ({ changes: changes.length, isComplete: true })));
   });
 
-  it("turns away what a run has read of replaced blocks, after another run has noticed", async () => {
+  it("rejects what a run has read of replaced blocks, after another run has noticed", async () => {
     const { provider: chain } = connection;
     await mineBlocks(connection, 80);
     const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
@@ -374,7 +374,7 @@ describe("a history store", () => {
       expect(await problemOf()).to.equal("foreign");
     });
 
-    it("is somebody else's database is refused and left alone", async () => {
+    it("is the database of another program is refused and left unchanged", async () => {
       const other = join(directory.path, "other.sqlite");
       const database = new DatabaseSync(other);
       database.exec("CREATE TABLE scope (id INTEGER)");
@@ -393,7 +393,7 @@ describe("a history store", () => {
       expect(await problemOf()).to.equal("newer");
     });
 
-    it("lost its end is refused", async () => {
+    it("has lost its end is refused", async () => {
       truncateSync(path(), 3 * 4096);
       expect(await problemOf()).to.equal("damaged");
     });
@@ -456,7 +456,7 @@ describe("a history store", () => {
     expect(again.changes.map(({ timestamp }) => timestamp)).to.deep.equal(times);
   });
 
-  it("is asked for an app there is not", async () => {
+  it("is asked for an app that does not exist", async () => {
     const nobody = parseAppId("ab".repeat(20));
     await rejection(read({ appId: nobody }));
     expect(allowed(await read())).to.deep.equal([dstack.composeHash]);

@@ -39,7 +39,7 @@ describe("proveAllowlist", () => {
   const prove = async (client = dstack.client, appId = dstack.appId) =>
     proveAllowlist(client, { history: await readHistory(dstack.client, { appId }), retryDelayMs: 1 });
 
-  it("proves that the entries of the events are all there are", async () => {
+  it("proves that the events name every entry", async () => {
     const { client, appId, owner } = dstack;
     for (let index = 1; index <= 20; index += 1)
       await addComposeHash(client, { appId, composeHash: hash(index), account: owner });
@@ -54,7 +54,7 @@ describe("proveAllowlist", () => {
     expect(words).to.equal(16 + 2 + 4);
   });
 
-  it("proves an app of the first version, whose events name nobody", async () => {
+  it("proves an app of the first version, whose events name no actor", async () => {
     const { client, owner } = dstack;
     const { appId, implementation } = await deployOldApp(dstack, "DstackAppV054");
     await writeContract(client, {
@@ -79,7 +79,7 @@ describe("proveAllowlist", () => {
     expect((await proveAllowlist(client, { history })).isProven).to.equal(true);
   });
 
-  it("proves an app of the shifted layout, and finds what is hidden in it", async () => {
+  it("proves an app of the shifted layout, and finds a hidden entry in it", async () => {
     const { client, owner } = dstack;
     const { appId } = await deployOldApp(dstack, "AppAuthV042");
     const call = { account: owner, chain: base, address: appId, abi: dstackAppAbi } as const;
@@ -107,7 +107,7 @@ describe("proveAllowlist", () => {
     ["hash", "hideComposeHash", hash(77)],
     ["device", "hideDevice", device(77)],
   ] as const) {
-    it(`finds a ${what} that a passing implementation allowed without an event, which the history cannot see`, async () => {
+    it(`finds a ${what} that a temporary implementation allowed without an event`, async () => {
       const { client, appId, owner, appImplementation, connection } = dstack;
       const hiding = await connection.viem.deployContract("HidingImplementation");
       const write = { account: owner, chain: base, address: appId } as const;
@@ -128,7 +128,7 @@ describe("proveAllowlist", () => {
     });
   }
 
-  it("finds an entry written past the contract, and one that is not there", async () => {
+  it("finds an entry that was written without the contract, and one that is missing", async () => {
     const { appId, client } = dstack;
     await connection.networkHelpers.setStorageAt(appId, currentSlots.composeHash(hash(5)), 1n);
     await mineBlocks(connection, 1); // a state root that knows of it
@@ -142,7 +142,7 @@ describe("proveAllowlist", () => {
     expect(claims.nothingElse).to.include({ isProven: false });
   });
 
-  it("finds each entry that is not there, however many there are", async () => {
+  it("finds each missing entry among many", async () => {
     const { appId, client, composeHash } = dstack;
     const history = await readHistory(client, { appId });
     const real = history.changes.find((change) => change.kind === "composeHashAdded");
@@ -162,7 +162,7 @@ describe("proveAllowlist", () => {
     expect(odd.claims.entries).to.include({ reason: "entryMissing" });
   });
 
-  it("proves the state of the history's last block, whatever came after it", async () => {
+  it("proves the state of the history's last block, also after later changes", async () => {
     const { appId, client, owner, deviceId } = dstack;
     const older = await readHistory(client, { appId });
     await addComposeHash(client, { appId, composeHash: hash(1), account: owner });
@@ -178,7 +178,7 @@ describe("proveAllowlist", () => {
     expect(claims.nothingElse).to.include({ reason: "storageDiffers" });
   });
 
-  it("proves nothing of an address without an account", async () => {
+  it("proves nothing for an address without an account", async () => {
     const { client } = dstack;
     const { pinned } = await readHistory(client, { appId: dstack.appId });
     const nobody = parseAppId("ab".repeat(20));
@@ -187,7 +187,7 @@ describe("proveAllowlist", () => {
     expect(claims.account).to.include({ isProven: false, reason: "proofInvalid" });
   });
 
-  it("names the slots in use that no DstackApp has", async () => {
+  it("names the used slots that no DstackApp has", async () => {
     await connection.networkHelpers.setStorageAt(dstack.appId, 7n, 42n);
     await mineBlocks(connection, 1);
     const { claims, isProven } = await prove();
@@ -198,7 +198,7 @@ describe("proveAllowlist", () => {
   });
 
   describe("against an endpoint that lies", () => {
-    it("does not believe a storage root that the state root does not commit to", async () => {
+    it("refuses a storage root that the state root does not contain", async () => {
       const { appId, owner, client } = dstack;
       const honest = await readHistory(client, { appId });
       await addComposeHash(client, { appId, composeHash: hash(1), account: owner });
@@ -219,18 +219,18 @@ describe("proveAllowlist", () => {
       expect(claims.account).to.include({ isProven: false, reason: "proofInvalid" });
     });
 
-    it("does not believe a storage root that stands beside a proof of another one", async () => {
+    it("refuses a storage root with a proof of another one", async () => {
       const lie = await lying((answer) => ({ ...answer, storageHash: `0x${"11".repeat(32)}` }));
       expect(lie.claims.account).to.include({ reason: "proofInvalid" });
     });
 
-    it("does not believe code that stands beside a proof of another one", async () => {
+    it("refuses code with a proof of another code", async () => {
       const lie = await lying((answer) => ({ ...answer, codeHash: `0x${"11".repeat(32)}` }));
       expect(lie.claims.account).to.include({ isProven: false, reason: "proofInvalid" });
       expect(lie.isProven).to.equal(false);
     });
 
-    it("does not believe an entry whose proof leads elsewhere", async () => {
+    it("refuses an entry with a proof of another slot", async () => {
       await connection.networkHelpers.setStorageAt(dstack.appId, currentSlots.composeHash(hash(5)), 1n);
       await mineBlocks(connection, 1);
       const lie = await lying((answer) => {
@@ -241,7 +241,7 @@ describe("proveAllowlist", () => {
       expect(lie.isProven).to.equal(false);
     });
 
-    it("does not believe a state root that is not in the block's header", async () => {
+    it("refuses a state root that is not in the block's header", async () => {
       const lie = await lying((answer) => ({ ...answer, stateRoot: `0x${"11".repeat(32)}` }), "eth_getBlockByNumber");
       expect(lie.claims.header).to.include({ isProven: false, reason: "headerDiffers" });
       expect(lie.isProven).to.equal(false);
@@ -258,7 +258,7 @@ describe("proveAllowlist", () => {
     }
   });
 
-  it("says that nothing is proven where the endpoint offers no proofs", async () => {
+  it("says that nothing is proven when the endpoint offers no proofs", async () => {
     const { client } = interceptedClient(connection, {
       intercept: async (call, pass) => {
         if (call.method === "eth_getProof") throw rpcError(-32601, "the method eth_getProof does not exist");
@@ -272,7 +272,7 @@ describe("proveAllowlist", () => {
       expect(claim).to.include({ isProven: false, reason: "proofNotOffered" });
   });
 
-  it("throws where the endpoint is down", async () => {
+  it("throws when the endpoint is down", async () => {
     for (const fault of [rpcError(429, "too many requests"), new Error("fetch failed")])
       for (const method of ["eth_getProof", "eth_getBlockByNumber"]) {
         const { client } = interceptedClient(connection, {

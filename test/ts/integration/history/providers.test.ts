@@ -84,7 +84,7 @@ describe("readHistory through a provider", () => {
   const read = (parameters: Partial<ReadHistoryParameters> = {}) =>
     readHistory(provider.client, { appId: dstack.appId, retryDelayMs: 0.1, ...parameters });
 
-  it("sees a chain long enough to need many ranges", () => {
+  it("reads a chain that needs many ranges", () => {
     expect(whole.completeness.isComplete).to.equal(true);
     expect(whole.changes).to.have.length(5 + 24);
     expect(whole.pinned.number - whole.createdInBlock > 400n).to.equal(true);
@@ -115,7 +115,7 @@ describe("readHistory through a provider", () => {
     expect(await read()).to.deep.equal(whole);
   });
 
-  it("gives up on a block that is refused alone, soon, and names it", async () => {
+  it("gives up soon on a single block that is refused, and names it", async () => {
     const dense = Number(whole.createdInBlock);
     provider.behave(limitResults(4, error(-32005, "query returned more than 4 results")));
     const refusal = await rejection(read());
@@ -188,7 +188,7 @@ describe("readHistory through a provider", () => {
     ["that was removed", (log: object) => ({ ...log, removed: true })],
     ["that is not mined", (log: object) => ({ ...log, blockHash: null })],
   ] as const) {
-    it(`does not take a log ${what}`, async () => {
+    it(`refuses a log ${what}`, async () => {
       provider.behave(async (call, pass) => {
         if (call.method !== "eth_getLogs") return undefined;
         const [first = {}, ...others] = (await pass()) as object[];
@@ -214,14 +214,14 @@ describe("readHistory through a provider", () => {
     expect(await read()).to.deep.equal(whole);
   });
 
-  it("needs no first block of the chain, which some endpoints do not keep", async () => {
+  it("does not need the chain's first block, which some endpoints lack", async () => {
     provider.behave((call) =>
       call.method === "eth_getBlockByNumber" && call.params[0] === "0x0" ? error(-32000, "pruned") : undefined,
     );
     expect(await read()).to.deep.equal(whole);
   });
 
-  it("does not take a log twice", async () => {
+  it("counts a repeated log once", async () => {
     provider.behave(async (call, pass) => {
       if (call.method !== "eth_getLogs") return undefined;
       const logs = (await pass()) as object[];
@@ -256,7 +256,7 @@ describe("readHistory through a provider", () => {
     expect(answers).to.equal(2);
   });
 
-  it("has several ranges in flight, and never more than it may", async () => {
+  it("reads several ranges at the same time, up to the limit", async () => {
     let inFlight = 0;
     let most = 0;
     provider.behave(async (call, pass) => {
@@ -274,7 +274,7 @@ describe("readHistory through a provider", () => {
     expect(most).to.equal(3);
   });
 
-  it("reports how far it is", async () => {
+  it("reports its progress", async () => {
     provider.behave(limitBlocks(60, () => error(-32614, "eth_getLogs is limited to a 60 range")));
     const reports: { phase: string; blocksRead: bigint; blocksTotal: bigint; logsRead: number }[] = [];
     await read({ onProgress: (progress) => reports.push(progress) });
@@ -287,7 +287,7 @@ describe("readHistory through a provider", () => {
     expect(last?.logsRead).to.be.at.least(whole.changes.length);
   });
 
-  it("stops when it is told to, with the reason it was told", async () => {
+  it("stops at the signal, and rejects with its reason", async () => {
     const stop = new AbortController();
     const reason = new Error("Enough.");
     provider.behave(async (call, pass) => {
@@ -313,7 +313,7 @@ describe("readHistory through a provider", () => {
     expect(performance.now() - started).to.be.lessThan(5_000);
   });
 
-  it("tells no one the key in the URL", async () => {
+  it("does not show the key in the URL", async () => {
     const secret = "abcdefghij0123456789abcdefghij";
     provider.behave((call) =>
       call.method === "eth_getLogs" ? error(-32000, `quota of ${secret} exceeded, try again later`) : undefined,
@@ -349,14 +349,14 @@ describe("readHistory through a provider", () => {
       expect(await read()).to.deep.equal(whole);
     });
 
-    it("does not believe that there was no code where only the state is missing", async () => {
+    it("does not conclude from missing state that there was no code", async () => {
       provider.behave(withoutStateBelow(whole.pinned.number - 5n, { result: "0x" }));
       const { changes, createdInBlock } = await read();
       expect(createdInBlock).to.equal(whole.createdInBlock);
       expect(changes).to.deep.equal(whole.changes);
     });
 
-    it("begins where it is told, and says when that may be too late", async () => {
+    it("starts at the given block, and says when that may be too late", async () => {
       provider.behave(withoutStateBelow(whole.pinned.number - 5n, pruned));
       expect(await read({ fromBlock: whole.createdInBlock - 2n })).to.deep.equal(whole);
       const fromBlock = whole.createdInBlock + 1n;
@@ -366,12 +366,12 @@ describe("readHistory through a provider", () => {
       expect(reasons.find(({ kind }) => kind === "creationUnproven")).to.include({ fromBlock });
     });
 
-    it("does not begin where it is told when the app is older, and the endpoint can tell", async () => {
+    it("does not start at the given block when the endpoint shows that the app is older", async () => {
       provider.behave(undefined);
       expect(await read({ fromBlock: whole.createdInBlock + 1n })).to.deep.equal(whole);
     });
 
-    it("is no history where not even the newest state is served", async () => {
+    it("finds no history without the newest state", async () => {
       provider.behave(withoutStateBelow(whole.pinned.number + 1n, pruned));
       expect(await rejection(read())).to.be.instanceOf(RpcUnavailableError);
     });
@@ -383,7 +383,7 @@ describe("readHistory through a provider", () => {
     });
   });
 
-  it("is complete or says why not, whatever the limits and however often requests fail", async function () {
+  it("is complete or says why not, with random limits and faults", async function () {
     this.timeout(120_000);
     const failure = fc.constantFrom<ProviderAnswer | "hangUp">(
       { status: 429, body: "" },

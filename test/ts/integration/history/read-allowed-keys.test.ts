@@ -37,19 +37,19 @@ describe("readAllowedKeys", () => {
     ...(await readAllowedKeys(client, { appId, view: "allowedComposeHashes", keys: of, blockNumber, retryDelayMs: 1 })),
   ];
 
-  it("finds each of many, at that block", async () => {
+  it("finds each of many keys, at that block", async () => {
     expect(await read(dstack.client)).to.deep.equal(listed);
     expect(await read(dstack.client, { blockNumber: earlier })).to.deep.equal([]);
     expect(await read(dstack.client, { of: [] })).to.deep.equal([]);
   });
 
-  it("finds each of many where no contract answers several at once", async () => {
+  it("finds each of many keys without Multicall3", async () => {
     const plain = createClient({ transport: custom(connection.provider) });
     const of = keys.slice(190, 210);
     expect(await read(plain, { of })).to.deep.equal(listed.slice(1, 3));
   });
 
-  it("asks for fewer where the endpoint chokes on many", async () => {
+  it("asks for fewer keys when the endpoint refuses many", async () => {
     const { client } = interceptedClient(connection, {
       intercept: async ({ method, params }, pass) => {
         if (method === "eth_call" && JSON.stringify(params).length > 30_000) throw rpcError(-32603, "internal error");
@@ -59,7 +59,7 @@ describe("readAllowedKeys", () => {
     expect(await read(client)).to.deep.equal(listed);
   });
 
-  it("guesses nothing where the endpoint or the contract does not answer", async () => {
+  it("fails when the endpoint or the contract does not answer", async () => {
     const { client } = interceptedClient(connection, {
       intercept: async ({ method }, pass) => {
         if (method === "eth_call") throw rpcError(-32603, "internal error");

@@ -48,7 +48,7 @@ describe("readHistory", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  it("tells every change since the creation, with its actor, and that nothing is missing", async () => {
+  it("lists every change since the creation with its actor, and says that nothing is missing", async () => {
     const { client, appId, owner, kms, composeHash, deviceId, appImplementation } = dstack;
     await mineBlocks(connection, 10);
     const createdInBlock = await creationOf(dstack);
@@ -84,7 +84,7 @@ describe("readHistory", () => {
     expect([...allowedAt(history.changes).composeHashes.keys()]).to.deep.equal([composeHash, two]);
   });
 
-  it("ends at the block asked for, and compares with the state of that block", async () => {
+  it("ends at the given block, and compares with the state of that block", async () => {
     const { client, appId, owner, composeHash } = dstack;
     await addComposeHash(client, { appId, composeHash: one, account: owner });
     const toBlock = await getBlockNumber(client, { cacheTime: 0 });
@@ -98,7 +98,7 @@ describe("readHistory", () => {
     expect([...allowedAt(changes).composeHashes.keys()]).to.deep.equal([composeHash, one]);
   });
 
-  it("knows the flags of the creation, which no event tells", async () => {
+  it("finds the flags of the creation, which no event shows", async () => {
     const { client, kms, owner, stranger } = dstack;
     const transactionHash = await writeContract(client, {
       account: stranger,
@@ -121,7 +121,7 @@ describe("readHistory", () => {
     expect(completeness.isComplete).to.equal(true);
   });
 
-  it("follows an ownership from invitation to acceptance", async () => {
+  it("follows an ownership from offer to acceptance", async () => {
     const { client, appId, owner, stranger } = dstack;
     const write = { address: appId, abi: dstackAppAbi, chain: base } as const;
     await writeContract(client, {
@@ -139,7 +139,7 @@ describe("readHistory", () => {
     expect(accepted.completeness.isComplete).to.equal(true);
   });
 
-  it("says which hash the contract allows without an event", async () => {
+  it("names a hash that the contract allows without an event", async () => {
     const { client, appId, owner } = dstack;
     await addComposeHash(client, { appId, composeHash: one, account: owner });
     await removeComposeHash(client, { appId, composeHash: one, account: owner });
@@ -151,7 +151,7 @@ describe("readHistory", () => {
     expect(reason).to.include({ kind: "composeHashDiffers", composeHash: one, byEvents: false, onChain: true });
   });
 
-  describe("says where the contract is not what its events say", () => {
+  describe("says where the contract differs from its events", () => {
     const flags = ["allowAnyDevice", "requireTcbUpToDate", "upgradesDisabled"] as const;
 
     /** Reads through an endpoint that keeps these events of everything since the creation to itself. */
@@ -210,7 +210,7 @@ describe("readHistory", () => {
       }
     });
 
-    it("for owner, invited owner and implementation", async () => {
+    it("for owner, pending owner and implementation", async () => {
       const { client, appId, owner, stranger, appImplementation } = dstack;
       await invite(dstack);
       expect(await readWithout("OwnershipTransferStarted")).to.deep.equal([
@@ -248,7 +248,7 @@ describe("readHistory", () => {
     });
   });
 
-  it("reads the newest events again, of whatever kind, that a lagging backend kept to itself at first", async () => {
+  it("reads the newest events again, of each kind, which a lagging backend omitted at first", async () => {
     const { appId, client, owner, stranger, deviceId } = dstack;
     const write = { account: owner, chain: base, address: appId, abi: dstackAppAbi } as const;
     const changes = [
@@ -302,7 +302,7 @@ describe("readHistory", () => {
       }
     });
 
-    it("that was switched since, where that block's state is not served", async () => {
+    it("that was switched later, when that block's state is not served", async () => {
       const { appId, owner, client } = dstack;
       await mineBlocks(connection, 3);
       await setAllowAnyDevice(client, { appId, allowAnyDevice: true, account: owner });
@@ -324,7 +324,7 @@ describe("readHistory", () => {
     });
   });
 
-  it("finds no history where there is no contract", async () => {
+  it("finds no history without a contract", async () => {
     const nobody = parseAppId("ab".repeat(20));
     expect(await rejection(readHistory(dstack.client, { appId: nobody }))).to.be.instanceOf(NoContractError);
   });

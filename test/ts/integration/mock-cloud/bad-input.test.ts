@@ -139,7 +139,7 @@ describe("bad input to the mock cloud", () => {
     });
   }
 
-  it("takes no half of a confirmation for a change, and no JSON without a script for its removal", async () => {
+  it("refuses half of a confirmation, and JSON without a script", async () => {
     for (const body of [{ composeHash: hash }, { transactionHash: hash }, { compose_hash: hash }]) {
       expect((await patch("", body)).status, JSON.stringify(body)).to.equal(422);
     }
@@ -186,7 +186,7 @@ describe("bad input to the mock cloud", () => {
     expect(answer.body).to.include({ error_code: "ERR-01-003" });
   });
 
-  it("asks for the compose file where there is none", async () => {
+  it("asks for a missing compose file", async () => {
     for (const headers of [{ "Content-Type": "text/yaml" }, {}] as Record<string, string>[]) {
       const answer = await patch("/docker-compose", undefined, headers);
       expect(answer.status).to.equal(400);
@@ -197,14 +197,14 @@ describe("bad input to the mock cloud", () => {
     expect(provisioned.body).to.include({ error_code: "ERR-01-002" });
   });
 
-  it("answers 413 to a body beyond any use, and 415 to one in an unknown format", async () => {
+  it("answers 413 to a body above the limit, and 415 to one in an unknown format", async () => {
     expect((await patch("", { docker_compose_file: "x".repeat(1_100_000) })).status).to.equal(413);
     const answer = await patch("", "<a/>", { "Content-Type": "application/xml" });
     expect(answer.status).to.equal(415);
     expect(answer.body.detail).to.be.a("string");
   });
 
-  it("knows no OS image, instance type, node or KMS but its own", async () => {
+  it("refuses an OS image, instance type, node or KMS that is not its own", async () => {
     expect((await patch("", { image: "dstack-9.9.9" })).body).to.include({ error_code: "ERR-02-010" });
     expect((await patch("", { instance_type: "tdx.galactic" })).body).to.include({ error_code: "ERR-02-001" });
     for (const [extra, code] of [
@@ -247,7 +247,7 @@ describe("bad input to the mock cloud", () => {
     expect(taken.body).to.include({ error_code: "ERR-01-004" });
   });
 
-  it("names the methods of a path that has another one than asked for", async () => {
+  it("names the methods of a path when the request has another", async () => {
     for (const [method, path, allow] of [
       ["PUT", `/cvms/${cvm.id}`, "DELETE, GET, HEAD, PATCH, POST"],
       ["OPTIONS", "/auth/me", "GET, HEAD"],
@@ -266,7 +266,7 @@ describe("bad input to the mock cloud", () => {
     expect({ status: head.status, text: await head.text() }).to.deep.equal({ status: 200, text: "" });
   });
 
-  it("answers a URL that cannot be decoded in the shape of any refusal", async () => {
+  it("answers a URL that cannot be decoded like every refusal", async () => {
     for (const id of ["%zz", "%ff", "a%"]) {
       const { status, body, headers } = await request(world.cloud, "GET", `/cvms/${id}`);
       expect(status, id).to.equal(400);
@@ -275,7 +275,7 @@ describe("bad input to the mock cloud", () => {
     }
   });
 
-  it("finds nothing under the names that every JavaScript object has", async () => {
+  it("finds nothing under names that every JavaScript object has", async () => {
     for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
       for (const path of ["/kms", "/kms/on-chain", "/instance-types", "/cvms", "/apps", "/workspaces"]) {
         const { status, text } = await request(world.cloud, "GET", `${path}/${name}`);
@@ -284,7 +284,7 @@ describe("bad input to the mock cloud", () => {
     }
   });
 
-  it("answers 422 to JSON of too many levels, wherever a document may hold any key", async () => {
+  it("answers 422 to JSON of too many levels, where a document may hold every key", async () => {
     const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
     const headers = { "Content-Type": "application/json" };
     for (const levels of [101, 5_000, 100_000]) {
@@ -301,7 +301,7 @@ describe("bad input to the mock cloud", () => {
     }
   });
 
-  it("takes compose file and script of exactly 200 KiB, counted in bytes, and not one byte more", async () => {
+  it("accepts compose file and script of exactly 200 KiB in bytes, and not one byte more", async () => {
     const compose = `${dockerCompose}# ${"é".repeat(1000)}\n`;
     const room = 200 * 1024 - Buffer.byteLength(compose);
     const answers = [room, room + 1].map((bytes) =>
@@ -312,21 +312,21 @@ describe("bad input to the mock cloud", () => {
     expect(exceeds?.body).to.include({ error_code: "ERR-01-003" });
   });
 
-  it("says in plain words that no node has room", async () => {
+  it("says in one sentence that no node has room", async () => {
     const compose_file = { docker_compose_file: dockerCompose };
     const body = { name: "huge-cvm", compose_file, vcpu: 1_000_000 };
     const answer = await request(world.cloud, "POST", "/cvms/provision", { body });
     expect(answer.body).to.include({ error_code: "ERR-02-002", message: "No node has room for this CVM." });
   });
 
-  it("keeps prototypes out of bodies", async () => {
+  it("accepts no prototype in a body", async () => {
     const answer = await patch("", '{"__proto__": {"docker_compose_file": "x"}}', {
       "Content-Type": "application/json",
     });
     expect(answer.status).to.equal(422);
   });
 
-  it("never repeats a request's content in an error", async () => {
+  it("repeats no content of a request in an error", async () => {
     const secret = "sekret-value-1234";
     for (const answer of [
       await patch("/envs", { encrypted_env: secret }),

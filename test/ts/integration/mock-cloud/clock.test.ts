@@ -25,7 +25,7 @@ describe("the mock cloud's clock", () => {
     }
   });
 
-  it("lets what was provisioned expire", async () => {
+  it("expires a provisioned CVM", async () => {
     const cloud = await startMockCloud(offChainPlatform());
     try {
       const body = { name: "late-app", compose_file: { docker_compose_file: dockerCompose }, kms: "PHALA" };
@@ -38,7 +38,7 @@ describe("the mock cloud's clock", () => {
     }
   });
 
-  it("is moved only after everybody else was, and not at all if they cannot be", async () => {
+  it("moves only after all other clocks, and not at all when one of them fails", async () => {
     const base = manualClock();
     const start = base.now();
     const moves: number[] = [];
@@ -70,7 +70,7 @@ describe("the mock cloud's clock", () => {
     }
   });
 
-  it("stays ahead over a restart", async () => {
+  it("stays ahead after a restart", async () => {
     const folder = mkdtempSync(join(tmpdir(), "mock-cloud-"));
     const clock = manualClock();
     const options: MockCloudOptions = {
@@ -94,7 +94,7 @@ describe("the mock cloud's clock", () => {
 });
 
 describe("admin endpoints", () => {
-  it("are not there unless asked for", async () => {
+  it("exist only when they are enabled", async () => {
     const cloud = await startMockCloud(offChainPlatform());
     try {
       expect((await adminRequest(cloud, "POST", "/clock/advance", { ms: 1 })).status).to.equal(404);
@@ -122,14 +122,14 @@ describe("admin endpoints", () => {
       expect(body).to.deep.equal({ now: new Date(clock.now() + 90_000).toISOString() });
     });
 
-    it("answer nobody without the key, the API's included", async () => {
+    it("refuse requests without their key, also with the API's", async () => {
       for (const headers of [{}, { "X-Admin-Key": `${adminKey}x` }, { "X-API-Key": "key-of-the-integration-tests" }]) {
         const response = await fetch(`${cloud.url}/admin/clock`, { headers: headers as Record<string, string> });
         expect(response.status).to.equal(401);
       }
     });
 
-    it("answer nobody from another machine, whatever the key", async () => {
+    it("refuse requests from another machine, even with the key", async () => {
       const answer = await cloud.app.inject({
         url: "/admin/clock",
         headers: { "X-Admin-Key": adminKey },
@@ -146,13 +146,13 @@ describe("admin endpoints", () => {
       }
     });
 
-    it("say what is wrong with a request", async () => {
+    it("report what is wrong with a request", async () => {
       for (const body of [{}, { ms: -1 }, { ms: "1" }, { ms: 1, s: 1 }]) {
         expect((await adminRequest(cloud, "POST", "/clock/advance", body)).status).to.equal(422);
       }
     });
 
-    it("are no part of the API's description", async () => {
+    it("are not part of the API's description", async () => {
       const answer = await cloud.app.inject({ url: "/openapi.json" });
       expect(Object.keys(answer.json().paths).filter((path) => path.startsWith("/admin"))).to.deep.equal([]);
     });

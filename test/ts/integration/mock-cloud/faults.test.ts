@@ -49,7 +49,7 @@ describe("faults", () => {
     request(world.cloud, "PATCH", `/cvms/${onChain.id}`, { body: {}, headers });
 
   describe("of requests", () => {
-    it("answer 429 and 503 with Retry-After, as often as was said", async () => {
+    it("answer 429 and 503 with Retry-After, as often as their count", async () => {
       world.cloud.setFault({ kind: "too-many-requests", times: 1, seconds: 7 });
       world.cloud.setFault({ kind: "service-unavailable", times: 1, seconds: 9 });
       const answers = [await get(cvm.id), await get(cvm.id), await get(cvm.id)];
@@ -60,7 +60,7 @@ describe("faults", () => {
       ]);
     });
 
-    it("leave other endpoints and other CVMs alone", async () => {
+    it("do not affect other endpoints and other CVMs", async () => {
       world.cloud.setFault({ kind: "service-unavailable", method: "GET", route: "/cvms/:cvm_id", cvm: cvm.id });
       expect((await get(cvm.id)).status).to.equal(503);
       expect((await get(withoutPrefix(cvm.appId))).status, "by another of its names").to.equal(503);
@@ -85,7 +85,7 @@ describe("faults", () => {
       expect(world.cloud.readHistory(cvm.id)).to.have.lengthOf(before + 1);
     });
 
-    it("hold an answer back until the cloud's clock says so", async () => {
+    it("delay an answer by the cloud's clock", async () => {
       world.cloud.setFault({ kind: "latency", ms: 60 * 60 * 1000, times: 1 });
       const answer = get(cvm.id);
       while (
@@ -101,7 +101,7 @@ describe("faults", () => {
   });
 
   describe("of the backend's chain", () => {
-    it("hide a receipt for the first reads", async () => {
+    it("hide a receipt from the first reads", async () => {
       const headers = await register();
       world.cloud.setFault({ kind: "receipt-invisible", cvm: onChain.id, times: 2 });
       const early = await confirm(headers);
@@ -110,7 +110,7 @@ describe("faults", () => {
       await world.cloud.whenIdle();
     });
 
-    it("fail and time out, which is never taken for a refusal", async () => {
+    it("fail and time out, which is never read as a refusal", async () => {
       const headers = await register();
       world.cloud.setFault({ kind: "rpc-error", rpcMethod: "eth_getTransactionReceipt" });
       expect((await confirm(headers)).status).to.equal(503);
@@ -122,7 +122,7 @@ describe("faults", () => {
       await world.cloud.whenIdle();
     });
 
-    it("fail in the middle of a call, which is no answer of the contract's", async () => {
+    it("fail during a call, which is never read as the contract's answer", async () => {
       const headers = await register();
       const { composeHash } = onChain;
       const question = { compose_hash: composeHash };
@@ -139,7 +139,7 @@ describe("faults", () => {
       await world.cloud.whenIdle();
     });
 
-    it("keep a CVM waiting at the boot gate until there is an answer", async () => {
+    it("make a CVM wait at the boot gate until there is an answer", async () => {
       world.cloud.setFault({ kind: "rpc-error", rpcMethod: "eth_call", cvm: onChain.id, times: 3 });
       expect((await request(world.cloud, "POST", `/cvms/${onChain.id}/restart`, { body: {} })).status).to.equal(202);
       await world.cloud.whenIdle();
@@ -150,7 +150,7 @@ describe("faults", () => {
       expect(verdicts).to.have.lengthOf(3);
     });
 
-    it("strike whatever is read for a CVM's sake, and nothing that is read for another's", async () => {
+    it("affect every read for one CVM, and no read for another", async () => {
       const path = `/cvms/${onChain.id}`;
       const prepare = { "X-Prepare-Only": "true" };
       const foreign = await createOnChainCvm(world);
@@ -167,7 +167,7 @@ describe("faults", () => {
       expect(prepared.text).to.include("commit_token").and.not.include("onchain_status");
     });
 
-    it("show an older state to the verifier, which notices, and to the boot gate, which cannot", async () => {
+    it("show an older state to the verifier, which notices it, and to the boot gate, which cannot", async () => {
       const headers = await register();
       world.cloud.setFault({ kind: "stale-state", blocks: 1 });
       expect((await confirm(headers)).status).to.equal(503);
@@ -182,7 +182,7 @@ describe("faults", () => {
   });
 
   describe("of a rollover", () => {
-    it("refuse the boot with a reason, once, and the CVM stays with what it ran", async () => {
+    it("refuse the boot with a reason once, and the CVM runs the old document", async () => {
       world.cloud.setFault({ kind: "boot-failure", cvm: cvm.id, reason: "The disk is full", times: 1 });
       expect((await update(cvm.id)).status).to.equal(202);
       await world.cloud.whenIdle();
@@ -190,7 +190,7 @@ describe("faults", () => {
       expect((await get(cvm.id)).body).to.include({ status: "running" });
     });
 
-    it("take as long as was said, by the cloud's clock", async () => {
+    it("take the given time, by the cloud's clock", async () => {
       world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, ms: 3_600_000 });
       await update(cvm.id);
       await update(other.id);
@@ -202,7 +202,7 @@ describe("faults", () => {
     });
   });
 
-  it("make one rollover slow for good: after a snapshot is restored it takes as long again", async () => {
+  it("make one rollover slow, also after a snapshot is restored", async () => {
     world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, ms: 3_600_000, times: 1 });
     await update(cvm.id);
     const snapshot = await world.cloud.snapshot();
@@ -218,7 +218,7 @@ describe("faults", () => {
     await world.cloud.whenIdle();
   });
 
-  it("are reported, each with what it struck", async () => {
+  it("are reported, each with the request it affected", async () => {
     const { id } = world.cloud.setFault({ kind: "too-many-requests", times: 1 });
     await get(cvm.id);
     expect(world.events).to.deep.include({
@@ -230,7 +230,7 @@ describe("faults", () => {
     });
   });
 
-  it("are set, listed and taken back over HTTP", async () => {
+  it("are set, listed and removed over HTTP", async () => {
     const { cloud } = world;
     const set = await adminRequest(cloud, "POST", "/faults", { kind: "busy", cvm: cvm.id, times: 3 });
     expect(set.status).to.equal(201);

@@ -100,7 +100,7 @@ describe("lists, guests and catalogues", () => {
     });
   }
 
-  it("filters apps by what any of their CVMs is", async () => {
+  it("filters apps by the properties of their CVMs", async () => {
     const filters: [string, string[]][] = [
       ["search=SECOND", ["second-cvm"]],
       [`search=${first.appId}`, ["first-cvm"]],
@@ -119,7 +119,7 @@ describe("lists, guests and catalogues", () => {
     }
   });
 
-  it("shows a workspace nothing of another's", async () => {
+  it("shows a workspace only its own objects", async () => {
     const headers = { "X-API-Key": otherKey };
     expect((await get("/apps", headers)).body).to.deep.include({ dstack_apps: [], total: 0 });
     expect((await get("/cvms/paginated", headers)).body).to.deep.include({ items: [] });
@@ -129,7 +129,7 @@ describe("lists, guests and catalogues", () => {
     expect((await get("/apps/not-an-app")).status).to.equal(404);
   });
 
-  it("answers the states of many CVMs under the UUIDs as they were sent", async () => {
+  it("returns the states of many CVMs under the UUIDs as they were sent", async () => {
     const { body } = await get(`/cvms/${first.id}`);
     const uuid = String(body.vm_uuid);
     const bare = uuid.replaceAll("-", "").toUpperCase();
@@ -140,7 +140,7 @@ describe("lists, guests and catalogues", () => {
     expect((await request(world.cloud, "POST", "/status/batch", tooMany)).status).to.equal(422);
   });
 
-  it("describes what a CVM can be made of", async () => {
+  it("lists instance types, images and nodes for a CVM", async () => {
     const graph = cvmCreateResourcesSchema.parse((await get("/teepods/cvm-create-resources")).body);
     expect(graph.node_kms_relations).to.have.length(6);
     expect(graph.kms_nodes.map(({ kms_type }) => kms_type)).to.deep.equal(["phala", "base"]);

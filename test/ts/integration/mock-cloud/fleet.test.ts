@@ -75,7 +75,7 @@ describe("a scheduler that moves CVMs", () => {
     expect(next.deviceId, "it stays there").to.equal(secondDevice);
   });
 
-  it("leaves the CVM where it is when it may not boot on the next node, and tries again with the next update", async () => {
+  it("leaves the CVM on its node when it may not boot on the next, and tries again at the next update", async () => {
     const cvm = await createOnChainCvm(world);
     world.cloud.moveCvm(cvm.id, 2);
     const { composeHash } = await propose(cvm);
@@ -92,7 +92,7 @@ describe("a scheduler that moves CVMs", () => {
     expect((await get(cvm)).node_info).to.include({ id: 2 });
   });
 
-  it("moves a CVM at a rollover that needs no new hash too", async () => {
+  it("moves a CVM also at a rollover without a new hash", async () => {
     const cvm = await createOffChainCvm(world);
     world.cloud.moveCvm(cvm.id, 2);
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [], "phala");
@@ -119,7 +119,7 @@ describe("a scheduler that moves CVMs", () => {
     expect(moved.node_info).to.include({ id: 2 });
   });
 
-  it("takes a plan back when told to leave the CVM where it is, and knows no node that is not there", async () => {
+  it("cancels a planned move, and refuses an unknown node", async () => {
     const cvm = await createOnChainCvm(world);
     world.cloud.moveCvm(cvm.id, 2);
     world.cloud.moveCvm(cvm.id, 1);
@@ -129,7 +129,7 @@ describe("a scheduler that moves CVMs", () => {
       .with.property("errorCode", "ERR-01-001");
   });
 
-  it("is told what to do over HTTP too", async () => {
+  it("is also controlled over HTTP", async () => {
     const cvm = await createOnChainCvm(world);
     const move = (id: string, body: unknown) => adminRequest(world.cloud, "POST", `/cvms/${id}/move`, body);
     expect((await move(cvm.id, { node_id: 2 })).status).to.equal(204);
@@ -150,7 +150,7 @@ describe("a scheduler that moves CVMs", () => {
 });
 
 describe("a node whose device id drifts", () => {
-  it("presents the new id at every boot after it, across a restart, until it is set up anew", async () => {
+  it("presents the new id at every later boot, also after a restart, until it is set again", async () => {
     const folder = await mkdtemp(join(tmpdir(), "fleet-"));
     const stateFile = join(folder, "cloud.db");
     const world = await startCloudWorld(await network.create("local"), { stateFile });
@@ -214,7 +214,7 @@ describe("the place of a new CVM", () => {
     return { app_id, compose_hash, node_id };
   }
 
-  it("is the first node with room, the asked one, or one of the asked region", async () => {
+  it("is the first node with room, the given node, or one of the given region", async () => {
     expect((await provision({})).body).to.include({ node_id: 1, device_id: "e1".repeat(32) });
     expect((await provision({ node_id: 2 })).body).to.include({ node_id: 2, device_id: "e2".repeat(32) });
     expect((await provision({ teepod_id: 3 })).body).to.include({ node_id: 3 });
@@ -224,7 +224,7 @@ describe("the place of a new CVM", () => {
     expect((await provision({})).body).to.include({ node_id: 2 });
   });
 
-  it("is refused with a code where there is no such place, or no room on it", async () => {
+  it("is refused with a code when the place is unknown or has no room", async () => {
     const refusals: [Record<string, unknown>, string][] = [
       [{ node_id: 77 }, "ERR-01-001"],
       [{ region: "moon" }, "ERR-01-001"],
@@ -242,7 +242,7 @@ describe("the place of a new CVM", () => {
     }
   });
 
-  it("has to have room for what a CVM on it grows by", async () => {
+  it("needs room when its CVM grows", async () => {
     const { app_id } = await create({ node_id: 3, vcpu: 1, memory: 2048 });
     await world.cloud.whenIdle();
     const resize = (path: string, body: object) => request(world.cloud, "PATCH", `/cvms/${app_id}${path}`, { body });
@@ -257,7 +257,7 @@ describe("the place of a new CVM", () => {
     await world.cloud.whenIdle();
   });
 
-  it("boots a development image for those who prefer one", async () => {
+  it("boots a development image when the request prefers one", async () => {
     expect((await provision({ prefer_dev: true })).body).to.include({ os_image_hash: "0d".repeat(32) });
     expect((await provision({ prefer_dev: false })).body).to.include({ os_image_hash: "07".repeat(32) });
   });
@@ -276,7 +276,7 @@ describe("an app id of one's own choice", () => {
       body: { name, compose_file: { docker_compose_file: dockerCompose }, ...wanted },
     });
 
-  it("comes with its nonce, and is taken once a CVM has it", async () => {
+  it("comes with its nonce, and is used once a CVM has it", async () => {
     const client = officialClient(world.cloud);
     const { app_ids } = await client.nextAppIds({ counts: 3 });
     expect(app_ids.map(({ nonce }) => nonce)).to.deep.equal([0, 1, 2]);

@@ -33,12 +33,12 @@ describe("the boot gate before hostile apps", () => {
     return (await request(world.cloud, "GET", `/cvms/${created.body.id}/state`)).body;
   }
 
-  it("believes an app that lets everything boot, for that is its owner's affair", async () => {
+  it("accepts an app that lets everything boot, as its owner decides", async () => {
     const { address } = await world.dstack.connection.viem.deployContract("LyingApp", ["whatever"]);
     expect(await bootOf("lying-app", address)).to.include({ status: "running" });
   });
 
-  it("takes a reverting app for a refusal, with its reason", async () => {
+  it("reads a revert of the app as a refusal, with its reason", async () => {
     const reason: Hex = `0x08c379a0${numberToHex(32, { size: 32 }).slice(2)}${numberToHex(4, { size: 32 }).slice(2)}${stringToHex("nope", { size: 32 }).slice(2)}`;
     const { address } = await world.dstack.connection.viem.deployContract("RawAnsweringApp", [reason, true]);
     const state = await bootOf("reverting-app", address);
@@ -62,7 +62,7 @@ describe("the boot gate before hostile apps", () => {
     });
   }
 
-  it("says so when an app refuses without a reason", async () => {
+  it("reports a refusal without a reason", async () => {
     const { address } = await world.dstack.connection.viem.deployContract("FloodingApp", [1_000_000n]);
     const state = await bootOf("speechless-app", address);
     expect(state).to.include({ status: "error", boot_error: "The boot policy refused without a reason" });

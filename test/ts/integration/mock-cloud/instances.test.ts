@@ -102,7 +102,7 @@ describe("several CVMs of one app", () => {
     expect((await request(world.cloud, "GET", `${apps()}/cvms`)).text).to.include(String(replica.vm_uuid));
   });
 
-  it("needs no token where the contract allows both already, and for every encoding of an empty body", async () => {
+  it("needs no token when the contract allows both already, with each encoding of an empty body", async () => {
     for (const body of [{ node_id: 1 }, { node_id: 1, encrypted_env: null, compose_hash: null }]) {
       const answer = await post(`/cvms/${uuid}/replicas`, body);
       expect(answer.status, answer.text).to.equal(200);
@@ -116,7 +116,7 @@ describe("several CVMs of one app", () => {
     await world.cloud.whenIdle();
   });
 
-  it("answers with a token to whoever only prepares, even if all is allowed", async () => {
+  it("answers a request that only prepares with a token, even if all is allowed", async () => {
     const prepare = { "X-Prepare-Only": "true" };
     const registration = readRegistration(await post(`/cvms/${uuid}/replicas`, { node_id: 1 }, prepare));
     expect(registration.onchain_status).to.include({ is_allowed: true });
@@ -129,7 +129,7 @@ describe("several CVMs of one app", () => {
     await world.cloud.whenIdle();
   });
 
-  it("tells whoever has a token what it is for, and lets them commit it, without an API key", async () => {
+  it("lets a client with the token read and commit it, without an API key", async () => {
     const registration = readRegistration(
       await post(`/cvms/${uuid}/replicas`, { node_id: 1 }, { "X-Prepare-Only": "true" }),
     );
@@ -154,7 +154,7 @@ describe("several CVMs of one app", () => {
     await world.cloud.whenIdle();
   });
 
-  it("creates a prepared instance for whoever has its token, without an API key", async () => {
+  it("creates a prepared instance for a client with its token, without an API key", async () => {
     const headers = { "X-Prepare-Only": "true" };
     const registration = readRegistration(await post(`${apps()}/instances`, { node_id: 1 }, headers));
     const send = (path: string, body: object, more: Record<string, string> = {}) =>
@@ -175,7 +175,7 @@ describe("several CVMs of one app", () => {
     await world.cloud.whenIdle();
   });
 
-  it("gives an app instances with documents of their own, all live at once", async () => {
+  it("allows an app several instances, each with a document of its own", async () => {
     const registration = readRegistration(
       await post(`${apps()}/instances`, { docker_compose_file: nextCompose, node_id: 1 }),
     );
@@ -206,7 +206,7 @@ describe("several CVMs of one app", () => {
     expect(foreign.status).to.equal(466);
   });
 
-  it("updates one of them without touching the others", async () => {
+  it("updates one of them without a change of the others", async () => {
     const replica = (await post(`/cvms/${uuid}/replicas`, { node_id: 1 })).body;
     await world.cloud.whenIdle();
     const body = { docker_compose_file: nextCompose };
@@ -218,7 +218,7 @@ describe("several CVMs of one app", () => {
     expect(await readCvm(cvm.id)).to.include({ compose_hash: cvm.composeHash.slice(2) });
   });
 
-  it("asks which of several is meant by an app id or a name", async () => {
+  it("refuses an app id or a name that several CVMs have", async () => {
     const { name } = await readCvm(cvm.id);
     const { vm_uuid } = (await post(`${apps()}/cvms/${uuid}/replicas`, { node_id: 1 })).body;
     await world.cloud.whenIdle();
@@ -254,7 +254,7 @@ describe("several CVMs of one app", () => {
     expect((await post(`/cvms/${uuid}/commit-replica`, unproven)).status).to.equal(467);
   });
 
-  it("has no token for a CVM that is deleted, be it the new one or the one it is made after", async () => {
+  it("refuses the token of a deleted CVM, the new one or its original", async () => {
     const source = await createOnChainCvm(world);
     const { vm_uuid: sourceUuid } = await readCvm(source.id);
     const prepare = async () =>
@@ -282,7 +282,7 @@ describe("several CVMs of one app", () => {
     expect((await request(world.cloud, "GET", apps())).body).to.include({ cvm_count: 1 });
   });
 
-  it("lets a new instance have a name, but not another app's", async () => {
+  it("accepts a name for a new instance, but not another app's", async () => {
     const named = await post(`${apps()}/instances`, { node_id: 1, name: "named-instance" });
     expect(named.body).to.include({ name: "named-instance" });
     const other = await createOffChainCvm(world, { name: "of-another-app" });
@@ -309,7 +309,7 @@ describe("several CVMs of one app", () => {
     });
   }
 
-  it("names them by number at first and by hashid from 2026-05-22 on", async () => {
+  it("names them by number before 2026-05-22, and by hashid from then on", async () => {
     const late = { "X-Phala-Version": "2026-05-22" };
     const early = { "X-Phala-Version": "2026-01-21" };
     expect((await post(`/cvms/${uuid}/replicas`, { node_id: 1 }, early)).body.id).to.be.a("number");

@@ -45,7 +45,7 @@ describe("a mock cloud that is killed at any moment under load", function () {
     return cloud;
   }
 
-  it("keeps every write it acknowledged, and none by half", async () => {
+  it("keeps every write that it acknowledged, and no part of another", async () => {
     const acknowledged: Acknowledged = {
       operations: new Set(),
       created: new Set(),

@@ -42,7 +42,7 @@ describe("KMS, by contract and by node", () => {
 
   const get = (path: string, options = byContract) => request(world.cloud, "GET", path, options);
 
-  it("lists from 2026-06-23 on one entry for the nodes that share a contract", async () => {
+  it("lists one entry for nodes that share a contract, from 2026-06-23 on", async () => {
     const list = kmsContractListSchema.parse((await get("/kms")).body);
     expect(list).to.include({ total: 2, page: 1, pages: 1 });
     const [offChain, onChain] = list.items;
@@ -58,7 +58,7 @@ describe("KMS, by contract and by node", () => {
     expect(filtered.items).to.deep.equal([onChain]);
   });
 
-  it("finds a contract by its id, address, type word, or a node's slug, and lists its nodes", async () => {
+  it("finds a contract by its id, address, type, or a node's slug, and lists its nodes", async () => {
     const { id } = kmsContractSchema.parse((await get("/kms/base")).body);
     for (const reference of [id, world.dstack.kms, "kms-base-2"]) {
       expect((await get(`/kms/${reference}`)).body).to.include({ id });
@@ -73,7 +73,7 @@ describe("KMS, by contract and by node", () => {
     expect(node).to.include({ slug: "kms-base-2", chain_id: 8453 });
   });
 
-  it("takes a contract's id wherever a KMS is named, for newer lists show no other", async () => {
+  it("accepts a contract's id in each place of a KMS, because newer lists show no other", async () => {
     const { items } = kmsContractListSchema.parse((await get("/kms?is_onchain=true")).body);
     const [contract] = items;
     const key = `/pubkey/${"11".repeat(20)}`;
@@ -86,7 +86,7 @@ describe("KMS, by contract and by node", () => {
     expect(planned.body).to.have.nested.property("kms_info.kms_contract_address", contract?.contract_address);
   });
 
-  it("tells which devices and images a chain's contracts allow, as the chain has it", async () => {
+  it("lists the devices and images that a chain's contracts allow", async () => {
     const detail = kmsOnChainDetailSchema.parse(
       await officialClient(world.cloud).getKmsOnChainDetail({ chain: "base" }),
     );
@@ -105,7 +105,7 @@ describe("KMS, by contract and by node", () => {
     ]);
   });
 
-  it("says null where the chain gives no answer, lists nothing on a chain without KMS, and knows no other chain", async () => {
+  it("answers null without the chain's answer, and nothing on a chain without a KMS", async () => {
     rpc.setFault(async () => {
       throw new Error("down");
     });

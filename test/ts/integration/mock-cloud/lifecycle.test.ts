@@ -81,7 +81,7 @@ describe("the lifecycle of a CVM", () => {
     ]);
   });
 
-  it("does nothing where the CVM is there already, so a client may repeat itself", async () => {
+  it("does nothing when the CVM is in that state already, so that a client may repeat a request", async () => {
     expect((await act("start")).body).to.include({ status: "running" });
     await act("stop");
     await world.cloud.whenIdle();
@@ -89,7 +89,7 @@ describe("the lifecycle of a CVM", () => {
     expect(world.cloud.readHistory(cvm.id)).to.have.lengthOf(2);
   });
 
-  it("names the CVM by number at first and by hashid from 2026-05-22 on", async () => {
+  it("names the CVM by number before 2026-05-22, and by hashid from then on", async () => {
     for (const [version, id] of [
       ["2025-10-28", "number"],
       ["2026-01-21", "number"],
@@ -101,7 +101,7 @@ describe("the lifecycle of a CVM", () => {
     }
   });
 
-  it("does not boot a hash that was removed, whatever is tried, until it is added again", async () => {
+  it("does not boot a removed hash until it is added again", async () => {
     await removeHash(cvm.composeHash);
     expect(await read()).to.include({ status: "running" });
     for (const action of ["restart", "start", "restart"]) {
@@ -125,7 +125,7 @@ describe("the lifecycle of a CVM", () => {
     expect(await read()).to.include({ status: "stopped", boot_error: undefined });
   });
 
-  it("leaves a CVM down when neither the new document boots nor, any more, the old one", async () => {
+  it("leaves a CVM stopped when neither the new nor the old document boots", async () => {
     const composeHash = await propose({ docker_compose_file: nextCompose, image: "dstack-0.5.8" });
     const transactionHash = await registerHash(world, cvm.appId, composeHash);
     await removeHash(cvm.composeHash);
@@ -137,7 +137,7 @@ describe("the lifecycle of a CVM", () => {
     });
   });
 
-  it("keeps a pending update through stop and start, and puts it in force at the next start if confirmed between", async () => {
+  it("keeps a pending update of a stopped CVM, and applies it at the next start if it was confirmed", async () => {
     const composeHash = await propose({ docker_compose_file: nextCompose });
     await act("stop");
     await world.cloud.whenIdle();
@@ -147,7 +147,7 @@ describe("the lifecycle of a CVM", () => {
     expect(await read()).to.include({ status: "running", compose_hash: composeHash });
   });
 
-  it("asks at the next start about an update that came while the CVM was stopped", async () => {
+  it("asks the contract at the next start about an update of a stopped CVM", async () => {
     await act("stop");
     await world.cloud.whenIdle();
     const composeHash = await propose({ docker_compose_file: nextCompose });
@@ -157,7 +157,7 @@ describe("the lifecycle of a CVM", () => {
     expect(await read()).to.include({ status: "error", boot_error: "Compose hash not allowed" });
   });
 
-  it("deletes a CVM: nothing finds it, its name and app are free, its contract stays", async () => {
+  it("deletes a CVM: its name and app are free, and its contract stays", async () => {
     const { name, vm_uuid, instance_id } = await read();
     const numeric = (await act("start")).body.id;
     const deleted = await request(world.cloud, "DELETE", `/cvms/${cvm.id}`);
@@ -183,7 +183,7 @@ describe("the lifecycle of a CVM", () => {
     expect((await request(world.cloud, "GET", `/cvms/${cvm.appId}`)).body).to.include({ name, status: "running" });
   });
 
-  it("deletes what could not boot, and what has an update pending", async () => {
+  it("deletes a CVM that could not boot, and one with a pending update", async () => {
     await propose({ docker_compose_file: nextCompose });
     await removeHash(cvm.composeHash);
     await act("restart");
@@ -191,13 +191,13 @@ describe("the lifecycle of a CVM", () => {
     expect((await request(world.cloud, "DELETE", `/cvms/${cvm.id}`)).status).to.equal(204);
   });
 
-  it("boots a CVM of an off-chain KMS without asking any chain", async () => {
+  it("boots a CVM of an off-chain KMS without a request to a chain", async () => {
     cvm = await createOffChainCvm(world);
     await act("restart", { force: true });
     expect(await read()).to.include({ status: "running" });
   });
 
-  it("refuses what it does not know and changes nothing", async () => {
+  it("refuses unknown requests and changes nothing", async () => {
     const history = world.cloud.readHistory(cvm.id);
     expect((await act("restart", { force: "now" })).status).to.equal(422);
     expect((await act("restart", [])).status).to.equal(422);
@@ -251,7 +251,7 @@ describe("the lifecycle on the clock", () => {
     await world.cloud.whenIdle();
   }
 
-  it("says where a busy CVM is going, and refuses everything else meanwhile", async () => {
+  it("names the target state of a busy CVM, and refuses other changes meanwhile", async () => {
     const cvm = await createOnChainCvm(world, { settle });
     const path = `/cvms/${cvm.id}`;
     for (const [action, status, target] of [
@@ -279,7 +279,7 @@ describe("the lifecycle on the clock", () => {
     }
   });
 
-  it("lets one of two changes at once win", async () => {
+  it("accepts one of two changes at the same time", async () => {
     const cvm = await createOnChainCvm(world, { settle });
     const post = (action: string) => request(world.cloud, "POST", `/cvms/${cvm.id}/${action}`);
     const answers = await Promise.all([post("restart"), post("stop")]);

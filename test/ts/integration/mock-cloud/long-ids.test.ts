@@ -3,7 +3,7 @@ import { buildMockCloud } from "../../../../src/mock-cloud/index.ts";
 
 describe("an id of any length", () => {
   for (const length of [100, 101, 10_000]) {
-    it(`is looked up and not found at ${length} characters`, async () => {
+    it(`is searched and not found at ${length} characters`, async () => {
       const cloud = await buildMockCloud({ workspaces: [{ name: "local", apiKeys: [{ key: "phak_local" }] }] });
       try {
         for (const path of ["/kms/ID/nodes", "/cvms/ID", "/workspaces/ID"]) {

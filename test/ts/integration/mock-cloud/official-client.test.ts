@@ -149,7 +149,7 @@ describe("the official JS client, unmodified", () => {
       if (hashid) expect(world.cloud.readEnvironment(hashid)).to.deep.equal([{ key: "TOKEN", value: "t0ken" }]);
     });
 
-    it(`reads who it is and which KMS there are at ${version}`, async () => {
+    it(`reads the user and the list of KMS at ${version}`, async () => {
       const client = officialClient(world.cloud, version);
       expect(JSON.stringify(await client.getCurrentUser())).to.include("tess");
       const { items } = await client.getKmsList({ is_onchain: true });
@@ -158,7 +158,7 @@ describe("the official JS client, unmodified", () => {
     });
   }
 
-  it("registers with its own addComposeHash what the mock then verifies", async () => {
+  it("registers a hash with its own addComposeHash, which the mock cloud verifies", async () => {
     const client = officialClient(world.cloud);
     const proposed = await patchCvm(client, { app_id: cvm.appId, docker_compose_file: nextCompose });
     if (!proposed.requiresOnChainHash) throw new Error("expected a 465");
@@ -170,7 +170,7 @@ describe("the official JS client, unmodified", () => {
     expect(await client.getCvmInfo({ id: cvm.id })).to.include({ compose_hash: proposed.composeHash });
   });
 
-  it("needs one phase for values of the environment, and for everything on an off-chain KMS", async () => {
+  it("needs one phase for values of the environment, and for each change on an off-chain KMS", async () => {
     const client = officialClient(world.cloud);
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "green" }]);
     const values = await client.updateCvmEnvs({ id: cvm.id, encrypted_env });
@@ -187,7 +187,7 @@ describe("the official JS client, unmodified", () => {
     expect(unchanged).to.include({ requiresOnChainHash: false });
   });
 
-  it("sees each refusal as the error class it has for it", async () => {
+  it("throws its own error class for each refusal", async () => {
     const client = officialClient(world.cloud);
     const unknown = await safeGetCvmInfo(client, { id: "cvm_nowhere" });
     expect(unknown.error).to.include({ name: "ResourceError", status: 404, errorCode: "ERR-03-001" });

@@ -36,7 +36,7 @@ describe("state that outlives the process", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it("goes on with an update that was waiting for its confirmation", async () => {
+  it("continues an update that waited for its confirmation", async () => {
     const first = await startMockCloud({ ...platformOf(dstack), stateFile });
     const cvm = await createOnChainCvm({ dstack, cloud: first }, { environment: [{ key: "MODE", value: "old" }] });
     const encrypted_env = await encryptFor(first, cvm.appId, [{ key: "MODE", value: "new" }]);
@@ -54,7 +54,7 @@ describe("state that outlives the process", () => {
     await second.close();
   });
 
-  it("finishes a rollover that was under way, once its time is over", async () => {
+  it("finishes a running rollover when its time is over", async () => {
     const clock = manualClock();
     const options = { ...platformOf(dstack), stateFile, clock, rolloverMs: 1000 };
     const first = await startMockCloud({ ...options, rolloverMs: 0 });
@@ -76,7 +76,7 @@ describe("state that outlives the process", () => {
     await third.close();
   });
 
-  it("waits with a rollover whose KMS is not given at the next start, and says so", async () => {
+  it("pauses a rollover whose KMS is missing at the next start, and says so", async () => {
     const clock = manualClock();
     const first = await startMockCloud({ ...platformOf(dstack), stateFile, clock });
     const cvm = await createOffChainCvm({ cloud: first });
@@ -94,7 +94,7 @@ describe("state that outlives the process", () => {
     await second.close();
   });
 
-  it("holds API keys, environments, secrets and endpoints nowhere in its files", async () => {
+  it("writes no API key, environment, secret or endpoint into its files", async () => {
     const rootSecret = "5e".repeat(32);
     const rpcServer = await serveRpc(dstack.connection.provider);
     const rpc = `${rpcServer.url}/key-in-the-url`;
@@ -158,7 +158,7 @@ describe("state that outlives the process", () => {
       return cvm;
     }
 
-    it("loses neither a proposed update nor one that is verified and not yet rolled over", async () => {
+    it("keeps a proposed update, and one that is verified before its rollover", async () => {
       const first = await start(0);
       const cvm = await createIn(first);
       const { body: proposed } = await request(first, "PATCH", `/cvms/${cvm.id}`, {

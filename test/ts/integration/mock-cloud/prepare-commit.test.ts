@@ -87,7 +87,7 @@ describe("prepare and commit", () => {
     expect(await read()).to.include({ status: "running", compose_hash: composeHash });
   }
 
-  it("hands out a token, links that work and the chain's view, and does not touch the CVM", async () => {
+  it("returns a token, working links and the chain's view, and does not change the CVM", async () => {
     const history = world.cloud.readHistory(cvm.id);
     const { compose_hash, token, commit_url, api_commit_url, onchain_status } = await prepared();
     expect(onchain_status).to.deep.equal({
@@ -111,7 +111,7 @@ describe("prepare and commit", () => {
     await expectInForce(compose_hash);
   });
 
-  it("names itself in links, whatever name it was called by, and shows its page in no frame", async () => {
+  it("uses its own address in links for each host name, and refuses frames for its page", async () => {
     const { port } = new URL(world.cloud.url);
     const path = `/api/v1/cvms/${cvm.id}`;
     const answer = await send(`http://127.0.0.1:${port}${path}`, {
@@ -177,7 +177,7 @@ describe("prepare and commit", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "LEVEL", value: "7" }]);
   });
 
-  it("does at once what needs no registration, as without the header", async () => {
+  it("applies a change that needs no registration at once, as without the header", async () => {
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "new" }]);
     expect((await patch("", { encrypted_env }, prepare)).status).to.equal(202);
     cvm = await createOffChainCvm(world);
@@ -186,7 +186,7 @@ describe("prepare and commit", () => {
     expect(await read()).to.include({ status: "running" });
   });
 
-  it("tells by GET what a token stands for, through its whole life", async () => {
+  it("describes a token by GET at each stage", async () => {
     const { token, compose_hash } = await prepared();
     const info = async () => (await anonymous("GET", `/cvms/${cvm.id}/commit-update?token=${token}`)).body;
     expect(await info()).to.deep.include({
@@ -212,7 +212,7 @@ describe("prepare and commit", () => {
     expect((await anonymous("GET", `/cvms/${cvm.id}/commit-update`)).status).to.equal(422);
   });
 
-  it("takes a receipt of a transaction that went to another contract, such as a Safe", async () => {
+  it("accepts the receipt of a transaction to another contract, such as a Safe", async () => {
     const forwarder = await deployForwarder(world.dstack);
     const { client, owner } = world.dstack;
     const { token, compose_hash } = await prepared();
@@ -251,7 +251,7 @@ describe("prepare and commit", () => {
     await expectInForce(compose_hash);
   });
 
-  it("lets a token commit once, of several tries at once too", async () => {
+  it("commits a token once, also with several requests at the same time", async () => {
     const { token, compose_hash } = await prepared();
     await registerHash(world, cvm.appId, compose_hash);
     const answers = await Promise.all([commit({ token }), commit({ token }), commit({ token })]);
@@ -264,7 +264,7 @@ describe("prepare and commit", () => {
     expect(world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update")).to.have.lengthOf(1);
   });
 
-  it("refuses tokens that are unknown, superseded, expired, outdated, or another CVM's or hash's", async () => {
+  it("refuses a token that is unknown, superseded, expired, outdated, or of another CVM or hash", async () => {
     await expectRefusal(await commit({ token: "nothing" }), 466, "ERR-01-006", "Invalid");
     const older = await prepared();
     const newer = await prepared();
@@ -283,7 +283,7 @@ describe("prepare and commit", () => {
     await expectRefusal(await commit({ token: newer.token }), 466, "ERR-01-006", "expired");
   });
 
-  it("refuses malformed commits, and tokens of a CVM that is gone", async () => {
+  it("refuses malformed commits, and tokens of a deleted CVM", async () => {
     const { token } = await prepared();
     for (const body of [
       {},
@@ -310,7 +310,7 @@ describe("prepare and commit", () => {
     expect((await request(world.cloud, "POST", path, { headers })).status).to.equal(422);
   });
 
-  it("keeps no token: neither in events nor in what it repeats", async () => {
+  it("repeats no token in events and answers", async () => {
     world.events.length = 0;
     const { token, api_commit_url = "", compose_hash } = await prepared();
     await registerHash(world, cvm.appId, compose_hash);

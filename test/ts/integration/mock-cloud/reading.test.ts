@@ -73,7 +73,7 @@ describe("reading from the mock cloud", () => {
     ]);
   });
 
-  it("shows it nested with a hashid from 2026-01-21 on, and to clients that name no version", async () => {
+  it("shows a CVM nested with a hashid from 2026-01-21 on, and without a version", async () => {
     for (const version of ["2026-01-21", "2026-05-22", "2026-06-23", "latest", undefined]) {
       const { body } = await get(`/cvms/${cvm.id}`, version ? { headers: { "X-Phala-Version": version } } : {});
       expect(body).to.include({ id: cvm.id, kms_type: "base", compose_hash: cvm.composeHash.slice(2), progress: null });
@@ -110,7 +110,7 @@ describe("reading from the mock cloud", () => {
     }
   });
 
-  it("answers 404 with ERR-03-001 to what nothing matches, and to another workspace's CVM", async () => {
+  it("answers 404 with ERR-03-001 to an unknown id, and to another workspace's CVM", async () => {
     for (const identifier of ["cvm_nowhere", "999999", "no-such-name", `app_${"00".repeat(20)}`]) {
       const { status, body } = await get(`/cvms/${identifier}`);
       expect(status).to.equal(404);
@@ -122,7 +122,7 @@ describe("reading from the mock cloud", () => {
     expect((await get("/no-such-path")).body).to.deep.equal({ detail: "Not Found" });
   });
 
-  it("answers 422 to a version that is no date", async () => {
+  it("answers 422 to a version that is not a date", async () => {
     const { status, body } = await get(`/cvms/${cvm.id}`, { headers: { "X-Phala-Version": "v2" } });
     expect(status).to.equal(422);
     expect(body.detail).to.deep.include.members([
@@ -130,7 +130,7 @@ describe("reading from the mock cloud", () => {
     ]);
   });
 
-  it("serves the documents in force as text, and the app-compose as an object", async () => {
+  it("returns the documents in force as text, and the app-compose as an object", async () => {
     const compose = await get(`/cvms/${cvm.id}/docker-compose.yml`);
     expect(compose.headers.get("content-type")).to.match(/^text\/plain/);
     expect(compose.text).to.equal(dockerCompose);
@@ -141,13 +141,13 @@ describe("reading from the mock cloud", () => {
     expect(body).to.include({ docker_compose_file: dockerCompose, runner: "docker-compose", manifest_version: 2 });
   });
 
-  it("states a CVM's state without keys that have no value", async () => {
+  it("returns a CVM's state without empty keys", async () => {
     const { body } = await get(`/cvms/${cvm.id}/state`);
     expect(body).to.include({ name: "reading-cvm", status: "running" });
     expect(body).to.not.have.any.keys("id", "boot_error", "exited_at");
   });
 
-  it("lists KMS in a strict page, filtered by where their policy lives", async () => {
+  it("lists KMS in a page of the exact shape, filtered by the place of their policy", async () => {
     const all = kmsListSchema.strict().parse((await get("/kms", byNode)).body);
     expect(all.items.map(({ slug }) => slug)).to.deep.equal(["kms-phala-1", "kms-base-1"]);
     const onChain = kmsListSchema.parse((await get("/kms?page_size=100&is_onchain=true", byNode)).body);
@@ -158,7 +158,7 @@ describe("reading from the mock cloud", () => {
     expect((await get("/kms?page=0")).status).to.equal(422);
   });
 
-  it("signs an app's key with the KMS's, whatever names the KMS and however the app id is written", async () => {
+  it("signs an app's key with the KMS's, for each name of the KMS and notation of the app id", async () => {
     const [, kms] = kmsListSchema.parse((await get("/kms", byNode)).body).items;
     const appId = cvm.appId.slice(2);
     const answers = await Promise.all(
@@ -200,14 +200,14 @@ describe("reading from the mock cloud", () => {
     expect(malformed.body.detail).to.have.nested.property("[0].loc").that.deep.equals(["path", "app_id"]);
   });
 
-  it("tells whose key it is, in the shape of the version", async () => {
+  it("returns the user of a key, in the shape of the version", async () => {
     const nested = await get("/auth/me");
     expect(nested.body).to.have.nested.property("user.username", "tess");
     expect(nested.body).to.have.nested.property("workspace.name", "Test");
     expect((await get("/auth/me", flat)).body).to.include({ username: "tess", team_name: "Test" });
   });
 
-  it("describes itself: every path, every status, both keys", async () => {
+  it("describes every path, every status and both keys", async () => {
     const response = await fetch(`${world.cloud.url}/openapi.json`);
     expect(response.status).to.equal(200);
     const text = await response.text();

@@ -82,7 +82,7 @@ describe("revisions, attestation and instance ids", () => {
     expect((await request(world.cloud, "GET", `/apps/${appId}/revisions?page=0`)).status).to.equal(422);
   });
 
-  it("shows a pending document beside the one in force, until it is committed", async () => {
+  it("shows a pending document and the one in force, until the first is committed", async () => {
     const { compose_hash, token } = await prepareUpdate();
     const { body } = await preview(compose_hash);
     expect(body).to.include({ kind: "update", has_commit_token: true });
@@ -105,7 +105,7 @@ describe("revisions, attestation and instance ids", () => {
     await world.cloud.whenIdle();
   });
 
-  it("shows an update that is to be confirmed without a token, until a newer one supersedes it", async () => {
+  it("shows an update without a token, until a newer one supersedes it", async () => {
     const compose_hash = await propose();
     expect((await preview(compose_hash)).body).to.include({ kind: "update", has_commit_token: false });
     const newer = await prepareUpdate("services:\n  app:\n    image: nginx:3\n");
@@ -113,7 +113,7 @@ describe("revisions, attestation and instance ids", () => {
     expect((await preview(newer.compose_hash)).status).to.equal(200);
   });
 
-  it("shows neither once its token has expired", async () => {
+  it("shows a pending document no longer when its token has expired", async () => {
     const clock = manualClock();
     const late = await startCloudWorld(await network.create("local"), { clock });
     const { id, appId } = await createOnChainCvm(late);
@@ -135,7 +135,7 @@ describe("revisions, attestation and instance ids", () => {
     await late.cloud.close();
   });
 
-  it("shows what a replica or an instance was prepared with, while the CVM it was made after is there", async () => {
+  it("shows the document of a prepared replica or instance, while its original exists", async () => {
     const headers = { "X-Prepare-Only": "true" };
     const replica = await request(world.cloud, "POST", `/cvms/${cvm.id}/replicas`, { body: { node_id: 1 }, headers });
     expect(replica.status).to.equal(465);
@@ -160,7 +160,7 @@ describe("revisions, attestation and instance ids", () => {
     expect(orphan.status, orphan.text).to.equal(466);
   });
 
-  it("attests the exact document, with events that replay to the register", async () => {
+  it("attests the exact document, with events that give the register's value", async () => {
     const client = officialClient(world.cloud);
     const { is_online, tcb_info } = await getCvmAttestation(client, { id: cvm.id });
     if (!tcb_info) throw new Error("expected measurements");
@@ -205,7 +205,7 @@ describe("revisions, attestation and instance ids", () => {
     expect((await request(world.cloud, "GET", `/apps/${"11".repeat(20)}/attestations`)).status).to.equal(404);
   });
 
-  it("finds instance ids as they are on record", async () => {
+  it("finds recorded instance ids", async () => {
     const client = officialClient(world.cloud);
     const one = await refreshCvmInstanceId(client, { id: cvm.id, dry_run: true, overwrite: true });
     expect(one).to.include({ status: "unchanged", source: "teepod_state" });

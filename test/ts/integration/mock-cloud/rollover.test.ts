@@ -67,7 +67,7 @@ describe("rollover through the boot gate", () => {
     expect(world.cloud.readHistory(cvm.id).at(-1)).to.include({ correlationId, state: "failed", failure: reason });
   }
 
-  it("boots a registered document and forgets an earlier failure", async () => {
+  it("boots a registered document and clears an earlier failure", async () => {
     const cvm = await createOnChainCvm(world);
     const body = { docker_compose_file: nextCompose, image: "dstack-0.5.8" };
     const refused = await propose(cvm, body);
@@ -86,7 +86,7 @@ describe("rollover through the boot gate", () => {
     expect(state).to.not.have.property("boot_error");
   });
 
-  it("keeps the old environment too when the new document does not boot", async () => {
+  it("also keeps the old environment when the new document does not boot", async () => {
     const cvm = await createOnChainCvm(world, { environment: [{ key: "MODE", value: "old" }] });
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "new" }]);
     const body = { docker_compose_file: nextCompose, encrypted_env, image: "dstack-0.5.8" };
@@ -97,7 +97,7 @@ describe("rollover through the boot gate", () => {
     expect((await read(cvm)).detail.os).to.include({ name: "dstack-0.5.7" });
   });
 
-  it("stops a new CVM on a device that is not listed, until it is", async () => {
+  it("stops a new CVM on a device until the device is listed", async () => {
     const cvm = await createOnChainCvm(world, { nodeId: 2 });
     expect((await read(cvm)).state).to.include({ status: "error", boot_error: "Device not allowed" });
 
@@ -108,12 +108,12 @@ describe("rollover through the boot gate", () => {
     expect((await read(cvm)).detail).to.include({ status: "running", compose_hash: composeHash });
   });
 
-  it("boots on any device where the app allows that", async () => {
+  it("boots on every device when the app allows any", async () => {
     const cvm = await createOnChainCvm(world, { nodeId: 2, allowAnyDevice: true });
     expect((await read(cvm)).state).to.include({ status: "running" });
   });
 
-  it("stops an app that is not registered with the KMS", async () => {
+  it("does not boot an app that is not registered with the KMS", async () => {
     const provisioned = await request(world.cloud, "POST", "/cvms/provision", {
       body: { name: "unregistered-app", compose_file: { docker_compose_file: nextCompose }, kms: "base" },
     });
@@ -125,7 +125,7 @@ describe("rollover through the boot gate", () => {
     expect(body).to.include({ status: "error", boot_error: "App not registered" });
   });
 
-  it("waits for a chain that cannot be read instead of taking silence for a refusal", async () => {
+  it("waits for a chain that cannot be read, and reads no refusal from it", async () => {
     const cvm = await createOnChainCvm(world);
     const composeHash = await propose(cvm, { docker_compose_file: nextCompose });
     const transactionHash = await registerHash(world, cvm.appId, composeHash);
@@ -150,7 +150,7 @@ describe("rollover through the boot gate", () => {
     expect(new Set(verdicts.slice(0, -1))).to.deep.equal(new Set(["unreadable"]));
   });
 
-  it("does not take the verdict of another chain", async () => {
+  it("does not accept the verdict of another chain", async () => {
     const cvm = await createOnChainCvm(world);
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, []);
     world.events.length = 0;
@@ -163,7 +163,7 @@ describe("rollover through the boot gate", () => {
     expect((await read(cvm)).state).to.include({ status: "running" });
   });
 
-  it("stops a machine with an outdated TCB where the app wants none", async () => {
+  it("does not boot on a machine with an outdated TCB when the app requires a current one", async () => {
     const strict = await createOnChainCvm(world, { nodeId: 3, requireTcbUpToDate: true });
     expect((await read(strict)).state).to.include({ status: "error", boot_error: "TCB status is not up to date" });
     const lenient = await createOnChainCvm(world, { nodeId: 3, allowedEnvs: ["LENIENT"] });
@@ -179,7 +179,7 @@ describe("rollover through the boot gate", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "KEPT", value: "1" }]);
   });
 
-  it("fails the boot of a CVM whose environment is encrypted to another app's key", async () => {
+  it("does not boot a CVM whose environment is encrypted to another app's key", async () => {
     const environment = [{ key: "MODE", value: "old" }];
     const cvm = await createOnChainCvm(world, { environment });
     const other = await createOnChainCvm(world, { environment, allowedEnvs: ["MODE", "MORE"] });
@@ -232,7 +232,7 @@ describe("rollover on the clock", () => {
     return { composeHash, correlationId: accepted.body.correlation_id };
   }
 
-  it("leaves running before the answer and comes back when its time is over", async () => {
+  it("leaves running before the answer, and returns to it when its time is over", async () => {
     const cvm = await createOnChainCvm(world, { settle });
     const { composeHash, correlationId } = await confirmNextCompose(cvm);
     const headers = { "X-Phala-Version": "2025-10-28" };
@@ -251,7 +251,7 @@ describe("rollover on the clock", () => {
     expect(after.body).to.include({ status: "running", in_progress: false, progress: null, compose_hash: composeHash });
   });
 
-  it("refuses every other change meanwhile, with a 409 that clients repeat", async () => {
+  it("refuses every other change meanwhile, with a 409 after which clients try again", async () => {
     const cvm = await createOnChainCvm(world, { settle });
     await confirmNextCompose(cvm);
     const encrypted_env = "ab".repeat(60);

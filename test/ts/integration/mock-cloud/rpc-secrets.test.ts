@@ -46,7 +46,7 @@ describe("the backend's RPC endpoint", () => {
     });
   };
 
-  it("keeps what its requests carry out of errors, which still say what went wrong", async () => {
+  it("hides the content of requests in errors, which still name the fault", async () => {
     for (const [answers, kind] of [
       [200, -32000],
       [200, -32603],
@@ -66,7 +66,7 @@ describe("the backend's RPC endpoint", () => {
     }
   });
 
-  it("keeps the classes of its errors, by which a contract's answer is told from an outage", async () => {
+  it("keeps the classes of errors, which tell a contract's answer from an outage", async () => {
     for (const client of clients()) {
       const read = { address: kms, abi: dstackAppAbi, functionName: "allowAnyDevice" } as const;
       const error = await rejection(client.readContract(read));
@@ -79,7 +79,7 @@ describe("the backend's RPC endpoint", () => {
     }
   });
 
-  it("is given up where its answer drips", async () => {
+  it("is given up when its answer never ends", async () => {
     drip = true;
     const [client = expect.fail()] = clients(100);
     const start = performance.now();

@@ -44,7 +44,7 @@ describe("settings of a CVM", () => {
     return (await get()).body;
   }
 
-  it("resizes, whatever else and however the clients send it", async () => {
+  it("resizes a CVM, with each form of the clients' requests", async () => {
     for (const [body, expected] of [
       [
         { id: cvm.id, vcpu: 2.0, memory: 4096.0, disk_size: 60 },
@@ -64,7 +64,7 @@ describe("settings of a CVM", () => {
     expect((await settled()).resource).to.include({ memory_in_gb: 8 });
   });
 
-  it("restarts no CVM that may not restart, and asks a stopped one for nothing", async () => {
+  it("restarts no CVM without permission, and does not restart a stopped one", async () => {
     const refused = await patch("/resources", { vcpu: 2, allow_restart: 0 });
     expect(refused.status).to.equal(400);
     expect((await patch("/resources", { allow_restart: 0 })).status).to.equal(202);
@@ -76,7 +76,7 @@ describe("settings of a CVM", () => {
       .and.to.have.nested.property("resource.vcpu", 2);
   });
 
-  it("boots another OS image if the KMS allows it, and lists those there are", async () => {
+  it("boots another OS image if the KMS allows it, and lists the images", async () => {
     const client = officialClient(world.cloud);
     expect(await getAvailableOsImages(client, { id: cvm.id })).to.deep.equal([
       {
@@ -96,7 +96,7 @@ describe("settings of a CVM", () => {
     expect((await patch("/os-image", { os_image_name: "dstack-9" })).body).to.include({ error_code: "ERR-02-010" });
   });
 
-  it("changes the visibility, which is part of the document, in two phases and both encodings", async () => {
+  it("changes the visibility, a part of the document, in two phases and both encodings", async () => {
     const flags = { public_sysinfo: false, public_logs: true, public_tcbinfo: null };
     const proposed = await patch("/visibility", flags);
     expect(proposed.status, proposed.text).to.equal(465);
@@ -131,7 +131,7 @@ describe("settings of a CVM", () => {
     });
   }
 
-  it("takes every setting of a PATCH", async () => {
+  it("applies every setting of a PATCH", async () => {
     const user_config = JSON.stringify({ hostname: "box", ssh_authorized_keys: ["ssh-ed25519 AAAA"] });
     const answer = await patch("", {
       user_config,
@@ -185,7 +185,7 @@ describe("settings of a CVM", () => {
     expect(await settled()).to.deep.equal(before_);
   });
 
-  it("tells from the chain whether a CVM, an app's document, and each CVM of an app may boot", async () => {
+  it("reads from the chain whether a CVM, a document and each CVM of an app may boot", async () => {
     const client = officialClient(world.cloud);
     const appId = cvm.appId.slice(2);
     const composeHash = cvm.composeHash.slice(2);
@@ -228,7 +228,7 @@ describe("settings of a CVM", () => {
     });
   });
 
-  it("lists the cloud's devices and which the contract lists, by number or hashid as the version says", async () => {
+  it("lists the cloud's devices with the contract's, by number or hashid of the version", async () => {
     const appId = cvm.appId.slice(2);
     const list = await getAppDeviceAllowlist(officialClient(world.cloud), { appId });
     expect(list).to.include({

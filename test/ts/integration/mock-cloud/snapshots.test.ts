@@ -35,7 +35,7 @@ describe("snapshots", () => {
   };
   const read = async () => (await request(cloud, "GET", `/cvms/${cvm.id}`)).text;
 
-  it("bring back the same state, as often as one likes, ids to come included", async () => {
+  it("restore the same state repeatedly, including later ids", async () => {
     const id = await cloud.snapshot();
     const before = await read();
     const seen = [];
@@ -55,7 +55,7 @@ describe("snapshots", () => {
     expect(seen[0]).to.be.a("number").that.equals(seen[1]);
   });
 
-  it("stop what is under way, and take up what was under way then", async () => {
+  it("stop running operations, and continue those of the snapshot", async () => {
     cloud.setFault({ kind: "slow-rollover", ms: hour });
     const accepted = await update("nginx:2");
     const id = await cloud.snapshot();
@@ -73,7 +73,7 @@ describe("snapshots", () => {
     ]);
   });
 
-  it("turn the clock back to their time", async () => {
+  it("set the clock back to their time", async () => {
     const clock = async () => (await adminRequest(cloud, "GET", "/clock")).body;
     await cloud.advance(hour);
     const now = await clock();
@@ -86,7 +86,7 @@ describe("snapshots", () => {
     expect(await clock()).to.deep.equal(now);
   });
 
-  it("have to exist", async () => {
+  it("are refused when they do not exist", async () => {
     expect((await adminRequest(cloud, "POST", "/snapshots/snapshot_9/restore")).status).to.equal(404);
     expect(await rejection(cloud.restore("snapshot_9"))).to.include({ status: 404 });
   });
@@ -139,7 +139,7 @@ describe("snapshots while a request is being answered", () => {
     return { answer, release };
   }
 
-  it("wait until it is, and let those that come meanwhile wait", async () => {
+  it("wait until it is answered, and delay later requests", async () => {
     await start();
     const { cloud } = world;
     const { answer, release } = await confirmSlowly();
@@ -154,7 +154,7 @@ describe("snapshots while a request is being answered", () => {
     expect(cloud.readHistory(cvm.id), "nothing of it is left").to.have.lengthOf(1);
   });
 
-  it("are refused where it takes too long, and change nothing", async () => {
+  it("are refused when the answer takes too long, and change nothing", async () => {
     await start({ drainMs: 20 });
     const { cloud } = world;
     const { answer, release } = await confirmSlowly();

@@ -91,7 +91,7 @@ describe("a CVM's state as a stream of events", () => {
     for (const event of events) expect(() => JSON.parse(event.split("\ndata: ")[1] ?? "")).to.not.throw();
   });
 
-  it("lets a user have five at once, and another one as soon as one is gone", async () => {
+  it("allows five streams per user, and another one when one has ended", async () => {
     const gone = new AbortController();
     const streams = await Promise.all(Array.from({ length: 5 }, () => open("target=stopped", gone.signal)));
     expect(streams.map(({ status }) => status)).to.deep.equal([200, 200, 200, 200, 200]);
@@ -109,7 +109,7 @@ describe("a CVM's state as a stream of events", () => {
     }
   });
 
-  it("refuses times out of range, and CVMs that are not there", async () => {
+  it("refuses times out of range, and unknown CVMs", async () => {
     for (const query of ["interval=4", "interval=31", "timeout=9", "timeout=601", "timeout=soon"]) {
       expect((await open(query)).status, query).to.equal(422);
     }

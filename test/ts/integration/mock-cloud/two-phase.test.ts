@@ -63,7 +63,7 @@ describe("updates in two phases", () => {
     expect((await get()).body).to.include({ status: "running", compose_hash: composeHash });
   }
 
-  it("asks for the registration of a new document with everything every client reads", async () => {
+  it("asks for the registration of a new document, with every field that a client reads", async () => {
     const answer = await patch("", { docker_compose_file: nextCompose });
     const composeHash = registrationOf(answer);
     const values = {
@@ -79,7 +79,7 @@ describe("updates in two phases", () => {
     expect((await get()).body).to.include({ status: "running", compose_hash: cvm.composeHash.slice(2) });
   });
 
-  it("keeps the first phase's payload for a confirmation in headers with an empty object", async () => {
+  it("applies the first phase's payload when headers confirm with an empty object", async () => {
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "new" }]);
     const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose, encrypted_env, vcpu: 2.0 }));
     const transactionHash = await registerHash(world, cvm.appId, composeHash);
@@ -92,7 +92,7 @@ describe("updates in two phases", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "MODE", value: "new" }]);
   });
 
-  it("takes a confirmation from the body, with hashes in any spelling", async () => {
+  it("accepts a confirmation in the body, with hashes in each notation", async () => {
     const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose }));
     const transaction_hash = (await registerHash(world, cvm.appId, composeHash)).toUpperCase().replace("0X", "0x");
     const answer = await patch("", { compose_hash: `0x${composeHash.toUpperCase()}`, transaction_hash });
@@ -100,7 +100,7 @@ describe("updates in two phases", () => {
     await expectInForce(composeHash);
   });
 
-  it("takes the update guide's spelling of both hashes, wherever it takes them in a body", async () => {
+  it("accepts the update guide's names of both hashes in each body", async () => {
     for (const [method, path, image] of [
       ["POST", "/confirm-patch", 4],
       ["PATCH", "", 5],
@@ -159,7 +159,7 @@ describe("updates in two phases", () => {
     }
   }
 
-  it("confirms a new compose file without the text, and takes a script away with an empty one", async () => {
+  it("confirms a new compose file without the text, and removes a script with an empty one", async () => {
     const composeHash = registrationOf(await patch("/pre-launch-script", { pre_launch_script: "echo hello" }));
     const transactionHash = await registerHash(world, cvm.appId, composeHash);
     expect((await patch("/pre-launch-script", undefined, confirmation(composeHash, transactionHash))).status).to.equal(
@@ -205,7 +205,7 @@ describe("updates in two phases", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([]);
   });
 
-  it("takes the environment sent with the confirmation, which may be encrypted anew", async () => {
+  it("uses the environment of the confirmation, which may be encrypted again", async () => {
     const encrypt = (value: string) => encryptFor(world.cloud, cvm.appId, [{ key: "OTHER", value }]);
     const env_keys = ["OTHER"];
     const composeHash = registrationOf(await patch("/envs", { encrypted_env: await encrypt("first"), env_keys }));
@@ -217,7 +217,7 @@ describe("updates in two phases", () => {
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([{ key: "OTHER", value: "second" }]);
   });
 
-  it("keeps the first phase's environment when only the compose file is sent again", async () => {
+  it("keeps the first phase's environment when the confirmation has only the compose file", async () => {
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "new" }]);
     const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose, encrypted_env, vcpu: 2 }));
     const headers = confirmation(composeHash, await registerHash(world, cvm.appId, composeHash));
@@ -227,7 +227,7 @@ describe("updates in two phases", () => {
     expect((await get()).body.resource).to.include({ vcpu: 2 });
   });
 
-  it("keeps an environment that was replaced while a new document waited for its registration", async () => {
+  it("keeps an environment that was replaced while a document waited for its registration", async () => {
     const composeHash = registrationOf(await patch("/docker-compose", nextCompose, yaml));
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "between" }]);
     expect((await patch("/envs", { encrypted_env })).status).to.equal(202);
@@ -256,7 +256,7 @@ describe("updates in two phases", () => {
     expect((await get()).body.resource).to.include({ memory_in_gb: 4 });
   });
 
-  it("counts every manifest field as a new document", async () => {
+  it("treats a change of each manifest field as a new document", async () => {
     const hashes = new Set<string>();
     for (const body of [
       { public_logs: false },
@@ -299,7 +299,7 @@ describe("updates in two phases", () => {
     await expectInForce(newer);
   });
 
-  it("answers 466 to a hash nobody proposed, and to text that does not lead to the hash", async () => {
+  it("answers 466 to a hash without a proposal, and to text with another hash", async () => {
     const unknown = await patch("", {}, confirmation("ab".repeat(32), `0x${"77".repeat(32)}`));
     expect(unknown.status).to.equal(466);
     expect(unknown.body.message).to.include("was started");
@@ -314,7 +314,7 @@ describe("updates in two phases", () => {
     await expectInForce(cvm.composeHash.slice(2));
   });
 
-  it("answers a repeated confirmation with the operation the first one started", async () => {
+  it("answers a repeated confirmation with the operation of the first", async () => {
     const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose }));
     const headers = confirmation(composeHash, await registerHash(world, cvm.appId, composeHash));
     const [first, twin] = await Promise.all([patch("", {}, headers), patch("", {}, headers)]);
@@ -327,7 +327,7 @@ describe("updates in two phases", () => {
     expect(world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update")).to.have.lengthOf(1);
   });
 
-  it("needs both values of a confirmation", async () => {
+  it("refuses a confirmation with one value", async () => {
     const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose }));
     for (const [headers, field] of [
       [{ "X-Compose-Hash": composeHash }, "transaction_hash"],
@@ -359,7 +359,7 @@ describe("updates in two phases", () => {
     expect((await patch("/compose_file", { compose_hash: "ab".repeat(32) })).status).to.equal(466);
   });
 
-  it("reports what happened without a secret in it", async () => {
+  it("reports events without a secret", async () => {
     world.events.length = 0;
     const encrypted_env = await encryptFor(world.cloud, cvm.appId, [{ key: "MODE", value: "very secret" }]);
     const composeHash = registrationOf(await patch("", { docker_compose_file: nextCompose, encrypted_env }));
@@ -438,7 +438,7 @@ describe("updates in two phases", () => {
       expect(body).to.include({ kms_type: "base", status: "error" });
     });
 
-    it("still provisions and commits a document in two calls", async () => {
+    it("provisions and commits a document in two calls", async () => {
       const provisioned = await request(world.cloud, "POST", `/cvms/${cvm.id}/compose_file/provision`, {
         body: { docker_compose_file: nextCompose },
       });

@@ -65,7 +65,7 @@ describe("verification of a registration", () => {
     expect(body).to.include({ status: "running", compose_hash: composeHash });
   }
 
-  it("accepts the app's own event, and the confirmation still works after refusals", async () => {
+  it("accepts the app's own event, also after refused confirmations", async () => {
     await expectRefusal(`0x${"77".repeat(32)}`, 467, "ERR-01-007", "was not found on chain 8453");
     await expectRefusal("already-registered", 468, "ERR-01-008", "does not allow");
     await expectAccepted(await registerHash(world, cvm.appId, composeHash));
@@ -114,7 +114,7 @@ describe("verification of a registration", () => {
     await expectRefusal(keccak256(serializedTransaction), 467, "ERR-01-007", "was reverted");
   });
 
-  it("refuses the event of another app, although the hash was allowed there", async () => {
+  it("refuses the event of another app, although that app allows the hash", async () => {
     const other = await createOnChainCvm(world, { allowedEnvs: ["OTHER"] });
     const transactionHash = await registerHash(world, other.appId, composeHash);
     await expectRefusal(transactionHash, 467, "ERR-01-007", `to contract ${other.appId}`);
@@ -132,7 +132,7 @@ describe("verification of a registration", () => {
     await expectRefusal(transactionHash, 467, "ERR-01-007", "holds no ComposeHashAdded event");
   });
 
-  it("refuses a hash that was removed again, and takes it once it is back", async () => {
+  it("refuses a removed hash, and accepts it once it is added again", async () => {
     const { client, owner } = world.dstack;
     const added = await registerHash(world, cvm.appId, composeHash);
     await removeComposeHash(client, { account: owner, appId: cvm.appId, composeHash: parseComposeHash(composeHash) });
@@ -142,7 +142,7 @@ describe("verification of a registration", () => {
     await expectAccepted(added);
   });
 
-  it("waits for a receipt that reaches the backend's endpoint late", async () => {
+  it("waits for a receipt that the backend's endpoint has late", async () => {
     const transactionHash = await registerHash(world, cvm.appId, composeHash);
     let isHidden = true;
     rpc.setFault((method) => {

@@ -49,7 +49,7 @@ function refusing(world: PruneWorld, route: string): CloudClient {
   return rewriting(world, new RegExp(route), () => '{"detail":"Internal error"}', 500);
 }
 
-describe("the facts of a prune", () => {
+describe("the facts of a prune plan", () => {
   let world: PruneWorld;
   let fresh: string;
   before(async () => {
@@ -76,7 +76,7 @@ describe("the facts of a prune", () => {
   const read = () => readAllowlistUseFrom(sourceOf(world));
   const kinds = ({ unknowns }: AllowlistUse): UnknownKind[] => unknowns.map(({ kind }) => kind);
 
-  it("know every allowed hash with when, where and by whom it was added last", async () => {
+  it("have each allowed hash with the time, block and actor of its last addition", async () => {
     const before = await read();
     expect(before.allowed).to.have.lengthOf(4);
     expect(kinds(before)).to.deep.equal([]);
@@ -91,7 +91,7 @@ describe("the facts of a prune", () => {
     expect(pinned).to.deep.equal({ number: block.number, hash: block.hash, timestamp: block.timestamp });
   });
 
-  it("are those of the history's block, whatever the chain did since", async () => {
+  it("are those of the history's block, without later changes", async () => {
     const history = await readHistory(world.ownerClient, { appId: world.appId });
     const gone = fillerHash("old version 1");
     const calls = [removeComposeHashCall({ appId: world.appId, composeHash: gone })];
@@ -108,7 +108,7 @@ describe("the facts of a prune", () => {
     expect(now.allowed.map(({ composeHash }) => composeHash)).to.not.include(gone);
   });
 
-  it("know what every CVM and replica has, running or stopped", async () => {
+  it("have the hash of every CVM and replica, running or stopped", async () => {
     const replica = await addReplica(world, "replica");
     const [, second] = await getAppCvms(world.cloudClient, { appId: world.appId });
     await control(world, second?.id ?? "", "stop");
@@ -120,7 +120,7 @@ describe("the facts of a prune", () => {
     expect([...movingTo, ...prepared]).to.deep.equal([]);
   });
 
-  it("know where an update under way leads to, and what it started from", async () => {
+  it("have the new and the old hash of a running update", async () => {
     const update = await prepareUpdate(world, "next");
     await allow(world, update.composeHash);
     hold();
@@ -135,7 +135,7 @@ describe("the facts of a prune", () => {
     expect(after.running.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
   });
 
-  it("take a restart for what it is", async () => {
+  it("count a restart as no update", async () => {
     hold();
     const path = `/cvms/${world.cvm}/restart`;
     await world.cloudClient.request({ method: "POST", path, json: {} });
@@ -145,7 +145,7 @@ describe("the facts of a prune", () => {
     await settle();
   });
 
-  it("know what prepared updates and instances wait for, until their tokens expire", async () => {
+  it("have the hashes of prepared updates and instances, until their tokens expire", async () => {
     const update = await prepareUpdate(world, "prepared");
     const instance = await prepareInstance(world, "another");
     await allow(world, update.composeHash);
@@ -195,7 +195,7 @@ describe("the facts of a prune", () => {
     await settle();
   });
 
-  it("ask for what is prepared on every CVM", async () => {
+  it("include prepared updates of every CVM", async () => {
     await addReplica(world, "replica");
     const [, second] = await getAppCvms(world.cloudClient, { appId: world.appId });
     const update = await prepareUpdate(world, "of the second", second?.id);
@@ -206,7 +206,7 @@ describe("the facts of a prune", () => {
     ]);
   });
 
-  it("know replicas of one hash apart", async () => {
+  it("keep replicas with one hash apart", async () => {
     const json = { compose_hash: world.firstHash, node_id: 1 };
     await world.cloudClient.request({ method: "POST", path: `/apps/${world.appId}/instances`, json });
     await world.cloud.whenIdle();
@@ -215,7 +215,7 @@ describe("the facts of a prune", () => {
     expect(new Set(running.map(({ cvm }) => cvm.id)).size).to.equal(2);
   });
 
-  it("date additions by their blocks where the node sends no times along, and count a hash's last one", async () => {
+  it("take the time of additions from their blocks when logs have none, and use the last one", async () => {
     const again = fillerHash("old version 0");
     await world.advance(1_000);
     await allow(world, again);
@@ -228,7 +228,7 @@ describe("the facts of a prune", () => {
     expect(times.every((time) => time !== undefined && time > 0n)).to.equal(true);
   });
 
-  describe("count what the cloud told before it fell silent", () => {
+  describe("count earlier answers of a cloud that stopped answering", () => {
     /** The list of CVMs, as it is for the first request and for all that follow. */
     function listing(first: (text: string) => string, then: (text: string) => string): CloudClient {
       let requests = 0;
@@ -236,25 +236,25 @@ describe("the facts of a prune", () => {
     }
     const same = (text: string) => text;
 
-    it("where a CVM is no longer in the list", async () => {
+    it("when a CVM is no longer in the list", async () => {
       const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(same, () => "[]") }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
     });
 
-    it("where a CVM has another hash by the second look", async () => {
+    it("when a CVM has another hash in the second answer", async () => {
       const other = fillerHash("old version 1");
       const moved = (text: string) => text.replaceAll(world.firstHash.slice(2), other.slice(2));
       const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(same, moved) }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.have.members([world.firstHash, other]);
     });
 
-    it("where a CVM is listed that was not there before: what is prepared on it nobody asked", async () => {
+    it("when a new CVM is listed, whose prepared updates were not read", async () => {
       const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(() => "[]", same) }));
       expect(facts.running.map(({ composeHash }) => composeHash)).to.deep.equal([world.firstHash]);
       expect(kinds(facts)).to.deep.equal(["prepare-tokens"]);
     });
 
-    it("where the list cannot be read a second time", async () => {
+    it("when the list cannot be read a second time", async () => {
       const update = await prepareUpdate(world, "prepared");
       await allow(world, update.composeHash);
       const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: listing(same, () => "{") }));
@@ -263,7 +263,7 @@ describe("the facts of a prune", () => {
       expect(facts.prepared.map(({ composeHash }) => composeHash)).to.deep.equal([update.composeHash]);
     });
 
-    it("where it answers for some hashes and not for others", async () => {
+    it("when it answers for some hashes only", async () => {
       const update = await prepareUpdate(world, "prepared");
       await allow(world, update.composeHash);
       const [last] = await allowFillers(world, 1, "last");
@@ -274,7 +274,7 @@ describe("the facts of a prune", () => {
     });
   });
 
-  it("are not those of an app on another chain", async () => {
+  it("are refused for an app on another chain", async () => {
     const elsewhere = rewriting(world, /\/cvms$/, (text) => text.replaceAll('"chain_id":8453', '"chain_id":1'));
     await catchError(readAllowlistUseFrom(sourceOf(world, { cloud: elsewhere })), WrongChainError);
     await addReplica(world, "replica");
@@ -286,7 +286,7 @@ describe("the facts of a prune", () => {
     expect(kinds(await readAllowlistUseFrom(sourceOf(world, { cloud: unsaid })))).to.deep.equal([]);
   });
 
-  it("end with the reason they were told to end for", async () => {
+  it("end with the reason of the signal", async () => {
     const stop = new AbortController();
     const reason = new Error("Ctrl-C");
     const onProgress = () => stop.abort(reason);
@@ -295,7 +295,7 @@ describe("the facts of a prune", () => {
     ).to.equal(reason);
   });
 
-  describe("say what they do not know", () => {
+  describe("list what is unknown", () => {
     it("without an API key", async () => {
       const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: undefined }));
       expect(kinds(facts)).to.deep.equal(["running-hashes", "prepare-tokens"]);
@@ -332,7 +332,7 @@ describe("the facts of a prune", () => {
       await fails(`/apps/${world.appId.slice(2)}$`, "running-hashes");
     });
 
-    it("of a CVM that is moved nobody knows where", async () => {
+    it("for a CVM that is moved to an unknown hash", async () => {
       hold();
       await world.cloudClient.request({ method: "POST", path: `/cvms/${world.cvm}/restart`, json: {} });
       const facts = await readAllowlistUseFrom(sourceOf(world, { cloud: refusing(world, "/status/batch") }));
@@ -340,7 +340,7 @@ describe("the facts of a prune", () => {
       await settle();
     });
 
-    it("of CVMs that are counted and not listed, or report no hash", async () => {
+    it("for CVMs that are counted and not listed, or that report no hash", async () => {
       const rewritten = (route: RegExp, rewrite: (text: string) => string) =>
         readAllowlistUseFrom(sourceOf(world, { cloud: rewriting(world, route, rewrite) }));
       const hidden = await rewritten(/\/cvms$/, () => "[]");
@@ -359,7 +359,7 @@ describe("the facts of a prune", () => {
       expect(kinds(more)).to.deep.equal(["running-hashes"]);
     });
 
-    it("of machines that are not the cloud's", async () => {
+    it("for machines outside the cloud", async () => {
       const deviceId = parseDeviceId("dd".repeat(32));
       const { appId } = world;
       const added = await addDevice(world.ownerClient, { appId, deviceId });
@@ -374,7 +374,7 @@ describe("the facts of a prune", () => {
       expect(anywhere.unknowns[0]?.problem).to.include("any device").and.not.include(deviceId);
     });
 
-    it("where the history is not complete", async () => {
+    it("when the history is not complete", async () => {
       const hidden = fillerHash("old version 1");
       const rpc = await rewriteRpc(world.chain.rpcUrl, (method, result) =>
         method === "eth_getLogs" && Array.isArray(result)
@@ -393,7 +393,7 @@ describe("the facts of a prune", () => {
       }
     });
 
-    it("where a CVM is moved to a hash that is allowed, and no event added it", async () => {
+    it("when a CVM is moved to an allowed hash without an event", async () => {
       const update = await prepareUpdate(world, "next");
       await allow(world, update.composeHash);
       hold();
@@ -408,7 +408,7 @@ describe("the facts of a prune", () => {
       await settle();
     });
 
-    it("where a hash is allowed again after its last event took it away", async () => {
+    it("when a hash is allowed although its last event removed it", async () => {
       const hidden = fillerHash("old version 1");
       const history = await readHistory(world.ownerClient, { appId: world.appId });
       const added = history.changes.find((change) => "composeHash" in change && change.composeHash === hidden);
@@ -423,14 +423,14 @@ describe("the facts of a prune", () => {
       expect(facts.allowed.find(({ composeHash }) => composeHash === hidden)?.added).to.equal(undefined);
     });
 
-    it("where a proof of completeness was wanted and came to nothing", async () => {
+    it("when a requested proof of completeness failed", async () => {
       const problem = "The endpoint gives no proof.";
       const facts = await readAllowlistUseFrom(sourceOf(world, { prove: async () => problem }));
       expect(facts.unknowns).to.deep.equal([{ kind: "proof", problem }]);
       expect(kinds(await readAllowlistUseFrom(sourceOf(world, { prove: async () => undefined })))).to.deep.equal([]);
     });
 
-    it("for every reason a history is not complete", async () => {
+    it("for every reason of an incomplete history", async () => {
       const history = await readHistory(world.ownerClient, { appId: world.appId });
       const messages = ["Blocks 1 to 2 were not read.", "Nothing shows that the app did not exist before."];
       const [notRead = "", unproven = ""] = messages;
@@ -447,7 +447,7 @@ describe("the facts of a prune", () => {
       expect(facts.unknowns).to.deep.equal(messages.map((problem) => ({ kind: "history", problem })));
     });
 
-    it("where a hash runs and is allowed, and no event added it", async () => {
+    it("when a running hash is allowed without an event", async () => {
       const history = await readHistory(world.ownerClient, { appId: world.appId });
       const changes = history.changes.filter(
         (change) => change.kind !== "composeHashAdded" || change.composeHash !== world.firstHash,

@@ -31,7 +31,7 @@ describe("the chai matchers", () => {
 
   for (const library of ["viem", "ethers"] as const)
     describe(`with contracts of ${library}`, () => {
-      it("tell what an app allows", async () => {
+      it("check what an app allows", async () => {
         const app = apps[library];
         await expect(app).to.allowComposeHash(dstack.composeHash);
         await expect(app).not.to.allowComposeHash(otherHash);
@@ -41,7 +41,7 @@ describe("the chai matchers", () => {
         await expect(app).to.allowDevice(otherHash);
       });
 
-      it("ask it about a boot", async () => {
+      it("check whether it allows a boot", async () => {
         const app = apps[library];
         const refused = dstack.bootInfo({ composeHash: otherHash });
         await expect(app).to.allowBoot(dstack.bootInfo());
@@ -52,7 +52,7 @@ describe("the chai matchers", () => {
         await expect(app).not.to.refuseBoot(undefined, dstack.bootInfo());
       });
 
-      it("fail where the opposite is true", async () => {
+      it("fail when the opposite is true", async () => {
         const app = apps[library];
         const { composeHash, deviceId, bootInfo } = dstack;
         for (const [assertion, words] of [
@@ -69,7 +69,7 @@ describe("the chai matchers", () => {
         }
       });
 
-      it("say that any device is allowed", async () => {
+      it("check that any device is allowed", async () => {
         await dstack.app.write.setAllowAnyDevice([true]);
         const error = await rejection(expect(apps[library]).not.to.allowDevice(otherHash));
         expect(error).to.be.instanceOf(AssertionError);
@@ -77,7 +77,7 @@ describe("the chai matchers", () => {
       });
     });
 
-  it("take a verdict in place of a contract, promised or not, as a pair or with names", async () => {
+  it("accept a verdict in place of a contract, as a promise, a pair or an object", async () => {
     const { kms, bootInfo } = dstack;
     const refused = bootInfo({ osImageHash: otherHash });
     await expect(kms.read.isAppAllowed([refused])).to.refuseBoot("OS image is not allowed");
@@ -88,13 +88,13 @@ describe("the chai matchers", () => {
     expect((error as Error).message).to.include("OS image is not allowed");
   });
 
-  it("lead back to the line of the test", async () => {
+  it("show the line of the test in the stack", async () => {
     const error = (await rejection(expect(dstack.app).to.allowComposeHash(otherHash))) as Error;
     expect(error.stack).to.include("chai-matchers.test.ts");
     expect(error.stack).not.to.include("chai-matchers.ts:");
   });
 
-  it("say what is wrong with what they were given", async () => {
+  it("report invalid arguments", async () => {
     const { app, kms, client, bootInfo } = dstack;
     const nowhere = getContract({ abi: dstackAppAbi, address: `0x${"12".repeat(20)}`, client });
     const notAnApp = getContract({ abi: dstackAppAbi, address: kms.address, client });
@@ -114,7 +114,7 @@ describe("the chai matchers", () => {
       expect(await rejection(assertion())).to.be.instanceOf(expected);
   });
 
-  it("hold ethers to the same", async () => {
+  it("check contracts of ethers in the same way", async () => {
     const { ethers } = await network.create("local");
     const nowhere = new Contract(`0x${"12".repeat(20)}`, dstackAppAbi, ethers.provider);
     expect(await rejection(expect(nowhere).not.to.allowComposeHash(otherHash))).to.be.instanceOf(NoContractError);

@@ -28,7 +28,7 @@ describe("deployDstack", () => {
     );
   });
 
-  it("is a fixture: what a test changed is gone in the next", async () => {
+  it("is a fixture: a test's changes are gone in the next", async () => {
     const { networkHelpers } = await network.create("local");
     const first = await networkHelpers.loadFixture(deployDstack);
     await first.app.write.removeComposeHash([first.composeHash]);
@@ -39,7 +39,7 @@ describe("deployDstack", () => {
     expect(await second.app.read.allowedComposeHashes([second.composeHash])).to.equal(true);
   });
 
-  it("takes a viem client, whose account owns everything, on any chain", async () => {
+  it("accepts a viem client, whose account owns everything, on any chain", async () => {
     const { provider } = await network.create({ network: "local", override: { chainId: 31_337 } });
     const account = privateKeyToAccount(devPrivateKey(3));
     const { app, owner, client } = await deployDstack(createClient({ account, transport: custom(provider) }));
@@ -51,7 +51,7 @@ describe("deployDstack", () => {
     expect(await app.read.allowAnyDevice()).to.equal(true);
   });
 
-  it("deploys further apps with what a test asks for", async () => {
+  it("deploys further apps with given settings", async () => {
     const { deployApp, kms } = await deployDstack(await network.create("local"));
     const owner = devAccount(7).address;
     const app = await deployApp({ owner, allowAnyDevice: true, requireTcbUpToDate: true });
@@ -61,7 +61,7 @@ describe("deployDstack", () => {
     expect(await kms.read.registeredApps([app.address])).to.equal(true);
   });
 
-  it("says what is missing where the chain has no account", async () => {
+  it("says what is missing when the chain has no account", async () => {
     const { provider } = await network.create("local");
     const request = async (call: { method: string }) => (call.method === "eth_accounts" ? [] : provider.request(call));
     const error = await rejection(deployDstack(createClient({ chain: base, transport: custom({ request }) })));

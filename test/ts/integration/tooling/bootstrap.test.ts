@@ -72,7 +72,7 @@ describe("scripts/run.mjs", () => {
     ["in a newer one than the Node it was started with", ["--require", beforehand]],
   ] as const)
     describe(`runs a program ${where}`, () => {
-      it("with its arguments as they are and its exit code", async () => {
+      it("with unchanged arguments and its exit code", async () => {
         const args = ["7", "a b", "$HOME", '"', "--flag=*"];
         const { code, output } = await start([...preload, "scripts/run.mjs", "tell.ts", ...args]);
         expect(code).to.equal(7);
@@ -198,7 +198,7 @@ describe("scripts/run.mjs", () => {
       expect(countRuns()).to.equal(1);
     });
 
-    it("again after a command that was killed over it, without waiting for it", async () => {
+    it("again after a command that was killed during it, without waiting", async () => {
       writeFileSync(join(folder, "hang"), "");
       const child = spawn(process.execPath, ["scripts/run.mjs", "tell.ts"], {
         cwd: folder,
@@ -215,7 +215,7 @@ describe("scripts/run.mjs", () => {
     });
   });
 
-  it("says how to use it when nothing is named", async () => {
+  it("prints the usage without a program", async () => {
     const { code, output } = await start(["scripts/run.mjs"]);
     expect(code).to.equal(1);
     expect(output).to.match(/^Usage: /);

@@ -82,7 +82,7 @@ describe("TypeChain bindings for ethers", () => {
     expect(events.map(({ args }) => args.composeHash)).to.deep.equal([composeHash]);
   });
 
-  it("decodes the custom error a stranger gets", async () => {
+  it("decodes the custom error that a stranger gets", async () => {
     const { owner, stranger, kms } = await deploy();
     const app = DstackApp__factory.connect(await deployApp(kms, owner.address), stranger);
     const error = await rejection(app.addComposeHash.staticCall(composeHash));

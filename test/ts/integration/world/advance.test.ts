@@ -44,7 +44,7 @@ describe("the time of a world", () => {
     }
   });
 
-  it("moves the chain too when the admin endpoint moves the cloud, and tells whoever asked to hear", async () => {
+  it("also moves the chain when the admin endpoint moves the cloud, and calls onAdvance", async () => {
     const heard: number[] = [];
     const world = await startWorld({ cvms: false, cloud: { ...cloud, onAdvance: (ms) => void heard.push(ms) } });
     try {

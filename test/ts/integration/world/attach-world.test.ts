@@ -55,7 +55,7 @@ describe("attachWorld", () => {
     }
   });
 
-  it("publishes the key of the mock KMS on a dev chain as the owner, be it a contract without a balance", async () => {
+  it("publishes the mock KMS's key on a dev chain as the owner, also as a contract without funds", async () => {
     const { client } = chain;
     const kms = contracts.kms;
     const owner = contracts.appImplementation; // any contract
@@ -82,7 +82,7 @@ describe("attachWorld", () => {
     expect(await client.getBlockNumber({ cacheTime: 0 })).to.equal(height);
   });
 
-  it("leaves the key of a real KMS alone, and says how an update goes on", async () => {
+  it("does not change a real KMS's key, and says how to update", async () => {
     const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, owner: devAccount(0), cloud });
     const ours = world.cloud.kmsPublicKey("kms-base-1");
     await world.close();
@@ -90,7 +90,7 @@ describe("attachWorld", () => {
     expect(world.unprovable).to.include("expectedKmsPublicKey").and.to.include(ours);
   });
 
-  it("goes on where a dev chain refuses, and says so", async () => {
+  it("continues when a dev chain refuses, and says so", async () => {
     const refusing = await startServer(async (response, { body }) => {
       const { id, method } = JSON.parse(body) as { id: number; method: string };
       if (method === "hardhat_impersonateAccount") {
@@ -126,7 +126,7 @@ describe("attachWorld", () => {
     }
   });
 
-  it("moves a dev chain's time and state with the cloud's", async () => {
+  it("moves a dev chain's time and state together with the cloud's", async () => {
     const world = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), cloud });
     try {
       const before = await chain.client.getBlock();
@@ -141,7 +141,7 @@ describe("attachWorld", () => {
     }
   });
 
-  it("moves the cloud alone where the chain is a real one", async () => {
+  it("moves only the cloud on a real chain", async () => {
     const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, cloud });
     try {
       const before = await chain.client.getBlock();
@@ -154,7 +154,7 @@ describe("attachWorld", () => {
     }
   });
 
-  it("never teaches a real KMS the images of a mock, even with its owner's key", async () => {
+  it("never registers a mock image with a real KMS, even with its owner's key", async () => {
     const height = await chain.client.getBlockNumber();
     const world = await attachWorld({ rpcUrl: real.url, kms: contracts.kms, owner: devAccount(0), cloud });
     try {
@@ -166,7 +166,7 @@ describe("attachWorld", () => {
     }
   });
 
-  it("creates the on-chain CVM of somebody who does not own the KMS, where that allows the OS image", async () => {
+  it("creates the on-chain CVM without the KMS owner's key when the KMS allows the OS image", async () => {
     const prepared = await attachWorld({ rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), cloud });
     await prepared.close();
     const owner = devAccount(5);
@@ -179,7 +179,7 @@ describe("attachWorld", () => {
     }
   });
 
-  it("creates later, with a key, what it could not create without one", async () => {
+  it("creates the on-chain CVM later, once it has a key", async () => {
     const parameters = { rpcUrl: chain.rpcUrl, kms: contracts.kms, stateFile: `${directory.path}/world.db`, cloud };
     const first = await attachWorld(parameters);
     await first.close();
@@ -193,7 +193,7 @@ describe("attachWorld", () => {
     expect([third.cvms, third.missing]).to.deep.equal([second.cvms, undefined]);
   });
 
-  it("goes on with a state file, but only on the same chain and KMS", async () => {
+  it("continues with a state file, but only on the same chain and KMS", async () => {
     const stateFile = `${directory.path}/world.db`;
     const parameters = { rpcUrl: chain.rpcUrl, kms: contracts.kms, owner: devAccount(0), stateFile, cloud };
     const first = await attachWorld(parameters);
@@ -210,7 +210,7 @@ describe("attachWorld", () => {
     await catchError(attachWorld({ ...parameters, kms: other.kms }), InvalidArgumentError);
   });
 
-  it("refuses what is no KMS, and leaves nothing behind", async () => {
+  it("refuses a contract that is not a KMS, and leaves nothing running", async () => {
     const sockets = openSockets();
     const { rpcUrl } = chain;
     await catchError(attachWorld({ rpcUrl, kms: contracts.appImplementation }), InvalidArgumentError);

@@ -26,7 +26,7 @@ describe("a batch in a local world", () => {
 
   after(() => world.close());
 
-  it("is one transaction of the owner, whose hash is that of the signed bytes, and can be undone", async () => {
+  it("is one transaction of the owner with the hash of its signed bytes, and can be undone", async () => {
     const { ownerClient: client, owner, cloudClient } = world;
     const { appId } = await launchCvm({
       cloud: cloudClient,
@@ -50,7 +50,7 @@ describe("a batch in a local world", () => {
     expect(await getCode(client, { address: owner.address })).to.equal(undefined);
   });
 
-  it("falls back for keys the chain does not have, which it says it refuses", async () => {
+  it("is sent one by one for a key that the chain does not have", async () => {
     const { ownerClient: client, chain } = world;
     const account = privateKeyToAccount(generatePrivateKey());
     await chain.client.setBalance({ address: account.address, value: 10n ** 18n });
@@ -68,7 +68,7 @@ describe("a batch in a local world", () => {
     expect(await getTransactionCount(client, { address: account.address })).to.equal(3);
   });
 
-  it("is there again after a restart with a state file", async () => {
+  it("exists again after a restart with a state file", async () => {
     const stateFile = join(directory.path, "world.db");
     const first = await startWorld({ stateFile });
     const appId = first.cvms.onChain?.appId;

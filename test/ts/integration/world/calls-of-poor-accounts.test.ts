@@ -32,14 +32,14 @@ describe("a call from an account without ETH, on the local world", () => {
     return { to, data };
   }
 
-  it("reads what any other reads", async () => {
+  it("reads the same as from every other account", async () => {
     const { client } = world.chain;
     const data = encodeFunctionData({ abi: dstackAppAbi, functionName: "owner" });
     const asked = { to: appId(), data } as const;
     expect((await call(client, { account: poor, ...asked })).data).to.equal((await call(client, asked)).data);
   });
 
-  it("is estimated as it is for one with ETH", async () => {
+  it("has the same estimate as from an account with ETH", async () => {
     const { client } = world.chain;
     const before = await world.snapshot();
     const rich = await estimateGas(client, { account: world.owner.address, ...addition() });
@@ -49,7 +49,7 @@ describe("a call from an account without ETH, on the local world", () => {
     await world.restore(before);
   });
 
-  it("is refused by the contract for the contract's reason", async () => {
+  it("reverts with the contract's reason", async () => {
     const { client } = world.chain;
     const asked = { from: poor, ...addition(), abi: dstackAppAbi, functionName: "addComposeHash" };
     expect(await rejection(simulateCall(client, asked))).to.be.instanceOf(NotOwnerError);

@@ -52,7 +52,7 @@ describe("errors of a fork", () => {
     ["a page of HTML", (response) => response.writeHead(200, { "content-type": "text/html" }).end(`<p>${echoed}</p>`)],
   ];
   for (const [index, [what, failure]] of failures.entries()) {
-    it(`hold no URL and no key where the endpoint answers ${what}`, async () => {
+    it(`contain no URL and no key when the endpoint answers ${what}`, async () => {
       fail = failure;
       // Not asked before, so the fork has to ask its endpoint.
       const stranger = `0x${`a${index}`.repeat(20)}`;

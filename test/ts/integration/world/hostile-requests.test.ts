@@ -13,7 +13,7 @@ interface Answer {
 }
 
 // A request that ends the process ends this test run with it; an unhandled rejection fails it.
-describe("no request ends a world", function () {
+describe("a world survives", function () {
   this.timeout(60_000);
   let world: World;
   let internalErrors: string[];
@@ -37,7 +37,7 @@ describe("no request ends a world", function () {
 
   const post = <Shape>(body: unknown) => postRpc<Shape>(world.chain.rpcUrl, body);
 
-  it("whatever bytes it is made of, and whenever the client hangs up", async () => {
+  it("requests of invalid bytes, and clients that hang up at any moment", async () => {
     const { rpcUrl } = world.chain;
     const { url } = world.cloud;
     const targets = [
@@ -59,7 +59,7 @@ describe("no request ends a world", function () {
     expect(internalErrors).to.deep.equal([]);
   });
 
-  it("by an id that cannot be written, a batch beyond any use or a body beyond 8 MiB", async () => {
+  it("an id that cannot be encoded, a batch above the limit and a body above 8 MiB", async () => {
     const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
     expect(await post<Answer>(`{"id":${deep},"method":"eth_chainId"}`)).to.include({ id: null, result: "0x2105" });
     const level = (count: number) => `${"[".repeat(count)}${"]".repeat(count)}`;
@@ -78,7 +78,7 @@ describe("no request ends a world", function () {
     expect(large.status).to.equal(413);
   });
 
-  it("by answers that are too many to be written at once", async () => {
+  it("answers that are too large together", async () => {
     const { address } = devAccount(0);
     await post({ id: 1, method: "hardhat_setCode", params: [`0x${"c0de".repeat(10)}`, `0x${"fe".repeat(24_000)}`] });
     const call = { id: 7, method: "eth_getCode", params: [`0x${"c0de".repeat(10)}`, "latest"] };
@@ -92,7 +92,7 @@ describe("no request ends a world", function () {
     expect(answers.at(-1)?.id).to.equal(8);
   });
 
-  it("by times, amounts and blocks that make EDR abort", async () => {
+  it("times, amounts and blocks that make EDR abort", async () => {
     const from = devAccount(0).address;
     const huge = `0x${"f".repeat(64)}`;
     const raw = await privateKeyToAccount(devPrivateKey(0)).signTransaction({
@@ -133,7 +133,7 @@ describe("no request ends a world", function () {
     expect((await post<Answer>({ id: 1, method: "eth_call", params: [endless] })).error?.message).to.include("cap");
   });
 
-  it("by scalars of the fees of a rollup, which are packed and may be the highest", async () => {
+  it("the highest scalars of a rollup's fees, which share a slot", async () => {
     const [from, huge] = [devAccount(0).address, `0x${"f".repeat(64)}`];
     const id = await world.snapshot();
     for (const slot of ["0x3", "0x8"]) {
@@ -146,7 +146,7 @@ describe("no request ends a world", function () {
     await world.restore(id);
   });
 
-  it("by a range of logs without end", async () => {
+  it("a range of logs without end", async () => {
     for (const method of ["eth_getLogs", "eth_newFilter"]) {
       for (const range of [
         { fromBlock: "0x0", toBlock: "0xffffffffffffffff" },
@@ -165,7 +165,7 @@ describe("no request ends a world", function () {
     }
   });
 
-  it("by numbers that are read in two ways", async () => {
+  it("numbers with two readings", async () => {
     for (const count of [" 2", "0o2", "2", ["0x2"], 1.5, -1, true, "0x", "", {}]) {
       for (const [method, params] of [
         ["hardhat_mine", [count]],
@@ -183,7 +183,7 @@ describe("no request ends a world", function () {
     expect(await world.chain.client.getBlockNumber({ cacheTime: 0 })).to.equal(before + 13n);
   });
 
-  it("by printing or tracing", async () => {
+  it("printing and tracing", async () => {
     for (const method of ["hardhat_setLoggingEnabled", "debug_traceCall"]) {
       const { error } = await post<Answer>({ id: 1, method, params: [true] });
       expect(error?.message).to.include(`${method} is not supported`);

@@ -6,7 +6,7 @@ import { installMulticall3, multicall3Address } from "../../../../src/world/chai
 import { clientOf } from "../../../support/chain/deploy-dstack.ts";
 
 describe("installMulticall3", () => {
-  it("lets viem's multicall work on a fresh chain", async () => {
+  it("makes viem's multicall work on a new chain", async () => {
     const client = clientOf(await network.create("local"));
     expect(client.chain?.contracts?.multicall3?.address.toLowerCase()).to.equal(multicall3Address.toLowerCase());
     expect(await getCode(client, { address: multicall3Address })).to.equal(undefined);
@@ -23,7 +23,7 @@ describe("installMulticall3", () => {
     expect(failed?.status).to.equal("failure");
   });
 
-  it("may be installed twice", async () => {
+  it("can be called twice", async () => {
     const client = clientOf(await network.create("local"));
     await installMulticall3(client);
     const code = await getCode(client, { address: multicall3Address });

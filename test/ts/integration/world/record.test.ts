@@ -23,7 +23,7 @@ function newRecord(
 }
 
 describe("a recorded chain", () => {
-  it("comes out the same to the last hash, whatever was done to it", async () => {
+  it("is repeated with the same hashes, for each kind of call", async () => {
     const record = newRecord(anHourAgo());
     const chain = await startChain({ record });
     const { client, rpcUrl } = chain;
@@ -77,7 +77,7 @@ describe("a recorded chain", () => {
     await again.close();
   });
 
-  it("keeps apart what many clients do at once", async () => {
+  it("repeats the calls of many clients at the same time", async () => {
     const record = newRecord();
     const chain = await createSimulatedChain(record);
     const recorded = recordRequests(chain.answer, record);
@@ -94,7 +94,7 @@ describe("a recorded chain", () => {
     expect(new Set(record.requests.map(({ minedAt }) => minedAt)).size).to.equal(20);
   });
 
-  it("notes a call before it is answered, and reading never", async () => {
+  it("records a call before its answer, and never a read", async () => {
     const record = newRecord();
     const chain = await startChain({ record });
     try {
@@ -110,7 +110,7 @@ describe("a recorded chain", () => {
     }
   });
 
-  it("does not note a call that is refused", async () => {
+  it("does not record a refused call", async () => {
     const record = newRecord();
     const chain = await startChain({ record });
     try {
@@ -128,7 +128,7 @@ describe("a recorded chain", () => {
     }
   });
 
-  it("goes on at the time of day after a pause, and keeps time it was put ahead", async () => {
+  it("continues at the current time after a pause, and keeps the time that it was ahead", async () => {
     const record = newRecord(anHourAgo());
     const first = await startChain({ record });
     await first.client.increaseTime({ seconds: 86_400 });
@@ -147,7 +147,7 @@ describe("a recorded chain", () => {
     }
   });
 
-  it("does not mine by itself, as that could not be repeated", async () => {
+  it("does not mine by itself, because that could not be repeated", async () => {
     const chain = await startChain({ record: newRecord() });
     try {
       const call = (params: unknown) =>
@@ -159,7 +159,7 @@ describe("a recorded chain", () => {
     }
   });
 
-  it("does not go on after something could not be noted", async () => {
+  it("stops when a call cannot be recorded", async () => {
     const record = newRecord();
     let isFull = false;
     const chain = await startChain({
@@ -182,7 +182,7 @@ describe("a recorded chain", () => {
     }
   });
 
-  it("is refused when it comes out differently", async () => {
+  it("is refused when the result differs", async () => {
     const record = newRecord();
     const chain = await startChain({ record });
     await chain.client.setBalance({ address: stranger, value: 5n });

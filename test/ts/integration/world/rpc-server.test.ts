@@ -24,7 +24,7 @@ describe("the RPC of a local chain", () => {
 
   const post = <Shape = Answer>(body: unknown) => postRpc<Shape>(chain.rpcUrl, body);
 
-  it("is Base's chain id, with Multicall3 and funded accounts", async () => {
+  it("has Base's chain id, Multicall3 and funded accounts", async () => {
     expect(await chain.client.getChainId()).to.equal(8453);
     expect(await chain.client.getBalance({ address: devAccount(0).address })).to.equal(10_000n * 10n ** 18n);
     const blockNumbers = await chain.client.multicall({
@@ -39,7 +39,7 @@ describe("the RPC of a local chain", () => {
     expect(blockNumbers).to.have.nested.property("[0].status", "success");
   });
 
-  it("answers batches in order, each call by itself", async () => {
+  it("answers batches in order, each call separately", async () => {
     const answers = await post<Answer[]>([
       { jsonrpc: "2.0", id: "one", method: "eth_chainId" },
       { jsonrpc: "2.0", id: 2, method: "no_such_method", params: [] },
@@ -66,7 +66,7 @@ describe("the RPC of a local chain", () => {
     });
   }
 
-  it("hands out a revert's bytes where client libraries look for them", async () => {
+  it("returns the bytes of a revert where client libraries read them", async () => {
     const owner = createOwnerClient({ rpcUrl: chain.rpcUrl, chain: chain.client.chain, owner: devAccount(0) });
     const { kms } = await deployContracts(owner);
     const data = encodeFunctionData({ abi: parseAbi(["function renounceOwnership()"]) });
@@ -81,7 +81,7 @@ describe("the RPC of a local chain", () => {
     });
   });
 
-  it("mines a transaction that reverts and answers its hash, as a real chain does", async () => {
+  it("mines a transaction that reverts and returns its hash, as a real chain does", async () => {
     const owner = createOwnerClient({ rpcUrl: chain.rpcUrl, chain: chain.client.chain, owner: devAccount(0) });
     const { kms } = await deployContracts(owner);
     const call = { from: devAccount(1).address, to: kms, data: "0x715018a6", gas: "0x30d40" };
@@ -92,7 +92,7 @@ describe("the RPC of a local chain", () => {
     expect(receipt.status).to.equal("reverted");
   });
 
-  it("mines any number of blocks, where EDR would end the process", async () => {
+  it("mines numbers of blocks that would make EDR end the process", async () => {
     const before = await chain.client.getBlock();
 
     await chain.client.mine({ blocks: 20, interval: 10 });
@@ -107,14 +107,14 @@ describe("the RPC of a local chain", () => {
     expect(last.timestamp - oneBefore.timestamp).to.equal(70n);
   });
 
-  it("tells how it is called", async () => {
+  it("shows its own address", async () => {
     const options = await fetch(chain.rpcUrl, { method: "OPTIONS" });
     expect([options.status, options.headers.get("allow")]).to.deep.equal([204, "POST, OPTIONS"]);
     expect(options.headers.get("access-control-allow-origin")).to.equal(null);
     expect((await fetch(chain.rpcUrl)).status).to.equal(405);
   });
 
-  it("closes although clients hold connections open", async () => {
+  it("closes while clients keep connections open", async () => {
     const short = await startChain();
     const socket = connect(Number(new URL(short.rpcUrl).port), "127.0.0.1");
     await once(socket, "connect");

@@ -33,7 +33,7 @@ describe("a snapshot of a world", () => {
   });
   afterEach(() => world.close());
 
-  it("brings chain and cloud back together, again and again", async () => {
+  it("restores chain and cloud together, repeatedly", async () => {
     const name = await world.snapshot();
     const before = await stateOf(world);
     for (const tag of ["1.29", "1.30"]) {
@@ -46,7 +46,7 @@ describe("a snapshot of a world", () => {
     expect((await update(world, "1.31")).outcome).to.equal("updated");
   });
 
-  it("is refused, and leaves the cloud where it is, once somebody took the chain back past it", async () => {
+  it("is refused without a change of the cloud when the chain was reverted to an earlier block", async () => {
     const { client } = world.chain;
     const id = await client.snapshot();
     const name = await world.snapshot();
@@ -74,7 +74,7 @@ describe("a snapshot of a world", () => {
     expect(after.cloud - before.cloud).to.be.within(-1, 30);
   });
 
-  it("is the same by the admin endpoint", async () => {
+  it("is also restored by the admin endpoint", async () => {
     const post = async (path: string) => {
       const headers = { "x-admin-key": admin.key };
       return (await (await fetch(`${world.cloud.url}/admin${path}`, { method: "POST", headers })).json()) as {
@@ -88,7 +88,7 @@ describe("a snapshot of a world", () => {
     expect(await stateOf(world)).to.deep.equal(before);
   });
 
-  it("is gone once the world went back to an earlier one, and nothing moves then", async () => {
+  it("is invalid after a restore of an earlier one, and changes nothing then", async () => {
     const first = await world.snapshot();
     await update(world, "1.29");
     const second = await world.snapshot();

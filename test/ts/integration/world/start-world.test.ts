@@ -57,7 +57,7 @@ describe("startWorld", () => {
     }
   });
 
-  it("leaves the CVMs out when asked to", async () => {
+  it("starts without CVMs with an option", async () => {
     const world = await startWorld({ ...fast, cvms: false });
     try {
       expect(world.cvms).to.deep.equal({});
@@ -66,7 +66,7 @@ describe("startWorld", () => {
     }
   });
 
-  it("runs three at once, each its own, and leaves no port or connection behind", async () => {
+  it("starts three separate worlds at the same time, and leaves no port or connection open", async () => {
     const sockets = openSockets();
     const worlds = await Promise.all([startWorld(fast), startWorld(fast), startWorld(fast)]);
     const [first, second, third] = worlds as [World, World, World];
@@ -86,7 +86,7 @@ describe("startWorld", () => {
     await untilSocketsAre(sockets);
   });
 
-  it("may be closed twice", async () => {
+  it("can be closed twice", async () => {
     const world = await startWorld({ ...fast, cvms: false });
     await Promise.all([world.close(), world.close()]);
     expect(await isListening(world.chain.rpcUrl)).to.equal(false);
@@ -100,7 +100,7 @@ describe("startWorld", () => {
       ["it is interrupted", { signal: AbortSignal.abort() }, DOMException],
       ["the state file is something else", { stateFile: "README.md" }, InvalidArgumentError],
     ] as const) {
-      it(`leaves nothing behind if ${what}`, async () => {
+      it(`leaves nothing running if ${what}`, async () => {
         const sockets = openSockets();
         await catchError(startWorld(parameters), ErrorType);
         await untilSocketsAre(sockets);
@@ -108,7 +108,7 @@ describe("startWorld", () => {
     }
 
     for (const port of ["chainPort", "cloudPort"] as const) {
-      it(`leaves nothing behind if its ${port} is taken`, async () => {
+      it(`leaves nothing running if its ${port} is taken`, async () => {
         const sockets = openSockets();
         const other = createServer();
         await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
@@ -144,7 +144,7 @@ describe("startWorld", () => {
   });
 
   describe("on a fork", () => {
-    it("finds what the chain had, deploys anew and leaves the chain alone", async () => {
+    it("reads the state of the chain, deploys its own contracts, and does not change the chain", async () => {
       const upstream = await startWorld(fast);
       const world = await startWorld({ ...fast, forkUrl: upstream.chain.rpcUrl });
       try {
@@ -202,7 +202,7 @@ describe("startWorld", () => {
   describe("with a state file", () => {
     const start = (stateFile: string) => startWorld({ ...fast, stateFile });
 
-    it("goes on where it was: cloud, chain, API key, and an update across the restart", async () => {
+    it("continues with cloud, chain, API key, and an update across the restart", async () => {
       const stateFile = join(directory.path, "world.db");
       const first = await start(stateFile);
       const before = await update(first, "1.29");
@@ -225,7 +225,7 @@ describe("startWorld", () => {
       }
     });
 
-    it("forks the same block again, though the chain has gone on", async () => {
+    it("forks the same block again, although the chain has new ones", async () => {
       const upstream = await startChain();
       const stateFile = join(directory.path, "world.db");
       const first = await startWorld({ ...fast, stateFile, forkUrl: upstream.rpcUrl });
@@ -241,7 +241,7 @@ describe("startWorld", () => {
       await upstream.close();
     });
 
-    it("belongs to one world at a time", async () => {
+    it("can be used by one world at a time", async () => {
       const stateFile = join(directory.path, "world.db");
       const first = await start(stateFile);
       const error = await catchError(start(stateFile), InvalidArgumentError);

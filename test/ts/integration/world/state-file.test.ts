@@ -10,14 +10,14 @@ describe("the state file of a world", () => {
   const start = () => startWorld({ stateFile: `${directory.path}/world.db`, cloud: { rolloverMs: 0 } });
   const worldFile = () => `${directory.path}/world.db.world`;
 
-  it("is begun in a folder that need not exist, its key readable by its owner alone", async () => {
+  it("is created in a new folder, with a key that only its owner can read", async () => {
     const stateFile = `${directory.path}/a/b/world.db`;
     const world = await startWorld({ stateFile, cvms: false });
     await world.close();
     expect(statSync(`${stateFile}.world`).mode & 0o777).to.equal(process.platform === "win32" ? 0o666 : 0o600);
   });
 
-  it("loses no more than a last line that was cut short", async () => {
+  it("loses at most an incomplete last line", async () => {
     const first = await start();
     const head = await first.chain.client.getBlock();
     await first.close();
@@ -30,13 +30,13 @@ describe("the state file of a world", () => {
     await second.close();
   });
 
-  it("may have been cut short in its very first line", async () => {
+  it("may have an incomplete first line", async () => {
     writeFileSync(worldFile(), '{"type":"wor');
     await (await start()).close();
     await (await start()).close();
   });
 
-  it("creates the CVMs that a start cut short did not come to", async () => {
+  it("creates the CVMs that an interrupted start did not create", async () => {
     const first = await start();
     await first.close();
     const lines = readFileSync(worldFile(), "utf8").split("\n");
@@ -53,7 +53,7 @@ describe("the state file of a world", () => {
     );
   });
 
-  it("starts again with replicas, which have the name of the CVM they are made after", async () => {
+  it("starts again with replicas, which have the name of their original", async () => {
     const first = await start();
     const headers = { "x-api-key": first.apiKey };
     for (const name of ["onchain-app", "offchain-app"]) {
@@ -68,7 +68,7 @@ describe("the state file of a world", () => {
     await second.close();
   });
 
-  it("does not bring back a CVM that was deleted", async () => {
+  it("does not restore a deleted CVM", async () => {
     const first = await start();
     const headers = { "x-api-key": first.apiKey };
     const { ok } = await fetch(`${first.cloud.baseUrl}/cvms/offchain-app`, { method: "DELETE", headers });
@@ -89,7 +89,7 @@ describe("the state file of a world", () => {
       ["without its world file", () => rmSync(worldFile())],
       ["without its database", () => renameSync(`${directory.path}/world.db`, `${directory.path}/other.db`)],
     ] as const) {
-      it(`${what}, and left as it is`, async () => {
+      it(`${what}, and not changed`, async () => {
         damage();
         const before = whatIs(worldFile());
         const error = await catchError(start(), InvalidArgumentError);

@@ -29,7 +29,7 @@ describe("web pages and the servers of this machine", () => {
   const ask = (options: SendOptions, url = cloud.url) => send(`${url}/openapi.json`, options);
   const hostOf = (url: string) => new URL(url).host;
 
-  it("do not meet at the chain's RPC: 403, no CORS header, and nothing happens", async () => {
+  it("are refused by the chain's RPC: 403, no CORS header, and no effect", async () => {
     const before = await chain.client.getBlockNumber();
     for (const { what, method = "POST", headers } of pageRequests(hostOf(chain.rpcUrl))) {
       const answer = await call({ method, headers, body: mine });
@@ -39,7 +39,7 @@ describe("web pages and the servers of this machine", () => {
     expect(await chain.client.getBlockNumber({ cacheTime: 0 })).to.equal(before);
   });
 
-  it("do not meet at the cloud: 403, no CORS header, and no API key to be had", async () => {
+  it("are refused by the cloud: 403, no CORS header, and no API key", async () => {
     const body = JSON.stringify({ client_id: "page" });
     for (const { what, method = "POST", headers } of pageRequests(hostOf(cloud.url))) {
       const answer = await send(`${cloud.baseUrl}/auth/device/code`, {
@@ -57,7 +57,7 @@ describe("web pages and the servers of this machine", () => {
     }
   });
 
-  it("are told apart from programs, which name the server as they reach it", async () => {
+  it("are distinguished from programs, which send the server's own address", async () => {
     for (const [url, meet] of [
       [chain.rpcUrl, call],
       [cloud.url, ask],
@@ -80,7 +80,7 @@ describe("web pages and the servers of this machine", () => {
     }
   });
 
-  it("are judged by every way to name a host, and HTTP/1.0 alone may name none", async () => {
+  it("are checked by each form of a host; only HTTP/1.0 may have none", async () => {
     for (const [url, path] of [
       [chain.rpcUrl, "/"],
       [cloud.url, "/openapi.json"],
@@ -104,14 +104,14 @@ describe("web pages and the servers of this machine", () => {
     }
   });
 
-  it("may link to the cloud, and a person may type its address", async () => {
+  it("may link to the cloud, and the user may type its address", async () => {
     for (const site of ["cross-site", "same-site", "none"]) {
       const headers = { "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document" };
       expect((await ask({ headers })).status, site).to.equal(200);
     }
   });
 
-  it("are let in by name: their host, their origin, and CORS on the RPC alone", async () => {
+  it("are allowed by name: their host, their origin, and CORS on the RPC only", async () => {
     const wallet = "https://wallet.example";
     for (const [url, meet] of [
       [open.chain.rpcUrl, call],
@@ -137,7 +137,7 @@ describe("web pages and the servers of this machine", () => {
     expect(headers["access-control-allow-headers"]).to.equal("content-type");
   });
 
-  it("cannot send the RPC what needs no preflight: every other content type is 415", async () => {
+  it("cannot send the RPC a request without a preflight: every other content type is 415", async () => {
     for (const type of [
       "text/plain",
       "application/x-www-form-urlencoded",
@@ -154,7 +154,7 @@ describe("web pages and the servers of this machine", () => {
     }
   });
 
-  it("are kept from both servers of a world by the same options", async () => {
+  it("are controlled for both servers of a world by the same options", async () => {
     const world = await startWorld({ cvms: false, allowedHosts: ["world.example"] });
     try {
       for (const [host, status] of [
@@ -170,7 +170,7 @@ describe("web pages and the servers of this machine", () => {
     }
   });
 
-  it("are named as what they are, or the server does not start", async () => {
+  it("must be valid in the options, or the server does not start", async () => {
     for (const allowedHosts of [["*"], ["http://a.example"], ["a.example:80"], [""], ["a b"], [".example"]]) {
       const { message } = await catchError(startMockCloud({ allowedHosts }), InvalidArgumentError);
       expect(message).to.match(/^allowedHosts /);
@@ -184,7 +184,7 @@ describe("web pages and the servers of this machine", () => {
 });
 
 describe("a device login", () => {
-  it("is refused, with what to do, unless the cloud was asked to offer it", async () => {
+  it("is refused with the next step, unless the cloud was started with it", async () => {
     const cloud = await startMockCloud({ workspaces: [{ name: "Test", apiKeys: [{ key: "a-key" }] }] });
     try {
       for (const [path, body] of [

@@ -104,7 +104,7 @@ describe("policy calls", () => {
     expect(writes.filter((name) => !known.has(name))).to.deep.equal([]);
   });
 
-  it("reads nothing into bytes that are not exactly a call", () => {
+  it("decodes no call from bytes that are longer, shorter or of another function", () => {
     const { data } = callOf("addComposeHash");
     for (const other of [slice(data, 0, 35), concat([data, "0x00"]), "0x", "0x12345678"] as const)
       expect(decodeOwnerCall({ contract: "app", to, data: other })).to.equal(undefined);
@@ -112,7 +112,7 @@ describe("policy calls", () => {
     expect(() => buildOwnerCall({ contract: "app", to, functionName: "initialize" })).to.throw(TypeError);
   });
 
-  it("proves a call by its own value, once", () => {
+  it("accepts one event as the proof of one call only, and only with the call's value", () => {
     const [first, second] = [callOf("addComposeHash", "1"), callOf("addComposeHash", "2")];
     proveCalls(receiptOf([logOf(second), logOf(first)]), [first, second]);
     expect(() => proveCalls(receiptOf([logOf(first), logOf(first)]), [first, second])).to.throw(ReceiptMismatchError);
@@ -145,7 +145,7 @@ describe("a policy call", () => {
     expect(isSameCall({ to, data }, { to, data: callOf("removeComposeHash").data })).to.equal(false);
   });
 
-  it("changes nothing where the contract's own view says that it is so already", () => {
+  it("counts as without effect when the contract's view already shows its result", () => {
     const effects = all.map(({ contract, functionName }) => {
       const effect = effectOf(callOf(functionName, "c", contract));
       if (effect === undefined) return [functionName];
@@ -171,7 +171,7 @@ describe("a policy call", () => {
 });
 
 describe("the hash of a Safe transaction", () => {
-  it("is bound to the chain from version 1.3.0 on", () => {
+  it("includes the chain id from Safe version 1.3.0 on", () => {
     const safeTx = buildSafeTx({ calls: [callOf("addComposeHash")], multiSend: to, nonce: 0n });
     const at = (version: string, chainId: number) => hashSafeTx(safeTx, { chainId, safe: to, version });
     for (const version of ["1.3.0", "1.3.0+L2", "1.3", "1.4.1", "1.5.0-beta", "1.10.0", "2.0.0"])
@@ -182,7 +182,7 @@ describe("the hash of a Safe transaction", () => {
 });
 
 describe("the order of a batch", () => {
-  it("accepts first, adds before it removes, and gives away last", () => {
+  it("is: accept ownership, add, remove, transfer ownership", () => {
     const calls = [
       "renounceOwnership",
       "removeDevice",
@@ -209,7 +209,7 @@ describe("the order of a batch", () => {
     expect(groupCalls(ordered).map((group) => group.length)).to.deep.equal([1, 1, 7]);
   });
 
-  it("refuses a value that is decided twice, and keeps apart what only looks alike", () => {
+  it("refuses two calls for one value, and accepts equal values of different lists", () => {
     const other: Hex = `0x${"cd".repeat(20)}`;
     for (const pair of [
       [callOf("addDevice"), callOf("addDevice")],
@@ -233,7 +233,7 @@ describe("chunks of a batch", () => {
     .constantFrom("addComposeHash", "removeComposeHash", "setAllowAnyDevice")
     .map((functionName) => callOf(functionName));
 
-  it("lose no call, keep the order and hold no more than fits", () => {
+  it("keep every call and the order, and stay below the gas limit", () => {
     fc.assert(
       fc.property(fc.array(call, { maxLength: 60 }), fc.integer({ min: 150_000, max: 2_000_000 }), (calls, ceiling) => {
         const chunks = chunkCalls(calls, { ceiling: BigInt(ceiling) });
@@ -248,13 +248,13 @@ describe("chunks of a batch", () => {
     );
   });
 
-  it("hold no more additions than fit, each of which fills an empty slot", () => {
+  it("count the cost of an empty slot for each addition", () => {
     const additions = Array.from({ length: 60 }, () => callOf("addComposeHash"));
     for (const chunk of chunkCalls(additions, { ceiling: 500_000n }))
       expect(21_000 + 24_000 * chunk.length).to.be.lessThan(500_000);
   });
 
-  it("hold a thousand removals in one transaction under the ceiling of the chain", () => {
+  it("hold a thousand removals in one transaction below the chain's gas limit", () => {
     const removals = Array.from({ length: 1_000 }, () => callOf("removeComposeHash"));
     expect(transactionGasCeiling).to.equal(2n ** 24n); // EIP-7825
     expect(chunkCalls(removals, {})).to.have.length(1);

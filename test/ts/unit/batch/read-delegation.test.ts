@@ -8,7 +8,7 @@ const read = (code: string) =>
   readDelegation(createClient({ transport: custom({ request: async () => code }) }), { address });
 
 describe("readDelegation", () => {
-  it("knows an account that delegates, in either letter case, from a contract of the same length", async () => {
+  it("tells a delegation, in either letter case, from a contract of the same length", async () => {
     expect(await read("0x")).to.deep.equal({ kind: "none" });
     expect(await read(`0xef0100${to}`)).to.deep.equal({ kind: "delegated", to: `0x${to}` });
     expect(await read(`0xEF0100${to.toUpperCase()}`)).to.deep.equal({ kind: "delegated", to: `0x${to}` });

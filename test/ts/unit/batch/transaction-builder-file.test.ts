@@ -47,7 +47,7 @@ describe("the Transaction Builder's file", () => {
     expect(checksumOf({ ...exported, chainId: "8453" })).to.not.equal(exported.meta.checksum);
   });
 
-  it("says of each call what the app shows to the signers, beside the bytes they sign", () => {
+  it("describes each call for the Safe app, beside the bytes that the owners sign", () => {
     const calls = [addComposeHashCall({ appId, composeHash }), setAllowAnyDeviceCall({ appId, allowAny: false })];
     const file = buildTransactionBuilderFile({ calls, chainId: 8453, safe, name: "Update", createdAt: 5 });
     expect(checksumOf(file)).to.equal(file.meta.checksum);

@@ -48,7 +48,7 @@ describe("costOf", () => {
     });
   }
 
-  it("reads a receipt that viem's formatter of the OP stack has read", () => {
+  it("reads a receipt that viem's OP Stack formatter has formatted", () => {
     const receipt = { ...wire, ...isthmus, l1GasPrice: null, l1GasUsed: null, l1FeeScalar: null };
     expect(costOf(chainConfig.formatters.transactionReceipt.format(receipt))).to.equal(ofIsthmus);
   });

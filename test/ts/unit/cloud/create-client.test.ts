@@ -8,7 +8,7 @@ const apiKey = "key-SECRET-of-the-tests";
 const baseUrl = "https://cloud.example/api/v1";
 
 describe("createCloudClient", () => {
-  it("shows the API key to nobody who looks at it", () => {
+  it("does not show the API key when the client is printed", () => {
     const client = createCloudClient({ apiKey, baseUrl });
     const shown = [
       inspect(client, { depth: 10, showHidden: true, getters: true }),
@@ -18,14 +18,14 @@ describe("createCloudClient", () => {
     for (const text of shown) expect(text).to.not.include("SECRET");
   });
 
-  it("adds the API's path to a bare origin, and only there", () => {
+  it("adds the API's path to an origin without a path, and to no other address", () => {
     const address = (url: string) => createCloudClient({ apiKey, baseUrl: url }).baseUrl;
     expect(address("https://cloud.example")).to.equal(baseUrl);
     expect(address("https://cloud.example/api/v1/")).to.equal(baseUrl);
     expect(address("http://127.0.0.1:3000/other")).to.equal("http://127.0.0.1:3000/other");
   });
 
-  it("refuses addresses that are none, without quoting them", () => {
+  it("refuses an invalid address, without quoting it", () => {
     for (const url of [
       "",
       "cloud.example",
@@ -39,7 +39,7 @@ describe("createCloudClient", () => {
     }
   });
 
-  it("refuses a key that no header can carry, without quoting it", () => {
+  it("refuses a key that is invalid in a header, without quoting it", () => {
     for (const key of ["", "  ", "SECRET key", "SECRET\nkey", "SECRETé"]) {
       expect(() => createCloudClient({ apiKey: key, baseUrl }), key)
         .to.throw(InvalidArgumentError)
@@ -47,12 +47,12 @@ describe("createCloudClient", () => {
     }
   });
 
-  it("takes the line feed of a key file as none of the key", () => {
+  it("removes the line feed at the end of a key", () => {
     const [one, other] = [apiKey, `${apiKey}\n`].map((key) => createCloudClient({ apiKey: key, baseUrl }));
     expect(one?.fingerprint("x")).to.equal(other?.fingerprint("x"));
   });
 
-  it("makes fingerprints that only the key can make", () => {
+  it("makes fingerprints that depend on the key", () => {
     const { fingerprint } = createCloudClient({ apiKey, baseUrl });
     expect(fingerprint("A=1")).to.equal(createHmac("sha256", apiKey).update("A=1").digest("hex"));
     expect(fingerprint("A=1")).to.not.equal(fingerprint("A=2"));

@@ -26,11 +26,11 @@ describe("EventParser", () => {
     { event: "message", data: "" },
   ];
 
-  it("reads the events of a stream with all line breaks, and none without data", () => {
+  it("reads events with every kind of line break, and skips those without data", () => {
     expect(parse(encode(text))).to.deep.equal(events);
   });
 
-  it("reads the same however the stream is cut, within a character or a line break too", () => {
+  it("reads the same events when a chunk ends inside a character or a line break", () => {
     fc.assert(
       fc.property(fc.array(fc.nat()), (ends) => {
         expect(parse(encode(text), ends)).to.deep.equal(events);
@@ -38,7 +38,7 @@ describe("EventParser", () => {
     );
   });
 
-  it("refuses a line and an event that do not end, and a stream without end", () => {
+  it("refuses a line, an event and a stream above the size limit", () => {
     const kilobyte = "x".repeat(1024);
     const endless: Readonly<Record<string, string>> = {
       "an event": kilobyte,

@@ -19,7 +19,7 @@ async function answering<Result>(body: unknown, ask: (client: CloudClient) => Pr
 }
 
 describe("names the cloud gives", () => {
-  it("are one line of printable text, of CVMs and of nodes", async () => {
+  it("of CVMs and nodes become one line of printable text", async () => {
     const appId = parseAppId("a0".repeat(20));
     const cvm = { id: "cvm_00000001", name: steering, status: steering, resource: {}, gateway: {} };
     const [read] = await answering([cvm], (client) => getAppCvms(client, { appId }));

@@ -18,7 +18,7 @@ function plan(method: HttpMethod, failure: Failure, attempt = 1, random = 1): nu
 }
 
 describe("planRetry", () => {
-  it("repeats a read after faults that pass", () => {
+  it("repeats a read after a temporary fault", () => {
     expect(plan("GET", { kind: "network" })).to.be.a("number");
     for (const code of [429, 502, 503, 504]) expect(plan("GET", status(code)), `${code}`).to.be.a("number");
     for (const code of [400, 401, 404, 409, 422, 465, 500])
@@ -26,7 +26,7 @@ describe("planRetry", () => {
   });
 
   for (const method of ["PATCH", "POST"] as const) {
-    it(`repeats a ${method} only after answers which say that nothing happened`, () => {
+    it(`repeats a ${method} only after an answer that says that nothing changed`, () => {
       expect(plan(method, { kind: "network" })).to.equal(undefined);
       for (const code of [500, 502, 503, 504]) expect(plan(method, status(code)), `${code}`).to.equal(undefined);
       expect(plan(method, status(429))).to.be.a("number");
@@ -36,19 +36,19 @@ describe("planRetry", () => {
     });
   }
 
-  it("doubles the pause, never above the limit, with up to half of it left to chance", () => {
+  it("doubles the pause up to the limit, and makes up to half of it random", () => {
     expect([1, 2, 3].map((attempt) => plan("GET", { kind: "network" }, attempt))).to.deep.equal([100, 200, 400]);
     expect([1, 2, 3].map((attempt) => plan("GET", { kind: "network" }, attempt, 0))).to.deep.equal([50, 100, 200]);
     const many = { ...settings, attempts: 100 };
     expect(planRetry({ method: "GET", attempt: 60, failure: { kind: "network" }, random: 1 }, many)).to.equal(1_000);
   });
 
-  it("ends with the attempts", () => {
+  it("ends after the allowed number of attempts", () => {
     expect(plan("GET", { kind: "network" }, 3)).to.be.a("number");
     expect(plan("GET", { kind: "network" }, 4)).to.equal(undefined);
   });
 
-  it("waits as long as the server asks, unless that is too long", () => {
+  it("waits as long as the server asks, up to the limit", () => {
     expect(plan("GET", status(429, { retryAfterMs: 0 }))).to.equal(0);
     expect(plan("GET", status(429, { retryAfterMs: 999 }))).to.equal(999);
     expect(plan("GET", status(429, { retryAfterMs: 1_001 }))).to.equal(undefined);
@@ -64,7 +64,7 @@ describe("parseRetryAfter", () => {
     expect(parseRetryAfter("Wed, 21 Jan 2026 00:00:00 GMT", now + 60_000)).to.equal(0);
   });
 
-  it("ignores what is neither", () => {
+  it("ignores a value that is neither", () => {
     expect(parseRetryAfter(null, now)).to.equal(undefined);
     expect(parseRetryAfter("soon", now)).to.equal(undefined);
     expect(parseRetryAfter("-1", now)).to.equal(undefined);

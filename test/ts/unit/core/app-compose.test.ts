@@ -15,7 +15,7 @@ import { arbitraryAppCompose, arbitraryText } from "../../../support/arbitrary-a
 const dockerCompose = "services:\n  app:\n    image: nginx:1\n";
 
 describe("parseAppCompose", () => {
-  it("accepts numbers that are written differently and mean the same", () => {
+  it("accepts different notations of the same number", () => {
     expect(parseAppCompose('{"a":1.0,"b":-0,"c":1e2,"d":9007199254740991,"e":12345678901234567000}')).to.deep.equal({
       a: 1,
       b: -0,
@@ -51,12 +51,12 @@ describe("parseAppCompose", () => {
     });
   }
 
-  it("accepts many values side by side", () => {
+  it("accepts many values on one level", () => {
     const document = { x: Array.from({ length: 300 }, () => [{}]) };
     expect(parseAppCompose(JSON.stringify(document))).to.deep.equal(document);
   });
 
-  it("refuses nesting that would exhaust the stack", () => {
+  it("refuses a document of too many levels", () => {
     const text = `{"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
     expect(() => parseAppCompose(text)).to.throw(InvalidAppComposeError);
   });
@@ -111,7 +111,7 @@ describe("buildAppCompose", () => {
     });
   });
 
-  it("lets features follow the services they name", () => {
+  it("states in every field that KMS and gateway are disabled", () => {
     expect(buildAppCompose({ dockerCompose, kmsEnabled: false, gatewayEnabled: false })).to.deep.include({
       features: [],
       kms_enabled: false,
@@ -147,7 +147,7 @@ describe("buildAppCompose", () => {
     expect(context).to.include({ line: 3, column: 3 });
   });
 
-  it("finds services behind a merge key, and none where it merges nothing", () => {
+  it("finds services behind a merge key, and none when the key merges nothing", () => {
     const merged = "x-all: &all\n  services:\n    app: {}\n<<: *all\n";
     expect(buildAppCompose({ dockerCompose: merged })).to.include({ docker_compose_file: merged });
     expect(() => buildAppCompose({ dockerCompose: "services:\n  <<: {}\n" })).to.throw(InvalidAppComposeError);
@@ -162,7 +162,7 @@ describe("buildAppCompose", () => {
     for (const text of texts) expect(buildAppCompose({ dockerCompose: text }).docker_compose_file).to.equal(text);
   });
 
-  it("refuses names that cannot be variables, and repeats, without quoting the former", () => {
+  it("refuses invalid names without quoting them, and repeated names", () => {
     for (const name of ["", "1A", "A-B", "A B", "ä"]) {
       expect(() => buildAppCompose({ dockerCompose, allowedEnvs: ["OK", name] })).to.throw(InvalidEnvironmentError);
     }
@@ -176,7 +176,7 @@ describe("buildAppCompose", () => {
 });
 
 describe("changeAppCompose", () => {
-  it("touches only the fields named", () => {
+  it("changes only the named fields", () => {
     const changes = fc.record(
       {
         preLaunchScript: arbitraryText,
@@ -210,7 +210,7 @@ describe("changeAppCompose", () => {
     );
   });
 
-  it("does not judge a compose file that stays", () => {
+  it("does not check a compose file that stays as it is", () => {
     const current = { runner: "docker-compose", docker_compose_file: "not: a compose file\n" };
     expect(changeAppCompose(current, { publicLogs: false })).to.deep.equal({ ...current, public_logs: false });
   });

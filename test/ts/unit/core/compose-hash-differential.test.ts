@@ -53,7 +53,7 @@ describe("compose hash beside the official npm packages", () => {
         { numRuns: 60 },
       ));
 
-    it("is our canonical one wherever it does not reach into a string", () =>
+    it("equals our canonical hash when its replacements change no string", () =>
       fc.assert(
         fc.asyncProperty(arbitraryPlainAppCompose, async (document) => {
           served = JSON.stringify(document);

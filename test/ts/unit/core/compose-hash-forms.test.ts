@@ -19,7 +19,7 @@ describe("official compose hash forms", () => {
     it(`hash as the originals in Python and Go do: ${about}`, () => expectHashes(text, hashes));
   }
 
-  it("have names of their own", () => {
+  it("have distinct names", () => {
     const names = composeHashForms.map(({ name }) => name);
     expect(new Set(names).size).to.equal(names.length);
   });

@@ -22,13 +22,13 @@ describe("compose hash", () => {
     expect(computeComposeHash(documentOf(vector?.text ?? ""))).not.to.equal(`0x${normalised}`);
   });
 
-  it("takes an undefined field for an absent one and a null for itself", () => {
+  it("treats undefined as absent, and null as a value", () => {
     expect(writeAppCompose({ runner: undefined, name: null, x: { y: undefined } })).to.equal(
       '{\n    "name":null,\n    "x":{}\n}',
     );
   });
 
-  it("is the hash of the text that is written", () => {
+  it("is the hash of the text that buildAppCompose writes", () => {
     const document = {
       runner: "docker-compose",
       docker_compose_file: "services: {}\n",

@@ -123,7 +123,7 @@ describe("hash mismatch", () => {
     }
   });
 
-  it("is traced to the current document, whatever its form", () => {
+  it("is traced to the current document in each form", () => {
     const text = `${JSON.stringify(current)} `;
     const hashes = [computeComposeHash(current), hashAppComposeText(text), hashAppComposeText(JSON.stringify(current))];
     for (const fromCloud of hashes) {
@@ -131,7 +131,7 @@ describe("hash mismatch", () => {
     }
   });
 
-  it("is traced to what a platform puts in by itself", () => {
+  it("is traced to fields that the platform adds", () => {
     const { features: _, ...bare } = { ...requested, name: "manifest-name" };
     const injections: readonly AppCompose[] = [
       { ...bare, name: "" },
@@ -152,7 +152,7 @@ describe("hash mismatch", () => {
     expect(diagnoseHashMismatch({ requested, fromCloud, cvmName: "web-1" }).fields).to.deep.equal(["name"]);
   });
 
-  it("stays unexplained when nothing known leads to the hash", () => {
+  it("stays unexplained when no known change gives the hash", () => {
     const foreign = changeAppCompose(requested, { dockerCompose: "services:\n  app:\n    image: evil:1\n" });
     const fromCloud = computeComposeHash(foreign);
     expect(diagnose(fromCloud)).to.deep.include({ kind: "unknown", fields: [] });

@@ -34,7 +34,7 @@ describe("diffAppCompose", () => {
     });
   }
 
-  it("leaves out what is not hashed and counts the order of names", () => {
+  it("ignores fields that are not hashed, and reports another order of names", () => {
     expect(diffAppCompose({ runner, pre_launch_script: "" }, { runner, bash_script: "x" })).to.deep.equal([]);
     expect(diffAppCompose({ x: { a: 1, b: 2 } }, { x: { b: 2, a: 1 } })).to.deep.equal([]);
     expect(diffAppCompose({ allowed_envs: ["A", "B"] }, { allowed_envs: ["B", "A"] })).to.have.length(1);

@@ -213,7 +213,7 @@ describe("checkDockerCompose", () => {
       expect(Object.fromEntries(found)).to.deep.equal(images);
     });
 
-  it("accepts an anchor that is used honestly thousands of times, a scalar, a map or a merged map", () => {
+  it("accepts thousands of uses of one anchor: of a scalar, a map or a merged map", () => {
     const labels = repeat(1500, (index) => `      l${index}: *a\n`);
     const services = repeat(1500, (index) => `  s${index}: {image: a, environment: *a}\n`);
     const merged = repeat(1500, (index) => `  s${index}: {image: a, environment: {<<: *a, OWN: c}}\n`);
@@ -227,7 +227,7 @@ describe("checkDockerCompose", () => {
     expect(listImages({ docker_compose_file: texts[2] })).to.have.length(1500);
   });
 
-  it("answers in moments where many aliases look far back", async () => {
+  it("takes time in proportion to the number of aliases", async () => {
     const timeOf = async (count: number) => {
       const anchors = repeat(count, (index) => `x-${index}: &a${index} v\n`).join("");
       const text = `${anchors}x-all: [${repeat(count, (index) => `*a${index}`).join(", ")}]\n${good}`;
@@ -254,7 +254,7 @@ describe("other readers of a compose file", () => {
       expect(read).to.throw(InvalidAppComposeError, "contains 2 YAML documents");
   });
 
-  it("take JSON of several documents neither for a manifest nor for a compose file", () => {
+  it("refuse JSON of several documents, as a manifest and as a compose file", () => {
     for (const json of ['{"services":{"a":{}}}\n---\n{}', '{"docker_compose_file":""}\n---\n{"services":{"a":{}}}'])
       expect(() => readAppDocument({ text: json })).to.throw(InvalidAppComposeError);
   });

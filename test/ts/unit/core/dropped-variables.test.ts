@@ -7,7 +7,7 @@ describe("findDroppedVariables", () => {
   const used = (dockerCompose: string, before: readonly string[] = ["A", "B", "C", "D", "E"]) =>
     findDroppedVariables({ before, after: [], dockerCompose }).flatMap(({ name, isUsed }) => (isUsed ? [name] : []));
 
-  it("names what was set and is not any more, each once, the used ones first", () => {
+  it("names each variable that was set and is missing now once, the used ones first", () => {
     const dockerCompose = "services:\n  web:\n    image: nginx\n    command: echo $B\n";
     const found = findDroppedVariables({ before: ["A", "B", "C", "A"], after: ["C", "D"], dockerCompose });
     expect(found).to.deep.equal([
@@ -22,28 +22,28 @@ describe("findDroppedVariables", () => {
     ["a default", braced("A:-nothing")],
     ["a name within another's default", braced(`Z:-${braced("A")}`)],
   ] as const)
-    it(`takes ${what} for a use`, () => {
+    it(`counts ${what} as a use`, () => {
       expect(used(`services:\n  web:\n    image: "${value}"\n`)).to.deep.equal(["A"]);
     });
 
-  it("takes names that are passed on to a service for uses, in either form", () => {
+  it("counts a name that is passed on to a service as a use, in both forms", () => {
     const list = "services:\n  web:\n    environment:\n      - A\n      - B=1\n      - C=$D\n";
     expect(used(list)).to.deep.equal(["A", "D"]);
     const map = `services:\n  web:\n    environment:\n      A:\n      B: 1\n      C: ${braced("D")}\n`;
     expect(used(map)).to.deep.equal(["A", "D"]);
   });
 
-  it("takes neither an escaped dollar nor a mere mention for one", () => {
+  it("counts neither an escaped dollar sign nor a mention as a use", () => {
     const text = `services:\n  web:\n    image: "A $$B $$${braced("C")}"\n    labels: {D: E}\n`;
     expect(used(text)).to.deep.equal(["C"]);
   });
 
-  it("follows anchors, once", () => {
+  it("follows each anchor once", () => {
     const copies = Array.from({ length: 50 }, (_, index) => `  s${index}: *w`);
     expect(used(["services:", "  web: &w {image: $A}", ...copies].join("\n"))).to.deep.equal(["A"]);
   });
 
-  it("finds no use where the file cannot be read, and still names the variables", () => {
+  it("finds no use when the file cannot be parsed, and still names the variables", () => {
     for (const dockerCompose of ["services: [", "", null, undefined]) {
       const found = findDroppedVariables({ before: ["A"], after: [], dockerCompose });
       expect(found).to.deep.equal([{ name: "A", isUsed: false }]);

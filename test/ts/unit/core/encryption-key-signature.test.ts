@@ -82,7 +82,7 @@ describe("encryption key signature", () => {
       verifyEncryptionKey({ ...timestampedStatement, expectedSigner, now: timestamp });
     });
 
-    it("fails for another signer, app, key or time than the one signed", () => {
+    it("fails for a signer, app, key or time that is not the signed one", () => {
       const now = timestamp + 1n;
       const changes = [
         { expectedSigner: bytesToHex(secp256k1.getPublicKey(new Uint8Array(32).fill(1), true)) },
@@ -114,7 +114,7 @@ describe("encryption key signature", () => {
       });
     }
 
-    it("heeds another age, and needs the time for a timestamped statement", () => {
+    it("applies a given maximum age, and needs the time for a statement with a timestamp", () => {
       const statement = { ...timestampedStatement, expectedSigner: signerPublicKey };
       verifyEncryptionKey({ ...statement, now: timestamp + 4000n, maxAge: 4000n });
       expect(() => verifyEncryptionKey({ ...statement, now: timestamp + 4001n, maxAge: 4000n })).to.throw(

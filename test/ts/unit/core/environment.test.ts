@@ -40,7 +40,7 @@ describe("environment encryption", () => {
     expect(encryptWith(variables)).to.equal(deterministic.payload);
   });
 
-  it("opens both published payloads, with and without 0x, in any letter case", () => {
+  it("decrypts both published payloads, with and without 0x, in any letter case", () => {
     const payloads = [fromCloudSdk, `0x${fromCloudSdk}`, fromCloudSdk.toUpperCase(), deterministic.payload];
     for (const payload of payloads) {
       expect(decryptEnvironment(payload, recipientPrivateKey)).to.deep.equal(variables);
@@ -54,7 +54,7 @@ describe("environment encryption", () => {
     expect(first).to.match(/^[0-9a-f]+$/);
   });
 
-  it("brings any text there and back, in order", () => {
+  it("decrypts every text as it was, in the same order", () => {
     fc.assert(
       fc.property(arbitraryVariables, (environment) => {
         const payload = encryptEnvironment(environment, recipientPublicKey);
@@ -64,7 +64,7 @@ describe("environment encryption", () => {
     );
   });
 
-  it("opens what @phala/cloud encrypts", () =>
+  it("decrypts what @phala/cloud encrypts", () =>
     fc.assert(
       fc.asyncProperty(arbitraryVariables, async (environment) => {
         const payload = await encryptEnvVars(environment, recipientPublicKey);
@@ -73,12 +73,12 @@ describe("environment encryption", () => {
       { numRuns: 20 },
     ));
 
-  it("carries nothing but key and value", () => {
+  it("contains only key and value", () => {
     const annotated = { key: "A", value: "b", comment: "c" };
     expect(encryptWith([annotated])).to.equal(encryptWith([{ key: "A", value: "b" }]));
   });
 
-  it("fails to open with any byte changed, cut off or added, or with another key", () => {
+  it("fails to decrypt when a byte is changed, cut off or added, or with another key", () => {
     const bytes = hexToBytes(`0x${deterministic.payload}`);
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (index, change) => {
@@ -96,7 +96,7 @@ describe("environment encryption", () => {
     expect(() => decryptEnvironment(payload, "08".repeat(32))).to.throw(EnvironmentDecryptionError);
   });
 
-  it("fails to open when it is too short to hold anything", () => {
+  it("fails to decrypt when it is too short", () => {
     for (const bytes of [0, 31, 59]) {
       expect(() => decryptEnvironment(deterministic.payload.slice(0, bytes * 2), recipientPrivateKey))
         .to.throw(EnvironmentDecryptionError)
@@ -105,7 +105,7 @@ describe("environment encryption", () => {
     }
   });
 
-  it("refuses keys of a wrong width", () => {
+  it("refuses keys of a wrong length", () => {
     for (const key of [
       "",
       recipientPublicKey.slice(2),
@@ -141,7 +141,7 @@ describe("environment encryption", () => {
 });
 
 describe("decrypted environment", () => {
-  it("may be spaced and escaped as Python does, and empty", () => {
+  it("is read with Python's spaces and escapes, and when it is empty", () => {
     const text = '{ "env": [{"key": "A", "value": "caf\\u00e9"}, {"value": "", "key": "a.b"}] }\n';
     expect(decryptEnvironment(seal(text), recipientPrivateKey)).to.deep.equal([
       { key: "A", value: "café" },
@@ -165,12 +165,12 @@ describe("decrypted environment", () => {
     '{"env":[{"key":"A","value":"s3cr3t","x":1}]}',
   ];
   for (const text of wrong) {
-    it(`may not be ${text === "" ? "nothing" : text}`, () => {
+    it(`is refused when it is ${text === "" ? "nothing" : text}`, () => {
       expectRefusal(() => decryptEnvironment(seal(text), recipientPrivateKey));
     });
   }
 
-  it("may not be anything but UTF-8", () => {
+  it("is refused when it is not UTF-8", () => {
     const bytes = new TextEncoder().encode('{"env":[{"key":"A","value":"?"}]}');
     bytes[bytes.indexOf("?".charCodeAt(0))] = 0xff;
     expectRefusal(() => decryptEnvironment(seal(bytes), recipientPrivateKey));

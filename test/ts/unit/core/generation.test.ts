@@ -53,13 +53,13 @@ describe("the generation of a contract", () => {
     });
   }
 
-  it("asks for each id of the table once, after ERC-165's own two", () => {
+  it("asks for ERC-165's two ids first, then for each id of the table once", () => {
     const ids = Object.values(generations).flatMap(({ interfaceId }) => interfaceId ?? []);
     expect(askedInterfaceIds).to.have.members(["0x01ffc9a7", "0xffffffff", ...ids]);
     expect(askedInterfaceIds.slice(0, 2)).to.deep.equal(["0x01ffc9a7", "0xffffffff"]);
   });
 
-  it("tells the releases of the first generation by their views, and those of later ones by their id alone", () => {
+  it("finds releases of the first generation by their views, and later ones by their id alone", () => {
     const app = (hasTcbFlag: boolean, isTwoStep: boolean, isShifted = false) =>
       narrowApp(generations.first, { hasTcbFlag, isTwoStep, isShifted }).releases;
     expect([
@@ -78,7 +78,7 @@ describe("the generation of a contract", () => {
     expect(describeGeneration(generations["0.6.5"])).to.equal("0.6.5 or 0.6.6 (key epochs)");
   });
 
-  it("gives the caveat of the contract that is worst, and refuses by it unless that is accepted", () => {
+  it("gives the most serious caveat of the contracts, and refuses unless it is accepted", () => {
     const address = `0x${"a1".repeat(20)}` as const;
     const app = { role: "app", address, generation: generations.first } as const;
     const later = { role: "KMS", address, generation: generations["0.6.4"] } as const;

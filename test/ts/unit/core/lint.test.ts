@@ -247,7 +247,7 @@ const cases: Readonly<
 };
 
 describe("the linter", () => {
-  it("advises against an upgrade that would lose the policy, whichever rule would advise it", () => {
+  it("advises against an upgrade that would lose the policy, also when another rule advises it", () => {
     const old = { isTwoStep: false, implementation: address("e0") };
     const advice = (policy: Partial<LintedPolicy>) =>
       lintApp(app({ ...old, ...policy }))
@@ -270,7 +270,7 @@ describe("the linter", () => {
   });
 
   for (const [rule, { bad, good }] of Object.entries(cases)) {
-    it(`sees ${rule} and nothing that only looks like it`, () => {
+    it(`finds ${rule}, and nothing that only resembles it`, () => {
       for (const [severity, subject] of bad)
         expect(everyRule(subject), JSON.stringify(subject)).to.include(`${severity} ${rule}`);
       for (const subject of good)
@@ -281,7 +281,7 @@ describe("the linter", () => {
     });
   }
 
-  it("has nothing to say about a good app, or about nothing", () => {
+  it("finds nothing in a good app, or in an empty one", () => {
     expect(lintApp(app())).to.deep.equal([]);
     expect(lintApp({})).to.deep.equal([]);
   });
@@ -296,16 +296,16 @@ describe("the linter", () => {
       expect(lintApp(compose(image)).map(({ advice }) => advice)).to.deep.equal([`Pin it: ${name}@sha256:…`]);
   });
 
-  it("tells of a variable once, wherever it stands in an image", () => {
+  it("reports a variable once, wherever it stands in the image", () => {
     expect(everyRule(compose(`\${A}/app:\${A}`, ["A"]))).to.deep.equal(["error image-from-variable"]);
   });
 
-  it("tells errors first, each once", () => {
+  it("lists errors first, each once", () => {
     const subject = { ...app({ isTwoStep: false, composeHashes: [] }), ...adding(word("")) };
     expect(everyRule(subject)).to.deep.equal(["error hash-of-nothing", "warning nothing-boots", "note one-step-owner"]);
   });
 
-  it("refuses errors, but for those accepted by name", () => {
+  it("refuses errors, except those accepted by name", () => {
     const findings = lintApp({
       ...app(),
       calls: [calls("addDevice", word("")), calls("addComposeHash", `0x${"00".repeat(32)}`)],
@@ -318,7 +318,7 @@ describe("the linter", () => {
     expect(() => requireClean(lintApp(app({ devices: [] })), new Set())).to.not.throw();
   });
 
-  it("offers no way on where there is none", () => {
+  it("names `accepted` only for rules that it can override", () => {
     const nextStepOf = (subject: LintSubject) => {
       try {
         requireClean(lintApp(subject));

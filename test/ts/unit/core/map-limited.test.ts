@@ -6,7 +6,7 @@ import { rejection } from "../../../support/rejection.ts";
 const items = Array.from({ length: 20 }, (_, index) => index);
 
 describe("mapLimited", () => {
-  it("works on a few at a time, and answers in order", async () => {
+  it("runs as many at a time as the limit allows, and returns the results in order", async () => {
     let running = 0;
     let most = 0;
     const results = await mapLimited(
@@ -24,7 +24,7 @@ describe("mapLimited", () => {
     expect(await mapLimited([], async () => 1, { limit: 3 })).to.deep.equal([]);
   });
 
-  it("begins nothing more after a failure, and ends once what had begun has ended", async () => {
+  it("starts nothing new after a failure, and rejects once the running work has ended", async () => {
     const fault = new Error("no");
     const begun: number[] = [];
     const ended: number[] = [];
@@ -43,7 +43,7 @@ describe("mapLimited", () => {
     expect(ended).to.deep.equal([0, 2]);
   });
 
-  it("begins nothing more once it is told to stop, and gives the reason", async () => {
+  it("starts nothing new after the signal, and rejects with its reason", async () => {
     const stop = new AbortController();
     const reason = new Error("Ctrl-C");
     const begun: number[] = [];

@@ -43,7 +43,7 @@ describe("parseEnvironment", () => {
     ]);
   });
 
-  it("is not misled by names that look like keywords or like its own marks", () => {
+  it("accepts names that look like keywords or like the parser's own placeholders", () => {
     expect(parseEnvironment("export e=1\nexport=2\nLINE_1=LINE_2=x\nLINE_=LINE__3\n")).to.deep.equal([
       { key: "e", value: "1" },
       { key: "export", value: "2" },
@@ -80,7 +80,7 @@ describe("parseEnvironment", () => {
     });
   }
 
-  it("sets what dotenv sets, or refuses", () => {
+  it("sets what dotenv sets, or refuses the file", () => {
     const piece = fc.constantFrom(
       "A",
       "B",

@@ -5,7 +5,7 @@ import { parseJsonTree, toJsonValue } from "../../../../src/core/json.ts";
 import { InvalidAppComposeError } from "../../../../src/errors/index.ts";
 
 describe("parseJsonTree", () => {
-  it("keeps number lexemes, key order and the last of repeated keys", () => {
+  it("keeps the text of numbers, the order of keys and the last of repeated keys", () => {
     const root = parseJsonTree('{"b": 1.0, "10": -0, "a": "x", "b": 2e3}');
     expect(root.kind === "object" && [...root.members]).to.deep.equal([
       ["b", { kind: "number", lexeme: "2e3", offset: 36 }],
@@ -15,7 +15,7 @@ describe("parseJsonTree", () => {
     expect(root.kind === "object" && root.repeatedKeys).to.deep.equal([{ key: "b", offset: 31 }]);
   });
 
-  it("gives back any JSON value", () => {
+  it("reads every JSON value", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(3), (value, indent) => {
         // -0 is written as 0.
@@ -33,7 +33,7 @@ describe("parseJsonTree", () => {
     );
   });
 
-  it("reads escaped keys for what they are, where V8's JSON.parse takes one for another", () => {
+  it("reads escaped keys correctly, which V8's JSON.parse confuses", () => {
     parseAppCompose('{"x":1,"\\\\":2}');
     expect(parseAppCompose('{"x":1,"\\n":2}')).to.deep.equal({ x: 1, "\n": 2 });
   });

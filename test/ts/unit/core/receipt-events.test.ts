@@ -55,7 +55,7 @@ describe("appEvents", () => {
     expect(events[2]?.args).to.deep.equal({ allowAny: false });
   });
 
-  it("is told the emitter in any letter case", () => {
+  it("accepts the emitter in any letter case", () => {
     const shouted: AppId = `0x${app.slice(2).toUpperCase()}` as AppId; // as a careless caller would cast it
     expect(appEvents(receiptOf(genuine), { emitter: shouted })).to.have.lengthOf(1);
     expect(appEvents(receiptOf({ ...genuine, address: shouted }), { emitter: app })).to.have.lengthOf(1);
@@ -79,13 +79,13 @@ describe("appEvents", () => {
     "a topic that is no hex": { ...genuine, topics: ["0xzz"] },
   };
   for (const [what, log] of Object.entries(forgeries)) {
-    it(`leaves out a log with ${what}, and keeps the genuine one beside it`, () => {
+    it(`skips a log with ${what}, and keeps the genuine one beside it`, () => {
       expect(appEvents(receiptOf(log), { emitter: app })).to.deep.equal([]);
       expect(appEvents(receiptOf(log, genuine), { emitter: app })).to.have.lengthOf(1);
     });
   }
 
-  it("never throws, whatever a receipt holds", () => {
+  it("never throws, for any content of a receipt", () => {
     const hex = fc.oneof(
       fc.uint8Array({ maxLength: 70 }).map((bytes): Hex => toHex(bytes)),
       fc.string().map((text): Hex => `0x${text}`),
@@ -104,7 +104,7 @@ describe("appEvents", () => {
     );
   });
 
-  it("relies on every argument of an app's events being one word", () => {
+  it("finds that each argument of an app's events is one word", () => {
     const types = dstackAppAbi.flatMap((item) => (item.type === "event" ? item.inputs.map(({ type }) => type) : []));
     expect(new Set<string>(types)).to.deep.equal(new Set(["address", "bytes32", "bool", "uint64"]));
   });
@@ -117,7 +117,7 @@ describe("requireEvent", () => {
     );
   });
 
-  it("tells flags apart by their value", () => {
+  it("distinguishes the two values of a flag", () => {
     const on: EventLog = {
       address: app,
       topics: [topicOf("AllowAnyDeviceSet(bool)")],
@@ -129,7 +129,7 @@ describe("requireEvent", () => {
     );
   });
 
-  it("lists what the app logged instead", () => {
+  it("names the events that the app logged instead", () => {
     const removed: EventLog = { address: app, topics: [topicOf("ComposeHashRemoved(bytes32)")], data: hash };
     const deviceAdded: EventLog = { address: app, topics: [topicOf("DeviceAdded(bytes32)")], data: device };
     const forged: EventLog = { ...genuine, address: impostor };
@@ -150,7 +150,7 @@ describe("requireEvent", () => {
     }
   });
 
-  it("does not take the audit event for the event itself", () => {
+  it("does not accept the audit event in place of the event itself", () => {
     const audit: EventLog = {
       address: app,
       topics: [
@@ -164,7 +164,7 @@ describe("requireEvent", () => {
     expect(() => requireHash(receiptOf(audit))).to.throw(ReceiptMismatchError);
   });
 
-  it("does not accept what a reverted transaction logged", () => {
+  it("does not accept the logs of a reverted transaction", () => {
     expect(() => requireHash({ ...receiptOf(genuine), status: "reverted" })).to.throw(ReceiptMismatchError);
   });
 });
@@ -180,7 +180,7 @@ describe("deployedApp", () => {
     data: encodeAbiParameters([], []),
   };
 
-  it("is the app the factory of this KMS names", () => {
+  it("is the app that the factory of this KMS names", () => {
     expect(deployedApp(receiptOf(genuine, deployment), { kms })).to.equal(app);
   });
 

@@ -21,7 +21,7 @@ function noting(): Clock & { readonly pauses: number[] } {
 describe("withRetry", () => {
   const fault = new Error("fault");
 
-  it("tries until it succeeds, with the pauses it is told", async () => {
+  it("tries until it succeeds, with the given pauses", async () => {
     const clock = noting();
     const attempts: number[] = [];
     const result = await withRetry({ clock, pauseAfter: (_, tries) => 10 * tries }, async (tries) => {
@@ -34,7 +34,7 @@ describe("withRetry", () => {
     expect(clock.pauses).to.deep.equal([10, 20]);
   });
 
-  it("ends with the error that says more", async () => {
+  it("rejects with the error that says more", async () => {
     const final = new Error("final");
     const pauseAfter = (error: unknown, tries: number) => {
       expect(error).to.equal(fault);
@@ -45,7 +45,7 @@ describe("withRetry", () => {
     expect(await catchError(failing, Error)).to.equal(final);
   });
 
-  it("ends with the signal's reason, whether it was trying or sleeping", async () => {
+  it("rejects with the signal's reason, during an attempt and during a pause", async () => {
     for (const isSleeping of [true, false]) {
       const reason = new Error("stopped");
       const stopping = new AbortController();
@@ -82,11 +82,11 @@ describe("poll", () => {
     expect(Math.round(pauses.reduce((sum, pause) => sum + pause, 0))).to.equal(10_000);
   });
 
-  it("asks in even steps where the longest pause is shorter than the first", async () => {
+  it("asks at equal intervals when the longest pause is shorter than the first", async () => {
     expect(await pausesOf({ everyMs: 30, timeoutMs: 100 })).to.deep.equal([30, 30, 30, 10]);
   });
 
-  it("goes on after an error that says it may pass, and tells the last one when the time is up", async () => {
+  it("goes on after a retryable error, and rejects with the last one when the time is up", async () => {
     const passing = new RpcUnavailableError("reading", { cause: new Error("busy") });
     const answers = [passing, undefined, "answer"];
     const ask = async () => {
@@ -113,7 +113,7 @@ describe("poll", () => {
     expect(faults).to.deep.equal([passing, undefined]);
   });
 
-  it("ends at once with any other error, unless the caller lets it pass", async () => {
+  it("ends at once with any other error, unless the caller accepts it", async () => {
     const fault = new Error("fault");
     const settings = { everyMs: 1, timeoutMs: 3, onTimeout };
     const asking = () => Promise.reject(fault);

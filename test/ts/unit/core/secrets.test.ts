@@ -3,7 +3,7 @@ import { createSecretCleaner } from "../../../../src/core/secrets.ts";
 import { cpuTimeOf } from "../../../support/cpu-time.ts";
 
 describe("createSecretCleaner", () => {
-  it("takes headers in each of fetch's forms, and leaves those that are no secret", () => {
+  it("reads headers in each of fetch's forms, and leaves those that are not secret", () => {
     const pairs: [string, string][] = [
       ["X-Token", "pa55"],
       ["Accept", "application/json"],
@@ -14,27 +14,27 @@ describe("createSecretCleaner", () => {
     }
   });
 
-  it("knows the credentials inside of a Basic header, and the header that a URL's credentials become", () => {
+  it("finds the credentials in a Basic header, and the header that a URL's credentials become", () => {
     const encoded = Buffer.from("ann:s3same12").toString("base64");
     const { clean } = createSecretCleaner([{ headers: { authorization: `Basic ${encoded}` } }]);
     expect(clean(`ann:s3same12, s3same12, ${encoded}`)).to.equal("[hidden], [hidden], [hidden]");
     expect(createSecretCleaner([{ url: "http://ann:s3same12@h/" }]).clean(encoded)).to.equal("[hidden]");
   });
 
-  it("looks for a secret of one or two characters, or of digits, as a word only", () => {
+  it("replaces a secret of one or two characters, or of digits, only as a whole word", () => {
     const { clean } = createSecretCleaner([{ url: "http://host/a1/12?k=z" }]);
     expect(clean("a1 12 z, but 0xa12 and 120 blocks of zzz on host")).to.equal(
       "[hidden] [hidden] [hidden], but 0xa12 and 120 blocks of zzz on host",
     );
   });
 
-  it("hides the host where it is asked to", () => {
+  it("hides the host when the option is set", () => {
     const source = { url: "http://node.example:81/" };
     expect(createSecretCleaner([source]).clean("at node.example:81")).to.equal("at node.example:81");
     expect(createSecretCleaner([{ ...source, hidesHost: true }]).clean("at node.example:81")).to.equal("at [hidden]");
   });
 
-  it("cleans all of a value, names included", () => {
+  it("cleans all parts of a value, including names", () => {
     const { cleanDeep } = createSecretCleaner([{ values: ["hunter2"] }], "[key]");
     expect(cleanDeep({ hunter2: ["hunter2", { a: "no hunter2" }], n: 1, x: null })).to.deep.equal({
       "[key]": ["[key]", { a: "no [key]" }],
@@ -43,11 +43,11 @@ describe("createSecretCleaner", () => {
     });
   });
 
-  it("changes nothing where no secret is known", () => {
+  it("changes nothing when no secret is known", () => {
     expect(createSecretCleaner([{}, { url: undefined, headers: undefined }]).clean("a b")).to.equal("a b");
   });
 
-  it("takes no long time for any text, and shows no part of a secret at the end of one that it cuts", async () => {
+  it("is fast for every text, and shows no part of a secret at the end of a text that it cuts", async () => {
     const secret = "k".repeat(40) + "/+%".repeat(20);
     const { clean } = createSecretCleaner([
       { url: `http://user:pw9@h/${secret}`, values: [secret, "\\\\\\", "%%%25"] },

@@ -19,7 +19,7 @@ describe("cacheDirectory", () => {
     );
   });
 
-  it("goes where XDG_CACHE_HOME points, unless that is a relative path", () => {
+  it("is below XDG_CACHE_HOME, unless that is a relative path", () => {
     const named = join("/", "var", "caches");
     expect(cacheDirectory({ platform: "linux", env: { XDG_CACHE_HOME: named }, home })).to.equal(
       join(named, "dstack-toolkit"),

@@ -22,7 +22,7 @@ describe("files/sqlite", () => {
       return getBuiltinModule(id);
     };`;
 
-  it("holds back the warning of Node 22 and no other", () => {
+  it("suppresses Node 22's warning about SQLite, and no other", () => {
     const [status, stderr] = stderrOf(`${getBuiltin}
       const { DatabaseSync } = await import(${url("src/files/sqlite.ts")});
       new DatabaseSync(":memory:").close();

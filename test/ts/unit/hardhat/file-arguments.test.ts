@@ -48,7 +48,7 @@ for (const [name, read] of Object.entries(readers))
       await expectRefused(/device, not a regular file/);
     });
 
-    it("a pipe that nobody writes to is refused at once", async () => {
+    it("a pipe without a writer is refused at once", async () => {
       execFileSync("mkfifo", [path()]);
       await expectRefused(/pipe, not a regular file/);
     });
@@ -58,14 +58,14 @@ for (const [name, read] of Object.entries(readers))
       await expectRefused(/folder/);
     });
 
-    it("a file larger than any honest one is refused", async () => {
+    it("a file above the size limit is refused", async () => {
       const file = openSync(path(), "w");
       ftruncateSync(file, 3 * 1024 ** 3);
       closeSync(file);
       await expectRefused(/more than 16 MiB/);
     });
 
-    it("a link to a regular file is followed, as secret stores mount them", async () => {
+    it("a link to a regular file is followed, as secret stores mount files", async () => {
       const target = join(directory.path, "target");
       writeFileSync(target, `A=${"1".repeat(64)}\n`);
       symlinkSync(target, path());
@@ -77,7 +77,7 @@ for (const [name, read] of Object.entries(readers))
 describe("a folder of this package", () => {
   const directory = useTemporaryDirectory();
 
-  it("is this user's alone, also where an earlier version left it to others", async () => {
+  it("belongs to this user alone, also when an earlier version gave others access", async () => {
     const path = await prepareJournalPath(directory.path, undefined, "journal.jsonl");
     expect(path).to.equal(join(directory.path, ".dstack", "journal.jsonl"));
     const modeOf = (file: string) => statSync(file).mode & 0o777;
@@ -87,7 +87,7 @@ describe("a folder of this package", () => {
     expect(modeOf(join(directory.path, ".dstack"))).to.equal(0o700);
   });
 
-  it("is no link, which a repository could bring", async () => {
+  it("is refused when it is a link, which a repository could contain", async () => {
     for (const target of ["elsewhere", "nowhere"]) {
       if (target === "elsewhere") mkdirSync(join(directory.path, target));
       symlinkSync(join(directory.path, target), join(directory.path, `${target}-link`));
@@ -97,7 +97,7 @@ describe("a folder of this package", () => {
     expect(existsSync(join(directory.path, "nowhere"))).to.equal(false);
   });
 
-  it("is not made where the system lets nobody, which ends at once", async () => {
+  it("is reported at once when the system lets no user make it", async () => {
     for (const path of ["/proc/a/b/c", "/dev/null/a"]) {
       const error = await rejection(makeDirectory(path));
       expect(isDstackError(error) && error.name, path).to.equal("UnusableFileError");

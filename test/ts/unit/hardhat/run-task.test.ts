@@ -36,11 +36,11 @@ describe("runTask", () => {
     expect(await observe(true, async () => outcome)).to.include({ stdout: '{"gas":"5"}\n', stderr: "", exitCode: 0 });
   });
 
-  it("gives the process the exit code of an answer that is no", async () => {
+  it("sets the exit code of a negative answer", async () => {
     expect(await observe(false, async () => ({ ...outcome, exitCode: 6 }))).to.include({ exitCode: 6, ofProcess: 6 });
   });
 
-  it("tells an error of ours in two lines, in JSON as one object too", async () => {
+  it("prints an error of this package in two lines, and with --json as one object", async () => {
     const work = failing(new RpcUnavailableError("reading the owner"));
     const forPeople = await observe(false, work);
     expect(forPeople).to.include({ stdout: "", exitCode: 3, ofProcess: 3 });
@@ -50,7 +50,7 @@ describe("runTask", () => {
     expect([stdout.split("\n").length, stderr]).to.deep.equal([2, forPeople.stderr]);
   });
 
-  it("tells the next step in the terms of the commands, to people and in JSON", async () => {
+  it("gives the next step in the terms of the commands, as text and in JSON", async () => {
     const error = new KeyEpochsError([]);
     expect(error.nextStep).to.include("`acceptKeyEpochs`");
     const { stdout, stderr } = await observe(true, failing(error));
@@ -58,17 +58,17 @@ describe("runTask", () => {
     expect(JSON.parse(stdout).error.nextStep).to.equal(stderr.trimEnd().split("\n").at(-1));
   });
 
-  it("answers 1 for what nobody foresaw, and still one object", async () => {
+  it("exits with 1 for an unexpected error, and still prints one object", async () => {
     const { stdout, exitCode } = await observe(true, failing(new TypeError("no")));
     expect([JSON.parse(stdout), exitCode]).to.deep.equal([{ error: { name: "TypeError", message: "no" } }, 1]);
   });
 
-  it("answers 130 when somebody declines", async () => {
+  it("exits with 130 when the user declines", async () => {
     const declined = new DOMException("Nothing was sent.", "AbortError");
     expect(await observe(false, failing(declined))).to.include({ exitCode: 130, stderr: "Nothing was sent.\n" });
   });
 
-  it("answers 130 when the process is told to stop, and tells the work", async () => {
+  it("exits with 130 when the process gets a signal, and passes it to the work", async () => {
     const stopped = await observe(
       false,
       () =>
@@ -82,7 +82,7 @@ describe("runTask", () => {
     expect(stopped).to.include({ exitCode: 130, stderr: "Stopped by SIGINT.\n" });
   });
 
-  it("leaves work behind that does not end when it is told to stop", async () => {
+  it("exits without work that does not end after the signal", async () => {
     let end = (_: number) => {};
     const hanging = new Promise<number>((resolve) => {
       end = resolve;
@@ -95,7 +95,7 @@ describe("runTask", () => {
     end(0);
   });
 
-  it("stays with work that ends in time, however often it is told", async () => {
+  it("waits for work that ends in time, also when the signal is repeated", async () => {
     let hasLeft = false;
     const code = await exitCodeOf(
       async () => {
@@ -130,7 +130,7 @@ describe("the question before sending", () => {
     return { error, asked: await text(stderr) };
   };
 
-  it("takes a typed yes for one, and nothing else", async () => {
+  it("accepts a typed yes, and nothing else", async () => {
     for (const typed of ["y", "Y", "yes", " yes "]) expect((await ask(typed)).error, typed).to.equal(undefined);
     for (const typed of ["", "n", "yep", "ja", "yes please"])
       expect((await ask(typed)).error, typed).to.have.property("name", "AbortError");
@@ -144,7 +144,7 @@ describe("the question before sending", () => {
     });
   });
 
-  it("cannot be asked where nobody is, or where a program listens", async () => {
+  it("cannot be asked without a terminal, or with --json", async () => {
     for (const given of [{ isTTY: false }, { isJson: true }]) {
       const { error, asked } = await ask("y", given);
       expect(error).to.be.instanceOf(InvalidArgumentError);
@@ -152,12 +152,12 @@ describe("the question before sending", () => {
     }
   });
 
-  it("ends when somebody leaves it, with nothing sent", async () => {
+  it("ends with nothing sent when the user closes the input", async () => {
     const { error } = await ask("\u0004".repeat(2));
     expect(error).to.include({ name: "AbortError", message: "Nothing was sent." });
   });
 
-  it("ends when the process is told to stop", async () => {
+  it("ends when the process gets a signal", async () => {
     const stop = new AbortController();
     const stdin = Object.assign(new PassThrough(), { isTTY: true });
     const confirm = createConfirm({
@@ -181,7 +181,7 @@ describe("a question to which no is an answer", () => {
     return { isAgreed: false, isJson: false, stdin, stderr: new PassThrough(), signal };
   };
 
-  it("is answered with a typed yes or with anything else", async () => {
+  it("is yes for a typed yes, and no for every other text", async () => {
     expect(await createAsk(terminal("yes\n"))?.("Delegate?")).to.equal(true);
     for (const typed of ["\n", "n\n", "maybe\n"])
       expect(await createAsk(terminal(typed))?.("Delegate?"), typed).to.equal(false);

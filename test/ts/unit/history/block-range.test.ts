@@ -15,11 +15,11 @@ const blocksOf = (ranges: readonly BlockRange[]) => {
 const ascending = (blocks: Iterable<bigint>) => [...new Set(blocks)].sort((one, other) => Number(one - other));
 
 describe("block ranges", () => {
-  it("have both of their ends", () => {
+  it("include both ends", () => {
     fc.assert(fc.property(range, (one) => lengthOf(one) === BigInt(blocksOf([one]).length)));
   });
 
-  it("merge into as few as have the same blocks, each once", () => {
+  it("merge into the fewest ranges with the same blocks, each block once", () => {
     fc.assert(
       fc.property(fc.array(range, { maxLength: 8 }), (ranges) => {
         const merged = mergeRanges(ranges);
@@ -30,7 +30,7 @@ describe("block ranges", () => {
     );
   });
 
-  it("leave as gaps exactly the blocks nobody has", () => {
+  it("have as gaps exactly the blocks that are in no range", () => {
     fc.assert(
       fc.property(range, fc.array(range, { maxLength: 8 }), (whole, ranges) => {
         const has = new Set(blocksOf(ranges));

@@ -46,7 +46,7 @@ describe("classifyRefusal", () => {
       expect(classifyRefusal(undefined, error, asked).kind).to.equal(kind);
     });
 
-  it("believes suggestions of fewer blocks, and only those", () => {
+  it("follows a suggestion of fewer blocks, and no other", () => {
     const suggestionOf = (message: string) => classifyRefusal(undefined, rpc(-32602, message), asked).suggestedBlocks;
     expect(suggestionOf("this block range should work: [0x3e8, 0x7cf]")).to.equal(1_000n);
     expect(suggestionOf("this block range should work: [0x3e8, 0x176f]")).to.equal(undefined);
@@ -58,7 +58,7 @@ describe("classifyRefusal", () => {
     expect(suggestionOf("no")).to.equal(undefined);
   });
 
-  it("knows how long to wait, in every way it is said", () => {
+  it("reads the time to wait in each notation", () => {
     const waitOf = (error: unknown) => classifyRefusal(undefined, error, asked).retryAfterMs;
     expect(waitOf(status(429, "", { "retry-after": "7" }))).to.equal(7_000);
     const date = new Date(Date.now() + 60_000).toUTCString();
@@ -68,7 +68,7 @@ describe("classifyRefusal", () => {
     expect(waitOf(rpc(-32005, "rate limited, retry after 200ms"))).to.equal(200);
   });
 
-  it("repeats no key", () => {
+  it("does not repeat a key", () => {
     const { answer } = classifyRefusal(undefined, rpc(-32000, `no plan for ${url}`), asked);
     expect(answer).to.equal("no plan for https://rpc.example");
   });

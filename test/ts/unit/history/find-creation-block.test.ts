@@ -33,7 +33,7 @@ describe("findCreationBlock", () => {
       expect(await find(since(creation)), `${creation}`).to.deep.equal({ block: BigInt(creation), isFirst: true });
   });
 
-  it("says that it is not the first for certain where older state is not served", async () => {
+  it("reports the block as uncertain when the endpoint has no older state", async () => {
     for (const oldest of [1, 13, 50, 100])
       expect(await find((block) => (block < oldest ? fail(missing()) : "0xfe")), `${oldest}`).to.deep.equal({
         block: BigInt(oldest),
@@ -42,11 +42,11 @@ describe("findCreationBlock", () => {
     expect(await find(() => fail(missing()))).to.deep.equal({ block: 100n, isFirst: false });
   });
 
-  it("finds no app where there is no code", async () => {
+  it("finds no app when the address has no code", async () => {
     expect(await rejection(find(since(101)))).to.be.instanceOf(NoContractError);
   });
 
-  it("takes a fault that passes for no answer", async () => {
+  it("does not use a temporary fault as an answer", async () => {
     for (const fault of [missing, () => rpcError(429, "too many requests"), () => new Error("fetch failed")])
       expect(await find((block, time) => (time < 3 ? fail(fault()) : since(37)(block)))).to.deep.equal({
         block: 37n,

@@ -17,29 +17,29 @@ function find(start: Partial<Start>, fromBlock: bigint, ...logs: (typeof creatio
 }
 
 describe("findCreationInLogs", () => {
-  it("believes that there was no code before only with a log in the block it appeared in", () => {
+  it("accepts that there was no code before only with a log in the block of the creation", () => {
     expect(find({ isFirst: true }, 50n, addition)).to.equal(50n);
     expect(find({ isFirst: true }, 50n)).to.equal(undefined);
     expect(find({ isFirst: true, block: 45n }, 45n, addition)).to.equal(undefined);
     expect(find({ isFirst: false }, 50n, addition)).to.equal(undefined);
   });
 
-  it("believes it of a block that was named, which is before the creation", () => {
+  it("accepts a given first block when it is before the creation", () => {
     expect(find({ isFirst: true, isGiven: true, block: 30n }, 30n, addition)).to.equal(50n);
     expect(find({ isFirst: true, isGiven: true, block: 30n }, 30n)).to.equal(30n);
     expect(find({ isFirst: false, isGiven: true, block: 50n }, 50n, addition)).to.equal(undefined);
   });
 
-  it("believes it of no other block than the one that was asked about", () => {
+  it("accepts no block other than the one that was asked about", () => {
     expect(find({ isFirst: true, isGiven: true }, 45n, addition)).to.equal(undefined);
   });
 
-  it("sees it in the event that ends a creation, and in no later initialisation", () => {
+  it("finds the creation in its last event, and in no later initialisation", () => {
     expect(find({}, 20n, creation, addition)).to.equal(40n);
     expect(find({}, 20n, addition, upgrade)).to.equal(undefined);
   });
 
-  it("needs no more than the whole chain", () => {
+  it("needs no other evidence when the range starts with block 0", () => {
     expect(find({}, 0n, addition)).to.equal(50n);
     expect(find({}, 0n)).to.equal(0n);
     expect(find({}, 1n, addition)).to.equal(undefined);

@@ -25,7 +25,7 @@ describe("what a history store keeps of an app", () => {
   const hashesUpTo = (block: bigint) =>
     scope.content(block).changes.flatMap((change) => ("composeHash" in change ? [Number(change.composeHash)] : []));
 
-  it("joins ranges that touch or overlap, and never over a block that was not read", () => {
+  it("joins ranges that touch or overlap, and never across a block that was not read", () => {
     save(10, 20);
     save(22, 30);
     expect(covered()).to.deep.equal([
@@ -39,13 +39,13 @@ describe("what a history store keeps of an app", () => {
     expect(covered()).to.deep.equal([[8, 30]]);
   });
 
-  it("has the logs of a range once, as they were read last", () => {
+  it("has each log of a range once, as it was read last", () => {
     save(10, 20, added(1, 10n), added(2, 15n), added(3, 20n));
     save(12, 18, added(4, 16n, 1), added(5, 16n));
     expect(hashesUpTo(20n)).to.deep.equal([1, 5, 4, 3]);
   });
 
-  it("ends with the block asked for", () => {
+  it("ends with the given block", () => {
     save(10, 20, added(1, 10n), added(2, 15n), added(3, 20n));
     expect(hashesUpTo(15n)).to.deep.equal([1, 2]);
     expect(hashesUpTo(14n)).to.deep.equal([1]);
@@ -53,7 +53,7 @@ describe("what a history store keeps of an app", () => {
     expect(scope.content(15n).firstBlockWithLogs).to.equal(10n);
   });
 
-  it("knows the newest block at or below another, by checkpoint or by log", () => {
+  it("finds the newest block at or below another, from a checkpoint or a log", () => {
     expect(scope.checkpointAtOrBelow(100n)).to.equal(undefined);
     save(10, 20, added(1, 11n), added(2, 15n));
     scope.saveCheckpoints(scope.epoch(), [
@@ -66,7 +66,7 @@ describe("what a history store keeps of an app", () => {
     expect(scope.checkpointAtOrBelow(12n)?.hash).to.equal(blockHash(12));
   });
 
-  it("forgets all above a block, and keeps that block and all below", () => {
+  it("removes all above a block, and keeps that block and all below", () => {
     save(10, 20, added(1, 10n), added(2, 15n), added(3, 16n));
     save(30, 40, added(4, 30n));
     scope.saveCheckpoints(scope.epoch(), [
@@ -92,7 +92,7 @@ describe("what a history store keeps of an app", () => {
     expect(scope.record()).to.deep.equal({});
   });
 
-  it("takes nothing that was read before blocks were forgotten", () => {
+  it("rejects logs that were read before blocks were removed", () => {
     save(10, 20, added(1, 10n));
     const before = scope.epoch();
     scope.forgetAbove(15n);
@@ -108,7 +108,7 @@ describe("what a history store keeps of an app", () => {
     expect(scope.content(100n).changes.map(({ timestamp }) => timestamp)).to.deep.equal([5n]);
   });
 
-  it("is another one for every chain and app", () => {
+  it("is separate for each chain and app", () => {
     save(10, 20, added(1, 10n));
     const others = [
       store.scope({ ...chain, chainId: 1 }, appId),

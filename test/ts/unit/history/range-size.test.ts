@@ -22,7 +22,7 @@ function ask(size: RangeSize, limit: bigint, times: number): { blocks: bigint; r
 
 describe("RangeSize", () => {
   for (const limit of [1n, 5n, 10n, 800n, 2_000n, 5_000n, 10_000n, 50_000n])
-    it(`closes in on a limit of ${limit} blocks and wastes little on trying wider ones`, () => {
+    it(`approaches a limit of ${limit} blocks with few refused requests`, () => {
       const size = new RangeSize();
       ask(size, limit, 40);
       const { blocks, refused } = ask(size, limit, 400);
@@ -37,14 +37,14 @@ describe("RangeSize", () => {
     expect(Number(size.next(plenty))).to.be.greaterThan(2_000);
   });
 
-  it("goes below what has passed when that is refused later on", () => {
+  it("gets smaller when a size that succeeded is refused later", () => {
     const size = new RangeSize();
     ask(size, 2_000n, 20);
     expect(ask(size, 100n, 60).blocks > 0n).to.equal(true);
     expect(size.next(plenty) <= 112n).to.equal(true);
   });
 
-  it("takes refusals of several requests of one size for one piece of news", () => {
+  it("counts the refusals of several requests of one size as one", () => {
     const size = new RangeSize(1_000n);
     for (let request = 0; request < 4; request += 1) size.refused(1_000n, 500n);
     expect(size.next(plenty)).to.equal(500n);
@@ -61,7 +61,7 @@ describe("RangeSize", () => {
     expect(size.next(plenty) > 1_000n).to.equal(true);
   });
 
-  it("believes a limit that was named, and asks for no more than is there", () => {
+  it("uses a limit that the endpoint names, and asks for no block beyond the range", () => {
     const size = new RangeSize();
     size.refused(2_000n, 60n);
     size.limited(60n);

@@ -18,17 +18,17 @@ describe("readBlock", () => {
     expect(await read([block])).to.deep.equal({ number: 7n, hash: `0x${"ab".repeat(32)}`, timestamp: 100n });
   });
 
-  it("believes that there is no such block only when it is repeated", async () => {
+  it("reports a block as missing only after a second answer", async () => {
     expect(await read([null, null, block])).to.include({ number: 7n });
     expect(await read([null])).to.equal(undefined);
   });
 
-  it("believes of no chain that it has no latest block", async () => {
+  it("never reports the latest block as missing", async () => {
     expect(await rejection(read([null], "latest"))).to.be.instanceOf(RpcUnavailableError);
     expect(await read([null, null, null, block], "latest")).to.include({ number: 7n });
   });
 
-  it("takes nothing for a block that is none", async () => {
+  it("refuses an answer that is not a block", async () => {
     for (const answer of [{}, "0x7", { ...block, hash: null }, { ...block, timestamp: 100 }])
       expect(await rejection(read([answer]))).to.be.instanceOf(RpcUnavailableError);
   });

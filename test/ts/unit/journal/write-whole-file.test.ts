@@ -9,7 +9,7 @@ import { useTemporaryDirectory } from "../../../support/update/temporary-directo
 describe("writeWholeFile", () => {
   const directory = useTemporaryDirectory();
 
-  it("writes a new file and over an old one, also behind a link, and leaves nothing else", async () => {
+  it("writes a new file or over an old one, also behind a link, and leaves no other file", async () => {
     const [file, link] = [join(directory.path, "plan.json"), join(directory.path, "link.json")];
     await writeWholeFile(file, "one");
     symlinkSync(file, link);
@@ -18,14 +18,14 @@ describe("writeWholeFile", () => {
     expect(readdirSync(directory.path)).to.have.members(["plan.json", "link.json"]);
   });
 
-  it("writes to a device or a pipe that is named, and not through a link to one", async () => {
+  it("writes to a named device or pipe, and not through a link to one", async () => {
     await writeWholeFile("/dev/null", "text");
     const link = join(directory.path, "plan.json");
     symlinkSync("/dev/null", link);
     expect(await rejection(writeWholeFile(link, "text"))).to.be.instanceOf(UnusableFileError);
   });
 
-  it("leaves no draft behind where the file cannot be put", async () => {
+  it("leaves no temporary file when the file cannot be written", async () => {
     const place = join(directory.path, "place");
     mkdirSync(place);
     writeFileSync(join(place, "kept"), "");

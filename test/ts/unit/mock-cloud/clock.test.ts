@@ -9,7 +9,7 @@ const minute = 60_000;
 describe("adjustable clock", () => {
   const { signal } = new AbortController();
 
-  it("runs with the clock below it, ahead by what it was advanced", () => {
+  it("follows the clock below it, ahead by the time that it was advanced", () => {
     const base = manualClock(1_000);
     const clock = createAdjustableClock(base, 50);
     clock.advance(200);
@@ -18,7 +18,7 @@ describe("adjustable clock", () => {
     expect(clock.offsetMs).to.equal(250);
   });
 
-  it("wakes who is due at once, the earliest first, and lets the others sleep", async () => {
+  it("wakes the sleepers that are due, the earliest first, and no others", async () => {
     const clock = createAdjustableClock(manualClock());
     const awake: string[] = [];
     for (const [name, ms] of [
@@ -39,7 +39,7 @@ describe("adjustable clock", () => {
     expect(awake).to.deep.equal(["one", "ten", "hour"]);
   });
 
-  it("wakes a sleeper for whom an advance and the time below add up", async () => {
+  it("wakes a sleeper when an advance and real time together reach its time", async () => {
     const base = manualClock();
     const clock = createAdjustableClock(base);
     const slept = clock.sleep(minute, signal);
@@ -49,14 +49,14 @@ describe("adjustable clock", () => {
     await slept;
   });
 
-  it("wakes a sleeper on real time", async () => {
+  it("wakes a sleeper when real time reaches its time", async () => {
     const clock = createAdjustableClock(systemClock);
     const slept = clock.sleep(60 * minute, signal);
     clock.advance(60 * minute);
     await slept;
   });
 
-  it("sleeps longer than one timer of Node can", async () => {
+  it("sleeps longer than the longest timer of Node", async () => {
     const clock = createAdjustableClock(systemClock);
     let isAwake = false;
     const slept = clock.sleep(2 ** 31 + 1_000, signal).then(() => {
@@ -68,7 +68,7 @@ describe("adjustable clock", () => {
     await slept;
   });
 
-  it("counts a sleep from a time it was set back to", async () => {
+  it("measures a sleep from the time that the clock was set back to", async () => {
     const base = manualClock(5_000);
     const clock = createAdjustableClock(base);
     let isAwake = false;
@@ -85,7 +85,7 @@ describe("adjustable clock", () => {
     expect(clock.now()).to.equal(1_500);
   });
 
-  it("stops sleeping when told to", async () => {
+  it("stops sleeping when the signal is aborted", async () => {
     const stopping = new AbortController();
     const clock = createAdjustableClock(manualClock());
     const slept = rejection(clock.sleep(minute, stopping.signal));

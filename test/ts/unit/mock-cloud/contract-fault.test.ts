@@ -41,7 +41,7 @@ describe("contractFault", () => {
     { code: -32005, message: "limit exceeded" },
   ];
   for (const error of outages) {
-    it(`takes ${error.code}, ${error.message}, for an outage`, async () => {
+    it(`classifies ${error.code}, ${error.message}, as an outage`, async () => {
       expect(await faultOf(error)).to.equal(undefined);
     });
   }
@@ -56,7 +56,7 @@ describe("contractFault", () => {
     [{ code: -32015, message: "invalid opcode: INVALID" }, /invalid opcode/],
   ];
   for (const [error, says] of refusals) {
-    it(`takes ${error.code}, ${error.message}${error.data ? ", with data" : ""}, for the contract's own`, async () => {
+    it(`classifies ${error.code}, ${error.message}${error.data ? ", with data" : ""}, as a fault of the contract`, async () => {
       expect(await faultOf(error)).to.match(says);
     });
   }

@@ -9,12 +9,12 @@ describe("a fault's rule", () => {
   const matches = (rule: object, occasion: Occasion = patch) =>
     matchRule(faultRuleSchema.parse({ kind: "busy", ...rule }), occasion);
 
-  it("is about everything it does not narrow down", () => {
+  it("applies to everything when it has no conditions", () => {
     expect(matches({})).to.equal(true);
     expect(matches({}, {})).to.equal(true);
   });
 
-  it("names an endpoint by method and route", () => {
+  it("can select an endpoint by method and route", () => {
     expect(matches({ method: "patch", route: "/cvms/:cvm_id/envs" })).to.equal(true);
     expect(matches({ route: "/cvms/{id}/envs" })).to.equal(true);
     expect(matches({ route: "/cvms/*/*" })).to.equal(true);
@@ -26,13 +26,13 @@ describe("a fault's rule", () => {
     expect(matches({ route: "/cvms/:cvm_id/:what" })).to.equal(false);
   });
 
-  it("names one CVM", () => {
+  it("can select one CVM", () => {
     expect(matches({ cvm: "cvm_a" })).to.equal(true);
     expect(matches({ cvm: "cvm_b" })).to.equal(false);
     expect(matches({ cvm: "cvm_a" }, { ...patch, cvm: undefined })).to.equal(false);
   });
 
-  it("names an RPC method, or a webhook's event", () => {
+  it("can select an RPC method, or an event of webhooks", () => {
     const occasion = { rpcMethod: "eth_call", event: "cvm.updated" };
     expect(matches({ kind: "rpc-error", rpcMethod: "eth_call" }, occasion)).to.equal(true);
     expect(matches({ kind: "rpc-error", rpcMethod: "eth_chainId" }, occasion)).to.equal(false);
@@ -40,7 +40,7 @@ describe("a fault's rule", () => {
     expect(matches({ kind: "duplicate-delivery", event: "cvm.started" }, occasion)).to.equal(false);
   });
 
-  it("is refused where it makes no sense", () => {
+  it("is refused when it is invalid", () => {
     for (const rule of [
       { kind: "no-such-fault" },
       { kind: "busy", times: 0 },
@@ -64,25 +64,25 @@ describe("faults", () => {
   });
   const strikes = (count: number) => Array.from({ length: count }, () => faults.strike(["busy"], patch) !== undefined);
 
-  it("never strike while none is set", () => {
+  it("do not occur when none is set", () => {
     expect(strikes(3)).to.deep.equal([false, false, false]);
     expect(events).to.deep.equal([]);
   });
 
-  it("strike as often as was said, and are gone", () => {
+  it("occur as often as their count, and are then removed", () => {
     faults.set({ kind: "busy", times: 2 });
     expect(strikes(3)).to.deep.equal([true, true, false]);
     expect(faults.list()).to.deep.equal([]);
   });
 
-  it("count occasions of their own only", () => {
+  it("count only the occasions that match their conditions", () => {
     faults.set({ kind: "busy", times: 1, cvm: "cvm_b" });
     expect(faults.strike(["latency"], { cvm: "cvm_b" })).to.equal(undefined);
     expect(strikes(1)).to.deep.equal([false]);
     expect(faults.strike(["busy"], { cvm: "cvm_b" })).to.include({ kind: "busy" });
   });
 
-  it("strike by chance as their seed has it, the same every time", () => {
+  it("occur at random by their seed, the same in every run", () => {
     const draw = (seed: number) => {
       faults.clear();
       faults.set({ kind: "busy", probability: 0.3, seed });
@@ -94,7 +94,7 @@ describe("faults", () => {
     expect(first.filter(Boolean).length).to.be.within(40, 80);
   });
 
-  it("are told one by one, each with what it struck", () => {
+  it("are reported one by one, each with the request it affected", () => {
     const { id } = faults.set({ kind: "busy", method: "PATCH" });
     strikes(1);
     expect(events).to.deep.equal([
@@ -103,7 +103,7 @@ describe("faults", () => {
     expect(faults.list()).to.deep.equal([{ id, struck: 1, kind: "busy", method: "PATCH", seed: 1 }]);
   });
 
-  it("are taken back one by one or all at once", () => {
+  it("are removed one by one or all at once", () => {
     const { id } = faults.set({ kind: "latency", ms: 1 });
     faults.set({ kind: "busy" });
     faults.set({ kind: "busy" });

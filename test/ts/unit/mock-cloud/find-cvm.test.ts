@@ -84,13 +84,13 @@ describe("findCvm", () => {
     expect(error.options.details).to.deep.equal([{ field: "cvm_ids", value: twins.map(({ hashid }) => hashid) }]);
   });
 
-  it("tells a name that is taken twice apart, by its own code", () => {
+  it("refuses a name of two CVMs with an error code of its own", () => {
     insert({ name: "twin-name" });
     insert({ name: "twin-name" });
     expect(refusal("twin-name")).to.include({ status: 400, errorCode: "ERR-03-002" });
   });
 
-  it("prefers the app whose id it is over an instance with the same digits", () => {
+  it("prefers an app's id to an instance id with the same digits", () => {
     const instanceId = parseAppId("d4".repeat(20));
     const ofInstance = insert({ instanceId });
     expect(findCvm(store.cvms, "ws_1", instanceId).id).to.equal(ofInstance.id);
@@ -98,7 +98,7 @@ describe("findCvm", () => {
     expect(findCvm(store.cvms, "ws_1", instanceId).id).to.equal(ofApp.id);
   });
 
-  it("does not see other workspaces' CVMs", () => {
+  it("does not find CVMs of other workspaces", () => {
     const own = insert({ name: "same-name" });
     insert({ name: "same-name", workspaceId: "ws_2" });
     expect(findCvm(store.cvms, "ws_1", "same-name").id).to.equal(own.id);

@@ -28,7 +28,7 @@ describe("judgeReceipt", () => {
     expect(judgeReceipt(evidence([addition]), claim)).to.deep.equal({ kind: "verified" });
   });
 
-  it("does not care who was called: a Safe's receipt holds other events around the app's", () => {
+  it("accepts a call through a Safe, whose receipt holds other events too", () => {
     const safe: JudgedLog[] = [
       { address: otherContract, topics: [toEventSelector("SafeReceived(address,uint256)")], data: pad("0x01") },
       addition,
@@ -37,7 +37,7 @@ describe("judgeReceipt", () => {
     expect(judgeReceipt(evidence(safe), claim).kind).to.equal("verified");
   });
 
-  it("compares addresses and hashes whatever their letter case", () => {
+  it("compares addresses and hashes without regard to letter case", () => {
     const shouting = {
       address: appId.toUpperCase().replace("0X", "0x") as Hex,
       topics: [added.toUpperCase().replace("0X", "0x") as Hex],
@@ -100,21 +100,21 @@ describe("judgeReceipt", () => {
     expect(verdict).to.have.property("message").that.includes("was reverted");
   });
 
-  it("refuses a transaction the chain does not know, even if the hash is allowed", () => {
+  it("refuses an unknown transaction, even if the hash is allowed", () => {
     const verdict = judgeReceipt(evidence([], { receipt: undefined }), claim);
     expect(verdict).to.have.property("message", `Transaction ${transactionHash} was not found on chain 8453.`);
   });
 
-  it("tells a hash that was removed again from one that was never added", () => {
+  it("tells a hash that was removed later from one that was never added", () => {
     expect(judgeReceipt(evidence([addition], { isHashAllowed: false }), claim).kind).to.equal("hash-not-allowed");
     expect(judgeReceipt(evidence([], { isHashAllowed: false }), claim).kind).to.equal("transaction-not-verified");
   });
 
-  it("says nothing about another chain than the app's, whatever it shows", () => {
+  it("gives no verdict on the receipt of another chain", () => {
     expect(judgeReceipt(evidence([addition], { chainId: 1 }), claim)).to.deep.equal({ kind: "wrong-chain" });
   });
 
-  it("looks at the state alone for already-registered", () => {
+  it("checks only the state for already-registered", () => {
     const stateOnly: RegistrationClaim = { ...claim, transactionHash: "already-registered" };
     expect(judgeReceipt(evidence([], { receipt: undefined }), stateOnly).kind).to.equal("verified");
     expect(judgeReceipt(evidence([addition], { isHashAllowed: false }), stateOnly).kind).to.equal("hash-not-allowed");

@@ -36,7 +36,7 @@ describe("planUpdate", () => {
     expect(workload).to.include({ encryptedEnv: "aa" });
   });
 
-  it("leaves a text that is not canonical as it is, byte for byte, while nothing in it changes", () => {
+  it("keeps a text that is not canonical byte for byte when nothing changes", () => {
     const foreign = running(JSON.stringify(document));
     const { workload, isComposeChanged } = planUpdate(foreign, {
       compose: { dockerCompose: document.docker_compose_file ?? "" },
@@ -46,7 +46,7 @@ describe("planUpdate", () => {
     expect(workload).to.deep.equal({ ...foreign, encryptedEnv: "bb" });
   });
 
-  it("keeps keys it does not know, and adds those it is given", () => {
+  it("keeps unknown keys, and adds those of the request", () => {
     const foreign = running(writeAppCompose({ ...document, x_unknown: [1, { b: 2 }] }));
     const { workload } = planUpdate(foreign, { manifest: { secure_time: true } });
     expect(workload.composeHash).to.equal(
@@ -54,7 +54,7 @@ describe("planUpdate", () => {
     );
   });
 
-  it("tells no change from a change outside the document", () => {
+  it("tells an unchanged document from a change outside the document", () => {
     expect(planUpdate(current, {}).isNoChange).to.equal(true);
     expect(planUpdate(current, { settings: { vcpu: 1 } }).isNoChange).to.equal(true);
     for (const change of [{ settings: { vcpu: 2 } }, { encryptedEnv: "aa" }]) {
@@ -64,7 +64,7 @@ describe("planUpdate", () => {
     }
   });
 
-  it("counts the order of allowed names, which is hashed", () => {
+  it("treats another order of allowed names as a change, because it is hashed", () => {
     const { workload } = planUpdate(current, { compose: { allowedEnvs: ["B", "A"] } });
     const swapped = planUpdate(current, { compose: { allowedEnvs: ["A", "B"] } }).workload;
     expect(workload.composeHash).to.not.equal(swapped.composeHash);
@@ -72,7 +72,7 @@ describe("planUpdate", () => {
     expect(isSameAllowedEnvs(workload.composeText, workload.composeText)).to.equal(true);
   });
 
-  it("throws for a compose file no guest could run", () => {
+  it("throws for a compose file that no guest could run", () => {
     expect(() => planUpdate(current, { compose: { dockerCompose: "services: [" } })).to.throw(InvalidAppComposeError);
   });
 });

@@ -31,7 +31,7 @@ describe("wire protocol", () => {
     expect(parseHashRegistration(body)).to.deep.equal(registration);
   });
 
-  it("reads a 465 that only has flat copies", () => {
+  it("reads a 465 with flat copies only", () => {
     expect(parseHashRegistration({ error_code: "ERR-01-005", message: "", ...registration })).to.deep.equal(
       registration,
     );
@@ -43,7 +43,7 @@ describe("wire protocol", () => {
     expect(parsed.commit_token).to.equal(undefined);
   });
 
-  it("refuses a 465 without a compose hash, and one whose kms_info lacks a key", () => {
+  it("refuses a 465 without a compose hash, or without a key of kms_info", () => {
     const { compose_hash: _, ...hashless } = registration;
     expect(() => parseHashRegistration({ error_code: "ERR-01-005", message: "", ...hashless })).to.throw();
     const { url: __, ...partial } = kmsInfo;
@@ -74,7 +74,7 @@ describe("wire protocol", () => {
     expect(cvmDetail20260121Schema.safeParse(flat).success).to.equal(false);
   });
 
-  it("maps a version header to the newest shapes not younger than it", () => {
+  it("maps a version header to the newest version that is not newer", () => {
     const cases: [header: string | undefined, version: string | undefined][] = [
       [undefined, newestApiVersion],
       ["LATEST", newestApiVersion],

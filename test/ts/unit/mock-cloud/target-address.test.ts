@@ -9,7 +9,7 @@ describe("the address a webhook's name resolves to", () => {
       lookupAllowed(name, { all }, (error, address) => done({ error, address }));
     });
 
-  it("is refused as the connection is made, whatever was asked before", async () => {
+  it("is checked when the connection is made, independent of earlier answers", async () => {
     for (const all of [true, false]) {
       for (const address of ["169.254.169.254", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"]) {
         const { error } = await resolve(address, all);
@@ -18,14 +18,14 @@ describe("the address a webhook's name resolves to", () => {
     }
   });
 
-  it("is allowed where it is loopback or public", async () => {
+  it("is allowed when it is loopback or public", async () => {
     expect(await resolve("127.0.0.1", false)).to.deep.equal({ error: null, address: "127.0.0.1" });
     const { address } = await resolve("localhost", true);
     expect(address).to.be.an("array").that.is.not.empty;
     expect((await resolve("2606:4700::1111", false)).error).to.equal(null);
   });
 
-  it("is told by the URL alone where it is an address", () => {
+  it("is read from the URL when the host is an address", () => {
     for (const host of [
       "example.com",
       "1.1.1.1",
@@ -43,7 +43,7 @@ describe("the address a webhook's name resolves to", () => {
     }
   });
 
-  it("is forbidden in ranges for documentation, and as Azure's platform service", () => {
+  it("is refused in the ranges for documentation, and as Azure's platform service", () => {
     for (const host of [
       "168.63.129.16",
       "192.0.2.0",
@@ -61,7 +61,7 @@ describe("the address a webhook's name resolves to", () => {
     }
   });
 
-  it("is forbidden where IPv6 carries a private IPv4 address, in any way", () => {
+  it("is refused when an IPv6 address contains a private IPv4 address, in each notation", () => {
     for (const host of [
       "[::10.0.0.1]",
       "[::a9fe:a9fe]",

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { formatUptime } from "../../../../src/mock-cloud/services/guest.ts";
 
 describe("formatUptime", () => {
-  it("starts at the largest unit that is not zero, and leaves none out after it", () => {
+  it("starts with the largest unit that is not zero, and includes each smaller one", () => {
     const seconds: [number, string][] = [
       [0, "0s"],
       [59, "59s"],

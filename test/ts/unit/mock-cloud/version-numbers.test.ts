@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { versionNumbers } from "../../../../src/mock-cloud/http/platform-answers.ts";
 
 describe("versionNumbers", () => {
-  it("reads three numbers, or four where there are four", () => {
+  it("reads three numbers, or four", () => {
     const versions: [string, number[]][] = [
       ["0.5.7", [0, 5, 7]],
       ["v1.2.3-rc4", [1, 2, 3, 4]],

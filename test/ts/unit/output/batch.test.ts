@@ -28,8 +28,8 @@ async function told(...events: readonly BatchEvent[]): Promise<number> {
   return (await text(stream)).split("undo-delegation").length - 1;
 }
 
-describe("what a person hears of a delegation", () => {
-  it("is told once, and not before it is there", async () => {
+describe("the lines about a delegation", () => {
+  it("are printed once, when the delegation is in force", async () => {
     expect(await told(chosen)).to.equal(0);
     expect(await told(chosen, deployed)).to.equal(0);
     expect(await told(chosen, deployed, mined, mined)).to.equal(1);

@@ -15,7 +15,7 @@ import {
 const address = `0x${"0e".repeat(20)}` as const;
 const hash = `0x${"ab".repeat(32)}` as const;
 
-describe("what stands behind an owner, in words", () => {
+describe("the description of an owner", () => {
   const owners: readonly [ReadOwnerReturnType, string][] = [
     [{ address, kind: "renounced" }, "none: the ownership was renounced"],
     [{ address, kind: "eoa", isUsed: true, delegatedTo: undefined }, "one key"],
@@ -31,7 +31,7 @@ describe("what stands behind an owner, in words", () => {
     it(`says "${words}"`, () => expect(describeOwner(owner)).to.equal(words));
   }
 
-  it("names the owners of a Safe whole", () => {
+  it("has the full addresses of a Safe's owners", () => {
     const safe = {
       address,
       kind: "safe",
@@ -48,7 +48,7 @@ describe("describeChange", () => {
   const origin = { blockNumber: 1n, blockHash: hash, logIndex: 0, transactionHash: parseTransactionHash(hash) };
   const words = (content: PolicyChangeContent) => describeChange({ ...content, ...origin });
 
-  it("tells what was added from what was removed, and on from off", () => {
+  it("distinguishes added from removed, and on from off", () => {
     const composeHash = parseComposeHash(hash);
     expect(words({ kind: "composeHashAdded", composeHash })).to.equal(`allowed compose hash ${hash}`);
     expect(words({ kind: "composeHashRemoved", composeHash })).to.equal(`removed compose hash ${hash}`);
@@ -56,7 +56,7 @@ describe("describeChange", () => {
     expect(words({ kind: "allowAnyDeviceSet", enabled: false })).to.equal("allowed listed devices only");
   });
 
-  it("does not take a renouncement for a transfer", () => {
+  it("distinguishes a renouncement from a transfer", () => {
     expect(words({ kind: "ownershipTransferred", from: address, to: address })).to.include(`made ${address} the owner`);
     const to = `0x${"00".repeat(20)}` as const;
     expect(words({ kind: "ownershipTransferred", from: address, to })).to.equal("renounced the ownership");
@@ -66,7 +66,7 @@ describe("describeChange", () => {
 describe("the last line of a task", () => {
   const calls = (...names: string[]) => names.map((functionName) => ({ functionName }));
 
-  it("says the verb, the object and the result", () => {
+  it("has the verb, the object and the result", () => {
     const what = describeCalls(calls("removeComposeHash", "removeComposeHash"));
     const transaction = { gasUsed: 63_492n, costWei: 124_000_000_000_000n };
     expect(formatResult(what, [transaction])).to.equal(
@@ -87,7 +87,7 @@ describe("the last line of a task", () => {
 });
 
 describe("explorerLink", () => {
-  it("leads to the explorer of a known chain, and nowhere from a chain on this machine", () => {
+  it("is a link on a known chain, and undefined on a chain of this machine", () => {
     const base = chainDefinition(8453, { isLocal: false });
     expect(explorerLink(base, "tx", hash)).to.equal(`https://basescan.org/tx/${hash}`);
     expect(explorerLink(chainDefinition(8453, { isLocal: true }), "tx", hash)).to.equal(undefined);

@@ -28,14 +28,14 @@ async function failing(code: string) {
 }
 
 describe("an output that fails", () => {
-  it("is told once and spoils the exit code, and ends no work", async () => {
+  it("is reported once and sets the exit code, and the work goes on", async () => {
     expect(await failing("ENOSPC")).to.deep.equal({
       told: "Not all of the output was written: ENOSPC: write\n",
       exitCode: 1,
     });
   });
 
-  it("is no fault where a reader left early", async () => {
+  it("is not reported when the reader closed the pipe", async () => {
     expect(await failing("EPIPE")).to.deep.equal({ told: "", exitCode: process.exitCode });
   });
 });

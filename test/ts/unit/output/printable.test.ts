@@ -20,7 +20,7 @@ async function writtenBy(write: (stream: PassThrough) => unknown): Promise<strin
 
 const onPaper = (write: (output: Output) => void) => writtenBy((stream) => write(createOutput(stream)));
 
-describe("text of others on a terminal", () => {
+describe("foreign text on a terminal", () => {
   const places: readonly [string, (output: Output) => void][] = [
     ["a title", (output) => output.title(steering)],
     ["a step", (output) => output.step(steering, steering)],
@@ -28,17 +28,17 @@ describe("text of others on a terminal", () => {
     ["a line", (output) => output.line(steering)],
   ];
   for (const [name, write] of places) {
-    it(`cannot steer it from ${name}`, async () => {
+    it(`cannot control it from ${name}`, async () => {
       const written = await onPaper(write);
       expect(written).to.include("a\ufffd[2J").and.not.match(unprintable);
     });
   }
 
-  it("keeps the lines of a table", async () => {
+  it("keeps the line breaks of a table", async () => {
     expect(await onPaper((output) => output.line("one\ntwo"))).to.equal("one\ntwo\n");
   });
 
-  it("cannot steer it from an error, nor begin a line that looks like ours", async () => {
+  it("cannot control it from an error, or start a line that looks like one of this package", async () => {
     const error = new InvalidArgumentError(`No node named ${steering}\n0 hashes removed.`, { nextStep: steering });
     const written = await writtenBy((stream) => exitWith(error, stream));
     expect(written).to.not.match(unprintable);
@@ -46,12 +46,12 @@ describe("text of others on a terminal", () => {
     expect(await writtenBy((stream) => exitWith(new Error(steering), stream))).to.not.match(unprintable);
   });
 
-  it("stays on the line of its finding", async () => {
+  it("stays on one line in a finding", async () => {
     const finding = { rule: "mutable-image", severity: "warning", message: "runs a\nb", advice: "c\nd" } as const;
     expect(await onPaper((output) => showFindings(output, [finding]))).to.match(/^ {2}.+\n {10}.+\n$/);
   });
 
-  it("is escaped in JSON, and the same to whoever reads it", () => {
+  it("is escaped in JSON, and unchanged once JSON is parsed", () => {
     const value = { name: `${steering}\u{e0001}` };
     expect(toJson(value)).to.not.match(unprintable);
     expect(JSON.parse(toJson(value))).to.deep.equal(value);
@@ -59,7 +59,7 @@ describe("text of others on a terminal", () => {
 });
 
 describe("a fault of the system", () => {
-  it("is told in its own words, without a stack trace", async () => {
+  it("is printed with its own message, without a stack trace", async () => {
     const error = Object.assign(new Error("EACCES: permission denied, open '.dstack/x'"), {
       code: "EACCES",
       syscall: "open",

@@ -7,7 +7,7 @@ import { createOutput, createProgress, formatTable, terminalWidth } from "../../
 const hash = `0x${"ab".repeat(32)}`;
 
 describe("formatTable", () => {
-  it("is as wide as what it holds, without lines and colours", () => {
+  it("is as wide as its cells, without lines and colours", () => {
     const table = formatTable({
       head: ["hash", "who"],
       rows: [
@@ -18,7 +18,7 @@ describe("formatTable", () => {
     expect(table).to.equal([`hash${" ".repeat(64)}who`, `${hash}  me`, "none"].join("\n"));
   });
 
-  it("becomes one block a row where the terminal is too narrow, hashes still whole", () => {
+  it("prints one block per row when the terminal is too narrow, with whole hashes", () => {
     const rows = [
       [hash, "me", "7"],
       [hash, "", "8"],
@@ -28,12 +28,12 @@ describe("formatTable", () => {
     expect(formatTable({ head: ["hash", "who", "block"], rows, width: 78 })).to.match(/^hash +who +block\n/);
   });
 
-  it("leaves out the label of a column without a head", () => {
+  it("omits the label of a column without a heading", () => {
     const table = formatTable({ head: ["", "hash"], rows: [["keep", hash]], width: 70 });
     expect(table).to.equal(`keep\nhash  ${hash}`);
   });
 
-  it("is as wide as the terminal that an output writes to", () => {
+  it("uses the width of the terminal that it writes to", () => {
     const shownAt = (columns: number) => {
       const stream = Object.assign(new PassThrough(), { columns });
       createOutput(stream).table({ head: ["hash", "who"], rows: [[hash, "me"]] });
@@ -43,7 +43,7 @@ describe("formatTable", () => {
     expect(shownAt(60)).to.equal(`hash  ${hash}`);
   });
 
-  it("can hold nothing", () => {
+  it("prints an empty table", () => {
     expect(formatTable({ head: ["hash"], rows: [] })).to.equal("hash");
   });
 
@@ -54,7 +54,7 @@ describe("formatTable", () => {
 });
 
 describe("createProgress", () => {
-  it("is silent where nobody watches", async () => {
+  it("prints nothing without a terminal", async () => {
     const stream = new PassThrough();
     const bar = createProgress("Reading", stream);
     bar.update(1, 2);
@@ -63,7 +63,7 @@ describe("createProgress", () => {
     expect(await text(stream)).to.equal("");
   });
 
-  it("draws on a terminal", async () => {
+  it("prints progress on a terminal", async () => {
     const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80, cursorTo() {}, clearLine() {} });
     const bar = createProgress("Reading", stream);
     bar.update(1, 2, "17 events");

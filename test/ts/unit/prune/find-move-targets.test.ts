@@ -90,7 +90,7 @@ function find(cvms: readonly Cvm[], { pages = [[]], kinds }: Answers) {
 }
 
 describe("findMoveTargets", () => {
-  it("asks nothing while nothing is under way", async () => {
+  it("makes no request when no operation is running", async () => {
     const { movingTo, problems, asked } = await find([cvm("web", { busy: false })], {});
     expect([...movingTo, ...problems, ...asked]).to.deep.equal([]);
   });
@@ -108,19 +108,19 @@ describe("findMoveTargets", () => {
     expect(asked.filter((path) => path.endsWith("/revisions"))).to.have.lengthOf(3);
   });
 
-  it("takes an empty page for the end, however many the cloud promises", async () => {
+  it("ends at an empty page, even when the cloud's total is larger", async () => {
     const { problems, asked } = await find([cvm("web")], { pages: [[revision("x", 8)], [], [], []], kinds: {} });
     expect(problems).to.have.lengthOf(1);
     expect(asked.filter((path) => path.endsWith("/revisions"))).to.have.lengthOf(2);
   });
 
   for (const kind of ["start", "stop", "shutdown", "restart"])
-    it(`needs no hash for a ${kind}`, async () => {
+    it(`accepts a ${kind} without a hash`, async () => {
       const { movingTo, problems } = await find([cvm("web")], { kinds: { web: kind } });
       expect([...movingTo, ...problems]).to.deep.equal([]);
     });
 
-  it("says so where an operation leads nobody knows where", async () => {
+  it("reports an operation without a known target", async () => {
     const nameless = cvm("nameless", { operationId: undefined, vmUuid: undefined });
     for (const [cvms, kinds] of [
       [[cvm("web")], { web: "update" }],
@@ -135,10 +135,10 @@ describe("findMoveTargets", () => {
     }
   });
 
-  describe("keeps what it found out", () => {
+  describe("keeps what it has found", () => {
     const both = [cvm("found"), cvm("lost")];
 
-    it("when the cloud does not tell what the others are doing", async () => {
+    it("when the cloud does not list the other operations", async () => {
       const { movingTo, problems } = await find(both, { pages: [[revision("found", 2)]] });
       expect(movingTo).to.deep.equal([["found", hashNumber(2)]]);
       expect(problems).to.have.lengthOf(1);

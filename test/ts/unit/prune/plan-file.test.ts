@@ -24,7 +24,7 @@ describe("a plan in a file", () => {
     expect(await loadPlan(path())).to.deep.equal(newer);
   });
 
-  it("is never written over anything else", async () => {
+  it("never overwrites another file", async () => {
     for (const text of ["", "{}", '{"transactions":[]}', "notes"]) {
       await writeFile(path(), text);
       const { context } = await catchError(savePlan(path(), plan), InvalidPlanFileError);
@@ -33,7 +33,7 @@ describe("a plan in a file", () => {
     }
   });
 
-  it("says so where there is no file to read or write", async () => {
+  it("is reported when the file cannot be read or written", async () => {
     await mkdir(path());
     await catchError(loadPlan(path()), InvalidPlanFileError);
     await catchError(savePlan(join(directory.path, "none", "plan.json"), plan), InvalidPlanFileError);

@@ -17,7 +17,7 @@ describe("readQueued", () => {
   const directory = useTemporaryDirectory();
   const path = () => join(directory.path, "queued.json");
 
-  it("takes a bare hash and calldata of any length, in any letter case", async () => {
+  it("accepts a bare hash and calldata of any length, in any letter case", async () => {
     const long = `${data}${"00".repeat(300)}${hash.slice(2)}`;
     const atTheEnd = `0x${"00".repeat(300)}${hash.slice(2)}`;
     for (const raw of [hash, data, long, atTheEnd, `0x${hash.slice(2).toUpperCase()}`])
@@ -27,13 +27,13 @@ describe("readQueued", () => {
     expect(long.startsWith(source.replace("…", ""))).to.equal(true);
   });
 
-  it("takes a file, and calls it by its path", async () => {
+  it("accepts a file, and names it by its path", async () => {
     await writeFile(path(), JSON.stringify({ transactions: [{ to: "0x12", data }] }));
     expect(await mentions(path())).to.deep.equal([hash]);
     expect((await readQueued(path())).source).to.equal(path());
   });
 
-  it("refuses what names no hash: whoever gave it believes that it protects one", async () => {
+  it("refuses text without a hash, because the user expects protection", async () => {
     await writeFile(path(), '{"transactions":[]}');
     for (const raw of [path(), join(directory.path, "none.json"), "0x1234", hash.slice(0, -1), directory.path])
       await catchError(readQueued(raw), InvalidArgumentError);

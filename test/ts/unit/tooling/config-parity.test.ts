@@ -29,7 +29,7 @@ describe("compiler settings", () => {
   });
 
   for (const profile of ["default", "production"]) {
-    it(`of Hardhat's ${profile} profile are Foundry's`, () => {
+    it(`of Hardhat's ${profile} profile equal Foundry's`, () => {
       const compilers = hre.config.solidity.profiles[profile]?.compilers ?? [];
       expect(compilers).to.have.length(1);
       const [compiler] = compilers;
@@ -49,7 +49,7 @@ describe("compiler settings", () => {
     });
   }
 
-  it("fit every pragma", () => {
+  it("satisfy every pragma", () => {
     const wrong = repositoryFiles()
       .filter((path) => path.endsWith(".sol") && !path.startsWith("test/support/projects/"))
       .filter((path) => !/^pragma solidity \^?0\.8\.\d+;$/m.test(readText(path)));
@@ -80,7 +80,7 @@ describe("Solidity test settings", () => {
     expect(invariant?.depth).to.be.a("number");
   });
 
-  it("look into the same folders", () => {
+  it("name the same folders", () => {
     expect(hre.config.paths.tests.solidity.replaceAll("\\", "/")).to.match(
       new RegExp(`/${foundry.get("profile.default.test")}$`),
     );

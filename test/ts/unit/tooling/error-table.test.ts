@@ -108,7 +108,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
 describe("error table", () => {
   const rows = Object.entries(errorTable);
 
-  it("counts up in the order of the families, from 1 or from a part's own hundred", () => {
+  it("numbers its rows in the order of the families, from 1 or from a part's own hundred", () => {
     const numbers = rows.map(([, { code }]) => Number(code.replace("DSTK-", "")));
     for (const [index, number] of numbers.entries()) {
       const previous = numbers[index - 1] ?? 0;
@@ -116,13 +116,13 @@ describe("error table", () => {
     }
   });
 
-  it("gives every family its own exit code, none of them 0 or 1", () => {
+  it("gives every family an exit code of its own, never 0 or 1", () => {
     const codes = Object.values(exitCodes);
     expect(new Set(codes).size).to.equal(codes.length);
     for (const code of codes) expect(code).to.be.within(2, 125);
   });
 
-  it("says each meaning in one sentence", () => {
+  it("states each meaning in one sentence", () => {
     for (const [name, { summary }] of rows) expect(summary, name).to.match(/^[A-Z].+\.$/);
   });
 
@@ -147,7 +147,7 @@ describe("error table", () => {
     });
   }
 
-  it("is what docs/errors.md lists, row by row", () => {
+  it("equals the list of docs/errors.md, row by row", () => {
     const documented = [...readText("docs/errors.md").matchAll(/^\| (DSTK-\d+) \| `(\w+)` \| (yes|no) \| (.+) \|$/gm)];
     expect(
       documented.map(([, code, name, retryable, summary]) => [name, code, retryable === "yes", summary]),

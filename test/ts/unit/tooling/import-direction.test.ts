@@ -97,7 +97,7 @@ describe("imports of src", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("run one way", () => {
+  it("go in one direction", () => {
     const wrong = [...sources]
       .filter(([path]) => !entryPoints.includes(path))
       .flatMap(([path, imports]) => {
@@ -114,7 +114,7 @@ describe("imports of src", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("go up in the drawing of docs/architecture.md, which has every layer", () => {
+  it("go up in the drawing of docs/architecture.md, which shows every layer", () => {
     const [, drawing = ""] = /^```\n([\s\S]*?)^```/m.exec(readText("docs/architecture.md")) ?? [];
     const rows = drawing.split("▲").map((row) => [...row.matchAll(/^src\/([\w-]+)/gm)].map(([, layer = ""]) => layer));
     expect(rows.flat()).to.have.members(Object.keys(mayImport));
@@ -125,11 +125,11 @@ describe("imports of src", () => {
     expect(down).to.deep.equal([]);
   });
 
-  it("never run in a circle", () => {
+  it("have no cycle", () => {
     expect(findCycle()?.join(" -> ")).to.equal(undefined);
   });
 
-  it("name only packages that users install too", () => {
+  it("name only packages that users also install", () => {
     const { dependencies, peerDependencies = {} } = readJson<PackageManifest>("package.json");
     const installed = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)]);
     const wrong = [...sources].flatMap(([path, imports]) =>
@@ -154,7 +154,7 @@ describe("src/core and src/errors", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("read no clock, environment or chance, and print nothing", () => {
+  it("use no clock, environment or randomness, and print nothing", () => {
     const wrong = pure.flatMap(([path]) =>
       impure.filter((pattern) => pattern.test(withoutComments(readText(path)))).map((pattern) => `${path}: ${pattern}`),
     );
@@ -163,7 +163,7 @@ describe("src/core and src/errors", () => {
 });
 
 describe("the environment", () => {
-  it("is read where a process begins or a person names a variable, and handed to everybody else", () => {
+  it("is read where a process starts or the user names a variable, and passed on from there", () => {
     const readers = [...sources.keys()].filter((path) => /\bprocess\.env\b/.test(withoutComments(readText(path))));
     // cache-directory.ts reads the platform's variables.
     expect(readers).to.have.members([

@@ -49,12 +49,12 @@ describe("docs/operator.md", () => {
     expect(rows).to.include.members([0, 1, ...Object.values(exitCodes), negativeAnswer, 130]);
   });
 
-  it("has its promise kept: every task explains itself with an example of its own", () => {
+  it("matches the tasks: each description has an example", () => {
     const silent = tasks.filter(({ id, description }) => !description.includes(`npx hardhat ${id.join(" ")}`));
     expect(silent.map(({ id }) => id.join(" "))).to.deep.equal([]);
   });
 
-  it("gives no example with an option its task does not take, on no page and not in --help", () => {
+  it("shows only examples whose options exist, on every page and in --help", () => {
     const pages = ["README.md", ...filesBelow("docs", ".md")].flatMap((path) => readText(path).split("\n"));
     const examples = [...tasks.map(({ description }) => description), ...pages].flatMap((text) =>
       [...text.matchAll(/hardhat(?: --)? (dstack [^`|]*)/g)].map(([, command = ""]) => command.split(/[ .,]+/)),

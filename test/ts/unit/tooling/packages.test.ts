@@ -22,7 +22,7 @@ const lock = readJson<Lock>("package-lock.json").packages;
 
 describe("package-lock.json", () => {
   // A lock made where a registry lacks some platforms omits them, and `npm ci` then fails on every platform.
-  it("has an entry for every optional dependency, whatever the platform it was made on", () => {
+  it("has an entry for each optional dependency of each platform", () => {
     const missing = Object.entries(lock).flatMap(([path, { optionalDependencies = {} }]) =>
       Object.keys(optionalDependencies).filter((name) => !isLocked(path, name)),
     );
@@ -55,7 +55,7 @@ describe("package-lock.json", () => {
 describe("every lock file", () => {
   const locks = repositoryFiles().filter((path) => /(?:^|\/)package-lock\.json$/.test(path));
 
-  it("is one of these", () => {
+  it("is in this list", () => {
     expect(locks).to.have.members([
       "package-lock.json",
       "scripts/pins/forge/package-lock.json",
@@ -110,7 +110,7 @@ describe("package.json", () => {
     expect(loose).to.deep.equal([]);
   });
 
-  it("lists nothing that nobody uses", () => {
+  it("lists only dependencies that are used", () => {
     // Every place that can make a package necessary.
     const users = repositoryFiles()
       .filter((path) => /\.(?:[cm]?[jt]s|sol|json)$|^scripts\/solc$/.test(path))

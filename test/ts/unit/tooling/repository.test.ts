@@ -4,18 +4,18 @@ import { readText, repositoryFiles } from "../../../support/repository/files.ts"
 const files = repositoryFiles();
 
 describe("files of the repository", () => {
-  it("hold no private key but those of well-known test accounts", () => {
+  it("hold no private key, except those of well-known test accounts", () => {
     const wrong = texts().filter(([, text]) => /BEGIN (?:[A-Z]+ )?PRIVATE KEY|\bphak_[A-Za-z0-9_-]{20,}/.test(text));
     expect(wrong.map(([path]) => path)).to.deep.equal([]);
   });
 
-  it("are none that a build writes", () => {
+  it("are not written by a build", () => {
     expect(files.filter((path) => /^(?:artifacts|cache|dist|types|coverage|node_modules)\//.test(path))).to.deep.equal(
       [],
     );
   });
 
-  it("run as tests wherever they look like tests, and nowhere else", () => {
+  it("are run as tests exactly when they are named like tests", () => {
     const strays = files.filter(
       (path) =>
         (path.startsWith("test/ts/") && !/^test\/ts\/(?:unit|integration|e2e|packages)\/.+\.test\.ts$/.test(path)) ||
@@ -25,7 +25,7 @@ describe("files of the repository", () => {
     expect(strays).to.deep.equal([]);
   });
 
-  it("keep no unfinished work", () => {
+  it("have no marks of unfinished work", () => {
     const marks = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X"].join("|")})\\b`);
     expect(
       texts()

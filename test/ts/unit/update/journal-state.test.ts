@@ -68,7 +68,7 @@ describe("the state of a journal", () => {
     expect(findPayment(journal.state, intent)).to.include({ transactionHash });
   });
 
-  it("refuses a line about another transaction than the one on record", async () => {
+  it("refuses a line about a transaction other than the recorded one", async () => {
     const journal = await journalOf([newEntries.patched, newEntries.prepared]);
     const other = parseTransactionHash("71".repeat(32));
     await expectRejection(journal.append({ ...newEntries.broadcast, transactionHash: other }));

@@ -18,7 +18,7 @@ const crashPoints: fc.Arbitrary<CrashPoint> = fc.record({
 });
 
 describe("runUpdate over simulated ports", () => {
-  it("pays each step once and ends confirmed, whatever fails and wherever it crashes", async () => {
+  it("pays each step once and ends confirmed, with random faults and crashes", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat(99), { maxLength: 400, size: "max" }),

@@ -45,7 +45,7 @@ describe("update status", () => {
     expect(nextUpdateStatus(undefined, "accepted")).to.equal("confirmed");
   });
 
-  it("lets nothing follow its end, and no payment move it", () => {
+  it("has no transition after its end, and none by a payment", () => {
     for (const entry of entries) {
       expect(nextUpdateStatus("completed", entry), entry).to.equal(undefined);
       expect(nextUpdateStatus("failed", entry), entry).to.equal(undefined);
@@ -53,7 +53,7 @@ describe("update status", () => {
     for (const entry of paymentEntries) expect(nextUpdateStatus("patched", entry), entry).to.equal(undefined);
   });
 
-  it("never ends without having been confirmed", () => {
+  it("never completes without a confirmation", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...entries)), (sequence) => {
         const { taken, status } = walk(sequence, nextUpdate, undefined);
@@ -67,7 +67,7 @@ describe("update status", () => {
 });
 
 describe("payment status", () => {
-  it("lets a second transaction be prepared only after the first was discarded", () => {
+  it("allows a second transaction only after the first was discarded", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...paymentEntries)), (sequence) => {
         const { taken } = walk(sequence, nextPayment, "none");
@@ -77,13 +77,13 @@ describe("payment status", () => {
     );
   });
 
-  it("begins with being written down", () => {
+  it("begins with the recorded transaction", () => {
     for (const entry of ["broadcast", "mined", "discarded"] as const) {
       expect(nextPaymentStatus(undefined, entry), entry).to.equal(undefined);
     }
   });
 
-  it("takes a mined transaction back when the chain does", () => {
+  it("becomes pending again when a reorganisation drops the transaction", () => {
     expect(nextPaymentStatus("mined", "broadcast")).to.equal("broadcast");
   });
 });

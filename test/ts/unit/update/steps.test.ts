@@ -75,25 +75,25 @@ describe("readCvm", () => {
     expect(await readCvm(run)).to.include({ status: "running", composeHash: newHash });
   });
 
-  it("takes a CVM as it is that rests, running or not", async () => {
+  it("accepts a CVM that is not busy, running or not", async () => {
     for (const status of ["running", "stopped", "error"]) {
       const { run } = watching([snapshot(status), unreachable]);
       expect(await readCvm(run)).to.include({ status });
     }
   });
 
-  it("gives up on one that never comes to rest", async () => {
+  it("gives up when the CVM stays busy", async () => {
     const { run } = watching([snapshot("updating", oldHash, { operationId: "op-1" })]);
     const error = await catchError(readCvm(run), RolloverTimeoutError);
     expect(error.context).to.include({ cvm: "my-app", status: "updating", correlationId: "op-1" });
   });
 
-  it("refuses one without an app", async () => {
+  it("refuses a CVM without an app", async () => {
     const { run } = watching([snapshot("running", oldHash, { appId: undefined })]);
     await catchError(readCvm(run), CloudProtocolError);
   });
 
-  it("knows a CVM by its UUID however that is written", async () => {
+  it("recognises a CVM's UUID in each notation", async () => {
     const keys = ["9F5D6D0E-6F0A-4A86-9D4B-9D3D0D1F0A11", "9f5d6d0e6f0a4a869d4b9d3d0d1f0a11"].map(async (vmUuid) => {
       const { run } = watching([snapshot("running", oldHash, { vmUuid })]);
       return (await readCvm(run)).key;
@@ -113,7 +113,7 @@ describe("patch", () => {
   };
   const target = { ...snapshot("running"), appId, key: "cvm_1" };
 
-  it("does not register a hash with another app, or on another chain, than the CVM's", async () => {
+  it("does not register a hash with an app or on a chain other than the CVM's", async () => {
     for (const wrong of [{ appId: parseAppId("a2".repeat(20)) }, { chainId: 1 }]) {
       const { run } = watching([], { patch: async () => ({ ...registration, ...wrong }) });
       await catchError(patch(run, target, undefined), CloudProtocolError);
@@ -122,7 +122,7 @@ describe("patch", () => {
     expect(await patch(run, target, undefined)).to.equal(registration);
   });
 
-  it("hands over what is asked for, the environment encrypted only", async () => {
+  it("sends the requested changes, with the environment encrypted", async () => {
     let draft: unknown;
     const request = { dockerCompose: "x", environment: [{ key: "A", value: "secret" }], publicLogs: false };
     const cloud: Partial<CloudPort> = {
@@ -145,7 +145,7 @@ describe("fingerprintEnvironment", () => {
   const of = (environment: UpdateRequest["environment"]) =>
     fingerprintEnvironment(watching([], {}, { environment }).run);
 
-  it("is the same for the same variables in another order, and for nothing else", () => {
+  it("is equal for the same variables in another order, and for no others", () => {
     const [a, b] = [
       { key: "A", value: "1" },
       { key: "B", value: "2" },
@@ -186,7 +186,7 @@ describe("followRollover", () => {
   }
   const lastEntry = (journal: ReturnType<typeof memoryJournal>) => journal.entries().at(-1);
 
-  it("ends when the CVM runs the new compose, through faults that pass", async () => {
+  it("ends when the CVM runs the new compose file, after temporary faults", async () => {
     const { run } = await begun([
       snapshot("updating"),
       unreachable,
@@ -196,12 +196,12 @@ describe("followRollover", () => {
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("does not take the old compose, seen before the CVM goes down, for a fall back", async () => {
+  it("reports no fall back when it sees the old compose file before the CVM goes down", async () => {
     const { run } = await begun([snapshot("running"), snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("says why the CVM fell back, and writes it down", async () => {
+  it("reports why the CVM fell back, and records it", async () => {
     const { run, journal } = await begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "no device",
     });
@@ -210,7 +210,7 @@ describe("followRollover", () => {
     expect(lastEntry(journal)).to.include({ type: "failed", reason: "no device" });
   });
 
-  it("ends the reason of a fall back with one full stop, whoever wrote the first", async () => {
+  it("ends the reason of a fall back with exactly one full stop", async () => {
     const { run } = await begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "OS image is not allowed.",
     });
@@ -218,7 +218,7 @@ describe("followRollover", () => {
     expect(error.message).to.match(/: OS image is not allowed\.$/);
   });
 
-  it("recognises a fall back for which no reason is given", async () => {
+  it("recognises a fall back without a reason", async () => {
     const { run, journal } = await begun([snapshot("updating"), snapshot("running")]);
     await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(lastEntry(journal)).to.include({ type: "failed" });
@@ -235,7 +235,7 @@ describe("followRollover", () => {
     });
   }
 
-  it("takes an environment's failure to open as the failure it is, though the hash is the same", async () => {
+  it("reports an environment that cannot be decrypted, even with the same hash", async () => {
     const sameHash = { ...before, composeHash: newHash };
     const failing = await begun([snapshot("updating"), snapshot("running", newHash)], {
       readBootError: async () => "unreadable",
@@ -245,14 +245,14 @@ describe("followRollover", () => {
     expect(await followRollover(fine.run, sameHash, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("waits for a stopped CVM, but not for ever", async () => {
+  it("waits for a stopped CVM up to a time limit", async () => {
     const { run, journal } = await begun([snapshot("stopped")]);
     const error = await catchError(followRollover(run, before, rollover), RolloverTimeoutError);
     expect(error.context).to.include({ status: "stopped", correlationId: "op-1" });
     expect(lastEntry(journal)).to.include({ type: "accepted" });
   });
 
-  it("looks seldom while the cloud's stream reports, and not past the time limit", async () => {
+  it("asks seldom while the cloud's stream reports, and not beyond the time limit", async () => {
     let looks = 0;
     async function* reportOnce(): AsyncGenerator<string> {
       yield "updating";
@@ -275,19 +275,19 @@ describe("followRollover", () => {
     expect(looks).to.be.within(12, 15);
   });
 
-  it("does not go on through a fault that will not pass", async () => {
+  it("ends at a permanent fault", async () => {
     const refusal = new UnauthorizedError({ method: "GET", path: "/cvms/my-app", status: 401 });
     const { run } = await begun([snapshot("updating"), refusal, snapshot("running", newHash)]);
     expect(await catchError(followRollover(run, before, rollover), UnauthorizedError)).to.equal(refusal);
   });
 
-  it("reports a CVM that somebody moved on meanwhile", async () => {
+  it("reports a CVM that another update has changed meanwhile", async () => {
     const { run } = await begun([snapshot("updating"), snapshot("running", thirdHash)]);
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(error.context.reason).to.include(thirdHash);
   });
 
-  describe("where the hash was not compared before", () => {
+  describe("when the hash was not compared before", () => {
     const current = buildAppCompose({ dockerCompose: "services:\n  app:\n    image: nginx:1\n" });
     const requested = changeAppCompose(current, { publicLogs: false });
     const document = {
@@ -300,14 +300,14 @@ describe("followRollover", () => {
     };
     const uncompared = { ...rollover, composeHash: document.composeHash, document };
 
-    it("compares it with the one in force in the end", async () => {
+    it("compares it with the hash in force at the end", async () => {
       const { run, journal } = await begun([snapshot("updating"), snapshot("running", thirdHash)]);
       const error = await catchError(followRollover(run, before, uncompared), HashMismatchError);
       expect(error.context).to.include({ expected: document.composeHash, fromCloud: thirdHash });
       expect(lastEntry(journal)).to.include({ type: "failed" });
     });
 
-    it("takes the very hash that was accepted", async () => {
+    it("accepts exactly the hash that the caller accepted", async () => {
       const { run } = await begun([snapshot("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
       expect(await followRollover(run, before, uncompared)).to.include({ composeHash: thirdHash });
     });
@@ -317,7 +317,7 @@ describe("followRollover", () => {
 describe("runUpdate", () => {
   const request = { dockerCompose: "services:\n  app:\n    image: nginx:2\n" };
 
-  it("tells every step's start and end, and nothing after a step that failed", async () => {
+  it("reports the start and end of every step, and nothing after a failed step", async () => {
     const simulation = simulate();
     const events: UpdateEvent[] = [];
     const run = simulation.start(memoryJournal(), request, (event) => events.push(event));
@@ -339,14 +339,14 @@ describe("runUpdate", () => {
     ]);
   });
 
-  it("leaves the journal alone where there is nothing to do", async () => {
+  it("leaves the journal unchanged when there is nothing to do", async () => {
     const journal = memoryJournal();
     const result = await runUpdate(simulate().start(journal, {}));
     expect(result).to.include({ outcome: "unchanged" });
     expect(journal.entries()).to.deep.equal([]);
   });
 
-  it("measures its steps with the clock it is given", async () => {
+  it("measures its steps with the given clock", async () => {
     const result = await runUpdate(simulate().start(memoryJournal(), request));
     const durations = Object.fromEntries(result.steps.map(({ step, durationMs }) => [step, durationMs]));
     // The simulated clock moves only in the waits: two polls until the transaction has its two confirmations.
@@ -355,7 +355,7 @@ describe("runUpdate", () => {
 });
 
 describe("createReporter", () => {
-  it("knows the step it is in", async () => {
+  it("reports the current step", async () => {
     const emitter = createUpdateEmitter(() => 0);
     await emitter.run(
       "confirm",

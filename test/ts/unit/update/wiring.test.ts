@@ -7,7 +7,7 @@ import { importsOf } from "../../../support/repository/imports.ts";
 const connectors = ["connect.ts", "connect-chain.ts", "journal.ts"].map((name) => `src/update/${name}`);
 
 describe("the update flow", () => {
-  it("sees chain and cloud through its ports alone", () => {
+  it("uses chain and cloud only through its ports", () => {
     const files = repositoryFiles().filter((path) => path.startsWith("src/update/") && path.endsWith(".ts"));
     const wrong = files
       .filter((path) => !connectors.includes(path))

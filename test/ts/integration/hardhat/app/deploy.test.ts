@@ -81,7 +81,7 @@ describe("dstack app deploy", () => {
     );
   });
 
-  it("answers the same app to the same command, and another one to any other", async () => {
+  it("returns the same app for the same command, and another one for any other", async () => {
     const first = (await run()).json<Deployed>();
     const block = await head();
     const second = (await run()).json<Deployed>();
@@ -97,7 +97,7 @@ describe("dstack app deploy", () => {
     expect((await run()).json<Deployed>().appId).to.equal(third.appId);
   });
 
-  it("heeds owner and flags, whoever pays", async () => {
+  it("applies owner and flags, with any payer", async () => {
     const owner = devAccount(7).address;
     const payer = await projectOf(world, { kms: world.contracts.kms, ownerKey: devPrivateKey(5) });
     const flags = { allowAnyDevice: true, requireTcbUpToDate: true, disableUpgrades: true };
@@ -145,7 +145,7 @@ describe("dstack app deploy", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  describe("where the endpoint denies a deployment that was mined", () => {
+  describe("when the endpoint denies a mined deployment", () => {
     type Rewrite = (call: { method: string; params?: readonly unknown[] }, answer: unknown) => unknown;
 
     async function deployThrough(rewrite: Rewrite) {
@@ -188,7 +188,7 @@ describe("dstack app deploy", () => {
       "a receipt of a transaction that reverted": ({ method }, answer) =>
         method === "eth_getTransactionReceipt" && answer !== null ? { ...(answer as object), status: "0x0" } : answer,
     }))
-      it(`pays for no second one: ${what}`, async () => {
+      it(`pays for no second deployment: ${what}`, async () => {
         const dying: Rewrite = ({ method }, answer) => {
           if (method === "eth_sendRawTransaction") throw new Error("The power went out.");
           return unknown({ method }, answer);
@@ -201,7 +201,7 @@ describe("dstack app deploy", () => {
         expect(await head()).to.equal(block + 1n);
       });
 
-    it("signs no later nonce where it first says that the recorded one is free", async () => {
+    it("signs no later nonce after an answer that the recorded one is free", async () => {
       await deployThrough((_, answer) => answer);
       const block = await head();
       let counts = 0;
@@ -216,7 +216,7 @@ describe("dstack app deploy", () => {
     });
   });
 
-  it("sends nothing that a journal holds without signed bytes, unless a person agrees to it alone", async () => {
+  it("sends no recorded call without signed bytes, unless the user agrees to it separately", async () => {
     const { ownerClient: client, owner, contracts } = world;
     const deploy = async (account: Account, options: Partial<DeployOnceParameters> = {}) => {
       const parameters = { kms: contracts.kms, owner: account.address, composeHash, account, chainId: base.id };
@@ -250,7 +250,7 @@ describe("dstack app deploy", () => {
     expect((await deploy(held, { confirmUnsigned: () => {} })).isFromRecord).to.equal(true);
   });
 
-  it("finds by its nonce what a node signed, and deploys nothing a second time", async () => {
+  it("finds a deployment that a node signed by its nonce, and deploys nothing a second time", async () => {
     const { ownerClient, contracts } = world;
     const account = parseAccount(devAccount(6).address); // the world's node has the key
     const parameters = { kms: contracts.kms, owner: account.address, composeHash, account, chainId: base.id };
@@ -285,7 +285,7 @@ describe("dstack app deploy", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("forgets what was deployed on a chain that began anew", async () => {
+  it("ignores deployments on a chain that started again", async () => {
     const snapshot = await world.snapshot();
     const first = (await run()).json<Deployed>();
     await world.restore(snapshot);
@@ -303,7 +303,7 @@ describe("dstack app deploy", () => {
     expect(await readFile(journal, "utf8")).to.equal("not a journal\n");
   });
 
-  describe("with a journal that a repository brings", () => {
+  describe("with a journal from a repository", () => {
     /** The journal of one deployment, with one line of it changed. */
     async function tamper(type: string, changes: Record<string, unknown>): Promise<void> {
       const lines = (await readFile(journal, "utf8")).trimEnd().split("\n");
@@ -323,7 +323,7 @@ describe("dstack app deploy", () => {
       expect(await head()).to.equal(block);
     }
 
-    it("names no app that the recorded call did not make, be it the KMS's and the owner's own", async () => {
+    it("names no app that the recorded call did not create, not even one of the same KMS and owner", async () => {
       await run();
       // Any account can make the KMS deploy an app that the owner owns, with a compose hash of its choice.
       const stranger = await projectOf(world, { kms: world.contracts.kms, ownerKey: devPrivateKey(6) });
@@ -337,7 +337,7 @@ describe("dstack app deploy", () => {
       }
     });
 
-    it("sends nothing but the deployment it says it is", async () => {
+    it("sends only the deployment that the entry describes", async () => {
       await run();
       const { transactionHash } = (await run()).json<Deployed>();
       const { input } = await world.chain.client.getTransaction({ hash: transactionHash as `0x${string}` });
@@ -361,7 +361,7 @@ describe("dstack app deploy", () => {
       }
     });
 
-    it("is told before the question", async () => {
+    it("says so before the question", async () => {
       const { appId, transactionHash } = (await run()).json<Deployed>();
       const { stdout } = await run({ json: false });
       expect(stdout).to.match(/recorded.*earlier run signed this same deployment/);
@@ -369,7 +369,7 @@ describe("dstack app deploy", () => {
       for (const words of [appId, transactionHash]) expect(stdout).to.include(words);
     });
 
-    it("says so where the endpoint cannot show who deployed the app", async () => {
+    it("reports when the endpoint cannot show who deployed the app", async () => {
       await run();
       const { ownerClient, owner, contracts } = world;
       const forgetful: ChainClient = createClient({
@@ -396,7 +396,7 @@ describe("dstack app deploy", () => {
     });
   });
 
-  it("tells people what it will deploy, and the app's id", async () => {
+  it("shows what it will deploy, and the app's id", async () => {
     const { stdout } = await run({ json: false });
     for (const words of [world.contracts.kms, composeHash, "Deployed app 0x"]) expect(stdout).to.include(words);
   });
@@ -435,7 +435,7 @@ describe("dstack app deploy", () => {
       expect(errorOf(history), history.stdout).to.include({ name: "UnusableFileError" });
     });
 
-  it("refuses an app in the KMS's place, before a key is asked for", async () => {
+  it("refuses an app in place of the KMS, before it asks for a key", async () => {
     const { appId } = (await run()).json<Deployed>();
     const networks = { world: { type: "http" as const, url: world.chain.rpcUrl, accounts: [] } };
     const refused = await run({ kms: appId }, await projectOf(world, { ownerKey: "" }, { networks }));
@@ -443,7 +443,7 @@ describe("dstack app deploy", () => {
     expect(refused.stdout).to.include(`${appId} is an app, not a DstackKms.`);
   });
 
-  it("refuses to guess the KMS", async () => {
+  it("refuses to choose a KMS", async () => {
     expect(errorOf(await run({}, await projectOf(world)))).to.include({ name: "InvalidArgumentError" });
   });
 });

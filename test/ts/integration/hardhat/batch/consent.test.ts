@@ -63,7 +63,7 @@ describe("the user's yes to a delegation", () => {
     return { ...outcome, sent };
   }
 
-  it("is not --yes: a script sends the changes one by one, and says why and what would change that", async () => {
+  it("is not --yes: a script sends the changes one by one, and says why and how to change that", async () => {
     const { stdout, sent } = await add();
     expect(sent).to.equal(3);
     expect(stdout).to.contain("3 transactions, one per change (batch none: one transaction would need a delegation");
@@ -71,7 +71,7 @@ describe("the user's yes to a delegation", () => {
     expect(await codeOfOwner()).to.equal(undefined);
   });
 
-  it("is missing in --json too, where the plan has the offer", async () => {
+  it("is also missing with --json, whose plan has the offer", async () => {
     const { json, sent } = await add({ json: true });
     expect(sent).to.equal(3);
     const { mode, plan } = json<{ mode: string; plan: { delegation: null; offer: unknown } }>();
@@ -90,14 +90,14 @@ describe("the user's yes to a delegation", () => {
       expect(await codeOfOwner()).to.equal(concat(["0xef0100", batchExecutorAddress]));
     });
 
-  it("is needed once: an account that delegates is not asked about", async () => {
+  it("is needed once: an account that delegates already is not asked about", async () => {
     await delegateTo(batchExecutorAddress);
     const { stdout, sent } = await add();
     expect(sent).to.equal(1);
     expect(stdout).to.contain("no authorisation is signed");
   });
 
-  it("replaces the delegation to an earlier executor, and is needed for that", async () => {
+  it("is needed to replace the delegation to an earlier executor", async () => {
     const [, earlier] = earlierBatchExecutors as readonly [Address, Address];
     await delegateTo(earlier);
     const refused = await add();
@@ -135,7 +135,7 @@ describe("the user's yes to a delegation", () => {
       return { plan, questions, shown: await text(stream) };
     }
 
-    it("is asked for, with what it means, and a no sends the changes one by one", async () => {
+    it("is asked for with an explanation, and a no sends the changes one by one", async () => {
       const no = await planned(false);
       expect(no.questions).to.have.length(1);
       expect(no.shown)
@@ -148,7 +148,7 @@ describe("the user's yes to a delegation", () => {
       expect(yes.plan.delegation).to.include({ executor: batchExecutorAddress, authorizes: true });
     });
 
-    it("is not asked for where it would change nothing", async () => {
+    it("is not asked for when it would change nothing", async () => {
       expect((await planned(true, { count: 1 })).questions).to.deep.equal([]);
       expect((await planned(true, { allowDelegation: true })).questions).to.deep.equal([]);
       expect(await planned(undefined)).to.deep.include({ questions: [], shown: "" });
@@ -165,7 +165,7 @@ describe("the user's yes to a delegation", () => {
     });
   });
 
-  it("is a value of --batch that no other mode takes", () => {
+  it("is the value auto:delegate of --batch, and no other mode takes it", () => {
     expect(parseBatch("auto:delegate")).to.deep.equal({ mode: "auto", allowDelegation: true });
     expect(parseBatch("auto")).to.deep.equal({ mode: "auto" });
     for (const raw of ["none:delegate", "7702:delegate", "delegate", "auto:", "auto:delegates"])

@@ -41,7 +41,7 @@ const listedDevice = parseDeviceId("d1".repeat(32));
 const newDevice = parseDeviceId("d2".repeat(32));
 const newValue: Hex = `0x${"e1".repeat(32)}`;
 
-describe("tasks for what a Safe owns, left to choose how to send", () => {
+describe("tasks on contracts of a Safe, with the default way to send", () => {
   let world: World;
   let keyless: HardhatRuntimeEnvironment;
   let appId: AppId;
@@ -188,7 +188,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     });
   }
 
-  it("dstack owner accept prepares it where a Safe is invited, whoever the owner is", async () => {
+  it("dstack owner accept prepares a file when a Safe is the pending owner, with any owner", async () => {
     const { owner, ownerClient } = world;
     const invited = await deploySafe(ownerClient, { payer: owner, owners: [owner.address], threshold: 1 });
     await execute(safe, await prepare(["owner", "transfer"], { address: invited }));
@@ -198,7 +198,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     expect(await ownership()).to.include({ owner: getAddress(invited), pendingOwner: undefined });
   });
 
-  it("says to people in one line that nothing was sent, and why", async () => {
+  it("says in one line that nothing was sent, and why", async () => {
     const outcome = await runTask(keyless, ["hash", "add"], { hashes: [newHash] });
     const [, file = ""] = /file for the Transaction Builder +(\S+)/.exec(outcome.stdout) ?? [];
     written.push(file);
@@ -207,7 +207,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     expect(outcome.stdout).to.match(/hash their wallets must show +0x[0-9a-f]{64}$/m);
   });
 
-  it("says that what is in use may change before a removal is signed", async () => {
+  it("says that the use of a hash may change before the owners sign its removal", async () => {
     for (const [task, args, isSaid] of [
       [["hash", "remove"], { hashes: [listed] }, true],
       [["hash", "add"], { hashes: [newHash] }, false],
@@ -218,7 +218,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     }
   });
 
-  it("overwrites no other file that waits for the same nonce", async () => {
+  it("does not overwrite another file for the same nonce", async () => {
     const one = await prepare(["hash", "add"], { hashes: [newHash] });
     const other = await prepare(["device", "add"], { devices: [newDevice] });
     const again = await prepare(["hash", "add"], { hashes: [newHash] });
@@ -227,7 +227,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     expect(JSON.parse(await readFile(one.file, "utf8")).transactions[0].data).to.equal(one.safeTx.data);
   });
 
-  it("says who is invited to whoever accepts in another's name", async () => {
+  it("names the pending owner when another account accepts", async () => {
     await execute(safe, await prepare(["owner", "transfer"], { address: devAccount(1).address }));
     const project = await projectOf(world, { apps: { shop: appId } });
     const outcome = await runTask(project, ["owner", "accept"], { yes: true, json: true });
@@ -235,7 +235,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     expect(errorOf(outcome).context).to.include({ invited: devAccount(1).address, signer: world.owner.address });
   });
 
-  it("refuses to send as anybody else where sending is insisted on, and says what to do", async () => {
+  it("refuses to send with a key that is not the owner's, and says what to do", async () => {
     const project = await projectOf(world, { apps: { shop: appId } });
     for (const batch of ["none", "7702"]) {
       const block = await head();
@@ -247,7 +247,7 @@ describe("tasks for what a Safe owns, left to choose how to send", () => {
     }
   });
 
-  it("says who must act where the owner is a timelock or another contract", async () => {
+  it("says who must act when the owner is a timelock or another contract", async () => {
     const { owner, ownerClient } = world;
     const timelock = await deployTimelock(ownerClient, owner, 60n);
     const project = await projectOf(world, { apps: { shop: appId } });

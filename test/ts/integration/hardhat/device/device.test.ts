@@ -55,7 +55,7 @@ describe("dstack device", () => {
   const transactionsOf = (outcome: TaskRun) => outcome.json<{ transactions: unknown[] }>().transactions;
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
-  it("lists the contract's devices where the cloud does not answer, and says so", async () => {
+  it("lists the contract's devices when the cloud does not answer, and says so", async () => {
     const project = await projectOf(world, { cloud: { apiKey: "wrong", baseUrl: world.cloud.baseUrl } });
     const { exitCode, json } = await run("list", { app: appId, cvm: undefined }, project);
     const { devices, cloudProblem } = json<Listed>();
@@ -99,7 +99,7 @@ describe("dstack device", () => {
     expect(removed.json<{ namedDevices: unknown }>().namedDevices).to.deep.equal(named);
   });
 
-  it("adds no device that only the cloud names where the configuration lists the app's devices", async () => {
+  it("adds no device that only the cloud names when the configuration lists the app's devices", async () => {
     const project = await projectOf(world, { apps: { shop: { address: appId, devices: [foreign] } } });
     const refused = await run("add", { devices: ["node-2"] }, project);
     expect(errorOf(refused)).to.include({ name: "UnexpectedDeviceError" });
@@ -107,7 +107,7 @@ describe("dstack device", () => {
     expect((await run("add", { devices: [world.nodes[1].deviceId] }, project)).exitCode).to.equal(0);
   });
 
-  it("removes a device and nothing else", async () => {
+  it("removes one device only", async () => {
     await run("add", { devices: [foreign] });
     expect((await run("remove", { devices: [foreign] })).exitCode).to.equal(0);
     expect(await isListed(foreign)).to.equal(false);
@@ -118,7 +118,7 @@ describe("dstack device", () => {
     ]);
   });
 
-  it("refuses what would change nothing, and sends it where that is accepted by name", async () => {
+  it("refuses a change without effect, unless it is accepted by name", async () => {
     const block = await head();
     for (const [verb, devices] of [
       ["add", ["node-1"]],
@@ -136,7 +136,7 @@ describe("dstack device", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("keeps the device a CVM is on, until that is accepted by name", async () => {
+  it("keeps the device of a CVM, unless its removal is accepted by name", async () => {
     const { deviceId } = world.nodes[0];
     const refused = await run("remove", { devices: ["node-1"] });
     expect(refused.exitCode).to.equal(2);
@@ -151,7 +151,7 @@ describe("dstack device", () => {
     ["nobody can be asked", ""],
     ["the cloud refuses the key", "phak_wrong"],
   ] as const)
-    it(`removes no device while ${what} where the CVMs are, until that is accepted by name`, async () => {
+    it(`removes no device while ${what} where the CVMs are, unless that is accepted by name`, async () => {
       await run("add", { devices: [foreign] });
       const blind = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey } });
       const args = { app: appId, cvm: undefined, devices: [foreign] };
@@ -162,7 +162,7 @@ describe("dstack device", () => {
       expect(await isListed(foreign)).to.equal(false);
     });
 
-  it("switches between any device and the listed ones, and refuses removals that bar nothing", async () => {
+  it("switches between any device and the listed ones, and refuses removals without effect", async () => {
     expect((await run("allow-any", { state: "on" })).exitCode).to.equal(0);
     expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(true);
     expect((await run("list")).json<Listed>().allowAnyDevice).to.equal(true);
@@ -190,7 +190,7 @@ describe("dstack device", () => {
     expect(await head()).to.equal(block);
   });
 
-  it("calls a private key that cannot be one an input, and never shows it", async () => {
+  it("reports an invalid private key as invalid input, and never shows it", async () => {
     const key = `0x${"ff".repeat(32)}` as const;
     const refused = await run("add", { devices: [foreign] }, await projectOf(world, { ownerKey: key }));
     expect(refused.exitCode).to.equal(2);
@@ -207,13 +207,13 @@ describe("dstack device", () => {
     expect(errorOf(byName)).to.include({ name: "InvalidArgumentError" });
   });
 
-  it("asks before it sends", async () => {
+  it("asks the user before it sends", async () => {
     const refused = await run("add", { devices: [foreign], yes: false });
     expect(errorOf(refused)).to.include({ name: "InvalidArgumentError" });
     expect(await isListed(foreign)).to.equal(false);
   });
 
-  it("shows people a table", async () => {
+  it("prints a table", async () => {
     const { stdout } = await run("list", { json: false });
     for (const words of ["listed", "node-1", "onchain-app", world.nodes[0].deviceId, "by"])
       expect(stdout.toLowerCase()).to.include(words);

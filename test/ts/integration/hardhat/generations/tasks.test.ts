@@ -101,7 +101,7 @@ describe("tasks on contracts of each generation", () => {
   describe("an app with key epochs", () => {
     for (const [task, args] of stopping) {
       const how = args().dryRun ? `${task} --dry-run` : task;
-      it(`${how} stops with an error of its own, and sends nothing`, async () => {
+      it(`${how} stops with its own error, and sends nothing`, async () => {
         await toEpochApp();
         const block = await head();
         const stopped = await run(task, args());
@@ -113,7 +113,7 @@ describe("tasks on contracts of each generation", () => {
         expect(errorOf(other), "another risk's name").to.include({ name: "KeyEpochsError" });
       });
 
-      it(`${how} goes on where that is accepted by name, with the caveat`, async () => {
+      it(`${how} continues when that is accepted by name, and prints the caveat`, async () => {
         await toEpochApp();
         const outcome = await run(task, accepting(args()));
         // The mock cloud has no verdict about such an app: what is paid for is not confirmed by it.
@@ -131,7 +131,7 @@ describe("tasks on contracts of each generation", () => {
     }
 
     for (const id of ["0.6.4", "0.6.5"] as const) {
-      it(`status labels all that it lists of ${id}, with every release the id stands for`, async () => {
+      it(`status labels everything that it lists of ${id}, with every release of that id`, async () => {
         await toEpochApp(id);
         const releases = id === "0.6.5" ? "0.6.5 or 0.6.6" : "0.6.4";
         const report = (await run("status")).json<Report & { composeHashes: { composeHash: string }[] }>();
@@ -156,7 +156,7 @@ describe("tasks on contracts of each generation", () => {
       });
     }
 
-    it("history keeps the label out of a file for other programs", async () => {
+    it("history prints no label into a file for other programs", async () => {
       await toEpochApp();
       const { stdout, stderr } = await run("history", { csv: true, json: false });
       expect(stdout)
@@ -165,7 +165,7 @@ describe("tasks on contracts of each generation", () => {
       expect(stderr).to.include(`CAUTION: ${caveat}`);
     });
 
-    it("tells people what is accepted, above what is sent and decided", async () => {
+    it("prints what is accepted above the plan and the result", async () => {
       await toEpochApp();
       for (const [task, args] of stopping.filter(([task]) => task !== "update")) {
         const { stdout } = await run(task, { ...accepting(args()), json: false });
@@ -173,7 +173,7 @@ describe("tasks on contracts of each generation", () => {
       }
     });
 
-    it("leaves ownership alone: it moves as before", async () => {
+    it("allows a transfer of ownership as before", async () => {
       await toEpochApp();
       const shown = await run("owner show");
       expect(shown.exitCode, shown.stdout).to.equal(0);
@@ -207,7 +207,7 @@ describe("tasks on contracts of each generation", () => {
       }
     });
 
-    it("kms show says its generation and labels what it is asked for", async () => {
+    it("kms show prints the generation and labels its answers", async () => {
       await toEpochKms();
       const osImage = world.osImages[0].hash;
       const outcome = await run("kms show", { osImage });
@@ -220,7 +220,7 @@ describe("tasks on contracts of each generation", () => {
 
     const writes = ["add-os-image", "remove-os-image", "add-device", "remove-device", "add-measurement"];
     for (const task of [...writes, "remove-measurement", "set-app-implementation"]) {
-      it(`kms ${task} stops unless that is accepted by name`, async () => {
+      it(`kms ${task} stops, unless that is accepted by name`, async () => {
         const value = task === "set-app-implementation" ? world.contracts.kms : newValue;
         const opposite = task.startsWith("remove-") ? task.replace("remove", "add") : undefined;
         if (opposite) expect((await run(`kms ${opposite}`, { value, yes: true })).exitCode).to.equal(0);
@@ -235,7 +235,7 @@ describe("tasks on contracts of each generation", () => {
       });
     }
 
-    it("app deploy stops unless that is accepted by name", async () => {
+    it("app deploy stops, unless that is accepted by name", async () => {
       await toEpochKms();
       const block = await head();
       const journal = join(directory, "deployments.jsonl");
@@ -250,9 +250,9 @@ describe("tasks on contracts of each generation", () => {
     });
   });
 
-  describe("an app that does not tell its generation as ERC-165 demands", () => {
+  describe("an app that violates ERC-165", () => {
     for (const oddity of ["answersTwo", "answersOneByte", "saysYesToAll", "saysNoToAll", "failsForEpochs"] as const) {
-      it(`is of no known generation where it ${oddity}: read with a caveat, not written`, async () => {
+      it(`has no known generation when it ${oddity}: it is read with a caveat, and not changed`, async () => {
         await toOddApp(oddity);
         const report = (await run("status")).json<Report>();
         expect(report.generation).to.include({ id: "unknown", hasKeyEpochs: null });
@@ -268,7 +268,7 @@ describe("tasks on contracts of each generation", () => {
     }
 
     for (const oddity of ["reverts", "burnsAllGas"] as const) {
-      it(`is of the first generation where it ${oddity}, as the oldest ones are`, async () => {
+      it(`has the first generation when it ${oddity}, as the oldest apps do`, async () => {
         await toOddApp(oddity);
         const report = (await run("status")).json<Report>();
         expect([report.generation?.id, report.caveat]).to.deep.equal(["first", null]);
@@ -281,7 +281,7 @@ describe("tasks on contracts of each generation", () => {
     }
   });
 
-  it("says nothing of epochs where app and KMS are of the first generation, and which releases they are of", async () => {
+  it("print no caveat for an app and a KMS of the first generation, and name their releases", async () => {
     for (const task of ["status", "history", "device list", "boot-check"]) {
       const report = (await run(task)).json<Report>();
       expect([report.generation?.id, report.kmsGeneration?.id, report.caveat], task).to.deep.equal([
@@ -296,7 +296,7 @@ describe("tasks on contracts of each generation", () => {
     expect((await run("kms show", { json: false })).stdout).to.include("0.6.0 (first generation)");
   });
 
-  it("says that the generation of a KMS is not known where none is named", async () => {
+  it("say that the KMS's generation is unknown when no KMS is named", async () => {
     const keyless = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } });
     const report = (await runTask(keyless, ["status"], { app: appId, json: true })).json<Report>();
     expect([report.generation?.id, report.kmsGeneration]).to.deep.equal(["first", null]);
@@ -304,7 +304,7 @@ describe("tasks on contracts of each generation", () => {
     expect(stdout).to.include("not known: no KMS is named");
   });
 
-  it("lets no KMS that the cloud names hide one with key epochs that the configuration names", async () => {
+  it("check the configured KMS with key epochs, although the cloud names another", async () => {
     const { bytecode, abi } = await artifacts.readArtifact("EpochKms");
     const { ownerClient } = world;
     const args = [epochInterfaces["0.6.5"]] as const;
@@ -319,7 +319,7 @@ describe("tasks on contracts of each generation", () => {
     }
   });
 
-  it("lets no plan made before an upgrade be carried out after it", async () => {
+  it("carry out no plan after an upgrade", async () => {
     const pruned = { ...world, appId } as unknown as PruneWorld;
     await allow(pruned, fillerHash("old"));
     const args = { plan: join(directory, "plan.json"), journal: join(directory, "planned"), yes: true };
@@ -331,7 +331,7 @@ describe("tasks on contracts of each generation", () => {
     expect(await head()).to.equal(block);
   });
 
-  it("shows the contracts of these tests for what they are: epoch 0 governs nothing once the epoch advanced", async () => {
+  it("test against contracts whose epoch 0 has no effect once the epoch has advanced", async () => {
     await toEpochApp();
     const app = { address: appId, abi: epochAppAbi } as const;
     const hash = await writeContract(world.ownerClient, { ...app, functionName: "advanceEpoch", args: [newHash] });

@@ -47,7 +47,7 @@ describe("dstack hash add and remove", () => {
     (errorOf(outcome).context as { objections: { acceptAs: string }[] }).objections.map(({ acceptAs }) => acceptAs);
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
-  it("adds a hash, and removes it again, touching no other", async () => {
+  it("adds a hash and removes it again, and changes no other", async () => {
     const added = await run("add", { hashes: [first] });
     expect(added.exitCode, added.stdout).to.equal(0);
     expect(added.json()).to.include({ appId, chainId: 8453, mode: "none" });
@@ -57,7 +57,7 @@ describe("dstack hash add and remove", () => {
     expect([await isAllowed(first), await isAllowed(inForce)]).to.deep.equal([false, true]);
   });
 
-  it("puts a hash in another's place in one transaction, never without either", async () => {
+  it("replaces a hash in one transaction", async () => {
     await run("add", { hashes: [first] });
     const { json, exitCode } = await run("add", { hashes: [second], remove: first, batch: "7702" });
     expect(exitCode).to.equal(0);
@@ -70,7 +70,7 @@ describe("dstack hash add and remove", () => {
     expect([await isAllowed(first), await isAllowed(second)]).to.deep.equal([false, true]);
   });
 
-  it("refuses to add what is allowed and to remove what is not, unless that is accepted by name", async () => {
+  it("refuses to add an allowed hash or remove an absent one, unless that is accepted by name", async () => {
     const block = await head();
     expect(errorOf(await run("add", { hashes: [inForce] }))).to.include({ name: "NoEffectError" });
     expect(errorOf(await run("remove", { hashes: [first] }))).to.include({ name: "NoEffectError" });
@@ -80,7 +80,7 @@ describe("dstack hash add and remove", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("refuses to remove what a CVM runs, unless that is accepted by name", async () => {
+  it("refuses to remove the hash that a CVM runs, unless that is accepted by name", async () => {
     for (const refused of [
       await run("remove", { hashes: [inForce] }),
       await run("add", { hashes: [first], remove: inForce }),
@@ -95,7 +95,7 @@ describe("dstack hash add and remove", () => {
     expect(await isAllowed(inForce)).to.equal(false);
   });
 
-  it("refuses to remove what a prepared update waits for", async () => {
+  it("refuses to remove the hash that a prepared update waits for", async () => {
     const answer = await patchCvm(world.cloudClient, {
       cvm: "onchain-app",
       dockerCompose: "services:\n  web:\n    image: nginx:1.29\n",
@@ -108,7 +108,7 @@ describe("dstack hash add and remove", () => {
     expect(await isAllowed(composeHash)).to.equal(true);
   });
 
-  it("keeps what the configuration pins", async () => {
+  it("keeps a hash that the configuration pins", async () => {
     const project = await projectOf(world, { apps: { shop: { address: appId, pins: [first] } } });
     await run("add", { hashes: [first] }, project);
     const refused = await run("remove", { hashes: [first], cvm: undefined, app: "shop" }, project);
@@ -116,7 +116,7 @@ describe("dstack hash add and remove", () => {
     expect((await run("remove", { hashes: [first], accept: "pinned" }, project)).exitCode).to.equal(0);
   });
 
-  it("removes nothing on what nobody knows, unless each doubt is accepted by name", async () => {
+  it("removes nothing with unknown facts, unless each is accepted by name", async () => {
     const keyless = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } });
     const app = { cvm: undefined, app: appId };
     expect((await run("add", { hashes: [first], ...app }, keyless)).exitCode).to.equal(0);
@@ -140,7 +140,7 @@ describe("dstack hash add and remove", () => {
     expect(await head()).to.equal(block);
   });
 
-  it("prepares one transaction for the Safe that owns the app, which does both", async () => {
+  it("prepares one transaction with both changes for the Safe that owns the app", async () => {
     const directory = await mkdtemp(join(tmpdir(), "dstack-safe-"));
     try {
       await run("add", { hashes: [first] });
@@ -169,7 +169,7 @@ describe("dstack hash add and remove", () => {
     }
   });
 
-  it("tells people what it does, and that a removal stops no running CVM", async () => {
+  it("prints what it does, and that a removal stops no running CVM", async () => {
     const added = await run("add", { hashes: [first], json: false });
     expect(added.stdout).to.not.include("continues until it restarts");
     const replaced = await run("add", { hashes: [second], remove: first, json: false });
@@ -183,7 +183,7 @@ describe("dstack hash add and remove", () => {
   });
 
   for (const batch of ["none", "7702"])
-    it(`names the contract's reason for refusing zero, however it is accepted and sent (--batch ${batch})`, async () => {
+    it(`names the contract's reason for refusing zero, with every --accept (--batch ${batch})`, async () => {
       const block = await head();
       const hashes = [first, `0x${"00".repeat(32)}`];
       const refused = await run("add", { hashes, accept: "zero-value", batch });

@@ -75,7 +75,7 @@ describe("dstack hash", () => {
     expect(json<Answer>().comparisons[0]?.hashes[0]?.hash).to.equal(inForce);
   });
 
-  it("finds the CVM's and the contract's form, by --cvm and by --app", async () => {
+  it("finds the form that the CVM and the contract have, with --cvm and with --app", async () => {
     for (const args of [{ cvm: "onchain-app" }, { app: appId }]) {
       for (const file of ["same.yml", "app-compose.json"]) {
         const { exitCode, json } = await run(file, args);
@@ -87,7 +87,7 @@ describe("dstack hash", () => {
     }
   });
 
-  it("names the line that differs and ends with another exit code", async () => {
+  it("names the line that differs, and exits with its own code", async () => {
     const { exitCode, json } = await run("other.yml", { cvm: "onchain-app" });
     expect(exitCode).to.equal(6);
     expect(kindsOf(json<Answer>())).to.deep.equal(["otherDocument", "notAllowed"]);
@@ -100,7 +100,7 @@ describe("dstack hash", () => {
     });
   });
 
-  it("knows a hash that was computed from a stale document, as in an outage", async () => {
+  it("finds a hash of a stale document, as after an outage", async () => {
     // The new compose file was put into a manifest read too early: its allowed variables are those of before.
     const stale = { ...changeAppCompose(manifest, { dockerCompose: "services:\n  web:\n    image: x\n" }), name: "" };
     await write("stale.json", JSON.stringify(stale));
@@ -110,7 +110,7 @@ describe("dstack hash", () => {
     expect(json<Answer>().comparisons[0]?.findings.at(-1)?.text).to.include("It differs in allowed_envs.");
   });
 
-  it("tells that the contract allows a form the CVM is not measured as, as in an outage", async () => {
+  it("reports that the contract allows a form other than the CVM's, as after an outage", async () => {
     const { ownerClient } = world;
     const snapshot = await world.snapshot();
     const compact = hashAppComposeText(JSON.stringify(manifest));
@@ -122,7 +122,7 @@ describe("dstack hash", () => {
     await world.restore(snapshot);
   });
 
-  it("compares with the cloud alone where the KMS keeps its policy off chain", async () => {
+  it("compares with the cloud alone on an off-chain KMS", async () => {
     const { exitCode, json } = await run("same.yml", { cvm: "offchain-app" });
     expect(kindsOf(json<Answer>())).to.deep.equal(["inForce"]);
     expect(exitCode).to.equal(0);
@@ -142,7 +142,7 @@ describe("dstack hash", () => {
     await world.restore(snapshot);
   });
 
-  it("asks the contract alone where there is no API key", async () => {
+  it("asks the contract alone without an API key", async () => {
     const keyless = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } });
     const { exitCode, json } = await runTask(keyless, ["hash"], {
       file: files["app-compose.json"],
@@ -153,7 +153,7 @@ describe("dstack hash", () => {
     expect(exitCode).to.equal(0);
   });
 
-  it("shows people a table, the line and a sentence for each finding", async () => {
+  it("prints a table, the line and a sentence for each finding", async () => {
     const same = await run("same.yml", { cvm: "onchain-app", json: false });
     for (const words of ["canonical", inForce, "in force", "allowed", "ok     onchain-app"])
       expect(same.stdout).to.include(words);

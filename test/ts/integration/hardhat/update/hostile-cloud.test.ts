@@ -164,13 +164,13 @@ describe("dstack update, against a cloud that lies", () => {
         await refused("UntrustedEncryptionKeyError", withSecret(), { lies: [ownKey(sign)] });
         expect(cloud?.told).to.deep.equal([1]);
       });
-      it(`refuses a key with ${what} although unproven keys are accepted`, async () => {
+      it(`refuses a key with ${what}, even when unproven keys are accepted`, async () => {
         const args = { ...withSecret(), accept: "unproven-key" };
         await refused("UntrustedEncryptionKeyError", args, { lies: [ownKey(sign)] });
       });
     }
 
-    it("takes no other KMS from the cloud's word, though that has a contract and published its key", async () => {
+    it("accepts no other KMS that the cloud names, even one with a contract and a published key", async () => {
       const other = await deployContracts(world.ownerClient);
       await publishKmsKey(world.ownerClient, { kms: other.kms, publicKey: thiefsKmsKey });
       const lies: Lie[] = [
@@ -200,14 +200,14 @@ describe("dstack update, against a cloud that lies", () => {
       expect(await done(args, { lies: [at(now)] })).to.include({ keyProof: "kms-contract" });
     });
 
-    it("asks for nothing at all where no KMS is named, and says how to name one", async () => {
+    it("makes no request when no KMS is named, and says how to name one", async () => {
       const error = await refused("UnprovenEncryptionKeyError", withSecret(), { config: { kms: undefined } as never });
       for (const way of ["DSTACK_KMS", "--kms", "kmsPublicKey", "--accept unproven-key"])
         expect(error.nextStep).to.include(way);
       expect(cloud?.received).to.deep.equal([]);
     });
 
-    it("goes on with whatever key there is where that is accepted by name, and says so in JSON and to people", async () => {
+    it("continues with each key when that is accepted by name, and says so in JSON and as text", async () => {
       const args = { ...withSecret(), accept: "unproven-key" };
       const setting = { lies: [ownKey(({ signature }) => ({ signature }))], config: { kms: undefined } as never };
       const result = await done(args, setting);
@@ -223,7 +223,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(stdout.match(/a key that no trusted KMS signed/g)).to.have.length(2);
     });
 
-    it("says when the KMS has published no key, and goes on only where that is accepted", async () => {
+    it("says when the KMS has published no key, and continues only when that is accepted", async () => {
       const silent = await deployContracts(world.ownerClient);
       const args = { ...withSecret(), kms: silent.kms };
       expect((await refused("UnprovenEncryptionKeyError", args)).message).to.include("has published no key");
@@ -238,7 +238,7 @@ describe("dstack update, against a cloud that lies", () => {
         await refused(name, { ...withSecret(), kms: kms() });
       });
 
-    it("needs no KMS without an environment", async () => {
+    it("asks for no KMS without an environment", async () => {
       const result = await done({ compose: path("new.yml") }, { config: { kms: undefined } as never });
       expect(result.keyProof).to.equal(undefined);
     });
@@ -271,12 +271,12 @@ describe("dstack update, against a cloud that lies", () => {
       });
     }
 
-    it("refuses another app for a CVM that is named by its app", async () => {
+    it("refuses another app when the CVM is named by its app", async () => {
       const lies = [{ path: detail, tell: namesOther() }];
       await refused("InvalidArgumentError", { ...withUnnamedApp(), cvm: `app_${appId.slice(2)}` }, { lies });
     });
 
-    describe("where it is a thief's, at the same KMS", () => {
+    describe("when it is another owner's, at the same KMS", () => {
       let thiefsApp: AppId;
       before(async () => {
         const thiefs = { owner: "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc", name: "thiefs-app" } as const;
@@ -294,7 +294,7 @@ describe("dstack update, against a cloud that lies", () => {
         },
       ];
 
-      it("sends nothing where the user has named no app, and goes on where that is accepted by name", async () => {
+      it("sends nothing when the user names no app, unless that is accepted by name", async () => {
         const error = await refused("UnprovenEncryptionKeyError", withUnnamedApp(), { lies: lies() });
         expect(cloud?.received).to.deep.equal([]);
         for (const way of ["--app", "dstack.apps", "app_…", "--accept unproven-key"])
@@ -309,7 +309,7 @@ describe("dstack update, against a cloud that lies", () => {
         ["the CVM, called by its id", { cvm }, () => world.cvms.onChain?.id],
         ["the CVM's id, called by its name", { cvm: () => world.cvms.onChain?.id }, cvm],
       ] as const)
-        it(`sends nothing where the configuration names ${what}`, async () => {
+        it(`sends nothing when the configuration names ${what}`, async () => {
           const named = "cvm" in entry ? { cvm: typeof entry.cvm === "string" ? entry.cvm : entry.cvm() } : {};
           const shop = { address: appId, ...named } as NonNullable<DstackUserConfig["apps"]>[string];
           const args = { ...withUnnamedApp(), cvm: typeof typed === "string" ? typed : typed() };
@@ -319,14 +319,14 @@ describe("dstack update, against a cloud that lies", () => {
           await done(args, { config: { apps: { shop } } });
         });
 
-      it("holds a CVM's other names against the entry that names it", async () => {
+      it("compares a CVM's other names with the configured entry", async () => {
         const apps = { shop: { address: appId, cvm }, other: { address: thiefsApp } };
         const args = { ...withUnnamedApp(), cvm: world.cvms.onChain?.id };
         await refused("InvalidArgumentError", args, { lies: lies(), config: { apps } });
       });
     });
 
-    it("takes an app id as --cvm for naming the app, beside a configuration of others", async () => {
+    it("accepts an app id in --cvm as the name of the app, beside a configuration of others", async () => {
       const config = { apps: { other: { address: otherApp } } };
       await refused("InvalidArgumentError", withUnnamedApp(), { config });
       const result = await done({ ...withUnnamedApp(), cvm: `app_${appId.slice(2)}` }, { config });
@@ -369,7 +369,7 @@ describe("dstack update, against a cloud that lies", () => {
         expect(changes()).to.deep.equal([]);
       });
 
-    it("does not allow a document that the cloud completes to match, and pays nothing", async () => {
+    it("does not allow a document that the cloud extends to match, and pays nothing", async () => {
       const height = await head();
       const current = await getComposeFile(world.cloudClient, { cvm });
       const wanted = changeAppCompose({ ...current, ...injected }, { dockerCompose: compose("1.29") });
@@ -379,7 +379,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(await head()).to.equal(height);
     });
 
-    it("asks the app where the cloud wants the hash of an unchanged document allowed", async () => {
+    it("asks the app when the cloud asks to allow the hash of an unchanged document", async () => {
       const height = await head();
       const extra = { ...injected, allowed_envs: ["TOKEN", "GREETING"] };
       const current = await getComposeFile(world.cloudClient, { cvm });
@@ -389,7 +389,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(await head()).to.equal(height);
     });
 
-    it("says whose word it took, in the result and to people", async () => {
+    it("reports how the document was proven, in the result and as text", async () => {
       expect(await done(args())).to.deep.include({ documentProof: "allowlist", warnings: [] });
       await world.restore(snapshot);
       runs++;
@@ -410,7 +410,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(result.warnings.join()).to.include("Only the cloud says that the app runs it");
     });
 
-    it("lints the document that it asks for, and no other", async () => {
+    it("checks exactly the document that it requests", async () => {
       // The linter would refuse an image from a variable; the second answer has one.
       const variable = compose("$TOKEN");
       const second: Lie = { path: document, after: 1, tell: (truth) => ({ ...truth, docker_compose_file: variable }) };
@@ -437,14 +437,14 @@ describe("dstack update, against a cloud that lies", () => {
     const lies: Lie[] = [{ path: detail, tell: offChain }];
     const accepted = () => ({ ...withUnnamedApp(), accept: "unproven-key" });
 
-    it("refuses that there is none, where a network is named", async () => {
+    it("refuses a CVM without a chain when a network is named", async () => {
       await refused("KmsDowngradeError", withSecret(), { lies });
       await refused("KmsDowngradeError", { ...withUnnamedApp(), cvm: `app_${appId.slice(2)}` }, { lies });
       await refused("KmsDowngradeError", accepted(), { lies });
       await refused("KmsDowngradeError", { compose: path("new.yml") }, { lies });
     });
 
-    it("refuses it where the configuration names the app, by its CVM or by its address", async () => {
+    it("refuses a CVM without a chain when the configuration names the app, by CVM or address", async () => {
       for (const apps of [{ shop: { address: appId, cvm } }, { shop: { address: appId } }]) {
         await refused("KmsDowngradeError", accepted(), { lies, network: null, config: { apps } });
         await refused("KmsDowngradeError", { compose: path("new.yml") }, { lies, network: null, config: { apps } });
@@ -452,13 +452,13 @@ describe("dstack update, against a cloud that lies", () => {
       await refused("KmsDowngradeError", { ...accepted(), app: appId }, { lies, network: null });
     });
 
-    it("refuses it where the default network has a contract at the app's address", async () => {
+    it("refuses a CVM without a chain when the default network has a contract at the app's address", async () => {
       const error = await refused("KmsDowngradeError", accepted(), { lies, network: null, isDefault: true });
       expect(error.message).to.include(appId);
     });
 
     for (const after of [1, 2]) {
-      it(`refuses it from answer ${after + 1} on`, async () => {
+      it(`refuses a CVM without a chain from answer ${after + 1} on`, async () => {
         const outcome = await run(accepted(), { lies: [{ path: detail, after, tell: offChain }] });
         const { error } = outcome.json<{ error: { name: string } }>();
         expect(error.name).to.be.oneOf(["KmsDowngradeError", "InvalidArgumentError"]);
@@ -466,13 +466,13 @@ describe("dstack update, against a cloud that lies", () => {
       });
     }
 
-    it("does not take the unsigned key of the last answer", async () => {
+    it("does not use the unsigned key of the last answer", async () => {
       const late = [{ path: detail, apiVersion: "2025-10-28", tell: offChain }];
       await done(withSecret(), { lies: late });
       expect(readAsThief()).to.equal(undefined);
     });
 
-    it("encrypts for a CVM without a contract only to a pinned key, or where unproven keys are accepted", async () => {
+    it("encrypts for a CVM without a contract only to a pinned key, or when that is accepted", async () => {
       const args = { ...withUnnamedApp(), cvm: "offchain-app" };
       const byApp = { ...args, cvm: `app_${world.cvms.offChain?.appId?.slice(2)}` };
       for (const unproven of [args, byApp]) await refused("UnprovenEncryptionKeyError", unproven, { network: null });
@@ -486,7 +486,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(await done({ ...args, accept: "unproven-key" }, { network: null })).to.include({ keyProof: "none" });
     });
 
-    it("refuses to register a hash for a CVM that was said to have no contract", async () => {
+    it("refuses to register a hash for a CVM that had no contract in an earlier answer", async () => {
       const outcome = await run({ compose: path("new.yml") }, { lies, network: null });
       expect(outcome.json<{ error: { name: string } }>().error.name).to.equal("CloudProtocolError");
     });
@@ -512,7 +512,7 @@ describe("dstack update, against a cloud that lies", () => {
     const isListed = async (deviceId: DeviceId) =>
       (await readAllowlist(world.chain.client, { appId, deviceId })).deviceListed;
 
-    it("allows it, told before it is paid and in the result", async () => {
+    it("allows the device, and shows it before the payment and in the result", async () => {
       const result = await done(args(), { lies });
       expect(result.allowedDevice).to.deep.equal({ deviceId: strangeDevice, namedBy: "cloud" });
       expect(await isListed(strangeDevice)).to.equal(true);
@@ -524,7 +524,7 @@ describe("dstack update, against a cloud that lies", () => {
       expect(stdout).to.include(`Allowed device ${strangeDevice}, named by the cloud.`);
     });
 
-    it("says nothing of devices where none is new", async () => {
+    it("prints nothing about devices without a new one", async () => {
       expect((await done(args())).allowedDevice).to.equal(undefined);
     });
 
@@ -538,19 +538,19 @@ describe("dstack update, against a cloud that lies", () => {
       expect(await head()).to.equal(height);
     };
 
-    it("stops where the configuration lists the app's devices, also under another of its names", async () => {
+    it("stops when the configuration lists the app's devices, also under another name", async () => {
       const [node] = world.nodes;
       await stops({}, { apps: { shop: { address: appId, cvm, devices: [node.deviceId] } } });
       await stops({}, { apps: { shop: { address: appId, cvm }, again: { address: appId, devices: [] } } });
     });
 
-    it("goes on where the list has it", async () => {
+    it("continues when the list has the device", async () => {
       const devices = [strangeDevice];
       const result = await done(args(), { lies, config: { apps: { shop: { address: appId, devices } } } });
       expect(result.allowedDevice).to.deep.include({ deviceId: strangeDevice });
     });
 
-    it("heeds --allow-device and --no-new-device", async () => {
+    it("applies --allow-device and --no-new-device", async () => {
       await stops({ noNewDevice: true });
       await stops({ allowDevice: world.nodes[1].deviceId });
       const result = await done({ ...args(), allowDevice: strangeDevice }, { lies });

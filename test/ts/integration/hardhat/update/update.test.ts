@@ -62,7 +62,7 @@ describe("dstack update", () => {
   const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string } }>().error;
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
-  it("updates compose file, script and environment, names taken from file and process, and tells no secret", async () => {
+  it("updates compose file, script and environment from file and process, and shows no secret", async () => {
     process.env.API_URL = "https://api.example";
     const args = { compose: path("new.yml"), preLaunchScript: path("init.sh"), envFile: path(".env"), env: "API_URL" };
     const outcome = await run({ ...args, wait: true });
@@ -88,7 +88,7 @@ describe("dstack update", () => {
     expect(again.json<UpdateResult>()).to.deep.include({ outcome: "unchanged", transactions: [] });
   });
 
-  it("ends with the cloud's confirmation unless it is told to wait, and a later run says what became of it", async () => {
+  it("ends with the cloud's confirmation without --wait, and a later run reports the result", async () => {
     const first = await run({ compose: path("new.yml") });
     const { outcome, composeHash } = first.json<UpdateResult>();
     expect([first.exitCode, outcome]).to.deep.equal([0, "confirmed"]);
@@ -110,7 +110,7 @@ describe("dstack update", () => {
     expect(outcome.json<UpdateResult>()).to.deep.include({ outcome: "updated", transactions: [] });
   });
 
-  it("lints the document before anything is asked of the cloud, and heeds what is accepted by name", async () => {
+  it("checks the document before a request to the cloud, and applies --accept", async () => {
     const args = { compose: path("variable.yml"), envFile: path(".env") };
     const refused = await run(args);
     expect(errorOf(refused)).to.include({ name: "LintRefusedError" });
@@ -119,7 +119,7 @@ describe("dstack update", () => {
     expect(accepted.exitCode, accepted.stdout).to.equal(0);
   });
 
-  it("refuses a compose file that Docker would read differently before it asks the cloud, on chain or off", async () => {
+  it("refuses a compose file that Docker would read differently before a request to the cloud", async () => {
     const nowhere = await projectOf(world, { cloud: { apiKey: "key", baseUrl: "http://127.0.0.1:9/api/v1" } });
     const files: Readonly<Record<string, string>> = {
       "several documents": `${compose("1.29")}---\nservices:\n  other:\n    image: other:latest\n`,
@@ -137,7 +137,7 @@ describe("dstack update", () => {
     }
   });
 
-  it("pays nothing for a stranger, and says that a signer is missing", async () => {
+  it("pays nothing with a stranger's key, and reports a missing signer", async () => {
     const block = await head();
     const stranger = await projectOf(world, { ownerKey: devPrivateKey(5) });
     expect(errorOf(await run({ compose: path("new.yml") }, stranger))).to.include({ name: "NotOwnerError" });
@@ -150,7 +150,7 @@ describe("dstack update", () => {
     expect(await head()).to.equal(block);
   });
 
-  describe("with an environment that takes variables away", () => {
+  describe("with an environment that removes variables", () => {
     const environment = () => world.cloud.readEnvironment(world.cvms.onChain?.id ?? "");
     const tokens = [
       { key: "TOKEN", value: secret },
@@ -168,7 +168,7 @@ describe("dstack update", () => {
       ["a file of comments", { envFile: "comments.env" }],
       ["an empty file beside a new compose file", { envFile: "empty.env", compose: "variable.yml" }],
     ] as const)
-      it(`refuses ${what}, before the cloud is asked for anything`, async () => {
+      it(`refuses ${what}, before a request to the cloud`, async () => {
         const block = await head();
         const named = Object.fromEntries(Object.entries(args).map(([option, name]) => [option, path(name)]));
         const refused = await run(named);
@@ -195,7 +195,7 @@ describe("dstack update", () => {
       expect(environment()).to.deep.equal(tokens.map(({ key }) => ({ key, value: "" })));
     });
 
-    it("names each empty value, in the result and to people", async () => {
+    it("names each empty value, in the result and as text", async () => {
       const result = (await run({ envFile: path("one-value.env") })).json<UpdateResult>();
       expect(result.warnings).to.deep.equal(["TOKEN is set to an empty value."]);
       runs++;
@@ -203,7 +203,7 @@ describe("dstack update", () => {
       expect(stdout.match(/TOKEN is set to an empty value/g)).to.have.length(2);
     });
 
-    it("clears it on purpose, by name alone, and says that the values are gone", async () => {
+    it("clears the environment only with its option, and says that the values are removed", async () => {
       const refused = await run({ clearEnvironment: true, envFile: path("greeting.env") });
       expect(errorOf(refused)).to.include({ name: "InvalidArgumentError" });
       const outcome = await run({ clearEnvironment: true, wait: true, json: false });
@@ -212,7 +212,7 @@ describe("dstack update", () => {
       expect(environment()).to.deep.equal([]);
     });
 
-    it("names each variable that is not set any more, before it is paid and in the result", async () => {
+    it("names each missing variable, before the payment and in the result", async () => {
       const args = { envFile: path("greeting.env"), wait: true };
       const result = (await run(args)).json<UpdateResult>();
       expect(result.droppedVariables).to.deep.equal([
@@ -223,7 +223,7 @@ describe("dstack update", () => {
       expect(result.warnings.join()).to.include("TOKEN").and.to.include("API_URL");
     });
 
-    it("names them to people too, and only those", async () => {
+    it("also prints the missing variables, and only those", async () => {
       process.env.API_URL = "second";
       const { stdout } = await run({ envFile: path("greeting.env"), env: "API_URL", json: false });
       const told = stdout.indexOf("The compose file uses TOKEN");
@@ -232,12 +232,12 @@ describe("dstack update", () => {
       expect(stdout).to.include("Warning: The compose file uses TOKEN");
     });
 
-    it("says nothing where the same names are set", async () => {
+    it("prints nothing when the same names are set", async () => {
       expect((await run({ envFile: path(".env") })).json<UpdateResult>().warnings).to.deep.equal([]);
     });
   });
 
-  it("tells people each step", async () => {
+  it("prints each step", async () => {
     const { stdout } = await run({ compose: path("new.yml"), json: false });
     for (const words of ["compare hashes", "addComposeHash", "confirmed", "--wait"]) expect(stdout).to.include(words);
   });

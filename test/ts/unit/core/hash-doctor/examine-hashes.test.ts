@@ -25,7 +25,7 @@ const allows =
 const kindsOf = (inputs: HashInputs) => examineHashes(inputs).findings.map(({ kind }) => kind);
 
 describe("examineHashes", () => {
-  it("computes every form and judges nothing where nothing was asked", () => {
+  it("computes every form, and reports no finding when there is nothing to compare", () => {
     const { hashes, findings, isMatch } = examineHashes({ document: file });
     expect(hashes[0]).to.deep.include({ form: "canonical", hash: canonical, isInForce: undefined });
     expect(hashes.find(({ form }) => form === "raw-bytes")?.hash).to.equal(canonical);
@@ -34,7 +34,7 @@ describe("examineHashes", () => {
     expect(isMatch).to.equal(true);
   });
 
-  it("is content where CVM, contract and file agree", () => {
+  it("reports no problem when CVM, contract and file agree", () => {
     const inputs = { document: file, backend: inForce, isAllowed: allows(canonical) };
     expect(kindsOf(inputs)).to.deep.equal(["inForce", "allowed"]);
     expect(examineHashes(inputs).isMatch).to.equal(true);
@@ -47,7 +47,7 @@ describe("examineHashes", () => {
     expect(isMatch).to.equal(false);
   });
 
-  it("finds the form a CVM is measured as, whichever it is", () => {
+  it("finds the form of the hash that the CVM is measured as", () => {
     const backend = { ...inForce, composeHash: compact };
     const { findings, hashes, isMatch } = examineHashes({ document: file, backend, isAllowed: allows(compact) });
     expect(findings.map(({ kind }) => kind)).to.deep.equal(["inForce", "allowed"]);
@@ -71,18 +71,18 @@ describe("examineHashes", () => {
     expect(isMatch).to.equal(false);
   });
 
-  it("does not trust a backend's document that does not have the backend's hash", () => {
+  it("reports a document of the backend that does not have the backend's hash", () => {
     const stale = changeAppCompose(document, { dockerCompose: dockerCompose("0") });
     const backend = { ...inForce, document: stale, composeHash: other };
     expect(kindsOf({ document: file, backend })).to.deep.equal(["otherDocument", "backendContradictsItself"]);
   });
 
-  it("finds the file in force where the cloud's answer is a stale document", () => {
+  it("finds that the file is in force when the cloud answers with a stale document", () => {
     const stale = changeAppCompose(document, { dockerCompose: dockerCompose("0") });
     expect(kindsOf({ document: file, backend: { ...inForce, document: stale } })).to.deep.equal(["inForce"]);
   });
 
-  it("proves what was done to a document that holds the same and hashes differently", () => {
+  it("explains an equal document with another hash by the form that gives the hash", () => {
     const backend = { ...inForce, composeHash: hashAppComposeText(`${writeAppCompose(document)}\n`) };
     const { findings } = examineHashes({ document: file, backend });
     expect(findings.map(({ kind }) => kind)).to.deep.equal(["otherForm"]);
@@ -105,12 +105,12 @@ describe("examineHashes", () => {
     expect(kindsOf({ document: file, backend: inForce, isAllowed: allows() })).to.deep.equal(["inForce", "notAllowed"]);
   });
 
-  it("judges by the contract alone where there is no backend", () => {
+  it("compares with the contract alone when there is no backend", () => {
     expect(kindsOf({ document: file, isAllowed: allows(compact) })).to.deep.equal(["allowed"]);
     expect(kindsOf({ document: file, isAllowed: allows(other) })).to.deep.equal(["notAllowed"]);
   });
 
-  it("explains a hash from elsewhere: a form, the document before, a field, or nothing known", () => {
+  it("explains a given hash by a form, the earlier document, a field, or not at all", () => {
     const changed = changeAppCompose(document, { dockerCompose: dockerCompose("2") });
     const planned = { kind: "app-compose", document: changed, text: undefined } as const;
     const renamed = computeComposeHash({ ...changed, name: "other" });
@@ -128,7 +128,7 @@ describe("examineHashes", () => {
     expect(explain(other)?.text).to.include("no known form");
   });
 
-  it("asks the contract about every hash it will judge", () => {
+  it("asks the contract about every hash of the result", () => {
     const backend = { ...inForce, composeHash: other };
     const given = parseComposeHash("cd".repeat(32));
     const asked = hashesToAsk({ document: file, backend, given });

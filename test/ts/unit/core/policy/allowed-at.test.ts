@@ -23,7 +23,7 @@ describe("allowedAt", () => {
     policyLog("DeviceRemoved", [device], { blockNumber: 50n }),
   );
 
-  it("counts a block's own changes", () => {
+  it("includes the changes of the block itself", () => {
     expect(allowedAt(changes, 9n).composeHashes.size).to.equal(0);
     expect(allowedAt(changes, 10n).composeHashes.has(hash)).to.equal(true);
     expect(allowedAt(changes, 29n).devices.has(device)).to.equal(false);
@@ -32,7 +32,7 @@ describe("allowedAt", () => {
     expect(allowedAt(changes).devices.has(device)).to.equal(false);
   });
 
-  it("dates an allowed hash by the add that took effect, not by a repetition", () => {
+  it("dates an allowed hash by the addition that took effect, not by a repeated one", () => {
     expect(allowedAt(changes, 25n).composeHashes.get(hash)?.blockNumber).to.equal(10n);
     expect(allowedAt(changes).composeHashes.get(hash)?.blockNumber).to.equal(40n);
   });
@@ -42,7 +42,7 @@ describe("allowedAt", () => {
       expect(allowedAt(changes.toReversed(), block)).to.deep.equal(allowedAt(changes, block));
   });
 
-  it("dates and removes each device by itself", () => {
+  it("dates and removes each device separately", () => {
     const other = parseDeviceId("33".repeat(32));
     const { devices } = allowedAt(
       changesOf(
@@ -55,7 +55,7 @@ describe("allowedAt", () => {
     expect([...devices].map(([id, { blockNumber }]) => [id, blockNumber])).to.deep.equal([[device, 1n]]);
   });
 
-  it("does not guess a flag no event tells, and starts from the initial ones", () => {
+  it("leaves a flag without an event undefined, and starts from the initial flags", () => {
     const flags = changesOf(
       policyLog("AllowAnyDeviceSet", [false], { blockNumber: 5n }),
       policyLog("RequireTcbUpToDateSet", [true], { blockNumber: 6n }),
@@ -72,7 +72,7 @@ describe("allowedAt", () => {
     });
   });
 
-  it("follows owner, invitation and implementation", () => {
+  it("follows the owner, the pending owner and the implementation", () => {
     const moves = changesOf(
       policyLog("Upgraded", [alice], { blockNumber: 1n }),
       policyLog("OwnershipTransferred", [nobody, alice], { blockNumber: 1n, logIndex: 1 }),
@@ -94,7 +94,7 @@ describe("allowedAt", () => {
     expect(at(6n)).to.deep.equal([bob, undefined, bob]);
   });
 
-  it("is a contract's mapping, at every block of any history", () => {
+  it("equals the mapping of a contract, at every block of every history", () => {
     const step = fc.record({
       value: fc.integer({ min: 0, max: 3 }),
       add: fc.boolean(),

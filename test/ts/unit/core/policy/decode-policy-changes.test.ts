@@ -28,7 +28,7 @@ describe("decodePolicyChanges", () => {
     ["Initialized", [1n], { kind: "initialized", version: 1n }],
     ["PolicyChanged", [alice, one, two, true], { kind: "otherPolicyChanged", policy: one, value: two, enabled: true }],
   ] as const) {
-    it(`reads ${name}, and leaves out what only resembles it`, () => {
+    it(`reads ${name}, and skips logs that only resemble it`, () => {
       const log = policyLog(name, args, { blockNumber: 7n, logIndex: 3 });
       const { change, unknownLogs } = decodeOne(log);
       expect(change).to.include({ ...content, blockNumber: 7n, logIndex: 3, transactionHash: log.transactionHash });
@@ -43,7 +43,7 @@ describe("decodePolicyChanges", () => {
     });
   }
 
-  it("takes no word for an address or a flag that is wider than one", () => {
+  it("skips a word that is wider than an address or a flag", () => {
     const flag = policyLog("AllowAnyDeviceSet", [true]);
     const upgrade = policyLog("Upgraded", [alice]);
     expect(decodeOne({ ...flag, data: pad("0x02") }).unknownLogs).to.equal(1);
@@ -51,7 +51,7 @@ describe("decodePolicyChanges", () => {
       expect(decodeOne({ ...upgrade, topics: [upgrade.topics[0] ?? "0x", word] }).unknownLogs).to.equal(1);
   });
 
-  it("orders by block and position, however the logs came", () => {
+  it("orders by block and position, in whatever order the logs arrive", () => {
     const logs = [
       policyLog("ComposeHashRemoved", [one], { blockNumber: 10n, logIndex: 10 }),
       policyLog("ComposeHashAdded", [two], { blockNumber: 9n, logIndex: 11 }),
@@ -65,7 +65,7 @@ describe("decodePolicyChanges", () => {
     ]);
   });
 
-  it("names the actor of each event, whether the record comes after or before it", () => {
+  it("names the actor of each event, with the record before or after it", () => {
     const { changes } = decodePolicyChanges([
       policyLog("ComposeHashAdded", [one], { logIndex: 0 }),
       recordLog(alice, "compose-hash", one, true, { logIndex: 1 }),
@@ -90,7 +90,7 @@ describe("decodePolicyChanges", () => {
     ]);
   });
 
-  it("gives several events of one fact in a batch their own actors, in order", () => {
+  it("gives several equal events of a batch their own actors, in order", () => {
     const { changes } = decodePolicyChanges([
       policyLog("ComposeHashAdded", [one], { logIndex: 0 }),
       recordLog(alice, "compose-hash", one, true, { logIndex: 1 }),
@@ -106,7 +106,7 @@ describe("decodePolicyChanges", () => {
     ]);
   });
 
-  it("keeps a record that stands beside no such event as a change of its own, and lends its actor to nobody", () => {
+  it("keeps a record without its event as a change of its own, and gives its actor to no other event", () => {
     const { changes } = decodePolicyChanges([
       policyLog("ComposeHashAdded", [one], { logIndex: 0 }),
       recordLog(alice, "compose-hash", two, true, { logIndex: 1 }),

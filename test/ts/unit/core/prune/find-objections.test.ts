@@ -19,13 +19,13 @@ const plan = planPrune(allowlistUse({ allowed }), keepRulesWith({ keep: 2 }));
 const objections = (changes: Partial<AllowlistUse>) => findObjections(plan, allowlistUse({ allowed, ...changes }));
 
 describe("findObjections", () => {
-  it("has none while all removals would be planned again", () => {
+  it("finds none when the plan would be the same today", () => {
     expect(objections({})).to.deep.equal([]);
     const newer = allowedHash(900);
     expect(objections({ allowed: [...allowed, newer] }), "one more could go by now").to.deep.equal([]);
   });
 
-  it("names a hash that came into use, and by what", () => {
+  it("names a hash that is in use now, and what uses it", () => {
     const web = cvm("web");
     for (const changes of [
       { running: [{ composeHash: two, cvm: web }] },
@@ -39,14 +39,14 @@ describe("findObjections", () => {
     }
   });
 
-  it("names a hash that was added again, or removed by somebody else", () => {
+  it("names a hash that was added again, or that another account removed", () => {
     const again = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
     expect(objections({ allowed: again }).map(({ composeHash }) => composeHash)).to.deep.equal([two]);
     const without = allowed.filter(({ composeHash }) => composeHash !== two);
     expect(objections({ allowed: without })).to.deep.equal([{ composeHash: two, problem: "is no longer on the list" }]);
   });
 
-  it("judges by the whole policy of the plan, as it would be planned again", () => {
+  it("applies the plan's whole policy to the facts of today", () => {
     const aged = planPrune(allowlistUse({ allowed }), keepRulesWith({ keep: 1, olderThanSeconds: 1_000 }));
     const readded = allowed.map((hash) => (hash.composeHash === two ? { ...hash, added: addedIn(999) } : hash));
     const again = [...readded, allowedHash(1_000)];
@@ -63,7 +63,7 @@ describe("findObjections", () => {
     }
   });
 
-  it("does not let a list become empty because what stayed has gone another way", () => {
+  it("objects when a removal would empty the list, because the kept hashes are gone", () => {
     const running = [{ composeHash: hashNumber(5), cvm: cvm("web") }];
     const use = allowlistUse({ allowed: allowed.slice(0, 4) });
     const careful = planPrune(allowlistUse({ allowed, running }), keepRulesWith());
@@ -72,13 +72,13 @@ describe("findObjections", () => {
     expect(findObjections(willing, use)).to.deep.equal([]);
   });
 
-  it("minds only what the plan removes", () => {
+  it("ignores changes to hashes that the plan does not remove", () => {
     expect(objections({ running: [{ composeHash: hashNumber(5), cvm: cvm("web") }] })).to.deep.equal([]);
     const running = [{ composeHash: two, cvm: cvm("web") }];
     expect(findObjections(plan, allowlistUse({ allowed, running }), [hashNumber(1)])).to.deep.equal([]);
   });
 
-  it("stands against everything once the app has another owner, chain or address", () => {
+  it("objects to every removal when the app has another owner, chain or address", () => {
     expect(objections({ owner: `0x${"0f".repeat(20)}` })).to.have.lengthOf(1);
     expect(objections({ owner: `0x${"0E".repeat(20)}` }), "another letter case").to.deep.equal([]);
     expect(objections({ chainId: 1 })).to.have.lengthOf(1);

@@ -19,11 +19,11 @@ describe("describeReason", () => {
     [{ rule: "last" }, /last/],
   ];
   for (const [reason, words] of cases)
-    it(`tells ${JSON.stringify(reason)}`, () => expect(describeReason(reason)).to.match(words));
+    it(`describes ${JSON.stringify(reason)}`, () => expect(describeReason(reason)).to.match(words));
 });
 
 describe("describeAge", () => {
-  it("never makes a hash older than it is, and takes the larger unit from two of it on", () => {
+  it("rounds an age down, and uses a larger unit from two of it on", () => {
     const day = 86_400;
     expect([0, 1, 119, 120, 7_199, 7_200, 2 * day - 1, 2 * day, 3 * day - 1].map(describeAge)).to.deep.equal([
       "0 s",

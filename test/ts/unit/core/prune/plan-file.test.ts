@@ -44,17 +44,17 @@ function forged(change: (body: Record<string, unknown>) => void): string {
 }
 
 describe("a plan's file", () => {
-  it("comes back as the plan it was, with every kind of reason", () => {
+  it("is read back as the same plan, with every kind of reason", () => {
     expect(readPlanFile(writePlanFile(plan))).to.deep.equal({ plan });
     expect(readPlanFile(writePlanFile(only))).to.deep.equal({ plan: only });
     expect(new Set(plan.rows.flatMap(({ reasons }) => reasons.map(({ rule }) => rule))).size).to.equal(7);
   });
 
-  it("may be indented anew", () => {
+  it("is accepted with another indentation", () => {
     expect(readPlanFile(JSON.stringify(JSON.parse(writePlanFile(plan))))).to.deep.equal({ plan });
   });
 
-  it("is refused once a verdict, a policy or an address was changed by hand", () => {
+  it("is refused when a verdict, a policy or an address was changed by hand", () => {
     const changes: ((body: Record<string, unknown>) => void)[] = [
       (body) => Object.assign((body.rows as Record<string, unknown>[])[0] ?? {}, { verdict: "remove", reasons: [] }),
       (body) => Object.assign(body.policy as object, { keep: 0 }),
@@ -67,7 +67,7 @@ describe("a plan's file", () => {
     for (const change of changes) expect(problemOf(edited(change)), String(change)).to.include("changed");
   });
 
-  it("keeps what nobody knew, and with it that the plan may not be carried out", () => {
+  it("keeps the unknown facts, and that the plan may not be carried out", () => {
     const open = planPrune(
       allowlistUse({ allowed: [allowedHash(1)], unknowns: [{ kind: "history", problem: "Blocks were not read." }] }),
       keepRulesWith({ acceptedUnknowns: ["prepare-tokens"] }),
@@ -76,7 +76,7 @@ describe("a plan's file", () => {
     expect(readPlanFile(writePlanFile(open))).to.deep.equal({ plan: open });
   });
 
-  it("is refused if a part of it makes no sense, whatever its digest says", () => {
+  it("is refused when a part is invalid, even with a correct digest", () => {
     expect(problemOf(forged(() => {}))).to.equal(undefined);
     const row = (body: Record<string, unknown>) => (body.rows as Record<string, unknown>[])[0] ?? {};
     const changes: ((body: Record<string, unknown>) => void)[] = [
@@ -96,7 +96,7 @@ describe("a plan's file", () => {
     for (const change of changes) expect(problemOf(forged(change)), String(change)).to.include("malformed");
   });
 
-  it("is refused if it is something else, or of another version", () => {
+  it("is refused when it is another kind of file, or has another version", () => {
     for (const text of ["", "{", "null", "[]", '{"transactions":[]}', "0x1234"]) {
       expect(problemOf(text), text).to.include("not a prune plan");
     }

@@ -61,7 +61,7 @@ describe("planPrune", () => {
       expect(reasonsFor(2, { movingTo })?.map(({ rule }) => rule)).to.deep.equal(["moving-to"]);
     });
 
-    it("that a live prepare token needs", () => {
+    it("that a prepare token needs which has not expired", () => {
       const prepared = [{ composeHash: two, cvm: web, expiresAt: "2026-12-01T00:00:00Z" }];
       expect(removed({ prepared })).to.deep.equal([1, 3, 4, 5]);
       expect(reasonsFor(2, { prepared })?.map(({ rule }) => rule)).to.deep.equal(["prepared"]);
@@ -79,14 +79,14 @@ describe("planPrune", () => {
       expect(reasonsFor(2, {}, { pins })).to.deep.equal([{ rule: "pinned", source: "--pin" }]);
     });
 
-    it("that is among the newest, and counts from the newest", () => {
+    it("that is among the newest, counted from the newest", () => {
       expect(removed({}, { keep: 2 })).to.deep.equal([1, 2, 3]);
       expect(reasonsFor(4, {}, { keep: 2 })).to.deep.equal([{ rule: "newest", rank: 2, keep: 2 }]);
       expect(removed({}, { keep: 5 })).to.deep.equal([]);
       expect(removed({}, { keep: 500 })).to.deep.equal([]);
     });
 
-    it("that is too young, to the second", () => {
+    it("that is younger than the limit, to the second", () => {
       // Blocks are 2 s apart and the pinned one is 1000: hash 2 is 1996 s old.
       expect(removed({}, { olderThanSeconds: 1_996 })).to.deep.equal([1, 2]);
       expect(removed({}, { olderThanSeconds: 1_997 })).to.deep.equal([1]);
@@ -95,14 +95,14 @@ describe("planPrune", () => {
       ]);
     });
 
-    it("that would leave the list empty, unless that is asked for", () => {
+    it("whose removal would leave the list empty, unless that is allowed", () => {
       expect(removed({})).to.deep.equal([1, 2, 3, 4]);
       expect(reasonsFor(5, {})).to.deep.equal([{ rule: "last" }]);
       expect(removed({}, { mayEmptyList: true })).to.deep.equal([1, 2, 3, 4, 5]);
       expect(reasonsFor(5, { running: [{ composeHash: two, cvm: web }] })).to.deep.equal([]);
     });
 
-    it("for every reason there is, the weightiest first", () => {
+    it("for each reason, the most important first", () => {
       const uses = [{ composeHash: two, cvm: web, expiresAt: "2026-12-01T00:00:00Z" }];
       const pins = [{ composeHash: two, source: "the configuration" }];
       const queued = [{ source: "safe.json", composeHashes: [two] }];
@@ -120,7 +120,7 @@ describe("planPrune", () => {
     });
   });
 
-  it("counts from when a hash was added last, by block and then by place in it", () => {
+  it("counts from a hash's last addition, by block and then by position", () => {
     const allowed = [
       { composeHash: hashNumber(1), added: addedIn(30, 2) },
       { composeHash: hashNumber(2), added: addedIn(30, 1) },
@@ -130,17 +130,17 @@ describe("planPrune", () => {
     expect(removed({ allowed }, { keep: 2 })).to.deep.equal([3]);
   });
 
-  it("takes a hash of unknown age for the newest and the youngest", () => {
+  it("treats a hash of unknown age as the newest and the youngest", () => {
     const allowed = [...five, { composeHash: hashNumber(9), added: undefined }];
     expect(removed({ allowed }, { keep: 1 })).to.deep.equal([1, 2, 3, 4, 5]);
     expect(removed({ allowed }, { olderThanSeconds: 1 })).to.deep.equal([1, 2, 3, 4, 5]);
   });
 
-  it("has nothing to remove where nothing is allowed", () => {
+  it("removes nothing when nothing is allowed", () => {
     expect(removed({ allowed: [] }, { mayEmptyList: true })).to.deep.equal([]);
   });
 
-  it("may be carried out only if every unknown fact is accepted by name", () => {
+  it("may be carried out only when each unknown fact is accepted by name", () => {
     const unknowns = unknownKinds.map((kind) => ({ kind, problem: "It is not known." }));
     const isExecutable = (acceptedUnknowns: KeepRules["acceptedUnknowns"]) =>
       planPrune(allowlistUse({ unknowns }), keepRulesWith({ acceptedUnknowns })).isExecutable;
@@ -151,7 +151,7 @@ describe("planPrune", () => {
     expect(planPrune(allowlistUse(), keepRulesWith()).isExecutable).to.equal(true);
   });
 
-  it("keeps what is known to be in use even if that kind of fact is accepted", () => {
+  it("keeps a hash that is known to be in use, even when that kind of fact is accepted", () => {
     const running = [{ composeHash: two, cvm: cvm("web") }];
     const unknowns = [{ kind: "running-hashes", problem: "One CVM reports no hash." }] as const;
     expect(removed({ running, unknowns }, { acceptedUnknowns: ["running-hashes"] })).to.deep.equal([1, 3, 4, 5]);
@@ -197,7 +197,7 @@ describe("planPrune", () => {
         }),
       );
 
-    it("removes nothing that is in use, named, new or young, and everything else", () => {
+    it("removes exactly the hashes that are not in use, named, new or young", () => {
       fc.assert(
         fc.property(arbitraryUse, arbitraryPolicy, (use, policy) => {
           const { keep, olderThanSeconds = 0, pins, queued, mayEmptyList } = policy;
@@ -225,7 +225,7 @@ describe("planPrune", () => {
       );
     });
 
-    it("never removes more because more is known, kept or asked to be kept", () => {
+    it("never removes more when more facts are known or more hashes are kept", () => {
       fc.assert(
         fc.property(arbitraryUse, arbitraryPolicy, use, fc.nat({ max: 5 }), (use, policy, extra, field) => {
           const pin = { composeHash: extra.composeHash, source: "--pin" };
@@ -248,7 +248,7 @@ describe("planPrune", () => {
       );
     });
 
-    it("depends on nobody's order", () => {
+    it("does not depend on the order of the facts", () => {
       fc.assert(
         fc.property(arbitraryUse, arbitraryPolicy, (use, policy) => {
           const turned = {

@@ -15,19 +15,19 @@ const remove = encodeFunctionData({ abi: dstackAppAbi, functionName: "removeComp
 describe("findMentions", () => {
   const found = (text: string) => findMentions(text, [hash, other]);
 
-  it("finds a hash in its own calldata, whatever the call does with it", () => {
+  it("finds a hash in the calldata of each function", () => {
     expect(found(add)).to.deep.equal([hash]);
     expect(found(remove)).to.deep.equal([hash]);
   });
 
-  it("finds it in a Transaction Builder file, in any letter case and with or without prefix", () => {
+  it("finds a hash in a Transaction Builder file, in any letter case, with or without prefix", () => {
     const file = { version: "1.0", chainId: "8453", transactions: [{ to: appId, value: "0", data: add }] };
     expect(found(JSON.stringify(file))).to.deep.equal([hash]);
     expect(found(JSON.stringify({ contractInputsValues: { composeHash: hash.toUpperCase() } }))).to.deep.equal([hash]);
     expect(found(hash.slice(2))).to.deep.equal([hash]);
   });
 
-  it("finds it in a MultiSend inside a timelock's operation, at no even boundary", () => {
+  it("finds a hash in a MultiSend inside a timelock's operation, at an uneven offset", () => {
     const packed = concatHex(["0x00", appId, numberToHex(0, { size: 32 }), numberToHex(size(add), { size: 32 }), add]);
     const multiSend = encodeFunctionData({ abi: parseAbi(["function multiSend(bytes)"]), args: [packed] });
     const schedule = encodeFunctionData({
@@ -44,7 +44,7 @@ describe("findMentions", () => {
 });
 
 describe("canMention", () => {
-  it("tells what can name a hash from what was taken for it", () => {
+  it("accepts text that can hold a hash, and no other", () => {
     for (const text of [add, hash.slice(2), hash.toUpperCase()]) expect(canMention(text), text).to.equal(true);
     for (const text of ['{"transactions":[]}', appId, hash.slice(0, -1)]) {
       expect(canMention(text), text).to.equal(false);

@@ -28,12 +28,12 @@ function policyOf(args: Partial<PruneArguments>, more: Partial<BuildKeepRulesPar
 }
 
 describe("the policy of a prune", () => {
-  it("keeps the newest three and accepts nothing, where nothing is said", () => {
+  it("keeps the newest three and accepts nothing by default", () => {
     expect(defaultKeep).to.equal(3);
     expect(policyOf({})).to.deep.equal(keepRulesWith({ keep: 3 }));
   });
 
-  it("is what the command line says, none of it included", () => {
+  it("follows the command line, including zero", () => {
     const args = { keep: "0", olderThan: "30d", accept: " history, proof", allowEmpty: true };
     expect(policyOf(args)).to.deep.equal(
       keepRulesWith({
@@ -45,7 +45,7 @@ describe("the policy of a prune", () => {
     );
   });
 
-  it("has the pins of configuration and command line, each with its source", () => {
+  it("has the pins of the configuration and of the command line, each with its source", () => {
     const { pins } = policyOf({ pin: `${one},${two.slice(2).toUpperCase()}` }, { pins: [hashNumber(9)] });
     expect(pins).to.deep.equal([
       { composeHash: hashNumber(9), source: "the configuration" },
@@ -54,7 +54,7 @@ describe("the policy of a prune", () => {
     ]);
   });
 
-  it("has of each waiting call the hashes of the list it names", () => {
+  it("has, of each queued call, the hashes that it names", () => {
     const documents = [
       { source: "safe.json", text: `{"data":"${data}","other":"${four}"}` },
       { source: "0x00…", text: two },
@@ -65,7 +65,7 @@ describe("the policy of a prune", () => {
     ]);
   });
 
-  it("takes no pin and no bare hash that is not on the list: whoever typed it believes it protected", () => {
+  it("refuses a pin and a bare hash that are not on the list, because the user expects protection", () => {
     expect(() => policyOf({ pin: `${one},${four}` })).to.throw(InvalidArgumentError, four);
     const documents = [{ source: "0x00…", text: four }];
     expect(() => policyOf({}, { documents })).to.throw(InvalidArgumentError, four);
@@ -81,7 +81,7 @@ describe("the policy of a prune", () => {
       acceptedUnknowns: ["proof"],
     });
 
-    it("is the plan's, to which only more to keep is added", () => {
+    it("is the plan's own, and options may only keep more", () => {
       expect(policyOf({}, { planned })).to.deep.equal(planned);
       const documents = [{ source: "new.json", text: data }];
       const more = policyOf({ pin: three }, { planned, documents, pins: [hashNumber(2)] });
@@ -96,14 +96,14 @@ describe("the policy of a prune", () => {
       });
     });
 
-    it("is loosened by nothing, though it were asked for", () => {
+    it("is not weakened by an option", () => {
       const args = { keep: "1", olderThan: "1s", accept: "history", allowEmpty: true };
       expect(policyOf(args, { planned })).to.deep.equal(planned);
       const strict = { ...planned, olderThanSeconds: 60 };
       expect(policyOf({}, { planned: strict })).to.deep.equal(strict);
     });
 
-    it("is refused beside another one, by the name of each option", () => {
+    it("is refused beside other options, each by its name", () => {
       const refuse = (args: Partial<PruneArguments>) => () =>
         requireNoOtherRules(parsePruneArguments(args as PruneArguments), "plan.json");
       for (const [option, args] of [
@@ -117,7 +117,7 @@ describe("the policy of a prune", () => {
     });
   });
 
-  it("is refused where an option is none", () => {
+  it("is refused when an option is invalid", () => {
     for (const args of [
       { keep: "-1" },
       { keep: "1.5" },
