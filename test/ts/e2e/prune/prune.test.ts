@@ -62,7 +62,8 @@ async function die(world: PruneWorld, plan: PrunePlan, path: string, at: "prepar
       throw new Error("killed");
     },
   };
-  await catchError(applyPrunePlan({ plan, source: sourceOf(world), account: world.owner, journal }), Error);
+  const parameters = { plan, source: sourceOf(world), account: world.owner, allowDelegation: true, journal };
+  await catchError(applyPrunePlan(parameters), Error);
   await file.close();
 }
 
@@ -89,7 +90,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
   async function prune(args: Record<string, unknown> = {}, dstack = {}): Promise<TaskRun> {
     const apps = { shop: { address: world.appId, pins: [scenario.pinned] } };
     const paths = { cache: join(directory.path, "cache") };
-    const hre = await projectOf(world, { apps, ...dstack }, { paths });
+    const hre = await projectOf(world, { apps, batch: { delegate: true }, ...dstack }, { paths });
     const journal = join(directory.path, "prune.jsonl");
     return runTask(hre, ["prune"], { json: true, journal, ...args });
   }

@@ -273,7 +273,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
   function expectShown({ task }: Scenario, stdout: string, signed: readonly DecodedTransaction[]): void {
     if (signed.length === 0) return;
     expect(stdout).to.contain(`chain ${world.chain.id}`);
-    const most = BigInt(/at most ([\d,]+) gas in total/.exec(stdout)?.[1]?.replaceAll(",", "") ?? "-1");
+    const most = BigInt(/^gas +[\d,]+ +([\d,]+)$/m.exec(stdout)?.[1]?.replaceAll(",", "") ?? "-1");
     expect(signed.reduce((sum, { gas }) => sum + gas, 0n) <= most, "gas beyond the plan").to.equal(true);
     expect(stdout).to.contain("priority fee at most 3 gwei");
     const known = stdout.toLowerCase();
