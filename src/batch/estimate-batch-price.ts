@@ -6,14 +6,11 @@ import { estimatePrice, type PricedTransaction } from "../chain/transactions/pri
 import { batchExecutorDeployment, deterministicDeployer, encodeExecute } from "../core/batch-executor.ts";
 import type { Hex } from "../core/ids.ts";
 import {
-  batchGasCeilingOf,
   chunkCalls,
   executorDeploymentGasCeiling,
   gasBoundOf,
-  gasCeilingOf,
   groupCalls,
   transactionGas,
-  transactionGasCeiling,
   undoDelegationGasCeiling,
 } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
@@ -29,24 +26,28 @@ import type { BatchPlan } from "./plan-batch.ts";
  */
 export async function estimateBatchPrice(
   client: ChainClient,
-  { account: from, calls, delegation }: Pick<BatchPlan, "account" | "calls" | "delegation">,
+  { account: from, calls, delegation, gas: limit }: Pick<BatchPlan, "account" | "calls" | "delegation" | "gas">,
 ): Promise<PriceEstimate> {
   const gasOf = await estimateEach(client, { from, calls });
   if (delegation === undefined) {
-    const transactions = calls.map((call) => ({
-      ...{ to: call.to, data: call.data, gasLimit: gasCeilingOf(call.functionName) },
-      gas: afterRefunds(gasOf(call), [call]),
-    }));
-    return estimatePrice(client, { transactions });
+    const transactions = calls.map((call) => ({ ...call, gas: afterRefunds(gasOf(call), [call]) }));
+    return estimatePrice(client, { transactions: limitTogether(transactions, limit) });
   }
-  const batches = chunkCalls(calls, {}).map((chunk, index): PricedTransaction => {
-    const gasLimit = least(batchGasCeilingOf(chunk), transactionGasCeiling);
+  const batches = chunkCalls(calls, {}).map((chunk, index) => {
     const authorizes = delegation.authorizes && index === 0;
     const gas = transactionGas + executorGas + (authorizes ? authorizationGas : 0n) + gasTogether(chunk, gasOf);
-    return { to: from, data: encodeExecute(chunk), gas: afterRefunds(gas, chunk, authorizes), gasLimit, authorizes };
+    return { to: from, data: encodeExecute(chunk), gas: afterRefunds(gas, chunk, authorizes), authorizes };
   });
-  const deployment = delegation.deploys ? [await priceDeployment(client, from)] : [];
-  return estimatePrice(client, { transactions: [...deployment, ...batches] });
+  const deployment = delegation.deploys ? [await planDeployment(client, from)] : [];
+  return estimatePrice(client, { transactions: limitTogether([...deployment, ...batches], limit) });
+}
+
+/** A plan limits the gas of its transactions together, so that of the first one stands for all. */
+function limitTogether(
+  transactions: readonly Omit<PricedTransaction, "gasLimit">[],
+  limit: bigint,
+): readonly PricedTransaction[] {
+  return transactions.map((transaction, index) => ({ ...transaction, gasLimit: index === 0 ? limit : 0n }));
 }
 
 /** Tells what ending an account's delegation will cost. @throws ImplausibleAnswerError, RpcUnavailableError */
@@ -171,12 +172,10 @@ async function estimateOne(
   }
 }
 
-async function priceDeployment(client: ChainClient, from: Address): Promise<PricedTransaction> {
+async function planDeployment(client: ChainClient, from: Address): Promise<Omit<PricedTransaction, "gasLimit">> {
   const transaction = { to: deterministicDeployer, data: batchExecutorDeployment };
-  const functionName = "the deployment of the batch executor";
-  const gasLimit = executorDeploymentGasCeiling;
-  const gas = await estimateOne(client, from, { ...transaction, functionName });
-  return { ...transaction, gas: gas === undefined ? gasLimit : least(gas, gasLimit), gasLimit };
+  const gas = await estimateOne(client, from, { ...transaction, functionName: "the deployment of the batch executor" });
+  return { ...transaction, gas: gas ?? executorDeploymentGasCeiling };
 }
 
 function least(one: bigint, other: bigint): bigint {

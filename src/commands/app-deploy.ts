@@ -146,8 +146,9 @@ async function showDeploymentPrice(
 ): Promise<PriceEstimate> {
   const call = { from, ...encodeDeployApp(plan) };
   await simulateCall(client, call);
-  const gas = await readGas(client, { ...call, ceiling: gasCeilingOf(call.functionName) });
-  const price = await estimatePrice(client, { transactions: [{ to: call.to, data: call.data, ...gas }] });
+  const ceiling = gasCeilingOf(call.functionName);
+  const { gas } = await readGas(client, { ...call, ceiling });
+  const price = await estimatePrice(client, { transactions: [{ ...call, gas, gasLimit: ceiling }] });
   output.line(`  ${tipLimit}`);
   showPrice(output, price);
   return price;

@@ -45,7 +45,7 @@ export function connectChain(client: ChainClient, account: Account | Address | u
       };
     },
     estimatePrice: async (intents, from) =>
-      estimatePrice(client, { transactions: await planPayments(client, from, intents) }),
+      estimatePrice(client, { transactions: atCeilings(await planPayments(client, from, intents)) }),
     requireAffordable: (intents) => requireAffordable(client, signer, intents),
     async send(intent, { minimumNonce, beforeSend }) {
       if (signer === undefined) throw new SignerRequiredError([intent.step]);
@@ -90,17 +90,30 @@ function send(
     : addComposeHash(client, { appId, composeHash: parseComposeHash(value), ...write });
 }
 
-/** Simulates all transactions as `send` would, without signing, and compares their maximum cost with the balance. */
+/**
+ * Simulates all transactions as `send` would, without signing, and compares their maximum cost with the balance. The gas
+ * is estimated once more before each is signed, so the price has the most that may be signed then.
+ */
 async function requireAffordable(
   client: ChainClient,
   signer: Hex | undefined,
   intents: readonly PaymentIntent[],
 ): Promise<PriceEstimate> {
   if (signer === undefined) throw new SignerRequiredError(intents.map(({ step }) => step));
-  return requireFunds(client, { address: signer, transactions: await planPayments(client, signer, intents) });
+  const transactions = await planPayments(client, signer, intents);
+  await requireFunds(client, { address: signer, transactions });
+  return estimatePrice(client, { transactions: atCeilings(transactions) });
 }
 
-function planPayments(client: ChainClient, from: Hex, intents: readonly PaymentIntent[]): Promise<PricedTransaction[]> {
+interface PlannedPayment extends PricedTransaction {
+  readonly ceiling: bigint;
+}
+
+function atCeilings(transactions: readonly PlannedPayment[]): readonly PricedTransaction[] {
+  return transactions.map(({ ceiling, ...transaction }) => ({ ...transaction, gasLimit: ceiling }));
+}
+
+function planPayments(client: ChainClient, from: Hex, intents: readonly PaymentIntent[]): Promise<PlannedPayment[]> {
   return Promise.all(intents.map((intent) => planPayment(client, from, intent)));
 }
 
@@ -108,12 +121,13 @@ async function planPayment(
   client: ChainClient,
   from: Hex,
   { chainId, appId: to, step: functionName, value }: PaymentIntent,
-): Promise<PricedTransaction> {
+): Promise<PlannedPayment> {
   await requireChain(client, chainId);
   const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [value] });
   const call = { from, to, data, abi: dstackAppAbi, functionName };
   await simulateCall(client, call);
-  return { to, data, ...(await readGas(client, { ...call, ceiling: gasCeilingOf(functionName) })) };
+  const ceiling = gasCeilingOf(functionName);
+  return { to, data, ceiling, ...(await readGas(client, { ...call, ceiling })) };
 }
 
 async function readReceipt(

@@ -62,21 +62,19 @@ export interface RequireFundsParameters extends EstimatePriceParameters {
 }
 
 /**
- * Returns the price if the account can pay the most that these transactions cost, the fees of a rollup included.
+ * Returns if the account can pay the most that these transactions cost, the fees of a rollup included.
  *
  * @throws InsufficientFundsError, ImplausibleAnswerError, RpcUnavailableError
  */
 export async function requireFunds(
   client: ChainClient,
   { address, ...planned }: RequireFundsParameters,
-): Promise<PriceEstimate> {
-  const [balance, price] = await Promise.all([
+): Promise<void> {
+  const [balance, { most }] = await Promise.all([
     withRpcErrors(client, "reading the balance", () => getBalance(client, { address })),
     estimatePrice(client, planned),
   ]);
-  const { total } = price.most;
-  if (balance < total) throw new InsufficientFundsError(address, balance, total);
-  return price;
+  if (balance < most.total) throw new InsufficientFundsError(address, balance, most.total);
 }
 
 function sum(amounts: readonly bigint[]): bigint {
@@ -99,7 +97,7 @@ export function costOf(receipt: CostFields): bigint {
   const gasUsed = field("gasUsed");
   const scalar = field("operatorFeeScalar");
   // Jovian receipts have this field and another unit of the scalar. Isthmus counts it per million gas.
-  const isJovian = "daFootprintGasScalar" in receipt && receipt.daFootprintGasScalar !== null;
+  const isJovian = (Reflect.get(receipt, "daFootprintGasScalar") ?? null) !== null;
   const forGas = isJovian ? gasUsed * scalar * 100n : (gasUsed * scalar) / 1_000_000n;
   return gasUsed * field("effectiveGasPrice") + field("l1Fee") + forGas + field("operatorFeeConstant");
 }
