@@ -4,9 +4,10 @@ import { readCode, readDelegation } from "../chain/code.ts";
 import { readNextNonce } from "../chain/transactions/prepare.ts";
 import { batchExecutorAddress, deterministicDeployer, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
-import type { OwnerCall } from "../core/owner-calls.ts";
+import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
 import { isExecutorDeployed, signerOf } from "./delegation.ts";
+import { requireEffect } from "./require-effect.ts";
 import { type BatchMode, type BatchParameters, type BatchRun, openRun, recordedBy } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
@@ -23,6 +24,8 @@ export interface PlanBatchParameters extends BatchParameters {
   readonly allowDelegation?: boolean | undefined;
   /** Address of the executor, if it differs from the address derived from its code. Its code is verified. */
   readonly executor?: Address | undefined;
+  /** Also plans calls that change nothing. @default false */
+  readonly allowNoEffect?: boolean | undefined;
 }
 
 /**
@@ -74,6 +77,7 @@ const worthADeployment = 32;
  * sendBatch.
  *
  * @throws InvalidArgumentError if calls contradict each other
+ * @throws NoEffectError for calls that change nothing
  * @throws DelegationUnsupportedError, ForeignDelegationError, ExecutorMismatchError if the caller requested `7702`
  * @throws SignerRequiredError, WrongChainError, ImplausibleAnswerError, RpcUnavailableError
  */
@@ -87,16 +91,20 @@ export function purposeOf(calls: readonly OwnerCall[]): string {
   return [...new Set(calls.map(({ functionName }) => functionName))].join(", ");
 }
 
-type ModeParameters = Pick<PlanBatchParameters, "mode" | "executor" | "allowDelegation">;
+type PlanSettings = Pick<PlanBatchParameters, "mode" | "executor" | "allowDelegation" | "allowNoEffect">;
 
 /** The plan for the calls that a run has not sent yet. */
 export async function planFor(
   run: BatchRun,
-  { mode: wanted = "auto", executor, allowDelegation = false }: ModeParameters,
+  { mode: wanted = "auto", executor, allowDelegation = false, allowNoEffect = false }: PlanSettings,
 ): Promise<BatchPlan> {
   const { client, account, chainId } = run.settings;
   const { address } = account;
   const calls = run.left;
+  // A recorded transaction is completed first, and may already be mined.
+  const recorded = recordedBy(run.settings).flatMap((entry) => entry.calls);
+  const unrecorded = calls.filter((call) => !recorded.some((other) => isSameCall(call, other)));
+  if (!allowNoEffect) await requireEffect(client, unrecorded);
   const [choice, nonce] = await Promise.all([
     chooseMode(run, { wanted, executor, allowDelegation }),
     readNextNonce(client, { address }),

@@ -33,18 +33,15 @@ import {
   purposeOf,
   requirePlanned,
 } from "./plan-batch.ts";
-import { requireEffect } from "./require-effect.ts";
 import { type BatchResult, type BatchRun, openRun } from "./run.ts";
 import { nextNonceOf, type PlannedTransaction, resumeJournal, sendTransactions } from "./send-transactions.ts";
 
 export interface SendBatchParameters extends PlanBatchParameters {
   /**
-   * The plan from planBatch that the user has reviewed. Nothing else is signed, and `mode`, `executor` and
-   * `allowDelegation` are ignored. Without a plan, sendBatch plans now.
+   * The plan from planBatch that the user has reviewed. Nothing else is signed, and `mode`, `executor`, `allowDelegation`
+   * and `allowNoEffect` are ignored. Without a plan, sendBatch plans now.
    */
   readonly plan?: BatchPlan | undefined;
-  /** Also sends calls that change nothing. */
-  readonly allowNoEffect?: boolean | undefined;
 }
 
 /**
@@ -53,7 +50,7 @@ export interface SendBatchParameters extends PlanBatchParameters {
  * sent.
  *
  * @throws InvalidArgumentError if calls contradict each other, or the plan is for other calls
- * @throws NoEffectError for calls that change nothing
+ * @throws NoEffectError for calls that change nothing, if no plan is given
  * @throws ContractOwnerError if the owner is a Safe or another contract: see buildSafeBatch
  * @throws BatchStoppedError if something was sent and the rest failed
  * @throws ForeignDelegationError, DelegationUnsupportedError, ExecutorMismatchError in mode `7702`
@@ -62,13 +59,12 @@ export interface SendBatchParameters extends PlanBatchParameters {
  */
 export async function sendBatch(client: ChainClient, parameters: SendBatchParameters): Promise<BatchResult> {
   const calls = orderCalls(parameters.calls);
-  const { allowNoEffect = false, onEvent } = parameters;
+  const { onEvent } = parameters;
   const run = await openRun(client, parameters, { calls, purpose: purposeOf(calls) });
   if (parameters.plan !== undefined) requirePlanned(run, parameters.plan);
   let chosen: Pick<BatchPlan, "mode" | "reason"> = { mode: "none", reason: "nothing was chosen yet" };
   try {
     await resumeJournal(run);
-    if (!allowNoEffect) await requireEffect(client, run.left);
     const plan = parameters.plan ?? (await planFor(run, parameters));
     chosen = run.left.length === 0 ? { mode: "none", reason: "nothing is left to send" } : plan;
     onEvent?.({ kind: "chosen", mode: chosen.mode, reason: chosen.reason });

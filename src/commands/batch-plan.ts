@@ -40,7 +40,8 @@ export interface PlannedCalls {
   readonly price: PriceEstimate | null;
 }
 
-export interface PlanCallsParameters extends Pick<PlanBatchParameters, "calls" | "mode" | "allowDelegation"> {
+export interface PlanCallsParameters
+  extends Pick<PlanBatchParameters, "calls" | "mode" | "allowDelegation" | "allowNoEffect"> {
   /** The account that would pay. */
   readonly payer: Account | Address;
 }
@@ -54,12 +55,12 @@ export interface PlanCallsParameters extends Pick<PlanBatchParameters, "calls" |
 export async function planCalls(
   io: Pick<TaskIo, "output">,
   { client, chainId, ...chain }: ConnectedChain,
-  { calls, payer: account, ...wanted }: PlanCallsParameters,
+  { calls, payer: account, allowNoEffect, ...wanted }: PlanCallsParameters,
 ): Promise<PlannedCalls> {
   // Only a key could sign a delegation.
   const mode = typeof account === "string" ? "none" : wanted.mode;
   const allowDelegation = wanted.allowDelegation ?? chain.allowDelegation;
-  const plan = await planBatch(client, { calls, account, mode, chainId, allowDelegation });
+  const plan = await planBatch(client, { calls, account, mode, chainId, allowDelegation, allowNoEffect });
   const simulate = (call: OwnerCall) => {
     const { to, data, functionName } = call;
     return simulateCall(client, { from: plan.account, to, data, functionName, abi: abiOf(call) });

@@ -1,4 +1,3 @@
-import { requireEffect } from "../batch/require-effect.ts";
 import { requireCode } from "../chain/code.ts";
 import { type AskedValue, readKmsStatus } from "../chain/read-kms.ts";
 import { caveatOf, describeGeneration, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
@@ -49,7 +48,6 @@ async function changeKms(
   const findings = lintAndShow(io.output, { calls }, accepted);
   if (needsCode) await requireCode(client, { address: value });
   const { owner } = await readKmsStatus(client, { kms });
-  await requireEffect(client, calls);
   io.output.line(warning);
   const sent = await executeCalls(io, connected, { calls, signer: owner, batch: args.batch, dryRun: args.dryRun });
   return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };

@@ -26,7 +26,8 @@ export async function planWithUser(
   output.line(`${account} can send one transaction instead of ${calls.length} if it does this:`);
   for (const line of describeDelegation(offer)) output.line(line);
   const isAllowed = await ask("Delegate? If not, each change is sent in its own transaction.");
-  return isAllowed ? planBatch(client, { ...wanted, allowDelegation: true }) : plan;
+  // The first plan has checked that every call changes something.
+  return isAllowed ? planBatch(client, { ...wanted, allowDelegation: true, allowNoEffect: true }) : plan;
 }
 
 /** What the account signs for a delegation besides its calls. */

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { Account, Address } from "viem";
-import { requireEffect } from "../batch/require-effect.ts";
 import {
   type BatchEvent,
   type BatchResult,
@@ -85,14 +84,14 @@ export async function executeCalls(
   const readSigner = () => chain.signer(purpose, signer.address);
   if (dryRun) {
     const payer = await readPayer(io, { readSigner, signer: signer.address });
-    return planCalls(io, chain, { ...delivery, calls, payer });
+    return planCalls(io, chain, { ...delivery, calls, payer, allowNoEffect });
   }
   const account = await readSigner();
   await using journal = await openTaskJournal(chain);
   const { chainId, client } = chain;
   showRecorded(io, { account, chainId, journal });
   const { mode, allowDelegation } = delivery;
-  const plan = await planWithUser(io, chain, { calls, account, journal, mode, allowDelegation });
+  const plan = await planWithUser(io, chain, { calls, account, journal, mode, allowDelegation, allowNoEffect });
   const price = await showBatchPlan(io, client, plan);
   await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
   const result = await sendBatch(client, {
@@ -100,7 +99,6 @@ export async function executeCalls(
     account,
     journal,
     plan,
-    allowNoEffect,
     chainId,
     signal: io.signal,
     confirmUnsigned: confirmUnsigned(io),
@@ -159,7 +157,6 @@ export async function changeApp(
   const { owner } = requireApp(status, appId);
   const { findings, contracts } = await lintBeforeWrite(io, app, { accepted, status, calls });
   await guard?.();
-  if (!allowNoEffect) await requireEffect(client, calls);
   const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect, dryRun });
   return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
 }

@@ -80,6 +80,20 @@ describe("dstack hash add and remove", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
+  it("completes what a run sent and did not see mined, instead of refusing that it changes nothing", async () => {
+    expect((await run("add", { hashes: [first] })).exitCode).to.equal(0);
+    const directory = join(hre.config.paths.root, ".dstack");
+    const [journal = ""] = (await readdir(directory)).filter((name) => /^batch-.*\.jsonl$/.test(name));
+    const lines = (await readFile(join(directory, journal), "utf8")).trimEnd().split("\n");
+    await writeFile(join(directory, journal), `${lines.slice(0, -1).join("\n")}\n`);
+    const block = await head();
+    const again = await run("add", { hashes: [first] });
+    expect(again.exitCode, again.stdout).to.equal(0);
+    expect(again.json<{ calls: { status: string }[] }>().calls.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect([await head(), await isAllowed(first)]).to.deep.equal([block, true]);
+    expect(errorOf(await run("add", { hashes: [first] }))).to.include({ name: "NoEffectError" });
+  });
+
   it("refuses to remove the hash that a CVM runs, unless that is accepted by name", async () => {
     for (const refused of [
       await run("remove", { hashes: [inForce] }),
