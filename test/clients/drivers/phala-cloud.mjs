@@ -1,4 +1,4 @@
-// Speaks for @phala/cloud: one request per line of stdin, one answer per line of stdout. Nothing is translated: the
+// Calls @phala/cloud: one request per line of stdin, one answer per line of stdout. Nothing is translated: the
 // method is the package's export of that name, its parameters and its result are passed on as they are.
 //
 //   node phala-cloud.mjs <folder with node_modules>

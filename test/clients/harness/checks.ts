@@ -13,7 +13,7 @@ import { ClientError } from "./client-errors.ts";
 import { firstEnvironment, type Lane, type TestCvm } from "./lane.ts";
 
 export interface InForce {
-  /** Of the app-compose document, which keys have which values. */
+  /** Keys of the app-compose document with their values. */
   readonly document?: Partial<AppCompose>;
   /** Default: as the CVM was created. */
   readonly environment?: readonly EnvironmentVariable[];
@@ -21,7 +21,7 @@ export interface InForce {
   readonly composeHash?: string;
 }
 
-/** The backend runs what was asked for: state, document, hash, environment and the record of the operation agree. */
+/** The backend runs the requested version: state, document, hash, environment and the record of the operation agree. */
 export async function expectInForce(lane: Lane, cvm: TestCvm, wanted: InForce): Promise<void> {
   const { cloud, cloudClient } = lane.world;
   await cloud.whenIdle();
@@ -35,13 +35,13 @@ export async function expectInForce(lane: Lane, cvm: TestCvm, wanted: InForce): 
   expect(cloud.readHistory(cvm.id).at(-1)).to.include({ state: "done", composeHash });
 }
 
-/** The backend did this to the CVM and nothing else, and all of it came to a good end. */
+/** The backend ran exactly these operations on the CVM, and all of them succeeded. */
 export function expectOperations({ world }: Lane, cvm: TestCvm, kinds: readonly string[]): void {
   const history = world.cloud.readHistory(cvm.id);
   expect(history.map(({ kind, state }) => `${kind} ${state}`)).to.deep.equal(kinds.map((kind) => `${kind} done`));
 }
 
-/** Nothing happened: the CVM runs what it was created with, and no operation was started. */
+/** Nothing changed: the CVM runs the version that it was created with, and no operation was started. */
 export async function expectUntouched(lane: Lane, cvm: TestCvm): Promise<void> {
   const { cloud, cloudClient } = lane.world;
   await cloud.whenIdle();

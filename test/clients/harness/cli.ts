@@ -10,7 +10,7 @@ export interface CliRun {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** Both, without colours, for what the CLI says only to people. */
+  /** Both streams, without colours, for text that is not in the JSON output. */
   readonly text: string;
   /** The JSON document in stdout. The CLI prints other lines before it, even with `--json`. */
   json(): Record<string, unknown>;
@@ -35,7 +35,7 @@ export interface Cli {
 
 const guard = pathToFileURL(join(root, "test", "clients", "drivers", "loopback-only.mjs")).href;
 
-/** What every Node client is started with: nothing of this machine's environment but how to find programs. */
+/** The environment of every Node client: of this machine's, only the variables that locate programs. */
 export function nodeEnvironment(): NodeJS.ProcessEnv {
   const { PATH, SystemRoot } = process.env;
   return { PATH, SystemRoot, NODE_OPTIONS: `--import=${guard}`, NO_COLOR: "1" };
@@ -94,7 +94,7 @@ function parseJson(stdout: string): Record<string, unknown> {
     try {
       return JSON.parse(text);
     } catch {
-      // Not where the document begins.
+      // The document starts at a later brace.
     }
   }
   throw new Error(`The CLI printed no JSON: ${stdout.slice(0, 1000)}`);

@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClientName } from "./clients.ts";
 
-/** A fault of a client's own, which the mock cannot answer away. */
+/** A bug of a client, which no answer of the mock cloud can avoid. */
 export interface ClientBug {
   readonly operations: readonly (string | RegExp)[];
   /** One sentence without a full stop. */
   readonly reason: string;
-  /** Who has it, and the line of that client that shows it; checked against what is installed. */
+  /** The clients with this bug, and the line of each that shows it; checked against the installed package. */
   readonly evidence: Readonly<Partial<Record<ClientName, Evidence>>>;
-  /** How the failure reads, so that another one is not taken for it. */
+  /** The text of the failure, so that another failure does not count as this bug. */
   readonly shows: RegExp;
 }
 
@@ -58,7 +58,7 @@ export const clientBugs: readonly ClientBug[] = [
   },
 ];
 
-/** The named bug that explains this failure, as the table words it. */
+/** The bug that explains this failure, in the words of the table. */
 export function findClientBug(client: ClientName, operation: string, failure: string): string | undefined {
   for (const { operations, reason, evidence, shows } of clientBugs) {
     const line = evidence[client];
@@ -70,7 +70,7 @@ export function findClientBug(client: ClientName, operation: string, failure: st
   return undefined;
 }
 
-/** Bugs whose line of evidence does not stand in the installed client. */
+/** Bugs whose line of evidence is not in the installed client. */
 export function findWrongEvidence(folders: ReadonlyMap<ClientName, string>): string[] {
   return clientBugs.flatMap(({ evidence }) =>
     [...folders].flatMap(([client, folder]) => {

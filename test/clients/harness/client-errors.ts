@@ -1,4 +1,4 @@
-/** How a client itself reported a failure: its own error class, and what that tells of the answer. */
+/** A failure as the client reported it: its own error class, with what that says about the answer. */
 export class ClientError extends Error {
   readonly status: number | undefined;
   readonly code: string | undefined;

@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { ClientError, MethodMissingError } from "./client-errors.ts";
 
-/** One call of a client's own function, as the drivers take it. */
+/** One call of a client's own function, in the format of the drivers. */
 export interface DriverRequest {
   /** A method of the API client, a function for the chain, a webhook helper, or any other helper. */
   readonly kind: "api" | "chain" | "webhook" | "helper";
-  /** The JavaScript name; the other drivers turn it into their client's spelling. */
+  /** The JavaScript name; the other drivers translate it to their client's name. */
   readonly method: string;
   readonly parameters?: unknown;
   readonly apiKey?: string;
@@ -62,7 +62,7 @@ export function startDriver({ command, args, env, timeoutMs = 30_000 }: StartDri
     waiting.get(reply.id)?.resolve(reply);
     waiting.delete(reply.id);
   });
-  // A driver that died while it was written to is reported by `close`.
+  // If the driver ends during a write, `close` reports it.
   child.stdin.on("error", () => undefined);
 
   return {

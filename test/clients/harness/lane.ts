@@ -29,10 +29,10 @@ import { startWorld, type World } from "../../../src/world/start-world.ts";
 
 type RequestDone = Extract<MockCloudEvent, { type: "request" }>;
 
-/** Where the policy of a CVM's app lives: in a contract on the chain of the world, or in the cloud alone. */
+/** Where the policy of a CVM's app is: in a contract on the world's chain, or only in the cloud. */
 export type KmsKind = "on-chain" | "off-chain";
 
-/** A CVM as the operations find it: running, with the compose file and environment below. */
+/** A CVM at the start of an operation: running, with the compose file and environment below. */
 export interface TestCvm {
   /** `cvm_…` */
   readonly id: string;
@@ -49,35 +49,35 @@ export const firstCompose = "services:\n  app:\n    image: nginx:1.27\n";
 export const nextCompose = "services:\n  app:\n    image: nginx:1.28\n";
 export const firstEnvironment: readonly EnvironmentVariable[] = [{ key: "MODE", value: "blue" }];
 
-/** One world and what the operations do in it besides calling clients. Cells of one lane run one after another. */
+/** One world, and the functions of the operations apart from the clients. Cells of one lane run one after another. */
 export interface Lane {
   readonly world: World;
   /** Private key of the apps' owner, a well-known test account. */
   readonly ownerKey: Hex;
-  /** Of a funded account that owns nothing. */
+  /** Private key of a funded account that owns nothing. */
   readonly strangerKey: Hex;
   createCvm(kms: KmsKind): Promise<TestCvm>;
   /** The same CVM at every call, for operations that change nothing. */
   standingCvm(kms: KmsKind): Promise<TestCvm>;
-  /** By any identifier. The environment it was created with may be another. */
+  /** Finds a CVM by any identifier. Its environment may differ from the one below. */
   findCvm(identifier: string, kms: KmsKind): Promise<TestCvm>;
   /** As the API describes it at 2025-10-28, the version that names its size in numbers. */
   readCvm(cvm: TestCvm): Promise<CvmDetail20251028>;
   readDocument(cvm: TestCvm): Promise<AppCompose>;
-  /** Deploys the app of a CVM that a client planned, as its owner would, and encrypts to the new app's key. */
+  /** Deploys the app of a planned CVM with the owner's key, and encrypts to the new app's key. */
   deployPlanned(
     planned: { readonly compose_hash: string; readonly device_id: string },
     environment: readonly EnvironmentVariable[],
   ): Promise<{ readonly appId: AppId; readonly encryptedEnv: string }>;
   /** Encrypts to the app's key. */
   encrypt(cvm: TestCvm, environment: readonly EnvironmentVariable[]): Promise<string>;
-  /** As the app's owner would, with or without `0x`. */
+  /** Registers a hash, with or without `0x`, with the owner's key. */
   registerHash(cvm: TestCvm, composeHash: string): Promise<TransactionHash>;
   withdrawHash(cvm: TestCvm, composeHash: string): Promise<TransactionHash>;
   allowDevice(cvm: TestCvm, deviceId: DeviceId): Promise<TransactionHash>;
   disallowDevice(cvm: TestCvm, deviceId: DeviceId): Promise<TransactionHash>;
   allowAnyDevice(cvm: TestCvm, allowed: boolean): Promise<TransactionHash>;
-  /** Resolves once the cloud has answered such a request, from now on. */
+  /** Resolves when the cloud has answered the next such request. */
   untilAnswered(isWanted: (request: RequestDone) => boolean): Promise<void>;
   /** Status of the last answer to a request whose path ends so. */
   lastAnswer(path: string): number | undefined;

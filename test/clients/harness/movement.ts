@@ -2,14 +2,14 @@ import { expect } from "chai";
 import { getBlockNumber } from "viem/actions";
 import type { Lane } from "./lane.ts";
 
-/** Does the work and makes sure that meanwhile nothing moved: no block on the chain, no CVM or operation anywhere. */
+/** Runs the work, and checks that nothing changed meanwhile: no block, no CVM and no operation. */
 export async function expectNothingMoved(lane: Lane, work: () => Promise<unknown>): Promise<void> {
   const before = await observe(lane);
   await work();
   expect(await observe(lane), "chain and backend").to.deep.equal(before);
 }
 
-/** Lets the work move the clocks of chain and backend and set faults, and takes all back to where it was. */
+/** Runs work that moves the clocks of chain and backend and sets faults, and restores the state after it. */
 export async function withOwnTime(lane: Lane, work: () => Promise<void>): Promise<void> {
   const { world } = lane;
   await world.cloud.whenIdle();
@@ -23,7 +23,7 @@ export async function withOwnTime(lane: Lane, work: () => Promise<void>): Promis
   }
 }
 
-/** The world mines a block per transaction and none without. */
+/** The world mines one block for each transaction, and no others. */
 async function observe({ world }: Lane) {
   await world.cloud.whenIdle();
   const { text } = await world.cloudClient.request({ method: "GET", path: "/cvms/paginated?page=1&page_size=100" });

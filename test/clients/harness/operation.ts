@@ -2,13 +2,13 @@ import type { Cli } from "./cli.ts";
 import type { Lane } from "./lane.ts";
 import type { Sdk } from "./sdk.ts";
 
-/** One row of the table: what a user wants done, and how the clients are told to do it. */
+/** One row of the table: an operation, and the calls of the clients for it. */
 export interface Operation {
   /** Unique; also the row's title. */
   readonly name: string;
-  /** By an SDK. Absent where only the CLI has it. */
+  /** The call of an SDK. Absent when only the CLI has one. */
   readonly sdk?: (context: { readonly sdk: Sdk; readonly lane: Lane }) => Promise<void>;
-  /** By a command of the CLI. Absent where it has none. */
+  /** The command of the CLI. Absent when it has none. */
   readonly cli?: (context: { readonly cli: Cli; readonly lane: Lane }) => Promise<void>;
 }
 

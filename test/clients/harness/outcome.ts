@@ -1,13 +1,13 @@
 import type { ClientName } from "./clients.ts";
 
-/** What one client did with one operation. */
+/** The result of one operation with one client. */
 export type Outcome = "pass" | "fail" | "client bug" | "not in this client";
 
 export interface Cell {
   readonly operation: string;
   readonly client: ClientName;
   readonly outcome: Outcome;
-  /** Of everything but a pass. */
+  /** Absent for a pass. */
   readonly reason?: string;
   readonly seconds: number;
 }
@@ -27,7 +27,7 @@ export interface Difference {
   readonly found: string;
 }
 
-/** Where a run and the expectation disagree, in either direction. `isWhole` also reports cells that were not run. */
+/** The differences between a run and the expectation. `isWhole` also reports cells that were not run. */
 export function compareCells(
   expectation: Expectation,
   cells: readonly Cell[],
@@ -49,7 +49,7 @@ export function compareCells(
   return differences;
 }
 
-/** The expectation these cells would meet. A failure can't be expected; its cell is left out. */
+/** The expectation that these cells would meet. A failure cannot be expected, so its cell is omitted. */
 export function expectationOf(cells: readonly Cell[]): Expectation {
   const expectation: Record<string, Partial<Record<ClientName, ExpectedCell>>> = {};
   for (const { operation, client, outcome, reason = "" } of cells) {

@@ -28,7 +28,7 @@ export function formatTable(groups: readonly OperationGroup[], cells: readonly C
   return lines.join("\n");
 }
 
-/** What is no client stands apart, behind a bar. */
+/** Columns that are not clients follow a vertical bar. */
 function inColumns(clients: readonly ClientName[], texts: readonly string[]): string {
   const [real, shapes] = [false, true].map((wanted) =>
     texts.filter((_, index) => clients[index] !== undefined && isRequestShape(clients[index]) === wanted).join("  "),
@@ -50,7 +50,7 @@ export function formatDifferences(differences: readonly Difference[]): string {
     .join("\n");
 }
 
-/** Every bug once, with the columns it shows in. */
+/** Each bug once, with the columns in which it appears. */
 export function formatBugs(cells: readonly Cell[]): string {
   const clientsOf = new Map<string, Set<string>>();
   for (const { outcome, reason = "", client } of cells) {

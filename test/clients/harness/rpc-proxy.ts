@@ -1,10 +1,10 @@
 import { serveRpc } from "../../../src/world/chain/rpc-server.ts";
 import type { Lane } from "./lane.ts";
 
-/** What happens around a call that a client makes: `forward` asks the chain of the lane. */
+/** Handles a call of a client; `forward` passes it to the lane's chain. */
 export type Intercept = (method: string, forward: () => Promise<unknown>) => Promise<unknown>;
 
-/** Gives the work the URL of an endpoint that leads to the lane's chain by way of `intercept`. */
+/** Runs the work with the URL of an endpoint that passes calls to the lane's chain through `intercept`. */
 export async function withRpcProxy(
   { world }: Lane,
   intercept: Intercept,

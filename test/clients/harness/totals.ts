@@ -1,10 +1,10 @@
 import { type ClientName, isRequestShape } from "./clients.ts";
 import type { Cell, Outcome } from "./outcome.ts";
 
-/** How many cells ended how. */
+/** The number of cells for each outcome. */
 export type Totals = Readonly<Record<Outcome, number>>;
 
-/** Of the official clients, and of what only imitates one. The two are never added up. */
+/** The totals of the official clients and of the request shapes, which are never added. */
 export interface SplitTotals {
   readonly clients: Totals;
   readonly requestShapes: Totals;

@@ -15,7 +15,7 @@ export function installNpmClients(): Promise<string> {
     inputs: files.map((file) => readFileSync(join(pins, file), "utf8")),
     install: async (folder) => {
       for (const file of files) copyFileSync(join(pins, file), join(folder, file));
-      // What the install scripts would compile are optional speed-ups of libraries the clients never load here.
+      // The install scripts would only compile optional parts of libraries that the clients do not load here.
       await runTool({
         ...npmCommand(["ci", ...installFlags]),
         cwd: folder,

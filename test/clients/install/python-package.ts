@@ -8,7 +8,7 @@ import { runTool } from "./run-tool.ts";
 export interface PythonPackage {
   /** The interpreter of the package's own environment. */
   readonly python: string;
-  /** Where its modules lie. */
+  /** The folder of its modules. */
   readonly sitePackages: string;
 }
 
@@ -37,7 +37,7 @@ export async function installPythonPackage(python: string, name: string): Promis
   return { python: interpreter, sitePackages: (await runTool({ command: interpreter, args: ["-c", where] })).trim() };
 }
 
-/** A Python of at least 3.11 with `venv`, which the pinned packages need; undefined where there is none. */
+/** A Python of at least 3.11 with `venv`, which the pinned packages need; undefined if there is none. */
 export async function findPython(): Promise<string | undefined> {
   const test = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
   for (const command of ["python3", "python", "python3.13", "python3.12", "python3.11"]) {

@@ -11,7 +11,7 @@ import type { OperationGroup } from "../harness/operation.ts";
 
 const newHash = `0x${"5e".repeat(32)}`;
 
-/** What the SDKs themselves do on chain, without the cloud. */
+/** The SDKs' own functions for the chain, without the cloud. */
 export const chainGroup: OperationGroup = {
   title: "On chain, by the clients' own functions",
   operations: [

@@ -12,7 +12,7 @@ const compose = "docker-compose.yml";
 const otherCompose = "services:\n  app:\n    image: nginx:1.29\n";
 const files = { [compose]: nextCompose };
 
-/** Of the `slow-rollover` fault: longer than any row takes. The row moves the clock to its end. */
+/** The time of the `slow-rollover` fault, longer than each row. The row moves the clock to its end. */
 const slowMs = 600_000;
 
 export const conflictGroup: OperationGroup = {
@@ -23,7 +23,7 @@ export const conflictGroup: OperationGroup = {
       cli: async ({ cli, lane }) =>
         sitOutRollover(lane, {
           run: (cvm) => cli.succeed(["cvms", "restart", cvm.id]),
-          // It looks at the CVM first.
+          // It reads the CVM first.
           isHeldUp: ({ method }) => method === "GET",
           says: /in progress/i,
           done: "restart",
@@ -55,7 +55,7 @@ export const conflictGroup: OperationGroup = {
             const size = ["--vcpu", "2", "--memory", "4096", "--disk-size", "60"];
             return cli.succeed(["cvms", "resize", cvm.id, ...size, "--allow-restart", "true", "-y"]);
           },
-          // It tries until it is let.
+          // It tries until the cloud accepts.
           isHeldUp: ({ status }) => status === 409,
           says: /busy/i,
           done: "update",
@@ -180,7 +180,7 @@ export const conflictGroup: OperationGroup = {
   ],
 };
 
-/** A CVM whose update does not end before the work has; then it ends well. */
+/** A CVM whose update ends only after the work, and then succeeds. */
 async function whileRollingOver(lane: Lane, work: (cvm: TestCvm) => Promise<void>): Promise<void> {
   const cvm = await lane.createCvm("off-chain");
   await withOwnTime(lane, async () => {
@@ -198,13 +198,13 @@ interface Waiting {
   run(cvm: TestCvm): Promise<CliRun>;
   /** Whether that answer tells it to wait. */
   isHeldUp(request: { readonly method: string; readonly status: number }): boolean;
-  /** What it tells of waiting. */
+  /** Its text about waiting. */
   readonly says: RegExp;
-  /** The operation it starts in the end. */
+  /** The operation that it starts at the end. */
   readonly done: "restart" | "update";
 }
 
-/** Runs a command while an update rolls over, and lets that end once the command has met with it. */
+/** Runs a command during a rollover, and ends the rollover after the cloud has refused the command once. */
 async function sitOutRollover(lane: Lane, { run, isHeldUp, says, done }: Waiting): Promise<void> {
   const cvm = await lane.createCvm("off-chain");
   await withOwnTime(lane, async () => {

@@ -291,7 +291,7 @@ function update(cli: Cli, lane: Lane, { id }: TestCvm, more: readonly string[], 
   return cli.succeed(args, { files, ...options });
 }
 
-/** Sends the transaction and is refused afterwards. Returns what the CLI says of it. */
+/** Sends the transaction, and the cloud refuses the confirmation. Returns the text of the CLI. */
 async function refuseConfirmation(cli: Cli, lane: Lane, cvm: TestCvm, intercept: Intercept): Promise<string> {
   let text = "";
   await withRpcProxy(lane, intercept, async (url) => {
@@ -337,7 +337,7 @@ function commit(cli: Cli, cvm: TestCvm, token: string, more: readonly string[]):
   return cli.succeed(commitArgs(cvm, token, more));
 }
 
-/** The CLI says the same of every refusal, so its status is read from what the cloud answered. */
+/** The CLI prints one text for every refusal, so the status is read from the cloud's answer. */
 export async function refuseCommit(
   cli: Cli,
   lane: Lane,
@@ -351,7 +351,7 @@ export async function refuseCommit(
   expect(lane.lastAnswer(`/cvms/${cvm.id}/commit-update`), "status").to.equal(status);
 }
 
-/** A new CVM runs, and on an on-chain KMS its contract allows what it runs and where. */
+/** A new CVM runs. On an on-chain KMS, its contract allows its hash and its device. */
 async function expectCreated(lane: Lane, cvm: TestCvm): Promise<void> {
   const { composeHash } = cvm;
   await expectInForce(lane, cvm, { document: { docker_compose_file: nextCompose }, composeHash });

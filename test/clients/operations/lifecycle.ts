@@ -86,7 +86,7 @@ async function expectStatus(lane: Lane, cvm: TestCvm, status: string): Promise<v
   expect(await lane.readCvm(cvm)).to.include({ status });
 }
 
-/** The backend has it no more, and the contract, which only its owner changes, is as it was. */
+/** The backend has the CVM no longer. The contract, which only its owner changes, is unchanged. */
 async function expectGone(lane: Lane, cvm: TestCvm): Promise<void> {
   await lane.world.cloud.whenIdle();
   const answer = await safeGetCvm(lane.world.cloudClient, { cvm: cvm.id });

@@ -7,19 +7,19 @@ import type { Operation, OperationGroup } from "../harness/operation.ts";
 
 interface Reading {
   readonly name: string;
-  /** Of the SDKs, where it is not the name. */
+  /** The method of the SDKs, if it is not the name. */
   readonly method?: string;
   readonly parameters?: (cvm: TestCvm, lane: Lane) => unknown;
-  /** What the answer has to hold. Absent where only the CLI has it. */
+  /** The required content of the answer. Absent when only the CLI has the operation. */
   readonly expect?: (answer: Answer, cvm: TestCvm, lane: Lane) => void;
   readonly command?: (cvm: TestCvm) => readonly string[];
-  /** What the CLI has to print. @default the CVM's name */
+  /** The required output of the CLI. @default the CVM's name */
   readonly prints?: (cvm: TestCvm, lane: Lane) => string | RegExp;
   /** For lists by the page: the newest come first, so only a CVM made just before is sure to be on the first one. */
   readonly ofNewCvm?: true;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: what a client returns is its own affair; the expectations judge it
+// biome-ignore lint/suspicious/noExplicitAny: a client may return any value; the expectations check it
 type Answer = any;
 
 const byId = ({ id }: TestCvm) => ({ id });
@@ -301,7 +301,7 @@ export const readingGroups: readonly OperationGroup[] = [
           await cloudClient.request({ method: "POST", path: `/cvms/${id}/stop` });
           await cloud.whenIdle();
           const start = async () => {
-            // Most often it watches by then; if not, it finds what it waits for.
+            // Usually the client watches by then; if not, it finds the state that it waits for.
             await wait(200);
             await cloudClient.request({ method: "POST", path: `/cvms/${id}/start` });
           };

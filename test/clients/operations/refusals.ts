@@ -8,7 +8,7 @@ import { provisionFile } from "./one-phase.ts";
 interface Change {
   readonly method: string;
   parameters(id: string): Readonly<Record<string, unknown>>;
-  /** A field the API must refuse although the clients let it through. */
+  /** A field that the API must refuse, although the clients send it. */
   readonly malformed?: Readonly<Record<string, unknown>>;
   readonly cli?: (id: string) => readonly string[];
 }

@@ -21,9 +21,9 @@ interface Proof {
 
 interface TwoPhaseUpdate {
   readonly name: string;
-  /** Either phase, as there is a proof or none. Environment is what the update encrypts, if it does. */
+  /** The first phase without a proof, the second with one. The environment is what the update encrypts. */
   send(sdk: Sdk, cvm: Pick<TestCvm, "id">, encryptedEnv: string, proof?: Proof): Promise<unknown>;
-  /** What has to be in force afterwards. */
+  /** The state in force after the update. */
   readonly inForce: InForce;
   /** Encrypted for `send`. */
   readonly environment?: InForce["environment"];
@@ -162,7 +162,7 @@ function refusedForWithdrawnHash(update: TwoPhaseUpdate): Operation {
   };
 }
 
-/** Phase 1, which has to name what must be registered. */
+/** The first phase, whose answer must name the hash to register. */
 async function propose(update: TwoPhaseUpdate, sdk: Sdk, lane: Lane, cvm: TestCvm) {
   const encryptedEnv = await encryptedFor(update, lane, cvm);
   const proposal = await readProposal(update.send(sdk, cvm, encryptedEnv));

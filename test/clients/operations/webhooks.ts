@@ -8,7 +8,7 @@ interface Delivered extends ReceivedWebhook {
   readonly secret: string;
 }
 
-/** What a verifier takes, by the JavaScript SDK's names. */
+/** The arguments of a verifier, with the JavaScript SDK's names. */
 interface SignedBody {
   readonly secret: string;
   readonly timestamp: string;
@@ -80,7 +80,7 @@ function signedBody({ headers, body, secret }: Delivered): SignedBody {
   return { secret, timestamp, body, signature };
 }
 
-/** The headers a receiver's framework hands on, each of them once. */
+/** The headers as a framework passes them to its handler, each once. */
 function named(headers: ReceivedWebhook["headers"]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])),

@@ -2,7 +2,7 @@ import { concat, type Hex, numberToHex, size, toFunctionSelector } from "viem";
 
 /**
  * Runtime code of a contract that answers each of these function signatures with the given bytes and reverts on
- * anything else: old versions and impostors without a Solidity file each.
+ * others: old versions and impostors without a Solidity file each.
  */
 export function answeringCode(answers: Readonly<Record<string, Hex>>): Hex {
   const entries = Object.entries(answers);

@@ -26,20 +26,20 @@ const artifactOf = (path: string): Artifact =>
 const safeArtifact = artifactOf("SafeL2.sol/SafeL2.json");
 const multiSendArtifact = artifactOf("libraries/MultiSendCallOnly.sol/MultiSendCallOnly.json");
 
-/** Where the Safe team has MultiSendCallOnly 1.5.0 on every chain they serve. */
+/** The address of the Safe team's MultiSendCallOnly 1.5.0 on every chain. */
 export const multiSend: Address = "0xA83c336B20401Af773B6219BA5027174338D1836";
 
-/** The Safe team's own code of it. */
+/** The Safe team's own code for it. */
 export const multiSendCode = multiSendArtifact.deployedBytecode;
 
-/** Puts the Safe team's own MultiSendCallOnly where their deployments have it. */
+/** Puts the Safe team's own MultiSendCallOnly at that address. */
 export async function installMultiSend({ networkHelpers }: NetworkConnection, address = multiSend): Promise<void> {
   await networkHelpers.setCode(address, multiSendCode);
 }
 
 export interface ExecuteSafeBatchParameters {
   readonly batch: Pick<SafeBatch, "safe" | "safeTx" | "safeTxHash">;
-  /** Owners who sign. */
+  /** The owners that sign. */
   readonly signers: readonly LocalAccount[];
   /** Sends the transaction, which any account may do. */
   readonly payer: LocalAccount;

@@ -18,7 +18,7 @@ export const oddities = {
   failsForEpochs: 6,
 } as const;
 
-/** Deploys a compiled contract of ours and lets the client's account upgrade its proxy to it. */
+/** Deploys a compiled contract of this repository, and upgrades the proxy to it with the client's account. */
 export async function upgradeTo(
   client: OwnerClient,
   { proxy, contract, args }: { readonly proxy: Address; readonly contract: string; readonly args: readonly unknown[] },

@@ -9,7 +9,7 @@ export interface RpcCall {
   readonly params: readonly unknown[];
 }
 
-/** What a provider answers in the node's place. */
+/** A provider's answer in place of the node's. */
 export interface ProviderAnswer {
   /** @default 200 */
   readonly status?: number;
@@ -29,7 +29,7 @@ export type Behaviour = (
 
 export interface RpcProvider {
   readonly url: string;
-  /** Asks through viem's HTTP transport as users have it, retries included. */
+  /** Asks through viem's HTTP transport with the users' settings, including retries. */
   readonly client: ChainClient;
   /** All calls so far, in order. */
   readonly calls: readonly RpcCall[];
@@ -42,7 +42,7 @@ interface Node {
   request(call: { method: string; params?: unknown[] }): Promise<unknown>;
 }
 
-/** An RPC provider over HTTP before a node of this process, with limits and moods of its own. */
+/** An RPC provider over HTTP, with its own limits and faults, in front of a node of this process. */
 export async function startProvider(node: Node, first?: Behaviour): Promise<RpcProvider> {
   const calls: RpcCall[] = [];
   let behaviour = first;

@@ -26,7 +26,7 @@ export interface SyntheticChain {
   readonly createdInBlock: number;
   /** Logs of all blocks so far. */
   logCount(): number;
-  /** Appends blocks, with changes as before. */
+  /** Appends blocks with the same pattern of changes. */
   grow(blocks: number): void;
   request(call: { method: string; params?: unknown[] }): Promise<unknown>;
 }
@@ -46,7 +46,7 @@ const recorded = topic("PolicyChanged(address,bytes32,bytes32,bool)");
 const composeHashLabel = keccak256(stringToHex("compose-hash"));
 
 /**
- * A node that has one app with a long life, generated as it is asked: a real chain cannot mine a million blocks within a
+ * A node with one app of long history, generated for each request: a real chain cannot mine a million blocks within a
  * test. Every change is an event and its PolicyChanged; each hash is added and removed in turn.
  */
 export function createSyntheticChain({ head: firstHead, every, hashes }: SyntheticChainSettings): SyntheticChain {

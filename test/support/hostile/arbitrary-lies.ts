@@ -7,13 +7,13 @@ import {
 } from "../../../src/core/batch-executor.ts";
 import type { Lie } from "./lying-rpc.ts";
 
-/** Whom the endpoint works for. */
+/** The attacker's address, an account or a contract. */
 export const attacker: Hex = `0x${"a7".repeat(20)}`;
 
-/** The predeploy that tells the fees of an OP stack chain. */
+/** The predeploy with the fees of an OP Stack chain. */
 const gasPriceOracle: Hex = "0x420000000000000000000000000000000000000f";
 
-/** Who and what an endpoint can lie about. */
+/** The accounts and contracts that an endpoint can lie about. */
 export interface Subjects {
   readonly account: Hex;
   readonly contracts: readonly Hex[];
@@ -62,7 +62,7 @@ export function arbitraryLies(subjects: Subjects): fc.Arbitrary<readonly Lie[]> 
   return fc.array(plot, { minLength: 1, maxLength: 4 }).map((plots) => plots.flat());
 }
 
-/** What each method may answer, in another meaning. */
+/** The false answers of each method. */
 function arbitraryLie({ account, contracts, executorCode }: Subjects): fc.Arbitrary<Lie> {
   const delegated = (to: Hex) => concat(["0xef0100", to]);
   const codes: readonly Hex[] = [

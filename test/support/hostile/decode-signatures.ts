@@ -59,7 +59,7 @@ async function decode(raw: Hex): Promise<DecodedTransaction> {
     value: parsed.value ?? 0n,
     nonce: parsed.nonce ?? 0,
     gas: parsed.gas ?? 0n,
-    // A transaction of the old kind would pay all of its price as the tip.
+    // A legacy transaction has no priority fee of its own, so its whole gas price counts.
     tip: parsed.maxPriorityFeePerGas ?? parsed.gasPrice ?? 0n,
     authorizations,
   };
@@ -74,7 +74,7 @@ export function shownAuthorizations(rpc: LyingRpc): readonly Omit<DecodedAuthori
   }));
 }
 
-/** The calls inside a batch of the executor, or nothing if it is none. */
+/** The calls of a batch for the executor; undefined if the calldata is not one. */
 export function callsOfBatch(data: Hex): readonly { readonly to: Hex; readonly data: Hex }[] | undefined {
   try {
     const { functionName, args } = decodeFunctionData({ abi: batchExecutorAbi, data });

@@ -1,14 +1,14 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { startServer, type TestServer } from "../update/http-server.ts";
 
-/** One answer of the cloud that is not true. */
+/** One false answer of the cloud. */
 export interface Lie {
   readonly method?: string;
   /** Of the path below the API's prefix, without the query. */
   readonly path: RegExp;
   /** Lies only at this version of the API, as the client asks for it. */
   readonly apiVersion?: string;
-  /** Tells the truth this often before. @default 0 */
+  /** Number of true answers before it. @default 0 */
   readonly after?: number;
   /** Changes the body of a JSON answer with any status. */
   readonly tell: (truth: Body) => unknown;
@@ -18,9 +18,9 @@ export interface Lie {
 type Body = any;
 
 export interface LyingCloud extends TestServer {
-  /** What takes the place of the real cloud's base URL. */
+  /** The base URL in place of the real cloud's. */
   readonly baseUrl: string;
-  /** How often each lie was told, in the order they were given. */
+  /** How often each false answer was given, in the order of the lies. */
   readonly told: readonly number[];
 }
 

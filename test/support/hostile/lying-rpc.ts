@@ -1,7 +1,7 @@
 import type { Hex } from "viem";
 import { sendJson, startServer } from "../update/http-server.ts";
 
-/** One untruth of an endpoint, as plain data so that a failing property prints it. */
+/** One false answer of an endpoint, as plain data, so that a failing property test prints it. */
 export interface Lie {
   readonly method: string;
   /** Only about this address: what the code, the nonce or the balance of is asked, or what is called. */
@@ -10,9 +10,9 @@ export interface Lie {
   readonly at?: number | undefined;
   readonly answer:
     | { readonly value: unknown }
-    /** The truth with these fields instead of its own. */
+    /** The true answer with these fields changed. */
     | { readonly fields: object }
-    /** The truth with each of the first address's occurrences replaced by the second. */
+    /** The true answer with the first address replaced by the second. */
     | { readonly swap: readonly [from: Hex, to: Hex] }
     | { readonly fault: { readonly code: number; readonly message: string } };
 }
@@ -21,11 +21,11 @@ export interface LyingRpc {
   readonly url: string;
   /** Signed transactions that it was sent, in order. */
   readonly transactions: readonly Hex[];
-  /** What it was asked to sign itself. */
+  /** Requests that it sign itself. */
   readonly requests: readonly unknown[];
   /** EIP-7702 authorisations it was shown in estimates and simulations. */
   readonly authorizations: readonly RpcAuthorization[];
-  /** Forgets what it has seen, and answers with these lies from now on. */
+  /** Clears its record, and answers with these lies from now on. */
   tell(lies: readonly Lie[]): void;
   close(): Promise<void>;
 }

@@ -87,7 +87,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The text parsed, where it is a JSON object; else empty. */
+  /** The parsed text of a JSON object; otherwise empty. */
   readonly body: Record<string, unknown>;
 }
 

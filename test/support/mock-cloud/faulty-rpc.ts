@@ -9,11 +9,11 @@ export type Fault = (method: string, params: unknown) => Promise<unknown> | unde
 
 export interface FaultyRpc {
   readonly transport: Transport;
-  /** Undefined heals the connection. */
+  /** Undefined ends the faults. */
   setFault(fault: Fault | undefined): void;
 }
 
-/** An RPC connection that misbehaves on demand, over a provider that does not. */
+/** An RPC connection with faults on demand, over a provider without faults. */
 export function faultyRpc(provider: Provider): FaultyRpc {
   let fault: Fault | undefined;
   const request = async ({ method, params }: { method: string; params?: unknown }) =>

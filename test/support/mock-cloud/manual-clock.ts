@@ -1,6 +1,6 @@
 import type { Clock } from "../../../src/mock-cloud/clock.ts";
 
-/** A clock that stands still until it is moved; who sleeps on it wakes when its time has come. */
+/** A clock that moves only when the test moves it, and then wakes the sleepers that are due. */
 export interface ManualClock extends Clock {
   advance(milliseconds: number): void;
 }

@@ -1,7 +1,7 @@
 import type { StartMockCloudOptions } from "../../../src/mock-cloud/index.ts";
 import { apiKey } from "./cloud-world.ts";
 
-/** What a cloud needs to run CVMs that no chain knows of. */
+/** The seed of a cloud with CVMs on an off-chain KMS. */
 export function offChainPlatform(): StartMockCloudOptions {
   return {
     workspaces: [{ name: "Test", apiKeys: [{ key: apiKey }] }],

@@ -1,10 +1,10 @@
 import { type ComposeHash, parseAppId, parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import type { Addition, AllowedHash, AllowlistUse, CvmReference, KeepRules } from "../../../src/prune/allowlist-use.ts";
 
-/** The block that tests judge at, and its time in seconds. */
+/** The block of the facts, and its time in seconds. */
 export const pinned = { number: 1_000n, hash: `0x${"b1".repeat(32)}`, timestamp: 1_800_000_000n } as const;
 
-/** The hash that is `number` in all of its bytes' places. */
+/** The hash that is `number`, repeated over all of its bytes. */
 export function hashNumber(number: number): ComposeHash {
   return parseComposeHash(number.toString(16).padStart(64, "0"));
 }
@@ -44,7 +44,7 @@ export function allowlistUse(changes: Partial<AllowlistUse> = {}): AllowlistUse 
   };
 }
 
-/** Keeps nothing but what is in use. */
+/** Keeps only hashes in use. */
 export function keepRulesWith(changes: Partial<KeepRules> = {}): KeepRules {
   return {
     keep: 0,

@@ -13,9 +13,9 @@ import {
 
 /** An app as it looks after a year: 60 hashes, most of them not used any more. */
 export interface PruneScenario {
-  /** Of the app's first CVM. */
+  /** The hash of the app's first CVM. */
   readonly first: ComposeHash;
-  /** Of three replicas, each with a document of its own. */
+  /** The hashes of three replicas, each with a document of its own. */
   readonly replicas: readonly ComposeHash[];
   /** Registered, and not committed. */
   readonly prepared: PreparedUpdate;

@@ -17,7 +17,7 @@ import { multiSend, multiSendCode } from "../chain/safe.ts";
 /** A local world and the app that is pruned in it. */
 export interface PruneWorld extends World {
   readonly appId: AppId;
-  /** The CVM the app began with. */
+  /** The app's first CVM. */
   readonly cvm: string;
   readonly firstHash: ComposeHash;
 }
@@ -38,7 +38,7 @@ export function fillerHash(name: string): ComposeHash {
   return parseComposeHash(keccak256(stringToHex(name)));
 }
 
-/** Where a prune of the world's app reads. */
+/** The sources of a prune of the world's app. */
 export function sourceOf(world: PruneWorld, changes: Partial<PruneSource> = {}): PruneSource {
   const chain = world.ownerClient;
   return { chain, cloud: world.cloudClient, readHistory: () => readHistory(chain, { appId: world.appId }), ...changes };
@@ -116,7 +116,7 @@ export async function control(world: PruneWorld, cvm: string, command: "start" |
   await world.cloud.whenIdle();
 }
 
-/** Those of the hashes the app's contract allows now. */
+/** Returns the hashes that the app's contract allows now. */
 export async function allowedNow(world: PruneWorld, composeHashes: readonly ComposeHash[]): Promise<ComposeHash[]> {
   const blockNumber = await world.chain.client.getBlockNumber({ cacheTime: 0 });
   const { appId } = world;

@@ -10,7 +10,7 @@ const entry = { os: [process.platform], cpu: [process.arch], bin: { node: "bin/n
 
 export interface Registry {
   readonly url: string;
-  /** Of version 1.0.0 as it was published. */
+  /** The integrity of version 1.0.0 as it was published. */
   readonly integrity: string;
   /** The versions whose archives were fetched, in order. */
   readonly archives: readonly string[];

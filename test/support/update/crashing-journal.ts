@@ -11,7 +11,7 @@ export interface CrashPoint {
   readonly when: "before" | "after";
 }
 
-/** A journal whose process dies at one of its writes: nothing after it is run. */
+/** A journal whose process ends at one of its writes: no later code runs. */
 export function crashingJournal(
   journal: JournalPort,
   point: CrashPoint | undefined,

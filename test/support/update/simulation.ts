@@ -27,7 +27,7 @@ import { Crash } from "./crashing-journal.ts";
 export const chainId = 8453;
 export const appId = parseAppId("a1".repeat(20));
 export const deviceId = parseDeviceId("d1".repeat(32));
-/** A point of the curve: the generator. */
+/** The generator of the curve. */
 const kmsPublicKey: Hex = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 export const signer: Hex = `0x${"0f".repeat(20)}`;
 const firstDocument = buildAppCompose({ dockerCompose: "services:\n  app:\n    image: nginx:1\n" });
@@ -35,7 +35,7 @@ const firstDocument = buildAppCompose({ dockerCompose: "services:\n  app:\n    i
 /** Allowed when the app was deployed. */
 const firstHash = computeComposeHash(firstDocument);
 
-/** Decides, at every call of a port, what goes wrong there. Without numbers left, nothing does. */
+/** Decides at each call of a port which fault it has. When the numbers are used up, there are no more faults. */
 export class Dice {
   readonly #throws: number[];
   constructor(throws: readonly number[]) {
@@ -80,7 +80,7 @@ export class SimulatedChain {
     return this.#blocks.flat().filter(({ intent }) => intent !== undefined);
   }
 
-  /** Time passes: what waits is mined, in the order of the nonces. Or forgotten, or the last block is taken back. */
+  /** Time passes: pending transactions are mined by nonce, or dropped, or the last block is reverted. */
   mine(): void {
     if (this.#dice.hits(15)) return;
     if (this.#dice.hits(5)) this.#mempool.clear();
@@ -117,7 +117,7 @@ export class SimulatedChain {
     this.#blocks.push(block);
   }
 
-  /** What the cloud's own endpoint sees: the hash allowed by exactly this transaction. */
+  /** The view of the cloud's own endpoint: the hash is allowed by exactly this transaction. */
   isProven(composeHash: ComposeHash, transactionHash: TransactionHash): boolean {
     return this.minedOurs.some(({ hash, intent }) => hash === transactionHash && intent?.value === composeHash);
   }
@@ -156,8 +156,8 @@ export class SimulatedChain {
       },
       sendAgain: async (_, { transactionHash }) => {
         const transaction = transactionHash && this.signed.get(transactionHash);
-        // It was written down and never got as far as the network: the bytes in the journal are all there is.
-        if (transaction === undefined) throw new Error("The journal holds a transaction that nobody signed.");
+        // It was recorded and never sent: only the journal has its bytes.
+        if (transaction === undefined) throw new Error("The journal holds a transaction that the key did not sign.");
         return this.#broadcast(transaction);
       },
       readReceipt: async (_, transactionHash) => {
@@ -203,7 +203,7 @@ export class SimulatedChain {
     };
   }
 
-  /** Heard or not, and then answered or not. */
+  /** The request may be lost, and so may the answer. */
   #broadcast(transaction: SimulatedTransaction): TransactionHash {
     if (this.#dice.hits(10)) throw new RpcUnavailableError("broadcasting");
     const isMined = this.#blocks.flat().some(({ hash }) => hash === transaction.hash);
@@ -321,7 +321,7 @@ export class SimulatedCloud {
     };
   }
 
-  /** A stream that may say anything and end at any time. */
+  /** A stream with random events, which may end at each of them. */
   async *#statuses(): AsyncGenerator<string> {
     while (!this.#dice.isUsedUp && !this.#dice.hits(40)) {
       if (this.#dice.hits(10)) throw new CloudUnreachableError("GET", "/cvms/cvm_1/state");

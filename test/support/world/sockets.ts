@@ -15,7 +15,7 @@ export function openSockets(): number {
   return process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length;
 }
 
-/** Resolves once no more sockets are open than `baseline`: the far end of a closed connection takes a moment. */
+/** Resolves once no more sockets are open than `baseline`: the other end closes a little later. */
 export async function untilSocketsAre(baseline: number, withinMs = 5000): Promise<void> {
   const start = performance.now();
   while (openSockets() > baseline) {

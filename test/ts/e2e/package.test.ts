@@ -27,7 +27,7 @@ interface Tarball {
   readonly files: readonly { readonly path: string }[];
 }
 
-// The package as a stranger gets it: packed, unpacked into a project of its own and reached through its exports alone.
+// The package as a user gets it: packed, unpacked into a project of its own, and used only through its exports.
 describe("the published package", function () {
   // A build, a strict type check of every dependency and a compiler run, perhaps on a busy machine.
   this.timeout(5 * 60_000);
@@ -137,7 +137,7 @@ describe("the published package", function () {
     });
     after(() => world.kill("SIGKILL"));
 
-    /** A task as a person types it, with what `dstack up` printed in the environment. */
+    /** A task as a user types it, with the output of `dstack up` in the environment. */
     function runTask(...args: string[]) {
       const { ETH_RPC_URL = "", PRIVATE_KEY = "" } = environment;
       const env = { ...ownEnvironment(), ...environment, WORLD_RPC_URL: ETH_RPC_URL, MY_KEY: PRIVATE_KEY };
@@ -231,7 +231,7 @@ describe("the published package", function () {
     return report;
   }
 
-  /** As `npm install` would leave it, with what our lock file has already installed in place of a download. */
+  /** The result of `npm install`, with packages that our lock file has already installed in place of a download. */
   function install(project: string, ofTheUser: readonly string[]): void {
     const target = join(project, "node_modules", "dstack-toolkit");
     mkdirSync(target, { recursive: true });

@@ -16,7 +16,7 @@ import { type PackageManifest, readJson } from "../../support/repository/files.t
 const { peerDependencies = {} } = readJson<PackageManifest>("package.json");
 const oldestViem = peerDependencies.viem?.replace("^", "") ?? "";
 
-// Real installations of the packed toolkit, each with nothing but what its title says.
+// Real installations of the packed toolkit, each with only the packages of its title.
 describe("the README's sample in an empty project", function () {
   this.timeout(5 * 60_000);
   let workshop: Workshop;

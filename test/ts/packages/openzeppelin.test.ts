@@ -6,7 +6,7 @@ import { commandOf, filesBelow, root } from "../../../scripts/support/paths.ts";
 import { install, link, newest, openWorkshop, run, type Workshop } from "../../support/packages/project.ts";
 
 const contracts = filesBelow("contracts", ".sol").filter((path) => !path.startsWith("contracts/mocks/"));
-// Unoptimised: what is asked here is whether it compiles.
+// Without the optimizer, because this test only checks that the contracts compile.
 const files = {
   "package.json": '{ "private": true, "type": "module" }',
   "src/All.sol": `// SPDX-License-Identifier: Apache-2.0

@@ -157,7 +157,7 @@ function officialClient({ environment }: WorldDescription) {
   return createClient({ baseURL: environment.PHALA_CLOUD_API_PREFIX, apiKey: environment.PHALA_CLOUD_API_KEY });
 }
 
-/** A whole update with nothing but the official client and what the task has printed. */
+/** A whole update with only the official client and the output of the task. */
 async function updateOnChainCvm(world: WorldDescription, tag: string) {
   const client = officialClient(world);
   const id = world.environment.ONCHAIN_CVM ?? "";

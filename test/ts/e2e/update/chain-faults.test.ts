@@ -32,7 +32,7 @@ import {
 } from "../../../support/update/update-world.ts";
 
 const dockerCompose = "services:\n  app:\n    image: nginx:2\n";
-/** Numbers of the writes of an update that allows a hash alone. */
+/** Numbers of the writes of an update that allows only a hash. */
 const writes = { patched: 0, prepared: 1, broadcast: 2, mined: 3, confirming: 4 };
 // Where OpenZeppelin's upgradeable Ownable keeps the owner (ERC-7201).
 const ownerSlot = "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300";
@@ -256,7 +256,7 @@ describe("updateCvm on a chain with faults", () => {
   });
 
   describe("when another transaction has taken the nonce", () => {
-    /** An update that died before its transaction left, and a transfer that used its nonce. */
+    /** An update that ended before it sent its transaction, and a transfer that used its nonce. */
     async function overtake(): Promise<{ cvm: TestCvm; journal: ReturnType<typeof memoryJournal> }> {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
@@ -302,7 +302,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(Number(depths[0])).to.be.within(15, 20);
     });
 
-    /** Full nodes keep no old states. */
+    /** Full nodes keep no old state. */
     const withoutHistory: RpcInterceptor = async ({ method, params }, forward) => {
       if (method === "eth_getTransactionCount" && String(params?.[1]).startsWith("0x"))
         throw new Error("missing trie node");

@@ -47,7 +47,7 @@ describe("an update that crashes", () => {
   });
   after(() => world.close());
 
-  /** One process's life: opens the journal, updates, and dies where it is told to. */
+  /** One process: opens the journal, updates, and ends at the given point. */
   async function runOnce(
     cvm: TestCvm,
     point: CrashPoint | undefined,
@@ -94,7 +94,7 @@ describe("an update that crashes", () => {
         expect(operations.map(({ state }) => state)).to.deep.equal(isNothingLeft ? ["done", "done"] : ["done"]);
         expect(operations[0]).to.deep.include({ composeHash });
         expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
-        // After the last write there is nothing to resume, and an environment that is asked for anew is sent anew.
+        // After the last write there is nothing to resume: a request for the environment sends it again.
         expect(result).to.include(
           isNothingLeft
             ? { outcome: "environmentReplaced", isResumed: false }
@@ -113,7 +113,7 @@ describe("an update that crashes", () => {
     const before = await countTransactions(world);
     let crashes = 0;
     for (;;) {
-      // A few writes further at most, then dead again.
+      // At most a few writes later it ends again.
       const result = await runOnce(cvm, { write: crashes % 4, when: "after" });
       if (!(result instanceof Crash)) break;
       expect(++crashes).to.be.lessThan(40);

@@ -26,9 +26,9 @@ type Stream = (response: ServerResponse, forward: () => Promise<void>) => void |
 /** Stands between the update and the cloud. */
 interface Front {
   readonly server: TestServer;
-  /** Looks at the CVM since the update was accepted. */
+  /** Number of reads of the CVM since the update was accepted. */
   readonly looks: () => number;
-  /** Calls `act` at this look. */
+  /** Calls `act` at this read. */
   atLook(count: number, act: () => void): void;
   readonly streams: ServerResponse[];
 }
@@ -90,7 +90,7 @@ describe("an update and the cloud's event stream", () => {
     });
     const { outcome } = await run(front, { pollCloudMs: 60_000 });
     expect(outcome).to.equal("updated");
-    // The pause that began before the first event may end with a look, and the last event leads to one.
+    // The pause before the first event may end with a read, and the last event causes one.
     expect(front.looks() - looksBefore).to.be.within(1, 2);
   });
 

@@ -66,7 +66,7 @@ describe("updateCvm", () => {
     return world.cloud.readHistory(id).filter(({ kind }) => kind === "update");
   }
 
-  /** How many transactions the owner had mined meanwhile. */
+  /** Number of the owner's transactions that were mined meanwhile. */
   async function paying<Outcome>(work: () => Promise<Outcome>): Promise<{ outcome: Outcome; paid: number }> {
     const before = await countTransactions(world);
     const outcome = await work();
@@ -439,7 +439,7 @@ describe("updateCvm", () => {
   });
 
   describe("with a cloud that computes another hash", () => {
-    /** The document we are shown lacks a field that the one in force has. */
+    /** The cloud's document lacks a field of the one in force. */
     function hidingField(field: string): CloudClient {
       const rewrite: typeof fetch = async (input, init) => {
         const response = await fetch(input, init);
@@ -598,7 +598,7 @@ describe("updateCvm", () => {
   });
 });
 
-/** A journal whose owner dies before this type of line is written. */
+/** A journal whose process ends before it writes this type of line. */
 function dyingAt(journal: ReturnType<typeof memoryJournal>, type: string) {
   return hookedJournal(journal, {
     before: (entry) => {
@@ -614,7 +614,7 @@ async function removeHash({ dstack, owner }: UpdateWorld, { appId }: TestCvm, ha
   await waitForReceipt(client, { transactionHash, functionName: "removeComposeHash" });
 }
 
-/** Moves the app to its KMS contract, which stands for a Safe here. */
+/** Transfers the app to its KMS contract, which takes the part of a Safe here. */
 async function giveToContract({ connection, dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
   const contract = dstack.kms;
   const call = { chain: base, address: appId, abi: dstackAppAbi } as const;
@@ -626,7 +626,7 @@ async function giveToContract({ connection, dstack, owner }: UpdateWorld, { appI
   await wallet.writeContract({ ...call, account: contract, functionName: "acceptOwnership" });
 }
 
-/** A cloud that fails the test when it is asked for anything. */
+/** A cloud that fails the test at each request. */
 function unaskable(): CloudClient {
   const fetch = () => Promise.reject(new Error("The cloud was asked."));
   return createCloudClient({

@@ -124,7 +124,7 @@ describe("buildSafeBatch", () => {
       hashSafeTx(safeTx, { ...domain, version: "1.1.1" }),
     ];
     expect(new Set([...others, safeTxHash])).to.have.length(7);
-    // The Safe was asked too: a nonce of the queue changes its answer along with ours.
+    // `build` compares its hash with the Safe's own, also for a later nonce.
     expect((await build({ nonce: 7n })).safeTx.nonce).to.equal(7n);
   });
 
@@ -139,7 +139,7 @@ describe("buildSafeBatch", () => {
   it("makes all calls or none", async () => {
     const { client, app, owners, safe, stranger } = world;
     const batch = await build();
-    // The Safe hands the app on before the batch is executed.
+    // The Safe transfers the app before the batch is executed.
     await connection.networkHelpers.setStorageAt(
       app,
       "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300",

@@ -66,7 +66,7 @@ describe("the price of transactions", () => {
       };
     }
 
-    /** The gas is the node's to use, and the base fee the next block's. Everything else must be as it was told. */
+    /** The gas and the base fee may be lower than the estimate. All other figures must equal it. */
     async function expectPaid({ expected, most }: PriceEstimate, hash: Hex, paid: bigint): Promise<void> {
       const { gas, feePerGas, l1Fee, operatorFee } = await partsOf(hash);
       expect(paid).to.equal(gas * feePerGas + l1Fee + operatorFee);

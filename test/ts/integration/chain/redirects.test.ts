@@ -19,7 +19,7 @@ import { rejection } from "../../../support/rejection.ts";
 const apiKey = "Zk3vQ8tR1xW5yB7nM2pL9sD4";
 const kms = `0x${"c5".repeat(20)}`;
 
-// The endpoint answers each request with a redirect to another server, which would answer what is asked.
+// The endpoint answers each request with a redirect to another server, which would answer it.
 describe("an endpoint that redirects", () => {
   let endpoint: FaultServer;
   let target: FaultServer;
@@ -27,7 +27,7 @@ describe("an endpoint that redirects", () => {
   let status = 307;
   let location = "";
   let body = "";
-  /** What reached the other server, headers and body. */
+  /** Headers and bodies that the other server received. */
   let stolen: string[];
 
   before(async () => {

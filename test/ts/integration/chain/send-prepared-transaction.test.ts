@@ -36,7 +36,7 @@ describe("sendPreparedTransaction", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  /** What a journal holds after a crash between writing down and sending. */
+  /** The record in a journal after a crash between recording and sending. */
   async function crashBeforeSend(account: Account | Address = dstack.owner, appId: AppId = dstack.appId) {
     let recorded: PreparedTransaction | undefined;
     const crash = new Error("crash");

@@ -89,7 +89,7 @@ describe("the cloud actions that look at an app", () => {
     expect(Date.parse(pending?.expiresAt ?? "")).to.be.greaterThan(Date.now());
     const nobodys = parseComposeHash("ab".repeat(32));
     expect(await getPendingUpdate(client, { appId: cvm.appId, vmUuid, composeHash: nobodys })).to.equal(undefined);
-    // A CVM that is not there waits for nothing, but its replacement may: no answer is not "nothing".
+    // An unknown CVM has no pending update, but its replacement may have one: a 404 does not mean "none".
     const gone = { appId: cvm.appId, vmUuid: "11111111-1111-4111-8111-111111111111", composeHash };
     expect((await catchError(getPendingUpdate(client, gone), CloudResponseError)).status).to.equal(404);
   });

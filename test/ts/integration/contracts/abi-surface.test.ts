@@ -4,7 +4,7 @@ import type { Abi, AbiEvent, AbiFunction } from "viem";
 import { toEventSelector, toFunctionSelector, toFunctionSignature } from "viem";
 
 // Everything a client written for the deployed contracts can reach, selectors and topics as literals. The lists
-// are complete both ways: what is missing breaks clients, what is new was not agreed on.
+// are complete: a missing entry breaks clients, and a new one needs a decision.
 
 const BOOT_INFO = "(address,bytes32,address,bytes32,bytes32,bytes32,bytes32,string,string[])";
 

@@ -11,7 +11,7 @@ const KMS_IDENTITY = ["0+0 bytes", "1+0 bytes", "2+0 bytes", "3+0 bytes", "4+0 s
 const KMS_LISTS = ["6+0 mapping(bytes32 => bool)", "7+0 mapping(bytes32 => bool)", "8+0 mapping(bytes32 => bool)"];
 const KMS_V054 = [...KMS_IDENTITY, "5+0 mapping(address => bool)", ...KMS_LISTS, "9+0 address", "10+0 uint256[50]"];
 
-/** What the releases published, which the committed files must not leave even with everyone's consent. */
+/** The layouts of published releases, which the committed files must never change. */
 const PUBLISHED: Readonly<Record<string, readonly string[]>> = {
   DstackApp: [
     "0+0 mapping(bytes32 => bool)",

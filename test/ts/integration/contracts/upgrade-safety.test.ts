@@ -5,8 +5,8 @@ import { type ProjectReport, validateUpgradeSafety } from "@openzeppelin/upgrade
 import { expect } from "chai";
 import { artifacts } from "hardhat";
 
-// OpenZeppelin's own judgement, over the compiler output Hardhat left. Unlike the plain storage layout it covers
-// the ERC-7201 namespaces of the parents, and looks for code that has no place behind a proxy.
+// OpenZeppelin's own check of Hardhat's compiler output. Unlike the plain storage layout, it covers
+// the ERC-7201 namespaces of the parents, and finds code that is unsafe behind a proxy.
 
 describe("upgrade safety", () => {
   let directory: string;
@@ -48,7 +48,7 @@ describe("upgrade safety", () => {
     expect(report.ok).to.equal(false);
   });
 
-  /** The first line of each finding, without its place. */
+  /** The first line of each finding, without its position. */
   function findings(report: ProjectReport): string[] {
     return [...report.explain(false).matchAll(/^ +contracts\/\S+: (.+)$/gm)].map((match) => match[1] ?? "");
   }

@@ -50,12 +50,12 @@ interface Call {
   readonly data: Hex;
 }
 
-/** A task that signs, and all that its command line can mean. */
+/** A task that signs, and the calls that its command line can mean. */
 interface Scenario {
   readonly task: readonly string[];
   readonly args: Readonly<Record<string, unknown>>;
   readonly calls: readonly Call[];
-  /** What it may authorise: the executor for a batch, nothing (the zero address) to end a delegation. */
+  /** The delegate that it may authorise: the executor for a batch, the zero address to end a delegation. */
   readonly authorizes?: Hex | undefined;
   readonly isCloudAsked?: boolean;
 }
@@ -206,7 +206,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
       await world.chain.client.setCode({ address: owner, bytecode: concat(["0xef0100", batchExecutorAddress]) });
     // The attacker's contract can have any code, that of the executor too.
     rpc.tell([...lies, codeOf(attacker, executorCode)]);
-    // An endpoint may keep a task waiting for minutes. A person would stop it.
+    // An endpoint may make a task wait for minutes. A user would stop it.
     const stop = setTimeout(() => process.listeners("SIGTERM").at(-1)?.("SIGTERM"), patienceMs);
     try {
       return await runTask(hre, task, args);
@@ -269,7 +269,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
     ];
   }
 
-  /** What the person saw before agreeing covers every signature. */
+  /** The text before the question covers every signature. */
   function expectShown({ task }: Scenario, stdout: string, signed: readonly DecodedTransaction[]): void {
     if (signed.length === 0) return;
     expect(stdout).to.contain(`chain ${world.chain.id}`);
@@ -333,7 +333,7 @@ describe("tasks that sign, at an endpoint that lies", () => {
 
   describe("with the lies of past findings", () => {
     it("S1: it says once that the account delegates to its contract", async () => {
-      // The account is looked at several times: to tell what kind of owner it is, to plan, and before it is signed for.
+      // The account is read several times: for the kind of owner, for the plan, and before the signature.
       for (const at of [0, 1, 2, 3, undefined])
         for (const scenario of [find("hash add", "auto:delegate"), find("hash add", "7702")]) {
           const lies = [codeOf(owner, concat(["0xef0100", attacker]), at)];

@@ -12,7 +12,7 @@ import { useTemporaryDirectory } from "../../../support/update/temporary-directo
 const compose = "services:\n  web:\n    image: nginx\n";
 const program = join(root, "test", "support", "hardhat", "read-arguments-process.ts");
 
-// What `--compose` and its siblings make of pipes that a shell has opened.
+// How `--compose` and similar options read pipes that a shell has opened.
 describe("a pipe as an argument", () => {
   const directory = useTemporaryDirectory();
 

@@ -10,7 +10,7 @@ const composeHash: Hex = `0x${"1e".repeat(32)}`;
 const deviceId: Hex = `0x${"de".repeat(32)}`;
 const controlled = getAddress(`0x${"ad".repeat(20)}`);
 
-// Upgraded to later code, such an app allows nothing, and the upgrade does not revert:
+// After an upgrade, such an app allows nothing, and the upgrade does not revert:
 // test/contracts/DstackApp/UpgradeFromV042.t.sol.
 describe("tasks on an app of v0.4.2 to v0.5.3, which an upgrade would damage", () => {
   let world: World;

@@ -63,7 +63,7 @@ describe("a history store", () => {
     removeComposeHash(dstack.client, { appId: dstack.appId, composeHash, account: dstack.owner });
   const read = (parameters: Partial<ReadHistoryParameters> = {}) =>
     readHistory(provider.client, { appId: dstack.appId, store, retryDelayMs: 0.1, ...parameters });
-  /** What a reader without any memory finds. */
+  /** The result of a reader without a store. */
   const readFresh = () => readHistory(dstack.client, { appId: dstack.appId });
   const blocksAsked = () => provider.calls.map(blocksOf).reduce((sum, blocks) => sum + (blocks?.count ?? 0), 0);
 
@@ -293,7 +293,7 @@ describe("a history store", () => {
     await mineBlocks(connection, 80);
     const beforeFork = await chain.request({ method: "evm_snapshot", params: [] });
     await add(hash(1));
-    await mineBlocks(connection, 100); // so deep that no later run looks there again
+    await mineBlocks(connection, 100); // so deep that no later run reads it again
     const second = openHistoryStore(path());
     let isForked = false;
     provider.behave(async (call, pass) => {
@@ -328,7 +328,7 @@ describe("a history store", () => {
       return inner(call, pass);
     });
     let running: ChildProcess | undefined;
-    // Killed as soon as so many more requests for logs have come in.
+    // Killed when this many more requests for logs have arrived.
     for (const requests of [1, 9, 25, 50]) {
       const from = provider.countOf("eth_getLogs");
       running = startReader(provider.url, dstack.appId, path());

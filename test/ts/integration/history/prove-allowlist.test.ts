@@ -96,7 +96,7 @@ describe("proveAllowlist", () => {
     expect(hidden.entries).to.deep.equal(proven);
     expect(hidden.nothingElse).to.include({ isProven: false, reason: "storageDiffers" });
 
-    // Of the later layout, an address in slot 0 is a word of nothing.
+    // In the later layout, an address in slot 0 belongs to no variable.
     await connection.networkHelpers.setStorageAt(dstack.appId, 0n, BigInt(appId));
     await connection.networkHelpers.setStorageAt(dstack.appId, 1n, 0x0100n);
     await mineBlocks(connection, 1);
@@ -154,7 +154,7 @@ describe("proveAllowlist", () => {
     expect(claims.entries).to.include({ isProven: false, reason: "entryMissing" });
     expect(JSON.stringify(claims.entries)).to.match(/\b250 of 252\b/);
 
-    // Anything but true is not an entry either.
+    // A word other than true is not an entry.
     await connection.networkHelpers.setStorageAt(appId, currentSlots.composeHash(composeHash), 2n);
     await mineBlocks(connection, 1);
     const { pinned } = await readHistory(client, { appId });

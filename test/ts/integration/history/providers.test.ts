@@ -32,7 +32,7 @@ import { rejection } from "../../../support/rejection.ts";
 const error = (code: number, message: string): ProviderAnswer => ({ error: { code, message } });
 const hex = (value: number) => numberToHex(value);
 
-/** How providers word their refusal of a range. */
+/** The providers' messages for the refusal of a range. */
 const shapes: Readonly<Record<string, (asked: { from: number; to: number }) => ProviderAnswer>> = {
   "-32602 with the limit": () => error(-32602, "query exceeds max block range 60"),
   "-32602 without a word": () => error(-32602, "invalid params"),

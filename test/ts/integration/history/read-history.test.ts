@@ -154,7 +154,7 @@ describe("readHistory", () => {
   describe("says where the contract differs from its events", () => {
     const flags = ["allowAnyDevice", "requireTcbUpToDate", "upgradesDisabled"] as const;
 
-    /** Reads through an endpoint that keeps these events of everything since the creation to itself. */
+    /** Reads through an endpoint that omits these events after the creation. */
     async function readWithout(...names: readonly EventName[]): Promise<object[]> {
       const { appId } = dstack;
       const createdInBlock = numberToHex(await creationOf(dstack));

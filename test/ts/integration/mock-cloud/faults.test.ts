@@ -13,7 +13,7 @@ import {
 } from "../../../support/mock-cloud/cloud-world.ts";
 import { rejection } from "../../../support/rejection.ts";
 
-// What every CVM begins with is of version 1.
+// Every CVM starts with version 1.
 let version = 1;
 function nextCompose(): string {
   version += 1;

@@ -6,7 +6,7 @@ import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { type CloudWorld, dockerCompose, request, startCloudWorld } from "../../../support/mock-cloud/cloud-world.ts";
 import { type FaultyRpc, faultyRpc } from "../../../support/mock-cloud/faulty-rpc.ts";
 
-// Any account may register any contract as an app. The gate must reach a verdict for each, and stop asking.
+// Any account may register any contract as an app. The gate must reach a verdict for each, and then stop.
 describe("the boot gate before hostile apps", () => {
   let world: CloudWorld;
   let rpc: FaultyRpc;
@@ -68,7 +68,7 @@ describe("the boot gate before hostile apps", () => {
     expect(state).to.include({ status: "error", boot_error: "The boot policy refused without a reason" });
   });
 
-  // As other nodes than the in-process one word it.
+  // The messages of nodes other than the in-process one.
   for (const message of ["out of gas", "invalid opcode: INVALID", "VM execution error: Bad instruction fe"]) {
     it(`refuses an app whose call ends with "${message}"`, async () => {
       rpc.setFault((method, params) =>

@@ -11,11 +11,11 @@ import { apiKey, createOffChainCvm, request } from "../../../support/mock-cloud/
 import { offChainPlatform } from "../../../support/mock-cloud/off-chain-platform.ts";
 import { until } from "../../../support/until.ts";
 
-/** The clients' work and after how much of it death comes follow from these; what the process does then does not. */
+/** They decide the clients' requests and when the process is killed, but not what it does at that moment. */
 const seeds = [1, 2, 3, 4, 5];
 const clientCount = 8;
 
-/** What the cloud has said yes to. */
+/** The requests that the cloud has acknowledged. */
 interface Acknowledged {
   readonly operations: Set<string>;
   readonly created: Set<string>;

@@ -99,7 +99,7 @@ describe("reading from the mock cloud", () => {
       getAddress(cvm.appId),
       appId,
       `instance_${body.instance_id}`,
-      // What official clients make of a bare instance id.
+      // The form in which official clients send an instance id.
       `app_${body.instance_id}`,
       "reading-cvm",
     ];

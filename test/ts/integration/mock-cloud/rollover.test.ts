@@ -59,7 +59,7 @@ describe("rollover through the boot gate", () => {
     return { detail: detail.body, state: state.body };
   }
 
-  /** The CVM runs what it ran before, and says why. */
+  /** The CVM runs the same version as before, and says why. */
   async function expectFallback(cvm: TestCvm, correlationId: string, reason: string) {
     const { detail, state } = await read(cvm);
     expect(detail).to.include({ status: "running", compose_hash: cvm.composeHash.slice(2), progress: null });

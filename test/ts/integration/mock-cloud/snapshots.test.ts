@@ -96,7 +96,7 @@ describe("snapshots while a request is being answered", () => {
   let world: CloudWorld;
   let cvm: TestCvm;
   let id: string;
-  /** What every question of the cloud to its chain waits for, and who is told of one. */
+  /** A promise that every request of the cloud to its chain waits for, and a callback for each request. */
   let answering: Promise<void>;
   let onQuestion: () => void;
 

@@ -110,7 +110,7 @@ describe("updates in two phases", () => {
       );
       const transactionHash = await registerHash(world, cvm.appId, composeHash);
       const answer = await request(world.cloud, method, `/cvms/${cvm.id}${path}`, {
-        // What no endpoint knows is no change.
+        // A field that no endpoint has is not a change.
         body: { composeHash, transactionHash, id: cvm.id },
       });
       expect(answer.status, answer.text).to.equal(202);

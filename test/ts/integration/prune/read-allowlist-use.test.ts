@@ -44,7 +44,7 @@ function rewriting(world: PruneWorld, route: RegExp, rewrite: (text: string) => 
   });
 }
 
-/** The world's cloud, out of order for some paths. */
+/** The world's cloud, which fails for some paths. */
 function refusing(world: PruneWorld, route: string): CloudClient {
   return rewriting(world, new RegExp(route), () => '{"detail":"Internal error"}', 500);
 }
@@ -66,7 +66,7 @@ describe("the facts of a prune plan", () => {
   });
   after(() => world.close());
 
-  /** What begins from now on stays under way, however long the reading takes. */
+  /** Operations that start from now on do not end during the read. */
   const hold = () => world.cloud.setFault({ kind: "slow-rollover", ms: 3_600_000 });
   async function settle(): Promise<void> {
     await world.advance(3_600);

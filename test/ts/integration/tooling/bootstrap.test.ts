@@ -154,7 +154,7 @@ describe("scripts/run.mjs", () => {
     let folder: string;
     let env: NodeJS.ProcessEnv;
 
-    // This npm fails where another one is at work, as `npm ci` does, and takes its time.
+    // This npm fails while another one runs, as `npm ci` does, and needs some time.
     const npm = `
       import { appendFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
       if (existsSync("installing")) process.exit(1);

@@ -6,7 +6,7 @@ import { root } from "../../../../scripts/support/paths.ts";
 import { describeEnd, runCommand } from "../../../../scripts/support/run-command.ts";
 import { compareRunners, failuresOf, judge, type Tally } from "../../../../scripts/test/tally.ts";
 
-// Real test files, run by the runner whose counts the whole suite relies on.
+// Real test files, run by the runner that counts the tests of the suite.
 describe("test runner", () => {
   const directory = mkdtempSync(join(tmpdir(), "test-runner "));
   after(() => rmSync(directory, { recursive: true }));

@@ -18,7 +18,7 @@ describe("attachWorld", () => {
   const directory = useTemporaryDirectory();
   const cloud = { rolloverMs: 0 };
   let chain: LocalChain;
-  /** The same chain, calling itself what a real one does. */
+  /** The same chain with the client version of a real one. */
   let real: TestServer;
   let contracts: DeployedContracts;
 

@@ -65,7 +65,7 @@ describe("a recorded chain", () => {
     const chain = await createSimulatedChain(record);
     const recorded = recordRequests(chain.answer, record);
     await recorded("evm_mine", []);
-    // Time passes; the record hears nothing of it.
+    // Time passes without an entry in the record.
     await chain.answer("evm_increaseTime", [500]);
     await recorded("hardhat_mine", ["0x3", "0x5"]);
     const head = await chain.answer("eth_getBlockByNumber", ["latest", false]);
@@ -134,7 +134,7 @@ describe("a recorded chain", () => {
     await first.client.increaseTime({ seconds: 86_400 });
     await first.client.mine({ blocks: 1 });
     await first.close();
-    // That chain was an hour behind; as it would read if it had run then, on time but for the day it was put ahead.
+    // That chain was an hour behind. This is its record if it had run then, a day ahead of the time of day.
     const requests = record.requests.map((request) => ({ ...request, clockOffset: 86_400 }));
 
     const second = await startChain({ record: newRecord(record.genesis, requests) });

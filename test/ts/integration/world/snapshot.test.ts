@@ -16,7 +16,7 @@ async function update(world: World, tag: string) {
   return updateCvm({ cloud, chain, journal: memoryJournal(), cvm, dockerCompose, pollChainMs: 10, pollCloudMs: 10 });
 }
 
-/** What a snapshot must bring back, on both sides. */
+/** The state that a snapshot must restore, of chain and cloud. */
 async function stateOf(world: World) {
   const { status, composeHash, appId } = await getCvm(world.cloudClient, { cvm });
   if (appId === undefined || composeHash === undefined) throw new Error("an on-chain CVM has both");

@@ -50,7 +50,7 @@ describe("web pages and the servers of this machine", () => {
       expect(answer.status, `${what}: ${answer.text}`).to.equal(403);
       expect(answer.text, what).to.not.include("device_code");
       expect(answer.headers, what).to.not.have.any.keys("access-control-allow-origin");
-      // Wherever it goes: files, pages, paths that do not exist.
+      // For files, pages, and paths that do not exist.
       for (const path of ["/openapi.json", "/commit/x?token=y", "/nowhere"]) {
         expect((await send(cloud.url + path, { method, headers })).status, `${what}, ${path}`).to.equal(403);
       }

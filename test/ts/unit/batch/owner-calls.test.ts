@@ -72,7 +72,7 @@ describe("policy calls", () => {
   }
 
   it("proves a call by no other call's event, and by no event with another value", () => {
-    // A renunciation is told by the event of every handover; its receipt alone says to whom.
+    // These two emit the same event. Only its values tell them apart.
     const handovers = ["acceptOwnership", "renounceOwnership"];
     for (const { contract, functionName } of all) {
       const call = callOf(functionName, "c", contract);
@@ -240,7 +240,7 @@ describe("chunks of a batch", () => {
         expect(chunks.flat()).to.deep.equal(calls);
         for (const chunk of chunks) {
           expect(chunk.length).to.be.greaterThan(0);
-          // What they use at least before refunds; an addition fills an empty slot.
+          // The gas that they use at least, before refunds; an addition fills an empty slot.
           const gas = chunk.map(({ functionName }) => (functionName === "addComposeHash" ? 24_000 : 8_000));
           if (chunk.length > 1) expect(gas.reduce((sum, part) => sum + part, 21_000)).to.be.lessThan(ceiling);
         }

@@ -10,7 +10,7 @@ const current = buildAppCompose({
   preLaunchScript: "#!/bin/sh\necho 'official'\n",
   allowedEnvs: ["TOKEN", "API_URL"],
 });
-// White space, line ends and a byte order mark that a platform may tidy away.
+// White space, line ends and a byte order mark that a platform may normalise.
 const requested = changeAppCompose(current, {
   dockerCompose: `\nservices:\n  app:  \n    image: nginx:2\n    command: 'echo <{"b": 1}>'\n\n`,
   preLaunchScript: "\ufeff#!/bin/sh\r\necho 'ours'\r\n",
@@ -82,7 +82,7 @@ describe("hash mismatch", () => {
   }
 
   for (const form of composeHashForms) {
-    // No two forms write this one alike: one drops the null, one leaves nested keys unsorted.
+    // Every form writes this document differently: one drops the null, one leaves nested keys unsorted.
     const contested = { ...requested, salt: null, verity_volumes: { b: 1, a: 2 } };
 
     it(`is traced to the form ${form.name}`, () => {

@@ -10,7 +10,7 @@ const good = "services:\n  web:\n    image: nginx\n";
 const other = "services:\n  other:\n    image: other:latest\n";
 const repeat = <Item>(count: number, line: (index: number) => Item) => Array.from({ length: count }, (_, i) => line(i));
 
-// What Docker Compose makes of each was looked up with compose-go 2.16.
+// Docker Compose's reading of each was checked with compose-go 2.16.
 describe("checkDockerCompose", () => {
   const several: readonly [string, string][] = [
     ["two documents", `${good}---\n${other}`],

@@ -41,7 +41,7 @@ const digest = "@sha256:".padEnd(72, "d1");
 
 const everyRule = (subject: LintSubject) => lintApp(subject).map(({ rule, severity }) => `${severity} ${rule}`);
 
-// What each rule must see, and what looks alike and is right.
+// Examples that each rule must find, and similar ones that are correct.
 const cases: Readonly<
   Record<string, { readonly bad: readonly [string, LintSubject][]; readonly good: readonly LintSubject[] }>
 > = {

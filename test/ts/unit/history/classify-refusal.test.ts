@@ -9,7 +9,7 @@ const status = (code: number, details = "", headers = {}) =>
   new HttpRequestError({ url, status: code, details, headers: new Headers(headers) });
 
 describe("classifyRefusal", () => {
-  // The first column is what providers were seen to answer.
+  // The first column has observed answers of providers.
   const cases: readonly [string, unknown, Refusal["kind"]][] = [
     ["range in words", rpc(-32000, "exceed maximum block range: 5000"), "tooMuch"],
     ["result count", rpc(-32005, "query returned more than 10000 results"), "tooMuch"],

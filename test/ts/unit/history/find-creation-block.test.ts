@@ -9,7 +9,7 @@ import { rejection } from "../../../support/rejection.ts";
 const appId = parseAppId("a0".repeat(20));
 const missing = () => rpcError(-32000, "missing trie node");
 
-/** Looks on a chain of 101 blocks whose node answers `codeAt`, asked for the how-manieth time about a block. */
+/** Looks on a chain of 101 blocks whose node answers `codeAt`, with the number of earlier requests for that block. */
 function find(codeAt: (block: number, time: number) => string) {
   const times = new Map<number, number>();
   const request = async ({ params }: { params?: unknown[] }) => {

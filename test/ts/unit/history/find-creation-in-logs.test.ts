@@ -9,7 +9,7 @@ const creation = policyLog("Initialized", [1n], { blockNumber: 40n });
 const upgrade = policyLog("Initialized", [2n], { blockNumber: 60n });
 const addition = policyLog("ComposeHashAdded", [hash], { blockNumber: 50n });
 
-/** The creation, by what reading from `fromBlock` on has brought. */
+/** The creation that the logs from `fromBlock` on show. */
 function find(start: Partial<Start>, fromBlock: bigint, ...logs: (typeof creation)[]): bigint | undefined {
   const blocks = logs.map(({ blockNumber }) => blockNumber).sort((one, other) => Number(one - other));
   const content = { ...decodePolicyChanges(logs), covered: [], firstBlockWithLogs: blocks[0] };

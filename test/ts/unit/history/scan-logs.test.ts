@@ -10,7 +10,7 @@ describe("scanLogs", () => {
     const request = async (call: { method: string; params?: unknown[] }) => {
       const logs = (await chain.request(call)) as unknown[];
       if (logs.length > 1_000) cut += 1;
-      return logs.slice(0, 1_000); // and not a word about it
+      return logs.slice(0, 1_000); // without an error
     };
     const pieces: BlockRange[] = [];
     let logCount = 0;

@@ -11,7 +11,7 @@ interface NodeError {
   readonly data?: unknown;
 }
 
-/** What the backend meets with when its node answers a read of an app like this. */
+/** The error of the backend when its node answers a read of an app with this error. */
 async function faultOf(error: NodeError): Promise<string | undefined> {
   const server = await serveRpc({ request: () => Promise.reject(error) });
   try {

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { isForbiddenHost, lookupAllowed } from "../../../../src/mock-cloud/webhooks/target-address.ts";
 
 describe("the address a webhook's name resolves to", () => {
-  /** What a connection is told, by name or by the address that a resolver would give. */
+  /** The result for a connection, by name or by the address of a resolver. */
   const resolve = (name: string, all: boolean) =>
     new Promise<{ error: Error | null; address: string | LookupAddress[] }>((done) => {
       lookupAllowed(name, { all }, (error, address) => done({ error, address }));

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "chai";
 import { createOutput } from "../../../../src/output/output.ts";
 
-/** What becomes of the process when an output fails with this code at every write. */
+/** The end of the process when every write of an output fails with this code. */
 async function failing(code: string) {
   const stream = new Writable({
     write: (_chunk, _encoding, done) => done(Object.assign(new Error(`${code}: write`), { code })),

@@ -44,7 +44,7 @@ function revision(name: string, number: number): Record<string, unknown> {
 interface Answers {
   /** Revisions, page by page, the newest first. Undefined: the cloud fails from there on. */
   readonly pages?: readonly (readonly ReturnType<typeof revision>[] | undefined)[];
-  /** What is under way, by CVM. Undefined: the cloud fails. */
+  /** The running operation of each CVM. Undefined: the cloud fails. */
   readonly kinds?: Readonly<Record<string, string>> | undefined;
 }
 

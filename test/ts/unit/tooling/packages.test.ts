@@ -111,13 +111,13 @@ describe("package.json", () => {
   });
 
   it("lists only dependencies that are used", () => {
-    // Every place that can make a package necessary.
+    // Every file that can use a package.
     const users = repositoryFiles()
       .filter((path) => /\.(?:[cm]?[jt]s|sol|json)$|^scripts\/solc$/.test(path))
       .filter((path) => !/^package(?:-lock)?\.json$/.test(path))
       .map(readText)
       .join("\n");
-    // Needed without being named: `commandOf` in scripts names the rest of the tools.
+    // Used without an import: `commandOf` in scripts names the other tools.
     const needed = new Map([
       ["tsx", "node_modules by scripts/run.mjs"],
       ["@types/node", "tsconfig.json types"],
@@ -141,7 +141,7 @@ describe("package.json", () => {
     expect(missing).to.deep.equal([]);
   });
 
-  /** Installed because another one of ours demands that its user installs it. */
+  /** Installed because another dependency has it as a peer. */
   function isPeerOfAnother(name: string): boolean {
     return Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).some(
       (other) => name in (lock[`node_modules/${other}`]?.peerDependencies ?? {}),

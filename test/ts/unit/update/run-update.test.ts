@@ -40,13 +40,13 @@ describe("runUpdate over simulated ports", () => {
           expect(mined).to.deep.equal(["addDevice", "addComposeHash"]);
         },
       ),
-      // A failure is worth shrinking, but not for minutes.
+      // A failure is shrunk, but not for minutes.
       { numRuns: 80, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: true },
     );
   });
 });
 
-/** A crash, or an error that says to run it again. Anything else is a fault of the flow. */
+/** A crash, or an error that says to run the update again. Every other error is a fault of the flow. */
 function endedBadly(error: unknown): undefined {
   if (error instanceof Crash || (isDstackError(error) && (error.retryable || error.name === "NonceTakenError"))) return;
   throw error;

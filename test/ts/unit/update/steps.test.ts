@@ -45,7 +45,7 @@ function snapshot(
   };
 }
 
-/** A run whose cloud tells these states of the CVM one after the other, and the last one for ever. */
+/** A run whose cloud answers with these states of the CVM in order, and repeats the last one. */
 function watching(
   states: readonly (CvmSnapshot | Error)[],
   cloud: Partial<CloudPort> = {},

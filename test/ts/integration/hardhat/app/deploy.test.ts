@@ -448,7 +448,7 @@ describe("dstack app deploy", () => {
   });
 });
 
-/** What a crash in the middle of a write leaves. */
+/** The file after a crash during a write. */
 async function appendTornLine(path: string): Promise<void> {
   await writeFile(path, `${await readFile(path, "utf8")}{"v":1,"at":"20`);
 }

@@ -114,7 +114,7 @@ describe("the user's yes to a delegation", () => {
   });
 
   describe("on a terminal", () => {
-    /** What the task plans and shows, and what it asks. */
+    /** The plan, the output and the questions of the task. */
     async function planned(answer: boolean | undefined, { count = 3, allowDelegation = false } = {}) {
       const stream = new PassThrough();
       const questions: string[] = [];

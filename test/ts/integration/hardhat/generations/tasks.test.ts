@@ -95,7 +95,7 @@ describe("tasks on contracts of each generation", () => {
     ...args,
     accept: [args.accept, "key-epochs"].filter((names) => names !== undefined).join(","),
   });
-  /** What ends with 6, as its answer is no. */
+  /** Tasks whose answer is negative, with exit code 6. */
   const negative = new Set(["hash"]);
 
   describe("an app with key epochs", () => {

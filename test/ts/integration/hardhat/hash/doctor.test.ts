@@ -101,7 +101,7 @@ describe("dstack hash", () => {
   });
 
   it("finds a hash of a stale document, as after an outage", async () => {
-    // The new compose file was put into a manifest read too early: its allowed variables are those of before.
+    // The new compose file was put into an outdated manifest, which has the former allowed variables.
     const stale = { ...changeAppCompose(manifest, { dockerCompose: "services:\n  web:\n    image: x\n" }), name: "" };
     await write("stale.json", JSON.stringify(stale));
     const hash = computeComposeHash({ ...stale, allowed_envs: [] });

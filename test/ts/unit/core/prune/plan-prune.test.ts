@@ -17,7 +17,7 @@ const two = hashNumber(2);
 /** Hashes 1 to 5, added in this order. */
 const five = [1, 2, 3, 4, 5].map(allowedHash);
 
-/** The numbers of what goes, in order. */
+/** The numbers of the removed hashes, in order. */
 function removed(use: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}, rules = keepRules): number[] {
   const plan = planPrune(allowlistUse({ allowed: five, ...use }), keepRulesWith(policy), rules);
   return removalsOf(plan)
@@ -238,7 +238,7 @@ describe("planPrune", () => {
             [use, { ...policy, queued: [...policy.queued, { source: "r", composeHashes: [extra.composeHash] }] }],
           ] as const;
           const [otherUse, otherPolicy] = stricter[field] ?? stricter[0];
-          // With nothing else kept the newest one stays behind for no reason of its own, which a reason may end.
+          // The newest hash may stay only so that the list is not empty, which another kept hash ends.
           const mayEmptyList = true;
           const before = removalsOf(planPrune(use, { ...policy, mayEmptyList }));
           const after = removalsOf(planPrune(otherUse, { ...otherPolicy, mayEmptyList }));

@@ -18,7 +18,7 @@ const { data } = removeComposeHashCall({ appId: parseAppId("a0".repeat(20)), com
 /** The policy of a command line, for an app with the hashes 1 to 3. */
 function policyOf(args: Partial<PruneArguments>, more: Partial<BuildKeepRulesParameters> = {}) {
   return buildKeepRules({
-    settings: parsePruneArguments(args as PruneArguments), // where and how to answer is of no matter here
+    settings: parsePruneArguments(args as PruneArguments), // the host is not used here
     pins: [],
     documents: [],
     use: { allowed: [1, 2, 3].map(allowedHash) },
@@ -69,7 +69,7 @@ describe("the policy of a prune", () => {
     expect(() => policyOf({ pin: `${one},${four}` })).to.throw(InvalidArgumentError, four);
     const documents = [{ source: "0x00…", text: four }];
     expect(() => policyOf({}, { documents })).to.throw(InvalidArgumentError, four);
-    // A file may well name other apps' hashes alone.
+    // A file may name only hashes of other apps.
     expect(policyOf({}, { documents: [{ source: "safe.json", text: `"${four}"` }] }).queued).to.have.lengthOf(1);
   });
 
