@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import hre from "hardhat";
 import { removeComposeHash } from "../src/chain/remove-compose-hash.ts";
+import { costOf } from "../src/chain/transactions/price.ts";
 import { waitForReceipt } from "../src/chain/transactions/receipt.ts";
 import { requireEvent } from "../src/core/events.ts";
 import type { ComposeHash } from "../src/core/ids.ts";
 import { createCloudOutput } from "../src/output/cloud.ts";
 import { exitWith } from "../src/output/exit-with.ts";
-import { formatDuration, formatGas } from "../src/output/format.ts";
+import { formatDuration, formatFee, formatGas } from "../src/output/format.ts";
 import { createOutput } from "../src/output/output.ts";
 import { createUpdateOutput } from "../src/output/update.ts";
 import { openJournal } from "../src/update/journal.ts";
@@ -137,7 +138,8 @@ async function prune(world: World, { appId, composeHash }: LaunchedCvm): Promise
   const transactionHash = await removeComposeHash(world.ownerClient, { appId, composeHash });
   const receipt = await waitForReceipt(world.ownerClient, { transactionHash, functionName: "removeComposeHash" });
   requireEvent(receipt, { emitter: appId, eventName: "ComposeHashRemoved", value: composeHash });
-  output.step("removeComposeHash", `${transactionHash}, ${formatGas(receipt.gasUsed)}`, performance.now() - start);
+  const cost = `${formatGas(receipt.gasUsed)}, ${formatFee(costOf(receipt))}`;
+  output.step("removeComposeHash", `${transactionHash}, ${cost}`, performance.now() - start);
 }
 
 async function printVerdicts(

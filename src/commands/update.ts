@@ -10,6 +10,7 @@ import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../core/environment.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../core/ids.ts";
+import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
 import { showPrice } from "../output/price.ts";
@@ -59,16 +60,21 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   const journal = await openJournal(await prepareJournalPath(host.root, args.journal, "journal.jsonl"));
   try {
     showRecorded(io.output, journal.state);
+    const print = createUpdateOutput(io.output);
+    let price: PriceEstimate | null = null;
     const result = await updateCvm({
       ...request,
       ...connected,
       journal,
       waitForRollover: args.wait === true,
       signal: io.signal,
-      onStep: createUpdateOutput(io.output),
+      onStep: (event) => {
+        if (event.kind === "finished" && event.step === "readChain") price = event.result.price ?? null;
+        print(event);
+      },
     });
     return {
-      result: { ...result, ...reportGenerations(contracts) },
+      result: { ...result, price, ...reportGenerations(contracts) },
       show: (output) => show(output, result),
     };
   } finally {

@@ -133,6 +133,7 @@ describe("a dry run", () => {
       // The base fee falls from block to block.
       expect(Number(paid) / Number(price.expected.total)).to.be.within(0.75, 1.02);
       expect(sentFor(run), "the cost that the task tells").to.equal(paid);
+      expect(run.json<Planned>().price, "the price that the task tells").to.deep.equal(price);
       await rm(join(directory, ".dstack"), { recursive: true, force: true });
     });
   }
