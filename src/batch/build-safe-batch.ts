@@ -66,6 +66,14 @@ const requestsAtOnce = 8;
  * @throws InvalidArgumentError if the address is not a Safe, or the chain has no MultiSendCallOnly
  * @throws NoEffectError, NotOwnerError, ContractOwnerError, ContractRevertedError, NoContractError, WrongChainError,
  * RpcUnavailableError
+ *
+ * @example
+ * import { writeFile } from "node:fs/promises";
+ * import { buildSafeBatch } from "dstack-toolkit/batch";
+ * import { calls, client, safe } from "./app.ts";
+ * const { file, safeTxHash } = await buildSafeBatch(client, { safe, calls });
+ * await writeFile("safe-batch.json", JSON.stringify(file));
+ * console.log("The wallets of the Safe's owners must show", safeTxHash);
  */
 export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeBatchParameters): Promise<SafeBatch> {
   const { safe, name = "dstack policy changes", allowNoEffect = false } = parameters;
@@ -141,6 +149,11 @@ export interface FindMultiSendParameters {
  * Finds MultiSendCallOnly on this chain. Prefers the deployment of the Safe's own version.
  *
  * @throws InvalidArgumentError if the chain has none of them; RpcUnavailableError
+ *
+ * @example
+ * import { findMultiSend } from "dstack-toolkit/batch";
+ * import { client } from "./app.ts";
+ * const multiSend = await findMultiSend(client, { version: "1.4.1" });
  */
 export async function findMultiSend(client: ChainClient, { version }: FindMultiSendParameters): Promise<Address> {
   const own = ofVersion.flatMap(([start, address]) => (version.startsWith(start) ? [address] : []));

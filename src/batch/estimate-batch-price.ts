@@ -23,6 +23,11 @@ import type { BatchPlan } from "./plan-batch.ts";
  * it estimates one call of each kind, and a batch is counted as these calls.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
+ *
+ * @example
+ * import { estimateBatchPrice } from "dstack-toolkit/batch";
+ * import { batchPlan, client } from "./app.ts";
+ * const { expected, most } = await estimateBatchPrice(client, batchPlan);
  */
 export async function estimateBatchPrice(
   client: ChainClient,
@@ -71,6 +76,11 @@ const signatureBytes = 65;
  * sets no limit.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
+ *
+ * @example
+ * import { estimateSafePrice } from "dstack-toolkit/batch";
+ * import { client, safeBatch } from "./app.ts";
+ * const { expected, most } = await estimateSafePrice(client, safeBatch);
  */
 export async function estimateSafePrice(
   client: ChainClient,

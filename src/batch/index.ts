@@ -9,15 +9,22 @@ export {
   openBatchJournal,
 } from "../chain/transactions/journal.ts";
 export { batchExecutorAddress, batchExecutorCodeHash, earlierBatchExecutors } from "../core/batch-executor.ts";
-export { transactionGasCeiling } from "../core/order-calls.ts";
 export {
   acceptKmsOwnershipCall,
-  acceptOwnershipCall,
-  addComposeHashCall,
-  addDeviceCall,
   addKmsAggregatedMrCall,
   addKmsDeviceCall,
   addOsImageHashCall,
+  removeKmsAggregatedMrCall,
+  removeKmsDeviceCall,
+  removeOsImageHashCall,
+  setAppImplementationCall,
+  transferKmsOwnershipCall,
+} from "../core/kms-owner-calls.ts";
+export { transactionGasCeiling } from "../core/order-calls.ts";
+export {
+  acceptOwnershipCall,
+  addComposeHashCall,
+  addDeviceCall,
   decodeOwnerCall,
   disableUpgradesCall,
   isSameCall,
@@ -27,14 +34,9 @@ export {
   proveCalls,
   removeComposeHashCall,
   removeDeviceCall,
-  removeKmsAggregatedMrCall,
-  removeKmsDeviceCall,
-  removeOsImageHashCall,
   renounceOwnershipCall,
   setAllowAnyDeviceCall,
-  setAppImplementationCall,
   setRequireTcbUpToDateCall,
-  transferKmsOwnershipCall,
   transferOwnershipCall,
   upgradeCall,
 } from "../core/owner-calls.ts";

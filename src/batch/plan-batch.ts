@@ -80,6 +80,12 @@ const worthADeployment = 32;
  * @throws NoEffectError for calls that change nothing
  * @throws DelegationUnsupportedError, ForeignDelegationError, ExecutorMismatchError if the caller requested `7702`
  * @throws SignerRequiredError, WrongChainError, ImplausibleAnswerError, RpcUnavailableError
+ *
+ * @example
+ * import { planBatch } from "dstack-toolkit/batch";
+ * import { calls, client } from "./app.ts";
+ * const plan = await planBatch(client, { calls });
+ * console.log(plan.mode, plan.reason);
  */
 export async function planBatch(client: ChainClient, parameters: PlanBatchParameters): Promise<BatchPlan> {
   const calls = orderCalls(parameters.calls);

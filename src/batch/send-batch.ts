@@ -56,6 +56,12 @@ export interface SendBatchParameters extends PlanBatchParameters {
  * @throws ForeignDelegationError, DelegationUnsupportedError, ExecutorMismatchError in mode `7702`
  * @throws SignerRequiredError, WrongChainError, NoContractError, NotOwnerError, ContractRevertedError,
  * ImplausibleAnswerError, InsufficientFundsError, NonceTakenError, RpcUnavailableError
+ *
+ * @example
+ * import { addComposeHashCall, removeComposeHashCall, sendBatch } from "dstack-toolkit/batch";
+ * import { appId, client, composeHash, oldHash } from "./app.ts";
+ * const calls = [addComposeHashCall({ appId, composeHash }), removeComposeHashCall({ appId, composeHash: oldHash })];
+ * const { transactions, costWei } = await sendBatch(client, { calls });
  */
 export async function sendBatch(client: ChainClient, parameters: SendBatchParameters): Promise<BatchResult> {
   const calls = orderCalls(parameters.calls);

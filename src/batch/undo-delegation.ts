@@ -35,6 +35,11 @@ export interface UndoDelegationReturnType {
  * @throws ForeignDelegationError if the account delegates to another address than the named one
  * @throws DelegationUnsupportedError, SignerRequiredError, WrongChainError, ImplausibleAnswerError,
  * InsufficientFundsError, TransactionRevertedError, ReceiptTimeoutError, RpcUnavailableError
+ *
+ * @example
+ * import { undoDelegation } from "dstack-toolkit/batch";
+ * import { client } from "./app.ts";
+ * await undoDelegation(client, {});
  */
 export async function undoDelegation(
   client: ChainClient,

@@ -15,6 +15,11 @@ export type AddComposeHashReturnType = TransactionHash;
  * Allows a compose hash on an app. Always emits ComposeHashAdded, even if the hash is already allowed.
  *
  * @throws the errors of sendContractCall
+ *
+ * @example
+ * import { addComposeHash } from "dstack-toolkit/chain";
+ * import { appId, client, composeHash } from "./app.ts";
+ * const transactionHash = await addComposeHash(client, { appId, composeHash });
  */
 export async function addComposeHash(
   client: ChainClient,

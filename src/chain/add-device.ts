@@ -15,6 +15,11 @@ export type AddDeviceReturnType = TransactionHash;
  * Allows a device to boot an app. Always emits DeviceAdded, even if the device is already listed.
  *
  * @throws the errors of sendContractCall
+ *
+ * @example
+ * import { addDevice } from "dstack-toolkit/chain";
+ * import { appId, client, deviceId } from "./app.ts";
+ * const transactionHash = await addDevice(client, { appId, deviceId });
  */
 export async function addDevice(
   client: ChainClient,

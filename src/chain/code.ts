@@ -26,6 +26,11 @@ export type ReadDelegationReturnType =
  * Reads to which contract an account delegates (EIP-7702).
  *
  * @throws RpcUnavailableError
+ *
+ * @example
+ * import { readDelegation } from "dstack-toolkit/batch";
+ * import { account, client } from "./app.ts";
+ * const delegation = await readDelegation(client, { address: account.address });
  */
 export async function readDelegation(
   client: ChainClient,

@@ -12,6 +12,11 @@ export type DeployAppReturnType = TransactionHash;
  * `deployedApp`.
  *
  * @throws InvalidHexError, and the errors of sendContractCall
+ *
+ * @example
+ * import { deployApp } from "dstack-toolkit/chain";
+ * import { account, client, composeHash, deviceId, kms } from "./app.ts";
+ * const transactionHash = await deployApp(client, { kms, owner: account.address, composeHash, deviceId });
  */
 export async function deployApp(client: ChainClient, parameters: DeployAppParameters): Promise<DeployAppReturnType> {
   const { account, chainId, nonce, beforeSend } = parameters;

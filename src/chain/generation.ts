@@ -36,6 +36,11 @@ export interface ReadGenerationParameters {
  * Reads the generation of an app or a KMS. The other reads of this module also return it for the contract they read.
  *
  * @throws NoContractError, RpcUnavailableError
+ *
+ * @example
+ * import { readGeneration } from "dstack-toolkit/chain";
+ * import { appId, client } from "./app.ts";
+ * const { releases, hasKeyEpochs } = await readGeneration(client, { address: appId });
  */
 export async function readGeneration(
   client: ChainClient,

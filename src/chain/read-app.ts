@@ -148,6 +148,11 @@ export interface ReadAppSettingsReturnType {
  * Reads an app's switches and the implementation behind its proxy.
  *
  * @throws NoContractError, ContractRevertedError, RpcUnavailableError
+ *
+ * @example
+ * import { readAppSettings } from "dstack-toolkit/chain";
+ * import { appId, client } from "./app.ts";
+ * const { allowAnyDevice, implementation } = await readAppSettings(client, { appId });
  */
 export async function readAppSettings(
   client: ChainClient,
@@ -220,6 +225,12 @@ export interface AppStatus extends ReadAppSettingsReturnType {
  *
  * @throws ContractRevertedError if the contract is neither an app nor a KMS
  * @throws RpcUnavailableError
+ *
+ * @example
+ * import { readAppStatus } from "dstack-toolkit/chain";
+ * import { appId, client } from "./app.ts";
+ * const status = await readAppStatus(client, { appId });
+ * if (status.kind === "app") console.log(status.owner.address);
  */
 export async function readAppStatus(
   client: ChainClient,
@@ -263,6 +274,11 @@ export interface ReadOwnershipReturnType {
  * Reads an app's owner and how ownership is transferred.
  *
  * @throws NoContractError, ContractRevertedError, RpcUnavailableError
+ *
+ * @example
+ * import { readOwnership } from "dstack-toolkit/chain";
+ * import { appId, client } from "./app.ts";
+ * const { owner, pendingOwner } = await readOwnership(client, { appId });
  */
 export async function readOwnership(
   client: ChainClient,
@@ -316,6 +332,11 @@ export interface ReadAllowlistReturnType {
  * Throws if a value cannot be read; never reports it as "not allowed".
  *
  * @throws NoContractError, ContractRevertedError, RpcUnavailableError
+ *
+ * @example
+ * import { readAllowlist } from "dstack-toolkit/chain";
+ * import { appId, client, composeHash } from "./app.ts";
+ * const { composeHashAllowed } = await readAllowlist(client, { appId, composeHash });
  */
 export async function readAllowlist(
   client: ChainClient,

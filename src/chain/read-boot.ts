@@ -44,6 +44,12 @@ export interface ReadBootRulesReturnType {
  * @throws InvalidHexError
  * @throws NoContractError, ContractRevertedError if there is no KMS at the address
  * @throws RpcUnavailableError
+ *
+ * @example
+ * import { readBootRules } from "dstack-toolkit/chain";
+ * import { bootInfo, client, kms } from "./app.ts";
+ * const { rules } = await readBootRules(client, { kms, bootInfo });
+ * for (const { rule, isMet, detail } of rules) console.log(rule, isMet, detail);
  */
 export async function readBootRules(
   client: ChainClient,
@@ -174,6 +180,11 @@ export interface ReadBootVerdictReturnType {
  *
  * @throws InvalidHexError, NoContractError, RpcUnavailableError
  * @throws ContractRevertedError if the app's contract fails instead of answering
+ *
+ * @example
+ * import { readBootVerdict } from "dstack-toolkit/chain";
+ * import { bootInfo, client, kms } from "./app.ts";
+ * const { isAllowed, reason } = await readBootVerdict(client, { kms, bootInfo });
  */
 export async function readBootVerdict(
   client: ChainClient,

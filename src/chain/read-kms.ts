@@ -68,6 +68,11 @@ type ListView = "allowedOsImages" | "kmsAllowedDeviceIds" | "kmsAllowedAggregate
  * @throws NoContractError
  * @throws ContractRevertedError if the contract is not a DstackKms
  * @throws RpcUnavailableError
+ *
+ * @example
+ * import { readKmsStatus } from "dstack-toolkit/chain";
+ * import { client, kms } from "./app.ts";
+ * const { owner, appImplementation } = await readKmsStatus(client, { kms });
  */
 export async function readKmsStatus(
   client: ChainClient,
@@ -161,6 +166,11 @@ export interface ReadKmsPublicKeyParameters {
  * @throws NoContractError
  * @throws ContractRevertedError if the contract is not a DstackKms, or publishes a value that is not a key of the curve
  * @throws RpcUnavailableError
+ *
+ * @example
+ * import { readKmsPublicKey } from "dstack-toolkit/chain";
+ * import { client, kms } from "./app.ts";
+ * const publicKey = await readKmsPublicKey(client, { kms });
  */
 export async function readKmsPublicKey(
   client: ChainClient,

@@ -67,6 +67,12 @@ const proposerRole = keccak256(stringToHex("PROPOSER_ROLE"));
  * Safe without being one, so the result is a description and not a proof.
  *
  * @throws RpcUnavailableError
+ *
+ * @example
+ * import { readOwner } from "dstack-toolkit/chain";
+ * import { client, safe } from "./app.ts";
+ * const owner = await readOwner(client, { address: safe });
+ * if (owner.kind === "safe") console.log(owner.owners);
  */
 export async function readOwner(
   client: ChainClient,

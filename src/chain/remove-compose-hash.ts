@@ -15,6 +15,11 @@ export type RemoveComposeHashReturnType = TransactionHash;
  * Removes a compose hash from an app. CVMs that run it keep running until their next boot.
  *
  * @throws the errors of sendContractCall
+ *
+ * @example
+ * import { removeComposeHash } from "dstack-toolkit/chain";
+ * import { appId, client, composeHash } from "./app.ts";
+ * const transactionHash = await removeComposeHash(client, { appId, composeHash });
  */
 export async function removeComposeHash(
   client: ChainClient,

@@ -15,6 +15,11 @@ export type RemoveDeviceReturnType = TransactionHash;
  * Removes a device from an app's list. This has no effect on boots while the app allows any device.
  *
  * @throws the errors of sendContractCall
+ *
+ * @example
+ * import { removeDevice } from "dstack-toolkit/chain";
+ * import { appId, client, deviceId } from "./app.ts";
+ * const transactionHash = await removeDevice(client, { appId, deviceId });
  */
 export async function removeDevice(
   client: ChainClient,

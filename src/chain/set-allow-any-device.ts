@@ -15,6 +15,11 @@ export type SetAllowAnyDeviceReturnType = TransactionHash;
  * Lets an app boot on any machine that the KMS trusts, or only on the listed ones. The list itself does not change.
  *
  * @throws the errors of sendContractCall
+ *
+ * @example
+ * import { setAllowAnyDevice } from "dstack-toolkit/chain";
+ * import { appId, client } from "./app.ts";
+ * const transactionHash = await setAllowAnyDevice(client, { appId, allowAnyDevice: false });
  */
 export async function setAllowAnyDevice(
   client: ChainClient,

@@ -15,6 +15,11 @@ export interface CommitComposeFileParameters {
  * Makes a provisioned document the CVM's current one. With an on-chain KMS, the contract must already allow its hash.
  *
  * @throws HashExpiredError, HashNotAllowedError and other CloudErrors
+ *
+ * @example
+ * import { commitComposeFile } from "dstack-toolkit/cloud";
+ * import { cloud, composeHash } from "./app.ts";
+ * await commitComposeFile(cloud, { cvm: "my-app", composeHash });
  */
 export async function commitComposeFile(
   client: CloudClient,

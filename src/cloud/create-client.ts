@@ -51,6 +51,13 @@ export interface CloudClient {
  * Creates a client of the cloud's API.
  *
  * @throws InvalidArgumentError if the API key or the address cannot be one
+ *
+ * @example
+ * import { createCloudClient } from "dstack-toolkit/cloud";
+ * const cloud = createCloudClient({
+ *   baseUrl: "https://cloud-api.phala.com/api/v1",
+ *   apiKey: process.env.PHALA_CLOUD_API_KEY ?? "",
+ * });
  */
 export function createCloudClient(parameters: CreateCloudClientParameters): CloudClient {
   const { apiVersion = "2026-01-21", timeoutMs = 30_000, fetch = globalThis.fetch } = parameters;

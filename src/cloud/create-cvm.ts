@@ -29,6 +29,11 @@ export interface CreatedCvm {
  * Creates the CVM of a provisioned document. A second call with the same app and hash returns the same CVM.
  *
  * @throws CloudError
+ *
+ * @example
+ * import { createCvm } from "dstack-toolkit/cloud";
+ * import { appId, cloud, composeHash } from "./app.ts";
+ * const { id, status } = await createCvm(cloud, { appId, composeHash });
  */
 export async function createCvm(client: CloudClient, parameters: CreateCvmParameters): Promise<CreatedCvm> {
   const body: CreateCvmRequest = {

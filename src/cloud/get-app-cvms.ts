@@ -15,6 +15,11 @@ const apiVersion = "2026-01-21";
  * Lists the CVMs of an app in the API key's workspace, including replicas and instances, running or not.
  *
  * @throws CloudError; a workspace without a CVM of the app is a CloudResponseError of status 404
+ *
+ * @example
+ * import { getAppCvms } from "dstack-toolkit/cloud";
+ * import { appId, cloud } from "./app.ts";
+ * for (const { name, status } of await getAppCvms(cloud, { appId })) console.log(name, status);
  */
 export async function getAppCvms(client: CloudClient, { appId }: GetAppCvmsParameters): Promise<readonly Cvm[]> {
   const path = apiPath`/apps/${withoutPrefix(appId)}/cvms`;

@@ -31,6 +31,15 @@ export interface AppEncryptionKey {
  *
  * @throws UntrustedEncryptionKeyError if the expected KMS key did not sign this app's key, or signed it too long ago
  * @throws CloudError
+ *
+ * @example
+ * import { getAppEncryptionKey } from "dstack-toolkit/cloud";
+ * import { appId, cloud, kmsPublicKey } from "./app.ts";
+ * const { publicKey } = await getAppEncryptionKey(cloud, {
+ *   kms: "kms-base-1",
+ *   appId,
+ *   expectedKmsPublicKey: kmsPublicKey,
+ * });
  */
 export async function getAppEncryptionKey(
   client: CloudClient,

@@ -26,7 +26,16 @@ export interface AppRevision {
   readonly operationId: string | undefined;
 }
 
-/** Lists one page of the changes of an app's CVMs. Throws like getAppCvms. @throws CloudError */
+/**
+ * Lists one page of the changes of an app's CVMs. Throws like getAppCvms.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getAppRevisions } from "dstack-toolkit/cloud";
+ * import { appId, cloud } from "./app.ts";
+ * const { revisions } = await getAppRevisions(cloud, { appId, pageSize: 10 });
+ */
 export async function getAppRevisions(
   client: CloudClient,
   { appId, page = 1, pageSize = 100 }: GetAppRevisionsParameters,

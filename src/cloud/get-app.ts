@@ -14,7 +14,16 @@ export interface App {
   readonly cvmCount: number;
 }
 
-/** Reads an app by its contract. Throws like getAppCvms. @throws CloudError */
+/**
+ * Reads an app by its contract. Throws like getAppCvms.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getApp } from "dstack-toolkit/cloud";
+ * import { appId, cloud } from "./app.ts";
+ * const { cvmCount } = await getApp(cloud, { appId });
+ */
 export async function getApp(client: CloudClient, { appId }: GetAppParameters): Promise<App> {
   const reply = await client.request({ method: "GET", path: apiPath`/apps/${withoutPrefix(appId)}` });
   return parseReply(reply, (body) => {

@@ -10,6 +10,11 @@ export interface GetComposeFileParameters {
  * Reads the current app-compose document. The answer is the parsed document, not the bytes that were hashed.
  *
  * @throws CloudError
+ *
+ * @example
+ * import { getComposeFile } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * const document = await getComposeFile(cloud, { cvm: "my-app" });
  */
 export async function getComposeFile(client: CloudClient, { cvm }: GetComposeFileParameters): Promise<AppCompose> {
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/compose_file` });

@@ -10,7 +10,16 @@ export interface GetCvmOsImageParameters {
 /** The first version whose answer has the OS image hash. */
 const apiVersion = "2026-01-21";
 
-/** Reads the hash of the OS image a CVM boots, 32 bytes; undefined if the cloud does not know it. @throws CloudError */
+/**
+ * Reads the hash of the OS image a CVM boots, 32 bytes; undefined if the cloud does not know it.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getCvmOsImage } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * const osImageHash = await getCvmOsImage(cloud, { cvm: "my-app" });
+ */
 export async function getCvmOsImage(client: CloudClient, { cvm }: GetCvmOsImageParameters): Promise<Hex | undefined> {
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}`, apiVersion });
   return parseReply(reply, (body) => {

@@ -8,7 +8,16 @@ export interface GetCvmStateParameters {
   readonly cvm: string;
 }
 
-/** Reads the runtime state of a CVM. @throws CloudError */
+/**
+ * Reads the runtime state of a CVM.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getCvmState } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * const { status, bootError } = await getCvmState(cloud, { cvm: "my-app" });
+ */
 export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParameters): Promise<CvmRuntimeState> {
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/state` });
   return parseReply(reply, (body) => parseCvmState(body, reply.clean));

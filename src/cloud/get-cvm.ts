@@ -10,7 +10,16 @@ export interface GetCvmParameters {
   readonly apiVersion?: ApiVersion | undefined;
 }
 
-/** Reads a CVM. @throws CloudError */
+/**
+ * Reads a CVM.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getCvm } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * const { appId, composeHash, status } = await getCvm(cloud, { cvm: "my-app" });
+ */
 export async function getCvm(client: CloudClient, { cvm, apiVersion }: GetCvmParameters): Promise<Cvm> {
   const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}`, apiVersion });
   return parseReply(reply, (body) => parseCvm(body, reply.apiVersion));

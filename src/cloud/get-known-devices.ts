@@ -7,7 +7,16 @@ export interface GetKnownDevicesParameters {
   readonly appId: AppId;
 }
 
-/** Lists the devices of the cloud's machines on which an app may run. Throws like getAppCvms. @throws CloudError */
+/**
+ * Lists the devices of the cloud's machines on which an app may run. Throws like getAppCvms.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getKnownDevices } from "dstack-toolkit/cloud";
+ * import { appId, cloud } from "./app.ts";
+ * const deviceIds = await getKnownDevices(cloud, { appId });
+ */
 export async function getKnownDevices(
   client: CloudClient,
   { appId }: GetKnownDevicesParameters,

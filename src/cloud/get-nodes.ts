@@ -11,7 +11,16 @@ export interface CloudNode {
   readonly deviceId: DeviceId | undefined;
 }
 
-/** Lists the machines. @throws CloudError */
+/**
+ * Lists the machines.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { getNodes } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * for (const { name, deviceId } of await getNodes(cloud)) console.log(name, deviceId);
+ */
 export async function getNodes(client: CloudClient): Promise<readonly CloudNode[]> {
   const reply = await client.request({ method: "GET", path: "/teepods/available" });
   return parseReply(reply, (body) =>

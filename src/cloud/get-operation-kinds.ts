@@ -14,6 +14,11 @@ const batchSize = 100;
  * an operation and CVMs that the cloud does not know.
  *
  * @throws CloudError
+ *
+ * @example
+ * import { getOperationKinds } from "dstack-toolkit/cloud";
+ * import { cloud, vmUuid } from "./app.ts";
+ * const kinds = await getOperationKinds(cloud, { vmUuids: [vmUuid] });
  */
 export async function getOperationKinds(
   client: CloudClient,

@@ -25,6 +25,11 @@ const nothingPending = "ERR-01-404";
  * Reads whether an update of this CVM, or a new CVM made from it, waits for this hash. Returns undefined if none does.
  *
  * @throws CloudError
+ *
+ * @example
+ * import { getPendingUpdate } from "dstack-toolkit/cloud";
+ * import { appId, cloud, composeHash, vmUuid } from "./app.ts";
+ * const pending = await getPendingUpdate(cloud, { appId, vmUuid, composeHash });
  */
 export async function getPendingUpdate(
   client: CloudClient,

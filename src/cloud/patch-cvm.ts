@@ -82,7 +82,17 @@ export interface PatchCvmParameters extends AppComposeChanges {
   readonly prepareOnly?: boolean | undefined;
 }
 
-/** Requests an update: phase 1. @throws CloudError */
+/**
+ * Requests an update: phase 1.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { patchCvm } from "dstack-toolkit/cloud";
+ * import { cloud, dockerCompose } from "./app.ts";
+ * const outcome = await patchCvm(cloud, { cvm: "my-app", dockerCompose });
+ * if (outcome.kind === "registrationRequired") console.log(outcome.composeHash);
+ */
 export async function patchCvm(client: CloudClient, parameters: PatchCvmParameters): Promise<PatchOutcome> {
   const body: PatchCvmRequest = {
     ...toManifestFields(parameters),
@@ -109,6 +119,11 @@ export interface ConfirmCvmPatchParameters extends RegisteredHash {
  * `registrationRequired` while the cloud does not see the hash as allowed.
  *
  * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError and other CloudErrors
+ *
+ * @example
+ * import { confirmCvmPatch } from "dstack-toolkit/cloud";
+ * import { cloud, composeHash, transactionHash } from "./app.ts";
+ * await confirmCvmPatch(cloud, { cvm: "my-app", composeHash, transactionHash });
  */
 export async function confirmCvmPatch(
   client: CloudClient,

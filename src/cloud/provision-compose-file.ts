@@ -25,6 +25,11 @@ export interface ProvisionedComposeFile {
  * Sends a whole new document and returns its hash. `commitComposeFile` makes it the current document.
  *
  * @throws CloudError
+ *
+ * @example
+ * import { provisionComposeFile } from "dstack-toolkit/cloud";
+ * import { cloud, document } from "./app.ts";
+ * const { composeHash } = await provisionComposeFile(cloud, { cvm: "my-app", appCompose: document });
  */
 export async function provisionComposeFile(
   client: CloudClient,

@@ -38,6 +38,11 @@ export interface ProvisionedCvm {
  * Reserves resources for a new CVM and returns its compose hash. `createCvm` then creates the CVM.
  *
  * @throws CloudError
+ *
+ * @example
+ * import { provisionCvm } from "dstack-toolkit/cloud";
+ * import { cloud, document } from "./app.ts";
+ * const { composeHash, deviceId } = await provisionCvm(cloud, { name: "my-app", appCompose: document, kmsType: "base" });
  */
 export async function provisionCvm(client: CloudClient, parameters: ProvisionCvmParameters): Promise<ProvisionedCvm> {
   const body = {

@@ -14,7 +14,16 @@ export interface UpdateCvmEnvsParameters {
   readonly registered?: RegisteredHash | undefined;
 }
 
-/** Replaces the environment. A changed list of names changes the compose hash. @throws CloudError */
+/**
+ * Replaces the environment. A changed list of names changes the compose hash.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { updateCvmEnvs } from "dstack-toolkit/cloud";
+ * import { cloud, encryptedEnvironment } from "./app.ts";
+ * const outcome = await updateCvmEnvs(cloud, { cvm: "my-app", encryptedEnvironment });
+ */
 export async function updateCvmEnvs(client: CloudClient, parameters: UpdateCvmEnvsParameters): Promise<PatchOutcome> {
   const { cvm, encryptedEnvironment, allowedEnvs, registered } = parameters;
   const body: PatchEnvsRequest = {

@@ -10,7 +10,16 @@ export interface UpdateDockerComposeParameters {
   readonly registered?: RegisteredHash | undefined;
 }
 
-/** Replaces only the docker-compose file. @throws CloudError */
+/**
+ * Replaces only the docker-compose file.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { updateDockerCompose } from "dstack-toolkit/cloud";
+ * import { cloud, dockerCompose } from "./app.ts";
+ * const outcome = await updateDockerCompose(cloud, { cvm: "my-app", dockerCompose });
+ */
 export async function updateDockerCompose(
   client: CloudClient,
   { cvm, dockerCompose, registered }: UpdateDockerComposeParameters,

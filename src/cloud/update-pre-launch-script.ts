@@ -10,7 +10,16 @@ export interface UpdatePreLaunchScriptParameters {
   readonly registered?: RegisteredHash | undefined;
 }
 
-/** Replaces the script that runs before the containers start. @throws CloudError */
+/**
+ * Replaces the script that runs before the containers start.
+ *
+ * @throws CloudError
+ *
+ * @example
+ * import { updatePreLaunchScript } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * const outcome = await updatePreLaunchScript(cloud, { cvm: "my-app", preLaunchScript: "echo ready" });
+ */
 export async function updatePreLaunchScript(
   client: CloudClient,
   { cvm, preLaunchScript, registered }: UpdatePreLaunchScriptParameters,

@@ -27,7 +27,9 @@ const silentIntervals = 3;
  * @throws CloudError, the signal's reason
  *
  * @example
- * for await (const { status } of watchCvmState(client, { cvm: "my-app", target: "running" })) console.log(status);
+ * import { watchCvmState } from "dstack-toolkit/cloud";
+ * import { cloud } from "./app.ts";
+ * for await (const { status } of watchCvmState(cloud, { cvm: "my-app", target: "running" })) console.log(status);
  */
 export async function* watchCvmState(
   client: CloudClient,

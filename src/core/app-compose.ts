@@ -65,6 +65,11 @@ const flagFields = [
  *
  * @throws InvalidAppComposeError with line and column if the text itself is invalid
  * @throws PayloadTooLargeError
+ *
+ * @example
+ * import { readFile } from "node:fs/promises";
+ * import { parseAppCompose } from "dstack-toolkit";
+ * const document = parseAppCompose(await readFile("app-compose.json", "utf8"));
  */
 export function parseAppCompose(text: string): AppCompose {
   const root = parseJsonTree(text);
@@ -131,6 +136,11 @@ export interface BuildAppComposeParameters extends AppComposeChanges {
  * Builds the manifest of a docker compose app with the fields and defaults the platform writes.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
+ *
+ * @example
+ * import { buildAppCompose } from "dstack-toolkit";
+ * import { dockerCompose } from "./app.ts";
+ * const document = buildAppCompose({ name: "my-app", dockerCompose, allowedEnvs: ["API_TOKEN"] });
  */
 export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompose {
   const { kmsEnabled = true, gatewayEnabled = true } = parameters;
@@ -174,6 +184,11 @@ export function toManifestFields(changes: AppComposeChanges) {
  * Returns a copy of `current` with the given fields replaced. Keeps every other key, including unknown ones.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
+ *
+ * @example
+ * import { changeAppCompose } from "dstack-toolkit";
+ * import { dockerCompose, document } from "./app.ts";
+ * const changed = changeAppCompose(document, { dockerCompose });
  */
 export function changeAppCompose(current: AppCompose, changes: AppComposeChanges): AppCompose {
   const { dockerCompose, allowedEnvs } = changes;

@@ -12,7 +12,14 @@ export interface EncryptionKeyStatement {
   readonly timestamp?: bigint | undefined;
 }
 
-/** The Keccak-256 digest a KMS signs for this statement. */
+/**
+ * The Keccak-256 digest a KMS signs for this statement.
+ *
+ * @example
+ * import { hashEncryptionKeyStatement } from "dstack-toolkit";
+ * import { appId, publicKey } from "./app.ts";
+ * const digest = hashEncryptionKeyStatement({ appId, publicKey });
+ */
 export function hashEncryptionKeyStatement({ appId, publicKey, timestamp }: EncryptionKeyStatement): Hex {
   const key = parseFixedHex("An encryption key", publicKey, 32);
   const time = timestamp === undefined ? "0x" : numberToHex(timestamp, { size: 8 });
@@ -30,6 +37,11 @@ export type RecoverEncryptionKeySignerParameters = EncryptionKeyStatement & {
  *
  * @throws InvalidHexError
  * @throws UntrustedEncryptionKeyError if no key can have made the signature
+ *
+ * @example
+ * import { recoverEncryptionKeySigner } from "dstack-toolkit";
+ * import { appId, publicKey, signature } from "./app.ts";
+ * const signer = recoverEncryptionKeySigner({ appId, publicKey, signature });
  */
 export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySignerParameters): Hex {
   const signature = hexToBytes(parseFixedHex("A signature", parameters.signature, 65));
@@ -52,6 +64,10 @@ export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySigne
  *
  * @throws InvalidHexError
  * @throws InvalidArgumentError if no point of the curve has these coordinates
+ *
+ * @example
+ * import { parseKmsPublicKey } from "dstack-toolkit";
+ * const kmsPublicKey = parseKmsPublicKey(process.env.KMS_PUBLIC_KEY ?? "");
  */
 export function parseKmsPublicKey(raw: string): Hex {
   const isUncompressed = /^(?:0x)?[0-9a-f]{130}$/i.test(raw);
@@ -83,6 +99,11 @@ const maximumSkew = 60n;
  *
  * @throws InvalidHexError
  * @throws UntrustedEncryptionKeyError with the reason in its context
+ *
+ * @example
+ * import { verifyEncryptionKey } from "dstack-toolkit";
+ * import { appId, kmsPublicKey, publicKey, signature } from "./app.ts";
+ * verifyEncryptionKey({ appId, publicKey, signature, expectedSigner: kmsPublicKey });
  */
 export function verifyEncryptionKey(parameters: VerifyEncryptionKeyParameters): void {
   const { timestamp, now, maxAge = 300n } = parameters;

@@ -27,6 +27,11 @@ const minimumBytes = publicKeyBytes + ivBytes + tagBytes;
  *
  * @param recipientPublicKey the app's encryption key, 32 bytes of hex
  * @throws InvalidHexError, InvalidEnvironmentError
+ *
+ * @example
+ * import { encryptEnvironment } from "dstack-toolkit";
+ * import { publicKey } from "./app.ts";
+ * const encryptedEnvironment = encryptEnvironment([{ key: "API_TOKEN", value: "…" }], publicKey);
  */
 export function encryptEnvironment(variables: readonly EnvironmentVariable[], recipientPublicKey: string): string {
   return encryptEnvironmentWith(variables, recipientPublicKey, {
@@ -65,6 +70,11 @@ export function encryptEnvironmentWith(
  * @param recipientPrivateKey 32 bytes of hex
  * @throws EnvironmentDecryptionError if the payload is cut, changed or encrypted to another key
  * @throws InvalidEnvironmentError if the decrypted text is not an environment
+ *
+ * @example
+ * import { decryptEnvironment } from "dstack-toolkit";
+ * import { encryptedEnvironment, privateKey } from "./app.ts";
+ * for (const { key } of decryptEnvironment(encryptedEnvironment, privateKey)) console.log(key);
  */
 export function decryptEnvironment(payload: string, recipientPrivateKey: string): EnvironmentVariable[] {
   const privateKey = hexToBytes(parseFixedHex("An environment key", recipientPrivateKey, 32));
@@ -196,6 +206,10 @@ const assignment = /^\s*(?:export\s+)?([\w.-]+)(?=\s*=|:\s)/;
  * nor the process environment. Unlike dotenv, it rejects lines that set nothing and names that are set twice.
  *
  * @throws InvalidEnvironmentError with the line number, never with the line's text
+ *
+ * @example
+ * import { parseEnvironment } from "dstack-toolkit";
+ * const variables = parseEnvironment("API_URL=https://api.example\nAPI_TOKEN=…");
  */
 export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
   const text = dotenvText.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");

@@ -17,7 +17,14 @@ export interface ProvenValues {
 
 export type ProvingEventName = keyof ProvenValues;
 
-/** Returns the events of the app at `emitter` in this receipt, in their order. Ignores events of other contracts. */
+/**
+ * Returns the events of the app at `emitter` in this receipt, in their order. Ignores events of other contracts.
+ *
+ * @example
+ * import { appEvents } from "dstack-toolkit";
+ * import { appId, receipt } from "./app.ts";
+ * for (const { eventName, args } of appEvents(receipt, { emitter: appId })) console.log(eventName, args);
+ */
 export function appEvents(receipt: EventReceipt, { emitter }: { readonly emitter: AppId }): readonly AppEvent[] {
   return decodeEvents(dstackAppAbi, receipt, emitter);
 }
@@ -33,6 +40,11 @@ export interface RequireEventParameters<name extends ProvingEventName> {
  * check the transaction's target: a transaction of a Safe or a timelock does not go to the app.
  *
  * @throws ReceiptMismatchError, whose context lists what the app logged instead
+ *
+ * @example
+ * import { requireEvent } from "dstack-toolkit";
+ * import { appId, composeHash, receipt } from "./app.ts";
+ * requireEvent(receipt, { emitter: appId, eventName: "ComposeHashAdded", value: composeHash });
  */
 export function requireEvent<name extends ProvingEventName>(
   receipt: EventReceipt,
@@ -103,6 +115,11 @@ const factoryEvents = [getAbiItem({ abi: dstackKmsAbi, name: "AppDeployedViaFact
  * Returns the app that the factory of `kms` deployed in this receipt: the first one, if a batch deployed several.
  *
  * @throws ReceiptMismatchError if this KMS deployed none
+ *
+ * @example
+ * import { deployedApp } from "dstack-toolkit";
+ * import { kms, receipt } from "./app.ts";
+ * const appId = deployedApp(receipt, { kms });
  */
 export function deployedApp(receipt: EventReceipt, { kms }: { readonly kms: Hex }): AppId {
   const [event] = decodeEvents(factoryEvents, receipt, kms);

@@ -59,7 +59,14 @@ export interface HashExamination {
   readonly isMatch: boolean;
 }
 
-/** Returns the hashes to ask the contract about before `examineHashes` is called. */
+/**
+ * Returns the hashes to ask the contract about before `examineHashes` is called.
+ *
+ * @example
+ * import { hashesToAsk } from "dstack-toolkit";
+ * import { document } from "./app.ts";
+ * const hashes = hashesToAsk({ document: { kind: "app-compose", document, text: undefined } });
+ */
 export function hashesToAsk({ document, backend, given }: Omit<HashInputs, "isAllowed">): readonly ComposeHash[] {
   const own = listDocumentHashes(document).map(({ hash }) => hash);
   return [...new Set([...own, ...(backend ? [backend.composeHash] : []), ...(given ? [given] : [])])];
@@ -67,6 +74,15 @@ export function hashesToAsk({ document, backend, given }: Omit<HashInputs, "isAl
 
 /**
  * Determines in which form the backend and the contract hash the manifest. If no form matches, reports what differs.
+ *
+ * @example
+ * import { examineHashes } from "dstack-toolkit";
+ * import { composeHash, document } from "./app.ts";
+ * const { findings } = examineHashes({
+ *   document: { kind: "app-compose", document, text: undefined },
+ *   backend: { cvm: "my-app", composeHash, document },
+ * });
+ * for (const { text } of findings) console.log(text);
  */
 export function examineHashes(inputs: HashInputs): HashExamination {
   const { document, backend, isAllowed } = inputs;
@@ -231,6 +247,11 @@ export interface ReadAppDocumentParameters {
  * Reads the manifest. For a docker compose file, builds the manifest that an update with this file would request.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError
+ *
+ * @example
+ * import { readAppDocument } from "dstack-toolkit";
+ * import { dockerCompose, document } from "./app.ts";
+ * const { kind, document: changed } = readAppDocument({ text: dockerCompose, current: document });
  */
 export function readAppDocument({ text, current, preLaunchScript, name }: ReadAppDocumentParameters): AppDocument {
   if (isManifest(text)) {
@@ -263,7 +284,15 @@ export interface DocumentHash {
   readonly hash: ComposeHash;
 }
 
-/** Returns the hash of a manifest in every official form, most likely first. */
+/**
+ * Returns the hash of a manifest in every official form, most likely first.
+ *
+ * @example
+ * import { listDocumentHashes } from "dstack-toolkit";
+ * import { document } from "./app.ts";
+ * for (const { form, hash } of listDocumentHashes({ kind: "app-compose", document, text: undefined }))
+ *   console.log(form, hash);
+ */
 export function listDocumentHashes({ document, text }: AppDocument): DocumentHash[] {
   const canonical: DocumentHash = {
     form: "canonical",

@@ -38,6 +38,11 @@ type WrittenForm = Pick<ComposeHashForm, "name" | "description">;
 /**
  * Explains why the cloud's hash differs from the expected hash. Tries the changes that official clients and the
  * platform are known to make. Every answer except `unknown` is proven: the described document has exactly this hash.
+ *
+ * @example
+ * import { diagnoseHashMismatch } from "dstack-toolkit";
+ * import { composeHash, document } from "./app.ts";
+ * const { kind, explanation } = diagnoseHashMismatch({ requested: document, fromCloud: composeHash });
  */
 export function diagnoseHashMismatch(mismatch: HashMismatch): HashMismatchDiagnosis {
   return (
@@ -165,7 +170,14 @@ function describe({ name, description }: WrittenForm): string {
   return `${name} (${description})`;
 }
 
-/** Like `diagnoseHashMismatch`, but returns one clause that continues "the hash differs: ". */
+/**
+ * Like `diagnoseHashMismatch`, but returns one clause that continues "the hash differs: ".
+ *
+ * @example
+ * import { explainHashMismatch } from "dstack-toolkit";
+ * import { composeHash, document } from "./app.ts";
+ * console.log(explainHashMismatch({ requested: document, fromCloud: composeHash }));
+ */
 export function explainHashMismatch(mismatch: HashMismatch): string {
   return diagnoseHashMismatch(mismatch).explanation;
 }
@@ -306,6 +318,11 @@ export interface DifferingLine {
 /**
  * Returns the fields whose difference changes the hash, sorted by name. Does not compare fields without effect, such as
  * an empty pre-launch script.
+ *
+ * @example
+ * import { diffAppCompose } from "dstack-toolkit";
+ * import { changed, document } from "./app.ts";
+ * for (const { field, before, after } of diffAppCompose(document, changed)) console.log(field, before, after);
  */
 export function diffAppCompose(before: AppCompose, after: AppCompose): AppComposeDifference[] {
   const left = normaliseAppCompose(before);

@@ -12,22 +12,54 @@ export type AppId = Branded<"AppId">;
 /** Hash of a transaction. 32 bytes. */
 export type TransactionHash = Branded<"TransactionHash">;
 
-/** @throws InvalidHexError */
+/**
+ * Parses a compose hash: 32 bytes of hex, with or without `0x`.
+ *
+ * @throws InvalidHexError
+ *
+ * @example
+ * import { parseComposeHash } from "dstack-toolkit";
+ * const composeHash = parseComposeHash(process.argv[2] ?? "");
+ */
 export function parseComposeHash(raw: string): ComposeHash {
   return parseFixedHex("A compose hash", raw, 32) as ComposeHash;
 }
 
-/** @throws InvalidHexError */
+/**
+ * Parses a device id: 32 bytes of hex, with or without `0x`.
+ *
+ * @throws InvalidHexError
+ *
+ * @example
+ * import { parseDeviceId } from "dstack-toolkit";
+ * const deviceId = parseDeviceId(process.argv[2] ?? "");
+ */
 export function parseDeviceId(raw: string): DeviceId {
   return parseFixedHex("A device id", raw, 32) as DeviceId;
 }
 
-/** Accepts the cloud's `app_` prefix too. @throws InvalidHexError */
+/**
+ * Parses an app id: 20 bytes of hex, with or without `0x` or the cloud's `app_`.
+ *
+ * @throws InvalidHexError
+ *
+ * @example
+ * import { parseAppId } from "dstack-toolkit";
+ * const appId = parseAppId("app_75537828f2ce51be7289709686a69cbfdbb714f1");
+ */
 export function parseAppId(raw: string): AppId {
   return parseFixedHex("An app id", raw.startsWith("app_") ? raw.slice(4) : raw, 20) as AppId;
 }
 
-/** @throws InvalidHexError */
+/**
+ * Parses a transaction hash: 32 bytes of hex, with or without `0x`.
+ *
+ * @throws InvalidHexError
+ *
+ * @example
+ * import { parseTransactionHash } from "dstack-toolkit";
+ * const transactionHash = parseTransactionHash(process.argv[2] ?? "");
+ */
 export function parseTransactionHash(raw: string): TransactionHash {
   return parseFixedHex("A transaction hash", raw, 32) as TransactionHash;
 }

@@ -62,6 +62,11 @@ export interface DecodeOwnerCallParameters {
 /**
  * Decodes calldata, such as that of a queued Safe transaction. Returns undefined if the function is not an owner
  * function or the bytes are not exactly its encoding.
+ *
+ * @example
+ * import { decodeOwnerCall } from "dstack-toolkit/batch";
+ * import { appId, call } from "./app.ts";
+ * const decoded = decodeOwnerCall({ contract: "app", to: appId, data: call.data });
  */
 export function decodeOwnerCall({ contract, to, ...raw }: DecodeOwnerCallParameters): OwnerCall | undefined {
   const data = lowerCase(raw.data);
@@ -79,7 +84,14 @@ export function abiOf({ contract }: OwnerCall): Abi {
   return ownedContractAbis[contract];
 }
 
-/** Tells whether two calls have the same target and the same calldata. */
+/**
+ * Tells whether two calls have the same target and the same calldata.
+ *
+ * @example
+ * import { isSameCall } from "dstack-toolkit/batch";
+ * import { call, calls } from "./app.ts";
+ * const isPlanned = calls.some((planned) => isSameCall(planned, call));
+ */
 export function isSameCall(one: Pick<OwnerCall, "to" | "data">, other: Pick<OwnerCall, "to" | "data">): boolean {
   return one.to.toLowerCase() === other.to.toLowerCase() && one.data.toLowerCase() === other.data.toLowerCase();
 }
@@ -163,12 +175,26 @@ interface OnApp {
   readonly appId: AppId;
 }
 
-/** Allows a compose hash. */
+/**
+ * Allows a compose hash.
+ *
+ * @example
+ * import { addComposeHashCall } from "dstack-toolkit/batch";
+ * import { appId, composeHash } from "./app.ts";
+ * const call = addComposeHashCall({ appId, composeHash });
+ */
 export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly composeHash: ComposeHash }): OwnerCall {
   return onApp(appId, "addComposeHash", composeHash);
 }
 
-/** Removes a compose hash from the list. This stops the next boot; a running CVM keeps running. */
+/**
+ * Removes a compose hash from the list. This stops the next boot; a running CVM keeps running.
+ *
+ * @example
+ * import { removeComposeHashCall } from "dstack-toolkit/batch";
+ * import { appId, composeHash } from "./app.ts";
+ * const call = removeComposeHashCall({ appId, composeHash });
+ */
 export function removeComposeHashCall({
   appId,
   composeHash,
@@ -176,22 +202,50 @@ export function removeComposeHashCall({
   return onApp(appId, "removeComposeHash", composeHash);
 }
 
-/** Allows a device. */
+/**
+ * Allows a device.
+ *
+ * @example
+ * import { addDeviceCall } from "dstack-toolkit/batch";
+ * import { appId, deviceId } from "./app.ts";
+ * const call = addDeviceCall({ appId, deviceId });
+ */
 export function addDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): OwnerCall {
   return onApp(appId, "addDevice", deviceId);
 }
 
-/** Removes a device from the list. This has no effect on boots while the app allows any device. */
+/**
+ * Removes a device from the list. This has no effect on boots while the app allows any device.
+ *
+ * @example
+ * import { removeDeviceCall } from "dstack-toolkit/batch";
+ * import { appId, deviceId } from "./app.ts";
+ * const call = removeDeviceCall({ appId, deviceId });
+ */
 export function removeDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): OwnerCall {
   return onApp(appId, "removeDevice", deviceId);
 }
 
-/** Switches between any device and the listed ones. */
+/**
+ * Switches between any device and the listed ones.
+ *
+ * @example
+ * import { setAllowAnyDeviceCall } from "dstack-toolkit/batch";
+ * import { appId } from "./app.ts";
+ * const call = setAllowAnyDeviceCall({ appId, allowAny: false });
+ */
 export function setAllowAnyDeviceCall({ appId, allowAny }: OnApp & { readonly allowAny: boolean }): OwnerCall {
   return onApp(appId, "setAllowAnyDevice", allowAny);
 }
 
-/** Switches whether a boot needs an up-to-date TCB. Contracts of the first versions do not have it. */
+/**
+ * Switches whether a boot needs an up-to-date TCB. Contracts of the first versions do not have it.
+ *
+ * @example
+ * import { setRequireTcbUpToDateCall } from "dstack-toolkit/batch";
+ * import { appId } from "./app.ts";
+ * const call = setRequireTcbUpToDateCall({ appId, requireUpToDate: true });
+ */
 export function setRequireTcbUpToDateCall({
   appId,
   requireUpToDate,
@@ -199,12 +253,26 @@ export function setRequireTcbUpToDateCall({
   return onApp(appId, "setRequireTcbUpToDate", requireUpToDate);
 }
 
-/** Disables upgrades permanently. */
+/**
+ * Disables upgrades permanently.
+ *
+ * @example
+ * import { disableUpgradesCall } from "dstack-toolkit/batch";
+ * import { appId } from "./app.ts";
+ * const call = disableUpgradesCall({ appId });
+ */
 export function disableUpgradesCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "disableUpgrades");
 }
 
-/** Replaces the code behind the proxy and then calls the new code with `data`. Empty `data` makes no call. */
+/**
+ * Replaces the code behind the proxy and then calls the new code with `data`. Empty `data` makes no call.
+ *
+ * @example
+ * import { upgradeCall } from "dstack-toolkit/batch";
+ * import { appId, implementation } from "./app.ts";
+ * const call = upgradeCall({ appId, implementation });
+ */
 export function upgradeCall({
   appId,
   implementation,
@@ -213,76 +281,44 @@ export function upgradeCall({
   return onApp(appId, "upgradeToAndCall", implementation, data);
 }
 
-/** Offers ownership to a new owner. Contracts of the first versions transfer it immediately. */
+/**
+ * Offers ownership to a new owner. Contracts of the first versions transfer it immediately.
+ *
+ * @example
+ * import { transferOwnershipCall } from "dstack-toolkit/batch";
+ * import { appId, safe } from "./app.ts";
+ * const call = transferOwnershipCall({ appId, newOwner: safe });
+ */
 export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly newOwner: Address }): OwnerCall {
   return onApp(appId, "transferOwnership", newOwner);
 }
 
-/** Accepts an offered ownership. The pending owner must send the call. */
+/**
+ * Accepts an offered ownership. The pending owner must send the call.
+ *
+ * @example
+ * import { acceptOwnershipCall } from "dstack-toolkit/batch";
+ * import { appId } from "./app.ts";
+ * const call = acceptOwnershipCall({ appId });
+ */
 export function acceptOwnershipCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "acceptOwnership");
 }
 
-/** Renounces ownership. Afterwards no account can change the app. */
+/**
+ * Renounces ownership. Afterwards no account can change the app.
+ *
+ * @example
+ * import { renounceOwnershipCall } from "dstack-toolkit/batch";
+ * import { appId } from "./app.ts";
+ * const call = renounceOwnershipCall({ appId });
+ */
 export function renounceOwnershipCall({ appId }: OnApp): OwnerCall {
   return onApp(appId, "renounceOwnership");
 }
 
 function onApp(appId: AppId, functionName: string, ...args: readonly unknown[]): OwnerCall {
   return buildOwnerCall({ contract: "app", to: appId, functionName, args });
-}
-
-interface OnKms {
-  readonly kms: Address;
-}
-
-/** Allows an OS image for every app of the KMS. */
-export function addOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): OwnerCall {
-  return onKms(kms, "addOsImageHash", osImageHash);
-}
-
-/** Removes an OS image from the list, for every app of the KMS. */
-export function removeOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): OwnerCall {
-  return onKms(kms, "removeOsImageHash", osImageHash);
-}
-
-/** Allows KMS nodes with this aggregated measurement. */
-export function addKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): OwnerCall {
-  return onKms(kms, "addKmsAggregatedMr", mrAggregated);
-}
-
-/** Removes an aggregated measurement of KMS nodes from the list. */
-export function removeKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): OwnerCall {
-  return onKms(kms, "removeKmsAggregatedMr", mrAggregated);
-}
-
-/** Allows a device to run KMS nodes. */
-export function addKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): OwnerCall {
-  return onKms(kms, "addKmsDevice", deviceId);
-}
-
-/** Removes a device of KMS nodes from the list. */
-export function removeKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): OwnerCall {
-  return onKms(kms, "removeKmsDevice", deviceId);
-}
-
-/** Sets the code of apps that the factory creates from now on. */
-export function setAppImplementationCall({ kms, implementation }: OnKms & { readonly implementation: Address }) {
-  return onKms(kms, "setAppImplementation", implementation);
-}
-
-/** Offers the KMS to a new owner. */
-export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly newOwner: Address }): OwnerCall {
-  return onKms(kms, "transferOwnership", newOwner);
-}
-
-/** Accepts an offered ownership of the KMS. The pending owner must send the call. */
-export function acceptKmsOwnershipCall({ kms }: OnKms): OwnerCall {
-  return onKms(kms, "acceptOwnership");
-}
-
-function onKms(kms: Address, functionName: string, ...args: readonly unknown[]): OwnerCall {
-  return buildOwnerCall({ contract: "kms", to: kms, functionName, args });
 }
 
 /** The view function that tells whether a call would change anything, and the value it returns if not. */
@@ -323,6 +359,11 @@ interface SeenEvent {
  * values. Each event proves only one call. Does not check the transaction's own target.
  *
  * @throws ReceiptMismatchError for the first call without its event
+ *
+ * @example
+ * import { proveCalls } from "dstack-toolkit/batch";
+ * import { calls, receipt } from "./app.ts";
+ * proveCalls(receipt, calls);
  */
 export function proveCalls(receipt: EventReceipt, calls: readonly OwnerCall[]): void {
   const unclaimed = new Map<string, SeenEvent[]>();

@@ -59,7 +59,14 @@ export interface BuildTransactionBuilderFileParameters {
   readonly createdAt: number;
 }
 
-/** Writes calls for the Safe app's Transaction Builder. */
+/**
+ * Writes calls for the Safe app's Transaction Builder.
+ *
+ * @example
+ * import { buildTransactionBuilderFile } from "dstack-toolkit/batch";
+ * import { calls, safe } from "./app.ts";
+ * const file = buildTransactionBuilderFile({ calls, chainId: 8453, safe, name: "New version", createdAt: Date.now() });
+ */
 export function buildTransactionBuilderFile(parameters: BuildTransactionBuilderFileParameters): TransactionBuilderFile {
   const { calls, chainId, safe, name, createdAt } = parameters;
   const file = {
@@ -100,7 +107,14 @@ function toBuilderTransaction(call: OwnerCall): BuilderTransaction {
   };
 }
 
-/** Computes the Safe app's checksum of a file. The name counts as null; the checksum field itself is left out. */
+/**
+ * Computes the Safe app's checksum of a file. The name counts as null; the checksum field itself is left out.
+ *
+ * @example
+ * import { checksumOf } from "dstack-toolkit/batch";
+ * import { safeFile } from "./app.ts";
+ * const isUnchanged = safeFile.meta.checksum === checksumOf(safeFile);
+ */
 export function checksumOf<File extends { readonly meta: object }>(file: File): Hex {
   const { checksum: _, ...meta } = { checksum: undefined, ...file.meta };
   return keccak256(stringToHex(serialise({ ...file, meta: { ...meta, name: null } })));
@@ -135,7 +149,14 @@ export interface SafeTx {
 
 const multiSendAbi = parseAbi(["function multiSend(bytes transactions) payable"]);
 
-/** Encodes calls for MultiSendCallOnly. It runs them in order; if one fails, all revert. */
+/**
+ * Encodes calls for MultiSendCallOnly. It runs them in order; if one fails, all revert.
+ *
+ * @example
+ * import { encodeMultiSend } from "dstack-toolkit/batch";
+ * import { calls } from "./app.ts";
+ * const data = encodeMultiSend(calls);
+ */
 export function encodeMultiSend(calls: readonly OwnerCall[]): Hex {
   const packed = calls.map(({ to, data }) =>
     concat(["0x00", to, numberToHex(0, { size: 32 }), numberToHex(size(data), { size: 32 }), data]),
@@ -153,6 +174,11 @@ export interface BuildSafeTxParameters {
 /**
  * Builds the Safe transaction for these calls: a plain call if there is one, otherwise a delegatecall to
  * MultiSendCallOnly.
+ *
+ * @example
+ * import { buildSafeTx } from "dstack-toolkit/batch";
+ * import { calls, multiSend } from "./app.ts";
+ * const safeTx = buildSafeTx({ calls, multiSend, nonce: 7n });
  */
 export function buildSafeTx({ calls, multiSend, nonce }: BuildSafeTxParameters): SafeTx {
   const [only] = calls;
@@ -178,7 +204,14 @@ export interface SafeDomain {
   readonly version: string;
 }
 
-/** Returns the EIP-712 hash of a Safe transaction. The wallets of the Safe's owners show and sign it. */
+/**
+ * Returns the EIP-712 hash of a Safe transaction. The wallets of the Safe's owners show and sign it.
+ *
+ * @example
+ * import { hashSafeTx } from "dstack-toolkit/batch";
+ * import { safe, safeTx } from "./app.ts";
+ * const hash = hashSafeTx(safeTx, { chainId: 8453, safe, version: "1.4.1" });
+ */
 export function hashSafeTx(safeTx: SafeTx, { chainId, safe, version }: SafeDomain): Hex {
   const [major = 0, minor = 0] = version.split(/[.+-]/).map(Number);
   const isBoundToChain = major > 1 || (major === 1 && minor >= 3);

@@ -32,7 +32,14 @@ const abi = parseAbi([
 const operationTypes = parseAbiParameters("address[], uint256[], bytes[], bytes32, bytes32");
 const zero: Hex = `0x${"00".repeat(32)}`;
 
-/** Encodes calls as one operation of OpenZeppelin's TimelockController. If one call fails, all revert. */
+/**
+ * Encodes calls as one operation of OpenZeppelin's TimelockController. If one call fails, all revert.
+ *
+ * @example
+ * import { buildTimelockBatch } from "dstack-toolkit/batch";
+ * import { calls, timelock } from "./app.ts";
+ * const { schedule, execute } = buildTimelockBatch({ calls, timelock, delaySeconds: 172_800n });
+ */
 export function buildTimelockBatch(parameters: BuildTimelockBatchParameters): TimelockBatch {
   const { calls, timelock, delaySeconds, salt = zero, predecessor = zero } = parameters;
   const targets = calls.map(({ to }) => to);

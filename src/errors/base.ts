@@ -47,6 +47,13 @@ export abstract class DstackError extends Error {
   }
 }
 
+/**
+ * @example
+ * import { isDstackError } from "dstack-toolkit";
+ * process.on("uncaughtException", (error) => {
+ *   if (isDstackError(error)) console.error(error.code, error.message, error.nextStep);
+ * });
+ */
 export function isDstackError(value: unknown): value is DstackError {
   return value instanceof Error && marker in value;
 }

@@ -124,12 +124,11 @@ export const updateTasks = [
     .addOption(optional("envFile", "File with the complete new environment, one NAME=value per line"))
     .addFlag({
       name: "clearEnvironment",
-      description: "Remove every environment variable; their values cannot be recovered",
+      description: "Remove all variables; the values are then lost",
     })
     .addOption({
       ...kmsOption,
-      description:
-        "DstackKms that must have signed the environment's encryption key (default: dstack.kms or DSTACK_KMS)",
+      description: "DstackKms that must have signed the encryption key (default: dstack.kms or DSTACK_KMS)",
     })
     .addOption(optional("allowDevice", "The only new device that this update may allow"))
     .addFlag({ name: "noNewDevice", description: "Stop if the cloud names a device that the app does not allow" })
@@ -239,12 +238,7 @@ export const statusTasks = [
   )
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(
-      optional(
-        "at",
-        "Show what the app allowed at a block or a date instead (2026-11-21 means the end of that day, UTC)",
-      ),
-    )
+    .addOption(optional("at", "Show what the app allowed at a block or a date (2026-11-21: the end of that day, UTC)"))
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addFlag({ name: "prove", description: "Prove with eth_getProof that the contract allows nothing else" })
@@ -268,10 +262,7 @@ export const pruneTasks = [
     .addOption(optional("olderThan", "Remove only hashes that were added longer ago than this: 30d, 12h, 90m"))
     .addOption(optional("pin", "Hashes to keep, separated by commas; dstack.apps can pin more"))
     .addOption(
-      optional(
-        "queued",
-        "Calls that wait in a Safe or timelock; their hashes are kept: files or 0x…, separated by commas",
-      ),
+      optional("queued", "Calls queued in a Safe or timelock, whose hashes to keep: files or 0x…, separated by commas"),
     )
     .addFlag({ name: "allowEmpty", description: "Allow the removal of the last hash on the list" })
     .addOption(optional("plan", "File for the plan: it is written if it does not exist, else executed"))

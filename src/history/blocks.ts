@@ -17,6 +17,11 @@ export interface FindBlockAtParameters {
  * Finds the newest block whose time is at or before `timestamp`. Undefined if the chain starts later.
  *
  * @throws RpcUnavailableError, the signal's reason
+ *
+ * @example
+ * import { findBlockAt } from "dstack-toolkit/history";
+ * import { client } from "./app.ts";
+ * const block = await findBlockAt(client, { timestamp: 1_700_000_000n });
  */
 export async function findBlockAt(
   client: ChainClient,

@@ -228,7 +228,14 @@ export type PolicyChange = PolicyChangeContent & ChangeOrigin;
 
 export type PolicyChangeKind = PolicyChange["kind"];
 
-/** Compares two changes by block, then by position in the block. For `toSorted`. */
+/**
+ * Compares two changes by block, then by position in the block. For `toSorted`.
+ *
+ * @example
+ * import { compareChanges } from "dstack-toolkit/history";
+ * import { history } from "./app.ts";
+ * const newestFirst = history.changes.toSorted((one, other) => compareChanges(other, one));
+ */
 export function compareChanges(
   one: Pick<ChangeOrigin, "blockNumber" | "logIndex">,
   other: Pick<ChangeOrigin, "blockNumber" | "logIndex">,
@@ -268,6 +275,11 @@ export interface AllowedAtReturnType {
  *
  * @param blockNumber all changes if absent
  * @param initial the flags that the app's creation set without an event
+ *
+ * @example
+ * import { allowedAt } from "dstack-toolkit/history";
+ * import { history } from "./app.ts";
+ * const { composeHashes, devices } = allowedAt(history.changes, history.pinned.number);
  */
 export function allowedAt(
   changes: readonly PolicyChange[],

@@ -72,6 +72,11 @@ export interface AllowlistProof {
  * only, not how the code behind the proxy uses it.
  *
  * @throws RpcUnavailableError, the signal's reason. If the endpoint offers no proof, that is a result, not an error.
+ *
+ * @example
+ * import { proveAllowlist } from "dstack-toolkit/history";
+ * import { client, history } from "./app.ts";
+ * const { isProven, claims } = await proveAllowlist(client, { history });
  */
 export async function proveAllowlist(
   client: ChainClient,

@@ -60,6 +60,12 @@ const firstStepBack = 100_000n;
  *
  * @throws WrongChainError, NoContractError, ContractRevertedError if it is no DstackApp, LogsRefusedError,
  * LogsUnavailableError, RpcUnavailableError, HistoryStoreError, the signal's reason
+ *
+ * @example
+ * import { readHistory } from "dstack-toolkit/history";
+ * import { appId, client } from "./app.ts";
+ * const { changes, completeness } = await readHistory(client, { appId });
+ * if (!completeness.isComplete) console.log(completeness.reasons);
  */
 export async function readHistory(client: ChainClient, parameters: ReadHistoryParameters): Promise<History> {
   const store = parameters.store ?? openHistoryStore(":memory:");

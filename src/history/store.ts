@@ -304,8 +304,7 @@ CREATE TABLE log (
  * Opens a history store's file, and creates it if it does not exist.
  *
  * @throws HistoryStoreError
- * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user: such a
- * file could hide what an app allows
+ * @throws UnusableFileError if the file is a link or a device, or another user or a repository may have written it
  */
 export function openDatabase(path: string): DatabaseSync {
   const isKept = path !== inMemory;
@@ -423,11 +422,13 @@ export interface ChainIdentity {
 }
 
 /**
- * Opens a history store, and creates it if the file does not exist. Several processes may use it at once, and each may
- * crash at any moment. Close it after use.
+ * Opens a history store, or creates it. Several processes may use it at once, and each may crash at any moment.
  *
  * @param path a file, or `:memory:`
  * @throws HistoryStoreError
+ * @example
+ * import { openHistoryStore } from "dstack-toolkit/history";
+ * const store = openHistoryStore("history.sqlite");
  */
 export function openHistoryStore(path: string): HistoryStore {
   const database = openDatabase(path);

@@ -116,7 +116,15 @@ export interface OperationRecord {
   readonly failure: string | null;
 }
 
-/** Builds a mock cloud from its options only. It reads no environment variable or global and opens no socket. */
+/**
+ * Builds a mock cloud from its options only. It reads no environment variable or global and opens no socket.
+ *
+ * @example
+ * import { buildMockCloud } from "dstack-toolkit/mock-cloud";
+ * const { app, close } = await buildMockCloud();
+ * const reply = await app.inject({ url: "/api/v1/kms" });
+ * await close();
+ */
 export async function buildMockCloud(options: MockCloudOptions = {}): Promise<MockCloud> {
   const listener = options.onEvent ?? (() => {});
   const changes = new CvmChanges();

@@ -17,7 +17,14 @@ export interface RunningMockCloud extends MockCloud {
   readonly baseUrl: string;
 }
 
-/** Builds a mock cloud and starts its server. */
+/**
+ * Builds a mock cloud and starts its server.
+ *
+ * @example
+ * import { startMockCloud } from "dstack-toolkit/mock-cloud";
+ * const cloud = await startMockCloud({ port: 4000 });
+ * console.log(cloud.baseUrl);
+ */
 export async function startMockCloud(options: StartMockCloudOptions = {}): Promise<RunningMockCloud> {
   const { host = "127.0.0.1", port = 0, ...rest } = options;
   const cloud = await buildMockCloud(rest);

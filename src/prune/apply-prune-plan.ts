@@ -67,6 +67,11 @@ export interface PruneResult {
  * @throws PrunedHashInUseError if a hash came into use while it was removed
  * @throws KeyEpochsError unless the source accepts them
  * @throws BatchStoppedError, and what sendBatch and readAllowlistUseFrom throw
+ *
+ * @example
+ * import { applyPrunePlan } from "dstack-toolkit/prune";
+ * import { account, journal, plan, source } from "./app.ts";
+ * const { removed, transactions } = await applyPrunePlan({ plan, source, account, journal });
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {
   const { plan, source, account, journal } = parameters;

@@ -14,7 +14,14 @@ export type KeepReason =
 
 export type KeepRuleName = KeepReason["rule"];
 
-/** The reason as the end of a sentence that starts with the hash. */
+/**
+ * The reason as the end of a sentence that starts with the hash.
+ *
+ * @example
+ * import { describeReason } from "dstack-toolkit/prune";
+ * import { plan } from "./app.ts";
+ * for (const { composeHash, reasons } of plan.rows) console.log(composeHash, reasons.map(describeReason));
+ */
 export function describeReason(reason: KeepReason): string {
   switch (reason.rule) {
     case "running":

@@ -30,6 +30,11 @@ export interface JudgedUnknown extends UnknownFact {
  * Judges every allowed hash. A hash that no rule keeps is to be removed.
  *
  * @param rules a subset, to show what one rule does
+ *
+ * @example
+ * import { planPrune } from "dstack-toolkit/prune";
+ * import { rules, use } from "./app.ts";
+ * const plan = planPrune(use, rules);
  */
 export function planPrune(use: AllowlistUse, policy: KeepRules, rules: readonly KeepRule[] = keepRules): PrunePlan {
   const { chainId, appId, owner, pinned } = use;
@@ -55,7 +60,14 @@ function toRow({ composeHash, added }: AllowlistUse["allowed"][number], reasons:
   return { composeHash, added, verdict: reasons.length > 0 ? "keep" : "remove", reasons };
 }
 
-/** The hashes that the plan removes, the newest first. */
+/**
+ * The hashes that the plan removes, the newest first.
+ *
+ * @example
+ * import { removalsOf } from "dstack-toolkit/prune";
+ * import { plan } from "./app.ts";
+ * const composeHashes = removalsOf(plan);
+ */
 export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeHash[] {
   return rows.filter(({ verdict }) => verdict === "remove").map(({ composeHash }) => composeHash);
 }

@@ -45,6 +45,11 @@ const retryOptions = { retryDelayMs: 250 };
  * What the chain does not answer is an error, because nothing could be removed then either.
  *
  * @throws KeyEpochsError, NoContractError, ContractRevertedError, RpcUnavailableError, WrongChainError
+ *
+ * @example
+ * import { readAllowlistUse } from "dstack-toolkit/prune";
+ * import { client, cloud, history } from "./app.ts";
+ * const use = await readAllowlistUse({ chain: client, cloud, history });
  */
 export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): Promise<AllowlistUse> {
   const { chain, cloud, kms, history, named = [], proofProblem, acceptKeyEpochs = false, ...rest } = parameters;
@@ -154,6 +159,13 @@ export interface PruneSource {
  *
  * @param named hashes to check even if no event names them
  * @throws what readHistory and readAllowlistUse throw
+ *
+ * @example
+ * import { readHistory } from "dstack-toolkit/history";
+ * import { readAllowlistUseFrom } from "dstack-toolkit/prune";
+ * import { appId, client, cloud } from "./app.ts";
+ * const source = { chain: client, cloud, readHistory: () => readHistory(client, { appId }) };
+ * const use = await readAllowlistUseFrom(source);
  */
 export async function readAllowlistUseFrom(
   source: PruneSource,

@@ -58,6 +58,11 @@ export interface BootInfoChanges extends Partial<Omit<BootInfo, "appId" | "compo
  * replaces single fields.
  *
  * @throws InvalidHexError
+ *
+ * @example
+ * import { bootInfoOf } from "dstack-toolkit/testing";
+ * import { appId } from "./app.ts";
+ * const bootInfo = bootInfoOf(appId, { tcbStatus: "OutOfDate" });
  */
 export function bootInfoOf(appId: Hex, changes: BootInfoChanges = {}): BootInfo {
   const { appId: app = appId, composeHash = testComposeHash, deviceId = testDeviceId, ...rest } = changes;

@@ -38,6 +38,14 @@ interface Outcome {
 /**
  * Chai matchers for apps and boot verdicts: `use(dstackMatchers)`. Each matcher returns a promise; the test must await
  * it. They accept contracts of viem (`getContract`, hardhat-viem) and of ethers.
+ *
+ * @example
+ * import { expect, use } from "chai";
+ * import { deployDstack, dstackMatchers } from "dstack-toolkit/testing";
+ * import { client } from "./app.ts";
+ * use(dstackMatchers);
+ * const { kms, bootInfo } = await deployDstack(client);
+ * await expect(kms).to.allowBoot(bootInfo());
  */
 export const dstackMatchers: Chai.ChaiPlugin = ({ Assertion }, { flag }) => {
   for (const [name, check] of Object.entries<Check>({ allowComposeHash, allowDevice, allowBoot, refuseBoot })) {

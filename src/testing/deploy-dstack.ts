@@ -74,6 +74,11 @@ export interface DeployedDstack {
  * provider of a test chain.
  *
  * @throws InvalidArgumentError if the chain has no account; the errors of deployApp
+ *
+ * @example
+ * import { deployDstack } from "dstack-toolkit/testing";
+ * import { client } from "./app.ts";
+ * const { kms, app, bootInfo } = await deployDstack(client);
  */
 export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {
   const client = await connect(chain);

@@ -43,6 +43,11 @@ export interface UpdatePlan
  * price is what the app's owner would pay.
  *
  * @throws DstackError as updateCvm, for everything that it checks before the cloud is asked for the update
+ *
+ * @example
+ * import { planUpdate } from "dstack-toolkit/update";
+ * import { client, cloud, dockerCompose } from "./app.ts";
+ * const { composeHash, warnings } = await planUpdate({ cloud, chain: client, cvm: "my-app", dockerCompose });
  */
 export async function planUpdate(parameters: PlanUpdateParameters): Promise<UpdatePlan> {
   const given = connectUpdate({ ...parameters, journal: memoryJournal() });

@@ -24,6 +24,12 @@ import { checkRequest } from "./trust.ts";
  * interrupted, call it again with the same journal: it continues where it stopped and never pays twice.
  *
  * @throws DstackError: each kind of refusal has its own class and names the next step
+ *
+ * @example
+ * import { openJournal, updateCvm } from "dstack-toolkit/update";
+ * import { client, cloud, dockerCompose } from "./app.ts";
+ * await using journal = await openJournal("journal.jsonl");
+ * const result = await updateCvm({ cloud, chain: client, journal, cvm: "my-app", dockerCompose });
  */
 export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult> {
   return runUpdate(connectUpdate(parameters));

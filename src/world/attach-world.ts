@@ -79,6 +79,13 @@ export interface AttachedWorld {
  * the impersonated owner.
  *
  * @throws InvalidArgumentError, InvalidHexError, NoContractError, RpcUnavailableError
+ *
+ * @example
+ * import { attachWorld } from "dstack-toolkit/world";
+ * import { kms } from "./app.ts";
+ * const world = await attachWorld({ rpcUrl: "http://127.0.0.1:8545", kms });
+ * console.log(world.cloud.baseUrl);
+ * await world.close();
  */
 export async function attachWorld(parameters: AttachWorldParameters): Promise<AttachedWorld> {
   const { rpcUrl, owner, stateFile, cloud: options = {}, cvms: withCvms = true, signal } = parameters;

@@ -128,6 +128,11 @@ export interface LaunchedCvm {
  * Creates a CVM on an on-chain KMS: reserves a place, deploys the app through the KMS factory with its first hash and
  * device, creates the CVM and waits until it runs. Only for a cloud that you run yourself: it encrypts the environment
  * to the key that the cloud names, without proof that a KMS signed it.
+ *
+ * @example
+ * import { launchCvm } from "dstack-toolkit/world";
+ * import { account, client, cloud, dockerCompose } from "./app.ts";
+ * const cvm = await launchCvm({ cloud, chain: client, owner: account.address, name: "my-app", dockerCompose });
  */
 export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
   const { cloud, chain, owner, name, dockerCompose, environment = [], kmsType = "base", signal } = parameters;
@@ -173,6 +178,11 @@ export interface LaunchedOffChainCvm {
 /**
  * Creates a CVM whose KMS keeps its policy off chain, and waits until it runs. Only for a cloud that you run yourself,
  * like `launchCvm`.
+ *
+ * @example
+ * import { launchOffChainCvm } from "dstack-toolkit/world";
+ * import { cloud, dockerCompose } from "./app.ts";
+ * const cvm = await launchOffChainCvm({ cloud, name: "my-app", dockerCompose });
  */
 export async function launchOffChainCvm(parameters: LaunchOffChainCvmParameters): Promise<LaunchedOffChainCvm> {
   const { cloud, name, dockerCompose, environment = [], signal } = parameters;

@@ -84,6 +84,12 @@ export interface World {
  * parts that started before are stopped again.
  *
  * @throws InvalidArgumentError, RpcUnavailableError
+ *
+ * @example
+ * import { startWorld } from "dstack-toolkit/world";
+ * const world = await startWorld();
+ * console.log(world.chain.rpcUrl, world.cloud.baseUrl);
+ * await world.close();
  */
 export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
   const { chainPort, forkUrl, stateFile, cvms: withCvms = true, signal, allowedHosts, allowedOrigins } = parameters;

@@ -137,6 +137,11 @@ export interface SendPreparedTransactionOptions {
  *
  * @throws WrongChainError, InsufficientFundsError, RpcUnavailableError
  * @throws NonceTakenError if another transaction of the signer uses the nonce, or the one that uses it cannot be found
+ *
+ * @example
+ * import { sendPreparedTransaction } from "dstack-toolkit/chain";
+ * import { client, prepared } from "./app.ts";
+ * const transactionHash = await sendPreparedTransaction(client, prepared);
  */
 export async function sendPreparedTransaction(
   client: ChainClient,

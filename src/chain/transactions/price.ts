@@ -30,6 +30,11 @@ export interface EstimatePriceParameters {
  * by itself, because the chain computes what it takes, up to the limits in the signed transaction.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
+ *
+ * @example
+ * import { estimatePrice } from "dstack-toolkit/chain";
+ * import { call, client } from "./app.ts";
+ * const { expected, most } = await estimatePrice(client, { transactions: [{ ...call, gasLimit: 120_000n }] });
  */
 export async function estimatePrice(
   client: ChainClient,
@@ -91,6 +96,11 @@ export interface CostFields {
  * What a mined transaction cost, in wei: its gas, and on an OP stack chain the L1 data fee and the operator fee, which
  * receipts of other chains lack. Transactions of this package carry no blobs. The receipt is the endpoint's word. A
  * field that is absent or is no number counts as zero.
+ *
+ * @example
+ * import { costOf } from "dstack-toolkit/chain";
+ * import { receipt } from "./app.ts";
+ * console.log(`${costOf(receipt)} wei`);
  */
 export function costOf(receipt: CostFields): bigint {
   const field = (name: string) => amountOf(Reflect.get(receipt, name));

@@ -33,6 +33,11 @@ export type WaitForReceiptReturnType = TransactionReceipt;
  * reorg removes the receipt. If the endpoint fails, it retries until the time is up.
  *
  * @throws TransactionRevertedError, ReceiptTimeoutError
+ *
+ * @example
+ * import { waitForReceipt } from "dstack-toolkit/chain";
+ * import { client, transactionHash } from "./app.ts";
+ * const receipt = await waitForReceipt(client, { transactionHash, functionName: "addComposeHash" });
  */
 export async function waitForReceipt(
   client: ChainClient,

@@ -34,6 +34,11 @@ export interface ComposeHashInForm {
  * Returns the hash of a manifest (JSON text) in every official form. Leaves out a form if its original raises an error.
  *
  * @throws InvalidAppComposeError if `text` is not JSON
+ *
+ * @example
+ * import { hashInEveryForm } from "dstack-toolkit";
+ * import { document } from "./app.ts";
+ * for (const { form, hash } of hashInEveryForm(JSON.stringify(document))) console.log(form.name, hash);
  */
 export function hashInEveryForm(text: string): ComposeHashInForm[] {
   return composeHashForms.flatMap((form) =>

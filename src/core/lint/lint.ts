@@ -28,7 +28,14 @@ export interface LintFinding {
 
 const order: readonly LintSeverity[] = ["error", "warning", "note"];
 
-/** Checks an app, a document and the calls to be sent. Returns the findings, errors first. */
+/**
+ * Checks an app, a document and the calls to be sent. Returns the findings, errors first.
+ *
+ * @example
+ * import { lintApp } from "dstack-toolkit";
+ * import { document } from "./app.ts";
+ * for (const { rule, message, advice } of lintApp({ document })) console.log(rule, message, advice);
+ */
 export function lintApp(subject: LintSubject): readonly LintFinding[] {
   const findings = lintRules.flatMap(({ name, severity, check }) =>
     check(subject).map((problem) => ({ rule: name, severity, ...withoutUndefined(problem) })),

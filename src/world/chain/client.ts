@@ -99,12 +99,24 @@ export function createOwnerClient(parameters: CreateOwnerClientParameters): Owne
  */
 const mnemonic = "test test test test test test test test test test test junk";
 
-/** The nth funded account of a local chain. */
+/**
+ * The nth funded account of a local chain.
+ *
+ * @example
+ * import { devAccount } from "dstack-toolkit/world";
+ * const account = devAccount(0);
+ */
 export function devAccount(index: number): HDAccount {
   return mnemonicToAccount(mnemonic, { addressIndex: index });
 }
 
-/** Private key of `devAccount`, for programs that cannot take an account object. */
+/**
+ * Private key of `devAccount`, for programs that cannot take an account object.
+ *
+ * @example
+ * import { devPrivateKey } from "dstack-toolkit/world";
+ * const privateKey = devPrivateKey(0);
+ */
 export function devPrivateKey(index: number): Hex {
   const { privateKey } = devAccount(index).getHdKey();
   if (privateKey === null) throw new TypeError("A key derived from a phrase has a private key.");

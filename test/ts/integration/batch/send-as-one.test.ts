@@ -18,12 +18,8 @@ import {
   deterministicDeployer,
 } from "../../../../src/core/batch-executor.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
-import {
-  addComposeHashCall,
-  addOsImageHashCall,
-  type OwnerCall,
-  removeComposeHashCall,
-} from "../../../../src/core/owner-calls.ts";
+import { addOsImageHashCall } from "../../../../src/core/kms-owner-calls.ts";
+import { addComposeHashCall, type OwnerCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import {
   BatchStoppedError,
   ContractOwnerError,

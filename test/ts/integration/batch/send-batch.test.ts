@@ -11,11 +11,11 @@ import { readAllowlist, readOwnership } from "../../../../src/chain/read-app.ts"
 import { type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
 import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
 import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
+import { addOsImageHashCall } from "../../../../src/core/kms-owner-calls.ts";
 import {
   acceptOwnershipCall,
   addComposeHashCall,
   addDeviceCall,
-  addOsImageHashCall,
   disableUpgradesCall,
   type OwnerCall,
   removeComposeHashCall,

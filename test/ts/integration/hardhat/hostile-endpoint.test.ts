@@ -19,16 +19,18 @@ import {
 import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import {
+  addKmsDeviceCall,
+  addOsImageHashCall,
+  setAppImplementationCall,
+} from "../../../../src/core/kms-owner-calls.ts";
+import {
   acceptOwnershipCall,
   addComposeHashCall,
   addDeviceCall,
-  addKmsDeviceCall,
-  addOsImageHashCall,
   type OwnerCall,
   removeComposeHashCall,
   removeDeviceCall,
   setAllowAnyDeviceCall,
-  setAppImplementationCall,
   transferOwnershipCall,
 } from "../../../../src/core/owner-calls.ts";
 import { dstackAppAbi } from "../../../../src/generated/abi.ts";
