@@ -98,7 +98,7 @@ describe("tasks on a contract without PolicyChanged, whose events name no actor"
     expect(told.exitCode).to.equal(6);
     expect(told.stdout)
       .to.match(/nothingElse +NOT PROVEN: \S.+\n/)
-      .and.to.not.include("Taken on trust");
+      .and.to.not.include("Trusted without proof");
     await rpc.close();
   });
 });
