@@ -147,8 +147,8 @@ async function showDeploymentPrice(
   const call = { from, ...encodeDeployApp(plan) };
   await simulateCall(client, call);
   const ceiling = gasCeilingOf(call.functionName);
-  const { gas } = await readGas(client, { ...call, ceiling });
-  const price = await estimatePrice(client, { transactions: [{ ...call, gas, gasLimit: ceiling }] });
+  const gas = await readGas(client, { ...call, ceiling });
+  const price = await estimatePrice(client, { transactions: [{ ...call, ...gas, gasCeiling: ceiling }] });
   output.line(`  ${tipLimit}`);
   showPrice(output, price);
   return price;

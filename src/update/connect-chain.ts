@@ -45,7 +45,7 @@ export function connectChain(client: ChainClient, account: Account | Address | u
       };
     },
     estimatePrice: async (intents, from) =>
-      estimatePrice(client, { transactions: atCeilings(await planPayments(client, from, intents)) }),
+      estimatePrice(client, { transactions: await planPayments(client, from, intents) }),
     requireAffordable: (intents) => requireAffordable(client, signer, intents),
     async send(intent, { minimumNonce, beforeSend }) {
       if (signer === undefined) throw new SignerRequiredError([intent.step]);
@@ -100,20 +100,10 @@ async function requireAffordable(
   intents: readonly PaymentIntent[],
 ): Promise<PriceEstimate> {
   if (signer === undefined) throw new SignerRequiredError(intents.map(({ step }) => step));
-  const transactions = await planPayments(client, signer, intents);
-  await requireFunds(client, { address: signer, transactions });
-  return estimatePrice(client, { transactions: atCeilings(transactions) });
+  return requireFunds(client, { address: signer, transactions: await planPayments(client, signer, intents) });
 }
 
-interface PlannedPayment extends PricedTransaction {
-  readonly ceiling: bigint;
-}
-
-function atCeilings(transactions: readonly PlannedPayment[]): readonly PricedTransaction[] {
-  return transactions.map(({ ceiling, ...transaction }) => ({ ...transaction, gasLimit: ceiling }));
-}
-
-function planPayments(client: ChainClient, from: Hex, intents: readonly PaymentIntent[]): Promise<PlannedPayment[]> {
+function planPayments(client: ChainClient, from: Hex, intents: readonly PaymentIntent[]): Promise<PricedTransaction[]> {
   return Promise.all(intents.map((intent) => planPayment(client, from, intent)));
 }
 
@@ -121,13 +111,13 @@ async function planPayment(
   client: ChainClient,
   from: Hex,
   { chainId, appId: to, step: functionName, value }: PaymentIntent,
-): Promise<PlannedPayment> {
+): Promise<PricedTransaction> {
   await requireChain(client, chainId);
   const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [value] });
   const call = { from, to, data, abi: dstackAppAbi, functionName };
   await simulateCall(client, call);
   const ceiling = gasCeilingOf(functionName);
-  return { to, data, ceiling, ...(await readGas(client, { ...call, ceiling })) };
+  return { to, data, gasCeiling: ceiling, ...(await readGas(client, { ...call, ceiling })) };
 }
 
 async function readReceipt(

@@ -15,6 +15,8 @@ export interface PricedTransaction {
   readonly gas?: bigint | undefined;
   /** The most gas that it can use. */
   readonly gasLimit: bigint;
+  /** The highest limit that may be signed instead, if the gas is estimated again before that. @default the gas limit */
+  readonly gasCeiling?: bigint | undefined;
   /** Whether it carries an authorisation (EIP-7702). @default false */
   readonly authorizes?: boolean | undefined;
 }
@@ -36,29 +38,8 @@ export interface EstimatePriceParameters {
  * import { call, client } from "./app.ts";
  * const { expected, most } = await estimatePrice(client, { transactions: [{ ...call, gasLimit: 120_000n }] });
  */
-export async function estimatePrice(
-  client: ChainClient,
-  { transactions, fees: wanted }: EstimatePriceParameters,
-): Promise<PriceEstimate> {
-  const [baseFee, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
-    readBaseFee(client),
-    wanted ?? readFees(client),
-    readRollupFees(client, { transactions }),
-  ]);
-  const { maxFeePerGas } = fees;
-  const present = baseFee + fees.maxPriorityFeePerGas;
-  const l1Fee = sum(l1Fees);
-  const priceOf = (gasOf: (transaction: PricedTransaction) => bigint, feePerGas: bigint, l1Fee: bigint): Price => {
-    const gas = sum(transactions.map(gasOf));
-    const executionFee = gas * feePerGas;
-    const operatorFee = sum(transactions.map((transaction) => operatorFeeOf(gasOf(transaction))));
-    return { gas, feePerGas, executionFee, l1Fee, operatorFee, total: executionFee + l1Fee + operatorFee };
-  };
-  return {
-    transactions: transactions.length,
-    expected: priceOf(({ gas, gasLimit }) => gas ?? gasLimit, present < maxFeePerGas ? present : maxFeePerGas, l1Fee),
-    most: priceOf(({ gasLimit }) => gasLimit, maxFeePerGas, 2n * l1Fee),
-  };
+export async function estimatePrice(client: ChainClient, parameters: EstimatePriceParameters): Promise<PriceEstimate> {
+  return toEstimate(parameters.transactions, await readQuotes(client, parameters));
 }
 
 export interface RequireFundsParameters extends EstimatePriceParameters {
@@ -67,19 +48,63 @@ export interface RequireFundsParameters extends EstimatePriceParameters {
 }
 
 /**
- * Returns if the account can pay the most that these transactions cost, the fees of a rollup included.
+ * Returns the price if the account can pay the most that these transactions cost with their gas limits, the fees of a
+ * rollup included.
  *
  * @throws InsufficientFundsError, ImplausibleAnswerError, RpcUnavailableError
  */
 export async function requireFunds(
   client: ChainClient,
   { address, ...planned }: RequireFundsParameters,
-): Promise<void> {
-  const [balance, { most }] = await Promise.all([
+): Promise<PriceEstimate> {
+  const [balance, quotes] = await Promise.all([
     withRpcErrors(client, "reading the balance", () => getBalance(client, { address })),
-    estimatePrice(client, planned),
+    readQuotes(client, planned),
   ]);
-  if (balance < most.total) throw new InsufficientFundsError(address, balance, most.total);
+  const needed = quotes.most(({ gasLimit }) => gasLimit).total;
+  if (balance < needed) throw new InsufficientFundsError(address, balance, needed);
+  return toEstimate(planned.transactions, quotes);
+}
+
+/** Gas of one of the transactions. */
+type GasOf = (transaction: PricedTransaction) => bigint;
+
+/** Prices of the same transactions, for any gas of each. */
+interface Quotes {
+  readonly expected: (gasOf: GasOf) => Price;
+  readonly most: (gasOf: GasOf) => Price;
+}
+
+async function readQuotes(
+  client: ChainClient,
+  { transactions, fees: wanted }: EstimatePriceParameters,
+): Promise<Quotes> {
+  const [baseFee, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
+    readBaseFee(client),
+    wanted ?? readFees(client),
+    readRollupFees(client, { transactions }),
+  ]);
+  const { maxFeePerGas } = fees;
+  const present = baseFee + fees.maxPriorityFeePerGas;
+  const presentL1Fee = sum(l1Fees);
+  const quote = (gasOf: GasOf, feePerGas: bigint, l1Fee: bigint): Price => {
+    const gas = sum(transactions.map(gasOf));
+    const executionFee = gas * feePerGas;
+    const operatorFee = sum(transactions.map((transaction) => operatorFeeOf(gasOf(transaction))));
+    return { gas, feePerGas, executionFee, l1Fee, operatorFee, total: executionFee + l1Fee + operatorFee };
+  };
+  return {
+    expected: (gasOf) => quote(gasOf, present < maxFeePerGas ? present : maxFeePerGas, presentL1Fee),
+    most: (gasOf) => quote(gasOf, maxFeePerGas, 2n * presentL1Fee),
+  };
+}
+
+function toEstimate({ length }: readonly PricedTransaction[], quotes: Quotes): PriceEstimate {
+  return {
+    transactions: length,
+    expected: quotes.expected(({ gas, gasLimit }) => gas ?? gasLimit),
+    most: quotes.most(({ gasLimit, gasCeiling = gasLimit }) => gasCeiling),
+  };
 }
 
 function sum(amounts: readonly bigint[]): bigint {
