@@ -10,7 +10,8 @@ import { startWorld } from "../../src/world/start-world.ts";
 /** The message to the parent. Each owner has one CVM, so no owner waits for the nonce or the CVM of another. */
 export interface ServedWorld {
   readonly cloudUrl: string;
-  readonly apiKey: string;
+  /** Key `index` is that of a user of its own, because a user may follow only five CVMs at once. */
+  readonly apiKeys: readonly string[];
   readonly rpcUrl: string;
   readonly bareUrl: string;
   /** CVM `index` belongs to dev account `index`. */
@@ -38,6 +39,10 @@ for (let index = 0; index < owners; index += 1) {
   cvms.push({ id, appId });
 }
 
+const apiKeys = cvms.map((_, index) => `bench-key-${index}`);
+const users = apiKeys.map((key, index) => ({ key, username: `user-${index}` }));
+world.cloud.seed({ workspaces: [{ name: "local", apiKeys: users }] });
+
 const bare = Fastify();
 const { text } = await world.cloudClient.request({ method: "GET", path: `/cvms/${cvms[0]?.id}` });
 const body: unknown = JSON.parse(text);
@@ -45,6 +50,6 @@ bare.get("/cvm", () => body);
 const bareUrl = `${await bare.listen({ host: "127.0.0.1", port: 0 })}/cvm`;
 
 const { rpcUrl } = world.chain;
-const served: ServedWorld = { cloudUrl: world.cloud.baseUrl, apiKey: world.apiKey, rpcUrl, bareUrl, cvms };
+const served: ServedWorld = { cloudUrl: world.cloud.baseUrl, apiKeys, rpcUrl, bareUrl, cvms };
 process.send?.(served);
 process.once("disconnect", () => process.exit());

@@ -53,8 +53,12 @@ export async function openStream(
   const { clean } = transport.secrets;
   const closing = new AbortController();
   const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs), ...(closed ? [closed] : [])]);
-  const within = <Result>(milliseconds: number, work: Promise<Result>): Promise<Result> =>
-    Promise.race([work, whenAborted(AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]))]);
+  const aborted = whenAborted(signal);
+  aborted.catch(() => {}); // after the last race too
+  const within = async <Result>(milliseconds: number, work: Promise<Result>): Promise<Result> => {
+    const timer = setTimeout(() => closing.abort(new Error(`no byte within ${milliseconds} ms`)), milliseconds);
+    return Promise.race([work, aborted]).finally(() => clearTimeout(timer));
+  };
   const close = (error: unknown) => {
     closing.abort();
     closed?.throwIfAborted();

@@ -6,7 +6,7 @@ import type { AppId, ComposeHash, DeviceId, Hex } from "../../core/ids.ts";
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Node, OsImage } from "../store/platform.ts";
-import { contractFault, readGeneration, whyNotJudged } from "../verification/generation.ts";
+import { contractFault, readGenerations, whyNotJudged } from "../verification/generation.ts";
 
 /** The struct that a KMS passes to its policy contract when a guest asks for its keys. */
 export interface BootInfo {
@@ -41,17 +41,14 @@ export async function askBootGate(client: PublicClient, policy: BootPolicy, boot
       return { kind: "unreadable", cause: new Error(`The endpoint serves chain ${chainId}, not ${policy.chainId}.`) };
     }
     const verdict = await readVerdict(client, policy, bootInfo);
-    const contracts = await Promise.all(
-      [policy.contractAddress, bootInfo.appId].map(async (address) => ({
-        address,
-        generation: await readGeneration(client, address),
-      })),
-    );
+    const { contractAddress } = policy;
+    const { appId } = bootInfo;
+    const [ofKms, ofApp] = await readGenerations(client, [contractAddress, appId]);
     // This backend cannot judge a contract with key epochs. If the generation is unknown, it accepts a refusal only.
-    const unjudged = contracts.find(
-      ({ generation: { hasKeyEpochs } }) =>
-        hasKeyEpochs === true || (hasKeyEpochs === null && verdict.kind === "allowed"),
-    );
+    const unjudged = [
+      { address: contractAddress, generation: ofKms },
+      { address: appId, generation: ofApp },
+    ].find(({ generation: { hasKeyEpochs } }) => hasKeyEpochs ?? verdict.kind === "allowed");
     if (unjudged === undefined) return verdict;
     return { kind: "refused", reason: whyNotJudged(unjudged.address, unjudged.generation) };
   } catch (cause) {

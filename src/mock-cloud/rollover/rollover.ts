@@ -132,8 +132,8 @@ export class Rollover {
       const cvm = store.cvms.get(operation.cvmId);
       if (cvm.status === "stopped")
         return this.#settle(operation, { status: "stopped", failure: null, bootError: null });
-      const endsAt = operation.startedAt + rolloverMs + operation.delayMs;
-      await clock.sleep(Math.max(0, endsAt - clock.now()), signal);
+      const leftMs = operation.startedAt + rolloverMs + operation.delayMs - clock.now();
+      if (leftMs > 0) await clock.sleep(leftMs, signal);
       const outcome = await this.#perform(cvm, operation);
       signal.throwIfAborted();
       this.#settle(operation, outcome);

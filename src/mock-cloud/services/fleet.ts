@@ -54,13 +54,13 @@ export class Fleet {
 
   /** @throws ApiError 400 when the CVM's node has no room for the additional vCPUs or memory */
   requireRoomToGrow({ nodeId, settings }: Cvm, wanted: Pick<CvmSettings, "vcpu" | "memoryMb">): void {
+    const more = { vcpu: wanted.vcpu - settings.vcpu, memoryMb: wanted.memoryMb - settings.memoryMb };
+    if (more.vcpu <= 0 && more.memoryMb <= 0) return;
     const node = this.#store.platform.findNode(nodeId);
     if (!node) throw nodeNotFound(nodeId);
     const { vcpu, memoryMb } = this.remaining(node);
-    if (wanted.vcpu - settings.vcpu > Math.max(0, vcpu))
-      throw noRoom("insufficientVcpu", `Node ${node.name} has no room`);
-    if (wanted.memoryMb - settings.memoryMb > Math.max(0, memoryMb))
-      throw noRoom("insufficientMemory", `Node ${node.name} has no room`);
+    if (more.vcpu > Math.max(0, vcpu)) throw noRoom("insufficientVcpu", `Node ${node.name} has no room`);
+    if (more.memoryMb > Math.max(0, memoryMb)) throw noRoom("insufficientMemory", `Node ${node.name} has no room`);
   }
 
   remaining({ id, capacity }: Node): NodeCapacity {

@@ -178,10 +178,11 @@ export class Updates {
     const prepare = () => {
       const current = store.cvms.find(cvm.id);
       if (!current) throw cvmNotFound(cvm.hashid);
-      const earlier = pendingId === undefined ? this.#findEarlier(current, confirmation) : undefined;
+      const newest = store.pendingUpdates.find(current.id, composeHash);
+      const earlier = pendingId === undefined ? this.#findEarlier(current, confirmation, newest) : undefined;
       if (earlier) return { earlier };
       this.#refuseWhileBusy(current);
-      const pending = this.#requireLive(current, composeHash, pendingId);
+      const pending = this.#requireLive(current, composeHash, newest, pendingId);
       return { pending, workload: decide(current, pending) };
     };
 
@@ -233,10 +234,17 @@ export class Updates {
     return expiresAt;
   }
 
-  /** @param pendingId if given, only the pending update with this id is accepted */
-  #requireLive(cvm: Cvm, composeHash: ComposeHash, pendingId: number | undefined): PendingUpdate {
-    const { store, clock } = this.#dependencies;
-    const pending = store.pendingUpdates.find(cvm.id, composeHash);
+  /**
+   * @param pending the newest one with this hash
+   * @param pendingId if given, only the pending update with this id is accepted
+   */
+  #requireLive(
+    cvm: Cvm,
+    composeHash: ComposeHash,
+    pending: PendingUpdate | undefined,
+    pendingId: number | undefined,
+  ): PendingUpdate {
+    const { clock } = this.#dependencies;
     if (pendingId !== undefined && pending?.id !== pendingId) {
       throw hashInvalidOrExpired(`The update to compose hash ${composeHash} was superseded by a newer one.`);
     }
@@ -270,9 +278,13 @@ export class Updates {
    * Finds the operation that this confirmation started before. A failed one, or one from before a new proposal, is
    * ignored.
    */
-  #findEarlier(cvm: Cvm, { composeHash, transactionHash }: Confirmation): Operation | undefined {
-    const { operations, pendingUpdates } = this.#dependencies.store;
-    const isConfirmed = pendingUpdates.find(cvm.id, composeHash)?.state === "confirmed";
+  #findEarlier(
+    cvm: Cvm,
+    { composeHash, transactionHash }: Confirmation,
+    pending: PendingUpdate | undefined,
+  ): Operation | undefined {
+    const { operations } = this.#dependencies.store;
+    const isConfirmed = pending?.state === "confirmed";
     const operation = isConfirmed ? operations.provenBy(cvm.id, composeHash, transactionHash) : undefined;
     return operation?.state === "failed" ? undefined : operation;
   }

@@ -32,8 +32,9 @@ export async function* watchState(parameters: WatchStateParameters): AsyncGenera
     try {
       const now = read();
       if (!now) return yield event("error", { error: "The CVM is gone." });
-      yield event("state", now.state);
-      if (now.state.status === target && !now.isBusy) return yield event("complete", now.state);
+      const isComplete = now.state.status === target && !now.isBusy;
+      yield event("state", now.state) + (isComplete ? event("complete", now.state) : "");
+      if (isComplete) return;
       const left = deadline - clock.now();
       if (left <= 0) return yield event("timeout", { timeout: timeoutMs / 1000, status: now.state.status });
       const slept = clock.sleep(Math.min(intervalMs, left), pause.signal).catch(() => {});

@@ -95,30 +95,30 @@ export class Cvms {
 
   /** Also finds a deleted CVM. The methods below do not. */
   get(id: number): Cvm {
-    const [cvm] = this.#select("id = :id", { id });
+    const cvm = this.#first("id = :id", { id });
     if (!cvm) throw new Error(`There is no CVM ${id}.`);
     return cvm;
   }
 
   find(id: number): Cvm | undefined {
-    return this.#where("id = :id", { id })[0];
+    return this.#first("deleted_at IS NULL AND id = :id", { id });
   }
 
   findHashid(hashid: string): Cvm | undefined {
-    return this.#where("hashid = :hashid", { hashid })[0];
+    return this.#first("deleted_at IS NULL AND hashid = :hashid", { hashid });
   }
 
   /** Also finds a deleted CVM. */
   findHashidEver(hashid: string): Cvm | undefined {
-    return this.#select("hashid = :hashid", { hashid })[0];
+    return this.#first("hashid = :hashid", { hashid });
   }
 
   withId(workspaceId: string, id: number): Cvm[] {
-    return this.#where("workspace_id = :workspaceId AND id = :id", { workspaceId, id });
+    return this.#ofWorkspace(workspaceId, this.find(id));
   }
 
   withHashid(workspaceId: string, hashid: string): Cvm[] {
-    return this.#where("workspace_id = :workspaceId AND hashid = :hashid", { workspaceId, hashid });
+    return this.#ofWorkspace(workspaceId, this.findHashid(hashid));
   }
 
   withUuid(workspaceId: string, vmUuid: string): Cvm[] {
@@ -197,12 +197,22 @@ export class Cvms {
     this.#database.run("UPDATE cvm SET deleted_at = :deletedAt WHERE id = :id", { id, deletedAt });
   }
 
-  #where(condition: string, parameters: Record<string, string | number>): Cvm[] {
-    return this.#select(`deleted_at IS NULL AND ${condition}`, parameters);
+  #ofWorkspace(workspaceId: string, cvm: Cvm | undefined): Cvm[] {
+    return cvm?.workspaceId === workspaceId ? [cvm] : [];
   }
 
-  #select(condition: string, parameters: Record<string, string | number>): Cvm[] {
-    const sql = `SELECT ${columns} FROM cvm WHERE ${condition} ORDER BY id`;
-    return this.#database.all<CvmRow>(sql, parameters).map((row) => ({ ...row, settings: JSON.parse(row.settings) }));
+  /** For conditions that at most one row meets. */
+  #first(condition: string, parameters: Record<string, string | number>): Cvm | undefined {
+    const row = this.#database.first<CvmRow>(`SELECT ${columns} FROM cvm WHERE ${condition}`, parameters);
+    return row && toCvm(row);
   }
+
+  #where(condition: string, parameters: Record<string, string | number>): Cvm[] {
+    const sql = `SELECT ${columns} FROM cvm WHERE deleted_at IS NULL AND ${condition} ORDER BY id`;
+    return this.#database.all<CvmRow>(sql, parameters).map(toCvm);
+  }
+}
+
+function toCvm(row: CvmRow): Cvm {
+  return { ...row, settings: JSON.parse(row.settings) };
 }

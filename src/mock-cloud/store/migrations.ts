@@ -261,5 +261,18 @@ export const slowRollovers = `
 ALTER TABLE operation ADD COLUMN delay_ms INTEGER NOT NULL DEFAULT 0;
 `;
 
+/** A CVM that is updated all day has a long history; no request reads the whole of it. */
+export const indexes = `
+CREATE INDEX operation_by_proof ON operation (cvm_id, compose_hash, transaction_hash);
+CREATE INDEX operation_by_end ON operation (cvm_id, finished_at);
+`;
+
 /** In the order of application. A released migration never changes. Position + 1 is the schema's version. */
-export const migrations: readonly string[] = [firstTables, lifecycleAndTokens, fleet, clockAndWebhooks, slowRollovers];
+export const migrations: readonly string[] = [
+  firstTables,
+  lifecycleAndTokens,
+  fleet,
+  clockAndWebhooks,
+  slowRollovers,
+  indexes,
+];

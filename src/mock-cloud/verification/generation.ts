@@ -4,24 +4,88 @@ import {
   BaseError,
   ContractFunctionRevertedError,
   ContractFunctionZeroDataError,
+  concat,
+  hexToBigInt,
+  numberToHex,
   type PublicClient,
-  parseAbi,
+  size,
+  slice,
 } from "viem";
 import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
 import { askedInterfaceIds, describeGeneration, type Generation, judgeGeneration } from "../../core/generation.ts";
 import type { Hex } from "../../core/ids.ts";
 import { ApiError } from "../errors.ts";
 
-// Decoded as a raw word, because a word that is not a valid bool must not count as true or false.
-const abi = parseAbi(["function supportsInterface(bytes4 interfaceId) view returns (bytes32)"]);
-
 /**
- * Reads the generation of a contract with the backend's own client.
+ * Reads the generations of contracts with the backend's own client, all at one block and in one request: `eth_call` runs
+ * the code below as if it created a contract, and returns what it would deploy.
  *
  * @throws when the chain cannot be read
  */
-export async function readGeneration(client: PublicClient, address: Hex, blockNumber?: bigint): Promise<Generation> {
-  return judgeGeneration(await Promise.all(askedInterfaceIds.map((id) => ask(client, { address, id, blockNumber }))));
+export async function readGenerations<const Addresses extends readonly Hex[]>(
+  client: PublicClient,
+  addresses: Addresses,
+  blockNumber?: bigint,
+): Promise<{ readonly [Index in keyof Addresses]: Generation }> {
+  const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
+  const questions = addresses.flatMap((address) => askedInterfaceIds.map((id) => ({ address, id })));
+  const answers = await ask(client, questions, block);
+  const perContract = askedInterfaceIds.length;
+  const judge = (_: Hex, index: number) =>
+    judgeGeneration(answers.slice(index * perContract, (index + 1) * perContract));
+  return addresses.map(judge) as { [Index in keyof Addresses]: Generation }; // one each
+}
+
+interface Question {
+  readonly address: Hex;
+  readonly id: Hex;
+}
+
+async function ask(client: PublicClient, questions: readonly Question[], block: Hex | "latest") {
+  try {
+    const data = await client.request({ method: "eth_call", params: [{ data: askingCode(questions) }, block] });
+    if (size(data) === questions.length * answerBytes) return questions.map((_, index) => decodeAnswer(data, index));
+  } catch (error) {
+    if (contractFault(error) === undefined) throw error;
+    return questions.map(() => undefined);
+  }
+  throw new Error("The endpoint does not run the code of a call without a recipient.");
+}
+
+/** Whether the call succeeded, the size of what it returned, and the first word of that. */
+const answerBytes = 96;
+/** The answers start behind the 36 bytes of a call. */
+const answersAt = 64;
+/** ERC-165 demands less than 30,000 gas. A limit, so that no contract takes the gas of the next question. */
+const gasPerCall = 500_000;
+
+/** EVM code that asks contracts `supportsInterface(id)` and returns the answers. */
+function askingCode(questions: readonly Question[]): Hex {
+  const push = (value: number) => concat(["0x62", numberToHex(value, { size: 3 })]); // PUSH3
+  const mstore: Hex = "0x52";
+  const calls = questions.map(({ address, id }, index) => {
+    const answer = answersAt + index * answerBytes;
+    const callData = concat(["0x7f", "0x01ffc9a7", id, numberToHex(0, { size: 24 })]); // PUSH32
+    const to = concat(["0x73", address]); // PUSH20
+    const staticCall = concat([push(32), push(answer + 64), push(36), push(0), to, push(gasPerCall), "0xfa"]);
+    const returnDataSize: Hex = "0x3d";
+    return concat([
+      ...[callData, push(0), mstore],
+      ...[staticCall, push(answer), mstore],
+      ...[returnDataSize, push(answer + 32), mstore],
+    ]);
+  });
+  return concat([...calls, push(questions.length * answerBytes), push(answersAt), "0xf3"]); // RETURN
+}
+
+/** The returned data as far as it counts; undefined if the call failed or returned nothing, as without a contract. */
+function decodeAnswer(answers: Hex, index: number): Hex | undefined {
+  const at = index * answerBytes;
+  const isSuccess = hexToBigInt(slice(answers, at, at + 32)) === 1n;
+  const bytes = hexToBigInt(slice(answers, at + 32, at + 64));
+  if (!isSuccess || bytes === 0n) return undefined;
+  // A shorter answer is no bool. A longer one begins with one.
+  return bytes < 32n ? "0x00" : slice(answers, at + 64, at + 96);
 }
 
 /** Why this backend cannot judge a contract: it knows only the rules of the first generation. */
@@ -32,27 +96,9 @@ export function whyNotJudged(address: Hex, generation: Generation): string {
 
 /** @throws ApiError 468 for a contract of another generation, or when the chain cannot be read */
 export async function requireJudgeable(client: PublicClient, address: Hex): Promise<void> {
-  const generation = await readGeneration(client, address);
+  const [generation] = await readGenerations(client, [address]);
   if (generation.hasKeyEpochs === false) return;
   throw new ApiError(statusCodes.hashNotAllowed, errorCodes.hashNotAllowed, `${whyNotJudged(address, generation)}.`);
-}
-
-interface Question {
-  readonly address: Hex;
-  readonly id: Hex;
-  readonly blockNumber: bigint | undefined;
-}
-
-async function ask(client: PublicClient, { address, id, blockNumber }: Question): Promise<Hex | undefined> {
-  const at = blockNumber === undefined ? {} : { blockNumber };
-  try {
-    return await client.readContract({ address, abi, functionName: "supportsInterface", args: [id], ...at });
-  } catch (error) {
-    if (error instanceof BaseError && error.walk((cause) => cause instanceof AbiDecodingDataSizeTooSmallError))
-      return "0x00";
-    if (contractFault(error) !== undefined) return undefined;
-    throw error;
-  }
 }
 
 /** The words that nodes use for a failed EVM execution. The error codes differ between nodes. */

@@ -4,7 +4,7 @@ import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../core/i
 import { withRetry } from "../../core/retry.ts";
 import { dstackAppAbi } from "../../generated/abi.ts";
 import type { Clock } from "../clock.ts";
-import { contractFault, readGeneration, requireJudgeable } from "./generation.ts";
+import { contractFault, readGenerations, requireJudgeable } from "./generation.ts";
 import type { RegistrationEvidence } from "./judge-receipt.ts";
 
 export interface ReadRegistrationParameters {
@@ -55,9 +55,9 @@ async function readRegistrationOnce(
   if (receipt && blockNumber < receipt.blockNumber) {
     throw new Error(`The endpoint is at block ${blockNumber}, before the receipt's, ${receipt.blockNumber}.`);
   }
-  const [isAllowed, generation] = await Promise.all([
+  const [isAllowed, [generation]] = await Promise.all([
     isHashAllowed(client, appId, composeHash, blockNumber),
-    readGeneration(client, appId, blockNumber),
+    readGenerations(client, [appId], blockNumber),
   ]);
   return { chainId, receipt, isHashAllowed: isAllowed, generation };
 }
