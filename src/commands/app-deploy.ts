@@ -37,9 +37,9 @@ import {
   TransactionRevertedError,
   UnsignedRecordError,
 } from "../errors/index.ts";
-import { describeOwner, formatFee, formatGas } from "../output/format.ts";
+import { describeOwner } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { showPrice } from "../output/price.ts";
+import { formatFee, formatGas, showPrice } from "../output/price.ts";
 import { parseAccept, prepareJournalPath } from "./arguments.ts";
 import { type DryRunArguments, readPayer, showDryRun, tipLimit } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";

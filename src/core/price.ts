@@ -1,4 +1,7 @@
-/** What transactions cost together. All amounts are in wei. */
+/**
+ * What transactions cost together. All amounts are in wei. The JSON of every task has the same fields, as decimal
+ * strings.
+ */
 export interface Price {
   /** In gas. */
   readonly gas: bigint;

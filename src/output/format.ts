@@ -1,28 +1,9 @@
-import { type Chain, formatEther, formatGwei } from "viem";
+import type { Chain } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { controlCharacters } from "../core/text.ts";
 import type { PolicyChange } from "../history/policy.ts";
-
-export function formatGas(gas: bigint): string {
-  return `${gas.toLocaleString("en-US")} gas`;
-}
-
-/** Fees on an L2 are tiny. Below a millionth of an ETH they are shown in gwei. */
-export function formatFee(wei: bigint): string {
-  return 0n < wei && wei < 10n ** 12n ? `${formatGwei(toThreeDigits(wei))} gwei` : formatEth(wei);
-}
-
-/** An amount in ETH, however small. */
-export function formatEth(wei: bigint): string {
-  return `${formatEther(toThreeDigits(wei))} ETH`;
-}
-
-/** The amount, rounded to its first three digits. An endpoint can name one that is too large for a `number`. */
-function toThreeDigits(amount: bigint): bigint {
-  const unit = 10n ** BigInt(Math.max(0, `${amount}`.length - 3));
-  return ((amount + unit / 2n) / unit) * unit;
-}
+import { formatFee, formatGas } from "./price.ts";
 
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,6 +1,26 @@
+import { formatEther, formatGwei } from "viem";
 import type { Price, PriceEstimate } from "../core/price.ts";
-import { formatEth, formatFee } from "./format.ts";
 import type { Output } from "./output.ts";
+
+export function formatGas(gas: bigint): string {
+  return `${gas.toLocaleString("en-US")} gas`;
+}
+
+/** Fees on an L2 are tiny. Below a millionth of an ETH they are shown in gwei. */
+export function formatFee(wei: bigint): string {
+  return 0n < wei && wei < 10n ** 12n ? `${formatGwei(toThreeDigits(wei))} gwei` : formatEth(wei);
+}
+
+/** An amount in ETH, however small. */
+export function formatEth(wei: bigint): string {
+  return `${formatEther(toThreeDigits(wei))} ETH`;
+}
+
+/** The amount, rounded to its first three digits. An endpoint can name one that is too large for a `number`. */
+function toThreeDigits(amount: bigint): bigint {
+  const unit = 10n ** BigInt(Math.max(0, `${amount}`.length - 3));
+  return ((amount + unit / 2n) / unit) * unit;
+}
 
 const rows: readonly (readonly [label: string, cell: (price: Price) => string])[] = [
   ["gas", ({ gas }) => gas.toLocaleString("en-US")],

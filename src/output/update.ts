@@ -1,8 +1,7 @@
 import type { Payment, UpdateEvent } from "../update/events.ts";
 import { describeWarnings } from "../update/run.ts";
-import { formatFee, formatGas } from "./format.ts";
 import type { Output } from "./output.ts";
-import { showPrice } from "./price.ts";
+import { formatFee, formatGas, showPrice } from "./price.ts";
 
 /** Prints the steps of an update as they happen. Pass the result as `onStep`. */
 export function createUpdateOutput(output: Output): (event: UpdateEvent) => void {

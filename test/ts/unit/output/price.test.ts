@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import { parseEther, parseGwei } from "viem";
 import type { Price, PriceEstimate } from "../../../../src/core/price.ts";
-import { formatEth, formatFee } from "../../../../src/output/format.ts";
 import type { TableRows } from "../../../../src/output/output.ts";
-import { showPrice } from "../../../../src/output/price.ts";
+import { formatEth, formatFee, showPrice } from "../../../../src/output/price.ts";
 
 describe("amounts in words", () => {
   for (const [wei, fee, eth] of [
