@@ -3,15 +3,15 @@ pragma solidity ^0.8.24;
 
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
 
-/// @dev Answers every call with the gas its implementation spent on it, and nothing else. Put over the code of an
+/// @dev Returns, for every call, only the gas that its implementation used. In place of the code of an
 /// ERC-1967 proxy, it measures execution behind the delegatecall: storage is as cold as in a transaction of its own,
 /// while the intrinsic cost, the proxy and the first touch of the implementation's account stay out of the figure.
 contract MeteredProxy {
     fallback() external payable {
         address implementation = ERC1967Utils.getImplementation();
-        address nobody = address(0xdead);
+        address empty = address(0xdead);
         // The empty account shows what the measurement itself costs.
-        (, uint256 overhead) = _measure(nobody);
+        (, uint256 overhead) = _measure(empty);
         (bool ok, uint256 spent) = _measure(implementation);
         assembly ("memory-safe") {
             if iszero(ok) {

@@ -15,7 +15,7 @@ contract EpochApp is DstackApp {
         _epochInterface = epochInterface;
     }
 
-    /// @dev From here on the lists of DstackApp govern nothing.
+    /// @dev After this the lists of DstackApp have no effect.
     function advanceEpoch(bytes32 firstComposeHash) external onlyOwner {
         appEpoch++;
         _laterHashes[appEpoch][firstComposeHash] = true;

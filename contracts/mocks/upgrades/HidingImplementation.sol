@@ -4,8 +4,8 @@ pragma solidity ^0.8.24;
 import {IERC1822Proxiable} from "@openzeppelin/contracts/interfaces/draft-IERC1822.sol";
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
 
-/// @dev An upgrade target that allows what it is told without an event. Upgraded to, used, and upgraded away from, it
-/// leaves an app that looks as before and boots one hash or device more.
+/// @dev An implementation that allows given values without an event. After an upgrade to it and back, the app
+/// looks as before and allows one more hash or device.
 contract HidingImplementation is IERC1822Proxiable {
     mapping(bytes32 composeHash => bool) public allowedComposeHashes;
     uint256 private _flags;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IBatchExecutor} from "../../interfaces/IBatchExecutor.sol";
 
-/// @dev Calls its caller back with a batch of its own, passes the refusal on or hides it, as it was told.
+/// @dev Calls its caller back with a batch of its own, and forwards or hides the revert, as set.
 contract BatchReenterer {
     address private immutable _victim;
     bool private immutable _hides;

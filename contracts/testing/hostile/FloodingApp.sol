@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @dev Returns as many zero bytes as it was told to.
+/// @dev Returns a given number of zero bytes.
 contract FloodingApp {
     uint256 private immutable _length;
 

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IAppAuth} from "../../interfaces/IAppAuth.sol";
 
-/// @dev Lets everything boot, with a reason of its own choice.
+/// @dev Allows every boot, with a given reason.
 contract LyingApp {
     string private _reason;
 

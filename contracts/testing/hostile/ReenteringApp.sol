@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @dev Calls back while it is asked for its verdict, and reports as its verdict whether that call went through.
+/// @dev Calls back during the call for its verdict, and returns as its verdict whether that call succeeded.
 contract ReenteringApp {
     address private immutable _target;
     bytes private _call;

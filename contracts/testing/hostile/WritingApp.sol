@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IAppAuth} from "../../interfaces/IAppAuth.sol";
 
-/// @dev Changes its own state while it is asked for its verdict.
+/// @dev Changes its own state during the call for its verdict.
 contract WritingApp {
     uint256 public timesAsked;
 

@@ -8,7 +8,7 @@ abstract contract AppIdSlot {
     address public appId;
 }
 
-/// @title An app as v0.4.2 and v0.5.0 to v0.5.3 laid it out, where it was called AppAuth
+/// @title An app in the layout of v0.4.2 and v0.5.0 to v0.5.3, where it was called AppAuth
 /// @dev Upgraded to DstackApp it loses its whole policy without a revert: both lists and both flags lie one slot later
 /// than DstackApp looks. Of all layouts only this one has `appId()`. The app id is a number of the KMS and not the
 /// address of this contract, which the KMS calls the controller of the app. The first releases of this row lack the

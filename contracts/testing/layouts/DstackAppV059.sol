@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {TcbStatus} from "../../libraries/TcbStatus.sol";
 import {OneStepApp} from "./OneStepApp.sol";
 
-/// @title An app as v0.5.9 to v0.5.11 laid it out: with the TCB flag, and still without PolicyChanged
+/// @title An app in the layout of v0.5.9 to v0.5.11: with the TCB flag, and without PolicyChanged
 /// @dev Can be upgraded to DstackApp, whose slots are the same.
 contract DstackAppV059 is OneStepApp {
     event RequireTcbUpToDateSet(bool requireUpToDate);

@@ -10,7 +10,7 @@ abstract contract RegisteredApps is OneStepKmsIdentity {
     mapping(address appId => bool) public registeredApps;
 }
 
-/// @title A KMS as kms-v0.5.3 and v0.5.4 to v0.5.11 laid it out
+/// @title A KMS in the layout of kms-v0.5.3 and v0.5.4 to v0.5.11
 /// @dev Can be upgraded to DstackKms, whose slots are the same. This is the factory up to v0.5.8.
 contract DstackKmsV054 is RegisteredApps, OneStepKmsLists {
     event AppImplementationSet(address implementation);

@@ -6,7 +6,7 @@ import {IAppAuth} from "../../interfaces/IAppAuth.sol";
 import {AppAuthV042} from "./AppAuthV042.sol";
 import {OneStepKmsIdentity, OneStepKmsLists} from "./OneStepKms.sol";
 
-/// @dev Slot 5: what was registered is a number, and the contract that answers for it stands beside.
+/// @dev Slot 5: the registered id is a number, stored with the contract that answers for it.
 abstract contract AppControllers is OneStepKmsIdentity {
     struct AppConfig {
         bool isRegistered;
@@ -16,7 +16,7 @@ abstract contract AppControllers is OneStepKmsIdentity {
     mapping(address appId => AppConfig) public apps;
 }
 
-/// @title A KMS as v0.4.2 and v0.5.0 to v0.5.3 laid it out, where it was called KmsAuth
+/// @title A KMS in the layout of v0.4.2 and v0.5.0 to v0.5.3, where it was called KmsAuth
 /// @dev Upgraded to DstackKms it keeps its identity and its three lists. It loses the app implementation, which lies
 /// one slot later than DstackKms looks, and every app: their ids stay registered, but no contract stands at them. The
 /// first releases of this row lack the factory; their slot 10 is the first of the gap.

@@ -8,7 +8,7 @@ import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IAppAuth} from "../../interfaces/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../../interfaces/IAppAuthBasicManagement.sol";
 
-/// @title What the apps of v0.4.2 to v0.5.11 have in common
+/// @title The common part of the apps of v0.4.2 to v0.5.11
 /// @dev The owner changes in one step, zero can be added, and events name no actor. The variables follow those of a
 /// parent that stands before this one: that is the only difference between the shifted layout and the later ones.
 abstract contract OneStepApp is

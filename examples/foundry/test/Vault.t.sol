@@ -18,12 +18,12 @@ contract VaultTest is DstackTest {
         vault = new Vault{value: 1 ether}(IAppAuth(address(kms)));
     }
 
-    function test_PaysWhatBoots() external {
+    function test_WhenTheCodeBoots_Pays() external {
         vault.pay(RECEIVER, _bootInfoOf(address(app)));
         assert(RECEIVER.balance == 1 ether);
     }
 
-    function test_RefusesAnotherComposeHash() external {
+    function test_RevertWhen_ComposeHashIsAnother() external {
         IAppAuth.AppBootInfo memory bootInfo = _bootInfoOf(address(app));
         bootInfo.composeHash = keccak256("another document");
         try vault.pay(RECEIVER, bootInfo) {

@@ -16,7 +16,7 @@ contract BatchExecutor_Encoding_Test is BatchExecutor_Test {
         vm.deal(owner, 1 ether);
     }
 
-    function testFuzz_WhenDataIsAnything_AgreesWithTheDecoder(bytes calldata data) external {
+    function testFuzz_WhenDataIsRandom_AgreesWithTheDecoder(bytes calldata data) external {
         _assertAgrees(BATCH, data);
         _assertAgrees(BATCH_WITH_OP_DATA, data);
         _assertAgrees(BATCH_OF_BATCHES, data);

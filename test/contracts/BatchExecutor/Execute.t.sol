@@ -118,7 +118,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         IBatchExecutor(stranger).execute(BATCH, abi.encode(_single(owner, theft)));
     }
 
-    function testFuzz_RevertWhen_OneCallReverts_NothingHappened(uint256 count, uint256 bad) external {
+    function testFuzz_RevertWhen_OneCallReverts_NoCallTakesEffect(uint256 count, uint256 bad) external {
         count = _bound(count, 1, 12);
         bad = _bound(bad, 0, count - 1);
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](count);
@@ -145,7 +145,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         vm.assertEq(returned, _failed(0, ""), "and says where");
     }
 
-    function test_WhenTargetReturnsMuch_CopiesNothingOfIt() external {
+    function test_WhenTargetReturnsMuch_CopiesNoReturnData() external {
         FloodingApp flood = new FloodingApp(100_000);
         IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
         calls[0] = _call(address(flood), "");
@@ -158,14 +158,14 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "and does the rest");
     }
 
-    function test_WhenTargetCallsBack_IsKeptOut() external {
+    function test_WhenTargetCallsBack_IsRefused() external {
         BatchReenterer reenterer = new BatchReenterer(address(app), true);
         _execute(owner, _single(address(reenterer), _adding(Defaults.OTHER_COMPOSE_HASH)));
         vm.assertTrue(reenterer.wasKeptOut(), "only the account itself");
         vm.assertFalse(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "nothing came through");
     }
 
-    function test_RevertWhen_TargetCallsBackAndGivesUp() external {
+    function test_RevertWhen_TargetCallsBackAndReverts() external {
         BatchReenterer reenterer = new BatchReenterer(address(app), false);
         bytes memory refusal = abi.encodeWithSelector(IBatchExecutor.NotTheAccount.selector, address(reenterer));
         vm.expectRevert(_failed(0, refusal));
@@ -185,7 +185,7 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         executor.execute(BATCH, abi.encode(calls));
     }
 
-    function test_WhenDelegationIsUndone_TheAccountIsBare() external {
+    function test_WhenDelegationIsUndone_TheAccountHasNoCode() external {
         _execute(owner, _single(address(app), _adding(Defaults.OTHER_COMPOSE_HASH)));
         vm.etch(owner, "");
         vm.assertEq(owner.code.length, 0, "no code");

@@ -15,7 +15,7 @@ import {BatchExecutor_Test} from "./BatchExecutorBase.sol";
 contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
     uint256 private constant CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
 
-    function testFuzz_WhenSentEtherOrAnyData_TakesIt(uint96 amount, bytes calldata data) external {
+    function testFuzz_WhenSentEtherOrAnyData_AcceptsIt(uint96 amount, bytes calldata data) external {
         vm.assume(data.length < 4 || !_isKnown(bytes4(data[:4])));
         vm.deal(stranger, amount);
         _startRecording();
@@ -28,7 +28,7 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
         _assertNoLogs();
     }
 
-    function test_WhenPaidWithTheStipendAlone_TakesIt() external {
+    function test_WhenPaidWithTheStipendAlone_AcceptsIt() external {
         vm.deal(address(this), 1 ether);
         (bool ok, ) = owner.call{value: 1 ether, gas: 0}("");
         vm.assertTrue(ok, "2,300 gas suffice");
@@ -48,14 +48,14 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
         _assertRevertsFrom(owner, earlier, refusal);
     }
 
-    function test_WhenTheAccountSendsItselfNothing_TakesIt() external {
+    function test_WhenTheAccountSendsItselfNothing_AcceptsIt() external {
         vm.deal(owner, 1 ether);
         vm.prank(owner);
         (bool ok, ) = owner.call{value: 1 ether}("");
         vm.assertTrue(ok, "as wallets do to spend a nonce");
     }
 
-    function test_WhenSentTokensSafely_TakesThem() external {
+    function test_WhenSentTokensSafely_AcceptsThem() external {
         new Collectible().safeMint(owner);
         Bundle bundle = new Bundle();
         bundle.mint(owner, 1, 5);
@@ -63,7 +63,7 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
         vm.assertEq(bundle.balanceOf(owner, 1), 6, "single and batch");
     }
 
-    function testFuzz_WhenSigned_AnswersWhatRecoveringWould(uint256 key, bytes32 digest) external view {
+    function testFuzz_WhenSigned_AgreesWithRecovering(uint256 key, bytes32 digest) external view {
         key = _bound(key, 1, CURVE_ORDER - 1);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         bytes memory signature = abi.encodePacked(r, s, v);
@@ -95,7 +95,7 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
     }
 
     /// @dev For any numbers, the account is the one that the precompile recovers.
-    function testFuzz_WhenSignatureHasAnyNumbers_AgreesWithThePrecompile(
+    function testFuzz_WhenSignatureHasRandomNumbers_AgreesWithThePrecompile(
         bytes32 digest,
         uint8 v,
         bytes32 r,
@@ -115,7 +115,7 @@ contract BatchExecutor_PlainAccount_Test is BatchExecutor_Test {
         vm.assertEq(bytes32(answer), bytes32(isValid ? IERC1271.isValidSignature.selector : bytes4(0xffffffff)), what);
     }
 
-    function testFuzz_WhenSignatureIsJunk_SaysNo(bytes32 digest, bytes calldata junk) external view {
+    function testFuzz_WhenSignatureIsInvalid_RefusesIt(bytes32 digest, bytes calldata junk) external view {
         vm.assertEq(
             bytes32(IERC1271(owner).isValidSignature(digest, junk)),
             bytes32(bytes4(0xffffffff)),

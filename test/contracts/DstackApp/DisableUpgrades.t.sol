@@ -7,7 +7,7 @@ import {Topics} from "../support/Topics.sol";
 import {Vm} from "../support/Vm.sol";
 import {OwnerOnlyBehaviour} from "../support/behaviours/OwnerOnlyBehaviour.sol";
 
-/// @dev What it disables is shown in UpgradeToAndCall.t.sol.
+/// @dev UpgradeToAndCall.t.sol tests the effect on upgrades.
 contract DstackApp_DisableUpgrades_Test is OwnerOnlyBehaviour {
     function _target() internal view override returns (address) {
         return address(app);
@@ -49,7 +49,7 @@ contract DstackApp_DisableUpgrades_Test is OwnerOnlyBehaviour {
         vm.assertEq(vm.load(address(app), bytes32(Slots.APP_FLAGS)), (noise & mask) | bytes32(uint256(1)), "raw slot");
     }
 
-    /// @dev Freezing the code leaves the policy in the owner's hands.
+    /// @dev The owner still controls the policy when the code is frozen.
     function test_WhenDisabled_PolicyStaysChangeable() external {
         vm.startPrank(owner);
         app.disableUpgrades();

@@ -112,7 +112,7 @@ contract DstackApp_Initialize_Test is Base_Test {
         );
     }
 
-    /// @dev Why creation and initialisation belong into one transaction: between two of them anyone can step in.
+    /// @dev The reason to create and initialise in one transaction: between two, any account can initialise.
     function test_WhenProxyIsLeftBare_AStrangerCanTakeIt() external {
         DstackApp bare = DstackApp(address(new BareProxy(address(appImplementation))));
 

@@ -65,8 +65,8 @@ contract DstackApp_IsAppAllowed_Test is Base_Test {
         _assertVerdict(true, "");
     }
 
-    /// @dev The trap told in IAppAuthBasicManagement: the removal is on record and still without effect.
-    function test_WhenAnyDeviceIsAllowed_RemovalIsMootUntilItIsSwitchedOff() external {
+    /// @dev The case described in IAppAuthBasicManagement: the removal is recorded and has no effect.
+    function test_WhenAnyDeviceIsAllowed_RemovalHasNoEffectUntilTheFlagIsOff() external {
         _allowAnyDevice(true);
         vm.prank(owner);
         app.removeDevice(Defaults.DEVICE_ID);
@@ -123,7 +123,7 @@ contract DstackApp_IsAppAllowed_Test is Base_Test {
         _assertVerdict(false, TCB_REASON);
     }
 
-    /// @dev Every combination of policy and machine against the rules written once more, plainly.
+    /// @dev Every combination of policy and machine, compared with a simple model of the rules.
     function testFuzz_EqualsModel(
         bool tcbRequired,
         bool upToDate,
@@ -153,7 +153,7 @@ contract DstackApp_IsAppAllowed_Test is Base_Test {
         _assertVerdict(bytes(reason).length == 0, reason);
     }
 
-    /// @dev What the app does not look at cannot change its verdict, the app id in the struct included.
+    /// @dev Fields that the app does not read cannot change its verdict. The app id in the struct is one of them.
     function testFuzz_WhenOtherFieldsVary_VerdictStays(
         address appId,
         address instanceId,
@@ -177,7 +177,7 @@ contract DstackApp_IsAppAllowed_Test is Base_Test {
         vm.assertTrue(isAllowed, "verdict");
     }
 
-    /// @dev Renouncing freezes what is allowed; it does not switch anything off.
+    /// @dev A renouncement freezes the lists and the flags; it removes nothing.
     function test_WhenOwnershipWasRenounced_VerdictsStay() external {
         vm.prank(owner);
         app.renounceOwnership();

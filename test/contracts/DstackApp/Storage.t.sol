@@ -5,7 +5,7 @@ import {Base_Test} from "../support/Base.sol";
 import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
 
-/// @dev Reads raw slots, so that a proxy deployed from other sources would find its state where it left it.
+/// @dev Reads raw slots: a proxy that other sources deployed must find its state in the same slots.
 contract DstackApp_Storage_Test is Base_Test {
     function setUp() public override {
         super.setUp();

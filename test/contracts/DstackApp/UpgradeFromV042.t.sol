@@ -55,7 +55,7 @@ contract DstackApp_UpgradeFromV042_Test is StorageSnapshot {
         _assertReverts(address(old), abi.encodeWithSignature("appId()"), "", "nothing tells the layout any more");
     }
 
-    /// @dev Nothing is erased, so the owner can go back, also after having allowed something under the newer code.
+    /// @dev No slot is erased, so the owner can go back, also after changes under the newer code.
     function test_WhenUpgradedBack_ThePolicyIsThereAgain() external {
         bytes32[] memory cells = new bytes32[](2);
         cells[0] = _mappingCell(Defaults.COMPOSE_HASH, 1);
@@ -79,7 +79,7 @@ contract DstackApp_UpgradeFromV042_Test is StorageSnapshot {
         vm.assertTrue(isAllowed, "verdict");
     }
 
-    /// @dev The one harm that cannot be undone: under the newer code, the door can be closed behind the lost policy.
+    /// @dev The permanent damage: under the newer code, the owner disables upgrades, and the policy stays lost.
     function test_RevertWhen_UpgradesWereDisabledAfterTheUpgrade() external {
         DstackApp upgraded = _upgrade(address(appImplementation));
         vm.startPrank(owner);

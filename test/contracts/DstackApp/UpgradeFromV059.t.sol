@@ -4,20 +4,17 @@ pragma solidity ^0.8.24;
 import {DstackApp} from "../../../contracts/DstackApp.sol";
 import {IAppAuth} from "../../../contracts/interfaces/IAppAuth.sol";
 import {DstackAppV059} from "../../../contracts/testing/layouts/DstackAppV059.sol";
-import {DstackKmsV059} from "../../../contracts/testing/layouts/DstackKmsV059.sol";
-import {DstackKmsV054} from "../../../contracts/testing/layouts/DstackKmsV054.sol";
-import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {Defaults} from "../support/Defaults.sol";
+import {ReleaseV059} from "../support/Releases.sol";
 import {AppUpgradeBehaviour} from "../support/behaviours/AppUpgradeBehaviour.sol";
 
 contract DstackApp_UpgradeFromV059_Test is AppUpgradeBehaviour {
     function _deployOld() internal override returns (address) {
-        bytes memory initialization = abi.encodeCall(DstackKmsV054.initialize, (owner, address(new DstackAppV059())));
-        DstackKmsV059 factory = DstackKmsV059(address(new ERC1967Proxy(address(new DstackKmsV059()), initialization)));
-        return factory.deployAndRegisterApp(owner, false, false, false, Defaults.DEVICE_ID, Defaults.COMPOSE_HASH);
+        (address factory, ) = ReleaseV059.deployKms(owner);
+        return ReleaseV059.createApp(factory, owner);
     }
 
-    function test_WhenTcbWasDemanded_ItStaysDemanded() external {
+    function test_WhenTcbWasRequired_ItStaysRequired() external {
         vm.prank(owner);
         DstackAppV059(address(old)).setRequireTcbUpToDate(true);
 

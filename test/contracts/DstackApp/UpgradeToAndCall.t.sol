@@ -41,7 +41,7 @@ contract DstackApp_UpgradeToAndCall_Test is UpgradeBehaviour {
         _assertDisabled(nextOwner);
     }
 
-    /// @dev The stranger hears about ownership first, so the answer does not reveal the flag.
+    /// @dev Ownership is checked first, so the error does not reveal the flag to a stranger.
     function test_RevertWhen_UpgradesAreDisabledAndCallerIsAStranger() external {
         _disableUpgrades();
         vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, stranger));
@@ -62,8 +62,8 @@ contract DstackApp_UpgradeToAndCall_Test is UpgradeBehaviour {
         _assertDisabled(owner);
     }
 
-    /// @dev Until then the owner's key is all it takes, which is what disabling protects against.
-    function test_WhenUpgradesAreEnabled_NewCodeRulesEverything() external {
+    /// @dev Until then the owner's key suffices for an upgrade. Disabled upgrades protect against that.
+    function test_WhenUpgradesAreEnabled_NewCodeIsInForce() external {
         address seizing = address(new SeizingImplementation());
         vm.prank(owner);
         app.upgradeToAndCall(seizing, "");
@@ -75,7 +75,7 @@ contract DstackApp_UpgradeToAndCall_Test is UpgradeBehaviour {
         vm.assertEq(app.owner(), stranger, "owner");
     }
 
-    /// @dev The last upgrade can close the door behind itself.
+    /// @dev An upgrade can disable later upgrades.
     function test_WhenUpgradeDisablesUpgrades_ItIsTheLast() external {
         address next = _newImplementation();
         vm.prank(owner);

@@ -57,7 +57,7 @@ contract DstackKms_DeployAndRegisterApp_Test is Base_Test {
         );
     }
 
-    /// @dev The same call twice makes two apps: an app id is no function of the arguments.
+    /// @dev The same call twice creates two apps: the app id does not depend on the arguments.
     function test_WhenRepeated_AnotherAppIsCreated() external {
         address first = kms.deployAndRegisterApp(owner, false, true, 0, Defaults.COMPOSE_HASH);
         address second = kms.deployAndRegisterApp(owner, false, true, 0, Defaults.COMPOSE_HASH);
@@ -72,7 +72,7 @@ contract DstackKms_DeployAndRegisterApp_Test is Base_Test {
         vm.assertEq(_implementationOf(created), address(appImplementation), "implementation");
     }
 
-    /// @dev Nothing can come between creation and initialisation, and nothing after.
+    /// @dev No call is possible between creation and initialisation, and no second initialisation after it.
     function testFuzz_RevertWhen_CreatedAppIsInitializedAgain(address caller) external {
         vm.assume(caller != address(vm));
         DstackApp created = DstackApp(kms.deployAndRegisterApp(owner, false, true, 0, 0));
@@ -96,7 +96,7 @@ contract DstackKms_DeployAndRegisterApp_Test is Base_Test {
         _assertReverts(address(kms), _fiveArguments(address(0)), revertData, "five arguments");
     }
 
-    function test_RevertWhen_BothAreMissing_TheImplementationIsNamed() external {
+    function test_RevertWhen_BothAreMissing_TheReasonIsTheImplementation() external {
         DstackKms empty = _deployKms(address(0));
         bytes memory revertData = _reason("DstackApp implementation not set");
         _assertReverts(address(empty), _sixArguments(address(0)), revertData, "six arguments");

@@ -13,12 +13,12 @@ import {Base_Test} from "../support/Base.sol";
 import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
 
-/// @dev Anyone can register anything, so a registered app is assumed to be malicious. Each test asks the KMS about
-/// one and then checks that it answered for itself alone: no slot of the KMS was written, nothing was emitted.
+/// @dev Any account can register any address, so a registered app may be malicious. Each test asks the KMS about
+/// one app and then checks that only its verdict is affected: no slot of the KMS was written, no event was emitted.
 contract DstackKms_HostileApps_Test is Base_Test {
     error AppSpecificError(uint256 code);
 
-    function test_WhenAppLies_ItSpeaksForItselfAlone() external {
+    function test_WhenAppLies_OnlyItsOwnVerdictIsFalse() external {
         address liar = address(new LyingApp("trust me"));
         _assertAnswers(liar, true, "trust me");
 
@@ -26,7 +26,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         vm.assertFalse(isAllowed, "an honest neighbour still refuses");
     }
 
-    function test_WhenAppLies_TheRulesOfTheKmsStillStand() external {
+    function test_WhenAppLies_TheKmsRulesStillApply() external {
         address liar = address(new LyingApp(""));
         kms.registerApp(liar);
         IAppAuth.AppBootInfo memory bootInfo = _bootInfoOf(liar, Defaults.COMPOSE_HASH);
@@ -55,7 +55,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         _assertFails(address(new RawAnsweringApp(revertData, true)), revertData);
     }
 
-    function test_WhenAppBurnsAllGas_OnlyTheQuestionFails() external {
+    function test_WhenAppBurnsAllGas_OnlyTheCallFails() external {
         _assertFails(address(new GasBurningApp()), "");
     }
 
@@ -101,8 +101,8 @@ contract DstackKms_HostileApps_Test is Base_Test {
         _assertAnswers(address(new LyingApp(long)), true, long);
     }
 
-    /// @dev Asked by a transaction rather than a view: it is the KMS itself that lets nothing change.
-    function test_WhenAppReentersARegistration_ItIsKeptOut() external {
+    /// @dev Called by a transaction and not a view: the KMS itself prevents changes.
+    function test_WhenAppReentersARegistration_ItIsRefused() external {
         _assertKeptOut(
             address(new ReenteringApp(address(kms), abi.encodeCall(DstackKms.registerApp, (stranger)))),
             _mappingCell(_widen(stranger), Slots.KMS_REGISTERED_APPS)
@@ -110,7 +110,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         vm.assertFalse(kms.registeredApps(stranger), "not registered");
     }
 
-    function test_WhenAppReentersTheFactory_ItIsKeptOut() external {
+    function test_WhenAppReentersTheFactory_ItIsRefused() external {
         bytes memory reentry = abi.encodeWithSignature(
             "deployAndRegisterApp(address,bool,bool,bytes32,bytes32)",
             stranger,
@@ -125,8 +125,8 @@ contract DstackKms_HostileApps_Test is Base_Test {
         vm.assertEq(vm.getNonce(address(kms)), nonce, "nothing was created");
     }
 
-    /// @dev Even the owner's own contract, registered as an app, cannot act while it is being asked.
-    function test_WhenOwnerIsTheAppAndReenters_ItIsKeptOut() external {
+    /// @dev Even the owner's own contract, registered as an app, cannot act during the call for its verdict.
+    function test_WhenOwnerIsTheAppAndReenters_ItIsRefused() external {
         ReenteringApp reentering = new ReenteringApp(
             address(kms),
             abi.encodeCall(DstackKms.removeOsImageHash, (Defaults.OS_IMAGE_HASH))
@@ -140,7 +140,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         vm.assertTrue(kms.allowedOsImages(Defaults.OS_IMAGE_HASH), "not removed");
     }
 
-    function test_WhenAppAsksTheKmsBack_ReadingIsHarmless() external {
+    function test_WhenAppCallsTheKmsBack_ReadingSucceeds() external {
         kms.registerApp(address(app));
         address looping = address(
             new ReenteringApp(
@@ -151,7 +151,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         _assertAnswers(looping, true, "reentered");
     }
 
-    function test_WhenAppWritesItsOwnState_TheQuestionFails() external {
+    function test_WhenAppWritesItsOwnState_TheCallFails() external {
         WritingApp writing = new WritingApp();
         _assertFails(address(writing), "");
         vm.assertEq(writing.timesAsked(), 0, "nothing was written");
@@ -161,7 +161,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         _assertAnswers(stranger, false, "App not deployed or invalid address");
     }
 
-    /// @dev However the code went: the registration outlives it.
+    /// @dev The registration remains when the code is destroyed.
     function test_WhenAppWasDestroyed() external {
         address destroyed = address(new LyingApp(""));
         _assertAnswers(destroyed, true, "");
@@ -187,7 +187,7 @@ contract DstackKms_HostileApps_Test is Base_Test {
         vm.assertEq(returned, revertData, "revert data");
     }
 
-    /// @dev The attempt shows up among the recorded writes, so the one slot it aims at is compared instead.
+    /// @dev The recorded writes include the reverted attempt, so this test compares its target slot instead.
     function _assertKeptOut(address reentering, bytes32 slot) private {
         kms.registerApp(reentering);
         bytes32 before = vm.load(address(kms), slot);

@@ -19,7 +19,7 @@ contract DstackKms_Initialize_Test is Base_Test {
         _assertInitializes(initialOwner, implementation);
     }
 
-    function testFuzz_WhenImplementationIsZero_NothingIsSaidOfIt(address initialOwner) external {
+    function testFuzz_WhenImplementationIsZero_NoEventNamesIt(address initialOwner) external {
         vm.assume(initialOwner != address(0));
         _assertInitializes(initialOwner, address(0));
     }
@@ -62,7 +62,7 @@ contract DstackKms_Initialize_Test is Base_Test {
         );
     }
 
-    /// @dev Why creation and initialisation belong into one transaction: between two of them anyone can step in.
+    /// @dev The reason to create and initialise in one transaction: between two, any account can initialise.
     function test_WhenProxyIsLeftBare_AStrangerCanTakeIt() external {
         DstackKms bare = DstackKms(address(new BareProxy(address(kmsImplementation))));
 
@@ -75,7 +75,7 @@ contract DstackKms_Initialize_Test is Base_Test {
         bare.initialize(owner, address(appImplementation));
     }
 
-    /// @dev The proxy this repository deploys cannot be left bare in the first place.
+    /// @dev The proxy of this repository cannot be deployed without initialisation.
     function test_RevertWhen_ProxyIsCreatedWithoutInitialisation() external {
         vm.expectRevert(abi.encodePacked(ERC1967Proxy.ERC1967ProxyUninitialized.selector));
         new ERC1967Proxy(address(kmsImplementation), "");

@@ -5,7 +5,7 @@ import {IAppAuth} from "../../../contracts/interfaces/IAppAuth.sol";
 import {Base_Test} from "../support/Base.sol";
 import {Defaults} from "../support/Defaults.sol";
 
-/// @dev Apps that are not honest have HostileApps.t.sol to themselves.
+/// @dev HostileApps.t.sol has the malicious apps.
 contract DstackKms_IsAppAllowed_Test is Base_Test {
     string private constant REGISTRATION_REASON = "App not registered";
     string private constant IMAGE_REASON = "OS image is not allowed";
@@ -78,7 +78,7 @@ contract DstackKms_IsAppAllowed_Test is Base_Test {
         _assertVerdict(false, IMAGE_REASON);
     }
 
-    /// @dev The platform's state and the machine are the app's business, not the KMS's.
+    /// @dev The app and not the KMS checks the platform's state and the machine.
     function test_WhenTcbIsOutOfDate_TheAppDecides() external {
         bootInfo.tcbStatus = Defaults.OUT_OF_DATE;
         _assertVerdict(true, "");
@@ -97,7 +97,7 @@ contract DstackKms_IsAppAllowed_Test is Base_Test {
         _assertVerdict(true, "");
     }
 
-    /// @dev The whole struct reaches the app unchanged: both contracts answer alike when the KMS's own rules pass.
+    /// @dev The app receives the whole struct unchanged: both contracts return the same when the KMS's own rules pass.
     function testFuzz_WhenKmsRulesPass_AnswerIsTheAppsOwn(
         bytes32 composeHash,
         bytes32 deviceId,
@@ -126,7 +126,7 @@ contract DstackKms_IsAppAllowed_Test is Base_Test {
         vm.assertEq(reason, appReason, "reason");
     }
 
-    /// @dev Every combination of the KMS's own rules against the rules written once more, plainly.
+    /// @dev Every combination of the KMS's own rules, compared with a simple model of them.
     function testFuzz_EqualsModel(
         bool registered,
         bool imageKnown,

@@ -120,7 +120,7 @@ contract DstackKms_IsKmsAllowed_Test is Base_Test {
         _assertVerdict(false, TCB_REASON);
     }
 
-    /// @dev Every combination of lists and node against the rules written once more, plainly.
+    /// @dev Every combination of lists and node, compared with a simple model of the rules.
     function testFuzz_EqualsModel(
         bool upToDate,
         bool imageKnown,
@@ -152,7 +152,7 @@ contract DstackKms_IsKmsAllowed_Test is Base_Test {
         _assertVerdict(bytes(reason).length == 0, reason);
     }
 
-    /// @dev An app's own fields play no part, registration included.
+    /// @dev The fields of an app have no effect, and neither has its registration.
     function testFuzz_WhenAppFieldsVary_VerdictStays(address appId, bytes32 composeHash, bytes32 mrSystem) external {
         bootInfo.appId = appId;
         bootInfo.composeHash = composeHash;

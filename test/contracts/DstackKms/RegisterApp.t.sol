@@ -62,7 +62,7 @@ contract DstackKms_RegisterApp_Test is Base_Test {
         vm.assertTrue(kms.registeredApps(created), "registered");
     }
 
-    /// @dev What registration is worth alone: a refusal with another reason.
+    /// @dev Registration alone only changes the reason of the refusal.
     function test_WhenOnlyRegistered_AppIsStillRefused() external {
         IAppAuth.AppBootInfo memory bootInfo = _bootInfo();
         bootInfo.appId = stranger;

@@ -17,7 +17,7 @@ contract DstackKms_SetAppImplementation_Test is OwnerOnlyBehaviour {
         kms.setAppImplementation(address(uint160(uint256(seed))));
     }
 
-    /// @dev Any non-zero address is taken, code or not, as IDstackKms warns.
+    /// @dev Every non-zero address is accepted, with or without code, as IDstackKms warns.
     function testFuzz_WhenCallerIsOwner(address implementation) external {
         vm.assume(implementation != address(0));
         _startRecording();

@@ -39,7 +39,7 @@ contract DstackKms_SetGatewayAppId_Test is OwnerOnlyBehaviour {
         vm.assertEq(kms.gatewayAppId(), Defaults.GATEWAY_APP_ID, "getter");
     }
 
-    /// @dev Up to 31 bytes live in the slot itself, so one word is all that may move.
+    /// @dev Up to 31 bytes are stored in the slot itself, so only one word may change.
     function test_WhenValueIsShort_OneSlotIsWritten() external {
         _startRecording();
 

@@ -43,7 +43,7 @@ contract DstackKms_SetKmsInfo_Test is OwnerOnlyBehaviour {
         _assertInfo(Defaults.K256_PUBKEY, Defaults.CA_PUBKEY, Defaults.QUOTE, Defaults.EVENTLOG);
     }
 
-    /// @dev Long values first, short ones after: nothing of the old may shine through.
+    /// @dev Long values first, then short ones: no part of the old values may remain.
     function testFuzz_WhenReplacedByShorterValues(uint8 length) external {
         bytes memory long = new bytes(uint256(length) + 32);
         vm.startPrank(owner);
@@ -54,7 +54,7 @@ contract DstackKms_SetKmsInfo_Test is OwnerOnlyBehaviour {
         _assertInfo("", hex"01", hex"0203", hex"040506");
     }
 
-    function test_WhenCalled_NothingElseMoves() external {
+    function test_WhenCalled_NothingElseChanges() external {
         vm.startPrank(owner);
         kms.setGatewayAppId(Defaults.GATEWAY_APP_ID);
         kms.setKmsInfo(_defaultInfo());

@@ -36,7 +36,7 @@ contract DstackKms_SetKmsQuote_Test is OwnerOnlyBehaviour {
         vm.assertEq(eventlog, Defaults.EVENTLOG, "eventlog");
     }
 
-    /// @dev Up to 31 bytes live in the slot itself, so one word is all that may move.
+    /// @dev Up to 31 bytes are stored in the slot itself, so only one word may change.
     function test_WhenValueIsShort_OneSlotIsWritten() external {
         _startRecording();
 

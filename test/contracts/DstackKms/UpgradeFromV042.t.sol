@@ -10,7 +10,7 @@ import {Defaults} from "../support/Defaults.sol";
 import {Slots} from "../support/Slots.sol";
 import {KmsUpgradeBehaviour} from "../support/behaviours/KmsUpgradeBehaviour.sol";
 
-/// @dev The lists of the owner stay, the factory and every app are lost.
+/// @dev The lists of the owner stay. The factory and every app are lost.
 contract DstackKms_UpgradeFromV042_Test is KmsUpgradeBehaviour {
     address private oldAppImplementation;
     address private oldAppId;

@@ -88,7 +88,7 @@ contract DstackApp_Invariant_Test is InvariantBase {
     function invariant_VerdictIsExactlyItsRules() external view {
         _assertNoViolation();
         for (uint256 i = 0; i < VALUES; i++) {
-            // Another device beside each hash after every call, so that all pairs get their turn.
+            // Each call combines each hash with another device, so that all pairs are tested.
             bytes32 deviceId = handler.value(i + handler.callCount());
             _assertVerdict(handler.value(i), deviceId, true);
             _assertVerdict(handler.value(i), deviceId, false);

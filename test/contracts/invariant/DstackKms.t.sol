@@ -82,7 +82,7 @@ contract DstackKms_Invariant_Test is InvariantBase {
     function invariant_NodeVerdictIsExactlyItsRules() external view {
         _assertNoViolation();
         for (uint256 i = 0; i < VALUES; i++) {
-            // Another device and image beside each measurement after every call, so that all triples get their turn.
+            // Each call combines each measurement with another device and image, so that all triples are tested.
             bytes32 deviceId = handler.value(i + handler.callCount());
             bytes32 osImageHash = handler.value(i + handler.callCount() / VALUES);
             _assertNodeVerdict(handler.value(i), deviceId, osImageHash, true);
@@ -144,7 +144,7 @@ contract DstackKms_Invariant_Test is InvariantBase {
         vm.assertEq(isAllowed, bytes(expected).length == 0, "verdict");
     }
 
-    /// @param appAllows What the app, or the lack of one, leads to once the rules of the KMS pass.
+    /// @param appAllows The verdict of the app, or of an address without one, when the rules of the KMS pass.
     function _assertAppVerdict(
         IAppAuth.AppBootInfo memory bootInfo,
         bool appAllows,

@@ -11,12 +11,12 @@ import {TestBase} from "../support/TestBase.sol";
 import {Topics} from "../support/Topics.sol";
 import {Vm} from "../support/Vm.sol";
 
-/// @dev Calls one proxy at random, keeps a model of it, and replays its events. README.md tells the rules.
+/// @dev Calls one proxy at random, keeps a model of it, and replays its events. README.md has the rules.
 abstract contract Handler is TestBase {
     uint256 internal constant VALUES = 4;
-    /// @dev Where the plain variables of both contracts end. The gaps behind them have an invariant of their own.
+    /// @dev The end of the plain variables of both contracts. The gaps behind them have an invariant of their own.
     uint256 private constant PLAIN_SLOTS = 10;
-    /// @dev Renouncing ends the interesting part of a run, so it is tried this rarely.
+    /// @dev A renouncement makes most later calls fail, so it is rare.
     uint256 private constant RENOUNCE_ONE_IN = 16;
 
     address public target;
@@ -29,17 +29,17 @@ abstract contract Handler is TestBase {
     address public pendingOwner;
     address public implementation;
 
-    /// @dev Lists as the specific events and as PolicyChanged tell them, by policy.
+    /// @dev The lists of the specific events and of PolicyChanged, by policy.
     mapping(bytes32 policy => mapping(bytes32 value => bool)) public replayed;
     mapping(bytes32 policy => mapping(bytes32 value => bool)) public audited;
 
     uint256 public callCount;
 
-    /// @dev The first rule that was broken in front of the handler.
+    /// @dev The first violated rule that the handler saw.
     string public violation;
 
     /// @param first An implementation the proxy starts with.
-    /// @param second Another that is just as good.
+    /// @param second Another acceptable implementation.
     constructor(address first, address second) {
         actors = [_actor("first"), _actor("second"), _actor("third"), _actor("fourth")];
         owner = actors[0];
@@ -87,7 +87,7 @@ abstract contract Handler is TestBase {
         return choice == 0 ? bytes32(0) : keccak256(abi.encode("value", choice));
     }
 
-    /// @dev Everything raw that the model knows of, the lists included.
+    /// @dev All raw state in the model, including the lists.
     function digest() public view returns (bytes32 result) {
         for (uint256 slot = 0; slot < PLAIN_SLOTS; slot++) {
             result = keccak256(abi.encode(result, vm.load(target, bytes32(slot))));
@@ -113,7 +113,7 @@ abstract contract Handler is TestBase {
     /// @dev The cells of the owner's lists for every value the handler uses.
     function _listCells() internal view virtual returns (bytes32[] memory);
 
-    /// @dev The policy a specific event speaks of and what it says about its value; zero when it names no list.
+    /// @dev The policy of a specific event and its new value; zero when the event is not about a list.
     function _readListEvent(bytes32 topic) internal pure virtual returns (bytes32 policy, bool enabled);
 
     /// @dev Sends as one of the accounts. Returns whether the model adopts the call.
@@ -122,7 +122,7 @@ abstract contract Handler is TestBase {
         return _send(actor, call, _isOwner(actor));
     }
 
-    /// @dev A refused call must leave everything as it was.
+    /// @dev A refused call must change nothing.
     function _send(address actor, bytes memory call, bool expected) internal returns (bool) {
         bytes32 before = expected ? bytes32(0) : digest();
         bool ok = _sendRecorded(actor, call);

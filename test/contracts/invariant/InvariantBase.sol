@@ -6,7 +6,7 @@ import {Slots} from "../support/Slots.sol";
 import {TestBase} from "../support/TestBase.sol";
 import {Handler} from "./Handler.sol";
 
-/// @dev Invariants 3 to 6, and how both runners learn whom to call.
+/// @dev Invariants 3 to 6, and the functions that name the targets for both runners.
 abstract contract InvariantBase is TestBase {
     struct FuzzSelector {
         address addr;
@@ -35,7 +35,7 @@ abstract contract InvariantBase is TestBase {
     }
 
     /// @dev 4
-    function invariant_BareImplementationBelongsToNobody() external view {
+    function invariant_BareImplementationHasNoOwner() external view {
         _assertNoViolation();
         vm.assertEq(
             vm.load(_bareImplementation(), Slots.INITIALIZED),

@@ -25,10 +25,10 @@ contract KmsHandler is Handler {
     DstackKms public kms;
     LyingApp public liar;
 
-    /// @dev Addresses that get registered: two accounts without code, hostile contracts, and every created app.
+    /// @dev Addresses to register: two accounts without code, hostile contracts, and every created app.
     address[] public candidates;
     CreatedApp[] private created;
-    /// @dev The first two are acceptable. The third is taken, but no app can be made of it.
+    /// @dev The first two are acceptable. The third is accepted, but the factory cannot create an app from it.
     address[] private appImplementations;
 
     // The model.
@@ -210,7 +210,7 @@ contract KmsHandler is Handler {
         list[18] = this.upgrade.selector;
     }
 
-    /// @dev Nothing, something that fits into a slot, or something that does not.
+    /// @dev Empty bytes, bytes that fit into a slot, or longer bytes.
     function _text(uint256 seed) private pure returns (bytes memory) {
         if (seed % 3 == 0) return "";
         return seed % 3 == 1 ? Defaults.QUOTE : Defaults.K256_PUBKEY;

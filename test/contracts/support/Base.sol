@@ -9,7 +9,7 @@ import {Defaults} from "./Defaults.sol";
 import {Recorder} from "./Recorder.sol";
 import {Slots} from "./Slots.sol";
 
-/// @dev One KMS and one app created by its factory, both owned by `owner` and both saying yes to the default boot
+/// @dev One KMS and one app created by its factory, both owned by `owner`, and both allow the default boot
 /// information.
 abstract contract Base_Test is Recorder {
     address internal owner;
@@ -77,7 +77,7 @@ abstract contract Base_Test is Recorder {
         return address(uint160(uint256(vm.load(proxy, Slots.IMPLEMENTATION))));
     }
 
-    /// @dev Keeps fuzzed callers apart from the owner, and from the cheatcode address, which cannot be a caller.
+    /// @dev Excludes the owner from the random callers, and the cheatcode address, which cannot be a caller.
     function _assumeStranger(address caller) internal view {
         vm.assume(caller != owner && caller != address(vm));
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @dev Every value a test needs that means nothing by itself.
+/// @dev Values of the tests without a meaning of their own.
 library Defaults {
     bytes32 internal constant COMPOSE_HASH = keccak256("first version of the app");
     bytes32 internal constant OTHER_COMPOSE_HASH = keccak256("second version of the app");
@@ -27,7 +27,7 @@ library Defaults {
     bytes internal constant QUOTE = hex"04000200810000000000000093";
     bytes internal constant EVENTLOG = "[]";
 
-    /// @dev Enough for any honest verdict, small enough that burning it is quick.
+    /// @dev Enough for an honest verdict, and small enough to burn quickly.
     uint256 internal constant VERDICT_GAS = 3_000_000;
     uint256 internal constant APP_VERSION = 2;
     bytes4 internal constant APP_AUTH_ID = 0x1e079198;

@@ -5,7 +5,7 @@ import {TestBase} from "./TestBase.sol";
 import {Topics} from "./Topics.sol";
 import {Vm} from "./Vm.sol";
 
-/// @dev Records what a call emits and which slots it writes, and demands exactly that: no event more, no slot more.
+/// @dev Records the events and the written slots of a call, and expects exactly these.
 abstract contract Recorder is TestBase {
     function _startRecording() internal {
         vm.record();
@@ -23,7 +23,7 @@ abstract contract Recorder is TestBase {
         _assertWritesOnly(account, slots);
     }
 
-    /// @dev Holds for a slot that is written several times too.
+    /// @dev A slot may be written several times.
     function _assertWritesOnly(address account, bytes32[] memory slots) internal {
         (, bytes32[] memory writes) = vm.accesses(account);
         for (uint256 i = 0; i < writes.length; i++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @dev Where deployed proxies keep their state. Literals: the contracts must fit these, never the reverse.
+/// @dev The slots of deployed proxies, as literals: the contracts must match these, never the reverse.
 library Slots {
     uint256 internal constant APP_ALLOWED_COMPOSE_HASHES = 0;
     /// Byte 0: upgrades disabled. Byte 1: any device allowed.

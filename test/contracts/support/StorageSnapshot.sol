@@ -6,7 +6,7 @@ import {Slots} from "./Slots.sol";
 
 /// @dev Remembers the raw words of one proxy and compares them after an upgrade.
 abstract contract StorageSnapshot is Base_Test {
-    /// @dev Where the plain variables of both contracts and their gaps end.
+    /// @dev The end of the plain variables of both contracts and of their gaps.
     uint256 private constant PLAIN_SLOTS = 60;
 
     bytes32[] private slots;

@@ -9,7 +9,7 @@ import {LyingApp} from "../../../contracts/testing/hostile/LyingApp.sol";
 import {IAppAuth} from "../../../contracts/interfaces/IAppAuth.sol";
 import {TestBase} from "../support/TestBase.sol";
 
-/// @dev Makes the assertions of `DstackTest` calls of their own, so that their failure can be told from a success.
+/// @dev Makes each assertion of `DstackTest` an external call, so that a test can expect its failure.
 contract AssertingCaller is DstackTest {
     function boots(IAppAuth authority, IAppAuth.AppBootInfo calldata bootInfo) external view {
         _assertBoots(authority, bootInfo);
@@ -78,7 +78,7 @@ contract DstackTest_Test is TestBase, DstackTest {
         _assertBoots(kms, _bootInfoOf(address(liar), OTHER, OTHER));
     }
 
-    function test_WhenTheTruthIsOtherwise_EveryAssertionFails() external {
+    function test_WhenTheOppositeIsTrue_EveryAssertionFails() external {
         IAppAuth.AppBootInfo memory good = _bootInfoOf(address(app));
         IAppAuth.AppBootInfo memory bad = _bootInfoOf(address(app), OTHER, DstackDefaults.DEVICE_ID);
 

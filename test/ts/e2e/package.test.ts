@@ -177,7 +177,7 @@ describe("the published package", function () {
       for (const [args, status] of [
         [["status", "--app", "0x12"], 2],
         [["status"], 2],
-        [["status", "--cvm", "nobody"], 4],
+        [["status", "--cvm", "unknown"], 4],
         [["boot-check", "--cvm", "onchain-app", "--os-image", "12".repeat(32)], 6],
       ] as const) {
         const told = runTask(...args);

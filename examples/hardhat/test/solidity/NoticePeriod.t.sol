@@ -9,7 +9,7 @@ import {DstackTest} from "dstack-toolkit/contracts/testing/DstackTest.sol";
 import {LyingApp} from "dstack-toolkit/contracts/testing/hostile/LyingApp.sol";
 import {NoticePeriod} from "../../contracts/NoticePeriod.sol";
 
-/// Of forge-std's `Vm`, what this test needs.
+/// The part of forge-std's `Vm` that this test needs.
 interface Vm {
     function prank(address sender) external;
     function warp(uint256 timestamp) external;
@@ -55,7 +55,7 @@ contract NoticePeriodTest is DstackTest {
         _assertBoots(kms, _bootInfoOf(address(app)));
     }
 
-    /// A notice period protects the users of the apps that it owns. Any other app can say anything.
+    /// A notice period protects the users of the apps that it owns. Another app can return any verdict.
     function test_WhenAnAppLies_TheKmsBelievesIt() external {
         LyingApp liar = new LyingApp("");
         kms.registerApp(address(liar));

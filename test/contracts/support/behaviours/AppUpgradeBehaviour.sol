@@ -8,7 +8,7 @@ import {Defaults} from "../Defaults.sol";
 import {Slots} from "../Slots.sol";
 import {StorageSnapshot} from "../StorageSnapshot.sol";
 
-/// @dev What an upgrade to DstackApp owes to an app of an older release with the same slots.
+/// @dev What an upgrade to DstackApp must keep of an app of an older release with the same slots.
 abstract contract AppUpgradeBehaviour is StorageSnapshot {
     OneStepApp internal old;
 
@@ -25,7 +25,7 @@ abstract contract AppUpgradeBehaviour is StorageSnapshot {
         vm.stopPrank();
     }
 
-    function test_WhenUpgraded_StateSurvivesToTheByte() external {
+    function test_WhenUpgraded_EveryByteOfStateStays() external {
         bytes32[] memory cells = new bytes32[](4);
         cells[0] = _mappingCell(Defaults.COMPOSE_HASH, Slots.APP_ALLOWED_COMPOSE_HASHES);
         cells[1] = _mappingCell(Defaults.OTHER_COMPOSE_HASH, Slots.APP_ALLOWED_COMPOSE_HASHES);
@@ -91,7 +91,7 @@ abstract contract AppUpgradeBehaviour is StorageSnapshot {
         vm.assertTrue(upgraded.allowAnyDevice(), "the neighbours stay");
     }
 
-    /// @dev The older releases took zero, so it may be listed; it must be possible to get rid of it.
+    /// @dev The older releases accepted zero, so it may be listed; the owner must be able to remove it.
     function test_WhenZeroWasListed_ItCanBeRemoved() external {
         vm.startPrank(owner);
         old.addComposeHash(0);
@@ -124,7 +124,7 @@ abstract contract AppUpgradeBehaviour is StorageSnapshot {
         old.upgradeToAndCall(address(appImplementation), "");
         vm.stopPrank();
 
-        // Storage as an older proxy would have it, under the newer code: the newer code finds the flag too.
+        // The storage of an older proxy under the newer code, which must find the flag too.
         bytes32 flags = vm.load(address(old), bytes32(Slots.APP_FLAGS));
         vm.store(address(app), bytes32(Slots.APP_FLAGS), flags);
         vm.expectRevert(_reason("Upgrades are permanently disabled"));
@@ -132,7 +132,7 @@ abstract contract AppUpgradeBehaviour is StorageSnapshot {
         app.upgradeToAndCall(address(appImplementation), "");
     }
 
-    function test_AppIdIsNoFunctionOfThisLayout() external {
+    function test_WhenAskedForAppId_Reverts() external {
         _assertReverts(address(old), abi.encodeWithSignature("appId()"), "", "older code");
         _assertReverts(address(_upgrade()), abi.encodeWithSignature("appId()"), "", "newer code");
     }

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {Vm} from "../Vm.sol";
 import {OwnerOnlyBehaviour} from "./OwnerOnlyBehaviour.sol";
 
-/// @dev What the two switches of an app have in common.
+/// @dev The common behaviour of the two flags of an app.
 abstract contract FlagWriteBehaviour is OwnerOnlyBehaviour {
     /// @dev Slot of the flag, and the byte within it counted from the right.
     function _cell() internal pure virtual returns (uint256 slot, uint256 offset);
@@ -49,7 +49,7 @@ abstract contract FlagWriteBehaviour is OwnerOnlyBehaviour {
         vm.assertEq(_isSet(), on, "getter");
     }
 
-    /// @dev Fills the rest of the slot with noise, which stands for the flag's neighbours of today and tomorrow.
+    /// @dev Fills the rest of the slot with random bytes, in place of its other variables of this and later versions.
     function testFuzz_WhenCalled_OtherBytesOfTheSlotStay(bool on, bytes32 noise) external {
         (, uint256 offset) = _cell();
         bytes32 mask = ~bytes32(uint256(0xff) << (8 * offset));

@@ -30,7 +30,7 @@ abstract contract KmsUpgradeBehaviour is StorageSnapshot {
         vm.stopPrank();
     }
 
-    function test_WhenUpgraded_NoWordIsLost() external {
+    function test_WhenUpgraded_EveryWordStays() external {
         bytes32[] memory own = _ownCells();
         bytes32[] memory cells = new bytes32[](9 + own.length);
         cells[0] = _mappingCell(Defaults.MR_AGGREGATED, Slots.KMS_ALLOWED_AGGREGATED_MRS);

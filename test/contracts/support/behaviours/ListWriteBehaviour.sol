@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {Vm} from "../Vm.sol";
 import {OwnerOnlyBehaviour} from "./OwnerOnlyBehaviour.sol";
 
-/// @dev What every function has in common that puts one value on a list of the owner or takes it off.
+/// @dev The common behaviour of the functions that add one value to a list of the owner or remove it.
 abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     /// @dev Slot of the mapping.
     function _list() internal pure virtual returns (uint256);
@@ -18,12 +18,12 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     /// @dev Whether the function adds.
     function _adds() internal pure virtual returns (bool);
 
-    /// @dev Why the function refuses zero; empty where it takes zero like any other value.
+    /// @dev The reason for refusing zero; empty if the function accepts zero like every other value.
     function _zeroRefusal() internal pure virtual returns (string memory) {
         return "";
     }
 
-    /// @dev What the public getter says.
+    /// @dev The answer of the public getter.
     function _has(bytes32 value) internal view virtual returns (bool);
 
     function testFuzz_WhenCallerIsOwner(bytes32 value, bool listedBefore) external {
@@ -65,7 +65,7 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
         vm.assertEq(_has(other), otherListed, "another value");
     }
 
-    /// @dev Older code took zero everywhere, so it may be listed already.
+    /// @dev Older code accepted zero in each list, so it may be listed already.
     function testFuzz_WhenValueIsZero(bool listedBefore) external {
         bytes memory refusal = bytes(_zeroRefusal());
         _givenListed(0, listedBefore);

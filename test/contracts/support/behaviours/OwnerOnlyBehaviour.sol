@@ -5,7 +5,7 @@ import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Own
 import {Base_Test} from "../Base.sol";
 import {OwnableLike} from "../OwnableLike.sol";
 
-/// @dev What a stranger gets from every function that only the owner may call.
+/// @dev The refusal of a stranger by every function that only the owner may call.
 abstract contract OwnerOnlyBehaviour is Base_Test {
     /// @dev The contract under test.
     function _target() internal view virtual returns (address);

@@ -58,7 +58,7 @@ abstract contract OwnershipBehaviour is Base_Test {
         vm.assertEq(_ownable().pendingOwner(), address(0), "pending owner");
     }
 
-    function test_WhenAccepted_PowerMovesWhole() external {
+    function test_WhenAccepted_OnlyTheNewOwnerCanAct() external {
         vm.prank(owner);
         _ownable().transferOwnership(nextOwner);
         vm.prank(nextOwner);
@@ -133,7 +133,7 @@ abstract contract OwnershipBehaviour is Base_Test {
         vm.assertEq(_ownable().owner(), owner, "owner");
     }
 
-    function test_WhenRenounced_NobodyCanEverActAgain() external {
+    function test_WhenRenounced_NoAccountCanActAgain() external {
         vm.prank(owner);
         _ownable().transferOwnership(nextOwner);
         _startRecording();

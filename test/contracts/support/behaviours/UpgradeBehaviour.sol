@@ -10,7 +10,7 @@ import {Slots} from "../Slots.sol";
 import {Topics} from "../Topics.sol";
 import {OwnerOnlyBehaviour} from "./OwnerOnlyBehaviour.sol";
 
-/// @dev What both contracts demand of an upgrade.
+/// @dev The rules of both contracts for an upgrade.
 abstract contract UpgradeBehaviour is OwnerOnlyBehaviour {
     /// @dev A freshly deployed implementation that is acceptable.
     function _newImplementation() internal virtual returns (address);
@@ -75,12 +75,12 @@ abstract contract UpgradeBehaviour is OwnerOnlyBehaviour {
         );
     }
 
-    /// @dev Solidity finds no code to call, so the refusal carries no data.
+    /// @dev Solidity finds no code to call, so the revert has no data.
     function test_RevertWhen_ImplementationHasNoCode() external {
         _assertRefused(stranger, "");
     }
 
-    /// @dev A proxy answers for its implementation that it is not one.
+    /// @dev A proxy passes the call to its implementation, which refuses calls through a proxy.
     function test_RevertWhen_ImplementationIsAProxy() external {
         _assertRefused(
             _target(),

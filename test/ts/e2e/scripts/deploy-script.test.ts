@@ -50,7 +50,7 @@ describe("npm run deploy", () => {
 
   for (const [title, args] of [
     ["no network", []],
-    ["a network nobody configured", ["--network", "mainnet"]],
+    ["an unknown network", ["--network", "mainnet"]],
     ["a short owner", ["--network", "base", "--owner", "0x12"]],
   ] as const) {
     it(`ends with one sentence and exit code 2 for ${title}`, async () => {

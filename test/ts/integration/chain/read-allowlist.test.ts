@@ -117,10 +117,10 @@ describe("readAllowlist", () => {
 
       it("refuses an address without code", async () => {
         const { client } = interceptedClient(connection, { chain });
-        const nobody = parseAppId("ab".repeat(20));
-        const error = await rejection(readAllowlist(client, { appId: nobody, composeHash: otherHash }));
+        const absent = parseAppId("ab".repeat(20));
+        const error = await rejection(readAllowlist(client, { appId: absent, composeHash: otherHash }));
         expect(error).to.be.instanceOf(NoContractError);
-        expect(error).to.have.nested.property("context.address", nobody);
+        expect(error).to.have.nested.property("context.address", absent);
       });
 
       it("refuses a contract that is not an app", async () => {

@@ -138,8 +138,8 @@ describe("the generation of a contract", () => {
       }
 
       it("is an error when there is no contract", async () => {
-        const nobody = parseAppId("ab".repeat(20));
-        expect(await rejection(readGeneration(reader(), { address: nobody }))).to.be.instanceOf(NoContractError);
+        const absent = parseAppId("ab".repeat(20));
+        expect(await rejection(readGeneration(reader(), { address: absent }))).to.be.instanceOf(NoContractError);
       });
 
       it("is reported for a contract of a later generation without the first one's views", async () => {

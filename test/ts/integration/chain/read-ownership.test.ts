@@ -99,9 +99,9 @@ describe("readOwnership", () => {
 
   it("refuses an address without code, and a contract without an owner", async () => {
     const { client } = dstack;
-    const nobody = parseAppId("ab".repeat(20));
-    expect(await rejection(readOwnership(client, { appId: nobody }))).to.be.instanceOf(NoContractError);
-    await connection.networkHelpers.setCode(nobody, answeringCode({}));
-    expect(await rejection(readOwnership(client, { appId: nobody }))).to.be.instanceOf(ContractRevertedError);
+    const absent = parseAppId("ab".repeat(20));
+    expect(await rejection(readOwnership(client, { appId: absent }))).to.be.instanceOf(NoContractError);
+    await connection.networkHelpers.setCode(absent, answeringCode({}));
+    expect(await rejection(readOwnership(client, { appId: absent }))).to.be.instanceOf(ContractRevertedError);
   });
 });

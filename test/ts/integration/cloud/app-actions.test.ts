@@ -87,8 +87,8 @@ describe("the cloud actions that look at an app", () => {
     const pending = await getPendingUpdate(client, { appId: cvm.appId, vmUuid, composeHash });
     expect(pending?.composeHash).to.equal(composeHash);
     expect(Date.parse(pending?.expiresAt ?? "")).to.be.greaterThan(Date.now());
-    const nobodys = parseComposeHash("ab".repeat(32));
-    expect(await getPendingUpdate(client, { appId: cvm.appId, vmUuid, composeHash: nobodys })).to.equal(undefined);
+    const unknownHash = parseComposeHash("ab".repeat(32));
+    expect(await getPendingUpdate(client, { appId: cvm.appId, vmUuid, composeHash: unknownHash })).to.equal(undefined);
     // An unknown CVM has no pending update, but its replacement may have one: a 404 does not mean "none".
     const gone = { appId: cvm.appId, vmUuid: "11111111-1111-4111-8111-111111111111", composeHash };
     expect((await catchError(getPendingUpdate(client, gone), CloudResponseError)).status).to.equal(404);

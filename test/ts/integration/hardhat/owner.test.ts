@@ -163,13 +163,7 @@ describe("tasks dstack owner", () => {
 
   const unused = privateKeyToAccount(generatePrivateKey()).address;
   const refused: readonly [string, string, Record<string, unknown>, number, RegExp][] = [
-    [
-      "an address that nobody ever used",
-      "transfer",
-      { address: unused, yes: true },
-      2,
-      /^DSTK-1101 .*owner-cannot-sign/,
-    ],
+    ["an unused address", "transfer", { address: unused, yes: true }, 2, /^DSTK-1101 .*owner-cannot-sign/],
     [
       "an address of no key",
       "transfer",
@@ -195,13 +189,13 @@ describe("tasks dstack owner", () => {
       /^DSTK-1007 --batch/,
     ],
     [
-      "to go on where nobody can be asked",
+      "to continue without a yes and without a terminal",
       "transfer",
       { address: second },
       2,
       /DSTK-1007 The question needs a terminal/,
     ],
-    ["to accept what nobody offered", "accept", { yes: true }, 2, /^DSTK-1007 App 0x[0-9a-f]{40} has no pending owner/],
+    ["to accept without an offer", "accept", { yes: true }, 2, /^DSTK-1007 App 0x[0-9a-f]{40} has no pending owner/],
     ["an app that does not exist", "show", { app: "shpo" }, 2, /^DSTK-1007/],
     ["an address without a contract", "show", { app: devAccount(3).address }, 2, /^DSTK-1101 .*no-code/],
   ];

@@ -457,8 +457,8 @@ describe("a history store", () => {
   });
 
   it("is asked for an app that does not exist", async () => {
-    const nobody = parseAppId("ab".repeat(20));
-    await rejection(read({ appId: nobody }));
+    const absent = parseAppId("ab".repeat(20));
+    await rejection(read({ appId: absent }));
     expect(allowed(await read())).to.deep.equal([dstack.composeHash]);
   });
 });

@@ -181,8 +181,8 @@ describe("proveAllowlist", () => {
   it("proves nothing for an address without an account", async () => {
     const { client } = dstack;
     const { pinned } = await readHistory(client, { appId: dstack.appId });
-    const nobody = parseAppId("ab".repeat(20));
-    const { claims, isProven } = await proveAllowlist(client, { history: { appId: nobody, pinned, changes: [] } });
+    const absent = parseAppId("ab".repeat(20));
+    const { claims, isProven } = await proveAllowlist(client, { history: { appId: absent, pinned, changes: [] } });
     expect(isProven).to.equal(false);
     expect(claims.account).to.include({ isProven: false, reason: "proofInvalid" });
   });

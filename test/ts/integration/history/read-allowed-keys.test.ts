@@ -67,8 +67,8 @@ describe("readAllowedKeys", () => {
       },
     });
     expect(await rejection(read(client, { of: keys.slice(0, 20) }))).to.be.instanceOf(RpcUnavailableError);
-    const nobody = parseAppId("ab".repeat(20));
-    expect(await rejection(read(dstack.client, { appId: nobody }))).to.be.instanceOf(ContractRevertedError);
+    const absent = parseAppId("ab".repeat(20));
+    expect(await rejection(read(dstack.client, { appId: absent }))).to.be.instanceOf(ContractRevertedError);
     const refusing = parseAppId("fd".repeat(20));
     await connection.networkHelpers.setCode(refusing, "0x5f5ffd"); // reverts every call
     await mineBlocks(connection, 1);

@@ -325,8 +325,8 @@ describe("readHistory", () => {
   });
 
   it("finds no history without a contract", async () => {
-    const nobody = parseAppId("ab".repeat(20));
-    expect(await rejection(readHistory(dstack.client, { appId: nobody }))).to.be.instanceOf(NoContractError);
+    const absent = parseAppId("ab".repeat(20));
+    expect(await rejection(readHistory(dstack.client, { appId: absent }))).to.be.instanceOf(NoContractError);
   });
 });
 

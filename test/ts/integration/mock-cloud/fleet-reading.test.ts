@@ -159,7 +159,7 @@ describe("lists, guests and catalogues", () => {
     for (const broken of ["nonsense", "ssh-rsa AAAA", public_key.replace("ssh-ed25519", "ssh-rsa")]) {
       expect((await post({ name: "broken", public_key: broken })).status, broken).to.equal(422);
     }
-    expect(await client.importGithubProfileSshKeys({ github_username: "somebody" })).to.include({ keys_added: 0 });
+    expect(await client.importGithubProfileSshKeys({ github_username: "octocat" })).to.include({ keys_added: 0 });
     expect(await client.syncGithubSshKeys()).to.include({ synced_count: 0 });
     await client.deleteSshKey({ keyId: key.id });
     expect(await client.listSshKeys()).to.deep.equal([]);

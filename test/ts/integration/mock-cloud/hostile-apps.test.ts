@@ -34,7 +34,7 @@ describe("the boot gate before hostile apps", () => {
   }
 
   it("accepts an app that lets everything boot, as its owner decides", async () => {
-    const { address } = await world.dstack.connection.viem.deployContract("LyingApp", ["whatever"]);
+    const { address } = await world.dstack.connection.viem.deployContract("LyingApp", ["any reason"]);
     expect(await bootOf("lying-app", address)).to.include({ status: "running" });
   });
 

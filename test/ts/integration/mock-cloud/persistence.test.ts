@@ -20,7 +20,7 @@ import { manualClock } from "../../../support/mock-cloud/manual-clock.ts";
 import { serveRpc } from "../../../support/mock-cloud/rpc-server.ts";
 
 const nextCompose = "services:\n  app:\n    image: nginx:2\n";
-const secretValue = "a value nobody may find";
+const secretValue = "a value that stays secret";
 
 describe("state that outlives the process", () => {
   let dstack: Dstack;

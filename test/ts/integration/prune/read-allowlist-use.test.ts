@@ -303,7 +303,7 @@ describe("the facts of a prune plan", () => {
     });
 
     it("with a wrong key, a dead address, or a workspace that does not have the app", async () => {
-      const stranger = createCloudClient({ apiKey: "nobodys", baseUrl: world.cloud.baseUrl });
+      const stranger = createCloudClient({ apiKey: "strangers", baseUrl: world.cloud.baseUrl });
       const nowhere = createCloudClient({ apiKey: "any", baseUrl: "http://127.0.0.1:9", retry: { attempts: 1 } });
       for (const cloud of [stranger, nowhere]) {
         const facts = await readAllowlistUseFrom(sourceOf(world, { cloud }));

@@ -409,7 +409,7 @@ describe("dstack app deploy", () => {
     ["the hash of nothing", { hash: `0x${"00".repeat(32)}` }, "LintRefusedError", 2],
     ["an unknown node", { device: "node-9" }, "InvalidArgumentError", 2],
     ["an address without a contract as KMS", { kms: `0x${"12".repeat(20)}` }, "InvalidArgumentError", 2],
-    ["nobody to ask", { yes: false }, "InvalidArgumentError", 2],
+    ["no yes and no terminal", { yes: false }, "InvalidArgumentError", 2],
   ] as const)
     it(`refuses ${what}`, async () => {
       const block = await head();

@@ -260,7 +260,7 @@ describe("tasks on contracts of a Safe, with the default way to send", () => {
       const accepted = await runTask(project, ["owner", "accept"], { yes: true, json: true });
       expect([accepted.exitCode, errorOf(accepted).code]).to.deep.equal([3, "DSTK-2005"]);
       expect(errorOf(accepted).context).to.include({ invited: getAddress(contract), ownerKind: kind });
-      // A contract cannot sign, so the chain sends its acceptance without a signature.
+      // The chain accepts transactions of this contract without a signature.
       await world.chain.client.impersonateAccount({ address: contract });
       await world.chain.client.setBalance({ address: contract, value: 10n ** 18n });
       await writeContract(world.chain.client, {

@@ -213,7 +213,7 @@ describe("dstack hash add and remove", () => {
     ["the hash of nothing", "add", { hashes: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
     ["an unknown name", "remove", { hashes: [first], accept: "all" }, "InvalidArgumentError"],
     ["an unknown rule", "add", { hashes: [first], accept: "everything" }, "InvalidArgumentError"],
-    ["nobody to ask", "add", { hashes: [first], yes: false }, "InvalidArgumentError"],
+    ["no yes and no terminal", "add", { hashes: [first], yes: false }, "InvalidArgumentError"],
   ] as const)
     it(`refuses ${what}`, async () => {
       const block = await head();

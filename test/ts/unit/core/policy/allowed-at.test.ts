@@ -9,7 +9,7 @@ const hash = parseComposeHash("11".repeat(32));
 const device = parseDeviceId("22".repeat(32));
 const alice = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const bob = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
-const nobody = "0x0000000000000000000000000000000000000000";
+const noOwner = "0x0000000000000000000000000000000000000000";
 
 const changesOf = (...logs: PolicyLog[]) => decodePolicyChanges(logs).changes;
 
@@ -75,11 +75,11 @@ describe("allowedAt", () => {
   it("follows the owner, the pending owner and the implementation", () => {
     const moves = changesOf(
       policyLog("Upgraded", [alice], { blockNumber: 1n }),
-      policyLog("OwnershipTransferred", [nobody, alice], { blockNumber: 1n, logIndex: 1 }),
+      policyLog("OwnershipTransferred", [noOwner, alice], { blockNumber: 1n, logIndex: 1 }),
       policyLog("OwnershipTransferStarted", [alice, bob], { blockNumber: 2n }),
       policyLog("OwnershipTransferred", [alice, bob], { blockNumber: 3n }),
       policyLog("OwnershipTransferStarted", [bob, alice], { blockNumber: 4n }),
-      policyLog("OwnershipTransferStarted", [bob, nobody], { blockNumber: 5n }),
+      policyLog("OwnershipTransferStarted", [bob, noOwner], { blockNumber: 5n }),
       policyLog("Upgraded", [bob], { blockNumber: 6n }),
     );
     const at = (block: bigint) => {

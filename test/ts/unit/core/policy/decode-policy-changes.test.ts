@@ -51,7 +51,7 @@ describe("decodePolicyChanges", () => {
       expect(decodeOne({ ...upgrade, topics: [upgrade.topics[0] ?? "0x", word] }).unknownLogs).to.equal(1);
   });
 
-  it("orders by block and position, in whatever order the logs arrive", () => {
+  it("orders by block and position, for each order of the logs", () => {
     const logs = [
       policyLog("ComposeHashRemoved", [one], { blockNumber: 10n, logIndex: 10 }),
       policyLog("ComposeHashAdded", [two], { blockNumber: 9n, logIndex: 11 }),
