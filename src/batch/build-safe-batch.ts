@@ -70,7 +70,7 @@ const requestsAtOnce = 8;
  * @example
  * import { writeFile } from "node:fs/promises";
  * import { buildSafeBatch } from "dstack-toolkit/batch";
- * import { calls, client, safe } from "./app.ts";
+ * import { calls, client, safe } from "./app.js";
  * const { file, safeTxHash } = await buildSafeBatch(client, { safe, calls });
  * await writeFile("safe-batch.json", JSON.stringify(file));
  * console.log("The wallets of the Safe's owners must show", safeTxHash);
@@ -152,7 +152,7 @@ export interface FindMultiSendParameters {
  *
  * @example
  * import { findMultiSend } from "dstack-toolkit/batch";
- * import { client } from "./app.ts";
+ * import { client } from "./app.js";
  * const multiSend = await findMultiSend(client, { version: "1.4.1" });
  */
 export async function findMultiSend(client: ChainClient, { version }: FindMultiSendParameters): Promise<Address> {

@@ -26,7 +26,7 @@ import type { BatchPlan } from "./plan-batch.ts";
  *
  * @example
  * import { estimateBatchPrice } from "dstack-toolkit/batch";
- * import { batchPlan, client } from "./app.ts";
+ * import { batchPlan, client } from "./app.js";
  * const { expected, most } = await estimateBatchPrice(client, batchPlan);
  */
 export async function estimateBatchPrice(
@@ -79,7 +79,7 @@ const signatureBytes = 65;
  *
  * @example
  * import { estimateSafePrice } from "dstack-toolkit/batch";
- * import { client, safeBatch } from "./app.ts";
+ * import { client, safeBatch } from "./app.js";
  * const { expected, most } = await estimateSafePrice(client, safeBatch);
  */
 export async function estimateSafePrice(

@@ -83,7 +83,7 @@ const worthADeployment = 32;
  *
  * @example
  * import { planBatch } from "dstack-toolkit/batch";
- * import { calls, client } from "./app.ts";
+ * import { calls, client } from "./app.js";
  * const plan = await planBatch(client, { calls });
  * console.log(plan.mode, plan.reason);
  */

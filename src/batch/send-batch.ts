@@ -59,7 +59,7 @@ export interface SendBatchParameters extends PlanBatchParameters {
  *
  * @example
  * import { addComposeHashCall, removeComposeHashCall, sendBatch } from "dstack-toolkit/batch";
- * import { appId, client, composeHash, oldHash } from "./app.ts";
+ * import { appId, client, composeHash, oldHash } from "./app.js";
  * const calls = [addComposeHashCall({ appId, composeHash }), removeComposeHashCall({ appId, composeHash: oldHash })];
  * const { transactions, costWei } = await sendBatch(client, { calls });
  */

@@ -38,7 +38,7 @@ export interface UndoDelegationReturnType {
  *
  * @example
  * import { undoDelegation } from "dstack-toolkit/batch";
- * import { client } from "./app.ts";
+ * import { client } from "./app.js";
  * await undoDelegation(client, {});
  */
 export async function undoDelegation(

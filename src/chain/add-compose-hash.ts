@@ -18,7 +18,7 @@ export type AddComposeHashReturnType = TransactionHash;
  *
  * @example
  * import { addComposeHash } from "dstack-toolkit/chain";
- * import { appId, client, composeHash } from "./app.ts";
+ * import { appId, client, composeHash } from "./app.js";
  * const transactionHash = await addComposeHash(client, { appId, composeHash });
  */
 export async function addComposeHash(

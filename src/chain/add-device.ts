@@ -18,7 +18,7 @@ export type AddDeviceReturnType = TransactionHash;
  *
  * @example
  * import { addDevice } from "dstack-toolkit/chain";
- * import { appId, client, deviceId } from "./app.ts";
+ * import { appId, client, deviceId } from "./app.js";
  * const transactionHash = await addDevice(client, { appId, deviceId });
  */
 export async function addDevice(

@@ -29,7 +29,7 @@ export type ReadDelegationReturnType =
  *
  * @example
  * import { readDelegation } from "dstack-toolkit/batch";
- * import { account, client } from "./app.ts";
+ * import { account, client } from "./app.js";
  * const delegation = await readDelegation(client, { address: account.address });
  */
 export async function readDelegation(

@@ -15,7 +15,7 @@ export type DeployAppReturnType = TransactionHash;
  *
  * @example
  * import { deployApp } from "dstack-toolkit/chain";
- * import { account, client, composeHash, deviceId, kms } from "./app.ts";
+ * import { account, client, composeHash, deviceId, kms } from "./app.js";
  * const transactionHash = await deployApp(client, { kms, owner: account.address, composeHash, deviceId });
  */
 export async function deployApp(client: ChainClient, parameters: DeployAppParameters): Promise<DeployAppReturnType> {

@@ -39,7 +39,7 @@ export interface ReadGenerationParameters {
  *
  * @example
  * import { readGeneration } from "dstack-toolkit/chain";
- * import { appId, client } from "./app.ts";
+ * import { appId, client } from "./app.js";
  * const { releases, hasKeyEpochs } = await readGeneration(client, { address: appId });
  */
 export async function readGeneration(

@@ -151,7 +151,7 @@ export interface ReadAppSettingsReturnType {
  *
  * @example
  * import { readAppSettings } from "dstack-toolkit/chain";
- * import { appId, client } from "./app.ts";
+ * import { appId, client } from "./app.js";
  * const { allowAnyDevice, implementation } = await readAppSettings(client, { appId });
  */
 export async function readAppSettings(
@@ -228,7 +228,7 @@ export interface AppStatus extends ReadAppSettingsReturnType {
  *
  * @example
  * import { readAppStatus } from "dstack-toolkit/chain";
- * import { appId, client } from "./app.ts";
+ * import { appId, client } from "./app.js";
  * const status = await readAppStatus(client, { appId });
  * if (status.kind === "app") console.log(status.owner.address);
  */
@@ -277,7 +277,7 @@ export interface ReadOwnershipReturnType {
  *
  * @example
  * import { readOwnership } from "dstack-toolkit/chain";
- * import { appId, client } from "./app.ts";
+ * import { appId, client } from "./app.js";
  * const { owner, pendingOwner } = await readOwnership(client, { appId });
  */
 export async function readOwnership(
@@ -335,7 +335,7 @@ export interface ReadAllowlistReturnType {
  *
  * @example
  * import { readAllowlist } from "dstack-toolkit/chain";
- * import { appId, client, composeHash } from "./app.ts";
+ * import { appId, client, composeHash } from "./app.js";
  * const { composeHashAllowed } = await readAllowlist(client, { appId, composeHash });
  */
 export async function readAllowlist(

@@ -47,7 +47,7 @@ export interface ReadBootRulesReturnType {
  *
  * @example
  * import { readBootRules } from "dstack-toolkit/chain";
- * import { bootInfo, client, kms } from "./app.ts";
+ * import { bootInfo, client, kms } from "./app.js";
  * const { rules } = await readBootRules(client, { kms, bootInfo });
  * for (const { rule, isMet, detail } of rules) console.log(rule, isMet, detail);
  */
@@ -183,7 +183,7 @@ export interface ReadBootVerdictReturnType {
  *
  * @example
  * import { readBootVerdict } from "dstack-toolkit/chain";
- * import { bootInfo, client, kms } from "./app.ts";
+ * import { bootInfo, client, kms } from "./app.js";
  * const { isAllowed, reason } = await readBootVerdict(client, { kms, bootInfo });
  */
 export async function readBootVerdict(

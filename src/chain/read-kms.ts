@@ -71,7 +71,7 @@ type ListView = "allowedOsImages" | "kmsAllowedDeviceIds" | "kmsAllowedAggregate
  *
  * @example
  * import { readKmsStatus } from "dstack-toolkit/chain";
- * import { client, kms } from "./app.ts";
+ * import { client, kms } from "./app.js";
  * const { owner, appImplementation } = await readKmsStatus(client, { kms });
  */
 export async function readKmsStatus(
@@ -169,7 +169,7 @@ export interface ReadKmsPublicKeyParameters {
  *
  * @example
  * import { readKmsPublicKey } from "dstack-toolkit/chain";
- * import { client, kms } from "./app.ts";
+ * import { client, kms } from "./app.js";
  * const publicKey = await readKmsPublicKey(client, { kms });
  */
 export async function readKmsPublicKey(

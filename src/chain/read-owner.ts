@@ -70,7 +70,7 @@ const proposerRole = keccak256(stringToHex("PROPOSER_ROLE"));
  *
  * @example
  * import { readOwner } from "dstack-toolkit/chain";
- * import { client, safe } from "./app.ts";
+ * import { client, safe } from "./app.js";
  * const owner = await readOwner(client, { address: safe });
  * if (owner.kind === "safe") console.log(owner.owners);
  */

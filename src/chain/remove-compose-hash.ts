@@ -18,7 +18,7 @@ export type RemoveComposeHashReturnType = TransactionHash;
  *
  * @example
  * import { removeComposeHash } from "dstack-toolkit/chain";
- * import { appId, client, composeHash } from "./app.ts";
+ * import { appId, client, composeHash } from "./app.js";
  * const transactionHash = await removeComposeHash(client, { appId, composeHash });
  */
 export async function removeComposeHash(

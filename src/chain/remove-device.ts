@@ -18,7 +18,7 @@ export type RemoveDeviceReturnType = TransactionHash;
  *
  * @example
  * import { removeDevice } from "dstack-toolkit/chain";
- * import { appId, client, deviceId } from "./app.ts";
+ * import { appId, client, deviceId } from "./app.js";
  * const transactionHash = await removeDevice(client, { appId, deviceId });
  */
 export async function removeDevice(

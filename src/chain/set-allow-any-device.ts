@@ -18,7 +18,7 @@ export type SetAllowAnyDeviceReturnType = TransactionHash;
  *
  * @example
  * import { setAllowAnyDevice } from "dstack-toolkit/chain";
- * import { appId, client } from "./app.ts";
+ * import { appId, client } from "./app.js";
  * const transactionHash = await setAllowAnyDevice(client, { appId, allowAnyDevice: false });
  */
 export async function setAllowAnyDevice(

@@ -18,7 +18,7 @@ export interface CommitComposeFileParameters {
  *
  * @example
  * import { commitComposeFile } from "dstack-toolkit/cloud";
- * import { cloud, composeHash } from "./app.ts";
+ * import { cloud, composeHash } from "./app.js";
  * await commitComposeFile(cloud, { cvm: "my-app", composeHash });
  */
 export async function commitComposeFile(

@@ -32,7 +32,7 @@ export interface CreatedCvm {
  *
  * @example
  * import { createCvm } from "dstack-toolkit/cloud";
- * import { appId, cloud, composeHash } from "./app.ts";
+ * import { appId, cloud, composeHash } from "./app.js";
  * const { id, status } = await createCvm(cloud, { appId, composeHash });
  */
 export async function createCvm(client: CloudClient, parameters: CreateCvmParameters): Promise<CreatedCvm> {

@@ -18,7 +18,7 @@ const apiVersion = "2026-01-21";
  *
  * @example
  * import { getAppCvms } from "dstack-toolkit/cloud";
- * import { appId, cloud } from "./app.ts";
+ * import { appId, cloud } from "./app.js";
  * for (const { name, status } of await getAppCvms(cloud, { appId })) console.log(name, status);
  */
 export async function getAppCvms(client: CloudClient, { appId }: GetAppCvmsParameters): Promise<readonly Cvm[]> {

@@ -34,7 +34,7 @@ export interface AppEncryptionKey {
  *
  * @example
  * import { getAppEncryptionKey } from "dstack-toolkit/cloud";
- * import { appId, cloud, kmsPublicKey } from "./app.ts";
+ * import { appId, cloud, kmsPublicKey } from "./app.js";
  * const { publicKey } = await getAppEncryptionKey(cloud, {
  *   kms: "kms-base-1",
  *   appId,

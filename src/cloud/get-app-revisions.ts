@@ -33,7 +33,7 @@ export interface AppRevision {
  *
  * @example
  * import { getAppRevisions } from "dstack-toolkit/cloud";
- * import { appId, cloud } from "./app.ts";
+ * import { appId, cloud } from "./app.js";
  * const { revisions } = await getAppRevisions(cloud, { appId, pageSize: 10 });
  */
 export async function getAppRevisions(

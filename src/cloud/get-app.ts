@@ -21,7 +21,7 @@ export interface App {
  *
  * @example
  * import { getApp } from "dstack-toolkit/cloud";
- * import { appId, cloud } from "./app.ts";
+ * import { appId, cloud } from "./app.js";
  * const { cvmCount } = await getApp(cloud, { appId });
  */
 export async function getApp(client: CloudClient, { appId }: GetAppParameters): Promise<App> {

@@ -13,7 +13,7 @@ export interface GetComposeFileParameters {
  *
  * @example
  * import { getComposeFile } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * const document = await getComposeFile(cloud, { cvm: "my-app" });
  */
 export async function getComposeFile(client: CloudClient, { cvm }: GetComposeFileParameters): Promise<AppCompose> {

@@ -17,7 +17,7 @@ const apiVersion = "2026-01-21";
  *
  * @example
  * import { getCvmOsImage } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * const osImageHash = await getCvmOsImage(cloud, { cvm: "my-app" });
  */
 export async function getCvmOsImage(client: CloudClient, { cvm }: GetCvmOsImageParameters): Promise<Hex | undefined> {

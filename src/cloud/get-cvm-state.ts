@@ -15,7 +15,7 @@ export interface GetCvmStateParameters {
  *
  * @example
  * import { getCvmState } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * const { status, bootError } = await getCvmState(cloud, { cvm: "my-app" });
  */
 export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParameters): Promise<CvmRuntimeState> {

@@ -17,7 +17,7 @@ export interface GetCvmParameters {
  *
  * @example
  * import { getCvm } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * const { appId, composeHash, status } = await getCvm(cloud, { cvm: "my-app" });
  */
 export async function getCvm(client: CloudClient, { cvm, apiVersion }: GetCvmParameters): Promise<Cvm> {

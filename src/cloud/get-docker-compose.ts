@@ -12,7 +12,7 @@ export interface GetDockerComposeParameters {
  *
  * @example
  * import { getDockerCompose } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * const text = await getDockerCompose(cloud, { cvm: "my-app" });
  */
 export async function getDockerCompose(client: CloudClient, { cvm }: GetDockerComposeParameters): Promise<string> {

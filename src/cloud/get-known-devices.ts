@@ -14,7 +14,7 @@ export interface GetKnownDevicesParameters {
  *
  * @example
  * import { getKnownDevices } from "dstack-toolkit/cloud";
- * import { appId, cloud } from "./app.ts";
+ * import { appId, cloud } from "./app.js";
  * const deviceIds = await getKnownDevices(cloud, { appId });
  */
 export async function getKnownDevices(

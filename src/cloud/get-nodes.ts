@@ -18,7 +18,7 @@ export interface CloudNode {
  *
  * @example
  * import { getNodes } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * for (const { name, deviceId } of await getNodes(cloud)) console.log(name, deviceId);
  */
 export async function getNodes(client: CloudClient): Promise<readonly CloudNode[]> {

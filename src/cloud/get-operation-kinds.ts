@@ -17,7 +17,7 @@ const batchSize = 100;
  *
  * @example
  * import { getOperationKinds } from "dstack-toolkit/cloud";
- * import { cloud, vmUuid } from "./app.ts";
+ * import { cloud, vmUuid } from "./app.js";
  * const kinds = await getOperationKinds(cloud, { vmUuids: [vmUuid] });
  */
 export async function getOperationKinds(

@@ -28,7 +28,7 @@ const nothingPending = "ERR-01-404";
  *
  * @example
  * import { getPendingUpdate } from "dstack-toolkit/cloud";
- * import { appId, cloud, composeHash, vmUuid } from "./app.ts";
+ * import { appId, cloud, composeHash, vmUuid } from "./app.js";
  * const pending = await getPendingUpdate(cloud, { appId, vmUuid, composeHash });
  */
 export async function getPendingUpdate(

@@ -89,7 +89,7 @@ export interface PatchCvmParameters extends AppComposeChanges {
  *
  * @example
  * import { patchCvm } from "dstack-toolkit/cloud";
- * import { cloud, dockerCompose } from "./app.ts";
+ * import { cloud, dockerCompose } from "./app.js";
  * const outcome = await patchCvm(cloud, { cvm: "my-app", dockerCompose });
  * if (outcome.kind === "registrationRequired") console.log(outcome.composeHash);
  */
@@ -122,7 +122,7 @@ export interface ConfirmCvmPatchParameters extends RegisteredHash {
  *
  * @example
  * import { confirmCvmPatch } from "dstack-toolkit/cloud";
- * import { cloud, composeHash, transactionHash } from "./app.ts";
+ * import { cloud, composeHash, transactionHash } from "./app.js";
  * await confirmCvmPatch(cloud, { cvm: "my-app", composeHash, transactionHash });
  */
 export async function confirmCvmPatch(

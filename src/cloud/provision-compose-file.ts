@@ -28,7 +28,7 @@ export interface ProvisionedComposeFile {
  *
  * @example
  * import { provisionComposeFile } from "dstack-toolkit/cloud";
- * import { cloud, document } from "./app.ts";
+ * import { cloud, document } from "./app.js";
  * const { composeHash } = await provisionComposeFile(cloud, { cvm: "my-app", appCompose: document });
  */
 export async function provisionComposeFile(

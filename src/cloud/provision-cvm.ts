@@ -41,7 +41,7 @@ export interface ProvisionedCvm {
  *
  * @example
  * import { provisionCvm } from "dstack-toolkit/cloud";
- * import { cloud, document } from "./app.ts";
+ * import { cloud, document } from "./app.js";
  * const { composeHash, deviceId } = await provisionCvm(cloud, { name: "my-app", appCompose: document, kmsType: "base" });
  */
 export async function provisionCvm(client: CloudClient, parameters: ProvisionCvmParameters): Promise<ProvisionedCvm> {

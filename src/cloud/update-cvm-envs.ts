@@ -21,7 +21,7 @@ export interface UpdateCvmEnvsParameters {
  *
  * @example
  * import { updateCvmEnvs } from "dstack-toolkit/cloud";
- * import { cloud, encryptedEnvironment } from "./app.ts";
+ * import { cloud, encryptedEnvironment } from "./app.js";
  * const outcome = await updateCvmEnvs(cloud, { cvm: "my-app", encryptedEnvironment });
  */
 export async function updateCvmEnvs(client: CloudClient, parameters: UpdateCvmEnvsParameters): Promise<PatchOutcome> {

@@ -17,7 +17,7 @@ export interface UpdateDockerComposeParameters {
  *
  * @example
  * import { updateDockerCompose } from "dstack-toolkit/cloud";
- * import { cloud, dockerCompose } from "./app.ts";
+ * import { cloud, dockerCompose } from "./app.js";
  * const outcome = await updateDockerCompose(cloud, { cvm: "my-app", dockerCompose });
  */
 export async function updateDockerCompose(

@@ -17,7 +17,7 @@ export interface UpdatePreLaunchScriptParameters {
  *
  * @example
  * import { updatePreLaunchScript } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * const outcome = await updatePreLaunchScript(cloud, { cvm: "my-app", preLaunchScript: "echo ready" });
  */
 export async function updatePreLaunchScript(

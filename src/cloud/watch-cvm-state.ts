@@ -28,7 +28,7 @@ const silentIntervals = 3;
  *
  * @example
  * import { watchCvmState } from "dstack-toolkit/cloud";
- * import { cloud } from "./app.ts";
+ * import { cloud } from "./app.js";
  * for await (const { status } of watchCvmState(cloud, { cvm: "my-app", target: "running" })) console.log(status);
  */
 export async function* watchCvmState(

@@ -139,7 +139,7 @@ export interface BuildAppComposeParameters extends AppComposeChanges {
  *
  * @example
  * import { buildAppCompose } from "dstack-toolkit";
- * import { dockerCompose } from "./app.ts";
+ * import { dockerCompose } from "./app.js";
  * const document = buildAppCompose({ name: "my-app", dockerCompose, allowedEnvs: ["API_TOKEN"] });
  */
 export function buildAppCompose(parameters: BuildAppComposeParameters): AppCompose {
@@ -187,7 +187,7 @@ export function toManifestFields(changes: AppComposeChanges) {
  *
  * @example
  * import { changeAppCompose } from "dstack-toolkit";
- * import { dockerCompose, document } from "./app.ts";
+ * import { dockerCompose, document } from "./app.js";
  * const changed = changeAppCompose(document, { dockerCompose });
  */
 export function changeAppCompose(current: AppCompose, changes: AppComposeChanges): AppCompose {

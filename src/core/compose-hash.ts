@@ -14,7 +14,7 @@ import { writeCanonicalJson } from "./json.ts";
  * @example
  * import { writeFile } from "node:fs/promises";
  * import { writeAppCompose } from "dstack-toolkit";
- * import { document } from "./app.ts";
+ * import { document } from "./app.js";
  * await writeFile("app-compose.json", writeAppCompose(document));
  */
 export function writeAppCompose(document: AppCompose): string {
@@ -38,7 +38,7 @@ export function hashAppComposeText(text: string | Uint8Array): ComposeHash {
  *
  * @example
  * import { computeComposeHash } from "dstack-toolkit";
- * import { document } from "./app.ts";
+ * import { document } from "./app.js";
  * const composeHash = computeComposeHash(document);
  */
 export function computeComposeHash(document: AppCompose): ComposeHash {

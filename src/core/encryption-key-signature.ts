@@ -17,7 +17,7 @@ export interface EncryptionKeyStatement {
  *
  * @example
  * import { hashEncryptionKeyStatement } from "dstack-toolkit";
- * import { appId, publicKey } from "./app.ts";
+ * import { appId, publicKey } from "./app.js";
  * const digest = hashEncryptionKeyStatement({ appId, publicKey });
  */
 export function hashEncryptionKeyStatement({ appId, publicKey, timestamp }: EncryptionKeyStatement): Hex {
@@ -40,7 +40,7 @@ export type RecoverEncryptionKeySignerParameters = EncryptionKeyStatement & {
  *
  * @example
  * import { recoverEncryptionKeySigner } from "dstack-toolkit";
- * import { appId, publicKey, signature } from "./app.ts";
+ * import { appId, publicKey, signature } from "./app.js";
  * const signer = recoverEncryptionKeySigner({ appId, publicKey, signature });
  */
 export function recoverEncryptionKeySigner(parameters: RecoverEncryptionKeySignerParameters): Hex {
@@ -102,7 +102,7 @@ const maximumSkew = 60n;
  *
  * @example
  * import { verifyEncryptionKey } from "dstack-toolkit";
- * import { appId, kmsPublicKey, publicKey, signature } from "./app.ts";
+ * import { appId, kmsPublicKey, publicKey, signature } from "./app.js";
  * verifyEncryptionKey({ appId, publicKey, signature, expectedSigner: kmsPublicKey });
  */
 export function verifyEncryptionKey(parameters: VerifyEncryptionKeyParameters): void {

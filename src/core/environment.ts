@@ -30,7 +30,7 @@ const minimumBytes = publicKeyBytes + ivBytes + tagBytes;
  *
  * @example
  * import { encryptEnvironment } from "dstack-toolkit";
- * import { publicKey } from "./app.ts";
+ * import { publicKey } from "./app.js";
  * const encryptedEnvironment = encryptEnvironment([{ key: "API_TOKEN", value: "…" }], publicKey);
  */
 export function encryptEnvironment(variables: readonly EnvironmentVariable[], recipientPublicKey: string): string {
@@ -73,7 +73,7 @@ export function encryptEnvironmentWith(
  *
  * @example
  * import { decryptEnvironment } from "dstack-toolkit";
- * import { encryptedEnvironment, privateKey } from "./app.ts";
+ * import { encryptedEnvironment, privateKey } from "./app.js";
  * for (const { key } of decryptEnvironment(encryptedEnvironment, privateKey)) console.log(key);
  */
 export function decryptEnvironment(payload: string, recipientPrivateKey: string): EnvironmentVariable[] {

@@ -22,7 +22,7 @@ export type ProvingEventName = keyof ProvenValues;
  *
  * @example
  * import { appEvents } from "dstack-toolkit";
- * import { appId, receipt } from "./app.ts";
+ * import { appId, receipt } from "./app.js";
  * for (const { eventName, args } of appEvents(receipt, { emitter: appId })) console.log(eventName, args);
  */
 export function appEvents(receipt: EventReceipt, { emitter }: { readonly emitter: AppId }): readonly AppEvent[] {
@@ -43,7 +43,7 @@ export interface RequireEventParameters<name extends ProvingEventName> {
  *
  * @example
  * import { requireEvent } from "dstack-toolkit";
- * import { appId, composeHash, receipt } from "./app.ts";
+ * import { appId, composeHash, receipt } from "./app.js";
  * requireEvent(receipt, { emitter: appId, eventName: "ComposeHashAdded", value: composeHash });
  */
 export function requireEvent<name extends ProvingEventName>(
@@ -118,7 +118,7 @@ const factoryEvents = [getAbiItem({ abi: dstackKmsAbi, name: "AppDeployedViaFact
  *
  * @example
  * import { deployedApp } from "dstack-toolkit";
- * import { kms, receipt } from "./app.ts";
+ * import { kms, receipt } from "./app.js";
  * const appId = deployedApp(receipt, { kms });
  */
 export function deployedApp(receipt: EventReceipt, { kms }: { readonly kms: Hex }): AppId {

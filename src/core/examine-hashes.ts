@@ -64,7 +64,7 @@ export interface HashExamination {
  *
  * @example
  * import { hashesToAsk } from "dstack-toolkit";
- * import { document } from "./app.ts";
+ * import { document } from "./app.js";
  * const hashes = hashesToAsk({ document: { kind: "app-compose", document, text: undefined } });
  */
 export function hashesToAsk({ document, backend, given }: Omit<HashInputs, "isAllowed">): readonly ComposeHash[] {
@@ -77,7 +77,7 @@ export function hashesToAsk({ document, backend, given }: Omit<HashInputs, "isAl
  *
  * @example
  * import { examineHashes } from "dstack-toolkit";
- * import { composeHash, document } from "./app.ts";
+ * import { composeHash, document } from "./app.js";
  * const { findings } = examineHashes({
  *   document: { kind: "app-compose", document, text: undefined },
  *   backend: { cvm: "my-app", composeHash, document },
@@ -250,7 +250,7 @@ export interface ReadAppDocumentParameters {
  *
  * @example
  * import { readAppDocument } from "dstack-toolkit";
- * import { dockerCompose, document } from "./app.ts";
+ * import { dockerCompose, document } from "./app.js";
  * const { kind, document: changed } = readAppDocument({ text: dockerCompose, current: document });
  */
 export function readAppDocument({ text, current, preLaunchScript, name }: ReadAppDocumentParameters): AppDocument {
@@ -289,7 +289,7 @@ export interface DocumentHash {
  *
  * @example
  * import { listDocumentHashes } from "dstack-toolkit";
- * import { document } from "./app.ts";
+ * import { document } from "./app.js";
  * for (const { form, hash } of listDocumentHashes({ kind: "app-compose", document, text: undefined }))
  *   console.log(form, hash);
  */

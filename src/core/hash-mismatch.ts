@@ -41,7 +41,7 @@ type WrittenForm = Pick<ComposeHashForm, "name" | "description">;
  *
  * @example
  * import { diagnoseHashMismatch } from "dstack-toolkit";
- * import { composeHash, document } from "./app.ts";
+ * import { composeHash, document } from "./app.js";
  * const { kind, explanation } = diagnoseHashMismatch({ requested: document, fromCloud: composeHash });
  */
 export function diagnoseHashMismatch(mismatch: HashMismatch): HashMismatchDiagnosis {
@@ -175,7 +175,7 @@ function describe({ name, description }: WrittenForm): string {
  *
  * @example
  * import { explainHashMismatch } from "dstack-toolkit";
- * import { composeHash, document } from "./app.ts";
+ * import { composeHash, document } from "./app.js";
  * console.log(explainHashMismatch({ requested: document, fromCloud: composeHash }));
  */
 export function explainHashMismatch(mismatch: HashMismatch): string {
@@ -321,7 +321,7 @@ export interface DifferingLine {
  *
  * @example
  * import { diffAppCompose } from "dstack-toolkit";
- * import { changed, document } from "./app.ts";
+ * import { changed, document } from "./app.js";
  * for (const { field, before, after } of diffAppCompose(document, changed)) console.log(field, before, after);
  */
 export function diffAppCompose(before: AppCompose, after: AppCompose): AppComposeDifference[] {

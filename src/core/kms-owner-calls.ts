@@ -11,7 +11,7 @@ interface OnKms {
  *
  * @example
  * import { addOsImageHashCall } from "dstack-toolkit/batch";
- * import { kms, osImageHash } from "./app.ts";
+ * import { kms, osImageHash } from "./app.js";
  * const call = addOsImageHashCall({ kms, osImageHash });
  */
 export function addOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): OwnerCall {
@@ -23,7 +23,7 @@ export function addOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osIm
  *
  * @example
  * import { removeOsImageHashCall } from "dstack-toolkit/batch";
- * import { kms, osImageHash } from "./app.ts";
+ * import { kms, osImageHash } from "./app.js";
  * const call = removeOsImageHashCall({ kms, osImageHash });
  */
 export function removeOsImageHashCall({ kms, osImageHash }: OnKms & { readonly osImageHash: Hex }): OwnerCall {
@@ -35,7 +35,7 @@ export function removeOsImageHashCall({ kms, osImageHash }: OnKms & { readonly o
  *
  * @example
  * import { addKmsAggregatedMrCall } from "dstack-toolkit/batch";
- * import { kms, mrAggregated } from "./app.ts";
+ * import { kms, mrAggregated } from "./app.js";
  * const call = addKmsAggregatedMrCall({ kms, mrAggregated });
  */
 export function addKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): OwnerCall {
@@ -47,7 +47,7 @@ export function addKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly
  *
  * @example
  * import { removeKmsAggregatedMrCall } from "dstack-toolkit/batch";
- * import { kms, mrAggregated } from "./app.ts";
+ * import { kms, mrAggregated } from "./app.js";
  * const call = removeKmsAggregatedMrCall({ kms, mrAggregated });
  */
 export function removeKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { readonly mrAggregated: Hex }): OwnerCall {
@@ -59,7 +59,7 @@ export function removeKmsAggregatedMrCall({ kms, mrAggregated }: OnKms & { reado
  *
  * @example
  * import { addKmsDeviceCall } from "dstack-toolkit/batch";
- * import { deviceId, kms } from "./app.ts";
+ * import { deviceId, kms } from "./app.js";
  * const call = addKmsDeviceCall({ kms, deviceId });
  */
 export function addKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): OwnerCall {
@@ -71,7 +71,7 @@ export function addKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId:
  *
  * @example
  * import { removeKmsDeviceCall } from "dstack-toolkit/batch";
- * import { deviceId, kms } from "./app.ts";
+ * import { deviceId, kms } from "./app.js";
  * const call = removeKmsDeviceCall({ kms, deviceId });
  */
 export function removeKmsDeviceCall({ kms, deviceId }: OnKms & { readonly deviceId: Hex }): OwnerCall {
@@ -83,7 +83,7 @@ export function removeKmsDeviceCall({ kms, deviceId }: OnKms & { readonly device
  *
  * @example
  * import { setAppImplementationCall } from "dstack-toolkit/batch";
- * import { implementation, kms } from "./app.ts";
+ * import { implementation, kms } from "./app.js";
  * const call = setAppImplementationCall({ kms, implementation });
  */
 export function setAppImplementationCall({ kms, implementation }: OnKms & { readonly implementation: Address }) {
@@ -95,7 +95,7 @@ export function setAppImplementationCall({ kms, implementation }: OnKms & { read
  *
  * @example
  * import { transferKmsOwnershipCall } from "dstack-toolkit/batch";
- * import { kms, safe } from "./app.ts";
+ * import { kms, safe } from "./app.js";
  * const call = transferKmsOwnershipCall({ kms, newOwner: safe });
  */
 export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly newOwner: Address }): OwnerCall {
@@ -107,7 +107,7 @@ export function transferKmsOwnershipCall({ kms, newOwner }: OnKms & { readonly n
  *
  * @example
  * import { acceptKmsOwnershipCall } from "dstack-toolkit/batch";
- * import { kms } from "./app.ts";
+ * import { kms } from "./app.js";
  * const call = acceptKmsOwnershipCall({ kms });
  */
 export function acceptKmsOwnershipCall({ kms }: OnKms): OwnerCall {

@@ -65,7 +65,7 @@ export interface DecodeOwnerCallParameters {
  *
  * @example
  * import { decodeOwnerCall } from "dstack-toolkit/batch";
- * import { appId, call } from "./app.ts";
+ * import { appId, call } from "./app.js";
  * const decoded = decodeOwnerCall({ contract: "app", to: appId, data: call.data });
  */
 export function decodeOwnerCall({ contract, to, ...raw }: DecodeOwnerCallParameters): OwnerCall | undefined {
@@ -89,7 +89,7 @@ export function abiOf({ contract }: OwnerCall): Abi {
  *
  * @example
  * import { isSameCall } from "dstack-toolkit/batch";
- * import { call, calls } from "./app.ts";
+ * import { call, calls } from "./app.js";
  * const isPlanned = calls.some((planned) => isSameCall(planned, call));
  */
 export function isSameCall(one: Pick<OwnerCall, "to" | "data">, other: Pick<OwnerCall, "to" | "data">): boolean {
@@ -180,7 +180,7 @@ interface OnApp {
  *
  * @example
  * import { addComposeHashCall } from "dstack-toolkit/batch";
- * import { appId, composeHash } from "./app.ts";
+ * import { appId, composeHash } from "./app.js";
  * const call = addComposeHashCall({ appId, composeHash });
  */
 export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly composeHash: ComposeHash }): OwnerCall {
@@ -192,7 +192,7 @@ export function addComposeHashCall({ appId, composeHash }: OnApp & { readonly co
  *
  * @example
  * import { removeComposeHashCall } from "dstack-toolkit/batch";
- * import { appId, composeHash } from "./app.ts";
+ * import { appId, composeHash } from "./app.js";
  * const call = removeComposeHashCall({ appId, composeHash });
  */
 export function removeComposeHashCall({
@@ -207,7 +207,7 @@ export function removeComposeHashCall({
  *
  * @example
  * import { addDeviceCall } from "dstack-toolkit/batch";
- * import { appId, deviceId } from "./app.ts";
+ * import { appId, deviceId } from "./app.js";
  * const call = addDeviceCall({ appId, deviceId });
  */
 export function addDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): OwnerCall {
@@ -219,7 +219,7 @@ export function addDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: 
  *
  * @example
  * import { removeDeviceCall } from "dstack-toolkit/batch";
- * import { appId, deviceId } from "./app.ts";
+ * import { appId, deviceId } from "./app.js";
  * const call = removeDeviceCall({ appId, deviceId });
  */
 export function removeDeviceCall({ appId, deviceId }: OnApp & { readonly deviceId: DeviceId }): OwnerCall {
@@ -231,7 +231,7 @@ export function removeDeviceCall({ appId, deviceId }: OnApp & { readonly deviceI
  *
  * @example
  * import { setAllowAnyDeviceCall } from "dstack-toolkit/batch";
- * import { appId } from "./app.ts";
+ * import { appId } from "./app.js";
  * const call = setAllowAnyDeviceCall({ appId, allowAny: false });
  */
 export function setAllowAnyDeviceCall({ appId, allowAny }: OnApp & { readonly allowAny: boolean }): OwnerCall {
@@ -243,7 +243,7 @@ export function setAllowAnyDeviceCall({ appId, allowAny }: OnApp & { readonly al
  *
  * @example
  * import { setRequireTcbUpToDateCall } from "dstack-toolkit/batch";
- * import { appId } from "./app.ts";
+ * import { appId } from "./app.js";
  * const call = setRequireTcbUpToDateCall({ appId, requireUpToDate: true });
  */
 export function setRequireTcbUpToDateCall({
@@ -258,7 +258,7 @@ export function setRequireTcbUpToDateCall({
  *
  * @example
  * import { disableUpgradesCall } from "dstack-toolkit/batch";
- * import { appId } from "./app.ts";
+ * import { appId } from "./app.js";
  * const call = disableUpgradesCall({ appId });
  */
 export function disableUpgradesCall({ appId }: OnApp): OwnerCall {
@@ -270,7 +270,7 @@ export function disableUpgradesCall({ appId }: OnApp): OwnerCall {
  *
  * @example
  * import { upgradeCall } from "dstack-toolkit/batch";
- * import { appId, implementation } from "./app.ts";
+ * import { appId, implementation } from "./app.js";
  * const call = upgradeCall({ appId, implementation });
  */
 export function upgradeCall({
@@ -286,7 +286,7 @@ export function upgradeCall({
  *
  * @example
  * import { transferOwnershipCall } from "dstack-toolkit/batch";
- * import { appId, safe } from "./app.ts";
+ * import { appId, safe } from "./app.js";
  * const call = transferOwnershipCall({ appId, newOwner: safe });
  */
 export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly newOwner: Address }): OwnerCall {
@@ -298,7 +298,7 @@ export function transferOwnershipCall({ appId, newOwner }: OnApp & { readonly ne
  *
  * @example
  * import { acceptOwnershipCall } from "dstack-toolkit/batch";
- * import { appId } from "./app.ts";
+ * import { appId } from "./app.js";
  * const call = acceptOwnershipCall({ appId });
  */
 export function acceptOwnershipCall({ appId }: OnApp): OwnerCall {
@@ -310,7 +310,7 @@ export function acceptOwnershipCall({ appId }: OnApp): OwnerCall {
  *
  * @example
  * import { renounceOwnershipCall } from "dstack-toolkit/batch";
- * import { appId } from "./app.ts";
+ * import { appId } from "./app.js";
  * const call = renounceOwnershipCall({ appId });
  */
 export function renounceOwnershipCall({ appId }: OnApp): OwnerCall {
@@ -362,7 +362,7 @@ interface SeenEvent {
  *
  * @example
  * import { proveCalls } from "dstack-toolkit/batch";
- * import { calls, receipt } from "./app.ts";
+ * import { calls, receipt } from "./app.js";
  * proveCalls(receipt, calls);
  */
 export function proveCalls(receipt: EventReceipt, calls: readonly OwnerCall[]): void {

@@ -64,7 +64,7 @@ export interface BuildTransactionBuilderFileParameters {
  *
  * @example
  * import { buildTransactionBuilderFile } from "dstack-toolkit/batch";
- * import { calls, safe } from "./app.ts";
+ * import { calls, safe } from "./app.js";
  * const file = buildTransactionBuilderFile({ calls, chainId: 8453, safe, name: "New version", createdAt: Date.now() });
  */
 export function buildTransactionBuilderFile(parameters: BuildTransactionBuilderFileParameters): TransactionBuilderFile {
@@ -112,7 +112,7 @@ function toBuilderTransaction(call: OwnerCall): BuilderTransaction {
  *
  * @example
  * import { checksumOf } from "dstack-toolkit/batch";
- * import { safeFile } from "./app.ts";
+ * import { safeFile } from "./app.js";
  * const isUnchanged = safeFile.meta.checksum === checksumOf(safeFile);
  */
 export function checksumOf<File extends { readonly meta: object }>(file: File): Hex {
@@ -154,7 +154,7 @@ const multiSendAbi = parseAbi(["function multiSend(bytes transactions) payable"]
  *
  * @example
  * import { encodeMultiSend } from "dstack-toolkit/batch";
- * import { calls } from "./app.ts";
+ * import { calls } from "./app.js";
  * const data = encodeMultiSend(calls);
  */
 export function encodeMultiSend(calls: readonly OwnerCall[]): Hex {
@@ -177,7 +177,7 @@ export interface BuildSafeTxParameters {
  *
  * @example
  * import { buildSafeTx } from "dstack-toolkit/batch";
- * import { calls, multiSend } from "./app.ts";
+ * import { calls, multiSend } from "./app.js";
  * const safeTx = buildSafeTx({ calls, multiSend, nonce: 7n });
  */
 export function buildSafeTx({ calls, multiSend, nonce }: BuildSafeTxParameters): SafeTx {
@@ -209,7 +209,7 @@ export interface SafeDomain {
  *
  * @example
  * import { hashSafeTx } from "dstack-toolkit/batch";
- * import { safe, safeTx } from "./app.ts";
+ * import { safe, safeTx } from "./app.js";
  * const hash = hashSafeTx(safeTx, { chainId: 8453, safe, version: "1.4.1" });
  */
 export function hashSafeTx(safeTx: SafeTx, { chainId, safe, version }: SafeDomain): Hex {

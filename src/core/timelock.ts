@@ -37,7 +37,7 @@ const zero: Hex = `0x${"00".repeat(32)}`;
  *
  * @example
  * import { buildTimelockBatch } from "dstack-toolkit/batch";
- * import { calls, timelock } from "./app.ts";
+ * import { calls, timelock } from "./app.js";
  * const { schedule, execute } = buildTimelockBatch({ calls, timelock, delaySeconds: 172_800n });
  */
 export function buildTimelockBatch(parameters: BuildTimelockBatchParameters): TimelockBatch {

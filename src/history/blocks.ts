@@ -20,7 +20,7 @@ export interface FindBlockAtParameters {
  *
  * @example
  * import { findBlockAt } from "dstack-toolkit/history";
- * import { client } from "./app.ts";
+ * import { client } from "./app.js";
  * const block = await findBlockAt(client, { timestamp: 1_700_000_000n });
  */
 export async function findBlockAt(

@@ -233,7 +233,7 @@ export type PolicyChangeKind = PolicyChange["kind"];
  *
  * @example
  * import { compareChanges } from "dstack-toolkit/history";
- * import { history } from "./app.ts";
+ * import { history } from "./app.js";
  * const newestFirst = history.changes.toSorted((one, other) => compareChanges(other, one));
  */
 export function compareChanges(
@@ -278,7 +278,7 @@ export interface AllowedAtReturnType {
  *
  * @example
  * import { allowedAt } from "dstack-toolkit/history";
- * import { history } from "./app.ts";
+ * import { history } from "./app.js";
  * const { composeHashes, devices } = allowedAt(history.changes, history.pinned.number);
  */
 export function allowedAt(

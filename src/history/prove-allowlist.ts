@@ -75,7 +75,7 @@ export interface AllowlistProof {
  *
  * @example
  * import { proveAllowlist } from "dstack-toolkit/history";
- * import { client, history } from "./app.ts";
+ * import { client, history } from "./app.js";
  * const { isProven, claims } = await proveAllowlist(client, { history });
  */
 export async function proveAllowlist(

@@ -63,7 +63,7 @@ const firstStepBack = 100_000n;
  *
  * @example
  * import { readHistory } from "dstack-toolkit/history";
- * import { appId, client } from "./app.ts";
+ * import { appId, client } from "./app.js";
  * const { changes, completeness } = await readHistory(client, { appId });
  * if (!completeness.isComplete) console.log(completeness.reasons);
  */

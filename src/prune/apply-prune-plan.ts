@@ -70,7 +70,7 @@ export interface PruneResult {
  *
  * @example
  * import { applyPrunePlan } from "dstack-toolkit/prune";
- * import { account, journal, plan, source } from "./app.ts";
+ * import { account, journal, plan, source } from "./app.js";
  * const { removed, transactions } = await applyPrunePlan({ plan, source, account, journal });
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {

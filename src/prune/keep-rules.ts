@@ -19,7 +19,7 @@ export type KeepRuleName = KeepReason["rule"];
  *
  * @example
  * import { describeReason } from "dstack-toolkit/prune";
- * import { plan } from "./app.ts";
+ * import { plan } from "./app.js";
  * for (const { composeHash, reasons } of plan.rows) console.log(composeHash, reasons.map(describeReason));
  */
 export function describeReason(reason: KeepReason): string {

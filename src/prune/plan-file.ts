@@ -36,7 +36,7 @@ export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
  *
  * @example
  * import { savePlan } from "dstack-toolkit/prune";
- * import { plan } from "./app.ts";
+ * import { plan } from "./app.js";
  * await savePlan("plan.json", plan);
  */
 export async function savePlan(path: string, plan: PrunePlan): Promise<void> {

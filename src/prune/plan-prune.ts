@@ -33,7 +33,7 @@ export interface JudgedUnknown extends UnknownFact {
  *
  * @example
  * import { planPrune } from "dstack-toolkit/prune";
- * import { rules, use } from "./app.ts";
+ * import { rules, use } from "./app.js";
  * const plan = planPrune(use, rules);
  */
 export function planPrune(use: AllowlistUse, policy: KeepRules, rules: readonly KeepRule[] = keepRules): PrunePlan {
@@ -65,7 +65,7 @@ function toRow({ composeHash, added }: AllowlistUse["allowed"][number], reasons:
  *
  * @example
  * import { removalsOf } from "dstack-toolkit/prune";
- * import { plan } from "./app.ts";
+ * import { plan } from "./app.js";
  * const composeHashes = removalsOf(plan);
  */
 export function removalsOf({ rows }: Pick<PrunePlan, "rows">): readonly ComposeHash[] {

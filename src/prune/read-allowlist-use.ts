@@ -48,7 +48,7 @@ const retryOptions = { retryDelayMs: 250 };
  *
  * @example
  * import { readAllowlistUse } from "dstack-toolkit/prune";
- * import { client, cloud, history } from "./app.ts";
+ * import { client, cloud, history } from "./app.js";
  * const use = await readAllowlistUse({ chain: client, cloud, history });
  */
 export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): Promise<AllowlistUse> {
@@ -163,7 +163,7 @@ export interface PruneSource {
  * @example
  * import { readHistory } from "dstack-toolkit/history";
  * import { readAllowlistUseFrom } from "dstack-toolkit/prune";
- * import { appId, client, cloud } from "./app.ts";
+ * import { appId, client, cloud } from "./app.js";
  * const source = { chain: client, cloud, readHistory: () => readHistory(client, { appId }) };
  * const use = await readAllowlistUseFrom(source);
  */

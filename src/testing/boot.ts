@@ -61,7 +61,7 @@ export interface BootInfoChanges extends Partial<Omit<BootInfo, "appId" | "compo
  *
  * @example
  * import { bootInfoOf } from "dstack-toolkit/testing";
- * import { appId } from "./app.ts";
+ * import { appId } from "./app.js";
  * const bootInfo = bootInfoOf(appId, { tcbStatus: "OutOfDate" });
  */
 export function bootInfoOf(appId: Hex, changes: BootInfoChanges = {}): BootInfo {

@@ -42,7 +42,7 @@ interface Outcome {
  * @example
  * import { expect, use } from "chai";
  * import { deployDstack, dstackMatchers } from "dstack-toolkit/testing";
- * import { client } from "./app.ts";
+ * import { client } from "./app.js";
  * use(dstackMatchers);
  * const { kms, bootInfo } = await deployDstack(client);
  * await expect(kms).to.allowBoot(bootInfo());

@@ -77,7 +77,7 @@ export interface DeployedDstack {
  *
  * @example
  * import { deployDstack } from "dstack-toolkit/testing";
- * import { client } from "./app.ts";
+ * import { client } from "./app.js";
  * const { kms, app, bootInfo } = await deployDstack(client);
  */
 export async function deployDstack(chain: TestChain): Promise<DeployedDstack> {

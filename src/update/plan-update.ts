@@ -46,7 +46,7 @@ export interface UpdatePlan
  *
  * @example
  * import { planUpdate } from "dstack-toolkit/update";
- * import { client, cloud, dockerCompose } from "./app.ts";
+ * import { client, cloud, dockerCompose } from "./app.js";
  * const { composeHash, warnings } = await planUpdate({ cloud, chain: client, cvm: "my-app", dockerCompose });
  */
 export async function planUpdate(parameters: PlanUpdateParameters): Promise<UpdatePlan> {

@@ -27,7 +27,7 @@ import { checkRequest } from "./trust.ts";
  *
  * @example
  * import { openJournal, updateCvm } from "dstack-toolkit/update";
- * import { client, cloud, dockerCompose } from "./app.ts";
+ * import { client, cloud, dockerCompose } from "./app.js";
  * await using journal = await openJournal("journal.jsonl");
  * const result = await updateCvm({ cloud, chain: client, journal, cvm: "my-app", dockerCompose });
  */

@@ -82,7 +82,7 @@ export interface AttachedWorld {
  *
  * @example
  * import { attachWorld } from "dstack-toolkit/world";
- * import { kms } from "./app.ts";
+ * import { kms } from "./app.js";
  * const world = await attachWorld({ rpcUrl: "http://127.0.0.1:8545", kms });
  * console.log(world.cloud.baseUrl);
  * await world.close();

@@ -131,7 +131,7 @@ export interface LaunchedCvm {
  *
  * @example
  * import { launchCvm } from "dstack-toolkit/world";
- * import { account, client, cloud, dockerCompose } from "./app.ts";
+ * import { account, client, cloud, dockerCompose } from "./app.js";
  * const cvm = await launchCvm({ cloud, chain: client, owner: account.address, name: "my-app", dockerCompose });
  */
 export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
@@ -181,7 +181,7 @@ export interface LaunchedOffChainCvm {
  *
  * @example
  * import { launchOffChainCvm } from "dstack-toolkit/world";
- * import { cloud, dockerCompose } from "./app.ts";
+ * import { cloud, dockerCompose } from "./app.js";
  * const cvm = await launchOffChainCvm({ cloud, name: "my-app", dockerCompose });
  */
 export async function launchOffChainCvm(parameters: LaunchOffChainCvmParameters): Promise<LaunchedOffChainCvm> {

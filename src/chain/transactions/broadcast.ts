@@ -140,7 +140,7 @@ export interface SendPreparedTransactionOptions {
  *
  * @example
  * import { sendPreparedTransaction } from "dstack-toolkit/chain";
- * import { client, prepared } from "./app.ts";
+ * import { client, prepared } from "./app.js";
  * const transactionHash = await sendPreparedTransaction(client, prepared);
  */
 export async function sendPreparedTransaction(

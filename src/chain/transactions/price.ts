@@ -35,7 +35,7 @@ export interface EstimatePriceParameters {
  *
  * @example
  * import { estimatePrice } from "dstack-toolkit/chain";
- * import { call, client } from "./app.ts";
+ * import { call, client } from "./app.js";
  * const { expected, most } = await estimatePrice(client, { transactions: [{ ...call, gasLimit: 120_000n }] });
  */
 export async function estimatePrice(client: ChainClient, parameters: EstimatePriceParameters): Promise<PriceEstimate> {
@@ -124,7 +124,7 @@ export interface CostFields {
  *
  * @example
  * import { costOf } from "dstack-toolkit/chain";
- * import { receipt } from "./app.ts";
+ * import { receipt } from "./app.js";
  * console.log(`${costOf(receipt)} wei`);
  */
 export function costOf(receipt: CostFields): bigint {

@@ -36,7 +36,7 @@ export type WaitForReceiptReturnType = TransactionReceipt;
  *
  * @example
  * import { waitForReceipt } from "dstack-toolkit/chain";
- * import { client, transactionHash } from "./app.ts";
+ * import { client, transactionHash } from "./app.js";
  * const receipt = await waitForReceipt(client, { transactionHash, functionName: "addComposeHash" });
  */
 export async function waitForReceipt(

@@ -37,7 +37,7 @@ export interface ComposeHashInForm {
  *
  * @example
  * import { hashInEveryForm } from "dstack-toolkit";
- * import { document } from "./app.ts";
+ * import { document } from "./app.js";
  * for (const { form, hash } of hashInEveryForm(JSON.stringify(document))) console.log(form.name, hash);
  */
 export function hashInEveryForm(text: string): ComposeHashInForm[] {

@@ -33,7 +33,7 @@ const order: readonly LintSeverity[] = ["error", "warning", "note"];
  *
  * @example
  * import { lintApp } from "dstack-toolkit";
- * import { document } from "./app.ts";
+ * import { document } from "./app.js";
  * for (const { rule, message, advice } of lintApp({ document })) console.log(rule, message, advice);
  */
 export function lintApp(subject: LintSubject): readonly LintFinding[] {

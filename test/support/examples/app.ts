@@ -14,7 +14,7 @@ import type { AllowlistUse, KeepRules } from "../../../src/prune/allowlist-use.t
 import type { PrunePlan } from "../../../src/prune/plan-prune.ts";
 import type { PruneSource } from "../../../src/prune/read-allowlist-use.ts";
 
-// The `./app.ts` of the examples in documentation comments: the values that a user's own module would export. The
+// The `./app.js` of the examples in documentation comments: the values that a user's own module would export. The
 // examples are only type-checked, so no value is needed.
 export declare const account: Account;
 export declare const appId: AppId;
