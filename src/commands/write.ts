@@ -17,8 +17,8 @@ import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { makeOwnDirectory } from "../files/own-file.ts";
-import { describeCalls, explorerLink, formatResult } from "../output/format.ts";
-import { formatFee, formatGas } from "../output/price.ts";
+import { describeCalls, explorerLink } from "../output/format.ts";
+import { formatFee, formatGas, formatResult } from "../output/price.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
   type DryRunArguments,

@@ -3,7 +3,6 @@ import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { controlCharacters } from "../core/text.ts";
 import type { PolicyChange } from "../history/policy.ts";
-import { formatFee, formatGas } from "./price.ts";
 
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -76,17 +75,6 @@ export function describeCalls(calls: readonly Pick<OwnerCall, "functionName">[])
   });
   const [first = ""] = text;
   return `${first.charAt(0).toUpperCase()}${text.join(", ").slice(1)}`;
-}
-
-/** The last line of a task: "Removed 2 compose hashes in 1 transaction (63,492 gas, 0.000124 ETH)." */
-export function formatResult(
-  what: string,
-  transactions: readonly { readonly gasUsed: bigint; readonly costWei: bigint }[],
-): string {
-  const gas = transactions.reduce((sum, { gasUsed }) => sum + gasUsed, 0n);
-  const cost = transactions.reduce((sum, { costWei }) => sum + costWei, 0n);
-  const count = formatCount(transactions.length, "transaction", "transactions");
-  return `${what} in ${count} (${formatGas(gas)}, ${formatFee(cost)}).`;
 }
 
 export function formatCount(number: number, one: string, several: string): string {

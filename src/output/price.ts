@@ -1,5 +1,6 @@
 import { formatEther, formatGwei } from "viem";
 import type { Price, PriceEstimate } from "../core/price.ts";
+import { formatCount } from "./format.ts";
 import type { Output } from "./output.ts";
 
 export function formatGas(gas: bigint): string {
@@ -20,6 +21,17 @@ export function formatEth(wei: bigint): string {
 function toThreeDigits(amount: bigint): bigint {
   const unit = 10n ** BigInt(Math.max(0, `${amount}`.length - 3));
   return ((amount + unit / 2n) / unit) * unit;
+}
+
+/** The last line of a task: "Removed 2 compose hashes in 1 transaction (63,492 gas, 0.000124 ETH)." */
+export function formatResult(
+  what: string,
+  transactions: readonly { readonly gasUsed: bigint; readonly costWei: bigint }[],
+): string {
+  const gas = transactions.reduce((sum, { gasUsed }) => sum + gasUsed, 0n);
+  const cost = transactions.reduce((sum, { costWei }) => sum + costWei, 0n);
+  const count = formatCount(transactions.length, "transaction", "transactions");
+  return `${what} in ${count} (${formatGas(gas)}, ${formatFee(cost)}).`;
 }
 
 const rows: readonly (readonly [label: string, cell: (price: Price) => string])[] = [

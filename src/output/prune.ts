@@ -2,8 +2,9 @@ import { checksumAddress } from "viem";
 import type { PruneResult } from "../prune/apply-prune-plan.ts";
 import { describeAge, describeReason } from "../prune/keep-rules.ts";
 import { type PrunePlan, type PruneRow, removalsOf } from "../prune/plan-prune.ts";
-import { formatCount, formatResult, formatTime } from "./format.ts";
+import { formatCount, formatTime } from "./format.ts";
 import type { Output } from "./output.ts";
+import { formatResult } from "./price.ts";
 
 /** The effect of a removal. Operators must read it before they agree. */
 const whatRemovalMeans = [

@@ -9,8 +9,8 @@ import {
   describeOwner,
   describeOwnerFully,
   explorerLink,
-  formatResult,
 } from "../../../../src/output/format.ts";
+import { formatResult } from "../../../../src/output/price.ts";
 
 const address = `0x${"0e".repeat(20)}` as const;
 const hash = `0x${"ab".repeat(32)}` as const;
