@@ -62,9 +62,9 @@ describe("an update whose process is killed", () => {
   }
 
   const points: readonly [string, CrashPoint][] = [
-    ["with a signed transaction on record that never left", { write: 4, when: "after" }],
-    ["with a transaction mined that is recorded as signed only", { write: 5, when: "before" }],
-    ["with a transaction mined and not yet seen mined", { write: 6, when: "before" }],
+    ["with a recorded transaction that was never sent", { write: 4, when: "after" }],
+    ["with a mined transaction that is recorded only as signed", { write: 5, when: "before" }],
+    ["with a mined transaction without a record of its receipt", { write: 6, when: "before" }],
     ["with a confirmation that the cloud has accepted", { write: 8, when: "before" }],
   ];
   for (const [name, killAt] of points) {

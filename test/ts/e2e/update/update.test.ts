@@ -366,7 +366,7 @@ describe("updateCvm", () => {
       ["sets nothing", { environment: [] }],
       ["sets empty values alone", { environment: [{ key: "MODE", value: "" }] }],
       ["is cleared and given", { environment: green, clearEnvironment: true }],
-      ["sets what the guest would discard", { environment: green, allowedEnvs: ["OTHER"] }],
+      ["sets a variable that the guest would discard", { environment: green, allowedEnvs: ["OTHER"] }],
     ] as const)
       it(`when the environment ${what}, before another request`, async () => {
         const cvm = await createCvm(world, { environment: blue });

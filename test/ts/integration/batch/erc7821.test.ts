@@ -93,7 +93,7 @@ describe("the batch executor, through viem's actions of ERC-7821", () => {
     }
   });
 
-  it("is found in an account that delegates, in every mode of the standard", async () => {
+  it("is recognised in an account that delegates, in each mode of the standard", async () => {
     const { owner, stranger } = dstack;
     const client = await delegated();
     for (const mode of ["default", "opData", "batchOfBatches"] as const) {
@@ -121,7 +121,7 @@ describe("the batch executor, through viem's actions of ERC-7821", () => {
     expect(await getBalance(dstack.client, { address: stranger.address })).to.equal(before + parseEther("0.1"));
   });
 
-  it("takes empty opData, several batches, and the zero address for the account", async () => {
+  it("accepts empty opData, several batches, and the zero address for the account", async () => {
     const { owner } = dstack;
     const client = await delegated();
     const { address } = owner;
@@ -136,7 +136,7 @@ describe("the batch executor, through viem's actions of ERC-7821", () => {
     expect(await areAllowed(first, second, third)).to.deep.equal([true, true, true]);
   });
 
-  it("makes no call when there is opData, which nothing would read", async () => {
+  it("makes no call with opData, which it would not read", async () => {
     const client = await delegated();
     const { address } = client.account;
     for (const send of [

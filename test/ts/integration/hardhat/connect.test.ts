@@ -71,15 +71,19 @@ describe("the configuration of the plugin", () => {
     ],
     ["a misspelt field", { apps: { shop: { address: shop, pinned: [] } } }, "config.dstack.apps.shop"],
     ["a name that looks like an address", { apps: { "0xshop": shop } }, "config.dstack.apps.0xshop"],
-    ["a name that is one without prefix", { apps: { [shop.slice(2)]: bank } }, `config.dstack.apps.${shop.slice(2)}`],
+    [
+      "a name that is an address without prefix",
+      { apps: { [shop.slice(2)]: bank } },
+      `config.dstack.apps.${shop.slice(2)}`,
+    ],
     ["a misspelt section", { app: {} }, "config.dstack"],
-    ["a KMS that is none", { kms: "kms" }, "config.dstack.kms"],
+    ["an invalid KMS", { kms: "kms" }, "config.dstack.kms"],
     [
       "a device id of 31 bytes",
       { apps: { shop: { address: shop, devices: ["11".repeat(31)] } } },
       "config.dstack.apps.shop.devices.0",
     ],
-    ["a KMS key of no curve", { kmsPublicKey: "05".repeat(33) }, "config.dstack.kmsPublicKey"],
+    ["a KMS key that is not on the curve", { kmsPublicKey: "05".repeat(33) }, "config.dstack.kmsPublicKey"],
     ["an API key that is a number", { cloud: { apiKey: 7 } }, "config.dstack.cloud.apiKey"],
   ] as const) {
     it(`refuses ${what}, and names its path`, async () => {

@@ -245,20 +245,20 @@ describe("tasks dstack status and dstack history", () => {
   });
 
   const refused: readonly [string, string, Record<string, unknown>, number][] = [
-    ["a date that is none", "history", { at: "yesterday" }, 2],
+    ["an invalid date", "history", { at: "yesterday" }, 2],
     ["a day that does not exist", "history", { at: "2026-13-01" }, 2],
-    ["a day a month does not have", "history", { at: "2027-02-29" }, 2],
+    ["a day that the month does not have", "history", { at: "2027-02-29" }, 2],
     ["a day of the future", "history", { at: "2222-01-01" }, 2],
     ["a block of the future", "history", { at: "99999999" }, 2],
     ["a time before the app", "history", { at: "2020-01-01" }, 2],
     ["csv and json at once", "history", { csv: true, json: true }, 2],
-    ["a first block that is none", "status", { fromBlock: "-1" }, 2],
+    ["an invalid first block", "status", { fromBlock: "-1" }, 2],
     ["an address without a contract", "status", { app: devAccount(3).address }, 2],
     ["an address without a contract", "history", { app: devAccount(3).address }, 2],
     ["a CVM that does not exist", "status", { cvm: "no-such-cvm" }, 4],
-    ["a KMS that is none", "status", { kms: "0x12" }, 2],
+    ["an invalid KMS", "status", { kms: "0x12" }, 2],
     ["a KMS without code", "status", { kms: devAccount(3).address }, 2],
-    ["a store that is no store", "history", { store: "package.json" }, 2],
+    ["a file that is not a store", "history", { store: "package.json" }, 2],
   ];
   for (const [what, task, args, exitCode] of refused) {
     it(`${task} refuses ${what} with one sentence and the next step`, async () => {

@@ -51,21 +51,21 @@ describe("task dstack up", () => {
     });
 
     const refused: readonly [string, UpArguments, string][] = [
-      ["a port that is no number", { chainPort: "many" }, "--chain-port"],
+      ["a port that is not a number", { chainPort: "many" }, "--chain-port"],
       ["a port with a sign", { chainPort: "-1" }, "--chain-port"],
       ["a port that is too large", { cloudPort: "65536" }, "--cloud-port"],
       ["an empty port", { cloudPort: "" }, "--cloud-port"],
-      ["a fork URL that is none", { fork: "base" }, "--fork"],
-      ["a fork URL of another kind", { fork: "file:///chain" }, "--fork"],
+      ["an invalid fork URL", { fork: "base" }, "--fork"],
+      ["a fork URL of another scheme", { fork: "file:///chain" }, "--fork"],
       ["--chain-rpc without --kms", { chainRpc: rpc }, "--kms"],
       ["--kms without --chain-rpc", { kms }, "--chain-rpc"],
       ["--fork with --chain-rpc", { chainRpc: rpc, kms, fork: rpc }, "--fork"],
       ["--chain-port with --chain-rpc", { chainRpc: rpc, kms, chainPort: "0" }, "--chain-port"],
-      ["a KMS address that is none", { chainRpc: rpc, kms: "0x12" }, "--kms"],
+      ["an invalid KMS address", { chainRpc: rpc, kms: "0x12" }, "--kms"],
       ["a host name with a scheme", { allowedHosts: "a.example, http://b.example" }, "--allowed-hosts"],
       ["any origin", { allowedOrigins: "*" }, "--allowed-origins"],
       ["a state file without a name", { state: "" }, "--state"],
-      ["a state file of something else", { state: "package.json" }, "package.json"],
+      ["a state file of another kind", { state: "package.json" }, "package.json"],
     ];
     for (const [what, args, word] of refused) {
       it(`refuses ${what} in one clear sentence, with exit code 2`, async () => {

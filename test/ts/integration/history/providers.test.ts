@@ -140,7 +140,7 @@ describe("readHistory through a provider", () => {
 
   for (const [what, answer] of [
     ["HTTP 429 without a body", { status: 429, headers: { "content-type": "text/plain" }, body: "" }],
-    ["HTTP 429 whose body is no JSON although it says so", { status: 429, body: "" }],
+    ["HTTP 429 with a body that is not JSON", { status: 429, body: "" }],
     ["HTTP 429 with JSON-RPC", { status: 429, ...error(-32005, "daily request count exceeded, request rate limited") }],
     ["JSON-RPC 429", error(429, "too many requests")],
     ["-32007", error(-32007, "50/second request limit reached")],

@@ -56,8 +56,8 @@ describe("bad input to the mock cloud", () => {
   ][] = [
     ["a number as compose file", "", { docker_compose_file: 7 }, ["body", "docker_compose_file"]],
     ["a list as body", "", [], ["body"]],
-    ["names that are no texts", "", { allowed_envs: [1] }, ["body", "allowed_envs", "0"]],
-    ["a flag that is a text", "", { public_logs: "yes" }, ["body", "public_logs"]],
+    ["names that are not strings", "", { allowed_envs: [1] }, ["body", "allowed_envs", "0"]],
+    ["a flag that is a string", "", { public_logs: "yes" }, ["body", "public_logs"]],
     ["half a processor", "", { vcpu: 0.5 }, ["body", "vcpu"]],
     ["negative memory", "", { memory: -1 }, ["body", "memory"]],
     ["an environment that is not hex", "/envs", { encrypted_env: "zz".repeat(60) }, ["body", "encrypted_env"]],
@@ -70,7 +70,7 @@ describe("bad input to the mock cloud", () => {
     ],
     ["no environment", "/envs", {}, ["body", "encrypted_env"]],
     ["an environment of null", "/envs", { encrypted_env: null }, ["body", "encrypted_env"]],
-    ["a script that is no text", "/pre-launch-script", { pre_launch_script: {} }, ["body", "pre_launch_script"]],
+    ["a script that is not a string", "/pre-launch-script", { pre_launch_script: {} }, ["body", "pre_launch_script"]],
     [
       "a form without the part file",
       "/docker-compose",

@@ -27,7 +27,7 @@ describe("the command dstack-mock-cloud", () => {
     return path;
   };
 
-  it("explains itself", async () => {
+  it("prints its help", async () => {
     const { exitCode, stdout, stderr } = await run(["--help"]);
     expect({ exitCode, stderr }).to.deep.equal({ exitCode: 0, stderr: "" });
     for (const flag of ["--seed", "--allowed-hosts", "--allowed-origins", "--device-login", "--private-webhooks"]) {
@@ -62,7 +62,7 @@ describe("the command dstack-mock-cloud", () => {
     }
   });
 
-  it("says in words what keeps it from starting, with exit code 2", async () => {
+  it("says in one sentence why it cannot start, with exit code 2", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const { port } = taken.address() as AddressInfo; // listening on TCP
@@ -108,7 +108,7 @@ describe("the command dstack-mock-cloud", () => {
     }
   });
 
-  it("warns that the network can reach it where it listens on more than loopback", async () => {
+  it("warns that the network can reach it when it listens on more than loopback", async () => {
     const warning = (host: string) => `Other machines on the network can reach this cloud (--host ${host}).\n`;
     for (const [host, expected] of [
       ["0.0.0.0", warning("0.0.0.0")],
@@ -122,7 +122,7 @@ describe("the command dstack-mock-cloud", () => {
     }
   });
 
-  it("ends its process with that code", async () => {
+  it("ends its process with exit code 2", async () => {
     const { code, stderr } = await runScript({ args: ["src/mock-cloud/server.ts", "--port", "x"] });
     expect({ code, stderr }).to.deep.equal({
       code: 2,

@@ -48,11 +48,11 @@ describe("the boot gate before hostile apps", () => {
 
   for (const [name, contract, args] of [
     ["answers nothing", "RawAnsweringApp", ["0x", false]],
-    ["answers what cannot be decoded", "RawAnsweringApp", ["0x01", false]],
+    ["answers with invalid data", "RawAnsweringApp", ["0x01", false]],
     ["reverts with nothing", "RawAnsweringApp", ["0x", true]],
     ["burns all gas", "GasBurningApp", []],
-    ["writes while it is asked", "WritingApp", []],
-    ["answers with more than any gas pays for", "FloodingApp", [2n ** 40n]],
+    ["writes during the call", "WritingApp", []],
+    ["answers with more data than the gas can pay for", "FloodingApp", [2n ** 40n]],
   ] as const) {
     it(`refuses an app that ${name}`, async () => {
       const { address } = await world.dstack.connection.viem.deployContract(contract, args as never);

@@ -52,7 +52,7 @@ describe("webhooks", () => {
     await cloud.whenDelivered();
   }
 
-  it("are told what becomes of a CVM, signed so that the official helper believes it", async () => {
+  it("receive each change of a CVM, with a signature that the official helper accepts", async () => {
     const { secret } = await subscribe();
     const cvm = await createOffChainCvm({ cloud });
     await settled();
@@ -87,7 +87,7 @@ describe("webhooks", () => {
     expect(JSON.parse(receiver.received.at(-1)?.body ?? "").data.status).to.equal("deleted");
   });
 
-  it("are told why a CVM could not be created", async () => {
+  it("receive the reason why a CVM could not be created", async () => {
     await subscribe(["cvm.create_failed"]);
     cloud.setFault({ kind: "boot-failure", reason: "The disk is full" });
     await createOffChainCvm({ cloud });
@@ -99,7 +99,7 @@ describe("webhooks", () => {
     });
   });
 
-  it("are called again after a minute, ten minutes and an hour, and then no more", async () => {
+  it("are called again after one minute, ten minutes and one hour, and then no more", async () => {
     const { id } = await subscribe();
     receiver.respond = (response) => response.writeHead(500).end("x".repeat(5000));
     await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
@@ -122,7 +122,7 @@ describe("webhooks", () => {
     expect(events.filter(({ type }) => type === "webhook.attempted")).to.have.lengthOf(4);
   });
 
-  it("get through once a later attempt is accepted", async () => {
+  it("are delivered when a later attempt is accepted", async () => {
     const { id } = await subscribe();
     receiver.respond = (response) => response.destroy();
     await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
@@ -140,7 +140,7 @@ describe("webhooks", () => {
     });
   });
 
-  it("are given up on when they do not answer in time, and called again", async () => {
+  it("are called again when they do not answer in time", async () => {
     await cloud.close();
     cloud = await startMockCloud({ ...offChainPlatform(), webhookTimeoutMs: 50 });
     const { id } = await subscribe();
@@ -201,7 +201,7 @@ describe("webhooks", () => {
     }
   });
 
-  it("are not followed when they redirect", async () => {
+  it("are not delivered to the target of a redirect", async () => {
     const { id } = await subscribe();
     receiver.respond = (response) => response.writeHead(302, { location: receiver.url }).end();
     await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
@@ -210,7 +210,7 @@ describe("webhooks", () => {
     expect((await deliveries(id))[0]).to.include({ status: "pending", response_status: 302 });
   });
 
-  it("get an event again on demand, under a new id that names the first", async () => {
+  it("receive an event again on request, with a new id that names the first", async () => {
     const { id, secret } = await subscribe();
     await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
     await settled();
@@ -225,7 +225,7 @@ describe("webhooks", () => {
     expect((await request(cloud, "POST", `/workspace/webhooks/${id}/deliveries/evt_none/resend`)).status).to.equal(404);
   });
 
-  it("get the same event twice where a fault says so", async () => {
+  it("receive an event twice with a fault", async () => {
     const { id } = await subscribe();
     cloud.setFault({ kind: "duplicate-delivery", times: 1 });
     await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
@@ -271,7 +271,7 @@ describe("webhooks", () => {
     expect(JSON.stringify(events)).to.not.contain("whsec_");
   });
 
-  it("are told only what they asked for, and nothing while switched off or gone", async () => {
+  it("receive only their events, and nothing while they are disabled or deleted", async () => {
     const { id } = await subscribe(["cvm.updated"]);
     const cvm = await createOffChainCvm({ cloud });
     await settled();
@@ -286,7 +286,7 @@ describe("webhooks", () => {
     expect((await request(cloud, "GET", "/workspace/webhooks")).body).to.deep.equal({ items: [], total: 0 });
   });
 
-  it("may name the test event, which comes whether it is named or not", async () => {
+  it("may name the test event, which they receive in any case", async () => {
     for (const wanted of [["webhook.test"], ["cvm.updated"]]) {
       const { id } = await subscribe(wanted);
       await request(cloud, "POST", `/workspace/webhooks/${id}/test`);
@@ -295,7 +295,7 @@ describe("webhooks", () => {
     expect(names()).to.deep.equal(["webhook.test", "webhook.test"]);
   });
 
-  it("are changed in what is said of them alone", async () => {
+  it("change only in the given fields", async () => {
     const { id } = await subscribe(["cvm.updated"]);
     const change = async (body: object) => (await request(cloud, "PUT", `/workspace/webhooks/${id}`, { body })).body;
     expect(await change({ enabled: false })).to.deep.include({ url: receiver.url, events: ["cvm.updated"] });
@@ -303,7 +303,7 @@ describe("webhooks", () => {
     expect(await change({})).to.deep.include({ url: receiver.url, enabled: false, events: ["cvm.stopped"] });
   });
 
-  it("are not called again for an event once they are switched off, but for a test they are", async () => {
+  it("are not called again for an event when they are disabled, except for a test", async () => {
     const { id } = await subscribe(["cvm.restarted"]);
     const cvm = await createOffChainCvm({ cloud });
     receiver.respond = (response) => response.writeHead(500).end();
@@ -324,7 +324,7 @@ describe("webhooks", () => {
     expect(receiver.received).to.have.lengthOf(3);
   });
 
-  it("call loopback by any of its names, and no private, link-local or other inner address", async () => {
+  it("may be on loopback by each of its names, and on no private, link-local or other internal address", async () => {
     const { port } = new URL(receiver.url);
     for (const host of ["localhost", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"]) {
       const body = { url: `http://${host}:${port}/`, events: ["cvm.updated"] };
@@ -346,7 +346,7 @@ describe("webhooks", () => {
     }
   });
 
-  it("are asked about once more as they are called, and may call inner addresses where that was asked for", async () => {
+  it("are checked again when they are called, and may be internal with an option", async () => {
     const folder = mkdtempSync(join(tmpdir(), "mock-cloud-"));
     const options = { ...offChainPlatform(), stateFile: join(folder, "cloud.db") };
     const inner = { url: receiver.url.replace("127.0.0.1", "0.0.0.0"), events: ["cvm.updated"] };
@@ -370,7 +370,7 @@ describe("webhooks", () => {
     }
   });
 
-  it("are refused where their address or events make no sense", async () => {
+  it("are refused with an invalid address or invalid events", async () => {
     for (const body of [
       { url: "ftp://127.0.0.1/", events: ["cvm.updated"] },
       { url: "http://user:secret@127.0.0.1/", events: ["cvm.updated"] },
@@ -419,7 +419,7 @@ const innerHosts = [
 ];
 
 describe("webhooks of a cloud that stops", () => {
-  it("are told after the restart, once", async () => {
+  it("receive events once after the restart", async () => {
     const folder = mkdtempSync(join(tmpdir(), "mock-cloud-"));
     const receiver = await startWebhookReceiver();
     try {
@@ -453,7 +453,7 @@ describe("webhooks of a cloud that stops", () => {
   });
 });
 
-describe("what webhooks are told of", () => {
+describe("an event of webhooks", () => {
   let folder: string;
   let stateFile: string;
   let cloud: RunningMockCloud;
@@ -478,7 +478,7 @@ describe("what webhooks are told of", () => {
     database.close();
   }
 
-  it("does not happen where it cannot be noted for them", async () => {
+  it("does not happen when it cannot be recorded", async () => {
     const cvm = await createOffChainCvm({ cloud });
     refuseDeliveries();
     expect((await request(cloud, "DELETE", `/cvms/${cvm.id}`)).status).to.equal(500);
@@ -486,7 +486,7 @@ describe("what webhooks are told of", () => {
     expect(cloud.readHistory(cvm.id).map(({ kind }) => kind)).to.deep.equal(["create"]);
   });
 
-  it("is on disk together with the note, before anybody else hears of it", async () => {
+  it("is stored together with its record, before any other reader sees it", async () => {
     await cloud.close();
     const seen: [string, number, number][] = [];
     cloud = await startMockCloud({ ...offChainPlatform(), stateFile, onEvent: ({ type }) => look(type) });
@@ -511,7 +511,7 @@ describe("what webhooks are told of", () => {
 });
 
 describe("webhooks of an update that waits for its owner", () => {
-  it("are told what has to be registered, where, and until when", async () => {
+  it("receive the hash to register, with its contract and the time limit", async () => {
     const world = await startCloudWorld(await network.create("local"));
     const receiver = await startWebhookReceiver();
     try {

@@ -69,7 +69,7 @@ describe("judge", () => {
   const green: Tally = { passed: 3, failed: 0, skipped: 0 };
   const ending = "exited with code 0";
 
-  it("believes counts that agree with the way the runner ended", () => {
+  it("accepts counts that match the exit code of the runner", () => {
     expect(judge(green, { ending, ci: true })).to.deep.equal(green);
     expect(failuresOf(judge({ ...green, failed: 2 }, { ending: "exited with code 1", ci: true }))).to.equal(2);
   });

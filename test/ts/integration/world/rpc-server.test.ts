@@ -56,7 +56,7 @@ describe("the RPC of a local chain", () => {
   });
 
   for (const [what, body, code] of [
-    ["what is no JSON", "{", -32700],
+    ["text that is not JSON", "{", -32700],
     ["an empty batch", [], -32600],
     ["a call without a method", { id: 1 }, -32600],
     ["named parameters", { id: 1, method: "eth_chainId", params: { a: 1 } }, -32600],

@@ -98,7 +98,7 @@ describe("startWorld", () => {
       ["the RPC to fork does not answer", { forkUrl: "http://127.0.0.1:1" }, RpcUnavailableError],
       ["the contracts cannot be deployed", { deploy: () => Promise.reject(new RangeError("out of gas")) }, RangeError],
       ["it is interrupted", { signal: AbortSignal.abort() }, DOMException],
-      ["the state file is something else", { stateFile: "README.md" }, InvalidArgumentError],
+      ["the state file is another kind of file", { stateFile: "README.md" }, InvalidArgumentError],
     ] as const) {
       it(`leaves nothing running if ${what}`, async () => {
         const sockets = openSockets();

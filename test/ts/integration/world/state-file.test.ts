@@ -85,7 +85,7 @@ describe("the state file of a world", () => {
 
     for (const [what, damage] of [
       ["with a line that is not its own", () => appendFileSync(worldFile(), '{"type":"surprise"}\n')],
-      ["with a line that is no JSON", () => appendFileSync(worldFile(), "surprise\n")],
+      ["with a line that is not JSON", () => appendFileSync(worldFile(), "surprise\n")],
       ["without its world file", () => rmSync(worldFile())],
       ["without its database", () => renameSync(`${directory.path}/world.db`, `${directory.path}/other.db`)],
     ] as const) {

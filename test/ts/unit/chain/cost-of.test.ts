@@ -26,7 +26,7 @@ const ofIsthmus = ofGas + 16n + 123_456n + 5n;
 describe("costOf", () => {
   for (const [what, fields, cost] of [
     ["on Ethereum", {}, ofGas],
-    ["with null for fees that are not taken", { l1Fee: null, operatorFeeScalar: null }, ofGas],
+    ["with null for missing fees", { l1Fee: null, operatorFeeScalar: null }, ofGas],
     ["before Isthmus", { l1Fee: "0x10" }, ofGas + 16n],
     ["of Isthmus, with the operator fee per million gas, rounded down", isthmus, ofIsthmus],
     [
@@ -34,8 +34,8 @@ describe("costOf", () => {
       { ...isthmus, daFootprintGasScalar: "0x190" },
       ofGas + 16n + 100_000n * 1_234_567n * 100n + 5n,
     ],
-    ["of a node that names later fields as null", { ...isthmus, daFootprintGasScalar: null }, ofIsthmus],
-    ["with fees that are no numbers", { l1Fee: "1 ETH", operatorFeeScalar: {}, operatorFeeConstant: -1n }, ofGas],
+    ["of a node with later fields as null", { ...isthmus, daFootprintGasScalar: null }, ofIsthmus],
+    ["with fees that are not numbers", { l1Fee: "1 ETH", operatorFeeScalar: {}, operatorFeeConstant: -1n }, ofGas],
     ["with fees of more than 256 bits", { l1Fee: `0x${"f".repeat(65)}` }, ofGas],
     ["without gas", { gasUsed: null, effectiveGasPrice: undefined }, 0n],
   ] as const) {

@@ -69,7 +69,7 @@ describe("hash mismatch", () => {
     ["a script with one more newline", "pre_launch_script", `${script}\n`],
     ["a script without its byte order mark", "pre_launch_script", script.slice(1)],
     ["sorted names", "allowed_envs", ["LEVEL", "TOKEN"]],
-    ["names added to the old ones", "allowed_envs", ["TOKEN", "API_URL", "LEVEL"]],
+    ["names added after the old ones", "allowed_envs", ["TOKEN", "API_URL", "LEVEL"]],
     ["old names added", "allowed_envs", ["TOKEN", "LEVEL", "API_URL"]],
     ["old names added and all sorted", "allowed_envs", ["API_URL", "LEVEL", "TOKEN"]],
     ["no names", "allowed_envs", []],

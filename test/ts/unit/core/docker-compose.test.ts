@@ -200,7 +200,7 @@ describe("checkDockerCompose", () => {
       "x-a: &a {image: a}\nx-l: &l [*a]\nx-b: &a {image: b}\nservices:\n  web: {<<: *l}\n",
       { web: "a" },
     ],
-    ["tags that say the obvious", "services: !!map\n  !!str web: {image: !!str a}\n", { web: "a" }],
+    ["tags that name the default type", "services: !!map\n  !!str web: {image: !!str a}\n", { web: "a" }],
     [
       "tags of plain values",
       `${good}x-n: !!seq [!!int 5, !!int -3, !!int "0", !!float 1.5, !!bool true, !!null ~, !!null null, !!str null]\n`,

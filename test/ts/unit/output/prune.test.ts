@@ -23,7 +23,7 @@ describe("showPrunePlan", () => {
   const running = [{ composeHash: hashNumber(1), cvm: cvm("web") }];
   const unknowns = [{ kind: "prepare-tokens", problem: "The prepared updates are not known." }] as const;
 
-  it("says of each hash why it stays or goes, and what removal does not do", () => {
+  it("says for each hash why it stays or is removed, and what a removal does not do", () => {
     const text = show({ allowed: [allowedHash(1), allowedHash(2)], running });
     expect(rowOf(text, hashNumber(1))).to.match(/^keep .* runs on web \(cvm_web\)$/);
     expect(rowOf(text, hashNumber(2))).to.match(/^remove .* not needed$/);
@@ -31,7 +31,7 @@ describe("showPrunePlan", () => {
     expect(text).to.include("continues until it restarts").and.to.include("keeps the keys that it received");
   });
 
-  it("claims no more than is known, accepted or not", () => {
+  it("names unknown facts, accepted or not", () => {
     for (const acceptedUnknowns of [[], ["prepare-tokens"]] as const) {
       const text = show({ allowed: [allowedHash(1), allowedHash(2)], running, unknowns }, { acceptedUnknowns });
       expect(rowOf(text, hashNumber(2))).to.match(/ not needed, as far as is known$/);
@@ -40,7 +40,7 @@ describe("showPrunePlan", () => {
     }
   });
 
-  it("names pins and waiting calls that keep nothing, and no others", () => {
+  it("names pins and queued calls that keep nothing, and no others", () => {
     const pins = [1, 3].map((number) => ({ composeHash: hashNumber(number), source: "the configuration" }));
     const queued = [
       { source: "old.json", composeHashes: [] },

@@ -32,8 +32,8 @@ describe("the command line of npm run test:clients", () => {
     ["a stray word", ["deploy"]],
     ["an option without its value", ["--grep"]],
     ["an unknown client", ["--client", "ruby"]],
-    ["what is no pattern", ["--grep", "("]],
-    ["a pattern no row has", ["--grep", "no such row"]],
+    ["an invalid pattern", ["--grep", "("]],
+    ["a pattern without a row", ["--grep", "no such row"]],
   ] as const) {
     it(`refuses ${title}`, () => {
       expect(() => parseClientsArguments(argv))

@@ -29,7 +29,7 @@ async function signed(changes: Partial<TransactionSerializableEIP1559> = {}, by 
   return { rawTransaction, transactionHash: keccak256(rawTransaction) };
 }
 
-describe("a payment on record that a repository brings", () => {
+describe("a recorded payment from a repository", () => {
   const directory = useTemporaryDirectory();
   const path = () => join(directory.path, "journal.jsonl");
 
@@ -50,13 +50,13 @@ describe("a payment on record that a repository brings", () => {
 
   const node = { rawTransaction: null, transactionHash: null };
 
-  it("is believed as this package writes it, whoever signs", async () => {
+  it("is accepted as this package writes it, from each kind of signer", async () => {
     expect(await open({})).to.equal(1);
     expect(await open(await signed())).to.equal(1);
     expect(await open(node)).to.equal(1);
   });
 
-  it("is corrupt where its step and value are not what its calldata does", async () => {
+  it("is corrupt when its step and value differ from its calldata", async () => {
     const other = `0x${"c9".repeat(32)}` as const;
     for (const data of [
       encode("addComposeHash", other),
@@ -70,7 +70,7 @@ describe("a payment on record that a repository brings", () => {
     await expectCorrupt(/tip/, { ...node, maxPriorityFeePerGas: "9000000000000000", maxFeePerGas: "9000000000000000" });
   });
 
-  it("is corrupt where its signed bytes are others", async () => {
+  it("is corrupt when its signed bytes differ", async () => {
     const delegating = await signer.signTransaction({
       ...{ type: "eip7702", chainId: 8453, nonce: 7, to: prepared.to, data: prepared.data, gas: 60_000n },
       ...{ maxFeePerGas: 2_000_000_000n, maxPriorityFeePerGas: 1_000_000n },

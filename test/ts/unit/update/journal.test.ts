@@ -29,7 +29,7 @@ describe("openJournal", () => {
     for (const entry of entries) await journal.append(entry);
   }
 
-  it("remembers across processes what was appended", async () => {
+  it("keeps the appended entries for other processes", async () => {
     await write(wholeUpdate.slice(0, 3));
     await using journal = await openJournal(path());
     expect(journal.state.updates.get(update)?.status).to.equal("patched");
@@ -38,7 +38,7 @@ describe("openJournal", () => {
     expect(readFileSync(path(), "utf8").trimEnd().split("\n")).to.have.length(4);
   });
 
-  it("writes one line per entry, stamped, and is readable by its owner alone", async () => {
+  it("writes one line with a time per entry, readable only by its owner", async () => {
     await write();
     const lines = readFileSync(path(), "utf8")
       .trimEnd()
@@ -49,13 +49,13 @@ describe("openJournal", () => {
     expect(statSync(path()).mode & 0o777).to.equal(0o600);
   });
 
-  it("takes the rights of others away from a file that had them", async () => {
+  it("removes the permissions of others from a file", async () => {
     writeFileSync(path(), "", { mode: 0o644 });
     await write([]);
     expect(statSync(path()).mode & 0o777).to.equal(0o600);
   });
 
-  it("drops a line that a crash cut short, at whatever byte, and goes on after it", async () => {
+  it("drops a line that a crash has cut at each byte, and continues after it", async () => {
     await write(wholeUpdate.slice(0, 2));
     const whole = readFileSync(path());
     const start = whole.indexOf("\n") + 1;
@@ -71,7 +71,7 @@ describe("openJournal", () => {
     }
   });
 
-  it("goes on after a first line that was cut short at whatever byte", async () => {
+  it("continues after a first line that was cut at each byte", async () => {
     await write(wholeUpdate.slice(0, 1));
     const whole = readFileSync(path());
     for (const end of [1, 4, 5, 40, whole.length - 1]) {
@@ -82,7 +82,7 @@ describe("openJournal", () => {
     }
   });
 
-  it("leaves somebody's file of one line as it is, its rights too", async () => {
+  it("does not change the content and permissions of another file of one line", async () => {
     for (const text of ['{"name":"shop"}', "secret", "{ }"]) {
       writeFileSync(path(), text);
       chmodSync(path(), 0o644);
@@ -92,7 +92,7 @@ describe("openJournal", () => {
     }
   });
 
-  it("drops the zeros a power cut leaves behind the last line", async () => {
+  it("drops zeros after the last line, as after a power cut", async () => {
     await write(wholeUpdate.slice(0, 2));
     appendFileSync(path(), Buffer.alloc(300));
     await using journal = await openJournal(path());
@@ -117,7 +117,7 @@ describe("openJournal", () => {
     "an empty line": { line: 2, edit: (lines) => lines.splice(1, 0, "") },
   };
   for (const [name, { line, edit }] of Object.entries(damages)) {
-    it(`refuses ${name} and leaves the file as it is`, async () => {
+    it(`refuses ${name} and does not change the file`, async () => {
       await write();
       const lines = readFileSync(path(), "utf8").trimEnd().split("\n");
       edit(lines);
@@ -149,7 +149,7 @@ describe("openJournal", () => {
     expect(readFileSync(path(), "utf8").trimEnd().split("\n")).to.have.length(wholeUpdate.length + other.length);
   });
 
-  it("is for one owner at a time", async () => {
+  it("can be opened by one owner at a time", async () => {
     const first = await openJournal(path());
     const error = await catchError(openJournal(path()), JournalLockedError);
     expect(error.context).to.include({ path: path(), pid: process.pid });
@@ -157,7 +157,7 @@ describe("openJournal", () => {
     await write([]);
   });
 
-  it("lets exactly one of many in who come at once", async () => {
+  it("can be opened by exactly one of many at the same time", async () => {
     const results = await Promise.allSettled(Array.from({ length: 6 }, () => openJournal(path())));
     const opened = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     expect(opened).to.have.length(1);
@@ -165,7 +165,7 @@ describe("openJournal", () => {
     expect(existsSync(`${path()}.lock`)).to.equal(false);
   });
 
-  it("is not kept by a process that has died", async () => {
+  it("is not locked by a process that has ended", async () => {
     const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
     const { pid = 0 } = child;
     const lockFile = (since: number) => `${pid}_${since}_${encodeURIComponent(hostname())}_${"0".repeat(16)}`;
@@ -181,7 +181,7 @@ describe("openJournal", () => {
     expect(readdirSync(`${path()}.lock`)).to.have.length(1);
   });
 
-  it("is not kept by an earlier process with this one's number, as restarted containers have", async () => {
+  it("is not locked by an earlier process with the same id, as after a restart of a container", async () => {
     const before = Math.floor(Date.now() - process.uptime() * 1000) - 60_000;
     mkdirSync(`${path()}.lock`);
     writeFileSync(
@@ -191,7 +191,7 @@ describe("openJournal", () => {
     await write([]);
   });
 
-  it("is left alone while a process of another machine has it", async () => {
+  it("is not taken from a process of another machine", async () => {
     mkdirSync(`${path()}.lock`);
     const lockFile = join(`${path()}.lock`, `4194304_1000_else%20where_${"0".repeat(16)}`);
     writeFileSync(lockFile, "");

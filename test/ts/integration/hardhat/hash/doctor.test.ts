@@ -164,7 +164,7 @@ describe("dstack hash", () => {
 
   for (const [what, file, args, code, name] of [
     ["no file", "", {}, 2, "InvalidArgumentError"],
-    ["a file that is not there", "absent.yml", {}, 2, "UnusableFileError"],
+    ["a missing file", "absent.yml", {}, 2, "UnusableFileError"],
     ["broken YAML", "broken.yml", {}, 2, "InvalidAppComposeError"],
     ["several documents", "several.yml", {}, 2, "InvalidAppComposeError"],
     ["several documents, before the CVM is asked for", "several.yml", { cvm: "unknown" }, 2, "InvalidAppComposeError"],
