@@ -22,7 +22,7 @@ console.log(
 
 async function read(): Promise<{ events: number; isComplete: boolean | undefined }> {
   if (mode === "nothing") return { events: 0, isComplete: undefined };
-  if (mode === "plain") return { events: await scanPlainly(), isComplete: undefined };
+  if (mode === "plain") return { events: await scanInOrder(), isComplete: undefined };
   const store = openHistoryStore(path);
   const { changes, completeness } = await readHistory(client, { appId, store });
   store.close();
@@ -30,7 +30,7 @@ async function read(): Promise<{ events: number; isComplete: boolean | undefined
 }
 
 /** A simple script: it reads one range after the other, from a given block and with a given limit. */
-async function scanPlainly(): Promise<number> {
+async function scanInOrder(): Promise<number> {
   const head = await client.getBlockNumber();
   const events = dstackAppAbi.filter((item) => item.type === "event");
   const logs: unknown[] = [];

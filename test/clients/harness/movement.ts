@@ -3,14 +3,14 @@ import { getBlockNumber } from "viem/actions";
 import type { Lane } from "./lane.ts";
 
 /** Runs the work, and checks that nothing changed meanwhile: no block, no CVM and no operation. */
-export async function expectNothingMoved(lane: Lane, work: () => Promise<unknown>): Promise<void> {
+export async function expectNothingChanged(lane: Lane, work: () => Promise<unknown>): Promise<void> {
   const before = await observe(lane);
   await work();
   expect(await observe(lane), "chain and backend").to.deep.equal(before);
 }
 
 /** Runs work that moves the clocks of chain and backend and sets faults, and restores the state after it. */
-export async function withOwnTime(lane: Lane, work: () => Promise<void>): Promise<void> {
+export async function withOwnClock(lane: Lane, work: () => Promise<void>): Promise<void> {
   const { world } = lane;
   await world.cloud.whenIdle();
   const before = await world.snapshot();

@@ -6,7 +6,7 @@ import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../src
 import { expectEvent, expectRegistered, isHashAllowed, readDevices } from "../harness/checks.ts";
 import { ClientError } from "../harness/client-errors.ts";
 import type { Lane } from "../harness/lane.ts";
-import { expectNothingMoved } from "../harness/movement.ts";
+import { expectNothingChanged } from "../harness/movement.ts";
 import type { OperationGroup } from "../harness/operation.ts";
 
 const newHash = `0x${"5e".repeat(32)}`;
@@ -46,7 +46,7 @@ export const chainGroup: OperationGroup = {
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("on-chain");
         const wanted = { ...signing(lane), privateKey: lane.strangerKey, appId: cvm.appId, composeHash: newHash };
-        await expectNothingMoved(lane, async () => {
+        await expectNothingChanged(lane, async () => {
           const error = await sdk.callChain("addComposeHash", wanted).then(
             () => undefined,
             (thrown: unknown) => thrown,

@@ -4,7 +4,7 @@ import { withoutPrefix } from "../../../src/core/ids.ts";
 import { expectInForce, expectRefusal, expectUntouched } from "../harness/checks.ts";
 import type { CliRun } from "../harness/cli.ts";
 import { type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";
-import { expectNothingMoved, withOwnTime } from "../harness/movement.ts";
+import { expectNothingChanged, withOwnClock } from "../harness/movement.ts";
 import type { OperationGroup } from "../harness/operation.ts";
 import { refuseCommit } from "./deploy.ts";
 
@@ -21,7 +21,7 @@ export const conflictGroup: OperationGroup = {
     {
       name: "restartCvm while an update rolls over: the CLI waits, the others get a 409",
       cli: async ({ cli, lane }) =>
-        sitOutRollover(lane, {
+        awaitRolloverEnd(lane, {
           run: (cvm) => cli.succeed(["cvms", "restart", cvm.id]),
           // It reads the CVM first.
           isHeldUp: ({ method }) => method === "GET",
@@ -29,20 +29,20 @@ export const conflictGroup: OperationGroup = {
           done: "restart",
         }),
       sdk: async ({ sdk, lane }) =>
-        whileRollingOver(lane, async (cvm) => {
+        duringRollover(lane, async (cvm) => {
           await expectRefusal(sdk.call("restartCvm", { id: cvm.id, force: false }), { status: 409 });
         }),
     },
     {
       name: "patchCvm while an update rolls over: 409",
       cli: async ({ cli, lane }) =>
-        whileRollingOver(lane, async (cvm) => {
+        duringRollover(lane, async (cvm) => {
           const args = ["deploy", "--cvm-id", cvm.id, "-c", compose];
           const { text } = await cli.fail(args, { files: { [compose]: otherCompose } });
           expect(text).to.match(/409|in progress|busy|conflict/i);
         }),
       sdk: async ({ sdk, lane }) =>
-        whileRollingOver(lane, async (cvm) => {
+        duringRollover(lane, async (cvm) => {
           const call = sdk.call("patchCvm", { id: cvm.id, docker_compose_file: otherCompose });
           await expectRefusal(call, { status: 409 });
         }),
@@ -50,7 +50,7 @@ export const conflictGroup: OperationGroup = {
     {
       name: "updateCvmResources while an update rolls over: the CLI waits, the others get a 409",
       cli: async ({ cli, lane }) =>
-        sitOutRollover(lane, {
+        awaitRolloverEnd(lane, {
           run: (cvm) => {
             const size = ["--vcpu", "2", "--memory", "4096", "--disk-size", "60"];
             return cli.succeed(["cvms", "resize", cvm.id, ...size, "--allow-restart", "true", "-y"]);
@@ -61,7 +61,7 @@ export const conflictGroup: OperationGroup = {
           done: "update",
         }),
       sdk: async ({ sdk, lane }) =>
-        whileRollingOver(lane, async (cvm) => {
+        duringRollover(lane, async (cvm) => {
           const call = sdk.call("updateCvmResources", { id: cvm.id, vcpu: 2, allow_restart: true });
           await expectRefusal(call, { status: 409 });
         }),
@@ -70,7 +70,7 @@ export const conflictGroup: OperationGroup = {
       name: "two updates of one CVM at once, off-chain KMS: one wins, the other gets a 409",
       cli: async ({ cli, lane }) => {
         const cvm = await lane.createCvm("off-chain");
-        await withOwnTime(lane, async () => {
+        await withOwnClock(lane, async () => {
           lane.world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, times: 1, ms: slowMs });
           const texts = [nextCompose, otherCompose];
           const args = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--json"];
@@ -85,7 +85,7 @@ export const conflictGroup: OperationGroup = {
       },
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("off-chain");
-        await withOwnTime(lane, async () => {
+        await withOwnClock(lane, async () => {
           lane.world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, times: 1, ms: slowMs });
           const texts = [nextCompose, otherCompose];
           const update = (docker_compose_file: string) =>
@@ -107,7 +107,7 @@ export const conflictGroup: OperationGroup = {
         const taken = await lane.standingCvm("off-chain");
         const appId = withoutPrefix(taken.appId);
         const args = ["deploy", "-n", newName(), "-c", compose, "--custom-app-id", appId, "--nonce", "0"];
-        await expectNothingMoved(lane, async () => {
+        await expectNothingChanged(lane, async () => {
           const { text } = await cli.fail(args, { files });
           expect(text).to.match(/ERR-03-007|exists already/i);
         });
@@ -122,7 +122,7 @@ export const conflictGroup: OperationGroup = {
           app_id: withoutPrefix(taken.appId),
           nonce: 0,
         };
-        await expectNothingMoved(lane, () =>
+        await expectNothingChanged(lane, () =>
           expectRefusal(sdk.call("provisionCvm", wanted), { status: 409, code: "ERR-03-007" }),
         );
       },
@@ -131,7 +131,7 @@ export const conflictGroup: OperationGroup = {
       name: "confirm 14 days after the proposal: 466",
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("on-chain");
-        await withOwnTime(lane, async () => {
+        await withOwnClock(lane, async () => {
           const proposal = await patchCvm(lane.world.cloudClient, { cvm: cvm.id, dockerCompose: nextCompose });
           if (proposal.kind !== "registrationRequired") throw new Error("Expected a hash to register.");
           const { composeHash } = proposal;
@@ -152,7 +152,7 @@ export const conflictGroup: OperationGroup = {
       name: "deploy --commit 14 days after --prepare-only: 466",
       cli: async ({ cli, lane }) => {
         const cvm = await lane.createCvm("on-chain");
-        await withOwnTime(lane, async () => {
+        await withOwnClock(lane, async () => {
           const prepare = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--prepare-only", "--json"];
           const prepared = (await cli.succeed(prepare, { files })).json();
           await lane.registerHash(cvm, String(prepared.compose_hash));
@@ -163,7 +163,7 @@ export const conflictGroup: OperationGroup = {
       },
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.createCvm("on-chain");
-        await withOwnTime(lane, async () => {
+        await withOwnClock(lane, async () => {
           const wanted = { id: cvm.id, docker_compose_file: nextCompose, prepareOnly: true };
           const proposal = Object(await sdk.call("patchCvm", wanted).catch((error: unknown) => error));
           const { commitToken: token, composeHash } = proposal;
@@ -181,9 +181,9 @@ export const conflictGroup: OperationGroup = {
 };
 
 /** A CVM whose update ends only after the work, and then succeeds. */
-async function whileRollingOver(lane: Lane, work: (cvm: TestCvm) => Promise<void>): Promise<void> {
+async function duringRollover(lane: Lane, work: (cvm: TestCvm) => Promise<void>): Promise<void> {
   const cvm = await lane.createCvm("off-chain");
-  await withOwnTime(lane, async () => {
+  await withOwnClock(lane, async () => {
     lane.world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, times: 1, ms: slowMs });
     await startUpdate(lane, cvm);
     await work(cvm);
@@ -205,9 +205,9 @@ interface Waiting {
 }
 
 /** Runs a command during a rollover, and ends the rollover after the cloud has refused the command once. */
-async function sitOutRollover(lane: Lane, { run, isHeldUp, says, done }: Waiting): Promise<void> {
+async function awaitRolloverEnd(lane: Lane, { run, isHeldUp, says, done }: Waiting): Promise<void> {
   const cvm = await lane.createCvm("off-chain");
-  await withOwnTime(lane, async () => {
+  await withOwnClock(lane, async () => {
     lane.world.cloud.setFault({ kind: "slow-rollover", cvm: cvm.id, times: 1, ms: slowMs });
     await startUpdate(lane, cvm);
     const heldUp = lane.untilAnswered((request) => request.path.includes("/cvms/") && isHeldUp(request));

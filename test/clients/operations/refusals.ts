@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { expectRefusal, expectUntouched } from "../harness/checks.ts";
 import { nextCompose } from "../harness/lane.ts";
-import { expectNothingMoved } from "../harness/movement.ts";
+import { expectNothingChanged } from "../harness/movement.ts";
 import type { Operation, OperationGroup } from "../harness/operation.ts";
 import { provisionFile } from "./one-phase.ts";
 
@@ -100,13 +100,13 @@ export const refusalGroup: OperationGroup = {
       cli: async ({ cli, lane }) => {
         const { name } = await lane.standingCvm("off-chain");
         const args = ["deploy", "-n", name, "-c", "docker-compose.yml"];
-        await expectNothingMoved(lane, () => cli.fail(args, { files }));
+        await expectNothingChanged(lane, () => cli.fail(args, { files }));
       },
       sdk: async ({ sdk, lane }) => {
         const { name } = await lane.standingCvm("off-chain");
         const compose_file = { name: "", docker_compose_file: nextCompose };
         const wanted = { name, compose_file, kms: "PHALA", instance_type: "tdx.small" };
-        await expectNothingMoved(lane, () =>
+        await expectNothingChanged(lane, () =>
           expectRefusal(sdk.call("provisionCvm", wanted), { status: 409, code: "ERR-01-004" }),
         );
       },
@@ -126,7 +126,7 @@ export const refusalGroup: OperationGroup = {
       sdk: async ({ sdk, lane }) => {
         const cvm = await lane.standingCvm("off-chain");
         const call = () => sdk.call("updateDockerCompose", { id: cvm.id, docker_compose_file: "services: [" });
-        await expectNothingMoved(lane, () => expectRefusal(call(), { status: 400, code: "ERR-01-003" }));
+        await expectNothingChanged(lane, () => expectRefusal(call(), { status: 400, code: "ERR-01-003" }));
       },
     },
   ],
@@ -136,13 +136,13 @@ function unknownCvm({ method, parameters, cli }: Change): Operation {
   return {
     name: `${method}, CVM unknown: 404`,
     sdk: async ({ sdk, lane }) => {
-      await expectNothingMoved(lane, () =>
+      await expectNothingChanged(lane, () =>
         expectRefusal(sdk.call(method, parameters("cvm_nowhere")), { status: 404, code: "ERR-03-001" }),
       );
     },
     ...(cli && {
       cli: async ({ cli: phala, lane }) => {
-        await expectNothingMoved(lane, async () => {
+        await expectNothingChanged(lane, async () => {
           const { text } = await phala.fail(cli("cvm_nowhere"), { files });
           expect(text).to.match(/not found|no CVM|does not exist/i);
         });
@@ -157,14 +157,14 @@ function wrongKey({ method, parameters, cli }: Change): Operation {
     name: `${method}, API key unknown: 401`,
     sdk: async ({ sdk, lane }) => {
       const { id } = await lane.standingCvm("on-chain");
-      await expectNothingMoved(lane, () =>
+      await expectNothingChanged(lane, () =>
         expectRefusal(sdk.call(method, parameters(id), { apiKey }), { status: 401 }),
       );
     },
     ...(cli && {
       cli: async ({ cli: phala, lane }) => {
         const { id } = await lane.standingCvm("on-chain");
-        await expectNothingMoved(lane, async () => {
+        await expectNothingChanged(lane, async () => {
           const { text } = await phala.fail(cli(id), { files, apiKey });
           expect(text).to.match(/401|unauthori[sz]ed|API key|authenticat/i);
         });
@@ -181,7 +181,7 @@ function malformed({ method, parameters, malformed }: Change): Operation[] {
       sdk: async ({ sdk, lane }) => {
         const { id } = await lane.standingCvm("on-chain");
         const call = () => sdk.call(method, { ...parameters(id), ...malformed });
-        await expectNothingMoved(lane, () => expectRefusal(call(), { status: 422 }));
+        await expectNothingChanged(lane, () => expectRefusal(call(), { status: 422 }));
       },
     },
   ];

@@ -136,7 +136,7 @@ export function rawRequests(path: string, host: string): string[] {
 }
 
 /** Sends bytes, hangs up at once, soon or once the server has nothing more to say, and never fails. */
-export function throwAt(url: string, bytes: string, hangUpAfterMs: number): Promise<string> {
+export function sendRaw(url: string, bytes: string, hangUpAfterMs: number): Promise<string> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     const { hostname, port } = new URL(url);

@@ -121,7 +121,7 @@ export function createCvmOffChain(world: UpdateWorld, parameters: CreateTestCvmP
 }
 
 /** Takes the CVM's device off the list: the next boot needs an addDevice first. */
-export async function forgetDevice({ dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
+export async function disallowDevice({ dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
   const { client, deviceId } = dstack;
   const transactionHash = await removeDevice(client, { account: owner, appId, deviceId });
   await waitForReceipt(client, { transactionHash, functionName: "removeDevice" });

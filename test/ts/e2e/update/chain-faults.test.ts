@@ -21,8 +21,8 @@ import {
   chainOf,
   countTransactions,
   createCvm,
+  disallowDevice,
   fast,
-  forgetDevice,
   interceptRpc,
   readAppHistory,
   startUpdateWorld,
@@ -207,7 +207,7 @@ describe("updateCvm on a chain with faults", () => {
 
   it("uses the next nonce when the endpoint does not count the mined transaction yet", async () => {
     const cvm = await createCvm(world);
-    await forgetDevice(world, cvm);
+    await disallowDevice(world, cvm);
     const stale = numberToHex(await countTransactions(world));
     const journal = memoryJournal();
     const { paid } = await paying(() =>
@@ -257,7 +257,7 @@ describe("updateCvm on a chain with faults", () => {
 
   describe("when another transaction has taken the nonce", () => {
     /** An update that ended before it sent its transaction, and a transfer that used its nonce. */
-    async function overtake(): Promise<{ cvm: TestCvm; journal: ReturnType<typeof memoryJournal> }> {
+    async function useNonceFirst(): Promise<{ cvm: TestCvm; journal: ReturnType<typeof memoryJournal> }> {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       await crashAt(cvm, journal, writes.prepared);
@@ -268,7 +268,7 @@ describe("updateCvm on a chain with faults", () => {
     }
 
     it("signs again once the chain shows the other transaction, and records that", async () => {
-      const { cvm, journal } = await overtake();
+      const { cvm, journal } = await useNonceFirst();
       const events: UpdateEvent[] = [];
       const { outcome: result, paid } = await paying(() =>
         update(world, cvm, { journal, dockerCompose, onStep: (event) => events.push(event) }),
@@ -284,7 +284,7 @@ describe("updateCvm on a chain with faults", () => {
     });
 
     it("signs again only when the other transaction has as many confirmations as required", async () => {
-      const { cvm, journal } = await overtake();
+      const { cvm, journal } = await useNonceFirst();
       const depths: bigint[] = [];
       const rpc: RpcInterceptor = async ({ method }, forward) => {
         if (method === "eth_getTransactionReceipt") await ask("evm_mine");
@@ -311,7 +311,7 @@ describe("updateCvm on a chain with faults", () => {
     const timeouts = { ...fast.timeouts, receiptMs: 60 };
 
     it("signs nothing while the other is unknown, except with consent to give up the transaction", async () => {
-      const { cvm, journal } = await overtake();
+      const { cvm, journal } = await useNonceFirst();
       const { outcome: error, paid } = await paying(() =>
         catchError(updateThrough(cvm, withoutHistory, { journal, timeouts }), NonceTakenError),
       );

@@ -12,7 +12,7 @@ import {
   countTransactions,
   createCvm,
   createCvmOffChain,
-  forgetDevice,
+  disallowDevice,
   offChain,
   readAppHistory,
   startUpdateWorld,
@@ -69,7 +69,7 @@ describe("an update that crashes", () => {
 
   async function freshCvm(): Promise<TestCvm> {
     const cvm = await createCvm(world, { environment: [{ key: "MODE", value: "blue" }] });
-    await forgetDevice(world, cvm);
+    await disallowDevice(world, cvm);
     return cvm;
   }
 

@@ -13,7 +13,7 @@ import { useTemporaryDirectory } from "../../../support/update/temporary-directo
 import type { UpdateProcessSettings } from "../../../support/update/update-process.ts";
 import {
   createCvm,
-  forgetDevice,
+  disallowDevice,
   readAppHistory,
   startUpdateWorld,
   type UpdateWorld,
@@ -34,7 +34,7 @@ describe("an update whose process is killed", () => {
   /** A CVM that needs its device allowed, owned by a key of its own. */
   async function freshCvm(): Promise<{ cvm: TestCvm; privateKey: Hex; owner: Hex }> {
     const cvm = await createCvm(world);
-    await forgetDevice(world, cvm);
+    await disallowDevice(world, cvm);
     const privateKey = generatePrivateKey();
     const owner = privateKeyToAddress(privateKey);
     const { provider, viem } = world.connection;

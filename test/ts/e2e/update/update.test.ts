@@ -42,7 +42,7 @@ import {
   countTransactions,
   createCvm,
   createCvmOffChain,
-  forgetDevice,
+  disallowDevice,
   offChain,
   readAppHistory,
   startUpdateWorld,
@@ -141,7 +141,7 @@ describe("updateCvm", () => {
 
   it("allows the device first when it is not allowed", async () => {
     const cvm = await createCvm(world);
-    await forgetDevice(world, cvm);
+    await disallowDevice(world, cvm);
     const { outcome: result, paid } = await paying(() =>
       update(world, cvm, { journal: memoryJournal(), dockerCompose }),
     );
@@ -152,7 +152,7 @@ describe("updateCvm", () => {
 
   it("allows no device when any device may boot", async () => {
     const cvm = await createCvm(world, { allowAnyDevice: true });
-    await forgetDevice(world, cvm);
+    await disallowDevice(world, cvm);
     const { paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), dockerCompose }));
     expect(paid).to.equal(1);
   });
@@ -269,7 +269,7 @@ describe("updateCvm", () => {
 
     it("when the signer is not the owner", async () => {
       const cvm = await createCvm(world);
-      await forgetDevice(world, cvm);
+      await disallowDevice(world, cvm);
       const { stranger } = world.dstack;
       const error = await refused(cvm, NotOwnerError, { chain: chainOf(world, stranger) });
       expect(error).to.include({ ownerIsContract: false });
@@ -279,14 +279,14 @@ describe("updateCvm", () => {
 
     it("when the owner is a contract", async () => {
       const cvm = await createCvm(world);
-      await giveToContract(world, cvm);
+      await transferToContract(world, cvm);
       const error = await refused(cvm, ContractOwnerError);
       expect(error.nextStep).to.be.a("string");
     });
 
     it("when there is no signer", async () => {
       const cvm = await createCvm(world);
-      await forgetDevice(world, cvm);
+      await disallowDevice(world, cvm);
       const error = await refused(cvm, SignerRequiredError, { chain: chainOf(world) });
       expect(error.context).to.deep.include({ steps: ["addDevice", "addComposeHash"] });
     });
@@ -310,7 +310,7 @@ describe("updateCvm", () => {
 
     it("when the signer can pay for the device but not for the hash too", async () => {
       const cvm = await createCvm(world);
-      await forgetDevice(world, cvm);
+      await disallowDevice(world, cvm);
       const test = await world.connection.viem.getTestClient();
       const address = world.owner.address;
       const { baseFeePerGas } = await (await world.connection.viem.getPublicClient()).getBlock();
@@ -336,13 +336,13 @@ describe("updateCvm", () => {
 
     it("when no KMS is named for the environment's key, before another request", async () => {
       const cvm = await createCvm(world, { environment: blue });
-      const changes = { environment: green, expectedKmsPublicKey: undefined, cloud: unaskable() };
+      const changes = { environment: green, expectedKmsPublicKey: undefined, cloud: cloudWithoutRequests() };
       await refused(cvm, UnprovenEncryptionKeyError, changes);
     });
 
     it("when no app is named for the environment, before another request", async () => {
       const cvm = await createCvm(world, { environment: blue });
-      const changes = { environment: green, appId: undefined, cloud: unaskable() };
+      const changes = { environment: green, appId: undefined, cloud: cloudWithoutRequests() };
       const error = await refused(cvm, UnprovenEncryptionKeyError, changes);
       expect(error.nextStep).to.include("`appId`").and.to.include("`acceptUnprovenKey`").and.to.not.include("--");
       expect(
@@ -370,7 +370,7 @@ describe("updateCvm", () => {
     ] as const)
       it(`when the environment ${what}, before another request`, async () => {
         const cvm = await createCvm(world, { environment: blue });
-        const error = await refused(cvm, Error, { ...request, cloud: unaskable() });
+        const error = await refused(cvm, Error, { ...request, cloud: cloudWithoutRequests() });
         expect(error.name).to.be.oneOf(["InvalidEnvironmentError", "InvalidArgumentError"]);
         expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(blue);
       });
@@ -389,7 +389,7 @@ describe("updateCvm", () => {
 
     it("when the cloud names a device that may not be allowed", async () => {
       const cvm = await createCvm(world);
-      await forgetDevice(world, cvm);
+      await disallowDevice(world, cvm);
       for (const devices of ["none", [], [parseDeviceId("12".repeat(32))]] as const) {
         const { context } = await refused(cvm, UnexpectedDeviceError, { devices });
         expect(context).to.include({ deviceId: world.dstack.deviceId });
@@ -558,7 +558,7 @@ describe("updateCvm", () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const sabotaged = hookedJournal(journal, {
-        before: ({ type }) => (type === "confirming" ? forgetDevice(world, cvm) : undefined),
+        before: ({ type }) => (type === "confirming" ? disallowDevice(world, cvm) : undefined),
       });
       const error = await catchError(update(world, cvm, { journal: sabotaged, dockerCompose }), RolloverFailedError);
       expect(error.context.reason).to.include("Device not allowed");
@@ -574,7 +574,7 @@ describe("updateCvm", () => {
       const cvm = await createCvm(world);
       const journal = memoryJournal();
       const sabotaged = hookedJournal(journal, {
-        before: ({ type }) => (type === "confirming" ? forgetDevice(world, cvm) : undefined),
+        before: ({ type }) => (type === "confirming" ? disallowDevice(world, cvm) : undefined),
         after: ({ type }) => {
           if (type === "confirmed") throw new Error("crash");
         },
@@ -615,7 +615,7 @@ async function removeHash({ dstack, owner }: UpdateWorld, { appId }: TestCvm, ha
 }
 
 /** Transfers the app to its KMS contract, which takes the part of a Safe here. */
-async function giveToContract({ connection, dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
+async function transferToContract({ connection, dstack, owner }: UpdateWorld, { appId }: TestCvm): Promise<void> {
   const contract = dstack.kms;
   const call = { chain: base, address: appId, abi: dstackAppAbi } as const;
   await writeContract(dstack.client, { ...call, account: owner, functionName: "transferOwnership", args: [contract] });
@@ -627,7 +627,7 @@ async function giveToContract({ connection, dstack, owner }: UpdateWorld, { appI
 }
 
 /** A cloud that fails the test at each request. */
-function unaskable(): CloudClient {
+function cloudWithoutRequests(): CloudClient {
   const fetch = () => Promise.reject(new Error("The cloud was asked."));
   return createCloudClient({
     apiKey,

@@ -16,10 +16,10 @@ import { rejection } from "../../../support/rejection.ts";
 describe("readOwner", () => {
   let connection: NetworkConnection;
   let dstack: Dstack;
-  const someone = (): Address => privateKeyToAccount(generatePrivateKey()).address;
+  const newAddress = (): Address => privateKeyToAccount(generatePrivateKey()).address;
   const uint = (value: bigint): Hex => numberToHex(value, { size: 32 });
   const codeAt = async (code: Hex): Promise<Address> => {
-    const address = someone();
+    const address = newAddress();
     await connection.networkHelpers.setCode(address, code);
     return address;
   };
@@ -39,21 +39,21 @@ describe("readOwner", () => {
       ...common,
       isUsed: true,
     });
-    const address = someone();
+    const address = newAddress();
     expect(await readOwner(client, { address })).to.deep.equal({ address, ...common, isUsed: false });
     await connection.networkHelpers.setBalance(address, 1n);
     expect(await readOwner(client, { address })).to.include({ isUsed: true });
   });
 
   it("reads an account that delegates as an account", async () => {
-    const delegatedTo = getAddress(someone());
+    const delegatedTo = getAddress(newAddress());
     const address = await codeAt(concat(["0xef0100", delegatedTo]));
     expect(await readOwner(dstack.client, { address })).to.include({ kind: "eoa", delegatedTo });
   });
 
   it("recognises a Safe, with version, threshold, owners and nonce", async () => {
     const { client, owner, stranger } = dstack;
-    const owners = [owner.address, stranger.address, getAddress(someone())];
+    const owners = [owner.address, stranger.address, getAddress(newAddress())];
     const address = await deploySafe(client, { payer: owner, owners, threshold: 2 });
     expect(await readOwner(client, { address })).to.deep.equal({
       address,
@@ -110,7 +110,7 @@ describe("readOwner", () => {
   it("reads the owner at the given block", async () => {
     const { client } = dstack;
     const blockNumber = await getBlockNumber(client, { cacheTime: 0 });
-    const address = someone();
+    const address = newAddress();
     await connection.networkHelpers.mine();
     await connection.networkHelpers.setBalance(address, 1n);
     expect(await readOwner(client, { address, blockNumber })).to.include({ isUsed: false });

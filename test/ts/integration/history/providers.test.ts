@@ -201,15 +201,15 @@ describe("readHistory through a provider", () => {
   }
 
   it("reads hex in either letter case", async () => {
-    const shout = (value: unknown): unknown => {
+    const inUpperCase = (value: unknown): unknown => {
       if (typeof value === "string")
         return value.replace(/^0x([0-9a-f]+)$/, (_, digits) => `0x${digits.toUpperCase()}`);
-      if (Array.isArray(value)) return value.map(shout);
+      if (Array.isArray(value)) return value.map(inUpperCase);
       if (typeof value !== "object" || value === null) return value;
-      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, shout(item)]));
+      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, inUpperCase(item)]));
     };
     provider.behave(async (call, pass) =>
-      ["eth_getLogs", "eth_getBlockByNumber"].includes(call.method) ? { result: shout(await pass()) } : undefined,
+      ["eth_getLogs", "eth_getBlockByNumber"].includes(call.method) ? { result: inUpperCase(await pass()) } : undefined,
     );
     expect(await read()).to.deep.equal(whole);
   });

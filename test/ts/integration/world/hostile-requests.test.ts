@@ -3,7 +3,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { l1BlockAddress } from "../../../../src/world/chain/predeploys.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
-import { rawRequests, throwAt } from "../../../support/hostile/raw-requests.ts";
+import { rawRequests, sendRaw } from "../../../support/hostile/raw-requests.ts";
 import { postRpc } from "../../../support/world/post-rpc.ts";
 
 interface Answer {
@@ -48,7 +48,7 @@ describe("a world survives", function () {
     ] as const;
     const thrown = targets.flatMap(([target, path]) =>
       rawRequests(path, new URL(target).host).flatMap((bytes) =>
-        [0, 10, 1500].map(async (hangUpAfterMs) => ({ path, answer: await throwAt(target, bytes, hangUpAfterMs) })),
+        [0, 10, 1500].map(async (hangUpAfterMs) => ({ path, answer: await sendRaw(target, bytes, hangUpAfterMs) })),
       ),
     );
     expect(thrown).to.have.length.greaterThan(1000);

@@ -4,7 +4,7 @@ import { type RunningMockCloud, startMockCloud } from "../../../../src/mock-clou
 import { type LocalChain, startChain } from "../../../../src/world/chain/start-chain.ts";
 import { startWorld } from "../../../../src/world/start-world.ts";
 import { type PageRequest, pageRequests, type SendOptions, send } from "../../../support/hostile/page-requests.ts";
-import { throwAt } from "../../../support/hostile/raw-requests.ts";
+import { sendRaw } from "../../../support/hostile/raw-requests.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 
 const json = { "Content-Type": "application/json" };
@@ -88,7 +88,7 @@ describe("web pages and the servers of this machine", () => {
       const host = hostOf(url);
       const statusOf = async (line: string, ...headers: string[]) => {
         const close = ["Connection: close", "Content-Type: application/json", "Content-Length: 0"];
-        return (await throwAt(url, [line, ...headers, ...close, "", ""].join("\r\n"), 2000)).split(" ")[1];
+        return (await sendRaw(url, [line, ...headers, ...close, "", ""].join("\r\n"), 2000)).split(" ")[1];
       };
       const method = url === chain.rpcUrl ? "POST" : "GET";
       expect(await statusOf(`${method} ${path} HTTP/1.0`)).to.equal("200");

@@ -406,7 +406,7 @@ describe("dstack app deploy", () => {
     ["a short owner", { owner: "0x12" }, "InvalidHexError", 2],
     ["an owner with a wrong checksum", { owner: devAccount(0).address.replace("f39F", "F39f") }, "InvalidHexError", 2],
     ["the KMS as owner", { owner: "kms" }, "LintRefusedError", 2],
-    ["the hash of nothing", { hash: `0x${"00".repeat(32)}` }, "LintRefusedError", 2],
+    ["the zero hash", { hash: `0x${"00".repeat(32)}` }, "LintRefusedError", 2],
     ["an unknown node", { device: "node-9" }, "InvalidArgumentError", 2],
     ["an address without a contract as KMS", { kms: `0x${"12".repeat(20)}` }, "InvalidArgumentError", 2],
     ["no yes and no terminal", { yes: false }, "InvalidArgumentError", 2],

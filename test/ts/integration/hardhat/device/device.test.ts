@@ -224,7 +224,7 @@ describe("dstack device", () => {
     ["a short id", "add", { devices: ["0x1234"] }, "InvalidHexError"],
     ["a long id", "add", { devices: [`${foreign}00`] }, "InvalidHexError"],
     ["an unknown node", "add", { devices: ["node-9"] }, "InvalidArgumentError"],
-    ["the id of nothing", "add", { devices: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
+    ["the zero id", "add", { devices: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
     ["the same device twice", "add", { devices: [foreign, foreign] }, "InvalidArgumentError"],
     ["neither on nor off", "allow-any", { state: "maybe" }, "InvalidArgumentError"],
     ["an unknown name", "remove", { devices: [foreign], accept: "everything" }, "InvalidArgumentError"],

@@ -210,7 +210,7 @@ describe("dstack hash add and remove", () => {
     ["no hash", "add", { hashes: [] }, "InvalidArgumentError"],
     ["a short hash", "remove", { hashes: ["0x12"] }, "InvalidHexError"],
     ["a hash that is both added and removed", "add", { hashes: [first], remove: first }, "InvalidArgumentError"],
-    ["the hash of nothing", "add", { hashes: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
+    ["the zero hash", "add", { hashes: [`0x${"00".repeat(32)}`] }, "LintRefusedError"],
     ["an unknown name", "remove", { hashes: [first], accept: "all" }, "InvalidArgumentError"],
     ["an unknown rule", "add", { hashes: [first], accept: "everything" }, "InvalidArgumentError"],
     ["no yes and no terminal", "add", { hashes: [first], yes: false }, "InvalidArgumentError"],
