@@ -16,6 +16,9 @@ const maximumEventLength = 64 * 1024;
 /** Ten minutes with an event every five seconds have 120. */
 const mostEvents = 1_000;
 
+/** How long a stream may take to end after the caller has read what it needs. */
+const lingerMs = 100;
+
 export interface CloudStreamRequest {
   /** Below the base URL, with encoded segments: see `apiPath`. */
   readonly path: string;
@@ -95,8 +98,19 @@ export async function openStream(
     } catch (error) {
       throw close(error);
     } finally {
-      closing.abort();
+      void finish(reader);
     }
+  }
+
+  /** Reads the end of the stream, if the cloud ends it now: the connection can then serve the next request. */
+  async function finish(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): Promise<void> {
+    const timer = setTimeout(() => closing.abort(), lingerMs).unref();
+    try {
+      while (reader !== undefined && !(await reader.read()).done);
+    } catch {
+      // Closed by the timer or the caller, or broken: nothing of it is needed any more.
+    }
+    clearTimeout(timer);
   }
 }
 

@@ -60,7 +60,7 @@ export class Rollover {
   /** Starts the operations again that an earlier process did not finish. */
   resume(): void {
     for (const operation of this.#dependencies.store.operations.running()) {
-      this.#announce(operation);
+      this.#announce(operation, this.#dependencies.store.cvms.get(operation.cvmId).hashid);
       this.start(operation);
     }
   }
@@ -92,7 +92,7 @@ export class Rollover {
         startedAt,
         delayMs: slowness?.ms ?? 0,
       });
-      this.#announce(operation);
+      this.#announce(operation, hashid);
       return operation;
     });
   }
@@ -119,10 +119,8 @@ export class Rollover {
     this.#stopping = new AbortController();
   }
 
-  #announce({ cvmId, correlationId, kind, composeHash }: Operation): void {
-    const { store, emit } = this.#dependencies;
-    const { hashid } = store.cvms.get(cvmId);
-    emit({ type: "operation.started", cvmId: hashid, correlationId, kind, composeHash });
+  #announce({ correlationId, kind, composeHash }: Operation, hashid: string): void {
+    this.#dependencies.emit({ type: "operation.started", cvmId: hashid, correlationId, kind, composeHash });
   }
 
   async #run(operation: Operation): Promise<void> {

@@ -261,7 +261,7 @@ export const slowRollovers = `
 ALTER TABLE operation ADD COLUMN delay_ms INTEGER NOT NULL DEFAULT 0;
 `;
 
-/** A CVM that is updated all day has a long history; no request reads the whole of it. */
+/** For reads of one operation of a CVM with a long history. */
 export const indexes = `
 CREATE INDEX operation_by_proof ON operation (cvm_id, compose_hash, transaction_hash);
 CREATE INDEX operation_by_end ON operation (cvm_id, finished_at);
