@@ -108,12 +108,12 @@ export const acceptableNames = [
   },
   {
     name: "short-value",
-    overrides: "The hash or device id is a shorter value that was filled up with zeros.",
+    overrides: "The hash or device id is a shorter value that was padded with zeros.",
     commands: ["hash add", "device add", "app deploy", "kms"],
   },
   {
     name: "image-from-variable",
-    overrides: "A variable of allowed_envs names an image, so the compose hash proves nothing about the code.",
+    overrides: "A variable of allowed_envs names an image, so the compose hash does not determine the code.",
     commands: ["update"],
   },
 ] as const satisfies readonly AcceptableName[];

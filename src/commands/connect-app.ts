@@ -52,7 +52,7 @@ export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveApp
   const cvm = await getCvm(requireCloud(cloud, `for the app of ${args.cvm}`), { cvm: args.cvm });
   if (cvm.appId === undefined || cvm.kmsContractAddress === undefined) {
     throw new InvalidArgumentError(`${args.cvm} has no app contract: its KMS keeps its policy off chain.`, {
-      nextStep: "Name a CVM whose KMS is on a chain.",
+      nextStep: "Give a CVM whose KMS has a contract.",
       context: { cvm: args.cvm },
     });
   }
@@ -64,7 +64,7 @@ export async function resolveApp(args: AppArguments, { apps, cloud }: ResolveApp
 export function requireSameApp(cvm: string, itsApp: AppId | undefined, wanted: AppId): void {
   if (itsApp === wanted) return;
   throw new InvalidArgumentError(`${cvm} is a CVM of app ${itsApp ?? "none"}, but the command is about ${wanted}.`, {
-    nextStep: "Name a CVM of the app, or leave --app out.",
+    nextStep: "Give a CVM of the app, or omit --app.",
     context: { cvm, itsApp, wanted },
   });
 }

@@ -48,7 +48,7 @@ function requireAgreement({ kms, cvm }: ConnectKmsArguments, { kms: fromCloud, c
   if (fromCloud.toLowerCase() === configuredKms.toLowerCase()) return;
   throw new InvalidArgumentError(
     `The cloud says that the KMS of ${cvm} is ${fromCloud}, but the configuration has ${configuredKms}.`,
-    { nextStep: "Give --kms with the one that is meant.", context: { cvm, fromCloud, configuredKms } },
+    { nextStep: "Give the correct KMS with --kms.", context: { cvm, fromCloud, configuredKms } },
   );
 }
 

@@ -82,7 +82,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
 
 function noSuchPlan(path: string): InvalidArgumentError {
   return new InvalidArgumentError(`There is no plan in ${path} to execute.`, {
-    nextStep: `Write it first, and look at it: --dry-run --plan ${path}.`,
+    nextStep: `Write it first and check it: --dry-run --plan ${path}.`,
   });
 }
 
@@ -154,14 +154,14 @@ export function requireNoOtherRules(settings: PruneSettings, path: string): void
   ].filter((name) => name !== false);
   if (given.length === 0) return;
   throw new InvalidArgumentError(`The plan in ${path} has its own rules, and ${given.join(", ")} would change them.`, {
-    nextStep: "Leave them out, or write a new plan: --dry-run --plan FILE.",
+    nextStep: "Omit them, or write a new plan: --dry-run --plan FILE.",
   });
 }
 
 function parseCount(raw: string): number {
   if (/^\d{1,6}$/.test(raw.trim())) return Number(raw);
   throw new InvalidArgumentError(`--keep must be a whole number, got "${raw.slice(0, 20)}".`, {
-    nextStep: "Give how many of the newest hashes stay, as in --keep 3.",
+    nextStep: "Give the number of newest hashes to keep, for example --keep 3.",
   });
 }
 

@@ -98,7 +98,7 @@ export function createConfirm({ isAgreed, ...terminal }: CreateConfirmParameters
     if (isAgreed) return;
     if (ask === undefined) {
       throw new InvalidArgumentError(`The question needs a terminal, and there is none: ${question}`, {
-        nextStep: "Nothing was sent. Give --yes to agree beforehand.",
+        nextStep: "Nothing was sent. Give --yes to agree in advance.",
       });
     }
     if (!(await ask(question))) throw nothingSent();

@@ -190,14 +190,15 @@ function pickVariables(
     const key = raw.trim();
     if (!isEnvironmentName(key)) {
       throw new InvalidArgumentError("-e takes names of variables, separated by commas, without their values.", {
-        nextStep: "Export the variables and name them, as in -e TOKEN,API_URL; or write them to a file for --env-file.",
+        nextStep:
+          "Export the variables and give their names, for example -e TOKEN,API_URL. Or write them to a file for --env-file.",
       });
     }
     // Every object inherits a `constructor`, and so does process.env.
     const value = Object.hasOwn(variables, key) ? variables[key] : undefined;
     if (value !== undefined) return { key, value };
     throw new InvalidArgumentError(`The variable ${key} is not set.`, {
-      nextStep: "Export it, or leave it out of -e.",
+      nextStep: "Export it, or remove it from -e.",
       context: { name: key },
     });
   });
@@ -268,7 +269,7 @@ export async function connectUpdate(
       `The cloud says that ${asked.cvm} is a CVM of app ${cvm.appId ?? "none"}, but ${named === undefined ? "the configuration names" : "the command is about"} ${wanted.join(" and ")}.`,
       {
         nextStep:
-          "Do not go on before you know which is right. If the cloud is right, name the app: add it to dstack.apps, or give --app or --cvm app_…; if not, check the API address.",
+          "Find out which is right before you continue. If the cloud is right, name the app: add it to dstack.apps, or give --app or --cvm app_…. If not, check the API address.",
         context: { cvm: asked.cvm, itsApp: cvm.appId, wanted },
       },
     );
@@ -365,7 +366,7 @@ function withinConfigured(
   const unlisted = given.find((deviceId) => !configured.includes(deviceId));
   if (unlisted === undefined) return given;
   throw new InvalidArgumentError(`The configuration lists the app's devices, but ${unlisted} is not one of them.`, {
-    nextStep: "Add it to apps.NAME.devices, or leave --allow-device out.",
+    nextStep: "Add it to apps.NAME.devices, or omit --allow-device.",
     context: { deviceId: unlisted, configured },
   });
 }

@@ -90,7 +90,7 @@ function accountOf(key: string): Account {
     return privateKeyToAccount(digits);
   } catch {
     // The cause may contain the key.
-    throw new InvalidArgumentError("The signer's private key is no key of this curve: it is zero or too large.", {
+    throw new InvalidArgumentError("The signer's private key is not a valid secp256k1 key: it is zero or too large.", {
       nextStep: "Set DSTACK_OWNER_KEY, dstack.ownerKey or the network's accounts to the account's own key.",
     });
   }
@@ -115,7 +115,10 @@ export async function connectChain(
     const names = Object.entries(hre.config.networks).flatMap(([name, { type }]) => (type === "http" ? [name] : []));
     throw new InvalidArgumentError(
       config === undefined ? `hardhat.config has no network named ${network}.` : "No network was chosen.",
-      { nextStep: `Name the app's network, as in --network ${names[0] ?? "base"}.`, context: { networks: names } },
+      {
+        nextStep: `Give the app's network, for example --network ${names[0] ?? "base"}.`,
+        context: { networks: names },
+      },
     );
   }
   if (config.type === "http") {
@@ -173,7 +176,7 @@ export async function requirePinnedChain(
   if (expected === chainId) return;
   if (expected !== undefined) throw new WrongChainError(expected, chainId);
   throw new InvalidArgumentError(`Only the RPC endpoint says that the network ${network} is chain ${chainId}.`, {
-    nextStep: `Nothing was signed. Set networks.${network}.chainId in hardhat.config, to ${chainId} if that is the chain you mean.`,
+    nextStep: `Nothing was signed. Set networks.${network}.chainId in hardhat.config, to ${chainId} if that is the correct chain.`,
     context: { network, chainId },
   });
 }

@@ -117,7 +117,8 @@ export const updateTasks = [
     .addOption({
       name: "env",
       shortName: "e",
-      description: "Names of variables, separated by commas, whose values are taken from the environment",
+      description:
+        "Names of environment variables to send, separated by commas; their values come from this process's environment",
       type: ArgumentType.STRING_WITHOUT_DEFAULT,
       defaultValue: undefined,
     })
