@@ -39,7 +39,7 @@ export async function signDelegation(
   run: BatchRun,
   { to, transactionNonce }: SignDelegationParameters,
 ): Promise<SignedAuthorization> {
-  const { account, chainId } = run.settings;
+  const { account, chainId } = run;
   const sign = signerOf(account);
   if (sign === undefined)
     throw new DelegationUnsupportedError("the key that must sign the authorisation is not in this process");

@@ -1,13 +1,10 @@
 export { type ReadDelegationParameters, type ReadDelegationReturnType, readDelegation } from "../chain/code.ts";
 export {
-  type BatchEntry,
-  type BatchEntryEnd,
-  type BatchJournal,
-  type BatchJournalFile,
-  memoryBatchJournal,
-  type OpenBatchJournalOptions,
-  openBatchJournal,
-} from "../chain/transactions/journal.ts";
+  type Ledger,
+  memoryLedger,
+  type OpenLedgerOptions,
+  openLedger,
+} from "../chain/transactions/ledger.ts";
 export { batchExecutorAddress, batchExecutorCodeHash, earlierBatchExecutors } from "../core/batch-executor.ts";
 export {
   acceptKmsOwnershipCall,

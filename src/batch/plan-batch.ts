@@ -1,14 +1,13 @@
 import { type Address, isAddressEqual } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode, readDelegation } from "../chain/code.ts";
-import { readNextNonce } from "../chain/transactions/prepare.ts";
 import { batchExecutorAddress, deterministicDeployer, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
-import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
 import { isExecutorDeployed, signerOf } from "./delegation.ts";
 import { requireEffect } from "./require-effect.ts";
-import { type BatchMode, type BatchParameters, type BatchRun, openRun, recordedBy } from "./run.ts";
+import { type BatchMode, type BatchParameters, type BatchRun, openRun } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
   readonly calls: readonly OwnerCall[];
@@ -89,31 +88,30 @@ const worthADeployment = 32;
  */
 export async function planBatch(client: ChainClient, parameters: PlanBatchParameters): Promise<BatchPlan> {
   const calls = orderCalls(parameters.calls);
-  const run = await openRun(client, parameters, { calls, purpose: purposeOf(calls) });
+  const { executor } = parameters;
+  using run = await openRun(client, parameters, { calls, title: titleOf(calls), executor });
+  await run.look();
   return planFor(run, parameters);
 }
 
-export function purposeOf(calls: readonly OwnerCall[]): string {
+/** Names the calls, for an error message. */
+export function titleOf(calls: readonly OwnerCall[]): string {
   return [...new Set(calls.map(({ functionName }) => functionName))].join(", ");
 }
 
 type PlanSettings = Pick<PlanBatchParameters, "mode" | "executor" | "allowDelegation" | "allowNoEffect">;
 
-/** The plan for the calls that a run has not sent yet. */
+/** The plan for the calls that a run has not seen done. */
 export async function planFor(
   run: BatchRun,
   { mode: wanted = "auto", executor, allowDelegation = false, allowNoEffect = false }: PlanSettings,
 ): Promise<BatchPlan> {
-  const { client, account, chainId } = run.settings;
+  const { client, account, chainId, unfinished: calls } = run;
   const { address } = account;
-  const calls = run.left;
-  // A recorded transaction is completed first, and may already be mined.
-  const recorded = recordedBy(run.settings).flatMap((entry) => entry.calls);
-  const unrecorded = calls.filter((call) => !recorded.some((other) => isSameCall(call, other)));
-  if (!allowNoEffect) await requireEffect(client, unrecorded);
+  if (!allowNoEffect) await requireEffect(client, run.left);
   const [choice, nonce] = await Promise.all([
     chooseMode(run, { wanted, executor, allowDelegation }),
-    readNextNonce(client, { address }),
+    run.sender.readNextNonce(),
   ]);
   const oneByOne = calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
   const fallsBack = choice.mode === "7702" && wanted === "auto";
@@ -127,15 +125,15 @@ export async function planFor(
 }
 
 /** Every transaction has the overhead, and there may be one transaction per call. */
-function gasOf({ left }: BatchRun, { deploys }: DelegationPlan): bigint {
-  return batchGasCeilingOf(left) + (deploys ? executorDeploymentGasCeiling : 0n);
+function gasOf({ unfinished }: BatchRun, { deploys }: DelegationPlan): bigint {
+  return batchGasCeilingOf(unfinished) + (deploys ? executorDeploymentGasCeiling : 0n);
 }
 
-/** Returns if the plan covers the calls that are not sent yet. @throws InvalidArgumentError */
-export function requirePlanned({ settings, left }: BatchRun, plan: BatchPlan): void {
-  const isSame = plan.chainId === settings.chainId && isAddressEqual(plan.account, settings.account.address);
+/** Returns if the plan covers the calls that may have to be signed. @throws InvalidArgumentError */
+export function requirePlanned({ chainId, account, unfinished }: BatchRun, plan: BatchPlan): void {
+  const isSame = plan.chainId === chainId && isAddressEqual(plan.account, account.address);
   const shown = new Set(plan.calls.map(({ to, data }) => `${to} ${data}`));
-  if (isSame && left.every(({ to, data }) => shown.has(`${to} ${data}`))) return;
+  if (isSame && unfinished.every(({ to, data }) => shown.has(`${to} ${data}`))) return;
   throw new InvalidArgumentError("The plan is for other calls, another account or another chain.", {
     nextStep: "Plan again with the calls, account and chain that will be sent.",
   });
@@ -153,7 +151,7 @@ async function chooseMode(
   run: BatchRun,
   { wanted, executor, allowDelegation }: ChooseModeParameters,
 ): Promise<ModeChoice> {
-  const count = run.left.length;
+  const count = run.unfinished.length;
   if (count === 0) return oneByOne("nothing is left to send");
   if (wanted === "none") return oneByOne("one transaction per call was requested");
   if (wanted === "7702") {
@@ -197,7 +195,7 @@ function oneByOne(reason: string): ModeChoice {
  * computed here or named by the caller. The endpoint's answers can only prevent the authorisation.
  */
 async function planDelegation(run: BatchRun, named: Address | undefined): Promise<DelegationPlan> {
-  const { client, account } = run.settings;
+  const { client, account } = run;
   if (signerOf(account) === undefined) {
     throw new DelegationUnsupportedError("a node or a wallet holds the key, and it cannot sign authorisations");
   }
@@ -211,7 +209,7 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
     throw new ForeignDelegationError(account.address, current);
   }
   // Recorded transactions are sent first. One of them may end the current delegation.
-  const isEnding = recordedBy(run.settings).some(({ authorizes, calls }) => authorizes && calls.length === 0);
+  const isEnding = run.sender.recorded.others.some(({ authorizes, calls }) => authorizes && calls.length === 0);
   const authorizes = !isOurs || isEnding;
   const isThere = await isExecutorDeployed(client, { address: executor });
   if (!isThere && !isAddressEqual(executor, batchExecutorAddress)) {
@@ -220,7 +218,7 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
   return { executor, authorizes, replaces, deploys: !isThere };
 }
 
-async function requireDeployer({ settings: { client } }: BatchRun): Promise<void> {
+async function requireDeployer({ client }: BatchRun): Promise<void> {
   if ((await readCode(client, { address: deterministicDeployer })) !== "0x") return;
   throw new DelegationUnsupportedError(
     `this chain has neither the batch executor nor the proxy ${deterministicDeployer} that could deploy it`,

@@ -15,32 +15,50 @@ const callsAtOnce = 250;
  * @throws NoEffectError, RpcUnavailableError
  */
 export async function requireEffect(client: ChainClient, calls: readonly OwnerCall[]): Promise<void> {
-  const idle: OwnerCall[] = [];
+  const idle = (await readEffects(client, calls)).filter(({ isDone }) => isDone === true);
+  if (idle.length > 0) throw new NoEffectError(idle.map(({ call }) => call));
+}
+
+export interface ReadEffect {
+  readonly call: OwnerCall;
+  /** Whether the contract already is as the call would make it. Undefined if no view function of it tells. */
+  readonly isDone: boolean | undefined;
+  readonly blockNumber: bigint;
+}
+
+/**
+ * Reads of each call whether its effect is there. Leaves out calls whose effect no view function tells.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function readEffects(client: ChainClient, calls: readonly OwnerCall[]): Promise<readonly ReadEffect[]> {
+  const effects: ReadEffect[] = [];
   for (const to of new Set(calls.map((call) => call.to))) {
     const asked = calls.filter((call) => call.to === to && effectOf(call) !== undefined);
     for (let start = 0; start < asked.length; start += callsAtOnce)
-      idle.push(...(await findIdle(client, asked.slice(start, start + callsAtOnce))));
+      effects.push(...(await readSome(client, asked.slice(start, start + callsAtOnce))));
   }
-  if (idle.length > 0) throw new NoEffectError(idle);
+  return effects;
 }
 
-async function findIdle(client: ChainClient, calls: readonly OwnerCall[]): Promise<readonly OwnerCall[]> {
+async function readSome(client: ChainClient, calls: readonly OwnerCall[]): Promise<readonly ReadEffect[]> {
   const [first] = calls;
   if (first === undefined) return [];
   const views = calls.map((call) => {
     const { view = "", args = [], alreadySo } = effectOf(call) ?? {};
     return { call, alreadySo, view, data: encodeFunctionData({ abi: abiOf(call), functionName: view, args }) };
   });
-  const { answers } = await callMany(client, {
+  const { answers, blockNumber } = await callMany(client, {
     to: first.to,
     calls: views.map(({ data }) => data),
     abi: abiOf(first),
     doing: "reading what the batch would change",
   });
   // An old contract may lack a view. The simulation of the call then decides.
-  return views
-    .filter(({ call, view, alreadySo }, index) => decode(call, view, answers[index]) === alreadySo)
-    .map(({ call }) => call);
+  return views.map(({ call, view, alreadySo }, index) => {
+    const value = decode(call, view, answers[index]);
+    return { call, isDone: typeof value === "boolean" ? value === alreadySo : undefined, blockNumber };
+  });
 }
 
 function decode(call: OwnerCall, functionName: string, data: Hex | undefined): unknown {

@@ -1,55 +1,47 @@
-import type { Account, Address, TransactionReceipt } from "viem";
-import { parseAccount } from "viem/accounts";
-import { type ChainClient, parseAddress, requireSigningChain } from "../chain/client.ts";
-import type { WriteParameters } from "../chain/transactions/broadcast.ts";
-import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../chain/transactions/journal.ts";
-import type { PreparedTransaction } from "../chain/transactions/prepare.ts";
-import { costOf } from "../chain/transactions/price.ts";
-import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
+import type { Address } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import type { SenderEvent } from "../chain/transactions/follow-context.ts";
+import { memoryLedger } from "../chain/transactions/ledger.ts";
+import type { LedgerPurpose, LedgerTransaction } from "../chain/transactions/ledger-records.ts";
+import { openSender, type Sender, type SenderParameters, type SentTransaction } from "../chain/transactions/sender.ts";
+import type { TransactionHash } from "../core/ids.ts";
 import { transactionGasCeiling } from "../core/order-calls.ts";
-import type { OwnerCall } from "../core/owner-calls.ts";
-import { BatchStoppedError, SignerRequiredError, UnsignedRecordError } from "../errors/index.ts";
+import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
+import { BatchStoppedError } from "../errors/index.ts";
+import { type ReadEffect, readEffects } from "./require-effect.ts";
 
-export interface BatchSettings {
+/** Parameters shared by everything that pays for a batch or plans one. */
+export interface BatchParameters extends Omit<SenderParameters, "onEvent"> {
+  readonly onEvent?: ((event: BatchEvent) => void) | undefined;
+  /** Maximum gas limit of a transaction. @default 16,777,216 (EIP-7825) */
+  readonly gasCeiling?: bigint | undefined;
+  /** What the batch is for. @default any change that an owner makes */
+  readonly purpose?: Pick<LedgerPurpose, "kind"> | undefined;
+}
+
+/** One batch: the sender of its transactions, and the status of its calls so far. */
+export class BatchRun implements Disposable {
   readonly client: ChainClient;
-  readonly account: Account;
-  readonly chainId: number;
-  readonly journal: BatchJournal;
-  readonly beforeSend: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
-  readonly confirmUnsigned: BatchParameters["confirmUnsigned"];
-  readonly onEvent: ((event: BatchEvent) => void) | undefined;
-  readonly signal: AbortSignal | undefined;
-  /** Maximum number of pending transactions. */
-  readonly window: number;
+  readonly sender: Sender;
   /** Maximum gas limit of one transaction. */
   readonly gasCeiling: bigint;
-  readonly confirmations: number | undefined;
-  readonly timeoutMs: number | undefined;
-  readonly pollIntervalMs: number | undefined;
-}
+  readonly #calls: readonly OwnerCall[];
+  /** Calls of an earlier run whose effect has gone since. They are sent anew. */
+  #undone: readonly OwnerCall[] = [];
 
-export interface MinedCalls {
-  readonly calls: readonly OwnerCall[];
-  /** The first nonce after this transaction. */
-  readonly nextNonce: number;
-  readonly isFromRecord: boolean;
-}
+  constructor(client: ChainClient, sender: Sender, calls: readonly OwnerCall[], gasCeiling: bigint) {
+    this.client = client;
+    this.sender = sender;
+    this.gasCeiling = gasCeiling;
+    this.#calls = calls;
+  }
 
-/** State of one batch: its settings, and the status of its calls so far. */
-export class BatchRun {
-  readonly settings: BatchSettings;
-  /** Lowest nonce of the next transaction: an endpoint behind a load balancer may return an old count. */
-  minimumNonce = 0;
-  /** The next nonce when the batch was planned. A later answer must not exceed it by much. */
-  knownNonce: number | undefined;
-  /** Gas still available of the limit for all transactions together. */
-  gasLeft: bigint | undefined;
-  readonly #calls: Map<string, CallOutcome>;
-  readonly #transactions: BatchTransaction[] = [];
+  get account() {
+    return this.sender.context.account;
+  }
 
-  constructor(settings: BatchSettings, calls: readonly OwnerCall[]) {
-    this.settings = settings;
-    this.#calls = new Map(calls.map((call) => [keyOf(call), { call, status: "notSent", transactionHash: undefined }]));
+  get chainId(): number {
+    return this.sender.context.identity.chainId;
   }
 
   /** Calls that no transaction carries yet. */
@@ -57,45 +49,54 @@ export class BatchRun {
     return this.#outcomes.filter(({ status }) => status === "notSent").map(({ call }) => call);
   }
 
-  get hasSent(): boolean {
-    return this.#outcomes.some(({ status }) => status !== "notSent") || this.#transactions.length > 0;
+  /** Calls that may have to be signed: all but those that are done. */
+  get unfinished(): readonly OwnerCall[] {
+    return this.#outcomes.filter(({ status }) => status !== "done").map(({ call }) => call);
+  }
+
+  /**
+   * Looks at what earlier runs of the same command did. It counts only while its effect is there. Sends nothing.
+   *
+   * @throws RpcUnavailableError, LedgerError
+   */
+  async look(): Promise<void> {
+    await this.sender.look();
+    const { sent } = this.sender;
+    const earlier = sent.filter(isEarlierSuccess);
+    const effects = await readEffects(
+      this.client,
+      this.#calls.filter((call) => earlier.some((one) => carries(one, call))),
+    );
+    // A server behind a load balancer may answer for a block before the transaction's.
+    const isUndone = ({ call, isDone, blockNumber }: ReadEffect) =>
+      isDone === false &&
+      earlier.some((one) => carries(one, call) && blockNumber >= (one.transaction.proof?.blockNumber ?? 0n));
+    this.#undone = effects.filter(isUndone).map(({ call }) => call);
   }
 
   get #outcomes(): readonly CallOutcome[] {
-    return [...this.#calls.values()];
-  }
-
-  /** Ignores calls of a recorded transaction that do not belong to this batch. */
-  mark(calls: readonly OwnerCall[], status: CallStatus, transactionHash?: TransactionHash): void {
-    for (const call of calls) {
-      const outcome = this.#calls.get(keyOf(call));
-      if (outcome === undefined) continue;
-      this.#calls.set(keyOf(call), { ...outcome, status, transactionHash: transactionHash ?? outcome.transactionHash });
-    }
-  }
-
-  mined(receipt: TransactionReceipt, { calls, nextNonce, isFromRecord }: MinedCalls): void {
-    const transaction: BatchTransaction = {
-      transactionHash: parseTransactionHash(receipt.transactionHash),
-      blockNumber: receipt.blockNumber,
-      gasUsed: receipt.gasUsed,
-      costWei: costOf(receipt),
-      calls: calls.length,
-      isFromRecord,
-    };
-    this.#transactions.push(transaction);
-    this.minimumNonce = Math.max(this.minimumNonce, nextNonce);
-    if (receipt.status === "success") this.settings.onEvent?.({ kind: "mined", transaction, calls });
+    const { sent } = this.sender;
+    return this.#calls.map((call) => {
+      const carriers = sent.filter((one) => carries(one, call));
+      const isUndone = this.#undone.some((one) => isSameCall(one, call));
+      const outcomes = carriers
+        .filter((one) => !(isUndone && isEarlierSuccess(one)))
+        .map((one) => ({ call, status: statusOf(one), transactionHash: hashOf(one.transaction) }));
+      return (
+        outcomes.findLast(({ status }) => status !== "notSent") ?? {
+          call,
+          status: "notSent",
+          transactionHash: undefined,
+        }
+      );
+    });
   }
 
   result(mode: BatchMode, reason: string): BatchResult {
-    const sum = (field: "gasUsed" | "costWei") =>
-      this.#transactions.reduce((total, transaction) => total + transaction[field], 0n);
+    const transactions = this.sender.sent.flatMap(toBatchTransaction);
+    const sum = (field: "gasUsed" | "costWei") => transactions.reduce((total, one) => total + one[field], 0n);
     return {
-      mode,
-      reason,
-      calls: this.#outcomes,
-      transactions: this.#transactions,
+      ...{ mode, reason, calls: this.#outcomes, transactions },
       gasUsed: sum("gasUsed"),
       costWei: sum("costWei"),
     };
@@ -103,95 +104,84 @@ export class BatchRun {
 
   /** The error to throw: the cause if nothing was sent, otherwise an error that reports the progress of the batch. */
   stopped(cause: unknown, mode: BatchMode, reason: string): unknown {
-    if (!this.hasSent) return cause;
-    const count = (status: CallStatus) => this.#outcomes.filter((outcome) => outcome.status === status).length;
-    const facts = { done: count("done"), pending: count("pending"), total: this.#calls.size };
-    return new BatchStoppedError(facts, this.result(mode, reason), cause);
+    const outcomes = this.#outcomes;
+    const result = this.result(mode, reason);
+    const hasSent = this.sender.sent.some(({ isSent }) => isSent) || result.transactions.length > 0;
+    if (!hasSent) return cause;
+    const count = (status: CallStatus) => outcomes.filter((outcome) => outcome.status === status).length;
+    const facts = { done: count("done"), pending: count("pending"), total: outcomes.length };
+    return new BatchStoppedError(facts, result, cause);
+  }
+
+  [Symbol.dispose](): void {
+    this.sender.close();
   }
 }
 
-function keyOf({ to, data }: OwnerCall): string {
-  return `${to} ${data}`;
+function carries({ transaction }: SentTransaction, call: OwnerCall): boolean {
+  return transaction.calls.some((one) => isSameCall(one, call));
 }
 
-/** Parameters shared by everything that pays for a batch or prepares one. */
-export interface BatchParameters extends Pick<WriteParameters, "account" | "chainId" | "beforeSend"> {
-  /** Records signed transactions across crashes: see openBatchJournal. @default a journal in memory */
-  readonly journal?: BatchJournal | undefined;
-  /**
-   * Called before a node or a wallet is asked to sign what the journal holds without signed bytes: nothing shows which
-   * program wrote that. If it throws, nothing of it is sent. Without it the batch stops there (UnsignedRecordError).
-   */
-  readonly confirmUnsigned?: ((entry: BatchEntry) => Promise<void> | void) | undefined;
-  readonly onEvent?: ((event: BatchEvent) => void) | undefined;
-  /** Stops between two transactions. Transactions already sent stay on record. */
-  readonly signal?: AbortSignal | undefined;
-  /** Maximum number of pending transactions. @default 16, the number that every node keeps for one account */
-  readonly window?: number | undefined;
-  /** Maximum gas limit of a transaction. @default 16,777,216 (EIP-7825) */
-  readonly gasCeiling?: bigint | undefined;
-  /** Blocks required for a transaction, counting the block that holds it. @default 1 */
-  readonly confirmations?: number | undefined;
-  /** Timeout for each receipt. @default 120,000 ms */
-  readonly timeoutMs?: number | undefined;
-  /** @default the client's polling interval, in ms */
-  readonly pollIntervalMs?: number | undefined;
+/** Mined in an earlier run: this one has not seen its receipt. */
+function isEarlierSuccess({ transaction, receipt, isFromRecord }: SentTransaction): boolean {
+  return isFromRecord && transaction.state === "mined" && receipt === undefined;
 }
 
-/** @throws SignerRequiredError, InvalidHexError, WrongChainError, UnsignedRecordError, RpcUnavailableError */
+const statusOfState: Readonly<Record<LedgerTransaction["state"], CallStatus>> = {
+  ...{ open: "pending", mined: "done", reverted: "failed" },
+  ...{ taken: "notSent", cancelled: "notSent", refused: "notSent" },
+};
+
+/** A receipt that does not show the call's event makes it failed. */
+function statusOf({ transaction, receipt, isProven }: SentTransaction): CallStatus {
+  const status = statusOfState[transaction.state];
+  return status === "done" && receipt !== undefined && !isProven ? "failed" : status;
+}
+
+function hashOf({ proof, attempts }: LedgerTransaction): TransactionHash | undefined {
+  return proof?.transactionHash ?? attempts.at(-1)?.transactionHash;
+}
+
+/** Only mined transactions that this package sent cost something. */
+function toBatchTransaction({
+  transaction,
+  isFromRecord,
+}: Pick<SentTransaction, "transaction" | "isFromRecord">): readonly BatchTransaction[] {
+  const { transactionHash, blockNumber, gasUsed, costWei } = transaction.proof ?? {};
+  if (transactionHash === undefined || blockNumber === undefined) return [];
+  const amounts = { gasUsed: gasUsed ?? 0n, costWei: costWei ?? 0n };
+  return [{ transactionHash, blockNumber, ...amounts, calls: transaction.calls.length, isFromRecord }];
+}
+
+export interface OpenRunParameters {
+  readonly calls: readonly OwnerCall[];
+  /** Names the calls, for an error message. */
+  readonly title: string;
+  /** The batch executor that the caller named. */
+  readonly executor?: Address | undefined;
+}
+
+/** @throws SignerRequiredError, InvalidHexError, WrongChainError, UnsignedRecordError, RpcUnavailableError, LedgerError */
 export async function openRun(
   client: ChainClient,
-  parameters: BatchParameters,
-  { calls, purpose }: { readonly calls: readonly OwnerCall[]; readonly purpose: string },
+  { onEvent, gasCeiling = transactionGasCeiling, purpose = { kind: "batch" }, ...rest }: BatchParameters,
+  { calls, title, executor }: OpenRunParameters,
 ): Promise<BatchRun> {
-  const account = accountOf(parameters.account ?? client.account, purpose);
-  const { journal = memoryBatchJournal(), window, gasCeiling, ...rest } = parameters;
-  const chainId = await requireSigningChain(client, { account, chainId: rest.chainId });
-  requireSignedRecords({ account, chainId, journal });
-  return new BatchRun(
-    {
-      client,
-      account,
-      chainId,
-      journal,
-      beforeSend: rest.beforeSend,
-      confirmUnsigned: rest.confirmUnsigned,
-      onEvent: rest.onEvent,
-      signal: rest.signal,
-      window: window ?? 16,
-      gasCeiling: gasCeiling ?? transactionGasCeiling,
-      confirmations: rest.confirmations,
-      timeoutMs: rest.timeoutMs,
-      pollIntervalMs: rest.pollIntervalMs,
-    },
-    calls,
+  const { ledger = memoryLedger(), ...parameters } = rest;
+  if (executor !== undefined) ledger.acceptExecutor(executor);
+  const sender = await openSender(
+    client,
+    { ...parameters, ledger, onEvent: onEvent && ((event) => onEvent(toBatchEvent(event))) },
+    { purpose, calls, title },
   );
+  return new BatchRun(client, sender, calls, gasCeiling);
 }
 
-export type JournalOwner = Pick<BatchSettings, "account" | "chainId" | "journal">;
-
-/** What is open of this account on this chain. */
-export function recordedBy({ account, chainId, journal }: JournalOwner): readonly BatchEntry[] {
-  return journal.open.filter(
-    ({ transaction }) =>
-      transaction.chainId === chainId && transaction.from.toLowerCase() === account.address.toLowerCase(),
-  );
-}
-
-/**
- * Where the key is in this process, every record of it holds the bytes that the key signed.
- *
- * @throws UnsignedRecordError
- */
-export function requireSignedRecords(owner: JournalOwner): void {
-  if (owner.account.type !== "local") return;
-  const unsigned = recordedBy(owner).find(({ transaction }) => transaction.rawTransaction === undefined);
-  if (unsigned !== undefined) throw new UnsignedRecordError({ ...unsigned.transaction, isKeyHere: true });
-}
-
-function accountOf(account: Account | Address | undefined, purpose: string): Account {
-  if (account === undefined) throw new SignerRequiredError([purpose]);
-  return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
+function toBatchEvent(event: SenderEvent): BatchEvent {
+  if (event.kind !== "mined") return event;
+  const [mined] = toBatchTransaction(event);
+  if (mined === undefined) throw new TypeError("A mined transaction has a proof.");
+  return { kind: "mined", transaction: mined, calls: event.transaction.calls };
 }
 
 /** How a batch is executed. */
@@ -216,7 +206,7 @@ export interface BatchTransaction {
   readonly costWei: bigint;
   /** Number of calls in it; 0 for the deployment of the executor. */
   readonly calls: number;
-  /** Whether an earlier run sent it and this run found it in the journal. */
+  /** Whether an earlier run sent it and this run found it in the ledger. */
   readonly isFromRecord: boolean;
 }
 
@@ -237,10 +227,5 @@ export interface BatchResult {
 /** Events of a running batch, for progress and logs. */
 export type BatchEvent =
   | { readonly kind: "chosen"; readonly mode: BatchMode; readonly reason: string }
-  | {
-      readonly kind: "sent";
-      readonly transactionHash: TransactionHash;
-      readonly calls: readonly OwnerCall[];
-      readonly isFromRecord: boolean;
-    }
-  | { readonly kind: "mined"; readonly transaction: BatchTransaction; readonly calls: readonly OwnerCall[] };
+  | { readonly kind: "mined"; readonly transaction: BatchTransaction; readonly calls: readonly OwnerCall[] }
+  | Exclude<SenderEvent, { kind: "mined" }>;

@@ -3,6 +3,7 @@ import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation, requireCode } from "../chain/code.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
+import { readIntent, type TransactionIntent } from "../chain/transactions/intent.ts";
 import { explainRevert, readGasLimit, simulateCall, withRoom } from "../chain/transactions/simulate.ts";
 import {
   batchExecutorAddress,
@@ -16,7 +17,6 @@ import {
   batchGasCeilingOf,
   chunkCalls,
   executorDeploymentGasCeiling,
-  gasCeilingOf,
   groupCalls,
   idleGasOf,
   orderCalls,
@@ -30,11 +30,11 @@ import {
   type DelegationPlan,
   type PlanBatchParameters,
   planFor,
-  purposeOf,
   requirePlanned,
+  titleOf,
 } from "./plan-batch.ts";
+import { requireEffect } from "./require-effect.ts";
 import { type BatchResult, type BatchRun, openRun } from "./run.ts";
-import { nextNonceOf, type PlannedTransaction, resumeJournal, sendTransactions } from "./send-transactions.ts";
 
 export interface SendBatchParameters extends PlanBatchParameters {
   /**
@@ -65,18 +65,22 @@ export interface SendBatchParameters extends PlanBatchParameters {
  */
 export async function sendBatch(client: ChainClient, parameters: SendBatchParameters): Promise<BatchResult> {
   const calls = orderCalls(parameters.calls);
-  const { onEvent } = parameters;
-  const run = await openRun(client, parameters, { calls, purpose: purposeOf(calls) });
+  const { allowNoEffect = false, onEvent } = parameters;
+  const executor = parameters.plan?.delegation?.executor ?? parameters.executor;
+  using run = await openRun(client, parameters, { calls, title: titleOf(calls), executor });
+  await run.look();
   if (parameters.plan !== undefined) requirePlanned(run, parameters.plan);
   let chosen: Pick<BatchPlan, "mode" | "reason"> = { mode: "none", reason: "nothing was chosen yet" };
   try {
-    await resumeJournal(run);
+    await run.sender.resume();
+    // Another process may have done the same since the plan was made.
+    if (parameters.plan !== undefined && !allowNoEffect) await requireEffect(client, run.left);
     const plan = parameters.plan ?? (await planFor(run, parameters));
     chosen = run.left.length === 0 ? { mode: "none", reason: "nothing is left to send" } : plan;
     onEvent?.({ kind: "chosen", mode: chosen.mode, reason: chosen.reason });
     if (run.left.length > 0) {
-      run.knownNonce = Math.max(plan.nonce, run.minimumNonce);
-      run.gasLeft = plan.gas;
+      run.sender.knownNonce = plan.nonce;
+      run.sender.gasLeft = plan.gas;
       try {
         await executePlan(run, plan);
       } catch (error) {
@@ -87,6 +91,8 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
         await sendOneByOne(run);
       }
     }
+    await run.sender.finish();
+    if (run.left.length === 0) run.sender.complete();
   } catch (error) {
     throw run.stopped(error, chosen.mode, chosen.reason);
   }
@@ -111,27 +117,16 @@ const requestsAtOnce = 8;
  * first is sent. A call that changes who may call, or which code runs, must be mined before the next group starts.
  */
 export async function sendOneByOne(run: BatchRun): Promise<void> {
-  for (const group of groupCalls(run.left)) await sendTransactions(run, await plan(run, group));
+  for (const group of groupCalls(run.left)) await run.sender.send(await readIntents(run, group));
 }
 
-async function plan(run: BatchRun, calls: readonly OwnerCall[]): Promise<readonly PlannedTransaction[]> {
-  const { client, account } = run.settings;
+async function readIntents(
+  { client, account: { address: from } }: BatchRun,
+  calls: readonly OwnerCall[],
+): Promise<readonly TransactionIntent[]> {
   // A call to an address without code succeeds and does nothing.
   for (const address of new Set(calls.map(({ to }) => to))) await requireCode(client, { address });
-  const toPlanned = async (call: OwnerCall): Promise<PlannedTransaction> => {
-    const { to, data, functionName } = call;
-    const ceiling = gasCeilingOf(functionName);
-    const gas = await readGasLimit(client, {
-      from: account.address,
-      to,
-      data,
-      functionName,
-      abi: abiOf(call),
-      ceiling,
-    });
-    return { to, data, functionName, gas, calls: [call] };
-  };
-  return mapLimited(calls, toPlanned, { limit: requestsAtOnce });
+  return mapLimited(calls, (call) => readIntent(client, { from, call }), { limit: requestsAtOnce });
 }
 
 /** Minimum gas of any call in a batch, without its calldata: one event through a proxy. */
@@ -143,14 +138,14 @@ const leastPerCall = 2_000n;
  * authorisation.
  */
 export async function sendAsOne(run: BatchRun, { executor, authorizes, replaces }: DelegationPlan): Promise<void> {
-  const { client } = run.settings;
+  const { client } = run;
   for (const address of new Set(run.left.map(({ to }) => to))) await requireCode(client, { address });
   const isDelegated = await isDelegatedTo(run, { executor, replaces });
   if (!isDelegated && !authorizes) {
     throw new DelegationUnsupportedError("the account no longer delegates, and no authorisation was planned");
   }
   let delegate = isDelegated ? undefined : executor;
-  for (const chunk of chunkCalls(run.left, { ceiling: run.settings.gasCeiling })) {
+  for (const chunk of chunkCalls(run.left, { ceiling: run.gasCeiling })) {
     await sendChunk(run, delegate, chunk);
     delegate = undefined;
   }
@@ -158,12 +153,12 @@ export async function sendAsOne(run: BatchRun, { executor, authorizes, replaces 
 
 /** @param delegate the address to authorise, if any */
 async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: readonly OwnerCall[]): Promise<void> {
-  const { account, gasCeiling } = run.settings;
+  const { account, gasCeiling, sender } = run;
   const authorize =
     delegate === undefined
       ? undefined
       : (nonce: number) => signDelegation(run, { to: delegate, transactionNonce: nonce });
-  const authorization = await authorize?.(await nextNonceOf(run));
+  const authorization = await authorize?.(await sender.readNextNonce());
   const data = encodeExecute(calls);
   const functionName = `a batch of ${calls.length} calls`;
   const estimate = await estimateBatch(run, { calls, data, authorization });
@@ -174,7 +169,7 @@ async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: re
     return sendChunk(run, undefined, calls.slice(middle));
   }
   const limit = gas > gasCeiling ? gasCeiling : gas;
-  await sendTransactions(run, [{ to: account.address, data, gas: limit, functionName, calls, authorize }]);
+  await sender.send([{ to: account.address, data, gas: limit, functionName, calls, authorize }]);
 }
 
 /**
@@ -182,7 +177,7 @@ async function sendChunk(run: BatchRun, delegate: Address | undefined, calls: re
  * authorisation: the plan decided whether there is one, and for which address.
  */
 async function isDelegatedTo(
-  { settings: { client, account } }: BatchRun,
+  { client, account }: BatchRun,
   { executor, replaces }: Pick<DelegationPlan, "executor" | "replaces">,
 ): Promise<boolean> {
   const delegation = await readDelegation(client, { address: account.address });
@@ -201,7 +196,7 @@ interface EstimateBatchParameters {
 
 /** Estimates the whole batch on the node, as it will be sent. Nothing is sent unless all of it passes. */
 async function estimateBatch(run: BatchRun, { calls, data, authorization }: EstimateBatchParameters): Promise<bigint> {
-  const { client, account } = run.settings;
+  const { client, account } = run;
   const from = account.address;
   let estimate: bigint;
   try {
@@ -227,7 +222,7 @@ async function explainBatchRevert(
   data: Hex | undefined,
   reason: string | undefined,
 ): Promise<Error> {
-  const { client, account } = run.settings;
+  const { client, account } = run;
   const failed = decodeFailure(data);
   const call = failed === undefined ? undefined : calls[failed.index];
   if (failed === undefined || call === undefined) {
@@ -262,20 +257,20 @@ const functionName = "the deployment of the batch executor";
  * @throws ExecutorMismatchError, DelegationUnsupportedError, InsufficientFundsError, RpcUnavailableError
  */
 export async function deployExecutor(run: BatchRun): Promise<void> {
-  const { client, account } = run.settings;
+  const { client, account } = run;
   const address = batchExecutorAddress;
   if (await isExecutorDeployed(client, { address })) return;
   await requireRights(run);
   const call = { to: deterministicDeployer, data: batchExecutorDeployment, functionName };
   const ceiling = executorDeploymentGasCeiling;
   const gas = await readGasLimit(client, { ...call, from: account.address, abi: [], ceiling });
-  await sendTransactions(run, [{ ...call, gas, calls: [] }]);
+  await run.sender.send([{ ...call, gas, calls: [] }]);
   if (await isExecutorDeployed(client, { address })) return;
   throw new DelegationUnsupportedError(`the batch executor did not appear at ${address}`);
 }
 
 /** Prevents paying for a batch that cannot succeed: the first call to each contract must pass on its own. */
-async function requireRights({ settings: { client, account }, left }: BatchRun): Promise<void> {
+async function requireRights({ client, account, left }: BatchRun): Promise<void> {
   const seen = new Set<Address>();
   for (const call of left) {
     if (seen.has(call.to)) continue;

@@ -9,12 +9,11 @@ import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import { signDelegation } from "./delegation.ts";
 import { type BatchParameters, type BatchTransaction, openRun } from "./run.ts";
-import { nextNonceOf, resumeJournal, sendTransactions } from "./send-transactions.ts";
 
 /** Enough on every chain with Ethereum's gas costs: 21,000 and 25,000 for the authorisation. */
 const leastGas = 60_000n;
 
-export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling"> {
+export interface UndoDelegationParameters extends Omit<BatchParameters, "window" | "gasCeiling" | "purpose"> {
   /**
    * The current delegate. Required to end a delegation to another address. @default the batch executor's own
    * address, or that of an earlier version
@@ -46,11 +45,20 @@ export async function undoDelegation(
   { delegate, ...parameters }: UndoDelegationParameters,
 ): Promise<UndoDelegationReturnType | undefined> {
   const functionName = "the end of the delegation";
-  const run = await openRun(client, parameters, { calls: [], purpose: functionName });
-  await resumeJournal(run);
-  const { address } = run.settings.account;
+  using run = await openRun(
+    client,
+    { ...parameters, purpose: { kind: "undo-delegation" } },
+    { calls: [], title: functionName },
+  );
+  const { sender } = run;
+  await sender.resume();
+  const { address } = run.account;
   const delegation = await readDelegation(client, { address });
-  if (delegation.kind !== "delegated") return undefined;
+  if (delegation.kind !== "delegated") {
+    await sender.finish();
+    sender.complete();
+    return undefined;
+  }
   const mayEnd =
     isAddressEqual(delegation.to, delegate ?? batchExecutorAddress) ||
     (delegate === undefined && isEarlierBatchExecutor(delegation.to));
@@ -59,17 +67,19 @@ export async function undoDelegation(
   }
 
   const authorize = (transactionNonce: number) => signDelegation(run, { to: zeroAddress, transactionNonce });
-  const authorization = await authorize(await nextNonceOf(run));
+  const authorization = await authorize(await sender.readNextNonce());
   const estimate = await withRpcErrors(client, `estimating ${functionName}`, () =>
     estimateGas(client, { account: address, to: address, authorizationList: [authorization] }),
   );
   const gas = withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });
-  await sendTransactions(run, [
+  await sender.send([
     { to: address, data: "0x", gas: gas < leastGas ? leastGas : gas, functionName, calls: [], authorize },
   ]);
+  await sender.finish();
   if ((await readDelegation(client, { address })).kind !== "none") {
     throw new DelegationUnsupportedError("the transaction was mined, but the account still delegates");
   }
+  sender.complete();
   const transaction = run.result("7702", functionName).transactions.at(-1);
   if (transaction === undefined) throw new TypeError("The transaction was waited for.");
   return { previous: delegation.to, transaction };

@@ -42,6 +42,23 @@ export * from "./remove-compose-hash.ts";
 export * from "./remove-device.ts";
 export * from "./set-allow-any-device.ts";
 export { sendPreparedTransaction, type WriteParameters } from "./transactions/broadcast.ts";
+export type { FinalityTag } from "./transactions/chain-identity.ts";
+export type { SenderEvent } from "./transactions/follow-context.ts";
+export {
+  type Ledger,
+  memoryLedger,
+  type OpenLedgerOptions,
+  openLedger,
+  type TransactionQuery,
+} from "./transactions/ledger.ts";
+export type {
+  LedgerBatch,
+  LedgerPurpose,
+  LedgerTransaction,
+  TransactionAttempt,
+  TransactionProof,
+  TransactionState,
+} from "./transactions/ledger-records.ts";
 export type { PreparedTransaction } from "./transactions/prepare.ts";
 export {
   type CostFields,
@@ -55,3 +72,9 @@ export {
   type WaitForReceiptReturnType,
   waitForReceipt,
 } from "./transactions/receipt.ts";
+export {
+  cancelTransaction,
+  type ReplaceTransactionParameters,
+  replaceTransaction,
+} from "./transactions/replace.ts";
+export * from "./transactions/wait-for-transactions.ts";

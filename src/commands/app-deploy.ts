@@ -117,7 +117,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
     await io.confirm("Deploy this app?");
     const deployed = await deployOnce(chain.client, {
       ...{ ...plan, account, chainId, journal, again: args.again === true },
-      confirmUnsigned: confirmUnsigned(io),
+      confirmUnsigned: ({ transaction }) => confirmUnsigned(io)(transaction),
     });
     const result = { ...describe(plan, chainId, deployed), price, ...described };
     return { result, show: (output) => show(output, deployed) };

@@ -41,7 +41,7 @@ export interface PlannedCalls {
 }
 
 export interface PlanCallsParameters
-  extends Pick<PlanBatchParameters, "calls" | "mode" | "allowDelegation" | "allowNoEffect"> {
+  extends Pick<PlanBatchParameters, "calls" | "mode" | "allowDelegation" | "allowNoEffect" | "ledger" | "purpose"> {
   /** The account that would pay. */
   readonly payer: Account | Address;
 }
@@ -55,12 +55,12 @@ export interface PlanCallsParameters
 export async function planCalls(
   io: Pick<TaskIo, "output">,
   { client, chainId, ...chain }: ConnectedChain,
-  { calls, payer: account, allowNoEffect, ...wanted }: PlanCallsParameters,
+  { calls, payer: account, ...wanted }: PlanCallsParameters,
 ): Promise<PlannedCalls> {
   // Only a key could sign a delegation.
   const mode = typeof account === "string" ? "none" : wanted.mode;
   const allowDelegation = wanted.allowDelegation ?? chain.allowDelegation;
-  const plan = await planBatch(client, { calls, account, mode, chainId, allowDelegation, allowNoEffect });
+  const plan = await planBatch(client, { ...wanted, calls, account, mode, chainId, allowDelegation });
   const simulate = (call: OwnerCall) => {
     const { to, data, functionName } = call;
     return simulateCall(client, { from: plan.account, to, data, functionName, abi: abiOf(call) });

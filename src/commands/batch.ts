@@ -6,9 +6,10 @@ import { formatResult, showPrice } from "../output/price.ts";
 import { type DryRunArguments, showDryRun, tipLimit } from "./batch-plan.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { confirmUnsigned, openTaskJournal, showRecorded } from "./write.ts";
+import { type LedgerArguments, openTaskLedger } from "./signing.ts";
+import { confirmUnsigned, createBatchOutput, showRecorded } from "./write.ts";
 
-export interface UndoDelegationArguments extends DryRunArguments, OutputArguments {
+export interface UndoDelegationArguments extends DryRunArguments, LedgerArguments, OutputArguments {
   /** The contract to stop delegating to, if it is not the batch executor. */
   readonly delegate?: string | undefined;
 }
@@ -42,13 +43,14 @@ async function undo(args: UndoDelegationArguments, host: CommandHost, io: TaskIo
     showDryRun(io);
     return { result: { account: address, chainId, outcome: "planned", previous: delegation.to, price } };
   }
-  await using journal = await openTaskJournal(chain);
-  showRecorded(io, { account, chainId, journal });
+  using ledger = await openTaskLedger(args, host);
+  await showRecorded(io, client, { account, chainId, ledger, purpose: { kind: "undo-delegation" }, calls: [] });
   const price = await showWhatIsSigned();
   await io.confirm("End the delegation? The account's key keeps all its rights.");
   const undone = await undoDelegation(client, {
-    ...{ account, delegate, chainId, journal, signal: io.signal },
+    ...{ account, delegate, chainId, ledger, signal: io.signal },
     confirmUnsigned: confirmUnsigned(io),
+    onEvent: createBatchOutput(io, chain),
   });
   return {
     result: { account: address, chainId, previous: delegation.to, ...undone, price },

@@ -1,4 +1,4 @@
-import type { Account, Address } from "viem";
+import type { Address } from "viem";
 import { parseAddress, requireChain } from "../chain/client.ts";
 import type { AppStatus, ReadAppStatusReturnType } from "../chain/read-app.ts";
 import { type CloudClient, createCloudClient } from "../cloud/create-client.ts";
@@ -9,12 +9,15 @@ import { type AppId, type ComposeHash, type DeviceId, parseAppId } from "../core
 import { lintApp, requireClean } from "../core/lint/lint.ts";
 import { CloudResponseError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
 import type { CommandHost, ConnectedChain, DstackConfig } from "./host.ts";
+import { type Signing, signingOf } from "./signing.ts";
 
 export interface AppArguments {
   /** `0x…`, `app_…` or a name of the configuration. */
   readonly app?: string | undefined;
   /** Name or id in the cloud. */
   readonly cvm?: string | undefined;
+  /** File of the ledger, for commands that send. */
+  readonly ledger?: string | undefined;
 }
 
 export interface AppTarget {
@@ -106,17 +109,13 @@ function target(appId: AppId, alias: string | undefined, apps: DstackConfig["app
   };
 }
 
-export interface ConnectedApp extends ConnectedChain, AppTarget {
+export interface ConnectedApp extends ConnectedChain, AppTarget, Signing {
   readonly chainId: number;
   readonly network: string;
   /** The KMS of the configuration. */
   readonly configuredKms: Address | undefined;
   /** Undefined without an API key. */
   readonly cloud: CloudClient | undefined;
-  /**
-   * The account that pays, preferably the wanted one. Read only when needed, because reading the chain needs no key.
-   */
-  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
 }
 
 /**
@@ -134,7 +133,7 @@ export async function connectApp(args: AppArguments, host: CommandHost): Promise
     ...chain,
     configuredKms: await readConfiguredKms(host),
     cloud,
-    signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }),
+    ...signingOf(args, host, chain),
   };
 }
 

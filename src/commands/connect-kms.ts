@@ -1,4 +1,4 @@
-import type { Account, Address } from "viem";
+import type { Address } from "viem";
 import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
 import { readContractKind } from "../chain/read-app.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
@@ -6,16 +6,18 @@ import type { Generation } from "../core/generation.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type ConnectedApp, connectCloud, readConfiguredKms, requireCloud } from "./connect-app.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
+import { type Signing, signingOf } from "./signing.ts";
 
 export interface ConnectKmsArguments extends KmsArguments {
   /** A CVM whose KMS the command is about. */
   readonly cvm?: string | undefined;
+  /** File of the ledger, for commands that send. */
+  readonly ledger?: string | undefined;
 }
 
-export interface ConnectedKms extends ConnectedChain {
+export interface ConnectedKms extends ConnectedChain, Signing {
   readonly kms: Address;
   readonly generation: Generation;
-  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function connectKms(args: ConnectKmsArguments, host: CommandHost): 
   const chain = await host.connectChain();
   if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
   const generation = await requireDstackKms(chain.client, kms);
-  return { ...chain, kms, generation, signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }) };
+  return { ...chain, kms, generation, ...signingOf(args, host, chain) };
 }
 
 /**

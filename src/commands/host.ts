@@ -72,6 +72,8 @@ export interface DstackConfig {
   readonly batch: {
     readonly delegate: boolean;
   };
+  /** File of the ledger; undefined for the one in the project's `.dstack`. */
+  readonly ledger: string | undefined;
   readonly cloud: {
     readonly baseUrl: LazySetting;
     /** Empty if not set. */

@@ -1,6 +1,5 @@
 import { isAddressEqual } from "viem";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
-import { type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
 import { removeComposeHashCall } from "../core/owner-calls.ts";
@@ -17,13 +16,18 @@ import {
   type UnknownKind,
   unknownKinds,
 } from "../prune/allowlist-use.ts";
-import { type ApplyPrunePlanParameters, applyPrunePlan, namedBy, recordedRemovals } from "../prune/apply-prune-plan.ts";
+import {
+  type ApplyPrunePlanParameters,
+  applyPrunePlan,
+  namedBy,
+  readRecordedRemovals,
+} from "../prune/apply-prune-plan.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
 import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { type HistoryArguments, readAppHistory } from "./app-history.ts";
-import { type BatchArgument, parseAccept, parseAge, parseBatch, prepareJournalPath } from "./arguments.ts";
+import { type BatchArgument, parseAccept, parseAge, parseBatch } from "./arguments.ts";
 import { planCalls, readPayer, showBatchPlan } from "./batch-plan.ts";
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
@@ -33,7 +37,7 @@ import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { chooseSendMode, confirmUnsigned, createBatchOutput, openTaskJournal, showRecorded } from "./write.ts";
+import { chooseSendMode, confirmUnsigned, createBatchOutput, showRecorded } from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
 
@@ -86,7 +90,7 @@ function noSuchPlan(path: string): InvalidArgumentError {
   });
 }
 
-export interface PruneArguments extends AppArguments, OutputArguments, HistoryArguments, PruneJournalArguments {
+export interface PruneArguments extends AppArguments, OutputArguments, HistoryArguments {
   readonly keep?: string | undefined;
   readonly olderThan?: string | undefined;
   readonly pin?: string | undefined;
@@ -115,7 +119,6 @@ export interface PruneSettings {
   readonly accepted: ReadonlySet<string>;
   readonly isProofWanted: boolean;
   readonly history: HistoryArguments;
-  readonly journal: string | undefined;
 }
 
 /** @throws InvalidArgumentError, InvalidHexError */
@@ -135,7 +138,6 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
     accepted,
     isProofWanted: prove,
     history: { store: args.store, fromBlock: args.fromBlock },
-    journal: args.journal,
   };
 }
 
@@ -192,12 +194,8 @@ export async function executePrune(io: TaskIo, parameters: ExecutePruneParameter
   const { app, status, settings } = parameters;
   const delivery = chooseSendMode(settings.batch, requireApp(status, app.appId).owner);
   if (delivery.kind === "prepare") return forSafe(io, parameters, delivery);
-  const journal = await openPruneJournal(app, settings);
-  try {
-    return await send(io, parameters, { ...delivery, journal });
-  } finally {
-    await journal.close();
-  }
+  using ledger = await app.openLedger();
+  return await send(io, parameters, { ...delivery, ledger });
 }
 
 /** What a plan would cost, shown with how it would be sent; null if it removes nothing or is blocked. */
@@ -221,17 +219,21 @@ async function pricePlan(
 async function send(
   io: TaskIo,
   parameters: ExecutePruneParameters,
-  { mode, allowDelegation, journal }: Pick<ApplyPrunePlanParameters, "mode" | "allowDelegation" | "journal">,
+  { mode, allowDelegation, ledger }: Pick<ApplyPrunePlanParameters, "mode" | "allowDelegation" | "ledger">,
 ): Promise<TaskOutcome> {
   const { app, plan, source } = parameters;
+  const { client, appId, chainId } = app;
   const removals = removalsOf(plan);
-  if (removals.length === 0 && journal.open.length === 0) return nothing;
+  const removalCalls = removals.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+  if (removals.length === 0 && ledger.transactions({ isUnfinished: true }).length === 0) return nothing;
   const account = await app.signer("removeComposeHash", plan.owner);
-  const recorded = recordedRemovals({ journal, plan, account });
+  const recorded = await readRecordedRemovals(client, { ledger, plan, account });
   if (removals.length + recorded.length === 0) return nothing;
+  const sending = { account, ledger, chainId, purpose: { kind: "prune" } } as const;
   if (recorded.length > 0) {
     io.output.line(`An earlier run signed the removal of ${recorded.length}. This run first completes it.`);
-    showRecorded(io, { journal, account, chainId: plan.chainId });
+    const calls = recorded.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+    await showRecorded(io, client, { ...sending, calls });
   }
   await check(
     io,
@@ -239,13 +241,12 @@ async function send(
     removals.filter((hash) => !recorded.includes(hash)),
   );
   // If another transaction replaced a recorded one, this run sends its removals.
-  const all = removals.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash }));
-  const batchPlan = await planWithUser(io, app, { calls: all, account, journal, mode, allowDelegation });
-  const price = await showBatchPlan(io, app.client, batchPlan);
+  const batchPlan = await planWithUser(io, app, { ...sending, calls: removalCalls, mode, allowDelegation });
+  const price = await showBatchPlan(io, client, batchPlan);
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);
   const result = await applyPrunePlan({
-    ...{ plan, source, account, batchPlan, journal },
+    ...{ plan, source, account, batchPlan, ledger },
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, app),
   });
@@ -381,23 +382,4 @@ export function pruneSourceOf(
       if (done === total) progress.stop();
     },
   };
-}
-
-export interface PruneJournalArguments {
-  /** File that records signed transactions. */
-  readonly journal?: string | undefined;
-}
-
-/**
- * Opens the journal that records the removals of one app before they are sent. Other tasks use another journal, because
- * they complete every recorded transaction. A removal may only be completed after a check of what needs its hash now.
- *
- * @throws JournalLockedError while another prune of the app runs, JournalCorruptError, RpcUnavailableError
- */
-export async function openPruneJournal(
-  app: ConnectedApp,
-  { journal }: PruneJournalArguments,
-): Promise<BatchJournalFile> {
-  if (journal === undefined) return openTaskJournal(app, `prune-${app.appId}`);
-  return openBatchJournal(await prepareJournalPath(app.root, journal, `prune-${app.appId}.jsonl`));
 }

@@ -1,23 +1,18 @@
-import { join } from "node:path";
-import type { Account, Address } from "viem";
-import {
-  type BatchEvent,
-  type BatchResult,
-  type JournalOwner,
-  recordedBy,
-  requireSignedRecords,
-} from "../batch/run.ts";
+import type { Address } from "viem";
+import { formatGwei } from "viem";
+import type { BatchEvent, BatchResult } from "../batch/run.ts";
 import { sendBatch } from "../batch/send-batch.ts";
+import type { ChainClient } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
-import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { type BatchEntry, type BatchJournalFile, openBatchJournal } from "../chain/transactions/journal.ts";
+import type { SenderEvent } from "../chain/transactions/follow-context.ts";
+import { type LedgerTransaction, lastAttempt } from "../chain/transactions/ledger-records.ts";
+import { type ReadRecordedParameters, readRecorded } from "../chain/transactions/recorded.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
-import { makeOwnDirectory } from "../files/own-file.ts";
-import { describeCalls, explorerLink } from "../output/format.ts";
+import { describeCalls, explorerLink, formatDuration } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
@@ -36,10 +31,7 @@ import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
-
-export interface Signing {
-  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
-}
+import type { Signing } from "./signing.ts";
 
 export interface ExecuteCallsParameters {
   readonly calls: readonly OwnerCall[];
@@ -85,23 +77,21 @@ export async function executeCalls(
   const readSigner = () => chain.signer(purpose, signer.address);
   if (dryRun) {
     const payer = await readPayer(io, { readSigner, signer: signer.address });
-    return planCalls(io, chain, { ...delivery, calls, payer, allowNoEffect });
+    using ledger = await chain.openLedger({ isKept: false });
+    return planCalls(io, chain, { ...delivery, calls, payer, ledger, allowNoEffect });
   }
   const account = await readSigner();
-  await using journal = await openTaskJournal(chain);
+  using ledger = await chain.openLedger();
   const { chainId, client } = chain;
-  showRecorded(io, { account, chainId, journal });
+  const sending = { calls: orderCalls(calls), account, ledger, chainId, allowNoEffect };
+  await showRecorded(io, client, { ...sending, purpose: { kind: "batch" } });
   const { mode, allowDelegation } = delivery;
-  const plan = await planWithUser(io, chain, { calls, account, journal, mode, allowDelegation, allowNoEffect });
+  const plan = await planWithUser(io, chain, { ...sending, mode, allowDelegation });
   const price = await showBatchPlan(io, client, plan);
-  await io.confirm(`Send ${calls.length === 1 ? "it" : `these ${calls.length} changes`} as ${account.address}?`);
+  const count = plan.calls.length;
+  if (count > 0) await io.confirm(`Send ${count === 1 ? "it" : `these ${count} changes`} as ${account.address}?`);
   const result = await sendBatch(client, {
-    calls,
-    account,
-    journal,
-    plan,
-    chainId,
-    signal: io.signal,
+    ...{ ...sending, plan, signal: io.signal },
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, chain),
   });
@@ -188,29 +178,44 @@ export function chooseSendMode(argument: BatchArgument, signer: ReadOwnerReturnT
   return { kind: "send", ...argument };
 }
 
-/** Prints what the journal holds of earlier runs. It is sent first. @throws UnsignedRecordError */
-export function showRecorded({ output }: Pick<TaskIo, "output">, owner: JournalOwner): void {
-  requireSignedRecords(owner);
-  for (const { transaction, calls } of recordedBy(owner)) {
-    const isSigned = transaction.rawTransaction !== undefined;
-    const origin = isSigned ? "an earlier run signed" : "the journal holds without a signature";
-    const first = `  first completes what ${origin} (nonce ${transaction.nonce}): `;
-    for (const { description, to } of calls) output.line(`${first}${description}, on ${to}`);
-    if (calls.length === 0) output.line(`${first}${transaction.functionName}, to ${transaction.to}`);
+/**
+ * Prints what the ledger holds of earlier runs, which is completed first.
+ *
+ * @throws UnsignedRecordError, LedgerError, RpcUnavailableError
+ */
+export async function showRecorded(
+  { output }: Pick<TaskIo, "output">,
+  client: ChainClient,
+  command: ReadRecordedParameters,
+): Promise<void> {
+  const { own, others } = await readRecorded(client, command);
+  const wordsFor = (transaction: LedgerTransaction) => {
+    if (transaction.state === "mined") return "an earlier run has done";
+    const isSigned = lastAttempt(transaction).rawTransaction !== undefined;
+    return `first completes what ${isSigned ? "an earlier run signed" : "the ledger holds without a signature"}`;
+  };
+  for (const transaction of [...others, ...own]) {
+    const { calls, functionName, nonce, to } = transaction;
+    const words = `  ${wordsFor(transaction)} (nonce ${nonce}): `;
+    for (const call of calls) output.line(`${words}${call.description}, on ${call.to}`);
+    if (calls.length === 0) output.line(`${words}${functionName}, to ${to}`);
   }
 }
+
+type UnsignedRecord = Pick<LedgerTransaction, "functionName" | "from" | "nonce" | "to"> &
+  Partial<Pick<LedgerTransaction, "calls">>;
 
 /**
  * Asks about one record without signed bytes, before a node signs it. `--yes` does not answer this question, because
  * the command line does not name the record. Pass the result as `confirmUnsigned`.
  */
 export function confirmUnsigned({ confirmInPerson }: Pick<TaskIo, "confirmInPerson">) {
-  return async ({ transaction, calls = [] }: Pick<BatchEntry, "transaction"> & Partial<BatchEntry>): Promise<void> => {
+  return async (transaction: UnsignedRecord): Promise<void> => {
     if (confirmInPerson === undefined) throw new UnsignedRecordError({ ...transaction, isKeyHere: false });
-    const { functionName, from, nonce, to } = transaction;
+    const { functionName, from, nonce, to, calls = [] } = transaction;
     const what = calls.map((call) => `${call.description}, on ${call.to}`).join("; ") || `${functionName}, to ${to}`;
     await confirmInPerson(
-      `The journal holds a transaction without a signature, so its origin is not proven: ${what}. Let ${from} sign it at nonce ${nonce}?`,
+      `The ledger holds a transaction without a signature, so its origin is not proven: ${what}. Let ${from} sign it at nonce ${nonce}?`,
     );
   };
 }
@@ -228,12 +233,16 @@ export function createBatchOutput(
         delegates = event.mode === "7702";
         return;
       case "sent":
-        output.detail(event.isFromRecord ? "sent earlier" : "sent", event.transactionHash);
+        output.detail(
+          event.isFromRecord ? "sent earlier" : "sent",
+          lastAttempt(event.transaction).transactionHash ?? "hash not known",
+        );
         return;
       case "mined": {
         const { transactionHash, blockNumber, gasUsed, costWei } = event.transaction;
-        const what = event.calls.length === 1 ? event.calls[0]?.functionName : `${event.calls.length} changes`;
-        output.step(what ?? "mined", `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
+        const [first, ...more] = event.calls;
+        const what = more.length === 0 ? (first?.functionName ?? "mined") : `${event.calls.length} changes`;
+        output.step(what, `block ${blockNumber}, ${formatGas(gasUsed)}, ${formatFee(costWei)}`);
         const link = explorerLink(client.chain, "tx", transactionHash);
         if (link !== undefined) output.line(`    ${link}`);
         // The delegation stays on the account after the batch. Print this once, and only after a transaction was mined.
@@ -241,27 +250,36 @@ export function createBatchOutput(
           delegates = false;
           output.detail("", "the account stays delegated until you run hardhat dstack batch undo-delegation");
         }
+        return;
       }
+      default:
+        output.detail("", describeSenderEvent(event));
     }
   };
 }
 
-/**
- * Opens the journal in which a project's tasks record what they sign, one per chain. A restarted local chain has the
- * same id but is another chain, and must not receive transactions meant for the old one. The hash of its first block
- * distinguishes them.
- *
- * @param subject start of the file's name, for tasks whose records no other task may complete
- * @throws JournalLockedError, JournalCorruptError, UnusableFileError, RpcUnavailableError
- */
-export async function openTaskJournal(
-  { client, chainId, root }: ConnectedChain,
-  subject = "batch",
-): Promise<BatchJournalFile> {
-  const first = await withRpcErrors(client, "reading the first block", () =>
-    client.request({ method: "eth_getBlockByNumber", params: ["0x0", false] }),
-  );
-  const directory = join(root, ".dstack");
-  await makeOwnDirectory(directory);
-  return openBatchJournal(join(directory, `${subject}-${chainId}-${first?.hash?.slice(2, 10) ?? "unknown"}.jsonl`));
+/** Says what happens to a transaction while it is waited for, in one line. */
+export function describeSenderEvent(event: Exclude<SenderEvent, { kind: "sent" | "mined" }>): string {
+  switch (event.kind) {
+    case "taken":
+      return `another transaction, ${event.by}, used nonce ${event.transaction.nonce}: the recorded one is given up`;
+    case "dropped":
+      return `a reorganisation removed nonce ${event.transaction.nonce} from the chain: this run sends it again`;
+    case "underpriced": {
+      const { maxFeePerGas } = lastAttempt(event.transaction);
+      return `nonce ${event.transaction.nonce} pays at most ${formatGwei(maxFeePerGas)} gwei per gas, and the base fee is ${formatGwei(event.baseFeePerGas)} gwei`;
+    }
+    case "waitingForOwner": {
+      const { pid, host } = event.transaction.owner;
+      return `waiting for process ${pid} on ${host}, which asked for nonce ${event.transaction.nonce}`;
+    }
+    case "waitingForFinality":
+      return `mined; waiting until block ${event.blockNumber} is ${event.tag}, usually ${formatDuration(event.typicalMs)}`;
+    case "tagStalled":
+      return `the endpoint's ${event.tag} block has been ${event.taggedBlock} for ${formatDuration(event.stalledMs)}`;
+    case "tagUnknown":
+      return `the endpoint has no ${event.tag} block; waiting for ${formatDuration(event.waitMs)} instead`;
+    case "final":
+      return `block ${event.blockNumber} is ${event.tag}`;
+  }
 }

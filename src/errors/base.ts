@@ -128,7 +128,7 @@ export const errorTable = {
   UnsignedRecordError: entry(
     2013,
     false,
-    "A journal holds a transaction without signed bytes, and no person confirmed it.",
+    "The ledger holds a transaction without signed bytes, and no person confirmed it.",
   ),
   LedgerError: entry(2014, false, "The ledger of transactions cannot be used, or holds a claim that is not true."),
   TransactionUnderpricedError: entry(

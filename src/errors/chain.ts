@@ -238,11 +238,11 @@ export class UnsignedRecordError extends ChainError {
   override readonly name = "UnsignedRecordError";
   constructor({ from, nonce, functionName, isKeyHere }: UnsignedRecordDetails) {
     super(
-      `The journal holds ${functionName} by ${from}, nonce ${nonce}, without a signature that proves who recorded it.`,
+      `The ledger holds ${functionName} by ${from}, nonce ${nonce}, without a signature that proves who recorded it.`,
       {
         nextStep: isKeyHere
-          ? "It was not sent. This process records the signed bytes with every transaction of its own keys, so another program wrote this record. Look at the journal, then move it away."
-          : "It was not sent. If an earlier run of yours asked the node or the wallet to sign it, try again with `confirmUnsigned`. Otherwise move the journal away.",
+          ? "It was not sent. This process records the signed bytes with every transaction of its own keys, so another program wrote this record. Look at the ledger, then move it away."
+          : "It was not sent. If an earlier run of yours asked the node or the wallet to sign it, try again with `confirmUnsigned`. Otherwise move the ledger away.",
         context: { from, nonce, functionName },
       },
     );

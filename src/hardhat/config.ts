@@ -41,6 +41,7 @@ const schema = z.strictObject({
   kms: z.union([parsedBy((raw) => parseAddress("The KMS address", raw)), variable]).optional(),
   kmsPublicKey: z.union([parsedBy(parseKmsPublicKey), variable]).optional(),
   batch: z.strictObject({ delegate: z.boolean().optional() }).optional(),
+  ledger: z.string().min(1).optional(),
   cloud: z.strictObject({ baseUrl: sensitive.optional(), apiKey: sensitive.optional() }).optional(),
 });
 
@@ -79,7 +80,7 @@ function parsedBy(parse: (raw: string) => string) {
 }
 
 function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
-  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, cloud = {} } = user;
+  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, ledger, cloud = {} } = user;
   const orElse = (value: SensitiveString, fallback: string) =>
     variable(typeof value === "string" ? value : { default: fallback, ...value });
   return {
@@ -88,6 +89,7 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
     kms: orElse(kms ?? configVariable("DSTACK_KMS"), ""),
     kmsPublicKey: orElse(kmsPublicKey, ""),
     batch: { delegate: batch.delegate ?? false },
+    ledger,
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),

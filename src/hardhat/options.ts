@@ -26,6 +26,11 @@ export function acceptOption(command: AcceptingCommand) {
   return optional("accept", `Refusals to override, by name, separated by commas: ${namesToAccept(command).join(", ")}`);
 }
 
+export const ledgerOption = optional(
+  "ledger",
+  "File that records every transaction before it is sent (default: dstack.ledger or .dstack/ledger.sqlite)",
+);
+
 export const batchOption = optional(
   "batch",
   "How to send: auto; auto:delegate (as auto, and the account may begin to delegate); none (one transaction per change); 7702 (one transaction, the account delegates to the batch executor); safe or safe:FILE (a file for the Safe app). auto writes the file if a Safe is the owner (default: auto)",

@@ -12,6 +12,7 @@ import {
   fromBlockOption,
   jsonFlag,
   kmsOption,
+  ledgerOption,
   optional,
   several,
   storeOption,
@@ -43,6 +44,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device add"))
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
@@ -57,6 +59,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device remove"))
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
@@ -74,6 +77,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device allow-any"))
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
@@ -176,6 +180,7 @@ export const kmsTasks = [
       .addOption(kmsOption)
       .addOption(cvmOfKmsOption)
       .addOption(batchOption)
+      .addOption(ledgerOption)
       .addOption(acceptOption("kms"))
       .addFlag(jsonFlag)
       .addFlag(dryRunFlag)
@@ -268,8 +273,8 @@ export const pruneTasks = [
     .addFlag({ name: "allowEmpty", description: "Allow the removal of the last hash on the list" })
     .addOption(optional("plan", "File for the plan: it is written if it does not exist, else executed"))
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addFlag({ name: "prove", description: "Prove with eth_getProof that no hash is on the list without an event" })
-    .addOption(optional("journal", "File that records signed transactions (default: one per app in .dstack)"))
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addOption(acceptOption("prune"))
@@ -290,6 +295,7 @@ export const batchTasks = [
     ),
   )
     .addOption(optional("delegate", "Address of the delegate, if it is not the batch executor"))
+    .addOption(ledgerOption)
     .addFlag(jsonFlag)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
@@ -361,6 +367,7 @@ export const hashTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("hash add"))
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
@@ -375,6 +382,7 @@ export const hashTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("hash remove"))
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)
@@ -412,6 +420,7 @@ export const ownerTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addOption(acceptOption("owner transfer"))
     .addFlag(jsonFlag)
     .addFlag(dryRunFlag)
@@ -425,6 +434,7 @@ export const ownerTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)
+    .addOption(ledgerOption)
     .addOption(acceptOption("owner accept"))
     .addFlag(jsonFlag)
     .addFlag(dryRunFlag)

@@ -38,6 +38,10 @@ export interface DstackUserConfig {
      */
     delegate?: boolean;
   };
+  /**
+   * File that records every transaction before it is sent, relative to the project. @default .dstack/ledger.sqlite
+   */
+  ledger?: string;
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
     baseUrl?: SensitiveString;

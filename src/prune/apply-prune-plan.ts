@@ -1,11 +1,11 @@
 import { type Account, BlockNotFoundError } from "viem";
 import { getBlock } from "viem/actions";
-import { type BatchEvent, type BatchMode, type BatchTransaction, recordedBy } from "../batch/run.ts";
+import { type BatchEvent, type BatchMode, type BatchTransaction, openRun } from "../batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
-import { giveUpReplaced } from "../batch/send-transactions.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import type { BatchJournal } from "../chain/transactions/journal.ts";
+import { readChainIdentity } from "../chain/transactions/chain-identity.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
 import { type OwnerCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import {
@@ -24,7 +24,10 @@ import { type PruneSource, readAllowlistUseFrom, requireDates } from "./read-all
 import { readCloudUse } from "./read-cloud-use.ts";
 
 export interface ApplyPrunePlanParameters
-  extends Pick<SendBatchParameters, "confirmUnsigned" | "timeoutMs" | "pollIntervalMs" | "window" | "confirmations"> {
+  extends Pick<
+    SendBatchParameters,
+    "confirmUnsigned" | "timeoutMs" | "finalityTimeoutMs" | "pollIntervalMs" | "window" | "until"
+  > {
   readonly plan: PrunePlan;
   readonly source: PruneSource;
   readonly account: Account;
@@ -37,8 +40,8 @@ export interface ApplyPrunePlanParameters
    * ignored.
    */
   readonly batchPlan?: SendBatchParameters["plan"];
-  /** The journal that earlier runs used too. Transactions that they signed are completed first. */
-  readonly journal: BatchJournal;
+  /** The ledger that earlier runs used too. Removals that they signed are completed first. */
+  readonly ledger: Ledger;
   readonly onEvent?: ((event: BatchEvent) => void) | undefined;
 }
 
@@ -59,7 +62,7 @@ export interface PruneResult {
  * one, it checks again which hashes are in use. Between that check and the block of the transaction, a CVM may still
  * start to use a hash. No contract prevents this. It takes seconds only, and the last check reports it.
  *
- * @throws InvalidArgumentError if the journal holds another call of the account that may still be mined
+ * @throws InvalidArgumentError if a recorded removal shares its transaction with a call that this plan does not check
  * @throws UnsignedRecordError if a removal without signed bytes would have to be sent and no caller confirmed it
  * @throws PruneBlockedError if facts are unknown and not accepted
  * @throws PruneOvertakenError if a hash came into use, or the owner or the list changed; nothing more is sent
@@ -70,16 +73,13 @@ export interface PruneResult {
  *
  * @example
  * import { applyPrunePlan } from "dstack-toolkit/prune";
- * import { account, journal, plan, source } from "./app.js";
- * const { removed, transactions } = await applyPrunePlan({ plan, source, account, journal });
+ * import { account, ledger, plan, source } from "./app.js";
+ * const { removed, transactions } = await applyPrunePlan({ plan, source, account, ledger });
  */
 export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Promise<PruneResult> {
-  const { plan, source, account, journal } = parameters;
+  const { plan, source } = parameters;
   await requireSameChain(source.chain, plan);
-  // A transaction that can never be mined blocks nothing, so its hash needs no check.
-  await giveUpReplaced({ client: source.chain, account, journal, chainId: plan.chainId });
-  requireOnlyRemovals(parameters);
-  const recorded = recordedRemovals(parameters);
+  const recorded = await readRecordedRemovals(source.chain, parameters);
   const earlier = recorded.length === 0 ? undefined : await finishRecorded(parameters, recorded);
 
   const removed = removalsOf(plan).filter((hash) => earlier?.gone.has(hash) !== true);
@@ -91,36 +91,30 @@ export async function applyPrunePlan(parameters: ApplyPrunePlanParameters): Prom
   return { removed, finished, transactions, mode: sent?.mode };
 }
 
-/** The hashes that pending transactions of an earlier run remove from the app's allowlist. */
-export function recordedRemovals({
-  journal,
-  plan,
-  account,
-}: Pick<ApplyPrunePlanParameters, "journal" | "plan" | "account">): readonly ComposeHash[] {
-  const ofApp = ({ to, functionName }: OwnerCall) => to === plan.appId && functionName === "removeComposeHash";
-  return recordedBy({ journal, account, chainId: plan.chainId })
-    .flatMap(({ calls }) => calls.filter(ofApp))
-    .map(({ args: [hash] }) => parseComposeHash(String(hash)));
-}
-
 /**
- * Recorded transactions are sent before anything else. Therefore the journal must not hold a call that this plan does
- * not check: another app's removal, or a call that a repository put into the file.
+ * The hashes that an unfinished prune of the app has recorded the removal of.
+ *
+ * @throws InvalidArgumentError if one of them makes another call too: a prune sends removals of one app alone
+ * @throws LedgerError, RpcUnavailableError
  */
-function requireOnlyRemovals({
-  journal,
-  plan,
-  account,
-}: Pick<ApplyPrunePlanParameters, "journal" | "plan" | "account">): void {
-  const foreign = recordedBy({ journal, account, chainId: plan.chainId })
-    .flatMap(({ calls }) => calls)
-    .find(({ to, functionName }) => to !== plan.appId || functionName !== "removeComposeHash");
-  if (foreign === undefined) return;
+export async function readRecordedRemovals(
+  client: ChainClient,
+  { ledger, plan, account }: Pick<ApplyPrunePlanParameters, "ledger" | "plan" | "account">,
+): Promise<readonly ComposeHash[]> {
+  const { appId } = plan;
+  const { chain } = await readChainIdentity(client, plan.chainId);
+  const isOfApp = ({ to, functionName }: OwnerCall) => to === appId && functionName === "removeComposeHash";
+  const calls = ledger
+    .transactions({ chain, signer: account.address, states: ["open", "mined"], isUnfinished: true })
+    .filter((one) => one.purpose.kind === "prune" && one.calls.some(isOfApp))
+    .flatMap((one) => one.calls);
+  const foreign = calls.find((call) => !isOfApp(call));
+  if (foreign === undefined) return [...new Set(calls.map(({ args: [hash] }) => parseComposeHash(String(hash))))];
   throw new InvalidArgumentError(
-    `The journal of this prune holds another call that was signed and not seen mined: ${foreign.description}, on ${foreign.to}.`,
+    `The ledger holds a removal of a prune that shares its transaction with another call: ${foreign.description}, on ${foreign.to}.`,
     {
-      nextStep: "Nothing was sent. Give each app's prunes a journal of their own, and no other task's.",
-      context: { description: foreign.description, to: foreign.to, appId: plan.appId },
+      nextStep: "Nothing was sent. Look at the ledger, then cancel that transaction.",
+      context: { description: foreign.description, to: foreign.to, appId },
     },
   );
 }
@@ -128,14 +122,25 @@ function requireOnlyRemovals({
 /** Checks whether the recorded removals are still safe, sends the same bytes again, and waits for them. */
 async function finishRecorded(parameters: ApplyPrunePlanParameters, recorded: readonly ComposeHash[]) {
   const { plan, source } = parameters;
-  const use = await readAllowlistUseFrom(source, namedBy(plan, recorded));
-  const isOpen = new Set(use.allowed.map(({ composeHash }) => composeHash));
-  requireNoObjection(
-    parameters,
-    use,
-    recorded.filter((hash) => isOpen.has(hash)),
-  );
-  const batch = await sendBatch(source.chain, { ...settingsOf(parameters), calls: [] });
+  const calls = recorded.map((composeHash) => removeComposeHashCall({ appId: plan.appId, composeHash }));
+  using run = await openRun(source.chain, settingsOf(parameters), { calls, title: "removeComposeHash" });
+  // A removal that is mined, or can never be mined, needs no check.
+  await run.look();
+  const open = recorded.filter((_, index) => run.result("none", "").calls[index]?.status === "pending");
+  if (open.length > 0) {
+    const use = await readAllowlistUseFrom(source, namedBy(plan, open));
+    const isOpen = new Set(use.allowed.map(({ composeHash }) => composeHash));
+    requireNoObjection(
+      parameters,
+      use,
+      open.filter((hash) => isOpen.has(hash)),
+    );
+  }
+  await run.sender.resume();
+  await run.sender.finish();
+  // What they left to do is planned anew.
+  for (const { transaction } of run.sender.sent) parameters.ledger.endBatch(transaction.batch);
+  const batch = run.result("none", "an earlier run signed them");
   // If another transaction took the nonce, the recorded one did nothing, and its removals are still open.
   const { number: blockNumber } = await withRpcErrors(source.chain, "reading the latest block", () =>
     getBlock(source.chain),
@@ -161,10 +166,13 @@ async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: read
 }
 
 function settingsOf(parameters: ApplyPrunePlanParameters) {
-  const { plan, source, account, journal, confirmUnsigned, onEvent, ...rest } = parameters;
-  const { timeoutMs, pollIntervalMs, window, confirmations } = rest;
-  const limits = { timeoutMs, pollIntervalMs, window, confirmations };
-  return { account, chainId: plan.chainId, journal, confirmUnsigned, onEvent, signal: source.signal, ...limits };
+  const { plan, source, account, ledger, confirmUnsigned, onEvent, ...rest } = parameters;
+  const { timeoutMs, finalityTimeoutMs, pollIntervalMs, window, until } = rest;
+  return {
+    ...{ account, chainId: plan.chainId, ledger, confirmUnsigned, onEvent, signal: source.signal },
+    ...{ timeoutMs, finalityTimeoutMs, pollIntervalMs, window, until },
+    purpose: { kind: "prune" } as const,
+  };
 }
 
 /** All hashes that the plan names, even without an event. They are checked again. */

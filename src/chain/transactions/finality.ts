@@ -5,6 +5,7 @@ import {
   FinalityTimeoutError,
   NonceTakenError,
   RpcUnavailableError,
+  TransactionCancelledError,
   TransactionRevertedError,
 } from "../../errors/index.ts";
 import { errorChain, withRpcErrors } from "../rpc-errors.ts";
@@ -146,7 +147,7 @@ async function keepMined(context: FollowContext, { transaction, receipt: seen }:
   return requireMined(ended);
 }
 
-/** @throws TransactionRevertedError, NonceTakenError */
+/** @throws TransactionRevertedError, TransactionCancelledError, NonceTakenError */
 export function requireMined(ended: Ended): Mined {
   const { transaction, receipt } = ended;
   const { from, nonce, functionName, state, proof } = transaction;
@@ -154,6 +155,7 @@ export function requireMined(ended: Ended): Mined {
   if (state === "reverted" && receipt !== undefined)
     throw new TransactionRevertedError(receipt.transactionHash, functionName);
   const by = proof?.transactionHash;
+  if (state === "cancelled" || state === "refused") throw new TransactionCancelledError(transaction, by);
   const taker = by === undefined ? undefined : ({ kind: "mined", transactionHash: by } as const);
   throw new NonceTakenError(from, nonce, transaction.attempts.at(-1)?.transactionHash, taker);
 }

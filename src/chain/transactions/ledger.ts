@@ -36,12 +36,26 @@ export interface OpenLedgerOptions {
  *
  * @throws LedgerError
  * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user
+ *
+ * @example
+ * import { openLedger } from "dstack-toolkit";
+ * const ledger = openLedger(".dstack/ledger.sqlite");
+ * console.log(ledger.transactions({ states: ["open"] }));
+ * ledger.close();
  */
 export function openLedger(path: string, options: OpenLedgerOptions = {}): Ledger {
   return new Ledger(path, options);
 }
 
-/** A ledger in memory, lost when the process ends: for tests, and for chains that are thrown away. */
+/**
+ * A ledger in memory, lost when the process ends: for tests, and for chains that are thrown away.
+ *
+ * @example
+ * import { memoryLedger } from "dstack-toolkit";
+ * import { sendBatch } from "dstack-toolkit/batch";
+ * import { calls, client } from "./app.js";
+ * await sendBatch(client, { calls, ledger: memoryLedger() });
+ */
 export function memoryLedger(options: OpenLedgerOptions = {}): Ledger {
   return new Ledger(inMemory, options);
 }
@@ -59,6 +73,8 @@ export interface TransactionQuery {
   readonly same?: Pick<LedgerTransaction, "to" | "data" | "authorizes"> | undefined;
   /** Transactions that are open, or ended at this time or later, in ms. */
   readonly since?: number | undefined;
+  /** Transactions of batches that have not ended. */
+  readonly isUnfinished?: true | undefined;
   /** At most so many, the newest ones. */
   readonly limit?: number | undefined;
 }
@@ -97,12 +113,17 @@ export type RecordOutcome =
 export class Ledger {
   readonly path: string;
   readonly #database: OwnDatabase;
-  readonly #executors: readonly Hex[];
+  readonly #executors: Set<Hex>;
 
   constructor(path: string, { executors = [] }: OpenLedgerOptions) {
     this.path = path;
-    this.#executors = executors.map(lowerCase);
+    this.#executors = new Set(executors.map(lowerCase));
     this.#database = openLedgerDatabase(path, (problem, options) => new LedgerError(path, problem, options));
+  }
+
+  /** Accepts records that delegate their sender's account to this contract. The caller must have named it. */
+  acceptExecutor(address: Hex): void {
+    this.#executors.add(lowerCase(address));
   }
 
   /** Oldest first. @throws LedgerError if a record contradicts its calldata or its signed bytes */
@@ -114,7 +135,7 @@ export class Ledger {
     );
     return rows
       .toReversed()
-      .map((row) => this.#believe(`record ${row.id}`, () => readTransactionRow(row, this.#executors)));
+      .map((row) => this.#believe(`record ${row.id}`, () => readTransactionRow(row, [...this.#executors])));
   }
 
   /** @throws LedgerError if there is none, or it contradicts itself */
@@ -316,7 +337,7 @@ export class Ledger {
 }
 
 function conditionsOf(query: Omit<TransactionQuery, "limit">) {
-  const { id, batch, chain, nonce, signer, calls, same, states, since } = query;
+  const { id, batch, chain, nonce, signer, calls, same, states, since, isUnfinished } = query;
   const where: string[] = [];
   const values: Record<string, SqlValue> = {};
   const add = (condition: string, parameters: Record<string, SqlValue>) => {
@@ -328,6 +349,7 @@ function conditionsOf(query: Omit<TransactionQuery, "limit">) {
   if (signer !== undefined) add("t.signer = :signer", { signer: lowerCase(signer) });
   if (states !== undefined)
     add("t.state IN (SELECT value FROM json_each(:states))", { states: JSON.stringify(states) });
+  if (isUnfinished) add("b.ended_at IS NULL", {});
   if (since !== undefined) add("(t.state = 'open' OR t.ended_at >= :since)", { since });
   if (same !== undefined)
     add("t.target = :to AND t.data = :data AND t.authorizes = :authorizes", {

@@ -186,7 +186,8 @@ async function askAgain(context: FollowContext, transaction: LedgerTransaction):
   if ((await readCount(context, transaction, "pending")) > transaction.nonce) return;
   const isKeyHere = account.type === "local";
   if (isKeyHere || settings.confirmUnsigned === undefined) throw new UnsignedRecordError({ ...prepared, isKeyHere });
-  await settings.confirmUnsigned(transaction);
+  const isCall = attempt.kind === "call";
+  await settings.confirmUnsigned(isCall ? transaction : { ...transaction, ...prepared, calls: [] });
   ledger.setOwner(transaction.id, owner);
   const hash = await broadcastTransaction(client, prepared);
   ledger.markSent(transaction.id, attempt.id, hash);

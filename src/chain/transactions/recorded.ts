@@ -51,8 +51,11 @@ export function findRecorded(ledger: Ledger, key: BatchKey, { type }: Pick<Accou
   if (unsigned) throw new UnsignedRecordError({ ...unsigned, isKeyHere: true });
   const batch = ledger.findBatch(key);
   const ofBatch = batch === undefined ? [] : ledger.transactions({ batch: batch.id, states: ["open", "mined"] });
-  const carrying =
-    key.calls.length === 0 ? [] : ledger.transactions({ ...ofSigner, states: ["open"], calls: key.calls });
+  const withCalls = { ...ofSigner, calls: key.calls, states: ["open", "mined"] } as const;
+  // A prune plans anew each time, so what an unfinished one removed is its own, whatever else that one was to remove.
+  const isCarrying = ({ state, purpose }: LedgerTransaction) =>
+    state === "open" || (purpose.kind === "prune" && key.purpose.kind === "prune");
+  const carrying = ledger.transactions({ ...withCalls, isUnfinished: true }).filter(isCarrying);
   const own = [...ofBatch, ...carrying.filter(({ id }) => !ofBatch.some((one) => one.id === id))];
   const isOther = ({ id, owner, purpose }: LedgerTransaction) =>
     !own.some((one) => one.id === id) && !isAtWork(owner) && purpose.kind !== "prune";

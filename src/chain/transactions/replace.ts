@@ -35,6 +35,13 @@ export interface ReplaceTransactionParameters {
  * @throws InvalidArgumentError if no open transaction has the nonce, or a named price is too low
  * @throws SignerRequiredError, WrongChainError, ImplausibleAnswerError, InsufficientFundsError, NonceTakenError,
  * TransactionUnderpricedError, RpcUnavailableError, LedgerError
+ *
+ * @example
+ * import { replaceTransaction } from "dstack-toolkit";
+ * import { client, ledger } from "./app.js";
+ * for (const { nonce } of ledger.transactions({ states: ["open"] })) {
+ *   await replaceTransaction(client, { ledger, nonce });
+ * }
  */
 export function replaceTransaction(
   client: ChainClient,
@@ -48,6 +55,12 @@ export function replaceTransaction(
  * first, the transaction is not. Does not wait.
  *
  * @throws the errors of replaceTransaction
+ *
+ * @example
+ * import { cancelTransaction } from "dstack-toolkit";
+ * import { client, ledger } from "./app.js";
+ * const { attempts } = await cancelTransaction(client, { ledger, nonce: 7 });
+ * console.log(attempts.at(-1)?.transactionHash);
  */
 export function cancelTransaction(
   client: ChainClient,

@@ -7,7 +7,6 @@ import {
   NonceBlockedError,
   NonceTakenError,
   SignerRequiredError,
-  TransactionCancelledError,
   TransactionRevertedError,
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
@@ -21,10 +20,11 @@ import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
 import type { TransactionIntent } from "./intent.ts";
 import { type Ledger, memoryLedger, type RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
+import { readOutcome } from "./outcome.ts";
 import { type PreparedTransaction, readNextNonce, signTransaction } from "./prepare.ts";
 import { requireFunds } from "./price.ts";
 import { isAtWork, startRun } from "./process-owner.ts";
-import { findRecorded, type Intention } from "./recorded.ts";
+import { findRecorded, type Intention, type Recorded } from "./recorded.ts";
 
 /** Parameters of every action that sends transactions through a ledger. */
 export interface SenderParameters extends Partial<FollowSettings> {
@@ -63,6 +63,8 @@ export interface SentTransaction {
   readonly receipt: TransactionReceipt | undefined;
   /** Whether another run recorded it. */
   readonly isFromRecord: boolean;
+  /** Whether this run has sent it, for the first time or again. */
+  readonly isSent: boolean;
   /** Whether its receipt shows what it was for. */
   readonly isProven: boolean;
 }
@@ -133,9 +135,40 @@ export class Sender implements Disposable {
     this.#run = run;
   }
 
+  /** What the ledger holds for this command. */
+  get recorded(): Recorded {
+    return findRecorded(this.context.ledger, this.key, this.context.account);
+  }
+
+  /**
+   * The nonce that the next transaction would have. Nothing reserves it.
+   *
+   * @throws ImplausibleAnswerError, RpcUnavailableError
+   */
+  async readNextNonce(): Promise<number> {
+    const counted = await this.#readCount();
+    return this.#nextNonce(counted, 1);
+  }
+
   /** What this run sent and took up, in the order of their nonces. */
   get sent(): readonly SentTransaction[] {
     return [...this.#sent.values()].toSorted((one, other) => one.transaction.nonce - other.transaction.nonce);
+  }
+
+  /**
+   * Takes up what the ledger holds for this command, and looks how it ended. Sends nothing.
+   *
+   * @throws RpcUnavailableError, LedgerError
+   */
+  async look(): Promise<void> {
+    const { own } = this.recorded;
+    for (const transaction of own) this.#note({ transaction, receipt: undefined }, true);
+    for (const transaction of own.filter(({ state }) => state === "open")) {
+      const outcome = await readOutcome(this.context, transaction, { isDue: true });
+      if (typeof outcome !== "object") continue;
+      this.#note({ transaction: outcome.transaction, receipt: undefined }, true);
+      requireNotLost(outcome);
+    }
   }
 
   /**
@@ -146,18 +179,30 @@ export class Sender implements Disposable {
    * @throws what followTransaction throws
    */
   async resume(): Promise<void> {
-    const { ledger, account } = this.context;
-    const { own, others } = findRecorded(ledger, this.key, account);
+    const { ledger } = this.context;
+    const { own, others } = this.recorded;
     for (const other of others) await this.#clear(other);
-    for (const transaction of own) this.#note({ transaction, receipt: undefined }, true);
+    for (const transaction of own)
+      if (!this.#sent.has(transaction.id)) this.#note({ transaction, receipt: undefined }, true);
     const open = own.filter(({ state }) => state === "open").toSorted((one, other) => one.nonce - other.nonce);
     await gather(open, async (transaction, add) => {
-      const isLeft = !isAtWork(transaction.owner);
-      const ended = isLeft ? await nudge(this.context, transaction) : undefined;
-      const current = this.#note({ transaction: ledger.transaction(transaction.id), receipt: ended?.receipt }, true);
+      const ended = isAtWork(transaction.owner) ? undefined : await this.#sendAgain(transaction);
+      const current = this.#note({ transaction: ledger.transaction(transaction.id), receipt: undefined }, true);
       this.context.settings.onEvent?.({ kind: "sent", transaction: current, isFromRecord: true });
       add(this.#resumeOne(current, ended));
     });
+  }
+
+  /** Sends it again unless it has ended. An endpoint that does not take it now may do so later. */
+  async #sendAgain(transaction: LedgerTransaction): Promise<Ended | undefined> {
+    try {
+      const ended = await nudge(this.context, transaction);
+      this.#note({ transaction, receipt: undefined }, true, { isSent: true });
+      return ended;
+    } catch (error) {
+      if (!isPassing(error) || lastAttempt(transaction).rawTransaction === undefined) throw error;
+      return undefined;
+    }
   }
 
   /** Sees another command's transaction to its end. One whose nonce is used is in no one's way. */
@@ -171,8 +216,9 @@ export class Sender implements Disposable {
   }
 
   async #resumeOne(transaction: LedgerTransaction, ended: Ended | undefined): Promise<void> {
-    const end = this.#conclude(ended ?? (await followTransaction(this.context, transaction, justSent)), true);
-    if (end.state === "taken") requireSigned(end);
+    const end = ended ?? (await followTransaction(this.context, transaction, justSent));
+    this.#conclude(end, true);
+    requireNotLost(end);
   }
 
   /**
@@ -214,7 +260,7 @@ export class Sender implements Disposable {
     for (const one of await waitForFinality(this.context, { mined, until, timeoutMs })) {
       const { receipt, isFromRecord = false } = this.#sent.get(one.transaction.id) ?? {};
       if (receipt === undefined) this.#conclude(one, isFromRecord);
-      else this.#note(one, isFromRecord, true);
+      else this.#note(one, isFromRecord, { isProven: true });
     }
   }
 
@@ -234,14 +280,21 @@ export class Sender implements Disposable {
   }
 
   async #readTerms(): Promise<Terms> {
+    const [counted, fees] = await Promise.all([this.#readCount(), readFees(this.context.client)]);
+    return { ...counted, fees };
+  }
+
+  async #readCount(): Promise<Omit<Terms, "fees">> {
     const { client, account } = this.context;
     const floorReadAt = Date.now();
     const known = this.knownNonce === undefined ? undefined : Math.max(this.knownNonce, this.#minimumNonce);
-    const [next, fees] = await Promise.all([
-      readNextNonce(client, { address: account.address, known }),
-      readFees(client),
-    ]);
-    return { floor: Math.max(next, this.#minimumNonce), floorReadAt, fees };
+    const next = await readNextNonce(client, { address: account.address, known });
+    return { floor: Math.max(next, this.#minimumNonce), floorReadAt };
+  }
+
+  #nextNonce(counted: Omit<Terms, "fees">, count: number): number {
+    const { ledger, identity, account } = this.context;
+    return ledger.nextNonce({ ...identity, ...counted, signer: account.address, count });
   }
 
   async #requireAffordable(intents: readonly TransactionIntent[], fees: ReadFeesReturnType): Promise<void> {
@@ -271,8 +324,11 @@ export class Sender implements Disposable {
       transaction = ledger.markSent(transaction.id, attempt.id, hash);
     } catch (error) {
       const isRefusal = intent.authorize !== undefined && isUnknownType(error);
-      if (isRefusal || isUserRejection(error))
-        this.#note({ transaction: ledger.setState(transaction.id, "refused"), receipt: undefined }, false);
+      const isDeclined = attempt.rawTransaction === undefined && isUserRejection(error);
+      if (isRefusal || isDeclined) {
+        const refused = ledger.setState(transaction.id, "refused");
+        this.#note({ transaction: refused, receipt: undefined }, false, { isSent: false });
+      }
       if (isRefusal) throw new DelegationUnsupportedError("the node refuses EIP-7702 transactions", { cause: error });
       const mayPass = isPassing(error) || error instanceof TransactionUnderpricedError;
       if (attempt.rawTransaction === undefined || !mayPass) throw error;
@@ -287,10 +343,9 @@ export class Sender implements Disposable {
     const { client, ledger, identity, account, owner } = this.context;
     const { calls, authorize, ...call } = intent;
     const { fees, ...counted } = terms;
-    const signer = account.address;
     const authorizes = authorize !== undefined;
     for (;;) {
-      const nonce = ledger.nextNonce({ ...identity, ...counted, signer, count: authorizes ? 2 : 1 });
+      const nonce = this.#nextNonce(counted, authorizes ? 2 : 1);
       this.#requireUnblocked(terms.floor, nonce);
       const prepared = await signTransaction(client, {
         account,
@@ -325,8 +380,7 @@ export class Sender implements Disposable {
       const ended = await followTransaction(this.context, transaction, { isJustSent: isAccepted });
       const end = this.#conclude(ended, isFromRecord);
       if (end.state === "mined") return;
-      if (end.state !== "taken") throw new TransactionCancelledError(end, end.proof?.transactionHash);
-      requireSigned(end);
+      if (end.state !== "taken" || lastAttempt(end).rawTransaction === undefined) requireMined(ended);
       lost.push(end.nonce);
       if (lost.length < mostLostNonces) continue;
       throw new NonceTakenError(end.from, end.nonce, lastAttempt(end).transactionHash, { kind: "lost", nonces: lost });
@@ -344,11 +398,16 @@ export class Sender implements Disposable {
     this.context.settings.onEvent?.({ kind: "mined", transaction, receipt, isFromRecord });
     const { prove = (receipt, { calls }) => proveCalls(receipt, calls) } = this.#run.intention;
     prove(receipt, transaction);
-    return this.#note(ended, isFromRecord, true);
+    return this.#note(ended, isFromRecord, { isProven: true });
   }
 
-  #note({ transaction, receipt }: Ended, isFromRecord: boolean, isProven = false): LedgerTransaction {
-    this.#sent.set(transaction.id, { transaction, receipt, isFromRecord, isProven });
+  #note(
+    { transaction, receipt }: Ended,
+    isFromRecord: boolean,
+    known: Partial<Pick<SentTransaction, "isProven" | "isSent">> = {},
+  ): LedgerTransaction {
+    const { isProven = false, isSent = !isFromRecord } = { ...this.#sent.get(transaction.id), ...known };
+    this.#sent.set(transaction.id, { transaction, receipt, isFromRecord, isProven, isSent });
     if (transaction.state !== "open" && transaction.state !== "refused")
       this.#minimumNonce = Math.max(this.#minimumNonce, nonceAfter(transaction));
     return transaction;
@@ -371,9 +430,15 @@ interface OneSent {
 
 const justSent = { isJustSent: true } as const;
 
-/** The user must first see what the node or the wallet did with the nonce. @throws NonceTakenError */
-function requireSigned(taken: LedgerTransaction): void {
-  if (lastAttempt(taken).rawTransaction === undefined) requireMined({ transaction: taken, receipt: undefined });
+/**
+ * Another transaction used the nonce of what a node or a wallet was asked for. The user must see it before the call is
+ * made anew.
+ *
+ * @throws NonceTakenError
+ */
+function requireNotLost(ended: Ended): void {
+  const { transaction } = ended;
+  if (transaction.state === "taken" && lastAttempt(transaction).rawTransaction === undefined) requireMined(ended);
 }
 
 /**

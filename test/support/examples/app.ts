@@ -2,7 +2,7 @@ import type { Account, Address, Chain, Client, Hex, TransactionReceipt, Transpor
 import type { SafeBatch } from "../../../src/batch/build-safe-batch.ts";
 import type { BatchPlan } from "../../../src/batch/plan-batch.ts";
 import type { BootInfo } from "../../../src/chain/read-boot.ts";
-import type { BatchJournal } from "../../../src/chain/transactions/journal.ts";
+import type { Ledger } from "../../../src/chain/transactions/ledger.ts";
 import type { PreparedTransaction } from "../../../src/chain/transactions/prepare.ts";
 import type { CloudClient } from "../../../src/cloud/create-client.ts";
 import type { AppCompose } from "../../../src/core/app-compose.ts";
@@ -32,7 +32,7 @@ export declare const document: AppCompose;
 export declare const encryptedEnvironment: string;
 export declare const history: History;
 export declare const implementation: Address;
-export declare const journal: BatchJournal;
+export declare const ledger: Ledger;
 export declare const kms: Address;
 export declare const kmsPublicKey: Hex;
 export declare const mrAggregated: Hex;

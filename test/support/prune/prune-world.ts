@@ -1,7 +1,7 @@
 import { type Address, keccak256, stringToHex } from "viem";
 import { sendBatch } from "../../../src/batch/send-batch.ts";
 import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
-import { memoryBatchJournal } from "../../../src/chain/transactions/journal.ts";
+import { memoryLedger } from "../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { getAppCvms } from "../../../src/cloud/get-app-cvms.ts";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
@@ -56,7 +56,7 @@ export async function allowFillers(world: PruneWorld, count: number, prefix = "o
     calls: hashes.map((composeHash) => addComposeHashCall({ appId: world.appId, composeHash })),
     mode: "none",
     chainId: world.chain.id,
-    journal: memoryBatchJournal(),
+    ledger: memoryLedger(),
   });
   return hashes;
 }

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
-import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
@@ -144,9 +144,9 @@ describe("without one of the keep rules", () => {
 
       const before = await world.chain.client.getTransactionCount({ address: world.owner.address });
       const source = sourceOf(world);
-      const journal = memoryBatchJournal();
+      const ledger = memoryLedger();
       const error = await catchError(
-        applyPrunePlan({ plan: broken, source, account: world.owner, journal, mode: "none" }),
+        applyPrunePlan({ plan: broken, source, account: world.owner, ledger, mode: "none" }),
         PruneOvertakenError,
       );
       const objections = error.context.objections as { composeHash: ComposeHash }[];

@@ -59,8 +59,8 @@ describe("dstack prune, on an app whose contract has no PolicyChanged", () => {
   ] as const) {
     it(`removes what nothing needs, --batch ${batch}, and proves that nothing else was allowed`, async () => {
       const project = await projectOf(world, {}, { paths: { cache: join(directory.path, `cache-${batch}`) } });
-      const journal = join(directory.path, `${batch}.jsonl`);
-      const args = { app: world.appId, json: true, yes: true, prove: true, keep: "1", batch, journal };
+      const ledger = join(directory.path, `${batch}.sqlite`);
+      const args = { app: world.appId, json: true, yes: true, prove: true, keep: "1", batch, ledger };
       const run = await runTask(project, ["prune"], args);
       expect(run.exitCode, run.stdout + run.stderr).to.equal(0);
       const result = run.json<{ outcome: string; removed: readonly ComposeHash[]; transactions: readonly object[] }>();

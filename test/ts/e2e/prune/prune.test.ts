@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type Address, type Hex, numberToHex } from "viem";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
-import { type BatchJournal, openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
@@ -17,6 +17,7 @@ import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/pla
 import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+import { crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
 import { keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 import { buildScenario, type PruneScenario } from "../../../support/prune/prune-scenario.ts";
 import {
@@ -47,24 +48,11 @@ interface PruneJson {
 }
 
 /** Carries a plan out, and is killed right after its transaction is on record, or right before its end is. */
-async function die(world: PruneWorld, plan: PrunePlan, path: string, at: "prepared" | "ended"): Promise<void> {
-  const file = await openBatchJournal(path);
-  const journal: BatchJournal = {
-    get open() {
-      return file.open;
-    },
-    prepared: async (entry) => {
-      await file.prepared(entry);
-      if (at === "prepared") throw new Error("killed");
-    },
-    sent: file.sent,
-    ended: async () => {
-      throw new Error("killed");
-    },
-  };
-  const parameters = { plan, source: sourceOf(world), account: world.owner, allowDelegation: true, journal };
+async function die(world: PruneWorld, plan: PrunePlan, path: string, at: "recorded" | "ended"): Promise<void> {
+  using file = openLedger(path);
+  const ledger = crashingLedger(file, at === "recorded" ? { write: 1, when: "after" } : { write: 3, when: "before" });
+  const parameters = { plan, source: sourceOf(world), account: world.owner, allowDelegation: true, ledger };
   await catchError(applyPrunePlan(parameters), Error);
-  await file.close();
 }
 
 describe("dstack prune, on an app of 60 hashes", () => {
@@ -91,8 +79,8 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const apps = { shop: { address: world.appId, pins: [scenario.pinned] } };
     const paths = { cache: join(directory.path, "cache") };
     const hre = await projectOf(world, { apps, batch: { delegate: true }, ...dstack }, { paths });
-    const journal = join(directory.path, "prune.jsonl");
-    return runTask(hre, ["prune"], { json: true, journal, ...args });
+    const ledger = join(directory.path, "prune.sqlite");
+    return runTask(hre, ["prune"], { json: true, ledger, ...args });
   }
 
   async function queuedFile(): Promise<string> {
@@ -206,25 +194,25 @@ describe("dstack prune, on an app of 60 hashes", () => {
 
   it("sees what a killed run has signed to its end, and sends nothing twice", async () => {
     const before = await countTransactions();
-    const path = join(directory.path, "journal.jsonl");
+    const path = join(directory.path, "ledger.sqlite");
     const policy = keepRulesWith({ keep: 3, pins: [{ composeHash: scenario.pinned, source: "--pin" }] });
     const plan = planPrune(await readAllowlistUseFrom(sourceOf(world)), policy);
     const removals = removalsOf(plan);
-    await die(world, plan, path, "prepared");
+    await die(world, plan, path, "recorded");
     expect(removals).to.have.lengthOf(51);
     expect(await countTransactions(), "nothing was broadcast").to.equal(before);
 
     // A run that keeps everything shows what is on record.
-    const kept = await prune({ yes: true, journal: path, keep: "60" });
+    const kept = await prune({ yes: true, ledger: path, keep: "60" });
     expect([kept.exitCode, kept.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5002"]);
     expect(await countTransactions()).to.equal(before);
 
-    const run = await prune({ yes: true, journal: path });
+    const run = await prune({ yes: true, ledger: path });
     expect(run.exitCode, run.stderr).to.equal(0);
     expect(run.json<PruneJson & { finished: unknown }>().finished).to.have.members(removals);
     expect(await allowedNow(world, removals)).to.deep.equal([]);
     expect(await countTransactions()).to.equal(before + 1);
-    const again = await prune({ yes: true, journal: path });
+    const again = await prune({ yes: true, ledger: path });
     expect(again.json<PruneJson>().outcome).to.equal("nothing");
   });
 
@@ -250,10 +238,10 @@ describe("dstack prune, on an app of 60 hashes", () => {
       const planned = await write();
       const plan = await loadPlan(path());
       if (plan === undefined) throw new Error("it was written");
-      const journal = join(directory.path, "mined.jsonl");
-      await die(world, plan, journal, "ended");
+      const ledger = join(directory.path, "mined.sqlite");
+      await die(world, plan, ledger, "ended");
       const before = await countTransactions();
-      const run = await prune({ plan: path(), yes: true, journal });
+      const run = await prune({ plan: path(), yes: true, ledger });
       expect(run.exitCode, run.stderr).to.equal(0);
       const { removed, finished } = run.json<PruneJson & { finished: readonly ComposeHash[] }>();
       expect(removed).to.deep.equal([]);

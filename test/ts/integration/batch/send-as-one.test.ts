@@ -11,7 +11,7 @@ import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
-import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import {
   batchExecutorAddress,
   batchExecutorCodeHash,
@@ -32,6 +32,7 @@ import {
 import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { installDeterministicDeployer } from "../../../support/chain/deterministic-deployer.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { crashingOnceRecorded } from "../../../support/ledger/crashing-ledger.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 function hashes(count: number, from = 0): ComposeHash[] {
@@ -294,17 +295,14 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
   it("undoes a delegation only after what is on record has come to its end", async () => {
     const { client, owner } = dstack;
     await send(additions(2), { mode: "7702" });
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
+    const open = () => ledger.transactions({ states: ["open"] });
     const crash = new Error("crash");
-    const crashing = { ...journal, open: [] };
-    crashing.prepared = async (entry) => {
-      await journal.prepared(entry);
-      throw crash;
-    };
-    expect(await rejection(send(additions(2, 2), { mode: "7702", journal: crashing }))).to.equal(crash);
-    expect(journal.open).to.have.length(1);
-    expect(await undoDelegation(client, { account: owner, journal })).to.include({ previous: batchExecutorAddress });
-    expect(journal.open).to.deep.equal([]);
+    const crashing = crashingOnceRecorded(ledger, crash);
+    expect(await rejection(send(additions(2, 2), { mode: "7702", ledger: crashing }))).to.equal(crash);
+    expect(open()).to.have.length(1);
+    expect(await undoDelegation(client, { account: owner, ledger })).to.include({ previous: batchExecutorAddress });
+    expect(open()).to.deep.equal([]);
     for (const added of hashes(2, 2)) expect(await isAllowed(added)).to.equal(true);
     expect(await codeOf(owner.address)).to.equal(undefined);
   });
@@ -356,16 +354,16 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
           ? Promise.reject(rpcError(-32000, "transaction type not supported"))
           : pass(),
     });
-    const journal = memoryBatchJournal();
-    const asked = sendBatch(old.client, { calls: additions(3), account: owner, mode: "7702", journal });
+    const ledger = memoryLedger();
+    const asked = sendBatch(old.client, { calls: additions(3), account: owner, mode: "7702", ledger });
     expect(await rejection(asked)).to.be.instanceOf(DelegationUnsupportedError);
-    expect(journal.open).to.deep.equal([]);
+    expect(ledger.transactions({ states: ["open"] })).to.deep.equal([]);
     const events: BatchEvent[] = [];
     const left = await sendBatch(old.client, {
       calls: additions(3),
       account: owner,
       allowDelegation: true,
-      journal,
+      ledger,
       onEvent: (event) => events.push(event),
     });
     expect(left.mode).to.equal("none");
@@ -378,7 +376,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     const { client, owner, composeHash, appId } = dstack;
     await send(additions(2, 200), { mode: "7702" });
     await undoDelegation(client, { account: owner });
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     let isDown = false;
     const flaky = interceptedClient(connection, {
       intercept: async ({ method }, pass) => {
@@ -391,17 +389,17 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
       },
     });
     const calls = [...additions(3), removeComposeHashCall({ appId, composeHash })];
-    const lost = await rejection(sendBatch(flaky.client, { calls, account: owner, journal, mode: "7702" }));
+    const lost = await rejection(sendBatch(flaky.client, { calls, account: owner, ledger, mode: "7702" }));
     expect(lost).to.be.instanceOf(BatchStoppedError);
     expect((lost as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 4, total: 4 });
     const nonce = await getTransactionCount(client, { address: owner.address });
 
-    const result = await send(calls, { journal, mode: "7702" });
+    const result = await send(calls, { ledger, mode: "7702" });
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
     expect(result.calls.map(({ status }) => status)).to.deep.equal(Array(4).fill("done"));
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
     // The next nonce is the one after the authorisation's.
-    expect((await send(additions(2, 50), { journal })).calls).to.have.length(2);
+    expect((await send(additions(2, 50), { ledger })).calls).to.have.length(2);
   });
 
   it("looks again before it authorises, and stops if somebody else's delegation came in between", async () => {

@@ -1,14 +1,16 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Address, createClient, custom, zeroHash } from "viem";
+import { createClient, custom, zeroHash } from "viem";
 import { getBalance, getTransactionCount, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import type { BatchEvent, BatchResult } from "../../../../src/batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import { readAllowlist, readOwnership } from "../../../../src/chain/read-app.ts";
-import { type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
+import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { lastAttempt } from "../../../../src/chain/transactions/ledger-records.ts";
 import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
 import { type ComposeHash, parseAppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { addOsImageHashCall } from "../../../../src/core/kms-owner-calls.ts";
@@ -40,19 +42,16 @@ import {
 import { answeringCode } from "../../../support/chain/answering-code.ts";
 import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { crashingOnceRecorded, hookedLedger } from "../../../support/ledger/crashing-ledger.ts";
+import { putRecord, signRecord } from "../../../support/ledger/signed-record.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 function hashes(count: number): ComposeHash[] {
   return Array.from({ length: count }, (_, index) => parseComposeHash((0xa000 + index).toString(16).repeat(16)));
 }
 
-/** Ends the run between the record of a transaction and its sending. */
-function crashingOnceRecorded(journal: BatchJournal, crash: Error): BatchJournal {
-  const prepared: BatchJournal["prepared"] = async (entry) => {
-    await journal.prepared(entry);
-    throw crash;
-  };
-  return { ...journal, open: journal.open, prepared };
+function openIn(ledger: Ledger) {
+  return ledger.transactions({ states: ["open"] });
 }
 
 describe("sendBatch, one transaction per call", () => {
@@ -121,9 +120,9 @@ describe("sendBatch, one transaction per call", () => {
   it("shows every transaction before it is sent, and sends none if that fails", async () => {
     const seen: PreparedTransaction[] = [];
     const full = new Error("disk full");
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const failing = send(additions(3), {
-      journal,
+      ledger,
       beforeSend: (prepared) => {
         seen.push(prepared);
         if (seen.length === 1) throw full;
@@ -131,7 +130,7 @@ describe("sendBatch, one transaction per call", () => {
     });
     expect(await rejection(failing)).to.equal(full);
     expect(seen).to.have.length(1);
-    expect(journal.open, "what may not leave is not on record, or the next run would send it").to.deep.equal([]);
+    expect(openIn(ledger), "what may not leave is not on record, or the next run would send it").to.deep.equal([]);
     const { client, owner } = dstack;
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(seen[0]?.nonce);
   });
@@ -241,20 +240,20 @@ describe("sendBatch, one transaction per call", () => {
 
   it("calls a recorded transaction that is sent again, and not mined yet, neither done nor unsent", async () => {
     const { client, owner } = dstack;
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const crash = new Error("crash");
     const calls = additions(2);
-    await rejection(send(calls, { journal: crashingOnceRecorded(journal, crash) }));
+    await rejection(send(calls, { ledger: crashingOnceRecorded(ledger, crash) }));
     await connection.provider.request({ method: "evm_setAutomine", params: [false] });
-    const stopped = await rejection(send(calls, { journal, timeoutMs: 100 })).finally(() =>
+    const stopped = await rejection(send(calls, { ledger, timeoutMs: 100 })).finally(() =>
       connection.provider.request({ method: "evm_setAutomine", params: [true] }),
     );
     expect(stopped).to.be.instanceOf(BatchStoppedError);
     expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 1, total: 2 });
-    expect(journal.open).to.have.length(1);
+    expect(openIn(ledger)).to.have.length(1);
     await connection.networkHelpers.mine();
     const nonce = await getTransactionCount(client, { address: owner.address });
-    expect((await send(calls, { journal })).transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([
+    expect((await send(calls, { ledger })).transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([
       true,
       false,
     ]);
@@ -262,34 +261,24 @@ describe("sendBatch, one transaction per call", () => {
   });
 
   it("minds only records of its own account and chain", async () => {
-    const { client, owner, stranger, appId } = dstack;
-    const journal = memoryBatchJournal();
-    const seen: PreparedTransaction[] = [];
-    const crash = new Error("crash");
-    await rejection(
-      send(additions(1), {
-        beforeSend: (prepared) => {
-          seen.push(prepared);
-          throw crash;
-        },
-      }),
-    );
-    const [transaction] = seen;
-    if (transaction === undefined) throw new Error("it was shown");
-    const entry = { transaction, calls: additions(1), authorizes: false };
+    const { client, owner, appId } = dstack;
+    const ledger = memoryLedger();
+    const [call] = additions(1);
+    if (call === undefined) throw new Error("asked for one");
+    const { chain } = await readChainIdentity(client, base.id);
     // Of another chain, and of another account: both stay where they are.
-    await journal.prepared({ ...entry, transaction: { ...transaction, chainId: 10 } });
-    await journal.prepared({ ...entry, transaction: { ...transaction, from: stranger.address } });
-    await send([], { journal });
-    expect(journal.open).to.have.length(2);
+    const foreign = await signRecord({ calls: [call], ...call });
+    putRecord(ledger, foreign, { calls: [call], chain: "8453" });
+    putRecord(ledger, foreign, { calls: [call], chain });
+    await send([], { ledger });
+    expect(openIn(ledger)).to.have.length(2);
     const nonce = await getTransactionCount(client, { address: owner.address });
-    expect(nonce).to.equal(transaction.nonce);
 
     // Its own is known in any letter case.
-    const from: Address = `0x${owner.address.slice(2).toLowerCase()}`;
-    await journal.prepared({ ...entry, transaction: { ...transaction, from } });
-    await send([], { journal });
-    expect(journal.open).to.have.length(2);
+    const crash = new Error("crash");
+    await rejection(send([call], { ledger: crashingOnceRecorded(ledger, crash) }));
+    await send([], { ledger, account: { ...owner, address: `0x${owner.address.slice(2).toLowerCase()}` } });
+    expect(openIn(ledger)).to.have.length(2);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
     expect((await readAllowlist(client, { appId, composeHash: hashes(1)[0] })).composeHashAllowed).to.equal(true);
   });
@@ -308,7 +297,8 @@ describe("sendBatch, one transaction per call", () => {
         events.push(event);
         waiting += event.kind === "sent" ? 1 : event.kind === "mined" ? -1 : 0;
         most = Math.max(most, waiting);
-        if (event.kind === "sent" && waiting === 3) void networkHelpers.mine();
+        const isLast = nonces.length === 9;
+        if (event.kind === "sent" && (waiting === 3 || isLast)) void networkHelpers.mine();
       },
     }).finally(() => provider.request({ method: "evm_setAutomine", params: [true] }));
     expect(nonces).to.deep.equal(nonces.map((_, index) => (nonces[0] ?? 0) + index));
@@ -322,11 +312,11 @@ describe("sendBatch, one transaction per call", () => {
     // Between simulation and the third transaction the ownership moves on.
     let sent = 0;
     const mined: number[] = [];
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const stopped = await rejection(
       send([...refused, removeComposeHashCall({ appId, composeHash })], {
         window: 1,
-        journal,
+        ledger,
         beforeSend: async () => {
           sent += 1;
           if (sent === 3) await moveOwnership();
@@ -341,7 +331,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "failed", "notSent", "notSent"]);
     expect(result.transactions).to.have.length(3);
     expect(mined, "told as mined").to.deep.equal([1, 2]);
-    expect(journal.open).to.deep.equal([]);
+    expect(openIn(ledger)).to.deep.equal([]);
 
     async function moveOwnership(): Promise<void> {
       const { owner, stranger } = dstack;
@@ -353,7 +343,7 @@ describe("sendBatch, one transaction per call", () => {
 
   it("sends what an earlier run recorded again, and nothing twice", async () => {
     const { client, owner, connection } = dstack;
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const calls = additions(4);
     let broadcasts = 0;
     // The node takes the second transaction and its answer is lost; the third never arrives.
@@ -369,16 +359,16 @@ describe("sendBatch, one transaction per call", () => {
     });
     const nonce = await getTransactionCount(client, { address: owner.address });
     const stopped = await rejection(
-      sendBatch(flaky.client, { calls, mode: "none", account: owner, journal, timeoutMs: 200, window: 1 }),
+      sendBatch(flaky.client, { calls, mode: "none", account: owner, ledger, timeoutMs: 200, window: 1 }),
     );
     expect(stopped).to.be.instanceOf(BatchStoppedError);
     expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 1, pending: 1, total: 4 });
-    expect(journal.open).to.have.length(1);
+    expect(openIn(ledger)).to.have.length(1);
 
-    const result = await send(calls.slice(1), { journal });
+    const result = await send(calls.slice(1), { ledger });
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true, false, false]);
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "done"]);
-    expect(journal.open).to.deep.equal([]);
+    expect(openIn(ledger)).to.deep.equal([]);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 4);
     for (const composeHash of hashes(4)) expect(await isAllowed(composeHash)).to.equal(true);
   });
@@ -386,36 +376,41 @@ describe("sendBatch, one transaction per call", () => {
   it("sees all of several recorded transactions to their end", async () => {
     const { client, owner } = dstack;
     const { provider, networkHelpers } = connection;
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const calls = additions(3);
-    const forgetting = { ...journal, open: [], ended: () => Promise.reject(new Error("killed")) };
+    const killed = new Error("killed");
+    const forgetting = hookedLedger(ledger, {
+      before: (method) => {
+        if (method === "setState") throw killed;
+      },
+    });
     let sent = 0;
     const onEvent = ({ kind }: BatchEvent) => {
       if (kind === "sent") sent += 1;
       if (kind === "sent" && sent === 3) void networkHelpers.mine();
     };
     await provider.request({ method: "evm_setAutomine", params: [false] });
-    const stopped = await rejection(send(calls, { journal: forgetting, onEvent })).finally(() =>
+    const stopped = await rejection(send(calls, { ledger: forgetting, onEvent })).finally(() =>
       provider.request({ method: "evm_setAutomine", params: [true] }),
     );
     expect(stopped).to.be.instanceOf(BatchStoppedError);
-    expect(journal.open).to.have.length(3);
+    expect(openIn(ledger)).to.have.length(3);
     const nonce = await getTransactionCount(client, { address: owner.address });
 
-    const result = await send(calls, { journal });
+    const result = await send(calls, { ledger });
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true, true, true]);
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done", "done"]);
-    expect(journal.open).to.deep.equal([]);
+    expect(openIn(ledger)).to.deep.equal([]);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
   });
 
   it("gives a recorded transaction up whose nonce something else has used", async () => {
     const { client, owner } = dstack;
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const calls = additions(1);
     const crash = new Error("crash");
-    expect(await rejection(send(calls, { journal: crashingOnceRecorded(journal, crash) }))).to.equal(crash);
-    expect(journal.open).to.have.length(1);
+    expect(await rejection(send(calls, { ledger: crashingOnceRecorded(ledger, crash) }))).to.equal(crash);
+    expect(openIn(ledger)).to.have.length(1);
     await send(
       hashes(2)
         .slice(1)
@@ -423,9 +418,9 @@ describe("sendBatch, one transaction per call", () => {
     );
 
     const nonce = await getTransactionCount(client, { address: owner.address });
-    const result = await send(calls, { journal });
+    const result = await send(calls, { ledger });
     expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([false]);
-    expect(journal.open).to.deep.equal([]);
+    expect(openIn(ledger)).to.deep.equal([]);
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
   });
 
@@ -437,30 +432,34 @@ describe("sendBatch, one transaction per call", () => {
       const { address } = wallet.account;
       const appId = await deployAppOf(dstack, address);
       const calls = [disableUpgradesCall({ appId })];
-      const journal = memoryBatchJournal();
+      const ledger = memoryLedger();
       const crash = new Error("crash");
-      const sent = () => Promise.reject(crash);
-      const crashing = isSent ? { ...journal, open: journal.open, sent } : crashingOnceRecorded(journal, crash);
-      await rejection(send(calls, { account: address, journal: crashing }));
-      expect(journal.open.map(({ transaction }) => transaction.transactionHash)).to.deep.equal([undefined]);
+      const onceSent = hookedLedger(ledger, {
+        before: (method) => {
+          if (method === "markSent") throw crash;
+        },
+      });
+      const crashing = isSent ? onceSent : crashingOnceRecorded(ledger, crash);
+      await rejection(send(calls, { account: address, ledger: crashing }));
+      expect(openIn(ledger).map((one) => lastAttempt(one).transactionHash)).to.deep.equal([undefined]);
       const count = () => getTransactionCount(dstack.client, { address });
-      const rerun = (client = dstack.client) => sendBatch(client, { calls, mode: "none", account: address, journal });
-      return { address, journal, count, rerun };
+      const rerun = (client = dstack.client) => sendBatch(client, { calls, mode: "none", account: address, ledger });
+      return { address, ledger, count, rerun };
     }
 
     it("finds the transaction by its nonce, and does not send the call a second time", async () => {
-      const { journal, count, rerun } = await crashOnceSent(true);
+      const { ledger, count, rerun } = await crashOnceSent(true);
       await connection.networkHelpers.mine(7);
       const nonce = await count();
       const result = await rerun();
       expect(result.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
       expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
       expect(await count()).to.equal(nonce);
-      expect(journal.open).to.deep.equal([]);
+      expect(openIn(ledger)).to.deep.equal([]);
     });
 
     it("stops if another transaction took the nonce, names it, and sends anew only the next time", async () => {
-      const { address, journal, count, rerun } = await crashOnceSent(false);
+      const { address, ledger, count, rerun } = await crashOnceSent(false);
       const { client, stranger } = dstack;
       const other = await sendTransaction(client, { account: address, chain: base, to: stranger.address, value: 1n });
       const nonce = await count();
@@ -468,13 +467,13 @@ describe("sendBatch, one transaction per call", () => {
       expect(stopped).to.be.instanceOf(NonceTakenError);
       expect((stopped as NonceTakenError).message).to.contain(other);
       expect(await count()).to.equal(nonce);
-      expect(journal.open).to.deep.equal([]);
+      expect(openIn(ledger)).to.deep.equal([]);
       expect((await rerun()).calls.map(({ status }) => status)).to.deep.equal(["done"]);
       expect(await count()).to.equal(nonce + 1);
     });
 
     it("stops, and keeps the record, where the transaction cannot be found", async () => {
-      const { journal, count, rerun } = await crashOnceSent(true);
+      const { ledger, count, rerun } = await crashOnceSent(true);
       const nonce = await count();
       const withoutOldStates = interceptedClient(connection, {
         intercept: ({ method, params }, pass) =>
@@ -486,7 +485,7 @@ describe("sendBatch, one transaction per call", () => {
       expect((stopped as NonceTakenError).taker).to.deep.equal({ kind: "notFound" });
       expect(withoutOldStates.methods).to.not.include("eth_sendTransaction");
       expect(await count()).to.equal(nonce);
-      expect(journal.open).to.have.length(1);
+      expect(openIn(ledger)).to.have.length(1);
     });
   });
 
@@ -549,24 +548,22 @@ describe("sendBatch, one transaction per call", () => {
   it("gives no recorded transaction up while the one that has its nonce is not mined", async () => {
     const { owner, stranger, client } = dstack;
     const { provider, networkHelpers } = connection;
-    const journal = memoryBatchJournal();
+    const ledger = memoryLedger();
     const crash = new Error("crash");
     const calls = additions(1);
-    await rejection(send(calls, { journal: crashingOnceRecorded(journal, crash) }));
+    await rejection(send(calls, { ledger: crashingOnceRecorded(ledger, crash) }));
     await provider.request({ method: "evm_setAutomine", params: [false] });
     try {
       const price = { maxFeePerGas: 10n ** 11n, maxPriorityFeePerGas: 10n ** 11n };
       await sendTransaction(client, { account: owner, chain: base, to: stranger.address, value: 1n, ...price });
-      expect(await rejection(send(calls, { journal }))).to.be.instanceOf(NonceTakenError);
-      expect(journal.open).to.have.length(1);
+      expect(await rejection(send(calls, { ledger, timeoutMs: 100 }))).to.be.instanceOf(NonceTakenError);
+      expect(openIn(ledger)).to.have.length(1);
       await networkHelpers.mine();
     } finally {
       await provider.request({ method: "evm_setAutomine", params: [true] });
     }
-    expect((await send(calls, { journal })).transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([
-      false,
-    ]);
-    expect(journal.open).to.deep.equal([]);
+    expect((await send(calls, { ledger })).transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([false]);
+    expect(openIn(ledger)).to.deep.equal([]);
   });
 
   it("believes no receipt without the event: a contract that only looks like an app did nothing", async () => {
@@ -581,15 +578,6 @@ describe("sendBatch, one transaction per call", () => {
     expect((stopped as BatchStoppedError).cause).to.be.instanceOf(ReceiptMismatchError);
     const { result } = stopped as BatchStoppedError<BatchResult>;
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["failed", "notSent"]);
-  });
-
-  it("calls nothing done before as many blocks have it as were asked for", async () => {
-    const stopped = await rejection(send(additions(1), { confirmations: 2, timeoutMs: 150 }));
-    expect((stopped as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 1, total: 1 });
-    const { networkHelpers } = connection;
-    const onEvent = ({ kind }: BatchEvent) => (kind === "sent" ? void networkHelpers.mine() : undefined);
-    const result = await send(additions(2).slice(1), { confirmations: 2, onEvent });
-    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
   });
 
   it("stops between two transactions when it is told to", async () => {

@@ -5,7 +5,10 @@ import { createClient, custom, numberToHex } from "viem";
 import { parseAccount } from "viem/accounts";
 import { base } from "viem/chains";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
-import { type BatchEntry, type BatchJournal, memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
+import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { preparedOf } from "../../../../src/chain/transactions/ledger-records.ts";
+import { encodeExecute } from "../../../../src/core/batch-executor.ts";
 import { type ComposeHash, parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
 import {
@@ -22,6 +25,8 @@ import type { KeepRules } from "../../../../src/prune/allowlist-use.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
+import { crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
+import { putRecord } from "../../../support/ledger/signed-record.ts";
 import { keepRulesWith } from "../../../support/prune/allowlist-use.ts";
 import {
   allow,
@@ -63,7 +68,7 @@ describe("applyPrunePlan", () => {
       source: sourceOf(world),
       account: world.owner,
       mode: "none",
-      journal: memoryBatchJournal(),
+      ledger: memoryLedger(),
       pollIntervalMs: 5,
       ...changes,
     });
@@ -401,122 +406,109 @@ describe("applyPrunePlan", () => {
   });
 
   describe("after a crash", () => {
-    /** A journal whose process ends right after a write. */
-    function crashing(journal: BatchJournal, at: "prepared" | "ended"): BatchJournal {
-      return {
-        get open() {
-          return journal.open;
-        },
-        prepared: async (entry) => {
-          await journal.prepared(entry);
-          if (at === "prepared") throw new Error("crash");
-        },
-        sent: (entry, hash) => journal.sent(entry, hash),
-        ended: async (entry, end) => {
-          if (at === "ended") throw new Error("crash");
-          await journal.ended(entry, end);
-        },
-      };
+    /** A ledger whose process ends right after a write, or before the one that ends a transaction. */
+    function crashing(ledger: Ledger, at: "recorded" | "ended"): Ledger {
+      return crashingLedger(ledger, at === "recorded" ? { write: 1, when: "after" } : { write: 3, when: "before" });
     }
+    const openIn = (ledger: Ledger) => ledger.transactions({ states: ["open"] });
 
-    for (const at of ["prepared", "ended"] as const) {
+    for (const at of ["recorded", "ended"] as const) {
       it(`goes on with what was signed, and pays nothing twice (${at})`, async () => {
-        const journal = memoryBatchJournal();
+        const ledger = memoryLedger();
         const planned = await plan({ keep: 4 });
         const [only] = removalsOf(planned);
         const before = await countTransactions();
-        await catchError(apply(planned, { journal: crashing(journal, at) }), Error);
-        expect(journal.open).to.have.lengthOf(1);
+        await catchError(apply(planned, { ledger: crashing(ledger, at) }), Error);
+        expect(openIn(ledger)).to.have.lengthOf(1);
 
-        const again = await apply(planned, { journal });
+        const again = await apply(planned, { ledger });
         expect(again).to.deep.include({ removed: [], finished: [only], mode: undefined });
-        expect(journal.open).to.have.lengthOf(0);
+        expect(openIn(ledger)).to.have.lengthOf(0);
         expect(await countTransactions()).to.equal(before + 1);
         expect(await allowedNow(world, [...old])).to.have.lengthOf(4);
       });
     }
 
     it("does not send what was signed if its hash is needed by now", async () => {
-      const journal = memoryBatchJournal();
+      const ledger = memoryLedger();
       const planned = await plan({ keep: 4 });
       const [only] = removalsOf(planned);
-      await catchError(apply(planned, { journal: crashing(journal, "prepared") }), Error);
+      await catchError(apply(planned, { ledger: crashing(ledger, "recorded") }), Error);
       const pinned = { ...planned.policy, pins: [{ composeHash: only as ComposeHash, source: "--pin" }] };
-      await refuse({ ...planned, policy: pinned }, PruneOvertakenError, { journal });
+      await refuse({ ...planned, policy: pinned }, PruneOvertakenError, { ledger });
       expect(await allowedNow(world, [...old])).to.have.lengthOf(5);
     });
 
     it("removes what a recorded transaction can no longer remove, since another took its nonce", async () => {
-      const journal = memoryBatchJournal();
+      const ledger = memoryLedger();
       const planned = await plan({ keep: 4 });
       const [only] = removalsOf(planned);
-      await catchError(apply(planned, { journal: crashing(journal, "prepared") }), Error);
+      await catchError(apply(planned, { ledger: crashing(ledger, "recorded") }), Error);
       await allow(world, world.firstHash);
 
-      const again = await apply(planned, { journal });
+      const again = await apply(planned, { ledger });
       expect(again).to.deep.include({ removed: [only], finished: [], mode: "none" });
-      expect(journal.open).to.have.lengthOf(0);
+      expect(openIn(ledger)).to.have.lengthOf(0);
       expect(await allowedNow(world, [...old])).to.have.lengthOf(4);
     });
 
     it("is held up by no record that can never be mined, whatever needs its hash by now", async () => {
-      const journal = memoryBatchJournal();
+      const ledger = memoryLedger();
       const planned = await plan({ keep: 3 });
       const [second, first] = removalsOf(planned);
       const alone = { ...planned, rows: planned.rows.filter(({ composeHash }) => composeHash === first) };
-      await catchError(apply(alone, { journal: crashing(journal, "prepared") }), Error);
+      await catchError(apply(alone, { ledger: crashing(ledger, "recorded") }), Error);
       const pins = [{ composeHash: first as ComposeHash, source: "--pin" }];
       const pinned = planPrune(await readAllowlistUseFrom(sourceOf(world)), { ...planned.policy, pins });
-      await refuse(pinned, PruneOvertakenError, { journal });
+      await refuse(pinned, PruneOvertakenError, { ledger });
       await allow(world, world.firstHash);
 
-      const result = await apply(pinned, { journal });
+      const result = await apply(pinned, { ledger });
       expect(result).to.deep.include({ removed: [second], finished: [] });
-      expect(journal.open).to.have.lengthOf(0);
+      expect(openIn(ledger)).to.have.lengthOf(0);
       expect(await allowedNow(world, [...old])).to.have.members(old.filter((hash) => hash !== second));
     });
 
     it("takes no transaction for replaced whose hash a wallet never told: it may be the one that was mined", async () => {
-      const journal = memoryBatchJournal();
+      const ledger = memoryLedger();
       const planned = await plan({ keep: 4 });
       const [only] = removalsOf(planned);
-      const entries: BatchEntry[] = [];
-      const recording = { ...memoryBatchJournal(), prepared: async (entry: BatchEntry) => void entries.push(entry) };
-      await apply(planned, { journal: { ...recording, open: [], ended: async () => {} } });
-      const [entry] = entries;
-      if (entry === undefined) throw new Error("one was sent");
-      const unsigned = { ...entry.transaction, rawTransaction: undefined, transactionHash: undefined };
-      await journal.prepared({ ...entry, transaction: unsigned });
+      const earlier = memoryLedger();
+      await apply(planned, { ledger: earlier });
+      const [sent] = earlier.transactions();
+      if (sent === undefined) throw new Error("one was sent");
+      const { rawTransaction: _, transactionHash: __, ...unsigned } = preparedOf(sent);
+      putRecord(ledger, unsigned, { ...sent, purpose: { kind: "prune" } });
       const account = parseAccount(world.owner.address); // as if the node had the key
-      expect(await apply(planned, { journal, account })).to.deep.include({ removed: [], finished: [only] });
-      expect(journal.open).to.have.lengthOf(0);
+      expect(await apply(planned, { ledger, account })).to.deep.include({ removed: [], finished: [only] });
+      expect(openIn(ledger)).to.have.lengthOf(0);
     });
 
-    it("sends nothing that a journal holds beside removals of the app", async () => {
+    it("sends nothing that a ledger holds beside removals of the app", async () => {
       const planned = await plan({ keep: 4 });
       const { from, nonce } = { from: world.owner.address, nonce: 10_000 };
       const { appId, chainId } = planned;
       const removal = removalsOf(planned).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+      const { chain } = await readChainIdentity(world.ownerClient, chainId);
       const stranger = `0x${"ee".repeat(20)}` as const;
       const otherApp = parseAppId("ee".repeat(20));
       const foreign = [
         transferOwnershipCall({ appId, newOwner: stranger }),
         removeComposeHashCall({ appId: otherApp, composeHash: world.firstHash }),
       ];
-      for (const call of foreign)
-        for (const calls of [[call], [...removal, call]]) {
-          const journal = memoryBatchJournal();
-          const { to, data, functionName } = call;
-          const fees = { gas: 100_000n, maxFeePerGas: 10n ** 9n, maxPriorityFeePerGas: 1n };
-          const transaction = { chainId, from, to, data, nonce, functionName, ...fees };
-          await journal.prepared({ transaction, calls, authorizes: false });
-          const before = await allowedNow(world, [...old]);
-          const account = parseAccount(from); // as if the node had the key
-          const error = await catchError(apply(planned, { journal, account }), InvalidArgumentError);
-          expect(error.message).to.include(call.description).and.include(to);
-          expect(await allowedNow(world, [...old])).to.deep.equal(before);
-          expect(journal.open).to.have.lengthOf(1);
-        }
+      for (const call of foreign) {
+        const ledger = memoryLedger();
+        const calls = [...removal, call];
+        const fees = { gas: 100_000n, maxFeePerGas: 10n ** 9n, maxPriorityFeePerGas: 1n };
+        const batch = { to: from, data: encodeExecute(calls), functionName: "a batch" };
+        putRecord(ledger, { chainId, from, nonce, ...batch, ...fees }, { calls, chain, purpose: { kind: "prune" } });
+        const before = await allowedNow(world, [...old]);
+        const account = parseAccount(from); // as if the node had the key
+        const error = await catchError(apply(planned, { ledger, account }), InvalidArgumentError);
+        expect(error.message).to.include(call.description).and.include(call.to);
+        expect(await allowedNow(world, [...old])).to.deep.equal(before);
+        expect(openIn(ledger)).to.have.lengthOf(1);
+      }
     });
 
     it("tells if the hash of a recorded transaction came into use in the moment in which it went", async () => {
@@ -528,13 +520,13 @@ describe("applyPrunePlan", () => {
       const [newest] = removalsOf(planned);
       expect(newest).to.equal(update.composeHash);
       const alone = { ...planned, rows: planned.rows.filter(({ composeHash }) => composeHash === newest) };
-      const journal = memoryBatchJournal();
-      await catchError(apply(alone, { source, journal: crashing(journal, "prepared") }), Error);
+      const ledger = memoryLedger();
+      await catchError(apply(alone, { source, ledger: crashing(ledger, "recorded") }), Error);
 
       const onEvent: ApplyPrunePlanParameters["onEvent"] = ({ kind }) => {
         if (kind === "mined") reveal();
       };
-      const error = await catchError(apply(alone, { source, journal, onEvent }), PrunedHashInUseError);
+      const error = await catchError(apply(alone, { source, ledger, onEvent }), PrunedHashInUseError);
       expect(String(error.nextStep)).to.include(update.composeHash);
     });
   });

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
-import { memoryBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { HashNotAllowedError, KeyEpochsError } from "../../../../src/errors/index.ts";
 import { readHistory } from "../../../../src/history/read-history.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
@@ -115,7 +115,7 @@ describe("the library on contracts with key epochs", () => {
       expect(removalsOf(plan)).to.deep.equal([cvm.composeHash]);
       await toEpochApp();
       const apply = (source: PruneSource) =>
-        applyPrunePlan({ plan, source, account: world.owner, mode: "none", journal: memoryBatchJournal() });
+        applyPrunePlan({ plan, source, account: world.owner, mode: "none", ledger: memoryLedger() });
       const isAllowed = async () => (await readAllowlist(ownerClient(), cvm)).composeHashAllowed;
       expect(await rejection(apply(sourceOf()))).to.be.instanceOf(KeyEpochsError);
       expect(await isAllowed()).to.equal(true);

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { expect } from "chai";
 import { openDeploymentJournal } from "../../../../src/chain/transactions/deployment-journal.ts";
-import { openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { makeOwnDirectory } from "../../../../src/files/own-file.ts";
 import { openHistoryStore } from "../../../../src/history/store.ts";
@@ -27,7 +27,7 @@ const describeChain = async () => ({ kind: "local", genesis: "2026-11-30T00:00:0
 /** Everything that keeps a file between two runs, opened and closed again. `ledger`: what is on record is sent. */
 const keepers = {
   "an update journal": { ledger: true, use: async (path: string) => (await openJournal(path)).close() },
-  "a batch journal": { ledger: true, use: async (path: string) => (await openBatchJournal(path)).close() },
+  "a ledger": { ledger: true, use: async (path: string) => openLedger(path).close() },
   "a deployment journal": { ledger: true, use: async (path: string) => (await openDeploymentJournal(path)).close() },
   "a history store": { ledger: true, use: async (path: string) => openHistoryStore(path).close() },
   "a cloud's database": { ledger: false, use: async (path: string) => new Database(path).close() },

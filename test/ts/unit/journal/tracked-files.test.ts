@@ -11,14 +11,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openBatchJournal } from "../../../../src/chain/transactions/journal.ts";
+import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { openHistoryStore } from "../../../../src/history/store.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 const ledgers = {
-  ".dstack/batch.jsonl": async (path: string) => (await openBatchJournal(path)).close(),
+  ".dstack/ledger.sqlite": async (path: string) => openLedger(path).close(),
   "cache/dstack/history.sqlite": async (path: string) => openHistoryStore(path).close(),
 };
 

@@ -1,10 +1,12 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { getCode } from "viem/actions";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
-import { openBatchJournal } from "../../../../../src/chain/transactions/journal.ts";
+import { readChainIdentity } from "../../../../../src/chain/transactions/chain-identity.ts";
+import { openLedger } from "../../../../../src/chain/transactions/ledger.ts";
 import { batchExecutorAddress } from "../../../../../src/core/batch-executor.ts";
 import { parseComposeHash } from "../../../../../src/core/ids.ts";
 import { addComposeHashCall, transferOwnershipCall } from "../../../../../src/core/owner-calls.ts";
@@ -12,6 +14,7 @@ import dstack from "../../../../../src/hardhat/index.ts";
 import { devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { runTask } from "../../../../support/hardhat/run-task.ts";
+import { putRecord } from "../../../../support/ledger/signed-record.ts";
 import { useTemporaryDirectory } from "../../../../support/update/temporary-directory.ts";
 
 describe("task dstack batch undo-delegation", () => {
@@ -37,7 +40,7 @@ describe("task dstack batch undo-delegation", () => {
     return runTask(hre, ["batch", "undo-delegation"], args);
   }
 
-  it("says so if there is nothing to undo; undoes, asks first, and keeps a journal in the project", async () => {
+  it("says so if there is nothing to undo; undoes, asks first, and keeps a ledger in the project", async () => {
     const { owner, ownerClient: client, cvms } = world;
     const none = await undo({ json: true });
     expect(none.json()).to.deep.equal({ account: owner.address, chainId: 8453, previous: null });
@@ -57,14 +60,15 @@ describe("task dstack batch undo-delegation", () => {
     expect(undone.exitCode, undone.stderr).to.equal(0);
     expect(undone.stdout).to.contain(batchExecutorAddress).and.to.contain("Ended the delegation of");
     expect(await getCode(client, { address: owner.address })).to.equal(undefined);
-    const [journal] = (await readdir(join(directory.path, ".dstack"))).filter((name) => name.endsWith(".jsonl"));
-    expect(journal).to.match(/^batch-8453-[0-9a-f]{8}\.jsonl$/);
-    const lines = (await readFile(join(directory.path, ".dstack", journal ?? ""), "utf8")).trim().split("\n");
-    expect(lines.map((line) => JSON.parse(line).type)).to.deep.equal(["prepared", "ended"]);
+    expect(statSync(join(directory.path, ".dstack")).mode & 0o777).to.equal(0o700);
+    using ledger = openLedger(join(directory.path, ".dstack", "ledger.sqlite"));
+    expect(ledger.transactions().map(({ state, functionName }) => [state, functionName])).to.deep.equal([
+      ["mined", "the end of the delegation"],
+    ]);
   });
 });
 
-describe("a journal with a line that no signature backs", () => {
+describe("a ledger with a record that no signature backs", () => {
   let world: World;
   const directory = useTemporaryDirectory();
 
@@ -92,19 +96,15 @@ describe("a journal with a line that no signature backs", () => {
       );
       const { client } = world.chain;
       const from = world.owner.address;
-      const genesis = await client.getBlock({ blockNumber: 0n });
-      const path = join(directory.path, ".dstack", `batch-8453-${genesis.hash.slice(2, 10)}.jsonl`);
-      await mkdir(dirname(path));
-      const journal = await openBatchJournal(path);
+      const path = join(directory.path, ".dstack", "ledger.sqlite");
+      await mkdir(dirname(path), { mode: 0o700 });
+      const { chain } = await readChainIdentity(client, 8453);
       const call = transferOwnershipCall({ appId, newOwner: "0x00000000000000000000000000000000deadbeef" });
       const fees = { gas: 60_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n };
       const nonce = await client.getTransactionCount({ address: from });
-      await journal.prepared({
-        transaction: { chainId: 8453, from, ...call, nonce, ...fees },
-        calls: [call],
-        authorizes: false,
-      });
-      await journal.close();
+      const ledger = openLedger(path);
+      putRecord(ledger, { chainId: 8453, from, nonce, ...call, ...fees }, { calls: [call], chain });
+      ledger.close();
       const add = { hashes: [`0x${"11".repeat(32)}`], app: appId, yes: true, json: true };
       const outcome = await runTask(hre, ["hash", "add"], add);
       expect(outcome.json<{ error: { name: string } }>().error.name, outcome.stdout).to.equal("UnsignedRecordError");

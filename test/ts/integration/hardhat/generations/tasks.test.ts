@@ -83,7 +83,7 @@ describe("tasks on contracts of each generation", () => {
     ["device remove", () => ({ devices: [newValue], accept: "no-effect,in-use", yes: true })],
     ["device allow-any", () => ({ state: "on", yes: true })],
     ["prune", () => ({ dryRun: true, keep: "0" })],
-    ["prune", () => ({ keep: "0", accept: "other-machines", yes: true, journal: `${directory}/prune-${runs}` })],
+    ["prune", () => ({ keep: "0", accept: "other-machines", yes: true, ledger: `${directory}/prune-${runs}` })],
     ["update", () => ({ compose, journal: `${directory}/update-${runs}` })],
     ["boot-check", () => ({})],
   ];
@@ -322,7 +322,7 @@ describe("tasks on contracts of each generation", () => {
   it("carry out no plan after an upgrade", async () => {
     const pruned = { ...world, appId } as unknown as PruneWorld;
     await allow(pruned, fillerHash("old"));
-    const args = { plan: join(directory, "plan.json"), journal: join(directory, "planned"), yes: true };
+    const args = { plan: join(directory, "plan.json"), ledger: join(directory, "planned"), yes: true };
     const planned = await run("prune", { plan: args.plan, dryRun: true, keep: "0", accept: "other-machines" });
     expect(planned.exitCode, planned.stdout).to.equal(0);
     await toEpochApp();

@@ -12,6 +12,7 @@ import { devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { forgetEnd } from "../../../../support/ledger/forget-end.ts";
 import { giveToSafe } from "../../../../support/prune/prune-world.ts";
 
 const first = parseComposeHash("a1".repeat(32));
@@ -82,10 +83,7 @@ describe("dstack hash add and remove", () => {
 
   it("completes what a run sent and did not see mined, instead of refusing that it changes nothing", async () => {
     expect((await run("add", { hashes: [first] })).exitCode).to.equal(0);
-    const directory = join(hre.config.paths.root, ".dstack");
-    const [journal = ""] = (await readdir(directory)).filter((name) => /^batch-.*\.jsonl$/.test(name));
-    const lines = (await readFile(join(directory, journal), "utf8")).trimEnd().split("\n");
-    await writeFile(join(directory, journal), `${lines.slice(0, -1).join("\n")}\n`);
+    forgetEnd(join(hre.config.paths.root, ".dstack", "ledger.sqlite"));
     const block = await head();
     const again = await run("add", { hashes: [first] });
     expect(again.exitCode, again.stdout).to.equal(0);

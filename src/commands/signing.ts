@@ -1,0 +1,48 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Account, Address } from "viem";
+import { type Ledger, memoryLedger, openLedger } from "../chain/transactions/ledger.ts";
+import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
+import type { CommandHost, ConnectedChain } from "./host.ts";
+
+export interface LedgerArguments {
+  /** File of the ledger. */
+  readonly ledger?: string | undefined;
+}
+
+/** What a command needs to send. Read only when needed, because reading the chain needs neither. */
+export interface Signing {
+  /** The account that pays, preferably the wanted one. */
+  readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
+  readonly openLedger: (options?: OpenTaskLedgerOptions) => Promise<Ledger>;
+}
+
+export interface OpenTaskLedgerOptions {
+  /** False for a dry run, which creates no file. @default true */
+  readonly isKept?: boolean | undefined;
+}
+
+export function signingOf(args: LedgerArguments, host: CommandHost, chain: ConnectedChain): Signing {
+  return {
+    signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }),
+    openLedger: (options) => openTaskLedger(args, host, options),
+  };
+}
+
+/**
+ * Opens the ledger in which a project's tasks record what they sign: the named file, or else one in the project's
+ * `.dstack`, which no other user may read.
+ *
+ * @throws LedgerError, UnusableFileError
+ */
+export async function openTaskLedger(
+  { ledger }: LedgerArguments,
+  { root, settings }: Pick<CommandHost, "root" | "settings">,
+  { isKept = true }: OpenTaskLedgerOptions = {},
+): Promise<Ledger> {
+  const named = ledger ?? settings.ledger;
+  const path = named === undefined ? join(root, ".dstack", "ledger.sqlite") : resolve(root, named);
+  if (!isKept && !existsSync(path)) return memoryLedger();
+  await (named === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
+  return openLedger(path);
+}
