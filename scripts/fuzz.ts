@@ -11,16 +11,7 @@ import { parseArgs } from "node:util";
 import { filesBelow, root } from "./support/paths.ts";
 import { runCommand } from "./support/run-command.ts";
 
-const { values } = parseArgs({
-  options: { seed: { type: "string", default: `${randomInt(2 ** 31)}` }, rounds: { type: "string", default: "20" } },
-});
-const first = Number(values.seed);
-const rounds = Number(values.rounds);
-if (!Number.isInteger(first) || !Number.isInteger(rounds) || first < 0 || rounds < 1) {
-  console.error("Usage: npm run fuzz -- [--seed N] [--rounds N]");
-  process.exit(2);
-}
-
+const { first, rounds } = readArguments();
 const propertyTests = filesBelow("test/ts", ".test.ts").filter((path) =>
   /from "fast-check"/.test(readFileSync(join(root, path), "utf8")),
 );
@@ -44,3 +35,17 @@ for (let seed = first; seed < first + rounds; seed += 1) {
 }
 console.log(failed.length === 0 ? "\nNo test failed." : `\nTests failed with the seeds ${failed.join(", ")}.`);
 process.exitCode = failed.length === 0 ? 0 : 1;
+
+function readArguments(): { first: number; rounds: number } {
+  try {
+    const options = { seed: { type: "string" }, rounds: { type: "string", default: "20" } } as const;
+    const { seed, rounds } = parseArgs({ options }).values;
+    const read = { first: seed === undefined ? randomInt(2 ** 31) : Number(seed), rounds: Number(rounds) };
+    if (Number.isInteger(read.first) && read.first >= 0 && Number.isInteger(read.rounds) && read.rounds > 0)
+      return read;
+  } catch {
+    // an unknown option
+  }
+  console.error("Usage: npm run fuzz -- [--seed N] [--rounds N]");
+  process.exit(2);
+}
