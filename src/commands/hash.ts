@@ -16,7 +16,7 @@ import { type ChangeAppArguments, changeApp } from "./write.ts";
  *
  * @throws HashNeededError, CloudError, WrongChainError
  */
-export async function requireUnneeded(
+export async function requireHashesUnused(
   app: ConnectedApp,
   composeHashes: readonly ComposeHash[],
   accepted: ReadonlySet<string>,
@@ -76,7 +76,7 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
     ],
     accepted,
     guard: async () => {
-      await requireUnneeded(app, removed, accepted);
+      await requireHashesUnused(app, removed, accepted);
       if (removed.length > 0) showWhatRemovalMeans(io.output);
     },
   });
@@ -97,7 +97,7 @@ async function remove(io: TaskIo, args: HashRemoveArguments, host: CommandHost):
     calls: composeHashes.map((composeHash) => removeComposeHashCall({ appId: app.appId, composeHash })),
     accepted,
     guard: async () => {
-      await requireUnneeded(app, composeHashes, accepted);
+      await requireHashesUnused(app, composeHashes, accepted);
       showWhatRemovalMeans(io.output);
     },
   });

@@ -144,14 +144,14 @@ export interface HistoryRow {
 }
 
 /** Each sender costs one request. Longer histories omit the senders. */
-const mostSenders = 1000;
+const maximumSenders = 1000;
 
 /** @throws RpcUnavailableError */
 export async function toRows(client: ChainClient, changes: readonly PolicyChange[]): Promise<readonly HistoryRow[]> {
   const unsigned = new Set(
     changes.flatMap(({ actor, transactionHash }) => (actor === undefined ? transactionHash : [])),
   );
-  const senders = await readSenders(client, { transactionHashes: unsigned.size <= mostSenders ? unsigned : [] });
+  const senders = await readSenders(client, { transactionHashes: unsigned.size <= maximumSenders ? unsigned : [] });
   return changes.map((change) => ({
     blockNumber: change.blockNumber,
     timestamp: change.timestamp,

@@ -32,7 +32,7 @@ export async function readBounded(path: string, maxBytes: number = defaultMaxByt
       return await readDescriptor(path, Number(descriptor[1] ?? 0), maxBytes);
     }
     // Node's event queues have no file type.
-    if (descriptor !== null && (stats.mode & constants.S_IFMT) === 0) throw notPassedOn(path);
+    if (descriptor !== null && (stats.mode & constants.S_IFMT) === 0) throw pipeNotInherited(path);
     requireRegular(path, stats);
     const handle = await open(path, constants.O_RDONLY | noWait);
     try {
@@ -42,7 +42,7 @@ export async function readBounded(path: string, maxBytes: number = defaultMaxByt
       await handle.close();
     }
   } catch (error) {
-    throw descriptor !== null && faultCode(error) === "ENOENT" ? notPassedOn(path, error) : unusable(path, error);
+    throw descriptor !== null && faultCode(error) === "ENOENT" ? pipeNotInherited(path, error) : unusable(path, error);
   }
 }
 
@@ -80,7 +80,7 @@ const spent = new Set<number>();
  */
 async function readDescriptor(path: string, descriptor: number, maxBytes: number): Promise<Buffer> {
   const { ino } = statSync(path);
-  if (isOfThisProgram(ino)) throw notPassedOn(path);
+  if (isOfThisProgram(ino)) throw pipeNotInherited(path);
   if (spent.has(ino)) {
     throw new UnusableFileError(path, "it is a pipe that has already been read", {
       nextStep: "Give each option its own file or pipe.",
@@ -123,7 +123,7 @@ function isOfThisProgram(ino: number): boolean {
   });
 }
 
-function notPassedOn(path: string, cause?: unknown): UnusableFileError {
+function pipeNotInherited(path: string, cause?: unknown): UnusableFileError {
   return new UnusableFileError(
     path,
     "the shell's pipe did not reach this program (npm closes low descriptor numbers)",

@@ -134,7 +134,7 @@ export class Drain {
       this.#onEmpty = resolve;
     });
     const isTooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(stillAnswering(this.#inside)), this.#limitMs);
+      timer = setTimeout(() => reject(requestsStillRunning(this.#inside)), this.#limitMs);
     });
     try {
       await Promise.race([isEmpty, isTooLate]);
@@ -145,7 +145,7 @@ export class Drain {
   }
 }
 
-function stillAnswering(count: number): ApiError {
+function requestsStillRunning(count: number): ApiError {
   const message = `Requests are still running (${count}), so no snapshot was taken or restored.`;
   return new ApiError(503, mockErrorCodes.serviceUnavailable, message, {
     suggestions: ["Try again when they have ended. The most common cause is a chain that does not answer."],

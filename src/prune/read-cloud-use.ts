@@ -43,11 +43,11 @@ const requestsAtOnce = 8;
 export async function readCloudUse(cloud: CloudClient, parameters: ReadCloudUseParameters): Promise<CloudUse> {
   const { appId, chainId } = parameters;
   const before = await safeGetAppCvms(cloud, { appId });
-  if (!before.success) return unknownCloudUse(whyNoCvms(before.error));
+  if (!before.success) return unknownCloudUse(describeMissingCvms(before.error));
   const { prepared, problem } = await readPrepared(cloud, before.data, parameters);
   const after = await safeGetAppCvms(cloud, { appId });
   if (!after.success) {
-    return { ...unknownCloudUse(whyNoCvms(after.error)), running: before.data.flatMap(toUse), prepared };
+    return { ...unknownCloudUse(describeMissingCvms(after.error)), running: before.data.flatMap(toUse), prepared };
   }
   const counted = await safeGetApp(cloud, { appId });
   const targets = await findMoveTargets(cloud, { appId, cvms: after.data });
@@ -114,7 +114,7 @@ async function readPrepared(
   }
 }
 
-function whyNoCvms(error: DstackError): string {
+function describeMissingCvms(error: DstackError): string {
   const isUnseen = error instanceof CloudResponseError && error.status === 404;
   return isUnseen
     ? "the API key's workspace has no CVM of this app, but another workspace may have one."

@@ -35,10 +35,10 @@ export interface OpenWorldStateParameters {
 
 /** @throws InvalidArgumentError, UnusableFileError, and what `describeChain` throws */
 export async function openWorldState({ stateFile, describeChain }: OpenWorldStateParameters): Promise<WorldState> {
-  return stateFile === undefined ? forgetfulState(await describeChain()) : keptState(stateFile, describeChain);
+  return stateFile === undefined ? memoryState(await describeChain()) : fileState(stateFile, describeChain);
 }
 
-function forgetfulState(chain: ChainDescription): WorldState {
+function memoryState(chain: ChainDescription): WorldState {
   return {
     apiKey: newApiKey(),
     chain,
@@ -51,14 +51,14 @@ function forgetfulState(chain: ChainDescription): WorldState {
   };
 }
 
-async function keptState(
+async function fileState(
   stateFile: string,
   describeChain: OpenWorldStateParameters["describeChain"],
 ): Promise<WorldState> {
   const path = `${stateFile}.world`;
   const lock = await lockFile(path);
   try {
-    if (existsSync(stateFile) && !existsSync(path)) throw notAWorld(stateFile, `there is no ${path}`);
+    if (existsSync(stateFile) && !existsSync(path)) throw invalidStateFile(stateFile, `there is no ${path}`);
     const file = await openWorldFile(path, async () => {
       return { type: "world", version: 1, apiKey: newApiKey(), chain: await describeChain() };
     });
@@ -67,7 +67,7 @@ async function keptState(
     const seeded = new Set(entries.flatMap((entry) => (entry.type === "seeded" ? [entry.cvm] : [])));
     if (seeded.size > 0 && !existsSync(stateFile)) {
       await file.close();
-      throw notAWorld(stateFile, "it is gone");
+      throw invalidStateFile(stateFile, "it is gone");
     }
     return {
       apiKey: header.apiKey,
@@ -108,7 +108,7 @@ async function lockFile(path: string) {
   }
 }
 
-function notAWorld(stateFile: string, why: string): InvalidArgumentError {
+function invalidStateFile(stateFile: string, why: string): InvalidArgumentError {
   return new InvalidArgumentError(`${stateFile} is not the state of a local world: ${why}.`, {
     nextStep: "Use another state file, or delete this file and its .world file to start again.",
     context: { stateFile },

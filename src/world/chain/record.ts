@@ -43,7 +43,7 @@ export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRp
 
   async function run(method: string, params: readonly unknown[]): Promise<unknown> {
     if (failure !== undefined) throw failure;
-    if (startsTheTimer(method, params)) {
+    if (startsIntervalMining(method, params)) {
       throw new Error("A chain with a state file mines only on request, because other blocks could not be replayed.");
     }
     const before = await readBlock(answer, "latest");
@@ -95,7 +95,7 @@ function changesChain(method: string): boolean {
   return /^(?:evm|hardhat)_(?!getAutomine$|metadata$)/.test(method);
 }
 
-function startsTheTimer(method: string, [interval]: readonly unknown[]): boolean {
+function startsIntervalMining(method: string, [interval]: readonly unknown[]): boolean {
   return method === "evm_setIntervalMining" && Number(interval) !== 0;
 }
 
