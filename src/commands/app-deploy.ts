@@ -1,57 +1,35 @@
-import {
-  type Account,
-  type Address,
-  checksumAddress,
-  isAddressEqual,
-  type TransactionReceipt,
-  TransactionReceiptNotFoundError,
-} from "viem";
+import { type Account, type Address, checksumAddress, isAddressEqual } from "viem";
 import { parseAccount } from "viem/accounts";
-import { getTransactionReceipt } from "viem/actions";
-import { type ChainClient, parseAddress } from "../chain/client.ts";
-import { type DeployAppParameters, deployApp } from "../chain/deploy-app.ts";
+import { parseAddress } from "../chain/client.ts";
 import { encodeDeployApp } from "../chain/encode-deploy-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
-import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { readIsRecorded, sendPreparedTransaction } from "../chain/transactions/broadcast.ts";
-import {
-  type DeploymentJournal,
-  type DeploymentRecord,
-  openDeploymentJournal,
-} from "../chain/transactions/deployment-journal.ts";
-import { findNonceTaker } from "../chain/transactions/find.ts";
-import { type PreparedTransaction, readNextNonce } from "../chain/transactions/prepare.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
+import { type LedgerTransaction, lastAttempt } from "../chain/transactions/ledger-records.ts";
 import { costOf, estimatePrice } from "../chain/transactions/price.ts";
-import { waitForReceipt } from "../chain/transactions/receipt.ts";
+import { readRecorded } from "../chain/transactions/recorded.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
-import { deployedApp } from "../core/events.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
-import { type AppId, type ComposeHash, type DeviceId, parseComposeHash, type TransactionHash } from "../core/ids.ts";
+import { type ComposeHash, type DeviceId, parseComposeHash } from "../core/ids.ts";
 import type { LintSubject } from "../core/lint/rule.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
-import {
-  InvalidArgumentError,
-  JournalCorruptError,
-  NonceTakenError,
-  TransactionRevertedError,
-  UnsignedRecordError,
-} from "../errors/index.ts";
 import { describeOwner } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { formatFee, formatGas, showPrice } from "../output/price.ts";
-import { parseAccept, prepareJournalPath } from "./arguments.ts";
+import { parseAccept } from "./arguments.ts";
 import { type DryRunArguments, readPayer, showDryRun, tipLimit } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
+import { type DeployOnceReturnType, deploymentOf, deployOnce } from "./deploy-once.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain, ReadSignerParameters } from "./host.ts";
 import { lintAndShow } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { type LedgerArguments, openTaskLedger } from "./signing.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
 import { confirmUnsigned } from "./write.ts";
 
-export interface AppDeployArguments extends KmsArguments, DryRunArguments, OutputArguments {
+export interface AppDeployArguments extends KmsArguments, LedgerArguments, DryRunArguments, OutputArguments {
   readonly owner?: string | undefined;
   readonly hash?: string | undefined;
   /** A device id or the name of a node. */
@@ -60,7 +38,6 @@ export interface AppDeployArguments extends KmsArguments, DryRunArguments, Outpu
   readonly requireTcbUpToDate?: boolean | undefined;
   readonly disableUpgrades?: boolean | undefined;
   readonly again?: boolean | undefined;
-  readonly journal?: string | undefined;
   readonly accept?: string | undefined;
 }
 
@@ -104,26 +81,19 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
     showDryRun(io);
     return { result: { outcome: "planned", chainId: chain.chainId, ...plan, price, ...described } };
   }
-  const journal = await openDeploymentJournal(await prepareJournalPath(host.root, args.journal, "deployments.jsonl"));
-  try {
-    const { chainId } = chain;
-    const recorded = args.again
-      ? undefined
-      : journal.find({ chainId, from: account.address, ...encodeDeployApp(plan) });
-    if (recorded !== undefined) requireSigned(account, recorded);
-    if (recorded !== undefined) showRecorded(io.output, recorded);
-    // A recorded one was signed with fees of its own.
-    const price = recorded === undefined ? await showDeploymentPrice(io, chain, plan, account.address) : null;
-    await io.confirm("Deploy this app?");
-    const deployed = await deployOnce(chain.client, {
-      ...{ ...plan, account, chainId, journal, again: args.again === true },
-      confirmUnsigned: ({ transaction }) => confirmUnsigned(io)(transaction),
-    });
-    const result = { ...describe(plan, chainId, deployed), price, ...described };
-    return { result, show: (output) => show(output, deployed) };
-  } finally {
-    await journal.close();
-  }
+  using ledger = await openTaskLedger(args, host);
+  const { chainId, client } = chain;
+  const again = args.again === true;
+  const recorded = await showRecorded(io.output, chain, { plan, ledger, account, again });
+  // A recorded one was signed with fees of its own.
+  const price = recorded === undefined ? await showDeploymentPrice(io, chain, plan, account.address) : null;
+  await io.confirm("Deploy this app?");
+  const deployed = await deployOnce(client, {
+    ...{ ...plan, account, chainId, ledger, again, signal: io.signal },
+    confirmUnsigned: confirmUnsigned(io),
+  });
+  const result = { ...describe(plan, chainId, deployed), price, ...described };
+  return { result, show: (output) => show(output, deployed) };
 }
 
 /** The account that signs. A dry run without a key takes the address of `--owner`, if it is given. */
@@ -154,19 +124,37 @@ async function showDeploymentPrice(
   return price;
 }
 
-/** Information the user must see before they agree: the recorded deployment is completed, so no second app is made. */
-function showRecorded(
+interface ShowRecordedParameters {
+  readonly plan: Plan;
+  readonly ledger: Ledger;
+  readonly account: Account;
+  readonly again: boolean;
+}
+
+/**
+ * Shows what the user must see before they agree: a recorded deployment is completed, so no second app is made.
+ *
+ * @throws UnsignedRecordError, LedgerError, RpcUnavailableError
+ */
+async function showRecorded(
   output: Output,
-  { transaction: { nonce, rawTransaction, transactionHash }, appId }: DeploymentRecord,
-): void {
-  const known = transactionHash ?? "transaction hash not recorded";
-  const who = rawTransaction === undefined ? "the journal says that a node or wallet" : "an earlier run";
-  output.line(`  recorded         ${who} signed this same deployment, nonce ${nonce}, ${known}`);
+  { client, chainId }: ConnectedChain,
+  { plan, again, ...signing }: ShowRecordedParameters,
+): Promise<LedgerTransaction | undefined> {
+  const { own, others } = await readRecorded(client, { ...signing, chainId, purpose: deploymentOf(plan), calls: [] });
+  for (const { functionName, nonce, to } of others)
+    output.line(`  first completes what an earlier run recorded (nonce ${nonce}): ${functionName}, to ${to}`);
+  const recorded = own.findLast(({ state }) => state === "open" || !again);
+  if (recorded === undefined) return undefined;
+  const { rawTransaction, transactionHash = "transaction hash not recorded" } = lastAttempt(recorded);
+  const signer = rawTransaction === undefined ? "the ledger says that a node or wallet" : "an earlier run";
+  output.line(`  recorded         ${signer} signed this same deployment, nonce ${recorded.nonce}, ${transactionHash}`);
   output.line(
-    appId === undefined
-      ? "                   this run sends it again; --again deploys another app"
-      : `                   its receipt must show that it deployed ${appId}; --again deploys another app`,
+    recorded.state === "open"
+      ? "                   this run completes it first, and deploys no other app"
+      : "                   its receipt must show which app it deployed; --again deploys another app",
   );
+  return recorded;
 }
 
 /** Lints the values and the owner; the app itself does not exist yet. @throws LintRefusedError */
@@ -224,212 +212,16 @@ function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployO
     ...deployed,
     chainId,
     ...plan,
-    blockNumber: receipt?.blockNumber,
-    gasUsed: receipt?.gasUsed,
-    costWei: receipt && costOf(receipt),
+    blockNumber: receipt.blockNumber,
+    gasUsed: receipt.gasUsed,
+    costWei: costOf(receipt),
   };
 }
 
 function show(output: Output, { appId, transactionHash, receipt, isFromRecord }: DeployOnceReturnType): void {
   if (isFromRecord) output.line("  An earlier run signed this same deployment; --again deploys another app.");
-  if (receipt !== undefined) {
-    const { blockNumber, gasUsed } = receipt;
-    output.step("deployed", `${transactionHash}, block ${blockNumber}`);
-    output.line(`    ${formatGas(gasUsed)}, ${formatFee(costOf(receipt))}`);
-  }
-  output.line(`\n${receipt === undefined ? "An earlier run deployed" : "Deployed"} app ${appId}.`);
-}
-
-export interface DeployOnceParameters
-  extends Omit<DeployAppParameters, "account" | "chainId" | "nonce" | "beforeSend"> {
-  readonly account: Account;
-  readonly chainId: number;
-  readonly journal: DeploymentJournal;
-  /** Deploys another app even if the same app was deployed before. */
-  readonly again: boolean;
-  /**
-   * Called before a node or a wallet is asked to sign a recorded deployment that the journal holds without signed bytes.
-   * If it throws, nothing is sent. Without it the command stops there (UnsignedRecordError).
-   */
-  readonly confirmUnsigned?: ((record: Pick<DeploymentRecord, "transaction">) => Promise<void> | void) | undefined;
-}
-
-export interface DeployOnceReturnType {
-  readonly appId: AppId;
-  readonly transactionHash: TransactionHash | undefined;
-  /** Undefined if an earlier run already saw the app deployed. */
-  readonly receipt: TransactionReceipt | undefined;
-  /** Whether an earlier run had signed it. */
-  readonly isFromRecord: boolean;
-}
-
-/**
- * Deploys an app unless the journal shows that a run with equal parameters, signer, KMS and chain has already done so.
- * If a recorded transaction was not seen mined, the same bytes are sent again. If a node or a wallet signed it, it is
- * found by its nonce.
- *
- * @throws NonceTakenError if another transaction took the nonce of a recorded one, or if the transaction that took it
- * cannot be found
- * @throws UnsignedRecordError if a record without signed bytes would have to be sent and no caller confirmed it
- * @throws TransactionRevertedError if the endpoint says that a recorded one reverted: the user decides to pay once more
- * @throws JournalCorruptError, InvalidArgumentError if no receipt confirms the app that the journal names
- * @throws what deployApp and waitForReceipt throw, ReceiptMismatchError
- */
-export async function deployOnce(client: ChainClient, parameters: DeployOnceParameters): Promise<DeployOnceReturnType> {
-  const { account, chainId, journal, again, confirmUnsigned, ...app } = parameters;
-  const { to, data } = encodeDeployApp(app);
-  const record = again ? undefined : journal.find({ chainId, from: account.address, to, data });
-  if (record !== undefined) requireSigned(account, record);
-  const earlier = record && (await takeUp(client, { journal, record, confirmUnsigned }));
-  if (earlier !== undefined && "appId" in earlier) return earlier;
-
-  let prepared: PreparedTransaction | undefined;
-  const transactionHash = await deployApp(client, {
-    ...app,
-    account,
-    chainId,
-    nonce: earlier?.nonce,
-    beforeSend: async (transaction) => {
-      await journal.prepared(transaction);
-      prepared = transaction;
-    },
-  });
-  if (prepared === undefined) throw new TypeError("A transaction was sent and never prepared.");
-  if (prepared.transactionHash === undefined) await journal.sent(prepared, transactionHash);
-  return { ...(await follow(client, journal, prepared, transactionHash)), isFromRecord: false };
-}
-
-/** Where the key is in this process, every record of it holds the bytes that the key signed. */
-function requireSigned({ type }: Account, { transaction }: DeploymentRecord): void {
-  if (type === "local" && transaction.rawTransaction === undefined)
-    throw new UnsignedRecordError({ ...transaction, isKeyHere: true });
-}
-
-interface TakeUpParameters extends Pick<DeployOnceParameters, "journal" | "confirmUnsigned"> {
-  readonly record: DeploymentRecord;
-}
-
-/** The nonce that another deployment must have. */
-interface Retry {
-  readonly nonce: number;
-}
-
-/** Completes a recorded deployment. Returns undefined, or the nonce for another one, if it can never be mined. */
-async function takeUp(
-  client: ChainClient,
-  { journal, record, confirmUnsigned }: TakeUpParameters,
-): Promise<DeployOnceReturnType | Retry | undefined> {
-  const { transaction, appId } = record;
-  if (appId !== undefined) {
-    const transactionHash = await findDeployment(client, { journal, record, appId });
-    if (typeof transactionHash !== "string") return transactionHash;
-    return { appId, transactionHash, receipt: undefined, isFromRecord: true };
-  }
-  const transactionHash = await takenUpAs(client, { journal, record, confirmUnsigned });
-  if (transactionHash === undefined) return undefined;
-  return { ...(await follow(client, journal, transaction, transactionHash)), isFromRecord: true };
-}
-
-interface FindDeploymentParameters {
-  readonly journal: DeploymentJournal;
-  readonly record: DeploymentRecord;
-  readonly appId: AppId;
-}
-
-/**
- * Finds the transaction that deployed the app which the journal names. The journal may come from a repository. A KMS
- * that knows an app of this owner proves nothing: anyone can deploy an app for the owner, with their own compose hash.
- * Therefore the receipt of the recorded call must name the app. Undefined if another transaction of the signer has the
- * nonce. A nonce if the recorded one is free, for example after a local chain was restarted.
- *
- * @throws JournalCorruptError if the call deployed another app, or none
- * @throws InvalidArgumentError if the endpoint does not have the receipt
- */
-async function findDeployment(
-  client: ChainClient,
-  { journal, record, appId }: FindDeploymentParameters,
-): Promise<TransactionHash | Retry | undefined> {
-  const { transaction, line } = record;
-  const isThere = await readIsRecorded(client, transaction);
-  const taker = isThere ? undefined : await findNonceTaker(client, transaction);
-  if (taker?.kind === "mined") return undefined;
-  if (taker?.kind === "waiting") return { nonce: await readFreeNonce(client, transaction) };
-  const transactionHash = taker?.kind === "same" ? taker.transactionHash : transaction.transactionHash;
-  const receipt = transactionHash && taker?.kind !== "notFound" && (await readReceipt(client, transactionHash));
-  if (!receipt) {
-    throw new InvalidArgumentError(
-      `The journal ${journal.path} names app ${appId}, and the endpoint has no receipt that shows who deployed it.`,
-      {
-        nextStep: "Nothing was sent. Use an endpoint with old receipts. To deploy one more app instead: --again.",
-        context: { path: journal.path, line, appId, transactionHash },
-      },
-    );
-  }
-  const deployed = receipt.status === "success" ? deployedApp(receipt, { kms: transaction.to }) : undefined;
-  if (deployed === appId) return receipt.transactionHash as TransactionHash; // the node's own
-  const problem = `it names app ${appId}, and transaction ${transactionHash} deployed ${deployed ?? "none"}`;
-  throw new JournalCorruptError(journal.path, line, { problem });
-}
-
-/**
- * The endpoint alone says that the recorded nonce is free. A transaction with that nonce, or a lower one, is never mined
- * where it is not, so nothing is paid twice.
- */
-async function readFreeNonce(
-  client: ChainClient,
-  { from, nonce, transactionHash }: PreparedTransaction,
-): Promise<number> {
-  const next = await readNextNonce(client, { address: from });
-  if (next > nonce) throw new NonceTakenError(from, nonce, transactionHash, { kind: "waiting" });
-  return next;
-}
-
-async function readReceipt(client: ChainClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
-  return withRpcErrors(client, "reading the receipt of the deployment", () =>
-    getTransactionReceipt(client, { hash }).catch((error: unknown) => {
-      if (error instanceof TransactionReceiptNotFoundError) return undefined;
-      throw error;
-    }),
-  );
-}
-
-/** The hash under which the recorded transaction was sent; undefined if its bytes can never be mined. */
-async function takenUpAs(
-  client: ChainClient,
-  { journal, record: { transaction }, ...asking }: TakeUpParameters,
-): Promise<TransactionHash | undefined> {
-  const confirmUnsigned = async () => {
-    if (asking.confirmUnsigned === undefined) throw new UnsignedRecordError({ ...transaction, isKeyHere: false });
-    await asking.confirmUnsigned({ transaction });
-  };
-  try {
-    const transactionHash = await sendPreparedTransaction(client, transaction, { confirmUnsigned });
-    if (transaction.transactionHash === undefined) await journal.sent(transaction, transactionHash);
-    return transactionHash;
-  } catch (error) {
-    if (!(error instanceof NonceTakenError)) throw error;
-    const { from, nonce, transactionHash, rawTransaction } = transaction;
-    const taker = error.taker ?? (await findNonceTaker(client, transaction));
-    if (taker.kind === "same") return taker.transactionHash;
-    if (taker.kind === "mined") await journal.givenUp(transaction);
-    if (taker.kind === "mined" && rawTransaction !== undefined) return undefined;
-    throw new NonceTakenError(from, nonce, transactionHash, taker);
-  }
-}
-
-async function follow(
-  client: ChainClient,
-  journal: DeploymentJournal,
-  transaction: PreparedTransaction,
-  transactionHash: TransactionHash,
-) {
-  try {
-    const receipt = await waitForReceipt(client, { transactionHash, functionName: transaction.functionName });
-    const appId = deployedApp(receipt, { kms: transaction.to });
-    await journal.deployed(transaction, appId);
-    return { appId, transactionHash, receipt };
-  } catch (error) {
-    if (error instanceof TransactionRevertedError) await journal.givenUp(transaction);
-    throw error;
-  }
+  const { blockNumber, gasUsed } = receipt;
+  output.step("deployed", `${transactionHash}, block ${blockNumber}`);
+  output.line(`    ${formatGas(gasUsed)}, ${formatFee(costOf(receipt))}`);
+  output.line(`\n${isFromRecord ? "An earlier run deployed" : "Deployed"} app ${appId}.`);
 }

@@ -321,7 +321,7 @@ export const appTasks = [
     .addFlag({ name: "disableUpgrades", description: "Disable upgrades of the app's code permanently" })
     .addFlag({ name: "again", description: "Deploy another app although this command has already deployed one" })
     .addOption(acceptOption("app deploy"))
-    .addOption(optional("journal", "File that records deployments (default: .dstack/deployments.jsonl)"))
+    .addOption(ledgerOption)
     .addFlag(dryRunFlag)
     .addFlag(yesFlag)
     .addFlag(jsonFlag)

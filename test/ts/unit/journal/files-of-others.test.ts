@@ -11,7 +11,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openDeploymentJournal } from "../../../../src/chain/transactions/deployment-journal.ts";
 import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { makeOwnDirectory } from "../../../../src/files/own-file.ts";
@@ -28,7 +27,6 @@ const describeChain = async () => ({ kind: "local", genesis: "2026-11-30T00:00:0
 const keepers = {
   "an update journal": { ledger: true, use: async (path: string) => (await openJournal(path)).close() },
   "a ledger": { ledger: true, use: async (path: string) => openLedger(path).close() },
-  "a deployment journal": { ledger: true, use: async (path: string) => (await openDeploymentJournal(path)).close() },
   "a history store": { ledger: true, use: async (path: string) => openHistoryStore(path).close() },
   "a cloud's database": { ledger: false, use: async (path: string) => new Database(path).close() },
   "a world's file": {

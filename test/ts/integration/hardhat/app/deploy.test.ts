@@ -11,14 +11,18 @@ import type { ChainClient } from "../../../../../src/chain/client.ts";
 import { encodeDeployApp } from "../../../../../src/chain/encode-deploy-app.ts";
 import { readAllowlist, readAppSettings } from "../../../../../src/chain/read-app.ts";
 import { readBootVerdict } from "../../../../../src/chain/read-boot.ts";
-import { openDeploymentJournal } from "../../../../../src/chain/transactions/deployment-journal.ts";
-import { type DeployOnceParameters, deployOnce } from "../../../../../src/commands/app-deploy.ts";
+import { readChainIdentity } from "../../../../../src/chain/transactions/chain-identity.ts";
+import { openLedger } from "../../../../../src/chain/transactions/ledger.ts";
+import { type DeployOnceParameters, deploymentOf, deployOnce } from "../../../../../src/commands/deploy-once.ts";
 import { type AppId, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { UnsignedRecordError } from "../../../../../src/errors/index.ts";
+import { DatabaseSync } from "../../../../../src/files/sqlite.ts";
 import { bootInfoOf } from "../../../../../src/testing/index.ts";
 import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { Crash, type CrashPoint, crashingLedger } from "../../../../support/ledger/crashing-ledger.ts";
+import { putRecord } from "../../../../support/ledger/signed-record.ts";
 import { rejection } from "../../../../support/rejection.ts";
 
 interface Deployed {
@@ -35,7 +39,7 @@ describe("dstack app deploy", () => {
   let world: World;
   let hre: HardhatRuntimeEnvironment;
   let directory: string;
-  let journal: string;
+  let ledgerPath: string;
   let runs = 0;
 
   before(async () => {
@@ -44,7 +48,7 @@ describe("dstack app deploy", () => {
     directory = await mkdtemp(join(tmpdir(), "dstack-deploy-"));
   });
   beforeEach(() => {
-    journal = join(directory, `deployments-${++runs}.jsonl`);
+    ledgerPath = join(directory, `ledger-${++runs}.sqlite`);
   });
   after(async () => {
     await world?.close();
@@ -55,7 +59,7 @@ describe("dstack app deploy", () => {
     runTask(project, ["app", "deploy"], {
       hash: composeHash,
       device: "node-1",
-      journal,
+      ledger: ledgerPath,
       json: true,
       yes: true,
       ...args,
@@ -113,12 +117,8 @@ describe("dstack app deploy", () => {
     const { ownerClient, owner, contracts } = world;
     const parameters = { kms: contracts.kms, owner: owner.address, composeHash, account: owner, chainId: base.id };
     const deploy = async (client: ChainClient) => {
-      const opened = await openDeploymentJournal(journal);
-      try {
-        return await deployOnce(client, { ...parameters, journal: opened, again: false });
-      } finally {
-        await opened.close();
-      }
+      using ledger = openLedger(ledgerPath);
+      return await deployOnce(client, { ...parameters, ledger, again: false });
     };
     const without = (method: string): ChainClient =>
       createClient({
@@ -137,7 +137,6 @@ describe("dstack app deploy", () => {
     const block = await head();
     await rejection(deploy(without("eth_sendRawTransaction")));
     expect(await head()).to.equal(block);
-    await appendTornLine(journal);
     const deployed = await deploy(ownerClient);
     expect(deployed.isFromRecord).to.equal(true);
     expect(await head()).to.equal(block + 1n);
@@ -158,15 +157,12 @@ describe("dstack app deploy", () => {
         transport: custom({ request }, { retryCount: 0 }),
         pollingInterval: 5,
       });
-      const opened = await openDeploymentJournal(journal);
-      try {
-        return await deployOnce(client, { ...parameters, journal: opened, again: false });
-      } finally {
-        await opened.close();
-      }
+      using ledger = openLedger(ledgerPath);
+      return await deployOnce(client, { ...parameters, ledger, again: false, timeoutMs: 500 });
     }
 
-    const unknown: Rewrite = ({ method }, answer) => (method === "eth_getTransactionByHash" ? null : answer);
+    const unknown: Rewrite = ({ method }, answer) =>
+      method === "eth_getTransactionByHash" || method === "eth_getTransactionReceipt" ? null : answer;
     /** The mined block, with one field of the deployment changed. */
     const changing =
       (change: object): Rewrite =>
@@ -216,28 +212,30 @@ describe("dstack app deploy", () => {
     });
   });
 
-  it("sends no recorded call without signed bytes, unless the user agrees to it separately", async () => {
+  it("sends no recorded deployment without signed bytes, unless the user agrees to it separately", async () => {
     const { ownerClient: client, owner, contracts } = world;
     const deploy = async (account: Account, options: Partial<DeployOnceParameters> = {}) => {
       const parameters = { kms: contracts.kms, owner: account.address, composeHash, account, chainId: base.id };
-      const opened = await openDeploymentJournal(journal);
-      try {
-        return await deployOnce(client, { ...parameters, journal: opened, again: false, ...options });
-      } finally {
-        await opened.close();
-      }
+      using ledger = openLedger(ledgerPath);
+      return await deployOnce(client, { ...parameters, ledger, again: false, ...options });
     };
     const held = parseAccount(devAccount(6).address); // the world's node has the key
     for (const account of [owner, held]) {
-      journal = `${journal}-${account.type}`;
-      const { to, data } = encodeDeployApp({ kms: contracts.kms, owner: account.address, composeHash });
-      const opened = await openDeploymentJournal(journal);
-      await opened.prepared({
-        ...{ chainId: base.id, from: account.address, to, data, functionName: "deployAndRegisterApp" },
-        nonce: await getTransactionCount(client, { address: account.address }),
-        ...{ gas: 500_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n },
-      });
-      await opened.close();
+      ledgerPath = `${ledgerPath}-${account.type}`;
+      const app = { kms: contracts.kms, owner: account.address, composeHash };
+      const { to, data } = encodeDeployApp(app);
+      const nonce = await getTransactionCount(client, { address: account.address });
+      const { chain } = await readChainIdentity(client, base.id);
+      using ledger = openLedger(ledgerPath);
+      putRecord(
+        ledger,
+        {
+          ...{ chainId: base.id, from: account.address, to, data, nonce, functionName: "deployAndRegisterApp" },
+          ...{ gas: 500_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n },
+        },
+        { calls: [], chain, purpose: deploymentOf(app) },
+      );
+      ledger.close();
       const block = await head();
       expect(await rejection(deploy(account))).to.be.instanceOf(UnsignedRecordError);
       const refused = new Error("no");
@@ -255,12 +253,8 @@ describe("dstack app deploy", () => {
     const account = parseAccount(devAccount(6).address); // the world's node has the key
     const parameters = { kms: contracts.kms, owner: account.address, composeHash, account, chainId: base.id };
     const deploy = async (client: ChainClient) => {
-      const opened = await openDeploymentJournal(journal);
-      try {
-        return await deployOnce(client, { ...parameters, journal: opened, again: false });
-      } finally {
-        await opened.close();
-      }
+      using ledger = openLedger(ledgerPath);
+      return await deployOnce(client, { ...parameters, ledger, again: false });
     };
     const losing = createClient({
       chain: base,
@@ -285,79 +279,96 @@ describe("dstack app deploy", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("ignores deployments on a chain that started again", async () => {
+  it("deploys one app if the process dies at any write of the ledger", async () => {
+    const { ownerClient, owner, contracts } = world;
+    const parameters = { kms: contracts.kms, owner: owner.address, composeHash, account: owner, chainId: base.id };
+    const deploy = (point?: CrashPoint) => {
+      const ledger = openLedger(ledgerPath);
+      const used = point === undefined ? ledger : crashingLedger(ledger, point);
+      return deployOnce(ownerClient, { ...parameters, ledger: used, again: false }).finally(() => ledger.close());
+    };
+    const crashed: string[] = [];
+    for (let write = 1, isOver = false; !isOver; write++)
+      for (const when of ["before", "after"] as const) {
+        ledgerPath = join(directory, `crash-${write}-${when}.sqlite`);
+        const block = await head();
+        const error = await deploy({ write, when }).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (error === undefined) isOver = true;
+        else {
+          expect(error).to.be.instanceOf(Crash);
+          crashed.push(`${write} ${when}`);
+        }
+        const { appId } = await deploy();
+        expect((await deploy()).appId).to.equal(appId);
+        expect(await head(), `${write} ${when}`).to.equal(block + 1n);
+      }
+    expect(crashed.length).to.be.greaterThan(4);
+  });
+
+  it("deploys the app again on a chain that was set back to a time before it", async () => {
     const snapshot = await world.snapshot();
-    const first = (await run()).json<Deployed>();
+    await run();
     await world.restore(snapshot);
     const second = (await run()).json<Deployed>();
-    expect(second.isFromRecord).to.equal(false);
     expect((await readAllowlist(world.ownerClient, { appId: second.appId })).owner).to.equal(world.owner.address);
-    expect(first.appId).to.match(/^0x/);
   });
 
-  it("refuses a journal that cannot be read, and sends nothing", async () => {
-    await writeFile(journal, "not a journal\n");
+  it("refuses a ledger that cannot be read, and sends nothing", async () => {
+    await writeFile(ledgerPath, "not a ledger\n", { mode: 0o600 });
     const block = await head();
-    expect(errorOf(await run())).to.include({ name: "JournalCorruptError" });
+    expect(errorOf(await run())).to.include({ name: "LedgerError" });
     expect(await head()).to.equal(block);
-    expect(await readFile(journal, "utf8")).to.equal("not a journal\n");
+    expect(await readFile(ledgerPath, "utf8")).to.equal("not a ledger\n");
   });
 
-  describe("with a journal from a repository", () => {
-    /** The journal of one deployment, with one line of it changed. */
-    async function tamper(type: string, changes: Record<string, unknown>): Promise<void> {
-      const lines = (await readFile(journal, "utf8")).trimEnd().split("\n");
-      const tampered = lines.map((text) => {
-        const line = JSON.parse(text);
-        return JSON.stringify(line.type === type ? { ...line, ...changes } : line);
-      });
-      await writeFile(journal, `${tampered.join("\n")}\n`);
+  describe("with a ledger that another program has changed", () => {
+    function tamper(table: "transactions" | "attempts", columns: Readonly<Record<string, string | number | null>>) {
+      const database = new DatabaseSync(ledgerPath);
+      for (const [column, value] of Object.entries(columns))
+        database.prepare(`UPDATE ${table} SET ${column} = ?`).run(value);
+      database.close();
     }
 
-    async function expectCorrupt(problem: RegExp): Promise<void> {
-      const block = await head();
-      const refused = await run();
-      expect(errorOf(refused), refused.stdout).to.include({ name: "JournalCorruptError" });
-      expect(refused.stdout).to.match(problem).and.include(journal);
-      expect(refused.exitCode).to.equal(5);
-      expect(await head()).to.equal(block);
-    }
-
-    it("names no app that the recorded call did not create, not even one of the same KMS and owner", async () => {
+    it("shows no app that the signer did not deploy, not even one that the signer owns", async () => {
       await run();
       // Any account can make the KMS deploy an app that the owner owns, with a compose hash of its choice.
       const stranger = await projectOf(world, { kms: world.contracts.kms, ownerKey: devPrivateKey(6) });
       const planted = await run(
-        { owner: world.owner.address, hash: `0x${"ee".repeat(32)}`, journal: `${journal}.planted` },
+        { owner: world.owner.address, hash: `0x${"ee".repeat(32)}`, ledger: `${ledgerPath}.planted` },
         stranger,
       );
-      for (const appId of [planted.json<Deployed>().appId, world.contracts.kms.toLowerCase(), `0x${"12".repeat(20)}`]) {
-        await tamper("deployed", { appId });
-        await expectCorrupt(/deployed 0x/);
-      }
+      const { appId, transactionHash } = planted.json<Deployed>();
+      tamper("transactions", { hash: transactionHash });
+      const block = await head();
+      const refused = await run();
+      expect(errorOf(refused), refused.stdout).to.include({ name: "ReceiptMismatchError" });
+      expect(refused.stdout).not.to.include(appId);
+      expect(await head()).to.equal(block);
     });
 
     it("sends only the deployment that the entry describes", async () => {
-      await run();
       const { transactionHash } = (await run()).json<Deployed>();
       const { input } = await world.chain.client.getTransaction({ hash: transactionHash as `0x${string}` });
-      const original = await readFile(journal, "utf8");
-      for (const [changes, problem] of [
-        [
-          { data: `0xf2fde38b${"11".repeat(32)}`, rawTransaction: undefined, transactionHash: undefined },
-          /deploys no app/,
-        ],
-        [{ data: `${input}00` }, /deploys no app/],
-        [{ nonce: 7_777 }, /nonce/],
-        [{ to: `0x${"12".repeat(20)}` }, /another target/],
-        [{ from: `0x${"12".repeat(20)}` }, /another key|on record/],
-        [{ transactionHash: `0x${"12".repeat(32)}` }, /hash is not that/],
-        [{ rawTransaction: "0x02" }, /hash is not that/],
-        [{ gas: "3000001", rawTransaction: undefined, transactionHash: undefined }, /gas limit/],
+      const original = await readFile(ledgerPath);
+      for (const [table, columns, problem] of [
+        ["transactions", { data: `0xf2fde38b${"11".repeat(32)}` }, /calldata/],
+        ["transactions", { data: `${input}00` }, /calldata/],
+        ["transactions", { nonce: 7_777 }, /nonce/],
+        ["transactions", { target: `0x${"12".repeat(20)}` }, /another target/],
+        ["attempts", { hash: `0x${"12".repeat(32)}` }, /hash is not that/],
+        ["attempts", { raw: "0x02" }, /hash is not that/],
+        ["attempts", { gas: "3000001", raw: null }, /gas limit/],
       ] as const) {
-        await writeFile(journal, original);
-        await tamper("prepared", changes);
-        await expectCorrupt(problem);
+        await writeFile(ledgerPath, original);
+        tamper(table, columns);
+        const block = await head();
+        const refused = await run();
+        expect(errorOf(refused), refused.stdout).to.include({ name: "LedgerError" });
+        expect(refused.stdout).to.match(problem).and.include(ledgerPath);
+        expect(await head()).to.equal(block);
       }
     });
 
@@ -381,18 +392,13 @@ describe("dstack app deploy", () => {
               : ownerClient.request(call as Parameters<typeof ownerClient.request>[0]), // any method of the client's
         }),
       });
-      const opened = await openDeploymentJournal(journal);
-      try {
-        const deviceId = world.nodes[0].deviceId;
-        const parameters = { kms: contracts.kms, owner: owner.address, composeHash, deviceId, chainId: base.id };
-        const error = await rejection(
-          deployOnce(forgetful, { ...parameters, account: owner, journal: opened, again: false }),
-        );
-        expect(error).to.have.property("name", "InvalidArgumentError");
-        expect(error).to.have.property("nextStep").that.includes("--again");
-      } finally {
-        await opened.close();
-      }
+      using ledger = openLedger(ledgerPath);
+      const deviceId = world.nodes[0].deviceId;
+      const parameters = { kms: contracts.kms, owner: owner.address, composeHash, deviceId, chainId: base.id };
+      const error = await rejection(
+        deployOnce(forgetful, { ...parameters, account: owner, ledger, again: false, timeoutMs: 500 }),
+      );
+      expect(String(error)).to.match(/NonceTakenError|receipt/);
     });
   });
 
@@ -421,11 +427,11 @@ describe("dstack app deploy", () => {
 
   for (const [what, name, problem] of [
     ["a device", "/dev/full", "device"],
-    ["a file below /proc", "/proc/none/deployments.jsonl", "no such file or folder"],
-    ["a file of the journal's folder that is none", "/dev/null/deployments.jsonl", "not a folder"],
+    ["a file below /proc", "/proc/none/ledger.sqlite", "no such file or folder"],
+    ["a file in a folder that is a device", "/dev/null/ledger.sqlite", "not a folder"],
   ] as const)
-    it(`refuses ${what} as journal, and as history store, at once`, async () => {
-      const refused = await run({ journal: name });
+    it(`refuses ${what} as ledger, and as history store, at once`, async () => {
+      const refused = await run({ ledger: name });
       expect(errorOf(refused), refused.stdout).to.include({ name: "UnusableFileError" });
       expect([refused.exitCode, refused.stdout]).to.satisfy(
         ([code, text]: [unknown, string]) => code === 2 && text.includes(problem),
@@ -447,8 +453,3 @@ describe("dstack app deploy", () => {
     expect(errorOf(await run({}, await projectOf(world)))).to.include({ name: "InvalidArgumentError" });
   });
 });
-
-/** The file after a crash during a write. */
-async function appendTornLine(path: string): Promise<void> {
-  await writeFile(path, `${await readFile(path, "utf8")}{"v":1,"at":"20`);
-}

@@ -238,9 +238,9 @@ describe("tasks on contracts of each generation", () => {
     it("app deploy stops, unless that is accepted by name", async () => {
       await toEpochKms();
       const block = await head();
-      const journal = join(directory, "deployments.jsonl");
+      const ledger = join(directory, "ledger.sqlite");
       const deploy = (accept?: string) =>
-        runTask(hre, ["app", "deploy"], { hash: newHash, yes: true, json: true, journal, accept });
+        runTask(hre, ["app", "deploy"], { hash: newHash, yes: true, json: true, ledger, accept });
       const stopped = await deploy();
       expect(errorOf(stopped), stopped.stdout).to.include({ name: "KeyEpochsError" });
       expect(await head()).to.equal(block);
