@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import hre from "hardhat";
 import { removeComposeHash } from "../src/chain/remove-compose-hash.ts";
+import { openLedger } from "../src/chain/transactions/ledger.ts";
 import { costOf } from "../src/chain/transactions/price.ts";
 import { waitForReceipt } from "../src/chain/transactions/receipt.ts";
 import { requireEvent } from "../src/core/events.ts";
@@ -15,7 +16,6 @@ import { formatDuration } from "../src/output/format.ts";
 import { createOutput } from "../src/output/output.ts";
 import { formatFee, formatGas } from "../src/output/price.ts";
 import { createUpdateOutput } from "../src/output/update.ts";
-import { openJournal } from "../src/update/journal.ts";
 import { updateCvm } from "../src/update/update-cvm.ts";
 import { type LaunchedCvm, launchCvm } from "../src/world/cvms.ts";
 import { startWorld, type World } from "../src/world/start-world.ts";
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
     world = await setUp();
     const cvm = await deployFirstVersion(world);
     const beforeUpdate = await world.chain.client.getBlockNumber();
-    const newHash = await update(world, cvm, join(scratch, "journal.jsonl"));
+    const newHash = await update(world, cvm, join(scratch, "ledger.sqlite"));
     const afterUpdate = await world.chain.client.getBlockNumber();
     await prune(world, cvm);
     await printVerdicts(world, cvm, newHash, { beforeUpdate, afterUpdate });
@@ -107,29 +107,25 @@ async function deployFirstVersion(world: World): Promise<LaunchedCvm> {
   return cvm;
 }
 
-async function update(world: World, cvm: LaunchedCvm, journalPath: string): Promise<ComposeHash> {
+async function update(world: World, cvm: LaunchedCvm, ledgerPath: string): Promise<ComposeHash> {
   output.title("3  One update: new compose file, changed environment");
-  const journal = await openJournal(journalPath);
-  try {
-    const { composeHash = cvm.composeHash } = await updateCvm({
-      cloud: world.cloudClient,
-      chain: world.ownerClient,
-      journal,
-      cvm: cvmName,
-      appId: cvm.appId,
-      kms: world.contracts.kms,
-      ...secondVersion,
-      pollCloudMs: 50,
-      pollChainMs: 50,
-      onStep: createUpdateOutput(output),
-      signal: interruption.signal,
-    });
-    output.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
-    output.step("boot verdict", `new hash ${await readVerdict(world, cvm, composeHash)}`);
-    return composeHash;
-  } finally {
-    await journal.close();
-  }
+  using ledger = openLedger(ledgerPath);
+  const { composeHash = cvm.composeHash } = await updateCvm({
+    cloud: world.cloudClient,
+    chain: world.ownerClient,
+    ledger,
+    cvm: cvmName,
+    appId: cvm.appId,
+    kms: world.contracts.kms,
+    ...secondVersion,
+    pollCloudMs: 50,
+    pollChainMs: 50,
+    onStep: createUpdateOutput(output),
+    signal: interruption.signal,
+  });
+  output.step("boot verdict", `old hash ${await readVerdict(world, cvm, cvm.composeHash)}`);
+  output.step("boot verdict", `new hash ${await readVerdict(world, cvm, composeHash)}`);
+  return composeHash;
 }
 
 async function prune(world: World, { appId, composeHash }: LaunchedCvm): Promise<void> {

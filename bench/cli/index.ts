@@ -27,7 +27,7 @@ export async function benchCli(): Promise<BenchReport> {
     cloudUrl: world.cloud.baseUrl,
     apiKey: world.apiKey,
     rpcUrl: world.chain.rpcUrl,
-    journalPath: join(scratch, "journal.jsonl"),
+    ledgerPath: join(scratch, "ledger.sqlite"),
     cvm: cvm.id,
   });
   try {
@@ -56,7 +56,7 @@ export async function benchCli(): Promise<BenchReport> {
     return {
       title: `One update: phala deploy --cvm-id --wait beside updateCvm (median of ${rounds}, same world and CVM)`,
       rows: [
-        row("updateCvm, default settings, journal on disk", update),
+        row("updateCvm, default settings, ledger on disk", update),
         row("phala deploy", whole),
         row("phala deploy less phala --version", {
           wallMs: whole.wallMs - start.wallMs,

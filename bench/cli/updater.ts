@@ -1,8 +1,8 @@
 // Runs updates in its own process, so that the CPU time is only the client's. Each message starts one update.
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
+import { openLedger } from "../../src/chain/transactions/ledger.ts";
 import { createCloudClient } from "../../src/cloud/create-client.ts";
-import { openJournal } from "../../src/update/journal.ts";
 import { updateCvm } from "../../src/update/update-cvm.ts";
 import { devAccount } from "../../src/world/chain/client.ts";
 import { readUsage } from "./usage.mjs";
@@ -12,7 +12,7 @@ export interface UpdaterSettings {
   readonly cloudUrl: string;
   readonly apiKey: string;
   readonly rpcUrl: string;
-  readonly journalPath: string;
+  readonly ledgerPath: string;
   readonly cvm: string;
 }
 
@@ -26,12 +26,12 @@ export interface Usage {
 const settings: UpdaterSettings = JSON.parse(process.argv[2] ?? "");
 const cloud = createCloudClient({ apiKey: settings.apiKey, baseUrl: settings.cloudUrl });
 const chain = createClient({ account: devAccount(0), chain: base, transport: http(settings.rpcUrl) });
-const journal = await openJournal(settings.journalPath);
+const ledger = openLedger(settings.ledgerPath);
 
 process.on("message", async (dockerCompose: string) => {
   const before = readUsage();
   const start = performance.now();
-  const { outcome } = await updateCvm({ cloud, chain, journal, cvm: settings.cvm, dockerCompose });
+  const { outcome } = await updateCvm({ cloud, chain, ledger, cvm: settings.cvm, dockerCompose });
   const wallMs = performance.now() - start;
   if (outcome !== "updated") throw new Error(`The update ended as ${outcome}.`);
   const { cpuMs, requests } = readUsage();

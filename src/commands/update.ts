@@ -1,7 +1,10 @@
-import type { Account } from "viem";
+import { type Account, formatGwei } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readOwnership } from "../chain/read-app.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
+import { lastAttempt } from "../chain/transactions/ledger-records.ts";
+import { replaceTransaction } from "../chain/transactions/replace.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
@@ -15,13 +18,12 @@ import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "..
 import type { Output } from "../output/output.ts";
 import { showPrice } from "../output/price.ts";
 import { createUpdateOutput } from "../output/update.ts";
-import { openJournal } from "../update/journal.ts";
-import type { JournalState } from "../update/journal-state.ts";
+import type { UpdateCvmParameters } from "../update/connect.ts";
 import { planUpdate, type UpdatePlan } from "../update/plan-update.ts";
 import type { UpdateRequest, UpdateResult } from "../update/run.ts";
 import { appNamedBy, checkRequest, emptyEnvironment } from "../update/trust.ts";
 import { updateCvm } from "../update/update-cvm.ts";
-import { parseAccept, prepareJournalPath, readTextFile } from "./arguments.ts";
+import { parseAccept, readTextFile } from "./arguments.ts";
 import { type DryRunArguments, showDryRun } from "./batch-plan.ts";
 import {
   type AppTarget,
@@ -38,6 +40,7 @@ import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { type LedgerArguments, openTaskLedger } from "./signing.ts";
 
 export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
@@ -57,29 +60,26 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
       show: (output) => showPlan(output, plan),
     };
   }
-  const journal = await openJournal(await prepareJournalPath(host.root, args.journal, "journal.jsonl"));
-  try {
-    showRecorded(io.output, journal.state);
-    const print = createUpdateOutput(io.output);
-    let price: PriceEstimate | null = null;
-    const result = await updateCvm({
-      ...request,
-      ...connected,
-      journal,
-      waitForRollover: args.wait === true,
-      signal: io.signal,
-      onStep: (event) => {
-        if (event.kind === "finished" && event.step === "readChain") price = event.result.price ?? null;
-        print(event);
-      },
-    });
-    return {
-      result: { ...result, price, ...reportGenerations(contracts) },
-      show: (output) => show(output, result),
-    };
-  } finally {
-    await journal.close();
-  }
+  using ledger = await openTaskLedger(args, host);
+  showRecorded(io.output, ledger);
+  const print = createUpdateOutput(io.output);
+  let price: PriceEstimate | null = null;
+  const result = await updateCvm({
+    ...request,
+    ...connected,
+    ledger,
+    waitForRollover: args.wait === true,
+    onUnderpriced: offerReplacement(io, { ...connected, ledger }),
+    signal: io.signal,
+    onStep: (event) => {
+      if (event.kind === "finished" && event.step === "readChain") price = event.result.price ?? null;
+      print(event);
+    },
+  });
+  return {
+    result: { ...result, price, ...reportGenerations(contracts) },
+    show: (output) => show(output, result),
+  };
 }
 
 function show(output: Output, result: UpdateResult): void {
@@ -100,15 +100,34 @@ function showPlan(output: Output, { outcome, cvm, composeHash, planned, price, w
   showDryRun({ output });
 }
 
-/** Transactions that earlier runs signed and did not see mined. This run completes those it needs. */
-function showRecorded(output: Output, { payments }: JournalState): void {
-  for (const { status, prepared } of payments.values()) {
-    if (status === "mined") continue;
-    const { step, value, appId, chainId, nonce } = prepared;
-    output.line(
-      `Signed by an earlier run, result not known: ${step}(${value}) of app ${appId} on chain ${chainId}, nonce ${nonce}.`,
-    );
-  }
+/** Transactions that earlier updates signed and did not see mined. This run completes those it needs. */
+function showRecorded(output: Output, ledger: Ledger): void {
+  const open = ledger.transactions({ states: ["open"] }).filter(({ purpose }) => purpose.kind === "update");
+  for (const { calls, chainId, nonce } of open)
+    for (const { description, to } of calls)
+      output.line(
+        `Signed by an earlier run, result not known: ${description}, on ${to}, chain ${chainId}, nonce ${nonce}.`,
+      );
+}
+
+/** Asks once per transaction whether to send it again for more. Undefined if the user cannot be asked. */
+function offerReplacement(
+  { ask }: TaskIo,
+  { chain, account, ledger }: Pick<ConnectedUpdate, "chain" | "account"> & { readonly ledger: Ledger },
+): UpdateCvmParameters["onUnderpriced"] {
+  if (ask === undefined || chain === undefined) return undefined;
+  const declined = new Set<number>();
+  return async (transaction, baseFeePerGas) => {
+    if (declined.has(transaction.id)) return false;
+    declined.add(transaction.id);
+    const { chainId, nonce, functionName } = transaction;
+    const price = `${formatGwei(lastAttempt(transaction).maxFeePerGas)} gwei per gas`;
+    const problem = `${functionName}, nonce ${nonce}, pays at most ${price}, and the base fee is ${formatGwei(baseFeePerGas)} gwei.`;
+    if (!(await ask(`${problem} Replace it with the same call at a higher price?`))) return false;
+    await replaceTransaction(chain, { ledger, account, chainId, nonce });
+    declined.delete(transaction.id);
+    return true;
+  };
 }
 
 function describe({ outcome, cvm, composeHash }: UpdateResult): string {
@@ -119,7 +138,7 @@ function describe({ outcome, cvm, composeHash }: UpdateResult): string {
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */
-export interface UpdateArguments extends DryRunArguments, OutputArguments {
+export interface UpdateArguments extends DryRunArguments, OutputArguments, LedgerArguments {
   readonly cvm?: string | undefined;
   /** `0x…`, `app_…` or a name of the configuration. */
   readonly app?: string | undefined;
@@ -133,7 +152,6 @@ export interface UpdateArguments extends DryRunArguments, OutputArguments {
   readonly allowDevice?: string | undefined;
   readonly noNewDevice?: boolean | undefined;
   readonly wait?: boolean | undefined;
-  readonly journal?: string | undefined;
   readonly acceptHashMismatch?: string | undefined;
   readonly abandonTransaction?: string | undefined;
   readonly accept?: string | undefined;

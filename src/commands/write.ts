@@ -1,19 +1,18 @@
 import type { Address } from "viem";
-import { formatGwei } from "viem";
 import type { BatchEvent, BatchResult } from "../batch/run.ts";
 import { sendBatch } from "../batch/send-batch.ts";
 import type { ChainClient } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
-import type { SenderEvent } from "../chain/transactions/follow-context.ts";
 import { type LedgerTransaction, lastAttempt } from "../chain/transactions/ledger-records.ts";
 import { type ReadRecordedParameters, readRecorded } from "../chain/transactions/recorded.ts";
 import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
-import { describeCalls, explorerLink, formatDuration } from "../output/format.ts";
+import { describeCalls, explorerLink } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
+import { describeSenderEvent } from "../output/sender-events.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
   type DryRunArguments,
@@ -256,30 +255,4 @@ export function createBatchOutput(
         output.detail("", describeSenderEvent(event));
     }
   };
-}
-
-/** Says what happens to a transaction while it is waited for, in one line. */
-export function describeSenderEvent(event: Exclude<SenderEvent, { kind: "sent" | "mined" }>): string {
-  switch (event.kind) {
-    case "taken":
-      return `another transaction, ${event.by}, used nonce ${event.transaction.nonce}: the recorded one is given up`;
-    case "dropped":
-      return `a reorganisation removed nonce ${event.transaction.nonce} from the chain: this run sends it again`;
-    case "underpriced": {
-      const { maxFeePerGas } = lastAttempt(event.transaction);
-      return `nonce ${event.transaction.nonce} pays at most ${formatGwei(maxFeePerGas)} gwei per gas, and the base fee is ${formatGwei(event.baseFeePerGas)} gwei`;
-    }
-    case "waitingForOwner": {
-      const { pid, host } = event.transaction.owner;
-      return `waiting for process ${pid} on ${host}, which asked for nonce ${event.transaction.nonce}`;
-    }
-    case "waitingForFinality":
-      return `mined; waiting until block ${event.blockNumber} is ${event.tag}, usually ${formatDuration(event.typicalMs)}`;
-    case "tagStalled":
-      return `the endpoint's ${event.tag} block has been ${event.taggedBlock} for ${formatDuration(event.stalledMs)}`;
-    case "tagUnknown":
-      return `the endpoint has no ${event.tag} block; waiting for ${formatDuration(event.waitMs)} instead`;
-    case "final":
-      return `block ${event.blockNumber} is ${event.tag}`;
-  }
 }

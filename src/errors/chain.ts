@@ -209,7 +209,9 @@ function describeTaker({ signer, nonce, transactionHash, taker }: TakenNonce): [
     case "waiting":
       return [
         `A transaction with ${taken} waits to be mined. It may be the recorded one.`,
-        "Try again after that transaction was mined.",
+        transactionHash === undefined
+          ? "Try again after that transaction was mined."
+          : `Try again after that transaction was mined. An update can use the nonce for an empty call instead: pass \`abandonTransaction: ${transactionHash}\`.`,
       ];
     case "lost":
       return [
@@ -217,12 +219,7 @@ function describeTaker({ signer, nonce, transactionHash, taker }: TakenNonce): [
         "Another program sends transactions with this key. Stop it, then try again. Nothing of this one was mined, and no record of it is left.",
       ];
     default:
-      return [
-        `Another transaction than the recorded one used ${taken}.`,
-        transactionHash === undefined
-          ? checkNonce
-          : `${checkNonce} If it was not this update, give up the recorded transaction: pass \`abandonTransaction: ${transactionHash}\`.`,
-      ];
+      return [`Another transaction than the recorded one used ${taken}.`, checkNonce];
   }
 }
 

@@ -141,8 +141,10 @@ export const updateTasks = [
     .addOption(
       optional("acceptHashMismatch", "The only other compose hash that this update may allow, copied from the error"),
     )
-    .addOption(optional("abandonTransaction", "The recorded transaction to abandon, copied from the error"))
-    .addOption(optional("journal", "File that records signed transactions (default: .dstack/journal.jsonl)"))
+    .addOption(
+      optional("abandonTransaction", "The recorded transaction whose nonce is used for nothing, if it still waits"),
+    )
+    .addOption(ledgerOption)
     .addFlag({ name: "wait", description: "Wait until the CVM runs the new compose" })
     .addFlag(dryRunFlag)
     .addFlag(jsonFlag)

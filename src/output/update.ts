@@ -1,7 +1,9 @@
-import type { Payment, UpdateEvent } from "../update/events.ts";
+import type { UpdateEvent } from "../update/events.ts";
+import type { Payment } from "../update/ports.ts";
 import { describeWarnings } from "../update/run.ts";
 import type { Output } from "./output.ts";
 import { formatFee, formatGas, showPrice } from "./price.ts";
+import { showSenderEvent } from "./sender-events.ts";
 
 /** Prints the steps of an update as they happen. Pass the result as `onStep`. */
 export function createUpdateOutput(output: Output): (event: UpdateEvent) => void {
@@ -17,13 +19,15 @@ export function createUpdateOutput(output: Output): (event: UpdateEvent) => void
         lastCall = call;
         return;
       }
-      case "broadcast":
-        output.detail(event.isFromRecord ? "sent again" : "sent", event.transactionHash);
-        return;
-      case "discarded":
-        output.detail("abandoned the recorded transaction", `${event.transactionHash ?? ""} ${event.reason}`);
+      case "transaction":
+        showSenderEvent(output, event.event);
         return;
       case "finished":
+        if (event.step === "pay") {
+          for (const payment of event.result.payments)
+            output.step(payment.step, describePayment(payment), event.durationMs);
+          return;
+        }
         output.step(titles[event.step], describe(event), event.durationMs);
         if (event.step === "readChain" && event.result.price !== undefined) showPrice(output, event.result.price);
         for (const [what, text] of remarksOf(event)) output.line(`  ! ${what.padEnd(22)} ${text}`);
@@ -33,7 +37,9 @@ export function createUpdateOutput(output: Output): (event: UpdateEvent) => void
 
 type FinishedEvent = Extract<UpdateEvent, { kind: "finished" }>;
 
-const titles: Readonly<Record<FinishedEvent["step"], string>> = {
+type OneLineEvent = Exclude<FinishedEvent, { step: "pay" }>;
+
+const titles: Readonly<Record<OneLineEvent["step"], string>> = {
   readCvm: "read CVM",
   buildDocument: "build app-compose",
   proveDocument: "check document",
@@ -41,13 +47,12 @@ const titles: Readonly<Record<FinishedEvent["step"], string>> = {
   patch: "ask for the update",
   checkHash: "compare hashes",
   readChain: "read allowlist",
-  addDevice: "addDevice",
-  addComposeHash: "addComposeHash",
   confirm: "confirm",
   followRollover: "roll over",
+  awaitFinality: "await finality",
 };
 
-function describe(event: FinishedEvent): string {
+function describe(event: OneLineEvent): string {
   switch (event.step) {
     case "readCvm":
       return `${event.result.status}, compose hash ${event.result.composeHash ?? "unknown"}`;
@@ -70,13 +75,12 @@ function describe(event: FinishedEvent): string {
       const caution = caveat === null ? "" : ` (CAUTION: ${caveat})`;
       return `hash ${allowed(composeHashAllowed)}, device ${allowed(deviceAllowed)}; to send: ${planned.join(", ") || "nothing"}${caution}`;
     }
-    case "addDevice":
-    case "addComposeHash":
-      return describePayment(event.result);
     case "confirm":
       return `verified by the cloud${event.result.correlationId === undefined ? "" : `, correlation id ${event.result.correlationId}`}`;
     case "followRollover":
       return `${event.result.status}, compose hash ${event.result.composeHash ?? "unknown"}`;
+    case "awaitFinality":
+      return `stage ${event.result.until} reached`;
   }
 }
 

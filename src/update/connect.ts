@@ -11,8 +11,10 @@ import { watchCvmState } from "../cloud/watch-cvm-state.ts";
 import type { AppId, Hex } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
 import { connectChain } from "./connect-chain.ts";
+import type { PaymentParameters } from "./connect-payments.ts";
 import { createUpdateEmitter, type UpdateEmitter, type UpdateEvent } from "./events.ts";
-import type { CloudPort, JournalPort, PatchAnswer } from "./ports.ts";
+import type { CloudPort, PatchAnswer } from "./ports.ts";
+import { connectProgress } from "./progress.ts";
 import {
   defaultUpdateSettings,
   type UpdateRequest,
@@ -104,7 +106,10 @@ function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number)
   };
 }
 
-export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateSettings, "timeouts">> {
+export interface UpdateCvmParameters
+  extends UpdateRequest,
+    Partial<Omit<UpdateSettings, "timeouts">>,
+    Pick<PaymentParameters, "ledger" | "until" | "transactionHash" | "onUnderpriced"> {
   readonly cloud: CloudClient;
   /**
    * Any viem client of the app's chain. Without an account it cannot pay, but some updates need no payment. Leave it
@@ -114,39 +119,37 @@ export interface UpdateCvmParameters extends UpdateRequest, Partial<Omit<UpdateS
   readonly chain?: ChainClient | undefined;
   /** Signs and pays. Give a bare address if the node holds its key. @default the chain client's account */
   readonly account?: Account | Address | undefined;
-  /** From `openJournal`. An interrupted update continues from it. */
-  readonly journal: JournalPort;
   readonly timeouts?: Partial<UpdateTimeouts> | undefined;
   /** Called with each event as it happens. */
   readonly onStep?: ((event: UpdateEvent) => void) | undefined;
-  /** Stops the update between two steps or during a wait. Call again with the same journal to continue. */
+  /** Stops the update between two steps or during a wait. Call again with the same ledger to continue. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Connects an update to the real chain, cloud and clock. */
 export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
-  const { cloud, chain, account, journal, onStep, signal, timeouts, ...request } = parameters;
+  const { cloud, chain = noChain(), account, ledger, onStep, signal, ...request } = parameters;
   const emitter = createUpdateEmitter(systemClock.now, onStep);
-  const { confirmations, waitForRollover, pollCloudMs, pollChainMs } = {
-    ...defaultUpdateSettings,
-    ...withoutUndefined(parameters),
-  };
+  const { waitForRollover, pollCloudMs, pollChainMs } = { ...defaultUpdateSettings, ...withoutUndefined(parameters) };
+  const timeouts = { ...defaultUpdateSettings.timeouts, ...withoutUndefined(parameters.timeouts ?? {}) };
+  const { until, transactionHash, onUnderpriced } = parameters;
   return {
     request,
-    settings: {
-      confirmations,
-      waitForRollover,
-      pollCloudMs,
-      pollChainMs,
-      timeouts: { ...defaultUpdateSettings.timeouts, ...withoutUndefined(timeouts ?? {}) },
-    },
+    settings: { waitForRollover, pollCloudMs, pollChainMs, timeouts },
     emitter,
     signal,
     clock: systemClock,
-    journal,
+    progress: connectProgress(ledger),
     cloud: connectCloud(cloud, emitter, systemClock.now),
-    isChainNamed: chain !== undefined,
-    chain: connectChain(chain ?? noChain(), account),
+    isChainNamed: parameters.chain !== undefined,
+    chain: connectChain(chain, {
+      ...{ account, ledger, until, transactionHash, onUnderpriced, signal },
+      ...{ timeoutMs: timeouts.receiptMs, finalityTimeoutMs: timeouts.finalityMs, pollIntervalMs: pollChainMs },
+      onEvent: (event) => {
+        const { step } = emitter;
+        if (step !== undefined) emitter.tell({ kind: "transaction", step, event });
+      },
+    }),
   };
 }
 

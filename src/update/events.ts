@@ -1,7 +1,8 @@
 import type { DroppedVariable } from "../core/dropped-variables.ts";
-import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import type { PriceEstimate } from "../core/price.ts";
-import type { PaymentStep } from "./journal-state.ts";
+import type { FinalityTag, Payment, SenderEvent } from "./ports.ts";
+import type { PaymentStep } from "./progress.ts";
 
 /** What proves the key that the environment was encrypted to. */
 export type KeyProof =
@@ -69,20 +70,11 @@ export interface StepResults {
     /** The device that will be allowed. Only the cloud has named it. */
     readonly newDevice: DeviceId | undefined;
   };
-  addDevice: Payment;
-  addComposeHash: Payment;
+  pay: { readonly payments: readonly Payment[] };
   confirm: { readonly correlationId: string | undefined; readonly attempts: number };
   followRollover: { readonly status: string; readonly composeHash: ComposeHash | undefined };
-}
-
-export interface Payment {
-  readonly transactionHash: TransactionHash;
-  readonly blockNumber: bigint;
-  readonly gasUsed: bigint;
-  /** Total cost in wei. */
-  readonly costWei: bigint;
-  /** Whether an earlier run had signed it. */
-  readonly isFromRecord: boolean;
+  /** All payments have reached this stage. */
+  awaitFinality: { readonly until: FinalityTag };
 }
 
 export type UpdateStep = keyof StepResults;
@@ -103,21 +95,8 @@ export type UpdateEvent =
       readonly status: number | undefined;
       readonly durationMs: number;
     }
-  /** A transaction was sent, for the first time or again with the same bytes. */
-  | {
-      readonly kind: "broadcast";
-      readonly step: UpdateStep;
-      readonly transactionHash: TransactionHash;
-      readonly isFromRecord: boolean;
-    }
-  /** A recorded transaction was given up, and why. Only after that is another one signed. */
-  | {
-      readonly kind: "discarded";
-      readonly step: UpdateStep;
-      readonly transactionHash: TransactionHash | undefined;
-      readonly reason: "reverted" | "replaced" | "undone" | "abandoned";
-      readonly replacedBy: TransactionHash | undefined;
-    }
+  /** What happens to a transaction from its sending to its end. */
+  | { readonly kind: "transaction"; readonly step: UpdateStep; readonly event: SenderEvent }
   | Finished[UpdateStep];
 
 /** Measures the steps, calls the observer, and keeps the durations for the result. */

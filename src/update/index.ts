@@ -1,9 +1,11 @@
+export type { FinalityTag } from "../chain/transactions/chain-identity.ts";
+export type { SenderEvent } from "../chain/transactions/follow-context.ts";
+export { type Ledger, memoryLedger, type OpenLedgerOptions, openLedger } from "../chain/transactions/ledger.ts";
 export type { Clock } from "../core/retry.ts";
 export type { UpdateCvmParameters } from "./connect.ts";
-export type { DocumentProof, KeyProof, Payment, StepResults, UpdateEvent, UpdateStep } from "./events.ts";
-export { type Journal, memoryJournal, openJournal } from "./journal.ts";
-export type { JournalEntry, PaymentStep } from "./journal-state.ts";
+export type { DocumentProof, KeyProof, StepResults, UpdateEvent, UpdateStep } from "./events.ts";
 export { type PlanUpdateParameters, planUpdate, type UpdatePlan } from "./plan-update.ts";
-export type { JournalPort } from "./ports.ts";
-export type { UpdateRequest, UpdateResult, UpdateSettings, UpdateTimeouts, UpdateTransaction } from "./run.ts";
+export type { Payment } from "./ports.ts";
+export type { PaymentStep } from "./progress.ts";
+export type { UpdateRequest, UpdateResult, UpdateSettings, UpdateTimeouts } from "./run.ts";
 export { updateCvm } from "./update-cvm.ts";

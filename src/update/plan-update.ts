@@ -1,10 +1,10 @@
+import { memoryLedger } from "../chain/transactions/ledger.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { WrongChainError } from "../errors/index.ts";
 import { connectUpdate, type UpdateCvmParameters } from "./connect.ts";
-import { memoryJournal } from "./journal.ts";
-import type { PaymentStep } from "./journal-state.ts";
+import type { PaymentStep } from "./progress.ts";
 import { describeWarnings, type UpdateResult, type UpdateRun, type UpdateTarget } from "./run.ts";
 import {
   buildDocument,
@@ -16,7 +16,7 @@ import {
 import { readCvm } from "./steps/read-cvm.ts";
 import { checkRequest } from "./trust.ts";
 
-export interface PlanUpdateParameters extends Omit<UpdateCvmParameters, "journal" | "waitForRollover"> {}
+export interface PlanUpdateParameters extends Omit<UpdateCvmParameters, "ledger" | "waitForRollover"> {}
 
 /** What an update would do. */
 export interface UpdatePlan
@@ -50,7 +50,7 @@ export interface UpdatePlan
  * const { composeHash, warnings } = await planUpdate({ cloud, chain: client, cvm: "my-app", dockerCompose });
  */
 export async function planUpdate(parameters: PlanUpdateParameters): Promise<UpdatePlan> {
-  const given = connectUpdate({ ...parameters, journal: memoryJournal() });
+  const given = connectUpdate({ ...parameters, ledger: memoryLedger() });
   const run: UpdateRun = { ...given, request: checkRequest(given.request) };
   const target = await readCvm(run);
   const document = await buildDocument(run, target);

@@ -1,24 +1,22 @@
+import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
+import type { SenderEvent } from "../chain/transactions/follow-context.ts";
 import type { AppCompose, AppComposeChanges } from "../core/app-compose.ts";
 import type { HashToAllow } from "../core/compose-hash.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../core/ids.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import type { Clock } from "../core/retry.ts";
-import type { JournalState, NewJournalEntry, PaymentIntent } from "./journal-state.ts";
+import type { CvmKey, PaymentStep, ProgressPort } from "./progress.ts";
 
-/** Everything an update needs from outside. `connect.ts` connects the real chain and cloud. */
+// Types that pass through the flow unchanged.
+export type { FinalityTag, SenderEvent };
+
+/** Everything an update needs from outside. `connect.ts` connects the real chain, cloud and ledger. */
 export interface UpdatePorts {
   readonly cloud: CloudPort;
   readonly chain: ChainPort;
-  readonly journal: JournalPort;
+  readonly progress: ProgressPort;
   readonly clock: Clock;
-}
-
-/** Append-only record of payments and of the cloud's answers. */
-export interface JournalPort {
-  readonly state: JournalState;
-  /** Returns when the entry would survive a power failure. */
-  append(entry: NewJournalEntry): Promise<void>;
 }
 
 export interface CvmSnapshot {
@@ -93,32 +91,6 @@ export interface AllowlistSnapshot {
   readonly contracts: readonly JudgedContract[];
 }
 
-/** A transaction with all fields fixed, as the journal keeps it. */
-export interface SignedTransaction {
-  readonly chainId: number;
-  readonly from: Hex;
-  readonly to: Hex;
-  readonly data: Hex;
-  readonly nonce: number;
-  readonly gas: bigint;
-  readonly maxFeePerGas: bigint;
-  readonly maxPriorityFeePerGas: bigint;
-  /** Both absent if a remote wallet signs. */
-  readonly rawTransaction?: Hex | undefined;
-  readonly transactionHash?: TransactionHash | undefined;
-}
-
-export interface MinedReceipt {
-  readonly transactionHash: TransactionHash;
-  readonly succeeded: boolean;
-  readonly blockNumber: bigint;
-  /** 1 for the newest block. */
-  readonly confirmations: bigint;
-  readonly gasUsed: bigint;
-  /** Total cost in wei, including the data fee of a rollup. */
-  readonly costWei: bigint;
-}
-
 export interface ChainPort {
   /** Address that signs, if there is one. */
   readonly signer: Hex | undefined;
@@ -136,46 +108,75 @@ export interface ChainPort {
   }): Promise<AllowlistSnapshot>;
   /** What the transactions would cost this account. @throws NotOwnerError, ContractOwnerError, ContractRevertedError */
   estimatePrice(intents: readonly PaymentIntent[], from: Hex): Promise<PriceEstimate>;
+  /** The payments of one update. Asks nothing yet. */
+  openPayments(update: PaidUpdate): PaymentPort;
+}
+
+/** One call to an app's contract: which value to allow, on which chain. */
+export interface PaymentIntent {
+  readonly chainId: number;
+  readonly appId: AppId;
+  readonly step: PaymentStep;
+  /** The device id or compose hash. */
+  readonly value: Hex;
+  /**
+   * A block in which the value is not allowed. A transaction that was mined by then does not count: the owner has
+   * reverted its effect.
+   */
+  readonly absentAt?: bigint | undefined;
+}
+
+/** A mined transaction that allowed a value. */
+export interface Payment extends Pick<PaymentIntent, "step" | "value"> {
+  readonly transactionHash: TransactionHash;
+  readonly blockNumber: bigint;
+  readonly gasUsed: bigint;
+  /** Total cost in wei. */
+  readonly costWei: bigint;
+  /** Whether another run had recorded it. */
+  readonly isFromRecord: boolean;
+}
+
+export interface PaidUpdate extends CvmKey {
+  readonly composeHash: ComposeHash;
+  /** The recorded transaction whose nonce may be used for nothing. */
+  readonly abandon?: TransactionHash | undefined;
+}
+
+/**
+ * The payments of one update, recorded in the ledger. A payment belongs to an app and a value, not to one update: a
+ * transaction of another CVM's update, or of another command, counts as well.
+ */
+export interface PaymentPort extends Disposable {
+  /**
+   * Whether the ledger holds a transaction that counts, mined or open. Looks on the chain how an open one ended; sends
+   * nothing.
+   */
+  isRecorded(payment: PaymentIntent): Promise<boolean>;
   /**
    * Returns the price if the signer can pay it.
    *
-   * @throws NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError
+   * @throws SignerRequiredError, NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError
    */
-  requireAffordable(intents: readonly PaymentIntent[]): Promise<PriceEstimate>;
-  /** Simulates, signs, passes the result to `beforeSend`, and broadcasts after that has returned. */
-  send(
-    intent: PaymentIntent,
-    parameters: {
-      /** The first nonce after the transactions known to be mined. The endpoint's count may be older. */
-      readonly minimumNonce: number;
-      readonly beforeSend: (signed: SignedTransaction) => Promise<void>;
-    },
-  ): Promise<TransactionHash>;
-  /** Sends the same transaction again. Has no effect if the chain knows it already. */
-  sendAgain(intent: PaymentIntent, signed: SignedTransaction): Promise<TransactionHash>;
-  /** @throws ReceiptMismatchError if it succeeded without the event of the intent */
-  readReceipt(intent: PaymentIntent, transactionHash: TransactionHash): Promise<MinedReceipt | undefined>;
-  /** Number of the address's mined transactions: the next nonce it will use. */
-  readNonce(address: Hex): Promise<number>;
-  /** As `readNonce`, including pending transactions. */
-  readPendingNonce(address: Hex): Promise<number>;
-  /** The transaction that used a nonce, if the chain's history still shows it. */
-  findTransaction(parameters: {
-    readonly chainId: number;
-    readonly from: Hex;
-    readonly nonce: number;
-    /** The transaction is not in an earlier block. */
-    readonly fromBlock: bigint;
-  }): Promise<FoundTransaction | undefined>;
+  requireAffordable(payments: readonly PaymentIntent[]): Promise<PriceEstimate>;
+  /**
+   * Sends what is not on record, all of it before the first wait, and waits until each payment is mined and proven.
+   * Returns them in their order, with those that an earlier run of this update made.
+   */
+  pay(payments: readonly PaymentIntent[]): Promise<readonly Payment[]>;
+  /** Reads the mined ones again, and sends again what a reorganisation removed from the chain. */
+  lookAgain(): Promise<readonly Payment[]>;
+  /**
+   * Waits once until all are as final as the caller asked for, and ends the command in the ledger.
+   *
+   * @param recorded payments of an earlier run, if this one did not call `pay`; the ledger holds their transactions
+   */
+  finish(recorded?: readonly PaymentIntent[]): Promise<FinalPayments>;
 }
 
-export interface FoundTransaction {
-  readonly transactionHash: TransactionHash;
-  /** Whether the sender's key signed exactly this for the chain and nonce. */
-  readonly isProven: boolean;
-  /** Null for a contract creation. */
-  readonly to: Hex | null;
-  readonly data: Hex;
-  /** 1 for the newest block. */
-  readonly confirmations: bigint;
+export interface FinalPayments {
+  /** The stage that all have reached. */
+  readonly until: FinalityTag;
+  /** As they are now: a reorganisation may have moved them to other blocks. */
+  readonly payments: readonly Payment[];
 }

@@ -10,8 +10,8 @@ import {
   type TransactionHash,
 } from "../core/ids.ts";
 import type { DocumentProof, KeyProof, StepResults, UpdateEmitter, UpdateStep } from "./events.ts";
-import { type JournalState, type PaymentRecord, type PaymentStep, paymentSteps } from "./journal-state.ts";
-import type { CvmSnapshot, UpdatePorts } from "./ports.ts";
+import type { CvmSnapshot, Payment, UpdatePorts } from "./ports.ts";
+import type { CvmKey } from "./progress.ts";
 
 /** What the caller wants to change. A field that is left out keeps its present value. */
 export interface UpdateRequest extends AppComposeChanges {
@@ -64,7 +64,10 @@ export interface UpdateRequest extends AppComposeChanges {
    * app epoch 0 only, and another epoch may decide.
    */
   readonly acceptKeyEpochs?: boolean | undefined;
-  /** The recorded transaction that the update may abandon: the one that a NonceTakenError named. */
+  /**
+   * A recorded transaction of this update that still waits. Its nonce is used for an empty call at a higher price, and
+   * another transaction is signed for the payment. If the recorded one is mined first, it counts.
+   */
   readonly abandonTransaction?: TransactionHash | undefined;
 }
 
@@ -72,30 +75,29 @@ export interface UpdateRequest extends AppComposeChanges {
 export interface UpdateTimeouts {
   /** For a busy CVM to become idle before the update. */
   readonly settleMs: number;
-  /** For one transaction to be mined and confirmed. */
+  /** For one transaction to be mined. */
   readonly receiptMs: number;
+  /** For the payments to be as final as `until` says. @default four times the chain's usual time */
+  readonly finalityMs?: number | undefined;
   /** For the cloud to accept a transaction that is already mined. */
   readonly confirmMs: number;
   readonly rolloverMs: number;
 }
 
 export interface UpdateSettings {
-  /** Blocks required for a transaction, counting the block that holds it. */
-  readonly confirmations: number;
   readonly timeouts: UpdateTimeouts;
   /**
    * Whether to follow the CVM until it runs the new compose. If false, the update ends as `confirmed`: the cloud has
-   * everything it needs, and the next call with the same journal reports the result.
+   * everything it needs, and the next call with the same ledger reports the result.
    */
   readonly waitForRollover: boolean;
   /** Longest pause between two polls of the cloud. The first pauses are shorter, and an event of the cloud ends one. */
   readonly pollCloudMs: number;
-  /** Longest pause between two polls of the chain. The first pauses are shorter. */
+  /** Pause between two polls of the chain. */
   readonly pollChainMs: number;
 }
 
 export const defaultUpdateSettings: UpdateSettings = {
-  confirmations: 1,
   timeouts: { settleMs: 600_000, receiptMs: 180_000, confirmMs: 120_000, rolloverMs: 900_000 },
   waitForRollover: true,
   pollCloudMs: 2_000,
@@ -113,10 +115,8 @@ export interface UpdateRun extends UpdatePorts {
 }
 
 /** An idle CVM that can be updated. */
-export interface UpdateTarget extends CvmSnapshot {
+export interface UpdateTarget extends CvmSnapshot, CvmKey {
   readonly appId: AppId;
-  /** The CVM's name in the journal, independent of the name the caller used. */
-  readonly key: string;
 }
 
 /** Runs one step, unless the caller has aborted. A started step always runs to its end, because it may be paying. */
@@ -143,7 +143,7 @@ export interface UpdateResult {
   readonly composeHash: ComposeHash | undefined;
   readonly previousComposeHash: ComposeHash | undefined;
   /** The transactions this update needed, in the order they were mined. */
-  readonly transactions: readonly UpdateTransaction[];
+  readonly transactions: readonly Payment[];
   /** The cloud's id for support tickets. */
   readonly correlationId: string | undefined;
   /** Whether this call continued an interrupted run. */
@@ -161,40 +161,31 @@ export interface UpdateResult {
   readonly steps: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
 }
 
-export interface UpdateTransaction {
-  readonly step: PaymentStep;
-  readonly transactionHash: TransactionHash;
-  readonly blockNumber: bigint;
-  readonly gasUsed: bigint;
-  /** Total cost in wei. */
-  readonly costWei: bigint;
-}
-
 export interface DescribeResultParameters {
   readonly outcome: UpdateResult["outcome"];
   readonly target: UpdateTarget;
   readonly composeHash?: ComposeHash | undefined;
   readonly previousComposeHash?: ComposeHash | undefined;
-  /** Absent if there was nothing to do. */
-  readonly update?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly payments?: readonly Payment[];
   readonly isResumed: boolean;
 }
 
 export function describeResult(run: UpdateRun, parameters: DescribeResultParameters): UpdateResult {
-  const { outcome, target, update, isResumed } = parameters;
-  const { state } = run.journal;
+  const { outcome, target, correlationId, payments = [], isResumed } = parameters;
+  const device = payments.find(({ step }) => step === "addDevice");
   return {
     outcome,
     cvm: target.id,
     appId: target.appId,
     composeHash: parameters.composeHash ?? target.composeHash,
     previousComposeHash: parameters.previousComposeHash ?? target.composeHash,
-    transactions: update === undefined ? [] : transactionsOf(state, update),
-    correlationId: update === undefined ? undefined : state.updates.get(update)?.correlationId,
+    transactions: payments,
+    correlationId,
     isResumed,
     keyProof: undefined,
     documentProof: undefined,
-    allowedDevice: update === undefined ? undefined : allowedDeviceOf(state, update),
+    allowedDevice: device && { deviceId: parseDeviceId(device.value), namedBy: "cloud" },
     droppedVariables: [],
     warnings: [],
     steps: run.emitter.durations,
@@ -234,29 +225,5 @@ export function describeWarnings(findings: RunFindings): readonly string[] {
     ...(keyProof === "none"
       ? ["The environment was encrypted to a key that no trusted KMS signed, or for an app that only the cloud named."]
       : []),
-  ];
-}
-
-function allowedDeviceOf({ payments }: JournalState, update: string): UpdateResult["allowedDevice"] {
-  const paid = [...payments.values()].find(({ mined }) => mined?.step === "addDevice" && mined.update === update);
-  return paid && { deviceId: parseDeviceId(paid.prepared.value), namedBy: "cloud" };
-}
-
-function transactionsOf(state: JournalState, update: string): UpdateTransaction[] {
-  const payments = [...state.payments.values()];
-  return paymentSteps.flatMap((step) => payments.flatMap((payment) => toTransaction(payment, step, update)));
-}
-
-function toTransaction({ mined }: PaymentRecord, step: PaymentStep, update: string): UpdateTransaction[] {
-  if (mined?.step !== step || mined.update !== update) return [];
-  const { transactionHash, blockNumber, gasUsed, costWei } = mined;
-  return [
-    {
-      step,
-      transactionHash,
-      blockNumber: BigInt(blockNumber),
-      gasUsed: BigInt(gasUsed),
-      costWei: BigInt(costWei),
-    },
   ];
 }

@@ -11,31 +11,31 @@ import {
   proveDocument,
   type RequestedDocument,
 } from "./steps/document.ts";
-import { concludeEarlierRun, finishEarlierRun, openUpdate } from "./steps/earlier-run.ts";
+import { advance, concludeEarlierRun, finishEarlierRun, openUpdate } from "./steps/earlier-run.ts";
 import { followRollover } from "./steps/follow-rollover.ts";
-import { pay } from "./steps/pay.ts";
-import { planPayments } from "./steps/plan-payments.ts";
+import { awaitFinality, pay, planPayments } from "./steps/payments.ts";
 import { readCvm } from "./steps/read-cvm.ts";
 import { checkRequest } from "./trust.ts";
 
 /**
  * Updates a CVM from start to end: sends the change to the cloud, compares the cloud's hash with the local one, allows
- * the device and the hash on chain, confirms, and follows the CVM until it runs the new compose. If the update is
- * interrupted, call it again with the same journal: it continues where it stopped and never pays twice.
+ * the device and the hash on chain, confirms, follows the CVM until it runs the new compose, and waits until the payments
+ * are final. If the update is interrupted, call it again with the same ledger: it continues where it stopped and never
+ * pays twice.
  *
  * @throws DstackError: each kind of refusal has its own class and names the next step
  *
  * @example
- * import { openJournal, updateCvm } from "dstack-toolkit/update";
+ * import { openLedger, updateCvm } from "dstack-toolkit/update";
  * import { client, cloud, dockerCompose } from "./app.js";
- * await using journal = await openJournal("journal.jsonl");
- * const result = await updateCvm({ cloud, chain: client, journal, cvm: "my-app", dockerCompose });
+ * using ledger = openLedger("ledger.sqlite");
+ * const result = await updateCvm({ cloud, chain: client, ledger, cvm: "my-app", dockerCompose });
  */
 export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult> {
   return runUpdate(connectUpdate(parameters));
 }
 
-/** `updateCvm` over ports, so that tests can replace the cloud, the chain, the journal and the clock. */
+/** `updateCvm` over ports, so that tests can replace the cloud, the chain, the progress and the clock. */
 export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   const run: UpdateRun = { ...given, request: checkRequest(given.request) };
   const target = await readCvm(run);
@@ -72,18 +72,22 @@ async function registerAndConfirm(
 ): Promise<UpdateResult> {
   const { composeHash } = answer;
   await checkHash(run, document, composeHash);
-  const { update, isReopened } = await openUpdate(run, target, { type: "patched", composeHash });
-  const { addDevice, addComposeHash, head } = await planPayments(run, target, answer, update);
-  const device = addDevice && (await pay(run, addDevice, head));
-  const proof = await pay(run, addComposeHash, head);
-  const correlationId = await confirm(run, target, { answer, payment: addComposeHash, head, ...proof });
-  const isResumed = isReopened || proof.isFromRecord || device?.isFromRecord === true;
-  if (!run.settings.waitForRollover) {
-    return describeResult(run, { outcome: "confirmed", target, composeHash, update, isResumed });
-  }
-  await followRollover(run, target, { update, composeHash, correlationId });
-  await run.journal.append({ type: "completed", update });
-  return describeResult(run, { outcome: "updated", target, composeHash, update, isResumed });
+  const { record, isReopened } = openUpdate(run, target, { composeHash });
+  const { appId, key } = target;
+  using payments = run.chain.openPayments({ appId, key, composeHash, abandon: run.request.abandonTransaction });
+  const planned = await planPayments(run, target, answer, payments);
+  const paid = await pay(run, payments, planned);
+  const confirmed = await confirm(run, target, { answer, record, payments, paid });
+  const { waitForRollover } = run.settings;
+  if (waitForRollover) await followRollover(run, target, { record: confirmed });
+  const final = await awaitFinality(run, payments);
+  if (waitForRollover) advance(run, confirmed, { status: "completed" });
+  return describeResult(run, {
+    outcome: waitForRollover ? "updated" : "confirmed",
+    ...{ target, composeHash, payments: final },
+    correlationId: confirmed.correlationId ?? undefined,
+    isResumed: isReopened || paid.some(({ isFromRecord }) => isFromRecord),
+  });
 }
 
 /** An update without a payment: the KMS keeps its policy off chain, or the hash does not change. */
@@ -94,17 +98,18 @@ async function followAccepted(
   { correlationId }: PatchAccepted,
 ): Promise<UpdateResult> {
   const expected = document.composeHash;
-  const { update } = await openUpdate(run, target, { type: "accepted", composeHash: expected, correlationId });
+  const { record } = openUpdate(run, target, { composeHash: expected, correlationId });
   if (!run.settings.waitForRollover) {
-    return describeResult(run, { outcome: "confirmed", target, composeHash: expected, update, isResumed: false });
+    return describeResult(run, {
+      outcome: "confirmed",
+      target,
+      composeHash: expected,
+      correlationId,
+      isResumed: false,
+    });
   }
-  const { composeHash = expected } = await followRollover(run, target, {
-    update,
-    composeHash: expected,
-    correlationId,
-    document,
-  });
-  await run.journal.append({ type: "completed", update });
+  const { composeHash = expected } = await followRollover(run, target, { record, document });
+  advance(run, record, { status: "completed" });
   const outcome = document.isUnchanged ? "environmentReplaced" : "updated";
-  return describeResult(run, { outcome, target, composeHash, update, isResumed: false });
+  return describeResult(run, { outcome, target, composeHash, correlationId, isResumed: false });
 }

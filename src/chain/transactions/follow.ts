@@ -38,17 +38,19 @@ export async function followTransaction(
     const isDue = isLast || failures > 0 || polls % pollsBetweenBroadcasts === 0;
     let fault: unknown;
     let mayPass = true;
+    let isSending = false;
     try {
       const transaction = ledger.transaction(id);
       const outcome = await readOutcome(context, transaction, { isDue });
       if (typeof outcome === "object") return outcome;
       // What was asked of a node or a wallet may have arrived, so it is not asked for once more after a failure.
       mayPass = !isDue || lastAttempt(transaction).rawTransaction !== undefined;
+      isSending = isDue;
       if (isDue) await sendIfFree(context, transaction, outcome);
       failures = 0;
     } catch (error) {
       if (!mayPass || !isPassing(error)) throw error;
-      if (isCounted(error) && ++failures >= mostFailures) throw error;
+      if (isSending && isCounted(error) && ++failures >= mostFailures) throw error;
       fault = error;
     }
     if (isLast) throw timeoutError(ledger.transaction(id), waitedMs, fault);
@@ -90,7 +92,7 @@ export function isPassing(error: unknown): boolean {
 
 function isCounted(error: unknown): boolean {
   const isRefusal = error instanceof RpcUnavailableError && error.context.said !== undefined && !isPoolLimit(error);
-  return isRefusal || (error instanceof NonceTakenError && error.taker?.kind === "notFound");
+  return isRefusal || isNotFound(error);
 }
 
 /** @throws the signal's reason */
@@ -98,9 +100,13 @@ export async function sleep({ signal }: Pick<FollowSettings, "signal">, millisec
   await pause(milliseconds, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 
+function isNotFound(error: unknown): error is NonceTakenError {
+  return error instanceof NonceTakenError && error.taker?.kind === "notFound";
+}
+
 function timeoutError({ from, nonce, attempts }: LedgerTransaction, waitedMs: number, fault: unknown): Error {
   const hash = attempts.at(-1)?.transactionHash;
-  if (fault instanceof RpcUnavailableError) return fault;
+  if (fault instanceof RpcUnavailableError || isNotFound(fault)) return fault;
   const isWaiting = hash === undefined || fault instanceof NonceTakenError;
   return isWaiting
     ? new NonceTakenError(from, nonce, hash, { kind: "waiting" })

@@ -1,5 +1,4 @@
 import { caveatOf } from "../../core/generation.ts";
-import type { TransactionHash } from "../../core/ids.ts";
 import { poll } from "../../core/retry.ts";
 import {
   CloudResponseError,
@@ -8,49 +7,46 @@ import {
   isDstackError,
   TransactionNotVerifiedError,
 } from "../../errors/index.ts";
-import type { RegistrationRequired } from "../ports.ts";
+import type { Payment, PaymentPort, RegistrationRequired } from "../ports.ts";
+import type { UpdateRecord } from "../progress.ts";
 import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
-import { resumePayment, type UpdatePayment } from "./pay.ts";
+import { advance } from "./earlier-run.ts";
 import { waitUntilAtRest } from "./read-cvm.ts";
 
 export interface Registered {
   readonly answer: RegistrationRequired;
-  /** The payment that allows the hash; `transactionHash` is the transaction that proves it. */
-  readonly payment: UpdatePayment;
-  readonly transactionHash: TransactionHash;
-  /** The `head` argument of `pay`. */
-  readonly head: bigint;
+  readonly record: UpdateRecord;
+  readonly payments: PaymentPort;
+  /** One of them allows the hash. */
+  readonly paid: readonly Payment[];
 }
 
 /**
  * Phase 2: gives the cloud the transaction it asked for. Repeats this while the cloud's view of the chain may be
- * behind. Returns the cloud's correlation id.
+ * behind. Returns the record with the cloud's correlation id.
  *
  * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError, CloudUnreachableError
  */
-export function confirm(run: UpdateRun, target: UpdateTarget, registered: Registered): Promise<string | undefined> {
+export function confirm(run: UpdateRun, target: UpdateTarget, registered: Registered): Promise<UpdateRecord> {
   let attempts = 0;
   return withStep(
     run,
     "confirm",
-    () =>
-      confirmUntilAccepted(run, target, registered, () => {
-        attempts++;
-        return confirmOnce(run, registered);
-      }),
-    (correlationId) => ({ correlationId, attempts }),
+    () => confirmUntilAccepted(run, target, registered, () => void attempts++),
+    ({ correlationId }) => ({ correlationId: correlationId ?? undefined, attempts }),
   );
 }
 
 async function confirmUntilAccepted(
   run: UpdateRun,
   target: UpdateTarget,
-  { answer, payment, transactionHash, head }: Registered,
-  attempt: () => Promise<string>,
-): Promise<string | undefined> {
-  const { journal, settings, request } = run;
-  const { update } = payment;
-  await journal.append({ type: "confirming", update, transactionHash });
+  { answer, record, payments, ...registered }: Registered,
+  count: () => void,
+): Promise<UpdateRecord> {
+  const { settings, request } = run;
+  let { paid } = registered;
+  const made = paid.map(({ step, value }) => ({ step, value }));
+  const confirming = advance(run, record, { status: "confirming", payments: made });
 
   let isAnswerLost = false;
   const mayPass = async (error: unknown) => {
@@ -58,7 +54,10 @@ async function confirmUntilAccepted(
     if (error instanceof TransactionNotVerifiedError) {
       // If a reorganisation removed the transaction, this sends it again. If not, the cloud's endpoint has not seen it
       // yet.
-      await resumePayment(run, payment, head);
+      paid = await payments.lookAgain().catch((fault: unknown) => {
+        if (isDstackError(fault) && fault.retryable) return paid;
+        throw fault;
+      });
       return true;
     }
     if (error instanceof HashNotAllowedError) {
@@ -68,7 +67,7 @@ async function confirmUntilAccepted(
     }
     return isDstackError(error) && error.retryable;
   };
-  const confirmed = await poll(
+  const { correlationId } = await poll(
     run,
     {
       everyMs: settings.pollCloudMs,
@@ -77,17 +76,22 @@ async function confirmUntilAccepted(
       onTimeout: (_, fault) => fault ?? new CloudUnreachableError("PATCH", `/cvms/${request.cvm}`),
     },
     async () => {
-      if (isAnswerLost && (await isInForce(run, target, answer))) return { correlationId: undefined };
-      return { correlationId: await attempt() };
+      if (isAnswerLost && (await isInForce(run, target, answer))) return { correlationId: null };
+      count();
+      return { correlationId: await confirmOnce(run, answer, paid) };
     },
   );
-  await journal.append({ type: "confirmed", update, correlationId: confirmed.correlationId ?? null });
-  return confirmed.correlationId;
+  return advance(run, confirming, { status: "confirmed", correlationId });
 }
 
-async function confirmOnce({ cloud, request }: UpdateRun, registered: Registered): Promise<string> {
-  const { composeHash } = registered.answer;
-  const answer = await cloud.confirm(request.cvm, composeHash, registered.transactionHash);
+async function confirmOnce(
+  { cloud, request }: UpdateRun,
+  { composeHash }: RegistrationRequired,
+  paid: readonly Payment[],
+): Promise<string> {
+  const proof = paid.find(({ step }) => step === "addComposeHash");
+  if (proof === undefined) throw new TypeError("The hash of an update is paid for before it is confirmed.");
+  const answer = await cloud.confirm(request.cvm, composeHash, proof.transactionHash);
   if (answer.kind === "accepted") return answer.correlationId;
   // The cloud asks for the registration again, so in its view the contract does not allow the hash yet.
   const { correlationId } = answer;

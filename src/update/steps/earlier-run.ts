@@ -1,42 +1,51 @@
-import { randomBytes } from "node:crypto";
 import type { ComposeHash } from "../../core/ids.ts";
 import { RolloverFailedError } from "../../errors/index.ts";
-import { findLatestUpdate, findOpenUpdate, type UpdateRecord } from "../journal-state.ts";
+import type { Payment, PaymentIntent } from "../ports.ts";
+import type { UpdateRecord } from "../progress.ts";
 import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget } from "../run.ts";
 import { fingerprintEnvironment, type RequestedDocument } from "./document.ts";
+import { awaitFinality } from "./payments.ts";
 
 export interface EarlierRun {
   readonly record: UpdateRecord;
+  readonly payments: readonly Payment[];
   /** Why the CVM went back to its previous compose. Absent if the compose that the run confirmed is in force. */
   readonly bootError: string | undefined;
 }
 
 /**
- * Ends an interrupted run in the journal if that run was confirming or had confirmed. The CVM is idle, so its state
- * decides the result. Returns nothing if no such run exists, or if the state of the CVM no longer shows what it wanted.
+ * Ends an interrupted run on record if that run was confirming or had confirmed. The CVM is idle, so its state decides
+ * the result. Returns nothing if no such run exists, or if the state of the CVM no longer shows what it wanted.
  */
 export async function concludeEarlierRun(run: UpdateRun, target: UpdateTarget): Promise<EarlierRun | undefined> {
-  const { cloud, journal, request } = run;
+  const { cloud, progress, request } = run;
   const { composeHash } = target;
-  const record = findLatestUpdate(journal.state, { appId: target.appId, cvm: target.key });
-  if (record?.status !== "confirming" && record?.status !== "confirmed") return undefined;
+  const found = progress.read(target);
+  if (found?.status !== "confirming" && found?.status !== "confirmed") return undefined;
 
-  const { id: update, subject } = record;
-  const isNews = subject.composeHash !== subject.previousComposeHash;
-  const isInForce = composeHash === subject.composeHash;
-  if (record.status === "confirming") {
-    // The CVM runs the hash that was being confirmed, so the cloud had received it. Otherwise phase 1 starts again.
-    if (!isInForce || !isNews) return undefined;
-    await journal.append({ type: "confirmed", update, correlationId: null });
-  }
+  const isNews = found.composeHash !== found.previousComposeHash;
+  const isInForce = composeHash === found.composeHash;
+  // The CVM runs the hash that was being confirmed, so the cloud had received it. Otherwise phase 1 starts again.
+  if (found.status === "confirming" && (!isInForce || !isNews)) return undefined;
+  const record = found.status === "confirmed" ? found : advance(run, found, { status: "confirmed" });
   const bootError = isInForce && isNews ? undefined : await cloud.readBootError(request.cvm);
-  const isFallBack = bootError !== undefined && (isInForce || composeHash === subject.previousComposeHash);
+  const isFallBack = bootError !== undefined && (isInForce || composeHash === found.previousComposeHash);
   if (isFallBack || !isInForce) {
-    await journal.append({ type: "failed", update, reason: bootError ?? `the CVM is at rest on ${composeHash}` });
-    return isFallBack ? { record, bootError } : undefined;
+    advance(run, record, { status: "failed" });
+    return isFallBack ? { record, payments: [], bootError } : undefined;
   }
-  await journal.append({ type: "completed", update });
-  return { record, bootError: undefined };
+  const payments = await reachStage(run, record);
+  advance(run, record, { status: "completed" });
+  return { record, payments, bootError: undefined };
+}
+
+/** The earlier run may have ended before its transactions were final. */
+async function reachStage(run: UpdateRun, record: UpdateRecord): Promise<readonly Payment[]> {
+  const { chainId, appId } = record;
+  if (chainId === null || record.payments.length === 0) return [];
+  using payments = run.chain.openPayments(record);
+  const intents: readonly PaymentIntent[] = record.payments.map((payment) => ({ ...payment, chainId, appId }));
+  return await awaitFinality(run, payments, intents);
 }
 
 /**
@@ -51,11 +60,12 @@ export function finishEarlierRun(
   earlier: EarlierRun | undefined,
 ): UpdateResult | undefined {
   if (earlier === undefined) return undefined;
-  const { record, bootError } = earlier;
-  const { composeHash, previousComposeHash, environment } = record.subject;
+  const { record, payments, bootError } = earlier;
+  const { composeHash, previousComposeHash, environment } = record;
+  const correlationId = record.correlationId ?? undefined;
   if (bootError !== undefined) {
     if (document.composeHash !== composeHash) return undefined;
-    throw new RolloverFailedError(run.request.cvm, bootError, record.correlationId);
+    throw new RolloverFailedError(run.request.cvm, bootError, correlationId);
   }
   const wanted = fingerprintEnvironment(run);
   if (!document.isUnchanged || (wanted !== null && wanted !== environment)) return undefined;
@@ -63,36 +73,50 @@ export function finishEarlierRun(
     outcome: composeHash === previousComposeHash ? "environmentReplaced" : "updated",
     target,
     previousComposeHash: previousComposeHash ?? undefined,
-    update: record.id,
+    correlationId,
+    payments,
     isResumed: true,
   });
 }
 
-/** How the cloud accepted the update. */
-export type Opening =
-  | { readonly type: "patched"; readonly composeHash: ComposeHash }
-  | { readonly type: "accepted"; readonly composeHash: ComposeHash; readonly correlationId: string };
-
 export interface OpenedUpdate {
-  /** Id of the update in the journal. */
-  readonly update: string;
+  readonly record: UpdateRecord;
   /** Whether an earlier run started the update and did not end it. */
   readonly isReopened: boolean;
 }
 
-/** Records what the cloud holds now. If an earlier run left the same update open, the record continues that update. */
-export async function openUpdate(run: UpdateRun, target: UpdateTarget, opening: Opening): Promise<OpenedUpdate> {
-  const { journal } = run;
-  const subject = {
-    cvm: target.key,
-    appId: target.appId,
-    chainId: target.chainId ?? null,
-    composeHash: opening.composeHash,
+/**
+ * Records that the cloud holds an update, or, with the cloud's correlation id, that it has accepted one that needs no
+ * payment.
+ */
+export function openUpdate(
+  run: UpdateRun,
+  target: UpdateTarget,
+  accepted: { readonly composeHash: ComposeHash; readonly correlationId?: string | undefined },
+): OpenedUpdate {
+  const { progress } = run;
+  const { composeHash, correlationId = null } = accepted;
+  const { appId, key, chainId = null } = target;
+  const earlier = progress.read(target);
+  const isOpen = earlier !== undefined && earlier.status !== "completed" && earlier.status !== "failed";
+  const record: UpdateRecord = {
+    status: correlationId === null ? "patched" : "confirmed",
+    ...{ appId, key, chainId, composeHash, correlationId },
     previousComposeHash: target.composeHash ?? null,
     environment: fingerprintEnvironment(run),
+    payments: [],
   };
-  const open = findOpenUpdate(journal.state, subject);
-  const update = open?.id ?? randomBytes(8).toString("hex");
-  await journal.append({ ...opening, ...subject, update });
-  return { update, isReopened: open !== undefined };
+  progress.write(record);
+  return { record, isReopened: isOpen && earlier.composeHash === composeHash && earlier.chainId === chainId };
+}
+
+/** Records the next step of an update. */
+export function advance(
+  { progress }: UpdateRun,
+  record: UpdateRecord,
+  news: Pick<UpdateRecord, "status"> & Partial<Pick<UpdateRecord, "correlationId" | "payments">>,
+): UpdateRecord {
+  const next = { ...record, ...news };
+  progress.write(next);
+  return next;
 }

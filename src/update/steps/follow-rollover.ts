@@ -2,15 +2,15 @@ import type { ComposeHash } from "../../core/ids.ts";
 import { poll } from "../../core/retry.ts";
 import { RolloverFailedError, RolloverTimeoutError } from "../../errors/index.ts";
 import type { CvmSnapshot } from "../ports.ts";
+import type { UpdateRecord } from "../progress.ts";
 import { type UpdateRun, withStep } from "../run.ts";
 import { hashMismatch, type RequestedDocument } from "./document.ts";
+import { advance } from "./earlier-run.ts";
 import { followStatus, type StatusStream } from "./status-stream.ts";
 
 export interface Rollover {
-  readonly update: string;
-  /** The compose that must be in force in the end. */
-  readonly composeHash: ComposeHash;
-  readonly correlationId: string | undefined;
+  /** The update. Its compose must be in force in the end. */
+  readonly record: UpdateRecord;
   /** Given if the hash was not compared before. It is then compared at the end of the rollover. */
   readonly document?: RequestedDocument | undefined;
 }
@@ -51,7 +51,7 @@ async function waitUntilRunning(
     {
       everyMs: settings.pollCloudMs,
       timeoutMs: settings.timeouts.rolloverMs,
-      onTimeout: (waitedMs) => new RolloverTimeoutError(request.cvm, status, waitedMs, rollover.correlationId),
+      onTimeout: (waitedMs) => new RolloverTimeoutError(request.cvm, status, waitedMs, correlationIdOf(rollover)),
     },
     async () => {
       const latest = await run.cloud.readCvm(request.cvm);
@@ -59,41 +59,40 @@ async function waitUntilRunning(
       status = latest.status;
       wasBusy ||= latest.busy;
       if (latest.busy) return undefined;
-      const { composeHash = rollover.composeHash } = latest;
+      const { composeHash = rollover.record.composeHash } = latest;
       // A stopped CVM stays stopped. The new compose is in force for its next start.
       const isSettled = status === "running" || (status === "stopped" && before.status === "stopped");
       if (isSettled && composeHash !== before.composeHash) {
-        await requireCompose(run, rollover, composeHash);
+        requireCompose(run, rollover, composeHash);
         return latest;
       }
       const bootError = await run.cloud.readBootError(request.cvm);
       const isBroken = status === "error" || status === "failed";
-      if (bootError !== undefined || isBroken) throw await fail(run, rollover, bootError ?? `its status is ${status}`);
+      if (bootError !== undefined || isBroken) throw fail(run, rollover, bootError ?? `its status is ${status}`);
       if (!isSettled) return undefined;
-      if (composeHash === rollover.composeHash) return latest;
+      if (composeHash === rollover.record.composeHash) return latest;
       // The CVM is idle on its previous compose. If it was never seen busy, the rollover may not have started.
-      if (wasBusy)
-        throw await fail(run, rollover, `it runs compose ${composeHash} again, and the cloud reports no reason`);
+      if (wasBusy) throw fail(run, rollover, `it runs compose ${composeHash} again, and the cloud reports no reason`);
       return undefined;
     },
   );
 }
 
-async function requireCompose(run: UpdateRun, rollover: Rollover, running: ComposeHash): Promise<void> {
-  if (running === rollover.composeHash) return;
+function requireCompose(run: UpdateRun, rollover: Rollover, running: ComposeHash): void {
+  if (running === rollover.record.composeHash) return;
   if (rollover.document === undefined)
-    throw await fail(run, rollover, `another operation has updated it to compose ${running}`);
+    throw fail(run, rollover, `another operation has updated it to compose ${running}`);
   const mismatch = hashMismatch(run, rollover.document, running);
   if (mismatch === undefined) return;
-  await fail(run, rollover, `it runs compose ${running}`);
+  fail(run, rollover, `it runs compose ${running}`);
   throw mismatch;
 }
 
-async function fail(
-  { journal, request }: UpdateRun,
-  { update, correlationId }: Rollover,
-  reason: string,
-): Promise<RolloverFailedError> {
-  await journal.append({ type: "failed", update, reason });
-  return new RolloverFailedError(request.cvm, reason, correlationId);
+function fail(run: UpdateRun, rollover: Rollover, reason: string): RolloverFailedError {
+  advance(run, rollover.record, { status: "failed" });
+  return new RolloverFailedError(run.request.cvm, reason, correlationIdOf(rollover));
+}
+
+function correlationIdOf({ record }: Rollover): string | undefined {
+  return record.correlationId ?? undefined;
 }

@@ -23,8 +23,8 @@ export const ledgerWrites = [
 ] as const satisfies readonly (keyof Ledger)[];
 
 export interface WriteHooks {
-  readonly before?: (method: string, write: number) => void;
-  readonly after?: (method: string, write: number) => void;
+  readonly before?: (method: string, write: number, args: readonly unknown[]) => void;
+  readonly after?: (method: string, write: number, args: readonly unknown[]) => void;
 }
 
 /** A ledger with hooks at its writes, which are the moments between two effects. */
@@ -37,9 +37,9 @@ export function hookedLedger(ledger: Ledger, { before, after }: WriteHooks): Led
       if (!ledgerWrites.some((write) => write === name)) return value.bind(target);
       return (...args: unknown[]) => {
         const write = ++count;
-        before?.(String(name), write);
+        before?.(String(name), write, args);
         const result: unknown = Reflect.apply(value, target, args);
-        after?.(String(name), write);
+        after?.(String(name), write, args);
         return result;
       };
     },

@@ -1,4 +1,5 @@
 import { keccak256, stringToHex } from "viem";
+import type { Ledger } from "../../../src/chain/transactions/ledger.ts";
 import { type AppCompose, buildAppCompose, changeAppCompose } from "../../../src/core/app-compose.ts";
 import { computeComposeHash } from "../../../src/core/compose-hash.ts";
 import {
@@ -12,17 +13,12 @@ import {
 } from "../../../src/core/ids.ts";
 import type { PriceEstimate } from "../../../src/core/price.ts";
 import type { Clock } from "../../../src/core/retry.ts";
-import {
-  CloudUnreachableError,
-  NonceTakenError,
-  RpcUnavailableError,
-  TransactionNotVerifiedError,
-} from "../../../src/errors/index.ts";
+import { CloudUnreachableError, RpcUnavailableError, TransactionNotVerifiedError } from "../../../src/errors/index.ts";
 import { createUpdateEmitter, type UpdateEvent } from "../../../src/update/events.ts";
-import type { PaymentIntent } from "../../../src/update/journal-state.ts";
-import type { ChainPort, CloudPort, JournalPort, SignedTransaction } from "../../../src/update/ports.ts";
+import type { ChainPort, CloudPort, Payment, PaymentIntent, PaymentPort } from "../../../src/update/ports.ts";
+import { connectProgress } from "../../../src/update/progress.ts";
 import type { UpdateRequest, UpdateRun } from "../../../src/update/run.ts";
-import { Crash } from "./crashing-journal.ts";
+import { Crash } from "../ledger/crashing-ledger.ts";
 
 export const chainId = 8453;
 export const appId = parseAppId("a1".repeat(20));
@@ -53,73 +49,39 @@ export class Dice {
 }
 
 interface SimulatedTransaction {
+  readonly intent: PaymentIntent;
   readonly hash: TransactionHash;
-  readonly nonce: number;
-  /** Undefined for one of another program that signs with the same key. */
-  readonly intent: PaymentIntent | undefined;
+  /** Undefined while it waits. */
+  height: number | undefined;
 }
 
-function priceOf({ length: transactions }: readonly PaymentIntent[]): PriceEstimate {
-  const cost = { gas: 50_000n, feePerGas: 1n, executionFee: 50_000n, l1Fee: 0n, operatorFee: 0n, total: 50_000n };
-  return { transactions, expected: cost, most: cost };
-}
-
-/** An app's contract with a mempool, blocks that can be taken back, and endpoints that lag and fail. */
+/**
+ * An app's contract, and the ledger of who pays for it: a transaction that was recorded is mined, lost or taken back, and
+ * never signed a second time. The ledger itself is tested on a real chain.
+ */
 export class SimulatedChain {
   readonly #dice: Dice;
-  #blocks: SimulatedTransaction[][] = [[]];
-  #mempool = new Map<TransactionHash, SimulatedTransaction>();
-  /** Every transaction of ours that was ever signed. */
-  readonly signed = new Map<TransactionHash, SimulatedTransaction>();
+  #height = 0;
+  /** Every transaction that was ever signed: what the ledger holds. */
+  readonly #recorded: SimulatedTransaction[] = [];
 
   constructor(dice: Dice) {
     this.#dice = dice;
   }
 
-  get minedOurs(): readonly SimulatedTransaction[] {
-    return this.#blocks.flat().filter(({ intent }) => intent !== undefined);
+  get mined(): readonly SimulatedTransaction[] {
+    return this.#recorded.filter(({ height }) => height !== undefined);
   }
 
-  /** Time passes: pending transactions are mined by nonce, or dropped, or the last block is reverted. */
+  /** Time passes. */
   mine(): void {
-    if (this.#dice.hits(15)) return;
-    if (this.#dice.hits(5)) this.#mempool.clear();
-    if (this.#dice.hits(5)) this.#reorganise();
-    const block: SimulatedTransaction[] = [];
-    for (;;) {
-      const nonce = this.#nonceAt(this.#blocks) + block.length;
-      const next = [...this.#mempool.values()].find((transaction) => transaction.nonce === nonce);
-      if (next === undefined) break;
-      block.push(next);
-    }
-    this.#blocks.push(block);
-    for (const [hash, { nonce }] of this.#mempool) if (nonce < this.#nonceAt(this.#blocks)) this.#mempool.delete(hash);
-  }
-
-  /** Another program signs with the same key. */
-  interfere(): void {
-    const nonce = this.#pendingNonce();
-    this.#mempool.set(hashOf(`foreign ${nonce} ${this.#blocks.length}`), {
-      hash: hashOf(`foreign ${nonce} ${this.#blocks.length}`),
-      nonce,
-      intent: undefined,
-    });
-    this.mineNow();
-  }
-
-  mineNow(): void {
-    const waiting = [...this.#mempool.values()].sort((a, b) => a.nonce - b.nonce);
-    const block: SimulatedTransaction[] = [];
-    for (const transaction of waiting) {
-      if (transaction.nonce === this.#nonceAt(this.#blocks) + block.length) block.push(transaction);
-    }
-    for (const { hash } of block) this.#mempool.delete(hash);
-    this.#blocks.push(block);
+    this.#height++;
+    if (this.#dice.hits(10)) this.#reorganise();
   }
 
   /** The view of the cloud's own endpoint: the hash is allowed by exactly this transaction. */
   isProven(composeHash: ComposeHash, transactionHash: TransactionHash): boolean {
-    return this.minedOurs.some(({ hash, intent }) => hash === transactionHash && intent?.value === composeHash);
+    return this.mined.some(({ hash, intent }) => hash === transactionHash && intent.value === composeHash);
   }
 
   port(): ChainPort {
@@ -130,111 +92,79 @@ export class SimulatedChain {
       readKmsPublicKey: async () => this.#answer(kmsPublicKey),
       readAllowlist: async ({ composeHash, deviceId: device }) => {
         // An endpoint that is behind answers for a block of its own, and says which.
-        const blocks = this.#dice.hits(10) ? this.#blocks.slice(0, -1) : this.#blocks;
+        const blockNumber = this.#dice.hits(10) ? this.#height - 1 : this.#height;
         const isAllowed = (value: Hex | undefined) =>
-          value === firstHash || blocks.flat().some(({ intent }) => intent?.value === value);
+          value === firstHash ||
+          this.mined.some(({ height = 0, intent }) => height <= blockNumber && intent.value === value);
         return this.#answer({
-          blockNumber: BigInt(blocks.length - 1),
+          blockNumber: BigInt(blockNumber),
           owner: signer,
           composeHashAllowed: isAllowed(composeHash),
           deviceAllowed: isAllowed(device),
           contracts: [],
         });
       },
-      estimatePrice: async (intents) => this.#answer(priceOf(intents)),
-      requireAffordable: async (intents) => this.#answer(priceOf(intents)),
-      send: async (intent, { minimumNonce, beforeSend }) => {
-        this.#answer(undefined);
-        const nonce = Math.max(this.#pendingNonce(), minimumNonce);
-        const transaction = { hash: hashOf(`ours ${this.signed.size}`), nonce, intent };
-        const signed = this.#sign(transaction);
-        if (this.#dice.hits(5)) this.interfere();
-        await beforeSend(signed);
-        if (this.#dice.hits(10)) this.interfere();
-        this.signed.set(transaction.hash, transaction);
-        return this.#broadcast(transaction);
-      },
-      sendAgain: async (_, { transactionHash }) => {
-        const transaction = transactionHash && this.signed.get(transactionHash);
-        // It was recorded and never sent: only the journal has its bytes.
-        if (transaction === undefined) throw new Error("The journal holds a transaction that the key did not sign.");
-        return this.#broadcast(transaction);
-      },
-      readReceipt: async (_, transactionHash) => {
-        const height = this.#blocks.findIndex((block) => block.some(({ hash }) => hash === transactionHash));
-        if (this.#answer(height) === -1 || this.#dice.hits(10)) return undefined;
-        return {
-          transactionHash,
-          succeeded: true,
-          blockNumber: BigInt(height),
-          confirmations: BigInt(this.#blocks.length - height),
-          gasUsed: 50_000n,
-          costWei: 50_000n,
-        };
-      },
-      readNonce: async () =>
-        this.#answer(this.#nonceAt(this.#dice.hits(10) ? this.#blocks.slice(0, -1) : this.#blocks)),
-      readPendingNonce: async () => this.#answer(this.#pendingNonce()),
-      findTransaction: async ({ nonce }) => {
-        this.#answer(undefined);
-        if (this.#dice.hits(20)) return undefined;
-        const height = this.#blocks.findIndex((block) => block.some((transaction) => transaction.nonce === nonce));
-        const found = this.#blocks[height]?.find((transaction) => transaction.nonce === nonce);
-        if (found === undefined) return undefined;
-        const confirmations = BigInt(this.#blocks.length - height);
-        return { transactionHash: found.hash, isProven: true, to: appId, data: "0x", confirmations };
-      },
+      estimatePrice: async ({ length }) => this.#answer(priceOf(length)),
+      openPayments: () => this.#openPayments(),
     };
   }
 
-  #sign(transaction: SimulatedTransaction): SignedTransaction {
-    this.signed.set(transaction.hash, transaction);
+  #openPayments(): PaymentPort {
+    let paid: readonly PaymentIntent[] = [];
+    const take = (isFromRecord: (intent: PaymentIntent) => boolean) =>
+      this.#answer(
+        this.#recorded
+          .filter(({ intent }) => intent.step === "addDevice" || paid.some(({ value }) => value === intent.value))
+          .map((transaction) => this.#toPayment(transaction, isFromRecord(transaction.intent))),
+      );
+    const send = () => {
+      for (const transaction of this.#recorded) {
+        if (transaction.height !== undefined) continue;
+        this.#answer(undefined);
+        transaction.height = ++this.#height;
+      }
+    };
     return {
-      chainId,
-      from: signer,
-      to: appId,
-      data: "0x",
-      nonce: transaction.nonce,
-      gas: 60_000n,
-      maxFeePerGas: 1n,
-      maxPriorityFeePerGas: 1n,
-      rawTransaction: transaction.hash,
-      transactionHash: transaction.hash,
+      isRecorded: async (payment) => this.#answer(this.#find(payment) !== undefined),
+      requireAffordable: async ({ length }) => this.#answer(priceOf(length)),
+      pay: async (payments) => {
+        const lacking = payments.filter((payment) => this.#find(payment) === undefined);
+        for (const intent of lacking) {
+          this.#answer(undefined);
+          this.#recorded.push({ intent, hash: hashOf(`${this.#recorded.length}`), height: undefined });
+        }
+        send();
+        paid = payments;
+        return take(({ value }) => !lacking.some((intent) => intent.value === value));
+      },
+      lookAgain: async () => {
+        send();
+        return take(() => true);
+      },
+      finish: async (recorded = paid) => {
+        paid = recorded;
+        send();
+        return { until: "latest", payments: take(() => true) };
+      },
+      [Symbol.dispose]: () => {},
     };
   }
 
-  /** The request may be lost, and so may the answer. */
-  #broadcast(transaction: SimulatedTransaction): TransactionHash {
-    if (this.#dice.hits(10)) throw new RpcUnavailableError("broadcasting");
-    const isMined = this.#blocks.flat().some(({ hash }) => hash === transaction.hash);
-    const rival = [...this.#mempool.values()].some(
-      ({ nonce, hash }) => nonce === transaction.nonce && hash !== transaction.hash,
-    );
-    if (!isMined && (rival || transaction.nonce < this.#nonceAt(this.#blocks))) {
-      throw new NonceTakenError(signer, transaction.nonce, transaction.hash);
-    }
-    if (!isMined) this.#mempool.set(transaction.hash, transaction);
-    if (this.#dice.hits(10)) throw new RpcUnavailableError("broadcasting");
-    return transaction.hash;
+  #find({ value }: PaymentIntent): SimulatedTransaction | undefined {
+    return this.#recorded.find(({ intent }) => intent.value === value);
   }
 
-  /** The newest block is replaced by an empty one; what was in it waits again, or is forgotten. Foreign ones stay. */
+  #toPayment({ intent, hash, height = 0 }: SimulatedTransaction, isFromRecord: boolean): Payment {
+    const { step, value } = intent;
+    const costs = { gasUsed: 50_000n, costWei: 50_000n };
+    return { step, value, transactionHash: hash, blockNumber: BigInt(height), ...costs, isFromRecord };
+  }
+
+  /** What was in the newest blocks waits again. */
   #reorganise(): void {
-    const last = this.#blocks.at(-1) ?? [];
-    if (this.#blocks.length === 1 || last.some(({ intent }) => intent === undefined)) return;
-    this.#blocks.pop();
-    if (this.#dice.hits(50)) for (const transaction of last) this.#mempool.set(transaction.hash, transaction);
-    this.#blocks.push([]);
-  }
-
-  #nonceAt(blocks: readonly (readonly SimulatedTransaction[])[]): number {
-    return blocks.flat().length;
-  }
-
-  #pendingNonce(): number {
-    let nonce = this.#nonceAt(this.#blocks);
-    while ([...this.#mempool.values()].some((transaction) => transaction.nonce === nonce)) nonce++;
-    return nonce;
+    for (const transaction of this.mined) {
+      if (transaction.height !== undefined && transaction.height >= this.#height - 1) transaction.height = undefined;
+    }
   }
 
   #answer<Value>(value: Value): Value {
@@ -242,6 +172,11 @@ export class SimulatedChain {
     if (this.#dice.hits(3)) throw new Crash();
     return value;
   }
+}
+
+function priceOf(transactions: number): PriceEstimate {
+  const cost = { gas: 50_000n, feePerGas: 1n, executionFee: 50_000n, l1Fee: 0n, operatorFee: 0n, total: 50_000n };
+  return { transactions, expected: cost, most: cost };
 }
 
 /** One CVM on an on-chain KMS, and a backend that checks the chain itself. */
@@ -341,7 +276,7 @@ export interface Simulation {
   readonly chain: SimulatedChain;
   readonly cloud: SimulatedCloud;
   /** One life of an updating process. */
-  start(journal: JournalPort, request: Omit<UpdateRequest, "cvm">, onStep?: (event: UpdateEvent) => void): UpdateRun;
+  start(ledger: Ledger, request: Omit<UpdateRequest, "cvm">, onStep?: (event: UpdateEvent) => void): UpdateRun;
 }
 
 export function simulate(throws: readonly number[] = []): Simulation {
@@ -361,15 +296,14 @@ export function simulate(throws: readonly number[] = []): Simulation {
     dice,
     chain,
     cloud,
-    start: (journal, request, onStep) => ({
+    start: (ledger, request, onStep) => ({
       cloud: cloud.port(),
       chain: chain.port(),
-      journal,
+      progress: connectProgress(ledger),
       clock,
       isChainNamed: true,
       request: { cvm: "my-app", appId, expectedKmsPublicKey: kmsPublicKey, ...request },
       settings: {
-        confirmations: 2,
         waitForRollover: true,
         pollCloudMs: 1_000,
         pollChainMs: 1_000,

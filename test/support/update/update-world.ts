@@ -4,15 +4,17 @@ import { getLogs, getTransactionCount } from "viem/actions";
 import { base } from "viem/chains";
 import type { ChainClient } from "../../../src/chain/client.ts";
 import { removeDevice } from "../../../src/chain/remove-device.ts";
+import type { Ledger } from "../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../src/cloud/create-client.ts";
-import type { AppId, ComposeHash } from "../../../src/core/ids.ts";
+import { type AppId, type ComposeHash, parseComposeHash } from "../../../src/core/ids.ts";
 import { dstackAppAbi } from "../../../src/generated/abi.ts";
 import { type MockCloudEvent, startMockCloud } from "../../../src/mock-cloud/index.ts";
 import type { UpdateCvmParameters } from "../../../src/update/connect.ts";
 import type { UpdateResult } from "../../../src/update/run.ts";
 import { updateCvm } from "../../../src/update/update-cvm.ts";
 import { type Dstack, deployDstack, type OpConnection } from "../chain/deploy-dstack.ts";
+import { Crash, hookedLedger } from "../ledger/crashing-ledger.ts";
 import {
   apiKey,
   type CloudWorld,
@@ -86,7 +88,7 @@ export const fast = {
   timeouts: { settleMs: 10_000, receiptMs: 10_000, confirmMs: 10_000, rolloverMs: 10_000 },
 } as const;
 
-export type UpdateChanges = Partial<UpdateCvmParameters> & Pick<UpdateCvmParameters, "journal">;
+export type UpdateChanges = Partial<UpdateCvmParameters> & Pick<UpdateCvmParameters, "ledger">;
 
 export function update(world: UpdateWorld, cvm: TestCvm, changes: UpdateChanges): Promise<UpdateResult> {
   return updateCvm({
@@ -98,6 +100,25 @@ export function update(world: UpdateWorld, cvm: TestCvm, changes: UpdateChanges)
     ...fast,
     ...changes,
   });
+}
+
+/** A ledger whose process dies at a write: at a method, or at the note of an update with a status. */
+export function dyingAt(ledger: Ledger, what: string, when: "before" | "after" = "before"): Ledger {
+  const die = (method: string, _: number, args: readonly unknown[]) => {
+    const reached = method === "writeNote" ? Reflect.get(Object(args[2]), "status") : method;
+    if (reached === what) throw new Crash();
+  };
+  return hookedLedger(ledger, { [when]: die });
+}
+
+/** A client of the world's cloud that does something before it passes on the confirmation of an update. */
+export function beforeConfirming({ cloud }: UpdateWorld, work: (composeHash: ComposeHash) => Promise<unknown>) {
+  const intercept: typeof fetch = async (input, init) => {
+    const composeHash = new Headers(init?.headers).get("x-compose-hash");
+    if (composeHash !== null) await work(parseComposeHash(composeHash));
+    return fetch(input, init);
+  };
+  return createCloudClient({ apiKey, baseUrl: cloud.baseUrl, fetch: intercept });
 }
 
 /** For a CVM whose KMS keeps its policy off chain: no chain, that KMS's key, and the app as the CVM's name. */

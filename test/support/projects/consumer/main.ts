@@ -6,7 +6,7 @@ import {
   buildAppCompose,
   computeComposeHash,
   isDstackError,
-  memoryJournal,
+  memoryLedger,
   parseAppId,
   updateCvm,
 } from "dstack-toolkit";
@@ -63,7 +63,7 @@ try {
   const update: Promise<UpdateResult> = updateCvm({
     cloud,
     chain,
-    journal: memoryJournal(),
+    ledger: memoryLedger(),
     cvm: "absent",
     dockerCompose,
   });

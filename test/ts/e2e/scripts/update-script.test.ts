@@ -41,7 +41,7 @@ describe("npm run update", () => {
     const privateKey = world.owner.getHdKey().privateKey;
     return runScript({
       // As package.json has it, and with a network.
-      args: ["hardhat", "dstack", "update", "--wait", "--network", "base", "--journal", journal(), ...args],
+      args: ["hardhat", "dstack", "update", "--wait", "--network", "base", "--ledger", ledger(), ...args],
       env: {
         PHALA_CLOUD_API_KEY: world.apiKey,
         PHALA_CLOUD_API_PREFIX: world.cloud.baseUrl,
@@ -52,7 +52,7 @@ describe("npm run update", () => {
       },
     });
   }
-  const journal = () => join(directory, "journal.jsonl");
+  const ledger = () => join(directory, "ledger.sqlite");
   const files = () => ["--compose", join(directory, "docker-compose.yml"), "--env-file", join(directory, ".env")];
 
   it("updates the CVM and answers one JSON object", async () => {
@@ -64,7 +64,7 @@ describe("npm run update", () => {
     expect(result.transactions).to.have.length(1);
     const { composeHash, status } = await getCvm(world.cloudClient, { cvm: "my-app" });
     expect([status, composeHash]).to.deep.equal(["running", result.composeHash]);
-    const written = await readFile(journal(), "utf8");
+    const written = await readFile(ledger(), "latin1");
     for (const text of [stderr, written]) expect(text).not.to.include("top secret").and.not.to.include(world.apiKey);
   });
 

@@ -1,27 +1,32 @@
 import { expect } from "chai";
 import { type Address, numberToHex, pad, parseEther } from "viem";
-import { getTransaction, sendTransaction } from "viem/actions";
+import { getBlock, getTransaction, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
+import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { replaceTransaction } from "../../../../src/chain/transactions/replace.ts";
 import { createCloudClient } from "../../../../src/cloud/create-client.ts";
-import { parseTransactionHash } from "../../../../src/core/ids.ts";
+import { parseTransactionHash, type TransactionHash } from "../../../../src/core/ids.ts";
 import {
+  FinalityTimeoutError,
   NonceTakenError,
   ReceiptMismatchError,
   RpcUnavailableError,
   TransactionNotVerifiedError,
   TransactionRevertedError,
+  TransactionUnderpricedError,
 } from "../../../../src/errors/index.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
+import { Crash } from "../../../support/ledger/crashing-ledger.ts";
 import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
-import { Crash, crashingJournal, hookedJournal } from "../../../support/update/crashing-journal.ts";
 import type { RpcInterceptor } from "../../../support/update/rpc-server.ts";
 import {
+  beforeConfirming,
   chainOf,
   countTransactions,
   createCvm,
   disallowDevice,
+  dyingAt,
   fast,
   interceptRpc,
   readAppHistory,
@@ -32,8 +37,6 @@ import {
 } from "../../../support/update/update-world.ts";
 
 const dockerCompose = "services:\n  app:\n    image: nginx:2\n";
-/** Numbers of the writes of an update that allows only a hash. */
-const writes = { patched: 0, prepared: 1, broadcast: 2, mined: 3, confirming: 4 };
 // Where OpenZeppelin's upgradeable Ownable keeps the owner (ERC-7201).
 const ownerSlot = "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300";
 
@@ -70,53 +73,112 @@ describe("updateCvm on a chain with faults", () => {
     }
   }
 
-  async function crashAt(cvm: TestCvm, journal: ReturnType<typeof memoryJournal>, write: number, changes: object = {}) {
-    const crashing = crashingJournal(journal, { write, when: "after" });
-    await catchError(update(world, cvm, { journal: crashing, dockerCompose, ...changes }), Crash);
+  /** One process's life that ends once a method of the ledger has written. */
+  async function crashAfter(cvm: TestCvm, ledger: Ledger, method: string, changes: object = {}) {
+    const dying = dyingAt(ledger, method, "after");
+    await catchError(update(world, cvm, { ledger: dying, dockerCompose, ...changes }), Crash);
   }
 
-  it("sends the same bytes again when a reorg removes the transaction before its confirmation", async () => {
+  const sentHashes = (ledger: Ledger) =>
+    ledger.transactions().flatMap(({ attempts }) => attempts.map(({ transactionHash }) => transactionHash));
+
+  it("sends the same bytes again when a reorganisation removes the transaction before it is confirmed", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
+    const ledger = memoryLedger();
     let snapshot: unknown;
-    const reorganised = hookedJournal(journal, {
-      after: async ({ type }) => {
-        if (type === "prepared") snapshot = await ask("evm_snapshot");
-        if (type === "confirming") await ask("evm_revert", snapshot);
-      },
+    let isReorganised = false;
+    const cloud = beforeConfirming(world, async () => {
+      if (!isReorganised) await ask("evm_revert", snapshot);
+      isReorganised = true;
     });
-    const { outcome: result, paid } = await paying(() => update(world, cvm, { journal: reorganised, dockerCompose }));
+    const events: UpdateEvent[] = [];
+    const { outcome: result, paid } = await paying(() =>
+      updateThrough(
+        cvm,
+        async ({ method }, forward) => {
+          if (method === "eth_sendRawTransaction") snapshot ??= await ask("evm_snapshot");
+          return forward();
+        },
+        { ledger, cloud, onStep: (event) => events.push(event) },
+      ),
+    );
     expect(paid).to.equal(1);
     expect(result).to.include({ outcome: "updated" });
-    expect(journal.entries().map(({ type }) => type)).to.deep.equal([
-      "patched",
-      "prepared",
-      "broadcast",
-      "mined",
-      "confirming",
-      "broadcast",
-      "mined",
-      "confirmed",
-      "completed",
-    ]);
-    const hashes = journal.entries().flatMap((entry) => ("transactionHash" in entry ? [entry.transactionHash] : []));
-    expect(new Set(hashes).size).to.equal(1);
+    expect(kindsOf(events)).to.deep.equal(["sent", "mined", "dropped"]);
+    expect(sentHashes(ledger)).to.deep.equal([result.transactions[0]?.transactionHash]);
     expect(updatesOf(cvm)).to.have.length(1);
+  });
+
+  it("survives a reorganisation between inclusion and the stage, tells it, and reports the new block", async () => {
+    const cvm = await createCvm(world);
+    const ledger = memoryLedger();
+    let snapshot: unknown;
+    let isReorganised = false;
+    const events: UpdateEvent[] = [];
+    const { outcome: result, paid } = await paying(() =>
+      updateThrough(
+        cvm,
+        async ({ method, params }, forward) => {
+          if (method === "eth_sendRawTransaction") snapshot ??= await ask("evm_snapshot");
+          const isStage = method === "eth_getBlockByNumber" && params?.[0] === "safe";
+          if (isStage && !isReorganised) {
+            isReorganised = true;
+            await ask("evm_revert", snapshot);
+            await ask("evm_mine");
+            await ask("evm_mine");
+          }
+          return forward();
+        },
+        { ledger, until: "safe", onStep: (event) => events.push(event) },
+      ),
+    );
+    expect(paid).to.equal(1);
+    expect(result).to.include({ outcome: "updated" });
+    expect(kindsOf(events)).to.include.members(["waitingForFinality", "dropped", "final"]);
+    const [transaction] = ledger.transactions();
+    expect(transaction).to.include({ state: "mined", finality: "safe" });
+    expect(transaction?.proof?.blockNumber).to.equal(result.transactions[0]?.blockNumber);
+    const finished = events.find((event) => event.kind === "finished" && event.step === "awaitFinality");
+    expect(finished).to.have.nested.property("result.until", "safe");
+  });
+
+  it("does not report an update as done whose stage is not reached, and the next run ends it", async () => {
+    const cvm = await createCvm(world);
+    const ledger = memoryLedger();
+    const stuck: RpcInterceptor = async ({ method, params }, forward) => {
+      if (method !== "eth_getBlockByNumber" || params?.[0] !== "safe") return forward();
+      return world.connection.provider.request({ method, params: ["0x1", false] });
+    };
+    const timeouts = { ...fast.timeouts, finalityMs: 60 };
+    const { outcome: result, paid } = await paying(async () => {
+      await catchError(updateThrough(cvm, stuck, { ledger, until: "safe", timeouts }), FinalityTimeoutError);
+      expect(ledger.batches({ isOpen: true })).to.have.length(1);
+      return update(world, cvm, { ledger, dockerCompose, until: "safe" });
+    });
+    expect(paid).to.equal(1);
+    expect(result).to.include({ outcome: "updated", isResumed: true });
+    expect(result.transactions.map(({ step }) => step)).to.deep.equal(["addComposeHash"]);
+    expect(ledger.batches({ isOpen: true })).to.deep.equal([]);
   });
 
   it("sends a transaction again that the nodes have forgotten", async () => {
     const cvm = await createCvm(world);
-    const journal = hookedJournal(memoryJournal(), {
-      before: async ({ type }) => {
-        if (type === "prepared") await ask("evm_setAutomine", false);
-      },
-      after: async (entry) => {
-        if (entry.type !== "broadcast") return;
-        await ask("hardhat_dropTransaction", entry.transactionHash);
-        await ask("evm_setAutomine", true);
-      },
-    });
-    const { outcome: result, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+    let isForgotten = false;
+    await ask("evm_setAutomine", false);
+    const { outcome: result, paid } = await paying(() =>
+      updateThrough(
+        cvm,
+        async ({ method }, forward) => {
+          const answer = await forward();
+          if (method !== "eth_sendRawTransaction" || isForgotten) return answer;
+          isForgotten = true;
+          await ask("hardhat_dropTransaction", answer);
+          await ask("evm_setAutomine", true);
+          return answer;
+        },
+        { ledger: memoryLedger() },
+      ),
+    );
     expect(paid).to.equal(1);
     expect(result).to.include({ outcome: "updated" });
   });
@@ -138,7 +200,7 @@ describe("updateCvm on a chain with faults", () => {
             }
             return forward();
           },
-          { journal: memoryJournal() },
+          { ledger: memoryLedger() },
         ),
       );
       expect(losses).to.be.greaterThan(0);
@@ -157,7 +219,7 @@ describe("updateCvm on a chain with faults", () => {
           if (method === "eth_getTransactionReceipt" && faults++ < 5) throw new Error("overloaded");
           return forward();
         },
-        { journal: memoryJournal() },
+        { ledger: memoryLedger() },
       ),
     );
     expect(faults).to.be.greaterThan(5);
@@ -165,9 +227,69 @@ describe("updateCvm on a chain with faults", () => {
     expect(result).to.include({ outcome: "updated" });
   });
 
-  it("names an endpoint that stays unreachable, and continues from the record afterwards", async () => {
+  it("waits through receipts that are none", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
+    let empty = 0;
+    const { outcome: result, paid } = await paying(() =>
+      updateThrough(
+        cvm,
+        async ({ method }, forward) => (method === "eth_getTransactionReceipt" && empty++ < 3 ? {} : forward()),
+        { ledger: memoryLedger() },
+      ),
+    );
+    expect(empty).to.be.greaterThan(3);
+    expect(paid).to.equal(1);
+    expect(result).to.include({ outcome: "updated" });
+  });
+
+  describe("whose base fee has risen above its price", () => {
+    /** An update that died before its transaction left, and a base fee that has risen since. */
+    async function leaveUnderpriced(): Promise<{ cvm: TestCvm; ledger: Ledger }> {
+      const cvm = await createCvm(world);
+      const ledger = memoryLedger();
+      await crashAfter(cvm, ledger, "record");
+      await ask("hardhat_setNextBlockBaseFeePerGas", numberToHex(50n * 10n ** 9n));
+      await ask("evm_mine");
+      return { cvm, ledger };
+    }
+    afterEach(async () => {
+      await ask("hardhat_setNextBlockBaseFeePerGas", numberToHex(10n ** 9n));
+      await ask("evm_mine");
+    });
+
+    it("says so with both prices, and pays nothing", async () => {
+      const { cvm, ledger } = await leaveUnderpriced();
+      const { outcome: error, paid } = await paying(() =>
+        catchError(update(world, cvm, { ledger, dockerCompose }), TransactionUnderpricedError),
+      );
+      expect(paid).to.equal(0);
+      expect(error.facts.baseFeePerGas ?? 0n).to.satisfy((fee: bigint) => fee > error.facts.maxFeePerGas);
+    });
+
+    it("is replaced by the caller's hook, and the cloud gets the hash of the one that was mined", async () => {
+      const { cvm, ledger } = await leaveUnderpriced();
+      const [first] = sentHashes(ledger);
+      const chain = chainOf(world, world.owner);
+      const { outcome: result, paid } = await paying(() =>
+        update(world, cvm, {
+          ...{ ledger, dockerCompose, chain },
+          onUnderpriced: async ({ nonce, chainId }) => {
+            await replaceTransaction(chain, { ledger, nonce, chainId });
+            return true;
+          },
+        }),
+      );
+      expect(paid).to.equal(1);
+      expect(result).to.include({ outcome: "updated", isResumed: true });
+      const [transaction] = result.transactions;
+      expect(sentHashes(ledger)).to.deep.equal([first, transaction?.transactionHash]);
+      expect(updatesOf(cvm)[0]).to.include({ transactionHash: transaction?.transactionHash });
+    });
+  });
+
+  it("names a dead endpoint when it stays dead, and goes on from the record afterwards", async () => {
+    const cvm = await createCvm(world);
+    const ledger = memoryLedger();
     let isDead = false;
     const dying: RpcInterceptor = async ({ method }, forward) => {
       if (isDead) throw new Error("connection refused");
@@ -176,50 +298,28 @@ describe("updateCvm on a chain with faults", () => {
     };
     const { outcome: result, paid } = await paying(async () => {
       const timeouts = { ...fast.timeouts, receiptMs: 60 };
-      await catchError(updateThrough(cvm, dying, { journal, timeouts }), RpcUnavailableError);
-      return update(world, cvm, { journal, dockerCompose });
+      await catchError(updateThrough(cvm, dying, { ledger, timeouts }), RpcUnavailableError);
+      return update(world, cvm, { ledger, dockerCompose });
     });
     expect(paid).to.equal(1);
     expect(result).to.include({ outcome: "updated", isResumed: true });
   });
 
-  it("waits for the given number of confirmations", async () => {
-    const cvm = await createCvm(world);
-    const events: UpdateEvent[] = [];
-    await updateThrough(
-      cvm,
-      async ({ method }, forward) => {
-        // A block per question: time passes only while the update waits.
-        if (method === "eth_getTransactionReceipt") await ask("evm_mine");
-        return forward();
-      },
-      {
-        journal: memoryJournal(),
-        confirmations: 4,
-        onStep: (event) => events.push(event),
-      },
-    );
-    const head = BigInt(String(await ask("eth_blockNumber")));
-    const finished = events.find((event) => event.kind === "finished" && event.step === "addComposeHash");
-    if (finished?.kind !== "finished" || finished.step !== "addComposeHash") throw new Error("never finished");
-    expect(head - finished.result.blockNumber >= 3n).to.equal(true);
-  });
-
-  it("uses the next nonce when the endpoint does not count the mined transaction yet", async () => {
+  it("counts past an endpoint that still counts without the transaction just mined", async () => {
     const cvm = await createCvm(world);
     await disallowDevice(world, cvm);
     const stale = numberToHex(await countTransactions(world));
-    const journal = memoryJournal();
+    const ledger = memoryLedger();
     const { paid } = await paying(() =>
       updateThrough(
         cvm,
         async ({ method, params }, forward) =>
           method === "eth_getTransactionCount" && params?.[1] === "pending" ? stale : forward(),
-        { journal },
+        { ledger },
       ),
     );
     expect(paid).to.equal(2);
-    expect(journal.entries().filter(({ type }) => type === "prepared")).to.have.length(2);
+    expect(sentHashes(ledger)).to.have.length(2);
   });
 
   it("does not accept a receipt without the app's own event", async () => {
@@ -230,116 +330,123 @@ describe("updateCvm on a chain with faults", () => {
       const receipt = answer as { logs: { address: string }[] }; // as nodes answer
       return { ...receipt, logs: receipt.logs.map((log) => ({ ...log, address: world.dstack.kms })) };
     };
-    const error = await catchError(updateThrough(cvm, forging, { journal: memoryJournal() }), ReceiptMismatchError);
+    const error = await catchError(updateThrough(cvm, forging, { ledger: memoryLedger() }), ReceiptMismatchError);
     expect(error.context).to.include({ eventName: "ComposeHashAdded", emitter: cvm.appId });
     expect(updatesOf(cvm)).to.deep.equal([]);
   });
 
   it("reports a reverted transaction, and sends another only in the next run", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
+    const ledger = memoryLedger();
     const setOwner = (owner: Address) => ask("hardhat_setStorageAt", cvm.appId, ownerSlot, pad(owner));
-    const overtaken = hookedJournal(journal, {
-      after: async ({ type }) => {
-        if (type === "prepared") await setOwner(world.dstack.stranger.address);
-      },
-    });
+    const overtaking: RpcInterceptor = async ({ method }, forward) => {
+      if (method === "eth_sendRawTransaction") await setOwner(world.dstack.stranger.address);
+      return forward();
+    };
     const { paid } = await paying(() =>
-      catchError(update(world, cvm, { journal: overtaken, dockerCompose }), TransactionRevertedError),
+      catchError(updateThrough(cvm, overtaking, { ledger }), TransactionRevertedError),
     );
     expect(paid).to.equal(1);
     await setOwner(world.owner.address);
-    const again = await paying(() => update(world, cvm, { journal, dockerCompose }));
+    const again = await paying(() => update(world, cvm, { ledger, dockerCompose }));
     expect(again.paid).to.equal(1);
     expect(again.outcome).to.include({ outcome: "updated" });
     expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
   });
 
-  describe("when another transaction has taken the nonce", () => {
-    /** An update that ended before it sent its transaction, and a transfer that used its nonce. */
-    async function useNonceFirst(): Promise<{ cvm: TestCvm; journal: ReturnType<typeof memoryJournal> }> {
+  describe("whose nonce another transaction has taken", () => {
+    /** An update that died before its transaction left, and a transfer that used its nonce. */
+    async function overtake(): Promise<{ cvm: TestCvm; ledger: Ledger }> {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
-      await crashAt(cvm, journal, writes.prepared);
+      const ledger = memoryLedger();
+      await crashAfter(cvm, ledger, "record");
       const { client } = world.dstack;
       await sendTransaction(client, { account: world.owner, chain: base, to: world.owner.address, value: 1n });
-      for (let block = 0; block < 9; block++) await ask("evm_mine");
-      return { cvm, journal };
+      return { cvm, ledger };
     }
 
-    it("signs again once the chain shows the other transaction, and records that", async () => {
-      const { cvm, journal } = await useNonceFirst();
+    it("signs anew once the chain shows what has it, and writes that down", async () => {
+      const { cvm, ledger } = await overtake();
       const events: UpdateEvent[] = [];
       const { outcome: result, paid } = await paying(() =>
-        update(world, cvm, { journal, dockerCompose, onStep: (event) => events.push(event) }),
+        update(world, cvm, { ledger, dockerCompose, onStep: (event) => events.push(event) }),
       );
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated" });
-      const discarded = events.find((event) => event.kind === "discarded");
-      if (discarded?.kind !== "discarded" || discarded.replacedBy === undefined) throw new Error("nothing discarded");
-      expect(discarded.reason).to.equal("replaced");
-      const other = await getTransaction(world.dstack.client, { hash: discarded.replacedBy });
+      const [first, second] = ledger.transactions();
+      expect([first?.state, second?.state]).to.deep.equal(["taken", "mined"]);
+      expect(kindsOf(events)).to.include("taken");
+      const other = await getTransaction(world.dstack.client, { hash: first?.proof?.transactionHash ?? "0x" });
       expect(other.value).to.equal(1n);
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
     });
 
-    it("signs again only when the other transaction has as many confirmations as required", async () => {
-      const { cvm, journal } = await useNonceFirst();
-      const depths: bigint[] = [];
-      const rpc: RpcInterceptor = async ({ method }, forward) => {
-        if (method === "eth_getTransactionReceipt") await ask("evm_mine");
+    it("signs nothing while that cannot be told, except with the hash of the transaction that has it", async () => {
+      const { cvm, ledger } = await overtake();
+      const {
+        transactions: [hash],
+      } = await getBlock(world.dstack.client);
+      // Full nodes keep no old states.
+      const withoutHistory: RpcInterceptor = async ({ method, params }, forward) => {
+        if (method === "eth_getTransactionCount" && String(params?.[1]).startsWith("0x"))
+          throw new Error("missing trie node");
         return forward();
       };
-      const watched = hookedJournal(journal, {
-        before: async (entry) => {
-          if (entry.type !== "discarded" || entry.replacedBy === null) return;
-          const other = await getTransaction(world.dstack.client, { hash: entry.replacedBy });
-          depths.push(BigInt(String(await ask("eth_blockNumber"))) - (other.blockNumber ?? 0n) + 1n);
-        },
-      });
-      await updateThrough(cvm, rpc, { journal: watched, confirmations: 15 });
-      expect(depths).to.have.length(1);
-      expect(Number(depths[0])).to.be.within(15, 20);
-    });
-
-    /** Full nodes keep no old state. */
-    const withoutHistory: RpcInterceptor = async ({ method, params }, forward) => {
-      if (method === "eth_getTransactionCount" && String(params?.[1]).startsWith("0x"))
-        throw new Error("missing trie node");
-      return forward();
-    };
-    const timeouts = { ...fast.timeouts, receiptMs: 60 };
-
-    it("signs nothing while the other is unknown, except with consent to give up the transaction", async () => {
-      const { cvm, journal } = await useNonceFirst();
+      const timeouts = { ...fast.timeouts, receiptMs: 60 };
       const { outcome: error, paid } = await paying(() =>
-        catchError(updateThrough(cvm, withoutHistory, { journal, timeouts }), NonceTakenError),
+        catchError(updateThrough(cvm, withoutHistory, { ledger, timeouts }), NonceTakenError),
       );
       expect(paid).to.equal(0);
-      const recorded = parseTransactionHash(String(error.context.transactionHash));
+      expect(error.nextStep).to.include("`transactionHash`");
 
-      const wrong = parseTransactionHash("11".repeat(32));
-      const consent = { journal, timeouts, abandonTransaction: wrong };
-      await catchError(updateThrough(cvm, withoutHistory, consent), NonceTakenError);
-      const again = await paying(() =>
-        updateThrough(cvm, withoutHistory, { ...consent, abandonTransaction: recorded }),
-      );
+      const transactionHash = parseTransactionHash(String(hash));
+      const again = await paying(() => updateThrough(cvm, withoutHistory, { ledger, timeouts, transactionHash }));
       expect(again.paid).to.equal(1);
       expect(again.outcome).to.include({ outcome: "updated" });
     });
+  });
 
-    it("does not give up a pending transaction, even with consent", async () => {
+  describe("with a transaction that waits, and that the caller gives up", () => {
+    /** An update that died while its transaction waited. */
+    async function leaveWaiting(): Promise<{ cvm: TestCvm; ledger: Ledger; abandonTransaction: TransactionHash }> {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
+      const ledger = memoryLedger();
       await ask("evm_setAutomine", false);
-      await crashAt(cvm, journal, writes.broadcast);
-      const recorded = [...journal.state.payments.values()][0]?.transactionHash;
-      const { outcome: result, paid } = await paying(async () => {
-        setTimeout(() => void ask("evm_setAutomine", true).then(() => ask("evm_mine")), 100);
-        return update(world, cvm, { journal, dockerCompose, abandonTransaction: recorded });
-      });
-      expect(paid).to.equal(1);
-      expect(result.transactions[0]?.transactionHash).to.equal(recorded);
+      await crashAfter(cvm, ledger, "markSent");
+      return { cvm, ledger, abandonTransaction: parseTransactionHash(String(sentHashes(ledger)[0])) };
+    }
+    /** Mines a block after each sending, also of a transaction that the node knows. */
+    const mining: RpcInterceptor = async ({ method }, forward) => {
+      try {
+        return await forward();
+      } finally {
+        if (method === "eth_sendRawTransaction") await ask("evm_mine");
+      }
+    };
+    afterEach(() => ask("evm_setAutomine", true));
+
+    it("uses its nonce for nothing, and signs anew, without a long wait", async () => {
+      const { cvm, ledger, abandonTransaction } = await leaveWaiting();
+      const { outcome: result, paid } = await paying(() => updateThrough(cvm, mining, { ledger, abandonTransaction }));
+      expect(paid).to.equal(2); // the empty call and the payment
+      expect(result).to.include({ outcome: "updated" });
+      expect(ledger.transactions().map(({ state }) => state)).to.deep.equal(["cancelled", "mined"]);
+      expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
+    });
+
+    it("takes it if it was mined first", async () => {
+      const { cvm, ledger, abandonTransaction } = await leaveWaiting();
+      await ask("evm_mine");
+      const { outcome: result, paid } = await paying(() => updateThrough(cvm, mining, { ledger, abandonTransaction }));
+      expect(paid).to.equal(0);
+      expect(result.transactions[0]?.transactionHash).to.equal(abandonTransaction);
+    });
+
+    it("gives up no other transaction", async () => {
+      const { cvm, ledger, abandonTransaction } = await leaveWaiting();
+      const other = parseTransactionHash("11".repeat(32));
+      const { outcome: result } = await paying(() => updateThrough(cvm, mining, { ledger, abandonTransaction: other }));
+      expect(result.transactions[0]?.transactionHash).to.equal(abandonTransaction);
     });
   });
 
@@ -354,7 +461,7 @@ describe("updateCvm on a chain with faults", () => {
     it("updates", async () => {
       const cvm = await createCvm(world);
       const { outcome: result, paid } = await paying(() =>
-        update(world, cvm, { journal: memoryJournal(), dockerCompose, ...remote() }),
+        update(world, cvm, { ledger: memoryLedger(), dockerCompose, ...remote() }),
       );
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated" });
@@ -362,11 +469,11 @@ describe("updateCvm on a chain with faults", () => {
 
     it("recognises its transaction by nonce and call when it ended before it had the hash", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
+      const ledger = memoryLedger();
       const { outcome: result, paid } = await paying(async () => {
-        const crashing = crashingJournal(journal, { write: writes.broadcast, when: "before" });
-        await catchError(update(world, cvm, { journal: crashing, dockerCompose, ...remote() }), Crash);
-        return update(world, cvm, { journal, dockerCompose, ...remote() });
+        const dying = dyingAt(ledger, "markSent");
+        await catchError(update(world, cvm, { ledger: dying, dockerCompose, ...remote() }), Crash);
+        return update(world, cvm, { ledger, dockerCompose, ...remote() });
       });
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated", isResumed: true });
@@ -374,10 +481,10 @@ describe("updateCvm on a chain with faults", () => {
 
     it("asks again with the same nonce when it ended before its request to the node", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
+      const ledger = memoryLedger();
       const { outcome: result, paid } = await paying(async () => {
-        await crashAt(cvm, journal, writes.prepared, remote());
-        return update(world, cvm, { journal, dockerCompose, ...remote() });
+        await crashAfter(cvm, ledger, "record", remote());
+        return update(world, cvm, { ledger, dockerCompose, ...remote() });
       });
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated", isResumed: true });
@@ -401,7 +508,7 @@ describe("updateCvm on a chain with faults", () => {
       const count = hideReceipts(5);
       const events: UpdateEvent[] = [];
       const { outcome: result, paid } = await paying(() =>
-        update(world, cvm, { journal: memoryJournal(), dockerCompose, onStep: (event) => events.push(event) }),
+        update(world, cvm, { ledger: memoryLedger(), dockerCompose, onStep: (event) => events.push(event) }),
       );
       expect(count.hidden).to.equal(5);
       expect(paid).to.equal(1);
@@ -412,13 +519,13 @@ describe("updateCvm on a chain with faults", () => {
 
     it("gives up after its attempts, and the next run confirms the same transaction", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
+      const ledger = memoryLedger();
       hideReceipts(Number.POSITIVE_INFINITY);
       const { outcome: result, paid } = await paying(async () => {
         const timeouts = { ...fast.timeouts, confirmMs: 60 };
-        await catchError(update(world, cvm, { journal, dockerCompose, timeouts }), TransactionNotVerifiedError);
+        await catchError(update(world, cvm, { ledger, dockerCompose, timeouts }), TransactionNotVerifiedError);
         hideReceipts(0);
-        return update(world, cvm, { journal, dockerCompose });
+        return update(world, cvm, { ledger, dockerCompose });
       });
       expect(paid).to.equal(1);
       expect(result).to.include({ outcome: "updated", isResumed: true });
@@ -442,7 +549,7 @@ describe("updateCvm on a chain with faults", () => {
         };
         const cloud = createCloudClient({ apiKey, baseUrl: world.cloud.baseUrl, fetch: losing });
         const { outcome: result, paid } = await paying(() =>
-          update(world, cvm, { journal: memoryJournal(), dockerCompose, cloud }),
+          update(world, cvm, { ledger: memoryLedger(), dockerCompose, cloud }),
         );
         expect(losses).to.equal(1);
         expect(paid).to.equal(1);
@@ -452,3 +559,8 @@ describe("updateCvm on a chain with faults", () => {
     }
   });
 });
+
+/** What happened to transactions. */
+function kindsOf(events: readonly UpdateEvent[]): string[] {
+  return events.flatMap((event) => (event.kind === "transaction" ? [event.event.kind] : []));
+}

@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openJournal } from "../../../../src/update/journal.ts";
-import type { NewJournalEntry } from "../../../../src/update/journal-state.ts";
+import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import type { UpdateResult } from "../../../../src/update/run.ts";
+import { Crash, type CrashPoint, crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
 import type { TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
-import { Crash, type CrashPoint, crashingJournal } from "../../../support/update/crashing-journal.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 import {
   chainOf,
@@ -24,17 +23,18 @@ import {
 const dockerCompose = "services:\n  app:\n    image: nginx:2\n";
 const environment = [{ key: "MODE", value: "green" }];
 
-/** The writes of an update that allows a device and a hash, in their order. */
-const writes: readonly NewJournalEntry["type"][] = [
+/** The writes of an update that allows a device and a hash. Both are sent before the first wait. */
+const writes = [
   "patched",
-  "prepared",
-  "broadcast",
-  "mined",
-  "prepared",
-  "broadcast",
-  "mined",
+  "record",
+  "markSent",
+  "record",
+  "markSent",
+  "setState",
+  "setState",
   "confirming",
   "confirmed",
+  "endBatch",
   "completed",
 ];
 const whens = ["before", "after"] as const;
@@ -47,19 +47,19 @@ describe("an update that crashes", () => {
   });
   after(() => world.close());
 
-  /** One process: opens the journal, updates, and ends at the given point. */
+  /** One process's life: opens the ledger, updates, and dies where it is told to. */
   async function runOnce(
     cvm: TestCvm,
     point: CrashPoint | undefined,
     changes: Partial<UpdateChanges> = {},
   ): Promise<UpdateResult | Crash> {
-    await using journal = await openJournal(join(directory.path, "updates.jsonl"));
+    using ledger = openLedger(join(directory.path, "ledger.sqlite"));
     try {
       return await update(world, cvm, {
         dockerCompose,
         environment,
         ...changes,
-        journal: crashingJournal(journal, point),
+        ledger: point === undefined ? ledger : crashingLedger(ledger, point),
       });
     } catch (error) {
       if (error instanceof Crash) return error;
@@ -73,9 +73,10 @@ describe("an update that crashes", () => {
     return cvm;
   }
 
-  for (const [write, type] of writes.entries()) {
+  for (const [index, what] of writes.entries()) {
+    const write = index + 1;
     for (const when of whens) {
-      it(`${when} writing ${type} (${write}) ends in one confirmed update when it is run again`, async () => {
+      it(`${when} write ${write}, ${what}, ends in one confirmed update once it is run again`, async () => {
         const cvm = await freshCvm();
         const transactionsBefore = await countTransactions(world);
         const devicesBefore = (await readAppHistory(world, cvm.appId)).devicesAdded;
@@ -89,7 +90,7 @@ describe("an update that crashes", () => {
         expect(hashesAdded).to.deep.equal([cvm.composeHash, composeHash]);
         expect(devicesAdded - devicesBefore).to.equal(1);
         expect(await countTransactions(world)).to.equal(transactionsBefore + 2);
-        const isNothingLeft = type === "completed" && when === "after";
+        const isNothingLeft = what === "completed" && when === "after";
         const operations = world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update");
         expect(operations.map(({ state }) => state)).to.deep.equal(isNothingLeft ? ["done", "done"] : ["done"]);
         expect(operations[0]).to.deep.include({ composeHash });
@@ -98,7 +99,7 @@ describe("an update that crashes", () => {
         expect(result).to.include(
           isNothingLeft
             ? { outcome: "environmentReplaced", isResumed: false }
-            : { outcome: "updated", isResumed: write > 0 || when === "after" },
+            : { outcome: "updated", isResumed: write > 1 || when === "after" },
         );
         if (!isNothingLeft) {
           expect(result.transactions.map(({ step }) => step)).to.deep.equal(["addDevice", "addComposeHash"]);
@@ -113,8 +114,8 @@ describe("an update that crashes", () => {
     const before = await countTransactions(world);
     let crashes = 0;
     for (;;) {
-      // At most a few writes later it ends again.
-      const result = await runOnce(cvm, { write: crashes % 4, when: "after" });
+      // A few writes further at most, then dead again.
+      const result = await runOnce(cvm, { write: 1 + (crashes % 4), when: "after" });
       if (!(result instanceof Crash)) break;
       expect(++crashes).to.be.lessThan(40);
     }
@@ -126,7 +127,7 @@ describe("an update that crashes", () => {
   it("after the confirmation replaces the environment if the requested one has changed", async () => {
     const cvm = await freshCvm();
     const before = await countTransactions(world);
-    expect(await runOnce(cvm, { write: writes.indexOf("confirmed"), when: "after" })).to.be.instanceOf(Crash);
+    expect(await runOnce(cvm, { write: 1 + writes.indexOf("confirmed"), when: "after" })).to.be.instanceOf(Crash);
     const changed = [{ key: "MODE", value: "red" }];
     const result = await runOnce(cvm, undefined, { environment: changed });
     expect(result).to.include({ outcome: "environmentReplaced" });
@@ -136,14 +137,14 @@ describe("an update that crashes", () => {
 
   it("continues without a key when every payment is recorded", async () => {
     const cvm = await freshCvm();
-    await runOnce(cvm, { write: 4, when: "after" });
-    await using journal = await openJournal(join(directory.path, "updates.jsonl"));
-    const result = await update(world, cvm, { dockerCompose, environment, journal, chain: chainOf(world) });
+    await runOnce(cvm, { write: 5, when: "after" });
+    using ledger = openLedger(join(directory.path, "ledger.sqlite"));
+    const result = await update(world, cvm, { dockerCompose, environment, ledger, chain: chainOf(world) });
     expect(result).to.include({ outcome: "updated", isResumed: true });
   });
 
   describe("on an off-chain KMS", () => {
-    for (const write of [0, 1]) {
+    for (const write of [1, 2]) {
       for (const when of whens) {
         it(`${when} write ${write} ends with the new compose and environment`, async () => {
           const cvm = await createCvmOffChain(world, { environment: [{ key: "MODE", value: "blue" }] });
@@ -158,10 +159,12 @@ describe("an update that crashes", () => {
     }
   });
 
-  it("leaves no secret in the journal", async () => {
+  it("leaves nothing in the ledger that is a secret", async () => {
     const cvm = await freshCvm();
     await runOnce(cvm, undefined, { environment: [{ key: "MODE", value: "a-very-secret-value" }] });
-    const text = readFileSync(join(directory.path, "updates.jsonl"), "utf8");
+    const files = readdirSync(directory.path).map((name) => readFileSync(join(directory.path, name), "latin1"));
+    const text = files.join("");
+    expect(text).to.include("completed");
     for (const secret of ["a-very-secret-value", "key-of-the-integration-tests", "MODE"]) {
       expect(text, secret).to.not.include(secret);
     }

@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -7,8 +6,8 @@ import { expect } from "chai";
 import { type Hex, pad, parseEther } from "viem";
 import { generatePrivateKey, privateKeyToAddress } from "viem/accounts";
 import { getTransactionCount } from "viem/actions";
+import type { CrashPoint } from "../../../support/ledger/crashing-ledger.ts";
 import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
-import type { CrashPoint } from "../../../support/update/crashing-journal.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 import type { UpdateProcessSettings } from "../../../support/update/update-process.ts";
 import {
@@ -45,7 +44,7 @@ describe("an update whose process is killed", () => {
 
   async function run(cvm: TestCvm, privateKey: Hex, killAt?: CrashPoint) {
     const settings: UpdateProcessSettings = {
-      journalPath: join(directory.path, "updates.jsonl"),
+      ledgerPath: join(directory.path, "ledger.sqlite"),
       baseUrl: world.cloud.baseUrl,
       apiKey,
       rpcUrl: world.rpc.url,
@@ -62,16 +61,15 @@ describe("an update whose process is killed", () => {
   }
 
   const points: readonly [string, CrashPoint][] = [
-    ["with a recorded transaction that was never sent", { write: 4, when: "after" }],
-    ["with a mined transaction that is recorded only as signed", { write: 5, when: "before" }],
-    ["with a mined transaction without a record of its receipt", { write: 6, when: "before" }],
-    ["with a confirmation that the cloud has accepted", { write: 8, when: "before" }],
+    ["with a signed transaction on record that never left", { write: 4, when: "after" }],
+    ["with a transaction mined that is recorded as signed only", { write: 5, when: "before" }],
+    ["with a transaction mined and not yet seen mined", { write: 7, when: "before" }],
+    ["with a confirmation that the cloud has accepted", { write: 9, when: "before" }],
   ];
   for (const [name, killAt] of points) {
     it(`${name}, ends in one confirmed update when it is started again`, async () => {
       const { cvm, privateKey, owner } = await freshCvm();
       expect((await run(cvm, privateKey, killAt)).signal).to.equal("SIGKILL");
-      expect(readdirSync(directory.path)).to.include("updates.jsonl.lock");
 
       const { signal, result } = await run(cvm, privateKey);
       expect(signal).to.equal(null);
@@ -80,7 +78,6 @@ describe("an update whose process is killed", () => {
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
       const operations = world.cloud.readHistory(cvm.id).filter(({ kind }) => kind === "update");
       expect(operations.map(({ state }) => state)).to.deep.equal(["done"]);
-      expect(readdirSync(directory.path)).to.deep.equal(["updates.jsonl"]);
     });
   }
 });

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { RolloverTimeoutError } from "../../../../src/errors/index.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
 import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { type ReceivedRequest, sendJson, startServer, type TestServer } from "../../../support/update/http-server.ts";
@@ -77,7 +77,7 @@ describe("an update and the cloud's event stream", () => {
 
   function run({ server }: Front, changes: Partial<UpdateChanges> = {}) {
     const cloud = createCloudClient({ apiKey, baseUrl: server.url, retry: { baseDelayMs: 1 } });
-    return update(world, cvm, { ...offChain(world, cvm), cloud, dockerCompose, journal: memoryJournal(), ...changes });
+    return update(world, cvm, { ...offChain(world, cvm), cloud, dockerCompose, ledger: memoryLedger(), ...changes });
   }
 
   it("asks again when the stream reports a change, and rarely before", async () => {

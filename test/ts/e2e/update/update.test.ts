@@ -4,6 +4,7 @@ import { createWalletClient, custom, parseEther } from "viem";
 import { writeContract } from "viem/actions";
 import { base } from "viem/chains";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
@@ -32,17 +33,18 @@ import {
 import { dstackAppAbi } from "../../../../src/generated/abi.ts";
 import type { UpdateCvmParameters } from "../../../../src/update/connect.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
+import { Crash } from "../../../support/ledger/crashing-ledger.ts";
 import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
-import { hookedJournal } from "../../../support/update/crashing-journal.ts";
 import { startRpcServer } from "../../../support/update/rpc-server.ts";
 import {
+  beforeConfirming,
   chainOf,
   countTransactions,
   createCvm,
   createCvmOffChain,
   disallowDevice,
+  dyingAt,
   offChain,
   readAppHistory,
   startUpdateWorld,
@@ -82,7 +84,7 @@ describe("updateCvm", () => {
     expect(stop.ok).to.equal(true);
     await world.cloud.whenIdle();
 
-    const result = await update(world, cvm, { journal: memoryJournal(), dockerCompose });
+    const result = await update(world, cvm, { ledger: memoryLedger(), dockerCompose });
     expect(result.outcome).to.equal("updated");
     const { status, composeHash } = await getCvm(world.client, { cvm: cvm.id });
     expect([status, composeHash]).to.deep.equal(["stopped", result.composeHash]);
@@ -93,7 +95,7 @@ describe("updateCvm", () => {
     const events: UpdateEvent[] = [];
     const { outcome: result, paid } = await paying(() =>
       update(world, cvm, {
-        journal: memoryJournal(),
+        ledger: memoryLedger(),
         dockerCompose,
         environment: green,
         onStep: (event) => events.push(event),
@@ -128,23 +130,22 @@ describe("updateCvm", () => {
       "patch",
       "checkHash",
       "readChain",
-      "addComposeHash",
+      "pay",
       "confirm",
       "followRollover",
+      "awaitFinality",
     ];
     expect(events.flatMap((event) => (event.kind === "started" ? [event.step] : []))).to.deep.equal(steps);
     expect(result.steps.map(({ step }) => step)).to.deep.equal(steps);
     const patches = events.filter((event) => event.kind === "http" && event.method === "PATCH");
     expect(patches.map((event) => "status" in event && event.status)).to.deep.equal([465, 202]);
-    expect(events.find((event) => event.kind === "broadcast")).to.include({ isFromRecord: false });
+    expect(events.find((event) => event.kind === "transaction")).to.have.nested.property("event.isFromRecord", false);
   });
 
   it("allows the device first when it is not allowed", async () => {
     const cvm = await createCvm(world);
     await disallowDevice(world, cvm);
-    const { outcome: result, paid } = await paying(() =>
-      update(world, cvm, { journal: memoryJournal(), dockerCompose }),
-    );
+    const { outcome: result, paid } = await paying(() => update(world, cvm, { ledger: memoryLedger(), dockerCompose }));
     expect(paid).to.equal(2);
     expect(result.transactions.map(({ step }) => step)).to.deep.equal(["addDevice", "addComposeHash"]);
     expect(updatesOf(cvm)).to.have.length(1);
@@ -153,14 +154,14 @@ describe("updateCvm", () => {
   it("allows no device when any device may boot", async () => {
     const cvm = await createCvm(world, { allowAnyDevice: true });
     await disallowDevice(world, cvm);
-    const { paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), dockerCompose }));
+    const { paid } = await paying(() => update(world, cvm, { ledger: memoryLedger(), dockerCompose }));
     expect(paid).to.equal(1);
   });
 
   it("replaces the environment alone without a transaction, a signer or a chain", async () => {
     const cvm = await createCvm(world, { environment: blue });
     const { outcome: result, paid } = await paying(async () =>
-      update(world, cvm, { journal: memoryJournal(), environment: green, chain: chainOf(await deadRpc()) }),
+      update(world, cvm, { ledger: memoryLedger(), environment: green, chain: chainOf(await deadRpc()) }),
     );
     expect(paid).to.equal(0);
     expect(result).to.deep.include({ outcome: "environmentReplaced", composeHash: cvm.composeHash, transactions: [] });
@@ -170,7 +171,7 @@ describe("updateCvm", () => {
   it("registers a hash when the names in the environment change", async () => {
     const cvm = await createCvm(world, { environment: blue });
     const environment = [...green, { key: "LEVEL", value: "3" }];
-    const { outcome: result, paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), environment }));
+    const { outcome: result, paid } = await paying(() => update(world, cvm, { ledger: memoryLedger(), environment }));
     expect(paid).to.equal(1);
     expect(result).to.include({ outcome: "updated" });
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal(environment);
@@ -178,7 +179,7 @@ describe("updateCvm", () => {
 
   it("clears the environment when its option is set", async () => {
     const cvm = await createCvm(world, { environment: blue });
-    const result = await update(world, cvm, { journal: memoryJournal(), clearEnvironment: true });
+    const result = await update(world, cvm, { ledger: memoryLedger(), clearEnvironment: true });
     expect(world.cloud.readEnvironment(cvm.id)).to.deep.equal([]);
     expect(result.droppedVariables).to.deep.equal([{ name: "MODE", isUsed: false }]);
   });
@@ -186,7 +187,7 @@ describe("updateCvm", () => {
   it("does not change a CVM that runs the requested document", async () => {
     const cvm = await createCvm(world);
     const { outcome: result, paid } = await paying(() =>
-      update(world, cvm, { journal: memoryJournal(), dockerCompose: "services:\n  app:\n    image: nginx:1\n" }),
+      update(world, cvm, { ledger: memoryLedger(), dockerCompose: "services:\n  app:\n    image: nginx:1\n" }),
     );
     expect(paid).to.equal(0);
     expect(result).to.include({ outcome: "unchanged", composeHash: cvm.composeHash });
@@ -195,7 +196,7 @@ describe("updateCvm", () => {
 
   it("needs no chain on an off-chain KMS", async () => {
     const cvm = await createCvmOffChain(world, { environment: blue });
-    const request = { journal: memoryJournal(), dockerCompose, environment: green };
+    const request = { ledger: memoryLedger(), dockerCompose, environment: green };
     const result = await update(world, cvm, { ...request, ...offChain(world, cvm) });
     expect(result).to.deep.include({ outcome: "updated", previousComposeHash: cvm.composeHash, transactions: [] });
     expect(updatesOf(cvm)[0]).to.include({ state: "done", composeHash: result.composeHash });
@@ -204,10 +205,10 @@ describe("updateCvm", () => {
 
   it("finds the CVM by each of its names, and its record under all of them", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
-    await catchError(update(world, cvm, { journal: dyingAt(journal, "broadcast"), dockerCompose }), Error);
+    const ledger = memoryLedger();
+    await catchError(update(world, cvm, { ledger: dyingAt(ledger, "markSent"), dockerCompose }), Error);
     const { outcome: result, paid } = await paying(() =>
-      update(world, cvm, { journal, dockerCompose, cvm: `app_${cvm.appId.slice(2)}` }),
+      update(world, cvm, { ledger, dockerCompose, cvm: `app_${cvm.appId.slice(2)}` }),
     );
     expect(paid).to.equal(0);
     expect(result).to.include({ outcome: "updated", isResumed: true });
@@ -215,31 +216,31 @@ describe("updateCvm", () => {
 
   it("also sends the transaction for a hash that is allowed already", async () => {
     const cvm = await createCvm(world);
-    const first = await update(world, cvm, { journal: memoryJournal(), dockerCompose });
-    await update(world, cvm, { journal: memoryJournal(), dockerCompose: otherCompose });
-    const { outcome: back, paid } = await paying(() => update(world, cvm, { journal: memoryJournal(), dockerCompose }));
+    const first = await update(world, cvm, { ledger: memoryLedger(), dockerCompose });
+    await update(world, cvm, { ledger: memoryLedger(), dockerCompose: otherCompose });
+    const { outcome: back, paid } = await paying(() => update(world, cvm, { ledger: memoryLedger(), dockerCompose }));
     expect(back.composeHash).to.equal(first.composeHash);
     expect(paid).to.equal(1);
   });
 
   it("sends none when a recorded transaction proves the hash", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
-    const first = await update(world, cvm, { journal, dockerCompose });
-    await update(world, cvm, { journal, dockerCompose: otherCompose });
-    const { outcome: back, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+    const ledger = memoryLedger();
+    const first = await update(world, cvm, { ledger, dockerCompose });
+    await update(world, cvm, { ledger, dockerCompose: otherCompose });
+    const { outcome: back, paid } = await paying(() => update(world, cvm, { ledger, dockerCompose }));
     expect(paid).to.equal(0);
-    expect(back.transactions).to.deep.equal(first.transactions);
+    expect(back.transactions).to.deep.equal(first.transactions.map((one) => ({ ...one, isFromRecord: true })));
     expect(updatesOf(cvm)).to.have.length(3);
   });
 
   it("sends it again when the proven hash was pruned later", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
-    const first = await update(world, cvm, { journal, dockerCompose });
-    await update(world, cvm, { journal, dockerCompose: otherCompose });
-    await removeHash(world, cvm, first.composeHash);
-    const { outcome: back, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+    const ledger = memoryLedger();
+    const first = await update(world, cvm, { ledger, dockerCompose });
+    await update(world, cvm, { ledger, dockerCompose: otherCompose });
+    await removeHash(world, cvm, first.composeHash ?? cvm.composeHash);
+    const { outcome: back, paid } = await paying(() => update(world, cvm, { ledger, dockerCompose }));
     expect(paid).to.equal(1);
     expect(back).to.include({ outcome: "updated", composeHash: first.composeHash });
   });
@@ -247,8 +248,8 @@ describe("updateCvm", () => {
   it("waits until a busy CVM is idle", async () => {
     const cvm = await createCvm(world, { environment: blue });
     const results = await Promise.all([
-      update(world, cvm, { journal: memoryJournal(), environment: green }),
-      update(world, cvm, { journal: memoryJournal(), dockerCompose }),
+      update(world, cvm, { ledger: memoryLedger(), environment: green }),
+      update(world, cvm, { ledger: memoryLedger(), dockerCompose }),
     ]);
     expect(results.map(({ outcome }) => outcome)).to.have.members(["environmentReplaced", "updated"]);
   });
@@ -260,7 +261,7 @@ describe("updateCvm", () => {
       changes: Partial<UpdateCvmParameters> = {},
     ): Promise<Thrown> {
       const { outcome: error, paid } = await paying(() =>
-        catchError(update(world, cvm, { journal: memoryJournal(), dockerCompose, ...changes }), type),
+        catchError(update(world, cvm, { ledger: memoryLedger(), dockerCompose, ...changes }), type),
       );
       expect(paid).to.equal(0);
       expect(updatesOf(cvm)).to.deep.equal([]);
@@ -348,7 +349,7 @@ describe("updateCvm", () => {
       expect(
         await update(world, cvm, {
           ...changes,
-          journal: memoryJournal(),
+          ledger: memoryLedger(),
           cloud: world.client,
           acceptUnprovenKey: true,
         }),
@@ -358,7 +359,7 @@ describe("updateCvm", () => {
     it("accepts an app id as the CVM's name and as the app's", async () => {
       const cvm = await createCvm(world, { environment: blue });
       const named = { appId: undefined, cvm: `app_${cvm.appId.slice(2)}` };
-      const result = await update(world, cvm, { ...named, environment: green, journal: memoryJournal() });
+      const result = await update(world, cvm, { ...named, environment: green, ledger: memoryLedger() });
       expect(result).to.include({ keyProof: "pinned-key" });
     });
 
@@ -395,7 +396,7 @@ describe("updateCvm", () => {
         expect(context).to.include({ deviceId: world.dstack.deviceId });
       }
       const result = await update(world, cvm, {
-        journal: memoryJournal(),
+        ledger: memoryLedger(),
         dockerCompose,
         devices: [world.dstack.deviceId],
       });
@@ -425,14 +426,14 @@ describe("updateCvm", () => {
 
   it("ends an update that was stopped after its transaction, without another one", async () => {
     const cvm = await createCvm(world);
-    const journal = memoryJournal();
+    const ledger = memoryLedger();
     const abort = new AbortController();
     const onStep = (event: UpdateEvent) => {
-      if (event.kind === "broadcast") abort.abort(new Error("enough"));
+      if (event.kind === "transaction" && event.event.kind === "sent") abort.abort(new Error("enough"));
     };
     const { paid } = await paying(async () => {
-      await catchError(update(world, cvm, { journal, dockerCompose, signal: abort.signal, onStep }), Error);
-      return update(world, cvm, { journal, dockerCompose });
+      await catchError(update(world, cvm, { ledger, dockerCompose, signal: abort.signal, onStep }), Error);
+      return update(world, cvm, { ledger, dockerCompose });
     });
     expect(paid).to.equal(1);
     expect(updatesOf(cvm)).to.have.length(1);
@@ -451,10 +452,10 @@ describe("updateCvm", () => {
     }
 
     async function mismatch(cvm: TestCvm, acceptHashMismatch?: ComposeHash) {
-      const journal = memoryJournal();
+      const ledger = memoryLedger();
       return catchError(
         update(world, cvm, {
-          journal,
+          ledger,
           dockerCompose,
           cloud: hidingField("public_logs"),
           acceptUnprovenDocument: true,
@@ -468,7 +469,7 @@ describe("updateCvm", () => {
       const cvm = await createCvm(world);
       const { outcome: error, paid } = await paying(() =>
         catchError(
-          update(world, cvm, { journal: memoryJournal(), dockerCompose, cloud: hidingField("public_logs") }),
+          update(world, cvm, { ledger: memoryLedger(), dockerCompose, cloud: hidingField("public_logs") }),
           UnprovenDocumentError,
         ),
       );
@@ -497,7 +498,7 @@ describe("updateCvm", () => {
       const events: UpdateEvent[] = [];
       const { outcome: result, paid } = await paying(() =>
         update(world, cvm, {
-          journal: memoryJournal(),
+          ledger: memoryLedger(),
           dockerCompose,
           cloud: hidingField("public_logs"),
           acceptUnprovenDocument: true,
@@ -515,39 +516,29 @@ describe("updateCvm", () => {
   describe("when the cloud refuses the confirmation", () => {
     it("because the hash was removed meanwhile, reports it, and pays again only in the next run", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
-      const removing = hookedJournal(journal, {
-        before: async ({ type }) => {
-          const hash = journal.state.updates.values().next().value?.subject.composeHash;
-          if (type === "confirming") await removeHash(world, cvm, hash);
-        },
-      });
+      const ledger = memoryLedger();
+      const cloud = beforeConfirming(world, (hash) => removeHash(world, cvm, hash));
       const { outcome: error, paid } = await paying(() =>
-        catchError(update(world, cvm, { journal: removing, dockerCompose }), HashNotAllowedError),
+        catchError(update(world, cvm, { ledger, cloud, dockerCompose }), HashNotAllowedError),
       );
       expect(error).to.include({ status: 468 });
       expect(paid).to.equal(2); // ours, and the one that removed it
-      const again = await paying(() => update(world, cvm, { journal, dockerCompose }));
+      const again = await paying(() => update(world, cvm, { ledger, dockerCompose }));
       expect(again.paid).to.equal(1);
       expect(again.outcome).to.include({ outcome: "updated" });
     });
 
     it("because another machine started a newer update", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
-      let other: Promise<unknown> | undefined;
-      const overtaken = hookedJournal(journal, {
-        before: async ({ type }) => {
-          if (type !== "confirming") return;
-          const stopped = dyingAt(memoryJournal(), "prepared");
-          other = catchError(update(world, cvm, { journal: stopped, dockerCompose: otherCompose }), Error);
-          await other;
-        },
+      const ledger = memoryLedger();
+      const cloud = beforeConfirming(world, () => {
+        const stopped = dyingAt(memoryLedger(), "record");
+        return catchError(update(world, cvm, { ledger: stopped, dockerCompose: otherCompose }), Error);
       });
-      const error = await catchError(update(world, cvm, { journal: overtaken, dockerCompose }), HashExpiredError);
+      const error = await catchError(update(world, cvm, { ledger, cloud, dockerCompose }), HashExpiredError);
       expect(error).to.include({ status: 466 });
       expect(updatesOf(cvm)).to.deep.equal([]);
-      const { paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+      const { paid } = await paying(() => update(world, cvm, { ledger, dockerCompose }));
       expect(paid).to.equal(0);
       expect(updatesOf(cvm)).to.have.length(1);
     });
@@ -556,15 +547,13 @@ describe("updateCvm", () => {
   describe("when the CVM does not boot the new compose file", () => {
     it("says why, and pays nothing more once the reason is gone", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
-      const sabotaged = hookedJournal(journal, {
-        before: ({ type }) => (type === "confirming" ? disallowDevice(world, cvm) : undefined),
-      });
-      const error = await catchError(update(world, cvm, { journal: sabotaged, dockerCompose }), RolloverFailedError);
+      const ledger = memoryLedger();
+      const cloud = beforeConfirming(world, () => disallowDevice(world, cvm));
+      const error = await catchError(update(world, cvm, { ledger, cloud, dockerCompose }), RolloverFailedError);
       expect(error.context.reason).to.include("Device not allowed");
       expect(error.context.correlationId).to.be.a("string");
 
-      const { outcome: result, paid } = await paying(() => update(world, cvm, { journal, dockerCompose }));
+      const { outcome: result, paid } = await paying(() => update(world, cvm, { ledger, dockerCompose }));
       expect(result).to.include({ outcome: "updated" });
       expect(result.transactions.map(({ step }) => step)).to.include("addDevice");
       expect(paid).to.equal(1); // the device; the hash is proven by the transaction on record
@@ -572,25 +561,21 @@ describe("updateCvm", () => {
 
     it("reports it in the next run, if this one crashed before it could", async () => {
       const cvm = await createCvm(world);
-      const journal = memoryJournal();
-      const sabotaged = hookedJournal(journal, {
-        before: ({ type }) => (type === "confirming" ? disallowDevice(world, cvm) : undefined),
-        after: ({ type }) => {
-          if (type === "confirmed") throw new Error("crash");
-        },
-      });
-      await catchError(update(world, cvm, { journal: sabotaged, dockerCompose }), Error);
+      const ledger = memoryLedger();
+      const cloud = beforeConfirming(world, () => disallowDevice(world, cvm));
+      const dying = dyingAt(ledger, "confirmed", "after");
+      await catchError(update(world, cvm, { ledger: dying, cloud, dockerCompose }), Crash);
       await world.cloud.whenIdle();
-      await catchError(update(world, cvm, { journal, dockerCompose }), RolloverFailedError);
-      expect(await update(world, cvm, { journal, dockerCompose })).to.include({ outcome: "updated" });
+      await catchError(update(world, cvm, { ledger, dockerCompose }), RolloverFailedError);
+      expect(await update(world, cvm, { ledger, dockerCompose })).to.include({ outcome: "updated" });
     });
   });
 
-  it("updates two CVMs at the same time with one journal and one key, although both use one nonce", async () => {
+  it("works for two CVMs at once with one ledger and one key, though both reach for the same nonce", async () => {
     const [one, other] = [await createCvm(world), await createCvm(world)];
-    const journal = memoryJournal();
+    const ledger = memoryLedger();
     const { outcome: results, paid } = await paying(() =>
-      Promise.all([one, other].map((cvm) => update(world, cvm, { journal, dockerCompose }))),
+      Promise.all([one, other].map((cvm) => update(world, cvm, { ledger, dockerCompose }))),
     );
     expect(results.map(({ outcome }) => outcome)).to.deep.equal(["updated", "updated"]);
     expect(paid).to.equal(2);
@@ -598,17 +583,7 @@ describe("updateCvm", () => {
   });
 });
 
-/** A journal whose process ends before it writes this type of line. */
-function dyingAt(journal: ReturnType<typeof memoryJournal>, type: string) {
-  return hookedJournal(journal, {
-    before: (entry) => {
-      if (entry.type === type) throw new Error("crash");
-    },
-  });
-}
-
-async function removeHash({ dstack, owner }: UpdateWorld, { appId }: TestCvm, hash: ComposeHash | undefined) {
-  if (hash === undefined) throw new Error("No hash to remove.");
+async function removeHash({ dstack, owner }: UpdateWorld, { appId }: TestCvm, hash: ComposeHash) {
   const { client } = dstack;
   const transactionHash = await removeComposeHash(client, { account: owner, appId, composeHash: hash });
   await waitForReceipt(client, { transactionHash, functionName: "removeComposeHash" });

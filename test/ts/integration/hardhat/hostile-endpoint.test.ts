@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -9,6 +9,7 @@ import { type Address, concat, encodeFunctionData, type Hex, numberToHex, parseG
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { encodeDeployApp } from "../../../../src/chain/encode-deploy-app.ts";
+import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import {
   batchExecutorAddress,
@@ -260,11 +261,12 @@ describe("tasks that sign, at an endpoint that lies", () => {
   }
 
   async function updateCalls(): Promise<readonly Hex[]> {
-    const lines = await readFile(join(directory, ".dstack", "journal.jsonl"), "utf8");
-    const [patched] = lines.split("\n");
-    const { composeHash } = JSON.parse(patched ?? "{}") as { composeHash: Hex };
+    using ledger = openLedger(join(directory, ".dstack", "ledger.sqlite"));
+    const records = [...ledger.readNotes("update").values()] as readonly { readonly composeHash: Hex }[];
     return [
-      encodeFunctionData({ abi: dstackAppAbi, functionName: "addComposeHash", args: [composeHash] }),
+      ...records.map(({ composeHash }) =>
+        encodeFunctionData({ abi: dstackAppAbi, functionName: "addComposeHash", args: [composeHash] }),
+      ),
       ...world.nodes.map(({ deviceId }) =>
         encodeFunctionData({ abi: dstackAppAbi, functionName: "addDevice", args: [deviceId] }),
       ),

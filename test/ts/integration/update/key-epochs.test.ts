@@ -9,7 +9,6 @@ import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
 import { epochInterfaces, oddities, upgradeTo } from "../../../support/chain/upgrade-to.ts";
 import { registerHash, request, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
 import { rejection } from "../../../support/rejection.ts";
@@ -50,7 +49,7 @@ describe("the library on contracts with key epochs", () => {
       it(`pays nothing for ${what}`, async () => {
         await upgrade();
         const paid = await countTransactions(world);
-        const error = await rejection(update(world, cvm, { journal: memoryJournal(), dockerCompose }));
+        const error = await rejection(update(world, cvm, { ledger: memoryLedger(), dockerCompose }));
         expect(error).to.be.instanceOf(KeyEpochsError);
         expect(await countTransactions(world)).to.equal(paid);
       });
@@ -62,7 +61,7 @@ describe("the library on contracts with key epochs", () => {
       const started = performance.now();
       const error = await rejection(
         update(world, cvm, {
-          journal: memoryJournal(),
+          ledger: memoryLedger(),
           dockerCompose,
           acceptKeyEpochs: true,
           timeouts: { confirmMs: 60_000 },
@@ -78,14 +77,14 @@ describe("the library on contracts with key epochs", () => {
     });
 
     it("stops a rerun too, if the contract was upgraded after the interrupted run had paid", async () => {
-      const journal = memoryJournal();
+      const ledger = memoryLedger();
       const signal = new AbortController();
       const onStep = (event: UpdateEvent) => {
-        if (event.kind === "finished" && event.step === "addComposeHash") signal.abort();
+        if (event.kind === "finished" && event.step === "pay") signal.abort();
       };
-      await rejection(update(world, cvm, { journal, dockerCompose, onStep, signal: signal.signal }));
+      await rejection(update(world, cvm, { ledger, dockerCompose, onStep, signal: signal.signal }));
       await toEpochApp();
-      expect(await rejection(update(world, cvm, { journal, dockerCompose }))).to.be.instanceOf(KeyEpochsError);
+      expect(await rejection(update(world, cvm, { ledger, dockerCompose }))).to.be.instanceOf(KeyEpochsError);
     });
   });
 
@@ -163,7 +162,7 @@ describe("the library on contracts with key epochs", () => {
     });
 
     it("still verifies registrations and boots of the first generation", async () => {
-      const result = await update(world, cvm, { journal: memoryJournal(), dockerCompose });
+      const result = await update(world, cvm, { ledger: memoryLedger(), dockerCompose });
       expect(result.outcome).to.equal("updated");
     });
   });

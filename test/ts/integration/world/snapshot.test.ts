@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
 import { updateCvm } from "../../../../src/update/update-cvm.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { rejection } from "../../../support/rejection.ts";
@@ -13,7 +13,7 @@ const cvm = "onchain-app";
 async function update(world: World, tag: string) {
   const dockerCompose = `services:\n  web:\n    image: nginx:${tag}\n`;
   const { cloudClient: cloud, ownerClient: chain } = world;
-  return updateCvm({ cloud, chain, journal: memoryJournal(), cvm, dockerCompose, pollChainMs: 10, pollCloudMs: 10 });
+  return updateCvm({ cloud, chain, ledger: memoryLedger(), cvm, dockerCompose, pollChainMs: 10, pollCloudMs: 10 });
 }
 
 /** The state that a snapshot must restore, of chain and cloud. */

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { type ComposeHash, parseComposeHash } from "../../../../src/core/ids.ts";
 import { InvalidArgumentError, RpcUnavailableError } from "../../../../src/errors/index.ts";
 import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
 import { updateCvm } from "../../../../src/update/update-cvm.ts";
 import { startChain } from "../../../../src/world/chain/start-chain.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
@@ -256,7 +256,7 @@ async function update(world: World, tag: string): Promise<string | undefined> {
   const { outcome, composeHash } = await updateCvm({
     cloud: world.cloudClient,
     chain: world.ownerClient,
-    journal: memoryJournal(),
+    ledger: memoryLedger(),
     cvm: "onchain-app",
     dockerCompose: `services:\n  web:\n    image: nginx:${tag}\n`,
     pollChainMs: 20,

@@ -11,12 +11,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { acquireLock } from "../../../../src/chain/transactions/journal-file.ts";
 import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { makeOwnDirectory } from "../../../../src/files/own-file.ts";
 import { openHistoryStore } from "../../../../src/history/store.ts";
 import { Database } from "../../../../src/mock-cloud/store/database.ts";
-import { openJournal } from "../../../../src/update/journal.ts";
 import { openWorldState } from "../../../../src/world/state.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
@@ -25,7 +25,6 @@ const describeChain = async () => ({ kind: "local", genesis: "2026-11-30T00:00:0
 
 /** Everything that keeps a file between two runs, opened and closed again. `ledger`: what is on record is sent. */
 const keepers = {
-  "an update journal": { ledger: true, use: async (path: string) => (await openJournal(path)).close() },
   "a ledger": { ledger: true, use: async (path: string) => openLedger(path).close() },
   "a history store": { ledger: true, use: async (path: string) => openHistoryStore(path).close() },
   "a cloud's database": { ledger: false, use: async (path: string) => new Database(path).close() },
@@ -192,7 +191,7 @@ describe("the lock of a journal", () => {
       `99999999999_1_host_${"0".repeat(16)}`,
     ])
       writeFileSync(join(`${path()}.lock`, name), "");
-    await (await openJournal(path())).close();
+    await (await acquireLock(path())).release();
   });
 
   it("is not put or looked for behind a link", async () => {
@@ -200,7 +199,7 @@ describe("the lock of a journal", () => {
     for (const isThere of [false, true]) {
       if (isThere) mkdirSync(elsewhere);
       else symlinkSync(elsewhere, `${path()}.lock`);
-      const error = await rejection(openJournal(path()));
+      const error = await rejection(acquireLock(path()));
       expect(error).to.be.instanceOf(UnusableFileError);
       expect(existsSync(path())).to.equal(false);
     }

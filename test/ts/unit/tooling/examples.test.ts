@@ -5,8 +5,8 @@ import { expect } from "chai";
 import { commandOf, filesBelow, root } from "../../../../scripts/support/paths.ts";
 import { type PackageManifest, readJson, readText } from "../../../support/repository/files.ts";
 
-// The examples of the functions that take a journal show these.
-const shownElsewhere = ["memoryBatchJournal", "memoryJournal", "openBatchJournal", "openJournal"];
+// The examples of the functions that take a ledger show these.
+const shownElsewhere = ["memoryLedger", "openLedger"];
 
 const manifest = readJson<PackageManifest>("package.json");
 /** Each entry point that is TypeScript of ours, with its source. */

@@ -181,7 +181,7 @@ const errors = [
   "exitCodes",
   "isDstackError",
 ];
-const update = ["memoryJournal", "openJournal", "planUpdate", "updateCvm"];
+const update = ["memoryLedger", "openLedger", "planUpdate", "updateCvm"];
 const batch = [
   "acceptKmsOwnershipCall",
   "acceptOwnershipCall",
@@ -229,7 +229,7 @@ const batch = [
 ];
 
 const doors: Readonly<Record<string, readonly string[]>> = {
-  "src/index.ts": [...abi, ...chain, ...cloud, ...core, ...errors, ...update],
+  "src/index.ts": [...new Set([...abi, ...chain, ...cloud, ...core, ...errors, ...update])],
   "src/generated/abi.ts": abi,
   "src/chain/index.ts": chain,
   "src/cloud/index.ts": cloud,

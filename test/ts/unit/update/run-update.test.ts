@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
 import type { UpdateResult } from "../../../../src/update/run.ts";
 import { runUpdate } from "../../../../src/update/update-cvm.ts";
-import { Crash, type CrashPoint, crashingJournal } from "../../../support/update/crashing-journal.ts";
+import { Crash, type CrashPoint, crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
 import { simulate } from "../../../support/update/simulation.ts";
 
 const request = {
@@ -13,7 +13,7 @@ const request = {
 };
 
 const crashPoints: fc.Arbitrary<CrashPoint> = fc.record({
-  write: fc.nat(10),
+  write: fc.integer({ min: 1, max: 5 }),
   when: fc.constantFrom("before", "after"),
 });
 
@@ -25,18 +25,19 @@ describe("runUpdate over simulated ports", () => {
         fc.array(crashPoints, { maxLength: 6 }),
         async (throws, crashes) => {
           const simulation = simulate(throws);
-          const journal = memoryJournal();
+          const ledger = memoryLedger();
           let result: UpdateResult | undefined;
           for (let life = 0; result === undefined; life++) {
             expect(life, "lives").to.be.lessThan(throws.length + crashes.length + 3);
-            const run = simulation.start(crashingJournal(journal, crashes[life]), request);
+            const point = crashes[life];
+            const run = simulation.start(point === undefined ? ledger : crashingLedger(ledger, point), request);
             result = await runUpdate(run).catch(endedBadly);
           }
 
           expect(simulation.cloud.confirmed).to.deep.equal([result.composeHash]);
           expect(simulation.cloud.composeHash).to.equal(result.composeHash);
           expect(result.outcome).to.be.oneOf(["updated", "environmentReplaced"]);
-          const mined = simulation.chain.minedOurs.map(({ intent }) => intent?.step);
+          const mined = simulation.chain.mined.map(({ intent }) => intent.step);
           expect(mined).to.deep.equal(["addDevice", "addComposeHash"]);
         },
       ),
@@ -48,6 +49,6 @@ describe("runUpdate over simulated ports", () => {
 
 /** A crash, or an error that says to run the update again. Every other error is a fault of the flow. */
 function endedBadly(error: unknown): undefined {
-  if (error instanceof Crash || (isDstackError(error) && (error.retryable || error.name === "NonceTakenError"))) return;
+  if (error instanceof Crash || (isDstackError(error) && error.retryable)) return;
   throw error;
 }

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { buildAppCompose, changeAppCompose } from "../../../../src/core/app-compose.ts";
 import { computeComposeHash } from "../../../../src/core/compose-hash.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
@@ -11,8 +12,8 @@ import {
   UnauthorizedError,
 } from "../../../../src/errors/index.ts";
 import { createUpdateEmitter, type UpdateEvent } from "../../../../src/update/events.ts";
-import { memoryJournal } from "../../../../src/update/journal.ts";
 import type { CloudPort, CvmSnapshot, PatchAnswer } from "../../../../src/update/ports.ts";
+import type { UpdateRecord } from "../../../../src/update/progress.ts";
 import type { UpdateRequest, UpdateRun } from "../../../../src/update/run.ts";
 import { fingerprintEnvironment, patch } from "../../../../src/update/steps/document.ts";
 import { followRollover } from "../../../../src/update/steps/follow-rollover.ts";
@@ -51,8 +52,8 @@ function watching(
   cloud: Partial<CloudPort> = {},
   request: Omit<UpdateRequest, "cvm"> = {},
 ) {
-  const journal = memoryJournal();
-  const run = simulate().start(journal, request);
+  const ledger = memoryLedger();
+  const run = simulate().start(ledger, request);
   let next = 0;
   const port: CloudPort = {
     ...run.cloud,
@@ -64,7 +65,7 @@ function watching(
     readBootError: async () => undefined,
     ...cloud,
   };
-  return { run: { ...run, cloud: port } satisfies UpdateRun, journal };
+  return { run: { ...run, cloud: port } satisfies UpdateRun, ledger };
 }
 
 const unreachable = new CloudUnreachableError("GET", "/cvms/my-app");
@@ -165,68 +166,66 @@ describe("fingerprintEnvironment", () => {
 
 describe("followRollover", () => {
   const before = snapshot("running", oldHash);
-  const rollover = { update: "00112233aabbccdd", composeHash: newHash, correlationId: "op-1" };
+  const record: UpdateRecord = {
+    status: "confirmed",
+    key: "cvm_1",
+    appId,
+    chainId,
+    composeHash: newHash,
+    previousComposeHash: oldHash,
+    environment: null,
+    correlationId: "op-1",
+    payments: [],
+  };
+  const rollover = { record };
 
-  async function begun(
+  function begun(
     states: readonly (CvmSnapshot | Error)[],
     cloud: Partial<CloudPort> = {},
     request: Omit<UpdateRequest, "cvm"> = {},
   ) {
     const watched = watching(states, cloud, request);
-    const subject = {
-      cvm: "cvm_1",
-      appId,
-      chainId,
-      composeHash: newHash,
-      previousComposeHash: oldHash,
-      environment: null,
-    };
-    await watched.journal.append({ type: "accepted", update: rollover.update, correlationId: null, ...subject });
+    watched.run.progress.write(record);
     return watched;
   }
-  const lastEntry = (journal: ReturnType<typeof memoryJournal>) => journal.entries().at(-1);
+  const statusOf = ({ progress }: UpdateRun) => progress.read(record)?.status;
 
-  it("ends when the CVM runs the new compose file, after temporary faults", async () => {
-    const { run } = await begun([
-      snapshot("updating"),
-      unreachable,
-      snapshot("updating"),
-      snapshot("running", newHash),
-    ]);
+  it("ends when the CVM runs the new compose, through faults that pass", async () => {
+    const { run } = begun([snapshot("updating"), unreachable, snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("reports no fall back when it sees the old compose file before the CVM goes down", async () => {
-    const { run } = await begun([snapshot("running"), snapshot("updating"), snapshot("running", newHash)]);
+  it("does not take the old compose, seen before the CVM goes down, for a fall back", async () => {
+    const { run } = begun([snapshot("running"), snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("reports why the CVM fell back, and records it", async () => {
-    const { run, journal } = await begun([snapshot("updating"), snapshot("running")], {
+  it("says why the CVM fell back, and writes it down", async () => {
+    const { run } = begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "no device",
     });
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(error.context).to.include({ reason: "no device", correlationId: "op-1" });
-    expect(lastEntry(journal)).to.include({ type: "failed", reason: "no device" });
+    expect(statusOf(run)).to.equal("failed");
   });
 
-  it("ends the reason of a fall back with exactly one full stop", async () => {
-    const { run } = await begun([snapshot("updating"), snapshot("running")], {
+  it("ends the reason of a fall back with one full stop, whoever wrote the first", async () => {
+    const { run } = begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "OS image is not allowed.",
     });
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(error.message).to.match(/: OS image is not allowed\.$/);
   });
 
-  it("recognises a fall back without a reason", async () => {
-    const { run, journal } = await begun([snapshot("updating"), snapshot("running")]);
+  it("recognises a fall back for which no reason is given", async () => {
+    const { run } = begun([snapshot("updating"), snapshot("running")]);
     await catchError(followRollover(run, before, rollover), RolloverFailedError);
-    expect(lastEntry(journal)).to.include({ type: "failed" });
+    expect(statusOf(run)).to.equal("failed");
   });
 
   for (const status of ["error", "failed"]) {
     it(`ends with a CVM in status ${status}`, async () => {
-      const { run } = await begun([snapshot("updating"), snapshot(status, newHash)]);
+      const { run } = begun([snapshot("updating"), snapshot(status, newHash)]);
       const error = await catchError(
         followRollover(run, { ...before, composeHash: newHash }, rollover),
         RolloverFailedError,
@@ -237,19 +236,19 @@ describe("followRollover", () => {
 
   it("reports an environment that cannot be decrypted, even with the same hash", async () => {
     const sameHash = { ...before, composeHash: newHash };
-    const failing = await begun([snapshot("updating"), snapshot("running", newHash)], {
+    const failing = begun([snapshot("updating"), snapshot("running", newHash)], {
       readBootError: async () => "unreadable",
     });
     await catchError(followRollover(failing.run, sameHash, rollover), RolloverFailedError);
-    const fine = await begun([snapshot("updating"), snapshot("running", newHash)]);
+    const fine = begun([snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(fine.run, sameHash, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("waits for a stopped CVM up to a time limit", async () => {
-    const { run, journal } = await begun([snapshot("stopped")]);
+  it("waits for a stopped CVM, but not for ever", async () => {
+    const { run } = begun([snapshot("stopped")]);
     const error = await catchError(followRollover(run, before, rollover), RolloverTimeoutError);
     expect(error.context).to.include({ status: "stopped", correlationId: "op-1" });
-    expect(lastEntry(journal)).to.include({ type: "accepted" });
+    expect(statusOf(run)).to.equal("confirmed");
   });
 
   it("asks seldom while the cloud's stream reports, and not beyond the time limit", async () => {
@@ -264,25 +263,25 @@ describe("followRollover", () => {
         return snapshot("updating");
       },
     };
-    const polled = await begun([], cloud);
+    const polled = begun([], cloud);
     const error = await catchError(followRollover(polled.run, before, rollover), RolloverTimeoutError);
     expect(error.context.waitedMs).to.equal(60_000);
     expect(looks).to.be.greaterThan(50);
 
     looks = 0;
-    const followed = await begun([], { ...cloud, watchStatus: reportOnce });
+    const followed = begun([], { ...cloud, watchStatus: reportOnce });
     await catchError(followRollover(followed.run, before, rollover), RolloverTimeoutError);
     expect(looks).to.be.within(12, 15);
   });
 
   it("ends at a permanent fault", async () => {
     const refusal = new UnauthorizedError({ method: "GET", path: "/cvms/my-app", status: 401 });
-    const { run } = await begun([snapshot("updating"), refusal, snapshot("running", newHash)]);
+    const { run } = begun([snapshot("updating"), refusal, snapshot("running", newHash)]);
     expect(await catchError(followRollover(run, before, rollover), UnauthorizedError)).to.equal(refusal);
   });
 
-  it("reports a CVM that another update has changed meanwhile", async () => {
-    const { run } = await begun([snapshot("updating"), snapshot("running", thirdHash)]);
+  it("reports a CVM that somebody moved on meanwhile", async () => {
+    const { run } = begun([snapshot("updating"), snapshot("running", thirdHash)]);
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(error.context.reason).to.include(thirdHash);
   });
@@ -298,17 +297,17 @@ describe("followRollover", () => {
       isUnchanged: false,
       droppedVariables: [],
     };
-    const uncompared = { ...rollover, composeHash: document.composeHash, document };
+    const uncompared = { record: { ...record, composeHash: document.composeHash }, document };
 
-    it("compares it with the hash in force at the end", async () => {
-      const { run, journal } = await begun([snapshot("updating"), snapshot("running", thirdHash)]);
+    it("compares it with the one in force in the end", async () => {
+      const { run } = begun([snapshot("updating"), snapshot("running", thirdHash)]);
       const error = await catchError(followRollover(run, before, uncompared), HashMismatchError);
       expect(error.context).to.include({ expected: document.composeHash, fromCloud: thirdHash });
-      expect(lastEntry(journal)).to.include({ type: "failed" });
+      expect(statusOf(run)).to.equal("failed");
     });
 
-    it("accepts exactly the hash that the caller accepted", async () => {
-      const { run } = await begun([snapshot("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
+    it("takes the very hash that was accepted", async () => {
+      const { run } = begun([snapshot("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
       expect(await followRollover(run, before, uncompared)).to.include({ composeHash: thirdHash });
     });
   });
@@ -320,7 +319,7 @@ describe("runUpdate", () => {
   it("reports the start and end of every step, and nothing after a failed step", async () => {
     const simulation = simulate();
     const events: UpdateEvent[] = [];
-    const run = simulation.start(memoryJournal(), request, (event) => events.push(event));
+    const run = simulation.start(memoryLedger(), request, (event) => events.push(event));
     let asked = 0;
     const broken = { ...run, chain: { ...run.chain, readChainId: async () => (asked++ === 0 ? chainId : 1) } };
     await catchError(runUpdate(broken), Error);
@@ -339,18 +338,18 @@ describe("runUpdate", () => {
     ]);
   });
 
-  it("leaves the journal unchanged when there is nothing to do", async () => {
-    const journal = memoryJournal();
-    const result = await runUpdate(simulate().start(journal, {}));
+  it("leaves the ledger alone where there is nothing to do", async () => {
+    const ledger = memoryLedger();
+    const result = await runUpdate(simulate().start(ledger, {}));
     expect(result).to.include({ outcome: "unchanged" });
-    expect(journal.entries()).to.deep.equal([]);
+    expect(ledger.readNotes("update").size).to.equal(0);
   });
 
-  it("measures its steps with the given clock", async () => {
-    const result = await runUpdate(simulate().start(memoryJournal(), request));
+  it("measures its steps with the clock it is given", async () => {
+    const result = await runUpdate(simulate().start(memoryLedger(), request));
     const durations = Object.fromEntries(result.steps.map(({ step, durationMs }) => [step, durationMs]));
-    // The simulated clock moves only in the waits: two polls until the transaction has its two confirmations.
-    expect(durations).to.include({ buildDocument: 0, checkHash: 0, addComposeHash: 250 });
+    // The simulated clock moves only in the waits: two pauses while the CVM restarts.
+    expect(durations).to.include({ buildDocument: 0, checkHash: 0, followRollover: 250 });
   });
 });
 

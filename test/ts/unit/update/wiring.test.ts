@@ -2,9 +2,17 @@ import { expect } from "chai";
 import { readText, repositoryFiles } from "../../../support/repository/files.ts";
 import { importsOf } from "../../../support/repository/imports.ts";
 
-// What connects the flow with the real chain, the cloud and the disk, whose lines it holds against their calldata and
-// signed bytes. Everything else speaks to ports, so it can be simulated.
-const connectors = ["connect.ts", "connect-chain.ts", "journal.ts"].map((name) => `src/update/${name}`);
+// What connects the flow with the real chain, the cloud and the ledger, and what passes their types through. Everything
+// else speaks to ports, so it can be simulated.
+const connectors = [
+  "connect.ts",
+  "connect-chain.ts",
+  "connect-payments.ts",
+  "index.ts",
+  "plan-update.ts",
+  "ports.ts",
+  "progress.ts",
+].map((name) => `src/update/${name}`);
 
 describe("the update flow", () => {
   it("uses chain and cloud only through its ports", () => {

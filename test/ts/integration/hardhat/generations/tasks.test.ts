@@ -84,7 +84,7 @@ describe("tasks on contracts of each generation", () => {
     ["device allow-any", () => ({ state: "on", yes: true })],
     ["prune", () => ({ dryRun: true, keep: "0" })],
     ["prune", () => ({ keep: "0", accept: "other-machines", yes: true, ledger: `${directory}/prune-${runs}` })],
-    ["update", () => ({ compose, journal: `${directory}/update-${runs}` })],
+    ["update", () => ({ compose, ledger: `${directory}/update-${runs}` })],
     ["boot-check", () => ({})],
   ];
   const otherNames = (task: AcceptingCommand) =>

@@ -100,7 +100,7 @@ describe("dstack update, against a cloud that lies", () => {
         : {},
       setting.network === null ? {} : { network: "world" },
     );
-    return runTask(hre, ["update"], { cvm, json: true, journal: path(`journal-${runs}.jsonl`), ...args });
+    return runTask(hre, ["update"], { cvm, json: true, ledger: path(`ledger-${runs}.sqlite`), ...args });
   }
 
   const changes = () => (cloud?.received ?? []).filter(({ method }) => method !== "GET");

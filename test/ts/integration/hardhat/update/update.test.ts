@@ -54,7 +54,7 @@ describe("dstack update", () => {
       cvm: "onchain-app",
       app: appOf(args.cvm),
       json: true,
-      journal: path(`journal-${runs}.jsonl`),
+      ledger: path(`ledger-${runs}.sqlite`),
       ...args,
     });
   /** An environment needs the name of its app. */
@@ -80,8 +80,8 @@ describe("dstack update", () => {
       pre_launch_script: "#!/bin/sh\necho hello\n",
       allowed_envs: ["TOKEN", "API_URL"],
     });
-    const journal = await readFile(path(`journal-${runs}.jsonl`), "utf8");
-    for (const text of [outcome.stdout, outcome.stderr, journal])
+    const ledger = await readFile(path(`ledger-${runs}.sqlite`), "latin1");
+    for (const text of [outcome.stdout, outcome.stderr, ledger])
       expect(text).not.to.include(secret).and.not.to.include("api.example").and.not.to.include(world.apiKey);
 
     const again = await run({ compose: path("new.yml"), wait: true });

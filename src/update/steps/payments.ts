@@ -1,0 +1,114 @@
+import { caveatOf, requireNoKeyEpochs } from "../../core/generation.ts";
+import type { PriceEstimate } from "../../core/price.ts";
+import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
+import type { AllowlistSnapshot, Payment, PaymentIntent, PaymentPort, RegistrationRequired } from "../ports.ts";
+import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
+import { requireExpectedDevice } from "../trust.ts";
+
+/**
+ * Decides what must be sent, in this order. Checks every known obstacle before the first wei is spent.
+ *
+ * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError,
+ * ContractOwnerError, InsufficientFundsError, RpcUnavailableError
+ */
+export async function planPayments(
+  run: UpdateRun,
+  target: UpdateTarget,
+  answer: RegistrationRequired,
+  payments: PaymentPort,
+): Promise<readonly PaymentIntent[]> {
+  const { planned } = await withStep(
+    run,
+    "readChain",
+    async () => {
+      const chainId = await requireChain(run, target, answer);
+      const kms = run.request.kms ?? target.kmsContractAddress;
+      const allowlist = await run.chain.readAllowlist({ ...answer, appId: target.appId, kms });
+      requireNoKeyEpochs(allowlist.contracts, run.request.acceptKeyEpochs === true);
+      const planned = planFor(allowlist, { chainId, appId: target.appId }, answer);
+      const newDevice = planned.some(({ step }) => step === "addDevice") ? answer.deviceId : undefined;
+      if (newDevice !== undefined) requireExpectedDevice(run, newDevice);
+      return { chainId, allowlist, planned, newDevice, price: await requirePayable(run, payments, planned) };
+    },
+    ({ chainId, allowlist: { contracts, ...allowlist }, planned, newDevice, price }) => ({
+      ...allowlist,
+      ...{ chainId, newDevice, price },
+      caveat: caveatOf(contracts),
+      planned: planned.map(({ step }) => step),
+    }),
+  );
+  return planned;
+}
+
+async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: RegistrationRequired): Promise<number> {
+  const actual = await chain.readChainId();
+  const expected = answer.chainId ?? target.chainId ?? actual;
+  if (expected !== actual) throw new WrongChainError(expected, actual);
+  return actual;
+}
+
+function planFor(
+  { blockNumber, deviceAllowed, composeHashAllowed }: AllowlistSnapshot,
+  app: Pick<PaymentIntent, "chainId" | "appId">,
+  { composeHash, deviceId }: RegistrationRequired,
+): readonly PaymentIntent[] {
+  // Sent even if the hash is allowed already, because the cloud verifies a transaction as well as the state.
+  const absentAt = composeHashAllowed ? undefined : blockNumber;
+  const addComposeHash = { ...app, step: "addComposeHash", value: composeHash, absentAt } as const;
+  if (deviceAllowed || deviceId === undefined) return [addComposeHash];
+  // The device first: once its hash is allowed, a CVM must be able to boot.
+  return [{ ...app, step: "addDevice", value: deviceId, absentAt: blockNumber }, addComposeHash];
+}
+
+/** Checks signer and balance for unsigned payments only, and returns their price. A transaction on record needs neither. */
+async function requirePayable(
+  run: UpdateRun,
+  payments: PaymentPort,
+  planned: readonly PaymentIntent[],
+): Promise<PriceEstimate | undefined> {
+  const unsigned: PaymentIntent[] = [];
+  for (const payment of planned) if (!(await payments.isRecorded(payment))) unsigned.push(payment);
+  if (unsigned.length === 0) return undefined;
+  if (run.chain.signer === undefined) throw new SignerRequiredError(unsigned.map(({ step }) => step));
+  return payments.requireAffordable(unsigned);
+}
+
+/**
+ * Makes sure that for each payment one transaction is mined and proven. Recorded transactions are sent again and waited
+ * for. A new one is signed only if none is on record, or if the recorded one can no longer be mined.
+ *
+ * @throws TransactionRevertedError, ReceiptTimeoutError, ReceiptMismatchError, NonceTakenError, InsufficientFundsError,
+ * TransactionUnderpricedError, UnsignedRecordError, RpcUnavailableError, LedgerError
+ */
+export function pay(
+  run: UpdateRun,
+  payments: PaymentPort,
+  planned: readonly PaymentIntent[],
+): Promise<readonly Payment[]> {
+  return withStep(
+    run,
+    "pay",
+    () => payments.pay(planned),
+    (paid) => ({ payments: paid }),
+  );
+}
+
+/**
+ * Waits until the payments are as final as the caller asked for. Returns them as they are then.
+ *
+ * @param recorded the payments of an earlier run, if this one did not call `pay`
+ * @throws FinalityTimeoutError, and what `pay` throws
+ */
+export async function awaitFinality(
+  run: UpdateRun,
+  payments: PaymentPort,
+  recorded?: readonly PaymentIntent[],
+): Promise<readonly Payment[]> {
+  const final = await withStep(
+    run,
+    "awaitFinality",
+    () => payments.finish(recorded),
+    ({ until }) => ({ until }),
+  );
+  return final.payments;
+}
