@@ -19,7 +19,7 @@ import { proofOf, readReceipt } from "./receipt.ts";
 export type Mined = Ended & { readonly receipt: TransactionReceipt };
 
 /** Usual times from a block to its stage, in ms. Nine of ten blocks are faster. */
-const typicalMs: Readonly<Record<"ethereum" | "rollup", Readonly<Record<FinalityTag, number>>>> = {
+const typicalTimes: Readonly<Record<"ethereum" | "rollup", Readonly<Record<FinalityTag, number>>>> = {
   ethereum: { latest: 0, safe: 735_000, finalized: 1_120_000 },
   rollup: { latest: 0, safe: 75_000, finalized: 1_235_000 },
 };
@@ -28,16 +28,18 @@ const ethereum = [1, 11_155_111, 17_000, 560_048];
 const patience = 4;
 
 /** The usual time from a block of this chain to its stage, in ms. */
-export function typicalFinalityMs(chainId: number, tag: FinalityTag): number {
-  return typicalMs[ethereum.includes(chainId) ? "ethereum" : "rollup"][tag];
+function typicalFinalityMs(chainId: number, tag: FinalityTag): number {
+  return typicalTimes[ethereum.includes(chainId) ? "ethereum" : "rollup"][tag];
 }
 
 export interface WaitForFinalityParameters {
   /** Mined transactions. The receipts of earlier runs' transactions may be absent; they are read. */
   readonly mined: readonly Ended[];
   readonly until: FinalityTag;
-  /** @default four times the chain's usual time */
+  /** @default four times the usual time */
   readonly timeoutMs?: number | undefined;
+  /** Usual time from a block to the stage. @default by chain */
+  readonly typicalMs?: number | undefined;
 }
 
 /**
@@ -49,12 +51,12 @@ export interface WaitForFinalityParameters {
  */
 export async function waitForFinality(
   context: FollowContext,
-  { mined: ended, until, timeoutMs }: WaitForFinalityParameters,
+  { mined: ended, until, timeoutMs, typicalMs }: WaitForFinalityParameters,
 ): Promise<readonly Mined[]> {
   const { ledger, settings, identity } = context;
   let mined = await Promise.all(ended.map((one) => (isMined(one) ? one : keepMined(context, one))));
   if (mined.length === 0 || until === "latest") return mined;
-  const typical = typicalFinalityMs(identity.chainId, until);
+  const typical = typicalMs ?? typicalFinalityMs(identity.chainId, until);
   const tag = new TagWatch(context, until, typical);
   settings.onEvent?.({
     ...{ kind: "waitingForFinality", tag: until },

@@ -43,8 +43,13 @@ export interface SenderParameters extends Partial<FollowSettings> {
    * holds it
    */
   readonly until?: FinalityTag | undefined;
-  /** Timeout for that stage, in ms. @default four times the chain's usual time */
+  /** Timeout for that stage, in ms. @default four times the usual time */
   readonly finalityTimeoutMs?: number | undefined;
+  /**
+   * Usual time from a block to that stage, in ms. Endpoints that do not know the stage are waited for so long. @default
+   * by chain: for `safe` 75 s on a rollup and 735 s on Ethereum, for `finalized` about 20 minutes
+   */
+  readonly typicalFinalityMs?: number | undefined;
 }
 
 export interface SenderIntention extends Intention {
@@ -255,9 +260,18 @@ export class Sender implements Disposable {
    * @throws what waitForFinality throws, ReceiptMismatchError
    */
   async finish(): Promise<void> {
-    const { until = defaultFinality(this.context.identity), finalityTimeoutMs: timeoutMs } = this.#run.parameters;
+    const {
+      until = defaultFinality(this.context.identity),
+      finalityTimeoutMs,
+      typicalFinalityMs,
+    } = this.#run.parameters;
     const mined = this.sent.filter(({ transaction }) => transaction.state === "mined");
-    for (const one of await waitForFinality(this.context, { mined, until, timeoutMs })) {
+    for (const one of await waitForFinality(this.context, {
+      mined,
+      until,
+      timeoutMs: finalityTimeoutMs,
+      typicalMs: typicalFinalityMs,
+    })) {
       const { receipt, isFromRecord = false } = this.#sent.get(one.transaction.id) ?? {};
       if (receipt === undefined) this.#conclude(one, isFromRecord);
       else this.#note(one, isFromRecord, { isProven: true });

@@ -36,6 +36,9 @@ export async function waitForTransactions(
   using sender = await openSender(client, parameters, intention);
   const { context } = sender;
   const ended = await Promise.all(transactions.map((transaction) => followTransaction(context, transaction)));
-  const { until = defaultFinality(context.identity), finalityTimeoutMs: timeoutMs } = parameters;
-  return waitForFinality(context, { mined: ended.map(requireMined), until, timeoutMs });
+  const { until = defaultFinality(context.identity), finalityTimeoutMs, typicalFinalityMs } = parameters;
+  return waitForFinality(context, {
+    ...{ mined: ended.map(requireMined), until },
+    ...{ timeoutMs: finalityTimeoutMs, typicalMs: typicalFinalityMs },
+  });
 }

@@ -1,0 +1,200 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { NetworkConnection } from "hardhat/types/network";
+import { createClient, http, numberToHex } from "viem";
+import { getTransactionCount } from "viem/actions";
+import { base, mainnet } from "viem/chains";
+import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
+import type { ChainClient } from "../../../../src/chain/client.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { defaultFinality, readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { waitForTransactions } from "../../../../src/chain/transactions/wait-for-transactions.ts";
+import { parseComposeHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
+import { type BatchStoppedError, FinalityTimeoutError } from "../../../../src/errors/index.ts";
+import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { type Intercept, interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { rejection } from "../../../support/rejection.ts";
+import { sendJson, startServer } from "../../../support/update/http-server.ts";
+
+describe("the stage of a transaction", () => {
+  let connection: NetworkConnection;
+  let dstack: Dstack;
+  before(async () => {
+    connection = await network.create("local");
+  });
+  beforeEach(async () => {
+    dstack = await connection.networkHelpers.loadFixture(deployDstack);
+    kinds.splice(0);
+  });
+
+  const callOf = (digit: number): OwnerCall =>
+    addComposeHashCall({ appId: dstack.appId, composeHash: parseComposeHash(`${digit}`.repeat(64)) });
+  const count = () => getTransactionCount(dstack.client, { address: dstack.owner.address });
+
+  /** A node whose safe block is the one that `at` returns, or that does not know the tag. */
+  function nodeWithSafe(at: () => Promise<bigint> | bigint | undefined, intercept?: Intercept) {
+    return interceptedClient(connection, {
+      intercept: async (request, pass) => {
+        const { method, params } = request;
+        if (method !== "eth_getBlockByNumber" || params?.[0] !== "safe") return intercept?.(request, pass) ?? pass();
+        const number = await at();
+        if (number === undefined) throw rpcError(-32602, "safe block not found");
+        return connection.provider.request({ method, params: [numberToHex(number), false] });
+      },
+    });
+  }
+  const head = async () => BigInt(await connection.networkHelpers.time.latestBlock());
+
+  interface SendOptions extends Partial<SendBatchParameters> {
+    readonly client?: ChainClient;
+  }
+  const kinds: string[] = [];
+  function send(calls: readonly OwnerCall[], { client = dstack.client, ...parameters }: SendOptions) {
+    const onEvent = ({ kind }: { readonly kind: string }) => void kinds.push(kind);
+    return sendBatch(client, { calls, account: dstack.owner, mode: "none", until: "safe", onEvent, ...parameters });
+  }
+
+  it("is waited for once, after all transactions are sent, and told", async () => {
+    let polls = 0;
+    const { client } = nodeWithSafe(async () => (++polls < 4 ? 0n : await head()));
+    const ledger = memoryLedger();
+    const result = await send([callOf(1), callOf(2)], { client, ledger });
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done"]);
+    expect(polls).to.equal(4);
+    expect(kinds.slice(-3)).to.deep.equal(["mined", "waitingForFinality", "final"]);
+    expect(ledger.transactions().map(({ finality }) => finality)).to.deep.equal(["safe", "safe"]);
+  });
+
+  it("is waited for again by the same command, which pays nothing, if it was not reached in time", async () => {
+    const { client } = nodeWithSafe(() => 0n);
+    const ledger = memoryLedger();
+    const late = await rejection(send([callOf(1)], { client, ledger, typicalFinalityMs: 40 }));
+    expect((late as BatchStoppedError).cause).to.be.instanceOf(FinalityTimeoutError);
+    expect(kinds, "a tag that does not move is told").to.include("tagStalled");
+    const nonce = await count();
+    const again = await send([callOf(1)], { client: nodeWithSafe(head).client, ledger });
+    expect(again.transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
+    expect(again.calls.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect(await count()).to.equal(nonce);
+  });
+
+  it("is a time, and said so, where the endpoint does not know the tag", async () => {
+    const { client } = nodeWithSafe(() => undefined);
+    const start = Date.now();
+    const result = await send([callOf(1)], { client, typicalFinalityMs: 150, finalityTimeoutMs: 5_000 });
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect(Date.now() - start).to.be.greaterThan(140);
+    expect(kinds).to.include("tagUnknown");
+  });
+
+  it("is reached again after a reorganisation removed the transactions, which are sent again and told", async () => {
+    const { networkHelpers } = connection;
+    const nonce = await count();
+    const beforeSending = await networkHelpers.takeSnapshot();
+    let polls = 0;
+    const { client } = nodeWithSafe(async () => {
+      polls += 1;
+      if (polls === 2) {
+        await beforeSending.restore();
+        await networkHelpers.mine(5);
+      }
+      return polls < 4 ? 0n : head();
+    });
+    const ledger = memoryLedger();
+    const result = await send([callOf(1), callOf(2)], { client, ledger });
+    expect(kinds.filter((kind) => kind === "dropped")).to.have.length(2);
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done", "done"]);
+    expect(await count()).to.equal(nonce + 2);
+    expect(ledger.transactions().map(({ state, finality }) => [state, finality])).to.deep.equal([
+      ["mined", "safe"],
+      ["mined", "safe"],
+    ]);
+    for (const digit of ["1", "2"]) {
+      const composeHash = parseComposeHash(digit.repeat(64));
+      expect(await readAllowlist(dstack.client, { appId: dstack.appId, composeHash })).to.include({
+        composeHashAllowed: true,
+      });
+    }
+  });
+
+  it("takes an endpoint that is behind for no reorganisation", async () => {
+    let polls = 0;
+    const { client } = nodeWithSafe(
+      () => (polls < 6 ? 0n : head()),
+      async ({ method, params }, pass) => {
+        // From the second look at a receipt on, a server answers that has not seen the block for a while.
+        if (method === "eth_getTransactionReceipt" && ++polls > 1 && polls < 5) return null;
+        if (method === "eth_getBlockByNumber" && polls > 1 && polls < 5 && params?.[1] === false) return null;
+        return pass();
+      },
+    );
+    const result = await send([callOf(1)], { client });
+    expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect(kinds).to.not.include("dropped");
+  });
+
+  it("can be waited for alone, for several recorded transactions", async () => {
+    const ledger = memoryLedger();
+    const { client, owner: account } = dstack;
+    await send([callOf(1), callOf(2)], { ledger, until: "latest" });
+    const transactions = ledger.transactions();
+    const mined = await waitForTransactions(client, { ledger, account, transactions, until: "finalized" });
+    expect(mined.map(({ receipt }) => receipt.status)).to.deep.equal(["success", "success"]);
+    expect(ledger.transactions().map(({ finality }) => finality)).to.deep.equal(["finalized", "finalized"]);
+  });
+
+  describe("that counts where the caller names none", () => {
+    /** A node that says it is this one. */
+    async function nodeNamed(name: string, more: Readonly<Record<string, unknown>> = {}) {
+      const asked: string[] = [];
+      const server = await startServer(async (response, { body }) => {
+        const { id, method } = JSON.parse(body) as { id: number; method: string };
+        asked.push(method);
+        const answers: Record<string, unknown> = {
+          web3_clientVersion: name,
+          eth_getBlockByNumber: { hash: `0x${"0b".repeat(32)}` },
+          ...more,
+        };
+        const error = { code: -32601, message: "the method does not exist" };
+        sendJson(response, 200, {
+          jsonrpc: "2.0",
+          id,
+          ...(method in answers ? { result: answers[method] } : { error }),
+        });
+      });
+      const client = createClient({ chain: mainnet, transport: http(server.url, { retryCount: 0 }) });
+      const identity = await readChainIdentity(client, mainnet.id).finally(() => server.close());
+      return { asked, identity, tag: defaultFinality(identity) };
+    }
+
+    it("is the latest block on a development node of this machine, whose records are kept apart", async () => {
+      for (const [name, more] of [
+        ["anvil/v1.7.1", {}],
+        ["HardhatNetwork/3.18.0/@nomicfoundation/edr/0.12.0", {}],
+        ["another", { anvil_nodeInfo: {} }],
+        ["another", { hardhat_metadata: {} }],
+      ] as const) {
+        const { identity, tag } = await nodeNamed(name, more);
+        expect(tag, name).to.equal("latest");
+        expect(identity.chain).to.equal(`1 0x${"0b".repeat(32)}`);
+      }
+    });
+
+    it("is the safe block on another node of this machine", async () => {
+      const { identity, tag } = await nodeNamed("Geth/v1.16.7-stable/linux-amd64/go1.25.1");
+      expect([identity.chain, tag]).to.deep.equal(["1", "safe"]);
+    });
+
+    it("is the safe block of a remote endpoint, whatever that says of itself: it is not even asked", async () => {
+      const client = createClient({ chain: base, transport: http("http://192.0.2.1:8545") });
+      const identity = await readChainIdentity(client, base.id);
+      expect([identity.chain, defaultFinality(identity)]).to.deep.equal(["8453", "safe"]);
+    });
+
+    it("is the latest block on a simulated network", async () => {
+      expect(defaultFinality(await readChainIdentity(dstack.client, base.id))).to.equal("latest");
+    });
+  });
+});
