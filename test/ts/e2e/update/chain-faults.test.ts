@@ -82,7 +82,7 @@ describe("updateCvm on a chain with faults", () => {
   const sentHashes = (ledger: Ledger) =>
     ledger.transactions().flatMap(({ attempts }) => attempts.map(({ transactionHash }) => transactionHash));
 
-  it("sends the same bytes again when a reorganisation removes the transaction before it is confirmed", async () => {
+  it("sends the same bytes again when a reorganisation removes the transaction before its confirmation", async () => {
     const cvm = await createCvm(world);
     const ledger = memoryLedger();
     let snapshot: unknown;
@@ -109,7 +109,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(updatesOf(cvm)).to.have.length(1);
   });
 
-  it("survives a reorganisation between inclusion and the stage, tells it, and reports the new block", async () => {
+  it("survives a reorganisation before the stage, tells it, and reports the new block", async () => {
     const cvm = await createCvm(world);
     const ledger = memoryLedger();
     let snapshot: unknown;
@@ -227,7 +227,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(result).to.include({ outcome: "updated" });
   });
 
-  it("waits through receipts that are none", async () => {
+  it("waits when the endpoint answers with empty receipts", async () => {
     const cvm = await createCvm(world);
     let empty = 0;
     const { outcome: result, paid } = await paying(() =>
@@ -242,8 +242,8 @@ describe("updateCvm on a chain with faults", () => {
     expect(result).to.include({ outcome: "updated" });
   });
 
-  describe("whose base fee has risen above its price", () => {
-    /** An update that died before its transaction left, and a base fee that has risen since. */
+  describe("when the base fee has risen above the price of its transaction", () => {
+    /** An update that ended before it sent its transaction, and a base fee that has risen since. */
     async function leaveUnderpriced(): Promise<{ cvm: TestCvm; ledger: Ledger }> {
       const cvm = await createCvm(world);
       const ledger = memoryLedger();
@@ -287,7 +287,7 @@ describe("updateCvm on a chain with faults", () => {
     });
   });
 
-  it("names a dead endpoint when it stays dead, and goes on from the record afterwards", async () => {
+  it("names an endpoint that stays unreachable, and continues from the record afterwards", async () => {
     const cvm = await createCvm(world);
     const ledger = memoryLedger();
     let isDead = false;
@@ -305,7 +305,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(result).to.include({ outcome: "updated", isResumed: true });
   });
 
-  it("counts past an endpoint that still counts without the transaction just mined", async () => {
+  it("uses the next nonce when the endpoint does not count the mined transaction yet", async () => {
     const cvm = await createCvm(world);
     await disallowDevice(world, cvm);
     const stale = numberToHex(await countTransactions(world));
@@ -354,8 +354,8 @@ describe("updateCvm on a chain with faults", () => {
     expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
   });
 
-  describe("whose nonce another transaction has taken", () => {
-    /** An update that died before its transaction left, and a transfer that used its nonce. */
+  describe("when another transaction has taken the nonce", () => {
+    /** An update that ended before it sent its transaction, and a transfer that used its nonce. */
     async function overtake(): Promise<{ cvm: TestCvm; ledger: Ledger }> {
       const cvm = await createCvm(world);
       const ledger = memoryLedger();
@@ -365,7 +365,7 @@ describe("updateCvm on a chain with faults", () => {
       return { cvm, ledger };
     }
 
-    it("signs anew once the chain shows what has it, and writes that down", async () => {
+    it("signs again once the chain shows the other transaction, and records that", async () => {
       const { cvm, ledger } = await overtake();
       const events: UpdateEvent[] = [];
       const { outcome: result, paid } = await paying(() =>
@@ -381,7 +381,7 @@ describe("updateCvm on a chain with faults", () => {
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
     });
 
-    it("signs nothing while that cannot be told, except with the hash of the transaction that has it", async () => {
+    it("signs nothing while the other is unknown, except when the caller names it", async () => {
       const { cvm, ledger } = await overtake();
       const {
         transactions: [hash],
@@ -406,8 +406,8 @@ describe("updateCvm on a chain with faults", () => {
     });
   });
 
-  describe("with a transaction that waits, and that the caller gives up", () => {
-    /** An update that died while its transaction waited. */
+  describe("when the caller gives up a transaction that waits", () => {
+    /** An update that ended while its transaction waited. */
     async function leaveWaiting(): Promise<{ cvm: TestCvm; ledger: Ledger; abandonTransaction: TransactionHash }> {
       const cvm = await createCvm(world);
       const ledger = memoryLedger();
@@ -425,7 +425,7 @@ describe("updateCvm on a chain with faults", () => {
     };
     afterEach(() => ask("evm_setAutomine", true));
 
-    it("uses its nonce for nothing, and signs anew, without a long wait", async () => {
+    it("uses its nonce for an empty call, and signs again without a long wait", async () => {
       const { cvm, ledger, abandonTransaction } = await leaveWaiting();
       const { outcome: result, paid } = await paying(() => updateThrough(cvm, mining, { ledger, abandonTransaction }));
       expect(paid).to.equal(2); // the empty call and the payment
@@ -434,7 +434,7 @@ describe("updateCvm on a chain with faults", () => {
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
     });
 
-    it("takes it if it was mined first", async () => {
+    it("counts it if it was mined first", async () => {
       const { cvm, ledger, abandonTransaction } = await leaveWaiting();
       await ask("evm_mine");
       const { outcome: result, paid } = await paying(() => updateThrough(cvm, mining, { ledger, abandonTransaction }));

@@ -159,7 +159,7 @@ describe("an update that crashes", () => {
     }
   });
 
-  it("leaves nothing in the ledger that is a secret", async () => {
+  it("leaves no secret in the ledger", async () => {
     const cvm = await freshCvm();
     await runOnce(cvm, undefined, { environment: [{ key: "MODE", value: "a-very-secret-value" }] });
     const files = readdirSync(directory.path).map((name) => readFileSync(join(directory.path, name), "latin1"));

@@ -571,7 +571,7 @@ describe("updateCvm", () => {
     });
   });
 
-  it("works for two CVMs at once with one ledger and one key, though both reach for the same nonce", async () => {
+  it("updates two CVMs at the same time with one ledger and one key, although both use one nonce", async () => {
     const [one, other] = [await createCvm(world), await createCvm(world)];
     const ledger = memoryLedger();
     const { outcome: results, paid } = await paying(() =>

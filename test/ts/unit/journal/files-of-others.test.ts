@@ -82,7 +82,7 @@ for (const [name, { ledger, use }] of Object.entries(keepers))
       await expectUnusable(/folder/, folder);
     });
 
-    it("is not made where the system lets nobody make a file", () => expectUnusableBelowProc(use));
+    it("cannot be made where the system allows no new file", () => expectUnusableBelowProc(use));
 
     it("is not taken where others may write to it", async () => {
       for (const mode of [0o666, 0o620, 0o602]) {

@@ -190,17 +190,17 @@ describe("followRollover", () => {
   }
   const statusOf = ({ progress }: UpdateRun) => progress.read(record)?.status;
 
-  it("ends when the CVM runs the new compose, through faults that pass", async () => {
+  it("ends when the CVM runs the new compose file, after temporary faults", async () => {
     const { run } = begun([snapshot("updating"), unreachable, snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("does not take the old compose, seen before the CVM goes down, for a fall back", async () => {
+  it("reports no fall back when it sees the old compose file before the CVM goes down", async () => {
     const { run } = begun([snapshot("running"), snapshot("updating"), snapshot("running", newHash)]);
     expect(await followRollover(run, before, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("says why the CVM fell back, and writes it down", async () => {
+  it("reports why the CVM fell back, and records it", async () => {
     const { run } = begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "no device",
     });
@@ -209,7 +209,7 @@ describe("followRollover", () => {
     expect(statusOf(run)).to.equal("failed");
   });
 
-  it("ends the reason of a fall back with one full stop, whoever wrote the first", async () => {
+  it("ends the reason of a fall back with exactly one full stop", async () => {
     const { run } = begun([snapshot("updating"), snapshot("running")], {
       readBootError: async () => "OS image is not allowed.",
     });
@@ -217,7 +217,7 @@ describe("followRollover", () => {
     expect(error.message).to.match(/: OS image is not allowed\.$/);
   });
 
-  it("recognises a fall back for which no reason is given", async () => {
+  it("recognises a fall back without a reason", async () => {
     const { run } = begun([snapshot("updating"), snapshot("running")]);
     await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(statusOf(run)).to.equal("failed");
@@ -244,7 +244,7 @@ describe("followRollover", () => {
     expect(await followRollover(fine.run, sameHash, rollover)).to.include({ composeHash: newHash });
   });
 
-  it("waits for a stopped CVM, but not for ever", async () => {
+  it("waits for a stopped CVM up to a time limit", async () => {
     const { run } = begun([snapshot("stopped")]);
     const error = await catchError(followRollover(run, before, rollover), RolloverTimeoutError);
     expect(error.context).to.include({ status: "stopped", correlationId: "op-1" });
@@ -280,7 +280,7 @@ describe("followRollover", () => {
     expect(await catchError(followRollover(run, before, rollover), UnauthorizedError)).to.equal(refusal);
   });
 
-  it("reports a CVM that somebody moved on meanwhile", async () => {
+  it("reports a CVM that another update has changed meanwhile", async () => {
     const { run } = begun([snapshot("updating"), snapshot("running", thirdHash)]);
     const error = await catchError(followRollover(run, before, rollover), RolloverFailedError);
     expect(error.context.reason).to.include(thirdHash);
@@ -299,14 +299,14 @@ describe("followRollover", () => {
     };
     const uncompared = { record: { ...record, composeHash: document.composeHash }, document };
 
-    it("compares it with the one in force in the end", async () => {
+    it("compares it with the hash in force at the end", async () => {
       const { run } = begun([snapshot("updating"), snapshot("running", thirdHash)]);
       const error = await catchError(followRollover(run, before, uncompared), HashMismatchError);
       expect(error.context).to.include({ expected: document.composeHash, fromCloud: thirdHash });
       expect(statusOf(run)).to.equal("failed");
     });
 
-    it("takes the very hash that was accepted", async () => {
+    it("accepts exactly the hash that the caller accepted", async () => {
       const { run } = begun([snapshot("running", thirdHash)], {}, { acceptHashMismatch: thirdHash });
       expect(await followRollover(run, before, uncompared)).to.include({ composeHash: thirdHash });
     });
@@ -338,14 +338,14 @@ describe("runUpdate", () => {
     ]);
   });
 
-  it("leaves the ledger alone where there is nothing to do", async () => {
+  it("leaves the ledger unchanged when there is nothing to do", async () => {
     const ledger = memoryLedger();
     const result = await runUpdate(simulate().start(ledger, {}));
     expect(result).to.include({ outcome: "unchanged" });
     expect(ledger.readNotes("update").size).to.equal(0);
   });
 
-  it("measures its steps with the clock it is given", async () => {
+  it("measures its steps with the given clock", async () => {
     const result = await runUpdate(simulate().start(memoryLedger(), request));
     const durations = Object.fromEntries(result.steps.map(({ step, durationMs }) => [step, durationMs]));
     // The simulated clock moves only in the waits: two pauses while the CVM restarts.
