@@ -2,7 +2,7 @@ import { type Address, encodeFunctionData, parseAbi } from "viem";
 import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
-import { estimatePrice, type PricedTransaction } from "../chain/transactions/price.ts";
+import { type EstimatePriceParameters, estimatePrice, type PricedTransaction } from "../chain/transactions/price.ts";
 import { batchExecutorDeployment, deterministicDeployer, encodeExecute } from "../core/batch-executor.ts";
 import type { Hex } from "../core/ids.ts";
 import {
@@ -18,6 +18,10 @@ import type { PriceEstimate } from "../core/price.ts";
 import type { SafeBatch } from "./build-safe-batch.ts";
 import type { BatchPlan } from "./plan-batch.ts";
 
+/** A plan, and the fees per gas that its transactions will have. */
+export type EstimateBatchPriceParameters = Pick<BatchPlan, "account" | "calls" | "delegation" | "gas"> &
+  Pick<EstimatePriceParameters, "fees">;
+
 /**
  * Tells what a planned batch will cost. Signs nothing, so the node cannot estimate a batch through a delegation itself:
  * it estimates one call of each kind, and a batch is counted as these calls.
@@ -31,12 +35,12 @@ import type { BatchPlan } from "./plan-batch.ts";
  */
 export async function estimateBatchPrice(
   client: ChainClient,
-  { account: from, calls, delegation, gas: limit }: Pick<BatchPlan, "account" | "calls" | "delegation" | "gas">,
+  { account: from, calls, delegation, gas: limit, fees }: EstimateBatchPriceParameters,
 ): Promise<PriceEstimate> {
   const gasOf = await estimateEach(client, { from, calls });
   if (delegation === undefined) {
     const transactions = calls.map((call) => ({ ...call, gas: afterRefunds(gasOf(call), [call]) }));
-    return estimatePrice(client, { transactions: limitTogether(transactions, limit) });
+    return estimatePrice(client, { transactions: limitTogether(transactions, limit), fees });
   }
   const batches = chunkCalls(calls, {}).map((chunk, index) => {
     const authorizes = delegation.authorizes && index === 0;
@@ -44,7 +48,7 @@ export async function estimateBatchPrice(
     return { to: from, data: encodeExecute(chunk), gas: afterRefunds(gas, chunk, authorizes), authorizes };
   });
   const deployment = delegation.deploys ? [await planDeployment(client, from)] : [];
-  return estimatePrice(client, { transactions: limitTogether([...deployment, ...batches], limit) });
+  return estimatePrice(client, { transactions: limitTogether([...deployment, ...batches], limit), fees });
 }
 
 /** A plan limits the gas of its transactions together, so that of the first one stands for all. */
@@ -58,11 +62,11 @@ function limitTogether(
 /** Tells what ending an account's delegation will cost. @throws ImplausibleAnswerError, RpcUnavailableError */
 export function estimateUndoPrice(
   client: ChainClient,
-  { address: to }: { readonly address: Address },
+  { address: to, fees }: { readonly address: Address } & Pick<EstimatePriceParameters, "fees">,
 ): Promise<PriceEstimate> {
   const gas = afterRefunds(transactionGas + authorizationGas, [], true);
   const transaction = { to, data: "0x", gas, gasLimit: undoDelegationGasCeiling, authorizes: true } as const;
-  return estimatePrice(client, { transactions: [transaction] });
+  return estimatePrice(client, { transactions: [transaction], fees });
 }
 
 const safeAbi = parseAbi([

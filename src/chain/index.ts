@@ -43,6 +43,7 @@ export * from "./remove-device.ts";
 export * from "./set-allow-any-device.ts";
 export { sendPreparedTransaction, type WriteParameters } from "./transactions/broadcast.ts";
 export type { FinalityTag } from "./transactions/chain-identity.ts";
+export type { NamedFees } from "./transactions/fees.ts";
 export type { SenderEvent } from "./transactions/follow-context.ts";
 export {
   type Ledger,

@@ -1,8 +1,7 @@
 import { type Account, type Address, formatGwei } from "viem";
 import { estimateBatchPrice } from "../batch/estimate-batch-price.ts";
 import { type BatchPlan, type PlanBatchParameters, planBatch } from "../batch/plan-batch.ts";
-import type { ChainClient } from "../chain/client.ts";
-import { highestTip } from "../chain/transactions/fees.ts";
+import { highestTip, type NamedFees, readFees } from "../chain/transactions/fees.ts";
 import { simulateCall } from "../chain/transactions/simulate.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { groupCalls } from "../core/order-calls.ts";
@@ -13,6 +12,7 @@ import { showPrice } from "../output/price.ts";
 import type { ConnectedChain } from "./host.ts";
 import { describeDelegation, howToDelegate } from "./plan-with-user.ts";
 import type { TaskIo } from "./run.ts";
+import type { Signing } from "./signing.ts";
 
 /** `--dry-run`, of every task that sends transactions. */
 export interface DryRunArguments {
@@ -54,7 +54,7 @@ export interface PlanCallsParameters
  */
 export async function planCalls(
   io: Pick<TaskIo, "output">,
-  { client, chainId, ...chain }: ConnectedChain,
+  { client, chainId, ...chain }: ConnectedChain & Pick<Signing, "choices">,
   { calls, payer: account, ...wanted }: PlanCallsParameters,
 ): Promise<PlannedCalls> {
   // Only a key could sign a delegation.
@@ -66,7 +66,7 @@ export async function planCalls(
     return simulateCall(client, { from: plan.account, to, data, functionName, abi: abiOf(call) });
   };
   await mapLimited(groupCalls(plan.calls)[0] ?? [], simulate, { limit: requestsAtOnce });
-  const price = await showBatchPlan(io, client, plan);
+  const price = await showBatchPlan(io, { client, ...chain }, plan);
   showDryRun(io);
   return {
     outcome: "planned",
@@ -115,7 +115,7 @@ export async function readPayer(
  */
 export async function showBatchPlan(
   { output }: Pick<TaskIo, "output">,
-  client: ChainClient,
+  { client, choices }: Pick<ConnectedChain & Signing, "client" | "choices">,
   plan: BatchPlan,
 ): Promise<PriceEstimate | null> {
   const { account, delegation, offer, calls, nonce } = plan;
@@ -125,14 +125,19 @@ export async function showBatchPlan(
       ? `${calls.length === 1 ? "one transaction" : `${calls.length} transactions, one per change`}`
       : "one transaction for all changes, or as few as possible";
   output.line(`${account} sends ${transactions} (batch ${plan.mode}: ${plan.reason}).`);
-  output.line(`  first nonce ${nonce}, according to the endpoint; ${tipLimit}`);
+  output.line(`  first nonce ${nonce}, according to the endpoint; ${tipLimitOf(choices)}`);
   if (offer !== undefined) output.line(`  ${howToDelegate}`);
   if (delegation !== undefined) for (const line of describeDelegation(delegation)) output.line(line);
   if (plan.fallsBack) output.line("  if the endpoint refuses this, sends one transaction per change instead");
-  const price = await estimateBatchPrice(client, plan);
+  const fees = await readFees(client, choices);
+  const price = await estimateBatchPrice(client, { ...plan, fees });
   showPrice(output, price);
   return price;
 }
 
 /** The part of the price that an endpoint could raise. */
-export const tipLimit = `priority fee at most ${formatGwei(highestTip)} gwei`;
+export function tipLimitOf({ maxPriorityFeePerGas = highestTip }: NamedFees): string {
+  return `priority fee at most ${formatGwei(maxPriorityFeePerGas)} gwei`;
+}
+
+export const tipLimit = tipLimitOf({});

@@ -9,15 +9,14 @@ import { type AppId, type ComposeHash, type DeviceId, parseAppId } from "../core
 import { lintApp, requireClean } from "../core/lint/lint.ts";
 import { CloudResponseError, InvalidArgumentError, NoContractError } from "../errors/index.ts";
 import type { CommandHost, ConnectedChain, DstackConfig } from "./host.ts";
+import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
 
-export interface AppArguments {
+export interface AppArguments extends SendingArguments {
   /** `0x…`, `app_…` or a name of the configuration. */
   readonly app?: string | undefined;
   /** Name or id in the cloud. */
   readonly cvm?: string | undefined;
-  /** File of the ledger, for commands that send. */
-  readonly ledger?: string | undefined;
 }
 
 export interface AppTarget {

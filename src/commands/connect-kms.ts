@@ -6,13 +6,12 @@ import type { Generation } from "../core/generation.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type ConnectedApp, connectCloud, readConfiguredKms, requireCloud } from "./connect-app.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
+import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
 
-export interface ConnectKmsArguments extends KmsArguments {
+export interface ConnectKmsArguments extends KmsArguments, SendingArguments {
   /** A CVM whose KMS the command is about. */
   readonly cvm?: string | undefined;
-  /** File of the ledger, for commands that send. */
-  readonly ledger?: string | undefined;
 }
 
 export interface ConnectedKms extends ConnectedChain, Signing {

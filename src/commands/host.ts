@@ -1,5 +1,6 @@
 import type { Account, Address } from "viem";
 import type { ChainClient } from "../chain/client.ts";
+import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 
 /**
@@ -74,6 +75,8 @@ export interface DstackConfig {
   };
   /** File of the ledger; undefined for the one in the project's `.dstack`. */
   readonly ledger: string | undefined;
+  /** The stage that counts as done; undefined for the chain's default. */
+  readonly finality: FinalityTag | undefined;
   readonly cloud: {
     readonly baseUrl: LazySetting;
     /** Empty if not set. */

@@ -16,6 +16,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   addComposeHash: (value) => `npx hardhat dstack hash add ${value.replace(" on ", " --app ")}`,
   appId: "--app (or dstack.apps)",
   buildSafeBatch: "--batch safe of a task such as dstack hash add",
+  cancelTransaction: "dstack tx cancel",
   chain: "--network",
   clearEnvironment: "--clear-environment",
   confirmUnsigned: "a terminal: the task then asks about this transaction, also with --yes",
@@ -26,10 +27,13 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   expectedKmsPublicKey: "dstack.kmsPublicKey",
   kms: "--kms, dstack.kms or DSTACK_KMS",
   mode: "--batch",
+  replaceTransaction: "dstack tx replace",
   savePlan: "--dry-run --plan FILE",
   setAllowAnyDevice: "dstack device allow-any off",
   store: "--store",
+  transactionHash: "--transaction-hash",
   undoDelegation: "dstack batch undo-delegation",
+  until: "--until",
 };
 
 /** Replaces `parameter` and `parameter: value` in a text of the library by what a user of the commands gives. */

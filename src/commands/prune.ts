@@ -37,6 +37,7 @@ import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { createSending } from "./sending.ts";
 import { chooseSendMode, confirmUnsigned, createBatchOutput, showRecorded } from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
@@ -242,11 +243,12 @@ async function send(
   );
   // If another transaction replaced a recorded one, this run sends its removals.
   const batchPlan = await planWithUser(io, app, { ...sending, calls: removalCalls, mode, allowDelegation });
-  const price = await showBatchPlan(io, client, batchPlan);
+  const price = await showBatchPlan(io, app, batchPlan);
   const what = removals.length === 1 ? "this hash" : `these ${removals.length} hashes`;
   await io.confirm(`Remove ${what} as ${account.address}?`);
   const result = await applyPrunePlan({
     ...{ plan, source, account, batchPlan, ledger },
+    ...createSending(io, app, { choices: app.choices, ledger, account }),
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, app),
   });

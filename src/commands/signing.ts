@@ -4,14 +4,11 @@ import type { Account, Address } from "viem";
 import { type Ledger, memoryLedger, openLedger } from "../chain/transactions/ledger.ts";
 import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
+import { parseSending, type SendingArguments, type SendingChoices } from "./sending.ts";
 
-export interface LedgerArguments {
-  /** File of the ledger. */
-  readonly ledger?: string | undefined;
-}
-
-/** What a command needs to send. Read only when needed, because reading the chain needs neither. */
+/** What a command needs to send. Key and ledger are read only when needed, because reading the chain needs neither. */
 export interface Signing {
+  readonly choices: SendingChoices;
   /** The account that pays, preferably the wanted one. */
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
   readonly openLedger: (options?: OpenTaskLedgerOptions) => Promise<Ledger>;
@@ -22,8 +19,10 @@ export interface OpenTaskLedgerOptions {
   readonly isKept?: boolean | undefined;
 }
 
-export function signingOf(args: LedgerArguments, host: CommandHost, chain: ConnectedChain): Signing {
+/** @throws InvalidArgumentError, InvalidHexError */
+export function signingOf(args: SendingArguments, host: CommandHost, chain: ConnectedChain): Signing {
   return {
+    choices: parseSending(args, host.settings),
     signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }),
     openLedger: (options) => openTaskLedger(args, host, options),
   };
@@ -36,7 +35,7 @@ export function signingOf(args: LedgerArguments, host: CommandHost, chain: Conne
  * @throws LedgerError, UnusableFileError
  */
 export async function openTaskLedger(
-  { ledger }: LedgerArguments,
+  { ledger }: Pick<SendingArguments, "ledger">,
   { root, settings }: Pick<CommandHost, "root" | "settings">,
   { isKept = true }: OpenTaskLedgerOptions = {},
 ): Promise<Ledger> {

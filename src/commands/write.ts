@@ -30,6 +30,7 @@ import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
+import { createSending } from "./sending.ts";
 import type { Signing } from "./signing.ts";
 
 export interface ExecuteCallsParameters {
@@ -86,11 +87,11 @@ export async function executeCalls(
   await showRecorded(io, client, { ...sending, purpose: { kind: "batch" } });
   const { mode, allowDelegation } = delivery;
   const plan = await planWithUser(io, chain, { ...sending, mode, allowDelegation });
-  const price = await showBatchPlan(io, client, plan);
+  const price = await showBatchPlan(io, chain, plan);
   const count = plan.calls.length;
   if (count > 0) await io.confirm(`Send ${count === 1 ? "it" : `these ${count} changes`} as ${account.address}?`);
   const result = await sendBatch(client, {
-    ...{ ...sending, plan, signal: io.signal },
+    ...{ ...sending, plan, ...createSending(io, chain, { choices: chain.choices, ledger, account }) },
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, chain),
   });
@@ -251,6 +252,8 @@ export function createBatchOutput(
         }
         return;
       }
+      case "underpriced":
+        return; // the offer to replace it says so
       default:
         output.detail("", describeSenderEvent(event));
     }

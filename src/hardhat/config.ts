@@ -3,6 +3,7 @@ import type { ConfigurationVariableResolver, HardhatUserConfig, SensitiveString 
 import type { ConfigHooks, HardhatUserConfigValidationError } from "hardhat/types/hooks";
 import { z } from "zod";
 import { parseAddress } from "../chain/client.ts";
+import { finalityTags } from "../chain/transactions/chain-identity.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
@@ -42,6 +43,7 @@ const schema = z.strictObject({
   kmsPublicKey: z.union([parsedBy(parseKmsPublicKey), variable]).optional(),
   batch: z.strictObject({ delegate: z.boolean().optional() }).optional(),
   ledger: z.string().min(1).optional(),
+  finality: z.enum(finalityTags).optional(),
   cloud: z.strictObject({ baseUrl: sensitive.optional(), apiKey: sensitive.optional() }).optional(),
 });
 
@@ -80,7 +82,7 @@ function parsedBy(parse: (raw: string) => string) {
 }
 
 function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
-  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, ledger, cloud = {} } = user;
+  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, ledger, finality, cloud = {} } = user;
   const orElse = (value: SensitiveString, fallback: string) =>
     variable(typeof value === "string" ? value : { default: fallback, ...value });
   return {
@@ -90,6 +92,7 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
     kmsPublicKey: orElse(kmsPublicKey, ""),
     batch: { delegate: batch.delegate ?? false },
     ledger,
+    finality,
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),

@@ -14,6 +14,7 @@ import {
   updateTasks,
   upTasks,
 } from "./tasks.ts";
+import { txTasks } from "./tx-tasks.ts";
 
 export type * from "./type-extensions.ts";
 
@@ -35,6 +36,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...kmsTasks,
     ...pruneTasks,
     ...batchTasks,
+    ...txTasks,
   ],
 });
 

@@ -1,3 +1,4 @@
+import { task } from "hardhat/config";
 import { ArgumentType } from "hardhat/types/arguments";
 import { type AcceptingCommand, namesToAccept } from "../commands/acceptable-names.ts";
 
@@ -46,3 +47,38 @@ export const dryRunFlag = {
   description: "Show what would be sent and its price, and send nothing",
 } as const;
 export const yesFlag = { name: "yes", description: "Send without asking for confirmation" } as const;
+
+const untilOption = optional(
+  "until",
+  "What counts as done: latest, safe or finalized (default: dstack.finality, or safe; on development chains latest)",
+);
+export const transactionHashOption = optional(
+  "transactionHash",
+  "The mined transaction that used the nonce of a recorded one, if the node cannot find it",
+);
+const maxFeeOption = optional(
+  "maxFee",
+  "Highest price per gas, in gwei (default: twice the base fee, plus the priority fee)",
+);
+const priorityFeeOption = optional(
+  "priorityFee",
+  "Part of that price for the block builder, in gwei (default: what the node suggests, at most 3)",
+);
+const replaceOption = optional(
+  "replace",
+  "If the base fee rises, replace the transaction without asking, for at most this price per gas, in gwei",
+);
+
+/** A task that sends transactions, with the options that all of them have. */
+export function sendingTask(id: string[], description: string) {
+  return task(id, description)
+    .addOption(maxFeeOption)
+    .addOption(priorityFeeOption)
+    .addOption(replaceOption)
+    .addOption(untilOption)
+    .addOption(transactionHashOption)
+    .addOption(ledgerOption)
+    .addFlag(dryRunFlag)
+    .addFlag(yesFlag)
+    .addFlag(jsonFlag);
+}

@@ -12,8 +12,8 @@ import {
   fromBlockOption,
   jsonFlag,
   kmsOption,
-  ledgerOption,
   optional,
+  sendingTask,
   several,
   storeOption,
   withExample,
@@ -38,19 +38,18 @@ export const deviceTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceList))
     .build(),
-  task(["dstack", "device", "add"], withExample("Allows an app to boot on devices", "device add node-2 --cvm my-app"))
+  sendingTask(
+    ["dstack", "device", "add"],
+    withExample("Allows an app to boot on devices", "device add node-2 --cvm my-app"),
+  )
     .addVariadicArgument(devices)
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("device add"))
     .addOption(batchOption)
-    .addOption(ledgerOption)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAdd))
     .build(),
-  task(
+  sendingTask(
     ["dstack", "device", "remove"],
     withExample("Removes devices from an app's list", "device remove 0x… --cvm my-app"),
   )
@@ -59,13 +58,9 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device remove"))
     .addOption(batchOption)
-    .addOption(ledgerOption)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceRemove))
     .build(),
-  task(
+  sendingTask(
     ["dstack", "device", "allow-any"],
     withExample(
       "Allows an app to boot on any device that the KMS trusts (on), or on listed devices only (off)",
@@ -77,10 +72,6 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("device allow-any"))
     .addOption(batchOption)
-    .addOption(ledgerOption)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAllowAny))
     .build(),
 ];
@@ -172,7 +163,7 @@ export const kmsTasks = [
     .setAction(run(async () => (await import("../commands/kms.ts")).kmsShow))
     .build(),
   ...kmsChanges.map((change) =>
-    task(["dstack", "kms", change.name], withExample(change.description, `kms ${change.name} 0x… --kms 0x…`))
+    sendingTask(["dstack", "kms", change.name], withExample(change.description, `kms ${change.name} 0x… --kms 0x…`))
       .addPositionalArgument({
         name: "value",
         description: change.argument,
@@ -182,11 +173,7 @@ export const kmsTasks = [
       .addOption(kmsOption)
       .addOption(cvmOfKmsOption)
       .addOption(batchOption)
-      .addOption(ledgerOption)
       .addOption(acceptOption("kms"))
-      .addFlag(jsonFlag)
-      .addFlag(dryRunFlag)
-      .addFlag(yesFlag)
       .setAction(run(async () => (await import("../commands/kms.ts")).kmsChange(change)))
       .build(),
   ),
@@ -257,7 +244,7 @@ export const statusTasks = [
 ];
 
 export const pruneTasks = [
-  task(
+  sendingTask(
     ["dstack", "prune"],
     withExample(
       "Removes the compose hashes that are no longer needed, and prints for each hash why it stays or is removed",
@@ -275,21 +262,17 @@ export const pruneTasks = [
     .addFlag({ name: "allowEmpty", description: "Allow the removal of the last hash on the list" })
     .addOption(optional("plan", "File for the plan: it is written if it does not exist, else executed"))
     .addOption(batchOption)
-    .addOption(ledgerOption)
     .addFlag({ name: "prove", description: "Prove with eth_getProof that no hash is on the list without an event" })
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addOption(acceptOption("prune"))
-    .addFlag(jsonFlag)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/prune.ts")).pruneCommand))
     .build(),
 ];
 
 export const batchTasks = [
   emptyTask(["dstack", "batch"], "The account's delegation to the batch executor").build(),
-  task(
+  sendingTask(
     ["dstack", "batch", "undo-delegation"],
     withExample(
       "Ends the account's delegation to the batch executor; the account then has no code",
@@ -297,10 +280,6 @@ export const batchTasks = [
     ),
   )
     .addOption(optional("delegate", "Address of the delegate, if it is not the batch executor"))
-    .addOption(ledgerOption)
-    .addFlag(jsonFlag)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/batch.ts")).batchUndoDelegation))
     .build(),
 ];
@@ -356,7 +335,7 @@ export const hashTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash-doctor.ts")).hashDoctor))
     .build(),
-  task(
+  sendingTask(
     ["dstack", "hash", "add"],
     withExample(
       "Allows compose hashes; with --remove, also removes others in the same batch",
@@ -369,13 +348,9 @@ export const hashTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("hash add"))
     .addOption(batchOption)
-    .addOption(ledgerOption)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashAdd))
     .build(),
-  task(
+  sendingTask(
     ["dstack", "hash", "remove"],
     withExample("Removes compose hashes that are no longer needed", "hash remove 0x… --cvm my-app"),
   )
@@ -384,10 +359,6 @@ export const hashTasks = [
     .addOption(cvmOption)
     .addOption(acceptOption("hash remove"))
     .addOption(batchOption)
-    .addOption(ledgerOption)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
     .build(),
 ];
@@ -406,7 +377,7 @@ export const ownerTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerShow))
     .build(),
-  task(
+  sendingTask(
     ["dstack", "owner", "transfer"],
     withExample(
       "Transfers an app to another owner; a contract with two-step transfers then waits for that owner to accept",
@@ -422,31 +393,23 @@ export const ownerTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)
-    .addOption(ledgerOption)
     .addOption(acceptOption("owner transfer"))
-    .addFlag(jsonFlag)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerTransfer))
     .build(),
-  task(
+  sendingTask(
     ["dstack", "owner", "accept"],
     withExample("Accepts the ownership of an app as its pending owner", "owner accept --app my-app"),
   )
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(batchOption)
-    .addOption(ledgerOption)
     .addOption(acceptOption("owner accept"))
-    .addFlag(jsonFlag)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerAccept))
     .build(),
 ];
 
 /** The action of a task: loads its command when the task runs, with Hardhat as its host. */
-function run<Arguments>(load: () => Promise<Command<Arguments>>) {
+export function run<Arguments>(load: () => Promise<Command<Arguments>>) {
   return async () => {
     const [command, { hostOf }] = await Promise.all([load(), import("./connect.ts")]);
     return {

@@ -1,4 +1,5 @@
 import type { SensitiveString } from "hardhat/types/config";
+import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
 import type { DstackConfig } from "../commands/host.ts";
 
 export type { DstackAppConfig, DstackConfig } from "../commands/host.ts";
@@ -42,6 +43,10 @@ export interface DstackUserConfig {
    * File that records every transaction before it is sent, relative to the project. @default .dstack/ledger.sqlite
    */
   ledger?: string;
+  /**
+   * The stage at which a transaction counts as done. @default "safe"; on development chains "latest"
+   */
+  finality?: FinalityTag;
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
     baseUrl?: SensitiveString;

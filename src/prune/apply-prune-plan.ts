@@ -26,7 +26,8 @@ import { readCloudUse } from "./read-cloud-use.ts";
 export interface ApplyPrunePlanParameters
   extends Pick<
     SendBatchParameters,
-    "confirmUnsigned" | "timeoutMs" | "finalityTimeoutMs" | "pollIntervalMs" | "window" | "until"
+    | ("confirmUnsigned" | "timeoutMs" | "finalityTimeoutMs" | "pollIntervalMs" | "window" | "until")
+    | ("maxFeePerGas" | "maxPriorityFeePerGas" | "transactionHash" | "onUnderpriced")
   > {
   readonly plan: PrunePlan;
   readonly source: PruneSource;
@@ -168,9 +169,11 @@ async function sendRemovals(parameters: ApplyPrunePlanParameters, removals: read
 function settingsOf(parameters: ApplyPrunePlanParameters) {
   const { plan, source, account, ledger, confirmUnsigned, onEvent, ...rest } = parameters;
   const { timeoutMs, finalityTimeoutMs, pollIntervalMs, window, until } = rest;
+  const { maxFeePerGas, maxPriorityFeePerGas, transactionHash, onUnderpriced } = rest;
   return {
     ...{ account, chainId: plan.chainId, ledger, confirmUnsigned, onEvent, signal: source.signal },
     ...{ timeoutMs, finalityTimeoutMs, pollIntervalMs, window, until },
+    ...{ maxFeePerGas, maxPriorityFeePerGas, transactionHash, onUnderpriced },
     purpose: { kind: "prune" } as const,
   };
 }

@@ -139,14 +139,16 @@ async function keepMined(context: FollowContext, { transaction, receipt: seen }:
   const receipt = hash && (await readReceipt(client, hash));
   if (receipt) {
     const isNews = transaction.proof?.blockNumber !== receipt.blockNumber;
-    return { transaction: isNews ? ledger.setState(transaction.id, "mined", proofOf(receipt)) : transaction, receipt };
+    const { id, state } = transaction;
+    return { transaction: isNews ? ledger.setState(id, state, proofOf(receipt)) : transaction, receipt };
   }
   if (seen !== undefined && !(await isElsewhere(context, seen))) return { transaction, receipt: seen };
   if (seen === undefined) await requireBlock(context, transaction);
   const dropped = ledger.setState(transaction.id, "open");
   settings.onEvent?.({ kind: "dropped", transaction: dropped });
   const ended = await followTransaction(context, dropped);
-  return requireMined(ended);
+  const isCancelledAgain = transaction.state === "cancelled" && ended.transaction.state === "cancelled";
+  return isCancelledAgain && isMined(ended) ? ended : requireMined(ended);
 }
 
 /** @throws TransactionRevertedError, TransactionCancelledError, NonceTakenError */

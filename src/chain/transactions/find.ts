@@ -210,9 +210,10 @@ export function findContradiction(
 ): string | undefined {
   const { rawTransaction, transactionHash } = prepared;
   if (prepared.maxPriorityFeePerGas > prepared.maxFeePerGas) return "its tip is above its highest price";
-  if (prepared.maxPriorityFeePerGas > (isReplacement ? highestReplacementTip : highestTip))
-    return "its tip is above what this package ever pays";
   if (rawTransaction === undefined) {
+    // Signed bytes may have any tip: the signer's key agreed to it, and the cap held when it did.
+    if (prepared.maxPriorityFeePerGas > (isReplacement ? highestReplacementTip : highestTip))
+      return "its tip is above what this package ever lets a node or a wallet pay";
     if (gasCeiling !== undefined && prepared.gas > gasCeiling)
       return "its gas limit is above what such a call ever gets";
     return delegate === undefined ? undefined : "it delegates the account, and its signed bytes are missing";

@@ -117,7 +117,10 @@ function readCount(
  */
 export async function sendAgain(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
   const { rawTransaction } = lastAttempt(transaction);
-  if (rawTransaction === undefined) return askAgain(context, transaction);
+  if (rawTransaction === undefined) {
+    await askAgain(context, transaction);
+    return lookAtBaseFee(context, context.ledger.transaction(transaction.id));
+  }
   await clearTheWay(context, transaction);
   try {
     await sendBytes(context, transaction);
@@ -125,7 +128,6 @@ export async function sendAgain(context: FollowContext, transaction: LedgerTrans
     if (!(error instanceof TransactionUnderpricedError)) throw error;
     const baseFeePerGas = error.facts.baseFeePerGas ?? error.facts.maxFeePerGas;
     if (!(await tellUnderpriced(context, transaction, baseFeePerGas))) throw error;
-    await sendBytes(context, context.ledger.transaction(transaction.id));
     return;
   }
   await lookAtBaseFee(context, transaction);
@@ -155,13 +157,12 @@ async function clearTheWay(context: FollowContext, { chain, from, nonce }: Ledge
   }
 }
 
-/** The node has the transaction. If its price is below the base fee, it is not mined until that falls. */
+/** If the price of what the node has is below the base fee, it is not mined until that falls. */
 async function lookAtBaseFee(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
-  const { client } = context;
-  const baseFeePerGas = await readBaseFee(client);
-  if (baseFeePerGas <= lastAttempt(transaction).maxFeePerGas) return;
-  if (await tellUnderpriced(context, transaction, baseFeePerGas))
-    await sendBytes(context, context.ledger.transaction(transaction.id));
+  const { transactionHash, maxFeePerGas } = lastAttempt(transaction);
+  if (transactionHash === undefined) return;
+  const baseFeePerGas = await readBaseFee(context.client);
+  if (baseFeePerGas > maxFeePerGas) await tellUnderpriced(context, transaction, baseFeePerGas);
 }
 
 /** Returns whether the caller has replaced the transaction. */

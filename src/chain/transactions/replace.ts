@@ -1,4 +1,4 @@
-import { type Account, type Address, parseTransaction, type SignedAuthorization } from "viem";
+import { type Account, type Address, formatGwei, parseTransaction, type SignedAuthorization } from "viem";
 import { parseAccount } from "viem/accounts";
 import { estimateGas } from "viem/actions";
 import type { Hex } from "../../core/ids.ts";
@@ -8,24 +8,68 @@ import { type ChainClient, parseAddress, requireSigningChain } from "../client.t
 import { withRpcErrors } from "../rpc-errors.ts";
 import { broadcastTransaction } from "./broadcast.ts";
 import { readChainIdentity } from "./chain-identity.ts";
-import { highestReplacementTip, readBaseFee, readFees } from "./fees.ts";
+import {
+  highestReplacementTip,
+  highestTipFor,
+  type NamedFees,
+  type ReadFeesReturnType,
+  readBaseFee,
+  readFees,
+  requireOrdered,
+} from "./fees.ts";
 import type { Ledger } from "./ledger.ts";
 import { type LedgerTransaction, lastAttempt, preparedOf, type TransactionAttempt } from "./ledger-records.ts";
 import { signTransaction } from "./prepare.ts";
-import { requireFunds } from "./price.ts";
+import { type PricedTransaction, requireFunds } from "./price.ts";
 import { withRoom } from "./simulate.ts";
 
-export interface ReplaceTransactionParameters {
+export interface ReplaceTransactionParameters extends NamedFees {
   readonly ledger: Ledger;
   /** The account that signed the transaction. For a plain address, the node holds the key. @default the client's account */
   readonly account?: Account | Address | undefined;
   readonly chainId?: number | undefined;
   /** The nonce of an open transaction of the ledger. */
   readonly nonce: number;
-  /** Highest price per gas, in wei. @default what the node will take: at least an eighth more, and twice the base fee */
-  readonly maxFeePerGas?: bigint | undefined;
-  /** Part of it for the block builder, in wei per gas. @default at least an eighth more than before */
-  readonly maxPriorityFeePerGas?: bigint | undefined;
+}
+
+/** What a replacement will be. Without named fees it pays what the node will take. */
+export interface ReplacementPlan {
+  readonly transaction: PricedTransaction;
+  /** At least an eighth more than before; by default also twice the base fee and the tip. */
+  readonly fees: ReadFeesReturnType;
+  /** The lowest price per gas that the node will take and that is above the base fee, in wei. */
+  readonly leastFeePerGas: bigint;
+}
+
+export interface PlanReplacementParameters extends NamedFees {
+  /** `cancel` spends the nonce on nothing. */
+  readonly kind: TransactionAttempt["kind"];
+}
+
+/**
+ * Plans the replacement of an open transaction, and signs nothing.
+ *
+ * @throws InvalidArgumentError if a named price is too low
+ * @throws ImplausibleAnswerError, RpcUnavailableError
+ */
+export async function planReplacement(
+  client: ChainClient,
+  open: LedgerTransaction,
+  { kind, ...named }: PlanReplacementParameters,
+): Promise<ReplacementPlan> {
+  const { to, data } = preparedOf(open, { ...lastCall(open), kind });
+  const [gasLimit, fees] = await Promise.all([
+    kind === "cancel" ? readGasOfNothing(client, open.from) : lastCall(open).gas,
+    readHigherFees(client, open, named),
+  ]);
+  const authorizes = kind === "call" && open.authorizes;
+  return { transaction: { to, data, gasLimit, authorizes }, ...fees };
+}
+
+/** The last attempt may be a cancellation, which has other gas and no authorisation. */
+function lastCall(transaction: LedgerTransaction): TransactionAttempt {
+  const attempts = transaction.attempts.filter(({ kind }) => kind === "call");
+  return lastAttempt({ attempts });
 }
 
 /**
@@ -83,17 +127,15 @@ async function sendOther(
     throw new InvalidArgumentError(`The ledger holds no open transaction of ${account.address} with nonce ${nonce}.`, {
       nextStep: "Look which transactions are open. One that is mined can be neither replaced nor cancelled.",
     });
-  const last = lastAttempt(open);
-  const { from, functionName, ...call } = preparedOf(open, { ...last, kind });
-  const gas = kind === "cancel" ? await readGasOfNothing(client, from) : last.gas;
-  const fees = await readHigherFees(client, open, parameters);
-  await requireFunds(client, { address: from, transactions: [{ ...call, gasLimit: gas }], fees });
-  const { rawTransaction: _, transactionHash: __, ...fields } = call;
+  const call = lastCall(open);
+  const { rawTransaction: _, transactionHash: __, from, ...fields } = preparedOf(open, { ...call, kind });
+  const { transaction, fees } = await planReplacement(client, open, { ...parameters, kind });
+  const mostTip = highestTipFor(account, parameters, highestReplacementTip);
+  await requireFunds(client, { address: from, transactions: [transaction], fees });
   const prepared = await signTransaction(client, {
-    account,
-    transaction: { ...fields, functionName, gas, ...fees },
-    authorization: kind === "call" && open.authorizes ? authorizationOf(last.rawTransaction) : undefined,
-    mostTip: highestReplacementTip,
+    ...{ account, mostTip },
+    transaction: { ...fields, gas: transaction.gasLimit, ...fees },
+    authorization: transaction.authorizes ? authorizationOf(call.rawTransaction) : undefined,
   });
   const attempt = lastAttempt(ledger.addAttempt(open.id, kind, prepared));
   const hash = await broadcastTransaction(client, prepared);
@@ -128,26 +170,27 @@ function raised(wei: bigint): bigint {
 async function readHigherFees(
   client: ChainClient,
   { attempts }: LedgerTransaction,
-  wanted: Pick<ReplaceTransactionParameters, "maxFeePerGas" | "maxPriorityFeePerGas">,
-) {
+  named: NamedFees,
+): Promise<Pick<ReplacementPlan, "fees" | "leastFeePerGas">> {
+  requireOrdered(named);
   const [fees, baseFeePerGas] = await Promise.all([readFees(client), readBaseFee(client)]);
-  const highest = (name: "maxFeePerGas" | "maxPriorityFeePerGas") =>
-    attempts.reduce((most, attempt) => (attempt[name] > most ? attempt[name] : most), 0n);
+  const highest = (name: keyof ReadFeesReturnType) =>
+    attempts.reduce((most, attempt) => larger(attempt[name], most), 0n);
   const leastTip = raised(highest("maxPriorityFeePerGas"));
-  const maxPriorityFeePerGas = wanted.maxPriorityFeePerGas ?? larger(leastTip, fees.maxPriorityFeePerGas);
-  const least = larger(raised(highest("maxFeePerGas")), baseFeePerGas + maxPriorityFeePerGas);
-  const maxFeePerGas = wanted.maxFeePerGas ?? larger(least, fees.maxFeePerGas);
-  for (const [what, value, most] of [
-    ["maxPriorityFeePerGas", maxPriorityFeePerGas, leastTip],
-    ["maxFeePerGas", maxFeePerGas, least],
-  ] as const) {
-    if (value < most)
-      throw new InvalidArgumentError(`${what} is ${value} wei per gas, and a replacement needs at least ${most}.`, {
-        nextStep: "Nothing was sent. Give more, or leave it out.",
-        context: { what, value: `${value}`, least: `${most}` },
-      });
-  }
-  return { maxFeePerGas, maxPriorityFeePerGas };
+  const maxPriorityFeePerGas = named.maxPriorityFeePerGas ?? larger(leastTip, fees.maxPriorityFeePerGas);
+  const leastFeePerGas = larger(raised(highest("maxFeePerGas")), baseFeePerGas + maxPriorityFeePerGas);
+  const maxFeePerGas = named.maxFeePerGas ?? larger(leastFeePerGas, 2n * baseFeePerGas + maxPriorityFeePerGas);
+  requireAtLeast("priority fee", maxPriorityFeePerGas, leastTip);
+  requireAtLeast("highest fee per gas", maxFeePerGas, leastFeePerGas);
+  return { fees: { maxFeePerGas, maxPriorityFeePerGas }, leastFeePerGas };
+}
+
+function requireAtLeast(what: string, named: bigint, least: bigint): void {
+  if (named >= least) return;
+  throw new InvalidArgumentError(
+    `The ${what} of a replacement must be at least ${formatGwei(least)} gwei, and ${formatGwei(named)} gwei was named.`,
+    { nextStep: "Nothing was sent. Name more, or name none.", context: { what, named: `${named}`, least: `${least}` } },
+  );
 }
 
 function larger(one: bigint, other: bigint): bigint {

@@ -13,7 +13,7 @@ import {
 import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
 import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
 import { defaultFinality, type FinalityTag, readChainIdentity } from "./chain-identity.ts";
-import { type ReadFeesReturnType, readFees } from "./fees.ts";
+import { highestTipFor, type NamedFees, type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
 import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
@@ -27,7 +27,7 @@ import { isAtWork, startRun } from "./process-owner.ts";
 import { findRecorded, type Intention, type Recorded } from "./recorded.ts";
 
 /** Parameters of every action that sends transactions through a ledger. */
-export interface SenderParameters extends Partial<FollowSettings> {
+export interface SenderParameters extends Partial<FollowSettings>, NamedFees {
   /** The account that signs and pays. For a plain address, the node holds the key. @default the client's account */
   readonly account?: Account | Address | undefined;
   /** If the endpoint serves another chain, a WrongChainError is thrown. */
@@ -294,7 +294,7 @@ export class Sender implements Disposable {
   }
 
   async #readTerms(): Promise<Terms> {
-    const [counted, fees] = await Promise.all([this.#readCount(), readFees(this.context.client)]);
+    const [counted, fees] = await Promise.all([this.#readCount(), readFees(this.context.client, this.#run.parameters)]);
     return { ...counted, fees };
   }
 
@@ -365,6 +365,7 @@ export class Sender implements Disposable {
         account,
         transaction: { ...call, chainId: identity.chainId, nonce, ...fees },
         authorization: await authorize?.(nonce),
+        mostTip: highestTipFor(account, this.#run.parameters),
       });
       await this.#run.parameters.beforeSend?.(prepared);
       const outcome = ledger.record({

@@ -3,6 +3,7 @@ import { defaultFinality } from "./chain-identity.ts";
 import { type Mined, requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction } from "./follow.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
+import { nothingIntended } from "./look-at-transactions.ts";
 import { openSender, type SenderParameters } from "./sender.ts";
 
 export interface WaitForTransactionsParameters
@@ -32,8 +33,7 @@ export async function waitForTransactions(
   client: ChainClient,
   { transactions, ...parameters }: WaitForTransactionsParameters,
 ): Promise<WaitForTransactionsReturnType> {
-  const intention = { purpose: { kind: "batch" }, calls: [], title: "waiting for transactions" } as const;
-  using sender = await openSender(client, parameters, intention);
+  using sender = await openSender(client, parameters, nothingIntended);
   const { context } = sender;
   const ended = await Promise.all(transactions.map((transaction) => followTransaction(context, transaction)));
   const { until = defaultFinality(context.identity), finalityTimeoutMs, typicalFinalityMs } = parameters;

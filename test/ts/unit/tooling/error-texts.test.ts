@@ -27,7 +27,7 @@ function textsOf(path: string, source: string): readonly { readonly path: string
     .map(({ text }) => ({ path, text: text.replaceAll("\\`", "`") }));
 }
 
-const libraryOnly = ["allowedEnvs", "buildTimelockBatch", "cancelTransaction", "replaceTransaction", "transactionHash"];
+const libraryOnly = ["allowedEnvs", "buildTimelockBatch"];
 
 const texts = sources.flatMap((path) => textsOf(path, readText(path)));
 const operatorWords =

@@ -1,0 +1,80 @@
+import type { TransactionHash } from "../../core/ids.ts";
+import { mapLimited } from "../../core/map-limited.ts";
+import type { ChainClient } from "../client.ts";
+import { defaultFinality } from "./chain-identity.ts";
+import { waitForFinality } from "./finality.ts";
+import { followTransaction } from "./follow.ts";
+import type { Ended } from "./follow-context.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LedgerTransaction } from "./ledger-records.ts";
+import { readOutcome } from "./outcome.ts";
+import { openSender, type SenderParameters } from "./sender.ts";
+
+export interface LookAtTransactionsParameters {
+  readonly ledger: Ledger;
+  readonly chainId: number;
+  /** Of the client's chain. Those that have ended are returned as they are. */
+  readonly transactions: readonly LedgerTransaction[];
+  /** The mined transaction that used the nonce of an open one, as the caller found it elsewhere. */
+  readonly transactionHash?: TransactionHash | undefined;
+}
+
+export interface SeenTransaction {
+  readonly transaction: LedgerTransaction;
+  /** Whether it is open, its nonce is used, and the endpoint does not show by which transaction. */
+  readonly isNonceUsed: boolean;
+}
+
+/** Of a sender that sends nothing new. */
+export const nothingIntended = { purpose: { kind: "batch" }, calls: [], title: "waiting for transactions" } as const;
+
+/** Endpoints limit the number of parallel requests. */
+const requestsAtOnce = 8;
+
+/**
+ * Looks how open transactions ended, and records that. Needs no key and sends nothing.
+ *
+ * @throws WrongChainError, RpcUnavailableError, LedgerError
+ * @throws InvalidArgumentError if `transactionHash` is not the transaction that used the nonce
+ */
+export async function lookAtTransactions(
+  client: ChainClient,
+  { transactions, ...parameters }: LookAtTransactionsParameters,
+): Promise<readonly SeenTransaction[]> {
+  const open = transactions.find(({ state }) => state === "open");
+  if (open === undefined) return transactions.map((transaction) => ({ transaction, isNonceUsed: false }));
+  using sender = await openSender(client, { ...parameters, account: open.from }, nothingIntended);
+  const look = async (transaction: LedgerTransaction): Promise<SeenTransaction> => {
+    if (transaction.state !== "open") return { transaction, isNonceUsed: false };
+    const outcome = await readOutcome(sender.context, transaction, { isDue: true });
+    return typeof outcome === "object"
+      ? { transaction: outcome.transaction, isNonceUsed: false }
+      : { transaction, isNonceUsed: outcome === "nonceUsed" };
+  };
+  return mapLimited(transactions, look, { limit: requestsAtOnce });
+}
+
+export interface SettleTransactionParameters
+  extends Omit<SenderParameters, "beforeSend" | "window" | "ledger">,
+    Required<Pick<SenderParameters, "ledger">> {
+  readonly transaction: Pick<LedgerTransaction, "id">;
+}
+
+/**
+ * Waits until one recorded transaction has ended, whichever of its attempts is mined, and until that is as final as the
+ * caller asked for. Records how it ended.
+ *
+ * @throws ReceiptTimeoutError, FinalityTimeoutError, NonceTakenError, and the errors of openSender
+ */
+export async function settleTransaction(
+  client: ChainClient,
+  { transaction, ...parameters }: SettleTransactionParameters,
+): Promise<Ended> {
+  using sender = await openSender(client, parameters, nothingIntended);
+  const { context } = sender;
+  const ended = await followTransaction(context, transaction, { isJustSent: true });
+  if (ended.receipt === undefined || ended.transaction.state === "reverted") return ended;
+  const { until = defaultFinality(context.identity), finalityTimeoutMs: timeoutMs } = parameters;
+  const [final = ended] = await waitForFinality(context, { mined: [ended], until, timeoutMs });
+  return final;
+}

@@ -1,0 +1,293 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { createTestClient, http, parseGwei, type TestClient } from "viem";
+import { getBlock, getTransactionCount } from "viem/actions";
+import { sendBatch } from "../../../../src/batch/index.ts";
+import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import { type Ledger, openLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { cancelTransaction, replaceTransaction } from "../../../../src/chain/transactions/replace.ts";
+import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
+import { BatchStoppedError } from "../../../../src/errors/index.ts";
+import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
+import { putRecord, signRecord } from "../../../support/ledger/signed-record.ts";
+import { rejection } from "../../../support/rejection.ts";
+import { until } from "../../../support/until.ts";
+
+interface Shown {
+  readonly id: number;
+  readonly state: string;
+  readonly nonce: number;
+  readonly outcome?: string;
+  readonly baseFeePerGas: string | null;
+  readonly attempts: readonly { readonly kind: string; readonly maxFeePerGas: string }[];
+}
+interface Failed {
+  readonly error: { readonly name: string; readonly message: string; readonly nextStep: string };
+}
+
+describe("transactions that wait", () => {
+  let world: World;
+  let directory: string;
+  let path: string;
+  let hre: HardhatRuntimeEnvironment;
+  let node: TestClient;
+  let appId: AppId;
+  let untouched: string;
+  let ledger: Ledger;
+  let files = 0;
+  const composeHash = parseComposeHash("a1".repeat(32));
+
+  before(async () => {
+    world = await startWorld();
+    if (world.cvms.onChain?.appId === undefined) throw new Error("the world has an app");
+    appId = world.cvms.onChain.appId;
+    directory = await mkdtemp(join(tmpdir(), "dstack-tx-"));
+    hre = await projectOf(world);
+    node = createTestClient({ mode: "hardhat", transport: http(world.chain.rpcUrl) });
+    untouched = await world.snapshot();
+  });
+
+  beforeEach(async () => {
+    await world.restore(untouched);
+    path = join(directory, `${++files}.sqlite`);
+    ledger = openLedger(path);
+  });
+
+  afterEach(async () => {
+    ledger.close();
+    await node.setAutomine(true);
+  });
+
+  after(async () => {
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  const run = (task: readonly string[], args: Record<string, unknown> = {}) =>
+    runTask(hre, task, { ledger: path, json: true, ...args });
+  const readAllowed = () => readAllowlist(world.ownerClient, { appId, composeHash });
+  const readBaseFee = async () => (await getBlock(world.ownerClient)).baseFeePerGas ?? 0n;
+
+  /** Sends a call whose price the base fee then exceeds, as a process that ended before it was mined. */
+  async function getStuck(baseFee = parseGwei("50")) {
+    await node.setAutomine(false);
+    const calls = [addComposeHashCall({ appId, composeHash })];
+    const error = await rejection(sendBatch(world.ownerClient, { calls, ledger, timeoutMs: 200, pollIntervalMs: 50 }));
+    expect(error).to.be.instanceOf(BatchStoppedError);
+    await raiseBaseFee(baseFee);
+    const [open] = ledger.transactions({ states: ["open"] });
+    if (open === undefined) throw new Error("it waits");
+    return open;
+  }
+
+  /** Mines a block when the task has sent one more attempt. A node that mines every transaction takes no replacement. */
+  async function runAndMine(task: readonly string[], args: Record<string, unknown> & { readonly transaction: string }) {
+    const { attempts } = ledger.transaction(Number(args.transaction));
+    let isOver = false;
+    const running = run(task, args).finally(() => {
+      isOver = true;
+    });
+    await until(() => {
+      const sent = ledger.transaction(Number(args.transaction)).attempts;
+      return isOver || (sent.length > attempts.length && sent.at(-1)?.isSent);
+    });
+    await node.mine({ blocks: 1 });
+    return running;
+  }
+
+  async function raiseBaseFee(baseFeePerGas: bigint) {
+    await node.setNextBlockBaseFeePerGas({ baseFeePerGas });
+    await node.mine({ blocks: 1 });
+  }
+
+  it("are listed and shown with their price against the base fee, and replaced by one command", async () => {
+    const { id, nonce } = await getStuck();
+    const listed = await runTask(hre, ["tx", "list"], { ledger: path });
+    expect(listed.exitCode, listed.stderr).to.equal(0);
+    expect(listed.stdout)
+      .to.match(/base fee of world, chain 8453, is \d/)
+      .and.contain("open, below the base fee");
+    const shown = await runTask(hre, ["tx", "show"], { ledger: path, transaction: `${id}` });
+    expect(shown.stdout).to.contain("addComposeHash").and.contain(`nonce        ${nonce}`);
+
+    const planned = (await run(["tx", "replace"], { transaction: `${id}`, dryRun: true })).json<Shown>();
+    expect(planned).to.include({ outcome: "planned", state: "open" });
+    expect(ledger.transaction(id).attempts).to.have.length(1);
+    expect((await run(["tx", "replace"], { transaction: `${id}` })).exitCode).to.equal(2); // it cannot ask
+
+    const replaced = await runAndMine(["tx", "replace"], { transaction: `${id}`, yes: true, json: false });
+    expect(replaced.exitCode, replaced.stderr).to.equal(0);
+    expect(replaced.stdout).to.contain("The replacement pays at most").and.contain("L1 data fee");
+    expect((await readAllowed()).composeHashAllowed).to.equal(true);
+    expect(ledger.transaction(id)).to.include({ state: "mined", nonce });
+    expect(await getTransactionCount(world.ownerClient, { address: world.owner.address })).to.equal(nonce + 1);
+  });
+
+  it("are found by the hash of any attempt", async () => {
+    const open = await getStuck();
+    await replaceTransaction(world.ownerClient, { ledger, nonce: open.nonce });
+    await node.mine({ blocks: 1 });
+    for (const { transactionHash } of ledger.transaction(open.id).attempts) {
+      const { id, state } = (await run(["tx", "show"], { transaction: transactionHash })).json<Shown>();
+      expect({ id, state }).to.deep.equal({ id: open.id, state: "mined" });
+    }
+  });
+
+  it("take the fees that the user names, and none that the node would refuse", async () => {
+    const { id } = await getStuck();
+    const [transaction, yes] = [`${id}`, true];
+    const low = await run(["tx", "replace"], { transaction, yes, maxFee: "10" });
+    expect(low.json<Failed>().error.message).to.match(
+      /highest fee per gas of a replacement must be at least .* 10 gwei/,
+    );
+    const { attempts, state } = (
+      await runAndMine(["tx", "replace"], { transaction, yes, maxFee: "80", priorityFee: "20" })
+    ).json<Shown>();
+    expect(state).to.equal("mined");
+    expect(attempts.at(-1)).to.include({ maxFeePerGas: "80000000000", maxPriorityFeePerGas: "20000000000" });
+  });
+
+  it("are cancelled: the nonce is spent and the call is not made", async () => {
+    const { id, nonce } = await getStuck();
+    const cancelled = await runAndMine(["tx", "cancel"], { transaction: `${id}`, yes: true });
+    expect(cancelled.exitCode, cancelled.stderr).to.equal(0);
+    expect(cancelled.json<Shown>()).to.include({ outcome: "cancelled", state: "cancelled" });
+    expect((await readAllowed()).composeHashAllowed).to.equal(false);
+    expect(await getTransactionCount(world.ownerClient, { address: world.owner.address })).to.equal(nonce + 1);
+  });
+
+  it("are replaced after a cancellation that waits too, with the gas of the call", async () => {
+    const { id, nonce, attempts } = await getStuck();
+    await cancelTransaction(world.ownerClient, { ledger, nonce });
+    const replaced = await replaceTransaction(world.ownerClient, { ledger, nonce });
+    expect(replaced.attempts.map(({ kind, gas }) => [kind, gas === attempts[0]?.gas])).to.deep.equal([
+      ["call", true],
+      ["cancel", false],
+      ["call", true],
+    ]);
+    await node.mine({ blocks: 1 });
+    expect((await run(["tx", "show"], { transaction: `${id}` })).json<Shown>().state).to.equal("mined");
+    expect((await readAllowed()).composeHashAllowed).to.equal(true);
+  });
+
+  it("are not replaced once they are mined, and the error says so", async () => {
+    const { id, nonce } = await getStuck();
+    await raiseBaseFee(1n);
+    await node.mine({ blocks: 1 });
+    for (const task of ["replace", "cancel"]) {
+      const refused = await run(["tx", task], { transaction: `${id}`, yes: true });
+      expect(refused.exitCode).to.equal(2);
+      expect(refused.json<Failed>().error.message).to.match(
+        new RegExp(`^Transaction ${id}, nonce ${nonce}, is mined: 0x[0-9a-f]{64}, block \\d+\\.$`),
+      );
+    }
+  });
+
+  it("are listed for every chain, with the base fee of the connected one alone", async () => {
+    const open = await getStuck();
+    const calls = [addComposeHashCall({ appId, composeHash })];
+    const prepared = await signRecord({ calls, nonce: 7 });
+    const live = putRecord(ledger, prepared, { calls });
+    const bare = { ...prepared, chainId: 84532, rawTransaction: undefined, transactionHash: undefined };
+    const other = putRecord(ledger, bare, { calls, chain: "84532" });
+    const { transactions, baseFeePerGas } = (await run(["tx", "list"])).json<{
+      readonly transactions: readonly Shown[];
+      readonly baseFeePerGas: string;
+    }>();
+    expect(baseFeePerGas).to.equal(`${await readBaseFee()}`);
+    expect(transactions.map(({ id, baseFeePerGas }) => [id, baseFeePerGas])).to.deep.equal([
+      [open.id, baseFeePerGas],
+      [live.id, null],
+      [other.id, null],
+    ]);
+    for (const [{ id }, problem] of [
+      [live, /another chain with the id 8453/],
+      [other, /is of chain 84532, and world is chain 8453/],
+    ] as const) {
+      const { error } = (await run(["tx", "replace"], { transaction: `${id}`, yes: true })).json<Failed>();
+      expect(error.message).to.match(problem);
+    }
+    const elsewhere = await projectOf(world, {}, {}, {});
+    const unconnected = await runTask(elsewhere, ["tx", "list"], { ledger: path });
+    expect(unconnected.exitCode, unconnected.stderr).to.equal(0);
+    expect(unconnected.stdout).to.contain("84532").and.not.contain("below the base fee");
+  });
+
+  it("that the ledger does not hold are named, and no file is created for them", async () => {
+    const { error } = (await run(["tx", "show"], { transaction: "12" })).json<Failed>();
+    expect(error.message).to.contain("holds no transaction 12");
+    expect((await run(["tx", "show"], { transaction: "12th" })).json<Failed>().error.name).to.equal("InvalidHexError");
+  });
+
+  describe("in a task that waits for them", () => {
+    /** Runs a task, and raises the base fee when it has sent its transaction. */
+    async function addWhileBaseFeeRises(args: Record<string, unknown>, baseFee: bigint) {
+      await node.setAutomine(false);
+      const running = run(["hash", "add"], { hashes: [composeHash], app: appId, yes: true, ...args });
+      await until(() => ledger.transactions({ states: ["open"] }).some(({ attempts }) => attempts[0]?.isSent));
+      await raiseBaseFee(baseFee);
+      return running;
+    }
+
+    it("are replaced without a question up to the named price", async () => {
+      const running = addWhileBaseFeeRises({ replace: "100" }, parseGwei("20"));
+      await until(() => ledger.transactions().some(({ attempts }) => attempts.length === 2));
+      await node.mine({ blocks: 1 });
+      const done = await running;
+      expect(done.exitCode, done.stderr).to.equal(0);
+      expect(done.stderr).to.match(/pays at most [\d.]+ gwei per gas, and the base fee is 20 gwei: it waits/);
+      expect(done.stderr).to.match(/replaced .* now pays at most [\d.]+ gwei per gas/);
+    });
+
+    it("are not replaced above it: the task says what a replacement needs, and waits", async () => {
+      const running = addWhileBaseFeeRises({ replace: "30" }, parseGwei("40"));
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      expect(ledger.transactions()[0]?.attempts).to.have.length(1);
+      await raiseBaseFee(1n);
+      await node.mine({ blocks: 1 });
+      const done = await running;
+      expect(done.exitCode, done.stderr).to.equal(0);
+      expect(done.stderr).to.match(/a replacement needs at least 4\d\.?\d* gwei per gas, and --replace allows 30 gwei/);
+      expect(ledger.transactions()[0]).to.deep.include({ state: "mined" });
+      expect(ledger.transactions()[0]?.attempts).to.have.length(1);
+    });
+  });
+
+  it("have the fees that a task was given, also a tip above the endpoint's limit", async () => {
+    const args = { hashes: [composeHash], app: appId, yes: true, maxFee: "40", priorityFee: "5.5" };
+    const done = await run(["hash", "add"], args);
+    expect(done.exitCode, done.stderr).to.equal(0);
+    expect(done.stderr).to.contain("priority fee at most 5.5 gwei").and.contain("40 gwei");
+    expect(ledger.transactions()[0]?.attempts[0]).to.include({
+      maxFeePerGas: parseGwei("40"),
+      maxPriorityFeePerGas: parseGwei("5.5"),
+    });
+  });
+
+  it("wait for the stage that the task or the configuration names", async () => {
+    for (const [config, args] of [
+      [{}, { until: "finalized" }],
+      [{ finality: "finalized" }, {}],
+    ] as const) {
+      await world.restore(untouched);
+      const project = await projectOf(world, config);
+      const fresh = join(directory, `${++files}.sqlite`);
+      const hashes = [composeHash];
+      const running = runTask(project, ["hash", "add"], { hashes, app: appId, yes: true, ledger: fresh, ...args });
+      using own = openLedger(fresh);
+      await until(() => own.transactions().some(({ state }) => state === "mined"));
+      await node.mine({ blocks: 200, interval: 1 });
+      const done = await running;
+      expect(done.exitCode, done.stderr).to.equal(0);
+      expect(done.stdout)
+        .to.match(/waiting until block \d+ is finalized, usually 20 min/)
+        .and.match(/block \d+ is finalized/);
+      expect(own.transactions()[0]?.finality).to.equal("finalized");
+    }
+  });
+});
