@@ -78,7 +78,7 @@ export async function executeCalls(
   if (dryRun) {
     const payer = await readPayer(io, { readSigner, signer: signer.address });
     using ledger = await chain.openLedger({ isKept: false });
-    return planCalls(io, chain, { ...delivery, calls, payer, ledger, allowNoEffect });
+    return await planCalls(io, chain, { ...delivery, calls, payer, ledger, allowNoEffect });
   }
   const account = await readSigner();
   using ledger = await chain.openLedger();
