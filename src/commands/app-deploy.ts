@@ -3,6 +3,7 @@ import { parseAccount } from "viem/accounts";
 import { parseAddress } from "../chain/client.ts";
 import { encodeDeployApp } from "../chain/encode-deploy-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
+import { type NamedFees, readFees } from "../chain/transactions/fees.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import { type LedgerTransaction, lastAttempt } from "../chain/transactions/ledger-records.ts";
 import { costOf, estimatePrice } from "../chain/transactions/price.ts";
@@ -16,8 +17,9 @@ import type { PriceEstimate } from "../core/price.ts";
 import { describeOwner } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { formatFee, formatGas, showPrice } from "../output/price.ts";
+import { showSenderEvent } from "../output/transactions.ts";
 import { parseAccept } from "./arguments.ts";
-import { type DryRunArguments, readPayer, showDryRun, tipLimit } from "./batch-plan.ts";
+import { type DryRunArguments, readPayer, showDryRun, tipLimitOf } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
 import { type DeployOnceReturnType, deploymentOf, deployOnce } from "./deploy-once.ts";
@@ -25,11 +27,12 @@ import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain, ReadSignerParameters } from "./host.ts";
 import { lintAndShow } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { type LedgerArguments, openTaskLedger } from "./signing.ts";
+import { createSending, parseSending, type SendingArguments } from "./sending.ts";
+import { openTaskLedger } from "./signing.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
 import { confirmUnsigned } from "./write.ts";
 
-export interface AppDeployArguments extends KmsArguments, LedgerArguments, DryRunArguments, OutputArguments {
+export interface AppDeployArguments extends KmsArguments, SendingArguments, DryRunArguments, OutputArguments {
   readonly owner?: string | undefined;
   readonly hash?: string | undefined;
   /** A device id or the name of a node. */
@@ -56,6 +59,7 @@ interface Plan {
 
 async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): Promise<TaskOutcome> {
   const accepted = parseAccept("app deploy", args.accept);
+  const choices = parseSending(args, host.settings);
   const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const kms = requireKms(resolveKms(args, { configuredKms: await readConfiguredKms(host) }));
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
@@ -76,8 +80,9 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const namedDevices = showNamedDevices(io.output, devices);
 
   const described = { namedDevices, generation, caveat: caveatOf(contracts) };
+  const pricing = { from: account.address, choices };
   if (args.dryRun) {
-    const price = await showDeploymentPrice(io, chain, plan, account.address);
+    const price = await showDeploymentPrice(io, chain, plan, pricing);
     showDryRun(io);
     return { result: { outcome: "planned", chainId: chain.chainId, ...plan, price, ...described } };
   }
@@ -86,11 +91,13 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const again = args.again === true;
   const recorded = await showRecorded(io.output, chain, { plan, ledger, account, again });
   // A recorded one was signed with fees of its own.
-  const price = recorded === undefined ? await showDeploymentPrice(io, chain, plan, account.address) : null;
+  const price = recorded === undefined ? await showDeploymentPrice(io, chain, plan, pricing) : null;
   await io.confirm("Deploy this app?");
   const deployed = await deployOnce(client, {
-    ...{ ...plan, account, chainId, ledger, again, signal: io.signal },
+    ...{ ...plan, account, chainId, ledger, again },
+    ...createSending(io, chain, { choices, ledger, account }),
     confirmUnsigned: confirmUnsigned(io),
+    onEvent: (event) => showSenderEvent(io.output, event),
   });
   const result = { ...describe(plan, chainId, deployed), price, ...described };
   return { result, show: (output) => show(output, deployed) };
@@ -112,14 +119,15 @@ async function showDeploymentPrice(
   { output }: TaskIo,
   { client }: ConnectedChain,
   plan: Plan,
-  from: Address,
+  { from, choices }: { readonly from: Address; readonly choices: NamedFees },
 ): Promise<PriceEstimate> {
   const call = { from, ...encodeDeployApp(plan) };
   await simulateCall(client, call);
   const ceiling = gasCeilingOf(call.functionName);
   const gas = await readGas(client, { ...call, ceiling });
-  const price = await estimatePrice(client, { transactions: [{ ...call, ...gas, gasCeiling: ceiling }] });
-  output.line(`  ${tipLimit}`);
+  const transactions = [{ ...call, ...gas, gasCeiling: ceiling }];
+  const price = await estimatePrice(client, { transactions, fees: await readFees(client, choices) });
+  output.line(`  ${tipLimitOf(choices)}`);
   showPrice(output, price);
   return price;
 }

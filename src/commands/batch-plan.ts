@@ -139,5 +139,3 @@ export async function showBatchPlan(
 export function tipLimitOf({ maxPriorityFeePerGas = highestTip }: NamedFees): string {
   return `priority fee at most ${formatGwei(maxPriorityFeePerGas)} gwei`;
 }
-
-export const tipLimit = tipLimitOf({});

@@ -17,7 +17,6 @@ import {
   several,
   storeOption,
   withExample,
-  yesFlag,
 } from "./options.ts";
 
 const devices = several("devices", "Device ids, or names of nodes in the cloud");
@@ -286,7 +285,7 @@ export const batchTasks = [
 
 export const appTasks = [
   emptyTask(["dstack", "app"], "Deploys apps").build(),
-  task(
+  sendingTask(
     ["dstack", "app", "deploy"],
     withExample(
       "Deploys an app through the factory of a KMS; repeating the same command returns the same app",
@@ -302,10 +301,6 @@ export const appTasks = [
     .addFlag({ name: "disableUpgrades", description: "Disable upgrades of the app's code permanently" })
     .addFlag({ name: "again", description: "Deploy another app although this command has already deployed one" })
     .addOption(acceptOption("app deploy"))
-    .addOption(ledgerOption)
-    .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/app-deploy.ts")).appDeploy))
     .build(),
 ];
