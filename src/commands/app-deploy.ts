@@ -17,7 +17,6 @@ import type { PriceEstimate } from "../core/price.ts";
 import { describeOwner } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { formatFee, formatGas, showPrice } from "../output/price.ts";
-import { showSenderEvent } from "../output/transactions.ts";
 import { parseAccept } from "./arguments.ts";
 import { type DryRunArguments, readPayer, showDryRun, tipLimitOf } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
@@ -27,7 +26,7 @@ import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain, ReadSignerParameters } from "./host.ts";
 import { lintAndShow } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { createSending, parseSending, type SendingArguments } from "./sending.ts";
+import { createSending, parseSending, type SendingArguments, showEvents } from "./sending.ts";
 import { openTaskLedger } from "./signing.ts";
 import { parseDevices, showNamedDevices } from "./values.ts";
 import { confirmUnsigned } from "./write.ts";
@@ -97,7 +96,7 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
     ...{ ...plan, account, chainId, ledger, again },
     ...createSending(io, chain, { choices, ledger, account }),
     confirmUnsigned: confirmUnsigned(io),
-    onEvent: (event) => showSenderEvent(io.output, event),
+    onEvent: showEvents(io),
   });
   const result = { ...describe(plan, chainId, deployed), price, ...described };
   return { result, show: (output) => show(output, deployed) };

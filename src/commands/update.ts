@@ -40,7 +40,8 @@ import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { type LedgerArguments, openTaskLedger } from "./signing.ts";
+import type { SendingArguments } from "./sending.ts";
+import { openTaskLedger } from "./signing.ts";
 
 export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
@@ -138,7 +139,7 @@ function describe({ outcome, cvm, composeHash }: UpdateResult): string {
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */
-export interface UpdateArguments extends DryRunArguments, OutputArguments, LedgerArguments {
+export interface UpdateArguments extends DryRunArguments, OutputArguments, Pick<SendingArguments, "ledger"> {
   readonly cvm?: string | undefined;
   /** `0x…`, `app_…` or a name of the configuration. */
   readonly app?: string | undefined;

@@ -12,6 +12,7 @@ import {
   fromBlockOption,
   jsonFlag,
   kmsOption,
+  ledgerOption,
   optional,
   sendingTask,
   several,
