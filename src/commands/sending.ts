@@ -1,4 +1,5 @@
 import { type Account, formatGwei, parseGwei } from "viem";
+import type { ChainClient } from "../chain/client.ts";
 import { type FinalityTag, finalityTags } from "../chain/transactions/chain-identity.ts";
 import { type NamedFees, requireOrdered } from "../chain/transactions/fees.ts";
 import type { SenderEvent } from "../chain/transactions/follow-context.ts";
@@ -9,7 +10,7 @@ import type { SenderParameters } from "../chain/transactions/sender.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { InsufficientFundsError, InvalidArgumentError, NonceTakenError } from "../errors/index.ts";
 import { showSenderEvent } from "../output/sender-events.ts";
-import type { ConnectedChain, DstackConfig } from "./host.ts";
+import type { DstackConfig } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 
 /** Options of every task that sends. */
@@ -78,8 +79,8 @@ function parseUntil(raw: string): FinalityTag {
 export interface CreateSendingParameters {
   readonly choices: SendingChoices;
   readonly ledger: Ledger;
-  /** The account that pays. */
-  readonly account: Account;
+  /** The account that pays. Undefined if there is no key. */
+  readonly account: Account | undefined;
 }
 
 /** The parameters of every action that sends which follow from the user's choices. */
@@ -92,7 +93,7 @@ export type Sending = NamedFees & Pick<SenderParameters, "until" | "transactionH
  */
 export function createSending(
   io: Pick<TaskIo, "output" | "ask" | "signal">,
-  { client, chainId }: Pick<ConnectedChain, "client" | "chainId">,
+  { client }: { readonly client: ChainClient | undefined },
   { choices, ledger, account }: CreateSendingParameters,
 ): Sending {
   const { output, signal } = io;
@@ -103,7 +104,7 @@ export function createSending(
   let mayAsk = io.ask !== undefined;
 
   async function offer(transaction: LedgerTransaction, baseFeePerGas: bigint): Promise<boolean> {
-    const { id, nonce } = transaction;
+    const { id, nonce, chainId } = transaction;
     const attempt = lastAttempt(transaction);
     if (transaction.state !== "open" || attempt.maxFeePerGas >= baseFeePerGas) return true;
     const isNews = !told.has(attempt.id);
@@ -112,7 +113,9 @@ export function createSending(
     tell(
       `nonce ${nonce} pays at most ${formatGwei(attempt.maxFeePerGas)} gwei per gas, and the base fee is ${formatGwei(baseFeePerGas)} gwei: it waits`,
     );
-    if (account.type !== "local" && attempt.rawTransaction !== undefined) {
+    const isKeyHere = account?.type === "local" || attempt.rawTransaction === undefined;
+    const isSigner = account?.address.toLowerCase() === transaction.from;
+    if (client === undefined || account === undefined || !isKeyHere || !isSigner) {
       tell("a replacement needs the key that signed it");
       return false;
     }

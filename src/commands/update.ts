@@ -1,10 +1,8 @@
-import { type Account, formatGwei } from "viem";
+import type { Account } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
-import { lastAttempt } from "../chain/transactions/ledger-records.ts";
-import { replaceTransaction } from "../chain/transactions/replace.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
@@ -18,7 +16,6 @@ import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "..
 import type { Output } from "../output/output.ts";
 import { showPrice } from "../output/price.ts";
 import { createUpdateOutput } from "../output/update.ts";
-import type { UpdateCvmParameters } from "../update/connect.ts";
 import { planUpdate, type UpdatePlan } from "../update/plan-update.ts";
 import type { UpdateRequest, UpdateResult } from "../update/run.ts";
 import { appNamedBy, checkRequest, emptyEnvironment } from "../update/trust.ts";
@@ -40,12 +37,15 @@ import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import type { SendingArguments } from "./sending.ts";
+import { createSending, parseSending, type SendingArguments } from "./sending.ts";
 import { openTaskLedger } from "./signing.ts";
 
 export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
 async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Promise<TaskOutcome> {
+  const choices = parseSending(args, host.settings);
+  const { maxFeePerGas, maxPriorityFeePerGas } = choices;
+  const namedFees = { maxFeePerGas, maxPriorityFeePerGas };
   const app = await findGivenApp(args, host);
   const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm }, process.env);
   const { contracts, request, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
@@ -53,6 +53,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
     const plan = await planUpdate({
       ...request,
       ...connected,
+      ...namedFees,
       signal: io.signal,
       onStep: createUpdateOutput(io.output),
     });
@@ -70,8 +71,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
     ...connected,
     ledger,
     waitForRollover: args.wait === true,
-    onUnderpriced: offerReplacement(io, { ...connected, ledger }),
-    signal: io.signal,
+    ...createSending(io, { client: connected.chain }, { choices, ledger, account: connected.account }),
     onStep: (event) => {
       if (event.kind === "finished" && event.step === "readChain") price = event.result.price ?? null;
       print(event);
@@ -111,26 +111,6 @@ function showRecorded(output: Output, ledger: Ledger): void {
       );
 }
 
-/** Asks once per transaction whether to send it again for more. Undefined if the user cannot be asked. */
-function offerReplacement(
-  { ask }: TaskIo,
-  { chain, account, ledger }: Pick<ConnectedUpdate, "chain" | "account"> & { readonly ledger: Ledger },
-): UpdateCvmParameters["onUnderpriced"] {
-  if (ask === undefined || chain === undefined) return undefined;
-  const declined = new Set<number>();
-  return async (transaction, baseFeePerGas) => {
-    if (declined.has(transaction.id)) return false;
-    declined.add(transaction.id);
-    const { chainId, nonce, functionName } = transaction;
-    const price = `${formatGwei(lastAttempt(transaction).maxFeePerGas)} gwei per gas`;
-    const problem = `${functionName}, nonce ${nonce}, pays at most ${price}, and the base fee is ${formatGwei(baseFeePerGas)} gwei.`;
-    if (!(await ask(`${problem} Replace it with the same call at a higher price?`))) return false;
-    await replaceTransaction(chain, { ledger, account, chainId, nonce });
-    declined.delete(transaction.id);
-    return true;
-  };
-}
-
 function describe({ outcome, cvm, composeHash }: UpdateResult): string {
   const what = `${cvm}: ${outcome}, compose hash ${composeHash}`;
   return outcome === "confirmed"
@@ -139,7 +119,7 @@ function describe({ outcome, cvm, composeHash }: UpdateResult): string {
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */
-export interface UpdateArguments extends DryRunArguments, OutputArguments, Pick<SendingArguments, "ledger"> {
+export interface UpdateArguments extends DryRunArguments, OutputArguments, SendingArguments {
   readonly cvm?: string | undefined;
   /** `0x…`, `app_…` or a name of the configuration. */
   readonly app?: string | undefined;

@@ -69,8 +69,8 @@ const replaceOption = optional(
   "If the base fee rises, replace the transaction without asking, for at most this price per gas, in gwei",
 );
 
-/** A task that sends transactions, with the options that all of them have. */
-export function sendingTask(id: string[], description: string) {
+/** A task that sends transactions and asks nothing before. */
+export function payingTask(id: string[], description: string) {
   return task(id, description)
     .addOption(maxFeeOption)
     .addOption(priorityFeeOption)
@@ -79,6 +79,10 @@ export function sendingTask(id: string[], description: string) {
     .addOption(transactionHashOption)
     .addOption(ledgerOption)
     .addFlag(dryRunFlag)
-    .addFlag(yesFlag)
     .addFlag(jsonFlag);
+}
+
+/** A task that sends transactions, with the options that all of them have. */
+export function sendingTask(id: string[], description: string) {
+  return payingTask(id, description).addFlag(yesFlag);
 }

@@ -8,12 +8,11 @@ import {
   appOption,
   batchOption,
   cvmOption,
-  dryRunFlag,
   fromBlockOption,
   jsonFlag,
   kmsOption,
-  ledgerOption,
   optional,
+  payingTask,
   sendingTask,
   several,
   storeOption,
@@ -98,7 +97,7 @@ export const bootCheckTasks = [
 ];
 
 export const updateTasks = [
-  task(
+  payingTask(
     ["dstack", "update"],
     withExample(
       "Updates a CVM: sends the change to the cloud, compares the cloud's compose hash with the computed one, allows device and hash on chain, and confirms to the cloud; if it was interrupted, the same command continues",
@@ -135,10 +134,7 @@ export const updateTasks = [
     .addOption(
       optional("abandonTransaction", "The recorded transaction whose nonce is used for nothing, if it still waits"),
     )
-    .addOption(ledgerOption)
     .addFlag({ name: "wait", description: "Wait until the CVM runs the new compose" })
-    .addFlag(dryRunFlag)
-    .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/update.ts")).updateCommand))
     .build(),
 ];

@@ -20,7 +20,7 @@ export function createUpdateOutput(output: Output): (event: UpdateEvent) => void
         return;
       }
       case "transaction":
-        showSenderEvent(output, event.event);
+        if (event.event.kind !== "underpriced") showSenderEvent(output, event.event); // the offer to replace it says so
         return;
       case "finished":
         if (event.step === "pay") {

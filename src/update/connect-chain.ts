@@ -10,6 +10,8 @@ import type { ChainPort } from "./ports.ts";
 
 /** Connects the update's chain port to a viem client and a ledger. */
 export function connectChain(client: ChainClient, payments: PaymentParameters): ChainPort {
+  const { maxFeePerGas, maxPriorityFeePerGas } = payments;
+  const namedFees = { maxFeePerGas, maxPriorityFeePerGas };
   const { account = client.account } = payments;
   return {
     signer: account && parseFixedHex("The signer's address", parseAccount(account).address, 20),
@@ -31,7 +33,7 @@ export function connectChain(client: ChainClient, payments: PaymentParameters): 
     },
     estimatePrice: async (payments, from) => {
       const plans = await Promise.all(payments.map((payment) => planPayment(client, from, payment)));
-      return estimatePrice(client, { transactions: plans.map(({ priced }) => priced) });
+      return estimatePrice(client, { transactions: plans.map(({ priced }) => priced), ...namedFees });
     },
     openPayments: (update) => connectPayments(client, { ...payments, account }, update),
   };

@@ -77,7 +77,9 @@ class LedgerPayments implements PaymentPort {
   async requireAffordable(payments: readonly PaymentIntent[]): Promise<PriceEstimate> {
     const address = this.#requireSigner(payments);
     const plans = await Promise.all(payments.map((payment) => this.#plan(payment)));
-    return requireFunds(this.#client, { address, transactions: plans.map(({ priced }) => priced) });
+    const { maxFeePerGas, maxPriorityFeePerGas } = this.#parameters;
+    const transactions = plans.map(({ priced }) => priced);
+    return requireFunds(this.#client, { address, transactions, maxFeePerGas, maxPriorityFeePerGas });
   }
 
   async pay(payments: readonly PaymentIntent[]): Promise<readonly Payment[]> {

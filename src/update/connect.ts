@@ -1,6 +1,7 @@
 import { type Account, type Address, createClient, custom } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { systemClock } from "../chain/retry.ts";
+import type { NamedFees } from "../chain/transactions/fees.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
@@ -109,7 +110,7 @@ function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number)
 export interface UpdateCvmParameters
   extends UpdateRequest,
     Partial<Omit<UpdateSettings, "timeouts">>,
-    Pick<PaymentParameters, "ledger" | "until" | "transactionHash" | "onUnderpriced"> {
+    Pick<PaymentParameters, "ledger" | "until" | "transactionHash" | "onUnderpriced" | keyof NamedFees> {
   readonly cloud: CloudClient;
   /**
    * Any viem client of the app's chain. Without an account it cannot pay, but some updates need no payment. Leave it
@@ -132,7 +133,7 @@ export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
   const emitter = createUpdateEmitter(systemClock.now, onStep);
   const { waitForRollover, pollCloudMs, pollChainMs } = { ...defaultUpdateSettings, ...withoutUndefined(parameters) };
   const timeouts = { ...defaultUpdateSettings.timeouts, ...withoutUndefined(parameters.timeouts ?? {}) };
-  const { until, transactionHash, onUnderpriced } = parameters;
+  const { until, transactionHash, onUnderpriced, maxFeePerGas, maxPriorityFeePerGas } = parameters;
   return {
     request,
     settings: { waitForRollover, pollCloudMs, pollChainMs, timeouts },
@@ -143,7 +144,7 @@ export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
     cloud: connectCloud(cloud, emitter, systemClock.now),
     isChainNamed: parameters.chain !== undefined,
     chain: connectChain(chain, {
-      ...{ account, ledger, until, transactionHash, onUnderpriced, signal },
+      ...{ account, ledger, until, transactionHash, onUnderpriced, signal, maxFeePerGas, maxPriorityFeePerGas },
       ...{ timeoutMs: timeouts.receiptMs, finalityTimeoutMs: timeouts.finalityMs, pollIntervalMs: pollChainMs },
       onEvent: (event) => {
         const { step } = emitter;

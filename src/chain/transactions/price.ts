@@ -4,7 +4,7 @@ import type { Price, PriceEstimate } from "../../core/price.ts";
 import { InsufficientFundsError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
-import { type ReadFeesReturnType, readBaseFee, readFees } from "./fees.ts";
+import { type NamedFees, type ReadFeesReturnType, readBaseFee, readFees } from "./fees.ts";
 import { readRollupFees } from "./rollup-fees.ts";
 
 /** A transaction that may be sent. */
@@ -21,7 +21,7 @@ export interface PricedTransaction {
   readonly authorizes?: boolean | undefined;
 }
 
-export interface EstimatePriceParameters {
+export interface EstimatePriceParameters extends NamedFees {
   readonly transactions: readonly PricedTransaction[];
   /** Fees per gas that the transactions will have. @default the chain's present ones, as transactions are sent with */
   readonly fees?: ReadFeesReturnType | undefined;
@@ -77,11 +77,11 @@ interface Quotes {
 
 async function readQuotes(
   client: ChainClient,
-  { transactions, fees: wanted }: EstimatePriceParameters,
+  { transactions, fees: wanted, ...named }: EstimatePriceParameters,
 ): Promise<Quotes> {
   const [baseFee, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
     readBaseFee(client),
-    wanted ?? readFees(client),
+    wanted ?? readFees(client, named),
     readRollupFees(client, { transactions }),
   ]);
   const { maxFeePerGas } = fees;

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Account, numberToHex, parseGwei } from "viem";
+import { numberToHex, parseGwei } from "viem";
 import { parseAccount } from "viem/accounts";
 import { sendBatch } from "../../../../src/batch/index.ts";
 import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
@@ -43,8 +43,7 @@ describe("the offer to replace what pays less than the base fee", () => {
 
   /** Sends two calls, and answers the questions of the task in turn. Returns them, and what was printed. */
   async function send(answers: readonly boolean[], during: () => Promise<void>, args: SendingArguments = {}) {
-    const { client, appId, chainId, ...accounts } = { ...dstack, chainId: dstack.client.chain?.id ?? 31337 };
-    const account: Account = accounts.owner;
+    const { client, appId, owner: account } = dstack;
     const questions: string[] = [];
     const stream = new PassThrough();
     const ask = async (question: string) => {
@@ -58,7 +57,7 @@ describe("the offer to replace what pays less than the base fee", () => {
     );
     const sending = sendBatch(client, {
       ...{ calls, account, ledger, mode: "none", pollIntervalMs: 20 },
-      ...createSending(io, { client, chainId }, { choices, ledger, account }),
+      ...createSending(io, { client }, { choices, ledger, account }),
     });
     await until(() => ledger.transactions().filter((one) => one.attempts[0]?.isSent).length === 2);
     await during();
