@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { openLedger } from "../../../../../src/chain/transactions/ledger.ts";
 import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import type { UpdateResult } from "../../../../../src/update/run.ts";
@@ -86,6 +87,20 @@ describe("dstack update", () => {
 
     const again = await run({ compose: path("new.yml"), wait: true });
     expect(again.json<UpdateResult>()).to.deep.include({ outcome: "unchanged", transactions: [] });
+  });
+
+  it("pays the fees that the user names, and shows the price with them", async () => {
+    const fees = { maxFee: "30", priorityFee: "4.5" };
+    const planned = await run({ compose: path("new.yml"), ...fees, dryRun: true });
+    expect(planned.json<{ price: { most: { feePerGas: string } } }>().price.most.feePerGas).to.equal("30000000000");
+    const paid = await run({ compose: path("new.yml"), ...fees });
+    expect(paid.exitCode, paid.stdout).to.equal(0);
+    using ledger = openLedger(path(`ledger-${runs}.sqlite`));
+    expect(ledger.transactions().flatMap(({ attempts }) => attempts)).to.have.length(1);
+    expect(ledger.transactions()[0]?.attempts[0]).to.include({
+      maxFeePerGas: 30_000_000_000n,
+      maxPriorityFeePerGas: 4_500_000_000n,
+    });
   });
 
   it("ends with the cloud's confirmation without --wait, and a later run reports the result", async () => {
