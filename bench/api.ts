@@ -5,29 +5,29 @@ import { type Load, underLoad } from "./api/under-load.ts";
 import type { BenchReport } from "./report.ts";
 
 const clientCounts = [1, 16, 64];
-const forMs = 1500;
 
 /** Measures the mock cloud under load, compared with a baseline on the same machine: a bare server, a bare transaction. */
 export async function benchApi(): Promise<BenchReport> {
   const { world, stop } = await serveWorld(Math.max(...clientCounts));
   try {
     const updaters = world.cvms.map((_, index) => createUpdater(world, index));
-    const read = () => get(`${world.cloudUrl}/cvms/${world.cvms[0]?.id}`, world);
-    const readBare = () => get(world.bareUrl, world);
-    const update = (client: number) => updaters[client]?.update() ?? Promise.reject(new RangeError());
-    const register = (client: number) => updaters[client]?.register() ?? Promise.reject(new RangeError());
-    await underLoad(read, { clients: 4, forMs: 500 });
-    await underLoad(readBare, { clients: 4, forMs: 500 });
-    await underLoad(update, { clients: 4, forMs: 500 });
-
+    const reads = {
+      work: () => get(`${world.cloudUrl}/cvms/${world.cvms[0]?.id}`, world),
+      baseline: () => get(world.bareUrl, world),
+    };
+    const updates = {
+      work: (client: number) => updaters[client]?.update() ?? Promise.reject(new RangeError()),
+      baseline: (client: number) => updaters[client]?.register() ?? Promise.reject(new RangeError()),
+    };
+    const operations = [
+      { operation: "GET cvm", works: reads, perTurn: 1_000 },
+      { operation: "two-phase update", works: updates, perTurn: 100 },
+    ];
     const rows = [];
-    for (const clients of clientCounts) {
-      const bare = await underLoad(readBare, { clients, forMs });
-      rows.push(describe("GET cvm", clients, await underLoad(read, { clients, forMs }), bare));
-    }
-    for (const clients of clientCounts) {
-      const bare = await underLoad(register, { clients, forMs });
-      rows.push(describe("two-phase update", clients, await underLoad(update, { clients, forMs }), bare));
+    for (const { operation, works, perTurn } of operations) {
+      await underLoad(works, { clients: 4, perTurn }); // warms both sides up
+      for (const clients of clientCounts)
+        rows.push(describe(operation, clients, await underLoad(works, { clients, perTurn })));
     }
     for (const updater of updaters) await updater.check();
     return {
@@ -46,7 +46,11 @@ async function get(url: string, { apiKeys }: ServedWorld): Promise<void> {
   if (response.status !== 200) throw new Error(`GET ${url} answered ${response.status}.`);
 }
 
-function describe(operation: string, clients: number, load: Load, baseline: Load) {
+function describe(
+  operation: string,
+  clients: number,
+  { load, baseline }: { readonly load: Load; readonly baseline: Load },
+) {
   return {
     operation,
     clients,

@@ -1,27 +1,60 @@
+export type Work = (client: number) => Promise<unknown>;
+
 export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Runs the work with `clients` parallel clients for a fixed time. Each client starts again when its work is done. */
+export interface LoadSettings {
+  readonly clients: number;
+  /** Works of a turn, over all clients. */
+  readonly perTurn: number;
+}
+
+const turns = 4;
+/** Works of each client at least, so that the end of a turn, when some clients are done, weighs little. */
+const leastEach = 4;
+
+/**
+ * Measures two works with `clients` parallel clients each, in turns, so that what else the machine does affects both.
+ * Each client starts again when its work is done.
+ */
 export async function underLoad(
-  work: (client: number) => Promise<unknown>,
-  { clients, forMs }: { readonly clients: number; readonly forMs: number },
-): Promise<Load> {
-  const latencies: number[] = [];
-  const start = performance.now();
-  const busy = async (client: number) => {
-    while (performance.now() - start < forMs) {
-      const begun = performance.now();
-      await work(client);
-      latencies.push(performance.now() - begun);
-    }
-  };
-  await Promise.all(Array.from({ length: clients }, (_, client) => busy(client)));
-  const elapsedMs = performance.now() - start;
-  latencies.sort((one, other) => one - other);
-  const quantile = (share: number) =>
-    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
-  return { perSecond: (1000 * latencies.length) / elapsedMs, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
+  works: { readonly work: Work; readonly baseline: Work },
+  settings: LoadSettings,
+): Promise<{ readonly load: Load; readonly baseline: Load }> {
+  const load = new Recorder();
+  const baseline = new Recorder();
+  for (let turn = 0; turn < turns; turn += 1) {
+    await baseline.record(works.baseline, settings);
+    await load.record(works.work, settings);
+  }
+  return { load: load.describe(), baseline: baseline.describe() };
+}
+
+class Recorder {
+  readonly #latencies: number[] = [];
+  #elapsedMs = 0;
+
+  async record(work: Work, { clients, perTurn }: LoadSettings): Promise<void> {
+    const each = leastEach + Math.ceil(perTurn / clients);
+    const start = performance.now();
+    const busy = async (client: number) => {
+      for (let count = 0; count < each; count += 1) {
+        const begun = performance.now();
+        await work(client);
+        this.#latencies.push(performance.now() - begun);
+      }
+    };
+    await Promise.all(Array.from({ length: clients }, (_, client) => busy(client)));
+    this.#elapsedMs += performance.now() - start;
+  }
+
+  describe(): Load {
+    const sorted = this.#latencies.toSorted((one, other) => one - other);
+    const quantile = (share: number) =>
+      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+    return { perSecond: (1000 * sorted.length) / this.#elapsedMs, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
+  }
 }
