@@ -25,10 +25,10 @@ export async function* watchState(parameters: WatchStateParameters): AsyncGenera
   const deadline = clock.now() + timeoutMs;
   while (!signal.aborted) {
     const pause = new AbortController();
-    const stop = () => pause.abort();
-    signal.addEventListener("abort", stop);
+    const wake = () => pause.abort(wokenUp);
+    signal.addEventListener("abort", wake);
     // Listening starts before the read, so that a change in between is not missed.
-    const changed = changes.next(hashid, pause.signal);
+    const stopListening = changes.listen(hashid, wake);
     try {
       const now = read();
       if (!now) return yield event("error", { error: "The CVM is gone." });
@@ -37,11 +37,10 @@ export async function* watchState(parameters: WatchStateParameters): AsyncGenera
       if (isComplete) return;
       const left = deadline - clock.now();
       if (left <= 0) return yield event("timeout", { timeout: timeoutMs / 1000, status: now.state.status });
-      const slept = clock.sleep(Math.min(intervalMs, left), pause.signal).catch(() => {});
-      await Promise.race([changed, slept]);
+      await clock.sleep(Math.min(intervalMs, left), pause.signal).catch(() => {});
     } finally {
-      pause.abort();
-      signal.removeEventListener("abort", stop);
+      stopListening();
+      signal.removeEventListener("abort", wake);
     }
   }
 }
@@ -50,30 +49,25 @@ function event(name: string, data: object): string {
   return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** Wakes the callers that wait for a CVM to change. */
+/** Aborting with it costs less than with a new error, whose stack no caller reads. */
+const wokenUp = Symbol("woken up");
+
+/** Tells listeners that a CVM changes. */
 export class CvmChanges {
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #listeners = new Map<string, Set<() => void>>();
 
   /** @param hashid `cvm_…` */
   announce(hashid: string): void {
-    const waiting = this.#waiting.get(hashid);
-    this.#waiting.delete(hashid);
-    for (const wake of waiting ?? []) wake();
+    for (const listener of this.#listeners.get(hashid) ?? []) listener();
   }
 
-  /** Resolves at the CVM's next change, or when `signal` aborts. */
-  next(hashid: string, signal: AbortSignal): Promise<void> {
-    const waiting = this.#waiting.get(hashid) ?? new Set();
-    this.#waiting.set(hashid, waiting);
-    return new Promise((resolve) => {
-      const wake = () => {
-        waiting.delete(wake);
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      if (signal.aborted) return resolve();
-      waiting.add(wake);
-      signal.addEventListener("abort", wake);
-    });
+  /** Calls the listener at each change of the CVM, until the function that this returns is called. */
+  listen(hashid: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(hashid) ?? new Set();
+    this.#listeners.set(hashid, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(hashid) === listeners) this.#listeners.delete(hashid);
+    };
   }
 }

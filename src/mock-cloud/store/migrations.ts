@@ -261,10 +261,13 @@ export const slowRollovers = `
 ALTER TABLE operation ADD COLUMN delay_ms INTEGER NOT NULL DEFAULT 0;
 `;
 
-/** For reads of one operation of a CVM with a long history. */
+/** For reads of one operation of a CVM with a long history, and for the webhooks, which every event reads. */
 export const indexes = `
 CREATE INDEX operation_by_proof ON operation (cvm_id, compose_hash, transaction_hash);
 CREATE INDEX operation_by_end ON operation (cvm_id, finished_at);
+-- In the order in which the workspace's webhooks are listed.
+DROP INDEX webhook_by_workspace;
+CREATE INDEX webhook_by_age ON webhook (workspace_id, created_at, id);
 `;
 
 /** In the order of application. A released migration never changes. Position + 1 is the schema's version. */
