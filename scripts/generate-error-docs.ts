@@ -8,7 +8,7 @@ const families: Readonly<Record<ErrorFamily, { title: string; about: string }>> 
   input: { title: "Input", about: "A value that the caller passed in is malformed or not trusted." },
   chain: { title: "Chain", about: "The chain, its RPC endpoint or a contract refused the request." },
   cloud: { title: "Cloud", about: "The cloud API could not be reached, or it refused the request." },
-  update: { title: "Update", about: "The update stopped. Its journal says how far it came." },
+  update: { title: "Update", about: "The update stopped. The ledger holds the payments that it sent." },
   prune: {
     title: "Prune",
     about: "The removal of old hashes stopped, because a hash is needed or may be needed.",

@@ -57,7 +57,7 @@ export function guardDeployment(hre: HardhatRuntimeEnvironment): () => void {
 
 function requireBounds({ value = "0x0", gas = "0x0", ...price }: SentTransaction): void {
   const bound = (what: string, value: bigint, most: bigint) => {
-    if (value > most) throw new ImplausibleAnswerError({ what, told: value, most });
+    if (value > most) throw new ImplausibleAnswerError({ what, answer: value, most });
   };
   bound("the value of a deployment", BigInt(value), 0n);
   bound("the gas of a deployment", BigInt(gas), gasCeiling);

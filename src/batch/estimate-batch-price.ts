@@ -23,7 +23,7 @@ export type EstimateBatchPriceParameters = Pick<BatchPlan, "account" | "calls" |
   Pick<EstimatePriceParameters, "fees">;
 
 /**
- * Tells what a planned batch will cost. Signs nothing, so the node cannot estimate a batch through a delegation itself:
+ * Returns what a planned batch will cost. Signs nothing, so the node cannot estimate a batch through a delegation itself:
  * it estimates one call of each kind, and a batch is counted as these calls.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
@@ -59,7 +59,7 @@ function limitTogether(
   return transactions.map((transaction, index) => ({ ...transaction, gasLimit: index === 0 ? limit : 0n }));
 }
 
-/** Tells what ending an account's delegation will cost. @throws ImplausibleAnswerError, RpcUnavailableError */
+/** Returns what ending an account's delegation will cost. @throws ImplausibleAnswerError, RpcUnavailableError */
 export function estimateUndoPrice(
   client: ChainClient,
   { address: to, fees }: { readonly address: Address } & Pick<EstimatePriceParameters, "fees">,
@@ -75,7 +75,7 @@ const safeAbi = parseAbi([
 const signatureBytes = 65;
 
 /**
- * Tells what a Safe's transaction will cost the account that executes it. The owners have not signed yet, so the node
+ * Returns what a Safe's transaction will cost the account that executes it. The owners have not signed yet, so the node
  * estimates the calls as the Safe's, and the Safe's own work is added. `most` is what a wallet may ask for: the Safe
  * sets no limit.
  *

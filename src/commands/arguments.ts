@@ -1,6 +1,4 @@
-import { dirname, join, resolve } from "node:path";
 import { InvalidArgumentError } from "../errors/index.ts";
-import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
 import { readBounded } from "../files/read-bounded.ts";
 import { type AcceptingCommand, namesToAccept } from "./acceptable-names.ts";
 
@@ -104,16 +102,4 @@ export function parseAge(raw: string): number {
     });
   }
   return seconds;
-}
-
-/**
- * The path of a task's journal: the named file, or else a file in the project's `.dstack`, which no other user may
- * read. Creates the folder.
- *
- * @throws UnusableFileError
- */
-export async function prepareJournalPath(root: string, named: string | undefined, name: string): Promise<string> {
-  const path = named === undefined ? join(root, ".dstack", name) : resolve(root, named);
-  await (named === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
-  return path;
 }

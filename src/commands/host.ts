@@ -8,7 +8,7 @@ import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
  * from Hardhat; `src/hardhat/connect.ts` makes a host of Hardhat's runtime environment.
  */
 export interface CommandHost {
-  /** Folder of the project. Journals are kept below it. */
+  /** Folder of the project. The ledger is kept below it. */
   readonly root: string;
   /** Folder for data that can be read again, such as an app's history. */
   readonly cache: string;
@@ -42,7 +42,7 @@ export interface ConnectedChain {
   readonly chainId: number;
   /** As `--network` names it. */
   readonly network: string;
-  /** Folder of the project. Journals are kept below it. */
+  /** Folder of the project. The ledger is kept below it. */
   readonly root: string;
   /** Whether `--batch auto` may let accounts begin to delegate without asking, by the configuration. */
   readonly allowDelegation: boolean;

@@ -171,8 +171,6 @@ export const errorTable = {
   HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the requested document."),
   RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in time."),
   RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose file, and runs the previous one."),
-  JournalCorruptError: entry(4004, false, "A journal of sent transactions cannot be read."),
-  JournalLockedError: entry(4005, true, "Another process is using this journal."),
   SignerRequiredError: entry(4006, false, "A transaction is needed, and the caller gave no signer."),
   UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
   UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update starts from."),

@@ -188,7 +188,7 @@ const checkNonce = "Check in a block explorer which transaction used that nonce.
 interface TakenNonce {
   readonly signer: string;
   readonly nonce: number;
-  /** Hash of the recorded transaction, if the journal has it. */
+  /** Hash of the recorded transaction, if the ledger has it. */
   readonly transactionHash: string | undefined;
   readonly taker: NonceTaker | undefined;
 }
@@ -249,18 +249,18 @@ export class UnsignedRecordError extends ChainError {
 export interface ImplausibleAnswerDetails {
   /** Name and unit of the value: "the gas of addDevice". */
   readonly what: string;
-  readonly told: bigint | number;
+  readonly answer: bigint | number;
   /** Highest value that this package accepts. */
   readonly most: bigint | number;
 }
 
 export class ImplausibleAnswerError extends ChainError {
   override readonly name = "ImplausibleAnswerError";
-  constructor({ what, told, most }: ImplausibleAnswerDetails) {
-    super(`The RPC endpoint answers ${told} as ${what}; this package signs for at most ${most}.`, {
+  constructor({ what, answer, most }: ImplausibleAnswerDetails) {
+    super(`The RPC endpoint answers ${answer} as ${what}; this package signs for at most ${most}.`, {
       nextStep:
         "Use another RPC endpoint. If it gives the same answer, look at the account and the contract before you continue.",
-      context: { what, told: told.toString(), most: most.toString() },
+      context: { what, answer: answer.toString(), most: most.toString() },
     });
   }
 }

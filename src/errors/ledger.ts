@@ -39,7 +39,7 @@ export class LedgerError extends LedgerFamilyError {
   }
 }
 
-export interface UnderpricedFacts {
+export interface UnderpricedDetails {
   readonly signer: string;
   readonly nonce: number;
   readonly functionName: string;
@@ -52,12 +52,12 @@ export interface UnderpricedFacts {
 
 export class TransactionUnderpricedError extends LedgerFamilyError {
   override readonly name = "TransactionUnderpricedError";
-  readonly facts: UnderpricedFacts;
-  constructor(facts: UnderpricedFacts, options: Cause = {}) {
-    const { signer, nonce, functionName, maxFeePerGas, baseFeePerGas, transactionHash } = facts;
+  readonly details: UnderpricedDetails;
+  constructor(details: UnderpricedDetails, options: Cause = {}) {
+    const { signer, nonce, functionName, maxFeePerGas, baseFeePerGas, transactionHash } = details;
     const why =
       baseFeePerGas === undefined
-        ? "but the node asks for more"
+        ? "but the node requires more"
         : `but the base fee rose to ${inGwei(baseFeePerGas)} gwei`;
     super(
       `${functionName} of ${signer}, nonce ${nonce}, pays at most ${inGwei(maxFeePerGas)} gwei per gas, ${why}. It is not mined.`,
@@ -72,11 +72,11 @@ export class TransactionUnderpricedError extends LedgerFamilyError {
         },
       },
     );
-    this.facts = facts;
+    this.details = details;
   }
 }
 
-export interface RecordFacts {
+export interface RecordDetails {
   readonly from: string;
   readonly nonce: number;
   readonly functionName: string;
@@ -84,7 +84,7 @@ export interface RecordFacts {
 
 export class TransactionCancelledError extends LedgerFamilyError {
   override readonly name = "TransactionCancelledError";
-  constructor({ from, nonce, functionName }: RecordFacts, by: string | undefined) {
+  constructor({ from, nonce, functionName }: RecordDetails, by: string | undefined) {
     const how = by === undefined ? "was withdrawn" : `was cancelled by transaction ${by}`;
     super(`${functionName} of ${from}, nonce ${nonce}, ${how}.`, {
       nextStep: "The call was not executed. The next run sends it again, with another nonce.",
@@ -95,7 +95,7 @@ export class TransactionCancelledError extends LedgerFamilyError {
 
 export class NonceBlockedError extends LedgerFamilyError {
   override readonly name = "NonceBlockedError";
-  constructor({ from, nonce, functionName }: RecordFacts) {
+  constructor({ from, nonce, functionName }: RecordDetails) {
     super(`An earlier prune recorded ${functionName} with nonce ${nonce} of ${from}, and did not send it.`, {
       nextStep:
         "Nothing was sent. Run that prune again: it checks whether the removal is still safe, then sends it. Or cancel it (`cancelTransaction`).",
@@ -104,7 +104,7 @@ export class NonceBlockedError extends LedgerFamilyError {
   }
 }
 
-export interface FinalityFacts {
+export interface FinalityDetails {
   readonly tag: string;
   /** The transactions that are mined. */
   readonly transactionHashes: readonly string[];
@@ -116,7 +116,7 @@ export interface FinalityFacts {
 
 export class FinalityTimeoutError extends LedgerFamilyError {
   override readonly name = "FinalityTimeoutError";
-  constructor({ tag, transactionHashes, blockNumber, taggedBlock }: FinalityFacts, waitedMs: number) {
+  constructor({ tag, transactionHashes, blockNumber, taggedBlock }: FinalityDetails, waitedMs: number) {
     const seconds = Math.round(waitedMs / 1000);
     const reached = taggedBlock === undefined ? "" : `, and the endpoint's ${tag} block is ${taggedBlock}`;
     super(`Block ${blockNumber}, which holds the transactions, did not become ${tag} in ${seconds} s${reached}.`, {

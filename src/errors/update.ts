@@ -1,4 +1,4 @@
-import { type ContractOwnerKind, DstackError, type DstackErrorOptions, nextSteps } from "./base.ts";
+import { type ContractOwnerKind, DstackError, nextSteps } from "./base.ts";
 
 abstract class UpdateError extends DstackError {
   readonly family = "update";
@@ -44,64 +44,6 @@ export class RolloverFailedError extends UpdateError {
       context: { cvm, reason, correlationId },
     });
   }
-}
-
-export class JournalCorruptError extends UpdateError {
-  override readonly name = "JournalCorruptError";
-  /** @param options.problem what the line gets wrong, as the end of a sentence */
-  constructor(
-    path: string,
-    line: number,
-    { cause, problem }: Pick<DstackErrorOptions, "cause"> & { readonly problem?: string | undefined } = {},
-  ) {
-    super(
-      `Line ${line} of the journal ${path} ${problem === undefined ? "cannot be read" : `is not valid: ${problem}`}.`,
-      {
-        cause,
-        nextStep:
-          "Keep the file, because it lists the transactions that were sent. Repair the line, or check the chain before you delete the file.",
-        context: { path, line, ...(problem !== undefined && { problem }) },
-      },
-    );
-  }
-}
-
-/** The process that holds a journal's lock, as read from the name of its file in the lock's folder. */
-export interface JournalHolder {
-  /** Name of its machine. */
-  readonly host: string;
-  readonly pid: number;
-  /** Milliseconds since 1970. */
-  readonly since: number;
-  readonly lockFile: string;
-  /** Whether it runs on this machine. This process then checked that it is alive. */
-  readonly isLocal: boolean;
-}
-
-export class JournalLockedError extends UpdateError {
-  override readonly name = "JournalLockedError";
-  constructor(path: string, holder?: JournalHolder) {
-    super(
-      `Another process${holder === undefined ? "" : ` (${describeHolder(holder)})`} is using the journal ${path}.`,
-      {
-        nextStep:
-          holder === undefined
-            ? "Wait until that process has ended. A separate journal is safe only for a run about another app or CVM."
-            : `Wait until that process has ended. If no process of this package has that number${holder.isLocal ? "" : " on that machine"}, delete ${holder.lockFile}.`,
-        context: { path, ...holder, ...(holder && { since: describeTime(holder.since) }) },
-      },
-    );
-  }
-}
-
-function describeHolder({ pid, host, since, isLocal }: JournalHolder): string {
-  return `${pid}${isLocal ? "" : ` on ${host}`}, since ${describeTime(since)}`;
-}
-
-/** Formats a time from a file's name, which can contain any number. */
-function describeTime(milliseconds: number): string {
-  const time = new Date(milliseconds);
-  return Number.isNaN(time.getTime()) ? "an unknown time" : time.toISOString();
 }
 
 export class UnexpectedDeviceError extends UpdateError {

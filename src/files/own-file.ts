@@ -171,7 +171,7 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
  * Creates a folder that contains only this package's files. If it exists, removes other users' rights from it.
  *
  * @throws UnusableFileError if it is a link: a repository could contain one that leads to another place
- * @throws UnusableFileError if another user owns it or can still write to it: that user could remove a journal or put
+ * @throws UnusableFileError if another user owns it or can still write to it: that user could remove a ledger or put
  * an older one in its place
  */
 export async function makeOwnDirectory(path: string): Promise<void> {

@@ -88,7 +88,7 @@ function observe(client: CloudClient, emitter: UpdateEmitter, now: () => number)
     const start = now();
     const report = (status: number | undefined) => {
       const { step } = emitter;
-      if (step !== undefined) emitter.tell({ kind: "http", step, method, path, status, durationMs: now() - start });
+      if (step !== undefined) emitter.emit({ kind: "http", step, method, path, status, durationMs: now() - start });
     };
     let reply: Reply;
     try {
@@ -148,7 +148,7 @@ export function connectUpdate(parameters: UpdateCvmParameters): UpdateRun {
       ...{ timeoutMs: timeouts.receiptMs, finalityTimeoutMs: timeouts.finalityMs, pollIntervalMs: pollChainMs },
       onEvent: (event) => {
         const { step } = emitter;
-        if (step !== undefined) emitter.tell({ kind: "transaction", step, event });
+        if (step !== undefined) emitter.emit({ kind: "transaction", step, event });
       },
     }),
   };

@@ -103,7 +103,7 @@ export type UpdateEvent =
 export interface UpdateEmitter {
   readonly step: UpdateStep | undefined;
   readonly durations: readonly { readonly step: UpdateStep; readonly durationMs: number }[];
-  tell(event: UpdateEvent): void;
+  emit(event: UpdateEvent): void;
   run<Step extends UpdateStep, Outcome>(
     step: Step,
     work: () => Promise<Outcome>,
@@ -119,7 +119,7 @@ export function createUpdateEmitter(now: () => number, onStep: (event: UpdateEve
       return current;
     },
     durations,
-    tell: onStep,
+    emit: onStep,
     async run(step, work, toResult) {
       const start = now();
       current = step;

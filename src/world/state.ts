@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { appendFileSync, existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { z } from "zod";
-import { acquireLock } from "../chain/transactions/journal-file.ts";
-import { InvalidArgumentError, JournalLockedError } from "../errors/index.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { acquireLock, type FileLock } from "../files/file-lock.ts";
 import { openOwnFile } from "../files/own-file.ts";
 import { readHandle } from "../files/read-bounded.ts";
 import type { ChainRecord } from "./chain/record.ts";
@@ -96,16 +96,26 @@ function toRecord(genesis: string, entries: readonly WorldEntry[], append: (entr
   };
 }
 
-async function lockFile(path: string) {
-  try {
-    return await acquireLock(path);
-  } catch (error) {
-    if (!(error instanceof JournalLockedError)) throw error;
-    throw new InvalidArgumentError(`Another local world runs on ${path}.`, {
-      nextStep: "Stop it first, or use another state file.",
-      context: error.context,
-    });
-  }
+/** @throws InvalidArgumentError if another world has the file */
+async function lockFile(path: string): Promise<FileLock> {
+  const acquired = await acquireLock(path);
+  if (acquired.lock !== undefined) return acquired.lock;
+  const { holder } = acquired;
+  const since = describeTime(holder.since);
+  const machine = holder.isLocal ? "" : ` on ${holder.host}`;
+  throw new InvalidArgumentError(
+    `Another local world runs on ${path} (process ${holder.pid}${machine}, since ${since}).`,
+    {
+      nextStep: `Stop it first, or use another state file. If no process of this package has that number${holder.isLocal ? "" : " on that machine"}, delete ${holder.lockFile}.`,
+      context: { path, ...holder, since },
+    },
+  );
+}
+
+/** Formats the time in the name of a lock file, which can contain any number. */
+function describeTime(milliseconds: number): string {
+  const time = new Date(milliseconds);
+  return Number.isNaN(time.getTime()) ? "an unknown time" : time.toISOString();
 }
 
 function invalidStateFile(stateFile: string, why: string): InvalidArgumentError {

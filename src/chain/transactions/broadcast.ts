@@ -96,8 +96,8 @@ async function explainRefusal(
   if (says(error, belowBaseFee) || says(error, tooCheap)) {
     const baseFee = await readBaseFee(client);
     const baseFeePerGas = baseFee > maxFeePerGas ? baseFee : undefined;
-    const facts = { signer: from, nonce, functionName, transactionHash, maxFeePerGas, baseFeePerGas };
-    return new TransactionUnderpricedError(facts);
+    const details = { signer: from, nonce, functionName, transactionHash, maxFeePerGas, baseFeePerGas };
+    return new TransactionUnderpricedError(details);
   }
   const used = await withRpcErrors(client, doing, () =>
     getTransactionCount(client, { address: from, blockTag: "latest" }),
@@ -124,11 +124,6 @@ function says(error: unknown, words: RegExp): boolean {
   return errorChain(error).some((link) => words.test(errorText(link)));
 }
 
-export interface SendPreparedTransactionOptions {
-  /** Called before a node or a wallet is asked to sign once more. If it throws, nothing is sent. */
-  readonly confirmUnsigned?: (() => Promise<void> | void) | undefined;
-}
-
 /**
  * Sends a recorded transaction again, after a crash or a lost answer. Sends signed bytes unchanged and returns their
  * hash, even if the node already knows them or they are mined. Without signed bytes (the node or a wallet has the key),
@@ -146,7 +141,6 @@ export interface SendPreparedTransactionOptions {
 export async function sendPreparedTransaction(
   client: ChainClient,
   prepared: PreparedTransaction,
-  { confirmUnsigned }: SendPreparedTransactionOptions = {},
 ): Promise<TransactionHash> {
   await requireChain(client, prepared.chainId);
   if (prepared.rawTransaction === undefined) {
@@ -156,7 +150,6 @@ export async function sendPreparedTransaction(
       getTransactionCount(client, { address: from, blockTag: "pending" }),
     );
     if (next > nonce) return findSent(client, prepared);
-    await confirmUnsigned?.();
   }
   return broadcastTransaction(client, prepared);
 }
@@ -205,7 +198,7 @@ export async function sendContractCall(
 }
 
 /**
- * Tells whether the node knows the transaction, mined or pending.
+ * Returns whether the node knows the transaction, mined or pending.
  *
  * @throws RpcUnavailableError
  */
@@ -217,7 +210,7 @@ export async function transactionExists(client: ChainClient, transactionHash: Tr
 }
 
 /**
- * Tells whether the node knows the transaction that the record names, and whether it is the recorded call. A record
+ * Returns whether the node knows the transaction that the record names, and whether it is the recorded call. A record
  * from an untrusted source may name any transaction, such as an old one with the same event.
  *
  * @throws RpcUnavailableError

@@ -21,7 +21,8 @@ export interface ChainIdentity {
 const known = new WeakMap<ChainClient, ChainIdentity>();
 
 /**
- * Identifies a chain for the ledger. A remote endpoint has no say in this: it could otherwise choose which records apply.
+ * Identifies a chain for the ledger. Uses no answer of a remote endpoint, because the endpoint could then choose which
+ * records apply.
  *
  * @throws RpcUnavailableError
  */

@@ -85,5 +85,5 @@ export async function readBaseFee(client: ChainClient): Promise<bigint> {
   const { baseFeePerGas } = await withRpcErrors(client, "reading the fees", () => getBlock(client));
   const baseFee = baseFeePerGas ?? 0n;
   if (baseFee <= highestBaseFee) return baseFee;
-  throw new ImplausibleAnswerError({ what: "the base fee in wei per gas", told: baseFee, most: highestBaseFee });
+  throw new ImplausibleAnswerError({ what: "the base fee in wei per gas", answer: baseFee, most: highestBaseFee });
 }

@@ -24,7 +24,9 @@ const typicalTimes: Readonly<Record<"ethereum" | "rollup", Readonly<Record<Final
   rollup: { latest: 0, safe: 75_000, finalized: 1_235_000 },
 };
 const ethereum = [1, 11_155_111, 17_000, 560_048];
-/** A stage is waited for this many times its usual duration, and told as stalled after half of that. */
+/**
+ * The wait for a stage lasts at most this many times its usual duration. After half of that, the stage counts as stalled.
+ */
 const patience = 4;
 
 /** The usual time from a block of this chain to its stage, in ms. */
@@ -81,8 +83,8 @@ export async function waitForFinality(
     const waitedMs = Date.now() - start;
     if (waitedMs >= (timeoutMs ?? patience * typical)) {
       const transactionHashes = mined.map(({ receipt }) => receipt.transactionHash);
-      const facts = { tag: until, transactionHashes, blockNumber: newest.blockNumber, taggedBlock };
-      throw fault ?? new FinalityTimeoutError(facts, waitedMs);
+      const details = { tag: until, transactionHashes, blockNumber: newest.blockNumber, taggedBlock };
+      throw fault ?? new FinalityTimeoutError(details, waitedMs);
     }
     await sleep(settings, settings.pollIntervalMs);
   }
@@ -172,7 +174,7 @@ class TagWatch {
   readonly #start = Date.now();
   #block: bigint | undefined;
   #movedAt = Date.now();
-  #isTold = false;
+  #isReported = false;
 
   constructor(context: FollowContext, tag: FinalityTag, typicalMs: number) {
     this.#context = context;
@@ -186,13 +188,14 @@ class TagWatch {
     const block = await this.#ask(client);
     const tag = this.#tag;
     if (block !== this.#block) {
-      [this.#block, this.#movedAt, this.#isTold] = [block, Date.now(), false];
+      [this.#block, this.#movedAt, this.#isReported] = [block, Date.now(), false];
     }
     const stalledMs = Date.now() - this.#movedAt;
-    if (!this.#isTold && block === undefined) settings.onEvent?.({ kind: "tagUnknown", tag, waitMs: this.#typicalMs });
+    if (!this.#isReported && block === undefined)
+      settings.onEvent?.({ kind: "tagUnknown", tag, waitMs: this.#typicalMs });
     const isStalled = block !== undefined && stalledMs >= (patience / 2) * this.#typicalMs;
-    if (!this.#isTold && isStalled) settings.onEvent?.({ kind: "tagStalled", tag, taggedBlock: block, stalledMs });
-    this.#isTold ||= block === undefined || isStalled;
+    if (!this.#isReported && isStalled) settings.onEvent?.({ kind: "tagStalled", tag, taggedBlock: block, stalledMs });
+    this.#isReported ||= block === undefined || isStalled;
     return block;
   }
 

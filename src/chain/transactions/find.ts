@@ -21,11 +21,6 @@ export interface FindTransactionParameters {
   readonly chainId: number;
   readonly from: Hex;
   readonly nonce: number;
-  /**
-   * Block to start the search at. Searches older blocks only if the nonce was already used there. Default: search
-   * backwards from the newest block.
-   */
-  readonly fromBlock?: bigint | undefined;
 }
 
 export interface FoundTransaction {
@@ -39,8 +34,6 @@ export interface FoundTransaction {
   readonly to: Hex | null;
   /** Lower case. */
   readonly data: Hex;
-  /** 1 for the newest block. */
-  readonly confirmations: bigint;
 }
 
 /**
@@ -51,14 +44,14 @@ export interface FoundTransaction {
  */
 export async function findTransaction(
   client: ChainClient,
-  { chainId, from, nonce, fromBlock }: FindTransactionParameters,
+  { chainId, from, nonce }: FindTransactionParameters,
 ): Promise<FoundTransaction | undefined> {
   const isUsedAt = async (blockNumber: bigint) =>
     (await getTransactionCount(client, { address: from, blockNumber })) > nonce;
   try {
     const head = await getBlockNumber(client, { cacheTime: 0 });
     if (!(await isUsedAt(head))) return undefined;
-    const { low, high } = await bounds(head, fromBlock, isUsedAt);
+    const { low, high } = await bounds(head, isUsedAt);
     const blockNumber = await bisect(low, high, isUsedAt);
     const { transactions } = await getBlock(client, { blockNumber, includeTransactions: true });
     const own = transactions.filter((transaction) => isSameHex(transaction.from, from));
@@ -69,7 +62,6 @@ export async function findTransaction(
       isProven: await isSigned(found, { chainId, from, nonce }),
       to: found.to === null ? null : lowerCase(found.to),
       data: lowerCase(found.input),
-      confirmations: head - blockNumber + 1n,
     };
   } catch {
     return undefined;
@@ -125,12 +117,9 @@ export async function judgeNonceTaker(
  */
 async function bounds(
   head: bigint,
-  fromBlock: bigint | undefined,
   isUsedAt: (block: bigint) => Promise<boolean>,
 ): Promise<{ readonly low: bigint; readonly high: bigint }> {
-  if (fromBlock !== undefined && fromBlock <= head && !(await isUsedAt(fromBlock)))
-    return { low: fromBlock, high: head };
-  let high = fromBlock === undefined || fromBlock > head ? head : fromBlock;
+  let high = head;
   for (let step = 1n; high > 0n; step *= 2n) {
     const low = high > step ? high - step : 0n;
     if (!(await isUsedAt(low))) return { low, high };
@@ -224,7 +213,7 @@ export function findContradiction(
   if (signed?.type !== "eip1559" && signed?.type !== "eip7702") return "its signed bytes are no such transaction";
   const differing = fields.find((name) => normal(signed[name]) !== normal(prepared[name]));
   if (differing !== undefined) return `its signed bytes have another ${words[differing]}`;
-  if ((signed.value ?? 0n) !== 0n) return "its signed bytes pay somebody";
+  if ((signed.value ?? 0n) !== 0n) return "its signed bytes also send ether";
   if ((signed.accessList ?? []).length > 0) return "its signed bytes have an access list";
 
   const authorizations = signed.type === "eip7702" ? signed.authorizationList : [];

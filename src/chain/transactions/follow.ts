@@ -43,7 +43,7 @@ export async function followTransaction(
       const transaction = ledger.transaction(id);
       const outcome = await readOutcome(context, transaction, { isDue });
       if (typeof outcome === "object") return outcome;
-      // What was asked of a node or a wallet may have arrived, so it is not asked for once more after a failure.
+      // A node or a wallet may have received the request, so a failure does not repeat it.
       mayPass = !isDue || lastAttempt(transaction).rawTransaction !== undefined;
       isSending = isDue;
       if (isDue) await sendIfFree(context, transaction, outcome);

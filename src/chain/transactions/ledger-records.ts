@@ -60,7 +60,7 @@ export interface LedgerBatch {
  */
 export type TransactionState = "open" | "mined" | "reverted" | "taken" | "cancelled" | "refused";
 
-/** A nonce of a signer, what it is for, and everything that was signed or asked for with it. */
+/** A nonce of a signer, its purpose, and each attempt: signed bytes, or a request that a node or a wallet signs. */
 export interface LedgerTransaction {
   readonly id: number;
   readonly batch: number;

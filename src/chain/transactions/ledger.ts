@@ -32,7 +32,7 @@ export interface OpenLedgerOptions {
 /**
  * Opens or creates a ledger. It records every transaction before it is sent, for all chains and signers, so that an
  * interrupted command can be finished and pays nothing twice. Several processes may use it at once. It contains no key,
- * but whoever reads it can send the signed transactions in it.
+ * but anyone who reads it can send the signed transactions in it.
  *
  * @throws LedgerError
  * @throws UnusableFileError if the file is a link or a device, or may come from a repository or another user
@@ -83,7 +83,7 @@ export interface NonceParameters extends Pick<ChainIdentity, "chain" | "isDevelo
   readonly signer: Hex;
   /** The next nonce as the endpoint counts it. */
   readonly floor: number;
-  /** When that count was asked for, in ms. */
+  /** When that count was requested, in ms. */
   readonly floorReadAt: number;
   /** How many nonces in a row: 2 for a transaction with its own sender's authorisation. */
   readonly count: number;

@@ -71,7 +71,7 @@ async function readReceiptOf(
   if (transactionHash === undefined) return undefined;
   const receipt = await readReceipt(client, transactionHash);
   if (receipt === undefined || rawTransaction !== undefined) return receipt;
-  // A hash that a node or a wallet told may be that of any transaction, such as an old one with the same event.
+  // A node or a wallet may return the hash of any transaction, such as an old one with the same event.
   return (await readIsRecorded(client, preparedOf(transaction, attempt))) ? receipt : undefined;
 }
 
@@ -109,8 +109,8 @@ function readCount(
 }
 
 /**
- * Sends a recorded transaction again whose nonce is free. Signed bytes are sent unchanged. What a node or a wallet was
- * asked for is not asked for again, except if its process is gone and the caller confirms it.
+ * Sends a recorded transaction again whose nonce is free. Sends signed bytes unchanged. Requests a signature of a node or
+ * a wallet again only if the process of the first request is gone and the caller confirms it.
  *
  * @throws UnsignedRecordError, TransactionUnderpricedError, InsufficientFundsError, NonceTakenError, RpcUnavailableError,
  * LedgerError if another key has signed the bytes
@@ -118,7 +118,7 @@ function readCount(
 export async function sendAgain(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
   const { rawTransaction } = lastAttempt(transaction);
   if (rawTransaction === undefined) {
-    await askAgain(context, transaction);
+    await requestAgain(context, transaction);
     return lookAtBaseFee(context, context.ledger.transaction(transaction.id));
   }
   await clearTheWay(context, transaction);
@@ -126,8 +126,8 @@ export async function sendAgain(context: FollowContext, transaction: LedgerTrans
     await sendBytes(context, transaction);
   } catch (error) {
     if (!(error instanceof TransactionUnderpricedError)) throw error;
-    const baseFeePerGas = error.facts.baseFeePerGas ?? error.facts.maxFeePerGas;
-    if (!(await tellUnderpriced(context, transaction, baseFeePerGas))) throw error;
+    const baseFeePerGas = error.details.baseFeePerGas ?? error.details.maxFeePerGas;
+    if (!(await reportUnderpriced(context, transaction, baseFeePerGas))) throw error;
     return;
   }
   await lookAtBaseFee(context, transaction);
@@ -162,11 +162,11 @@ async function lookAtBaseFee(context: FollowContext, transaction: LedgerTransact
   const { transactionHash, maxFeePerGas } = lastAttempt(transaction);
   if (transactionHash === undefined) return;
   const baseFeePerGas = await readBaseFee(context.client);
-  if (baseFeePerGas > maxFeePerGas) await tellUnderpriced(context, transaction, baseFeePerGas);
+  if (baseFeePerGas > maxFeePerGas) await reportUnderpriced(context, transaction, baseFeePerGas);
 }
 
 /** Returns whether the caller has replaced the transaction. */
-async function tellUnderpriced(
+async function reportUnderpriced(
   { settings }: FollowContext,
   transaction: LedgerTransaction,
   baseFeePerGas: bigint,
@@ -175,8 +175,8 @@ async function tellUnderpriced(
   return (await settings.onUnderpriced?.(transaction, baseFeePerGas)) ?? false;
 }
 
-/** A transaction that a node or a wallet was asked to sign. */
-async function askAgain(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
+/** Sends a transaction again that a node or a wallet signs. */
+async function requestAgain(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
   const { client, ledger, owner, account, settings } = context;
   const attempt = lastAttempt(transaction);
   const prepared: PreparedTransaction = preparedOf(transaction, attempt);

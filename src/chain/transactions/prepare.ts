@@ -78,7 +78,7 @@ export async function readNextNonce(client: ChainClient, { address, known }: Rea
   const most = Math.min(mined, known ?? mined) + mostWaiting;
   if (known !== undefined && next <= known) return next;
   if (next > most || !Number.isSafeInteger(next)) {
-    throw new ImplausibleAnswerError({ what: `the next nonce of ${address}`, told: next, most });
+    throw new ImplausibleAnswerError({ what: `the next nonce of ${address}`, answer: next, most });
   }
   return next;
 }
@@ -126,8 +126,8 @@ export async function signTransaction(
   { account, transaction, authorization, mostTip: most = highestTip }: SignTransactionParameters,
 ): Promise<PreparedTransaction> {
   const { functionName, ...fields } = transaction;
-  const { maxPriorityFeePerGas: told } = fields;
-  if (told > most) throw new ImplausibleAnswerError({ what: "the tip in wei per gas", told, most });
+  const { maxPriorityFeePerGas: answer } = fields;
+  if (answer > most) throw new ImplausibleAnswerError({ what: "the tip in wei per gas", answer, most });
   const prepared = { ...transaction, from: account.address };
   if (account.type !== "local") return prepared;
   const rawTransaction = await account.signTransaction(

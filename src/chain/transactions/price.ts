@@ -28,7 +28,7 @@ export interface EstimatePriceParameters extends NamedFees {
 }
 
 /**
- * Tells what transactions will cost before they are signed. The endpoint supplies the fees. A false one costs nothing
+ * Returns what transactions will cost before they are signed. The endpoint supplies the fees. A false one costs nothing
  * by itself, because the chain computes what it takes, up to the limits in the signed transaction.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError

@@ -8,7 +8,7 @@ import { z } from "zod";
 export interface ProcessOwner {
   readonly host: string;
   readonly pid: number;
-  /** When the process started, in the system's own words. Tells it from a later process with the same id. */
+  /** When the process started, in the format of the system. Distinguishes it from a later process with the same id. */
   readonly start: string;
   /** One run inside the process. */
   readonly run: string;
@@ -48,7 +48,7 @@ export function isAtWork({ host, pid, start, run }: ProcessOwner): boolean {
 }
 
 /**
- * When a process started. Undefined if there is none, or only a zombie. Empty if the system does not tell when it
+ * When a process started. Undefined if there is none, or only a zombie. Empty if the system does not say when it
  * started.
  */
 function readStart(pid: number): string | undefined {

@@ -52,7 +52,7 @@ export function findRecorded(ledger: Ledger, key: BatchKey, { type }: Pick<Accou
   const batch = ledger.findBatch(key);
   const ofBatch = batch === undefined ? [] : ledger.transactions({ batch: batch.id, states: ["open", "mined"] });
   const withCalls = { ...ofSigner, calls: key.calls, states: ["open", "mined"] } as const;
-  // A prune plans anew each time, so what an unfinished one removed is its own, whatever else that one was to remove.
+  // A prune plans anew each time, so it counts the removals of an unfinished one as its own, also if the plans differ.
   const isCarrying = ({ state, purpose }: LedgerTransaction) =>
     state === "open" || (purpose.kind === "prune" && key.purpose.kind === "prune");
   const carrying = ledger.transactions({ ...withCalls, isUnfinished: true }).filter(isCarrying);

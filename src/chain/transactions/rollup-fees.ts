@@ -49,7 +49,7 @@ const millionGas = 1_000_000n;
 
 /**
  * Asks the chain's GasPriceOracle for the present L1 data fee and operator fee, in one request where the client's chain
- * has Multicall3. Transactions of the same kind and size are asked for once.
+ * has Multicall3. It reads the fee of transactions of the same kind and size once.
  *
  * @throws ImplausibleAnswerError, RpcUnavailableError
  */
@@ -95,7 +95,7 @@ function parseFee(answer: Hex | undefined): bigint {
 
 function requirePlausible(what: string, fee: bigint): bigint {
   if (fee <= highestRollupFee) return fee;
-  throw new ImplausibleAnswerError({ what: `${what} in wei`, told: fee, most: highestRollupFee });
+  throw new ImplausibleAnswerError({ what: `${what} in wei`, answer: fee, most: highestRollupFee });
 }
 
 /** The data fee depends on the compressed size, which differs little between calls of one function. */

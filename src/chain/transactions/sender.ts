@@ -180,7 +180,7 @@ export class Sender implements Disposable {
    * Sees to their end what earlier runs left: first transactions of other commands, whose nonces are lower, then the
    * open ones of this command. Takes up the mined ones of an unfinished run of the same command.
    *
-   * @throws NonceTakenError if another transaction used the nonce of what a node or a wallet was asked for
+   * @throws NonceTakenError if another transaction used the nonce of a transaction that a node or a wallet signs
    * @throws what followTransaction throws
    */
   async resume(): Promise<void> {
@@ -255,7 +255,7 @@ export class Sender implements Disposable {
   }
 
   /**
-   * Waits once for all that was sent and taken up, until it is as final as the caller asked for.
+   * Waits once for all transactions that were sent or taken up, until they reach the stage `until`.
    *
    * @throws what waitForFinality throws, ReceiptMismatchError
    */
@@ -316,7 +316,7 @@ export class Sender implements Disposable {
     const limit = intents.reduce((gas, intent) => gas + intent.gas, 0n);
     const most = this.gasLeft ?? limit;
     if (limit > most)
-      throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", told: limit, most });
+      throw new ImplausibleAnswerError({ what: "the gas of the batch's next transactions", answer: limit, most });
     if (this.gasLeft !== undefined) this.gasLeft -= limit;
     const transactions = intents.map(({ to, data, gas, authorize }) => ({
       ...{ to, data, gasLimit: gas, authorizes: authorize !== undefined },
@@ -429,7 +429,7 @@ export class Sender implements Disposable {
   }
 }
 
-/** What a signature needs besides the intent: nonces and fees as the endpoint tells them. */
+/** What a signature needs besides the intent: the nonces and fees that the endpoint returns. */
 interface Terms {
   readonly floor: number;
   readonly floorReadAt: number;
@@ -446,8 +446,8 @@ interface OneSent {
 const justSent = { isJustSent: true } as const;
 
 /**
- * Another transaction used the nonce of what a node or a wallet was asked for. The user must see it before the call is
- * made anew.
+ * Refuses to make a call again if a node or a wallet signed it and another transaction used its nonce. The user must see
+ * that transaction first.
  *
  * @throws NonceTakenError
  */

@@ -101,7 +101,7 @@ export function withRoom(
   { ceiling, functionName }: Pick<ReadGasLimitParameters, "ceiling" | "functionName">,
 ): bigint {
   if (estimate > ceiling) {
-    throw new ImplausibleAnswerError({ what: `the gas of ${functionName}`, told: estimate, most: ceiling });
+    throw new ImplausibleAnswerError({ what: `the gas of ${functionName}`, answer: estimate, most: ceiling });
   }
   const wanted = (estimate * 6n) / 5n;
   return wanted > ceiling ? ceiling : wanted;

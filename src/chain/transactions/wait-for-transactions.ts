@@ -16,8 +16,8 @@ export interface WaitForTransactionsParameters
 export type WaitForTransactionsReturnType = readonly Mined[];
 
 /**
- * Waits once for several recorded transactions, until they are as final as the caller asked for. Sends signed bytes again
- * that got lost, also after a reorganisation. Records how each ended.
+ * Waits once for several recorded transactions, until they reach the stage `until`. Sends signed bytes again that got lost,
+ * also after a reorganisation. Records how each ended.
  *
  * @throws TransactionRevertedError, TransactionCancelledError, NonceTakenError, ReceiptTimeoutError, FinalityTimeoutError
  * @throws the errors of openSender, TransactionUnderpricedError, InsufficientFundsError

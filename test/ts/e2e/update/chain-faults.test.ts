@@ -263,7 +263,7 @@ describe("updateCvm on a chain with faults", () => {
         catchError(update(world, cvm, { ledger, dockerCompose }), TransactionUnderpricedError),
       );
       expect(paid).to.equal(0);
-      expect(error.facts.baseFeePerGas ?? 0n).to.satisfy((fee: bigint) => fee > error.facts.maxFeePerGas);
+      expect(error.details.baseFeePerGas ?? 0n).to.satisfy((fee: bigint) => fee > error.details.maxFeePerGas);
     });
 
     it("is replaced by the caller's hook, and the cloud gets the hash of the one that was mined", async () => {

@@ -523,7 +523,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(refused).to.be.instanceOf(ImplausibleAnswerError);
     expect((refused as ImplausibleAnswerError).context).to.deep.equal({
       what: "the gas of addComposeHash",
-      told: "20000000",
+      answer: "20000000",
       most: "250000",
     });
   });

@@ -36,7 +36,7 @@ describe("sendPreparedTransaction", () => {
     dstack = await connection.networkHelpers.loadFixture(deployDstack);
   });
 
-  /** The record in a journal after a crash between recording and sending. */
+  /** What the caller recorded before a crash between recording and sending. */
   async function crashBeforeSend(account: Account | Address = dstack.owner, appId: AppId = dstack.appId) {
     let recorded: PreparedTransaction | undefined;
     const crash = new Error("crash");

@@ -247,9 +247,9 @@ describe("a sender", () => {
       for (const calls of [[callOf(1)], [callOf(2)]]) {
         const error = await rejection(send(calls, { ledger }));
         expect(error).to.be.instanceOf(TransactionUnderpricedError);
-        const { facts } = error as TransactionUnderpricedError;
-        expect(facts.maxFeePerGas).to.equal(maxFeePerGas);
-        expect(facts.baseFeePerGas).to.satisfy((fee: bigint) => fee > maxFeePerGas);
+        const { details } = error as TransactionUnderpricedError;
+        expect(details.maxFeePerGas).to.equal(maxFeePerGas);
+        expect(details.baseFeePerGas).to.satisfy((fee: bigint) => fee > maxFeePerGas);
       }
     });
 

@@ -1,18 +1,8 @@
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareJournalPath, readTextFile } from "../../../../src/commands/arguments.ts";
+import { readTextFile } from "../../../../src/commands/arguments.ts";
 import { parseUpdateArguments } from "../../../../src/commands/update.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-file.ts";
@@ -76,16 +66,6 @@ for (const [name, read] of Object.entries(readers))
 
 describe("a folder of this package", () => {
   const directory = useTemporaryDirectory();
-
-  it("belongs to this user alone, also when an earlier version gave others access", async () => {
-    const path = await prepareJournalPath(directory.path, undefined, "journal.jsonl");
-    expect(path).to.equal(join(directory.path, ".dstack", "journal.jsonl"));
-    const modeOf = (file: string) => statSync(file).mode & 0o777;
-    expect(modeOf(join(directory.path, ".dstack"))).to.equal(0o700);
-    chmodSync(join(directory.path, ".dstack"), 0o775);
-    await prepareJournalPath(directory.path, undefined, "journal.jsonl");
-    expect(modeOf(join(directory.path, ".dstack"))).to.equal(0o700);
-  });
 
   it("is refused when it is a link, which a repository could contain", async () => {
     for (const target of ["elsewhere", "nowhere"]) {

@@ -49,7 +49,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
     isKeyHere: false,
   }),
   NonceTakenError: new errors.NonceTakenError("0x02", 7, undefined),
-  ImplausibleAnswerError: new errors.ImplausibleAnswerError({ what: "the gas of addDevice", told: 9n, most: 1n }),
+  ImplausibleAnswerError: new errors.ImplausibleAnswerError({ what: "the gas of addDevice", answer: 9n, most: 1n }),
   BatchStoppedError: new errors.BatchStoppedError({ done: 1, pending: 0, total: 2 }, undefined, new Error("Refused.")),
   NoEffectError: new errors.NoEffectError([{ to: "0x01", description: "allow device 0x07" }]),
   ForeignDelegationError: new errors.ForeignDelegationError("0x02", "0x08"),
@@ -87,14 +87,6 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   RolloverFailedError: new errors.RolloverFailedError("a", "OS image is not allowed", undefined),
   UnexpectedDeviceError: new errors.UnexpectedDeviceError("my-app", "0x07", []),
   UnprovenDocumentError: new errors.UnprovenDocumentError("my-app", "0x01", ["0x07"]),
-  JournalCorruptError: new errors.JournalCorruptError("journal.jsonl", 3),
-  JournalLockedError: new errors.JournalLockedError("journal.jsonl", {
-    host: "elsewhere",
-    pid: 42,
-    since: 0,
-    lockFile: "journal.jsonl.lock/42_0_elsewhere_0000000000000000",
-    isLocal: false,
-  }),
   SignerRequiredError: new errors.SignerRequiredError(["addDevice", "addComposeHash"]),
   PruneBlockedError: new errors.PruneBlockedError([{ kind: "history", problem: "Block 7 was not read." }]),
   PruneOvertakenError: new errors.PruneOvertakenError([{ composeHash: "0x05", problem: "runs on web" }]),
@@ -105,6 +97,9 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   PrunedHashInUseError: new errors.PrunedHashInUseError("0x01", [{ composeHash: "0x05", problem: "runs on web" }]),
 };
 
+/** Numbers of errors that this package no longer has. No other error gets one of them. */
+const retired = new Set([4004, 4005]);
+
 describe("error table", () => {
   const rows = Object.entries(errorTable);
 
@@ -112,7 +107,9 @@ describe("error table", () => {
     const numbers = rows.map(([, { code }]) => Number(code.replace("DSTK-", "")));
     for (const [index, number] of numbers.entries()) {
       const previous = numbers[index - 1] ?? 0;
-      expect(number === previous + 1 || (number > previous && number % 100 === 1), `${number}`).to.equal(true);
+      let next = previous + 1;
+      while (retired.has(next)) next += 1;
+      expect(number === next || (number > previous && number % 100 === 1), `${number}`).to.equal(true);
     }
   });
 

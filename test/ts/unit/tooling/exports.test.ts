@@ -141,8 +141,6 @@ const errors = [
   "InvalidEnvironmentError",
   "InvalidHexError",
   "InvalidPlanFileError",
-  "JournalCorruptError",
-  "JournalLockedError",
   "KeyEpochsError",
   "KmsDowngradeError",
   "LedgerError",

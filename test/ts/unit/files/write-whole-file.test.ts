@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { writeWholeFile } from "../../../../src/chain/transactions/journal-file.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
+import { writeWholeFile } from "../../../../src/files/write-whole-file.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

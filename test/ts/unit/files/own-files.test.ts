@@ -1,17 +1,7 @@
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { acquireLock } from "../../../../src/chain/transactions/journal-file.ts";
 import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
 import { makeOwnDirectory } from "../../../../src/files/own-file.ts";
@@ -163,7 +153,7 @@ describe("a folder for this package's files alone", () => {
     expect(statSync(path()).mode & 0o777).to.equal(0o700);
   });
 
-  it("is not taken from another user, who could remove a journal or put an old one back", async () => {
+  it("is not taken from another user, who could remove a ledger or put an old one back", async () => {
     mkdirSync(path(), { mode: 0o700 });
     const { uid } = statSync(path());
     const { geteuid } = process;
@@ -175,34 +165,5 @@ describe("a folder for this package's files alone", () => {
     } finally {
       process.geteuid = geteuid;
     }
-  });
-});
-
-describe("the lock of a journal", () => {
-  const directory = useTemporaryDirectory();
-  const path = () => join(directory.path, "updates.jsonl");
-
-  it("is not confused by files that no process put there", async () => {
-    mkdirSync(`${path()}.lock`);
-    for (const name of [
-      "%E0%A4%A",
-      "1_1_%E0%A4%A_0000000000000000",
-      `0_1_host_${"0".repeat(16)}`,
-      `99999999999_1_host_${"0".repeat(16)}`,
-    ])
-      writeFileSync(join(`${path()}.lock`, name), "");
-    await (await acquireLock(path())).release();
-  });
-
-  it("is not put or looked for behind a link", async () => {
-    const elsewhere = join(directory.path, "elsewhere");
-    for (const isThere of [false, true]) {
-      if (isThere) mkdirSync(elsewhere);
-      else symlinkSync(elsewhere, `${path()}.lock`);
-      const error = await rejection(acquireLock(path()));
-      expect(error).to.be.instanceOf(UnusableFileError);
-      expect(existsSync(path())).to.equal(false);
-    }
-    expect(lstatSync(`${path()}.lock`).isSymbolicLink()).to.equal(true);
   });
 });
