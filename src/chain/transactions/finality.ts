@@ -25,7 +25,8 @@ const typicalTimes: Readonly<Record<"ethereum" | "rollup", Readonly<Record<Final
 };
 const ethereum = [1, 11_155_111, 17_000, 560_048];
 /**
- * The wait for a stage lasts at most this many times its usual duration. After half of that, the stage counts as stalled.
+ * The wait for a stage lasts at most this many times its usual duration. After half of that, the stage counts as
+ * stalled.
  */
 const patience = 4;
 

@@ -61,8 +61,8 @@ export interface SettleTransactionParameters
 }
 
 /**
- * Waits until one recorded transaction has ended, whichever of its attempts is mined, and until that is as final as the
- * caller asked for. Records how it ended.
+ * Waits until one recorded transaction has ended, whichever of its attempts is mined, and until that
+ * reaches the stage `until`. Records how it ended.
  *
  * @throws ReceiptTimeoutError, FinalityTimeoutError, NonceTakenError, and the errors of openSender
  */

@@ -246,6 +246,8 @@ describe("startWorld", () => {
       const first = await start(stateFile);
       const error = await catchError(start(stateFile), InvalidArgumentError);
       expect(error.context).to.include({ pid: process.pid });
+      expect(error.message).to.include(`process ${process.pid}`).and.include(`${stateFile}.world`);
+      expect(error.nextStep).to.include(`${stateFile}.world.lock`);
       await first.close();
     });
   });
