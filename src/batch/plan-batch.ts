@@ -6,7 +6,6 @@ import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCal
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
 import { isExecutorDeployed, signerOf } from "./delegation.ts";
-import { requireEffect } from "./require-effect.ts";
 import { type BatchMode, type BatchParameters, type BatchRun, openRun } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
@@ -106,9 +105,10 @@ export async function planFor(
   run: BatchRun,
   { mode: wanted = "auto", executor, allowDelegation = false, allowNoEffect = false }: PlanSettings,
 ): Promise<BatchPlan> {
-  const { client, account, chainId, unfinished: calls } = run;
+  const { account, chainId } = run;
   const { address } = account;
-  if (!allowNoEffect) await requireEffect(client, run.left);
+  if (!allowNoEffect) await run.requireEffect();
+  const calls = run.unfinished;
   const [choice, nonce] = await Promise.all([
     chooseMode(run, { wanted, executor, allowDelegation }),
     run.sender.readNextNonce(),

@@ -7,8 +7,8 @@ import { openSender, type Sender, type SenderParameters, type SentTransaction } 
 import type { TransactionHash } from "../core/ids.ts";
 import { transactionGasCeiling } from "../core/order-calls.ts";
 import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
-import { BatchStoppedError } from "../errors/index.ts";
-import { type ReadEffect, readEffects } from "./require-effect.ts";
+import { BatchStoppedError, NoEffectError } from "../errors/index.ts";
+import { type ReadEffect, readEffects, requireEffect } from "./require-effect.ts";
 
 /** Parameters shared by everything that pays for a batch or plans one. */
 export interface BatchParameters extends Omit<SenderParameters, "onEvent"> {
@@ -72,6 +72,24 @@ export class BatchRun implements Disposable {
       isDone === false &&
       earlier.some((one) => carries(one, call) && blockNumber >= (one.transaction.proof?.blockNumber ?? 0n));
     this.#undone = effects.filter(isUndone).map(({ call }) => call);
+  }
+
+  /**
+   * Refuses calls that would change nothing, unless another run has just done them.
+   *
+   * @throws NoEffectError, RpcUnavailableError
+   */
+  async requireEffect(): Promise<void> {
+    for (;;) {
+      const { left } = this;
+      try {
+        return await requireEffect(this.client, left);
+      } catch (error) {
+        if (!(error instanceof NoEffectError)) throw error;
+        await this.sender.look();
+        if (this.left.length === left.length) throw error;
+      }
+    }
   }
 
   get #outcomes(): readonly CallOutcome[] {

@@ -33,7 +33,6 @@ import {
   requirePlanned,
   titleOf,
 } from "./plan-batch.ts";
-import { requireEffect } from "./require-effect.ts";
 import { type BatchResult, type BatchRun, openRun } from "./run.ts";
 
 export interface SendBatchParameters extends PlanBatchParameters {
@@ -74,7 +73,7 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
   try {
     await run.sender.resume();
     // Another process may have done the same since the plan was made.
-    if (parameters.plan !== undefined && !allowNoEffect) await requireEffect(client, run.left);
+    if (parameters.plan !== undefined && !allowNoEffect) await run.requireEffect();
     const plan = parameters.plan ?? (await planFor(run, parameters));
     chosen = run.left.length === 0 ? { mode: "none", reason: "nothing is left to send" } : plan;
     onEvent?.({ kind: "chosen", mode: chosen.mode, reason: chosen.reason });
@@ -91,18 +90,26 @@ export async function sendBatch(client: ChainClient, parameters: SendBatchParame
         await sendOneByOne(run);
       }
     }
+    // Another run may have sent calls of this one meanwhile.
+    await run.sender.resume();
     await run.sender.finish();
-    if (run.left.length === 0) run.sender.complete();
+    if (run.unfinished.length === 0) run.sender.complete();
   } catch (error) {
     throw run.stopped(error, chosen.mode, chosen.reason);
   }
   return run.result(chosen.mode, chosen.reason);
 }
 
-async function executePlan(run: BatchRun, { delegation }: BatchPlan): Promise<void> {
-  if (delegation === undefined) return sendOneByOne(run);
-  if (delegation.deploys) await deployExecutor(run);
-  await sendAsOne(run, delegation);
+/** Goes on with what is left where another run has sent some of the calls. */
+async function executePlan(run: BatchRun, plan: BatchPlan): Promise<void> {
+  const { delegation } = plan;
+  const { left } = run;
+  if (delegation === undefined) await sendOneByOne(run);
+  else {
+    if (delegation.deploys) await deployExecutor(run);
+    await sendAsOne(run, delegation);
+  }
+  if (run.left.length > 0 && run.left.length < left.length) await executePlan(run, plan);
 }
 
 function isRefusal(error: unknown): error is Error {

@@ -154,6 +154,7 @@ const transactionRow = z.object({
   finality: z.enum(finalityTags).nullable(),
   owner: json(processOwnerSchema),
   created_at: time,
+  ended_at: time.nullable(),
   calls: json(z.array(call)),
   attempts: json(z.array(attempt)),
 });
@@ -187,6 +188,7 @@ export function readTransactionRow(raw: unknown, executors: readonly Hex[]): Led
     authorizes: row.authorizes === 1,
     finality: row.finality ?? undefined,
     createdAt: row.created_at,
+    endedAt: row.ended_at ?? undefined,
     proof:
       hash === null
         ? undefined

@@ -86,6 +86,8 @@ export interface LedgerTransaction {
   /** The process that sends it. For a key of a node or a wallet, the one whose request may still be open. */
   readonly owner: ProcessOwner;
   readonly createdAt: Date;
+  /** When a process saw how it ended. */
+  readonly endedAt: Date | undefined;
   /** Oldest first; at least one. Only one of them can be mined. */
   readonly attempts: readonly TransactionAttempt[];
 }

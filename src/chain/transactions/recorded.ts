@@ -42,22 +42,37 @@ export async function readRecorded(client: ChainClient, parameters: ReadRecorded
   return findRecorded(ledger, { chain, signer: account.address, purpose, calls }, account);
 }
 
+export interface FindRecordedParameters extends Pick<Account, "type"> {
+  /** Counts calls that another run has done from this time on, in ms. */
+  readonly since?: number | undefined;
+}
+
 /** As `readRecorded`, for a key. */
-export function findRecorded(ledger: Ledger, key: BatchKey, { type }: Pick<Account, "type">): Recorded {
+export function findRecorded(
+  ledger: Ledger,
+  key: BatchKey,
+  { type, since = Number.POSITIVE_INFINITY }: FindRecordedParameters,
+): Recorded {
   const ofSigner = { chain: key.chain, signer: key.signer };
   const open = ledger.transactions({ ...ofSigner, states: ["open"] });
   // A key in this process never leaves a record without the bytes that it signed.
   const unsigned = type === "local" && open.find((one) => lastAttempt(one).rawTransaction === undefined);
   if (unsigned) throw new UnsignedRecordError({ ...unsigned, isKeyHere: true });
   const batch = ledger.findBatch(key);
-  const ofBatch = batch === undefined ? [] : ledger.transactions({ batch: batch.id, states: ["open", "mined"] });
-  const withCalls = { ...ofSigner, calls: key.calls, states: ["open", "mined"] } as const;
-  // A prune plans anew each time, so it counts the removals of an unfinished one as its own, also if the plans differ.
-  const isCarrying = ({ state, purpose }: LedgerTransaction) =>
-    state === "open" || (purpose.kind === "prune" && key.purpose.kind === "prune");
-  const carrying = ledger.transactions({ ...withCalls, isUnfinished: true }).filter(isCarrying);
-  const own = [...ofBatch, ...carrying.filter(({ id }) => !ofBatch.some((one) => one.id === id))];
-  const isOther = ({ id, owner, purpose }: LedgerTransaction) =>
-    !own.some((one) => one.id === id) && !isAtWork(owner) && purpose.kind !== "prune";
+  const states = ["open", "mined"] as const;
+  const withCalls = { ...ofSigner, calls: key.calls, states };
+  const found = [
+    ...(batch === undefined ? [] : ledger.transactions({ batch: batch.id, states })),
+    ...ledger.transactions({ ...withCalls, since }),
+    // A prune plans anew each time, so it counts the removals of an unfinished one as its own, also if the plans differ.
+    ...(key.purpose.kind === "prune" ? ledger.transactions({ ...withCalls, isUnfinished: true }).filter(isPrune) : []),
+  ];
+  const own = [...new Map(found.map((one) => [one.id, one])).values()];
+  const isOther = (one: LedgerTransaction) =>
+    !own.some(({ id }) => id === one.id) && !isAtWork(one.owner) && !isPrune(one);
   return { own, others: open.filter(isOther) };
+}
+
+function isPrune({ purpose }: LedgerTransaction): boolean {
+  return purpose.kind === "prune";
 }

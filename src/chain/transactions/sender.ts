@@ -142,7 +142,8 @@ export class Sender implements Disposable {
 
   /** What the ledger holds for this command. */
   get recorded(): Recorded {
-    return findRecorded(this.context.ledger, this.key, this.context.account);
+    const { type } = this.context.account;
+    return findRecorded(this.context.ledger, this.key, { type, since: this.#run.since });
   }
 
   /**
@@ -167,7 +168,8 @@ export class Sender implements Disposable {
    */
   async look(): Promise<void> {
     const { own } = this.recorded;
-    for (const transaction of own) this.#note({ transaction, receipt: undefined }, true);
+    for (const transaction of own)
+      if (!this.#sent.has(transaction.id)) this.#note({ transaction, receipt: undefined }, true);
     for (const transaction of own.filter(({ state }) => state === "open")) {
       const outcome = await readOutcome(this.context, transaction, { isDue: true });
       if (typeof outcome !== "object") continue;
@@ -328,7 +330,10 @@ export class Sender implements Disposable {
   async #sendOne(intent: TransactionIntent, terms: Terms): Promise<OneSent> {
     const { client, ledger, settings } = this.context;
     const recorded = await this.#record(intent, terms);
-    if (recorded.kind === "covered") return { transaction: recorded.by, isFromRecord: true, isAccepted: true };
+    if (recorded.kind === "covered") {
+      if (this.gasLeft !== undefined) this.gasLeft += intent.gas; // this run has not spent it
+      return { transaction: recorded.by, isFromRecord: true, isAccepted: true };
+    }
     let { transaction } = recorded;
     this.#note({ transaction, receipt: undefined }, false);
     const attempt = lastAttempt(transaction);

@@ -389,7 +389,9 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
       },
     });
     const calls = [...additions(3), removeComposeHashCall({ appId, composeHash })];
-    const lost = await rejection(sendBatch(flaky.client, { calls, account: owner, ledger, mode: "7702" }));
+    const lost = await rejection(
+      sendBatch(flaky.client, { calls, account: owner, ledger, mode: "7702", timeoutMs: 300 }),
+    );
     expect(lost).to.be.instanceOf(BatchStoppedError);
     expect((lost as BatchStoppedError).context).to.deep.equal({ done: 0, pending: 4, total: 4 });
     const nonce = await getTransactionCount(client, { address: owner.address });
