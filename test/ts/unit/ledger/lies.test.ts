@@ -128,7 +128,7 @@ describe("a record of a ledger that another program has changed", () => {
   for (const [what, problem, honest, lie] of [
     ["of another chain", /another chain/, single, { signed: { chainId: 1 } }],
     ["of another nonce", /another nonce/, single, { signed: { nonce: 6 } }],
-    ["that pay", /pay/, single, { signed: { value: 1n } }],
+    ["that also send ether", /send ether/, single, { signed: { value: 1n } }],
     ["that delegate an account", /delegate an account/, { calls }, { delegate: executor }],
     [
       "that delegate the account elsewhere",
