@@ -125,12 +125,12 @@ describe("without one of the keep rules", () => {
     },
   };
 
-  it("every rule has its case", () => {
+  it("each rule has a case", () => {
     expect(Object.keys(cases)).to.have.members(keepRules.map(({ name }) => name));
   });
 
   for (const [name, { arrange, policy, harm }] of Object.entries(cases)) {
-    it(`"${name}", a hash would go that is needed; execution catches it, and this is the harm it prevents`, async () => {
+    it(`"${name}", a needed hash would be removed; the execution stops it, and this is the prevented damage`, async () => {
       const protectedByRule = await arrange();
       const use = await readAllowlistUseFrom(sourceOf(world));
       const wanted = keepRulesWith({ ...policy?.(), mayEmptyList: true });

@@ -57,7 +57,7 @@ describe("dstack prune, on an app whose contract has no PolicyChanged", () => {
     ["none", 4],
     ["7702", 1],
   ] as const) {
-    it(`removes what nothing needs, --batch ${batch}, and proves that nothing else was allowed`, async () => {
+    it(`removes unused hashes, --batch ${batch}, and proves that nothing else was allowed`, async () => {
       const project = await projectOf(world, {}, { paths: { cache: join(directory.path, `cache-${batch}`) } });
       const ledger = join(directory.path, `${batch}.sqlite`);
       const args = { app: world.appId, json: true, yes: true, prove: true, keep: "1", batch, ledger };

@@ -89,7 +89,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     return path;
   }
 
-  it("removes exactly what nothing needs, in one transaction", async () => {
+  it("removes exactly the unused hashes, in one transaction", async () => {
     const before = await countTransactions();
     const run = await prune({ yes: true, queued: await queuedFile() });
     expect(run.exitCode, run.stderr).to.equal(0);
@@ -122,7 +122,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     expect(updated).to.include({ status: "running", composeHash: prepared.composeHash });
   });
 
-  it("says to people what stays and why, what goes, and what that means", async () => {
+  it("prints which hashes stay and why, which are removed, and the effect", async () => {
     const { stdout, exitCode } = await prune({ json: false, dryRun: true, app: "shop" });
     expect(exitCode).to.equal(0);
     for (const hash of scenario.all) expect(stdout).to.include(hash);
@@ -137,20 +137,20 @@ describe("dstack prune, on an app of 60 hashes", () => {
     expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
   });
 
-  it("sends nothing without a yes where nobody can be asked", async () => {
+  it("sends nothing without a yes and without a terminal", async () => {
     const before = await countTransactions();
     const run = await prune();
     expect(run.exitCode).to.equal(2);
     expect(await countTransactions()).to.equal(before);
   });
 
-  it("ends well where there is nothing to remove", async () => {
+  it("exits with 0 when there is nothing to remove", async () => {
     const run = await prune({ yes: true, keep: "60" });
     expect(run.exitCode, run.stderr).to.equal(0);
     expect(run.json<PruneJson>()).to.deep.include({ outcome: "nothing", removals: [] });
   });
 
-  it("gives a Safe's owners one transaction that removes exactly the rest", async () => {
+  it("writes one transaction for a Safe's owners that removes exactly the unused hashes", async () => {
     const safe = await giveToSafe(world);
     const file = join(directory.path, "batch.json");
     const args = { queued: await queuedFile() };
@@ -173,7 +173,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     await rm(again.file);
   });
 
-  it("gives them no file while facts are unknown, nor for a plan that is overtaken", async () => {
+  it("writes no file with unknown facts, or for an outdated plan", async () => {
     await giveToSafe(world);
     const [plan, file] = [join(directory.path, "safe-plan.json"), join(directory.path, "no-batch.json")];
     const batch = `safe:${file}`;
@@ -192,7 +192,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     expect(existsSync(file)).to.equal(false);
   });
 
-  it("sees what a killed run has signed to its end, and sends nothing twice", async () => {
+  it("completes the signed transaction of a killed run, and sends nothing twice", async () => {
     const before = await countTransactions();
     const path = join(directory.path, "ledger.sqlite");
     const policy = keepRulesWith({ keep: 3, pins: [{ composeHash: scenario.pinned, source: "--pin" }] });
@@ -224,7 +224,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       return run.json<PruneJson>().removals;
     };
 
-    it("carries out what was written, and no more", async () => {
+    it("removes exactly the hashes of the plan", async () => {
       const planned = await write();
       // Three new versions push three others out of the newest three: they are not part of what was agreed to.
       for (const name of ["a", "b", "c"]) await allow(world, fillerHash(name));
@@ -234,7 +234,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60 - planned.length);
     });
 
-    it("is seen to its end where a run of it was killed after its transaction was mined", async () => {
+    it("completes a plan whose run was killed after its transaction was mined", async () => {
       const planned = await write();
       const plan = await loadPlan(path());
       if (plan === undefined) throw new Error("it was written");
@@ -249,7 +249,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(await countTransactions()).to.equal(before);
     });
 
-    it("stops, with nothing sent, once a hash of it came into use", async () => {
+    it("stops with nothing sent when a hash of the plan is in use now", async () => {
       const { first, prepared } = scenario;
       await commitUpdate(world, prepared);
       await world.cloud.whenIdle();
@@ -271,7 +271,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
     });
 
-    it("stops as long as the proof fails that was wanted for it, whoever asks for one", async () => {
+    it("stops while the proof of the plan fails, with or without --prove", async () => {
       const hidden = fillerHash("hidden");
       const slot = { index: currentSlots.composeHash(hidden), value: numberToHex(1, { size: 32 }) };
       await world.chain.client.setStorageAt({ address: world.appId, ...slot });
@@ -288,7 +288,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(proven.exitCode, proven.stderr).to.equal(0);
     });
 
-    it("counts a hash that no event tells of wherever the plan counted it", async () => {
+    it("counts a hash without an event as the plan does", async () => {
       const hidden = fillerHash("hidden");
       await world.chain.client.setStorageAt({
         address: world.appId,
@@ -304,7 +304,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(run.json<PruneJson>().removed).to.have.members(planned);
     });
 
-    it("is refused when it was edited, is for another app, or meets another policy", async () => {
+    it("is refused when it was edited, is for another app, or has another policy", async () => {
       await write();
       const text = await readFile(path(), "utf8");
       const codeOf = async (args = {}) => {
@@ -334,7 +334,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     });
   }
 
-  it("stops for what nobody knows, and names how to answer for it", async () => {
+  it("stops for unknown facts, and names how to accept them", async () => {
     const cloud = { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } };
     const blocked = await prune({ yes: true }, cloud);
     expect(blocked.exitCode).to.equal(7);

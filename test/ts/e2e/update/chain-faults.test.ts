@@ -109,7 +109,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(updatesOf(cvm)).to.have.length(1);
   });
 
-  it("survives a reorganisation before the stage, tells it, and reports the new block", async () => {
+  it("survives a reorganisation before the stage, and reports it with the new block", async () => {
     const cvm = await createCvm(world);
     const ledger = memoryLedger();
     let snapshot: unknown;
@@ -142,7 +142,7 @@ describe("updateCvm on a chain with faults", () => {
     expect(finished).to.have.nested.property("result.until", "safe");
   });
 
-  it("does not report an update as done whose stage is not reached, and the next run ends it", async () => {
+  it("does not report an update as done before its stage, and completes it in the next run", async () => {
     const cvm = await createCvm(world);
     const ledger = memoryLedger();
     const stuck: RpcInterceptor = async ({ method, params }, forward) => {
@@ -257,7 +257,7 @@ describe("updateCvm on a chain with faults", () => {
       await ask("evm_mine");
     });
 
-    it("says so with both prices, and pays nothing", async () => {
+    it("reports both prices, and pays nothing", async () => {
       const { cvm, ledger } = await leaveUnderpriced();
       const { outcome: error, paid } = await paying(() =>
         catchError(update(world, cvm, { ledger, dockerCompose }), TransactionUnderpricedError),
@@ -266,7 +266,7 @@ describe("updateCvm on a chain with faults", () => {
       expect(error.details.baseFeePerGas ?? 0n).to.satisfy((fee: bigint) => fee > error.details.maxFeePerGas);
     });
 
-    it("is replaced by the caller's hook, and the cloud gets the hash of the one that was mined", async () => {
+    it("is replaced by the caller's hook, and the cloud receives the hash of the mined transaction", async () => {
       const { cvm, ledger } = await leaveUnderpriced();
       const [first] = sentHashes(ledger);
       const chain = chainOf(world, world.owner);
@@ -406,7 +406,7 @@ describe("updateCvm on a chain with faults", () => {
     });
   });
 
-  describe("when the caller gives up a transaction that waits", () => {
+  describe("when the caller gives up a pending transaction", () => {
     /** An update that ended while its transaction waited. */
     async function leaveWaiting(): Promise<{ cvm: TestCvm; ledger: Ledger; abandonTransaction: TransactionHash }> {
       const cvm = await createCvm(world);
@@ -434,7 +434,7 @@ describe("updateCvm on a chain with faults", () => {
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
     });
 
-    it("counts it if it was mined first", async () => {
+    it("counts it when it was mined first", async () => {
       const { cvm, ledger, abandonTransaction } = await leaveWaiting();
       await ask("evm_mine");
       const { outcome: result, paid } = await paying(() => updateThrough(cvm, mining, { ledger, abandonTransaction }));

@@ -76,7 +76,7 @@ describe("an update that crashes", () => {
   for (const [index, what] of writes.entries()) {
     const write = index + 1;
     for (const when of whens) {
-      it(`${when} write ${write}, ${what}, ends in one confirmed update once it is run again`, async () => {
+      it(`${when} write ${write}, ${what}, ends in one confirmed update when it is run again`, async () => {
         const cvm = await freshCvm();
         const transactionsBefore = await countTransactions(world);
         const devicesBefore = (await readAppHistory(world, cvm.appId)).devicesAdded;

@@ -73,14 +73,14 @@ describe("the estimated price of a batch", () => {
 
   for (const mode of ["none", "7702"] as const) {
     for (const count of [1, 3, 20]) {
-      it(`is what is paid for ${count} additions and as many removals, ${mode}`, async () => {
+      it(`equals the cost of ${count} additions and as many removals, ${mode}`, async () => {
         await expectPrice(additions(appId, count), mode, [0.95, 1.001]);
         await expectPrice(removals(appId, count), mode, [0.95, 1.001]);
       });
     }
   }
 
-  it("counts an upper bound for what the node cannot estimate yet", async () => {
+  it("includes an upper bound for calls that the node cannot estimate yet", async () => {
     const { ownerClient: client, owner } = world;
     const other = devAccount(1);
     const appId = await appOf(other.address);
@@ -93,7 +93,7 @@ describe("the estimated price of a batch", () => {
     [1, 3],
     [12, 2],
   ] as const) {
-    it(`is what the account pays that executes ${count} calls of a Safe, ${threshold} of 3`, async () => {
+    it(`equals the cost of executing ${count} calls of a Safe, ${threshold} of 3`, async () => {
       const { ownerClient: client, owner } = world;
       const owners = [devAccount(17), devAccount(18), devAccount(19)];
       const safe = await deploySafe(client, {

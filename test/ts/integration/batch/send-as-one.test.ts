@@ -79,7 +79,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     return getCode(client, { address });
   }
 
-  it("deploys the executor at its own address, delegates and carries all out, to the wei", async () => {
+  it("deploys the executor at its address, delegates and makes all calls, with the exact cost", async () => {
     const { client, appId, kms, owner, composeHash } = dstack;
     const before = await getBalance(client, { address: owner.address });
     const calls = [
@@ -98,7 +98,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await isAllowed(composeHash)).to.equal(false);
   });
 
-  it("needs neither deployment nor authorisation the next time, and the account still signs as ever", async () => {
+  it("needs no deployment and authorisation the next time, and the account can still sign", async () => {
     const { client, owner, stranger } = dstack;
     await send(additions(2), { mode: "7702" });
     const result = await send(additions(2, 2));
@@ -111,7 +111,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     await sendTransaction(client, { account: stranger, chain: base, to: owner.address, value: 5n });
   });
 
-  it("chooses by what is there, and says why", async () => {
+  it("chooses the mode by the state of the account, and says why", async () => {
     const few = await send(additions(2));
     expect(few.mode).to.equal("none");
     expect(few.reason).to.contain("deploying the batch executor costs");
@@ -121,7 +121,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(many.transactions.map(({ calls }) => calls)).to.deep.equal([0, 32]);
   });
 
-  it("pays for no executor before the first call to each contract has passed", async () => {
+  it("pays for no executor before a simulation of the first call to each contract", async () => {
     const { client, owner, stranger, composeHash } = dstack;
     const foreign = await deployAppOf(dstack, stranger.address);
     const nonce = await getTransactionCount(client, { address: owner.address });
@@ -131,7 +131,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await codeOf(batchExecutorAddress)).to.equal(undefined);
   });
 
-  it("takes no executor that is not where it was said to be, and none for an account with code", async () => {
+  it("refuses an executor without its code, and an account with other code", async () => {
     const { owner } = dstack;
     const executor: Address = `0x${"77".repeat(20)}`;
     const absent = await rejection(send(additions(2), { mode: "7702", executor }));
@@ -167,7 +167,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     }
     const countCalls = (data: string) => data.split(additions(1)[0]?.data.slice(2, 10) ?? "").length - 1;
 
-    it("halves what does not fit, and leaves nothing out", async () => {
+    it("halves a batch that does not fit, and keeps every call", async () => {
       await send(additions(2, 100), { mode: "7702" });
       const client = estimating((calls) => (calls > 2 ? 290_000n * BigInt(calls) : undefined));
       const calls = additions(5);
@@ -177,7 +177,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
       for (const added of hashes(5)) expect(await isAllowed(added)).to.equal(true);
     });
 
-    it("leaves room above it, and none above the ceiling", async () => {
+    it("adds a margin to the estimate, up to the gas limit", async () => {
       await send(additions(2, 100), { mode: "7702" });
       const limitAt = async (estimate: bigint, from: number) => {
         const client = estimating(() => estimate);
@@ -195,7 +195,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
       expect(await limitAt(550_000n, 2)).to.equal(600_000n);
     });
 
-    it("does not believe one that leaves the authorisation out, however many calls there are", async () => {
+    it("does not use an estimate without the authorisation, for each number of calls", async () => {
       const { owner } = dstack;
       await send(additions(2, 100), { mode: "7702" });
       await undoDelegation(dstack.client, { account: owner });
@@ -212,7 +212,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
       }
     });
 
-    it("does not believe a figure that no batch can have", async () => {
+    it("does not use an impossible estimate", async () => {
       const { owner } = dstack;
       await send(additions(2, 100), { mode: "7702" });
       await undoDelegation(dstack.client, { account: owner });
@@ -227,7 +227,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     });
   });
 
-  it("cuts a batch that no transaction can hold", async () => {
+  it("splits a batch that is too large for one transaction", async () => {
     await send(additions(2, 100), { mode: "7702" });
     const result = await send(additions(40), { gasCeiling: 1_000_000n });
     expect(result.transactions.length).to.be.within(2, 4);
@@ -235,7 +235,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     for (const { gasUsed } of result.transactions) expect(gasUsed < 1_000_000n).to.equal(true);
   });
 
-  it("sends nothing when one call of it would be refused, and gives that call's own error", async () => {
+  it("sends nothing when one call would revert, and reports that call's error", async () => {
     const { client, owner, stranger, composeHash } = dstack;
     await send(additions(2), { mode: "7702" });
     const nonce = await getTransactionCount(client, { address: owner.address });
@@ -247,7 +247,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
   });
 
-  it("never replaces somebody else's delegation", async () => {
+  it("never replaces a delegation to another contract", async () => {
     const { client, owner } = dstack;
     const foreign: Address = `0x${"77".repeat(20)}`;
     await connection.networkHelpers.setCode(foreign, "0x00"); // code of its own, and not the executor's
@@ -279,7 +279,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     }
   });
 
-  it("undoes its own delegation, once", async () => {
+  it("ends its own delegation once", async () => {
     const { client, owner } = dstack;
     expect(await undoDelegation(client, { account: owner })).to.equal(undefined);
     await send(additions(2), { mode: "7702" });
@@ -292,7 +292,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect((await send(additions(2, 2), { mode: "7702" })).transactions).to.have.length(1);
   });
 
-  it("undoes a delegation only after what is on record has come to its end", async () => {
+  it("ends a delegation only after the recorded transactions have ended", async () => {
     const { client, owner } = dstack;
     await send(additions(2), { mode: "7702" });
     const ledger = memoryLedger();
@@ -307,7 +307,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await codeOf(owner.address)).to.equal(undefined);
   });
 
-  it("authorises nothing but the executor's own code", async () => {
+  it("authorises only the executor's own code", async () => {
     const { owner } = dstack;
     await connection.networkHelpers.setCode(batchExecutorAddress, "0x00");
     expect(await rejection(send(additions(40)))).to.be.instanceOf(ExecutorMismatchError);
@@ -316,7 +316,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect((await send(additions(2), { mode: "none" })).transactions).to.have.length(2);
   });
 
-  it("signs for this chain alone, and never for a key that is not here", async () => {
+  it("signs only for this chain, and only with a key of this process", async () => {
     const { client, appId } = dstack;
     const [wallet] = await connection.viem.getWalletClients();
     if (wallet === undefined) throw new Error("Hardhat's chain has accounts");
@@ -344,7 +344,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await readAllowlist(client, { appId, composeHash: hashes(1)[0] })).to.include({ composeHashAllowed: true });
   });
 
-  it("falls back, left the choice, when the node refuses the type; asked for it, it says so", async () => {
+  it("falls back with auto when the node refuses the type, and reports it with 7702", async () => {
     const { client, owner } = dstack;
     await send(additions(2, 200), { mode: "7702" });
     await undoDelegation(client, { account: owner });
@@ -372,7 +372,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(events.flatMap((event) => (event.kind === "chosen" ? [event.mode] : []))).to.deep.equal(["7702", "none"]);
   });
 
-  it("is found again after the answer to its broadcast was lost", async () => {
+  it("finds its transaction after the answer to the broadcast was lost", async () => {
     const { client, owner, composeHash, appId } = dstack;
     await send(additions(2, 200), { mode: "7702" });
     await undoDelegation(client, { account: owner });
@@ -404,7 +404,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect((await send(additions(2, 50), { ledger })).calls).to.have.length(2);
   });
 
-  it("looks again before it authorises, and stops if somebody else's delegation came in between", async () => {
+  it("checks again before it authorises, and stops for a new delegation to another contract", async () => {
     const { client, owner } = dstack;
     await send(additions(2, 200), { mode: "7702" });
     await undoDelegation(client, { account: owner });
@@ -422,7 +422,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
   });
 
-  it("signs no authorisation that was not planned, though the account does not delegate by then", async () => {
+  it("signs no authorisation that was not planned, even when the account no longer delegates", async () => {
     const { client, owner } = dstack;
     await send(additions(2, 200), { mode: "7702" });
     const plan = await planBatch(client, { calls: additions(3), account: owner });
@@ -440,7 +440,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await codeOf(owner.address)).to.equal(undefined);
   });
 
-  it("counts the nonce of its authorisation, though the endpoint still answers the old one", async () => {
+  it("counts the nonce of its authorisation, although the endpoint returns the old one", async () => {
     const { client, owner } = dstack;
     await send(additions(2, 200), { mode: "7702" });
     await undoDelegation(client, { account: owner });
@@ -461,7 +461,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     );
   });
 
-  it("goes one by one on a chain without the deterministic-deployment proxy, and says so if it is asked for more", async () => {
+  it("sends one by one without the deterministic-deployment proxy, and reports it with 7702", async () => {
     dstack = await connection.networkHelpers.loadFixture(deployWithoutProxy);
     const { client, owner } = dstack;
     const nonce = await getTransactionCount(client, { address: owner.address });
@@ -475,7 +475,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await codeOf(owner.address)).to.equal(undefined);
   });
 
-  it("uses the executor elsewhere if the caller names it, and never because its code is found there", async () => {
+  it("uses an executor at another address only when the caller names it", async () => {
     const { client, owner } = dstack;
     await send(additions(2, 100), { mode: "7702" });
     await undoDelegation(client, { account: owner });
@@ -489,7 +489,7 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await undoDelegation(client, { account: owner, delegate: executor })).to.include({ previous: executor });
   });
 
-  it("tells a contract owner apart before it tries anything", async () => {
+  it("reports an owner that is a contract before it sends anything", async () => {
     const safe = dstack.kms; // any contract
     const owned = await deployAppOf(dstack, safe);
     const calls = hashes(30).map((composeHash) => addComposeHashCall({ appId: owned, composeHash }));

@@ -78,7 +78,7 @@ describe("sendBatch, one transaction per call", () => {
     return (await readAllowlist(dstack.client, { appId: dstack.appId, composeHash })).composeHashAllowed;
   }
 
-  it("carries out every call of app and KMS, and accounts for the cost to the wei", async () => {
+  it("makes every call of app and KMS, and reports the exact cost", async () => {
     const { client, appId, kms, owner, composeHash, deviceId } = dstack;
     const before = await getBalance(client, { address: owner.address });
     const result = await send([
@@ -109,7 +109,7 @@ describe("sendBatch, one transaction per call", () => {
     });
   });
 
-  it("lets a new owner accept before it changes anything", async () => {
+  it("accepts the ownership before other changes", async () => {
     const { client, appId, stranger } = dstack;
     await send([transferOwnershipCall({ appId, newOwner: stranger.address })]);
     const result = await send([...additions(1), acceptOwnershipCall({ appId })], { account: stranger });
@@ -117,7 +117,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((await readOwnership(client, { appId })).owner).to.equal(stranger.address);
   });
 
-  it("shows every transaction before it is sent, and sends none if that fails", async () => {
+  it("shows every transaction before it is sent, and sends none when that fails", async () => {
     const seen: PreparedTransaction[] = [];
     const full = new Error("disk full");
     const ledger = memoryLedger();
@@ -135,7 +135,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(seen[0]?.nonce);
   });
 
-  it("refuses all of it when one call would change nothing", async () => {
+  it("refuses the batch when one call would change nothing", async () => {
     const { client, appId, owner, composeHash } = dstack;
     const [absent] = hashes(1);
     if (absent === undefined) throw new Error("asked for one");
@@ -150,7 +150,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((await send(idle, { allowNoEffect: true })).transactions).to.have.length(2);
   });
 
-  it("names each of very many calls that would change nothing", async () => {
+  it("names each of many calls that would change nothing", async () => {
     const { appId } = dstack;
     const idle = hashes(505).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
     const error = await rejection(send(idle));
@@ -172,7 +172,7 @@ describe("sendBatch, one transaction per call", () => {
     }
   });
 
-  it("refuses strangers, other chains, empty addresses, missing keys and empty purses before anything is sent", async () => {
+  it("refuses strangers, other chains, empty addresses, missing keys and missing funds before it sends", async () => {
     const { client, appId, stranger } = dstack;
     const [composeHash] = hashes(1);
     if (composeHash === undefined) throw new Error("asked for one");
@@ -185,7 +185,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(await rejection(send(additions(2)))).to.be.instanceOf(InsufficientFundsError);
   });
 
-  it("begins nothing that the purse cannot end", async () => {
+  it("sends nothing when the balance is too low for the whole batch", async () => {
     const { client, owner } = dstack;
     const { address } = owner;
     const [first] = additions(9);
@@ -198,7 +198,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(await getTransactionCount(client, { address })).to.equal(nonce);
   });
 
-  it("makes the same call on several contracts, each for itself", async () => {
+  it("makes the same call on several contracts", async () => {
     const other = await deployAppOf(dstack, dstack.owner.address);
     const [composeHash] = hashes(1);
     if (composeHash === undefined) throw new Error("asked for one");
@@ -220,7 +220,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((error as NoEffectError).context.calls).to.deep.equal([{ to: other, description: idle.description }]);
   });
 
-  it("takes its place behind transactions of the account that wait", async () => {
+  it("uses nonces after the account's pending transactions", async () => {
     const { client, owner, stranger } = dstack;
     const { provider, networkHelpers } = connection;
     await provider.request({ method: "evm_setAutomine", params: [false] });
@@ -238,7 +238,7 @@ describe("sendBatch, one transaction per call", () => {
     }
   });
 
-  it("calls a recorded transaction that is sent again, and not mined yet, neither done nor unsent", async () => {
+  it("reports a recorded transaction that is pending as neither done nor unsent", async () => {
     const { client, owner } = dstack;
     const ledger = memoryLedger();
     const crash = new Error("crash");
@@ -260,7 +260,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
   });
 
-  it("minds only records of its own account and chain", async () => {
+  it("uses only records of its own account and chain", async () => {
     const { client, owner, appId } = dstack;
     const ledger = memoryLedger();
     const [call] = additions(1);
@@ -283,7 +283,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((await readAllowlist(client, { appId, composeHash: hashes(1)[0] })).composeHashAllowed).to.equal(true);
   });
 
-  it("keeps at most a window under way, with nonces in a row", async () => {
+  it("has at most a window of pending transactions, with consecutive nonces", async () => {
     const { provider, networkHelpers } = connection;
     await provider.request({ method: "evm_setAutomine", params: [false] });
     const events: BatchEvent[] = [];
@@ -306,7 +306,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(events.filter(({ kind }) => kind === "mined")).to.have.length(9);
   });
 
-  it("stops at a transaction that reverts, and says what became of every call", async () => {
+  it("stops at a transaction that reverts, and reports the state of every call", async () => {
     const { appId, composeHash } = dstack;
     const refused = additions(4);
     // Between simulation and the third transaction the ownership moves on.
@@ -341,7 +341,7 @@ describe("sendBatch, one transaction per call", () => {
     }
   });
 
-  it("sends what an earlier run recorded again, and nothing twice", async () => {
+  it("sends the records of an earlier run again, and nothing twice", async () => {
     const { client, owner, connection } = dstack;
     const ledger = memoryLedger();
     const calls = additions(4);
@@ -373,7 +373,7 @@ describe("sendBatch, one transaction per call", () => {
     for (const composeHash of hashes(4)) expect(await isAllowed(composeHash)).to.equal(true);
   });
 
-  it("sees all of several recorded transactions to their end", async () => {
+  it("completes several recorded transactions", async () => {
     const { client, owner } = dstack;
     const { provider, networkHelpers } = connection;
     const ledger = memoryLedger();
@@ -404,7 +404,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce);
   });
 
-  it("gives a recorded transaction up whose nonce something else has used", async () => {
+  it("gives up a recorded transaction whose nonce another one has used", async () => {
     const { client, owner } = dstack;
     const ledger = memoryLedger();
     const calls = additions(1);
@@ -424,7 +424,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(await getTransactionCount(client, { address: owner.address })).to.equal(nonce + 1);
   });
 
-  describe("with a record of a node's key, whose hash was never told", () => {
+  describe("with a record of a node's key without a hash", () => {
     /** The node has signed and sent; the process dies before it writes the hash down. */
     async function crashOnceSent(isSent: boolean) {
       const [wallet] = await connection.viem.getWalletClients();
@@ -458,7 +458,7 @@ describe("sendBatch, one transaction per call", () => {
       expect(openIn(ledger)).to.deep.equal([]);
     });
 
-    it("stops if another transaction took the nonce, names it, and sends anew only the next time", async () => {
+    it("stops when another transaction took the nonce, names it, and sends again only in the next run", async () => {
       const { address, ledger, count, rerun } = await crashOnceSent(false);
       const { client, stranger } = dstack;
       const other = await sendTransaction(client, { account: address, chain: base, to: stranger.address, value: 1n });
@@ -472,7 +472,7 @@ describe("sendBatch, one transaction per call", () => {
       expect(await count()).to.equal(nonce + 1);
     });
 
-    it("stops, and keeps the record, where the transaction cannot be found", async () => {
+    it("stops and keeps the record when the transaction cannot be found", async () => {
       const { ledger, count, rerun } = await crashOnceSent(true);
       const nonce = await count();
       const withoutOldStates = interceptedClient(connection, {
@@ -489,7 +489,7 @@ describe("sendBatch, one transaction per call", () => {
     });
   });
 
-  it("signs for no nonce far ahead of the mined ones, nor of the one that was shown", async () => {
+  it("signs no nonce far above the mined ones, or above the shown one", async () => {
     const { client, owner } = dstack;
     const nonce = await getTransactionCount(client, { address: owner.address });
     const counting = (tags: readonly string[], told: number) => {
@@ -515,7 +515,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((await send(additions(1), { plan })).calls.map(({ status }) => status)).to.deep.equal(["done"]);
   });
 
-  it("signs for no gas beyond what a call can take, and names the figures", async () => {
+  it("signs for no more gas than a call can use, and names the figures", async () => {
     const { client } = interceptedClient(connection, {
       intercept: ({ method }, pass) => (method === "eth_estimateGas" ? Promise.resolve("0x1312d00") : pass()),
     });
@@ -528,7 +528,7 @@ describe("sendBatch, one transaction per call", () => {
     });
   });
 
-  it("signs for no chain that only the endpoint names", async () => {
+  it("signs for no chain that is known only from the endpoint", async () => {
     const { provider } = connection;
     const unnamed = createClient({ transport: custom(provider), pollingInterval: 20 });
     const asked = { calls: additions(1), account: dstack.owner };
@@ -536,7 +536,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((await sendBatch(unnamed, { ...asked, chainId: base.id })).transactions).to.have.length(1);
   });
 
-  it("carries out no other calls than the plan's", async () => {
+  it("makes only the calls of the plan", async () => {
     const { client, owner, stranger } = dstack;
     const plan = await planBatch(client, { calls: additions(2), account: owner });
     expect(await rejection(send(additions(3), { plan }))).to.be.instanceOf(InvalidArgumentError);
@@ -545,7 +545,7 @@ describe("sendBatch, one transaction per call", () => {
     expect((await send(additions(1), { plan })).transactions).to.have.length(1);
   });
 
-  it("gives no recorded transaction up while the one that has its nonce is not mined", async () => {
+  it("keeps a recorded transaction while the other one with its nonce is pending", async () => {
     const { owner, stranger, client } = dstack;
     const { provider, networkHelpers } = connection;
     const ledger = memoryLedger();
@@ -566,7 +566,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(openIn(ledger)).to.deep.equal([]);
   });
 
-  it("believes no receipt without the event: a contract that only looks like an app did nothing", async () => {
+  it("accepts no receipt without the event, for a contract that only resembles an app", async () => {
     const impostor = parseAppId("99".repeat(20));
     await connection.networkHelpers.setCode(
       impostor,
@@ -580,7 +580,7 @@ describe("sendBatch, one transaction per call", () => {
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["failed", "notSent"]);
   });
 
-  it("stops between two transactions when it is told to", async () => {
+  it("stops between two transactions at the signal", async () => {
     const stop = new AbortController();
     const reason = new Error("Ctrl-C");
     const stopped = await rejection(

@@ -115,7 +115,7 @@ describe("a dry run", () => {
   ];
 
   for (const [task, args, transactions, how = ""] of cases) {
-    it(`of dstack ${task}${how} tells the price that is paid afterwards, and does nothing`, async () => {
+    it(`of dstack ${task}${how} prints the price that is paid afterwards, and changes nothing`, async () => {
       const { outcome, price, costWei } = (await dryRun(task, { ...args(), json: true })).json<Planned>();
       expect([outcome, costWei]).to.deep.equal(["planned", undefined]);
       expect(price.transactions).to.equal(transactions);
@@ -161,7 +161,7 @@ describe("a dry run", () => {
     await rm(join(directory, ".dstack"), { recursive: true, force: true });
   });
 
-  it("needs no key, and then tells what the owner would pay", async () => {
+  it("needs no key, and then prints what the owner would pay", async () => {
     for (const [task, args] of cases) {
       const owner = task === "app deploy" ? { owner: world.owner.address } : {};
       const wanted = { ...args(), ...owner, json: true };
@@ -181,7 +181,7 @@ describe("a dry run", () => {
     }
   });
 
-  it("shows people the price in columns, in ETH", async () => {
+  it("prints the price in columns, in ETH", async () => {
     const { stdout } = await dryRun("hash add", { ...app(), hashes: hashes.slice(0, 1) });
     const [, ...rows] = stdout.slice(stdout.indexOf("price  ")).split("\n");
     expect(rows.slice(0, 6).map((row) => row.replace(/\b\d[\d,.]*/g, "N").replace(/ {2,}/g, " | "))).to.deep.equal([

@@ -30,7 +30,7 @@ interface Failed {
   readonly error: { readonly name: string; readonly message: string; readonly nextStep: string };
 }
 
-describe("transactions that wait", () => {
+describe("pending transactions", () => {
   let world: World;
   let directory: string;
   let path: string;
@@ -138,7 +138,7 @@ describe("transactions that wait", () => {
     }
   });
 
-  it("take the fees that the user names, and none that the node would refuse", async () => {
+  it("are replaced with the named fees, and not with fees that the node would refuse", async () => {
     const { id } = await getStuck();
     const [transaction, yes] = [`${id}`, true];
     const low = await run(["tx", "replace"], { transaction, yes, maxFee: "10" });
@@ -152,7 +152,7 @@ describe("transactions that wait", () => {
     expect(attempts.at(-1)).to.include({ maxFeePerGas: "80000000000", maxPriorityFeePerGas: "20000000000" });
   });
 
-  it("are cancelled: the nonce is spent and the call is not made", async () => {
+  it("are cancelled: the nonce is used and the call is not made", async () => {
     const { id, nonce } = await getStuck();
     const cancelled = await runAndMine(["tx", "cancel"], { transaction: `${id}`, yes: true });
     expect(cancelled.exitCode, cancelled.stderr).to.equal(0);
@@ -161,7 +161,7 @@ describe("transactions that wait", () => {
     expect(await getTransactionCount(world.ownerClient, { address: world.owner.address })).to.equal(nonce + 1);
   });
 
-  it("are replaced after a cancellation that waits too, with the gas of the call", async () => {
+  it("are replaced after a pending cancellation, with the gas of the call", async () => {
     const { id, nonce, attempts } = await getStuck();
     await cancelTransaction(world.ownerClient, { ledger, nonce });
     const replaced = await replaceTransaction(world.ownerClient, { ledger, nonce });
@@ -188,7 +188,7 @@ describe("transactions that wait", () => {
     }
   });
 
-  it("are listed for every chain, with the base fee of the connected one alone", async () => {
+  it("are listed for every chain, with the base fee of the connected chain only", async () => {
     const open = await getStuck();
     const calls = [addComposeHashCall({ appId, composeHash })];
     const prepared = await signRecord({ calls, nonce: 7 });
@@ -224,7 +224,7 @@ describe("transactions that wait", () => {
     expect((await run(["tx", "show"], { transaction: "12th" })).json<Failed>().error.name).to.equal("InvalidHexError");
   });
 
-  describe("in a task that waits for them", () => {
+  describe("during the wait of a task", () => {
     /** Runs a task, and raises the base fee when it has sent its transaction. */
     async function addWhileBaseFeeRises(args: Record<string, unknown>, baseFee: bigint) {
       await node.setAutomine(false);

@@ -139,7 +139,7 @@ describe("a batch that crashed", () => {
       }
     });
 
-  it("again and again still pays each call once", async () => {
+  it("repeatedly still pays each call once", async () => {
     const before = await count();
     for (let crashes = 0; ; crashes++) {
       const point = { write: (crashes % 3) + 1, when: crashes % 2 === 0 ? "after" : "before" } as const;
@@ -151,7 +151,7 @@ describe("a batch that crashed", () => {
     expect((await count()) - before).to.equal(4);
   });
 
-  it("begins anew once it is complete, and is no other command's", async () => {
+  it("starts again when it is complete, and does not belong to another command", async () => {
     const { client, appId } = dstack;
     const [a, b] = hashes;
     const both = [a, b].map((composeHash) => addComposeHashCall({ appId, composeHash }));
@@ -172,7 +172,7 @@ describe("a batch that crashed", () => {
       expect((await readAllowlist(client, { appId, composeHash })).composeHashAllowed).to.equal(true);
   });
 
-  it("sends anew what an earlier run did and the owner has undone since", async () => {
+  it("sends a call of an earlier run again when the owner has undone it", async () => {
     const { client, appId } = dstack;
     const [a, b] = hashes;
     const both = [a, b].map((composeHash) => addComposeHashCall({ appId, composeHash }));
@@ -198,7 +198,7 @@ describe("a batch that crashed", () => {
     }
   });
 
-  describe("while a node held the key", () => {
+  describe("with a key of the node", () => {
     let account: Address;
     let own: OwnerCall[];
     let chain: string;
@@ -211,7 +211,7 @@ describe("a batch that crashed", () => {
       ({ chain } = await readChainIdentity(dstack.client, 8453));
     });
 
-    it("finds the transaction again by the hash that the node told", async () => {
+    it("finds the transaction again by the hash that the node returned", async () => {
       // The third write is the transaction's end.
       await runOnce({ calls: own, account }, (ledger) => crashingLedger(ledger, { write: 3, when: "before" }));
       const nonce = await count(account);
@@ -223,7 +223,7 @@ describe("a batch that crashed", () => {
       expect(await count(account)).to.equal(nonce);
     });
 
-    it("takes no other transaction for the recorded one, though it has the same event", async () => {
+    it("accepts no other transaction for the recorded one, even with the same event", async () => {
       const [add] = own;
       if (add === undefined) throw new Error("there is one");
       const { client } = dstack;
@@ -276,7 +276,7 @@ describe("a batch that crashed", () => {
       expect([await count(), asked]).to.deep.equal([nonce, []]);
     });
 
-    it("has the node sign it only if the caller confirms that very record", async () => {
+    it("makes the node sign it only when the caller confirms that record", async () => {
       const { client } = dstack;
       await putUnsigned(account);
       const nonce = await count(account);

@@ -56,7 +56,7 @@ describe("the stage of a transaction", () => {
     return sendBatch(client, { calls, account: dstack.owner, mode: "none", until: "safe", onEvent, ...parameters });
   }
 
-  it("is waited for once, after all transactions are sent, and told", async () => {
+  it("is waited for once, after all transactions are sent, and reported", async () => {
     let polls = 0;
     const { client } = nodeWithSafe(async () => (++polls < 4 ? 0n : await head()));
     const ledger = memoryLedger();
@@ -67,7 +67,7 @@ describe("the stage of a transaction", () => {
     expect(ledger.transactions().map(({ finality }) => finality)).to.deep.equal(["safe", "safe"]);
   });
 
-  it("is waited for again by the same command, which pays nothing, if it was not reached in time", async () => {
+  it("is waited for again by the same command, which pays nothing, after a timeout", async () => {
     const { client } = nodeWithSafe(() => 0n);
     const ledger = memoryLedger();
     const late = await rejection(send([callOf(1)], { client, ledger, typicalFinalityMs: 40 }));
@@ -80,7 +80,7 @@ describe("the stage of a transaction", () => {
     expect(await count()).to.equal(nonce);
   });
 
-  it("is a time, and said so, where the endpoint does not know the tag", async () => {
+  it("is a time when the endpoint does not have the tag, and reported as that", async () => {
     const { client } = nodeWithSafe(() => undefined);
     const start = Date.now();
     const result = await send([callOf(1)], { client, typicalFinalityMs: 150, finalityTimeoutMs: 5_000 });
@@ -89,7 +89,7 @@ describe("the stage of a transaction", () => {
     expect(kinds).to.include("tagUnknown");
   });
 
-  it("is reached again after a reorganisation removed the transactions, which are sent again and told", async () => {
+  it("is reached after a reorganisation removed the transactions, which are sent again and reported", async () => {
     const { networkHelpers } = connection;
     const nonce = await count();
     const beforeSending = await networkHelpers.takeSnapshot();
@@ -119,7 +119,7 @@ describe("the stage of a transaction", () => {
     }
   });
 
-  it("takes an endpoint that is behind for no reorganisation", async () => {
+  it("reports no reorganisation for an endpoint that is behind", async () => {
     let polls = 0;
     const { client } = nodeWithSafe(
       () => (polls < 6 ? 0n : head()),
@@ -135,7 +135,7 @@ describe("the stage of a transaction", () => {
     expect(kinds).to.not.include("dropped");
   });
 
-  it("can be waited for alone, for several recorded transactions", async () => {
+  it("can be waited for separately, for several recorded transactions", async () => {
     const ledger = memoryLedger();
     const { client, owner: account } = dstack;
     await send([callOf(1), callOf(2)], { ledger, until: "latest" });
@@ -145,7 +145,7 @@ describe("the stage of a transaction", () => {
     expect(ledger.transactions().map(({ finality }) => finality)).to.deep.equal(["finalized", "finalized"]);
   });
 
-  describe("that counts where the caller names none", () => {
+  describe("by default", () => {
     /** A node that says it is this one. */
     async function nodeNamed(name: string, more: Readonly<Record<string, unknown>> = {}) {
       const asked: string[] = [];
@@ -169,7 +169,7 @@ describe("the stage of a transaction", () => {
       return { asked, identity, tag: defaultFinality(identity) };
     }
 
-    it("is the latest block on a development node of this machine, whose records are kept apart", async () => {
+    it("is the latest block on a development node of this machine, with separate records", async () => {
       for (const [name, more] of [
         ["anvil/v1.7.1", {}],
         ["HardhatNetwork/3.18.0/@nomicfoundation/edr/0.12.0", {}],
@@ -187,7 +187,7 @@ describe("the stage of a transaction", () => {
       expect([identity.chain, tag]).to.deep.equal(["1", "safe"]);
     });
 
-    it("is the safe block of a remote endpoint, whatever that says of itself: it is not even asked", async () => {
+    it("is the safe block of a remote endpoint, which is not asked for its client version", async () => {
       const client = createClient({ chain: base, transport: http("http://192.0.2.1:8545") });
       const identity = await readChainIdentity(client, base.id);
       expect([identity.chain, defaultFinality(identity)]).to.deep.equal(["8453", "safe"]);

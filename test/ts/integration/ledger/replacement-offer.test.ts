@@ -16,7 +16,7 @@ import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.
 import { rejection } from "../../../support/rejection.ts";
 import { until } from "../../../support/until.ts";
 
-describe("the offer to replace what pays less than the base fee", () => {
+describe("the offer to replace transactions below the base fee", () => {
   let connection: NetworkConnection;
   let dstack: Dstack;
   let ledger: Ledger;
@@ -67,7 +67,7 @@ describe("the offer to replace what pays less than the base fee", () => {
     return { questions, printed: await text(stream) };
   }
 
-  it("is made once for all that wait, and a yes replaces them with more than the base fee", async () => {
+  it("is made once for all pending ones, and a yes replaces them with more than the base fee", async () => {
     const { questions, printed } = await send([true], async () => {
       await raiseBaseFee(parseGwei("60"));
       await until(() => attempts().every((count) => count === 2));
@@ -92,7 +92,7 @@ describe("the offer to replace what pays less than the base fee", () => {
     expect(questions).to.have.length(1);
   });
 
-  it("raises also a tip that the user named", async () => {
+  it("also raises a priority fee that the user named", async () => {
     const during = async () => {
       await raiseBaseFee(parseGwei("60"));
       await until(() => attempts().every((count) => count === 2));
@@ -102,7 +102,7 @@ describe("the offer to replace what pays less than the base fee", () => {
       expect(attempts.map((one) => one.maxPriorityFeePerGas)).to.deep.equal([parseGwei("16"), parseGwei("18")]);
   });
 
-  it("is for a key in this process: a node signs no tip above the limit", async () => {
+  it("is for a key in this process: for a node's key, a priority fee above the limit is refused", async () => {
     const { client, owner, appId } = dstack;
     const calls = [addComposeHashCall({ appId, composeHash: parseComposeHash("3".repeat(64)) })];
     const error = await rejection(
@@ -115,7 +115,7 @@ describe("the offer to replace what pays less than the base fee", () => {
     expect(ledger.transactions()).to.deep.equal([]);
   });
 
-  it("is made also for what a node signs", async () => {
+  it("is also made for transactions that a node signs", async () => {
     const { client, owner, appId } = dstack;
     const account = parseAccount(owner.address);
     const calls = [addComposeHashCall({ appId, composeHash: parseComposeHash("4".repeat(64)) })];

@@ -71,7 +71,7 @@ describe("a sender", () => {
   }
   const statesOf = (sent: readonly SentTransaction[]) => sent.map(({ transaction }) => transaction.state);
 
-  it("sends, and records what became of each transaction", async () => {
+  it("sends, and records the end of each transaction", async () => {
     const ledger = memoryLedger();
     const { client, appId } = dstack;
     const nonce = await count();
@@ -88,7 +88,7 @@ describe("a sender", () => {
     expect(ledger.batches({ isOpen: true })).to.deep.equal([]);
   });
 
-  it("D1: finishes what an endpoint refused, and sends nothing a second time", async () => {
+  it("D1: completes a transaction that an endpoint refused, and sends nothing a second time", async () => {
     const ledger = memoryLedger();
     let broadcasts = 0;
     const refusing = interceptedClient(connection, {
@@ -109,7 +109,7 @@ describe("a sender", () => {
     expect(await count()).to.equal(nonce + 3);
   });
 
-  it("D2: waits where the node has no room for more transactions of a delegated account, and goes on", async () => {
+  it("D2: waits when the node has no room for more transactions of a delegated account, and continues", async () => {
     let waiting = 0;
     const crowded = interceptedClient(connection, {
       intercept: async ({ method }, pass) => {
@@ -148,7 +148,7 @@ describe("a sender", () => {
     expect(polls).to.be.greaterThan(3);
   });
 
-  describe("where another program sends with the same key", () => {
+  describe("when another program sends with the same key", () => {
     const other = (nonce: number) =>
       sendTransaction(dstack.client, {
         account: dstack.owner,
@@ -158,7 +158,7 @@ describe("a sender", () => {
         value: 1n,
       });
 
-    it("signs the call anew for the next nonce, and tells which transaction took the first", async () => {
+    it("signs the call again for the next nonce, and names the transaction that took the first", async () => {
       const ledger = memoryLedger();
       const nonce = await count();
       let isFirst = true;
@@ -181,7 +181,7 @@ describe("a sender", () => {
       expect(await count()).to.equal(nonce + 2);
     });
 
-    it("C5: names the nonces that it lost, and leaves nothing on record", async () => {
+    it("C5: names the nonces that it lost, and leaves no open record", async () => {
       const ledger = memoryLedger();
       const nonce = await count();
       let lost = 0;
@@ -202,7 +202,7 @@ describe("a sender", () => {
       expect(statesOf(await send([callOf(1)], { ledger })).at(-1)).to.equal("mined");
     });
 
-    it("takes the transaction that the caller names where the node no longer finds it", async () => {
+    it("accepts the transaction that the caller names when the node no longer finds it", async () => {
       const ledger = memoryLedger();
       const call = callOf(1);
       await rejection(send([call], { ledger: crashingOnceRecorded(ledger) }));
@@ -241,7 +241,7 @@ describe("a sender", () => {
       return stranded;
     }
 
-    it("C4: says both prices and never blames the endpoint", async () => {
+    it("C4: reports both prices, and no fault of the endpoint", async () => {
       const ledger = memoryLedger();
       const { maxFeePerGas } = lastAttempt(await strand(ledger, [callOf(1)]));
       for (const calls of [[callOf(1)], [callOf(2)]]) {
@@ -253,7 +253,7 @@ describe("a sender", () => {
       }
     });
 
-    it("is replaced with the same nonce and calls, by hand or while a run waits for it", async () => {
+    it("is replaced with the same nonce and calls, by a command or by a waiting run", async () => {
       const ledger = memoryLedger();
       const { client, owner } = dstack;
       const { nonce } = await strand(ledger, [callOf(1)]);
@@ -285,7 +285,7 @@ describe("a sender", () => {
       expect(await count()).to.equal(next.nonce + 1);
     });
 
-    it("replaces one that waits in the pool: nodes take it, and only one is mined", async () => {
+    it("replaces a pending one: nodes accept it, and only one is mined", async () => {
       const ledger = memoryLedger();
       const { client, owner } = dstack;
       const nonce = await count();
@@ -311,7 +311,7 @@ describe("a sender", () => {
       expect(await count()).to.equal(nonce + 1);
     });
 
-    it("cancels one: its nonce is spent on nothing, and a run that waits for it says so", async () => {
+    it("cancels one: its nonce is used by an empty call, and a waiting run reports it", async () => {
       const ledger = memoryLedger();
       const { client, owner, appId } = dstack;
       const nonce = await count();
@@ -350,7 +350,7 @@ describe("a sender", () => {
       expect(ledger.transactions().map((one) => one.nonce)).to.have.members([0, 1, 2, 3].map((more) => nonce + more));
     });
 
-    it("completes what another command left behind, and does not tell it as its own", async () => {
+    it("completes the open transaction of another command, and does not report it as its own", async () => {
       const ledger = memoryLedger();
       const nonce = await count();
       await rejection(send([callOf(1)], { ledger: crashingOnceRecorded(ledger) }));
@@ -371,7 +371,7 @@ describe("a sender", () => {
       expect(await count()).to.equal(nonce + 2);
     });
 
-    it("sends no bytes that another key has signed", async () => {
+    it("sends no bytes with the signature of another key", async () => {
       const ledger = memoryLedger();
       const { client, owner } = dstack;
       const { chain } = await readChainIdentity(client, base.id);
@@ -403,7 +403,7 @@ describe("a sender", () => {
         },
       });
 
-    it("D3: finds the call by its nonce after a crash, and does not make it a second time", async () => {
+    it("D3: finds the call by its nonce after a crash, and does not send it a second time", async () => {
       const ledger = memoryLedger();
       await rejection(send([call], { account, ledger: onceSent(ledger) }));
       const nonce = await count(account);
@@ -414,7 +414,7 @@ describe("a sender", () => {
       expect(await count(account)).to.equal(nonce);
     });
 
-    it("waits for the process that has asked for it while that is at work, and asks for nothing itself", async () => {
+    it("waits for the process that requested the signature while it runs, and requests none itself", async () => {
       const ledger = memoryLedger();
       await rejection(send([call], { account, ledger: crashingOnceRecorded(ledger) }));
       const [record] = open(ledger);
@@ -433,7 +433,7 @@ describe("a sender", () => {
       end();
     });
 
-    it("repeats no request whose owner is gone, unless the caller confirms it", async () => {
+    it("repeats no request of a process that has ended, unless the caller confirms it", async () => {
       const ledger = memoryLedger();
       await rejection(send([call], { account, ledger: crashingOnceRecorded(ledger) }));
       const nonce = await count(account);
@@ -444,7 +444,7 @@ describe("a sender", () => {
       expect(await count(account)).to.equal(nonce + 1);
     });
 
-    it("keeps no record of what the user of a wallet declined", async () => {
+    it("keeps no record of a request that the user of a wallet declined", async () => {
       const ledger = memoryLedger();
       const declining = interceptedClient(connection, {
         intercept: ({ method }, pass) =>
@@ -456,7 +456,7 @@ describe("a sender", () => {
     });
   });
 
-  it("asks for no more than the account can pay, rollup's fees included", async () => {
+  it("requests no more than the account can pay, including the rollup's fees", async () => {
     await connection.networkHelpers.setBalance(dstack.owner.address, parseGwei("1"));
     const account: Account = dstack.owner;
     const error = await rejection(send([callOf(1)], { account }));

@@ -40,7 +40,7 @@ describe("the generations that the backend reads", () => {
   after(() => dstack.connection.close());
   afterEach(() => rpc.setFault(undefined));
 
-  it("are those that one call after the other shows, in one request for all contracts", async () => {
+  it("equal those of single calls, in one request for all contracts", async () => {
     const client = createPublicClient({ transport: custom(dstack.connection.provider) });
     const apart = [];
     for (const address of deployed.values()) apart.push(await readGeneration(client, { address }));
@@ -74,7 +74,7 @@ describe("the generations that the backend reads", () => {
     await provider.request({ method: "hardhat_setCode", params: [appId, before] });
   });
 
-  it("are not known while the endpoint gives no answer, or another one", async () => {
+  it("are unknown while the endpoint gives no answer, or an invalid one", async () => {
     for (const answer of [() => Promise.reject(new Error("down")), () => Promise.resolve("0x")]) {
       rpc.setFault(answer);
       expect(await rejection(readGenerations(backend(), [dstack.appId]))).to.be.instanceOf(Error);

@@ -102,7 +102,7 @@ describe("applyPrunePlan", () => {
     return { source: sourceOf(world, { cloud }), reveal };
   }
 
-  describe("with a stored history that another program wrote", () => {
+  describe("with a stored history of another program", () => {
     const directory = useTemporaryDirectory();
 
     /** A store as the chain fills it, long ago, and then with one statement run on it. */
@@ -153,7 +153,7 @@ describe("applyPrunePlan", () => {
       await refuse(planned, HistoryContradictedError, { source });
     });
 
-    it("removes what was planned by the chain's own", async () => {
+    it("removes the planned hashes with the chain's own history", async () => {
       const source = await forge(() => {});
       const planned = await plan({ keep: 2 }, source);
       const { removed } = await apply(planned, { source });
@@ -161,7 +161,7 @@ describe("applyPrunePlan", () => {
     });
   });
 
-  it("removes what was planned and nothing else", async () => {
+  it("removes exactly the planned hashes", async () => {
     const planned = await plan();
     const removals = removalsOf(planned);
     expect(removals).to.have.members(old.slice(0, 4));
@@ -171,14 +171,14 @@ describe("applyPrunePlan", () => {
     expect(await allowedNow(world, [world.firstHash, ...old])).to.have.members([world.firstHash, old[4]]);
   });
 
-  it("sends nothing where there is nothing to remove", async () => {
+  it("sends nothing when there is nothing to remove", async () => {
     const before = await countTransactions();
     const result = await apply(await plan({ keep: 9 }));
     expect(result).to.deep.equal({ removed: [], finished: [], transactions: [], mode: undefined });
     expect(await countTransactions()).to.equal(before);
   });
 
-  it("stops for facts that nobody knows, unless they are accepted", async () => {
+  it("stops for unknown facts, unless they are accepted", async () => {
     const blind = sourceOf(world, { cloud: undefined });
     const { context } = await refuse(await plan(), PruneBlockedError, { source: blind });
     expect(context.unknowns).to.have.lengthOf(2);
@@ -202,7 +202,7 @@ describe("applyPrunePlan", () => {
     expect((await apply(accepted)).removed).to.have.lengthOf(2);
   });
 
-  describe("stops, naming the hash, if since the plan", () => {
+  describe("stops and names the hash when, since the plan,", () => {
     const objectionsOf = ({ context }: PruneOvertakenError) =>
       (context.objections as { composeHash?: string }[]).map(({ composeHash }) => composeHash);
 
@@ -229,7 +229,7 @@ describe("applyPrunePlan", () => {
       expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([oldest]);
     });
 
-    it("somebody else removed it", async () => {
+    it("another account removed it", async () => {
       const planned = await plan();
       await apply(await plan({ keep: 4 }));
       expect(objectionsOf(await refuse(planned, PruneOvertakenError))).to.deep.equal([old[0]]);
@@ -248,7 +248,7 @@ describe("applyPrunePlan", () => {
       await refuse({ ...planned, pinned: beyond }, PruneOvertakenError);
     });
 
-    it("an update was prepared with it in the moment before it leaves", async () => {
+    it("an update was prepared with it just before the transaction", async () => {
       const update = await prepareUpdate(world, "very late");
       await allow(world, update.composeHash);
       await allowFillers(world, 2, "newer");
@@ -275,7 +275,7 @@ describe("applyPrunePlan", () => {
       expect(found).to.deep.equal([update.composeHash]);
     });
 
-    it("the list would lose its last hash by it", async () => {
+    it("its removal would empty the list", async () => {
       const planned = await plan({ keep: 0 });
       expect(removalsOf(planned)).to.deep.equal(old.toReversed());
       await fetch(`${world.cloud.baseUrl}/cvms/${world.cvm}`, {
@@ -296,7 +296,7 @@ describe("applyPrunePlan", () => {
     });
   });
 
-  it("stops, with nothing sent, when the cloud falls silent in the moment before the first leaves", async () => {
+  it("stops with nothing sent when the cloud stops answering just before the first transaction", async () => {
     const { cloudClient } = world;
     let reads = 0;
     const source = sourceOf(world, {
@@ -316,7 +316,7 @@ describe("applyPrunePlan", () => {
     expect((context.unknowns as { kind: string }[]).map(({ kind }) => kind)).to.deep.equal(["prepare-tokens"]);
   });
 
-  it("carries out a plan that keeps the young ones", async () => {
+  it("carries out a plan that keeps young hashes", async () => {
     await world.advance(1_000);
     await allowFillers(world, 2, "young");
     const planned = await plan({ keep: 0, olderThanSeconds: 500 });
@@ -324,7 +324,7 @@ describe("applyPrunePlan", () => {
     expect((await apply(planned)).removed).to.have.members(old);
   });
 
-  it("looks at a hash that no event tells of wherever the plan does", async () => {
+  it("counts a hash without an event as the plan does", async () => {
     const [hidden, second] = old;
     if (hidden === undefined || second === undefined) throw new Error("there are five");
     const chain = world.ownerClient;
@@ -353,7 +353,7 @@ describe("applyPrunePlan", () => {
     expect((await apply(last, { source })).removed).to.deep.equal([hidden]);
   });
 
-  it("does not call a hash removed that the contract still allows", async () => {
+  it("does not report a hash as removed that the contract still allows", async () => {
     const planned = await plan();
     let isMined = false;
     const { ownerClient } = world;
@@ -377,7 +377,7 @@ describe("applyPrunePlan", () => {
     expect(objections.map(({ composeHash }) => composeHash)).to.have.members(removalsOf(planned));
   });
 
-  it("stops between two transactions when it is told to", async () => {
+  it("stops between two transactions at the signal", async () => {
     const stop = new AbortController();
     // Without a cloud there is no last look that would notice either.
     const source = sourceOf(world, { signal: stop.signal, cloud: undefined });
@@ -389,7 +389,7 @@ describe("applyPrunePlan", () => {
     expect(context).to.deep.equal({ done: 1, pending: 0, total: 4 });
   });
 
-  it("tells at once if a hash came into use in the moment in which it went", async () => {
+  it("reports at once a hash that came into use during its removal", async () => {
     const update = await prepareUpdate(world, "in the same second");
     await allow(world, update.composeHash);
     await allowFillers(world, 2, "newer");
@@ -413,7 +413,7 @@ describe("applyPrunePlan", () => {
     const openIn = (ledger: Ledger) => ledger.transactions({ states: ["open"] });
 
     for (const at of ["recorded", "ended"] as const) {
-      it(`goes on with what was signed, and pays nothing twice (${at})`, async () => {
+      it(`continues with the signed transaction, and pays nothing twice (${at})`, async () => {
         const ledger = memoryLedger();
         const planned = await plan({ keep: 4 });
         const [only] = removalsOf(planned);
@@ -429,7 +429,7 @@ describe("applyPrunePlan", () => {
       });
     }
 
-    it("does not send what was signed if its hash is needed by now", async () => {
+    it("does not send the signed transaction when its hash is needed now", async () => {
       const ledger = memoryLedger();
       const planned = await plan({ keep: 4 });
       const [only] = removalsOf(planned);
@@ -439,7 +439,7 @@ describe("applyPrunePlan", () => {
       expect(await allowedNow(world, [...old])).to.have.lengthOf(5);
     });
 
-    it("removes what a recorded transaction can no longer remove, since another took its nonce", async () => {
+    it("removes the hash again when another transaction took the recorded nonce", async () => {
       const ledger = memoryLedger();
       const planned = await plan({ keep: 4 });
       const [only] = removalsOf(planned);
@@ -452,7 +452,7 @@ describe("applyPrunePlan", () => {
       expect(await allowedNow(world, [...old])).to.have.lengthOf(4);
     });
 
-    it("is held up by no record that can never be mined, whatever needs its hash by now", async () => {
+    it("is not stopped by a record that can never be mined, even when its hash is needed now", async () => {
       const ledger = memoryLedger();
       const planned = await plan({ keep: 3 });
       const [second, first] = removalsOf(planned);
@@ -469,7 +469,7 @@ describe("applyPrunePlan", () => {
       expect(await allowedNow(world, [...old])).to.have.members(old.filter((hash) => hash !== second));
     });
 
-    it("takes no transaction for replaced whose hash a wallet never told: it may be the one that was mined", async () => {
+    it("does not count a wallet's transaction without a hash as replaced: it may be the mined one", async () => {
       const ledger = memoryLedger();
       const planned = await plan({ keep: 4 });
       const [only] = removalsOf(planned);
@@ -484,7 +484,7 @@ describe("applyPrunePlan", () => {
       expect(openIn(ledger)).to.have.lengthOf(0);
     });
 
-    it("sends nothing that a ledger holds beside removals of the app", async () => {
+    it("sends no record of a ledger other than removals of the app", async () => {
       const planned = await plan({ keep: 4 });
       const { from, nonce } = { from: world.owner.address, nonce: 10_000 };
       const { appId, chainId } = planned;
@@ -511,7 +511,7 @@ describe("applyPrunePlan", () => {
       }
     });
 
-    it("tells if the hash of a recorded transaction came into use in the moment in which it went", async () => {
+    it("reports when a recorded transaction's hash came into use during its removal", async () => {
       const update = await prepareUpdate(world, "in the same second");
       await allow(world, update.composeHash);
       await allowFillers(world, 1, "newer");

@@ -55,7 +55,7 @@ describe("the library on contracts with key epochs", () => {
       });
     }
 
-    it("goes on where that is accepted, tells the caveat, and does not wait for a cloud that has no verdict", async () => {
+    it("continues when that is accepted, reports the caveat, and does not wait for the cloud's verdict", async () => {
       await toEpochApp();
       const events: UpdateEvent[] = [];
       const started = performance.now();
@@ -76,7 +76,7 @@ describe("the library on contracts with key epochs", () => {
       expect(read).to.deep.nested.include({ "result.caveat": caveat });
     });
 
-    it("stops a rerun too, if the contract was upgraded after the interrupted run had paid", async () => {
+    it("also stops a rerun when the contract was upgraded after the payment of an interrupted run", async () => {
       const ledger = memoryLedger();
       const signal = new AbortController();
       const onStep = (event: UpdateEvent) => {
@@ -109,7 +109,7 @@ describe("the library on contracts with key epochs", () => {
       expect(facts.allowed.map(({ composeHash }) => composeHash)).to.deep.equal([cvm.composeHash]);
     });
 
-    it("carries out no plan that was made before the upgrade, unless that is accepted", async () => {
+    it("carries out no plan from before the upgrade, unless that is accepted", async () => {
       const plan = planPrune(await readAllowlistUseFrom(sourceOf()), policy);
       expect(removalsOf(plan)).to.deep.equal([cvm.composeHash]);
       await toEpochApp();
@@ -122,7 +122,7 @@ describe("the library on contracts with key epochs", () => {
       expect(await isAllowed()).to.equal(false);
     });
 
-    it("counts the KMS that it is given", async () => {
+    it("also checks the given KMS", async () => {
       const { kms } = world.dstack;
       await readAllowlistUseFrom(sourceOf({ kms }));
       const { address: epochs } = await world.connection.viem.deployContract("EpochKms", [epochInterfaces["0.6.4"]]);

@@ -96,7 +96,7 @@ describe("policy calls", () => {
     expect(() => proveCalls(receiptOf([taken]), [renounced])).to.throw(ReceiptMismatchError);
   });
 
-  it("knows every function of the app that only its owner may call", () => {
+  it("has every function of the app that only its owner may call", () => {
     const known = new Set([...Object.keys(ownerFunctions.app), "initialize"]);
     const writes = ownedContractAbis.app.flatMap((item) =>
       item.type === "function" && item.stateMutability !== "view" && item.stateMutability !== "pure" ? [item.name] : [],
@@ -131,7 +131,7 @@ describe("a policy call", () => {
   const hash = `0x${"AB".repeat(32)}`;
   const mixed: Hex = `0x${"aB".repeat(20)}`;
 
-  it("is the same however its hex was written", () => {
+  it("is the same for each notation of its hex", () => {
     const build = (target: Hex, value: string) =>
       buildOwnerCall({ contract: "app", to: target, functionName: "addComposeHash", args: [value] });
     expect(build(mixed, hash)).to.deep.equal(build(to, hash.toLowerCase()));

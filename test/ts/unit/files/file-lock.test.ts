@@ -37,14 +37,14 @@ describe("the lock of a file", () => {
     await (await lock()).release();
   }
 
-  it("is for one owner at a time", async () => {
+  it("has one owner at a time", async () => {
     const first = await lock();
     expect(await readHolder()).to.include({ pid: process.pid, host: hostname(), isLocal: true });
     await first.release();
     await lockAndRelease();
   });
 
-  it("lets exactly one of many in that come at the same time", async () => {
+  it("is taken by exactly one of many at the same time", async () => {
     const results = await Promise.all(Array.from({ length: 6 }, () => acquireLock(path())));
     const acquired = results.flatMap(({ lock }) => lock ?? []);
     expect(acquired).to.have.length(1);
@@ -52,7 +52,7 @@ describe("the lock of a file", () => {
     expect(existsSync(`${path()}.lock`)).to.equal(false);
   });
 
-  it("is not kept by a process that has died", async () => {
+  it("is not held by a process that has ended", async () => {
     const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
     const { pid = 0 } = child;
     const lockFile = leave(nameOf(pid, Date.now()));
@@ -65,12 +65,12 @@ describe("the lock of a file", () => {
     await mine.release();
   });
 
-  it("is not kept by an earlier process with this one's number, as restarted containers have", async () => {
+  it("is not held by an earlier process with the same id, as after a restart of a container", async () => {
     leave(nameOf(process.pid, Math.floor(Date.now() - process.uptime() * 1000) - 60_000));
     await lockAndRelease();
   });
 
-  it("is left alone while a process of another machine has it", async () => {
+  it("is not taken from a process of another machine", async () => {
     const lockFile = leave(nameOf(4_194_304, 1_000, "else where"));
     const holder = { host: "else where", pid: 4_194_304, since: 1_000, lockFile, isLocal: false };
     expect(await readHolder()).to.deep.equal(holder);

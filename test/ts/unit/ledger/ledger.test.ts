@@ -24,7 +24,7 @@ describe("a ledger", () => {
   const directory = useTemporaryDirectory();
   const asked = { chain: "8453", signer: signer.address, floorReadAt: 0, count: 1, isDevelopment: false };
 
-  it("gives out each nonce once: what is open or ended is skipped, and gaps are filled first", async () => {
+  it("gives each nonce once: open and ended ones are skipped, and gaps are filled first", async () => {
     const ledger = memoryLedger();
     expect(ledger.nextNonce({ ...asked, floor: 5 })).to.equal(5);
     await put(ledger, one, 5);
@@ -38,7 +38,7 @@ describe("a ledger", () => {
     expect(ledger.nextNonce({ ...asked, floor: 5 }), "what was never sent holds no nonce").to.equal(6);
   });
 
-  it("lets a development chain that was set back use its nonces again", async () => {
+  it("gives the nonces of a development chain that was reset again", async () => {
     const ledger = memoryLedger();
     const first = await put(ledger, one, 5);
     ledger.setState(first.id, "mined", { transactionHash: `0x${"7a".repeat(32)}` as never, blockNumber: 9n });
@@ -48,7 +48,7 @@ describe("a ledger", () => {
     expect(ledger.nextNonce({ ...asked, floor: 5, floorReadAt: 0, isDevelopment: true })).to.equal(6);
   });
 
-  it("records no second transaction for a nonce, nor for a call that is open or was mined meanwhile", async () => {
+  it("records no second transaction for a nonce, or for a call that is open or was mined meanwhile", async () => {
     const ledger = memoryLedger();
     const first = await put(ledger, one, 5);
     const record = async (call: OwnerCall, nonce: number, since = Date.now()) =>
@@ -65,7 +65,7 @@ describe("a ledger", () => {
     expect((await record(one, 6, Date.now() + 1_000)).kind, "a later command means it anew").to.equal("recorded");
   });
 
-  it("knows the same command by its purpose, calls, signer and chain, and by these alone", async () => {
+  it("recognises the same command only by its purpose, calls, signer and chain", async () => {
     const ledger = memoryLedger();
     await put(ledger, one, 5);
     const key = { chain: "8453", signer: signer.address, purpose: { kind: "batch" }, calls: [one] } as const;
@@ -84,7 +84,7 @@ describe("a ledger", () => {
     expect(ledger.findBatch(key)).to.equal(undefined);
   });
 
-  it("keeps everything over a restart, and finds it by call, signer, nonce and state", async () => {
+  it("keeps everything after a restart, and finds it by call, signer, nonce and state", async () => {
     const path = join(directory.path, "ledger.sqlite");
     {
       using ledger = openLedger(path);

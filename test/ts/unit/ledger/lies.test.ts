@@ -81,7 +81,7 @@ describe("a record of a ledger that another program has changed", () => {
     ["a deployment", { calls: [], to: deterministicDeployer, data: batchExecutorDeployment }, {}],
     ["a deployment that a node signs", { calls: [], to: deterministicDeployer, data: batchExecutorDeployment }, node],
   ] as const)
-    it(`is believed as this package writes it: ${what}`, async () => {
+    it(`is accepted as this package writes it: ${what}`, async () => {
       const written = await put(options);
       change(changes);
       const [found] = read();
@@ -102,7 +102,7 @@ describe("a record of a ledger that another program has changed", () => {
     ["no calldata", { data: "0x" }],
     ["another sender than its batch", { signer: stranger.address.toLowerCase() }],
   ] as const)
-    it(`is refused with ${what}, where a node signs`, async () => {
+    it(`is refused with ${what}, when a node signs`, async () => {
       await put({ calls });
       change({ ...node, transactions: columns });
       if ("signer" in columns) expect(read()).to.deep.equal([]);
@@ -148,7 +148,7 @@ describe("a record of a ledger that another program has changed", () => {
       await expectLie(problem, await bytesOf({ ...honest, ...lie } as SignRecordOptions), honest);
     });
 
-  it("is refused where bytes, hash and authorisation do not belong together", async () => {
+  it("is refused when bytes, hash and authorisation do not match", async () => {
     for (const [index, [problem, changes, options]] of (
       [
         [/hash is not that/, { attempts: { hash: `0x${"7a".repeat(32)}` } }, single],
@@ -184,7 +184,7 @@ describe("a record of a ledger that another program has changed", () => {
     expect(() => read()).to.throw(LedgerError);
   });
 
-  it("gives a damaged file, another program's and a newer version's their own names", async () => {
+  it("has its own error for a damaged file, another program's file and a newer version", async () => {
     await put(single);
     change({});
     const database = new DatabaseSync(path());

@@ -13,7 +13,7 @@ console.log(JSON.stringify(startRun().owner));
 setInterval(() => {}, 1000);`;
 
 describe("the owner of a transaction", () => {
-  it("is at work until its run ends, also within one process", () => {
+  it("is running until its run ends, also in one process", () => {
     const one = startRun();
     const other = startRun();
     expect([isAtWork(one.owner), isAtWork(other.owner)]).to.deep.equal([true, true]);
@@ -22,7 +22,7 @@ describe("the owner of a transaction", () => {
     other.end();
   });
 
-  it("is not at work on another machine, where nothing can be checked", () => {
+  it("is not running on another machine, which cannot be checked", () => {
     const { owner, end } = startRun();
     expect(isAtWork({ ...owner, host: `not-${hostname()}` })).to.equal(false);
     end();
@@ -34,7 +34,7 @@ describe("the owner of a transaction", () => {
     return { child, owner: JSON.parse(String(line)) as ProcessOwner };
   }
 
-  it("is at work in another process until that is killed, and a process that reuses its number is another", async () => {
+  it("is running in another process until that is killed, and not when a new process has its id", async () => {
     const { child, owner } = await startOwner();
     expect(isAtWork(owner)).to.equal(true);
     expect(isAtWork({ ...owner, start: "1" }), "a number that was reused").to.equal(false);
@@ -43,7 +43,7 @@ describe("the owner of a transaction", () => {
     expect(isAtWork(owner)).to.equal(false);
   });
 
-  it("is not at work as a zombie, which has ended and still has its number", async () => {
+  it("is not running as a zombie, which has ended and still has its id", async () => {
     // A shell that becomes another program, which never asks how its child ended.
     const args = [process.execPath, "--import", "tsx", "--input-type=module", "-e", code];
     const parent = spawn("sh", ["-c", '"$@" & exec sleep 60', "sh", ...args]);

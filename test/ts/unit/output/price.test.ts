@@ -37,7 +37,7 @@ describe("showPrice", () => {
     return tables;
   }
 
-  it("shows what is expected beside the most, and the total in ETH", () => {
+  it("shows the expected and the highest price, and the total in ETH", () => {
     const expected = price(54_978n, parseGwei("0.005"));
     const most = price(250_000n, parseGwei("0.01"));
     expect(shown({ transactions: 1, expected, most })).to.deep.equal([

@@ -28,7 +28,7 @@ describe("Markdown pages", () => {
     expect(unknown).to.deep.equal([]);
   });
 
-  it("name only files of ours that exist", () => {
+  it("name only files of this repository that exist", () => {
     const unknown = pages.flatMap((page) =>
       [...readText(page).matchAll(/`((?:src|scripts|test|contracts|docs|bench|ignition)\/[\w./-]+\.\w+)`/g)]
         .map(([, path = ""]) => path)

@@ -151,7 +151,7 @@ describe("error table", () => {
     ).to.deep.equal(rows.map(([name, { code, retryable, summary }]) => [name, code, retryable, summary]));
   });
 
-  it("has no row that nothing throws", () => {
+  it("has no row without a throw", () => {
     const source = repositoryFiles()
       .filter((path) => /^(?:src|scripts)\/(?!errors\/).+\.ts$/.test(path))
       .map(readText)

@@ -18,7 +18,7 @@ const record: UpdateRecord = {
   payments: [{ step: "addComposeHash", value: parseComposeHash("c2".repeat(32)) }],
 };
 
-describe("the progress of an update, in the notes of a ledger", () => {
+describe("the progress of an update in the notes of a ledger", () => {
   it("is read as it was written, for each CVM of each app", () => {
     const progress = connectProgress(memoryLedger());
     const other = { ...record, appId: parseAppId("a2".repeat(20)), status: "completed" } as const;
@@ -41,7 +41,7 @@ describe("the progress of an update, in the notes of a ledger", () => {
     "another CVM": { key: "cvm-two" },
   };
   for (const [name, lie] of Object.entries(lies)) {
-    it(`is not believed with ${name}`, async () => {
+    it(`is refused with ${name}`, async () => {
       const ledger = memoryLedger();
       ledger.writeNote("update", `${appId} ${record.key}`, { ...record, ...lie });
       const read = async () => connectProgress(ledger).read(record);

@@ -279,7 +279,7 @@ describe("dstack app deploy", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("deploys one app if the process dies at any write of the ledger", async () => {
+  it("deploys one app when the process ends at any write of the ledger", async () => {
     const { ownerClient, owner, contracts } = world;
     const parameters = { kms: contracts.kms, owner: owner.address, composeHash, account: owner, chainId: base.id };
     const deploy = (point?: CrashPoint) => {

@@ -40,7 +40,7 @@ describe("task dstack batch undo-delegation", () => {
     return runTask(hre, ["batch", "undo-delegation"], args);
   }
 
-  it("says so if there is nothing to undo; undoes, asks first, and keeps a ledger in the project", async () => {
+  it("reports when there is nothing to undo; asks, undoes, and keeps a ledger in the project", async () => {
     const { owner, ownerClient: client, cvms } = world;
     const none = await undo({ json: true });
     expect(none.json()).to.deep.equal({ account: owner.address, chainId: 8453, previous: null });
@@ -68,7 +68,7 @@ describe("task dstack batch undo-delegation", () => {
   });
 });
 
-describe("a ledger with a record that no signature backs", () => {
+describe("a ledger with a record without a signature", () => {
   let world: World;
   const directory = useTemporaryDirectory();
 

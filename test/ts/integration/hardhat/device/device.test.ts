@@ -151,7 +151,7 @@ describe("dstack device", () => {
     ["there is no API key", ""],
     ["the cloud refuses the key", "phak_wrong"],
   ] as const)
-    it(`removes no device when ${what} to find the CVMs, unless that is accepted by name`, async () => {
+    it(`removes no device when ${what} for the list of CVMs, unless that is accepted by name`, async () => {
       await run("add", { devices: [foreign] });
       const blind = await projectOf(world, { cloud: { baseUrl: world.cloud.baseUrl, apiKey } });
       const args = { app: appId, cvm: undefined, devices: [foreign] };

@@ -81,7 +81,7 @@ describe("dstack hash add and remove", () => {
     expect(await head()).to.equal(block + 1n);
   });
 
-  it("completes what a run sent and did not see mined, instead of refusing that it changes nothing", async () => {
+  it("completes a pending transaction of an earlier run, and does not refuse it as without effect", async () => {
     expect((await run("add", { hashes: [first] })).exitCode).to.equal(0);
     forgetEnd(join(hre.config.paths.root, ".dstack", "ledger.sqlite"));
     const block = await head();
