@@ -6,7 +6,7 @@ import type { SenderEvent } from "../chain/transactions/follow-context.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import { type LedgerTransaction, lastAttempt } from "../chain/transactions/ledger-records.ts";
 import { cancelTransaction, planReplacement, replaceTransaction } from "../chain/transactions/replace.ts";
-import type { SenderParameters } from "../chain/transactions/sender.ts";
+import type { SenderParameters } from "../chain/transactions/sender-parameters.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { InsufficientFundsError, InvalidArgumentError, NonceTakenError } from "../errors/index.ts";
 import { showSenderEvent } from "../output/sender-events.ts";

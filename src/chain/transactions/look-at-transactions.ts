@@ -8,7 +8,8 @@ import type { Ended } from "./follow-context.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { readOutcome } from "./outcome.ts";
-import { openSender, type SenderParameters } from "./sender.ts";
+import { openSender } from "./sender.ts";
+import type { SenderParameters } from "./sender-parameters.ts";
 
 export interface LookAtTransactionsParameters {
   readonly ledger: Ledger;

@@ -1,5 +1,6 @@
-import type { Account, Address, TransactionReceipt } from "viem";
+import type { Account, Address } from "viem";
 import { parseAccount } from "viem/accounts";
+import { gather } from "../../core/gather.ts";
 import { proveCalls } from "../../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
@@ -12,67 +13,20 @@ import {
 } from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
 import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
-import { defaultFinality, type FinalityTag, readChainIdentity } from "./chain-identity.ts";
-import { highestTipFor, type NamedFees, type ReadFeesReturnType, readFees } from "./fees.ts";
+import { defaultFinality, readChainIdentity } from "./chain-identity.ts";
+import { highestTipFor, type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
 import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
 import type { TransactionIntent } from "./intent.ts";
-import { type Ledger, memoryLedger, type RecordOutcome } from "./ledger.ts";
+import { memoryLedger, type RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
 import { readOutcome } from "./outcome.ts";
-import { type PreparedTransaction, readNextNonce, signTransaction } from "./prepare.ts";
+import { readNextNonce, signTransaction } from "./prepare.ts";
 import { requireFunds } from "./price.ts";
 import { isAtWork, startRun } from "./process-owner.ts";
-import { findRecorded, type Intention, type Recorded } from "./recorded.ts";
-
-/** Parameters of every action that sends transactions through a ledger. */
-export interface SenderParameters extends Partial<FollowSettings>, NamedFees {
-  /** The account that signs and pays. For a plain address, the node holds the key. @default the client's account */
-  readonly account?: Account | Address | undefined;
-  /** If the endpoint serves another chain, a WrongChainError is thrown. */
-  readonly chainId?: number | undefined;
-  /** Records every transaction before it is sent: see openLedger. @default a ledger in memory */
-  readonly ledger?: Ledger | undefined;
-  /** Called with the final (for a local account: signed) transaction before it is recorded. If it throws, nothing is sent. */
-  readonly beforeSend?: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
-  /** Maximum number of pending transactions. @default 16, the number that every node keeps for one account */
-  readonly window?: number | undefined;
-  /**
-   * The stage at which a transaction counts as done. @default "safe"; on a development chain "latest", the block that
-   * holds it
-   */
-  readonly until?: FinalityTag | undefined;
-  /** Timeout for that stage, in ms. @default four times the usual time */
-  readonly finalityTimeoutMs?: number | undefined;
-  /**
-   * Usual time from a block to that stage, in ms. Endpoints that do not know the stage are waited for so long. @default
-   * by chain: for `safe` 75 s on a rollup and 735 s on Ethereum, for `finalized` about 20 minutes
-   */
-  readonly typicalFinalityMs?: number | undefined;
-}
-
-export interface SenderIntention extends Intention {
-  /** For the error message if there is no account. */
-  readonly title: string;
-  /** Whether the same transaction may be sent although another run has sent it. @default false */
-  readonly mayRepeat?: boolean | undefined;
-  /** Throws unless the receipt shows that the transaction did what it was for. @default each call's event */
-  readonly prove?: ((receipt: TransactionReceipt, transaction: LedgerTransaction) => void) | undefined;
-}
-
-/** A transaction that this run sent or took up, with its state in the ledger. */
-export interface SentTransaction {
-  readonly transaction: LedgerTransaction;
-  /** Absent while it is open, and for what an earlier run saw mined until `finish` has read it again. */
-  readonly receipt: TransactionReceipt | undefined;
-  /** Whether another run recorded it. */
-  readonly isFromRecord: boolean;
-  /** Whether this run has sent it, for the first time or again. */
-  readonly isSent: boolean;
-  /** Whether its receipt shows what it was for. */
-  readonly isProven: boolean;
-}
+import { findRecorded, type Recorded } from "./recorded.ts";
+import type { SenderIntention, SenderParameters, SenderRun, SentTransaction } from "./sender-parameters.ts";
 
 /** Another program with the same key can take a nonce. After this many lost nonces, the run stops competing with it. */
 const mostLostNonces = 3;
@@ -108,14 +62,6 @@ function accountOf(account: Account | Address | undefined, title: string): Accou
   return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
 }
 
-interface Run {
-  readonly parameters: SenderParameters;
-  readonly intention: SenderIntention;
-  /** When it began to look at what is on record, in ms. */
-  readonly since: number;
-  readonly end: () => void;
-}
-
 /**
  * The only way in which transactions of a user are signed, recorded, sent and seen to their end. Call `resume`, then
  * `send` any number of times, then `finish` and `complete`, and `close` in any case.
@@ -127,12 +73,12 @@ export class Sender implements Disposable {
   knownNonce: number | undefined;
   /** Gas still available of the limit for all transactions together. */
   gasLeft: bigint | undefined;
-  readonly #run: Run;
+  readonly #run: SenderRun;
   readonly #sent = new Map<number, SentTransaction>();
   /** Lowest nonce of the next transaction: an endpoint behind a load balancer may return an old count. */
   #minimumNonce = 0;
 
-  constructor(context: FollowContext, run: Run) {
+  constructor(context: FollowContext, run: SenderRun) {
     const { identity, account } = context;
     const { purpose, calls } = run.intention;
     this.context = context;
@@ -459,29 +405,4 @@ const justSent = { isJustSent: true } as const;
 function requireNotLost(ended: Ended): void {
   const { transaction } = ended;
   if (transaction.state === "taken" && lastAttempt(transaction).rawTransaction === undefined) requireMined(ended);
-}
-
-/**
- * Starts work on each item in turn, with at most `window` pieces of work at a time. After the first error it starts no
- * more, waits for what was started, and throws that error.
- */
-async function gather<Item>(
-  items: readonly Item[],
-  start: (item: Item, add: (work: Promise<void>) => void) => Promise<void>,
-  window = Number.POSITIVE_INFINITY,
-): Promise<void> {
-  const underWay = new Set<Promise<void>>();
-  const faults: unknown[] = [];
-  const fail = (error: unknown) => void faults.push(error);
-  const add = (work: Promise<void>) => {
-    const end = work.catch(fail).finally(() => underWay.delete(end));
-    underWay.add(end);
-  };
-  for (const item of items) {
-    if (underWay.size >= window) await Promise.race(underWay);
-    if (faults.length > 0) break;
-    await start(item, add).catch(fail);
-  }
-  await Promise.all(underWay);
-  if (faults.length > 0) throw faults[0];
 }

@@ -4,7 +4,8 @@ import { type Mined, requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction } from "./follow.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { nothingIntended } from "./look-at-transactions.ts";
-import { openSender, type SenderParameters } from "./sender.ts";
+import { openSender } from "./sender.ts";
+import type { SenderParameters } from "./sender-parameters.ts";
 
 export interface WaitForTransactionsParameters
   extends Omit<SenderParameters, "beforeSend" | "window" | "ledger">,

@@ -13,7 +13,8 @@ import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/le
 import { type LedgerPurpose, lastAttempt } from "../../../../src/chain/transactions/ledger-records.ts";
 import { startRun } from "../../../../src/chain/transactions/process-owner.ts";
 import { cancelTransaction, replaceTransaction } from "../../../../src/chain/transactions/replace.ts";
-import { openSender, type SenderParameters, type SentTransaction } from "../../../../src/chain/transactions/sender.ts";
+import { openSender } from "../../../../src/chain/transactions/sender.ts";
+import type { SenderParameters, SentTransaction } from "../../../../src/chain/transactions/sender-parameters.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
 import {
