@@ -1,11 +1,12 @@
 import { type Address, isAddressEqual } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode, readDelegation } from "../chain/code.ts";
+import { signerOf } from "../chain/transactions/sign-delegation.ts";
 import { batchExecutorAddress, deterministicDeployer, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
-import { isExecutorDeployed, signerOf } from "./delegation.ts";
+import { isExecutorDeployed } from "./executor.ts";
 import { type BatchMode, type BatchParameters, type BatchRun, openRun } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {

@@ -4,6 +4,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { readDelegation, requireCode } from "../chain/code.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { readIntent, type TransactionIntent } from "../chain/transactions/intent.ts";
+import { signDelegation } from "../chain/transactions/sign-delegation.ts";
 import { explainRevert, readGasLimit, simulateCall, withRoom } from "../chain/transactions/simulate.ts";
 import {
   batchExecutorAddress,
@@ -24,7 +25,7 @@ import {
 import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
 import { ContractRevertedError, DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import { batchExecutorAbi } from "../generated/abi.ts";
-import { isExecutorDeployed, signDelegation } from "./delegation.ts";
+import { isExecutorDeployed } from "./executor.ts";
 import {
   type BatchPlan,
   type DelegationPlan,

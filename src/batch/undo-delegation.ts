@@ -3,11 +3,11 @@ import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
+import { signDelegation } from "../chain/transactions/sign-delegation.ts";
 import { withRoom } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
-import { signDelegation } from "./delegation.ts";
 import { type BatchParameters, type BatchTransaction, openRun } from "./run.ts";
 
 /** Enough on every chain with Ethereum's gas costs: 21,000 and 25,000 for the authorisation. */
