@@ -179,7 +179,7 @@ async function chooseMode(
     return allAtOnce(`${count} calls ${reason}`, delegation);
   } catch (error) {
     if (!(error instanceof DelegationUnsupportedError || error instanceof ForeignDelegationError)) throw error;
-    return oneByOne(error.message);
+    return oneByOne(error.message.replace(/\.$/, ""));
   }
 }
 

@@ -59,7 +59,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
     });
     return {
       result: { ...plan, ...reportGenerations(contracts) },
-      show: (output) => showPlan(output, plan),
+      show: (output) => showPlan(output, plan, request.cvm),
     };
   }
   using ledger = await openTaskLedger(args, host);
@@ -79,19 +79,20 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   });
   return {
     result: { ...result, price, ...reportGenerations(contracts) },
-    show: (output) => show(output, result),
+    show: (output) => show(output, result, request.cvm),
   };
 }
 
-function show(output: Output, result: UpdateResult): void {
-  output.line(`\n${describe(result)}`);
+function show(output: Output, result: UpdateResult, named: string): void {
+  output.line(`\n${describe(result, named)}`);
   const { allowedDevice, warnings } = result;
   if (allowedDevice !== undefined) output.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
   for (const warning of warnings) output.line(`Warning: ${warning}`);
 }
 
-function showPlan(output: Output, { outcome, cvm, composeHash, planned, price, warnings }: UpdatePlan): void {
-  output.line(`\n${cvm}: ${outcome}, compose hash ${composeHash}`);
+function showPlan(output: Output, plan: UpdatePlan, named: string): void {
+  const { planned, price, warnings } = plan;
+  output.line(`\n${describe(plan, named)}`);
   output.line(`To send: ${planned.join(", ") || "nothing, unless the cloud asks for it"}.`);
   if (price !== null) {
     output.line("If the cloud names a device that the app does not allow, addDevice is sent as well.");
@@ -111,11 +112,25 @@ function showRecorded(output: Output, ledger: Ledger): void {
       );
 }
 
-function describe({ outcome, cvm, composeHash }: UpdateResult): string {
-  const what = `${cvm}: ${outcome}, compose hash ${composeHash}`;
-  return outcome === "confirmed"
-    ? `${what}. The cloud now restarts the CVM with it; --wait waits until that is done.`
-    : what;
+const sentences: Readonly<
+  Record<UpdateResult["outcome"] | UpdatePlan["outcome"], (cvm: string, hash: string) => string>
+> = {
+  updated: (cvm, hash) => `${cvm} was updated, and runs ${hash}.`,
+  environmentReplaced: (cvm, hash) => `${cvm} has its new environment, and still runs ${hash}.`,
+  unchanged: (cvm, hash) => `${cvm} already runs ${hash}. Nothing is left to do.`,
+  confirmed: (cvm, hash) =>
+    `The cloud has accepted the update of ${cvm} to ${hash}. It now restarts the CVM; --wait waits until that is done.`,
+  planned: (cvm, hash) => `${cvm} would be updated to ${hash}.`,
+};
+
+/** The result in a sentence, with the name that the user gave and the id that the cloud gave. */
+function describe(
+  { outcome, cvm, composeHash }: Pick<UpdateResult | UpdatePlan, "outcome" | "cvm" | "composeHash">,
+  named: string,
+): string {
+  const hash =
+    composeHash === undefined ? "a compose file whose hash the cloud does not show" : `compose hash ${composeHash}`;
+  return sentences[outcome](named === cvm ? cvm : `${named} (${cvm})`, hash);
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */

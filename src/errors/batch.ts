@@ -52,7 +52,7 @@ export class ForeignDelegationError extends BatchError {
 export class DelegationUnsupportedError extends BatchError {
   override readonly name = "DelegationUnsupportedError";
   constructor(reason: string, options: { readonly cause?: unknown } = {}) {
-    super(`A batch in one transaction by EIP-7702 is not possible: ${reason}.`, {
+    super(`EIP-7702 cannot send the batch in one transaction: ${reason}.`, {
       ...options,
       nextStep: "Pass `mode: none`, or `mode: auto`, which then sends one transaction for each call.",
       context: { reason },

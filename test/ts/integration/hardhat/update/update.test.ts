@@ -254,7 +254,27 @@ describe("dstack update", () => {
 
   it("prints each step", async () => {
     const { stdout } = await run({ compose: path("new.yml"), json: false });
-    for (const words of ["compare hashes", "addComposeHash", "confirmed", "--wait"]) expect(stdout).to.include(words);
+    for (const words of [
+      "compare hashes",
+      "addComposeHash",
+      "The cloud has accepted the update of onchain-app (",
+      "--wait",
+    ])
+      expect(stdout).to.include(words);
+  });
+
+  it("says in a sentence how it ended, with the CVM's name and its compose hash", async () => {
+    const runs: readonly [Record<string, unknown>, RegExp][] = [
+      [{ dryRun: true }, /^onchain-app \(cvm_\w+\) would be updated to compose hash 0x[0-9a-f]{64}\.$/m],
+      [{}, /^onchain-app \(cvm_\w+\) was updated, and runs compose hash 0x[0-9a-f]{64}\.$/m],
+      [{}, /^onchain-app \(cvm_\w+\) already runs compose hash 0x[0-9a-f]{64}\. Nothing is left to do\.$/m],
+      [{ envFile: path(".env") }, /^onchain-app \(cvm_\w+\) was updated/m],
+      [{ envFile: path(".env") }, /^onchain-app \(cvm_\w+\) has its new environment, and still runs compose hash/m],
+    ];
+    for (const [args, sentence] of runs) {
+      const { stdout } = await run({ compose: path("new.yml"), wait: true, json: false, ...args });
+      expect(stdout).to.match(sentence);
+    }
   });
 
   for (const [what, args, name, code] of [
