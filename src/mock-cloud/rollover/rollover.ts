@@ -1,3 +1,4 @@
+import { decryptEnvironment } from "../../core/environment.ts";
 import { isDstackError } from "../../errors/index.ts";
 import type { Clock } from "../clock.ts";
 import type { EventListener } from "../events.ts";
@@ -6,7 +7,7 @@ import type { KmsRuntime } from "../services/kms.ts";
 import type { Cvm, CvmStatus, Workload } from "../store/cvms.ts";
 import type { BusyKind, Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import { askBootGate, type BootVerdict, buildBootInfo, openGuestEnvironment } from "./boot-gate.ts";
+import { askBootGate, type BootVerdict, buildBootInfo } from "./boot-gate.ts";
 
 export interface RolloverDependencies {
   readonly store: Store;
@@ -196,8 +197,10 @@ export class Rollover {
 
   /** Decrypts the environment. Only the guest can do that, not the backend, so a bad ciphertext fails only at boot. */
   #openEnvironment(cvm: Cvm, workload: Workload): BootVerdict {
+    const { kmsRuntime } = this.#dependencies;
+    const { encryptedEnv } = workload;
     try {
-      openGuestEnvironment(workload, this.#dependencies.kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);
+      if (encryptedEnv !== null) decryptEnvironment(encryptedEnv, kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);
       return { kind: "allowed" };
     } catch (error) {
       if (isDstackError(error)) return { kind: "refused", reason: error.message };

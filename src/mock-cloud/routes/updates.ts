@@ -124,7 +124,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     async (request, reply) => {
       const { registration, outcome } = await submit(request, () => parseEnvsChange(request.body));
       if (registration) return reply.code(465).send(registration);
-      const isChanged = outcome.kind === "accepted" && outcome.isAllowedEnvsChanged;
+      const isChanged = outcome.kind === "accepted" && outcome.isAllowedEnvsChanged();
       return reply
         .code(202)
         .send({ ...describe(outcome, request.id), status: "in_progress", allowed_envs_changed: isChanged });

@@ -29,7 +29,8 @@ export interface PendingRegistration {
 export interface Accepted {
   readonly kind: "accepted";
   readonly correlationId: string;
-  readonly isAllowedEnvsChanged: boolean;
+  /** Parses both documents, so only the endpoint that answers it asks. */
+  isAllowedEnvsChanged(): boolean;
 }
 
 export interface Submission {
@@ -298,7 +299,7 @@ function accepted(cvm: Cvm, operation: Operation): Accepted {
   return {
     kind: "accepted",
     correlationId: operation.correlationId,
-    isAllowedEnvsChanged: !isSameAllowedEnvs(cvm.composeText, operation.composeText),
+    isAllowedEnvsChanged: () => !isSameAllowedEnvs(cvm.composeText, operation.composeText),
   };
 }
 
