@@ -25,7 +25,7 @@ import type { ProcessOwner } from "./process-owner.ts";
  * a removal must first be checked against what needs its hash now.
  */
 export interface LedgerPurpose {
-  readonly kind: "batch" | "prune" | "update" | "deploy-app" | "undo-delegation" | "gap";
+  readonly kind: "batch" | "prune" | "update" | "deploy-app" | "undo-delegation";
   /** The CVM that an update is for. */
   readonly cvm?: string | undefined;
   /** The transaction that it is about, if that is no call of an owner: the deployment of an app. Lower case. */
@@ -34,7 +34,7 @@ export interface LedgerPurpose {
 
 const hex = z.custom<Hex>((value) => typeof value === "string" && /^0x[0-9a-f]*$/.test(value), "expected hex");
 export const purposeSchema = z.strictObject({
-  kind: z.enum(["batch", "prune", "update", "deploy-app", "undo-delegation", "gap"]),
+  kind: z.enum(["batch", "prune", "update", "deploy-app", "undo-delegation"]),
   cvm: z.string().optional(),
   transaction: z.strictObject({ to: hex, data: hex }).optional(),
 });
@@ -236,13 +236,10 @@ const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
     calls.length === 0 && isAppDeployment(data)
       ? { functionName: "deployAndRegisterApp", gasCeiling: gasCeilingOf("deployAndRegisterApp") }
       : undefined,
-  ({ from, to, data, calls, authorizes }) => {
-    if (calls.length > 0 || to !== from || data !== "0x") return undefined;
-    const gasCeiling = undoDelegationGasCeiling;
-    return authorizes
-      ? { functionName: "the end of the delegation", gasCeiling, delegate: zeroAddress }
-      : { functionName: "an empty call that uses a nonce", gasCeiling };
-  },
+  ({ from, to, data, calls, authorizes }) =>
+    calls.length === 0 && to === from && data === "0x" && authorizes
+      ? { functionName: "the end of the delegation", gasCeiling: undoDelegationGasCeiling, delegate: zeroAddress }
+      : undefined,
 ];
 
 function isAppDeployment(data: Hex): boolean {

@@ -1,7 +1,7 @@
 import type { Account, Address } from "viem";
 import { parseAccount } from "viem/accounts";
 import { gather } from "../../core/gather.ts";
-import { proveCalls } from "../../core/owner-calls.ts";
+import { isSameCall, type OwnerCall, proveCalls } from "../../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
   ImplausibleAnswerError,
@@ -149,6 +149,7 @@ export class Sender implements Disposable {
   /** Sends it again unless it has ended. An endpoint that does not take it now may do so later. */
   async #sendAgain(transaction: LedgerTransaction): Promise<Ended | undefined> {
     try {
+      if (this.#mustBeChecked(transaction)) return await this.#requireEnded(transaction);
       const ended = await nudge(this.context, transaction);
       this.#note({ transaction, receipt: undefined }, true, { isSent: true });
       return ended;
@@ -156,6 +157,18 @@ export class Sender implements Disposable {
       if (!isPassing(error) || lastAttempt(transaction).rawTransaction === undefined) throw error;
       return undefined;
     }
+  }
+
+  /** A prune's transaction that removes more than this command asks for. Only a prune knows what is still needed. */
+  #mustBeChecked({ purpose, calls }: LedgerTransaction): boolean {
+    const isAsked = (call: OwnerCall) => this.key.calls.some((one) => isSameCall(one, call));
+    return purpose.kind === "prune" && this.key.purpose.kind !== "prune" && !calls.every(isAsked);
+  }
+
+  async #requireEnded(transaction: LedgerTransaction): Promise<Ended> {
+    const outcome = await readOutcome(this.context, transaction, { isDue: true });
+    if (typeof outcome === "object") return outcome;
+    throw new NonceBlockedError(transaction);
   }
 
   /** Sees another command's transaction to its end. One whose nonce is used is in no one's way. */
@@ -221,7 +234,8 @@ export class Sender implements Disposable {
       typicalMs: typicalFinalityMs,
     })) {
       const { receipt, isFromRecord = false } = this.#sent.get(one.transaction.id) ?? {};
-      if (receipt === undefined) this.#conclude(one, isFromRecord);
+      // After a reorganisation, another block holds it, and the receipt may show something else.
+      if (receipt?.blockHash !== one.receipt.blockHash) this.#conclude(one, isFromRecord);
       else this.#note(one, isFromRecord, { isProven: true });
     }
   }

@@ -9,6 +9,7 @@ import { planBatch } from "../../../../src/batch/plan-batch.ts";
 import type { BatchResult } from "../../../../src/batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import { undoDelegation } from "../../../../src/batch/undo-delegation.ts";
+import { readDelegation } from "../../../../src/chain/code.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
 import { type Ledger, openLedger } from "../../../../src/chain/transactions/ledger.ts";
@@ -138,6 +139,30 @@ describe("a batch that crashed", () => {
         expect(ledger.batches({ isOpen: true }), where).to.deep.equal([]);
       }
     });
+
+  it("at any write of the end of a delegation is finished by the same command", async () => {
+    for (const point of [1, 2, 3, 4].flatMap((write): CrashPoint[] => [
+      { write, when: "before" },
+      { write, when: "after" },
+    ])) {
+      dstack = await connection.networkHelpers.loadFixture(deploy);
+      path = join(directory.path, `${point.when}-${point.write}.sqlite`);
+      const { client, owner } = dstack;
+      await sendBatch(client, { calls: calls(), account: owner, mode: "7702" });
+      const before = await count();
+      {
+        using ledger = openLedger(path);
+        const crashed = undoDelegation(client, { account: owner, ledger: crashingLedger(ledger, point) });
+        expect(await rejection(crashed)).to.be.instanceOf(Crash);
+      }
+      using ledger = openLedger(path);
+      await undoDelegation(client, { account: owner, ledger });
+      const where = `crash ${point.when} write ${point.write}`;
+      expect(await readDelegation(client, { address: owner.address }), where).to.deep.equal({ kind: "none" });
+      expect((await count()) - before, where).to.equal(2);
+      expect(ledger.transactions({ states: ["open"] }), where).to.deep.equal([]);
+    }
+  });
 
   it("repeatedly still pays each call once", async () => {
     const before = await count();

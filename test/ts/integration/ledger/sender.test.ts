@@ -372,6 +372,21 @@ describe("a sender", () => {
       expect(await count()).to.equal(nonce + 2);
     });
 
+    it("sends a prune's removals again only if it asks for all of them", async () => {
+      const ledger = memoryLedger();
+      const { client, owner } = dstack;
+      const nonce = await count();
+      const calls = [callOf(1), callOf(2)];
+      const { chain } = await readChainIdentity(client, base.id);
+      const signed = await signRecord({ calls, to: owner.address, nonce, by: owner as typeof strangersKey });
+      putRecord(ledger, { ...signed, from: owner.address }, { calls, chain, purpose: { kind: "prune" } });
+      expect(await rejection(send([callOf(2)], { ledger }))).to.be.instanceOf(NonceBlockedError);
+      expect(await count()).to.equal(nonce);
+      // The account has no code, so that the batch is mined and does nothing.
+      expect(await rejection(send(calls, { ledger }))).to.have.property("name", "ReceiptMismatchError");
+      expect(await count()).to.equal(nonce + 1);
+    });
+
     it("sends no bytes with the signature of another key", async () => {
       const ledger = memoryLedger();
       const { client, owner } = dstack;
