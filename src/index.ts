@@ -66,7 +66,7 @@ export {
   type TransactionHash,
 } from "./core/ids.ts";
 export type { JsonObject, JsonValue } from "./core/json.ts";
-export { type LintFinding, lintApp } from "./core/lint/lint.ts";
+export { type LintFinding, lintApp, lintRules } from "./core/lint/lint.ts";
 export type {
   LintCall,
   LintedApp,
@@ -80,7 +80,6 @@ export type {
   LintSeverity,
   LintSubject,
 } from "./core/lint/rule.ts";
-export { lintRules } from "./core/lint/rules.ts";
 export * from "./errors/index.ts";
 export * from "./generated/abi.ts";
 export * from "./update/index.ts";

@@ -1,7 +1,7 @@
 import { type Address, isAddressEqual } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode, readDelegation } from "../chain/code.ts";
-import { signerOf } from "../chain/transactions/sign-delegation.ts";
+import { signerOf } from "../chain/transactions/prepare.ts";
 import { batchExecutorAddress, deterministicDeployer, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";

@@ -3,9 +3,15 @@ import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation, requireCode } from "../chain/code.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
-import { readIntent, type TransactionIntent } from "../chain/transactions/intent.ts";
-import { signDelegation } from "../chain/transactions/sign-delegation.ts";
-import { explainRevert, readGasLimit, simulateCall, withRoom } from "../chain/transactions/simulate.ts";
+import { signDelegation } from "../chain/transactions/prepare.ts";
+import {
+  explainRevert,
+  readGasLimit,
+  readIntent,
+  simulateCall,
+  type TransactionIntent,
+  withRoom,
+} from "../chain/transactions/simulate.ts";
 import {
   batchExecutorAddress,
   batchExecutorDeployment,

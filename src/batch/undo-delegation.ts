@@ -3,7 +3,7 @@ import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { signDelegation } from "../chain/transactions/sign-delegation.ts";
+import { signDelegation } from "../chain/transactions/prepare.ts";
 import { withRoom } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";

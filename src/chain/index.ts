@@ -60,6 +60,11 @@ export type {
   TransactionProof,
   TransactionState,
 } from "./transactions/ledger-records.ts";
+export {
+  type WaitForTransactionsParameters,
+  type WaitForTransactionsReturnType,
+  waitForTransactions,
+} from "./transactions/look-at-transactions.ts";
 export type { PreparedTransaction } from "./transactions/prepare.ts";
 export {
   type CostFields,
@@ -78,4 +83,3 @@ export {
   type ReplaceTransactionParameters,
   replaceTransaction,
 } from "./transactions/replace.ts";
-export * from "./transactions/wait-for-transactions.ts";

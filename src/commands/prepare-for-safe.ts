@@ -5,8 +5,8 @@ import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from ".
 import { estimateSafePrice } from "../batch/estimate-batch-price.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
+import { writeWholeFile } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
-import { writeWholeFile } from "../files/write-whole-file.ts";
 import { showPrice } from "../output/price.ts";
 import type { ConnectedChain } from "./host.ts";
 import type { TaskIo } from "./run.ts";

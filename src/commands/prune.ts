@@ -11,8 +11,11 @@ import { showPrunePlan, showPruneResult } from "../output/prune.ts";
 import {
   type AllowlistUse,
   defaultKeep,
+  findMentions,
   type KeepRules,
   type Pin,
+  type QueuedDocument,
+  readQueued,
   type UnknownKind,
   unknownKinds,
 } from "../prune/allowlist-use.ts";
@@ -24,7 +27,6 @@ import {
 } from "../prune/apply-prune-plan.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
-import { findMentions, type QueuedDocument, readQueued } from "../prune/queued.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { type HistoryArguments, readAppHistory } from "./app-history.ts";
 import { type BatchArgument, parseAccept, parseAge, parseBatch } from "./arguments.ts";

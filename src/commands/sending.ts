@@ -9,7 +9,7 @@ import { cancelTransaction, planReplacement, replaceTransaction } from "../chain
 import type { SenderParameters } from "../chain/transactions/sender-parameters.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { InsufficientFundsError, InvalidArgumentError, NonceTakenError } from "../errors/index.ts";
-import { showSenderEvent } from "../output/sender-events.ts";
+import { showSenderEvent } from "../output/transactions.ts";
 import type { DstackConfig } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 

@@ -12,7 +12,7 @@ import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { describeCalls, explorerLink } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
-import { describeSenderEvent } from "../output/sender-events.ts";
+import { describeSenderEvent } from "../output/transactions.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
   type DryRunArguments,

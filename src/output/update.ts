@@ -3,7 +3,7 @@ import type { Payment } from "../update/ports.ts";
 import { describeWarnings } from "../update/run.ts";
 import type { Output } from "./output.ts";
 import { formatFee, formatGas, showPrice } from "./price.ts";
-import { showSenderEvent } from "./sender-events.ts";
+import { showSenderEvent } from "./transactions.ts";
 
 /** Prints the steps of an update as they happen. Pass the result as `onStep`. */
 export function createUpdateOutput(output: Output): (event: UpdateEvent) => void {

@@ -17,9 +17,9 @@ import {
 } from "../errors/index.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { AllowlistUse, UnknownFact } from "./allowlist-use.ts";
+import { findMentions } from "./allowlist-use.ts";
 import { describeReason } from "./keep-rules.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "./plan-prune.ts";
-import { findMentions } from "./queued.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "./read-allowlist-use.ts";
 import { readCloudUse } from "./read-cloud-use.ts";
 

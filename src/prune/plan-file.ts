@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Hex, parseAppId, parseComposeHash, parseFixedHex, parseTransactionHash } from "../core/ids.ts";
 import { InvalidPlanFileError, isDstackError, UnusableFileError } from "../errors/index.ts";
-import { faultCode } from "../files/own-file.ts";
+import { faultCode, writeWholeFile } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
-import { writeWholeFile } from "../files/write-whole-file.ts";
 import { unknownKinds } from "./allowlist-use.ts";
 import type { PrunePlan } from "./plan-prune.ts";
 

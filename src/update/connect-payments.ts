@@ -4,7 +4,6 @@ import { defaultFinality, type FinalityTag, readChainIdentity } from "../chain/t
 import { type Mined, waitForFinality } from "../chain/transactions/finality.ts";
 import { followTransaction } from "../chain/transactions/follow.ts";
 import type { Ended } from "../chain/transactions/follow-context.ts";
-import type { TransactionIntent } from "../chain/transactions/intent.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import { type LedgerTransaction, lowerCase, type TransactionAttempt } from "../chain/transactions/ledger-records.ts";
 import { readOutcome } from "../chain/transactions/outcome.ts";
@@ -13,6 +12,7 @@ import { proofOf, readReceipt } from "../chain/transactions/receipt.ts";
 import { cancelTransaction } from "../chain/transactions/replace.ts";
 import { openSender, type Sender } from "../chain/transactions/sender.ts";
 import type { SenderParameters, SentTransaction } from "../chain/transactions/sender-parameters.ts";
+import type { TransactionIntent } from "../chain/transactions/simulate.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { type Hex, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";

@@ -1,7 +1,12 @@
 import { type Account, type Address, createClient, custom } from "viem";
+import { parseAccount } from "viem/accounts";
 import type { ChainClient } from "../chain/client.ts";
+import { requireChain } from "../chain/client.ts";
+import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
+import { readKmsPublicKey } from "../chain/read-kms.ts";
 import { systemClock } from "../chain/retry.ts";
 import type { NamedFees } from "../chain/transactions/fees.ts";
+import { estimatePrice } from "../chain/transactions/price.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
@@ -9,12 +14,14 @@ import { getCvm } from "../cloud/get-cvm.ts";
 import { getCvmState } from "../cloud/get-cvm-state.ts";
 import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../cloud/patch-cvm.ts";
 import { watchCvmState } from "../cloud/watch-cvm-state.ts";
+import type { JudgedContract } from "../core/generation.ts";
 import type { AppId, Hex } from "../core/ids.ts";
+import { parseFixedHex } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
-import { connectChain } from "./connect-chain.ts";
 import type { PaymentParameters } from "./connect-payments.ts";
+import { connectPayments, planPayment } from "./connect-payments.ts";
 import { createUpdateEmitter, type UpdateEmitter, type UpdateEvent } from "./events.ts";
-import type { CloudPort, PatchAnswer } from "./ports.ts";
+import type { ChainPort, CloudPort, PatchAnswer } from "./ports.ts";
 import { connectProgress } from "./progress.ts";
 import {
   defaultUpdateSettings,
@@ -162,4 +169,40 @@ function noChain(): ChainClient {
 
 function withoutUndefined<Values extends object>(values: Values): Partial<Values> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<Values>; // same keys, fewer
+}
+
+/** Connects the update's chain port to a viem client and a ledger. */
+export function connectChain(client: ChainClient, payments: PaymentParameters): ChainPort {
+  const { maxFeePerGas, maxPriorityFeePerGas } = payments;
+  const namedFees = { maxFeePerGas, maxPriorityFeePerGas };
+  const { account = client.account } = payments;
+  return {
+    signer: account && parseFixedHex("The signer's address", parseAccount(account).address, 20),
+    readChainId: () => requireChain(client),
+    judgeKms: (kms) => judgeKms(client, kms),
+    readKmsPublicKey: (kms) => readKmsPublicKey(client, { kms }),
+    async readAllowlist({ appId, composeHash, deviceId, kms }) {
+      const [allowlist, ofKms] = await Promise.all([
+        readAllowlist(client, { appId, composeHash, deviceId }),
+        kms === undefined ? [] : judgeKms(client, kms),
+      ]);
+      return {
+        blockNumber: allowlist.blockNumber,
+        owner: parseFixedHex("An owner", allowlist.owner, 20),
+        composeHashAllowed: allowlist.composeHashAllowed === true,
+        deviceAllowed: deviceId === undefined || allowlist.deviceAllowed === true,
+        contracts: [{ role: "app", address: appId, generation: allowlist.generation }, ...ofKms],
+      };
+    },
+    estimatePrice: async (payments, from) => {
+      const plans = await Promise.all(payments.map((payment) => planPayment(client, from, payment)));
+      return estimatePrice(client, { transactions: plans.map(({ priced }) => priced), ...namedFees });
+    },
+    openPayments: (update) => connectPayments(client, { ...payments, account }, update),
+  };
+}
+
+async function judgeKms(client: ChainClient, kms: Hex): Promise<JudgedContract[]> {
+  const generation = await findKmsGeneration(client, { address: kms });
+  return generation === undefined ? [] : [{ role: "KMS", address: kms, generation }];
 }

@@ -2,7 +2,7 @@ import { type Abi, type Account, type Address, type Hex, keccak256, type SignedA
 import { getTransactionCount } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { gasCeilingOf } from "../../core/order-calls.ts";
-import { ImplausibleAnswerError } from "../../errors/index.ts";
+import { DelegationUnsupportedError, ImplausibleAnswerError } from "../../errors/index.ts";
 import { type ChainClient, requireSigningChain } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
 import { highestTip, readFees } from "./fees.ts";
@@ -137,4 +137,38 @@ export async function signTransaction(
     { serializer: client.chain?.serializers?.transaction },
   );
   return { ...prepared, rawTransaction, transactionHash: parseTransactionHash(keccak256(rawTransaction)) };
+}
+
+/** The account that delegates, and the chain on which it does. */
+export interface DelegatingSigner {
+  readonly account: Account;
+  readonly chainId: number;
+}
+
+export interface SignDelegationParameters {
+  /** The zero address ends a delegation. */
+  readonly to: Address;
+  /** Nonce of the transaction that carries the authorisation. The sender's own authorisation uses the next nonce. */
+  readonly transactionNonce: number;
+}
+
+/**
+ * Signs the account's delegation, valid on this chain only and for one transaction.
+ *
+ * @throws DelegationUnsupportedError if the key is with the node or a wallet
+ */
+export async function signDelegation(
+  { account, chainId }: DelegatingSigner,
+  { to, transactionNonce }: SignDelegationParameters,
+): Promise<SignedAuthorization> {
+  const sign = signerOf(account);
+  if (sign === undefined)
+    throw new DelegationUnsupportedError("the key that must sign the authorisation is not in this process");
+  // With chain id 0, the authorisation could be replayed on every other chain.
+  return sign({ address: to, chainId, nonce: transactionNonce + 1 });
+}
+
+/** Undefined for accounts that cannot sign authorisations. */
+export function signerOf(account: Account) {
+  return account.type === "local" ? account.signAuthorization : undefined;
 }

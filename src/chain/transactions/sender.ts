@@ -1,6 +1,6 @@
 import type { Account, Address } from "viem";
 import { parseAccount } from "viem/accounts";
-import { gather } from "../../core/gather.ts";
+import { gather } from "../../core/map-limited.ts";
 import { isSameCall, type OwnerCall, proveCalls } from "../../core/owner-calls.ts";
 import {
   DelegationUnsupportedError,
@@ -18,7 +18,6 @@ import { highestTipFor, type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
 import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
-import type { TransactionIntent } from "./intent.ts";
 import { memoryLedger, type RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
 import { readOutcome } from "./outcome.ts";
@@ -27,6 +26,7 @@ import { requireFunds } from "./price.ts";
 import { isAtWork, startRun } from "./process-owner.ts";
 import { findRecorded, type Recorded } from "./recorded.ts";
 import type { SenderIntention, SenderParameters, SenderRun, SentTransaction } from "./sender-parameters.ts";
+import type { TransactionIntent } from "./simulate.ts";
 
 /** Another program with the same key can take a nonce. After this many lost nonces, the run stops competing with it. */
 const mostLostNonces = 3;

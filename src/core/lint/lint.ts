@@ -1,6 +1,21 @@
 import { LintRefusedError } from "../../errors/index.ts";
-import type { LintSeverity, LintSubject } from "./rule.ts";
-import { lintRules } from "./rules.ts";
+import {
+  appIsKms,
+  cvmWouldNotBoot,
+  devicesWithoutEffect,
+  eoaOwner,
+  implementationDrift,
+  noCode,
+  nothingBoots,
+  oneStepOwner,
+  ownerCannotSign,
+  pendingOwner,
+  removeDeviceWithoutEffect,
+  upgradeLosesPolicy,
+} from "./app-rules.ts";
+import { imageFromVariable, mutableImage, unreadableCompose } from "./compose-rules.ts";
+import type { LintRule, LintSeverity, LintSubject } from "./rule.ts";
+import { hashOfNothing, sha384Value, shortValue, zeroValue } from "./value-rules.ts";
 
 /**
  * Returns normally if no finding is an error, or if the rule of every error is accepted by name.
@@ -46,3 +61,26 @@ export function lintApp(subject: LintSubject): readonly LintFinding[] {
 function withoutUndefined({ severity, ...problem }: ReturnType<(typeof lintRules)[number]["check"]>[number]) {
   return severity === undefined ? problem : { ...problem, severity };
 }
+
+/** Every rule of the linter. docs/operator.md lists the same rows. */
+export const lintRules: readonly LintRule[] = [
+  noCode,
+  appIsKms,
+  ownerCannotSign,
+  upgradeLosesPolicy,
+  removeDeviceWithoutEffect,
+  hashOfNothing,
+  zeroValue,
+  shortValue,
+  sha384Value,
+  unreadableCompose,
+  imageFromVariable,
+  mutableImage,
+  implementationDrift,
+  nothingBoots,
+  cvmWouldNotBoot,
+  devicesWithoutEffect,
+  eoaOwner,
+  oneStepOwner,
+  pendingOwner,
+];

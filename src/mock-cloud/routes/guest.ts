@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import {
   type ApiVersion,
+  type AppAttestation,
+  type Attestation,
   appAttestationSchema,
   attestationSchema,
   cvmCompositionSchema,
@@ -12,13 +14,14 @@ import {
   refreshInstanceIdRequestSchema,
   refreshInstanceIdsRequestSchema,
 } from "../../cloud/protocol.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
 import { withoutPrefix } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
-import { toAppAttestation, toAttestation } from "../http/attestation-answers.ts";
+import type { AppView } from "../http/app-answers.ts";
 import { toCvmId } from "../http/cvm-answers.ts";
 import { appParams, cvmParams, refusals, versionHeaders } from "../http/schemas.ts";
-import { findAppCvms, findCvm, viewCvm } from "../services/find.ts";
-import { describeComposition, describeNetwork, describeStats, uptimeOf } from "../services/guest.ts";
+import { type CvmView, findAppCvms, findCvm, viewCvm } from "../services/find.ts";
+import { describeComposition, describeNetwork, describeStats, measureGuest, uptimeOf } from "../services/guest.ts";
 import type { KmsRuntime } from "../services/kms.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
@@ -185,5 +188,58 @@ function refresh(cvm: Cvm, version: ApiVersion): InstanceIdRefresh {
     old_instance_id: withoutPrefix(cvm.instanceId),
     new_instance_id: isOnline ? withoutPrefix(cvm.instanceId) : null,
     reason: isOnline ? null : "The CVM is not running.",
+  };
+}
+
+const offline = "The CVM is not running.";
+
+export function toAttestation(view: CvmView): Attestation {
+  const { name, composeText } = view.cvm;
+  const is_public = parseAppCompose(composeText).public_tcbinfo === true;
+  return { name, is_online: view.cvm.status === "running", is_public, ...attestGuest(view) };
+}
+
+export function toAppAttestation(views: AppView): AppAttestation {
+  const [{ cvm, kms }] = views;
+  return {
+    app_id: withoutPrefix(cvm.appId),
+    contract_address: kms.chainId === null ? "" : cvm.appId,
+    kms_info: {
+      contract_address: kms.contractAddress ?? "",
+      chain_id: kms.chainId === null ? null : String(kms.chainId),
+      version: kms.version,
+      url: kms.url,
+      gateway_app_id: kms.gatewayAppId,
+      gateway_app_url: "",
+      kms_type: kms.type,
+    },
+    instances: views.map((view) => ({
+      vm_uuid: view.cvm.vmUuid,
+      name: view.cvm.name,
+      instance_id: withoutPrefix(view.cvm.instanceId),
+      status: view.cvm.status,
+      image_version: view.cvm.settings.osImage,
+      // Null, because only hardware could sign a quote.
+      quote: null,
+      device_id: withoutPrefix(view.node.deviceId),
+      ...attestGuest(view),
+    })),
+    kms_guest_agent_info: null,
+    gateway_guest_agent_info: null,
+    qemu_version: null,
+  };
+}
+
+/** While the guest does not run, the answer contains only the reason. */
+function attestGuest(view: CvmView) {
+  if (view.cvm.status !== "running") {
+    return { error: offline, app_certificates: null, tcb_info: null, compose_file: null };
+  }
+  const { docker_compose_file } = parseAppCompose(view.cvm.composeText);
+  return {
+    error: null,
+    app_certificates: [],
+    tcb_info: measureGuest(view),
+    compose_file: docker_compose_file ?? null,
   };
 }

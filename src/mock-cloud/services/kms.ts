@@ -19,7 +19,7 @@ import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../../core/i
 import { createSecretCleaner, type SecretCleaner, secretsOfRequest } from "../../core/secrets.ts";
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import { kmsNotFound, kmsUnavailable } from "../errors.ts";
-import { type ChainFaultsParameters, faultyTransport } from "../faults/faulty-transport.ts";
+import { type ChainFaultsParameters, faultyTransport } from "../faults/faults.ts";
 import type { KmsSeed, OnChainKmsSeed } from "../options.ts";
 import type { Kms, Platform } from "../store/platform.ts";
 

@@ -10,7 +10,7 @@ import { InvalidArgumentError } from "../../errors/index.ts";
 import { cacheDirectory } from "../../files/cache-directory.ts";
 import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 import { Teardown, whileListening } from "../teardown.ts";
-import { withoutFeesOfCalls } from "./calls-without-fees.ts";
+import { isTypeFour, sendTypeFour, withoutFeesOfCalls } from "./calls-without-fees.ts";
 import { createLocalChainClient, type LocalChainClient } from "./client.ts";
 import {
   baseChainDescriptor,
@@ -23,7 +23,6 @@ import {
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { createForkErrorCleaner, gasCap, parseQuantity, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";
 import { type AnswerRpc, inProcessTransport, serveRpc } from "./rpc-server.ts";
-import { isTypeFour, sendTypeFour } from "./send-type-four.ts";
 
 export interface StartChainParameters extends PageGuardOptions {
   /** @default 0, any free port */

@@ -9,7 +9,7 @@ import type { ChainClient } from "../../../../src/chain/client.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { defaultFinality, readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
-import { waitForTransactions } from "../../../../src/chain/transactions/wait-for-transactions.ts";
+import { waitForTransactions } from "../../../../src/chain/transactions/look-at-transactions.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
 import { type BatchStoppedError, FinalityTimeoutError } from "../../../../src/errors/index.ts";

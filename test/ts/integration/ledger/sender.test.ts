@@ -8,13 +8,13 @@ import type { ChainClient } from "../../../../src/chain/client.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
 import type { SenderEvent } from "../../../../src/chain/transactions/follow-context.ts";
-import type { TransactionIntent } from "../../../../src/chain/transactions/intent.ts";
 import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { type LedgerPurpose, lastAttempt } from "../../../../src/chain/transactions/ledger-records.ts";
 import { startRun } from "../../../../src/chain/transactions/process-owner.ts";
 import { cancelTransaction, replaceTransaction } from "../../../../src/chain/transactions/replace.ts";
 import { openSender } from "../../../../src/chain/transactions/sender.ts";
 import type { SenderParameters, SentTransaction } from "../../../../src/chain/transactions/sender-parameters.ts";
+import type { TransactionIntent } from "../../../../src/chain/transactions/simulate.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
 import {

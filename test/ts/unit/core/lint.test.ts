@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { keccak256 } from "viem";
 import { type Hex, parseAppId } from "../../../../src/core/ids.ts";
-import { lintApp, requireClean } from "../../../../src/core/lint/lint.ts";
+import { lintApp, lintRules, requireClean } from "../../../../src/core/lint/lint.ts";
 import type { LintedApp, LintedPolicy, LintSubject } from "../../../../src/core/lint/rule.ts";
-import { lintRules } from "../../../../src/core/lint/rules.ts";
 import { upgradeCall } from "../../../../src/core/owner-calls.ts";
 import { LintRefusedError } from "../../../../src/errors/index.ts";
 

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { expect } from "chai";
 import { UnusableFileError } from "../../../../src/errors/index.ts";
-import { writeWholeFile } from "../../../../src/files/write-whole-file.ts";
+import { writeWholeFile } from "../../../../src/files/own-file.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

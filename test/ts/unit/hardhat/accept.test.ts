@@ -2,7 +2,7 @@ import { expect } from "chai";
 import hre from "hardhat";
 import { type AcceptingCommand, acceptableNames, namesToAccept } from "../../../../src/commands/acceptable-names.ts";
 import { parseAccept } from "../../../../src/commands/arguments.ts";
-import { lintRules } from "../../../../src/core/lint/rules.ts";
+import { lintRules } from "../../../../src/core/lint/lint.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { unknownKinds } from "../../../../src/prune/allowlist-use.ts";
 

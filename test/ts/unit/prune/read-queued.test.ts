@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
-import { findMentions, readQueued } from "../../../../src/prune/queued.ts";
+import { findMentions, readQueued } from "../../../../src/prune/allowlist-use.ts";
 import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";

@@ -48,6 +48,6 @@ describe("signing and sending", () => {
       "src/chain/transactions/broadcast.ts",
     ]);
     expect(filesWith(/\.signTransaction\(/)).to.deep.equal(["src/chain/transactions/prepare.ts"]);
-    expect(filesWith(/\bsignAuthorization\b/)).to.deep.equal(["src/chain/transactions/sign-delegation.ts"]);
+    expect(filesWith(/\bsignAuthorization\b/)).to.deep.equal(["src/chain/transactions/prepare.ts"]);
   });
 });

@@ -4,7 +4,7 @@ import type { Task } from "hardhat/types/tasks";
 import { filesBelow } from "../../../../scripts/support/paths.ts";
 import { acceptableNames } from "../../../../src/commands/acceptable-names.ts";
 import { negativeAnswer } from "../../../../src/commands/run.ts";
-import { lintRules } from "../../../../src/core/lint/rules.ts";
+import { lintRules } from "../../../../src/core/lint/lint.ts";
 import { exitCodes } from "../../../../src/errors/index.ts";
 import { readText } from "../../../support/repository/files.ts";
 

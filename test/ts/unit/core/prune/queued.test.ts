@@ -4,7 +4,7 @@ import { parseAge } from "../../../../../src/commands/arguments.ts";
 import { parseAppId, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { InvalidArgumentError } from "../../../../../src/errors/index.ts";
 import { dstackAppAbi } from "../../../../../src/generated/abi.ts";
-import { canMention, findMentions } from "../../../../../src/prune/queued.ts";
+import { canMention, findMentions } from "../../../../../src/prune/allowlist-use.ts";
 
 const appId = parseAppId("a0".repeat(20));
 const hash = parseComposeHash("abcdef01".repeat(8));

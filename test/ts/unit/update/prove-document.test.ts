@@ -4,7 +4,7 @@ import { type AppCompose, buildAppCompose } from "../../../../src/core/app-compo
 import { hashInEveryForm } from "../../../../src/core/compose-hash-forms/forms.ts";
 import type { ComposeHash } from "../../../../src/core/ids.ts";
 import type { JsonObject } from "../../../../src/core/json.ts";
-import { listProvingHashes } from "../../../../src/core/prove-document.ts";
+import { listProvingHashes } from "../../../../src/update/steps/document.ts";
 import { arbitraryAppCompose } from "../../../support/arbitrary-app-compose.ts";
 
 const honest = buildAppCompose({ dockerCompose: "services:\n  web:\n    image: nginx:1\n", allowedEnvs: ["TOKEN"] });
