@@ -1,8 +1,6 @@
 import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
-import { showWhatRemovalMeans } from "../output/prune.ts";
-import { readCloudUse, unknownCloudUse } from "../prune/read-cloud-use.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
@@ -22,6 +20,7 @@ export async function requireHashesUnused(
   accepted: ReadonlySet<string>,
 ): Promise<void> {
   if (composeHashes.length === 0) return;
+  const { readCloudUse, unknownCloudUse } = await import("../prune/read-cloud-use.ts"); // only removals need it
   const { appId, chainId, cloud, pins } = app;
   const { running, movingTo, prepared, unknowns } =
     cloud === undefined
@@ -77,7 +76,7 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
     accepted,
     guard: async () => {
       await requireHashesUnused(app, removed, accepted);
-      if (removed.length > 0) showWhatRemovalMeans(io.output);
+      if (removed.length > 0) await showWhatRemovalMeans(io);
     },
   });
 }
@@ -98,7 +97,12 @@ async function remove(io: TaskIo, args: HashRemoveArguments, host: CommandHost):
     accepted,
     guard: async () => {
       await requireHashesUnused(app, composeHashes, accepted);
-      showWhatRemovalMeans(io.output);
+      await showWhatRemovalMeans(io);
     },
   });
+}
+
+async function showWhatRemovalMeans({ output }: TaskIo): Promise<void> {
+  const prune = await import("../output/prune.ts");
+  prune.showWhatRemovalMeans(output);
 }

@@ -28,7 +28,7 @@ import { reportGenerations } from "./generations.ts";
 import type { ConnectedChain } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
-import { type PreparedForSafe, prepareForSafe } from "./prepare-for-safe.ts";
+import type { PreparedForSafe } from "./prepare-for-safe.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 import { createSending } from "./sending.ts";
 import type { Signing } from "./signing.ts";
@@ -72,7 +72,13 @@ export async function executeCalls(
   const delivery = chooseSendMode(parseBatch(batch), signer);
   io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.output.line(`  ${description}, on ${to}`);
-  if (delivery.kind === "prepare") return prepareForSafe(io, chain, { ...delivery, calls, allowNoEffect, dryRun });
+  if (delivery.kind === "prepare")
+    return (await import("./prepare-for-safe.ts")).prepareForSafe(io, chain, {
+      ...delivery,
+      calls,
+      allowNoEffect,
+      dryRun,
+    });
   const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
   const readSigner = () => chain.signer(purpose, signer.address);
   if (dryRun) {
