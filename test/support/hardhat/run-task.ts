@@ -27,9 +27,15 @@ function openProjectRoot(): string {
   return root;
 }
 
+/** What a project needs to know of a world. A test may run another chain. */
+export interface WorldOfProject extends Pick<World, "apiKey"> {
+  readonly chain: Pick<World["chain"], "id" | "rpcUrl">;
+  readonly cloud: Pick<World["cloud"], "baseUrl">;
+}
+
 /** A project with nothing but the plugin, whose network `world` is the world's chain and whose cloud is the world's. */
 export function projectOf(
-  world: Pick<World, "chain" | "cloud" | "apiKey">,
+  world: WorldOfProject,
   dstackConfig: DstackUserConfig = {},
   config: HardhatUserConfig = {},
   /** As `--network` would be given. */

@@ -58,6 +58,7 @@ describe("every lock file", () => {
   it("is in this list", () => {
     expect(locks).to.have.members([
       "package-lock.json",
+      "scripts/pins/anvil/package-lock.json",
       "scripts/pins/forge/package-lock.json",
       "scripts/pins/node/package-lock.json",
       "test/clients/pins/npm/package-lock.json",
@@ -74,7 +75,7 @@ describe("every lock file", () => {
     });
 
   it("of a program pins one exact version for each platform, new enough where it is Node", () => {
-    for (const name of ["forge", "node"]) {
+    for (const name of ["anvil", "forge", "node"]) {
       const { optionalDependencies = {} } = readJson<LockEntry>(`scripts/pins/${name}/package.json`);
       const { "": root, ...packages } = readJson<Lock>(`scripts/pins/${name}/package-lock.json`).packages;
       expect(root?.optionalDependencies).to.deep.equal(optionalDependencies);
