@@ -11,6 +11,8 @@ export interface DatabaseFormat {
   readonly version: number;
   /** The statements that create the tables. */
   readonly schema: string;
+  /** For each older version, from version 1 on, the statements that lead to the next one. */
+  readonly migrations?: readonly string[];
   /** With FULL, a commit survives a power failure. With NORMAL, it survives a crash of the process. */
   readonly synchronous: "NORMAL" | "FULL";
   readonly toError: (problem: DatabaseProblem, options: { readonly cause?: unknown }) => Error;
@@ -74,13 +76,32 @@ export class OwnDatabase {
     return this.#guard(() => Number(this.#prepare(sql).run({ ...parameters }).lastInsertRowid));
   }
 
+  /** As `all`, one row at a time. */
+  *iterate<Row>(sql: string, parameters: Parameters = {}): Generator<Row> {
+    const rows = this.#guard(() => this.#prepare(sql).iterate({ ...parameters }));
+    for (;;) {
+      const { done, value } = this.#guard(() => rows.next());
+      if (done === true) return;
+      yield value as Row;
+    }
+  }
+
   /**
    * Runs all of the work or none of it, while no other process writes. The work must be synchronous. A nested call joins
    * the outer transaction.
    */
   transaction<Result>(work: () => Result): Result {
+    return this.#within("BEGIN IMMEDIATE", work);
+  }
+
+  /** All reads of the work see one state of the database. The work must be synchronous. */
+  snapshot<Result>(work: () => Result): Result {
+    return this.#within("BEGIN", work);
+  }
+
+  #within<Result>(begin: string, work: () => Result): Result {
     if (this.#depth > 0) return work();
-    this.#guard(() => this.#sqlite.exec("BEGIN IMMEDIATE"));
+    this.#guard(() => this.#sqlite.exec(begin));
     this.#depth += 1;
     try {
       const result = work();
@@ -120,21 +141,22 @@ export class OwnDatabase {
 }
 
 function open(path: string, format: DatabaseFormat): DatabaseSync {
-  const { schema, applicationId, version, synchronous } = format;
+  const { schema, migrations = [], applicationId, version, synchronous } = format;
   const database = new DatabaseSync(path === inMemory ? path : resolve(path)); // a relative path could look like a URI
   try {
     // Triggers and other definitions in a damaged or foreign file must not call functions.
     database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA trusted_schema = OFF;`);
     // Checked in one transaction, and before anything is written: the file may belong to another program.
     database.exec("BEGIN");
-    requireOurs(database, format);
+    versionOf(database, format);
     database.exec("COMMIT");
     if (path !== inMemory) restrictDatabase(resolve(path));
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON;`);
-    // Two processes may find the file empty at the same time. Only one of them creates the tables.
+    // Two processes may find the file empty or old at the same time. Only one of them creates or changes the tables.
     database.exec("BEGIN IMMEDIATE");
-    if (requireOurs(database, format))
-      database.exec(`${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version};`);
+    const found = versionOf(database, format);
+    for (const statements of found === 0 ? [schema] : migrations.slice(found - 1)) database.exec(statements);
+    if (found !== version) database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version};`);
     database.exec("COMMIT");
     const [report] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
     if (report !== "ok") throw format.toError("damaged", {});
@@ -154,15 +176,15 @@ function rollBack(database: DatabaseSync): void {
   }
 }
 
-/** True if the file is empty. Throws if it belongs to another program or version. */
-function requireOurs(database: DatabaseSync, { applicationId, version, toError }: DatabaseFormat): boolean {
+/** The version of the file's tables; 0 if the file is empty. Throws if it belongs to another program or a newer version. */
+function versionOf(database: DatabaseSync, { applicationId, version, toError }: DatabaseFormat): number {
   const pragma = (name: string) => database.prepare(`PRAGMA ${name}`).get()?.[name];
-  const [id, found] = [pragma("application_id"), pragma("user_version")];
+  const [id, found] = [pragma("application_id"), Number(pragma("user_version"))];
   const isEmpty = database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
-  if (isEmpty && id === 0 && found === 0) return true;
-  if (id !== applicationId) throw toError("foreign", {});
-  if (found !== version) throw toError("newer", {});
-  return false;
+  if (isEmpty && id === 0 && found === 0) return 0;
+  if (id !== applicationId || found < 1) throw toError("foreign", {});
+  if (found > version) throw toError("newer", {});
+  return found;
 }
 
 // SQLite's primary result codes. Extended codes contain them in their low byte.

@@ -194,7 +194,8 @@ function addressOf(word: Hex): Address | undefined {
 /** Position of a change in the chain. */
 export interface ChangeOrigin {
   readonly blockNumber: bigint;
-  readonly blockHash: Hex;
+  /** Undefined if an index delivered the event: only the state that follows from it can be proven. */
+  readonly blockHash?: Hex | undefined;
   /** Position of the event among all events of its block. */
   readonly logIndex: number;
   readonly transactionHash: TransactionHash;

@@ -1,13 +1,10 @@
-import { resolve } from "node:path";
-import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { hexToBytes } from "viem";
 import { z } from "zod";
 import type { AppId, Hex } from "../core/ids.ts";
-import { HistoryStoreError, type HistoryStoreProblem } from "../errors/index.ts";
-import { prepareOwnDatabase, restrictDatabase } from "../files/own-file.ts";
-import { DatabaseSync } from "../files/sqlite.ts";
+import { HistoryStoreError } from "../errors/index.ts";
+import { type DatabaseFormat, OwnDatabase, type SqlValue } from "../files/own-database.ts";
 import { type DecodePolicyChangesReturnType, decodeOrderedPolicyChanges, type PolicyLog } from "./policy.ts";
-import type { BlockRange } from "./scan-logs.ts";
+import { type BlockRange, mergeRanges } from "./scan-logs.ts";
 
 /** A block with the hash it had when it was part of the chain. */
 export interface Checkpoint {
@@ -16,34 +13,57 @@ export interface Checkpoint {
 }
 
 const flag = z.boolean().optional();
-const recordSchema = z.strictObject({
+const factsSchema = z.strictObject({
   createdInBlock: z
     .string()
     .regex(/^\d{1,16}$/)
     .optional(),
   initialFlags: z.strictObject({ allowAnyDevice: flag, requireTcbUpToDate: flag, upgradesDisabled: flag }).optional(),
 });
+const recordSchema = factsSchema.extend({ indexed: factsSchema.optional() });
 
 /** Facts that were read once and stay true while their blocks stay in the chain. */
-export type ScopeRecord = Readonly<z.infer<typeof recordSchema>>;
+export type ScopeFacts = Readonly<z.infer<typeof factsSchema>>;
+
+export interface ScopeRecord extends ScopeFacts {
+  /** Facts that rest on an index. A read without an index must not use them. */
+  readonly indexed?: ScopeFacts | undefined;
+}
+
+/** Who delivered the logs of some blocks: the chain's endpoint, or an index with this host. */
+export type Origin = "chain" | { readonly index: string };
+
+export interface CoveredRange extends BlockRange {
+  /** Host of the index that delivered the logs; undefined if the chain's endpoint did. */
+  readonly index: string | undefined;
+}
 
 export interface ScopeContent extends DecodePolicyChangesReturnType {
-  /** Ascending, neither overlapping nor touching. */
-  readonly covered: readonly BlockRange[];
+  /** Ascending, not overlapping. */
+  readonly covered: readonly CoveredRange[];
   /** Undefined if there is none. */
   readonly firstBlockWithLogs: bigint | undefined;
 }
 
-type Row = Record<string, SQLInputValue>;
+/** One log of the store. Hashes, topics and data in hexadecimal, without 0x. */
+interface LogRow {
+  readonly block_number: number;
+  readonly log_index: number;
+  readonly timestamp: number | null;
+  /** Empty if an index delivered the log: its word about a block's hash proves nothing. */
+  readonly block_hash: string;
+  readonly transaction_hash: string;
+  readonly topics: string;
+  readonly data: string;
+}
 
 /** A store's data about one app on one chain. Every change is one transaction, saved completely or not at all. */
 export class HistoryScope {
-  readonly #database: DatabaseSync;
+  readonly #database: OwnDatabase;
   readonly #path: string;
   readonly #scope: number;
-  readonly #statements = new Map<string, StatementSync>();
 
-  constructor(database: DatabaseSync, path: string, scope: number) {
+  constructor(database: OwnDatabase, path: string, scope: number) {
     this.#database = database;
     this.#path = path;
     this.#scope = scope;
@@ -51,27 +71,38 @@ export class HistoryScope {
 
   /** Increases whenever logs are deleted. Data read under an older epoch may belong to replaced blocks. */
   epoch(): number {
-    return withStoreErrors(this.#path, () => this.#epoch());
+    const row = this.#first<{ epoch: number }>("SELECT epoch FROM scope WHERE id = :scope");
+    return Number(row?.epoch);
   }
 
-  covered(): BlockRange[] {
-    return withStoreErrors(this.#path, () => this.#covered());
+  covered(): CoveredRange[] {
+    return this.#covered("SELECT * FROM covered WHERE scope = :scope ORDER BY from_block", {});
   }
 
   record(): ScopeRecord {
-    return withStoreErrors(this.#path, () => this.#record());
+    const row = this.#first<{ facts: string }>("SELECT facts FROM scope WHERE id = :scope");
+    try {
+      return recordSchema.parse(JSON.parse(String(row?.facts)));
+    } catch (cause) {
+      throw new HistoryStoreError(this.#path, "damaged", { cause });
+    }
   }
 
   /** All data about the blocks up to `toBlock`, read in one transaction. */
   content(toBlock: bigint): ScopeContent {
-    return this.#transaction("BEGIN", () => {
+    return this.#database.snapshot(() => {
       const upTo = "FROM log WHERE scope = :scope AND block_number <= :toBlock";
       const parameters = { scope: this.#scope, toBlock: Number(toBlock) };
-      const first = this.#all(`SELECT min(block_number) AS number ${upTo}`, parameters)[0]?.number;
-      const rows = this.#prepare(`SELECT * ${upTo} ORDER BY scope, block_number, log_index`).iterate(parameters);
+      const first = this.#first<{ number: number | null }>(`SELECT min(block_number) AS number ${upTo}`, parameters);
+      const rows = this.#database.iterate<LogRow>(
+        `SELECT block_number, log_index, timestamp, lower(hex(block_hash)) AS block_hash,
+           lower(hex(transaction_hash)) AS transaction_hash, lower(hex(topics)) AS topics, lower(hex(data)) AS data
+         ${upTo} ORDER BY scope, block_number, log_index`,
+        parameters,
+      );
       return {
-        covered: this.#covered(),
-        firstBlockWithLogs: first == null ? undefined : BigInt(Number(first)),
+        covered: this.covered(),
+        firstBlockWithLogs: first?.number == null ? undefined : BigInt(first.number),
         ...decodeOrderedPolicyChanges(this.#logs(rows)),
       };
     });
@@ -79,74 +110,88 @@ export class HistoryScope {
 
   /** The newest block at or below `number` whose hash is known, from a checkpoint or a log. */
   checkpointAtOrBelow(number: bigint): Checkpoint | undefined {
-    return withStoreErrors(this.#path, () => {
-      const [row] = this.#all(
-        `SELECT number, hash FROM (
-           SELECT * FROM (SELECT number, hash FROM checkpoint
-             WHERE scope = :scope AND number <= :number ORDER BY number DESC LIMIT 1)
-           UNION ALL
-           SELECT * FROM (SELECT block_number, block_hash FROM log
-             WHERE scope = :scope AND block_number <= :number ORDER BY block_number DESC LIMIT 1)
-         ) ORDER BY number DESC LIMIT 1`,
-        { number: Number(number) },
-      );
-      return row && { number: BigInt(Number(row.number)), hash: toHex(row.hash) };
+    const row = this.#first<{ number: number; hash: string }>(
+      `SELECT number, lower(hex(hash)) AS hash FROM (
+         SELECT * FROM (SELECT number, hash FROM checkpoint
+           WHERE scope = :scope AND number <= :number ORDER BY number DESC LIMIT 1)
+         UNION ALL
+         SELECT * FROM (SELECT block_number, block_hash FROM log
+           WHERE scope = :scope AND block_number <= :number AND length(block_hash) > 0
+           ORDER BY block_number DESC LIMIT 1)
+       ) ORDER BY number DESC LIMIT 1`,
+      { number: Number(number) },
+    );
+    return row && { number: BigInt(row.number), hash: `0x${row.hash}` };
+  }
+
+  /** Replaces the logs of some ranges, and marks the ranges as read. Returns false if the epoch has changed. */
+  save(
+    epoch: number,
+    ranges: BlockRange | readonly BlockRange[],
+    logs: readonly PolicyLog[],
+    origin: Origin = "chain",
+  ): boolean {
+    const index = origin === "chain" ? "" : origin.index;
+    return this.#inEpoch(epoch, () => {
+      for (const { fromBlock, toBlock } of mergeRanges([ranges].flat())) {
+        const range = { from: Number(fromBlock), to: Number(toBlock) };
+        this.#run("DELETE FROM log WHERE scope = :scope AND block_number BETWEEN :from AND :to", range);
+        this.#cover({ ...range, index });
+      }
+      for (const log of logs)
+        this.#database.run(
+          `INSERT INTO log (scope, block_number, log_index, block_hash, transaction_hash, timestamp, topics, data)
+           VALUES (:scope, :block_number, :log_index, :block_hash, :transaction_hash, :timestamp, :topics, :data)`,
+          toRow(this.#scope, log),
+        );
     });
   }
 
-  /** Replaces the logs of a range, and marks the range as read. Returns false if the epoch has changed. */
-  save(epoch: number, { fromBlock, toBlock }: BlockRange, logs: readonly PolicyLog[]): boolean {
-    return this.#transaction("BEGIN IMMEDIATE", () => {
-      if (this.#epoch() !== epoch) return false;
-      const range = { from: Number(fromBlock), to: Number(toBlock) };
-      this.#run("DELETE FROM log WHERE scope = :scope AND block_number BETWEEN :from AND :to", range);
-      for (const log of logs)
-        this.#run(
-          `INSERT INTO log (scope, block_number, log_index, block_hash, transaction_hash, timestamp, topics, data)
-           VALUES (:scope, :block_number, :log_index, :block_hash, :transaction_hash, :timestamp, :topics, :data)`,
-          toRow(log),
-        );
-      const touching = "scope = :scope AND from_block <= :to + 1 AND to_block >= :from - 1";
-      const [joined] = this.#all(
-        `SELECT min(:from, min(from_block)) AS "from", max(:to, max(to_block)) AS "to" FROM covered WHERE ${touching}`,
-        range,
-      );
-      this.#run(`DELETE FROM covered WHERE ${touching}`, range);
-      this.#run("INSERT INTO covered (scope, from_block, to_block) VALUES (:scope, :from, :to)", {
-        from: joined?.from ?? range.from, // null if no range touches
-        to: joined?.to ?? range.to,
-      });
-      return true;
-    });
+  /** Takes the range from those of other origins, and joins it with those of its own that touch it. */
+  #cover({ from, to, index }: { readonly from: number; readonly to: number; readonly index: string }): void {
+    const touching = "scope = :scope AND from_block <= :to + 1 AND to_block >= :from - 1";
+    const known = this.#covered(`SELECT * FROM covered WHERE ${touching} ORDER BY from_block`, { from, to });
+    this.#run(`DELETE FROM covered WHERE ${touching}`, { from, to });
+    const insert = (first: number, last: number, by: string) => {
+      if (first > last) return;
+      const row = { from: first, to: last, by };
+      this.#run("INSERT INTO covered (scope, from_block, to_block, index_host) VALUES (:scope, :from, :to, :by)", row);
+    };
+    let [first, last] = [from, to];
+    for (const { fromBlock, toBlock, index: by = "" } of known) {
+      if (by === index) {
+        first = Math.min(first, Number(fromBlock));
+        last = Math.max(last, Number(toBlock));
+      } else {
+        insert(Number(fromBlock), Math.min(Number(toBlock), from - 1), by);
+        insert(Math.max(Number(fromBlock), to + 1), Number(toBlock), by);
+      }
+    }
+    insert(first, last, index);
   }
 
   /** Returns false if the epoch has changed. */
   saveCheckpoints(epoch: number, checkpoints: readonly Checkpoint[]): boolean {
-    return this.#transaction("BEGIN IMMEDIATE", () => {
-      if (this.#epoch() !== epoch) return false;
+    return this.#inEpoch(epoch, () => {
       for (const { number, hash } of checkpoints)
         this.#run("INSERT OR REPLACE INTO checkpoint (scope, number, hash) VALUES (:scope, :number, :hash)", {
           number: Number(number),
           hash: toBytes(hash),
         });
-      return true;
     });
   }
 
   /** Returns false if the epoch has changed. */
   saveRecord(epoch: number, record: ScopeRecord): boolean {
-    return this.#transaction("BEGIN IMMEDIATE", () => {
-      if (this.#epoch() !== epoch) return false;
-      const merged = JSON.stringify({ ...this.#record(), ...record });
+    return this.#inEpoch(epoch, () => {
+      const merged = JSON.stringify({ ...this.record(), ...record });
       this.#run("UPDATE scope SET facts = :facts WHERE id = :scope", { facts: merged });
-      return true;
     });
   }
 
   /** Saves block times, by block number, for the logs in those blocks. */
   saveTimestamps(epoch: number, timestamps: ReadonlyMap<bigint, bigint>): void {
-    this.#transaction("BEGIN IMMEDIATE", () => {
-      if (this.#epoch() !== epoch) return;
+    this.#inEpoch(epoch, () => {
       for (const [number, timestamp] of timestamps)
         this.#run("UPDATE log SET timestamp = :timestamp WHERE scope = :scope AND block_number = :number", {
           number: Number(number),
@@ -157,72 +202,82 @@ export class HistoryScope {
 
   /** Deletes everything read above a block, because the chain has replaced it. Deletes everything if undefined. */
   forgetAbove(number: bigint | undefined): void {
-    this.#transaction("BEGIN IMMEDIATE", () => {
+    this.#database.transaction(() => {
       const last = { last: number === undefined ? -1 : Number(number) };
       this.#run("DELETE FROM log WHERE scope = :scope AND block_number > :last", last);
       this.#run("DELETE FROM checkpoint WHERE scope = :scope AND number > :last", last);
       this.#run("DELETE FROM covered WHERE scope = :scope AND from_block > :last", last);
       this.#run("UPDATE covered SET to_block = :last WHERE scope = :scope AND to_block > :last", last);
-      const { createdInBlock } = this.#record();
-      const isGone = createdInBlock !== undefined && (number === undefined || BigInt(createdInBlock) > number);
+      const { createdInBlock, indexed } = this.record();
+      const isGone = [createdInBlock, indexed?.createdInBlock].some(
+        (block) => block !== undefined && (number === undefined || BigInt(block) > number),
+      );
       this.#run(`UPDATE scope SET epoch = epoch + 1${isGone ? ", facts = '{}'" : ""} WHERE id = :scope`, {});
     });
   }
 
-  *#logs(rows: Iterable<Row>): Iterable<PolicyLog> {
+  /** Deletes everything that an index delivered. */
+  forgetIndexed(): void {
+    this.#database.transaction(() => {
+      this.#run(
+        `DELETE FROM log WHERE scope = :scope AND EXISTS (SELECT 1 FROM covered WHERE covered.scope = log.scope
+           AND index_host <> '' AND block_number BETWEEN from_block AND to_block)`,
+        {},
+      );
+      this.#run("DELETE FROM covered WHERE scope = :scope AND index_host <> ''", {});
+      const { indexed: _, ...record } = this.record();
+      const facts = JSON.stringify(record);
+      this.#run("UPDATE scope SET epoch = epoch + 1, facts = :facts WHERE id = :scope", { facts });
+    });
+  }
+
+  *#logs(rows: Iterable<LogRow>): Iterable<PolicyLog> {
     for (const row of rows) {
-      const log = toLog(row);
-      const words = [log.blockHash, log.transactionHash, ...log.topics.slice(-1)];
-      if (words.some((word) => word.length !== 66)) throw new HistoryStoreError(this.#path, "damaged");
-      yield log;
+      const { block_hash, transaction_hash, topics } = row;
+      const isWhole =
+        (block_hash.length === 64 || block_hash === "") && transaction_hash.length === 64 && topics.length % 64 === 0;
+      if (!isWhole) throw new HistoryStoreError(this.#path, "damaged");
+      yield toLog(row);
     }
   }
 
-  #epoch(): number {
-    return Number(this.#all("SELECT epoch FROM scope WHERE id = :scope", {})[0]?.epoch);
+  #covered(sql: string, parameters: Parameters): CoveredRange[] {
+    type Row = { readonly from_block: number; readonly to_block: number; readonly index_host: string };
+    return this.#database
+      .all<Row>(sql, { scope: this.#scope, ...parameters })
+      .map(({ from_block, to_block, index_host }) => ({
+        fromBlock: BigInt(from_block),
+        toBlock: BigInt(to_block),
+        index: index_host || undefined,
+      }));
   }
 
-  #record(): ScopeRecord {
-    const text = String(this.#all("SELECT facts FROM scope WHERE id = :scope", {})[0]?.facts);
-    try {
-      return recordSchema.parse(JSON.parse(text));
-    } catch (cause) {
-      throw new HistoryStoreError(this.#path, "damaged", { cause });
-    }
+  #first<Row>(sql: string, parameters: Parameters = {}): Row | undefined {
+    return this.#database.first<Row>(sql, { scope: this.#scope, ...parameters });
   }
 
-  #covered(): BlockRange[] {
-    return this.#all("SELECT from_block, to_block FROM covered WHERE scope = :scope ORDER BY from_block", {}).map(
-      ({ from_block, to_block }) => ({ fromBlock: BigInt(Number(from_block)), toBlock: BigInt(Number(to_block)) }),
-    );
+  #run(sql: string, parameters: Parameters): void {
+    this.#database.run(sql, { scope: this.#scope, ...parameters });
   }
 
-  #all(sql: string, parameters: Row): Row[] {
-    return this.#prepare(sql).all({ scope: this.#scope, ...parameters }) as Row[]; // SELECT returns rows of this type
-  }
-
-  #run(sql: string, parameters: Row): void {
-    this.#prepare(sql).run({ scope: this.#scope, ...parameters });
-  }
-
-  #prepare(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
-  }
-
-  #transaction<result>(begin: "BEGIN" | "BEGIN IMMEDIATE", work: () => result): result {
-    return withStoreErrors(this.#path, () => inTransaction(this.#database, begin, work));
+  /** Returns false, and changes nothing, if the epoch has changed. */
+  #inEpoch(epoch: number, work: () => void): boolean {
+    return this.#database.transaction(() => {
+      if (this.epoch() !== epoch) return false;
+      work();
+      return true;
+    });
   }
 }
 
-function toRow(log: PolicyLog): Row {
+type Parameters = Readonly<Record<string, SqlValue>>;
+
+function toRow(scope: number, log: PolicyLog): Parameters {
   return {
+    scope,
     block_number: Number(log.blockNumber),
     log_index: log.logIndex,
-    block_hash: toBytes(log.blockHash),
+    block_hash: toBytes(log.blockHash ?? "0x"),
     transaction_hash: toBytes(log.transactionHash),
     timestamp: log.timestamp === undefined ? null : Number(log.timestamp),
     topics: toBytes(`0x${log.topics.map((topic) => topic.slice(2)).join("")}`),
@@ -230,38 +285,23 @@ function toRow(log: PolicyLog): Row {
   };
 }
 
-function toLog(row: Row): PolicyLog {
-  const topics = toHex(row.topics);
+function toLog(row: LogRow): PolicyLog {
+  const topics: Hex[] = [];
+  for (let start = 0; start < row.topics.length; start += 64) topics.push(`0x${row.topics.slice(start, start + 64)}`);
   return {
-    blockNumber: BigInt(Number(row.block_number)),
-    logIndex: Number(row.log_index),
-    blockHash: toHex(row.block_hash),
-    transactionHash: toHex(row.transaction_hash),
-    timestamp: row.timestamp === null ? undefined : BigInt(Number(row.timestamp)),
-    topics: Array.from(
-      { length: Math.ceil((topics.length - 2) / 64) },
-      (_, index): Hex => `0x${topics.slice(2 + 64 * index, 66 + 64 * index)}`,
-    ),
-    data: toHex(row.data),
+    blockNumber: BigInt(row.block_number),
+    logIndex: row.log_index,
+    blockHash: row.block_hash === "" ? undefined : `0x${row.block_hash}`,
+    transactionHash: `0x${row.transaction_hash}`,
+    timestamp: row.timestamp === null ? undefined : BigInt(row.timestamp),
+    topics,
+    data: `0x${row.data}`,
   };
 }
 
 function toBytes(hex: Hex): Uint8Array {
   return Buffer.from(hex.slice(2), "hex");
 }
-
-/** Converts a value of a BLOB column. */
-function toHex(value: SQLInputValue | undefined): Hex {
-  const { buffer, byteOffset, byteLength } = value as Uint8Array; // STRICT tables
-  return `0x${Buffer.from(buffer, byteOffset, byteLength).toString("hex")}`;
-}
-
-/** Marks the file as a history store: "dstk" in ASCII. */
-const applicationId = 0x6473746b;
-const schemaVersion = 1;
-const busyTimeoutMs = 10_000;
-const pauseMs = 20;
-const inMemory = ":memory:";
 
 // A scope is one app on one chain. Two chains can share an id (a restarted local chain), so the id and the hash of the
 // first block identify a chain. `epoch` counts how often stored data turned out to belong to replaced blocks.
@@ -279,6 +319,7 @@ CREATE TABLE covered (
   scope INTEGER NOT NULL REFERENCES scope,
   from_block INTEGER NOT NULL,
   to_block INTEGER NOT NULL CHECK (to_block >= from_block),
+  index_host TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (scope, from_block)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (
@@ -300,112 +341,14 @@ CREATE TABLE log (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/**
- * Opens a history store's file, and creates it if it does not exist.
- *
- * @throws HistoryStoreError
- * @throws UnusableFileError if the file is a link or a device, or another user or a repository may have written it
- */
-export function openDatabase(path: string): DatabaseSync {
-  const isKept = path !== inMemory;
-  if (isKept) prepareOwnDatabase(path);
-  const until = performance.now() + busyTimeoutMs;
-  for (;;) {
-    try {
-      return withStoreErrors(path, () => open(path, isKept ? resolve(path) : inMemory));
-    } catch (error) {
-      // Switching a new file to WAL does not wait for another process that does the same.
-      const isLocked = error instanceof HistoryStoreError && error.problem === "locked";
-      if (!isLocked || performance.now() > until) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
-    }
-  }
-}
-
-/** @param file never a URI; a relative path could look like one */
-function open(path: string, file: string): DatabaseSync {
-  const database = new DatabaseSync(file);
-  try {
-    // Triggers and other definitions in a damaged or foreign file must not call functions.
-    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA trusted_schema = OFF;`);
-    // Check before writing anything: the file may belong to another program.
-    inTransaction(database, "BEGIN", () => requireOurs(database, path));
-    if (file !== inMemory) restrictDatabase(file);
-    // WAL survives a crash of the process at any moment. With NORMAL, only a power failure can lose the last commits.
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-    // Two processes may find the file empty at the same time. Only one of them creates the tables.
-    inTransaction(database, "BEGIN IMMEDIATE", () => {
-      if (requireOurs(database, path))
-        database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`);
-    });
-    const [report] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
-    if (report !== "ok") throw new HistoryStoreError(path, "damaged");
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-}
-
-/** True if the file is empty. @throws HistoryStoreError if the file belongs to another program or version */
-function requireOurs(database: DatabaseSync, path: string): boolean {
-  const id = pragma(database, "application_id");
-  const version = pragma(database, "user_version");
-  const isEmpty = database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
-  if (isEmpty && id === 0 && version === 0) return true;
-  if (id !== applicationId) throw new HistoryStoreError(path, "foreign");
-  if (version !== schemaVersion) throw new HistoryStoreError(path, "newer");
-  return false;
-}
-
-/** Runs `work` in one transaction; rolls back on an error. */
-export function inTransaction<result>(
-  database: DatabaseSync,
-  begin: "BEGIN" | "BEGIN IMMEDIATE",
-  work: () => result,
-): result {
-  database.exec(begin);
-  try {
-    const result = work();
-    database.exec("COMMIT");
-    return result;
-  } catch (error) {
-    rollBack(database);
-    throw error;
-  }
-}
-
-/** Rolls back after an error. SQLite has already rolled back after some errors. */
-function rollBack(database: DatabaseSync): void {
-  try {
-    database.exec("ROLLBACK");
-  } catch {
-    // No transaction was open. The caller gets the original error.
-  }
-}
-
-function pragma(database: DatabaseSync, name: string): unknown {
-  return database.prepare(`PRAGMA ${name}`).get()?.[name];
-}
-
-// SQLite's primary result codes. Extended codes contain them in their low byte.
-const problemOf = new Map<number, HistoryStoreProblem>([
-  [5, "locked"], // BUSY
-  [6, "locked"], // LOCKED
-  [11, "damaged"], // CORRUPT
-  [26, "foreign"], // NOTADB: neither a database nor a part of one
-]);
-
-/** Converts SQLite's errors to HistoryStoreError. */
-export function withStoreErrors<result>(path: string, work: () => result): result {
-  try {
-    return work();
-  } catch (cause) {
-    const code: unknown = Reflect.get(Object(cause), "errcode");
-    if (typeof code !== "number") throw cause;
-    throw new HistoryStoreError(path, problemOf.get(code & 0xff) ?? "unusable", { cause });
-  }
-}
+/** "dstk" in ASCII. With NORMAL, only a power failure can lose the last commits, and the next run reads them again. */
+const format: Omit<DatabaseFormat, "toError"> = {
+  applicationId: 0x6473746b,
+  version: 2,
+  synchronous: "NORMAL",
+  schema,
+  migrations: ["ALTER TABLE covered ADD COLUMN index_host TEXT NOT NULL DEFAULT ''"],
+};
 
 /** Stores what was read about any number of apps and chains, so that the next run reads only new blocks. */
 export interface HistoryStore {
@@ -426,25 +369,27 @@ export interface ChainIdentity {
  *
  * @param path a file, or `:memory:`
  * @throws HistoryStoreError
+ * @throws UnusableFileError if the file is a link or a device, or another user or a repository may have written it
  * @example
  * import { openHistoryStore } from "dstack-toolkit/history";
  * const store = openHistoryStore("history.sqlite");
  */
 export function openHistoryStore(path: string): HistoryStore {
-  const database = openDatabase(path);
+  const database = new OwnDatabase(path, {
+    ...format,
+    toError: (problem, options) => new HistoryStoreError(path, problem, options),
+  });
   return {
     path,
-    scope: ({ chainId, genesisHash }, appId) =>
-      withStoreErrors(path, () => {
-        const key = { chainId, genesis: hexToBytes(genesisHash), app: hexToBytes(appId) };
-        database
-          .prepare("INSERT OR IGNORE INTO scope (chain_id, genesis, app) VALUES (:chainId, :genesis, :app)")
-          .run(key);
-        const row = database
-          .prepare("SELECT id FROM scope WHERE chain_id = :chainId AND genesis = :genesis AND app = :app")
-          .get(key);
-        return new HistoryScope(database, path, Number(row?.id));
-      }),
+    scope: ({ chainId, genesisHash }, appId) => {
+      const key = { chainId, genesis: hexToBytes(genesisHash), app: hexToBytes(appId) };
+      database.run("INSERT OR IGNORE INTO scope (chain_id, genesis, app) VALUES (:chainId, :genesis, :app)", key);
+      const row = database.first<{ id: number }>(
+        "SELECT id FROM scope WHERE chain_id = :chainId AND genesis = :genesis AND app = :app",
+        key,
+      );
+      return new HistoryScope(database, path, Number(row?.id));
+    },
     close: () => database.close(),
   };
 }

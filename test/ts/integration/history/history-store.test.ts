@@ -393,6 +393,21 @@ describe("a history store", () => {
       expect(await problemOf()).to.equal("newer");
     });
 
+    it("was written by the first version is used on, without a new request for its blocks", async () => {
+      const database = new DatabaseSync(path());
+      database.exec("ALTER TABLE covered DROP COLUMN index_host; PRAGMA user_version = 1");
+      database.close();
+      await mineBlocks(connection, 70);
+      const before = blocksAsked();
+      store = openHistoryStore(path());
+      expect(await read()).to.deep.equal(await readFresh());
+      expect(blocksAsked() - before).to.be.lessThan(64 + 70 + 1);
+      store.close();
+      store = openHistoryStore(path());
+      expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(1)]);
+      store.close();
+    });
+
     it("has lost its end is refused", async () => {
       truncateSync(path(), 3 * 4096);
       expect(await problemOf()).to.equal("damaged");

@@ -108,6 +108,47 @@ describe("what a history store keeps of an app", () => {
     expect(scope.content(100n).changes.map(({ timestamp }) => timestamp)).to.deep.equal([5n]);
   });
 
+  it("knows which blocks an index delivered, and takes those from it that the chain delivers", () => {
+    const fromIndex = (from: number, to: number, ...logs: ReturnType<typeof added>[]) =>
+      scope.save(
+        scope.epoch(),
+        { fromBlock: BigInt(from), toBlock: BigInt(to) },
+        logs.map((log) => ({ ...log, blockHash: undefined })),
+        { index: "index.example" },
+      );
+    const origins = () =>
+      scope.covered().map(({ fromBlock, toBlock, index }) => [Number(fromBlock), Number(toBlock), index]);
+    fromIndex(0, 40, added(1, 10n), added(2, 25n), added(3, 40n));
+    fromIndex(41, 50);
+    save(51, 60, added(4, 55n));
+    expect(origins()).to.deep.equal([
+      [0, 50, "index.example"],
+      [51, 60, undefined],
+    ]);
+    expect(scope.content(100n).changes.map(({ blockHash }) => blockHash)).to.deep.equal([
+      ...[undefined, undefined, undefined],
+      added(4, 55n).blockHash,
+    ]);
+    expect(scope.checkpointAtOrBelow(54n), "an index's block hash proves nothing").to.equal(undefined);
+    save(20, 30, added(5, 25n));
+    expect(origins()).to.deep.equal([
+      [0, 19, "index.example"],
+      [20, 30, undefined],
+      [31, 50, "index.example"],
+      [51, 60, undefined],
+    ]);
+    scope.saveRecord(scope.epoch(), { indexed: { createdInBlock: "10" } });
+    const before = scope.epoch();
+    scope.forgetIndexed();
+    expect(scope.epoch()).to.equal(before + 1);
+    expect(origins()).to.deep.equal([
+      [20, 30, undefined],
+      [51, 60, undefined],
+    ]);
+    expect(hashesUpTo(100n)).to.deep.equal([5, 4]);
+    expect(scope.record()).to.deep.equal({});
+  });
+
   it("is separate for each chain and app", () => {
     save(10, 20, added(1, 10n));
     const others = [
