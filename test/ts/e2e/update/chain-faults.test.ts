@@ -16,6 +16,7 @@ import {
   TransactionUnderpricedError,
 } from "../../../../src/errors/index.ts";
 import type { UpdateEvent } from "../../../../src/update/events.ts";
+import { reorganisingBeforeSafe } from "../../../support/chain/reorganise.ts";
 import { Crash } from "../../../support/ledger/crashing-ledger.ts";
 import { apiKey, type TestCvm } from "../../../support/mock-cloud/cloud-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
@@ -112,25 +113,13 @@ describe("updateCvm on a chain with faults", () => {
   it("survives a reorganisation before the stage, and reports it with the new block", async () => {
     const cvm = await createCvm(world);
     const ledger = memoryLedger();
-    let snapshot: unknown;
-    let isReorganised = false;
     const events: UpdateEvent[] = [];
     const { outcome: result, paid } = await paying(() =>
-      updateThrough(
-        cvm,
-        async ({ method, params }, forward) => {
-          if (method === "eth_sendRawTransaction") snapshot ??= await ask("evm_snapshot");
-          const isStage = method === "eth_getBlockByNumber" && params?.[0] === "safe";
-          if (isStage && !isReorganised) {
-            isReorganised = true;
-            await ask("evm_revert", snapshot);
-            await ask("evm_mine");
-            await ask("evm_mine");
-          }
-          return forward();
-        },
-        { ledger, until: "safe", onStep: (event) => events.push(event) },
-      ),
+      updateThrough(cvm, reorganisingBeforeSafe({ ask: ({ method, params = [] }) => ask(method, ...params) }), {
+        ledger,
+        until: "safe",
+        onStep: (event) => events.push(event),
+      }),
     );
     expect(paid).to.equal(1);
     expect(result).to.include({ outcome: "updated" });

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { createTestClient, http, parseGwei, type TestClient } from "viem";
-import { getBlock, getTransactionCount } from "viem/actions";
+import { createTestClient, http, isHex, parseGwei, type TestClient } from "viem";
+import { getBlock, getTransactionCount, sendTransaction } from "viem/actions";
 import { sendBatch } from "../../../../src/batch/index.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { type Ledger, openLedger } from "../../../../src/chain/transactions/ledger.ts";
@@ -12,11 +12,16 @@ import { cancelTransaction, replaceTransaction } from "../../../../src/chain/tra
 import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { BatchStoppedError } from "../../../../src/errors/index.ts";
+import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { type RpcRequest, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
+import { Crash, crashingOnceRecorded, hookedLedger } from "../../../support/ledger/crashing-ledger.ts";
 import { putRecord, signRecord } from "../../../support/ledger/signed-record.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { until } from "../../../support/until.ts";
+import type { TestServer } from "../../../support/update/http-server.ts";
+import { startRpcServer } from "../../../support/update/rpc-server.ts";
 
 interface Shown {
   readonly id: number;
@@ -222,6 +227,77 @@ describe("pending transactions", () => {
     const { error } = (await run(["tx", "show"], { transaction: "12" })).json<Failed>();
     expect(error.message).to.contain("holds no transaction 12");
     expect((await run(["tx", "show"], { transaction: "12th" })).json<Failed>().error.name).to.equal("InvalidHexError");
+  });
+
+  describe("whose nonce another transaction used, on a node without the states that show which one", () => {
+    let pruned: TestServer;
+    let project: HardhatRuntimeEnvironment;
+    before(async () => {
+      const request = (call: RpcRequest) => world.ownerClient.request(call as never); // any method of the client's
+      // Nodes keep 128 states, which are 26 s of Base. This one keeps the newest.
+      pruned = await startRpcServer({ request }, async ({ method, params }, forward) => {
+        const isOld =
+          method === "eth_getTransactionCount" &&
+          isHex(params?.[1]) &&
+          Number(params[1]) < Number(await request({ method: "eth_blockNumber" }));
+        if (isOld) throw rpcError(-32000, "missing trie node 5f0c (path ) state 0x5f0c is not available");
+        return forward();
+      });
+      project = await projectOf({ ...world, chain: { id: world.chain.id, rpcUrl: pruned.url } });
+    });
+    after(() => pruned.close());
+
+    it("are settled by a task with --transaction-hash, which then makes the call with the next nonce", async () => {
+      const calls = [addComposeHashCall({ appId, composeHash })];
+      await rejection(sendBatch(world.ownerClient, { calls, ledger: crashingOnceRecorded(ledger) }));
+      const [{ nonce } = { nonce: -1 }] = ledger.transactions();
+      const to = world.owner.address;
+      const other = await sendTransaction(world.ownerClient, { to, value: 1n });
+      const add = (args: Record<string, unknown> = {}) =>
+        runTask(project, ["hash", "add"], {
+          ...{ hashes: [composeHash], app: appId, yes: true, json: true, ledger: path },
+          ...args,
+        });
+      const stopped = await add();
+      expect(stopped.exitCode).to.equal(3);
+      const { error } = stopped.json<Failed>();
+      expect(error.name).to.equal("NonceTakenError");
+      expect(error.message).to.contain(`used nonce ${nonce} of`).and.contain("does not show which one");
+      expect(error.nextStep).to.contain("--transaction-hash");
+      const wrong = (await add({ transactionHash: `0x${"7a".repeat(32)}` })).json<Failed>();
+      expect(wrong.error.message).to.contain(`is not the one that used nonce ${nonce}`);
+      expect(ledger.transactions().map(({ state }) => state)).to.deep.equal(["open"]);
+
+      const done = await add({ transactionHash: other });
+      expect(done.exitCode, done.stderr).to.equal(0);
+      expect(
+        ledger.transactions().map(({ state, nonce, proof }) => [state, nonce, proof?.transactionHash]),
+      ).to.deep.equal([
+        ["taken", nonce, other],
+        ["mined", nonce + 1, ledger.transactions()[1]?.attempts[0]?.transactionHash],
+      ]);
+      expect((await readAllowed()).composeHashAllowed).to.equal(true);
+    });
+
+    it("are settled by dstack tx show with --transaction-hash, which accepts the recorded call itself", async () => {
+      const calls = [addComposeHashCall({ appId, composeHash })];
+      const account = devAccount(0).address; // the node holds the key, and its answer with the hash was lost
+      const losing = hookedLedger(ledger, {
+        before: (method) => {
+          if (method === "markSent") throw new Crash();
+        },
+      });
+      await rejection(sendBatch(world.ownerClient, { calls, account, ledger: losing }));
+      const [{ id } = { id: 0 }] = ledger.transactions();
+      const { transactions } = await getBlock(world.ownerClient);
+      const show = (args: Record<string, unknown> = {}) =>
+        runTask(project, ["tx", "show"], { transaction: `${id}`, ledger: path, json: true, ...args });
+      expect((await show()).json()).to.include({ state: "open", isNonceUsed: true });
+      expect((await show({ transactionHash: transactions[0] })).json()).to.include({
+        state: "mined",
+        isNonceUsed: false,
+      });
+    });
   });
 
   describe("during the wait of a task", () => {

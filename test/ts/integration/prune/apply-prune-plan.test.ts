@@ -25,6 +25,8 @@ import type { KeepRules } from "../../../../src/prune/allowlist-use.ts";
 import { type ApplyPrunePlanParameters, applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
+import type { RpcRequest } from "../../../support/chain/intercepted-client.ts";
+import { reorganisingBeforeSafe } from "../../../support/chain/reorganise.ts";
 import { crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
 import { putRecord } from "../../../support/ledger/signed-record.ts";
 import { keepRulesWith } from "../../../support/prune/allowlist-use.ts";
@@ -169,6 +171,31 @@ describe("applyPrunePlan", () => {
     expect(result).to.deep.include({ removed: removals, finished: [], mode: "none" });
     expect(result.transactions).to.have.lengthOf(4);
     expect(await allowedNow(world, [world.firstHash, ...old])).to.have.members([world.firstHash, old[4]]);
+  });
+
+  it("sends the removals again that a reorganisation took back between inclusion and safe", async () => {
+    const { ownerClient } = world;
+    const request = (call: RpcRequest) => ownerClient.request(call as Parameters<typeof ownerClient.request>[0]); // any method of the client's
+    const reorganising = reorganisingBeforeSafe({ ask: request });
+    const chain = createClient({
+      chain: base,
+      transport: custom({ request: (call) => reorganising(call, () => request(call)) }, { retryCount: 0 }),
+    });
+    const agreed = await plan();
+    const removals = removalsOf(agreed);
+    const before = await countTransactions();
+    const ledger = memoryLedger();
+    const kinds: string[] = [];
+    const { removed, transactions } = await apply(agreed, {
+      ...{ ledger, until: "safe", source: sourceOf(world, { chain }) },
+      onEvent: ({ kind }) => void kinds.push(kind),
+    });
+    expect(kinds.filter((kind) => kind === "dropped")).to.have.length(removals.length);
+    expect(removed).to.deep.equal(removals);
+    expect(transactions).to.have.length(removals.length);
+    expect(await countTransactions()).to.equal(before + removals.length);
+    expect(await allowedNow(world, removals)).to.deep.equal([]);
+    expect(ledger.transactions().map(({ finality }) => finality)).to.deep.equal(removals.map(() => "safe"));
   });
 
   it("sends nothing when there is nothing to remove", async () => {

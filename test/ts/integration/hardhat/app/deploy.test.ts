@@ -12,14 +12,17 @@ import { encodeDeployApp } from "../../../../../src/chain/encode-deploy-app.ts";
 import { readAllowlist, readAppSettings } from "../../../../../src/chain/read-app.ts";
 import { readBootVerdict } from "../../../../../src/chain/read-boot.ts";
 import { readChainIdentity } from "../../../../../src/chain/transactions/chain-identity.ts";
-import { openLedger } from "../../../../../src/chain/transactions/ledger.ts";
+import { memoryLedger, openLedger } from "../../../../../src/chain/transactions/ledger.ts";
 import { type DeployOnceParameters, deploymentOf, deployOnce } from "../../../../../src/commands/deploy-once.ts";
+import { deployedApp } from "../../../../../src/core/events.ts";
 import { type AppId, parseComposeHash } from "../../../../../src/core/ids.ts";
 import { UnsignedRecordError } from "../../../../../src/errors/index.ts";
 import { DatabaseSync } from "../../../../../src/files/sqlite.ts";
 import { bootInfoOf } from "../../../../../src/testing/index.ts";
 import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import type { RpcRequest } from "../../../../support/chain/intercepted-client.ts";
+import { reorganisingBeforeSafe } from "../../../../support/chain/reorganise.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 import { Crash, type CrashPoint, crashingLedger } from "../../../../support/ledger/crashing-ledger.ts";
 import { putRecord } from "../../../../support/ledger/signed-record.ts";
@@ -314,6 +317,41 @@ describe("dstack app deploy", () => {
     await world.restore(snapshot);
     const second = (await run()).json<Deployed>();
     expect((await readAllowlist(world.ownerClient, { appId: second.appId })).owner).to.equal(world.owner.address);
+  });
+
+  it("reports the app of the block that stays, after a reorganisation between inclusion and safe", async () => {
+    const { ownerClient, owner, contracts } = world;
+    const app = { kms: contracts.kms, composeHash };
+    const request = (call: RpcRequest) => ownerClient.request(call as Parameters<typeof ownerClient.request>[0]); // any method of the client's
+    // The address of an app follows from the number of apps before it.
+    const meanwhile = () =>
+      deployOnce(ownerClient, {
+        ...{ ...app, account: devAccount(5), owner: devAccount(5).address, chainId: base.id },
+        ...{ ledger: memoryLedger(), again: false },
+      }).then(() => undefined);
+    const reorganising = reorganisingBeforeSafe({ ask: request, meanwhile });
+    const client = createClient({
+      chain: base,
+      transport: custom({ request: (call) => reorganising(call, () => request(call)) }, { retryCount: 0 }),
+      pollingInterval: 5,
+    });
+    using ledger = openLedger(ledgerPath);
+    const seen: AppId[] = [];
+    const kinds: string[] = [];
+    const deployed = await deployOnce(client, {
+      ...{ ...app, account: owner, owner: owner.address, chainId: base.id, ledger, again: false, until: "safe" },
+      onEvent: (event) => {
+        kinds.push(event.kind);
+        if (event.kind === "mined") seen.push(deployedApp(event.receipt, app));
+      },
+    });
+    expect(kinds).to.include("dropped");
+    expect(new Set(seen).size, "two addresses").to.equal(2);
+    expect(deployed.appId).to.equal(seen.at(-1));
+    const { owner: found } = await readAllowlist(ownerClient, { appId: deployed.appId });
+    expect(found).to.equal(owner.address);
+    expect(ledger.transactions()).to.have.length(1);
+    expect(ledger.transactions()[0]).to.include({ state: "mined", finality: "safe" });
   });
 
   it("refuses a ledger that cannot be read, and sends nothing", async () => {
