@@ -13,7 +13,8 @@ import type { FinalityTag } from "./chain-identity.ts";
 import { followTransaction, sleep } from "./follow.ts";
 import type { Ended, FollowContext } from "./follow-context.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
-import { proofOf, readReceipt } from "./receipt.ts";
+import { recordEnd } from "./outcome.ts";
+import { readReceipt } from "./receipt.ts";
 
 /** A mined transaction with its receipt. */
 export type Mined = Ended & { readonly receipt: TransactionReceipt };
@@ -135,23 +136,29 @@ async function requireBlock(context: FollowContext, { proof }: LedgerTransaction
   throw new RpcUnavailableError(readingBlock, { said: `it does not know block ${blockNumber}` });
 }
 
-/** Reads a mined transaction again. If it is not mined any more, opens it in the ledger and sees it to its end. */
+/** Reads a mined transaction again, which may revert in another block. */
 async function keepMined(context: FollowContext, { transaction, receipt: seen }: Ended): Promise<Mined> {
-  const { client, ledger, settings } = context;
+  const isCancelled = transaction.state === "cancelled";
   const hash = transaction.proof?.transactionHash;
-  const receipt = hash && (await readReceipt(client, hash));
-  if (receipt) {
-    const isNews = transaction.proof?.blockNumber !== receipt.blockNumber;
-    const { id, state } = transaction;
-    return { transaction: isNews ? ledger.setState(id, state, proofOf(receipt)) : transaction, receipt };
-  }
-  if (seen !== undefined && !(await isElsewhere(context, seen))) return { transaction, receipt: seen };
+  const receipt = hash && (await readReceipt(context.client, hash));
+  if (receipt === undefined && seen !== undefined && !(await isElsewhere(context, seen)))
+    return { transaction, receipt: seen };
+  const ended = receipt
+    ? recordEnd(context, transaction, receipt, isCancelled ? "cancel" : "call")
+    : await sendDropped(context, transaction, seen);
+  return isCancelled && ended.transaction.state === "cancelled" && isMined(ended) ? ended : requireMined(ended);
+}
+
+/** Opens a transaction in the ledger that is not mined any more, and sees it to its end. */
+async function sendDropped(
+  context: FollowContext,
+  transaction: LedgerTransaction,
+  seen: TransactionReceipt | undefined,
+): Promise<Ended> {
   if (seen === undefined) await requireBlock(context, transaction);
-  const dropped = ledger.setState(transaction.id, "open");
-  settings.onEvent?.({ kind: "dropped", transaction: dropped });
-  const ended = await followTransaction(context, dropped);
-  const isCancelledAgain = transaction.state === "cancelled" && ended.transaction.state === "cancelled";
-  return isCancelledAgain && isMined(ended) ? ended : requireMined(ended);
+  const dropped = context.ledger.setState(transaction.id, "open");
+  context.settings.onEvent?.({ kind: "dropped", transaction: dropped });
+  return followTransaction(context, dropped);
 }
 
 /** @throws TransactionRevertedError, TransactionCancelledError, NonceTakenError */

@@ -39,13 +39,13 @@ export async function readOutcome(
   if (transaction.state !== "open") return readEnded(context, transaction);
   for (const attempt of transaction.attempts.toReversed()) {
     const receipt = await readReceiptOf(context, transaction, attempt);
-    if (receipt !== undefined) return endAs(context, transaction, receipt, attempt.kind);
+    if (receipt !== undefined) return recordEnd(context, transaction, receipt, attempt.kind);
   }
   if (!isDue || (await readCount(context, transaction, "latest")) <= transaction.nonce) return undefined;
   const taker = await findTaker(context, transaction);
   if (taker.kind === "same") {
     const receipt = await readReceipt(client, taker.transactionHash);
-    return receipt && endAs(context, transaction, receipt, "call");
+    return receipt && recordEnd(context, transaction, receipt, "call");
   }
   if (taker.kind !== "mined") return "nonceUsed";
   const by = parseTransactionHash(taker.transactionHash);
@@ -75,14 +75,16 @@ async function readReceiptOf(
   return (await readIsRecorded(client, preparedOf(transaction, attempt))) ? receipt : undefined;
 }
 
-function endAs(
+/** Records how the receipt of one of its attempts ends a transaction, unless that is on record. */
+export function recordEnd(
   { ledger }: FollowContext,
-  { id }: LedgerTransaction,
+  transaction: LedgerTransaction,
   receipt: TransactionReceipt,
   kind: TransactionAttempt["kind"],
 ): Ended {
   const state = kind === "cancel" ? "cancelled" : receipt.status === "success" ? "mined" : "reverted";
-  return { transaction: ledger.setState(id, state, proofOf(receipt)), receipt };
+  const isKnown = transaction.state === state && transaction.proof?.blockNumber === receipt.blockNumber;
+  return { transaction: isKnown ? transaction : ledger.setState(transaction.id, state, proofOf(receipt)), receipt };
 }
 
 async function findTaker(context: FollowContext, transaction: LedgerTransaction): Promise<NonceTakerOrSame> {

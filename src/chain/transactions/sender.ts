@@ -227,17 +227,23 @@ export class Sender implements Disposable {
       typicalFinalityMs,
     } = this.#run.parameters;
     const mined = this.sent.filter(({ transaction }) => transaction.state === "mined");
-    for (const one of await waitForFinality(this.context, {
-      mined,
-      until,
-      timeoutMs: finalityTimeoutMs,
-      typicalMs: typicalFinalityMs,
-    })) {
+    const stage = { mined, until, timeoutMs: finalityTimeoutMs, typicalMs: typicalFinalityMs };
+    const final = await waitForFinality(this.context, stage).catch((error: unknown) => {
+      for (const one of mined) this.#noteChange(one);
+      throw error;
+    });
+    for (const one of final) {
       const { receipt, isFromRecord = false } = this.#sent.get(one.transaction.id) ?? {};
       // After a reorganisation, another block holds it, and the receipt may show something else.
       if (receipt?.blockHash !== one.receipt.blockHash) this.#conclude(one, isFromRecord);
       else this.#note(one, isFromRecord, { isProven: true });
     }
+  }
+
+  /** A reorganisation may have ended a mined transaction in another way. */
+  #noteChange({ transaction, isFromRecord }: SentTransaction): void {
+    const current = this.context.ledger.transaction(transaction.id);
+    if (current.state !== "mined") this.#note({ transaction: current, receipt: undefined }, isFromRecord);
   }
 
   /** Records that the command has done all that it intended. After this, the same command begins anew. */

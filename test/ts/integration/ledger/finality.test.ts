@@ -1,22 +1,39 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { createClient, http, numberToHex } from "viem";
+import { createClient, type Hex, http, numberToHex, pad } from "viem";
 import { getTransactionCount } from "viem/actions";
 import { base, mainnet } from "viem/chains";
+import type { BatchResult } from "../../../../src/batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { defaultFinality, readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
-import { waitForTransactions } from "../../../../src/chain/transactions/look-at-transactions.ts";
+import type { TransactionAttempt } from "../../../../src/chain/transactions/ledger-records.ts";
+import { settleTransaction, waitForTransactions } from "../../../../src/chain/transactions/look-at-transactions.ts";
+import { cancelTransaction } from "../../../../src/chain/transactions/replace.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
-import { type BatchStoppedError, FinalityTimeoutError } from "../../../../src/errors/index.ts";
+import {
+  type BatchStoppedError,
+  FinalityTimeoutError,
+  TransactionRevertedError,
+} from "../../../../src/errors/index.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
-import { type Intercept, interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import {
+  type Intercept,
+  interceptedClient,
+  type RpcRequest,
+  rpcError,
+} from "../../../support/chain/intercepted-client.ts";
+import { reorganisingBeforeSafe } from "../../../support/chain/reorganise.ts";
+import { crashingOnceRecorded } from "../../../support/ledger/crashing-ledger.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { sendJson, startServer } from "../../../support/update/http-server.ts";
+
+// Where OpenZeppelin's upgradeable Ownable keeps the owner (ERC-7201).
+const ownerSlot = "0x9016d09d72d40fdae2fd8ceac6b6234c7706214fd39c1cd1e609a0528c199300";
 
 describe("the stage of a transaction", () => {
   let connection: NetworkConnection;
@@ -143,6 +160,87 @@ describe("the stage of a transaction", () => {
     const mined = await waitForTransactions(client, { ledger, account, transactions, until: "finalized" });
     expect(mined.map(({ receipt }) => receipt.status)).to.deep.equal(["success", "success"]);
     expect(ledger.transactions().map(({ finality }) => finality)).to.deep.equal(["finalized", "finalized"]);
+  });
+
+  describe("of a transaction that a reorganisation moves", () => {
+    const ask = ({ method, params = [] }: RpcRequest) => connection.provider.request({ method, params: [...params] });
+    const send = (rawTransaction: Hex | undefined) =>
+      ask({ method: "eth_sendRawTransaction", params: [rawTransaction] }).catch(() => undefined); // throws for a revert
+
+    /** Records a call that never leaves, lets `settle` end its nonce, and moves that to another branch. */
+    async function move(meanwhile: (attempts: readonly TransactionAttempt[]) => Promise<unknown>) {
+      const { owner: account, client } = dstack;
+      const ledger = memoryLedger();
+      const calls = [callOf(1)];
+      await rejection(sendBatch(client, { calls, account, ledger: crashingOnceRecorded(ledger) }));
+      const [recorded] = ledger.transactions();
+      if (recorded === undefined) throw new Error("it was recorded");
+      const { id, nonce } = recorded;
+      const intercept = reorganisingBeforeSafe({
+        ask,
+        meanwhile: async () => void (await meanwhile(ledger.transaction(id).attempts)),
+      });
+      const node = interceptedClient(connection, { intercept }).client;
+      const events: string[] = [];
+      const settle = () =>
+        settleTransaction(node, {
+          ...{ ledger, account, transaction: recorded, until: "safe" },
+          onEvent: ({ kind }) => void events.push(kind),
+        });
+      const cancel = () => cancelTransaction(node, { ledger, account, nonce });
+      const { appId } = dstack;
+      const [call] = calls;
+      const isAllowed = async () =>
+        (await readAllowlist(client, { appId, composeHash: parseComposeHash(`${call?.args[0]}`) })).composeHashAllowed;
+      return { cancel, settle, events, isAllowed, read: () => ledger.transaction(id) };
+    }
+
+    it("is that of a cancellation, which does not become the call", async () => {
+      for (const [isDropped, meanwhile] of [
+        [true, async () => {}],
+        [false, ([, cancellation]: readonly TransactionAttempt[]) => send(cancellation?.rawTransaction)],
+      ] as const) {
+        dstack = await connection.networkHelpers.loadFixture(deployDstack);
+        const { cancel, settle, events, isAllowed, read } = await move(meanwhile);
+        await cancel();
+        const { transaction, receipt } = await settle();
+        expect([transaction.state, read().state, read().finality]).to.deep.equal(["cancelled", "cancelled", "safe"]);
+        expect(read().proof?.blockNumber).to.equal(receipt?.blockNumber);
+        expect(events.includes("dropped")).to.equal(isDropped);
+        expect(await isAllowed()).to.equal(false);
+      }
+    });
+
+    it("is that of the call if the new branch has the call in place of its cancellation", async () => {
+      const { cancel, settle, isAllowed, read } = await move(([call]) => send(call?.rawTransaction));
+      await cancel();
+      const { transaction } = await settle();
+      expect([transaction.state, read().state]).to.deep.equal(["mined", "mined"]);
+      expect(await isAllowed()).to.equal(true);
+    });
+
+    it("is no success if the call reverts on the new branch", async () => {
+      const { appId, stranger, owner: account, client } = dstack;
+      const ledger = memoryLedger();
+      const intercept = reorganisingBeforeSafe({
+        ask,
+        meanwhile: async () => {
+          await connection.networkHelpers.setStorageAt(appId, ownerSlot, pad(stranger.address));
+          await send(ledger.transactions()[0]?.attempts[0]?.rawTransaction);
+        },
+      });
+      const node = interceptedClient(connection, { intercept }).client;
+      const parameters = { calls: [callOf(1)], account, ledger, until: "safe" } as const;
+      const error = await rejection(sendBatch(node, parameters));
+      expect((error as BatchStoppedError).cause).to.be.instanceOf(TransactionRevertedError);
+      expect((error as BatchStoppedError<BatchResult>).result.calls.map(({ status }) => status)).to.deep.equal([
+        "failed",
+      ]);
+      expect(ledger.transactions().map(({ state }) => state)).to.deep.equal(["reverted"]);
+      expect(await readAllowlist(client, { appId, composeHash: parseComposeHash("1".repeat(64)) })).to.include({
+        composeHashAllowed: false,
+      });
+    });
   });
 
   describe("by default", () => {
