@@ -45,12 +45,29 @@ const plainScalars: Readonly<Record<string, RegExp>> = {
  * @throws InvalidAppComposeError with line and column
  */
 export function parseComposeYaml(text: string): unknown {
+  return readComposeYaml(text).value;
+}
+
+export interface ComposeYaml {
+  readonly value: unknown;
+  /** Returns where a key or an item is in the text, or the nearest place above it that is there. */
+  readonly locate: (path: readonly (string | number)[]) => ComposePosition;
+}
+
+export interface ComposePosition {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Reads a docker compose file as `parseComposeYaml` does, and keeps the positions. */
+export function readComposeYaml(text: string): ComposeYaml {
   refuseCharacter(text, unreadable, "a control character, which YAML does not allow");
   refuseCharacter(text, lineEnds, "a character that some YAML readers treat as a line end (CR, NEL, LS or PS)");
   try {
     const lines = new LineCounter();
     const document = composeOne(text, lines);
-    return new NodeReader(lines).read(document.contents).value;
+    const reading = new NodeReader(lines).read(document.contents);
+    return { value: reading.value, locate: (path) => locateIn(lines, reading, path) };
   } catch (cause) {
     if (cause instanceof InvalidAppComposeError) throw cause;
     throw invalidCompose("cannot be read as YAML", {}, cause); // such as nesting deeper than the stack
@@ -101,6 +118,20 @@ function composeOne(text: string, lines: LineCounter): Document {
   return document;
 }
 
+function locateIn(lines: LineCounter, root: Reading, path: readonly (string | number)[]): ComposePosition {
+  let node = root.node;
+  let reading: Reading | undefined = root;
+  for (const part of path) {
+    const entry: Entry | undefined = reading?.entries?.get(String(part));
+    const item: Reading | undefined = entry?.reading ?? reading?.items?.[Number(part)];
+    if (item === undefined) break;
+    reading = item;
+    node = entry?.key ?? item.node;
+  }
+  const { line, column } = locate(lines, (isNode(node) && node.range?.[0]) || 0);
+  return { line, column };
+}
+
 function locate(lines: LineCounter, offset: number) {
   const { line, col: column } = lines.linePos(offset);
   return { where: `line ${line}, column ${column}`, line, column };
@@ -113,6 +144,13 @@ interface Reading {
   readonly weight: number;
   /** Only for a sequence. */
   readonly items?: readonly Reading[];
+  /** Only for a mapping: its own entries and the merged ones. */
+  readonly entries?: ReadonlyMap<string, Entry>;
+}
+
+interface Entry {
+  readonly key: unknown;
+  readonly reading: Reading;
 }
 
 /**
@@ -142,7 +180,7 @@ class NodeReader {
   }
 
   #readAlias(alias: Alias): Reading {
-    if (!this.#anchors.has(alias.source)) this.#refuse(alias, "an alias without an earlier anchor of that name");
+    if (!this.#anchors.has(alias.source)) this.#refuse(alias, "an alias to an undefined anchor");
     const reading = this.#anchors.get(alias.source) ?? this.#refuse(alias, "an alias inside its own anchor");
     this.#expansion += reading.weight;
     if (this.#expansion > maximumExpansion) this.#refuse(alias, "aliases that expand to too much text");
@@ -158,7 +196,7 @@ class NodeReader {
 
   #readMapping(node: YAMLMap): Reading {
     const readings: Reading[] = [];
-    const own = new Map<string, unknown>();
+    const entries = new Map<string, Entry>();
     let merged: readonly Reading[] | undefined;
     for (const { key, value } of node.items) {
       const isMerge = isMergeKey(key);
@@ -175,14 +213,15 @@ class NodeReader {
       } else {
         // Docker rejects such keys. Here, 1 and "1" would become the same key.
         if (typeof name.value !== "string") return this.#refuse(key, "a key that is not text (write it in quotes)");
-        if (own.has(name.value)) return this.#refuse(key, "a repeated key");
-        own.set(name.value, reading.value);
+        if (entries.has(name.value)) return this.#refuse(key, "a repeated key");
+        entries.set(name.value, { key, reading });
       }
     }
     for (const source of merged ?? []) {
-      for (const [key, value] of Object.entries(Object(source.value))) if (!own.has(key)) own.set(key, value);
+      for (const [key, entry] of source.entries ?? []) if (!entries.has(key)) entries.set(key, entry);
     }
-    return { node, value: Object.fromEntries(own), weight: 1 + sum(readings) };
+    const values = [...entries].map(([key, { reading }]) => [key, reading.value]);
+    return { node, value: Object.fromEntries(values), weight: 1 + sum(readings), entries };
   }
 
   #requirePlainTag(node: Node, isPlain: boolean): void {

@@ -126,26 +126,14 @@ describe("checkDockerCompose", () => {
     ["a merged nothing", "services:\n  web:\n    <<:\n", /whose value is not a mapping/],
     ["a merged list of numbers", "services:\n  web:\n    <<: [1]\n", /whose value is not a mapping/],
     ["an alias of nothing merged", "x-a: &a\nservices:\n  web:\n    <<: *a\n", /whose value is not a mapping/],
-    [
-      "an undefined alias",
-      "services:\n  web: *nothing\n",
-      /alias without an earlier anchor of that name, at line 2, column 8/,
-    ],
+    ["an undefined alias", "services:\n  web: *nothing\n", /an alias to an undefined anchor, at line 2, column 8/],
     [
       "an alias before its anchor",
       "services:\n  web: *a\nx-a: &a {image: a}\n",
-      /without an earlier anchor of that name, at line 2/,
+      /an alias to an undefined anchor, at line 2/,
     ],
-    [
-      "an undefined alias as a key",
-      "services:\n  *a : {image: a}\n",
-      /without an earlier anchor of that name, at line 2/,
-    ],
-    [
-      "an undefined alias merged",
-      "services:\n  web:\n    <<: *a\n",
-      /without an earlier anchor of that name, at line 3/,
-    ],
+    ["an undefined alias as a key", "services:\n  *a : {image: a}\n", /an alias to an undefined anchor, at line 2/],
+    ["an undefined alias merged", "services:\n  web:\n    <<: *a\n", /an alias to an undefined anchor, at line 3/],
     [
       "an alias inside its own anchor",
       "services: &s\n  web: {x-services: *s}\n",

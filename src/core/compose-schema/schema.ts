@@ -1,0 +1,124 @@
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
+import composeSpec from "./compose-spec.json" with { type: "json" };
+
+/** Something in a compose file that the schema of the Compose Specification does not allow. */
+export interface SchemaProblem {
+  /** For a key that is not allowed, the path ends with the key. */
+  readonly path: readonly string[];
+  /** End of a sentence that begins with the path. */
+  readonly message: string;
+  readonly isUnknownKey: boolean;
+  /** Whether the schema allows no value of this type here. Otherwise another value of the type may be allowed. */
+  readonly isWrongType: boolean;
+}
+
+let compiled: ValidateFunction | undefined;
+
+/** Validates a parsed compose file against the schema of the Compose Specification. */
+export function findSchemaProblems(file: unknown): readonly SchemaProblem[] {
+  const options = { allErrors: true, verbose: true, strict: false, validateFormats: false } as const;
+  // The schema itself is not validated: its test does that, and a user would wait for it.
+  compiled ??= new Ajv2020({ ...options, meta: false, validateSchema: false }).compile(composeSpec);
+  if (compiled(file)) return [];
+  const found = (compiled.errors ?? []).filter(isFirstHand).map((error) => ({ error, path: pathOf(error) }));
+  const deepest = found.filter(({ path }) => !found.some((other) => isBelow(other.path, path)));
+  const paths = new Set(deepest.map(({ path }) => JSON.stringify(path)));
+  return [...paths].flatMap((key) => describe(deepest.filter(({ path }) => JSON.stringify(path) === key)));
+}
+
+interface FoundError {
+  readonly error: ErrorObject;
+  readonly path: readonly string[];
+}
+
+function pathOf(error: ErrorObject): readonly string[] {
+  const parts = error.instancePath.split("/").slice(1);
+  const path = parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const key = unknownKeyOf(error);
+  return key === undefined ? path : [...path, key];
+}
+
+function unknownKeyOf({ keyword, params }: ErrorObject): string | undefined {
+  if (keyword === "additionalProperties") return String(params.additionalProperty);
+  return keyword === "unevaluatedProperties" ? String(params.unevaluatedProperty) : undefined;
+}
+
+/**
+ * Tells whether an error is more than a consequence of others. After an error in a service, ajv calls keys unevaluated
+ * that the schema knows. Of alternatives that a value does not match, the errors of each are in the list as well.
+ */
+function isFirstHand(error: ErrorObject): boolean {
+  if (error.keyword === "oneOf") return error.params.passingSchemas !== null;
+  return (
+    error.keyword !== "unevaluatedProperties" || !knownKeys(error.parentSchema).includes(String(unknownKeyOf(error)))
+  );
+}
+
+function knownKeys(schema: unknown): string[] {
+  if (!isRecord(schema)) return [];
+  const own = isRecord(schema.properties) ? Object.keys(schema.properties) : [];
+  const parts = Array.isArray(schema.allOf) ? schema.allOf : [];
+  return [...own, ...parts.flatMap((part: unknown) => knownKeys(resolveReference(part)))];
+}
+
+function resolveReference(schema: unknown): unknown {
+  if (!isRecord(schema) || typeof schema.$ref !== "string") return schema;
+  const definitions: Readonly<Record<string, unknown>> = composeSpec.$defs;
+  return definitions[schema.$ref.replace("#/$defs/", "")];
+}
+
+function isBelow(path: readonly string[], above: readonly string[]): boolean {
+  return path.length > above.length && above.every((part, index) => part === path[index]);
+}
+
+/** Describes the errors of one path. Several errors about types are those of alternatives. */
+function describe(group: readonly FoundError[]): SchemaProblem[] {
+  const [{ path } = { path: [] }] = group;
+  const typeErrors = group.filter(({ error }) => error.keyword === "type");
+  const others = group.filter(({ error }) => error.keyword !== "type");
+  if (others.length === 0) {
+    const types = typeErrors.flatMap(({ error }) => [error.params.type].flat().map(String));
+    return [{ path, message: `must be ${alternatives(types)}`, isUnknownKey: false, isWrongType: true }];
+  }
+  return others.map(({ error }) => ({
+    path,
+    message: messageOf(error),
+    isUnknownKey: unknownKeyOf(error) !== undefined,
+    isWrongType: false,
+  }));
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  object: "a mapping",
+  array: "a list",
+  string: "text",
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  null: "empty",
+};
+
+function alternatives(types: readonly string[]): string {
+  const names = [...new Set(types.map((type) => typeNames[type] ?? type))];
+  const last = names.pop() ?? "";
+  return names.length === 0 ? last : `${names.join(", ")} or ${last}`;
+}
+
+const messages: Readonly<Record<string, (params: Readonly<Record<string, unknown>>) => string>> = {
+  additionalProperties: () => "is not a key that the Compose Specification has here",
+  unevaluatedProperties: () => "is not a key that the Compose Specification has here",
+  required: ({ missingProperty }) => `has no ${missingProperty}`,
+  enum: ({ allowedValues }) => `must be one of ${[allowedValues].flat().join(", ")}`,
+  uniqueItems: ({ i, j }) => `has the same item twice, as items ${Number(j) + 1} and ${Number(i) + 1}`,
+  minimum: ({ limit }) => `must be at least ${limit}`,
+  maximum: ({ limit }) => `must be at most ${limit}`,
+  pattern: () => "is not in the form that the Compose Specification requires",
+};
+
+function messageOf({ keyword, params, message = "is not allowed" }: ErrorObject): string {
+  return messages[keyword]?.(params) ?? message;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
