@@ -32,6 +32,7 @@ import { createVmAnswer, cvmListRoutes, cvmRoutes, lifecycleRoutes } from "./rou
 import { attestationRoutes, guestRoutes } from "./routes/guest.ts";
 import { instanceRoutes } from "./routes/instances.ts";
 import { kmsRoutes } from "./routes/kms.ts";
+import { logRoutes } from "./routes/logs.ts";
 import { catalogRoutes, nodeRoutes } from "./routes/platform.ts";
 import { revisionRoutes } from "./routes/revisions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
@@ -222,12 +223,12 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       registerApiVersion(api);
       await api.register(authRoutes);
       await api.register(kmsRoutes, { store, kmsRuntime });
-      await api.register(cvmRoutes, { store, kmsRuntime, provisioning });
+      await api.register(cvmRoutes, { store, kmsRuntime, provisioning, links });
       await api.register(webhookRoutes, { webhooks: store.webhooks, webhookService });
       await api.register(updateRoutes, { store, kmsRuntime, updates, links });
       await api.register(instanceRoutes, { store, kmsRuntime, instances, vmAnswer, links });
       await api.register(stateRoutes, { store, clock, changes, stopping: stopping.signal });
-      await api.register(guestRoutes, { store, kmsRuntime, clock });
+      await api.register(guestRoutes, { store, kmsRuntime, clock, links });
       await api.register(cvmListRoutes, { store, kmsRuntime, clock });
       await api.register(appRoutes, { store, kmsRuntime, clock });
       await api.register(nodeRoutes, { platform: store.platform, fleet });
@@ -237,7 +238,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
       await api.register(settingsRoutes, { store, kmsRuntime, updates, links });
       await api.register(appPolicyRoutes, { store, kmsRuntime });
       await api.register(attestationRoutes, { store, kmsRuntime });
-      await api.register(revisionRoutes, { store, clock });
+      await api.register(revisionRoutes, { store, clock, updates });
       await api.register(lifecycleRoutes, { store, kmsRuntime, lifecycle });
     },
     { prefix: apiBasePath },
@@ -253,6 +254,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     { prefix: apiBasePath },
   );
   await app.register(commitPageRoutes, { store, kmsRuntime, prepared });
+  await app.register(logRoutes, { store, clock, changes, stopping: stopping.signal });
   if (adminKey !== undefined)
     await app.register(adminRoutes, {
       prefix: "/admin",

@@ -105,6 +105,13 @@ export function pendingUpdateNotFound(cvmName: string, composeHash: string): Api
   });
 }
 
+export function notOfficialScript(): ApiError {
+  const message = "The CVM's pre-launch script is the owner's own, so the cloud has no newer version of it.";
+  return new ApiError(400, errorCodes.incompatibleConfig, message, {
+    suggestions: ["PATCH /cvms/{id}/pre-launch-script replaces it by a script that you send."],
+  });
+}
+
 export function notOnChain(appId: string): ApiError {
   return new ApiError(400, errorCodes.incompatibleConfig, `App ${appId} uses no on-chain KMS, so no contract decides.`);
 }

@@ -101,6 +101,35 @@ export const patchResourcesRequestSchema = z.looseObject({
 /** `PATCH /cvms/{id}/os-image`. */
 export const patchOsImageRequestSchema = z.looseObject({ os_image_name: z.string().min(1) });
 
+/** `PATCH /cvms/{id}/listed`. Only lists show this flag, so the CVM does not restart. */
+export const patchListedRequestSchema = z.looseObject({ listed: flagSchema });
+
+export const listedSchema = z.looseObject({ vm_uuid: z.string(), listed: z.boolean() });
+
+/** `GET /cvms/{id}/pre-launch-script/upgrade-status`. Hashes are SHA-256 of the script, hex without `0x`. */
+export const scriptUpgradeStatusSchema = z.looseObject({
+  current_hash: z.string().nullable(),
+  latest_official_hash: z.string(),
+  is_official: z.boolean(),
+  is_latest: z.boolean(),
+  /** The script is official, but not the latest one. */
+  can_upgrade: z.boolean(),
+});
+
+/** `POST /apps/{app}/revisions/{rid}/redeploy`, both phases. Without `vm_uuids`, all CVMs of the app. */
+export const redeployRevisionRequestSchema = z.looseObject({
+  vm_uuids: z.array(z.string()).nullish(),
+  compose_hash: z.string().nullish(),
+  transaction_hash: z.string().nullish(),
+});
+
+export const redeployedRevisionSchema = z.looseObject({
+  message: z.string(),
+  status: z.enum(["in_progress", "no_change"]),
+  /** The operation of each CVM that did not run the revision yet. */
+  operations: z.array(z.object({ vm_uuid: z.string(), correlation_id: z.string() })),
+});
+
 /** `PATCH /cvms/{id}/visibility`, both phases. */
 export const patchVisibilityRequestSchema = z.looseObject({
   public_sysinfo: z.boolean().nullish(),

@@ -10,9 +10,12 @@ export const updateAcceptedSchema = z.looseObject({
   message: z.string().optional(),
 });
 
-/** The answer of `docker-compose`, `pre-launch-script` and `envs`. Official clients accept no other status. */
+/**
+ * The answer of `docker-compose`, `pre-launch-script` and `envs`. Before API version 2026-05-22, official clients accept
+ * no other status than `in_progress`.
+ */
 export const inProgressSchema = z.looseObject({
-  status: z.literal("in_progress"),
+  status: z.enum(["in_progress", "no_change"]),
   message: z.string(),
   correlation_id: z.string(),
 });

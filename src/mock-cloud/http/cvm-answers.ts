@@ -16,9 +16,10 @@ import type { CvmView } from "../services/find.ts";
 import { formatUptime } from "../services/guest.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
+import type { Links } from "./links.ts";
 import { toKmsInfo, toNodeRef } from "./platform-answers.ts";
 
-export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
+export function toCvmDetail20251028(view: CvmView, links: Links): CvmDetail20251028 {
   const { cvm, kms, node, running } = view;
   const document = parseAppCompose(cvm.composeText);
   const isOnChain = kms.chainId !== null;
@@ -42,6 +43,8 @@ export function toCvmDetail20251028(view: CvmView): CvmDetail20251028 {
     deployer_address: cvm.deployerAddress,
     instance_type: cvm.settings.instanceType,
     listed: cvm.settings.listed,
+    // Clients append further parameters to this URL with `&`.
+    syslog_endpoint: document.public_logs ? `${links.logs(cvm)}?kind=guest` : null,
     ...flags(document, ["public_logs", "public_sysinfo"]),
     public_urls: [],
     updated_at: toIsoTime(cvm.updatedAt),

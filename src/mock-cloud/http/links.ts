@@ -9,6 +9,8 @@ export interface Links {
   api(path: string): string;
   /** The page where a person commits a prepared update. */
   commitPage(cvm: Pick<Cvm, "vmUuid">): string;
+  /** The log of the guest or, with its id, of a container. */
+  logs(cvm: Pick<Cvm, "vmUuid">, container?: string): string;
 }
 
 /**
@@ -21,11 +23,16 @@ export function createLinks(publicUrl: string | undefined, address: Server["addr
   return {
     api: (path) => `${origin()}${apiBasePath}${path}`,
     commitPage: (cvm) => `${origin()}${commitPagePath(cvm)}`,
+    logs: (cvm, container) => `${origin()}${logsPath(cvm, container)}`,
   };
 }
 
 export function commitPagePath({ vmUuid }: Pick<Cvm, "vmUuid">): string {
   return `/commit/${vmUuid}`;
+}
+
+export function logsPath({ vmUuid }: Pick<Cvm, "vmUuid">, container?: string): string {
+  return `/logs/${vmUuid}${container === undefined ? "" : `/${container}`}`;
 }
 
 /** URL of a TCP server. A server that listens on all addresses, or on no socket, gets a loopback URL. */

@@ -28,6 +28,7 @@ import {
   toVm,
 } from "../http/cvm-answers.ts";
 import { pageQuery, paginate } from "../http/error-answers.ts";
+import type { Links } from "../http/links.ts";
 import { parseCreateRequest, parseProvisionRequest } from "../http/provision-requests.ts";
 import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "../http/schemas.ts";
 import { toProvisionAnswer } from "../http/update-answers.ts";
@@ -44,10 +45,11 @@ export interface CvmRoutesOptions {
   readonly store: Store;
   readonly kmsRuntime: KmsRuntime;
   readonly provisioning: Provisioning;
+  readonly links: Links;
 }
 
 export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, options) => {
-  const { store, kmsRuntime, provisioning } = options;
+  const { store, kmsRuntime, provisioning, links } = options;
   const tags = ["cvms"];
 
   app.get(
@@ -63,7 +65,7 @@ export const cvmRoutes: FastifyPluginAsyncZod<CvmRoutesOptions> = async (app, op
     },
     async (request) => {
       const view = viewCvm(store, kmsRuntime, namedCvm(store, request));
-      return isAtLeast(request.apiVersion, "2026-01-21") ? toCvmDetail20260121(view) : toCvmDetail20251028(view);
+      return isAtLeast(request.apiVersion, "2026-01-21") ? toCvmDetail20260121(view) : toCvmDetail20251028(view, links);
     },
   );
 

@@ -19,6 +19,7 @@ import { withoutPrefix } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import type { AppView } from "../http/app-answers.ts";
 import { toCvmId } from "../http/cvm-answers.ts";
+import type { Links } from "../http/links.ts";
 import { appParams, cvmParams, refusals, versionHeaders } from "../http/schemas.ts";
 import { type CvmView, findAppCvms, findCvm, viewCvm } from "../services/find.ts";
 import { describeComposition, describeNetwork, describeStats, measureGuest, uptimeOf } from "../services/guest.ts";
@@ -32,10 +33,12 @@ export interface GuestRoutesOptions {
   readonly store: Store;
   readonly kmsRuntime: KmsRuntime;
   readonly clock: Clock;
+  readonly links: Links;
 }
 
 /** Information that a running guest reports about itself. */
-export const guestRoutes: FastifyPluginAsyncZod<GuestRoutesOptions> = async (app, { store, kmsRuntime, clock }) => {
+export const guestRoutes: FastifyPluginAsyncZod<GuestRoutesOptions> = async (app, options) => {
+  const { store, kmsRuntime, clock, links } = options;
   const tags = ["guest"];
 
   const visit = (principal: Principal, reference: string) => {
@@ -80,7 +83,10 @@ export const guestRoutes: FastifyPluginAsyncZod<GuestRoutesOptions> = async (app
         response: { ...refusals, 200: cvmCompositionSchema },
       },
     },
-    async ({ params, principal }) => describeComposition(...visit(principal, params.cvm_id)),
+    async ({ params, principal }) => {
+      const [view, time] = visit(principal, params.cvm_id);
+      return describeComposition(view, time, (container) => links.logs(view.cvm, container));
+    },
   );
 };
 

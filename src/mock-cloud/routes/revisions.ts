@@ -3,6 +3,8 @@ import { z } from "zod";
 import {
   pendingUpdatePreviewSchema,
   type Revision,
+  redeployedRevisionSchema,
+  redeployRevisionRequestSchema,
   revisionDetailSchema,
   revisionListSchema,
 } from "../../cloud/protocol.ts";
@@ -11,10 +13,12 @@ import { withoutPrefix } from "../../core/ids.ts";
 import { type Clock, toIsoTime } from "../clock.ts";
 import { ApiError, cvmNotFound, pendingUpdateNotFound } from "../errors.ts";
 import { pageQuery, paginate } from "../http/error-answers.ts";
-import { parseComposeHashField } from "../http/requests.ts";
-import { appParams, described, refusals } from "../http/schemas.ts";
+import { parseComposeHashField, parseConfirmation } from "../http/requests.ts";
+import { appParams, confirmationHeaders, described, refusals, twoPhaseRefusals } from "../http/schemas.ts";
+import { toHashRegistrationBody } from "../http/update-answers.ts";
 import { findAppCvms, findCvm } from "../services/find.ts";
 import { findPendingDocument } from "../services/prepared-updates.ts";
+import type { Updates } from "../services/updates.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
@@ -22,10 +26,14 @@ import type { Store } from "../store/store.ts";
 export interface RevisionRoutesOptions {
   readonly store: Store;
   readonly clock: Clock;
+  readonly updates: Updates;
 }
 
+const revisionParams = appParams.extend({ revision_id: z.string() });
+
 /** The documents that an app's CVMs were asked to run, and the document that a CVM waits to run. */
-export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = async (app, { store, clock }) => {
+export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = async (app, options) => {
+  const { store, clock, updates } = options;
   const tags = ["revisions"];
 
   /** Newest first. Starting or stopping a CVM creates no revision. */
@@ -34,6 +42,14 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
       .flatMap((cvm) => store.operations.ofCvm(cvm.id).map((operation) => ({ cvm, operation })))
       .filter(({ operation: { kind } }) => kind === "create" || kind === "update")
       .sort((one, other) => other.operation.id - one.operation.id);
+  }
+
+  /** @throws ApiError 404 */
+  function findRevision(workspaceId: string, { app_id, revision_id }: z.infer<typeof revisionParams>) {
+    const all = listRevisions(workspaceId, app_id);
+    const found = all.find(({ operation }) => revisionId(operation) === revision_id);
+    if (!found) throw new ApiError(404, undefined, `The app has no revision "${revision_id}".`);
+    return found;
   }
 
   app.get(
@@ -59,15 +75,13 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
       schema: {
         tags,
         summary: "One change with its document and encrypted environment",
-        params: appParams.extend({ revision_id: z.string() }),
+        params: revisionParams,
         querystring: z.object({ raw_compose_file: z.enum(["true", "false"]).optional() }),
         response: { ...refusals, 200: revisionDetailSchema },
       },
     },
     async ({ params, principal, query }) => {
-      const all = listRevisions(principal.workspace.id, params.app_id);
-      const found = all.find(({ operation }) => revisionId(operation) === params.revision_id);
-      if (!found) throw new ApiError(404, undefined, `The app has no revision "${params.revision_id}".`);
+      const found = findRevision(principal.workspace.id, params);
       const { composeText, encryptedEnv, settings } = found.operation;
       return {
         ...toRevision(found.cvm, found.operation),
@@ -75,6 +89,47 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
         encrypted_env: encryptedEnv ?? "",
         user_config: settings.userConfig ?? "",
       };
+    },
+  );
+
+  app.post(
+    "/apps/:app_id/revisions/:revision_id/redeploy",
+    {
+      schema: {
+        tags,
+        summary: "Make CVMs of the app run the document of a revision; environment and settings stay",
+        params: revisionParams,
+        headers: confirmationHeaders,
+        body: redeployRevisionRequestSchema.nullish(),
+        response: { ...twoPhaseRefusals, 202: redeployedRevisionSchema },
+      },
+    },
+    async (request, reply) => {
+      const { params, principal, body, id } = request;
+      const { operation } = findRevision(principal.workspace.id, params);
+      const ofApp = findAppCvms(store.cvms, principal.workspace.id, params.app_id);
+      const wanted = body?.vm_uuids?.map((uuid) => {
+        const cvm = findCvm(store.cvms, principal.workspace.id, uuid);
+        if (cvm.appId !== ofApp[0].appId) throw cvmNotFound(uuid);
+        return cvm;
+      });
+      const result = await updates.redeploy(wanted ?? ofApp, operation, parseConfirmation(request));
+      if (result.kind === "registration-required") {
+        const { cvm, composeHash } = result;
+        const place = store.platform.nextPlaceOf(cvm);
+        return reply.code(465).send(toHashRegistrationBody({ ...place, composeHash, appId: cvm.appId, requestId: id }));
+      }
+      const operations = result.operations.map(({ cvm, operation: { correlationId } }) => ({
+        vm_uuid: cvm.vmUuid,
+        correlation_id: correlationId,
+      }));
+      return reply
+        .code(202)
+        .send(
+          operations.length > 0
+            ? { message: "The CVMs are being updated.", status: "in_progress" as const, operations }
+            : { message: "Nothing to change.", status: "no_change" as const, operations },
+        );
     },
   );
 

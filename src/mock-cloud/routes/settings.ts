@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import {
   availableOsImagesSchema,
+  listedSchema,
+  patchListedRequestSchema,
   patchOsImageRequestSchema,
   patchResourcesRequestSchema,
   patchVisibilityRequestSchema,
@@ -67,6 +69,23 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
   );
 
   app.patch(
+    "/cvms/:cvm_id/listed",
+    {
+      schema: {
+        tags,
+        summary: "Show a CVM in public lists, or hide it. It does not restart",
+        params: cvmParams,
+        body: patchListedRequestSchema,
+        response: { ...mutationRefusals, 200: listedSchema },
+      },
+    },
+    async (request) => {
+      const { vmUuid, settings } = updates.list(namedCvm(store, request), Boolean(request.body.listed));
+      return { vm_uuid: vmUuid, listed: settings.listed };
+    },
+  );
+
+  app.patch(
     "/cvms/:cvm_id/visibility",
     {
       schema: {
@@ -83,7 +102,7 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
       if (registration) return reply.code(465).send(registration);
       const document = parseAppCompose(store.operations.runningOf(cvm.id)?.composeText ?? cvm.composeText);
       return {
-        ...toCvmDetail20251028(viewCvm(store, kmsRuntime, store.cvms.get(cvm.id))),
+        ...toCvmDetail20251028(viewCvm(store, kmsRuntime, store.cvms.get(cvm.id)), options.links),
         public_sysinfo: document.public_sysinfo ?? false,
         public_logs: document.public_logs ?? false,
         public_tcbinfo: document.public_tcbinfo ?? false,

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
@@ -5,13 +6,17 @@ import {
   confirmPatchRequestSchema,
   envsInProgressSchema,
   inProgressSchema,
+  isAtLeast,
   patchCvmRequestSchema,
   patchEnvsRequestSchema,
   provisionComposeFileRequestSchema,
   provisionComposeFileSchema,
+  scriptUpgradeStatusSchema,
   updateAcceptedSchema,
 } from "../../cloud/protocol.ts";
+import { parseAppCompose } from "../../core/app-compose.ts";
 import { withoutPrefix } from "../../core/ids.ts";
+import { notOfficialScript } from "../errors.ts";
 import { toKmsInfo } from "../http/platform-answers.ts";
 import {
   parseAbsentText,
@@ -24,7 +29,8 @@ import {
   parseTextChange,
   requireConfirmation,
 } from "../http/requests.ts";
-import { confirmationHeaders, cvmParams, mutationRefusals, twoPhaseRefusals } from "../http/schemas.ts";
+import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "../http/schemas.ts";
+import { judgeScript, latestOfficialScript } from "../services/pre-launch-script.ts";
 import type { UpdateOutcome } from "../services/updates.ts";
 import { namedCvm } from "./cvms.ts";
 import { createSubmitChange, type SubmitChangeOptions } from "./submit-change.ts";
@@ -104,10 +110,57 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
           );
         });
         if (registration) return reply.code(465).send(registration);
-        return reply.code(202).send({ ...describe(outcome, request.id), status: "in_progress" });
+        return reply.code(202).send({ ...describe(outcome, request.id), status: statusOf(outcome, request) });
       },
     );
   }
+
+  app.get(
+    "/cvms/:cvm_id/pre-launch-script/upgrade-status",
+    {
+      schema: {
+        tags,
+        summary: "Whether a CVM runs the cloud's own pre-launch script, and whether there is a newer one",
+        description: "The mock cloud's scripts stand in for the real cloud's, and have other hashes.",
+        params: cvmParams,
+        response: { ...refusals, 200: scriptUpgradeStatusSchema },
+      },
+    },
+    async (request) => {
+      const status = judgeScript(parseAppCompose(namedCvm(store, request).composeText).pre_launch_script);
+      return {
+        current_hash: status.currentHash,
+        latest_official_hash: status.latestOfficialHash,
+        is_official: status.isOfficial,
+        is_latest: status.isLatest,
+        can_upgrade: status.isOfficial && !status.isLatest,
+      };
+    },
+  );
+
+  app.post(
+    "/cvms/:cvm_id/pre-launch-script/upgrade-to-latest-official",
+    {
+      schema: {
+        tags,
+        summary:
+          "Replace an older pre-launch script of the cloud by the newest one; a script of the owner's own is kept",
+        params: cvmParams,
+        headers: confirmationHeaders,
+        body: textBody,
+        response: { ...twoPhaseRefusals, 202: inProgressSchema },
+      },
+    },
+    async (request, reply) => {
+      const { isOfficial } = judgeScript(parseAppCompose(namedCvm(store, request).composeText).pre_launch_script);
+      if (!isOfficial) throw notOfficialScript();
+      const { registration, outcome } = await submit(request, () => ({
+        compose: { preLaunchScript: latestOfficialScript },
+      }));
+      if (registration) return reply.code(465).send(registration);
+      return reply.code(202).send({ ...describe(outcome, request.id), status: statusOf(outcome, request) });
+    },
+  );
 
   app.patch(
     "/cvms/:cvm_id/envs",
@@ -175,6 +228,11 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     },
   );
 };
+
+/** Older clients of these endpoints accept no other status than `in_progress`. */
+function statusOf({ kind }: UpdateOutcome, { apiVersion }: FastifyRequest): "in_progress" | "no_change" {
+  return kind === "no-change" && isAtLeast(apiVersion, "2026-05-22") ? "no_change" : "in_progress";
+}
 
 function describe(outcome: UpdateOutcome, requestId: string) {
   return outcome.kind === "accepted"

@@ -4,7 +4,7 @@ import { type DeviceId, parseDeviceId, parseFixedHex, withoutPrefix } from "../.
 import { ApiError } from "../errors.ts";
 import type { KmsSeed, MockCloudSeed, WorkspaceSeed } from "../options.ts";
 import type { Cvm, CvmSettings } from "../store/cvms.ts";
-import type { Kms, Node, NodeCapacity } from "../store/platform.ts";
+import type { Kms, Node, NodeCapacity, OsImage, Platform } from "../store/platform.ts";
 import type { Store } from "../store/store.ts";
 import { hashApiKey } from "./account.ts";
 import type { KmsRuntime } from "./kms.ts";
@@ -134,18 +134,80 @@ export const instanceTypeFamily = "cpu";
 /** Disk size of a CVM in gigabytes, if the request names none. */
 export const defaultDiskGb = 40;
 
-export const instanceTypes: readonly InstanceType[] = [
+/** The smallest first. */
+export const instanceTypes: readonly [InstanceType, ...InstanceType[]] = [
   { name: "tdx.small", vcpu: 1, memoryMb: 2048, hourlyRate: "0.058" },
   { name: "tdx.medium", vcpu: 2, memoryMb: 4096, hourlyRate: "0.116" },
   { name: "tdx.large", vcpu: 4, memoryMb: 8192, hourlyRate: "0.232" },
   { name: "tdx.xlarge", vcpu: 8, memoryMb: 16_384, hourlyRate: "0.464" },
 ];
 
+type CvmSize = Pick<CvmSettings, "instanceType" | "vcpu" | "memoryMb">;
+
+/**
+ * Decides vCPUs, memory and instance type, so that the type always holds the other two. A named type sets what the
+ * request does not. Without a named type, the CVM keeps its type if that holds the sizes, else it gets the smallest one
+ * that does.
+ *
+ * @throws ApiError 400
+ */
+export function chooseSize(
+  current: CvmSize,
+  wanted: { readonly [Key in keyof CvmSize]?: CvmSize[Key] | undefined },
+): CvmSize {
+  const named = wanted.instanceType === undefined ? undefined : findInstanceType(wanted.instanceType);
+  const { vcpu = (named ?? current).vcpu, memoryMb = (named ?? current).memoryMb } = wanted;
+  const own = instanceTypes.find(({ name }) => name === current.instanceType);
+  const candidates = named ? [named] : [...(own ? [own] : []), ...instanceTypes];
+  const type = candidates.find((candidate) => vcpu <= candidate.vcpu && memoryMb <= candidate.memoryMb);
+  if (type) return { instanceType: type.name, vcpu, memoryMb };
+  const largest = candidates.at(-1) ?? current;
+  throw new ApiError(
+    400,
+    errorCodes.incompatibleConfig,
+    `Instance type ${named?.name ?? instanceTypes.at(-1)?.name} has at most ${largest.vcpu} vCPUs and ` +
+      `${largest.memoryMb} MB of memory, not ${vcpu} vCPUs and ${memoryMb} MB.`,
+    { suggestions: ["GET /instance-types lists the instance types."] },
+  );
+}
+
+/** A disk can grow, but not shrink. @throws ApiError 400 */
+export function refuseSmallerDisk(name: string, current: CvmSettings, wanted: Pick<CvmSettings, "diskGb">): void {
+  if (wanted.diskGb >= current.diskGb) return;
+  throw new ApiError(
+    400,
+    errorCodes.invalidRequest,
+    `The disk of CVM ${name} has ${current.diskGb} GB and cannot shrink to ${wanted.diskGb} GB.`,
+    {
+      details: [
+        { field: "disk_size", value: wanted.diskGb },
+        { field: "current_disk_size", value: current.diskGb },
+      ],
+      suggestions: ["Ask for the same size or a larger one."],
+    },
+  );
+}
+
 /** @throws ApiError 400 */
-export function findInstanceType(name: string): InstanceType {
+function findInstanceType(name: string): InstanceType {
   const type = instanceTypes.find((candidate) => candidate.name === name);
-  if (!type) throw new ApiError(400, errorCodes.instanceTypeNotFound, `There is no instance type ${name}.`);
-  return type;
+  if (type) return type;
+  const known = instanceTypes.map((candidate) => candidate.name);
+  throw new ApiError(400, errorCodes.instanceTypeNotFound, `There is no instance type ${name}.`, {
+    details: [{ field: "instance_types", value: known }],
+    suggestions: [`Use one of these: ${known.join(", ")}.`],
+  });
+}
+
+/** @throws ApiError 400 that lists the images */
+export function requireOsImage(platform: Platform, name: string): OsImage {
+  const image = platform.findOsImage(name);
+  if (image) return image;
+  const known = platform.listOsImages().map((candidate) => candidate.name);
+  throw new ApiError(400, errorCodes.imageNotFound, `There is no OS image ${name}. There are: ${known.join(", ")}.`, {
+    details: [{ field: "os_images", value: known }],
+    suggestions: ["Use one of these images."],
+  });
 }
 
 /**

@@ -72,8 +72,16 @@ export function describeNetwork({ cvm }: CvmView, { uptimeMs, now }: GuestTime):
   };
 }
 
-/** Lists the services of the compose file as the containers they would be. */
-export function describeComposition({ cvm }: CvmView, { uptimeMs, now }: GuestTime): CvmComposition {
+/**
+ * Lists the services of the compose file as the containers they would be.
+ *
+ * @param logUrl of a container with this id
+ */
+export function describeComposition(
+  { cvm }: CvmView,
+  { uptimeMs, now }: GuestTime,
+  logUrl: (container: string) => string,
+): CvmComposition {
   const document = parseAppCompose(cvm.composeText);
   const isPublic = document.public_logs === true;
   const { manifest_version: version } = document;
@@ -86,25 +94,37 @@ export function describeComposition({ cvm }: CvmView, { uptimeMs, now }: GuestTi
     version: null,
     runner: document.runner ?? null,
     features: document.features ? [...document.features] : null,
-    containers: uptimeMs !== undefined && isPublic ? describeContainers(cvm, document, uptimeMs, now) : null,
+    containers:
+      uptimeMs === undefined || !isPublic
+        ? null
+        : listContainers(cvm).map(({ id, name, image, command }) => ({
+            id,
+            names: [`/${name}`],
+            image,
+            image_id: `sha256:${createHash("sha256").update(image).digest("hex")}`,
+            command,
+            created: Math.floor((now - uptimeMs) / 1000),
+            state: "running",
+            status: `Up ${formatUptime(uptimeMs)}`,
+            log_endpoint: logUrl(id),
+          })),
   };
 }
 
-function describeContainers(cvm: Cvm, document: AppCompose, uptimeMs: number, now: number) {
-  return listServices(document).map(([name, service]) => {
-    const image = typeof service.image === "string" ? service.image : `${name}:built`;
-    return {
-      id: createHash("sha256").update(`${cvm.instanceId} ${name}`).digest("hex"),
-      names: [`/dstack-${name}-1`],
-      image,
-      image_id: `sha256:${createHash("sha256").update(image).digest("hex")}`,
-      command: typeof service.command === "string" ? service.command : null,
-      created: Math.floor((now - uptimeMs) / 1000),
-      state: "running",
-      status: `Up ${formatUptime(uptimeMs)}`,
-      log_endpoint: null,
-    };
-  });
+export interface Container {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly command: string | null;
+}
+
+export function listContainers({ instanceId, composeText }: Pick<Cvm, "instanceId" | "composeText">): Container[] {
+  return listServices(parseAppCompose(composeText)).map(([name, { image, command }]) => ({
+    id: createHash("sha256").update(`${instanceId} ${name}`).digest("hex"),
+    name: `dstack-${name}-1`,
+    image: typeof image === "string" ? image : `${name}:built`,
+    command: typeof command === "string" ? command : null,
+  }));
 }
 
 /** The text was checked when it was stored, but an older and less strict version may have checked it. */

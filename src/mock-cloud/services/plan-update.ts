@@ -1,12 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import { errorCodes } from "../../cloud/protocol.ts";
 import { type AppComposeChanges, changeAppCompose, parseAppCompose } from "../../core/app-compose.ts";
 import { hashAppComposeText, writeAppCompose } from "../../core/compose-hash.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { ApiError } from "../errors.ts";
-import type { CvmSettings, Workload } from "../store/cvms.ts";
+import type { Cvm, CvmSettings, Workload } from "../store/cvms.ts";
 import type { Platform } from "../store/platform.ts";
-import { findInstanceType } from "./fleet.ts";
+import { chooseSize, refuseSmallerDisk, requireOsImage } from "./fleet.ts";
 
 /** The changes that a request asks for. Fields that are left out stay as they are. */
 export interface UpdateChange {
@@ -62,15 +60,17 @@ function allowedEnvs(composeText: string): readonly string[] {
 }
 
 /**
- * Checks the requested settings against what the platform offers. An instance type sets vCPUs and memory.
+ * Checks the requested settings against what the platform offers, and adds those that follow from them.
  *
  * @throws ApiError 400
  */
-export function resolveSettings(platform: Platform, wanted: Partial<CvmSettings>): Partial<CvmSettings> {
-  if (wanted.osImage !== undefined && !platform.findOsImage(wanted.osImage)) {
-    throw new ApiError(400, errorCodes.imageNotFound, `There is no OS image ${wanted.osImage}.`);
-  }
-  if (wanted.instanceType === undefined) return wanted;
-  const { vcpu, memoryMb } = findInstanceType(wanted.instanceType);
-  return { vcpu, memoryMb, ...wanted };
+export function resolveSettings(
+  platform: Platform,
+  { name, settings }: Pick<Cvm, "name" | "settings">,
+  wanted: Partial<CvmSettings>,
+): Partial<CvmSettings> {
+  if (wanted.osImage !== undefined) requireOsImage(platform, wanted.osImage);
+  refuseSmallerDisk(name, settings, { ...settings, ...wanted });
+  const isSized = [wanted.instanceType, wanted.vcpu, wanted.memoryMb].some((value) => value !== undefined);
+  return isSized ? { ...wanted, ...chooseSize(settings, wanted) } : wanted;
 }

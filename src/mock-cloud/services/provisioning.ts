@@ -12,11 +12,13 @@ import type { Kms, Node, OsImage } from "../store/platform.ts";
 import type { Provision } from "../store/small-tables.ts";
 import type { Store } from "../store/store.ts";
 import { findKms } from "./find.ts";
-import { defaultDiskGb, type Fleet, findInstanceType } from "./fleet.ts";
+import { chooseSize, defaultDiskGb, type Fleet, instanceTypes, requireOsImage } from "./fleet.ts";
+import { latestOfficialScript } from "./pre-launch-script.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 
 export interface ProvisionRequest {
   readonly name: string;
+  /** Without a pre-launch script, the CVM gets the cloud's own one. With an empty one, it has none. */
   readonly compose: BuildAppComposeParameters;
   /** More keys of the app-compose document, copied unchanged. */
   readonly manifest: JsonObject;
@@ -70,7 +72,9 @@ export class Provisioning {
   /** @throws ApiError; InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
   provision(workspaceId: string, request: ProvisionRequest): Provisioned {
     const { store, clock, fleet } = this.#dependencies;
-    const document = checkAppCompose({ ...buildAppCompose(request.compose), ...request.manifest });
+    const { preLaunchScript = latestOfficialScript } = request.compose;
+    const compose = buildAppCompose({ ...request.compose, preLaunchScript });
+    const document = checkAppCompose({ ...compose, ...request.manifest });
     if (store.cvms.withName(workspaceId, request.name).length > 0) {
       throw new ApiError(409, errorCodes.duplicateCvmName, `The workspace has a CVM named ${request.name} already.`);
     }
@@ -167,10 +171,10 @@ export class Provisioning {
 
   #chooseOsImage({ osImage: name, preferDev = false }: ProvisionRequest): OsImage {
     const { platform } = this.#dependencies.store;
+    if (name !== undefined) return requireOsImage(platform, name);
     const all = platform.listOsImages();
-    const preferred = all.find(({ isDev }) => isDev === preferDev) ?? all[0];
-    const image = name === undefined ? preferred : platform.findOsImage(name);
-    if (!image) throw new ApiError(400, errorCodes.imageNotFound, `There is no OS image ${name ?? "to boot"}.`);
+    const image = all.find(({ isDev }) => isDev === preferDev) ?? all[0];
+    if (!image) throw new ApiError(400, errorCodes.imageNotFound, "There is no OS image to boot.");
     return image;
   }
 }
@@ -186,11 +190,9 @@ function invalidAppId(problem: string): ApiError {
 }
 
 function chooseSettings(request: ProvisionRequest, osImage: OsImage): CvmSettings {
-  const size = findInstanceType(request.instanceType ?? "tdx.small");
+  const [smallest] = instanceTypes;
   return {
-    instanceType: size.name,
-    vcpu: request.vcpu ?? size.vcpu,
-    memoryMb: request.memoryMb ?? size.memoryMb,
+    ...chooseSize({ ...smallest, instanceType: smallest.name }, request),
     diskGb: request.diskGb ?? defaultDiskGb,
     osImage: osImage.name,
     listed: request.listed ?? false,

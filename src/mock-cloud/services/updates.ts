@@ -1,4 +1,5 @@
-import { alreadyRegistered } from "../../cloud/protocol.ts";
+import { randomUUID } from "node:crypto";
+import { alreadyRegistered, statusCodes } from "../../cloud/protocol.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError, cvmBusy, cvmNotFound, hashInvalidOrExpired, restartNeeded } from "../errors.ts";
@@ -10,7 +11,7 @@ import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
 import { createCommitToken } from "./account.ts";
 import type { Confirmation } from "./confirmation.ts";
-import type { Fleet } from "./fleet.ts";
+import { type Fleet, refuseSmallerDisk } from "./fleet.ts";
 import type { RegistrationVerifier } from "./onchain-policy.ts";
 import { isSameAllowedEnvs, planUpdate, resolveSettings, type UpdateChange } from "./plan-update.ts";
 
@@ -32,6 +33,10 @@ export interface Accepted {
   /** Parses both documents, so only the endpoint that answers it asks. */
   isAllowedEnvsChanged(): boolean;
 }
+
+export type Redeployment =
+  | { readonly kind: "accepted"; readonly operations: readonly { readonly cvm: Cvm; readonly operation: Operation }[] }
+  | { readonly kind: "registration-required"; readonly cvm: Cvm; readonly composeHash: ComposeHash };
 
 export interface Submission {
   /** Undefined when the request contains no change, as in a plain confirmation. */
@@ -78,7 +83,7 @@ export class Updates {
    * @throws ApiError 409 while another operation runs, 400 when the node has no room; the errors of planUpdate
    */
   propose(cvm: Cvm, wanted: UpdateChange, correlationId: string, isPrepareOnly = false): UpdateOutcome {
-    const change = this.#resolve(wanted);
+    const change = this.#resolve(cvm, wanted);
     const { workload, isComposeChanged, isNoChange } = planUpdate(cvm, change);
     this.#refuseWhileBusy(cvm);
     this.#dependencies.fleet.requireRoomToGrow(cvm, workload.settings);
@@ -148,7 +153,7 @@ export class Updates {
     correlationId: string,
   ): Promise<Accepted> {
     return this.#confirm(cvm, confirmation, correlationId, (now, pending) =>
-      resent === undefined ? applyPending(now, pending) : applyResent(now, pending, this.#resolve(resent)),
+      resent === undefined ? applyPending(now, pending) : applyResent(now, pending, this.#resolve(now, resent)),
     );
   }
 
@@ -165,6 +170,66 @@ export class Updates {
   ): Promise<Accepted> {
     const { composeHash } = pending;
     return this.#confirm(cvm, { composeHash, transactionHash }, correlationId, applyPending, pending.id);
+  }
+
+  /** Sets a flag that the guest does not see, so nothing restarts. @throws ApiError 409, as a rollover sets all settings */
+  list(cvm: Cvm, listed: boolean): Cvm {
+    const { store, clock } = this.#dependencies;
+    this.#refuseWhileBusy(cvm);
+    if (cvm.settings.listed !== listed) store.cvms.setListed(cvm.id, listed, clock.now());
+    return store.cvms.get(cvm.id);
+  }
+
+  /**
+   * Makes CVMs of one app run a document that a CVM of the app was asked to run before: all of them, or none.
+   *
+   * @throws ApiError 409, 466, 467, 468, 503
+   */
+  async redeploy(
+    cvms: readonly Cvm[],
+    document: Pick<Workload, "composeHash" | "composeText">,
+    confirmation: Confirmation | undefined,
+  ): Promise<Redeployment> {
+    const { store, rollover } = this.#dependencies;
+    const { composeHash, composeText } = document;
+    if (confirmation !== undefined && confirmation.composeHash !== composeHash) {
+      throw hashInvalidOrExpired(`The revision has compose hash ${composeHash}, not ${confirmation.composeHash}.`);
+    }
+    const ids = [...new Set(cvms.map(({ id }) => id))];
+    const findChanged = () => {
+      const current = ids.flatMap((id) => store.cvms.find(id) ?? []);
+      for (const cvm of current) this.#refuseWhileBusy(cvm);
+      return current.filter((cvm) => cvm.composeHash !== composeHash);
+    };
+    const [first] = findChanged();
+    if (first === undefined) return { kind: "accepted", operations: [] };
+    const proof = { composeHash, transactionHash: confirmation?.transactionHash ?? alreadyRegistered };
+    try {
+      await this.#verify(first, proof);
+    } catch (error) {
+      const isUnregistered = error instanceof ApiError && error.status === statusCodes.hashNotAllowed;
+      if (!isUnregistered || confirmation) throw error;
+      return { kind: "registration-required", cvm: first, composeHash };
+    }
+    // Verification takes time, so other updates may have arrived meanwhile.
+    const operations = store.transaction(() =>
+      findChanged().map((cvm) => {
+        const { encryptedEnv, settings } = cvm;
+        const workload = { composeText, composeHash, encryptedEnv, settings };
+        const transactionHash = this.#isOnChain(cvm) ? proof.transactionHash : null;
+        return {
+          cvm,
+          operation: rollover.record(cvm.id, {
+            kind: "update",
+            workload,
+            correlationId: randomUUID(),
+            transactionHash,
+          }),
+        };
+      }),
+    );
+    for (const { operation } of operations) rollover.start(operation);
+    return { kind: "accepted", operations };
   }
 
   async #confirm(
@@ -203,9 +268,9 @@ export class Updates {
     return accepted(cvm, operation);
   }
 
-  #resolve(wanted: UpdateChange): UpdateChange {
+  #resolve(cvm: Cvm, wanted: UpdateChange): UpdateChange {
     if (wanted.settings === undefined) return wanted;
-    return { ...wanted, settings: resolveSettings(this.#dependencies.store.platform, wanted.settings) };
+    return { ...wanted, settings: resolveSettings(this.#dependencies.store.platform, cvm, wanted.settings) };
   }
 
   #isOnChain(cvm: Cvm): boolean {
@@ -303,12 +368,15 @@ function accepted(cvm: Cvm, operation: Operation): Accepted {
   };
 }
 
+/** @throws ApiError 400 when the disk has grown since the update was proposed, so that it would shrink now */
 function applyPending(cvm: Cvm, pending: PendingUpdate): Workload {
+  const settings = { ...cvm.settings, ...pending.settingsChange };
+  refuseSmallerDisk(cvm.name, cvm.settings, settings);
   return {
     composeText: pending.composeText,
     composeHash: pending.composeHash,
     encryptedEnv: pending.encryptedEnv ?? cvm.encryptedEnv,
-    settings: { ...cvm.settings, ...pending.settingsChange },
+    settings,
   };
 }
 

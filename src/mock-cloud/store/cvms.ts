@@ -121,6 +121,11 @@ export class Cvms {
     return this.#ofWorkspace(workspaceId, this.findHashid(hashid));
   }
 
+  /** In any workspace. */
+  findUuid(vmUuid: string): Cvm | undefined {
+    return this.#first("deleted_at IS NULL AND vm_uuid = :vmUuid", { vmUuid });
+  }
+
   withUuid(workspaceId: string, vmUuid: string): Cvm[] {
     return this.#where("workspace_id = :workspaceId AND vm_uuid = :vmUuid", { workspaceId, vmUuid });
   }
@@ -159,6 +164,14 @@ export class Cvms {
       `UPDATE cvm SET compose_text = :composeText, compose_hash = :composeHash, encrypted_env = :encryptedEnv,
          settings = :settings WHERE id = :id`,
       { id, composeText, composeHash, encryptedEnv, settings: JSON.stringify(settings) },
+    );
+  }
+
+  /** For a setting that the guest does not see. */
+  setListed(id: number, listed: boolean, updatedAt: number): void {
+    this.#database.run(
+      "UPDATE cvm SET settings = json_set(settings, '$.listed', json(:listed)), updated_at = :updatedAt WHERE id = :id",
+      { id, listed: String(listed), updatedAt },
     );
   }
 

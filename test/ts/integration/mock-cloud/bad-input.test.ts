@@ -314,9 +314,14 @@ describe("bad input to the mock cloud", () => {
 
   it("says in one sentence that no node has room", async () => {
     const compose_file = { docker_compose_file: dockerCompose };
-    const body = { name: "huge-cvm", compose_file, vcpu: 1_000_000 };
+    const capacity = { vcpu: 1, memoryMb: 1024, cvmSlots: 1 };
+    world.cloud.seed({ nodes: [{ id: 9, name: "small-node", region: "small", deviceId: "99".repeat(32), capacity }] });
+    const body = { name: "huge-cvm", compose_file, region: "small" };
     const answer = await request(world.cloud, "POST", "/cvms/provision", { body });
-    expect(answer.body).to.include({ error_code: "ERR-02-002", message: "No node has room for this CVM." });
+    expect(answer.body).to.include({
+      error_code: "ERR-02-002",
+      message: "No node in region small has room for this CVM.",
+    });
   });
 
   it("accepts no prototype in a body", async () => {

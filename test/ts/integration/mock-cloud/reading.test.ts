@@ -136,7 +136,7 @@ describe("reading from the mock cloud", () => {
     expect(compose.text).to.equal(dockerCompose);
     const script = await get(`/cvms/${cvm.id}/pre-launch-script`);
     expect(script.headers.get("content-type")).to.match(/^text\/plain/);
-    expect(script.text).to.equal("");
+    expect(script.text).to.match(/^#!\/bin\/sh\n# dstack-toolkit mock cloud, pre-launch script/);
     const { body } = await get(`/cvms/${cvm.id}/compose_file`);
     expect(body).to.include({ docker_compose_file: dockerCompose, runner: "docker-compose", manifest_version: 2 });
   });

@@ -9,6 +9,8 @@ import {
 } from "@phala/cloud";
 import { expect } from "chai";
 import { network } from "hardhat";
+import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { latestOfficialScript, officialScripts } from "../../../../src/mock-cloud/services/pre-launch-script.ts";
 import {
   type CloudWorld,
   createOffChainCvm,
@@ -50,6 +52,124 @@ describe("revisions, attestation and instance ids", () => {
     const token = details.find(({ field }) => field === "commit_token")?.value;
     return { compose_hash: String(answer.body.compose_hash), token };
   }
+
+  const redeploy = (revision: unknown, body: object = {}, headers: Record<string, string> = {}) =>
+    request(world.cloud, "POST", `/apps/${appId}/revisions/${revision}/redeploy`, { body, headers });
+
+  async function revisionOf(composeHash: string) {
+    const { body } = await request(world.cloud, "GET", `/apps/${appId}/revisions`);
+    const revisions = body.revisions as { revision_id: string; compose_hash: string }[];
+    return revisions.find(({ compose_hash }) => compose_hash === composeHash)?.revision_id;
+  }
+
+  it("deploys a revision to the other CVMs of an off-chain app, as the Terraform provider asks for it", async () => {
+    cvm = await createOffChainCvm(world);
+    appId = cvm.appId.slice(2);
+    const replicas = await Promise.all(
+      [1, 2].map(() => request(world.cloud, "POST", `/cvms/${cvm.id}/replicas`, { body: {} })),
+    );
+    const vm_uuids = replicas.map(({ body }) => String(body.vm_uuid));
+    const body = { docker_compose_file: nextCompose };
+    expect((await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, { body })).status).to.equal(202);
+    await world.cloud.whenIdle();
+    const { body: detail } = await request(world.cloud, "GET", `/cvms/${cvm.id}`);
+    const composeHash = String(detail.compose_hash);
+    const revision = await revisionOf(composeHash);
+    const [first = ""] = vm_uuids;
+    const answer = await redeploy(revision, { vm_uuids: [...vm_uuids, first] });
+    expect([answer.status, answer.body.status], answer.text).to.deep.equal([202, "in_progress"]);
+    expect(answer.body.operations).to.have.lengthOf(2);
+    await world.cloud.whenIdle();
+    for (const uuid of vm_uuids) {
+      const replica = await request(world.cloud, "GET", `/cvms/${uuid}`);
+      expect(replica.body).to.include({ compose_hash: composeHash, status: "running" });
+    }
+    expect((await redeploy(revision)).body).to.deep.include({ status: "no_change", operations: [] });
+    expect((await redeploy(revision, { vm_uuids: ["unknown-cvm"] })).status).to.equal(404);
+    expect((await redeploy("rev_0")).status).to.equal(404);
+  });
+
+  it("deploys a revision of an on-chain app only once its hash is allowed", async () => {
+    const compose_hash = await propose();
+    const transaction_hash = await registerHash(world, cvm.appId, compose_hash);
+    const confirmation = { "X-Compose-Hash": compose_hash, "X-Transaction-Hash": transaction_hash };
+    await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, { body: {}, headers: confirmation });
+    await world.cloud.whenIdle();
+    const first = cvm.composeHash.slice(2);
+    await removeComposeHash(world.dstack.client, {
+      account: world.dstack.owner,
+      appId: cvm.appId,
+      composeHash: cvm.composeHash,
+    });
+    const revision = await revisionOf(first);
+    const refused = await redeploy(revision);
+    expect([refused.status, refused.body.compose_hash], refused.text).to.deep.equal([465, first]);
+    expect((await redeploy(revision, {}, confirmation)).status).to.equal(466);
+    const registered = await registerHash(world, cvm.appId, first);
+    const accepted = await redeploy(revision, {}, { "X-Compose-Hash": first, "X-Transaction-Hash": registered });
+    expect(accepted.status, accepted.text).to.equal(202);
+    await world.cloud.whenIdle();
+    expect((await request(world.cloud, "GET", `/cvms/${cvm.id}`)).body).to.include({ compose_hash: first });
+  });
+
+  it("gives a new CVM the cloud's own script, and upgrades an older one in two phases", async () => {
+    const read = () => request(world.cloud, "GET", `/cvms/${cvm.id}/pre-launch-script/upgrade-status`);
+    const upgrade = (headers: Record<string, string> = {}) =>
+      request(world.cloud, "POST", `/cvms/${cvm.id}/pre-launch-script/upgrade-to-latest-official`, { headers });
+    async function replaceScript(script: string) {
+      const { body } = await request(world.cloud, "PATCH", `/cvms/${cvm.id}/pre-launch-script`, {
+        body: { pre_launch_script: script },
+      });
+      const hash = String(body.compose_hash);
+      const headers = { "X-Compose-Hash": hash, "X-Transaction-Hash": await registerHash(world, cvm.appId, hash) };
+      await request(world.cloud, "PATCH", `/cvms/${cvm.id}`, { body: {}, headers });
+      await world.cloud.whenIdle();
+    }
+    const [oldest, latest] = [officialScripts[0], latestOfficialScript].map((script) =>
+      createHash("sha256").update(script).digest("hex"),
+    );
+    const official = { latest_official_hash: latest, is_official: true };
+    expect((await read()).body).to.deep.equal({
+      ...official,
+      current_hash: latest,
+      is_latest: true,
+      can_upgrade: false,
+    });
+    expect((await upgrade()).body).to.include({ status: "no_change" });
+
+    await replaceScript(officialScripts[0]);
+    expect((await read()).body).to.deep.equal({
+      ...official,
+      current_hash: oldest,
+      is_latest: false,
+      can_upgrade: true,
+    });
+    const proposed = await upgrade();
+    expect(proposed.status, proposed.text).to.equal(465);
+    const hash = String(proposed.body.compose_hash);
+    expect(hash).to.equal(cvm.composeHash.slice(2));
+    const done = await upgrade({ "X-Compose-Hash": hash, "X-Transaction-Hash": "already-registered" });
+    expect(done.status, done.text).to.equal(202);
+    await world.cloud.whenIdle();
+    expect((await read()).body).to.include({ is_latest: true });
+
+    await replaceScript("echo mine");
+    expect((await read()).body).to.include({ is_official: false, can_upgrade: false });
+    expect((await upgrade()).body).to.include({ error_code: "ERR-02-009" });
+    await replaceScript("");
+    expect((await read()).body).to.include({ current_hash: null, is_official: false, can_upgrade: false });
+  });
+
+  it("keeps no script when a new CVM asks for none", async () => {
+    const compose_file = { docker_compose_file: nextCompose, pre_launch_script: "" };
+    const provisioned = await request(world.cloud, "POST", "/cvms/provision", {
+      body: { name: "without-script", compose_file, kms: "PHALA" },
+    });
+    const { app_id, compose_hash } = provisioned.body;
+    const created = await request(world.cloud, "POST", "/cvms", { body: { app_id, compose_hash } });
+    const script = await request(world.cloud, "GET", `/cvms/${created.body.vm_uuid}/pre-launch-script`);
+    expect([script.status, script.text]).to.deep.equal([200, ""]);
+  });
 
   const preview = (hash: string, id: string = cvm.id) =>
     request(world.cloud, "GET", `/apps/${appId}/pending-updates/${id}/${hash}/preview`);

@@ -64,6 +64,84 @@ describe("settings of a CVM", () => {
     expect((await settled()).resource).to.include({ memory_in_gb: 8 });
   });
 
+  it("shrinks no disk, on either endpoint, and names both sizes", async () => {
+    for (const path of ["", "/resources"]) {
+      const refused = await patch(path, { disk_size: 20 });
+      expect([refused.status, refused.body.error_code], path).to.deep.equal([400, "ERR-02-008"]);
+      expect(refused.body.message).to.match(/^The disk of CVM cvm-\w+ has 40 GB and cannot shrink to 20 GB\.$/);
+      expect((await patch(path, { disk_size: 40 })).body).to.include({ status: "no_change" });
+    }
+    const proposed = await patch("", { docker_compose_file: "services: {app: {image: nginx:2}}", disk_size: 60 });
+    const composeHash = String(proposed.body.compose_hash);
+    expect((await patch("", { disk_size: 80 })).status).to.equal(202);
+    expect((await settled()).resource).to.include({ disk_in_gb: 80 });
+    const transactionHash = await registerHash(world, cvm.appId, composeHash);
+    const confirmation = { "X-Compose-Hash": composeHash, "X-Transaction-Hash": transactionHash };
+    const late = await patch("", {}, confirmation);
+    expect([late.status, late.body.message]).to.deep.equal([
+      400,
+      `The disk of CVM ${(await get()).body.name} has 80 GB and cannot shrink to 60 GB.`,
+    ]);
+    expect((await settled()).compose_hash).to.equal(cvm.composeHash.slice(2));
+  });
+
+  it("holds the limits of the instance types, on either endpoint and for a new CVM", async () => {
+    const compose_file = { docker_compose_file: "services: {app: {image: nginx:2}}" };
+    const provision = (size: object) =>
+      request(world.cloud, "POST", "/cvms/provision", { body: { name: "sized-cvm", compose_file, ...size } });
+    for (const [size, limits] of [
+      [{ vcpu: 500 }, "tdx.xlarge has at most 8 vCPUs and 16384 MB of memory, not 500 vCPUs"],
+      [{ memory: 1_000_000 }, "tdx.xlarge has at most 8 vCPUs and 16384 MB of memory, not 1 vCPUs and 1000000 MB"],
+      [{ instance_type: "tdx.medium", vcpu: 4 }, "tdx.medium has at most 2 vCPUs"],
+    ] as const) {
+      for (const answer of [await patch("", size), await patch("/resources", size), await provision(size)]) {
+        expect([answer.status, answer.body.error_code], answer.text).to.deep.equal([400, "ERR-02-009"]);
+        expect(answer.body.message).to.include(limits);
+      }
+    }
+    for (const [size, instance_type] of [
+      [{ vcpu: 3 }, "tdx.large"],
+      [{ vcpu: 1, memory: 2048 }, "tdx.large"],
+      [{ instance_type: "tdx.small" }, "tdx.small"],
+    ] as const) {
+      expect((await patch("/resources", size)).status).to.equal(202);
+      expect((await settled()).resource).to.include({ instance_type });
+    }
+  });
+
+  it("lists what there is when an OS image or an instance type is unknown", async () => {
+    const image = "dstack-v0.4.0";
+    const compose_file = { docker_compose_file: "services: {app: {image: nginx:2}}" };
+    const body = { name: "other-image", compose_file, image };
+    for (const answer of [
+      await patch("/os-image", { os_image_name: image }),
+      await patch("", { image }),
+      await patch("", { os_image_name: image }),
+      await request(world.cloud, "POST", "/cvms/provision", { body }),
+    ]) {
+      expect([answer.status, answer.body.error_code]).to.deep.equal([400, "ERR-02-010"]);
+      expect(answer.body.message).to.equal(
+        "There is no OS image dstack-v0.4.0. There are: dstack-0.5.7, dstack-0.5.8.",
+      );
+    }
+    const unknownType = await patch("/resources", { instance_type: "tdx.huge" });
+    expect(unknownType.body.error_code).to.equal("ERR-02-001");
+    expect(unknownType.body.suggestions).to.deep.equal([
+      "Use one of these: tdx.small, tdx.medium, tdx.large, tdx.xlarge.",
+    ]);
+  });
+
+  it("lists a CVM and hides it again without a restart", async () => {
+    const history = world.cloud.readHistory(cvm.id).length;
+    for (const listed of [true, false]) {
+      const answer = await patch("/listed", { listed });
+      expect([answer.status, answer.body.listed], answer.text).to.deep.equal([200, listed]);
+      expect((await get()).body).to.include({ listed, status: "running", in_progress: false });
+    }
+    expect(world.cloud.readHistory(cvm.id)).to.have.lengthOf(history);
+    expect((await patch("/listed", {})).status).to.equal(422);
+  });
+
   it("restarts no CVM without permission, and does not restart a stopped one", async () => {
     const refused = await patch("/resources", { vcpu: 2, allow_restart: 0 });
     expect(refused.status).to.equal(400);

@@ -1,6 +1,9 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { parseHashRegistration } from "../../../../src/cloud/protocol.ts";
+import { checkAppCompose } from "../../../../src/core/app-compose.ts";
+import { hashAppComposeText, writeAppCompose } from "../../../../src/core/compose-hash.ts";
+import type { JsonObject } from "../../../../src/core/json.ts";
 import { startMockCloud } from "../../../../src/mock-cloud/index.ts";
 import { deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import {
@@ -168,7 +171,9 @@ describe("updates in two phases", () => {
     await expectInForce(composeHash);
 
     const withoutScript = registrationOf(await patch("/pre-launch-script", { pre_launch_script: "" }));
-    expect(withoutScript).to.equal(cvm.composeHash.slice(2));
+    const { body: document } = await get("/compose_file");
+    const { pre_launch_script: _, ...rest } = document;
+    expect(withoutScript).to.equal(hashAppComposeText(writeAppCompose(checkAppCompose(rest as JsonObject))).slice(2));
   });
 
   it("changes the allowed names of variables in two phases, and their values in one", async () => {
@@ -246,8 +251,24 @@ describe("updates in two phases", () => {
       expect(answer.body).to.include({ status: "no_change" });
       expect(answer.body.correlation_id).to.be.a("string");
     }
-    const unchanged = await patch("/docker-compose", dockerCompose, yaml);
-    expect(unchanged.body).to.include({ status: "in_progress", message: "Nothing to change." });
+    const script = (await get("/pre-launch-script")).text;
+    for (const [version, status] of [
+      ["2025-10-28", "in_progress"],
+      ["2026-01-21", "in_progress"],
+      ["2026-05-22", "no_change"],
+      ["2026-06-23", "no_change"],
+      [undefined, "no_change"],
+    ] as const) {
+      const headers = { ...yaml, ...(version && { "X-Phala-Version": version }) };
+      for (const [path, text] of [
+        ["/docker-compose", dockerCompose],
+        ["/pre-launch-script", script],
+      ] as const) {
+        const unchanged = await patch(path, text, headers);
+        expect([unchanged.status, unchanged.body.status], `${path} ${version}`).to.deep.equal([202, status]);
+        expect(unchanged.body).to.include({ message: "Nothing to change." });
+      }
+    }
     expect(world.cloud.readHistory(cvm.id)).to.have.lengthOf(history);
 
     const resized = await patch("", { memory: 4096 });
