@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exitWith } from "../src/output/exit-with.ts";
+import { checkCompose } from "../test/clients/harness/check-compose.ts";
 import { checkOpenApi } from "../test/clients/harness/check-openapi.ts";
 import { findWrongEvidence } from "../test/clients/harness/client-bugs.ts";
 import { clientNames, installClients, isRequestShape } from "../test/clients/harness/clients.ts";
@@ -24,7 +25,7 @@ for (const [client, reason] of leftOut) console.log(`${client} is left out: ${re
 const chosen = new Map([...installed].filter(([name]) => clients.includes(name)));
 const operations = groups.flatMap((group) => group.operations);
 
-const [unordered, openApiFault] = await Promise.all([
+const [unordered, openApiFault, composeFaults] = await Promise.all([
   runCells({
     operations,
     installed: chosen,
@@ -33,6 +34,7 @@ const [unordered, openApiFault] = await Promise.all([
       process.stdout.write({ pass: ".", fail: "F", "client bug": "b", "not in this client": "" }[outcome]),
   }),
   isWhole && python !== undefined ? checkOpenApi(python) : undefined,
+  isWhole && installed.has("go-shapes") ? checkCompose() : [],
 ]);
 const cells = inOrder(unordered);
 console.log(`\n\n${formatTable(groups, cells)}\n`);
@@ -62,6 +64,10 @@ const problems = findWrongEvidence(folders);
 if (openApiFault !== undefined) {
   console.log(`\nRequests made from the OpenAPI document, by schemathesis:\n${openApiFault}`);
   problems.push("schemathesis found an answer outside the OpenAPI document");
+}
+if (composeFaults.length > 0) {
+  console.log(`\nCompose files, judged by compose-go:\n${composeFaults.join("\n")}`);
+  problems.push(`compose-go disagrees on ${composeFaults.length} compose files`);
 }
 if (ci) problems.push(...[...leftOut].map(([client, reason]) => `${client} has to run on CI, but ${reason}`));
 sendTally({

@@ -13,6 +13,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { InvalidAppComposeError } from "../errors/index.ts";
+import { readPlainScalar } from "./yaml-scalars.ts";
 
 /** Maximum number of characters and values that the aliases of a file may expand to: 20 times the longest file. */
 const maximumExpansion = 4_000_000;
@@ -189,9 +190,16 @@ class NodeReader {
 
   #readContent(node: Exclude<Node, Alias>): Reading {
     if (isMap(node)) return this.#readMapping(node);
-    if (isScalar(node)) return { node, value: node.value, weight: 1 + (node.source?.length ?? 0) };
+    if (isScalar(node)) return { node, value: this.#readScalar(node), weight: 1 + (node.source?.length ?? 0) };
     const items = node.items.map((item) => this.read(item));
     return { node, value: items.map(({ value }) => value), weight: 1 + sum(items), items };
+  }
+
+  #readScalar(node: Scalar): unknown {
+    if (!isPlain(node)) return node.value;
+    const value = readPlainScalar(node.source ?? "");
+    if (typeof value === "number" && !Number.isFinite(value)) this.#refuse(node, "a number that is not finite");
+    return value;
   }
 
   #readMapping(node: YAMLMap): Reading {
@@ -212,7 +220,8 @@ class NodeReader {
         }
       } else {
         // Docker rejects such keys. Here, 1 and "1" would become the same key.
-        if (typeof name.value !== "string") return this.#refuse(key, "a key that is not text (write it in quotes)");
+        if (typeof name.value !== "string" || isTime(name))
+          return this.#refuse(key, "a key that is not text (write it in quotes)");
         if (entries.has(name.value)) return this.#refuse(key, "a repeated key");
         entries.set(name.value, { key, reading });
       }
@@ -236,6 +245,15 @@ class NodeReader {
 
 function sum(readings: readonly Reading[]): number {
   return readings.reduce((total, { weight }) => total + weight, 0);
+}
+
+function isPlain({ type, tag }: Scalar): boolean {
+  return type === Scalar.PLAIN && tag === undefined;
+}
+
+/** Docker's parser reads a plain time as a value of its own. */
+function isTime({ node, value }: Reading): boolean {
+  return isScalar(node) && isPlain(node) && value !== node.source;
 }
 
 function isMergeKey(key: unknown): key is Scalar {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { root } from "../../../scripts/support/paths.ts";
-import { buildGoShapes, hasGo } from "../install/go-shapes.ts";
+import { buildGoProgram, hasGo } from "../install/go-program.ts";
 import { installNpmClients } from "../install/npm-clients.ts";
 import { findPython, installPythonPackage } from "../install/python-package.ts";
 import { nodeEnvironment } from "./cli.ts";
@@ -63,7 +63,7 @@ export async function installClients(): Promise<Installation> {
   const [npm, { python, packages }, goShapes] = await Promise.all([
     installNpmClients(),
     findAndInstallPython(),
-    hasGo().then((isThere) => (isThere ? buildGoShapes() : undefined)),
+    hasGo().then((isThere) => (isThere ? buildGoProgram("go-shapes") : undefined)),
   ]);
 
   const args = [join(drivers, "phala-cloud.mjs"), npm];
