@@ -1,4 +1,5 @@
-import { type HttpTransport, http } from "viem";
+import { createTransport, type EIP1193RequestFn, HttpRequestError, type HttpTransport, RpcRequestError } from "viem";
+import { type HttpAnswer, problemOfBody, readBody } from "../core/http-answer.ts";
 
 export interface HttpEndpointParameters {
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -8,53 +9,138 @@ export interface HttpEndpointParameters {
 }
 
 /**
- * Returns viem's HTTP transport for an untrusted endpoint. It follows no redirect and ends a request whose answer does
- * not end. viem itself limits the time of the headers and the size of the body, but not the time of the body.
+ * Returns a viem transport for an untrusted endpoint. Unlike viem's own, it follows no redirect, ends a request whose
+ * answer does not end, accepts only the JSON-RPC answer to the request, and keeps the HTTP answer that is none.
  */
 export function httpEndpoint(
   url: string,
-  { headers, timeoutMs = defaultTimeoutMs, signal }: HttpEndpointParameters = {},
+  { headers = {}, timeoutMs = defaultTimeoutMs, signal }: HttpEndpointParameters = {},
 ): HttpTransport {
-  return http(url, {
-    fetchFn: (input, init) => fetchBounded(input, init ?? {}, timeoutMs),
-    fetchOptions: { ...(headers && { headers }), signal: signal ?? null },
-    // viem repeats a request that it timed out itself, so the user would wait four times as long.
-    timeout: 0,
-  });
+  const endpoint = { ...splitCredentials(url, headers), timeoutMs };
+  const request = (call: object, options?: { readonly signal?: AbortSignal | undefined }) =>
+    post(endpoint, call, [signal, options?.signal]);
+  return ({ retryCount }) =>
+    createTransport(
+      // Callers check each result.
+      { key: "http", name: "HTTP JSON-RPC", type: "http", retryCount, request: request as EIP1193RequestFn },
+      // Their secrets are removed from every text.
+      { url, fetchOptions: { headers } },
+    );
 }
 
 export const defaultTimeoutMs = 30_000;
 /** Longest pause an endpoint may ask for, in seconds. viem would otherwise wait as long as it says, even for hours. */
 const longestPause = 30;
+/** As viem limits it, in bytes. */
+const longestBody = 10_485_760;
+
+interface Endpoint {
+  readonly url: string;
+  readonly headers: Headers;
+  readonly timeoutMs: number;
+}
+
+/** `fetch` refuses a URL with credentials. */
+function splitCredentials(raw: string, given: Readonly<Record<string, string>>): Pick<Endpoint, "url" | "headers"> {
+  const url = new URL(raw);
+  const { username, password } = url;
+  const headers = new Headers({ "content-type": "application/json" });
+  if (username !== "" || password !== "") {
+    const words = [username, password].map(decodeURIComponent).join(":");
+    headers.set("authorization", `Basic ${Buffer.from(words).toString("base64")}`);
+  }
+  for (const [name, value] of Object.entries(given)) headers.set(name, value);
+  [url.username, url.password] = ["", ""];
+  return { url: url.href, headers };
+}
+
+let lastId = 0;
+
+/** Sends one request, and returns the result of its answer. viem repeats it after most errors. */
+async function post(endpoint: Endpoint, call: object, ending: readonly (AbortSignal | undefined)[]): Promise<unknown> {
+  const { url, timeoutMs } = endpoint;
+  const id = ++lastId;
+  const body = { jsonrpc: "2.0", id, ...call };
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(new EndpointTimeout(timeoutMs)), timeoutMs).unref();
+  const signal = AbortSignal.any([timeout.signal, ...ending.filter((one) => one !== undefined)]);
+  let answer: HttpAnswer & { readonly headers: Headers };
+  try {
+    answer = await exchange(endpoint, JSON.stringify(body), signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const cause = error instanceof RangeError ? new EndpointFault("ResponseBodyTooLargeError", error.message) : error;
+    throw new HttpRequestError({ url, body, cause: cause instanceof Error ? cause : new Error(String(cause)) });
+  } finally {
+    clearTimeout(timer);
+  }
+  const { status, headers, body: text } = answer;
+  const parsed = parseJson(text);
+  const fault = faultIn(parsed);
+  const refusal = fault && new RpcRequestError({ body, url, error: fault });
+  if (status < 200 || status >= 300)
+    throw new HttpRequestError({ url, body, status, headers, details: text, ...(refusal && { cause: refusal }) });
+  if (refusal !== undefined) throw refusal;
+  const problem = parsed === undefined ? problemOfBody(text, "JSON-RPC") : problemOfEnvelope(parsed, id);
+  if (problem === undefined) return Reflect.get(Object(parsed), "result");
+  throw new HttpRequestError({ url, body, cause: new EndpointFault("UnusableAnswer", problem, answer) });
+}
+
+/** What is wrong with an HTTP answer whose status is good. */
+export class EndpointFault extends Error {
+  override readonly name: "UnusableAnswer" | "ResponseBodyTooLargeError";
+  readonly answer: HttpAnswer | undefined;
+  constructor(name: EndpointFault["name"], problem: string, answer?: HttpAnswer) {
+    super(problem);
+    this.name = name;
+    this.answer = answer;
+  }
+}
 
 /**
- * Returns a redirect instead of following it. Following it would send the request again to an address that the endpoint
+ * Returns a redirect without following it. Following it would send the request again to an address that the endpoint
  * chose, with the API key in its headers and the transaction in its body. Drops the redirect's body, so that it cannot be
  * mistaken for an answer. Removes a Retry-After that is too long, so that the error is reported after the usual few
  * attempts.
  */
-async function fetchBounded(input: string | URL | Request, init: RequestInit, timeoutMs: number): Promise<Response> {
-  const response = await fetch(input, {
-    ...init,
-    redirect: "manual",
-    signal: AbortSignal.any([...(init.signal ? [init.signal] : []), signalOfTimeout(timeoutMs)]),
-  });
-  const { status, statusText, body } = response;
+async function exchange({ url, headers: sent }: Endpoint, body: string, signal: AbortSignal) {
+  const response = await fetch(url, { method: "POST", headers: sent, body, redirect: "manual", signal });
+  const { status } = response;
   const headers = new Headers(response.headers);
   const pause = headers.get("retry-after");
   if (pause !== null && !(Number(pause) <= longestPause)) headers.delete("retry-after");
-  if (!isRedirect(status)) return new Response(body, { status, statusText, headers });
-  await body?.cancel();
+  const contentType = headers.get("content-type") ?? undefined;
+  if (!isRedirect(status)) return { status, headers, contentType, body: await readBody(response, longestBody) };
+  await response.body?.cancel();
   const location = headers.get("location");
-  return new Response(null, { status, statusText, headers: location === null ? {} : { location } });
+  return { status, headers: new Headers(location === null ? {} : { location }), contentType: undefined, body: "" };
 }
 
-/** viem repeats a request after every error except one with this name. */
-function signalOfTimeout(timeoutMs: number): AbortSignal {
-  const controller = new AbortController();
-  const end = () => controller.abort(new DOMException(`no complete answer within ${timeoutMs / 1000} s`, "AbortError"));
-  setTimeout(end, timeoutMs).unref();
-  return controller.signal;
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function faultIn(answer: unknown): { code: number; message: string; data?: unknown } | undefined {
+  const { error } = Object(answer) as { readonly error?: unknown };
+  const { code, message, data } = Object(error) as Readonly<Record<string, unknown>>;
+  return typeof code === "number" && typeof message === "string" ? { code, message, data } : undefined;
+}
+
+function problemOfEnvelope(answer: unknown, id: number): string | undefined {
+  if (typeof answer !== "object" || answer === null || !("result" in answer)) return "JSON, but not JSON-RPC";
+  const { id: answered } = answer as { readonly id?: unknown };
+  return answered === id ? undefined : "the answer to another request";
+}
+
+/** The time limit of a request has passed. viem repeats a request after every error except one with this name. */
+export class EndpointTimeout extends DOMException {
+  constructor(timeoutMs: number) {
+    super(`no complete answer within ${timeoutMs / 1000} s`, "AbortError");
+  }
 }
 
 /** Describes an HTTP error that is a redirect, with only the origin of its target. Undefined for other errors. */

@@ -1,8 +1,9 @@
 import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
+import { describeHttpAnswer, findNetworkFailure, type HttpAnswer, mediaTypeOf } from "../core/http-answer.ts";
 import { createSecretCleaner, hideLikelySecrets, secretsOfRequest } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
-import { type DstackError, isDstackError, RpcUnavailableError } from "../errors/index.ts";
-import { describeRedirect } from "./endpoint.ts";
+import { type DstackError, type EndpointFailure, isDstackError, RpcUnavailableError } from "../errors/index.ts";
+import { describeRedirect, EndpointFault, EndpointTimeout } from "./endpoint.ts";
 
 /** What a node reported about a call that the EVM reverted. */
 export interface Revert {
@@ -102,26 +103,70 @@ function createCleaner(source: RpcSource | undefined, error: unknown): (text: st
   return createSecretCleaner(secretsOfRequest(source?.transport, error)).clean;
 }
 
-/**
- * Returns the endpoint's own message for a refused request, or what is wrong with its answer, safe to print. Undefined
- * if there is no message. JSON-RPC errors have a numeric code; the innermost one comes from the endpoint.
- */
-export function rpcMessage(source: RpcSource | undefined, error: unknown): string | undefined {
+/** Finds how an endpoint failed in the error of a client library: its HTTP answer, its message, or the network. */
+export function findFailure(source: RpcSource | undefined, error: unknown): EndpointFailure {
   const chain = errorChain(error);
-  const redirect = chain.map(describeRedirect).find((words) => words !== undefined);
-  if (redirect !== undefined) return createCleaner(source, error)(redirect);
-  const refusal = chain.findLast(({ code }) => typeof code === "number") ?? chain.find(isOurs);
-  if (refusal === undefined) return undefined;
+  const clean = (text: string) => hideSecrets(source, error, text);
   return (
-    cleanText(hideSecrets(source, error, errorText(refusal)))
-      .slice(0, longest)
-      .replace(/\.+$/, "") || undefined
+    redirectIn(chain, createCleaner(source, error)) ??
+    httpAnswerIn(chain, clean) ??
+    messageIn(chain, clean) ??
+    silenceIn(chain, error) ?? { said: chain.some((link) => link instanceof SyntaxError) ? "not JSON" : undefined }
   );
 }
 
-/** True for the plain Errors that this package throws for an unusable answer. Libraries set another name. */
+function redirectIn(chain: readonly ErrorLink[], clean: (text: string) => string): EndpointFailure | undefined {
+  const redirect = chain.find((link) => describeRedirect(link) !== undefined);
+  if (redirect === undefined) return undefined;
+  return { said: clean(describeRedirect(redirect) ?? ""), status: Number(Reflect.get(redirect, "status")) };
+}
+
+/** viem keeps the HTTP answer only if its status is bad; `httpEndpoint` keeps every answer that is no JSON-RPC. */
+function httpAnswerIn(chain: readonly ErrorLink[], clean: (text: string) => string): EndpointFailure | undefined {
+  for (const link of chain) {
+    if (link instanceof EndpointFault && link.answer !== undefined) return describe(link.answer, link.message);
+    const { status, headers, details } = link as ErrorLink & { readonly status?: unknown; readonly headers?: unknown };
+    if (typeof status !== "number") continue;
+    const contentType = headers instanceof Headers ? (headers.get("content-type") ?? undefined) : undefined;
+    return describe({ status, contentType, body: typeof details === "string" ? details : "" });
+  }
+  return undefined;
+
+  function describe(answer: HttpAnswer, problem?: string): EndpointFailure {
+    const { status, contentType } = answer;
+    return { said: describeHttpAnswer(answer, clean, problem), status, contentType: mediaTypeOf(contentType) };
+  }
+}
+
+/** JSON-RPC errors have a numeric code; the innermost one comes from the endpoint. */
+function messageIn(chain: readonly ErrorLink[], clean: (text: string) => string): EndpointFailure | undefined {
+  const refusal =
+    chain.findLast((link) => typeof link.code === "number" && !isDomException(link)) ?? chain.find(isOurs);
+  if (refusal === undefined) return undefined;
+  const said = cleanText(clean(errorText(refusal)))
+    .slice(0, longest)
+    .replace(/\.+$/, "");
+  return said === "" ? undefined : { said };
+}
+
+/** True for the errors that this package throws for an unusable answer. Libraries set another name. */
 function isOurs(link: object): boolean {
-  return Reflect.get(link, "name") === "Error" && !("code" in link);
+  return link instanceof EndpointFault || (Reflect.get(link, "name") === "Error" && !("code" in link));
+}
+
+/** Errors of `fetch` have numeric codes too. */
+function isDomException(link: object): boolean {
+  return link instanceof DOMException;
+}
+
+function silenceIn(chain: readonly ErrorLink[], error: unknown): EndpointFailure | undefined {
+  const timeout = chain.find((link) => link instanceof EndpointTimeout || Reflect.get(link, "name") === "TimeoutError");
+  if (timeout !== undefined) {
+    const isOwn = timeout instanceof EndpointTimeout;
+    return { reason: isOwn ? timeout.message : "no complete answer in time", failure: "TIMEOUT" };
+  }
+  const network = findNetworkFailure(error);
+  return network && { reason: network.words, failure: network.code };
 }
 
 const longestMessage = 1000;
@@ -175,7 +220,7 @@ export function translateChainError(source: RpcSource | undefined, error: unknow
   if (isDstackError(error)) return error;
   return new RpcUnavailableError(doing, {
     cause: withoutSecrets(source, error),
-    said: rpcMessage(source, error),
+    ...findFailure(source, error),
   });
 }
 

@@ -28,6 +28,8 @@ export interface CreateCloudClientParameters {
 export interface CloudClient {
   readonly baseUrl: string;
   readonly apiVersion: ApiVersion;
+  /** How often and how soon it repeats a request. */
+  readonly retry: RetrySettings;
   /**
    * Sends one request and repeats it if that is safe. Returns answers with status 2xx or one of `alsoExpected`.
    *
@@ -70,6 +72,7 @@ export function createCloudClient(parameters: CreateCloudClientParameters): Clou
   return Object.freeze({
     baseUrl,
     apiVersion,
+    retry,
     request: (request: CloudRequest) => {
       const headers = { ...request.headers, ...added };
       return sendRequest({ ...request, apiVersion: request.apiVersion ?? apiVersion, headers }, transport);

@@ -1,12 +1,13 @@
-import { CloudProtocolError, CloudUnreachableError, isDstackError } from "../errors/index.ts";
+import { readBody } from "../core/http-answer.ts";
+import { CloudProtocolError, isDstackError } from "../errors/index.ts";
 import {
   type CloudReply,
-  causeWithout,
   describeRefusal,
-  readBody,
+  maximumBodyBytes,
   type SentRequest,
   send,
   type Transport,
+  unreachable,
   whenAborted,
 } from "./http.ts";
 
@@ -67,7 +68,7 @@ export async function openStream(
     closed?.throwIfAborted();
     if (isDstackError(error)) return error;
     if (error instanceof RangeError) return new CloudProtocolError(method, path, error.message);
-    return new CloudUnreachableError(method, path, causeWithout(clean, error));
+    return unreachable({ method, path }, transport, { error });
   };
 
   try {
@@ -75,7 +76,7 @@ export async function openStream(
     const sent = { ...request, method, headers } as const;
     const response = await within(transport.timeoutMs, send(sent, transport, signal));
     if (response.status !== 200) {
-      const text = await within(transport.timeoutMs, readBody(response));
+      const text = await within(transport.timeoutMs, readBody(response, maximumBodyBytes));
       throw describeRefusal(sent, transport, response, text).error;
     }
     if (!/^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "")) {

@@ -2,7 +2,7 @@ import { type AppId, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { type Cvm, parseCvm } from "./cvm.ts";
 import { cvmInfoListSchema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetAppCvmsParameters {
   readonly appId: AppId;
@@ -23,8 +23,9 @@ const apiVersion = "2026-01-21";
  */
 export async function getAppCvms(client: CloudClient, { appId }: GetAppCvmsParameters): Promise<readonly Cvm[]> {
   const path = apiPath`/apps/${withoutPrefix(appId)}/cvms`;
-  const reply = await client.request({ method: "GET", path, apiVersion });
-  return parseReply(reply, (body) => cvmInfoListSchema.parse(body).map((item) => parseCvm(item, apiVersion)));
+  return readJson(client, { path, apiVersion }, (body) =>
+    cvmInfoListSchema.parse(body).map((item) => parseCvm(item, apiVersion)),
+  );
 }
 
 export const safeGetAppCvms = safe(getAppCvms);

@@ -2,7 +2,7 @@ import { verifyEncryptionKey } from "../core/encryption-key-signature.ts";
 import { type AppId, type Hex, parseFixedHex, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { timestampedAppPublicKeySchema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetAppEncryptionKeyParameters {
   /** Id or slug of the KMS. */
@@ -46,8 +46,7 @@ export async function getAppEncryptionKey(
   { kms, appId, expectedKmsPublicKey }: GetAppEncryptionKeyParameters,
 ): Promise<AppEncryptionKey> {
   const path = apiPath`/kms/${kms}/pubkey/${withoutPrefix(appId)}`;
-  const reply = await client.request({ method: "GET", path });
-  const key = parseReply(reply, (body): AppEncryptionKey => {
+  const key = await readJson(client, { path }, (body): AppEncryptionKey => {
     const { public_key, signature, signature_v1, timestamp } = timestampedAppPublicKeySchema.parse(body);
     const isTimed = typeof signature_v1 === "string" && typeof timestamp === "number";
     return {

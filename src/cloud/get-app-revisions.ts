@@ -1,7 +1,7 @@
 import { type AppId, type ComposeHash, parseComposeHash, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { revisionListSchema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetAppRevisionsParameters {
   readonly appId: AppId;
@@ -41,8 +41,7 @@ export async function getAppRevisions(
   { appId, page = 1, pageSize = 100 }: GetAppRevisionsParameters,
 ): Promise<AppRevisions> {
   const path = `${apiPath`/apps/${withoutPrefix(appId)}/revisions`}?page=${page}&page_size=${pageSize}`;
-  const reply = await client.request({ method: "GET", path });
-  return parseReply(reply, (body) => {
+  return readJson(client, { path }, (body) => {
     const { revisions, total_pages } = revisionListSchema.parse(body);
     return {
       revisions: revisions.map((revision) => ({

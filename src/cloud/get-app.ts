@@ -2,7 +2,7 @@ import { type AppId, withoutPrefix } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
 import { appSummarySchema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetAppParameters {
   readonly appId: AppId;
@@ -25,8 +25,7 @@ export interface App {
  * const { cvmCount } = await getApp(cloud, { appId });
  */
 export async function getApp(client: CloudClient, { appId }: GetAppParameters): Promise<App> {
-  const reply = await client.request({ method: "GET", path: apiPath`/apps/${withoutPrefix(appId)}` });
-  return parseReply(reply, (body) => {
+  return readJson(client, { path: apiPath`/apps/${withoutPrefix(appId)}` }, (body) => {
     const { name, cvm_count } = appSummarySchema.parse(body);
     return { name: cleanText(name), cvmCount: cvm_count };
   });

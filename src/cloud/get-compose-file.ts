@@ -1,6 +1,6 @@
 import { type AppCompose, parseAppCompose } from "../core/app-compose.ts";
 import type { CloudClient } from "./create-client.ts";
-import { apiPath, checkShape, safe } from "./replies.ts";
+import { apiPath, parseReply, readReply, safe } from "./replies.ts";
 
 export interface GetComposeFileParameters {
   readonly cvm: string;
@@ -17,8 +17,9 @@ export interface GetComposeFileParameters {
  * const document = await getComposeFile(cloud, { cvm: "my-app" });
  */
 export async function getComposeFile(client: CloudClient, { cvm }: GetComposeFileParameters): Promise<AppCompose> {
-  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/compose_file` });
-  return checkShape(reply, () => parseAppCompose(reply.text));
+  return readReply(client, { path: apiPath`/cvms/${cvm}/compose_file` }, (reply) =>
+    parseReply(reply, () => parseAppCompose(reply.text)),
+  );
 }
 
 export const safeGetComposeFile = safe(getComposeFile);

@@ -1,7 +1,7 @@
 import { type Hex, parseFixedHex } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { cvmDetail20260121Schema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetCvmOsImageParameters {
   readonly cvm: string;
@@ -21,8 +21,7 @@ const apiVersion = "2026-01-21";
  * const osImageHash = await getCvmOsImage(cloud, { cvm: "my-app" });
  */
 export async function getCvmOsImage(client: CloudClient, { cvm }: GetCvmOsImageParameters): Promise<Hex | undefined> {
-  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}`, apiVersion });
-  return parseReply(reply, (body) => {
+  return readJson(client, { path: apiPath`/cvms/${cvm}`, apiVersion }, (body) => {
     const hash = cvmDetail20260121Schema.parse(body).os?.os_image_hash;
     return hash ? parseFixedHex("An OS image hash", hash, 32) : undefined;
   });

@@ -1,6 +1,6 @@
 import type { CloudClient } from "./create-client.ts";
 import { type CvmRuntimeState, parseCvmState } from "./cvm.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export type { CvmRuntimeState } from "./cvm.ts";
 
@@ -19,8 +19,7 @@ export interface GetCvmStateParameters {
  * const { status, bootError } = await getCvmState(cloud, { cvm: "my-app" });
  */
 export async function getCvmState(client: CloudClient, { cvm }: GetCvmStateParameters): Promise<CvmRuntimeState> {
-  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}/state` });
-  return parseReply(reply, (body) => parseCvmState(body, reply.clean));
+  return readJson(client, { path: apiPath`/cvms/${cvm}/state` }, (body, { clean }) => parseCvmState(body, clean));
 }
 
 export const safeGetCvmState = safe(getCvmState);

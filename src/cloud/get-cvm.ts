@@ -1,7 +1,7 @@
 import type { CloudClient } from "./create-client.ts";
 import { type Cvm, parseCvm } from "./cvm.ts";
 import type { ApiVersion } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetCvmParameters {
   /** `cvm_…`, UUID, `app_…`, `0x` app address, `instance_…` or a unique name. */
@@ -21,8 +21,9 @@ export interface GetCvmParameters {
  * const { appId, composeHash, status } = await getCvm(cloud, { cvm: "my-app" });
  */
 export async function getCvm(client: CloudClient, { cvm, apiVersion }: GetCvmParameters): Promise<Cvm> {
-  const reply = await client.request({ method: "GET", path: apiPath`/cvms/${cvm}`, apiVersion });
-  return parseReply(reply, (body) => parseCvm(body, reply.apiVersion));
+  return readJson(client, { path: apiPath`/cvms/${cvm}`, apiVersion }, (body, reply) =>
+    parseCvm(body, reply.apiVersion),
+  );
 }
 
 export const safeGetCvm = safe(getCvm);

@@ -1,7 +1,7 @@
 import { type AppId, type DeviceId, parseDeviceId, withoutPrefix } from "../core/ids.ts";
 import type { CloudClient } from "./create-client.ts";
 import { deviceAllowlistSchema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetKnownDevicesParameters {
   readonly appId: AppId;
@@ -22,8 +22,7 @@ export async function getKnownDevices(
   { appId }: GetKnownDevicesParameters,
 ): Promise<readonly DeviceId[]> {
   const path = apiPath`/apps/${withoutPrefix(appId)}/device-allowlist`;
-  const reply = await client.request({ method: "GET", path });
-  return parseReply(reply, (body) =>
+  return readJson(client, { path }, (body) =>
     deviceAllowlistSchema.parse(body).devices.map(({ device_id }) => parseDeviceId(device_id)),
   );
 }

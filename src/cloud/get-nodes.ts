@@ -2,7 +2,7 @@ import { type DeviceId, parseDeviceId } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
 import { availableNodesSchema } from "./protocol.ts";
-import { parseReply, safe } from "./replies.ts";
+import { readJson, safe } from "./replies.ts";
 
 /** A machine that can run CVMs of the API key's workspace. */
 export interface CloudNode {
@@ -22,8 +22,7 @@ export interface CloudNode {
  * for (const { name, deviceId } of await getNodes(cloud)) console.log(name, deviceId);
  */
 export async function getNodes(client: CloudClient): Promise<readonly CloudNode[]> {
-  const reply = await client.request({ method: "GET", path: "/teepods/available" });
-  return parseReply(reply, (body) =>
+  return readJson(client, { path: "/teepods/available" }, (body) =>
     availableNodesSchema.parse(body).nodes.map(({ name, device_id }) => ({
       name: cleanText(name),
       deviceId: device_id ? parseDeviceId(device_id) : undefined,

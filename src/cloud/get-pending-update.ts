@@ -3,7 +3,7 @@ import { cleanText } from "../core/text.ts";
 import { CloudResponseError } from "../errors/index.ts";
 import type { CloudClient } from "./create-client.ts";
 import { pendingUpdatePreviewSchema } from "./protocol.ts";
-import { apiPath, parseReply, safe } from "./replies.ts";
+import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetPendingUpdateParameters {
   readonly appId: AppId;
@@ -38,8 +38,7 @@ export async function getPendingUpdate(
   const [app, hash] = [withoutPrefix(appId), withoutPrefix(composeHash)];
   const path = apiPath`/apps/${app}/pending-updates/${vmUuid}/${hash}/preview`;
   try {
-    const reply = await client.request({ method: "GET", path });
-    return parseReply(reply, (body) => {
+    return await readJson(client, { path }, (body) => {
       const { pending, expires_at } = pendingUpdatePreviewSchema.parse(body);
       return { composeHash: parseComposeHash(pending.compose_hash), expiresAt: cleanText(expires_at) };
     });

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { z } from "zod";
+import { findNetworkFailure, firstWords, mediaTypeOf, readBody } from "../core/http-answer.ts";
 import { withRetry } from "../core/retry.ts";
-import type { SecretCleaner } from "../core/secrets.ts";
+import { hideLikelySecrets, type SecretCleaner } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import {
   type CloudAnswer,
@@ -66,15 +67,28 @@ async function attemptOnce(request: SentRequest, transport: Transport): Promise<
     if (error instanceof RangeError) throw new CloudProtocolError(method, path, error.message);
     return {
       failure: { kind: timeout.aborted ? "timeout" : "network" },
-      error: new CloudUnreachableError(method, path, causeWithout(clean, error)),
+      error: unreachable(request, transport, { error, isLate: timeout.aborted }),
     };
   }
   const { status } = response;
   const requestId = requestIdOf(response.headers, clean);
   if (response.ok || request.alsoExpected?.includes(status)) {
-    return { method, path, status, text, apiVersion: request.apiVersion, requestId, clean };
+    const contentType = response.headers.get("content-type") ?? undefined;
+    return { method, path, status, contentType, text, apiVersion: request.apiVersion, requestId, clean };
   }
   return describeRefusal(request, transport, response, text);
+}
+
+/** The error of a request without an answer, with its cause unless that shows a secret. */
+export function unreachable(
+  { method, path }: Pick<SentRequest, "method" | "path">,
+  { secrets, timeoutMs }: Pick<Transport, "secrets" | "timeoutMs">,
+  { error, isLate = false }: { readonly error: unknown; readonly isLate?: boolean },
+): CloudUnreachableError {
+  return new CloudUnreachableError(method, path, {
+    ...causeWithout(secrets.clean, error),
+    ...(isLate ? { timeoutMs } : { failure: findNetworkFailure(error) }),
+  });
 }
 
 /** @throws CloudProtocolError for a redirect */
@@ -90,7 +104,10 @@ export function describeRefusal(
   const { clean, cleanDeep } = transport.secrets;
   const correlationId = requestIdOf(headers, clean);
   // Parsed first: JSON may spell a key with escapes.
-  const answer = describeAnswer({ method, path, status, correlationId }, cleanDeep(parseJson(text)));
+  const answer = describeAnswer({ method, path, status, correlationId }, cleanDeep(parseJson(text)), {
+    contentType: headers.get("content-type") ?? undefined,
+    words: () => firstWords(text, (said) => hideLikelySecrets(clean(said))),
+  });
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"), Date.now());
   return {
     failure: { kind: "status", status, hasErrorCode: answer.errorCode !== undefined, retryAfterMs },
@@ -108,7 +125,7 @@ async function exchange(
   signal: AbortSignal,
 ): Promise<[response: Response, text: string]> {
   const response = await send(request, transport, signal);
-  return [response, await readBody(response)];
+  return [response, await readBody(response, maximumBodyBytes)];
 }
 
 export function send(request: SentRequest, { baseUrl, fetch }: Transport, signal: AbortSignal): Promise<Response> {
@@ -168,20 +185,35 @@ const structuredSchema = z.looseObject({
   request_id: z.string().nullish(),
 });
 
-/** Reads a refusal in any of the API's error shapes. A body in another shape gives no message. */
+/** An answer that may be of another server than the API. */
+interface PlainAnswer {
+  readonly contentType: string | undefined;
+  /** Its first words, cleaned. */
+  readonly words: () => string;
+}
+
+/** Reads a refusal in any of the API's error shapes. A body in another shape is quoted, with its media type. */
 export function describeAnswer(
   exchange: Pick<CloudAnswer, "method" | "path" | "status" | "correlationId">,
   body: unknown,
+  plain?: PlainAnswer,
 ): CloudAnswer {
   const inner = z.looseObject({ detail: z.unknown() }).safeParse(body);
   const detail = inner.success ? inner.data.detail : undefined;
   const parsed = structuredSchema.safeParse(isObject(detail) ? detail : body);
   const { error_code, message, correlation_id, request_id } = parsed.success ? parsed.data : {};
   const said = message ?? (typeof detail === "string" ? detail : describeValidation(body));
+  const contentType = said === undefined ? mediaTypeOf(plain?.contentType) : undefined;
+  const quoted = said ?? ([contentType, plain?.words()].filter(Boolean).join(": ") || undefined);
   return {
     ...exchange,
     errorCode: error_code === undefined ? undefined : cleanText(error_code),
-    apiMessage: said === undefined ? undefined : cleanText(said),
+    apiMessage: quoted === undefined ? undefined : cleanText(quoted),
+    ...(contentType !== undefined && { contentType }),
+    // As the frameworks of the API and of most servers say it.
+    ...(exchange.status === 404 &&
+      error_code === undefined &&
+      /^not found$/i.test(said ?? "not found") && { isUnknownPath: true }),
     correlationId: cleanText(correlation_id ?? request_id ?? exchange.correlationId ?? "") || undefined,
   };
 }
@@ -193,7 +225,9 @@ export function refusalOf(answer: CloudAnswer): CloudResponseError {
     case 403:
       return new UnauthorizedError(answer);
     case 404:
-      return isAboutCvm(answer) ? new CvmNotFoundError(answer) : new CloudResponseError(answer);
+      return isAboutCvm(answer) && !answer.isUnknownPath
+        ? new CvmNotFoundError(answer)
+        : new CloudResponseError(answer);
     case 409:
       return isConflictOfNames(answer) ? new CloudResponseError(answer) : new CvmBusyError(answer);
     case statusCodes.hashInvalidOrExpired:
@@ -313,6 +347,8 @@ export interface CloudReply {
   readonly method: HttpMethod;
   readonly path: string;
   readonly status: number;
+  /** Value of the Content-Type header. */
+  readonly contentType: string | undefined;
   readonly text: string;
   readonly apiVersion: ApiVersion;
   /** Value of the X-Request-ID header. */
@@ -323,19 +359,6 @@ export interface CloudReply {
 
 /** Limit of an answer's body. The largest document in an answer is a 200 KiB compose file; this leaves ample room. */
 export const maximumBodyBytes = 8 * 1024 * 1024;
-
-/** @throws RangeError if the body is longer than the limit; the rest is not read */
-export async function readBody(response: Response, limit = maximumBodyBytes): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > limit) throw new RangeError(`the body is longer than ${limit} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
 
 /** Returns the error as a cause, or nothing if its text contains a secret. */
 export function causeWithout(clean: (text: string) => string, error: unknown): { cause?: unknown } {

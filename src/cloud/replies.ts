@@ -1,6 +1,47 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { describeHttpAnswer, problemOfBody } from "../core/http-answer.ts";
+import { withRetry } from "../core/retry.ts";
 import { CloudProtocolError, type DstackError, InvalidArgumentError, isDstackError } from "../errors/index.ts";
-import { type CloudReply, causeWithout, parseJson } from "./http.ts";
+import type { CloudClient } from "./create-client.ts";
+import { type CloudReply, type CloudRequest, causeWithout, parseJson } from "./http.ts";
+
+/** An answer of a wrong shape may come from a proxy, or from one of several servers. */
+const mostTries = 3;
+
+/**
+ * Sends a GET request and converts its answer. If the answer has a wrong shape, asks again.
+ *
+ * @param convert throws a ZodError or an InputError if the shape is wrong
+ * @throws CloudError
+ */
+export function readReply<Value>(
+  client: CloudClient,
+  request: Omit<CloudRequest, "method">,
+  convert: (reply: CloudReply) => Value,
+): Promise<Value> {
+  let isAnswered = false;
+  const pauseAfter = (error: unknown, tries: number) => {
+    if (!isAnswered || !(error instanceof CloudProtocolError)) throw error;
+    if (tries >= Math.min(mostTries, client.retry.attempts)) throw error;
+    return Math.min(client.retry.baseDelayMs * 2 ** (tries - 1), client.retry.maxDelayMs);
+  };
+  return withRetry({ clock: { sleep: (milliseconds) => sleep(milliseconds) }, pauseAfter }, async () => {
+    isAnswered = false;
+    const reply = await client.request({ ...request, method: "GET" });
+    isAnswered = true;
+    return checkShape(reply, () => convert(reply));
+  });
+}
+
+/** As `readReply`, for an answer in JSON. `convert` gets its body. */
+export function readJson<Value>(
+  client: CloudClient,
+  request: Omit<CloudRequest, "method">,
+  convert: (body: unknown, reply: CloudReply) => Value,
+): Promise<Value> {
+  return readReply(client, request, (reply) => parseReply(reply, (body) => convert(body, reply)));
+}
 
 /**
  * Parses the body of an answer and converts it. `convert` throws a ZodError or an InputError if the shape is wrong.
@@ -8,11 +49,15 @@ import { type CloudReply, causeWithout, parseJson } from "./http.ts";
  * @throws CloudProtocolError
  */
 export function parseReply<Value>(
-  reply: Pick<CloudReply, "method" | "path" | "text" | "clean">,
+  reply: Pick<CloudReply, "method" | "path" | "status" | "text" | "clean"> & Partial<Pick<CloudReply, "contentType">>,
   convert: (body: unknown) => Value,
 ): Value {
   const body = parseJson(reply.text);
-  if (body === undefined) throw new CloudProtocolError(reply.method, reply.path, "it is not JSON");
+  if (body === undefined) {
+    const answer = { status: reply.status, contentType: reply.contentType, body: reply.text };
+    const problem = describeHttpAnswer(answer, reply.clean, problemOfBody(reply.text, "JSON"));
+    throw new CloudProtocolError(reply.method, reply.path, problem);
+  }
   return checkShape(reply, () => convert(body));
 }
 

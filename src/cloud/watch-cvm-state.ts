@@ -44,9 +44,9 @@ export async function* watchCvmState(
     signal,
   });
   for await (const { event, data } of stream) {
-    const { method, path, clean } = stream;
+    const { method, path, status, clean } = stream;
     if (event === "state" || event === "complete") {
-      yield parseReply({ method, path, clean, text: data }, (body) => parseCvmState(body, clean));
+      yield parseReply({ method, path, status, clean, text: data }, (body) => parseCvmState(body, clean));
     }
     if (event === "complete" || event === "timeout") return;
     if (event === "error") throw new CloudProtocolError(method, path, "the stream ends with an error");

@@ -156,8 +156,9 @@ export async function readConfiguredKms({ settings }: CommandHost): Promise<Addr
  * @throws InvalidArgumentError if the key or the URL is invalid
  */
 export async function connectCloud(host: CommandHost): Promise<CloudClient | undefined> {
-  const apiKey = await host.settings.cloud.apiKey.get();
-  return apiKey === "" ? undefined : createCloudClient({ apiKey, baseUrl: await host.settings.cloud.baseUrl.get() });
+  const { apiKey: key, baseUrl, timeoutMs } = host.settings.cloud;
+  const apiKey = await key.get();
+  return apiKey === "" ? undefined : createCloudClient({ apiKey, baseUrl: await baseUrl.get(), timeoutMs });
 }
 
 /** @throws InvalidArgumentError */
@@ -177,7 +178,7 @@ export async function listCvms(cloud: CloudClient, appId: AppId): Promise<readon
   try {
     return await getAppCvms(cloud, { appId });
   } catch (error) {
-    if (error instanceof CloudResponseError && error.status === 404) return [];
+    if (error instanceof CloudResponseError && error.status === 404 && !error.answer.isUnknownPath) return [];
     throw error;
   }
 }

@@ -81,6 +81,8 @@ export interface DstackConfig {
     readonly baseUrl: LazySetting;
     /** Empty if not set. */
     readonly apiKey: LazySetting;
+    /** Longest time for one answer; undefined for the client's default. */
+    readonly timeoutMs: number | undefined;
   };
 }
 

@@ -31,6 +31,8 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   savePlan: "--dry-run --plan FILE",
   setAllowAnyDevice: "dstack device allow-any off",
   store: "--store",
+  timeout: "networks.NAME.timeout (hardhat.config)",
+  timeoutMs: "dstack.cloud.timeout",
   transactionHash: "--transaction-hash",
   undoDelegation: "dstack batch undo-delegation",
   until: "--until",

@@ -6,17 +6,52 @@ abstract class ChainError extends DstackError {
   readonly family = "chain";
 }
 
+/** How an endpoint failed. All text is safe to print. */
+export interface EndpointFailure {
+  /** The endpoint's own message, or what is wrong with its answer. */
+  readonly said?: string | undefined;
+  /** Why no answer came, if the network or the time limit is the cause. */
+  readonly reason?: string | undefined;
+  /** Code of the system for that, such as ECONNREFUSED, or TIMEOUT. */
+  readonly failure?: string | undefined;
+  /** HTTP status of the answer. */
+  readonly status?: number | undefined;
+  /** Media type of the answer. */
+  readonly contentType?: string | undefined;
+}
+
 export class RpcUnavailableError extends ChainError {
   override readonly name = "RpcUnavailableError";
-  /** @param options.said the endpoint's own message, if it sent one */
-  constructor(doing: string, { said, ...options }: Cause & { readonly said?: string | undefined } = {}) {
-    const failure = said === undefined ? "did not answer" : "gave no usable answer";
-    super(`The RPC endpoint ${failure} while ${doing}${said === undefined ? "" : ` (${said})`}.`, {
-      ...options,
-      nextStep: "Check the RPC URL and the network connection, then try again. No transaction is paid twice.",
-      context: { doing, ...(said !== undefined && { said }) },
+  constructor(doing: string, { cause, ...failure }: Cause & EndpointFailure = {}) {
+    const { said, reason, ...facts } = failure;
+    const detail = said ?? reason;
+    const problem = said === undefined ? "did not answer" : "gave no usable answer";
+    super(`The RPC endpoint ${problem} while ${doing}${detail === undefined ? "" : ` (${detail})`}.`, {
+      cause,
+      nextStep: `${adviceOn(failure)} No transaction is paid twice.`,
+      context: { doing, ...definedOf({ said, reason, ...facts }) },
     });
   }
+}
+
+const adviceOnStatus: Readonly<Record<number, string>> = {
+  401: "Check the API key of the RPC endpoint.",
+  403: "Check the API key of the RPC endpoint, and what its plan allows.",
+  404: "Check the path of the RPC URL.",
+  429: "The endpoint limits the number of requests. Wait, then try again, or use another endpoint.",
+};
+
+function adviceOn({ status, failure }: EndpointFailure): string {
+  if (failure === "TIMEOUT") return "Use a faster RPC endpoint, or raise its `timeout`.";
+  const advice = status === undefined ? undefined : adviceOnStatus[status];
+  if (advice !== undefined) return advice;
+  if (status !== undefined && status >= 500)
+    return "The endpoint has a fault. Try again later, or use another endpoint.";
+  return "Check the RPC URL and the network connection, then try again.";
+}
+
+function definedOf(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 export class WrongChainError extends ChainError {

@@ -8,6 +8,10 @@ export interface CloudAnswer {
   /** The API's own code, such as ERR-01-007. */
   readonly errorCode?: string | undefined;
   readonly apiMessage?: string | undefined;
+  /** Media type of an answer in none of the API's own forms. */
+  readonly contentType?: string | undefined;
+  /** Whether the server does not know the path itself, as below a wrong API address. */
+  readonly isUnknownPath?: boolean | undefined;
   /** For a support ticket: `correlation_id`, `request_id` or the X-Request-ID header. */
   readonly correlationId?: string | undefined;
 }
@@ -16,13 +20,30 @@ export abstract class CloudError extends DstackError {
   readonly family = "cloud";
 }
 
+export interface CloudUnreachableOptions extends Pick<DstackErrorOptions, "cause"> {
+  /** The failure of the network in words, and its code, such as ECONNREFUSED. */
+  readonly failure?: { readonly words: string; readonly code: string } | undefined;
+  /** The time limit that passed. */
+  readonly timeoutMs?: number | undefined;
+}
+
 export class CloudUnreachableError extends CloudError {
   override readonly name = "CloudUnreachableError";
-  constructor(method: string, path: string, options: Pick<DstackErrorOptions, "cause"> = {}) {
-    super(`The cloud API did not answer ${method} ${path}.`, {
+  constructor(method: string, path: string, { failure, timeoutMs, ...options }: CloudUnreachableOptions = {}) {
+    const why = failure === undefined ? "" : ` (${failure.words})`;
+    const late = timeoutMs === undefined ? "" : ` within ${timeoutMs / 1000} s`;
+    super(`The cloud API did not answer ${method} ${path}${late}${why}.`, {
       ...options,
-      nextStep: "Check the API address and the network connection, then try again.",
-      context: { method, path },
+      nextStep:
+        timeoutMs === undefined
+          ? "Check the API address and the network connection, then try again."
+          : "Try again, or raise the time limit `timeoutMs`.",
+      context: {
+        method,
+        path,
+        ...(failure !== undefined && { failure: failure.code }),
+        ...(timeoutMs !== undefined && { failure: "TIMEOUT", timeoutMs }),
+      },
     });
   }
 }
@@ -41,14 +62,25 @@ export class CloudResponseError extends CloudError {
   readonly answer: CloudAnswer;
   constructor(answer: CloudAnswer, nextStep?: string) {
     const said = answer.apiMessage === undefined ? "" : `: ${answer.apiMessage}`;
-    super(`The cloud API refused ${answer.method} ${answer.path} with ${answer.status}${said}`, {
-      nextStep: nextStep ?? (answer.status >= 500 ? "Try again later." : "Correct the request and try again."),
-      context: { ...answer },
-      retryable: answer.status === 429 || answer.status >= 500 ? true : undefined,
-    });
-    this.status = answer.status;
+    const { method, path, status, isUnknownPath = false } = answer;
+    super(
+      isUnknownPath
+        ? `The server at the API address does not know the path of ${method} ${path}: it answers ${status}${said}`
+        : `The cloud API refused ${method} ${path} with ${status}${said}`,
+      {
+        nextStep: nextStep ?? adviceOn(answer),
+        context: { ...answer },
+        retryable: status === 429 || status >= 500 ? true : undefined,
+      },
+    );
+    this.status = status;
     this.answer = answer;
   }
+}
+
+function adviceOn({ status, isUnknownPath }: CloudAnswer): string {
+  if (isUnknownPath) return "Check the API address. It ends in /api/v1, as in https://cloud-api.phala.com/api/v1.";
+  return status >= 500 ? "Try again later." : "Correct the request and try again.";
 }
 
 export class UnauthorizedError extends CloudResponseError {

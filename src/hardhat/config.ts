@@ -44,7 +44,13 @@ const schema = z.strictObject({
   batch: z.strictObject({ delegate: z.boolean().optional() }).optional(),
   ledger: z.string().min(1).optional(),
   finality: z.enum(finalityTags).optional(),
-  cloud: z.strictObject({ baseUrl: sensitive.optional(), apiKey: sensitive.optional() }).optional(),
+  cloud: z
+    .strictObject({
+      baseUrl: sensitive.optional(),
+      apiKey: sensitive.optional(),
+      timeout: z.int().positive().optional(),
+    })
+    .optional(),
 });
 
 async function validateUserConfig({ dstack }: HardhatUserConfig): Promise<HardhatUserConfigValidationError[]> {
@@ -96,6 +102,7 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),
+      timeoutMs: cloud.timeout,
     },
   };
 }

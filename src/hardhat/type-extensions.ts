@@ -52,6 +52,8 @@ export interface DstackUserConfig {
     baseUrl?: SensitiveString;
     /** @default configVariable("PHALA_CLOUD_API_KEY"), if it is set */
     apiKey?: SensitiveString;
+    /** Longest time for one answer, in milliseconds, as `timeout` of a network. @default 30_000 */
+    timeout?: number;
   };
 }
 

@@ -1,9 +1,16 @@
 import { type Address, type Hex, isHex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { defaultTries, type RetryOptions, requestOnce, retryPause, systemClock } from "../chain/retry.ts";
-import { errorChain, errorText, hideSecrets, type RpcSource, rpcMessage, withoutSecrets } from "../chain/rpc-errors.ts";
+import {
+  errorChain,
+  errorText,
+  hideSecrets,
+  type RpcSource,
+  translateChainError,
+  withoutSecrets,
+} from "../chain/rpc-errors.ts";
 import { withRetry } from "../core/retry.ts";
-import { LogsRefusedError, LogsUnavailableError, RpcUnavailableError } from "../errors/index.ts";
+import { LogsRefusedError, LogsUnavailableError } from "../errors/index.ts";
 import type { PolicyLog } from "./policy.ts";
 
 /** Give up on a piece after this many waits. */
@@ -107,8 +114,7 @@ export async function scanLogs(client: ChainClient, parameters: ScanLogsParamete
     const isSilent = kind === "silent" && waits < silencesBeforeShrinking;
     if (kind === "busy" || isSilent || blocks === 1n) {
       if (kind === "tooMuch" && waits >= mostTriesOfOneBlock) throw new LogsRefusedError(piece, answer, { cause });
-      if (waits > mostWaits)
-        throw new RpcUnavailableError("reading the app's logs", { cause, said: rpcMessage(client, error) });
+      if (waits > mostWaits) throw translateChainError(client, error, "reading the app's logs");
       if (kind === "busy") mayRun = Math.max(1, Math.floor(mayRun / 2));
       await systemClock.sleep(retryPause(retryDelayMs, waits, retryAfterMs), signal);
       pending.unshift({ ...piece, waits });
@@ -268,7 +274,7 @@ export function retryUnlessRefused<Result>(
   const { block, doing, mostDoubts = 1, onRefusal, retryDelayMs, signal } = parameters;
   const classify = (error: unknown) => classifyRefusal(client, error, { fromBlock: block, toBlock: block });
   const pauseAfter = (error: unknown, tries: number) => {
-    if (tries >= defaultTries) throw new RpcUnavailableError(doing, { cause: withoutSecrets(client, error) });
+    if (tries >= defaultTries) throw translateChainError(client, error, doing);
     return retryPause(retryDelayMs, tries, classify(error).retryAfterMs);
   };
   return withRetry({ clock: systemClock, signal, pauseAfter }, async (tries) => {

@@ -115,7 +115,7 @@ async function readPrepared(
 }
 
 function describeMissingCvms(error: DstackError): string {
-  const isUnseen = error instanceof CloudResponseError && error.status === 404;
+  const isUnseen = error instanceof CloudResponseError && error.status === 404 && !error.answer.isUnknownPath;
   return isUnseen
     ? "the API key's workspace has no CVM of this app, but another workspace may have one."
     : error.message;

@@ -216,6 +216,8 @@ describe("the cloud client over HTTP", () => {
   });
 
   describe("names the call whose answer is invalid", () => {
+    // A proxy may have answered, so that another try can succeed. The last two are no accident.
+    const [again, once] = [3, 1];
     const answers: Readonly<Record<string, Answer>> = {
       "not JSON": (response) => void response.writeHead(200).end("<html></html>"),
       empty: (response) => void response.writeHead(200).end(),
@@ -232,7 +234,8 @@ describe("the cloud client over HTTP", () => {
         const { client, server } = await serve(answer);
         const error = await catchError(getCvm(client, { cvm: "a" }), CloudProtocolError);
         expect(error.context).to.include({ method: "GET", path: "/cvms/a" });
-        expect(server.received).to.have.length(1);
+        const isFinal = /^a redirect|^longer/.test(name);
+        expect(server.received).to.have.length(isFinal ? once : again);
       });
     }
 

@@ -268,7 +268,7 @@ describe("connectApp, in a world", () => {
       const start = Date.now();
       const error = await rejection(connectChain(hre, "base"));
       expect(error).to.be.instanceOf(RpcUnavailableError);
-      expect(error).to.have.nested.property("context.said", "no complete answer within 0.2 s");
+      expect(error).to.have.nested.property("context.reason", "no complete answer within 0.2 s");
       expect(Date.now() - start).to.be.within(190, 3_000);
       expect(requests).to.equal(1);
     } finally {
