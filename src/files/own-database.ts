@@ -86,6 +86,14 @@ export class OwnDatabase {
     }
   }
 
+  /** Runs a statement once for each row of values, in the order of its question marks. Much faster than named values. */
+  runEach(sql: string, rows: Iterable<readonly SqlValue[]>): void {
+    this.#guard(() => {
+      const statement = this.#prepare(sql);
+      for (const values of rows) statement.run(...values);
+    });
+  }
+
   /**
    * Runs all of the work or none of it, while no other process writes. The work must be synchronous. A nested call joins
    * the outer transaction.

@@ -4,6 +4,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { type ReadAppSettingsReturnType, readAllowlist, readAppSettings } from "../chain/read-app.ts";
 import { type RetryOptions, withRpcRetry } from "../chain/retry.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
+import { mapLimited } from "../core/map-limited.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { IncompletenessReason } from "./history.ts";
@@ -92,6 +93,8 @@ const selectors = {
   allowedComposeHashes: toFunctionSelector("function allowedComposeHashes(bytes32)"),
   allowedDeviceIds: toFunctionSelector("function allowedDeviceIds(bytes32)"),
 };
+/** Requests for chunks that run in parallel. */
+const chunksAtOnce = 4;
 /** A request with at most this many calls is not split further. */
 const fewCalls = 16;
 
@@ -113,10 +116,13 @@ export async function readAllowedKeys<key extends Hex>(
 ): Promise<Set<key>> {
   const { keys } = parameters;
   const atMost = client.chain?.contracts?.multicall3 === undefined ? apartAtMost : togetherAtMost;
-  const allowed = new Set<key>();
-  for (let start = 0; start < keys.length; start += atMost)
-    for (const key of await readChunk(client, parameters, keys.slice(start, start + atMost))) allowed.add(key);
-  return allowed;
+  const chunks = Array.from({ length: Math.ceil(keys.length / atMost) }, (_, index) =>
+    keys.slice(index * atMost, (index + 1) * atMost),
+  );
+  const allowed = await mapLimited(chunks, (chunk) => readChunk(client, parameters, chunk), {
+    limit: atMost === togetherAtMost ? chunksAtOnce : 1,
+  });
+  return new Set(allowed.flat());
 }
 
 async function readChunk<key extends Hex>(

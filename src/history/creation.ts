@@ -3,7 +3,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { type RetryOptions, requestOnce } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
 import { NoContractError } from "../errors/index.ts";
-import { retryUnlessRefused } from "./scan-logs.ts";
+import { retryUnlessRefused } from "./refusals.ts";
 import type { ScopeContent } from "./store.ts";
 
 /**

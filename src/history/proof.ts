@@ -3,7 +3,7 @@ import { bytesToHex, concat, type Hex, hexToBigInt, hexToBytes, isHex, keccak256
 import type { ChainClient } from "../chain/client.ts";
 import { type RetryOptions, requestOnce } from "../chain/retry.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
-import { type Refusal, retryUnlessRefused } from "./scan-logs.ts";
+import { type Refusal, retryUnlessRefused } from "./refusals.ts";
 
 export interface AccountProof {
   readonly accountProof: readonly Hex[];

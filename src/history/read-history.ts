@@ -1,14 +1,15 @@
 import { zeroHash } from "viem";
 import { type ChainClient, requireChain } from "../chain/client.ts";
-import { type RetryOptions, withRpcRetry } from "../chain/retry.ts";
+import { type RetryOptions, systemClock, withRpcRetry } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
 import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
+import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize } from "./block-ranges.ts";
 import { dropReplacedBlocks, readBlock, readTimestamps } from "./blocks.ts";
 import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
 import { findCreationBlock, findCreationInLogs, readCodePresence, type Start } from "./creation.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
-import type { InitialFlags, PolicyChange } from "./policy.ts";
-import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize, scanLogs } from "./scan-logs.ts";
+import type { InitialFlags, PolicyChange, PolicyLog } from "./policy.ts";
+import { scanLogs } from "./scan-logs.ts";
 import { type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
 
 export interface ReadHistoryParameters {
@@ -29,7 +30,10 @@ export interface ReadHistoryParameters {
   readonly timestamps?: boolean | undefined;
   readonly onProgress?: ((progress: HistoryProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Maximum number of parallel requests for logs. @default 4 */
+  /**
+   * Maximum number of parallel requests for logs. The first four are sent at once, and more while the endpoint bears it.
+   * @default 64
+   */
   readonly concurrency?: number | undefined;
   /** Number of blocks in the first request; later requests adapt to the endpoint. @default 2000 */
   readonly firstRange?: number | undefined;
@@ -51,7 +55,9 @@ const unsafeBlocks = 64n;
 const checkpointDepths = [16n, 256n];
 /** Maximum number of attempts if the chain replaces blocks during the read. */
 const mostAttempts = 5;
-const defaultConcurrency = 4;
+const defaultConcurrency = 64;
+/** Maximum number of parallel requests for the times of blocks. */
+const mostTimesAtOnce = 8;
 const firstStepBack = 100_000n;
 
 /**
@@ -230,18 +236,25 @@ class HistoryReader {
     const { blocksTotal } = this.#progress;
     const blocks = ranges.reduce((sum, range) => sum + lengthOf(range), 0n);
     this.#report({ phase: "reading", blocksTotal: blocksTotal + blocks });
-    await scanLogs(this.#client, {
-      address: appId,
-      ranges,
-      concurrency,
-      size: this.#size,
-      ...this.#retry,
-      onLogs: (piece, logs) => {
-        if (!scope.save(epoch, piece, logs)) throw new StaleEpochError();
-        const { blocksRead, logsRead } = this.#progress;
-        this.#report({ blocksRead: blocksRead + lengthOf(piece), logsRead: logsRead + logs.length });
-      },
+    const batch = new Batch((pieces, logs) => {
+      if (!scope.save(epoch, pieces, logs)) throw new StaleEpochError();
     });
+    try {
+      await scanLogs(this.#client, {
+        address: appId,
+        ranges,
+        concurrency,
+        size: this.#size,
+        ...this.#retry,
+        onLogs: (piece, logs) => {
+          batch.add(piece, logs);
+          const { blocksRead, logsRead } = this.#progress;
+          this.#report({ blocksRead: blocksRead + lengthOf(piece), logsRead: logsRead + logs.length });
+        },
+      });
+    } finally {
+      batch.save();
+    }
   }
 
   async #withTimestamps(scope: HistoryScope, epoch: number, changes: readonly PolicyChange[]) {
@@ -251,7 +264,7 @@ class HistoryReader {
     const known = new Map<bigint, bigint>();
     await readTimestamps(this.#client, {
       blocks: [...new Set(untimed.map(({ blockNumber }) => blockNumber))],
-      concurrency,
+      concurrency: Math.min(concurrency, mostTimesAtOnce),
       ...this.#retry,
       onTimestamps: (timestamps) => {
         scope.saveTimestamps(epoch, timestamps);
@@ -281,6 +294,37 @@ class HistoryReader {
     this.#parameters.onProgress?.(this.#progress);
   }
 }
+
+/** Pieces that are saved in one transaction. */
+class Batch {
+  readonly #save: (pieces: readonly BlockRange[], logs: readonly PolicyLog[]) => void;
+  #pieces: BlockRange[] = [];
+  #logs: PolicyLog[] = [];
+  #since = 0;
+
+  constructor(save: (pieces: readonly BlockRange[], logs: readonly PolicyLog[]) => void) {
+    this.#save = save;
+  }
+
+  /** Saves at once what is large or old enough: a killed process loses at most that much. */
+  add(piece: BlockRange, logs: readonly PolicyLog[]): void {
+    if (this.#pieces.length === 0) this.#since = systemClock.now();
+    this.#pieces.push(piece);
+    this.#logs.push(...logs);
+    const isLarge = this.#logs.length >= logsPerBatch;
+    if (isLarge || systemClock.now() - this.#since >= longestBatchMs) this.save();
+  }
+
+  save(): void {
+    const [pieces, logs] = [this.#pieces, this.#logs];
+    this.#pieces = [];
+    this.#logs = [];
+    if (pieces.length > 0) this.#save(pieces, logs);
+  }
+}
+
+const logsPerBatch = 5_000;
+const longestBatchMs = 200;
 
 /** Another run deleted blocks from the store while this run was reading. */
 class StaleEpochError extends Error {}

@@ -3,8 +3,8 @@ import { z } from "zod";
 import type { AppId, Hex } from "../core/ids.ts";
 import { HistoryStoreError } from "../errors/index.ts";
 import { type DatabaseFormat, OwnDatabase, type SqlValue } from "../files/own-database.ts";
+import { type BlockRange, mergeRanges } from "./block-ranges.ts";
 import { type DecodePolicyChangesReturnType, decodeOrderedPolicyChanges, type PolicyLog } from "./policy.ts";
-import { type BlockRange, mergeRanges } from "./scan-logs.ts";
 
 /** A block with the hash it had when it was part of the chain. */
 export interface Checkpoint {
@@ -138,12 +138,11 @@ export class HistoryScope {
         this.#run("DELETE FROM log WHERE scope = :scope AND block_number BETWEEN :from AND :to", range);
         this.#cover({ ...range, index });
       }
-      for (const log of logs)
-        this.#database.run(
-          `INSERT INTO log (scope, block_number, log_index, block_hash, transaction_hash, timestamp, topics, data)
-           VALUES (:scope, :block_number, :log_index, :block_hash, :transaction_hash, :timestamp, :topics, :data)`,
-          toRow(this.#scope, log),
-        );
+      this.#database.runEach(
+        `INSERT INTO log (scope, block_number, log_index, timestamp, block_hash, transaction_hash, topics, data)
+         VALUES (?, ?, ?, ?, unhex(?), unhex(?), unhex(?), unhex(?))`,
+        logs.map((log) => toValues(this.#scope, log)),
+      );
     });
   }
 
@@ -272,17 +271,12 @@ export class HistoryScope {
 
 type Parameters = Readonly<Record<string, SqlValue>>;
 
-function toRow(scope: number, log: PolicyLog): Parameters {
-  return {
-    scope,
-    block_number: Number(log.blockNumber),
-    log_index: log.logIndex,
-    block_hash: toBytes(log.blockHash ?? "0x"),
-    transaction_hash: toBytes(log.transactionHash),
-    timestamp: log.timestamp === undefined ? null : Number(log.timestamp),
-    topics: toBytes(`0x${log.topics.map((topic) => topic.slice(2)).join("")}`),
-    data: toBytes(log.data),
-  };
+function toValues(scope: number, log: PolicyLog): SqlValue[] {
+  const { blockNumber, logIndex, timestamp, blockHash = "0x", transactionHash, topics, data } = log;
+  return [
+    ...[scope, Number(blockNumber), logIndex, timestamp === undefined ? null : Number(timestamp)],
+    ...[blockHash.slice(2), transactionHash.slice(2), topics.map((topic) => topic.slice(2)).join(""), data.slice(2)],
+  ];
 }
 
 function toLog(row: LogRow): PolicyLog {

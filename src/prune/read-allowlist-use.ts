@@ -9,11 +9,12 @@ import { requireNoKeyEpochs } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { HistoryContradictedError, type Objection } from "../errors/index.ts";
+import { RangeSize } from "../history/block-ranges.ts";
 import { readTimestamps } from "../history/blocks.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { History } from "../history/history.ts";
 import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
-import { RangeSize, scanLogs } from "../history/scan-logs.ts";
+import { scanLogs } from "../history/scan-logs.ts";
 import type { Addition, AllowedHash, AllowlistUse, UnknownFact } from "./allowlist-use.ts";
 import { type CloudUse, readCloudUse, unknownCloudUse } from "./read-cloud-use.ts";
 

@@ -28,6 +28,8 @@ export interface SyntheticChain {
   logCount(): number;
   /** Appends blocks with the same pattern of changes. */
   grow(blocks: number): void;
+  /** The logs of these blocks as JSON, without the brackets of the list. Each log is encoded once. */
+  logsAsJson(from: number, to: number): string;
   request(call: { method: string; params?: unknown[] }): Promise<unknown>;
 }
 
@@ -52,6 +54,7 @@ const composeHashLabel = keccak256(stringToHex("compose-hash"));
 export function createSyntheticChain({ head: firstHead, every, hashes }: SyntheticChainSettings): SyntheticChain {
   let head = firstHead;
   const changesUpTo = (block: number) => Math.max(0, Math.floor((block - createdInBlock) / every));
+  const encoded = new Map<number, string>();
   const composeHash = (change: number) => keccak256(word(change % hashes));
   const hashNumbers = new Map(Array.from({ length: hashes }, (_, index) => [composeHash(index), index]));
   const isAdd = (change: number) => Math.floor(change / hashes) % 2 === 0;
@@ -68,6 +71,15 @@ export function createSyntheticChain({ head: firstHead, every, hashes }: Synthet
     logCount: () => 3 + 2 * changesUpTo(head),
     grow: (blocks) => {
       head += blocks;
+    },
+    logsAsJson: (from, to) => {
+      const texts = changesIn(from, Math.min(head, to)).map((change) => {
+        const known = encoded.get(change) ?? JSON.stringify(logsOf(change)).slice(1, -1);
+        encoded.set(change, known);
+        return known;
+      });
+      if (from <= createdInBlock && to >= createdInBlock) texts.unshift(JSON.stringify(logsOfCreation()).slice(1, -1));
+      return texts.join(",");
     },
     request: async ({ method, params = [] }) => answer(method, params),
   };
@@ -103,24 +115,29 @@ export function createSyntheticChain({ head: firstHead, every, hashes }: Synthet
   }
 
   function logsIn(from: number, to: number): object[] {
-    const logs: object[] = [];
-    if (from <= createdInBlock && to >= createdInBlock) {
-      const creation = [
-        [[topic("Upgraded(address)"), pad(implementation)], "0x"],
-        [[topic("OwnershipTransferred(address,address)"), word(0), pad(owner)], "0x"],
-        [[topic("Initialized(uint64)")], word(1)],
-      ] as const;
-      for (const [index, [topics, data]] of creation.entries()) logs.push(log(createdInBlock, index, topics, data));
-    }
+    const isCreation = from <= createdInBlock && to >= createdInBlock;
+    return [...(isCreation ? logsOfCreation() : []), ...changesIn(from, to).flatMap(logsOf)];
+  }
+
+  function logsOfCreation(): object[] {
+    const creation = [
+      [[topic("Upgraded(address)"), pad(implementation)], "0x"],
+      [[topic("OwnershipTransferred(address,address)"), word(0), pad(owner)], "0x"],
+      [[topic("Initialized(uint64)")], word(1)],
+    ] as const;
+    return creation.map(([topics, data], index) => log(createdInBlock, index, topics, data));
+  }
+
+  function changesIn(from: number, to: number): number[] {
     const first = Math.max(0, Math.ceil((from - createdInBlock) / every) - 1);
-    for (let change = first; change < changesUpTo(to); change += 1) {
-      const block = createdInBlock + (change + 1) * every;
-      const hash = composeHash(change);
-      const topics = [recorded, pad(owner), composeHashLabel, hash];
-      logs.push(log(block, 0, [isAdd(change) ? added : removed], hash));
-      logs.push(log(block, 1, topics, word(isAdd(change) ? 1 : 0)));
-    }
-    return logs;
+    return Array.from({ length: Math.max(0, changesUpTo(to) - first) }, (_, index) => first + index);
+  }
+
+  function logsOf(change: number): object[] {
+    const block = createdInBlock + (change + 1) * every;
+    const hash = composeHash(change);
+    const record = [recorded, pad(owner), composeHashLabel, hash];
+    return [log(block, 0, [isAdd(change) ? added : removed], hash), log(block, 1, record, word(isAdd(change) ? 1 : 0))];
   }
 
   function log(block: number, logIndex: number, topics: readonly Hex[], data: Hex): object {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "../../../../src/history/scan-logs.ts";
+import { type BlockRange, gapsIn, lengthOf, mergeRanges } from "../../../../src/history/block-ranges.ts";
 
 const range = fc
   .tuple(fc.bigInt({ min: 0n, max: 40n }), fc.bigInt({ min: 0n, max: 10n }))

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError } from "viem";
-import { classifyRefusal, type Refusal } from "../../../../src/history/scan-logs.ts";
+import { classifyRefusal, type Refusal } from "../../../../src/history/refusals.ts";
 
 const url = "https://rpc.example/v2/0123456789abcdef0123456789abcdef";
 const asked = { fromBlock: 1_000n, toBlock: 5_999n };

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { RangeSize } from "../../../../src/history/scan-logs.ts";
+import { RangeSize } from "../../../../src/history/block-ranges.ts";
 
 const plenty = 10_000_000n;
 
