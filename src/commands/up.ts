@@ -9,7 +9,7 @@ import type { EventListener } from "../mock-cloud/index.ts";
 import { createCloudOutput } from "../output/cloud.ts";
 import { createOutput } from "../output/output.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
-import { startWorld, type World } from "../world/start-world.ts";
+import { type StartWorldParameters, startWorld, type World } from "../world/start-world.ts";
 import type { Command } from "./host.ts";
 import { toOperatorTerms } from "./operator-terms.ts";
 import { exitCodeOf } from "./run.ts";
@@ -65,6 +65,10 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
 /** As Hardhat passes them: options that were not given are undefined. */
 export interface UpArguments {
   readonly chainPort?: string | undefined;
+  readonly chainId?: string | undefined;
+  readonly blockTime?: string | undefined;
+  readonly safeLag?: string | undefined;
+  readonly finalizedLag?: string | undefined;
   readonly cloudPort?: string | undefined;
   readonly state?: string | undefined;
   readonly fork?: string | undefined;
@@ -78,9 +82,14 @@ export interface UpArguments {
   readonly json?: boolean | undefined;
 }
 
+type OwnChain = Pick<
+  StartWorldParameters,
+  "chainPort" | "chainId" | "blockTimeMs" | "safeLagSeconds" | "finalizedLagSeconds" | "forkUrl"
+>;
+
 export interface UpSettings {
   readonly chain:
-    | { readonly kind: "own"; readonly port: number; readonly forkUrl: string | undefined }
+    | ({ readonly kind: "own" } & OwnChain)
     | { readonly kind: "existing"; readonly rpcUrl: string; readonly kms: string };
   readonly cloudPort: number;
   readonly stateFile: string | undefined;
@@ -112,14 +121,29 @@ export function parseUpArguments(args: UpArguments): UpSettings {
   };
 }
 
-function parseChain({ chainPort, fork, chainRpc, kms }: UpArguments): UpSettings["chain"] {
+function parseChain(args: UpArguments): UpSettings["chain"] {
+  const { chainPort, chainId, blockTime, safeLag, finalizedLag, fork, chainRpc, kms } = args;
   if (chainRpc === undefined) {
     if (kms !== undefined) throw new InvalidArgumentError("--kms needs --chain-rpc.", { nextStep });
-    const forkUrl = fork === undefined ? undefined : parseUrl("--fork", fork);
-    return { kind: "own", port: parsePort("--chain-port", chainPort, 8545), forkUrl };
+    return {
+      kind: "own",
+      chainPort: parsePort("--chain-port", chainPort, 8545),
+      chainId: parseNumber("--chain-id", chainId, "the number of a chain"),
+      blockTimeMs: parseNumber("--block-time", blockTime, "a whole number of milliseconds, 200 for Base"),
+      safeLagSeconds: parseNumber("--safe-lag", safeLag, "a whole number of seconds"),
+      finalizedLagSeconds: parseNumber("--finalized-lag", finalizedLag, "a whole number of seconds"),
+      forkUrl: fork === undefined ? undefined : parseUrl("--fork", fork),
+    };
   }
   if (kms === undefined) throw new InvalidArgumentError("--chain-rpc needs --kms.", { nextStep });
-  for (const [option, value] of Object.entries({ "--fork": fork, "--chain-port": chainPort })) {
+  for (const [option, value] of Object.entries({
+    "--fork": fork,
+    "--chain-port": chainPort,
+    "--chain-id": chainId,
+    "--block-time": blockTime,
+    "--safe-lag": safeLag,
+    "--finalized-lag": finalizedLag,
+  })) {
     if (value === undefined) continue;
     throw new InvalidArgumentError(`${option} applies only to a new chain, but --chain-rpc names an existing one.`, {
       nextStep,
@@ -129,10 +153,15 @@ function parseChain({ chainPort, fork, chainRpc, kms }: UpArguments): UpSettings
 }
 
 function parsePort(option: string, raw: string | undefined, fallback: number): number {
-  if (raw === undefined) return fallback;
-  const port = Number(raw);
-  if (/^\d{1,5}$/.test(raw) && port <= 65_535) return port;
+  const port = parseNumber(option, raw, "a whole number from 0 to 65535") ?? fallback;
+  if (port <= 65_535) return port;
   throw new InvalidArgumentError(`${option} must be a whole number from 0 to 65535.`, { nextStep });
+}
+
+function parseNumber(option: string, raw: string | undefined, what: string): number | undefined {
+  if (raw === undefined) return undefined;
+  if (/^\d{1,16}$/.test(raw)) return Number(raw);
+  throw new InvalidArgumentError(`${option} must be ${what}.`, { nextStep });
 }
 
 /** The message does not repeat the URL, because it may contain a key. */
@@ -208,9 +237,7 @@ export async function openWorld(parameters: OpenWorldParameters): Promise<World 
   const guard = { allowedHosts, allowedOrigins };
   const admin = adminKey === undefined ? {} : { admin: { key: adminKey } };
   const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent, deviceLogin, privateWebhooks, ...admin };
-  if (chain.kind === "own") {
-    return startWorld({ chainPort: chain.port, forkUrl: chain.forkUrl, stateFile, cloud, signal, ...guard });
-  }
+  if (chain.kind === "own") return startWorld({ ...chain, stateFile, cloud, signal, ...guard });
   const key = await readOwnerKey();
   const owner = key === "" ? undefined : privateKeyToAccount(parseFixedHex("The owner's private key", key, 32));
   return attachWorld({

@@ -186,7 +186,16 @@ export const upTasks = [
     .addOption(optional("chainPort", "Port of the chain's RPC; 0 chooses a free port (default: 8545)"))
     .addOption(optional("cloudPort", "Port of the cloud API; 0 chooses a free port (default: 4000)"))
     .addOption(optional("state", "File that stores the state across restarts (default: in memory)"))
-    .addOption(optional("fork", "RPC URL of Base, to fork it"))
+    .addOption(
+      optional(
+        "chainId",
+        "Id of the new chain; one that no chain has makes signatures worthless elsewhere (default: 8453)",
+      ),
+    )
+    .addOption(optional("blockTime", "Milliseconds per block, 200 on Base (default: one block per transaction)"))
+    .addOption(optional("safeLag", "Seconds until a block is safe, about 73 on Base (default: 0)"))
+    .addOption(optional("finalizedLag", "Seconds until a block is finalized, about 1235 on Base (default: --safe-lag)"))
+    .addOption(optional("fork", "RPC URL of Base or Ethereum, to fork it"))
     .addOption(optional("chainRpc", "RPC URL of an existing chain to use instead of a new one; needs --kms"))
     .addOption(optional("kms", "Address of the DstackKms on that chain"))
     .addOption(optional("allowedHosts", "Further host names that both servers accept, separated by commas"))

@@ -7,7 +7,8 @@ import {
   type StartMockCloudOptions,
   startMockCloud,
 } from "../mock-cloud/index.ts";
-import { advanceChain, ChainSnapshots, type LocalChainClient } from "./chain/client.ts";
+import { ChainSnapshots, createClockMover, type LocalChainClient } from "./chain/client.ts";
+import type { Mining } from "./chain/mining.ts";
 import { whileListening } from "./teardown.ts";
 
 /** Options that a world passes to its cloud. The world itself provides the seed. */
@@ -52,12 +53,17 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
 }
 
 /** Keeps the chain's time and state equal to the cloud's: a change of the cloud also changes the chain. */
-export function syncClock(client: LocalChainClient, options: WorldCloudOptions): WorldCloudOptions {
-  const snapshots = new ChainSnapshots(client);
+export function syncClock(
+  client: LocalChainClient,
+  options: WorldCloudOptions,
+  withoutTimer?: Mining["withoutTimer"],
+): WorldCloudOptions {
+  const snapshots = new ChainSnapshots(client, withoutTimer);
+  const advanceChain = createClockMover(client);
   return {
     ...options,
     onAdvance: async (milliseconds) => {
-      await advanceChain(client, milliseconds);
+      await advanceChain(milliseconds);
       await options.onAdvance?.(milliseconds);
     },
     onSnapshot: async (name) => {

@@ -1,10 +1,12 @@
 import type { HDAccount } from "viem";
-import { base } from "viem/chains";
 import type { CloudClient } from "../cloud/create-client.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
 import type { PageGuardOptions } from "../mock-cloud/http/page-guard.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
-import { createOwnerClient, devAccount, devPrivateKey, type OwnerClient } from "./chain/client.ts";
-import { type ForkPoint, findForkPoint, type LocalChain, startChain } from "./chain/start-chain.ts";
+import type { TagLags } from "./chain/block-tags.ts";
+import { createOwnerClient, devAccount, devPrivateKey, mineEvery, type OwnerClient } from "./chain/client.ts";
+import { baseChainId } from "./chain/predeploys.ts";
+import { findForkPoint, type LocalChain, type StartChainParameters, startChain } from "./chain/start-chain.ts";
 import {
   allowOsImages,
   type DeployedContracts,
@@ -28,8 +30,27 @@ import { Teardown } from "./teardown.ts";
 export interface StartWorldParameters extends PageGuardOptions {
   /** @default any free port */
   readonly chainPort?: number | undefined;
-  /** Starts the chain as a fork of the Base-like chain at this RPC URL. The contracts are deployed anew. */
+  /** Starts the chain as a fork of Base or Ethereum at this RPC URL. The contracts are deployed anew. */
   readonly forkUrl?: string | undefined;
+  /**
+   * A transaction that is signed for the id of a real chain is valid there too. An id that no chain has rules that out.
+   * Without a fork, Ethereum's id, 1, gives the chain Ethereum's rules instead of Base's.
+   *
+   * @default the forked chain's, or 8453, Base's
+   */
+  readonly chainId?: number | undefined;
+  /**
+   * Milliseconds from one block to the next, 200 on Base. Transactions wait for the next block, and the blocks of one
+   * second have the same timestamp. With 0 only `chain.client.mine` makes blocks. A chain that mines by timer cannot be
+   * repeated, so this excludes `stateFile`.
+   *
+   * @default each transaction is mined at once, in a block of its own
+   */
+  readonly blockTimeMs?: number | undefined;
+  /** Age of the blocks that the tag `safe` names, in seconds on the world's clock. About 73 on Base. @default 0 */
+  readonly safeLagSeconds?: number | undefined;
+  /** The same for `finalized`, about 1,235 on Base. @default `safeLagSeconds` */
+  readonly finalizedLagSeconds?: number | undefined;
   /**
    * Keeps the whole world on disk: the cloud in this file, the API key and the chain's history in `<stateFile>.world`.
    *
@@ -92,20 +113,24 @@ export interface World {
  * await world.close();
  */
 export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
-  const { chainPort, forkUrl, stateFile, cvms: withCvms = true, signal, allowedHosts, allowedOrigins } = parameters;
-  const options = { allowedHosts, allowedOrigins, ...parameters.cloud };
+  const { chainPort, stateFile, cvms: withCvms = true, signal, allowedHosts, allowedOrigins, blockTimeMs } = parameters;
+  const lags = parseLags(parameters);
+  const guard = { allowedHosts, allowedOrigins };
   const teardown = new Teardown();
   try {
-    const state = await openWorldState({ stateFile, describeChain: () => describeChain(forkUrl, signal) });
+    const state = await openWorldState({ stateFile, describeChain: () => describeChain(parameters) });
     teardown.add(() => state.close());
-    const fork = toForkPoint(state.chain, parameters);
-    const chain = await startChain({ port: chainPort, fork, record: state.record, allowedHosts, allowedOrigins });
+    const chain = await startChain({
+      ...{ ...guard, port: chainPort, lags, record: state.record },
+      ...toChain(state.chain, parameters),
+      allowsEqualTimestamps: blockTimeMs !== undefined,
+    });
     teardown.add(() => chain.close());
     signal?.throwIfAborted();
 
     const { rpcUrl } = chain;
     const owner = devAccount(0);
-    const ownerClient = createOwnerClient({ rpcUrl, chain: base, owner });
+    const ownerClient = createOwnerClient({ rpcUrl, chain: chain.client.chain, owner });
     const contracts = state.contracts ?? (await (parameters.deploy ?? deployContracts)(ownerClient));
     const { kms } = contracts;
     await allowOsImages(ownerClient, kms, await findRefusedOsImages(ownerClient, kms, worldOsImages));
@@ -115,16 +140,18 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
     const { apiKey } = state;
     const { cloud, cloudClient, kmsPublicKey } = await startCloud({
       apiKey,
-      chainId: base.id,
+      chainId: chain.id,
       kms,
       rpcUrl,
       transport: chain.transport,
       stateFile,
-      options: syncClock(chain.client, options),
+      options: syncClock(chain.client, { ...guard, ...parameters.cloud }, chain.withoutTimer),
     });
     teardown.add(() => cloud.close());
     await publishKmsKey(ownerClient, { kms, publicKey: kmsPublicKey });
     const cvms = await seedCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
+    // From here on, because each transaction of the set-up would wait for the timer.
+    if (blockTimeMs !== undefined) await mineEvery(chain.client, blockTimeMs);
     return {
       chain,
       contracts,
@@ -147,15 +174,61 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
   }
 }
 
-async function describeChain(forkUrl: string | undefined, signal: AbortSignal | undefined): Promise<ChainDescription> {
-  const genesis = new Date().toISOString();
-  if (forkUrl === undefined) return { kind: "local", genesis };
-  const { blockNumber, hardfork } = await findForkPoint(forkUrl, signal);
-  return { kind: "fork", genesis, blockNumber: blockNumber.toString(), hardfork };
+/** A hundred years. */
+const longestLag = 3_153_600_000;
+/** The numbers of a new chain, and the least and the most that each can be. */
+const settings = [
+  // The most that common wallets accept.
+  { name: "chainId", what: "A chain id", least: 1, most: 4_503_599_627_370_476, nextStep: "Change `chainId`." },
+  { name: "blockTimeMs", what: "A block time in ms", least: 0, most: 3_600_000, nextStep: "Change `blockTimeMs`." },
+  ...(["safeLagSeconds", "finalizedLagSeconds"] as const).map((name) => ({
+    ...{ name, what: "The age of a block in seconds", least: 0, most: longestLag },
+    nextStep: "Change `safeLagSeconds` or `finalizedLagSeconds`.",
+  })),
+] as const;
+
+/** @throws InvalidArgumentError for settings that no chain can have */
+function parseLags(parameters: StartWorldParameters): TagLags {
+  for (const { name, what, least, most, nextStep } of settings) {
+    const value = parameters[name] ?? least;
+    if (Number.isSafeInteger(value) && value >= least && value <= most) continue;
+    throw new InvalidArgumentError(`${what} is a whole number from ${least} to ${most}.`, { nextStep });
+  }
+  const { safeLagSeconds: safe = 0, finalizedLagSeconds: finalized = safe, blockTimeMs, stateFile } = parameters;
+  if (finalized < safe) {
+    throw new InvalidArgumentError("A block cannot be final before it is safe.", {
+      nextStep: "Set `finalizedLagSeconds` to at least `safeLagSeconds`.",
+    });
+  }
+  if (blockTimeMs !== undefined && stateFile !== undefined) {
+    throw new InvalidArgumentError(
+      "A chain with a state file cannot mine by timer, because it could not be repeated.",
+      {
+        nextStep: "Use either `stateFile` or `blockTimeMs`.",
+      },
+    );
+  }
+  return { safe, finalized };
 }
 
-function toForkPoint(chain: ChainDescription, { forkUrl, stateFile }: StartWorldParameters): ForkPoint | undefined {
-  if (chain.kind !== (forkUrl === undefined ? "local" : "fork")) throw otherChain(stateFile, chain);
-  if (chain.kind !== "fork" || forkUrl === undefined) return undefined;
-  return { url: forkUrl, blockNumber: BigInt(chain.blockNumber), hardfork: chain.hardfork };
+async function describeChain({ forkUrl, signal, chainId }: StartWorldParameters): Promise<ChainDescription> {
+  const genesis = new Date().toISOString();
+  if (forkUrl === undefined) return { kind: "local", genesis, id: chainId ?? baseChainId };
+  const { blockNumber, hardfork, chainId: forkedId } = await findForkPoint(forkUrl, signal);
+  const id = chainId ?? forkedId;
+  return { kind: "fork", genesis, id, forkedId, blockNumber: blockNumber.toString(), hardfork };
+}
+
+/** @throws InvalidArgumentError if the state is that of another chain */
+function toChain(
+  chain: ChainDescription,
+  parameters: StartWorldParameters,
+): Pick<StartChainParameters, "chainId" | "fork"> {
+  const { forkUrl, stateFile, chainId } = parameters;
+  const isKind = chain.kind === (forkUrl === undefined ? "local" : "fork");
+  const defaultId = chain.kind === "fork" ? chain.forkedId : baseChainId;
+  if (!isKind || chain.id !== (chainId ?? defaultId)) throw otherChain(stateFile, chain);
+  if (chain.kind !== "fork" || forkUrl === undefined) return { chainId: chain.id };
+  const { id, forkedId, blockNumber, hardfork } = chain;
+  return { chainId: id, fork: { url: forkUrl, chainId: forkedId, blockNumber: BigInt(blockNumber), hardfork } };
 }

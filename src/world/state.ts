@@ -6,6 +6,7 @@ import { InvalidArgumentError } from "../errors/index.ts";
 import { acquireLock, type FileLock } from "../files/file-lock.ts";
 import { openOwnFile } from "../files/own-file.ts";
 import { readHandle } from "../files/read-bounded.ts";
+import { baseChainId } from "./chain/predeploys.ts";
 import type { ChainRecord } from "./chain/record.ts";
 import type { DeployedContracts } from "./contracts.ts";
 
@@ -131,11 +132,11 @@ function newApiKey(): string {
 }
 
 /** The state belongs to one chain, so the world cannot continue on another one. */
-export function otherChain(stateFile: string | undefined, { kind }: ChainDescription): InvalidArgumentError {
-  const what = { local: "its own chain", fork: "a fork", existing: "another chain or KMS" };
-  return new InvalidArgumentError(`The world in ${stateFile} was created with ${what[kind]}.`, {
+export function otherChain(stateFile: string | undefined, { kind, id }: ChainDescription): InvalidArgumentError {
+  const what = { local: "its own chain", fork: "a fork", existing: "an existing chain and KMS" };
+  return new InvalidArgumentError(`The world in ${stateFile} was created with ${what[kind]}, chain id ${id}.`, {
     nextStep: "Start it with the options of its first start, or use another state file.",
-    context: { stateFile, kind },
+    context: { stateFile, kind, id },
   });
 }
 
@@ -150,10 +151,12 @@ const headerSchema = z.object({
   apiKey: z.string(),
   /** Describes the world's chain. A restart must use the same chain. */
   chain: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("local"), genesis: z.iso.datetime() }),
+    z.object({ kind: z.literal("local"), genesis: z.iso.datetime(), id: z.number().default(baseChainId) }),
     z.object({
       kind: z.literal("fork"),
       genesis: z.iso.datetime(),
+      id: z.number().default(baseChainId),
+      forkedId: z.number().default(baseChainId),
       blockNumber: z.string(),
       hardfork: z.literal("granite").optional(),
     }),

@@ -15,6 +15,7 @@ import { type HDAccount, mnemonicToAccount } from "viem/accounts";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import type { Hex } from "../../core/ids.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
+import type { Mining } from "./mining.ts";
 
 interface ChainSnapshot {
   readonly name: string;
@@ -25,11 +26,14 @@ interface ChainSnapshot {
 /** Snapshots of a dev chain under the caller's names. Each can be restored any number of times. */
 export class ChainSnapshots {
   readonly #client: LocalChainClient;
+  readonly #withoutTimer: Mining["withoutTimer"];
   /** Oldest first. */
   #taken: readonly ChainSnapshot[] = [];
 
-  constructor(client: LocalChainClient) {
+  /** @param withoutTimer so that no block is mined between a return to a snapshot and the next snapshot */
+  constructor(client: LocalChainClient, withoutTimer: Mining["withoutTimer"] = (work) => work()) {
     this.#client = client;
+    this.#withoutTimer = withoutTimer;
   }
 
   async take(name: string): Promise<void> {
@@ -37,7 +41,11 @@ export class ChainSnapshots {
   }
 
   /** @throws InvalidArgumentError if the chain went back to a time before this snapshot */
-  async restore(name: string): Promise<void> {
+  restore(name: string): Promise<void> {
+    return this.#withoutTimer(() => this.#restore(name));
+  }
+
+  async #restore(name: string): Promise<void> {
     const index = this.#taken.findIndex((snapshot) => snapshot.name === name);
     const snapshot = this.#taken[index];
     // False if another client took the chain back past the snapshot through its RPC.
@@ -123,10 +131,31 @@ export function devPrivateKey(index: number): Hex {
   return toHex(privateKey);
 }
 
-/** Moves the chain's clock ahead by whole seconds and mines a block, so that the new time is visible. */
-export async function advanceChain(client: LocalChainClient, milliseconds: number): Promise<void> {
-  const seconds = Math.floor(milliseconds / 1000);
-  if (seconds === 0) return;
-  await client.increaseTime({ seconds });
-  await client.mine({ blocks: 1 });
+/**
+ * Moves the chain's clock ahead and mines a block, so that the new time is visible. The clock counts whole seconds: the
+ * rest of a call is added to the next one.
+ */
+export function createClockMover(client: LocalChainClient): (milliseconds: number) => Promise<void> {
+  let owedMs = 0;
+  return async (milliseconds) => {
+    const seconds = Math.floor((owedMs + milliseconds) / 1000);
+    if (seconds > 0) {
+      await client.increaseTime({ seconds });
+      await client.mine({ blocks: 1 });
+    }
+    owedMs += milliseconds - seconds * 1000;
+  };
+}
+
+/**
+ * From now on the chain mines a block each time this many milliseconds have passed, and not when a transaction arrives.
+ * With 0 it mines only the blocks that a client asks for.
+ */
+export async function mineEvery(client: LocalChainClient, milliseconds: number): Promise<void> {
+  await client.setAutomine(false);
+  // viem's own action takes seconds.
+  await client.request<{ Method: "evm_setIntervalMining"; Parameters: [number]; ReturnType: true }>({
+    method: "evm_setIntervalMining",
+    params: [milliseconds],
+  });
 }

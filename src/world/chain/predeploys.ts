@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
-import { type Client, concat, type Hex, hexToBigInt, isHex, numberToHex, parseGwei } from "viem";
+import { type Chain, type Client, concat, type Hex, hexToBigInt, isHex, numberToHex, parseGwei } from "viem";
+import { base, mainnet } from "viem/chains";
 import { batchExecutorAddress, deterministicDeployer } from "../../core/batch-executor.ts";
 import { batchExecutorBytecode } from "../../generated/batch-executor-bytecode.ts";
 
@@ -100,8 +101,8 @@ async function setCode(client: Client, address: Hex, code: Hex): Promise<void> {
   });
 }
 
-/** Chain id of Base. Every chain started here has it. */
-export const baseChainId = 8453;
+/** Chain id of Base, and of every new chain whose id is not chosen. */
+export const baseChainId = base.id;
 
 /**
  * The chain description that EDR needs to run or fork Base. EDR does not know Base or its hardforks. Up to Isthmus (the
@@ -121,3 +122,18 @@ export const baseChainDescriptor = {
     isthmus: { timestamp: 1746806401 },
   },
 } as const;
+
+/** A chain that the platform uses, and the engine's rules that are closest to it. */
+export interface PlatformChain {
+  readonly chainType: "op" | "l1";
+  readonly definition: Chain;
+}
+
+/** Undefined for a chain that the platform does not use. */
+export function findPlatformChain(id: number): PlatformChain | undefined {
+  return platformChains.find(({ definition }) => definition.id === id);
+}
+
+// A cast to `Chain`, because the formatters of OP fields are not part of this API.
+export const baseChain: PlatformChain = { chainType: "op", definition: base as Chain };
+const platformChains = [baseChain, { chainType: "l1", definition: mainnet }] as const;

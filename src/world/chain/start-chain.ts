@@ -1,8 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
-import { type Chain, createPublicClient, size, type Transport } from "viem";
-import { base } from "viem/chains";
+import { createPublicClient, size, type Transport } from "viem";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { withRpcErrors } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
@@ -10,23 +9,34 @@ import { InvalidArgumentError } from "../../errors/index.ts";
 import { cacheDirectory } from "../../files/cache-directory.ts";
 import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 import { Teardown, whileListening } from "../teardown.ts";
+import { type TagLags, withLaggingTags } from "./block-tags.ts";
 import { isTypeFour, sendTypeFour, withoutFeesOfCalls } from "./calls-without-fees.ts";
 import { createLocalChainClient, type LocalChainClient } from "./client.ts";
+import { type ChainClock, createChainClock } from "./clock.ts";
+import { createMining, type Mining } from "./mining.ts";
 import {
+  baseChain,
   baseChainDescriptor,
   baseChainId,
+  findPlatformChain,
   installBatchExecutor,
   installMulticall3,
   installRollupFees,
   multicall3Address,
 } from "./predeploys.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
-import { createForkErrorCleaner, gasCap, parseQuantity, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";
-import { type AnswerRpc, inProcessTransport, serveRpc } from "./rpc-server.ts";
+import { createForkErrorCleaner, gasCap, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";
+import { inProcessTransport, serveRpc } from "./rpc-server.ts";
 
 export interface StartChainParameters extends PageGuardOptions {
   /** @default 0, any free port */
   readonly port?: number | undefined;
+  /** Ethereum's id, 1, gives the chain Ethereum's rules. @default the forked chain's, or Base's */
+  readonly chainId?: number | undefined;
+  /** Whether a block may have the timestamp of its parent, as blocks of 200 ms do. @default false */
+  readonly allowsEqualTimestamps?: boolean | undefined;
+  /** @default none: both tags name the newest block */
+  readonly lags?: TagLags | undefined;
   readonly fork?: ForkPoint | undefined;
   /** Replays this record first, then records later calls in it. @default none: the chain is in memory only */
   readonly record?: ChainRecord | undefined;
@@ -41,29 +51,38 @@ export interface LocalChain {
   close(): Promise<void>;
 }
 
+/** A chain with what only its own world uses. */
+export interface StartedChain extends LocalChain, Pick<Mining, "withoutTimer"> {}
+
 /**
- * Starts a Base-like chain in this process and serves it over JSON-RPC on loopback. It has OP stack rules, chain id
- * 8453, Multicall3 and the batch executor at their addresses, an L1 data fee and an operator fee, one block per
- * transaction, and Hardhat's funded accounts.
+ * Starts a chain in this process and serves it over JSON-RPC on loopback. It has one block per transaction, Hardhat's
+ * funded accounts, and Multicall3 and the batch executor at their addresses. A chain with Base's rules also takes an L1
+ * data fee and an operator fee.
  */
-export async function startChain(parameters: StartChainParameters = {}): Promise<LocalChain> {
-  const { port = 0, fork, record, ...guardOptions } = parameters;
+export async function startChain(parameters: StartChainParameters = {}): Promise<StartedChain> {
+  const { port = 0, fork, record, lags, chainId, allowsEqualTimestamps = false, ...guardOptions } = parameters;
+  const id = chainId ?? fork?.chainId ?? baseChainId;
+  const { chainType, definition } = findPlatformChain(fork?.chainId ?? id) ?? baseChain;
   const teardown = new Teardown();
   try {
-    const chain = await createSimulatedChain({ genesis: record?.genesis ?? new Date(), fork });
+    const genesis = record?.genesis ?? new Date();
+    const chain = await createSimulatedChain({ genesis, id, chainType, fork, allowsEqualTimestamps });
     teardown.add(() => chain.close());
     if (record !== undefined) await replayRequests(chain.answer, record);
-    const answer = record === undefined ? chain.answer : recordRequests(chain.answer, record);
+    const tagged = lags === undefined ? chain.answer : withLaggingTags(chain, lags);
+    const answer = record === undefined ? tagged : recordRequests(tagged, record);
     const server = await whileListening(() => serveRpc(answer, port, guardOptions));
     teardown.add(() => server.close());
-    // A cast to `Chain`, because the formatters of OP fields are not part of this API.
-    const client = createLocalChainClient(server.url, base as Chain);
-    // A fork of Base and a replayed chain already have these contracts.
+    const client = createLocalChainClient(server.url, { ...definition, id });
+    // A fork and a replayed chain may already have these contracts.
     if ((await client.getCode({ address: multicall3Address })) === undefined) await installMulticall3(client);
     if ((await client.getCode({ address: batchExecutorAddress })) === undefined) await installBatchExecutor(client);
-    if (fork === undefined) await installRollupFees(client);
-    const transport = inProcessTransport(answer, server.url);
-    return { id: baseChainId, rpcUrl: server.url, client, transport, close: () => teardown.run() };
+    if (fork === undefined && chainType === "op") await installRollupFees(client);
+    return {
+      ...{ id, rpcUrl: server.url, client, transport: inProcessTransport(answer, server.url) },
+      withoutTimer: chain.withoutTimer,
+      close: () => teardown.run(),
+    };
   } catch (error) {
     throw await teardown.after(error);
   }
@@ -72,30 +91,41 @@ export async function startChain(parameters: StartChainParameters = {}): Promise
 export interface SimulatedChainParameters {
   /** Timestamp of block 0. A fork continues from its own block instead. */
   readonly genesis: Date;
+  /** @default Base's */
+  readonly id?: number;
+  /** @default op */
+  readonly chainType?: "op" | "l1";
+  /** @default false */
+  readonly allowsEqualTimestamps?: boolean;
   readonly fork?: ForkPoint | undefined;
 }
 
-export interface SimulatedChain {
-  readonly answer: AnswerRpc;
+export interface SimulatedChain extends Mining, ChainClock {
   close(): Promise<void>;
 }
 
 /**
- * Hardhat's simulated chain with Base's rules, in this process. It has its own Hardhat environment, so the
- * configuration and the artifacts of the user's project do not change it.
+ * Hardhat's simulated chain in this process. It has its own Hardhat environment, so the configuration and the artifacts
+ * of the user's project do not change it.
  */
-export async function createSimulatedChain({ genesis, fork }: SimulatedChainParameters): Promise<SimulatedChain> {
+export async function createSimulatedChain(parameters: SimulatedChainParameters): Promise<SimulatedChain> {
+  const { genesis, id = baseChainId, chainType = "op", allowsEqualTimestamps = false, fork } = parameters;
   const cleaned = fork === undefined ? (error: unknown) => error : createForkErrorCleaner(fork.url);
   const hre = await createHardhatRuntimeEnvironment(
     {
-      chainDescriptors: { [baseChainId]: baseChainDescriptor },
+      // Hardhat knows Ethereum. The hardforks of a fork are those of the forked chain.
+      chainDescriptors: {
+        [baseChainId]: baseChainDescriptor,
+        ...(chainType === "op" && { [id]: baseChainDescriptor }),
+      },
       // The cache keeps blocks of a fork across runs. Hardhat would read artifacts only for the texts of revert errors.
       paths: { cache: join(cacheDirectory(), "cache"), artifacts: emptyArtifacts() },
       networks: {
         chain: {
           type: "edr-simulated",
-          chainType: "op",
-          chainId: baseChainId,
+          chainType,
+          chainId: id,
+          allowBlocksWithSameTimestamp: allowsEqualTimestamps,
           // EDR keeps some 200 bytes per unit of gas that a failing call burns, so an endless loop would fill the
           // memory.
           transactionGasCap: gasCap,
@@ -117,18 +147,21 @@ export async function createSimulatedChain({ genesis, fork }: SimulatedChainPara
       throw cleaned(error);
     }
   });
+  const clock = createChainClock({ request, allowsEqualTimestamps });
+  const mining = createMining({ request: clock.answer, allowsEqualTimestamps });
   return {
     answer: async (method, params) => {
       refuseFatalCall(method, params);
       if (method === "eth_getLogs" || method === "eth_newFilter") {
         refuseEndlessRange(params[0], BigInt(String(await request("eth_blockNumber", []))));
       }
-      if (method === "hardhat_mine") return mine(request, params);
       const [raw] = params;
-      return method === "eth_sendRawTransaction" && isTypeFour(raw)
-        ? sendTypeFour(request, raw)
-        : request(method, params);
+      return chainType === "op" && method === "eth_sendRawTransaction" && isTypeFour(raw)
+        ? sendTypeFour(mining.answer, raw)
+        : mining.answer(method, params);
     },
+    withoutTimer: mining.withoutTimer,
+    now: clock.now,
     close: () => connection.close(),
   };
 }
@@ -151,33 +184,11 @@ function forkSettings({ url, blockNumber, hardfork }: ForkPoint) {
   return { forking: { url, blockNumber }, ...(hardfork !== undefined && { hardfork }) };
 }
 
-/** EDR aborts the process when it is asked for more at once on an OP stack chain. */
-const mostBlocksAtOnce = 7n;
-
-async function mine(request: AnswerRpc, [count, seconds]: readonly unknown[]): Promise<unknown> {
-  let left = parseQuantity(count) ?? 1n;
-  const interval = parseQuantity(seconds) ?? 1n;
-  for (let isFirst = true; left > 0n; isFirst = false) {
-    if (!isFirst) await spaceFromLatest(request, interval);
-    const blocks = left < mostBlocksAtOnce ? left : mostBlocksAtOnce;
-    await request("hardhat_mine", [toQuantity(blocks), toQuantity(interval)]);
-    left -= blocks;
-  }
-  return true;
-}
-
-async function spaceFromLatest(request: AnswerRpc, interval: bigint): Promise<void> {
-  const latest = Object(await request("eth_getBlockByNumber", ["latest", false])) as { timestamp: string };
-  await request("evm_setNextBlockTimestamp", [toQuantity(BigInt(latest.timestamp) + interval)]);
-}
-
-function toQuantity(value: bigint): string {
-  return `0x${value.toString(16)}`;
-}
-
 /** The block at which a fork starts. */
 export interface ForkPoint {
   readonly url: string;
+  /** Id of the chain that is forked. */
+  readonly chainId: number;
   readonly blockNumber: bigint;
   /** @default the newest hardfork that is active at the block */
   readonly hardfork?: "granite" | undefined;
@@ -198,16 +209,17 @@ export async function findForkPoint(url: string, signal?: AbortSignal): Promise<
   const [chainId, block] = await withRpcErrors(client, "looking for the block to fork from", () =>
     Promise.all([client.getChainId(), client.getBlock()]),
   );
-  if (chainId !== baseChainId) {
+  const forked = findPlatformChain(chainId);
+  if (forked === undefined) {
     throw new InvalidArgumentError(
-      `The endpoint to fork serves chain ${chainId}, but a world forks Base, ${baseChainId}.`,
+      `The endpoint to fork serves chain ${chainId}, but a world forks Base (chain 8453) or Ethereum (chain 1).`,
       {
-        nextStep: "Give the RPC URL of Base, or of a local chain with its chain id.",
+        nextStep: "Give the RPC URL of one of them, or of a local chain with its chain id.",
         context: { chainId },
       },
     );
   }
   // anvil leaves the extra data empty. EDR ends the process when it mines on such a block after Granite.
-  const isBeforeHolocene = size(block.extraData) < shortestHoloceneExtraData;
-  return { url, blockNumber: block.number, ...(isBeforeHolocene && { hardfork: "granite" as const }) };
+  const isBeforeHolocene = forked.chainType === "op" && size(block.extraData) < shortestHoloceneExtraData;
+  return { url, chainId, blockNumber: block.number, ...(isBeforeHolocene && { hardfork: "granite" as const }) };
 }

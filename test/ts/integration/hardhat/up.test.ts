@@ -61,6 +61,18 @@ describe("task dstack up", () => {
       ["--kms without --chain-rpc", { kms }, "--chain-rpc"],
       ["--fork with --chain-rpc", { chainRpc: rpc, kms, fork: rpc }, "--fork"],
       ["--chain-port with --chain-rpc", { chainRpc: rpc, kms, chainPort: "0" }, "--chain-port"],
+      ["a block time in seconds", { blockTime: "0.2" }, "milliseconds"],
+      ["a block time of a day", { blockTime: "86400000" }, "--block-time"],
+      ["a chain id that no wallet accepts", { chainId: "9007199254740991" }, "--chain-id"],
+      ["the chain id 0", { chainId: "0" }, "--chain-id"],
+      ["an age that is not a number", { safeLag: "1m" }, "--safe-lag"],
+      ["blocks that are final before they are safe", { safeLag: "10", finalizedLag: "9" }, "--finalized-lag"],
+      ["a timer with a state file", { blockTime: "200", state: "unused.db" }, "--block-time"],
+      ...["chainId", "blockTime", "safeLag", "finalizedLag"].map((option): [string, UpArguments, string] => [
+        `${option} with --chain-rpc`,
+        { chainRpc: rpc, kms, [option]: "1" },
+        "--chain-rpc",
+      ]),
       ["an invalid KMS address", { chainRpc: rpc, kms: "0x12" }, "--kms"],
       ["a host name with a scheme", { allowedHosts: "a.example, http://b.example" }, "--allowed-hosts"],
       ["any origin", { allowedOrigins: "*" }, "--allowed-origins"],
@@ -87,8 +99,12 @@ describe("task dstack up", () => {
   });
 
   it("has fixed ports by default, and free ones for port 0", () => {
+    const unset = {
+      ...{ forkUrl: undefined, chainId: undefined },
+      ...{ blockTimeMs: undefined, safeLagSeconds: undefined, finalizedLagSeconds: undefined },
+    };
     expect(parseUpArguments({})).to.deep.equal({
-      chain: { kind: "own", port: 8545, forkUrl: undefined },
+      chain: { kind: "own", chainPort: 8545, ...unset },
       cloudPort: 4000,
       allowedHosts: [],
       allowedOrigins: [],
@@ -99,7 +115,7 @@ describe("task dstack up", () => {
       isJson: false,
     });
     expect(parseUpArguments({ chainPort: "0", cloudPort: "0" })).to.deep.include({
-      chain: { kind: "own", port: 0, forkUrl: undefined },
+      chain: { kind: "own", chainPort: 0, ...unset },
       cloudPort: 0,
     });
   });

@@ -29,7 +29,7 @@ describe("errors of a fork", () => {
     });
     const blockNumber = await upstream.client.getBlockNumber();
     const url = `${endpoint.url}/v2/${pathKey}?apikey=${queryKey}`;
-    fork = await startChain({ fork: { url, blockNumber } });
+    fork = await startChain({ fork: { url, chainId: 8453, blockNumber } });
   });
   after(async () => {
     await fork.close();

@@ -11,7 +11,7 @@ import { openWorldState } from "../../../../src/world/state.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
-const describeChain = async () => ({ kind: "local", genesis: "2026-11-30T00:00:00.000Z" }) as const;
+const describeChain = async () => ({ kind: "local", genesis: "2026-11-30T00:00:00.000Z", id: 8453 }) as const;
 
 /** Everything that keeps a file between two runs, opened and closed again. `ledger`: what is on record is sent. */
 const keepers = {
