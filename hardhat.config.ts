@@ -37,8 +37,8 @@ export default defineConfig({
   networks: {
     // A new Base-like chain in this process, for tests, the demo and the local world.
     local: { type: "edr-simulated", chainType: "op", chainId: 8453 },
-    // A node that the user runs on this machine.
-    localhost: { type: "http", chainType: "op", chainId: 8453, url: "http://127.0.0.1:8545" },
+    // A node that the user runs on this machine, with any chain id.
+    localhost: { type: "http", chainType: "op", url: "http://127.0.0.1:8545" },
     base: {
       type: "http",
       chainType: "op",
