@@ -4,14 +4,18 @@ import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { readSenders } from "../chain/transactions/receipt.ts";
-import type { AppId, TransactionHash } from "../core/ids.ts";
+import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
+import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
+import { isDstackError } from "../errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
 import type { History } from "../history/history.ts";
+import { historyWithoutEvents, type KnownLists, readKnownLists } from "../history/known-lists.ts";
 import type { ChangeOrigin } from "../history/policy.ts";
 import { readHistory } from "../history/read-history.ts";
 import { openHistoryStore } from "../history/store.ts";
-import { createProgress } from "../output/output.ts";
+import { createProgress, type Output } from "../output/output.ts";
 import { parseBlockNumber } from "./arguments.ts";
+import type { ConnectedApp } from "./connect-app.ts";
 import type { CommandHost } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 
@@ -22,9 +26,14 @@ export interface HistoryArguments {
   readonly fromBlock?: string | undefined;
 }
 
+const retryOptions = { retryDelayMs: 250 };
+
+/** Errors of an endpoint that answers other requests but does not serve the logs. */
+const logErrors: readonly string[] = ["LogsRefusedError", "LogsUnavailableError", "RpcUnavailableError"];
+
 /**
  * Reads an app's history with the time of each change, and shows a progress bar on a terminal. The store keeps it, so
- * that the next run reads only new blocks.
+ * that the next run reads only new blocks. If the endpoint serves no logs, the history has no events and says why.
  *
  * @throws InvalidArgumentError, and what readHistory throws
  */
@@ -50,10 +59,79 @@ export async function readAppHistory(
         if (phase === "reading") progress.update(Number(blocksRead), Number(blocksTotal), `${logsRead} events`);
       },
     });
+  } catch (error) {
+    if (!isDstackError(error) || !logErrors.includes(error.name)) throw error;
+    return await historyWithoutEvents(client, { appId, problem: error.message, ...retryOptions, signal: io.signal });
   } finally {
     progress.stop();
     store.close();
   }
+}
+
+export interface AppLists extends KnownLists {
+  /** Its completeness is that of the lists. */
+  readonly history: History;
+}
+
+/** What the app's CVMs and the cloud's nodes need. */
+export interface MachineInUse {
+  readonly composeHash?: ComposeHash | undefined;
+  readonly deviceId?: DeviceId | undefined;
+}
+
+/**
+ * Reads an app's history and asks the contract itself about all values that its events name, that machines need and
+ * that the configuration names. Every task that shows an app's lists uses this, so that all of them say the same.
+ *
+ * @param known the app's machines, if the caller has read them. @default the CVMs that the cloud names
+ * @throws what readAppHistory and readKnownLists throw
+ */
+export async function readAppLists(
+  io: Pick<TaskIo, "stderr" | "signal">,
+  host: CommandHost,
+  app: Pick<ConnectedApp, "client" | "cloud" | "appId" | "pins" | "devices">,
+  args: HistoryArguments,
+  known?: readonly MachineInUse[],
+): Promise<AppLists> {
+  const { client, pins, devices = [] } = app;
+  const machines = known ?? (await findMachines(app));
+  const history = await readAppHistory(io, host, app, args);
+  const lists = await readKnownLists(client, {
+    history,
+    inUse: {
+      composeHashes: [...pins, ...machines.flatMap(({ composeHash }) => composeHash ?? [])],
+      devices: [...devices, ...machines.flatMap(({ deviceId }) => deviceId ?? [])],
+    },
+    ...retryOptions,
+    signal: io.signal,
+  });
+  return { ...lists, history: { ...history, completeness: lists.completeness } };
+}
+
+/** The app's CVMs. None if the cloud does not answer, because the chain can still be shown. */
+async function findMachines({ cloud, appId }: Pick<ConnectedApp, "cloud" | "appId">): Promise<readonly MachineInUse[]> {
+  const reply = cloud === undefined ? undefined : await safeGetAppCvms(cloud, { appId });
+  return reply?.success === true ? reply.data : [];
+}
+
+/** Longer lists are in the result of --json. */
+const mostReasons = 20;
+
+/** Shows what is not known. Shows nothing if the history is complete. */
+export function showCompleteness(output: Output, { composeHashes, devices, completeness }: KnownLists): void {
+  if (completeness.isComplete) return;
+  const { reasons } = completeness;
+  const found = [...composeHashes.values(), ...devices.values()];
+  const explained = found.filter((change) => change !== undefined).length;
+  output.title("THE HISTORY IS INCOMPLETE: the RPC endpoint left out events, or did not serve them");
+  for (const { message } of reasons.slice(0, mostReasons)) output.line(`  ${message}`);
+  if (reasons.length > mostReasons) output.line(`  ${reasons.length - mostReasons} more reasons: see --json.`);
+  output.line(
+    found.length === 0
+      ? "The lists may be incomplete: no hash and no device is known to be allowed."
+      : `The lists may be incomplete: events explain ${explained} of the ${found.length} hashes and devices that the contract is known to allow.`,
+  );
+  output.line("Use an RPC endpoint that keeps all logs. If it does, delete the history store and run the task again.");
 }
 
 export interface Origin {

@@ -6,18 +6,24 @@ import { type CloudNode, getNodes } from "../cloud/get-nodes.ts";
 import { type AppId, type DeviceId, nameOfCvm } from "../core/ids.ts";
 import { addDeviceCall, removeDeviceCall, setAllowAnyDeviceCall } from "../core/owner-calls.ts";
 import { DeviceNeededError, InvalidArgumentError, isDstackError, type RemovalObjection } from "../errors/index.ts";
-import type { History } from "../history/history.ts";
-import { allowedAt } from "../history/policy.ts";
+import type { Completeness } from "../history/history.ts";
 import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import type { CvmReference } from "../prune/allowlist-use.ts";
 import { toReference } from "../prune/read-cloud-use.ts";
-import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
+import {
+  type AppLists,
+  type HistoryArguments,
+  type Origin,
+  readAppLists,
+  readOrigin,
+  showCompleteness,
+} from "./app-history.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseDevices, requireConfigured, showNamedDevices } from "./values.ts";
 import { type ChangeAppArguments, changeApp } from "./write.ts";
 
@@ -40,36 +46,33 @@ export interface DeviceList {
   readonly devices: readonly ListedDevice[];
   /** Why nodes and CVMs are missing; undefined if the cloud answered or was not asked. */
   readonly cloudProblem: string | undefined;
-  /** Reasons why the list may be incomplete. Empty if the history is complete. */
-  readonly doubts: readonly string[];
+  /** Whether the contract may list further devices, and why. */
+  readonly completeness: Completeness;
 }
 
-/** The devices an app lists, and the devices of its CVMs and of the cloud's nodes. @throws ChainError */
-export async function listDevices(app: ConnectedApp, history: History): Promise<DeviceList> {
-  const { client, appId, cloud } = app;
-  const blockNumber = history.pinned.number;
-  const { nodes, cvms, problem } = await askCloud(cloud, appId);
-  const byEvents = allowedAt(history.changes).devices;
-  const candidates = [...byEvents.keys(), ...[...cvms, ...nodes].flatMap(({ deviceId }) => deviceId ?? [])];
+/** The devices an app lists, and the devices of its CVMs, of the cloud's nodes and of the configuration. */
+async function listDevices(app: ConnectedApp, lists: AppLists, machines: CloudMachines): Promise<DeviceList> {
+  const { client, appId } = app;
+  const { nodes, cvms, problem } = machines;
+  const blockNumber = lists.history.pinned.number;
+  const others = [...(app.devices ?? []), ...[...cvms, ...nodes].flatMap(({ deviceId }) => deviceId ?? [])];
   const { allowAnyDevice } = await readAllowlist(client, { appId, blockNumber });
-  const devices = [...new Set(candidates)].map(async (deviceId) => {
-    const { deviceListed } = await readAllowlist(client, { appId, deviceId, blockNumber });
-    const change = byEvents.get(deviceId);
+  const devices = [...new Set([...lists.devices.keys(), ...others])].map(async (deviceId) => {
+    const change = lists.devices.get(deviceId);
     return {
       deviceId,
-      isListed: deviceListed === true,
-      added: deviceListed && change ? await readOrigin(client, change) : undefined,
+      isListed: lists.devices.has(deviceId),
+      added: change && (await readOrigin(client, change)),
       nodes: nodes.filter((node) => node.deviceId === deviceId).map(({ name }) => name),
       cvms: cvms.filter((cvm) => cvm.deviceId === deviceId).map(toReference),
     };
   });
-  const { completeness } = history;
   return {
     blockNumber,
     allowAnyDevice,
     devices: (await Promise.all(devices)).toSorted((one, other) => Number(other.isListed) - Number(one.isListed)),
     cloudProblem: problem,
-    doubts: completeness.isComplete ? [] : completeness.reasons.map(({ message }) => message),
+    completeness: lists.completeness,
   };
 }
 
@@ -119,7 +122,9 @@ async function list(io: TaskIo, args: DeviceListArguments, host: CommandHost): P
   const { client, appId } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId }), appId);
   const contracts = await readJudgedContracts(app, generation);
-  const devices = await listDevices(app, await readAppHistory(io, host, app, args));
+  const machines = await askCloud(app.cloud, appId);
+  const lists = await readAppLists(io, host, app, args, [...machines.cvms, ...machines.nodes]);
+  const devices = await listDevices(app, lists, machines);
   return {
     result: {
       appId,
@@ -130,13 +135,15 @@ async function list(io: TaskIo, args: DeviceListArguments, host: CommandHost): P
     },
     show: (output) => {
       showCaveat(output, contracts);
+      showCompleteness(output, lists);
       show(output, appId, devices);
     },
+    exitCode: lists.completeness.isComplete ? 0 : negativeAnswer,
   };
 }
 
 function show(output: Output, appId: string, list: DeviceList): void {
-  const { blockNumber, allowAnyDevice, devices, cloudProblem, doubts } = list;
+  const { blockNumber, allowAnyDevice, devices, cloudProblem, completeness } = list;
   output.title(`Devices of ${appId} at block ${blockNumber}`);
   if (devices.length > 0) {
     output.table({
@@ -152,10 +159,10 @@ function show(output: Output, appId: string, list: DeviceList): void {
       ]),
     });
   }
-  if (!devices.some(({ isListed }) => isListed)) output.line("No device is listed.");
+  if (!devices.some(({ isListed }) => isListed))
+    output.line(completeness.isComplete ? "No device is listed." : "No device is known to be listed.");
   if (allowAnyDevice) output.line("The app allows any device that the KMS trusts, so the list has no effect.");
   if (cloudProblem !== undefined) output.line(`Nodes and CVMs could not be read: ${cloudProblem}`);
-  for (const doubt of doubts) output.line(`The list may be incomplete: ${doubt}`);
 }
 
 function describeOrigin(added: Origin | undefined): string {

@@ -6,11 +6,23 @@ import type { Hex } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { findBlockAt, readBlock } from "../history/blocks.ts";
 import type { History, PinnedBlock } from "../history/history.ts";
-import { allowedAt, type PolicyChange } from "../history/policy.ts";
+import type { KnownLists } from "../history/known-lists.ts";
+import {
+  type AllowedAtReturnType,
+  allowedAt,
+  type ComposeHashChange,
+  type DeviceChange,
+  type PolicyChange,
+} from "../history/policy.ts";
 import { type AllowlistProof, proveAllowlist } from "../history/prove-allowlist.ts";
 import { describeChange, explorerLink, formatTime } from "../output/format.ts";
 import { createOutput, type Output } from "../output/output.ts";
-import { type HistoryArguments as ReadArguments, readAppHistory } from "./app-history.ts";
+import {
+  type AppLists,
+  type HistoryArguments as ReadArguments,
+  readAppLists,
+  showCompleteness,
+} from "./app-history.ts";
 import { type Moment, parseMoment } from "./arguments.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import { readJudgedContracts, reportGenerations, showCaveat } from "./generations.ts";
@@ -37,8 +49,10 @@ async function show(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
   const { client } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
   const contracts = await readJudgedContracts(app, generation);
-  const history = await readAppHistory(io, host, app, args);
+  const lists = await readAppLists(io, host, app, args);
+  const { history } = lists;
   const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
+  const allowed = at === undefined ? undefined : allowedThen(lists, at);
   const rows = await toRows(client, at === undefined ? history.changes : []);
   const proof = prove ? await proveAllowlist(client, { history, signal: io.signal }) : undefined;
   const { appId, chainId, createdInBlock, pinned, completeness, unknownLogs } = history;
@@ -55,36 +69,47 @@ async function show(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
       unknownLogs,
       ...(at === undefined
         ? { changes: rows }
-        : { at: at.number, atTime: at.timestamp, allowed: allowedThen(history, at.number) }),
+        : { at: at.number, atTime: at.timestamp, allowed: allowed === undefined ? null : valuesOf(allowed) }),
       ...(proof !== undefined && { proof }),
     },
     show: (output) => {
       // A table may contain a warning. A file for other programs may not.
       const aside = csv ? createOutput(io.stderr) : output;
       showCaveat(aside, contracts);
-      warn(aside, history);
+      showCompleteness(aside, lists);
+      if (unknownLogs > 0)
+        aside.line(`${unknownLogs} events of the contract are not DstackApp events and are not shown.\n`);
       if (csv) output.line(toCsv(rows));
       else if (at === undefined) showRows(output, rows, client);
-      else showAllowed(output, history, at);
+      else showAllowed(output, history, { at, allowed });
       if (proof !== undefined) showProof(aside, proof);
     },
     exitCode: isSound ? 0 : negativeAnswer,
   };
 }
 
-function allowedThen({ changes, initialFlags }: History, blockNumber: bigint) {
-  const { composeHashes, devices, ...rest } = allowedAt(changes, blockNumber, initialFlags);
-  return { composeHashes: [...composeHashes.keys()], devices: [...devices.keys()], ...rest };
+type Allowed = Pick<KnownLists, "composeHashes" | "devices"> & Omit<AllowedAtReturnType, "composeHashes" | "devices">;
+
+/**
+ * What the app allowed at a block: for the history's last block what the contract answers, for earlier blocks what the
+ * events say. Undefined if the block is before the first event of an incomplete history.
+ */
+function allowedThen({ history, composeHashes, devices }: AppLists, { number }: PinnedBlock): Allowed | undefined {
+  const { changes, initialFlags, pinned, createdInBlock, completeness } = history;
+  if (number < createdInBlock) return undefined;
+  const byEvents = allowedAt(changes, number, initialFlags);
+  if (number !== pinned.number) return byEvents;
+  const answers: [string, unknown][] = completeness.isComplete
+    ? []
+    : completeness.reasons.flatMap((reason): [string, unknown][] => {
+        if (reason.kind === "flagDiffers") return [[reason.flag, reason.onChain]];
+        return reason.kind === "addressDiffers" ? [[reason.what, reason.onChain]] : [];
+      });
+  return { ...byEvents, ...Object.fromEntries(answers), composeHashes, devices };
 }
 
-function warn(output: Output, { completeness, unknownLogs }: History): void {
-  if (!completeness.isComplete) {
-    output.line("THIS HISTORY IS INCOMPLETE. Changes may be missing:");
-    for (const { message } of completeness.reasons) output.line(`  ${message}`);
-    output.line("");
-  }
-  if (unknownLogs > 0)
-    output.line(`${unknownLogs} events of the contract are not DstackApp events and are not shown.\n`);
+function valuesOf({ composeHashes, devices, ...rest }: Allowed) {
+  return { composeHashes: [...composeHashes.keys()], devices: [...devices.keys()], ...rest };
 }
 
 function showRows(output: Output, rows: readonly HistoryRow[], { chain }: ChainClient): void {
@@ -99,22 +124,38 @@ function showRows(output: Output, rows: readonly HistoryRow[], { chain }: ChainC
   output.table({ head, rows: table });
 }
 
-function showAllowed(output: Output, history: History, { number, timestamp }: PinnedBlock): void {
-  const { composeHashes, devices, ...rest } = allowedAt(history.changes, number, history.initialFlags);
-  output.line(`At the end of block ${number}, ${formatTime(timestamp)} UTC, app ${history.appId} allowed:`);
+interface AllowedAtBlock {
+  readonly at: PinnedBlock;
+  readonly allowed: Allowed | undefined;
+}
+
+function showAllowed(output: Output, history: History, { at, allowed }: AllowedAtBlock): void {
+  const when = `At the end of block ${at.number}, ${formatTime(at.timestamp)} UTC,`;
+  const { isComplete } = history.completeness;
+  if (allowed === undefined) {
+    output.line(
+      `${when} it is not known what app ${history.appId} allowed: the oldest known block with an event of the app is ${history.createdInBlock}.`,
+    );
+    return;
+  }
+  const { composeHashes, devices, ...rest } = allowed;
+  output.line(`${when} app ${history.appId} allowed${isComplete ? "" : ", as far as is known"}:`);
   for (const [title, changes] of [
     ["Compose hashes", composeHashes],
     ["Devices", devices],
   ] as const) {
-    output.title(`${title}: ${changes.size}`);
-    for (const [value, { blockNumber, timestamp }] of changes)
-      output.line(
-        `  ${value}  since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`,
-      );
+    output.title(`${title}${isComplete ? "" : " known to be allowed"}: ${changes.size}`);
+    for (const [value, change] of changes) output.line(`  ${value}  ${describeSince(change)}`);
   }
   output.line("");
   for (const [label, value] of Object.entries(rest))
     output.line(`${label.padEnd(20)} ${value === undefined ? "–" : String(value)}`);
+}
+
+function describeSince(change: ComposeHashChange | DeviceChange | undefined): string {
+  if (change === undefined) return "the contract allows it; no event that was read says since when";
+  const { blockNumber, timestamp } = change;
+  return `since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`;
 }
 
 function showProof(output: Output, { claims, block, words, isProven }: AllowlistProof): void {
@@ -202,10 +243,15 @@ export function toCsv(rows: readonly HistoryRow[]): string {
 const secondsPerDay = 86_400n;
 const retryOptions = { retryDelayMs: 250 };
 
-/** The block of a history that was the newest at the given moment. @throws InvalidArgumentError, RpcUnavailableError */
-export async function blockOfMoment(
+/**
+ * The block of a history that was the newest at the given moment. Only a complete history shows that the app did not
+ * exist: an incomplete one may lack older events.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+async function blockOfMoment(
   client: ChainClient,
-  { createdInBlock, pinned }: Pick<History, "createdInBlock" | "pinned">,
+  { createdInBlock, pinned, completeness }: History,
   moment: Moment,
 ): Promise<PinnedBlock> {
   const refuse = (problem: string) =>
@@ -218,7 +264,8 @@ export async function blockOfMoment(
   if ("blockNumber" in moment && moment.blockNumber > pinned.number)
     throw refuse(`The chain has no block ${moment.blockNumber} yet.`);
   const block = await findBlock(client, pinned, moment);
-  if (block === undefined || block.number < createdInBlock) throw refuse("The app did not exist at that time.");
+  if (block === undefined || (completeness.isComplete && block.number < createdInBlock))
+    throw refuse("The app did not exist at that time.");
   return block;
 }
 

@@ -26,9 +26,9 @@ import {
   readRecordedRemovals,
 } from "../prune/apply-prune-plan.ts";
 import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
-import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
+import { datedBy, findObjections, openUnknowns, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
-import { type HistoryArguments, readAppHistory } from "./app-history.ts";
+import { type HistoryArguments, readAppLists } from "./app-history.ts";
 import { type BatchArgument, parseAccept, parseAge, parseBatch } from "./arguments.ts";
 import { planCalls, readPayer, showBatchPlan } from "./batch-plan.ts";
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
@@ -38,7 +38,7 @@ import type { Command, CommandHost } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
-import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { createSending } from "./sending.ts";
 import { chooseSendMode, confirmUnsigned, createBatchOutput, showRecorded } from "./write.ts";
 
@@ -67,7 +67,9 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
   const source = pruneSourceOf(io, host, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
-  const use = await readAllowlistUseFrom(source, [...settings.pins, ...app.pins, ...(stored ? namedBy(stored) : [])]);
+  const queuedHashes = documents.flatMap(({ text }) => (isOneWord(text) ? parseComposeHash(text) : []));
+  const named = [...settings.pins, ...app.pins, ...queuedHashes, ...(stored ? namedBy(stored) : [])];
+  const use = await readAllowlistUseFrom(source, named);
   const policy = buildKeepRules({ settings, documents, use, pins: app.pins, planned: stored?.policy });
   const plan = stored === undefined ? planPrune(use, policy) : { ...stored, policy };
   showPrunePlan(io.output, plan);
@@ -81,6 +83,7 @@ async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promi
   if (isToBeWritten || isDryRun) {
     return {
       result: { ...described, outcome: "planned", price: await pricePlan(io, { app, status, plan, settings }) },
+      exitCode: openUnknowns(plan, plan.unknowns).length === 0 ? 0 : negativeAnswer,
     };
   }
   const { result, show } = await executePrune(io, { app, status, plan, use, source, settings });
@@ -228,10 +231,10 @@ async function send(
   const { client, appId, chainId } = app;
   const removals = removalsOf(plan);
   const removalCalls = removals.map((composeHash) => removeComposeHashCall({ appId, composeHash }));
-  if (removals.length === 0 && ledger.transactions({ isUnfinished: true }).length === 0) return nothing;
+  if (removals.length === 0 && ledger.transactions({ isUnfinished: true }).length === 0) return nothing(parameters);
   const account = await app.signer("removeComposeHash", plan.owner);
   const recorded = await readRecordedRemovals(client, { ledger, plan, account });
-  if (removals.length + recorded.length === 0) return nothing;
+  if (removals.length + recorded.length === 0) return nothing(parameters);
   const sending = { account, ledger, chainId, purpose: { kind: "prune" } } as const;
   if (recorded.length > 0) {
     io.output.line(`An earlier run signed the removal of ${recorded.length}. This run first completes it.`);
@@ -264,17 +267,19 @@ async function forSafe(
 ): Promise<TaskOutcome> {
   const { app, plan } = parameters;
   const removals = removalsOf(plan);
-  if (removals.length === 0) return nothing;
+  if (removals.length === 0) return nothing(parameters);
   const calls = await check(io, parameters, removals);
   const prepared = await prepareForSafe(io, app, { ...delivery, calls });
   for (const line of untilSigned) io.output.line(line);
   return { result: { outcome: "prepared", ...prepared } };
 }
 
-const nothing: TaskOutcome = {
-  result: { outcome: "nothing" },
-  show: (output) => output.line("Nothing to remove."),
-};
+/** @throws PruneBlockedError if the list may have further hashes, because they were not judged */
+function nothing({ plan, use }: ExecutePruneParameters): TaskOutcome {
+  const unknowns = openUnknowns(plan, use.unknowns);
+  if (unknowns.length > 0) throw new PruneBlockedError(unknowns);
+  return { result: { outcome: "nothing" }, show: (output) => output.line("Nothing to remove.") };
+}
 
 /** After the owners have signed, nothing is checked again. */
 const untilSigned = [
@@ -374,7 +379,7 @@ export function pruneSourceOf(
     kms: resolveKms({}, app),
     acceptKeyEpochs,
     signal,
-    readHistory: () => readAppHistory(io, host, app, settings.history),
+    readHistory: async () => (await readAppLists(io, host, app, settings.history)).history,
     ...(settings.isProofWanted && {
       prove: async (history) => {
         const { claims } = await proveAllowlist(client, { history, signal });

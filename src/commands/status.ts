@@ -10,11 +10,11 @@ import { type AppId, type ComposeHash, type DeviceId, type Hex, nameOfCvm } from
 import type { LintFinding } from "../core/lint/lint.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { isDstackError } from "../errors/index.ts";
-import type { Completeness, History } from "../history/history.ts";
-import { allowedAt } from "../history/policy.ts";
+import type { KnownLists } from "../history/known-lists.ts";
+import type { ChangeOrigin } from "../history/policy.ts";
 import { describeOwnerFully, explorerLink, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { type HistoryArguments, type Origin, readAppHistory, readOrigin } from "./app-history.ts";
+import { type HistoryArguments, type Origin, readAppLists, readOrigin, showCompleteness } from "./app-history.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
@@ -31,13 +31,14 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
   const { client, appId } = app;
   const [appStatus, running] = await Promise.all([readAppStatus(client, { appId }), readRunning(app.cloud, appId)]);
   const contract = requireApp(appStatus, appId);
-  const { lists, completeness } = await listAllowed(args, host, io, app);
+  const known = await readAppLists(io, host, app, args, running.kind === "known" ? running.cvms : []);
+  const { completeness } = known;
   const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
   const { subject, contracts: judged } = await readLintSubject(client, {
     appId,
     kms,
     status: appStatus,
-    ...(lists !== undefined && { lists: valuesOf(lists) }),
+    ...(completeness.isComplete && { lists: valuesOf(known) }),
   });
   const contracts = [...judged, ...(await readOtherKms(app, kms))];
   const report: StatusReport = {
@@ -49,10 +50,10 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
     kmsImplementation: subject.kms?.appImplementation,
     ...reportGenerations(contracts),
     contract,
-    lists,
-    completeness,
+    lists: await readLists(client, known),
+    known,
     running,
-    findings: findingsOf(subject, running),
+    findings: findingsOf(subject, { running, known }),
   };
   const isSound = completeness.isComplete && !report.findings.some(({ severity }) => severity === "error");
   return {
@@ -62,23 +63,6 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
   };
 }
 
-/** If the endpoint serves no logs, the rest is still shown. */
-async function listAllowed(
-  args: HistoryArguments,
-  host: CommandHost,
-  io: TaskIo,
-  app: ConnectedApp,
-): Promise<Pick<StatusReport, "lists" | "completeness">> {
-  try {
-    const history = await readAppHistory(io, host, app, args);
-    return { lists: await readLists(app.client, history), completeness: history.completeness };
-  } catch (error) {
-    if (!isDstackError(error) || error.family !== "chain") throw error;
-    const reasons = [{ kind: "notRead", message: error.message } as const];
-    return { lists: undefined, completeness: { isComplete: false, reasons } };
-  }
-}
-
 function kmsOf(running: Running) {
   return running.kind === "known"
     ? running.cvms.find(({ kmsContractAddress }) => kmsContractAddress)?.kmsContractAddress
@@ -86,20 +70,26 @@ function kmsOf(running: Running) {
 }
 
 /** Findings about the contract, and about each document that the CVMs run. */
-function findingsOf(subject: Parameters<typeof lint>[0], running: Running): readonly LintFinding[] {
+function findingsOf(
+  subject: Parameters<typeof lint>[0],
+  { running, known }: Pick<StatusReport, "running" | "known">,
+): readonly LintFinding[] {
   const cvms = running.kind === "known" ? running.cvms : undefined;
   const documents = running.kind === "known" ? running.documents : [];
-  const all = [
-    ...lint({ ...subject, cvms: cvms?.map((cvm) => ({ ...cvm, name: nameOfCvm(cvm) })) }),
-    ...documents.flatMap((document) => lint({ document })),
-  ];
+  const judged = cvms?.map((cvm) => ({
+    ...cvm,
+    name: nameOfCvm(cvm),
+    isHashAllowed: cvm.composeHash && known.composeHashes.has(cvm.composeHash),
+    isDeviceListed: cvm.deviceId && known.devices.has(cvm.deviceId),
+  }));
+  const all = [...lint({ ...subject, cvms: judged }), ...documents.flatMap((document) => lint({ document }))];
   const unique = new Map(all.map((finding) => [`${finding.rule} ${finding.message}`, finding]));
   const order = ["error", "warning", "note"];
   return [...unique.values()].sort((one, other) => order.indexOf(one.severity) - order.indexOf(other.severity));
 }
 
 function toResult(report: StatusReport): object {
-  const { contract, lists, completeness, running, ...rest } = report;
+  const { contract, lists, known, running, ...rest } = report;
   const { owner, pendingOwner, isTwoStep, version, implementation, upgradesDisabled, shiftedAppId, blockNumber } =
     contract;
   const { allowAnyDevice, requireTcbUpToDate } = contract;
@@ -114,9 +104,9 @@ function toResult(report: StatusReport): object {
     upgradesDisabled,
     shiftedAppId: shiftedAppId ?? null,
     flags: { allowAnyDevice, requireTcbUpToDate },
-    composeHashes: lists?.composeHashes ?? null,
-    devices: lists?.devices ?? null,
-    history: completeness,
+    composeHashes: lists.composeHashes,
+    devices: lists.devices,
+    completeness: known.completeness,
     cvms: running.kind === "known" ? running.cvms.map(describeCvm) : null,
     cloud: describeCloud(running),
   };
@@ -137,21 +127,15 @@ export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "
   readonly kms: string | undefined;
   readonly kmsImplementation: string | undefined;
   readonly contract: AppStatus;
-  /** Undefined if the history could not be read. */
-  readonly lists: AllowedLists | undefined;
-  readonly completeness: Completeness | UnreadHistory;
+  readonly lists: AllowedLists;
+  readonly known: KnownLists;
   readonly running: Running;
   readonly findings: readonly LintFinding[];
 }
 
-interface UnreadHistory {
-  readonly isComplete: false;
-  readonly reasons: readonly { readonly kind: "notRead"; readonly message: string }[];
-}
-
 /** Prints an app's status. */
 export function showStatus(output: Output, report: StatusReport, chain: Chain | undefined): void {
-  const { appId, alias, network, chainId, contract, lists, completeness, running, findings, caveat } = report;
+  const { appId, alias, network, chainId, contract, lists, known, running, findings, caveat } = report;
   const cvms = running.kind === "known" ? running.cvms : [];
   output.title(`App ${appId}${alias === undefined ? "" : ` (${alias})`}`);
   for (const [label, value] of [
@@ -182,17 +166,15 @@ export function showStatus(output: Output, report: StatusReport, chain: Chain | 
     output.title(`CAUTION: ${caveat}`);
     output.line("  This applies to all lists, switches and findings below.");
   }
-  if (!completeness.isComplete) {
-    output.title("THE HISTORY IS INCOMPLETE: the lists below may lack entries");
-    for (const { message } of completeness.reasons) output.line(`  ${message}`);
-  }
+  showCompleteness(output, known);
   const isKms = (by: string) => isSameAddress(by, report.kms);
   const titled = (title: string) => (caveat === null ? title : `${title} (${caveat})`);
-  showList(output, isKms, titled("Compose hashes allowed"), lists?.composeHashes, ({ composeHash }) => [
+  const are = known.completeness.isComplete ? "" : "known to be ";
+  showList(output, isKms, titled(`Compose hashes ${are}allowed`), lists.composeHashes, ({ composeHash }) => [
     composeHash,
     cvms.filter((cvm) => isSameValue(cvm.composeHash, composeHash)).map(describeUse),
   ]);
-  showList(output, isKms, titled("Devices listed"), lists?.devices, ({ deviceId }) => [
+  showList(output, isKms, titled(`Devices ${are}listed`), lists.devices, ({ deviceId }) => [
     deviceId,
     cvms.filter((cvm) => isSameValue(cvm.deviceId, deviceId)).map((cvm) => `hosts ${describeCvmRow(cvm)}`),
   ]);
@@ -217,21 +199,25 @@ function describeUpgrades({ upgradesDisabled, shiftedAppId }: StatusReport["cont
   return shiftedAppId === undefined ? "possible, by the owner" : "DO NOT UPGRADE: the policy would be lost";
 }
 
-function showList<Entry extends Origin>(
+function showList<Entry extends Origin | NoOrigin>(
   output: Output,
   isKms: (by: string) => boolean,
   title: string,
-  entries: readonly Entry[] | undefined,
+  entries: readonly Entry[],
   describe: (entry: Entry) => readonly [value: string, uses: readonly string[]],
 ): void {
-  output.title(`${title}: ${entries === undefined ? "not known" : entries.length}`);
-  for (const entry of entries ?? []) {
+  output.title(`${title}: ${entries.length}`);
+  for (const entry of entries) {
     const [value, uses] = describe(entry);
     const { time, blockNumber, by, isRecorded, transactionHash } = entry;
-    const who =
-      describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, when it deployed the app)" : "");
     output.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
     for (const use of uses.slice(1)) output.line(`  ${" ".repeat(value.length)}  ${use}`);
+    if (time === null) {
+      output.line("      the contract allows it; no event that was read says since when");
+      continue;
+    }
+    const who =
+      describeOrigin(by, isRecorded) + (by !== null && isKms(by) ? " (the KMS, when it deployed the app)" : "");
     output.line(`      ${formatTime(time)} UTC, block ${blockNumber}, ${who}`);
     output.line(`      ${transactionHash}`);
   }
@@ -254,36 +240,37 @@ function isSameAddress(one: string, other: string | undefined): boolean {
   return one.toLowerCase() === other?.toLowerCase();
 }
 
-export interface AllowedLists {
-  readonly composeHashes: readonly ({ readonly composeHash: ComposeHash } & Origin)[];
-  readonly devices: readonly ({ readonly deviceId: DeviceId } & Origin)[];
+interface AllowedLists {
+  readonly composeHashes: readonly ({ readonly composeHash: ComposeHash } & (Origin | NoOrigin))[];
+  readonly devices: readonly ({ readonly deviceId: DeviceId } & (Origin | NoOrigin))[];
 }
 
+/** Of a value that the contract allows although no event that was read allowed it. */
+type NoOrigin = Readonly<Record<Exclude<keyof Origin, "isRecorded">, null>> & { readonly isRecorded: false };
+
+const noOrigin: NoOrigin = { blockNumber: null, transactionHash: null, time: null, by: null, isRecorded: false };
 const fewAtOnce = { limit: 8 };
 
-/** The hashes and devices allowed at the end of a history, oldest first. @throws RpcUnavailableError */
-export async function readLists(client: ChainClient, history: History): Promise<AllowedLists> {
-  const { composeHashes, devices } = allowedAt(history.changes, undefined, history.initialFlags);
+/** The known lists with the origin of each value, oldest first. @throws RpcUnavailableError */
+async function readLists(client: ChainClient, { composeHashes, devices }: KnownLists): Promise<AllowedLists> {
+  const originOf = (change: ChangeOrigin | undefined) => (change === undefined ? noOrigin : readOrigin(client, change));
   return {
     composeHashes: await mapLimited(
       [...composeHashes],
-      async ([composeHash, change]) => ({ composeHash, ...(await readOrigin(client, change)) }),
+      async ([composeHash, change]) => ({ composeHash, ...(await originOf(change)) }),
       fewAtOnce,
     ),
     devices: await mapLimited(
       [...devices],
-      async ([deviceId, change]) => ({ deviceId, ...(await readOrigin(client, change)) }),
+      async ([deviceId, change]) => ({ deviceId, ...(await originOf(change)) }),
       fewAtOnce,
     ),
   };
 }
 
 /** The values alone, for the linter. */
-export function valuesOf(lists: AllowedLists): { composeHashes: ComposeHash[]; devices: DeviceId[] } {
-  return {
-    composeHashes: lists.composeHashes.map(({ composeHash }) => composeHash),
-    devices: lists.devices.map(({ deviceId }) => deviceId),
-  };
+function valuesOf({ composeHashes, devices }: KnownLists): { composeHashes: ComposeHash[]; devices: DeviceId[] } {
+  return { composeHashes: [...composeHashes.keys()], devices: [...devices.keys()] };
 }
 
 /** Compares hex values without letter case, because the cloud and the chain may differ in it. */

@@ -8,7 +8,7 @@ import { mapLimited } from "../core/map-limited.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import { dstackAppAbi } from "../generated/abi.ts";
 import type { IncompletenessReason } from "./history.ts";
-import { allowedAt, type InitialFlags, type PolicyChange, type PolicyChangeKind } from "./policy.ts";
+import { allowedAt, type InitialFlags, type PolicyChange, type PolicyChangeKind, recordedValues } from "./policy.ts";
 
 export interface CompareWithStateParameters extends RetryOptions {
   readonly appId: AppId;
@@ -31,26 +31,23 @@ export async function compareWithState(
   const doing = "comparing the history with the contract";
   const owners = await withRpcRetry(client, retry, doing, () => readAllowlist(client, { appId, blockNumber }));
   const settings = await withRpcRetry(client, retry, doing, () => readAppSettings(client, { appId, blockNumber }));
-  const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined) => [
-    ...new Set(changes.map(keyOf).filter((key) => key !== undefined)),
+  const recorded = recordedValues(changes);
+  const everNamed = <key extends Hex>(keyOf: (change: PolicyChange) => key | undefined, others: readonly key[]) => [
+    ...new Set([...changes.map(keyOf).filter((key) => key !== undefined), ...others]),
   ];
-  const composeHashes = everNamed((change) => ("composeHash" in change ? change.composeHash : undefined));
-  const devices = everNamed((change) => ("deviceId" in change ? change.deviceId : undefined));
+  const composeHashes = everNamed(
+    (change) => ("composeHash" in change ? change.composeHash : undefined),
+    recorded.composeHashes,
+  );
+  const devices = everNamed((change) => ("deviceId" in change ? change.deviceId : undefined), recorded.devices);
   const at = { appId, blockNumber, ...retry };
   const allowedHashes = await readAllowedKeys(client, { ...at, view: "allowedComposeHashes", keys: composeHashes });
   const allowedDevices = await readAllowedKeys(client, { ...at, view: "allowedDeviceIds", keys: devices });
 
-  const reasons: IncompletenessReason[] = [];
-  const words = (is: boolean) => (is ? "allowed" : "not allowed");
-  for (const composeHash of composeHashes) {
-    const sides = { byEvents: expected.composeHashes.has(composeHash), onChain: allowedHashes.has(composeHash) };
-    if (sides.byEvents !== sides.onChain)
-      reasons.push(differing({ kind: "composeHashDiffers", composeHash, ...sides }));
-  }
-  for (const deviceId of devices) {
-    const sides = { byEvents: expected.devices.has(deviceId), onChain: allowedDevices.has(deviceId) };
-    if (sides.byEvents !== sides.onChain) reasons.push(differing({ kind: "deviceDiffers", deviceId, ...sides }));
-  }
+  const reasons: IncompletenessReason[] = [
+    ...differingHashes(composeHashes, { byEvents: expected.composeHashes, onChain: allowedHashes }),
+    ...differingDevices(devices, { byEvents: expected.devices, onChain: allowedDevices }),
+  ];
   for (const flag of ["allowAnyDevice", "requireTcbUpToDate", "upgradesDisabled"] as const) {
     const byEvents = expected[flag];
     const onChain = settings[flag];
@@ -67,17 +64,40 @@ export async function compareWithState(
     reasons.push({ kind: "addressDiffers", what, byEvents, onChain, message });
   }
   return reasons;
+}
 
-  function differing(
-    difference:
-      | { kind: "composeHashDiffers"; composeHash: ComposeHash; byEvents: boolean; onChain: boolean }
-      | { kind: "deviceDiffers"; deviceId: DeviceId; byEvents: boolean; onChain: boolean },
-  ): IncompletenessReason {
-    const name =
-      "composeHash" in difference ? `Compose hash ${difference.composeHash}` : `Device ${difference.deviceId}`;
-    const message = `${name} is ${words(difference.byEvents)} according to the events, but ${words(difference.onChain)} in the contract.`;
-    return { ...difference, message };
-  }
+/** What is allowed according to the events, and according to the contract. */
+interface Sides<key> {
+  readonly byEvents: { has(value: key): boolean };
+  readonly onChain: { has(value: key): boolean };
+}
+
+/** One reason for each hash about which the events and the contract differ. */
+export function differingHashes(keys: readonly ComposeHash[], sides: Sides<ComposeHash>): IncompletenessReason[] {
+  return differing("Compose hash", keys, sides).map(({ key, ...rest }) => ({
+    kind: "composeHashDiffers",
+    composeHash: key,
+    ...rest,
+  }));
+}
+
+/** One reason for each device about which the events and the contract differ. */
+export function differingDevices(keys: readonly DeviceId[], sides: Sides<DeviceId>): IncompletenessReason[] {
+  return differing("Device", keys, sides).map(({ key, ...rest }) => ({
+    kind: "deviceDiffers",
+    deviceId: key,
+    ...rest,
+  }));
+}
+
+function differing<key extends Hex>(what: string, keys: readonly key[], sides: Sides<key>) {
+  const words = (is: boolean) => (is ? "allowed" : "not allowed");
+  return keys.flatMap((key) => {
+    const [byEvents, onChain] = [sides.byEvents.has(key), sides.onChain.has(key)];
+    if (byEvents === onChain) return [];
+    const message = `${what} ${key} is ${words(byEvents)} according to the events, but ${words(onChain)} in the contract.`;
+    return { key, byEvents, onChain, message };
+  });
 }
 
 function isSame(one: Address | undefined, other: Address | undefined): boolean {

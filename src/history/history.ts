@@ -40,6 +40,7 @@ export type IncompletenessReason = { readonly message: string } & (
   /** The endpoint could not show whether the app existed before the first block that was read. */
   | { readonly kind: "creationUnproven"; readonly fromBlock: bigint }
   | {
+      /** The events were compared for every hash that an event names, and for those in use (`readKnownLists`). */
       readonly kind: "composeHashDiffers";
       readonly composeHash: ComposeHash;
       readonly byEvents: boolean;
@@ -67,4 +68,6 @@ export type IncompletenessReason = { readonly message: string } & (
   | { readonly kind: "notVerified" }
   /** The chain replaced the pinned block repeatedly while it was read. */
   | { readonly kind: "chainKeepsChanging" }
+  /** The endpoint served no logs, so no event was read. */
+  | { readonly kind: "eventsNotRead" }
 );

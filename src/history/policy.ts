@@ -169,6 +169,19 @@ function factOf(content: PolicyChangeContent): string | undefined {
   }
 }
 
+/**
+ * Hashes and devices that a PolicyChanged names without the matching event, for example because the endpoint left that
+ * event out.
+ */
+export function recordedValues(changes: readonly PolicyChange[]) {
+  const valuesOf = (label: Hex) =>
+    changes.flatMap((change) => (change.kind === "otherPolicyChanged" && change.policy === label ? change.value : []));
+  return {
+    composeHashes: valuesOf(labels.composeHash).map(parseComposeHash),
+    devices: valuesOf(labels.device).map(parseDeviceId),
+  };
+}
+
 function fact(policy: Hex, value: Hex, enabled: boolean): string {
   return `${policy} ${value} ${enabled}`.toLowerCase();
 }

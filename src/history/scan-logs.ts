@@ -11,6 +11,8 @@ import { classifyRefusal, type Refusal } from "./refusals.ts";
 const mostWaits = 10;
 /** A single block cannot be split. If the endpoint refuses it for its size, give up after this many tries. */
 const mostTriesOfOneBlock = 4;
+/** Ask once more after an answer with other logs than those requested. Fewer blocks would not help. */
+const mostWrongAnswers = 2;
 /** After this many empty or unreadable replies for the same blocks, assume the range is too large and halve it. */
 const silencesBeforeShrinking = 3;
 /** Some endpoints truncate a long answer at a round number without saying so. */
@@ -139,7 +141,8 @@ export async function scanSource(source: LogSource, parameters: ScanParameters):
     const isSilent = kind === "silent" && waits < silencesBeforeShrinking;
     if (kind === "silent" && !isSilent && !source.maySplitSilence) throw giveUp();
     if (kind === "busy" || isSilent || blocks === 1n) {
-      if (waits > mostWaits || (kind === "tooMuch" && waits >= mostTriesOfOneBlock)) throw giveUp();
+      const isWrong = error instanceof WrongLogsError && waits >= mostWrongAnswers;
+      if (isWrong || waits > mostWaits || (kind === "tooMuch" && waits >= mostTriesOfOneBlock)) throw giveUp();
       if (kind === "busy") load.refused();
       await systemClock.sleep(retryPause(retryDelayMs, waits, retryAfterMs), signal);
       pending.unshift({ ...piece, waits });
@@ -238,9 +241,12 @@ async function readLogs(
   const contract = address.toLowerCase();
   const logs = answer.map((log: unknown) => parseLog(log, contract, range));
   const places = new Set(logs.map(({ blockNumber, logIndex }) => Number(blockNumber) * placesPerBlock + logIndex));
-  if (places.size < logs.length) throw new Error("The endpoint's answer contains a log twice.");
+  if (places.size < logs.length) throw new WrongLogsError("The endpoint's answer contains a log twice.");
   return logs;
 }
+
+/** The endpoint's answer is not about what was requested, so nothing in it can be trusted. */
+class WrongLogsError extends Error {}
 
 /** More logs than any block has, and few enough for exact products with block numbers. */
 const placesPerBlock = 2 ** 20;
@@ -255,7 +261,7 @@ function parseLog(raw: unknown, contract: string, { fromBlock, toBlock }: BlockR
   if (typeof address !== "string" || !Array.isArray(topics) || topics.length > 4) throw notMined();
   const blockNumber = BigInt(matching(log.blockNumber, quantityPattern));
   if (address.toLowerCase() !== contract || blockNumber < fromBlock || blockNumber > toBlock || log.removed === true)
-    throw new Error("The endpoint's answer contains a log that was not requested.");
+    throw new WrongLogsError("The endpoint's answer contains a log that was not requested.");
   return {
     blockNumber,
     blockHash: matching(log.blockHash, hashPattern),
@@ -274,5 +280,5 @@ function matching(value: unknown, pattern: RegExp): Hex {
 }
 
 function notMined(): Error {
-  return new Error("The endpoint's answer contains something that is not a mined log.");
+  return new WrongLogsError("The endpoint's answer contains something that is not a mined log.");
 }

@@ -26,8 +26,9 @@ export function showPrunePlan(output: Output, plan: PrunePlan): void {
   if (rows.length > 0)
     output.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
   output.line();
+  const isListKnown = !unknowns.some(({ kind }) => kind === "history" || kind === "proof");
   output.line(
-    `${formatCount(rows.length, "hash is", "hashes are")} allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
+    `${formatCount(rows.length, "hash is", "hashes are")} ${isListKnown ? "" : "known to be "}allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
   );
   for (const { kind, problem, isAccepted } of unknowns)
     output.line(`Not known: ${problem} (${kind}${isAccepted ? ", accepted" : ""})`);

@@ -61,6 +61,21 @@ function toRow({ composeHash, added }: AllowlistUse["allowed"][number], reasons:
 }
 
 /**
+ * The unknown facts because of which a plan decides nothing. Nothing else is known to be removable, but an incomplete
+ * list may hide hashes; the other unknown facts only matter for hashes that would be removed.
+ */
+export function openUnknowns(
+  plan: Pick<PrunePlan, "rows" | "policy">,
+  unknowns: readonly UnknownFact[],
+): readonly UnknownFact[] {
+  const isRemoving = removalsOf(plan).length > 0;
+  return unknowns.filter(
+    ({ kind }) =>
+      !plan.policy.acceptedUnknowns.includes(kind) && (isRemoving || kind === "history" || kind === "proof"),
+  );
+}
+
+/**
  * The hashes that the plan removes, the newest first.
  *
  * @example

@@ -11,8 +11,8 @@ import { mapLimited } from "../core/map-limited.ts";
 import { HistoryContradictedError, type Objection } from "../errors/index.ts";
 import { RangeSize } from "../history/block-ranges.ts";
 import { readTimestamps } from "../history/blocks.ts";
-import { readAllowedKeys } from "../history/compare-with-state.ts";
 import type { History } from "../history/history.ts";
+import { type KnownLists, readKnownLists } from "../history/known-lists.ts";
 import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
 import { scanLogs } from "../history/scan-logs.ts";
 import type { Addition, AllowedHash, AllowlistUse, UnknownFact } from "./allowlist-use.ts";
@@ -64,14 +64,12 @@ export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): 
     : readCloudUse(cloud, { ...rest, appId, chainId, composeHashes: knownHashes }));
   const mentioned = [...uses.running, ...uses.movingTo].map(({ composeHash }) => composeHash);
 
-  const [allowed, { owner, allowAnyDevice, generation }, ofKms] = await Promise.all([
-    readAllowedKeys(chain, {
+  const [known, { owner, allowAnyDevice, generation }, ofKms] = await Promise.all([
+    readKnownLists(chain, {
+      history,
+      inUse: { composeHashes: [...named, ...mentioned], devices: [] },
       ...retryOptions,
-      appId,
-      blockNumber,
       signal: rest.signal,
-      view: "allowedComposeHashes",
-      keys: [...new Set([...knownHashes, ...mentioned])],
     }),
     readAllowlist(chain, { appId, blockNumber }),
     kms === undefined ? undefined : findKmsGeneration(chain, { address: kms, blockNumber }),
@@ -83,29 +81,28 @@ export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): 
     ],
     acceptKeyEpochs,
   );
-  const hidden = [...allowed].filter((hash) => !additions.has(hash));
   return {
     chainId,
     appId,
     pinned,
     owner,
-    allowed: [...allowed].map((composeHash): AllowedHash => ({ composeHash, added: additions.get(composeHash) })),
+    allowed: [...known.composeHashes.keys()].map((composeHash) => ({ composeHash, added: additions.get(composeHash) })),
     running: uses.running,
     movingTo: uses.movingTo,
     prepared: uses.prepared,
     unknowns: [
-      ...historyProblems(history, hidden),
+      ...historyProblems(known),
       ...(proofProblem === undefined ? [] : [{ kind: "proof", problem: proofProblem } as const]),
       ...uses.unknowns,
-      ...(await findOtherMachines(cloud, { appId, uses, allowAnyDevice, devices: [...byEvents.devices.keys()] })),
+      ...(await findOtherMachines(cloud, { appId, uses, allowAnyDevice, devices: [...known.devices.keys()] })),
     ],
   };
 }
 
-function historyProblems({ completeness }: History, hidden: readonly ComposeHash[]): UnknownFact[] {
-  const reasons = completeness.isComplete ? [] : completeness.reasons.map(({ message }) => message);
-  const unexplained = hidden.map((hash) => `${hash} is allowed, but no event that was read added it.`);
-  return [...reasons, ...unexplained].map((problem) => ({ kind: "history", problem }));
+function historyProblems({ completeness }: KnownLists): UnknownFact[] {
+  return completeness.isComplete
+    ? []
+    : completeness.reasons.map(({ message }) => ({ kind: "history", problem: message }));
 }
 
 interface OtherMachines {

@@ -195,8 +195,8 @@ export const cvmWouldNotBoot: LintRule = {
     const { composeHashes, devices, allowAnyDevice } = app?.policy ?? {};
     const lacks = (list: readonly string[] | undefined, value: string | undefined) =>
       list !== undefined && value !== undefined && !list.some((item) => item.toLowerCase() === value.toLowerCase());
-    return cvms.flatMap(({ name, composeHash, deviceId }) => [
-      ...(lacks(composeHashes, composeHash)
+    return cvms.flatMap(({ name, composeHash, deviceId, isHashAllowed, isDeviceListed }) => [
+      ...((isHashAllowed === undefined ? lacks(composeHashes, composeHash) : !isHashAllowed)
         ? [
             {
               message: `${name} runs compose hash ${composeHash}, which is not allowed.`,
@@ -204,7 +204,7 @@ export const cvmWouldNotBoot: LintRule = {
             },
           ]
         : []),
-      ...(allowAnyDevice === false && lacks(devices, deviceId)
+      ...(allowAnyDevice === false && (isDeviceListed === undefined ? lacks(devices, deviceId) : !isDeviceListed)
         ? [
             {
               message: `${name} runs on device ${deviceId}, which is not allowed.`,

@@ -63,6 +63,10 @@ export interface LintedCvm {
   readonly composeHash?: Hex | undefined;
   /** The machine it runs on. */
   readonly deviceId?: Hex | undefined;
+  /** What the contract itself says of that hash. If absent, the app's list decides. */
+  readonly isHashAllowed?: boolean | undefined;
+  /** Whether the contract itself lists that machine. If absent, the app's list decides. */
+  readonly isDeviceListed?: boolean | undefined;
 }
 
 export interface LintCall {

@@ -159,7 +159,10 @@ describe("the published package", function () {
     });
 
     it("shows an app, its history, its owner and whether it boots", () => {
-      expect(json("status", "--cvm", "onchain-app")).to.deep.include({ chainId: 8453, history: { isComplete: true } });
+      expect(json("status", "--cvm", "onchain-app")).to.deep.include({
+        chainId: 8453,
+        completeness: { isComplete: true },
+      });
       expect(json("history", "--cvm", "onchain-app").changes).to.have.length.greaterThan(2);
       expect(json("owner", "show", "--cvm", "onchain-app")).to.have.nested.property("owner.kind", "eoa");
       expect(json("boot-check", "--cvm", "onchain-app")).to.include({ wouldBoot: true });

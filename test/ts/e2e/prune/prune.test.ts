@@ -218,9 +218,9 @@ describe("dstack prune, on an app of 60 hashes", () => {
 
   describe("with a plan in a file", () => {
     const path = () => join(directory.path, "plan.json");
-    const write = async (args = {}) => {
+    const write = async (args = {}, exitCode = 0) => {
       const run = await prune({ dryRun: true, plan: path(), ...args });
-      expect(run.exitCode, run.stderr).to.equal(0);
+      expect(run.exitCode, run.stderr).to.equal(exitCode);
       return run.json<PruneJson>().removals;
     };
 
@@ -276,7 +276,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       const slot = { index: currentSlots.composeHash(hidden), value: numberToHex(1, { size: 32 }) };
       await world.chain.client.setStorageAt({ address: world.appId, ...slot });
       await world.chain.client.mine({ blocks: 1 });
-      await write({ prove: true });
+      await write({ prove: true }, 6);
       const stopped = await prune({ plan: path(), yes: true });
       expect(stopped.exitCode).to.equal(7);
       const { code, context } = stopped.json<PruneJson>().error;

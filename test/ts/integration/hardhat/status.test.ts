@@ -73,7 +73,7 @@ describe("tasks dstack status and dstack history", () => {
       isTwoStep: true,
       upgradesDisabled: false,
       pendingOwner: null,
-      history: { isComplete: true },
+      completeness: { isComplete: true },
       cloud: { kind: "known", unread: [] },
       flags: { allowAnyDevice: true, requireTcbUpToDate: false },
       owner: { address: world.owner.address, kind: "eoa", isUsed: true },
@@ -156,7 +156,7 @@ describe("tasks dstack status and dstack history", () => {
       expect(told.stdout).to.include("THE HISTORY IS INCOMPLETE").and.to.include(world.owner.address);
       const history = await runAt(rpc.url, "history", { csv: true });
       expect(history.exitCode).to.equal(6);
-      expect(history.stderr).to.include("THIS HISTORY IS INCOMPLETE");
+      expect(history.stderr).to.include("THE HISTORY IS INCOMPLETE");
       expect(history.stdout).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex\n");
       await rpc.close();
     });
@@ -172,7 +172,7 @@ describe("tasks dstack status and dstack history", () => {
       });
       const told = await runAt(rpc.url, "status", { json: true });
       expect(told.exitCode, told.stderr).to.equal(6);
-      expect(told.json()).to.deep.include({ composeHashes: null, devices: null, isTwoStep: true });
+      expect(told.json()).to.deep.include({ isTwoStep: true });
       await rpc.close();
     });
   });

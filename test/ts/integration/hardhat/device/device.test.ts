@@ -10,7 +10,7 @@ import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/ru
 interface Listed {
   readonly appId: AppId;
   readonly allowAnyDevice: boolean;
-  readonly doubts: readonly string[];
+  readonly completeness: object;
   readonly cloudProblem?: string;
   readonly devices: readonly {
     readonly deviceId: DeviceId;
@@ -72,9 +72,9 @@ describe("dstack device", () => {
     expect((await run("add", { devices: ["node-2"] })).exitCode).to.equal(0);
 
     const { json } = await run("list", { app: appId, cvm: undefined });
-    const { devices, doubts, allowAnyDevice, ...about } = json<Listed>();
+    const { devices, completeness, allowAnyDevice, ...about } = json<Listed>();
     expect(about.appId).to.equal(appId);
-    expect(doubts).to.deep.equal([]);
+    expect(completeness).to.deep.equal({ isComplete: true });
     expect(allowAnyDevice).to.equal(false);
     const of = (deviceId: DeviceId) => devices.find((device) => device.deviceId === deviceId);
     expect(of(world.nodes[0].deviceId)).to.deep.include({ isListed: true, nodes: ["node-1"] });
