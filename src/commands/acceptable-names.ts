@@ -113,7 +113,8 @@ export const acceptableNames = [
   },
   {
     name: "image-from-variable",
-    overrides: "A variable of allowed_envs names an image, so the compose hash does not determine the code.",
+    overrides:
+      "A variable of allowed_envs names an image, a build or another file, so the compose hash does not determine the code.",
     commands: ["update"],
   },
 ] as const satisfies readonly AcceptableName[];

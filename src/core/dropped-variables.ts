@@ -1,5 +1,5 @@
 import { parseComposeYaml } from "./docker-compose.ts";
-import { variablesOf } from "./lint/compose-rules.ts";
+import { variablesWithin } from "./lint/compose-rules.ts";
 
 /** A variable that a new environment no longer sets. */
 export interface DroppedVariable {
@@ -27,47 +27,15 @@ export function findDroppedVariables(parameters: FindDroppedVariablesParameters)
   if (names.length === 0) return [];
   const used = usedVariables(dockerCompose ?? "");
   return names
-    .map((name) => ({ name, isUsed: used.has(name) }))
+    .map((name) => ({ name, isUsed: used.includes(name) }))
     .toSorted((one, other) => Number(other.isUsed) - Number(one.isUsed));
 }
 
-/** Returns an empty set if the file cannot be parsed. Other checks report that problem. */
-function usedVariables(text: string): ReadonlySet<string> {
-  const used = new Set<string>();
-  const seen = new Set<object>();
-  const walk = (value: unknown): void => {
-    if (typeof value === "string") for (const name of variablesOf(value)) used.add(name);
-    if (typeof value !== "object" || value === null || seen.has(value)) return;
-    seen.add(value); // YAML anchors can put one object in several places
-    for (const inner of Object.values(value)) walk(inner);
-  };
+/** Returns nothing if the file cannot be parsed. Other checks report that problem. */
+function usedVariables(text: string): readonly string[] {
   try {
-    const compose = parseComposeYaml(text);
-    walk(compose);
-    for (const service of valuesOf(fieldOf(compose, "services"))) {
-      for (const name of passedOn(fieldOf(service, "environment"))) used.add(name);
-    }
+    return variablesWithin(parseComposeYaml(text));
   } catch {
-    return used;
+    return [];
   }
-  return used;
-}
-
-/** Names without a value, in either form of `environment`: Docker takes their values from the CVM's environment. */
-function passedOn(environment: unknown): string[] {
-  if (Array.isArray(environment)) {
-    return environment.filter((entry) => typeof entry === "string" && !entry.includes("="));
-  }
-  if (typeof environment !== "object" || environment === null) return [];
-  return Object.entries(environment).flatMap(([name, value]) => (value === null ? [name] : []));
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name] // hasOwn was checked
-    : undefined;
-}
-
-function valuesOf(value: unknown): unknown[] {
-  return typeof value === "object" && value !== null ? Object.values(value) : [];
 }

@@ -13,7 +13,17 @@ import {
   removeDeviceWithoutEffect,
   upgradeLosesPolicy,
 } from "./app-rules.ts";
-import { imageFromVariable, mutableImage, unreadableCompose } from "./compose-rules.ts";
+import {
+  builtOnCvm,
+  commandFromVariable,
+  engineSocket,
+  imageFromVariable,
+  mountedProgram,
+  mutableImage,
+  otherFile,
+  providerProgram,
+  unreadableCompose,
+} from "./compose-rules.ts";
 import type { LintRule, LintSeverity, LintSubject } from "./rule.ts";
 import { hashOfNothing, sha384Value, shortValue, zeroValue } from "./value-rules.ts";
 
@@ -76,10 +86,16 @@ export const lintRules: readonly LintRule[] = [
   unreadableCompose,
   imageFromVariable,
   mutableImage,
+  builtOnCvm,
+  otherFile,
+  providerProgram,
+  mountedProgram,
+  commandFromVariable,
   implementationDrift,
   nothingBoots,
   cvmWouldNotBoot,
   devicesWithoutEffect,
+  engineSocket,
   eoaOwner,
   oneStepOwner,
   pendingOwner,

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { changeAppCompose } from "../../../../src/core/app-compose.ts";
 import { checkDockerCompose, parseComposeYaml } from "../../../../src/core/docker-compose.ts";
 import { readAppDocument } from "../../../../src/core/examine-hashes.ts";
-import { listImages } from "../../../../src/core/lint/compose-rules.ts";
+import { listCodeSources } from "../../../../src/core/lint/compose-rules.ts";
 import { InvalidAppComposeError } from "../../../../src/errors/index.ts";
 import { cpuTimeOf } from "../../../support/cpu-time.ts";
 
@@ -36,7 +36,7 @@ describe("checkDockerCompose", () => {
       expect(messageOf(text)).to.match(
         / contains [23] YAML documents, which Docker Compose would merge; the second begins at/,
       );
-      expect(listImages({ docker_compose_file: text })).to.deep.equal([]);
+      expect(listCodeSources({ docker_compose_file: text })).to.deep.equal([]);
     });
 
   it("says at which line the second document begins, and what to do", () => {
@@ -197,7 +197,10 @@ describe("checkDockerCompose", () => {
   for (const [what, text, images = { web: "nginx" }] of accepted)
     it(`accepts ${what}`, () => {
       checkDockerCompose(text);
-      const found = listImages({ docker_compose_file: text }).map(({ service, image }) => [service, image]);
+      const found = listCodeSources({ docker_compose_file: text }).map(({ use, reference }) => [
+        use.split(" ")[1],
+        reference,
+      ]);
       expect(Object.fromEntries(found)).to.deep.equal(images);
     });
 
@@ -212,7 +215,7 @@ describe("checkDockerCompose", () => {
       `x-a: &a {A: b}\nservices:\n${merged.join("")}`,
     ];
     for (const text of texts) checkDockerCompose(text);
-    expect(listImages({ docker_compose_file: texts[2] })).to.have.length(1500);
+    expect(listCodeSources({ docker_compose_file: texts[2] })).to.have.length(1500);
   });
 
   it("takes time in proportion to the number of aliases", async () => {

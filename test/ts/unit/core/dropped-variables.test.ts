@@ -33,6 +33,21 @@ describe("findDroppedVariables", () => {
     expect(used(map)).to.deep.equal(["A", "D"]);
   });
 
+  it("counts the environment of a secret, of a config, of a job, of a step and of a build as a use", () => {
+    const text = `services:
+  web:
+    build: { context: ., args: [A] }
+    post_start: [{ command: "true", environment: [B] }]
+jobs:
+  nightly: { image: nginx, environment: [C] }
+secrets:
+  token: { environment: D }
+configs:
+  page: { environment: E }
+`;
+    expect(used(text)).to.deep.equal(["A", "B", "C", "D", "E"]);
+  });
+
   it("counts neither an escaped dollar sign nor a mention as a use", () => {
     const text = `services:\n  web:\n    image: "A $$B $$${braced("C")}"\n    labels: {D: E}\n`;
     expect(used(text)).to.deep.equal(["C"]);

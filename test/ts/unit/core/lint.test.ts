@@ -35,8 +35,11 @@ const adding = (value: Hex, functionName = "addComposeHash"): LintSubject => ({ 
 const compose = (image: string, allowed_envs: string[] = []): LintSubject => ({
   document: { docker_compose_file: `services:\n  web:\n    image: "${image}"\n`, allowed_envs },
 });
-const services = (text: string): LintSubject => ({ document: { docker_compose_file: text } });
+const services = (text: string, allowed_envs: string[] = []): LintSubject => ({
+  document: { docker_compose_file: text, allowed_envs },
+});
 const digest = "@sha256:".padEnd(72, "d1");
+const pinned = `services:\n  web:\n    image: nginx${digest}\n`;
 
 const everyRule = (subject: LintSubject) => lintApp(subject).map(({ rule, severity }) => `${severity} ${rule}`);
 
@@ -174,11 +177,21 @@ const cases: Readonly<
       ["error", compose("$image_of_web", ["image_of_web"])],
       ["error", compose(`reg/app:\${TAG:-1.0}`, ["OTHER", "TAG"])],
       ["warning", compose(`reg/app:\${TAG}`, ["OTHER"])],
+      ["error", compose(`\${OTHER:-\${TAG}}`, ["TAG"])],
+      ["error", services(`services:\n  web: { build: "https://git.example/app.git#\${REF}" }\n`, ["REF"])],
+      ["error", services("services:\n  web: { build: { context: ., args: [REF] } }\n", ["REF"])],
+      ["error", services("services:\n  web: { build: { dockerfile_inline: FROM $BASE } }\n", ["BASE"])],
+      ["error", services("services:\n  web: { build: { additional_contexts: { a: $BASE } } }\n", ["BASE"])],
+      ["error", services("include: [{ path: [a.yaml, $FILE] }]\nservices:\n  web: {}\n", ["FILE"])],
+      ["error", services("services:\n  web: { extends: { file: $FILE, service: web } }\n", ["FILE"])],
+      ["error", services("services:\n  web: { provider: { type: $TYPE } }\n", ["TYPE"])],
+      ["error", services("services:\n  web: { volumes: [{ type: image, source: $DATA, target: /a }] }\n", ["DATA"])],
     ],
     good: [
       compose(`reg/app${digest}`, ["IMAGE"]),
       compose("$${IMAGE}", ["IMAGE"]),
       compose(`\${REGISTRY}/app:\${TAG}${digest}`, ["REGISTRY", "TAG"]),
+      services(`services:\n  web: { image: "a${digest}", environment: [TAG], labels: [$TAG] }\n`, ["TAG"]),
       { document: { docker_compose_file: "\t: no" } },
     ],
   },
@@ -190,13 +203,99 @@ const cases: Readonly<
       ["warning", compose("localhost:5000/nginx@sha256:12")],
       ["warning", services("x-base: &base\n  image: nginx:1.28\nservices:\n  web:\n    <<: *base\n")],
       ["warning", services("x-image: &image nginx:1.28\nservices:\n  web: { image: *image }\n")],
+      ["warning", services("services:\n  web: { image: nginx:1.28, profiles: [debug] }\n")],
+      ["warning", services(`${pinned}    volumes: [{ type: image, source: alpine, target: /a }]\n`)],
+      ["warning", services(`${pinned}    pre_start: [{ image: alpine, command: "true" }]\n`)],
+      ["warning", services(`${pinned}jobs:\n  nightly: { image: alpine }\n`)],
+      ["warning", services(`${pinned}    models: [llm]\nmodels:\n  llm: { model: ai/small }\n`)],
+      ["warning", services(`x-base: &base { image: alpine }\n${pinned}  other: { <<: [*base] }\n`)],
     ],
     good: [
       compose(`nginx:1.28${digest}`),
       compose(`localhost:5000/nginx${digest}`),
       services("services:\n  web:\n    build: { context: ., args: { image: nginx:1.28 } }\n"),
       { document: { bash_script: "true" } },
+      services(`x-unused: { image: alpine }\n${pinned}    labels: { image: alpine }\n`),
+      services(`${pinned}    models: [llm]\nmodels:\n  llm: { model: "ai/small${digest}" }\n`),
+      services(`${pinned}    volumes: [{ type: image, source: "alpine${digest}", target: /a }]\n`),
     ],
+  },
+  "built-on-cvm": {
+    bad: [
+      ["warning", services("services:\n  web: { build: . }\n")],
+      ["warning", services("services:\n  web: { build: {} }\n")],
+      ["warning", services("services:\n  web: { build: 'https://git.example/app.git#main' }\n")],
+      ["warning", services(`${pinned}    build: { dockerfile_inline: "FROM alpine" }\n`)],
+      ["warning", services(`${pinned}    build: { context: ., additional_contexts: { a: docker-image://alpine } }\n`)],
+      ["warning", services("services:\n  web: { build: ., profiles: [debug] }\n")],
+      ["warning", services(`${pinned}jobs:\n  nightly: { build: . }\n`)],
+    ],
+    // `docker compose up` does not watch files.
+    good: [services(`${pinned}    develop: { watch: [{ action: sync, path: ., target: /a }] }\n`)],
+  },
+  "other-file": {
+    bad: [
+      ["warning", services(`include: [other.yaml]\n${pinned}`)],
+      ["warning", services(`include: ["oci://registry.example/app:1"]\n${pinned}`)],
+      ["warning", services(`include:\n  - path: [a.yaml, b.yaml]\n${pinned}`)],
+      ["warning", services("services:\n  web: { extends: { file: base.yaml, service: web } }\n")],
+      ["warning", services("services:\n  web: { extends: { file: 'https://git.example/a.git', service: web } }\n")],
+    ],
+    good: [
+      services(`${pinned}  other: { extends: web }\n`),
+      services(`${pinned}  other: { extends: { service: web } }\n`),
+      services(`include: []\n${pinned}`),
+    ],
+  },
+  "provider-program": {
+    bad: [["warning", services("services:\n  data: { provider: { type: cloud } }\n")]],
+    good: [services(`${pinned}    labels: { provider: cloud }\n`)],
+  },
+  "mounted-program": {
+    bad: [
+      ["warning", services(`${pinned}    entrypoint: /run.sh --fast\n    volumes: [./run.sh:/run.sh:ro]\n`)],
+      ["warning", services(`${pinned}    command: [/bin/sh, /app/run.sh]\n    volumes: [code:/app]\n`)],
+      ["warning", services(`${pinned}    entrypoint: python3 -u /app/main.py\n    volumes: [./app:/app/]\n`)],
+      [
+        "warning",
+        services(`${pinned}    command: [/app/run]\n    volumes: [{ type: bind, source: ./app, target: /app }]\n`),
+      ],
+      [
+        "warning",
+        services(`${pinned}    command: sh /run.sh\n    configs: [run.sh]\nconfigs:\n  run.sh: { environment: RUN }\n`),
+      ],
+      [
+        "warning",
+        services(`${pinned}    command: /run/secrets/run\n    secrets: [run]\nsecrets:\n  run: { file: ./run }\n`),
+      ],
+    ],
+    good: [
+      services(`${pinned}    command: nginx -c /conf/nginx.conf\n    volumes: [./conf:/conf]\n`),
+      services(`${pinned}    command: /application\n    volumes: [./app:/app]\n`),
+      services(`${pinned}    command: /app/run\n    volumes: [/app]\n    tmpfs: [/app]\n`),
+      services(`${pinned}    command: sh /run.sh\n    configs: [run.sh]\nconfigs:\n  run.sh: { content: "true" }\n`),
+    ],
+  },
+  "command-from-variable": {
+    bad: [
+      ["warning", services(`${pinned}    command: $RUN\n`, ["RUN"])],
+      ["warning", services(`${pinned}    entrypoint: ["\${RUN:-a}"]\n`, ["RUN"])],
+      ["warning", services(`${pinned}    command: [sh, -ec, "serve --port $PORT"]\n`, ["PORT"])],
+      ["warning", services(`${pinned}    entrypoint: [/bin/sh, -c]\n    command: [serve $PORT]\n`, ["PORT"])],
+    ],
+    good: [
+      services(`${pinned}    command: serve --port $PORT\n`, ["PORT"]),
+      services(`${pinned}    command: [sh, -c, "serve --port $$PORT"]\n`, ["PORT"]),
+      services(`${pinned}    command: $RUN\n`, ["OTHER"]),
+    ],
+  },
+  "engine-socket": {
+    bad: [
+      ["note", services(`${pinned}    volumes: [/var/run/docker.sock:/var/run/docker.sock:ro]\n`)],
+      ["note", services(`${pinned}    volumes: [{ type: bind, source: /run/docker.sock, target: /d }]\n`)],
+      ["note", services(`${pinned}    use_api_socket: true\n`)],
+    ],
+    good: [services(`${pinned}    volumes: [/var/run/dstack.sock:/var/run/dstack.sock]\n`)],
   },
   "implementation-drift": {
     bad: [
@@ -293,6 +392,28 @@ describe("the linter", () => {
       ["localhost:5000/nginx:1.28@sha256:12", "localhost:5000/nginx"],
     ] as const)
       expect(lintApp(compose(image)).map(({ advice }) => advice)).to.deep.equal([`Pin it: ${name}@sha256:…`]);
+  });
+
+  it("names the service, the job or the model, and the reference", () => {
+    const text = `include: [a.yaml]
+services:
+  web: { build: ./app }
+  base: { extends: { file: b.yaml, service: base } }
+  data: { provider: { type: cloud } }
+jobs:
+  nightly: { image: alpine, pre_start: [{ image: setup }] }
+models:
+  llm: { model: ai/small }
+`;
+    expect(lintApp(services(text)).map(({ message }) => message)).to.deep.equal([
+      "Job nightly runs alpine, which has no digest.",
+      "A step before the start of job nightly runs setup, which has no digest.",
+      "Model llm is ai/small, which has no digest.",
+      "Service web is built on the CVM from ./app, so the compose hash does not determine its code.",
+      "Service base extends a service of b.yaml, which the compose hash does not cover and which was not checked.",
+      "The compose file includes a.yaml, which the compose hash does not cover and which was not checked.",
+      "Service data comes from the provider cloud, a program that the compose hash does not determine.",
+    ]);
   });
 
   it("reports a variable once, wherever it stands in the image", () => {
