@@ -210,7 +210,7 @@ async function planDelegation(run: BatchRun, named: Address | undefined): Promis
     throw new ForeignDelegationError(account.address, current);
   }
   // Recorded transactions are sent first. One of them may end the current delegation.
-  const isEnding = run.sender.recorded.others.some(({ authorizes, calls }) => authorizes && calls.length === 0);
+  const isEnding = run.sender.readRecorded().others.some(({ authorizes, calls }) => authorizes && calls.length === 0);
   const authorizes = !isOurs || isEnding;
   const isThere = await isExecutorDeployed(client, { address: executor });
   if (!isThere && !isAddressEqual(executor, batchExecutorAddress)) {

@@ -52,7 +52,7 @@ export async function deployOnce(
     prove: (receipt, transaction) => void provenApp(receipt, transaction),
   });
   if (again) endFinished(sender);
-  for (const transaction of sender.recorded.own) await requireReceipt(sender, transaction);
+  for (const transaction of sender.readRecorded().own) await requireReceipt(sender, transaction);
   await sender.resume();
   if (!sender.sent.some(isDeployed)) {
     const from = sender.context.account.address;
@@ -87,7 +87,7 @@ function isDeployed({ transaction }: { readonly transaction: LedgerTransaction }
 
 /** Lets the same command begin anew, unless an earlier run of it still has to be completed. */
 function endFinished(sender: Sender): void {
-  if (sender.recorded.own.every(({ state }) => state === "mined")) sender.complete();
+  if (sender.readRecorded().own.every(({ state }) => state === "mined")) sender.complete();
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Ledger } from "../chain/transactions/ledger.ts";
 import { type LedgerTransaction, lastAttempt } from "../chain/transactions/ledger-records.ts";
 import { lookAtTransactions, type SeenTransaction } from "../chain/transactions/look-at-transactions.ts";
 import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
-import { InvalidArgumentError } from "../errors/index.ts";
+import { InvalidArgumentError, type LedgerError } from "../errors/index.ts";
 import { explorerLink, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { formatEth, formatGas } from "../output/price.ts";
@@ -25,17 +25,24 @@ const recent = 20;
 async function list(args: TxListArguments, host: CommandHost): Promise<TaskOutcome> {
   using ledger = await openTaskLedger(args, host, { isKept: false });
   const connected = await connectIfPossible(host);
-  const open = ledger.transactions({ states: ["open"] });
-  const newest = ledger.transactions({ limit: recent + open.length });
+  const damaged = new Map<number, LedgerError>();
+  const onDamaged = (id: number, damage: LedgerError) => void damaged.set(id, damage);
+  const open = ledger.transactions({ states: ["open"], onDamaged });
+  const newest = ledger.transactions({ limit: recent + open.length, onDamaged });
   const ended = newest.filter(({ state }) => state !== "open").slice(-recent);
   const all = [...open, ...ended].toSorted((one, other) => one.id - other.id);
   const seen = await look(ledger, connected, { transactions: all });
   const chains = new Set(all.map(({ chain }) => chain)).size;
   const { network = null, chainId = null, baseFeePerGas = null } = connected ?? {};
   return {
-    result: { network, chainId, baseFeePerGas, transactions: seen.map((one) => describeSeen(one, connected)) },
+    result: {
+      ...{ network, chainId, baseFeePerGas },
+      transactions: seen.map((one) => describeSeen(one, connected)),
+      damaged: [...damaged].map(([id, { message }]) => ({ id, problem: message })),
+    },
+    exitCode: [...damaged.values()][0]?.exitCode,
     show: (output) => {
-      if (seen.length === 0) return output.line("The ledger holds no transaction.");
+      if (seen.length === 0 && damaged.size === 0) return output.line("The ledger holds no transaction.");
       if (connected !== undefined)
         output.line(
           `The base fee of ${connected.network}, chain ${connected.chainId}, is ${formatGwei(connected.baseFeePerGas)} gwei.`,
@@ -46,6 +53,11 @@ async function list(args: TxListArguments, host: CommandHost): Promise<TaskOutco
       });
       if (connected === undefined || chains > 1)
         output.line("For the base fee and the present state on another chain, name it with --network.");
+      for (const { message } of damaged.values()) output.line(`CAUTION: ${message}`);
+      if (damaged.size > 0)
+        output.line(
+          "No task sends such a record. If it is open, no task of its signer sends anything with this ledger.",
+        );
     },
   };
 }
@@ -165,19 +177,13 @@ export async function look(
 
 /** @throws InvalidArgumentError, InvalidHexError, LedgerError */
 export function findTransaction(ledger: Ledger, raw: string): LedgerTransaction {
-  const found = /^\d{1,12}$/.test(raw) ? ledger.transactions({ id: Number(raw) })[0] : findByHash(ledger, raw);
+  const isId = /^\d{1,12}$/.test(raw);
+  const [found] = ledger.transactions(isId ? { id: Number(raw) } : { transactionHash: parseTransactionHash(raw) });
   if (found !== undefined) return found;
   throw new InvalidArgumentError(`The ledger ${ledger.path} holds no transaction ${raw}.`, {
     nextStep: "dstack tx list shows the transactions and their ids. --ledger names another file.",
     context: { ledger: ledger.path, transaction: raw },
   });
-}
-
-function findByHash(ledger: Ledger, raw: string): LedgerTransaction | undefined {
-  const hash = parseTransactionHash(raw);
-  return ledger
-    .transactions()
-    .find(({ proof, attempts }) => [proof, ...attempts].some((one) => one?.transactionHash === hash));
 }
 
 export function describeSeen({ transaction, isNonceUsed }: SeenTransaction, connected: Connected | undefined) {

@@ -89,7 +89,7 @@ class LedgerPayments implements PaymentPort {
       await this.#senderOf(recorded[index]?.from ?? this.#requireSigner([payment]), payment);
     await this.#abandon(recorded);
     const senders = [...this.#senders.values()];
-    const isLeft = ({ recorded: { own } }: Sender) => own.some(({ state }) => state === "open");
+    const isLeft = (sender: Sender) => sender.readRecorded().own.some(({ state }) => state === "open");
     if (recorded.some((one) => one?.state !== "mined") || senders.some(isLeft))
       for (const sender of senders) await sender.resume();
     const lacking: PaymentIntent[] = [];

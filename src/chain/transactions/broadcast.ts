@@ -1,5 +1,4 @@
 import { type Account, type Address, type Hex, keccak256, numberToHex } from "viem";
-import { parseAccount } from "viem/accounts";
 import { getBalance, getTransactionCount, sendRawTransaction } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import {
@@ -7,13 +6,13 @@ import {
   InsufficientFundsError,
   NonceTakenError,
   RpcUnavailableError,
-  SignerRequiredError,
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
-import { type ChainClient, parseAddress, requireChain } from "../client.ts";
+import { type ChainClient, requireChain } from "../client.ts";
 import { errorChain, errorText, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { readBaseFee } from "./fees.ts";
 import { findNonceTaker } from "./find.ts";
+import { accountOf } from "./follow-context.ts";
 import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
 
 // These errors have no codes, and each node has its own wording.
@@ -190,9 +189,7 @@ export async function sendContractCall(
   client: ChainClient,
   { account = client.account, beforeSend, ...call }: SendContractCallParameters,
 ): Promise<TransactionHash> {
-  if (account === undefined) throw new SignerRequiredError([call.functionName]);
-  const signer = typeof account === "string" ? parseAddress("The signer's address", account) : account;
-  const prepared = await prepareTransaction(client, { ...call, account: parseAccount(signer) });
+  const prepared = await prepareTransaction(client, { ...call, account: accountOf(account, call.functionName) });
   await beforeSend?.(prepared);
   return broadcastTransaction(client, prepared);
 }

@@ -1,10 +1,12 @@
-import type { Account, TransactionReceipt } from "viem";
+import type { Account, Address, TransactionReceipt } from "viem";
+import { parseAccount } from "viem/accounts";
 import type { TransactionHash } from "../../core/ids.ts";
-import type { ChainClient } from "../client.ts";
-import type { ChainIdentity, FinalityTag } from "./chain-identity.ts";
-import type { Ledger } from "./ledger.ts";
+import { SignerRequiredError } from "../../errors/index.ts";
+import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
+import { type ChainIdentity, type FinalityTag, readChainIdentity } from "./chain-identity.ts";
+import { type Ledger, memoryLedger } from "./ledger.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
-import type { ProcessOwner } from "./process-owner.ts";
+import { type ProcessOwner, startRun } from "./process-owner.ts";
 
 /** What happens to transactions while a run sends them and waits for them. */
 export type SenderEvent =
@@ -56,8 +58,8 @@ export interface FollowSettings {
   readonly onEvent: ((event: SenderEvent) => void) | undefined;
 }
 
-/** What one run needs to see transactions to their end. */
-export interface FollowContext {
+/** What one run needs to see transactions to their end. The run ends when it is disposed of. */
+export interface FollowContext extends Disposable {
   readonly client: ChainClient;
   readonly ledger: Ledger;
   readonly identity: ChainIdentity;
@@ -71,4 +73,40 @@ export interface FollowContext {
 export interface Ended {
   readonly transaction: LedgerTransaction;
   readonly receipt: TransactionReceipt | undefined;
+}
+
+export interface OpenContextParameters extends Partial<FollowSettings> {
+  readonly account?: Account | Address | undefined;
+  readonly chainId?: number | undefined;
+  readonly ledger?: Ledger | undefined;
+}
+
+/**
+ * Begins a run.
+ *
+ * @param title what the account is needed for
+ * @throws SignerRequiredError, InvalidHexError, WrongChainError, RpcUnavailableError
+ */
+export async function openContext(
+  client: ChainClient,
+  parameters: OpenContextParameters,
+  title: string,
+): Promise<FollowContext> {
+  const account = accountOf(parameters.account ?? client.account, title);
+  const chainId = await requireSigningChain(client, { account, chainId: parameters.chainId });
+  const identity = await readChainIdentity(client, chainId);
+  const { confirmUnsigned, transactionHash, onUnderpriced, onEvent, signal } = parameters;
+  const { timeoutMs = 120_000, pollIntervalMs = client.pollingInterval, ledger = memoryLedger() } = parameters;
+  const { owner, end } = startRun();
+  return {
+    ...{ client, ledger, identity, account, owner },
+    settings: { timeoutMs, pollIntervalMs, signal, confirmUnsigned, transactionHash, onUnderpriced, onEvent },
+    [Symbol.dispose]: end,
+  };
+}
+
+/** @throws SignerRequiredError, InvalidHexError */
+export function accountOf(account: Account | Address | undefined, title: string): Account {
+  if (account === undefined) throw new SignerRequiredError([title]);
+  return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
 }

@@ -167,7 +167,7 @@ SELECT t.*, b.purpose, b.chain_id,
   (SELECT json_group_array(json_object('id', id, 'kind', kind, 'gas', gas, 'maxFeePerGas', max_fee,
       'maxPriorityFeePerGas', tip, 'rawTransaction', raw, 'transactionHash', hash, 'sentAt', sent_at))
     FROM (SELECT * FROM attempts WHERE sent_in = t.id ORDER BY id)) AS attempts
-FROM transactions AS t JOIN batches AS b ON b.id = t.batch AND b.chain = t.chain AND b.signer = t.signer`;
+FROM transactions AS t LEFT JOIN batches AS b ON b.id = t.batch AND b.chain = t.chain AND b.signer = t.signer`;
 
 /** @throws ContradictionError */
 export function readBatchRow(raw: unknown): LedgerBatch {
@@ -176,7 +176,8 @@ export function readBatchRow(raw: unknown): LedgerBatch {
 }
 
 /** @param executors see `requireConsistent` @throws ContradictionError */
-export function readTransactionRow(raw: unknown, executors: readonly Hex[]): LedgerTransaction {
+export function readTransactionRow(raw: object, executors: readonly Hex[]): LedgerTransaction {
+  if (Reflect.get(raw, "purpose") === null) throw new ContradictionError("its batch is of another signer or chain");
   const row = parse(transactionRow, raw);
   const { id, batch, purpose, chain, nonce, data, state, hash, owner } = row;
   const transaction = {

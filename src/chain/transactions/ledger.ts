@@ -73,10 +73,14 @@ export interface TransactionQuery {
   readonly same?: Pick<LedgerTransaction, "to" | "data" | "authorizes"> | undefined;
   /** Transactions that are open, or ended at this time or later, in ms. */
   readonly since?: number | undefined;
+  /** The transaction that has this hash, or an attempt with it. */
+  readonly transactionHash?: TransactionHash | undefined;
   /** Transactions of batches that have not ended. */
   readonly isUnfinished?: true | undefined;
   /** At most so many, the newest ones. */
   readonly limit?: number | undefined;
+  /** Called for each record that contradicts itself, which is left out. @default the first one is thrown */
+  readonly onDamaged?: ((id: number, damage: LedgerError) => void) | undefined;
 }
 
 export interface NonceParameters extends Pick<ChainIdentity, "chain" | "isDevelopment"> {
@@ -127,15 +131,21 @@ export class Ledger {
   }
 
   /** Oldest first. @throws LedgerError if a record contradicts its calldata or its signed bytes */
-  transactions({ limit = -1, ...query }: TransactionQuery = {}): readonly LedgerTransaction[] {
+  transactions({ limit = -1, onDamaged, ...query }: TransactionQuery = {}): readonly LedgerTransaction[] {
     const { where, values } = conditionsOf(query);
     const rows = this.#database.all<{ id: number }>(
       `${selectTransactions} WHERE ${["TRUE", ...where].join(" AND ")} ORDER BY t.id DESC LIMIT :limit`,
       { ...values, limit },
     );
-    return rows
-      .toReversed()
-      .map((row) => this.#believe(`record ${row.id}`, () => readTransactionRow(row, [...this.#executors])));
+    return rows.toReversed().flatMap((row) => {
+      try {
+        return [this.#believe(`record ${row.id}`, () => readTransactionRow(row, [...this.#executors]))];
+      } catch (error) {
+        if (onDamaged === undefined || !(error instanceof LedgerError)) throw error;
+        onDamaged(row.id, error);
+        return [];
+      }
+    });
   }
 
   /** @throws LedgerError if there is none, or it contradicts itself */
@@ -336,8 +346,8 @@ export class Ledger {
   }
 }
 
-function conditionsOf(query: Omit<TransactionQuery, "limit">) {
-  const { id, batch, chain, nonce, signer, calls, same, states, since, isUnfinished } = query;
+function conditionsOf(query: Omit<TransactionQuery, "limit" | "onDamaged">) {
+  const { id, batch, chain, nonce, signer, calls, same, states, since, isUnfinished, transactionHash } = query;
   const where: string[] = [];
   const values: Record<string, SqlValue> = {};
   const add = (condition: string, parameters: Record<string, SqlValue>) => {
@@ -349,6 +359,8 @@ function conditionsOf(query: Omit<TransactionQuery, "limit">) {
   if (signer !== undefined) add("t.signer = :signer", { signer: lowerCase(signer) });
   if (states !== undefined)
     add("t.state IN (SELECT value FROM json_each(:states))", { states: JSON.stringify(states) });
+  if (transactionHash !== undefined)
+    add("(t.hash = :hash OR t.id IN (SELECT sent_in FROM attempts WHERE hash = :hash))", { hash: transactionHash });
   if (isUnfinished) add("b.ended_at IS NULL", {});
   if (since !== undefined) add("(t.state = 'open' OR t.ended_at >= :since)", { since });
   if (same !== undefined)

@@ -4,11 +4,10 @@ import type { ChainClient } from "../client.ts";
 import { defaultFinality } from "./chain-identity.ts";
 import { type Mined, requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction } from "./follow.ts";
-import type { Ended } from "./follow-context.ts";
+import { type Ended, openContext } from "./follow-context.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { readOutcome } from "./outcome.ts";
-import { openSender } from "./sender.ts";
 import type { SenderParameters } from "./sender-parameters.ts";
 
 export interface LookAtTransactionsParameters {
@@ -26,8 +25,8 @@ export interface SeenTransaction {
   readonly isNonceUsed: boolean;
 }
 
-/** Of a sender that sends nothing new. */
-export const nothingIntended = { purpose: { kind: "batch" }, calls: [], title: "waiting for transactions" } as const;
+/** What needs an account here, for the error message. */
+const title = "waiting for transactions";
 
 /** Endpoints limit the number of parallel requests. */
 const requestsAtOnce = 8;
@@ -44,10 +43,10 @@ export async function lookAtTransactions(
 ): Promise<readonly SeenTransaction[]> {
   const open = transactions.find(({ state }) => state === "open");
   if (open === undefined) return transactions.map((transaction) => ({ transaction, isNonceUsed: false }));
-  using sender = await openSender(client, { ...parameters, account: open.from }, nothingIntended);
+  using context = await openContext(client, { ...parameters, account: open.from }, title);
   const look = async (transaction: LedgerTransaction): Promise<SeenTransaction> => {
     if (transaction.state !== "open") return { transaction, isNonceUsed: false };
-    const outcome = await readOutcome(sender.context, transaction, { isDue: true });
+    const outcome = await readOutcome(context, transaction, { isDue: true });
     return typeof outcome === "object"
       ? { transaction: outcome.transaction, isNonceUsed: false }
       : { transaction, isNonceUsed: outcome === "nonceUsed" };
@@ -65,14 +64,13 @@ export interface SettleTransactionParameters
  * Waits until one recorded transaction has ended, whichever of its attempts is mined, and until that
  * reaches the stage `until`. Records how it ended.
  *
- * @throws ReceiptTimeoutError, FinalityTimeoutError, NonceTakenError, and the errors of openSender
+ * @throws ReceiptTimeoutError, FinalityTimeoutError, NonceTakenError, and the errors of openContext and followTransaction
  */
 export async function settleTransaction(
   client: ChainClient,
   { transaction, ...parameters }: SettleTransactionParameters,
 ): Promise<Ended> {
-  using sender = await openSender(client, parameters, nothingIntended);
-  const { context } = sender;
+  using context = await openContext(client, parameters, title);
   const ended = await followTransaction(context, transaction, { isJustSent: true });
   if (ended.receipt === undefined || ended.transaction.state === "reverted") return ended;
   const { until = defaultFinality(context.identity), finalityTimeoutMs: timeoutMs } = parameters;
@@ -94,7 +92,8 @@ export type WaitForTransactionsReturnType = readonly Mined[];
  * also after a reorganisation. Records how each ended.
  *
  * @throws TransactionRevertedError, TransactionCancelledError, NonceTakenError, ReceiptTimeoutError, FinalityTimeoutError
- * @throws the errors of openSender, TransactionUnderpricedError, InsufficientFundsError
+ * @throws SignerRequiredError, WrongChainError, UnsignedRecordError, TransactionUnderpricedError, InsufficientFundsError,
+ * RpcUnavailableError, LedgerError
  *
  * @example
  * import { waitForTransactions } from "dstack-toolkit";
@@ -107,8 +106,7 @@ export async function waitForTransactions(
   client: ChainClient,
   { transactions, ...parameters }: WaitForTransactionsParameters,
 ): Promise<WaitForTransactionsReturnType> {
-  using sender = await openSender(client, parameters, nothingIntended);
-  const { context } = sender;
+  using context = await openContext(client, parameters, title);
   const ended = await Promise.all(transactions.map((transaction) => followTransaction(context, transaction)));
   const { until = defaultFinality(context.identity), finalityTimeoutMs, typicalFinalityMs } = parameters;
   return waitForFinality(context, {

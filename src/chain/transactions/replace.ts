@@ -1,10 +1,9 @@
 import { type Account, type Address, formatGwei, parseTransaction, type SignedAuthorization } from "viem";
-import { parseAccount } from "viem/accounts";
 import { estimateGas } from "viem/actions";
 import type { Hex } from "../../core/ids.ts";
 import { undoDelegationGasCeiling } from "../../core/order-calls.ts";
-import { InvalidArgumentError, SignerRequiredError } from "../../errors/index.ts";
-import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
+import { InvalidArgumentError } from "../../errors/index.ts";
+import { type ChainClient, requireSigningChain } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
 import { broadcastTransaction } from "./broadcast.ts";
 import { readChainIdentity } from "./chain-identity.ts";
@@ -17,6 +16,7 @@ import {
   readFees,
   requireOrdered,
 } from "./fees.ts";
+import { accountOf } from "./follow-context.ts";
 import type { Ledger } from "./ledger.ts";
 import { type LedgerTransaction, lastAttempt, preparedOf, type TransactionAttempt } from "./ledger-records.ts";
 import { signTransaction } from "./prepare.ts";
@@ -119,7 +119,7 @@ async function sendOther(
   kind: TransactionAttempt["kind"],
 ): Promise<LedgerTransaction> {
   const { ledger, nonce } = parameters;
-  const account = accountOf(parameters.account ?? client.account);
+  const account = accountOf(parameters.account ?? client.account, "the replacement");
   const chainId = await requireSigningChain(client, { account, chainId: parameters.chainId });
   const { chain } = await readChainIdentity(client, chainId);
   const [open] = ledger.transactions({ chain, signer: account.address, nonce, states: ["open"] });
@@ -140,11 +140,6 @@ async function sendOther(
   const attempt = lastAttempt(ledger.addAttempt(open.id, kind, prepared));
   const hash = await broadcastTransaction(client, prepared);
   return ledger.markSent(open.id, attempt.id, hash);
-}
-
-function accountOf(account: Account | Address | undefined): Account {
-  if (account === undefined) throw new SignerRequiredError(["the replacement"]);
-  return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
 }
 
 /** More than 21,000 where the account delegates: the delegate's code then runs. */

@@ -61,5 +61,4 @@ export interface SenderRun {
   readonly intention: SenderIntention;
   /** When it began to look at what is on record, in ms. */
   readonly since: number;
-  readonly end: () => void;
 }

@@ -1,5 +1,3 @@
-import type { Account, Address } from "viem";
-import { parseAccount } from "viem/accounts";
 import { gather } from "../../core/map-limited.ts";
 import { isSameCall, type OwnerCall, proveCalls } from "../../core/owner-calls.ts";
 import {
@@ -7,23 +5,22 @@ import {
   ImplausibleAnswerError,
   NonceBlockedError,
   NonceTakenError,
-  SignerRequiredError,
   TransactionRevertedError,
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
-import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
+import type { ChainClient } from "../client.ts";
 import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
-import { defaultFinality, readChainIdentity } from "./chain-identity.ts";
+import { defaultFinality } from "./chain-identity.ts";
 import { highestTipFor, type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
-import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
-import { memoryLedger, type RecordOutcome } from "./ledger.ts";
+import { type Ended, type FollowContext, openContext } from "./follow-context.ts";
+import type { RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
 import { readOutcome } from "./outcome.ts";
 import { readNextNonce, signTransaction } from "./prepare.ts";
 import { requireFunds } from "./price.ts";
-import { isAtWork, startRun } from "./process-owner.ts";
+import { isAtWork } from "./process-owner.ts";
 import { findRecorded, type Recorded } from "./recorded.ts";
 import type { SenderIntention, SenderParameters, SenderRun, SentTransaction } from "./sender-parameters.ts";
 import type { TransactionIntent } from "./simulate.ts";
@@ -38,28 +35,15 @@ export async function openSender(
   intention: SenderIntention,
 ): Promise<Sender> {
   const since = Date.now();
-  const account = accountOf(parameters.account ?? client.account, intention.title);
-  const chainId = await requireSigningChain(client, { account, chainId: parameters.chainId });
-  const identity = await readChainIdentity(client, chainId);
-  const { ledger = memoryLedger() } = parameters;
-  const settings: FollowSettings = {
-    timeoutMs: parameters.timeoutMs ?? 120_000,
-    pollIntervalMs: parameters.pollIntervalMs ?? client.pollingInterval,
-    signal: parameters.signal,
-    confirmUnsigned: parameters.confirmUnsigned,
-    transactionHash: parameters.transactionHash,
-    onUnderpriced: parameters.onUnderpriced,
-    onEvent: parameters.onEvent,
-  };
-  findRecorded(ledger, { ...intention, chain: identity.chain, signer: account.address }, account);
-  const run = startRun();
-  const context = { client, ledger, identity, account, owner: run.owner, settings };
-  return new Sender(context, { parameters, intention, since, end: run.end });
-}
-
-function accountOf(account: Account | Address | undefined, title: string): Account {
-  if (account === undefined) throw new SignerRequiredError([title]);
-  return parseAccount(typeof account === "string" ? parseAddress("The signer's address", account) : account);
+  const context = await openContext(client, parameters, intention.title);
+  const sender = new Sender(context, { parameters, intention, since });
+  try {
+    sender.readRecorded(); // throws for a record that must not be believed, before anything is done
+    return sender;
+  } catch (error) {
+    sender.close();
+    throw error;
+  }
 }
 
 /**
@@ -87,7 +71,7 @@ export class Sender implements Disposable {
   }
 
   /** What the ledger holds for this command. */
-  get recorded(): Recorded {
+  readRecorded(): Recorded {
     const { type } = this.context.account;
     return findRecorded(this.context.ledger, this.key, { type, since: this.#run.since });
   }
@@ -113,7 +97,7 @@ export class Sender implements Disposable {
    * @throws RpcUnavailableError, LedgerError
    */
   async look(): Promise<void> {
-    const { own } = this.recorded;
+    const { own } = this.readRecorded();
     for (const transaction of own)
       if (!this.#sent.has(transaction.id)) this.#note({ transaction, receipt: undefined }, true);
     for (const transaction of own.filter(({ state }) => state === "open")) {
@@ -133,7 +117,7 @@ export class Sender implements Disposable {
    */
   async resume(): Promise<void> {
     const { ledger } = this.context;
-    const { own, others } = this.recorded;
+    const { own, others } = this.readRecorded();
     for (const other of others) await this.#clear(other);
     for (const transaction of own)
       if (!this.#sent.has(transaction.id)) this.#note({ transaction, receipt: undefined }, true);
@@ -254,7 +238,7 @@ export class Sender implements Disposable {
   }
 
   close(): void {
-    this.#run.end();
+    this.context[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {

@@ -12,6 +12,7 @@ import { cancelTransaction, replaceTransaction } from "../../../../src/chain/tra
 import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { BatchStoppedError } from "../../../../src/errors/index.ts";
+import { DatabaseSync } from "../../../../src/files/sqlite.ts";
 import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { type RpcRequest, rpcError } from "../../../support/chain/intercepted-client.ts";
@@ -221,6 +222,46 @@ describe("pending transactions", () => {
     const unconnected = await runTask(elsewhere, ["tx", "list"], { ledger: path });
     expect(unconnected.exitCode, unconnected.stderr).to.equal(0);
     expect(unconnected.stdout).to.contain("84532").and.not.contain("below the base fee");
+  });
+
+  it("are listed beside a damaged one, which is named and never sent", async () => {
+    const { id, attempts, chain, nonce } = await getStuck();
+    const call = addComposeHashCall({ appId, composeHash: parseComposeHash("a2".repeat(32)) });
+    const calls = [call];
+    const signed = await signRecord({ calls, to: call.to, data: call.data, nonce: nonce + 1 });
+    const unsigned = { ...signed, from: world.owner.address, rawTransaction: undefined, transactionHash: undefined };
+    const { id: damagedId } = putRecord(ledger, unsigned, { calls, chain });
+    const database = new DatabaseSync(path);
+    database.prepare("UPDATE attempts SET max_fee = '1' WHERE sent_in = ?").run(damagedId);
+    database.close();
+
+    const listed = await runTask(hre, ["tx", "list"], { ledger: path });
+    expect(listed.exitCode).to.equal(3);
+    expect(listed.stdout)
+      .to.contain(attempts[0]?.transactionHash)
+      .and.match(new RegExp(`CAUTION: The ledger .* is not valid: of record ${damagedId}, `));
+    const json = (await run(["tx", "list"])).json<{
+      transactions: readonly Shown[];
+      damaged: readonly { id: number }[];
+    }>();
+    expect(json.transactions.map((one) => one.id)).to.deep.equal([id]);
+    expect(json.damaged.map((one) => one.id)).to.deep.equal([damagedId]);
+    expect((await run(["tx", "show"], { transaction: attempts[0]?.transactionHash })).exitCode).to.equal(0);
+    for (const [task, args] of [
+      [["tx", "show"], { transaction: `${damagedId}` }],
+      [["tx", "replace"], { transaction: `${damagedId}`, yes: true }],
+      [["hash", "add"], { hashes: [`0x${"a3".repeat(32)}`], app: appId, yes: true }],
+    ] as const) {
+      const refused = await run(task, args);
+      expect(refused.exitCode).to.equal(3);
+      expect(refused.json<Failed>().error).to.include({ name: "LedgerError" });
+    }
+    // The other one can be replaced, and the wait for it sends nothing of the damaged one.
+    const replaced = await runAndMine(["tx", "replace"], { transaction: `${id}`, yes: true });
+    expect(replaced.exitCode, replaced.stderr).to.equal(0);
+    expect(ledger.transaction(id).state).to.equal("mined");
+    const count = await getTransactionCount(world.ownerClient, { address: world.owner.address, blockTag: "pending" });
+    expect(count).to.equal(nonce + 1);
   });
 
   it("that the ledger does not hold are named, and no file is created for them", async () => {
