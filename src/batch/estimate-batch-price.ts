@@ -1,8 +1,8 @@
 import { type Address, encodeFunctionData, parseAbi } from "viem";
-import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { type EstimatePriceParameters, estimatePrice, type PricedTransaction } from "../chain/transactions/price.ts";
+import { estimateFor } from "../chain/transactions/simulate.ts";
 import { batchExecutorDeployment, deterministicDeployer, encodeExecute } from "../core/batch-executor.ts";
 import type { Hex } from "../core/ids.ts";
 import {
@@ -179,7 +179,7 @@ async function estimateOne(
   { to, data, functionName }: Pick<OwnerCall, "to" | "data" | "functionName">,
 ): Promise<bigint | undefined> {
   try {
-    return await estimateGas(client, { account: from, to, data });
+    return await estimateFor(client, { from, to, data });
   } catch (error) {
     if (findRevert(client, error, []) !== undefined) return undefined;
     throw translateChainError(client, error, `estimating the gas of ${functionName}`);

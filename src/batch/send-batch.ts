@@ -1,10 +1,10 @@
 import { type Address, decodeErrorResult, isAddressEqual, type SignedAuthorization } from "viem";
-import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation, requireCode } from "../chain/code.ts";
 import { findRevert, translateChainError } from "../chain/rpc-errors.ts";
 import { signDelegation } from "../chain/transactions/prepare.ts";
 import {
+  estimateFor,
   explainRevert,
   readGasLimit,
   readIntent,
@@ -215,7 +215,7 @@ async function estimateBatch(run: BatchRun, { calls, data, authorization }: Esti
   let estimate: bigint;
   try {
     const authorizationList = authorization === undefined ? undefined : [authorization];
-    estimate = await estimateGas(client, { account: from, to: from, data, authorizationList });
+    estimate = await estimateFor(client, { from, to: from, data, authorizationList });
   } catch (error) {
     const revert = findRevert(client, error, batchExecutorAbi);
     if (revert === undefined) throw translateChainError(client, error, `estimating a batch of ${calls.length} calls`);

@@ -1,10 +1,9 @@
 import { type Address, isAddressEqual, zeroAddress } from "viem";
-import { estimateGas } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readDelegation } from "../chain/code.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { signDelegation } from "../chain/transactions/prepare.ts";
-import { withRoom } from "../chain/transactions/simulate.ts";
+import { estimateFor, withRoom } from "../chain/transactions/simulate.ts";
 import { batchExecutorAddress, isEarlierBatchExecutor } from "../core/batch-executor.ts";
 import { undoDelegationGasCeiling } from "../core/order-calls.ts";
 import { DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
@@ -69,7 +68,7 @@ export async function undoDelegation(
   const authorize = (transactionNonce: number) => signDelegation(run, { to: zeroAddress, transactionNonce });
   const authorization = await authorize(await sender.readNextNonce());
   const estimate = await withRpcErrors(client, `estimating ${functionName}`, () =>
-    estimateGas(client, { account: address, to: address, authorizationList: [authorization] }),
+    estimateFor(client, { from: address, to: address, authorizationList: [authorization] }),
   );
   const gas = withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });
   await sender.send([

@@ -52,6 +52,6 @@ export type ChainClient = Client<Transport, Chain | undefined, Account | undefin
 export function parseAddress(what: string, raw: string): Address {
   const address = parseFixedHex(what, raw, 20);
   const hasChecksum = raw !== raw.toLowerCase() && isAddress(raw, { strict: false });
-  if (hasChecksum && !isAddress(raw)) throw new InvalidHexError(`${what}, with its checksum,`, raw, 20);
+  if (hasChecksum && !isAddress(raw)) throw new InvalidHexError(what, raw, 20, { isChecksum: true });
   return address;
 }

@@ -1,5 +1,6 @@
 import { createTransport, type EIP1193RequestFn, HttpRequestError, type HttpTransport, RpcRequestError } from "viem";
 import { type HttpAnswer, problemOfBody, readBody } from "../core/http-answer.ts";
+import { EndpointFault, EndpointTimeout, isRedirect } from "./rpc-errors.ts";
 
 export interface HttpEndpointParameters {
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -86,17 +87,6 @@ async function post(endpoint: Endpoint, call: object, ending: readonly (AbortSig
   throw new HttpRequestError({ url, body, cause: new EndpointFault("UnusableAnswer", problem, answer) });
 }
 
-/** What is wrong with an HTTP answer whose status is good. */
-export class EndpointFault extends Error {
-  override readonly name: "UnusableAnswer" | "ResponseBodyTooLargeError";
-  readonly answer: HttpAnswer | undefined;
-  constructor(name: EndpointFault["name"], problem: string, answer?: HttpAnswer) {
-    super(problem);
-    this.name = name;
-    this.answer = answer;
-  }
-}
-
 /**
  * Returns a redirect without following it. Following it would send the request again to an address that the endpoint
  * chose, with the API key in its headers and the transaction in its body. Drops the redirect's body, so that it cannot be
@@ -134,26 +124,4 @@ function problemOfEnvelope(answer: unknown, id: number): string | undefined {
   if (typeof answer !== "object" || answer === null || !("result" in answer)) return "JSON, but not JSON-RPC";
   const { id: answered } = answer as { readonly id?: unknown };
   return answered === id ? undefined : "the answer to another request";
-}
-
-/** The time limit of a request has passed. viem repeats a request after every error except one with this name. */
-export class EndpointTimeout extends DOMException {
-  constructor(timeoutMs: number) {
-    super(`no complete answer within ${timeoutMs / 1000} s`, "AbortError");
-  }
-}
-
-/** Describes an HTTP error that is a redirect, with only the origin of its target. Undefined for other errors. */
-export function describeRedirect(error: object): string | undefined {
-  const { status, headers, url } = error as { status?: unknown; headers?: unknown; url?: unknown };
-  if (typeof status !== "number" || !isRedirect(status)) return undefined;
-  const location = headers instanceof Headers ? headers.get("location") : null;
-  const base = typeof url === "string" ? url : undefined;
-  const target = location === null ? null : URL.parse(location, base);
-  const where = target?.host ? ` to ${target.protocol}//${target.host}` : "";
-  return `HTTP ${status}, a redirect${where}, which is not followed`;
-}
-
-function isRedirect(status: number): boolean {
-  return status >= 300 && status < 400;
 }

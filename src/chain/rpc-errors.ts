@@ -3,7 +3,6 @@ import { describeHttpAnswer, findNetworkFailure, type HttpAnswer, mediaTypeOf } 
 import { createSecretCleaner, hideLikelySecrets, secretsOfRequest } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import { type DstackError, type EndpointFailure, isDstackError, RpcUnavailableError } from "../errors/index.ts";
-import { describeRedirect, EndpointFault, EndpointTimeout } from "./endpoint.ts";
 
 /** What a node reported about a call that the EVM reverted. */
 export interface Revert {
@@ -84,6 +83,11 @@ export function errorText({ details, message }: ErrorLink): string {
   return [details, message].find((text) => typeof text === "string" && text !== "")?.toString() ?? "";
 }
 
+/** Whether the error or one of its causes has these words. */
+export function says(error: unknown, words: RegExp): boolean {
+  return errorChain(error).some((link) => words.test(errorText(link)));
+}
+
 function isLink(value: unknown): value is ErrorLink {
   return typeof value === "object" && value !== null;
 }
@@ -94,6 +98,39 @@ function isLink(value: unknown): value is ErrorLink {
  */
 export interface RpcSource {
   readonly transport: object;
+}
+
+/** What is wrong with an HTTP answer whose status is good. */
+export class EndpointFault extends Error {
+  override readonly name: "UnusableAnswer" | "ResponseBodyTooLargeError";
+  readonly answer: HttpAnswer | undefined;
+  constructor(name: EndpointFault["name"], problem: string, answer?: HttpAnswer) {
+    super(problem);
+    this.name = name;
+    this.answer = answer;
+  }
+}
+
+/** The time limit of a request has passed. viem repeats a request after every error except one with this name. */
+export class EndpointTimeout extends DOMException {
+  constructor(timeoutMs: number) {
+    super(`no complete answer within ${timeoutMs / 1000} s`, "AbortError");
+  }
+}
+
+/** Describes an HTTP error that is a redirect, with only the origin of its target. Undefined for other errors. */
+function describeRedirect(error: object): string | undefined {
+  const { status, headers, url } = error as { status?: unknown; headers?: unknown; url?: unknown };
+  if (typeof status !== "number" || !isRedirect(status)) return undefined;
+  const location = headers instanceof Headers ? headers.get("location") : null;
+  const base = typeof url === "string" ? url : undefined;
+  const target = location === null ? null : URL.parse(location, base);
+  const where = target?.host ? ` to ${target.protocol}//${target.host}` : "";
+  return `HTTP ${status}, a redirect${where}, which is not followed`;
+}
+
+export function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
 }
 
 const longest = 200;

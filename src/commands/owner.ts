@@ -1,4 +1,4 @@
-import { isAddressEqual } from "viem";
+import { isAddressEqual, zeroAddress } from "viem";
 import { parseAddress } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
@@ -30,6 +30,12 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
   if (isAddressEqual(newOwner, owner.address) && pendingOwner === undefined) {
     throw new InvalidArgumentError(`${newOwner} already owns the app.`, { nextStep: "Nothing was sent." });
   }
+  const isWithdrawal = isAddressEqual(newOwner, zeroAddress);
+  if (isWithdrawal && isTwoStep && pendingOwner === undefined) {
+    throw new InvalidArgumentError(`App ${appId} has no pending owner, so there is no offer to withdraw.`, {
+      nextStep: "Nothing was sent. Give the address of the new owner.",
+    });
+  }
   const described = await readOwner(client, { address: newOwner });
   const calls = [transferOwnershipCall({ appId, newOwner })];
   const { findings } = await lintBeforeWrite(io, app, {
@@ -41,8 +47,12 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
   });
 
   io.output.line(`owner      ${describeOwnerFully(owner)}`);
-  io.output.line(`new owner  ${describeOwnerFully(described)}`);
-  for (const line of isTwoStep ? twoSteps : oneStep) io.output.line(line);
+  if (isWithdrawal && pendingOwner !== undefined) {
+    io.output.line(`withdraws  the offer to ${describeOwnerFully(pendingOwner)}`);
+  } else {
+    io.output.line(`new owner  ${describeOwnerFully(described)}`);
+    for (const line of isTwoStep ? twoSteps : oneStep) io.output.line(line);
+  }
   const { batch, dryRun } = args;
   const sent = await executeCalls(io, app, { calls, signer: owner, batch, dryRun });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
@@ -58,6 +68,7 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
     },
     show: (output) => {
       if (!isSent(sent)) return;
+      if (isWithdrawal) return output.line(`\nWithdrew the offer. ${after.owner.address} stays the owner.`);
       output.line(
         isTwoStep
           ? `\nOffered the ownership to ${newOwner}. ${after.owner.address} stays the owner until the new owner runs dstack owner accept.`

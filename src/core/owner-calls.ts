@@ -115,13 +115,19 @@ export interface OwnerFunction {
 
 export const ownedContractAbis: Readonly<Record<OwnedContract, Abi>> = { app: dstackAppAbi, kms: dstackKmsAbi };
 
+const zeroAddress = `0x${"00".repeat(20)}`;
+
 const ownership = {
   // One-step contracts of the first versions log the second event and change the owner immediately.
-  transferOwnership: onValue(["OwnershipTransferStarted", "OwnershipTransferred"], "newOwner", "offer ownership to"),
+  transferOwnership: {
+    ...onValue(["OwnershipTransferStarted", "OwnershipTransferred"], "newOwner", "offer ownership to"),
+    describe: ([to]: readonly unknown[]) =>
+      to === zeroAddress ? "withdraw the offer of the ownership" : `offer ownership to ${to}`,
+  },
   acceptOwnership: { eventNames: ["OwnershipTransferred"], provenBy: () => ({}), describe: () => "accept ownership" },
   renounceOwnership: {
     eventNames: ["OwnershipTransferred"],
-    provenBy: () => ({ newOwner: `0x${"00".repeat(20)}` }),
+    provenBy: () => ({ newOwner: zeroAddress }),
     describe: () => "renounce ownership permanently",
   },
   upgradeToAndCall: onValue(["Upgraded"], "implementation", "upgrade to implementation"),

@@ -120,14 +120,19 @@ export class ContractOwnerError extends NotOwnerError {
 
 export class InsufficientFundsError extends ChainError {
   override readonly name = "InsufficientFundsError";
-  /** @param neededWei highest cost of the transaction, if it was computed */
-  constructor(signer: string, balanceWei: bigint, neededWei?: bigint) {
+  /**
+   * @param balanceWei undefined if the endpoint does not tell it
+   * @param neededWei highest cost of the transaction, if it is known
+   */
+  constructor(signer: string, balanceWei: bigint | undefined, neededWei?: bigint) {
+    const has = balanceWei === undefined ? undefined : `it has ${balanceWei} wei`;
     const needed = neededWei === undefined ? "" : ` of the ${neededWei} wei it may cost`;
-    super(`${signer} cannot pay for the transaction: it has ${balanceWei} wei${needed}.`, {
+    const figures = has === undefined ? needed.replace(" of the", "it needs the") : `${has}${needed}`;
+    super(`${signer} cannot pay for the transaction${figures === "" ? "" : `: ${figures}`}.`, {
       nextStep: "Send ETH to the signer on this chain, then try again.",
       context: {
         signer,
-        balanceWei: balanceWei.toString(),
+        ...(balanceWei !== undefined && { balanceWei: balanceWei.toString() }),
         ...(neededWei !== undefined && { neededWei: neededWei.toString() }),
       },
     });

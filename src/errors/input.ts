@@ -6,11 +6,19 @@ abstract class InputError extends DstackError {
 
 export class InvalidHexError extends InputError {
   override readonly name = "InvalidHexError";
-  constructor(what: string, raw: string, expectedBytes: number) {
-    super(`${what} must be ${expectedBytes} bytes of hex (${expectedBytes * 2} digits), got ${describe(raw)}.`, {
-      nextStep: "Copy the whole value again. This package neither pads nor cuts a value.",
-      context: { what, length: raw.length, expectedBytes },
-    });
+  /** @param isChecksum whether only the checksum of an address is wrong (EIP-55) */
+  constructor(what: string, raw: string, expectedBytes: number, { isChecksum = false } = {}) {
+    super(
+      isChecksum
+        ? `${what} ${raw} has a wrong checksum: a digit or the case of a letter is wrong.`
+        : `${what} must be ${expectedBytes} bytes of hex (${expectedBytes * 2} digits), got ${describe(raw)}.`,
+      {
+        nextStep: isChecksum
+          ? "Copy the address again from its source. An address in lower case has no checksum."
+          : "Copy the whole value again. This package neither pads nor cuts a value.",
+        context: { what, length: raw.length, expectedBytes, ...(isChecksum && { isChecksum }) },
+      },
+    );
   }
 }
 

@@ -101,7 +101,7 @@ export function describeChange(change: PolicyChange): string {
     case "upgraded":
       return `upgraded to implementation ${change.implementation}`;
     case "ownershipTransferStarted":
-      return `offered the ownership to ${change.to}`;
+      return BigInt(change.to) === 0n ? "withdrew the offer of the ownership" : `offered the ownership to ${change.to}`;
     case "ownershipTransferred":
       return BigInt(change.to) === 0n ? "renounced the ownership" : `made ${change.to} the owner`;
     case "initialized":

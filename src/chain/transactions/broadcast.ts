@@ -1,19 +1,19 @@
 import { type Account, type Address, type Hex, keccak256, numberToHex } from "viem";
-import { getBalance, getTransactionCount, sendRawTransaction } from "viem/actions";
+import { getTransactionCount, sendRawTransaction } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import {
   type DstackError,
-  InsufficientFundsError,
   NonceTakenError,
   RpcUnavailableError,
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
 import { type ChainClient, requireChain } from "../client.ts";
-import { errorChain, errorText, translateChainError, withRpcErrors } from "../rpc-errors.ts";
+import { says, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { readBaseFee } from "./fees.ts";
 import { findNonceTaker } from "./find.ts";
 import { accountOf } from "./follow-context.ts";
 import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
+import { explainFunds } from "./price.ts";
 
 // These errors have no codes, and each node has its own wording.
 const alreadyKnown = /already ?known|already imported|\bknown transaction/i;
@@ -23,7 +23,6 @@ const belowBaseFee =
 const tooCheap = /transaction (?:gas price )?(?:is )?underpriced|fee too low|gas price below/i;
 const poolIsFull =
   /in-?flight transaction limit|gapped-?nonce|account limit exceeded|(?:tx|mem)pool is full|nonce too high|too many pending/i;
-const noFunds = /insufficient funds|enough funds|exceeds transaction sender account balance/i;
 
 /**
  * Sends a prepared transaction to the node. The same signed bytes may be sent any number of times: their nonce lets
@@ -83,14 +82,10 @@ async function explainRefusal(
   prepared: PreparedTransaction,
   error: unknown,
 ): Promise<DstackError> {
-  const { from, nonce, functionName, transactionHash, maxFeePerGas } = prepared;
+  const { from, nonce, functionName, transactionHash, maxFeePerGas, gas } = prepared;
   const doing = `broadcasting ${functionName}`;
-  if (says(error, noFunds)) {
-    return new InsufficientFundsError(
-      from,
-      await withRpcErrors(client, doing, () => getBalance(client, { address: from })),
-    );
-  }
+  const unpaid = await explainFunds(client, error, { address: from, neededWei: gas * maxFeePerGas });
+  if (unpaid !== undefined) return unpaid;
   if (says(error, taken)) return new NonceTakenError(from, nonce, transactionHash);
   if (says(error, belowBaseFee) || says(error, tooCheap)) {
     const baseFee = await readBaseFee(client);
@@ -117,10 +112,6 @@ export function isUnknownType(error: unknown): boolean {
 /** Whether the user of a wallet declined, so that nothing was signed. */
 export function isUserRejection(error: unknown): boolean {
   return error instanceof RpcUnavailableError && says(error, /user (?:rejected|denied|declined)/i);
-}
-
-function says(error: unknown, words: RegExp): boolean {
-  return errorChain(error).some((link) => words.test(errorText(link)));
 }
 
 /**

@@ -3,7 +3,7 @@ import { getBalance } from "viem/actions";
 import type { Price, PriceEstimate } from "../../core/price.ts";
 import { InsufficientFundsError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
-import { withRpcErrors } from "../rpc-errors.ts";
+import { errorChain, errorText, findRevert, says, withRpcErrors } from "../rpc-errors.ts";
 import { type NamedFees, type ReadFeesReturnType, readBaseFee, readFees } from "./fees.ts";
 import { readRollupFees } from "./rollup-fees.ts";
 
@@ -64,6 +64,54 @@ export async function requireFunds(
   const needed = quotes.most(({ gasLimit }) => gasLimit).total;
   if (balance < needed) throw new InsufficientFundsError(address, balance, needed);
   return toEstimate(planned.transactions, quotes);
+}
+
+// Nodes have no code for this.
+const noFunds = /insufficient funds|enough funds|exceeds transaction sender account balance/i;
+/** Statuses with which a provider speaks of the user's plan, not of the sender. */
+const statusesOfPlans: ReadonlySet<unknown> = new Set([401, 402, 403, 429]);
+
+export interface SpendingAccount {
+  /** The account that would pay. */
+  readonly address: Address;
+  /** The highest cost, if it is known. @default what the node names */
+  readonly neededWei?: bigint | undefined;
+}
+
+/**
+ * Sends a request about a transaction: its simulation, its estimate or itself. Other errors are thrown unchanged.
+ *
+ * @throws InsufficientFundsError if the node refuses it because the account cannot pay
+ */
+export async function withFundsError<result>(
+  client: ChainClient,
+  account: SpendingAccount,
+  request: () => Promise<result>,
+): Promise<result> {
+  try {
+    return await request();
+  } catch (error) {
+    throw (await explainFunds(client, error, account)) ?? error;
+  }
+}
+
+/** The error of a request that the node refused because the account cannot pay. Undefined for another refusal. */
+export async function explainFunds(
+  client: ChainClient,
+  error: unknown,
+  { address, neededWei }: SpendingAccount,
+): Promise<InsufficientFundsError | undefined> {
+  const chain = errorChain(error);
+  const isOfPlan = chain.some((link) => statusesOfPlans.has(Reflect.get(link, "status")));
+  // A contract may revert with the same words.
+  if (isOfPlan || !says(error, noFunds) || findRevert(undefined, error, []) !== undefined) return undefined;
+  const balance = await getBalance(client, { address }).catch(() => undefined);
+  return new InsufficientFundsError(address, balance, neededWei ?? neededIn(chain.map(errorText).join(" ")));
+}
+
+function neededIn(words: string): bigint | undefined {
+  const [, wei] = /(?:\bwant|upfront cost is|tx cost)[: ]{1,3}(\d{1,30})\b/i.exec(words) ?? [];
+  return wei === undefined ? undefined : BigInt(wei);
 }
 
 /** Gas of one of the transactions. */

@@ -1,5 +1,4 @@
 import { type Account, type Address, formatGwei, parseTransaction, type SignedAuthorization } from "viem";
-import { estimateGas } from "viem/actions";
 import type { Hex } from "../../core/ids.ts";
 import { undoDelegationGasCeiling } from "../../core/order-calls.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
@@ -21,7 +20,7 @@ import type { Ledger } from "./ledger.ts";
 import { type LedgerTransaction, lastAttempt, preparedOf, type TransactionAttempt } from "./ledger-records.ts";
 import { signTransaction } from "./prepare.ts";
 import { type PricedTransaction, requireFunds } from "./price.ts";
-import { withRoom } from "./simulate.ts";
+import { estimateFor, withRoom } from "./simulate.ts";
 
 export interface ReplaceTransactionParameters extends NamedFees {
   readonly ledger: Ledger;
@@ -146,7 +145,7 @@ async function sendOther(
 async function readGasOfNothing(client: ChainClient, address: Address): Promise<bigint> {
   const functionName = "an empty call";
   const estimate = await withRpcErrors(client, `estimating ${functionName}`, () =>
-    estimateGas(client, { account: address, to: address }),
+    estimateFor(client, { from: address, to: address }),
   );
   return withRoom(estimate, { ceiling: undoDelegationGasCeiling, functionName });
 }

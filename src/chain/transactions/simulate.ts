@@ -15,6 +15,7 @@ import { requireCode } from "../code.ts";
 import { readOwnership } from "../read-app.ts";
 import { readOwner } from "../read-owner.ts";
 import { findRevert, type Revert, translateChainError } from "../rpc-errors.ts";
+import { withFundsError } from "./price.ts";
 
 export interface SimulateCallParameters {
   readonly from: Address;
@@ -27,11 +28,14 @@ export interface SimulateCallParameters {
 /**
  * Runs the call on the node without sending it. Returns normally if it would succeed.
  *
- * @throws NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError, RpcUnavailableError
+ * @throws NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError, InsufficientFundsError,
+ * RpcUnavailableError
  */
 export async function simulateCall(client: ChainClient, parameters: SimulateCallParameters): Promise<void> {
   const [answer] = await Promise.all([
-    ethCall(client, { ...parameters, doing: `simulating ${parameters.functionName}` }),
+    withFundsError(client, { address: parameters.from }, () =>
+      ethCall(client, { ...parameters, doing: `simulating ${parameters.functionName}` }),
+    ),
     requireCode(client, { address: parameters.to }),
   ]);
   if (answer.revert !== undefined) throw await explainRevert(client, parameters, answer.revert);
@@ -88,13 +92,34 @@ export async function readGas(
   const authorizationList = authorization === undefined ? undefined : [authorization];
   let estimate: bigint;
   try {
-    estimate = await estimateGas(client, { account: from, to, data, authorizationList });
+    estimate = await estimateFor(client, { from, to, data, authorizationList });
   } catch (error) {
     const revert = findRevert(client, error, abi);
     if (revert === undefined) throw translateChainError(client, error, `estimating the gas of ${functionName}`);
     throw await explainRevert(client, call, revert);
   }
   return { gas: estimate, gasLimit: withRoom(estimate, { ceiling, functionName }) };
+}
+
+export interface EstimateForParameters {
+  readonly from: Address;
+  readonly to: Address;
+  readonly data?: Hex | undefined;
+  readonly authorizationList?: SignedAuthorization[] | undefined;
+}
+
+/**
+ * Sends one `eth_estimateGas`.
+ *
+ * @throws InsufficientFundsError, the client's errors
+ */
+export function estimateFor(
+  client: ChainClient,
+  { from, to, data, authorizationList }: EstimateForParameters,
+): Promise<bigint> {
+  return withFundsError(client, { address: from }, () =>
+    estimateGas(client, { account: from, to, data, authorizationList }),
+  );
 }
 
 /** Returns the gas limit to sign for an estimate. @throws ImplausibleAnswerError */

@@ -172,7 +172,8 @@ describe("sendPreparedTransaction", () => {
       await connection.networkHelpers.setBalance(address, 1n);
       const error = await rejection(sendPreparedTransaction(dstack.client, recorded));
       expect(error).to.be.instanceOf(InsufficientFundsError);
-      expect(error).to.have.property("context").that.deep.equals({ signer: address, balanceWei: "1" });
+      const neededWei = `${recorded.gas * recorded.maxFeePerGas}`;
+      expect(error).to.have.property("context").that.deep.equals({ signer: address, balanceWei: "1", neededWei });
       await connection.networkHelpers.setBalance(address, parseEther("1"));
       expect(await sendPreparedTransaction(dstack.client, recorded)).to.equal(recorded.transactionHash);
     });

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
-import { encodeFunctionData, parseEther, zeroAddress, zeroHash } from "viem";
+import { encodeFunctionData, HttpRequestError, parseEther, zeroAddress, zeroHash } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransaction, getTransactionCount, readContract } from "viem/actions";
 import { mainnet } from "viem/chains";
@@ -26,12 +26,13 @@ import {
   NoContractError,
   NotOwnerError,
   ReceiptMismatchError,
+  RpcUnavailableError,
   SignerRequiredError,
   WrongChainError,
 } from "../../../../src/errors/index.ts";
 import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { clientOf, type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
-import { interceptedClient } from "../../../support/chain/intercepted-client.ts";
+import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const newHash = parseComposeHash("0c".repeat(32));
@@ -249,6 +250,48 @@ describe("paying actions", () => {
     const { client, appId } = dstack;
     const error = await rejection(addComposeHash(client, { appId, composeHash: newHash }));
     expect(error).to.be.instanceOf(SignerRequiredError);
+  });
+
+  describe("says whose funds are missing when the node refuses", () => {
+    const refusals: readonly (readonly [method: string, words: string, neededWei?: string])[] = [
+      ["eth_call", "insufficient funds for gas * price + value: address 0x01 have 3 want 71", "71"],
+      ["eth_estimateGas", "insufficient funds for gas * price + value: address 0x01 have 3 want 71", "71"],
+      [
+        "eth_estimateGas",
+        "Sender doesn't have enough funds to send tx. The max upfront cost is: 72 and the sender's balance is: 3.",
+        "72",
+      ],
+      ["eth_estimateGas", "insufficient funds for transfer"],
+      ["eth_sendRawTransaction", "insufficient funds for gas * price + value: balance 3, tx cost 71, overshot 68"],
+    ];
+    for (const [method, words, neededWei] of refusals)
+      it(`${method}: ${words.slice(0, 40)}`, async () => {
+        const { client } = interceptedClient(connection, {
+          intercept: (call, pass) => (call.method === method ? Promise.reject(rpcError(-32000, words)) : pass()),
+        });
+        const account = dstack.owner;
+        const error = await rejection(addComposeHash(client, { appId: dstack.appId, composeHash: newHash, account }));
+        expect(error).to.be.instanceOf(InsufficientFundsError);
+        expect(error).to.have.nested.property("context.signer", account.address);
+        expect(error)
+          .to.have.nested.property("context.balanceWei")
+          .that.matches(/^[1-9]\d+$/);
+        if (neededWei !== undefined) expect(error).to.have.nested.property("context.neededWei", neededWei);
+      });
+
+    it("but not that a contract reverted with these words, or that a plan is used up", async () => {
+      const { client } = interceptedClient(connection, {
+        intercept: ({ method }, pass) =>
+          method === "eth_estimateGas" ? Promise.reject(rpcError(3, "execution reverted: insufficient funds")) : pass(),
+      });
+      const write = { appId: dstack.appId, composeHash: newHash, account: dstack.owner };
+      expect(await rejection(addComposeHash(client, write))).to.be.instanceOf(ContractRevertedError);
+      const plan = new HttpRequestError({ url: "http://127.0.0.1", status: 402, details: "insufficient funds" });
+      const unpaid = interceptedClient(connection, {
+        intercept: ({ method }, pass) => (method === "eth_estimateGas" ? Promise.reject(plan) : pass()),
+      });
+      expect(await rejection(addComposeHash(unpaid.client, write))).to.be.instanceOf(RpcUnavailableError);
+    });
   });
 
   it("refuses an owner without funds, or with too little, before anything is sent", async () => {

@@ -177,7 +177,7 @@ describe("tasks dstack owner", () => {
       "transfer",
       { address: "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045", yes: true },
       2,
-      /^DSTK-1001/,
+      /^DSTK-1001 The new owner's address 0x\w{40} has a wrong checksum: /,
     ],
     ["the present owner", "transfer", { address: devAccount(0).address, yes: true }, 2, /^DSTK-1007/],
     ["a rule that does not exist", "transfer", { address: second, yes: true, accept: "everything" }, 2, /^DSTK-1007/],
@@ -220,6 +220,14 @@ describe("tasks dstack owner", () => {
     expect((await ownership()).pendingOwner?.toLowerCase()).to.equal(appId);
     const withdrawn = await run("transfer", { address: zeroAddress, yes: true });
     expect(withdrawn.exitCode, withdrawn.stderr).to.equal(0);
+    expect(withdrawn.stdout)
+      .to.match(/^withdraws {2}the offer to 0x/m)
+      .and.include("withdraw the offer of the ownership")
+      .and.match(/^Withdrew the offer\. 0x\w{40} stays the owner\.$/m)
+      .and.not.match(/renounced|new owner/);
+    const again = await run("transfer", { address: zeroAddress, yes: true });
+    expect(again.exitCode).to.equal(2);
+    expect(again.stderr).to.include("has no pending owner, so there is no offer to withdraw");
     expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: undefined });
   });
 
