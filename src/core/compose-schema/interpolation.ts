@@ -158,16 +158,6 @@ export function invalidInterpolation(text: string): string | undefined {
   return undefined;
 }
 
-/** Returns the names of the variables in a text, each once, those inside of defaults included. */
-export function variablesOf(text: string): string[] {
-  const names = partsOf(text).flatMap((part) => {
-    if (!("variable" in part)) return [];
-    const { name, operand } = part.variable;
-    return [name, ...(operand === undefined ? [] : variablesOf(operand))];
-  });
-  return [...new Set(names)];
-}
-
 /** Returns the value of a text without variables, with `$$` read as `$`. Undefined if it has variables. */
 export function literalOf(text: string): string | undefined {
   let literal = "";

@@ -1,8 +1,6 @@
 import { InvalidAppComposeError } from "../../errors/index.ts";
 import type { AppCompose } from "../app-compose.ts";
-import { variablesOf } from "../compose-schema/interpolation.ts";
 import { parseComposeYaml, readComposeServices } from "../docker-compose.ts";
-import { isEnvironmentName } from "../environment.ts";
 import type { LintProblem, LintRule } from "./rule.ts";
 
 /** Something outside of the compose file that decides which code runs. */
@@ -331,6 +329,12 @@ function textsOf(value: unknown): string[] {
   return [value].flat().filter((item) => typeof item === "string");
 }
 
+/** Returns the names in `$NAME` and `${NAME…}`, those inside of defaults included. `$$` is an escaped dollar sign. */
+function variablesOf(text: string): string[] {
+  const found = text.replaceAll("$$", "").matchAll(/\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))/g);
+  return Array.from(found, ([, braced, plain]) => braced ?? plain ?? "");
+}
+
 /** Returns the variables that a part of a compose file uses, each once. */
 export function variablesWithin(value: unknown): string[] {
   const used = new Set<string>();
@@ -353,7 +357,7 @@ export function variablesWithin(value: unknown): string[] {
  * config has as its `environment`. Docker takes their values from the CVM's environment.
  */
 function passedOn(environment: unknown): string[] {
-  if (typeof environment === "string") return isEnvironmentName(environment) ? [environment] : [];
+  if (typeof environment === "string") return [environment];
   if (Array.isArray(environment)) {
     return environment.filter((entry) => typeof entry === "string" && !entry.includes("="));
   }
