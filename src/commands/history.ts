@@ -158,10 +158,14 @@ function describeSince(change: ComposeHashChange | DeviceChange | undefined): st
   return `since ${timestamp === undefined ? "" : `${formatTime(timestamp)} UTC, `}block ${blockNumber}`;
 }
 
-function showProof(output: Output, { claims, block, words, isProven }: AllowlistProof): void {
+function showProof(output: Output, { claims, block, words, emptyWords, isProven }: AllowlistProof): void {
   output.title(`Storage proof at block ${block.number}, ${words} words`);
   for (const [claim, outcome] of Object.entries(claims))
     output.line(`  ${claim.padEnd(12)} ${outcome.isProven ? "proven" : `NOT PROVEN: ${outcome.message}`}`);
+  if (emptyWords > 0)
+    output.line(
+      `  This node keeps ${emptyWords} empty words in its storage trie, as anvil does. A live chain keeps none.`,
+    );
   if (isProven) output.line(`  Trusted without proof: the contract's code, and the hash of that block, ${block.hash}`);
 }
 

@@ -54,13 +54,21 @@ function isHexList(value: unknown): value is readonly Hex[] {
   return Array.isArray(value) && value.every((item) => isHex(item));
 }
 
-/** Root of the storage trie that holds exactly these words. Zero words are not stored. */
-export async function storageRoot(words: ReadonlyMap<Hex, Hex>): Promise<Hex> {
+/** The value of a zero word in the trie of a node that keeps such words. */
+export const emptyWord: Hex = "0x80";
+
+/**
+ * Root of the storage trie that holds exactly these words. Zero words are not stored.
+ *
+ * @param empty slots of zero words that the node keeps all the same
+ */
+export async function storageRoot(words: ReadonlyMap<Hex, Hex>, empty: readonly Hex[] = []): Promise<Hex> {
   const trie = await createMPT({ useKeyHashing: true });
   for (const [slot, word] of words) {
     const value = storedValue(word);
     if (value !== undefined) await trie.put(hexToBytes(slot), hexToBytes(value));
   }
+  for (const slot of empty) await trie.put(hexToBytes(slot), hexToBytes(emptyWord));
   return bytesToHex(trie.root());
 }
 

@@ -8,6 +8,7 @@ import {
   type AccountProof,
   askedSlots,
   chooseSlots,
+  emptyWord,
   hashHeader,
   provenValue,
   readProof,
@@ -64,6 +65,8 @@ export interface AllowlistProof {
   };
   /** Number of storage words in the rebuilt trie. */
   readonly words: number;
+  /** Number of zero words that the node keeps in its trie besides. anvil does; the nodes of live chains keep none. */
+  readonly emptyWords: number;
 }
 
 /**
@@ -111,20 +114,23 @@ export async function proveAllowlist(
   if ((await storageRoot(words)) === proof.storageHash)
     return result({ header, account, entries: proven, nothingElse: proven }, filled);
 
-  const missing = await findMissingEntries(client, { appId, pinned, entries, root: proof.storageHash, ...retry });
-  const nothingElse = await explainDifference(client, {
-    appId,
-    pinned,
-    words,
-    unused: layout.unused,
-    root: proof.storageHash,
-    ...retry,
+  const question = { appId, pinned, root: proof.storageHash, ...retry };
+  const named = history.changes.flatMap((change) => {
+    if ("composeHash" in change) return layout.composeHash(change.composeHash);
+    return "deviceId" in change ? layout.device(change.deviceId) : [];
   });
-  return result({ header, account, entries: missing, nothingElse }, filled);
+  const slots = new Set([...layout.known, ...named, ...layout.unused]);
+  const empty = await findEmptyWords(client, { ...question, slots: [...slots] });
+  if (empty.length > 0 && (await storageRoot(words, empty)) === proof.storageHash)
+    return result({ header, account, entries: proven, nothingElse: proven }, filled, empty.length);
 
-  function result(claims: AllowlistProof["claims"], words: number): AllowlistProof {
+  const missing = await findMissingEntries(client, { ...question, entries });
+  const nothingElse = await explainDifference(client, { ...question, words, empty, unused: layout.unused });
+  return result({ header, account, entries: missing, nothingElse }, filled, empty.length);
+
+  function result(claims: AllowlistProof["claims"], words: number, emptyWords = 0): AllowlistProof {
     const isProven = Object.values(claims).every((claim) => claim.isProven);
-    return { appId, block: pinned, isProven, claims, words };
+    return { appId, block: pinned, isProven, claims, words, emptyWords };
   }
 }
 
@@ -168,6 +174,25 @@ interface StorageQuestion extends RetryOptions {
   readonly root: Hex;
 }
 
+/** The slots of zero words that the node keeps in its trie. A word of zero allows nothing, kept or not. */
+async function findEmptyWords(
+  client: ChainClient,
+  { appId, pinned, slots, root, ...retry }: StorageQuestion & { readonly slots: readonly Hex[] },
+): Promise<Hex[]> {
+  const empty: Hex[] = [];
+  for (let start = 0; start < slots.length; start += slotsPerRequest) {
+    const some = slots.slice(start, start + slotsPerRequest);
+    const proof = await readProof(client, { appId, slots: some, blockNumber: pinned.number, ...retry });
+    if ("refusal" in proof) return [];
+    for (const [slot, { value, proof: nodes }] of proof.storage) {
+      if (storedValue(value) !== undefined) continue;
+      const kept = await provenValue(root, slot, nodes).catch(() => undefined); // an invalid proof shows no word
+      if (kept === emptyWord) empty.push(slot);
+    }
+  }
+  return empty;
+}
+
 async function findMissingEntries(
   client: ChainClient,
   { appId, pinned, entries, root, ...retry }: StorageQuestion & { readonly entries: readonly Hex[] },
@@ -196,16 +221,21 @@ async function explainDifference(
     appId,
     pinned,
     words,
+    empty,
     unused,
     root,
     ...retry
-  }: StorageQuestion & { readonly words: ReadonlyMap<Hex, Hex>; readonly unused: readonly Hex[] },
+  }: StorageQuestion & {
+    readonly words: ReadonlyMap<Hex, Hex>;
+    readonly empty: readonly Hex[];
+    readonly unused: readonly Hex[];
+  },
 ): Promise<Claim> {
   const proof = await readProof(client, { appId, slots: unused, blockNumber: pinned.number, ...retry });
   const strange =
     "refusal" in proof ? [] : [...proof.storage].filter(([, { value }]) => storedValue(value) !== undefined);
   const more = new Map([...words, ...strange.map(([slot, { value }]): [Hex, Hex] => [slot, value])]);
-  if (strange.length > 0 && (await storageRoot(more)) === root) {
+  if (strange.length > 0 && (await storageRoot(more, empty)) === root) {
     const slots = strange.map(([slot]) => BigInt(slot)).join(", ");
     return unproven("unknownSlots", `The contract uses slots that no DstackApp uses: ${slots}.`);
   }
