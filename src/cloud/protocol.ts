@@ -109,6 +109,7 @@ export {
   cvmPage20251028Schema,
   cvmPage20260121Schema,
   cvmStateSchema,
+  finalitySchema,
   type NodeRef,
   nodeRefSchema,
   type RestartCvmRequest,

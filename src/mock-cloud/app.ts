@@ -5,7 +5,7 @@ import { apiBasePath } from "../cloud/protocol.ts";
 import type { EnvironmentVariable } from "../core/environment.ts";
 import type { ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import { createAdjustableClock } from "./clock.ts";
-import type { EventListener } from "./events.ts";
+import type { EventListener, MockCloudEvent } from "./events.ts";
 import { Faults } from "./faults/faults.ts";
 import type { FaultRule, SetFault } from "./faults/rule.ts";
 import {
@@ -117,6 +117,14 @@ export interface OperationRecord {
   readonly failure: string | null;
 }
 
+/** Events after which clients see another state of the CVM. */
+const changesState: ReadonlySet<MockCloudEvent["type"]> = new Set([
+  "finality.awaited",
+  "finality.judged",
+  "operation.started",
+  "operation.finished",
+]);
+
 /**
  * Builds a mock cloud from its options only. It reads no environment variable or global and opens no socket.
  *
@@ -134,7 +142,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   const emit: EventListener = (event) => {
     webhookService.announce(event);
     store.afterCommit(() => {
-      if (event.type === "operation.started" || event.type === "operation.finished") changes.announce(event.cvmId);
+      if (changesState.has(event.type) && "cvmId" in event && event.cvmId !== null) changes.announce(event.cvmId);
       listener(event);
     });
   };
@@ -155,15 +163,24 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     timeoutMs: options.webhookTimeoutMs ?? 10_000,
     isPrivateAllowed: options.privateWebhooks ?? false,
   });
-  const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal });
+  const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal }, undefined, options.finality);
   seedPlatform(store, kmsRuntime, options, clock.now());
 
+  const verifier = new RegistrationVerifier({
+    platform: store.platform,
+    kmsRuntime,
+    clock,
+    receiptAttempts: options.receiptAttempts ?? 5,
+    receiptRetryMs: options.receiptRetryMs ?? 300,
+    signal: stopping.signal,
+  });
   const rollover = new Rollover({
     store,
     kmsRuntime,
     clock,
     emit,
     faults,
+    verifier,
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
   });
@@ -177,16 +194,8 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     onSnapshot: options.onSnapshot ?? (() => {}),
     onRestore: options.onRestore ?? (() => {}),
   });
-  const verifier = new RegistrationVerifier({
-    platform: store.platform,
-    kmsRuntime,
-    clock,
-    receiptAttempts: options.receiptAttempts ?? 5,
-    receiptRetryMs: options.receiptRetryMs ?? 300,
-    signal: stopping.signal,
-  });
   const fleet = new Fleet(store);
-  const updates = new Updates({ store, clock, emit, rollover, fleet, verifier });
+  const updates = new Updates({ store, clock, emit, rollover, fleet, verifier, kmsRuntime });
   const prepared = new PreparedUpdates({ store, clock, updates });
   const provisioning = new Provisioning({ store, clock, rollover, fleet });
   const vmAnswer = createVmAnswer(store, kmsRuntime);

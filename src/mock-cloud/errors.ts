@@ -1,4 +1,5 @@
 import { errorCodes, statusCodes } from "../cloud/protocol.ts";
+import type { Operation } from "./store/operations.ts";
 
 /** The mock's own error codes, for errors without a code in the real API's documentation. */
 export const mockErrorCodes = {
@@ -8,9 +9,14 @@ export const mockErrorCodes = {
   serviceUnavailable: "ERR-00-503",
   /** 503: the KMS is not running. */
   kmsUnavailable: "ERR-02-503",
+  /** 409: an update waits for the finality of its registration, and the request would replace it. */
+  updateAwaitsFinality: "ERR-01-409",
   /** 404: no update or instance waits for the registration of that hash. */
   pendingUpdateNotFound: "ERR-01-404",
 } as const;
+
+/** A request header of this mock cloud: `true` confirms that the request may replace an update that waits for finality. */
+export const replacePendingHeader = "X-Replace-Pending-Update";
 
 export interface ExplainedValue {
   readonly field: string;
@@ -84,6 +90,22 @@ export function cvmAmbiguous(identifier: string, isName: boolean, hashids: reado
 /** Has no code on purpose, because clients retry a 409 only if it has none. */
 export function cvmBusy(name: string): ApiError {
   return new ApiError(409, undefined, `Another operation on CVM ${name} is in progress. Try again when it has ended.`);
+}
+
+/** Has a code, because the wait may be long: clients repeat a 409 without a code every few seconds. */
+export function updateAwaitsFinality(
+  name: string,
+  { composeHash, awaitedTag, correlationId }: Pick<Operation, "composeHash" | "awaitedTag" | "correlationId">,
+): ApiError {
+  const message = `An update of CVM ${name} waits until the registration of compose hash ${composeHash} is ${awaitedTag}.`;
+  return new ApiError(409, mockErrorCodes.updateAwaitsFinality, message, {
+    details: [
+      { field: "compose_hash", value: composeHash.slice(2) },
+      { field: "awaited_tag", value: awaitedTag },
+      { field: "pending_correlation_id", value: correlationId },
+    ],
+    suggestions: [`Wait, or send the header ${replacePendingHeader}: true to replace that update.`],
+  });
 }
 
 export function restartNeeded(name: string): ApiError {

@@ -1,6 +1,6 @@
 import type { ComposeHash } from "../core/ids.ts";
 import type { FaultKind } from "./faults/rule.ts";
-import type { OperationKind } from "./store/operations.ts";
+import type { AwaitedTag, OperationKind } from "./store/operations.ts";
 
 /** Events inside the mock cloud, for demos and tests to watch. No event contains a secret. */
 export type MockCloudEvent =
@@ -8,6 +8,8 @@ export type MockCloudEvent =
   | UpdateProposed
   | UpdatePrepared
   | RegistrationJudged
+  | FinalityAwaited
+  | FinalityJudged
   | OperationStarted
   | BootJudged
   | OperationFinished
@@ -51,6 +53,22 @@ export interface RegistrationJudged {
   readonly transactionHash: string;
   /** HTTP status of the answer: 202, 466, 467, 468 or 503. */
   readonly status: number;
+  readonly message: string;
+}
+
+/** An accepted update waits until this block tag reaches its registration. */
+export interface FinalityAwaited {
+  readonly type: "finality.awaited";
+  readonly cvmId: string;
+  readonly correlationId: string;
+  readonly composeHash: ComposeHash;
+  readonly tag: AwaitedTag;
+}
+
+/** The wait for finality ended. */
+export interface FinalityJudged extends Omit<FinalityAwaited, "type"> {
+  readonly type: "finality.judged";
+  readonly verdict: "reached" | "refused" | "replaced";
   readonly message: string;
 }
 

@@ -33,6 +33,9 @@ export interface OffChainKmsSeed extends KmsSeedBase {
   readonly chainId?: undefined;
 }
 
+/** The block tag that must reach a registration before the cloud rolls the update over. */
+export type Finality = "latest" | "safe" | "finalized";
+
 /** A KMS whose policy is a DstackKms contract. `rpc` is the backend's own connection to the chain. It is not stored. */
 export interface OnChainKmsSeed extends KmsSeedBase {
   readonly chainId: number;
@@ -40,6 +43,8 @@ export interface OnChainKmsSeed extends KmsSeedBase {
   readonly rpc: string | Transport;
   /** URL of the same chain for clients on this machine. It is shown only if it is a loopback URL. @default `rpc` */
   readonly localRpcUrl?: string;
+  /** For updates of CVMs of this KMS. @default the cloud's `finality` */
+  readonly finality?: Finality | undefined;
 }
 
 export type KmsSeed = OffChainKmsSeed | OnChainKmsSeed;
@@ -111,9 +116,19 @@ export interface MockCloudOptions extends MockCloudSeed, PageGuardOptions {
    * and send the key, of at least 16 characters, as `X-Admin-Key`. Without this option these endpoints do not exist.
    */
   readonly admin?: { readonly key: string };
+  /**
+   * How final the registration of a new document must be before an update rolls over, on the KMS's chain. The CVM runs
+   * its old document until then. A new CVM is created at once.
+   *
+   * @default "latest"
+   */
+  readonly finality?: Finality | undefined;
   /** How long a CVM is down during a rollover. @default 1000 */
   readonly rolloverMs?: number;
-  /** Pause before the boot gate asks again after a chain gave no answer. @default 1000 */
+  /**
+   * Pause before the boot gate asks again after a chain gave no answer, and before the cloud looks again whether a
+   * registration is final. @default 1000
+   */
   readonly bootRetryMs?: number;
   /**
    * How often, and with which pause, a missing receipt is read again before it counts as missing.

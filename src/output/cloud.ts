@@ -29,6 +29,12 @@ export function createCloudOutput(
       case "registration.judged":
         output.detail("cloud: receipt", `${event.status} ${event.message}`);
         return;
+      case "finality.awaited":
+        output.detail("cloud: finality", `${event.cvmId} waits until its registration is ${event.tag}`);
+        return;
+      case "finality.judged":
+        output.detail("cloud: finality", `${event.verdict}: ${event.message}`);
+        return;
       case "operation.started":
         output.detail("cloud: CVM stopped", `${event.kind} ${event.cvmId}, correlation id ${event.correlationId}`);
         return;

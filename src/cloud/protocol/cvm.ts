@@ -4,12 +4,24 @@ import { kmsInfoSchema, kmsTypeSchema } from "./kms.ts";
 
 const endpointSchema = z.looseObject({ app: z.string(), instance: z.string() });
 
+/**
+ * Why the status is `awaiting_finality`: the update begins when the tag reaches the registration. The vendor's format is
+ * not published, so the status, this object and its field names are this project's.
+ */
+export const finalitySchema = z.looseObject({
+  awaited_tag: z.enum(["safe", "finalized"]),
+  compose_hash: z.string(),
+  transaction_hash: z.string().nullable(),
+  since: z.string(),
+});
+
 /** `GET /cvms/{id}` at 2025-10-28: flat, with a numeric id. `memory` in MB, `disk_size` in GB. */
 export const cvmDetail20251028Schema = z.looseObject({
   id: z.number().int(),
   name: z.string(),
   status: z.string(),
   in_progress: z.boolean().optional(),
+  finality: finalitySchema.optional(),
   teepod_id: z.number().int().nullable(),
   teepod: z.looseObject({ id: z.number().int(), name: z.string(), region_identifier: z.string().nullish() }).nullish(),
   app_id: z.string(),
@@ -54,6 +66,7 @@ export const cvmDetail20260121Schema = z.looseObject({
   compose_hash: z.string().nullish(),
   compose_file: z.union([z.record(z.string(), z.unknown()), z.string()]).nullish(),
   in_progress: z.boolean().optional(),
+  finality: finalitySchema.optional(),
   resource: z.looseObject({
     instance_type: z.string().nullish(),
     vcpu: z.number().int().nullish(),
@@ -103,6 +116,7 @@ export const cvmDetail20260121Schema = z.looseObject({
 export const cvmStateSchema = z.looseObject({
   name: z.string(),
   status: z.string(),
+  finality: finalitySchema.optional(),
   instance_id: z.string().optional(),
   uptime: z.string().optional(),
   exited_at: z.string().optional(),

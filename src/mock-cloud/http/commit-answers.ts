@@ -10,17 +10,12 @@ import { parseComposeHashField, parseTransactionHashField } from "./requests.ts"
 import { toOnchainStatus } from "./update-answers.ts";
 
 /** An empty text counts as missing. @throws InvalidRequestError */
-export function readUpdateCommit(
-  body: CommitUpdateRequest,
-  tokenInUrl: string | undefined,
-  correlationId: string,
-): UpdateCommit {
+export function readUpdateCommit(body: CommitUpdateRequest, tokenInUrl: string | undefined): UpdateCommit {
   const { compose_hash: hash, transaction_hash: transaction } = body;
   return {
     token: requireToken(body.token || tokenInUrl),
     composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
     transactionHash: transaction ? parseTransactionHashField(transaction, ["body", "transaction_hash"]) : undefined,
-    correlationId,
   };
 }
 

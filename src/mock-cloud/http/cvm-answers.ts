@@ -26,8 +26,9 @@ export function toCvmDetail20251028(view: CvmView, links: Links): CvmDetail20251
   return {
     id: cvm.id,
     name: cvm.name,
-    status: cvm.status,
+    status: statusOf(cvm, running),
     in_progress: running !== undefined,
+    ...describeFinality(running),
     teepod_id: node.id,
     teepod: { id: node.id, name: node.name, region_identifier: node.region },
     app_id: withoutPrefix(cvm.appId),
@@ -58,13 +59,14 @@ export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
   return {
     id: cvm.hashid,
     name: cvm.name,
-    status: cvm.status,
+    status: statusOf(cvm, running),
     app_id: withoutPrefix(cvm.appId),
     vm_uuid: cvm.vmUuid,
     instance_id: withoutPrefix(cvm.instanceId),
     compose_hash: withoutPrefix(cvm.composeHash),
     compose_file: { ...document },
     in_progress: running !== undefined,
+    ...describeFinality(running),
     progress: running
       ? { target: targetOf(running), started_at: toIsoTime(running.startedAt), correlation_id: running.correlationId }
       : null,
@@ -102,21 +104,22 @@ export function toCvmDetail20260121(view: CvmView): CvmDetail20260121 {
   };
 }
 
-export function toCvmState(cvm: Cvm): CvmState {
+export function toCvmState(cvm: Cvm, running: Operation | undefined): CvmState {
   return {
     name: cvm.name,
-    status: cvm.status,
+    status: statusOf(cvm, running),
+    ...describeFinality(running),
     instance_id: withoutPrefix(cvm.instanceId),
     ...(cvm.bootError !== null && { boot_error: cvm.bootError }),
   };
 }
 
-export function toVm({ cvm, kms, node, envPublicKey }: CvmView, version: ApiVersion): Vm {
+export function toVm({ cvm, kms, node, envPublicKey, running }: CvmView, version: ApiVersion): Vm {
   const document = parseAppCompose(cvm.composeText);
   return {
     id: toCvmId(cvm, version),
     name: cvm.name,
-    status: cvm.status,
+    status: statusOf(cvm, running),
     teepod_id: node.id,
     teepod: { id: node.id, name: node.name },
     user_id: null,
@@ -132,6 +135,27 @@ export function toVm({ cvm, kms, node, envPublicKey }: CvmView, version: ApiVers
     encrypted_env_pubkey: bareHex(envPublicKey),
     app_auth_contract_address: kms.chainId === null ? null : cvm.appId,
     deployer_address: cvm.deployerAddress,
+  };
+}
+
+/**
+ * The status that clients see. While an update waits for finality the guest runs, but clients must not take the update
+ * for done, so the status is another one. It is ours, not the vendor's.
+ */
+export function statusOf({ status }: Pick<Cvm, "status">, running: Operation | undefined): string {
+  return running?.awaitedTag ? "awaiting_finality" : status;
+}
+
+function describeFinality(running: Operation | undefined) {
+  if (!running?.awaitedTag) return {};
+  const { awaitedTag, composeHash, transactionHash, startedAt } = running;
+  return {
+    finality: {
+      awaited_tag: awaitedTag,
+      compose_hash: withoutPrefix(composeHash),
+      transaction_hash: transactionHash,
+      since: toIsoTime(startedAt),
+    },
   };
 }
 
@@ -161,7 +185,7 @@ export function toCvmInfo20251028(view: CvmView, uptime: number | undefined): Cv
     hosted: {
       id: cvm.vmUuid,
       name: cvm.name,
-      status: cvm.status,
+      status: statusOf(cvm, running),
       uptime: formatUptime(uptime ?? 0),
       app_url: null,
       app_id: withoutPrefix(cvm.appId),
@@ -176,7 +200,7 @@ export function toCvmInfo20251028(view: CvmView, uptime: number | undefined): Cv
     managed_user: null,
     node: { id: node.id, name: node.name, region_identifier: node.region },
     listed: cvm.settings.listed,
-    status: cvm.status,
+    status: statusOf(cvm, running),
     in_progress: running !== undefined,
     dapp_dashboard_url: null,
     syslog_endpoint: null,
@@ -199,12 +223,12 @@ export function toCvmInfo20260121(view: CvmView): CvmInfo20260121 {
   return info;
 }
 
-export function toCvmBasicInfo({ cvm, kms, node }: CvmView): CvmBasicInfo {
+export function toCvmBasicInfo({ cvm, kms, node, running }: CvmView): CvmBasicInfo {
   return {
     vm_uuid: cvm.vmUuid,
     app_id: withoutPrefix(cvm.appId),
     name: cvm.name,
-    status: cvm.status,
+    status: statusOf(cvm, running),
     vcpu: cvm.settings.vcpu,
     memory: cvm.settings.memoryMb,
     disk_size: cvm.settings.diskGb,

@@ -14,9 +14,10 @@ import {
 import { type ComposeHash, parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { isDstackError } from "../../errors/index.ts";
-import { ApiError, InvalidRequestError } from "../errors.ts";
+import { ApiError, InvalidRequestError, replacePendingHeader } from "../errors.ts";
 import type { Confirmation } from "../services/confirmation.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
+import type { ChangeContext } from "../services/updates.ts";
 import type { CvmSettings, Gpus } from "../store/cvms.ts";
 
 // Ephemeral public key, IV and tag: the size of an encrypted empty text.
@@ -204,11 +205,21 @@ function parseNames(value: unknown): readonly string[] | undefined {
 }
 
 /** Whether the client only wants to prepare an update. @throws InvalidRequestError */
-export function parsePrepareOnly(headers: Readonly<Record<string, unknown>>): boolean {
-  const header = String(headers[headerNames.prepareOnly.toLowerCase()] ?? "").toLowerCase();
+export function parsePrepareOnly(headers: Source["headers"]): boolean {
+  return parseFlagHeader(headers, headerNames.prepareOnly);
+}
+
+/** @throws InvalidRequestError */
+export function parseChangeContext({ id, headers }: Pick<Source, "headers"> & { readonly id: string }): ChangeContext {
+  return { correlationId: id, mayReplace: parseFlagHeader(headers, replacePendingHeader) };
+}
+
+/** @throws InvalidRequestError */
+function parseFlagHeader(headers: Source["headers"], name: string): boolean {
+  const header = String(headers[name.toLowerCase()] ?? "").toLowerCase();
   if (["true", "1"].includes(header)) return true;
   if (["", "false", "0"].includes(header)) return false;
-  throw new InvalidRequestError(["header", headerNames.prepareOnly], "Must be true or false.");
+  throw new InvalidRequestError(["header", name], "Must be true or false.");
 }
 
 const knownParts = z.looseObject({

@@ -6,6 +6,7 @@ import {
   plainErrorBodySchema,
   validationErrorBodySchema,
 } from "../../cloud/protocol.ts";
+import { replacePendingHeader } from "../errors.ts";
 
 /**
  * Names and descriptions of schemas in the OpenAPI document. A separate registry, because zod's global one is shared.
@@ -30,6 +31,7 @@ for (const [id, schema] of Object.entries({
   CvmDetail20251028: protocol.cvmDetail20251028Schema,
   CvmDetail20260121: protocol.cvmDetail20260121Schema,
   CvmState: protocol.cvmStateSchema,
+  AwaitedFinality: protocol.finalitySchema,
   ComposeFile: protocol.composeFileSchema,
   ProvisionedComposeFile: protocol.provisionComposeFileSchema,
   ProvisionedCvm: protocol.provisionCvmSchema,
@@ -137,8 +139,17 @@ export const versionHeaders = z.looseObject({
   "x-phala-version": described(z.string().optional(), "A date such as 2026-01-21, or `latest`."),
 });
 
+/** Of every endpoint that would replace an update that waits for finality. */
+export const replaceHeaders = z.looseObject({
+  [replacePendingHeader.toLowerCase()]: described(
+    z.string().optional(),
+    "Ours, not the vendor's: `true` confirms that the request may replace an update that waits for the finality of " +
+      "its registration. Without it the answer is 409 with ERR-01-409.",
+  ),
+});
+
 /** Hash and transaction of phase 2. A client may send them in the body instead. */
-export const confirmationHeaders = z.looseObject({
+export const confirmationHeaders = replaceHeaders.extend({
   "x-compose-hash": z.string().optional(),
   "x-transaction-hash": z.string().optional(),
   "x-prepare-only": described(z.string().optional(), "`true` requests a commit token if a hash must be registered."),

@@ -1,11 +1,14 @@
+import { alreadyRegistered } from "../../cloud/protocol.ts";
 import { decryptEnvironment } from "../../core/environment.ts";
 import { isDstackError } from "../../errors/index.ts";
 import type { Clock } from "../clock.ts";
-import type { EventListener } from "../events.ts";
+import { ApiError, cvmBusy, updateAwaitsFinality } from "../errors.ts";
+import type { EventListener, FinalityJudged } from "../events.ts";
 import type { Faults } from "../faults/faults.ts";
 import type { KmsRuntime } from "../services/kms.ts";
+import type { RegistrationVerifier } from "../services/onchain-policy.ts";
 import type { Cvm, CvmStatus, Workload } from "../store/cvms.ts";
-import type { BusyKind, Operation } from "../store/operations.ts";
+import type { AwaitedTag, BusyKind, Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { askBootGate, type BootVerdict, buildBootInfo } from "./boot-gate.ts";
 
@@ -15,6 +18,7 @@ export interface RolloverDependencies {
   readonly clock: Clock;
   readonly emit: EventListener;
   readonly faults: Faults;
+  readonly verifier: RegistrationVerifier;
   readonly rolloverMs: number;
   readonly bootRetryMs: number;
 }
@@ -24,6 +28,8 @@ export interface OperationRequest {
   readonly workload: Workload;
   readonly correlationId: string;
   readonly transactionHash: Operation["transactionHash"];
+  /** The operation begins when this tag reaches its registration. @default none */
+  readonly awaitedTag?: AwaitedTag | null;
 }
 
 /** The state of the CVM after an operation. */
@@ -61,25 +67,49 @@ export class Rollover {
   /** Starts the operations again that an earlier process did not finish. */
   resume(): void {
     for (const operation of this.#dependencies.store.operations.running()) {
-      this.#announce(operation, this.#dependencies.store.cvms.get(operation.cvmId).hashid);
+      if (operation.awaitedTag === null)
+        this.#announce(operation, this.#dependencies.store.cvms.get(operation.cvmId).hashid);
       this.start(operation);
     }
   }
 
   /**
+   * Checks that no operation keeps the CVM busy. An update that waits for finality does not touch the CVM yet, so the
+   * caller may replace it.
+   *
+   * @throws ApiError 409
+   */
+  requireIdle({ id, name }: Cvm, mayReplace: boolean): void {
+    const running = this.#dependencies.store.operations.runningOf(id);
+    if (running === undefined) return;
+    if (running.awaitedTag === null) throw cvmBusy(name);
+    if (!mayReplace) throw updateAwaitsFinality(name, running);
+  }
+
+  /** Ends the CVM's update that waits for finality, if there is one. Call it inside the transaction that replaces it. */
+  replaceWaiting({ id, status, bootError }: Cvm): void {
+    const waiting = this.#dependencies.store.operations.runningOf(id);
+    if (!waiting?.awaitedTag) return;
+    const failure = "A later request replaced the update while it waited for finality.";
+    this.#settle(waiting, { status, failure, bootError });
+    this.#announceFinality(waiting, "replaced", failure);
+  }
+
+  /**
    * Stores an operation and takes the CVM out of service, in one transaction. Call `start` afterwards. If the CVM is
-   * stopped, an update leaves it stopped and takes effect at `start`.
+   * stopped, an update leaves it stopped and takes effect at `start`. An operation that waits for finality leaves the
+   * CVM in service until then. Replaces an operation that waits for finality.
    */
   record(cvmId: number, request: OperationRequest): Operation {
-    const { store, clock, faults } = this.#dependencies;
-    const { kind, correlationId, transactionHash } = request;
+    const { store, clock, emit } = this.#dependencies;
+    const { kind, correlationId, transactionHash, awaitedTag = null } = request;
     const { composeText, composeHash, encryptedEnv, settings } = request.workload;
     const startedAt = clock.now();
     return store.transaction(() => {
-      const { hashid, nodeId, nextNodeId, status } = store.cvms.get(cvmId);
-      const isAsleep = kind === "update" && status === "stopped";
-      const slowness = isAsleep ? undefined : faults.strike(["slow-rollover"], { cvm: hashid });
-      store.cvms.setStatus(cvmId, isAsleep ? "stopped" : busyStatus[kind], null, startedAt);
+      const cvm = store.cvms.get(cvmId);
+      this.replaceWaiting(cvm);
+      const { hashid, nodeId, nextNodeId } = cvm;
+      const delayMs = awaitedTag === null ? this.#takeDown(cvm, kind) : 0;
       const operation = store.operations.insert({
         correlationId,
         cvmId,
@@ -90,12 +120,23 @@ export class Rollover {
         settings,
         nodeId: nextNodeId ?? nodeId,
         transactionHash,
+        awaitedTag,
         startedAt,
-        delayMs: slowness?.ms ?? 0,
+        delayMs,
       });
-      this.#announce(operation, hashid);
+      if (awaitedTag === null) this.#announce(operation, hashid);
+      else emit({ type: "finality.awaited", cvmId: hashid, correlationId, composeHash, tag: awaitedTag });
       return operation;
     });
+  }
+
+  /** @returns how many milliseconds a fault adds to the rollover */
+  #takeDown({ id, hashid, status }: Cvm, kind: BusyKind): number {
+    const { store, clock, faults } = this.#dependencies;
+    const isAsleep = kind === "update" && status === "stopped";
+    const slowness = isAsleep ? undefined : faults.strike(["slow-rollover"], { cvm: hashid });
+    store.cvms.setStatus(id, isAsleep ? "stopped" : busyStatus[kind], null, clock.now());
+    return slowness?.ms ?? 0;
   }
 
   start(operation: Operation): void {
@@ -124,10 +165,92 @@ export class Rollover {
     this.#dependencies.emit({ type: "operation.started", cvmId: hashid, correlationId, kind, composeHash });
   }
 
-  async #run(operation: Operation): Promise<void> {
+  #announceFinality(
+    { cvmId, correlationId, composeHash, awaitedTag }: Operation,
+    verdict: FinalityJudged["verdict"],
+    message: string,
+  ): void {
+    const { store, emit } = this.#dependencies;
+    if (awaitedTag === null) return;
+    const subject = { cvmId: store.cvms.get(cvmId).hashid, correlationId, composeHash, tag: awaitedTag };
+    emit({ type: "finality.judged", ...subject, verdict, message });
+  }
+
+  /**
+   * Waits until the tag reaches the registration. Returns the operation that begins then. Undefined if the operation
+   * ended instead: the chain lost the registration, or a later request replaced the update.
+   */
+  async #awaitFinality(cvmId: number, waiting: Operation, tag: AwaitedTag): Promise<Operation | undefined> {
+    const { store, clock, bootRetryMs } = this.#dependencies;
+    const { signal } = this.#stopping;
+    const isWaiting = () => store.operations.runningOf(cvmId)?.id === waiting.id;
+    while (isWaiting()) {
+      const verdict = await this.#judgeFinality(waiting, tag);
+      signal.throwIfAborted();
+      if (!isWaiting()) return undefined;
+      if (verdict instanceof ApiError) {
+        const { status, errorCode, message } = verdict;
+        this.#refuse(waiting, `${message} (HTTP ${status}, ${errorCode}, before the registration was ${tag})`);
+        return undefined;
+      }
+      if (verdict) return this.#begin(waiting);
+      await clock.sleep(bootRetryMs, signal);
+    }
+    return undefined;
+  }
+
+  /** Returns whether the registration is final, or why it is refused. A chain that gives no answer decides nothing. */
+  async #judgeFinality(
+    { cvmId, composeHash, transactionHash }: Operation,
+    tag: AwaitedTag,
+  ): Promise<boolean | ApiError> {
+    const { store, verifier } = this.#dependencies;
+    const confirmation = { composeHash, transactionHash: transactionHash ?? alreadyRegistered };
+    try {
+      return await verifier.isFinal(store.cvms.get(cvmId), confirmation, tag);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return error.status === 503 ? false : error;
+    }
+  }
+
+  /** The CVM keeps its document. The update can be confirmed again, with another transaction. */
+  #refuse(waiting: Operation, failure: string): void {
+    const { store } = this.#dependencies;
+    store.transaction(() => {
+      const { status } = store.cvms.get(waiting.cvmId);
+      this.#settle(waiting, { status, failure, bootError: failure });
+      store.pendingUpdates.reopen(waiting.cvmId, waiting.correlationId);
+      this.#announceFinality(waiting, "refused", failure);
+    });
+  }
+
+  #begin(waiting: Operation): Operation {
+    const { store, clock } = this.#dependencies;
+    return store.transaction(() => {
+      const startedAt = clock.now();
+      const cvm = store.cvms.get(waiting.cvmId);
+      const delayMs = this.#takeDown(cvm, "update");
+      store.operations.begin(waiting.id, { startedAt, delayMs });
+      // Read again, because a setting that the guest does not see may have changed during the wait.
+      const { settings } = store.operations.runningOf(waiting.cvmId) ?? waiting;
+      const operation: Operation = { ...waiting, settings, awaitedTag: null, startedAt, delayMs };
+      this.#announceFinality(waiting, "reached", `The registration is ${waiting.awaitedTag}.`);
+      this.#announce(operation, cvm.hashid);
+      return operation;
+    });
+  }
+
+  async #run(recorded: Operation): Promise<void> {
     const { store, clock, rolloverMs } = this.#dependencies;
     const { signal } = this.#stopping;
+    let operation = recorded;
     try {
+      if (recorded.awaitedTag !== null) {
+        const begun = await this.#awaitFinality(recorded.cvmId, recorded, recorded.awaitedTag);
+        if (begun === undefined) return;
+        operation = begun;
+      }
       const cvm = store.cvms.get(operation.cvmId);
       if (cvm.status === "stopped")
         return this.#settle(operation, { status: "stopped", failure: null, bootError: null });

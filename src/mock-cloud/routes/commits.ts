@@ -22,7 +22,15 @@ import {
 } from "../http/commit-answers.ts";
 import { commitPagePath } from "../http/links.ts";
 import { parseInstanceCommit } from "../http/provision-requests.ts";
-import { appParams, cvmParams, mutationRefusals, twoPhaseRefusals, versionHeaders } from "../http/schemas.ts";
+import { parseChangeContext } from "../http/requests.ts";
+import {
+  appParams,
+  cvmParams,
+  mutationRefusals,
+  replaceHeaders,
+  twoPhaseRefusals,
+  versionHeaders,
+} from "../http/schemas.ts";
 import { toPreparedInstance } from "../http/update-answers.ts";
 import { findCvm } from "../services/find.ts";
 import type { Instances } from "../services/instances.ts";
@@ -31,6 +39,7 @@ import { tryOnchainStatus } from "../services/onchain-policy.ts";
 import type { PreparedUpdates } from "../services/prepared-updates.ts";
 import type { Store } from "../store/store.ts";
 import type { VmAnswer } from "./cvms.ts";
+import { describeOutcome } from "./submit-change.ts";
 
 export interface CommitRoutesOptions {
   readonly store: Store;
@@ -71,20 +80,17 @@ export const commitRoutes: FastifyPluginAsyncZod<CommitRoutesOptions> = async (a
         security,
         summary: "Apply a prepared update, once",
         params: cvmParams,
+        headers: replaceHeaders,
         querystring: tokenQuery,
         body: commitUpdateRequestSchema.nullish(),
         response: { ...commitRefusals, 200: commitUpdateSchema },
       },
     },
-    async ({ params, query, body, id }) => {
-      const commit = readUpdateCommit(body ?? {}, query.token, id);
-      const { cvm, correlationId } = await prepared.commit(params.cvm_id, commit);
-      return {
-        vm_uuid: cvm.vmUuid,
-        correlation_id: correlationId,
-        status: "in_progress",
-        message: "The CVM is being updated.",
-      };
+    async (request) => {
+      const { params, query, body } = request;
+      const commit = readUpdateCommit(body ?? {}, query.token);
+      const { cvm, ...outcome } = await prepared.commit(params.cvm_id, commit, parseChangeContext(request));
+      return { ...describeOutcome(outcome, request.id), vm_uuid: cvm.vmUuid, status: "in_progress" };
     },
   );
 };
@@ -195,10 +201,12 @@ export const commitPageRoutes: FastifyPluginAsync<CommitRoutesOptions> = async (
   pages.post<{ Params: { cvm_id: string }; Querystring: { token?: string } }>(
     pagePath,
     { schema: { ...schema, body: commitUpdateRequestSchema.nullish() } },
-    async ({ params, query, body, id }, reply) => {
-      const commit = readUpdateCommit(commitUpdateRequestSchema.nullish().parse(body) ?? {}, query.token, id);
-      const { correlationId } = await prepared.commit(params.cvm_id, commit);
-      return sendPage(reply, 202, renderCommitResult(`The CVM is being updated, operation ${correlationId}.`));
+    async (request, reply) => {
+      const { params, query, body } = request;
+      const commit = readUpdateCommit(commitUpdateRequestSchema.nullish().parse(body) ?? {}, query.token);
+      const outcome = await prepared.commit(params.cvm_id, commit, parseChangeContext(request));
+      const { message, correlation_id } = describeOutcome(outcome, request.id);
+      return sendPage(reply, 202, renderCommitResult(`${message} Operation ${correlation_id}.`));
     },
   );
 };

@@ -21,6 +21,7 @@ import {
 import { parseAppCompose } from "../../core/app-compose.ts";
 import { type Clock, toIsoTime } from "../clock.ts";
 import {
+  statusOf,
   toCvmDetail20251028,
   toCvmDetail20260121,
   toCvmInfo20251028,
@@ -30,7 +31,8 @@ import {
 import { pageQuery, paginate } from "../http/error-answers.ts";
 import type { Links } from "../http/links.ts";
 import { parseCreateRequest, parseProvisionRequest } from "../http/provision-requests.ts";
-import { cvmParams, mutationRefusals, refusals, textAnswer, versionHeaders } from "../http/schemas.ts";
+import { parseChangeContext } from "../http/requests.ts";
+import { cvmParams, mutationRefusals, refusals, replaceHeaders, textAnswer, versionHeaders } from "../http/schemas.ts";
 import { toProvisionAnswer } from "../http/update-answers.ts";
 import { findCvm, parseCvmIdentifier, viewCvm } from "../services/find.ts";
 import { formatUptime, uptimeOf } from "../services/guest.ts";
@@ -198,7 +200,7 @@ export const cvmListRoutes: FastifyPluginAsyncZod<CvmListRoutesOptions> = async 
     const uptime = uptimeOf(store, cvm, clock.now());
     return {
       vm_uuid: cvm.vmUuid,
-      status: cvm.status,
+      status: statusOf(cvm, running),
       in_progress: running !== undefined,
       uptime: uptime === undefined ? null : formatUptime(uptime),
       boot_progress: null,
@@ -235,15 +237,15 @@ export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = as
           tags,
           summary: summaries[action],
           params: cvmParams,
-          headers: versionHeaders,
+          headers: versionHeaders.extend(replaceHeaders.shape),
           // No real guest runs here, so `force` changes nothing.
           body: action === "restart" ? restartCvmRequestSchema.nullish() : z.unknown(),
           response: { ...mutationRefusals, 202: vmSchema },
         },
       },
-      async ({ params, principal, apiVersion, id }, reply) => {
-        const cvm = lifecycle.power(findCvm(store.cvms, principal.workspace.id, params.cvm_id), action, id);
-        return reply.code(202).send(toVm(viewCvm(store, kmsRuntime, cvm), apiVersion));
+      async (request, reply) => {
+        const cvm = lifecycle.power(namedCvm(store, request), action, parseChangeContext(request));
+        return reply.code(202).send(toVm(viewCvm(store, kmsRuntime, cvm), request.apiVersion));
       },
     );
   }
@@ -255,11 +257,12 @@ export const lifecycleRoutes: FastifyPluginAsyncZod<LifecycleRoutesOptions> = as
         tags,
         summary: "Delete a CVM; its app's contract does not change",
         params: cvmParams,
+        headers: replaceHeaders,
         response: { ...mutationRefusals, 204: z.undefined() },
       },
     },
-    async ({ params, principal, id }, reply) => {
-      lifecycle.delete(findCvm(store.cvms, principal.workspace.id, params.cvm_id), id);
+    async (request, reply) => {
+      lifecycle.delete(namedCvm(store, request), parseChangeContext(request));
       return reply.code(204).send();
     },
   );

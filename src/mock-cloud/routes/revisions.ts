@@ -13,7 +13,7 @@ import { withoutPrefix } from "../../core/ids.ts";
 import { type Clock, toIsoTime } from "../clock.ts";
 import { ApiError, cvmNotFound, pendingUpdateNotFound } from "../errors.ts";
 import { pageQuery, paginate } from "../http/error-answers.ts";
-import { parseComposeHashField, parseConfirmation } from "../http/requests.ts";
+import { parseChangeContext, parseComposeHashField, parseConfirmation } from "../http/requests.ts";
 import { appParams, confirmationHeaders, described, refusals, twoPhaseRefusals } from "../http/schemas.ts";
 import { toHashRegistrationBody } from "../http/update-answers.ts";
 import { findAppCvms, findCvm } from "../services/find.ts";
@@ -113,7 +113,12 @@ export const revisionRoutes: FastifyPluginAsyncZod<RevisionRoutesOptions> = asyn
         if (cvm.appId !== ofApp[0].appId) throw cvmNotFound(uuid);
         return cvm;
       });
-      const result = await updates.redeploy(wanted ?? ofApp, operation, parseConfirmation(request));
+      const result = await updates.redeploy(
+        wanted ?? ofApp,
+        operation,
+        parseConfirmation(request),
+        parseChangeContext(request).mayReplace,
+      );
       if (result.kind === "registration-required") {
         const { cvm, composeHash } = result;
         const place = store.platform.nextPlaceOf(cvm);

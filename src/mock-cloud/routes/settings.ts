@@ -1,3 +1,4 @@
+import type { FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import {
   availableOsImagesSchema,
@@ -13,13 +14,19 @@ import {
 import { parseAppCompose } from "../../core/app-compose.ts";
 import { toCvmDetail20251028 } from "../http/cvm-answers.ts";
 import { toAvailableOsImages } from "../http/platform-answers.ts";
-import { parseResourcesChange, parseUserConfig, parseVisibilityChange } from "../http/requests.ts";
-import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "../http/schemas.ts";
+import { parseChangeContext, parseResourcesChange, parseUserConfig, parseVisibilityChange } from "../http/requests.ts";
+import {
+  confirmationHeaders,
+  cvmParams,
+  mutationRefusals,
+  refusals,
+  replaceHeaders,
+  twoPhaseRefusals,
+} from "../http/schemas.ts";
 import { viewCvm } from "../services/find.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
-import type { Cvm } from "../store/cvms.ts";
-import { namedCvm } from "./cvms.ts";
-import { createSubmitChange, type SubmitChangeOptions } from "./submit-change.ts";
+import { type CvmRequest, namedCvm } from "./cvms.ts";
+import { createSubmitChange, describeOutcome, type SubmitChangeOptions } from "./submit-change.ts";
 
 /** Reads and changes single settings of a CVM. */
 export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (app, options) => {
@@ -27,11 +34,12 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
   const submit = createSubmitChange(options);
   const tags = ["settings"];
 
-  const propose = (cvm: Cvm, change: UpdateChange, requestId: string) => {
-    const outcome = updates.propose(cvm, change, requestId);
-    return outcome.kind === "accepted"
-      ? { status: "in_progress", message: "The CVM is being updated.", correlation_id: outcome.correlationId }
-      : { status: "no_change", message: "Nothing to change.", correlation_id: requestId };
+  const propose = (request: CvmRequest & Pick<FastifyRequest, "id" | "headers">, change: UpdateChange) => {
+    const outcome = updates.propose(namedCvm(store, request), change, parseChangeContext(request));
+    return {
+      ...describeOutcome(outcome, request.id),
+      status: outcome.kind === "accepted" ? "in_progress" : "no_change",
+    };
   };
 
   app.patch(
@@ -41,13 +49,14 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
         tags,
         summary: "Resize a CVM",
         params: cvmParams,
+        headers: replaceHeaders,
         body: patchResourcesRequestSchema.nullish(),
         response: { ...mutationRefusals, 202: updateAcceptedSchema },
       },
     },
     async (request, reply) => {
       const change = parseResourcesChange(request.body ?? {});
-      return reply.code(202).send(propose(namedCvm(store, request), change, request.id));
+      return reply.code(202).send(propose(request, change));
     },
   );
 
@@ -58,13 +67,14 @@ export const settingsRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async 
         tags,
         summary: "Boot another OS image",
         params: cvmParams,
+        headers: replaceHeaders,
         body: patchOsImageRequestSchema,
         response: { ...mutationRefusals, 202: updateAcceptedSchema },
       },
     },
     async (request, reply) => {
       const change = { settings: { osImage: request.body.os_image_name } };
-      return reply.code(202).send(propose(namedCvm(store, request), change, request.id));
+      return reply.code(202).send(propose(request, change));
     },
   );
 

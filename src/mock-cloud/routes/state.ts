@@ -85,7 +85,10 @@ export const stateRoutes: FastifyPluginAsyncZod<StateRoutesOptions> = async (app
 
   function describe(cvm: Cvm): CvmState {
     const uptime = uptimeOf(store, cvm, clock.now());
-    return { ...toCvmState(cvm), ...(uptime !== undefined && { uptime: formatUptime(uptime) }) };
+    return {
+      ...toCvmState(cvm, store.operations.runningOf(cvm.id)),
+      ...(uptime !== undefined && { uptime: formatUptime(uptime) }),
+    };
   }
 
   /** @throws ApiError 429 */

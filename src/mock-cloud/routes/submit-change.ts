@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import type { HashRegistrationBody } from "../../cloud/protocol.ts";
 import type { Links } from "../http/links.ts";
-import { parseConfirmation, parsePrepareOnly } from "../http/requests.ts";
+import { parseChangeContext, parseConfirmation, parsePrepareOnly } from "../http/requests.ts";
 import { toHashRegistrationBody } from "../http/update-answers.ts";
 import type { KmsRuntime } from "../services/kms.ts";
 import { tryOnchainStatus } from "../services/onchain-policy.ts";
@@ -35,15 +35,26 @@ export function createSubmitChange(options: SubmitChangeOptions) {
     parseChange: () => UpdateChange | undefined,
   ): Promise<SubmittedChange> => {
     const cvm = namedCvm(options.store, request);
-    const outcome = await options.updates.submit(cvm, {
+    const submission = {
       change: parseChange(),
       confirmation: parseConfirmation(request),
       isPrepareOnly: parsePrepareOnly(request.headers),
-      correlationId: request.id,
-    });
+    };
+    const outcome = await options.updates.submit(cvm, submission, parseChangeContext(request));
     if (outcome.kind !== "registration-required") return { cvm, outcome };
     return { cvm, registration: await answerRegistration(options, request.id, cvm, outcome) };
   };
+}
+
+/** Message and correlation id of the answer to a change that needs no registration first. */
+export function describeOutcome(outcome: UpdateOutcome, requestId: string) {
+  if (outcome.kind !== "accepted") return { message: "Nothing to change.", correlation_id: requestId };
+  const { correlationId, awaitedTag } = outcome;
+  const message =
+    awaitedTag === null
+      ? "The CVM is being updated."
+      : `The CVM will be updated when the registration of the compose hash is ${awaitedTag}.`;
+  return { message, correlation_id: correlationId };
 }
 
 /** The 465 of an update: the hash to register and, for a prepared update, how another person commits it. */

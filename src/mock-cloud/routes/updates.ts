@@ -20,6 +20,7 @@ import { notOfficialScript } from "../errors.ts";
 import { toKmsInfo } from "../http/platform-answers.ts";
 import {
   parseAbsentText,
+  parseChangeContext,
   parseComposeHashField,
   parseConfirmation,
   parseEncryptedEnv,
@@ -29,11 +30,18 @@ import {
   parseTextChange,
   requireConfirmation,
 } from "../http/requests.ts";
-import { confirmationHeaders, cvmParams, mutationRefusals, refusals, twoPhaseRefusals } from "../http/schemas.ts";
+import {
+  confirmationHeaders,
+  cvmParams,
+  mutationRefusals,
+  refusals,
+  replaceHeaders,
+  twoPhaseRefusals,
+} from "../http/schemas.ts";
 import { judgeScript, latestOfficialScript } from "../services/pre-launch-script.ts";
 import type { UpdateOutcome } from "../services/updates.ts";
 import { namedCvm } from "./cvms.ts";
-import { createSubmitChange, type SubmitChangeOptions } from "./submit-change.ts";
+import { createSubmitChange, describeOutcome, type SubmitChangeOptions } from "./submit-change.ts";
 
 const { 465: _, ...confirmRefusals } = twoPhaseRefusals;
 const textBody = z.union([z.string(), z.looseObject({})]).nullish();
@@ -61,7 +69,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
         const { registration, outcome } = await submit(request, () => parsePatchChange(request.body ?? {}));
         if (registration) return reply.code(465).send(registration);
         const status = outcome.kind === "no-change" ? "no_change" : "in_progress";
-        return reply.code(202).send({ ...describe(outcome, request.id), status });
+        return reply.code(202).send({ ...describeOutcome(outcome, request.id), status });
       },
     });
   }
@@ -80,8 +88,13 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     },
     async (request, reply) => {
       const confirmation = requireConfirmation(request);
-      const outcome = await updates.confirm(namedCvm(store, request), confirmation, undefined, request.id);
-      return reply.code(202).send({ ...describe(outcome, request.id), status: "in_progress" });
+      const outcome = await updates.confirm(
+        namedCvm(store, request),
+        confirmation,
+        undefined,
+        parseChangeContext(request),
+      );
+      return reply.code(202).send({ ...describeOutcome(outcome, request.id), status: "in_progress" });
     },
   );
 
@@ -110,7 +123,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
           );
         });
         if (registration) return reply.code(465).send(registration);
-        return reply.code(202).send({ ...describe(outcome, request.id), status: statusOf(outcome, request) });
+        return reply.code(202).send({ ...describeOutcome(outcome, request.id), status: statusOf(outcome, request) });
       },
     );
   }
@@ -158,7 +171,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
         compose: { preLaunchScript: latestOfficialScript },
       }));
       if (registration) return reply.code(465).send(registration);
-      return reply.code(202).send({ ...describe(outcome, request.id), status: statusOf(outcome, request) });
+      return reply.code(202).send({ ...describeOutcome(outcome, request.id), status: statusOf(outcome, request) });
     },
   );
 
@@ -180,7 +193,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
       const isChanged = outcome.kind === "accepted" && outcome.isAllowedEnvsChanged();
       return reply
         .code(202)
-        .send({ ...describe(outcome, request.id), status: "in_progress", allowed_envs_changed: isChanged });
+        .send({ ...describeOutcome(outcome, request.id), status: "in_progress", allowed_envs_changed: isChanged });
     },
   );
 
@@ -191,6 +204,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
         tags,
         summary: "Compute and store a new app-compose document without applying it",
         params: cvmParams,
+        headers: replaceHeaders,
         body: provisionComposeFileRequestSchema,
         response: { ...mutationRefusals, 200: provisionComposeFileSchema },
       },
@@ -198,7 +212,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
     async (request) => {
       const cvm = namedCvm(store, request);
       const { kms, node } = store.platform.nextPlaceOf(cvm);
-      const composeHash = updates.provision(cvm, parseProvisionChange(request.body));
+      const composeHash = updates.provision(cvm, parseProvisionChange(request.body), parseChangeContext(request));
       return {
         app_id: withoutPrefix(cvm.appId),
         device_id: withoutPrefix(node.deviceId),
@@ -215,6 +229,7 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
         tags,
         summary: "Apply a provisioned document; its hash must already be allowed on chain",
         params: cvmParams,
+        headers: replaceHeaders,
         body: commitComposeFileRequestSchema,
         response: { ...twoPhaseRefusals, 202: updateAcceptedSchema },
       },
@@ -223,8 +238,13 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
       const { body, id } = request;
       const composeHash = parseComposeHashField(body.compose_hash, ["body", "compose_hash"]);
       const encryptedEnv = body.update_env_vars === false ? undefined : parseEncryptedEnv(body.encrypted_env);
-      const outcome = await updates.commit(namedCvm(store, request), composeHash, encryptedEnv, id);
-      return reply.code(202).send({ ...describe(outcome, id), status: "in_progress" });
+      const outcome = await updates.commit(
+        namedCvm(store, request),
+        composeHash,
+        encryptedEnv,
+        parseChangeContext(request),
+      );
+      return reply.code(202).send({ ...describeOutcome(outcome, id), status: "in_progress" });
     },
   );
 };
@@ -232,10 +252,4 @@ export const updateRoutes: FastifyPluginAsyncZod<SubmitChangeOptions> = async (a
 /** Older clients of these endpoints accept no other status than `in_progress`. */
 function statusOf({ kind }: UpdateOutcome, { apiVersion }: FastifyRequest): "in_progress" | "no_change" {
   return kind === "no-change" && isAtLeast(apiVersion, "2026-05-22") ? "no_change" : "in_progress";
-}
-
-function describe(outcome: UpdateOutcome, requestId: string) {
-  return outcome.kind === "accepted"
-    ? { message: "The CVM is being updated.", correlation_id: outcome.correlationId }
-    : { message: "Nothing to change.", correlation_id: requestId };
 }

@@ -3,7 +3,7 @@ import { alreadyRegistered, errorCodes } from "../../cloud/protocol.ts";
 import type { AppComposeChanges } from "../../core/app-compose.ts";
 import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
-import { ApiError, chainUnavailable, cvmBusy, hashInvalidOrExpired } from "../errors.ts";
+import { ApiError, chainUnavailable, hashInvalidOrExpired } from "../errors.ts";
 import type { Rollover } from "../rollover/rollover.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
 import type { Kms, Node } from "../store/platform.ts";
@@ -75,7 +75,8 @@ export class Instances {
 
   /** Creates a CVM like `source`. @throws ApiError 400, 409, 466, or 503 when the chain cannot be read */
   async replicate(source: Cvm, request: InstanceRequest): Promise<InstanceOutcome> {
-    if (this.#dependencies.store.operations.runningOf(source.id)) throw cvmBusy(source.name);
+    // A CVM whose update waits for finality can be copied: the copy runs the document in force.
+    this.#dependencies.rollover.requireIdle(source, true);
     const { composeHash } = request;
     const app = this.#dependencies.store.cvms.withAppId(source.workspaceId, source.appId);
     const template = composeHash === undefined ? source : this.#findDocument(app, composeHash);

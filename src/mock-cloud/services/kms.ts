@@ -20,7 +20,8 @@ import { createSecretCleaner, type SecretCleaner, secretsOfRequest } from "../..
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import { kmsNotFound, kmsUnavailable } from "../errors.ts";
 import { type ChainFaultsParameters, faultyTransport } from "../faults/faults.ts";
-import type { KmsSeed, OnChainKmsSeed } from "../options.ts";
+import type { Finality, KmsSeed, OnChainKmsSeed } from "../options.ts";
+import type { AwaitedTag } from "../store/operations.ts";
 import type { Kms, Platform } from "../store/platform.ts";
 
 interface Live {
@@ -29,6 +30,7 @@ interface Live {
   readonly client: PublicClient | undefined;
   /** The RPC URL, if it may be shown to clients on this machine. */
   readonly localRpcUrl: string | undefined;
+  readonly finality: Finality | undefined;
   /** Cached, because deriving a key takes milliseconds and every answer about a CVM shows one. */
   readonly appKeys: Map<AppId, AppKey>;
 }
@@ -40,11 +42,16 @@ export class KmsRuntime {
   readonly #live = new Map<string, Live>();
   readonly #faults: ChainFaultsParameters;
   readonly #rpcTimeoutMs: number;
+  readonly #finality: Finality;
 
-  /** @param rpcTimeoutMs for the whole answer of an endpoint that is named by a URL */
-  constructor(faults: ChainFaultsParameters, rpcTimeoutMs = 5_000) {
+  /**
+   * @param rpcTimeoutMs for the whole answer of an endpoint that is named by a URL
+   * @param finality of each KMS whose seed names none
+   */
+  constructor(faults: ChainFaultsParameters, rpcTimeoutMs = 5_000, finality: Finality = "latest") {
     this.#faults = faults;
     this.#rpcTimeoutMs = rpcTimeoutMs;
+    this.#finality = finality;
   }
 
   connect(kmsId: string, seed: KmsSeed): void {
@@ -53,7 +60,14 @@ export class KmsRuntime {
       seed.chainId === undefined ? undefined : withCleanErrors(toTransport(seed.rpc, this.#rpcTimeoutMs));
     const client = transport && connectChain(transport);
     const localRpcUrl = seed.chainId === undefined ? undefined : findLocalUrl(seed.localRpcUrl ?? seed.rpc);
-    this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, appKeys: new Map() });
+    const finality = seed.chainId === undefined ? undefined : seed.finality;
+    this.#live.set(kmsId, { rootSecret, transport, client, localRpcUrl, finality, appKeys: new Map() });
+  }
+
+  /** The tag that updates of this KMS's CVMs wait for. Null if they wait for none. */
+  awaitedTag(kmsId: string): AwaitedTag | null {
+    const finality = this.#live.get(kmsId)?.finality ?? this.#finality;
+    return finality === "latest" ? null : finality;
   }
 
   /**

@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
-import { cvmBusy } from "../errors.ts";
 import type { EventListener } from "../events.ts";
 import type { Rollover } from "../rollover/rollover.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { BusyKind } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
+import type { ChangeContext } from "./updates.ts";
 
 export type PowerAction = Extract<BusyKind, "start" | "stop" | "shutdown" | "restart">;
 
@@ -29,9 +29,9 @@ export class Lifecycle {
    *
    * @throws ApiError 409
    */
-  power(cvm: Cvm, action: PowerAction, correlationId: string): Cvm {
+  power(cvm: Cvm, action: PowerAction, { correlationId, mayReplace }: ChangeContext): Cvm {
     const { store, rollover } = this.#dependencies;
-    this.#refuseWhileBusy(cvm);
+    rollover.requireIdle(cvm, mayReplace);
     const isThere = action === "restart" ? false : cvm.status === (action === "start" ? "running" : "stopped");
     if (isThere) return cvm;
     rollover.start(rollover.record(cvm.id, { kind: action, workload: cvm, correlationId, transactionHash: null }));
@@ -39,12 +39,13 @@ export class Lifecycle {
   }
 
   /** Deletes the CVM. The app's contract does not change, because only its owner can change it. @throws ApiError 409 */
-  delete(cvm: Cvm, correlationId: string): void {
-    const { store, clock, emit } = this.#dependencies;
-    this.#refuseWhileBusy(cvm);
+  delete(cvm: Cvm, { correlationId, mayReplace }: ChangeContext): void {
+    const { store, clock, emit, rollover } = this.#dependencies;
+    rollover.requireIdle(cvm, mayReplace);
     const { composeHash, composeText, encryptedEnv, settings, nodeId } = cvm;
     const now = clock.now();
     store.transaction(() => {
+      rollover.replaceWaiting(cvm);
       const { id } = store.operations.insert({
         kind: "delete",
         cvmId: cvm.id,
@@ -55,6 +56,7 @@ export class Lifecycle {
         settings,
         nodeId,
         transactionHash: null,
+        awaitedTag: null,
         startedAt: now,
         delayMs: 0,
       });
@@ -64,9 +66,5 @@ export class Lifecycle {
       emit({ type: "operation.started", ...subject });
       emit({ type: "operation.finished", ...subject, outcome: "done", failure: null });
     });
-  }
-
-  #refuseWhileBusy(cvm: Cvm): void {
-    if (this.#dependencies.store.operations.runningOf(cvm.id)) throw cvmBusy(cvm.name);
   }
 }

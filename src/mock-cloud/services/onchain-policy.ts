@@ -1,11 +1,19 @@
+import type { PublicClient } from "viem";
 import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
 import type { ComposeHash, DeviceId } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError, chainUnavailable, notOnChain } from "../errors.ts";
 import type { Cvm } from "../store/cvms.ts";
+import type { AwaitedTag } from "../store/operations.ts";
 import type { Kms, Platform } from "../store/platform.ts";
-import { judgeReceipt, type RegistrationEvidence } from "../verification/judge-receipt.ts";
-import { type OnchainStatus, readOnchainStatus, readRegistration } from "../verification/read-registration.ts";
+import { judgeReceipt } from "../verification/judge-receipt.ts";
+import {
+  isHashAllowed,
+  type OnchainStatus,
+  type ReadEvidence,
+  readOnchainStatus,
+  readRegistration,
+} from "../verification/read-registration.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { KmsRuntime } from "./kms.ts";
 
@@ -31,12 +39,42 @@ export class RegistrationVerifier {
   }
 
   /** @throws ApiError 467 or 468 when the registration is refused, 503 when the chain cannot be read */
-  async verify(cvm: Subject, { composeHash, transactionHash }: Confirmation): Promise<void> {
-    const chainId = this.#dependencies.platform.findKms(cvm.kmsId)?.chainId ?? null;
-    if (chainId === null) return;
+  async verify(cvm: Subject, confirmation: Confirmation): Promise<void> {
+    const chainId = this.#chainIdOf(cvm);
+    if (chainId !== null) await this.#verifyOn(cvm, chainId, confirmation);
+  }
+
+  /**
+   * Whether the block with this tag contains the registration. If no transaction is named, whether the state at that
+   * block allows the hash.
+   *
+   * @throws the errors of `verify`: a reorganisation may have removed the registration
+   */
+  async isFinal(cvm: Subject, confirmation: Confirmation, tag: AwaitedTag): Promise<boolean> {
+    const chainId = this.#chainIdOf(cvm);
+    if (chainId === null) return true;
+    const client = this.#chainOf(cvm, chainId);
+    const { receipt } = await this.#verifyOn(cvm, chainId, confirmation);
+    try {
+      const { number } = await client.getBlock({ blockTag: tag });
+      if (number === null) throw new Error(`The endpoint's block ${tag} has no number.`);
+      return receipt
+        ? receipt.blockNumber <= number
+        : await isHashAllowed(client, cvm.appId, confirmation.composeHash, number);
+    } catch (error) {
+      throw chainUnavailable(chainId, error);
+    }
+  }
+
+  async #verifyOn(
+    cvm: Subject,
+    chainId: number,
+    { composeHash, transactionHash }: Confirmation,
+  ): Promise<ReadEvidence> {
     const claim = { chainId, appId: cvm.appId, composeHash, transactionHash };
-    const verdict = judgeReceipt(await this.#readRegistration(cvm, chainId, claim), claim);
-    if (verdict.kind === "verified") return;
+    const evidence = await this.#readRegistration(cvm, chainId, claim);
+    const verdict = judgeReceipt(evidence, claim);
+    if (verdict.kind === "verified") return evidence;
     if (verdict.kind === "wrong-chain") throw chainUnavailable(chainId, "its endpoint serves another chain");
     const [status, code] =
       verdict.kind === "hash-not-allowed"
@@ -47,14 +85,24 @@ export class RegistrationVerifier {
     });
   }
 
+  #chainIdOf({ kmsId }: Subject): number | null {
+    return this.#dependencies.platform.findKms(kmsId)?.chainId ?? null;
+  }
+
+  /** @throws ApiError 503 */
+  #chainOf({ kmsId, hashid }: Subject, chainId: number): PublicClient {
+    const client = this.#dependencies.kmsRuntime.chain(kmsId, hashid);
+    if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
+    return client;
+  }
+
   async #readRegistration(
     cvm: Subject,
     chainId: number,
     claim: Parameters<typeof readRegistration>[1],
-  ): Promise<RegistrationEvidence> {
-    const { kmsRuntime, clock, receiptAttempts, receiptRetryMs, signal } = this.#dependencies;
-    const client = kmsRuntime.chain(cvm.kmsId, cvm.hashid);
-    if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
+  ): Promise<ReadEvidence> {
+    const { clock, receiptAttempts, receiptRetryMs, signal } = this.#dependencies;
+    const client = this.#chainOf(cvm, chainId);
     try {
       return await readRegistration(client, claim, {
         clock,

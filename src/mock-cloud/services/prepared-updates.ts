@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 import { hashCommitToken } from "./account.ts";
 import type { Confirmation } from "./confirmation.ts";
 import { isNamed } from "./find.ts";
-import { type Accepted, pendingLifetimeMs, type Updates } from "./updates.ts";
+import { type Accepted, type ChangeContext, pendingLifetimeMs, type Updates } from "./updates.ts";
 
 /** State of a prepared update. `outdated`: the CVM's document has changed since the update was prepared. */
 export type PreparedState = "pending" | "committed" | "superseded" | "expired" | "outdated";
@@ -25,7 +25,6 @@ export interface UpdateCommit {
   readonly composeHash: ComposeHash | undefined;
   /** @default none: only the contract's state is checked */
   readonly transactionHash: Confirmation["transactionHash"] | undefined;
-  readonly correlationId: string;
 }
 
 export interface PreparedUpdatesDependencies {
@@ -59,15 +58,19 @@ export class PreparedUpdates {
   }
 
   /** @throws ApiError 404, 409, 466, 467, 468, or 503 when the chain cannot be read */
-  async commit(identifier: string, commit: UpdateCommit): Promise<Accepted & { readonly cvm: Cvm }> {
+  async commit(
+    identifier: string,
+    commit: UpdateCommit,
+    context: ChangeContext,
+  ): Promise<Accepted & { readonly cvm: Cvm }> {
     const { cvm, pending, state } = this.find(identifier, commit.token);
     const problem = problems[state];
     if (problem !== undefined) throw commitTokenInvalid(problem);
     if (commit.composeHash !== undefined && commit.composeHash !== pending.composeHash) {
       throw commitTokenInvalid(`it is for compose hash ${pending.composeHash}.`);
     }
-    const { transactionHash = alreadyRegistered, correlationId } = commit;
-    const accepted = await this.#dependencies.updates.confirmPrepared(cvm, pending, transactionHash, correlationId);
+    const { transactionHash = alreadyRegistered } = commit;
+    const accepted = await this.#dependencies.updates.confirmPrepared(cvm, pending, transactionHash, context);
     return { ...accepted, cvm };
   }
 }

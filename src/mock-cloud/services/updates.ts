@@ -2,16 +2,17 @@ import { randomUUID } from "node:crypto";
 import { alreadyRegistered, statusCodes } from "../../cloud/protocol.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
-import { ApiError, cvmBusy, cvmNotFound, hashInvalidOrExpired, restartNeeded } from "../errors.ts";
+import { ApiError, cvmNotFound, hashInvalidOrExpired, restartNeeded } from "../errors.ts";
 import type { EventListener, UpdateProposed } from "../events.ts";
 import type { Rollover } from "../rollover/rollover.ts";
 import type { Cvm, Workload } from "../store/cvms.ts";
-import type { Operation } from "../store/operations.ts";
+import type { AwaitedTag, Operation } from "../store/operations.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
 import { createCommitToken } from "./account.ts";
 import type { Confirmation } from "./confirmation.ts";
 import { type Fleet, refuseSmallerDisk } from "./fleet.ts";
+import type { KmsRuntime } from "./kms.ts";
 import type { RegistrationVerifier } from "./onchain-policy.ts";
 import { isSameAllowedEnvs, planUpdate, resolveSettings, type UpdateChange } from "./plan-update.ts";
 
@@ -30,6 +31,8 @@ export interface PendingRegistration {
 export interface Accepted {
   readonly kind: "accepted";
   readonly correlationId: string;
+  /** The update begins when this tag reaches its registration. */
+  readonly awaitedTag: AwaitedTag | null;
   /** Parses both documents, so only the endpoint that answers it asks. */
   isAllowedEnvsChanged(): boolean;
 }
@@ -44,8 +47,14 @@ export interface Submission {
   readonly confirmation: Confirmation | undefined;
   /** Whether to answer with a commit token if a hash has to be registered first. */
   readonly isPrepareOnly: boolean;
+}
+
+/** What every request for a change has. */
+export interface ChangeContext {
   /** Id of the operation, if one starts. */
   readonly correlationId: string;
+  /** Whether the change may replace an update that waits for the finality of its registration. */
+  readonly mayReplace: boolean;
 }
 
 export interface UpdatesDependencies {
@@ -55,6 +64,7 @@ export interface UpdatesDependencies {
   readonly rollover: Rollover;
   readonly fleet: Fleet;
   readonly verifier: RegistrationVerifier;
+  readonly kmsRuntime: KmsRuntime;
 }
 
 /** Changes CVMs: at once, or in two phases when the owner must register the hash of a new document first. */
@@ -70,22 +80,22 @@ export class Updates {
    *
    * @throws the errors of `propose` and `confirm`
    */
-  async submit(cvm: Cvm, submission: Submission): Promise<UpdateOutcome> {
-    const { change, confirmation, isPrepareOnly, correlationId } = submission;
-    if (confirmation) return this.confirm(cvm, confirmation, change, correlationId);
-    return this.propose(cvm, change ?? {}, correlationId, isPrepareOnly);
+  async submit(cvm: Cvm, submission: Submission, context: ChangeContext): Promise<UpdateOutcome> {
+    const { change, confirmation, isPrepareOnly } = submission;
+    if (confirmation) return this.confirm(cvm, confirmation, change, context);
+    return this.propose(cvm, change ?? {}, context, isPrepareOnly);
   }
 
   /**
    * Phase 1. If the document does not change, or the KMS is off chain, the change is accepted at once.
    *
-   * @param correlationId id of the operation, if one starts
    * @throws ApiError 409 while another operation runs, 400 when the node has no room; the errors of planUpdate
    */
-  propose(cvm: Cvm, wanted: UpdateChange, correlationId: string, isPrepareOnly = false): UpdateOutcome {
+  propose(cvm: Cvm, wanted: UpdateChange, context: ChangeContext, isPrepareOnly = false): UpdateOutcome {
+    const { rollover } = this.#dependencies;
     const change = this.#resolve(cvm, wanted);
     const { workload, isComposeChanged, isNoChange } = planUpdate(cvm, change);
-    this.#refuseWhileBusy(cvm);
+    rollover.requireIdle(cvm, context.mayReplace);
     this.#dependencies.fleet.requireRoomToGrow(cvm, workload.settings);
     if (change.isRestartAllowed === false && !isNoChange && cvm.status !== "stopped") throw restartNeeded(cvm.name);
     if (isNoChange) {
@@ -97,14 +107,14 @@ export class Updates {
       const { token, tokenHash } = isPrepareOnly ? createCommitToken() : {};
       const { store, emit } = this.#dependencies;
       store.transaction(() => {
-        const expiresAt = this.#keep(cvm, workload, change, tokenHash);
+        const expiresAt = this.#keep(cvm, workload, change, context, tokenHash);
         this.#emitProposed(cvm, workload, "registration-required");
         if (isPrepareOnly) emit({ type: "update.prepared", cvmId: cvm.hashid, composeHash, expiresAt });
       });
       return { kind: "registration-required", composeHash, commitToken: token };
     }
     this.#emitProposed(cvm, workload, "accepted");
-    const { rollover } = this.#dependencies;
+    const { correlationId } = context;
     const operation = rollover.record(cvm.id, { kind: "update", workload, correlationId, transactionHash: null });
     rollover.start(operation);
     return accepted(cvm, operation);
@@ -115,10 +125,10 @@ export class Updates {
    *
    * @throws ApiError 409; the errors of planUpdate
    */
-  provision(cvm: Cvm, change: UpdateChange): ComposeHash {
+  provision(cvm: Cvm, change: UpdateChange, context: ChangeContext): ComposeHash {
     const { workload } = planUpdate(cvm, change);
-    this.#refuseWhileBusy(cvm);
-    this.#keep(cvm, workload, change);
+    this.#dependencies.rollover.requireIdle(cvm, context.mayReplace);
+    this.#keep(cvm, workload, change, context);
     return workload.composeHash;
   }
 
@@ -132,10 +142,10 @@ export class Updates {
     cvm: Cvm,
     composeHash: ComposeHash,
     encryptedEnv: string | undefined,
-    correlationId: string,
+    context: ChangeContext,
   ): Promise<Accepted> {
     const confirmation = { composeHash, transactionHash: alreadyRegistered } as const;
-    return this.#confirm(cvm, confirmation, correlationId, (now, pending) =>
+    return this.#confirm(cvm, confirmation, context, (now, pending) =>
       applyPending(now, { ...pending, encryptedEnv: encryptedEnv ?? pending.encryptedEnv }),
     );
   }
@@ -150,9 +160,9 @@ export class Updates {
     cvm: Cvm,
     confirmation: Confirmation,
     resent: UpdateChange | undefined,
-    correlationId: string,
+    context: ChangeContext,
   ): Promise<Accepted> {
-    return this.#confirm(cvm, confirmation, correlationId, (now, pending) =>
+    return this.#confirm(cvm, confirmation, context, (now, pending) =>
       resent === undefined ? applyPending(now, pending) : applyResent(now, pending, this.#resolve(now, resent)),
     );
   }
@@ -166,17 +176,25 @@ export class Updates {
     cvm: Cvm,
     pending: PendingUpdate,
     transactionHash: Confirmation["transactionHash"],
-    correlationId: string,
+    context: ChangeContext,
   ): Promise<Accepted> {
     const { composeHash } = pending;
-    return this.#confirm(cvm, { composeHash, transactionHash }, correlationId, applyPending, pending.id);
+    return this.#confirm(cvm, { composeHash, transactionHash }, context, applyPending, pending.id);
   }
 
-  /** Sets a flag that the guest does not see, so nothing restarts. @throws ApiError 409, as a rollover sets all settings */
+  /**
+   * Sets a flag that the guest does not see, so nothing restarts.
+   *
+   * @throws ApiError 409 during a rollover, because that sets all settings at its end
+   */
   list(cvm: Cvm, listed: boolean): Cvm {
-    const { store, clock } = this.#dependencies;
-    this.#refuseWhileBusy(cvm);
-    if (cvm.settings.listed !== listed) store.cvms.setListed(cvm.id, listed, clock.now());
+    const { store, clock, rollover } = this.#dependencies;
+    rollover.requireIdle(cvm, true);
+    store.transaction(() => {
+      store.cvms.setListed(cvm.id, listed, clock.now());
+      const waiting = store.operations.runningOf(cvm.id);
+      if (waiting) store.operations.setListed(waiting.id, listed);
+    });
     return store.cvms.get(cvm.id);
   }
 
@@ -189,6 +207,7 @@ export class Updates {
     cvms: readonly Cvm[],
     document: Pick<Workload, "composeHash" | "composeText">,
     confirmation: Confirmation | undefined,
+    mayReplace: boolean,
   ): Promise<Redeployment> {
     const { store, rollover } = this.#dependencies;
     const { composeHash, composeText } = document;
@@ -198,7 +217,7 @@ export class Updates {
     const ids = [...new Set(cvms.map(({ id }) => id))];
     const findChanged = () => {
       const current = ids.flatMap((id) => store.cvms.find(id) ?? []);
-      for (const cvm of current) this.#refuseWhileBusy(cvm);
+      for (const cvm of current) rollover.requireIdle(cvm, mayReplace);
       return current.filter((cvm) => cvm.composeHash !== composeHash);
     };
     const [first] = findChanged();
@@ -217,15 +236,9 @@ export class Updates {
         const { encryptedEnv, settings } = cvm;
         const workload = { composeText, composeHash, encryptedEnv, settings };
         const transactionHash = this.#isOnChain(cvm) ? proof.transactionHash : null;
-        return {
-          cvm,
-          operation: rollover.record(cvm.id, {
-            kind: "update",
-            workload,
-            correlationId: randomUUID(),
-            transactionHash,
-          }),
-        };
+        const awaitedTag = this.#awaitedTag(cvm, composeHash);
+        const request = { kind: "update", workload, correlationId: randomUUID(), transactionHash, awaitedTag } as const;
+        return { cvm, operation: rollover.record(cvm.id, request) };
       }),
     );
     for (const { operation } of operations) rollover.start(operation);
@@ -235,7 +248,7 @@ export class Updates {
   async #confirm(
     cvm: Cvm,
     confirmation: Confirmation,
-    correlationId: string,
+    { correlationId, mayReplace }: ChangeContext,
     decide: (cvm: Cvm, pending: PendingUpdate) => Workload,
     pendingId?: number,
   ): Promise<Accepted> {
@@ -247,7 +260,7 @@ export class Updates {
       const newest = store.pendingUpdates.find(current.id, composeHash);
       const earlier = pendingId === undefined ? this.#findEarlier(current, confirmation, newest) : undefined;
       if (earlier) return { earlier };
-      this.#refuseWhileBusy(current);
+      rollover.requireIdle(current, mayReplace || newest?.mayReplace === true);
       const pending = this.#requireLive(current, composeHash, newest, pendingId);
       return { pending, workload: decide(current, pending) };
     };
@@ -260,9 +273,10 @@ export class Updates {
     const second = prepare();
     if (second.earlier) return accepted(cvm, second.earlier);
     const { pending, workload } = second;
+    const awaitedTag = this.#awaitedTag(cvm, composeHash);
     const operation = store.transaction(() => {
       store.pendingUpdates.confirm(pending.id, correlationId);
-      return rollover.record(cvm.id, { kind: "update", workload, correlationId, transactionHash });
+      return rollover.record(cvm.id, { kind: "update", workload, correlationId, transactionHash, awaitedTag });
     });
     rollover.start(operation);
     return accepted(cvm, operation);
@@ -277,12 +291,20 @@ export class Updates {
     return this.#dependencies.store.platform.findKms(cvm.kmsId)?.chainId !== null;
   }
 
-  #refuseWhileBusy(cvm: Cvm): void {
-    if (this.#dependencies.store.operations.runningOf(cvm.id)) throw cvmBusy(cvm.name);
+  /** The tag that must reach the registration of a document's hash first. Null if the document needs none. */
+  #awaitedTag(cvm: Cvm, composeHash: ComposeHash): AwaitedTag | null {
+    if (composeHash === cvm.composeHash || !this.#isOnChain(cvm)) return null;
+    return this.#dependencies.kmsRuntime.awaitedTag(cvm.kmsId);
   }
 
   /** @returns the expiry time */
-  #keep(cvm: Cvm, { composeHash, composeText }: Workload, change: UpdateChange, tokenHash?: string): number {
+  #keep(
+    cvm: Cvm,
+    { composeHash, composeText }: Workload,
+    change: UpdateChange,
+    { mayReplace }: ChangeContext,
+    tokenHash?: string,
+  ): number {
     const { store, clock } = this.#dependencies;
     const now = clock.now();
     const expiresAt = now + pendingLifetimeMs;
@@ -293,6 +315,7 @@ export class Updates {
       composeText,
       encryptedEnv: change.encryptedEnv ?? null,
       settingsChange: change.settings ?? {},
+      mayReplace,
       tokenHash: tokenHash ?? null,
       createdAt: now,
       expiresAt,
@@ -364,6 +387,7 @@ function accepted(cvm: Cvm, operation: Operation): Accepted {
   return {
     kind: "accepted",
     correlationId: operation.correlationId,
+    awaitedTag: operation.awaitedTag,
     isAllowedEnvsChanged: () => !isSameAllowedEnvs(cvm.composeText, operation.composeText),
   };
 }

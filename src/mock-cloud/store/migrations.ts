@@ -270,6 +270,13 @@ DROP INDEX webhook_by_workspace;
 CREATE INDEX webhook_by_age ON webhook (workspace_id, created_at, id);
 `;
 
+export const finality = `
+-- The block tag that must reach the registration before the operation begins; null if it waits for none, or no more.
+ALTER TABLE operation ADD COLUMN awaited_tag TEXT CHECK (awaited_tag IN ('safe', 'finalized'));
+-- Whether the update may replace one that waits for its registration's finality.
+ALTER TABLE pending_update ADD COLUMN may_replace INTEGER NOT NULL DEFAULT 0;
+`;
+
 /** In the order of application. A released migration never changes. Position + 1 is the schema's version. */
 export const migrations: readonly string[] = [
   firstTables,
@@ -278,4 +285,5 @@ export const migrations: readonly string[] = [
   clockAndWebhooks,
   slowRollovers,
   indexes,
+  finality,
 ];

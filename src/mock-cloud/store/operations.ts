@@ -8,6 +8,9 @@ export type BusyKind = "create" | "update" | "start" | "stop" | "shutdown" | "re
 /** A deletion takes no time. */
 export type OperationKind = BusyKind | "delete";
 
+/** A block tag that a registration may have to reach. */
+export type AwaitedTag = "safe" | "finalized";
+
 /** An accepted change, running or finished. The workload is what the CVM will run after it. */
 export interface Operation extends Workload {
   readonly id: number;
@@ -19,6 +22,11 @@ export interface Operation extends Workload {
   readonly transactionHash: TransactionHash | "already-registered" | null;
   /** The node on which the operation boots the CVM. */
   readonly nodeId: number;
+  /**
+   * The operation begins when this tag reaches its registration. Until then it runs, but does not touch the CVM. Null
+   * if it waits for none, or no more.
+   */
+  readonly awaitedTag: AwaitedTag | null;
   readonly startedAt: number;
   /** Additional milliseconds, set by a fault. */
   readonly delayMs: number;
@@ -31,7 +39,7 @@ type OperationRow = Omit<Operation, "settings"> & { readonly settings: string };
 
 const columns = `id, correlation_id AS "correlationId", cvm_id AS "cvmId", kind, state,
   compose_hash AS "composeHash", compose_text AS "composeText", encrypted_env AS "encryptedEnv", settings,
-  node_id AS "nodeId", transaction_hash AS "transactionHash", started_at AS "startedAt", delay_ms AS "delayMs",
+  node_id AS "nodeId", transaction_hash AS "transactionHash", awaited_tag AS "awaitedTag", started_at AS "startedAt", delay_ms AS "delayMs",
   finished_at AS "finishedAt", failure`;
 
 export class Operations {
@@ -44,9 +52,9 @@ export class Operations {
   insert(operation: Omit<Operation, "id" | "state" | "finishedAt" | "failure">): Operation {
     const id = this.#database.run(
       `INSERT INTO operation (correlation_id, cvm_id, kind, state, compose_hash, compose_text, encrypted_env, settings,
-         node_id, transaction_hash, started_at, delay_ms)
+         node_id, transaction_hash, awaited_tag, started_at, delay_ms)
        VALUES (:correlationId, :cvmId, :kind, 'running', :composeHash, :composeText, :encryptedEnv, :settings,
-         :nodeId, :transactionHash, :startedAt, :delayMs)`,
+         :nodeId, :transactionHash, :awaitedTag, :startedAt, :delayMs)`,
       { ...operation, settings: JSON.stringify(operation.settings) },
     );
     return { ...operation, id, state: "running", finishedAt: null, failure: null };
@@ -57,6 +65,21 @@ export class Operations {
       "UPDATE operation SET state = :state, failure = :failure, finished_at = :finishedAt WHERE id = :id",
       { id, state: failure === null ? "done" : "failed", failure, finishedAt },
     );
+  }
+
+  /** Ends the wait for finality. */
+  begin(id: number, { startedAt, delayMs }: Pick<Operation, "startedAt" | "delayMs">): void {
+    this.#database.run(
+      "UPDATE operation SET awaited_tag = NULL, started_at = :startedAt, delay_ms = :delayMs WHERE id = :id",
+      { id, startedAt, delayMs },
+    );
+  }
+
+  setListed(id: number, listed: boolean): void {
+    this.#database.run("UPDATE operation SET settings = json_set(settings, '$.listed', json(:listed)) WHERE id = :id", {
+      id,
+      listed: String(listed),
+    });
   }
 
   running(): Operation[] {
@@ -73,13 +96,14 @@ export class Operations {
     return this.#where("cvm_id = :cvmId", { cvmId });
   }
 
-  /** End of the CVM's last finished operation. Undefined if none has finished. */
+  /** End of the last finished operation that touched the CVM. Undefined if none has. */
   lastFinishedAt(cvmId: number): number | undefined {
-    const row = this.#database.first<{ at: number | null }>(
-      "SELECT max(finished_at) AS at FROM operation WHERE cvm_id = :cvmId",
+    const row = this.#database.first<{ at: number }>(
+      `SELECT finished_at AS at FROM operation
+       WHERE cvm_id = :cvmId AND finished_at IS NOT NULL AND awaited_tag IS NULL ORDER BY finished_at DESC LIMIT 1`,
       { cvmId },
     );
-    return row?.at ?? undefined;
+    return row?.at;
   }
 
   /** The newest operation that was started with this transaction as proof for this hash. */

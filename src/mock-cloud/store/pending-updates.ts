@@ -15,6 +15,8 @@ export interface PendingUpdate {
   /** Null keeps the CVM's environment at the time of the confirmation. */
   readonly encryptedEnv: string | null;
   readonly settingsChange: Partial<CvmSettings>;
+  /** Whether it may replace an update that waits for the finality of its registration. */
+  readonly mayReplace: boolean;
   /** SHA-256 of the token that may commit the update. Null unless the update was prepared. */
   readonly tokenHash: string | null;
   /** Id of the operation that the confirmation started. */
@@ -24,11 +26,14 @@ export interface PendingUpdate {
   readonly expiresAt: number;
 }
 
-type PendingRow = Omit<PendingUpdate, "settingsChange"> & { readonly settingsChange: string };
+interface PendingRow extends Omit<PendingUpdate, "settingsChange" | "mayReplace"> {
+  readonly settingsChange: string;
+  readonly mayReplace: number;
+}
 
 const columns = `id, cvm_id AS "cvmId", base_hash AS "baseHash", compose_hash AS "composeHash",
   compose_text AS "composeText", encrypted_env AS "encryptedEnv", settings_change AS "settingsChange",
-  token_hash AS "tokenHash", correlation_id AS "correlationId", state, created_at AS "createdAt", expires_at AS "expiresAt"`;
+  may_replace AS "mayReplace", token_hash AS "tokenHash", correlation_id AS "correlationId", state, created_at AS "createdAt", expires_at AS "expiresAt"`;
 
 export class PendingUpdates {
   readonly #database: Database;
@@ -45,10 +50,14 @@ export class PendingUpdates {
       });
       this.#database.run(
         `INSERT INTO pending_update (cvm_id, base_hash, compose_hash, compose_text, encrypted_env, settings_change,
-           token_hash, state, created_at, expires_at)
-         VALUES (:cvmId, :baseHash, :composeHash, :composeText, :encryptedEnv, :settingsChange, :tokenHash, 'live',
+           may_replace, token_hash, state, created_at, expires_at)
+         VALUES (:cvmId, :baseHash, :composeHash, :composeText, :encryptedEnv, :settingsChange, :mayReplace, :tokenHash, 'live',
            :createdAt, :expiresAt)`,
-        { ...pending, settingsChange: JSON.stringify(pending.settingsChange) },
+        {
+          ...pending,
+          settingsChange: JSON.stringify(pending.settingsChange),
+          mayReplace: Number(pending.mayReplace),
+        },
       );
     });
   }
@@ -74,9 +83,19 @@ export class PendingUpdates {
     );
   }
 
+  /** Undoes a confirmation whose registration is gone: the update can be confirmed again, unless a newer one is live. */
+  reopen(cvmId: number, correlationId: string): void {
+    this.#database.run(
+      `UPDATE pending_update SET correlation_id = NULL, state = iif(
+         EXISTS (SELECT 1 FROM pending_update WHERE cvm_id = :cvmId AND state = 'live'), 'superseded', 'live')
+       WHERE cvm_id = :cvmId AND correlation_id = :correlationId`,
+      { cvmId, correlationId },
+    );
+  }
+
   #first(condition: string, parameters: Record<string, string | number>): PendingUpdate | undefined {
     const sql = `SELECT ${columns} FROM pending_update WHERE ${condition} ORDER BY id DESC LIMIT 1`;
     const row = this.#database.first<PendingRow>(sql, parameters);
-    return row && { ...row, settingsChange: JSON.parse(row.settingsChange) };
+    return row && { ...row, settingsChange: JSON.parse(row.settingsChange), mayReplace: row.mayReplace === 1 };
   }
 }

@@ -5,7 +5,7 @@ import { withRetry } from "../../core/retry.ts";
 import { dstackAppAbi } from "../../generated/abi.ts";
 import type { Clock } from "../clock.ts";
 import { contractFault, readGenerations, requireJudgeable } from "./generation.ts";
-import type { RegistrationEvidence } from "./judge-receipt.ts";
+import type { JudgedReceipt, RegistrationEvidence } from "./judge-receipt.ts";
 
 export interface ReadRegistrationParameters {
   readonly appId: AppId;
@@ -20,6 +20,11 @@ export interface RetryLimits {
   readonly signal: AbortSignal;
 }
 
+/** What was read, with the block of the receipt. */
+export interface ReadEvidence extends RegistrationEvidence {
+  readonly receipt: (JudgedReceipt & { readonly blockNumber: bigint }) | undefined;
+}
+
 /**
  * Reads the receipt and the contract's state with the backend's own client. A client's transaction may not have reached
  * this endpoint yet, so a missing receipt or hash is read again a few times before it counts as missing.
@@ -30,7 +35,7 @@ export function readRegistration(
   client: PublicClient,
   parameters: ReadRegistrationParameters,
   { clock, attempts, retryMs, signal }: RetryLimits,
-): Promise<RegistrationEvidence> {
+): Promise<ReadEvidence> {
   const pauseAfter = (error: unknown, tries: number) => {
     if (tries >= attempts) throw error;
     return retryMs;
@@ -46,7 +51,7 @@ export function readRegistration(
 async function readRegistrationOnce(
   client: PublicClient,
   parameters: ReadRegistrationParameters,
-): Promise<RegistrationEvidence> {
+): Promise<ReadEvidence> {
   const { appId, composeHash, transactionHash } = parameters;
   const chainId = await client.getChainId();
   const receipt = transactionHash === alreadyRegistered ? undefined : await findReceipt(client, transactionHash);
@@ -72,7 +77,7 @@ async function findReceipt(client: PublicClient, hash: TransactionHash) {
 }
 
 /** Also false if there is no app contract. */
-async function isHashAllowed(
+export async function isHashAllowed(
   client: PublicClient,
   appId: AppId,
   composeHash: ComposeHash,
