@@ -78,9 +78,11 @@ async function setUp(): Promise<World> {
     deploy: (client) => deployWithIgnition(hre, client),
     cloud: { onEvent: createCloudOutput(output) },
     cvms: false,
+    // As on Base.
+    ...{ blockTimeMs: 200, safeLagSeconds: 73, finalizedLagSeconds: 1235 },
     signal: interruption.signal,
   });
-  output.step("chain", `${world.chain.rpcUrl}, chain id 8453, OP stack rules, Multicall3`);
+  output.step("chain", `${world.chain.rpcUrl}, chain id ${world.chain.id}, OP stack rules, a block every 200 ms`);
   output.step("DstackKms", world.contracts.kms);
   output.step("DstackApp", `${world.contracts.appImplementation} (implementation)`);
   output.step("mock cloud", world.cloud.baseUrl, performance.now() - start);
