@@ -1,6 +1,7 @@
 import { BlockNotFoundError, type TransactionReceipt } from "viem";
 import { getBlock } from "viem/actions";
 import { parseTransactionHash } from "../../core/ids.ts";
+import { poll } from "../../core/retry.ts";
 import {
   FinalityTimeoutError,
   NonceTakenError,
@@ -8,9 +9,10 @@ import {
   TransactionCancelledError,
   TransactionRevertedError,
 } from "../../errors/index.ts";
+import { systemClock } from "../retry.ts";
 import { errorChain, withRpcErrors } from "../rpc-errors.ts";
 import type { FinalityTag } from "./chain-identity.ts";
-import { followTransaction, sleep } from "./follow.ts";
+import { followTransaction } from "./follow.ts";
 import type { Ended, FollowContext } from "./follow-context.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { recordEnd } from "./outcome.ts";
@@ -66,30 +68,26 @@ export async function waitForFinality(
     ...{ kind: "waitingForFinality", tag: until },
     ...{ blockNumber: newestOf(mined).blockNumber, typicalMs: typical },
   });
-  const start = Date.now();
-  for (;;) {
-    settings.signal?.throwIfAborted();
+  let taggedBlock: bigint | undefined;
+  const look = async (): Promise<readonly Mined[] | undefined> => {
     const newest = newestOf(mined);
-    let taggedBlock: bigint | undefined;
-    let fault: unknown;
-    try {
-      taggedBlock = await tag.read();
-      const isReached = tag.hasReached(newest.blockNumber);
-      const hasMoved = await isElsewhere(context, newest);
-      if (hasMoved) mined = await Promise.all(mined.map((one) => keepMined(context, one)));
-      else if (isReached) break;
-    } catch (error) {
-      if (!(error instanceof RpcUnavailableError)) throw error;
-      fault = error;
-    }
-    const waitedMs = Date.now() - start;
-    if (waitedMs >= (timeoutMs ?? patience * typical)) {
-      const transactionHashes = mined.map(({ receipt }) => receipt.transactionHash);
-      const details = { tag: until, transactionHashes, blockNumber: newest.blockNumber, taggedBlock };
-      throw fault ?? new FinalityTimeoutError(details, waitedMs);
-    }
-    await sleep(settings, settings.pollIntervalMs);
-  }
+    taggedBlock = await tag.read();
+    const isReached = tag.hasReached(newest.blockNumber);
+    if (!(await isElsewhere(context, newest))) return isReached ? mined : undefined;
+    mined = await Promise.all(mined.map((one) => keepMined(context, one)));
+    return undefined;
+  };
+  const onTimeout = (waitedMs: number, fault: unknown) => {
+    const transactionHashes = mined.map(({ receipt }) => receipt.transactionHash);
+    const details = { tag: until, transactionHashes, blockNumber: newestOf(mined).blockNumber, taggedBlock };
+    return fault ?? new FinalityTimeoutError(details, waitedMs);
+  };
+  const mayPass = (error: unknown) => error instanceof RpcUnavailableError;
+  await poll(
+    { clock: systemClock, signal: settings.signal },
+    { everyMs: settings.pollIntervalMs, timeoutMs: timeoutMs ?? patience * typical, mayPass, onTimeout },
+    look,
+  );
   ledger.setFinality(
     mined.map(({ transaction }) => transaction.id),
     until,

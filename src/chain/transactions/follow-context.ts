@@ -3,6 +3,7 @@ import { parseAccount } from "viem/accounts";
 import type { TransactionHash } from "../../core/ids.ts";
 import { SignerRequiredError } from "../../errors/index.ts";
 import { type ChainClient, parseAddress, requireSigningChain } from "../client.ts";
+import { systemClock } from "../retry.ts";
 import { type ChainIdentity, type FinalityTag, readChainIdentity } from "./chain-identity.ts";
 import { type Ledger, memoryLedger } from "./ledger.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
@@ -41,6 +42,7 @@ export type SenderEvent =
 export interface FollowSettings {
   /** Timeout for each transaction to be mined, in ms. */
   readonly timeoutMs: number;
+  /** The longest pause between two looks, in ms. The first pauses are shorter. */
   readonly pollIntervalMs: number;
   readonly signal: AbortSignal | undefined;
   /**
@@ -100,8 +102,27 @@ export async function openContext(
   const { owner, end } = startRun();
   return {
     ...{ client, ledger, identity, account, owner },
-    settings: { timeoutMs, pollIntervalMs, signal, confirmUnsigned, transactionHash, onUnderpriced, onEvent },
+    settings: {
+      ...{ timeoutMs, pollIntervalMs, signal, confirmUnsigned, transactionHash, onUnderpriced },
+      onEvent: onEvent && lessOften(onEvent),
+    },
     [Symbol.dispose]: end,
+  };
+}
+
+const reminderMs = 30_000;
+
+/** Tells of the wait for another process first, and then every 30 s. */
+function lessOften(onEvent: (event: SenderEvent) => void): (event: SenderEvent) => void {
+  const toldAt = new Map<number, number>();
+  return (event) => {
+    if (event.kind === "waitingForOwner") {
+      const { id } = event.transaction;
+      const now = systemClock.now();
+      if (now - (toldAt.get(id) ?? Number.NEGATIVE_INFINITY) < reminderMs) return;
+      toldAt.set(id, now);
+    }
+    onEvent(event);
   };
 }
 

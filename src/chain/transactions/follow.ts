@@ -1,12 +1,15 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { poll } from "../../core/retry.ts";
 import { NonceTakenError, ReceiptTimeoutError, RpcUnavailableError } from "../../errors/index.ts";
+import { systemClock } from "../retry.ts";
 import { isPoolLimit } from "./broadcast.ts";
-import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
+import type { Ended, FollowContext } from "./follow-context.ts";
 import { type LedgerTransaction, lastAttempt } from "./ledger-records.ts";
 import { readOutcome, sendAgain } from "./outcome.ts";
 
 /** Nodes drop transactions that wait long. The same bytes are sent again after this many polls. */
 const pollsBetweenBroadcasts = 10;
+/** Timers may end so much too early. */
+const timerErrorMs = 2;
 /** So many failures in a row end the wait. One may come from a server behind a load balancer that is late. */
 const mostFailures = 3;
 
@@ -28,34 +31,37 @@ export async function followTransaction(
   { isJustSent = false }: FollowOptions = {},
 ): Promise<Ended> {
   const { ledger, settings } = context;
-  const start = Date.now();
+  const { timeoutMs, pollIntervalMs: everyMs, signal } = settings;
+  const start = systemClock.now();
+  let polls = isJustSent ? 1 : 0;
   /** How often in a row the endpoint refused the bytes, or did not show what had used the nonce. */
   let failures = 0;
-  for (let polls = isJustSent ? 1 : 0; ; polls++) {
-    settings.signal?.throwIfAborted();
-    const waitedMs = Date.now() - start;
-    const isLast = waitedMs >= settings.timeoutMs;
-    const isDue = isLast || failures > 0 || polls % pollsBetweenBroadcasts === 0;
-    let fault: unknown;
-    let mayPass = true;
-    let isSending = false;
-    try {
-      const transaction = ledger.transaction(id);
-      const outcome = await readOutcome(context, transaction, { isDue });
-      if (typeof outcome === "object") return outcome;
-      // A node or a wallet may have received the request, so a failure does not repeat it.
-      mayPass = !isDue || lastAttempt(transaction).rawTransaction !== undefined;
-      isSending = isDue;
-      if (isDue) await sendIfFree(context, transaction, outcome);
-      failures = 0;
-    } catch (error) {
-      if (!mayPass || !isPassing(error)) throw error;
-      if (isSending && isCounted(error) && ++failures >= mostFailures) throw error;
-      fault = error;
+  let sends: "bytes" | "request" | undefined;
+  /** Of the last look that sent something or looked for what has used the nonce. */
+  let lastFault: unknown;
+  const look = async (): Promise<Ended | undefined> => {
+    sends = undefined;
+    const isLast = systemClock.now() - start >= timeoutMs - timerErrorMs;
+    const isDue = polls++ % pollsBetweenBroadcasts === 0 || isLast || failures > 0;
+    const transaction = ledger.transaction(id);
+    const outcome = await readOutcome(context, transaction, { isDue });
+    if (typeof outcome === "object") return outcome;
+    if (isDue) {
+      sends = lastAttempt(transaction).rawTransaction === undefined ? "request" : "bytes";
+      await sendIfFree(context, transaction, outcome);
+      lastFault = undefined;
     }
-    if (isLast) throw timeoutError(ledger.transaction(id), waitedMs, fault);
-    await sleep(settings, Math.min(settings.pollIntervalMs, Math.max(1, settings.timeoutMs - waitedMs)));
-  }
+    failures = 0;
+    return undefined;
+  };
+  const mayPass = (error: unknown): boolean => {
+    lastFault = error;
+    // A node or a wallet may have received the request, so a failure does not repeat it.
+    if (sends === "request" || !isPassing(error)) return false;
+    return sends === undefined || !isCounted(error) || ++failures < mostFailures;
+  };
+  const onTimeout = (waitedMs: number) => timeoutError(ledger.transaction(id), waitedMs, lastFault);
+  return poll({ clock: systemClock, signal }, { everyMs, timeoutMs, mayPass, onTimeout }, look);
 }
 
 /**
@@ -93,11 +99,6 @@ export function isPassing(error: unknown): boolean {
 function isCounted(error: unknown): boolean {
   const isRefusal = error instanceof RpcUnavailableError && error.context.said !== undefined && !isPoolLimit(error);
   return isRefusal || isNotFound(error);
-}
-
-/** @throws the signal's reason */
-export async function sleep({ signal }: Pick<FollowSettings, "signal">, milliseconds: number): Promise<void> {
-  await pause(milliseconds, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 
 function isNotFound(error: unknown): error is NonceTakenError {

@@ -9,8 +9,10 @@ import {
 } from "viem";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
+import { poll } from "../../core/retry.ts";
 import { ReceiptTimeoutError, RpcUnavailableError, TransactionRevertedError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
+import { systemClock } from "../retry.ts";
 import { withoutSecrets, withRpcErrors } from "../rpc-errors.ts";
 import { costOf } from "./price.ts";
 
@@ -20,7 +22,7 @@ export interface WaitForReceiptParameters {
   readonly confirmations?: number | undefined;
   /** Default 120,000 ms. */
   readonly timeoutMs?: number | undefined;
-  /** Default: the client's polling interval, in ms. */
+  /** The longest pause between two looks, in ms; the first are shorter. Default: the client's polling interval. */
   readonly pollIntervalMs?: number | undefined;
   /** Name of the called function, for the error message of a revert. */
   readonly functionName: string;
@@ -45,28 +47,19 @@ export async function waitForReceipt(
 ): Promise<WaitForReceiptReturnType> {
   const { transactionHash, confirmations = 1, functionName } = parameters;
   const { timeoutMs = 120_000, pollIntervalMs = client.pollingInterval } = parameters;
-  const start = Date.now();
-  for (;;) {
-    let fault: unknown;
-    try {
-      const signal = AbortSignal.timeout(Math.max(1, timeoutMs - (Date.now() - start)));
-      const receipt = await readConfirmedReceipt(client, transactionHash, confirmations, signal);
-      if (receipt?.status === "reverted") throw new TransactionRevertedError(transactionHash, functionName);
-      if (receipt !== undefined) return receipt;
-    } catch (error) {
-      if (error instanceof TransactionRevertedError) throw error;
-      fault = error;
-    }
-    const waitedMs = Date.now() - start;
-    if (waitedMs >= timeoutMs) {
-      throw new ReceiptTimeoutError(
-        transactionHash,
-        waitedMs,
-        fault === undefined ? {} : { cause: withoutSecrets(client, fault) },
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, Math.min(pollIntervalMs, timeoutMs - waitedMs)));
-  }
+  const start = systemClock.now();
+  const look = async () => {
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs - (systemClock.now() - start))));
+    const receipt = await readConfirmedReceipt(client, transactionHash, confirmations, signal);
+    if (receipt?.status === "reverted") throw new TransactionRevertedError(transactionHash, functionName);
+    return receipt;
+  };
+  const mayPass = (error: unknown) => !(error instanceof TransactionRevertedError);
+  const onTimeout = (waitedMs: number, fault: unknown) => {
+    const cause = fault === undefined ? {} : { cause: withoutSecrets(client, fault) };
+    return new ReceiptTimeoutError(transactionHash, waitedMs, cause);
+  };
+  return poll({ clock: systemClock }, { everyMs: pollIntervalMs, timeoutMs, mayPass, onTimeout }, look);
 }
 
 /** Returns undefined while the transaction is not mined, has too few confirmations, or is in a pending block. */

@@ -31,6 +31,7 @@ import { interceptedClient, rpcError } from "../../../support/chain/intercepted-
 import { Crash, crashingOnceRecorded, hookedLedger } from "../../../support/ledger/crashing-ledger.ts";
 import { putRecord, signRecord, signer as strangersKey } from "../../../support/ledger/signed-record.ts";
 import { rejection } from "../../../support/rejection.ts";
+import { until } from "../../../support/until.ts";
 
 describe("a sender", () => {
   let connection: NetworkConnection;
@@ -133,6 +134,21 @@ describe("a sender", () => {
       expect(statesOf(sent)).to.deep.equal(Array(6).fill("mined"));
     } finally {
       clearInterval(mining);
+      await automine(true);
+    }
+  });
+
+  it("looks often at first, so that a long interval does not delay the end", async () => {
+    const ledger = memoryLedger();
+    await automine(false);
+    try {
+      const start = performance.now();
+      const waiting = send([callOf(1)], { ledger, until: "safe", pollIntervalMs: 60_000 });
+      await until(() => open(ledger)[0]?.attempts[0]?.isSent);
+      await connection.networkHelpers.mine();
+      expect(statesOf(await waiting)).to.deep.equal(["mined"]);
+      expect(performance.now() - start).to.be.lessThan(20_000);
+    } finally {
       await automine(true);
     }
   });
@@ -438,12 +454,15 @@ describe("a sender", () => {
       const { owner, end } = startRun();
       ledger.setOwner(record.id, owner);
       const { client, methods } = interceptedClient(connection);
-      const waiting = send([call], { account, ledger, client });
+      const kinds: string[] = [];
+      const onEvent = ({ kind }: SenderEvent) => void kinds.push(kind);
+      const waiting = send([call], { account, ledger, client, onEvent, pollIntervalMs: 10 });
       // The other process is slow: its user reads what the wallet shows.
       await new Promise((resolve) => setTimeout(resolve, 300));
       expect(methods).to.not.include("eth_sendTransaction");
       const hash = await sendTransaction(dstack.client, { account, chain: base, ...call, gas: 100_000n });
       expect(statesOf(await waiting)).to.deep.equal(["mined"]);
+      expect(kinds.filter((kind) => kind === "waitingForOwner")).to.have.length(1);
       expect(open(ledger)).to.deep.equal([]);
       expect(ledger.transactions()[0]?.proof?.transactionHash).to.equal(hash);
       end();
