@@ -87,6 +87,11 @@ export const acceptableNames = [
     commands: ["update"],
   },
   {
+    name: "unknown-compose-key",
+    overrides: "The compose file has keys that the known Compose Specification does not have.",
+    commands: ["update"],
+  },
+  {
     name: "owner-cannot-sign",
     overrides: "The owner, now or after the transfer, is an address that cannot sign.",
     commands: [...changesOfApp, "owner transfer", "owner accept", "app deploy"],

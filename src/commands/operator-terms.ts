@@ -8,6 +8,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   acceptHashMismatch: "--accept-hash-mismatch",
   acceptKeyEpochs: "--accept key-epochs",
   acceptOwnership: "dstack owner accept",
+  acceptUnknownComposeKeys: "--accept unknown-compose-key",
   acceptUnprovenDocument: "--accept unproven-document",
   acceptUnprovenKey: "--accept unproven-key",
   accepted: "--accept",

@@ -6,7 +6,7 @@ import type { Ledger } from "../chain/transactions/ledger.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
-import { checkDockerCompose } from "../core/docker-compose.ts";
+import { requireValidDockerCompose, type ValidateDockerComposeOptions } from "../core/compose-schema/validate.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type EnvironmentVariable, isEnvironmentName, parseEnvironment } from "../core/environment.ts";
 import type { JudgedContract } from "../core/generation.ts";
@@ -177,9 +177,11 @@ export async function parseUpdateArguments(
     });
   }
   if (environment?.length === 0) throw emptyEnvironment();
+  const acceptUnknownComposeKeys = parseAccept("update", args.accept).has("unknown-compose-key");
   return {
     cvm,
-    dockerCompose: compose === undefined ? undefined : await readCompose(compose),
+    dockerCompose: compose === undefined ? undefined : await readCompose(compose, { acceptUnknownComposeKeys }),
+    acceptUnknownComposeKeys,
     preLaunchScript: preLaunchScript === undefined ? undefined : await readTextFile(preLaunchScript),
     environment: clearEnvironment ? [] : environment,
     clearEnvironment,
@@ -189,9 +191,9 @@ export async function parseUpdateArguments(
 }
 
 /** Checks the file before the cloud is asked for anything. @throws InvalidAppComposeError, InvalidArgumentError */
-async function readCompose(path: string): Promise<string> {
+async function readCompose(path: string, options: ValidateDockerComposeOptions): Promise<string> {
   const text = await readTextFile(path);
-  checkDockerCompose(text);
+  await requireValidDockerCompose(text, options);
   return text;
 }
 
@@ -273,7 +275,7 @@ export async function connectUpdate(
   const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, host, accepted)), devices: devices ?? "any" };
   const namedByCvm = appNamedBy(asked.cvm);
   const hasApps = Object.keys(host.settings.apps).length > 0;
-  checkRequest(trusted, { isAppNamed: given !== undefined || namedByCvm !== undefined || hasApps });
+  await checkRequest(trusted, { isAppNamed: given !== undefined || namedByCvm !== undefined || hasApps });
   const cloud = requireCloud(await connectCloud(host), "for the update");
   const cvm = await getCvm(cloud, { cvm: asked.cvm });
   const named = given?.appId ?? namedByCvm;

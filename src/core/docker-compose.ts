@@ -51,7 +51,9 @@ export function parseComposeYaml(text: string): unknown {
 export interface ComposeYaml {
   readonly value: unknown;
   /** Returns where a key or an item is in the text, or the nearest place above it that is there. */
-  readonly locate: (path: readonly (string | number)[]) => ComposePosition;
+  readonly locate: (path: readonly string[]) => ComposePosition;
+  /** Tells whether Docker reads a plain text as a time. */
+  readonly isTime: (path: readonly string[]) => boolean;
 }
 
 export interface ComposePosition {
@@ -67,7 +69,11 @@ export function readComposeYaml(text: string): ComposeYaml {
     const lines = new LineCounter();
     const document = composeOne(text, lines);
     const reading = new NodeReader(lines).read(document.contents);
-    return { value: reading.value, locate: (path) => locateIn(lines, reading, path) };
+    return {
+      value: reading.value,
+      locate: (path) => positionOf(lines, find(reading, path).key),
+      isTime: (path) => isTime(find(reading, path).reading),
+    };
   } catch (cause) {
     if (cause instanceof InvalidAppComposeError) throw cause;
     throw invalidCompose("cannot be read as YAML", {}, cause); // such as nesting deeper than the stack
@@ -118,16 +124,20 @@ function composeOne(text: string, lines: LineCounter): Document {
   return document;
 }
 
-function locateIn(lines: LineCounter, root: Reading, path: readonly (string | number)[]): ComposePosition {
-  let node = root.node;
-  let reading: Reading | undefined = root;
+function find(root: Reading, path: readonly string[]) {
+  let key = root.node;
+  let reading = root;
   for (const part of path) {
-    const entry: Entry | undefined = reading?.entries?.get(String(part));
-    const item: Reading | undefined = entry?.reading ?? reading?.items?.[Number(part)];
-    if (item === undefined) break;
-    reading = item;
-    node = entry?.key ?? item.node;
+    const entry = reading.entries?.get(part);
+    const inner = entry?.reading ?? reading.items?.[Number(part)];
+    if (inner === undefined) return { key, reading: undefined };
+    reading = inner;
+    key = entry?.key ?? inner.node;
   }
+  return { key, reading };
+}
+
+function positionOf(lines: LineCounter, node: unknown): ComposePosition {
   const { line, column } = locate(lines, (isNode(node) && node.range?.[0]) || 0);
   return { line, column };
 }
@@ -251,8 +261,9 @@ function isPlain({ type, tag }: Scalar): boolean {
 }
 
 /** Docker's parser reads a plain time as a value of its own. */
-function isTime({ node, value }: Reading): boolean {
-  return isScalar(node) && isPlain(node) && value !== node.source;
+function isTime(reading: Reading | undefined): boolean {
+  const { node, value } = reading ?? {};
+  return typeof value === "string" && isScalar(node) && isPlain(node) && value !== node.source;
 }
 
 function isMergeKey(key: unknown): key is Scalar {
@@ -286,7 +297,11 @@ function hasPlainMergeTag(key: Scalar): boolean {
  * @throws InvalidAppComposeError if the text is not a compose file, or Docker Compose would read it differently
  */
 export function readComposeServices(text: string): Readonly<Record<string, unknown>> {
-  const file = parseComposeYaml(text);
+  return servicesOf(parseComposeYaml(text));
+}
+
+/** @throws InvalidAppComposeError if a parsed file has no services */
+export function servicesOf(file: unknown): Readonly<Record<string, unknown>> {
   const services = isMapping(file) ? file.services : undefined;
   if (!isMapping(services)) throw invalidCompose("has no mapping named services", {});
   if (Object.keys(services).length === 0) throw invalidCompose("has no service", {});

@@ -51,7 +51,7 @@ export interface UpdatePlan
  */
 export async function planUpdate(parameters: PlanUpdateParameters): Promise<UpdatePlan> {
   const given = connectUpdate({ ...parameters, ledger: memoryLedger() });
-  const run: UpdateRun = { ...given, request: checkRequest(given.request) };
+  const run: UpdateRun = { ...given, request: await checkRequest(given.request) };
   const target = await readCvm(run);
   const document = await buildDocument(run, target);
   const { composeHash, droppedVariables, isUnchanged } = document;

@@ -50,6 +50,8 @@ export interface UpdateRequest extends AppComposeChanges {
   readonly acceptUnprovenDocument?: boolean | undefined;
   /** Sets an environment even if all its values are empty. @default false */
   readonly acceptEmptyValues?: boolean | undefined;
+  /** Accepts keys in `dockerCompose` that the known Compose Specification does not have. @default false */
+  readonly acceptUnknownComposeKeys?: boolean | undefined;
   /**
    * Called with the document whose hash the update will ask for, before the cloud is asked to change anything. If it throws,
    * the update stops.

@@ -1,3 +1,4 @@
+import { requireValidDockerCompose } from "../core/compose-schema/validate.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { type AppId, type DeviceId, type Hex, parseAppId } from "../core/ids.ts";
@@ -17,18 +18,18 @@ import type { UpdateRequest, UpdateRun, UpdateTarget } from "./run.ts";
 // environment is encrypted to, the app of a CVM, or whether that app has a contract.
 
 /**
- * Checks the request before the first call to the cloud: it refuses contradictory options and an environment that
- * cannot be encrypted safely. Returns the request; `clearEnvironment` becomes an empty environment.
+ * Checks the request before the first call to the cloud: it refuses contradictory options, an environment that cannot
+ * be encrypted safely and a compose file that Docker would refuse. Returns the request; `clearEnvironment` becomes an empty environment.
  *
- * @throws InvalidEnvironmentError, InvalidArgumentError, UnprovenEncryptionKeyError
+ * @throws InvalidAppComposeError, InvalidEnvironmentError, InvalidArgumentError, UnprovenEncryptionKeyError
  */
-export function checkRequest(
+export async function checkRequest(
   request: UpdateRequest,
   options: {
     /** Whether the caller has named the app, where the request does not hold it yet. */
     readonly isAppNamed?: boolean;
   } = {},
-): UpdateRequest {
+): Promise<UpdateRequest> {
   const { environment, clearEnvironment = false, allowedEnvs, kms, expectedKmsPublicKey, acceptUnprovenKey } = request;
   const isAppNamed = options.isAppNamed ?? (request.appId !== undefined || appNamedBy(request.cvm) !== undefined);
   if (clearEnvironment && environment !== undefined && environment.length > 0) {
@@ -57,6 +58,7 @@ export function checkRequest(
     });
   }
   if (expectedKmsPublicKey !== undefined) parseKmsPublicKey(expectedKmsPublicKey);
+  if (request.dockerCompose !== undefined) await requireValidDockerCompose(request.dockerCompose, request);
   return clearEnvironment ? { ...request, environment: [] } : request;
 }
 

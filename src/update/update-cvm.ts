@@ -37,7 +37,7 @@ export function updateCvm(parameters: UpdateCvmParameters): Promise<UpdateResult
 
 /** `updateCvm` over ports, so that tests can replace the cloud, the chain, the progress and the clock. */
 export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
-  const run: UpdateRun = { ...given, request: checkRequest(given.request) };
+  const run: UpdateRun = { ...given, request: await checkRequest(given.request) };
   const target = await readCvm(run);
   const earlier = await concludeEarlierRun(run, target);
   const document = await buildDocument(run, target);

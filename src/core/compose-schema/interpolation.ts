@@ -20,9 +20,11 @@ export function resolveTexts(file: unknown): ResolveReturnType {
   const problems: { path: readonly string[]; message: string }[] = [];
   const resolve = (value: unknown, path: readonly string[]): unknown => {
     if (Array.isArray(value)) return value.map((item: unknown, index) => resolve(item, [...path, String(index)]));
-    if (typeof value === "object" && value !== null) {
+    if (typeof value === "object" && value !== null && !(value instanceof Date)) {
       return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, [...path, key])]));
     }
+    if (typeof value === "number" && !Number.isFinite(value))
+      problems.push({ path, message: "must be a finite number" });
     if (typeof value !== "string") return value;
     if (invalidInterpolation(value) !== undefined) {
       problems.push({ path, message: "has a $ that begins no variable (write $$ for a dollar sign)" });
@@ -82,11 +84,16 @@ const ofContainers: SettingTypes = {
   "ulimits.*": "integer",
   "ulimits.*.hard": "integer",
   "ulimits.*.soft": "integer",
+  "env_file.*.required": "boolean",
+  "volumes.*.bind.create_host_path": "boolean",
   "volumes.*.read_only": "boolean",
   "volumes.*.volume.nocopy": "boolean",
 };
 const ofJobs: SettingTypes = {
   ...ofContainers,
+  "build.no_cache": "boolean",
+  "build.privileged": "boolean",
+  "build.pull": "boolean",
   "depends_on.*.required": "boolean",
   "depends_on.*.restart": "boolean",
   "healthcheck.retries": "integer",
@@ -97,6 +104,10 @@ const ofJobs: SettingTypes = {
 };
 const ofServices: SettingTypes = {
   ...ofJobs,
+  attach: "boolean",
+  "develop.watch.*.exec.privileged": "boolean",
+  "post_start.*.privileged": "boolean",
+  "pre_stop.*.privileged": "boolean",
   "deploy.replicas": "integer",
   "deploy.update_config.parallelism": "integer",
   "deploy.update_config.max_failure_ratio": "number",
@@ -128,11 +139,13 @@ const sections: Readonly<Record<string, SettingTypes>> = {
 export function typeAt(path: readonly string[]): SettingType | undefined {
   const [section = "", , ...rest] = path;
   if (rest.length === 0 || !Object.hasOwn(sections, section)) return undefined;
-  const found = Object.entries(sections[section] ?? {}).find(([place]) => {
-    const parts = place.split(".");
-    return parts.length === rest.length && parts.every((part, index) => part === "*" || part === rest[index]);
-  });
-  return found?.[1];
+  return Object.entries(sections[section] ?? {}).find(([place]) => isAt(rest, place))?.[1];
+}
+
+/** Tells whether a path is at a place, such as `ports.*.target`, in which `*` is any name or item. */
+export function isAt(path: readonly string[], place: string): boolean {
+  const parts = place.split(".");
+  return parts.length === path.length && parts.every((part, index) => part === "*" || part === path[index]);
 }
 
 /** A variable in a text, such as `$NAME`, `${NAME}` or `${NAME:-default}`. */
@@ -213,8 +226,7 @@ function closingBrace(text: string, dollar: number): number | undefined {
   const [line = ""] = text.slice(dollar).split("\n", 1);
   let depth = 0;
   for (let index = 1; index < line.length; index++) {
-    if (line[index] === "}") depth--;
-    if (depth === 0) return dollar + index;
+    if (line[index] === "}" && --depth === 0) return dollar + index;
     if (line[index] === "{") {
       depth++;
       index++; // Docker Compose does not look at the character after an opening brace.

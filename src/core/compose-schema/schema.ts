@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import composeSpec from "./compose-spec.json" with { type: "json" };
+import { isAt } from "./interpolation.ts";
 
 /** Something in a compose file that the schema of the Compose Specification does not allow. */
 export interface SchemaProblem {
@@ -54,6 +55,20 @@ function isFirstHand(error: ErrorObject): boolean {
   );
 }
 
+/** Lists in which Docker Compose keeps one of equal items, before it applies the schema. */
+const mergedLists = [
+  ...["annotations", "build.additional_contexts", "build.args", "build.labels", "build.tags", "cap_add", "cap_drop"],
+  ...["configs", "deploy.labels", "devices", "dns", "dns_opt", "dns_search", "env_file", "environment", "expose"],
+  ...["labels", "links", "networks.*.aliases", "networks.*.link_local_ips", "ports", "profiles", "secrets", "sysctls"],
+  ...["tmpfs", "volumes"],
+];
+
+function isMergedList(error: ErrorObject): boolean {
+  if (error.keyword !== "uniqueItems") return false;
+  const [section, , ...rest] = pathOf(error);
+  return section === "services" ? mergedLists.some((place) => isAt(rest, place)) : isAt(rest, "labels");
+}
+
 function knownKeys(schema: unknown): string[] {
   if (!isRecord(schema)) return [];
   const own = isRecord(schema.properties) ? Object.keys(schema.properties) : [];
@@ -74,8 +89,12 @@ function isBelow(path: readonly string[], above: readonly string[]): boolean {
 /** Describes the errors of one path. Several errors about types are those of alternatives. */
 function describe(group: readonly FoundError[]): SchemaProblem[] {
   const [{ path } = { path: [] }] = group;
+  if (group.some(({ error }) => isMergedList(error))) return [];
   const typeErrors = group.filter(({ error }) => error.keyword === "type");
   const others = group.filter(({ error }) => error.keyword !== "type");
+  if (typeErrors.some(({ error }) => error.data instanceof Date)) {
+    return [{ path, message: "is a date for Docker (write it in quotes)", isUnknownKey: false, isWrongType: true }];
+  }
   if (others.length === 0) {
     const types = typeErrors.flatMap(({ error }) => [error.params.type].flat().map(String));
     return [{ path, message: `must be ${alternatives(types)}`, isUnknownKey: false, isWrongType: true }];

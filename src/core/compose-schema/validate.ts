@@ -1,8 +1,10 @@
 import { InvalidAppComposeError } from "../../errors/index.ts";
-import { type ComposeYaml, checkDockerCompose, readComposeYaml } from "../docker-compose.ts";
+import { type ComposeYaml, checkDockerCompose, readComposeYaml, servicesOf } from "../docker-compose.ts";
 import { cleanText } from "../text.ts";
 import { isUnknown, resolveTexts, typeAt } from "./interpolation.ts";
-import { findReferenceProblems } from "./references.ts";
+import { type FileProblem, findReferenceProblems, readWorkloads } from "./references.ts";
+import { findCombinationProblems, findValueProblems } from "./settings.ts";
+import { fieldAt, fieldOf } from "./values.ts";
 
 /** Something in a compose file that Docker Compose would reject. */
 export interface ComposeProblem {
@@ -19,7 +21,7 @@ export interface ComposeProblem {
 
 export interface ValidateDockerComposeOptions {
   /** Reports no unknown keys. For keys that are newer than the schema. */
-  readonly acceptUnknownKeys?: boolean | undefined;
+  readonly acceptUnknownComposeKeys?: boolean | undefined;
 }
 
 /**
@@ -34,11 +36,12 @@ export interface ValidateDockerComposeOptions {
  */
 export async function validateDockerCompose(
   text: string,
-  { acceptUnknownKeys = false }: ValidateDockerComposeOptions = {},
+  { acceptUnknownComposeKeys = false }: ValidateDockerComposeOptions = {},
 ): Promise<readonly ComposeProblem[]> {
   let file: ComposeYaml;
   try {
     file = readComposeYaml(text);
+    servicesOf(file.value);
   } catch (error) {
     if (!(error instanceof InvalidAppComposeError)) throw error;
     return [{ ...pick(error.context), path: "", message: error.message, isUnknownKey: false }];
@@ -47,14 +50,14 @@ export async function validateDockerCompose(
   // The schema and its validator are loaded only for a command that has a compose file.
   const { findSchemaProblems } = await import("./schema.ts");
   const ofSchema = findSchemaProblems(value).filter(
-    ({ path, isWrongType }) => !isUnknown(valueAt(value, path)) || (isWrongType && typeAt(path) === undefined),
+    ({ path, isWrongType }) => !isUnknown(fieldAt(value, path)) || (isWrongType && typeAt(path) === undefined),
   );
-  const unknownKeys = acceptUnknownKeys ? [] : ofSchema.filter(({ isUnknownKey }) => isUnknownKey);
+  const unknownKeys = acceptUnknownComposeKeys ? [] : ofSchema.filter(({ isUnknownKey }) => isUnknownKey);
   const ofTypes = ofSchema.filter(({ isUnknownKey }) => !isUnknownKey);
-  // References are judged only in a file of the right shape.
-  const ofReferences = ofTypes.length === 0 ? findReferenceProblems(value) : [];
+  // The rest is judged only in a file of the right shape.
+  const ofContent = ofTypes.length === 0 ? findContentProblems(value) : [];
   return [
-    ...[...problems, ...ofTypes, ...ofReferences].map((problem) => ({ ...problem, isUnknownKey: false })),
+    ...[...problems, ...ofTypes, ...ofContent].map((problem) => ({ ...problem, isUnknownKey: false })),
     ...unknownKeys,
   ].map(({ path, message, isUnknownKey }) => {
     const { line, column } = file.locate(path);
@@ -63,6 +66,16 @@ export async function validateDockerCompose(
     const where = `line ${line}, column ${column}`;
     return { path: place, message: `${subject} ${message}, at ${where}`, line, column, isUnknownKey };
   });
+}
+
+function findContentProblems(file: unknown): readonly FileProblem[] {
+  const { workloads, problems } = readWorkloads(file);
+  return [
+    ...problems,
+    ...findValueProblems(file),
+    ...findCombinationProblems(workloads),
+    ...findReferenceProblems(file, workloads),
+  ];
 }
 
 /**
@@ -83,7 +96,7 @@ export async function requireValidDockerCompose(
   const areUnknownKeys = problems.every(({ isUnknownKey }) => isUnknownKey);
   throw new InvalidAppComposeError(`The docker compose file is invalid: ${cleanText(shown.join("; "), 2000)}.`, {
     nextStep: areUnknownKeys
-      ? "Correct the spelling or the indentation of the key. If a newer Docker Compose knows it, set `acceptUnknownKeys`."
+      ? "Correct the spelling or the indentation of the key. If a newer Docker Compose knows it, pass `acceptUnknownComposeKeys`."
       : "Correct the docker compose file; `docker compose config` shows how Docker reads it.",
     context: { problems },
   });
@@ -97,16 +110,6 @@ function pick({ line, column }: Readonly<Record<string, unknown>>) {
     ...(typeof line === "number" && { line }),
     ...(typeof column === "number" && { column }),
   };
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce((inner: unknown, part) => fieldOf(inner, part), value);
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Readonly<Record<string, unknown>>)[name] // hasOwn was checked
-    : undefined;
 }
 
 /** Writes a path as Docker Compose does, with the items of a list in brackets. */
