@@ -3,13 +3,16 @@ import {
   Composer,
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isNode,
   isScalar,
   LineCounter,
   type Node,
   Parser,
+  type Range,
   Scalar,
+  visit,
   type YAMLMap,
 } from "yaml";
 import { InvalidAppComposeError } from "../errors/index.ts";
@@ -121,7 +124,25 @@ function composeOne(text: string, lines: LineCounter): Document {
     });
   }
   if (document === undefined) throw invalidCompose("cannot be read as YAML", {});
+  refuseTabs(text, document, lines);
   return document;
+}
+
+/** Docker rejects a tab where a line or an item begins, except inside brackets, quotes and blocks of text. */
+function refuseTabs(text: string, document: Document, lines: LineCounter): void {
+  const tabs = [...text.matchAll(/^ *(?:[-?] +)*[-?]?\t/gm)].map(({ index, 0: { length } }) => index + length - 1);
+  if (tabs.length === 0) return;
+  const ranges: Range[] = [];
+  visit(document, {
+    Node: (_, node) => {
+      const isFree = isScalar(node) ? node.type !== Scalar.PLAIN : isCollection(node) && node.flow === true;
+      if (isFree && node.range) ranges.push(node.range);
+    },
+  });
+  const wrong = tabs.find((tab) => !ranges.some(([start, end]) => start < tab && tab < end));
+  if (wrong === undefined) return;
+  const { where, ...position } = locate(lines, wrong);
+  throw invalidCompose(`has a tab at ${where}, where YAML allows only spaces`, position);
 }
 
 function find(root: Reading, path: readonly string[]) {
@@ -262,8 +283,7 @@ function isPlain({ type, tag }: Scalar): boolean {
 
 /** Docker's parser reads a plain time as a value of its own. */
 function isTime(reading: Reading | undefined): boolean {
-  const { node, value } = reading ?? {};
-  return typeof value === "string" && isScalar(node) && isPlain(node) && value !== node.source;
+  return isScalar(reading?.node) && isPlain(reading.node) && readTime(reading.node.source ?? "") !== undefined;
 }
 
 function isMergeKey(key: unknown): key is Scalar {

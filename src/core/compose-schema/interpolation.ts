@@ -1,3 +1,5 @@
+import type { ComposeYaml } from "../docker-compose.ts";
+
 export interface ResolveReturnType {
   /** The file with texts as Docker Compose reads them: `$$` is `$`, and a setting that is a number becomes a number. */
   readonly value: unknown;
@@ -16,16 +18,17 @@ export function isUnknown(value: unknown): boolean {
  * Reads the variables and the numbers in the texts of a compose file, before it is validated. A text with variables
  * stays as it is, because their values are known only on the CVM.
  */
-export function resolveTexts(file: unknown): ResolveReturnType {
+export function resolveTexts({ value: file, isTime }: Pick<ComposeYaml, "value" | "isTime">): ResolveReturnType {
   const problems: { path: readonly string[]; message: string }[] = [];
   const resolve = (value: unknown, path: readonly string[]): unknown => {
     if (Array.isArray(value)) return value.map((item: unknown, index) => resolve(item, [...path, String(index)]));
-    if (typeof value === "object" && value !== null && !(value instanceof Date)) {
+    if (typeof value === "object" && value !== null) {
       return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, [...path, key])]));
     }
-    if (typeof value === "number" && !Number.isFinite(value))
-      problems.push({ path, message: "must be a finite number" });
     if (typeof value !== "string") return value;
+    if (isTime(path) && !path.some((part) => part.startsWith("x-"))) {
+      problems.push({ path, message: "is a time that Docker writes in another form (write it in quotes)" });
+    }
     if (invalidInterpolation(value) !== undefined) {
       problems.push({ path, message: "has a $ that begins no variable (write $$ for a dollar sign)" });
       return mark;

@@ -92,9 +92,6 @@ function describe(group: readonly FoundError[]): SchemaProblem[] {
   if (group.some(({ error }) => isMergedList(error))) return [];
   const typeErrors = group.filter(({ error }) => error.keyword === "type");
   const others = group.filter(({ error }) => error.keyword !== "type");
-  if (typeErrors.some(({ error }) => error.data instanceof Date)) {
-    return [{ path, message: "is a date for Docker (write it in quotes)", isUnknownKey: false, isWrongType: true }];
-  }
   if (others.length === 0) {
     const types = typeErrors.flatMap(({ error }) => [error.params.type].flat().map(String));
     return [{ path, message: `must be ${alternatives(types)}`, isUnknownKey: false, isWrongType: true }];

@@ -70,8 +70,12 @@ const port: Check = (value) => {
 };
 const volume: Check = (value) => {
   const { target, problem } = parseVolume(value);
-  return problem ?? (typeof value !== "string" && target === undefined ? "has no target" : undefined);
+  if (problem !== undefined || typeof value === "string") return problem;
+  if (target === undefined) return "has no target";
+  return fieldOf(value, "type") === "bind" && !fieldOf(value, "source") ? "has no source" : undefined;
 };
+const mountedFile: Check = (value) =>
+  typeof value === "string" || fieldOf(value, "source") ? undefined : "has no source";
 const device: Check = (value) => {
   if (typeof value !== "string") return textOf(fieldOf(value, "target")) === undefined ? "has no target" : undefined;
   return value.split(":").length > 3 ? "has too many colons" : undefined;
@@ -112,6 +116,9 @@ const ofContainers: Readonly<Record<string, Check>> = {
   "deploy.resources.limits.cpus": decimal,
   "deploy.resources.reservations.cpus": decimal,
   "deploy.resources.limits.pids": integer,
+  "secrets.*": mountedFile,
+  "configs.*": mountedFile,
+  "build.secrets.*": mountedFile,
   "secrets.*.mode": mode,
   "configs.*.mode": mode,
   "volumes.*.tmpfs.mode": number,

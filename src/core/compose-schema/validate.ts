@@ -46,7 +46,7 @@ export async function validateDockerCompose(
     if (!(error instanceof InvalidAppComposeError)) throw error;
     return [{ ...pick(error.context), path: "", message: error.message, isUnknownKey: false }];
   }
-  const { value, problems } = resolveTexts(file.value);
+  const { value, problems } = resolveTexts(file);
   // The schema and its validator are loaded only for a command that has a compose file.
   const { findSchemaProblems } = await import("./schema.ts");
   const ofSchema = findSchemaProblems(value).filter(
