@@ -13,6 +13,7 @@ import { historyWithoutEvents, type KnownLists, readKnownLists } from "../histor
 import type { ChangeOrigin } from "../history/policy.ts";
 import { readHistory } from "../history/read-history.ts";
 import { openHistoryStore } from "../history/store.ts";
+import { formatDuration } from "../output/format.ts";
 import { createProgress, type Output } from "../output/output.ts";
 import { parseBlockNumber } from "./arguments.ts";
 import type { ConnectedApp } from "./connect-app.ts";
@@ -48,6 +49,7 @@ export async function readAppHistory(
   if (path !== ":memory:") await (args.store === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
   const store = openHistoryStore(path);
   const progress = createProgress("Reading the history", io.stderr);
+  const startedAt = performance.now();
   try {
     return await readHistory(client, {
       appId,
@@ -56,7 +58,11 @@ export async function readAppHistory(
       timestamps: true,
       signal: io.signal,
       onProgress: ({ phase, blocksRead, blocksTotal, logsRead }) => {
-        if (phase === "reading") progress.update(Number(blocksRead), Number(blocksTotal), `${logsRead} events`);
+        if (phase !== "reading") return;
+        const [done, total] = [Number(blocksRead), Number(blocksTotal)];
+        const leftMs = ((performance.now() - startedAt) * (total - done)) / done;
+        const left = done > 0 && done < total ? `, about ${formatDuration(leftMs)} left` : "";
+        progress.update(done, total, `${logsRead} events${left}`);
       },
     });
   } catch (error) {

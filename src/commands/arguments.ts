@@ -8,19 +8,26 @@ export function parseBlockNumber(option: string, raw: string): bigint {
   throw new InvalidArgumentError(`${option} must be a block number.`, { nextStep: "Give a whole number." });
 }
 
-export type Moment = { readonly blockNumber: bigint } | { readonly timestamp: bigint };
+export type Moment =
+  | { readonly blockNumber: bigint }
+  /** Seconds since 1970, and the milliseconds if they were given. */
+  | { readonly timestamp: bigint; readonly milliseconds?: bigint };
 
 /**
- * A block number or a time: `2026-11-21` means the end of that day; or `2026-11-21T03:00Z`. A time without a zone is
- * UTC.
+ * A block number or a time: `2026-11-21` means the end of that day; or `2026-11-21T03:00Z`, with seconds and
+ * milliseconds if needed. A time without milliseconds means the end of that second. A time without a zone is UTC.
  *
  * @throws InvalidArgumentError
  */
 export function parseMoment(option: string, raw: string): Moment {
   if (/^\d{1,15}$/.test(raw)) return { blockNumber: BigInt(raw) };
-  const [, date, time, zone] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(raw) ?? [];
+  const [, date, time, zone] =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(raw) ?? [];
   const milliseconds = isDay(date) ? Date.parse(`${date}T${time ?? "23:59:59"}${zone ?? "Z"}`) : Number.NaN;
-  if (!Number.isNaN(milliseconds)) return { timestamp: BigInt(milliseconds / 1000) };
+  if (!Number.isNaN(milliseconds)) {
+    const timestamp = BigInt(Math.floor(milliseconds / 1000));
+    return time?.includes(".") ? { timestamp, milliseconds: BigInt(milliseconds) - timestamp * 1000n } : { timestamp };
+  }
   throw new InvalidArgumentError(`${option} must be a block number or a date.`, {
     nextStep: "Give a number, 2026-11-21 (its end, UTC) or 2026-11-21T03:00Z.",
   });

@@ -274,7 +274,10 @@ async function blockOfMoment(
 }
 
 /** The history ends with its pinned block, even though the chain grows while it is read. */
-function findBlock(client: ChainClient, pinned: PinnedBlock, moment: Moment): Promise<PinnedBlock | undefined> {
+async function findBlock(client: ChainClient, pinned: PinnedBlock, moment: Moment): Promise<PinnedBlock | undefined> {
   if ("blockNumber" in moment) return readBlock(client, moment.blockNumber, retryOptions);
-  return moment.timestamp >= pinned.timestamp ? Promise.resolve(pinned) : findBlockAt(client, moment);
+  const { timestamp, milliseconds = 999n } = moment;
+  const isAfter = timestamp > pinned.timestamp || (timestamp === pinned.timestamp && milliseconds === 999n);
+  const found = isAfter ? pinned : await findBlockAt(client, moment);
+  return found !== undefined && found.number > pinned.number ? pinned : found;
 }

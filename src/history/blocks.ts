@@ -8,13 +8,19 @@ import type { HistoryScope } from "./store.ts";
 export interface FindBlockAtParameters {
   /** Seconds since 1970. */
   readonly timestamp: bigint;
+  /**
+   * The moment within that second, for chains with several blocks a second. Where blocks do not tell their
+   * milliseconds, each of them counts as a block of the beginning of its second. @default 999, the end of the second
+   */
+  readonly milliseconds?: bigint | undefined;
   readonly signal?: AbortSignal | undefined;
   /** First pause after an error, doubled each time. @default 250 */
   readonly retryDelayMs?: number | undefined;
 }
 
 /**
- * Finds the newest block whose time is at or before `timestamp`. Undefined if the chain starts later.
+ * Finds the newest block whose time is at or before a moment: the last of several blocks with the same timestamp.
+ * Undefined if the chain starts later.
  *
  * @throws RpcUnavailableError, the signal's reason
  *
@@ -25,23 +31,24 @@ export interface FindBlockAtParameters {
  */
 export async function findBlockAt(
   client: ChainClient,
-  { timestamp, retryDelayMs = 250, signal }: FindBlockAtParameters,
+  { timestamp, milliseconds = 999n, retryDelayMs = 250, signal }: FindBlockAtParameters,
 ): Promise<PinnedBlock | undefined> {
+  const moment = timestamp * 1000n + milliseconds;
   const read = async (number: bigint | "latest") => {
-    const block = await readBlock(client, number, { retryDelayMs, signal });
+    const block = await readTimedBlock(client, number, { retryDelayMs, signal });
     if (block !== undefined) return block;
     throw new RpcUnavailableError("looking for a block by its time", { cause: new Error(`No block ${number}.`) });
   };
   let after = await read("latest");
-  if (after.timestamp <= timestamp) return after;
+  if (after.timeMs <= moment) return after.block;
   let found = await read(0n);
-  if (found.timestamp > timestamp) return undefined;
-  while (after.number - found.number > 1n) {
-    const middle = await read((found.number + after.number) / 2n);
-    if (middle.timestamp <= timestamp) found = middle;
+  if (found.timeMs > moment) return undefined;
+  while (after.block.number - found.block.number > 1n) {
+    const middle = await read((found.block.number + after.block.number) / 2n);
+    if (middle.timeMs <= moment) found = middle;
     else after = middle;
   }
-  return found;
+  return found.block;
 }
 
 const mostDenials = 3;
@@ -51,11 +58,25 @@ const mostDenials = 3;
  *
  * @throws RpcUnavailableError, the signal's reason
  */
-export function readBlock(
+export async function readBlock(
   client: ChainClient,
   block: bigint | "latest",
   retry: RetryOptions,
 ): Promise<PinnedBlock | undefined> {
+  return (await readTimedBlock(client, block, retry))?.block;
+}
+
+interface TimedBlock {
+  readonly block: PinnedBlock;
+  /** Milliseconds since 1970. */
+  readonly timeMs: bigint;
+}
+
+function readTimedBlock(
+  client: ChainClient,
+  block: bigint | "latest",
+  retry: RetryOptions,
+): Promise<TimedBlock | undefined> {
   const params = [block === "latest" ? block : numberToHex(block), false];
   // A backend that is behind answers that there is no such block. Only believe this after repeated answers.
   let denials = 0;
@@ -63,11 +84,80 @@ export function readBlock(
     const answer = await requestOnce(client, { method: "eth_getBlockByNumber", params }, retry.signal);
     if (answer === null && block !== "latest") denials += 1;
     if (denials === mostDenials) return undefined;
-    const { number, hash, timestamp } = Object(answer) as Record<string, unknown>;
-    if (!isHex(number) || !isHex(hash) || !isHex(timestamp))
-      throw new Error("The endpoint's answer contains no block.");
-    return { number: BigInt(number), hash: hash.toLowerCase() as Hex, timestamp: BigInt(timestamp) };
+    return parseBlock(answer);
   });
+}
+
+function parseBlock(answer: unknown): TimedBlock {
+  const { number, hash, timestamp, timestampMs } = Object(answer) as Record<string, unknown>;
+  if (!isHex(number) || !isHex(hash) || !isHex(timestamp)) throw new Error("The endpoint's answer contains no block.");
+  const seconds = BigInt(timestamp);
+  const told = isHex(timestampMs) ? BigInt(timestampMs) : seconds * 1000n;
+  return {
+    block: { number: BigInt(number), hash: hash.toLowerCase() as Hex, timestamp: seconds },
+    timeMs: told / 1000n === seconds ? told : seconds * 1000n,
+  };
+}
+
+/** The newest blocks of a chain, which may still change. */
+export interface UnsettledBlocks {
+  /** Number of blocks at the end of an earlier run that are read again: a backend that lagged may have left out logs. */
+  readonly count: bigint;
+  /** Blocks whose hashes are kept, to find where a reorganisation started. */
+  readonly checkpoints: readonly PinnedBlock[];
+}
+
+/** For nodes that do not tell which blocks are safe and finalized. Counts of blocks mean another time on each chain. */
+const unsettledSeconds = { tail: 128n, safe: 32n, finalized: 512n };
+const blocksToMeasure = 64n;
+/** Bounds for the measured time of a block, because local chains skip time or stand still. */
+const [shortestMs, longestMs] = [100n, 2_000n];
+
+/**
+ * The blocks after the last safe one. If the node does not tell which blocks are safe and finalized, or says it of the
+ * newest, the time that the chain took for its last blocks decides.
+ *
+ * @param start the first block of the history
+ * @throws RpcUnavailableError, the signal's reason
+ */
+export async function readUnsettledBlocks(
+  client: ChainClient,
+  pinned: PinnedBlock,
+  { start, ...retry }: RetryOptions & { readonly start: bigint },
+): Promise<UnsettledBlocks> {
+  const read = async (number: bigint) => (number > start ? readBlock(client, number, retry) : undefined);
+  const [safe, finalized] = await Promise.all(
+    (["safe", "finalized"] as const).map((tag) => readTaggedBlock(client, tag, { pinned, signal: retry.signal })),
+  );
+  const earlier =
+    safe === undefined || finalized === undefined ? await read(pinned.number - blocksToMeasure) : undefined;
+  const tookMs = earlier === undefined ? longestMs : ((pinned.timestamp - earlier.timestamp) * 1000n) / blocksToMeasure;
+  const blockMs = tookMs < shortestMs ? shortestMs : tookMs > longestMs ? longestMs : tookMs;
+  const blocksOf = (seconds: bigint) => (seconds * 1000n) / blockMs;
+  const checkpoints = await Promise.all([
+    safe ?? read(pinned.number - blocksOf(unsettledSeconds.safe)),
+    finalized ?? read(pinned.number - blocksOf(unsettledSeconds.finalized)),
+  ]);
+  return {
+    count: safe === undefined ? blocksOf(unsettledSeconds.tail) : pinned.number - safe.number,
+    checkpoints: checkpoints.filter((block) => block !== undefined),
+  };
+}
+
+/** Undefined if the node does not know the tag, or names no block below the pinned one. */
+async function readTaggedBlock(
+  client: ChainClient,
+  tag: "safe" | "finalized",
+  { pinned, signal }: { readonly pinned: PinnedBlock; readonly signal: AbortSignal | undefined },
+): Promise<PinnedBlock | undefined> {
+  try {
+    const answer = await requestOnce(client, { method: "eth_getBlockByNumber", params: [tag, false] }, signal);
+    const { block } = parseBlock(answer);
+    return block.number < pinned.number ? block : undefined;
+  } catch {
+    signal?.throwIfAborted();
+    return undefined;
+  }
 }
 
 /** Number of blocks per call of `onTimestamps`. */

@@ -4,7 +4,7 @@ import { type RetryOptions, systemClock, withRpcRetry } from "../chain/retry.ts"
 import type { AppId } from "../core/ids.ts";
 import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
 import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize } from "./block-ranges.ts";
-import { dropReplacedBlocks, readBlock, readTimestamps } from "./blocks.ts";
+import { dropReplacedBlocks, readBlock, readTimestamps, readUnsettledBlocks } from "./blocks.ts";
 import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
 import { findCreationBlock, findCreationInLogs, readCodePresence, type Start } from "./creation.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
@@ -49,10 +49,6 @@ export interface HistoryProgress {
   readonly logsRead: number;
 }
 
-/** Blocks at the end of an earlier run that are read again: a backend that was behind may have answered too early. */
-const unsafeBlocks = 64n;
-/** Distances below the pinned block at which block hashes are kept, to find where a reorganisation started. */
-const checkpointDepths = [16n, 256n];
 /** Maximum number of attempts if the chain replaces blocks during the read. */
 const mostAttempts = 5;
 const defaultConcurrency = 64;
@@ -133,10 +129,10 @@ class HistoryReader {
     const found = await this.#locate(scope, pinned);
     if (found.block > pinned.number) throw new NoContractError(appId);
     // Save before reading any log, so that later runs can compare the logs with the chain they were read from.
-    const checkpoints = [pinned, ...(await this.#readCheckpoints(pinned, found.block))];
-    if (!scope.saveCheckpoints(epoch, checkpoints)) throw new StaleEpochError();
+    const unsettled = await readUnsettledBlocks(this.#client, pinned, { start: found.block, ...this.#retry });
+    if (!scope.saveCheckpoints(epoch, [pinned, ...unsettled.checkpoints])) throw new StaleEpochError();
 
-    const { content, creation } = await this.#readLogs(scope, epoch, found, pinned);
+    const { content, creation } = await this.#readLogs(scope, epoch, found, { pinned, unsettled: unsettled.count });
     const changes = await this.#withTimestamps(scope, epoch, content.changes);
     this.#report({ phase: "verifying" });
     const fromBlock = creation ?? found.block;
@@ -189,12 +185,6 @@ class HistoryReader {
     throw new RpcUnavailableError(`reading block ${block}`, { cause: new Error("The chain has no such block.") });
   }
 
-  async #readCheckpoints(pinned: PinnedBlock, start: bigint): Promise<PinnedBlock[]> {
-    const numbers = checkpointDepths.map((depth) => pinned.number - depth).filter((number) => number > start);
-    const blocks = await Promise.all(numbers.map((number) => readBlock(this.#client, number, this.#retry)));
-    return blocks.filter((block) => block !== undefined);
-  }
-
   /** The block at which to start reading. */
   async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<Start> {
     const { appId, fromBlock } = this.#parameters;
@@ -212,10 +202,11 @@ class HistoryReader {
   }
 
   /** Reads the blocks that the store lacks. Goes further back until the logs themselves show the app's creation. */
-  async #readLogs(scope: HistoryScope, epoch: number, found: Start, pinned: PinnedBlock) {
+  async #readLogs(scope: HistoryScope, epoch: number, found: Start, { pinned, unsettled }: End) {
     let start = found.block;
     const earlier = scope.covered();
-    await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tailOf(upTo(start), earlier)]));
+    const tail = tailOf(upTo(start), { covered: earlier, length: unsettled });
+    await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tail]));
     for (let step = firstStepBack; ; step *= 2n) {
       const content = scope.content(pinned.number);
       const creation = findCreationInLogs(found, start, content);
@@ -329,12 +320,21 @@ const longestBatchMs = 200;
 /** Another run deleted blocks from the store while this run was reading. */
 class StaleEpochError extends Error {}
 
+interface End {
+  readonly pinned: PinnedBlock;
+  /** Number of blocks below it that may still change. */
+  readonly unsettled: bigint;
+}
+
 /** The last blocks that an earlier run read. */
-function tailOf({ fromBlock, toBlock }: BlockRange, covered: readonly BlockRange[]): BlockRange[] {
+function tailOf(
+  { fromBlock, toBlock }: BlockRange,
+  { covered, length }: { readonly covered: readonly BlockRange[]; readonly length: bigint },
+): BlockRange[] {
   const last = covered.findLast((range) => range.fromBlock <= toBlock);
   if (last === undefined || last.toBlock < fromBlock) return [];
   const end = last.toBlock < toBlock ? last.toBlock : toBlock;
-  const start = end - unsafeBlocks + 1n;
+  const start = end - length + 1n;
   return [{ fromBlock: start > fromBlock ? start : fromBlock, toBlock: end }];
 }
 

@@ -300,6 +300,10 @@ describe("tasks dstack status and dstack history", () => {
   it("read a date as its end, and a time without a zone as UTC", () => {
     expect(parseMoment("--at", "2026-11-21")).to.deep.equal({ timestamp: 1795305599n });
     expect(parseMoment("--at", "2026-11-21T03:00")).to.deep.equal(parseMoment("--at", "2026-11-21 04:00:00+01:00"));
+    expect(parseMoment("--at", "2026-11-21T03:00:07.25Z")).to.deep.equal({
+      timestamp: 1795230007n,
+      milliseconds: 250n,
+    });
     expect(parseMoment("--at", "17")).to.deep.equal({ blockNumber: 17n });
   });
 });

@@ -13,12 +13,18 @@ describe("findBlockAt", () => {
   const times: bigint[] = [];
 
   before(async () => {
-    connection = await network.create("local");
+    connection = await network.create({ network: "local", override: { allowBlocksWithSameTimestamp: true } });
     client = clientOf(connection);
     // Uneven steps, as on any chain that had an outage.
     for (const seconds of [1, 1, 600, 2, 2, 86_400, 1, 30]) {
       await connection.networkHelpers.time.increase(seconds);
       await mineBlocks(connection, 1);
+      // Neighbours with the same timestamp, as on a chain of several blocks a second.
+      const same = await connection.networkHelpers.time.latest();
+      for (let sibling = 0; sibling < seconds % 3; sibling += 1) {
+        await connection.networkHelpers.time.setNextBlockTimestamp(same);
+        await mineBlocks(connection, 1);
+      }
     }
     const { number: last } = await getBlock(client);
     for (let number = 0n; number <= last; number += 1n)

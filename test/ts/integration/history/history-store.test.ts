@@ -34,6 +34,9 @@ const limited = (most: number): Behaviour =>
   limitBlocks(most, () => ({ error: { code: -32614, message: `eth_getLogs is limited to a ${most} range` } }));
 const allowed = ({ changes }: History) => [...allowedAt(changes).composeHashes.keys()];
 
+/** Two minutes of this chain's blocks of one second: its node calls the newest block safe. */
+const unsettled = 128;
+
 describe("a history store", () => {
   const directory = useTemporaryDirectory();
   let connection: NetworkConnection;
@@ -82,20 +85,20 @@ describe("a history store", () => {
     const second = await read();
     expect(second).to.deep.equal(await readFresh());
     expect(allowed(second)).to.deep.equal([dstack.composeHash, hash(1), hash(2)]);
-    expect(blocksAsked() - blocksBefore).to.equal(64 + 11);
+    expect(blocksAsked() - blocksBefore).to.equal(unsettled + 11);
     expect(provider.countOf("eth_getCode")).to.equal(codeBefore);
     expect(provider.calls.length - callsBefore).to.be.lessThan(20);
   });
 
   it("has the same content after it was closed", async () => {
     await add(hash(1));
-    await mineBlocks(connection, 100);
+    await mineBlocks(connection, unsettled + 40);
     await read();
     store.close();
     store = openHistoryStore(path());
     const before = blocksAsked();
     expect(await read()).to.deep.equal(await readFresh());
-    expect(blocksAsked() - before).to.equal(64);
+    expect(blocksAsked() - before).to.equal(unsettled);
   });
 
   it("keeps apps apart", async () => {
@@ -141,7 +144,7 @@ describe("a history store", () => {
     const before = blocksAsked();
     const history = await read({ firstRange: 10 });
     expect(history).to.deep.equal(await readFresh());
-    const left = history.pinned.number - history.createdInBlock + 1n - BigInt(20 * 10 - 64);
+    const left = history.pinned.number - history.createdInBlock + 1n - BigInt(20 * 10 - unsettled);
     expect(blocksAsked() - before).to.be.lessThan(Number(left) + 100);
   });
 
@@ -397,11 +400,11 @@ describe("a history store", () => {
       const database = new DatabaseSync(path());
       database.exec("ALTER TABLE covered DROP COLUMN index_host; PRAGMA user_version = 1");
       database.close();
-      await mineBlocks(connection, 70);
+      await mineBlocks(connection, unsettled + 5);
       const before = blocksAsked();
       store = openHistoryStore(path());
       expect(await read()).to.deep.equal(await readFresh());
-      expect(blocksAsked() - before).to.be.lessThan(64 + 70 + 1);
+      expect(blocksAsked() - before).to.be.lessThan(2 * unsettled + 6);
       store.close();
       store = openHistoryStore(path());
       expect(allowed(await read())).to.deep.equal([dstack.composeHash, hash(1)]);
@@ -428,7 +431,7 @@ describe("a history store", () => {
       ["topics that are no words", "UPDATE log SET topics = x'010203'"],
     ] as const)
       it(`has ${what} is refused`, async () => {
-        await mineBlocks(connection, 70); // beyond the blocks that are read again
+        await mineBlocks(connection, unsettled + 5); // beyond the blocks that are read again
         store = openHistoryStore(path());
         await read();
         store.close();
@@ -448,7 +451,7 @@ describe("a history store", () => {
 
   it("remembers the times of changes", async () => {
     await add(hash(1));
-    await mineBlocks(connection, 70); // beyond the blocks that are read again
+    await mineBlocks(connection, unsettled + 5); // beyond the blocks that are read again
     const withoutTimes: Behaviour = async (call, pass) => {
       if (call.method !== "eth_getLogs") return undefined;
       const logs = (await pass()) as object[];
