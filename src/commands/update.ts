@@ -140,7 +140,7 @@ export interface UpdateArguments extends DryRunArguments, OutputArguments, Sendi
   readonly app?: string | undefined;
   readonly compose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
-  /** Names of variables, separated by commas. */
+  /** NAME or NAME=VALUE, separated by commas. */
   readonly env?: string | undefined;
   readonly envFile?: string | undefined;
   readonly clearEnvironment?: boolean | undefined;
@@ -197,26 +197,39 @@ async function readCompose(path: string, options: ValidateDockerComposeOptions):
   return text;
 }
 
-/** Values are not accepted on the command line: other processes and the shell's history can read them there. */
+/**
+ * Reads `-e`: NAME or NAME=VALUE, separated by commas. An error never quotes a value. A part after a value could belong
+ * to the value, so names alone come first.
+ */
 function pickVariables(
-  names: string,
+  list: string,
   variables: Readonly<Record<string, string | undefined>>,
 ): readonly EnvironmentVariable[] {
-  return names.split(",").map((raw) => {
-    const key = raw.trim();
-    if (!isEnvironmentName(key)) {
-      throw new InvalidArgumentError("-e takes names of variables, separated by commas, without their values.", {
-        nextStep:
-          "Export the variables and give their names, for example -e TOKEN,API_URL. Or write them to a file for --env-file.",
+  const picked = new Map<string, string>();
+  const parts = list.split(",").map((part) => /^\s*([^=]*?)\s*(?:=(.*))?$/s.exec(part) ?? []);
+  for (const [index, [, key = "", given]] of parts.entries()) {
+    if (given === undefined && parts.slice(0, index).some(([, , value]) => value !== undefined)) {
+      throw invalidVariables("-e has a comma after a value, so the rest could be a name or a part of the value.");
+    }
+    if (!isEnvironmentName(key)) throw invalidVariables("-e has something that is neither NAME nor NAME=VALUE.");
+    if (picked.has(key)) throw invalidVariables(`-e has ${key} twice.`);
+    // Every object inherits a `constructor`, and so does process.env.
+    const value = given ?? (Object.hasOwn(variables, key) ? variables[key] : undefined);
+    if (value === undefined) {
+      throw new InvalidArgumentError(`The variable ${key} is not set.`, {
+        nextStep: "Export it, or remove it from -e.",
+        context: { name: key },
       });
     }
-    // Every object inherits a `constructor`, and so does process.env.
-    const value = Object.hasOwn(variables, key) ? variables[key] : undefined;
-    if (value !== undefined) return { key, value };
-    throw new InvalidArgumentError(`The variable ${key} is not set.`, {
-      nextStep: "Export it, or remove it from -e.",
-      context: { name: key },
-    });
+    picked.set(key, value);
+  }
+  return Array.from(picked, ([key, value]) => ({ key, value }));
+}
+
+function invalidVariables(message: string): InvalidArgumentError {
+  return new InvalidArgumentError(message, {
+    nextStep:
+      "Export the variables and give their names, for example -e TOKEN,API_URL. Or write them to a file for --env-file.",
   });
 }
 

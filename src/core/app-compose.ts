@@ -181,7 +181,8 @@ export function toManifestFields(changes: AppComposeChanges) {
 }
 
 /**
- * Returns a copy of `current` with the given fields replaced. Keeps every other key, including unknown ones.
+ * Returns a copy of `current` with the given fields replaced. Keeps every other key, including unknown ones. The same
+ * names of variables in another order keep their order, because the order is part of the hash.
  *
  * @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError
  *
@@ -192,10 +193,19 @@ export function toManifestFields(changes: AppComposeChanges) {
  */
 export function changeAppCompose(current: AppCompose, changes: AppComposeChanges): AppCompose {
   const { dockerCompose, allowedEnvs } = changes;
-  const changed = checkAppCompose({ ...current, ...toManifestFields(changes) });
+  const isSameSet = allowedEnvs !== undefined && isSameNames(current.allowed_envs ?? [], allowedEnvs);
+  const { allowed_envs, ...fields } = toManifestFields(changes);
+  const names = isSameSet || allowed_envs === undefined ? {} : { allowed_envs };
+  const changed = checkAppCompose({ ...current, ...fields, ...names });
   if (dockerCompose !== undefined) checkDockerCompose(dockerCompose);
   if (allowedEnvs !== undefined) checkNames(allowedEnvs);
   return changed;
+}
+
+/** Whether two lists have the same names, in any order. False for two empty lists. */
+function isSameNames(names: readonly string[], others: readonly string[]): boolean {
+  const isWithin = (inner: readonly string[], outer: readonly string[]) => inner.every((name) => outer.includes(name));
+  return names.length > 0 && names.length === others.length && isWithin(names, others) && isWithin(others, names);
 }
 
 function refuseWhatWouldBeLost(node: JsonNode, text: string): void {

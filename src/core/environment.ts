@@ -119,10 +119,37 @@ function der(prefix: Uint8Array, key: Uint8Array): Buffer {
   return Buffer.concat([prefix, key]);
 }
 
-function checkVariables(variables: readonly EnvironmentVariable[]): void {
+// Limits of dstack's guest. If one is exceeded, the guest refuses the whole environment.
+const maximumNames = 1024;
+const maximumNameLength = 255;
+const maximumValueBytes = 128 * 1024;
+const maximumTotalBytes = 1024 * 1024;
+
+/**
+ * Checks that the guest can read an environment: names, limits of size, and values that are text.
+ *
+ * @throws InvalidEnvironmentError
+ */
+export function checkVariables(variables: readonly EnvironmentVariable[]): void {
   const seen = new Set<string>();
+  const counted = variables.length;
+  if (counted > maximumNames) throw tooLarge(`has ${counted} variables`, `${maximumNames} variables`, { counted });
+  const bytes = variables.reduce((sum, { key, value }) => sum + bytesOf(key) + bytesOf(value), 0);
+  if (bytes > maximumTotalBytes) throw tooLarge(`has ${bytes} bytes`, `${maximumTotalBytes} bytes in all`, { bytes });
   for (const [index, { key, value }] of variables.entries()) {
     if (!isEnvironmentName(key)) throw invalidEnvironmentName(`environment variable ${index + 1}`, { index });
+    if (key.length > maximumNameLength) {
+      throw tooLarge(`has a name of ${key.length} characters`, `${maximumNameLength} characters`, { index });
+    }
+    if (bytesOf(value) > maximumValueBytes) {
+      const limit = `${maximumValueBytes} bytes for a value`;
+      throw tooLarge(`has a value of ${bytesOf(value)} bytes for ${key}`, limit, { name: key });
+    }
+    if (value.includes("\0")) {
+      throw invalidEnvironment(`The value of ${key} contains a null character, which ends a value on the CVM.`, {
+        name: key,
+      });
+    }
     if (seen.has(key)) throw invalidEnvironment(`The environment variable ${key} is set twice.`, { name: key });
     seen.add(key);
     // The guest would fail to parse it as UTF-8 JSON and would discard the whole environment.
@@ -132,6 +159,17 @@ function checkVariables(variables: readonly EnvironmentVariable[]): void {
       });
     }
   }
+}
+
+function bytesOf(text: string): number {
+  return Buffer.byteLength(text);
+}
+
+function tooLarge(what: string, limit: string, context: Readonly<Record<string, unknown>>): InvalidEnvironmentError {
+  return new InvalidEnvironmentError(`The environment ${what}, but the guest accepts at most ${limit}.`, {
+    nextStep: "Shorten it. Put large data into a volume or an image, and encrypt it if it is secret.",
+    context,
+  });
 }
 
 function parsePlaintext(plaintext: Uint8Array): EnvironmentVariable[] {
@@ -203,7 +241,8 @@ const assignment = /^\s*(?:export\s+)?([\w.-]+)(?=\s*=|:\s)/;
 
 /**
  * Parses the text of a `.env` file with dotenv's quoting rules and keeps the order of the file. Reads neither the disk
- * nor the process environment. Unlike dotenv, it rejects lines that set nothing and names that are set twice.
+ * nor the process environment, so a `$` stays as it is. Unlike dotenv, it rejects lines that set nothing, names that are
+ * set twice, and a `#` that could be part of a value or begin a comment.
  *
  * @throws InvalidEnvironmentError with the line number, never with the line's text
  *
@@ -214,6 +253,7 @@ const assignment = /^\s*(?:export\s+)?([\w.-]+)(?=\s*=|:\s)/;
 export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
   const text = dotenvText.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
   const values = parse(text);
+  const lines = text.split("\n");
   const firstLines = new Map<string, number>();
   for (const { number, name, text: line } of findAssignments(text)) {
     if (name === undefined) throw malformed(`Line ${number} of the environment file sets nothing.`, { line: number });
@@ -232,9 +272,35 @@ export function parseEnvironment(dotenvText: string): EnvironmentVariable[] {
         name,
       });
     }
+    if (hasDoubtfulHash(lines.slice(number - 1))) {
+      throw new InvalidEnvironmentError(`Line ${number} of the environment file has a # outside of quotes.`, {
+        nextStep: `Put the value in quotes, as in ${name}='…#…'. A comment needs a space before its #.`,
+        context: { line: number, name },
+      });
+    }
     firstLines.set(name, number);
   }
   return Array.from(firstLines.keys(), (key) => ({ key, value: values[key] ?? "" }));
+}
+
+const beforeValue = /^\s*(?:export\s+)?[\w.-]+(?:\s*=|:(?=\s))/;
+
+/**
+ * Tells whether readers could disagree about a `#` of an assignment, which begins with the first of the lines. dotenv
+ * ends an unquoted value at each `#`; Docker Compose and shells do so only at one after white space.
+ */
+function hasDoubtfulHash(lines: readonly string[]): boolean {
+  const [first = ""] = lines;
+  const rest = first.replace(beforeValue, "");
+  if (/^\s*["'`]/.test(rest)) {
+    const source = [rest, ...lines.slice(1)].join("\n");
+    return /^\s*(["'`])(?:\\\1|(?!\1)[\s\S])*\1#/.test(source);
+  }
+  const index = rest.indexOf("#");
+  if (index < 0) return false;
+  const [before, after] = [rest.slice(0, index), rest.slice(index + 1)];
+  const isComment = /\s$/.test(before) && (before.trim() !== "" || /^(?:\s|$)/.test(after));
+  return !isComment || /["'`]/.test(before);
 }
 
 /** dotenv treats an opening quote without a closing quote as part of the value. */

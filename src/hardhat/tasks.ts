@@ -112,7 +112,7 @@ export const updateTasks = [
       name: "env",
       shortName: "e",
       description:
-        "Names of environment variables to send, separated by commas; their values come from this process's environment",
+        "Environment variables to send, separated by commas: NAME takes the value from this process's environment; NAME=VALUE shows the value to other processes and the shell's history",
       type: ArgumentType.STRING_WITHOUT_DEFAULT,
       defaultValue: undefined,
     })

@@ -98,7 +98,7 @@ function remarksOf(event: FinishedEvent): (readonly [what: string, text: string]
         ...(event.result.names.length === 0
           ? [["warning", "Every variable is removed; their values cannot be recovered."] as const]
           : []),
-        ...describeWarnings({ keyProof: event.result.proof, emptyNames: event.result.emptyNames }).map(
+        ...describeWarnings({ ...event.result, keyProof: event.result.proof }).map(
           (text) => ["warning", text] as const,
         ),
       ];

@@ -20,6 +20,14 @@ export type DocumentProof =
   /** Only the cloud, and the caller accepted that. */
   | "none";
 
+/** Names of variables whose values are allowed, but perhaps not meant. */
+export interface ValueDoubts {
+  /** Set to an empty value. */
+  readonly emptyNames: readonly string[];
+  /** Set to a value that ends with a backslash. Some guests garble it. */
+  readonly backslashNames: readonly string[];
+}
+
 /** What each step reports when it has succeeded, in the order of the steps. */
 export interface StepResults {
   readCvm: {
@@ -40,10 +48,8 @@ export interface StepResults {
     readonly composeHash: ComposeHash | undefined;
     readonly form: string | undefined;
   };
-  encryptEnvironment: {
+  encryptEnvironment: ValueDoubts & {
     readonly names: readonly string[];
-    /** Names of the variables that are set to an empty value. */
-    readonly emptyNames: readonly string[];
     readonly appId: AppId;
     readonly proof: KeyProof;
   };

@@ -8,7 +8,7 @@ import type { PaymentStep } from "./progress.ts";
 import { describeWarnings, type UpdateResult, type UpdateRun, type UpdateTarget } from "./run.ts";
 import {
   buildDocument,
-  emptyNamesOf,
+  doubtsAbout,
   encryptEnvironment,
   proveDocument,
   type RequestedDocument,
@@ -69,7 +69,7 @@ export async function planUpdate(parameters: PlanUpdateParameters): Promise<Upda
   return {
     ...plan,
     ...{ keyProof, documentProof, outcome: "planned" },
-    warnings: describeWarnings({ keyProof, documentProof, droppedVariables, emptyNames: emptyNamesOf(run.request) }),
+    warnings: describeWarnings({ keyProof, documentProof, droppedVariables, ...doubtsAbout(run.request) }),
     planned: price === undefined ? [] : ["addComposeHash"],
     price: price ?? null,
   };

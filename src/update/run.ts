@@ -9,7 +9,7 @@ import {
   parseDeviceId,
   type TransactionHash,
 } from "../core/ids.ts";
-import type { DocumentProof, KeyProof, StepResults, UpdateEmitter, UpdateStep } from "./events.ts";
+import type { DocumentProof, KeyProof, StepResults, UpdateEmitter, UpdateStep, ValueDoubts } from "./events.ts";
 import type { CvmSnapshot, Payment, UpdatePorts } from "./ports.ts";
 import type { CvmKey } from "./progress.ts";
 
@@ -195,12 +195,10 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
 }
 
 /** What a run learned in addition to its outcome. */
-export interface RunFindings {
+export interface RunFindings extends Partial<ValueDoubts> {
   readonly keyProof?: KeyProof | undefined;
   readonly documentProof?: DocumentProof | undefined;
   readonly droppedVariables?: readonly DroppedVariable[];
-  /** Variables that are set to an empty value. */
-  readonly emptyNames?: readonly string[];
 }
 
 /** Adds to the result what the run learned, and the warnings about it. */
@@ -211,7 +209,7 @@ export function withFindings(result: UpdateResult, findings: RunFindings): Updat
 
 /** Warnings about what a run learned, in sentences. */
 export function describeWarnings(findings: RunFindings): readonly string[] {
-  const { keyProof, documentProof, droppedVariables = [], emptyNames = [] } = findings;
+  const { keyProof, documentProof, droppedVariables = [], emptyNames = [], backslashNames = [] } = findings;
   return [
     ...(documentProof === "none"
       ? [
@@ -224,6 +222,9 @@ export function describeWarnings(findings: RunFindings): readonly string[] {
         : `${name} was set before and is no longer set.`,
     ),
     ...emptyNames.map((name) => `${name} is set to an empty value.`),
+    ...backslashNames.map(
+      (name) => `The value of ${name} ends with a backslash (\\), which some versions of the guest read wrongly.`,
+    ),
     ...(keyProof === "none"
       ? ["The environment was encrypted to a key that no trusted KMS signed, or for an app that only the cloud named."]
       : []),

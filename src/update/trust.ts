@@ -1,5 +1,6 @@
 import { requireValidDockerCompose } from "../core/compose-schema/validate.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
+import { checkVariables } from "../core/environment.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { type AppId, type DeviceId, type Hex, parseAppId } from "../core/ids.ts";
 import {
@@ -38,6 +39,7 @@ export async function checkRequest(
     });
   }
   if (!clearEnvironment && environment?.length === 0) throw emptyEnvironment();
+  checkVariables(environment ?? []);
   refuseEmptyValues(request);
   const discarded = environment?.find(({ key }) => allowedEnvs !== undefined && !allowedEnvs.includes(key));
   if (discarded !== undefined) {

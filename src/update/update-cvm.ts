@@ -5,7 +5,7 @@ import { confirm } from "./steps/confirm.ts";
 import {
   buildDocument,
   checkHash,
-  emptyNamesOf,
+  doubtsAbout,
   encryptEnvironment,
   patch,
   proveDocument,
@@ -48,11 +48,11 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   }
   const documentProof = document.isUnchanged ? undefined : await proveDocument(run, target, document);
   const encrypted = await encryptEnvironment(run, target);
-  const answer = await patch(run, target, encrypted?.payload);
+  const answer = await patch(run, target, document, encrypted?.payload);
   const findings = {
     keyProof: encrypted?.proof,
     droppedVariables: document.droppedVariables,
-    emptyNames: emptyNamesOf(run.request),
+    ...doubtsAbout(run.request),
   };
   if (answer.kind === "accepted") {
     return withFindings(await followAccepted(run, target, document, answer), { ...findings, documentProof });

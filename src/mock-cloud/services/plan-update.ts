@@ -51,8 +51,10 @@ export function planUpdate(current: Workload, change: UpdateChange): UpdatePlan 
   };
 }
 
+/** Whether the guest accepts the same names of variables. Their order does not count. */
 export function isSameAllowedEnvs(composeText: string, otherText: string): boolean {
-  return isDeepStrictEqual(allowedEnvs(composeText), allowedEnvs(otherText));
+  const [names, others] = [allowedEnvs(composeText), allowedEnvs(otherText)];
+  return isDeepStrictEqual([...names].sort(), [...others].sort());
 }
 
 function allowedEnvs(composeText: string): readonly string[] {

@@ -8,7 +8,7 @@ import { explainHashMismatch } from "../../core/hash-mismatch.ts";
 import type { ComposeHash } from "../../core/ids.ts";
 import { type JsonObject, parseJsonTree, toJsonObject, writeCanonicalJson } from "../../core/json.ts";
 import { CloudProtocolError, HashMismatchError, UnprovenDocumentError, WrongChainError } from "../../errors/index.ts";
-import type { DocumentProof, KeyProof } from "../events.ts";
+import type { DocumentProof, KeyProof, ValueDoubts } from "../events.ts";
 import type { PatchAnswer } from "../ports.ts";
 import { type UpdateRequest, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { readTrustedKmsKey } from "../trust.ts";
@@ -17,13 +17,15 @@ import { readTrustedKmsKey } from "../trust.ts";
 export function patch(
   run: UpdateRun,
   target: UpdateTarget,
+  { requested }: Pick<RequestedDocument, "requested">,
   encryptedEnvironment: string | undefined,
 ): Promise<PatchAnswer> {
   const { cvm, dockerCompose, preLaunchScript, publicLogs, publicSysinfo, publicTcbinfo } = run.request;
   const draft = {
     dockerCompose,
     preLaunchScript,
-    allowedEnvs: allowedEnvsOf(run.request),
+    // In the order of the document, which keeps its order for the same names.
+    allowedEnvs: allowedEnvsOf(run.request) === undefined ? undefined : (requested.allowed_envs ?? undefined),
     publicLogs,
     publicSysinfo,
     publicTcbinfo,
@@ -219,16 +221,20 @@ export async function encryptEnvironment(
     },
     ({ proof }) => ({
       names: environment.map(({ key }) => key),
-      emptyNames: emptyNamesOf(run.request),
+      ...doubtsAbout(run.request),
       appId: target.appId,
       proof,
     }),
   );
 }
 
-/** The variables that the new environment sets to an empty value. */
-export function emptyNamesOf({ environment = [] }: UpdateRequest): readonly string[] {
-  return environment.filter(({ value }) => value === "").map(({ key }) => key);
+export function doubtsAbout({ environment = [] }: UpdateRequest): ValueDoubts {
+  const namesOf = (isDoubtful: (value: string) => boolean) =>
+    environment.filter(({ value }) => isDoubtful(value)).map(({ key }) => key);
+  return {
+    emptyNames: namesOf((value) => value === ""),
+    backslashNames: namesOf((value) => value.endsWith("\\")),
+  };
 }
 
 /**

@@ -195,12 +195,14 @@ describe("changeAppCompose", () => {
         expect(current, "the document given stays as it was").to.deep.equal(before);
         const { docker_compose_file, pre_launch_script, allowed_envs, public_logs, public_sysinfo, public_tcbinfo } =
           current;
+        const names = wanted.allowedEnvs?.toSorted().join() || undefined;
+        const isReordered = [allowed_envs].flat().sort().join() === names;
         expect(changed).to.deep.equal(
           withoutUndefined({
             ...current,
             docker_compose_file: wanted.dockerCompose ?? docker_compose_file,
             pre_launch_script: wanted.preLaunchScript ?? pre_launch_script,
-            allowed_envs: wanted.allowedEnvs ?? allowed_envs,
+            allowed_envs: isReordered ? allowed_envs : (wanted.allowedEnvs ?? allowed_envs),
             public_logs: wanted.publicLogs ?? public_logs,
             public_sysinfo: wanted.publicSysinfo ?? public_sysinfo,
             public_tcbinfo: wanted.publicTcbinfo ?? public_tcbinfo,
@@ -208,6 +210,19 @@ describe("changeAppCompose", () => {
         );
       }),
     );
+  });
+
+  it("keeps the order of the same names, and takes over other names", () => {
+    const current = { allowed_envs: ["B", "A", "C"] };
+    for (const [wanted, expected] of [
+      [["A", "B", "C"], "B,A,C"],
+      [["A", "B"], "A,B"],
+      [["A", "B", "D"], "A,B,D"],
+      [["D", "C", "B", "A"], "D,C,B,A"],
+      [[], ""],
+    ] as const)
+      expect(changeAppCompose(current, { allowedEnvs: wanted }).allowed_envs?.join()).to.equal(expected);
+    expect(changeAppCompose({}, { allowedEnvs: [] })).to.deep.equal({ allowed_envs: [] });
   });
 
   it("does not check a compose file that stays as it is", () => {

@@ -29,7 +29,10 @@ const lowOrderKeys = [
 
 const arbitraryVariables = fc.uniqueArray(
   fc.record(
-    { key: fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/), value: arbitraryText },
+    {
+      key: fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/),
+      value: arbitraryText.filter((text) => !text.includes("\0")),
+    },
     { noNullPrototype: true },
   ),
   { selector: ({ key }) => key, maxLength: 5 },
@@ -105,6 +108,22 @@ describe("environment encryption", () => {
     }
   });
 
+  const kibibytes = (count: number) => "s".repeat(count * 1024);
+  const many = (count: number, value: string) =>
+    Array.from({ length: count }, (_, index) => ({ key: `N${index}`, value }));
+  const limits: readonly (readonly [string, EnvironmentVariable[], EnvironmentVariable[]])[] = [
+    ["a value", [{ key: "A", value: kibibytes(128) }], [{ key: "A", value: `${kibibytes(128)}s` }]],
+    ["a value in bytes", [{ key: "A", value: "ü".repeat(65_536) }], [{ key: "A", value: "ü".repeat(65_537) }]],
+    ["a name", [{ key: "A".repeat(255), value: "" }], [{ key: "A".repeat(256), value: "" }]],
+    ["names", many(1024, ""), many(1025, "")],
+    ["bytes in all", many(8, kibibytes(127)), many(8, kibibytes(128))],
+  ];
+  for (const [what, largest, tooLarge] of limits)
+    it(`accepts the largest number of ${what} that the guest accepts, and refuses more`, () => {
+      expect(decryptEnvironment(encryptWith(largest), recipientPrivateKey)).to.deep.equal(largest);
+      expect(() => encryptWith(tooLarge)).to.throw(InvalidEnvironmentError, /but the guest accepts at most/);
+    });
+
   it("refuses keys of a wrong length", () => {
     for (const key of [
       "",
@@ -135,6 +154,7 @@ describe("environment encryption", () => {
         { key: "A", value: "s3cr3t" },
       ],
       [{ key: "A", value: "s3cr3t\ud800" }],
+      [{ key: "A", value: "s3cr3t\0" }],
     ];
     for (const environment of wrong) expectRefusal(() => encryptEnvironment(environment, recipientPublicKey));
   });

@@ -70,6 +70,17 @@ describe("parseEnvironment", () => {
     ["text after a closed quote on the next line", "A='x'\n's3cr3t'", 2],
     ["a name set twice", "A=s3cr3t\n\nB=2\nA=s3cr3t", 4],
     ["a name set twice, once exported", "A=s3cr3t\nexport A=s3cr3t", 2],
+    ["a # in a value", "A=1\nPASS=s3cr3t#s3cr3t", 2],
+    ["a # at the begin of a value", "COLOR=#s3cr3t", 1],
+    ["a # after a space and before text, as the whole value", "COLOR= #s3cr3t", 1],
+    ["a # in a URL", "URL=https://a.example/s3cr3t#top", 1],
+    ["a # in an exported value", "export A=s3cr3t#b", 1],
+    ["a # in a value after a colon", "A: s3cr3t#b", 1],
+    ["a # at the end of a value", "A=s3cr3t#", 1],
+    ["a # in a value before a comment", "A=s3cr3t#b # comment", 1],
+    ["a # directly after a quote", 'A="s3cr3t"#b', 1],
+    ["a # directly after a quote of several lines", "B=1\nA='s3cr3t\nmore'#b", 2],
+    ["a # within quotes that do not begin the value", "A=x 's3cr3t # b'", 1],
     ["the name __proto__", "__proto__=s3cr3t", 1],
   ];
   for (const [what, text, line] of wrong) {
@@ -79,6 +90,49 @@ describe("parseEnvironment", () => {
       expect(`${error.stack} ${JSON.stringify(error)}`).not.to.include("s3cr3t");
     });
   }
+
+  it("names the variable of a doubtful #, and the cure", () => {
+    const { message, nextStep } = refusalOf("A=1\nPASS=abc#123\n");
+    expect(message).to.equal("Line 2 of the environment file has a # outside of quotes.");
+    expect(nextStep).to.equal("Put the value in quotes, as in PASS='…#…'. A comment needs a space before its #.");
+  });
+
+  it("accepts a # in quotes, and as a comment after white space", () => {
+    const text = [
+      "A='abc#123'",
+      'B="#ff0000" # red',
+      "C=`x#y`",
+      "D=value # comment",
+      "E=value #comment",
+      "F=value\t# it's",
+      "G= # empty",
+      "# H=#1",
+      "I='first#",
+      "#second' # comment",
+      "",
+    ];
+    expect(parseEnvironment(text.join("\n")).map(({ key, value }) => `${key}=${value}`)).to.deep.equal([
+      "A=abc#123",
+      "B=#ff0000",
+      "C=x#y",
+      "D=value",
+      "E=value",
+      "F=value",
+      "G=",
+      "I=first#\n#second",
+    ]);
+  });
+
+  it("keeps a dollar sign and a backslash as they are, and replaces neither variables nor commands", () => {
+    const text = "A=$HOME\nB=\"$HOME$(id)\"\nC='$HOME'\nD=a$$b\nE=C:\\\\dir\\\\\n";
+    expect(parseEnvironment(text).map(({ value }) => value)).to.deep.equal([
+      "$HOME",
+      "$HOME$(id)",
+      "$HOME",
+      "a$$b",
+      "C:\\\\dir\\\\",
+    ]);
+  });
 
   it("sets what dotenv sets, or refuses the file", () => {
     const piece = fc.constantFrom(

@@ -113,14 +113,15 @@ describe("patch", () => {
     correlationId: undefined,
   };
   const target = { ...snapshot("running"), appId, key: "cvm_1" };
+  const requested = { allowed_envs: ["A"] };
 
   it("does not register a hash with an app or on a chain other than the CVM's", async () => {
     for (const wrong of [{ appId: parseAppId("a2".repeat(20)) }, { chainId: 1 }]) {
       const { run } = watching([], { patch: async () => ({ ...registration, ...wrong }) });
-      await catchError(patch(run, target, undefined), CloudProtocolError);
+      await catchError(patch(run, target, { requested }, undefined), CloudProtocolError);
     }
     const { run } = watching([], { patch: async () => registration });
-    expect(await patch(run, target, undefined)).to.equal(registration);
+    expect(await patch(run, target, { requested }, undefined)).to.equal(registration);
   });
 
   it("sends the requested changes, with the environment encrypted", async () => {
@@ -132,7 +133,7 @@ describe("patch", () => {
         return registration;
       },
     };
-    await patch(watching([], cloud, request).run, target, "cipher");
+    await patch(watching([], cloud, request).run, target, { requested }, "cipher");
     expect(JSON.parse(JSON.stringify(draft))).to.deep.equal({
       dockerCompose: "x",
       allowedEnvs: ["A"],

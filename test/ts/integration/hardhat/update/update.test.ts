@@ -247,6 +247,30 @@ describe("dstack update", () => {
       expect(stdout).to.include("Warning: The compose file uses TOKEN");
     });
 
+    it("pays nothing for the same names in another order, and keeps the order", async () => {
+      const before = await getComposeFile(world.cloudClient, { cvm: "onchain-app" });
+      const result = (await run({ env: "API_URL=https://b.example,TOKEN=other", wait: true })).json<UpdateResult>();
+      expect(result).to.deep.include({ outcome: "environmentReplaced", transactions: [] });
+      expect(await getComposeFile(world.cloudClient, { cvm: "onchain-app" })).to.deep.equal(before);
+      expect(Object.fromEntries(environment()?.map(({ key, value }) => [key, value]) ?? [])).to.deep.equal({
+        TOKEN: "other",
+        API_URL: "https://b.example",
+      });
+    });
+
+    it("refuses a value that is too large, and warns about one that ends with a backslash, before the payment", async () => {
+      const block = await head();
+      const refused = await run({ env: `TOKEN=${"s".repeat(128 * 1024 + 1)},API_URL=x` });
+      expect(errorOf(refused)).to.include({ name: "InvalidEnvironmentError" });
+      expect(refused.exitCode).to.equal(2);
+      expect(environment()).to.deep.equal(tokens);
+      expect(await head()).to.equal(block);
+      const planned = await run({ env: "TOKEN=C:\\,API_URL=x", dryRun: true });
+      expect(planned.json<UpdateResult>().warnings).to.deep.equal([
+        "The value of TOKEN ends with a backslash (\\), which some versions of the guest read wrongly.",
+      ]);
+    });
+
     it("prints nothing when the same names are set", async () => {
       expect((await run({ envFile: path(".env") })).json<UpdateResult>().warnings).to.deep.equal([]);
     });
@@ -279,7 +303,7 @@ describe("dstack update", () => {
 
   for (const [what, args, name, code] of [
     ["no CVM", { cvm: undefined }, "InvalidArgumentError", 2],
-    ["a value on the command line", { env: `TOKEN=${secret}` }, "InvalidArgumentError", 2],
+    ["a value with a comma on the command line", { env: `TOKEN=${secret},${secret}` }, "InvalidArgumentError", 2],
     ["a variable that is not set", { env: "DSTACK_TEST_NOT_SET" }, "InvalidArgumentError", 2],
     ["a name that every object has", { env: "constructor" }, "InvalidArgumentError", 2],
     ["an empty list of names", { env: "" }, "InvalidArgumentError", 2],
