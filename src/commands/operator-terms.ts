@@ -30,6 +30,8 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   expectedKmsPublicKey: "dstack.kmsPublicKey",
   finalizedLagSeconds: "--finalized-lag",
   kms: "--kms, dstack.kms or DSTACK_KMS",
+  maxFeePerGas: "--max-fee",
+  maxPriorityFeePerGas: "--priority-fee",
   mode: "--batch",
   replaceTransaction: "dstack tx replace",
   safeLagSeconds: "--safe-lag",

@@ -120,7 +120,13 @@ export function createSending(
       return false;
     }
     const { kind } = attempt;
-    const { fees, leastFeePerGas } = await planReplacement(client, transaction, { kind });
+    const mayRaiseNamed = choices.maxPriorityFeePerGas !== undefined;
+    const plan = await planReplacement(client, transaction, { kind, mayRaiseNamed }).catch((error: unknown) => {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      tell(`${error.message} Name it: dstack tx replace ${id} --priority-fee`);
+    });
+    if (plan === undefined) return false;
+    const { fees, leastFeePerGas } = plan;
     if (ceiling === undefined || leastFeePerGas > ceiling) {
       const least = formatGwei(leastFeePerGas);
       if (!mayAsk) {

@@ -176,7 +176,7 @@ class LedgerPayments implements PaymentPort {
 
   /** Uses the nonce of the transaction that the caller gave up, if it still waits. What is mined first counts. */
   async #abandon(recorded: readonly (LedgerTransaction | undefined)[]): Promise<void> {
-    const { ledger, account } = this.#parameters;
+    const { ledger, account, maxFeePerGas, maxPriorityFeePerGas } = this.#parameters;
     const { abandon } = this.#update;
     const isNamed = ({ transactionHash }: TransactionAttempt) => transactionHash === abandon;
     const open = recorded.find((one) => one?.state === "open" && one.attempts.some(isNamed));
@@ -184,7 +184,8 @@ class LedgerPayments implements PaymentPort {
     const { chainId, from, nonce } = open;
     const { context } = await this.#senderOf(from, open);
     const outcome = await readOutcome(context, open, { isDue: true });
-    if (outcome === undefined) await cancelTransaction(this.#client, { ledger, account, chainId, nonce });
+    const fees = { maxFeePerGas, maxPriorityFeePerGas };
+    if (outcome === undefined) await cancelTransaction(this.#client, { ledger, account, chainId, nonce, ...fees });
   }
 
   /** What an earlier run of this update paid for, besides the given payments: the device. */

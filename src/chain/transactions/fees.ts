@@ -68,7 +68,7 @@ export function highestTipFor({ type }: Pick<Account, "type">, named: NamedFees,
   if (type === "local") return tip;
   throw new InvalidArgumentError(
     `A priority fee of ${formatGwei(tip)} gwei is above ${formatGwei(cap)} gwei, and a node or a wallet holds the key.`,
-    { nextStep: "Nothing was sent. Name a lower priority fee, or sign with the key itself." },
+    { nextStep: "Nothing was sent. Name less with `maxPriorityFeePerGas`, or sign with the key itself." },
   );
 }
 

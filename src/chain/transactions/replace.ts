@@ -43,12 +43,14 @@ export interface ReplacementPlan {
 export interface PlanReplacementParameters extends NamedFees {
   /** `cancel` spends the nonce on nothing. */
   readonly kind: TransactionAttempt["kind"];
+  /** Whether the user has named a priority fee, so that one above 12 gwei may be raised without a new name. @default false */
+  readonly mayRaiseNamed?: boolean | undefined;
 }
 
 /**
  * Plans the replacement of an open transaction, and signs nothing.
  *
- * @throws InvalidArgumentError if a named price is too low
+ * @throws InvalidArgumentError if a named price is too low, or a priority fee must be named
  * @throws ImplausibleAnswerError, RpcUnavailableError
  */
 export async function planReplacement(
@@ -164,7 +166,7 @@ function raised(wei: bigint): bigint {
 async function readHigherFees(
   client: ChainClient,
   { attempts }: LedgerTransaction,
-  named: NamedFees,
+  { mayRaiseNamed = false, ...named }: Omit<PlanReplacementParameters, "kind">,
 ): Promise<Pick<ReplacementPlan, "fees" | "leastFeePerGas">> {
   requireOrdered(named);
   const [fees, baseFeePerGas] = await Promise.all([readFees(client), readBaseFee(client)]);
@@ -174,16 +176,35 @@ async function readHigherFees(
   const maxPriorityFeePerGas = named.maxPriorityFeePerGas ?? larger(leastTip, fees.maxPriorityFeePerGas);
   const leastFeePerGas = larger(raised(highest("maxFeePerGas")), baseFeePerGas + maxPriorityFeePerGas);
   const maxFeePerGas = named.maxFeePerGas ?? larger(leastFeePerGas, 2n * baseFeePerGas + maxPriorityFeePerGas);
-  requireAtLeast("priority fee", maxPriorityFeePerGas, leastTip);
-  requireAtLeast("highest fee per gas", maxFeePerGas, leastFeePerGas);
+  const isNamed = mayRaiseNamed || named.maxPriorityFeePerGas !== undefined;
+  if (!isNamed && leastTip > highestReplacementTip) throw unnamedTip(leastTip);
+  requireAtLeast("maxPriorityFeePerGas", maxPriorityFeePerGas, leastTip);
+  requireAtLeast("maxFeePerGas", maxFeePerGas, leastFeePerGas);
   return { fees: { maxFeePerGas, maxPriorityFeePerGas }, leastFeePerGas };
 }
 
-function requireAtLeast(what: string, named: bigint, least: bigint): void {
+const words = { maxPriorityFeePerGas: "priority fee", maxFeePerGas: "highest fee per gas" } as const;
+
+function requireAtLeast(name: keyof typeof words, named: bigint, least: bigint): void {
   if (named >= least) return;
   throw new InvalidArgumentError(
-    `The ${what} of a replacement must be at least ${formatGwei(least)} gwei, and ${formatGwei(named)} gwei was named.`,
-    { nextStep: "Nothing was sent. Name more, or name none.", context: { what, named: `${named}`, least: `${least}` } },
+    `The ${words[name]} of a replacement must be at least ${formatGwei(least)} gwei, and ${formatGwei(named)} gwei was named.`,
+    {
+      nextStep: `Nothing was sent. Name more with \`${name}\`, or leave it out.`,
+      context: { what: words[name], named: `${named}`, least: `${least}` },
+    },
+  );
+}
+
+/** Without a limit, an endpoint that never shows a transaction as mined could raise the tip again and again. */
+function unnamedTip(least: bigint): InvalidArgumentError {
+  const [needed, most] = [formatGwei(least), formatGwei(highestReplacementTip)];
+  return new InvalidArgumentError(
+    `Nodes take a replacement only with a priority fee of at least ${needed} gwei, and no more than ${most} gwei is chosen unless you name it.`,
+    {
+      nextStep: `Nothing was sent. Name ${needed} gwei or more with \`maxPriorityFeePerGas\`.`,
+      context: { least: `${least}`, most: `${highestReplacementTip}` },
+    },
   );
 }
 

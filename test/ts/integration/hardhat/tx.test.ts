@@ -7,6 +7,7 @@ import { createTestClient, http, isHex, parseGwei, type TestClient } from "viem"
 import { getBlock, getTransactionCount, sendTransaction } from "viem/actions";
 import { sendBatch } from "../../../../src/batch/index.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
+import type { NamedFees } from "../../../../src/chain/transactions/fees.ts";
 import { type Ledger, openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { cancelTransaction, replaceTransaction } from "../../../../src/chain/transactions/replace.ts";
 import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
@@ -80,10 +81,12 @@ describe("pending transactions", () => {
   const readBaseFee = async () => (await getBlock(world.ownerClient)).baseFeePerGas ?? 0n;
 
   /** Sends a call whose price the base fee then exceeds, as a process that ended before it was mined. */
-  async function getStuck(baseFee = parseGwei("50")) {
+  async function getStuck(baseFee = parseGwei("50"), fees: NamedFees = {}) {
     await node.setAutomine(false);
     const calls = [addComposeHashCall({ appId, composeHash })];
-    const error = await rejection(sendBatch(world.ownerClient, { calls, ledger, timeoutMs: 200, pollIntervalMs: 50 }));
+    const error = await rejection(
+      sendBatch(world.ownerClient, { calls, ledger, timeoutMs: 200, pollIntervalMs: 50, ...fees }),
+    );
     expect(error).to.be.instanceOf(BatchStoppedError);
     await raiseBaseFee(baseFee);
     const [open] = ledger.transactions({ states: ["open"] });
@@ -156,6 +159,26 @@ describe("pending transactions", () => {
     ).json<Shown>();
     expect(state).to.equal("mined");
     expect(attempts.at(-1)).to.include({ maxFeePerGas: "80000000000", maxPriorityFeePerGas: "20000000000" });
+  });
+
+  it("need a named priority fee above 12 gwei, and the error names the flag", async () => {
+    const { id } = await getStuck(parseGwei("50"), {
+      maxFeePerGas: parseGwei("20"),
+      maxPriorityFeePerGas: parseGwei("16"),
+    });
+    const transaction = `${id}`;
+    for (const task of ["replace", "cancel"]) {
+      const unnamed = await run(["tx", task], { transaction, yes: true });
+      expect(unnamed.exitCode).to.equal(2);
+      const { message, nextStep } = unnamed.json<Failed>().error;
+      expect(message).to.contain("at least 18 gwei").and.contain("no more than 12 gwei");
+      expect(nextStep).to.contain("18 gwei or more with --priority-fee");
+    }
+    const low = await run(["tx", "replace"], { transaction, yes: true, priorityFee: "17" });
+    expect(low.json<Failed>().error.nextStep).to.contain("--priority-fee");
+    const replaced = await runAndMine(["tx", "replace"], { transaction, yes: true, priorityFee: "18" });
+    expect(replaced.exitCode, replaced.stderr).to.equal(0);
+    expect(ledger.transaction(id).attempts.at(-1)?.maxPriorityFeePerGas).to.equal(parseGwei("18"));
   });
 
   it("are cancelled: the nonce is used and the call is not made", async () => {

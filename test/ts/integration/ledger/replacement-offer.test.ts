@@ -9,10 +9,11 @@ import { sendBatch } from "../../../../src/batch/index.ts";
 import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { createSending, parseSending, type SendingArguments } from "../../../../src/commands/sending.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
-import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
+import { addComposeHashCall, type OwnerCall } from "../../../../src/core/owner-calls.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { createOutput } from "../../../../src/output/output.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { crashingOnceRecorded } from "../../../support/ledger/crashing-ledger.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { until } from "../../../support/until.ts";
 
@@ -42,7 +43,12 @@ describe("the offer to replace transactions below the base fee", () => {
   }
 
   /** Sends two calls, and answers the questions of the task in turn. Returns them, and what was printed. */
-  async function send(answers: readonly boolean[], during: () => Promise<void>, args: SendingArguments = {}) {
+  async function send(
+    answers: readonly boolean[],
+    during: () => Promise<void>,
+    args: SendingArguments = {},
+    named?: readonly OwnerCall[],
+  ) {
     const { client, appId, owner: account } = dstack;
     const questions: string[] = [];
     const stream = new PassThrough();
@@ -52,14 +58,15 @@ describe("the offer to replace transactions below the base fee", () => {
     };
     const io = { output: createOutput(stream), ask, signal: new AbortController().signal };
     const choices = parseSending(args, { finality: undefined });
-    const calls = ["1", "2"].map((digit) =>
+    const twoCalls = ["1", "2"].map((digit) =>
       addComposeHashCall({ appId, composeHash: parseComposeHash(digit.repeat(64)) }),
     );
+    const calls = named ?? twoCalls;
     const sending = sendBatch(client, {
       ...{ calls, account, ledger, mode: "none", pollIntervalMs: 20 },
       ...createSending(io, { client }, { choices, ledger, account }),
     });
-    await until(() => ledger.transactions().filter((one) => one.attempts[0]?.isSent).length === 2);
+    await until(() => ledger.transactions().filter((one) => one.attempts[0]?.isSent).length === calls.length);
     await during();
     await mine();
     await sending;
@@ -100,6 +107,28 @@ describe("the offer to replace transactions below the base fee", () => {
     await send([], during, { maxFee: "20", priorityFee: "16", replace: "200" });
     for (const { attempts } of ledger.transactions())
       expect(attempts.map((one) => one.maxPriorityFeePerGas)).to.deep.equal([parseGwei("16"), parseGwei("18")]);
+  });
+
+  it("names the flag where an earlier run named a priority fee above the limit, and goes on waiting", async () => {
+    const { client, owner: account } = dstack;
+    const fees = { maxFeePerGas: parseGwei("20"), maxPriorityFeePerGas: parseGwei("16") };
+    const call = addComposeHashCall({ appId: dstack.appId, composeHash: parseComposeHash("1".repeat(64)) });
+    const dying = crashingOnceRecorded(ledger);
+    await rejection(sendBatch(client, { calls: [call], account, ledger: dying, mode: "none", ...fees }));
+    await raiseBaseFee(parseGwei("60"));
+    const { printed } = await send(
+      [],
+      async () => {
+        await raiseBaseFee(1n);
+      },
+      { replace: "200" },
+      [call],
+    );
+    expect(printed)
+      .to.contain("a priority fee of at least 18 gwei, and no more than 12 gwei is chosen unless you name it")
+      .and.contain("--priority-fee");
+    expect(attempts()).to.deep.equal([1]);
+    expect(ledger.transactions()[0]?.state).to.equal("mined");
   });
 
   it("is for a key in this process: for a node's key, a priority fee above the limit is refused", async () => {
