@@ -25,7 +25,7 @@ import {
 import type { MockCloudEvent } from "../../../src/mock-cloud/index.ts";
 import { devAccount } from "../../../src/world/chain/client.ts";
 import { launchCvm, launchOffChainCvm } from "../../../src/world/cvms.ts";
-import { startWorld, type World } from "../../../src/world/start-world.ts";
+import { type StartWorldParameters, startWorld, type World } from "../../../src/world/start-world.ts";
 
 type RequestDone = Extract<MockCloudEvent, { type: "request" }>;
 
@@ -84,7 +84,7 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-export async function startLane(): Promise<Lane> {
+export async function startLane(parameters: StartWorldParameters = {}): Promise<Lane> {
   const answered = new Set<(request: RequestDone) => void>();
   const answers: RequestDone[] = [];
   const onEvent = (event: MockCloudEvent) => {
@@ -92,7 +92,7 @@ export async function startLane(): Promise<Lane> {
     answers.push(event);
     for (const tell of answered) tell(event);
   };
-  const world = await startWorld({ cvms: false, cloud: { rolloverMs: 20, deviceLogin: true, onEvent } });
+  const world = await startWorld({ ...parameters, cvms: false, cloud: { rolloverMs: 20, deviceLogin: true, onEvent } });
   const standing = new Map<KmsKind, Promise<TestCvm>>();
 
   const lane: Lane = {

@@ -1,3 +1,4 @@
+import type { StartWorldParameters } from "../../../src/world/start-world.ts";
 import type { Cli } from "./cli.ts";
 import type { Lane } from "./lane.ts";
 import type { Sdk } from "./sdk.ts";
@@ -6,6 +7,8 @@ import type { Sdk } from "./sdk.ts";
 export interface Operation {
   /** Unique; also the row's title. */
   readonly name: string;
+  /** Runs in a world of its own with these parameters. @default the world of the lane */
+  readonly world?: StartWorldParameters;
   /** The call of an SDK. Absent when only the CLI has one. */
   readonly sdk?: (context: { readonly sdk: Sdk; readonly lane: Lane }) => Promise<void>;
   /** The command of the CLI. Absent when it has none. */

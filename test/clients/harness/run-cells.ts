@@ -1,3 +1,4 @@
+import type { StartWorldParameters } from "../../../src/world/start-world.ts";
 import { cliOf } from "./cli.ts";
 import { findClientBug } from "./client-bugs.ts";
 import { MethodMissingError } from "./client-errors.ts";
@@ -34,20 +35,35 @@ export async function runCells({ operations, installed, lanes, onCell }: RunCell
   await Promise.all(Array.from({ length: Math.min(lanes, tasks.length) }, runLane));
   return cells;
 
-  async function runLane(): Promise<void> {
-    const lane = await startLane();
-    const drivers = new Map<ClientName, Driver>();
-    try {
+  function runLane(): Promise<void> {
+    return inWorld({}, async (run) => {
       for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
-        const cell = await runCell(task, lane, drivers);
+        const world = hasCall(task) ? task.operation.world : undefined;
+        const cell = await (world === undefined ? run(task) : inWorld(world, (runAlone) => runAlone(task)));
         cells.push(cell);
         onCell(cell);
       }
-    } finally {
-      for (const driver of drivers.values()) await driver.close();
-      await lane.close();
-    }
+    });
   }
+}
+
+/** Starts a world for tasks that run one after another, and closes it and their drivers afterwards. */
+async function inWorld<Result>(
+  parameters: StartWorldParameters,
+  use: (run: (task: Task) => Promise<Cell>) => Promise<Result>,
+): Promise<Result> {
+  const lane = await startLane(parameters);
+  const drivers = new Map<ClientName, Driver>();
+  try {
+    return await use((task) => runCell(task, lane, drivers));
+  } finally {
+    for (const driver of drivers.values()) await driver.close();
+    await lane.close();
+  }
+}
+
+function hasCall({ client, operation }: Task): boolean {
+  return (client.kind === "cli" ? operation.cli : operation.sdk) !== undefined;
 }
 
 function isCommand({ client, operation }: Task): boolean {

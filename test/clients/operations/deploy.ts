@@ -73,6 +73,37 @@ const updates: readonly Operation[] = [
     },
   },
   {
+    name: "deploy --cvm-id --wait on a chain like Base, with 200 ms blocks and tags that lag",
+    world: { blockTimeMs: 200, safeLagSeconds: 73, finalizedLagSeconds: 1235 },
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      await update(cli, lane, cvm, ["--wait"]);
+      await expectUpdated(lane, cvm, { document: { docker_compose_file: nextCompose } });
+      await lane.withdrawHash(cvm, cvm.composeHash);
+      expect(await isHashAllowed(lane, cvm, cvm.composeHash), "old hash").to.equal(false);
+      const { client } = lane.world.chain;
+      expect((await client.getBlock({ blockTag: "safe" })).number).to.equal(0n);
+      await lane.world.advance(1235);
+      expect(Number((await client.getBlock({ blockTag: "finalized" })).number)).to.be.above(0);
+    },
+  },
+  {
+    name: "deploy --cvm-id on a chain id of its own: refused before it signs",
+    world: { chainId: 845_300_001 },
+    cli: async ({ cli, lane }) => {
+      const cvm = await lane.createCvm("on-chain");
+      const sent = () => lane.world.chain.client.getTransactionCount({ address: lane.world.owner.address });
+      const before = await sent();
+      const args = ["deploy", "--cvm-id", cvm.id, "-c", compose, "--private-key", lane.ownerKey];
+      for (const more of [[], ["--rpc-url", lane.world.chain.rpcUrl]]) {
+        const { text } = await cli.fail([...args, ...more], { files });
+        expect(text).to.include("Chain is required");
+      }
+      expect(await sent()).to.equal(before);
+      await expectUntouched(lane, cvm);
+    },
+  },
+  {
     name: "deploy --cvm-id: key that does not own the app",
     cli: async ({ cli, lane }) => {
       const cvm = await lane.createCvm("on-chain");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { addComposeHash, confirmCvmPatch, createClient, patchCvm } from "@phala/cloud";
 import { expect } from "chai";
-import type { Hex } from "viem";
+import { createPublicClient, type Hex, http } from "viem";
 import { base } from "viem/chains";
 import { root } from "../../../../scripts/support/paths.ts";
 import type { WorldDescription } from "../../../../src/commands/up.ts";
@@ -39,6 +39,42 @@ describe("hardhat dstack up", () => {
     expect(await stop("SIGINT")).to.equal(0);
     expect(log()).to.equal("");
     for (const url of [world.rpcUrl, world.apiUrl]) expect(await isListening(url)).to.equal(false);
+  });
+
+  it("runs an update by the official client and a prune with Base's block times and tags that lag", async () => {
+    const lags = ["--safe-lag", "1", "--finalized-lag", "1235"];
+    const { world, stop } = await startUpProcess(["--block-time", "200", ...lags, "--admin"]);
+    const { environment, rpcUrl, adminUrl } = world;
+    const chain = createPublicClient({ transport: http(rpcUrl) });
+    const [old] = [await hashOf(world)];
+    const { composeHash, transactionHash } = await updateOnChainCvm(world, "1.29");
+    const { blockNumber } = await chain.getTransactionReceipt({ hash: transactionHash as Hex });
+
+    const names = ["--network", "base", "--app", environment.ONCHAIN_APP ?? "", "--keep", "1", "--until", "safe"];
+    const files = [
+      "--ledger",
+      join(directory.path, "ledger.sqlite"),
+      "--store",
+      join(directory.path, "history.sqlite"),
+    ];
+    const { code, stdout, stderr } = await runScript({
+      args: ["hardhat", "dstack", "prune", ...names, ...files, "--json", "--yes"],
+      env: { ...environment, BASE_RPC_URL: rpcUrl, DSTACK_OWNER_KEY: environment.PRIVATE_KEY },
+    });
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.match(/waiting until block (\d+) is safe[\s\S]*block \1 is safe/);
+    expect(JSON.parse(stdout)).to.have.deep.property("removed", [`0x${old}`]);
+    expect(await hashOf(world)).to.equal(composeHash);
+
+    expect((await chain.getBlock({ blockTag: "safe" })).number >= blockNumber).to.equal(true);
+    expect((await chain.getBlock({ blockTag: "finalized" })).number).to.equal(0n);
+    await fetch(`${adminUrl}/clock/advance`, {
+      method: "POST",
+      headers: { "x-admin-key": environment.DSTACK_CLOUD_ADMIN_KEY ?? "", "content-type": "application/json" },
+      body: JSON.stringify({ ms: 1_235_000 }),
+    });
+    expect((await chain.getBlock({ blockTag: "finalized" })).number >= blockNumber).to.equal(true);
+    expect(await stop("SIGINT")).to.equal(0);
   });
 
   it("continues from its state file, after SIGTERM and after kill -9", async () => {
