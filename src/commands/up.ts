@@ -5,7 +5,8 @@ import { parseAddress } from "../chain/client.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { parseAllowedHosts, parseAllowedOrigins, splitList } from "../mock-cloud/http/page-guard.ts";
-import type { EventListener } from "../mock-cloud/index.ts";
+import type { EventListener, Finality } from "../mock-cloud/index.ts";
+import { parseFinality } from "../mock-cloud/options.ts";
 import { createCloudOutput } from "../output/cloud.ts";
 import { createOutput } from "../output/output.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
@@ -74,6 +75,7 @@ export interface UpArguments {
   readonly fork?: string | undefined;
   readonly chainRpc?: string | undefined;
   readonly kms?: string | undefined;
+  readonly finality?: string | undefined;
   readonly allowedHosts?: string | undefined;
   readonly allowedOrigins?: string | undefined;
   readonly deviceLogin?: boolean | undefined;
@@ -93,6 +95,7 @@ export interface UpSettings {
     | { readonly kind: "existing"; readonly rpcUrl: string; readonly kms: string };
   readonly cloudPort: number;
   readonly stateFile: string | undefined;
+  readonly finality: Finality | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly deviceLogin: boolean;
@@ -112,6 +115,7 @@ export function parseUpArguments(args: UpArguments): UpSettings {
     chain: parseChain(args),
     cloudPort: parsePort("--cloud-port", cloudPort, 4000),
     stateFile: state,
+    finality: parseFinality("--finality", args.finality),
     allowedHosts: parseAllowedHosts(splitList(args.allowedHosts), "--allowed-hosts"),
     allowedOrigins: parseAllowedOrigins(splitList(args.allowedOrigins), "--allowed-origins"),
     deviceLogin,
@@ -233,10 +237,19 @@ const rolloverMs = 1500;
 
 export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {
   const { settings, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
-  const { chain, cloudPort, stateFile, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins } = settings;
+  const { chain, cloudPort, stateFile, finality, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins } =
+    settings;
   const guard = { allowedHosts, allowedOrigins };
   const admin = adminKey === undefined ? {} : { admin: { key: adminKey } };
-  const cloud = { port: cloudPort, rolloverMs, onEvent: onCloudEvent, deviceLogin, privateWebhooks, ...admin };
+  const cloud = {
+    port: cloudPort,
+    rolloverMs,
+    onEvent: onCloudEvent,
+    finality,
+    deviceLogin,
+    privateWebhooks,
+    ...admin,
+  };
   if (chain.kind === "own") return startWorld({ ...chain, stateFile, cloud, signal, ...guard });
   const key = await readOwnerKey();
   const owner = key === "" ? undefined : privateKeyToAccount(parseFixedHex("The owner's private key", key, 32));

@@ -198,6 +198,12 @@ export const upTasks = [
     .addOption(optional("fork", "RPC URL of Base or Ethereum, to fork it"))
     .addOption(optional("chainRpc", "RPC URL of an existing chain to use instead of a new one; needs --kms"))
     .addOption(optional("kms", "Address of the DstackKms on that chain"))
+    .addOption(
+      optional(
+        "finality",
+        "How final a registration must be before an update: latest, safe, finalized (default: latest)",
+      ),
+    )
     .addOption(optional("allowedHosts", "Further host names that both servers accept, separated by commas"))
     .addOption(
       optional(

@@ -1,4 +1,5 @@
 import type { Transport } from "viem";
+import { InvalidArgumentError } from "../errors/index.ts";
 import type { Clock } from "./clock.ts";
 import type { EventListener } from "./events.ts";
 import type { PageGuardOptions } from "./http/page-guard.ts";
@@ -33,8 +34,19 @@ export interface OffChainKmsSeed extends KmsSeedBase {
   readonly chainId?: undefined;
 }
 
+export const finalities = ["latest", "safe", "finalized"] as const;
+
 /** The block tag that must reach a registration before the cloud rolls the update over. */
-export type Finality = "latest" | "safe" | "finalized";
+export type Finality = (typeof finalities)[number];
+
+/** @throws InvalidArgumentError */
+export function parseFinality(name: string, raw: string | undefined): Finality | undefined {
+  const known = finalities.find((finality) => finality === raw);
+  if (raw === undefined || known !== undefined) return known;
+  throw new InvalidArgumentError(`${name} must be latest, safe or finalized.`, {
+    nextStep: "See how the node of the chain uses these block tags.",
+  });
+}
 
 /** A KMS whose policy is a DstackKms contract. `rpc` is the backend's own connection to the chain. It is not stored. */
 export interface OnChainKmsSeed extends KmsSeedBase {

@@ -20,7 +20,7 @@ export interface StartCloudProcessParameters {
 }
 
 export async function startCloudProcess({ args, env }: StartCloudProcessParameters): Promise<CloudProcess> {
-  const child = spawn(process.execPath, ["scripts/run.mjs", "src/mock-cloud/server.ts", "--port", "0", ...args], {
+  const child = spawn(process.execPath, ["scripts/run.mjs", "src/bin/main.ts", "mock-cloud", "--port", "0", ...args], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -206,9 +206,9 @@ describe("the published package", function () {
   });
 
   it("starts the mock cloud as a command and stops it on a signal", async () => {
-    const path = join(installed, manifest.bin?.["dstack-mock-cloud"] ?? "");
+    const path = join(installed, manifest.bin?.["dstack-toolkit"] ?? "");
     expect(readFileSync(path, "utf8")).to.match(/^#!\/usr\/bin\/env node\n/);
-    const server = spawn(process.execPath, [path, "--port=0", "--quiet"], {
+    const server = spawn(process.execPath, [path, "mock-cloud", "--port=0", "--quiet"], {
       cwd: consumer,
       stdio: ["ignore", "pipe", "inherit"],
     });
