@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
 import { checkDockerCompose, parseComposeYaml } from "../../../src/core/docker-compose.ts";
+import { compareVerdicts } from "../../support/compose/compare.ts";
 import { type ComposeCase, composeEnvironment, readComposeCorpus } from "../../support/compose/corpus.ts";
 import { buildGoProgram } from "../install/go-program.ts";
 
@@ -13,11 +14,14 @@ interface Verdict {
   readonly value?: unknown;
 }
 
-/** Asks Docker Compose's own loader about every compose file of the corpus. Returns what is wrong, as sentences. */
+/**
+ * Asks Docker Compose's own loader about every compose file of the corpus, and compares its verdict with the recorded
+ * one and with ours. Returns what is wrong, as sentences.
+ */
 export async function checkCompose(): Promise<readonly string[]> {
   const files = readComposeCorpus();
   const verdicts = await askLoader(await buildGoProgram("compose-go"), files);
-  return files.flatMap((file, index) => {
+  const wrong = files.flatMap((file, index) => {
     const verdict = verdicts[index];
     if (verdict?.name !== file.name) return [`${file.name}: compose-go gave no verdict.`];
     if (verdict.accepted !== file.isAccepted) {
@@ -29,6 +33,8 @@ export async function checkCompose(): Promise<readonly string[]> {
       ? []
       : [`${file.name}: we read another value than compose-go.`];
   });
+  const judged = files.map((file, index) => ({ ...file, isAccepted: verdicts[index]?.accepted === true }));
+  return [...wrong, ...(await compareVerdicts(judged))];
 }
 
 async function askLoader(program: string, files: readonly ComposeCase[]): Promise<readonly Verdict[]> {
