@@ -146,6 +146,7 @@ export const errorTable = {
   LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs of a single block."),
   LogsUnavailableError: entry(2102, false, "The RPC endpoint does not have the logs of these blocks."),
   HistoryStoreError: entry(2103, false, "The history store is damaged, or this version cannot use it."),
+  LogIndexError: entry(2104, true, "An index of logs did not deliver the logs of some blocks."),
 
   BatchStoppedError: entry(2201, true, "A batch in several transactions stopped before its last one."),
   NoEffectError: entry(2202, false, "A call of the batch would change nothing."),

@@ -332,6 +332,17 @@ export class LogsUnavailableError extends ChainError {
   }
 }
 
+export class LogIndexError extends ChainError {
+  override readonly name = "LogIndexError";
+  constructor(index: string, { fromBlock, toBlock }: RefusedBlocks, answer: string) {
+    super(`The index ${index} did not deliver the logs of blocks ${fromBlock} to ${toBlock}: ${answer}.`, {
+      nextStep: "Try again later, name another index, or read without one: the chain's endpoint has the same logs.",
+      context: { index, fromBlock: fromBlock.toString(), toBlock: toBlock.toString(), answer },
+      retryable: true,
+    });
+  }
+}
+
 const storeProblems = {
   damaged: ["is damaged", "Delete it. The next run reads the history from the chain again."],
   foreign: ["is not a history store", "Give the path of a history store, or a path where no file exists."],

@@ -81,6 +81,11 @@ export function lengthOf({ fromBlock, toBlock }: BlockRange): bigint {
   return toBlock - fromBlock + 1n;
 }
 
+/** The number of blocks in some ranges that do not overlap. */
+export function blocksIn(ranges: readonly BlockRange[]): bigint {
+  return ranges.reduce((sum, range) => sum + lengthOf(range), 0n);
+}
+
 /** The union of these ranges, as ascending ranges that do not overlap or touch. */
 export function mergeRanges(ranges: readonly BlockRange[]): BlockRange[] {
   const merged: BlockRange[] = [];

@@ -126,9 +126,9 @@ export async function readUnsettledBlocks(
   { start, ...retry }: RetryOptions & { readonly start: bigint },
 ): Promise<UnsettledBlocks> {
   const read = async (number: bigint) => (number > start ? readBlock(client, number, retry) : undefined);
-  const [safe, finalized] = await Promise.all(
-    (["safe", "finalized"] as const).map((tag) => readTaggedBlock(client, tag, { pinned, signal: retry.signal })),
-  );
+  const tagged = await Promise.all((["safe", "finalized"] as const).map((tag) => readTaggedBlock(client, tag, retry)));
+  // A node that names the newest block does not tell which blocks may change.
+  const [safe, finalized] = tagged.map((block) => (block && block.number < pinned.number ? block : undefined));
   const earlier =
     safe === undefined || finalized === undefined ? await read(pinned.number - blocksToMeasure) : undefined;
   const tookMs = earlier === undefined ? longestMs : ((pinned.timestamp - earlier.timestamp) * 1000n) / blocksToMeasure;
@@ -144,16 +144,15 @@ export async function readUnsettledBlocks(
   };
 }
 
-/** Undefined if the node does not know the tag, or names no block below the pinned one. */
-async function readTaggedBlock(
+/** Undefined if the node does not know the tag. Asked once: no result depends on it. */
+export async function readTaggedBlock(
   client: ChainClient,
   tag: "safe" | "finalized",
-  { pinned, signal }: { readonly pinned: PinnedBlock; readonly signal: AbortSignal | undefined },
+  { signal }: Pick<RetryOptions, "signal">,
 ): Promise<PinnedBlock | undefined> {
   try {
     const answer = await requestOnce(client, { method: "eth_getBlockByNumber", params: [tag, false] }, signal);
-    const { block } = parseBlock(answer);
-    return block.number < pinned.number ? block : undefined;
+    return parseBlock(answer).block;
   } catch {
     signal?.throwIfAborted();
     return undefined;

@@ -1,5 +1,6 @@
 import type { Address } from "viem";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
+import type { BlockRange } from "./block-ranges.ts";
 import type { InitialFlags, PolicyChange } from "./policy.ts";
 
 /** All changes of an app's policy up to one block. */
@@ -16,8 +17,21 @@ export interface History {
   readonly initialFlags: InitialFlags;
   /** Number of the app's logs that are not DstackApp events. */
   readonly unknownLogs: number;
+  /**
+   * The blocks whose events an index delivered. Absent if the chain's endpoint delivered every event. The state that
+   * follows from an index's events can be proven, the events cannot.
+   */
+  readonly indexed?: IndexedEvents | undefined;
   /** Never remove anything on the basis of an incomplete history. */
   readonly completeness: Completeness;
+}
+
+export interface IndexedEvents {
+  /** Hosts of the indexes. */
+  readonly indexes: readonly string[];
+  readonly ranges: readonly BlockRange[];
+  /** The block whose state is proven to be the one that follows from the events. Undefined if nothing is proven. */
+  readonly provenAt: PinnedBlock | undefined;
 }
 
 export interface PinnedBlock {
@@ -64,6 +78,8 @@ export type IncompletenessReason = { readonly message: string } & (
       readonly byEvents: Address | undefined;
       readonly onChain: Address | undefined;
     }
+  /** An index delivered events, and no proof of the state shows that none is missing. */
+  | { readonly kind: "stateUnproven" }
   /** The endpoint does not serve the state of the pinned block, so the events were not compared with it. */
   | { readonly kind: "notVerified" }
   /** The chain replaced the pinned block repeatedly while it was read. */

@@ -1,9 +1,22 @@
-import { createMPT, verifyMerkleProof } from "@ethereumjs/mpt";
-import { bytesToHex, concat, type Hex, hexToBigInt, hexToBytes, isHex, keccak256, numberToHex, toRlp } from "viem";
+import { verifyMerkleProof } from "@ethereumjs/mpt";
+import {
+  type Address,
+  bytesToHex,
+  checksumAddress,
+  concat,
+  type Hex,
+  hexToBigInt,
+  hexToBytes,
+  isHex,
+  keccak256,
+  numberToHex,
+  toRlp,
+} from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { type RetryOptions, requestOnce } from "../chain/retry.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
 import { type Refusal, retryUnlessRefused } from "./refusals.ts";
+import { trieRoot } from "./storage-root.ts";
 
 export interface AccountProof {
   readonly accountProof: readonly Hex[];
@@ -62,14 +75,12 @@ export const emptyWord: Hex = "0x80";
  *
  * @param empty slots of zero words that the node keeps all the same
  */
-export async function storageRoot(words: ReadonlyMap<Hex, Hex>, empty: readonly Hex[] = []): Promise<Hex> {
-  const trie = await createMPT({ useKeyHashing: true });
-  for (const [slot, word] of words) {
+export function storageRoot(words: ReadonlyMap<Hex, Hex>, empty: readonly Hex[] = []): Hex {
+  const filled = [...words].flatMap(([slot, word]) => {
     const value = storedValue(word);
-    if (value !== undefined) await trie.put(hexToBytes(slot), hexToBytes(value));
-  }
-  for (const slot of empty) await trie.put(hexToBytes(slot), hexToBytes(emptyWord));
-  return bytesToHex(trie.root());
+    return value === undefined ? [] : [[slot, value] as const];
+  });
+  return trieRoot([...filled, ...empty.map((slot) => [slot, emptyWord] as const)]);
 }
 
 /**
@@ -93,8 +104,41 @@ export interface StorageSlots {
   readonly known: readonly Hex[];
   /** Slots that an app leaves at zero: the base slots of its mappings, and its gap. */
   readonly unused: readonly Hex[];
+  /** The slot of `_upgradesDisabled` in its first byte and `allowAnyDevice` in its second. */
+  readonly flags: Hex;
+  /** The slot of `requireTcbUpToDate`, if there is one. */
+  readonly tcbFlag?: Hex;
   readonly composeHash: (composeHash: ComposeHash) => Hex;
   readonly device: (deviceId: DeviceId) => Hex;
+}
+
+/** Flags and addresses of an app, as its storage has them. */
+export interface ProvenPolicy {
+  readonly owner: Address | undefined;
+  readonly pendingOwner: Address | undefined;
+  readonly implementation: Address | undefined;
+  readonly allowAnyDevice: boolean;
+  readonly requireTcbUpToDate: boolean;
+  readonly upgradesDisabled: boolean;
+}
+
+/** Reads the flags and addresses from the words of an app's known slots. */
+export function policyIn(words: ReadonlyMap<Hex, Hex>, { flags, tcbFlag }: StorageSlots): ProvenPolicy {
+  const wordAt = (slot: Hex | undefined) => {
+    const word = slot === undefined ? "0x" : (words.get(slot) ?? "0x");
+    return word === "0x" ? 0n : hexToBigInt(word);
+  };
+  const byteAt = (slot: Hex | undefined, index: bigint) => ((wordAt(slot) >> (8n * index)) & 0xffn) !== 0n;
+  const [owner, pendingOwner, , implementation] = namespaced.map((slot) => {
+    const value = wordAt(slot);
+    return value === 0n ? undefined : checksumAddress(numberToHex(value & (2n ** 160n - 1n), { size: 20 }));
+  });
+  return {
+    ...{ owner, pendingOwner, implementation },
+    upgradesDisabled: byteAt(flags, 0n),
+    allowAnyDevice: byteAt(flags, 1n),
+    requireTcbUpToDate: byteAt(tcbFlag, 0n),
+  };
 }
 
 /** ERC-7201 namespaces of OpenZeppelin's upgradeable base contracts, and ERC-1967. The same in every release. */
@@ -112,6 +156,8 @@ const gap = Array.from({ length: 49 }, (_, index) => 4n + BigInt(index));
  */
 export const currentSlots: StorageSlots = {
   known: [plainSlot(1n), plainSlot(3n), ...namespaced],
+  flags: plainSlot(1n),
+  tcbFlag: plainSlot(3n),
   unused: [0n, 2n, ...gap].map(plainSlot),
   composeHash: (composeHash) => mappingSlot(composeHash, 0n),
   device: (deviceId) => mappingSlot(deviceId, 2n),
@@ -120,6 +166,7 @@ export const currentSlots: StorageSlots = {
 /** AppAuth of v0.4.2 to v0.5.3: the app id in slot 0, everything else one slot later, and no TCB flag. */
 export const shiftedSlots: StorageSlots = {
   known: [plainSlot(0n), plainSlot(2n), ...namespaced],
+  flags: plainSlot(2n),
   unused: [1n, 3n, ...gap].map(plainSlot),
   composeHash: (composeHash) => mappingSlot(composeHash, 1n),
   device: (deviceId) => mappingSlot(deviceId, 3n),

@@ -10,6 +10,8 @@ import {
   chooseSlots,
   emptyWord,
   hashHeader,
+  type ProvenPolicy,
+  policyIn,
   provenValue,
   readProof,
   storageRoot,
@@ -63,6 +65,8 @@ export interface AllowlistProof {
     /** The storage holds nothing else: no hash or device that no event named. */
     readonly nothingElse: Claim;
   };
+  /** Flags and addresses in that storage. Undefined unless all claims are proven. */
+  readonly policy: ProvenPolicy | undefined;
   /** Number of storage words in the rebuilt trie. */
   readonly words: number;
   /** Number of zero words that the node keeps in its trie besides. anvil does; the nodes of live chains keep none. */
@@ -101,7 +105,7 @@ export async function proveAllowlist(
       "proofNotOffered",
       `The endpoint returned no proof of block ${pinned.number}: ${proof.refusal}`,
     );
-    return result({ header, account: refused, entries: refused, nothingElse: refused }, 0);
+    return result({ header, account: refused, entries: refused, nothingElse: refused });
   }
   const account = await verifyAccount(stateRoot, appId, proof);
   const asked = new Map([...proof.storage].map(([slot, { value }]): [Hex, Hex] => [slot, value]));
@@ -111,8 +115,8 @@ export async function proveAllowlist(
   const words = new Map(layout.known.map((slot): [Hex, Hex] => [slot, asked.get(slot) ?? "0x"]));
   for (const slot of entries) words.set(slot, one);
   const filled = [...words.values()].filter((word) => storedValue(word) !== undefined).length;
-  if ((await storageRoot(words)) === proof.storageHash)
-    return result({ header, account, entries: proven, nothingElse: proven }, filled);
+  if (storageRoot(words) === proof.storageHash)
+    return result({ header, account, entries: proven, nothingElse: proven }, { filled }, policyIn(asked, layout));
 
   const question = { appId, pinned, root: proof.storageHash, ...retry };
   const named = history.changes.flatMap((change) => {
@@ -121,16 +125,23 @@ export async function proveAllowlist(
   });
   const slots = new Set([...layout.known, ...named, ...layout.unused]);
   const empty = await findEmptyWords(client, { ...question, slots: [...slots] });
-  if (empty.length > 0 && (await storageRoot(words, empty)) === proof.storageHash)
-    return result({ header, account, entries: proven, nothingElse: proven }, filled, empty.length);
+  if (empty.length > 0 && storageRoot(words, empty) === proof.storageHash) {
+    const sizes = { filled, empty: empty.length };
+    return result({ header, account, entries: proven, nothingElse: proven }, sizes, policyIn(asked, layout));
+  }
 
   const missing = await findMissingEntries(client, { ...question, entries });
   const nothingElse = await explainDifference(client, { ...question, words, empty, unused: layout.unused });
-  return result({ header, account, entries: missing, nothingElse }, filled, empty.length);
+  return result({ header, account, entries: missing, nothingElse }, { filled, empty: empty.length });
 
-  function result(claims: AllowlistProof["claims"], words: number, emptyWords = 0): AllowlistProof {
+  function result(
+    claims: AllowlistProof["claims"],
+    { filled = 0, empty = 0 }: { readonly filled?: number; readonly empty?: number } = {},
+    found?: ProvenPolicy,
+  ): AllowlistProof {
     const isProven = Object.values(claims).every((claim) => claim.isProven);
-    return { appId, block: pinned, isProven, claims, words, emptyWords };
+    const policy = isProven ? found : undefined;
+    return { appId, block: pinned, isProven, claims, policy, words: filled, emptyWords: empty };
   }
 }
 
@@ -235,7 +246,7 @@ async function explainDifference(
   const strange =
     "refusal" in proof ? [] : [...proof.storage].filter(([, { value }]) => storedValue(value) !== undefined);
   const more = new Map([...words, ...strange.map(([slot, { value }]): [Hex, Hex] => [slot, value])]);
-  if (strange.length > 0 && (await storageRoot(more, empty)) === root) {
+  if (strange.length > 0 && storageRoot(more, empty) === root) {
     const slots = strange.map(([slot]) => BigInt(slot)).join(", ");
     return unproven("unknownSlots", `The contract uses slots that no DstackApp uses: ${slots}.`);
   }

@@ -3,21 +3,30 @@ import { type ChainClient, requireChain } from "../chain/client.ts";
 import { type RetryOptions, systemClock, withRpcRetry } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
 import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
-import { type BlockRange, gapsIn, lengthOf, mergeRanges, RangeSize } from "./block-ranges.ts";
+import { type BlockRange, blocksIn, gapsIn, lengthOf, mergeRanges, RangeSize } from "./block-ranges.ts";
 import { dropReplacedBlocks, readBlock, readTimestamps, readUnsettledBlocks } from "./blocks.ts";
 import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
 import { findCreationBlock, findCreationInLogs, readCodePresence, type Start } from "./creation.ts";
 import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
+import type { LogIndex } from "./log-index.ts";
 import type { InitialFlags, PolicyChange, PolicyLog } from "./policy.ts";
-import { scanLogs } from "./scan-logs.ts";
-import { type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
+import { indexRangeSize, proveIndexed, readStableBlocks } from "./read-index.ts";
+import { endpointSource, type LogSource, scanSource } from "./scan-logs.ts";
+import { type CoveredRange, type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
 
 export interface ReadHistoryParameters {
   readonly appId: AppId;
   /** Keeps what was read for the next run. @default in memory only */
   readonly store?: HistoryStore | undefined;
   /**
-   * A block before the app's creation. Give it for an endpoint that does not serve old state, because such an endpoint
+   * Delivers the events of all blocks that the chain keeps for good and that the store lacks. It is not trusted: the
+   * endpoint must prove the state that follows from them (`eth_getProof`). What a state cannot show stays unproven:
+   * repeated changes, changes that were undone, times and transactions. See `History.indexed`.
+   * @default none: the endpoint delivers every event
+   */
+  readonly index?: LogIndex | undefined;
+  /**
+   * A block before the app's creation. Not needed with an index. Give it for an endpoint that does not serve old state, because such an endpoint
    * cannot say when the app's code appeared. Ignored if the endpoint shows that the app existed before this block.
    */
   readonly fromBlock?: bigint | undefined;
@@ -61,7 +70,7 @@ const firstStepBack = 100_000n;
  * state at that block. The result says whether it is complete. What was read before an error stays in the store.
  *
  * @throws WrongChainError, NoContractError, ContractRevertedError if it is no DstackApp, LogsRefusedError,
- * LogsUnavailableError, RpcUnavailableError, HistoryStoreError, the signal's reason
+ * LogsUnavailableError, LogIndexError, RpcUnavailableError, HistoryStoreError, the signal's reason
  *
  * @example
  * import { readHistory } from "dstack-toolkit/history";
@@ -106,9 +115,11 @@ class HistoryReader {
     for (let attempt = 1; ; attempt += 1) {
       const isLast = attempt === mostAttempts;
       try {
-        const { history, isStill } = await this.#readOnce(scope, chainId);
-        // A backend that was behind may have answered without the newest logs. Read them again, once.
-        const isDoubtful = attempt === 1 && differs(history);
+        const { history, isStill, isContradicted } = await this.#readOnce(scope, chainId);
+        // A backend that was behind may have answered without the newest logs. Read them again, once. The same for an
+        // index, whose logs could be wrong anywhere.
+        const isDoubtful = attempt === 1 && (isContradicted || differs(history));
+        if (isDoubtful && history.indexed !== undefined) scope.forgetIndexed();
         if (isStill && !isDoubtful) return history;
         if (isLast) return withReason(history, chainKeepsChanging);
       } catch (error) {
@@ -118,8 +129,11 @@ class HistoryReader {
     }
   }
 
-  async #readOnce(scope: HistoryScope, chainId: number): Promise<{ history: History; isStill: boolean }> {
-    const { appId, toBlock } = this.#parameters;
+  async #readOnce(
+    scope: HistoryScope,
+    chainId: number,
+  ): Promise<{ history: History; isStill: boolean; isContradicted: boolean }> {
+    const { appId, toBlock, index } = this.#parameters;
     this.#report({ phase: "locating" });
     // Read before the pinned block is chosen: if another run finds replaced blocks after this, this run starts again.
     const epochBefore = scope.epoch();
@@ -132,12 +146,20 @@ class HistoryReader {
     const unsettled = await readUnsettledBlocks(this.#client, pinned, { start: found.block, ...this.#retry });
     if (!scope.saveCheckpoints(epoch, [pinned, ...unsettled.checkpoints])) throw new StaleEpochError();
 
+    const stable = index && (await readStableBlocks(this.#client, pinned, { ...this.#retry, unsettled }));
+    if (index !== undefined && stable !== undefined) {
+      const upToStable = { fromBlock: found.block, toBlock: stable.lastIndexed };
+      const source = index.logsOf({ chainId, address: appId });
+      await this.#read(scope, epoch, gapsIn(upToStable, scope.covered()), { host: index.host, source });
+    }
     const { content, creation } = await this.#readLogs(scope, epoch, found, { pinned, unsettled: unsettled.count });
     const changes = await this.#withTimestamps(scope, epoch, content.changes);
     this.#report({ phase: "verifying" });
     const fromBlock = creation ?? found.block;
+    const known = scope.record();
     const initialFlags =
-      scope.record().initialFlags ??
+      known.initialFlags ??
+      (index && known.indexed?.initialFlags) ??
       (await readInitialFlags(this.#client, {
         appId,
         createdInBlock: fromBlock,
@@ -145,17 +167,31 @@ class HistoryReader {
         changes,
         ...this.#retry,
       }));
+    const proof =
+      stable &&
+      (await proveIndexed(this.#client, {
+        appId,
+        pinned,
+        tagged: stable.tagged,
+        covered: content.covered.filter((range) => range.toBlock >= fromBlock),
+        changes,
+        initialFlags,
+        ...this.#retry,
+      }));
     const reasons: IncompletenessReason[] = [
       ...gapsIn({ fromBlock, toBlock: pinned.number }, content.covered).map(notRead),
       ...(creation === undefined ? [creationUnproven(fromBlock)] : []),
       ...(await this.#compare(pinned, changes, initialFlags)),
+      ...(proof?.reasons ?? []),
     ];
     const after = await readBlock(this.#client, pinned.number, this.#retry);
     const isStill = after?.hash === pinned.hash && scope.epoch() === epoch;
     const isComplete = reasons.length === 0;
-    if (isStill && isComplete) scope.saveRecord(epoch, { createdInBlock: fromBlock.toString(), initialFlags });
+    const facts = { createdInBlock: fromBlock.toString(), initialFlags };
+    if (isStill && isComplete) scope.saveRecord(epoch, proof === undefined ? facts : { indexed: facts });
     return {
       isStill,
+      isContradicted: proof?.isContradicted ?? false,
       history: {
         chainId,
         appId,
@@ -164,6 +200,7 @@ class HistoryReader {
         changes,
         initialFlags,
         unknownLogs: content.unknownLogs,
+        indexed: proof?.indexed,
         completeness: isComplete ? { isComplete } : { isComplete, reasons },
       },
     };
@@ -187,9 +224,11 @@ class HistoryReader {
 
   /** The block at which to start reading. */
   async #locate(scope: HistoryScope, { number: toBlock }: PinnedBlock): Promise<Start> {
-    const { appId, fromBlock } = this.#parameters;
+    const { appId, fromBlock, index } = this.#parameters;
     const { createdInBlock } = scope.record();
     if (createdInBlock !== undefined) return { block: BigInt(createdInBlock), isFirst: true, isGiven: true };
+    // An index reads the whole chain as fast as a part of it.
+    if (index !== undefined) return { block: 0n, isFirst: true, isGiven: true };
     if (fromBlock !== undefined && fromBlock <= toBlock) {
       const earlier =
         fromBlock === 0n ? "empty" : await readCodePresence(this.#client, appId, fromBlock - 1n, this.#retry);
@@ -204,16 +243,17 @@ class HistoryReader {
   /** Reads the blocks that the store lacks. Goes further back until the logs themselves show the app's creation. */
   async #readLogs(scope: HistoryScope, epoch: number, found: Start, { pinned, unsettled }: End) {
     let start = found.block;
-    const earlier = scope.covered();
-    const tail = tailOf(upTo(start), { covered: earlier, length: unsettled });
+    const earlier = this.#covered(scope);
+    const byChain = earlier.filter(({ index }) => index === undefined);
+    const tail = tailOf(upTo(start), { covered: byChain, length: unsettled });
     await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tail]));
     for (let step = firstStepBack; ; step *= 2n) {
-      const content = scope.content(pinned.number);
+      const content = scope.content(pinned.number, this.#origins());
       const creation = findCreationInLogs(found, start, content);
       const isStuck = found.isGiven && !found.isFirst; // the caller named the first block to read
       if (creation !== undefined || isStuck) return { content, creation };
       const next = start > step ? start - step : 0n;
-      await this.#read(scope, epoch, gapsIn({ fromBlock: next, toBlock: start - 1n }, scope.covered()));
+      await this.#read(scope, epoch, gapsIn({ fromBlock: next, toBlock: start - 1n }, this.#covered(scope)));
       start = next;
     }
 
@@ -222,20 +262,35 @@ class HistoryReader {
     }
   }
 
-  async #read(scope: HistoryScope, epoch: number, ranges: readonly BlockRange[]): Promise<void> {
+  /** Without an index, what an earlier run read from one does not count. */
+  #origins(): "any" | "chain" {
+    return this.#parameters.index === undefined ? "chain" : "any";
+  }
+
+  #covered(scope: HistoryScope): CoveredRange[] {
+    return scope.covered().filter(({ index }) => index === undefined || this.#origins() === "any");
+  }
+
+  /** @param from the index to read from; the chain's endpoint if undefined */
+  async #read(
+    scope: HistoryScope,
+    epoch: number,
+    ranges: readonly BlockRange[],
+    from?: { readonly host: string; readonly source: LogSource },
+  ): Promise<void> {
     const { appId, concurrency = defaultConcurrency } = this.#parameters;
     const { blocksTotal } = this.#progress;
-    const blocks = ranges.reduce((sum, range) => sum + lengthOf(range), 0n);
-    this.#report({ phase: "reading", blocksTotal: blocksTotal + blocks });
-    const batch = new Batch((pieces, logs) => {
-      if (!scope.save(epoch, pieces, logs)) throw new StaleEpochError();
-    });
+    this.#report({ phase: "reading", blocksTotal: blocksTotal + blocksIn(ranges) });
+    const origin = from === undefined ? "chain" : { index: from.host };
+    const save = (pieces: readonly BlockRange[], logs: readonly PolicyLog[]) => {
+      if (!scope.save(epoch, pieces, logs, origin)) throw new StaleEpochError();
+    };
+    const batch = new Batch(save, from === undefined ? logsPerBatch : 1);
     try {
-      await scanLogs(this.#client, {
-        address: appId,
+      await scanSource(from?.source ?? endpointSource(this.#client, appId), {
         ranges,
-        concurrency,
-        size: this.#size,
+        concurrency: from === undefined ? concurrency : 1,
+        size: from === undefined ? this.#size : indexRangeSize(),
         ...this.#retry,
         onLogs: (piece, logs) => {
           batch.add(piece, logs);
@@ -289,12 +344,14 @@ class HistoryReader {
 /** Pieces that are saved in one transaction. */
 class Batch {
   readonly #save: (pieces: readonly BlockRange[], logs: readonly PolicyLog[]) => void;
+  readonly #mostLogs: number;
   #pieces: BlockRange[] = [];
   #logs: PolicyLog[] = [];
   #since = 0;
 
-  constructor(save: (pieces: readonly BlockRange[], logs: readonly PolicyLog[]) => void) {
+  constructor(save: (pieces: readonly BlockRange[], logs: readonly PolicyLog[]) => void, mostLogs: number) {
     this.#save = save;
+    this.#mostLogs = mostLogs;
   }
 
   /** Saves at once what is large or old enough: a killed process loses at most that much. */
@@ -302,7 +359,7 @@ class Batch {
     if (this.#pieces.length === 0) this.#since = systemClock.now();
     this.#pieces.push(piece);
     this.#logs.push(...logs);
-    const isLarge = this.#logs.length >= logsPerBatch;
+    const isLarge = this.#logs.length >= this.#mostLogs;
     if (isLarge || systemClock.now() - this.#since >= longestBatchMs) this.save();
   }
 
@@ -314,6 +371,7 @@ class Batch {
   }
 }
 
+/** Pages of an index are larger and slower, so each is saved at once. */
 const logsPerBatch = 5_000;
 const longestBatchMs = 200;
 

@@ -206,7 +206,8 @@ export class Load {
   }
 }
 
-function endpointSource(client: ChainClient, address: Address): LogSource {
+/** The logs of one contract, by `eth_getLogs`. */
+export function endpointSource(client: ChainClient, address: Address): LogSource {
   return {
     maySplitSilence: true,
     read: async (range, signal) => ({
@@ -246,13 +247,13 @@ async function readLogs(
 }
 
 /** The endpoint's answer is not about what was requested, so nothing in it can be trusted. */
-class WrongLogsError extends Error {}
+export class WrongLogsError extends Error {}
 
 /** More logs than any block has, and few enough for exact products with block numbers. */
 const placesPerBlock = 2 ** 20;
 // A history may have a hundred thousand logs, so each log is checked by few and simple tests.
-const hashPattern = /^0x[0-9a-f]{64}$/i;
-const dataPattern = /^0x[0-9a-f]*$/i;
+export const hashPattern = /^0x[0-9a-f]{64}$/i;
+export const dataPattern = /^0x[0-9a-f]*$/i;
 const quantityPattern = /^0x[0-9a-f]{1,13}$/i;
 
 function parseLog(raw: unknown, contract: string, { fromBlock, toBlock }: BlockRange): PolicyLog {
@@ -274,11 +275,12 @@ function parseLog(raw: unknown, contract: string, { fromBlock, toBlock }: BlockR
   };
 }
 
-function matching(value: unknown, pattern: RegExp): Hex {
+/** The value in lower case, if it has this form. */
+export function matching(value: unknown, pattern: RegExp): Hex {
   if (typeof value !== "string" || !pattern.test(value)) throw notMined();
   return value.toLowerCase() as Hex; // by the pattern
 }
 
 function notMined(): Error {
-  return new WrongLogsError("The endpoint's answer contains something that is not a mined log.");
+  return new WrongLogsError("The answer contains something that is not a mined log.");
 }

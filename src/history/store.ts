@@ -88,10 +88,11 @@ export class HistoryScope {
     }
   }
 
-  /** All data about the blocks up to `toBlock`, read in one transaction. */
-  content(toBlock: bigint): ScopeContent {
+  /** All data about the blocks up to `toBlock`, or only what the chain's endpoint delivered. Read in one transaction. */
+  content(toBlock: bigint, origins: "any" | "chain" = "any"): ScopeContent {
     return this.#database.snapshot(() => {
-      const upTo = "FROM log WHERE scope = :scope AND block_number <= :toBlock";
+      const ofChain = origins === "any" ? "" : "AND length(block_hash) > 0";
+      const upTo = `FROM log WHERE scope = :scope AND block_number <= :toBlock ${ofChain}`;
       const parameters = { scope: this.#scope, toBlock: Number(toBlock) };
       const first = this.#first<{ number: number | null }>(`SELECT min(block_number) AS number ${upTo}`, parameters);
       const rows = this.#database.iterate<LogRow>(
@@ -101,7 +102,7 @@ export class HistoryScope {
         parameters,
       );
       return {
-        covered: this.covered(),
+        covered: this.covered().filter(({ index }) => index === undefined || origins === "any"),
         firstBlockWithLogs: first?.number == null ? undefined : BigInt(first.number),
         ...decodeOrderedPolicyChanges(this.#logs(rows)),
       };

@@ -2,14 +2,16 @@
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
 import { parseAppId } from "../../../src/core/ids.ts";
+import { createLogIndex } from "../../../src/history/log-index.ts";
 import { readHistory } from "../../../src/history/read-history.ts";
 import { openHistoryStore } from "../../../src/history/store.ts";
 
-const [, , rpcUrl = "", appId = "", path = ""] = process.argv;
+const [, , rpcUrl = "", appId = "", path = "", indexUrl] = process.argv;
 const store = openHistoryStore(path);
 const { changes, completeness } = await readHistory(createClient({ chain: base, transport: http(rpcUrl) }), {
   appId: parseAppId(appId),
   store,
+  ...(indexUrl !== undefined && { index: createLogIndex({ url: indexUrl }) }),
   retryDelayMs: 1,
 });
 store.close();

@@ -71,6 +71,7 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   NonceBlockedError: new errors.NonceBlockedError({ from: "0x02", nonce: 7, functionName: "removeComposeHash" }),
   LogsRefusedError: new errors.LogsRefusedError({ fromBlock: 7n, toBlock: 7n }, "too many logs"),
   LogsUnavailableError: new errors.LogsUnavailableError({ fromBlock: 7n, toBlock: 9n }, "history has been pruned"),
+  LogIndexError: new errors.LogIndexError("index.example", { fromBlock: 1n, toBlock: 2n }, "HTTP 500"),
   HistoryStoreError: new errors.HistoryStoreError("history.sqlite", "damaged"),
   CloudUnreachableError: new errors.CloudUnreachableError("GET", "/cvms/a"),
   CloudResponseError: new errors.CloudResponseError(answer),

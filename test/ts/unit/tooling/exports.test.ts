@@ -134,6 +134,7 @@ const errors = [
   "HashNotAllowedError",
   "HistoryContradictedError",
   "HistoryStoreError",
+  "LogIndexError",
   "ImplausibleAnswerError",
   "InsufficientFundsError",
   "InvalidAppComposeError",
@@ -236,6 +237,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "src/history/index.ts": [
     "allowedAt",
     "compareChanges",
+    "createLogIndex",
     "findBlockAt",
     "openHistoryStore",
     "proveAllowlist",
