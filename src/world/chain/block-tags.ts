@@ -10,9 +10,6 @@ type LaggingTag = "safe" | "finalized";
 /** The newest block that a tag has named. A chain's tags never go back. */
 type Marks = Record<LaggingTag, bigint>;
 
-/** Calls after which the chain may be another one. */
-const changesOfHistory = ["evm_revert", "hardhat_reset"];
-
 /**
  * Answers `safe` and `finalized` with blocks that are some seconds old, as real chains do. EDR answers both with the
  * newest block. Every call that names one of the tags is passed on with the number of the block instead.
@@ -26,7 +23,7 @@ export function withLaggingTags({ answer: request, now }: ChainClock, lags: TagL
     (value === "safe" || value === "finalized") && lags[value] > 0;
   const translate = async (value: unknown) => (isLagging(value) ? findBlock(value) : value);
   return async (method, params) => {
-    if (changesOfHistory.includes(method)) {
+    if (method === "evm_revert") {
       return request(method, params).finally(() => {
         marks = { safe: 0n, finalized: 0n };
       });

@@ -76,7 +76,6 @@ export function createChainClock({ request, allowsEqualTimestamps }: SimulatedEn
       const result = await request(method, params);
       if (method === "evm_snapshot") snapshots.set(result, await now());
       if (method === "evm_setNextBlockTimestamp" && error) error = { ...error, isTimeChosen: true };
-      if (method === "hardhat_reset") error = undefined;
       return result;
     },
   };
