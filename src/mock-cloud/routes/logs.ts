@@ -32,7 +32,10 @@ const logQuery = z.looseObject({
   lines: z.coerce.number().int().min(0).optional(),
   timestamps: flag,
   follow: described(flag, "Keeps the answer open for new lines."),
-  text: described(flag, "Plain lines. Without it, each line is JSON with a channel and a Base64 message."),
+  text: described(
+    flag,
+    "Plain lines. Without it, each line of a container is JSON with a channel and a Base64 message.",
+  ),
   bare: flag,
 });
 
@@ -74,7 +77,9 @@ export const logRoutes: FastifyPluginAsyncZod<LogRoutesOptions> = async (app, { 
           if (!now || isSilent) return [];
           return container === undefined ? readGuestLog(store, now) : readContainerLog(store, now, container);
         };
-        const print = (lines: readonly LogLine[]) => writeLines(lines, query);
+        // Official clients print the guest's log as it is, and decode a container's.
+        const format = { ...query, text: query.text || container === undefined };
+        const print = (lines: readonly LogLine[]) => writeLines(lines, format);
         const limit = { ...query, tail: query.tail ?? query.lines };
         const first = selectLines(read(), limit, clock.now());
         reply.type("text/plain; charset=utf-8").header("Cache-Control", "no-store");

@@ -1,6 +1,7 @@
 import { toIsoTime } from "../clock.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { Cvm } from "../store/cvms.ts";
+import type { OperationKind } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { listContainers } from "./guest.ts";
 
@@ -28,17 +29,18 @@ export function readGuestLog(store: Store, { id }: Cvm): LogLine[] {
  *
  * @param container id or name of a container
  */
-export function readContainerLog(store: Store, cvm: Cvm, container: string): LogLine[] {
-  const found = listContainers(cvm).find(({ id, name }) => id === container || name === container);
-  if (!found) return [];
+export function readContainerLog(store: Store, { id, instanceId }: Cvm, container: string): LogLine[] {
   return store.operations
-    .ofCvm(cvm.id)
-    .filter(({ kind, state }) => state === "done" && ["create", "update", "start", "restart"].includes(kind))
-    .map(({ finishedAt, startedAt }) => ({
-      at: finishedAt ?? startedAt,
-      text: `${found.name} of image ${found.image} would start now. The mock cloud starts no containers.`,
-    }));
+    .ofCvm(id)
+    .filter(({ kind, state }) => state === "done" && boots.has(kind))
+    .flatMap(({ finishedAt, startedAt, composeText }) => {
+      const found = listContainers({ instanceId, composeText }).find((one) => [one.id, one.name].includes(container));
+      const text = `${found?.name} of image ${found?.image} would start now. The mock cloud starts no containers.`;
+      return found ? [{ at: finishedAt ?? startedAt, text }] : [];
+    });
 }
+
+const boots: ReadonlySet<OperationKind> = new Set(["create", "update", "start", "restart"]);
 
 export interface LogLimit {
   readonly since?: string | undefined;

@@ -53,6 +53,12 @@ describe("the README's sample in an empty project", function () {
       withoutPeers = project;
     });
 
+  it("runs npx dstack-toolkit mock-cloud", () => {
+    const npx = (...args: readonly string[]) => npm(withoutPeers, "exec", "--no", "--", "dstack-toolkit", ...args);
+    expect(npx("--version").trim()).to.equal(readJson<{ version: string }>("package.json").version);
+    expect(npx("mock-cloud", "--help")).to.match(/^Usage: dstack-toolkit mock-cloud /);
+  });
+
   for (const [entry, peer] of [
     ["world", "hardhat"],
     ["typechain", "ethers"],

@@ -40,7 +40,7 @@ describe("logs of a CVM", () => {
     await request(world.cloud, "POST", `/cvms/${cvm.id}/restart`);
     await world.cloud.whenIdle();
     world.cloud.clearFaults();
-    const { status, text } = await read(`${await guestLog()}&ch=serial&text&ansi`);
+    const { status, text } = await read(`${await guestLog()}&ch=serial&ansi`);
     expect(status, text).to.equal(200);
     const lines = text.trim().split("\n");
     expect(lines[0]).to.include(`create with compose hash ${cvm.composeHash} began`);
