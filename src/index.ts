@@ -12,6 +12,11 @@ export {
 export * from "./core/compose-hash.ts";
 export type { ComposeHashForm, ComposeHashFormOptions } from "./core/compose-hash-forms/form.ts";
 export { type ComposeHashInForm, composeHashForms, hashInEveryForm } from "./core/compose-hash-forms/forms.ts";
+export {
+  type ComposeProblem,
+  type ValidateDockerComposeOptions,
+  validateDockerCompose,
+} from "./core/compose-schema/validate.ts";
 export * from "./core/encryption-key-signature.ts";
 export {
   decryptEnvironment,

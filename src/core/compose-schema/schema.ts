@@ -94,14 +94,43 @@ function describe(group: readonly FoundError[]): SchemaProblem[] {
   const others = group.filter(({ error }) => error.keyword !== "type");
   if (others.length === 0) {
     const types = typeErrors.flatMap(({ error }) => [error.params.type].flat().map(String));
-    return [{ path, message: `must be ${alternatives(types)}`, isUnknownKey: false, isWrongType: true }];
+    const [section, name = ""] = path;
+    const isMisplaced =
+      section === "services" && path.length === 2 && knownKeys(composeSpec.$defs.service).includes(name);
+    const hint = isMisplaced ? ` (${name} is also a setting of a service: is it indented too little?)` : "";
+    return [{ path, message: `must be ${alternatives(types)}${hint}`, isUnknownKey: false, isWrongType: true }];
   }
-  return others.map(({ error }) => ({
-    path,
-    message: messageOf(error),
-    isUnknownKey: unknownKeyOf(error) !== undefined,
-    isWrongType: false,
-  }));
+  return others.map(({ error }) => {
+    const key = unknownKeyOf(error);
+    const known = knownKeys(error.parentSchema);
+    const isUnknownKey = key !== undefined && known.length > 0;
+    return {
+      path,
+      message: isUnknownKey ? unknownKey(key, known) : messageOf(error),
+      isUnknownKey,
+      isWrongType: false,
+    };
+  });
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const nearest = known.toSorted((one, other) => distance(key, one) - distance(key, other))[0] ?? "";
+  const hint = distance(key, nearest) <= 2 ? ` (did you mean ${nearest}?)` : "";
+  return `is not a known key${hint}`;
+}
+
+/** Counts the characters to insert, remove or replace. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (const [index, character] of [...one].entries()) {
+    const next = [index + 1];
+    for (let column = 1; column <= other.length; column++) {
+      const replaced = (row[column - 1] ?? 0) + (other[column - 1] === character ? 0 : 1);
+      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[other.length] ?? 0;
 }
 
 const typeNames: Readonly<Record<string, string>> = {
@@ -121,11 +150,12 @@ function alternatives(types: readonly string[]): string {
 }
 
 const messages: Readonly<Record<string, (params: Readonly<Record<string, unknown>>) => string>> = {
-  additionalProperties: () => "is not a key that the Compose Specification has here",
-  unevaluatedProperties: () => "is not a key that the Compose Specification has here",
+  additionalProperties: () =>
+    "is not a name that the Compose Specification allows (letters, digits, dot, dash and underscore)",
   required: ({ missingProperty }) => `has no ${missingProperty}`,
   enum: ({ allowedValues }) => `must be one of ${[allowedValues].flat().join(", ")}`,
-  uniqueItems: ({ i, j }) => `has the same item twice, as items ${Number(j) + 1} and ${Number(i) + 1}`,
+  uniqueItems: ({ i, j }) =>
+    `has the same item twice, as items ${[Number(i) + 1, Number(j) + 1].toSorted((a, b) => a - b).join(" and ")}`,
   minimum: ({ limit }) => `must be at least ${limit}`,
   maximum: ({ limit }) => `must be at most ${limit}`,
   pattern: () => "is not in the form that the Compose Specification requires",

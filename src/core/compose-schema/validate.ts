@@ -56,16 +56,19 @@ export async function validateDockerCompose(
   const ofTypes = ofSchema.filter(({ isUnknownKey }) => !isUnknownKey);
   // The rest is judged only in a file of the right shape.
   const ofContent = ofTypes.length === 0 ? findContentProblems(value) : [];
-  return [
+  const found = [
     ...[...problems, ...ofTypes, ...ofContent].map((problem) => ({ ...problem, isUnknownKey: false })),
     ...unknownKeys,
-  ].map(({ path, message, isUnknownKey }) => {
-    const { line, column } = file.locate(path);
-    const place = formatPath(path, value);
-    const subject = place === "" ? "the file" : place;
-    const where = `line ${line}, column ${column}`;
-    return { path: place, message: `${subject} ${message}, at ${where}`, line, column, isUnknownKey };
-  });
+  ];
+  return found
+    .map(({ path, message, isUnknownKey }) => {
+      const { line, column } = file.locate(path);
+      const place = formatPath(path, value);
+      const subject = place === "" ? "the file" : place;
+      const where = `line ${line}, column ${column}`;
+      return { path: place, message: `${subject} ${message}, at ${where}`, line, column, isUnknownKey };
+    })
+    .toSorted((one, other) => one.line - other.line || one.column - other.column);
 }
 
 function findContentProblems(file: unknown): readonly FileProblem[] {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { unusualFiles } from "./characters.ts";
+import { settingFiles } from "./settings.ts";
 
 export interface ComposeCase {
   /** Unique. */
@@ -40,8 +41,8 @@ export function readComposeCorpus(): readonly ComposeCase[] {
         return { name, topic, text, isAccepted: verdict === "accepted" };
       });
     });
-  const unusual = unusualFiles.map(([verdict, name, text]) => {
-    return { name, topic: "characters", text, isAccepted: verdict === "accepted" };
-  });
-  return [...written, ...unusual];
+  const built = Object.entries({ characters: unusualFiles, settings: settingFiles }).flatMap(([topic, files]) =>
+    files.map(([verdict, name, text]) => ({ name, topic, text, isAccepted: verdict === "accepted" })),
+  );
+  return [...written, ...built];
 }

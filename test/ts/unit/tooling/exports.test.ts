@@ -108,6 +108,7 @@ const core = [
   "parseTransactionHash",
   "recoverEncryptionKeySigner",
   "requireEvent",
+  "validateDockerCompose",
   "verifyEncryptionKey",
   "writeAppCompose",
 ];
