@@ -4,6 +4,7 @@ const tag =
   "YAML readers interpret the tag differently, and Docker Compose alone leaves out or replaces what it marks.";
 const directive = "YAML readers interpret directives differently.";
 const lineEnd = "Some YAML readers end a line at the character, so text of a comment can be a service for others.";
+const tab = "YAML allows no tab in the indentation of a continued line, and other readers refuse it.";
 const time = "Docker Compose hands the time on in another form than it is written in.";
 
 /** Files of the corpus that Docker Compose accepts and we refuse, each with the reason. */
@@ -31,6 +32,11 @@ export const refusedHere: Readonly<Record<string, string>> = {
   "a next-line character in text": lineEnd,
   "a delete character": "YAML does not allow the character, and other readers refuse it.",
   "a key of 2,000 characters": "YAML limits a key to 1,024 characters.",
+  'tabs in "services:\\n  web:\\n    image: a\\n    command: [\\n\\ta,\\n\\tb]\\n"': tab,
+  'tabs in "services:\\n  web:\\n    image: a\\n    command: [\\n    \\ta\\n    ]\\n"': tab,
+  'tabs in "services: {\\n\\tweb: {image: a}}\\n"': tab,
+  'tabs in "services:\\n  web:\\n    image: \\"a\\n\\tb\\"\\n"': tab,
+  'tabs in "services:\\n  web:\\n    command: [a,\\n\\n\\t\\n    b]\\n    image: x\\n"': tab,
 };
 
 const otherFile = "The other file is not known here. The linter reports that the compose hash does not cover it.";
