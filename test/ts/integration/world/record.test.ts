@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { parseEther } from "viem";
 import { createOwnerClient, devAccount } from "../../../../src/world/chain/client.ts";
@@ -74,6 +75,25 @@ describe("a recorded chain", () => {
     const again = await createSimulatedChain(record);
     await replayRequests(again.answer, record);
     expect(await again.answer("eth_getBlockByNumber", ["latest", false])).to.deep.equal(head);
+    await again.close();
+  });
+
+  it("repeats a return to a snapshot, with the time of the snapshot", async () => {
+    const record = newRecord();
+    const chain = await startChain({ record });
+    const { client } = chain;
+    await client.mine({ blocks: 1 });
+    const { timestamp } = await client.getBlock();
+    const id = await client.snapshot();
+    await wait(1000);
+    await client.revert({ id });
+    await client.mine({ blocks: 2 });
+    const head = await client.getBlock();
+    await chain.close();
+
+    const again = await startChain({ record: newRecord(record.genesis, record.requests) });
+    expect(await again.client.getBlock()).to.deep.equal(head);
+    expect(Number(head.timestamp - timestamp)).to.be.within(2, 3);
     await again.close();
   });
 

@@ -2,6 +2,9 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { type BlockTag, createPublicClient, type Hex, numberToHex, parseAbi } from "viem";
 import { sendTransaction } from "viem/actions";
+import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
+import { confirmCvmPatch, patchCvm } from "../../../../src/cloud/patch-cvm.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { devAccount, type LocalChainClient } from "../../../../src/world/chain/client.ts";
 import { type LocalChain, startChain } from "../../../../src/world/chain/start-chain.ts";
@@ -170,6 +173,28 @@ describe("the blocks and tags of a world", () => {
       await world.restore(name);
       await until(async () => (await client.getBlockNumber()) > restored.number);
     });
+  });
+
+  it("are those that a cloud waits for which requires finality", async () => {
+    const world = await startWorld({ ...lags, cloud: { rolloverMs: 0, finality: "finalized" } });
+    try {
+      const cvm = "onchain-app";
+      const proposed = await patchCvm(world.cloudClient, { cvm, dockerCompose: "services:\n  web:\n    image: a:2\n" });
+      if (proposed.kind !== "registrationRequired") throw new Error("expected a 465");
+      const { appId, composeHash } = proposed;
+      const transactionHash = await addComposeHash(world.ownerClient, { appId, composeHash });
+      await confirmCvmPatch(world.cloudClient, { cvm, composeHash, transactionHash });
+      const read = () => getCvm(world.cloudClient, { cvm });
+      await world.advance(73);
+      expect(await read())
+        .to.include({ status: "awaiting_finality", busy: true })
+        .and.not.include({ composeHash });
+      await world.advance(1235 - 73);
+      await until(async () => (await read()).composeHash === composeHash);
+      expect(await read()).to.include({ status: "running" });
+    } finally {
+      await world.close();
+    }
   });
 
   it("are unchanged by default: a block for each transaction, and tags at the head", async () => {
