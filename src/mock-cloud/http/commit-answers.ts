@@ -1,29 +1,11 @@
-import type { CommitTokenInfo, CommitUpdateRequest } from "../../cloud/protocol.ts";
+import type { CommitTokenInfo } from "../../cloud/protocol.ts";
 import { withoutPrefix } from "../../core/ids.ts";
 import { toIsoTime } from "../clock.ts";
-import { InvalidRequestError } from "../errors.ts";
-import type { PreparedUpdate, UpdateCommit } from "../services/prepared-updates.ts";
+import type { PreparedUpdate } from "../services/prepared-updates.ts";
 import type { Kms, Node } from "../store/platform.ts";
 import type { OnchainStatus } from "../verification/read-registration.ts";
 import { toKmsInfo } from "./platform-answers.ts";
-import { parseComposeHashField, parseTransactionHashField } from "./requests.ts";
 import { toOnchainStatus } from "./update-answers.ts";
-
-/** An empty text counts as missing. @throws InvalidRequestError */
-export function readUpdateCommit(body: CommitUpdateRequest, tokenInUrl: string | undefined): UpdateCommit {
-  const { compose_hash: hash, transaction_hash: transaction } = body;
-  return {
-    token: requireToken(body.token || tokenInUrl),
-    composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
-    transactionHash: transaction ? parseTransactionHashField(transaction, ["body", "transaction_hash"]) : undefined,
-  };
-}
-
-/** @throws InvalidRequestError */
-export function requireToken(token: string | undefined): string {
-  if (!token) throw new InvalidRequestError(["query", "token"], "Field required", "missing");
-  return token;
-}
 
 export function toCommitTokenInfo(
   { cvm, pending, state }: PreparedUpdate,

@@ -1,19 +1,23 @@
 import {
-  alreadyRegistered,
-  type CommitInstanceRequest,
   type CreateAppInstanceRequest,
   type CreateCvmRequest,
   errorCodes,
-  headerNames,
   type ProvisionCvmRequest,
   type ReplicateCvmRequest,
 } from "../../cloud/protocol.ts";
-import { parseAppId, parseFixedHex, parseTransactionHash } from "../../core/ids.ts";
+import { parseAppId, parseFixedHex } from "../../core/ids.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
-import type { InstanceCommit, InstanceRequest } from "../services/instances.ts";
+import type { InstanceRequest } from "../services/instances.ts";
 import type { CreateRequest, ProvisionRequest } from "../services/provisioning.ts";
-import { definedOnly, parseAt, parseComposeHashField, parseEncryptedEnv, parseSize } from "./requests.ts";
+import {
+  definedOnly,
+  parseAt,
+  parseComposeHashField,
+  parseEncryptedEnv,
+  parsePrepareOnly,
+  parseSize,
+} from "./requests.ts";
 
 /** @throws InvalidRequestError, or ApiError 400 if there is no compose file */
 export function parseProvisionRequest(body: ProvisionCvmRequest): ProvisionRequest {
@@ -97,7 +101,7 @@ export function parseReplicaRequest(body: ReplicateCvmRequest, { headers, id }: 
     nodeId: body.node_id ?? undefined,
     composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
     encryptedEnv: parseEncryptedEnv(body.encrypted_env),
-    isPrepareOnly: String(headers[headerNames.prepareOnly.toLowerCase()]).toLowerCase() === "true",
+    isPrepareOnly: parsePrepareOnly(headers),
     correlationId: id,
   };
 }
@@ -112,30 +116,4 @@ export function parseInstanceRequest(body: CreateAppInstanceRequest, source: Ins
       preLaunchScript: body.pre_launch_script ?? undefined,
     },
   };
-}
-
-/**
- * Reads a token, from the body or the URL, and the proof that its hash is registered. Empty texts count as missing.
- *
- * @throws InvalidRequestError
- */
-export function parseInstanceCommit(
-  body: CommitInstanceRequest,
-  tokenInUrl: string | undefined,
-  correlationId: string,
-): InstanceCommit {
-  const token = body.token || tokenInUrl;
-  if (!token) throw new InvalidRequestError(["body", "token"], "Field required", "missing");
-  const { compose_hash: hash, transaction_hash: transaction } = body;
-  return {
-    token,
-    composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
-    transactionHash: transaction ? parseInstanceTransactionHash(transaction) : undefined,
-    correlationId,
-  };
-}
-
-function parseInstanceTransactionHash(raw: string) {
-  if (raw === alreadyRegistered) return alreadyRegistered;
-  return parseAt(["body", "transaction_hash"], () => parseTransactionHash(raw));
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   alreadyRegistered,
+  type CommitUpdateRequest,
   errorCodes,
   headerNames,
   type PatchCvmRequest,
@@ -15,7 +16,7 @@ import { type ComposeHash, parseComposeHash, parseTransactionHash } from "../../
 import type { JsonObject } from "../../core/json.ts";
 import { isDstackError } from "../../errors/index.ts";
 import { ApiError, InvalidRequestError, replacePendingHeader } from "../errors.ts";
-import type { Confirmation } from "../services/confirmation.ts";
+import type { Confirmation, TokenCommit } from "../services/confirmation.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
 import type { ChangeContext } from "../services/updates.ts";
 import type { CvmSettings, Gpus } from "../store/cvms.ts";
@@ -279,6 +280,27 @@ export function requireConfirmation(source: Source): Confirmation {
   throw new InvalidRequestError(["body", field], "A confirmation changes nothing else. Send changes to PATCH.");
 }
 
+/**
+ * Reads a commit token, from the body or the URL, and the proof that its hash is registered. Empty texts count as
+ * missing.
+ *
+ * @throws InvalidRequestError
+ */
+export function parseTokenCommit(body: CommitUpdateRequest, tokenInUrl: string | undefined): TokenCommit {
+  const { compose_hash: hash, transaction_hash: transaction } = body;
+  return {
+    token: requireToken(body.token || tokenInUrl),
+    composeHash: hash ? parseComposeHashField(hash, ["body", "compose_hash"]) : undefined,
+    transactionHash: transaction ? parseTransactionHashField(transaction, ["body", "transaction_hash"]) : undefined,
+  };
+}
+
+/** @throws InvalidRequestError */
+export function requireToken(token: string | undefined): string {
+  if (!token) throw new InvalidRequestError(["query", "token"], "Field required", "missing");
+  return token;
+}
+
 interface Values {
   readonly composeHash: Value | undefined;
   readonly transactionHash: Value | undefined;
@@ -307,7 +329,7 @@ function toConfirmation({ composeHash, transactionHash }: Values): Confirmation 
 }
 
 /** @throws InvalidRequestError */
-export function parseTransactionHashField(raw: string, location: readonly string[]): Confirmation["transactionHash"] {
+function parseTransactionHashField(raw: string, location: readonly string[]): Confirmation["transactionHash"] {
   return raw === alreadyRegistered ? alreadyRegistered : parseAt(location, () => parseTransactionHash(raw));
 }
 

@@ -13,16 +13,9 @@ import {
 } from "../../cloud/protocol.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError, InvalidRequestError } from "../errors.ts";
-import {
-  readUpdateCommit,
-  renderCommitPage,
-  renderCommitResult,
-  requireToken,
-  toCommitTokenInfo,
-} from "../http/commit-answers.ts";
+import { renderCommitPage, renderCommitResult, toCommitTokenInfo } from "../http/commit-answers.ts";
 import { commitPagePath } from "../http/links.ts";
-import { parseInstanceCommit } from "../http/provision-requests.ts";
-import { parseChangeContext } from "../http/requests.ts";
+import { parseChangeContext, parseTokenCommit, requireToken } from "../http/requests.ts";
 import {
   appParams,
   cvmParams,
@@ -88,7 +81,7 @@ export const commitRoutes: FastifyPluginAsyncZod<CommitRoutesOptions> = async (a
     },
     async (request) => {
       const { params, query, body } = request;
-      const commit = readUpdateCommit(body ?? {}, query.token);
+      const commit = parseTokenCommit(body ?? {}, query.token);
       const { cvm, ...outcome } = await prepared.commit(params.cvm_id, commit, parseChangeContext(request));
       return { ...describeOutcome(outcome, request.id), vm_uuid: cvm.vmUuid, status: "in_progress" };
     },
@@ -139,10 +132,10 @@ export const commitInstanceRoutes: FastifyPluginAsyncZod<CommitInstanceRoutesOpt
       },
     },
     async ({ params, query, body, id, apiVersion }) => {
-      const commit = parseInstanceCommit(body ?? {}, query.token, id);
+      const commit = parseTokenCommit(body ?? {}, query.token);
       const { workspaceId } = instances.find(commit.token);
       const { appId } = findCvm(store.cvms, workspaceId, params.cvm_id);
-      return vmAnswer(await instances.commit(workspaceId, appId, commit), apiVersion);
+      return vmAnswer(await instances.commit(workspaceId, appId, commit, id), apiVersion);
     },
   );
 
@@ -203,7 +196,7 @@ export const commitPageRoutes: FastifyPluginAsync<CommitRoutesOptions> = async (
     { schema: { ...schema, body: commitUpdateRequestSchema.nullish() } },
     async (request, reply) => {
       const { params, query, body } = request;
-      const commit = readUpdateCommit(commitUpdateRequestSchema.nullish().parse(body) ?? {}, query.token);
+      const commit = parseTokenCommit(commitUpdateRequestSchema.nullish().parse(body) ?? {}, query.token);
       const outcome = await prepared.commit(params.cvm_id, commit, parseChangeContext(request));
       const { message, correlation_id } = describeOutcome(outcome, request.id);
       return sendPage(reply, 202, renderCommitResult(`${message} Operation ${correlation_id}.`));

@@ -1,23 +1,30 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
+  type ApiVersion,
+  type CvmInfo20260121,
   createAppInstanceRequestSchema,
   cvmInfo20260121Schema,
   errorBodySchema,
   instanceRegistrationBodySchema,
   isAtLeast,
+  type ReplicateCvmRequest,
   replicateCvmRequestSchema,
+  type Vm,
   vmSchema,
 } from "../../cloud/protocol.ts";
 import { cvmNotFound, unauthorized } from "../errors.ts";
 import { toCvmInfo20260121 } from "../http/cvm-answers.ts";
 import type { Links } from "../http/links.ts";
-import { parseInstanceCommit, parseInstanceRequest, parseReplicaRequest } from "../http/provision-requests.ts";
+import { parseInstanceRequest, parseReplicaRequest } from "../http/provision-requests.ts";
+import { parseTokenCommit } from "../http/requests.ts";
 import { appParams, cvmParams, mutationRefusals, prepareHeaders } from "../http/schemas.ts";
-import { type RegistrationOutcome, toInstanceRegistrationBody } from "../http/update-answers.ts";
+import { toInstanceRegistrationBody } from "../http/update-answers.ts";
 import { findAppCvms, findCvm, viewCvm } from "../services/find.ts";
 import type { InstanceOutcome, Instances } from "../services/instances.ts";
 import type { KmsRuntime } from "../services/kms.ts";
+import type { Cvm } from "../store/cvms.ts";
 import type { Store } from "../store/store.ts";
 import type { Principal } from "../store/workspaces.ts";
 import { namedCvm, type VmAnswer } from "./cvms.ts";
@@ -34,17 +41,38 @@ const commitRefusals = { ...mutationRefusals, 466: errorBodySchema, 467: errorBo
 const createRefusals = { ...commitRefusals, 465: instanceRegistrationBodySchema };
 const tokenQuery = z.object({ token: z.string().optional() });
 
+/** Formats a new CVM in the shape of an API version. */
+type InstanceAnswer = (cvm: Cvm, version: ApiVersion) => Vm | CvmInfo20260121;
+
 /** Replicas and new instances of existing apps. */
 export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = async (app, options) => {
   const { store, kmsRuntime, instances, vmAnswer, links } = options;
   const tags = ["instances"];
 
-  const registrationAnswer = (outcome: RegistrationOutcome, request: { readonly id: string }, commitPath: string) =>
-    toInstanceRegistrationBody(outcome, {
+  /** Answers 465 with a token if a contract does not allow the new CVM yet, else the CVM. */
+  async function answer(
+    { id, apiVersion }: Pick<FastifyRequest, "id" | "apiVersion">,
+    reply: FastifyReply,
+    outcome: InstanceOutcome,
+    { commitPath, describe = vmAnswer }: { readonly commitPath: string; readonly describe?: InstanceAnswer },
+  ): Promise<FastifyReply> {
+    if (outcome.kind === "created") return reply.send(describe(outcome.cvm, apiVersion));
+    const body = toInstanceRegistrationBody(outcome, {
       commitUrl: links.api(commitPath),
       localRpcUrl: kmsRuntime.localRpcUrl(outcome.kms.id),
-      requestId: request.id,
+      requestId: id,
     });
+    return reply.code(465).send(body);
+  }
+
+  async function replicate(
+    request: Pick<FastifyRequest, "id" | "apiVersion" | "headers"> & { readonly body?: ReplicateCvmRequest | null },
+    reply: FastifyReply,
+    source: Cvm,
+  ) {
+    const outcome = await instances.replicate(source, parseReplicaRequest(request.body ?? {}, request));
+    return answer(request, reply, outcome, { commitPath: `/cvms/${source.vmUuid}/commit-replica` });
+  }
 
   app.post(
     "/cvms/:cvm_id/replicas",
@@ -59,11 +87,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
       },
     },
     async (request, reply) => {
-      const source = namedCvm(store, request);
-      const outcome = await instances.replicate(source, parseReplicaRequest(request.body ?? {}, request));
-      if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
-      const path = `/cvms/${source.vmUuid}/commit-replica`;
-      return reply.code(465).send(registrationAnswer(outcome, request, path));
+      return replicate(request, reply, namedCvm(store, request));
     },
   );
 
@@ -85,10 +109,7 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
       const source = findCvm(store.cvms, workspaceId, cvm_id);
       const ofApp = findAppCvms(store.cvms, workspaceId, app_id);
       if (!ofApp.some(({ id }) => id === source.id)) throw cvmNotFound(cvm_id);
-      const outcome = await instances.replicate(source, parseReplicaRequest(request.body ?? {}, request));
-      if (outcome.kind === "created") return vmAnswer(outcome.cvm, request.apiVersion);
-      const path = `/cvms/${source.vmUuid}/commit-replica`;
-      return reply.code(465).send(registrationAnswer(outcome, request, path));
+      return replicate(request, reply, source);
     },
   );
 
@@ -111,19 +132,20 @@ export const instanceRoutes: FastifyPluginAsyncZod<InstanceRoutesOptions> = asyn
     async (request, reply) => {
       const { query, params } = request;
       const body = request.body ?? {};
-      const commit = body.token || query.token ? parseInstanceCommit(body, query.token, request.id) : undefined;
+      const commit = body.token || query.token ? parseTokenCommit(body, query.token) : undefined;
       const workspaceId = commit ? instances.find(commit.token).workspaceId : requirePrincipal(request).workspace.id;
       const ofApp = findAppCvms(store.cvms, workspaceId, params.app_id);
       const [{ appId }] = ofApp;
       const outcome: InstanceOutcome = commit
-        ? { kind: "created", cvm: await instances.commit(workspaceId, appId, commit) }
+        ? { kind: "created", cvm: await instances.commit(workspaceId, appId, commit, request.id) }
         : await instances.create(ofApp, parseInstanceRequest(body, request));
-      if (outcome.kind === "registration-required") {
-        return reply.code(465).send(registrationAnswer(outcome, request, `/apps/${appId.slice(2)}/instances`));
-      }
-      return isAtLeast(request.apiVersion, "2026-05-22")
-        ? toCvmInfo20260121(viewCvm(store, kmsRuntime, outcome.cvm))
-        : vmAnswer(outcome.cvm, request.apiVersion);
+      return answer(request, reply, outcome, {
+        commitPath: `/apps/${appId.slice(2)}/instances`,
+        describe: (cvm, version) =>
+          isAtLeast(version, "2026-05-22")
+            ? toCvmInfo20260121(viewCvm(store, kmsRuntime, cvm))
+            : vmAnswer(cvm, version),
+      });
     },
   );
 };

@@ -6,3 +6,12 @@ export interface Confirmation {
   readonly composeHash: ComposeHash;
   readonly transactionHash: TransactionHash | typeof alreadyRegistered;
 }
+
+/** Commits a prepared update or CVM. */
+export interface TokenCommit {
+  readonly token: string;
+  /** @default the hash that was prepared */
+  readonly composeHash: ComposeHash | undefined;
+  /** @default none: only the contract's state is checked */
+  readonly transactionHash: Confirmation["transactionHash"] | undefined;
+}

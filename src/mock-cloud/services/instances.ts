@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { alreadyRegistered, errorCodes } from "../../cloud/protocol.ts";
 import type { AppComposeChanges } from "../../core/app-compose.ts";
-import type { AppId, ComposeHash, TransactionHash } from "../../core/ids.ts";
+import type { AppId, ComposeHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError, chainUnavailable, hashInvalidOrExpired } from "../errors.ts";
 import type { Rollover } from "../rollover/rollover.ts";
@@ -10,6 +10,7 @@ import type { Kms, Node } from "../store/platform.ts";
 import type { PreparedInstance } from "../store/prepared-instances.ts";
 import type { Store } from "../store/store.ts";
 import { type OnchainStatus, readOnchainStatus } from "../verification/read-registration.ts";
+import type { Confirmation, TokenCommit } from "./confirmation.ts";
 import type { Fleet } from "./fleet.ts";
 import type { KmsRuntime } from "./kms.ts";
 import type { RegistrationVerifier } from "./onchain-policy.ts";
@@ -42,15 +43,6 @@ export type InstanceOutcome =
       readonly node: Node;
       readonly onchain: OnchainStatus;
     };
-
-export interface InstanceCommit {
-  readonly token: string;
-  /** @default the hash of the prepared CVM */
-  readonly composeHash: ComposeHash | undefined;
-  /** @default none: only the contract's state is checked */
-  readonly transactionHash: TransactionHash | typeof alreadyRegistered | undefined;
-  readonly correlationId: string;
-}
 
 export interface InstancesDependencies {
   readonly store: Store;
@@ -128,7 +120,7 @@ export class Instances {
    * @throws ApiError 466 when the token is unknown or expired, belongs to another app or hash, or its CVM was deleted;
    * 467, 468, 503
    */
-  async commit(workspaceId: string, appId: AppId, commit: InstanceCommit): Promise<Cvm> {
+  async commit(workspaceId: string, appId: AppId, commit: TokenCommit, correlationId: string): Promise<Cvm> {
     const { store, clock, verifier } = this.#dependencies;
     const find = () => {
       const prepared = this.find(commit.token);
@@ -148,15 +140,15 @@ export class Instances {
     };
     const prepared = find();
     const source = store.cvms.get(prepared.sourceCvmId);
+    const { transactionHash = alreadyRegistered } = commit;
     if (prepared.cvmId === null) {
       const { composeHash } = prepared;
-      await verifier.verify(source, { composeHash, transactionHash: commit.transactionHash ?? alreadyRegistered });
+      await verifier.verify(source, { composeHash, transactionHash });
     }
     // Verification takes time, so a second request with the same token may have created the CVM meanwhile.
     const { cvmId, ...still } = find();
     if (cvmId !== null) return store.cvms.get(cvmId);
-    const transactionHash = commit.transactionHash ?? alreadyRegistered;
-    return this.#insert(source, still, commit.correlationId, transactionHash, (cvm) =>
+    return this.#insert(source, still, correlationId, transactionHash, (cvm) =>
       store.preparedInstances.become(still.id, cvm.id),
     );
   }
@@ -201,7 +193,7 @@ export class Instances {
     source: Cvm,
     wanted: Workload & Pick<PreparedInstance, "name" | "nodeId">,
     correlationId: string,
-    transactionHash: TransactionHash | typeof alreadyRegistered | null,
+    transactionHash: Confirmation["transactionHash"] | null,
     note: (cvm: Cvm) => void,
   ): Cvm {
     const { store, clock, rollover } = this.#dependencies;

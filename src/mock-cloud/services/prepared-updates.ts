@@ -6,7 +6,7 @@ import type { Cvm } from "../store/cvms.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
 import { hashCommitToken } from "./account.ts";
-import type { Confirmation } from "./confirmation.ts";
+import type { TokenCommit } from "./confirmation.ts";
 import { isNamed } from "./find.ts";
 import { type Accepted, type ChangeContext, pendingLifetimeMs, type Updates } from "./updates.ts";
 
@@ -17,14 +17,6 @@ export interface PreparedUpdate {
   readonly cvm: Cvm;
   readonly pending: PendingUpdate;
   readonly state: PreparedState;
-}
-
-export interface UpdateCommit {
-  readonly token: string;
-  /** @default the hash of the prepared update */
-  readonly composeHash: ComposeHash | undefined;
-  /** @default none: only the contract's state is checked */
-  readonly transactionHash: Confirmation["transactionHash"] | undefined;
 }
 
 export interface PreparedUpdatesDependencies {
@@ -60,7 +52,7 @@ export class PreparedUpdates {
   /** @throws ApiError 404, 409, 466, 467, 468, or 503 when the chain cannot be read */
   async commit(
     identifier: string,
-    commit: UpdateCommit,
+    commit: TokenCommit,
     context: ChangeContext,
   ): Promise<Accepted & { readonly cvm: Cvm }> {
     const { cvm, pending, state } = this.find(identifier, commit.token);
