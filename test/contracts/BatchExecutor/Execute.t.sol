@@ -9,7 +9,7 @@ import {GasBurningApp} from "../../../contracts/testing/hostile/GasBurningApp.so
 import {Defaults} from "../support/Defaults.sol";
 import {Topics} from "../support/Topics.sol";
 import {Vm} from "../support/Vm.sol";
-import {BATCH, BatchExecutor_Test} from "./BatchExecutorBase.sol";
+import {BATCH, BATCH_OF_BATCHES, BatchExecutor_Test} from "./BatchExecutorBase.sol";
 import {Mirror} from "./Mirror.sol";
 
 contract BatchExecutor_Execute_Test is BatchExecutor_Test {
@@ -53,6 +53,56 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         _startRecording();
         _execute(owner, calls);
         _assertLogs(logs);
+    }
+
+    /// @dev More calls than one byte counts.
+    function test_WhenThereAreMoreThan256Calls_EveryCallHappensOnceInOrder() external {
+        Mirror mirror = new Mirror();
+        IBatchExecutor.Call[] memory calls = _numbered(address(mirror), 300);
+        bytes32 expected = bytes32(0);
+        for (uint256 i = 0; i < 300; i++) expected = mirror.fold(expected, owner, 0, calls[i].data);
+        _execute(owner, calls);
+        vm.assertEq(mirror.seen(), expected, "all 300, in order");
+
+        calls[299] = _call(address(app), _adding(0));
+        _assertRevertsFrom(owner, _encode(calls), _failed(299, _reason("invalid compose hash")));
+        vm.assertEq(mirror.seen(), expected, "none of the second batch");
+    }
+
+    function test_WhenThereAreMoreThan256Batches_EveryCallHappensOnceInOrder() external {
+        Mirror mirror = new Mirror();
+        IBatchExecutor.Call[] memory calls = _numbered(address(mirror), 300);
+        bytes[] memory batches = new bytes[](300);
+        bytes32 expected = bytes32(0);
+        for (uint256 i = 0; i < 300; i++) {
+            expected = mirror.fold(expected, owner, 0, calls[i].data);
+            batches[i] = abi.encode(_single(address(mirror), calls[i].data));
+        }
+        vm.prank(owner);
+        IBatchExecutor(owner).execute(BATCH_OF_BATCHES, abi.encode(batches));
+        vm.assertEq(mirror.seen(), expected, "all 300, in order");
+
+        batches[299] = abi.encode(_single(address(app), _adding(0)));
+        bytes memory failing = _encode(BATCH_OF_BATCHES, abi.encode(batches));
+        _assertRevertsFrom(owner, failing, _failed(299, _reason("invalid compose hash")));
+    }
+
+    function _numbered(address to, uint256 count) private pure returns (IBatchExecutor.Call[] memory calls) {
+        calls = new IBatchExecutor.Call[](count);
+        for (uint256 i = 0; i < count; i++) calls[i] = _call(to, abi.encode(i));
+    }
+
+    /// @dev As for any account: nothing runs there, and the batch goes on.
+    function testFuzz_WhenTheTargetHasNoCode_TheCallSucceeds(bytes calldata data, uint96 value) external {
+        vm.deal(owner, value);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](2);
+        calls[0] = IBatchExecutor.Call({to: stranger, value: value, data: data});
+        calls[1] = _call(address(app), _adding(Defaults.OTHER_COMPOSE_HASH));
+        uint256 before = stranger.balance;
+        _execute(owner, calls);
+        vm.assertEq(stranger.code.length, 0, "no code");
+        vm.assertEq(stranger.balance, before + value, "it gets the ether");
+        vm.assertTrue(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "and the rest happens");
     }
 
     function testFuzz_WhenAccountCalls_DataAndValueArriveUnchanged(

@@ -18,6 +18,9 @@ import {Slots} from "../support/Slots.sol";
 contract DstackKms_HostileApps_Test is Base_Test {
     error AppSpecificError(uint256 code);
 
+    /// @dev Gas that the proxy and the KMS may use before they ask the app.
+    uint256 private constant OVERHEAD = 60_000;
+
     function test_WhenAppLies_OnlyItsOwnVerdictIsFalse() external {
         address liar = address(new LyingApp("trust me"));
         _assertAnswers(liar, true, "trust me");
@@ -57,6 +60,33 @@ contract DstackKms_HostileApps_Test is Base_Test {
 
     function test_WhenAppBurnsAllGas_OnlyTheCallFails() external {
         _assertFails(address(new GasBurningApp()), "");
+    }
+
+    /// @dev The KMS sets no limit of its own, so an app whose rules need much gas can answer.
+    function testFuzz_WhenAppIsAsked_TheKmsPassesOnAllGas(uint256 gas) external {
+        gas = _bound(gas, Defaults.VERDICT_GAS, 500_000_000);
+        address reporting = address(new GasReportingApp());
+        kms.registerApp(reporting);
+        bytes memory call = abi.encodeCall(DstackKms.isAppAllowed, (_bootInfoOf(reporting, Defaults.COMPOSE_HASH)));
+
+        (bool ok, bytes memory returned) = address(kms).call{gas: gas}(call);
+
+        vm.assertTrue(ok, "the KMS answers");
+        (, string memory reason) = abi.decode(returned, (bool, string));
+        uint256 received = abi.decode(bytes(reason), (uint256));
+        // The EVM itself keeps back one 64th at each of two calls: the proxy's to its code, and that code's to the app.
+        vm.assertLe((gas * 63 * 63) / (64 * 64) - OVERHEAD, received, "as much as the EVM passes on");
+    }
+
+    /// @dev What the EVM keeps back is enough to say that the app had too little.
+    function test_WhenAppNeedsMoreGasThanThereIs_TheCallFails() external {
+        address needy = address(new GasNeedingApp(5_000_000));
+        _assertFails(needy, "");
+        bytes memory call = abi.encodeCall(DstackKms.isAppAllowed, (_bootInfoOf(needy, Defaults.COMPOSE_HASH)));
+        (bool ok, bytes memory returned) = address(kms).call{gas: 6_000_000}(call);
+        vm.assertTrue(ok, "with more gas the KMS answers");
+        (bool isAllowed, ) = abi.decode(returned, (bool, string));
+        vm.assertTrue(isAllowed, "what the app answers");
     }
 
     function test_WhenAppReturnsNothing() external {
@@ -227,5 +257,27 @@ contract DstackKms_HostileApps_Test is Base_Test {
         bootInfo = _bootInfo();
         bootInfo.appId = appId;
         bootInfo.composeHash = composeHash;
+    }
+}
+
+/// @dev Answers with the gas that it got.
+contract GasReportingApp {
+    function isAppAllowed(IAppAuth.AppBootInfo calldata) external view returns (bool, string memory) {
+        return (true, string(abi.encode(gasleft())));
+    }
+}
+
+/// @dev Allows every machine, after rules that need much gas.
+contract GasNeedingApp {
+    uint256 private immutable NEEDED;
+
+    constructor(uint256 needed) {
+        NEEDED = needed;
+    }
+
+    function isAppAllowed(IAppAuth.AppBootInfo calldata) external view returns (bool, string memory) {
+        uint256 start = gasleft();
+        while (start - gasleft() < NEEDED) {}
+        return (true, "");
     }
 }
