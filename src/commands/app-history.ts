@@ -13,7 +13,7 @@ import { historyWithoutEvents, type KnownLists, readKnownLists } from "../histor
 import type { ChangeOrigin } from "../history/policy.ts";
 import { readHistory } from "../history/read-history.ts";
 import { openHistoryStore } from "../history/store.ts";
-import { formatDuration } from "../output/format.ts";
+import { formatCount, formatDuration } from "../output/format.ts";
 import { createProgress, type Output } from "../output/output.ts";
 import { parseBlockNumber } from "./arguments.ts";
 import type { ConnectedApp } from "./connect-app.ts";
@@ -129,15 +129,17 @@ export function showCompleteness(output: Output, { composeHashes, devices, compl
   const { reasons } = completeness;
   const found = [...composeHashes.values(), ...devices.values()];
   const explained = found.filter((change) => change !== undefined).length;
-  output.title("THE HISTORY IS INCOMPLETE: the RPC endpoint left out events, or did not serve them");
+  output.title("THE HISTORY IS INCOMPLETE: entries may be missing below");
   for (const { message } of reasons.slice(0, mostReasons)) output.line(`  ${message}`);
   if (reasons.length > mostReasons) output.line(`  ${reasons.length - mostReasons} more reasons: see --json.`);
   output.line(
     found.length === 0
-      ? "The lists may be incomplete: no hash and no device is known to be allowed."
-      : `The lists may be incomplete: events explain ${explained} of the ${found.length} hashes and devices that the contract is known to allow.`,
+      ? "The contract is not known to allow any hash or device."
+      : `The contract is known to allow ${formatCount(found.length, "hash or device", "hashes and devices")}, and may allow more. Events explain ${explained} of them.`,
   );
-  output.line("Use an RPC endpoint that keeps all logs. If it does, delete the history store and run the task again.");
+  output.line(
+    "Run the task with an RPC endpoint that keeps all logs, and with a new history store (--store FILE). If the reasons stay the same, the contract was changed without events.",
+  );
 }
 
 export interface Origin {

@@ -113,6 +113,11 @@ function valuesOf({ composeHashes, devices, ...rest }: Allowed) {
 }
 
 function showRows(output: Output, rows: readonly HistoryRow[], { chain }: ChainClient): void {
+  output.line();
+  if (rows.length === 0) {
+    output.line("No event was read.");
+    return;
+  }
   const table = rows.map(({ blockNumber, timestamp, description, actor, sender, transactionHash }) => [
     `${blockNumber}`,
     timestamp === undefined ? "" : formatTime(timestamp),

@@ -324,7 +324,7 @@ export class LogsRefusedError extends ChainError {
 export class LogsUnavailableError extends ChainError {
   override readonly name = "LogsUnavailableError";
   constructor({ fromBlock, toBlock }: RefusedBlocks, answer: string, options: Cause = {}) {
-    super(`The RPC endpoint has no logs of blocks ${fromBlock} to ${toBlock}: ${answer}`, {
+    super(`The RPC endpoint does not serve the logs of blocks ${fromBlock} to ${toBlock}: ${answer}`, {
       ...options,
       nextStep: "Use an RPC endpoint that keeps all logs since the creation of the app.",
       context: { fromBlock: fromBlock.toString(), toBlock: toBlock.toString(), answer },

@@ -52,7 +52,7 @@ export async function compareWithState(
     const byEvents = expected[flag];
     const onChain = settings[flag];
     if (byEvents === undefined || byEvents === onChain) continue;
-    const message = `${flag} is ${byEvents} according to the events, but ${onChain} in the contract.`;
+    const message = `The contract's ${flag} is ${onChain}, but according to the events that were read it is ${byEvents}.`;
     reasons.push({ kind: "flagDiffers", flag, byEvents, onChain, message });
   }
   const addresses = { owner: owners.owner, pendingOwner: owners.pendingOwner, implementation: settings.implementation };
@@ -60,7 +60,7 @@ export async function compareWithState(
     const byEvents = expected[what];
     const onChain = addresses[what];
     if (isSame(byEvents, onChain)) continue;
-    const message = `The ${what} is ${byEvents ?? "none"} according to the events, but ${onChain ?? "none"} in the contract.`;
+    const message = `The contract's ${what} is ${onChain ?? "none"}, but according to the events that were read it is ${byEvents ?? "none"}.`;
     reasons.push({ kind: "addressDiffers", what, byEvents, onChain, message });
   }
   return reasons;
@@ -74,7 +74,7 @@ interface Sides<key> {
 
 /** One reason for each hash about which the events and the contract differ. */
 export function differingHashes(keys: readonly ComposeHash[], sides: Sides<ComposeHash>): IncompletenessReason[] {
-  return differing("Compose hash", keys, sides).map(({ key, ...rest }) => ({
+  return differing("compose hash", keys, sides).map(({ key, ...rest }) => ({
     kind: "composeHashDiffers",
     composeHash: key,
     ...rest,
@@ -83,7 +83,7 @@ export function differingHashes(keys: readonly ComposeHash[], sides: Sides<Compo
 
 /** One reason for each device about which the events and the contract differ. */
 export function differingDevices(keys: readonly DeviceId[], sides: Sides<DeviceId>): IncompletenessReason[] {
-  return differing("Device", keys, sides).map(({ key, ...rest }) => ({
+  return differing("device", keys, sides).map(({ key, ...rest }) => ({
     kind: "deviceDiffers",
     deviceId: key,
     ...rest,
@@ -91,11 +91,12 @@ export function differingDevices(keys: readonly DeviceId[], sides: Sides<DeviceI
 }
 
 function differing<key extends Hex>(what: string, keys: readonly key[], sides: Sides<key>) {
-  const words = (is: boolean) => (is ? "allowed" : "not allowed");
   return keys.flatMap((key) => {
     const [byEvents, onChain] = [sides.byEvents.has(key), sides.onChain.has(key)];
     if (byEvents === onChain) return [];
-    const message = `${what} ${key} is ${words(byEvents)} according to the events, but ${words(onChain)} in the contract.`;
+    const message = onChain
+      ? `The contract allows ${what} ${key}, but the events that were read do not.`
+      : `The contract does not allow ${what} ${key}, but the events that were read do.`;
     return { key, byEvents, onChain, message };
   });
 }

@@ -30,8 +30,10 @@ export function showPrunePlan(output: Output, plan: PrunePlan): void {
   output.line(
     `${formatCount(rows.length, "hash is", "hashes are")} ${isListKnown ? "" : "known to be "}allowed: ${removals.length} to remove, ${rows.length - removals.length} to keep.`,
   );
-  for (const { kind, problem, isAccepted } of unknowns)
-    output.line(`Not known: ${problem} (${kind}${isAccepted ? ", accepted" : ""})`);
+  for (const { kind, problem, isAccepted } of unknowns) {
+    const what = kind === "history" ? "The history is incomplete" : "Not known";
+    output.line(`${what}: ${problem} (${kind}${isAccepted ? ", accepted" : ""})`);
+  }
   for (const line of describeIdle(plan)) output.line(line);
   if (!plan.isExecutable) output.line("Prune removes nothing until this is known.");
   if (removals.length > 0) showWhatRemovalMeans(output);
