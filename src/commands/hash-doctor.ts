@@ -2,6 +2,7 @@ import { readAllowlist } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
+import type { AppCompose } from "../core/app-compose.ts";
 import {
   type AppDocument,
   type BackendDocument,
@@ -12,6 +13,7 @@ import {
 } from "../core/examine-hashes.ts";
 import { type Generation, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, nameOfCvm, parseComposeHash } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
 import { parseAccept, readTextFile } from "./arguments.ts";
@@ -45,7 +47,8 @@ async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutc
   const given = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const text = await readTextFile(args.file);
   const preLaunchScript = args.preLaunchScript && (await readTextFile(args.preLaunchScript));
-  readAppDocument({ text, preLaunchScript, name: args.name }); // check the file before asking the cloud
+  const { document } = readAppDocument({ text, preLaunchScript, name: args.name }); // before asking the cloud
+  const composeProblems = await findComposeProblems(document);
   const target = await connectTarget(args, host);
   const examined = await examineFile({ text, preLaunchScript, name: args.name, given, target });
   const contracts = await contractsOf(target, examined);
@@ -57,14 +60,23 @@ async function examine(args: HashArguments, host: CommandHost): Promise<TaskOutc
       appId: target?.app?.appId,
       isMatch,
       ...reportGenerations(contracts),
+      composeProblems,
       comparisons: examined.map(({ examination, generation: _, ...rest }) => ({ ...rest, ...examination })),
     },
     show: (output) => {
       showCaveat(output, contracts);
       for (const one of examined) show(output, one);
+      for (const problem of composeProblems) output.line(`Warning: Docker would refuse the compose file: ${problem}.`);
     },
     exitCode: isMatch ? 0 : negativeAnswer,
   };
+}
+
+/** A running CVM can have keys that are newer than the known specification, so a problem is only shown. */
+async function findComposeProblems({ docker_compose_file: text, runner }: AppCompose): Promise<readonly string[]> {
+  if (!text || runner === "bash") return [];
+  const { validateDockerCompose } = await import("../core/compose-schema/validate.ts");
+  return (await validateDockerCompose(text)).map(({ message }) => cleanText(message.replace(/\.$/, "")));
 }
 
 /** Empty if no contract was asked. */

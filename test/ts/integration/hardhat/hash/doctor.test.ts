@@ -19,6 +19,7 @@ import { addReplica, compose, type PruneWorld } from "../../../../support/prune/
 interface Answer {
   readonly appId?: AppId;
   readonly isMatch: boolean;
+  readonly composeProblems: readonly string[];
   readonly comparisons: readonly (HashExamination & { kind: string; cvm?: string })[];
 }
 
@@ -43,6 +44,11 @@ describe("dstack hash", () => {
     await write("same.yml", String(manifest.docker_compose_file));
     await write("other.yml", String(manifest.docker_compose_file).replace("nginx:1.28", "nginx:1.29"));
     await write("app-compose.json", JSON.stringify(manifest));
+    await write("unknown-key.yml", "services:\n  web:\n    image: nginx\n    prots: []\n");
+    await write(
+      "unknown-key.json",
+      JSON.stringify({ docker_compose_file: "services:\n  web: nginx\n", runner: "docker-compose" }),
+    );
     await write("broken.yml", "services: [");
     await write("several.yml", `${manifest.docker_compose_file}---\nservices:\n  other:\n    image: other\n`);
   });
@@ -73,6 +79,17 @@ describe("dstack hash", () => {
     expect(exitCode).to.equal(0);
     expect(json<Answer>().comparisons[0]).to.include({ kind: "app-compose" });
     expect(json<Answer>().comparisons[0]?.hashes[0]?.hash).to.equal(inForce);
+  });
+
+  it("warns of what Docker would refuse", async () => {
+    const { json } = await run("unknown-key.yml");
+    const problem = "services.web.prots is not a known key (did you mean ports?), at line 4, column 5";
+    expect(json<Answer>().composeProblems).to.deep.equal([problem]);
+    const shown = await run("unknown-key.yml", { json: false });
+    expect(shown.stdout).to.include(`Warning: Docker would refuse the compose file: ${problem}.`);
+    const manifest = (await run("unknown-key.json")).json<Answer>();
+    expect(manifest.composeProblems).to.deep.equal(["services.web must be a mapping, at line 2, column 3"]);
+    expect((await run("same.yml")).json<Answer>().composeProblems).to.deep.equal([]);
   });
 
   it("finds the form that the CVM and the contract have, with --cvm and with --app", async () => {
