@@ -29,10 +29,21 @@ const number: Check = (value) => (typeof value === "number" ? undefined : "must 
 const natural: Check = (value) => (Number(value) < 0 ? "must be 0 or more" : undefined);
 const group: Check = (value) =>
   Number.isInteger(value) || typeof value === "string" ? undefined : "must be a whole number";
+const whole: Check = (value) => (typeof value === "number" ? undefined : integer(value));
+const option: Check = (value) =>
+  typeof value === "string" || Number.isSafeInteger(value) ? undefined : "must be text or a whole number";
+const exposed: Check = (value) =>
+  typeof value !== "number" || Number.isSafeInteger(value) ? undefined : "must be a port";
+const ulimits: Check = (value) => {
+  const isLimit = (limit: unknown) =>
+    Number.isInteger(limit) || typeof limit === "string" || entriesOf(limit).length > 0;
+  const isGood = entriesOf(value).every(([, limit]) => isLimit(limit) && !Array.isArray(limit));
+  return isGood ? undefined : "must have a whole number, or soft and hard, for every limit";
+};
 const ulimit: Check = (value) => (typeof value === "string" ? "must be a number, not text" : undefined);
 const count: Check = (value) => (/^(?:all|[+-]?\d+)$/i.test(String(value)) ? undefined : "must be a number or all");
 const mode: Check = (value) =>
-  typeof value === "number" || /^[+-]?[0-7]+$/.test(String(value)) ? undefined : "must be a file mode, such as 0440";
+  Number.isSafeInteger(value) || /^[+-]?[0-7]+$/.test(String(value)) ? undefined : "must be a file mode, such as 0440";
 const command: Check = (value) =>
   typeof value !== "string" || isShellCommand(value) ? undefined : "has a quote or a bracket that is not closed";
 const firstBad =
@@ -46,10 +57,14 @@ const variables = firstBad(
   (item) => !/\s$/.test(item.replace(/=.*/s, "")),
   (item) => `has a space at the end of the name ${item.replace(/=.*/s, "").trim()}`,
 );
-const contexts = firstBad(
+const contextList = firstBad(
   (item) => item.includes("="),
   (item) => `must have ${item} as name=context`,
 );
+const contexts: Check = (value) =>
+  Array.isArray(value) || entriesOf(value).every(([, context]) => typeof context === "string")
+    ? contextList(value)
+    : "must have a text for every context";
 const keys = firstBad(
   (item) => item === "default" || item.includes("="),
   (item) => `must have ${item} as id=path`,
@@ -66,6 +81,7 @@ const port: Check = (value) => {
   if (typeof value === "string" || typeof value === "number") return portProblem(String(value));
   const address = textOf(fieldOf(value, "host_ip"));
   if (fieldOf(value, "target") === undefined) return "has no target";
+  if (Number(fieldOf(value, "target")) < 0) return "has a target below 0";
   return address === undefined || isUnknown(address) || isIpAddress(address) ? undefined : "has no valid host_ip";
 };
 const volume: Check = (value) => {
@@ -125,6 +141,10 @@ const ofContainers: Readonly<Record<string, Check>> = {
   "blkio_config.weight": number,
   "blkio_config.weight_device.*.weight": number,
   "group_add.*": group,
+  "storage_opt.*": option,
+  "expose.*": exposed,
+  ulimits,
+  "deploy.resources.reservations.generic_resources.*.discrete_resource_spec.value": whole,
   "build.ulimits.*": ulimit,
   "healthcheck.retries": natural,
   "deploy.restart_policy.max_attempts": natural,
@@ -200,6 +220,9 @@ export function findValueProblems(file: unknown): readonly FileProblem[] {
     // The containers that run before a service have settings of their own.
     for (const [key, item] of items) visit(item, [...path, key], isAt(place, "pre_start") ? [] : [...place, key]);
   };
+  const name = textOf(fieldOf(file, "name")) ?? "";
+  if (name !== "" && !isUnknown(name) && !/[a-z\d]/i.test(name))
+    problems.push({ path: ["name"], message: "must have a letter from a to z or a digit" });
   for (const kind of ["services", "jobs"])
     for (const [name, settings] of entriesOf(fieldOf(file, kind))) visit(settings, [kind, name], []);
   for (const [section, check] of Object.entries(ofResources))
@@ -212,8 +235,11 @@ export function findValueProblems(file: unknown): readonly FileProblem[] {
 
 /** Settings of a service that exclude or must equal each other. */
 const combinations: readonly ((settings: unknown, workload: Workload) => string | undefined)[] = [
+  (settings) => (fieldOf(settings, "pid") === null ? "has a pid without a value" : undefined),
   (settings, { isComplete }) =>
-    isComplete && ["image", "build", "provider"].every((name) => !fieldOf(settings, name))
+    isComplete &&
+    !fieldOf(settings, "image") &&
+    !["build", "provider"].some((name) => fieldOf(settings, name) !== undefined)
       ? "has no image, build or provider"
       : undefined,
   (settings) =>

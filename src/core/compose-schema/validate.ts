@@ -50,7 +50,8 @@ export async function validateDockerCompose(
   // The schema and its validator are loaded only for a command that has a compose file.
   const { findSchemaProblems } = await import("./schema.ts");
   const ofSchema = findSchemaProblems(value).filter(
-    ({ path, isWrongType }) => !isUnknown(fieldAt(value, path)) || (isWrongType && typeAt(path) === undefined),
+    ({ path, isUnknownKey, isWrongType }) =>
+      isUnknownKey || !isUnknown(fieldAt(value, path)) || (isWrongType && typeAt(path) === undefined),
   );
   const unknownKeys = acceptUnknownComposeKeys ? [] : ofSchema.filter(({ isUnknownKey }) => isUnknownKey);
   const ofTypes = ofSchema.filter(({ isUnknownKey }) => !isUnknownKey);
