@@ -1,12 +1,21 @@
-import { type Address, isAddressEqual } from "viem";
+import { type Address, isAddressEqual, keccak256 } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode, readDelegation } from "../chain/code.ts";
 import { signerOf } from "../chain/transactions/prepare.ts";
-import { batchExecutorAddress, deterministicDeployer, isEarlierBatchExecutor } from "../core/batch-executor.ts";
+import {
+  batchExecutorAddress,
+  batchExecutorCodeHash,
+  deterministicDeployer,
+  isEarlierBatchExecutor,
+} from "../core/batch-executor.ts";
 import { batchGasCeilingOf, executorDeploymentGasCeiling, gasCeilingOf, orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
-import { DelegationUnsupportedError, ForeignDelegationError, InvalidArgumentError } from "../errors/index.ts";
-import { isExecutorDeployed } from "./executor.ts";
+import {
+  DelegationUnsupportedError,
+  ExecutorMismatchError,
+  ForeignDelegationError,
+  InvalidArgumentError,
+} from "../errors/index.ts";
 import { type BatchMode, type BatchParameters, type BatchRun, openRun } from "./run.ts";
 
 export interface PlanBatchParameters extends BatchParameters {
@@ -224,4 +233,21 @@ async function requireDeployer({ client }: BatchRun): Promise<void> {
   throw new DelegationUnsupportedError(
     `this chain has neither the batch executor nor the proxy ${deterministicDeployer} that could deploy it`,
   );
+}
+
+/**
+ * Whether the executor is deployed at this address; false if the address has no code. The endpoint answers, so this
+ * detects mistakes but not a dishonest endpoint. Never authorise an address because of this result alone.
+ *
+ * @throws ExecutorMismatchError if the address has other code; RpcUnavailableError
+ */
+export async function isExecutorDeployed(
+  client: ChainClient,
+  { address }: { readonly address: Address },
+): Promise<boolean> {
+  const code = await readCode(client, { address });
+  if (code === "0x") return false;
+  const codeHash = keccak256(code);
+  if (codeHash !== batchExecutorCodeHash) throw new ExecutorMismatchError(address, codeHash, batchExecutorCodeHash);
+  return true;
 }

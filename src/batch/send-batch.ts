@@ -31,10 +31,10 @@ import {
 import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
 import { ContractRevertedError, DelegationUnsupportedError, ForeignDelegationError } from "../errors/index.ts";
 import { batchExecutorAbi } from "../generated/abi.ts";
-import { isExecutorDeployed } from "./executor.ts";
 import {
   type BatchPlan,
   type DelegationPlan,
+  isExecutorDeployed,
   type PlanBatchParameters,
   planFor,
   requirePlanned,

@@ -1,8 +1,7 @@
-import { encodeFunctionData } from "viem";
 import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
-import { dstackAppAbi } from "../generated/abi.ts";
+import { addComposeHashCall } from "../core/owner-calls.ts";
 import type { ChainClient } from "./client.ts";
-import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
+import { sendOwnerCall, type WriteParameters } from "./transactions/send-call.ts";
 
 export interface AddComposeHashParameters extends WriteParameters {
   readonly appId: AppId;
@@ -14,7 +13,7 @@ export type AddComposeHashReturnType = TransactionHash;
 /**
  * Allows a compose hash on an app. Always emits ComposeHashAdded, even if the hash is already allowed.
  *
- * @throws the errors of sendContractCall
+ * @throws the errors of sendCall
  *
  * @example
  * import { addComposeHash } from "dstack-toolkit/chain";
@@ -25,7 +24,5 @@ export async function addComposeHash(
   client: ChainClient,
   { appId, composeHash, ...write }: AddComposeHashParameters,
 ): Promise<AddComposeHashReturnType> {
-  const functionName = "addComposeHash";
-  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [composeHash] });
-  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+  return sendOwnerCall(client, addComposeHashCall({ appId, composeHash }), write);
 }

@@ -1,8 +1,7 @@
-import { encodeFunctionData } from "viem";
 import type { AppId, DeviceId, TransactionHash } from "../core/ids.ts";
-import { dstackAppAbi } from "../generated/abi.ts";
+import { addDeviceCall } from "../core/owner-calls.ts";
 import type { ChainClient } from "./client.ts";
-import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
+import { sendOwnerCall, type WriteParameters } from "./transactions/send-call.ts";
 
 export interface AddDeviceParameters extends WriteParameters {
   readonly appId: AppId;
@@ -14,7 +13,7 @@ export type AddDeviceReturnType = TransactionHash;
 /**
  * Allows a device to boot an app. Always emits DeviceAdded, even if the device is already listed.
  *
- * @throws the errors of sendContractCall
+ * @throws the errors of sendCall
  *
  * @example
  * import { addDevice } from "dstack-toolkit/chain";
@@ -25,7 +24,5 @@ export async function addDevice(
   client: ChainClient,
   { appId, deviceId, ...write }: AddDeviceParameters,
 ): Promise<AddDeviceReturnType> {
-  const functionName = "addDevice";
-  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [deviceId] });
-  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+  return sendOwnerCall(client, addDeviceCall({ appId, deviceId }), write);
 }

@@ -2,7 +2,7 @@ export type { Price, PriceEstimate } from "../core/price.ts";
 export * from "./add-compose-hash.ts";
 export * from "./add-device.ts";
 export type { ChainClient } from "./client.ts";
-export * from "./deploy-app.ts";
+export { type DeployAppParameters, type DeployAppReturnType, deployApp } from "./deploy-app.ts";
 export { type ReadGenerationParameters, readGeneration } from "./generation.ts";
 export {
   type AppStatus,
@@ -41,7 +41,7 @@ export * from "./read-owner.ts";
 export * from "./remove-compose-hash.ts";
 export * from "./remove-device.ts";
 export * from "./set-allow-any-device.ts";
-export { sendPreparedTransaction, type WriteParameters } from "./transactions/broadcast.ts";
+export { sendPreparedTransaction } from "./transactions/broadcast.ts";
 export type { FinalityTag } from "./transactions/chain-identity.ts";
 export type { NamedFees } from "./transactions/fees.ts";
 export type { SenderEvent } from "./transactions/follow-context.ts";
@@ -83,3 +83,4 @@ export {
   type ReplaceTransactionParameters,
   replaceTransaction,
 } from "./transactions/replace.ts";
+export type { WriteParameters } from "./transactions/send-call.ts";

@@ -1,8 +1,7 @@
-import { encodeFunctionData } from "viem";
 import type { AppId, ComposeHash, TransactionHash } from "../core/ids.ts";
-import { dstackAppAbi } from "../generated/abi.ts";
+import { removeComposeHashCall } from "../core/owner-calls.ts";
 import type { ChainClient } from "./client.ts";
-import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
+import { sendOwnerCall, type WriteParameters } from "./transactions/send-call.ts";
 
 export interface RemoveComposeHashParameters extends WriteParameters {
   readonly appId: AppId;
@@ -14,7 +13,7 @@ export type RemoveComposeHashReturnType = TransactionHash;
 /**
  * Removes a compose hash from an app. CVMs that run it keep running until their next boot.
  *
- * @throws the errors of sendContractCall
+ * @throws the errors of sendCall
  *
  * @example
  * import { removeComposeHash } from "dstack-toolkit/chain";
@@ -25,7 +24,5 @@ export async function removeComposeHash(
   client: ChainClient,
   { appId, composeHash, ...write }: RemoveComposeHashParameters,
 ): Promise<RemoveComposeHashReturnType> {
-  const functionName = "removeComposeHash";
-  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [composeHash] });
-  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+  return sendOwnerCall(client, removeComposeHashCall({ appId, composeHash }), write);
 }

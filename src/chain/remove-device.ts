@@ -1,8 +1,7 @@
-import { encodeFunctionData } from "viem";
 import type { AppId, DeviceId, TransactionHash } from "../core/ids.ts";
-import { dstackAppAbi } from "../generated/abi.ts";
+import { removeDeviceCall } from "../core/owner-calls.ts";
 import type { ChainClient } from "./client.ts";
-import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
+import { sendOwnerCall, type WriteParameters } from "./transactions/send-call.ts";
 
 export interface RemoveDeviceParameters extends WriteParameters {
   readonly appId: AppId;
@@ -14,7 +13,7 @@ export type RemoveDeviceReturnType = TransactionHash;
 /**
  * Removes a device from an app's list. This has no effect on boots while the app allows any device.
  *
- * @throws the errors of sendContractCall
+ * @throws the errors of sendCall
  *
  * @example
  * import { removeDevice } from "dstack-toolkit/chain";
@@ -25,7 +24,5 @@ export async function removeDevice(
   client: ChainClient,
   { appId, deviceId, ...write }: RemoveDeviceParameters,
 ): Promise<RemoveDeviceReturnType> {
-  const functionName = "removeDevice";
-  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [deviceId] });
-  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+  return sendOwnerCall(client, removeDeviceCall({ appId, deviceId }), write);
 }

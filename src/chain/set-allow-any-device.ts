@@ -1,8 +1,7 @@
-import { encodeFunctionData } from "viem";
 import type { AppId, TransactionHash } from "../core/ids.ts";
-import { dstackAppAbi } from "../generated/abi.ts";
+import { setAllowAnyDeviceCall } from "../core/owner-calls.ts";
 import type { ChainClient } from "./client.ts";
-import { sendContractCall, type WriteParameters } from "./transactions/broadcast.ts";
+import { sendOwnerCall, type WriteParameters } from "./transactions/send-call.ts";
 
 export interface SetAllowAnyDeviceParameters extends WriteParameters {
   readonly appId: AppId;
@@ -14,7 +13,7 @@ export type SetAllowAnyDeviceReturnType = TransactionHash;
 /**
  * Lets an app boot on any machine that the KMS trusts, or only on the listed ones. The list itself does not change.
  *
- * @throws the errors of sendContractCall
+ * @throws the errors of sendCall
  *
  * @example
  * import { setAllowAnyDevice } from "dstack-toolkit/chain";
@@ -25,7 +24,5 @@ export async function setAllowAnyDevice(
   client: ChainClient,
   { appId, allowAnyDevice, ...write }: SetAllowAnyDeviceParameters,
 ): Promise<SetAllowAnyDeviceReturnType> {
-  const functionName = "setAllowAnyDevice";
-  const data = encodeFunctionData({ abi: dstackAppAbi, functionName, args: [allowAnyDevice] });
-  return sendContractCall(client, { ...write, to: appId, data, abi: dstackAppAbi, functionName });
+  return sendOwnerCall(client, setAllowAnyDeviceCall({ appId, allowAny: allowAnyDevice }), write);
 }

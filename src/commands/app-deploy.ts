@@ -1,6 +1,7 @@
 import { type Account, type Address, checksumAddress, isAddressEqual } from "viem";
 import { parseAccount } from "viem/accounts";
 import { parseAddress } from "../chain/client.ts";
+import { deploymentOf } from "../chain/deploy-app.ts";
 import { encodeDeployApp } from "../chain/encode-deploy-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
 import { type NamedFees, readFees } from "../chain/transactions/fees.ts";
@@ -21,7 +22,7 @@ import { parseAccept } from "./arguments.ts";
 import { type DryRunArguments, readPayer, showDryRun, tipLimitOf } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { type KmsArguments, requireDstackKms, requireKms, resolveKms } from "./connect-kms.ts";
-import { type DeployOnceReturnType, deploymentOf, deployOnce } from "./deploy-once.ts";
+import { type DeployOnceReturnType, deployOnce } from "./deploy-once.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain, ReadSignerParameters } from "./host.ts";
 import { lintAndShow } from "./lint.ts";

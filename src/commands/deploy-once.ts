@@ -1,8 +1,9 @@
 import { isAddressEqual, type TransactionReceipt } from "viem";
 import type { ChainClient } from "../chain/client.ts";
+import { deploymentOf } from "../chain/deploy-app.ts";
 import { encodeDeployApp, type NewApp } from "../chain/encode-deploy-app.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
-import { type LedgerPurpose, type LedgerTransaction, lowerCase } from "../chain/transactions/ledger-records.ts";
+import type { LedgerTransaction } from "../chain/transactions/ledger-records.ts";
 import { readReceipt } from "../chain/transactions/receipt.ts";
 import { openSender, type Sender } from "../chain/transactions/sender.ts";
 import type { SenderParameters } from "../chain/transactions/sender-parameters.ts";
@@ -24,12 +25,6 @@ export interface DeployOnceReturnType {
   readonly receipt: TransactionReceipt;
   /** Whether an earlier run had signed it. */
   readonly isFromRecord: boolean;
-}
-
-/** What identifies the deployment of this app in the ledger: the transaction, because no owner's call is in it. */
-export function deploymentOf(app: NewApp): LedgerPurpose {
-  const { to, data } = encodeDeployApp(app);
-  return { kind: "deploy-app", transaction: { to: lowerCase(to), data: lowerCase(data) } };
 }
 
 /**

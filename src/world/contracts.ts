@@ -13,9 +13,11 @@ import { getBalance, readContract, sendTransaction } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { sendContractCall } from "../chain/transactions/broadcast.ts";
 import { waitForReceipt } from "../chain/transactions/receipt.ts";
+import { sendOwnerCall } from "../chain/transactions/send-call.ts";
+import { simulateCall } from "../chain/transactions/simulate.ts";
 import { type Hex, parseAppId, parseTransactionHash } from "../core/ids.ts";
+import { addOsImageHashCall } from "../core/kms-owner-calls.ts";
 import { dstackKmsAbi } from "../generated/abi.ts";
 import { dstackAppBytecode, dstackKmsBytecode, erc1967ProxyBytecode } from "../generated/bytecode.ts";
 import type { LocalChainClient, OwnerClient } from "./chain/client.ts";
@@ -76,11 +78,10 @@ export async function findRefusedOsImages(
 
 /** Allows OS images on a KMS, for all its apps. Only the owner of the KMS may do this. */
 export async function allowOsImages(client: OwnerClient, kms: Address, images: readonly WorldOsImage[]): Promise<void> {
-  const functionName = "addOsImageHash";
   for (const { hash } of images) {
-    const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args: [hash] });
-    const transactionHash = await sendContractCall(client, { to: kms, data, abi: dstackKmsAbi, functionName });
-    await waitForReceipt(client, { transactionHash, functionName });
+    const call = addOsImageHashCall({ kms, osImageHash: hash });
+    const transactionHash = await sendOwnerCall(client, call, {});
+    await waitForReceipt(client, { transactionHash, functionName: call.functionName });
   }
 }
 
@@ -100,7 +101,8 @@ export async function publishKmsKey(client: OwnerClient, parameters: PublishKmsK
   const data = await encodePublication(client, parameters);
   if (data === undefined) return;
   const { kms: to } = parameters;
-  const transactionHash = await sendContractCall(client, { to, data, abi: dstackKmsAbi, functionName });
+  await simulateCall(client, { from: client.account.address, to, data, abi: dstackKmsAbi, functionName });
+  const transactionHash = parseTransactionHash(await sendTransaction(client, { to, data }));
   await waitForReceipt(client, { transactionHash, functionName });
 }
 

@@ -1,4 +1,4 @@
-import { type Account, type Address, type Hex, keccak256, numberToHex } from "viem";
+import { type Hex, keccak256, numberToHex } from "viem";
 import { getTransactionCount, sendRawTransaction } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import {
@@ -11,8 +11,7 @@ import { type ChainClient, requireChain } from "../client.ts";
 import { says, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { readBaseFee } from "./fees.ts";
 import { findNonceTaker } from "./find.ts";
-import { accountOf } from "./follow-context.ts";
-import { type PreparedTransaction, type PrepareTransactionParameters, prepareTransaction } from "./prepare.ts";
+import type { PreparedTransaction } from "./prepare.ts";
 import { explainFunds } from "./price.ts";
 
 // These errors have no codes, and each node has its own wording.
@@ -154,35 +153,6 @@ async function findSent(client: ChainClient, prepared: PreparedTransaction): Pro
   const taker = await findNonceTaker(client, prepared);
   if (taker.kind === "same") return taker.transactionHash;
   throw new NonceTakenError(from, nonce, transactionHash, taker);
-}
-
-type CallParameters = Omit<PrepareTransactionParameters, "account">;
-
-/** Parameters that every action that sends a transaction takes. */
-export interface WriteParameters extends Pick<CallParameters, "chainId" | "nonce"> {
-  /** The account that signs and pays. For a plain address, the node holds the key. Default: the client's account. */
-  readonly account?: Account | Address | undefined;
-  /** Called with the final (for a local account: signed) transaction before it is sent. If it throws, nothing is sent. */
-  readonly beforeSend?: ((prepared: PreparedTransaction) => Promise<void> | void) | undefined;
-}
-
-export interface SendContractCallParameters extends WriteParameters, CallParameters {}
-
-/**
- * The only way in which this package sends a contract call. It checks the chain, simulates, chooses nonce, gas and
- * fees, signs, calls `beforeSend` so that the caller can record the transaction, and sends it. It does not wait for the
- * receipt.
- *
- * @throws SignerRequiredError, InvalidHexError, WrongChainError, NoContractError, NotOwnerError, ContractOwnerError,
- * ContractRevertedError, InsufficientFundsError, NonceTakenError, RpcUnavailableError
- */
-export async function sendContractCall(
-  client: ChainClient,
-  { account = client.account, beforeSend, ...call }: SendContractCallParameters,
-): Promise<TransactionHash> {
-  const prepared = await prepareTransaction(client, { ...call, account: accountOf(account, call.functionName) });
-  await beforeSend?.(prepared);
-  return broadcastTransaction(client, prepared);
 }
 
 /**

@@ -148,7 +148,7 @@ async function sendBytes({ client, ledger }: FollowContext, transaction: LedgerT
  * Sends what processes that are gone have signed for lower nonces: otherwise this one waits for ever. Not the removals
  * of a prune, which must be checked first, and nothing of a damaged record.
  */
-async function clearTheWay(context: FollowContext, { chain, from, nonce }: LedgerTransaction): Promise<void> {
+export async function clearTheWay(context: FollowContext, { chain, from, nonce }: LedgerTransaction): Promise<void> {
   const open = context.ledger.transactions({ chain, signer: from, states: ["open"], onDamaged: () => {} });
   for (const other of open) {
     const isInTheWay = other.nonce < nonce && other.purpose.kind !== "prune" && !isAtWork(other.owner);

@@ -1,57 +1,10 @@
-import { type Abi, type Account, type Address, type Hex, keccak256, type SignedAuthorization } from "viem";
+import { type Account, type Address, type Hex, keccak256, type SignedAuthorization } from "viem";
 import { getTransactionCount } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
-import { gasCeilingOf } from "../../core/order-calls.ts";
 import { DelegationUnsupportedError, ImplausibleAnswerError } from "../../errors/index.ts";
-import { type ChainClient, requireSigningChain } from "../client.ts";
+import type { ChainClient } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
-import { highestTip, readFees } from "./fees.ts";
-import { requireFunds } from "./price.ts";
-import { readGasLimit, simulateCall } from "./simulate.ts";
-
-export interface PrepareTransactionParameters {
-  readonly account: Account;
-  readonly to: Address;
-  readonly data: Hex;
-  /** ABI that decodes the custom error of a revert. */
-  readonly abi: Abi;
-  readonly functionName: string;
-  /** The contract's chain. If the endpoint serves another one, a WrongChainError is thrown. */
-  readonly chainId?: number | undefined;
-  /**
-   * Default: the signer's next nonce, including pending transactions. If you have just seen a transaction mined, pass
-   * its nonce plus one: endpoints behind a load balancer may still return the old count.
-   */
-  readonly nonce?: number | undefined;
-}
-
-/**
- * Chooses every field of the transaction after a successful simulation, and signs it if the key is local. Sends
- * nothing. Limits every value that the endpoint influences: gas, tip, base fee and nonce.
- *
- * @throws WrongChainError, NoContractError, NotOwnerError, ContractOwnerError, ContractRevertedError,
- * ImplausibleAnswerError, InsufficientFundsError, RpcUnavailableError
- */
-export async function prepareTransaction(
-  client: ChainClient,
-  { account, to, data, abi, functionName, ...wanted }: PrepareTransactionParameters,
-): Promise<PreparedTransaction> {
-  const from = account.address;
-  const call = { from, to, data, abi, functionName };
-  const chainId = await requireSigningChain(client, { account, chainId: wanted.chainId });
-  await simulateCall(client, call);
-  const [nonce, gas, fees] = await Promise.all([
-    wanted.nonce ?? readNextNonce(client, { address: from }),
-    readGasLimit(client, { ...call, ceiling: gasCeilingOf(functionName) }),
-    readFees(client),
-  ]);
-  await requireFunds(client, { address: from, transactions: [{ to, data, gasLimit: gas }], fees });
-
-  return signTransaction(client, {
-    account,
-    transaction: { chainId, to, data, nonce, gas, ...fees, functionName },
-  });
-}
+import { highestTip } from "./fees.ts";
 
 /** More than the number of pending transactions that nodes keep for one account. */
 export const mostWaiting = 64;

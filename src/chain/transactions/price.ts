@@ -1,4 +1,4 @@
-import type { Address, Hex } from "viem";
+import { type Address, getAddress, type Hex } from "viem";
 import { getBalance } from "viem/actions";
 import type { Price, PriceEstimate } from "../../core/price.ts";
 import { InsufficientFundsError } from "../../errors/index.ts";
@@ -106,7 +106,12 @@ export async function explainFunds(
   // A contract may revert with the same words.
   if (isOfPlan || !says(error, noFunds) || findRevert(undefined, error, []) !== undefined) return undefined;
   const balance = await getBalance(client, { address }).catch(() => undefined);
-  return new InsufficientFundsError(address, balance, neededWei ?? neededIn(chain.map(errorText).join(" ")));
+  // A ledger has addresses in lower case.
+  return new InsufficientFundsError(
+    getAddress(address),
+    balance,
+    neededWei ?? neededIn(chain.map(errorText).join(" ")),
+  );
 }
 
 function neededIn(words: string): bigint | undefined {

@@ -183,15 +183,19 @@ async function readHigherFees(
   return { fees: { maxFeePerGas, maxPriorityFeePerGas }, leastFeePerGas };
 }
 
-const words = { maxPriorityFeePerGas: "priority fee", maxFeePerGas: "highest fee per gas" } as const;
+const words = {
+  maxPriorityFeePerGas: ["priority fee", "Name more with `maxPriorityFeePerGas`, or leave it out."],
+  maxFeePerGas: ["highest fee per gas", "Name more with `maxFeePerGas`, or leave it out."],
+} as const;
 
 function requireAtLeast(name: keyof typeof words, named: bigint, least: bigint): void {
   if (named >= least) return;
+  const [what, nextStep] = words[name];
   throw new InvalidArgumentError(
-    `The ${words[name]} of a replacement must be at least ${formatGwei(least)} gwei, and ${formatGwei(named)} gwei was named.`,
+    `The ${what} of a replacement must be at least ${formatGwei(least)} gwei, and ${formatGwei(named)} gwei was named.`,
     {
-      nextStep: `Nothing was sent. Name more with \`${name}\`, or leave it out.`,
-      context: { what: words[name], named: `${named}`, least: `${least}` },
+      nextStep: `Nothing was sent. ${nextStep}`,
+      context: { what, named: `${named}`, least: `${least}` },
     },
   );
 }

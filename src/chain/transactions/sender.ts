@@ -17,7 +17,7 @@ import { followTransaction, isPassing, nudge } from "./follow.ts";
 import { type Ended, type FollowContext, openContext } from "./follow-context.ts";
 import type { RecordOutcome } from "./ledger.ts";
 import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
-import { readOutcome } from "./outcome.ts";
+import { clearTheWay, readOutcome } from "./outcome.ts";
 import { readNextNonce, signTransaction } from "./prepare.ts";
 import { requireFunds } from "./price.ts";
 import { isAtWork } from "./process-owner.ts";
@@ -193,10 +193,31 @@ export class Sender implements Disposable {
         const carried = this.#carry(intent, sent);
         add(carried);
         // The node has no room for more until this one is mined.
-        if (!sent.isAccepted) await carried;
+        if (sent.refusal !== undefined) await carried;
       },
       window,
     );
+  }
+
+  /**
+   * Signs, records and sends one transaction, and does not wait for it. If an open record has the same call, sends that
+   * again instead.
+   *
+   * @param nonce the lowest that the transaction may have. @default the next one, as the endpoint counts it
+   * @throws what send throws before it waits
+   */
+  async post(intent: TransactionIntent, nonce?: number): Promise<LedgerTransaction> {
+    for (;;) {
+      const terms = await this.#readTerms(nonce);
+      await this.#requireAffordable([intent], terms.fees);
+      const { transaction, isFromRecord, refusal } = await this.#sendOne(intent, terms);
+      if (refusal !== undefined) throw refusal;
+      await clearTheWay(this.context, transaction);
+      const ended = isFromRecord ? await nudge(this.context, transaction) : undefined;
+      if (ended === undefined) return this.context.ledger.transaction(transaction.id);
+      if (this.#conclude(ended, true).state !== "taken") return requireMined(ended).transaction;
+      requireNotLost(ended);
+    }
   }
 
   /**
@@ -245,8 +266,11 @@ export class Sender implements Disposable {
     this.close();
   }
 
-  async #readTerms(): Promise<Terms> {
-    const [counted, fees] = await Promise.all([this.#readCount(), readFees(this.context.client, this.#run.parameters)]);
+  async #readTerms(nonce?: number): Promise<Terms> {
+    const [counted, fees] = await Promise.all([
+      nonce === undefined ? this.#readCount() : { floor: nonce, floorReadAt: Date.now() },
+      readFees(this.context.client, this.#run.parameters),
+    ]);
     return { ...counted, fees };
   }
 
@@ -282,12 +306,12 @@ export class Sender implements Disposable {
     const recorded = await this.#record(intent, terms);
     if (recorded.kind === "covered") {
       if (this.gasLeft !== undefined) this.gasLeft += intent.gas; // this run has not spent it
-      return { transaction: recorded.by, isFromRecord: true, isAccepted: true };
+      return { transaction: recorded.by, isFromRecord: true, refusal: undefined };
     }
     let { transaction } = recorded;
     this.#note({ transaction, receipt: undefined }, false);
     const attempt = lastAttempt(transaction);
-    let isAccepted = true;
+    let refusal: unknown;
     try {
       const hash = await broadcastTransaction(client, preparedOf(transaction));
       transaction = ledger.markSent(transaction.id, attempt.id, hash);
@@ -301,11 +325,11 @@ export class Sender implements Disposable {
       if (isRefusal) throw new DelegationUnsupportedError("the node refuses EIP-7702 transactions", { cause: error });
       const mayPass = isPassing(error) || error instanceof TransactionUnderpricedError;
       if (attempt.rawTransaction === undefined || !mayPass) throw error;
-      isAccepted = false;
+      refusal = error;
     }
     this.#note({ transaction, receipt: undefined }, false);
     settings.onEvent?.({ kind: "sent", transaction, isFromRecord: false });
-    return { transaction, isFromRecord: false, isAccepted };
+    return { transaction, isFromRecord: false, refusal };
   }
 
   async #record(intent: TransactionIntent, terms: Terms): Promise<Exclude<RecordOutcome, { kind: "nonceUsed" }>> {
@@ -346,8 +370,8 @@ export class Sender implements Disposable {
   async #carry(intent: TransactionIntent, first: OneSent): Promise<void> {
     const lost: number[] = [];
     for (let sent = first; ; sent = await this.#sendOne(intent, await this.#readTerms())) {
-      const { transaction, isFromRecord, isAccepted } = sent;
-      const ended = await followTransaction(this.context, transaction, { isJustSent: isAccepted });
+      const { transaction, isFromRecord, refusal } = sent;
+      const ended = await followTransaction(this.context, transaction, { isJustSent: refusal === undefined });
       const end = this.#conclude(ended, isFromRecord);
       if (end.state === "mined") return;
       if (end.state !== "taken" || lastAttempt(end).rawTransaction === undefined) requireMined(ended);
@@ -394,8 +418,8 @@ interface Terms {
 interface OneSent {
   readonly transaction: LedgerTransaction;
   readonly isFromRecord: boolean;
-  /** Whether the endpoint has taken it. If not, it is sent again. */
-  readonly isAccepted: boolean;
+  /** Why the endpoint has not taken it, where it may do so later. */
+  readonly refusal: unknown;
 }
 
 const justSent = { isJustSent: true } as const;

@@ -5,6 +5,7 @@ import { encodeFunctionData, HttpRequestError, parseEther, zeroAddress, zeroHash
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getBalance, getBlockNumber, getTransaction, getTransactionCount, readContract } from "viem/actions";
 import { mainnet } from "viem/chains";
+import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { addDevice } from "../../../../src/chain/add-device.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
@@ -13,17 +14,21 @@ import { readAllowlist, readAppSettings } from "../../../../src/chain/read-app.t
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
 import { removeDevice } from "../../../../src/chain/remove-device.ts";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
-import { sendContractCall, type WriteParameters } from "../../../../src/chain/transactions/broadcast.ts";
+import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { waitForTransactions } from "../../../../src/chain/transactions/look-at-transactions.ts";
 import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
+import { sendCall, type WriteParameters } from "../../../../src/chain/transactions/send-call.ts";
 import { deployedApp, requireEvent } from "../../../../src/core/events.ts";
 import { parseAppId, parseComposeHash, parseDeviceId, type TransactionHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import {
   ContractOwnerError,
   ContractRevertedError,
   InsufficientFundsError,
   InvalidHexError,
   NoContractError,
+  NoEffectError,
   NotOwnerError,
   ReceiptMismatchError,
   RpcUnavailableError,
@@ -33,6 +38,7 @@ import {
 import { dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { clientOf, type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import { interceptedClient, rpcError } from "../../../support/chain/intercepted-client.ts";
+import { Crash, crashingLedger, crashingOnceRecorded } from "../../../support/ledger/crashing-ledger.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const newHash = parseComposeHash("0c".repeat(32));
@@ -217,8 +223,8 @@ describe("paying actions", () => {
     const { client, kms, owner } = dstack;
     const functionName = "initialize";
     const data = encodeFunctionData({ abi: dstackKmsAbi, functionName, args: [owner.address, zeroAddress] });
-    const call = { account: owner, to: kms, data, abi: dstackKmsAbi, functionName };
-    const error = await rejection(sendContractCall(client, call));
+    const call = { to: kms, data, abi: dstackKmsAbi, functionName, calls: [], purpose: { kind: "batch" } } as const;
+    const error = await rejection(sendCall(client, call, { account: owner }));
     expect(error).to.be.instanceOf(ContractRevertedError);
     expect(error).to.have.nested.property("context.reason", "InvalidInitialization()");
   });
@@ -407,6 +413,81 @@ describe("paying actions", () => {
     const baseFee = effectiveGasPrice - 3_000_000_000n;
     expect(Number(prepared?.maxFeePerGas)).to.be.at.least(Number(2n * baseFee + 3_000_000_000n) * 0.9);
     expect(await getBalance(client, { address: owner.address })).to.equal(balance - gasUsed * effectiveGasPrice);
+  });
+
+  describe("with a ledger", () => {
+    const count = () => getTransactionCount(dstack.client, { address: dstack.owner.address });
+    const add = (ledger: Ledger, client = dstack.client) =>
+      addComposeHash(client, { appId: dstack.appId, composeHash: newHash, account: dstack.owner, ledger });
+
+    it("record the transaction before it is sent, and pay once when they are called again after a crash", async () => {
+      let isOver = false;
+      for (let write = 1; !isOver; write++)
+        for (const when of ["before", "after"] as const) {
+          dstack = await connection.networkHelpers.loadFixture(deployDstack);
+          const ledger = memoryLedger();
+          const nonce = await count();
+          const first = await add(crashingLedger(ledger, { write, when })).catch((error: unknown) => error);
+          if (first instanceof Crash) await add(ledger);
+          else isOver = true;
+          expect(await count(), `${write} ${when}`).to.equal(nonce + 1);
+          const [transaction, ...more] = ledger.transactions();
+          expect(more).to.deep.equal([]);
+          const { client, owner: account } = dstack;
+          if (transaction === undefined) throw new Error("it was recorded");
+          await waitForTransactions(client, { ledger, account, transactions: [transaction] });
+          expect(ledger.transactions()[0]).to.include({ state: "mined", nonce });
+        }
+      expect(isOver).to.equal(true);
+    });
+
+    it("send an open record of the same call again, and what has a lower nonce before it", async () => {
+      const ledger = memoryLedger();
+      const nonce = await count();
+      const { appId, owner: account, client } = dstack;
+      await rejection(add(crashingOnceRecorded(ledger)));
+      const other = { appId, deviceId: newDevice, account, ledger };
+      await rejection(addDevice(client, { ...other, ledger: crashingOnceRecorded(ledger) }));
+      expect(await count()).to.equal(nonce);
+      const again = await addDevice(client, other);
+      expect(ledger.transactions()[1]?.attempts[0]?.transactionHash).to.equal(again);
+      await receiptOf(again);
+      expect(await count()).to.equal(nonce + 2);
+      expect(await readAllowlist(client, { appId, composeHash: newHash, deviceId: newDevice })).to.include({
+        ...{ composeHashAllowed: true, deviceListed: true },
+      });
+    });
+
+    it("are no unfinished command for a batch with the same call", async () => {
+      const ledger = memoryLedger();
+      const { client, owner: account, appId } = dstack;
+      await receiptOf(await add(ledger));
+      const calls = [addComposeHashCall({ appId, composeHash: newHash })];
+      const { transactions } = await sendBatch(client, { calls, account, ledger, mode: "none" });
+      expect(
+        transactions.map(({ isFromRecord }) => isFromRecord),
+        "it was still open",
+      ).to.deep.equal([true]);
+      expect(await rejection(sendBatch(client, { calls, account, ledger }))).to.be.instanceOf(NoEffectError);
+    });
+
+    it("deploy an app once, when they are called again after a crash", async () => {
+      const ledger = memoryLedger();
+      const { client, owner: account, kms } = dstack;
+      const nonce = await count();
+      const app = { account, kms, owner: account.address };
+      await rejection(deployApp(client, { ...app, ledger: crashingOnceRecorded(ledger) }));
+      const appId = deployedApp(await receiptOf(await deployApp(client, { ...app, ledger })), { kms });
+      expect(await count()).to.equal(nonce + 1);
+      expect((await readAllowlist(client, { appId })).owner).to.equal(account.address);
+    });
+  });
+
+  it("uses the named fees", async () => {
+    const { client, appId, owner: account } = dstack;
+    const fees = { maxFeePerGas: 50_000_000_000n, maxPriorityFeePerGas: 4_000_000_000n };
+    const hash = await addComposeHash(client, { appId, composeHash: newHash, account, ...fees });
+    expect(await getTransaction(client, { hash })).to.include(fees);
   });
 
   it("uses the given nonce, for endpoints that count late", async () => {
