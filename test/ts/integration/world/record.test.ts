@@ -78,12 +78,10 @@ describe("a recorded chain", () => {
     await again.close();
   });
 
-  it("repeats a return to a snapshot, with the time of the snapshot", async () => {
+  it("repeats a return to a snapshot after time has passed", async () => {
     const record = newRecord();
     const chain = await startChain({ record });
     const { client } = chain;
-    await client.mine({ blocks: 1 });
-    const { timestamp } = await client.getBlock();
     const id = await client.snapshot();
     await wait(1000);
     await client.revert({ id });
@@ -93,7 +91,6 @@ describe("a recorded chain", () => {
 
     const again = await startChain({ record: newRecord(record.genesis, record.requests) });
     expect(await again.client.getBlock()).to.deep.equal(head);
-    expect(Number(head.timestamp - timestamp)).to.be.within(2, 3);
     await again.close();
   });
 
