@@ -8,10 +8,12 @@ import {
   multicall3Abi,
   numberToHex,
   parseAbi,
+  size,
 } from "viem";
 import { getBlockNumber } from "viem/actions";
 import type { ChainClient } from "./client.ts";
 import { findRevert, type Revert, translateChainError, withRpcErrors } from "./rpc-errors.ts";
+import { isResultOf } from "./rpc-results.ts";
 
 export interface CallManyParameters {
   readonly to: Hex;
@@ -56,7 +58,7 @@ async function callTogether(
   const answer = await ethCall(client, { to: multicall3, data, blockNumber, abi: multicall3Abi, doing });
   const results = answer.data === undefined ? undefined : decodeBatch(answer.data);
   const height = results?.at(-1)?.returnData;
-  if (results?.length !== batch.length || height === undefined) return undefined;
+  if (results?.length !== batch.length || height === undefined || size(height) !== 32) return undefined;
   return {
     blockNumber: hexToBigInt(height),
     answers: results.slice(0, -1).map(({ success, returnData }) => (success ? returnData : undefined)),
@@ -108,7 +110,7 @@ export async function ethCall(client: ChainClient, parameters: EthCallParameters
   const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
   try {
     const answer: unknown = await client.request({ method: "eth_call", params: [{ from, to, data }, block] });
-    if (isHex(answer)) return { data: answer };
+    if (isHex(answer) && isResultOf("eth_call", answer)) return { data: answer };
     throw new Error("The endpoint's answer contains no result.");
   } catch (error) {
     const revert = findRevert(client, error, abi);

@@ -55,9 +55,10 @@ export interface ReadCodeParameters {
  */
 export async function readCode(client: ChainClient, { address, blockNumber }: ReadCodeParameters): Promise<Hex> {
   const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
-  return requestHex(client, `reading the code at ${address}`, () =>
-    client.request({ method: "eth_getCode", params: [address, block] }),
-  );
+  return requestHex(client, `reading the code at ${address}`, {
+    method: "eth_getCode",
+    params: [address, block],
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createTransport, type EIP1193RequestFn, HttpRequestError, type HttpTransport, RpcRequestError } from "viem";
 import { type HttpAnswer, problemOfBody, readBody } from "../core/http-answer.ts";
 import { EndpointFault, EndpointTimeout, isRedirect } from "./rpc-errors.ts";
+import { isResultOf } from "./rpc-results.ts";
 
 export interface HttpEndpointParameters {
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -18,7 +19,7 @@ export function httpEndpoint(
   { headers = {}, timeoutMs = defaultTimeoutMs, signal }: HttpEndpointParameters = {},
 ): HttpTransport {
   const endpoint = { ...splitCredentials(url, headers), timeoutMs };
-  const request = (call: object, options?: { readonly signal?: AbortSignal | undefined }) =>
+  const request = (call: RpcCall, options?: { readonly signal?: AbortSignal | undefined }) =>
     post(endpoint, call, [signal, options?.signal]);
   return ({ retryCount }) =>
     createTransport(
@@ -55,10 +56,18 @@ function splitCredentials(raw: string, given: Readonly<Record<string, string>>):
   return { url: url.href, headers };
 }
 
+interface RpcRequest {
+  readonly id: number;
+  readonly method: string;
+  readonly params?: readonly unknown[];
+}
+
+type RpcCall = Omit<RpcRequest, "id">;
+
 let lastId = 0;
 
 /** Sends one request, and returns the result of its answer. viem repeats it after most errors. */
-async function post(endpoint: Endpoint, call: object, ending: readonly (AbortSignal | undefined)[]): Promise<unknown> {
+async function post(endpoint: Endpoint, call: RpcCall, ending: readonly (AbortSignal | undefined)[]): Promise<unknown> {
   const { url, timeoutMs } = endpoint;
   const id = ++lastId;
   const body = { jsonrpc: "2.0", id, ...call };
@@ -82,7 +91,7 @@ async function post(endpoint: Endpoint, call: object, ending: readonly (AbortSig
   if (status < 200 || status >= 300)
     throw new HttpRequestError({ url, body, status, headers, details: text, ...(refusal && { cause: refusal }) });
   if (refusal !== undefined) throw refusal;
-  const problem = parsed === undefined ? problemOfBody(text, "JSON-RPC") : problemOfEnvelope(parsed, id);
+  const problem = parsed === undefined ? problemOfBody(text, "JSON-RPC") : problemOfAnswer(parsed, body);
   if (problem === undefined) return Reflect.get(Object(parsed), "result");
   throw new HttpRequestError({ url, body, cause: new EndpointFault("UnusableAnswer", problem, answer) });
 }
@@ -120,8 +129,8 @@ function faultIn(answer: unknown): { code: number; message: string; data?: unkno
   return typeof code === "number" && typeof message === "string" ? { code, message, data } : undefined;
 }
 
-function problemOfEnvelope(answer: unknown, id: number): string | undefined {
+function problemOfAnswer(answer: unknown, { id, method, params }: RpcRequest): string | undefined {
   if (typeof answer !== "object" || answer === null || !("result" in answer)) return "JSON, but not JSON-RPC";
-  const { id: answered } = answer as { readonly id?: unknown };
-  return answered === id ? undefined : "the answer to another request";
+  if (Reflect.get(answer, "id") !== id) return "the answer to another request";
+  return isResultOf(method, answer.result, params) ? undefined : `no result of ${method}`;
 }

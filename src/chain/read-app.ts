@@ -172,13 +172,11 @@ export async function readAppSettings(
   });
   const at = numberToHex(blockNumber);
   const readWord = (slot: Hex) =>
-    requestHex(client, doing, () =>
-      client.request({ method: "eth_getStorageAt", params: [parameters.appId, slot, at] }),
-    );
+    requestHex(client, doing, { method: "eth_getStorageAt", params: [parameters.appId, slot, at] });
   const named = get("appId");
   const shiftedAppId = named === undefined || isAddressEqual(named, zeroAddress) ? undefined : named;
   const readFlags = async () => {
-    const head = shiftedAppId === undefined ? "0x" : await readWord(numberToHex(0, { size: 32 }));
+    const head = shiftedAppId === undefined ? "0x0" : await readWord(numberToHex(0, { size: 32 }));
     // Another contract may have a view of this name but the later layout.
     const isShifted = shiftedAppId !== undefined && hexToBigInt(head) === hexToBigInt(shiftedAppId);
     return readWord(numberToHex(isShifted ? flagsSlot + 1 : flagsSlot, { size: 32 }));

@@ -107,9 +107,10 @@ export async function readKmsStatus(
   }
   const [ownership, word] = await Promise.all([
     readOwnership(client, { appId: parseAppId(kms), blockNumber }),
-    requestHex(client, doing, () =>
-      client.request({ method: "eth_getStorageAt", params: [kms, implementationSlot, numberToHex(blockNumber)] }),
-    ),
+    requestHex(client, doing, {
+      method: "eth_getStorageAt",
+      params: [kms, implementationSlot, numberToHex(blockNumber)],
+    }),
   ]);
   const describe = (address: Address) => readOwner(client, { address, blockNumber });
   const { owner, pendingOwner, isTwoStep } = ownership;

@@ -1,8 +1,9 @@
-import { type Abi, decodeErrorResult, type Hex, isHex } from "viem";
+import { type Abi, type Address, decodeErrorResult, type Hex, isHex } from "viem";
 import { describeHttpAnswer, findNetworkFailure, type HttpAnswer, mediaTypeOf } from "../core/http-answer.ts";
 import { createSecretCleaner, hideLikelySecrets, secretsOfRequest } from "../core/secrets.ts";
 import { cleanText } from "../core/text.ts";
 import { type DstackError, type EndpointFailure, isDstackError, RpcUnavailableError } from "../errors/index.ts";
+import { isResultOf } from "./rpc-results.ts";
 
 /** What a node reported about a call that the EVM reverted. */
 export interface Revert {
@@ -148,7 +149,9 @@ export function findFailure(source: RpcSource | undefined, error: unknown): Endp
     redirectIn(chain, createCleaner(source, error)) ??
     httpAnswerIn(chain, clean) ??
     messageIn(chain, clean) ??
-    silenceIn(chain, error) ?? { said: chain.some((link) => link instanceof SyntaxError) ? "not JSON" : undefined }
+    silenceIn(chain, error) ?? {
+      said: chain.some((link) => link instanceof SyntaxError && link.message.includes("JSON")) ? "not JSON" : undefined,
+    }
   );
 }
 
@@ -261,14 +264,26 @@ export function translateChainError(source: RpcSource | undefined, error: unknow
   });
 }
 
+/** A viem client. */
+interface RequestingClient extends RpcSource {
+  readonly request: unknown;
+}
+
+/** A call whose result is hex. */
+export interface HexRequest {
+  readonly method: "eth_getCode" | "eth_getStorageAt";
+  readonly params: readonly [address: Address, slotOrBlock: string, block?: string];
+}
+
 /**
- * Runs a request whose answer must be hex. A proxy may answer 200 with other JSON; the result is then undefined, which
- * a client library would read as "no code" or "zero".
+ * Sends a request whose answer must be hex of the method's width. A proxy may answer 200 with other JSON, which a client
+ * library would read as "no code" or "zero".
  *
  * @throws RpcUnavailableError
  */
-export async function requestHex(source: RpcSource, doing: string, request: () => Promise<unknown>): Promise<Hex> {
-  const answer = await withRpcErrors(source, doing, request);
-  if (isHex(answer)) return answer;
-  throw new RpcUnavailableError(doing, { cause: new Error("The endpoint's answer contains no result.") });
+export async function requestHex(client: RequestingClient, doing: string, call: HexRequest): Promise<Hex> {
+  const request = client.request as (call: object) => Promise<unknown>; // the result is checked
+  const answer = await withRpcErrors(client, doing, () => request(call));
+  if (isHex(answer) && isResultOf(call.method, answer)) return answer;
+  throw new RpcUnavailableError(doing, { said: `its answer is no result of ${call.method}` });
 }

@@ -210,6 +210,21 @@ const laterFields = [
   { name: "requestsHash", isQuantity: false },
 ];
 
+/** Fields of a block that its header does not hash. */
+const besideHeader: ReadonlySet<string> = new Set([
+  ...["hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals", "author"],
+  ...["timestampMs", "blockTimestampMs", "l1BlockNumber", "sendCount", "sendRoot", "requests"],
+]);
+const headerFields: ReadonlySet<string> = new Set([
+  ...[...byteFields, ...quantityFields, ...moreByteFields],
+  ...laterFields.map(({ name }) => name),
+]);
+
+/** Names of the fields that may belong to a header of a later hard fork. They come from the endpoint. */
+export function unknownFieldsOf(block: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.keys(block).filter((name) => !headerFields.has(name) && !besideHeader.has(name) && isHex(block[name]));
+}
+
 /** Hash of the header in an `eth_getBlockBy…` answer, computed from its fields. Undefined if one is missing. */
 export function hashHeader(block: Readonly<Record<string, unknown>>): Hex | undefined {
   const later = laterFields.filter(({ name }) => block[name] !== undefined && block[name] !== null);

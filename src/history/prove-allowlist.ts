@@ -2,6 +2,7 @@ import { fromRlp, type Hex, numberToHex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { type RetryOptions, requestOnce, withRpcRetry } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import type { History, PinnedBlock } from "./history.ts";
 import { allowedAt } from "./policy.ts";
 import {
@@ -16,6 +17,7 @@ import {
   readProof,
   storageRoot,
   storedValue,
+  unknownFieldsOf,
 } from "./proof.ts";
 
 /** Slots per request when entries are proven one by one. */
@@ -37,6 +39,8 @@ export type Claim =
 export type UnprovenReason =
   /** The hash of the known header fields differs from the block's hash. */
   | "headerDiffers"
+  /** The hash differs, and the header has fields that this version does not know. */
+  | "laterHardFork"
   /** The endpoint does not offer `eth_getProof`, or not for this block. */
   | "proofNotOffered"
   /** The endpoint's proof is wrong: it contradicts the header or itself. */
@@ -158,11 +162,18 @@ async function readStateRoot(client: ChainClient, pinned: PinnedBlock, retry: Re
   );
   const block = Object(answer) as Record<string, unknown>;
   const stateRoot = typeof block.stateRoot === "string" ? (block.stateRoot as Hex) : "0x"; // hashHeader checks it
-  const header =
-    hashHeader(block) === pinned.hash
-      ? proven
-      : unproven("headerDiffers", `The endpoint's header does not have the hash ${pinned.hash}.`);
-  return { stateRoot, header };
+  return { stateRoot, header: hashHeader(block) === pinned.hash ? proven : explainHeader(block, pinned) };
+}
+
+/** A header of a later hard fork has fields that are hashed too. */
+function explainHeader(block: Readonly<Record<string, unknown>>, { hash }: PinnedBlock): Claim {
+  const fields = unknownFieldsOf(block).map((name) => cleanText(name, 40));
+  if (fields.length === 0) return unproven("headerDiffers", `The endpoint's header does not have the hash ${hash}.`);
+  const shown = fields.slice(0, 3).join(", ");
+  return unproven(
+    "laterHardFork",
+    `The header of the block has fields that this version does not know (${shown}), so it belongs to a later hard fork. Update this package.`,
+  );
 }
 
 async function verifyAccount(stateRoot: Hex, appId: AppId, proof: AccountProof): Promise<Claim> {

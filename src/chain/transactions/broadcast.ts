@@ -1,4 +1,4 @@
-import { type Hex, keccak256, numberToHex } from "viem";
+import { type Hex, isHash, keccak256, numberToHex } from "viem";
 import { getTransactionCount, sendRawTransaction } from "viem/actions";
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import {
@@ -70,6 +70,7 @@ async function sendThroughNode(client: ChainClient, prepared: PreparedTransactio
   try {
     // No retries: a wallet would ask its user again for each one.
     const hash = await client.request({ method: "eth_sendTransaction", params: [transaction] }, { retryCount: 0 });
+    if (!isHash(hash)) throw new Error("The endpoint's answer holds no transaction hash.");
     return parseTransactionHash(hash);
   } catch (error) {
     throw await explainRefusal(client, prepared, error);

@@ -247,6 +247,29 @@ describe("proveAllowlist", () => {
       expect(lie.isProven).to.equal(false);
     });
 
+    it("E3: says that a header with a field that it does not know belongs to a later hard fork", async () => {
+      const field = `0x${"b1".repeat(32)}`;
+      const hash = `0x${"aa".repeat(32)}` as const;
+      const history = await readHistory(dstack.client, { appId: dstack.appId });
+      // The hash of such a header covers the field, so it is another one than that of the known fields.
+      const pinned = { ...history.pinned, hash };
+      const { client } = interceptedClient(connection, {
+        intercept: async (call, pass) => {
+          const answer = await pass();
+          const isBlock = call.method === "eth_getBlockByNumber";
+          return isBlock ? { ...Object(answer), hash, timestampMs: "0x1", blockAccessListHash: field } : answer;
+        },
+      });
+      const { claims, isProven } = await proveAllowlist(client, { history: { ...history, pinned } });
+      expect(isProven).to.equal(false);
+      expect(claims.header).to.include({ isProven: false, reason: "laterHardFork" });
+      expect(claims.header)
+        .to.have.property("message")
+        .that.includes("(blockAccessListHash)")
+        .and.includes("later hard fork")
+        .and.not.includes("timestampMs");
+    });
+
     async function lying(lie: (answer: object) => object, method = "eth_getProof"): Promise<AllowlistProof> {
       const { client } = interceptedClient(connection, {
         intercept: async (call, pass) => {
