@@ -12,8 +12,7 @@ import {
 } from "viem";
 import { getBlockNumber } from "viem/actions";
 import type { ChainClient } from "./client.ts";
-import { findRevert, type Revert, translateChainError, withRpcErrors } from "./rpc-errors.ts";
-import { isResultOf } from "./rpc-results.ts";
+import { findRevert, isResultOf, type Revert, translateChainError, withRpcErrors } from "./rpc-errors.ts";
 
 export interface CallManyParameters {
   readonly to: Hex;

@@ -1,7 +1,6 @@
 import { createTransport, type EIP1193RequestFn, HttpRequestError, type HttpTransport, RpcRequestError } from "viem";
-import { type HttpAnswer, problemOfBody, readBody } from "../core/http-answer.ts";
-import { EndpointFault, EndpointTimeout, isRedirect } from "./rpc-errors.ts";
-import { isResultOf } from "./rpc-results.ts";
+import { type HttpAnswer, problemOfBody, readBody } from "../core/text.ts";
+import { EndpointFault, EndpointTimeout, isRedirect, isResultOf } from "./rpc-errors.ts";
 
 export interface HttpEndpointParameters {
   readonly headers?: Readonly<Record<string, string>> | undefined;

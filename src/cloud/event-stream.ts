@@ -1,4 +1,4 @@
-import { readBody } from "../core/http-answer.ts";
+import { readBody } from "../core/text.ts";
 import { CloudProtocolError, isDstackError } from "../errors/index.ts";
 import {
   type CloudReply,

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { z } from "zod";
-import { findNetworkFailure, firstWords, mediaTypeOf, readBody } from "../core/http-answer.ts";
 import { withRetry } from "../core/retry.ts";
 import { hideLikelySecrets, type SecretCleaner } from "../core/secrets.ts";
-import { cleanText } from "../core/text.ts";
+import { cleanText, findNetworkFailure, firstWords, mediaTypeOf, readBody } from "../core/text.ts";
 import {
   type CloudAnswer,
   CloudProtocolError,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { describeHttpAnswer, problemOfBody } from "../core/http-answer.ts";
 import { withRetry } from "../core/retry.ts";
+import { describeHttpAnswer, problemOfBody } from "../core/text.ts";
 import { CloudProtocolError, type DstackError, InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { CloudClient } from "./create-client.ts";
 import { type CloudReply, type CloudRequest, causeWithout, parseJson } from "./http.ts";

@@ -1,7 +1,7 @@
 import type { Address, Hex } from "viem";
 import { systemClock } from "../chain/retry.ts";
-import { describeHttpAnswer, findNetworkFailure, firstWords, problemOfBody, readBody } from "../core/http-answer.ts";
 import { createSecretCleaner } from "../core/secrets.ts";
+import { describeHttpAnswer, findNetworkFailure, firstWords, problemOfBody, readBody } from "../core/text.ts";
 import { InvalidArgumentError, LogIndexError } from "../errors/index.ts";
 import type { BlockRange } from "./block-ranges.ts";
 import type { PolicyLog } from "./policy.ts";
