@@ -52,6 +52,11 @@ export const acceptableNames = [
     commands: ["prune"],
   },
   {
+    name: "events",
+    overrides: "An index, and not the chain, says when the hashes were added.",
+    commands: ["prune"],
+  },
+  {
     name: "history",
     overrides: "The history does not show when every hash was added, or may lack hashes.",
     commands: ["prune"],

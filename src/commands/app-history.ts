@@ -6,10 +6,11 @@ import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { readSenders } from "../chain/transactions/receipt.ts";
 import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
 import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../core/ids.ts";
-import { isDstackError } from "../errors/index.ts";
+import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../files/own-file.ts";
-import type { History } from "../history/history.ts";
+import type { History, IndexedEvents } from "../history/history.ts";
 import { historyWithoutEvents, type KnownLists, readKnownLists } from "../history/known-lists.ts";
+import type { LogIndex } from "../history/log-index.ts";
 import type { ChangeOrigin } from "../history/policy.ts";
 import { readHistory } from "../history/read-history.ts";
 import { openHistoryStore } from "../history/store.ts";
@@ -25,16 +26,55 @@ export interface HistoryArguments {
   readonly store?: string | undefined;
   /** A block before the app's creation. */
   readonly fromBlock?: string | undefined;
+  /** Address of an index, or `none` to use none. @default that of the configuration */
+  readonly index?: string | undefined;
+}
+
+const noIndex = "none";
+
+/**
+ * The index that the user named for this command, else the one of the configuration. The key of the configured index is
+ * sent to no other address.
+ *
+ * @throws InvalidArgumentError
+ */
+async function openIndex({ index: raw }: HistoryArguments, { settings }: CommandHost): Promise<LogIndex | undefined> {
+  const { index: configured, indexApiKey } = settings.history;
+  if (raw === noIndex || (raw === undefined && configured === undefined)) return undefined;
+  const { createLogIndex, logIndexKinds } = await import("../history/log-index.ts");
+  const kind = logIndexKinds.find((name) => raw?.startsWith(`${name}:`));
+  const url = raw === undefined ? (configured?.url ?? "") : raw.slice(kind === undefined ? 0 : kind.length + 1);
+  const isConfigured = configured !== undefined && URL.parse(url)?.origin === URL.parse(configured.url)?.origin;
+  return createLogIndex({
+    url,
+    kind: kind ?? (isConfigured ? configured.kind : undefined),
+    apiKey: isConfigured || configured === undefined ? await indexApiKey.get() : undefined,
+  });
+}
+
+/**
+ * The arguments for a proof of events, which only the chain's endpoint can deliver.
+ *
+ * @throws InvalidArgumentError if the user named an index for this command
+ */
+export function withoutIndex(args: HistoryArguments): HistoryArguments {
+  if (args.index === undefined || args.index === noIndex) return { ...args, index: noIndex };
+  throw new InvalidArgumentError("--prove needs the scan: the events of an index cannot be proven.", {
+    nextStep: "Omit --index, or omit --prove: with an index, the state is proven in every run.",
+  });
 }
 
 const retryOptions = { retryDelayMs: 250 };
 
-/** Errors of an endpoint that answers other requests but does not serve the logs. */
-const logErrors: readonly string[] = ["LogsRefusedError", "LogsUnavailableError", "RpcUnavailableError"];
+/** Errors of an endpoint that answers other requests, or of an index, that does not serve the logs. */
+const logErrors: readonly string[] = [
+  ...["LogsRefusedError", "LogsUnavailableError", "LogIndexError", "RpcUnavailableError"],
+];
 
 /**
  * Reads an app's history with the time of each change, and shows a progress bar on a terminal. The store keeps it, so
- * that the next run reads only new blocks. If the endpoint serves no logs, the history has no events and says why.
+ * that the next run reads only new blocks. If the endpoint or the index serves no logs, the history has no events and
+ * says why.
  *
  * @throws InvalidArgumentError, and what readHistory throws
  */
@@ -45,6 +85,7 @@ export async function readAppHistory(
   args: HistoryArguments = {},
 ): Promise<History> {
   const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
+  const index = await openIndex(args, host);
   const path = args.store ?? join(host.cache, "dstack", "history.sqlite");
   if (path !== ":memory:") await (args.store === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
   const store = openHistoryStore(path);
@@ -54,6 +95,7 @@ export async function readAppHistory(
     return await readHistory(client, {
       appId,
       store,
+      index,
       fromBlock,
       timestamps: true,
       signal: io.signal,
@@ -123,8 +165,33 @@ async function findMachines({ cloud, appId }: Pick<ConnectedApp, "cloud" | "appI
 /** Longer lists are in the result of --json. */
 const mostReasons = 20;
 
-/** Shows what is not known. Shows nothing if the history is complete. */
-export function showCompleteness(output: Output, { composeHashes, devices, completeness }: KnownLists): void {
+/** How well a history is shown to be true, for JSON. */
+export function reportEvidence({ indexed }: Pick<History, "indexed">) {
+  if (indexed === undefined) return { evidence: { summary: "events read from the chain", indexed: null } };
+  return { evidence: { summary: summaryOf(indexed), indexed } };
+}
+
+function summaryOf({ provenAt }: IndexedEvents): string {
+  return `${provenAt === undefined ? "state not proven" : "state proven"}, events not proven`;
+}
+
+function showEvidence(output: Output, { indexed }: Pick<History, "indexed">): void {
+  if (indexed === undefined) return;
+  const { indexes, ranges, provenAt } = indexed;
+  const blocks = ranges.map(({ fromBlock, toBlock }) => `${fromBlock} to ${toBlock}`).join(", ");
+  output.title(summaryOf(indexed).toUpperCase());
+  output.line(`  The index ${indexes.join(", ")} delivered the events of blocks ${blocks}. It is not trusted.`);
+  if (provenAt !== undefined)
+    output.line(`  A storage proof shows that the app allows exactly this at block ${provenAt.number}.`);
+  output.line("  Not proven: times, transactions and order of the events, and changes that were repeated or undone.");
+  output.line(
+    "  What the app allowed at earlier blocks follows from these events. With --index none, the chain is read.",
+  );
+}
+
+/** Shows what is not proven and what is not known. Shows nothing if the history is complete and of the chain. */
+export function showCompleteness(output: Output, { history, composeHashes, devices, completeness }: AppLists): void {
+  showEvidence(output, history);
   if (completeness.isComplete) return;
   const { reasons } = completeness;
   const found = [...composeHashes.values(), ...devices.values()];

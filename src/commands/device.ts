@@ -17,6 +17,7 @@ import {
   type Origin,
   readAppLists,
   readOrigin,
+  reportEvidence,
   showCompleteness,
 } from "./app-history.ts";
 import { parseAccept } from "./arguments.ts";
@@ -132,6 +133,7 @@ async function list(io: TaskIo, args: DeviceListArguments, host: CommandHost): P
       isCloudAsked: app.cloud !== undefined,
       ...reportGenerations(contracts),
       ...devices,
+      ...reportEvidence(lists.history),
     },
     show: (output) => {
       showCaveat(output, contracts);

@@ -21,7 +21,9 @@ import {
   type AppLists,
   type HistoryArguments as ReadArguments,
   readAppLists,
+  reportEvidence,
   showCompleteness,
+  withoutIndex,
 } from "./app-history.ts";
 import { type Moment, parseMoment } from "./arguments.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
@@ -49,7 +51,7 @@ async function show(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
   const { client } = app;
   const { generation } = requireApp(await readAppStatus(client, { appId: app.appId }), app.appId);
   const contracts = await readJudgedContracts(app, generation);
-  const lists = await readAppLists(io, host, app, args);
+  const lists = await readAppLists(io, host, app, prove ? withoutIndex(args) : args);
   const { history } = lists;
   const at = moment === undefined ? undefined : await blockOfMoment(client, history, moment);
   const allowed = at === undefined ? undefined : allowedThen(lists, at);
@@ -66,6 +68,7 @@ async function show(args: HistoryArguments, host: CommandHost, io: TaskIo): Prom
       createdInBlock,
       pinned,
       completeness,
+      ...reportEvidence(history),
       unknownLogs,
       ...(at === undefined
         ? { changes: rows }
@@ -191,6 +194,8 @@ export interface HistoryRow {
   readonly sender: Address | null;
   readonly transactionHash: Hex;
   readonly logIndex: number;
+  /** Who delivered the event. No proof shows that an index's event happened. */
+  readonly origin: "chain" | "index";
 }
 
 /** Each sender costs one request. Longer histories omit the senders. */
@@ -213,6 +218,7 @@ export async function toRows(client: ChainClient, changes: readonly PolicyChange
     sender: senders.get(change.transactionHash) ?? null,
     transactionHash: change.transactionHash,
     logIndex: change.logIndex,
+    origin: change.blockHash === undefined ? "index" : "chain",
   }));
 }
 
@@ -241,7 +247,9 @@ function subjectOf(change: PolicyChange): HistoryRow["value"] {
   }
 }
 
-const columns = ["blockNumber", "time", "kind", "value", "actor", "sender", "transactionHash", "logIndex"] as const;
+const columns = [
+  ...(["blockNumber", "time", "kind", "value", "actor", "sender", "transactionHash", "logIndex", "origin"] as const),
+];
 
 /** Comma-separated values with a header line. No value can contain a comma or a quote. */
 export function toCsv(rows: readonly HistoryRow[]): string {

@@ -2,6 +2,7 @@ import type { Account, Address } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import type { LogIndexKind } from "../history/log-index.ts";
 
 /**
  * What a command needs from the program that runs it: its settings, its networks and its keys. Commands import nothing
@@ -77,6 +78,12 @@ export interface DstackConfig {
   readonly ledger: string | undefined;
   /** The stage that counts as done; undefined for the chain's default. */
   readonly finality: FinalityTag | undefined;
+  readonly history: {
+    /** Undefined if the configuration names no index. */
+    readonly index: { readonly url: string; readonly kind: LogIndexKind | undefined } | undefined;
+    /** Empty if not set. */
+    readonly indexApiKey: LazySetting;
+  };
   readonly cloud: {
     readonly baseUrl: LazySetting;
     /** Empty if not set. */

@@ -143,7 +143,7 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
     batch: parseBatch(batch),
     accepted,
     isProofWanted: prove,
-    history: { store: args.store, fromBlock: args.fromBlock },
+    history: { store: args.store, fromBlock: args.fromBlock, index: args.index },
   };
 }
 

@@ -14,7 +14,15 @@ import type { KnownLists } from "../history/known-lists.ts";
 import type { ChangeOrigin } from "../history/policy.ts";
 import { describeOwnerFully, explorerLink, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { type HistoryArguments, type Origin, readAppLists, readOrigin, showCompleteness } from "./app-history.ts";
+import {
+  type AppLists,
+  type HistoryArguments,
+  type Origin,
+  readAppLists,
+  readOrigin,
+  reportEvidence,
+  showCompleteness,
+} from "./app-history.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
@@ -107,6 +115,7 @@ function toResult(report: StatusReport): object {
     composeHashes: lists.composeHashes,
     devices: lists.devices,
     completeness: known.completeness,
+    ...reportEvidence(known.history),
     cvms: running.kind === "known" ? running.cvms.map(describeCvm) : null,
     cloud: describeCloud(running),
   };
@@ -128,7 +137,7 @@ export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "
   readonly kmsImplementation: string | undefined;
   readonly contract: AppStatus;
   readonly lists: AllowedLists;
-  readonly known: KnownLists;
+  readonly known: AppLists;
   readonly running: Running;
   readonly findings: readonly LintFinding[];
 }

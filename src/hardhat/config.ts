@@ -4,6 +4,7 @@ import type { ConfigHooks, HardhatUserConfigValidationError } from "hardhat/type
 import { z } from "zod";
 import { parseAddress } from "../chain/client.ts";
 import { finalityTags } from "../chain/transactions/chain-identity.ts";
+import type { LazySetting } from "../commands/host.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
@@ -36,6 +37,7 @@ const app = z.union([
 const alias = z
   .string()
   .regex(/^(?!0x|app_|[0-9a-f]{40}$)[\w.-]+$/i, "A name of letters, digits, _ . and -, unlike an address");
+const indexUrl = z.url({ protocol: /^https?$/, error: "Expected the http(s) address of a logs API" });
 const schema = z.strictObject({
   ownerKey: sensitive.optional(),
   apps: z.record(alias, app).optional(),
@@ -44,6 +46,20 @@ const schema = z.strictObject({
   batch: z.strictObject({ delegate: z.boolean().optional() }).optional(),
   ledger: z.string().min(1).optional(),
   finality: z.enum(finalityTags).optional(),
+  history: z
+    .strictObject({
+      index: z
+        .union([
+          indexUrl,
+          z.strictObject({
+            url: indexUrl,
+            kind: z.enum(["etherscan", "blockscout"]).optional(),
+            apiKey: sensitive.optional(),
+          }),
+        ])
+        .optional(),
+    })
+    .optional(),
   cloud: z
     .strictObject({
       baseUrl: sensitive.optional(),
@@ -88,7 +104,7 @@ function parsedBy(parse: (raw: string) => string) {
 }
 
 function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
-  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, ledger, finality, cloud = {} } = user;
+  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, ledger, finality, history = {}, cloud = {} } = user;
   const orElse = (value: SensitiveString, fallback: string) =>
     variable(typeof value === "string" ? value : { default: fallback, ...value });
   return {
@@ -99,12 +115,23 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
     batch: { delegate: batch.delegate ?? false },
     ledger,
     finality,
+    history: resolveHistory(history, (value) => orElse(value ?? configVariable("DSTACK_INDEX_API_KEY"), "")),
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),
       timeoutMs: cloud.timeout,
     },
   };
+}
+
+function resolveHistory(
+  { index }: NonNullable<DstackUserConfig["history"]>,
+  keyOf: (value: SensitiveString | undefined) => LazySetting,
+): DstackConfig["history"] {
+  if (index === undefined) return { index, indexApiKey: keyOf(undefined) };
+  if (typeof index === "string") return { index: { url: index, kind: undefined }, indexApiKey: keyOf(undefined) };
+  const { url, kind, apiKey } = index;
+  return { index: { url, kind }, indexApiKey: keyOf(apiKey) };
 }
 
 function resolveApp(user: NonNullable<DstackUserConfig["apps"]>[string]): DstackAppConfig {

@@ -41,6 +41,10 @@ export const fromBlockOption = optional(
   "fromBlock",
   "A block before the app's creation; needed if the node has no old state",
 );
+export const indexOption = optional(
+  "index",
+  "Untrusted logs API that delivers the events: URL, etherscan:URL, blockscout:URL or none (default: dstack.history.index)",
+);
 export const jsonFlag = { name: "json", description: "Print exactly one JSON object on standard output" } as const;
 export const dryRunFlag = {
   name: "dryRun",

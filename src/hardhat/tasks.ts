@@ -9,6 +9,7 @@ import {
   batchOption,
   cvmOption,
   fromBlockOption,
+  indexOption,
   jsonFlag,
   kmsOption,
   optional,
@@ -34,6 +35,7 @@ export const deviceTasks = [
     .addOption(cvmOption)
     .addOption(storeOption)
     .addOption(fromBlockOption)
+    .addOption(indexOption)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceList))
     .build(),
@@ -232,6 +234,7 @@ export const statusTasks = [
     .addOption(kmsOption)
     .addOption(storeOption)
     .addOption(fromBlockOption)
+    .addOption(indexOption)
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/status.ts")).statusCommand))
     .build(),
@@ -247,6 +250,7 @@ export const statusTasks = [
     .addOption(optional("at", "Show what the app allowed at a block or a date (2026-11-21: the end of that day, UTC)"))
     .addOption(storeOption)
     .addOption(fromBlockOption)
+    .addOption(indexOption)
     .addFlag({ name: "prove", description: "Prove with eth_getProof that the contract allows nothing else" })
     .addFlag({ name: "csv", description: "Print comma-separated values with a header line" })
     .addFlag(jsonFlag)
@@ -276,6 +280,7 @@ export const pruneTasks = [
     .addFlag({ name: "prove", description: "Prove with eth_getProof that no hash is on the list without an event" })
     .addOption(storeOption)
     .addOption(fromBlockOption)
+    .addOption(indexOption)
     .addOption(acceptOption("prune"))
     .setAction(run(async () => (await import("../commands/prune.ts")).pruneCommand))
     .build(),

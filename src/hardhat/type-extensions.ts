@@ -47,6 +47,21 @@ export interface DstackUserConfig {
    * The stage at which a transaction counts as done. @default "safe"; on development chains "latest"
    */
   finality?: FinalityTag;
+  history?: {
+    /**
+     * A logs API in the form of Etherscan or Blockscout, such as `https://base.blockscout.com/api`, for apps with a long
+     * history. It is not trusted. @default none: the RPC endpoint delivers every event
+     */
+    index?:
+      | string
+      | {
+          url: string;
+          /** @default etherscan if the path ends with /v2/api, else blockscout */
+          kind?: "etherscan" | "blockscout";
+          /** @default configVariable("DSTACK_INDEX_API_KEY"), if it is set */
+          apiKey?: SensitiveString;
+        };
+  };
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
     baseUrl?: SensitiveString;

@@ -61,7 +61,14 @@ export interface PreparedHash extends HashUse {
 }
 
 /** Names of unknown facts, by which the caller accepts them. */
-export const unknownKinds = ["history", "proof", "running-hashes", "prepare-tokens", "other-machines"] as const;
+export const unknownKinds = [
+  "history",
+  "events",
+  "proof",
+  "running-hashes",
+  "prepare-tokens",
+  "other-machines",
+] as const;
 
 export type UnknownKind = (typeof unknownKinds)[number];
 

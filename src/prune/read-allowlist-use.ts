@@ -92,6 +92,7 @@ export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): 
     prepared: uses.prepared,
     unknowns: [
       ...historyProblems(known),
+      ...eventProblems(history),
       ...(proofProblem === undefined ? [] : [{ kind: "proof", problem: proofProblem } as const]),
       ...uses.unknowns,
       ...(await findOtherMachines(cloud, { appId, uses, allowAnyDevice, devices: [...known.devices.keys()] })),
@@ -103,6 +104,14 @@ function historyProblems({ completeness }: KnownLists): UnknownFact[] {
   return completeness.isComplete
     ? []
     : completeness.reasons.map(({ message }) => ({ kind: "history", problem: message }));
+}
+
+/** A proof of the state shows which hashes are allowed, but not in which order they were added. */
+function eventProblems({ indexed }: History): UnknownFact[] {
+  if (indexed === undefined) return [];
+  const state = indexed.provenAt === undefined ? "State not proven" : "State proven";
+  const problem = `${state}, events not proven: the index ${indexed.indexes.join(", ")} says when the hashes were added. A hash may be newer than it says.`;
+  return [{ kind: "events", problem }];
 }
 
 interface OtherMachines {

@@ -157,7 +157,7 @@ describe("tasks dstack status and dstack history", () => {
       const history = await runAt(rpc.url, "history", { csv: true });
       expect(history.exitCode).to.equal(6);
       expect(history.stderr).to.include("THE HISTORY IS INCOMPLETE");
-      expect(history.stdout).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex\n");
+      expect(history.stdout).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex,origin\n");
       await rpc.close();
     });
 
@@ -218,9 +218,9 @@ describe("tasks dstack status and dstack history", () => {
     expect(table.stdout).to.include(`allowed compose hash ${newHash}`).and.to.include("time (UTC)");
     const { stdout, stderr } = await run("history", { csv: true });
     const [head, ...lines] = stdout.trimEnd().split("\n");
-    expect(head).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex");
+    expect(head).to.equal("blockNumber,time,kind,value,actor,sender,transactionHash,logIndex,origin");
     expect(lines.at(-2)).to.include(`composeHashAdded,${newHash},${world.owner.address},,0x`);
-    for (const line of lines) expect(line.split(",")).to.have.lengthOf(8);
+    for (const line of lines) expect(line.split(",")).to.have.lengthOf(9);
     expect(stderr).to.equal("");
   });
 
