@@ -2,12 +2,12 @@ import { isAt, isUnknown } from "./interpolation.ts";
 import type { FileProblem, Workload } from "./references.ts";
 import {
   bytesOf,
+  commandProblem,
   entriesOf,
   fieldAt,
   fieldOf,
   isDuration,
   isIpAddress,
-  isShellCommand,
   itemsOf,
   namesOf,
   parseVolume,
@@ -44,8 +44,7 @@ const ulimit: Check = (value) => (typeof value === "string" ? "must be a number,
 const count: Check = (value) => (/^(?:all|[+-]?\d+)$/i.test(String(value)) ? undefined : "must be a number or all");
 const mode: Check = (value) =>
   Number.isSafeInteger(value) || /^[+-]?[0-7]+$/.test(String(value)) ? undefined : "must be a file mode, such as 0440";
-const command: Check = (value) =>
-  typeof value !== "string" || isShellCommand(value) ? undefined : "has a quote or a bracket that is not closed";
+const command: Check = (value) => (typeof value === "string" ? commandProblem(value) : undefined);
 const firstBad =
   (isGood: (item: string) => boolean, message: (item: string) => string): Check =>
   (value) => {

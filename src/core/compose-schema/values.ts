@@ -118,8 +118,11 @@ export function bytesOf(value: unknown): number | undefined {
   return count === undefined ? undefined : Math.trunc(Number(count) * 1024 ** factors.indexOf(unit.toLowerCase()));
 }
 
-/** Tells whether Docker Compose can split a command into words: every quote and every `$(` is closed. */
-export function isShellCommand(text: string): boolean {
+/**
+ * Returns why a command is not run as it is written. Docker Compose splits it into words, needs every quote and every
+ * `$(` closed, and leaves out everything from an operator of a shell on.
+ */
+export function commandProblem(text: string): string | undefined {
   const open = new Set<string>();
   const toggle = (quote: string) => (open.has(quote) ? open.delete(quote) : open.add(quote));
   const isFree = (...quotes: readonly string[]) => !quotes.some((quote) => open.has(quote));
@@ -134,12 +137,14 @@ export function isShellCommand(text: string): boolean {
       if (character === '"' && isFree("'", "(")) toggle('"');
       if (character === "'" && isFree('"', "(")) toggle("'");
       if (character === "(" && isFree("'", '"', "`")) {
-        if (!isFree("(") || previous !== "$") return false;
+        if (!isFree("(") || previous !== "$") return "has a bracket that is not quoted";
         open.add("(");
       }
-      if (/[;&|<>]/.test(character) && open.size === 0) return true;
+      if (/[;&|<>]/.test(character) && open.size === 0) {
+        return `has ${character} outside of quotes, and Docker leaves out what follows (write a list: sh, -c and the text)`;
+      }
     }
     previous = character;
   }
-  return open.size === 0 && !isEscaped;
+  return open.size === 0 && !isEscaped ? undefined : "has a quote or a bracket that is not closed";
 }

@@ -5,6 +5,7 @@ const tag =
 const directive = "YAML readers interpret directives differently.";
 const lineEnd = "Some YAML readers end a line at the character, so text of a comment can be a service for others.";
 const tab = "YAML allows no tab in the indentation of a continued line, and other readers refuse it.";
+const cut = "Docker Compose leaves out everything from a shell's operator on, so another command runs than is written.";
 const time = "Docker Compose hands the time on in another form than it is written in.";
 
 /** Files of the corpus that Docker Compose accepts and we refuse, each with the reason. */
@@ -31,6 +32,10 @@ export const refusedHere: Readonly<Record<string, string>> = {
   "a line separator in text": lineEnd,
   "a next-line character in text": lineEnd,
   "a delete character": "YAML does not allow the character, and other readers refuse it.",
+  'command: "a; b \'c"': cut,
+  'command: "a && \'b"': cut,
+  'command: "a > \'b"': cut,
+  "command: \"'a' > b\"": cut,
   "a key of 2,000 characters": "YAML limits a key to 1,024 characters.",
   'tabs in "services:\\n  web:\\n    image: a\\n    command: [\\n\\ta,\\n\\tb]\\n"': tab,
   'tabs in "services:\\n  web:\\n    image: a\\n    command: [\\n    \\ta\\n    ]\\n"': tab,

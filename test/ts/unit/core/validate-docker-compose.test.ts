@@ -104,6 +104,11 @@ describe("validateDockerCompose", () => {
       "services.web has no image, build or provider, at line 2, column 3",
     ],
     [
+      "a command that Docker cuts",
+      `${web}    command: npm install && npm start\n    entrypoint: sh -c "a && b"\n`,
+      "services.web.command has & outside of quotes, and Docker leaves out what follows (write a list: sh, -c and the text), at line 4, column 5",
+    ],
+    [
       "a time, which Docker changes",
       `${web}    environment: {RELEASED: 2026-12-01}\n`,
       "services.web.environment.RELEASED is a time that Docker writes in another form (write it in quotes), at line 4, column 19",
