@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Address, numberToHex, pad, parseEther } from "viem";
+import { type Address, numberToHex, pad, parseEther, parseTransaction, type TransactionSerialized } from "viem";
 import { getBlock, getTransaction, sendTransaction } from "viem/actions";
 import { base } from "viem/chains";
 import { type Ledger, memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
@@ -368,6 +368,30 @@ describe("updateCvm on a chain with faults", () => {
       const other = await getTransaction(world.dstack.client, { hash: first?.proof?.transactionHash ?? "0x" });
       expect(other.value).to.equal(1n);
       expect((await readAppHistory(world, cvm.appId)).hashesAdded).to.have.length(2);
+    });
+
+    it("C5: names every nonce that another program took, and leaves no open record", async () => {
+      const cvm = await createCvm(world);
+      const ledger = memoryLedger();
+      const { client } = world.dstack;
+      const taken: number[] = [];
+      const racing: RpcInterceptor = async ({ method, params }, forward) => {
+        if (method === "eth_sendRawTransaction") {
+          const { nonce = 0 } = parseTransaction(params?.[0] as TransactionSerialized);
+          taken.push(nonce);
+          await sendTransaction(client, { account: world.owner, chain: base, nonce, to: world.owner.address });
+        }
+        return forward();
+      };
+      const error = await catchError(updateThrough(cvm, racing, { ledger }), NonceTakenError);
+      expect(taken).to.have.length(3);
+      expect(error.taker).to.deep.equal({ kind: "lost", nonces: taken });
+      expect(error.message).to.include(`nonces ${taken.join(", ")}`);
+      expect(error.nextStep).to.include("no record of it is left");
+      expect(ledger.transactions().map(({ state }) => state)).to.deep.equal(["taken", "taken", "taken"]);
+      const { outcome: result, paid } = await paying(() => update(world, cvm, { ledger, dockerCompose }));
+      expect(paid).to.equal(1);
+      expect(result).to.include({ outcome: "updated" });
     });
 
     it("signs nothing while the other is unknown, except when the caller names it", async () => {
