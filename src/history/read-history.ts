@@ -2,7 +2,13 @@ import { zeroHash } from "viem";
 import { type ChainClient, requireChain } from "../chain/client.ts";
 import { type RetryOptions, systemClock, withRpcRetry } from "../chain/retry.ts";
 import type { AppId } from "../core/ids.ts";
-import { HistoryStoreError, isDstackError, NoContractError, RpcUnavailableError } from "../errors/index.ts";
+import {
+  HistoryStoreError,
+  isDstackError,
+  LogsUnavailableError,
+  NoContractError,
+  RpcUnavailableError,
+} from "../errors/index.ts";
 import { type BlockRange, blocksIn, gapsIn, lengthOf, mergeRanges, RangeSize } from "./block-ranges.ts";
 import { dropReplacedBlocks, readBlock, readTimestamps, readUnsettledBlocks } from "./blocks.ts";
 import { compareWithState, readInitialFlags } from "./compare-with-state.ts";
@@ -11,7 +17,7 @@ import type { History, IncompletenessReason, PinnedBlock } from "./history.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { InitialFlags, PolicyChange, PolicyLog } from "./policy.ts";
 import { indexRangeSize, proveIndexed, readStableBlocks } from "./read-index.ts";
-import { endpointSource, type LogSource, scanSource } from "./scan-logs.ts";
+import { endpointSource, findServedRanges, type LogSource, scanSource } from "./scan-logs.ts";
 import { type CoveredRange, type HistoryScope, type HistoryStore, openHistoryStore } from "./store.ts";
 
 export interface ReadHistoryParameters {
@@ -246,19 +252,40 @@ class HistoryReader {
     const earlier = this.#covered(scope);
     const byChain = earlier.filter(({ index }) => index === undefined);
     const tail = tailOf(upTo(start), { covered: byChain, length: unsettled });
-    await this.#read(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tail]));
+    let isServed = await this.#readServed(scope, epoch, mergeRanges([...gapsIn(upTo(start), earlier), ...tail]));
     for (let step = firstStepBack; ; step *= 2n) {
       const content = scope.content(pinned.number, this.#origins());
+      if (!isServed) return { content, creation: undefined };
       const creation = findCreationInLogs(found, start, content);
       const isStuck = found.isGiven && !found.isFirst; // the caller named the first block to read
       if (creation !== undefined || isStuck) return { content, creation };
       const next = start > step ? start - step : 0n;
-      await this.#read(scope, epoch, gapsIn({ fromBlock: next, toBlock: start - 1n }, this.#covered(scope)));
+      const gaps = gapsIn({ fromBlock: next, toBlock: start - 1n }, this.#covered(scope));
+      isServed = await this.#readServed(scope, epoch, gaps);
       start = next;
     }
 
     function upTo(fromBlock: bigint): BlockRange {
       return { fromBlock, toBlock: pinned.number };
+    }
+  }
+
+  /**
+   * Reads what the endpoint serves. Returns false if it has dropped the logs of the older blocks.
+   *
+   * @throws LogsUnavailableError if it does not serve the logs of the newest block either
+   */
+  async #readServed(scope: HistoryScope, epoch: number, ranges: readonly BlockRange[]): Promise<boolean> {
+    try {
+      await this.#read(scope, epoch, ranges);
+      return true;
+    } catch (error) {
+      if (!(error instanceof LogsUnavailableError)) throw error;
+      const asked = { address: this.#parameters.appId, ranges, ...this.#retry };
+      const served = await findServedRanges(this.#client, asked);
+      if (served.length === 0) throw error;
+      await this.#read(scope, epoch, served);
+      return false;
     }
   }
 
@@ -417,6 +444,6 @@ function notRead(range: BlockRange): IncompletenessReason {
 }
 
 function creationUnproven(fromBlock: bigint): IncompletenessReason {
-  const message = `It is not proven that the app did not exist before block ${fromBlock}, the first block that was read.`;
+  const message = `It is not proven that the app did not exist before block ${fromBlock}, where the history begins.`;
   return { kind: "creationUnproven", fromBlock, message };
 }

@@ -3,7 +3,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { type RetryOptions, requestOnce, retryPause, systemClock } from "../chain/retry.ts";
 import { translateChainError, withoutSecrets } from "../chain/rpc-errors.ts";
 import { LogsRefusedError, LogsUnavailableError } from "../errors/index.ts";
-import { type BlockRange, lengthOf, type RangeSize } from "./block-ranges.ts";
+import { type BlockRange, lengthOf, RangeSize } from "./block-ranges.ts";
 import type { PolicyLog } from "./policy.ts";
 import { classifyRefusal, type Refusal } from "./refusals.ts";
 
@@ -244,6 +244,38 @@ async function readLogs(
   const places = new Set(logs.map(({ blockNumber, logIndex }) => Number(blockNumber) * placesPerBlock + logIndex));
   if (places.size < logs.length) throw new WrongLogsError("The endpoint's answer contains a log twice.");
   return logs;
+}
+
+/**
+ * The part of some ascending ranges that an endpoint serves the logs of, if it keeps those of the newest blocks alone.
+ * Empty if it does not serve those of the last block either.
+ *
+ * @throws RpcUnavailableError, LogsRefusedError, the signal's reason
+ */
+export async function findServedRanges(
+  client: ChainClient,
+  { address, ranges, ...retry }: RetryOptions & Pick<ScanLogsParameters, "address" | "ranges">,
+): Promise<BlockRange[]> {
+  const isServed = async (block: bigint) => {
+    const one = { ranges: [{ fromBlock: block, toBlock: block }], concurrency: 1, size: new RangeSize(1n) };
+    try {
+      await scanLogs(client, { address, ...one, onLogs: () => {}, ...retry });
+      return true;
+    } catch (error) {
+      if (error instanceof LogsUnavailableError) return false;
+      throw error;
+    }
+  };
+  let [lowest, first] = [ranges[0]?.fromBlock ?? 0n, ranges.at(-1)?.toBlock ?? 0n];
+  if (ranges.length === 0 || !(await isServed(first))) return [];
+  while (lowest < first) {
+    const middle: bigint = (lowest + first) / 2n;
+    if (await isServed(middle)) first = middle;
+    else lowest = middle + 1n;
+  }
+  return ranges
+    .filter(({ toBlock }) => toBlock >= first)
+    .map(({ fromBlock, toBlock }) => ({ fromBlock: fromBlock > first ? fromBlock : first, toBlock }));
 }
 
 /** The endpoint's answer is not about what was requested, so nothing in it can be trusted. */

@@ -104,7 +104,7 @@ const denials = [
   "which is not allowed",
   "Allow the",
   "Nothing to remove",
-  "did not exist",
+  "The app did not exist",
 ];
 
 describe("with an endpoint that leaves out logs", () => {

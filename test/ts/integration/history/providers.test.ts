@@ -134,9 +134,29 @@ describe("readHistory through a provider", () => {
     it(`says that the endpoint has no logs when it ${what}`, async () => {
       provider.behave((call) => (call.method === "eth_getLogs" ? answer : undefined));
       expect(await rejection(read())).to.be.instanceOf(LogsUnavailableError);
-      expect(provider.countOf("eth_getLogs")).to.equal(1);
+      // The second asks for the newest block alone.
+      expect(provider.countOf("eth_getLogs")).to.equal(2);
     });
   }
+
+  it("reads what an endpoint serves that has dropped the logs of older blocks, and says which are missing", async () => {
+    const { pinned, createdInBlock, changes } = whole;
+    const kept = (createdInBlock + pinned.number) / 2n;
+    provider.behave((call) => {
+      const asked = blocksOf(call);
+      return asked !== undefined && asked.from < kept ? error(4444, "pruned history unavailable") : undefined;
+    });
+    const history = await read();
+    expect(history.changes).to.deep.equal(changes.filter(({ blockNumber }) => blockNumber >= kept));
+    const reasons = history.completeness.isComplete ? [] : history.completeness.reasons;
+    expect(reasons).to.deep.include({
+      kind: "blocksNotRead",
+      fromBlock: createdInBlock,
+      toBlock: kept - 1n,
+      message: `Blocks ${createdInBlock} to ${kept - 1n} were not read.`,
+    });
+    expect(provider.countOf("eth_getLogs")).to.be.lessThan(30);
+  });
 
   for (const [what, answer] of [
     ["HTTP 429 without a body", { status: 429, headers: { "content-type": "text/plain" }, body: "" }],
