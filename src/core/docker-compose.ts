@@ -338,6 +338,17 @@ export function checkDockerCompose(text: string): void {
   readComposeServices(text);
 }
 
+/** Returns a field of a mapping, or an item of a list by its index. Undefined if there is none. */
+export function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name] // hasOwn was checked
+    : undefined;
+}
+
+export function entriesOf(value: unknown): [string, unknown][] {
+  return isMapping(value) ? Object.entries(value) : [];
+}
+
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
+import { entriesOf, fieldOf } from "../docker-compose.ts";
 import { isUnknown } from "./interpolation.ts";
-import { entriesOf, fieldAt, fieldOf, itemsOf, namesOf, parseVolume, textOf } from "./values.ts";
+import { fieldAt, itemsOf, namesOf, parseVolume, textOf } from "./values.ts";
 
 export interface FileProblem {
   readonly path: readonly string[];

@@ -1,11 +1,10 @@
+import { entriesOf, fieldOf } from "../docker-compose.ts";
 import { isAt, isUnknown } from "./interpolation.ts";
 import type { FileProblem, Workload } from "./references.ts";
 import {
   bytesOf,
   commandProblem,
-  entriesOf,
   fieldAt,
-  fieldOf,
   isDuration,
   isIpAddress,
   itemsOf,

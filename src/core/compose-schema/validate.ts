@@ -1,10 +1,10 @@
 import { InvalidAppComposeError } from "../../errors/index.ts";
-import { type ComposeYaml, checkDockerCompose, readComposeYaml, servicesOf } from "../docker-compose.ts";
+import { type ComposeYaml, checkDockerCompose, fieldOf, readComposeYaml, servicesOf } from "../docker-compose.ts";
 import { cleanText } from "../text.ts";
 import { isUnknown, resolveTexts, typeAt } from "./interpolation.ts";
 import { type FileProblem, findReferenceProblems, readWorkloads } from "./references.ts";
 import { findCombinationProblems, findValueProblems } from "./settings.ts";
-import { fieldAt, fieldOf } from "./values.ts";
+import { fieldAt } from "./values.ts";
 
 /** Something in a compose file that Docker Compose would reject. */
 export interface ComposeProblem {

@@ -1,20 +1,10 @@
+import { entriesOf, fieldOf } from "../docker-compose.ts";
 import { isUnknown } from "./interpolation.ts";
 
 // Settings of compose files have a short form as text, which Docker Compose parses after the schema has accepted it.
 
-/** Returns a mapping's value. Undefined if the value is no mapping or has no such key. */
-export function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Readonly<Record<string, unknown>>)[name] // hasOwn was checked
-    : undefined;
-}
-
 export function fieldAt(value: unknown, path: readonly string[]): unknown {
   return path.reduce(fieldOf, value);
-}
-
-export function entriesOf(value: unknown): [string, unknown][] {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
 }
 
 /** Items of a list, or a text as the only item. */

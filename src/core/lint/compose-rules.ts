@@ -1,6 +1,6 @@
 import { InvalidAppComposeError } from "../../errors/index.ts";
 import type { AppCompose } from "../app-compose.ts";
-import { parseComposeYaml, readComposeServices } from "../docker-compose.ts";
+import { entriesOf, fieldOf, parseComposeYaml, readComposeServices } from "../docker-compose.ts";
 import type { LintProblem, LintRule } from "./rule.ts";
 
 /** Something outside of the compose file that decides which code runs. */
@@ -309,16 +309,6 @@ function filesOf(file: unknown, settings: unknown): Mount[] {
       ];
     }),
   );
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Readonly<Record<string, unknown>>)[name] // hasOwn was checked
-    : undefined;
-}
-
-function entriesOf(value: unknown): [string, unknown][] {
-  return typeof value === "object" && value !== null ? Object.entries(value) : [];
 }
 
 function itemsOf(value: unknown): unknown[] {

@@ -2,10 +2,16 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { openLedger } from "../../../../../src/chain/transactions/ledger.ts";
+import { createCloudClient } from "../../../../../src/cloud/create-client.ts";
+import { InvalidAppComposeError } from "../../../../../src/errors/index.ts";
+import { planUpdate } from "../../../../../src/update/plan-update.ts";
 import type { UpdateResult } from "../../../../../src/update/run.ts";
+import { updateCvm } from "../../../../../src/update/update-cvm.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { startFaultServer } from "../../../../support/chain/fault-server.ts";
 import { projectOf, runTask, type TaskRun, type WorldOfProject } from "../../../../support/hardhat/run-task.ts";
+import { rejection } from "../../../../support/rejection.ts";
 
 const web = "services:\n  web:\n    image: nginx\n";
 
@@ -67,6 +73,17 @@ describe("dstack update with a compose file that Docker would refuse", () => {
       expect([outcome.exitCode, error.code, requests]).to.deep.equal([2, "DSTK-1002", 0]);
       expect(error.message).to.match(message);
     });
+
+  it("refuses it before any request from code, and for a plan", async () => {
+    const cloud = createCloudClient({ baseUrl: `http://127.0.0.1:${server.port}`, apiKey: world.apiKey });
+    const chain = world.chain.client;
+    const request = { cloud, chain, cvm: "onchain-app", dockerCompose: `${web}    prots: []\n` };
+    using ledger = openLedger(join(directory, "code.sqlite"));
+    requests = 0;
+    for (const attempt of [updateCvm({ ...request, ledger }), planUpdate(request)])
+      expect(await rejection(attempt)).to.be.instanceOf(InvalidAppComposeError);
+    expect(requests).to.equal(0);
+  });
 
   it("sends keys that the schema does not know only if the user accepts them", async () => {
     const newer = `${web}    a_newer_key: true\n`;
