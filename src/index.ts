@@ -85,6 +85,7 @@ export type {
   LintSeverity,
   LintSubject,
 } from "./core/lint/rule.ts";
+export { type LiveDeployment, liveDeployments } from "./core/live-deployments.ts";
 export * from "./errors/index.ts";
 export * from "./generated/abi.ts";
 export * from "./update/index.ts";

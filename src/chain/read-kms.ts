@@ -11,7 +11,7 @@ import {
 } from "viem";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { type Generation, narrowKms } from "../core/generation.ts";
-import { parseAppId } from "../core/ids.ts";
+import { type AppId, parseAppId } from "../core/ids.ts";
 import { ContractRevertedError, isDstackError } from "../errors/index.ts";
 import { dstackKmsAbi } from "../generated/abi.ts";
 import { callMany, ethCall } from "./calls.ts";
@@ -105,12 +105,9 @@ export async function readKmsStatus(
     const reason = notLike("a DstackKms", generation);
     throw new ContractRevertedError({ contract: kms, functionName: "appImplementation", reason });
   }
-  const [ownership, word] = await Promise.all([
+  const [ownership, implementation] = await Promise.all([
     readOwnership(client, { appId: parseAppId(kms), blockNumber }),
-    requestHex(client, doing, {
-      method: "eth_getStorageAt",
-      params: [kms, implementationSlot, numberToHex(blockNumber)],
-    }),
+    readKmsImplementation(client, { kms, blockNumber }),
   ]);
   const describe = (address: Address) => readOwner(client, { address, blockNumber });
   const { owner, pendingOwner, isTwoStep } = ownership;
@@ -124,7 +121,7 @@ export async function readKmsStatus(
     owner: await describe(owner),
     pendingOwner: pendingOwner === undefined ? undefined : await describe(pendingOwner),
     isTwoStep,
-    implementation: size(word) === 32 && BigInt(word) !== 0n ? getAddress(slice(word, 12)) : undefined,
+    implementation,
     appImplementation: implementationOfApps,
     gatewayAppId: decode("gatewayAppId", gatewayAppId),
     k256Pubkey: info[0],
@@ -134,7 +131,41 @@ export async function readKmsStatus(
   };
 }
 
-type View = "appImplementation" | "gatewayAppId" | "kmsInfo" | ListView;
+export interface ReadKmsImplementationParameters {
+  readonly kms: Address;
+  /** Latest block if absent. */
+  readonly blockNumber?: bigint | undefined;
+}
+
+/** Reads the code behind the proxy of a KMS. Undefined if it is no ERC-1967 proxy. @throws RpcUnavailableError */
+export async function readKmsImplementation(
+  client: ChainClient,
+  { kms, blockNumber }: ReadKmsImplementationParameters,
+): Promise<Address | undefined> {
+  const block = blockNumber === undefined ? "latest" : numberToHex(blockNumber);
+  const word = await requestHex(client, "reading the implementation of the KMS", {
+    method: "eth_getStorageAt",
+    params: [kms, implementationSlot, block],
+  });
+  return size(word) === 32 && BigInt(word) !== 0n ? getAddress(slice(word, 12)) : undefined;
+}
+
+export interface ReadIsRegisteredParameters {
+  readonly kms: Address;
+  readonly appId: AppId;
+}
+
+/** Whether an app is registered at a KMS. False if the contract does not tell. @throws RpcUnavailableError */
+export async function readIsRegistered(
+  client: ChainClient,
+  { kms, appId }: ReadIsRegisteredParameters,
+): Promise<boolean> {
+  const data = encodeFunctionData({ abi: dstackKmsAbi, functionName: "registeredApps", args: [appId] });
+  const answer = await ethCall(client, { to: kms, data, abi: dstackKmsAbi, doing: "reading the apps of the KMS" });
+  return decode("registeredApps", answer.data) === true;
+}
+
+type View = "appImplementation" | "registeredApps" | "gatewayAppId" | "kmsInfo" | ListView;
 
 function decode<view extends View>(
   functionName: view,

@@ -18,18 +18,18 @@ import { type AppArguments, connectApp, requireSameApp } from "./connect-app.ts"
 import { findKms, type KmsArguments } from "./connect-kms.ts";
 import { reportGenerations, showCaveat } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { negativeAnswer, type OutputArguments, runTask, type TaskOutcome } from "./run.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 
 export interface BootCheckArguments extends AppArguments, KmsArguments, BootArguments, OutputArguments {
   readonly accept?: string | undefined;
 }
 
-export const bootCheck: Command<BootCheckArguments> = (args, host) => runTask(args, () => check(args, host));
+export const bootCheck: Command<BootCheckArguments> = (args, host) => runTask(args, (io) => check(io, args, host));
 
-async function check(args: BootCheckArguments, host: CommandHost): Promise<TaskOutcome> {
+async function check(io: TaskIo, args: BootCheckArguments, host: CommandHost): Promise<TaskOutcome> {
   const isAccepted = parseAccept("boot-check", args.accept).has("key-epochs");
   const app = await connectApp(args, host);
-  const { kms, generation } = await findKms(args, app);
+  const { kms, generation } = await findKms(args, app, io);
   requireNoKeyEpochs([{ role: "KMS", address: kms, generation }], isAccepted);
   const bootInfo = await readBootInfo(args, app);
   const { blockNumber, generations, rules, verdict } = await readBootRules(app.client, { kms, bootInfo });

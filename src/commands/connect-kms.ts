@@ -1,11 +1,15 @@
 import type { Address } from "viem";
 import { type ChainClient, parseAddress, requireChain } from "../chain/client.ts";
 import { readContractKind } from "../chain/read-app.ts";
+import { readIsRegistered, readKmsImplementation } from "../chain/read-kms.ts";
+import { isDevelopmentChain } from "../chain/transactions/chain-identity.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import type { Generation } from "../core/generation.ts";
+import { liveDeploymentOn } from "../core/live-deployments.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type ConnectedApp, connectCloud, readConfiguredKms, requireCloud } from "./connect-app.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
+import type { TaskIo } from "./run.ts";
 import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
 
@@ -24,7 +28,11 @@ export interface ConnectedKms extends ConnectedChain, Signing {
  *
  * @throws InvalidArgumentError, InvalidHexError, CloudError, WrongChainError, RpcUnavailableError
  */
-export async function connectKms(args: ConnectKmsArguments, host: CommandHost): Promise<ConnectedKms> {
+export async function connectKms(
+  args: ConnectKmsArguments,
+  host: CommandHost,
+  io: Pick<TaskIo, "output">,
+): Promise<ConnectedKms> {
   const { cvm } = args;
   const found =
     cvm === undefined
@@ -32,11 +40,10 @@ export async function connectKms(args: ConnectKmsArguments, host: CommandHost): 
       : await getCvm(requireCloud(await connectCloud(host), `for the KMS of ${cvm}`), { cvm });
   const sources = { kms: found?.kmsContractAddress, configuredKms: await readConfiguredKms(host) };
   requireAgreement(args, sources);
-  const kms = requireKms(resolveKms(args, sources));
+  const named = resolveKms(args, sources);
   const chain = await host.connectChain();
   if (found?.chainId !== undefined) await requireChain(chain.client, found.chainId);
-  const generation = await requireDstackKms(chain.client, kms);
-  return { ...chain, kms, generation, ...signingOf(args, host, chain) };
+  return { ...chain, ...(await confirmKms(named, chain, io)), ...signingOf(args, host, chain) };
 }
 
 /**
@@ -70,25 +77,75 @@ export function resolveKms(args: KmsArguments, { kms, configuredKms }: KmsSource
   return args.kms === undefined ? (configuredKms ?? kms) : parseAddress("The KMS address", args.kms);
 }
 
-/** @throws InvalidArgumentError */
-export function requireKms(kms: Address | undefined): Address {
-  if (kms !== undefined) return kms;
-  throw new InvalidArgumentError("No KMS was named.", {
-    nextStep: "Give --kms 0x…, or dstack.kms or DSTACK_KMS in the configuration; with --cvm the cloud names it.",
-  });
-}
-
 export interface FoundKms {
   readonly kms: Address;
   readonly generation: Generation;
 }
 
 /**
- * The KMS of an app. If the user names none, the cloud is asked for the CVM's. @throws InvalidArgumentError, CloudError
+ * The KMS of an app. If the user names none, the cloud is asked for the CVM's, and then the registry for the chain's.
+ *
+ * @throws InvalidArgumentError, CloudError, RpcUnavailableError
  */
-export async function findKms(args: KmsArguments, app: ConnectedApp): Promise<FoundKms> {
-  const kms = requireKms(resolveKms(args, app) ?? (await kmsOfCvm(app)));
-  return { kms, generation: await requireDstackKms(app.client, kms) };
+export async function findKms(args: KmsArguments, app: ConnectedApp, io: Pick<TaskIo, "output">): Promise<FoundKms> {
+  return confirmKms(resolveKms(args, app) ?? (await kmsOfCvm(app)), app, io);
+}
+
+/**
+ * Reads the generation of a named KMS, or takes the registry's.
+ *
+ * @throws InvalidArgumentError if it is no KMS, or if none is named and the registry has none
+ */
+export async function confirmKms(
+  named: Address | undefined,
+  chain: ConnectedChain,
+  io: Pick<TaskIo, "output">,
+): Promise<FoundKms> {
+  if (named !== undefined) return { kms: named, generation: await requireDstackKms(chain.client, named) };
+  const live = await findLiveKms(chain, io);
+  if (live !== undefined) return live;
+  throw new InvalidArgumentError("No KMS was named.", {
+    nextStep: "Give --kms 0x…, or dstack.kms or DSTACK_KMS in the configuration; with --cvm the cloud names it.",
+  });
+}
+
+/**
+ * The DstackKms of the registry of live deployments, confirmed on chain, with a note to the user. Undefined on a chain
+ * without one, and on a development chain, which may have the id of a live chain.
+ *
+ * @throws InvalidArgumentError if there is no DstackKms at the address of the registry
+ */
+export async function findLiveKms(
+  { client, chainId }: Pick<ConnectedChain, "client" | "chainId">,
+  { output }: Pick<TaskIo, "output">,
+): Promise<FoundKms | undefined> {
+  const live = liveDeploymentOn(chainId);
+  if (live === undefined || (await isDevelopmentChain(client))) return undefined;
+  const { kms, name } = live;
+  const [{ isApp, isKms, generation }, implementation] = await Promise.all([
+    readContractKind(client, { address: kms }),
+    readKmsImplementation(client, { kms }),
+  ]);
+  const isConfirmed = !isApp && (isKms || generation.hasKeyEpochs === true) && implementation !== undefined;
+  if (!isConfirmed) {
+    throw new InvalidArgumentError(`The registry names ${kms} as the KMS of ${name}, but it is no DstackKms here.`, {
+      nextStep: "Check which chain the RPC endpoint serves. Name the KMS with --kms or dstack.kms.",
+      context: { kms, name, chainId },
+    });
+  }
+  output.line(`No KMS is named. Takes ${kms}, ${name} in the registry of live deployments: a DstackKms by its code.`);
+  return { kms, generation };
+}
+
+/**
+ * The registry's KMS of the chain, if the app is registered there: it then decides about the app's boots.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+export async function findLiveKmsOf(app: ConnectedApp, io: Pick<TaskIo, "output">): Promise<Address | undefined> {
+  const kms = liveDeploymentOn(app.chainId)?.kms;
+  if (kms === undefined || !(await readIsRegistered(app.client, { kms, appId: app.appId }))) return undefined;
+  return (await findLiveKms(app, io))?.kms;
 }
 
 async function kmsOfCvm({ cvm, cloud }: ConnectedApp): Promise<Address | undefined> {

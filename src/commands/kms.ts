@@ -39,7 +39,7 @@ async function changeKms(
   const accepted = parseAccept("kms", args.accept);
   lintInputs(what, [args.value]);
   const value = parseFixedHex(what, args.value, bytes);
-  const connected = await connectKms(args, host);
+  const connected = await connectKms(args, host, io);
   const { kms, client, chainId, generation } = connected;
   const contracts: readonly JudgedContract[] = [{ role: "KMS", address: kms, generation }];
   requireNoKeyEpochs(contracts, accepted.has("key-epochs"));
@@ -60,13 +60,13 @@ export interface KmsShowArguments extends ConnectKmsArguments, OutputArguments {
   readonly measurement?: string | undefined;
 }
 
-export const kmsShow: Command<KmsShowArguments> = (args, host) => runTask(args, () => show(args, host));
+export const kmsShow: Command<KmsShowArguments> = (args, host) => runTask(args, (io) => show(io, args, host));
 
-async function show(args: KmsShowArguments, host: CommandHost): Promise<TaskOutcome> {
+async function show(io: TaskIo, args: KmsShowArguments, host: CommandHost): Promise<TaskOutcome> {
   const osImageHashes = parseList("An OS image hash", args.osImage);
   const deviceIds = parseList("A device id", args.device);
   const mrsAggregated = parseList("An aggregated measurement", args.measurement);
-  const { client, kms, chainId, network } = await connectKms(args, host);
+  const { client, kms, chainId, network } = await connectKms(args, host, io);
   const status = await readKmsStatus(client, { kms, osImageHashes, deviceIds, mrsAggregated });
   const caveat = caveatOf([status]);
   const asked = [...status.osImages, ...status.devices, ...status.measurements];

@@ -24,7 +24,7 @@ import {
   showCompleteness,
 } from "./app-history.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
-import { type KmsArguments, resolveKms } from "./connect-kms.ts";
+import { findLiveKmsOf, type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lint, readLintSubject, showFindings } from "./lint.ts";
@@ -41,7 +41,7 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
   const contract = requireApp(appStatus, appId);
   const known = await readAppLists(io, host, app, args, running.kind === "known" ? running.cvms : []);
   const { completeness } = known;
-  const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) });
+  const kms = resolveKms(args, { ...app, kms: app.kms ?? kmsOf(running) }) ?? (await findLiveKmsOf(app, io));
   const { subject, contracts: judged } = await readLintSubject(client, {
     appId,
     kms,

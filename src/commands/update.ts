@@ -1,4 +1,4 @@
-import type { Account } from "viem";
+import type { Account, Address } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readOwnership } from "../chain/read-app.ts";
@@ -32,7 +32,7 @@ import {
   requireSameApp,
   resolveApp,
 } from "./connect-app.ts";
-import { resolveKms } from "./connect-kms.ts";
+import { findLiveKms, resolveKms } from "./connect-kms.ts";
 import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
@@ -285,7 +285,9 @@ export async function connectUpdate(
 ): Promise<ConnectedUpdate> {
   const accepted = parseAccept("update", args.accept);
   const devices = parseDeviceRule(args);
-  const trusted: UpdateRequest = { ...asked, ...(await readTrust(args, host, accepted)), devices: devices ?? "any" };
+  const trust = await readTrust(args, host, accepted);
+  const kms = trust.kms ?? (await findDefaultKms(io, host, { given, request: { ...asked, ...trust } }));
+  const trusted: UpdateRequest = { ...asked, ...trust, kms, devices: devices ?? "any" };
   const namedByCvm = appNamedBy(asked.cvm);
   const hasApps = Object.keys(host.settings.apps).length > 0;
   await checkRequest(trusted, { isAppNamed: given !== undefined || namedByCvm !== undefined || hasApps });
@@ -322,6 +324,25 @@ export async function connectUpdate(
   };
   const { contracts } = await lintBeforeWrite(io, app, { accepted });
   return { cloud, chain: app.client, account: await findSigner(app), contracts, request };
+}
+
+/**
+ * The registry's KMS, which counts as configured for the proof of a key. Undefined if the request encrypts nothing,
+ * names another proof, or no chain can be asked.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+async function findDefaultKms(
+  io: TaskIo,
+  host: CommandHost,
+  { given, request }: { readonly given: AppTarget | undefined; readonly request: UpdateRequest },
+): Promise<Address | undefined> {
+  const { environment, clearEnvironment, expectedKmsPublicKey, acceptUnprovenKey } = request;
+  const needsProof = (environment !== undefined || clearEnvironment === true) && acceptUnprovenKey !== true;
+  const app = given ?? Object.values(host.settings.apps).find(({ cvm }) => cvm === request.cvm);
+  const canAsk = (host.namedNetwork ?? app?.network) !== undefined || host.hasDefaultEndpoint;
+  if (!needsProof || expectedKmsPublicKey !== undefined || !canAsk) return undefined;
+  return (await findLiveKms(await host.connectChain(app?.network), io))?.kms;
 }
 
 /** The trusted keys for the environment, and the accepted risks. None of this comes from the cloud. */

@@ -98,6 +98,7 @@ const core = [
   "hashInEveryForm",
   "lintApp",
   "lintRules",
+  "liveDeployments",
   "maximumPayloadBytes",
   "parseAppCompose",
   "parseAppId",
