@@ -92,6 +92,17 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         for (uint256 i = 0; i < count; i++) calls[i] = _call(to, abi.encode(i));
     }
 
+    /// @dev A target gets what the EVM passes on, and no limit comes from the executor.
+    function testFuzz_WhenATargetIsCalled_ItGetsAllGas(uint256 gas) external {
+        gas = _bound(gas, 200_000, 500_000_000);
+        GasRecorder recorder = new GasRecorder();
+        bytes memory call = _encode(_single(address(recorder), "x"));
+        vm.prank(owner);
+        (bool ok, ) = owner.call{gas: gas}(call);
+        vm.assertTrue(ok, "the batch succeeds");
+        vm.assertLe((gas * 63) / 64 - 10_000, recorder.received(), "all but one 64th");
+    }
+
     /// @dev As for any account: nothing runs there, and the batch goes on.
     function testFuzz_WhenTheTargetHasNoCode_TheCallSucceeds(bytes calldata data, uint96 value) external {
         vm.deal(owner, value);
@@ -242,5 +253,14 @@ contract BatchExecutor_Execute_Test is BatchExecutor_Test {
         vm.prank(owner);
         app.removeComposeHash(Defaults.OTHER_COMPOSE_HASH);
         vm.assertFalse(app.allowedComposeHashes(Defaults.OTHER_COMPOSE_HASH), "the key alone rules again");
+    }
+}
+
+/// @dev Remembers the gas that it got.
+contract GasRecorder {
+    uint256 public received;
+
+    fallback() external {
+        received = gasleft();
     }
 }
