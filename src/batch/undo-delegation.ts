@@ -41,6 +41,18 @@ export interface UndoDelegationReturnType {
  */
 export async function undoDelegation(
   client: ChainClient,
+  parameters: UndoDelegationParameters,
+): Promise<UndoDelegationReturnType | undefined> {
+  try {
+    return await undo(client, parameters);
+  } catch (error) {
+    if (!(error instanceof DelegationUnsupportedError)) throw error;
+    throw new DelegationUnsupportedError(error.reason, { cause: error.cause, purpose: "undo" });
+  }
+}
+
+async function undo(
+  client: ChainClient,
   { delegate, ...parameters }: UndoDelegationParameters,
 ): Promise<UndoDelegationReturnType | undefined> {
   const functionName = "the end of the delegation";

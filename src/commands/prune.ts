@@ -255,7 +255,7 @@ async function send(
     ...{ plan, source, account, batchPlan, ledger },
     ...createSending(io, app, { choices: app.choices, ledger, account }),
     confirmUnsigned: confirmUnsigned(io),
-    onEvent: createBatchOutput(io, app),
+    onEvent: createBatchOutput(io, app, batchPlan),
   });
   return { result: { outcome: "removed", ...result, price }, show: (output) => showPruneResult(output, result) };
 }

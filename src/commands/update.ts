@@ -46,6 +46,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   const choices = parseSending(args, host.settings);
   const { maxFeePerGas, maxPriorityFeePerGas } = choices;
   const namedFees = { maxFeePerGas, maxPriorityFeePerGas };
+  const told = new Set<string>();
   const app = await findGivenApp(args, host);
   const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm }, process.env);
   const { contracts, request, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
@@ -55,16 +56,16 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
       ...connected,
       ...namedFees,
       signal: io.signal,
-      onStep: createUpdateOutput(io.output),
+      onStep: createUpdateOutput(io.output, told),
     });
     return {
       result: { ...plan, ...reportGenerations(contracts) },
-      show: (output) => showPlan(output, plan, request.cvm),
+      show: (output) => showPlan(output, plan, { named: request.cvm, told }),
     };
   }
   using ledger = await openTaskLedger(args, host);
   showRecorded(io.output, ledger);
-  const print = createUpdateOutput(io.output);
+  const print = createUpdateOutput(io.output, told);
   let price: PriceEstimate | null = null;
   const result = await updateCvm({
     ...request,
@@ -79,18 +80,25 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   });
   return {
     result: { ...result, price, ...reportGenerations(contracts) },
-    show: (output) => show(output, result, request.cvm),
+    show: (output) => show(output, result, { named: request.cvm, told }),
   };
 }
 
-function show(output: Output, result: UpdateResult, named: string): void {
+interface ShowParameters {
+  /** The CVM, as the user named it. */
+  readonly named: string;
+  /** What the steps have printed already. */
+  readonly told: ReadonlySet<string>;
+}
+
+function show(output: Output, result: UpdateResult, { named, told }: ShowParameters): void {
   output.line(`\n${describe(result, named)}`);
   const { allowedDevice, warnings } = result;
   if (allowedDevice !== undefined) output.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
-  for (const warning of warnings) output.line(`Warning: ${warning}`);
+  for (const warning of warnings) if (!told.has(warning)) output.line(`Warning: ${warning}`);
 }
 
-function showPlan(output: Output, plan: UpdatePlan, named: string): void {
+function showPlan(output: Output, plan: UpdatePlan, { named, told }: ShowParameters): void {
   const { planned, price, warnings } = plan;
   output.line(`\n${describe(plan, named)}`);
   output.line(`To send: ${planned.join(", ") || "nothing, unless the cloud asks for it"}.`);
@@ -98,7 +106,7 @@ function showPlan(output: Output, plan: UpdatePlan, named: string): void {
     output.line("If the cloud names a device that the app does not allow, addDevice is sent as well.");
     showPrice(output, price);
   }
-  for (const warning of warnings) output.line(`Warning: ${warning}`);
+  for (const warning of warnings) if (!told.has(warning)) output.line(`Warning: ${warning}`);
   showDryRun({ output });
 }
 

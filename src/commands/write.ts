@@ -1,4 +1,5 @@
 import type { Address } from "viem";
+import type { BatchPlan } from "../batch/plan-batch.ts";
 import type { BatchEvent, BatchResult } from "../batch/run.ts";
 import { sendBatch } from "../batch/send-batch.ts";
 import type { ChainClient } from "../chain/client.ts";
@@ -12,7 +13,7 @@ import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
 import { describeCalls, explorerLink } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
-import { describeSenderEvent } from "../output/transactions.ts";
+import { showSenderEvent } from "../output/transactions.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
   type DryRunArguments,
@@ -99,7 +100,7 @@ export async function executeCalls(
   const result = await sendBatch(client, {
     ...{ ...sending, plan, ...createSending(io, chain, { choices: chain.choices, ledger, account }) },
     confirmUnsigned: confirmUnsigned(io),
-    onEvent: createBatchOutput(io, chain),
+    onEvent: createBatchOutput(io, chain, plan),
   });
   io.output.line(`\n${formatResult(describeCalls(calls), result.transactions)}`);
   return { ...toCarriedOut(result), plan: describePlan(plan), price };
@@ -226,23 +227,23 @@ export function confirmUnsigned({ confirmInPerson }: Pick<TaskIo, "confirmInPers
   };
 }
 
-/** Prints the events of a batch as they happen. Pass the result as `onEvent`. */
+/**
+ * Prints the events of a batch as they happen. Pass the result as `onEvent`.
+ *
+ * @param shown the plan that the user has seen. Its mode and reason are not printed again.
+ */
 export function createBatchOutput(
   { output }: Pick<TaskIo, "output">,
   { client }: Pick<ConnectedChain, "client">,
+  shown?: Pick<BatchPlan, "mode" | "reason" | "calls">,
 ): (event: BatchEvent) => void {
   let delegates = false;
   return (event) => {
     switch (event.kind) {
       case "chosen":
-        output.detail("batch", `${event.mode}: ${event.reason}`);
+        if (!shown?.calls.length || event.mode !== shown.mode || event.reason !== shown.reason)
+          output.detail("batch", `${event.mode}: ${event.reason}`);
         delegates = event.mode === "7702";
-        return;
-      case "sent":
-        output.detail(
-          event.isFromRecord ? "sent earlier" : "sent",
-          lastAttempt(event.transaction).transactionHash ?? "hash not known",
-        );
         return;
       case "mined": {
         const { transactionHash, blockNumber, gasUsed, costWei } = event.transaction;
@@ -261,7 +262,7 @@ export function createBatchOutput(
       case "underpriced":
         return; // the offer to replace it says so
       default:
-        output.detail("", describeSenderEvent(event));
+        showSenderEvent(output, event);
     }
   };
 }

@@ -49,14 +49,30 @@ export class ForeignDelegationError extends BatchError {
   }
 }
 
+const delegationPurposes = {
+  batch: [
+    "EIP-7702 cannot send the batch in one transaction",
+    "Pass `mode: none`, or `mode: auto`, which then sends one transaction for each call.",
+  ],
+  undo: [
+    "The delegation cannot be ended",
+    "Sign with a key in this process, through an endpoint that takes transactions of EIP-7702.",
+  ],
+} as const;
+
+export interface DelegationUnsupportedOptions {
+  readonly cause?: unknown;
+  /** What the delegation was signed for. @default "batch" */
+  readonly purpose?: keyof typeof delegationPurposes | undefined;
+}
+
 export class DelegationUnsupportedError extends BatchError {
   override readonly name = "DelegationUnsupportedError";
-  constructor(reason: string, options: { readonly cause?: unknown } = {}) {
-    super(`EIP-7702 cannot send the batch in one transaction: ${reason}.`, {
-      ...options,
-      nextStep: "Pass `mode: none`, or `mode: auto`, which then sends one transaction for each call.",
-      context: { reason },
-    });
+  readonly reason: string;
+  constructor(reason: string, { purpose = "batch", ...options }: DelegationUnsupportedOptions = {}) {
+    const [problem, nextStep] = delegationPurposes[purpose];
+    super(`${problem}: ${reason}.`, { ...options, nextStep, context: { reason } });
+    this.reason = reason;
   }
 }
 

@@ -5,8 +5,12 @@ import type { Output } from "./output.ts";
 import { formatFee, formatGas, showPrice } from "./price.ts";
 import { showSenderEvent } from "./transactions.ts";
 
-/** Prints the steps of an update as they happen. Pass the result as `onStep`. */
-export function createUpdateOutput(output: Output): (event: UpdateEvent) => void {
+/**
+ * Prints the steps of an update as they happen. Pass the result as `onStep`.
+ *
+ * @param told gets the remarks that were printed
+ */
+export function createUpdateOutput(output: Output, told: Set<string> = new Set()): (event: UpdateEvent) => void {
   let lastCall = "";
   return (event) => {
     if (event.kind !== "http") lastCall = "";
@@ -30,7 +34,10 @@ export function createUpdateOutput(output: Output): (event: UpdateEvent) => void
         }
         output.step(titles[event.step], describe(event), event.durationMs);
         if (event.step === "readChain" && event.result.price !== undefined) showPrice(output, event.result.price);
-        for (const [what, text] of remarksOf(event)) output.line(`  ! ${what.padEnd(22)} ${text}`);
+        for (const [what, text] of remarksOf(event)) {
+          told.add(text);
+          output.line(`  ! ${what.padEnd(22)} ${text}`);
+        }
     }
   };
 }

@@ -10,6 +10,7 @@ import {
   purposeSchema,
   readCalls,
   requireConsistent,
+  transactionStates,
 } from "./ledger-records.ts";
 import { processOwnerSchema } from "./process-owner.ts";
 
@@ -38,7 +39,7 @@ CREATE TABLE transactions (
   authorizes INTEGER NOT NULL CHECK (authorizes IN (0, 1)),
   target TEXT NOT NULL,
   data TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('open', 'mined', 'reverted', 'taken', 'cancelled', 'refused')),
+  state TEXT NOT NULL CHECK (state IN (${transactionStates.map((state) => `'${state}'`).join(", ")})),
   hash TEXT,
   block TEXT,
   gas_used TEXT,
@@ -146,7 +147,7 @@ const transactionRow = z.object({
   target: address,
   data: hexData,
   authorizes: z.literal([0, 1]),
-  state: z.enum(["open", "mined", "reverted", "taken", "cancelled", "refused"]),
+  state: z.enum(transactionStates),
   hash: transactionHash.nullable(),
   block: wholeNumber.nullable(),
   gas_used: wholeNumber.nullable(),

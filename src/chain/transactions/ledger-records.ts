@@ -20,12 +20,14 @@ import { findContradiction } from "./find.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 import type { ProcessOwner } from "./process-owner.ts";
 
+const purposeKinds = ["batch", "prune", "update", "deploy-app", "undo-delegation"] as const;
+
 /**
  * What a batch is for. Its calls say what it changes. Another command never sends the transactions of a `prune` again:
  * a removal must first be checked against what needs its hash now.
  */
 export interface LedgerPurpose {
-  readonly kind: "batch" | "prune" | "update" | "deploy-app" | "undo-delegation";
+  readonly kind: (typeof purposeKinds)[number];
   /** The CVM that an update is for. */
   readonly cvm?: string | undefined;
   /** The transaction that it is about, if that is no call of an owner: the deployment of an app. Lower case. */
@@ -34,7 +36,7 @@ export interface LedgerPurpose {
 
 const hex = z.custom<Hex>((value) => typeof value === "string" && /^0x[0-9a-f]*$/.test(value), "expected hex");
 export const purposeSchema = z.strictObject({
-  kind: z.enum(["batch", "prune", "update", "deploy-app", "undo-delegation"]),
+  kind: z.enum(purposeKinds),
   cvm: z.string().optional(),
   transaction: z.strictObject({ to: hex, data: hex }).optional(),
 });
@@ -54,11 +56,13 @@ export interface LedgerBatch {
   readonly endedAt: Date | undefined;
 }
 
+export const transactionStates = ["open", "mined", "reverted", "taken", "cancelled", "refused"] as const;
+
 /**
  * `mined` and `reverted`: by one of its attempts. `taken`: another transaction used the nonce. `cancelled`: an attempt
  * without the call used it. `refused`: the node does not take this type of transaction, so it was never sent.
  */
-export type TransactionState = "open" | "mined" | "reverted" | "taken" | "cancelled" | "refused";
+export type TransactionState = (typeof transactionStates)[number];
 
 /** A nonce of a signer, its purpose, and each attempt: signed bytes, or a request that a node or a wallet signs. */
 export interface LedgerTransaction {

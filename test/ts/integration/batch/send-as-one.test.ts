@@ -307,6 +307,16 @@ describe("sendBatch, all calls in one transaction (EIP-7702)", () => {
     expect(await codeOf(owner.address)).to.equal(undefined);
   });
 
+  it("says that the delegation cannot be ended, where the key is with the node", async () => {
+    await send(additions(2), { mode: "7702" });
+    const account = dstack.owner.address;
+    const error = await rejection(undoDelegation(dstack.client, { account }));
+    expect(error).to.be.instanceOf(DelegationUnsupportedError);
+    const { message, nextStep } = error as DelegationUnsupportedError;
+    expect(message).to.match(/^The delegation cannot be ended: the key that must sign/);
+    expect(nextStep).to.not.include("mode");
+  });
+
   it("authorises only the executor's own code", async () => {
     const { owner } = dstack;
     await connection.networkHelpers.setCode(batchExecutorAddress, "0x00");

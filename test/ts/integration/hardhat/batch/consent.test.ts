@@ -67,6 +67,7 @@ describe("the user's yes to a delegation", () => {
     const { stdout, sent } = await add();
     expect(sent).to.equal(3);
     expect(stdout).to.contain("3 transactions, one per change (batch none: one transaction would need a delegation");
+    expect(stdout.split("one transaction would need a delegation"), "once").to.have.length(2);
     expect(stdout).to.contain("--batch auto:delegate").and.to.contain("batch.delegate");
     expect(await codeOfOwner()).to.equal(undefined);
   });

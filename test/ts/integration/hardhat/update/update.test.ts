@@ -215,7 +215,7 @@ describe("dstack update", () => {
       expect(result.warnings).to.deep.equal(["TOKEN is set to an empty value."]);
       runs++;
       const { stdout } = await run({ envFile: path("one-value.env"), json: false });
-      expect(stdout.match(/TOKEN is set to an empty value/g)).to.have.length(2);
+      expect(stdout.match(/TOKEN is set to an empty value/g)).to.have.length(1);
     });
 
     it("clears the environment only with its option, and says that the values are removed", async () => {
@@ -244,7 +244,7 @@ describe("dstack update", () => {
       const told = stdout.indexOf("The compose file uses TOKEN");
       expect(told).to.be.greaterThan(0).and.lessThan(stdout.indexOf("addComposeHash"));
       expect(stdout).not.to.include("uses API_URL");
-      expect(stdout).to.include("Warning: The compose file uses TOKEN");
+      expect(stdout.split("The compose file uses TOKEN"), "once").to.have.length(2);
     });
 
     it("pays nothing for the same names in another order, and keeps the order", async () => {
