@@ -119,7 +119,7 @@ export function createLogIndex(parameters: CreateLogIndexParameters): LogIndex {
         read: async (range, signal) => {
           const logs = await readPage(range, 1, signal);
           const last = logs.at(-1)?.blockNumber;
-          const isFull = logs.length > 0 && logs.length % roundNumberOfLogs === 0;
+          const isFull = logs.length >= logsPerPage || (logs.length > 0 && logs.length % roundNumberOfLogs === 0);
           let toBlock = range.toBlock;
           if (isFull && last !== undefined && last > range.fromBlock) {
             // The next request begins with the last block again: its logs may continue on the next page.

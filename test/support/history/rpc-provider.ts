@@ -17,6 +17,8 @@ export interface ProviderAnswer {
   /** Sent as JSON-RPC. */
   readonly error?: { readonly code: number; readonly message: string };
   readonly result?: unknown;
+  /** A result that is JSON already. */
+  readonly resultJson?: string;
   /** Sent as it is. */
   readonly body?: string;
 }
@@ -54,8 +56,9 @@ export async function startProvider(node: Node, first?: Behaviour): Promise<RpcP
     const pass = () => node.request({ method, params });
     const answer = (await behaviour?.({ method, params }, pass)) ?? (await answerOf(pass));
     if (answer === "hangUp") return void request.socket.destroy();
-    const { status = 200, headers = {}, body, error, result } = answer;
+    const { status = 200, headers = {}, body, error, result, resultJson } = answer;
     response.writeHead(status, { "content-type": "application/json", ...headers });
+    if (resultJson !== undefined) return void response.end(`{"jsonrpc":"2.0","id":${id},"result":${resultJson}}`);
     response.end(body ?? JSON.stringify({ jsonrpc: "2.0", id, ...(error === undefined ? { result } : { error }) }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
