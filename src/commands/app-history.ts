@@ -86,7 +86,7 @@ export async function readAppHistory(
 ): Promise<History> {
   const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
   const index = await openIndex(args, host);
-  const path = args.store ?? join(host.cache, "dstack", "history.sqlite");
+  const path = storeOf(args, host);
   if (path !== ":memory:") await (args.store === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));
   const store = openHistoryStore(path);
   const progress = createProgress("Reading the history", io.stderr);
@@ -116,9 +116,15 @@ export async function readAppHistory(
   }
 }
 
+function storeOf({ store }: HistoryArguments, host: CommandHost): string {
+  return store ?? join(host.cache, "dstack", "history.sqlite");
+}
+
 export interface AppLists extends KnownLists {
   /** Its completeness is that of the lists. */
   readonly history: History;
+  /** The file that keeps the history, or `:memory:`. */
+  readonly store: string;
 }
 
 /** What the app's CVMs and the cloud's nodes need. */
@@ -153,7 +159,7 @@ export async function readAppLists(
     ...retryOptions,
     signal: io.signal,
   });
-  return { ...lists, history: { ...history, completeness: lists.completeness } };
+  return { ...lists, history: { ...history, completeness: lists.completeness }, store: storeOf(args, host) };
 }
 
 /** The app's CVMs. None if the cloud does not answer, because the chain can still be shown. */
@@ -190,7 +196,8 @@ function showEvidence(output: Output, { indexed }: Pick<History, "indexed">): vo
 }
 
 /** Shows what is not proven and what is not known. Shows nothing if the history is complete and of the chain. */
-export function showCompleteness(output: Output, { history, composeHashes, devices, completeness }: AppLists): void {
+export function showCompleteness(output: Output, lists: AppLists): void {
+  const { history, composeHashes, devices, completeness, store } = lists;
   showEvidence(output, history);
   if (completeness.isComplete) return;
   const { reasons } = completeness;
@@ -204,9 +211,10 @@ export function showCompleteness(output: Output, { history, composeHashes, devic
       ? "The contract is not known to allow any hash or device."
       : `The contract is known to allow ${formatCount(found.length, "hash or device", "hashes and devices")}, and may allow more. Events explain ${explained} of them.`,
   );
-  output.line(
-    "Run the task with an RPC endpoint that keeps all logs, and with a new history store (--store FILE). If the reasons stay the same, the contract was changed without events.",
-  );
+  output.line("Use an RPC endpoint that keeps all logs.");
+  if (store !== ":memory:")
+    output.line(`Then delete ${store}, because the next run does not read again what that file has.`);
+  output.line("If the reasons stay the same, the contract was changed without events.");
 }
 
 export interface Origin {
