@@ -43,6 +43,8 @@ export interface Cvm {
   readonly composeHash: ComposeHash | undefined;
   /** The machine it runs on. From 2026-01-21 on. */
   readonly deviceId: DeviceId | undefined;
+  /** Version of its guest OS, as the cloud tells it. From 2026-01-21 on. */
+  readonly osVersion: string | undefined;
   /** Chain of the app's contract. Absent if the KMS keeps its policy off chain. */
   readonly chainId: number | undefined;
   readonly kmsContractAddress: Hex | undefined;
@@ -72,6 +74,7 @@ function fromNested(wire: CvmDetail20260121): Cvm {
     instanceId: wire.instance_id ?? undefined,
     composeHash: wire.compose_hash ? parseComposeHash(wire.compose_hash) : undefined,
     deviceId: wire.node_info?.device_id ? parseDeviceId(wire.node_info.device_id) : undefined,
+    osVersion: cleanText(wire.os?.version ?? "", 40) || undefined,
     chainId: wire.kms_info?.chain_id ?? undefined,
     kmsContractAddress: toAddress("A KMS address", wire.kms_info?.dstack_kms_address),
     kmsReference: undefined,
@@ -92,6 +95,7 @@ function fromFlat(wire: CvmDetail20251028): Cvm {
     instanceId: wire.instance_id ?? undefined,
     composeHash: undefined,
     deviceId: undefined,
+    osVersion: undefined,
     chainId: kms?.chain_id ?? undefined,
     kmsContractAddress: toAddress("A KMS address", kms?.kms_contract_address),
     kmsReference: kms?.slug ?? kms?.id,

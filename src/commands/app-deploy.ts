@@ -193,6 +193,7 @@ function lint(
     calls: [
       ...(composeHash === undefined ? [] : [{ functionName: "addComposeHash", args: [composeHash] }]),
       ...(deviceId === undefined ? [] : [{ functionName: "addDevice", args: [deviceId] }]),
+      ...(flags.disableUpgrades ? [{ functionName: "disableUpgrades", args: [] }] : []),
     ],
   };
   lintAndShow(output, subject, accepted);

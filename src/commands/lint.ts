@@ -114,8 +114,9 @@ export async function readLintSubject(
   const status = parameters.status ?? (await readAppStatus(client, { appId }));
   const { blockNumber } = status;
   const contracts: JudgedContract[] = [];
+  const generation = kms === undefined ? undefined : await requireDstackKms(client, kms);
   if (status.kind === "app") contracts.push({ role: "app", address: appId, generation: status.generation });
-  if (kms !== undefined) contracts.push({ role: "KMS", address: kms, generation: await requireDstackKms(client, kms) });
+  if (kms !== undefined && generation !== undefined) contracts.push({ role: "KMS", address: kms, generation });
   const implementation = kms === undefined ? undefined : await readAppImplementation(client, { kms, blockNumber });
   const app: LintedApp = {
     appId,
@@ -123,7 +124,10 @@ export async function readLintSubject(
     isKms: status.kind === "kms",
     policy: status.kind === "app" ? { ...status, ...lists } : undefined,
   };
-  const subject = { app, ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation } }) };
+  const subject = {
+    app,
+    ...(kms !== undefined && { kms: { address: kms, appImplementation: implementation, generation } }),
+  };
   return { subject, contracts };
 }
 

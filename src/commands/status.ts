@@ -126,8 +126,8 @@ function describeCloud(running: Running): object {
   return running.kind === "known" ? { kind: running.kind, unread: running.unread } : { kind: running.kind };
 }
 
-function describeCvm({ id, name, status, busy, composeHash, deviceId, instanceId }: Cvm): object {
-  return { id, name, status, busy, composeHash, deviceId, instanceId };
+function describeCvm({ id, name, status, busy, composeHash, deviceId, instanceId, osVersion }: Cvm): object {
+  return { id, name, status, busy, composeHash, deviceId, instanceId, osVersion };
 }
 
 /** Everything that `dstack status` reports. */

@@ -267,3 +267,92 @@ export const pendingOwner: LintRule = {
           },
         ],
 };
+
+/** Versions of guests, oldest first. */
+type Version = readonly [major: number, minor: number, patch: number];
+
+/** The first guests of each line that open their disk and environment after a rotation, and that use launch tickets. */
+const rotationNeeds: Version = [0, 5, 14];
+const ticketsNeed: Readonly<Record<number, Version>> = { 5: [0, 5, 15], 6: [0, 6, 5] };
+
+export const guestTooOld: LintRule = {
+  name: "guest-too-old-to-rotate",
+  severity: "note",
+  summary: "The guest OS of a CVM is too old for a rotation of the keys, or for launch tickets.",
+  check: ({ cvms = [], kms }) =>
+    cvms.flatMap(({ name, osVersion }) => {
+      const version = parseVersion(osVersion);
+      if (version === undefined) return [];
+      const tickets = version[0] === 0 ? ticketsNeed[version[1]] : undefined;
+      const severity = kms?.generation?.hasKeyEpochs ? "warning" : "note";
+      if (isOlder(version, rotationNeeds)) {
+        return {
+          message: `${name} runs guest OS ${osVersion}: after a rotation of the KMS's keys it opens neither its disk nor its environment.`,
+          advice: `Move it to guest OS ${rotationNeeds.join(".")} or newer before an epoch is advanced.`,
+          severity,
+        };
+      }
+      return tickets !== undefined && isOlder(version, tickets)
+        ? {
+            message: `${name} runs guest OS ${osVersion}, which cannot use launch tickets.`,
+            advice: `Move it to guest OS ${tickets.join(".")} or newer before launch tickets are required.`,
+          }
+        : [];
+    }),
+};
+
+function parseVersion(text: string | undefined): Version | undefined {
+  const [, major, minor, patch] = /^v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![\d.])/.exec(text ?? "") ?? [];
+  return patch === undefined ? undefined : [Number(major), Number(minor), Number(patch)];
+}
+
+function isOlder(version: Version, than: Version): boolean {
+  const index = version.findIndex((part, at) => part !== than[at]);
+  return index !== -1 && (version[index] ?? 0) < (than[index] ?? 0);
+}
+
+export const cannotFollowRotation: LintRule = {
+  name: "cannot-follow-rotation",
+  severity: "note",
+  summary: "Upgrades of the app are, or will be, disabled: it can never follow a rotation of the KMS's keys.",
+  check: ({ app, kms, calls = [] }) => {
+    const isPlanned = calls.some(({ functionName }) => functionName === "disableUpgrades");
+    if (!isPlanned && app?.policy?.upgradesDisabled !== true) return [];
+    return [
+      {
+        message: `Upgrades of the app ${isPlanned ? "will be" : "are"} disabled for ever, so it cannot follow a rotation of the KMS's keys: it then gets none.`,
+        advice: isPlanned
+          ? "Leave upgrades possible, and give the ownership to a Safe or a timelock instead."
+          : "Before the keys are rotated, deploy a new app and move its CVMs there.",
+        severity: isPlanned || kms?.generation?.hasKeyEpochs ? "warning" : "note",
+      },
+    ];
+  },
+};
+
+export const generationsDiffer: LintRule = {
+  name: "generations-differ",
+  severity: "warning",
+  summary: "The app and its KMS are of generations that do not work together once key epochs are in use.",
+  check: ({ app, kms }) => {
+    const [ofApp, ofKms] = [app?.policy?.generation, kms?.generation];
+    const areKnown = ofApp !== undefined && ofKms !== undefined && ofApp.id !== "unknown" && ofKms.id !== "unknown";
+    if (!areKnown || ofApp.id === ofKms.id) return [];
+    const isKmsNewer = ofApp.id === "first" || (ofApp.id === "0.6.4" && ofKms.id === "0.6.5");
+    const which = `The app is of release ${ofApp.releases}, and its KMS of ${ofKms.releases}`;
+    return [
+      isKmsNewer
+        ? {
+            message: `${which}: the KMS gives the app the keys of app epoch 0 alone, and none after a rotation.`,
+            advice:
+              app?.policy?.shiftedAppId !== undefined
+                ? `${doNotUpgrade} Deploy a new app before an epoch is advanced.`
+                : "Upgrade the app's proxy before an epoch is advanced.",
+          }
+        : {
+            message: `${which}: such a KMS denies the requests of the app.`,
+            advice: "Upgrade the proxy of the KMS first, then the apps.",
+          },
+    ];
+  },
+};

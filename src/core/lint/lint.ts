@@ -1,9 +1,12 @@
 import { LintRefusedError } from "../../errors/index.ts";
 import {
   appIsKms,
+  cannotFollowRotation,
   cvmWouldNotBoot,
   devicesWithoutEffect,
   eoaOwner,
+  generationsDiffer,
+  guestTooOld,
   implementationDrift,
   noCode,
   nothingBoots,
@@ -94,7 +97,10 @@ export const lintRules: readonly LintRule[] = [
   implementationDrift,
   nothingBoots,
   cvmWouldNotBoot,
+  generationsDiffer,
   devicesWithoutEffect,
+  cannotFollowRotation,
+  guestTooOld,
   engineSocket,
   eoaOwner,
   oneStepOwner,

@@ -1,4 +1,5 @@
 import type { AppCompose } from "../app-compose.ts";
+import type { Generation } from "../generation.ts";
 import type { Hex } from "../ids.ts";
 
 /** Input of the linter. Every field is optional: a rule whose input is missing reports nothing. */
@@ -39,6 +40,8 @@ export interface LintedPolicy {
   readonly shiftedAppId: Hex | undefined;
   /** Undefined if the app is not an ERC-1967 proxy. */
   readonly implementation: Hex | undefined;
+  /** Undefined if it is not known. */
+  readonly generation?: Generation | undefined;
   /** All allowed hashes, or undefined if they are not known. */
   readonly composeHashes?: readonly Hex[] | undefined;
   /** All listed devices, or undefined if they are not known. */
@@ -56,6 +59,8 @@ export interface LintedKms {
   readonly address: Hex;
   /** The implementation that its factory gives new apps. Undefined if not known. */
   readonly appImplementation: Hex | undefined;
+  /** Undefined if it is not known. */
+  readonly generation?: Generation | undefined;
 }
 
 export interface LintedCvm {
@@ -63,6 +68,8 @@ export interface LintedCvm {
   readonly composeHash?: Hex | undefined;
   /** The machine it runs on. */
   readonly deviceId?: Hex | undefined;
+  /** Version of its guest OS, such as 0.5.14. */
+  readonly osVersion?: string | undefined;
   /** What the contract itself says of that hash. If absent, the app's list decides. */
   readonly isHashAllowed?: boolean | undefined;
   /** Whether the contract itself lists that machine. If absent, the app's list decides. */

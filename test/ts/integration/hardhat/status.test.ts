@@ -90,6 +90,7 @@ describe("tasks dstack status and dstack history", () => {
     expect(status.findings.map(({ rule }) => rule)).to.have.members([
       "mutable-image",
       "devices-without-effect",
+      "guest-too-old-to-rotate",
       "eoa-owner",
     ]);
   });

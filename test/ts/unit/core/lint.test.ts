@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { keccak256 } from "viem";
+import { type GenerationId, generations } from "../../../../src/core/generation.ts";
 import { type Hex, parseAppId } from "../../../../src/core/ids.ts";
 import { lintApp, lintRules, requireClean } from "../../../../src/core/lint/lint.ts";
 import type { LintedApp, LintedPolicy, LintSubject } from "../../../../src/core/lint/rule.ts";
@@ -41,6 +42,16 @@ const services = (text: string, allowed_envs: string[] = []): LintSubject => ({
 const digest = "@sha256:".padEnd(72, "d1");
 const pinned = `services:\n  web:\n    image: nginx${digest}\n`;
 
+/** An app at a KMS, by their generations. */
+const pair = (ofApp: GenerationId, ofKms: GenerationId, policy: Partial<LintedPolicy> = {}): LintSubject => ({
+  ...app({ generation: generations[ofApp], ...policy }),
+  kms: { ...kms, generation: generations[ofKms] },
+});
+const guest = (osVersion: string | undefined, ofKms: GenerationId = "first"): LintSubject => ({
+  kms: { ...kms, generation: generations[ofKms] },
+  cvms: [{ name: "web (cvm_1)", osVersion }],
+});
+
 const everyRule = (subject: LintSubject) => lintApp(subject).map(({ rule, severity }) => `${severity} ${rule}`);
 
 // Examples that each rule must find, and similar ones that are correct.
@@ -54,6 +65,35 @@ const cases: Readonly<
       ["error", app({}, { appId: address("C5") })],
     ],
     good: [app()],
+  },
+  "guest-too-old-to-rotate": {
+    bad: [
+      ["note", guest("0.5.13")],
+      ["note", guest("v0.5.7-dev")],
+      ["note", guest("0.4.99")],
+      ["warning", guest("0.5.13", "0.6.4")],
+      ["note", guest("0.5.14", "0.6.5")],
+      ["note", guest("0.6.4", "0.6.5")],
+    ],
+    good: [guest("0.5.15"), guest("0.6.5"), guest("1.0.0"), guest(undefined), guest("0.5.13.1"), guest("latest")],
+  },
+  "cannot-follow-rotation": {
+    bad: [
+      ["note", app({ upgradesDisabled: true })],
+      ["warning", pair("first", "0.6.5", { upgradesDisabled: true })],
+      ["warning", { ...app(), calls: [calls("disableUpgrades")] }],
+    ],
+    good: [app(), pair("first", "0.6.5"), adding(hash)],
+  },
+  "generations-differ": {
+    bad: [
+      ["warning", pair("first", "0.6.4")],
+      ["warning", pair("first", "0.6.5")],
+      ["warning", pair("0.6.4", "0.6.5")],
+      ["warning", pair("0.6.5", "0.6.4")],
+      ["warning", pair("0.6.4", "first")],
+    ],
+    good: [pair("first", "first"), pair("0.6.5", "0.6.5"), pair("unknown", "0.6.5"), pair("0.6.4", "unknown"), app()],
   },
   "owner-cannot-sign": {
     bad: [

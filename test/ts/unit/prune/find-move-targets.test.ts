@@ -19,6 +19,7 @@ function cvm(name: string, changes: Partial<Cvm> = {}): Cvm {
     instanceId: undefined,
     composeHash: hashNumber(1),
     deviceId: undefined,
+    osVersion: undefined,
     chainId: 8453,
     kmsContractAddress: undefined,
     kmsReference: undefined,

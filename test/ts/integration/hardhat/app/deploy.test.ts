@@ -111,6 +111,9 @@ describe("dstack app deploy", () => {
     const flags = { allowAnyDevice: true, requireTcbUpToDate: true, disableUpgrades: true };
     const outcome = await run({ owner, device: undefined, ...flags }, payer);
     expect(outcome.exitCode, outcome.stdout).to.equal(0);
+    expect(outcome.stderr).to.match(
+      /warning Upgrades of the app will be disabled for ever, .* \(cannot-follow-rotation\)/,
+    );
     const { appId } = outcome.json<Deployed>();
     const allowlist = await readAllowlist(world.ownerClient, { appId, composeHash });
     expect(allowlist).to.include({ owner, allowAnyDevice: true, requireTcbUpToDate: true, composeHashAllowed: true });
