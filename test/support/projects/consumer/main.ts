@@ -9,6 +9,7 @@ import {
   memoryLedger,
   parseAppId,
   updateCvm,
+  validateDockerCompose,
 } from "dstack-toolkit";
 import { dstackAppAbi, dstackKmsAbi } from "dstack-toolkit/abi";
 import { type ReadAllowlistReturnType, readAllowlist } from "dstack-toolkit/chain";
@@ -46,6 +47,10 @@ assert.throws(
   () => parseAppId("0x12"),
   (error) => isDstackError(error) && error.code === "DSTK-1001",
 );
+
+// The check of compose files, which reads the schema in the package.
+assert.deepEqual(await validateDockerCompose(dockerCompose), []);
+assert.equal((await validateDockerCompose(`${dockerCompose}    prots: []\n`))[0]?.path, "services.web.prots");
 
 // A chain action, against a node that is down.
 const down = custom({ request: () => Promise.reject(new Error("down")) }, { retryCount: 0 });
