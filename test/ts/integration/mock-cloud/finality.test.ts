@@ -5,10 +5,14 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { getTransactionReceipt } from "viem/actions";
 import { removeComposeHash } from "../../../../src/chain/remove-compose-hash.ts";
+import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import type { TransactionHash } from "../../../../src/core/ids.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import type { MockCloudEvent } from "../../../../src/mock-cloud/index.ts";
 import { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "../../../../src/mock-cloud/index.ts";
+import { updateCvm } from "../../../../src/update/update-cvm.ts";
+import { startWorld } from "../../../../src/world/start-world.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import {
   createOffChainCvm,
@@ -309,5 +313,26 @@ describe("finality of a registration", () => {
     expect(committed.body.message).to.include("is safe");
     chain.safe = await blockOf(transaction_hash);
     await expectInForce(String(prepared.body.compose_hash));
+  });
+});
+
+describe("finality in a world whose tags lag", () => {
+  it("is waited for by this toolkit's own update, on the world's clock", async () => {
+    const world = await startWorld({ safeLagSeconds: 73, cloud: { rolloverMs: 0, finality: "safe" } });
+    try {
+      const cvm = "onchain-app";
+      const updated = updateCvm({
+        ...{ cloud: world.cloudClient, chain: world.ownerClient, ledger: memoryLedger(), waitForRollover: true },
+        ...{ cvm, dockerCompose: nextCompose, pollChainMs: 10, pollCloudMs: 10 },
+      });
+      const isWaiting = async () => (await getCvm(world.cloudClient, { cvm })).status === "awaiting_finality";
+      await Promise.race([until(isWaiting), updated]);
+      expect(await isWaiting()).to.equal(true);
+      await world.advance(73);
+      expect((await updated).outcome).to.equal("updated");
+      expect(await getCvm(world.cloudClient, { cvm })).to.include({ status: "running", busy: false });
+    } finally {
+      await world.close();
+    }
   });
 });
