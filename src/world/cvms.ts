@@ -110,6 +110,8 @@ export interface LaunchCvmParameters {
   readonly owner: Address;
   readonly name: string;
   readonly dockerCompose: string;
+  /** `""` for none. @default the one that the cloud gives to a CVM without a script */
+  readonly preLaunchScript?: string | undefined;
   readonly environment?: readonly EnvironmentVariable[];
   /** Type of the on-chain KMS. @default "base" */
   readonly kmsType?: Exclude<ProvisionCvmParameters["kmsType"], "phala">;
@@ -135,9 +137,10 @@ export interface LaunchedCvm {
  * const cvm = await launchCvm({ cloud, chain: client, owner: account.address, name: "my-app", dockerCompose });
  */
 export async function launchCvm(parameters: LaunchCvmParameters): Promise<LaunchedCvm> {
-  const { cloud, chain, owner, name, dockerCompose, environment = [], kmsType = "base", signal } = parameters;
+  const { cloud, chain, owner, name, environment = [], kmsType = "base", signal } = parameters;
+  const { dockerCompose, preLaunchScript } = parameters;
   const environmentNames = environment.map(({ key }) => key);
-  const appCompose = buildAppCompose({ name, dockerCompose, allowedEnvs: environmentNames });
+  const appCompose = buildAppCompose({ name, dockerCompose, preLaunchScript, allowedEnvs: environmentNames });
   const { composeHash, deviceId, kms } = await provisionCvm(cloud, { name, appCompose, kmsType, environmentNames });
   if (kms?.contractAddress === undefined || deviceId === undefined) {
     throw new TypeError("The cloud returned no on-chain KMS for this CVM.");

@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import { ApiError, cvmNotFound } from "../errors.ts";
 import { logsPath } from "../http/links.ts";
 import { described, refusals } from "../http/schemas.ts";
+import { findContainer } from "../services/guest.ts";
 import { type LogLine, readContainerLog, readGuestLog, selectLines, writeLines } from "../services/logs.ts";
 import type { CvmChanges } from "../services/watch-state.ts";
 import type { Cvm } from "../store/cvms.ts";
@@ -70,6 +71,9 @@ export const logRoutes: FastifyPluginAsyncZod<LogRoutesOptions> = async (app, { 
       async ({ params, query, raw }, reply) => {
         const cvm = requirePublic(params.vm_uuid);
         const container = "container" in params ? String(params.container) : undefined;
+        if (container !== undefined && !findContainer(cvm, container)) {
+          throw new ApiError(404, undefined, "The CVM has no container with this id or name.");
+        }
         // The guest's messages are on its serial line. It prints nothing on the two other channels.
         const isSilent = container === undefined && ["stdout", "stderr"].includes(String(query.ch));
         const read = () => {

@@ -118,13 +118,18 @@ export interface Container {
   readonly command: string | null;
 }
 
-export function listContainers({ instanceId, composeText }: Pick<Cvm, "instanceId" | "composeText">): Container[] {
+function listContainers({ instanceId, composeText }: Pick<Cvm, "instanceId" | "composeText">): Container[] {
   return listServices(parseAppCompose(composeText)).map(([name, { image, command }]) => ({
     id: createHash("sha256").update(`${instanceId} ${name}`).digest("hex"),
     name: `dstack-${name}-1`,
     image: typeof image === "string" ? image : `${name}:built`,
     command: typeof command === "string" ? command : null,
   }));
+}
+
+/** @param reference id or name */
+export function findContainer(cvm: Pick<Cvm, "instanceId" | "composeText">, reference: string): Container | undefined {
+  return listContainers(cvm).find(({ id, name }) => id === reference || name === reference);
 }
 
 /** The text was checked when it was stored, but an older and less strict version may have checked it. */

@@ -3,7 +3,7 @@ import { InvalidRequestError } from "../errors.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { OperationKind } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import { listContainers } from "./guest.ts";
+import { findContainer } from "./guest.ts";
 
 export interface LogLine {
   /** Milliseconds since 1970. */
@@ -34,7 +34,7 @@ export function readContainerLog(store: Store, { id, instanceId }: Cvm, containe
     .ofCvm(id)
     .filter(({ kind, state }) => state === "done" && boots.has(kind))
     .flatMap(({ finishedAt, startedAt, composeText }) => {
-      const found = listContainers({ instanceId, composeText }).find((one) => [one.id, one.name].includes(container));
+      const found = findContainer({ instanceId, composeText }, container);
       const text = `${found?.name} of image ${found?.image} would start now. The mock cloud starts no containers.`;
       return found ? [{ at: finishedAt ?? startedAt, text }] : [];
     });

@@ -168,6 +168,7 @@ export async function startLane(parameters: StartWorldParameters = {}): Promise<
       owner: world.owner.address,
       name: newName(),
       dockerCompose: firstCompose,
+      preLaunchScript: "",
       environment: firstEnvironment,
     });
     return describe(id, "on-chain");
