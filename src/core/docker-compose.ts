@@ -3,19 +3,17 @@ import {
   Composer,
   type Document,
   isAlias,
-  isCollection,
   isMap,
   isNode,
   isScalar,
   LineCounter,
   type Node,
   Parser,
-  type Range,
   Scalar,
-  visit,
   type YAMLMap,
 } from "yaml";
 import { InvalidAppComposeError } from "../errors/index.ts";
+import { findRejected, readPlainScalar, readTime, withoutAddedLineEnd } from "./go-yaml.ts";
 
 /** Maximum number of characters and values that the aliases of a file may expand to: 20 times the longest file. */
 const maximumExpansion = 4_000_000;
@@ -67,11 +65,12 @@ export interface ComposePosition {
 /** Reads a docker compose file as `parseComposeYaml` does, and keeps the positions. */
 export function readComposeYaml(text: string): ComposeYaml {
   refuseCharacter(text, unreadable, "a control character, which YAML does not allow");
+  refuseCharacter(text, /\p{Cs}/u, "half of a surrogate pair, which is not valid text");
   refuseCharacter(text, lineEnds, "a character that some YAML readers treat as a line end (CR, NEL, LS or PS)");
   try {
     const lines = new LineCounter();
     const document = composeOne(text, lines);
-    const reading = new NodeReader(lines).read(document.contents);
+    const reading = new NodeReader(lines, text).read(document.contents);
     return {
       value: reading.value,
       locate: (path) => positionOf(lines, find(reading, path).key),
@@ -124,25 +123,10 @@ function composeOne(text: string, lines: LineCounter): Document {
     });
   }
   if (document === undefined) throw invalidCompose("cannot be read as YAML", {});
-  refuseTabs(text, document, lines);
-  return document;
-}
-
-/** Docker rejects a tab where a line or an item begins, except inside brackets, quotes and blocks of text. */
-function refuseTabs(text: string, document: Document, lines: LineCounter): void {
-  const tabs = [...text.matchAll(/^ *(?:[-?] +)*[-?]?\t/gm)].map(({ index, 0: { length } }) => index + length - 1);
-  if (tabs.length === 0) return;
-  const ranges: Range[] = [];
-  visit(document, {
-    Node: (_, node) => {
-      const isFree = isScalar(node) ? node.type !== Scalar.PLAIN : isCollection(node) && node.flow === true;
-      if (isFree && node.range) ranges.push(node.range);
-    },
-  });
-  const wrong = tabs.find((tab) => !ranges.some(([start, end]) => start < tab && tab < end));
-  if (wrong === undefined) return;
-  const { where, ...position } = locate(lines, wrong);
-  throw invalidCompose(`has a tab at ${where}, where YAML allows only spaces`, position);
+  const rejected = findRejected(text, tokens, document);
+  if (rejected === undefined) return document;
+  const { where, ...position } = locate(lines, rejected.offset);
+  throw invalidCompose(`has ${rejected.what}, at ${where}`, position);
 }
 
 function find(root: Reading, path: readonly string[]) {
@@ -191,13 +175,15 @@ interface Entry {
  */
 class NodeReader {
   readonly #lines: LineCounter;
+  readonly #text: string;
   /** Undefined while the anchor's own node is being read. */
   readonly #anchors = new Map<string, Reading | undefined>();
   /** Total weight of all aliases read so far. */
   #expansion = 0;
 
-  constructor(lines: LineCounter) {
+  constructor(lines: LineCounter, text: string) {
     this.#lines = lines;
+    this.#text = text;
   }
 
   read(node: unknown): Reading {
@@ -226,7 +212,7 @@ class NodeReader {
   }
 
   #readScalar(node: Scalar): unknown {
-    if (!isPlain(node)) return node.value;
+    if (!isPlain(node)) return withoutAddedLineEnd(node, this.#text);
     const value = readPlainScalar(node.source ?? "");
     if (typeof value === "number" && !Number.isFinite(value)) this.#refuse(node, "a number that is not finite");
     return value;
@@ -351,70 +337,4 @@ export function entriesOf(value: unknown): [string, unknown][] {
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Plain numbers without underscores, each with its base. A leading zero alone means base 8, as in YAML 1.1. */
-const integers: readonly (readonly [RegExp, number])[] = [
-  [/^([-+]?)0[xX]([0-9a-fA-F]+)$/, 16],
-  [/^([-+]?)0[bB]([01]+)$/, 2],
-  [/^([-+]?)0[oO]?([0-7]+)$/, 8],
-  [/^([-+]?)(0|[1-9]\d*)$/, 10],
-];
-
-const float = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/;
-const maximumInteger = 2n ** 64n - 1n;
-const minimumInteger = -(2n ** 63n);
-
-const words: Readonly<Record<string, boolean | null>> = {
-  ...{ true: true, True: true, TRUE: true, false: false, False: false, FALSE: false },
-  ...{ "": null, "~": null, null: null, Null: null, NULL: null },
-};
-
-/** Year, month, day, separator, hour, minute, second, fraction, zone. */
-const time = /^(\d{4})-(\d{1,2})-(\d{1,2})(?:([Tt ])(\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d{1,9})?(Z|[-+]\d\d:\d\d)?)?$/;
-
-/**
- * Returns the value of a plain scalar without a tag, as the parser of Docker Compose (Go) reads it: a mixture of YAML
- * 1.1 and 1.2. For example, `010` and `0o10` are 8, `1_000` is 1000, `yes` is text and `2026-1-1` is a time. A time is
- * returned as text with all its parts.
- */
-function readPlainScalar(source: string): string | number | boolean | null {
-  const word = Object.hasOwn(words, source) ? words[source] : undefined;
-  if (word !== undefined) return word;
-  const special = /^([-+]?)\.(?:inf|Inf|INF)$/.exec(source);
-  if (special !== null) return special[1] === "-" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  if (/^\.(?:nan|NaN|NAN)$/.test(source)) return Number.NaN;
-  if (source.startsWith(".")) return readFloat(source) ?? source;
-  if (!/^[-+\d]/.test(source)) return source;
-  return readTime(source) ?? readNumber(source.replaceAll("_", "")) ?? source;
-}
-
-function readNumber(text: string): number | undefined {
-  for (const [pattern, base] of integers) {
-    const [, sign = "", digits = ""] = pattern.exec(text) ?? [];
-    if (digits === "") continue;
-    const prefix = { 16: "0x", 8: "0o", 2: "0b", 10: "" }[base] ?? "";
-    const value = BigInt(`${prefix}${digits}`) * (sign === "-" ? -1n : 1n);
-    // Go's integers have 64 bits. Only a decimal number beyond them can still be a float.
-    if (value >= minimumInteger && value <= maximumInteger) return Number(value);
-  }
-  return readFloat(text);
-}
-
-function readFloat(text: string): number | undefined {
-  const value = float.test(text) ? Number(text) : Number.NaN;
-  return Number.isFinite(value) ? value : undefined;
-}
-
-function readTime(source: string): string | undefined {
-  const [, year, month, day, separator, hour, minute, second, fraction, zone] = time.exec(source) ?? [];
-  // A time after a space has no zone, and any other time has one.
-  if (year === undefined || (separator !== undefined && (separator === " ") !== (zone === undefined))) return undefined;
-  const [first, last] = [[year, month, day] as const, [hour, minute, second] as const].map((parts) =>
-    parts.map((part = "0") => part.padStart(2, "0")),
-  );
-  const text = `${first?.join("-")}T${last?.join(":")}`;
-  const read = new Date(`${text}Z`);
-  if (Number.isNaN(read.getTime()) || !read.toISOString().startsWith(text)) return undefined; // such as a 13th month
-  return `${text}${fraction?.replace(/\.?0*$/, "") ?? ""}${zone === "+00:00" || zone === undefined ? "Z" : zone}`;
 }

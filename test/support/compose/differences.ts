@@ -6,6 +6,7 @@ const directive = "YAML readers interpret directives differently.";
 const lineEnd = "Some YAML readers end a line at the character, so text of a comment can be a service for others.";
 const tab = "YAML allows no tab in the indentation of a continued line, and other readers refuse it.";
 const cut = "Docker Compose leaves out everything from a shell's operator on, so another command runs than is written.";
+const colon = "Docker Compose reads the colon as a part of the key, and other YAML readers do not.";
 const time = "Docker Compose hands the time on in another form than it is written in.";
 
 /** Files of the corpus that Docker Compose accepts and we refuse, each with the reason. */
@@ -24,6 +25,9 @@ export const refusedHere: Readonly<Record<string, string>> = {
   "a tag that resets": tag,
   "a tag that resets a service": tag,
   "a tag that overrides": tag,
+  "a complex key": "YAML readers disagree about where the value of such a key may begin.",
+  "a colon before a brace": colon,
+  "a colon before a comma": colon,
   "a date as a value": time,
   "a date as an environment value": time,
   "two byte order marks": "The second mark is a character of the first key for other YAML readers.",

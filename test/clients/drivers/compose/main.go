@@ -47,8 +47,8 @@ func main() {
 		answer := verdict{Name: file.Name, Accepted: true}
 		if err := load(file); err != nil {
 			answer = verdict{Name: file.Name, Error: err.Error()}
-		} else if yaml.Unmarshal([]byte(file.Text), &answer.Value) != nil {
-			answer.Value = nil // such as a merge key of an anchored list, which only the loader resolves
+		} else {
+			answer.Value = read(file.Text)
 		}
 		if err := verdicts.Encode(answer); err != nil {
 			panic(err)
@@ -57,6 +57,19 @@ func main() {
 	if err := lines.Err(); err != nil {
 		panic(err)
 	}
+}
+
+// read returns nil for what the parser alone cannot read, such as a merge key of an anchored list, which the loader
+// resolves by itself, and for what JSON cannot hold.
+func read(text string) any {
+	var value any
+	if yaml.Unmarshal([]byte(text), &value) != nil {
+		return nil
+	}
+	if _, err := json.Marshal(value); err != nil {
+		return nil
+	}
+	return value
 }
 
 func load(file input) (err error) {

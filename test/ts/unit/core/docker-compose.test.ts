@@ -73,7 +73,12 @@ describe("checkDockerCompose", () => {
     ["an image in base64", "services:\n  web: {image: !!binary ZXZpbA==}\n", /has a tag .* at line 2, column 25/],
     ["the same with the tag in full", "services:\n  web: {image: !<tag:yaml.org,2002:binary> ZXZpbA==}\n", /has a tag/],
     ["a service's name in base64", "services:\n  !!binary d2Vi: {image: b}\n", /has a tag/],
-    ["services as a set", "services: !!set\n  ? web\n", /has a tag/],
+    ["services as a set", "services: !!set {web}\n", /has a tag/],
+    [
+      "a key that begins with a question mark",
+      "services:\n  ? web\n  : {image: a}\n",
+      /begins with a question mark, at line 2/,
+    ],
     ["services as an ordered map", "services: !!omap\n  - web: {image: a}\n", /has a tag/],
     ["a service that Docker leaves out", `${good}  other: !reset {image: b}\n`, /has a tag .* at line 4, column 17/],
     ["a value that Docker leaves out", `${good}    command: !reset null\n`, /has a tag/],
@@ -97,7 +102,7 @@ describe("checkDockerCompose", () => {
     ["text as a list", `${good}x-a: !!seq foo\n`, /has a tag/],
     ["a number as a key", "services:\n  1: {image: a}\n  '1': {image: b}\n", /has a key that is not text .* at line 2/],
     ["nothing as a key", "services:\n  ~: {image: a}\n", /has a key that is not text/],
-    ["a list as a key", "services:\n  ? [a]\n  : {image: a}\n", /has a key that is not text/],
+    ["a list as a key", "services: {[a]: {image: a}}\n", /has a key that is not text/],
     [
       "a number as a key by an alias",
       "x-a: &a 1\nservices:\n  *a : {image: a}\n",
