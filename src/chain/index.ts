@@ -41,7 +41,6 @@ export * from "./read-owner.ts";
 export * from "./remove-compose-hash.ts";
 export * from "./remove-device.ts";
 export * from "./set-allow-any-device.ts";
-export { sendPreparedTransaction } from "./transactions/broadcast.ts";
 export type { FinalityTag } from "./transactions/chain-identity.ts";
 export type { NamedFees } from "./transactions/fees.ts";
 export type { SenderEvent } from "./transactions/follow-context.ts";

@@ -7,10 +7,9 @@ import {
   RpcUnavailableError,
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
-import { type ChainClient, requireChain } from "../client.ts";
+import type { ChainClient } from "../client.ts";
 import { says, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { readBaseFee } from "./fees.ts";
-import { findNonceTaker } from "./find.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 import { explainFunds } from "./price.ts";
 
@@ -112,48 +111,6 @@ export function isUnknownType(error: unknown): boolean {
 /** Whether the user of a wallet declined, so that nothing was signed. */
 export function isUserRejection(error: unknown): boolean {
   return error instanceof RpcUnavailableError && says(error, /user (?:rejected|denied|declined)/i);
-}
-
-/**
- * Sends a recorded transaction again, after a crash or a lost answer. Sends signed bytes unchanged and returns their
- * hash, even if the node already knows them or they are mined. Without signed bytes (the node or a wallet has the key),
- * sends the call again only if its nonce is free. If the nonce is used, searches for the transaction that used it. If
- * that one has the recorded target and calldata, it is the recorded one, and its hash is returned.
- *
- * @throws WrongChainError, InsufficientFundsError, RpcUnavailableError
- * @throws NonceTakenError if another transaction of the signer uses the nonce, or the one that uses it cannot be found
- *
- * @example
- * import { sendPreparedTransaction } from "dstack-toolkit/chain";
- * import { client, prepared } from "./app.js";
- * const transactionHash = await sendPreparedTransaction(client, prepared);
- */
-export async function sendPreparedTransaction(
-  client: ChainClient,
-  prepared: PreparedTransaction,
-): Promise<TransactionHash> {
-  await requireChain(client, prepared.chainId);
-  if (prepared.rawTransaction === undefined) {
-    const { from, nonce, transactionHash } = prepared;
-    if (transactionHash !== undefined && (await readIsRecorded(client, prepared))) return transactionHash;
-    const next = await withRpcErrors(client, "reading the nonce", () =>
-      getTransactionCount(client, { address: from, blockTag: "pending" }),
-    );
-    if (next > nonce) return findSent(client, prepared);
-  }
-  return broadcastTransaction(client, prepared);
-}
-
-/**
- * Finds the transaction that a node or a wallet signed for a record whose nonce is used.
- *
- * @throws NonceTakenError if it is another call
- */
-async function findSent(client: ChainClient, prepared: PreparedTransaction): Promise<TransactionHash> {
-  const { from, nonce, transactionHash } = prepared;
-  const taker = await findNonceTaker(client, prepared);
-  if (taker.kind === "same") return taker.transactionHash;
-  throw new NonceTakenError(from, nonce, transactionHash, taker);
 }
 
 /**

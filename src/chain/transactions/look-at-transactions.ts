@@ -54,9 +54,11 @@ export async function lookAtTransactions(
   return mapLimited(transactions, look, { limit: requestsAtOnce });
 }
 
-export interface SettleTransactionParameters
-  extends Omit<SenderParameters, "beforeSend" | "window" | "ledger">,
-    Required<Pick<SenderParameters, "ledger">> {
+interface WaitParameters extends Omit<SenderParameters, "beforeSend" | "window" | "ledger"> {
+  readonly ledger: Ledger;
+}
+
+export interface SettleTransactionParameters extends WaitParameters {
   readonly transaction: Pick<LedgerTransaction, "id">;
 }
 
@@ -78,9 +80,7 @@ export async function settleTransaction(
   return final;
 }
 
-export interface WaitForTransactionsParameters
-  extends Omit<SenderParameters, "beforeSend" | "window" | "ledger">,
-    Required<Pick<SenderParameters, "ledger">> {
+export interface WaitForTransactionsParameters extends WaitParameters {
   /** Recorded transactions of one signer, open or mined. */
   readonly transactions: readonly Pick<LedgerTransaction, "id">[];
 }

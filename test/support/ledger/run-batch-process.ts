@@ -1,10 +1,36 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { Address } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { type Dstack, deployAppOf } from "../chain/deploy-dstack.ts";
+import { startRpcServer } from "../update/rpc-server.ts";
 import type { BatchProcessResult, BatchProcessSettings } from "./batch-process.ts";
 
 const program = fileURLToPath(new URL("./batch-process.ts", import.meta.url));
+
+export interface BatchProcesses {
+  /** What every process gets. */
+  readonly settings: Pick<BatchProcessSettings, "ledgerPath" | "rpcUrl" | "signer" | "appId" | "mode">;
+  /** Of the key. */
+  readonly address: Address;
+  readonly cache: string;
+  readonly close: () => Promise<void>;
+}
+
+/** One key with funds, an app of it, one ledger, and an endpoint, for processes that send at the same time. */
+export async function openBatchProcesses(dstack: Dstack, directory: string): Promise<BatchProcesses> {
+  const { networkHelpers, provider } = dstack.connection;
+  const signer = generatePrivateKey();
+  const { address } = privateKeyToAccount(signer);
+  await networkHelpers.setBalance(address, 10n ** 20n);
+  const appId = await deployAppOf(dstack, address);
+  const { url: rpcUrl, close } = await startRpcServer(provider);
+  const settings = { ledgerPath: join(directory, "ledger.sqlite"), rpcUrl, signer, appId, mode: "none" } as const;
+  return { settings, address, cache: join(directory, "cache"), close };
+}
 
 export interface RunBatchProcessOptions {
   /** Folder for compiled code, so that later processes start faster. */

@@ -1,15 +1,12 @@
-import { join } from "node:path";
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { type Hex, keccak256, numberToHex, parseAbiItem } from "viem";
-import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { getLogs, getTransactionCount } from "viem/actions";
 import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
-import { type Dstack, deployAppOf, deployDstack } from "../../../support/chain/deploy-dstack.ts";
+import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
 import type { BatchProcessSettings } from "../../../support/ledger/batch-process.ts";
-import { runBatchProcess } from "../../../support/ledger/run-batch-process.ts";
-import { startRpcServer } from "../../../support/update/rpc-server.ts";
+import { openBatchProcesses, runBatchProcess } from "../../../support/ledger/run-batch-process.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 /** `npm run soak` sets more. */
@@ -28,19 +25,14 @@ describe("batches of one key whose processes are killed at random moments", () =
   it(`pay every call once, and lose none, over ${kills} kills`, async function () {
     this.timeout(60_000 + kills * 10_000);
     const { client } = dstack;
-    const key = generatePrivateKey();
-    const { address } = privateKeyToAccount(key);
-    await connection.networkHelpers.setBalance(address, 10n ** 20n);
-    const appId = await deployAppOf(dstack, address);
-    const server = await startRpcServer(connection.provider);
-    const cache = join(directory.path, "cache");
-    const ledgerPath = join(directory.path, "ledger.sqlite");
+    const { settings, address, cache, close } = await openBatchProcesses(dstack, directory.path);
+    const { appId } = settings;
     let numbers = 0;
     const wanted: Hex[] = [];
     const nextCommand = (): BatchProcessSettings => {
       const hashes = Array.from({ length: hashesOfCommand }, () => keccak256(numberToHex(++numbers)));
       wanted.push(...hashes);
-      return { ledgerPath, rpcUrl: server.url, signer: key, appId, hashes, mode: "none", window: 2 };
+      return { ...settings, hashes, window: 2 };
     };
 
     let killed = 0;
@@ -66,7 +58,7 @@ describe("batches of one key whose processes are killed at random moments", () =
     try {
       await Promise.all([work(), work()]);
     } finally {
-      await server.close();
+      await close();
     }
 
     const event = parseAbiItem("event ComposeHashAdded(bytes32 composeHash)");
@@ -75,7 +67,7 @@ describe("batches of one key whose processes are killed at random moments", () =
     expect(added, "each hash was added once").to.have.members(wanted);
     expect(added).to.have.length(wanted.length);
     expect(await getTransactionCount(client, { address }), "no other transaction was paid").to.equal(wanted.length);
-    using ledger = openLedger(ledgerPath);
+    using ledger = openLedger(settings.ledgerPath);
     expect(ledger.transactions({ states: ["open"] })).to.deep.equal([]);
     expect(killed).to.be.at.least(kills);
   });

@@ -9,7 +9,6 @@ import type { ChainClient } from "../../../../src/chain/client.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { readAllowlist, readAppSettings, readOwnership } from "../../../../src/chain/read-app.ts";
 import { readBootVerdict } from "../../../../src/chain/read-boot.ts";
-import { sendPreparedTransaction } from "../../../../src/chain/transactions/broadcast.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { parseAppId, parseComposeHash, parseDeviceId, parseTransactionHash } from "../../../../src/core/ids.ts";
 import { isDstackError, ReceiptTimeoutError, RpcUnavailableError } from "../../../../src/errors/index.ts";
@@ -30,18 +29,6 @@ function clientAt(port: number, timeout = 2_000): ChainClient {
 
 describe("an endpoint that fails", () => {
   const transactionHash = parseTransactionHash(word);
-  const recorded = {
-    chainId: 8453,
-    from: account.address,
-    to: appId,
-    data: "0x",
-    nonce: 0,
-    gas: 21_000n,
-    maxFeePerGas: 1n,
-    maxPriorityFeePerGas: 0n,
-    functionName: "addComposeHash",
-    rawTransaction: "0x02",
-  } as const;
   const bootInfo = {
     appId,
     composeHash,
@@ -60,7 +47,6 @@ describe("an endpoint that fails", () => {
     readBootVerdict: (client) => readBootVerdict(client, { kms: appId, bootInfo }),
     addComposeHash: (client) => addComposeHash(client, { appId, composeHash, account }),
     deployApp: (client) => deployApp(client, { kms: appId, owner: account.address, account }),
-    sendPreparedTransaction: (client) => sendPreparedTransaction(client, recorded),
   };
 
   for (const [name, act] of Object.entries(actions)) {

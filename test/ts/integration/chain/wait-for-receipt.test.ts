@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import { sendPreparedTransaction } from "../../../../src/chain/transactions/broadcast.ts";
+import { broadcastTransaction } from "../../../../src/chain/transactions/broadcast.ts";
 import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
@@ -94,7 +94,7 @@ describe("waitForReceipt", () => {
         if (polls === 2) await beforeSending.restore();
         if (polls === 4) {
           await networkHelpers.mine(2);
-          await sendPreparedTransaction(dstack.client, sent);
+          await broadcastTransaction(dstack.client, sent);
           await networkHelpers.mine(2);
         }
         const receipt = await pass();

@@ -479,6 +479,23 @@ describe("a sender", () => {
       expect(await count(account)).to.equal(nonce + 1);
     });
 
+    it("requests nothing while another transaction with its nonce waits in the node's pool", async () => {
+      const ledger = memoryLedger();
+      await rejection(send([call], { account, ledger: crashingOnceRecorded(ledger) }));
+      await automine(false);
+      try {
+        await sendTransaction(dstack.client, { account, chain: base, to: dstack.stranger.address, value: 1n });
+        const { client, methods } = interceptedClient(connection);
+        const confirmUnsigned = () => Promise.reject(new Error("it asked"));
+        const error = await rejection(send([call], { account, ledger, client, confirmUnsigned, timeoutMs: 100 }));
+        expect(error).to.be.instanceOf(NonceTakenError).with.property("taker").that.includes({ kind: "waiting" });
+        expect(methods).to.not.include("eth_sendTransaction");
+        expect(open(ledger)).to.have.length(1);
+      } finally {
+        await automine(true);
+      }
+    });
+
     it("keeps no record of a request that the user of a wallet declined", async () => {
       const ledger = memoryLedger();
       const declining = interceptedClient(connection, {

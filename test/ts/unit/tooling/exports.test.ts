@@ -24,7 +24,6 @@ const chain = [
   "removeComposeHash",
   "removeDevice",
   "replaceTransaction",
-  "sendPreparedTransaction",
   "setAllowAnyDevice",
   "waitForReceipt",
   "waitForTransactions",
