@@ -4,12 +4,16 @@ import { benchApi } from "./api.ts";
 import { benchCli } from "./cli/index.ts";
 import { benchComposeHash } from "./compose-hash.ts";
 import { benchHistory } from "./history/index.ts";
+import { benchLedger } from "./ledger.ts";
+import { benchPayments } from "./payments/index.ts";
 import { benchPruneGas } from "./prune-gas.ts";
 import { benchUpdate } from "./update.ts";
 
 const benches = {
   update: benchUpdate,
   "compose-hash": benchComposeHash,
+  ledger: benchLedger,
+  payments: benchPayments,
   "prune-gas": benchPruneGas,
   api: benchApi,
   cli: benchCli,

@@ -5,7 +5,7 @@ import { openLedger } from "../../src/chain/transactions/ledger.ts";
 import { createCloudClient } from "../../src/cloud/create-client.ts";
 import { updateCvm } from "../../src/update/update-cvm.ts";
 import { devAccount } from "../../src/world/chain/client.ts";
-import { readUsage } from "./usage.mjs";
+import { usageOf } from "../usage.ts";
 
 /** The input of the process, as JSON. */
 export interface UpdaterSettings {
@@ -16,26 +16,16 @@ export interface UpdaterSettings {
   readonly cvm: string;
 }
 
-/** The figures of one update. */
-export interface Usage {
-  readonly wallMs: number;
-  readonly cpuMs: number;
-  readonly requests: number;
-}
-
 const settings: UpdaterSettings = JSON.parse(process.argv[2] ?? "");
 const cloud = createCloudClient({ apiKey: settings.apiKey, baseUrl: settings.cloudUrl });
 const chain = createClient({ account: devAccount(0), chain: base, transport: http(settings.rpcUrl) });
 const ledger = openLedger(settings.ledgerPath);
 
 process.on("message", async (dockerCompose: string) => {
-  const before = readUsage();
-  const start = performance.now();
-  const { outcome } = await updateCvm({ cloud, chain, ledger, cvm: settings.cvm, dockerCompose });
-  const wallMs = performance.now() - start;
-  if (outcome !== "updated") throw new Error(`The update ended as ${outcome}.`);
-  const { cpuMs, requests } = readUsage();
-  const usage: Usage = { wallMs, cpuMs: cpuMs - before.cpuMs, requests: requests - before.requests };
+  const usage = await usageOf(async () => {
+    const { outcome } = await updateCvm({ cloud, chain, ledger, cvm: settings.cvm, dockerCompose });
+    if (outcome !== "updated") throw new Error(`The update ended as ${outcome}.`);
+  });
   process.send?.(usage);
 });
 process.once("disconnect", () => process.exit());
