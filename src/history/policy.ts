@@ -99,7 +99,7 @@ function decode({ topics, data }: PolicyLog): PolicyChangeContent | undefined {
   const decoder = decoders.get(topics[0] ?? "0x");
   if (decoder === undefined || topics.length !== decoder.topics || size(data) !== decoder.dataBytes) return undefined;
   const words = topics.slice(1);
-  for (let start = 0; start < decoder.dataBytes; start += 32) words.push(slice(data, start, start + 32));
+  for (let start = 2; start < data.length; start += 64) words.push(`0x${data.slice(start, start + 64)}`);
   return decoder.decode(words) || undefined;
 }
 

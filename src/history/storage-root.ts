@@ -19,10 +19,14 @@ const nothing = Uint8Array.of(0x80);
 export function trieRoot(values: Iterable<readonly [slot: Hex, value: Hex]>): Hex {
   const leaves = Array.from(
     values,
-    ([slot, value]): Leaf => ({ key: keccak256(hexToBytes(slot), "bytes"), value: hexToBytes(value) }),
+    ([slot, value]): Leaf => ({ key: keccak256(bytesOf(slot), "bytes"), value: bytesOf(value) }),
   );
   leaves.sort((one, other) => Buffer.compare(one.key, other.key));
   return keccak256(leaves.length === 0 ? nothing : nodeOf(leaves, 0, leaves.length, 0));
+}
+
+function bytesOf(hex: Hex): Uint8Array {
+  return Buffer.from(hex.slice(2), "hex");
 }
 
 /** The encoded node of the leaves from `start` to `end`, whose keys agree in the first `depth` digits. */

@@ -45,16 +45,17 @@ export interface ScopeContent extends DecodePolicyChangesReturnType {
   readonly firstBlockWithLogs: bigint | undefined;
 }
 
-/** One log of the store. Hashes, topics and data in hexadecimal, without 0x. */
+/** One log of the store. */
 interface LogRow {
   readonly block_number: number;
   readonly log_index: number;
   readonly timestamp: number | null;
-  /** Empty if an index delivered the log: its word about a block's hash proves nothing. */
-  readonly block_hash: string;
-  readonly transaction_hash: string;
-  readonly topics: string;
-  readonly data: string;
+  /** Bytes of the block's hash. None if an index delivered the log: its word about a block's hash proves nothing. */
+  readonly hashed: number;
+  readonly transacted: number;
+  readonly topics: number;
+  /** Hashes of the block and the transaction, topics and data in hexadecimal, without 0x. */
+  readonly bytes: string;
 }
 
 /** A store's data about one app on one chain. Every change is one transaction, saved completely or not at all. */
@@ -96,8 +97,9 @@ export class HistoryScope {
       const parameters = { scope: this.#scope, toBlock: Number(toBlock) };
       const first = this.#first<{ number: number | null }>(`SELECT min(block_number) AS number ${upTo}`, parameters);
       const rows = this.#database.iterate<LogRow>(
-        `SELECT block_number, log_index, timestamp, lower(hex(block_hash)) AS block_hash,
-           lower(hex(transaction_hash)) AS transaction_hash, lower(hex(topics)) AS topics, lower(hex(data)) AS data
+        `SELECT block_number, log_index, timestamp, length(block_hash) AS hashed,
+           length(transaction_hash) AS transacted, length(topics) AS topics,
+           lower(hex(block_hash || transaction_hash || topics || data)) AS bytes
          ${upTo} ORDER BY scope, block_number, log_index`,
         parameters,
       );
@@ -233,10 +235,9 @@ export class HistoryScope {
 
   *#logs(rows: Iterable<LogRow>): Iterable<PolicyLog> {
     for (const row of rows) {
-      const { block_hash, transaction_hash, topics } = row;
-      const isWhole =
-        (block_hash.length === 64 || block_hash === "") && transaction_hash.length === 64 && topics.length % 64 === 0;
-      if (!isWhole) throw new HistoryStoreError(this.#path, "damaged");
+      const { hashed, transacted, topics } = row;
+      if ((hashed !== 32 && hashed !== 0) || transacted !== 32 || topics % 32 !== 0)
+        throw new HistoryStoreError(this.#path, "damaged");
       yield toLog(row);
     }
   }
@@ -280,17 +281,21 @@ function toValues(scope: number, log: PolicyLog): SqlValue[] {
   ];
 }
 
-function toLog(row: LogRow): PolicyLog {
+function toLog({ block_number, log_index, timestamp, hashed, topics: topicBytes, bytes }: LogRow): PolicyLog {
+  const afterHash = 2 * hashed;
+  const afterTransaction = afterHash + 64;
+  const afterTopics = afterTransaction + 2 * topicBytes;
   const topics: Hex[] = [];
-  for (let start = 0; start < row.topics.length; start += 64) topics.push(`0x${row.topics.slice(start, start + 64)}`);
+  for (let start = afterTransaction; start < afterTopics; start += 64)
+    topics.push(`0x${bytes.slice(start, start + 64)}`);
   return {
-    blockNumber: BigInt(row.block_number),
-    logIndex: row.log_index,
-    blockHash: row.block_hash === "" ? undefined : `0x${row.block_hash}`,
-    transactionHash: `0x${row.transaction_hash}`,
-    timestamp: row.timestamp === null ? undefined : BigInt(row.timestamp),
+    blockNumber: BigInt(block_number),
+    logIndex: log_index,
+    blockHash: hashed === 0 ? undefined : `0x${bytes.slice(0, afterHash)}`,
+    transactionHash: `0x${bytes.slice(afterHash, afterTransaction)}`,
+    timestamp: timestamp === null ? undefined : BigInt(timestamp),
     topics,
-    data: `0x${row.data}`,
+    data: `0x${bytes.slice(afterTopics)}`,
   };
 }
 
