@@ -59,6 +59,23 @@ contract DstackApp_IsAppAllowed_Test is Base_Test {
         _assertVerdict(false, DEVICE_REASON);
     }
 
+    /// @dev Each field is looked up on its own list and on no other.
+    function testFuzz_WhenTheValuesAreOnTheOtherList_TheyDoNotCount(bytes32 composeHash, bytes32 deviceId) external {
+        vm.assume(composeHash != deviceId && composeHash != 0 && deviceId != 0);
+        vm.assume(composeHash != Defaults.COMPOSE_HASH && deviceId != Defaults.DEVICE_ID);
+        vm.startPrank(owner);
+        app.addComposeHash(deviceId);
+        app.addDevice(composeHash);
+        bootInfo.composeHash = composeHash;
+        bootInfo.deviceId = deviceId;
+        _assertVerdict(false, HASH_REASON);
+        app.addComposeHash(composeHash);
+        _assertVerdict(false, DEVICE_REASON);
+        app.addDevice(deviceId);
+        vm.stopPrank();
+        _assertVerdict(true, "");
+    }
+
     function test_WhenAnyDeviceIsAllowed_UnknownDeviceBoots() external {
         _allowAnyDevice(true);
         bootInfo.deviceId = Defaults.OTHER_DEVICE_ID;

@@ -152,6 +152,30 @@ contract DstackKms_IsKmsAllowed_Test is Base_Test {
         _assertVerdict(bytes(reason).length == 0, reason);
     }
 
+    /// @dev Each field is looked up on its own list and on no other.
+    function testFuzz_WhenTheValuesAreOnOtherLists_TheyDoNotCount(bytes32 image, bytes32 mr, bytes32 device) external {
+        vm.assume(image != mr && mr != device && device != image);
+        vm.assume(image != Defaults.OS_IMAGE_HASH && mr != Defaults.MR_AGGREGATED && device != Defaults.KMS_DEVICE_ID);
+        vm.startPrank(owner);
+        kms.addOsImageHash(mr);
+        kms.addOsImageHash(device);
+        kms.addKmsAggregatedMr(image);
+        kms.addKmsAggregatedMr(device);
+        kms.addKmsDevice(image);
+        kms.addKmsDevice(mr);
+        bootInfo.osImageHash = image;
+        bootInfo.mrAggregated = mr;
+        bootInfo.deviceId = device;
+        _assertVerdict(false, IMAGE_REASON);
+        kms.addOsImageHash(image);
+        _assertVerdict(false, MR_REASON);
+        kms.addKmsAggregatedMr(mr);
+        _assertVerdict(false, DEVICE_REASON);
+        kms.addKmsDevice(device);
+        vm.stopPrank();
+        _assertVerdict(true, "");
+    }
+
     /// @dev The fields of an app have no effect, and neither has its registration.
     function testFuzz_WhenAppFieldsVary_VerdictStays(address appId, bytes32 composeHash, bytes32 mrSystem) external {
         bootInfo.appId = appId;

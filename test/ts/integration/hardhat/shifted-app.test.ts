@@ -48,11 +48,11 @@ describe("tasks on an app of v0.4.2 to v0.5.3, which an upgrade would damage", (
       .and.to.include(deviceId);
     const told = (await run(["status"], { kms: world.contracts.kms, store: ":memory:", json: true })).json<{
       shiftedAppId: string;
-      history: object;
+      completeness: object;
       findings: readonly { rule: string; advice: string }[];
     }>();
     expect(told).to.include({ shiftedAppId: controlled });
-    expect(told.history).to.deep.equal({ isComplete: true });
+    expect(told.completeness).to.deep.equal({ isComplete: true });
     const advice = Object.fromEntries(told.findings.map((finding) => [finding.rule, finding.advice]));
     expect(advice).to.include.keys("one-step-owner", "implementation-drift", "upgrade-loses-policy");
     for (const rule of ["one-step-owner", "implementation-drift", "upgrade-loses-policy"])
