@@ -74,10 +74,10 @@ const version = 1;
  */
 export function writePlanFile(plan: PrunePlan): string {
   const { chainId, appId, owner, pinned, policy, rows, unknowns } = plan;
+  // The type makes sure that every plan, with every reason of a keep rule, can be read again.
+  const content: z.output<typeof planSchema> = { kind, version, chainId, appId, owner, pinned, policy, rows, unknowns };
   const body = JSON.parse(
-    JSON.stringify({ kind, version, chainId, appId, owner, pinned, policy, rows, unknowns }, (_, value: unknown) =>
-      typeof value === "bigint" ? value.toString() : value,
-    ),
+    JSON.stringify(content, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)),
   );
   return `${JSON.stringify({ ...body, digest: digestOf(body) }, null, 2)}\n`;
 }
@@ -149,30 +149,36 @@ const planSchema = z.strictObject({
     .strictObject({
       keep: z.number().int().min(0),
       olderThanSeconds: seconds.optional(),
-      pins: z.array(z.strictObject({ composeHash, source: z.string() })),
-      queued: z.array(z.strictObject({ source: z.string(), composeHashes: z.array(composeHash) })),
-      acceptedUnknowns: z.array(z.enum(unknownKinds)),
+      pins: z.array(z.strictObject({ composeHash, source: z.string() })).readonly(),
+      queued: z
+        .array(z.strictObject({ source: z.string(), composeHashes: z.array(composeHash).readonly() }))
+        .readonly(),
+      acceptedUnknowns: z.array(z.enum(unknownKinds)).readonly(),
       mayEmptyList: z.boolean(),
     })
     .transform(({ olderThanSeconds, ...policy }) => ({ ...policy, olderThanSeconds })),
-  rows: z.array(
-    z
-      .strictObject({
-        composeHash,
-        added: z
-          .strictObject({
-            blockNumber: bigint,
-            logIndex: z.number().int().min(0),
-            timestamp: bigint,
-            transactionHash: z.string().transform(parseTransactionHash),
-            by: address.optional(),
-          })
-          .transform(({ by, ...addition }) => ({ ...addition, by }))
-          .optional(),
-        verdict: z.enum(["keep", "remove"]),
-        reasons: z.array(reasonSchema),
-      })
-      .transform(({ added, ...row }) => ({ ...row, added })),
-  ),
-  unknowns: z.array(z.strictObject({ kind: z.enum(unknownKinds), problem: z.string(), isAccepted: z.boolean() })),
+  rows: z
+    .array(
+      z
+        .strictObject({
+          composeHash,
+          added: z
+            .strictObject({
+              blockNumber: bigint,
+              logIndex: z.number().int().min(0),
+              timestamp: bigint,
+              transactionHash: z.string().transform(parseTransactionHash),
+              by: address.optional(),
+            })
+            .transform(({ by, ...addition }) => ({ ...addition, by }))
+            .optional(),
+          verdict: z.enum(["keep", "remove"]),
+          reasons: z.array(reasonSchema).readonly(),
+        })
+        .transform(({ added, ...row }) => ({ ...row, added })),
+    )
+    .readonly(),
+  unknowns: z
+    .array(z.strictObject({ kind: z.enum(unknownKinds), problem: z.string(), isAccepted: z.boolean() }))
+    .readonly(),
 });
