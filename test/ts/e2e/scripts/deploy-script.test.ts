@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import hre from "hardhat";
 import { toHex } from "viem";
+import { deploymentIdOf } from "../../../../scripts/support/check-deployment.ts";
 import { readOwnership } from "../../../../src/chain/read-app.ts";
+import { readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
@@ -18,11 +21,17 @@ describe("npm run deploy", () => {
   });
   after(async () => {
     await world?.close();
-    await rm(join(hre.config.paths.root, "ignition", "deployments", deploymentId), { recursive: true, force: true });
+    await rm(folderOf(deploymentId), { recursive: true, force: true });
   });
 
+  const folderOf = (id: string) => join(hre.config.paths.root, "ignition", "deployments", id);
+
   function deploy(...args: readonly string[]) {
-    const privateKey = devAccount(4).getHdKey().privateKey;
+    return deployAs(4, ...args);
+  }
+
+  function deployAs(account: number, ...args: readonly string[]) {
+    const privateKey = devAccount(account).getHdKey().privateKey;
     return runScript({
       args: ["scripts/deploy.ts", "--no-compile", ...args],
       env: {
@@ -33,8 +42,18 @@ describe("npm run deploy", () => {
     });
   }
 
-  it("deploys the contracts to the named owner, and nothing the second time", async () => {
+  it("R5: names the account and the amount if it cannot pay, and records nothing", async () => {
+    const { address } = devAccount(6);
+    await world.chain.client.setBalance({ address, value: 5n });
+    const { code, stderr } = await deployAs(6, "--network", "base", "--owner", owner, "--deployment-id", deploymentId);
+    expect(code).to.equal(3);
+    expect(stderr).to.match(new RegExp(`^DSTK-2006 ${address} cannot pay .*: it has 5 wei of the \\d+ wei`));
+    expect(existsSync(folderOf(deploymentId))).to.equal(false);
+  }).timeout(60_000);
+
+  it("R4: deploys to the named owner, then nothing, and believes no record of a restarted chain", async () => {
     const args = ["--network", "base", "--owner", owner, "--deployment-id", deploymentId];
+    const restarted = await world.snapshot();
     const first = await deploy(...args);
     expect(first.code, first.stderr).to.equal(0);
     const kms = /DstackKms +(0x\w{40})/.exec(first.stdout)?.[1];
@@ -46,6 +65,16 @@ describe("npm run deploy", () => {
     expect(second.code, second.stderr).to.equal(0);
     expect(second.stdout).to.include(kms);
     expect(await world.chain.client.getBlockNumber()).to.equal(blocks);
+
+    await world.restore(restarted);
+    const believed = await deploy(...args);
+    expect(believed.code, believed.stdout).to.equal(2);
+    expect(believed.stderr).to.include(`is recorded, but there is no contract at ${kms}`).and.include(deploymentId);
+    expect(believed.stdout).to.not.include("DstackKms  ");
+
+    const identity = await readChainIdentity(world.chain.client, world.chain.id);
+    const id = await deploymentIdOf(world.chain.client, "base", world.chain.id);
+    expect(id).to.equal(`base-${world.chain.id}-${identity.chain.split(" 0x")[1]?.slice(0, 10)}-dstack-kms`);
   }).timeout(180_000);
 
   for (const [title, args] of [
