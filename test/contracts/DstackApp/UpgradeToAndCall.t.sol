@@ -26,6 +26,17 @@ contract DstackApp_UpgradeToAndCall_Test is UpgradeBehaviour {
         _assertDisabled(owner);
     }
 
+    /// @dev The address may have no code, or be the app itself or its present code.
+    function testFuzz_RevertWhen_UpgradesAreDisabled_ForAnyAddress(address implementation) external {
+        _disableUpgrades();
+        address[4] memory candidates = [implementation, address(0), address(app), address(appImplementation)];
+        for (uint256 i = 0; i < candidates.length; i++) {
+            vm.expectRevert(_reason("Upgrades are permanently disabled"));
+            vm.prank(owner);
+            app.upgradeToAndCall(candidates[i], "");
+        }
+    }
+
     function test_RevertWhen_UpgradesWereDisabledAtCreation() external {
         app = DstackApp(kms.deployAndRegisterApp(owner, true, false, true, 0, 0));
         _assertDisabled(owner);
