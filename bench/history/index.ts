@@ -11,7 +11,7 @@ import { type ChainShape, latencyMs, mostBlocks, type ShapeName, shapes } from "
 
 /**
  * Reads long histories through a provider with a small limit, and through an index: first runs, second runs, and a plain
- * loop to compare. A year of the plain loop would take half an hour, so five days of that year stand for it.
+ * loop to compare. A year of the plain loop would take half an hour, so ten days of that year stand for it.
  */
 export async function benchHistory(): Promise<BenchReport> {
   const rows = [

@@ -20,8 +20,8 @@ export const shapes = {
   dense: { title: "dense history", head: 1_001_000, every: 20, hashes: 10_000, finalityLag: 6_001, growth: 2_000 },
   /** As many logs in a year of Base. */
   year: { title: "a year of Base", head: 158_001_000, every: 3_160, hashes: 10_000, finalityLag: 6_001, growth: 2_000 },
-  /** Five days of that year. */
-  days: { title: "5 days of Base", head: 2_161_000, every: 3_160, hashes: 10_000, finalityLag: 6_001, growth: 2_000 },
+  /** Ten days of that year. */
+  days: { title: "10 days of Base", head: 4_321_000, every: 3_160, hashes: 10_000, finalityLag: 6_001, growth: 2_000 },
 } as const satisfies Readonly<Record<string, ChainShape>>;
 
 export type ShapeName = keyof typeof shapes;

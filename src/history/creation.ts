@@ -27,7 +27,7 @@ export interface FoundCreation {
 }
 
 /**
- * Finds the block an app was created in, by binary search: one request per doubling of the chain's length.
+ * Finds the block an app was created in, by a search that leaves a quarter of the chain with every three requests.
  *
  * @throws NoContractError, RpcUnavailableError, the signal's reason
  */
@@ -43,15 +43,29 @@ export async function findCreationBlock(
   let isFirst = true;
   // Blocks below `lowest` have no code, or the endpoint does not serve their state. Block `first` has code.
   while (lowest < first) {
-    const middle = (lowest + first) / 2n;
-    const presence = await readCodePresence(client, appId, middle, retry);
-    if (presence === "code") first = middle;
-    else {
-      lowest = middle + 1n;
-      isFirst = presence === "empty";
-    }
+    const middles = pointsBetween(lowest, first);
+    const presences = await Promise.all(middles.map((block) => readCodePresence(client, appId, block, retry)));
+    const found = presences.indexOf("code");
+    const below = (found === -1 ? presences.length : found) - 1;
+    first = middles[found] ?? first;
+    const [absent, presence] = [middles[below], presences[below]];
+    if (absent === undefined) continue;
+    lowest = absent + 1n;
+    isFirst = presence === "empty";
   }
   return { block: first, isFirst };
+}
+
+/** Requests that run in parallel. A round of three leaves a quarter of the blocks, so it replaces two rounds of one. */
+const pointsAtOnce = 3n;
+
+/** Blocks from `lowest` to below `first`, at equal distances, ascending. */
+function pointsBetween(lowest: bigint, first: bigint): bigint[] {
+  const points = Array.from(
+    { length: Number(pointsAtOnce) },
+    (_, index) => lowest + ((first - lowest) * BigInt(index + 1)) / (pointsAtOnce + 1n),
+  );
+  return [...new Set(points)];
 }
 
 /** Whether there is code at a block; `unknown` if the endpoint does not serve that block's state. */
