@@ -140,6 +140,8 @@ interface AllowedAtBlock {
 function showAllowed(output: Output, history: History, { at, allowed }: AllowedAtBlock): void {
   const when = `At the end of block ${at.number}, ${formatTime(at.timestamp)} UTC,`;
   const { isComplete } = history.completeness;
+  // Only at the last block the contract was asked.
+  const certainty = at.number === history.pinned.number ? " known to be allowed" : " allowed according to the events";
   if (allowed === undefined) {
     output.line(
       `${when} it is not known what app ${history.appId} allowed: the oldest known block with an event of the app is ${history.createdInBlock}.`,
@@ -152,7 +154,7 @@ function showAllowed(output: Output, history: History, { at, allowed }: AllowedA
     ["Compose hashes", composeHashes],
     ["Devices", devices],
   ] as const) {
-    output.title(`${title}${isComplete ? "" : " known to be allowed"}: ${changes.size}`);
+    output.title(`${title}${isComplete ? "" : certainty}: ${changes.size}`);
     for (const [value, change] of changes) output.line(`  ${value}  ${describeSince(change)}`);
   }
   output.line("");

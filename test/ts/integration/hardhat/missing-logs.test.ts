@@ -225,6 +225,15 @@ describe("with an endpoint that leaves out logs", () => {
     });
   }
 
+  it("does not call known what the events alone say of an earlier block", async () => {
+    provider.behave(keep(({ blockNumber }) => BigInt(blockNumber) < truth.newest));
+    const { stdout, exitCode } = await run(["history"], { at: `${truth.newest - 1n}` });
+    provider.behave(undefined);
+    expect(exitCode).to.equal(6);
+    expect(stdout).to.include("Compose hashes allowed according to the events: 2").and.to.include(idle);
+    expect(stdout).to.not.include("Compose hashes known");
+  });
+
   it("does not say that the app did not exist before the oldest log that it serves", async () => {
     provider.behave(keep(({ blockNumber }) => BigInt(blockNumber) >= truth.newest));
     const told = await run(["history"], { at: `${truth.newest - 1n}` });
