@@ -2,7 +2,6 @@ import {
   type Address,
   formatTransactionReceipt,
   getAddress,
-  hexToBigInt,
   isHex,
   type RpcTransactionReceipt,
   type TransactionReceipt,
@@ -13,13 +12,11 @@ import { poll } from "../../core/retry.ts";
 import { ReceiptTimeoutError, RpcUnavailableError, TransactionRevertedError } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { systemClock } from "../retry.ts";
-import { withoutSecrets, withRpcErrors } from "../rpc-errors.ts";
+import { withRpcErrors } from "../rpc-errors.ts";
 import { costOf } from "./price.ts";
 
 export interface WaitForReceiptParameters {
   readonly transactionHash: TransactionHash;
-  /** Number of blocks that must contain or follow the transaction. 1 is the block that contains it. Default 1. */
-  readonly confirmations?: number | undefined;
   /** Default 120,000 ms. */
   readonly timeoutMs?: number | undefined;
   /** The longest pause between two looks, in ms; the first are shorter. Default: the client's polling interval. */
@@ -31,8 +28,8 @@ export interface WaitForReceiptParameters {
 export type WaitForReceiptReturnType = TransactionReceipt;
 
 /**
- * Polls until the transaction is mined and confirmed. Reads the receipt again at every poll, so it keeps waiting if a
- * reorg removes the receipt. If the endpoint fails, it retries until the time is up.
+ * Waits until a block holds the transaction. If the endpoint fails, asks again until the time is up. For a later stage,
+ * `safe` or `finalized`, give the action a ledger and use `waitForTransactions`.
  *
  * @throws TransactionRevertedError, ReceiptTimeoutError
  *
@@ -45,39 +42,20 @@ export async function waitForReceipt(
   client: ChainClient,
   parameters: WaitForReceiptParameters,
 ): Promise<WaitForReceiptReturnType> {
-  const { transactionHash, confirmations = 1, functionName } = parameters;
+  const { transactionHash, functionName } = parameters;
   const { timeoutMs = 120_000, pollIntervalMs = client.pollingInterval } = parameters;
   const start = systemClock.now();
   const look = async () => {
     const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs - (systemClock.now() - start))));
-    const receipt = await readConfirmedReceipt(client, transactionHash, confirmations, signal);
+    const receipt = await readReceipt(client, transactionHash, { signal, retryCount: 0 }); // this wait retries
     if (receipt?.status === "reverted") throw new TransactionRevertedError(transactionHash, functionName);
     return receipt;
   };
   const mayPass = (error: unknown) => !(error instanceof TransactionRevertedError);
   const onTimeout = (waitedMs: number, fault: unknown) => {
-    const cause = fault === undefined ? {} : { cause: withoutSecrets(client, fault) };
-    return new ReceiptTimeoutError(transactionHash, waitedMs, cause);
+    return new ReceiptTimeoutError(transactionHash, waitedMs, fault === undefined ? {} : { cause: fault });
   };
   return poll({ clock: systemClock }, { everyMs: pollIntervalMs, timeoutMs, mayPass, onTimeout }, look);
-}
-
-/** Returns undefined while the transaction is not mined, has too few confirmations, or is in a pending block. */
-async function readConfirmedReceipt(
-  client: ChainClient,
-  transactionHash: TransactionHash,
-  confirmations: number,
-  signal: AbortSignal,
-): Promise<TransactionReceipt | undefined> {
-  const options = { signal, retryCount: 0 }; // the loop retries
-  const wire = await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }, options);
-  const receipt = parseReceipt(transactionHash, wire);
-  if (receipt === undefined) return undefined;
-  if (confirmations > 1) {
-    const head = await client.request({ method: "eth_blockNumber" }, options);
-    if (hexToBigInt(head) - receipt.blockNumber + 1n < BigInt(confirmations)) return undefined;
-  }
-  return receipt;
 }
 
 /**
@@ -88,11 +66,12 @@ async function readConfirmedReceipt(
 export async function readReceipt(
   client: ChainClient,
   transactionHash: TransactionHash,
+  options: { readonly signal?: AbortSignal; readonly retryCount?: number } = {},
 ): Promise<TransactionReceipt | undefined> {
   return withRpcErrors(client, readingReceipt, async () =>
     parseReceipt(
       transactionHash,
-      await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }),
+      await client.request({ method: "eth_getTransactionReceipt", params: [transactionHash] }, options),
     ),
   );
 }

@@ -2,7 +2,6 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
-import { broadcastTransaction } from "../../../../src/chain/transactions/broadcast.ts";
 import type { PreparedTransaction } from "../../../../src/chain/transactions/prepare.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
@@ -63,53 +62,7 @@ describe("waitForReceipt", () => {
     expect(polls).to.equal(3);
   });
 
-  it("counts the block of the transaction as the first confirmation", async () => {
-    const { transactionHash } = await send();
-    let heads = 0;
-    const { client } = interceptedClient(connection, {
-      intercept: async ({ method }, pass) => {
-        if (method !== "eth_blockNumber") return pass();
-        heads += 1;
-        const head = await pass();
-        await connection.networkHelpers.mine();
-        return head;
-      },
-    });
-    await waitForReceipt(client, { transactionHash, functionName, confirmations: 3, pollIntervalMs: 1 });
-    expect(heads).to.equal(3);
-  });
-
-  it("waits again when a reorg removes the receipt between two confirmations", async () => {
-    const { networkHelpers } = connection;
-    const beforeSending = await networkHelpers.takeSnapshot();
-    const sent = await send();
-    const wait = { transactionHash: sent.transactionHash, functionName, confirmations: 3, pollIntervalMs: 1 };
-    const lost = await waitForReceipt(dstack.client, { ...wait, confirmations: 1 });
-    let polls = 0;
-    let missing = 0;
-    const { client } = interceptedClient(connection, {
-      intercept: async ({ method }, pass) => {
-        if (method !== "eth_getTransactionReceipt") return pass();
-        polls += 1;
-        if (polls === 2) await beforeSending.restore();
-        if (polls === 4) {
-          await networkHelpers.mine(2);
-          await broadcastTransaction(dstack.client, sent);
-          await networkHelpers.mine(2);
-        }
-        const receipt = await pass();
-        if (receipt === null) missing += 1;
-        return receipt;
-      },
-    });
-    const receipt = await waitForReceipt(client, wait);
-    expect(missing).to.equal(2);
-    expect(receipt.transactionHash).to.equal(lost.transactionHash);
-    expect(receipt.blockNumber).to.equal(lost.blockNumber + 2n);
-    expect(receipt.blockHash).to.not.equal(lost.blockHash);
-  });
-
-  it("does not count the pending block as a confirmation", async () => {
+  it("does not count a pending block", async () => {
     const { transactionHash } = await send();
     let polls = 0;
     const { client } = interceptedClient(connection, {
