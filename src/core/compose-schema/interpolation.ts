@@ -6,7 +6,7 @@ export interface ResolveReturnType {
   readonly problems: readonly { readonly path: readonly string[]; readonly message: string }[];
 }
 
-/** Marks a text with variables. A compose file cannot contain this character. */
+/** Marks a text with variables. Only an escape in a compose file can be this character, and no program can get it. */
 const mark = "\0";
 
 /** Tells whether a resolved value depends on variables, so that only the CVM knows it. */
@@ -129,26 +129,41 @@ const ofNetworks: SettingTypes = {
   enable_ipv4: "boolean",
   enable_ipv6: "boolean",
 };
-const sections: Readonly<Record<string, SettingTypes>> = {
-  services: ofServices,
-  jobs: ofJobs,
-  networks: ofNetworks,
-  volumes: ofResources,
-  secrets: ofResources,
-  configs: ofResources,
-};
-
 /** Returns what Docker Compose reads the text of a setting as. Undefined for text. */
-export function typeAt(path: readonly string[]): SettingType | undefined {
-  const [section = "", , ...rest] = path;
-  if (rest.length === 0 || !Object.hasOwn(sections, section)) return undefined;
-  return Object.entries(sections[section] ?? {}).find(([place]) => isAt(rest, place))?.[1];
-}
+export const typeAt = byPlace(
+  Object.fromEntries(
+    Object.entries({
+      services: ofServices,
+      jobs: ofJobs,
+      networks: ofNetworks,
+      volumes: ofResources,
+      secrets: ofResources,
+      configs: ofResources,
+    }).flatMap(([section, types]) => Object.entries(types).map(([place, type]) => [`${section}.*.${place}`, type])),
+  ),
+);
 
-/** Tells whether a path is at a place, such as `ports.*.target`, in which `*` is any name or item. */
-export function isAt(path: readonly string[], place: string): boolean {
-  const parts = place.split(".");
-  return parts.length === path.length && parts.every((part, index) => part === "*" || part === path[index]);
+/** Returns the value for the place at which a path is. A place is a text such as `ports.*.target`; `*` is any part. */
+export function byPlace<Value>(table: Readonly<Record<string, Value>>): (path: readonly string[]) => Value | undefined {
+  interface Node {
+    value?: Value;
+    readonly inner: Map<string, Node>;
+  }
+  const root: Node = { inner: new Map() };
+  for (const [place, value] of Object.entries(table)) {
+    let node = root;
+    for (const part of place.split(".")) {
+      const next: Node = node.inner.get(part) ?? { inner: new Map() };
+      node.inner.set(part, next);
+      node = next;
+    }
+    node.value = value;
+  }
+  return (path) => {
+    let node: Node | undefined = root;
+    for (const part of path) node = node?.inner.get(part) ?? node?.inner.get("*");
+    return node?.value;
+  };
 }
 
 /** A variable in a text, such as `$NAME`, `${NAME}` or `${NAME:-default}`. */
@@ -226,17 +241,18 @@ function bracedAt(text: string, dollar: number): { readonly part: Part; readonly
  * only the line of the `${`.
  */
 function closingBrace(text: string, dollar: number): number | undefined {
-  const [line = ""] = text.slice(dollar).split("\n", 1);
   let depth = 0;
-  for (let index = 1; index < line.length; index++) {
-    if (line[index] === "}" && --depth === 0) return dollar + index;
-    if (line[index] === "{") {
+  let last: number | undefined;
+  for (let index = dollar + 1; index < text.length && text[index] !== "\n"; index++) {
+    if (text[index] === "}") last = index;
+    if (text[index] === "}" && --depth === 0) return index;
+    if (text[index] === "{") {
       depth++;
       index++; // Docker Compose does not look at the character after an opening brace.
+      if (text[index] === "}") last = index;
     }
   }
-  const last = line.lastIndexOf("}");
-  return last < 0 ? undefined : dollar + last;
+  return last;
 }
 
 function matchAt(pattern: RegExp, text: string, index: number): string | undefined {

@@ -43,6 +43,9 @@ function hasIncludes(file: unknown): boolean {
   return itemsOf(fieldOf(file, "include")).length > 0;
 }
 
+/** Services that extend each other in a row. Each of them is merged, so their number is limited. */
+const maximumExtends = 100;
+
 function extend(
   section: unknown,
   name: string,
@@ -59,8 +62,8 @@ function extend(
     refuse(`names the service ${base}, which is not defined`);
     return { settings: own, isComplete: false };
   }
-  if ([...trail, name].includes(base)) {
-    refuse(`leads back to the service ${base}`);
+  if ([...trail, name].includes(base) || trail.length > maximumExtends) {
+    refuse(trail.length > maximumExtends ? "extends too many services in a row" : `leads back to the service ${base}`);
     return { settings: own, isComplete: false };
   }
   const { settings, isComplete } = extend(section, base, [...trail, name], refuse);
@@ -167,10 +170,12 @@ function dependenciesOf(settings: unknown): readonly Dependency[] {
 export function findReferenceProblems(file: unknown, workloads: readonly Workload[]): readonly FileProblem[] {
   if (hasIncludes(file)) return [];
   const enabled = workloads.filter(({ isEnabled }) => isEnabled);
+  const byName = new Map<string, Workload[]>();
+  for (const workload of workloads) byName.set(workload.name, [...(byName.get(workload.name) ?? []), workload]);
   return [
     ...enabled.flatMap((workload) => [
       ...undefinedEntries(file, workload),
-      ...undefinedServices(workloads, workload),
+      ...undefinedServices(byName, workload),
       ...undefinedContexts(file, workload),
     ]),
     ...cycles(enabled),
@@ -190,11 +195,11 @@ function undefinedEntries(file: unknown, { kind, name: workload, settings }: Wor
 }
 
 function undefinedServices(
-  workloads: readonly Workload[],
+  byName: ReadonlyMap<string, readonly Workload[]>,
   { kind, name: workload, settings }: Workload,
 ): FileProblem[] {
   return dependenciesOf(settings).flatMap(({ setting, name, isRequired }) => {
-    const found = workloads.filter((other) => other.name === name);
+    const found = byName.get(name) ?? [];
     const path = [kind, workload, ...setting];
     if (found.some((other) => other.isEnabled && (other.kind === "services" || kind === "jobs"))) return [];
     if (found.some((other) => other.isEnabled))
@@ -221,19 +226,32 @@ function undefinedContexts(file: unknown, { kind, name: workload, settings }: Wo
 /** Each cycle once, at the first of its services in the file. */
 function cycles(enabled: readonly Workload[]): FileProblem[] {
   const services = new Map(enabled.filter(({ kind }) => kind === "services").map((service) => [service.name, service]));
-  const finished = new Set<string>();
+  const next = (name: string) =>
+    dependenciesOf(services.get(name)?.settings)
+      .map((dependency) => dependency.name)
+      .filter((dependency) => services.has(dependency));
+  const visited = new Set<string>();
   const found: FileProblem[] = [];
-  const visit = (name: string, trail: readonly string[]): void => {
-    if (trail.includes(name)) {
-      const cycle = [...trail.slice(trail.indexOf(name)), name];
-      found.push({ path: ["services", name], message: `waits for itself: ${cycle.join(" -> ")}` });
+  for (const first of services.keys()) {
+    if (visited.has(first)) continue;
+    visited.add(first);
+    // Each waits for the next one, and has services left to follow.
+    const trail = [{ name: first, left: next(first) }];
+    const names = new Set([first]);
+    for (let last = trail.at(-1); last !== undefined; last = trail.at(-1)) {
+      const name = last.left.shift();
+      if (name === undefined) {
+        trail.pop();
+        names.delete(last.name);
+      } else if (names.has(name)) {
+        const cycle = [...names].slice([...names].indexOf(name));
+        found.push({ path: ["services", name], message: `waits for itself: ${[...cycle, name].join(" -> ")}` });
+      } else if (!visited.has(name)) {
+        visited.add(name);
+        names.add(name);
+        trail.push({ name, left: next(name) });
+      }
     }
-    if (trail.includes(name) || finished.has(name)) return;
-    for (const dependency of dependenciesOf(services.get(name)?.settings)) {
-      if (services.has(dependency.name)) visit(dependency.name, [...trail, name]);
-    }
-    finished.add(name);
-  };
-  for (const name of services.keys()) visit(name, []);
+  }
   return found;
 }

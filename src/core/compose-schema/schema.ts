@@ -1,6 +1,6 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import composeSpec from "./compose-spec.json" with { type: "json" };
-import { isAt } from "./interpolation.ts";
+import { byPlace } from "./interpolation.ts";
 
 /** Something in a compose file that the schema of the Compose Specification does not allow. */
 export interface SchemaProblem {
@@ -13,6 +13,9 @@ export interface SchemaProblem {
   readonly isWrongType: boolean;
 }
 
+/** Errors that are described. A wrong mapping that a file repeats by aliases has many more. */
+const maximumErrors = 20_000;
+
 let compiled: ValidateFunction | undefined;
 
 /** Validates a parsed compose file against the schema of the Compose Specification. */
@@ -21,10 +24,19 @@ export function findSchemaProblems(file: unknown): readonly SchemaProblem[] {
   // The schema itself is not validated: its test does that, and a user would wait for it.
   compiled ??= new Ajv2020({ ...options, meta: false, validateSchema: false }).compile(composeSpec);
   if (compiled(file)) return [];
-  const found = (compiled.errors ?? []).filter(isFirstHand).map((error) => ({ error, path: pathOf(error) }));
-  const deepest = found.filter(({ path }) => !found.some((other) => isBelow(other.path, path)));
-  const paths = new Set(deepest.map(({ path }) => JSON.stringify(path)));
-  return [...paths].flatMap((key) => describe(deepest.filter(({ path }) => JSON.stringify(path) === key)));
+  const found = (compiled.errors ?? [])
+    .slice(0, maximumErrors)
+    .filter(isFirstHand)
+    .map((error) => ({ error, path: pathOf(error) }));
+  const withErrorsBelow = new Set(
+    found.flatMap(({ path }) => path.map((_, depth) => JSON.stringify(path.slice(0, depth)))),
+  );
+  const byPath = new Map<string, FoundError[]>();
+  for (const one of found) {
+    const key = JSON.stringify(one.path);
+    if (!withErrorsBelow.has(key)) byPath.set(key, [...(byPath.get(key) ?? []), one]);
+  }
+  return [...byPath.values()].flatMap(describe);
 }
 
 interface FoundError {
@@ -61,12 +73,11 @@ const mergedLists = [
   ...["configs", "deploy.labels", "devices", "dns", "dns_opt", "dns_search", "env_file", "environment", "expose"],
   ...["labels", "links", "networks.*.aliases", "networks.*.link_local_ips", "ports", "profiles", "secrets", "sysctls"],
   ...["tmpfs", "volumes"],
-];
+].map((place) => `services.*.${place}`);
+const isMerged = byPlace(Object.fromEntries([...mergedLists, "networks.*.labels"].map((place) => [place, true])));
 
 function isMergedList(error: ErrorObject): boolean {
-  if (error.keyword !== "uniqueItems") return false;
-  const [section, , ...rest] = pathOf(error);
-  return section === "services" ? mergedLists.some((place) => isAt(rest, place)) : isAt(rest, "labels");
+  return error.keyword === "uniqueItems" && isMerged(pathOf(error)) === true;
 }
 
 function knownKeys(schema: unknown): string[] {
@@ -80,10 +91,6 @@ function resolveReference(schema: unknown): unknown {
   if (!isRecord(schema) || typeof schema.$ref !== "string") return schema;
   const definitions: Readonly<Record<string, unknown>> = composeSpec.$defs;
   return definitions[schema.$ref.replace("#/$defs/", "")];
-}
-
-function isBelow(path: readonly string[], above: readonly string[]): boolean {
-  return path.length > above.length && above.every((part, index) => part === path[index]);
 }
 
 /** Describes the errors of one path. Several errors about types are those of alternatives. */
@@ -114,9 +121,11 @@ function describe(group: readonly FoundError[]): SchemaProblem[] {
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
-  const nearest = known.toSorted((one, other) => distance(key, one) - distance(key, other))[0] ?? "";
-  const hint = distance(key, nearest) <= 2 ? ` (did you mean ${nearest}?)` : "";
-  return `is not a known key${hint}`;
+  const near = [1, 2].map((most) =>
+    known.find((name) => Math.abs(name.length - key.length) <= most && distance(key, name) <= most),
+  );
+  const nearest = near[0] ?? near[1];
+  return nearest === undefined ? "is not a known key" : `is not a known key (did you mean ${nearest}?)`;
 }
 
 /** Counts the characters to insert, remove or replace. */

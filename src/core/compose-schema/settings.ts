@@ -1,5 +1,5 @@
 import { entriesOf, fieldOf } from "../docker-compose.ts";
-import { isAt, isUnknown } from "./interpolation.ts";
+import { byPlace, isUnknown } from "./interpolation.ts";
 import type { FileProblem, Workload } from "./references.ts";
 import {
   bytesOf,
@@ -110,7 +110,7 @@ const watch: Check = (value) => {
   return needsTarget && !fieldOf(value, "target") ? "has no target" : undefined;
 };
 /** Checks of single settings of a container, by their place. */
-const ofContainers: Readonly<Record<string, Check>> = {
+const checkAt = byPlace<Check>({
   ...Object.fromEntries(
     [
       ...["stop_grace_period", "healthcheck.interval", "healthcheck.timeout", "healthcheck.start_period"],
@@ -170,7 +170,7 @@ const ofContainers: Readonly<Record<string, Check>> = {
   "deploy.resources.reservations.devices.*.count": count,
   "healthcheck.test": test,
   "develop.watch.*": watch,
-};
+});
 
 const isExternal = (value: unknown) => {
   const external = fieldOf(value, "external");
@@ -211,12 +211,12 @@ export function findValueProblems(file: unknown): readonly FileProblem[] {
   const problems: FileProblem[] = [];
   const visit = (value: unknown, path: readonly string[], place: readonly string[]): void => {
     if (isUnknown(value)) return;
-    const check = Object.entries(ofContainers).find(([where]) => isAt(place, where))?.[1];
-    const message = value === null ? undefined : check?.(value);
+    const message = value === null ? undefined : checkAt(place)?.(value);
     if (message !== undefined) problems.push({ path, message });
     const items = Array.isArray(value) ? value.map((item, index) => [String(index), item] as const) : entriesOf(value);
     // The containers that run before a service have settings of their own.
-    for (const [key, item] of items) visit(item, [...path, key], isAt(place, "pre_start") ? [] : [...place, key]);
+    for (const [key, item] of items)
+      visit(item, [...path, key], place.join(".") === "pre_start" ? [] : [...place, key]);
   };
   const name = textOf(fieldOf(file, "name")) ?? "";
   if (name !== "" && !isUnknown(name) && !/[a-z\d]/i.test(name))

@@ -69,8 +69,12 @@ export async function validateDockerCompose(
       const where = `line ${line}, column ${column}`;
       return { path: place, message: `${subject} ${message}, at ${where}`, line, column, isUnknownKey };
     })
-    .toSorted((one, other) => one.line - other.line || one.column - other.column);
+    .toSorted((one, other) => one.line - other.line || one.column - other.column)
+    .slice(0, maximumProblems);
 }
+
+/** Problems that are returned, the first in the file. */
+const maximumProblems = 1000;
 
 function findContentProblems(file: unknown): readonly FileProblem[] {
   const { workloads, problems } = readWorkloads(file);

@@ -157,14 +157,37 @@ describe("validateDockerCompose", () => {
     });
   });
 
-  it("takes little time for a large file", async () => {
-    const services = Array.from(
-      { length: 1000 },
-      (_, index) => `  s${index}: {image: a, depends_on: [s${index + 1}]}\n`,
-    );
-    const text = `services:\n${services.join("")}  s1000: {image: a}\n`;
-    expect(await cpuTimeOf(async () => void (await validateDockerCompose(text)))).to.be.lessThan(2000);
-  });
+  const lines = (count: number, line: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => line(index)).join("");
+  const large: readonly [what: string, text: string, problems: number][] = [
+    [
+      "services that wait for each other in a row",
+      `services:\n${lines(4000, (index) => `  s${index}: {image: a, depends_on: [s${index + 1}]}\n`)}  s4000: {image: a}\n`,
+      0,
+    ],
+    ["unknown keys", `${web}${lines(4000, (index) => `    unknown_${index}: 1\n`)}`, 1000],
+    ["wrong items", `${web}    environment:\n${lines(4000, () => "      - a: b\n")}`, 1000],
+    [
+      "wrong items of an alias",
+      `x-a: &a [${"{a: b}, ".repeat(300)}]\nservices:\n${lines(300, (index) => `  s${index}: {image: a, environment: *a}\n`)}`,
+      1000,
+    ],
+    [
+      "services that extend each other in a row",
+      `services:\n  s0: {image: a}\n${lines(3000, (index) => `  s${index + 1}: {extends: s${index}}\n`)}`,
+      1000,
+    ],
+    ["nested defaults", `${web}    hostname: ${JSON.stringify("${A:-".repeat(2000) + "}".repeat(2000))}\n`, 0],
+  ];
+  for (const [what, text, count] of large)
+    it(`takes little time for thousands of ${what}`, async () => {
+      let found = 0;
+      const time = await cpuTimeOf(async () => {
+        found = (await validateDockerCompose(text)).length;
+      });
+      expect(found).to.equal(count);
+      expect(time).to.be.lessThan(8000);
+    });
 });
 
 describe("requireValidDockerCompose", () => {
