@@ -183,6 +183,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     verifier,
     rolloverMs: options.rolloverMs ?? 1000,
     bootRetryMs: options.bootRetryMs ?? 1000,
+    finalityPollMs: options.finalityPollMs ?? 4000,
   });
   const drain = new Drain(options.drainMs ?? 10_000);
   const snapshots = new Snapshots({

@@ -137,11 +137,10 @@ export interface MockCloudOptions extends MockCloudSeed, PageGuardOptions {
   readonly finality?: Finality | undefined;
   /** How long a CVM is down during a rollover. @default 1000 */
   readonly rolloverMs?: number;
-  /**
-   * Pause before the boot gate asks again after a chain gave no answer, and before the cloud looks again whether a
-   * registration is final. @default 1000
-   */
+  /** Pause before the boot gate asks again after a chain gave no answer. @default 1000 */
   readonly bootRetryMs?: number;
+  /** Pause before the cloud looks again whether a registration is final. A look costs six calls. @default 4000 */
+  readonly finalityPollMs?: number;
   /**
    * How often, and with which pause, a missing receipt is read again before it counts as missing.
    *

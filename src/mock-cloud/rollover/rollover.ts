@@ -21,6 +21,7 @@ export interface RolloverDependencies {
   readonly verifier: RegistrationVerifier;
   readonly rolloverMs: number;
   readonly bootRetryMs: number;
+  readonly finalityPollMs: number;
 }
 
 export interface OperationRequest {
@@ -181,7 +182,7 @@ export class Rollover {
    * ended instead: the chain lost the registration, or a later request replaced the update.
    */
   async #awaitFinality(cvmId: number, waiting: Operation, tag: AwaitedTag): Promise<Operation | undefined> {
-    const { store, clock, bootRetryMs } = this.#dependencies;
+    const { store, clock, finalityPollMs } = this.#dependencies;
     const { signal } = this.#stopping;
     const isWaiting = () => store.operations.runningOf(cvmId)?.id === waiting.id;
     while (isWaiting()) {
@@ -194,7 +195,7 @@ export class Rollover {
         return undefined;
       }
       if (verdict) return this.#begin(waiting);
-      await clock.sleep(bootRetryMs, signal);
+      await clock.sleep(finalityPollMs, signal);
     }
     return undefined;
   }

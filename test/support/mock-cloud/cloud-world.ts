@@ -61,6 +61,7 @@ export function platformOf(
     ],
     rolloverMs: 0,
     bootRetryMs: 10,
+    finalityPollMs: 10,
     receiptAttempts: 2,
     receiptRetryMs: 10,
   };
