@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {Slots} from "../Slots.sol";
 import {Vm} from "../Vm.sol";
 import {OwnerOnlyBehaviour} from "./OwnerOnlyBehaviour.sol";
 
@@ -26,8 +27,9 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     /// @dev The answer of the public getter.
     function _has(bytes32 value) internal view virtual returns (bool);
 
-    function testFuzz_WhenCallerIsOwner(bytes32 value, bool listedBefore) external {
+    function testFuzz_WhenCallerIsOwner(bytes32 value, bool listedBefore, uint256 switches) external {
         _assumeTaken(value);
+        _givenSwitches(switches);
         _givenListed(value, listedBefore);
         _startRecording();
 
@@ -66,8 +68,9 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     }
 
     /// @dev Older code accepted zero in each list, so it may be listed already.
-    function testFuzz_WhenValueIsZero(bool listedBefore) external {
+    function testFuzz_WhenValueIsZero(bool listedBefore, uint256 switches) external {
         bytes memory refusal = bytes(_zeroRefusal());
+        _givenSwitches(switches);
         _givenListed(0, listedBefore);
         _startRecording();
 
@@ -101,6 +104,13 @@ abstract contract ListWriteBehaviour is OwnerOnlyBehaviour {
     function _givenListed(bytes32 value, bool listed) private {
         vm.store(_target(), _cell(value), _word(listed));
         vm.assertEq(_has(value), listed, "the list lives in the slot the test believes");
+    }
+
+    /// @dev The switches of an app have no effect on its lists: disabled upgrades, any device, an up-to-date TCB.
+    function _givenSwitches(uint256 random) private {
+        if (_target() != address(app)) return;
+        vm.store(_target(), bytes32(Slots.APP_FLAGS), bytes32(random & 0x0101));
+        vm.store(_target(), bytes32(Slots.APP_REQUIRE_TCB_UP_TO_DATE), _word(random >> 255 == 1));
     }
 
     function _cell(bytes32 value) private pure returns (bytes32) {
