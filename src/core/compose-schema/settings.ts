@@ -277,7 +277,7 @@ const combinations: readonly ((settings: unknown, workload: Workload) => string 
     const value = fieldOf(settings, setting);
     const resources = fieldAt(settings, ["deploy", "resources", group]);
     const other = fieldOf(resources, name);
-    if (!value || !resources || isUnknown(value) || isUnknown(other)) return undefined;
+    if (!resources || isUnknown(value) || isUnknown(other) || !read(value ?? 0)) return undefined;
     return read(value) === read(other ?? 0)
       ? undefined
       : `must have the same value in ${setting} and in deploy.resources.${group}.${name}`;

@@ -93,8 +93,26 @@ export function isIpAddress(text: string): boolean {
   return groups.length === 2 ? parts.length < 8 : parts.length === 8;
 }
 
+const [microsecond, second] = [1e3, 1e9];
+const nanoseconds: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: microsecond,
+  µs: microsecond,
+  μs: microsecond,
+  ms: 1e6,
+  s: second,
+  m: 60 * second,
+  h: 3600 * second,
+  d: 86_400 * second,
+  w: 604_800 * second,
+};
+
 export function isDuration(value: unknown): boolean {
-  return /^[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w))+)$/.test(String(value));
+  const text = String(value);
+  if (!/^[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d|w))+)$/.test(text)) return false;
+  const parts = [...text.matchAll(/([\d.]+)([a-zµμ]+)/g)];
+  // A duration has 64 bits in Go.
+  return parts.reduce((sum, [, count, unit = ""]) => sum + Number(count) * (nanoseconds[unit] ?? 0), 0) < 2 ** 63;
 }
 
 const factors = ["", "k", "m", "g", "t", "p"];
