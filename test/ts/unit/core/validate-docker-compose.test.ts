@@ -1,8 +1,10 @@
+import { Ajv2020, type AnySchemaObject } from "ajv/dist/2020.js";
 import { expect } from "chai";
 import { requireValidDockerCompose, validateDockerCompose } from "../../../../src/core/compose-schema/validate.ts";
 import { InvalidAppComposeError } from "../../../../src/errors/index.ts";
 import { cpuTimeOf } from "../../../support/cpu-time.ts";
 import { rejection } from "../../../support/rejection.ts";
+import { readJson, readText } from "../../../support/repository/files.ts";
 
 const web = "services:\n  web:\n    image: nginx\n";
 const withDatabase = `${web}    depends_on: [db]\n  db:\n    image: postgres\n`;
@@ -221,5 +223,25 @@ describe("requireValidDockerCompose", () => {
 
   it("accepts what Docker accepts", async () => {
     await requireValidDockerCompose(withDatabase);
+  });
+});
+
+describe("the schema of the Compose Specification", () => {
+  const folder = "src/core/compose-schema";
+
+  it("is a valid schema", () => {
+    const ajv = new Ajv2020({ strict: false });
+    expect(ajv.validateSchema(readJson<AnySchemaObject>(`${folder}/compose-spec.json`)), ajv.errorsText()).to.equal(
+      true,
+    );
+  });
+
+  it("has its licence beside it, and its origin in the notice of the package", () => {
+    const { module, version, license } = readJson<Record<string, string>>(`${folder}/origin.json`);
+    expect(license).to.equal("Apache-2.0");
+    expect(readText(`${folder}/LICENSE`))
+      .to.include("Apache License")
+      .and.include("The Compose Specification Authors");
+    expect(readText("NOTICE")).to.include(module).and.include(`version ${version} `);
   });
 });
