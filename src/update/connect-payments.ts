@@ -221,12 +221,11 @@ class LedgerPayments implements PaymentPort {
 
   /** Waits until the payments are at a stage. Proves them again, because a reorganisation may have moved them. */
   async #settle(until: FinalityTag): Promise<readonly Payment[]> {
-    const { finalityTimeoutMs: timeoutMs } = this.#parameters;
     const settled: (Paid & Mined)[] = [];
     for (const { transaction } of this.#paid) await this.#senderOf(transaction.from, transaction);
     for (const [from, { context }] of this.#senders) {
       const ofSigner = this.#paid.filter(({ transaction }) => transaction.from === from);
-      const mined = await waitForFinality(context, { mined: ofSigner, until, timeoutMs });
+      const mined = await waitForFinality(context, ofSigner, { ...this.#parameters, until });
       for (const [index, one] of mined.entries()) {
         const paid = ofSigner[index];
         proveCalls(one.receipt, one.transaction.calls);

@@ -48,7 +48,7 @@ async function sendSigned(
     const answer: unknown = await sendRawTransaction(client, { serializedTransaction });
     if (typeof answer !== "string") throw new Error("The endpoint's answer holds no result.");
   } catch (error) {
-    const isThere = says(error, alreadyKnown) || (await transactionExists(client, transactionHash));
+    const isThere = says(error, alreadyKnown) || (await readByHash(client, transactionHash)) !== undefined;
     if (!isThere) throw await explainRefusal(client, prepared, error);
   }
   return transactionHash;
@@ -113,16 +113,12 @@ export function isUserRejection(error: unknown): boolean {
   return error instanceof RpcUnavailableError && says(error, /user (?:rejected|denied|declined)/i);
 }
 
-/**
- * Returns whether the node knows the transaction, mined or pending.
- *
- * @throws RpcUnavailableError
- */
-export async function transactionExists(client: ChainClient, transactionHash: TransactionHash): Promise<boolean> {
-  const transaction = await withRpcErrors(client, "looking for the transaction", () =>
+/** The transaction as the node knows it, mined or pending. @throws RpcUnavailableError */
+async function readByHash(client: ChainClient, transactionHash: TransactionHash) {
+  const found = await withRpcErrors(client, "looking for the transaction", () =>
     client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
   );
-  return transaction?.hash?.toLowerCase() === transactionHash;
+  return found?.hash?.toLowerCase() === transactionHash.toLowerCase() ? found : undefined;
 }
 
 /**
@@ -135,12 +131,9 @@ export async function readIsRecorded(
   client: ChainClient,
   { from, nonce, to, data, transactionHash }: PreparedTransaction,
 ): Promise<boolean> {
-  if (transactionHash === undefined) return false;
-  const found = await withRpcErrors(client, "looking for the transaction", () =>
-    client.request({ method: "eth_getTransactionByHash", params: [transactionHash] }),
-  );
+  const found = transactionHash && (await readByHash(client, transactionHash));
   return (
-    found?.hash?.toLowerCase() === transactionHash.toLowerCase() &&
+    found !== undefined &&
     Number(found.nonce) === nonce &&
     [found.from, found.to, found.input].join().toLowerCase() === [from, to, data].join().toLowerCase()
   );

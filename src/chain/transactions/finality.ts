@@ -11,12 +11,13 @@ import {
 } from "../../errors/index.ts";
 import { systemClock } from "../retry.ts";
 import { errorChain, withRpcErrors } from "../rpc-errors.ts";
-import type { FinalityTag } from "./chain-identity.ts";
+import { defaultFinality, type FinalityTag } from "./chain-identity.ts";
 import { followTransaction } from "./follow.ts";
 import type { Ended, FollowContext } from "./follow-context.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { recordEnd } from "./outcome.ts";
 import { readReceipt } from "./receipt.ts";
+import type { SenderParameters } from "./sender-parameters.ts";
 
 /** A mined transaction with its receipt. */
 export type Mined = Ended & { readonly receipt: TransactionReceipt };
@@ -34,35 +35,32 @@ const ethereum = [1, 11_155_111, 17_000, 560_048];
 const patience = 4;
 
 /** The usual time from a block of this chain to its stage, in ms. */
-function typicalFinalityMs(chainId: number, tag: FinalityTag): number {
+function typicalMs(chainId: number, tag: FinalityTag): number {
   return typicalTimes[ethereum.includes(chainId) ? "ethereum" : "rollup"][tag];
 }
 
-export interface WaitForFinalityParameters {
-  /** Mined transactions. The receipts of earlier runs' transactions may be absent; they are read. */
-  readonly mined: readonly Ended[];
-  readonly until: FinalityTag;
-  /** @default four times the usual time */
-  readonly timeoutMs?: number | undefined;
-  /** Usual time from a block to the stage. @default by chain */
-  readonly typicalMs?: number | undefined;
-}
+/** The stage that counts as done, and how long it may take. */
+export type Stage = Pick<SenderParameters, "until" | "finalityTimeoutMs" | "typicalFinalityMs">;
 
 /**
  * Waits once for several mined transactions, until the newest of their blocks is at a stage. If a reorganisation removes
  * one of them from the chain, it is sent again, and waited for again.
  *
+ * @param ended mined transactions. The receipts of earlier runs' transactions may be absent; they are read.
  * @throws FinalityTimeoutError; TransactionRevertedError and NonceTakenError after a reorganisation; and what
  * followTransaction throws
  */
 export async function waitForFinality(
   context: FollowContext,
-  { mined: ended, until, timeoutMs, typicalMs }: WaitForFinalityParameters,
+  ended: readonly Ended[],
+  stage: Stage,
 ): Promise<readonly Mined[]> {
   const { ledger, settings, identity } = context;
+  const { until = defaultFinality(identity) } = stage;
   let mined = await Promise.all(ended.map((one) => (isMined(one) ? one : keepMined(context, one))));
   if (mined.length === 0 || until === "latest") return mined;
-  const typical = typicalMs ?? typicalFinalityMs(identity.chainId, until);
+  const { typicalFinalityMs: typical = typicalMs(identity.chainId, until) } = stage;
+  const { finalityTimeoutMs: timeoutMs = patience * typical } = stage;
   const tag = new TagWatch(context, until, typical);
   settings.onEvent?.({
     ...{ kind: "waitingForFinality", tag: until },
@@ -85,7 +83,7 @@ export async function waitForFinality(
   const mayPass = (error: unknown) => error instanceof RpcUnavailableError;
   await poll(
     { clock: systemClock, signal: settings.signal },
-    { everyMs: settings.pollIntervalMs, timeoutMs: timeoutMs ?? patience * typical, mayPass, onTimeout },
+    { everyMs: settings.pollIntervalMs, timeoutMs, mayPass, onTimeout },
     look,
   );
   ledger.setFinality(

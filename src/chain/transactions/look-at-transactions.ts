@@ -1,7 +1,6 @@
 import type { TransactionHash } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
 import type { ChainClient } from "../client.ts";
-import { defaultFinality } from "./chain-identity.ts";
 import { type Mined, requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction } from "./follow.ts";
 import { type Ended, openContext } from "./follow-context.ts";
@@ -75,8 +74,7 @@ export async function settleTransaction(
   using context = await openContext(client, parameters, title);
   const ended = await followTransaction(context, transaction, { isJustSent: true });
   if (ended.receipt === undefined || ended.transaction.state === "reverted") return ended;
-  const { until = defaultFinality(context.identity), finalityTimeoutMs: timeoutMs } = parameters;
-  const [final = ended] = await waitForFinality(context, { mined: [ended], until, timeoutMs });
+  const [final = ended] = await waitForFinality(context, [ended], parameters);
   return final;
 }
 
@@ -108,9 +106,5 @@ export async function waitForTransactions(
 ): Promise<WaitForTransactionsReturnType> {
   using context = await openContext(client, parameters, title);
   const ended = await Promise.all(transactions.map((transaction) => followTransaction(context, transaction)));
-  const { until = defaultFinality(context.identity), finalityTimeoutMs, typicalFinalityMs } = parameters;
-  return waitForFinality(context, {
-    ...{ mined: ended.map(requireMined), until },
-    ...{ timeoutMs: finalityTimeoutMs, typicalMs: typicalFinalityMs },
-  });
+  return waitForFinality(context, ended.map(requireMined), parameters);
 }

@@ -10,7 +10,6 @@ import {
 } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
-import { defaultFinality } from "./chain-identity.ts";
 import { highestTipFor, type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
@@ -226,14 +225,8 @@ export class Sender implements Disposable {
    * @throws what waitForFinality throws, ReceiptMismatchError
    */
   async finish(): Promise<void> {
-    const {
-      until = defaultFinality(this.context.identity),
-      finalityTimeoutMs,
-      typicalFinalityMs,
-    } = this.#run.parameters;
     const mined = this.sent.filter(({ transaction }) => transaction.state === "mined");
-    const stage = { mined, until, timeoutMs: finalityTimeoutMs, typicalMs: typicalFinalityMs };
-    const final = await waitForFinality(this.context, stage).catch((error: unknown) => {
+    const final = await waitForFinality(this.context, mined, this.#run.parameters).catch((error: unknown) => {
       for (const one of mined) this.#noteChange(one);
       throw error;
     });
