@@ -2,13 +2,14 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { numberToHex } from "viem";
 import { addComposeHash } from "../../../../src/chain/add-compose-hash.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
-import { type IndexServer, startIndex } from "../../../support/history/index-server.ts";
+import { type IndexServer, type NodeLog, startIndex } from "../../../support/history/index-server.ts";
 import { type RpcProvider, startProvider } from "../../../support/history/rpc-provider.ts";
 
 const apiKey = "K3yThatNobodyMaySee9876543210";
@@ -114,6 +115,29 @@ describe("tasks with an index", () => {
     const { unknowns, removals } = json<{ unknowns: { kind: string; isAccepted: boolean }[]; removals: unknown[] }>();
     expect(unknowns.find(({ kind }) => kind === "events")).to.include({ isAccepted: true });
     expect(removals).to.not.have.lengthOf(0);
+  });
+
+  it("prune removes no hash by a date that an index invented", async () => {
+    // The newest hash looks like the oldest one. The state that follows is the same.
+    const [newest] = hashes.slice(-1);
+    index.believe((logs) => {
+      const creation = logs[0];
+      const isOfNewest = (log: NodeLog) => log.data === newest || log.topics[3] === newest;
+      const moved = logs.filter(isOfNewest).map((log, at) => ({
+        ...log,
+        blockNumber: creation?.blockNumber ?? log.blockNumber,
+        logIndex: numberToHex(500 + at),
+      }));
+      const others = logs.filter((log) => !isOfNewest(log));
+      const first = others.filter(({ blockNumber }) => blockNumber === creation?.blockNumber);
+      return [...first, ...moved, ...others.slice(first.length)];
+    });
+    const { exitCode, json } = await fromIndex("prune", {
+      ...{ keep: "2", accept: "other-machines,events", yes: true, json: true },
+      ledger: join(directory, "ledger.sqlite"),
+    });
+    expect(exitCode).to.not.equal(0);
+    expect(json<{ error: object }>().error).to.include({ name: "HistoryContradictedError" });
   });
 
   it("history --prove scans, and refuses an index", async () => {
