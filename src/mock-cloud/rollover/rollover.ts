@@ -181,10 +181,10 @@ export class Rollover {
    * Waits until the tag reaches the registration. Returns the operation that begins then. Undefined if the operation
    * ended instead: the chain lost the registration, or a later request replaced the update.
    */
-  async #awaitFinality(cvmId: number, waiting: Operation, tag: AwaitedTag): Promise<Operation | undefined> {
+  async #awaitFinality(waiting: Operation, tag: AwaitedTag): Promise<Operation | undefined> {
     const { store, clock, finalityPollMs } = this.#dependencies;
     const { signal } = this.#stopping;
-    const isWaiting = () => store.operations.runningOf(cvmId)?.id === waiting.id;
+    const isWaiting = () => store.operations.runningOf(waiting.cvmId)?.id === waiting.id;
     while (isWaiting()) {
       const verdict = await this.#judgeFinality(waiting, tag);
       signal.throwIfAborted();
@@ -248,7 +248,7 @@ export class Rollover {
     let operation = recorded;
     try {
       if (recorded.awaitedTag !== null) {
-        const begun = await this.#awaitFinality(recorded.cvmId, recorded, recorded.awaitedTag);
+        const begun = await this.#awaitFinality(recorded, recorded.awaitedTag);
         if (begun === undefined) return;
         operation = begun;
       }

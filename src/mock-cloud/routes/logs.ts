@@ -40,6 +40,9 @@ const logQuery = z.looseObject({
   bare: flag,
 });
 
+/** They need no key, so no user can be held to a number of them. */
+const mostFollowers = 50;
+
 /** How often a followed log is read again if nothing is known to have changed. */
 const rereadMs = 5000;
 
@@ -48,6 +51,8 @@ const rereadMs = 5000;
  * publishes logs with `public_logs`, and the UUID in the path cannot be guessed.
  */
 export const logRoutes: FastifyPluginAsyncZod<LogRoutesOptions> = async (app, { store, clock, changes, stopping }) => {
+  let followers = 0;
+
   for (const [path, params, summary] of [
     [logsPath({ vmUuid: ":vm_uuid" }), z.object({ vm_uuid: z.string() }), "What happened to the guest of a CVM"],
     [
@@ -68,7 +73,7 @@ export const logRoutes: FastifyPluginAsyncZod<LogRoutesOptions> = async (app, { 
           response: { ...refusals, 200: { content: { "text/plain": { schema: z.string() } } } },
         },
       },
-      async ({ params, query, raw }, reply) => {
+      async ({ params, query }, reply) => {
         const cvm = requirePublic(params.vm_uuid);
         const container = "container" in params ? String(params.container) : undefined;
         if (container !== undefined && !findContainer(cvm, container)) {
@@ -85,28 +90,40 @@ export const logRoutes: FastifyPluginAsyncZod<LogRoutesOptions> = async (app, { 
         const format = { ...query, text: query.text || container === undefined };
         const print = (lines: readonly LogLine[]) => writeLines(lines, format);
         const limit = { ...query, tail: query.tail ?? query.lines };
-        const first = selectLines(read(), limit, clock.now());
+        const lines = read();
+        const first = selectLines(lines, limit, clock.now());
         reply.type("text/plain; charset=utf-8").header("Cache-Control", "no-store");
         if (!query.follow) return reply.send(print(first));
+        if (followers >= mostFollowers) {
+          throw new ApiError(429, undefined, `There are ${followers} followed logs already.`, { retryAfterSeconds: 5 });
+        }
+        followers += 1;
         const gone = new AbortController();
-        raw.once("close", () => gone.abort());
+        reply.raw.once("close", () => {
+          followers -= 1;
+          gone.abort();
+        });
         const signal = AbortSignal.any([gone.signal, stopping]);
-        return reply.send(
-          Readable.from(follow(cvm.hashid, first, read, print, signal), { objectMode: false }) as never, // a text
-        );
+        const text = follow(cvm.hashid, lines.length, read, print, signal);
+        return reply.send(Readable.from(startWith(print(first), text), { objectMode: false }) as never); // a text
       },
     );
   }
 
+  async function* startWith(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+    yield first;
+    yield* rest;
+  }
+
+  /** @param count lines that the client has already */
   async function* follow(
     hashid: string,
-    first: readonly LogLine[],
+    count: number,
     read: () => LogLine[],
     print: (lines: readonly LogLine[]) => string,
     signal: AbortSignal,
   ): AsyncGenerator<string> {
-    let count = read().length;
-    yield print(first);
+    let sent = count;
     while (!signal.aborted) {
       const pause = new AbortController();
       const wake = () => pause.abort();
@@ -116,8 +133,8 @@ export const logRoutes: FastifyPluginAsyncZod<LogRoutesOptions> = async (app, { 
       signal.removeEventListener("abort", wake);
       stopListening();
       const lines = read();
-      if (lines.length > count) yield print(lines.slice(count));
-      count = Math.max(count, lines.length);
+      if (lines.length > sent) yield print(lines.slice(sent));
+      sent = Math.max(sent, lines.length);
     }
   }
 

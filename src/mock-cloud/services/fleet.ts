@@ -161,12 +161,12 @@ export function chooseSize(
   const candidates = named ? [named] : [...(own ? [own] : []), ...instanceTypes];
   const type = candidates.find((candidate) => vcpu <= candidate.vcpu && memoryMb <= candidate.memoryMb);
   if (type) return { instanceType: type.name, vcpu, memoryMb };
-  const largest = candidates.at(-1) ?? current;
+  const limit = named ?? instanceTypes.at(-1) ?? instanceTypes[0];
   throw new ApiError(
     400,
     errorCodes.incompatibleConfig,
-    `Instance type ${named?.name ?? instanceTypes.at(-1)?.name} has at most ${largest.vcpu} vCPUs and ` +
-      `${largest.memoryMb} MB of memory, not ${vcpu} vCPUs and ${memoryMb} MB.`,
+    `Instance type ${limit.name} has at most ${limit.vcpu} vCPUs and ${limit.memoryMb} MB of memory, ` +
+      `not ${vcpu} vCPUs and ${memoryMb} MB.`,
     { suggestions: ["GET /instance-types lists the instance types."] },
   );
 }

@@ -79,6 +79,13 @@ describe("logs of a CVM", () => {
     await until("create");
     await request(world.cloud, "POST", `/cvms/${cvm.id}/stop`);
     await until("stop done");
+    const others = await Promise.all(
+      Array.from(
+        { length: 50 },
+        async () => (await fetch(`${await guestLog()}&follow`, { signal: leaving.signal })).status,
+      ),
+    );
+    expect(others.filter((status) => status === 429)).to.have.lengthOf(1);
     leaving.abort();
     await request(world.cloud, "POST", `/cvms/${cvm.id}/start`);
     await world.cloud.whenIdle();
