@@ -148,8 +148,7 @@ export async function readAppLists(
   known?: readonly MachineInUse[],
 ): Promise<AppLists> {
   const { client, pins, devices = [] } = app;
-  const machines = known ?? (await findMachines(app));
-  const history = await readAppHistory(io, host, app, args);
+  const [machines, history] = await Promise.all([known ?? findMachines(app), readAppHistory(io, host, app, args)]);
   const lists = await readKnownLists(client, {
     history,
     inUse: {
