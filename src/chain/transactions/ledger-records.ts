@@ -153,8 +153,14 @@ export interface BatchKey {
   readonly calls: readonly CallRecord[];
 }
 
+/** Each transaction of a large batch looks up the same key, so its digest is computed once. */
+const digests = new WeakMap<BatchKey, Hex>();
+
 /** Equal for the same command: the same purpose, calls, signer and chain. */
-export function digestOf({ chain, signer, purpose, calls }: BatchKey): Hex {
+export function digestOf(key: BatchKey): Hex {
+  const known = digests.get(key);
+  if (known !== undefined) return known;
+  const { chain, signer, purpose, calls } = key;
   const parts = [
     chain,
     lowerCase(signer),
@@ -163,7 +169,9 @@ export function digestOf({ chain, signer, purpose, calls }: BatchKey): Hex {
     purpose.transaction ?? "",
     ...calls.map(({ contract, to, data }) => [contract, lowerCase(to), lowerCase(data)]),
   ];
-  return keccak256(stringToHex(JSON.stringify(parts)));
+  const digest = keccak256(stringToHex(JSON.stringify(parts)));
+  digests.set(key, digest);
+  return digest;
 }
 
 /** A record makes a claim that is not true. `message` is the end of a sentence. */

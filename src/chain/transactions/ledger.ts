@@ -210,7 +210,7 @@ export class Ledger {
       if (by !== undefined) return { kind: "covered", by };
       const nonces = { ...parameters, chain, signer, count: authorizes ? 2 : 1 };
       if (this.nextNonce(nonces) !== prepared.nonce) return { kind: "nonceUsed" };
-      const batch = this.findBatch(key)?.id ?? this.#insertBatch(key, prepared.chainId);
+      const batch = this.#openBatchId(key) ?? this.#insertBatch(key, prepared.chainId);
       const id = this.#database.run(
         `INSERT INTO transactions (batch, chain, signer, nonce, authorizes, target, data, state, owner, created_at)
          VALUES (:batch, :chain, :signer, :nonce, :authorizes, :to, :data, 'open', :owner, :now)`,
@@ -307,7 +307,15 @@ export class Ledger {
     this.close();
   }
 
-  #insertBatch({ chain, signer, purpose, calls, ...key }: BatchKey, chainId: number): number {
+  /** As findBatch, without reading every call of the batch. */
+  #openBatchId(key: BatchKey): number | undefined {
+    return this.#database.first<{ id: number }>("SELECT id FROM batches WHERE key = :key AND ended_at IS NULL", {
+      key: digestOf(key),
+    })?.id;
+  }
+
+  #insertBatch(key: BatchKey, chainId: number): number {
+    const { chain, signer, purpose, calls } = key;
     return this.#database.run(
       `INSERT INTO batches (chain, chain_id, signer, purpose, calls, key, created_at)
        VALUES (:chain, :chainId, :signer, :purpose, :calls, :key, :now)`,
@@ -316,7 +324,7 @@ export class Ledger {
         signer: lowerCase(signer),
         purpose: JSON.stringify(purpose),
         calls: JSON.stringify(calls.map(callRecordOf)),
-        key: digestOf({ chain, signer, purpose, calls, ...key }),
+        key: digestOf(key),
       },
     );
   }
