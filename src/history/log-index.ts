@@ -85,10 +85,11 @@ export function createLogIndex(parameters: CreateLogIndexParameters): LogIndex {
       const classify = (error: unknown, asked: BlockRange): Refusal => {
         const refusal = classifyRefusal(undefined, error, asked);
         const ownKind = error instanceof IndexFault ? error.kind : undefined;
+        const isHopeless = refusal.kind === "silent" && neverPasses.test(String(error));
         // The numbers in an index's messages are numbers of logs and pages.
         return {
           ...refusal,
-          kind: ownKind ?? refusal.kind,
+          kind: ownKind ?? (isHopeless ? "unsupported" : refusal.kind),
           suggestedBlocks: undefined,
           answer: describeFault(error, clean),
         };
@@ -156,27 +157,20 @@ class IndexFault extends Error {
   readonly kind: Refusal["kind"] | undefined;
   readonly status: number | undefined;
   readonly headers: Headers | undefined;
-  /** Of a refusal in JSON; any number, so that it does not look like silence. */
-  readonly code: number | undefined;
   constructor(
     message: string,
-    {
-      kind,
-      status,
-      headers,
-      code,
-    }: { kind?: Refusal["kind"] | undefined; status?: number; headers?: Headers; code?: number } = {},
+    { kind, status, headers }: { kind?: Refusal["kind"] | undefined; status?: number; headers?: Headers } = {},
   ) {
     super(message);
     this.kind = kind;
     this.status = status;
     this.headers = headers;
-    this.code = code;
   }
 }
 
-const refusedInJson = -32000;
 const nothingFound = /^no (?:records|logs) found/i;
+/** A refusal of every request, unless its words are also those of a limit. */
+const neverPasses = /api.?key|chain.?id|not supported|upgrade|deprecated/i;
 /** No wait within one run ends such a limit. */
 const longLimit = /\bdaily\b|\bper day\b|\bmonth/i;
 
@@ -208,7 +202,6 @@ async function request(target: string, signal: AbortSignal, clean: (text: string
   const words = firstWords(typeof result === "string" && result !== "" ? result : message, clean);
   throw new IndexFault(words, {
     headers,
-    code: refusedInJson,
     kind: longLimit.test(words) ? "unsupported" : undefined,
   });
 }

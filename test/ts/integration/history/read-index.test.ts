@@ -355,6 +355,18 @@ describe("readHistory with an index", () => {
         1,
         /daily/,
       ],
+      [
+        "that it does not serve the chain",
+        { body: '{"status":"0","message":"NOTOK","result":"Free API access is not supported for this chain."}' },
+        1,
+        /not supported for this chain/,
+      ],
+      [
+        "that something is wrong",
+        { body: '{"status":"0","message":"Something went wrong.","result":null}' },
+        3,
+        /went wrong/,
+      ],
       ["HTTP 404", { status: 404, body: "not here" }, 1, /HTTP 404/],
     ] as const)
       it(what, async () => {
