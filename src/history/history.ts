@@ -54,7 +54,7 @@ export type IncompletenessReason = { readonly message: string } & (
   /** The endpoint could not show whether the app existed before the first block that was read. */
   | { readonly kind: "creationUnproven"; readonly fromBlock: bigint }
   | {
-      /** The events were compared for every hash that an event names, and for those in use (`readKnownLists`). */
+      /** Compared for every hash that an event names; tasks also compare those that CVMs and the configuration need. */
       readonly kind: "composeHashDiffers";
       readonly composeHash: ComposeHash;
       readonly byEvents: boolean;
