@@ -4,7 +4,7 @@ import type { Address } from "viem";
 import { type BuildSafeBatchParameters, buildSafeBatch, type SafeBatch } from "../batch/build-safe-batch.ts";
 import { estimateSafePrice } from "../batch/estimate-batch-price.ts";
 import type { PriceEstimate } from "../core/price.ts";
-import { InvalidArgumentError } from "../errors/index.ts";
+import { InvalidArgumentError, UnusableFileError } from "../errors/index.ts";
 import { writeWholeFile } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
 import { showPrice } from "../output/price.ts";
@@ -80,7 +80,8 @@ async function write(file: string, text: string): Promise<void> {
   try {
     await writeWholeFile(file, text);
   } catch (cause) {
-    throw new InvalidArgumentError(`The file ${file} cannot be written.`, {
+    const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
+    throw new InvalidArgumentError(`The file ${file} cannot be written${why}.`, {
       nextStep: "Name another one: --batch safe:FILE.",
       cause,
     });

@@ -348,6 +348,10 @@ const storeProblems = {
   foreign: ["is not a history store", "Give the path of a history store, or a path where no file exists."],
   newer: ["was written by a newer version", "Update this package, or give another path."],
   unusable: ["cannot be opened or written", "Check its folder, its permissions and the free space."],
+  full: [
+    "cannot be written, because the disk is full or fails",
+    "Free some space, then try again. It keeps what it has.",
+  ],
   locked: ["is locked by another process", "Wait until the other process has ended, then try again."],
 } as const;
 

@@ -17,6 +17,10 @@ const problems = {
     "cannot be opened or written",
     "Check its folder, its permissions and the free space. No transaction is sent before it is recorded.",
   ],
+  full: [
+    "cannot be written, because the disk is full or fails",
+    "Nothing was sent that it does not hold. Free some space, then try again.",
+  ],
   locked: ["is locked by another process", "Wait until the other process has ended, then try again."],
 } as const;
 

@@ -3,7 +3,7 @@ import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { prepareOwnDatabase, restrictDatabase } from "./own-file.ts";
 import { DatabaseSync } from "./sqlite.ts";
 
-export type DatabaseProblem = "damaged" | "foreign" | "newer" | "unusable" | "locked";
+export type DatabaseProblem = "damaged" | "foreign" | "newer" | "unusable" | "locked" | "full";
 
 export interface DatabaseFormat {
   /** SQLite's `application_id`, which marks the file as one of this kind. */
@@ -199,7 +199,9 @@ function versionOf(database: DatabaseSync, { applicationId, version, toError }: 
 const problemOf = new Map<number, DatabaseProblem>([
   [5, "locked"], // BUSY
   [6, "locked"], // LOCKED
+  [10, "full"], // IOERR: such as a limit of this user
   [11, "damaged"], // CORRUPT
+  [13, "full"], // FULL
   [26, "foreign"], // NOTADB: neither a database nor a part of one
 ]);
 

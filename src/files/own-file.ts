@@ -124,6 +124,7 @@ const wordsOf: Readonly<Record<string, string>> = {
   ELOOP: "it is a symbolic link",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk is full",
+  EFBIG: "it would be larger than a file of this user may be",
   EROFS: "its file system is read-only",
 };
 
@@ -216,7 +217,7 @@ async function isDirectory(path: string): Promise<boolean> {
  * Writes a file atomically: after a crash or with a full disk, the file has the complete new text or its old content.
  * Writes directly to pipes and devices, such as /dev/stdout, except if a link outside /dev and /proc leads to one.
  *
- * @throws NodeJS.ErrnoException, UnusableFileError
+ * @throws UnusableFileError
  */
 export async function writeWholeFile(path: string, text: string): Promise<void> {
   const target = await realpath(path).catch(() => path);
@@ -227,7 +228,9 @@ export async function writeWholeFile(path: string, text: string): Promise<void> 
   if (isSpecial) {
     const isLink = (await lstat(path)).isSymbolicLink() && !/^\/(?:dev|proc)\//.test(resolve(path));
     if (isLink) throw new UnusableFileError(path, "it is a symbolic link to a pipe, a device or a folder");
-    return writeFile(target, text);
+    return writeFile(target, text).catch((error: unknown) => {
+      throw unusable(path, error);
+    });
   }
   const draft = `${target}.${randomBytes(6).toString("hex")}.tmp`;
   try {
@@ -235,6 +238,6 @@ export async function writeWholeFile(path: string, text: string): Promise<void> 
     await rename(draft, target);
   } catch (error) {
     await rm(draft, { force: true });
-    throw error;
+    throw unusable(path, error);
   }
 }

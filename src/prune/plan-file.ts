@@ -41,7 +41,8 @@ export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
 export async function savePlan(path: string, plan: PrunePlan): Promise<void> {
   await loadPlan(path);
   await writeWholeFile(path, writePlanFile(plan)).catch((cause: unknown) => {
-    throw new InvalidPlanFileError(path, "it cannot be written", { cause });
+    const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
+    throw new InvalidPlanFileError(path, `it cannot be written${why}`, { cause });
   });
 }
 

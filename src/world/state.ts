@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, existsSync, ftruncateSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { z } from "zod";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { acquireLock, type FileLock } from "../files/file-lock.ts";
-import { openOwnFile } from "../files/own-file.ts";
+import { openOwnFile, unusable } from "../files/own-file.ts";
 import { readHandle } from "../files/read-bounded.ts";
 import { baseChainId } from "./chain/predeploys.ts";
 import type { ChainRecord } from "./chain/record.ts";
@@ -208,7 +208,18 @@ export async function openWorldFile(path: string, makeHeader: () => Promise<Worl
     const entries = rest.map((line, index) => parseLine(path, index + 2, line, entrySchema));
     await file.chmod(0o600); // the API key is in it
     await file.truncate(end);
-    const append = (line: WorldHeader | WorldEntry) => appendFileSync(file.fd, `${JSON.stringify(line)}\n`);
+    let length = end;
+    const append = (line: WorldHeader | WorldEntry) => {
+      const added = Buffer.from(`${JSON.stringify(line)}\n`);
+      try {
+        appendFileSync(file.fd, added);
+        length += added.length;
+      } catch (error) {
+        // A full disk may take a part of the line. The next line must not follow it.
+        ftruncateSync(file.fd, length);
+        throw unusable(path, error);
+      }
+    };
     if (first === undefined) append(header);
     return { header, entries, append, close: () => file.close() };
   } catch (error) {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { errorCodes } from "../../cloud/protocol.ts";
 import { isDstackError } from "../../errors/index.ts";
 import { ApiError, composeInvalid, InvalidRequestError } from "../errors.ts";
+import { StoreFullError } from "../store/database.ts";
 
 export interface ErrorAnswer {
   readonly status: number;
@@ -22,6 +23,7 @@ const locationWords: Readonly<Record<string, string>> = {
 /** Turns an error into one of the API's documented answers. The answer to an unexpected error reveals no details. */
 export function toErrorAnswer(error: unknown, requestId: string): ErrorAnswer {
   if (error instanceof ApiError) return fromApiError(error, requestId);
+  if (error instanceof StoreFullError) return { status: 507, body: { detail: error.message } };
   if (error instanceof InvalidRequestError) {
     return invalid([{ loc: error.location, msg: error.message, type: error.type }]);
   }

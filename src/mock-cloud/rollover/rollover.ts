@@ -8,6 +8,7 @@ import type { Faults } from "../faults/faults.ts";
 import type { KmsRuntime } from "../services/kms.ts";
 import type { RegistrationVerifier } from "../services/onchain-policy.ts";
 import type { Cvm, CvmStatus, Workload } from "../store/cvms.ts";
+import { StoreFullError } from "../store/database.ts";
 import type { AwaitedTag, BusyKind, Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { askBootGate, type BootVerdict, buildBootInfo } from "./boot-gate.ts";
@@ -242,7 +243,25 @@ export class Rollover {
     });
   }
 
+  /** While the state file cannot be written, nothing of the operation is lost: it is tried again. */
   async #run(recorded: Operation): Promise<void> {
+    const { store, clock, bootRetryMs, emit } = this.#dependencies;
+    const { signal } = this.#stopping;
+    let isTold = false;
+    for (let operation: Operation | undefined = recorded; operation?.id === recorded.id && !signal.aborted; ) {
+      try {
+        return await this.#complete(operation);
+      } catch (error) {
+        if (!(error instanceof StoreFullError)) throw error;
+        if (!isTold) emit({ type: "internal-error", requestId: recorded.correlationId, message: String(error) });
+        isTold = true;
+        await clock.sleep(bootRetryMs, signal).catch(() => {});
+        operation = store.operations.runningOf(recorded.cvmId);
+      }
+    }
+  }
+
+  async #complete(recorded: Operation): Promise<void> {
     const { store, clock, rolloverMs } = this.#dependencies;
     const { signal } = this.#stopping;
     let operation = recorded;
@@ -262,6 +281,7 @@ export class Rollover {
       this.#settle(operation, outcome);
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof StoreFullError) throw error;
       const failure = `Internal error of the mock cloud: ${String(error)}`;
       this.#settle(operation, { status: "error", failure, bootError: failure });
     }

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
+import { UnusableFileError } from "../../errors/index.ts";
 import { prepareOwnDatabase, restrictDatabase } from "../../files/own-file.ts";
 import { DatabaseSync } from "../../files/sqlite.ts";
 import { migrations } from "./migrations.ts";
@@ -8,6 +9,20 @@ export type SqlValue = SQLInputValue;
 
 /** SQLite's table of the highest id per table, for tables that never reuse an id. */
 const counters = "sqlite_sequence";
+
+/** The state file cannot be written now. The transaction was rolled back; background work waits and tries again. */
+export class StoreFullError extends Error {
+  override readonly name = "StoreFullError";
+  constructor(cause: unknown) {
+    super(
+      "The disk with the mock cloud's state is full or cannot be written. Nothing was changed. Free some space, then try again.",
+      { cause },
+    );
+  }
+}
+
+/** SQLite's result codes IOERR and FULL. */
+const unwritable: ReadonlySet<number> = new Set([10, 13]);
 
 type Row = Record<string, SqlValue>;
 
@@ -33,24 +48,33 @@ export class Database {
       restrictDatabase(path);
     }
     this.#sqlite = new DatabaseSync(isKept ? resolve(path) : path); // because a relative path may look like a URI
-    // WAL survives a crash of the process at any moment. NORMAL may lose the last commits only in a power failure.
-    this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-    this.#sqlite.exec("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;");
-    this.#migrate();
+    try {
+      // WAL survives a crash of the process at any moment. NORMAL may lose the last commits only in a power failure.
+      this.#guard(() => {
+        this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+        this.#sqlite.exec("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;");
+      });
+      this.#migrate();
+    } catch (cause) {
+      this.#sqlite.close();
+      throw isStoreFull(cause)
+        ? new UnusableFileError(path, "the disk is full or cannot be written", { cause })
+        : cause;
+    }
   }
 
   /** Returns all rows. The caller must name the right row type; the STRICT tables enforce the column types. */
   all<Row>(sql: string, parameters: Record<string, SqlValue> = {}): Row[] {
-    return this.#prepare(sql).all(parameters) as Row[]; // STRICT tables: see above
+    return this.#guard(() => this.#prepare(sql).all(parameters) as Row[]); // STRICT tables: see above
   }
 
   first<Row>(sql: string, parameters: Record<string, SqlValue> = {}): Row | undefined {
-    return this.#prepare(sql).get(parameters) as Row | undefined; // STRICT tables: see above
+    return this.#guard(() => this.#prepare(sql).get(parameters) as Row | undefined); // STRICT tables: see above
   }
 
   /** Runs a statement and returns the id of the row it inserted, if it inserted one. */
   run(sql: string, parameters: Record<string, SqlValue> = {}): number {
-    return Number(this.#prepare(sql).run(parameters).lastInsertRowid);
+    return this.#guard(() => Number(this.#prepare(sql).run(parameters).lastInsertRowid));
   }
 
   /** Runs all of the work or none of it. A nested call joins the outer transaction. */
@@ -101,18 +125,29 @@ export class Database {
   }
 
   #commit<Result>(work: () => Result): Result {
-    this.#sqlite.exec("BEGIN IMMEDIATE");
+    this.#guard(() => this.#sqlite.exec("BEGIN IMMEDIATE"));
     this.#depth += 1;
     try {
       const result = work();
-      this.#sqlite.exec("COMMIT");
+      this.#guard(() => this.#sqlite.exec("COMMIT"));
       return result;
     } catch (error) {
-      this.#sqlite.exec("ROLLBACK");
+      // After a failed write, SQLite itself may have ended the transaction.
+      if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK");
       this.#afterCommit = [];
       throw error;
     } finally {
       this.#depth -= 1;
+    }
+  }
+
+  /** @throws StoreFullError */
+  #guard<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      const code: unknown = Reflect.get(Object(error), "errcode");
+      throw typeof code === "number" && unwritable.has(code & 0xff) ? new StoreFullError(error) : error;
     }
   }
 

@@ -7,6 +7,7 @@ import { InvalidRequestError, webhookNotFound } from "../errors.ts";
 import type { EventListener, MockCloudEvent, OperationFinished, UpdatePrepared } from "../events.ts";
 import type { Faults } from "../faults/faults.ts";
 import type { Cvm } from "../store/cvms.ts";
+import { StoreFullError } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import type { Webhook, WebhookDelivery } from "../store/webhooks.ts";
 import type { Workspace } from "../store/workspaces.ts";
@@ -30,6 +31,8 @@ const minute = 60_000;
 /**
  * Delays between a failed attempt and the next one. If the attempt after the last delay fails, the delivery has failed.
  */
+/** While the state file cannot be written. */
+const fullDiskPauseMs = 1_000;
 const retryDelaysMs = [minute, 10 * minute, 60 * minute];
 
 /** Sends events to webhooks, independently of the requests that caused them. Pending deliveries survive a restart. */
@@ -184,7 +187,7 @@ export class WebhookService {
     this.#deliveries.add(run);
   }
 
-  async #deliver({ webhookId, eventId }: WebhookDelivery): Promise<void> {
+  async #deliver({ webhookId, eventId }: Pick<WebhookDelivery, "webhookId" | "eventId">): Promise<void> {
     const { store, clock, emit } = this.#dependencies;
     const { signal } = this.#stopping;
     const find = () => store.webhooks.findDelivery(webhookId, eventId);
@@ -200,7 +203,11 @@ export class WebhookService {
         await attempt.finally(() => this.#attempts.delete(attempt));
       }
     } catch (error) {
-      if (!signal.aborted) emit({ type: "internal-error", requestId: eventId, message: String(error) });
+      if (signal.aborted) return;
+      emit({ type: "internal-error", requestId: eventId, message: String(error) });
+      if (!(error instanceof StoreFullError)) return;
+      await clock.sleep(fullDiskPauseMs, signal).catch(() => {});
+      if (!signal.aborted) return this.#deliver({ webhookId, eventId });
     }
   }
 

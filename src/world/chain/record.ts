@@ -34,6 +34,8 @@ interface Block {
 export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRpc {
   let turn: Promise<unknown> = Promise.resolve();
   let failure: unknown;
+  /** What a full disk did not take. It must be recorded before anything else changes the chain. */
+  let unrecorded: RecordedRequest | undefined;
   return (method, params) => {
     if (!changesChain(method)) return answer(method, params);
     const result = turn.then(() => run(method, params));
@@ -46,18 +48,22 @@ export function recordRequests(answer: AnswerRpc, record: ChainRecord): AnswerRp
     if (startsIntervalMining(method, params)) {
       throw new Error("A chain with a state file mines only on request, because other blocks could not be replayed.");
     }
+    if (unrecorded !== undefined) record.append(unrecorded);
+    unrecorded = undefined;
     const before = await readBlock(answer, "latest");
     const [outcome] = await Promise.allSettled([answer(method, params)]);
     try {
       const effect = await readEffect(answer, before);
       // A refused call changed nothing, unless it failed after it had mined a block.
       const isRefused = outcome.status === "rejected" && effect.head === before.hash;
-      if (!isRefused) record.append({ method, params, ...effect });
+      unrecorded = isRefused ? undefined : { method, params, ...effect };
     } catch (error) {
       // The record now lacks a change of the chain. So no later call may be recorded as if it followed the last record.
       failure = error;
       throw error;
     }
+    if (unrecorded !== undefined) record.append(unrecorded);
+    unrecorded = undefined;
     if (outcome.status === "rejected") throw outcome.reason;
     return outcome.value;
   }

@@ -29,11 +29,16 @@ describe("writeWholeFile", () => {
     const place = join(directory.path, "place");
     mkdirSync(place);
     writeFileSync(join(place, "kept"), "");
-    expect(await rejection(writeWholeFile(place, "text"))).to.have.property("code", "EISDIR");
-    expect(await rejection(writeWholeFile(join(directory.path, "none", "x"), "text"))).to.have.property(
-      "code",
-      "ENOENT",
-    );
+    const missing = join(directory.path, "none", "x");
+    for (const [path, problem] of [
+      [place, "it is a folder"],
+      [missing, "there is no such file or folder"],
+      ["/dev/full", "the disk is full"],
+    ] as const) {
+      const error = await rejection(writeWholeFile(path, "text"));
+      expect(error).to.be.instanceOf(UnusableFileError);
+      expect(error).to.have.deep.property("context", { path, problem });
+    }
     expect([readdirSync(directory.path), readdirSync(place)]).to.deep.equal([["place"], ["kept"]]);
   });
 });
