@@ -57,7 +57,7 @@ export class Database {
       this.#migrate();
     } catch (cause) {
       this.#sqlite.close();
-      throw isStoreFull(cause)
+      throw cause instanceof StoreFullError
         ? new UnusableFileError(path, "the disk is full or cannot be written", { cause })
         : cause;
     }
