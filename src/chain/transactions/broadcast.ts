@@ -10,6 +10,8 @@ import {
 import type { ChainClient } from "../client.ts";
 import { says, translateChainError, withRpcErrors } from "../rpc-errors.ts";
 import { readBaseFee } from "./fees.ts";
+import type { FollowContext } from "./follow-context.ts";
+import { type LedgerTransaction, lastAttempt, preparedOf } from "./ledger-records.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 import { explainFunds } from "./price.ts";
 
@@ -21,6 +23,22 @@ const belowBaseFee =
 const tooCheap = /transaction (?:gas price )?(?:is )?underpriced|fee too low|gas price below/i;
 const poolIsFull =
   /in-?flight transaction limit|gapped-?nonce|account limit exceeded|(?:tx|mem)pool is full|nonce too high|too many pending/i;
+
+/**
+ * Sends the last attempt of a recorded transaction, and records that the endpoint has taken it.
+ *
+ * @throws what broadcastTransaction throws, LedgerError
+ */
+export async function broadcastRecorded(
+  { client, ledger }: Pick<FollowContext, "client" | "ledger">,
+  transaction: LedgerTransaction,
+): Promise<LedgerTransaction> {
+  const attempt = lastAttempt(transaction);
+  const hash = await broadcastTransaction(client, preparedOf(transaction, attempt));
+  // A node or a wallet that is asked again may sign other bytes.
+  const isKnown = attempt.isSent && attempt.transactionHash === hash;
+  return isKnown ? transaction : ledger.markSent(transaction.id, attempt.id, hash);
+}
 
 /**
  * Sends a prepared transaction to the node. The same signed bytes may be sent any number of times: their nonce lets

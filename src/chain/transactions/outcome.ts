@@ -10,7 +10,7 @@ import {
   UnsignedRecordError,
 } from "../../errors/index.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
-import { broadcastTransaction, readIsRecorded } from "./broadcast.ts";
+import { broadcastRecorded, readIsRecorded } from "./broadcast.ts";
 import { readBaseFee } from "./fees.ts";
 import { findForeignSignature, findNonceTaker, judgeNonceTaker, type NonceTakerOrSame } from "./find.ts";
 import type { Ended, FollowContext } from "./follow-context.ts";
@@ -135,13 +135,11 @@ export async function sendAgain(context: FollowContext, transaction: LedgerTrans
   await lookAtBaseFee(context, transaction);
 }
 
-async function sendBytes({ client, ledger }: FollowContext, transaction: LedgerTransaction): Promise<void> {
-  const attempt = lastAttempt(transaction);
-  const problem = await findForeignSignature({ ...attempt, from: transaction.from });
+async function sendBytes(context: FollowContext, transaction: LedgerTransaction): Promise<void> {
+  const problem = await findForeignSignature({ ...lastAttempt(transaction), from: transaction.from });
   if (problem !== undefined)
-    throw new LedgerError(ledger.path, "damaged", { detail: `of record ${transaction.id}, ${problem}` });
-  const hash = await broadcastTransaction(client, preparedOf(transaction, attempt));
-  if (!attempt.isSent) ledger.markSent(transaction.id, attempt.id, hash);
+    throw new LedgerError(context.ledger.path, "damaged", { detail: `of record ${transaction.id}, ${problem}` });
+  await broadcastRecorded(context, transaction);
 }
 
 /**
@@ -192,6 +190,5 @@ async function requestAgain(context: FollowContext, transaction: LedgerTransacti
   const isCall = attempt.kind === "call";
   await settings.confirmUnsigned(isCall ? transaction : { ...transaction, ...prepared, calls: [] });
   ledger.setOwner(transaction.id, owner);
-  const hash = await broadcastTransaction(client, prepared);
-  ledger.markSent(transaction.id, attempt.id, hash);
+  await broadcastRecorded(context, transaction);
 }

@@ -4,7 +4,7 @@ import { undoDelegationGasCeiling } from "../../core/order-calls.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { type ChainClient, requireSigningChain } from "../client.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
-import { broadcastTransaction } from "./broadcast.ts";
+import { broadcastRecorded } from "./broadcast.ts";
 import { readChainIdentity } from "./chain-identity.ts";
 import {
   highestReplacementTip,
@@ -138,9 +138,7 @@ async function sendOther(
     transaction: { ...fields, gas: transaction.gasLimit, ...fees },
     authorization: transaction.authorizes ? authorizationOf(call.rawTransaction) : undefined,
   });
-  const attempt = lastAttempt(ledger.addAttempt(open.id, kind, prepared));
-  const hash = await broadcastTransaction(client, prepared);
-  return ledger.markSent(open.id, attempt.id, hash);
+  return broadcastRecorded({ client, ledger }, ledger.addAttempt(open.id, kind, prepared));
 }
 
 /** More than 21,000 where the account delegates: the delegate's code then runs. */

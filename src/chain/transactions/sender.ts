@@ -9,13 +9,13 @@ import {
   TransactionUnderpricedError,
 } from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
-import { broadcastTransaction, isUnknownType, isUserRejection } from "./broadcast.ts";
+import { broadcastRecorded, isUnknownType, isUserRejection } from "./broadcast.ts";
 import { highestTipFor, type ReadFeesReturnType, readFees } from "./fees.ts";
 import { requireMined, waitForFinality } from "./finality.ts";
 import { followTransaction, isPassing, nudge } from "./follow.ts";
 import { type Ended, type FollowContext, openContext } from "./follow-context.ts";
 import type { RecordOutcome } from "./ledger.ts";
-import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter, preparedOf } from "./ledger-records.ts";
+import { type BatchKey, type LedgerTransaction, lastAttempt, nonceAfter } from "./ledger-records.ts";
 import { clearTheWay, readOutcome } from "./outcome.ts";
 import { readNextNonce, signTransaction } from "./prepare.ts";
 import { requireFunds } from "./price.ts";
@@ -295,7 +295,7 @@ export class Sender implements Disposable {
 
   /** Signs, records and sends one transaction, or finds the one of another run that carries its calls. */
   async #sendOne(intent: TransactionIntent, terms: Terms): Promise<OneSent> {
-    const { client, ledger, settings } = this.context;
+    const { ledger, settings } = this.context;
     const recorded = await this.#record(intent, terms);
     if (recorded.kind === "covered") {
       if (this.gasLeft !== undefined) this.gasLeft += intent.gas; // this run has not spent it
@@ -306,8 +306,7 @@ export class Sender implements Disposable {
     const attempt = lastAttempt(transaction);
     let refusal: unknown;
     try {
-      const hash = await broadcastTransaction(client, preparedOf(transaction));
-      transaction = ledger.markSent(transaction.id, attempt.id, hash);
+      transaction = await broadcastRecorded(this.context, transaction);
     } catch (error) {
       const isRefusal = intent.authorize !== undefined && isUnknownType(error);
       const isDeclined = attempt.rawTransaction === undefined && isUserRejection(error);
