@@ -22,6 +22,7 @@ export interface EndpointFailure {
 
 export class RpcUnavailableError extends ChainError {
   override readonly name = "RpcUnavailableError";
+  readonly failure: EndpointFailure;
   constructor(doing: string, { cause, ...failure }: Cause & EndpointFailure = {}) {
     const { said, reason, ...facts } = failure;
     const detail = said ?? reason;
@@ -31,6 +32,7 @@ export class RpcUnavailableError extends ChainError {
       nextStep: `${adviceOn(failure)} No transaction is paid twice.`,
       context: { doing, ...definedOf({ said, reason, ...facts }) },
     });
+    this.failure = failure;
   }
 }
 
@@ -169,11 +171,18 @@ export class TransactionRevertedError extends ChainError {
 
 export class ReceiptTimeoutError extends ChainError {
   override readonly name = "ReceiptTimeoutError";
-  constructor(transactionHash: string, waitedMs: number, options: Cause = {}) {
-    super(`The endpoint returned no receipt of ${transactionHash} in ${Math.round(waitedMs / 1000)} s.`, {
+  /** @param options.said how the endpoint failed at last, if it did not answer that there is no receipt yet */
+  constructor(
+    transactionHash: string,
+    waitedMs: number,
+    { said, ...options }: Cause & Pick<EndpointFailure, "said"> = {},
+  ) {
+    const seconds = Math.round(waitedMs / 1000);
+    const last = said === undefined ? "" : ` (at last: ${said})`;
+    super(`The endpoint returned no receipt of ${transactionHash} in ${seconds} s${last}.`, {
       ...options,
       nextStep: "Try again. The next run waits for this transaction and does not send another one.",
-      context: { transactionHash, waitedMs },
+      context: { transactionHash, waitedMs, ...(said !== undefined && { said }) },
     });
   }
 }

@@ -9,7 +9,12 @@ import {
 import { parseTransactionHash, type TransactionHash } from "../../core/ids.ts";
 import { mapLimited } from "../../core/map-limited.ts";
 import { poll } from "../../core/retry.ts";
-import { ReceiptTimeoutError, RpcUnavailableError, TransactionRevertedError } from "../../errors/index.ts";
+import {
+  type EndpointFailure,
+  ReceiptTimeoutError,
+  RpcUnavailableError,
+  TransactionRevertedError,
+} from "../../errors/index.ts";
 import type { ChainClient } from "../client.ts";
 import { systemClock } from "../retry.ts";
 import { withRpcErrors } from "../rpc-errors.ts";
@@ -51,9 +56,17 @@ export async function waitForReceipt(
     if (receipt?.status === "reverted") throw new TransactionRevertedError(transactionHash, functionName);
     return receipt;
   };
-  const mayPass = (error: unknown) => !(error instanceof TransactionRevertedError);
+  let failure: EndpointFailure = {};
+  const mayPass = (error: unknown) => {
+    // The last try is cut short, which says less than the answers before it.
+    const isCut = error instanceof RpcUnavailableError && error.failure.failure === "TIMEOUT";
+    if (error instanceof RpcUnavailableError && !(isCut && failure.said !== undefined)) failure = error.failure;
+    return !(error instanceof TransactionRevertedError);
+  };
   const onTimeout = (waitedMs: number, fault: unknown) => {
-    return new ReceiptTimeoutError(transactionHash, waitedMs, fault === undefined ? {} : { cause: fault });
+    if (fault === undefined) return new ReceiptTimeoutError(transactionHash, waitedMs);
+    const { said, reason } = failure;
+    return new ReceiptTimeoutError(transactionHash, waitedMs, { cause: fault, said: said ?? reason });
   };
   return poll({ clock: systemClock }, { everyMs: pollIntervalMs, timeoutMs, mayPass, onTimeout }, look);
 }

@@ -228,6 +228,7 @@ describe("an endpoint that fails", () => {
         const error = await rejection(waitForReceipt(clientAt(server.port), wait));
         expect(error).to.be.instanceOf(ReceiptTimeoutError).and.satisfy(isDstackError);
         expect(requests).to.be.at.least(2);
+        expect((error as ReceiptTimeoutError).message).to.match(/in 0 s \(at last: HTTP 503/);
         expect(inspect(error, { depth: 10, showHidden: true }))
           .to.not.include(apiKey)
           .and.not.include(password);

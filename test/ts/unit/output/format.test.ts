@@ -90,6 +90,9 @@ describe("explorerLink", () => {
   it("is a link on a known chain, and undefined on a chain of this machine", () => {
     const base = chainDefinition(8453, { isLocal: false });
     expect(explorerLink(base, "tx", hash)).to.equal(`https://basescan.org/tx/${hash}`);
+    const ethereum = chainDefinition(1, { isLocal: false });
+    expect(explorerLink(ethereum, "address", hash)).to.equal(`https://etherscan.io/address/${hash}`);
+    expect(ethereum.contracts).to.have.property("multicall3");
     expect(explorerLink(chainDefinition(8453, { isLocal: true }), "tx", hash)).to.equal(undefined);
     expect(explorerLink(chainDefinition(31337, { isLocal: false }), "tx", hash)).to.equal(undefined);
     expect(explorerLink(undefined, "tx", hash)).to.equal(undefined);
