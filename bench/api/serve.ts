@@ -1,11 +1,12 @@
 // The servers under load, in their own process: a world, and a bare Fastify server that returns the same body. Sends
-// their URLs to its parent process, and ends with it.
+// their URLs to its parent process, then its CPU time in ms for each message, and ends with it.
 import Fastify from "fastify";
 import { createClient, http } from "viem";
 import { base } from "viem/chains";
 import { devAccount } from "../../src/world/chain/client.ts";
 import { launchCvm } from "../../src/world/cvms.ts";
 import { startWorld } from "../../src/world/start-world.ts";
+import { readUsage } from "../usage.mjs";
 
 /** The message to the parent. Each owner has one CVM, so no owner waits for the nonce or the CVM of another. */
 export interface ServedWorld {
@@ -18,7 +19,11 @@ export interface ServedWorld {
   readonly cvms: ReadonlyArray<{ readonly id: string; readonly appId: string }>;
 }
 
-const owners = Number(process.argv[2]);
+export interface ServeSettings {
+  readonly owners: number;
+}
+
+const { owners }: ServeSettings = JSON.parse(process.argv[2] ?? "");
 const world = await startWorld({ cvms: false, cloud: { rolloverMs: 0 } });
 const cvms = [];
 for (let index = 0; index < owners; index += 1) {
@@ -52,4 +57,5 @@ const bareUrl = `${await bare.listen({ host: "127.0.0.1", port: 0 })}/cvm`;
 const { rpcUrl } = world.chain;
 const served: ServedWorld = { cloudUrl: world.cloud.baseUrl, apiKeys, rpcUrl, bareUrl, cvms };
 process.send?.(served);
+process.on("message", () => process.send?.(readUsage().cpuMs));
 process.once("disconnect", () => process.exit());

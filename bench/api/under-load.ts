@@ -4,12 +4,16 @@ export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** CPU time for one work. */
+  readonly cpuMs: number;
 }
 
 export interface LoadSettings {
   readonly clients: number;
   /** Works of a turn, over all clients. */
   readonly perTurn: number;
+  /** CPU time that clients and servers have used so far. */
+  readonly readCpuMs: () => Promise<number>;
 }
 
 const turns = 4;
@@ -36,9 +40,11 @@ export async function underLoad(
 class Recorder {
   readonly #latencies: number[] = [];
   #elapsedMs = 0;
+  #cpuMs = 0;
 
-  async record(work: Work, { clients, perTurn }: LoadSettings): Promise<void> {
+  async record(work: Work, { clients, perTurn, readCpuMs }: LoadSettings): Promise<void> {
     const each = leastEach + Math.ceil(perTurn / clients);
+    const cpuMs = await readCpuMs();
     const start = performance.now();
     const busy = async (client: number) => {
       for (let count = 0; count < each; count += 1) {
@@ -49,12 +55,18 @@ class Recorder {
     };
     await Promise.all(Array.from({ length: clients }, (_, client) => busy(client)));
     this.#elapsedMs += performance.now() - start;
+    this.#cpuMs += (await readCpuMs()) - cpuMs;
   }
 
   describe(): Load {
     const sorted = this.#latencies.toSorted((one, other) => one - other);
     const quantile = (share: number) =>
       sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-    return { perSecond: (1000 * sorted.length) / this.#elapsedMs, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
+    return {
+      perSecond: (1000 * sorted.length) / this.#elapsedMs,
+      p50Ms: quantile(0.5),
+      p99Ms: quantile(0.99),
+      cpuMs: this.#cpuMs / sorted.length,
+    };
   }
 }
