@@ -95,7 +95,7 @@ export interface UpdateSettings {
   readonly waitForRollover: boolean;
   /** Longest pause between two polls of the cloud. The first pauses are shorter, and an event of the cloud ends one. */
   readonly pollCloudMs: number;
-  /** Pause between two polls of the chain. */
+  /** Longest pause between two polls of the chain. The first pauses are shorter. */
   readonly pollChainMs: number;
 }
 
