@@ -185,7 +185,8 @@ describe("startWorld", () => {
     });
 
     it("refuses a chain that is not Base's", async () => {
-      const block = { number: "0x1", extraData: "0x", timestamp: "0x1", transactions: [] };
+      const hash = `0x${"11".repeat(32)}`;
+      const block = { number: "0x1", hash, parentHash: hash, extraData: "0x", timestamp: "0x1", transactions: [] };
       const goerli = await startServer((response, { body }) => {
         const { id, method } = JSON.parse(body);
         sendJson(response, 200, { jsonrpc: "2.0", id, result: method === "eth_chainId" ? "0x5" : block });
