@@ -320,13 +320,14 @@ const blocksOfEveryChain: ReadonlySet<unknown> = new Set(["0x0", "earliest", "la
 
 type Fields<Name extends string> = { readonly [name in Name]?: unknown };
 
+/** A pending block has no number. */
 function isBlock(value: unknown): boolean {
   const { hash, number, parentHash, timestamp, baseFeePerGas } = Object(value) as Fields<
     "hash" | "number" | "parentHash" | "timestamp" | "baseFeePerGas"
   >;
-  const isMined = isHash(hash) && isQuantity(number);
-  const isPending = hash === null || number === null;
-  return (isMined || isPending) && isHash(parentHash) && isQuantity(timestamp) && isOptional(isQuantity)(baseFeePerGas);
+  const hasPlace = number === null || isQuantity(number);
+  const hasHashes = [hash, parentHash].every(isOptional(isHash));
+  return hasPlace && hasHashes && isQuantity(timestamp) && isOptional(isQuantity)(baseFeePerGas);
 }
 
 function isTransaction(value: unknown): boolean {
