@@ -4,7 +4,6 @@ import { type Ledger, memoryLedger, openLedger } from "../../../../src/chain/tra
 import { lastAttempt } from "../../../../src/chain/transactions/ledger-records.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
-import { cpuTimeOf } from "../../../support/cpu-time.ts";
 import { gone, putRecord, signer, signRecord } from "../../../support/ledger/signed-record.ts";
 import { hashNumber } from "../../../support/prune/allowlist-use.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
@@ -83,28 +82,6 @@ describe("a ledger", () => {
       expect(ledger.findBatch(other)).to.equal(undefined);
     ledger.endBatch(batch?.id ?? 0);
     expect(ledger.findBatch(key)).to.equal(undefined);
-  });
-
-  it("records a transaction of a large batch as fast as one of a small batch", async () => {
-    const timeOf = async (count: number) => {
-      const ledger = memoryLedger();
-      const calls = Array.from({ length: count }, (_, index) =>
-        addComposeHashCall({ appId, composeHash: hashNumber(index + 1) }),
-      );
-      const key = { chain: "8453", signer: signer.address, purpose: { kind: "batch" }, calls } as const;
-      const records = [];
-      for (const [index, call] of calls.slice(0, 20).entries())
-        records.push({
-          ...{ key, calls: [call], prepared: await signOne(call, 5 + index), authorizes: false, owner: gone },
-          ...{ since: 0, floor: 5, floorReadAt: 0, isDevelopment: false },
-        });
-      const [first, ...rest] = records.map((record) => () => expect(ledger.record(record).kind).to.equal("recorded"));
-      first?.(); // records the batch itself
-      return cpuTimeOf(() => rest.map((record) => record()));
-    };
-    await timeOf(100); // compiles
-    // 30 times the calls; reading all of them for each transaction would take some 20 times as long.
-    expect((await timeOf(3_000)) / (await timeOf(100))).to.be.lessThan(5);
   });
 
   it("keeps everything after a restart, and finds it by call, signer, nonce and state", async () => {
