@@ -1,12 +1,15 @@
 import { parseArgs } from "node:util";
-import { createPublicClient, http, isAddress } from "viem";
+import { isAddress } from "viem";
 import { parseFixedHex } from "../core/ids.ts";
+import { hideLikelySecrets } from "../core/secrets.ts";
+import { cleanText } from "../core/text.ts";
 import { InvalidArgumentError, InvalidHexError, isDstackError } from "../errors/index.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
 import type { MockCloudEvent } from "./events.ts";
 import { parseAllowedHosts, parseAllowedOrigins, splitList } from "./http/page-guard.ts";
 import { type OnChainKmsSeed, parseFinality } from "./options.ts";
 import { parseSeed } from "./parse-seed.ts";
+import { connectEndpoint } from "./services/kms.ts";
 import { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "./start.ts";
 
 const help = `Usage: dstack-toolkit mock-cloud [options]
@@ -152,13 +155,30 @@ async function findKms(raw: string, rpc: string | undefined): Promise<OnChainKms
   if (!isAddress(raw.startsWith("0x") ? raw : `0x${raw}`)) {
     throw new InvalidHexError("--kms", raw, 20, { isChecksum: true });
   }
-  const client = createPublicClient({ transport: http(rpc, { retryCount: 0, timeout: 10_000 }) });
+  const client = connectEndpoint(rpc, 10_000);
   const read = async () => [await client.getChainId(), await client.getCode({ address })] as const;
-  const [chainId, code] = await read().catch(() => {
-    throw new InvalidArgumentError("The endpoint of --chain-rpc gave no usable answer.");
+  const [chainId, code] = await read().catch((error: unknown) => {
+    throw new InvalidArgumentError(`The endpoint of --chain-rpc gave no usable answer (${describeFailure(error)}).`);
   });
   if (code === undefined) throw new InvalidArgumentError(`Chain ${chainId} has no contract at ${address}.`);
   return { slug: chainId === 1 ? "kms-ethereum-1" : "kms-base-1", chainId, contractAddress: address, rpc };
+}
+
+/** The HTTP status, and the system's code or the endpoint's words, as far as an error of viem tells them. */
+function describeFailure(error: unknown): string {
+  const links: object[] = [];
+  for (let link = error; link instanceof Object && links.length < 10; link = Reflect.get(link, "cause"))
+    links.push(link);
+  const find = (name: string, type: string): unknown =>
+    links.map((link): unknown => Reflect.get(link, name)).find((value) => typeof value === type);
+  // viem reads a body that is not JSON-RPC without a check.
+  const isMisread = links.some(
+    (link) => link instanceof SyntaxError || (link instanceof TypeError && link.message !== "fetch failed"),
+  );
+  const said = isMisread ? "its answer is not JSON-RPC" : (find("code", "string") ?? find("details", "string"));
+  const words = cleanText(hideLikelySecrets(String(said)), 200);
+  const status = find("status", "number");
+  return status === undefined ? words : `HTTP ${status}: ${words}`;
 }
 
 function parseNumber(flag: string, raw: string, largest: number): number {

@@ -134,6 +134,11 @@ function connectChain(transport: Transport): PublicClient {
   return createPublicClient({ transport, cacheTime: 0 });
 }
 
+/** A client of one endpoint, whose errors contain no secret of its URL. */
+export function connectEndpoint(rpc: string, timeoutMs: number): PublicClient {
+  return connectChain(withCleanErrors(toTransport(rpc, timeoutMs)));
+}
+
 /**
  * Removes the secrets of the requests from the texts of their errors. These texts become events, states of operations
  * and answers of the API, and viem's errors contain the URL.

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -130,7 +131,7 @@ describe("the command dstack-toolkit mock-cloud", () => {
       [["--kms", kms, "--chain-rpc", "sekret"], "--chain-rpc must be an http or https URL."],
       [
         ["--kms", kms, "--chain-rpc", "http://127.0.0.1:1/sekret"],
-        "The endpoint of --chain-rpc gave no usable answer.",
+        "The endpoint of --chain-rpc gave no usable answer (",
       ],
       [["--kms", "0x12", "--chain-rpc", "http://127.0.0.1:1"], "--kms must be 20 bytes of hex"],
       [["--kms", `0xaB${"cd".repeat(19)}`, "--chain-rpc", "http://127.0.0.1:1"], "checksum"],
@@ -155,6 +156,35 @@ describe("the command dstack-toolkit mock-cloud", () => {
       expect(stderr, args.join(" ")).to.not.match(/^\s+at |sekret/m);
     }
     taken.close();
+  });
+
+  it("tells why the endpoint of --chain-rpc cannot be used, without the secrets of its URL", async () => {
+    const secret = "sekret-1234567890";
+    const answers: Readonly<Record<string, [status: number, body: string, told: string]>> = {
+      key: [401, `{"error":"invalid api key ${secret}"}`, 'HTTP 401: "invalid api key [hidden]"'],
+      busy: [429, '{"error":"slow down"}', 'HTTP 429: "slow down"'],
+      moved: [302, "{}", "HTTP 302: Found"],
+      page: [200, "<html>Sign in</html>", "its answer is not JSON-RPC"],
+      empty: [200, "", "its answer is not JSON-RPC"],
+      shape: [200, "{}", "its answer is not JSON-RPC"],
+      nothing: [200, "null", "its answer is not JSON-RPC"],
+    };
+    const server = createHttpServer(({ url }, response) => {
+      const [status = 404, body = ""] = answers[url?.split("/")[1] ?? ""] ?? [];
+      response.writeHead(status, { "content-type": "application/json", location: "/shape" }).end(body);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    try {
+      for (const [name, [, , told]] of Object.entries(answers)) {
+        const rpc = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${name}/${secret}`;
+        const { exitCode, stderr } = await run(["--port", "0", "--kms", kms, "--chain-rpc", rpc]);
+        expect(exitCode, name).to.equal(2);
+        expect(stderr, name).to.include(`The endpoint of --chain-rpc gave no usable answer (${told}).\n`);
+        expect(stderr, name).to.not.include(secret);
+      }
+    } finally {
+      server.close();
+    }
   });
 
   it("refuses an empty API key from the environment", async () => {
