@@ -1,4 +1,4 @@
-import { DstackError } from "./base.ts";
+import { DstackError, isDstackError } from "./base.ts";
 
 abstract class BatchError extends DstackError {
   readonly family = "chain";
@@ -18,9 +18,10 @@ export class BatchStoppedError<Result = unknown> extends BatchError {
   readonly result: Result;
   constructor(details: BatchStoppedDetails, result: Result, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
+    const advice = (isDstackError(cause) ? cause.nextStep : undefined) ?? "Try again.";
     super(`The batch stopped after ${details.done} of ${details.total} calls: ${why}`, {
       cause,
-      nextStep: "Try again. The next run looks for the recorded transactions first, and sends no call twice.",
+      nextStep: `${advice} The next run of the same command looks for the recorded transactions first, and completes those that are open.`,
       context: { ...details },
     });
     this.result = result;

@@ -60,9 +60,7 @@ export class TransactionUnderpricedError extends LedgerFamilyError {
   constructor(details: UnderpricedDetails, options: Cause = {}) {
     const { signer, nonce, functionName, maxFeePerGas, baseFeePerGas, transactionHash } = details;
     const why =
-      baseFeePerGas === undefined
-        ? "but the node requires more"
-        : `but the base fee rose to ${inGwei(baseFeePerGas)} gwei`;
+      baseFeePerGas === undefined ? "but the node requires more" : `but the base fee is ${inGwei(baseFeePerGas)} gwei`;
     super(
       `${functionName} of ${signer}, nonce ${nonce}, pays at most ${inGwei(maxFeePerGas)} gwei per gas, ${why}. It is not mined.`,
       {

@@ -117,7 +117,9 @@ export class Sender implements Disposable {
   async resume(): Promise<void> {
     const { ledger } = this.context;
     const { own, others } = this.readRecorded();
-    for (const other of others) await this.#clear(other);
+    const next = others.length === 0 ? 0 : await this.readNextNonce();
+    // Behind a gap, which a wrong count left, it is not mined before this command's transactions fill the gap.
+    for (const other of others) if (other.nonce < next) await this.#clear(other);
     for (const transaction of own)
       if (!this.#sent.has(transaction.id)) this.#note({ transaction, receipt: undefined }, true);
     const open = own.filter(({ state }) => state === "open").toSorted((one, other) => one.nonce - other.nonce);

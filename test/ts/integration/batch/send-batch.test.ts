@@ -515,6 +515,25 @@ describe("sendBatch, one transaction per call", () => {
     expect((await send(additions(1), { plan })).calls.map(({ status }) => status)).to.deep.equal(["done"]);
   });
 
+  it("sends other calls while a nonce that a wrong count chose waits behind a gap", async () => {
+    const { owner } = dstack;
+    const ledger = memoryLedger();
+    const { client } = interceptedClient(connection, {
+      intercept: async ({ method }, pass) =>
+        method === "eth_getTransactionCount" ? `0x${(Number(await pass()) + 1).toString(16)}` : pass(),
+    });
+    const [first, second] = additions(2) as [OwnerCall, OwnerCall];
+    const wrong = { calls: [first], mode: "none", account: owner, ledger, timeoutMs: 100 } as const;
+    const stopped = await rejection(sendBatch(client, wrong));
+    expect(stopped).to.be.instanceOf(BatchStoppedError);
+    const { cause, nextStep } = stopped as BatchStoppedError & { readonly cause: { readonly nextStep: string } };
+    expect(nextStep).to.satisfy((text: string) => text.startsWith(cause.nextStep));
+    expect(openIn(ledger)).to.have.length(1);
+    expect((await send([second], { ledger })).calls.map(({ status }) => status)).to.deep.equal(["done"]);
+    const { transactions } = await send([first], { ledger });
+    expect(transactions.map(({ isFromRecord }) => isFromRecord)).to.deep.equal([true]);
+  });
+
   it("signs for no more gas than a call can use, and names the figures", async () => {
     const { client } = interceptedClient(connection, {
       intercept: ({ method }, pass) => (method === "eth_estimateGas" ? Promise.resolve("0x1312d00") : pass()),
