@@ -210,7 +210,7 @@ export function showCompleteness(output: Output, lists: AppLists): void {
       ? "The contract is not known to allow any hash or device."
       : `The contract is known to allow ${formatCount(found.length, "hash or device", "hashes and devices")}, and may allow more. Events explain ${explained} of them.`,
   );
-  output.line("Use an RPC endpoint that keeps all logs.");
+  output.line("Use an RPC endpoint or an index that keeps all logs.");
   if (store !== ":memory:")
     output.line(`Then delete ${store}, because the next run does not read again what that file has.`);
   output.line("If the reasons stay the same, the contract was changed without events.");

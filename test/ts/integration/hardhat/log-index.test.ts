@@ -179,6 +179,7 @@ describe("tasks with an index", () => {
     }));
     const bad = await fromIndex("history");
     expect(bad.stdout).to.include("Invalid API Key").and.to.include("THE HISTORY IS INCOMPLETE");
+    expect(bad.stdout).to.include("Use an RPC endpoint or an index that keeps all logs.");
     expect(bad.exitCode).to.not.equal(0);
     for (const text of [good.stdout, good.stderr, bad.stdout, bad.stderr, store]) expect(text).to.not.include(apiKey);
   });
