@@ -136,6 +136,10 @@ export async function showBatchPlan(
 }
 
 /** The part of the price that an endpoint could raise. */
-export function tipLimitOf({ maxPriorityFeePerGas = highestTip }: NamedFees): string {
-  return `priority fee at most ${formatGwei(maxPriorityFeePerGas)} gwei`;
+export function tipLimitOf({
+  maxPriorityFeePerGas = highestTip,
+  maxFeePerGas = maxPriorityFeePerGas,
+}: NamedFees): string {
+  const most = maxPriorityFeePerGas < maxFeePerGas ? maxPriorityFeePerGas : maxFeePerGas;
+  return `priority fee at most ${formatGwei(most)} gwei`;
 }

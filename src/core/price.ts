@@ -21,6 +21,8 @@ export interface Price {
 export interface PriceEstimate {
   /** Number of transactions. */
   readonly transactions: number;
+  /** Base fee of the latest block, in wei per gas. Transactions with a lower highest fee wait until it falls. */
+  readonly baseFeePerGas: bigint;
   /** With the estimated gas, the base fee of the latest block and the present fees of the rollup. */
   readonly expected: Price;
   /**

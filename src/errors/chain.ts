@@ -43,7 +43,12 @@ const adviceOnStatus: Readonly<Record<number, string>> = {
   429: "The endpoint limits the number of requests. Wait, then try again, or use another endpoint.",
 };
 
-function adviceOn({ status, failure }: EndpointFailure): string {
+/** How nodes say that lower nonces of the account are unused. They have no code for it. */
+const gap = /nonce too high|gapped-?nonce/i;
+
+function adviceOn({ said, status, failure }: EndpointFailure): string {
+  if (said !== undefined && gap.test(said))
+    return "Lower nonces of this account are unused. Other transactions of the account use them; send this one again then.";
   if (failure === "TIMEOUT") return "Use a faster RPC endpoint, or raise its `timeout`.";
   const advice = status === undefined ? undefined : adviceOnStatus[status];
   if (advice !== undefined) return advice;

@@ -44,10 +44,15 @@ const rows: readonly (readonly [label: string, cell: (price: Price) => string])[
 ];
 
 /** Shows what transactions will cost, before the user agrees to them. */
-export function showPrice(output: Output, { transactions, expected, most }: PriceEstimate): void {
+export function showPrice(output: Output, { transactions, baseFeePerGas, expected, most }: PriceEstimate): void {
   const what = transactions === 1 ? "price" : `price of ${transactions} transactions`;
   output.table({
     head: [what, "expected", "at most"],
     rows: rows.map(([label, cell]) => [label, cell(expected), cell(most)]),
   });
+  if (most.feePerGas >= baseFeePerGas) return;
+  const [fee, base] = [formatGwei(most.feePerGas), formatGwei(baseFeePerGas)];
+  output.line(
+    `The fee of at most ${fee} gwei per gas is below the base fee, ${base} gwei: no block takes this until it falls.`,
+  );
 }

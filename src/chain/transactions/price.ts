@@ -124,6 +124,8 @@ type GasOf = (transaction: PricedTransaction) => bigint;
 
 /** Prices of the same transactions, for any gas of each. */
 interface Quotes {
+  /** Of the latest block. */
+  readonly baseFeePerGas: bigint;
   readonly expected: (gasOf: GasOf) => Price;
   readonly most: (gasOf: GasOf) => Price;
 }
@@ -132,13 +134,13 @@ async function readQuotes(
   client: ChainClient,
   { transactions, fees: wanted, ...named }: EstimatePriceParameters,
 ): Promise<Quotes> {
-  const [baseFee, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
+  const [baseFeePerGas, fees, { l1Fees, operatorFeeOf }] = await Promise.all([
     readBaseFee(client),
     wanted ?? readFees(client, named),
     readRollupFees(client, { transactions }),
   ]);
   const { maxFeePerGas } = fees;
-  const present = baseFee + fees.maxPriorityFeePerGas;
+  const present = baseFeePerGas + fees.maxPriorityFeePerGas;
   const presentL1Fee = sum(l1Fees);
   const quote = (gasOf: GasOf, feePerGas: bigint, l1Fee: bigint): Price => {
     const gas = sum(transactions.map(gasOf));
@@ -147,6 +149,7 @@ async function readQuotes(
     return { gas, feePerGas, executionFee, l1Fee, operatorFee, total: executionFee + l1Fee + operatorFee };
   };
   return {
+    baseFeePerGas,
     expected: (gasOf) => quote(gasOf, present < maxFeePerGas ? present : maxFeePerGas, presentL1Fee),
     most: (gasOf) => quote(gasOf, maxFeePerGas, 2n * presentL1Fee),
   };
@@ -155,6 +158,7 @@ async function readQuotes(
 function toEstimate({ length }: readonly PricedTransaction[], quotes: Quotes): PriceEstimate {
   return {
     transactions: length,
+    baseFeePerGas: quotes.baseFeePerGas,
     expected: quotes.expected(({ gas, gasLimit }) => gas ?? gasLimit),
     most: quotes.most(({ gasLimit, gasCeiling = gasLimit }) => gasCeiling),
   };

@@ -176,7 +176,7 @@ export class SimulatedChain {
 
 function priceOf(transactions: number): PriceEstimate {
   const cost = { gas: 50_000n, feePerGas: 1n, executionFee: 50_000n, l1Fee: 0n, operatorFee: 0n, total: 50_000n };
-  return { transactions, expected: cost, most: cost };
+  return { transactions, baseFeePerGas: cost.feePerGas, expected: cost, most: cost };
 }
 
 /** One CVM on an on-chain KMS, and a backend that checks the chain itself. */

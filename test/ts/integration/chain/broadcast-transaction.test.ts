@@ -157,6 +157,19 @@ describe("signed bytes that are sent again", () => {
     expect(await broadcastTransaction(dstack.client, recorded)).to.equal(recorded.transactionHash);
   });
 
+  it("says what a nonce behind a gap waits for", async () => {
+    const recorded = await crashBeforeSend();
+    const { client } = interceptedClient(connection, {
+      intercept: async ({ method }, pass) => {
+        if (method === "eth_sendRawTransaction") throw rpcError(-32000, "Nonce too high. Expected 1 but got 6.");
+        return pass();
+      },
+    });
+    expect(await rejection(broadcastTransaction(client, recorded)))
+      .to.have.property("nextStep")
+      .that.includes("Lower nonces of this account are unused.");
+  });
+
   it("reports missing funds", async () => {
     const recorded = await crashBeforeSend();
     const { address } = dstack.owner;

@@ -30,17 +30,19 @@ describe("showPrice", () => {
     return { gas, feePerGas, ...fees, total: fees.executionFee + fees.l1Fee };
   };
 
-  function shown(estimate: PriceEstimate): TableRows[] {
+  function print(estimate: PriceEstimate) {
     const tables: TableRows[] = [];
+    const lines: string[] = [];
     const none = () => {};
-    showPrice({ title: none, step: none, detail: none, line: none, table: (rows) => tables.push(rows) }, estimate);
-    return tables;
+    const line = (text = "") => void lines.push(text);
+    showPrice({ title: none, step: none, detail: none, line, table: (rows) => tables.push(rows) }, estimate);
+    return { tables, lines };
   }
 
   it("shows the expected and the highest price, and the total in ETH", () => {
     const expected = price(54_978n, parseGwei("0.005"));
     const most = price(250_000n, parseGwei("0.01"));
-    expect(shown({ transactions: 1, expected, most })).to.deep.equal([
+    expect(print({ transactions: 1, baseFeePerGas: 1n, expected, most }).tables).to.deep.equal([
       {
         head: ["price", "expected", "at most"],
         rows: [
@@ -57,6 +59,17 @@ describe("showPrice", () => {
 
   it("names the number of transactions if there are several", () => {
     const one = price(1n, 1n);
-    expect(shown({ transactions: 3, expected: one, most: one })[0]?.head[0]).to.equal("price of 3 transactions");
+    const { tables } = print({ transactions: 3, baseFeePerGas: 1n, expected: one, most: one });
+    expect(tables[0]?.head[0]).to.equal("price of 3 transactions");
+  });
+
+  it("says that a fee below the base fee has to wait, with both numbers", () => {
+    const one = price(1n, parseGwei("0.2"));
+    const linesAt = (baseFee: string) =>
+      print({ transactions: 1, baseFeePerGas: parseGwei(baseFee), expected: one, most: one }).lines;
+    expect(linesAt("0.2")).to.deep.equal([]);
+    expect(linesAt("0.25")).to.deep.equal([
+      "The fee of at most 0.2 gwei per gas is below the base fee, 0.25 gwei: no block takes this until it falls.",
+    ]);
   });
 });
