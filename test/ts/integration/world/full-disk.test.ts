@@ -14,6 +14,10 @@ function limitFiles(bytes: number | "unlimited"): void {
   execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
 }
 
+// Such a write also raises SIGXFSZ. Node ignores it, but signal-exit, which other tests load, ends the process unless
+// there is another listener. It stays, because removing the last one would restore the signal's default.
+process.on("SIGXFSZ", () => {});
+
 async function withFullDisk<Result>(work: () => Promise<Result>): Promise<Result> {
   limitFiles(1);
   try {
