@@ -35,11 +35,11 @@ function closureOf(start: string): Set<string> {
 }
 
 describe("the tree of src", () => {
-  it("has at most 350 files in 36 folders", () => {
-    expect(sources).to.have.lengthOf.within(200, 350);
+  it("has at most 430 files in 42 folders", () => {
+    expect(sources).to.have.lengthOf.within(200, 430);
     expect(new Set(sources.map((path) => dirname(path))))
       .to.have.property("size")
-      .that.is.within(20, 36);
+      .that.is.within(20, 42);
   });
 
   it("has files of a length that can be read at once", () => {
@@ -48,7 +48,7 @@ describe("the tree of src", () => {
     expect(lineCounts.filter(({ lines }) => lines > 450)).to.deep.equal([]);
   });
 
-  it("loads at most 110 files for dstack hash add", () => {
-    expect(closureOf("src/commands/hash.ts")).to.have.property("size").that.is.within(50, 110);
+  it("loads at most 125 files for dstack hash add", () => {
+    expect(closureOf("src/commands/hash.ts")).to.have.property("size").that.is.within(50, 125);
   });
 });
