@@ -10,8 +10,9 @@ def world():
     command = ["node", "node_modules/hardhat/dist/src/cli.js", "dstack", "up", "--json", "--chain-port=0", "--cloud-port=0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     line = process.stdout.readline()
-    if not line:
-        pytest.fail(f"dstack up ended with exit code {process.wait()}")
-    yield json.loads(line)
+    answer = json.loads(line) if line else {"error": {"message": "it printed nothing"}}
+    if "error" in answer:
+        pytest.fail(f"dstack up ended with exit code {process.wait()}: {answer['error']['message']}")
+    yield answer
     process.terminate()
     assert process.wait(timeout=30) == 0

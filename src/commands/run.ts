@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
-import { exitWith } from "../output/exit-with.ts";
+import { exitWith, isOfSystem } from "../output/exit-with.ts";
 import { toJson } from "../output/format.ts";
 import { createOutput, guardOutput, type Output } from "../output/output.ts";
 import { toOperatorTerms } from "./operator-terms.ts";
@@ -9,6 +9,8 @@ import { toOperatorTerms } from "./operator-terms.ts";
 export const negativeAnswer = 6;
 
 export interface OutputArguments {
+  /** Name of the task, as in `hash add`. It comes from the task's definition, not from the user. */
+  readonly task?: string | undefined;
   readonly json?: boolean | undefined;
   readonly yes?: boolean | undefined;
 }
@@ -40,7 +42,7 @@ export interface TaskIo {
 
 /** The result of a task. */
 export interface TaskOutcome {
-  /** The one object of --json. Bigints are written as decimal strings. */
+  /** The content of the one object of --json, without the envelope. Bigints are written as decimal strings. */
   readonly result: object;
   /** The result for people. Omitted if the steps have already shown everything. */
   readonly show?: ((output: Output) => void) | undefined;
@@ -50,10 +52,10 @@ export interface TaskOutcome {
 
 /**
  * Runs a task, prints its result and returns the exit code. With --json, standard output always holds exactly one
- * object: the result, or `{ "error": { code, name, message, nextStep, … } }`.
+ * object: the result, or `{ "error": { code, name, message, nextStep, … } }`, each in the same envelope.
  */
 export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<TaskOutcome>): Promise<number> {
-  const { json: isJson = false, yes: isAgreed = false } = args;
+  const { task, json: isJson = false, yes: isAgreed = false } = args;
   const { stdout, stderr, stdin } = process;
   const output = createOutput(isJson ? stderr : stdout);
   return exitCodeOf(
@@ -64,18 +66,51 @@ export function runTask(args: OutputArguments, work: (io: TaskIo) => Promise<Tas
       const canAsk = !isJson && stdin.isTTY === true;
       const confirmInPerson = canAsk ? createConfirm({ ...terminal, isAgreed: false }) : undefined;
       const { result, show, exitCode } = await work({ output, stderr, signal, isJson, confirm, ask, confirmInPerson });
-      if (isJson) stdout.write(`${toJson(result)}\n`);
+      if (isJson) stdout.write(formatEnvelope(task, result));
       else show?.(output);
       return exitCode ?? 0;
     },
-    { onError: (error) => isJson && stdout.write(`${toJson({ error: describeError(error) })}\n`) },
+    { onError: (error) => isJson && stdout.write(formatErrorEnvelope(task, error)) },
   );
 }
 
-function describeError(error: unknown): object {
-  if (isDstackError(error)) return { ...error.toJSON(), nextStep: nextStepOf(error) };
-  return error instanceof Error ? { name: error.name, message: error.message } : { message: String(error) };
+/** Version of the objects that tasks print with --json. A change that breaks readers raises it. */
+const jsonSchemaVersion = 1;
+
+/** The line of --json: the version of its schema, the task, and the content, which cannot replace either. */
+export function formatEnvelope(task: string | undefined, content: object): string {
+  const envelope = { schemaVersion: jsonSchemaVersion, task };
+  return `${toJson({ ...envelope, ...content, ...envelope })}\n`;
 }
+
+/** The line of --json for an error. */
+export function formatErrorEnvelope(task: string | undefined, error: unknown): string {
+  return formatEnvelope(task, { error: describeError(error) });
+}
+
+interface DescribedError {
+  /** `DSTK-…`, Hardhat's `HHE…`, the operating system's code, `ABORTED` or `UNEXPECTED`. */
+  readonly code: string;
+  readonly name: string;
+  readonly message: string;
+  readonly nextStep: string | null;
+}
+
+function describeError(error: unknown): DescribedError {
+  if (isDstackError(error)) return { ...error.toJSON(), nextStep: nextStepOf(error) ?? null };
+  if (!(error instanceof Error))
+    return { code: "UNEXPECTED", name: "Error", message: String(error), nextStep: reportFault };
+  const { name, message } = error;
+  if (name === "AbortError") return { code: "ABORTED", name, message, nextStep: runAgain };
+  if (name === "HardhatError" && "errorCode" in error)
+    return { code: `${error.errorCode}`, name, message, nextStep: "The message is Hardhat's. It says what to change." };
+  if (isOfSystem(error))
+    return { code: error.code, name, message, nextStep: `Remove what the operating system reports. ${runAgain}` };
+  return { code: "UNEXPECTED", name, message, nextStep: reportFault };
+}
+
+const runAgain = "Run the same command again. It continues what the ledger holds.";
+const reportFault = "Report this fault of dstack-toolkit with the stack trace on standard error.";
 
 /** The next step in the terms of the commands. */
 function nextStepOf(error: unknown): string | undefined {

@@ -13,7 +13,7 @@ import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
 import { type StartWorldParameters, startWorld, type World } from "../world/start-world.ts";
 import type { Command } from "./host.ts";
 import { toOperatorTerms } from "./operator-terms.ts";
-import { exitCodeOf } from "./run.ts";
+import { exitCodeOf, formatEnvelope, formatErrorEnvelope, type OutputArguments } from "./run.ts";
 
 export interface UpContext {
   /** Receives only the description of the world. */
@@ -32,7 +32,10 @@ export const upCommand: Command<UpArguments> = (args, { settings }) =>
       await up(args, { stdout, stderr, readOwnerKey: () => settings.ownerKey.get(), signal });
       return 0;
     },
-    { whenStopped: 0 },
+    {
+      whenStopped: 0,
+      onError: (error) => args.json === true && process.stdout.write(formatErrorEnvelope(args.task, error)),
+    },
   );
 
 /** Starts a world, prints how to use it, and keeps it until the signal. */
@@ -54,7 +57,7 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
   try {
     isUp = true;
     const description = describeWorld(world, adminKey);
-    stdout.write(settings.isJson ? `${JSON.stringify(description)}\n` : toShell(description));
+    stdout.write(settings.isJson ? formatEnvelope(args.task, description) : toShell(description));
     if (!settings.isJson)
       output.line("\nThe world is ready. Paste the lines above into another shell. Ctrl-C stops it.");
     if (!signal.aborted) await once(signal, "abort");
@@ -64,7 +67,7 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
 }
 
 /** As Hardhat passes them: options that were not given are undefined. */
-export interface UpArguments {
+export interface UpArguments extends Pick<OutputArguments, "task" | "json"> {
   readonly chainPort?: string | undefined;
   readonly chainId?: string | undefined;
   readonly blockTime?: string | undefined;
@@ -81,7 +84,6 @@ export interface UpArguments {
   readonly deviceLogin?: boolean | undefined;
   readonly privateWebhooks?: boolean | undefined;
   readonly admin?: boolean | undefined;
-  readonly json?: boolean | undefined;
 }
 
 type OwnChain = Pick<

@@ -1,6 +1,7 @@
 import { emptyTask } from "hardhat/config";
 import { definePlugin } from "hardhat/plugins";
 import type { HardhatPlugin } from "hardhat/types/plugins";
+import { type TaskDefinition, TaskDefinitionType } from "hardhat/types/tasks";
 import {
   appTasks,
   batchTasks,
@@ -17,6 +18,20 @@ import {
 import { txTasks } from "./tx-tasks.ts";
 
 export type * from "./type-extensions.ts";
+
+/** Passes a task's name to its command, which prints it with --json. Hardhat does not tell an action its task. */
+function withTaskName(definition: TaskDefinition): TaskDefinition {
+  if (definition.type !== TaskDefinitionType.NEW_TASK || definition.action === undefined) return definition;
+  const { id, action: load } = definition;
+  const task = id.slice(1).join(" ");
+  return {
+    ...definition,
+    action: async () => {
+      const { default: act } = await load();
+      return { default: (args, hre) => act({ ...args, task }, hre) };
+    },
+  };
+}
 
 /** Tasks for apps on dstack / Phala Cloud, all under `hardhat dstack`. */
 const dstack: HardhatPlugin = definePlugin({
@@ -37,7 +52,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...pruneTasks,
     ...batchTasks,
     ...txTasks,
-  ],
+  ].map(withTaskName),
 });
 
 export default dstack;

@@ -37,6 +37,6 @@ function oneLine(text: string): string {
 }
 
 /** Errors of the operating system, such as a full disk: "EACCES: permission denied, open '…'" needs no explanation. */
-function isOfSystem(error: Error): boolean {
-  return "syscall" in error && "code" in error;
+export function isOfSystem(error: Error): error is Error & { readonly code: string } {
+  return "syscall" in error && "code" in error && typeof error.code === "string";
 }

@@ -41,9 +41,10 @@ async function untilUp(child: ChildProcessByStdio<null, Readable, Readable>): Pr
     once(createInterface({ input: child.stdout }), "line").then(([text]) => String(text)),
     exit.then(() => undefined),
   ]);
-  if (line === undefined) throw new Error(`The world did not start: ${log.join("")}`);
+  const world = line === undefined ? undefined : (JSON.parse(line) as WorldDescription); // what our own task prints
+  if (world === undefined || "error" in world) throw new Error(`The world did not start: ${log.join("")}`);
   return {
-    world: JSON.parse(line) as WorldDescription, // what our own task prints
+    world,
     log: () => log.join(""),
     stop: async (signal) => {
       child.kill(signal);

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,7 +19,7 @@ async function observe(isJson: boolean, work: () => Promise<TaskOutcome>) {
     };
   }
   try {
-    const exitCode = await runTask({ json: isJson }, work);
+    const exitCode = await runTask({ json: isJson, task: "hash add" }, work);
     return { ...written, exitCode, ofProcess: process.exitCode };
   } finally {
     process.stdout.write = write.stdout;
@@ -33,7 +34,17 @@ describe("runTask", () => {
 
   it("shows the result to people, or prints it as one object", async () => {
     expect(await observe(false, async () => outcome)).to.include({ stdout: "five gas\n", stderr: "", exitCode: 0 });
-    expect(await observe(true, async () => outcome)).to.include({ stdout: '{"gas":"5"}\n', stderr: "", exitCode: 0 });
+    expect(await observe(true, async () => outcome)).to.include({
+      stdout: '{"schemaVersion":1,"task":"hash add","gas":"5"}\n',
+      stderr: "",
+      exitCode: 0,
+    });
+  });
+
+  it("keeps the envelope's version and task if the result has fields of these names", async () => {
+    const result = { task: "device add", schemaVersion: 7, digest: "0x12" };
+    const { stdout } = await observe(true, async () => ({ result }));
+    expect(JSON.parse(stdout)).to.deep.equal({ schemaVersion: 1, task: "hash add", digest: "0x12" });
   });
 
   it("sets the exit code of a negative answer", async () => {
@@ -60,7 +71,25 @@ describe("runTask", () => {
 
   it("exits with 1 for an unexpected error, and still prints one object", async () => {
     const { stdout, exitCode } = await observe(true, failing(new TypeError("no")));
-    expect([JSON.parse(stdout), exitCode]).to.deep.equal([{ error: { name: "TypeError", message: "no" } }, 1]);
+    const { schemaVersion, task, error } = JSON.parse(stdout);
+    expect([schemaVersion, task, exitCode]).to.deep.equal([1, "hash add", 1]);
+    expect(error).to.include({ code: "UNEXPECTED", name: "TypeError", message: "no" });
+    expect(error.nextStep).to.match(/^Report this fault/);
+  });
+
+  it("gives a code and a next step for an error of any kind", async () => {
+    const kinds = {
+      "DSTK-2001": new RpcUnavailableError("reading the owner"),
+      ABORTED: new DOMException("Nothing was sent.", "AbortError"),
+      ENOENT: await rejection(readFile("/no/such/file")),
+      UNEXPECTED: "a text",
+    };
+    for (const [code, error] of Object.entries(kinds)) {
+      const { stdout } = await observe(true, failing(error));
+      const json = JSON.parse(stdout);
+      expect(json.error, code).to.include.keys("name", "message", "nextStep").and.to.have.property("code", code);
+      expect(json.error.nextStep, code).to.match(/^[A-Z].+\.$/);
+    }
   });
 
   it("exits with 130 when the user declines", async () => {
