@@ -189,7 +189,7 @@ export const errorTable = {
   InvalidPlanFileError: entry(
     5003,
     false,
-    "A file is not a prune plan, was changed after it was written, or is for another app.",
+    "A file is not a plan, was changed after it was written, or is for another app.",
   ),
   PrunedHashInUseError: entry(5004, false, "A hash came into use while it was being removed."),
   HistoryContradictedError: entry(5005, false, "The chain does not have an event that the history store holds."),

@@ -217,9 +217,14 @@ async function isDirectory(path: string): Promise<boolean> {
  * Writes a file atomically: after a crash or with a full disk, the file has the complete new text or its old content.
  * Writes directly to pipes and devices, such as /dev/stdout, except if a link outside /dev and /proc leads to one.
  *
+ * @param mode of the file, as for `open`
  * @throws UnusableFileError
  */
-export async function writeWholeFile(path: string, text: string): Promise<void> {
+export async function writeWholeFile(
+  path: string,
+  text: string,
+  { mode }: { readonly mode?: number } = {},
+): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const isSpecial = await stat(target).then(
     (found) => !found.isFile(),
@@ -234,7 +239,7 @@ export async function writeWholeFile(path: string, text: string): Promise<void> 
   }
   const draft = `${target}.${randomBytes(6).toString("hex")}.tmp`;
   try {
-    await writeFile(draft, text, { flag: "wx" });
+    await writeFile(draft, text, { flag: "wx", mode });
     await rename(draft, target);
   } catch (error) {
     await rm(draft, { force: true });

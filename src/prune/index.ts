@@ -16,7 +16,6 @@ export {
 } from "./allowlist-use.ts";
 export { type ApplyPrunePlanParameters, applyPrunePlan, type PruneResult } from "./apply-prune-plan.ts";
 export { describeReason, type KeepReason, type KeepRuleName } from "./keep-rules.ts";
-export { loadPlan, savePlan } from "./plan-file.ts";
 export { type JudgedUnknown, type PrunePlan, type PruneRow, planPrune, removalsOf } from "./plan-prune.ts";
 export {
   type PruneSource,

@@ -11,10 +11,6 @@ import type { PrunePlan } from "./plan-prune.ts";
  * The plan in a file; undefined if the file does not exist.
  *
  * @throws InvalidPlanFileError
- *
- * @example
- * import { loadPlan } from "dstack-toolkit/prune";
- * const plan = await loadPlan("plan.json");
  */
 export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
   const text = await readBoundedText(path).catch((cause: unknown) => {
@@ -32,11 +28,6 @@ export async function loadPlan(path: string): Promise<PrunePlan | undefined> {
  * Writes a plan. Overwrites an older plan, but no other file.
  *
  * @throws InvalidPlanFileError if the file holds something other than a plan
- *
- * @example
- * import { savePlan } from "dstack-toolkit/prune";
- * import { plan } from "./app.js";
- * await savePlan("plan.json", plan);
  */
 export async function savePlan(path: string, plan: PrunePlan): Promise<void> {
   await loadPlan(path);

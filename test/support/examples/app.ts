@@ -10,7 +10,8 @@ import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../../src
 import type { OwnerCall } from "../../../src/core/owner-calls.ts";
 import type { SafeTx, TransactionBuilderFile } from "../../../src/core/safe.ts";
 import type { History } from "../../../src/history/history.ts";
-import type { AllowlistUse, KeepRules } from "../../../src/prune/allowlist-use.ts";
+import type { ChangePlan } from "../../../src/plans/change-plan.ts";
+import type { AllowlistUse, KeepRules, PinnedBlock } from "../../../src/prune/allowlist-use.ts";
 import type { PrunePlan } from "../../../src/prune/plan-prune.ts";
 import type { PruneSource } from "../../../src/prune/read-allowlist-use.ts";
 
@@ -23,6 +24,7 @@ export declare const bootInfo: BootInfo;
 export declare const call: OwnerCall;
 export declare const calls: readonly OwnerCall[];
 export declare const changed: AppCompose;
+export declare const changePlan: ChangePlan;
 export declare const client: Client<Transport, Chain, Account>;
 export declare const cloud: CloudClient;
 export declare const composeHash: ComposeHash;
@@ -39,6 +41,7 @@ export declare const mrAggregated: Hex;
 export declare const multiSend: Address;
 export declare const oldHash: ComposeHash;
 export declare const osImageHash: Hex;
+export declare const pinned: PinnedBlock;
 export declare const plan: PrunePlan;
 export declare const prepared: PreparedTransaction;
 export declare const privateKey: Hex;

@@ -249,12 +249,11 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "defaultKeep",
     "describeReason",
     "readAllowlistUse",
-    "loadPlan",
     "planPrune",
     "readAllowlistUseFrom",
     "removalsOf",
-    "savePlan",
   ],
+  "src/plans/index.ts": ["createChangePlan", "loadPlan", "savePlan"],
   "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
   "src/world/index.ts": ["attachWorld", "devAccount", "devPrivateKey", "launchCvm", "launchOffChainCvm", "startWorld"],
   "src/testing/index.ts": [
