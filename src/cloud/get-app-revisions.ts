@@ -1,6 +1,7 @@
 import { type AppId, type ComposeHash, parseComposeHash, withoutPrefix } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import type { CloudClient } from "./create-client.ts";
-import { revisionListSchema } from "./protocol.ts";
+import { type Revision, revisionListSchema } from "./protocol.ts";
 import { apiPath, readJson, safe } from "./replies.ts";
 
 export interface GetAppRevisionsParameters {
@@ -21,7 +22,13 @@ export interface AppRevisions {
 export interface AppRevision {
   readonly id: string;
   readonly vmUuid: string;
+  /** Name of the CVM when the cloud answered. */
+  readonly cvmName: string;
   readonly composeHash: ComposeHash;
+  /** ISO 8601, as the cloud tells it. */
+  readonly createdAt: string;
+  /** `create` or `update`. */
+  readonly kind: string;
   /** Correlation id of the operation that makes the change. */
   readonly operationId: string | undefined;
 }
@@ -44,15 +51,23 @@ export async function getAppRevisions(
   return readJson(client, { path }, (body) => {
     const { revisions, total_pages } = revisionListSchema.parse(body);
     return {
-      revisions: revisions.map((revision) => ({
-        id: revision.revision_id,
-        vmUuid: revision.vm_uuid,
-        composeHash: parseComposeHash(revision.compose_hash),
-        operationId: revision.trace_id ?? undefined,
-      })),
+      revisions: revisions.map(toAppRevision),
       pageCount: total_pages,
     };
   });
+}
+
+/** @throws InvalidHexError */
+export function toAppRevision(wire: Revision): AppRevision {
+  return {
+    id: cleanText(wire.revision_id),
+    vmUuid: wire.vm_uuid,
+    cvmName: cleanText(wire.cvm.name),
+    composeHash: parseComposeHash(wire.compose_hash),
+    createdAt: cleanText(wire.created_at),
+    kind: cleanText(wire.operation_type),
+    operationId: wire.trace_id ?? undefined,
+  };
 }
 
 export const safeGetAppRevisions = safe(getAppRevisions);

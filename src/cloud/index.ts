@@ -5,7 +5,14 @@ export type { Cvm, Kms, RegisteredHash } from "./cvm.ts";
 export * from "./get-app.ts";
 export * from "./get-app-cvms.ts";
 export * from "./get-app-encryption-key.ts";
-export * from "./get-app-revisions.ts";
+export * from "./get-app-revision.ts";
+export {
+  type AppRevision,
+  type AppRevisions,
+  type GetAppRevisionsParameters,
+  getAppRevisions,
+  safeGetAppRevisions,
+} from "./get-app-revisions.ts";
 export * from "./get-compose-file.ts";
 export * from "./get-cvm.ts";
 export * from "./get-cvm-os-image.ts";
@@ -30,6 +37,7 @@ export {
 export * from "./provision-compose-file.ts";
 export * from "./provision-cvm.ts";
 export type { SafeResult } from "./replies.ts";
+export * from "./stop-cvm.ts";
 export * from "./update-cvm-envs.ts";
 export * from "./update-docker-compose.ts";
 export * from "./update-pre-launch-script.ts";

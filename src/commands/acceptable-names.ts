@@ -19,7 +19,7 @@ export interface AcceptableName {
 }
 
 const changesOfApp = [
-  ...(["hash add", "hash remove", "device add", "device remove", "device allow-any"] as const),
+  ...(["hash add", "hash remove", "hash revoke", "device add", "device remove", "device allow-any"] as const),
   ...(["update", "prune"] as const),
 ] as const;
 
@@ -28,7 +28,12 @@ export const acceptableNames = [
   {
     name: "in-use",
     overrides: "A CVM runs the hash or moves to it, a prepared update waits for it, or a CVM is on the device.",
-    commands: ["hash add", "hash remove", "device remove", "device allow-any"],
+    commands: ["hash add", "hash remove", "hash revoke", "device remove", "device allow-any"],
+  },
+  {
+    name: "last-hash",
+    overrides: "No other hash is known to be allowed, so no CVM of the app could boot.",
+    commands: ["hash revoke"],
   },
   { name: "pinned", overrides: "The configuration pins the hash.", commands: ["hash add", "hash remove"] },
   {

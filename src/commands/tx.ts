@@ -1,4 +1,4 @@
-import { type Chain, formatGwei } from "viem";
+import { type Chain, checksumAddress, formatGwei } from "viem";
 import { readChainIdentity } from "../chain/transactions/chain-identity.ts";
 import { readBaseFee } from "../chain/transactions/fees.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
@@ -66,7 +66,7 @@ function rowOf({ transaction, isNonceUsed }: SeenTransaction, connected: Connect
   const { id, purpose, functionName, chainId, from, nonce, createdAt } = transaction;
   return [
     ...[`${id}`, formatState(transaction, seenState(transaction, isNonceUsed, connected))],
-    ...[purpose.kind, functionName, `${chainId}`, from, `${nonce}`],
+    ...[purpose.kind, functionName, `${chainId}`, checksumAddress(from), `${nonce}`],
     ...[formatGwei(lastAttempt(transaction).maxFeePerGas), formatAge(createdAt)],
     linkOf(transaction, connected) ?? hashOf(transaction) ?? "hash not known",
   ];
@@ -105,9 +105,9 @@ export function showTransaction(
     ["transaction", `${id}, ${functionName}`],
     ["state", formatState(transaction, seen)],
     ["for", [purpose.kind, purpose.cvm].filter((part) => part !== undefined).join(" of ")],
-    ...calls.map((call) => ["call", `${call.description}, on ${call.to}`] as const),
-    ["to", calls.length === 0 ? to : undefined],
-    ["signer", from],
+    ...calls.map((call) => ["call", `${call.description}, on ${checksumAddress(call.to)}`] as const),
+    ["to", calls.length === 0 ? checksumAddress(to) : undefined],
+    ["signer", checksumAddress(from)],
     ["chain", `${chainId}`],
     ["nonce", `${nonce}`],
     ["recorded", `${formatTime(createdAt.toISOString())} UTC, ${formatAge(createdAt)} ago`],

@@ -373,6 +373,22 @@ export const hashTasks = [
     .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
     .build(),
+  sendingTask(
+    ["dstack", "hash", "revoke"],
+    withExample(
+      "Removes vulnerable compose hashes at once, shows which CVMs still run them, and offers to stop these",
+      'hash revoke 0x… --app my-app --note "CVE-2026-1234"',
+    ),
+  )
+    .addVariadicArgument(hashes)
+    .addOption(appOption)
+    .addOption(cvmOption)
+    .addOption(optional("note", "Why, for the people who read the output and the plan"))
+    .addFlag({ name: "stop", description: "Stop every CVM that still runs a revoked hash, without asking for each" })
+    .addOption(acceptOption("hash revoke"))
+    .addOption(batchOption)
+    .setAction(run(async () => (await import("../commands/hash-revoke.ts")).hashRevoke))
+    .build(),
 ];
 
 export const ownerTasks = [

@@ -63,8 +63,8 @@ function toCells(
   { pinned, unknowns }: PrunePlan,
 ): readonly string[] {
   const noReason = unknowns.length === 0 ? "not needed" : "not needed, as far as is known";
-  const age = added === undefined ? "age unknown" : `${describeAge(Number(pinned.timestamp - added.timestamp))} ago`;
+  const age = added === undefined ? "not known" : `${describeAge(Number(pinned.timestamp - added.timestamp))} ago`;
   const by = added?.by === undefined ? "" : ` by ${checksumAddress(added.by)}`;
-  const why = verdict === "remove" ? noReason : reasons.map(describeReason).join("; ");
+  const why = verdict === "remove" ? noReason : reasons.map((reason) => describeReason(reason, { added })).join("; ");
   return [verdict, composeHash, `${age}${by}`, why];
 }

@@ -265,8 +265,8 @@ async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, compose
   const allowed = composeHashes.map((composeHash) => ({ composeHash, added: undefined }));
   const inUse = planPrune({ ...plan, ...use, allowed }, { ...plan.policy, ...nothingKept });
   return {
-    objections: inUse.rows.flatMap(({ composeHash, reasons }): Objection[] =>
-      reasons.map((reason) => ({ composeHash, problem: describeReason(reason) })),
+    objections: inUse.rows.flatMap(({ composeHash, reasons, added }): Objection[] =>
+      reasons.map((reason) => ({ composeHash, problem: describeReason(reason, { added }) })),
     ),
     unknowns: use.unknowns,
   };

@@ -17,12 +17,15 @@ export type KeepRuleName = KeepReason["rule"];
 /**
  * The reason as the end of a sentence that starts with the hash.
  *
+ * @param hash what is known about the hash; without `added`, it is not known when it was added
+ *
  * @example
  * import { describeReason } from "dstack-toolkit/prune";
  * import { plan } from "./app.js";
- * for (const { composeHash, reasons } of plan.rows) console.log(composeHash, reasons.map(describeReason));
+ * for (const row of plan.rows)
+ *   console.log(row.composeHash, row.reasons.map((reason) => describeReason(reason, row)));
  */
-export function describeReason(reason: KeepReason): string {
+export function describeReason(reason: KeepReason, { added }: Pick<AllowedHash, "added">): string {
   switch (reason.rule) {
     case "running":
       return reason.cvm.status === "running"
@@ -35,7 +38,9 @@ export function describeReason(reason: KeepReason): string {
     case "queued":
       return `is named in ${reason.source}`;
     case "newest":
-      return `is number ${reason.rank} of the newest ${reason.keep}`;
+      return added === undefined
+        ? `counts as one of the newest ${reason.keep}, because it is not known when it was added`
+        : `is number ${reason.rank} of the newest ${reason.keep}`;
     case "young":
       return reason.ageSeconds === undefined
         ? "its age is not known"

@@ -120,7 +120,7 @@ export function findObjections(
     ...removals.flatMap((composeHash): Objection[] => {
       const row = rows.get(composeHash);
       if (row === undefined) return [{ composeHash, problem: "is no longer on the list" }];
-      return row.reasons.map((reason) => ({ composeHash, problem: describeReason(reason) }));
+      return row.reasons.map((reason) => ({ composeHash, problem: describeReason(reason, row) }));
     }),
   ];
 }

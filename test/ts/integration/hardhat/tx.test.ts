@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { createTestClient, http, isHex, parseGwei, type TestClient } from "viem";
+import { checksumAddress, createTestClient, http, isHex, parseGwei, type TestClient } from "viem";
 import { getBlock, getTransactionCount, sendTransaction } from "viem/actions";
 import { sendBatch } from "../../../../src/batch/index.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
@@ -120,9 +120,12 @@ describe("pending transactions", () => {
     expect(listed.exitCode, listed.stderr).to.equal(0);
     expect(listed.stdout)
       .to.match(/base fee of world, chain 8453, is \d/)
-      .and.contain("open, below the base fee");
+      .and.contain("open, below the base fee")
+      .and.contain(world.owner.address);
     const shown = await runTask(hre, ["tx", "show"], { ledger: path, transaction: `${id}` });
     expect(shown.stdout).to.contain("addComposeHash").and.contain(`nonce        ${nonce}`);
+    expect(shown.stdout, "with checksums").to.contain(`signer       ${world.owner.address}`);
+    expect(shown.stdout).to.contain(`on ${checksumAddress(appId)}`);
 
     const planned = (await run(["tx", "replace"], { transaction: `${id}`, dryRun: true })).json<Shown>();
     expect(planned).to.include({ outcome: "planned", state: "open" });

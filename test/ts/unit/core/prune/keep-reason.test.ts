@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describeAge, describeReason, type KeepReason } from "../../../../../src/prune/keep-rules.ts";
-import { cvm } from "../../../../support/prune/allowlist-use.ts";
+import { addedIn, cvm } from "../../../../support/prune/allowlist-use.ts";
 
 const expiresAt = "2026-12-01T00:00:00Z";
 
@@ -19,7 +19,13 @@ describe("describeReason", () => {
     [{ rule: "last" }, /last/],
   ];
   for (const [reason, words] of cases)
-    it(`describes ${JSON.stringify(reason)}`, () => expect(describeReason(reason)).to.match(words));
+    it(`describes ${JSON.stringify(reason)}`, () =>
+      expect(describeReason(reason, { added: addedIn(1) })).to.match(words));
+
+  it("names no rank for a hash whose date is not known", () => {
+    const text = describeReason({ rule: "newest", rank: 1, keep: 3 }, { added: undefined });
+    expect(text).to.equal("counts as one of the newest 3, because it is not known when it was added");
+  });
 });
 
 describe("describeAge", () => {

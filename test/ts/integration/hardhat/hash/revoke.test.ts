@@ -1,0 +1,171 @@
+import { expect } from "chai";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { readAllowlist } from "../../../../../src/chain/read-app.ts";
+import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
+import { patchCvm } from "../../../../../src/cloud/patch-cvm.ts";
+import { stopCvm } from "../../../../../src/cloud/stop-cvm.ts";
+import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
+import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { giveToSafe } from "../../../../support/prune/prune-world.ts";
+
+const other = parseComposeHash("a1".repeat(32));
+const absent = parseComposeHash("a2".repeat(32));
+
+interface Revoked {
+  readonly hashes: readonly { readonly composeHash: ComposeHash; readonly outcome: string }[];
+  readonly cvms: readonly { readonly id: string; readonly action: string; readonly status: string }[];
+  readonly note: string | null;
+  readonly unknowns: readonly { readonly kind: string }[];
+}
+
+describe("dstack hash revoke", () => {
+  let world: World;
+  let hre: HardhatRuntimeEnvironment;
+  let appId: AppId;
+  let cvmId: string;
+  let inForce: ComposeHash;
+  let snapshot: string;
+
+  before(async () => {
+    world = await startWorld({ cloud: { rolloverMs: 0 } });
+    const cvm = await getCvm(world.cloudClient, { cvm: "onchain-app" });
+    if (cvm.appId === undefined || cvm.composeHash === undefined) throw new Error("The world's CVM has no app.");
+    appId = cvm.appId;
+    inForce = cvm.composeHash;
+    cvmId = cvm.id;
+    hre = await projectOf(world, { apps: { shop: { address: appId, pins: [other] } } });
+    await run("add", { hashes: [other] });
+  });
+  beforeEach(async () => {
+    snapshot = await world.snapshot();
+  });
+  afterEach(() => world.restore(snapshot));
+  after(() => world?.close());
+
+  const run = (verb: string, args: Record<string, unknown> = {}, project = hre): Promise<TaskRun> =>
+    runTask(project, ["hash", verb], { cvm: "onchain-app", json: true, yes: true, ...args });
+  const revoke = (args: Record<string, unknown> = {}, project = hre) =>
+    run("revoke", { hashes: [inForce], ...args }, project);
+  const isAllowed = async (composeHash: ComposeHash) =>
+    (await readAllowlist(world.ownerClient, { appId, composeHash })).composeHashAllowed;
+  const readStatus = async () => (await getCvm(world.cloudClient, { cvm: "onchain-app" })).status;
+  const namesOf = (outcome: TaskRun) =>
+    outcome
+      .json<{ error: { context: { objections: { acceptAs: string }[] } } }>()
+      .error.context.objections.map(({ acceptAs }) => acceptAs);
+  const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
+
+  it("refuses without the names of what the removal breaks, and sends nothing", async () => {
+    const block = await head();
+    const refused = await revoke();
+    expect(refused.exitCode).to.equal(2);
+    expect(namesOf(refused)).to.deep.equal(["in-use"]);
+    const last = await revoke({ hashes: [inForce, other], accept: "in-use" });
+    expect(namesOf(last)).to.deep.equal(["last-hash"]);
+    expect(await head()).to.equal(block);
+    expect(await readStatus()).to.equal("running");
+  });
+
+  it("removes the hash that a CVM runs, tells the CVM, and leaves it running without --stop", async () => {
+    const revoked = await revoke({ accept: "in-use", note: "CVE-2026-1234\u001b[2J" });
+    expect(revoked.exitCode, revoked.stdout).to.equal(6);
+    const result = revoked.json<Revoked>();
+    expect(result.hashes).to.deep.equal([{ composeHash: inForce, outcome: "removed" }]);
+    expect(result.cvms.map(({ id, action }) => ({ id, action }))).to.deep.equal([{ id: cvmId, action: "left" }]);
+    expect(result.note).to.equal("CVE-2026-1234 [2J");
+    expect([await isAllowed(inForce), await isAllowed(other), await readStatus()]).to.deep.equal([
+      false,
+      true,
+      "running",
+    ]);
+  });
+
+  it("stops the CVMs with --stop, also in a run that finds the hash removed", async () => {
+    const left = await revoke({ accept: "in-use", json: false });
+    expect(left.stdout).to.match(/^CVM onchain-app \(cvm_\w+\) \(running\) still runs 0x/m);
+    expect(left.stdout).to.include("STILL RUNS this hash").and.include(`dstack update --cvm ${cvmId} --compose`);
+    const block = await head();
+    const stopped = await revoke({ stop: true });
+    expect(stopped.exitCode, stopped.stdout).to.equal(0);
+    const result = stopped.json<Revoked>();
+    expect(result.hashes).to.deep.equal([{ composeHash: inForce, outcome: "notAllowedBefore" }]);
+    expect(result.cvms.map(({ action, status }) => ({ action, status }))).to.deep.equal([
+      { action: "stopped", status: "stopped" },
+    ]);
+    expect([await readStatus(), await head()]).to.deep.equal(["stopped", block]);
+  });
+
+  it("removes several hashes at once, and says which was not allowed", async () => {
+    const revoked = await revoke({ hashes: [inForce, absent], accept: "in-use", stop: true });
+    expect(revoked.exitCode, revoked.stdout).to.equal(0);
+    expect(revoked.json<Revoked>().hashes).to.deep.equal([
+      { composeHash: inForce, outcome: "removed" },
+      { composeHash: absent, outcome: "notAllowedBefore" },
+    ]);
+  });
+
+  it("changes nothing in a dry run", async () => {
+    const block = await head();
+    const planned = await revoke({ accept: "in-use", dryRun: true, stop: true });
+    expect(planned.exitCode, planned.stdout).to.equal(0);
+    expect(planned.json<Revoked>().hashes).to.deep.equal([{ composeHash: inForce, outcome: "allowed" }]);
+    expect(planned.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
+    expect([await head(), await readStatus()]).to.deep.equal([block, "running"]);
+  });
+
+  it("removes a pinned hash, and a hash that a prepared update needs", async () => {
+    const answer = await patchCvm(world.cloudClient, {
+      cvm: "onchain-app",
+      dockerCompose: "services:\n  web:\n    image: nginx:1.29\n",
+    });
+    if (answer.kind !== "registrationRequired") throw new Error("The update needed no registration.");
+    await run("add", { hashes: [answer.composeHash] });
+    const hashes = [other, answer.composeHash];
+    expect(namesOf(await revoke({ hashes }))).to.deep.equal(["in-use"]);
+    const revoked = await revoke({ hashes, accept: "in-use", json: false });
+    expect(revoked.exitCode, revoked.stdout).to.equal(0);
+    expect(revoked.stdout).to.include(`the configuration pins ${other}`).and.include("A prepared update of CVM");
+    expect([await isAllowed(other), await isAllowed(answer.composeHash)]).to.deep.equal([false, false]);
+  });
+
+  it("removes without the cloud, and says that it does not know which CVMs run the hash", async () => {
+    const unreachable = { baseUrl: "http://127.0.0.1:9", apiKey: "key" };
+    for (const [what, cloud] of [
+      ["no answer", unreachable],
+      ["no key", { baseUrl: world.cloud.baseUrl, apiKey: "" }],
+    ] as const) {
+      const project = await projectOf(world, { cloud });
+      const hashes = [what === "no key" ? other : inForce];
+      const revoked = await revoke({ hashes, cvm: undefined, app: appId, stop: true }, project);
+      expect(revoked.exitCode, revoked.stdout).to.equal(6);
+      const result = revoked.json<Revoked>();
+      expect(
+        result.hashes.map(({ outcome }) => outcome),
+        what,
+      ).to.deep.equal(["removed"]);
+      expect(result.unknowns.map(({ kind }) => kind)).to.include("running-hashes");
+      expect(await isAllowed(hashes[0] ?? inForce)).to.equal(false);
+    }
+  });
+
+  it("leaves a stopped CVM as it is", async () => {
+    await stopCvm(world.cloudClient, { cvm: "onchain-app" });
+    const revoked = await revoke({ accept: "in-use", stop: true });
+    expect(revoked.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["stopped"]);
+  });
+
+  it("stops nothing before the Safe's owners have removed the hash, and goes on after that", async () => {
+    const safe = await giveToSafe({ ...world, appId, cvm: "onchain-app", firstHash: inForce });
+    const prepared = await revoke({ accept: "in-use", stop: true });
+    expect(prepared.exitCode, prepared.stdout).to.equal(0);
+    expect(prepared.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
+    expect([await isAllowed(inForce), await readStatus()]).to.deep.equal([true, "running"]);
+    const { safeTx } = prepared.json<{ safeTx: Parameters<typeof executeSafe>[2] }>();
+    await executeSafe(world.ownerClient, world.owner, { ...safeTx, safe });
+    const stopped = await revoke({ stop: true });
+    expect(stopped.exitCode, stopped.stdout).to.equal(0);
+    expect(await readStatus()).to.equal("stopped");
+  });
+});
