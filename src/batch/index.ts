@@ -49,7 +49,7 @@ export {
   type SafeTx,
   type TransactionBuilderFile,
 } from "../core/safe.ts";
-export * from "../core/timelock.ts";
+export { type BuildTimelockBatchParameters, buildTimelockBatch, type TimelockBatch } from "../core/timelock.ts";
 export {
   type BuildSafeBatchParameters,
   buildSafeBatch,

@@ -123,7 +123,7 @@ export async function planFor(
     chooseMode(run, { wanted, executor, allowDelegation }),
     run.sender.readNextNonce(),
   ]);
-  const oneByOne = calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
+  const oneByOne = calls.reduce((sum, call) => sum + gasCeilingOf(call), 0n);
   const fallsBack = choice.mode === "7702" && wanted === "auto";
   return {
     ...choice,

@@ -1,8 +1,9 @@
 import { decodeFunctionResult, encodeFunctionData } from "viem";
 import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
+import { effectOf } from "../core/call-effects.ts";
 import type { Hex } from "../core/ids.ts";
-import { abiOf, effectOf, type OwnerCall } from "../core/owner-calls.ts";
+import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
 import { NoEffectError } from "../errors/index.ts";
 
 /** Keeps one request small, and the call to Multicall3 within the node's gas limit for calls. */

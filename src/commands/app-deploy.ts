@@ -123,7 +123,7 @@ async function showDeploymentPrice(
 ): Promise<PriceEstimate> {
   const call = { from, ...encodeDeployApp(plan) };
   await simulateCall(client, call);
-  const ceiling = gasCeilingOf(call.functionName);
+  const ceiling = gasCeilingOf(call);
   const gas = await readGas(client, { ...call, ceiling });
   const transactions = [{ ...call, ...gas, gasCeiling: ceiling }];
   const price = await estimatePrice(client, { transactions, fees: await readFees(client, choices) });

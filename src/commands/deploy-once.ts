@@ -51,7 +51,8 @@ export async function deployOnce(
   await sender.resume();
   if (!sender.sent.some(isDeployed)) {
     const from = sender.context.account.address;
-    const gas = await readGasLimit(client, { from, to, data, abi, functionName, ceiling: gasCeilingOf(functionName) });
+    const ceiling = gasCeilingOf({ functionName });
+    const gas = await readGasLimit(client, { from, to, data, abi, functionName, ceiling });
     await sender.send([{ to, data, functionName, gas, calls: [] }]);
   }
   await sender.finish();

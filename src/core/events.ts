@@ -1,4 +1,11 @@
-import { type Abi, type AbiEvent, type DecodeEventLogReturnType, decodeEventLog, getAbiItem, size } from "viem";
+import {
+  type Abi,
+  type AbiEvent,
+  type DecodeEventLogReturnType,
+  decodeEventLog,
+  encodeAbiParameters,
+  getAbiItem,
+} from "viem";
 import { ReceiptMismatchError } from "../errors/index.ts";
 import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { type AppId, type ComposeHash, type DeviceId, type Hex, parseAppId } from "./ids.ts";
@@ -81,7 +88,7 @@ export interface EventLog {
 /**
  * Returns the events of `abi` that `emitter` logged in this receipt, in their order. Any contract can log the same
  * topics, with any data. Therefore this ignores logs of other addresses and logs that do not match the ABI byte for
- * byte. Supports only events whose arguments are one word each.
+ * byte.
  */
 export function decodeEvents<const abi extends Abi>(
   abi: abi,
@@ -92,18 +99,21 @@ export function decodeEvents<const abi extends Abi>(
   return receipt.logs
     .filter((log) => log.address.toLowerCase() === emitter.toLowerCase())
     .flatMap((log) => {
-      const event = decode(abi, log);
+      const event = decodeLog(abi, log);
       return event === undefined ? [] : [event];
     });
 }
 
-function decode<const abi extends Abi>(abi: abi, { topics, data }: EventLog) {
+/** One log. Undefined if it does not match an event of the ABI byte for byte. */
+export function decodeLog<const abi extends Abi>(abi: abi, { topics, data }: Pick<EventLog, "topics" | "data">) {
   try {
     const event = decodeEventLog({ abi, topics: [...topics] as [Hex, ...Hex[]], data }); // also throws without topics
     const item = abi.find((item): item is AbiEvent => item.type === "event" && item.name === event.eventName);
-    const indexed = item?.inputs.filter((input) => input.indexed).length ?? 0;
-    const unindexed = (item?.inputs.length ?? 0) - indexed;
-    return topics.length === indexed + 1 && size(data) === unindexed * 32 ? event : undefined;
+    if (item === undefined) return undefined;
+    const unindexed = item.inputs.filter((input) => input.indexed !== true);
+    const values = unindexed.map(({ name = "" }): unknown => Reflect.get(Object(event.args), name));
+    const isIndexedAlike = topics.length === item.inputs.length - unindexed.length + 1;
+    return isIndexedAlike && encodeAbiParameters(unindexed, values) === data.toLowerCase() ? event : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 import { hexToBytes } from "viem";
 import { InvalidArgumentError } from "../errors/index.ts";
 import type { Hex } from "./ids.ts";
-import { isSameCall, type OwnerCall } from "./owner-calls.ts";
+import { callsInOperation, isSameCall, type OwnerCall } from "./owner-calls.ts";
 
 /** Highest gas limit of one transaction on Base and, since Fusaka, on Ethereum (EIP-7825). */
 export const transactionGasCeiling = 16_777_216n;
@@ -43,7 +43,9 @@ export function chunkCalls(
   return chunks;
 }
 
-function boundOf({ functionName }: OwnerCall): bigint {
+function boundOf(call: OwnerCall): bigint {
+  const { contract, functionName } = call;
+  if (contract === "timelock") return gasCeilingOf(call);
   if (functionName.startsWith("remove")) return removal;
   return functionName.startsWith("add") ? addition : anythingElse;
 }
@@ -89,14 +91,20 @@ export const undoDelegationGasCeiling = 250_000n;
 /** Gas of a batch in addition to its calls: the transaction, an authorisation and the executor's own code. */
 const batchOverhead = 250_000n;
 
-/** Returns the gas ceiling of a transaction with this one call to an app or a KMS. */
-export function gasCeilingOf(functionName: string): bigint {
-  return ceilings[functionName] ?? anyOtherCall;
+/** Gas to schedule one call of a timelock's operation: its calldata, and an event that repeats it. */
+const scheduledCall = 40_000n;
+
+/** Returns the gas ceiling of a transaction with this one call. A call of no owner needs only its function's name. */
+export function gasCeilingOf(call: OwnerCall | Pick<OwnerCall, "functionName">): bigint {
+  const inOperation = "contract" in call ? callsInOperation(call) : [];
+  if (inOperation.length === 0) return ceilings[call.functionName] ?? anyOtherCall;
+  if (call.functionName.startsWith("execute")) return batchGasCeilingOf(inOperation);
+  return anyOtherCall + scheduledCall * BigInt(inOperation.length);
 }
 
 /** Returns the gas ceiling of one transaction with all these calls. */
-export function batchGasCeilingOf(calls: readonly Pick<OwnerCall, "functionName">[]): bigint {
-  return batchOverhead + calls.reduce((sum, { functionName }) => sum + gasCeilingOf(functionName), 0n);
+export function batchGasCeilingOf(calls: readonly OwnerCall[]): bigint {
+  return batchOverhead + calls.reduce((sum, call) => sum + gasCeilingOf(call), 0n);
 }
 
 /**
@@ -132,9 +140,10 @@ function rankOf({ functionName }: OwnerCall): number {
 
 /**
  * Identifies the setting that a call changes. `addX(v)` and `removeX(v)` change the same setting; so do both values of
- * a switch.
+ * a switch. A timelock may have any number of operations.
  */
-function subjectOf({ to, functionName, data }: OwnerCall): string {
+function subjectOf({ contract, to, functionName, data }: OwnerCall): string {
+  if (contract === "timelock") return `${to} ${data}`;
   const list = functionName.replace(/^(?:add|remove)(?=[A-Z])/, "");
   return list === functionName ? `${to} ${functionName}` : `${to} ${list} ${data.slice(10)}`;
 }

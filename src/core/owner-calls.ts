@@ -3,6 +3,7 @@ import { ReceiptMismatchError } from "../errors/index.ts";
 import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { decodeEvents, type EventReceipt } from "./events.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "./ids.ts";
+import { readRequest, type TimelockCall, timelockAbiWithCalledErrors, timelockFunctions } from "./timelock-calls.ts";
 
 /**
  * One owner call, ready to be sent alone, in a batch or through a Safe. It is plain data, so it can be saved to a file
@@ -40,7 +41,7 @@ export interface BuildOwnerCallParameters {
 /** Builds a call from its parts. The builders below have typed parameters for each function. */
 export function buildOwnerCall({ contract, to, functionName, ...raw }: BuildOwnerCallParameters): OwnerCall {
   const policy = ownerFunctions[contract][functionName];
-  const args = (raw.args ?? []).map((arg) => (isHex(arg) ? lowerCase(arg) : arg));
+  const args = (raw.args ?? []).map(toLowerCase);
   if (policy === undefined) throw new TypeError(`This package does not know which event proves ${functionName}.`);
   return {
     contract,
@@ -100,8 +101,16 @@ function lowerCase(hex: Hex): Hex {
   return `0x${hex.slice(2).toLowerCase()}`;
 }
 
-/** Which of the two contracts a call is for: an app's DstackApp or the DstackKms. */
-export type OwnedContract = "app" | "kms";
+function toLowerCase(arg: unknown): unknown {
+  if (Array.isArray(arg)) return arg.map(toLowerCase);
+  return isHex(arg) ? lowerCase(arg) : arg;
+}
+
+/**
+ * Which contract a call is for: an app's DstackApp, the DstackKms, or the timelock that owns them. A timelock's callers
+ * are the accounts with its roles.
+ */
+export type OwnedContract = "app" | "kms" | "timelock";
 
 /** A function that only the owner (or the pending owner) may call, and the event that proves it. */
 export interface OwnerFunction {
@@ -113,7 +122,11 @@ export interface OwnerFunction {
   readonly describe: (args: readonly unknown[]) => string;
 }
 
-export const ownedContractAbis: Readonly<Record<OwnedContract, Abi>> = { app: dstackAppAbi, kms: dstackKmsAbi };
+export const ownedContractAbis: Readonly<Record<OwnedContract, Abi>> = {
+  app: dstackAppAbi,
+  kms: dstackKmsAbi,
+  timelock: timelockAbiWithCalledErrors,
+};
 
 const zeroAddress = `0x${"00".repeat(20)}`;
 
@@ -162,7 +175,26 @@ export const ownerFunctions: Readonly<Record<OwnedContract, Readonly<Record<stri
     setAppImplementation: onValue(["AppImplementationSet"], "implementation", "use app implementation"),
     ...ownership,
   },
+  timelock: timelockFunctions((call) => `${requireOwnerCall(call).description} on ${call.to}`),
 };
+
+/** The owner call that a timelock makes. Undefined if this package does not make such a call. */
+export function decodeTimelockCall({ to, value, data }: TimelockCall): OwnerCall | undefined {
+  if (value !== 0n) return undefined;
+  return decodeOwnerCall({ contract: "app", to, data }) ?? decodeOwnerCall({ contract: "kms", to, data });
+}
+
+function requireOwnerCall(call: TimelockCall): OwnerCall {
+  const decoded = decodeTimelockCall(call);
+  if (decoded === undefined) throw new TypeError(`This package does not make the call ${call.data} to ${call.to}.`);
+  return decoded;
+}
+
+/** The calls in a timelock's operation that this call schedules or executes. Empty for every other call. */
+export function callsInOperation({ contract, functionName, args }: OwnerCall): readonly OwnerCall[] {
+  const request = contract === "timelock" ? readRequest(functionName, args) : undefined;
+  return request === undefined || request.kind === "cancel" ? [] : request.operation.calls.map(requireOwnerCall);
+}
 
 /** A function whose event repeats its first argument. */
 function onValue(eventNames: readonly string[], argument: string, verb: string): OwnerFunction {
@@ -327,34 +359,6 @@ function onApp(appId: AppId, functionName: string, ...args: readonly unknown[]):
   return buildOwnerCall({ contract: "app", to: appId, functionName, args });
 }
 
-/** The view function that tells whether a call would change anything, and the value it returns if not. */
-export interface CallEffect {
-  readonly view: string;
-  readonly args: readonly unknown[];
-  readonly alreadySo: boolean;
-}
-
-const lists: Readonly<Record<string, string>> = {
-  ComposeHash: "allowedComposeHashes",
-  Device: "allowedDeviceIds",
-  OsImageHash: "allowedOsImages",
-  KmsAggregatedMr: "kmsAllowedAggregatedMrs",
-  KmsDevice: "kmsAllowedDeviceIds",
-};
-const switches: Readonly<Record<string, string>> = {
-  setAllowAnyDevice: "allowAnyDevice",
-  setRequireTcbUpToDate: "requireTcbUpToDate",
-};
-
-/** Returns undefined when no single view function can tell whether the call would change state. */
-export function effectOf({ functionName, args }: OwnerCall): CallEffect | undefined {
-  const [, verb, list = ""] = /^(add|remove)(.+)$/.exec(functionName) ?? [];
-  const view = lists[list];
-  if (view !== undefined) return { view, args, alreadySo: verb === "add" };
-  const flag = switches[functionName];
-  return flag === undefined ? undefined : { view: flag, args: [], alreadySo: args[0] === true };
-}
-
 interface SeenEvent {
   readonly eventName: string;
   readonly args: Readonly<Record<string, unknown>>;
@@ -362,7 +366,8 @@ interface SeenEvent {
 
 /**
  * Returns normally if the receipt contains the event of every call, from the called contract and with the call's
- * values. Each event proves only one call. Does not check the transaction's own target.
+ * values. Each event proves only one call. A timelock's execution needs the events of the calls in it too. Does not
+ * check the transaction's own target.
  *
  * @throws ReceiptMismatchError for the first call without its event
  *
@@ -373,7 +378,7 @@ interface SeenEvent {
  */
 export function proveCalls(receipt: EventReceipt, calls: readonly OwnerCall[]): void {
   const unclaimed = new Map<string, SeenEvent[]>();
-  for (const call of calls) {
+  for (const call of calls.flatMap(withExecuted)) {
     const key = `${call.contract} ${call.to}`;
     const events = unclaimed.get(key) ?? eventsOf(receipt, call);
     unclaimed.set(key, events);
@@ -381,6 +386,10 @@ export function proveCalls(receipt: EventReceipt, calls: readonly OwnerCall[]): 
     if (index === -1) throw mismatch(receipt, call);
     events.splice(index, 1);
   }
+}
+
+function withExecuted(call: OwnerCall): readonly OwnerCall[] {
+  return call.functionName.startsWith("execute") ? [call, ...callsInOperation(call)] : [call];
 }
 
 function eventsOf(receipt: EventReceipt, call: OwnerCall): SeenEvent[] {

@@ -247,7 +247,7 @@ export async function planPayment(client: ChainClient, from: Hex, payment: Payme
   const simulated = { from, to, data, functionName, abi: abiOf(call) };
   await requireChain(client, payment.chainId);
   await simulateCall(client, simulated);
-  const gasCeiling = gasCeilingOf(functionName);
+  const gasCeiling = gasCeilingOf(call);
   const { gas, gasLimit } = await readGas(client, { ...simulated, ceiling: gasCeiling });
   const intent = { to, data, functionName, gas: gasLimit, calls: [call] };
   return { intent, priced: { to, data, gas, gasLimit, gasCeiling } };

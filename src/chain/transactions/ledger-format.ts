@@ -113,7 +113,7 @@ function json<Schema extends z.ZodType>(schema: Schema) {
     .pipe(schema);
 }
 
-const call = z.object({ contract: z.enum(["app", "kms"]), to: address, data: hexData });
+const call = z.object({ contract: z.enum(["app", "kms", "timelock"]), to: address, data: hexData });
 const attempt = z.object({
   id: z.int(),
   kind: z.enum(["call", "cancel"]),

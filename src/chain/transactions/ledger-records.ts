@@ -20,7 +20,7 @@ import { findContradiction } from "./find.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 import type { ProcessOwner } from "./process-owner.ts";
 
-const purposeKinds = ["batch", "prune", "update", "deploy-app", "undo-delegation"] as const;
+const purposeKinds = ["batch", "prune", "update", "deploy-app", "undo-delegation", "timelock"] as const;
 
 /**
  * What a batch is for. Its calls say what it changes. Another command never sends the transactions of a `prune` again:
@@ -230,7 +230,7 @@ type Subject = Pick<LedgerTransaction, "from" | "to" | "data" | "calls" | "autho
 const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
   ({ to, data, calls: [call, ...more] }) =>
     call !== undefined && more.length === 0 && to === call.to && data === call.data
-      ? { functionName: call.functionName, gasCeiling: gasCeilingOf(call.functionName) }
+      ? { functionName: call.functionName, gasCeiling: gasCeilingOf(call) }
       : undefined,
   ({ from, to, data, calls }) =>
     calls.length > 0 && to === from && data === encodeExecute(calls)
@@ -246,7 +246,7 @@ const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
       : undefined,
   ({ data, calls }) =>
     calls.length === 0 && isAppDeployment(data)
-      ? { functionName: "deployAndRegisterApp", gasCeiling: gasCeilingOf("deployAndRegisterApp") }
+      ? { functionName: "deployAndRegisterApp", gasCeiling: gasCeilingOf({ functionName: "deployAndRegisterApp" }) }
       : undefined,
   ({ from, to, data, calls, authorizes }) =>
     calls.length === 0 && to === from && data === "0x" && authorizes

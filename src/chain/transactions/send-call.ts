@@ -53,7 +53,7 @@ export async function sendCall(
   using sender = await openSender(client, parameters, { purpose, calls, title: functionName });
   const simulated = { ...call, from: sender.context.account.address };
   await simulateCall(client, simulated);
-  const gas = await readGasLimit(client, { ...simulated, ceiling: gasCeilingOf(functionName) });
+  const gas = await readGasLimit(client, { ...simulated, ceiling: gasCeilingOf(calls[0] ?? { functionName }) });
   const transaction = await sender.post({ to, data, gas, functionName, calls }, nonce);
   if (calls.length > 0) sender.complete();
   const { transactionHash } = transaction.proof ?? lastAttempt(transaction);

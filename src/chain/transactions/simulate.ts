@@ -157,7 +157,7 @@ export async function readIntent(
   { from, call }: { readonly from: Address; readonly call: OwnerCall },
 ): Promise<TransactionIntent> {
   const { to, data, functionName } = call;
-  const ceiling = gasCeilingOf(functionName);
+  const ceiling = gasCeilingOf(call);
   const gas = await readGasLimit(client, { from, to, data, functionName, abi: abiOf(call), ceiling });
   return { to, data, functionName, gas, calls: [call] };
 }

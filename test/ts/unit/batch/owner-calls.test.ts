@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { type AbiFunction, concat, encodeAbiParameters, encodeEventTopics, type Hex, slice, zeroAddress } from "viem";
+import { effectOf } from "../../../../src/core/call-effects.ts";
 import { chunkCalls, groupCalls, orderCalls, transactionGasCeiling } from "../../../../src/core/order-calls.ts";
 import {
   buildOwnerCall,
   decodeOwnerCall,
-  effectOf,
   isSameCall,
   type OwnedContract,
   type OwnerCall,
