@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { z } from "zod";
 import { withRetry } from "../core/retry.ts";
-import { hideLikelySecrets, type SecretCleaner } from "../core/secrets.ts";
+import { createSecretCleaner, hideLikelySecrets, type SecretCleaner } from "../core/secrets.ts";
 import { cleanText, findNetworkFailure, firstWords, mediaTypeOf, readBody } from "../core/text.ts";
 import {
   type CloudAnswer,
@@ -37,7 +37,8 @@ interface FailedAttempt {
 }
 
 /** @throws CloudUnreachableError, CloudProtocolError, CloudResponseError and its subclasses */
-export function sendRequest(request: SentRequest, transport: Transport): Promise<CloudReply> {
+export function sendRequest(request: SentRequest, client: Transport): Promise<CloudReply> {
+  const transport = withSecrets(client, request.secrets);
   let failure: Failure | undefined;
   const pauseAfter = (error: unknown, attempt: number) => {
     const { method } = request;
@@ -52,6 +53,18 @@ export function sendRequest(request: SentRequest, transport: Transport): Promise
     failure = result.failure;
     throw result.error;
   });
+}
+
+/** Also hides what only this request holds. */
+function withSecrets(transport: Transport, values: readonly string[] | undefined): Transport {
+  if (values === undefined) return transport;
+  const own = createSecretCleaner([{ values }]);
+  const { clean, cleanDeep } = transport.secrets;
+  const secrets = {
+    clean: (text: string) => own.clean(clean(text)),
+    cleanDeep: (value: unknown) => own.cleanDeep(cleanDeep(value)),
+  };
+  return { ...transport, secrets };
 }
 
 async function attemptOnce(request: SentRequest, transport: Transport): Promise<CloudReply | FailedAttempt> {
@@ -340,6 +353,8 @@ export interface CloudRequest {
   readonly apiVersion?: ApiVersion | undefined;
   /** Statuses other than 2xx that count as success, such as 465. */
   readonly alsoExpected?: readonly number[] | undefined;
+  /** Values of the body that no error may show. */
+  readonly secrets?: readonly string[] | undefined;
 }
 
 export interface CloudReply {

@@ -1,4 +1,5 @@
 export * from "./commit-compose-file.ts";
+export * from "./commit-cvm-update.ts";
 export * from "./create-client.ts";
 export * from "./create-cvm.ts";
 export type { Cvm, Kms, RegisteredHash } from "./cvm.ts";
@@ -34,6 +35,7 @@ export {
   safeConfirmCvmPatch,
   safePatchCvm,
 } from "./patch-cvm.ts";
+export * from "./prepare-cvm-update.ts";
 export * from "./provision-compose-file.ts";
 export * from "./provision-cvm.ts";
 export type { SafeResult } from "./replies.ts";

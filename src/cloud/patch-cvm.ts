@@ -5,7 +5,6 @@ import type { CloudClient, CloudReply } from "./create-client.ts";
 import { type Kms, type RegisteredHash, registrationHeaders, toKms } from "./cvm.ts";
 import {
   type HashRegistration,
-  headerNames,
   type PatchCvmRequest,
   parseHashRegistration,
   statusCodes,
@@ -24,10 +23,8 @@ export interface PatchAccepted {
 /** The cloud keeps the change until its hash is allowed on chain and the transaction is confirmed (HTTP 465). */
 export interface RegistrationRequired extends HashToAllow {
   readonly kms: Kms | undefined;
-  /** Only for a prepared update. The token alone authorises the commit, so treat it as a secret. */
-  readonly commit:
-    | { readonly token: string; readonly url: string | undefined; readonly apiUrl: string | undefined }
-    | undefined;
+  /** Only for a prepared update: see `prepareCvmUpdate`. */
+  readonly commitToken: string | undefined;
   /** What the cloud reads from the contract, if it reports it. */
   readonly onchainStatus: OnchainStatus | undefined;
 }
@@ -62,9 +59,7 @@ function toRegistration(wire: HashRegistration, requestId: string | undefined): 
     deviceId: wire.device_id ? parseDeviceId(wire.device_id) : undefined,
     kms: wire.kms_info && toKms(wire.kms_info),
     correlationId: requestId,
-    commit: wire.commit_token
-      ? { token: wire.commit_token, url: wire.commit_url, apiUrl: wire.api_commit_url }
-      : undefined,
+    commitToken: wire.commit_token || undefined,
     onchainStatus: wire.onchain_status && {
       composeHashAllowed: wire.onchain_status.compose_hash_allowed,
       deviceAllowed: wire.onchain_status.device_id_allowed,
@@ -78,8 +73,6 @@ export interface PatchCvmParameters extends AppComposeChanges {
   readonly cvm: string;
   /** Hex from `encryptEnvironment`. Replaces the whole environment. */
   readonly encryptedEnvironment?: string | undefined;
-  /** Stores the update for a later commit with a token. Does not change the running CVM. */
-  readonly prepareOnly?: boolean | undefined;
 }
 
 /**
@@ -94,6 +87,17 @@ export interface PatchCvmParameters extends AppComposeChanges {
  * if (outcome.kind === "registrationRequired") console.log(outcome.composeHash);
  */
 export async function patchCvm(client: CloudClient, parameters: PatchCvmParameters): Promise<PatchOutcome> {
+  return requestPatch(client, parameters);
+}
+
+export const safePatchCvm = safe(patchCvm);
+
+/** @throws CloudError */
+export async function requestPatch(
+  client: CloudClient,
+  parameters: PatchCvmParameters,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<PatchOutcome> {
   const body: PatchCvmRequest = {
     ...toManifestFields(parameters),
     encrypted_env: parameters.encryptedEnvironment,
@@ -102,13 +106,11 @@ export async function patchCvm(client: CloudClient, parameters: PatchCvmParamete
     method: "PATCH",
     path: apiPath`/cvms/${parameters.cvm}`,
     json: body,
-    headers: parameters.prepareOnly ? { [headerNames.prepareOnly]: "true" } : {},
+    headers,
     alsoExpected: twoPhaseStatuses,
   });
   return parsePatchOutcome(reply);
 }
-
-export const safePatchCvm = safe(patchCvm);
 
 export interface ConfirmCvmPatchParameters extends RegisteredHash {
   readonly cvm: string;

@@ -55,6 +55,7 @@ export declare const safeTx: SafeTx;
 export declare const signature: Hex;
 export declare const source: PruneSource;
 export declare const timelock: Address;
+export declare const token: string;
 export declare const transactionHash: TransactionHash;
 export declare const use: AllowlistUse;
 export declare const vmUuid: string;

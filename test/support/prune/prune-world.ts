@@ -4,7 +4,7 @@ import { addComposeHash } from "../../../src/chain/add-compose-hash.ts";
 import { memoryLedger } from "../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../src/chain/transactions/receipt.ts";
 import { getAppCvms } from "../../../src/cloud/get-app-cvms.ts";
-import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
+import { prepareCvmUpdate } from "../../../src/cloud/prepare-cvm-update.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../src/core/ids.ts";
 import { acceptOwnershipCall, addComposeHashCall, transferOwnershipCall } from "../../../src/core/owner-calls.ts";
 import { readAllowedKeys } from "../../../src/history/compare-with-state.ts";
@@ -100,11 +100,9 @@ export interface PreparedUpdate {
 
 /** Prepares an update of a CVM for a later commit, and does not register it. */
 export async function prepareUpdate(world: PruneWorld, tag: string, cvm = world.cvm): Promise<PreparedUpdate> {
-  const outcome = await patchCvm(world.cloudClient, { cvm, dockerCompose: compose(tag), prepareOnly: true });
-  if (outcome.kind !== "registrationRequired" || outcome.commit === undefined) {
-    throw new Error(`The update was not prepared: ${outcome.kind}.`);
-  }
-  return { composeHash: outcome.composeHash, token: outcome.commit.token };
+  const outcome = await prepareCvmUpdate(world.cloudClient, { cvm, dockerCompose: compose(tag) });
+  if (outcome.kind !== "registrationRequired") throw new Error(`The update was not prepared: ${outcome.kind}.`);
+  return outcome;
 }
 
 export async function commitUpdate(world: PruneWorld, { token }: PreparedUpdate, cvm = world.cvm): Promise<void> {

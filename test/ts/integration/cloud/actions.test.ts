@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { commitComposeFile } from "../../../../src/cloud/commit-compose-file.ts";
+import { commitCvmUpdate } from "../../../../src/cloud/commit-cvm-update.ts";
 import { type CloudClient, createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { createCvm } from "../../../../src/cloud/create-cvm.ts";
 import { getAppEncryptionKey } from "../../../../src/cloud/get-app-encryption-key.ts";
@@ -9,6 +10,7 @@ import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
 import { getDockerCompose } from "../../../../src/cloud/get-docker-compose.ts";
 import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../../../../src/cloud/patch-cvm.ts";
+import { prepareCvmUpdate } from "../../../../src/cloud/prepare-cvm-update.ts";
 import { provisionComposeFile } from "../../../../src/cloud/provision-compose-file.ts";
 import { provisionCvm } from "../../../../src/cloud/provision-cvm.ts";
 import { updateCvmEnvs } from "../../../../src/cloud/update-cvm-envs.ts";
@@ -17,6 +19,7 @@ import { updatePreLaunchScript } from "../../../../src/cloud/update-pre-launch-s
 import { buildAppCompose, changeAppCompose } from "../../../../src/core/app-compose.ts";
 import { computeComposeHash } from "../../../../src/core/compose-hash.ts";
 import { encryptEnvironment } from "../../../../src/core/environment.ts";
+import { parseComposeHash } from "../../../../src/core/ids.ts";
 import {
   CvmNotFoundError,
   HashExpiredError,
@@ -155,12 +158,49 @@ describe("the cloud actions against the mock cloud", () => {
     expect(await getCvm(client, { cvm: id })).to.include({ composeHash });
   });
 
-  it("prepare an update that is committed with a token only", async () => {
+  it("prepare an update, and commit it once with its token", async () => {
     const { id } = await onChain();
-    const outcome = await patchCvm(client, { cvm: id, dockerCompose: newCompose, prepareOnly: true });
-    expect(outcome).to.include({ kind: "registrationRequired" });
+    const outcome = await prepareCvmUpdate(client, { cvm: id, dockerCompose: newCompose });
+    if (outcome.kind !== "registrationRequired") throw new Error(`expected a 465, got ${outcome.kind}`);
+    const { token } = outcome;
     await world.cloud.whenIdle();
     expect(await getDockerCompose(client, { cvm: id })).to.equal(dockerCompose);
+
+    const { composeHash } = outcome;
+    const commit = (transactionHash: Parameters<typeof commitCvmUpdate>[1]["transactionHash"]) =>
+      commitCvmUpdate(client, { cvm: id, token, composeHash, transactionHash });
+    await catchError(commit("already-registered"), HashNotAllowedError);
+    const { transactionHash } = await register(outcome);
+    expect(await commit(transactionHash)).to.include({ kind: "accepted", status: "in_progress" });
+    await world.cloud.whenIdle();
+    expect(await getCvm(client, { cvm: id })).to.include({ composeHash });
+    await catchError(commit(transactionHash), HashExpiredError);
+  });
+
+  it("apply a prepared update at once if no hash has to be allowed", async () => {
+    const { id, appId } = await onChain();
+    const { publicKey } = await getAppEncryptionKey(client, { kms: "kms-base-1", appId });
+    const encryptedEnvironment = encryptEnvironment(green, publicKey);
+    expect(await prepareCvmUpdate(client, { cvm: id, encryptedEnvironment })).to.include({ kind: "accepted" });
+    await world.cloud.whenIdle();
+    expect(world.cloud.readEnvironment(id)).to.deep.equal(green);
+  });
+
+  it("never show a commit token in an error, however the cloud spells it", async () => {
+    const token = "11111111-2222-4333-8444-555555555555";
+    const spellings = [token, encodeURIComponent(token), Buffer.from(token).toString("base64")];
+    const echo = createCloudClient({
+      apiKey,
+      baseUrl: world.cloud.baseUrl,
+      fetch: async () => Response.json({ error_code: "ERR-01-006", message: spellings.join(" ") }, { status: 466 }),
+    });
+    const commit = { cvm: "my-app", token, composeHash: parseComposeHash("0c".repeat(32)) };
+    const error = await catchError(
+      commitCvmUpdate(echo, { ...commit, transactionHash: "already-registered" }),
+      HashExpiredError,
+    );
+    for (const spelling of spellings) expect(`${error.message} ${JSON.stringify(error)}`).to.not.include(spelling);
+    expect(error.message).to.include("[hidden]");
   });
 
   it("create a CVM on an off-chain KMS, and return the same one for a repeated hash", async () => {

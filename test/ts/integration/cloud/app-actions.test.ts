@@ -9,6 +9,7 @@ import { getKnownDevices } from "../../../../src/cloud/get-known-devices.ts";
 import { getOperationKinds } from "../../../../src/cloud/get-operation-kinds.ts";
 import { getPendingUpdate } from "../../../../src/cloud/get-pending-update.ts";
 import { patchCvm } from "../../../../src/cloud/patch-cvm.ts";
+import { prepareCvmUpdate } from "../../../../src/cloud/prepare-cvm-update.ts";
 import { type ComposeHash, parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { CloudResponseError } from "../../../../src/errors/index.ts";
 import {
@@ -40,7 +41,7 @@ describe("the cloud actions that look at an app", () => {
   const unknown = parseAppId("a0".repeat(20));
 
   async function prepare(tag: string): Promise<ComposeHash> {
-    const outcome = await patchCvm(client, { cvm: cvm.id, dockerCompose: compose(tag), prepareOnly: true });
+    const outcome = await prepareCvmUpdate(client, { cvm: cvm.id, dockerCompose: compose(tag) });
     if (outcome.kind !== "registrationRequired") throw new Error(`expected a 465, got ${outcome.kind}`);
     return outcome.composeHash;
   }
